@@ -1,0 +1,101 @@
+// Package config is Headgate's configuration: its types, defaults, validation
+// and JSON Schema. A configuration that EventSync accepts and that worked there
+// is accepted here and means the same.
+package config
+
+import "time"
+
+// Config is a deployment's configuration. Its JSON is either one service's
+// fields with the deployment's beside them (EventSync's form), or the
+// deployment's fields with a list "services".
+type Config struct {
+	Services []Service `json:"services"`
+	// PublicURL is where consumers reach this deployment ("https://host"); it
+	// makes contentURL in messages absolute.
+	PublicURL string `json:"publicURL,omitempty"`
+	Auth      *Auth  `json:"auth,omitempty"`
+	CORS      *CORS  `json:"cors,omitempty"`
+
+	flat bool // read from EventSync's form: written back in it
+}
+
+// Service is one gate.
+type Service struct {
+	ServiceName  string       `json:"serviceName"`
+	Trigger      Trigger      `json:"trigger"`
+	Endpoints    []Endpoint   `json:"endpoints"`
+	TargetPubSub TargetPubSub `json:"targetPubSub"`
+
+	MaxEventBytes   int `json:"maxEventBytes"`   // default 1 MiB, at most 8 MiB
+	MaxMessageBytes int `json:"maxMessageBytes"` // default and most: DefaultMaxMessageBytes; at least 1024
+	RetentionDays   int `json:"retentionDays"`   // how long published messages can be read and replayed; default 7, 1..365
+	// AsyncEventTrigger answers a source once its event is stored and checks afterwards.
+	AsyncEventTrigger bool `json:"asyncEventTrigger"`
+	// RedactHeaders are dropped from events beside the built-in list.
+	RedactHeaders []string `json:"redactHeaders,omitempty"`
+}
+
+// Trigger says when the window is released.
+type Trigger struct {
+	Type                  string `json:"type"`              // window, none
+	ObservationPeriod     int    `json:"observationPeriod"` // seconds, 1..MaxObservationPeriod
+	KeepEventAfterTrigger bool   `json:"keepEventAfterTrigger"`
+}
+
+// Period is ObservationPeriod as a duration.
+func (t Trigger) Period() time.Duration { return time.Duration(t.ObservationPeriod) * time.Second }
+
+// Endpoint is one event source's address.
+type Endpoint struct {
+	EventKey            string   `json:"eventKey"`
+	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty"` // upper case; empty accepts all
+	EventToSend         string   `json:"eventToSend"`                   // ALL, FIRST, LAST, BOUNDARIES
+	MinNbOfOccurrence   int      `json:"minNbOfOccurrence"`             // >= 1
+	Unwrap              string   `json:"unwrap,omitempty"`              // "" or pubsub
+	Shards              int      `json:"shards,omitempty"`              // 0..64; see store.Endpoint
+}
+
+// TargetPubSub is where messages go.
+type TargetPubSub struct {
+	Topic string `json:"topic"` // projects/P/topics/T
+}
+
+// Auth lists who may call. Without it everybody may (on Cloud Run, IAM decides).
+type Auth struct {
+	OIDC   *OIDC   `json:"oidc,omitempty"`
+	Tokens []Token `json:"tokens,omitempty"`
+}
+
+// OIDC accepts Google-signed ID tokens.
+type OIDC struct {
+	Audiences []string `json:"audiences"`
+	Members   []Member `json:"members"`
+}
+
+// Member is an account that may call.
+type Member struct {
+	Email string   `json:"email"`
+	Roles []string `json:"roles"` // ingest, operate, read
+}
+
+// Token is a bearer token, known only by its hash.
+type Token struct {
+	Name   string   `json:"name"`
+	SHA256 string   `json:"sha256"` // 64 hex digits
+	Roles  []string `json:"roles"`
+}
+
+// CORS lists the origins whose pages may call. DISABLE_CORS allows any ("*").
+type CORS struct {
+	AllowedOrigins []string `json:"allowedOrigins"`
+}
+
+// Limits and defaults.
+const (
+	DefaultMaxEventBytes   = 1 << 20
+	MaxMaxEventBytes       = 8 << 20
+	DefaultMaxMessageBytes = 9_900_000 // Pub/Sub takes 10,000,000 with attributes and framing
+	MinMaxMessageBytes     = 1024
+	DefaultRetentionDays   = 7
+	MaxObservationPeriod   = 366 * 24 * 3600
+)

@@ -1,0 +1,87 @@
+// Package event defines an event as Headgate keeps it and how its identity is
+// derived. It is pure: no clock, no I/O, standard library only.
+package event
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// IDLen is the length of every event id in characters. It is fixed, so a
+// concatenation of ids is unambiguous.
+const IDLen = 32
+
+// Event is one event as it was received. It is immutable.
+type Event struct {
+	ID         string    // IDLen lower-case hex digits, from DeriveID or RandomID
+	Key        string    // the endpoint's eventKey
+	ReceivedAt time.Time // UTC, whole microseconds: what every store keeps exactly
+	Meta       Meta
+	Content    []byte // the body, byte for byte
+}
+
+// Meta is what a request says beside its body. Every string is valid UTF-8.
+type Meta struct {
+	Method  string              `json:"method"`
+	Headers map[string][]string `json:"headers,omitempty"`
+	Query   map[string][]string `json:"query,omitempty"`
+	// RawQuery is the query as it came, kept only where Query could not say it
+	// exactly (bytes that are not UTF-8, malformed escapes).
+	RawQuery string `json:"rawQuery,omitempty"`
+	// CloudEvent holds the CloudEvents attributes, if the event is one.
+	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty"`
+}
+
+// DeriveID returns the id of the event that the source named with an
+// idempotency key: the same (service, endpoint, key) always has the same id.
+// Fields are length-prefixed, so that ("a","bc") and ("ab","c") differ.
+func DeriveID(service, endpoint, key string) string {
+	h := sha256.New()
+	var n [8]byte
+	for _, s := range [...]string{service, endpoint, key} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:IDLen/2])
+}
+
+// RandomID returns the id of an event that its source did not name.
+func RandomID() string {
+	var b [IDLen / 2]byte
+	rand.Read(b[:]) // never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
+
+// ArchivedID is where a store moves an event whose idempotency key is used
+// again after it was forgotten: an old claim still finds it by (id, receivedAt).
+func ArchivedID(id string, receivedAt time.Time) string {
+	return DeriveID("archived", id, strconv.FormatInt(receivedAt.UnixMicro(), 10))
+}
+
+// Size is what the event weighs in bytes: Meta as stored, and Content.
+func (e Event) Size() int64 { return int64(len(e.MetaJSON()) + len(e.Content)) }
+
+// MetaJSON returns Meta as stores keep it.
+func (e Event) MetaJSON() []byte {
+	b, err := json.Marshal(e.Meta)
+	if err != nil { // maps of strings and raw JSON that was valid when it was read
+		panic(fmt.Sprintf("event: meta of %s does not encode: %v", e.ID, err))
+	}
+	return b
+}
+
+// ParseMeta is the inverse of MetaJSON.
+func ParseMeta(b []byte) (Meta, error) {
+	var m Meta
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Meta{}, fmt.Errorf("event: stored meta: %w", err)
+	}
+	return m, nil
+}

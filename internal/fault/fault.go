@@ -1,0 +1,67 @@
+// Package fault is Headgate's vocabulary of errors. An Error has a code, which
+// decides the HTTP status and whether a caller should retry, a message written
+// for the caller, and a cause that is logged at the edge and never shown.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Code says what kind of failure an error is.
+type Code string
+
+// The codes. Unavailable is the only one that a caller should retry unchanged.
+const (
+	Internal         Code = "internal"
+	Invalid          Code = "invalid"
+	Unauthenticated  Code = "unauthenticated"
+	Forbidden        Code = "forbidden"
+	NotFound         Code = "not found"
+	MethodNotAllowed Code = "method not allowed"
+	Conflict         Code = "conflict"
+	Gone             Code = "gone"
+	TooLarge         Code = "too large"
+	Unavailable      Code = "unavailable"
+)
+
+// Error is a failure with a message for the caller.
+type Error struct {
+	Code       Code
+	Message    string        // for the caller: no secrets, no internals
+	RetryAfter time.Duration // Unavailable only; 0 lets the edge choose
+	Allow      []string      // MethodNotAllowed only: the methods that are
+	Cause      error         // for the log
+}
+
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Cause.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// New returns an error of the code with a formatted message for the caller.
+func New(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Wrap is New with the cause that is logged and not shown.
+func Wrap(code Code, cause error, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Cause: cause}
+}
+
+// CodeOf returns the code of the first Error in err's chain, Internal for any
+// other error, and "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return Internal
+}
