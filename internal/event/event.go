@@ -3,6 +3,7 @@
 package event
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -24,6 +25,24 @@ type Event struct {
 	ReceivedAt time.Time // UTC, whole microseconds: what every store keeps exactly
 	Meta       Meta
 	Content    []byte // the body, byte for byte
+}
+
+// Ref stands for an event without its content.
+type Ref struct {
+	ID         string
+	ReceivedAt time.Time
+	Size       int64 // Event.Size, in bytes
+}
+
+// Ref returns the reference to e.
+func (e Event) Ref() Ref { return Ref{ID: e.ID, ReceivedAt: e.ReceivedAt, Size: e.Size()} }
+
+// Compare orders references as messages list them: by (ReceivedAt, ID).
+func (r Ref) Compare(o Ref) int {
+	if c := r.ReceivedAt.Compare(o.ReceivedAt); c != 0 {
+		return c
+	}
+	return cmp.Compare(r.ID, o.ID)
 }
 
 // Meta is what a request says beside its body. Every string is valid UTF-8.

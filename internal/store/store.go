@@ -44,11 +44,7 @@ type Endpoint struct {
 }
 
 // Pointer stands for an event that waits in a window.
-type Pointer struct {
-	ID         string
-	ReceivedAt time.Time
-	Size       int64 // of the event, in bytes
-}
+type Pointer = event.Ref
 
 // Append asks to store an event and its pointer.
 type Append struct {
@@ -72,11 +68,8 @@ type AppendResult struct {
 	Err        error     // this event is not stored (or, as always, it is unknown)
 }
 
-// Member is an event inside a claim.
-type Member struct {
-	ID         string
-	ReceivedAt time.Time
-}
+// Member is an event inside a claim. A driver keeps all of its fields, Size too.
+type Member = event.Ref
 
 // List is one endpoint's part of a claim.
 type List struct {

@@ -1,0 +1,103 @@
+package functions
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/web"
+)
+
+const (
+	maxBatchBytes = 16 << 20
+	maxBatchItems = 1000
+)
+
+type batchJSON struct {
+	Results   []itemJSON `json:"results"` // one per item, in order
+	Triggered *string    `json:"triggered"`
+}
+
+type itemJSON struct {
+	Status int `json:"status"` // what the item alone would have been answered
+	*storedJSON
+	Error string `json:"error,omitempty"`
+}
+
+type storedJSON struct {
+	ID         string    `json:"id"`
+	EventKey   string    `json:"eventKey"`
+	ReceivedAt time.Time `json:"receivedAt"`
+	Duplicate  bool      `json:"duplicate"`
+}
+
+// ingestBatch takes a batch of CloudEvents, or a JSON array of anything, as one
+// event per item. A bad item does not lose its neighbours.
+func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	e, ok := g.Endpoint(r.PathValue("key"))
+	if !ok {
+		return unknownKey(g, r.PathValue("key"))
+	}
+	body, err := web.ReadBody(w, r, maxBatchBytes, "a batch")
+	if err != nil {
+		return err
+	}
+	raw, err := event.SplitBatch(body)
+	if err != nil {
+		return fault.New(fault.Invalid, "%s", err)
+	}
+	if len(raw) > maxBatchItems {
+		return fault.New(fault.Invalid, "the batch has %d items: at most %d go at once", len(raw), maxBatchItems)
+	}
+	out := batchJSON{Results: make([]itemJSON, len(raw))}
+	var good []gate.Incoming
+	var at []int
+	m := meta(g.Service(), r)
+	for i, item := range raw {
+		in := gate.Incoming{EventKey: e.EventKey, Meta: m, Content: item}
+		if bad := receiveItem(g, r, i, &in); bad != nil {
+			out.Results[i] = *bad
+			continue
+		}
+		good, at = append(good, in), append(at, i)
+	}
+	if len(good) > 0 {
+		done, err := g.Ingest(r.Context(), good...)
+		if err != nil {
+			return err
+		}
+		for i, rc := range done.Receipts {
+			out.Results[at[i]] = itemJSON{Status: http.StatusOK, storedJSON: &storedJSON{rc.ID, rc.EventKey, rc.ReceivedAt, rc.Duplicate}}
+		}
+		out.Triggered = orNull(done.Triggered)
+	}
+	return web.JSON(w, http.StatusOK, out)
+}
+
+// receiveItem completes the event of item i, or says what is wrong with it.
+func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJSON {
+	if limit := g.Service().MaxEventBytes; len(in.Content) > limit {
+		return &itemJSON{
+			Status: http.StatusRequestEntityTooLarge,
+			Error:  "item " + strconv.Itoa(i) + " is over maxEventBytes, " + strconv.Itoa(limit) + " bytes",
+		}
+	}
+	var cloudEvent map[string]json.RawMessage
+	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
+		var err error
+		if cloudEvent, err = event.StructuredCloudEvent(in.Content); err != nil {
+			return &itemJSON{Status: http.StatusBadRequest, Error: "item " + strconv.Itoa(i) + ": " + err.Error()}
+		}
+		in.Meta.CloudEvent = cloudEvent
+	}
+	if r.Header.Get("Idempotency-Key") != "" { // names the batch: an item's name is its place in it
+		in.IdempotencyKey = event.IdempotencyKey(r.Header, nil, event.Push{}) + "#" + strconv.Itoa(i)
+	} else {
+		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package functions
+
+import (
+	"net/http"
+
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/window"
+)
+
+// check releases the window if it is complete.
+func check(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	v, err := g.Check(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, struct {
+		Complete  bool               `json:"complete"`
+		Triggered *string            `json:"triggered"`
+		Missing   []window.Shortfall `json:"missing"`
+	}{v.Complete, orNull(v.Triggered), orEmpty(v.Missing)})
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,26 @@
+package functions
+
+import (
+	"net/http"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// configuration shows the effective configuration, secrets redacted: all of it,
+// or one service's under /services/{service}.
+func configuration(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		body := a.Config().JSON()
+		if name := r.PathValue("service"); name != "" {
+			g, err := a.Gate(name)
+			if err != nil {
+				return err
+			}
+			body = g.Service().JSON()
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, err := w.Write(body)
+		return err
+	}
+}

@@ -1,0 +1,151 @@
+// Package functions holds Headgate's deployable functions: one short file per
+// endpoint that decodes a request, calls a use case and encodes its answer.
+//
+// A function is a set of routes. Served alone it is a Cloud Run service or a
+// Cloud Function; served together they are the whole of Headgate on one port.
+package functions
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/auth"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// Names of the functions.
+const (
+	Ingest  = "ingest"
+	Check   = "check"
+	Trigger = "trigger"
+	Status  = "status"
+	Sweep   = "sweep"
+)
+
+// Names returns the name of every function.
+func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep} }
+
+// handler answers a request to one service.
+type handler func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error
+
+// route is a path that a function serves, alone and under /services/{service}.
+type route struct {
+	function string
+	role     string // that a caller needs, where the configuration asks for any
+	path     string
+	methods  []string // none: the handler decides
+	handle   handler
+}
+
+var routes = []route{
+	// Sources.
+	{Ingest, auth.Ingest, "/event/{key...}", nil, ingest},
+	{Ingest, auth.Ingest, "/events/{key...}", []string{http.MethodPost}, ingestBatch},
+	// Scheduler, Eventarc.
+	{Check, auth.Operate, "/check", []string{http.MethodPost}, check},
+	{Sweep, auth.Operate, "/sweep", []string{http.MethodPost}, sweep},
+	// People.
+	{Trigger, auth.Operate, "/trigger", []string{http.MethodGet, http.MethodPost}, trigger},
+	{Trigger, auth.Operate, "/reset", []string{http.MethodGet, http.MethodPost}, reset},
+	{Trigger, auth.Operate, "/messages/{eventID}/replay", []string{http.MethodPost}, replay},
+	{Status, auth.Read, "/status", []string{http.MethodGet}, status},
+	// Consumers.
+	{Status, auth.Read, "/messages", []string{http.MethodGet}, messages},
+	{Status, auth.Read, "/messages/{eventID}", []string{http.MethodGet}, message},
+}
+
+// Handler serves the functions named; none means all of them.
+func Handler(a *app.App, names ...string) (http.Handler, error) {
+	if len(names) == 0 {
+		names = Names()
+	}
+	for _, n := range names {
+		if !slices.Contains(Names(), n) {
+			return nil, fmt.Errorf("no function %q: the functions are %q", n, Names())
+		}
+	}
+	guard, err := auth.New(a.Config().Auth)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log()}}
+	serves := func(name string) bool { return slices.Contains(names, name) }
+	for _, rt := range routes {
+		if serves(rt.function) {
+			b.gate(rt.path, rt.methods, b.guarded(rt.role, rt.handle))
+		}
+	}
+	b.gate("/event/trigger", nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
+	if serves(Status) {
+		b.handle("/config", guard.Require(auth.Read, web.Methods(configuration(a), http.MethodGet)))
+		b.handle("/services/{service}/config", guard.Require(auth.Read, web.Methods(configuration(a), http.MethodGet)))
+	}
+	b.handle("/openapi.json", guard.Require(auth.Any, web.Methods(openapi, http.MethodGet)))
+	b.handle("/healthz", web.Methods(healthy, http.MethodGet))
+	b.handle("/readyz", web.Methods(ready(a), http.MethodGet))
+	b.handle("/", func(http.ResponseWriter, *http.Request) error {
+		return fault.New(fault.NotFound, "no such path: see /openapi.json")
+	})
+	return web.CORS(a.Config().CORS, b.mux), nil
+}
+
+// builder registers routes.
+type builder struct {
+	app     *app.App
+	guard   *auth.Guard
+	mux     *http.ServeMux
+	adapter web.Adapter
+}
+
+func (b *builder) handle(pattern string, h web.Handler) { b.mux.Handle(pattern, b.adapter.Handler(h)) }
+
+// gate registers h under the short path and under /services/{service}.
+func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.Handler) {
+	for _, pattern := range [...]string{path, "/services/{service}" + path} {
+		serve := func(w http.ResponseWriter, r *http.Request) error {
+			g, err := b.app.Gate(r.PathValue("service"))
+			if err != nil {
+				return err
+			}
+			return h(g)(w, r)
+		}
+		if methods != nil {
+			serve = web.Methods(serve, methods...)
+		}
+		b.handle(pattern, serve)
+	}
+}
+
+func (b *builder) guarded(role string, h handler) func(*gate.Gate) web.Handler {
+	return func(g *gate.Gate) web.Handler {
+		return b.guard.Require(role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) })
+	}
+}
+
+// triggerAlias is EventSync's documented /event/trigger. An endpoint that is
+// configured with that key wins.
+func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.Handler {
+	asEvent, asTrigger := b.guarded(auth.Ingest, ingest), b.guarded(auth.Operate, trigger)
+	return func(g *gate.Gate) web.Handler {
+		_, configured := g.Endpoint("trigger")
+		switch {
+		case configured && hasIngest:
+			return func(w http.ResponseWriter, r *http.Request) error {
+				r.SetPathValue("key", "trigger")
+				return asEvent(g)(w, r)
+			}
+		case !configured && hasTrigger:
+			return web.Methods(asTrigger(g), http.MethodGet, http.MethodPost)
+		default:
+			return func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") }
+		}
+	}
+}
+
+func unknownKey(g *gate.Gate, key string) error {
+	return fault.New(fault.NotFound, "no endpoint %q: the endpoints are %q", key, g.Keys())
+}

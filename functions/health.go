@@ -1,0 +1,27 @@
+package functions
+
+import (
+	"net/http"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/web"
+)
+
+type stateJSON struct {
+	Status string `json:"status"`
+}
+
+// healthy says that the process is up.
+func healthy(w http.ResponseWriter, _ *http.Request) error {
+	return web.JSON(w, http.StatusOK, stateJSON{"ok"})
+}
+
+// ready says whether the store and the bus answer.
+func ready(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := a.Ready(r.Context()); err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, stateJSON{"ready"})
+	}
+}

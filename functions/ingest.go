@@ -1,0 +1,92 @@
+package functions
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/web"
+)
+
+type receiptJSON struct {
+	ID         string    `json:"id"`
+	EventKey   string    `json:"eventKey"`
+	ReceivedAt time.Time `json:"receivedAt"`
+	Duplicate  bool      `json:"duplicate"`
+	Triggered  *string   `json:"triggered"`
+}
+
+// ingest takes one event, by any method that its endpoint accepts.
+func ingest(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	e, ok := g.Endpoint(r.PathValue("key"))
+	if !ok {
+		return unknownKey(g, r.PathValue("key"))
+	}
+	if len(e.AcceptedHTTPMethods) > 0 && !slices.Contains(e.AcceptedHTTPMethods, r.Method) {
+		return &fault.Error{
+			Code: fault.MethodNotAllowed, Allow: e.AcceptedHTTPMethods,
+			Message: "endpoint " + e.EventKey + " does not accept " + r.Method,
+		}
+	}
+	body, err := web.ReadBody(w, r, int64(g.Service().MaxEventBytes), "maxEventBytes")
+	if err != nil {
+		return err
+	}
+	in, err := receive(g.Service(), e, r, body)
+	if err != nil {
+		return err
+	}
+	out, err := g.Ingest(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	rc := out.Receipts[0]
+	return web.JSON(w, http.StatusOK, receiptJSON{
+		ID: rc.ID, EventKey: rc.EventKey, ReceivedAt: rc.ReceivedAt, Duplicate: rc.Duplicate,
+		Triggered: orNull(out.Triggered),
+	})
+}
+
+// receive turns a request into an event.
+func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte) (gate.Incoming, error) {
+	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
+		return gate.Incoming{}, fault.New(fault.Invalid, "a batch of CloudEvents goes to /events/%s", e.EventKey)
+	}
+	cloudEvent, err := event.CloudEvent(r.Header, body)
+	if err != nil {
+		return gate.Incoming{}, fault.New(fault.Invalid, "%s", err)
+	}
+	in := gate.Incoming{EventKey: e.EventKey, Meta: meta(svc, r), Content: body}
+	in.Meta.CloudEvent = cloudEvent
+	var push event.Push
+	if cloudEvent == nil {
+		var wrapped bool
+		if push, wrapped = event.ParsePush(body); wrapped && e.Unwrap == "pubsub" {
+			in.Content = push.Data
+		}
+	}
+	in.IdempotencyKey = event.IdempotencyKey(r.Header, cloudEvent, push)
+	return in, nil
+}
+
+func meta(svc config.Service, r *http.Request) event.Meta {
+	m := event.Meta{Method: r.Method, Headers: event.Headers(r.Header, svc.RedactHeaders)}
+	if r.URL.RawQuery != "" {
+		var exact bool
+		if m.Query, exact = event.Query(r.URL.RawQuery); !exact {
+			m.RawQuery = event.Text(r.URL.RawQuery)
+		}
+	}
+	return m
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,31 @@
+package functions
+
+import (
+	"net/http"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// reset takes the events of the window, or of one endpoint, out of it.
+func reset(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "eventKey")
+	if err != nil {
+		return err
+	}
+	key := q.Get("eventKey")
+	if q.Has("eventKey") && key == "" {
+		return fault.New(fault.Invalid, "eventKey must not be empty")
+	}
+	if _, ok := g.Endpoint(key); key != "" && !ok {
+		return unknownKey(g, key)
+	}
+	n, err := g.Reset(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, struct {
+		Reset int `json:"reset"`
+	}{n})
+}

@@ -1,0 +1,64 @@
+package functions
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/window"
+)
+
+type statusJSON struct {
+	ServiceName string             `json:"serviceName"`
+	TriggerType string             `json:"triggerType"`
+	Complete    bool               `json:"complete"`
+	Endpoints   []endpointJSON     `json:"endpoints"`
+	Missing     []window.Shortfall `json:"missing"`
+	Outbox      outboxJSON         `json:"outbox"`
+	LastMessage *messageJSON       `json:"lastMessage"`
+}
+
+type endpointJSON struct {
+	EventKey       string     `json:"eventKey"`
+	Have           int        `json:"have"`
+	Need           int        `json:"need"`
+	FirstEvent     *time.Time `json:"firstEvent"`
+	LastEvent      *time.Time `json:"lastEvent"`
+	OldestLeavesAt *time.Time `json:"oldestLeavesAt"`
+}
+
+type outboxJSON struct {
+	Backlog int        `json:"backlog"` // messages claimed and not yet published
+	Oldest  *time.Time `json:"oldest"`
+}
+
+// status tells how the window and the outbox stand.
+func status(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	s, err := g.Status(r.Context())
+	if err != nil {
+		return err
+	}
+	out := statusJSON{
+		ServiceName: g.Service().ServiceName, TriggerType: g.Service().Trigger.Type,
+		Complete: s.Complete, Missing: orEmpty(s.Missing),
+		Outbox: outboxJSON{s.Backlog, timeOrNull(s.BacklogOldest)},
+	}
+	for _, e := range s.Endpoints {
+		out.Endpoints = append(out.Endpoints, endpointJSON{
+			e.EventKey, e.Have, e.Need, timeOrNull(e.First), timeOrNull(e.Last), timeOrNull(e.OldestLeaves),
+		})
+	}
+	if s.LastMessage != nil {
+		m := toMessageJSON(*s.LastMessage)
+		out.LastMessage = &m
+	}
+	return web.JSON(w, http.StatusOK, out)
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

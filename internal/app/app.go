@@ -1,0 +1,166 @@
+// Package app builds the use cases of a deployment from its configuration and
+// its drivers, and runs what runs beside requests: the sweep at start-up and,
+// where no scheduler calls it, on a ticker.
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Options are what an App is built from. It closes Store and Bus.
+type Options struct {
+	Config *config.Config
+	Store  store.Store
+	Bus    bus.Bus
+	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now
+	// SweepEvery starts a sweep of every service this often; 0 leaves it to a
+	// scheduler that calls /sweep.
+	SweepEvery time.Duration
+}
+
+// App is a deployment's use cases.
+type App struct {
+	o     Options
+	gates []*gate.Gate
+	byKey map[string]*gate.Gate
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	once    sync.Once
+}
+
+// New builds the use cases. It starts nothing.
+func New(o Options) *App {
+	a := &App{o: o, byKey: make(map[string]*gate.Gate)}
+	for _, svc := range o.Config.Services {
+		g := gate.New(svc, gate.Options{
+			Store: o.Store, Bus: o.Bus, Log: o.Log, Now: o.Now,
+			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"),
+		})
+		a.gates = append(a.gates, g)
+		a.byKey[svc.ServiceName] = g
+	}
+	return a
+}
+
+// Config returns the effective configuration.
+func (a *App) Config() *config.Config { return a.o.Config }
+
+// Log returns the deployment's logger.
+func (a *App) Log() *slog.Logger { return a.o.Log }
+
+// Gate returns the gate of a service; "" is the only or the first one.
+func (a *App) Gate(service string) (*gate.Gate, error) {
+	if service == "" {
+		return a.gates[0], nil
+	}
+	if g, ok := a.byKey[service]; ok {
+		return g, nil
+	}
+	names := make([]string, len(a.gates))
+	for i, g := range a.gates {
+		names[i] = g.Service().ServiceName
+	}
+	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
+}
+
+// Start sweeps once, for what an earlier instance left behind, and then as often
+// as Options say. It returns at once; Close ends it.
+func (a *App) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	a.running.Go(func() {
+		a.sweepAll(ctx)
+		if a.o.SweepEvery <= 0 {
+			return
+		}
+		t := time.NewTicker(a.o.SweepEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				a.sweepAll(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (a *App) sweepAll(ctx context.Context) {
+	for _, g := range a.gates {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		s, err := g.Sweep(ctx)
+		cancel()
+		log := a.o.Log.With("serviceName", g.Service().ServiceName)
+		switch {
+		case errors.Is(err, context.Canceled):
+		case err != nil:
+			log.Warn("the sweep did not end", "error", err)
+		case s.Republished+s.Failed > 0:
+			log.Info("swept", "republished", s.Republished, "failed", s.Failed)
+		}
+	}
+}
+
+// Ready answers whether the store and the bus do, and the topics exist.
+func (a *App) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		if err := a.o.Store.Ping(ctx); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "the store does not answer")
+		}
+		return nil
+	})
+	topics := make(map[string]bool)
+	for _, svc := range a.o.Config.Services {
+		topic := svc.TargetPubSub.Topic
+		if topics[topic] {
+			continue
+		}
+		topics[topic] = true
+		eg.Go(func() error {
+			err := a.o.Bus.Ping(ctx, topic)
+			if errors.Is(err, bus.ErrNoTopic) {
+				return fault.Wrap(fault.Unavailable, err, "the topic %s does not exist", topic)
+			}
+			if err != nil {
+				return fault.Wrap(fault.Unavailable, err, "the bus does not answer")
+			}
+			return nil
+		})
+	}
+	return eg.Wait()
+}
+
+// Close ends the sweep, waits for checks and publications under way as long as
+// ctx lets it, and closes the drivers. It is idempotent.
+func (a *App) Close(ctx context.Context) (err error) {
+	a.once.Do(func() {
+		if a.stop != nil {
+			a.stop()
+		}
+		a.running.Wait()
+		for _, g := range a.gates {
+			err = errors.Join(err, g.Close(ctx))
+		}
+		err = errors.Join(err, a.o.Bus.Close(), a.o.Store.Close())
+	})
+	return err
+}

@@ -1,0 +1,187 @@
+package event_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+)
+
+func TestDeriveIDSeparatesItsFields(t *testing.T) {
+	t.Parallel()
+	ids := map[string]bool{}
+	for _, f := range [][3]string{{"a", "b", "c"}, {"ab", "", "c"}, {"a", "bc", ""}, {"", "ab", "c"}, {"a", "b", "c "}} {
+		id := event.DeriveID(f[0], f[1], f[2])
+		require.Len(t, id, event.IDLen)
+		require.False(t, ids[id], "%q", f)
+		ids[id] = true
+	}
+	require.Equal(t, event.DeriveID("a", "b", "c"), event.DeriveID("a", "b", "c"))
+	require.Len(t, event.RandomID(), event.IDLen)
+	require.NotEqual(t, event.RandomID(), event.RandomID())
+}
+
+func TestHeadersDropCredentialsAndKeepEveryByte(t *testing.T) {
+	t.Parallel()
+	in := map[string][]string{
+		"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-Serverless-Authorization": {"y"}, "X-Api-Key": {"k"},
+		"X-Mine": {"secret"}, "Accept": {"*/*", "text/plain"}, "X-Latin": {"caf\xe9"},
+	}
+	require.Equal(t, map[string][]string{"Accept": {"*/*", "text/plain"}, "X-Latin": {"café"}},
+		event.Headers(in, []string{"X-Mine"}))
+	require.Equal(t, []string{"caf\xe9"}, in["X-Latin"], "the request is not changed")
+}
+
+func TestQueryLosesNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		raw   string
+		want  map[string][]string
+		exact bool
+	}{
+		{"", map[string][]string{}, true},
+		{"a=1&a=2&b", map[string][]string{"a": {"1", "2"}, "b": {""}}, true},
+		{"=1", map[string][]string{"": {"1"}}, true},
+		{"__a__=1", map[string][]string{"__a__": {"1"}}, true},
+		{"q=%00", map[string][]string{"q": {"\x00"}}, true},
+		{"q=%ff", map[string][]string{"q": {"ÿ"}}, false},
+		{"q=%zz&ok=1", map[string][]string{"q": {"%zz"}, "ok": {"1"}}, false},
+		{"a;b=1", map[string][]string{"a;b": {"1"}}, true},
+	} {
+		got, exact := event.Query(tt.raw)
+		require.Equal(t, tt.want, got, tt.raw)
+		require.Equal(t, tt.exact, exact, tt.raw)
+	}
+}
+
+func TestCloudEvent(t *testing.T) {
+	t.Parallel()
+	binary := map[string][]string{
+		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"//s"}, "Ce-Type": {"t"},
+		"Ce-Subject": {"caf%C3%A9"}, "Content-Type": {"text/plain"}, "Accept": {"*/*"},
+	}
+	attrs, err := event.CloudEvent(binary, []byte("body"))
+	require.NoError(t, err)
+	b, _ := json.Marshal(attrs)
+	require.JSONEq(t, `{"specversion":"1.0","id":"1","source":"//s","type":"t","subject":"café","datacontenttype":"text/plain"}`, string(b))
+
+	structured := map[string][]string{"Content-Type": {"application/cloudevents+json; charset=utf-8"}}
+	attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t","n":7,"data":{"x":1}}`))
+	require.NoError(t, err)
+	b, _ = json.Marshal(attrs)
+	require.JSONEq(t, `{"specversion":"1.0","id":"1","source":"s","type":"t","n":7}`, string(b))
+
+	attrs, err = event.CloudEvent(map[string][]string{"Content-Type": {"application/json"}}, []byte(`{"id":"1"}`))
+	require.NoError(t, err)
+	require.Nil(t, attrs)
+
+	for body, want := range map[string]string{
+		`[]`: "not a JSON object", `null`: "not a JSON object", `{`: "not a JSON object",
+		`{"specversion":"1.0","id":"","source":"s","type":"t"}`:  `"id"`,
+		`{"specversion":"1.0","id":"1","source":3,"type":"t"}`:   `"source"`,
+		`{"specversion":"2.0","id":"1","source":"s","type":"t"}`: `"specversion"`,
+		`{"specversion":"1.0","id":"1","source":"s"}`:            `"type"`,
+	} {
+		_, err := event.CloudEvent(structured, []byte(body))
+		require.ErrorContains(t, err, want, body)
+	}
+	delete(binary, "Ce-Id")
+	_, err = event.CloudEvent(binary, nil)
+	require.ErrorContains(t, err, `"id"`)
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	ce := map[string]json.RawMessage{"source": json.RawMessage(`"s"`), "id": json.RawMessage(`"1"`)}
+	push, ok := event.ParsePush([]byte(`{"message":{"data":"aGk=","messageId":"7"},"subscription":"projects/p/subscriptions/s"}`))
+	require.True(t, ok)
+	require.Equal(t, "hi", string(push.Data))
+	header := map[string][]string{"Idempotency-Key": {"k"}}
+
+	require.Equal(t, "key:k", event.IdempotencyKey(header, ce, push), "the header comes first")
+	require.Equal(t, "ce:1:s1", event.IdempotencyKey(nil, ce, push), "then the CloudEvent")
+	require.Contains(t, event.IdempotencyKey(nil, nil, push), "pubsub:", "then the push")
+	unwrapped := map[string][]string{
+		"X-Goog-Pubsub-Message-Id": {"7"}, "X-Goog-Pubsub-Subscription-Name": {"projects/p/subscriptions/s"},
+	}
+	require.Equal(t, event.IdempotencyKey(nil, nil, push), event.IdempotencyKey(unwrapped, nil, event.Push{}))
+	require.Empty(t, event.IdempotencyKey(map[string][]string{"Idempotency-Key": {" "}}, nil, event.Push{}))
+
+	for _, body := range []string{`{"messageId":"7"}`, `{"message":{"messageId":""}}`, `{"message":{"messageId":"7","data":"%"}}`, `"messageId"`, ``} {
+		_, ok := event.ParsePush([]byte(body))
+		require.False(t, ok, body)
+	}
+}
+
+func TestSplitBatchKeepsItemsByteForByte(t *testing.T) {
+	t.Parallel()
+	items, err := event.SplitBatch([]byte("[ {\"a\" :  1.0e0} ,\n2, \"\\u00e9\"]"))
+	require.NoError(t, err)
+	require.Equal(t, []json.RawMessage{json.RawMessage(`{"a" :  1.0e0}`), json.RawMessage(`2`), json.RawMessage(`"\u00e9"`)}, items)
+	for _, bad := range []string{`{}`, `null`, `[1,`, ``, `[1] 2`} {
+		_, err := event.SplitBatch([]byte(bad))
+		require.Error(t, err, bad)
+	}
+}
+
+func TestMetaRoundTrip(t *testing.T) {
+	t.Parallel()
+	e := event.Event{ID: event.RandomID(), ReceivedAt: time.Unix(1, 0), Content: []byte("x"), Meta: event.Meta{
+		Method: "POST", Headers: map[string][]string{"A": {"é", "\x00"}}, Query: map[string][]string{"": {""}}, RawQuery: "q=%ff",
+		CloudEvent: map[string]json.RawMessage{"id": json.RawMessage(`"1"`)},
+	}}
+	m, err := event.ParseMeta(e.MetaJSON())
+	require.NoError(t, err)
+	require.Equal(t, e.Meta, m)
+	require.Equal(t, int64(len(e.MetaJSON())+1), e.Size())
+	_, err = event.ParseMeta([]byte("{"))
+	require.Error(t, err)
+}
+
+// FuzzReceive feeds whatever a source may send to every decoder: none panics,
+// and what they keep is valid UTF-8, which is what a document store takes.
+func FuzzReceive(f *testing.F) {
+	f.Add("a=1&%ff=%zz", "application/cloudevents+json", "caf\xe9", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t"}`))
+	f.Add("=&&;", "application/json", "x", []byte(`{"message":{"messageId":"7","data":"aGk="}}`))
+	f.Fuzz(func(t *testing.T, rawQuery, contentType, header string, body []byte) {
+		values, exact := event.Query(rawQuery)
+		n := 0
+		for k, vs := range values {
+			require.True(t, utf8.ValidString(k))
+			for _, v := range vs {
+				require.True(t, utf8.ValidString(v))
+			}
+			n += len(vs)
+		}
+		pairs := 0
+		for p := range strings.SplitSeq(rawQuery, "&") {
+			if p != "" {
+				pairs++
+			}
+		}
+		require.Equal(t, pairs, n, "no pair is lost")
+		if std, err := url.ParseQuery(rawQuery); err == nil && exact {
+			require.Equal(t, map[string][]string(std), values, "where net/url understands it, so do we alike")
+		}
+		h := map[string][]string{"Content-Type": {contentType}, "Ce-Specversion": {header}, "Ce-Id": {header}, "X": {header}}
+		for _, v := range event.Headers(h, nil)["X"] {
+			require.True(t, utf8.ValidString(v))
+		}
+		ce, err := event.CloudEvent(h, body)
+		push, _ := event.ParsePush(body)
+		if err == nil {
+			event.IdempotencyKey(h, ce, push)
+			e := event.Event{Meta: event.Meta{CloudEvent: ce, Query: values}, Content: body}
+			m, err := event.ParseMeta(e.MetaJSON())
+			require.NoError(t, err)
+			require.Len(t, m.CloudEvent, len(ce))
+		}
+		_, _ = event.SplitBatch(body)
+	})
+}

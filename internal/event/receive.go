@@ -1,0 +1,235 @@
+package event
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// secretHeaders carry credentials of the caller: they are never kept.
+var secretHeaders = map[string]bool{
+	"Api-Key": true, "Authorization": true, "Cookie": true, "Ocp-Apim-Subscription-Key": true,
+	"Proxy-Authorization": true, "Set-Cookie": true, "X-Access-Token": true, "X-Amz-Security-Token": true,
+	"X-Api-Key": true, "X-Auth-Token": true, "X-Csrf-Token": true, "X-Forwarded-Authorization": true,
+	"X-Functions-Key": true, "X-Gitlab-Token": true, "X-Goog-Api-Key": true, "X-Goog-Channel-Token": true,
+	"X-Goog-Iap-Jwt-Assertion": true, "X-Serverless-Authorization": true,
+	"X-Telegram-Bot-Api-Secret-Token": true,
+}
+
+// Headers returns the headers to keep: canonical names, credentials and drop
+// (canonical names too) left out, values in valid UTF-8.
+func Headers(h map[string][]string, drop []string) map[string][]string {
+	kept := make(map[string][]string, len(h))
+	for name, values := range h {
+		if secretHeaders[name] || slices.Contains(drop, name) {
+			continue
+		}
+		kept[name] = values
+		if slices.ContainsFunc(values, notUTF8) {
+			kept[name] = make([]string, len(values))
+			for i, v := range values {
+				kept[name][i] = Text(v)
+			}
+		}
+	}
+	return kept
+}
+
+func notUTF8(s string) bool { return !utf8.ValidString(s) }
+
+// Text returns s if it is UTF-8 and otherwise reads it as ISO-8859-1, which is
+// what HTTP header values were before, and which loses no byte.
+func Text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	r := make([]rune, len(s))
+	for i := range len(s) {
+		r[i] = rune(s[i])
+	}
+	return string(r)
+}
+
+// Query parses a query without losing any of it: a pair that is malformed is
+// kept as it is written, bytes that are not UTF-8 go through Text. exact is
+// false if that, or a malformed pair, makes the result ambiguous; the caller
+// then keeps raw beside it.
+func Query(raw string) (values map[string][]string, exact bool) {
+	values, exact = make(map[string][]string), true
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		k, v, _ := strings.Cut(pair, "=")
+		key, errK := url.QueryUnescape(k)
+		val, errV := url.QueryUnescape(v)
+		if errK != nil {
+			key = k
+		}
+		if errV != nil {
+			val = v
+		}
+		if errK != nil || errV != nil || notUTF8(key) || notUTF8(val) {
+			exact = false
+		}
+		key = Text(key)
+		values[key] = append(values[key], Text(val))
+	}
+	return values, exact
+}
+
+// MediaType returns the lower-case media type of a Content-Type value.
+func MediaType(contentType string) string {
+	t, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// CloudEvents media types.
+const (
+	TypeCloudEvent      = "application/cloudevents+json"
+	TypeCloudEventBatch = "application/cloudevents-batch+json"
+)
+
+// CloudEvent returns the CloudEvents attributes of a request in binary or
+// structured mode, or nil if it is not a CloudEvent. header has canonical names.
+// A request that claims to be one and is malformed is an error.
+func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMessage, error) {
+	if MediaType(get(header, "Content-Type")) == TypeCloudEvent {
+		return StructuredCloudEvent(body)
+	}
+	if get(header, "Ce-Specversion") == "" {
+		return nil, nil
+	}
+	attrs := make(map[string]json.RawMessage)
+	for name, values := range header {
+		attr, ok := strings.CutPrefix(name, "Ce-")
+		if !ok || len(values) == 0 {
+			continue
+		}
+		// The HTTP binding percent-encodes what a header cannot carry.
+		v, err := url.PathUnescape(values[0])
+		if err != nil {
+			v = values[0]
+		}
+		attrs[strings.ToLower(attr)] = quote(Text(v))
+	}
+	if ct := get(header, "Content-Type"); ct != "" {
+		attrs["datacontenttype"] = quote(Text(ct))
+	}
+	return attrs, checkCloudEvent(attrs)
+}
+
+// StructuredCloudEvent returns the attributes of a CloudEvent in JSON format:
+// all of its members but the data.
+func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
+	var attrs map[string]json.RawMessage
+	if err := json.Unmarshal(body, &attrs); err != nil || attrs == nil {
+		return nil, errors.New("the CloudEvent is not a JSON object")
+	}
+	delete(attrs, "data")
+	delete(attrs, "data_base64")
+	return attrs, checkCloudEvent(attrs)
+}
+
+func checkCloudEvent(attrs map[string]json.RawMessage) error {
+	for _, name := range [...]string{"specversion", "id", "source", "type"} {
+		if v, ok := attrs[name]; !ok || unquote(v) == "" {
+			return fmt.Errorf("CloudEvent attribute %q must be a non-empty string", name)
+		}
+	}
+	if v := unquote(attrs["specversion"]); v != "1.0" && v != "0.3" {
+		return errors.New(`CloudEvent attribute "specversion" must be "1.0" or "0.3"`)
+	}
+	return nil
+}
+
+// Push is a Pub/Sub push request in its wrapped form.
+type Push struct {
+	MessageID    string
+	Subscription string
+	Data         []byte
+}
+
+// ParsePush recognises the body of a wrapped Pub/Sub push.
+func ParsePush(body []byte) (Push, bool) {
+	if !bytes.Contains(body, []byte(`"messageId"`)) { // cheap for every other body
+		return Push{}, false
+	}
+	var p struct {
+		Message *struct {
+			Data      *string `json:"data"`
+			MessageID string  `json:"messageId"`
+		} `json:"message"`
+		Subscription string `json:"subscription"`
+	}
+	if json.Unmarshal(body, &p) != nil || p.Message == nil || p.Message.MessageID == "" {
+		return Push{}, false
+	}
+	push := Push{MessageID: p.Message.MessageID, Subscription: p.Subscription}
+	if p.Message.Data != nil {
+		data, err := base64.StdEncoding.DecodeString(*p.Message.Data)
+		if err != nil {
+			return Push{}, false
+		}
+		push.Data = data
+	}
+	return push, true
+}
+
+// IdempotencyKey returns what the source calls this event, or "" if it does not
+// say: the Idempotency-Key header; CloudEvents source and id; the message id of
+// a Pub/Sub push, wrapped (push) or not (headers). Kinds never collide.
+func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMessage, push Push) string {
+	if k := strings.TrimSpace(get(header, "Idempotency-Key")); k != "" {
+		return "key:" + k
+	}
+	if cloudEvent != nil {
+		source := unquote(cloudEvent["source"])
+		return "ce:" + strconv.Itoa(len(source)) + ":" + source + unquote(cloudEvent["id"])
+	}
+	if push.MessageID == "" {
+		push.MessageID = get(header, "X-Goog-Pubsub-Message-Id")
+		push.Subscription = get(header, "X-Goog-Pubsub-Subscription-Name")
+	}
+	if push.MessageID != "" {
+		return "pubsub:" + strconv.Itoa(len(push.Subscription)) + ":" + push.Subscription + push.MessageID
+	}
+	return ""
+}
+
+// SplitBatch returns the items of a JSON array, each byte for byte.
+func SplitBatch(body []byte) ([]json.RawMessage, error) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(body, &items); err != nil || items == nil {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, fmt.Errorf("the batch is not JSON: offset %d: %s", syntax.Offset, syntax.Error())
+		}
+		return nil, errors.New("the batch is not a JSON array")
+	}
+	return items, nil
+}
+
+func get(h map[string][]string, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+func quote(s string) json.RawMessage {
+	b, _ := json.Marshal(s) // a string always encodes
+	return b
+}
+
+func unquote(raw json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(raw, &s) // not a string: ""
+	return s
+}

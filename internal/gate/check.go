@@ -1,0 +1,217 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/window"
+)
+
+// verdict is what a check came to.
+type verdict struct {
+	complete bool
+	released *release // nil: nothing, or nothing that had not been published before
+	err      error
+}
+
+// wait returns when what the verdict released is published or left to the sweep.
+func (v verdict) wait() {
+	for r := v.released; r != nil; r = r.rest {
+		<-r.settled
+	}
+}
+
+// Verdict is the answer of Check.
+type Verdict struct {
+	Complete  bool
+	Triggered string // eventID of the message released, or ""
+	Missing   []window.Shortfall
+}
+
+// Check releases the window if it is complete, and says what is missing if not.
+// A service of type none is never released by it.
+func (g *Gate) Check(ctx context.Context) (Verdict, error) {
+	if g.windowed() {
+		run := g.startCheck()
+		select {
+		case <-run.done:
+		case <-ctx.Done():
+			return Verdict{}, unavailable(ctx.Err(), "the check did not end in time")
+		}
+		v := run.verdict
+		v.wait()
+		if v.err != nil {
+			return Verdict{}, unavailable(v.err, "the window could not be checked")
+		}
+		if v.complete {
+			out := Verdict{Complete: true}
+			if v.released != nil {
+				out.Triggered = v.released.EventID
+			}
+			return out, nil
+		}
+	}
+	have, _, err := g.probe(ctx, g.allEndpoints(), g.since())
+	if err != nil {
+		return Verdict{}, unavailable(err, "the window could not be read")
+	}
+	missing := window.Missing(g.rules, have)
+	return Verdict{Complete: len(missing) == 0, Missing: missing}, nil
+}
+
+func (g *Gate) startCheck() *checkRun {
+	return g.checks.do(func() verdict {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		return g.checkOnce(ctx)
+	})
+}
+
+// checkOnce decides until a decision stands: a lost claim means that another
+// instance was first, and what remains is looked at again.
+func (g *Gate) checkOnce(ctx context.Context) verdict {
+	for attempt := 0; ; attempt++ {
+		waiting, err := g.completeWindow(ctx)
+		if err != nil {
+			return verdict{err: err}
+		}
+		if waiting == nil {
+			return verdict{}
+		}
+		rel, err := g.claim(ctx, waiting)
+		if !errors.Is(err, store.ErrConflict) {
+			return verdict{complete: true, released: rel, err: err}
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return verdict{complete: true, err: err}
+		}
+	}
+}
+
+// pause keeps instances that lost against each other from meeting again.
+func pause(ctx context.Context, attempt int) error {
+	if attempt == 0 {
+		return ctx.Err()
+	}
+	longest := min(time.Millisecond<<min(attempt, 8), 200*time.Millisecond)
+	t := time.NewTimer(rand.N(longest))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// margin is how many pointers more than needed a probe reads: the small windows
+// that are usual are then known whole without a second query.
+const margin = 20
+
+// largeNeed is where counting is cheaper than reading: a count costs one read per
+// thousand.
+const largeNeed = 100
+
+// completeWindow returns the events of every endpoint in the window, or nil if
+// it is not complete. It begins with the endpoint that was short last time and
+// stops at the first that still is, so that an event which completes nothing
+// costs one small query however many others wait.
+func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
+	since := g.since()
+	suspect := int(g.suspect.Load())
+	rest := slices.DeleteFunc(g.allEndpoints(), func(i int) bool { return i == suspect })
+
+	have, waiting, err := g.probe(ctx, []int{suspect}, since)
+	if err != nil || have[suspect] < g.rules[suspect].Need {
+		return nil, err
+	}
+	moreHave, moreWaiting, err := g.probe(ctx, rest, since)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range rest {
+		have[i], waiting[i] = moreHave[i], moreWaiting[i]
+		if have[i] < g.rules[i].Need {
+			g.suspect.Store(int64(i))
+			return nil, nil
+		}
+	}
+	if err := g.readRest(ctx, waiting, since); err != nil {
+		return nil, err
+	}
+	for i := range waiting { // between the two reads another instance may have claimed
+		if len(waiting[i]) < g.rules[i].Need {
+			g.suspect.Store(int64(i))
+			return nil, nil
+		}
+	}
+	return waiting, nil
+}
+
+// probe finds how many events wait at each endpoint named, as far as its need
+// goes. waiting[i] is nil where there may be more events than were read.
+func (g *Gate) probe(ctx context.Context, which []int, since time.Time) (have []int, waiting [][]event.Ref, err error) {
+	have, waiting = make([]int, len(g.rules)), make([][]event.Ref, len(g.rules))
+	one := func(ctx context.Context, i int) (err error) {
+		need := g.rules[i].Need
+		if need > largeNeed {
+			have[i], err = g.store.Count(ctx, g.endpoints[i], since, need)
+			return err
+		}
+		refs, err := g.store.Pending(ctx, g.endpoints[i], since, need+margin)
+		if have[i] = len(refs); len(refs) < need+margin {
+			waiting[i] = notNil(refs)
+		}
+		return err
+	}
+	if len(which) == 1 {
+		return have, waiting, one(ctx, which[0])
+	}
+	eg, ctx := errgroup.WithContext(ctx)
+	for _, i := range which {
+		eg.Go(func() error { return one(ctx, i) })
+	}
+	return have, waiting, eg.Wait()
+}
+
+// readRest reads the endpoints that a probe did not read whole.
+func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.Time) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	for i := range waiting {
+		if waiting[i] != nil {
+			continue
+		}
+		eg.Go(func() error {
+			refs, err := g.store.Pending(ctx, g.endpoints[i], since, 0)
+			waiting[i] = notNil(refs)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return fmt.Errorf("read the window: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) allEndpoints() []int {
+	all := make([]int, len(g.rules))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+func notNil(refs []event.Ref) []event.Ref {
+	if refs == nil {
+		return []event.Ref{}
+	}
+	return refs
+}

@@ -1,0 +1,202 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/window"
+)
+
+// release is a window that this instance claimed.
+type release struct {
+	EventID        string
+	NumberOfEvents int
+	settled        chan struct{} // closed when it is published, or left to the sweep
+	published      bool          // valid once settled
+	rest           *release      // of a window too large for one claim
+}
+
+// Triggered is the answer of Trigger; the zero value means that nothing was
+// eligible, or (with keepEventAfterTrigger) that it had all been published.
+type Triggered struct {
+	EventIDs       []string // more than one only for a window too large for one claim
+	NumberOfEvents int
+	Published      bool // false: the bus does not answer, the sweep will publish
+}
+
+// Trigger claims and publishes every event in the window now, complete or not.
+func (g *Gate) Trigger(ctx context.Context) (Triggered, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		waiting := make([][]event.Ref, len(g.rules))
+		if err := g.readRest(ctx, waiting, g.since()); err != nil {
+			return Triggered{}, unavailable(err, "the window could not be read")
+		}
+		rel, err := g.claim(ctx, waiting)
+		if err == nil {
+			return rel.triggered(), nil
+		}
+		if errors.Is(err, store.ErrConflict) {
+			err = pause(ctx, attempt)
+		}
+		if err != nil {
+			return Triggered{}, unavailable(err, "the window could not be claimed")
+		}
+	}
+}
+
+func (r *release) triggered() Triggered {
+	t := Triggered{Published: r != nil}
+	for ; r != nil; r = r.rest {
+		<-r.settled
+		t.EventIDs = append(t.EventIDs, r.EventID)
+		t.NumberOfEvents += r.NumberOfEvents
+		t.Published = t.Published && r.published
+	}
+	return t
+}
+
+// claim takes the events given out of the window and publishes them. It returns
+// nil if there are none, or if the service keeps its events and this very
+// message has been claimed before; ErrConflict if another instance was first.
+//
+// A window of more events than one commit can take is claimed in parts. The
+// first holds the scarcest endpoints whole, so the window is complete for
+// nobody else while the rest follows.
+func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, error) {
+	part, rest := split(waiting, g.store.MaxClaim())
+	rel, err := g.claimPart(ctx, part)
+	if err != nil || rel == nil || rest == nil {
+		return rel, err
+	}
+	last := rel
+	for rest != nil {
+		part, rest = split(rest, g.store.MaxClaim())
+		next, err := g.claimPart(ctx, part)
+		if err != nil || next == nil {
+			// What is left still waits in the window: the next release has it.
+			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", rel.EventID, "error", err)
+			break
+		}
+		last.rest, last = next, next
+	}
+	return rel, nil
+}
+
+func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, error) {
+	r, ok := window.Build(g.rules, waiting)
+	if !ok {
+		return nil, nil
+	}
+	now := g.clock()
+	c := store.Claim{ClaimInfo: store.ClaimInfo{
+		ID: claimID(r), Service: g.svc.ServiceName, EventID: r.EventID, TriggerType: g.svc.Trigger.Type,
+		Date: now, Owner: event.RandomID(), State: store.Claimed,
+		Attempts: 1, NextAttempt: now.Add(publishLease), // the attempt that follows
+	}}
+	var taken []store.Taken
+	keep := g.svc.Trigger.KeepEventAfterTrigger
+	for i, l := range r.Lists {
+		c.Lists = append(c.Lists, store.List{
+			Key: l.Key, Need: l.Need, Send: l.Send, Count: len(l.Members), First: l.First, Last: l.Last, Included: l.Included,
+		})
+		c.NumberOfEvents += len(l.Included)
+		for _, ref := range l.Included {
+			c.Size += ref.Size
+		}
+		if !keep && len(l.Members) > 0 {
+			taken = append(taken, store.Taken{Endpoint: g.endpoints[i], Pointers: l.Members})
+		}
+	}
+	if keep { // the claim of a message is the record that it went out
+		c.ID = event.DeriveID("kept", g.svc.ServiceName, r.EventID)
+	}
+	if err := g.store.Claim(ctx, c, taken); err != nil {
+		if keep && errors.Is(err, store.ErrConflict) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
+	g.inFlight.Add(1)
+	go func() {
+		defer g.inFlight.Done()
+		defer close(rel.settled)
+		rel.published = g.publishNow(c)
+	}()
+	return rel, nil
+}
+
+// claimID is the same for the same events taken: two instances that saw the same
+// window write the same claim, and one of them is refused.
+func claimID(r window.Release) string {
+	h := sha256.New()
+	for _, l := range r.Lists {
+		for _, ref := range l.Members {
+			_, _ = io.WriteString(h, ref.ID)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// split returns at most most of the events, from the endpoints with the fewest
+// first and the oldest first in each, and the rest; nil if there is none.
+func split(waiting [][]event.Ref, most int) (part, rest [][]event.Ref) {
+	total := 0
+	for _, refs := range waiting {
+		total += len(refs)
+	}
+	if total <= most {
+		return waiting, nil
+	}
+	order := make([]int, len(waiting))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(waiting[a]), len(waiting[b])) })
+	part, rest = make([][]event.Ref, len(waiting)), make([][]event.Ref, len(waiting))
+	for _, i := range order {
+		refs := slices.SortedFunc(slices.Values(waiting[i]), event.Ref.Compare)
+		n := min(len(refs), most)
+		part[i], rest[i] = refs[:n], refs[n:]
+		most -= n
+	}
+	return part, rest
+}
+
+// Reset takes every event of the window out of it, unpublished, for one endpoint
+// or (eventKey "") for all, and returns how many they were.
+func (g *Gate) Reset(ctx context.Context, eventKey string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*storeTimeout)
+	defer cancel()
+	since, n := g.since(), 0
+	for _, ep := range g.endpoints {
+		if eventKey != "" && ep.Key != eventKey {
+			continue
+		}
+		refs, err := g.store.Pending(ctx, ep, since, 0)
+		if err != nil {
+			return n, unavailable(err, "the window could not be read")
+		}
+		gone, err := g.store.Discard(ctx, ep, refs)
+		n += gone
+		if err != nil {
+			return n, unavailable(err, "the window could not be reset whole")
+		}
+	}
+	return n, nil
+}
+
+// nextAttempt is when a claim whose publication failed is tried again.
+func nextAttempt(now time.Time, attempts int) time.Time {
+	return now.Add(min(5*time.Second<<min(attempts, 10), 5*time.Minute))
+}

@@ -1,0 +1,162 @@
+// Package gate is the use case of one service: it keeps events, and when the
+// window's conditions are met releases exactly one sync message.
+//
+// What holds, whatever fails and whichever instance does it:
+//
+//  1. An acknowledged event is durable in the store.
+//  2. An event is in at most one claim (unless the service keeps its events).
+//  3. A complete window is claimed by whoever stored the event that completed
+//     it: the event commits first, the check reads after that.
+//  4. A claim is published at least once, always with the same eventID: the
+//     claim is the outbox, and Sweep publishes what an instance left behind.
+//  5. The cost of an event does not grow with the number of events waiting.
+//  6. An event that its source sends twice, under one key, counts once.
+package gate
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/window"
+)
+
+const (
+	// storeTimeout bounds a commit and a check, which serve many requests and so
+	// cannot end with any one of them.
+	storeTimeout = 15 * time.Second
+	// publishTimeout bounds one attempt to publish.
+	publishTimeout = 10 * time.Second
+	// publishLease is how long a claim belongs to whoever is publishing it. It
+	// is longer than publishTimeout, or a sweep would publish it a second time.
+	publishLease = 15 * time.Second
+	// memory is the least time that an idempotency key is remembered.
+	memory = 24 * time.Hour
+	// cacheBytes bounds the events kept in memory so that the claim that soon
+	// follows need not read back what was just written.
+	cacheBytes = 16 << 20
+)
+
+// Options are what a Gate works with.
+type Options struct {
+	Store store.Store
+	Bus   bus.Bus
+	Log   *slog.Logger
+	Now   func() time.Time // nil: time.Now
+	// PublicURL prefixes contentURL; empty makes it a path.
+	PublicURL string
+}
+
+// Gate serves one service. All its methods may be called concurrently.
+type Gate struct {
+	svc       config.Service
+	endpoints []store.Endpoint
+	rules     []window.Rule
+	byKey     map[string]int
+
+	store     store.Store
+	bus       bus.Bus
+	log       *slog.Logger
+	now       func() time.Time
+	publicURL string
+
+	commits  *groupCommit
+	checks   coalescer
+	recent   *recentEvents
+	suspect  atomic.Int64 // the endpoint that was short last: checked first
+	busAway  atomic.Int64 // Unix ms until which claims are left to the sweep
+	inFlight sync.WaitGroup
+}
+
+// New returns the gate of a service. It starts nothing.
+func New(svc config.Service, o Options) *Gate {
+	g := &Gate{
+		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
+		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), now: o.Now,
+		publicURL: o.PublicURL, recent: newRecentEvents(cacheBytes),
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	for i, e := range svc.Endpoints {
+		g.byKey[e.EventKey] = i
+		g.endpoints = append(g.endpoints, store.Endpoint{Service: svc.ServiceName, Key: e.EventKey, Shards: e.Shards})
+		g.rules = append(g.rules, window.Rule{Key: e.EventKey, Need: e.MinNbOfOccurrence, Send: e.EventToSend})
+	}
+	g.commits = newGroupCommit(g.commit)
+	return g
+}
+
+// Close waits for the checks and publications under way, or for ctx.
+func (g *Gate) Close(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { g.inFlight.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Service returns the service's configuration.
+func (g *Gate) Service() config.Service { return g.svc }
+
+// Endpoint returns the configuration of the endpoint with that key.
+func (g *Gate) Endpoint(key string) (config.Endpoint, bool) {
+	i, ok := g.byKey[key]
+	if !ok {
+		return config.Endpoint{}, false
+	}
+	return g.svc.Endpoints[i], true
+}
+
+// Keys returns the keys of all endpoints, in configuration order.
+func (g *Gate) Keys() []string {
+	keys := make([]string, len(g.rules))
+	for i, r := range g.rules {
+		keys[i] = r.Key
+	}
+	return keys
+}
+
+func (g *Gate) windowed() bool { return g.svc.Trigger.Type == "window" }
+
+// clock returns the time as the store keeps it.
+func (g *Gate) clock() time.Time { return g.now().UTC().Truncate(time.Microsecond) }
+
+// since is the instant after which an event is in the window.
+func (g *Gate) since() time.Time { return window.Since(g.clock(), g.svc.Trigger.Period()) }
+
+func (g *Gate) remember() time.Duration { return max(memory, g.svc.Trigger.Period()) }
+
+// retention is how long a published message can be read and replayed. With
+// keepEventAfterTrigger it also outlasts the window, or the claim that says
+// "already published" would be gone while its events still wait.
+func (g *Gate) retention() time.Duration {
+	return max(time.Duration(g.svc.RetentionDays)*24*time.Hour, g.svc.Trigger.Period())
+}
+
+// contentURL is where the whole message of an eventID can be read.
+func (g *Gate) contentURL(eventID string) string {
+	return g.publicURL + "/services/" + PathSegment(g.svc.ServiceName) + "/messages/" + eventID
+}
+
+// PathSegment escapes a name so that it is one segment of a URL's path that no
+// client or router cleans away, as they do with "." and "..".
+func PathSegment(name string) string {
+	switch name {
+	case ".":
+		return "%2E"
+	case "..":
+		return "%2E%2E"
+	default:
+		return url.PathEscape(name)
+	}
+}

@@ -1,0 +1,134 @@
+package gate
+
+import (
+	"context"
+	"sync"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+// groupCommit lets requests that arrive together share a commit, and then the
+// check that follows it.
+//
+// There is no worker: the request that finds room becomes the leader, takes all
+// that wait, and goes on until nothing does. With one commit under way the next
+// one collects; more commits at once would only make them smaller.
+type groupCommit struct {
+	run func(units []*unit) // commits, then answers each unit in its own time
+
+	mu      sync.Mutex
+	waiting []*unit
+	leaders int
+}
+
+const (
+	maxLeaders = 2
+	maxGroup   = 256 // events, so that a commit stays short
+)
+
+// unit is one request's events.
+type unit struct {
+	appends []store.Append
+	results []store.AppendResult
+	verdict verdict
+	done    chan struct{}
+}
+
+func newGroupCommit(run func([]*unit)) *groupCommit { return &groupCommit{run: run} }
+
+// do returns when u is answered or ctx ends. Its events may be stored even then.
+func (c *groupCommit) do(ctx context.Context, u *unit) error {
+	u.done = make(chan struct{})
+	c.mu.Lock()
+	c.waiting = append(c.waiting, u)
+	lead := c.leaders < maxLeaders
+	if lead {
+		c.leaders++
+	}
+	c.mu.Unlock()
+	if lead {
+		go c.lead()
+	}
+	select {
+	case <-u.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *groupCommit) lead() {
+	for {
+		units := c.take()
+		if units == nil {
+			return
+		}
+		c.run(units)
+	}
+}
+
+// take removes up to maxGroup events' units; nil ends the leader.
+func (c *groupCommit) take() []*unit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) == 0 {
+		c.leaders--
+		return nil
+	}
+	n, events := 0, 0
+	for n < len(c.waiting) && (n == 0 || events+len(c.waiting[n].appends) <= maxGroup) {
+		events += len(c.waiting[n].appends)
+		n++
+	}
+	units := c.waiting[:n:n]
+	c.waiting = c.waiting[n:]
+	if len(c.waiting) == 0 {
+		c.waiting = nil
+	}
+	return units
+}
+
+// coalescer runs a check so that each caller gets one that began after it
+// called: one runs, at most one waits, and the one that waits serves all that
+// came meanwhile.
+type coalescer struct {
+	mu      sync.Mutex
+	running bool
+	next    *checkRun
+}
+
+type checkRun struct {
+	verdict verdict
+	done    chan struct{}
+}
+
+// do returns a run that began after the call. The caller waits for its done.
+func (c *coalescer) do(check func() verdict) *checkRun {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next == nil {
+		c.next = &checkRun{done: make(chan struct{})}
+	}
+	r := c.next
+	if !c.running {
+		c.running = true
+		go c.loop(check)
+	}
+	return r
+}
+
+func (c *coalescer) loop(check func() verdict) {
+	for {
+		c.mu.Lock()
+		r := c.next
+		if r == nil {
+			c.running = false
+			c.mu.Unlock()
+			return
+		}
+		c.next = nil
+		c.mu.Unlock()
+		r.verdict = check()
+		close(r.done)
+	}
+}

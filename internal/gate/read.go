@@ -1,0 +1,111 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/window"
+)
+
+// EndpointStatus says what waits at one endpoint.
+type EndpointStatus struct {
+	EventKey    string
+	Have, Need  int
+	First, Last time.Time // of the events in the window; zero if there are none
+	// OldestLeaves is when the first of them leaves the window.
+	OldestLeaves time.Time
+}
+
+// Status is what Status tells of a service.
+type Status struct {
+	Complete      bool
+	Endpoints     []EndpointStatus
+	Missing       []window.Shortfall
+	Backlog       int       // claims not yet published
+	BacklogOldest time.Time // zero if there are none
+	LastMessage   *store.ClaimInfo
+}
+
+// Status reads how the window and the outbox stand.
+func (g *Gate) Status(ctx context.Context) (Status, error) {
+	s := Status{Endpoints: make([]EndpointStatus, len(g.rules))}
+	have := make([]int, len(g.rules))
+	since := g.since()
+	eg, ctx := errgroup.WithContext(ctx)
+	for i, r := range g.rules {
+		eg.Go(func() error {
+			sum, err := g.store.Summarize(ctx, g.endpoints[i], since)
+			e := EndpointStatus{EventKey: r.Key, Have: sum.Count, Need: r.Need, First: sum.First, Last: sum.Last}
+			if sum.Count > 0 {
+				e.OldestLeaves = sum.First.Add(g.svc.Trigger.Period())
+			}
+			s.Endpoints[i], have[i] = e, sum.Count
+			return err
+		})
+	}
+	eg.Go(func() (err error) {
+		s.Backlog, s.BacklogOldest, err = g.store.Backlog(ctx, g.svc.ServiceName)
+		return err
+	})
+	eg.Go(func() error {
+		last, err := g.store.Claims(ctx, g.svc.ServiceName, store.Page{Limit: 1})
+		if len(last) > 0 {
+			s.LastMessage = &last[0]
+		}
+		return err
+	})
+	if err := eg.Wait(); err != nil {
+		return Status{}, unavailable(err, "the status could not be read")
+	}
+	s.Missing = window.Missing(g.rules, have)
+	s.Complete = len(s.Missing) == 0
+	return s, nil
+}
+
+// Messages lists messages, newest first.
+func (g *Gate) Messages(ctx context.Context, page store.Page) ([]store.ClaimInfo, error) {
+	infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)
+	if err != nil {
+		return nil, unavailable(err, "the messages could not be read")
+	}
+	return infos, nil
+}
+
+// Replay publishes a message again, with the same ids, whatever its state.
+func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, error) {
+	c, err := g.claimOf(ctx, eventID)
+	if err != nil {
+		return store.ClaimInfo{}, err
+	}
+	g.inFlight.Add(1)
+	defer g.inFlight.Done()
+	if err := g.publish(ctx, c); err != nil {
+		return store.ClaimInfo{}, g.expired(err, eventID)
+	}
+	return c.ClaimInfo, nil
+}
+
+func (g *Gate) claimOf(ctx context.Context, eventID string) (store.Claim, error) {
+	c, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, eventID)
+	if errors.Is(err, store.ErrNotFound) {
+		return c, fault.New(fault.NotFound, "no message %q", eventID)
+	}
+	if err != nil {
+		return c, unavailable(err, "the message could not be read")
+	}
+	return c, nil
+}
+
+// expired tells a message whose events are no longer kept from a store or a bus
+// that does not answer.
+func (g *Gate) expired(err error, eventID string) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fault.Wrap(fault.Gone, err, "the events of message %q have expired", eventID)
+	}
+	return unavailable(err, "the message could not be read or published")
+}

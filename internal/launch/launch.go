@@ -1,0 +1,102 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/compute/metadata"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/bus/localbus"
+	"github.com/headgate/headgate/internal/bus/pubsubbus"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/store/firestorestore"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+)
+
+// localSweep is how often a process that no scheduler calls sweeps.
+const localSweep = 10 * time.Second
+
+// Open opens the drivers and builds the App on them. The caller starts and closes it.
+func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (*app.App, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	if s.Project == "" && (s.Store == Firestore || s.Bus == PubSub) {
+		s.Project = findProject(ctx, s, cfg)
+	}
+	st, err := openStore(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	b, err := openBus(ctx, s, cfg, log)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log}
+	if !s.CloudRun {
+		o.SweepEvery = localSweep
+	}
+	return app.New(o), nil
+}
+
+func openStore(ctx context.Context, s Settings) (store.Store, error) {
+	if s.Store == SQLite {
+		path := filepath.Join(s.Data, "headgate.db")
+		st, err := sqlitestore.Open(ctx, path)
+		if err != nil {
+			return nil, fmt.Errorf("open the embedded store %s: %w", path, err)
+		}
+		return st, nil
+	}
+	st, err := firestorestore.Open(ctx, firestorestore.Options{Project: s.Project, Database: s.Database})
+	if err != nil {
+		return nil, fmt.Errorf("open Firestore in project %s: %w", s.Project, err)
+	}
+	return st, nil
+}
+
+func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (bus.Bus, error) {
+	topics := make([]string, len(cfg.Services))
+	for i, svc := range cfg.Services {
+		topics[i] = svc.TargetPubSub.Topic
+	}
+	if s.Bus == Local {
+		return localbus.New(topics...), nil
+	}
+	b, err := pubsubbus.Open(ctx, pubsubbus.Options{Project: s.Project})
+	if err != nil {
+		return nil, fmt.Errorf("open Pub/Sub in project %s: %w", s.Project, err)
+	}
+	if s.PubSubEmulator { // it starts with no topics, and there is nobody to make them
+		for _, t := range topics {
+			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+			if err := b.Ensure(ctx, t); err != nil {
+				log.Warn("the topic could not be made in the Pub/Sub emulator", "topic", t, "error", err)
+			}
+			cancel()
+		}
+	}
+	return b, nil
+}
+
+// findProject asks the metadata server on Google Cloud; elsewhere the first
+// topic says which project is meant.
+func findProject(ctx context.Context, s Settings, cfg *config.Config) string {
+	if s.CloudRun {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if p, err := metadata.ProjectIDWithContext(ctx); err == nil && p != "" {
+			return p
+		}
+	}
+	project, _, _ := strings.Cut(strings.TrimPrefix(cfg.Services[0].TargetPubSub.Topic, "projects/"), "/")
+	return project
+}

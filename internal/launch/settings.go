@@ -1,0 +1,118 @@
+// Package launch starts a deployment's App: it reads the settings, chooses the
+// drivers and opens them. The binary and the Cloud Functions entry point share it.
+package launch
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/headgate/headgate/config"
+)
+
+// Settings say where and on what a process runs. They come from flags and the
+// environment; a flag wins.
+type Settings struct {
+	Addr       string // host:port
+	ConfigFile string // "" for CONFIG, CONFIG_FILE or the example
+	Function   string // "" for all
+	Store      string // sqlite, firestore
+	Bus        string // local, pubsub
+	Data       string // directory of the embedded store
+	Project    string // Google Cloud project; "" finds out
+	Database   string // Firestore database; "" is (default)
+
+	CloudRun          bool // also Cloud Functions, which run on it
+	FirestoreEmulator bool
+	PubSubEmulator    bool
+}
+
+// Names of the drivers.
+const (
+	SQLite    = "sqlite"
+	Firestore = "firestore"
+	Local     = "local"
+	PubSub    = "pubsub"
+)
+
+// FromEnv returns the settings that the environment gives.
+func FromEnv(getenv func(string) string) Settings {
+	s := Settings{
+		Addr: "127.0.0.1:8080", Store: SQLite, Bus: Local, Data: "./data",
+		CloudRun:          getenv("K_SERVICE") != "",
+		FirestoreEmulator: getenv("FIRESTORE_EMULATOR_HOST") != "",
+		PubSubEmulator:    getenv("PUBSUB_EMULATOR_HOST") != "",
+	}
+	if s.CloudRun {
+		s.Addr = ":8080"
+		if port := getenv("PORT"); port != "" {
+			s.Addr = ":" + port
+		}
+	}
+	if s.CloudRun || s.FirestoreEmulator {
+		s.Store = Firestore
+	}
+	if s.CloudRun || s.PubSubEmulator {
+		s.Bus = PubSub
+	}
+	for _, name := range [...]string{"GOOGLE_CLOUD_PROJECT", "PROJECT_ID", "projectID"} {
+		if v := getenv(name); v != "" {
+			s.Project = v
+			break
+		}
+	}
+	return s
+}
+
+// Flags declares a flag for each setting, with s as the defaults.
+func (s *Settings) Flags(fs *flag.FlagSet, functions []string) {
+	fs.StringVar(&s.Addr, "addr", s.Addr, "address to listen on")
+	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "configuration file (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
+	fs.StringVar(&s.Function, "function", s.Function, fmt.Sprintf("serve one function %q (default all)", functions))
+	fs.StringVar(&s.Store, "store", s.Store, "store: sqlite or firestore")
+	fs.StringVar(&s.Bus, "bus", s.Bus, "bus: local or pubsub")
+	fs.StringVar(&s.Data, "data", s.Data, "directory of the embedded store")
+	fs.StringVar(&s.Project, "project", s.Project, "Google Cloud project (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
+	fs.StringVar(&s.Database, "database", s.Database, "Firestore database (default \"(default)\")")
+}
+
+// Check returns everything that is wrong with the settings.
+func (s Settings) Check() error {
+	var errs []error
+	if !slices.Contains([]string{SQLite, Firestore}, s.Store) {
+		errs = append(errs, fmt.Errorf("-store %q: must be sqlite or firestore", s.Store))
+	}
+	if !slices.Contains([]string{Local, PubSub}, s.Bus) {
+		errs = append(errs, fmt.Errorf("-bus %q: must be local or pubsub", s.Bus))
+	}
+	return errors.Join(errs...)
+}
+
+// LoadConfig reads the configuration that the settings name. example is whether
+// it is the built-in one, for want of another.
+func (s Settings) LoadConfig(getenv func(string) string) (cfg *config.Config, example bool, err error) {
+	data, from := []byte(getenv("CONFIG")), "$CONFIG"
+	file := s.ConfigFile
+	if file == "" && len(data) == 0 {
+		file = getenv("CONFIG_FILE")
+	}
+	switch {
+	case file != "":
+		from = file
+		if data, err = os.ReadFile(file); err != nil {
+			return nil, false, fmt.Errorf("read the configuration: %w", err)
+		}
+	case len(data) > 0:
+	case s.CloudRun:
+		return nil, false, errors.New("there is no configuration: set CONFIG (the JSON itself) or CONFIG_FILE")
+	default:
+		data, from, example = config.Example(), "the example", true
+	}
+	if cfg, err = config.Parse(data); err != nil {
+		return nil, false, fmt.Errorf("the configuration (%s) is not valid:\n%w", from, err)
+	}
+	cfg.ApplyEnv(getenv)
+	return cfg, example, nil
+}

@@ -1,0 +1,189 @@
+// Package message writes a sync message: EventSync's JSON, field for field, with
+// later fields added. It is pure, and deterministic: the same claim and events
+// give the same bytes, so a message can be published again or served as it was.
+package message
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/event"
+)
+
+// Form says how much of its events a message carries. A message that is too
+// large for the bus is published in the largest form that fits: a claim check,
+// with ContentURL saying where the whole is.
+type Form int
+
+// The forms.
+const (
+	Whole     Form = iota // everything
+	NoContent             // the events without content
+	NoEvents              // only what is said of each endpoint
+)
+
+// Head is what a message says beside its events.
+type Head struct {
+	EventID     string
+	Date        time.Time
+	ServiceName string
+	TriggerType string
+	ContentURL  string // written in every form but Whole
+}
+
+// List is one endpoint's part.
+type List struct {
+	Key         string
+	Count       int // events of the window, included or not
+	Need        int
+	Send        string
+	First, Last time.Time // zero: left out, as there were no events
+	Included    []event.Ref
+}
+
+type eventJSON struct {
+	ID              string                     `json:"id"`
+	Datetime        time.Time                  `json:"datetime"`
+	EventKey        string                     `json:"eventKey"`
+	Headers         map[string][]string        `json:"headers"`
+	QueryParams     map[string][]string        `json:"queryParams"`
+	RawQuery        string                     `json:"rawQuery,omitempty"`
+	Content         *string                    `json:"content,omitempty"`
+	ContentEncoding string                     `json:"contentEncoding,omitempty"`
+	HTTPMethod      string                     `json:"httpMethod"`
+	CloudEvent      map[string]json.RawMessage `json:"cloudEvent,omitempty"`
+}
+
+// Fetch returns the events of a list, in the order of its Included.
+type Fetch func(included []event.Ref) iter.Seq2[event.Event, error]
+
+// Write writes the message to w. It holds one event at a time.
+func Write(w io.Writer, head Head, lists []List, form Form, fetch Fetch) error {
+	p := &printer{w: w}
+	p.raw(`{"eventID":`).value(head.EventID)
+	p.raw(`,"date":`).value(head.Date)
+	p.raw(`,"serviceName":`).value(head.ServiceName)
+	p.raw(`,"triggerType":`).value(head.TriggerType)
+	if form != Whole {
+		p.raw(`,"contentURL":`).value(head.ContentURL)
+	}
+	p.raw(`,"events":{`)
+	for i, l := range lists {
+		if i > 0 {
+			p.raw(",")
+		}
+		if err := p.list(l, form, fetch); err != nil {
+			return err
+		}
+	}
+	p.raw("}}")
+	return p.err
+}
+
+func (p *printer) list(l List, form Form, fetch Fetch) error {
+	p.value(l.Key).raw(":{")
+	if l.Count > 0 { // EventSync's document spells the first with a capital F
+		p.raw(`"FirstEventDate":`).value(l.First).raw(`,"lastEventDate":`).value(l.Last).raw(",")
+	}
+	p.raw(`"numberOfEvents":`).value(l.Count)
+	p.raw(`,"minNbOfOccurrence":`).value(l.Need)
+	p.raw(`,"eventToSend":`).value(l.Send)
+	if len(l.Included) > 0 && form != NoEvents {
+		p.raw(`,"events":[`)
+		i := 0
+		for e, err := range fetch(l.Included) {
+			if err != nil {
+				return err
+			}
+			if i > 0 {
+				p.raw(",")
+			}
+			p.value(toJSON(e, form))
+			if i++; p.err != nil {
+				return p.err
+			}
+		}
+		if i != len(l.Included) {
+			return fmt.Errorf("message: %d of %d events of %q", i, len(l.Included), l.Key)
+		}
+		p.raw("]")
+	}
+	p.raw("}")
+	return p.err
+}
+
+func toJSON(e event.Event, form Form) eventJSON {
+	j := eventJSON{
+		ID: e.ID, Datetime: e.ReceivedAt.UTC(), EventKey: e.Key,
+		Headers: orEmpty(e.Meta.Headers), QueryParams: orEmpty(e.Meta.Query), RawQuery: e.Meta.RawQuery,
+		HTTPMethod: e.Meta.Method, CloudEvent: e.Meta.CloudEvent,
+	}
+	if form == Whole {
+		content := string(e.Content)
+		if !utf8.ValidString(content) {
+			content, j.ContentEncoding = base64.StdEncoding.EncodeToString(e.Content), "base64"
+		}
+		j.Content = &content
+	}
+	return j
+}
+
+func orEmpty(m map[string][]string) map[string][]string {
+	if m == nil {
+		return map[string][]string{}
+	}
+	return m
+}
+
+// printer writes JSON and keeps the first error.
+type printer struct {
+	w   io.Writer
+	buf bytes.Buffer
+	err error
+}
+
+func (p *printer) raw(s string) *printer {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, s)
+	}
+	return p
+}
+
+func (p *printer) value(v any) *printer {
+	if p.err != nil {
+		return p
+	}
+	p.buf.Reset()
+	enc := json.NewEncoder(&p.buf)
+	enc.SetEscapeHTML(false) // content is not going into HTML: keep it short
+	if p.err = enc.Encode(v); p.err == nil {
+		_, p.err = p.w.Write(bytes.TrimSuffix(p.buf.Bytes(), []byte("\n")))
+	}
+	return p
+}
+
+// Limit is a buffer that stops at a size.
+type Limit struct {
+	Max int
+	buf bytes.Buffer // not embedded: its WriteString would pass the limit by
+}
+
+// ErrTooLarge is what Limit answers to the write that would pass Max.
+var ErrTooLarge = errors.New("message: larger than the limit")
+
+func (l *Limit) Write(b []byte) (int, error) {
+	if l.buf.Len()+len(b) > l.Max {
+		return 0, ErrTooLarge
+	}
+	return l.buf.Write(b)
+}
+
+// Bytes returns what was written.
+func (l *Limit) Bytes() []byte { return l.buf.Bytes() }

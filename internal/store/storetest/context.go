@@ -1,0 +1,83 @@
+package storetest
+
+import (
+	"context"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+var contextTests = map[string]func(*fixture){
+	"Ping": func(f *fixture) {
+		require.NoError(f, f.s.Ping(f.ctx))
+	},
+
+	"Context/Cancelled": func(f *fixture) {
+		ps := f.put("a", 2)
+		c := f.claimed(f.now)
+		ctx, cancel := context.WithCancel(f.ctx)
+		cancel()
+		ep := f.ep("a")
+		for _, r := range f.s.Append(ctx, []store.Append{f.request("a", f.now), f.request("a", f.now)}) {
+			require.Error(f, r.Err)
+		}
+		for name, call := range map[string]func() error{
+			"Pending":        func() error { _, err := f.s.Pending(ctx, ep, time.Time{}, 0); return err },
+			"Count":          func() error { _, err := f.s.Count(ctx, ep, time.Time{}, 0); return err },
+			"Summarize":      func() error { _, err := f.s.Summarize(ctx, ep, time.Time{}); return err },
+			"Claim":          func() error { return f.s.Claim(ctx, f.claim("a", ps...), []store.Taken{f.take("a", ps...)}) },
+			"Discard":        func() error { _, err := f.s.Discard(ctx, ep, ps); return err },
+			"Stale":          func() error { _, err := f.s.Stale(ctx, ep, f.now, 1); return err },
+			"Events":         func() error { _, err := f.s.Events(ctx, f.service, ps); return err },
+			"Due":            func() error { _, err := f.s.Due(ctx, f.service, f.now, 1); return err },
+			"Lease":          func() error { return f.s.Lease(ctx, f.service, c.ID, 0, f.now) },
+			"Settle":         func() error { return f.s.Settle(ctx, f.service, c.ID, f.published(f.now)) },
+			"ClaimByEventID": func() error { _, err := f.s.ClaimByEventID(ctx, f.service, c.EventID); return err },
+			"Claims":         func() error { _, err := f.s.Claims(ctx, f.service, store.Page{Limit: 1}); return err },
+			"Backlog":        func() error { _, _, err := f.s.Backlog(ctx, f.service); return err },
+			"Ping":           func() error { return f.s.Ping(ctx) },
+		} {
+			err := call()
+			require.Error(f, err, name)
+			require.NotErrorIs(f, err, store.ErrConflict, name)
+			require.NotErrorIs(f, err, store.ErrNotFound, name)
+		}
+		// None of them did anything, and the store is as usable as before.
+		requireRefs(f, ps, f.pending("a"))
+		requireClaim(f, c, f.outbox(c))
+		require.NoError(f, f.s.Ping(f.ctx))
+	},
+
+	// Some of many callers leave while commits are under way. What was answered
+	// is true; the others go on.
+	"Context/CancelledAmongOthers": func(f *fixture) {
+		reqs := make([]store.Append, 32)
+		for i := range reqs {
+			reqs[i] = f.request("a", f.at(i))
+		}
+		errs := together(len(reqs), func(i int) error {
+			ctx := f.ctx
+			if i%2 == 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, time.Duration(i*50)*time.Microsecond)
+				defer cancel()
+			}
+			return f.s.Append(ctx, reqs[i:i+1])[0].Err
+		})
+		pending := map[string]event.Ref{}
+		for _, p := range f.pending("a") {
+			pending[p.ID] = p
+		}
+		for i, err := range errs {
+			if i%2 == 1 {
+				require.NoError(f, err)
+			}
+			if err == nil {
+				require.Contains(f, pending, reqs[i].Event.ID)
+			}
+		}
+	},
+}

@@ -1,0 +1,93 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Purge is not of one service. So that these tests can share a store, what they
+// purge expired long before anything that the other tests store.
+var longAgo = time.Date(2001, 2, 3, 4, 5, 6, 789000, time.UTC)
+
+var expiryTests = map[string]func(*fixture){
+	"Expiry/EventField": func(f *fixture) {
+		if f.probe.EventExpireAt == nil {
+			f.Skip("no way to see when an event expires here")
+		}
+		old := f.request("a", f.now)
+		old.ExpireAt = f.now.Add(77 * time.Hour)
+		f.add(old)
+		requireTime(f, old.ExpireAt, f.probe.EventExpireAt(f.T, f.s, f.service, old.Event.ID))
+
+		again := f.reuse(old, f.now)
+		f.add(again)
+		requireTime(f, again.ExpireAt, f.probe.EventExpireAt(f.T, f.s, f.service, old.Event.ID))
+		requireTime(f, old.ExpireAt, f.probe.EventExpireAt(f.T, f.s, f.service, event.ArchivedID(old.Event.ID, f.now)))
+	},
+
+	"Expiry/ClaimField": func(f *fixture) {
+		if f.probe.ClaimExpireAt == nil {
+			f.Skip("no way to see when a claim expires here")
+		}
+		expireAt := func(c store.Claim) time.Time { return f.probe.ClaimExpireAt(f.T, f.s, f.service, c.ID) }
+		c := f.claimed(f.now)
+		require.True(f, expireAt(c).IsZero(), "a claim that is not published may never expire")
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, store.Outcome{NextAttempt: f.at(9), Error: "x", ExpireAt: f.at(99)}))
+		require.True(f, expireAt(c).IsZero())
+		outcome := f.published(f.at(5))
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, outcome))
+		requireTime(f, outcome.ExpireAt, expireAt(c))
+	},
+
+	"Expiry/Purge": func(f *fixture) {
+		if f.probe.ExpiresItself {
+			n, err := f.s.Purge(f.ctx, longAgo, 10)
+			require.NoError(f, err)
+			require.Zero(f, n)
+			return
+		}
+		request := func(us int, expireAt time.Time) store.Append {
+			req := f.request("a", f.at(us))
+			req.ExpireAt = expireAt
+			return req
+		}
+		refs := f.add(
+			request(0, longAgo.Add(-time.Hour)), request(1, longAgo), request(2, longAgo.Add(-time.Minute)), request(3, longAgo.Add(-time.Second)),
+			request(4, longAgo.Add(time.Hour)), request(5, f.now.Add(time.Hour)),
+		)
+		expired, live := refs[:4], refs[4:]
+		published, kept, unpublished := f.claimed(f.now), f.claimed(f.now), f.claimed(f.now)
+		out := f.published(longAgo.Add(-48 * time.Hour))
+		out.ExpireAt = longAgo.Add(-time.Hour)
+		require.NoError(f, f.s.Settle(f.ctx, f.service, published.ID, out))
+		require.NoError(f, f.s.Settle(f.ctx, f.service, kept.ID, f.published(f.now)))
+		require.NoError(f, f.s.Settle(f.ctx, f.service, unpublished.ID, store.Outcome{Error: "x", NextAttempt: longAgo, ExpireAt: longAgo.Add(-time.Hour)}))
+
+		total := 0
+		for {
+			n, err := f.s.Purge(f.ctx, longAgo.Add(time.Minute), 2)
+			require.NoError(f, err)
+			require.LessOrEqual(f, n, 2)
+			if n == 0 {
+				break
+			}
+			total += n
+		}
+		require.GreaterOrEqual(f, total, len(expired)+1)
+		for _, ref := range expired {
+			_, err := f.s.Events(f.ctx, f.service, []store.Member{ref})
+			require.ErrorIs(f, err, store.ErrNotFound)
+		}
+		_, err := f.s.Events(f.ctx, f.service, live)
+		require.NoError(f, err)
+		_, err = f.s.ClaimByEventID(f.ctx, f.service, published.EventID)
+		require.ErrorIs(f, err, store.ErrNotFound)
+		require.Equal(f, store.Published, f.outbox(kept).State)
+		require.Equal(f, store.Claimed, f.outbox(unpublished).State)
+		require.Len(f, f.walk("", 10), 2)
+	},
+}

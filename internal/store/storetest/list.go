@@ -1,0 +1,121 @@
+package storetest
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+var listTests = map[string]func(*fixture){
+	"Claims/PagesNewestFirst": func(f *fixture) {
+		var all []store.ClaimInfo
+		for i := range 17 {
+			c := f.claim("a")
+			c.Date = f.at(i / 5) // five of each date
+			require.NoError(f, f.s.Claim(f.ctx, c, nil))
+			if i%3 == 0 {
+				require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, f.published(f.at(100+i))))
+				c.State = store.Published
+			}
+			all = append(all, c.ClaimInfo)
+		}
+		slices.SortFunc(all, func(a, b store.ClaimInfo) int {
+			return cmp.Or(b.Date.Compare(a.Date), cmp.Compare(b.ID, a.ID))
+		})
+		for _, state := range []store.State{"", store.Claimed, store.Published} {
+			want := []string{}
+			for _, c := range all {
+				if state == "" || c.State == state {
+					want = append(want, c.ID)
+				}
+			}
+			for _, limit := range []int{1, 3, 17, 100} {
+				require.Equal(f, want, f.walk(state, limit), "state %q, limit %d", state, limit)
+			}
+		}
+	},
+
+	// The claim listed last need not exist any more.
+	"Claims/CursorOfAnyPosition": func(f *fixture) {
+		c := f.claimed(f.now)
+		for cursor, want := range map[store.Cursor]int{
+			{Date: c.Date, ID: c.ID}:                                0,
+			{Date: c.Date, ID: "f" + c.ID}:                          min(1, max(0, cmp.Compare("f"+c.ID, c.ID))),
+			{Date: c.Date.Add(time.Microsecond), ID: ""}:            1,
+			{Date: c.Date.Add(-time.Microsecond), ID: "g"}:          0,
+			{Date: c.Date, ID: "g"}:                                 1,
+			{Date: c.Date.Add(time.Hour), ID: "not an id: ../x/y"}:  1,
+			{Date: c.Date.Add(-time.Hour), ID: "not an id: ../x/y"}: 0,
+			{Date: c.Date, ID: c.ID[:len(c.ID)-1]}:                  0,
+			{Date: c.Date, ID: c.ID + "0"}:                          1,
+		} {
+			infos, err := f.s.Claims(f.ctx, f.service, store.Page{After: &cursor, Limit: 10})
+			require.NoError(f, err)
+			require.Len(f, infos, want, "%v", cursor)
+		}
+	},
+
+	"Claims/None": func(f *fixture) {
+		require.Empty(f, f.walk("", 5))
+		f.claimed(f.now)
+		require.Empty(f, f.walk(store.Published, 5))
+		infos, err := f.s.Claims(f.ctx, f.service+"-other", store.Page{Limit: 5})
+		require.NoError(f, err)
+		require.Empty(f, infos)
+	},
+
+	"Backlog": func(f *fixture) {
+		backlog := func() (int, time.Time) {
+			n, oldest, err := f.s.Backlog(f.ctx, f.service)
+			require.NoError(f, err)
+			return n, oldest
+		}
+		n, oldest := backlog()
+		require.Zero(f, n)
+		require.True(f, oldest.IsZero())
+
+		claims := make([]store.Claim, 4)
+		for i, us := range []int{7, 3, 9, 5} {
+			claims[i] = f.claim("a")
+			claims[i].Date = f.at(us)
+			require.NoError(f, f.s.Claim(f.ctx, claims[i], nil))
+		}
+		n, oldest = backlog()
+		require.Equal(f, 4, n)
+		requireTime(f, f.at(3), oldest)
+
+		require.NoError(f, f.s.Settle(f.ctx, f.service, claims[1].ID, f.published(f.at(10))))
+		require.NoError(f, f.s.Settle(f.ctx, f.service, claims[0].ID, store.Outcome{NextAttempt: f.at(20), Error: "x"}))
+		n, oldest = backlog()
+		require.Equal(f, 3, n)
+		requireTime(f, f.at(5), oldest)
+	},
+}
+
+// walk pages through all claims and returns their ids.
+func (f *fixture) walk(state store.State, limit int) []string {
+	f.Helper()
+	ids := []string{}
+	page := store.Page{State: state, Limit: limit}
+	for {
+		infos, err := f.s.Claims(f.ctx, f.service, page)
+		require.NoError(f, err)
+		require.LessOrEqual(f, len(infos), limit)
+		if len(infos) == 0 {
+			return ids
+		}
+		for _, c := range infos {
+			if state != "" {
+				require.Equal(f, state, c.State)
+			}
+			require.Equal(f, f.service, c.Service)
+			ids = append(ids, c.ID)
+		}
+		last := infos[len(infos)-1]
+		page.After = &store.Cursor{Date: last.Date, ID: last.ID}
+	}
+}

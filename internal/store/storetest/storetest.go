@@ -1,0 +1,231 @@
+// Package storetest is the conformance suite of package store: a driver lands
+// only when it passes. Every topic has a file; every subtest has a service of
+// its own, so all of them may share one store, also one that other runs used.
+//
+// What the drivers legitimately differ in is said by a Probe, not by a list of
+// tests to skip.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Probe says what the store can do where the suite runs. Its zero value is a
+// store that takes small events and keeps everything until it is purged.
+type Probe struct {
+	// MaxEventBytes is the largest event.Size that the store takes here.
+	// Below 64 KiB it is taken as 64 KiB.
+	MaxEventBytes int
+	// TooLargeBytes is an event.Size that the store refuses; 0 if there is
+	// none worth trying.
+	TooLargeBytes int
+	// ExpiresItself: Purge has nothing to do.
+	ExpiresItself bool
+	// InjectLostAnswer makes the next commit that s makes for the service
+	// succeed while s itself is told that it failed. Optional. The store is not
+	// used for anything else meanwhile if open returned one of its own.
+	InjectLostAnswer func(t *testing.T, s store.Store, service string)
+	// EventExpireAt returns when the stored event may be deleted. Optional.
+	EventExpireAt func(t *testing.T, s store.Store, service, id string) time.Time
+	// ClaimExpireAt returns when the claim may be deleted, zero if never.
+	// Optional.
+	ClaimExpireAt func(t *testing.T, s store.Store, service, id string) time.Time
+}
+
+// Run checks everything that package store promises. Open returns a store,
+// shared or fresh, and closes it by t.Cleanup where that is wanted.
+func Run(t *testing.T, open func(t *testing.T) store.Store, probe Probe) {
+	t.Helper()
+	probe.MaxEventBytes = max(probe.MaxEventBytes, 64<<10)
+	run := func(name string, shards int, test func(f *fixture)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newFixture(t, open(t), probe, shards))
+		})
+	}
+	for _, topic := range []map[string]func(*fixture){
+		appendTests, forgetTests, nameTests, bodyTests, expiryTests, outboxTests, listTests, contextTests,
+	} {
+		for name, test := range topic {
+			run(name, 0, test)
+		}
+	}
+	for _, topic := range []map[string]func(*fixture){pendingTests, claimTests, contentionTests, discardTests} {
+		for name, test := range topic {
+			for _, shards := range []int{0, 4} {
+				run(fmt.Sprintf("%s/shards=%d", name, shards), shards, test)
+			}
+		}
+	}
+}
+
+// fixture is a store and a service that nobody else uses.
+type fixture struct {
+	*testing.T
+	ctx     context.Context
+	s       store.Store
+	probe   Probe
+	service string
+	shards  int
+	now     time.Time // whole microseconds
+}
+
+func newFixture(t *testing.T, s store.Store, probe Probe, shards int) *fixture {
+	t.Helper()
+	return &fixture{
+		T: t, ctx: t.Context(), s: s, probe: probe, shards: shards,
+		service: "svc-" + event.RandomID()[:12],
+		now:     time.Now().UTC().Truncate(time.Microsecond),
+	}
+}
+
+func (f *fixture) ep(key string) store.Endpoint {
+	return store.Endpoint{Service: f.service, Key: key, Shards: f.shards}
+}
+
+// at is the fixture's now plus so many microseconds.
+func (f *fixture) at(us int) time.Time { return f.now.Add(time.Duration(us) * time.Microsecond) }
+
+// request returns an Append of a new event with a small body.
+func (f *fixture) request(key string, at time.Time) store.Append {
+	id := event.RandomID()
+	return store.Append{
+		Event: event.Event{
+			ID: id, Key: key, ReceivedAt: at,
+			Meta:    event.Meta{Method: "POST", Headers: map[string][]string{"Content-Type": {"text/plain"}}},
+			Content: []byte("body of " + id),
+		},
+		Endpoint:     f.ep(key),
+		Attempt:      event.RandomID(),
+		ForgetBefore: at.Add(-24 * time.Hour),
+		ExpireAt:     at.Add(30 * 24 * time.Hour),
+	}
+}
+
+// add appends and requires that each is stored, and not as a duplicate.
+func (f *fixture) add(reqs ...store.Append) []store.Pointer {
+	f.Helper()
+	results := f.s.Append(f.ctx, reqs)
+	require.Len(f, results, len(reqs))
+	refs := make([]store.Pointer, len(reqs))
+	for i, r := range results {
+		require.NoError(f, r.Err)
+		require.False(f, r.Duplicate)
+		requireTime(f, reqs[i].Event.ReceivedAt, r.ReceivedAt)
+		refs[i] = reqs[i].Event.Ref()
+	}
+	return refs
+}
+
+// put appends n new events, received a microsecond apart from now on.
+func (f *fixture) put(key string, n int) []store.Pointer {
+	f.Helper()
+	reqs := make([]store.Append, n)
+	for i := range reqs {
+		reqs[i] = f.request(key, f.at(i))
+	}
+	return f.add(reqs...)
+}
+
+// pending returns everything pending at the endpoint.
+func (f *fixture) pending(key string) []store.Pointer {
+	f.Helper()
+	ps, err := f.s.Pending(f.ctx, f.ep(key), time.Time{}, 0)
+	require.NoError(f, err)
+	return ps
+}
+
+// claim returns a claim of the pointers, which belong to one endpoint.
+func (f *fixture) claim(key string, ps ...store.Pointer) store.Claim {
+	c := store.Claim{
+		ClaimInfo: store.ClaimInfo{
+			ID: event.RandomID(), Service: f.service, EventID: event.RandomID(), TriggerType: "all",
+			Date: f.now, Owner: event.RandomID(), NumberOfEvents: len(ps), State: store.Claimed,
+			Size: 100, NextAttempt: f.now,
+		},
+		Lists: []store.List{{Key: key, Need: 1, Send: "all", Count: len(ps), Included: ps}},
+	}
+	if len(ps) > 0 {
+		c.Lists[0].First, c.Lists[0].Last = ps[0].ReceivedAt, ps[len(ps)-1].ReceivedAt
+	}
+	return c
+}
+
+func (f *fixture) take(key string, ps ...store.Pointer) store.Taken {
+	return store.Taken{Endpoint: f.ep(key), Pointers: ps}
+}
+
+// outbox returns the claim, which exists.
+func (f *fixture) outbox(c store.Claim) store.Claim {
+	f.Helper()
+	got, err := f.s.ClaimByEventID(f.ctx, c.Service, c.EventID)
+	require.NoError(f, err)
+	return got
+}
+
+// requireClaim compares all fields. Which zone a time is in does not matter,
+// nor whether an empty list is nil.
+func requireClaim(t require.TestingT, want, got store.Claim) {
+	require.Equal(t, plainClaim(want), plainClaim(got))
+}
+
+func plainInfo(c store.ClaimInfo) store.ClaimInfo {
+	c.Date, c.NextAttempt, c.PublishedAt = c.Date.UTC(), c.NextAttempt.UTC(), c.PublishedAt.UTC()
+	return c
+}
+
+func plainClaim(c store.Claim) store.Claim {
+	c.ClaimInfo = plainInfo(c.ClaimInfo)
+	lists := make([]store.List, len(c.Lists))
+	for i, l := range c.Lists {
+		l.First, l.Last, l.Included = l.First.UTC(), l.Last.UTC(), plain(l.Included)
+		lists[i] = l
+	}
+	c.Lists = lists
+	return c
+}
+
+func plain(refs []event.Ref) []event.Ref {
+	out := make([]event.Ref, len(refs))
+	for i, r := range refs {
+		out[i] = event.Ref{ID: r.ID, ReceivedAt: r.ReceivedAt.UTC(), Size: r.Size}
+	}
+	return out
+}
+
+func requireRefs(t require.TestingT, want, got []event.Ref) {
+	require.Equal(t, plain(want), plain(got))
+}
+
+func requireTime(t require.TestingT, want, got time.Time) {
+	require.True(t, want.Equal(got), "want %s, got %s", want.Format(time.RFC3339Nano), got.Format(time.RFC3339Nano))
+}
+
+// together calls f n times at once and returns what each call answered.
+func together[T any](n int, f func(i int) T) []T {
+	answers := make([]T, n)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			answers[i] = f(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return answers
+}
+
+// sample returns k different numbers below n, in random order.
+func sample(n, k int) []int { return rand.Perm(n)[:k] }

@@ -1,0 +1,115 @@
+// Package window decides when a window is complete and what its message holds.
+//
+// It is pure: decisions are functions of the time, the rules and the events
+// waiting. The gate reads the facts and carries the decision out.
+package window
+
+import (
+	"crypto/md5" //nolint:gosec // an identifier that EventSync's consumers know, not a safeguard
+	"encoding/hex"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+)
+
+// What of an endpoint's events goes into the message (eventToSend).
+const (
+	All        = "ALL"
+	First      = "FIRST"
+	Last       = "LAST"
+	Boundaries = "BOUNDARIES" // the first and the last; one event is not doubled
+)
+
+// Rule is what one endpoint asks of the window.
+type Rule struct {
+	Key  string
+	Need int // minNbOfOccurrence, >= 1
+	Send string
+}
+
+// Shortfall says what an endpoint lacks.
+type Shortfall struct {
+	EventKey string `json:"eventKey"`
+	Have     int    `json:"have"`
+	Need     int    `json:"need"`
+}
+
+// Release is a window to be claimed and published.
+type Release struct {
+	EventID string
+	Lists   []List // one per rule, in the rules' order
+}
+
+// List is one endpoint's part of a release.
+type List struct {
+	Rule
+	Members     []event.Ref // all of the window, in order: the claim consumes them
+	Included    []event.Ref // those of them that the message carries
+	First, Last time.Time   // of Members; zero if there are none
+}
+
+// Since returns the instant after which an event is in the window. An event
+// exactly a period old is out. There is no upper bound: instances' clocks
+// differ, and an event of a faster one must not be missed.
+func Since(now time.Time, period time.Duration) time.Time { return now.Add(-period) }
+
+// Missing returns the endpoints that have fewer events than they need; the
+// window is complete if there are none.
+func Missing(rules []Rule, have []int) []Shortfall {
+	var short []Shortfall
+	for i, r := range rules {
+		if have[i] < r.Need {
+			short = append(short, Shortfall{EventKey: r.Key, Have: have[i], Need: r.Need})
+		}
+	}
+	return short
+}
+
+// Build returns the release of everything given: waiting[i] are the events of
+// rules[i] in the window. ok is false if there is nothing to release.
+func Build(rules []Rule, waiting [][]event.Ref) (rel Release, ok bool) {
+	rel.Lists = make([]List, len(rules))
+	for i, r := range rules {
+		members := slices.Clone(waiting[i])
+		slices.SortFunc(members, event.Ref.Compare)
+		l := List{Rule: r, Members: members, Included: choose(r.Send, members)}
+		if n := len(members); n > 0 {
+			l.First, l.Last = members[0].ReceivedAt, members[n-1].ReceivedAt
+			ok = true
+		}
+		rel.Lists[i] = l
+	}
+	rel.EventID = eventID(rel.Lists)
+	return rel, ok
+}
+
+func choose(send string, members []event.Ref) []event.Ref {
+	n := len(members)
+	if n <= 1 {
+		return members
+	}
+	switch send {
+	case First:
+		return members[:1]
+	case Last:
+		return members[n-1:]
+	case Boundaries:
+		return []event.Ref{members[0], members[n-1]}
+	default:
+		return members
+	}
+}
+
+// eventID is the hex MD5 of the included ids, endpoint by endpoint. Ids have a
+// fixed length, so two different lists never concatenate to the same text.
+func eventID(lists []List) string {
+	h := md5.New() //nolint:gosec // see the import
+	for _, l := range lists {
+		for _, ref := range l.Included {
+			_, _ = io.WriteString(h, ref.ID)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
