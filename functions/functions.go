@@ -105,13 +105,17 @@ func (b *builder) handle(pattern string, h web.Handler) { b.mux.Handle(pattern, 
 
 // gate registers h under the short path and under /services/{service}.
 func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.Handler) {
+	handlers := make(map[*gate.Gate]web.Handler)
+	for _, g := range b.app.Gates() {
+		handlers[g] = h(g)
+	}
 	for _, pattern := range [...]string{path, "/services/{service}" + path} {
 		serve := func(w http.ResponseWriter, r *http.Request) error {
 			g, err := b.app.Gate(r.PathValue("service"))
 			if err != nil {
 				return err
 			}
-			return h(g)(w, r)
+			return handlers[g](w, r)
 		}
 		if methods != nil {
 			serve = web.Methods(serve, methods...)
@@ -134,9 +138,10 @@ func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.
 		_, configured := g.Endpoint("trigger")
 		switch {
 		case configured && hasIngest:
+			h := asEvent(g)
 			return func(w http.ResponseWriter, r *http.Request) error {
 				r.SetPathValue("key", "trigger")
-				return asEvent(g)(w, r)
+				return h(w, r)
 			}
 		case !configured && hasTrigger:
 			return web.Methods(asTrigger(g), http.MethodGet, http.MethodPost)

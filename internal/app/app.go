@@ -63,6 +63,9 @@ func (a *App) Config() *config.Config { return a.o.Config }
 // Log returns the deployment's logger.
 func (a *App) Log() *slog.Logger { return a.o.Log }
 
+// Gates returns the gates of all services, in configuration order.
+func (a *App) Gates() []*gate.Gate { return a.gates }
+
 // Gate returns the gate of a service; "" is the only or the first one.
 func (a *App) Gate(service string) (*gate.Gate, error) {
 	if service == "" {

@@ -1,0 +1,36 @@
+.PHONY: run test check lint fuzz bench crash function-source emulators
+
+FUZZTIME ?= 10s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+run:
+	go run .
+
+test: ## what a machine with only Go can run
+	go test ./...
+
+check: lint ## what CI runs, without the emulators
+	go test -race -shuffle=on -count=1 ./...
+	$(MAKE) fuzz
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	go test ./config -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME)
+	go test ./internal/event -run '^$$' -fuzz '^FuzzReceive$$' -fuzztime $(FUZZTIME)
+	go test ./internal/window -run '^$$' -fuzz '^FuzzBuild$$' -fuzztime $(FUZZTIME)
+	go test ./internal/message -run '^$$' -fuzz '^FuzzContentSurvives$$' -fuzztime $(FUZZTIME)
+	go test ./functions -run '^$$' -fuzz '^FuzzIngest$$' -fuzztime $(FUZZTIME)
+
+bench: ## print the table of docs/performance.md; starts the emulators if the SDK is there
+	./scripts/with-emulators go run ./internal/bench
+
+crash: ## kill -9 under load, 200 times on each store
+	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e
+
+function-source: ## stage build/function for deployment as native Cloud Functions
+	./scripts/function-source build/function

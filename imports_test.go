@@ -1,0 +1,106 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/headgate/headgate/"
+
+// layers says which of our packages a package may import. Use cases know
+// contracts and pure packages, never each other, a driver or an SDK.
+var layers = map[string][]string{
+	"config":                        {},
+	"internal/event":                {},
+	"internal/fault":                {},
+	"internal/window":               {"internal/event"},
+	"internal/message":              {"internal/event"},
+	"internal/store":                {"internal/event"},
+	"internal/bus":                  {},
+	"internal/obs":                  {},
+	"internal/gate":                 {"config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
+	"internal/store/sqlitestore":    {"internal/store", "internal/event", "internal/fault"},
+	"internal/store/firestorestore": {"internal/store", "internal/event", "internal/fault"},
+	"internal/bus/localbus":         {"internal/bus"},
+	"internal/bus/pubsubbus":        {"internal/bus"},
+	"internal/web":                  {"config", "internal/fault"},
+	"internal/auth":                 {"config", "internal/fault", "internal/web"},
+	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault"},
+	"functions": {
+		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
+		"internal/window", "internal/store", "internal/fault",
+	},
+}
+
+// sdks says who alone may import a technology.
+var sdks = map[string]string{
+	"cloud.google.com/go/firestore":                         "internal/store/firestorestore",
+	"cloud.google.com/go/pubsub":                            "internal/bus/pubsubbus",
+	"modernc.org/sqlite":                                    "internal/store/sqlitestore",
+	"github.com/GoogleCloudPlatform/functions-framework-go": "functions/cloudfunctions",
+	"google.golang.org/api/idtoken":                         "internal/auth",
+}
+
+// pure packages import the standard library only, and no clock or network of it.
+var pure = []string{"internal/event", "internal/window", "internal/message"}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (path == "build" || path == "data" || strings.HasPrefix(d.Name(), ".") && path != ".") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		test := strings.HasSuffix(path, "_test.go")
+		for _, imp := range file.Imports {
+			name, err := strconv.Unquote(imp.Path.Value)
+			require.NoError(t, err)
+			if test {
+				continue
+			}
+			checkImport(t, path, pkg, name)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+}
+
+func checkImport(t *testing.T, path, pkg, name string) {
+	if ours, ok := strings.CutPrefix(name, module); ok {
+		if allowed, ruled := layers[pkg]; ruled {
+			require.Contains(t, allowed, ours, "%s imports %s", path, ours)
+		}
+		last := ours[strings.LastIndex(ours, "/")+1:]
+		if last == "storetest" || last == "bustest" || last == "emulator" {
+			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
+		}
+		return
+	}
+	if slices.Contains(pure, pkg) {
+		require.NotContains(t, strings.Split(name, "/")[0], ".", "%s, which is pure, imports %s", path, name)
+	}
+	if strings.HasPrefix(pkg, "internal/bench") || pkg == "internal/emulator" || strings.HasSuffix(pkg, "test") {
+		return
+	}
+	for sdk, owner := range sdks {
+		if strings.HasPrefix(name, sdk) {
+			require.Equal(t, owner, pkg, "%s imports %s", path, name)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/bus/localbus"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+)
+
+// embedded measures durable ingest against an empty net/http handler that the
+// same client calls in the same way.
+func embedded(b *bench) error {
+	const conns = 64
+	floorBase, stopFloor, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	if err != nil {
+		return err
+	}
+	defer stopFloor()
+	for _, kind := range []struct {
+		name string
+		path func(int) string
+	}{{"the window never completes", oneSided}, {"two endpoints in turn, messages go out", alternating}} {
+		dir, err := os.MkdirTemp("", "headgate-bench")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		st, err := sqlitestore.Open(b.ctx, filepath.Join(dir, "bench.db"))
+		if err != nil {
+			return err
+		}
+		base, stop, err := serve(st, localbus.New(topic))
+		if err != nil {
+			return err
+		}
+		defer stop()
+		if _, err := load(base, b.events/10, conns, kind.path); err != nil { // warm
+			return err
+		}
+		floor, err := load(floorBase, b.events, conns, kind.path)
+		if err != nil {
+			return err
+		}
+		got, err := load(base, b.events, conns, kind.path)
+		if err != nil {
+			return err
+		}
+		ratio := got.rate / floor.rate
+		b.add(ratio >= 0.4, "durable ingest, embedded, 64 connections, against an empty handler; "+kind.name, "≥ 0.4",
+			"%.2f (%.0f/s against %.0f/s; p50 %v)", ratio, got.rate, floor.rate, got.p50.Round(10*time.Microsecond))
+	}
+	return nil
+}
+
+// process measures the real binary: its size, its start, its memory.
+func process(b *bench) error {
+	dir, err := os.MkdirTemp("", "headgate-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "headgate")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, out)
+	}
+	info, err := os.Stat(bin)
+	if err != nil {
+		return err
+	}
+	mib := float64(info.Size()) / (1 << 20)
+	b.add(mib+3 <= 40, "static binary, which with 2–3 MiB of base is the image", "≤ 40 MB", "%.1f MiB", mib)
+
+	const addr = "127.0.0.1:18979"
+	var best time.Duration
+	var cmd *exec.Cmd
+	defer func() {
+		if cmd != nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}()
+	for i := range 5 {
+		if cmd != nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+		cmd = exec.Command(bin, "-addr", addr, "-data", filepath.Join(dir, "data"+strconv.Itoa(i)), "-store", "sqlite", "-bus", "local")
+		start := time.Now()
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		if err := answers("http://"+addr+"/readyz", start.Add(10*time.Second)); err != nil {
+			return err
+		}
+		if took := time.Since(start); best == 0 || took < best {
+			best = took
+		}
+	}
+	b.add(best <= 150*time.Millisecond, "start to first answer, embedded, best of 5", "≤ 150 ms", "%v", best.Round(time.Millisecond))
+
+	const events = 100_000
+	path := func(i int) string { return [...]string{"/event/entry1", "/event/entry2"}[i%2] }
+	if _, err := load("http://"+addr, events, 64, path); err != nil {
+		return err
+	}
+	rss, peak, err := memory(cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	b.add(peak <= 100, "memory after 100,000 events, embedded", "≤ 100 MB RSS", "%.0f MB (peak %.0f MB)", rss, peak)
+	return nil
+}
+
+func answers(url string, deadline time.Time) error {
+	for time.Now().Before(deadline) {
+		if resp, err := http.Get(url); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return errors.New(url + " does not answer")
+}
+
+// memory reads the resident set and its peak, in MB, from /proc.
+func memory(pid int) (rss, peak float64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		kb, _ := strconv.ParseFloat(f[1], 64)
+		switch f[0] {
+		case "VmRSS:":
+			rss = kb * 1024 / 1e6
+		case "VmHWM:":
+			peak = kb * 1024 / 1e6
+		}
+	}
+	return rss, peak, nil
+}

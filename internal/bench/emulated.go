@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+
+	"github.com/headgate/headgate/internal/bus/pubsubbus"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store/firestorestore"
+)
+
+// emulated serves on the emulators, in a Firestore project of its own.
+func emulated(b *bench, opts ...option.ClientOption) (base string, stop func(), err error) {
+	project := "bench-" + event.RandomID()[:8]
+	st, err := firestorestore.Open(b.ctx, firestorestore.Options{Project: project, ClientOptions: opts})
+	if err != nil {
+		return "", nil, err
+	}
+	ps, err := pubsubbus.Open(b.ctx, pubsubbus.Options{Project: "headgate-bench"})
+	if err != nil {
+		return "", nil, err
+	}
+	if err := ps.Ensure(b.ctx, topic); err != nil {
+		return "", nil, err
+	}
+	return serve(st, ps)
+}
+
+// waiting measures whether an event costs more the more of them wait.
+func waiting(b *bench) error {
+	base, stop, err := emulated(b)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	at := map[int]result{}
+	sent := 0
+	for _, n := range []int{100, 4000} {
+		if _, err := load(base, n-sent, 32, oneSided); err != nil {
+			return err
+		}
+		if at[n], err = load(base, 200, 1, oneSided); err != nil {
+			return err
+		}
+		sent = n + 200
+	}
+	ratio := float64(at[4000].p50) / float64(at[100].p50)
+	b.add(ratio <= 1.2, "p50 of an ingest with 4,000 events waiting against 100 waiting, Firestore emulator, one connection", "≤ 1.2×",
+		"%.2f× (%v against %v)", ratio, at[4000].p50.Round(10*time.Microsecond), at[100].p50.Round(10*time.Microsecond))
+	return nil
+}
+
+// concurrent measures synchronous ingest and that every event is in exactly one
+// message.
+func concurrent(b *bench) error {
+	for _, c := range []struct{ conns, target int }{{16, 1000}, {64, 2500}} {
+		base, stop, err := emulated(b)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		n := max(b.events/4, 1000)
+		if _, err := load(base, n/5, c.conns, alternating); err != nil { // warm, the emulators too
+			return err
+		}
+		got, err := load(base, n, c.conns, alternating)
+		if err != nil {
+			return err
+		}
+		if err := post(client, base+"/trigger"); err != nil { // what is left over
+			return err
+		}
+		messages, in, err := census(base)
+		if err != nil {
+			return err
+		}
+		doubled := 0
+		for _, times := range in {
+			if times > 1 {
+				doubled++
+			}
+		}
+		lost := n + n/5 - len(in)
+		b.add(got.rate >= float64(c.target) && doubled == 0 && lost == 0,
+			fmt.Sprintf("concurrent ingest, two endpoints in turn, synchronous, both emulators, %d connections", c.conns),
+			fmt.Sprintf("≥ %d/s, each event in one message", c.target),
+			"%.0f/s, p50 %v; %d events in %d messages, %d doubled, %d lost", got.rate, got.p50.Round(100*time.Microsecond), len(in), messages, doubled, lost)
+	}
+	return nil
+}
+
+// operations counts what Firestore bills.
+func operations(b *bench) error {
+	var ops counter
+	base, stop, err := emulated(b,
+		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(ops.unary)),
+		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(ops.stream)))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	const n = 1000
+	if _, err := load(base, 100, 1, oneSided); err != nil {
+		return err
+	}
+	at100, err := ops.during(func() error { _, err := load(base, 100, 1, oneSided); return err })
+	if err != nil {
+		return err
+	}
+	if _, err := load(base, 3900, 64, oneSided); err != nil {
+		return err
+	}
+	at4000, err := ops.during(func() error { _, err := load(base, 100, 1, oneSided); return err })
+	if err != nil {
+		return err
+	}
+	b.add(at4000.writes <= 200 && at4000.deletes == 0 && at4000.reads <= at100.reads, "Firestore operations per event that completes nothing, 4,000 waiting (100 waiting)",
+		"≤ 2 writes, reads the same",
+		"%.2f writes, %.2f reads (%.2f writes, %.2f reads)", at4000.per(100, at4000.writes), at4000.per(100, at4000.reads), at100.per(100, at100.writes), at100.per(100, at100.reads))
+
+	if err := post(client, base+"/reset"); err != nil {
+		return err
+	}
+	before, _, err := census(base)
+	if err != nil {
+		return err
+	}
+	pair, err := ops.during(func() error { _, err := load(base, n, 1, alternating); return err })
+	if err != nil {
+		return err
+	}
+	after, _, err := census(base)
+	if err != nil {
+		return err
+	}
+	messages := float64(after - before)
+	perEvent := (float64(pair.writes) - 2*messages) / n
+	b.add(perEvent <= 2 && pair.per(n, pair.deletes) <= 1, "Firestore operations per event that is published, one connection, two events a message",
+		"≤ 2 writes, ≤ 1 delete",
+		"%.2f writes, %.2f deletes, %.2f reads; and 2 writes per message (%.0f)", perEvent, pair.per(n, pair.deletes), pair.per(n, pair.reads), messages)
+	return nil
+}
+
+// counter counts billed operations at the gRPC layer.
+type counter struct{ w, d, r atomic.Int64 }
+
+type counts struct{ writes, deletes, reads int64 }
+
+func (c counts) per(n int, ops int64) float64 { return float64(ops) / float64(n) }
+
+func (c *counter) during(f func() error) (counts, error) {
+	w, d, r := c.w.Load(), c.d.Load(), c.r.Load()
+	err := f()
+	return counts{c.w.Load() - w, c.d.Load() - d, c.r.Load() - r}, err
+}
+
+func (c *counter) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if commit, ok := req.(*firestorepb.CommitRequest); ok {
+		for _, w := range commit.GetWrites() {
+			if w.GetDelete() != "" {
+				c.d.Add(1)
+			} else {
+				c.w.Add(1)
+			}
+		}
+	}
+	return invoke(ctx, method, req, reply, cc, opts...)
+}
+
+func (c *counter) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := streamer(ctx, desc, cc, method, opts...)
+	return &countedStream{ClientStream: s, c: c}, err
+}
+
+// countedStream counts a document as a read, and a query without one as one.
+type countedStream struct {
+	grpc.ClientStream
+	c    *counter
+	docs int64
+	done bool
+}
+
+func (s *countedStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err != nil {
+		if !s.done {
+			s.done = true
+			s.c.r.Add(max(s.docs, 1))
+		}
+		return err
+	}
+	switch m := m.(type) {
+	case *firestorepb.RunQueryResponse:
+		if m.GetDocument() != nil {
+			s.docs++
+		}
+	case *firestorepb.BatchGetDocumentsResponse:
+		s.docs++
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+// Command bench measures Headgate against floors measured in the same run and
+// prints the table of docs/performance.md. It needs nothing for the embedded
+// store; the rows of Firestore and Pub/Sub need their emulators.
+//
+//	go run ./internal/bench            # embedded only
+//	make bench                         # with the emulators of the Google Cloud SDK
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+)
+
+// row is a line of the table.
+type row struct {
+	measure, got, target string
+	ok                   bool
+}
+
+type bench struct {
+	ctx    context.Context
+	rows   []row
+	events int
+}
+
+func (b *bench) add(ok bool, measure, target, format string, args ...any) {
+	r := row{measure, fmt.Sprintf(format, args...), target, ok}
+	b.rows = append(b.rows, r)
+	fmt.Fprintf(os.Stderr, "%s: %s (to reach: %s)\n", r.measure, r.got, r.target)
+}
+
+func main() {
+	b := &bench{ctx: context.Background()}
+	only := flag.String("only", "", "comma-separated sections: embedded, process, waiting, concurrent, operations")
+	flag.IntVar(&b.events, "events", 20_000, "events per measured run on the embedded store; a tenth of it on the emulators")
+	flag.Parse()
+
+	emulators := os.Getenv("FIRESTORE_EMULATOR_HOST") != "" && os.Getenv("PUBSUB_EMULATOR_HOST") != ""
+	for _, s := range []struct {
+		name      string
+		emulators bool
+		run       func(*bench) error
+	}{
+		{"embedded", false, embedded},
+		{"process", false, process},
+		{"waiting", true, waiting},
+		{"concurrent", true, concurrent},
+		{"operations", true, operations},
+	} {
+		if *only != "" && !strings.Contains(","+*only+",", ","+s.name+",") {
+			continue
+		}
+		if s.emulators && !emulators {
+			fmt.Fprintf(os.Stderr, "%s: left out, FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST are not both set\n", s.name)
+			continue
+		}
+		if err := s.run(b); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", s.name, err)
+			os.Exit(1)
+		}
+	}
+	fmt.Printf("%s, %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
+	fmt.Fprintln(w, "| Measure\t| Got\t| To reach\t| \t|")
+	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|")
+	for _, r := range b.rows {
+		mark := "reached"
+		if !r.ok {
+			mark = "missed"
+		}
+		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t|\n", r.measure, r.got, r.target, mark)
+	}
+	_ = w.Flush()
+}

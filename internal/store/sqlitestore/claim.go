@@ -1,0 +1,187 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// maxClaim pointers are deleted within about half a second, during which other
+// writes wait.
+const maxClaim = 50_000
+
+// MaxClaim implements [store.Store].
+func (s *Store) MaxClaim() int { return maxClaim }
+
+// takenKeys is a Taken, encoded.
+type takenKeys struct {
+	endpoint store.Endpoint
+	keys     []pointerKey
+}
+
+// Claim implements [store.Store].
+func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) error {
+	lists, err := encodeLists(c.Lists)
+	if err != nil {
+		return err
+	}
+	deletes := make([]takenKeys, len(taken))
+	n := 0
+	for i, t := range taken {
+		deletes[i].endpoint = t.Endpoint
+		if deletes[i].keys, err = encodePointers(t.Pointers); err != nil {
+			return err
+		}
+		n += len(t.Pointers)
+	}
+	if n > maxClaim {
+		return fault.New(fault.Invalid, "a claim of %d events, and %d is the most", n, maxClaim)
+	}
+	err = s.w.do(&op{
+		ctx: ctx, what: "claim", weight: n + 1, bytes: len(lists), undo: true,
+		run: func(tx *tx) error { return tx.claim(&c, lists, deletes) },
+	})
+	if err == nil || refused(err) || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	if s.owns(ctx, c) { // committed after all
+		return nil
+	}
+	return err
+}
+
+func (t *tx) claim(c *store.Claim, lists []byte, deletes []takenKeys) error {
+	service, err := t.internService(c.Service)
+	if err != nil {
+		return err
+	}
+	published := 0
+	if c.State == store.Published {
+		published = 1
+	}
+	n, err := change(t.addClaim, service, c.ID, c.EventID, c.TriggerType, c.Date.UnixMicro(), c.Owner, c.NumberOfEvents,
+		published, c.Size, c.Attempts, c.NextAttempt.UnixMicro(), c.PublishedAt.UnixMicro(), c.LastError, lists)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		var owner string
+		if err := t.claimOwner.QueryRowContext(context.Background(), service, c.ID).Scan(&owner); err != nil {
+			return err
+		}
+		if owner == "" || owner != c.Owner {
+			return store.ErrConflict
+		}
+		return nil // our own commit, whose answer got lost
+	}
+	for _, d := range deletes {
+		if len(d.keys) == 0 {
+			continue
+		}
+		owner := service
+		if d.endpoint.Service != c.Service {
+			if owner, err = t.internService(d.endpoint.Service); err != nil {
+				return err
+			}
+		}
+		endpoint, err := t.internEndpoint(owner, d.endpoint.Key)
+		if err != nil {
+			return err
+		}
+		for _, k := range d.keys {
+			n, err := change(t.deletePointer, endpoint, k.receivedAt, k.id)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return store.ErrConflict
+			}
+		}
+	}
+	return nil
+}
+
+// owns tells whether the claim is stored, and by this very attempt.
+func (s *Store) owns(ctx context.Context, c store.Claim) bool {
+	service, ok, err := s.serviceNum(ctx, c.Service)
+	if !ok || err != nil || c.Owner == "" {
+		return false
+	}
+	var owner string
+	err = s.q.claimOwner.QueryRowContext(ctx, service, c.ID).Scan(&owner)
+	return err == nil && owner == c.Owner
+}
+
+// Lease implements [store.Store].
+func (s *Store) Lease(ctx context.Context, service, id string, attempts int, until time.Time) error {
+	return s.update(ctx, "lease", service, func(tx *tx, num int64) error {
+		n, err := change(tx.lease, until.UnixMicro(), num, id, attempts)
+		if n > 0 || err != nil {
+			return err
+		}
+		if err := tx.exists(num, id); err != nil {
+			return err
+		}
+		return store.ErrConflict
+	})
+}
+
+// Settle implements [store.Store].
+func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
+	return s.update(ctx, "settle", service, func(tx *tx, num int64) (err error) {
+		var n int
+		if o.PublishedAt.IsZero() {
+			n, err = change(tx.settleFailed, o.NextAttempt.UnixMicro(), o.Error, num, id)
+		} else {
+			n, err = change(tx.settlePublished, o.PublishedAt.UnixMicro(), o.Size, expiry(o.ExpireAt), time.Time{}.UnixMicro(), num, id)
+		}
+		if n > 0 || err != nil {
+			return err
+		}
+		return tx.exists(num, id) // it is published, and stays so
+	})
+}
+
+// update changes a claim of the service.
+func (s *Store) update(ctx context.Context, what, service string, run func(tx *tx, service int64) error) error {
+	num, ok, err := s.serviceNum(ctx, service)
+	if err != nil {
+		return reading(what, err)
+	}
+	if !ok {
+		return store.ErrNotFound
+	}
+	return s.w.do(&op{ctx: ctx, what: what, weight: 1, run: func(tx *tx) error { return run(tx, num) }})
+}
+
+// exists returns ErrNotFound if the claim does not.
+func (t *tx) exists(service int64, id string) error {
+	var published int
+	err := t.claimState.QueryRowContext(context.Background(), service, id).Scan(&published)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// Purge implements [store.Store]. It is of all services.
+func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	deleted := 0
+	err := s.w.do(&op{ctx: ctx, what: "purge", weight: limit, run: func(tx *tx) error {
+		events, err := change(tx.purgeEvents, now.UnixMicro(), limit)
+		if err != nil {
+			return err
+		}
+		claims, err := change(tx.purgeClaims, now.UnixMicro(), limit-events)
+		deleted = events + claims
+		return err
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
+}

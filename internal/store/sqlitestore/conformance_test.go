@@ -1,0 +1,89 @@
+package sqlitestore
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	childMain() // does not return in the child of TestCrash
+	goleak.VerifyTestMain(m)
+}
+
+func openAt(t testing.TB, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+func openNew(t testing.TB) *Store {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "store.db"))
+}
+
+// expireAt reads an expire_at; zero is never.
+func expireAt(t *testing.T, s store.Store, query string, args ...any) time.Time {
+	t.Helper()
+	var us *int64
+	require.NoError(t, s.(*Store).read.QueryRowContext(t.Context(), query, args...).Scan(&us))
+	if us == nil {
+		return time.Time{}
+	}
+	return instant(*us)
+}
+
+func probe() storetest.Probe {
+	return storetest.Probe{
+		MaxEventBytes: 24 << 20,
+		InjectLostAnswer: func(t *testing.T, s store.Store, _ string) {
+			w := s.(*Store).w
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.afterCommit = func() error {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.afterCommit = nil
+				return errors.New("the answer got lost")
+			}
+		},
+		EventExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
+			key, err := encodeID(id)
+			require.NoError(t, err)
+			return expireAt(t, s, `SELECT expire_at FROM event WHERE service = (SELECT num FROM service WHERE name = ?) AND id = ?`,
+				[]byte(service), key)
+		},
+		ClaimExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
+			return expireAt(t, s, `SELECT expire_at FROM claim WHERE service = (SELECT num FROM service WHERE name = ?) AND id = ?`,
+				[]byte(service), id)
+		},
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return openNew(t) }, probe())
+}
+
+// Two stores on one file are two processes as far as SQLite is concerned.
+func TestConformanceOfTwoOnOneFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	pair := &both{openAt(t, path), openAt(t, path)}
+	p := probe()
+	p.InjectLostAnswer, p.EventExpireAt, p.ClaimExpireAt = nil, nil, nil
+	storetest.Run(t, func(*testing.T) store.Store { return pair }, p)
+}
+
+func BenchmarkStore(b *testing.B) {
+	storetest.Bench(b, func(b *testing.B) store.Store { return openNew(b) })
+}

@@ -1,0 +1,104 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Due implements [store.Store].
+func (s *Store) Due(ctx context.Context, service string, now time.Time, limit int) ([]store.Claim, error) {
+	claims, err := s.claims(ctx, service, s.q.due, true, now.UnixMicro(), limit)
+	return claims, reading("due", err)
+}
+
+// ClaimByEventID implements [store.Store].
+func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (store.Claim, error) {
+	claims, err := s.claims(ctx, service, s.q.claimByEventID, true, eventID)
+	if err == nil && len(claims) == 0 {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return store.Claim{}, reading("claim by event id", err)
+	}
+	return claims[0], nil
+}
+
+// Claims implements [store.Store].
+func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]store.ClaimInfo, error) {
+	date, id := int64(math.MaxInt64), "" // after every claim
+	if page.After != nil {
+		date, id = page.After.Date.UnixMicro(), page.After.ID
+	}
+	q, args := s.q.claims, []any{date, id, page.Limit}
+	switch page.State {
+	case store.Claimed:
+		q, args = s.q.claimsByState, append([]any{0}, args...)
+	case store.Published:
+		q, args = s.q.claimsByState, append([]any{1}, args...)
+	}
+	claims, err := s.claims(ctx, service, q, false, args...)
+	infos := make([]store.ClaimInfo, len(claims))
+	for i := range claims {
+		infos[i] = claims[i].ClaimInfo
+	}
+	return infos, reading("claims", err)
+}
+
+// Backlog implements [store.Store].
+func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time.Time, err error) {
+	num, ok, err := s.serviceNum(ctx, service)
+	if ok && err == nil {
+		var first sql.NullInt64
+		err = s.q.backlog.QueryRowContext(ctx, num).Scan(&n, &first)
+		if n > 0 {
+			oldest = instant(first.Int64)
+		}
+	}
+	return n, oldest, reading("backlog", err)
+}
+
+// claims returns what the query, whose first argument is the service, finds.
+func (s *Store) claims(ctx context.Context, service string, q *sql.Stmt, withLists bool, args ...any) (_ []store.Claim, err error) {
+	num, ok, err := s.serviceNum(ctx, service)
+	if !ok || err != nil {
+		return nil, errors.Join(err, ctx.Err())
+	}
+	rows, err := q.QueryContext(ctx, append([]any{num}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var claims []store.Claim
+	for rows.Next() {
+		c := store.Claim{ClaimInfo: store.ClaimInfo{Service: service, State: store.Claimed}}
+		var date, nextAttempt, publishedAt int64
+		var published bool
+		var lists sql.RawBytes
+		fields := []any{
+			&c.ID, &c.EventID, &c.TriggerType, &date, &c.Owner, &c.NumberOfEvents, &published, &c.Size,
+			&c.Attempts, &nextAttempt, &publishedAt, &c.LastError,
+		}
+		if withLists {
+			fields = append(fields, &lists)
+		}
+		if err := rows.Scan(fields...); err != nil {
+			return nil, err
+		}
+		if published {
+			c.State = store.Published
+		}
+		c.Date, c.NextAttempt, c.PublishedAt = instant(date), instant(nextAttempt), instant(publishedAt)
+		if withLists {
+			if c.Lists, err = decodeLists(lists); err != nil {
+				return nil, err
+			}
+		}
+		claims = append(claims, c)
+	}
+	return claims, rows.Err()
+}

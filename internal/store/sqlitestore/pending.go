@@ -1,0 +1,186 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// discardChunk pointers are deleted per commit, so that a large Discard does
+// not keep others waiting.
+const discardChunk = 1000
+
+// Pending implements [store.Store].
+func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time, limit int) ([]store.Pointer, error) {
+	ps, err := s.pointers(ctx, s.q.pending, ep, after, unlimited(limit))
+	return ps, reading("pending", err)
+}
+
+// Stale implements [store.Store].
+func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, limit int) ([]store.Pointer, error) {
+	ps, err := s.pointers(ctx, s.q.stale, ep, upTo, limit)
+	return ps, reading("stale", err)
+}
+
+func (s *Store) pointers(ctx context.Context, q *sql.Stmt, ep store.Endpoint, at time.Time, limit int) ([]store.Pointer, error) {
+	num, ok, err := s.endpointNum(ctx, ep)
+	if !ok || err != nil {
+		return nil, err
+	}
+	rows, err := q.QueryContext(ctx, num, at.UnixMicro(), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ps []store.Pointer
+	var id sql.RawBytes
+	for rows.Next() {
+		var p store.Pointer
+		var receivedAt int64
+		if err := rows.Scan(&id, &receivedAt, &p.Size); err != nil {
+			return nil, err
+		}
+		p.ID, p.ReceivedAt = hex.EncodeToString(id), instant(receivedAt)
+		ps = append(ps, p)
+	}
+	return ps, rows.Err()
+}
+
+// Count implements [store.Store].
+func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, limit int) (n int, err error) {
+	num, ok, err := s.endpointNum(ctx, ep)
+	if ok && err == nil {
+		err = s.q.count.QueryRowContext(ctx, num, after.UnixMicro(), unlimited(limit)).Scan(&n)
+	}
+	return n, reading("count", err)
+}
+
+// Summarize implements [store.Store].
+func (s *Store) Summarize(ctx context.Context, ep store.Endpoint, after time.Time) (sum store.Summary, err error) {
+	num, ok, err := s.endpointNum(ctx, ep)
+	if ok && err == nil {
+		var first, last sql.NullInt64
+		err = s.q.summarize.QueryRowContext(ctx, num, after.UnixMicro()).Scan(&sum.Count, &first, &last)
+		if sum.Count > 0 {
+			sum.First, sum.Last = instant(first.Int64), instant(last.Int64)
+		}
+	}
+	return sum, reading("summarize", err)
+}
+
+// Discard implements [store.Store].
+func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Pointer) (int, error) {
+	keys, err := encodePointers(ps)
+	if err != nil {
+		return 0, err
+	}
+	num, ok, err := s.endpointNum(ctx, ep)
+	if !ok || err != nil {
+		return 0, reading("discard", err)
+	}
+	total := 0
+	for len(keys) > 0 {
+		chunk := keys[:min(discardChunk, len(keys))]
+		keys = keys[len(chunk):]
+		n := 0
+		if err := s.w.do(&op{ctx: ctx, what: "discard", weight: len(chunk), run: func(tx *tx) error {
+			for _, k := range chunk {
+				deleted, err := change(tx.deletePointer, num, k.receivedAt, k.id)
+				if err != nil {
+					return err
+				}
+				n += deleted
+			}
+			return nil
+		}}); err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// pointerKey is a pointer as the table has it.
+type pointerKey struct {
+	receivedAt int64
+	id         []byte
+}
+
+func encodePointers(ps []store.Pointer) ([]pointerKey, error) {
+	keys := make([]pointerKey, len(ps))
+	for i, p := range ps {
+		id, err := encodeID(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = pointerKey{p.ReceivedAt.UnixMicro(), id}
+	}
+	return keys, nil
+}
+
+// Events implements [store.Store].
+func (s *Store) Events(ctx context.Context, service string, members []store.Member) ([]event.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, reading("events", err)
+	}
+	num, ok, err := s.serviceNum(ctx, service)
+	if err != nil {
+		return nil, reading("events", err)
+	}
+	events := make([]event.Event, 0, len(members))
+	for _, m := range members {
+		e, err := event.Event{}, store.ErrNotFound
+		if ok {
+			e, err = s.event(ctx, num, m.ID, m)
+			if errors.Is(err, store.ErrNotFound) {
+				e, err = s.event(ctx, num, event.ArchivedID(m.ID, m.ReceivedAt), m)
+			}
+		}
+		if err != nil {
+			return nil, reading("event "+m.ID, err)
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// event returns the member's event if it is stored under the id.
+func (s *Store) event(ctx context.Context, service int64, id string, m store.Member) (event.Event, error) {
+	key, err := encodeID(id)
+	if err != nil {
+		return event.Event{}, store.ErrNotFound
+	}
+	e := event.Event{ID: m.ID, ReceivedAt: m.ReceivedAt.UTC()}
+	var receivedAt int64
+	var meta []byte
+	err = s.q.event.QueryRowContext(ctx, service, key).Scan(&receivedAt, &e.Key, &meta, &e.Content)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && receivedAt != m.ReceivedAt.UnixMicro() {
+		return event.Event{}, store.ErrNotFound
+	}
+	if err != nil {
+		return event.Event{}, err
+	}
+	e.Meta, err = event.ParseMeta(meta)
+	return e, err
+}
+
+func unlimited(limit int) int {
+	if limit == 0 {
+		return -1
+	}
+	return limit
+}
+
+// reading says what failed.
+func reading(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("sqlitestore: %s: %w", what, err)
+}

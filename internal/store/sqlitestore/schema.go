@@ -1,0 +1,160 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const (
+	schemaVersion = 1
+	applicationID = 0x48474154 // "HGAT", so that a foreign file is recognised
+)
+
+// Times are microseconds since 1970. Names are blobs: compared byte by byte,
+// whatever they hold. Ids of events are 16 bytes.
+//
+// Events have a rowid, so they are written one after the other whatever their
+// id, and only the small entries of event_id are scattered. Pointers are keyed
+// as they are read. The index for expiry grows at its end, which is cheap.
+const schema = `
+CREATE TABLE service (
+	num  INTEGER PRIMARY KEY,
+	name BLOB NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE endpoint (
+	num     INTEGER PRIMARY KEY,
+	service INTEGER NOT NULL,
+	key     BLOB NOT NULL,
+	UNIQUE (service, key)
+) STRICT;
+
+CREATE TABLE event (
+	seq         INTEGER PRIMARY KEY,
+	service     INTEGER NOT NULL,
+	id          BLOB NOT NULL,
+	endpoint    INTEGER NOT NULL,
+	received_at INTEGER NOT NULL,
+	expire_at   INTEGER, -- NULL: never
+	attempt     BLOB,
+	meta        BLOB NOT NULL,
+	content     BLOB     -- NULL: empty
+) STRICT;
+CREATE UNIQUE INDEX event_id ON event (service, id);
+CREATE INDEX event_expire_at ON event (expire_at);
+
+CREATE TABLE pending (
+	endpoint    INTEGER NOT NULL,
+	received_at INTEGER NOT NULL,
+	id          BLOB NOT NULL,
+	size        INTEGER NOT NULL,
+	PRIMARY KEY (endpoint, received_at, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE claim (
+	seq          INTEGER PRIMARY KEY,
+	service      INTEGER NOT NULL,
+	id           TEXT NOT NULL,
+	event_id     TEXT NOT NULL,
+	trigger_type TEXT NOT NULL,
+	date         INTEGER NOT NULL,
+	owner        TEXT NOT NULL,
+	events       INTEGER NOT NULL,
+	published    INTEGER NOT NULL, -- 0 or 1
+	size         INTEGER NOT NULL,
+	attempts     INTEGER NOT NULL,
+	next_attempt INTEGER NOT NULL,
+	published_at INTEGER NOT NULL,
+	last_error   TEXT NOT NULL,
+	expire_at    INTEGER,          -- NULL: never
+	lists        BLOB NOT NULL     -- last, for it is large and seldom read
+) STRICT;
+CREATE UNIQUE INDEX claim_id ON claim (service, id);
+CREATE INDEX claim_event_id ON claim (service, event_id);
+CREATE INDEX claim_date ON claim (service, date, id);
+CREATE INDEX claim_state ON claim (service, published, date, id);
+CREATE INDEX claim_due ON claim (service, next_attempt) WHERE published = 0;
+CREATE INDEX claim_expire_at ON claim (expire_at) WHERE published = 1;
+`
+
+// migrate brings the file to schemaVersion. Processes that start at once may
+// all call it.
+func migrate(ctx context.Context, conn *sql.Conn) error {
+	// Leaving the initial rollback journal needs the file for oneself, and
+	// SQLite does not wait for that on its own.
+	if err := patiently(ctx, func() error {
+		var mode string
+		if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+			return err
+		}
+		if mode != "wal" {
+			return fmt.Errorf("journal mode is %q, want wal", mode)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if done, err := migrated(ctx, conn); done || err != nil {
+		return err
+	}
+	if err := patiently(ctx, func() error { _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); return err }); err != nil {
+		return err
+	}
+	err := func() error {
+		if done, err := migrated(ctx, conn); done || err != nil { // by another process meanwhile
+			return err
+		}
+		_, err := conn.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion))
+		return err
+	}()
+	if err == nil {
+		_, err = conn.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // the first error says why
+	}
+	return err
+}
+
+// migrated tells whether the file has this version's schema.
+func migrated(ctx context.Context, conn *sql.Conn) (bool, error) {
+	var version, app, tables int
+	err := conn.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version),
+		(SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)`).Scan(&version, &app, &tables)
+	switch {
+	case err != nil:
+		return false, err
+	case app != applicationID && (app != 0 || version != 0 || tables != 0):
+		return false, errors.New("this file holds something other than a Headgate store")
+	case version > schemaVersion:
+		return false, fmt.Errorf("the file has schema version %d, and this program knows none above %d: use a newer one", version, schemaVersion)
+	}
+	return version == schemaVersion, nil
+}
+
+// patiently repeats f while another process has the file, for busyTimeout.
+func patiently(ctx context.Context, f func() error) error {
+	deadline := time.Now().Add(busyTimeout)
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		err := f()
+		if !isBusy(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func isBusy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}

@@ -1,0 +1,157 @@
+// Package sqlitestore keeps everything in one SQLite file: the embedded
+// default, which needs no server.
+//
+// Invariants:
+//
+//   - A write is answered after its commit reached the disk (WAL,
+//     synchronous=FULL). kill -9 loses nothing that was answered with nil.
+//   - Writes that arrive while a commit is under way share the next one: many
+//     callers cost one fsync. The callers do this among themselves; the package
+//     starts no goroutine.
+//   - Reads use connections of their own and never wait for a write.
+//   - Several processes may open the same file on one machine: SQLite locks
+//     it, and what is cached (the numbers of names) never changes. Network file
+//     systems do not lock well enough.
+//
+// What happens on failure: a refused write (a duplicate, a conflict) is undone
+// alone. An error of SQLite (disk full, I/O, locked by another process for
+// longer than busyTimeout) undoes the whole group, and every caller in it gets
+// that error; the store stays usable. Nothing is repaired silently: a file that
+// is damaged, foreign, or of a newer version is not opened.
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // registers the driver
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+const (
+	// busyTimeout is how long a write waits for another process.
+	busyTimeout = 5 * time.Second
+	// readers is enough to keep the processors of a small machine busy; each
+	// costs a page cache.
+	readers       = 4
+	writerCacheKB = 8 << 10
+	readerCacheKB = 2 << 10
+	// A checkpoint syncs the whole file; one per 16 MiB of log is rare enough
+	// to cost little and keeps the log small.
+	checkpointPages = 4 << 10
+	maxLogBytes     = 64 << 20
+)
+
+// Store is a store.Store in a file.
+type Store struct {
+	w     *writer
+	read  *sql.DB
+	q     queries
+	names names
+
+	close sync.Once
+	err   error // of Close
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in the file, which it creates if need be, readable by
+// its owner only, as is its folder.
+func Open(ctx context.Context, path string) (*Store, error) {
+	s, err := open(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string) (*Store, error) {
+	path, err := createFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{names: newNames()}
+	if s.w, err = openWriter(ctx, path, &s.names); err != nil {
+		return nil, err
+	}
+	s.read, err = sql.Open("sqlite", dsn(path, readerCacheKB, "query_only(1)"))
+	if err != nil {
+		return nil, errors.Join(err, s.w.close())
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if s.q, err = prepareQueries(ctx, s.read); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// createFile returns the absolute path of the file, which exists.
+func createFile(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	// An existing file is left alone: closing it here would drop the locks that
+	// this process may hold on it through another Store (a rule of POSIX).
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return path, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	return path, d.Sync() // the name is durable, too
+}
+
+func dsn(path string, cacheKB int, pragmas ...string) string {
+	pragmas = append([]string{
+		"busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")",
+		"synchronous(FULL)",
+		"cache_size(-" + strconv.Itoa(cacheKB) + ")",
+		"trusted_schema(0)",
+	}, pragmas...)
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + url.Values{"_pragma": pragmas}.Encode()
+}
+
+// Ping answers whether the file can be read.
+func (s *Store) Ping(ctx context.Context) error {
+	var version int
+	if err := s.read.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {
+		return fmt.Errorf("sqlitestore: ping: %w", err)
+	}
+	return nil
+}
+
+// Close waits for writes under way and closes the file.
+func (s *Store) Close() error {
+	s.close.Do(func() {
+		// The writer is last: its Close folds the log into the file.
+		if err := errors.Join(s.read.Close(), s.w.close()); err != nil {
+			s.err = fmt.Errorf("sqlitestore: close: %w", err)
+		}
+	})
+	return s.err
+}

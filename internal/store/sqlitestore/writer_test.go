@@ -1,0 +1,223 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// oneGroup makes the calls one group: they queue up behind a leader that is
+// this function, and go when the last one is there.
+func oneGroup(t *testing.T, s *Store, calls ...func() error) []error {
+	t.Helper()
+	w := s.w
+	w.mu.Lock()
+	w.busy = true
+	w.mu.Unlock()
+	queued := func(n int) {
+		for {
+			w.mu.Lock()
+			got := len(w.queue)
+			w.mu.Unlock()
+			if got == n {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
+	answers := make([]chan error, len(calls))
+	for i, call := range calls {
+		answers[i] = make(chan error, 1)
+		go func() { answers[i] <- call() }()
+		queued(i + 1)
+	}
+	w.next([]*op{nil})
+	errs := make([]error, len(calls))
+	for i := range calls {
+		errs[i] = <-answers[i]
+	}
+	return errs
+}
+
+func add(t *testing.T, s *Store, req store.Append) func() error {
+	return func() error { return s.Append(t.Context(), []store.Append{req})[0].Err }
+}
+
+func claimOf(ps ...store.Pointer) store.Claim {
+	return store.Claim{
+		ClaimInfo: store.ClaimInfo{ID: event.RandomID(), Service: "s", EventID: event.RandomID(), Owner: event.RandomID(), State: store.Claimed},
+		Lists:     []store.List{{Key: "a", Included: ps}},
+	}
+}
+
+func TestGroupRefusalsAreAlone(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	one, two, three := request(time.Now()), request(time.Now()), request(time.Now())
+	ep := one.Endpoint
+	nowhere := store.Pointer{ID: event.RandomID(), ReceivedAt: one.Event.ReceivedAt}
+	ctx, cancel := context.WithCancel(t.Context())
+	claim := func(ctx context.Context, ps ...store.Pointer) func() error {
+		return func() error {
+			return s.Claim(ctx, claimOf(ps...), []store.Taken{{Endpoint: ep, Pointers: ps}})
+		}
+	}
+	errs := oneGroup(t, s,
+		add(t, s, one),
+		claim(t.Context(), one.Event.Ref(), nowhere), // would take one, and fails
+		add(t, s, two),
+		func() error { // numbers a service, and is undone
+			c := claimOf(nowhere)
+			c.Service = "undone"
+			return s.Claim(t.Context(), c, []store.Taken{{Endpoint: store.Endpoint{Service: "undone", Key: "a"}, Pointers: []store.Pointer{nowhere}}})
+		},
+		claim(ctx, two.Event.Ref()),
+		claim(t.Context(), one.Event.Ref()),
+		claim(t.Context(), one.Event.Ref()),
+		func() error { cancel(); return add(t, s, three)() },
+	)
+	require.NoError(t, errs[0])
+	require.ErrorIs(t, errs[1], store.ErrConflict)
+	require.NoError(t, errs[2])
+	require.ErrorIs(t, errs[3], store.ErrConflict)
+	require.ErrorIs(t, errs[4], context.Canceled)
+	require.NoError(t, errs[5])
+	require.ErrorIs(t, errs[6], store.ErrConflict)
+	require.NoError(t, errs[7])
+
+	n, err := s.Count(t.Context(), ep, time.Time{}, 0)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	_, ok := s.names.get(0, "undone")
+	require.False(t, ok, "the number of a service that was undone is remembered")
+	undone := request(time.Now())
+	undone.Endpoint.Service = "undone"
+	require.NoError(t, add(t, s, undone)())
+	_, err = s.Events(t.Context(), "undone", []store.Member{undone.Event.Ref()})
+	require.NoError(t, err)
+}
+
+func TestGroupFailsAsAWhole(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	broken := errors.New("broken")
+	errs := oneGroup(t, s,
+		add(t, s, request(time.Now())),
+		func() error { return s.w.do(&op{ctx: t.Context(), what: "test", run: func(*tx) error { return broken }}) },
+		add(t, s, request(time.Now())),
+	)
+	for _, err := range errs {
+		require.ErrorIs(t, err, broken)
+	}
+	n, err := s.Count(t.Context(), store.Endpoint{Service: "s", Key: "a"}, time.Time{}, 0)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.NoError(t, add(t, s, request(time.Now()))())
+}
+
+// A leader that panics leaves nobody waiting, and the writer usable.
+func TestGroupSurvivesAPanic(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	errs := oneGroup(t, s,
+		func() (err error) {
+			defer func() { err, _ = recover().(error) }()
+			return s.w.do(&op{ctx: t.Context(), what: "test", run: func(*tx) error { panic(errors.New("boom")) }})
+		},
+		add(t, s, request(time.Now())),
+	)
+	require.EqualError(t, errs[0], "boom")
+	require.ErrorContains(t, errs[1], "panicked")
+	require.NoError(t, add(t, s, request(time.Now()))())
+}
+
+// The head of the queue may give up before it leads: the others go on.
+func TestGroupWithoutItsHead(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := oneGroup(t, s,
+		func() error { return s.Append(ctx, []store.Append{request(time.Now())})[0].Err },
+		add(t, s, request(time.Now())),
+		func() error { defer cancel(); return add(t, s, request(time.Now()))() },
+	)
+	require.NoError(t, errors.Join(errs...))
+}
+
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	require.NoError(t, add(t, s, request(time.Now()))())
+	limit := func(pages string) {
+		_, err := s.w.conn.ExecContext(t.Context(), "PRAGMA max_page_count = "+pages)
+		require.NoError(t, err)
+	}
+	limit("60")
+	large := request(time.Now())
+	large.Event.Content = []byte(strings.Repeat("x", 1<<20))
+	errs := oneGroup(t, s, add(t, s, request(time.Now())), add(t, s, large), add(t, s, request(time.Now())))
+	for _, err := range errs {
+		require.ErrorContains(t, err, "full")
+	}
+	n, err := s.Count(t.Context(), large.Endpoint, time.Time{}, 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.NoError(t, add(t, s, request(time.Now()))())
+	limit("1000000")
+	require.NoError(t, add(t, s, large)())
+}
+
+// Another process holds the file: a write waits no longer than its caller.
+func TestLockedByAnother(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	var path string
+	require.NoError(t, s.read.QueryRowContext(t.Context(), "SELECT file FROM pragma_database_list").Scan(&path))
+	other, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	defer other.Close()
+	conn, err := other.Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	patient := make(chan error, 1)
+	go func() { patient <- add(t, s, request(time.Now()))() }()
+	err = s.Append(ctx, []store.Append{request(time.Now())})[0].Err
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = conn.ExecContext(t.Context(), "ROLLBACK")
+	require.NoError(t, err)
+	require.NoError(t, <-patient)
+}
+
+func FuzzLists(f *testing.F) {
+	for _, lists := range [][]store.List{nil, {{}}, {{Key: "k", Send: "all", Included: []store.Member{{ID: event.RandomID(), Size: 7}}}}} {
+		b, err := encodeLists(lists)
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Add([]byte{listsFormat, 0xff, 0xff, 0xff, 0x7f})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lists, err := decodeLists(b) // never panics, nor allocates beyond its input
+		if err != nil {
+			return
+		}
+		again, err := encodeLists(lists)
+		require.NoError(t, err)
+		twice, err := decodeLists(again)
+		require.NoError(t, err)
+		require.Equal(t, lists, twice)
+	})
+}
