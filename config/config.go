@@ -1,6 +1,16 @@
 // Package config is Headgate's configuration: its types, defaults, validation
 // and JSON Schema. A configuration that EventSync accepts and that worked there
 // is accepted here and means the same.
+//
+// A Config that Parse returned is valid and effective: defaults are filled in
+// and spellings are normalised. What is not valid is refused whole, with every
+// fault listed.
+//
+// The struct tags are the decoder's only knowledge of the form. Beside json's,
+// config:"required" marks a field that must be there, and config:"nullable" one
+// where null means omitted: EventSync's optional fields, which its own GET
+// /config writes as null. Elsewhere null is a fault, so that a template which
+// renders "auth": null does not open the deployment to everybody.
 package config
 
 import "time"
@@ -9,7 +19,7 @@ import "time"
 // fields with the deployment's beside them (EventSync's form), or the
 // deployment's fields with a list "services".
 type Config struct {
-	Services []Service `json:"services"`
+	Services []Service `json:"services" config:"required"`
 	// PublicURL is where consumers reach this deployment ("https://host"); it
 	// makes contentURL in messages absolute.
 	PublicURL string `json:"publicURL,omitempty"`
@@ -21,14 +31,14 @@ type Config struct {
 
 // Service is one gate.
 type Service struct {
-	ServiceName  string       `json:"serviceName"`
-	Trigger      Trigger      `json:"trigger"`
-	Endpoints    []Endpoint   `json:"endpoints"`
-	TargetPubSub TargetPubSub `json:"targetPubSub"`
+	ServiceName  string       `json:"serviceName" config:"required"`
+	Trigger      Trigger      `json:"trigger" config:"required"`
+	Endpoints    []Endpoint   `json:"endpoints" config:"required"`
+	TargetPubSub TargetPubSub `json:"targetPubSub" config:"required"`
 
 	MaxEventBytes   int `json:"maxEventBytes"`   // default 1 MiB, at most 8 MiB
 	MaxMessageBytes int `json:"maxMessageBytes"` // default and most: DefaultMaxMessageBytes; at least 1024
-	RetentionDays   int `json:"retentionDays"`   // how long published messages can be read and replayed; default 7, 1..365
+	RetentionDays   int `json:"retentionDays"`   // how long published messages can be read and replayed; default 7, at most MaxRetentionDays
 	// AsyncEventTrigger answers a source once its event is stored and checks afterwards.
 	AsyncEventTrigger bool `json:"asyncEventTrigger"`
 	// RedactHeaders are dropped from events beside the built-in list.
@@ -37,9 +47,9 @@ type Service struct {
 
 // Trigger says when the window is released.
 type Trigger struct {
-	Type                  string `json:"type"`              // window, none
-	ObservationPeriod     int    `json:"observationPeriod"` // seconds, 1..MaxObservationPeriod
-	KeepEventAfterTrigger bool   `json:"keepEventAfterTrigger"`
+	Type                  string `json:"type" config:"required"`              // window, none
+	ObservationPeriod     int    `json:"observationPeriod" config:"required"` // seconds, 1..MaxObservationPeriod
+	KeepEventAfterTrigger bool   `json:"keepEventAfterTrigger" config:"nullable"`
 }
 
 // Period is ObservationPeriod as a duration.
@@ -47,17 +57,17 @@ func (t Trigger) Period() time.Duration { return time.Duration(t.ObservationPeri
 
 // Endpoint is one event source's address.
 type Endpoint struct {
-	EventKey            string   `json:"eventKey"`
-	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty"` // upper case; empty accepts all
-	EventToSend         string   `json:"eventToSend"`                   // ALL, FIRST, LAST, BOUNDARIES
-	MinNbOfOccurrence   int      `json:"minNbOfOccurrence"`             // >= 1
-	Unwrap              string   `json:"unwrap,omitempty"`              // "" or pubsub
-	Shards              int      `json:"shards,omitempty"`              // 0..64; see store.Endpoint
+	EventKey            string   `json:"eventKey" config:"required"`
+	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty" config:"nullable"` // upper case; empty accepts all
+	EventToSend         string   `json:"eventToSend" config:"nullable"`                   // ALL, FIRST, LAST, BOUNDARIES
+	MinNbOfOccurrence   int      `json:"minNbOfOccurrence" config:"nullable"`             // default 1, at most MaxMinNbOfOccurrence
+	Unwrap              string   `json:"unwrap,omitempty"`                                // "" or pubsub
+	Shards              int      `json:"shards,omitempty"`                                // 0..MaxShards; see store.Endpoint
 }
 
 // TargetPubSub is where messages go.
 type TargetPubSub struct {
-	Topic string `json:"topic"` // projects/P/topics/T
+	Topic string `json:"topic" config:"required"` // projects/P/topics/T
 }
 
 // Auth lists who may call. Without it everybody may (on Cloud Run, IAM decides).
@@ -68,26 +78,26 @@ type Auth struct {
 
 // OIDC accepts Google-signed ID tokens.
 type OIDC struct {
-	Audiences []string `json:"audiences"`
-	Members   []Member `json:"members"`
+	Audiences []string `json:"audiences" config:"required"`
+	Members   []Member `json:"members" config:"required"`
 }
 
 // Member is an account that may call.
 type Member struct {
-	Email string   `json:"email"`
-	Roles []string `json:"roles"` // ingest, operate, read
+	Email string   `json:"email" config:"required"`
+	Roles []string `json:"roles" config:"required"` // ingest, operate, read
 }
 
 // Token is a bearer token, known only by its hash.
 type Token struct {
-	Name   string   `json:"name"`
-	SHA256 string   `json:"sha256"` // 64 hex digits
-	Roles  []string `json:"roles"`
+	Name   string   `json:"name" config:"required"`
+	SHA256 string   `json:"sha256" config:"required"` // 64 hex digits
+	Roles  []string `json:"roles" config:"required"`
 }
 
 // CORS lists the origins whose pages may call. DISABLE_CORS allows any ("*").
 type CORS struct {
-	AllowedOrigins []string `json:"allowedOrigins"`
+	AllowedOrigins []string `json:"allowedOrigins" config:"required"`
 }
 
 // Limits and defaults.
@@ -97,5 +107,8 @@ const (
 	DefaultMaxMessageBytes = 9_900_000 // Pub/Sub takes 10,000,000 with attributes and framing
 	MinMaxMessageBytes     = 1024
 	DefaultRetentionDays   = 7
+	MaxRetentionDays       = 365
+	MaxMinNbOfOccurrence   = 1_000_000
+	MaxShards              = 64
 	MaxObservationPeriod   = 366 * 24 * 3600
 )

@@ -22,7 +22,7 @@ func emulated(b *bench, opts ...option.ClientOption) (base string, stop func(), 
 	if err != nil {
 		return "", nil, err
 	}
-	ps, err := pubsubbus.Open(b.ctx, pubsubbus.Options{Project: "headgate-bench"})
+	ps, err := pubsubbus.Open(b.ctx, pubsubbus.Options{Project: "headgate-bench", CreateTopics: true})
 	if err != nil {
 		return "", nil, err
 	}

@@ -71,7 +71,7 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 	if s.Bus == Local {
 		return localbus.New(topics...), nil
 	}
-	b, err := pubsubbus.Open(ctx, pubsubbus.Options{Project: s.Project})
+	b, err := pubsubbus.Open(ctx, pubsubbus.Options{Project: s.Project, CreateTopics: s.PubSubEmulator})
 	if err != nil {
 		return nil, fmt.Errorf("open Pub/Sub in project %s: %w", s.Project, err)
 	}

@@ -1,0 +1,206 @@
+package config_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+)
+
+func parse(t testing.TB, doc string) *config.Config {
+	cfg, err := config.Parse([]byte(doc))
+	require.NoError(t, err)
+	return cfg
+}
+
+// unredact makes what JSON wrote parseable again.
+func unredact(doc []byte) string {
+	return strings.ReplaceAll(string(doc), `"sha256": "(redacted)"`, `"sha256": "`+hash+`"`)
+}
+
+// readme is the sample of EventSync's documentation, with the deployment's names.
+const readme = `{
+    "serviceName": "My First Event Sync",
+    "trigger": {
+        "type": "window",
+        "observationPeriod": 3600,
+        "keepEventAfterTrigger": false
+    },
+    "endpoints":[
+        { "eventKey": "entry1"},
+        { "eventKey": "entry2"}
+    ],
+    "targetPubSub":{
+        "topic": "projects/my-project-1234/topics/event-sync"
+    }
+}`
+
+func TestEventSyncSample(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, readme)
+	require.Equal(t, []config.Service{{
+		ServiceName: "My First Event Sync",
+		Trigger:     config.Trigger{Type: "window", ObservationPeriod: 3600},
+		Endpoints: []config.Endpoint{
+			{EventKey: "entry1", EventToSend: "ALL", MinNbOfOccurrence: 1},
+			{EventKey: "entry2", EventToSend: "ALL", MinNbOfOccurrence: 1},
+		},
+		TargetPubSub:  config.TargetPubSub{Topic: "projects/my-project-1234/topics/event-sync"},
+		MaxEventBytes: 1 << 20, MaxMessageBytes: 9_900_000, RetentionDays: 7,
+	}}, cfg.Services)
+	require.Nil(t, cfg.Auth)
+	require.Nil(t, cfg.CORS)
+	require.JSONEq(t, `{
+		"serviceName": "My First Event Sync",
+		"trigger": {"type": "window", "observationPeriod": 3600, "keepEventAfterTrigger": false},
+		"endpoints": [
+			{"eventKey": "entry1", "eventToSend": "ALL", "minNbOfOccurrence": 1},
+			{"eventKey": "entry2", "eventToSend": "ALL", "minNbOfOccurrence": 1}
+		],
+		"targetPubSub": {"topic": "projects/my-project-1234/topics/event-sync"},
+		"maxEventBytes": 1048576, "maxMessageBytes": 9900000, "retentionDays": 7, "asyncEventTrigger": false
+	}`, string(cfg.JSON()))
+	require.JSONEq(t, string(cfg.JSON()), string(cfg.Services[0].JSON()))
+}
+
+func TestExampleService(t *testing.T) {
+	t.Parallel()
+	s := parse(t, string(config.Example())).Services[0]
+	require.Equal(t, "My First Event Sync", s.ServiceName)
+	require.Equal(t, "projects/headgate-local/topics/sync", s.TargetPubSub.Topic)
+}
+
+func TestAccepted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, doc string }{
+		{"byte order mark", "\ufeff" + valid},
+		{"field names in any letter case", strings.NewReplacer(`"observationPeriod"`, `"ObservationPeriod"`, `"eventKey"`, `"EVENTKEY"`).Replace(valid)},
+		{"Firestore's forbidden names", change(t, `"s"`, `"__x__"`)},
+		{"a dot", change(t, `"s"`, `"."`)},
+		{"slashes", change(t, `"s"`, `"/x/y/"`)},
+		{"Unicode", change(t, `"s"`, `"données \u2028 🚪"`)},
+		{"2,000 characters", change(t, `"s"`, `"`+strings.Repeat("é", 2000)+`"`)},
+		{"a longest period", change(t, `60`, `31622400`)},
+		{"key of segments", change(t, `"b"`, `"b/c.d/...é ?#%2e"`)},
+		{"domain-scoped project", change(t, topic, `projects/example.com:my-project/topics/sync`)},
+		{"project number", change(t, topic, `projects/123456789012/topics/sync`)},
+		{"all characters of a topic", change(t, topic, `projects/p/topics/A-1_b.c~d+e%20`)},
+		{"longest topic", change(t, topic, `projects/p/topics/`+strings.Repeat("a", 255))},
+		{"zeros are defaults", with(`"maxEventBytes": 0, "maxMessageBytes": 0, "retentionDays": 0, "redactHeaders": [], "publicURL": ""`)},
+		{"most", with(`"maxEventBytes": 8388608, "maxMessageBytes": 9900000, "retentionDays": 365`)},
+		{"least", with(`"maxEventBytes": 1, "maxMessageBytes": 1024, "retentionDays": 1`)},
+		{"origins", with(`"cors": {"allowedOrigins": ["*", "http://[::1]:80", "chrome-extension://abc"]}`)},
+		{"one service", `{"services": [` + valid + `]}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := parse(t, c.doc)
+			require.Equal(t, cfg, parse(t, string(cfg.JSON())))
+			require.NoError(t, validateSchema(t, compileSchema(t), string(cfg.JSON())))
+		})
+	}
+}
+
+func TestNormalised(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, strings.Replace(with(`
+		"redactHeaders": ["x-api-key", "X-API-KEY", "cookie"],
+		"publicURL": "https://host/path//",
+		"auth": {"tokens": [{"name": "t", "sha256": "`+strings.ToUpper(hash)+`", "roles": ["read", "ingest", "read"]}]}`),
+		endpointB, `{"eventKey": "b", "acceptedHttpMethods": ["post", "Patch", "POST"], "eventToSend": "boundaries", "minNbOfOccurrence": 0}`, 1))
+	require.Equal(t, config.Endpoint{
+		EventKey: "b", AcceptedHTTPMethods: []string{"POST", "PATCH"}, EventToSend: "BOUNDARIES", MinNbOfOccurrence: 1,
+	}, cfg.Services[0].Endpoints[1])
+	require.Equal(t, []string{"X-Api-Key", "Cookie"}, cfg.Services[0].RedactHeaders)
+	require.Equal(t, "https://host/path", cfg.PublicURL)
+	require.Equal(t, []config.Token{{Name: "t", SHA256: hash, Roles: []string{"read", "ingest"}}}, cfg.Auth.Tokens)
+}
+
+// EventSync's GET /config writes what was omitted as null.
+func TestNullIsOmitted(t *testing.T) {
+	t.Parallel()
+	doc := strings.NewReplacer(`60`, `60, "keepEventAfterTrigger": null`,
+		endpointB, `{"eventKey": "b", "acceptedHttpMethods": null, "eventToSend": null, "minNbOfOccurrence": null}`).Replace(valid)
+	require.Equal(t, parse(t, valid), parse(t, doc))
+	require.NoError(t, validateSchema(t, compileSchema(t), doc))
+}
+
+func TestJSONRedacts(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, with(`"auth": {"tokens": [`+token+`]}, "publicURL": "https://a&b", "cors": {"allowedOrigins": ["*"]}`))
+	doc := cfg.JSON()
+	require.NotContains(t, string(doc), hash)
+	require.Contains(t, string(doc), `"sha256": "(redacted)"`)
+	require.Contains(t, string(doc), "https://a&b")
+	require.Equal(t, hash, cfg.Auth.Tokens[0].SHA256, "JSON changed the configuration")
+	require.Equal(t, cfg, parse(t, unredact(doc)))
+}
+
+func TestJSONKeepsTheForm(t *testing.T) {
+	t.Parallel()
+	require.NotContains(t, string(parse(t, valid).JSON()), `"services"`)
+	require.Contains(t, string(parse(t, `{"services": [`+valid+`]}`).JSON()), `"services"`)
+	require.Contains(t, string((&config.Config{Services: []config.Service{{}}}).JSON()), `"services"`)
+}
+
+func TestApplyEnv(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		async, cors string
+		wantAsync   bool
+		wantCORS    *config.CORS
+	}{
+		{},
+		{async: "true", wantAsync: true},
+		{async: "TRUE", wantAsync: true},
+		{async: "tRuE", wantAsync: true},
+		{async: "false"},
+		{async: "yes"},
+		{cors: "false", wantCORS: &config.CORS{AllowedOrigins: []string{"*"}}},
+	} {
+		cfg := parse(t, `{"services": [`+valid+`,`+strings.Replace(valid, `"s"`, `"s2"`, 1)+`]}`)
+		env := map[string]string{"ASYNC_EVENT_TRIGGER": c.async, "DISABLE_CORS": c.cors}
+		cfg.ApplyEnv(func(name string) string { return env[name] })
+		for _, s := range cfg.Services {
+			require.Equal(t, c.wantAsync, s.AsyncEventTrigger, c.async)
+		}
+		require.Equal(t, c.wantCORS, cfg.CORS)
+	}
+}
+
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	config.Example()[0], config.Schema()[0] = 'x', 'x'
+	require.Equal(t, byte('{'), config.Example()[0])
+	require.Equal(t, byte('{'), config.Schema()[0])
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(config.Example())
+	f.Add([]byte(readme))
+	f.Add([]byte(`{"services": [` + valid + `], "auth": {"tokens": [` + token + `]}, "cors": {"allowedOrigins": ["*"]}}`))
+	f.Add([]byte(with(`"publicURL": "https://h", "redactHeaders": ["a"], "auth": {"oidc": {"audiences": ["x"], "members": [{"email": "a@b", "roles": ["read"]}]}}`)))
+	f.Add([]byte(`{"services": null, "endpoints": [null], "trigger": {"observationPeriod": 1e99}}`))
+	f.Add([]byte("{\"a\":\n[1,]}"))
+	schema := compileSchema(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cfg, err := config.Parse(data)
+		if err != nil {
+			var e *config.Error
+			require.True(t, errors.As(err, &e) && len(e.Faults) > 0)
+			require.Nil(t, cfg)
+			return
+		}
+		doc := unredact(cfg.JSON())
+		require.NoError(t, validateSchema(t, schema, doc))
+		if cfg.Auth != nil {
+			for i := range cfg.Auth.Tokens {
+				cfg.Auth.Tokens[i].SHA256 = hash
+			}
+		}
+		require.Equal(t, cfg, parse(t, doc))
+	})
+}

@@ -1,0 +1,246 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+)
+
+// valid is changed by replacing parts of it.
+const valid = `{
+  "serviceName": "s",
+  "trigger": {"type": "window", "observationPeriod": 60},
+  "endpoints": [{"eventKey": "a"}, {"eventKey": "b"}],
+  "targetPubSub": {"topic": "projects/my-project/topics/sync"}
+}`
+
+const (
+	endpointB = `{"eventKey": "b"}`
+	topic     = `projects/my-project/topics/sync`
+	hash      = `9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
+	// token is a valid token; with puts deployment fields into valid.
+	token = `{"name": "t", "sha256": "` + hash + `", "roles": ["read"]}`
+)
+
+func change(t *testing.T, old, replacement string) string {
+	require.Contains(t, valid, old)
+	return strings.Replace(valid, old, replacement, 1)
+}
+
+func with(fields string) string { return strings.TrimSuffix(valid, "\n}") + ",\n  " + fields + "\n}" }
+
+// broken is a fault and the document that has it.
+type broken struct {
+	name     string
+	doc      string
+	want     string // the faults, one per line
+	noSchema bool   // a schema cannot say it
+}
+
+func cases(t *testing.T) []broken {
+	endpoint := func(fields string) string { return change(t, endpointB, `{"eventKey": "b", `+fields+`}`) }
+	key := func(k string) string { return change(t, `"b"`, `"`+k+`"`) }
+	period := func(p string) string { return change(t, `60`, p) }
+	topicOf := func(s string) string { return change(t, topic, s) }
+	auth := func(a string) string { return with(`"auth": ` + a) }
+	tokens := func(ts string) string { return auth(`{"tokens": [` + ts + `]}`) }
+	oidc := func(audiences, members string) string {
+		return auth(`{"oidc": {"audiences": [` + audiences + `], "members": [` + members + `]}}`)
+	}
+	service := func(name string) string { return strings.Replace(valid, `"s"`, `"`+name+`"`, 1) }
+	const (
+		methods  = "must be one of GET, POST, OPTIONS, HEAD, PUT, DELETE, TRACE, CONNECT, PATCH, not "
+		tooLong  = "$.trigger.observationPeriod: must be from 1 to 31622400 seconds (366 days)"
+		badURL   = "$.publicURL: must be an absolute http or https URL without user, query and fragment, not "
+		badTopic = "$.targetPubSub.topic: "
+		badName  = " is not a topic's name: 3 to 255 letters, digits and -_.~+%, the first a letter"
+		badKey   = `cannot be a URL's path: a segment is empty, "." or ".."`
+	)
+	return []broken{
+		// Documents.
+		{"empty", " \n", "$: the configuration is empty", true},
+		{"not JSON", "{\n  é\n}", "$: not JSON: line 2, column 3: invalid character 'Ã' looking for beginning of object key string", true},
+		{"cut short", `{"a":`, "$: not JSON: line 1, column 5: unexpected end of JSON input", true},
+		{"trailing comma", "{\"a\":[1,]}", "$: not JSON: line 1, column 9: invalid character ']' looking for beginning of value", true},
+		{"trailing data", valid + "\n{}", "$: not JSON: line 7, column 1: invalid character '{' after top-level value", true},
+		{"too deep", strings.Repeat("[", 20_000), "$: not JSON: line 1, column 10001: invalid character '[' exceeded max depth", true},
+		{"not UTF-8", "{\n\"\xff\"}", "$: not UTF-8: line 2, column 2", true},
+		{"an array", `[]`, "$: must be an object, not an array", false},
+		{"null", `null`, "$: must be an object, not null", false},
+		{"nothing in it", `{}`, "$.serviceName: is required\n$.trigger: is required\n$.endpoints: is required\n$.targetPubSub: is required", false},
+
+		// Fields.
+		{"misspelt", change(t, `"serviceName"`, `"serviceNmae"`), "$.serviceNmae: unknown field; did you mean \"serviceName\"?\n$.serviceName: is required", false},
+		{"misspelt below", endpoint(`"minNbOfOccurence": 2`), `$.endpoints[1].minNbOfOccurence: unknown field; did you mean "minNbOfOccurrence"?`, false},
+		{"unknown", with(`"projectID": "p"`), "$.projectID: unknown field", false},
+		{"unknown, odd name", with(`"a.b c": 1`), `$["a.b c"]: unknown field`, false},
+		{"unknown, long name", with(`"` + strings.Repeat("x", 100) + `": 1`), `$["` + strings.Repeat("x", 80) + `…"]: unknown field`, false},
+		{"twice", endpoint(`"eventKey": "c"`), "$.endpoints[1].eventKey: given twice", true},
+		{"twice in two cases", endpoint(`"EventKey": "c"`), `$.endpoints[1].eventKey: given twice, as "eventKey" and "EventKey"`, false},
+		{"wrong type: string", change(t, `"s"`, `1`), "$.serviceName: must be a string, not a number", false},
+		{"wrong type: object", change(t, `{"topic": "`+topic+`"}`, `"`+topic+`"`), "$.targetPubSub: must be an object, not a string", false},
+		{"wrong type: array", endpoint(`"acceptedHttpMethods": "GET"`), "$.endpoints[1].acceptedHttpMethods: must be an array, not a string", false},
+		{"wrong type: boolean", with(`"asyncEventTrigger": "true"`), "$.asyncEventTrigger: must be true or false, not a string", false},
+		{"wrong type: integer", with(`"retentionDays": true`), "$.retentionDays: must be an integer, not true or false", false},
+		{"fraction", period(`0.5`), "$.trigger.observationPeriod: must be an integer, not 0.5", false},
+		{"exponent", period(`6e1`), "$.trigger.observationPeriod: must be an integer, not 6e1", true},
+		{"null required", change(t, `"s"`, `null`), "$.serviceName: must be a string, not null", false},
+		{"null endpoint", change(t, endpointB, `null`), "$.endpoints[1]: must be an object, not null", false},
+		{"null auth", with(`"auth": null`), "$.auth: must be an object, not null", false},
+
+		// Services.
+		{"both forms", with(`"services": [` + valid + `]`), `$.serviceName: cannot stand beside "services": move it into an entry of that list
+$.trigger: cannot stand beside "services": move it into an entry of that list
+$.endpoints: cannot stand beside "services": move it into an entry of that list
+$.targetPubSub: cannot stand beside "services": move it into an entry of that list`, false},
+		{"no services", `{"services": []}`, "$.services: must have at least one service", false},
+		{"services null", `{"services": null}`, "$.services: must be an array, not null", false},
+		{"same names", `{"services": [` + service("x") + `,` + service("y") + `,` + service("x") + `]}`, `$.services[2].serviceName: services[0] and services[2] have the same serviceName "x"`, true},
+		{"fault of a service", `{"services": [` + valid + `,` + service("") + `]}`, "$.services[1].serviceName: must not be empty", false},
+		{"deployment field in a service", `{"services": [` + with(`"cors": {}`) + `]}`, "$.services[0].cors: unknown field", false},
+		{"name empty", change(t, `"s"`, `""`), "$.serviceName: must not be empty", false},
+
+		// Trigger.
+		{"type", change(t, `"window"`, `"Window"`), `$.trigger.type: must be "window" or "none", not "Window"`, false},
+		{"no type", change(t, `"type": "window", `, ``), "$.trigger.type: is required", false},
+		{"no period", change(t, `, "observationPeriod": 60`, ``), "$.trigger.observationPeriod: is required", false},
+		{"period 0", period(`0`), tooLong, false},
+		{"period negative", period(`-1`), tooLong, false},
+		{"period 10^10", period(`10000000000`), tooLong, false},
+		{"period over int64", period(`99999999999999999999`), tooLong, false},
+
+		// Endpoints.
+		{"one endpoint", change(t, `, `+endpointB, ``), "$.endpoints: has fewer than two endpoints", false},
+		{"no key", change(t, endpointB, `{}`), "$.endpoints[1].eventKey: is required", false},
+		{"key empty", key(``), "$.endpoints[1].eventKey: must not be empty", false},
+		{"same keys", key(`a`), `$.endpoints[1].eventKey: endpoints[0] and endpoints[1] have the same eventKey "a"`, true},
+		{"key /", key(`/b`), `$.endpoints[1].eventKey: "/b" ` + badKey, false},
+		{"key //", key(`b//c`), `$.endpoints[1].eventKey: "b//c" ` + badKey, false},
+		{"key .", key(`.`), `$.endpoints[1].eventKey: "." ` + badKey, false},
+		{"key ..", key(`b/../c`), `$.endpoints[1].eventKey: "b/../c" ` + badKey, false},
+		{"method", endpoint(`"acceptedHttpMethods": ["get", "FETCH"]`), `$.endpoints[1].acceptedHttpMethods[1]: ` + methods + `"FETCH"`, false},
+		{"selection", endpoint(`"eventToSend": "SOME"`), `$.endpoints[1].eventToSend: must be one of ALL, FIRST, LAST, BOUNDARIES, not "SOME"`, false},
+		{"occurrences negative", endpoint(`"minNbOfOccurrence": -1`), "$.endpoints[1].minNbOfOccurrence: must be from 1 to 1000000", false},
+		{"occurrences too many", endpoint(`"minNbOfOccurrence": 1000001`), "$.endpoints[1].minNbOfOccurrence: must be from 1 to 1000000", false},
+		{"unwrap", endpoint(`"unwrap": "eventarc"`), `$.endpoints[1].unwrap: must be "pubsub" or "", not "eventarc"`, false},
+		{"shards", endpoint(`"shards": 65`), "$.endpoints[1].shards: must be from 0 to 64", false},
+		{"shards negative", endpoint(`"shards": -1`), "$.endpoints[1].shards: must be from 0 to 64", false},
+
+		// Topic.
+		{"no target", change(t, `"targetPubSub"`, `"target"`), "$.target: unknown field\n$.targetPubSub: is required", false},
+		{"no topic", change(t, `"topic": "`+topic+`"`, ``), "$.targetPubSub.topic: is required", false},
+		{"topic empty", topicOf(``), badTopic + `must be projects/<project>/topics/<name>, not ""`, false},
+		{"topic a/b/c/d", topicOf(`a/b/c/d`), badTopic + `must be projects/<project>/topics/<name>, not "a/b/c/d"`, false},
+		{"topic longer", topicOf(topic + `/x`), badTopic + `must be projects/<project>/topics/<name>, not "` + topic + `/x"`, false},
+		{"placeholder", topicOf(`projects/<ProjectID>/topics/sync`), badTopic + `"projects/<ProjectID>/topics/sync" has a placeholder: put the real name in its place`, false},
+		{"project", topicOf(`projects/My_Project/topics/sync`), badTopic + `"My_Project" is not a project id`, false},
+		{"project empty", topicOf(`projects//topics/sync`), badTopic + `"" is not a project id`, false},
+		{"topic name short", topicOf(`projects/p/topics/ab`), badTopic + `"ab"` + badName, false},
+		{"topic name long", topicOf(`projects/p/topics/` + strings.Repeat("a", 256)), badTopic + `"` + strings.Repeat("a", 80) + `…"` + badName, false},
+		{"topic name digit", topicOf(`projects/p/topics/1ab`), badTopic + `"1ab"` + badName, false},
+		{"topic name space", topicOf(`projects/p/topics/a b c`), badTopic + `"a b c"` + badName, false},
+		{"topic name goog", topicOf(`projects/p/topics/google`), badTopic + `"google" is not a topic's name: those that start with "goog" are reserved`, false},
+
+		// Ranges.
+		{"maxEventBytes", with(`"maxEventBytes": 8388609`), "$.maxEventBytes: must be from 1 to 8388608", false},
+		{"maxEventBytes negative", with(`"maxEventBytes": -1`), "$.maxEventBytes: must be from 1 to 8388608", false},
+		{"maxMessageBytes", with(`"maxMessageBytes": 1023`), "$.maxMessageBytes: must be from 1024 to 9900000", false},
+		{"maxMessageBytes too many", with(`"maxMessageBytes": 9900001`), "$.maxMessageBytes: must be from 1024 to 9900000", false},
+		{"retentionDays", with(`"retentionDays": 366`), "$.retentionDays: must be from 1 to 365", false},
+		{"redactHeaders", with(`"redactHeaders": ["X-A", "X B"]`), `$.redactHeaders[1]: must be the name of an HTTP header, not "X B"`, false},
+		{"redactHeaders empty", with(`"redactHeaders": [""]`), `$.redactHeaders[0]: must be the name of an HTTP header, not ""`, false},
+
+		// Deployment.
+		{"publicURL relative", with(`"publicURL": "/x"`), badURL + `"/x"`, false},
+		{"publicURL host only", with(`"publicURL": "host:8080"`), badURL + `"host:8080"`, false},
+		{"publicURL scheme", with(`"publicURL": "ftp://host"`), badURL + `"ftp://host"`, false},
+		{"publicURL query", with(`"publicURL": "https://host/?"`), badURL + `"https://host/?"`, false},
+		{"publicURL fragment", with(`"publicURL": "https://host#"`), badURL + `"https://host#"`, false},
+		{"publicURL user", with(`"publicURL": "https://u:p@host"`), badURL + `"https://u:p@host"`, false},
+		{"publicURL no host", with(`"publicURL": "https://:80"`), badURL + `"https://:80"`, true},
+		{"publicURL port", with(`"publicURL": "https://host:x"`), badURL + `"https://host:x"`, true},
+		{"cors empty", with(`"cors": {}`), "$.cors.allowedOrigins: is required", false},
+		{"cors none", with(`"cors": {"allowedOrigins": []}`), "$.cors.allowedOrigins: must have at least one origin", false},
+		{"cors path", with(`"cors": {"allowedOrigins": ["*", "https://a.example/"]}`), `$.cors.allowedOrigins[1]: must be "*" or scheme://host[:port], not "https://a.example/"`, false},
+		{"cors pattern", with(`"cors": {"allowedOrigins": ["https://*.example"]}`), `$.cors.allowedOrigins[0]: must be "*" or scheme://host[:port], not "https://*.example"`, false},
+		{"cors host only", with(`"cors": {"allowedOrigins": ["a.example"]}`), `$.cors.allowedOrigins[0]: must be "*" or scheme://host[:port], not "a.example"`, false},
+
+		// Auth.
+		{"auth empty", auth(`{}`), `$.auth: must have "oidc" or "tokens": without "auth", everybody may call`, false},
+		{"auth no tokens", auth(`{"tokens": []}`), `$.auth: must have "oidc" or "tokens": without "auth", everybody may call`, false},
+		{"token empty", tokens(`{}`), "$.auth.tokens[0].name: is required\n$.auth.tokens[0].sha256: is required\n$.auth.tokens[0].roles: is required", false},
+		{"token name empty", tokens(strings.Replace(token, `"t"`, `""`, 1)), "$.auth.tokens[0].name: must not be empty", false},
+		{"token names", tokens(token + `,` + token), `$.auth.tokens[1].name: tokens[0] and tokens[1] have the same name "t"`, true},
+		{"token hash", tokens(strings.Replace(token, hash, "secret", 1)), "$.auth.tokens[0].sha256: must be the 64 hex digits of the token's SHA-256", false},
+		{"token redacted", tokens(strings.Replace(token, hash, "(redacted)", 1)), `$.auth.tokens[0].sha256: "(redacted)" stands for a hash that is not shown: put the hash itself`, false},
+		{"no role", tokens(strings.Replace(token, `"read"`, ``, 1)), "$.auth.tokens[0].roles: must have at least one role", false},
+		{"role", tokens(strings.Replace(token, `"read"`, `"read", "admin"`, 1)), `$.auth.tokens[0].roles[1]: must be one of ingest, operate, read, not "admin"`, false},
+		{"oidc empty", auth(`{"oidc": {}}`), "$.auth.oidc.audiences: is required\n$.auth.oidc.members: is required", false},
+		{"no audience", oidc(``, `{"email": "a@b", "roles": ["read"]}`), "$.auth.oidc.audiences: must have at least one audience", false},
+		{"audience empty", oidc(`""`, `{"email": "a@b", "roles": ["read"]}`), "$.auth.oidc.audiences[0]: must not be empty", false},
+		{"no member", oidc(`"x"`, ``), "$.auth.oidc.members: must have at least one member", false},
+		{"email", oidc(`"x"`, `{"email": "a", "roles": ["read"]}`), `$.auth.oidc.members[0].email: must be an e-mail address, not "a"`, false},
+		{"emails", oidc(`"x"`, `{"email": "a@b", "roles": ["read"]}, {"email": "A@b", "roles": ["read"]}`), `$.auth.oidc.members[1].email: members[0] and members[1] have the same email "a@b"`, true},
+		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be one of ingest, operate, read, not "Read"`, false},
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	schema := compileSchema(t)
+	for _, c := range cases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cfg, err := config.Parse([]byte(c.doc))
+			require.EqualError(t, err, c.want)
+			require.Nil(t, cfg)
+			var e *config.Error
+			require.ErrorAs(t, err, &e)
+			require.Len(t, e.Faults, strings.Count(c.want, "\n")+1)
+			if !c.noSchema {
+				require.Error(t, validateSchema(t, schema, c.doc))
+			}
+		})
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	doc := fmt.Sprintf(`{
+		"serviceName": "", "color": "red",
+		"trigger": {"type": "sometimes", "observationPeriod": "60", "keepEvents": true},
+		"endpoints": [{"eventKey": "a", "eventToSend": "SOME"}, null, {"eventKey": "a", "shards": 1.5}],
+		"targetPubSub": {"topic": "a/b/c/d"},
+		"publicURL": "x",
+		"auth": {"tokens": [{"name": "t", "sha256": %q, "roles": []}]},
+		"cors": {"allowedOrigins": []}
+	}`, hash)
+	_, err := config.Parse([]byte(doc))
+	require.EqualError(t, err, strings.Join([]string{
+		`$.color: unknown field`,
+		`$.trigger.observationPeriod: must be an integer, not a string`,
+		`$.trigger.keepEvents: unknown field`,
+		`$.endpoints[1]: must be an object, not null`,
+		`$.endpoints[2].shards: must be an integer, not 1.5`,
+		`$.serviceName: must not be empty`,
+		`$.trigger.type: must be "window" or "none", not "sometimes"`,
+		`$.endpoints[0].eventToSend: must be one of ALL, FIRST, LAST, BOUNDARIES, not "SOME"`,
+		`$.endpoints[2].eventKey: endpoints[0] and endpoints[2] have the same eventKey "a"`,
+		`$.targetPubSub.topic: must be projects/<project>/topics/<name>, not "a/b/c/d"`,
+		`$.publicURL: must be an absolute http or https URL without user, query and fragment, not "x"`,
+		`$.auth.tokens[0].roles: must have at least one role`,
+		`$.cors.allowedOrigins: must have at least one origin`,
+	}, "\n"))
+}
+
+func TestValidIsValid(t *testing.T) {
+	t.Parallel()
+	require.True(t, json.Valid([]byte(valid)))
+	_, err := config.Parse([]byte(valid))
+	require.NoError(t, err)
+}

@@ -1,0 +1,279 @@
+// Package localbus is the bus within one process. It keeps messages in memory
+// only: what no handler has taken when the process ends is lost. Memory is
+// bounded: a subscription holds 10,000 messages or 64 MB of them, and
+// publishing to its topic waits while it is full, as it does for ever if a
+// subscription that is not ephemeral has no receiver.
+package localbus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/headgate/headgate/internal/bus"
+)
+
+const (
+	maxMessageBytes = 9_900_000 // Pub/Sub's, so that nothing depends on more
+	maxMessages     = 10_000
+	maxBytes        = 64_000_000 // a multiple of maxMessages: weight has no remainder
+	handlers        = 100        // at once, per receiver
+
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 10 * time.Second
+)
+
+var (
+	errClosed = errors.New("localbus: closed")
+	validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._~%+-]{2,254}$`)
+)
+
+// Bus is a bus.Bus.
+type Bus struct {
+	ids atomic.Uint64
+
+	mu     sync.RWMutex
+	topics map[string]map[*subscription]struct{}
+	subs   map[string]*subscription
+	closed bool
+}
+
+var _ bus.Bus = (*Bus)(nil)
+
+// New returns a bus with the topics.
+func New(topics ...string) *Bus {
+	b := &Bus{topics: map[string]map[*subscription]struct{}{}, subs: map[string]*subscription{}}
+	for _, t := range topics {
+		b.Declare(t)
+	}
+	return b
+}
+
+// Declare makes the topic, if it is not there.
+func (b *Bus) Declare(topic string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.topics[topic] == nil {
+		b.topics[topic] = map[*subscription]struct{}{}
+	}
+}
+
+// subscription holds the messages that wait, are being handled, or wait to be
+// handled again. Each has its share of room, so that queue never is full.
+type subscription struct {
+	topic     string
+	ephemeral bool
+	receivers int // guarded by Bus.mu
+	queue     chan *delivery
+	room      *semaphore.Weighted
+	gone      context.Context // ends when the subscription does
+	end       context.CancelFunc
+}
+
+type delivery struct {
+	m        bus.Message
+	weight   int64
+	failures int
+}
+
+// weight makes one bound of the two: no message counts for less than its share
+// of maxMessages, and the largest still fits.
+func weight(m bus.Message) int64 {
+	n := len(m.Data)
+	for k, v := range m.Attributes {
+		n += len(k) + len(v)
+	}
+	return int64(min(max(n, maxBytes/maxMessages), maxBytes))
+}
+
+// MaxMessageBytes implements bus.Bus.
+func (b *Bus) MaxMessageBytes() int { return maxMessageBytes }
+
+// Publish implements bus.Bus.
+func (b *Bus) Publish(ctx context.Context, topic string, m bus.Message) (string, error) {
+	if len(m.Data) > maxMessageBytes {
+		return "", bus.ErrTooLarge
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	b.mu.RLock()
+	subs, ok := b.topics[topic]
+	closed := b.closed
+	to := make([]*subscription, 0, len(subs))
+	for s := range subs {
+		to = append(to, s)
+	}
+	b.mu.RUnlock()
+	switch {
+	case closed:
+		return "", errClosed
+	case !ok:
+		return "", fmt.Errorf("%w: %s", bus.ErrNoTopic, topic)
+	}
+	m = clone(m)
+	m.ID = strconv.FormatUint(b.ids.Add(1), 10)
+	w := weight(m)
+	for _, s := range to {
+		if err := s.acquire(ctx, w); err != nil {
+			if s.gone.Err() != nil && !b.isClosed() {
+				continue
+			}
+			return "", fmt.Errorf("localbus: a subscription of %s is full: %w", topic, err)
+		}
+		s.queue <- &delivery{m: m, weight: w}
+	}
+	return m.ID, nil
+}
+
+func (s *subscription) acquire(ctx context.Context, w int64) error {
+	if s.room.TryAcquire(w) {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.gone, func() { cancel(errClosed) })()
+	if s.room.Acquire(ctx, w) != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func clone(m bus.Message) bus.Message {
+	m.Data, m.Attributes = bytes.Clone(m.Data), maps.Clone(m.Attributes)
+	return m
+}
+
+func (b *Bus) isClosed() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.closed
+}
+
+// subscribe returns the subscription, which it makes if there is none.
+func (b *Bus) subscribe(want bus.Subscription) (*subscription, error) {
+	if !validName.MatchString(want.Name) {
+		return nil, fmt.Errorf("localbus: %q cannot name a subscription", want.Name)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, errClosed
+	}
+	topic, ok := b.topics[want.Topic]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", bus.ErrNoTopic, want.Topic)
+	}
+	s := b.subs[want.Name]
+	if s == nil {
+		s = &subscription{
+			topic: want.Topic, ephemeral: want.Ephemeral,
+			queue: make(chan *delivery, maxMessages), room: semaphore.NewWeighted(maxBytes),
+		}
+		s.gone, s.end = context.WithCancel(context.Background())
+		b.subs[want.Name] = s
+		topic[s] = struct{}{}
+	}
+	if s.topic != want.Topic {
+		return nil, fmt.Errorf("localbus: subscription %s is of %s", want.Name, s.topic)
+	}
+	s.receivers++
+	return s, nil
+}
+
+// leave removes an ephemeral subscription with its last receiver.
+func (b *Bus) leave(name string, s *subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.receivers--
+	if s.ephemeral && s.receivers == 0 {
+		delete(b.subs, name)
+		delete(b.topics[s.topic], s)
+		s.end()
+	}
+}
+
+// Receive implements bus.Bus.
+func (b *Bus) Receive(ctx context.Context, want bus.Subscription, ready func(), handle func(context.Context, bus.Message) error) error {
+	s, err := b.subscribe(want)
+	if err != nil {
+		return err
+	}
+	defer b.leave(want.Name, s)
+	if ready != nil {
+		ready()
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, handlers)
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-s.gone.Done():
+			return errClosed
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case d := <-s.queue:
+			if ctx.Err() != nil {
+				s.queue <- d
+				return nil
+			}
+			wg.Go(func() {
+				s.handle(ctx, d, handle)
+				<-slots
+			})
+		case <-s.gone.Done():
+			return errClosed
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *subscription) handle(ctx context.Context, d *delivery, handle func(context.Context, bus.Message) error) {
+	if handle(ctx, clone(d.m)) == nil {
+		s.room.Release(d.weight)
+		return
+	}
+	wait := lastBackoff
+	if d.failures < 7 {
+		wait = min(wait, firstBackoff<<d.failures)
+	}
+	d.failures++
+	time.AfterFunc(wait, func() { s.queue <- d })
+}
+
+// Ping implements bus.Bus.
+func (b *Bus) Ping(_ context.Context, topic string) error {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.closed {
+		return errClosed
+	}
+	if _, ok := b.topics[topic]; !ok {
+		return fmt.Errorf("%w: %s", bus.ErrNoTopic, topic)
+	}
+	return nil
+}
+
+// Close implements bus.Bus. Receivers return an error, messages are dropped.
+func (b *Bus) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for _, s := range b.subs {
+		s.end()
+	}
+	return nil
+}

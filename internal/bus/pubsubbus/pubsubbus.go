@@ -1,0 +1,254 @@
+// Package pubsubbus is the bus on Google Cloud Pub/Sub. With
+// PUBSUB_EMULATOR_HOST set, it talks to an emulator.
+//
+// Publish sends each message at once, as a request of its own: the client's
+// publisher would gather messages for batches, and let neither the caller's
+// context end a request nor its deadline bound the retries.
+package pubsubbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"github.com/googleapis/gax-go/v2"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/headgate/headgate/internal/bus"
+)
+
+const (
+	// A request may have 10,000,000 bytes; the rest is for attributes and framing.
+	maxMessageBytes = 9_900_000
+	maxRequestBytes = 10_000_000
+	maxSendBytes    = 20 << 20 // gRPC's own limit must not be what decides
+
+	timeout = 10 * time.Second // of calls whose context has no deadline
+
+	maxHandlers    = 1000
+	maxUnderWay    = 64 << 20 // bytes of messages that handlers hold
+	ephemeralAlive = 24 * time.Hour
+)
+
+// Options says where the topics are.
+type Options struct {
+	Project string // where subscriptions are made; topics name their own
+	// CreateTopics lets Ensure create topics: for emulators and tries.
+	CreateTopics  bool
+	ClientOptions []option.ClientOption
+}
+
+// Bus is a bus.Bus.
+type Bus struct {
+	client  *pubsub.Client
+	project string
+	create  bool
+	close   func() error
+}
+
+var _ bus.Bus = (*Bus)(nil)
+
+// Open connects. It does not wait for the connection: see Ping.
+func Open(ctx context.Context, o Options) (*Bus, error) {
+	client, err := pubsub.NewClient(ctx, o.Project, o.ClientOptions...)
+	if err != nil {
+		return nil, fmt.Errorf("pubsubbus: %w", err)
+	}
+	return &Bus{client: client, project: o.Project, create: o.CreateTopics, close: sync.OnceValue(client.Close)}, nil
+}
+
+// MaxMessageBytes implements bus.Bus.
+func (b *Bus) MaxMessageBytes() int { return maxMessageBytes }
+
+// Close implements bus.Bus. There is nothing to flush: Publish waits.
+func (b *Bus) Close() error { return b.close() }
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// retryer retries what may pass, until the context ends.
+type retryer struct{ gax.Retryer }
+
+func (r retryer) Retry(err error) (time.Duration, bool) {
+	if tooLarge(err) { // ResourceExhausted, but not for long
+		return 0, false
+	}
+	return r.Retryer.Retry(err)
+}
+
+var publishOptions = []gax.CallOption{
+	gax.WithRetry(func() gax.Retryer {
+		return retryer{gax.OnCodes(
+			[]codes.Code{codes.Aborted, codes.Internal, codes.ResourceExhausted, codes.Unknown, codes.Unavailable},
+			gax.Backoff{Initial: 50 * time.Millisecond, Max: 2 * time.Second, Multiplier: 2},
+		)}
+	}),
+	gax.WithGRPCOptions(grpc.MaxCallSendMsgSize(maxSendBytes)),
+}
+
+// Publish implements bus.Bus. It retries for ten seconds, or until ctx's
+// deadline if it has one.
+func (b *Bus) Publish(ctx context.Context, topic string, m bus.Message) (string, error) {
+	req := &pubsubpb.PublishRequest{
+		Topic:    topic,
+		Messages: []*pubsubpb.PubsubMessage{{Data: m.Data, Attributes: m.Attributes}},
+	}
+	if len(m.Data) > maxMessageBytes || proto.Size(req) > maxRequestBytes {
+		return "", bus.ErrTooLarge
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	resp, err := b.client.TopicAdminClient.Publish(ctx, req, publishOptions...)
+	if err != nil {
+		return "", failure(ctx, "publish to "+topic, err)
+	}
+	if len(resp.GetMessageIds()) != 1 {
+		return "", fmt.Errorf("pubsubbus: publish to %s: %d message ids", topic, len(resp.GetMessageIds()))
+	}
+	return resp.GetMessageIds()[0], nil
+}
+
+// failure gives err the contract's words. Where it is the context's fault, it
+// says so: gRPC's errors do not.
+func failure(ctx context.Context, what string, err error) error {
+	switch {
+	case status.Code(err) == codes.NotFound:
+		return fmt.Errorf("pubsubbus: %s: %w (%w)", what, bus.ErrNoTopic, err)
+	case tooLarge(err):
+		return fmt.Errorf("pubsubbus: %s: %w (%w)", what, bus.ErrTooLarge, err)
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+		return fmt.Errorf("pubsubbus: %s: %w (%w)", what, ctx.Err(), err)
+	}
+	return fmt.Errorf("pubsubbus: %s: %w", what, err)
+}
+
+// tooLarge recognizes a message's size by the words only: the codes are those
+// of other mistakes, too.
+func tooLarge(err error) bool {
+	s, ok := status.FromError(err)
+	if !ok {
+		return false
+	}
+	text := strings.ToLower(s.Message())
+	switch s.Code() {
+	case codes.InvalidArgument:
+		return strings.Contains(text, "too large") || strings.Contains(text, "size")
+	case codes.ResourceExhausted: // gRPC's own limit
+		return strings.Contains(text, "message larger than max")
+	}
+	return false
+}
+
+// Ping implements bus.Bus.
+func (b *Bus) Ping(ctx context.Context, topic string) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	_, err := b.client.TopicAdminClient.GetTopic(ctx, &pubsubpb.GetTopicRequest{Topic: topic})
+	if err == nil || status.Code(err) == codes.PermissionDenied { // publishers need not be able to look
+		return nil
+	}
+	return failure(ctx, "look at "+topic, err)
+}
+
+// Ensure creates the topic if it is missing and Options.CreateTopics is set.
+func (b *Bus) Ensure(ctx context.Context, topic string) error {
+	if !b.create {
+		return nil
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	_, err := b.client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: topic})
+	if err == nil || status.Code(err) == codes.AlreadyExists {
+		return nil
+	}
+	return failure(ctx, "create "+topic, err)
+}
+
+// Receive implements bus.Bus.
+func (b *Bus) Receive(ctx context.Context, s bus.Subscription, ready func(), handle func(context.Context, bus.Message) error) error {
+	name := "projects/" + b.project + "/subscriptions/" + s.Name
+	if err := b.subscribe(ctx, name, s); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if s.Ephemeral {
+		defer b.remove(ctx, name)
+	}
+	if ready != nil {
+		ready()
+	}
+	sub := b.client.Subscriber(name)
+	sub.ReceiveSettings.MaxOutstandingMessages = maxHandlers
+	sub.ReceiveSettings.MaxOutstandingBytes = maxUnderWay
+	err := sub.Receive(ctx, func(ctx context.Context, m *pubsub.Message) {
+		if handle(ctx, bus.Message{Data: m.Data, Attributes: m.Attributes, ID: m.ID}) != nil {
+			m.Nack()
+			return
+		}
+		m.Ack()
+	})
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("pubsubbus: receive from %s: %w", name, err)
+	}
+	return nil
+}
+
+// subscribe makes sure that the subscription is there.
+func (b *Bus) subscribe(ctx context.Context, name string, s bus.Subscription) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	want := &pubsubpb.Subscription{
+		Name: name, Topic: s.Topic,
+		AckDeadlineSeconds: 30, // the client extends it while a handler runs
+		RetryPolicy: &pubsubpb.RetryPolicy{
+			MinimumBackoff: durationpb.New(100 * time.Millisecond),
+			MaximumBackoff: durationpb.New(10 * time.Second),
+		},
+		ExpirationPolicy: &pubsubpb.ExpirationPolicy{}, // never; the default is after 31 idle days
+	}
+	if s.Ephemeral {
+		want.ExpirationPolicy.Ttl = durationpb.New(ephemeralAlive)
+		want.MessageRetentionDuration = durationpb.New(10 * time.Minute) // the least there is
+	}
+	_, err := b.client.SubscriptionAdminClient.CreateSubscription(ctx, want)
+	switch status.Code(err) {
+	case codes.OK:
+		return nil
+	case codes.PermissionDenied:
+		if s.Ephemeral {
+			break
+		}
+		return nil // somebody else made it, or receiving fails
+	case codes.AlreadyExists:
+		got, err := b.client.SubscriptionAdminClient.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: name})
+		if err == nil && got.GetTopic() != s.Topic {
+			// Also if its topic was deleted: nothing would ever arrive.
+			return fmt.Errorf("pubsubbus: subscription %s is of %s", name, got.GetTopic())
+		}
+		return nil
+	}
+	return failure(ctx, "subscribe to "+s.Topic, err)
+}
+
+// remove deletes an ephemeral subscription. If that fails, it expires.
+func (b *Bus) remove(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	_ = b.client.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: name})
+}
