@@ -55,6 +55,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		level = slog.LevelDebug
 	}
 	log := obs.NewLogger(stderr, s.CloudRun, level)
+	s.FindProject(ctx, cfg)
 
 	// Listen before opening: a port in use must not touch another process's data.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Addr)
@@ -83,7 +84,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	server := &http.Server{
-		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: obs.Traced(s.Project, handler), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"text/tabwriter"
 )
@@ -38,7 +39,19 @@ func main() {
 	b := &bench{ctx: context.Background()}
 	only := flag.String("only", "", "comma-separated sections: embedded, process, waiting, concurrent, operations")
 	flag.IntVar(&b.events, "events", 20_000, "events per measured run on the embedded store; a tenth of it on the emulators")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err == nil {
+			err = pprof.StartCPUProfile(f)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		defer pprof.StopCPUProfile()
+	}
 
 	emulators := os.Getenv("FIRESTORE_EMULATOR_HOST") != "" && os.Getenv("PUBSUB_EMULATOR_HOST") != ""
 	for _, s := range []struct {

@@ -22,7 +22,7 @@ type groupCommit struct {
 }
 
 const (
-	maxLeaders = 2
+	maxLeaders = 1
 	maxGroup   = 256 // events, so that a commit stays short
 )
 

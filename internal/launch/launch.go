@@ -29,9 +29,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	if s.Project == "" && (s.Store == Firestore || s.Bus == PubSub) {
-		s.Project = findProject(ctx, s, cfg)
-	}
+	s.FindProject(ctx, cfg)
 	st, err := openStore(ctx, s)
 	if err != nil {
 		return nil, err
@@ -87,16 +85,20 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 	return b, nil
 }
 
-// findProject asks the metadata server on Google Cloud; elsewhere the first
-// topic says which project is meant.
-func findProject(ctx context.Context, s Settings, cfg *config.Config) string {
+// FindProject completes the settings with the project, where none is given: the
+// metadata server knows it on Google Cloud; elsewhere the first topic says which
+// is meant.
+func (s *Settings) FindProject(ctx context.Context, cfg *config.Config) {
+	if s.Project != "" {
+		return
+	}
 	if s.CloudRun {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		if p, err := metadata.ProjectIDWithContext(ctx); err == nil && p != "" {
-			return p
+			s.Project = p
+			return
 		}
 	}
-	project, _, _ := strings.Cut(strings.TrimPrefix(cfg.Services[0].TargetPubSub.Topic, "projects/"), "/")
-	return project
+	s.Project, _, _ = strings.Cut(strings.TrimPrefix(cfg.Services[0].TargetPubSub.Topic, "projects/"), "/")
 }
