@@ -1,0 +1,173 @@
+// Package emulator gives tests the Firestore and Pub/Sub emulators of the Google
+// Cloud SDK: those named in the environment, or ones of a test's own.
+package emulator
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	firestoreVar = "FIRESTORE_EMULATOR_HOST"
+	pubsubVar    = "PUBSUB_EMULATOR_HOST"
+	// requireVar turns a skipped test into a failed one, for CI.
+	requireVar = "HEADGATE_REQUIRE_EMULATORS"
+)
+
+// Firestore returns the emulator's address and a project that no other test
+// uses. The test is skipped if FIRESTORE_EMULATOR_HOST is not set.
+func Firestore(t testing.TB) (host, project string) { return named(t, firestoreVar, "Firestore") }
+
+// PubSub is Firestore for Pub/Sub, by PUBSUB_EMULATOR_HOST.
+func PubSub(t testing.TB) (host, project string) { return named(t, pubsubVar, "Pub/Sub") }
+
+func named(t testing.TB, variable, name string) (host, project string) {
+	t.Helper()
+	host = os.Getenv(variable)
+	if host == "" {
+		Skip(t, "%s is not set: skipped the tests against the %s emulator", variable, name)
+	}
+	return host, Project()
+}
+
+// Skip skips the test, or fails it where emulators are required.
+func Skip(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv(requireVar) != "" {
+		t.Fatalf(requireVar+" is set, but "+format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// Project returns a random project id.
+func Project() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:])
+	return "test-" + hex.EncodeToString(b[:])
+}
+
+// Process is an emulator of a test's own.
+type Process struct {
+	Host string // host:port
+
+	t    testing.TB
+	args []string
+	cmd  *exec.Cmd
+	log  string
+}
+
+// StartFirestore starts a Firestore emulator on a free port; args are added to
+// its command line. It is stopped when the test ends.
+func StartFirestore(t testing.TB, args ...string) *Process {
+	t.Helper()
+	jar := jar(t, "HEADGATE_FIRESTORE_JAR", "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar")
+	return start(t, append([]string{
+		"-Xmx512m", "-cp", jar, "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
+	}, args...))
+}
+
+// StartPubSub starts a Pub/Sub emulator likewise.
+func StartPubSub(t testing.TB) *Process {
+	t.Helper()
+	jar := jar(t, "HEADGATE_PUBSUB_JAR", "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
+	return start(t, []string{"-Xmx256m", "-jar", jar})
+}
+
+func jar(t testing.TB, variable, pattern string) string {
+	t.Helper()
+	if path := os.Getenv(variable); path != "" {
+		return path
+	}
+	root, err := exec.Command("gcloud", "info", "--format=value(installation.sdk_root)").Output()
+	if err != nil {
+		Skip(t, "there is no Google Cloud SDK: skipped a test that starts an emulator")
+	}
+	found, _ := filepath.Glob(filepath.Join(strings.TrimSpace(string(root)), pattern))
+	if len(found) == 0 {
+		Skip(t, "the Google Cloud SDK has no %s: skipped a test that starts an emulator", pattern)
+	}
+	return found[0]
+}
+
+func start(t testing.TB, args []string) *Process {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	p := &Process{
+		Host: fmt.Sprintf("127.0.0.1:%d", port), t: t, log: filepath.Join(t.TempDir(), "emulator.log"),
+		args: append(args, "--host=127.0.0.1", "--port="+strconv.Itoa(port)),
+	}
+	p.Start()
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// Start starts the process (again), on the same port, and waits until it answers.
+func (p *Process) Start() {
+	p.t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer log.Close()
+	p.cmd = exec.Command("java", p.args...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log // it logs a stack trace per failed precondition
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Host+"/", nil)
+		resp, err := http.DefaultClient.Do(req)
+		cancel()
+		if err == nil {
+			_ = resp.Body.Close()
+			return
+		}
+	}
+	out, _ := os.ReadFile(p.log)
+	p.t.Fatalf("the emulator does not answer: %s", out[max(0, len(out)-2000):])
+}
+
+// Stop ends it in order.
+func (p *Process) Stop() {
+	p.t.Helper()
+	resp, err := http.Post("http://"+p.Host+"/shutdown", "text/plain", bytes.NewReader(nil))
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	done := make(chan struct{})
+	go func() { _ = p.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+		p.cmd = nil
+	case <-time.After(20 * time.Second):
+		p.t.Error("the emulator does not stop")
+	}
+}
+
+// Kill ends it at once.
+func (p *Process) Kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	p.cmd = nil
+}

@@ -1,0 +1,335 @@
+package firestorestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+const (
+	// partBytes of a payload go into one document, which may have 1 MiB.
+	partBytes = 1_000_000
+	// A commit of several events is kept small: it is what they all wait for.
+	groupBytes  = 3_500_000
+	groupEvents = 200
+	// maxEventBytes with the framing stays under the 10 MiB of a commit.
+	maxEventBytes = 10_000_000
+	// rounds bounds how often a commit that others interfere with is repeated.
+	rounds = 8
+)
+
+type eventDoc struct {
+	EventKey   string    `firestore:"eventKey"`
+	ReceivedAt time.Time `firestore:"receivedAt"`
+	Size       int64     `firestore:"size"`
+	Attempt    string    `firestore:"attempt"`
+	MetaSize   int64     `firestore:"metaSize"`
+	Payload    []byte    `firestore:"payload"` // meta, then content: the first partBytes
+	Parts      int       `firestore:"parts"`   // further documents
+	ExpireAt   time.Time `firestore:"expireAt,omitempty"`
+}
+
+type partDoc struct {
+	Payload  []byte    `firestore:"payload"`
+	ExpireAt time.Time `firestore:"expireAt,omitempty"`
+}
+
+type pendingDoc struct {
+	ReceivedAt time.Time `firestore:"receivedAt"`
+	Size       int64     `firestore:"size"`
+}
+
+// adding is an Append on its way.
+type adding struct {
+	*store.Append
+	result *store.AppendResult
+	doc    eventDoc
+	parts  []partDoc
+}
+
+// Append implements [store.Store].
+func (s *Store) Append(ctx context.Context, events []store.Append) []store.AppendResult {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	results := make([]store.AppendResult, len(events))
+	type name struct{ service, id string }
+	first := make(map[name]int, len(events))
+	repeats := make(map[int]int)
+	var group []*adding
+	var weight int64
+	for i := range events {
+		n := name{events[i].Endpoint.Service, events[i].Event.ID}
+		if j, ok := first[n]; ok {
+			repeats[i] = j
+			continue
+		}
+		first[n] = i
+		a := newAdding(&events[i], &results[i])
+		if a.doc.Size > maxEventBytes {
+			results[i].Err = fault.New(fault.TooLarge, "the event has %d bytes, and %d is the most", a.doc.Size, maxEventBytes)
+			continue
+		}
+		if len(group) == groupEvents || len(group) > 0 && weight+a.doc.Size > groupBytes {
+			s.add(ctx, group)
+			group, weight = nil, 0
+		}
+		group, weight = append(group, a), weight+a.doc.Size+512
+	}
+	s.add(ctx, group)
+	for i, j := range repeats {
+		results[i] = results[j]
+		results[i].Duplicate = results[j].Err == nil
+	}
+	return results
+}
+
+func newAdding(a *store.Append, r *store.AppendResult) *adding {
+	meta := a.Event.MetaJSON()
+	payload := append(meta, a.Event.Content...)
+	out := &adding{Append: a, result: r, doc: eventDoc{
+		EventKey: a.Event.Key, ReceivedAt: a.Event.ReceivedAt, Size: int64(len(payload)),
+		Attempt: a.Attempt, MetaSize: int64(len(meta)), ExpireAt: a.ExpireAt,
+	}}
+	out.doc.Payload, out.parts = split(payload, a.ExpireAt)
+	out.doc.Parts = len(out.parts)
+	return out
+}
+
+func split(payload []byte, expireAt time.Time) (first []byte, parts []partDoc) {
+	n := min(len(payload), partBytes)
+	first, payload = payload[:n], payload[n:]
+	for len(payload) > 0 {
+		n := min(len(payload), partBytes)
+		parts = append(parts, partDoc{Payload: payload[:n], ExpireAt: expireAt})
+		payload = payload[n:]
+	}
+	return first, parts
+}
+
+// add stores a group in one commit. If it is refused, those that are there
+// already are answered and the others try again.
+func (s *Store) add(ctx context.Context, group []*adding) {
+	for range rounds {
+		if len(group) == 0 {
+			return
+		}
+		b := s.newBatch()
+		for _, a := range group {
+			ref := s.event(a.Endpoint.Service, a.Event.ID)
+			b.Create(ref, a.doc)
+			for i, p := range a.parts {
+				b.Create(part(ref, i), p)
+			}
+			s.addPointer(b, a)
+		}
+		_, err := b.Commit(ctx)
+		if err == nil {
+			for _, a := range group {
+				a.result.ReceivedAt = a.doc.ReceivedAt
+			}
+			return
+		}
+		if !refused(err) {
+			answer(group, failed("append", err))
+			return
+		}
+		if group, err = s.sort(ctx, group); err != nil {
+			answer(group, err)
+			return
+		}
+	}
+	answer(group, failed("append", errBusy))
+}
+
+func answer(group []*adding, err error) {
+	for _, a := range group {
+		a.result.Err = err
+	}
+}
+
+func (s *Store) addPointer(b *firestore.WriteBatch, a *adding) {
+	ref := event.Ref{ID: a.Event.ID, ReceivedAt: a.doc.ReceivedAt}
+	b.Create(s.pointer(s.pending(a.Endpoint), ref), pendingDoc{ReceivedAt: a.doc.ReceivedAt, Size: a.doc.Size})
+}
+
+func part(event *firestore.DocumentRef, i int) *firestore.DocumentRef {
+	return event.Collection(colParts).Doc(fmt.Sprintf("%03d", i))
+}
+
+// sort answers those of the group that are stored already and returns the rest.
+func (s *Store) sort(ctx context.Context, group []*adding) (rest []*adding, err error) {
+	refs := make([]*firestore.DocumentRef, len(group))
+	for i, a := range group {
+		refs[i] = s.event(a.Endpoint.Service, a.Event.ID)
+	}
+	docs, err := s.client.GetAll(ctx, refs)
+	if err != nil {
+		return group, failed("append: read what is there", err)
+	}
+	for i, a := range group {
+		var there eventDoc
+		if !docs[i].Exists() {
+			rest = append(rest, a)
+			continue
+		}
+		if err := docs[i].DataTo(&there); err != nil {
+			a.result.Err = failed("append: read what is there", err)
+			continue
+		}
+		switch {
+		case there.Attempt != "" && there.Attempt == a.Attempt: // our own commit, whose answer got lost
+			a.result.ReceivedAt = there.ReceivedAt
+		case there.ReceivedAt.After(a.ForgetBefore):
+			*a.result = store.AppendResult{Duplicate: true, ReceivedAt: there.ReceivedAt}
+		default:
+			if err := s.replace(ctx, a, docs[i], there); refused(err) {
+				rest = append(rest, a) // another instance was first: look again
+			} else if err != nil {
+				a.result.Err = failed("append: replace a forgotten event", err)
+			} else {
+				a.result.ReceivedAt = a.doc.ReceivedAt
+			}
+		}
+	}
+	return rest, nil
+}
+
+// replace moves an event whose key was forgotten out of the way, for the claims
+// that may still name it, and stores the new one in its place.
+func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.DocumentSnapshot, there eventDoc) error {
+	payload, err := s.payload(ctx, snap.Ref, there)
+	if err != nil {
+		return err
+	}
+	archive := s.event(a.Endpoint.Service, event.ArchivedID(a.Event.ID, there.ReceivedAt))
+	b := s.newBatch()
+	old := there
+	var parts []partDoc
+	old.Payload, parts = split(payload, there.ExpireAt)
+	b.Create(archive, old)
+	for i, p := range parts {
+		b.Create(part(archive, i), p)
+	}
+	if _, err := b.Commit(ctx); err != nil && status.Code(err) != codes.AlreadyExists {
+		return err
+	}
+	b = s.newBatch()
+	b.Update(snap.Ref, []firestore.Update{
+		{Path: "eventKey", Value: a.doc.EventKey}, {Path: "receivedAt", Value: a.doc.ReceivedAt},
+		{Path: "size", Value: a.doc.Size}, {Path: "attempt", Value: a.doc.Attempt},
+		{Path: "metaSize", Value: a.doc.MetaSize}, {Path: "payload", Value: a.doc.Payload},
+		{Path: "parts", Value: a.doc.Parts}, {Path: "expireAt", Value: a.doc.ExpireAt},
+	}, firestore.LastUpdateTime(snap.UpdateTime))
+	for i := range max(there.Parts, len(a.parts)) {
+		if i < len(a.parts) {
+			b.Set(part(snap.Ref, i), a.parts[i])
+		} else {
+			b.Delete(part(snap.Ref, i))
+		}
+	}
+	s.addPointer(b, a)
+	_, err = b.Commit(ctx)
+	return err
+}
+
+// payload returns the whole of an event's, its parts included.
+func (s *Store) payload(ctx context.Context, ref *firestore.DocumentRef, d eventDoc) ([]byte, error) {
+	if d.Parts == 0 {
+		return d.Payload, nil
+	}
+	refs := make([]*firestore.DocumentRef, d.Parts)
+	for i := range refs {
+		refs[i] = part(ref, i)
+	}
+	docs, err := s.client.GetAll(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	payload := append(make([]byte, 0, d.Size), d.Payload...)
+	for _, doc := range docs {
+		var p partDoc
+		if !doc.Exists() {
+			return nil, store.ErrNotFound
+		}
+		if err := doc.DataTo(&p); err != nil {
+			return nil, err
+		}
+		payload = append(payload, p.Payload...)
+	}
+	return payload, nil
+}
+
+// Events implements [store.Store].
+func (s *Store) Events(ctx context.Context, service string, members []store.Member) ([]event.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out := make([]event.Event, len(members))
+	moved, err := s.events(ctx, service, members, out, all(len(members)), func(m store.Member) string { return m.ID })
+	if err == nil && len(moved) > 0 {
+		moved, err = s.events(ctx, service, members, out, moved,
+			func(m store.Member) string { return event.ArchivedID(m.ID, m.ReceivedAt) })
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, err
+	case err != nil:
+		return nil, failed("read events", err)
+	case len(moved) > 0:
+		return nil, store.ErrNotFound
+	}
+	return out, nil
+}
+
+func all(n int) []int {
+	which := make([]int, n)
+	for i := range which {
+		which[i] = i
+	}
+	return which
+}
+
+// events reads the members at the indexes given and returns the indexes of those
+// that are not, or not in this form, where id says.
+func (s *Store) events(ctx context.Context, service string, members []store.Member, out []event.Event, which []int, id func(store.Member) string) (missing []int, err error) {
+	refs := make([]*firestore.DocumentRef, len(which))
+	for i, n := range which {
+		refs[i] = s.event(service, id(members[n]))
+	}
+	docs, err := s.client.GetAll(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range which {
+		var d eventDoc
+		if docs[i].Exists() {
+			if err := docs[i].DataTo(&d); err != nil {
+				return nil, err
+			}
+		}
+		if !docs[i].Exists() || !d.ReceivedAt.Equal(members[n].ReceivedAt) {
+			missing = append(missing, n)
+			continue
+		}
+		payload, err := s.payload(ctx, docs[i].Ref, d)
+		if err != nil {
+			return nil, err
+		}
+		meta, err := event.ParseMeta(payload[:d.MetaSize])
+		if err != nil {
+			return nil, err
+		}
+		out[n] = event.Event{
+			ID: members[n].ID, Key: d.EventKey, ReceivedAt: d.ReceivedAt.UTC(), Meta: meta, Content: payload[d.MetaSize:],
+		}
+	}
+	return missing, nil
+}

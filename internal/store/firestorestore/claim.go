@@ -1,0 +1,168 @@
+package firestorestore
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+type claimDoc struct {
+	EventID        string     `firestore:"eventID"`
+	TriggerType    string     `firestore:"triggerType"`
+	Date           time.Time  `firestore:"date"`
+	Owner          string     `firestore:"owner"`
+	NumberOfEvents int        `firestore:"numberOfEvents"`
+	State          string     `firestore:"state"`
+	Size           int64      `firestore:"size"`
+	Attempts       int        `firestore:"attempts"`
+	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed: Due finds by it
+	PublishedAt    *time.Time `firestore:"publishedAt,omitempty"`
+	LastError      string     `firestore:"lastError,omitempty"`
+	ExpireAt       *time.Time `firestore:"expireAt,omitempty"` // only once published: an unpublished claim never expires
+	Lists          []byte     `firestore:"lists"`
+}
+
+// infoFields are those of claimDoc that a list reads: all but what is large.
+var infoFields = []string{
+	"eventID", "triggerType", "date", "owner", "numberOfEvents", "state", "size", "attempts",
+	"nextAttemptAt", "publishedAt", "lastError",
+}
+
+// listJSON is a store.List with its members packed; see pack.
+type listJSON struct {
+	Key     string `json:"k"`
+	Need    int    `json:"n"`
+	Send    string `json:"s"`
+	Count   int    `json:"c"`
+	First   int64  `json:"f,omitempty"` // Unix microseconds, with Count
+	Last    int64  `json:"l,omitempty"`
+	Members []byte `json:"m,omitempty"`
+}
+
+func toClaimDoc(c store.Claim) (claimDoc, error) {
+	lists := make([]listJSON, len(c.Lists))
+	for i, l := range c.Lists {
+		members, err := pack(l.Included)
+		if err != nil {
+			return claimDoc{}, err
+		}
+		lists[i] = listJSON{Key: l.Key, Need: l.Need, Send: l.Send, Count: l.Count, Members: members}
+		if !l.First.IsZero() {
+			lists[i].First, lists[i].Last = l.First.UnixMicro(), l.Last.UnixMicro()
+		}
+	}
+	blob, err := json.Marshal(lists)
+	if err != nil {
+		return claimDoc{}, err
+	}
+	return claimDoc{
+		EventID: c.EventID, TriggerType: c.TriggerType, Date: c.Date, Owner: c.Owner,
+		NumberOfEvents: c.NumberOfEvents, State: string(c.State), Size: c.Size, Attempts: c.Attempts,
+		NextAttemptAt: orNil(c.NextAttempt), PublishedAt: orNil(c.PublishedAt), LastError: c.LastError, Lists: blob,
+	}, nil
+}
+
+func toClaimInfo(service string, d *firestore.DocumentSnapshot) (store.ClaimInfo, claimDoc, error) {
+	var doc claimDoc
+	if err := d.DataTo(&doc); err != nil {
+		return store.ClaimInfo{}, doc, failed("read a claim", err)
+	}
+	return store.ClaimInfo{
+		ID: d.Ref.ID, Service: service, EventID: doc.EventID, TriggerType: doc.TriggerType, Date: doc.Date.UTC(),
+		Owner: doc.Owner, NumberOfEvents: doc.NumberOfEvents, State: store.State(doc.State), Size: doc.Size,
+		Attempts: doc.Attempts, NextAttempt: orZero(doc.NextAttemptAt), PublishedAt: orZero(doc.PublishedAt), LastError: doc.LastError,
+	}, doc, nil
+}
+
+func toClaim(service string, d *firestore.DocumentSnapshot) (store.Claim, error) {
+	info, doc, err := toClaimInfo(service, d)
+	if err != nil {
+		return store.Claim{}, err
+	}
+	c := store.Claim{ClaimInfo: info}
+	var lists []listJSON
+	if err := json.Unmarshal(doc.Lists, &lists); err != nil {
+		return c, failed("read a claim's lists", err)
+	}
+	for _, l := range lists {
+		members, err := unpack(l.Members)
+		if err != nil {
+			return c, failed("read a claim's members", err)
+		}
+		list := store.List{Key: l.Key, Need: l.Need, Send: l.Send, Count: l.Count, Included: members}
+		if l.First != 0 {
+			list.First, list.Last = time.UnixMicro(l.First).UTC(), time.UnixMicro(l.Last).UTC()
+		}
+		c.Lists = append(c.Lists, list)
+	}
+	return c, nil
+}
+
+func orNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// Claim implements [store.Store].
+func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) error {
+	doc, err := toClaimDoc(c)
+	if err != nil {
+		return err
+	}
+	ref := s.claim(c.Service, c.ID)
+	b := s.newBatch()
+	b.Create(ref, doc)
+	for _, t := range taken {
+		shards := s.pending(t.Endpoint)
+		for _, p := range t.Pointers {
+			b.Delete(s.pointer(shards, p), firestore.Exists)
+		}
+	}
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err = b.Commit(bounded); err == nil {
+		return nil
+	}
+	// The client may have repeated a commit whose answer was lost, and the caller's
+	// time may be up: whether the claim is ours is what counts.
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTimeout)
+	defer cancel()
+	there, lookErr := ref.Get(look)
+	if lookErr == nil {
+		var got claimDoc
+		if there.DataTo(&got) == nil && got.Owner != "" && got.Owner == c.Owner {
+			return nil
+		}
+	}
+	if refused(err) {
+		return store.ErrConflict
+	}
+	return failed("claim", err)
+}
+
+// ClaimByEventID implements [store.Store].
+func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (store.Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	docs, err := byEventID.on(s.service(service).Collection(colOutbox), eventID).Limit(1).Documents(ctx).GetAll()
+	if err != nil {
+		return store.Claim{}, failed("read a claim", err)
+	}
+	if len(docs) == 0 {
+		return store.Claim{}, store.ErrNotFound
+	}
+	return toClaim(service, docs[0])
+}

@@ -1,0 +1,58 @@
+package firestorestore
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+
+	"github.com/headgate/headgate/internal/emulator"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/store/storetest"
+)
+
+func open(t testing.TB, project string, opts ...option.ClientOption) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Project: project, ClientOptions: opts})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	_, project := emulator.Firestore(t)
+	lost := &lostAnswers{}
+	shared := open(t, project, option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(lost.intercept)))
+	storetest.Run(t, func(*testing.T) store.Store { return shared }, storetest.Probe{
+		MaxEventBytes: 3 << 20, // the emulator's gRPC takes 4 MiB, production's 10 MiB
+		TooLargeBytes: maxEventBytes + 1,
+		ExpiresItself: true,
+		InjectLostAnswer: func(_ *testing.T, _ store.Store, service string) {
+			lost.next(docID(service))
+		},
+		EventExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
+			d, err := s.(*Store).event(service, id).Get(t.Context())
+			require.NoError(t, err)
+			at, err := d.DataAt("expireAt")
+			require.NoError(t, err)
+			return at.(time.Time)
+		},
+		ClaimExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
+			d, err := s.(*Store).claim(service, id).Get(t.Context())
+			require.NoError(t, err)
+			at, err := d.DataAt("expireAt")
+			if err != nil {
+				return time.Time{}
+			}
+			return at.(time.Time)
+		},
+	})
+}
+
+func BenchmarkStore(b *testing.B) {
+	_, project := emulator.Firestore(b)
+	storetest.Bench(b, func(b *testing.B) store.Store { return open(b, project) })
+}

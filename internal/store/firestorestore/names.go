@@ -1,0 +1,70 @@
+package firestorestore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"cloud.google.com/go/firestore"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// longName is where a name's document id becomes a prefix and a hash: ids are
+// limited, and each write of a pointer carries two of them.
+const longName = 100
+
+// docID returns the document id of any name: readable where it can be, and never
+// the same for two names. Everything but letters, digits, space, "-", "_" and
+// "." is percent-encoded, and so is what Firestore reserves (".", "..", "__x__").
+// "~" never comes from a name, so it can separate what is added to one.
+func docID(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == ' ', c == '-', c == '_', c == '.':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	id := b.String()
+	if id == "." || id == ".." || strings.HasPrefix(id, "__") {
+		id = fmt.Sprintf("%%%02X", id[0]) + id[1:]
+	}
+	if len(id) > longName {
+		sum := sha256.Sum256([]byte(name))
+		id = id[:longName/2] + "~" + hex.EncodeToString(sum[:16])
+	}
+	return id
+}
+
+// pending returns an endpoint's collections of pointers, one per shard.
+func (s *Store) pending(ep store.Endpoint) []*firestore.CollectionRef {
+	endpoints := s.service(ep.Service).Collection("endpoints")
+	shards := make([]*firestore.CollectionRef, max(ep.Shards, 1))
+	for i := range shards {
+		id := docID(ep.Key)
+		if i > 0 {
+			id += "~" + strconv.Itoa(i)
+		}
+		shards[i] = endpoints.Doc(id).Collection(colPending)
+	}
+	return shards
+}
+
+// pointer returns the document of a pointer. Its id has the time in it: a key
+// that is used again after it was forgotten makes another pointer, not the same.
+func (s *Store) pointer(shards []*firestore.CollectionRef, p event.Ref) *firestore.DocumentRef {
+	n := 0
+	if len(shards) > 1 {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(p.ID))
+		n = int(h.Sum32() % uint32(len(shards)))
+	}
+	return shards[n].Doc(p.ID + "." + strconv.FormatInt(p.ReceivedAt.UnixMicro(), 36))
+}

@@ -1,0 +1,159 @@
+package firestorestore
+
+import (
+	"context"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Due implements [store.Store].
+func (s *Store) Due(ctx context.Context, service string, now time.Time, limit int) ([]store.Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	q := byDue.on(s.service(service).Collection(colOutbox), nil).Where("nextAttemptAt", "<=", now).Limit(limit)
+	docs, err := q.Documents(ctx).GetAll()
+	if err != nil {
+		return nil, failed("read due claims", err)
+	}
+	claims := make([]store.Claim, len(docs))
+	for i, d := range docs {
+		if claims[i], err = toClaim(service, d); err != nil {
+			return nil, err
+		}
+	}
+	return claims, nil
+}
+
+// Lease implements [store.Store].
+func (s *Store) Lease(ctx context.Context, service, id string, attempts int, until time.Time) error {
+	return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
+		if c.State != string(store.Claimed) || c.Attempts != attempts {
+			return nil, store.ErrConflict
+		}
+		return []firestore.Update{
+			{Path: "attempts", Value: attempts + 1}, {Path: "nextAttemptAt", Value: until},
+		}, nil
+	})
+}
+
+// Settle implements [store.Store]. That a claim is published needs no look at
+// it; that an attempt failed must not undo what another achieved.
+func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
+	if o.PublishedAt.IsZero() {
+		return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
+			if c.State != string(store.Claimed) {
+				return nil, nil
+			}
+			return []firestore.Update{
+				{Path: "nextAttemptAt", Value: o.NextAttempt}, {Path: "lastError", Value: o.Error},
+			}, nil
+		})
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := s.claim(service, id).Update(ctx, []firestore.Update{
+		{Path: "state", Value: string(store.Published)},
+		{Path: "publishedAt", Value: o.PublishedAt},
+		{Path: "size", Value: o.Size},
+		{Path: "expireAt", Value: orDelete(o.ExpireAt)},
+		{Path: "nextAttemptAt", Value: firestore.Delete},
+		{Path: "lastError", Value: firestore.Delete},
+	})
+	if notFound(err) {
+		return store.ErrNotFound
+	}
+	if err != nil {
+		return failed("settle", err)
+	}
+	return nil
+}
+
+func orDelete(t time.Time) any {
+	if t.IsZero() {
+		return firestore.Delete
+	}
+	return t
+}
+
+// change updates a claim on the condition that it is as decide saw it. decide
+// returns nothing where there is nothing to do.
+func (s *Store) change(ctx context.Context, service, id string, decide func(claimDoc) ([]firestore.Update, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ref := s.claim(service, id)
+	for range rounds {
+		d, err := ref.Get(ctx)
+		if notFound(err) {
+			return store.ErrNotFound
+		}
+		var doc claimDoc
+		if err == nil {
+			err = d.DataTo(&doc)
+		}
+		if err != nil {
+			return failed("read a claim", err)
+		}
+		updates, err := decide(doc)
+		if err != nil || len(updates) == 0 {
+			return err
+		}
+		_, err = ref.Update(ctx, updates, firestore.LastUpdateTime(d.UpdateTime))
+		if err == nil {
+			return nil
+		}
+		if !refused(err) {
+			return failed("change a claim", err)
+		}
+	}
+	return failed("change a claim", errBusy)
+}
+
+// Claims implements [store.Store].
+func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]store.ClaimInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	col := s.service(service).Collection(colOutbox)
+	q := byDateDesc.on(col, nil)
+	if page.State != "" {
+		q = byStateDateDesc.on(col, string(page.State))
+	}
+	if page.After != nil {
+		q = q.StartAfter(page.After.Date, page.After.ID)
+	}
+	docs, err := q.Select(infoFields...).Limit(page.Limit).Documents(ctx).GetAll()
+	if err != nil {
+		return nil, failed("list claims", err)
+	}
+	infos := make([]store.ClaimInfo, len(docs))
+	for i, d := range docs {
+		if infos[i], _, err = toClaimInfo(service, d); err != nil {
+			return nil, err
+		}
+	}
+	return infos, nil
+}
+
+// Backlog implements [store.Store].
+func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	col := s.service(service).Collection(colOutbox)
+	docs, err := byStateDate.on(col, string(store.Claimed)).Select("date").Limit(1).Documents(ctx).GetAll()
+	if err != nil || len(docs) == 0 {
+		if err != nil {
+			err = failed("read the backlog", err)
+		}
+		return 0, time.Time{}, err
+	}
+	var doc claimDoc
+	if err := docs[0].DataTo(&doc); err != nil {
+		return 0, time.Time{}, failed("read the backlog", err)
+	}
+	if n, err = count(ctx, byDue.on(col, nil)); err != nil {
+		return 0, time.Time{}, failed("count the backlog", err)
+	}
+	return max(n, 1), doc.Date.UTC(), nil
+}

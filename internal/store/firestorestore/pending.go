@@ -1,0 +1,186 @@
+package firestorestore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Pending implements [store.Store].
+func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time, limit int) ([]store.Pointer, error) {
+	return s.pointers(ctx, ep, byReceivedAt, limit, func(q firestore.Query) firestore.Query {
+		return q.Where("receivedAt", ">", after)
+	})
+}
+
+// Stale implements [store.Store].
+func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, limit int) ([]store.Pointer, error) {
+	return s.pointers(ctx, ep, byReceivedAt, limit, func(q firestore.Query) firestore.Query {
+		return q.Where("receivedAt", "<=", upTo)
+	})
+}
+
+// pointers reads every shard and merges them; in order, at most limit if it is not 0.
+func (s *Store) pointers(ctx context.Context, ep store.Endpoint, sh shape, limit int, where func(firestore.Query) firestore.Query) ([]store.Pointer, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	shards := s.pending(ep)
+	read := make([][]store.Pointer, len(shards))
+	eg, ctx := errgroup.WithContext(ctx)
+	for i, col := range shards {
+		eg.Go(func() error {
+			q := where(sh.on(col, nil))
+			if limit > 0 {
+				q = q.Limit(limit)
+			}
+			docs, err := q.Documents(ctx).GetAll()
+			if err != nil {
+				return failed("read pending events", err)
+			}
+			read[i], err = toPointers(docs)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return nil, err
+	}
+	merged := slices.Concat(read...)
+	slices.SortFunc(merged, func(a, b store.Pointer) int {
+		if sh.descending {
+			a, b = b, a
+		}
+		return a.Compare(b)
+	})
+	if limit > 0 && len(merged) > limit {
+		merged = merged[:limit]
+	}
+	return merged, nil
+}
+
+func toPointers(docs []*firestore.DocumentSnapshot) ([]store.Pointer, error) {
+	ps := make([]store.Pointer, len(docs))
+	for i, d := range docs {
+		var p pendingDoc
+		if err := d.DataTo(&p); err != nil {
+			return nil, failed("read a pending event", err)
+		}
+		id, _, _ := strings.Cut(d.Ref.ID, ".")
+		ps[i] = event.Ref{ID: id, ReceivedAt: p.ReceivedAt.UTC(), Size: p.Size}
+	}
+	return ps, nil
+}
+
+// Count implements [store.Store]: one billed read per thousand counted.
+func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, limit int) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	total := 0
+	for _, col := range s.pending(ep) {
+		q := byReceivedAt.on(col, nil).Where("receivedAt", ">", after)
+		if limit > 0 {
+			q = q.Limit(limit - total)
+		}
+		n, err := count(ctx, q)
+		if err != nil {
+			return 0, failed("count pending events", err)
+		}
+		if total += n; limit > 0 && total >= limit {
+			break
+		}
+	}
+	return total, nil
+}
+
+func count(ctx context.Context, q firestore.Query) (int, error) {
+	r, err := q.NewAggregationQuery().WithCount("n").Get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	v, ok := r["n"].(*firestorepb.Value)
+	if !ok {
+		return 0, fmt.Errorf("a count came back as %T", r["n"])
+	}
+	return int(v.GetIntegerValue()), nil
+}
+
+// Summarize implements [store.Store].
+func (s *Store) Summarize(ctx context.Context, ep store.Endpoint, after time.Time) (sum store.Summary, err error) {
+	if sum.Count, err = s.Count(ctx, ep, after, 0); err != nil || sum.Count == 0 {
+		return sum, err
+	}
+	inWindow := func(q firestore.Query) firestore.Query { return q.Where("receivedAt", ">", after) }
+	first, err := s.pointers(ctx, ep, byReceivedAt, 1, inWindow)
+	if err != nil {
+		return store.Summary{}, err
+	}
+	last, err := s.pointers(ctx, ep, byReceivedAtDesc, 1, inWindow)
+	if err != nil {
+		return store.Summary{}, err
+	}
+	if len(first) == 0 || len(last) == 0 { // all went meanwhile
+		return store.Summary{}, nil
+	}
+	sum.First, sum.Last = first[0].ReceivedAt, last[0].ReceivedAt
+	return sum, nil
+}
+
+// discardGroup is how many pointers are deleted at a time.
+const discardGroup = 400
+
+// Discard implements [store.Store]. Each delete has the condition that the
+// pointer is there, so that one which a claim took meanwhile is not counted.
+func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Pointer) (n int, err error) {
+	shards := s.pending(ep)
+	for group := range slices.Chunk(ps, discardGroup) {
+		refs := make([]*firestore.DocumentRef, len(group))
+		for i, p := range group {
+			refs[i] = s.pointer(shards, p)
+		}
+		gone, err := s.discard(ctx, refs)
+		if n += gone; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (s *Store) discard(ctx context.Context, refs []*firestore.DocumentRef) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for range rounds {
+		if len(refs) == 0 {
+			return 0, nil
+		}
+		b := s.newBatch()
+		for _, ref := range refs {
+			b.Delete(ref, firestore.Exists)
+		}
+		_, err := b.Commit(ctx)
+		if err == nil {
+			return len(refs), nil
+		}
+		if !refused(err) {
+			return 0, failed("discard", err)
+		}
+		docs, err := s.client.GetAll(ctx, refs)
+		if err != nil {
+			return 0, failed("discard: read what is left", err)
+		}
+		refs = refs[:0]
+		for _, d := range docs {
+			if d.Exists() {
+				refs = append(refs, d.Ref)
+			}
+		}
+	}
+	return 0, failed("discard", errBusy)
+}

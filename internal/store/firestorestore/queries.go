@@ -1,0 +1,52 @@
+package firestorestore
+
+import "cloud.google.com/go/firestore"
+
+// Names of the collections.
+const (
+	colEvents  = "events"
+	colParts   = "parts"
+	colPending = "pending"
+	colOutbox  = "outbox"
+)
+
+// shape is what a query asks of the indexes. Every query is built from one, and
+// a test compares the shapes with firestore.indexes.json: the emulator, which
+// needs no index, would not tell.
+type shape struct {
+	collection string
+	equal      string // field compared for equality, "" if none
+	order      string // field ordered by, and compared for range, "" if none
+	descending bool
+}
+
+var (
+	byReceivedAt     = shape{collection: colPending, order: "receivedAt"}
+	byReceivedAtDesc = shape{collection: colPending, order: "receivedAt", descending: true}
+	byDue            = shape{collection: colOutbox, order: "nextAttemptAt"}
+	byEventID        = shape{collection: colOutbox, equal: "eventID"}
+	byDateDesc       = shape{collection: colOutbox, order: "date", descending: true}
+	byStateDateDesc  = shape{collection: colOutbox, equal: "state", order: "date", descending: true}
+	byStateDate      = shape{collection: colOutbox, equal: "state", order: "date"}
+
+	shapes = []shape{byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byStateDate}
+)
+
+// on builds the query; value is what the equality compares with.
+func (s shape) on(col *firestore.CollectionRef, value any) firestore.Query {
+	q := col.Query
+	if s.equal != "" {
+		q = q.Where(s.equal, "==", value)
+	}
+	if s.order != "" {
+		dir := firestore.Asc
+		if s.descending {
+			dir = firestore.Desc
+		}
+		q = q.OrderBy(s.order, dir)
+		if s.descending { // the order that indexes break ties in, said for the cursor's sake
+			q = q.OrderBy(firestore.DocumentID, dir)
+		}
+	}
+	return q
+}
