@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/headgate/headgate/internal/bus/pubsubbus"
+	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 )
@@ -98,9 +100,12 @@ func concurrent(b *bench) error {
 // operations counts what Firestore bills.
 func operations(b *bench) error {
 	var ops counter
-	base, stop, err := emulated(b,
-		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(ops.unary)),
-		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(ops.stream)))
+	conn, err := emulator.DialFirestore(os.Getenv("FIRESTORE_EMULATOR_HOST"),
+		grpc.WithChainUnaryInterceptor(ops.unary), grpc.WithChainStreamInterceptor(ops.stream))
+	if err != nil {
+		return err
+	}
+	base, stop, err := emulated(b, option.WithGRPCConn(conn))
 	if err != nil {
 		return err
 	}

@@ -131,8 +131,10 @@ func (s *Store) add(ctx context.Context, group []*adding) {
 			}
 			s.addPointer(b, a)
 		}
+		marked := s.mark(b, group)
 		_, err := b.Commit(ctx)
 		if err == nil {
+			s.latest.raise(marked)
 			for _, a := range group {
 				a.result.ReceivedAt = a.doc.ReceivedAt
 			}
@@ -237,7 +239,10 @@ func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.Document
 		}
 	}
 	s.addPointer(b, a)
-	_, err = b.Commit(ctx)
+	marked := s.mark(b, []*adding{a})
+	if _, err = b.Commit(ctx); err == nil {
+		s.latest.raise(marked)
+	}
 	return err
 }
 

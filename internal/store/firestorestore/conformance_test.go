@@ -23,9 +23,11 @@ func open(t testing.TB, project string, opts ...option.ClientOption) *Store {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	_, project := emulator.Firestore(t)
+	host, project := emulator.Firestore(t)
 	lost := &lostAnswers{}
-	shared := open(t, project, option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(lost.intercept)))
+	conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(lost.intercept))
+	require.NoError(t, err)
+	shared := open(t, project, option.WithGRPCConn(conn))
 	storetest.Run(t, func(*testing.T) store.Store { return shared }, storetest.Probe{
 		MaxEventBytes: 3 << 20, // the emulator's gRPC takes 4 MiB, production's 10 MiB
 		TooLargeBytes: maxEventBytes + 1,

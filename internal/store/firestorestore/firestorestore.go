@@ -3,7 +3,8 @@
 //
 //	services/{service}/events/{id}                     an event, immutable
 //	services/{service}/events/{id}/parts/{nnn}         what of a large one is over a document's limit
-//	services/{service}/endpoints/{key}/pending/{id}.{t} a pointer, unique per (id, receivedAt)
+//	endpoints/{service}:{key}                          the bound, see bound.go
+//	endpoints/{service}:{key}/pending/{id}.{t}         a pointer, unique per (id, receivedAt)
 //	services/{service}/outbox/{claim id}               a claim
 //
 // Invariants:
@@ -56,6 +57,7 @@ type Options struct {
 // Store is a store.Store.
 type Store struct {
 	client *firestore.Client
+	latest bounds
 }
 
 var _ store.Store = (*Store)(nil)

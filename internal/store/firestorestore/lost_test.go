@@ -37,7 +37,7 @@ func (l *lostAnswers) take(req *firestorepb.CommitRequest) bool {
 			name = w.GetUpdate().GetName()
 		}
 		for id := range l.ids {
-			if strings.Contains(name, "/services/"+id+"/") {
+			if strings.Contains(name, "/services/"+id+"/") || strings.Contains(name, "/endpoints/"+id+":") {
 				delete(l.ids, id)
 				return true
 			}

@@ -21,7 +21,7 @@ const longName = 100
 // docID returns the document id of any name: readable where it can be, and never
 // the same for two names. Everything but letters, digits, space, "-", "_" and
 // "." is percent-encoded, and so is what Firestore reserves (".", "..", "__x__").
-// "~" never comes from a name, so it can separate what is added to one.
+// "~" and ":" never come from a name, so they can separate what is added to one.
 func docID(name string) string {
 	var b strings.Builder
 	for i := range len(name) {
@@ -43,16 +43,19 @@ func docID(name string) string {
 	return id
 }
 
-// pending returns an endpoint's collections of pointers, one per shard.
+// endpointDoc is the document of an endpoint, above its pointers.
+func (s *Store) endpointDoc(ep store.Endpoint) *firestore.DocumentRef {
+	return s.client.Collection("endpoints").Doc(docID(ep.Service) + ":" + docID(ep.Key))
+}
+
+// pending returns an endpoint's collections of pointers, one per shard. They are
+// not below the service's document: the emulator scans everything below a query's
+// topmost document, and each check would pay for all events ever kept.
 func (s *Store) pending(ep store.Endpoint) []*firestore.CollectionRef {
-	endpoints := s.service(ep.Service).Collection("endpoints")
-	shards := make([]*firestore.CollectionRef, max(ep.Shards, 1))
-	for i := range shards {
-		id := docID(ep.Key)
-		if i > 0 {
-			id += "~" + strconv.Itoa(i)
-		}
-		shards[i] = endpoints.Doc(id).Collection(colPending)
+	first := s.endpointDoc(ep)
+	shards := []*firestore.CollectionRef{first.Collection(colPending)}
+	for i := 1; i < ep.Shards; i++ {
+		shards = append(shards, s.client.Collection("endpoints").Doc(first.ID+"~"+strconv.Itoa(i)).Collection(colPending))
 	}
 	return shards
 }

@@ -2,6 +2,7 @@ package firestorestore
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -121,7 +122,12 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 		q = byStateDateDesc.on(col, string(page.State))
 	}
 	if page.After != nil {
-		q = q.StartAfter(page.After.Date, page.After.ID)
+		// A cursor need not be the id of a claim, but it must be one of a document.
+		if id := strings.ReplaceAll(page.After.ID, "/", "0"); id != "" {
+			q = q.StartAfter(page.After.Date, id)
+		} else {
+			q = q.Where("date", "<", page.After.Date)
+		}
 	}
 	docs, err := q.Select(infoFields...).Limit(page.Limit).Documents(ctx).GetAll()
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 
 // Pending implements [store.Store].
 func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time, limit int) ([]store.Pointer, error) {
+	if silent, err := s.silent(ctx, ep, after); silent || err != nil {
+		return nil, err
+	}
 	return s.pointers(ctx, ep, byReceivedAt, limit, func(q firestore.Query) firestore.Query {
 		return q.Where("receivedAt", ">", after)
 	})
@@ -81,6 +84,9 @@ func toPointers(docs []*firestore.DocumentSnapshot) ([]store.Pointer, error) {
 
 // Count implements [store.Store]: one billed read per thousand counted.
 func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, limit int) (int, error) {
+	if silent, err := s.silent(ctx, ep, after); silent || err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	total := 0
