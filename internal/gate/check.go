@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -112,6 +111,9 @@ func pause(ctx context.Context, attempt int) error {
 	}
 }
 
+// nobody is no endpoint's index.
+const nobody = -1
+
 // margin is how many pointers more than needed a probe reads: the small windows
 // that are usual are then known whole without a second query.
 const margin = 20
@@ -122,28 +124,29 @@ const largeNeed = 100
 
 // completeWindow returns the events of every endpoint in the window, or nil if
 // it is not complete. It begins with the endpoint that was short last time and
-// stops at the first that still is, so that an event which completes nothing
-// costs one small query however many others wait.
+// stops if it still is, so that an event which completes nothing costs one small
+// query however many others wait. After a window that was complete there is no
+// suspect, and under load the next is likely complete: all are read at once.
 func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	since := g.since()
-	suspect := int(g.suspect.Load())
-	rest := slices.DeleteFunc(g.allEndpoints(), func(i int) bool { return i == suspect })
-
-	have, waiting, err := g.probe(ctx, []int{suspect}, since)
-	if err != nil || have[suspect] < g.rules[suspect].Need {
-		return nil, err
+	rest := g.allEndpoints()
+	if suspect := int(g.suspect.Load()); suspect != nobody {
+		have, _, err := g.probe(ctx, []int{suspect}, since)
+		if err != nil || have[suspect] < g.rules[suspect].Need {
+			return nil, err
+		}
 	}
-	moreHave, moreWaiting, err := g.probe(ctx, rest, since)
+	have, waiting, err := g.probe(ctx, rest, since)
 	if err != nil {
 		return nil, err
 	}
 	for _, i := range rest {
-		have[i], waiting[i] = moreHave[i], moreWaiting[i]
 		if have[i] < g.rules[i].Need {
 			g.suspect.Store(int64(i))
 			return nil, nil
 		}
 	}
+	g.suspect.Store(nobody)
 	if err := g.readRest(ctx, waiting, since); err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ type Gate struct {
 	commits  *groupCommit
 	checks   coalescer
 	recent   *recentEvents
-	suspect  atomic.Int64 // the endpoint that was short last: checked first
+	suspect  atomic.Int64 // the endpoint that was short last, or nobody: checked first
 	busAway  atomic.Int64 // Unix ms until which claims are left to the sweep
 	inFlight sync.WaitGroup
 }

@@ -45,7 +45,6 @@ type partDoc struct {
 
 type pendingDoc struct {
 	ReceivedAt time.Time `firestore:"receivedAt"`
-	Size       int64     `firestore:"size"`
 }
 
 // adding is an Append on its way.
@@ -159,8 +158,8 @@ func answer(group []*adding, err error) {
 }
 
 func (s *Store) addPointer(b *firestore.WriteBatch, a *adding) {
-	ref := event.Ref{ID: a.Event.ID, ReceivedAt: a.doc.ReceivedAt}
-	b.Create(s.pointer(s.pending(a.Endpoint), ref), pendingDoc{ReceivedAt: a.doc.ReceivedAt, Size: a.doc.Size})
+	ref := event.Ref{ID: a.Event.ID, ReceivedAt: a.doc.ReceivedAt, Size: a.doc.Size}
+	b.Create(s.pointer(s.pending(a.Endpoint), ref), pendingDoc{a.doc.ReceivedAt})
 }
 
 func part(event *firestore.DocumentRef, i int) *firestore.DocumentRef {

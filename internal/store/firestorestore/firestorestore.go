@@ -4,7 +4,7 @@
 //	services/{service}/events/{id}                     an event, immutable
 //	services/{service}/events/{id}/parts/{nnn}         what of a large one is over a document's limit
 //	endpoints/{service}:{key}                          the bound, see bound.go
-//	endpoints/{service}:{key}/pending/{id}.{t}         a pointer, unique per (id, receivedAt)
+//	endpoints/{service}:{key}/pending-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
 //	services/{service}/outbox/{claim id}               a claim
 //
 // Invariants:

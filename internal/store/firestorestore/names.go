@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"strconv"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/firestore"
 
@@ -48,20 +49,26 @@ func (s *Store) endpointDoc(ep store.Endpoint) *firestore.DocumentRef {
 	return s.client.Collection("endpoints").Doc(docID(ep.Service) + ":" + docID(ep.Key))
 }
 
-// pending returns an endpoint's collections of pointers, one per shard. They are
-// not below the service's document: the emulator scans everything below a query's
-// topmost document, and each check would pay for all events ever kept.
+// pending returns an endpoint's collections of pointers, one per shard. Each
+// endpoint's have a name of their own, and are not below the service's document:
+// the emulator scans all that ever was in collections of one name, and every
+// check would pay for the other endpoints. The name is short, as a claim's commit
+// has it once per pointer.
 func (s *Store) pending(ep store.Endpoint) []*firestore.CollectionRef {
 	first := s.endpointDoc(ep)
-	shards := []*firestore.CollectionRef{first.Collection(colPending)}
+	sum := sha256.Sum256([]byte(first.ID))
+	name := colPending + "-" + hex.EncodeToString(sum[:8])
+	shards := []*firestore.CollectionRef{first.Collection(name)}
 	for i := 1; i < ep.Shards; i++ {
-		shards = append(shards, s.client.Collection("endpoints").Doc(first.ID+"~"+strconv.Itoa(i)).Collection(colPending))
+		shards = append(shards, s.client.Collection("endpoints").Doc(first.ID+"~"+strconv.Itoa(i)).Collection(name))
 	}
 	return shards
 }
 
 // pointer returns the document of a pointer. Its id has the time in it: a key
 // that is used again after it was forgotten makes another pointer, not the same.
+// It has the size, too: a field would be indexed, and cannot be exempted in
+// collections whose names are not known beforehand.
 func (s *Store) pointer(shards []*firestore.CollectionRef, p event.Ref) *firestore.DocumentRef {
 	n := 0
 	if len(shards) > 1 {
@@ -69,5 +76,19 @@ func (s *Store) pointer(shards []*firestore.CollectionRef, p event.Ref) *firesto
 		_, _ = h.Write([]byte(p.ID))
 		n = int(h.Sum32() % uint32(len(shards)))
 	}
-	return shards[n].Doc(p.ID + "." + strconv.FormatInt(p.ReceivedAt.UnixMicro(), 36))
+	return shards[n].Doc(p.ID + "." + strconv.FormatInt(p.ReceivedAt.UnixMicro(), 36) + "." + strconv.FormatInt(p.Size, 36))
+}
+
+// parsePointer is the inverse of pointer.
+func parsePointer(docID string) (event.Ref, error) {
+	f := strings.Split(docID, ".")
+	if len(f) != 3 {
+		return event.Ref{}, fmt.Errorf("firestorestore: %.80q is not a pointer", docID)
+	}
+	at, err := strconv.ParseInt(f[1], 36, 64)
+	if err != nil {
+		return event.Ref{}, err
+	}
+	size, err := strconv.ParseInt(f[2], 36, 64)
+	return event.Ref{ID: f[0], ReceivedAt: time.UnixMicro(at).UTC(), Size: size}, err
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/firestore/apiv1/firestorepb"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -72,12 +70,11 @@ func (s *Store) pointers(ctx context.Context, ep store.Endpoint, sh shape, limit
 func toPointers(docs []*firestore.DocumentSnapshot) ([]store.Pointer, error) {
 	ps := make([]store.Pointer, len(docs))
 	for i, d := range docs {
-		var p pendingDoc
-		if err := d.DataTo(&p); err != nil {
-			return nil, failed("read a pending event", err)
+		p, err := parsePointer(d.Ref.ID)
+		if err != nil {
+			return nil, err
 		}
-		id, _, _ := strings.Cut(d.Ref.ID, ".")
-		ps[i] = event.Ref{ID: id, ReceivedAt: p.ReceivedAt.UTC(), Size: p.Size}
+		ps[i] = p
 	}
 	return ps, nil
 }
