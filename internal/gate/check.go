@@ -58,7 +58,7 @@ func (g *Gate) Check(ctx context.Context) (Verdict, error) {
 			return out, nil
 		}
 	}
-	have, _, err := g.probe(ctx, g.allEndpoints(), g.since())
+	have, _, err := g.probe(ctx, g.allEndpoints(), g.since(), 0)
 	if err != nil {
 		return Verdict{}, unavailable(err, "the window could not be read")
 	}
@@ -114,9 +114,9 @@ func pause(ctx context.Context, attempt int) error {
 // nobody is no endpoint's index.
 const nobody = -1
 
-// margin is how many pointers more than needed a probe reads: the small windows
-// that are usual are then known whole without a second query.
-const margin = 20
+// margin is how many pointers more than needed are read of a window that looks
+// complete: one that is not large is then known whole without a second query.
+const margin = 300
 
 // largeNeed is where counting is cheaper than reading: a count costs one read per
 // thousand.
@@ -131,12 +131,12 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	since := g.since()
 	rest := g.allEndpoints()
 	if suspect := int(g.suspect.Load()); suspect != nobody {
-		have, _, err := g.probe(ctx, []int{suspect}, since)
+		have, _, err := g.probe(ctx, []int{suspect}, since, 0)
 		if err != nil || have[suspect] < g.rules[suspect].Need {
 			return nil, err
 		}
 	}
-	have, waiting, err := g.probe(ctx, rest, since)
+	have, waiting, err := g.probe(ctx, rest, since, margin)
 	if err != nil {
 		return nil, err
 	}
@@ -159,9 +159,9 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	return waiting, nil
 }
 
-// probe finds how many events wait at each endpoint named, as far as its need
-// goes. waiting[i] is nil where there may be more events than were read.
-func (g *Gate) probe(ctx context.Context, which []int, since time.Time) (have []int, waiting [][]event.Ref, err error) {
+// probe finds how many events wait at each endpoint named, as far as its need and
+// extra go. waiting[i] is nil where there may be more events than were read.
+func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra int) (have []int, waiting [][]event.Ref, err error) {
 	have, waiting = make([]int, len(g.rules)), make([][]event.Ref, len(g.rules))
 	one := func(ctx context.Context, i int) (err error) {
 		need := g.rules[i].Need
@@ -169,8 +169,8 @@ func (g *Gate) probe(ctx context.Context, which []int, since time.Time) (have []
 			have[i], err = g.store.Count(ctx, g.endpoints[i], since, need)
 			return err
 		}
-		refs, err := g.store.Pending(ctx, g.endpoints[i], since, need+margin)
-		if have[i] = len(refs); len(refs) < need+margin {
+		refs, err := g.store.Pending(ctx, g.endpoints[i], since, need+extra)
+		if have[i] = len(refs); len(refs) < need+extra {
 			waiting[i] = notNil(refs)
 		}
 		return err

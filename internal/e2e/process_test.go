@@ -1,0 +1,241 @@
+package e2e_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// options say how to start Headgate.
+type options struct {
+	args []string
+	env  []string // beside PATH, HOME and TMPDIR
+	addr string   // "" for a free port
+	data string   // "" for a new directory
+}
+
+// process is a running Headgate.
+type process struct {
+	addr, base     string
+	o              options
+	stdout, stderr output
+	cmd            *exec.Cmd
+	exited         chan struct{}
+}
+
+// output is what a process wrote so far.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// environment is nothing of ours but what a process needs to run.
+func environment(more []string) []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SYSTEMROOT"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return append(env, more...)
+}
+
+// launch starts the process and does not wait for anything.
+func launch(t *testing.T, o options) *process {
+	t.Helper()
+	if o.addr == "" {
+		o.addr = "127.0.0.1:0"
+	}
+	if o.data == "" {
+		o.data = t.TempDir()
+	}
+	p := &process{o: o, exited: make(chan struct{})}
+	p.cmd = exec.Command(binary, append([]string{"-addr", o.addr, "-data", o.data}, o.args...)...)
+	p.cmd.Env = environment(o.env)
+	p.cmd.Dir = o.data
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		p.kill9()
+		log := p.stderr.String()
+		for _, bad := range []string{"DATA RACE", "panic:", "msg=panic", "fatal error:"} {
+			if at := strings.Index(log, bad); at >= 0 {
+				t.Errorf("the process's log has %q:\n%s", bad, log[at:min(len(log), at+4000)])
+			}
+		}
+		if t.Failed() {
+			t.Logf("log of the process at %s:\n%s", p.addr, tail(log, 6000))
+		}
+	})
+	return p
+}
+
+var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
+
+// listens waits until the process says where it listens.
+func (p *process) listens(t *testing.T) *process {
+	t.Helper()
+	eventually(t, 30*time.Second, "the process listens", func() error {
+		found := listening.FindStringSubmatch(p.stderr.String())
+		if found != nil {
+			p.addr, p.base = found[1], "http://"+found[1]
+			return nil
+		}
+		select {
+		case <-p.exited:
+			require.FailNow(t, "the process ended", "%s%s", p.stdout.String(), tail(p.stderr.String(), 4000))
+		default:
+		}
+		return fmt.Errorf("its log: %s", p.stderr.String())
+	})
+	return p
+}
+
+// start starts the process and waits until it is ready.
+func start(t *testing.T, o options) *process {
+	t.Helper()
+	p := launch(t, o).listens(t)
+	p.ready(t)
+	return p
+}
+
+func (p *process) ready(t *testing.T) {
+	t.Helper()
+	eventually(t, 30*time.Second, "/readyz answers 200", func() error {
+		return p.expect(200, "GET", "/readyz")
+	})
+}
+
+// again starts it on the same address and data.
+func (p *process) again(t *testing.T) *process {
+	t.Helper()
+	o := p.o
+	o.addr = p.addr
+	return launch(t, o)
+}
+
+// kill9 ends the process as a crash does. It is idempotent.
+func (p *process) kill9() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// term asks the process to end and returns its exit code and how long it took.
+func (p *process) term(t *testing.T, within time.Duration) (code int, took time.Duration) {
+	t.Helper()
+	begin := time.Now()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.wait(t, within)
+	return p.cmd.ProcessState.ExitCode(), time.Since(begin)
+}
+
+func (p *process) wait(t *testing.T, within time.Duration) {
+	t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(within):
+		require.FailNow(t, "the process does not end", "within %v", within)
+	}
+}
+
+// command runs Headgate to its end.
+func command(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	cmd.Env, cmd.Dir = environment(env), t.TempDir()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	require.NoError(t, cmd.Start())
+	timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	require.True(t, timer.Stop(), "headgate %q does not end:\n%s%s", args, out.String(), errs.String())
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// fixedPort returns a free address that no outgoing connection takes while the
+// process that listens on it is down: one below the ephemeral ports.
+func fixedPort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	require.FailNow(t, "no free port")
+	return ""
+}
+
+// eventually waits until try returns nil.
+func eventually(t *testing.T, within time.Duration, what string, try func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(within); ; {
+		if err = try(); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			require.FailNow(t, "not in time: "+what, "within %v: %v", within, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// parallel runs do for each item, a few at a time, and returns the first error.
+func parallel[T any](items []T, at int, do func(T) error) error {
+	work, errs := make(chan T), make(chan error, at)
+	for range at {
+		go func() {
+			var first error
+			for item := range work {
+				if first == nil {
+					first = do(item)
+				}
+			}
+			errs <- first
+		}()
+	}
+	for _, item := range items {
+		work <- item
+	}
+	close(work)
+	var all []error
+	for range at {
+		all = append(all, <-errs)
+	}
+	if i := slices.IndexFunc(all, func(err error) bool { return err != nil }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package e2e_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/emulator"
+)
+
+// slowly begins a request and leaves half of its body unsent.
+func slowly(t *testing.T, p *process) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", p.addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = fmt.Fprintf(conn, "POST /event/entry1 HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n", p.addr)
+	require.NoError(t, err)
+	// The server asks for the body once the handler reads it: the request is under way.
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "100 Continue")
+	_, err = io.WriteString(conn, "slow ")
+	require.NoError(t, err)
+	return conn
+}
+
+func TestTermFinishesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	conn := slowly(t, p)
+	begin := time.Now()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	eventually(t, 5*time.Second, "it stops accepting", func() error {
+		c, err := net.DialTimeout("tcp", p.addr, time.Second)
+		if err == nil {
+			_ = c.Close()
+			return fmt.Errorf("%s still answers", p.addr)
+		}
+		return nil
+	})
+	_, err := io.WriteString(conn, "event")
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	for err == nil && resp.StatusCode == 0 {
+		resp, err = http.ReadResponse(bufio.NewReader(conn), nil)
+	}
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", body)
+	p.wait(t, 8*time.Second-time.Since(begin))
+	require.Zero(t, p.cmd.ProcessState.ExitCode(), p.stderr.String())
+
+	p = start(t, options{data: p.o.data})
+	require.Equal(t, 1, p.status(t).have())
+	require.NotNil(t, p.event(t, "entry2", "other").Triggered)
+	c := newCensus()
+	c.collect(t, p, 0)
+	c.check(t, []string{"slow event", "other"})
+}
+
+// A client that never ends does not hold the process.
+func TestTermDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	p := start(t, options{})
+	slowly(t, p)
+	code, took := p.term(t, 9*time.Second)
+	require.Zero(t, code, p.stderr.String())
+	require.Less(t, took, 8*time.Second)
+}
+
+// A store that does not answer does not hold it either.
+func TestTermWithTheStoreAway(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	host, project := emulator.Firestore(t)
+	proxy := newProxy(t, host)
+	p := start(t, options{env: []string{"FIRESTORE_EMULATOR_HOST=" + proxy.addr, "CONFIG=" + service("term", project)}})
+	p.event(t, "entry1", "before")
+	proxy.mute(true)
+	p2 := &process{base: p.base}
+	for _, path := range []string{"/event/entry2", "/sweep", "/trigger"} {
+		go func() { _, _, _ = p2.call("POST", path, "during") }()
+	}
+	time.Sleep(300 * time.Millisecond) // they are under way
+	_, took := p.term(t, 9*time.Second)
+	require.Less(t, took, 8*time.Second)
+}
