@@ -95,16 +95,16 @@ func FuzzBuild(f *testing.F) {
 			require.Equal(t, model, l.Members)
 			var want []event.Ref
 			for j, m := range model {
-				first, last := j == 0, j == len(model)-1
+				included := true
 				switch rules[i].Send {
 				case window.First:
-					first, last = first, first
+					included = j == 0
 				case window.Last:
-					first, last = last, last
-				case window.All:
-					first = true
+					included = j == len(model)-1
+				case window.Boundaries:
+					included = j == 0 || j == len(model)-1
 				}
-				if first || last {
+				if included {
 					want = append(want, m)
 					ids.WriteString(m.ID)
 				}

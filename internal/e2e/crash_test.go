@@ -1,0 +1,84 @@
+package e2e_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func crashRounds(t *testing.T) int {
+	t.Helper()
+	v := os.Getenv("HEADGATE_CRASH_ROUNDS")
+	if v == "" {
+		return 5
+	}
+	n, err := strconv.Atoi(v)
+	require.NoError(t, err, "HEADGATE_CRASH_ROUNDS")
+	require.Positive(t, n, "HEADGATE_CRASH_ROUNDS")
+	return n
+}
+
+// The process is killed at random instants under load, while clients repeat what
+// was not acknowledged: nothing is lost, and nothing is in two messages.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		p, acked := crash(t, options{env: []string{"CONFIG=" + service("crash", "p")}})
+		c := newCensus()
+		c.collect(t, p, 0)
+		c.check(t, acked)
+	})
+	t.Run("firestore", func(t *testing.T) {
+		t.Parallel()
+		env, pubsubHost, project := emulated(t)
+		s := consume(t, pubsubHost, project, nil)
+		p, acked := crash(t, options{env: env})
+		s.receivesAll(t, acked)
+		redelivered := s.redelivered()
+		s.census.collect(t, p, 300) // the emulator reads all claims to find one
+		s.census.check(t, acked)
+		t.Logf("%d messages, %d of them delivered again", len(s.census.bodies), redelivered)
+	})
+}
+
+// crash returns the process that is left, with nothing waiting, and what was
+// acknowledged.
+func crash(t *testing.T, o options) (*process, []string) {
+	t.Helper()
+	rounds := crashRounds(t)
+	o.addr = fixedPort(t)
+	p := start(t, o)
+	l := startLoad(t, p, "c", 8, 0)
+	began := time.Now()
+	for round := range rounds {
+		if round%4 == 3 { // while it starts and makes up for the crash before
+			time.Sleep(rand.N(60 * time.Millisecond))
+		} else {
+			p.listens(t)
+			time.Sleep(5*time.Millisecond + rand.N(145*time.Millisecond))
+		}
+		p.kill9()
+		p = p.at(o.addr).again(t)
+	}
+	p.listens(t)
+	p.ready(t)
+	l.finish()
+	took := time.Since(began)
+	require.NotEmpty(t, l.acked)
+	p.settle(t)
+	t.Logf("%d kills, %d events acknowledged, %d requests repeated, %v under load, %v in all",
+		rounds, len(l.acked), l.retries.Load(), took.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	return p, l.acked
+}
+
+// at says where a process listens that was not waited for.
+func (p *process) at(addr string) *process {
+	p.addr, p.base = addr, "http://"+addr
+	return p
+}

@@ -1,0 +1,94 @@
+package e2e_test
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// frameworkMain is what the Cloud Functions buildpack writes around a function's
+// source, which it imports by the module's path.
+const frameworkMain = `package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+	_ "github.com/headgate/headgate"
+)
+
+func main() {
+	if err := funcframework.StartHostPort("127.0.0.1", os.Getenv("PORT")); err != nil {
+		log.Fatal(err)
+	}
+}
+`
+
+// The staged source builds as the buildpack builds it, and the framework serves
+// the function that FUNCTION_TARGET names.
+func TestFunctionsFramework(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("there is no bash: skipped staging the functions")
+	}
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "function")
+	stage := exec.Command(filepath.Join(root, "scripts", "function-source"), dir)
+	out, err := stage.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "serve"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "serve", "main.go"), []byte(frameworkMain), 0o600))
+	exe := filepath.Join(dir, "function")
+	build := exec.Command("go", "build", "-o", exe, "./serve")
+	build.Dir = dir
+	out, err = build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	for _, c := range []struct {
+		target     string
+		good, none string // paths to POST to
+	}{
+		{"ingest", "/event/entry1", "/trigger"},
+		{"headgate", "/trigger", "/nothing"},
+		{"check", "/check", "/event/entry1"},
+	} {
+		t.Run(c.target, func(t *testing.T) {
+			p := framework(t, exe, c.target)
+			require.NoError(t, p.expect(http.StatusOK, "POST", c.good))
+			require.NoError(t, p.expect(http.StatusNotFound, "POST", c.none))
+			require.NoError(t, p.expect(http.StatusOK, "GET", "/readyz"))
+		})
+	}
+}
+
+// framework starts the framework's server with one target.
+func framework(t *testing.T, exe, target string) *process {
+	t.Helper()
+	addr := fixedPort(t)
+	p := (&process{exited: make(chan struct{})}).at(addr)
+	p.cmd = exec.Command(exe)
+	p.cmd.Dir = t.TempDir()
+	_, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	p.cmd.Env = environment([]string{"FUNCTION_TARGET=" + target, "PORT=" + port})
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	require.NoError(t, p.cmd.Start())
+	go func() { _ = p.cmd.Wait(); close(p.exited) }()
+	t.Cleanup(func() {
+		p.kill9()
+		if t.Failed() {
+			t.Logf("log of the framework:\n%s", tail(p.stdout.String()+p.stderr.String(), 4000))
+		}
+	})
+	eventually(t, 20*time.Second, "the framework answers", func() error { return p.expect(200, "GET", "/healthz") })
+	return p
+}
