@@ -55,6 +55,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		level = slog.LevelDebug
 	}
 	log := obs.NewLogger(stderr, s.CloudRun, level)
+	launch.TuneGC(getenv)
 	s.FindProject(ctx, cfg)
 
 	// Listen before opening: a port in use must not touch another process's data.

@@ -15,6 +15,8 @@ import (
 	"runtime/pprof"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/headgate/headgate/internal/launch"
 )
 
 // row is a line of the table.
@@ -36,6 +38,7 @@ func (b *bench) add(ok bool, measure, target, format string, args ...any) {
 }
 
 func main() {
+	launch.TuneGC(os.Getenv)
 	b := &bench{ctx: context.Background()}
 	only := flag.String("only", "", "comma-separated sections: embedded, process, waiting, concurrent, operations")
 	flag.IntVar(&b.events, "events", 20_000, "events per measured run on the embedded store; a tenth of it on the emulators")

@@ -82,7 +82,7 @@ func (p *process) event(t *testing.T, key, content string) receipt {
 	return r
 }
 
-type status struct {
+type serviceStatus struct {
 	Endpoints []struct {
 		EventKey string
 		Have     int
@@ -90,12 +90,12 @@ type status struct {
 	Outbox struct{ Backlog int }
 }
 
-func (p *process) status(t *testing.T) status {
+func (p *process) status(t *testing.T) serviceStatus {
 	t.Helper()
-	return read[status](t, p, "GET", "/status")
+	return read[serviceStatus](t, p, "GET", "/status")
 }
 
-func (s status) have() (n int) {
+func (s serviceStatus) have() (n int) {
 	for _, e := range s.Endpoints {
 		n += e.Have
 	}
@@ -133,7 +133,7 @@ func (p *process) settle(t *testing.T) {
 		if err := p.expect(200, "POST", "/sweep"); err != nil {
 			return err
 		}
-		s, err := try[status](p, "GET", "/status")
+		s, err := try[serviceStatus](p, "GET", "/status")
 		if err == nil && s.Outbox.Backlog > 0 {
 			err = fmt.Errorf("%d messages are not published", s.Outbox.Backlog)
 			time.Sleep(200 * time.Millisecond)

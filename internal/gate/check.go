@@ -116,7 +116,7 @@ const nobody = -1
 
 // margin is how many pointers more than needed are read of a window that looks
 // complete: one that is not large is then known whole without a second query.
-const margin = 300
+const margin = 60
 
 // largeNeed is where counting is cheaper than reading: a count costs one read per
 // thousand.

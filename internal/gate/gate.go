@@ -40,7 +40,7 @@ const (
 	memory = 24 * time.Hour
 	// cacheBytes bounds the events kept in memory so that the claim that soon
 	// follows need not read back what was just written.
-	cacheBytes = 16 << 20
+	cacheBytes = 4 << 20
 )
 
 // Options are what a Gate works with.

@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/headgate/headgate/internal/store"
 )
@@ -13,23 +12,18 @@ import (
 //
 // There is no worker: the request that finds nobody leading does, takes all that
 // wait, and goes on until nothing does. While one commit is under way the next
-// collects; more commits at once would only make them smaller. Where requests
-// have been arriving together, the leader waits a little before it takes them: a
-// fraction of what a commit takes, so that nobody notices but the store.
+// collects; more commits at once would only make them smaller, and to wait for
+// more requests only made every one of them slower.
 type groupCommit struct {
 	run func(units []*unit) // commits, then answers each unit in its own time
 
 	mu      sync.Mutex
 	waiting []*unit
 	leading bool
-	linger  time.Duration // 0 after a commit that nobody shared
 }
 
-const (
-	maxGroup  = 256 // events, so that a commit stays short
-	lingering = 8   // the part of a commit's time to wait: one in so many
-	maxLinger = 2 * time.Millisecond
-)
+// maxGroup is how many events share a commit at most, so that it stays short.
+const maxGroup = 256
 
 // unit is one request's events.
 type unit struct {
@@ -62,17 +56,11 @@ func (c *groupCommit) do(ctx context.Context, u *unit) error {
 
 func (c *groupCommit) lead() {
 	for {
-		time.Sleep(c.linger) // only the leader writes it
 		units := c.take()
 		if units == nil {
 			return
 		}
-		start := time.Now()
 		c.run(units)
-		c.linger = 0
-		if len(units) > 1 {
-			c.linger = min(time.Since(start)/lingering, maxLinger)
-		}
 	}
 }
 
