@@ -6,10 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/emulator"
 )
 
 // frameworkMain is what the Cloud Functions buildpack writes around a function's
@@ -31,6 +34,8 @@ func main() {
 }
 `
 
+var offline = regexp.MustCompile(`dial tcp|no such host|module lookup disabled|connection refused|i/o timeout`)
+
 // The staged source builds as the buildpack builds it, and the framework serves
 // the function that FUNCTION_TARGET names.
 func TestFunctionsFramework(t *testing.T) {
@@ -48,9 +53,12 @@ func TestFunctionsFramework(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "serve"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "serve", "main.go"), []byte(frameworkMain), 0o600))
 	exe := filepath.Join(dir, "function")
-	build := exec.Command("go", "build", "-o", exe, "./serve")
+	// The buildpack completes the module with what the framework's server needs.
+	build := exec.Command("go", "build", "-mod=mod", "-o", exe, "./serve")
 	build.Dir = dir
-	out, err = build.CombinedOutput()
+	if out, err = build.CombinedOutput(); err != nil && offline.Match(out) {
+		emulator.Skip(t, "there is no network and no module cache: skipped building the functions: %s", out)
+	}
 	require.NoError(t, err, "%s", out)
 
 	for _, c := range []struct {

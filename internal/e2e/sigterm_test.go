@@ -78,6 +78,7 @@ func TestTermDoesNotWaitForEver(t *testing.T) {
 	code, took := p.term(t, 9*time.Second)
 	require.Zero(t, code, p.stderr.String())
 	require.Less(t, took, 8*time.Second)
+	t.Logf("ended after %v", took.Round(time.Millisecond))
 }
 
 // A store that does not answer does not hold it either.
@@ -96,4 +97,5 @@ func TestTermWithTheStoreAway(t *testing.T) {
 	time.Sleep(300 * time.Millisecond) // they are under way
 	_, took := p.term(t, 9*time.Second)
 	require.Less(t, took, 8*time.Second)
+	t.Logf("ended after %v", took.Round(time.Millisecond))
 }

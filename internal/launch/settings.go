@@ -41,6 +41,7 @@ const (
 func FromEnv(getenv func(string) string) Settings {
 	s := Settings{
 		Addr: "127.0.0.1:8080", Store: SQLite, Bus: Local, Data: "./data",
+		Database:          getenv("FIRESTORE_DATABASE"),
 		CloudRun:          getenv("K_SERVICE") != "",
 		FirestoreEmulator: getenv("FIRESTORE_EMULATOR_HOST") != "",
 		PubSubEmulator:    getenv("PUBSUB_EMULATOR_HOST") != "",
@@ -75,7 +76,7 @@ func (s *Settings) Flags(fs *flag.FlagSet, functions []string) {
 	fs.StringVar(&s.Bus, "bus", s.Bus, "bus: local or pubsub")
 	fs.StringVar(&s.Data, "data", s.Data, "directory of the embedded store")
 	fs.StringVar(&s.Project, "project", s.Project, "Google Cloud project (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
-	fs.StringVar(&s.Database, "database", s.Database, "Firestore database (default \"(default)\")")
+	fs.StringVar(&s.Database, "database", s.Database, "Firestore database (else $FIRESTORE_DATABASE, \"(default)\")")
 }
 
 // Check returns everything that is wrong with the settings.

@@ -1,5 +1,7 @@
 package firestorestore
 
+//lint:file-ignore SA1019 WriteBatch: see newBatch
+
 import (
 	"context"
 	"errors"

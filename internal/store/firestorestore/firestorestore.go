@@ -22,6 +22,8 @@
 // Append tells by the attempt kept beside the event, Claim by its owner.
 package firestorestore
 
+//lint:file-ignore SA1019 WriteBatch: see newBatch
+
 import (
 	"context"
 	"errors"
@@ -109,7 +111,7 @@ func (s *Store) claim(service, id string) *firestore.DocumentRef {
 // newBatch: WriteBatch is marked deprecated in favour of BulkWriter, which is
 // not atomic, and transactions, which cost a round trip and locks.
 func (s *Store) newBatch() *firestore.WriteBatch {
-	return s.client.Batch() //nolint:staticcheck // SA1019: see above
+	return s.client.Batch()
 }
 
 // failed says what was being done. What would fail for ever is an internal

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/api/option"
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
@@ -30,7 +31,7 @@ func FuzzDocID(f *testing.F) {
 
 func TestPointersOfShardsAndEndpointsAreApart(t *testing.T) {
 	t.Parallel()
-	s := open(t, "nobody-is-called")
+	s := open(t, "nobody-is-called", option.WithoutAuthentication())
 	seen := map[string]string{}
 	ref := event.Ref{ID: event.RandomID(), Size: 77}
 	for _, service := range []string{"a", "b", "a:b", strings.Repeat("long", 100)} {
