@@ -12,7 +12,7 @@ import (
 func configuration(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		body := a.Config().JSON()
-		if name := r.PathValue("service"); name != "" {
+		if name, given := service(r); given {
 			g, err := a.Gate(name)
 			if err != nil {
 				return err

@@ -6,9 +6,12 @@
 package functions
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/auth"
@@ -82,7 +85,6 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	b.gate("/event/trigger", nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
 	if serves(Status) {
 		b.handle("/config", guard.Require(auth.Read, web.Methods(configuration(a), http.MethodGet)))
-		b.handle("/services/{service}/config", guard.Require(auth.Read, web.Methods(configuration(a), http.MethodGet)))
 	}
 	b.handle("/openapi.json", guard.Require(auth.Any, web.Methods(openapi, http.MethodGet)))
 	b.handle("/healthz", web.Methods(healthy, http.MethodGet))
@@ -90,7 +92,41 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	b.handle("/", func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.NotFound, "no such path: see /openapi.json")
 	})
-	return web.CORS(a.Config().CORS, b.mux), nil
+	return web.CORS(a.Config().CORS, withService(b.mux)), nil
+}
+
+type serviceKey struct{}
+
+// withService serves every path under /services/{service} too. It takes the name
+// off the path itself, for a ServeMux has no place for a name like "/".
+func withService(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/services/")
+		escaped, path, more := strings.Cut(rest, "/")
+		if !ok || !more || escaped == "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		name, err := url.PathUnescape(escaped)
+		if err == nil {
+			path, err = url.PathUnescape("/" + path)
+		}
+		if err != nil { // EscapedPath is valid
+			http.Error(w, "malformed path", http.StatusBadRequest)
+			return
+		}
+		inner := r.WithContext(context.WithValue(r.Context(), serviceKey{}, name))
+		u := *r.URL
+		u.Path, u.RawPath = path, "/"+strings.TrimPrefix(rest, escaped+"/")
+		inner.URL = &u
+		h.ServeHTTP(w, inner)
+	})
+}
+
+// service is the name that the path gave; "" means the only or the first one.
+func service(r *http.Request) (name string, given bool) {
+	name, given = r.Context().Value(serviceKey{}).(string)
+	return name, given
 }
 
 // builder registers routes.
@@ -103,25 +139,24 @@ type builder struct {
 
 func (b *builder) handle(pattern string, h web.Handler) { b.mux.Handle(pattern, b.adapter.Handler(h)) }
 
-// gate registers h under the short path and under /services/{service}.
+// gate registers h for whichever service the path names.
 func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.Handler) {
 	handlers := make(map[*gate.Gate]web.Handler)
 	for _, g := range b.app.Gates() {
 		handlers[g] = h(g)
 	}
-	for _, pattern := range [...]string{path, "/services/{service}" + path} {
-		serve := func(w http.ResponseWriter, r *http.Request) error {
-			g, err := b.app.Gate(r.PathValue("service"))
-			if err != nil {
-				return err
-			}
-			return handlers[g](w, r)
+	serve := func(w http.ResponseWriter, r *http.Request) error {
+		name, _ := service(r)
+		g, err := b.app.Gate(name)
+		if err != nil {
+			return err
 		}
-		if methods != nil {
-			serve = web.Methods(serve, methods...)
-		}
-		b.handle(pattern, serve)
+		return handlers[g](w, r)
 	}
+	if methods != nil {
+		serve = web.Methods(serve, methods...)
+	}
+	b.handle(path, serve)
 }
 
 func (b *builder) guarded(role string, h handler) func(*gate.Gate) web.Handler {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // load is clients that send events to entry1 and entry2 in turn, each until it is
@@ -21,6 +23,7 @@ type load struct {
 	wg          sync.WaitGroup
 	retries     atomic.Int64
 	unavailable atomic.Int64 // answers of 503
+	longest     atomic.Int64 // wait for an acknowledgement, in nanoseconds
 	mu          sync.Mutex
 	acked       []string // contents, each unique
 }
@@ -55,6 +58,7 @@ func startLoad(t *testing.T, p *process, name string, clients, limit int) *load 
 // deliver sends one event until it is acknowledged.
 func (l *load) deliver(p *process, key, id string) bool {
 	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline) && !l.aborted.Load(); {
+		asked := time.Now()
 		resp, body, err := p.call("POST", "/event/"+key, id, "Idempotency-Key", id)
 		switch {
 		case err != nil: // the process is down, or died before it answered
@@ -64,6 +68,7 @@ func (l *load) deliver(p *process, key, id string) bool {
 				l.t.Errorf("%s is answered with %s", id, body)
 			}
 			l.mu.Lock()
+			l.longest.Store(max(l.longest.Load(), int64(time.Since(asked))))
 			l.acked = append(l.acked, id)
 			l.mu.Unlock()
 			return true
@@ -226,4 +231,23 @@ func (c *census) collect(t *testing.T, p *process, some int) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// The census must find what it is for.
+func TestCensus(t *testing.T) {
+	t.Parallel()
+	const message = `{"eventID":"%s","events":{"entry1":{"numberOfEvents":1,"events":[{"id":"i%s","eventKey":"entry1","content":"%s"}]}}}`
+	c := newCensus()
+	c.add(fmt.Appendf(nil, message, "m1", "1", "one"))
+	c.add(fmt.Appendf(nil, message, "m1", "1", "one"))
+	require.Empty(t, c.faults)
+	require.Equal(t, 1, c.missing([]string{"one", "two"}))
+	c.add(fmt.Appendf(nil, message, "m1", "1", "other"))
+	require.Len(t, c.faults, 1, "another message of one eventID")
+	c.add(fmt.Appendf(nil, message, "m2", "2", "one"))
+	require.Len(t, c.faults, 2, "one event in two messages")
+	c.add(fmt.Appendf(nil, message, "m3", "1", "three"))
+	require.Len(t, c.faults, 3, "one id in two messages")
+	c.add([]byte("nonsense"))
+	require.Len(t, c.faults, 4)
 }

@@ -55,7 +55,7 @@ func (o *output) String() string {
 
 // environment is nothing of ours but what a process needs to run.
 func environment(more []string) []string {
-	var env []string
+	env := []string{"GORACE=atexit_sleep_ms=10"} // where the race detector is built in
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SYSTEMROOT"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)

@@ -88,13 +88,10 @@ func TestTermWithTheStoreAway(t *testing.T) {
 	host, project := emulator.Firestore(t)
 	proxy := newProxy(t, host)
 	p := start(t, options{env: []string{"FIRESTORE_EMULATOR_HOST=" + proxy.addr, "CONFIG=" + service("term", project)}})
-	p.event(t, "entry1", "before")
-	proxy.mute(true)
-	p2 := &process{base: p.base}
-	for _, path := range []string{"/event/entry2", "/sweep", "/trigger"} {
-		go func() { _, _, _ = p2.call("POST", path, "during") }()
-	}
-	time.Sleep(300 * time.Millisecond) // they are under way
+	startLoad(t, p, "term", 8, 0)
+	time.Sleep(300 * time.Millisecond)
+	proxy.mute(true) // commits, checks and claims are under way
+	time.Sleep(100 * time.Millisecond)
 	_, took := p.term(t, 9*time.Second)
 	require.Less(t, took, 8*time.Second)
 	t.Logf("ended after %v", took.Round(time.Millisecond))

@@ -1,0 +1,312 @@
+package functions
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/bus"
+)
+
+func requireProblem(t *testing.T, a answer, status int, detail ...string) {
+	t.Helper()
+	require.Equal(t, status, a.status, "%s", a.raw)
+	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
+	require.Equal(t, status, a.num("status"))
+	for _, d := range detail {
+		require.Contains(t, a.str("detail"), d)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, strings.Replace(oneService(`,"maxEventBytes":1000`), `{"eventKey":"entry2"}`, `{"eventKey":"entry2","acceptedHttpMethods":["post","PUT"]}`, 1))
+	requireProblem(t, g.do("POST", "/event/nope", ""), 404, "nope", "entry1", "entry2")
+	requireProblem(t, g.do("POST", "/events/nope", "[]"), 404, "nope")
+	a := g.do("GET", "/event/entry2", "")
+	requireProblem(t, a, 405)
+	require.Equal(t, "POST, PUT", a.header.Get("Allow"))
+	for path, allow := range map[string]string{"/check": "POST", "/sweep": "POST", "/config": "GET", "/events/entry1": "POST", "/messages": "GET"} {
+		a := g.do("DELETE", path, "")
+		requireProblem(t, a, 405)
+		require.Contains(t, a.header.Get("Allow"), allow)
+	}
+	requireProblem(t, g.do("POST", "/event/entry1", strings.Repeat("x", 1001)), 413, "1000", "maxEventBytes")
+	chunked := httptest.NewRequest("POST", "/event/entry1", strings.NewReader(strings.Repeat("x", 1001)))
+	chunked.ContentLength = -1
+	requireProblem(t, g.send(chunked), 413, "maxEventBytes")
+	require.Equal(t, 200, g.do("POST", "/event/entry1", strings.Repeat("x", 1000)).status)
+	requireProblem(t, g.do("POST", "/event/entry1", "x", "Ce-Specversion", "1.0"), 400, `"id"`)
+	requireProblem(t, g.do("POST", "/event/entry1", "{}", "Content-Type", "application/cloudevents+json"), 400, `"specversion"`)
+	requireProblem(t, g.do("GET", "/reset?eventKey=nope", ""), 404, "nope")
+	requireProblem(t, g.do("GET", "/reset?eventKey=", ""), 400, "eventKey")
+	requireProblem(t, g.do("GET", "/reset?eventkey=entry1", ""), 400, "eventkey")
+	requireProblem(t, g.do("GET", "/nope", ""), 404)
+	require.Equal(t, 0, g.do("POST", "/trigger", "").num("numberOfEvents")-1, "nothing of that was stored but the one event")
+}
+
+func TestStoreAway(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.store.set(true)
+	for _, a := range []answer{
+		g.do("POST", "/event/entry1", "x"), g.do("POST", "/events/entry1", "[1]"), g.do("POST", "/trigger", ""),
+		g.do("POST", "/check", ""), g.do("POST", "/reset", ""), g.do("GET", "/readyz", ""),
+	} {
+		requireProblem(t, a, 503)
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+		require.NotContains(t, string(a.raw), "secret cause")
+	}
+	require.Equal(t, 200, g.do("GET", "/healthz", "").status)
+}
+
+func TestAuth(t *testing.T) {
+	t.Parallel()
+	token := func(role string) string {
+		sum := sha256.Sum256([]byte("token-" + role))
+		return fmt.Sprintf(`{"name":%q,"sha256":%q,"roles":[%q]}`, role, hex.EncodeToString(sum[:]), role)
+	}
+	g := newGateway(t, oneService(`,"auth":{"tokens":[`+token("ingest")+","+token("operate")+","+token("read")+`]}`))
+	paths := map[string]string{}
+	for _, rt := range routes {
+		path := strings.NewReplacer("{key...}", "entry1", "{eventID}", "x").Replace(rt.path)
+		paths[path] = rt.role
+	}
+	paths["/config"], paths["/event/trigger"] = "read", "operate"
+	for path, role := range paths {
+		method := "POST"
+		if role == "read" {
+			method = "GET"
+		}
+		requireProblem(t, g.do(method, path, ""), 401, "credentials are missing or not valid")
+		requireProblem(t, g.do(method, path, "", "Authorization", "Bearer wrong"), 401, "credentials are missing or not valid")
+		for _, has := range []string{"ingest", "operate", "read"} {
+			a := g.do(method, path, "[]", "Authorization", "Bearer token-"+has)
+			if has == role {
+				require.NotContains(t, []int{401, 403}, a.status, "%s %s", path, has)
+			} else {
+				requireProblem(t, a, 403, "not allowed")
+			}
+		}
+	}
+	require.Equal(t, 401, g.do("GET", "/openapi.json", "").status)
+	require.Equal(t, 200, g.do("GET", "/openapi.json", "", "Authorization", "Bearer token-ingest").status)
+	require.Equal(t, 200, g.do("GET", "/healthz", "").status)
+	a := g.do("GET", "/config", "", "Authorization", "Bearer token-read")
+	require.Contains(t, string(a.raw), "(redacted)")
+
+	g.do("POST", "/event/entry1", "x", "Authorization", "Bearer token-ingest", "Cookie", "c=1")
+	id := g.do("POST", "/trigger", "", "Authorization", "Bearer token-operate").str("triggered")
+	whole := g.do("GET", "/messages/"+id, "", "Authorization", "Bearer token-read")
+	require.NotContains(t, string(whole.raw), "token-ingest")
+	require.NotContains(t, string(whole.raw), "Cookie")
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"cors":{"allowedOrigins":["https://a.example"]}`))
+	pre := g.do("OPTIONS", "/event/entry1", "", "Origin", "https://a.example", "Access-Control-Request-Method", "POST")
+	require.Equal(t, "https://a.example", pre.header.Get("Access-Control-Allow-Origin"))
+	require.Empty(t, g.do("POST", "/event/entry1", "", "Origin", "https://b.example").header.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, 1, g.do("POST", "/reset", "").num("reset"), "a preflight is not an event")
+	require.Equal(t, 200, g.do("OPTIONS", "/event/entry1", "").status)
+	require.Equal(t, 1, g.do("POST", "/reset", "").num("reset"), "any other OPTIONS is")
+
+	cfg, err := config.Parse([]byte(oneService("")))
+	require.NoError(t, err)
+	cfg.ApplyEnv(func(k string) string { return map[string]string{"DISABLE_CORS": "x"}[k] })
+	require.Equal(t, []string{"*"}, cfg.CORS.AllowedOrigins)
+}
+
+func TestFunctionsServeTheirPathsOnly(t *testing.T) {
+	t.Parallel()
+	for _, rt := range routes {
+		path := strings.NewReplacer("{key...}", "entry1", "{eventID}", "x").Replace(rt.path)
+		method := "POST"
+		if len(rt.methods) > 0 {
+			method = rt.methods[0]
+		}
+		for _, name := range Names() {
+			g := newGateway(t, oneService(""), name)
+			a := g.do(method, path, "[]")
+			served := a.str("detail") != "no such path: see /openapi.json"
+			require.Equal(t, name == rt.function, served, "%s at %s", path, name)
+		}
+	}
+	_, err := Handler(newGateway(t, oneService("")).app, "nope")
+	require.ErrorContains(t, err, "ingest")
+}
+
+// TestDocumentAndRoutes: what is registered is described, and the other way round.
+func TestDocumentAndRoutes(t *testing.T) {
+	t.Parallel()
+	want := map[string]bool{
+		"/event/trigger": true, "/config": true,
+	}
+	for _, rt := range routes {
+		want[strings.Replace(rt.path, "...", "", 1)] = true
+		for _, m := range rt.methods {
+			require.NotNil(t, api.at(api.raw, "paths", strings.Replace(rt.path, "...", "", 1), strings.ToLower(m)), "%s %s", m, rt.path)
+		}
+	}
+	for _, p := range slices.Collect(maps.Keys(want)) {
+		want["/services/{service}"+p] = true
+	}
+	want["/healthz"], want["/readyz"], want["/openapi.json"] = true, true, true
+	paths := api.at(api.raw, "paths").(map[string]any)
+	ids := map[string]bool{}
+	for p, item := range paths {
+		require.True(t, want[p], "%s is described and not served", p)
+		for m, op := range item.(map[string]any) {
+			if id, ok := api.at(op, "operationId").(string); ok {
+				require.False(t, ids[id], "%s %s: %s twice", m, p, id)
+				ids[id] = true
+			}
+		}
+	}
+	for p := range want {
+		require.NotNil(t, paths[p], "%s is served and not described", p)
+	}
+}
+
+// The rows of the fault table of EventSync that a request can show; those of the
+// process are end-to-end tests, those of the configuration are in its package.
+
+func TestEventSyncFault_MessageOverTheBussLimit(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"maxEventBytes":8388608`))
+	big := strings.Repeat("x", 6<<20)
+	g.event("entry1", big)
+	id := g.event("entry2", big).str("triggered")
+	require.Len(t, g.bus.all(), 1, "12 MiB of bodies: a claim check, not an error")
+	require.LessOrEqual(t, len(g.bus.all()[0].Data), 9_900_000)
+	require.Equal(t, big, g.message(id).Events["entry2"].Events[0].Content)
+	g.event("entry1", "a")
+	require.NotNil(t, g.event("entry2", "b").json["triggered"], "and the next window is not held up")
+}
+
+func TestEventSyncFault_WhatAStoreDoesNotTake(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"maxEventBytes":8388608`))
+	every := make([]byte, 256)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	bodies := []string{strings.Repeat("x", 2<<20), string(every), "nul \x00", ""}
+	for _, b := range bodies {
+		g.event("entry1", b)
+		g.advance(time.Microsecond)
+	}
+	for _, q := range []string{"?q=%ff", "?=1", "?__a__=1", "?q=%zz", "?q=%00"} {
+		require.Equal(t, 200, g.do("GET", "/event/entry1"+q, "").status, q)
+		g.advance(time.Microsecond)
+	}
+	require.Equal(t, 200, g.do("POST", "/event/entry1", "", "X-Latin", "caf\xe9").status)
+	m := g.message(g.do("POST", "/trigger", "").str("triggered"))
+	events := m.Events["entry1"].Events
+	require.Len(t, events, 10)
+	for i, b := range bodies {
+		got := []byte(events[i].Content)
+		if events[i].ContentEncoding == "base64" {
+			var err error
+			got, err = base64.StdEncoding.DecodeString(events[i].Content)
+			require.NoError(t, err)
+		}
+		require.True(t, bytes.Equal([]byte(b), got), "body %d, byte for byte", i)
+	}
+	require.Equal(t, "q=%ff", events[4].RawQuery)
+	require.Equal(t, []string{"1"}, events[5].QueryParams[""])
+	require.Equal(t, []string{"1"}, events[6].QueryParams["__a__"])
+	require.Equal(t, "q=%zz", events[7].RawQuery)
+	require.Equal(t, []string{"café"}, events[9].Headers["X-Latin"])
+}
+
+func TestEventSyncFault_PublishFails(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.bus.set(errors.New("away"))
+	g.event("entry1", "a")
+	id := g.event("entry2", "b").str("triggered")
+	require.NotEmpty(t, id, "claimed: the event is safe")
+	s := g.do("GET", "/status", "")
+	require.EqualValues(t, 1, s.json["outbox"].(map[string]any)["backlog"])
+	require.Contains(t, string(g.do("GET", "/messages?state=claimed", "").raw), "away")
+	g.bus.set(nil)
+	require.Equal(t, 0, g.do("POST", "/sweep", "").num("republished"), "not before its time")
+	g.advance(time.Minute)
+	require.Equal(t, 1, g.do("POST", "/sweep", "").num("republished"))
+	require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
+	require.Equal(t, 0, g.do("POST", "/sweep", "").num("republished"))
+
+	g.bus.set(bus.ErrNoTopic)
+	g.advance(time.Minute)
+	g.event("entry1", "c")
+	require.NotEmpty(t, g.event("entry2", "d").str("triggered"), "a topic that does not exist loses nothing")
+}
+
+func TestEventSyncFault_SecretsAreNotKept(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"redactHeaders":["x-mine"]`))
+	g.event("entry1", "a", "Authorization", "Bearer s3cret", "Cookie", "s3cret", "X-Serverless-Authorization", "s3cret", "X-Mine", "s3cret", "X-Other", "kept")
+	id := g.do("POST", "/trigger", "").str("triggered")
+	raw := string(g.do("GET", "/messages/"+id, "").raw)
+	require.NotContains(t, raw, "s3cret")
+	require.Contains(t, raw, "kept")
+}
+
+func TestEventSyncFault_EmptyWindowSendsNothing(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	require.Nil(t, g.do("GET", "/trigger", "").json["triggered"])
+	require.Empty(t, g.bus.all())
+}
+
+// FuzzIngest: whatever is sent, the answer is never a 5xx, and what was answered
+// with 200 comes back byte for byte.
+func FuzzIngest(f *testing.F) {
+	f.Add("POST", "q=%ff&=1", "text/plain", "caf\xe9", []byte("body"))
+	f.Add("PUT", "", "application/cloudevents+json", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t"}`))
+	f.Add("GET", "&&;", "application/json", "k", []byte(`{"message":{"messageId":"1","data":"aGk="}}`))
+	g := newGateway(f, strings.Replace(oneService(""), `"window"`, `"none"`, 1))
+	f.Fuzz(func(t *testing.T, method, query, contentType, header string, body []byte) {
+		g.TB = t
+		g.do("POST", "/reset", "") // what an input before this one left
+		g.advance(25 * time.Hour)  // and its key is forgotten
+		r := &http.Request{
+			Method: method, URL: &url.URL{Path: "/event/entry1", RawQuery: query}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: http.Header{"Content-Type": {contentType}, "X-Fuzz": {header}}, Host: "h", ContentLength: int64(len(body)),
+			Body: readCloser{bytes.NewReader(body)},
+		}
+		a := g.send(r)
+		require.Less(t, a.status, 500, "%s", a.raw)
+		if a.status != 200 {
+			return
+		}
+		e := g.message(g.do("POST", "/trigger", "").str("triggered")).Events["entry1"].Events[0]
+		got := []byte(e.Content)
+		if e.ContentEncoding != "" {
+			var err error
+			got, err = base64.StdEncoding.DecodeString(e.Content)
+			require.NoError(t, err)
+		}
+		require.True(t, bytes.Equal(body, got))
+	})
+}
+
+type readCloser struct{ *bytes.Reader }
+
+func (readCloser) Close() error { return nil }

@@ -1,0 +1,308 @@
+package functions
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/bus/localbus"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+)
+
+const testTopic = "projects/test-project/topics/sync"
+
+// gateway is all of Headgate on the embedded store, with a clock, a bus and a
+// store that a test can move, watch and break. It checks every answer against
+// the OpenAPI document.
+type gateway struct {
+	testing.TB
+	h     http.Handler
+	app   *app.App
+	store *brokenStore
+	bus   *watchedBus
+	mu    sync.Mutex
+	now   time.Time
+}
+
+func oneService(more string) string {
+	return `{"serviceName":"My First Event Sync","trigger":{"type":"window","observationPeriod":3600},
+		"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],"targetPubSub":{"topic":"` + testTopic + `"}` + more + `}`
+}
+
+func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
+	t.Helper()
+	cfg, err := config.Parse([]byte(cfgJSON))
+	require.NoError(t, err)
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	g := &gateway{
+		TB: t, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
+		store: &brokenStore{Store: st}, bus: &watchedBus{Bus: localbus.New(testTopic)},
+	}
+	g.app = app.New(app.Options{
+		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
+	})
+	t.Cleanup(func() { _ = g.app.Close(context.Background()) })
+	g.h, err = Handler(g.app, functions...)
+	require.NoError(t, err)
+	return g
+}
+
+func (g *gateway) clock() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.now
+}
+
+func (g *gateway) advance(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now = g.now.Add(d)
+}
+
+// answer is a response, decoded.
+type answer struct {
+	status int
+	header http.Header
+	raw    []byte
+	json   map[string]any
+}
+
+func (a answer) str(field string) string { s, _ := a.json[field].(string); return s }
+func (a answer) num(field string) int    { n, _ := a.json[field].(float64); return int(n) }
+
+// do sends a request; headers are pairs.
+func (g *gateway) do(method, target, body string, headers ...string) answer {
+	g.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	return g.send(r)
+}
+
+func (g *gateway) send(r *http.Request) answer {
+	g.Helper()
+	w := httptest.NewRecorder()
+	g.h.ServeHTTP(w, r)
+	a := answer{status: w.Code, header: w.Header(), raw: w.Body.Bytes()}
+	if w.Body.Len() > 0 && strings.Contains(w.Header().Get("Content-Type"), "json") {
+		_ = json.Unmarshal(a.raw, &a.json)
+	}
+	api.check(g.TB, r, a)
+	return a
+}
+
+// event sends one and requires that it is stored.
+func (g *gateway) event(key, body string, headers ...string) answer {
+	g.Helper()
+	a := g.do("POST", "/event/"+key, body, headers...)
+	require.Equal(g, 200, a.status, "%s", a.raw)
+	return a
+}
+
+// message returns a whole message.
+func (g *gateway) message(eventID string) syncMessage {
+	g.Helper()
+	a := g.do("GET", "/messages/"+eventID, "")
+	require.Equal(g, 200, a.status, "%s", a.raw)
+	var m syncMessage
+	require.NoError(g, json.Unmarshal(a.raw, &m))
+	return m
+}
+
+type syncMessage struct {
+	EventID, ServiceName, TriggerType string
+	Events                            map[string]struct {
+		NumberOfEvents int
+		Events         []struct {
+			ID, Content, ContentEncoding, HTTPMethod, RawQuery string
+			Headers, QueryParams                               map[string][]string
+			CloudEvent                                         map[string]any
+		}
+	}
+}
+
+// brokenStore fails every call while broken.
+type brokenStore struct {
+	store.Store
+	mu     sync.Mutex
+	broken bool
+}
+
+func (s *brokenStore) set(broken bool) { s.mu.Lock(); s.broken = broken; s.mu.Unlock() }
+
+func (s *brokenStore) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return errors.New("the secret cause")
+	}
+	return nil
+}
+
+func (s *brokenStore) Append(ctx context.Context, events []store.Append) []store.AppendResult {
+	if err := s.err(); err != nil {
+		out := make([]store.AppendResult, len(events))
+		for i := range out {
+			out[i].Err = err
+		}
+		return out
+	}
+	return s.Store.Append(ctx, events)
+}
+
+func (s *brokenStore) Pending(ctx context.Context, ep store.Endpoint, after time.Time, limit int) ([]store.Pointer, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.Pending(ctx, ep, after, limit)
+}
+
+func (s *brokenStore) Ping(ctx context.Context) error {
+	if err := s.err(); err != nil {
+		return err
+	}
+	return s.Store.Ping(ctx)
+}
+
+// watchedBus keeps what was published, and refuses it while away.
+type watchedBus struct {
+	bus.Bus
+	mu        sync.Mutex
+	away      error
+	published []bus.Message
+}
+
+func (b *watchedBus) set(err error) { b.mu.Lock(); b.away = err; b.mu.Unlock() }
+
+func (b *watchedBus) Publish(ctx context.Context, topic string, m bus.Message) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away != nil {
+		return "", b.away
+	}
+	b.published = append(b.published, m)
+	return b.Bus.Publish(ctx, topic, m)
+}
+
+func (b *watchedBus) all() []bus.Message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]bus.Message(nil), b.published...)
+}
+
+// document is the OpenAPI document, ready to check answers with.
+type document struct {
+	raw      map[string]any
+	compiler *jsonschema.Compiler
+	mu       sync.Mutex
+}
+
+var api = loadDocument()
+
+func loadDocument() *document {
+	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(openapiJSON))
+	if err != nil {
+		panic(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	if err := c.AddResource("openapi.json", raw); err != nil {
+		panic(err)
+	}
+	return &document{raw: raw.(map[string]any), compiler: c}
+}
+
+// at follows keys, and the reference that it may meet.
+func (d *document) at(v any, keys ...string) any {
+	for _, k := range keys {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		if ref, ok := m["$ref"].(string); ok {
+			m, _ = d.at(d.raw, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...).(map[string]any)
+		}
+		v = m[k]
+	}
+	return v
+}
+
+// path returns the template in the document that a request's path matches.
+func (d *document) path(p string) string {
+	if rest, ok := strings.CutPrefix(p, "/services/"); ok {
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			if t := d.path(rest[i:]); t != "" {
+				return "/services/{service}" + t
+			}
+		}
+		return ""
+	}
+	switch {
+	case strings.HasPrefix(p, "/event/") && p != "/event/trigger":
+		return "/event/{key}"
+	case strings.HasPrefix(p, "/events/"):
+		return "/events/{key}"
+	case strings.HasPrefix(p, "/messages/") && strings.HasSuffix(p, "/replay"):
+		return "/messages/{eventID}/replay"
+	case strings.HasPrefix(p, "/messages/"):
+		return "/messages/{eventID}"
+	}
+	if d.at(d.raw, "paths", p) != nil {
+		return p
+	}
+	return ""
+}
+
+// check requires that an answer is one that the document describes.
+func (d *document) check(t testing.TB, r *http.Request, a answer) {
+	t.Helper()
+	template := d.path(r.URL.EscapedPath())
+	op := d.at(d.raw, "paths", template, strings.ToLower(r.Method))
+	if op == nil || a.header.Get("Access-Control-Allow-Methods") != "" {
+		return // an undescribed request, which 404 and 405 are for, or a preflight
+	}
+	if template == "/event/trigger" || template == "/services/{service}/event/trigger" {
+		return // an endpoint of that name wins: two shapes
+	}
+	resp := d.at(op, "responses", fmt.Sprint(a.status))
+	require.NotNil(t, resp, "%s %s answers %d, which is not described: %s", r.Method, r.URL, a.status, a.raw)
+	if len(a.raw) == 0 || r.Method == http.MethodHead {
+		return
+	}
+	ct := a.header.Get("Content-Type")
+	require.NotNil(t, d.at(resp, "content", ct), "%s %s answers with %s", r.Method, r.URL, ct)
+	name, _ := d.at(resp, "content", ct, "schema", "$ref").(string)
+	if schema, ok := d.at(resp, "content", ct).(map[string]any)["schema"].(map[string]any); ok {
+		name, _ = schema["$ref"].(string)
+	}
+	if name == "" {
+		return
+	}
+	d.mu.Lock()
+	sch, err := d.compiler.Compile("openapi.json" + name)
+	d.mu.Unlock()
+	require.NoError(t, err)
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.raw))
+	require.NoError(t, err)
+	require.NoError(t, sch.Validate(v), "%s %s: %s", r.Method, r.URL, a.raw)
+}
