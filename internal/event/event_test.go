@@ -25,6 +25,10 @@ func TestDeriveIDSeparatesItsFields(t *testing.T) {
 	require.Equal(t, event.DeriveID("a", "b", "c"), event.DeriveID("a", "b", "c"))
 	require.Len(t, event.RandomID(), event.IDLen)
 	require.NotEqual(t, event.RandomID(), event.RandomID())
+	at := time.UnixMilli(1_800_000_000_000)
+	require.Len(t, event.NewID(at), event.IDLen)
+	require.NotEqual(t, event.NewID(at), event.NewID(at))
+	require.Less(t, event.NewID(at), event.NewID(at.Add(time.Millisecond)))
 }
 
 func TestHeadersDropCredentialsAndKeepEveryByte(t *testing.T) {

@@ -82,7 +82,7 @@ func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 		if !ok {
 			return nil, false, fault.New(fault.NotFound, "no endpoint %q", e.EventKey)
 		}
-		id := event.RandomID()
+		id := event.NewID(now)
 		if e.IdempotencyKey != "" {
 			id = event.DeriveID(g.svc.ServiceName, e.EventKey, e.IdempotencyKey)
 		} else {

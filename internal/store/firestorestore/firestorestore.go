@@ -1,7 +1,7 @@
 // Package firestorestore keeps everything in Firestore. It is the only importer
 // of its SDK.
 //
-//	services/{service}/events/{id}                     an event, immutable
+//	services/{service}/events/{id}                     an event, immutable; ids backwards, see spread
 //	services/{service}/events/{id}/parts/{nnn}         what of a large one is over a document's limit
 //	endpoints/{service}:{key}                          the bound, see bound.go
 //	endpoints/{service}:{key}/pending-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
@@ -101,7 +101,7 @@ func (s *Store) service(name string) *firestore.DocumentRef {
 }
 
 func (s *Store) event(service, id string) *firestore.DocumentRef {
-	return s.service(service).Collection(colEvents).Doc(id)
+	return s.service(service).Collection(colEvents).Doc(spread(id))
 }
 
 func (s *Store) claim(service, id string) *firestore.DocumentRef {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,14 @@ func docID(name string) string {
 	return id
 }
 
+// spread reverses an id. Ids may begin with the time, and Firestore slows down
+// where the names of new documents follow one another.
+func spread(id string) string {
+	b := []byte(id)
+	slices.Reverse(b)
+	return string(b)
+}
+
 // endpointDoc is the document of an endpoint, above its pointers.
 func (s *Store) endpointDoc(ep store.Endpoint) *firestore.DocumentRef {
 	return s.client.Collection("endpoints").Doc(docID(ep.Service) + ":" + docID(ep.Key))
@@ -76,7 +85,7 @@ func (s *Store) pointer(shards []*firestore.CollectionRef, p event.Ref) *firesto
 		_, _ = h.Write([]byte(p.ID))
 		n = int(h.Sum32() % uint32(len(shards)))
 	}
-	return shards[n].Doc(p.ID + "." + strconv.FormatInt(p.ReceivedAt.UnixMicro(), 36) + "." + strconv.FormatInt(p.Size, 36))
+	return shards[n].Doc(spread(p.ID) + "." + strconv.FormatInt(p.ReceivedAt.UnixMicro(), 36) + "." + strconv.FormatInt(p.Size, 36))
 }
 
 // parsePointer is the inverse of pointer.
@@ -90,5 +99,5 @@ func parsePointer(docID string) (event.Ref, error) {
 		return event.Ref{}, err
 	}
 	size, err := strconv.ParseInt(f[2], 36, 64)
-	return event.Ref{ID: f[0], ReceivedAt: time.UnixMicro(at).UTC(), Size: size}, err
+	return event.Ref{ID: spread(f[0]), ReceivedAt: time.UnixMicro(at).UTC(), Size: size}, err
 }
