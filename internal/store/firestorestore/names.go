@@ -46,7 +46,9 @@ func docID(name string) string {
 }
 
 // spread reverses an id. Ids may begin with the time, and Firestore slows down
-// where the names of new documents follow one another.
+// where the names of new documents follow one another. (A pointer keeps its id as
+// it is: among equal times, queries order by it. What limits pointers is the index
+// of their times all the same, and shards spread both.)
 func spread(id string) string {
 	b := []byte(id)
 	slices.Reverse(b)
@@ -85,7 +87,7 @@ func (s *Store) pointer(shards []*firestore.CollectionRef, p event.Ref) *firesto
 		_, _ = h.Write([]byte(p.ID))
 		n = int(h.Sum32() % uint32(len(shards)))
 	}
-	return shards[n].Doc(spread(p.ID) + "." + strconv.FormatInt(p.ReceivedAt.UnixMicro(), 36) + "." + strconv.FormatInt(p.Size, 36))
+	return shards[n].Doc(p.ID + "." + strconv.FormatInt(p.ReceivedAt.UnixMicro(), 36) + "." + strconv.FormatInt(p.Size, 36))
 }
 
 // parsePointer is the inverse of pointer.
@@ -99,5 +101,5 @@ func parsePointer(docID string) (event.Ref, error) {
 		return event.Ref{}, err
 	}
 	size, err := strconv.ParseInt(f[2], 36, 64)
-	return event.Ref{ID: spread(f[0]), ReceivedAt: time.UnixMicro(at).UTC(), Size: size}, err
+	return event.Ref{ID: f[0], ReceivedAt: time.UnixMicro(at).UTC(), Size: size}, err
 }
