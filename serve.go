@@ -23,8 +23,8 @@ import (
 const (
 	// The platform kills ten seconds after SIGTERM: requests get most of it, and
 	// what they left under way the rest.
-	drainTimeout = 6 * time.Second
-	closeTimeout = 2 * time.Second
+	drainTimeout = 5 * time.Second
+	closeTimeout = 1500 * time.Millisecond
 )
 
 // serve runs until ctx ends: it opens, listens, tells where, and drains.
@@ -74,7 +74,9 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 	defer func() {
 		closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		err = errors.Join(err, a.Close(closing))
+		if closeErr := a.Close(closing); closeErr != nil {
+			log.Warn("not all that was under way ended in time: a sweep makes up for it", "error", closeErr)
+		}
 	}()
 	var names []string
 	if s.Function != "" {

@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -159,9 +160,17 @@ func (a *App) Close(ctx context.Context) (err error) {
 		if a.stop != nil {
 			a.stop()
 		}
-		a.running.Wait()
+		swept := make(chan struct{})
+		go func() { a.running.Wait(); close(swept) }()
+		select {
+		case <-swept:
+		case <-ctx.Done():
+			err = fmt.Errorf("the sweep did not end: %w", ctx.Err())
+		}
 		for _, g := range a.gates {
-			err = errors.Join(err, g.Close(ctx))
+			if gateErr := g.Close(ctx); gateErr != nil {
+				err = errors.Join(err, fmt.Errorf("checks and publications of %q did not end: %w", g.Service().ServiceName, gateErr))
+			}
 		}
 		err = errors.Join(err, a.o.Bus.Close(), a.o.Store.Close())
 	})

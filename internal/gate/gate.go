@@ -32,7 +32,7 @@ const (
 	// cannot end with any one of them.
 	storeTimeout = 15 * time.Second
 	// publishTimeout bounds one attempt to publish.
-	publishTimeout = 10 * time.Second
+	publishTimeout = 5 * time.Second
 	// publishLease is how long a claim belongs to whoever is publishing it. It
 	// is longer than publishTimeout, or a sweep would publish it a second time.
 	publishLease = 15 * time.Second
