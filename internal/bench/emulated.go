@@ -67,7 +67,7 @@ func concurrent(b *bench) error {
 	if err != nil {
 		return err
 	}
-	_, err = load(base, b.events/2, 64, alternating)
+	_, err = load(base, 2*b.events, 64, alternating)
 	stop()
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ const localSweep = 10 * time.Second
 // further between collections than Go would, unless GOGC says otherwise.
 func TuneGC(getenv func(string) string) {
 	if getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(400)
 	}
 }
 
