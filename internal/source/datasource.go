@@ -1,0 +1,103 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Datasource is the part of a sync's definition that says where its rows are.
+type Datasource struct {
+	Type              string       `json:"type"`
+	URL               string       `json:"url,omitempty"`
+	FileURL           string       `json:"fileUrl,omitempty"`
+	FileFormat        string       `json:"fileFormat,omitempty"`
+	SelectedDatatypes []string     `json:"selectedDatatypes,omitempty"`
+	Auth              string       `json:"auth,omitempty"`
+	ExtraFields       []ExtraField `json:"extraFields,omitempty"`
+	// Options are the kind's own. Unknown ones are faults.
+	Options json.RawMessage `json:"options,omitempty"`
+}
+
+// ExtraField is DataCollect's way to write an option.
+type ExtraField struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Env is what a source gets from whoever runs it.
+type Env struct {
+	// HTTP is for every call out: it checks addresses at dial time, times out,
+	// retries what may be retried, honours Retry-After and limits the rate per host.
+	HTTP *http.Client
+	// DialContext is for what is not HTTP; it checks addresses too.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Dir is the one directory that files are read from and written to; nil: none.
+	Dir *os.Root
+	// Secret resolves a credential as the definition has it: "env:NAME",
+	// "sm://projects/P/secrets/S/versions/V", or the credential itself.
+	Secret func(ctx context.Context, value string) (string, error)
+	// AllowHTTP permits http:// and unencrypted connections beyond loopback.
+	AllowHTTP bool
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Fault is what is wrong with a definition, and where: a JSON path that begins
+// at the datasource ("options.delimiter").
+type Fault struct {
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+func (f Fault) String() string { return f.Path + ": " + f.Message }
+
+// Kind is a type of data source.
+type Kind struct {
+	Name string
+	// Check returns all faults of the definition. It touches nothing outside.
+	Check func(d Datasource) []Fault
+	// Open returns the source of a definition that Check found no fault with.
+	Open func(ctx context.Context, d Datasource, env Env) (Source, error)
+	// Defaults returns what the kind knows of a datatype that the sync maps
+	// nothing for: nil Key means "id". May be nil.
+	Defaults func(datatype string) Spec
+}
+
+// Registry holds the kinds by name.
+type Registry map[string]Kind
+
+// NewRegistry returns a registry of the kinds.
+func NewRegistry(kinds ...Kind) Registry {
+	r := make(Registry, len(kinds))
+	for _, k := range kinds {
+		r[k.Name] = k
+	}
+	return r
+}
+
+// Names returns the kinds' names, sorted.
+func (r Registry) Names() []string {
+	names := make([]string, 0, len(r))
+	for n := range r {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Check returns all faults of the definition.
+func (r Registry) Check(d Datasource) []Fault {
+	k, ok := r[d.Type]
+	if !ok {
+		return []Fault{{"type", fmt.Sprintf("%q is not a type of data source: the types are %s", d.Type, strings.Join(r.Names(), ", "))}}
+	}
+	return k.Check(d)
+}
