@@ -22,9 +22,18 @@ type Doc struct {
 	ExpireAt time.Time
 }
 
+// Collection names a set of documents. It needs no making.
+type Collection struct {
+	// Kind is one of a fixed set of lower-case ASCII words ("records", "syncs",
+	// "runs"): the store's settings, such as indexes, go by it.
+	Kind string
+	// Scope tells collections of a kind apart: any Unicode, empty too.
+	Scope string
+}
+
 // Write is one change of a commit. A commit names a document once.
 type Write struct {
-	Collection string
+	Collection Collection
 	Doc        Doc // with Delete, ID and Rev only
 	Delete     bool
 	// Unless Any, the document must be as the writer saw it: of revision
@@ -34,7 +43,7 @@ type Write struct {
 
 // Listing asks for a part of a collection.
 type Listing struct {
-	Collection string
+	Collection Collection
 	// ByOrder lists by (Order, ID), only documents with an Order; otherwise by
 	// ID, in the order of its UTF-8 bytes.
 	ByOrder bool
@@ -51,15 +60,15 @@ type Position struct {
 	ID    string
 }
 
-// Docs keeps documents. Collections and ids are any non-empty Unicode up to
-// 1,000 bytes, together too; a driver encodes them for its own namespace
-// without collisions, keeping the order of ids. A collection needs no making.
+// Docs keeps documents. An id is any non-empty Unicode; it and the scope have at
+// most 1,000 bytes each. A driver encodes them for its own namespace without
+// collisions, keeping the order of ids.
 //
 // The promises of [Store] hold here as well.
 type Docs interface {
 	// Get returns the documents with these ids in their order, nil for each
 	// that is not there.
-	Get(ctx context.Context, collection string, ids []string) ([]*Doc, error)
+	Get(ctx context.Context, collection Collection, ids []string) ([]*Doc, error)
 
 	// Commit makes all the writes or none, and returns the new revision of each
 	// ("" for a deletion). ErrConflict if any document is not as its Write says.
@@ -73,7 +82,7 @@ type Docs interface {
 	List(ctx context.Context, l Listing) ([]Doc, error)
 
 	// CountDocs returns how many documents the collection has, counting to limit.
-	CountDocs(ctx context.Context, collection string, limit int) (int, error)
+	CountDocs(ctx context.Context, collection Collection, limit int) (int, error)
 
 	// Limits of a commit and of a document.
 	Limits() Limits
