@@ -31,6 +31,8 @@ type Options struct {
 	// SweepEvery starts a sweep of every service this often; 0 leaves it to a
 	// scheduler that calls /sweep.
 	SweepEvery time.Duration
+	// RunsOn says that the process has CPU between requests too (see [gate.Options]).
+	RunsOn bool
 }
 
 // App is a deployment's use cases.
@@ -50,7 +52,7 @@ func New(o Options) *App {
 	for _, svc := range o.Config.Services {
 		g := gate.New(svc, gate.Options{
 			Store: o.Store, Bus: o.Bus, Log: o.Log, Now: o.Now,
-			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"),
+			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), RunsOn: o.RunsOn,
 		})
 		a.gates = append(a.gates, g)
 		a.byKey[svc.ServiceName] = g

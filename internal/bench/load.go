@@ -97,7 +97,7 @@ func serve(st store.Store, b bus.Bus) (base string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	a := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler)})
+	a := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), RunsOn: true})
 	h, err := functions.Handler(a)
 	if err != nil {
 		return "", nil, err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -130,8 +131,14 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	g.inFlight.Add(1)
 	go func() {
 		defer g.inFlight.Done()
-		defer close(rel.settled)
-		rel.published = g.publishNow(c)
+		settle := sync.OnceFunc(func() { close(rel.settled) })
+		defer settle()
+		g.publishNow(c, func() {
+			rel.published = true
+			if g.runsOn {
+				settle()
+			}
+		})
 	}()
 	return rel, nil
 }

@@ -51,6 +51,9 @@ type Options struct {
 	Now   func() time.Time // nil: time.Now
 	// PublicURL prefixes contentURL; empty makes it a path.
 	PublicURL string
+	// RunsOn says that the process runs between requests too. A source is then
+	// answered as soon as its message is out, before that is on record.
+	RunsOn bool
 }
 
 // Gate serves one service. All its methods may be called concurrently.
@@ -65,6 +68,7 @@ type Gate struct {
 	log       *slog.Logger
 	now       func() time.Time
 	publicURL string
+	runsOn    bool
 
 	commits  *groupCommit
 	checks   coalescer
@@ -79,7 +83,7 @@ func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), now: o.Now,
-		publicURL: o.PublicURL, recent: newRecentEvents(cacheBytes),
+		publicURL: o.PublicURL, runsOn: o.RunsOn, recent: newRecentEvents(cacheBytes),
 	}
 	if g.now == nil {
 		g.now = time.Now

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"github.com/headgate/headgate/internal/store"
@@ -56,11 +57,27 @@ func (c *groupCommit) do(ctx context.Context, u *unit) error {
 
 func (c *groupCommit) lead() {
 	for {
+		c.gather()
 		units := c.take()
 		if units == nil {
 			return
 		}
 		c.run(units)
+	}
+}
+
+// gather lets requests that are about to arrive do so: as long as giving way to
+// what is ready to run brings more of them, and never for a timer's sake.
+func (c *groupCommit) gather() {
+	for before := -1; ; {
+		c.mu.Lock()
+		n := len(c.waiting)
+		c.mu.Unlock()
+		if n == before || n >= maxGroup {
+			return
+		}
+		before = n
+		runtime.Gosched()
 	}
 }
 

@@ -27,24 +27,24 @@ const (
 )
 
 // publishNow publishes a claim that was just made, or leaves it to the sweep.
-func (g *Gate) publishNow(c store.Claim) (published bool) {
+// It calls acked once the message is out, before that is on record.
+func (g *Gate) publishNow(c store.Claim, acked func()) {
 	if g.now().UnixMilli() < g.busAway.Load() {
-		return false
+		return
 	}
-	err := g.publish(context.Background(), c)
-	if err != nil {
+	if err := g.publish(context.Background(), c, acked); err != nil {
 		g.log.Error("a claim is not published: the sweep will try again",
 			"eventID", c.EventID, "claimID", c.ID, "topic", g.svc.TargetPubSub.Topic, "error", err)
 	}
-	return err == nil
 }
 
 // errBus marks an error of the bus: claims behind this one would fare no better.
 var errBus = errors.New("the bus did not take the message")
 
-// publish sends the claim's message, waits for the bus's acknowledgement and
-// records the outcome. An error means that the message is not known to be out.
-func (g *Gate) publish(ctx context.Context, c store.Claim) error {
+// publish sends the claim's message, waits for the bus's acknowledgement, calls
+// acked and records the outcome. An error means that the message is not known to
+// be out.
+func (g *Gate) publish(ctx context.Context, c store.Claim, acked func()) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	size, err := g.send(ctx, c)
@@ -52,6 +52,8 @@ func (g *Gate) publish(ctx context.Context, c store.Claim) error {
 	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: now.Add(g.retention())}
 	if err != nil {
 		out = store.Outcome{NextAttempt: nextAttempt(now, c.Attempts), Error: err.Error()}
+	} else {
+		acked()
 	}
 	// The message is out, whatever becomes of ctx: record it in time of its own.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)

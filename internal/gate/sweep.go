@@ -90,7 +90,7 @@ func (g *Gate) republish(ctx context.Context) (published, failed int, err error)
 					return err
 				}
 				c.Attempts++
-				if err := g.publish(ctx, c); err != nil {
+				if err := g.publish(ctx, c, func() {}); err != nil {
 					bad.Add(1)
 					away.Store(away.Load() || errors.Is(err, errBus))
 					g.log.ErrorContext(ctx, "a claim is still not published", "eventID", c.EventID, "claimID", c.ID,

@@ -47,7 +47,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log}
+	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, RunsOn: !s.CloudRun}
 	if !s.CloudRun {
 		o.SweepEvery = localSweep
 	}
