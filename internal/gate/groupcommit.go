@@ -21,10 +21,14 @@ type groupCommit struct {
 	mu      sync.Mutex
 	waiting []*unit
 	leading bool
+	present int // units in do: waiting, being committed, being checked
 }
 
 // maxGroup is how many events share a commit at most, so that it stays short.
 const maxGroup = 256
+
+// fewUnits are not worth two commits.
+const fewUnits = 16
 
 // unit is one request's events.
 type unit struct {
@@ -41,12 +45,18 @@ func (c *groupCommit) do(ctx context.Context, u *unit) error {
 	u.done = make(chan struct{})
 	c.mu.Lock()
 	c.waiting = append(c.waiting, u)
+	c.present++
 	lead := !c.leading
 	c.leading = true
 	c.mu.Unlock()
 	if lead {
 		go c.lead()
 	}
+	defer func() {
+		c.mu.Lock()
+		c.present--
+		c.mu.Unlock()
+	}()
 	select {
 	case <-u.done:
 		return nil
@@ -81,7 +91,10 @@ func (c *groupCommit) gather() {
 	}
 }
 
-// take removes up to maxGroup events' units; nil ends the leader.
+// take removes up to maxGroup events' units; nil ends the leader. When many are
+// present it leaves half of them for the next commit: sources that wait for an
+// answer before they send again would otherwise all move in step, and either the
+// store or the processor would stand idle.
 func (c *groupCommit) take() []*unit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,7 +103,7 @@ func (c *groupCommit) take() []*unit {
 		return nil
 	}
 	n, events := 0, 0
-	for n < len(c.waiting) && (n == 0 || events+len(c.waiting[n].appends) <= maxGroup) {
+	for n < min(len(c.waiting), max(fewUnits, (c.present+1)/2)) && (n == 0 || events+len(c.waiting[n].appends) <= maxGroup) {
 		events += len(c.waiting[n].appends)
 		n++
 	}
