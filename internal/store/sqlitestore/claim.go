@@ -177,7 +177,11 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error
 			return err
 		}
 		claims, err := change(tx.purgeClaims, now.UnixMicro(), limit-events)
-		deleted = events + claims
+		if err != nil {
+			return err
+		}
+		docs, err := change(tx.purgeDocs, now.UnixMicro(), limit-events-claims)
+		deleted = events + claims + docs
 		return err
 	}})
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// name is a service, or an endpoint of one, and its number in the file.
+// name is a service, an endpoint of one, or a collection, and its number in the file.
 type name struct {
-	service int64 // 0 for a service
+	service int64 // 0 for a service, collections for a collection
 	name    string
 	num     int64
 }
@@ -21,7 +21,7 @@ type nameKey struct {
 	name    string
 }
 
-// names caches numbers. A row of service or endpoint is neither changed nor
+// names caches numbers. A row of service, endpoint or collection is neither changed nor
 // deleted, so what was once committed stays true, in all processes.
 type names struct {
 	mu   sync.RWMutex

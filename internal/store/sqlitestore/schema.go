@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -12,7 +13,7 @@ import (
 )
 
 const (
-	schemaVersion = 1
+	schemaVersion = 2
 	applicationID = 0x48474154 // "HGAT", so that a foreign file is recognised
 )
 
@@ -83,6 +84,36 @@ CREATE INDEX claim_due ON claim (service, next_attempt) WHERE published = 0;
 CREATE INDEX claim_expire_at ON claim (expire_at) WHERE published = 1;
 `
 
+// Documents have a rowid as events do: bodies are written one after the other
+// whatever their ids, and only the small entries of doc_id are scattered.
+const docSchema = `
+CREATE TABLE collection (
+	num   INTEGER PRIMARY KEY,
+	kind  TEXT NOT NULL,
+	scope BLOB NOT NULL,
+	UNIQUE (kind, scope)
+) STRICT;
+
+CREATE TABLE doc (
+	seq        INTEGER PRIMARY KEY,
+	collection INTEGER NOT NULL,
+	id         BLOB NOT NULL,
+	rev        INTEGER NOT NULL,
+	ord        INTEGER NOT NULL, -- 0: not in the collection's order
+	expire_at  INTEGER,          -- NULL: never
+	body       BLOB              -- NULL: empty
+) STRICT;
+CREATE UNIQUE INDEX doc_id ON doc (collection, id);
+CREATE INDEX doc_order ON doc (collection, ord, id) WHERE ord > 0;
+CREATE INDEX doc_expire_at ON doc (expire_at) WHERE expire_at IS NOT NULL;
+
+CREATE TABLE revision (last INTEGER NOT NULL) STRICT;
+INSERT INTO revision VALUES (0);
+`
+
+// migrations[i] brings a file of version i to the next.
+var migrations = [schemaVersion]string{schema, docSchema}
+
 // migrate brings the file to schemaVersion. Processes that start at once may
 // all call it.
 func migrate(ctx context.Context, conn *sql.Conn) error {
@@ -100,17 +131,18 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 	}); err != nil {
 		return err
 	}
-	if done, err := migrated(ctx, conn); done || err != nil {
+	if version, err := versionOf(ctx, conn); version == schemaVersion || err != nil {
 		return err
 	}
 	if err := patiently(ctx, func() error { _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); return err }); err != nil {
 		return err
 	}
 	err := func() error {
-		if done, err := migrated(ctx, conn); done || err != nil { // by another process meanwhile
+		version, err := versionOf(ctx, conn) // another process may have been first
+		if err != nil {
 			return err
 		}
-		_, err := conn.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion))
+		_, err = conn.ExecContext(ctx, strings.Join(migrations[version:], "")+fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion))
 		return err
 	}()
 	if err == nil {
@@ -122,20 +154,20 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// migrated tells whether the file has this version's schema.
-func migrated(ctx context.Context, conn *sql.Conn) (bool, error) {
-	var version, app, tables int
-	err := conn.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version),
+// versionOf returns the version of the file's schema, 0 for a new file.
+func versionOf(ctx context.Context, conn *sql.Conn) (version int, err error) {
+	var app, tables int
+	err = conn.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version),
 		(SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)`).Scan(&version, &app, &tables)
 	switch {
 	case err != nil:
-		return false, err
+		return 0, err
 	case app != applicationID && (app != 0 || version != 0 || tables != 0):
-		return false, errors.New("this file holds something other than a Headgate store")
+		return 0, errors.New("this file holds something other than a Headgate store")
 	case version > schemaVersion:
-		return false, fmt.Errorf("the file has schema version %d, and this program knows none above %d: use a newer one", version, schemaVersion)
+		return 0, fmt.Errorf("the file has schema version %d, and this program knows none above %d: use a newer one", version, schemaVersion)
 	}
-	return version == schemaVersion, nil
+	return version, nil
 }
 
 // patiently repeats f while another process has the file, for busyTimeout.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // statements are the writer's.
@@ -17,7 +18,11 @@ type statements struct {
 
 	addClaim, claimOwner, claimState, lease, settlePublished, settleFailed *sql.Stmt
 
-	purgeEvents, purgeClaims *sql.Stmt
+	addCollection, collection *sql.Stmt
+
+	nextRevision, addDoc, addDocs, putDoc, replaceDoc, deleteDoc, deleteDocAt *sql.Stmt
+
+	purgeEvents, purgeClaims, purgeDocs *sql.Stmt
 }
 
 // preparer is a *sql.Conn or a *sql.DB.
@@ -28,6 +33,11 @@ type preparer interface {
 const (
 	sqlService  = `SELECT num FROM service WHERE name = ?`
 	sqlEndpoint = `SELECT num FROM endpoint WHERE service = ? AND key = ?`
+
+	sqlCollection = `SELECT num FROM collection WHERE kind = ? AND scope = ?`
+	sqlAddDoc     = `INSERT INTO doc (collection, id, rev, ord, expire_at, body) VALUES `
+	docValues     = `(?, ?, ?, ?, ?, ?)`
+	sqlDoc        = `SELECT id, rev, ord, expire_at, body FROM doc WHERE collection = ? AND `
 )
 
 func prepareStatements(ctx context.Context, p preparer) (s statements, err error) {
@@ -63,6 +73,18 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 			last_error = '' WHERE service = ? AND id = ? AND published = 0`,
 		&s.settleFailed: `UPDATE claim SET next_attempt = ?, last_error = ? WHERE service = ? AND id = ? AND published = 0`,
 
+		&s.addCollection: `INSERT INTO collection (kind, scope) VALUES (?, ?) ON CONFLICT DO NOTHING`,
+		&s.collection:    sqlCollection,
+		&s.nextRevision:  `UPDATE revision SET last = last + ? RETURNING last`,
+		&s.addDoc:        sqlAddDoc + docValues + ` ON CONFLICT DO NOTHING`,
+		&s.addDocs:       sqlAddDoc + strings.Repeat(docValues+`, `, docsAtOnce-1) + docValues + ` ON CONFLICT DO NOTHING`,
+		&s.putDoc: sqlAddDoc + docValues + ` ON CONFLICT (collection, id)
+			DO UPDATE SET rev = excluded.rev, ord = excluded.ord, expire_at = excluded.expire_at, body = excluded.body`,
+		&s.replaceDoc:  `UPDATE doc SET rev = ?, ord = ?, expire_at = ?, body = ? WHERE collection = ? AND id = ? AND rev = ?`,
+		&s.deleteDoc:   `DELETE FROM doc WHERE collection = ? AND id = ?`,
+		&s.deleteDocAt: `DELETE FROM doc WHERE collection = ? AND id = ? AND rev = ?`,
+
+		&s.purgeDocs:   `DELETE FROM doc WHERE seq IN (SELECT seq FROM doc WHERE expire_at <= ? LIMIT ?)`,
 		&s.purgeEvents: `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE expire_at <= ? LIMIT ?)`,
 		&s.purgeClaims: `DELETE FROM claim WHERE seq IN
 			(SELECT seq FROM claim WHERE published = 1 AND expire_at <= ? LIMIT ?)`,
@@ -77,6 +99,8 @@ type queries struct {
 	pending, count, summarize, stale, event *sql.Stmt
 
 	due, claimOwner, claimByEventID, claims, claimsByState, backlog *sql.Stmt
+
+	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs *sql.Stmt
 }
 
 const (
@@ -98,6 +122,15 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY received_at, id LIMIT ?`,
 		&q.event: `SELECT e.received_at, k.key, e.meta, e.content FROM event e JOIN endpoint k ON k.num = e.endpoint
 			WHERE e.service = ? AND e.id = ?`,
+
+		&q.collection:      sqlCollection,
+		&q.doc:             sqlDoc + `id = ?`,
+		&q.docs:            sqlDoc + `id IN (?` + strings.Repeat(", ?", docsAtOnce-1) + `)`,
+		&q.docsUp:          sqlDoc + `id > ? ORDER BY id LIMIT ?`,
+		&q.docsDown:        sqlDoc + `id < ? ORDER BY id DESC LIMIT ?`,
+		&q.docsByOrderUp:   sqlDoc + `ord > 0 AND (ord, id) > (?, ?) ORDER BY ord, id LIMIT ?`,
+		&q.docsByOrderDown: sqlDoc + `ord > 0 AND (ord, id) < (?, ?) ORDER BY ord DESC, id DESC LIMIT ?`,
+		&q.countDocs:       `SELECT count(*) FROM (SELECT 1 FROM doc WHERE collection = ? LIMIT ?)`,
 
 		&q.due: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
 			ORDER BY next_attempt LIMIT ?`,
