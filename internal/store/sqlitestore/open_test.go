@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,9 @@ func (r recorder) PrepareContext(ctx context.Context, query string) (*sql.Stmt, 
 	return r.preparer.PrepareContext(ctx, query)
 }
 
+// harmless scans are of what a statement brings itself, and of the one row of revision.
+var harmless = regexp.MustCompile(`^SCAN (\(subquery|\d+-ROW VALUES CLAUSE$|revision$)`)
+
 // Every statement finds its rows, in order, by an index.
 func TestQueryPlans(t *testing.T) {
 	t.Parallel()
@@ -148,7 +152,7 @@ func TestQueryPlans(t *testing.T) {
 			var a, b, c int
 			var plan string
 			require.NoError(t, rows.Scan(&a, &b, &c, &plan))
-			if strings.HasPrefix(plan, "SCAN") && !strings.HasPrefix(plan, "SCAN (subquery") || strings.Contains(plan, "TEMP B-TREE") {
+			if strings.HasPrefix(plan, "SCAN") && !harmless.MatchString(plan) || strings.Contains(plan, "TEMP B-TREE") {
 				t.Errorf("%s\n%s", text, plan)
 			}
 		}
