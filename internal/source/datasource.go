@@ -66,6 +66,10 @@ type Kind struct {
 	Check func(d Datasource) []Fault
 	// Open returns the source of a definition that Check found no fault with.
 	Open func(ctx context.Context, d Datasource, env Env) (Source, error)
+	// Datatypes that a sync has where it selects none; nil: it has to.
+	Datatypes []string
+	// PushFirst is the order of a run both ways: a push that failed prevents the pull.
+	PushFirst bool
 	// Defaults returns what the kind knows of a datatype that the sync maps
 	// nothing for: nil Key means "id". May be nil.
 	Defaults func(datatype string) Spec
