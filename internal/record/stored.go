@@ -1,0 +1,162 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Record is an entity of an organisation as the store keeps it.
+type Record struct {
+	ID          string
+	Version     int64     // from 1, one more with every change of Data or Deleted
+	UpdatedAt   time.Time // of Version
+	Deleted     bool      // a tombstone; Data is what it had last
+	Data        []byte    // canonical JSON object
+	ExternalIDs map[string]string
+	Links       map[string]Link // by the id of the sync
+}
+
+// Link is what a sync knows of a record: the row that it is at the source.
+type Link struct {
+	Key string `json:"k,omitempty"` // of the row; "" is the record's id
+	// Base is what the source had when both sides were last compared. Absent:
+	// the record's Data, which has not changed since. Whoever changes Data first
+	// puts the old one here, for every link (see Edit).
+	Base json.RawMessage `json:"b,omitempty"`
+	Gone bool            `json:"g,omitempty"` // the row is deleted at the source
+	// Held are fields in conflict that a person has to decide.
+	Held []string `json:"h,omitempty"`
+}
+
+// Edit changes the record's data, which is canonical JSON.
+func (r *Record) Edit(data []byte, at time.Time) {
+	r.keepBases()
+	r.Data, r.Deleted = data, false
+	r.touch(at)
+}
+
+// Delete makes the record a tombstone.
+func (r *Record) Delete(at time.Time) {
+	r.keepBases()
+	r.Deleted = true
+	r.touch(at)
+}
+
+func (r *Record) touch(at time.Time) {
+	r.Version++
+	r.UpdatedAt = at
+}
+
+// keepBases saves what Data is about to lose.
+func (r *Record) keepBases() {
+	for id, l := range r.Links {
+		if l.Base == nil && !l.Gone {
+			l.Base = slices.Clone(r.Data)
+			r.Links[id] = l
+		}
+	}
+}
+
+// Link returns the sync's link, with Key filled in.
+func (r *Record) Link(sync string) (Link, bool) {
+	l, ok := r.Links[sync]
+	if ok && l.Key == "" {
+		l.Key = r.ID
+	}
+	return l, ok
+}
+
+// SetLink keeps the link.
+func (r *Record) SetLink(sync string, l Link) {
+	if l.Key == r.ID {
+		l.Key = ""
+	}
+	if r.Links == nil {
+		r.Links = make(map[string]Link, 1)
+	}
+	r.Links[sync] = l
+}
+
+// Clone returns a copy that can be changed.
+func (r *Record) Clone() *Record {
+	c := *r
+	c.Links = make(map[string]Link, len(r.Links))
+	for k, v := range r.Links {
+		c.Links[k] = v
+	}
+	c.ExternalIDs = make(map[string]string, len(r.ExternalIDs))
+	for k, v := range r.ExternalIDs {
+		c.ExternalIDs[k] = v
+	}
+	return &c
+}
+
+// stored is the JSON form.
+type stored struct {
+	Version     int64             `json:"v"`
+	UpdatedAt   int64             `json:"u"` // microseconds since 1970
+	Deleted     bool              `json:"del,omitempty"`
+	ExternalIDs map[string]string `json:"x,omitempty"`
+	Links       map[string]Link   `json:"l,omitempty"`
+	Data        json.RawMessage   `json:"d"`
+}
+
+// AppendJSON appends the stored form, without the id. Records are written by the
+// million, so what nearly all of them have is not left to reflection.
+func (r *Record) AppendJSON(b []byte) []byte {
+	b = append(b, `{"v":`...)
+	b = strconv.AppendInt(b, r.Version, 10)
+	b = append(b, `,"u":`...)
+	b = strconv.AppendInt(b, r.UpdatedAt.UnixMicro(), 10)
+	if r.Deleted {
+		b = append(b, `,"del":true`...)
+	}
+	if len(r.ExternalIDs) > 0 {
+		b = append(b, `,"x":`...)
+		b = append(b, mustJSON(r.ExternalIDs)...)
+	}
+	if len(r.Links) > 0 {
+		b = append(b, `,"l":`...)
+		b = appendLinks(b, r.Links)
+	}
+	b = append(b, `,"d":`...)
+	b = append(b, r.Data...)
+	return append(b, '}')
+}
+
+func appendLinks(b []byte, links map[string]Link) []byte {
+	if len(links) == 1 {
+		for id, l := range links {
+			if l.Key == "" && l.Base == nil && !l.Gone && len(l.Held) == 0 {
+				b = append(b, '{')
+				b = append(b, mustJSON(id)...)
+				return append(b, `:{}}`...)
+			}
+		}
+	}
+	return append(b, mustJSON(links)...)
+}
+
+// mustJSON encodes what always can be.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("record: encode %T: %v", v, err))
+	}
+	return b
+}
+
+// Parse reads the stored form of the record with that id.
+func Parse(id string, body []byte) (*Record, error) {
+	var s stored
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, fmt.Errorf("record %q: %w", id, err)
+	}
+	return &Record{
+		ID: id, Version: s.Version, UpdatedAt: time.UnixMicro(s.UpdatedAt).UTC(), Deleted: s.Deleted,
+		Data: s.Data, ExternalIDs: s.ExternalIDs, Links: s.Links,
+	}, nil
+}
