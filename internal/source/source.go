@@ -158,7 +158,7 @@ const (
 type Change struct {
 	Op  Op
 	ID  string // of the record in the store
-	Key []any  // of the row, in the order of Spec.Key; nil if the source is to choose it
+	Key []any  // of the row, in the order of Spec.Key; nil for a Create only, by a KeyChooser
 	// Fields are the row's values by column: all that the mapping knows for
 	// Create and Update, none for Delete.
 	Fields map[string]any
@@ -207,4 +207,10 @@ type Source interface {
 
 	// Close releases everything.
 	Close() error
+}
+
+// KeyChooser is implemented by sources that give new rows their keys themselves.
+type KeyChooser interface {
+	// ChoosesKeys tells whether a new row of the datatype needs no key.
+	ChoosesKeys(datatype string) bool
 }
