@@ -10,9 +10,9 @@ import (
 	"github.com/headgate/headgate/internal/source"
 )
 
-// readRecord reads a row whose columns are Columns. Values may be strings, as
+// ReadRow reads a row whose columns are Columns. Values may be strings, as
 // those of a file are: their types are the mapping's business.
-func readRecord(row source.Row) (Record, error) {
+func ReadRow(row source.Row) (Record, error) {
 	var r Record
 	id, ok := row.Get("id")
 	if !ok || id == nil {

@@ -152,7 +152,7 @@ func newFixture(t *testing.T, h Harness) *fixture {
 		h.Now = time.Now
 	}
 	if h.Read == nil {
-		h.Read = readRecord
+		h.Read = ReadRow
 	}
 	if h.Key == nil {
 		h.Key = func(id string) []any { return []any{id} }

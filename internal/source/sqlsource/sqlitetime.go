@@ -1,0 +1,148 @@
+package sqlsource
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// timeStyle is how a column of SQLite, which has no times, writes them.
+type timeStyle int
+
+const (
+	styleNone    timeStyle = iota // no value yet
+	styleSpace                    // 2006-01-02 15:04:05, as CURRENT_TIMESTAMP
+	styleISO                      // 2006-01-02T15:04:05Z
+	styleISONone                  // 2006-01-02T15:04:05
+	styleSeconds                  // since 1970
+	styleMillis
+	styleMicros
+	styleMixed // several: no order of them is one of times
+)
+
+func (s timeStyle) isText() bool   { return s >= styleNone && s <= styleISONone }
+func (s timeStyle) isNumber() bool { return s >= styleSeconds && s <= styleMicros }
+
+// units are how many of a style's numbers make a second.
+func (s timeStyle) units() float64 {
+	switch s {
+	case styleMillis:
+		return 1e3
+	case styleMicros:
+		return 1e6
+	}
+	return 1
+}
+
+func (s timeStyle) fromNumber(n float64) any {
+	sec, frac := math.Modf(n / s.units())
+	t := time.Unix(int64(sec), int64(math.Round(frac*1e6))*1000).UTC()
+	if y := t.Year(); y < 1 || y > 9999 {
+		return n
+	}
+	return t
+}
+
+func (s timeStyle) write(k kind, t time.Time) any {
+	if k == kindDate {
+		return t.Format(dateLayout)
+	}
+	switch s {
+	case styleISO:
+		return t.Format("2006-01-02T15:04:05.999999Z07:00")
+	case styleISONone:
+		return t.Format("2006-01-02T15:04:05.999999")
+	case styleSeconds, styleMillis, styleMicros:
+		return t.UnixMicro() / int64(1e6/s.units())
+	}
+	return t.Format(localLayout)
+}
+
+// sample looks at any value of a column, to write others as it is.
+func (e *sqliteEngine) sample(ctx context.Context, from string, c column) (timeStyle, error) {
+	name := e.quote(c.name)
+	var v any
+	err := e.db.QueryRowContext(ctx, "SELECT +"+name+" FROM "+from+" WHERE "+name+" IS NOT NULL LIMIT 1").Scan(&v)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return styleNone, err
+	}
+	return styleOfValue(v), nil
+}
+
+// cursor looks at the first and the last value of a column, which numbers come
+// before text in. Any column may hold times here.
+func (e *sqliteEngine) cursor(ctx context.Context, t *table, c column) (column, error) {
+	name := e.quote(c.name)
+	end := func(order string) string {
+		return fmt.Sprintf("(SELECT +%s FROM %s WHERE %s IS NOT NULL ORDER BY %s %s LIMIT 1)", name, t.from, name, name, order)
+	}
+	var first, last any
+	if err := e.db.QueryRowContext(ctx, "SELECT "+end("ASC")+", "+end("DESC")).Scan(&first, &last); err != nil {
+		return c, err
+	}
+	a, b := styleOfValue(first), styleOfValue(last)
+	switch {
+	case a == b:
+		c.style = a
+	case a.isNumber() && b.isNumber():
+		c.style = max(a, b)
+	case a.isText() && b.isText():
+		c.style = b
+	default:
+		c.style = styleMixed
+	}
+	if c.style == styleNone && c.kind == kindInteger {
+		c.style = styleSeconds
+	}
+	return c, nil
+}
+
+func styleOfValue(v any) timeStyle {
+	number := func(n float64) timeStyle {
+		switch {
+		case math.Abs(n) > 1e14:
+			return styleMicros
+		case math.Abs(n) > 1e11:
+			return styleMillis
+		}
+		return styleSeconds
+	}
+	switch v := v.(type) {
+	case int64:
+		return number(float64(v))
+	case float64:
+		return number(v)
+	case string:
+		switch {
+		case len(v) > 19 && strings.ContainsAny(v[19:], "+-"):
+			return styleMixed // zones
+		case !strings.Contains(v, "T"):
+			return styleSpace
+		case strings.HasSuffix(v, "Z"):
+			return styleISO
+		}
+		return styleISONone
+	}
+	return styleNone
+}
+
+// since leaves out what is older, as far as the column's order is that of time.
+func (e *sqliteEngine) since(_ context.Context, _ *table, c column, at time.Time, s *statement) (string, error) {
+	name := e.quote(c.name)
+	at = at.UTC()
+	switch {
+	case c.style.isNumber():
+		s.args = append(s.args, at.UnixMicro()/int64(1e6/c.style.units()))
+		return name + " >= ?", nil
+	case c.style.isText():
+		// The day lets an index be used. Then T and a space are the same, and what
+		// is less than a minute is left to the overlap.
+		s.args = append(s.args, at.Format(dateLayout), at.Format("2006-01-02 15:04"))
+		return fmt.Sprintf("%s >= ? AND substr(replace(%s, 'T', ' ') || ' 00:00', 1, 16) >= ?", name, name), nil
+	}
+	return "", nil
+}

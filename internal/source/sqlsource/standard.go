@@ -1,0 +1,117 @@
+package sqlsource
+
+import (
+	"context"
+	"database/sql"
+)
+
+// standard is what the engines that go through database/sql have in common.
+type standard struct {
+	db *sql.DB
+	// value turns what the driver returns into what a source gives.
+	value func(c column, v any) (any, error)
+}
+
+func (s *standard) close() error { return s.db.Close() }
+
+func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
+	out := &standardRows{rows: r, columns: columns, value: s.value, raw: make([]any, len(columns)), into: make([]any, len(columns))}
+	for i := range out.raw {
+		out.into[i] = &out.raw[i]
+	}
+	return out
+}
+
+func (s *standard) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+	r, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return s.rowsOf(r, columns), nil
+}
+
+func (s *standard) begin(ctx context.Context) (transaction, error) {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return standardTx{tx: tx, standard: s}, nil
+}
+
+// types returns the columns' names and types, as the driver has them.
+func (s *standard) types(ctx context.Context, from string) ([]*sql.ColumnType, error) {
+	r, err := s.db.QueryContext(ctx, "SELECT * FROM "+from+" LIMIT 0")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	types, err := r.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	return types, r.Err()
+}
+
+type standardRows struct {
+	rows    *sql.Rows
+	columns []column
+	value   func(column, any) (any, error)
+	raw     []any
+	into    []any
+}
+
+func (r *standardRows) next() bool { return r.rows.Next() }
+func (r *standardRows) err() error { return r.rows.Err() }
+func (r *standardRows) close()     { _ = r.rows.Close() }
+
+func (r *standardRows) scan(dst []any) error {
+	if err := r.rows.Scan(r.into...); err != nil {
+		return err
+	}
+	var bad error
+	for i, c := range r.columns {
+		v, err := r.value(c, r.raw[i])
+		if err != nil && bad == nil {
+			bad = err
+		}
+		dst[i] = v
+	}
+	return bad
+}
+
+type standardTx struct {
+	tx       *sql.Tx
+	standard *standard
+}
+
+func (t standardTx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := t.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func (t standardTx) execAll(ctx context.Context, statements []*statement) ([]int64, error) {
+	affected := make([]int64, 0, len(statements))
+	for _, s := range statements {
+		n, err := t.exec(ctx, s.sql.String(), s.args...)
+		if err != nil {
+			return affected, err
+		}
+		affected = append(affected, n)
+	}
+	return affected, nil
+}
+
+func (t standardTx) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+	r, err := t.tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return t.standard.rowsOf(r, columns), nil
+}
+
+func (t standardTx) commit(context.Context) error { return t.tx.Commit() }
+
+func (t standardTx) rollback() { _ = t.tx.Rollback() }
