@@ -104,6 +104,10 @@ func (f *fixture) gone(id string) {
 }
 
 var pushTests = topic{
+	"ChoosesKeys": func(f *fixture) {
+		chooser, ok := f.open().(source.KeyChooser)
+		require.Equal(f, f.h.ChoosesKeys, ok && chooser.ChoosesKeys(f.spec().Datatype))
+	},
 	"Create": func(f *fixture) {
 		s := f.open()
 		want := f.created(s, 1)

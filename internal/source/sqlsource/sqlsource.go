@@ -49,7 +49,10 @@ type sqlSource struct {
 	tables map[string]*table // by datatype; those that exist
 }
 
-var _ source.Source = (*sqlSource)(nil)
+var (
+	_ source.Source     = (*sqlSource)(nil)
+	_ source.KeyChooser = (*sqlSource)(nil)
+)
 
 func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
 	o, faults := parse(d)
@@ -89,6 +92,9 @@ func openEngine(o options, env source.Env) (engine, error) {
 
 // PushSize implements source.Source.
 func (s *sqlSource) PushSize() int { return pushSize }
+
+// ChoosesKeys implements source.KeyChooser.
+func (s *sqlSource) ChoosesKeys(string) bool { return s.options.GeneratesKeys }
 
 // Close implements source.Source.
 func (s *sqlSource) Close() error { return s.engine.close() }
