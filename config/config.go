@@ -25,6 +25,7 @@ type Config struct {
 	PublicURL string `json:"publicURL,omitempty"`
 	Auth      *Auth  `json:"auth,omitempty"`
 	CORS      *CORS  `json:"cors,omitempty"`
+	Sync      *Sync  `json:"sync,omitempty"`
 
 	flat bool // read from EventSync's form: written back in it
 }
@@ -43,6 +44,33 @@ type Service struct {
 	AsyncEventTrigger bool `json:"asyncEventTrigger"`
 	// RedactHeaders are dropped from events beside the built-in list.
 	RedactHeaders []string `json:"redactHeaders,omitempty"`
+	// OnMessage says what each message of this service starts.
+	OnMessage *OnMessage `json:"onMessage,omitempty"`
+}
+
+// OnMessage is what a message starts.
+type OnMessage struct {
+	Sync string `json:"sync" config:"required"` // id of a sync, run once per eventID
+}
+
+// Sync says what syncs may reach, and how they run.
+type Sync struct {
+	// Directory is the only one that files are read from and written to. Default:
+	// the working directory; on Cloud Run none.
+	Directory string `json:"directory,omitempty"`
+	// AllowHosts are internal addresses that syncs may call all the same: host,
+	// host:port, an IP address or a CIDR. Loopback is allowed off Cloud Run.
+	AllowHosts []string `json:"allowHosts,omitempty"`
+	// AllowHTTP permits unencrypted connections beyond loopback.
+	AllowHTTP bool `json:"allowHTTP,omitempty"`
+	// RatePerSecond bounds the calls to one host. Default: 50.
+	RatePerSecond int `json:"ratePerSecond,omitempty"`
+	// WorkTopic hands a run to a new invocation, through a push subscription to
+	// /sync/work. Without it a run stays in the process where it began.
+	WorkTopic string `json:"workTopic,omitempty"`
+	// MaxInvocationSeconds is how long one invocation works on a run before it
+	// hands it on. Default: 240 on Cloud Run with a workTopic; otherwise no limit.
+	MaxInvocationSeconds int `json:"maxInvocationSeconds,omitempty"`
 }
 
 // Trigger says when the window is released.

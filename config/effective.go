@@ -56,7 +56,8 @@ func (c *Config) JSON() []byte {
 		PublicURL string `json:"publicURL,omitempty"`
 		Auth      *Auth  `json:"auth,omitempty"`
 		CORS      *CORS  `json:"cors,omitempty"`
-	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS})
+		Sync      *Sync  `json:"sync,omitempty"`
+	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync})
 }
 
 // JSON is the service's effective configuration.

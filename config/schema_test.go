@@ -96,6 +96,8 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		{config.Member{}, def("auth", "properties", "oidc", "properties", "members", "items")},
 		{config.Token{}, def("auth", "properties", "tokens", "items")},
 		{config.CORS{}, def("cors")},
+		{config.OnMessage{}, def("onMessage")},
+		{config.Sync{}, def("sync")},
 	} {
 		typ := reflect.TypeOf(c.of)
 		required := []string{}

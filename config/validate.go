@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"net/textproto"
 	"net/url"
 	"regexp"
@@ -16,6 +17,8 @@ var (
 	topicName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}$`)
 	httpURL     = regexp.MustCompile(`^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+(/[^?#\s]*)?$`)
 	origin      = regexp.MustCompile(`^(\*|[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)$`)
+	hostPort    = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$|^[0-9A-Fa-f:.]+$`)
+	syncID      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 	email       = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
 	headerToken = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
@@ -57,6 +60,9 @@ func (v *validator) config(c *Config) {
 	if c.Auth != nil {
 		v.auth(c.Auth)
 	}
+	if c.Sync != nil {
+		v.sync(c.Sync)
+	}
 	if c.CORS != nil {
 		if len(c.CORS.AllowedOrigins) == 0 {
 			v.fault("$.cors.allowedOrigins", "must have at least one origin")
@@ -66,6 +72,24 @@ func (v *validator) config(c *Config) {
 				v.fault(index("$.cors.allowedOrigins", i), `must be "*" or scheme://host[:port], not %q`, short(o))
 			}
 		}
+	}
+}
+
+func (v *validator) sync(s *Sync) {
+	for i, h := range s.AllowHosts {
+		_, _, notCIDR := net.ParseCIDR(h)
+		if notCIDR != nil && !hostPort.MatchString(h) {
+			v.fault(index("$.sync.allowHosts", i), "must be a host, host:port, an IP address or a CIDR, not %q", short(h))
+		}
+	}
+	if s.WorkTopic != "" {
+		v.topic("$.sync.workTopic", s.WorkTopic)
+	}
+	if s.RatePerSecond < 0 || s.RatePerSecond > 10_000 {
+		v.fault("$.sync.ratePerSecond", "must be from 0 to 10000; 0 is the default")
+	}
+	if s.MaxInvocationSeconds < 0 || s.MaxInvocationSeconds > 3600 {
+		v.fault("$.sync.maxInvocationSeconds", "must be from 0 to 3600; 0 is the default")
 	}
 }
 
@@ -96,6 +120,9 @@ func (v *validator) service(path string, s *Service) {
 		keys = append(keys, s.Endpoints[i].EventKey)
 	}
 	v.topic(path+".targetPubSub.topic", s.TargetPubSub.Topic)
+	if s.OnMessage != nil && !syncID.MatchString(s.OnMessage.Sync) {
+		v.fault(path+".onMessage.sync", "must be the id of a sync, not %q", short(s.OnMessage.Sync))
+	}
 	v.integer(path+".maxEventBytes", &s.MaxEventBytes, DefaultMaxEventBytes, 1, MaxMaxEventBytes)
 	v.integer(path+".maxMessageBytes", &s.MaxMessageBytes, DefaultMaxMessageBytes, MinMaxMessageBytes, DefaultMaxMessageBytes)
 	v.integer(path+".retentionDays", &s.RetentionDays, DefaultRetentionDays, 1, MaxRetentionDays)
