@@ -24,6 +24,8 @@ const (
 	Gone             Code = "gone"
 	TooLarge         Code = "too large"
 	Unavailable      Code = "unavailable"
+
+	PreconditionFailed Code = "precondition failed"
 )
 
 // Error is a failure with a message for the caller.

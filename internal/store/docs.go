@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"net/url"
 	"time"
 )
 
@@ -93,4 +94,9 @@ type Limits struct {
 	MaxCommit      int // writes
 	MaxCommitBytes int // of bodies
 	MaxDocBytes    int
+}
+
+// RecordsOf returns the collection of an organisation's records of a type.
+func RecordsOf(org, recordType string) Collection {
+	return Collection{Kind: "records", Scope: url.PathEscape(org) + "/" + url.PathEscape(recordType)}
 }

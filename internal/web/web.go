@@ -131,16 +131,17 @@ func (a *adapted) panicked(rw *response, r *http.Request, p any) {
 }
 
 var statuses = map[fault.Code]int{
-	fault.Internal:         http.StatusInternalServerError,
-	fault.Invalid:          http.StatusBadRequest,
-	fault.Unauthenticated:  http.StatusUnauthorized,
-	fault.Forbidden:        http.StatusForbidden,
-	fault.NotFound:         http.StatusNotFound,
-	fault.MethodNotAllowed: http.StatusMethodNotAllowed,
-	fault.Conflict:         http.StatusConflict,
-	fault.Gone:             http.StatusGone,
-	fault.TooLarge:         http.StatusRequestEntityTooLarge,
-	fault.Unavailable:      http.StatusServiceUnavailable,
+	fault.Internal:           http.StatusInternalServerError,
+	fault.Invalid:            http.StatusBadRequest,
+	fault.Unauthenticated:    http.StatusUnauthorized,
+	fault.Forbidden:          http.StatusForbidden,
+	fault.NotFound:           http.StatusNotFound,
+	fault.MethodNotAllowed:   http.StatusMethodNotAllowed,
+	fault.Conflict:           http.StatusConflict,
+	fault.Gone:               http.StatusGone,
+	fault.PreconditionFailed: http.StatusPreconditionFailed,
+	fault.TooLarge:           http.StatusRequestEntityTooLarge,
+	fault.Unavailable:        http.StatusServiceUnavailable,
 }
 
 // problem is RFC 9457's object.
