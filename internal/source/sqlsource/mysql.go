@@ -84,7 +84,7 @@ func (m *mySQL) same(c column, placeholder string) string {
 	return m.quote(c.name) + " <=> " + placeholder
 }
 
-func (m *mySQL) since(_ context.Context, _ *table, c column, at time.Time, s *statement) (string, error) {
+func (m *mySQL) since(c column, at time.Time, s *statement) (string, error) {
 	placeholder, err := s.value(c, at)
 	return m.quote(c.name) + " >= " + placeholder, err
 }

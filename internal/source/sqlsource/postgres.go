@@ -95,7 +95,7 @@ func (p *postgres) same(c column, placeholder string) string {
 	return fmt.Sprintf("%s IS NOT DISTINCT FROM %s", name, placeholder)
 }
 
-func (p *postgres) since(_ context.Context, _ *table, c column, at time.Time, s *statement) (string, error) {
+func (p *postgres) since(c column, at time.Time, s *statement) (string, error) {
 	placeholder, err := s.value(c, at)
 	return p.quote(c.name) + " >= " + placeholder, err
 }

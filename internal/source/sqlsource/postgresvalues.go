@@ -61,6 +61,8 @@ func (r *postgresRows) value(c column, raw []byte) (any, error) {
 		return nil, nil
 	}
 	switch c.oid {
+	case 0: // an expression of ours, as text
+		return fromPostgresText(c, string(raw)), nil
 	case pgtype.BoolOID:
 		return raw[0] != 0, nil
 	case pgtype.Int2OID:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
@@ -43,7 +42,8 @@ type reader struct {
 
 	life   context.Context // of the queries: longer than that of a call
 	end    context.CancelFunc
-	rows   rows // nil: no query runs
+	rows   rows            // nil: no query runs
+	live   context.Context // of the query
 	cancel context.CancelFunc
 	got    int   // rows of this query
 	dst    []any // a row and its position
@@ -107,7 +107,8 @@ func (r *reader) begin(ctx context.Context) error {
 		return r.source.failed(ctx, err, "the database's clock cannot be read")
 	}
 	r.mark = mark{Clock: now.UTC(), Last: r.pull.Cursor}
-	return nil
+	r.mark.Total, err = r.count(ctx)
+	return err
 }
 
 func readMark(resume json.RawMessage) (mark, bool) {
@@ -206,16 +207,15 @@ func (r *reader) next(ctx context.Context) (source.Page, error) {
 		return page, err
 	}
 	page.Resume, page.Cursor, page.Done = resume, r.mark.Last, r.mark.Done
-	page.Total = max(r.mark.Total, 0)
-	if page.Total > 0 {
-		page.Total = max(page.Total, page.Done)
+	if page.Total = r.mark.Total; page.Total > 0 {
+		page.Total = max(page.Total, page.Done) // rows have come since they were counted
 	}
 	return page, nil
 }
 
 // start starts the pass's query, after the mark.
 func (r *reader) start(ctx context.Context) error {
-	s, err := r.statement(ctx)
+	s, err := r.statement()
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (r *reader) start(ctx context.Context) error {
 		cancel()
 		return err
 	}
-	r.rows, r.cancel, r.got = rows, cancel, 0
+	r.rows, r.live, r.cancel, r.got = rows, life, cancel, 0
 	return nil
 }
 
@@ -270,7 +270,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 			if err := r.rows.err(); err != nil {
 				return false, err
 			}
-			return false, ctx.Err()
+			return false, errors.Join(ctx.Err(), r.live.Err()) // a query that was ended has no more rows either
 		}
 		err := r.rows.scan(r.dst)
 		bad, isBad := errors.AsType[*badValue](err)
@@ -337,137 +337,6 @@ func (r *reader) reject(key, field, reason string) source.Reject {
 		raw[c.name] = r.dst[i]
 	}
 	return source.Reject{Key: key, Field: field, Reason: reason, Raw: raw}
-}
-
-func (r *reader) limit() int {
-	if b := r.source.options.Batch; b > 0 {
-		return b
-	}
-	return r.source.engine.buffered()
-}
-
-// statement is the pass's query.
-func (r *reader) statement(ctx context.Context) (*statement, error) {
-	e := r.source.engine
-	s := &statement{engine: e}
-	s.sql.WriteString("SELECT ")
-	for i, c := range r.columns() {
-		if i > 0 {
-			s.sql.WriteString(", ")
-		}
-		if e.rawPositions() {
-			s.sql.WriteByte('+') // SQLite then gives what it has, not what the column's type suggests
-		}
-		s.sql.WriteString(e.quote(c.name))
-	}
-	s.sql.WriteString(" FROM " + r.table.from + " WHERE ")
-	if r.mark.Pass == keyless {
-		for i, k := range r.keys {
-			if i > 0 {
-				s.sql.WriteString(" OR ")
-			}
-			s.sql.WriteString(e.quote(k.name) + " IS NULL")
-		}
-		return s, nil
-	}
-	for _, k := range r.keys {
-		s.sql.WriteString(e.quote(k.name) + " IS NOT NULL AND ")
-	}
-	if err := r.where(ctx, s); err != nil {
-		return nil, err
-	}
-	s.sql.WriteString(" ORDER BY ")
-	for i, c := range r.position() {
-		if i > 0 {
-			s.sql.WriteString(", ")
-		}
-		s.sql.WriteString(e.quote(c.name))
-	}
-	if n := r.limit(); n > 0 {
-		s.sql.WriteString(" LIMIT " + strconv.Itoa(n))
-	}
-	return s, nil
-}
-
-// where writes the condition of the passes that have an order.
-func (r *reader) where(ctx context.Context, s *statement) error {
-	e := r.source.engine
-	condition := "TRUE"
-	switch {
-	case r.mark.Pass == timeless:
-		condition = e.quote(r.time.name) + " IS NULL"
-	case r.time != nil:
-		condition = e.quote(r.time.name) + " IS NOT NULL"
-		if r.mark.At == nil && !r.pull.Cursor.Time.IsZero() {
-			since, err := e.since(ctx, r.table, *r.time, r.pull.Cursor.Time.Add(-r.pull.Overlap), s)
-			if err != nil {
-				return err
-			}
-			if since != "" {
-				condition += " AND " + since
-			}
-		}
-	}
-	s.sql.WriteString(condition)
-	if r.mark.At == nil {
-		return nil
-	}
-	position := r.position()
-	if len(position) != len(r.mark.At) {
-		return fault.New(fault.Invalid, "the pull of %s cannot be resumed with another key", r.table.name)
-	}
-	s.sql.WriteString(" AND ")
-	return s.after(position, r.mark.At)
-}
-
-// after writes the condition that the columns come after the values, in order.
-func (s *statement) after(columns []column, values []any) error {
-	e := s.engine
-	if e.rawPositions() {
-		columns = append([]column{}, columns...)
-		for i := range columns {
-			columns[i].kind = kindRaw
-		}
-	}
-	if e.rowValues() {
-		names, placeholders := "", ""
-		for i, c := range columns {
-			p, err := s.value(c, values[i])
-			if err != nil {
-				return err
-			}
-			if i > 0 {
-				names, placeholders = names+", ", placeholders+", "
-			}
-			names, placeholders = names+e.quote(c.name), placeholders+p
-		}
-		s.sql.WriteString("(" + names + ") > (" + placeholders + ")")
-		return nil
-	}
-	// a >= 1 AND (a > 1 OR a = 1 AND (b > 2 …)): the first lets an index be used.
-	first, err := s.value(columns[0], values[0])
-	if err != nil {
-		return err
-	}
-	s.sql.WriteString(e.quote(columns[0].name) + " >= " + first + " AND (")
-	for i, c := range columns {
-		p, err := s.value(c, values[i])
-		if err != nil {
-			return err
-		}
-		name := e.quote(c.name)
-		s.sql.WriteString(name + " > " + p)
-		if i < len(columns)-1 {
-			if p, err = s.value(c, values[i]); err != nil {
-				return err
-			}
-			s.sql.WriteString(" OR " + name + " = " + p + " AND (")
-		}
-	}
-	for range columns {
-		s.sql.WriteString(")")
-	}
-	return nil
 }
 
 // Close implements source.Reader.

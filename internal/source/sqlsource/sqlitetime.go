@@ -131,7 +131,7 @@ func styleOfValue(v any) timeStyle {
 }
 
 // since leaves out what is older, as far as the column's order is that of time.
-func (e *sqliteEngine) since(_ context.Context, _ *table, c column, at time.Time, s *statement) (string, error) {
+func (e *sqliteEngine) since(c column, at time.Time, s *statement) (string, error) {
 	name := e.quote(c.name)
 	at = at.UTC()
 	switch {

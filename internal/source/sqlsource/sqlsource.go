@@ -217,7 +217,7 @@ type engine interface {
 	// same compares a column null-safely with a placeholder.
 	same(c column, placeholder string) string
 	// since returns the condition that the cursor column is not before t; "": all are.
-	since(ctx context.Context, t *table, c column, at time.Time, s *statement) (string, error)
+	since(c column, at time.Time, s *statement) (string, error)
 	// cursor returns the column as one of times, or an error.
 	cursor(ctx context.Context, t *table, c column) (column, error)
 	// rowValues: (a, b) > (1, 2) is as fast as it is short.
