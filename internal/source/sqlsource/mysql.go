@@ -234,6 +234,8 @@ func (m *mySQL) bind(c column, v any) (any, error) {
 
 func mySQLInteger(v any) (any, error) {
 	switch v := v.(type) {
+	case int64:
+		return v, nil
 	case bool:
 		if v {
 			return int64(1), nil

@@ -223,7 +223,7 @@ func (o *options) parseTables(faults *faultList) {
 	o.tables = make(map[string]location, len(o.Tables))
 	for datatype, raw := range o.Tables {
 		path := "options.tables." + datatype
-		p := location{Schema: o.Schema}
+		var p location
 		var name string
 		if json.Unmarshal(raw, &name) == nil {
 			p.Table = name
@@ -240,10 +240,13 @@ func (o *options) parseTables(faults *faultList) {
 			faults.add(path, "must name a table or have a query")
 			continue
 		}
-		if schema, table, ok := strings.Cut(p.Table, "."); ok && p.Schema == o.Schema {
-			p.Schema, p.Table = schema, table
-			if schema == "" || table == "" {
-				faults.add(path, "a schema and a table have a dot between them")
+		if p.Schema == "" {
+			p.Schema = o.Schema
+			if schema, table, ok := strings.Cut(p.Table, "."); ok {
+				p.Schema, p.Table = schema, table
+				if schema == "" || table == "" {
+					faults.add(path, "a schema and a table have a dot between them")
+				}
 			}
 		}
 		if strings.ContainsRune(p.Schema+p.Table+p.Query, 0) {

@@ -330,3 +330,14 @@ func readMillis(row source.Row) (sourcetest.Record, error) {
 	}
 	return sourcetest.ReadRow(source.Row{Columns: row.Columns, Values: values})
 }
+
+// schema is what the place's tables are in.
+func (p *place) schema() string {
+	switch p.server.name {
+	case "postgres":
+		return p.options["schema"].(string)
+	case "mysql":
+		return p.url[strings.LastIndex(p.url, "/")+1:]
+	}
+	return "main"
+}

@@ -26,11 +26,14 @@ type postgres struct {
 	pool *pgxpool.Pool
 }
 
+const placeholderURL = "postgres://placeholder:placeholder@127.0.0.1:5432/placeholder" +
+	"?sslmode=disable&passfile=/dev/null&target_session_attrs=any&channel_binding=prefer"
+
 func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
 	// What is parsed is a placeholder: the definition's own values replace it
 	// below, so that nothing of this machine's PG* variables, password file or
 	// service file can come into a connection that a caller describes.
-	c, err := pgxpool.ParseConfig("postgres://placeholder:placeholder@127.0.0.1:5432/placeholder?sslmode=disable&passfile=/dev/null&servicefile=/dev/null")
+	c, err := pgxpool.ParseConfig(placeholderURL)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "PostgreSQL cannot be set up")
 	}
@@ -40,6 +43,7 @@ func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
 	}
 	cc := c.ConnConfig
 	cc.Host, cc.Port, cc.Database, cc.User, cc.Password = o.host, uint16(port), o.database, withDefault(o.user, "postgres"), o.password
+	cc.KerberosSrvName, cc.KerberosSpn = "", ""
 	cc.TLSConfig, cc.Fallbacks, cc.ConnectTimeout = tls, nil, connectTimeout
 	cc.RuntimeParams = map[string]string{
 		"application_name": "headgate", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601",

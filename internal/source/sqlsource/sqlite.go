@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -75,7 +76,7 @@ func (e *sqliteEngine) abortsOnError() bool { return false }
 
 // same compares times in text as times, for the same may be written in several ways.
 func (e *sqliteEngine) same(c column, placeholder string) string {
-	if c.kind.isTime() && c.style.isText() {
+	if c.kind.isTime() && !c.style.isNumber() {
 		return fmt.Sprintf("julianday(%s) IS julianday(%s)", e.quote(c.name), placeholder)
 	}
 	return e.quote(c.name) + " IS " + placeholder
@@ -108,7 +109,8 @@ func (e *sqliteEngine) describe(ctx context.Context, from string) ([]column, err
 	return columns, nil
 }
 
-// sqliteKind goes by the declared type, as people mean it.
+// sqliteKind goes by the declared type, as people mean it. JSON is text here: only
+// so is what is written later the same as what was read.
 func sqliteKind(declared string) kind {
 	declared, _, _ = strings.Cut(declared, "(")
 	switch strings.TrimSpace(declared) {
@@ -118,8 +120,6 @@ func sqliteKind(declared string) kind {
 		return kindDate
 	case "BOOL", "BOOLEAN":
 		return kindBool
-	case "JSON", "JSONB":
-		return kindJSON
 	case "BLOB":
 		return kindBytes
 	case "":
@@ -175,10 +175,6 @@ func sqliteText(c column, s string) (any, error) {
 		if t, ok := parseTime(s); ok {
 			return t, nil
 		}
-	case kindJSON:
-		if v, ok := fromJSON([]byte(s)); ok {
-			return v, nil
-		}
 	}
 	return fromText(c.name, s)
 }
@@ -198,10 +194,15 @@ func (e *sqliteEngine) bind(c column, v any) (any, error) {
 		if t, ok := timeOf(v); ok {
 			return c.style.write(c.kind, t.UTC()), nil
 		}
-	case kindJSON:
-		return jsonText(v)
 	case kindBytes:
 		return toBytes(v)
+	case kindFloat:
+		switch v {
+		case "Infinity":
+			return math.Inf(1), nil
+		case "-Infinity":
+			return math.Inf(-1), nil
+		}
 	}
 	switch v := v.(type) {
 	case json.Number:
