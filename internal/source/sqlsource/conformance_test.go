@@ -1,6 +1,7 @@
 package sqlsource
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/headgate/headgate/internal/source/sourcetest"
@@ -69,4 +70,18 @@ func TestSQLiteWithoutCursor(t *testing.T) {
 func TestSQLiteChoosesKeys(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, harness(onSQLiteKeys, true, true))
+}
+
+// TestInBatches has queries end within a pull, a page and a run of equal times.
+func TestInBatches(t *testing.T) {
+	t.Parallel()
+	for _, s := range []server{onPostgres, onMySQL, onSQLite} {
+		s.batch = 2
+		for _, cursor := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/cursor=%v", s.name, cursor), func(t *testing.T) {
+				t.Parallel()
+				sourcetest.Run(t, harness(s, cursor, false))
+			})
+		}
+	}
 }

@@ -30,6 +30,7 @@ type server struct {
 	// stored returns what the tests' own SQL writes for a time; nil: the time.
 	stored func(time.Time) any
 	keys   bool // the database chooses them
+	batch  int  // options.batch
 }
 
 var (
@@ -141,6 +142,9 @@ func newReadings(t testing.TB, s server, cursor, soft bool) *place {
 	name, value, end := "text", "double precision", ""
 	if s.name == "mysql" {
 		name, value = "longtext", "double"
+	}
+	if s.batch > 0 {
+		p.options["batch"] = s.batch
 	}
 	if s.keys {
 		end = ", attempt varchar(100) UNIQUE"
