@@ -9,9 +9,12 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/headgate/headgate/internal/fault"
 )
 
 // formats asks for the binary format where it is quicker to read, and for text,
@@ -33,6 +36,7 @@ type postgresRows struct {
 	rows    pgx.Rows
 	columns []column
 	types   *pgtype.Map
+	checked bool
 }
 
 func newPostgresRows(r pgx.Rows, columns []column) *postgresRows {
@@ -44,6 +48,11 @@ func (r *postgresRows) err() error { return r.rows.Err() }
 func (r *postgresRows) close()     { r.rows.Close() }
 
 func (r *postgresRows) scan(dst []any) error {
+	if !r.checked {
+		if err := r.check(); err != nil {
+			return err
+		}
+	}
 	var bad error
 	raw := r.rows.RawValues()
 	for i, c := range r.columns {
@@ -54,6 +63,17 @@ func (r *postgresRows) scan(dst []any) error {
 		dst[i] = v
 	}
 	return bad
+}
+
+// check asks whether the columns still have the types that they are read as.
+func (r *postgresRows) check() error {
+	for i, f := range r.rows.FieldDescriptions() {
+		if c := r.columns[i]; c.oid != 0 && c.oid != f.DataTypeOID {
+			return fault.New(fault.Unavailable, "the type of the column %s was changed meanwhile", c.name)
+		}
+	}
+	r.checked = true
+	return nil
 }
 
 func (r *postgresRows) value(c column, raw []byte) (any, error) {
@@ -92,6 +112,9 @@ func (r *postgresRows) value(c column, raw []byte) (any, error) {
 	}
 	if c.kind == kindArray {
 		return r.array(c, raw)
+	}
+	if !utf8.Valid(raw) { // of a database that has no encoding
+		return string(raw), errNotUTF8
 	}
 	return string(raw), nil
 }

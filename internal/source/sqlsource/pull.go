@@ -86,6 +86,9 @@ func (s *sqlSource) Pull(ctx context.Context, p source.Pull) (source.Reader, err
 	}
 	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	r.dst = make([]any, len(r.columns()))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers[r] = struct{}{}
 	return r, nil
 }
 
@@ -345,6 +348,9 @@ func (r *reader) Close() error {
 		r.closed = true
 		r.stop()
 		r.end()
+		r.source.mu.Lock()
+		defer r.source.mu.Unlock()
+		delete(r.source.readers, r)
 	}
 	return nil
 }

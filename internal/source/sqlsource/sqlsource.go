@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,8 +47,9 @@ type sqlSource struct {
 	engine  engine
 	options options
 
-	mu     sync.Mutex
-	tables map[string]*table // by datatype; those that exist
+	mu      sync.Mutex
+	tables  map[string]*table    // by datatype; those that exist
+	readers map[*reader]struct{} // that are open
 }
 
 var (
@@ -73,7 +76,7 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 	if err != nil {
 		return nil, err
 	}
-	return &sqlSource{engine: e, options: o, tables: map[string]*table{}}, nil
+	return &sqlSource{engine: e, options: o, tables: map[string]*table{}, readers: map[*reader]struct{}{}}, nil
 }
 
 func openEngine(o options, env source.Env) (engine, error) {
@@ -97,7 +100,17 @@ func (s *sqlSource) PushSize() int { return pushSize }
 func (s *sqlSource) ChoosesKeys(string) bool { return s.options.GeneratesKeys }
 
 // Close implements source.Source.
-func (s *sqlSource) Close() error { return s.engine.close() }
+func (s *sqlSource) Close() error {
+	s.mu.Lock()
+	readers := slices.Collect(maps.Keys(s.readers))
+	s.mu.Unlock()
+	for _, r := range readers { // or the engine would wait for their connections
+		if err := r.Close(); err != nil {
+			return err
+		}
+	}
+	return s.engine.close()
+}
 
 // table is what a datatype is read from.
 type table struct {

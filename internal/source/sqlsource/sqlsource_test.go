@@ -295,3 +295,40 @@ func TestNextAfterAnError(t *testing.T) {
 		require.NoError(t, r.Close())
 	})
 }
+
+// TestColumnThatChanged: what was an integer is not read as one for ever.
+func TestColumnThatChanged(t *testing.T) {
+	t.Parallel()
+	p := newReadings(t, onPostgres, false, false)
+	p.exec(t, "ALTER TABLE reading ADD COLUMN n integer")
+	p.Put(t, sourcetest.Record{ID: "a"})
+	p.exec(t, "UPDATE reading SET n = 7")
+	src := p.Open(t)
+	require.Equal(t, int64(7), pullAll(t, src, source.Pull{Spec: p.spec, PageSize: 1}).rows[0]["n"])
+	p.exec(t, "ALTER TABLE reading ALTER COLUMN n TYPE bigint USING 1234567890123")
+	r, err := src.Pull(t.Context(), source.Pull{Spec: p.spec, PageSize: 1})
+	require.NoError(t, err)
+	_, err = r.Next(t.Context())
+	require.Error(t, err)
+	require.NoError(t, src.Close()) // also of a reader that nobody closed
+	require.Equal(t, int64(1234567890123), pullAll(t, p.Open(t), source.Pull{Spec: p.spec, PageSize: 1}).rows[0]["n"])
+}
+
+func TestCloseWithReaders(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, s server) {
+		p := newReadings(t, s, true, false)
+		for i := range 20 {
+			p.Put(t, sourcetest.Record{ID: fmt.Sprint("r", i), UpdatedAt: time.Now()})
+		}
+		src := p.Open(t)
+		r, err := src.Pull(t.Context(), source.Pull{Spec: p.spec, PageSize: 1})
+		require.NoError(t, err)
+		_, err = r.Next(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, src.Close())
+		_, err = r.Next(t.Context())
+		require.ErrorIs(t, err, errClosed)
+		require.NoError(t, r.Close())
+	})
+}

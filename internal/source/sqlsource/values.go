@@ -174,9 +174,11 @@ func fromDecimal(s string) any {
 	return json.Number(s)
 }
 
+var errNotUTF8 = errors.New("the text is not valid UTF-8")
+
 func fromText(name, s string) (any, error) {
 	if !utf8.ValidString(s) {
-		return nil, &badValue{column: name, reason: "the text is not valid UTF-8"}
+		return s, &badValue{column: name, reason: errNotUTF8.Error()}
 	}
 	return s, nil
 }
