@@ -6,6 +6,8 @@
 //	endpoints/{service}:{key}                          the bound, see bound.go
 //	endpoints/{service}:{key}/pending-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
 //	services/{service}/outbox/{claim id}               a claim
+//	docs/{scope}/{kind}/{id}                           a document; see encodeID
+//	commits/{attempt}                                  that a commit of nothing but deletions happened
 //
 // Invariants:
 //
@@ -19,7 +21,8 @@
 // What happens on failure: every call is bounded in time, as the client retries
 // silently until its deadline. Firestore's client also repeats a Commit whose
 // answer was lost, so one's own success can come back as a lost precondition:
-// Append tells by the attempt kept beside the event, Claim by its owner.
+// Append and Commit tell by the attempt kept beside the event or in the document,
+// Claim by its owner.
 package firestorestore
 
 //lint:file-ignore SA1019 WriteBatch: see newBatch
@@ -28,6 +31,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -58,8 +62,10 @@ type Options struct {
 
 // Store is a store.Store.
 type Store struct {
-	client *firestore.Client
-	latest bounds
+	client         *firestore.Client
+	latest         bounds
+	maxCommitBytes int
+	now            func() time.Time
 }
 
 var _ store.Store = (*Store)(nil)
@@ -74,7 +80,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("firestorestore: %w", err)
 	}
-	return &Store{client: c}, nil
+	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, now: time.Now}
+	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // by which the client decides, too
+		s.maxCommitBytes = maxDocCommitBytesEmulator
+	}
+	return s, nil
 }
 
 // MaxClaim implements [store.Store].

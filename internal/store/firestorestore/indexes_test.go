@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"cloud.google.com/go/firestore"
 	"github.com/stretchr/testify/require"
 )
 
@@ -39,9 +40,24 @@ type fieldOverride struct {
 	Indexes         []any  `json:"indexes"`
 }
 
-// documents are what is written where.
-var documents = map[string]any{
-	colEvents: eventDoc{}, colParts: partDoc{}, colOutbox: claimDoc{}, "endpoints": boundDoc{},
+// written is what is written where.
+func written() map[string]any {
+	docs := map[string]any{
+		colEvents: eventDoc{}, colParts: partDoc{}, colOutbox: claimDoc{}, "endpoints": boundDoc{}, colCommits: commitDoc{},
+	}
+	for _, kind := range kinds {
+		docs[kind] = docDoc{}
+	}
+	return docs
+}
+
+// asked are the shapes of all queries.
+func asked() []shape {
+	all := slices.Clone(shapes)
+	for _, kind := range kinds {
+		all = append(all, byDocID(kind), byDocOrder(kind, false), byDocOrder(kind, true))
+	}
+	return all
 }
 
 // TestIndexes derives from the queries what production needs, and compares it
@@ -54,8 +70,10 @@ func TestIndexes(t *testing.T) {
 	t.Parallel()
 	want := indexFile{}
 	automatic := map[string]bool{colPending + ".receivedAt": true} // fields that a query needs an index of
-	for _, s := range shapes {
+	for _, s := range asked() {
 		switch {
+		case s.order == firestore.DocumentID:
+			require.False(t, s.descending, "Firestore does not list %s so", s.collection)
 		case s.equal != "" && s.order != "":
 			dir := "ASCENDING"
 			if s.descending {
@@ -66,7 +84,7 @@ func TestIndexes(t *testing.T) {
 			automatic[s.collection+"."+s.equal+s.order] = true
 		}
 	}
-	for collection, doc := range documents {
+	for collection, doc := range written() {
 		typ := reflect.TypeOf(doc)
 		for i := range typ.NumField() {
 			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("firestore"), ",")
@@ -89,7 +107,7 @@ func TestIndexes(t *testing.T) {
 	var got indexFile
 	require.NoError(t, json.Unmarshal(b, &got))
 	require.Equal(t, want, got)
-	for _, c := range []string{colEvents, colParts, colOutbox} {
+	for _, c := range append([]string{colEvents, colParts, colOutbox, colCommits}, kinds...) {
 		require.True(t, slices.ContainsFunc(got.FieldOverrides, func(f fieldOverride) bool {
 			return f.CollectionGroup == c && f.FieldPath == "expireAt" && f.TTL
 		}), "%s never expire", c)

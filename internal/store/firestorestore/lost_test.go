@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// lostAnswers lets a service's next commit succeed and then tells the client
+// lostAnswers lets a service's or a scope's next commit succeed and then tells the client
 // that the connection broke, as networks do. The client repeats the commit by
 // itself, and meets its own success.
 type lostAnswers struct {
@@ -19,13 +19,13 @@ type lostAnswers struct {
 	ids map[string]bool
 }
 
-func (l *lostAnswers) next(serviceID string) {
+func (l *lostAnswers) next(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ids == nil {
 		l.ids = make(map[string]bool)
 	}
-	l.ids[serviceID] = true
+	l.ids[id] = true
 }
 
 func (l *lostAnswers) take(req *firestorepb.CommitRequest) bool {
@@ -37,7 +37,8 @@ func (l *lostAnswers) take(req *firestorepb.CommitRequest) bool {
 			name = w.GetUpdate().GetName()
 		}
 		for id := range l.ids {
-			if strings.Contains(name, "/services/"+id+"/") || strings.Contains(name, "/endpoints/"+id+":") {
+			if strings.Contains(name, "/services/"+id+"/") || strings.Contains(name, "/endpoints/"+id+":") ||
+				strings.Contains(name, "/docs/"+id+"/") {
 				delete(l.ids, id)
 				return true
 			}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,12 @@ var docsCommitTests = map[string]func(*docsFixture){
 			f.get("c", "none", "a", "b", "a", "none"))
 		require.Empty(f, f.get())
 		requireDocs(f, []*store.Doc{nil, nil}, f.getIn(store.Collection{Kind: "records", Scope: f.col.Scope + "?"}, "a", "b"))
+	},
+
+	// Whoever asks for them has them from somebody else.
+	"Get/ImpossibleIDs": func(f *docsFixture) {
+		docs := f.commit(f.create("a"))
+		requireDocs(f, []*store.Doc{nil, docs[0], nil}, f.get("", "a", strings.Repeat("/", 3*longestName)))
 	},
 
 	"Get/Many": func(f *docsFixture) {
@@ -69,6 +76,8 @@ var docsCommitTests = map[string]func(*docsFixture){
 		f.conflict(f.replace("b", old[1].Rev, "first"), f.replace("a", old[0].Rev, "late"))
 		f.conflict(f.replace("none", old[1].Rev, "")) // not there
 		f.conflict(f.replace("b", "no revision of ours!", ""))
+		later := f.commit(f.put("c", ""))
+		f.conflict(f.replace("b", later[0].Rev, ""), f.create("none")) // another's
 		requireDocs(f, []*store.Doc{now[0], old[1], nil}, f.get("a", "b", "none"))
 	},
 

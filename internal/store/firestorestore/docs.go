@@ -1,0 +1,327 @@
+package firestorestore
+
+//lint:file-ignore SA1019 WriteBatch: see newBatch
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+var _ store.Docs = (*Store)(nil)
+
+const (
+	// maxDocCommit writes take as many index entries and up to 1.7 KB of names
+	// and framing each.
+	maxDocCommit = 500
+	// A request may have 10 MiB in production and 4 MiB on the emulator, names
+	// and framing included.
+	maxDocCommitBytes         = 9 << 20
+	maxDocCommitBytesEmulator = 3 << 20
+	// maxDocBytes with the names and the other fields stays under a document's 1 MiB.
+	maxDocBytes = 1<<20 - 4<<10
+	// docsAtOnce documents are read by one request.
+	docsAtOnce = 500
+	// lookAt documents tell whether a commit happened: others may have changed
+	// some of them since, but hardly all.
+	lookAt = 16
+	// commitMemory is for how long it is known that a commit of deletions happened.
+	commitMemory = time.Hour
+)
+
+type docDoc struct {
+	Body []byte `firestore:"body"`
+	// Order is absent from documents that are not in their collection's order,
+	// and so from the index.
+	Order int64 `firestore:"order,omitempty"`
+	// Attempt is random per commit. It tells one's own commit from another's,
+	// and makes every write a change: without one, the update time stays.
+	Attempt  string    `firestore:"attempt"`
+	ExpireAt time.Time `firestore:"expireAt,omitempty"`
+}
+
+// commitDoc is left by a commit that leaves nothing else to tell it by.
+type commitDoc struct {
+	ExpireAt time.Time `firestore:"expireAt"`
+}
+
+// Limits implements [store.Docs].
+func (s *Store) Limits() store.Limits {
+	return store.Limits{MaxCommit: maxDocCommit, MaxCommitBytes: s.maxCommitBytes, MaxDocBytes: maxDocBytes}
+}
+
+// docCommit is a commit on its way.
+type docCommit struct {
+	attempt string
+	batch   *firestore.WriteBatch
+	written []*firestore.DocumentRef // that have the attempt in them
+	seen    []seenDoc
+}
+
+// seenDoc is the condition that a document was last updated at that time.
+type seenDoc struct {
+	ref *firestore.DocumentRef
+	at  time.Time
+}
+
+// Commit implements [store.Docs]: blindly, each write with its precondition.
+func (s *Store) Commit(ctx context.Context, writes []store.Write) ([]string, error) {
+	if len(writes) == 0 || ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err := s.checkCommit(writes); err != nil {
+		return nil, err
+	}
+	c, err := s.newDocCommit(writes)
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	at, err := s.commitDocs(ctx, bounded, c)
+	if err != nil {
+		return nil, err
+	}
+	revs := make([]string, len(writes))
+	for i, w := range writes {
+		if !w.Delete {
+			revs[i] = formatRev(at)
+		}
+	}
+	return revs, nil
+}
+
+// commitDocs returns the time of the commit, which is that of all its documents.
+func (s *Store) commitDocs(ctx, bounded context.Context, c *docCommit) (time.Time, error) {
+	for range rounds {
+		results, err := c.batch.Commit(bounded)
+		if err == nil {
+			return lastUpdate(results), nil
+		}
+		at, ours, lookErr := s.landed(ctx, c)
+		switch {
+		case ours:
+			return at, nil
+		case status.Code(err) == codes.Aborted: // contention, whatever the preconditions
+		case status.Code(err) == codes.InvalidArgument && s.stale(bounded, c):
+			return time.Time{}, store.ErrConflict
+		case !refused(err):
+			return time.Time{}, failed("commit", err)
+		case lookErr != nil:
+			return time.Time{}, failed("commit: look at what is there", lookErr)
+		default:
+			return time.Time{}, store.ErrConflict
+		}
+	}
+	return time.Time{}, failed("commit", errBusy)
+}
+
+// lastUpdate: deletions have none.
+func lastUpdate(results []*firestore.WriteResult) (at time.Time) {
+	for _, r := range results {
+		if r.UpdateTime.After(at) {
+			at = r.UpdateTime
+		}
+	}
+	return at
+}
+
+func (s *Store) checkCommit(writes []store.Write) error {
+	if len(writes) > maxDocCommit {
+		return fault.New(fault.TooLarge, "a commit has %d writes, and %d is the most", len(writes), maxDocCommit)
+	}
+	size := 0
+	for _, w := range writes {
+		if !validID(w.Doc.ID) {
+			return fault.New(fault.Invalid, "the id of a document has %d bytes, and not from 1 to %d", len(w.Doc.ID), maxIDBytes)
+		}
+		if len(w.Doc.Body) > maxDocBytes {
+			return fault.New(fault.TooLarge, "the document has %d bytes, and %d is the most", len(w.Doc.Body), maxDocBytes)
+		}
+		size += len(w.Doc.Body)
+	}
+	if size > s.maxCommitBytes {
+		return fault.New(fault.TooLarge, "a commit has %d bytes, and %d is the most", size, s.maxCommitBytes)
+	}
+	return nil
+}
+
+func (s *Store) newDocCommit(writes []store.Write) (*docCommit, error) {
+	c := &docCommit{attempt: event.RandomID(), batch: s.newBatch()}
+	conditional := false
+	for _, w := range writes {
+		col, err := s.docs(w.Collection)
+		if err != nil {
+			return nil, err
+		}
+		ref := col.Doc(encodeID(w.Doc.ID))
+		if !w.Delete {
+			c.written = append(c.written, ref)
+		}
+		conditional = conditional || !w.Any
+		seen, err := parseRev(w.Doc.Rev)
+		if err != nil && !w.Any && (w.Delete || w.Doc.Rev != "") {
+			return nil, store.ErrConflict // a revision that no document of ours has
+		}
+		doc := docDoc{Body: w.Doc.Body, Order: w.Doc.Order, Attempt: c.attempt, ExpireAt: w.Doc.ExpireAt}
+		switch {
+		case w.Delete && w.Any:
+			c.batch.Delete(ref)
+		case w.Delete:
+			c.seen = append(c.seen, seenDoc{ref, seen})
+			c.batch.Delete(ref, firestore.LastUpdateTime(seen))
+		case w.Any:
+			c.batch.Set(ref, doc)
+		case w.Doc.Rev == "":
+			c.batch.Create(ref, doc)
+		default:
+			c.seen = append(c.seen, seenDoc{ref, seen})
+			c.batch.Update(ref, doc.updates(), firestore.LastUpdateTime(seen))
+		}
+	}
+	if len(c.written) == 0 && conditional {
+		ref := s.client.Collection(colCommits).Doc(c.attempt)
+		c.batch.Set(ref, commitDoc{ExpireAt: s.now().Add(commitMemory)})
+		c.written = append(c.written, ref)
+	}
+	return c, nil
+}
+
+// updates sets every field: those that are not in the document are deleted.
+func (d docDoc) updates() []firestore.Update {
+	order := any(d.Order)
+	if d.Order == 0 {
+		order = firestore.Delete
+	}
+	return []firestore.Update{
+		{Path: "body", Value: d.Body}, {Path: "order", Value: order},
+		{Path: "attempt", Value: d.Attempt}, {Path: "expireAt", Value: orDelete(d.ExpireAt)},
+	}
+}
+
+// landed finds out whether a commit that failed happened all the same: the
+// client may have repeated one whose answer was lost, and the caller's time may
+// be up. It returns the time of the commit.
+func (s *Store) landed(ctx context.Context, c *docCommit) (at time.Time, ours bool, err error) {
+	if len(c.written) == 0 {
+		return time.Time{}, false, nil
+	}
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTimeout)
+	defer cancel()
+	snaps, err := s.client.GetAll(look, c.written[:min(lookAt, len(c.written))])
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	for _, snap := range snaps {
+		if !snap.Exists() {
+			continue
+		}
+		if attempt, err := snap.DataAt("attempt"); snap.Ref.ID == c.attempt || err == nil && attempt == c.attempt {
+			return snap.UpdateTime, true, nil
+		}
+	}
+	return time.Time{}, false, nil
+}
+
+// stale is whether a document is not as the writer saw it. Firestore calls it an
+// invalid argument where the time seen is later than that of the document.
+func (s *Store) stale(ctx context.Context, c *docCommit) bool {
+	refs := make([]*firestore.DocumentRef, len(c.seen))
+	for i, d := range c.seen {
+		refs[i] = d.ref
+	}
+	snaps, err := s.client.GetAll(ctx, refs)
+	if err != nil {
+		return false
+	}
+	for i, snap := range snaps {
+		if !snap.Exists() || !snap.UpdateTime.Equal(c.seen[i].at) {
+			return true
+		}
+	}
+	return false
+}
+
+// Get implements [store.Docs].
+func (s *Store) Get(ctx context.Context, collection store.Collection, ids []string) ([]*store.Doc, error) {
+	col, err := s.docs(collection)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*store.Doc, len(ids))
+	if len(ids) == 0 || ctx.Err() != nil {
+		return out, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(4)
+	for which := range slices.Chunk(all(len(ids)), docsAtOnce) {
+		eg.Go(func() error { return s.get(ctx, col, ids, which, out) })
+	}
+	if err := eg.Wait(); err != nil {
+		return nil, failed("get", err)
+	}
+	return out, nil
+}
+
+func (s *Store) get(ctx context.Context, col *firestore.CollectionRef, ids []string, which []int, out []*store.Doc) error {
+	which = slices.DeleteFunc(slices.Clone(which), func(i int) bool { return !validID(ids[i]) })
+	if len(which) == 0 {
+		return nil
+	}
+	refs := make([]*firestore.DocumentRef, len(which))
+	for i, n := range which {
+		refs[i] = col.Doc(encodeID(ids[n]))
+	}
+	snaps, err := s.client.GetAll(ctx, refs)
+	if err != nil {
+		return err
+	}
+	for i, n := range which {
+		if !snaps[i].Exists() {
+			continue
+		}
+		d, err := toDoc(snaps[i])
+		if err != nil {
+			return err
+		}
+		out[n] = &d
+	}
+	return nil
+}
+
+func toDoc(snap *firestore.DocumentSnapshot) (store.Doc, error) {
+	id, err := decodeID(snap.Ref.ID)
+	if err != nil {
+		return store.Doc{}, err
+	}
+	var d docDoc
+	if err := snap.DataTo(&d); err != nil {
+		return store.Doc{}, err
+	}
+	out := store.Doc{ID: id, Body: d.Body, Order: d.Order, Rev: formatRev(snap.UpdateTime)}
+	if !d.ExpireAt.IsZero() {
+		out.ExpireAt = d.ExpireAt.UTC()
+	}
+	return out, nil
+}
+
+// A revision is the time of the last update, which Firestore lets grow with
+// every one, deletion and creation anew included.
+func formatRev(at time.Time) string { return strconv.FormatInt(at.UnixNano(), 36) }
+
+func parseRev(rev string) (time.Time, error) {
+	ns, err := strconv.ParseInt(rev, 36, 64)
+	return time.Unix(0, ns), err
+}

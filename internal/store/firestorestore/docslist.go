@@ -1,0 +1,137 @@
+package firestorestore
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"cloud.google.com/go/firestore"
+	"google.golang.org/api/iterator"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// List implements [store.Docs].
+func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) {
+	col, err := s.docs(l.Collection)
+	if err != nil {
+		return nil, err
+	}
+	if len(l.After.ID) > maxIDBytes {
+		return nil, fault.New(fault.Invalid, "the position to list from has %d bytes, and %d is the most", len(l.After.ID), maxIDBytes)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if l.Descending && !l.ByOrder {
+		docs, err := s.listDown(ctx, col, l)
+		if err != nil {
+			return nil, failed("list", err)
+		}
+		return docs, nil
+	}
+	snaps, err := after(col, l).Limit(l.Limit).Documents(ctx).GetAll()
+	if err != nil {
+		return nil, failed("list", err)
+	}
+	docs := make([]store.Doc, len(snaps))
+	for i, snap := range snaps {
+		if docs[i], err = toDoc(snap); err != nil {
+			return nil, failed("list", err)
+		}
+	}
+	return docs, nil
+}
+
+// listDown lists by descending id. Firestore has no index of descending names,
+// and another field to order by would cost two index entries with every write; so
+// it reads the names of all that come before the position, and is for small
+// collections.
+func (s *Store) listDown(ctx context.Context, col *firestore.CollectionRef, l store.Listing) ([]store.Doc, error) {
+	for {
+		q := byDocID(l.Collection.Kind).on(col, nil).Select()
+		if l.After.ID != "" {
+			q = q.EndBefore(encodeID(l.After.ID))
+		}
+		refs, err := last(q.Documents(ctx), l.Limit)
+		if err != nil || len(refs) == 0 {
+			return nil, err
+		}
+		snaps, err := s.client.GetAll(ctx, refs)
+		if err != nil {
+			return nil, err
+		}
+		var docs []store.Doc
+		for _, snap := range slices.Backward(snaps) {
+			if !snap.Exists() {
+				continue
+			}
+			d, err := toDoc(snap)
+			if err != nil {
+				return nil, err
+			}
+			docs = append(docs, d)
+		}
+		if len(docs) > 0 {
+			return docs, nil
+		}
+		if l.After.ID, err = decodeID(refs[0].ID); err != nil { // all of them went meanwhile
+			return nil, err
+		}
+	}
+}
+
+// last returns at most limit documents, those that the iterator comes to last.
+func last(it *firestore.DocumentIterator, limit int) ([]*firestore.DocumentRef, error) {
+	defer it.Stop()
+	var refs []*firestore.DocumentRef
+	for {
+		snap, err := it.Next()
+		switch {
+		case errors.Is(err, iterator.Done):
+			return refs[max(0, len(refs)-limit):], nil
+		case err != nil:
+			return nil, err
+		}
+		if len(refs) == 2*limit {
+			refs = append(refs[:0], refs[limit:]...)
+		}
+		refs = append(refs, snap.Ref)
+	}
+}
+
+func after(col *firestore.CollectionRef, l store.Listing) firestore.Query {
+	if !l.ByOrder {
+		q := byDocID(l.Collection.Kind).on(col, nil)
+		if l.After.ID != "" {
+			q = q.StartAfter(encodeID(l.After.ID))
+		}
+		return q
+	}
+	q := byDocOrder(l.Collection.Kind, l.Descending).on(col, nil)
+	switch {
+	case l.After == store.Position{}:
+		return q
+	case l.After.ID != "":
+		return q.StartAfter(l.After.Order, encodeID(l.After.ID))
+	case l.Descending:
+		return q.Where("order", "<", l.After.Order)
+	default:
+		return q.Where("order", ">=", l.After.Order)
+	}
+}
+
+// CountDocs implements [store.Docs]: one billed read per thousand counted.
+func (s *Store) CountDocs(ctx context.Context, collection store.Collection, limit int) (int, error) {
+	col, err := s.docs(collection)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	n, err := count(ctx, col.Limit(limit))
+	if err != nil {
+		return 0, failed("count", err)
+	}
+	return n, nil
+}
