@@ -132,7 +132,7 @@ func appendLinks(b []byte, links map[string]Link) []byte {
 		for id, l := range links {
 			if l.Key == "" && l.Base == nil && !l.Gone && len(l.Held) == 0 {
 				b = append(b, '{')
-				b = append(b, mustJSON(id)...)
+				b = strconv.AppendQuote(b, id) // ids of syncs are plain ASCII
 				return append(b, `:{}}`...)
 			}
 		}

@@ -1,0 +1,238 @@
+// Package record is the pure core of records: their canonical JSON, what differs
+// between two of them, and the three-way merge. It reads no clock and touches
+// nothing outside.
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Canonical returns a value as canonical JSON: members sorted by name, no
+// spaces, nothing escaped that need not be, and one spelling per number. Values
+// are what encoding/json decodes to, and integers. NaN, infinities and text that
+// is not UTF-8 are errors.
+func Canonical(v any) ([]byte, error) { return AppendCanonical(nil, v) }
+
+// AppendCanonical appends the canonical JSON of v to b.
+func AppendCanonical(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case bool:
+		return strconv.AppendBool(b, v), nil
+	case string:
+		return AppendString(b, v)
+	case int:
+		return strconv.AppendInt(b, int64(v), 10), nil
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case uint64:
+		return strconv.AppendUint(b, v, 10), nil
+	case float64:
+		return appendFloat(b, v)
+	case json.Number:
+		return appendNumber(b, v)
+	case json.RawMessage:
+		x, err := decode(v)
+		if err != nil {
+			return nil, err
+		}
+		return AppendCanonical(b, x)
+	case map[string]any:
+		return appendObject(b, v)
+	case []any:
+		b = append(b, '[')
+		for i, x := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			var err error
+			if b, err = AppendCanonical(b, x); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	default:
+		return nil, fmt.Errorf("a %T has no JSON here", v)
+	}
+}
+
+func appendObject(b []byte, m map[string]any) ([]byte, error) {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	b = append(b, '{')
+	for i, n := range names {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = AppendString(b, n); err != nil {
+			return nil, err
+		}
+		b = append(b, ':')
+		if b, err = AppendCanonical(b, m[n]); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+var errUTF8 = errors.New("text is not UTF-8")
+
+const hexDigits = "0123456789abcdef"
+
+// AppendString appends s as a JSON string, escaping only what JSON demands.
+func AppendString(b []byte, s string) ([]byte, error) {
+	b = append(b, '"')
+	start, ascii := 0, true
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			ascii = false
+			continue
+		}
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\t':
+			b = append(b, '\\', 't')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		start = i + 1
+	}
+	if !ascii && !utf8.ValidString(s) {
+		return nil, errUTF8
+	}
+	return append(append(b, s[start:]...), '"'), nil
+}
+
+// maxExact is the first integer that float64 cannot tell from its neighbour.
+const maxExact = 1 << 53
+
+func appendFloat(b []byte, f float64) ([]byte, error) {
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return nil, errors.New("a number is not finite")
+	case f == math.Trunc(f) && math.Abs(f) < maxExact:
+		return strconv.AppendInt(b, int64(f), 10), nil
+	default:
+		return strconv.AppendFloat(b, f, 'g', -1, 64), nil
+	}
+}
+
+// appendNumber keeps a number exact: an integer as it is, however long; another
+// as the shortest that float64 reads alike, if float64 has it, and otherwise its
+// digits.
+func appendNumber(b []byte, n json.Number) ([]byte, error) {
+	s := n.String()
+	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return strconv.AppendInt(b, i, 10), nil
+	}
+	if !validNumber(s) {
+		return nil, fmt.Errorf("%.40q is not a number", s)
+	}
+	if !strings.ContainsAny(s, ".eE") { // an integer beyond int64
+		return append(b, s...), nil
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err == nil && sameNumber(s, f) {
+		return appendFloat(b, f)
+	}
+	return append(b, s...), nil
+}
+
+func validNumber(s string) bool {
+	var n json.Number
+	return len(s) <= 400 && json.Unmarshal([]byte(s), &n) == nil
+}
+
+// sameNumber is whether the shortest text of f is exactly the number s.
+func sameNumber(s string, f float64) bool {
+	if len(s) <= 17 {
+		return true // float64 has 15 digits or more
+	}
+	exp := s
+	if i := strings.IndexAny(exp, "eE"); i >= 0 {
+		if e, err := strconv.Atoi(exp[i+1:]); err != nil || e > 1000 || e < -1000 {
+			return true // not worth the arithmetic
+		}
+	}
+	a, ok := new(big.Rat).SetString(s)
+	if !ok {
+		return true
+	}
+	b, ok := new(big.Rat).SetString(strconv.FormatFloat(f, 'g', -1, 64))
+	return ok && a.Cmp(b) == 0
+}
+
+// Decode reads a JSON object. Numbers are int64 where they are integers that
+// fit, float64 where that is exact, json.Number otherwise.
+func Decode(data []byte) (map[string]any, error) {
+	v, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, errors.New("the data is not a JSON object")
+	}
+	return m, nil
+}
+
+func decode(data []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more than one JSON value")
+	}
+	return Plain(v), nil
+}
+
+// Plain replaces each json.Number in v by an int64 or float64 that is the same number.
+func Plain(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		s := v.String()
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return i
+		}
+		if f, err := strconv.ParseFloat(s, 64); err == nil && strings.ContainsAny(s, ".eE") && sameNumber(s, f) {
+			return f
+		}
+	case map[string]any:
+		for k, x := range v {
+			v[k] = Plain(x)
+		}
+	case []any:
+		for i, x := range v {
+			v[i] = Plain(x)
+		}
+	}
+	return v
+}

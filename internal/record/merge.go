@@ -1,0 +1,133 @@
+package record
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+)
+
+// Rule says whose value a field gets that both sides changed, each its own way.
+type Rule int
+
+// The rules. Manual keeps the store's value and leaves the decision to a person.
+const (
+	Source Rule = iota
+	Store
+	Manual
+)
+
+// Change is a field that differs. A value that is not there is nil, as null is;
+// Had and Has tell them apart.
+type Change struct {
+	Field    string
+	Old, New any
+	Had, Has bool
+}
+
+// Conflict is a field that both sides changed.
+type Conflict struct {
+	Field               string
+	Base, Store, Source any
+	Taken               string // source or store
+}
+
+// Diff returns the fields, sorted, in which the two differ: of those named, or of
+// all where fields is nil.
+func Diff(old, now map[string]any, fields []string) []Change {
+	var out []Change
+	for _, f := range names(fields, old, now) {
+		a, had := old[f]
+		b, has := now[f]
+		if had != has || had && !same(a, b) {
+			out = append(out, Change{Field: f, Old: a, New: b, Had: had, Has: has})
+		}
+	}
+	return out
+}
+
+// names returns the fields, or all that the objects have, sorted.
+func names(fields []string, objects ...map[string]any) []string {
+	if fields != nil {
+		return fields
+	}
+	all := make(map[string]bool)
+	for _, o := range objects {
+		for f := range o {
+			all[f] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// same compares as canonical JSON does: 1 and 1.0 are one number.
+func same(a, b any) bool {
+	if x, ok := a.(string); ok {
+		y, ok := b.(string)
+		return ok && x == y
+	}
+	x, errA := Canonical(a)
+	y, errB := Canonical(b)
+	return errA == nil && errB == nil && bytes.Equal(x, y)
+}
+
+// Merge brings two descendants of base together, field by field: what only one
+// side changed is taken from that side, what both changed alike is no conflict,
+// and the rest goes by the rule. A field that was removed is a change, too. Only
+// the fields named are merged, all where fields is nil; others stay as the store
+// has them. The arguments are not changed.
+func Merge(base, store, source map[string]any, fields []string, rule Rule) (map[string]any, []Conflict) {
+	merged := maps.Clone(store)
+	if merged == nil {
+		merged = make(map[string]any)
+	}
+	var conflicts []Conflict
+	for _, f := range names(fields, base, store, source) {
+		b, inBase := base[f]
+		ours, inStore := store[f]
+		theirs, inSource := source[f]
+		if equal(theirs, inSource, b, inBase) || equal(theirs, inSource, ours, inStore) {
+			continue // nothing new at the source
+		}
+		if !equal(ours, inStore, b, inBase) {
+			c := Conflict{Field: f, Base: b, Store: ours, Source: theirs, Taken: "store"}
+			if rule == Source {
+				c.Taken = "source"
+			}
+			conflicts = append(conflicts, c)
+			if rule != Source {
+				continue
+			}
+		}
+		if inSource {
+			merged[f] = theirs
+		} else {
+			delete(merged, f)
+		}
+	}
+	return merged, conflicts
+}
+
+func equal(a any, hasA bool, b any, hasB bool) bool {
+	return hasA == hasB && (!hasA || same(a, b))
+}
+
+// MergePatch applies a JSON Merge Patch (RFC 7396) to an object and returns the
+// result; target is not changed.
+func MergePatch(target, patch map[string]any) map[string]any {
+	out := maps.Clone(target)
+	if out == nil {
+		out = make(map[string]any)
+	}
+	for k, v := range patch {
+		switch v := v.(type) {
+		case nil:
+			delete(out, k)
+		case map[string]any:
+			inner, _ := out[k].(map[string]any)
+			out[k] = MergePatch(inner, v)
+		default:
+			out[k] = v
+		}
+	}
+	return out
+}

@@ -1,0 +1,451 @@
+package syncrun
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/mapping"
+	"github.com/headgate/headgate/internal/record"
+	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// pushOverlap is looked at again by every push: writers' clocks differ, and a
+// write takes its place in the order a moment before it can be read there.
+const pushOverlap = 5 * time.Minute
+
+// pusher is the work on a push step.
+type pusher struct {
+	*execution
+	step    *Step
+	mapper  *mapping.Mapper
+	spec    source.Spec
+	fields  []string
+	records store.Collection
+	rejects rejectIDs
+	deletes int64
+	count   int
+}
+
+// outgoing is a record on its way out.
+type outgoing struct {
+	stored
+	change source.Change
+	sent   map[string]any // the record's data as it goes
+	link   record.Link
+	known  bool
+}
+
+func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) error {
+	p := &pusher{
+		execution: e, step: step, mapper: m, spec: m.Spec(), fields: m.Fields(), records: store.RecordsOf(e.def.OrgID, step.Datatype),
+	}
+	var err error
+	if p.count, err = e.docs.CountDocs(ctx, p.records, 1_000_000); err != nil {
+		return err
+	}
+	if p.rejects, err = e.rejectsOf(ctx, e.def.ID, step.Datatype); err != nil {
+		return err
+	}
+	if e.run.Retry {
+		return p.retry(ctx)
+	}
+	known := e.h.current().of(step.Datatype)
+	// A first push looks at every record; later ones at what changed since.
+	listing := store.Listing{Collection: p.records, Limit: min(500, e.docs.Limits().MaxCommit-commitReserve)}
+	if known.Pushed > 0 {
+		listing.ByOrder = true
+		listing.After = store.Position{Order: max(1, known.Pushed-pushOverlap.Microseconds())}
+	}
+	if step.Position != nil {
+		listing.After = *step.Position
+	}
+	for {
+		docs, err := e.docs.List(ctx, listing)
+		if err != nil {
+			return err
+		}
+		if len(docs) > 0 {
+			if err := p.page(ctx, docs); err != nil {
+				return err
+			}
+			last := docs[len(docs)-1]
+			listing.After = store.Position{Order: last.Order, ID: last.ID}
+			if !listing.ByOrder {
+				listing.After.Order = 0
+			}
+			position := listing.After
+			step.Position = &position
+		}
+		if len(docs) < listing.Limit {
+			return p.conclude(ctx)
+		}
+		if err := e.checkpoint(ctx, nil, nil); err != nil {
+			return err
+		}
+		if err := e.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *pusher) conclude(ctx context.Context) error {
+	if err := p.checkRejected(p.step); err != nil {
+		return err
+	}
+	p.step.State, p.step.Position = Finished, nil
+	if p.dry() {
+		return p.checkpoint(ctx, nil, nil)
+	}
+	upTo := p.run.StartedAt.UnixMicro() // what came later is for the next push
+	return p.checkpoint(ctx, nil, func(st *state) { st.of(p.step.Datatype).Pushed = upTo })
+}
+
+// page pushes what there is to push of the records, in batches as the source
+// takes them.
+func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
+	p.step.Counts.Read += int64(len(docs))
+	p.step.Progress.Done += int64(len(docs))
+	var out []*outgoing
+	var refused []*Rejected
+	deletes := p.deletes
+	for _, d := range docs {
+		r, err := parseRecord(d)
+		if err != nil {
+			return err
+		}
+		o, reject, err := p.outgoing(r)
+		switch {
+		case err != nil:
+			return err
+		case reject != nil:
+			refused = append(refused, reject)
+		case o == nil:
+			p.step.Counts.Unchanged++
+		default:
+			if o.change.Op == source.Delete {
+				deletes++
+			}
+			out = append(out, o)
+		}
+	}
+	if most := p.def.deletable(p.count); deletes > most && !p.run.AllowDeletes {
+		return tooManyDeletes(deletes, p.count, "at the source")
+	}
+	p.deletes = deletes
+	if p.dry() {
+		p.planOut(out, refused)
+		return nil
+	}
+	if err := p.reject(ctx, refused); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(out, max(1, min(p.source.PushSize(), p.docs.Limits().MaxCommit-commitReserve))) {
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+		if err := p.send(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outgoing returns what the source is to be told of the record; nil: nothing.
+func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
+	link, known := r.Link(p.def.ID)
+	if known && link.Base == nil && !r.Deleted || !known && r.Deleted || link.Gone && r.Deleted {
+		return nil, nil, nil
+	}
+	ours, err := record.Decode(r.Data)
+	if err != nil {
+		return nil, nil, err
+	}
+	base := ours
+	if link.Base != nil {
+		if base, err = record.Decode(link.Base); err != nil {
+			return nil, nil, err
+		}
+	}
+	o := &outgoing{stored: r, link: link, known: known, sent: ours}
+	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs}
+	if r.Deleted {
+		return p.deletion(o, base)
+	}
+	fields, reject := p.mapper.Unmap(ours)
+	if reject != nil {
+		return nil, p.refuse(o, reject.Field, reject.Reason), nil
+	}
+	o.change.Fields = fields
+	if !known || link.Gone {
+		o.change.Op, o.change.Key = source.Create, p.newKey(r.ID, fields)
+		o.change.Attempt = attempt(p.def.ID, r)
+		return o, nil, nil
+	}
+	var changed []string
+	for _, d := range record.Diff(base, ours, p.fields) {
+		if !slices.Contains(link.Held, d.Field) {
+			changed = append(changed, d.Field)
+		}
+	}
+	columns := p.mapper.ColumnsOf(changed)
+	if len(columns) == 0 {
+		return nil, nil, nil
+	}
+	o.change.Op, o.change.Key, o.change.Changed = source.Update, p.mapper.Unkey(link.Key), columns
+	if o.change.Expect, reject = p.mapper.Unmap(base); reject != nil {
+		o.change.Expect = nil
+	}
+	o.change.Expect = only(o.change.Expect, columns)
+	o.change.Attempt = attempt(p.def.ID, r)
+	if len(link.Held) > 0 { // they stay as the source has them
+		o.sent = maps.Clone(ours)
+		for _, f := range link.Held {
+			if v, ok := base[f]; ok {
+				o.sent[f] = v
+			} else {
+				delete(o.sent, f)
+			}
+		}
+	}
+	return o, nil, nil
+}
+
+func (p *pusher) deletion(o *outgoing, base map[string]any) (*outgoing, *Rejected, error) {
+	o.change.Op, o.change.Key, o.change.Attempt = source.Delete, p.mapper.Unkey(o.link.Key), attempt(p.def.ID, o.stored)
+	if expect, reject := p.mapper.Unmap(base); reject == nil {
+		o.change.Expect = expect
+	}
+	return o, nil, nil
+}
+
+func only(m map[string]any, names []string) map[string]any {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]any, len(names))
+	for _, n := range names {
+		out[n] = m[n]
+	}
+	return out
+}
+
+// newKey is the key of a row that is new to the source: what the record's data
+// says, or its id; nil if the source chooses keys itself.
+func (p *pusher) newKey(id string, fields map[string]any) []any {
+	key := make([]any, len(p.spec.Key))
+	for i, column := range p.spec.Key {
+		v, ok := fields[column]
+		if !ok || v == nil {
+			if c, ok := p.source.(source.KeyChooser); ok && c.ChoosesKeys(p.step.Datatype) {
+				return nil
+			}
+			return p.mapper.Unkey(id)
+		}
+		key[i] = v
+	}
+	return key
+}
+
+// attempt names a change: the same record at the same version to the same sync.
+func attempt(syncID string, r stored) string {
+	sum := sha256.Sum256([]byte(syncID + "\x00" + r.ID + "\x00" + strconv.FormatInt(r.Version, 10)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// send pushes a batch and keeps what became of it.
+func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
+	changes := make([]source.Change, len(batch))
+	for i, o := range batch {
+		changes[i] = o.change
+	}
+	results, err := p.source.Push(ctx, p.spec, changes)
+	if err != nil {
+		return fmt.Errorf("push %s: %w", p.step.Datatype, err)
+	}
+	if len(results) != len(batch) {
+		return fmt.Errorf("push %s: %d results for %d changes", p.step.Datatype, len(results), len(batch))
+	}
+	var writes []store.Write
+	var refused []*Rejected
+	var done []int
+	for i, o := range batch {
+		res := results[i]
+		switch {
+		case errors.Is(res.Err, source.ErrMoved):
+			p.step.Counts.Conflicts++
+			p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
+			continue
+		case res.Err != nil:
+			refused = append(refused, p.refuse(o, "", message(res.Err)))
+			continue
+		}
+		switch o.change.Op {
+		case source.Create:
+			p.step.Counts.Created++
+		case source.Update:
+			p.step.Counts.Updated++
+		case source.Delete:
+			p.step.Counts.Deleted++
+		}
+		w, err := p.settle(o, res)
+		if err != nil {
+			return err
+		}
+		writes, done = append(writes, w...), append(done, i)
+		if id := rejectID(Push, p.step.Datatype, "key\x00"+o.ID); p.rejects.has(id) {
+			writes = append(writes, p.rejects.clear(id))
+		}
+	}
+	err = p.checkpoint(ctx, writes, p.forgetDigests)
+	if errors.Is(err, store.ErrConflict) { // people went on editing what was sent
+		err = p.settleEach(ctx, batch, results, done)
+	}
+	return errors.Join(err, p.reject(ctx, refused))
+}
+
+// forgetDigests: what the source has now is not what the last pull saw.
+func (p *pusher) forgetDigests(st *state) { st.of(p.step.Datatype).Digests = "" }
+
+// settle records that the source has what was sent.
+func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
+	r := stored{o.Clone(), o.rev, o.order}
+	var writes []store.Write
+	link := record.Link{Key: o.link.Key, Held: o.link.Held}
+	if !o.known || o.link.Gone {
+		key := res.Key
+		if key == nil {
+			key = o.change.Key
+		}
+		text, err := mapping.JoinKey(key)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "the source gave record %q no usable key: %s", r.ID, err)
+		}
+		if link.Key = text; text != r.ID {
+			writes = append(writes, store.Write{
+				Collection: aliases(p.def.ID, p.step.Datatype), Doc: store.Doc{ID: text, Body: []byte(r.ID)}, Any: true,
+			})
+		}
+	}
+	if o.change.Op == source.Delete {
+		link.Gone, link.Held = true, nil
+	} else if len(link.Held) > 0 {
+		base, err := record.Canonical(o.sent)
+		if err != nil {
+			return nil, err
+		}
+		link.Base = base
+	}
+	maps.Copy(r.ExternalIDs, res.ExternalIDs)
+	r.SetLink(p.def.ID, link)
+	return append(writes, r.write(p.records, 0)), nil
+}
+
+// settleEach is settle for records that changed after they were read: what was
+// sent becomes their base, and the rest is for the next push.
+func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []source.Result, done []int) error {
+	for _, i := range done {
+		o := batch[i]
+		for {
+			now, err := p.readRecords(ctx, p.records, []string{o.ID})
+			if err != nil {
+				return err
+			}
+			if now[0].Record == nil {
+				break
+			}
+			next := *o
+			next.stored = now[0]
+			writes, err := p.settle(&next, results[i])
+			if err != nil {
+				return err
+			}
+			if now[0].Version != o.Version && o.change.Op != source.Delete {
+				sent, err := record.Canonical(o.sent)
+				if err != nil {
+					return err
+				}
+				r := stored{now[0].Clone(), now[0].rev, now[0].order}
+				link := record.Link{Key: p.keyOf(o, results[i]), Base: sent, Held: o.link.Held}
+				maps.Copy(r.ExternalIDs, results[i].ExternalIDs)
+				r.SetLink(p.def.ID, link)
+				writes[len(writes)-1] = r.write(p.records, 0)
+			}
+			err = p.checkpoint(ctx, writes, p.forgetDigests)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *pusher) keyOf(o *outgoing, res source.Result) string {
+	if o.known && !o.link.Gone {
+		return o.link.Key
+	}
+	key := res.Key
+	if key == nil {
+		key = o.change.Key
+	}
+	text, err := mapping.JoinKey(key)
+	if err != nil {
+		return o.ID
+	}
+	return text
+}
+
+func (p *pusher) refuse(o *outgoing, field, reason string) *Rejected {
+	r := newRejected(Push, p.step.Datatype, source.Reject{Key: o.ID, Field: field, Reason: reason})
+	r.Mapped = o.Data
+	return r
+}
+
+func (p *pusher) reject(ctx context.Context, refused []*Rejected) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	p.step.Counts.Rejected += int64(len(refused))
+	writes, err := p.rejectWrites(ctx, Push, p.step.Datatype, refused)
+	if err != nil {
+		return err
+	}
+	return p.checkpoint(ctx, writes, nil)
+}
+
+// planOut writes down what a push would do.
+func (p *pusher) planOut(out []*outgoing, refused []*Rejected) {
+	for _, o := range out {
+		c := PlannedChange{Phase: Push, Datatype: p.step.Datatype, ID: o.ID, Action: string(o.change.Op)}
+		switch o.change.Op {
+		case source.Create:
+			p.step.Counts.Created++
+			for _, name := range sortedKeys(o.change.Fields) {
+				c.Fields = append(c.Fields, FieldChange{Field: name, New: o.change.Fields[name]})
+			}
+		case source.Update:
+			p.step.Counts.Updated++
+			for _, name := range o.change.Changed {
+				c.Fields = append(c.Fields, FieldChange{Field: name, Old: o.change.Expect[name], New: o.change.Fields[name]})
+			}
+		case source.Delete:
+			p.step.Counts.Deleted++
+		}
+		p.plan(c)
+	}
+	for _, r := range refused {
+		p.step.Counts.Rejected++
+		p.plan(PlannedChange{Phase: Push, Datatype: p.step.Datatype, ID: r.Key, Action: "reject", Fields: fieldOf(r.Field), Reason: r.Reason})
+	}
+}

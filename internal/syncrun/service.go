@@ -1,0 +1,123 @@
+// Package syncrun runs syncs: it pulls rows from a data source into the store's
+// records and pushes records back, and keeps the definitions and the runs.
+//
+// Invariants:
+//
+//   - One run of a sync works at a time, on one process: a lease with a fencing
+//     token, which every commit of the run is conditional on.
+//   - A page's records, its rejects, the run's counts and where it goes on are
+//     one commit. A process that dies at any instant repeats at most one page,
+//     and a repeated page changes nothing.
+//   - A run never stays running: when its lease runs out, another process takes
+//     it over at its last checkpoint.
+//   - Rows that are bad are kept as rejects and never stop a run by themselves.
+//
+// On failure: an error of the source or the store ends the run as failed, with
+// everything up to the last checkpoint applied; the next run goes on from there.
+package syncrun
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/store"
+)
+
+const (
+	// leaseTime is how long a dead process holds its sync. It is renewed four
+	// times as often, and by every checkpoint.
+	leaseTime = 30 * time.Second
+	// pageSize is the rows of a page; a store that takes less a commit gets less.
+	pageSize = 2_000
+)
+
+// Options are what a Service works with.
+type Options struct {
+	Docs  store.Docs
+	Kinds source.Registry
+	// Env is what sources get.
+	Env source.Env
+	Log *slog.Logger
+	Now func() time.Time // nil: time.Now
+	// Random returns an id that no other call has returned.
+	Random func() string
+	// Dispatch has some process call Work for the run, soon: this one, or in the
+	// cloud a new invocation. nil: this one.
+	Dispatch func(ctx context.Context, syncID, runID string) error
+	// MaxInvocation is how long one call of Work may take before it hands the run
+	// on; 0: as long as it takes.
+	MaxInvocation time.Duration
+	// Changed is told of records that changed, after their commit. May be nil.
+	Changed func(org, datatype string, ids []string)
+}
+
+// Service is the use case. All methods may be called concurrently.
+type Service struct {
+	o      Options
+	docs   store.Docs
+	kinds  source.Registry
+	log    *slog.Logger
+	now    func() time.Time
+	random func() string
+
+	stop    context.CancelFunc
+	stopped context.Context
+	working sync.WaitGroup
+}
+
+// New returns a service. It starts nothing.
+func New(o Options) *Service {
+	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, random: o.Random}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Close stops the runs of this process at their next page, for another to take
+// over, and waits for that or for ctx.
+func (s *Service) Close(ctx context.Context) error {
+	s.stop()
+	done := make(chan struct{})
+	go func() { s.working.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// clock returns the time as the store keeps it.
+func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// dispatch has the run worked on.
+func (s *Service) dispatch(ctx context.Context, syncID, runID string) error {
+	if s.o.Dispatch != nil {
+		return s.o.Dispatch(ctx, syncID, runID)
+	}
+	if s.stopped.Err() != nil {
+		return fault.New(fault.Unavailable, "this process is shutting down; send the request again")
+	}
+	s.working.Go(func() {
+		if err := s.Work(s.stopped, syncID, runID); err != nil {
+			s.log.Error("a run stopped: it will be taken over", "syncId", syncID, "runId", runID, "error", err)
+		}
+	})
+	return nil
+}
+
+// unavailable marks an error of the store as one to retry, unless it already
+// says what it is.
+func unavailable(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok || err == nil {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, err, "the store did not answer; send the request again")
+}

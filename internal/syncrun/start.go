@@ -1,0 +1,284 @@
+package syncrun
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Start says what run to start.
+type Start struct {
+	Method  Method // "": what the sync's type says
+	Trigger string // request, schedule, message
+	// EventID of the message that asks for the run. A message's run is started
+	// once, however often it is asked for.
+	EventID string
+	once    string // the run's id, where it is to be started once
+	// AllowDeletes lets the run delete as much as it finds to.
+	AllowDeletes bool
+	// Retry runs over what was rejected, not over the source.
+	Retry bool
+}
+
+// Busy says that another run of the sync is at work.
+type Busy struct{ Run *Run }
+
+func (b *Busy) Error() string { return "run " + b.Run.ID + " is at work" }
+
+// Start starts a run and returns it, pending. Conflict: the sync is a one-time
+// sync that has finished, or another run is at work, which the error then wraps
+// as a *Busy. A run that was started for the same event is returned as it is.
+func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
+	d, err := s.Sync(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if o.Method, err = d.Sync.method(o.Method); err != nil {
+		return nil, err
+	}
+	if o.EventID != "" {
+		o.once = "event-" + o.EventID
+	}
+	runID := o.once
+	if runID == "" {
+		runID = s.random()
+	}
+	for {
+		run, err := s.start(ctx, d, runID, o)
+		if errors.Is(err, store.ErrConflict) {
+			continue // somebody was faster: look again
+		}
+		if err != nil {
+			return run, unavailable(err)
+		}
+		if run.State == Pending {
+			if err := s.dispatch(ctx, id, run.ID); err != nil {
+				// The run stands: whoever looks for dead ones starts it.
+				s.log.Error("a run could not be handed on: it starts when its lease has run out", "syncId", id, "runId", run.ID, "error", err)
+			}
+		}
+		return run, nil
+	}
+}
+
+// method checks that the sync can be run so.
+func (s *Sync) method(m Method) (Method, error) {
+	switch {
+	case m == "":
+		return Method(s.Type), nil
+	case m == Validate, m == DoPull && s.pulls(), m == DoPush && s.pushes(), m == DoBoth && s.Type == Both:
+		return m, nil
+	default:
+		return "", fault.New(fault.Invalid, "method %s: the sync is of type %s", m, s.Type)
+	}
+}
+
+// start makes one attempt. ErrConflict: try again.
+func (s *Service) start(ctx context.Context, d *Stored, runID string, o Start) (*Run, error) {
+	id := d.Sync.ID
+	if o.once != "" {
+		if run, err := s.Run(ctx, id, runID); err == nil || fault.CodeOf(err) != fault.NotFound {
+			return run, err
+		}
+	}
+	st, err := s.readState(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	now := s.clock()
+	if d.Sync.IsOneTime && !st.FinishedAt.IsZero() && o.Method != Validate {
+		return nil, fault.New(fault.Conflict, "the sync is a one-time sync and finished at %s", st.FinishedAt.Format(time.RFC3339))
+	}
+	var writes []store.Write
+	if old := st.Lease; old != nil {
+		before, rev, err := s.readRun(ctx, id, old.RunID)
+		if err != nil && fault.CodeOf(err) != fault.NotFound {
+			return nil, err
+		}
+		switch {
+		case old.live(now) && before != nil:
+			return before, fault.Wrap(fault.Conflict, &Busy{before}, "run %s of this sync is at work since %s", before.ID, before.StartedAt.Format(time.RFC3339))
+		case before != nil && !before.State.Ended():
+			before.Errors = append(before.Errors, "its process died; run "+runID+" went on from its last checkpoint")
+			before.end(Failed, now)
+			writes = append(writes, before.write(rev))
+		}
+	}
+	run := &Run{
+		ID: runID, SyncID: id, Method: o.Method, State: Pending, Trigger: o.Trigger, EventID: o.EventID,
+		StartedAt: now, UpdatedAt: now, AllowDeletes: o.AllowDeletes, Retry: o.Retry, Results: []*Step{}, Warnings: []string{}, Errors: []string{},
+	}
+	var token int64
+	if st.Lease != nil {
+		token = st.Lease.Token
+	}
+	st.Lease = &lease{RunID: runID, Token: token + 1, Until: now.Add(leaseTime)}
+	st.LastRun = runID
+	_, err = s.docs.Commit(ctx, append(writes, run.write(""), st.write(id)))
+	return run, err
+}
+
+func (r *Run) write(rev string) store.Write {
+	return store.Write{Collection: runsOf(r.SyncID), Doc: store.Doc{
+		ID: r.ID, Body: mustJSON(r), Order: r.StartedAt.UnixMicro(), Rev: rev,
+	}}
+}
+
+func (s *Service) readRun(ctx context.Context, id, runID string) (*Run, string, error) {
+	docs, err := s.docs.Get(ctx, runsOf(id), []string{runID})
+	if err != nil {
+		return nil, "", unavailable(err)
+	}
+	if docs[0] == nil {
+		return nil, "", fault.New(fault.NotFound, "no run %q of sync %q", runID, id)
+	}
+	r, err := parseRun(*docs[0])
+	return r, docs[0].Rev, err
+}
+
+func parseRun(doc store.Doc) (*Run, error) {
+	r := new(Run)
+	if err := json.Unmarshal(doc.Body, r); err != nil {
+		return nil, fmt.Errorf("run %q: %w", doc.ID, err)
+	}
+	return r, nil
+}
+
+// Run returns a run. NotFound.
+func (s *Service) Run(ctx context.Context, id, runID string) (*Run, error) {
+	r, _, err := s.readRun(ctx, id, runID)
+	return r, err
+}
+
+// Runs returns the latest runs of a sync, the newest first.
+func (s *Service) Runs(ctx context.Context, id string, limit int) ([]*Run, error) {
+	if _, err := s.Sync(ctx, id); err != nil {
+		return nil, err
+	}
+	docs, err := s.docs.List(ctx, store.Listing{Collection: runsOf(id), ByOrder: true, Descending: true, Limit: limit})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	out := make([]*Run, len(docs))
+	for i, doc := range docs {
+		if out[i], err = parseRun(doc); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Wait returns the run once it has ended, or as it is when ctx ends.
+func (s *Service) Wait(ctx context.Context, id, runID string, progress func(*Run)) (*Run, error) {
+	pause := 20 * time.Millisecond
+	for {
+		run, err := s.Run(context.WithoutCancel(ctx), id, runID)
+		if err != nil || run.State.Ended() || ctx.Err() != nil {
+			return run, err
+		}
+		if progress != nil {
+			progress(run)
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+		pause = min(pause*3/2, 500*time.Millisecond)
+	}
+}
+
+// Cancel asks a run to stop at its next page. Conflict: it has ended.
+func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
+	for {
+		run, err := s.Run(ctx, id, runID)
+		if err != nil {
+			return nil, err
+		}
+		if run.State.Ended() {
+			return nil, fault.New(fault.Conflict, "run %s has ended: it is %s", runID, run.State)
+		}
+		st, err := s.readState(ctx, id)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if st.Lease == nil || st.Lease.RunID != runID {
+			continue // it ended or was replaced just now
+		}
+		st.Lease.Cancel = true
+		if _, err := s.docs.Commit(ctx, []store.Write{st.write(id)}); err == nil {
+			return run, nil
+		} else if !errors.Is(err, store.ErrConflict) {
+			return nil, unavailable(err)
+		}
+	}
+}
+
+// TakeOver has every run whose process died worked on again, and returns how
+// many they were.
+func (s *Service) TakeOver(ctx context.Context) (int, error) {
+	docs, err := s.docs.List(ctx, store.Listing{Collection: states, ByOrder: true, Limit: 100})
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	n := 0
+	for _, doc := range docs {
+		st, err := parseState(doc)
+		if err != nil {
+			return n, err
+		}
+		if st.Lease == nil || st.Lease.Owner != "" && st.Lease.live(s.now()) {
+			continue
+		}
+		if err := s.dispatch(ctx, doc.ID, st.Lease.RunID); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// Due starts the runs of all syncs that are due, each due time once, however
+// many processes ask, and takes over dead runs. It returns the runs started.
+func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err error) {
+	if takenOver, err = s.TakeOver(ctx); err != nil {
+		return nil, 0, err
+	}
+	started = []*Run{}
+	docs, err := s.docs.List(ctx, store.Listing{Collection: syncs, ByOrder: true, Limit: 100})
+	if err != nil {
+		return nil, takenOver, unavailable(err)
+	}
+	now := s.clock()
+	for _, doc := range docs {
+		if doc.Order > now.UnixMicro() {
+			break
+		}
+		d, err := parseStored(doc)
+		if err != nil {
+			return started, takenOver, err
+		}
+		due := time.UnixMicro(d.due).UTC()
+		run, err := s.Start(ctx, d.Sync.ID, Start{Trigger: "schedule", once: "due-" + due.Format("20060102T150405Z")})
+		switch {
+		case err == nil:
+			started = append(started, run)
+		case fault.CodeOf(err) == fault.Unavailable:
+			return started, takenOver, err // it stays due
+		default:
+			s.log.Warn("a sync that is due was not started", "syncId", d.Sync.ID, "due", due, "error", err)
+		}
+		d.LastScheduled = due
+		d.plan(now)
+		if _, err := s.docs.Commit(ctx, []store.Write{d.write()}); err != nil && !errors.Is(err, store.ErrConflict) {
+			return started, takenOver, unavailable(err)
+		}
+	}
+	return started, takenOver, nil
+}

@@ -1,0 +1,200 @@
+package syncrun
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Stored is a definition with what the store knows of it.
+type Stored struct {
+	Sync      Sync      `json:"sync"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	// LastScheduled is the due time that a run was last started for.
+	LastScheduled time.Time `json:"lastScheduled,omitzero"`
+
+	due int64 // microseconds; 0: not scheduled
+	rev string
+}
+
+// ETag of the definition's version.
+func (d *Stored) ETag() string { return strconv.Quote(strconv.FormatInt(d.Version, 10)) }
+
+func (d *Stored) write() store.Write {
+	return store.Write{Collection: syncs, Doc: store.Doc{ID: d.Sync.ID, Body: mustJSON(d), Order: d.due, Rev: d.rev}}
+}
+
+func parseStored(doc store.Doc) (*Stored, error) {
+	d := &Stored{rev: doc.Rev, due: doc.Order}
+	if err := json.Unmarshal(doc.Body, d); err != nil {
+		return nil, fmt.Errorf("the definition of sync %q: %w", doc.ID, err)
+	}
+	return d, nil
+}
+
+// CreateSync stores a new definition. Invalid with all faults; Conflict if its id is taken.
+func (s *Service) CreateSync(ctx context.Context, def *Sync) (*Stored, error) {
+	if def.ID == "" {
+		def.ID = s.random()
+	}
+	if faults := def.Check(s.kinds); len(faults) > 0 {
+		return nil, invalid(faults...)
+	}
+	now := s.clock()
+	d := &Stored{Sync: *def, Version: 1, CreatedAt: now, UpdatedAt: now}
+	d.plan(now)
+	if _, err := s.docs.Commit(ctx, []store.Write{d.write()}); err != nil {
+		if errors.Is(err, store.ErrConflict) {
+			return nil, fault.New(fault.Conflict, "there is a sync %q already", def.ID)
+		}
+		return nil, unavailable(err)
+	}
+	return d, nil
+}
+
+// plan sets when the sync is due next.
+func (d *Stored) plan(after time.Time) {
+	d.due = 0
+	if next := d.Sync.next(after); !next.IsZero() {
+		d.due = next.UnixMicro()
+	}
+}
+
+// Sync returns a definition. NotFound.
+func (s *Service) Sync(ctx context.Context, id string) (*Stored, error) {
+	docs, err := s.docs.Get(ctx, syncs, []string{id})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if docs[0] == nil {
+		return nil, fault.New(fault.NotFound, "no sync %q", id)
+	}
+	return parseStored(*docs[0])
+}
+
+// Syncs returns the definitions of an organisation, or all where org is "", by id.
+func (s *Service) Syncs(ctx context.Context, org string) ([]*Stored, error) {
+	out := []*Stored{}
+	for after := (store.Position{}); ; {
+		docs, err := s.docs.List(ctx, store.Listing{Collection: syncs, After: after, Limit: 200})
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		for _, doc := range docs {
+			d, err := parseStored(doc)
+			if err != nil {
+				return nil, err
+			}
+			if org == "" || d.Sync.OrgID == org {
+				out = append(out, d)
+			}
+			after.ID = doc.ID
+		}
+		if len(docs) < 200 {
+			return out, nil
+		}
+	}
+}
+
+// UpdateSync replaces a definition, of which ifMatch is the ETag if it is not "".
+// What the sync remembers of its pulls is kept, unless it now reads from
+// somewhere else or another organisation. Credentials that def has as they were
+// shown, redacted, stay what they are.
+func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch string) (*Stored, error) {
+	d, err := s.Sync(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := matches(ifMatch, d.ETag()); err != nil {
+		return nil, err
+	}
+	if def.ID != "" && def.ID != id {
+		return nil, invalid(source.Fault{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
+	}
+	def.ID = id
+	def.keepSecrets(&d.Sync)
+	if faults := def.Check(s.kinds); len(faults) > 0 {
+		return nil, invalid(faults...)
+	}
+	st, err := s.readState(ctx, id)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if st.Lease.live(s.now()) {
+		return nil, fault.New(fault.Conflict, "run %s is at work: change the sync when it has ended, or cancel it", st.Lease.RunID)
+	}
+	writes := []store.Write{}
+	if !sameSource(&d.Sync, def) {
+		st.Types, st.FinishedAt = nil, time.Time{}
+	} else {
+		for _, t := range st.Types {
+			t.Digests = ""
+		}
+	}
+	if st.rev != "" {
+		writes = append(writes, st.write(id))
+	}
+	now := s.clock()
+	d.Sync, d.Version, d.UpdatedAt = *def, d.Version+1, now
+	d.plan(now)
+	if _, err := s.docs.Commit(ctx, append(writes, d.write())); err != nil {
+		if errors.Is(err, store.ErrConflict) {
+			return nil, fault.New(fault.Conflict, "the sync changed at the same time: read it again")
+		}
+		return nil, unavailable(err)
+	}
+	return d, nil
+}
+
+// sameSource is whether cursors of one definition hold for the other.
+func sameSource(a, b *Sync) bool {
+	return a.OrgID == b.OrgID && a.Datasource.Type == b.Datasource.Type && a.Datasource.URL == b.Datasource.URL &&
+		a.Datasource.FileURL == b.Datasource.FileURL && string(mustJSON(a.Mapping)) == string(mustJSON(b.Mapping)) &&
+		string(a.Datasource.Options) == string(b.Datasource.Options)
+}
+
+// DeleteSync deletes a definition and what the sync remembers. Its records stay.
+func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
+	d, err := s.Sync(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := matches(ifMatch, d.ETag()); err != nil {
+		return err
+	}
+	st, err := s.readState(ctx, id)
+	if err != nil {
+		return unavailable(err)
+	}
+	if st.Lease.live(s.now()) {
+		return fault.New(fault.Conflict, "run %s is at work: cancel it first", st.Lease.RunID)
+	}
+	writes := []store.Write{{Collection: syncs, Doc: store.Doc{ID: id, Rev: d.rev}, Delete: true}}
+	if st.rev != "" {
+		writes = append(writes, store.Write{Collection: states, Doc: store.Doc{ID: id, Rev: st.rev}, Delete: true})
+	}
+	if _, err := s.docs.Commit(ctx, writes); err != nil {
+		if errors.Is(err, store.ErrConflict) {
+			return fault.New(fault.Conflict, "the sync changed at the same time: read it again")
+		}
+		return unavailable(err)
+	}
+	return nil
+}
+
+// matches checks an If-Match header against an ETag.
+func matches(ifMatch, etag string) error {
+	if ifMatch == "" || ifMatch == "*" || ifMatch == etag {
+		return nil
+	}
+	return fault.New(fault.PreconditionFailed, "If-Match is %s, and the ETag is %s now: read it again", ifMatch, etag)
+}
