@@ -7,69 +7,78 @@ import (
 	"github.com/headgate/headgate/internal/source/sourcetest"
 )
 
+// conform runs the suite, or skips it with one line.
+func conform(t *testing.T, s server, cursor, soft bool) {
+	t.Helper()
+	if s.env != "" {
+		s.serverURL(t)
+	}
+	sourcetest.Run(t, harness(s, cursor, soft))
+}
+
 func TestPostgres(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onPostgres, true, true))
+	conform(t, onPostgres, true, true)
 }
 
 func TestPostgresWithoutZones(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onPostgresLocal, true, false))
+	conform(t, onPostgresLocal, true, false)
 }
 
 func TestPostgresWithoutCursor(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onPostgres, false, false))
+	conform(t, onPostgres, false, false)
 }
 
 func TestPostgresChoosesKeys(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onPostgresKeys, true, true))
+	conform(t, onPostgresKeys, true, true)
 }
 
 func TestMySQL(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onMySQL, true, true))
+	conform(t, onMySQL, true, true)
 }
 
 func TestMySQLStamps(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onMySQLStamps, true, false))
+	conform(t, onMySQLStamps, true, false)
 }
 
 func TestMySQLWithoutCursor(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onMySQL, false, false))
+	conform(t, onMySQL, false, false)
 }
 
 func TestMySQLChoosesKeys(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onMySQLKeys, true, true))
+	conform(t, onMySQLKeys, true, true)
 }
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onSQLite, true, true))
+	conform(t, onSQLite, true, true)
 }
 
 func TestSQLiteISO(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onSQLiteISO, true, false))
+	conform(t, onSQLiteISO, true, false)
 }
 
 func TestSQLiteMillis(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onSQLiteMillis, true, true))
+	conform(t, onSQLiteMillis, true, true)
 }
 
 func TestSQLiteWithoutCursor(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onSQLite, false, false))
+	conform(t, onSQLite, false, false)
 }
 
 func TestSQLiteChoosesKeys(t *testing.T) {
 	t.Parallel()
-	sourcetest.Run(t, harness(onSQLiteKeys, true, true))
+	conform(t, onSQLiteKeys, true, true)
 }
 
 // TestInBatches has queries end within a pull, a page and a run of equal times.

@@ -339,8 +339,10 @@ func (m *mySQL) classify(err error) class {
 		return unknown
 	}
 	switch e.Number {
-	case 1146, 1049:
+	case 1146:
 		return noTable
+	case 1049: // no such database
+		return wrong
 	case 1062, 1586:
 		return duplicate
 	case 1364, 1366, 1406, 1264, 1265, 1292, 1048, 1451, 1452, 3819, 4025, 1644, 1690, 3140, 1411, 1416, 3105, 1906:

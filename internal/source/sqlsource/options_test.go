@@ -163,6 +163,31 @@ func TestDialerDecides(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrong: the message says which of the things that may be wrong is.
+func TestWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	message := func(url string) string {
+		s, err := Kind().Open(t.Context(), source.Datasource{URL: url}, source.Env{})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, s.Close()) }()
+		_, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "reading", Key: []string{"id"}}, PageSize: 1})
+		f, ok := errors.AsType[*fault.Error](err)
+		require.True(t, ok, "%v", err)
+		return f.Message
+	}
+	for _, scheme := range []string{"postgres", "mysql"} {
+		require.Contains(t, message(scheme+"://127.0.0.1:1/d"), "the database at 127.0.0.1 does not answer")
+	}
+	for _, s := range []server{onPostgres, onMySQL} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			u := s.serverURL(t)
+			u.Path = "/nosuchdatabase"
+			require.Contains(t, message(u.String()), "nosuchdatabase")
+		})
+	}
+}
+
 // TestEnvironmentIsNotUsed: a caller's definition gets nothing of this machine's.
 func TestEnvironmentIsNotUsed(t *testing.T) {
 	t.Setenv("PGPASSWORD", "ours")

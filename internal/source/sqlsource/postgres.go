@@ -227,8 +227,10 @@ func (p *postgres) classify(err error) class {
 		return unknown
 	}
 	switch e.Code {
-	case "42P01", "3F000", "3D000":
+	case "42P01", "3F000":
 		return noTable
+	case "3D000": // no such database
+		return wrong
 	case "23505":
 		return duplicate
 	case "42804", "P0001", "44000", "428C9", "42846":

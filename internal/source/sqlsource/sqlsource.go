@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -216,6 +217,10 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	case denied, wrong, noTable, refused:
 		code = fault.Invalid
 		what += ": " + s.engine.explain(err)
+	default:
+		if _, ok := errors.AsType[*net.OpError](err); ok {
+			what += ": the database at " + s.options.host + " does not answer"
+		}
 	}
 	return fault.Wrap(code, err, "%s", what)
 }

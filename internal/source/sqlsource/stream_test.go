@@ -29,7 +29,7 @@ func TestStream(t *testing.T) {
 		for _, cursor := range []string{"", "at"} {
 			n := 200_000
 			if s.name == "sqlite" {
-				n = 3*sqliteBatch + 1 // the race detector makes it slow
+				n = 2*sqliteBatch + 1 // the race detector makes it slow
 			}
 			t.Run(s.name+"/cursor="+cursor, func(t *testing.T) {
 				p := newPlace(t, s)
