@@ -21,12 +21,11 @@ import (
 var _ store.Docs = (*Store)(nil)
 
 const (
-	// maxDocCommit writes take as many index entries and up to 1.7 KB of names
-	// and framing each.
+	// maxDocCommit: commits of more are no faster.
 	maxDocCommit = 500
-	// A request may have 10 MiB in production and 4 MiB on the emulator, names
-	// and framing included.
-	maxDocCommitBytes         = 9 << 20
+	// A request may have 10 MiB in production and 4 MiB on the emulator, with up to
+	// 1.7 KB of names and framing for each write.
+	maxDocCommitBytes         = 8 << 20
 	maxDocCommitBytesEmulator = 3 << 20
 	// maxDocBytes with the names and the other fields stays under a document's 1 MiB.
 	maxDocBytes = 1<<20 - 4<<10

@@ -1,12 +1,15 @@
 package firestorestore
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/internal/emulator"
@@ -25,6 +28,37 @@ func TestDocs(t *testing.T) {
 	storetest.RunDocs(t, func(*testing.T) store.Docs { return shared }, storetest.DocsProbe{
 		InjectLostAnswer: func(_ *testing.T, _ store.Docs, scope string) { lost.next(docID(scope)) },
 	})
+}
+
+// The caller's time is up when the commit has just happened, and another changed
+// one of the documents by then.
+func TestDocsCommitThatNobodyWaitedFor(t *testing.T) {
+	t.Parallel()
+	host, project := emulator.Firestore(t)
+	col := store.Collection{Kind: "runs", Scope: "s"}
+	other := open(t, project)
+	ctx, cancel := context.WithCancel(t.Context())
+	conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(
+		func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			err := invoke(ctx, method, req, reply, cc, opts...)
+			if _, ok := req.(*firestorepb.CommitRequest); !ok || err != nil {
+				return err
+			}
+			if _, err := other.Commit(t.Context(), []store.Write{{Collection: col, Doc: store.Doc{ID: "a"}, Any: true}}); err != nil {
+				return err
+			}
+			cancel()
+			return status.FromContextError(ctx.Err()).Err()
+		}))
+	require.NoError(t, err)
+	s := open(t, project, option.WithGRPCConn(conn))
+
+	revs, err := s.Commit(ctx, []store.Write{{Collection: col, Doc: store.Doc{ID: "a"}}, {Collection: col, Doc: store.Doc{ID: "b"}}})
+	require.NoError(t, err)
+	docs, err := other.Get(t.Context(), col, []string{"a", "b"})
+	require.NoError(t, err)
+	require.NotEqual(t, revs[0], docs[0].Rev)
+	require.Equal(t, revs[1], docs[1].Rev)
 }
 
 func TestDocsOfUnknownKind(t *testing.T) {

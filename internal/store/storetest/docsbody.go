@@ -62,7 +62,7 @@ var docsBodyTests = map[string]func(*docsFixture){
 		requireDocs(f, []*store.Doc{docs[0], nil, nil}, f.get("a", "b", "c"))
 	},
 
-	// The longest names do not count.
+	// The longest names do not count, even beside as much as a commit may have.
 	"Limits/Writes": func(f *docsFixture) {
 		most := f.s.Limits().MaxCommit
 		require.GreaterOrEqual(f, most, 500)
@@ -75,6 +75,10 @@ var docsBodyTests = map[string]func(*docsFixture){
 		}
 		f.tooLarge(writes...)
 		require.Zero(f, f.count(f.col, 1))
+		body := filler(min(f.s.Limits().MaxDocBytes, f.s.Limits().MaxCommitBytes/most))
+		for i := range writes {
+			writes[i].Doc.Body = body
+		}
 		requireDocs(f, f.commit(writes[:most]...), f.get(ids[:most]...))
 		require.Equal(f, most, f.count(f.col, 10*most))
 	},

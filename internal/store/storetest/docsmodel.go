@@ -68,7 +68,7 @@ func (m *docsModel) commit(t *rapid.T) {
 			w.Doc.Body = rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(t, "body")
 			w.Doc.Order = rapid.Int64Range(0, 3).Draw(t, "order")
 			if rapid.Bool().Draw(t, "expires") {
-				w.Doc.ExpireAt = m.f.now.Add(time.Duration(rapid.IntRange(-9, 9).Draw(t, "expireAt")) * time.Microsecond)
+				w.Doc.ExpireAt = m.f.now.Add(time.Hour + time.Duration(rapid.IntRange(0, 9).Draw(t, "expireAt"))*time.Microsecond)
 			}
 		}
 		conflict = conflict || !w.Any && w.Doc.Rev != there.Rev
