@@ -162,7 +162,8 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 // outgoing returns what the source is to be told of the record; nil: nothing.
 func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	link, known := r.Link(p.def.ID)
-	if known && link.Base == nil && !r.Deleted || !known && r.Deleted || link.Gone && r.Deleted {
+	known = known && !link.Gone
+	if known && link.Base == nil && !r.Deleted || !known && r.Deleted {
 		return nil, nil, nil
 	}
 	ours, err := record.Decode(r.Data)
@@ -185,7 +186,7 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 		return nil, p.refuse(o, reject.Field, reject.Reason), nil
 	}
 	o.change.Fields = fields
-	if !known || link.Gone {
+	if !known {
 		o.change.Op, o.change.Key = source.Create, p.newKey(r.ID, fields)
 		o.change.Attempt = attempt(p.def.ID, r)
 		return o, nil, nil
@@ -320,7 +321,7 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	r := stored{o.Clone(), o.rev, o.order}
 	var writes []store.Write
 	link := record.Link{Key: o.link.Key, Held: o.link.Held}
-	if !o.known || o.link.Gone {
+	if !o.known {
 		key := res.Key
 		if key == nil {
 			key = o.change.Key
@@ -392,7 +393,7 @@ func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []so
 }
 
 func (p *pusher) keyOf(o *outgoing, res source.Result) string {
-	if o.known && !o.link.Gone {
+	if o.known {
 		return o.link.Key
 	}
 	key := res.Key
