@@ -38,7 +38,7 @@ type Write struct {
 	Doc        Doc // with Delete, ID and Rev only
 	Delete     bool
 	// Unless Any, the document must be as the writer saw it: of revision
-	// Doc.Rev, or absent where that is "".
+	// Doc.Rev, or absent where that is "". A deletion needs a Rev or Any.
 	Any bool
 }
 
@@ -51,7 +51,7 @@ type Listing struct {
 	// After is the position listed last: with ByOrder (Order, ID), otherwise ID.
 	// The zero Position is before the first, and with Descending after the last.
 	After      Position
-	Descending bool
+	Descending bool // with ByOrder only
 	Limit      int // > 0
 }
 

@@ -74,6 +74,14 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return openNew(t) }, probe())
 }
 
+func TestDocsConformance(t *testing.T) {
+	t.Parallel()
+	lose := probe().InjectLostAnswer
+	storetest.RunDocs(t, func(t *testing.T) store.Docs { return openNew(t) }, storetest.DocsProbe{
+		InjectLostAnswer: func(t *testing.T, s store.Docs, scope string) { lose(t, s.(*Store), scope) },
+	})
+}
+
 // Two stores on one file are two processes as far as SQLite is concerned.
 func TestConformanceOfTwoOnOneFile(t *testing.T) {
 	t.Parallel()

@@ -79,17 +79,22 @@ func checkCommit(writes []store.Write) (size int, err error) {
 }
 
 // committed is whether the writes are stored after all, though the commit's
-// answer was an error. A revision that was not committed may be another's by now.
+// answer was an error: one that is, stands for all. A revision that was not
+// committed may be another's by now. Of deletions only the outcome can be seen.
 func (s *Store) committed(ctx context.Context, writes []store.Write, last int64) bool {
+	gone := 0
 	for i, w := range writes {
-		if w.Delete {
-			continue
-		}
 		docs, err := s.Get(ctx, w.Collection, []string{w.Doc.ID})
-		return err == nil && docs[0] != nil && docs[0].Rev == formatRev(last-int64(len(writes))+1+int64(i)) &&
-			bytes.Equal(docs[0].Body, w.Doc.Body)
+		switch {
+		case err != nil:
+			return false
+		case !w.Delete:
+			return docs[0] != nil && docs[0].Rev == formatRev(last-int64(len(writes))+1+int64(i)) && bytes.Equal(docs[0].Body, w.Doc.Body)
+		case docs[0] == nil:
+			gone++
+		}
 	}
-	return false
+	return gone == len(writes)
 }
 
 func (t *tx) commitDocs(writes []store.Write) (last int64, err error) {
