@@ -1,5 +1,6 @@
 // Command headgate waits until every event source has reported inside a window
-// and then publishes exactly one sync message. See README.md.
+// and then publishes exactly one sync message; and it keeps records in step with
+// the systems that they come from. See README.md.
 package main
 
 import (
@@ -21,6 +22,8 @@ var version = ""
 
 const usage = `Usage:
   headgate [serve] [flags]      serve the functions (flags: headgate serve -h)
+  headgate sync run FILE.json   run a sync (flags: headgate sync run -h)
+  headgate sync list            list the syncs; sync runs ID, sync rejects ID
   headgate config check FILE    list every fault of a configuration
   headgate config schema        print the configuration's JSON Schema
   headgate version              print the version
@@ -36,6 +39,8 @@ func main() {
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(os.Stderr, "headgate: %v\n\n%s", err, usage)
 		os.Exit(2)
+	case errors.Is(err, errPartial):
+		os.Exit(3)
 	default:
 		fmt.Fprintln(os.Stderr, "headgate:", err)
 		os.Exit(1)
@@ -55,6 +60,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return serve(ctx, args, getenv, stdout, stderr)
 	case "config":
 		return configCommand(args, stdout)
+	case "sync":
+		return syncCommand(ctx, args, getenv, stdout, stderr)
 	case "version":
 		fmt.Fprintln(stdout, "headgate", versionString())
 		return nil

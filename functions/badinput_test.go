@@ -163,7 +163,14 @@ func TestDocumentAndRoutes(t *testing.T) {
 			require.NotNil(t, api.at(api.raw, "paths", strings.Replace(rt.path, "...", "", 1), strings.ToLower(m)), "%s %s", m, rt.path)
 		}
 	}
-	for _, p := range slices.Collect(maps.Keys(want)) {
+	gates := slices.Collect(maps.Keys(want))
+	for _, rt := range deploymentRoutes {
+		want[rt.path] = true
+		for _, m := range rt.methods {
+			require.NotNil(t, api.at(api.raw, "paths", rt.path, strings.ToLower(m)), "%s %s", m, rt.path)
+		}
+	}
+	for _, p := range gates {
 		want["/services/{service}"+p] = true
 	}
 	want["/healthz"], want["/readyz"], want["/openapi.json"] = true, true, true

@@ -27,10 +27,11 @@ const (
 	Trigger = "trigger"
 	Status  = "status"
 	Sweep   = "sweep"
+	SyncRun = "syncrun"
 )
 
 // Names returns the name of every function.
-func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep} }
+func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun} }
 
 // handler answers a request to one service.
 type handler func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error
@@ -61,6 +62,37 @@ var routes = []route{
 	{Status, auth.Read, "/messages/{eventID}", []string{http.MethodGet}, message},
 }
 
+// deploymentRoute is a path of the whole deployment.
+type deploymentRoute struct {
+	function string
+	role     string // "read" to read and "operate" to write, where it is ""
+	path     string
+	methods  []string
+	handle   func(*app.App) web.Handler
+}
+
+var deploymentRoutes = []deploymentRoute{
+	// People.
+	{SyncRun, "", "/sync", []string{http.MethodGet, http.MethodPost}, syncs},
+	{SyncRun, "", "/sync/{id}", []string{http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodPost}, oneSync},
+	{SyncRun, "", "/sync/{id}/run", []string{http.MethodPost}, runSync},
+	{SyncRun, "", "/sync/{id}/runs", []string{http.MethodGet}, syncRuns},
+	{SyncRun, "", "/sync/{id}/runs/{runId}", []string{http.MethodGet}, syncRun},
+	{SyncRun, "", "/sync/{id}/runs/{runId}/cancel", []string{http.MethodPost}, cancelRun},
+	{SyncRun, "", "/sync/{id}/rejects", []string{http.MethodGet}, rejects},
+	{SyncRun, "", "/sync/{id}/rejects/retry", []string{http.MethodPost}, retryRejects},
+	{SyncRun, "", "/sync/{id}/conflicts", []string{http.MethodGet}, conflicts},
+	{SyncRun, "", "/sync/{id}/conflicts/{recordId}", []string{http.MethodPost}, decide},
+	// Other systems.
+	{SyncRun, "", "/sync/{id}/data", []string{http.MethodGet, http.MethodPost}, syncData},
+	{SyncRun, "", "/orgs/{org}/{type}", []string{http.MethodGet}, records},
+	{SyncRun, "", "/orgs/{org}/{type}/{id}", []string{http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodDelete}, record},
+	// Scheduler and Pub/Sub.
+	{SyncRun, auth.Operate, "/sync/due", []string{http.MethodPost}, dueSyncs},
+	{SyncRun, auth.Operate, "/sync/work", []string{http.MethodPost}, syncWork},
+	{SyncRun, auth.Operate, "/sync/message", []string{http.MethodPost}, onMessage},
+}
+
 // Handler serves the functions named; none means all of them.
 func Handler(a *app.App, names ...string) (http.Handler, error) {
 	if len(names) == 0 {
@@ -80,6 +112,11 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	for _, rt := range routes {
 		if serves(rt.function) {
 			b.gate(rt.path, rt.methods, b.guarded(rt.role, rt.handle))
+		}
+	}
+	for _, rt := range deploymentRoutes {
+		if serves(rt.function) {
+			b.handle(rt.path, web.Methods(b.byMethod(rt.role, rt.handle(a)), rt.methods...))
 		}
 	}
 	b.gate("/event/trigger", nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
@@ -157,6 +194,20 @@ func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.H
 		serve = web.Methods(serve, methods...)
 	}
 	b.handle(path, serve)
+}
+
+// byMethod requires the role, or the one that the method calls for.
+func (b *builder) byMethod(role string, h web.Handler) web.Handler {
+	if role != "" {
+		return b.guard.Require(role, h)
+	}
+	read, write := b.guard.Require(auth.Read, h), b.guard.Require(auth.Operate, h)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			return read(w, r)
+		}
+		return write(w, r)
+	}
 }
 
 func (b *builder) guarded(role string, h handler) func(*gate.Gate) web.Handler {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +24,8 @@ import (
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
+	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/source/csvsource"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
@@ -40,6 +43,7 @@ type gateway struct {
 	bus   *watchedBus
 	mu    sync.Mutex
 	now   time.Time
+	dir   *os.Root // that syncs may use
 }
 
 func oneService(more string) string {
@@ -57,10 +61,16 @@ func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
 		TB: t, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
 		store: &brokenStore{Store: st}, bus: &watchedBus{Bus: localbus.New(testTopic)},
 	}
+	g.dir, err = os.OpenRoot(t.TempDir())
+	require.NoError(t, err)
 	g.app = app.New(app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
+		Kinds: source.NewRegistry(csvsource.Kind()), Env: source.Env{Dir: g.dir, Now: g.clock},
 	})
-	t.Cleanup(func() { _ = g.app.Close(context.Background()) })
+	t.Cleanup(func() {
+		_ = g.app.Close(context.Background())
+		_ = g.dir.Close()
+	})
 	g.h, err = Handler(g.app, functions...)
 	require.NoError(t, err)
 	return g
@@ -143,7 +153,7 @@ type syncMessage struct {
 
 // brokenStore fails every call while broken.
 type brokenStore struct {
-	store.Store
+	app.Store
 	mu     sync.Mutex
 	broken bool
 }

@@ -16,15 +16,24 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/entity"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/syncrun"
 )
+
+// Store is what a driver keeps: events and claims, and documents.
+type Store interface {
+	store.Store
+	store.Docs
+}
 
 // Options are what an App is built from. It closes Store and Bus.
 type Options struct {
 	Config *config.Config
-	Store  store.Store
+	Store  Store
 	Bus    bus.Bus
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
@@ -33,6 +42,12 @@ type Options struct {
 	SweepEvery time.Duration
 	// RunsOn says that the process has CPU between requests too (see [gate.Options]).
 	RunsOn bool
+	// Kinds of data sources, and what they get.
+	Kinds source.Registry
+	Env   source.Env
+	// Receive has this process take the messages that start syncs off the bus;
+	// otherwise a push subscription brings them.
+	Receive bool
 }
 
 // App is a deployment's use cases.
@@ -40,6 +55,8 @@ type App struct {
 	o     Options
 	gates []*gate.Gate
 	byKey map[string]*gate.Gate
+	syncs *syncrun.Service
+	ents  *entity.Service
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -57,6 +74,8 @@ func New(o Options) *App {
 		a.gates = append(a.gates, g)
 		a.byKey[svc.ServiceName] = g
 	}
+	a.ents = entity.New(entity.Options{Docs: o.Store, Now: o.Now})
+	a.syncs = syncrun.New(a.syncOptions())
 	return a
 }
 
@@ -65,6 +84,12 @@ func (a *App) Config() *config.Config { return a.o.Config }
 
 // Log returns the deployment's logger.
 func (a *App) Log() *slog.Logger { return a.o.Log }
+
+// Syncs returns the use case of syncs.
+func (a *App) Syncs() *syncrun.Service { return a.syncs }
+
+// Entities returns the use case of records.
+func (a *App) Entities() *entity.Service { return a.ents }
 
 // Gates returns the gates of all services, in configuration order.
 func (a *App) Gates() []*gate.Gate { return a.gates }
@@ -89,8 +114,11 @@ func (a *App) Gate(service string) (*gate.Gate, error) {
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
+	if a.o.Receive {
+		a.receiveMessages(ctx)
+	}
 	a.running.Go(func() {
-		a.sweepAll(ctx)
+		a.tick(ctx)
 		if a.o.SweepEvery <= 0 {
 			return
 		}
@@ -99,12 +127,18 @@ func (a *App) Start() {
 		for {
 			select {
 			case <-t.C:
-				a.sweepAll(ctx)
+				a.tick(ctx)
 			case <-ctx.Done():
 				return
 			}
 		}
 	})
+}
+
+// tick does what a scheduler calls for in the cloud.
+func (a *App) tick(ctx context.Context) {
+	a.sweepAll(ctx)
+	a.runDue(ctx)
 }
 
 func (a *App) sweepAll(ctx context.Context) {
@@ -168,6 +202,9 @@ func (a *App) Close(ctx context.Context) (err error) {
 		case <-swept:
 		case <-ctx.Done():
 			err = fmt.Errorf("the sweep did not end: %w", ctx.Err())
+		}
+		if syncErr := a.syncs.Close(ctx); syncErr != nil {
+			err = errors.Join(err, fmt.Errorf("runs of syncs did not stop: %w", syncErr))
 		}
 		for _, g := range a.gates {
 			if gateErr := g.Close(ctx); gateErr != nil {

@@ -18,7 +18,6 @@ import (
 	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/bus"
-	"github.com/headgate/headgate/internal/store"
 )
 
 // body is what each event carries.
@@ -92,7 +91,7 @@ func service(topic string) (*config.Config, error) {
 const topic = "projects/headgate-bench/topics/sync"
 
 // serve runs the real handler on the drivers, on a port of its own.
-func serve(st store.Store, b bus.Bus) (base string, stop func(), err error) {
+func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	cfg, err := service(topic)
 	if err != nil {
 		return "", nil, err

@@ -155,6 +155,7 @@ type Push struct {
 	MessageID    string
 	Subscription string
 	Data         []byte
+	Attributes   map[string]string
 }
 
 // ParsePush recognises the body of a wrapped Pub/Sub push.
@@ -164,15 +165,16 @@ func ParsePush(body []byte) (Push, bool) {
 	}
 	var p struct {
 		Message *struct {
-			Data      *string `json:"data"`
-			MessageID string  `json:"messageId"`
+			Data       *string           `json:"data"`
+			MessageID  string            `json:"messageId"`
+			Attributes map[string]string `json:"attributes"`
 		} `json:"message"`
 		Subscription string `json:"subscription"`
 	}
 	if json.Unmarshal(body, &p) != nil || p.Message == nil || p.Message.MessageID == "" {
 		return Push{}, false
 	}
-	push := Push{MessageID: p.Message.MessageID, Subscription: p.Subscription}
+	push := Push{MessageID: p.Message.MessageID, Subscription: p.Subscription, Attributes: p.Message.Attributes}
 	if p.Message.Data != nil {
 		data, err := base64.StdEncoding.DecodeString(*p.Message.Data)
 		if err != nil {

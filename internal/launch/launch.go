@@ -17,7 +17,6 @@ import (
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/bus/pubsubbus"
-	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
@@ -47,14 +46,17 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, RunsOn: !s.CloudRun}
+	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, RunsOn: !s.CloudRun, Kinds: Kinds()}
 	if !s.CloudRun {
-		o.SweepEvery = localSweep
+		o.SweepEvery, o.Receive = localSweep, true
+	}
+	if o.Env, err = sourceEnv(s, cfg.Sync, log); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
 	}
 	return app.New(o), nil
 }
 
-func openStore(ctx context.Context, s Settings) (store.Store, error) {
+func openStore(ctx context.Context, s Settings) (app.Store, error) {
 	if s.Store == SQLite {
 		path := filepath.Join(s.Data, "headgate.db")
 		st, err := sqlitestore.Open(ctx, path)

@@ -70,8 +70,13 @@ func FromEnv(getenv func(string) string) Settings {
 // Flags declares a flag for each setting, with s as the defaults.
 func (s *Settings) Flags(fs *flag.FlagSet, functions []string) {
 	fs.StringVar(&s.Addr, "addr", s.Addr, "address to listen on")
-	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "configuration file (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
 	fs.StringVar(&s.Function, "function", s.Function, fmt.Sprintf("serve one function %q (default all)", functions))
+	s.StoreFlags(fs)
+}
+
+// StoreFlags declares the flags of those settings that say where data is.
+func (s *Settings) StoreFlags(fs *flag.FlagSet) {
+	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "configuration file (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
 	fs.StringVar(&s.Store, "store", s.Store, "store: sqlite or firestore")
 	fs.StringVar(&s.Bus, "bus", s.Bus, "bus: local or pubsub")
 	fs.StringVar(&s.Data, "data", s.Data, "directory of the embedded store")

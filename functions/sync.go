@@ -1,0 +1,145 @@
+package functions
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/syncrun"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// maxDefinition is the largest definition of a sync, in bytes.
+const maxDefinition = 256 << 10
+
+type syncJSON struct {
+	ID        string       `json:"id"`
+	Version   int64        `json:"version"`
+	CreatedAt time.Time    `json:"createdAt"`
+	UpdatedAt time.Time    `json:"updatedAt"`
+	Sync      syncrun.Sync `json:"sync"` // credentials redacted
+}
+
+func toSyncJSON(d *syncrun.Stored) syncJSON {
+	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact()}
+}
+
+func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
+	body, err := web.ReadBody(w, r, maxDefinition, "the limit of a definition")
+	if err != nil {
+		return nil, err
+	}
+	return syncrun.Decode(body)
+}
+
+// syncs lists the definitions, and takes new ones.
+func syncs(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodPost {
+			return createSync(a, w, r)
+		}
+		q, err := query(r, "orgId")
+		if err != nil {
+			return err
+		}
+		list, err := a.Syncs().Syncs(r.Context(), q.Get("orgId"))
+		if err != nil {
+			return err
+		}
+		out := struct {
+			Syncs []syncJSON `json:"syncs"`
+		}{make([]syncJSON, len(list))}
+		for i, d := range list {
+			out.Syncs[i] = toSyncJSON(d)
+		}
+		return web.JSON(w, http.StatusOK, out)
+	}
+}
+
+func createSync(a *app.App, w http.ResponseWriter, r *http.Request) error {
+	def, err := readSync(w, r)
+	if err != nil {
+		return err
+	}
+	d, err := a.Syncs().CreateSync(r.Context(), def)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
+	w.Header().Set("ETag", d.ETag())
+	return web.JSON(w, http.StatusCreated, struct {
+		syncJSON
+		// SyncID is OurWater's name for it.
+		Data struct {
+			SyncID string `json:"syncId"`
+		} `json:"data"`
+	}{syncJSON: toSyncJSON(d), Data: struct {
+		SyncID string `json:"syncId"`
+	}{d.Sync.ID}})
+}
+
+// oneSync shows, replaces or deletes a definition; POST is the seed's way to run it.
+func oneSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id := r.PathValue("id")
+		switch r.Method {
+		case http.MethodPost:
+			return runSync(a)(w, r)
+		case http.MethodPut:
+			def, err := readSync(w, r)
+			if err != nil {
+				return err
+			}
+			d, err := a.Syncs().UpdateSync(r.Context(), id, def, r.Header.Get("If-Match"))
+			if err != nil {
+				return err
+			}
+			return showSync(w, d)
+		case http.MethodDelete:
+			if err := a.Syncs().DeleteSync(r.Context(), id, r.Header.Get("If-Match")); err != nil {
+				return err
+			}
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		default:
+			d, err := a.Syncs().Sync(r.Context(), id)
+			if err != nil {
+				return err
+			}
+			return showSync(w, d)
+		}
+	}
+}
+
+func showSync(w http.ResponseWriter, d *syncrun.Stored) error {
+	w.Header().Set("ETag", d.ETag())
+	return web.JSON(w, http.StatusOK, toSyncJSON(d))
+}
+
+// dueSyncs starts what is due and takes over what died.
+func dueSyncs(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		started, takenOver, err := a.Syncs().Due(r.Context())
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, struct {
+			Started   []*syncrun.Run `json:"started"`
+			TakenOver int            `json:"takenOver"`
+		}{started, takenOver})
+	}
+}
+
+// conflictOf answers with the run that is in the way.
+func conflictOf(w http.ResponseWriter, id string, run *syncrun.Run, err error) error {
+	if fault.CodeOf(err) == fault.Conflict && run != nil {
+		w.Header().Set("Location", runPath(id, run.ID))
+	}
+	return err
+}
+
+func runPath(id, runID string) string {
+	return "/sync/" + url.PathEscape(id) + "/runs/" + url.PathEscape(runID)
+}

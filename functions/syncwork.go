@@ -1,0 +1,64 @@
+package functions
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// syncWork takes a Pub/Sub push that hands a run on to this invocation.
+func syncWork(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		push, err := readPush(w, r)
+		if err != nil {
+			return err
+		}
+		var t app.Task
+		if err := json.Unmarshal(push.Data, &t); err != nil || t.SyncID == "" || t.RunID == "" {
+			return fault.New(fault.Invalid, "the message's data is not a run to work on")
+		}
+		if err := a.Syncs().Work(r.Context(), t.SyncID, t.RunID); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+}
+
+// onMessage takes a Pub/Sub push of a service's sync message, and runs the sync
+// that the service names, once per eventID.
+func onMessage(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		push, err := readPush(w, r)
+		if err != nil {
+			return err
+		}
+		run, err := a.OnMessage(r.Context(), push.Attributes["serviceName"], push.Attributes["eventID"])
+		if err != nil {
+			return err
+		}
+		if !run.State.Ended() { // here and now, while this request has the processor
+			if err := a.Syncs().Work(r.Context(), run.SyncID, run.ID); err != nil {
+				return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
+			}
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+}
+
+func readPush(w http.ResponseWriter, r *http.Request) (event.Push, error) {
+	body, err := web.ReadBody(w, r, 16<<20, "the limit of a push")
+	if err != nil {
+		return event.Push{}, err
+	}
+	push, ok := event.ParsePush(body)
+	if !ok {
+		return event.Push{}, fault.New(fault.Invalid, "the body is not a Pub/Sub push")
+	}
+	return push, nil
+}

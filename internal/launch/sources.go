@@ -1,0 +1,47 @@
+package launch
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/outbound"
+	"github.com/headgate/headgate/internal/secret"
+	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/source/csvsource"
+	"github.com/headgate/headgate/internal/source/sqlsource"
+)
+
+// Kinds are the data sources that there are.
+func Kinds() source.Registry {
+	return source.NewRegistry(csvsource.Kind(), sqlsource.Kind())
+}
+
+// sourceEnv is what sources get.
+func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, error) {
+	if cfg == nil {
+		cfg = new(config.Sync)
+	}
+	out := outbound.New(outbound.Options{
+		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP, RatePerSecond: cfg.RatePerSecond,
+	})
+	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now}
+	env := source.Env{
+		HTTP: out.HTTP(), DialContext: out.DialContext, Secret: secrets.Resolve, AllowHTTP: cfg.AllowHTTP, Now: time.Now, Log: log,
+	}
+	dir := cfg.Directory
+	if dir == "" && !s.CloudRun {
+		dir = "."
+	}
+	if dir == "" {
+		return env, nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return env, fmt.Errorf("sync.directory: %w", err)
+	}
+	env.Dir = root
+	return env, nil
+}
