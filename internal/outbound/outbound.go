@@ -1,217 +1,142 @@
-// Package outbound is the one way out: every call to an address that somebody
-// configured goes through it.
+// Package outbound is the one way out: every call to a system outside goes
+// through a Client. It keeps callers who may name a URL away from internal
+// addresses, bounds the time and the rate of calls, and repeats those that may be
+// repeated.
 //
-// Invariants:
-//
-//   - Addresses are checked when they are dialled, after the name was resolved,
-//     so that no name, redirect or change of DNS leads to an internal address
-//     that is not allowed explicitly.
-//   - Beyond loopback connections are encrypted, unless that is waived.
-//   - A call ends: connecting, the answer's head and the whole each have a limit.
-//   - What may be repeated is, with growing pauses and as Retry-After says; what
-//     may not, is not.
-//   - No error text holds a query, a user or a password of a URL.
+// Addresses are checked when a connection is made, after the name was resolved,
+// so a name that resolves to an internal address is refused too. No proxy is
+// used: behind one, nothing could be checked. What is not repeated or did not
+// help is the caller's: the last answer, or an error with a *fault.Error in it
+// whose texts have no more of a URL than its host. But http.Client puts the URL
+// around that; secret.RedactError takes it out.
 package outbound
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"code.dny.dev/ssrf"
 	"golang.org/x/time/rate"
-
-	"github.com/headgate/headgate/internal/fault"
 )
 
-// Options say where calls may go, and how often.
-type Options struct {
-	// Allow are internal addresses that may be called: host, host:port, an IP
-	// address or a CIDR.
-	Allow []string
-	// AllowLoopback permits loopback addresses, as on a laptop.
-	AllowLoopback bool
-	// AllowHTTP permits unencrypted calls beyond loopback.
-	AllowHTTP bool
-	// RatePerSecond bounds the calls to one host; 0: 50.
-	RatePerSecond int
-}
+// The defaults of Options.
+const (
+	DefaultTimeout  = 30 * time.Second
+	DefaultAttempts = 4
+)
 
 const (
-	dialTimeout   = 5 * time.Second
-	headTimeout   = 30 * time.Second
-	defaultRate   = 50
-	maxRedirects  = 5
-	maxHosts      = 1_000 // whose rate is remembered
-	maxConnsPer   = 16
-	idleTimeout   = 90 * time.Second
-	keepAliveFreq = 30 * time.Second
+	dialTimeout  = 5 * time.Second
+	tlsTimeout   = 10 * time.Second
+	maxRedirects = 5
 )
 
-// Client makes calls out. Its methods may be called concurrently.
+// Options say what calls may do. The zero value allows public addresses over
+// https, without redirects.
+type Options struct {
+	// Allow lists what may be internal: "host", "host:port", an address or a
+	// CIDR prefix. A host that is listed still cannot be a link-local address,
+	// where clouds serve credentials, unless the address is listed itself.
+	Allow []string
+	// AllowLoopback allows this machine's own addresses.
+	AllowLoopback bool
+	// AllowHTTP allows http:// beyond loopback.
+	AllowHTTP bool
+	// MaxRedirects is how many redirects are followed, at most 5, and only to the
+	// same host without a change of the method. Any other is an error.
+	MaxRedirects int
+	// Timeout bounds a call, its repetitions included, up to the header of the
+	// answer, unless the context has a deadline; and then every wait for more of
+	// the body. 0 is DefaultTimeout.
+	Timeout time.Duration
+	// Attempts bounds how often a request is sent. 0 is DefaultAttempts.
+	Attempts int
+	// RatePerSecond bounds the requests to each host; 0 does not. Burst, at least
+	// 1, may be sent at once.
+	RatePerSecond float64
+	Burst         int
+	// RootCAs verify servers; nil: the system's.
+	RootCAs *x509.CertPool
+	// Resolver resolves names; nil: the system's.
+	Resolver *net.Resolver
+	// Now is the clock that Retry-After is read with; nil: time.Now.
+	Now func() time.Time
+	// Sleep waits, or returns the context's error; nil: with a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Client makes calls. It is safe for concurrent use.
 type Client struct {
-	o        Options
-	prefixes []netip.Prefix
-	hosts    map[string]bool // host or host:port, as configured
-	http     *http.Client
-	base     *http.Transport
+	o      Options
+	rules  *rules
+	dialer net.Dialer
+	base   http.RoundTripper
 
-	mu    sync.Mutex
-	rates map[string]*rate.Limiter
+	mu     sync.Mutex
+	limits map[string]*rate.Limiter // by host
 }
 
-// New returns a client. Close it.
-func New(o Options) *Client {
-	c := &Client{o: o, hosts: make(map[string]bool), rates: make(map[string]*rate.Limiter)}
-	for _, a := range o.Allow {
-		if p, err := netip.ParsePrefix(a); err == nil {
-			c.prefixes = append(c.prefixes, p)
-		} else if ip, err := netip.ParseAddr(a); err == nil {
-			c.prefixes = append(c.prefixes, netip.PrefixFrom(ip, ip.BitLen()))
-		} else {
-			c.hosts[strings.ToLower(a)] = true
-		}
+// New returns a client, or an error that says which of o.Allow cannot be read.
+func New(o Options) (*Client, error) {
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
 	}
-	c.base = &http.Transport{
-		DialContext: c.DialContext, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: headTimeout,
-		MaxIdleConnsPerHost: maxConnsPer, MaxConnsPerHost: 4 * maxConnsPer, IdleConnTimeout: idleTimeout,
+	if o.Attempts <= 0 {
+		o.Attempts = DefaultAttempts
 	}
-	c.http = &http.Client{Transport: &retrying{next: &checked{c}}, CheckRedirect: redirect}
-	return c
-}
-
-// HTTP returns the client for HTTP. A call takes as long as its context lets it,
-// and without a deadline a minute for each attempt's answer to begin.
-func (c *Client) HTTP() *http.Client { return c.http }
-
-// Close closes idle connections.
-func (c *Client) Close() { c.base.CloseIdleConnections() }
-
-// redirect follows within a host only: credentials are for it alone.
-func redirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects {
-		return fault.New(fault.Invalid, "%s redirects more than %d times", req.URL.Host, maxRedirects)
+	o.MaxRedirects = min(max(o.MaxRedirects, 0), maxRedirects)
+	o.Burst = max(o.Burst, 1)
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	if req.URL.Host != via[0].URL.Host || via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fault.New(fault.Invalid, "%s redirects to another host, which is not followed", via[0].URL.Host)
+	if o.Sleep == nil {
+		o.Sleep = sleep
 	}
-	return nil
-}
-
-type allowedKey struct{}
-
-// DialContext connects, if the address may be called.
-func (c *Client) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(addr)
+	rules, err := newRules(o.Allow, o.AllowLoopback)
 	if err != nil {
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
-	named := c.hosts[strings.ToLower(host)] || c.hosts[strings.ToLower(addr)]
-	d := net.Dialer{Timeout: dialTimeout, KeepAlive: keepAliveFreq, ControlContext: c.control}
-	conn, err := d.DialContext(context.WithValue(ctx, allowedKey{}, named), network, addr)
-	if errors.Is(err, errInternal) {
-		return nil, fault.Wrap(fault.Forbidden, err, "%s is an internal address: sync.allowHosts has to name it before it can be called", host)
+	c := &Client{o: o, rules: rules, limits: map[string]*rate.Limiter{}}
+	c.dialer = net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver}
+	c.base = &http.Transport{
+		DialContext:            c.dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
+		TLSHandshakeTimeout:    tlsTimeout,
+		ResponseHeaderTimeout:  o.Timeout,
+		ExpectContinueTimeout:  time.Second,
+		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    16,
+		MaxResponseHeaderBytes: 256 << 10,
+		ForceAttemptHTTP2:      true,
 	}
-	return conn, err
+	return c, nil
 }
 
-var errInternal = errors.New("outbound: the address is internal")
+// HTTP returns the client for HTTP. Callers bound what they read of a body.
+func (c *Client) HTTP() *http.Client {
+	return &http.Client{Transport: (*transport)(c), CheckRedirect: c.checkRedirect}
+}
 
-// guard knows which addresses are public.
-var guard = sync.OnceValue(func() *ssrf.Guardian { return ssrf.New(ssrf.WithAnyPort()) })
+// Close closes the connections that wait for more.
+func (c *Client) Close() {
+	if t, ok := c.base.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
 
-// control is called with the very address that is about to be connected to.
-func (c *Client) control(ctx context.Context, network, address string, conn syscall.RawConn) error {
-	if named, _ := ctx.Value(allowedKey{}).(bool); named {
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
 		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errInternal, err)
-	}
-	ip := ap.Addr().Unmap()
-	if c.o.AllowLoopback && ip.IsLoopback() {
-		return nil
-	}
-	for _, p := range c.prefixes {
-		if p.Contains(ip) {
-			return nil
-		}
-	}
-	if err := guard().Safe(network, address, conn); err != nil {
-		return fmt.Errorf("%w: %w", errInternal, err)
-	}
-	return nil
-}
-
-// checked refuses what may not be asked for, and waits its turn.
-type checked struct{ c *Client }
-
-func (t *checked) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := t.c.check(req.URL); err != nil {
-		return nil, err
-	}
-	if err := t.c.limiter(req.URL.Host).Wait(req.Context()); err != nil {
-		return nil, err
-	}
-	resp, err := t.c.base.RoundTrip(req)
-	if err != nil {
-		return nil, plain(err)
-	}
-	return resp, nil
-}
-
-func (c *Client) check(u *url.URL) error {
-	switch {
-	case u.Scheme == "https", u.Scheme == "http" && (c.o.AllowHTTP || isLoopback(u.Hostname())):
-		return nil
-	case u.Scheme == "http":
-		return fault.New(fault.Invalid, "%s is called over http: beyond loopback it has to be https, unless sync.allowHTTP is set", u.Host)
-	default:
-		return fault.New(fault.Invalid, "only http and https can be called, not %s", u.Scheme)
-	}
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
-}
-
-func (c *Client) limiter(host string) *rate.Limiter {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := c.rates[host]
-	if l == nil {
-		if len(c.rates) >= maxHosts {
-			clear(c.rates)
-		}
-		perSecond := c.o.RatePerSecond
-		if perSecond == 0 {
-			perSecond = defaultRate
-		}
-		l = rate.NewLimiter(rate.Limit(perSecond), perSecond)
-		c.rates[host] = l
-	}
-	return l
-}
-
-// plain takes the URL out of an error, which may hold credentials.
-func plain(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
 }

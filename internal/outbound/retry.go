@@ -2,115 +2,130 @@ package outbound
 
 import (
 	"context"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/headgate/headgate/internal/fault"
 )
 
 const (
-	maxAttempts  = 5
-	firstPause   = 250 * time.Millisecond
-	longestPause = 8 * time.Second
-	// longestWait bounds what Retry-After can ask for.
-	longestWait = 60 * time.Second
+	firstWait = 200 * time.Millisecond
+	mostWait  = 5 * time.Second
+	// mostAsked is the longest Retry-After that is waited for here. An answer that
+	// asks for more is the caller's, who can come back much later.
+	mostAsked = 20 * time.Second
 )
 
-// retrying repeats calls that may be: those of methods that change nothing or
-// the same again, and those that carry an Idempotency-Key.
-type retrying struct{ next http.RoundTripper }
-
-func (t *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
-	repeatable := repeatable(req)
+// send sends the request until an answer stands, the attempts are used up, or a
+// wait would not end in time.
+func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, error) {
+	start := c.o.Now()
 	for attempt := 1; ; attempt++ {
-		resp, err := t.next.RoundTrip(req)
-		if attempt == maxAttempts || !repeatable || !transient(resp, err) || req.Context().Err() != nil {
-			return resp, err
-		}
-		wait := pause(attempt)
-		if resp != nil {
-			if after, ok := retryAfter(resp.Header, time.Now()); ok {
-				if after > longestWait {
-					return resp, nil // whoever asked may come again later
-				}
-				wait = after
-			}
-			_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection is used again
-			_ = resp.Body.Close()
-		}
-		if err := sleep(req.Context(), wait); err != nil {
-			return nil, err
-		}
-		if req.GetBody != nil {
+		out := req.WithContext(ctx)
+		if attempt > 1 && hasBody(req) {
 			body, err := req.GetBody()
 			if err != nil {
 				return nil, err
 			}
-			req = req.Clone(req.Context())
-			req.Body = body
+			out.Body = body
+		}
+		resp, err := c.base.RoundTrip(out)
+		if attempt >= c.o.Attempts || ctx.Err() != nil || !mayRepeat(req, resp, err) {
+			return resp, err
+		}
+		wait, ok := c.wait(attempt, resp)
+		_, bounded := ctx.Deadline()
+		if !ok || !fits(ctx, wait) || !bounded && c.o.Now().Add(wait).Sub(start) > c.o.Timeout {
+			return resp, err
+		}
+		if resp != nil {
+			discard(resp)
+		}
+		if err := c.o.Sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+		if err := c.waitTurn(ctx, req.URL.Host); err != nil {
+			return nil, err
 		}
 	}
 }
 
-func repeatable(req *http.Request) bool {
-	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
+
+// mayRepeat is whether sending the request again is harmless and may help. What
+// was certainly not acted upon may always be repeated; else the request has to be
+// one that does the same when it comes twice.
+func mayRepeat(req *http.Request, resp *http.Response, err error) bool {
+	if hasBody(req) && req.GetBody == nil {
 		return false
 	}
-	switch req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, "":
-		return true
-	}
-	return req.Header.Get("Idempotency-Key") != ""
-}
-
-// transient is whether the same call may fare better later.
-func transient(resp *http.Response, err error) bool {
 	if err != nil {
-		if _, ok := errors.AsType[*fault.Error](err); ok {
-			return false // it was refused here
-		}
-		return !errors.Is(err, context.Canceled) && !errors.Is(err, errInternal)
+		return transient(err) && (idempotent(req) || neverSent(err))
 	}
 	switch resp.StatusCode {
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
-		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests:
 		return true
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return idempotent(req)
+	case http.StatusInternalServerError:
+		return req.Method == http.MethodGet || req.Method == http.MethodHead
 	}
 	return false
 }
 
-// pause grows with the attempts, and differs from process to process.
-func pause(attempt int) time.Duration {
-	longest := min(firstPause<<(attempt-1), longestPause)
-	return longest/2 + rand.N(longest/2)
+// IdempotencyKey is the header that lets a server know a request that it has seen.
+const IdempotencyKey = "Idempotency-Key"
+
+func idempotent(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return req.Header.Get(IdempotencyKey) != ""
 }
 
-// retryAfter reads the header: seconds, or a date.
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	v := h.Get("Retry-After")
-	if v == "" {
+// wait returns how long to wait after an attempt; false: too long.
+func (c *Client) wait(attempt int, resp *http.Response) (time.Duration, bool) {
+	longest := min(firstWait<<(attempt-1), mostWait)
+	wait := longest/2 + rand.N(longest/2+1)
+	if resp == nil {
+		return wait, true
+	}
+	asked := RetryAfter(resp, c.o.Now())
+	if asked > mostAsked {
 		return 0, false
 	}
-	if s, err := strconv.Atoi(v); err == nil && s >= 0 {
-		return time.Duration(s) * time.Second, true
+	if asked > 0 { // those who were told the same do not all come back at once
+		wait = asked + rand.N(min(asked/10, time.Second)+1)
 	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now)), true
-	}
-	return 0, false
+	return wait, true
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// RetryAfter returns how long the answer asks to wait, at most a day; 0: it does
+// not say.
+func RetryAfter(resp *http.Response, now time.Time) time.Duration {
+	const longest = 24 * time.Hour
+	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return time.Duration(min(seconds, uint64(longest/time.Second))) * time.Second
 	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	if clock, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		now = clock // the server's, whose the other time is too
+	}
+	return min(max(at.Sub(now), 0), longest)
+}
+
+// discard lets the connection be used again if little is left to read.
+func discard(resp *http.Response) {
+	const little = 4 << 10
+	if resp.ContentLength >= 0 && resp.ContentLength <= little {
+		_, _ = io.CopyN(io.Discard, resp.Body, little) // else the connection is closed
+	}
+	_ = resp.Body.Close()
 }

@@ -1,0 +1,109 @@
+package outbound
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+
+	"code.dny.dev/ssrf"
+)
+
+// rules say which addresses may be connected to.
+type rules struct {
+	hosts    map[string]bool // "host" and "host:port" that may be internal
+	prefixes []netip.Prefix  // that may be connected to whatever they are
+	guardian *ssrf.Guardian
+}
+
+func newRules(allow []string, loopback bool) (*rules, error) {
+	r := &rules{hosts: map[string]bool{}, guardian: ssrf.New(ssrf.WithAnyPort())}
+	if loopback {
+		r.prefixes = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	for _, entry := range allow {
+		if p, err := netip.ParsePrefix(entry); err == nil {
+			r.prefixes = append(r.prefixes, p.Masked())
+			continue
+		}
+		if a, err := netip.ParseAddr(strings.Trim(entry, "[]")); err == nil {
+			a = a.Unmap()
+			r.prefixes = append(r.prefixes, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		host, port, err := net.SplitHostPort(entry)
+		if err != nil {
+			host, port = entry, ""
+		}
+		if host == "" || strings.ContainsAny(host, "/@:* ") {
+			return nil, fmt.Errorf("%q is not a host, a host:port, an address or a CIDR prefix", entry)
+		}
+		r.hosts[hostPort(host, port)] = true
+	}
+	return r, nil
+}
+
+func hostPort(host, port string) string {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if port == "" {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// check returns a function for net.Dialer.Control, which is called with every
+// address that the name resolved to.
+func (r *rules) check(host, port string) func(network, address string, _ syscall.RawConn) error {
+	listed := r.hosts[hostPort(host, "")] || r.hosts[hostPort(host, port)]
+	return func(network, address string, conn syscall.RawConn) error {
+		a, err := netip.ParseAddrPort(address)
+		if err != nil || network != "tcp4" && network != "tcp6" {
+			return r.guardian.Safe(network, address, conn)
+		}
+		ip := a.Addr().Unmap().WithZone("")
+		for _, p := range r.prefixes {
+			if p.Contains(ip) {
+				return nil
+			}
+		}
+		if r.hosts[a.String()] {
+			return nil
+		}
+		if listed && !ip.IsLinkLocalUnicast() && !ip.IsMulticast() && !ip.IsUnspecified() && !isCloudMetadata(ip) {
+			return nil
+		}
+		return r.guardian.SafeAddr(ip)
+	}
+}
+
+// isCloudMetadata is whether the address is the one outside of the link-local
+// range at which a cloud serves credentials.
+func isCloudMetadata(ip netip.Addr) bool {
+	return ip == netip.MustParseAddr("fd00:ec2::254")
+}
+
+// DialContext connects to what is not HTTP, such as a database. The address is
+// checked as those of HTTP calls are.
+func (c *Client) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := c.dial(ctx, network, addr)
+	if err != nil && ctx.Err() == nil {
+		host, _, splitErr := net.SplitHostPort(addr)
+		if splitErr != nil {
+			host = addr
+		}
+		return nil, describe(host, err)
+	}
+	return conn, err
+}
+
+func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q has no port", ssrf.ErrInvalidHostPort, addr)
+	}
+	d := c.dialer
+	d.Control = c.rules.check(host, port)
+	return d.DialContext(ctx, network, addr)
+}
