@@ -29,7 +29,7 @@ const (
 )
 
 func newProgress(w io.Writer, silent bool) *progress {
-	p := &progress{w: w, silent: silent, began: time.Now()}
+	p := &progress{w: w, silent: silent, began: time.Now(), last: time.Now()}
 	if f, ok := w.(*os.File); ok {
 		p.terminal = term.IsTerminal(int(f.Fd()))
 	}

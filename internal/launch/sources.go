@@ -19,14 +19,25 @@ func Kinds() source.Registry {
 	return source.NewRegistry(csvsource.Kind(), sqlsource.Kind())
 }
 
+// defaultRate is how many calls to one host a second makes, unless configured.
+const defaultRate = 50
+
 // sourceEnv is what sources get.
 func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, error) {
 	if cfg == nil {
 		cfg = new(config.Sync)
 	}
-	out := outbound.New(outbound.Options{
-		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP, RatePerSecond: cfg.RatePerSecond,
+	perSecond := cfg.RatePerSecond
+	if perSecond == 0 {
+		perSecond = defaultRate
+	}
+	out, err := outbound.New(outbound.Options{
+		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP,
+		RatePerSecond: float64(perSecond), Burst: perSecond, MaxRedirects: 5,
 	})
+	if err != nil {
+		return source.Env{}, fmt.Errorf("sync.allowHosts: %w", err)
+	}
 	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now}
 	env := source.Env{
 		HTTP: out.HTTP(), DialContext: out.DialContext, Secret: secrets.Resolve, AllowHTTP: cfg.AllowHTTP, Now: time.Now, Log: log,

@@ -92,7 +92,7 @@ type Invalid struct{ Faults []source.Fault }
 func (e *Invalid) Error() string {
 	lines := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
-		lines[i] = f.String()
+		lines[i] = strings.TrimPrefix(f.String(), ": ")
 	}
 	return strings.Join(lines, "; ")
 }
@@ -177,7 +177,11 @@ func jsonFault(path string, body []byte, err error) source.Fault {
 	if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return source.Fault{Path: typed.Field, Message: fmt.Sprintf("a JSON %s does not belong here", typed.Value)}
 	}
-	return source.Fault{Path: path, Message: strings.TrimPrefix(err.Error(), "json: ")}
+	message := strings.TrimPrefix(err.Error(), "json: ")
+	if name, ok := strings.CutPrefix(message, "unknown field "); ok {
+		return source.Fault{Path: path + strings.Trim(name, `"`), Message: "is not a field that is known here"}
+	}
+	return source.Fault{Path: path, Message: message}
 }
 
 // idPattern is what an id may be, so that it needs no escaping anywhere.
