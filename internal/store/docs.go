@@ -52,7 +52,7 @@ type Listing struct {
 	// The zero Position is before the first, and with Descending after the last.
 	After      Position
 	Descending bool // with ByOrder only
-	Limit      int // > 0
+	Limit      int  // > 0
 }
 
 // Position in a listing.
