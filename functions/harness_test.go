@@ -277,10 +277,31 @@ func (d *document) path(p string) string {
 	case strings.HasPrefix(p, "/messages/"):
 		return "/messages/{eventID}"
 	}
-	if d.at(d.raw, "paths", p) != nil {
+	paths, _ := d.raw["paths"].(map[string]any)
+	if paths[p] != nil {
 		return p
 	}
-	return ""
+	found := ""
+	for template := range paths { // the one with the fewest parameters
+		if matches(template, p) && (found == "" || strings.Count(template, "{") < strings.Count(found, "{")) {
+			found = template
+		}
+	}
+	return found
+}
+
+// matches is whether the path is of the template: a {name} stands for a segment.
+func matches(template, path string) bool {
+	want, have := strings.Split(template, "/"), strings.Split(path, "/")
+	if len(want) != len(have) {
+		return false
+	}
+	for i := range want {
+		if want[i] != have[i] && !strings.HasPrefix(want[i], "{") {
+			return false
+		}
+	}
+	return true
 }
 
 // check requires that an answer is one that the document describes.

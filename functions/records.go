@@ -57,7 +57,10 @@ func record(a *app.App) web.Handler {
 			}
 			return showRecord(w, status, e)
 		case http.MethodPatch:
-			if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != "" && t != "application/merge-patch+json" && t != "application/json" {
+			// What curl -d sends unless told otherwise is taken for JSON, as everywhere.
+			switch t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t {
+			case "", "application/merge-patch+json", "application/json", "application/x-www-form-urlencoded":
+			default:
 				return fault.New(fault.Invalid, "a patch is application/merge-patch+json, not %.80s", t)
 			}
 			patch, err := object(w, r)

@@ -71,7 +71,10 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		e.log.Info("another process took the run over", "syncId", id, "runId", runID)
 		return nil
 	case errors.Is(err, errHandOn), err != nil && stopped:
-		if err := e.checkpoint(ctx, nil, func(st *state) { st.Lease.Owner = "" }); err != nil && !errors.Is(err, errCancelled) {
+		switch err := e.checkpoint(ctx, nil, func(st *state) { st.Lease.Owner = "" }); {
+		case errors.Is(err, errCancelled):
+			return e.finish(ctx, Cancelled)
+		case err != nil:
 			return err
 		}
 		if stopped {

@@ -16,6 +16,9 @@ const Redacted = "REDACTED"
 func (s Sync) Redact() Sync {
 	d := &s.Datasource
 	d.URL, d.FileURL = secret.RedactURL(d.URL), secret.RedactURL(d.FileURL)
+	if d.Auth != "" && !secret.IsReference(d.Auth) {
+		d.Auth = Redacted
+	}
 	fields := make([]source.ExtraField, len(d.ExtraFields))
 	for i, f := range d.ExtraFields {
 		if secret.LooksSecret(f.Name) && !secret.IsReference(f.Value) {
@@ -39,6 +42,9 @@ func (s *Sync) keepSecrets(old *Sync) {
 	}
 	if d.FileURL == shown.Datasource.FileURL {
 		d.FileURL = was.FileURL
+	}
+	if d.Auth == Redacted {
+		d.Auth = was.Auth
 	}
 	for i, f := range d.ExtraFields {
 		if f.Value != Redacted {

@@ -139,11 +139,19 @@ func (s *Service) hold(ctx context.Context, syncID, runID string) (*holder, erro
 // errLost or errCancelled if the run may not go on, and store.ErrConflict if one
 // of the documents has changed: nothing is written then.
 func (h *holder) commit(ctx context.Context, writes []store.Write, change func(*state)) ([]string, error) {
+	return h.write(ctx, writes, change, false)
+}
+
+// write is commit; a cancellation comes too late for the last one.
+func (h *holder) write(ctx context.Context, writes []store.Write, change func(*state), last bool) ([]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		if h.lost {
+		switch {
+		case h.lost:
 			return nil, errLost
+		case h.state.Lease.Cancel && !last: // it may have been so when this process took the run
+			return nil, errCancelled
 		}
 		next := h.state.clone()
 		next.Lease.Until = h.svc.now().Add(leaseTime)
@@ -181,20 +189,13 @@ func (h *holder) refresh(ctx context.Context) (changed bool, err error) {
 	}
 	changed = st.rev != h.state.rev
 	h.state = st
-	if changed && st.Lease.Cancel {
-		return true, errCancelled
-	}
 	return changed, nil
 }
 
-// end is commit for the last time: a cancellation comes too late for it.
+// end is commit for the last time.
 func (h *holder) end(ctx context.Context, writes []store.Write, change func(*state)) error {
-	for {
-		_, err := h.commit(ctx, writes, change)
-		if !errors.Is(err, errCancelled) {
-			return err
-		}
-	}
+	_, err := h.write(ctx, writes, change, true)
+	return err
 }
 
 // keep renews the lease until ctx ends. It calls stop with the reason once the
