@@ -29,6 +29,9 @@ type Link struct {
 	Gone bool            `json:"g,omitempty"` // the row is deleted at the source
 	// Held are fields in conflict that a person has to decide.
 	Held []string `json:"h,omitempty"`
+	// Attempt names a creation at the source whose outcome is not known. Until it
+	// is, the record is no row there; Base is what was sent.
+	Attempt string `json:"a,omitempty"`
 }
 
 // Edit changes the record's data, which is canonical JSON.
@@ -63,10 +66,13 @@ func (r *Record) keepBases() {
 // Link returns the sync's link, with Key filled in.
 func (r *Record) Link(sync string) (Link, bool) {
 	l, ok := r.Links[sync]
-	if ok && l.Key == "" {
+	if !ok || l.Attempt != "" {
+		return Link{}, false
+	}
+	if l.Key == "" {
 		l.Key = r.ID
 	}
-	return l, ok
+	return l, true
 }
 
 // SetLink keeps the link.
@@ -130,7 +136,7 @@ func (r *Record) AppendJSON(b []byte) []byte {
 func appendLinks(b []byte, links map[string]Link) []byte {
 	if len(links) == 1 {
 		for id, l := range links {
-			if l.Key == "" && l.Base == nil && !l.Gone && len(l.Held) == 0 {
+			if l.Key == "" && l.Base == nil && !l.Gone && len(l.Held) == 0 && l.Attempt == "" {
 				b = append(b, '{')
 				b = strconv.AppendQuote(b, id) // ids of syncs are plain ASCII
 				return append(b, `:{}}`...)

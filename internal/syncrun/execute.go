@@ -24,6 +24,9 @@ type execution struct {
 	// handOn is when the rest is for another invocation; zero: never.
 	handOn time.Time
 	others othersCache
+	// committed are the steps as of the last checkpoint: what was counted since
+	// did not happen if the run ends now.
+	committed []*Step
 }
 
 // errHandOn ends this invocation's part of a run at a page boundary.
@@ -50,6 +53,7 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	if e.run, e.runRev, err = s.readRun(ctx, syncID, runID); err != nil {
 		return err
 	}
+	e.committed = cloneSteps(e.run.Results)
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	s.working.Go(func() { h.keep(working, stop) })
@@ -66,6 +70,9 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	id, runID := e.run.SyncID, e.run.ID
+	if err != nil {
+		e.run.Results = e.committed
+	}
 	switch {
 	case errors.Is(err, errLost):
 		e.log.Info("another process took the run over", "syncId", id, "runId", runID)
@@ -130,15 +137,31 @@ func (e *execution) finish(ctx context.Context, end State) error {
 
 // checkpoint commits the run as it is, together with the writes and the change.
 func (e *execution) checkpoint(ctx context.Context, writes []store.Write, change func(*state)) error {
+	_, err := e.commit(ctx, writes, change)
+	return err
+}
+
+// commit is checkpoint, and returns the revisions of what was written.
+func (e *execution) commit(ctx context.Context, writes []store.Write, change func(*state)) ([]string, error) {
 	e.run.UpdatedAt = e.clock()
 	e.run.sum()
 	all := append(writes[:len(writes):len(writes)], e.run.write(e.runRev))
 	revs, err := e.h.commit(ctx, all, change)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	e.runRev = revs[len(writes)]
-	return nil
+	e.runRev, e.committed = revs[len(writes)], cloneSteps(e.run.Results)
+	return revs[:len(writes)], nil
+}
+
+// cloneSteps copies what changes of the steps.
+func cloneSteps(steps []*Step) []*Step {
+	out := make([]*Step, len(steps))
+	for i, s := range steps {
+		c := *s
+		out[i] = &c
+	}
+	return out
 }
 
 // pause is checked between pages.
@@ -198,7 +221,8 @@ func (e *execution) work(ctx context.Context) (err error) {
 }
 
 // steps are a run's phases: all pulls and then all pushes, or the other way
-// round where the source wants it so.
+// round where the source wants it so; and before a pull, what an earlier push
+// left in doubt.
 func (e *execution) steps(kind source.Kind) []*Step {
 	method := e.run.Method
 	if method == Validate {
@@ -209,6 +233,14 @@ func (e *execution) steps(kind source.Kind) []*Step {
 		phases = []Direction{Push, Pull}
 	}
 	steps := []*Step{}
+	if e.def.pushes() && !e.dry() && (phases[0] == Pull && method == DoBoth || method == DoPull) {
+		st := e.h.current()
+		for _, t := range e.def.datatypes(e.kinds) {
+			if st.of(t).Doubt {
+				steps = append(steps, &Step{Phase: Push, Datatype: t, Settle: true, State: Pending})
+			}
+		}
+	}
 	for _, phase := range phases {
 		if method != DoBoth && method != Method(phase) {
 			continue

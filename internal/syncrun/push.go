@@ -98,6 +98,10 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 }
 
 func (p *pusher) conclude(ctx context.Context) error {
+	if p.step.Settle {
+		p.step.State, p.step.Position = Finished, nil
+		return p.checkpoint(ctx, nil, func(st *state) { st.of(p.step.Datatype).Doubt = false })
+	}
 	if err := p.checkRejected(p.step); err != nil {
 		return err
 	}
@@ -106,7 +110,10 @@ func (p *pusher) conclude(ctx context.Context) error {
 		return p.checkpoint(ctx, nil, nil)
 	}
 	upTo := p.run.StartedAt.UnixMicro() // what came later is for the next push
-	return p.checkpoint(ctx, nil, func(st *state) { st.of(p.step.Datatype).Pushed = upTo })
+	return p.checkpoint(ctx, nil, func(st *state) {
+		t := st.of(p.step.Datatype)
+		t.Pushed, t.Doubt = upTo, false
+	})
 }
 
 // page pushes what there is to push of the records, in batches as the source
@@ -161,6 +168,12 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 
 // outgoing returns what the source is to be told of the record; nil: nothing.
 func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
+	if l := r.Links[p.def.ID]; l.Attempt != "" {
+		return p.again(r, l)
+	}
+	if p.step.Settle {
+		return nil, nil, nil
+	}
 	link, known := r.Link(p.def.ID)
 	known = known && !link.Gone
 	if known && link.Base == nil && !r.Deleted || !known && r.Deleted {
@@ -220,6 +233,92 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	return o, nil, nil
 }
 
+// again is a creation that was sent before, exactly as it was then: the source
+// knows the attempt, and answers with the row that it made of it if it did. What
+// changed here since goes out afterwards.
+func (p *pusher) again(r stored, link record.Link) (*outgoing, *Rejected, error) {
+	sent := link.Base
+	if sent == nil {
+		sent = r.Data
+	}
+	data, err := record.Decode(sent)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := &outgoing{stored: r, link: record.Link{Base: link.Base}, sent: data}
+	fields, reject := p.mapper.Unmap(data)
+	if reject != nil {
+		return nil, p.refuse(o, reject.Field, reject.Reason), nil
+	}
+	o.change = source.Change{
+		Op: source.Create, ID: r.ID, ExternalIDs: r.ExternalIDs, Fields: fields, Key: p.newKey(r.ID, fields), Attempt: link.Attempt,
+	}
+	return o, nil, nil
+}
+
+// announce keeps the attempts of creations by whose key the record could not be
+// found again, before they are sent. It returns the batch without what changed
+// since it was read: that has a later place, and its turn comes.
+func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, error) {
+	for {
+		var writes []store.Write
+		var at []*outgoing
+		for _, o := range batch {
+			if o.change.Op != source.Create || o.Links[p.def.ID].Attempt != "" || o.findable() {
+				continue
+			}
+			r := stored{o.Clone(), o.rev, o.order}
+			r.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})
+			writes, at = append(writes, r.write(p.records, 0)), append(at, o)
+		}
+		if len(writes) == 0 {
+			return batch, nil
+		}
+		revs, err := p.commit(ctx, writes, func(st *state) { st.of(p.step.Datatype).Doubt = true })
+		if err == nil {
+			for i, o := range at {
+				o.stored = stored{o.Clone(), revs[i], o.order}
+				o.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})
+			}
+			return batch, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return nil, err
+		}
+		if batch, err = p.unchanged(ctx, batch); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// findable is whether a pull would know the new row for this record.
+func (o *outgoing) findable() bool {
+	if o.change.Key == nil {
+		return false
+	}
+	key, err := mapping.JoinKey(o.change.Key)
+	return err == nil && key == o.ID
+}
+
+// unchanged returns those of the batch that are as they were read.
+func (p *pusher) unchanged(ctx context.Context, batch []*outgoing) ([]*outgoing, error) {
+	ids := make([]string, len(batch))
+	for i, o := range batch {
+		ids[i] = o.ID
+	}
+	now, err := p.readRecords(ctx, p.records, ids)
+	if err != nil {
+		return nil, err
+	}
+	var same []*outgoing
+	for i, o := range batch {
+		if now[i].Record != nil && now[i].rev == o.rev {
+			same = append(same, o)
+		}
+	}
+	return same, nil
+}
+
 func (p *pusher) deletion(o *outgoing, base map[string]any) (*outgoing, *Rejected, error) {
 	o.change.Op, o.change.Key, o.change.Attempt = source.Delete, p.mapper.Unkey(o.link.Key), attempt(p.def.ID, o.stored)
 	if expect, reject := p.mapper.Unmap(base); reject == nil {
@@ -264,6 +363,10 @@ func attempt(syncID string, r stored) string {
 
 // send pushes a batch and keeps what became of it.
 func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
+	batch, err := p.announce(ctx, batch)
+	if err != nil || len(batch) == 0 {
+		return err
+	}
 	changes := make([]source.Change, len(batch))
 	for i, o := range batch {
 		changes[i] = o.change
@@ -287,6 +390,11 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 			continue
 		case res.Err != nil:
 			refused = append(refused, p.refuse(o, "", message(res.Err)))
+			if o.Links[p.def.ID].Attempt != "" { // it is known now: there is no such row
+				r := stored{o.Clone(), o.rev, o.order}
+				delete(r.Links, p.def.ID)
+				writes = append(writes, r.write(p.records, 0))
+			}
 			continue
 		}
 		switch o.change.Op {
@@ -322,6 +430,7 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	var writes []store.Write
 	link := record.Link{Key: o.link.Key, Held: o.link.Held}
 	if !o.known {
+		link.Base = o.link.Base // an attempt's: the record was edited since
 		key := res.Key
 		if key == nil {
 			key = o.change.Key

@@ -74,6 +74,9 @@ func (c *Counts) add(o Counts) {
 type Step struct {
 	Phase        Direction     `json:"phase"` // pull or push
 	Datatype     string        `json:"datatype"`
+	// Settle: the step finds out what became of rows that an earlier run sent and
+	// heard nothing of. Before that, a pull would take them for new.
+	Settle       bool          `json:"settle,omitempty"`
 	State        State         `json:"state"`
 	Counts       Counts        `json:"counts"`
 	Progress     Progress      `json:"progress"`

@@ -101,6 +101,8 @@ func (s *Service) start(ctx context.Context, d *Stored, runID string, o Start) (
 			return nil, err
 		}
 		switch {
+		case before != nil && before.ID == runID:
+			return before, nil // another call for the same was faster just now
 		case old.live(now) && before != nil:
 			return before, fault.Wrap(fault.Conflict, &Busy{before}, "run %s of this sync is at work since %s", before.ID, before.StartedAt.Format(time.RFC3339))
 		case before != nil && !before.State.Ended():
@@ -119,8 +121,10 @@ func (s *Service) start(ctx context.Context, d *Stored, runID string, o Start) (
 	}
 	st.Lease = &lease{RunID: runID, Token: token + 1, Until: now.Add(leaseTime)}
 	st.LastRun = runID
-	_, err = s.docs.Commit(ctx, append(writes, run.write(""), st.write(id)))
-	return run, err
+	if _, err = s.docs.Commit(ctx, append(writes, run.write(""), st.write(id))); err != nil {
+		return nil, err
+	}
+	return run, nil
 }
 
 func (r *Run) write(rev string) store.Write {

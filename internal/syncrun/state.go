@@ -53,6 +53,9 @@ type typeState struct {
 	// Pushed is the place in the records' order up to which all was looked at; 0:
 	// nothing was.
 	Pushed int64 `json:"pushed,omitempty"`
+	// Doubt says that creations at the source were sent whose outcome is not
+	// known: the records' links have the attempts.
+	Doubt bool `json:"doubt,omitempty"`
 }
 
 func (s *state) of(datatype string) *typeState {

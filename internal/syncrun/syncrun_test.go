@@ -17,6 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/mapping"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 	"github.com/headgate/headgate/internal/syncrun"
 )
@@ -66,11 +67,19 @@ func newWorld(t testing.TB, change func(*syncrun.Sync)) *world {
 }
 
 // service is a process's.
-func (w *world) service() *syncrun.Service {
-	s := syncrun.New(syncrun.Options{
-		Docs: w.store, Kinds: source.NewRegistry(w.source.kind()), Log: slog.New(slog.DiscardHandler), Now: w.now,
+func (w *world) service() *syncrun.Service { return w.serviceOn(w.store) }
+
+func (w *world) serviceOn(docs store.Docs) *syncrun.Service { return w.serviceWith(docs, nil) }
+
+func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syncrun.Service {
+	o := syncrun.Options{
+		Docs: docs, Kinds: source.NewRegistry(w.source.kind()), Log: slog.New(slog.DiscardHandler), Now: w.now,
 		Random: func() string { return fmt.Sprintf("run-%06d", w.ids.Add(1)) },
-	})
+	}
+	if change != nil {
+		change(&o)
+	}
+	s := syncrun.New(o)
 	w.t.Cleanup(func() { require.NoError(w.t, s.Close(context.Background())) })
 	return s
 }
