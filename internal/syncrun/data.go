@@ -82,26 +82,19 @@ func (s *Service) mapperOf(def *Sync, datatype *string) (*mapping.Mapper, error)
 func (e *execution) receive(ctx context.Context, p *planner, datatype string, m *mapping.Mapped) (Received, error) {
 	records := store.RecordsOf(e.def.OrgID, datatype)
 	for {
-		id := m.Key
-		alias, err := e.docs.Get(ctx, aliases(e.def.ID, datatype), []string{id})
+		at, err := e.locate(ctx, datatype, []string{m.Key}, true)
 		if err != nil {
 			return Received{}, err
 		}
-		if alias[0] != nil {
-			id = string(alias[0].Body)
-		}
-		olds, err := e.readRecords(ctx, records, []string{id})
-		if err != nil {
-			return Received{}, err
-		}
+		id, old := at[0].id, at[0].stored
 		p.now = e.clock()
-		d, err := p.pulled(m, olds[0].Record)
+		d, err := p.pulled(m, id, old.Record)
 		if err != nil {
 			return Received{}, err
 		}
 		out := Received{ID: id, Result: d.effect.String()}
-		if olds[0].Record != nil {
-			out.Version = olds[0].Version
+		if old.Record != nil {
+			out.Version = old.Version
 		}
 		if d.record == nil {
 			return out, nil
@@ -114,8 +107,8 @@ func (e *execution) receive(ctx context.Context, p *planner, datatype string, m 
 		if d.effect != linked && others || d.pushes && e.def.pushes() {
 			order = p.now.UnixMicro()
 		}
-		next := stored{d.record, olds[0].rev, olds[0].order}
-		_, err = e.docs.Commit(ctx, []store.Write{next.write(records, order)})
+		next := stored{d.record, old.rev, old.order}
+		_, err = e.docs.Commit(ctx, append(at[0].alias, next.write(records, order)))
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}

@@ -38,10 +38,10 @@ type planner struct {
 	now    time.Time
 }
 
-// pulled decides what a row does to the record, nil if there is none.
-func (p *planner) pulled(m *mapping.Mapped, old *record.Record) (planned, error) {
+// pulled decides what a row does to the record with that id, nil if there is none.
+func (p *planner) pulled(m *mapping.Mapped, id string, old *record.Record) (planned, error) {
 	if old == nil {
-		return p.create(m), nil
+		return p.create(m, id), nil
 	}
 	link, known := old.Link(p.sync)
 	if known && link.Base == nil && !link.Gone && !old.Deleted && !m.Deleted &&
@@ -54,11 +54,11 @@ func (p *planner) pulled(m *mapping.Mapped, old *record.Record) (planned, error)
 	return p.merge(m, old, link, known)
 }
 
-func (p *planner) create(m *mapping.Mapped) planned {
+func (p *planner) create(m *mapping.Mapped, id string) planned {
 	if m.Deleted {
 		return planned{}
 	}
-	r := &record.Record{ID: m.Key, Version: 1, UpdatedAt: p.now, Data: m.Data, ExternalIDs: m.ExternalIDs}
+	r := &record.Record{ID: id, Version: 1, UpdatedAt: p.now, Data: m.Data, ExternalIDs: m.ExternalIDs}
 	r.SetLink(p.sync, record.Link{Key: m.Key})
 	return planned{effect: created, record: r}
 }

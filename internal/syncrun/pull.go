@@ -230,12 +230,12 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	writes := make([]store.Write, 0, len(items)+len(m.rejects))
 	var changed []string
 	for i := range items {
-		d, err := p.planner.pulled(&items[i], olds[i].Record)
+		d, err := p.planner.pulled(&items[i], olds[i].id, olds[i].Record)
 		if err != nil {
 			return err
 		}
-		p.tally(&items[i], &olds[i], d, &deletes)
-		if writes, err = p.conflictWrites(ctx, writes, &olds[i], d); err != nil {
+		p.tally(&items[i], &olds[i].stored, d, &deletes)
+		if writes, err = p.conflictWrites(ctx, writes, &olds[i].stored, d); err != nil {
 			return err
 		}
 		if p.rejects.has(p.rejectID(items[i].Key)) {
@@ -249,7 +249,9 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 			order = now.UnixMicro()
 		}
 		next := stored{d.record, olds[i].rev, olds[i].order}
-		writes = append(writes, next.write(p.records, order))
+		if writes = append(writes, next.write(p.records, order)); olds[i].alias != nil {
+			writes, p.aliased = append(writes, olds[i].alias...), true
+		}
 		if d.effect != linked {
 			changed = append(changed, d.record.ID)
 		}
@@ -309,26 +311,19 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 func (p *puller) invalidate(st *state) { st.of(p.step.Datatype).Digests = "" }
 
 // existing returns the records of the rows.
-func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]stored, error) {
+func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]located, error) {
 	if p.fresh || len(items) == 0 {
-		return make([]stored, len(items)), nil
+		none := make([]located, len(items))
+		for i := range items {
+			none[i].id = items[i].Key
+		}
+		return none, nil
 	}
-	ids := make([]string, len(items))
+	keys := make([]string, len(items))
 	for i := range items {
-		ids[i] = items[i].Key
+		keys[i] = items[i].Key
 	}
-	if p.aliased {
-		docs, err := p.docs.Get(ctx, aliases(p.def.ID, p.step.Datatype), ids)
-		if err != nil {
-			return nil, err
-		}
-		for i, d := range docs {
-			if d != nil {
-				ids[i] = string(d.Body)
-			}
-		}
-	}
-	return p.readRecords(ctx, p.records, ids)
+	return p.locate(ctx, p.step.Datatype, keys, p.aliased)
 }
 
 // tally counts what the row came to, and writes it down in a dry run.

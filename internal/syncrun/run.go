@@ -72,8 +72,8 @@ func (c *Counts) add(o Counts) {
 
 // Step is one phase of a run for one datatype.
 type Step struct {
-	Phase        Direction     `json:"phase"` // pull or push
-	Datatype     string        `json:"datatype"`
+	Phase    Direction `json:"phase"` // pull or push
+	Datatype string    `json:"datatype"`
 	// Settle: the step finds out what became of rows that an earlier run sent and
 	// heard nothing of. Before that, a pull would take them for new.
 	Settle       bool          `json:"settle,omitempty"`

@@ -427,3 +427,29 @@ func TestSourceChoosesKeys(t *testing.T) {
 	require.Equal(t, "changed here", w.source.live()["row-1"]["name"])
 	require.Len(t, w.source.live(), 1)
 }
+
+// A source that chooses keys may choose one that a record here has for an id:
+// they are two all the same.
+func TestAChosenKeyThatIsAnID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.source.chooses = true
+	w.put("row-2", map[string]any{"name": "ours"})
+	w.finished(syncrun.Start{}) // it is row-1 there
+	w.source.put("row-2", map[string]any{"name": "theirs"})
+	w.wait(time.Hour)
+	w.finished(syncrun.Start{})
+	require.Equal(t, map[string]map[string]any{"row-2": {"name": "ours"}, "row-2@s": {"name": "theirs"}}, w.records())
+	w.wait(time.Hour)
+	w.source.put("row-2", map[string]any{"name": "theirs, edited"})
+	w.put("row-2", map[string]any{"name": "ours, edited"})
+	w.finished(syncrun.Start{})
+	require.Equal(t, "theirs, edited", w.records()["row-2@s"]["name"])
+	require.Equal(t, "ours, edited", w.source.live()["row-1"]["name"])
+	require.Len(t, w.source.live(), 2)
+
+	out, err := w.svc.Receive(t.Context(), "s", "item", []map[string]any{{"id": "row-1", "name": "pushed in"}})
+	require.NoError(t, err)
+	require.Equal(t, "row-2", out[0].ID)
+	require.Len(t, w.records(), 2)
+}
