@@ -25,7 +25,10 @@ import (
 // world is a store, a source and a sync between them.
 type world struct {
 	t      testing.TB
-	store  *sqlitestore.Store
+	store  interface {
+		store.Docs
+		Close() error
+	}
 	svc    *syncrun.Service
 	ents   *entity.Service
 	source *memory
@@ -35,12 +38,17 @@ type world struct {
 }
 
 func newWorld(t testing.TB, change func(*syncrun.Sync)) *world {
-	w := &world{t: t}
-	w.clock.Store(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC).UnixMicro())
-	var err error
-	w.store, err = sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
+	w := &world{t: t, store: st}
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	w.define(change)
+	return w
+}
+
+func (w *world) define(change func(*syncrun.Sync)) {
+	t := w.t
+	w.clock.Store(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC).UnixMicro())
 	w.source = newMemory(w.now)
 	w.ents = entity.New(entity.Options{Docs: w.store, Now: w.now})
 	w.svc = w.service()
@@ -61,9 +69,8 @@ func newWorld(t testing.TB, change func(*syncrun.Sync)) *world {
 		change(w.def)
 	}
 	def := *w.def
-	_, err = w.svc.CreateSync(t.Context(), &def)
+	_, err := w.svc.CreateSync(t.Context(), &def)
 	require.NoError(t, err)
-	return w
 }
 
 // service is a process's.
