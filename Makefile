@@ -20,11 +20,7 @@ lint:
 	go run $(STATICCHECK) ./...
 
 fuzz: ## each fuzz target for FUZZTIME
-	go test ./config -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME)
-	go test ./internal/event -run '^$$' -fuzz '^FuzzReceive$$' -fuzztime $(FUZZTIME)
-	go test ./internal/window -run '^$$' -fuzz '^FuzzBuild$$' -fuzztime $(FUZZTIME)
-	go test ./internal/message -run '^$$' -fuzz '^FuzzContentSurvives$$' -fuzztime $(FUZZTIME)
-	go test ./functions -run '^$$' -fuzz '^FuzzIngest$$' -fuzztime $(FUZZTIME)
+	./scripts/fuzz $(FUZZTIME)
 
 bench: ## print the table of docs/performance.md; starts the emulators if the SDK is there
 	./scripts/with-emulators go run ./internal/bench
