@@ -32,6 +32,8 @@ var layers = map[string][]string{
 	"internal/entity":               {"internal/record", "internal/store", "internal/fault"},
 	"internal/source/csvsource":     {"internal/source", "internal/record", "internal/fault"},
 	"internal/source/sqlsource":     {"internal/source", "internal/record", "internal/fault"},
+	"internal/source/rest":          {"internal/source", "internal/fault"},
+	"internal/source/apisource":     {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/outbound":             {"internal/fault"},
 	"internal/secret":               {"internal/fault"},
 	"internal/syncrun":              {"internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},

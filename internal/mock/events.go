@@ -1,0 +1,131 @@
+package mock
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// NewSyncServer returns DataCollect's mock sync server. At any path
+//
+//	POST {"data": [event, …]}     stores events: a guid is there once
+//	GET ?since=TIMESTAMP          returns those whose timestamp is later: an array
+func NewSyncServer(o Options) *Server {
+	return newServer(o, eventKind(func(s *Server, r *http.Request, body []byte) answer {
+		if o.APIKey != "" && !same(r.Header.Get("X-Api-Key"), o.APIKey) || !s.basic(r) {
+			return answer{status: http.StatusUnauthorized, body: problem("the credentials are wrong")}
+		}
+		return s.events(r, body, "data", false)
+	}))
+}
+
+// NewOpenFn returns OpenFn. At any path, with the header X-Api-Key,
+//
+//	POST {"entities": [event, …]}   stores events: a guid is there once
+//	GET ?since=TIMESTAMP            returns those whose timestamp is later: an
+//	                                array, or {"events": [event, …]} at a path that ends in /events
+func NewOpenFn(o Options) *Server {
+	return newServer(o, eventKind(func(s *Server, r *http.Request, body []byte) answer {
+		key := r.Header.Get("X-Api-Key")
+		if key == "" || o.APIKey != "" && !same(key, o.APIKey) || !s.basic(r) {
+			return answer{status: http.StatusUnauthorized, body: problem("X-Api-Key is missing or wrong")}
+		}
+		return s.events(r, body, "entities", len(r.URL.Path) > 7 && r.URL.Path[len(r.URL.Path)-7:] == "/events")
+	}))
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// basic is whether the username and the password are right, where there are any.
+func (s *Server) basic(r *http.Request) bool {
+	if s.o.Username == "" && s.o.Password == "" {
+		return true
+	}
+	user, password, ok := r.BasicAuth()
+	return ok && same(user, s.o.Username) && same(password, s.o.Password)
+}
+
+func eventKind(serve func(*Server, *http.Request, []byte) answer) kind {
+	return kind{
+		types: []string{"event"},
+		identify: func(_ string, row Row) (string, error) {
+			guid, ok := row["guid"].(string)
+			if !ok || guid == "" {
+				return "", errors.New("an event needs a guid, which is a string")
+			}
+			return guid, nil
+		},
+		place: func(_, id string, row Row) {
+			if id != "" {
+				row["guid"] = id
+			}
+		},
+		stamp: func(row, _ Row, now time.Time, byHand bool) {
+			// Clients say when; only what is put here by hand may leave it out.
+			if _, ok := row["timestamp"]; !ok && byHand {
+				row["timestamp"] = now.Format(millis)
+			}
+		},
+		serve: serve,
+	}
+}
+
+func (s *Server) events(r *http.Request, body []byte, envelope string, wrap bool) answer {
+	switch r.Method {
+	case http.MethodPost:
+		return s.postEvents(body, envelope)
+	case http.MethodGet:
+		return s.getEvents(r, wrap)
+	}
+	return answer{status: http.StatusMethodNotAllowed, body: problem("only GET and POST are served here")}
+}
+
+func (s *Server) postEvents(body []byte, envelope string) answer {
+	var in map[string]json.RawMessage
+	if err := json.Unmarshal(body, &in); err != nil || in[envelope] == nil {
+		return answer{status: http.StatusBadRequest, body: problem(`the body must be {"` + envelope + `": [events]}`)}
+	}
+	list, err := decode(in[envelope])
+	events, ok := list.([]any)
+	if err != nil || !ok {
+		return answer{status: http.StatusBadRequest, body: problem(envelope + " must be an array of events")}
+	}
+	rows := make([]Row, len(events))
+	for i, e := range events { // all or none
+		row, _ := e.(map[string]any)
+		if _, err := s.kind.identify("event", row); err != nil {
+			return answer{status: http.StatusBadRequest, body: problem(err.Error())}
+		}
+		rows[i] = row
+	}
+	for _, row := range rows {
+		if _, err := s.write("event", row, false, false); err != nil {
+			return answer{status: http.StatusBadRequest, body: problem(err.Error())}
+		}
+	}
+	return answer{status: http.StatusOK, body: map[string]any{"status": "success", "received": len(rows)}}
+}
+
+func (s *Server) getEvents(r *http.Request, wrap bool) answer {
+	var since time.Time
+	if text := r.URL.Query().Get("since"); text != "" {
+		t, ok := instant(text)
+		if !ok {
+			return answer{status: http.StatusBadRequest, body: problem("since is not a timestamp")}
+		}
+		since = t
+	}
+	list := []Row{}
+	for _, row := range s.tables["event"].seen(s.o.Now()) {
+		// What has no readable timestamp is never left out.
+		if t, ok := instant(row["timestamp"]); !ok || since.IsZero() || t.After(since) {
+			list = append(list, row)
+		}
+	}
+	if wrap {
+		return answer{status: http.StatusOK, body: map[string]any{"events": list}, list: list}
+	}
+	return answer{status: http.StatusOK, body: list, list: list}
+}

@@ -1,0 +1,354 @@
+// Package mock has servers that stand for the systems outside: DataCollect's mock
+// sync server, OpenFn and LegacyMyWell. They speak the wire formats of the real
+// ones, hold their data in memory, and misbehave when told to.
+//
+// Beside what the real server answers, each has:
+//
+//	GET, PUT /faults               what goes wrong: see Faults
+//	GET /data, GET /data/{type}    everything that is there
+//	POST /data/{type}              adds a row
+//	PUT /data/{type}/{id}          puts a row in place of what is there
+//	POST /data/{type}/{id}         changes some fields of a row
+//	DELETE /data/{type}/{id}       has a row vanish
+//	POST /reset                    forgets the data and the faults
+//
+// These act at the source behind the sync's back; faults do not apply to them.
+// A type is "event", or for LegacyMyWell "village", "resource" and "reading".
+package mock
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxBody bounds what a request may weigh.
+const maxBody = 64 << 20
+
+// Options of a server. The zero value is right for people.
+type Options struct {
+	Now  func() time.Time // nil: time.Now
+	Rand *rand.Rand       // decides where a fault has a probability; nil: the same numbers each time
+	// APIKey is what X-Api-Key has to be; "": OpenFn takes any, and the sync
+	// server asks for none.
+	APIKey string
+	// Username and Password are asked for, where there are any.
+	Username, Password string
+	// AccessToken is what LegacyMyWell's access_token has to be; "": it asks for none.
+	AccessToken string
+	// KeepTimes has LegacyMyWell stamp updatedAt only on rows that come without.
+	KeepTimes bool
+	Faults    Faults
+}
+
+// Row is an object as the server holds it. Numbers are json.Number.
+type Row = map[string]any
+
+// Server is a mock server. Its methods may be called concurrently.
+type Server struct {
+	o     Options
+	kind  kind
+	admin *http.ServeMux
+
+	mu       sync.Mutex // guards all below, and o.Rand
+	faults   Faults
+	tables   map[string]*table
+	previous map[string][]byte // answers by path, to be repeated
+	lastID   int64
+	lastTime time.Time
+}
+
+// kind is what the servers differ in.
+type kind struct {
+	types []string
+	// identify returns the key of a row in its table.
+	identify func(typ string, row Row) (string, error)
+	// place puts the id that a path names into the row.
+	place func(typ, id string, row Row)
+	// stamp sets the times of a row that is written at now. old is nil for a
+	// new one; byHand: through /data.
+	stamp func(row, old Row, now time.Time, byHand bool)
+	// serve answers a request of the wire format.
+	serve func(s *Server, r *http.Request, body []byte) answer
+}
+
+// answer is what a request gets.
+type answer struct {
+	status int
+	body   any
+	list   []Row // of body, where it is one
+}
+
+func newServer(o Options, k kind) *Server {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.New(rand.NewPCG(1, 2))
+	}
+	s := &Server{o: o, kind: k, admin: http.NewServeMux()}
+	s.Reset()
+	s.faults = o.Faults.clone()
+	s.admin.HandleFunc("GET /faults", s.getFaults)
+	s.admin.HandleFunc("PUT /faults", s.putFaults)
+	s.admin.HandleFunc("POST /reset", func(w http.ResponseWriter, _ *http.Request) {
+		s.Reset()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	s.admin.HandleFunc("GET /data", s.getData)
+	s.admin.HandleFunc("GET /data/{type}", s.getData)
+	for _, p := range []string{"POST /data/{type}", "PUT /data/{type}/{id}", "POST /data/{type}/{id}"} {
+		s.admin.HandleFunc(p, s.writeData)
+	}
+	s.admin.HandleFunc("DELETE /data/{type}/{id}", s.deleteData)
+	return s
+}
+
+// Reset forgets the data and the faults.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults, s.previous, s.lastID, s.lastTime = Faults{}, map[string][]byte{}, 0, time.Time{}
+	s.tables = map[string]*table{}
+	for _, t := range s.kind.types {
+		s.tables[t] = newTable()
+	}
+}
+
+// Rows returns the rows of a type, by key, in the order that they came, with
+// those that nobody sees yet.
+func (s *Server) Rows(typ string) []Row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tables[typ]; t != nil {
+		return t.all()
+	}
+	return nil
+}
+
+// Put puts a row in place of what is there, as PUT /data/{type}/{id} does. The
+// row has its own id.
+func (s *Server) Put(typ string, row Row) error {
+	clean, err := normalise(row)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err = s.write(typ, clean, false, true)
+	return err
+}
+
+// Delete has a row vanish, and tells whether there was one. For LegacyMyWell's
+// villages and resources the id may be "postcode.id".
+func (s *Server) Delete(typ, id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tables[typ]
+	return t != nil && t.remove(id)
+}
+
+// SetFaults says what goes wrong from now on.
+func (s *Server) SetFaults(f Faults) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = f.clone()
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.o.Now().UTC().Format(http.TimeFormat)) // the clock that stamps rows
+	if p := r.URL.Path; p == "/faults" || p == "/reset" || p == "/data" || strings.HasPrefix(p, "/data/") {
+		s.admin.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		respond(w, http.StatusRequestEntityTooLarge, problem("the body is too large"))
+		return
+	}
+	hit := s.draw(r.Method)
+	if !pass(r.Context(), hit.delay) {
+		return
+	}
+	switch {
+	case hit.rate429:
+		if hit.retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(hit.retryAfter))
+		}
+		respond(w, http.StatusTooManyRequests, problem("too many requests"))
+		return
+	case hit.rate500:
+		respond(w, http.StatusInternalServerError, problem("an error that was asked for"))
+		return
+	}
+	s.answer(w, r, body, hit)
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, body []byte, hit hits) {
+	s.mu.Lock()
+	a := s.kind.serve(s, r, body)
+	if hit.wrongTypes {
+		a = s.spoil(a)
+	}
+	s.mu.Unlock()
+	out, err := json.Marshal(a.body)
+	if err != nil {
+		respond(w, http.StatusInternalServerError, problem(err.Error()))
+		return
+	}
+	if a.list != nil && r.Method == http.MethodGet {
+		s.mu.Lock()
+		if before := s.previous[r.URL.Path]; hit.repeatPage && before != nil {
+			out = before
+		}
+		s.previous[r.URL.Path] = out
+		s.mu.Unlock()
+	}
+	if hit.lostAnswer {
+		panic(http.ErrAbortHandler) // it was done, and nobody hears of it
+	}
+	if hit.truncate {
+		out = out[:len(out)/2]
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(out)
+}
+
+// pass waits, and returns false if the caller did not.
+func pass(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// write stores a row; s.mu is held. merge keeps the fields that it does not name.
+func (s *Server) write(typ string, row Row, merge, byHand bool) (Row, error) {
+	t := s.tables[typ]
+	if t == nil {
+		return nil, fmt.Errorf("there is no %q here: the types are %s", typ, strings.Join(s.kind.types, ", "))
+	}
+	key, err := s.kind.identify(typ, row)
+	if err != nil {
+		return nil, err
+	}
+	old := t.get(key)
+	if merge && old != nil {
+		row = merged(old, row)
+	}
+	now := s.o.Now().UTC()
+	stamp := now
+	if _, on := s.faults.take(EqualTimestamps, s.o.Rand); on && !s.lastTime.IsZero() {
+		stamp = s.lastTime
+	}
+	s.lastTime = stamp
+	s.kind.stamp(row, old, stamp, byHand)
+	visible := now
+	if late, on := s.faults.take(LateCommit, s.o.Rand); on {
+		visible = now.Add(time.Duration(late.Ms) * time.Millisecond)
+	}
+	t.put(key, row, now, visible)
+	return row, nil
+}
+
+func (s *Server) nextID() json.Number {
+	s.lastID++
+	return json.Number(strconv.FormatInt(s.lastID, 10))
+}
+
+func (s *Server) getData(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if typ := r.PathValue("type"); typ != "" {
+		t := s.tables[typ]
+		if t == nil {
+			respond(w, http.StatusNotFound, problem("there is no such type"))
+			return
+		}
+		respond(w, http.StatusOK, t.all())
+		return
+	}
+	all := map[string][]Row{}
+	for typ, t := range s.tables {
+		all[typ] = t.all()
+	}
+	respond(w, http.StatusOK, all)
+}
+
+func (s *Server) writeData(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		respond(w, http.StatusRequestEntityTooLarge, problem("the body is too large"))
+		return
+	}
+	row, err := decodeRow(body)
+	if err != nil {
+		respond(w, http.StatusBadRequest, problem(err.Error()))
+		return
+	}
+	typ, id := r.PathValue("type"), r.PathValue("id")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kind.place(typ, id, row)
+	stored, err := s.write(typ, row, r.Method == http.MethodPost && id != "", true)
+	if err != nil {
+		respond(w, http.StatusBadRequest, problem(err.Error()))
+		return
+	}
+	respond(w, http.StatusOK, stored)
+}
+
+func (s *Server) deleteData(w http.ResponseWriter, r *http.Request) {
+	if !s.Delete(r.PathValue("type"), r.PathValue("id")) {
+		respond(w, http.StatusNotFound, problem("there is no such row"))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) getFaults(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	respond(w, http.StatusOK, s.faults)
+}
+
+func (s *Server) putFaults(w http.ResponseWriter, r *http.Request) {
+	var f Faults
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	if err := d.Decode(&f); err != nil {
+		respond(w, http.StatusBadRequest, problem(err.Error()))
+		return
+	}
+	s.SetFaults(f)
+	respond(w, http.StatusOK, f.clone())
+}
+
+// problem is LoopBack's form of an error, which does for all.
+func problem(text string) any {
+	return map[string]any{"error": map[string]any{"message": text}}
+}
+
+func respond(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+var errNotObject = errors.New("the body is not a JSON object")
