@@ -3,6 +3,7 @@ package syncrun
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
 	"github.com/headgate/headgate/internal/secret"
 	"github.com/headgate/headgate/internal/source"
@@ -12,11 +13,15 @@ import (
 // is sent back with it keeps the credential.
 const Redacted = "REDACTED"
 
+// methods of authentication are what auth is for. Whatever else stands there may
+// be a credential.
+var methods = []string{"", "none", "api-key", "apiKey", "basic", "bearer", "token", "oauth2"}
+
 // Redact returns the definition without its credentials.
 func (s Sync) Redact() Sync {
 	d := &s.Datasource
 	d.URL, d.FileURL = secret.RedactURL(d.URL), secret.RedactURL(d.FileURL)
-	if d.Auth != "" && !secret.IsReference(d.Auth) {
+	if !slices.Contains(methods, d.Auth) && !secret.IsReference(d.Auth) {
 		d.Auth = Redacted
 	}
 	fields := make([]source.ExtraField, len(d.ExtraFields))

@@ -31,7 +31,7 @@ import (
 const (
 	// leaseTime is how long a dead process holds its sync. It is renewed four
 	// times as often, and by every checkpoint.
-	leaseTime = 30 * time.Second
+	leaseTime = 15 * time.Second
 	// pageSize is the rows of a page; a store that takes less a commit gets less.
 	pageSize = 2_000
 )

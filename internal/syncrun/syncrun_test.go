@@ -24,8 +24,8 @@ import (
 
 // world is a store, a source and a sync between them.
 type world struct {
-	t      testing.TB
-	store  interface {
+	t     testing.TB
+	store interface {
 		store.Docs
 		Close() error
 	}

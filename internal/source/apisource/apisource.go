@@ -39,14 +39,14 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 	o, _ := decode(d)
 	a := &api{options: o, Client: rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now}}
 	a.base, _ = url.Parse(d.URL)
-	if err := a.credentials(ctx, d, env); err != nil {
+	if err := a.credentials(ctx, env); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
 // credentials resolves them once.
-func (a *api) credentials(ctx context.Context, d source.Datasource, env source.Env) error {
+func (a *api) credentials(ctx context.Context, env source.Env) error {
 	headers := make(map[string]string, len(a.Headers))
 	for name, value := range a.Headers {
 		v, err := env.Secret(ctx, value)
@@ -62,11 +62,7 @@ func (a *api) credentials(ctx context.Context, d source.Datasource, env source.E
 	if own == nil {
 		own = &auth{}
 	}
-	token := own.Token
-	if token == "" {
-		token = d.Auth
-	}
-	token, err := env.Secret(ctx, token)
+	token, err := env.Secret(ctx, own.Token)
 	if err != nil {
 		return err
 	}
@@ -90,7 +86,7 @@ func (a *api) credentials(ctx context.Context, d source.Datasource, env source.E
 			r.Header.Set(own.Header, token)
 		case own.Type == "apiKey":
 			r.Header.Set("X-Api-Key", token)
-		case token != "":
+		case own.Type == "bearer":
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
 	}

@@ -126,19 +126,18 @@ func TestCredentials(t *testing.T) {
 	t.Parallel()
 	secrets := map[string]string{"env:S": "s3cret"}
 	for name, c := range map[string]struct {
-		options, auth string
-		check         func(t *testing.T, r *http.Request)
+		options string
+		check   func(t *testing.T, r *http.Request)
 	}{
-		"bearer": {`"auth":{"type":"bearer","token":"env:S"}`, "", func(t *testing.T, r *http.Request) { require.Equal(t, "Bearer s3cret", r.Header.Get("Authorization")) }},
-		"auth":   {``, "env:S", func(t *testing.T, r *http.Request) { require.Equal(t, "Bearer s3cret", r.Header.Get("Authorization")) }},
-		"basic": {`"auth":{"type":"basic","username":"me","password":"env:S"}`, "", func(t *testing.T, r *http.Request) {
+		"bearer": {`"auth":{"type":"bearer","token":"env:S"}`, func(t *testing.T, r *http.Request) { require.Equal(t, "Bearer s3cret", r.Header.Get("Authorization")) }},
+		"basic": {`"auth":{"type":"basic","username":"me","password":"env:S"}`, func(t *testing.T, r *http.Request) {
 			user, password, _ := r.BasicAuth()
 			require.Equal(t, "me s3cret", user+" "+password)
 		}},
-		"api key":      {`"auth":{"type":"apiKey","token":"env:S"}`, "", func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.Header.Get("X-Api-Key")) }},
-		"named header": {`"auth":{"type":"apiKey","token":"env:S","header":"Key"}`, "", func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.Header.Get("Key")) }},
-		"query":        {`"auth":{"type":"apiKey","token":"env:S","query":"k"}`, "", func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.URL.Query().Get("k")) }},
-		"headers": {`"headers":{"X-Tenant":"t1","X-Secret":"env:S"}`, "", func(t *testing.T, r *http.Request) {
+		"api key":      {`"auth":{"type":"apiKey","token":"env:S"}`, func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.Header.Get("X-Api-Key")) }},
+		"named header": {`"auth":{"type":"apiKey","token":"env:S","header":"Key"}`, func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.Header.Get("Key")) }},
+		"query":        {`"auth":{"type":"apiKey","token":"env:S","query":"k"}`, func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.URL.Query().Get("k")) }},
+		"headers": {`"headers":{"X-Tenant":"t1","X-Secret":"env:S"}`, func(t *testing.T, r *http.Request) {
 			require.Equal(t, "t1 s3cret", r.Header.Get("X-Tenant")+" "+r.Header.Get("X-Secret"))
 		}},
 	} {
@@ -150,10 +149,7 @@ func TestCredentials(t *testing.T) {
 			}
 			s := filled(t, options, 1)
 			s.refuse = func(r *http.Request) (int, string) { c.check(t, r); return 0, "" }
-			d := s.definition()
-			d.Auth = c.auth
-			require.Empty(t, apisource.Kind().Check(d))
-			src, err := apisource.Kind().Open(t.Context(), d, env(secrets))
+			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(secrets))
 			require.NoError(t, err)
 			rows, err := drain(t, src)
 			require.NoError(t, err)

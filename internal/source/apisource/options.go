@@ -61,7 +61,7 @@ type since struct {
 // auth are credentials. Each may refer to where it is: env:NAME, sm://….
 type auth struct {
 	Type     string `json:"type"`     // bearer, basic, apiKey
-	Token    string `json:"token"`    // bearer and apiKey; default: datasource.auth
+	Token    string `json:"token"`    // bearer and apiKey
 	Username string `json:"username"` // basic
 	Password string `json:"password"`
 	Header   string `json:"header"` // apiKey: default X-Api-Key, unless Query is said
@@ -130,7 +130,10 @@ func check(d source.Datasource) []source.Fault {
 			c.add("options.headers."+name, "is not the name of a header")
 		}
 	}
-	c.auth(o.Auth, d.Auth)
+	if d.Auth != "" {
+		c.add("auth", "credentials go into options.auth")
+	}
+	c.auth(o.Auth)
 	c.resource("options", &o.resource)
 	for _, name := range slices.Sorted(maps.Keys(o.Types)) {
 		if r := o.Types[name]; r != nil {
@@ -151,13 +154,13 @@ func (c *checker) add(path, format string, args ...any) {
 	c.faults = append(c.faults, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) auth(a *auth, fallback string) {
+func (c *checker) auth(a *auth) {
 	if a == nil {
 		return
 	}
 	switch a.Type {
 	case "bearer", "apiKey":
-		if a.Token == "" && fallback == "" {
+		if a.Token == "" {
 			c.add("options.auth.token", "is required")
 		}
 		if a.Header != "" && a.Query != "" {

@@ -155,13 +155,28 @@ var pushTests = topic{
 		require.Equal(f, plainRecord(theirs), plainRecord(f.onlyRow()))
 	},
 	"Delete": func(f *fixture) {
+		if f.h.NoDelete {
+			return
+		}
 		s := f.open()
 		kept, going := f.created(s, 1), f.created(s, 2)
 		f.pushed(s, f.remove(going))
 		f.gone(going.ID)
 		require.Equal(f, plainRecord(kept), plainRecord(f.place.Rows(f)[kept.ID]))
 	},
+	"DeleteIsRefused": func(f *fixture) {
+		if !f.h.NoDelete {
+			return
+		}
+		s := f.open()
+		kept := f.created(s, 1)
+		require.Error(f, f.push(s, f.remove(kept))[0].Err)
+		require.Equal(f, plainRecord(kept), plainRecord(f.onlyRow()))
+	},
 	"DeleteAgain": func(f *fixture) {
+		if f.h.NoDelete {
+			return
+		}
 		s := f.open()
 		going := f.created(s, 1)
 		c := f.remove(going)
@@ -170,6 +185,9 @@ var pushTests = topic{
 		f.gone(going.ID)
 	},
 	"DeleteWhatIsNotThere": func(f *fixture) {
+		if f.h.NoDelete {
+			return
+		}
 		r := f.record(1)
 		r.ID = f.h.ID(4040)
 		f.pushed(f.open(), f.remove(r))

@@ -35,6 +35,8 @@ type Harness struct {
 	SoftDelete bool
 	// Push: the source takes pushes.
 	Push bool
+	// NoDelete: rows cannot be deleted at the source, and a Delete is refused.
+	NoDelete bool
 	// ChoosesKeys: the source chooses the key of a created row, whose change has none.
 	ChoosesKeys bool
 	// Conditional: a change whose Expect does not hold is refused with ErrMoved.
