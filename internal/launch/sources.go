@@ -12,12 +12,14 @@ import (
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/source/apisource"
 	"github.com/headgate/headgate/internal/source/csvsource"
+	"github.com/headgate/headgate/internal/source/datacollect"
+	"github.com/headgate/headgate/internal/source/mywell"
 	"github.com/headgate/headgate/internal/source/sqlsource"
 )
 
 // Kinds are the data sources that there are.
 func Kinds() source.Registry {
-	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), sqlsource.Kind())
+	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), datacollect.OpenFnAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind())
 }
 
 // defaultRate is how many calls to one host a second makes, unless configured.
