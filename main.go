@@ -24,6 +24,7 @@ const usage = `Usage:
   headgate [serve] [flags]      serve the functions (flags: headgate serve -h)
   headgate sync run FILE.json   run a sync (flags: headgate sync run -h)
   headgate sync list            list the syncs; sync runs ID, sync rejects ID
+  headgate mock NAME            a stand-in for a system outside: sync-server, openfn, mywell
   headgate config check FILE    list every fault of a configuration
   headgate config schema        print the configuration's JSON Schema
   headgate version              print the version
@@ -62,6 +63,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return configCommand(args, stdout)
 	case "sync":
 		return syncCommand(ctx, args, getenv, stdout, stderr)
+	case "mock":
+		return mockCommand(ctx, args, stdout, stderr)
 	case "version":
 		fmt.Fprintln(stdout, "headgate", versionString())
 		return nil

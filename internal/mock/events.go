@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,7 @@ func NewOpenFn(o Options) *Server {
 		if key == "" || o.APIKey != "" && !same(key, o.APIKey) || !s.basic(r) {
 			return answer{status: http.StatusUnauthorized, body: problem("X-Api-Key is missing or wrong")}
 		}
-		return s.events(r, body, "entities", len(r.URL.Path) > 7 && r.URL.Path[len(r.URL.Path)-7:] == "/events")
+		return s.events(r, body, "entities", strings.HasSuffix(r.URL.Path, "/events"))
 	}))
 }
 
