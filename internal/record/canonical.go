@@ -128,15 +128,17 @@ func AppendString(b []byte, s string) ([]byte, error) {
 	return append(append(b, s[start:]...), '"'), nil
 }
 
-// maxExact is the first integer that float64 cannot tell from its neighbour.
-const maxExact = 1 << 53
+// maxPlain is where numbers begin to be written with an exponent, as in JavaScript.
+const maxPlain = 1e21
 
 func appendFloat(b []byte, f float64) ([]byte, error) {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
 		return nil, errors.New("a number is not finite")
-	case f == math.Trunc(f) && math.Abs(f) < maxExact:
-		return strconv.AppendInt(b, int64(f), 10), nil
+	case f == 0:
+		return append(b, '0'), nil // minus zero too
+	case f == math.Trunc(f) && math.Abs(f) < maxPlain:
+		return strconv.AppendFloat(b, f, 'f', -1, 64), nil
 	default:
 		return strconv.AppendFloat(b, f, 'g', -1, 64), nil
 	}
@@ -153,7 +155,7 @@ func appendNumber(b []byte, n json.Number) ([]byte, error) {
 	if !validNumber(s) {
 		return nil, fmt.Errorf("%.40q is not a number", s)
 	}
-	if !strings.ContainsAny(s, ".eE") { // an integer beyond int64
+	if !strings.ContainsAny(s, ".eE") && len(strings.TrimPrefix(s, "-")) <= 21 { // an integer beyond int64
 		return append(b, s...), nil
 	}
 	f, err := strconv.ParseFloat(s, 64)
@@ -170,7 +172,7 @@ func validNumber(s string) bool {
 
 // sameNumber is whether the shortest text of f is exactly the number s.
 func sameNumber(s string, f float64) bool {
-	if len(s) <= 17 {
+	if len(s) <= 16 && !strings.ContainsAny(s, "eE") {
 		return true // float64 has 15 digits or more
 	}
 	exp := s
