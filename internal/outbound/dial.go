@@ -37,7 +37,7 @@ func newRules(allow []string, loopback bool) (*rules, error) {
 		if err != nil {
 			host, port = entry, ""
 		}
-		if host == "" || strings.ContainsAny(host, "/@:* ") {
+		if host == "" || strings.ContainsAny(host, "/@:* ") || strings.Trim(port, "0123456789") != "" {
 			return nil, fmt.Errorf("%q is not a host, a host:port, an address or a CIDR prefix", entry)
 		}
 		r.hosts[hostPort(host, port)] = true

@@ -1,0 +1,94 @@
+package secret_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/secret"
+)
+
+func TestLooksSecret(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"password", "apiKey", "X-Api-Key", "api_key", "Authorization", "access_token", "client-secret", "key", "auth", "pwd", "sig", "Set-Cookie"} {
+		require.True(t, secret.LooksSecret(name), name)
+	}
+	for _, name := range []string{"user", "url", "table", "keyColumn", "delimiter", "author", "monkey"} {
+		require.False(t, secret.LooksSecret(name), name)
+	}
+}
+
+func TestRedactURL(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                                   "",
+		"https://example.org/x?page=2":       "https://example.org/x?page=2",
+		"postgres://me:pw@db:5432/x":         "postgres://me:REDACTED@db:5432/x",
+		"https://example.org/?token=t&x=1":   "https://example.org/?token=REDACTED&x=1",
+		"https://example.org/?access_token=": "https://example.org/?access_token=REDACTED",
+		"env:DATABASE_URL":                   "env:DATABASE_URL",
+		"sm://projects/p/secrets/s":          "sm://projects/p/secrets/s",
+		"://me:pw@host":                      "REDACTED",
+		"readings.csv":                       "readings.csv",
+	} {
+		require.Equal(t, want, secret.RedactURL(in), in)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		password := rapid.StringMatching(`[a-zA-Z0-9:/?#@%& ]{8,20}`).Draw(t, "password")
+		u := url.URL{Scheme: "https", User: url.UserPassword("me", password), Host: "example.org", RawQuery: url.Values{"api_key": {password}, "page": {"2"}}.Encode()}
+		got := secret.RedactURL(u.String())
+		require.NotContains(t, got, password)
+		require.NotContains(t, got, url.QueryEscape(password))
+		require.Contains(t, got, "page=2")
+	})
+}
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	status := 200
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		require.Equal(t, "/v1/projects/p/secrets/s/versions/latest:access", r.URL.Path)
+		require.Equal(t, "Bearer access", r.Header.Get("Authorization"))
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(`{"payload":{"data":"aHVudGVyMg=="}}`))
+	}))
+	defer srv.Close()
+	now := time.Now()
+	r := &secret.Resolver{
+		Getenv: func(name string) string { return map[string]string{"SET": "value"}[name] },
+		HTTP:   srv.Client(), Endpoint: srv.URL, Now: func() time.Time { return now },
+		Token: func(context.Context) (string, error) { return "access", nil },
+	}
+	for in, want := range map[string]string{"plain": "plain", "": "", "env:SET": "value", "sm://projects/p/secrets/s": "hunter2"} {
+		got, err := r.Resolve(t.Context(), in)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := r.Resolve(t.Context(), "sm://projects/p/secrets/s/versions/latest")
+	require.NoError(t, err)
+	require.Equal(t, 1, calls, "it is remembered for a while")
+	now = now.Add(time.Hour)
+	for code, says := range map[int]string{404: "there is no secret", 403: "grant roles/secretmanager.secretAccessor", 500: "Secret Manager answered 500"} {
+		status = code
+		_, err = r.Resolve(t.Context(), "sm://projects/p/secrets/s")
+		require.ErrorContains(t, err, says)
+	}
+	for in, says := range map[string]string{"env:UNSET": "UNSET, which holds a credential, is not set", "sm://nonsense": "is not the name of a secret"} {
+		_, err = r.Resolve(t.Context(), in)
+		require.ErrorContains(t, err, says)
+		require.Equal(t, fault.Invalid, fault.CodeOf(err))
+	}
+	r.Token = func(context.Context) (string, error) { return "", errors.New("none") }
+	_, err = r.Resolve(t.Context(), "sm://projects/p/secrets/s")
+	require.ErrorContains(t, err, "no Google Cloud credentials")
+}
