@@ -22,8 +22,8 @@ lint:
 fuzz: ## each fuzz target for FUZZTIME
 	./scripts/fuzz $(FUZZTIME)
 
-bench: ## print the table of docs/performance.md; starts the emulators if the SDK is there
-	./scripts/with-emulators go run ./internal/bench
+bench: ## print the table of docs/performance.md, with emulators and databases of its own
+	./scripts/with-emulators ./scripts/with-databases go run ./internal/bench
 
 crash: ## kill -9 under load, 200 times on each store
 	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e

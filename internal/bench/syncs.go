@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headgate/headgate/internal/emulator"
+	"github.com/headgate/headgate/internal/event"
+)
+
+// syncs measures runs of syncs: the real binary, against writing the same rows
+// barely.
+func syncs(b *bench) error {
+	dir, err := os.MkdirTemp("", "headgate-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s := &syncBench{bench: b, dir: dir, bin: filepath.Join(dir, "headgate")}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, out)
+	}
+	if err := s.csv(); err != nil {
+		return err
+	}
+	if url := os.Getenv("HEADGATE_POSTGRES_URL"); url == "" {
+		fmt.Fprintln(os.Stderr, "PostgreSQL: left out, HEADGATE_POSTGRES_URL is not set: scripts/with-databases starts one")
+	} else if err := s.postgres(url); err != nil {
+		return err
+	}
+	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
+		fmt.Fprintln(os.Stderr, "rows into Firestore: left out, FIRESTORE_EMULATOR_HOST is not set")
+		return nil
+	}
+	return s.firestore()
+}
+
+type syncBench struct {
+	*bench
+	dir, bin string
+}
+
+// syncRun is a run as the command prints it.
+type syncRun struct {
+	State                 string
+	StartedAt, FinishedAt time.Time
+	Counts                struct{ Read, Created, Updated, Deleted, Unchanged int64 }
+	took                  time.Duration
+	rss                   float64 // peak, MB
+}
+
+// run runs a definition to its end.
+func (s *syncBench) run(def, data string, env ...string) (r syncRun, err error) {
+	file := filepath.Join(s.dir, "sync.json")
+	if err := os.WriteFile(file, []byte(def), 0o600); err != nil {
+		return r, err
+	}
+	cmd := exec.Command(s.bin, "sync", "run", file, "--json", "-data", filepath.Join(s.dir, data))
+	cmd.Dir, cmd.Stderr = s.dir, os.Stderr
+	cmd.Env = append([]string{"HOME=" + s.dir}, env...) // and nothing of ours: the store is what env says
+	out, err := cmd.Output()
+	if err != nil {
+		return r, fmt.Errorf("sync run: %w: %s", err, out)
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		return r, err
+	}
+	if r.State != "finished" {
+		return r, fmt.Errorf("sync run: %s", out)
+	}
+	r.took = r.FinishedAt.Sub(r.StartedAt)
+	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		r.rss = float64(u.Maxrss) * 1024 / 1e6
+	}
+	return r, nil
+}
+
+func reading(i int) (well, at, value string) {
+	return fmt.Sprintf("w%04d", i/1000), time.Unix(1.6e9+int64(i%1000)*3600, 0).UTC().Format(time.RFC3339), strconv.FormatFloat(float64(i%10_000)/100, 'f', -1, 64)
+}
+
+// stored is a record of the size that the sync stores.
+func stored(i int) []byte {
+	well, at, value := reading(i)
+	return fmt.Appendf(nil, `{"v":1,"u":1767571200000000,"l":{"big":{}},"d":{"at":%q,"value":%s,"well":%q}}`, at, value, well)
+}
+
+func key(i int) string {
+	well, at, _ := reading(i)
+	return well + "." + at
+}
+
+func csvDefinition(file string) string {
+	return `{"id":"big","orgId":"bench","type":"pull","datasource":{"type":"csv","fileUrl":"` + file + `","selectedDatatypes":["reading"]},
+		"mapping":{"reading":{"key":["well","at"],"fields":{"well":{"from":"well"},"at":{"from":"at"},"value":{"from":"value","type":"number"}}}}}`
+}
+
+func (s *syncBench) write(name string, rows int) error {
+	f, err := os.Create(filepath.Join(s.dir, name))
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, "well,at,value")
+	for i := range rows {
+		well, at, value := reading(i)
+		fmt.Fprintf(w, "%s,%s,%s\n", well, at, value)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// bare inserts rows into a new SQLite file in batches, and does nothing else.
+func (s *syncBench) bare(name string, rows func(insert func(id string, body []byte) error) error) (time.Duration, error) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, name)+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec(`CREATE TABLE rows (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID`); err != nil {
+		return 0, err
+	}
+	const batch = 2000
+	start := time.Now()
+	var tx *sql.Tx
+	var insert *sql.Stmt
+	n := 0
+	err = rows(func(id string, body []byte) error {
+		if n%batch == 0 {
+			if tx != nil {
+				if err := tx.Commit(); err != nil {
+					return err
+				}
+			}
+			if tx, err = db.Begin(); err != nil {
+				return err
+			}
+			if insert, err = tx.Prepare(`INSERT INTO rows VALUES (?, ?)`); err != nil {
+				return err
+			}
+		}
+		n++
+		_, err := insert.Exec(id, body)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	err = tx.Commit()
+	return time.Since(start), err
+}
+
+const many = 1_000_000
+
+func (s *syncBench) csv() error {
+	if err := s.write("big.csv", many); err != nil {
+		return err
+	}
+	if err := s.write("small.csv", many/10); err != nil {
+		return err
+	}
+	floor, err := s.bare("bare.db", func(insert func(string, []byte) error) error {
+		for i := range many {
+			if err := insert(key(i), stored(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	first, err := s.run(csvDefinition("big.csv"), "data")
+	if err != nil {
+		return err
+	}
+	ratio := floor.Seconds() / first.took.Seconds()
+	s.add(ratio >= 0.4, "1,000,000-row CSV into the embedded store, against a bare batched SQLite insert", "≥ 0.4",
+		"%.2f (%.0f rows/s against %.0f/s)", ratio, many/first.took.Seconds(), many/floor.Seconds())
+	again, err := s.run(csvDefinition("big.csv"), "data")
+	if err != nil {
+		return err
+	}
+	s.add(again.took*3 <= first.took && again.Counts.Unchanged == many, "the same again, nothing changed", "≥ 3× faster, no record written",
+		"%.1f× faster (%v against %v), %d unchanged", first.took.Seconds()/again.took.Seconds(), again.took.Round(time.Millisecond),
+		first.took.Round(time.Millisecond), again.Counts.Unchanged)
+	small, err := s.run(csvDefinition("small.csv"), "small")
+	if err != nil {
+		return err
+	}
+	s.add(first.rss <= 128 && small.rss <= 128, "peak memory of a CSV pull, 100,000 and 1,000,000 rows", "≤ 128 MB RSS, the same for both",
+		"%.0f MB and %.0f MB", small.rss, first.rss)
+	return nil
+}
+
+func (s *syncBench) postgres(url string) error {
+	conn, err := pgx.Connect(s.ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.Background())
+	const table = "headgate_bench_readings"
+	defer conn.Exec(context.Background(), "DROP TABLE IF EXISTS "+table)
+	for _, q := range []string{
+		"DROP TABLE IF EXISTS " + table,
+		"CREATE TABLE " + table + " (id bigint PRIMARY KEY, well text NOT NULL, at timestamptz NOT NULL, value double precision NOT NULL)",
+		"INSERT INTO " + table + " SELECT i, 'w' || i % 1000, to_timestamp(1600000000 + i / 1000 * 3600), (i % 10000) / 100.0 FROM generate_series(1, " + strconv.Itoa(many) + ") i",
+		"ANALYZE " + table,
+	} {
+		if _, err := conn.Exec(s.ctx, q); err != nil {
+			return err
+		}
+	}
+	floor, err := s.bare("barepg.db", func(insert func(string, []byte) error) error {
+		rows, err := conn.Query(s.ctx, "SELECT id, well, at, value FROM "+table+" ORDER BY id")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		var b bytes.Buffer
+		for rows.Next() {
+			var id int64
+			var well string
+			var at time.Time
+			var value float64
+			if err := rows.Scan(&id, &well, &at, &value); err != nil {
+				return err
+			}
+			b.Reset()
+			fmt.Fprintf(&b, `{"v":1,"u":1767571200000000,"l":{"pg":{}},"d":{"at":%q,"id":%d,"value":%v,"well":%q}}`, at.UTC().Format(time.RFC3339), id, value, well)
+			if err := insert(strconv.FormatInt(id, 10), b.Bytes()); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return err
+	}
+	def := `{"id":"pg","orgId":"bench","type":"pull","datasource":{"type":"sql","url":"` + url + `","selectedDatatypes":["reading"],
+		"options":{"tables":{"reading":"` + table + `"}}},"mapping":{"reading":{"key":["id"]}}}`
+	got, err := s.run(def, "pg")
+	if err != nil {
+		return err
+	}
+	ratio := floor.Seconds() / got.took.Seconds()
+	s.add(ratio >= 0.4, "1,000,000 rows of PostgreSQL into the embedded store, against streaming the query and inserting it barely", "≥ 0.4",
+		"%.2f (%.0f rows/s against %.0f/s)", ratio, many/got.took.Seconds(), many/floor.Seconds())
+	s.add(got.rss <= 128, "peak memory of that", "≤ 128 MB RSS", "%.0f MB", got.rss)
+	return nil
+}
+
+// firestore compares with commits of 500 documents of the same size, one after
+// the other.
+func (s *syncBench) firestore() error {
+	const rows = 100_000
+	if err := s.write("firestore.csv", rows); err != nil {
+		return err
+	}
+	project := "bench-" + event.RandomID()[:8]
+	conn, err := emulator.DialFirestore(os.Getenv("FIRESTORE_EMULATOR_HOST"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := firestorepb.NewFirestoreClient(conn)
+	const sample = rows / 5
+	bare := func(collection string) (time.Duration, error) {
+		start := time.Now()
+		for from := 0; from < sample; from += 500 {
+			req := &firestorepb.CommitRequest{Database: "projects/" + project + "/databases/(default)"}
+			for i := from; i < from+500; i++ {
+				req.Writes = append(req.Writes, &firestorepb.Write{Operation: &firestorepb.Write_Update{Update: &firestorepb.Document{
+					Name:   req.Database + "/documents/" + collection + "/" + key(i),
+					Fields: map[string]*firestorepb.Value{"body": {ValueType: &firestorepb.Value_BytesValue{BytesValue: stored(i)}}},
+				}}})
+			}
+			if _, err := client.Commit(s.ctx, req); err != nil {
+				return 0, err
+			}
+		}
+		return time.Since(start), nil
+	}
+	if _, err := bare("warm"); err != nil { // the emulator compiles what is hot
+		return err
+	}
+	took, err := bare("bare")
+	if err != nil {
+		return err
+	}
+	floor := sample / took.Seconds()
+	got, err := s.run(csvDefinition("firestore.csv"), "firestore", "FIRESTORE_EMULATOR_HOST="+os.Getenv("FIRESTORE_EMULATOR_HOST"), "GOOGLE_CLOUD_PROJECT="+project)
+	if err != nil {
+		return err
+	}
+	rate := rows / got.took.Seconds()
+	s.add(rate >= floor/2, "100,000 CSV rows into Firestore (emulator), against bare commits of 500 documents", "≥ 0.5",
+		"%.2f (%.0f documents/s against %.0f/s)", rate/floor, rate, floor)
+	return nil
+}
