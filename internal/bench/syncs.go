@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"cloud.google.com/go/firestore/apiv1/firestorepb"
@@ -73,7 +72,28 @@ func (s *syncBench) run(def, data string, env ...string) (r syncRun, err error) 
 	cmd := exec.Command(s.bin, "sync", "run", file, "--json", "-data", filepath.Join(s.dir, data))
 	cmd.Dir, cmd.Stderr = s.dir, os.Stderr
 	cmd.Env = append([]string{"HOME=" + s.dir}, env...) // and nothing of ours: the store is what env says
-	out, err := cmd.Output()
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	if err := cmd.Start(); err != nil {
+		return r, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	// The peak is the kernel's: to look often is to miss only the last moment. That
+	// of rusage begins with the parent's.
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for running := true; running; {
+		select {
+		case err = <-ended:
+			running = false
+		case <-look.C:
+			if _, peak, err := memory(cmd.Process.Pid); err == nil && peak > 0 {
+				r.rss = peak
+			}
+		}
+	}
+	out := stdout.Bytes()
 	if err != nil {
 		return r, fmt.Errorf("sync run: %w: %s", err, out)
 	}
@@ -84,9 +104,6 @@ func (s *syncBench) run(def, data string, env ...string) (r syncRun, err error) 
 		return r, fmt.Errorf("sync run: %s", out)
 	}
 	r.took = r.FinishedAt.Sub(r.StartedAt)
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.rss = float64(u.Maxrss) * 1024 / 1e6
-	}
 	return r, nil
 }
 
