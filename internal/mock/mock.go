@@ -251,7 +251,10 @@ func (s *Server) write(typ string, row Row, merge, byHand bool) (Row, error) {
 	}
 	old := t.get(key)
 	if merge && old != nil {
-		row = merged(old, row)
+		_, dated := row["updatedAt"]
+		if row = merged(old, row); !dated && !s.o.KeepTimes {
+			delete(row, "updatedAt") // it is stamped anew
+		}
 	}
 	now := s.o.Now().UTC()
 	stamp := now

@@ -170,10 +170,12 @@ func TestBehindTheBack(t *testing.T) {
 	s.SetFaults(mock.Faults{mock.Rate500: {Probability: 1}})
 	status, body, _ := call(t, s, "POST", "/data/resource", `{"id":7,"postcode":1,"owner":"a"}`)
 	require.Equal(t, 200, status, body)
+	time.Sleep(2 * time.Millisecond) // of its clock
 	status, _, _ = call(t, s, "POST", "/data/resource/1.7", `{"owner":"b"}`)
 	require.Equal(t, 200, status)
 	_, body, _ = call(t, s, "GET", "/data/resource", "")
 	require.Equal(t, "b", list(t, body)[0]["owner"])
+	require.NotEqual(t, list(t, body)[0]["createdAt"], list(t, body)[0]["updatedAt"], "a change is stamped")
 	status, _, _ = call(t, s, "DELETE", "/data/resource/1.7", "")
 	require.Equal(t, 204, status)
 	status, _, _ = call(t, s, "GET", "/data/dragon", "")
