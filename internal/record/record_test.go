@@ -43,7 +43,7 @@ func TestNumbersHaveOneSpelling(t *testing.T) {
 		{1, int64(1), uint64(1), 1.0, json.Number("1"), json.Number("1.0"), json.Number("1e0"), json.Number("10e-1")},
 		{0.1, json.Number("0.1"), json.Number("1e-1"), json.Number("0.100")},
 		{1e21, json.Number("1e21"), json.Number("1000000000000000000000")},
-		{-0.0, 0, json.Number("-0.0")},
+		{math.Copysign(0, -1), 0, json.Number("-0.0")},
 	} {
 		first, err := record.Canonical(same[0])
 		require.NoError(t, err)
