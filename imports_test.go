@@ -41,6 +41,7 @@ var layers = map[string][]string{
 	"internal/outbound":             {"internal/fault"},
 	"internal/secret":               {"internal/fault"},
 	"internal/syncrun":              {"internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
+	"internal/live":                 {"internal/bus", "internal/fault"},
 	"internal/gate":                 {"config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
 	"internal/store/sqlitestore":    {"internal/store", "internal/event", "internal/fault"},
 	"internal/store/firestorestore": {"internal/store", "internal/event", "internal/fault"},
@@ -48,10 +49,10 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":        {"internal/bus"},
 	"internal/web":                  {"config", "internal/fault"},
 	"internal/auth":                 {"config", "internal/fault", "internal/web"},
-	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event"},
+	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live"},
 	"functions": {
 		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
-		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity",
+		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live",
 	},
 }
 
@@ -64,6 +65,8 @@ var sdks = map[string][]string{
 	"github.com/go-sql-driver/mysql":                        {"internal/source/sqlsource"},
 	"cel.dev/cel-go":                                        {"internal/mapping"},
 	"code.dny.dev/ssrf":                                     {"internal/outbound"},
+	"github.com/coder/websocket":                            {"internal/live"},
+	"github.com/go-jose/go-jose":                            {"internal/live"},
 	"golang.org/x/text":                                     {"internal/source/csvsource"},
 	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/cloudfunctions"},
 	"google.golang.org/api/idtoken":                         {"internal/auth"},

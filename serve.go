@@ -91,6 +91,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
 	}
+	server.RegisterOnShutdown(a.Drain) // streams would keep it from ending
 	announce(stdout, log, s, cfg, listener.Addr(), example)
 	a.Start()
 

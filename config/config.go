@@ -26,6 +26,7 @@ type Config struct {
 	Auth      *Auth  `json:"auth,omitempty"`
 	CORS      *CORS  `json:"cors,omitempty"`
 	Sync      *Sync  `json:"sync,omitempty"`
+	Live      *Live  `json:"live,omitempty"`
 
 	flat bool // read from EventSync's form: written back in it
 }

@@ -48,6 +48,12 @@ func (c *Config) JSON() []byte {
 		}
 		shown.Auth = &auth
 	}
+	if c.Live != nil && c.Live.Token != nil && c.Live.Token.Secret != "" && !isReference(c.Live.Token.Secret) {
+		live, token := *c.Live, *c.Live.Token
+		token.Secret = redacted
+		live.Token = &token
+		shown.Live = &live
+	}
 	if !c.flat || len(c.Services) != 1 {
 		return marshal(shown)
 	}
@@ -57,8 +63,12 @@ func (c *Config) JSON() []byte {
 		Auth      *Auth  `json:"auth,omitempty"`
 		CORS      *CORS  `json:"cors,omitempty"`
 		Sync      *Sync  `json:"sync,omitempty"`
-	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync})
+		Live      *Live  `json:"live,omitempty"`
+	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live})
 }
+
+// isReference is whether a credential only says where it is.
+func isReference(s string) bool { return strings.HasPrefix(s, "env:") || strings.HasPrefix(s, "sm://") }
 
 // JSON is the service's effective configuration.
 func (s Service) JSON() []byte { return marshal(s) }

@@ -98,6 +98,10 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		{config.CORS{}, def("cors")},
 		{config.OnMessage{}, def("onMessage")},
 		{config.Sync{}, def("sync")},
+		{config.Live{}, def("live")},
+		{config.LiveResolver{}, def("live", "properties", "resolvers", "items")},
+		{config.LivePassThrough{}, def("live", "properties", "passThrough")},
+		{config.LiveToken{}, def("live", "properties", "token")},
 	} {
 		typ := reflect.TypeOf(c.of)
 		required := []string{}

@@ -63,6 +63,9 @@ func (v *validator) config(c *Config) {
 	if c.Sync != nil {
 		v.sync(c.Sync)
 	}
+	if c.Live != nil {
+		v.live(c.Live)
+	}
 	if c.CORS != nil {
 		if len(c.CORS.AllowedOrigins) == 0 {
 			v.fault("$.cors.allowedOrigins", "must have at least one origin")

@@ -28,10 +28,11 @@ const (
 	Status  = "status"
 	Sweep   = "sweep"
 	SyncRun = "syncrun"
+	Live    = "live"
 )
 
 // Names returns the name of every function.
-func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun} }
+func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun, Live} }
 
 // handler answers a request to one service.
 type handler func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error
@@ -91,6 +92,9 @@ var deploymentRoutes = []deploymentRoute{
 	{SyncRun, auth.Operate, "/sync/due", []string{http.MethodPost}, dueSyncs},
 	{SyncRun, auth.Operate, "/sync/work", []string{http.MethodPost}, syncWork},
 	{SyncRun, auth.Operate, "/sync/message", []string{http.MethodPost}, onMessage},
+	// Applications and people.
+	{Live, auth.Operate, "/notify", []string{http.MethodPost}, notify},
+	{Live, auth.Read, "/live/clients", []string{http.MethodGet}, liveClients},
 }
 
 // Handler serves the functions named; none means all of them.
@@ -118,6 +122,9 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 		if serves(rt.function) {
 			b.handle(rt.path, web.Methods(b.byMethod(rt.role, rt.handle(a)), rt.methods...))
 		}
+	}
+	if serves(Live) {
+		b.live()
 	}
 	b.gate("/event/trigger", nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
 	if serves(Status) {

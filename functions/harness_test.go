@@ -63,10 +63,12 @@ func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
 	}
 	g.dir, err = os.OpenRoot(t.TempDir())
 	require.NoError(t, err)
-	g.app = app.New(app.Options{
+	g.app, err = app.New(app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
-		Kinds: source.NewRegistry(csvsource.Kind()), Env: source.Env{Dir: g.dir, Now: g.clock},
+		Kinds: source.NewRegistry(csvsource.Kind()), Env: source.Env{Dir: g.dir, Now: g.clock, Secret: func(_ context.Context, v string) (string, error) { return v, nil }},
+		RunsOn: true, ServesLive: true,
 	})
+	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = g.app.Close(context.Background())
 		_ = g.dir.Close()

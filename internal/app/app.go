@@ -48,6 +48,11 @@ type Options struct {
 	// Receive has this process take the messages that start syncs off the bus;
 	// otherwise a push subscription brings them.
 	Receive bool
+	// LiveTopic carries signals between instances; "": there is no other, unless the
+	// configuration names a topic.
+	LiveTopic string
+	// ServesLive says that this process serves live clients.
+	ServesLive bool
 }
 
 // App is a deployment's use cases.
@@ -57,14 +62,16 @@ type App struct {
 	byKey map[string]*gate.Gate
 	syncs *syncrun.Service
 	ents  *entity.Service
+	live  *Live
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
+	telling sync.WaitGroup // of changes
 	once    sync.Once
 }
 
 // New builds the use cases. It starts nothing.
-func New(o Options) *App {
+func New(o Options) (*App, error) {
 	a := &App{o: o, byKey: make(map[string]*gate.Gate)}
 	for _, svc := range o.Config.Services {
 		g := gate.New(svc, gate.Options{
@@ -74,9 +81,11 @@ func New(o Options) *App {
 		a.gates = append(a.gates, g)
 		a.byKey[svc.ServiceName] = g
 	}
-	a.ents = entity.New(entity.Options{Docs: o.Store, Now: o.Now})
+	a.ents = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.changed})
 	a.syncs = syncrun.New(a.syncOptions())
-	return a
+	var err error
+	a.live, err = a.newLive()
+	return a, err
 }
 
 // Config returns the effective configuration.
@@ -114,6 +123,7 @@ func (a *App) Gate(service string) (*gate.Gate, error) {
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
+	a.startLive(ctx)
 	if a.o.Receive {
 		a.receiveMessages(ctx)
 	}
@@ -162,6 +172,7 @@ func (a *App) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(a.liveReady)
 	eg.Go(func() error {
 		if err := a.o.Store.Ping(ctx); err != nil {
 			return fault.Wrap(fault.Unavailable, err, "the store does not answer")
@@ -196,12 +207,15 @@ func (a *App) Close(ctx context.Context) (err error) {
 		if a.stop != nil {
 			a.stop()
 		}
+		if liveErr := a.live.Hub.Close(ctx); liveErr != nil {
+			err = fmt.Errorf("clients were not all closed: %w", liveErr)
+		}
 		swept := make(chan struct{})
 		go func() { a.running.Wait(); close(swept) }()
 		select {
 		case <-swept:
 		case <-ctx.Done():
-			err = fmt.Errorf("the sweep did not end: %w", ctx.Err())
+			err = errors.Join(err, fmt.Errorf("the sweep did not end: %w", ctx.Err()))
 		}
 		if syncErr := a.syncs.Close(ctx); syncErr != nil {
 			err = errors.Join(err, fmt.Errorf("runs of syncs did not stop: %w", syncErr))
@@ -211,6 +225,7 @@ func (a *App) Close(ctx context.Context) (err error) {
 				err = errors.Join(err, fmt.Errorf("checks and publications of %q did not end: %w", g.Service().ServiceName, gateErr))
 			}
 		}
+		a.telling.Wait() // each has a time-out
 		err = errors.Join(err, a.o.Bus.Close(), a.o.Store.Close())
 	})
 	return err

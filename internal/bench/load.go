@@ -96,7 +96,10 @@ func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	a := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), RunsOn: true})
+	a, err := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), RunsOn: true})
+	if err != nil {
+		return "", nil, err
+	}
 	h, err := functions.Handler(a)
 	if err != nil {
 		return "", nil, err

@@ -53,7 +53,24 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if o.Env, err = sourceEnv(s, cfg.Sync, log); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
-	return app.New(o), nil
+	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.Function == "" || s.Function == "live"
+	a, err := app.New(o)
+	if err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	return a, nil
+}
+
+// liveTopic carries signals between instances: what the configuration names, and
+// with the Pub/Sub emulator, where a topic is made for the asking, one of ours.
+func liveTopic(s Settings, cfg *config.Config) string {
+	switch {
+	case cfg.Live != nil && cfg.Live.Topic != "":
+		return cfg.Live.Topic
+	case s.Bus != Local && s.PubSubEmulator:
+		return "projects/" + s.Project + "/topics/headgate-live"
+	}
+	return ""
 }
 
 func openStore(ctx context.Context, s Settings) (app.Store, error) {
@@ -76,6 +93,9 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 	topics := make([]string, len(cfg.Services))
 	for i, svc := range cfg.Services {
 		topics[i] = svc.TargetPubSub.Topic
+	}
+	if t := liveTopic(s, cfg); t != "" {
+		topics = append(topics, t)
 	}
 	if s.Bus == Local {
 		return localbus.New(topics...), nil

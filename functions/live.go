@@ -1,0 +1,93 @@
+package functions
+
+import (
+	_ "embed"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/auth"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// defaultSocketPath is entity-sync's.
+const defaultSocketPath = "/ws/entity-sync/"
+
+func socketPath(a *app.App) string {
+	if l := a.Config().Live; l != nil && l.Path != "" {
+		return l.Path
+	}
+	return defaultSocketPath
+}
+
+// live serves the paths on which clients hear of changes.
+func (b *builder) live() {
+	b.handle("GET "+socketPath(b.app), b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
+		return b.app.Live().Hub.ServeWebSocket(w, r, who)
+	}))
+	b.handle("GET /live", b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
+		return b.app.Live().Hub.ServeStream(w, r, who)
+	}))
+	b.handle("GET /live/client.js", liveClient)
+}
+
+// connecting finds out who connects: a page's script can set no header on a
+// WebSocket, so that the token may be in the query.
+func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live.Connection) error) web.Handler {
+	l := b.app.Live()
+	return func(w http.ResponseWriter, r *http.Request) error {
+		who := live.Connection{Origins: l.Origins, Secret: r.Header.Get(live.SecretHeader)}
+		q := r.URL.Query()
+		token := q.Get("access_token")
+		if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+			token = bearer
+		}
+		if l.Tokens != nil && token != "" {
+			allowed, err := l.Tokens.Check(r.Context(), token)
+			switch {
+			case err == nil:
+				who.Allowed = allowed
+				return serve(w, r, who)
+			case !errors.Is(err, live.ErrToken):
+				return fault.Wrap(fault.Unavailable, err, "tokens cannot be checked now")
+			}
+		}
+		if b.app.Config().Auth == nil && l.Tokens == nil {
+			return serve(w, r, who)
+		}
+		if token != "" {
+			r = r.Clone(r.Context())
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		if b.app.Config().Auth == nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			return fault.New(fault.Unauthenticated, "a token is needed, as a bearer token or in access_token")
+		}
+		return b.guard.Require(auth.Read, func(w http.ResponseWriter, r *http.Request) error {
+			return serve(w, r, who)
+		})(w, r)
+	}
+}
+
+// liveClients lists who is connected to this instance.
+func liveClients(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		return web.JSON(w, http.StatusOK, struct {
+			Clients []live.Info `json:"clients"`
+		}{a.Live().Hub.Clients()})
+	}
+}
+
+//go:embed static/headgate-live.js
+var liveClientJS []byte
+
+// liveClient serves the JavaScript client.
+func liveClient(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, err := w.Write(liveClientJS)
+	return err
+}

@@ -1,0 +1,58 @@
+package functions
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// maxNotified is how many entities a call names at most.
+const maxNotified = 1000
+
+// notify tells live clients, on every instance, that entities changed.
+func notify(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		body, err := web.ReadBody(w, r, 1<<20, "the limit of a body")
+		if err != nil {
+			return err
+		}
+		keys, err := keysOf(body)
+		if err != nil {
+			return err
+		}
+		if err := a.Notify(r.Context(), keys); err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, struct {
+			Notified int `json:"notified"`
+		}{len(keys)})
+	}
+}
+
+// keysOf reads one {"entity","id"}, or a list of them.
+func keysOf(body []byte) ([]live.Key, error) {
+	var list []live.Named
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		body = append(append([]byte("["), body...), ']')
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&list); err != nil {
+		return nil, fault.New(fault.Invalid, `the body must be {"entity":…,"id":…}, or a list of them: %s`, err)
+	}
+	if len(list) == 0 || len(list) > maxNotified {
+		return nil, fault.New(fault.Invalid, "there must be from 1 to %d entities", maxNotified)
+	}
+	keys := make([]live.Key, len(list))
+	for i, n := range list {
+		if keys[i] = live.KeyOf(n.Entity, n.ID); !keys[i].Valid() || n.ID == live.Any {
+			return nil, fault.New(fault.Invalid, "item %d: entity and id must not be empty", i)
+		}
+	}
+	return keys, nil
+}

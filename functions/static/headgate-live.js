@@ -1,0 +1,203 @@
+// @ts-check
+// Headgate's live client: a WebSocket that comes back by itself, with jitter,
+// subscribes again with the versions that it has, and falls back to an event
+// stream where WebSockets do not get through. No dependencies.
+//
+//   import { connect } from "/live/client.js";
+//   const live = connect();
+//   const off = live.subscribe("items", "100", (change) => console.log(change));
+
+/**
+ * A change of an entity.
+ * @typedef {{type: "entity"|"current"|"gone"|"resync", entity: string, id?: string, version?: string, data?: any, deleted?: boolean}} Change
+ *
+ * @typedef {{entity: string, id: string, version: string, handlers: Set<(c: Change) => void>}} Subscription
+ *
+ * @typedef {object} Options
+ * @property {string} [base] where Headgate is; default: where the page is
+ * @property {string} [path] of the WebSocket; default: /ws/entity-sync/
+ * @property {string} [token] sent as access_token
+ * @property {string} [secret] sent as the client's secret
+ * @property {"auto"|"websocket"|"sse"} [transport] default: auto
+ * @property {(state: "connecting"|"open"|"closed", transport: string) => void} [onState]
+ * @property {(frame: any) => void} [onError] gets error frames
+ */
+
+const FIRST_WAIT = 250;
+const LONGEST_WAIT = 15000;
+/** After so many sockets that never opened, event streams are used. */
+const SOCKETS_TRIED = 2;
+/** Nothing heard for so long means that the connection is dead. */
+const SILENCE = 70000;
+
+/** @param {Options} [options] */
+export function connect(options = {}) {
+  const base = new URL(options.base ?? globalThis.location.href);
+  /** @type {Map<string, Subscription>} */
+  const subscriptions = new Map();
+  const key = (/** @type {string} */ entity, /** @type {string} */ id) => entity + "\u0000" + id;
+  /** @type {WebSocket|EventSource|null} */
+  let connection = null;
+  let transport = options.transport === "sse" ? "sse" : "websocket";
+  let failures = 0;
+  let stopped = false;
+  /** @type {any} */
+  let timer = null;
+  /** @type {any} */
+  let watchdog = null;
+
+  const state = (/** @type {"connecting"|"open"|"closed"} */ s) => options.onState?.(s, transport);
+
+  const address = (/** @type {string} */ path, /** @type {string} */ scheme) => {
+    const u = new URL(path, base);
+    u.protocol = scheme === "ws" ? (base.protocol === "https:" ? "wss:" : "ws:") : base.protocol;
+    if (options.token) u.searchParams.set("access_token", options.token);
+    return u;
+  };
+
+  const heard = () => {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => connection?.close(), SILENCE);
+  };
+
+  /** @param {any} frame */
+  const take = (frame) => {
+    heard();
+    switch (frame.type) {
+      case "entity": case "current": case "gone": case "resync": {
+        for (const s of subscriptions.values()) {
+          if (s.entity !== frame.entity || (s.id !== frame.id && s.id !== "*")) continue;
+          if (s.id === frame.id && frame.version) s.version = frame.version;
+          for (const handler of s.handlers) handler(frame);
+        }
+        break;
+      }
+      case "bye":
+        clearTimeout(timer);
+        wait = frame.reconnectAfterMs;
+        break;
+      case "error":
+        options.onError?.(frame);
+    }
+  };
+
+  let wait = 0;
+  const again = () => {
+    if (stopped) return;
+    connection = null;
+    clearTimeout(watchdog);
+    state("closed");
+    failures++;
+    const longest = Math.min(FIRST_WAIT * 2 ** Math.min(failures - 1, 10), LONGEST_WAIT);
+    const after = wait || longest / 2 + Math.random() * longest / 2;
+    wait = 0;
+    clearTimeout(timer);
+    timer = setTimeout(open, after);
+  };
+
+  const send = (/** @type {any} */ frame) => {
+    if (connection instanceof WebSocket && connection.readyState === WebSocket.OPEN) connection.send(JSON.stringify(frame));
+  };
+
+  const ask = (/** @type {Subscription} */ s) => {
+    send({ action: "subscribe", body: s.id === "*" ? { entity: s.entity, id: s.id } : { entity: s.entity, id: s.id, have: s.version } });
+  };
+
+  const openSocket = () => {
+    const u = address(options.path ?? "/ws/entity-sync/", "ws");
+    u.searchParams.set("protocol", "2");
+    const socket = new WebSocket(u);
+    connection = socket;
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      failures = 0;
+      heard();
+      if (options.secret) send({ action: "secret", body: options.secret });
+      for (const s of subscriptions.values()) ask(s);
+      state("open");
+    };
+    socket.onmessage = (m) => take(JSON.parse(m.data));
+    socket.onclose = () => {
+      if (connection !== socket) return;
+      if (!opened && options.transport !== "websocket" && failures + 1 >= SOCKETS_TRIED) transport = "sse";
+      again();
+    };
+  };
+
+  const openStream = () => {
+    const named = [...subscriptions.values()].filter((s) => s.id !== "*").slice(0, 50);
+    if (named.length === 0) { // there is nothing to stream yet
+      connection = null;
+      return;
+    }
+    const u = address("/live", "http");
+    /** @type {Record<string, string>} */
+    const have = {};
+    for (const s of named) {
+      u.searchParams.append("entity", s.entity);
+      u.searchParams.append("id", s.id);
+      if (s.version) have[key(s.entity, s.id)] = s.version;
+    }
+    const bytes = new TextEncoder().encode(JSON.stringify(have));
+    u.searchParams.set("lastEventId", btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, ""));
+    const stream = new EventSource(u);
+    connection = stream;
+    stream.onopen = () => {
+      failures = 0;
+      heard();
+      state("open");
+    };
+    stream.onmessage = (m) => take(JSON.parse(m.data));
+    stream.onerror = () => {
+      if (connection !== stream) return;
+      stream.close(); // it would come back with what it knew at first
+      again();
+    };
+  };
+
+  const open = () => {
+    if (stopped) return;
+    state("connecting");
+    if (transport === "sse") openStream(); else openSocket();
+  };
+
+  open();
+
+  return {
+    /**
+     * Calls handler with what the entity is, and with every change. id "*" is all
+     * of the type (changes only).
+     * @param {string} entity
+     * @param {string} id
+     * @param {(c: Change) => void} handler
+     * @returns {() => void} ends it
+     */
+    subscribe(entity, id, handler) {
+      const k = key(entity, id);
+      let s = subscriptions.get(k);
+      if (!s) {
+        s = { entity, id, version: "", handlers: new Set() };
+        subscriptions.set(k, s);
+        if (transport === "sse") { connection?.close(); openStream(); } else ask(s);
+      }
+      s.handlers.add(handler);
+      return () => {
+        const now = subscriptions.get(k);
+        if (!now || !now.handlers.delete(handler) || now.handlers.size > 0) return;
+        subscriptions.delete(k);
+        if (transport === "sse") { connection?.close(); openStream(); } else send({ action: "unsubscribe", body: { entity, id } });
+      };
+    },
+    /** Which transport is used now. */
+    get transport() { return transport; },
+    close() {
+      stopped = true;
+      clearTimeout(timer);
+      clearTimeout(watchdog);
+      connection?.close();
+      connection = null;
+      state("closed");
+    },
+  };
+}

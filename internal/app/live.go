@@ -1,0 +1,241 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/entity"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/live"
+)
+
+// cloudConnection ends sockets before Cloud Run does, which gives a request an hour
+// at the most.
+const cloudConnection = 55 * time.Minute
+
+// notifyTimeout bounds what a change waits for the bus.
+const notifyTimeout = 2 * time.Second
+
+// Live is the push of changes to clients.
+type Live struct {
+	Hub    *live.Hub
+	Tokens *live.Tokens // nil: none are accepted
+	// Names of origins that may connect beside our own.
+	Origins []string
+
+	signals *live.Signals // nil: this instance is alone
+}
+
+// Live returns the push of changes.
+func (a *App) Live() *Live { return a.live }
+
+func (a *App) newLive() (*Live, error) {
+	cfg := a.o.Config.Live
+	o := live.Options{Resolver: a.resolver, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) }}
+	l := &Live{}
+	topic := a.o.LiveTopic
+	if !a.o.RunsOn {
+		o.MaxConnection = cloudConnection
+	}
+	if a.o.Config.CORS != nil {
+		l.Origins = append(l.Origins, hostsOf(a.o.Config.CORS.AllowedOrigins)...)
+	}
+	if cfg != nil {
+		l.Origins = append(l.Origins, cfg.AllowedOrigins...)
+		o.MaxSubs, o.MaxFrame, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond
+		o.Compare = time.Duration(cfg.CompareSeconds) * time.Second
+		if cfg.MaxConnectionSeconds > 0 {
+			o.MaxConnection = time.Duration(cfg.MaxConnectionSeconds) * time.Second
+		}
+		if cfg.Topic != "" {
+			topic = cfg.Topic
+		}
+		if t := cfg.Token; t != nil {
+			secret, err := a.o.Env.Secret(context.Background(), t.Secret)
+			if err != nil {
+				return nil, fmt.Errorf("live.token.secret: %w", err)
+			}
+			l.Tokens = &live.Tokens{
+				Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: a.o.Env.HTTP, Now: a.now,
+			}
+		}
+		if cfg.PassThrough != nil {
+			o.PassThrough = a.passThrough
+		}
+	}
+	l.Hub = live.New(o)
+	if topic != "" {
+		l.signals = &live.Signals{Bus: a.o.Bus, Topic: topic, Name: "headgate-live-" + event.NewID(time.Now()), Hub: l.Hub, Log: a.o.Log}
+	}
+	return l, nil
+}
+
+func hostsOf(origins []string) (hosts []string) {
+	for _, o := range origins {
+		_, host, ok := strings.Cut(o, "://")
+		if !ok {
+			host = o
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+func (a *App) now() time.Time {
+	if a.o.Now != nil {
+		return a.o.Now()
+	}
+	return time.Now()
+}
+
+// resolver finds who has the entities of a type: the configuration says, or they
+// are records of ours.
+func (a *App) resolver(k live.Key) live.Resolver {
+	if cfg := a.o.Config.Live; cfg != nil {
+		for _, r := range cfg.Resolvers {
+			if r.Entity == k.Entity() || r.Entity == k.Type {
+				timeout := 5 * time.Second
+				if r.TimeoutSeconds > 0 {
+					timeout = time.Duration(r.TimeoutSeconds) * time.Second
+				}
+				return &live.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: timeout}
+			}
+		}
+	}
+	return recordResolver{a.ents}
+}
+
+// recordResolver has the records of organisations.
+type recordResolver struct{ records *entity.Service }
+
+func (recordResolver) PerSecret() bool { return false }
+
+func (r recordResolver) Resolve(ctx context.Context, k live.Key, _ string) (live.State, error) {
+	e, err := r.records.Get(ctx, k.Org, k.Type, k.ID)
+	switch fault.CodeOf(err) {
+	case "":
+	case fault.NotFound, fault.Gone:
+		return live.State{Gone: true}, nil
+	default:
+		return live.State{}, err
+	}
+	row, err := withID(e.Data, k.ID)
+	return live.State{Version: fmt.Sprint(e.Version), Rows: [][]byte{row}}, err
+}
+
+// withID puts the record's id into its data, unless the data has one.
+func withID(data []byte, id string) ([]byte, error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, err
+	}
+	if _, has := m["id"]; has {
+		return data, nil
+	}
+	text, err := json.Marshal(id)
+	if err != nil {
+		return nil, err
+	}
+	rest := bytes.TrimPrefix(bytes.TrimSpace(data), []byte("{"))
+	if len(m) > 0 {
+		text = append(text, ',')
+	}
+	return append(append([]byte(`{"id":`), text...), rest...), nil
+}
+
+// Notify tells the clients of every instance that entities changed. Unavailable:
+// only those of this instance heard of it.
+func (a *App) Notify(ctx context.Context, keys []live.Key) error {
+	if a.live.signals == nil {
+		for _, k := range keys {
+			a.live.Hub.Signal(k)
+		}
+		return nil
+	}
+	if err := a.live.signals.Notify(ctx, keys); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the bus does not answer: only the clients of this instance were told")
+	}
+	return nil
+}
+
+// changed is called after records were committed. It does not hold up who
+// committed them; where the processor is taken away between requests, it does.
+func (a *App) changed(org, recordType string, ids []string) {
+	if a.live.signals == nil && len(a.live.Hub.Clients()) == 0 {
+		return
+	}
+	keys := make([]live.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = live.Key{Org: org, Type: recordType, ID: id}
+	}
+	tell := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
+		defer cancel()
+		if err := a.Notify(ctx, keys); err != nil {
+			a.o.Log.Warn("not every instance heard of a change: a comparison of versions makes up for it", "error", err)
+		}
+	}
+	if a.o.RunsOn {
+		a.telling.Go(tell)
+	} else {
+		tell()
+	}
+}
+
+// passThrough gives a client's frame to the URL or the topic that the
+// configuration names.
+func (a *App) passThrough(ctx context.Context, secret string, frame []byte) error {
+	to := a.o.Config.Live.PassThrough
+	if to.Topic != "" {
+		attributes := map[string]string{"type": "headgate.frame.v1"}
+		if secret != "" && len(secret) <= 1024 {
+			attributes["secret"] = secret
+		}
+		_, err := a.o.Bus.Publish(ctx, to.Topic, bus.Message{Data: frame, Attributes: attributes})
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(frame))
+	if err != nil {
+		return errors.New("live.passThrough.url cannot be called")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if secret != "" {
+		req.Header.Set(live.SecretHeader, secret)
+	}
+	resp, err := a.o.Env.HTTP.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("live.passThrough.url answers %s", resp.Status)
+	}
+	return nil
+}
+
+// Drain sends live clients elsewhere: their requests do not end by themselves.
+func (a *App) Drain() { a.live.Hub.Drain() }
+
+// startLive begins to receive signals.
+func (a *App) startLive(ctx context.Context) {
+	a.live.Hub.Start()
+	if a.live.signals != nil && a.o.ServesLive {
+		a.running.Go(func() { a.live.signals.Receive(ctx) })
+	}
+}
+
+// liveReady is whether signals arrive, where there should be any.
+func (a *App) liveReady() error {
+	if a.live.signals != nil && a.o.ServesLive && a.stop != nil && !a.live.signals.Connected() {
+		return fault.New(fault.Unavailable, "signals of other instances do not arrive")
+	}
+	return nil
+}

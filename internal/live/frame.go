@@ -1,0 +1,81 @@
+package live
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+)
+
+// request is a frame from a client. encoding/json matches names in any case, as
+// entity-sync does.
+type request struct {
+	Action string          `json:"action"`
+	Body   json.RawMessage `json:"body"`
+	Ref    string          `json:"ref"` // comes back with the answer; protocol 2
+}
+
+// target is the body of subscribe and unsubscribe.
+type target struct {
+	Entity string  `json:"entity"`
+	ID     string  `json:"id"`
+	Have   *string `json:"have"` // the version that the client has, "" for none; protocol 2
+}
+
+var errNotObject = errors.New("a frame is a JSON object")
+
+// parseFrame reads a frame. One without an action is for somebody else.
+func parseFrame(b []byte) (r request, err error) {
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 || b[0] != '{' {
+		return r, errNotObject
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(&r); err != nil {
+		return r, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return r, errors.New("there is more than one JSON value in the frame")
+	}
+	return r, nil
+}
+
+// reply is a frame to a client of protocol 2.
+type reply struct {
+	Type             string          `json:"type"`
+	Entity           string          `json:"entity,omitempty"`
+	ID               string          `json:"id,omitempty"`
+	Version          string          `json:"version,omitempty"`
+	Data             json.RawMessage `json:"data,omitempty"`
+	Deleted          bool            `json:"deleted,omitempty"`
+	Code             string          `json:"code,omitempty"`
+	Message          string          `json:"message,omitempty"`
+	Ref              string          `json:"ref,omitempty"`
+	Connection       string          `json:"connection,omitempty"`
+	Protocol         int             `json:"protocol,omitempty"`
+	ReconnectAfterMs int             `json:"reconnectAfterMs,omitempty"`
+}
+
+func (r reply) frame() []byte {
+	b, err := json.Marshal(r)
+	if err != nil { // Data was checked when it was fetched
+		b, _ = json.Marshal(reply{Type: "error", Code: "internal", Message: "the state cannot be shown", Entity: r.Entity, ID: r.ID})
+	}
+	return b
+}
+
+func entityFrame(entity, id string, s *State) []byte {
+	r := reply{Type: "entity", Entity: entity, ID: id, Version: s.Version, Deleted: s.Gone}
+	switch {
+	case s.Gone:
+	case len(s.Rows) == 1:
+		r.Data = s.Rows[0]
+	default:
+		r.Data = append(append(json.RawMessage("["), bytes.Join(s.Rows, []byte(","))...), ']')
+	}
+	return r.frame()
+}
+
+func resyncFrame(entity string) []byte {
+	return reply{Type: "resync", Entity: entity, Message: "more changed than could wait: read them again"}.frame()
+}

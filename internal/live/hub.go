@@ -1,0 +1,362 @@
+package live
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// The defaults of Options.
+const (
+	DefaultCoalesce = 100 * time.Millisecond
+	DefaultCompare  = 5 * time.Minute
+	DefaultMaxSubs  = 1000
+	DefaultMaxFrame = 64 << 10
+	DefaultFrames   = 50
+)
+
+const (
+	fetchTimeout = 10 * time.Second
+	maxFetches   = 64 // at once
+	maxAttempts  = 6
+	pingEvery    = 25 * time.Second
+)
+
+// Options are what a Hub works with.
+type Options struct {
+	// Resolver of a type of entities.
+	Resolver func(Key) Resolver
+	Log      *slog.Logger
+	Now      func() time.Time
+	Random   func() string // an id that no other call has returned
+	// Coalesce is the least time between two fetches of an entity.
+	Coalesce time.Duration
+	// Compare is how often the versions of what is subscribed to are compared.
+	Compare time.Duration
+	// MaxConnection ends connections before the platform does, at spread times; 0: never.
+	MaxConnection time.Duration
+	MaxSubs       int // of a client
+	MaxFrame      int // bytes, from a client
+	// FramesPerSecond from a client.
+	FramesPerSecond int
+	// PassThrough gets frames that are not for us. May be nil.
+	PassThrough func(ctx context.Context, secret string, frame []byte) error
+}
+
+// Hub has the clients of this instance.
+type Hub struct {
+	o      Options
+	seed   maphash.Seed
+	shards [64]shard
+	fetch  chan struct{}
+
+	mu      sync.Mutex
+	clients map[*Client]struct{}
+	closing bool
+	ended   bool // nothing more is started
+
+	stop    context.CancelFunc
+	stopped context.Context
+	running sync.WaitGroup
+}
+
+// shard holds the entities of some keys.
+type shard struct {
+	mu     sync.Mutex
+	topics map[Key]*topic
+}
+
+// topic is an entity that somebody here subscribed to, or all of a type.
+type topic struct {
+	groups map[string]*group // by secret
+}
+
+// group are the subscribers to an entity who see the same.
+type group struct {
+	key      Key
+	secret   string
+	subs     map[*subscription]struct{}
+	resolver Resolver
+	state    *State // fetched last
+	fetching bool
+	dirty    bool // to be fetched again
+	forced   bool // somebody said that it changed: plain clients get it whatever its version
+	last     time.Time
+}
+
+// New returns a hub. Start begins its work.
+func New(o Options) *Hub {
+	h := &Hub{o: o, seed: maphash.MakeSeed(), fetch: make(chan struct{}, maxFetches), clients: map[*Client]struct{}{}}
+	if h.o.Now == nil {
+		h.o.Now = time.Now
+	}
+	setDefault(&h.o.Coalesce, DefaultCoalesce)
+	setDefault(&h.o.Compare, DefaultCompare)
+	setDefault(&h.o.MaxSubs, DefaultMaxSubs)
+	setDefault(&h.o.MaxFrame, DefaultMaxFrame)
+	setDefault(&h.o.FramesPerSecond, DefaultFrames)
+	for i := range h.shards {
+		h.shards[i].topics = map[Key]*topic{}
+	}
+	h.stopped, h.stop = context.WithCancel(context.Background())
+	return h
+}
+
+func setDefault[T comparable](v *T, byDefault T) {
+	var zero T
+	if *v == zero {
+		*v = byDefault
+	}
+}
+
+// Start compares versions until Close.
+func (h *Hub) Start() {
+	h.spawn(func() {
+		t := time.NewTicker(h.o.Compare)
+		defer t.Stop()
+		for {
+			select {
+			case <-h.stopped.Done():
+				return
+			case <-t.C:
+				h.compare()
+			}
+		}
+	})
+}
+
+// Drain takes no more clients, and tells those who are there to come back, to
+// another instance.
+func (h *Hub) Drain() {
+	h.mu.Lock()
+	h.closing = true
+	h.mu.Unlock()
+	h.CloseClients("the server restarts")
+}
+
+// Close is Drain, and waits for what is under way.
+func (h *Hub) Close(ctx context.Context) error {
+	h.Drain()
+	h.stop()
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
+	done := make(chan struct{})
+	go func() { h.running.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// spawn runs f unless the hub has ended.
+func (h *Hub) spawn(f func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		return false
+	}
+	h.running.Go(f)
+	return true
+}
+
+// CloseClients ends all clients with 1012: they come back, at spread times.
+func (h *Hub) CloseClients(reason string) {
+	h.mu.Lock()
+	all := make([]*Client, 0, len(h.clients))
+	for c := range h.clients {
+		all = append(all, c)
+	}
+	h.mu.Unlock()
+	for _, c := range all {
+		h.spawn(func() { c.bye(reason) })
+	}
+}
+
+// bye says when to come back, and closes.
+func (c *Client) bye(reason string) {
+	if c.protocol == 2 {
+		_ = c.transport.Write(reply{Type: "bye", Message: reason, ReconnectAfterMs: 100 + rand.IntN(4900)}.frame())
+	}
+	c.close(closeRestart, reason)
+}
+
+// Clients are those that are connected here.
+func (h *Hub) Clients() []Info {
+	h.mu.Lock()
+	all := make([]*Client, 0, len(h.clients))
+	for c := range h.clients {
+		all = append(all, c)
+	}
+	h.mu.Unlock()
+	out := make([]Info, len(all))
+	for i, c := range all {
+		out[i] = c.info()
+	}
+	return out
+}
+
+// join registers a client; false: the hub is closing.
+func (h *Hub) join(c *Client) bool {
+	c.hub, c.id, c.since, c.subs = h, h.o.Random(), h.o.Now(), map[subKey]*subscription{}
+	h.mu.Lock()
+	closing := h.closing
+	if !closing {
+		h.clients[c] = struct{}{}
+	}
+	h.mu.Unlock()
+	if !closing {
+		c.arm(h.lifetime())
+	}
+	return !closing
+}
+
+func (h *Hub) forget(c *Client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.clients, c)
+}
+
+// lifetime is when a connection ends that begins now: not all at once.
+func (h *Hub) lifetime() time.Time {
+	if h.o.MaxConnection <= 0 {
+		return time.Time{}
+	}
+	most := h.o.MaxConnection
+	return h.o.Now().Add(most*4/5 + rand.N(most/5+1))
+}
+
+// arm has the client pinged from time to time until its end.
+func (c *Client) arm(end time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(pingEvery*4/5+rand.N(pingEvery/5), func() {
+		if !end.IsZero() && !c.hub.o.Now().Before(end) {
+			c.bye("this connection has been open for long")
+			return
+		}
+		if err := c.transport.Ping(); err != nil {
+			c.close(closeGoingAway, "it does not answer")
+			return
+		}
+		c.mu.Lock()
+		if !c.closed {
+			c.timer.Reset(pingEvery)
+		}
+		c.mu.Unlock()
+	})
+}
+
+func (h *Hub) shard(k Key) *shard {
+	return &h.shards[maphash.Comparable(h.seed, k)%uint64(len(h.shards))]
+}
+
+// add registers a subscription and returns its group.
+func (h *Hub) add(s *subscription) *group {
+	resolver := h.o.Resolver(s.key)
+	secret := ""
+	if resolver.PerSecret() {
+		secret = s.secret
+	}
+	s.secret = secret
+	sh := h.shard(s.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	g := sh.group(s.key, secret, resolver)
+	g.subs[s] = struct{}{}
+	return g
+}
+
+// group returns the group, a new one if there is none; sh.mu is held.
+func (sh *shard) group(k Key, secret string, r Resolver) *group {
+	t := sh.topics[k]
+	if t == nil {
+		t = &topic{groups: map[string]*group{}}
+		sh.topics[k] = t
+	}
+	g := t.groups[secret]
+	if g == nil {
+		g = &group{key: k, secret: secret, subs: map[*subscription]struct{}{}, resolver: r}
+		t.groups[secret] = g
+	}
+	return g
+}
+
+func (h *Hub) remove(s *subscription) {
+	sh := h.shard(s.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if t := sh.topics[s.key]; t != nil {
+		if g := t.groups[s.secret]; g != nil {
+			delete(g.subs, s)
+			sh.tidy(g)
+		}
+	}
+}
+
+// tidy forgets a group that nobody needs; sh.mu is held.
+func (sh *shard) tidy(g *group) {
+	if len(g.subs) > 0 || g.fetching {
+		return
+	}
+	t := sh.topics[g.key]
+	if t == nil || t.groups[g.secret] != g {
+		return
+	}
+	if delete(t.groups, g.secret); len(t.groups) == 0 {
+		delete(sh.topics, g.key)
+	}
+}
+
+// Signal says that an entity changed.
+func (h *Hub) Signal(k Key) {
+	secrets := h.secretsOf(Key{k.Org, k.Type, Any}) // of those who want all of the type
+	sh := h.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	t := sh.topics[k]
+	if t == nil && len(secrets) == 0 {
+		return
+	}
+	for _, secret := range secrets {
+		sh.group(k, secret, h.o.Resolver(k))
+	}
+	for _, g := range sh.topics[k].groups {
+		g.forced = true
+		h.refresh(g)
+	}
+}
+
+func (h *Hub) secretsOf(k Key) (secrets []string) {
+	sh := h.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if t := sh.topics[k]; t != nil {
+		for secret := range t.groups {
+			secrets = append(secrets, secret)
+		}
+	}
+	return secrets
+}
+
+// compare fetches everything that is subscribed to, for signals that were lost.
+func (h *Hub) compare() {
+	for i := range h.shards {
+		sh := &h.shards[i]
+		sh.mu.Lock()
+		for k, t := range sh.topics {
+			if k.ID == Any {
+				continue
+			}
+			for _, g := range t.groups {
+				h.refresh(g)
+			}
+		}
+		sh.mu.Unlock()
+	}
+}

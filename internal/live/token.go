@@ -1,0 +1,128 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// ErrToken says that a token is not good. The cause is not for the caller.
+var ErrToken = errors.New("live: the token is not good")
+
+// Tokens checks signed tokens (JWT), whose claim "entities" lists what they may
+// subscribe to: "items/100", "items/*", "acme/items/*" or "*".
+type Tokens struct {
+	Secret   []byte // HS256
+	JWKSURL  string // RS256 and ES256
+	Issuer   string // "": any
+	Audience string
+	HTTP     *http.Client
+	Now      func() time.Time
+
+	mu      sync.Mutex
+	keys    jose.JSONWebKeySet
+	fetched time.Time
+}
+
+type claims struct {
+	jwt.Claims
+	Entities []string `json:"entities"`
+}
+
+const (
+	keysFor    = time.Hour
+	keysAgain  = 30 * time.Second // at the least between two fetches, for keys that are not known
+	clockSkew  = time.Minute
+	maxKeySet  = 1 << 20
+	minKeySize = 32
+)
+
+// Check returns what the token may subscribe to, or ErrToken.
+func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error) {
+	algorithms := []jose.SignatureAlgorithm{jose.HS256}
+	if t.JWKSURL != "" {
+		algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
+	} else if len(t.Secret) < minKeySize {
+		return nil, fmt.Errorf("the secret of live.token has %d bytes, and %d is the least", len(t.Secret), minKeySize)
+	}
+	signed, err := jwt.ParseSigned(token, algorithms)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+	}
+	var c claims
+	if t.JWKSURL == "" {
+		err = signed.Claims(t.Secret, &c)
+	} else {
+		var keys jose.JSONWebKeySet
+		if keys, err = t.keySet(ctx, signed.Headers[0].KeyID); err == nil {
+			err = signed.Claims(keys, &c)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+	}
+	expected := jwt.Expected{Issuer: t.Issuer, AnyAudience: jwt.Audience{t.Audience}, Time: t.Now()}
+	if err := c.ValidateWithLeeway(expected, clockSkew); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+	}
+	if c.Expiry == nil {
+		return nil, fmt.Errorf("%w: it has no exp", ErrToken)
+	}
+	return Allow(c.Entities), nil
+}
+
+// keySet returns the public keys, fetched again if they are old or lack the key.
+func (t *Tokens) keySet(ctx context.Context, id string) (jose.JSONWebKeySet, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	age := t.Now().Sub(t.fetched)
+	if age < keysFor && (len(t.keys.Key(id)) > 0 || age < keysAgain) {
+		return t.keys, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.JWKSURL, nil)
+	if err != nil {
+		return t.keys, err
+	}
+	resp, err := t.HTTP.Do(req)
+	if err != nil {
+		return t.keys, err
+	}
+	defer resp.Body.Close()
+	var keys jose.JSONWebKeySet
+	if resp.StatusCode != http.StatusOK {
+		return t.keys, fmt.Errorf("the keys are answered with %s", resp.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxKeySet)).Decode(&keys); err != nil {
+		return t.keys, err
+	}
+	t.keys, t.fetched = keys, t.Now()
+	return keys, nil
+}
+
+// Allow returns whether a key is among the patterns.
+func Allow(patterns []string) func(Key) bool {
+	return func(k Key) bool {
+		full := k.Org + "/" + k.Type + "/" + k.ID
+		short := k.Entity() + "/" + k.ID
+		for _, p := range patterns {
+			if p == "*" || p == full || p == short {
+				return true
+			}
+			if prefix, ok := strings.CutSuffix(p, "/*"); ok && (prefix == k.Org+"/"+k.Type || prefix == k.Entity()) {
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,133 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"github.com/headgate/headgate/internal/fault"
+)
+
+// writeTimeout is how long one write may block.
+const writeTimeout = 10 * time.Second
+
+// Subprotocol asks for protocol 2, as ?protocol=2 does.
+const Subprotocol = "headgate.v2"
+
+// Connection says who connects.
+type Connection struct {
+	Secret  string
+	Allowed func(Key) bool // nil: everything
+	Origins []string       // hosts, with wildcards, of pages that may connect beside our own; "*": any
+}
+
+type socket struct {
+	conn   *websocket.Conn
+	once   sync.Once
+	closed chan struct{} // the closing handshake is over
+}
+
+func (s *socket) Write(frame []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	return s.conn.Write(ctx, websocket.MessageText, frame)
+}
+
+func (s *socket) Ping() error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	return s.conn.Ping(ctx)
+}
+
+func (s *socket) Close(code int, reason string) {
+	s.once.Do(func() {
+		go func() { // the closing handshake waits for the peer, at most 5 s
+			_ = s.conn.Close(websocket.StatusCode(code), reason)
+			_ = s.conn.CloseNow()
+			close(s.closed)
+		}()
+	})
+}
+
+// ServeWebSocket serves a client until it goes.
+func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connection) error {
+	protocol := 1
+	switch r.URL.Query().Get("protocol") {
+	case "", "1":
+		for p := range strings.SplitSeq(r.Header.Get("Sec-WebSocket-Protocol"), ",") {
+			if strings.TrimSpace(p) == Subprotocol {
+				protocol = 2
+			}
+		}
+	case "2":
+		protocol = 2
+	default:
+		return fault.New(fault.Invalid, "protocol must be 1 or 2")
+	}
+	if !headerHas(r.Header, "Connection", "upgrade") || !headerHas(r.Header, "Upgrade", "websocket") {
+		w.Header().Set("Upgrade", "websocket")
+		return fault.New(fault.Invalid, "this is a WebSocket: connect with one")
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{Subprotocol}, OriginPatterns: who.Origins, CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return nil // it was answered
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(int64(h.o.MaxFrame))
+	transport := &socket{conn: conn, closed: make(chan struct{})}
+	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, secret: who.Secret}
+	if !h.join(c) {
+		_ = conn.Close(closeRestart, "the server restarts")
+		return nil
+	}
+	defer func() { <-transport.closed }()
+	defer c.close(closeGoingAway, "")
+	c.answer(reply{Type: "welcome", Protocol: 2, Connection: c.id})
+	c.read(conn)
+	return nil
+}
+
+func headerHas(h http.Header, name, token string) bool {
+	for _, v := range h.Values(name) {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// read handles frames until the client goes.
+func (c *Client) read(conn *websocket.Conn) {
+	// The request's context ends with the handler of a hijacked connection only.
+	ctx := c.hub.stopped
+	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond)
+	for {
+		typ, frame, err := conn.Read(ctx)
+		if err != nil {
+			if errors.Is(err, websocket.ErrMessageTooBig) {
+				c.close(closeTooBig, "the frame is too large")
+			}
+			return
+		}
+		if typ == websocket.MessageText && !utf8.Valid(frame) {
+			c.close(closeInvalid, "the text is not UTF-8")
+			return
+		}
+		if !limit.Allow() {
+			c.close(closePolicy, "too many frames")
+			return
+		}
+		c.handle(ctx, frame)
+	}
+}
