@@ -41,7 +41,6 @@ type Client struct {
 	protocol  int // 1: entity-sync's; 2: ours
 	since     time.Time
 	allowed   func(Key) bool // nil: all
-	versions  bool           // every frame says which versions the client has
 
 	mu      sync.Mutex
 	secret  string

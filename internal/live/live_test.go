@@ -557,13 +557,15 @@ func (w *world) events(query, last string) (next func() (id string, m map[string
 	require.Equal(w, 200, resp.StatusCode)
 	require.Equal(w, "text/event-stream", resp.Header.Get("Content-Type"))
 	lines := bufio.NewScanner(resp.Body)
-	return func() (id string, m map[string]any) {
+	return func() (string, map[string]any) {
 		w.Helper()
+		id := ""
 		for lines.Scan() {
 			if v, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
 				id = v
 			}
 			if v, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				var m map[string]any
 				require.NoError(w, json.Unmarshal([]byte(v), &m))
 				return id, m
 			}
