@@ -1,0 +1,141 @@
+package webhook_test
+
+import (
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/headgate/headgate/internal/webhook"
+)
+
+// The vector of the Standard Webhooks project.
+const (
+	vectorSecret    = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	vectorID        = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+	vectorBody      = `{"test": 2432232314}`
+	vectorSignature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+)
+
+var vectorTime = time.Unix(1614265330, 0)
+
+func TestVector(t *testing.T) {
+	t.Parallel()
+	h, err := webhook.Sign(vectorSecret, vectorID, vectorTime, []byte(vectorBody))
+	require.NoError(t, err)
+	require.Equal(t, vectorSignature, h.Get("webhook-signature"))
+	require.Equal(t, "1614265330", h.Get("webhook-timestamp"))
+	id, err := webhook.Verify([]string{vectorSecret}, h, []byte(vectorBody), vectorTime)
+	require.NoError(t, err)
+	require.Equal(t, vectorID, id)
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	public, private, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	privateKey := "whsk_" + base64.StdEncoding.EncodeToString(private)
+	publicKey := "whpk_" + base64.StdEncoding.EncodeToString(public)
+	other := webhook.NewSecret()
+	body := []byte(vectorBody)
+	good, err := webhook.Sign(vectorSecret, "m", vectorTime, body)
+	require.NoError(t, err)
+	asymmetric, err := webhook.Sign(privateKey, "m", vectorTime, body)
+	require.NoError(t, err)
+	with := func(h http.Header, name, value string) http.Header {
+		c := h.Clone()
+		c.Set(name, value)
+		return c
+	}
+	for name, c := range map[string]struct {
+		secrets []string
+		h       http.Header
+		body    string
+		now     time.Time
+		err     error
+	}{
+		"v1":                     {[]string{vectorSecret}, good, vectorBody, vectorTime, nil},
+		"v1a":                    {[]string{publicKey}, asymmetric, vectorBody, vectorTime, nil},
+		"one of several":         {[]string{other, publicKey, vectorSecret}, good, vectorBody, vectorTime, nil},
+		"several signatures":     {[]string{vectorSecret}, with(good, "webhook-signature", "v1,bad v2,x "+good.Get("webhook-signature")), vectorBody, vectorTime, nil},
+		"another secret":         {[]string{other}, good, vectorBody, vectorTime, webhook.ErrSignature},
+		"no secret":              {nil, good, vectorBody, vectorTime, webhook.ErrSignature},
+		"an empty secret":        {[]string{"", "whsec_"}, good, vectorBody, vectorTime, webhook.ErrSignature},
+		"another body":           {[]string{vectorSecret}, good, vectorBody + " ", vectorTime, webhook.ErrSignature},
+		"another id":             {[]string{vectorSecret}, with(good, "webhook-id", "n"), vectorBody, vectorTime, webhook.ErrSignature},
+		"v1a against v1":         {[]string{vectorSecret}, asymmetric, vectorBody, vectorTime, webhook.ErrSignature},
+		"v1 named v1a":           {[]string{publicKey}, with(good, "webhook-signature", "v1a"+good.Get("webhook-signature")[2:]), vectorBody, vectorTime, webhook.ErrSignature},
+		"old":                    {[]string{vectorSecret}, good, vectorBody, vectorTime.Add(webhook.Tolerance + time.Second), webhook.ErrTimestamp},
+		"from the future":        {[]string{vectorSecret}, good, vectorBody, vectorTime.Add(-webhook.Tolerance - time.Second), webhook.ErrTimestamp},
+		"a timestamp of letters": {[]string{vectorSecret}, with(good, "webhook-timestamp", "now"), vectorBody, vectorTime, webhook.ErrTimestamp},
+		"unsigned":               {[]string{vectorSecret}, http.Header{}, vectorBody, vectorTime, webhook.ErrUnsigned},
+	} {
+		_, err := webhook.Verify(c.secrets, c.h, []byte(c.body), c.now)
+		require.ErrorIs(t, err, c.err, name)
+	}
+	require.NoError(t, webhook.CheckSecret(publicKey))
+	require.NoError(t, webhook.CheckSecret(other))
+	for _, bad := range []string{"", "whsec_", "whsec_!", "whpk_AAAA", "short"} {
+		require.Error(t, webhook.CheckSecret(bad), bad)
+	}
+}
+
+func TestGitHubAndBearer(t *testing.T) {
+	t.Parallel()
+	m := hmac.New(sha256.New, []byte("It's a Secret to Everybody"))
+	m.Write([]byte("Hello, World!"))
+	require.Equal(t, "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17", hex.EncodeToString(m.Sum(nil)), "GitHub's own example")
+	h := http.Header{"X-Hub-Signature-256": {"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"}, "X-Github-Delivery": {"d1"}}
+	id, err := webhook.VerifyGitHub([]string{"other", "It's a Secret to Everybody"}, "X-Hub-Signature-256", h, []byte("Hello, World!"))
+	require.NoError(t, err)
+	require.Equal(t, "d1", id)
+	_, err = webhook.VerifyGitHub([]string{"other", ""}, "X-Hub-Signature-256", h, []byte("Hello, World!"))
+	require.ErrorIs(t, err, webhook.ErrSignature)
+	_, err = webhook.VerifyGitHub([]string{"x"}, "X-Hub-Signature-256", http.Header{}, nil)
+	require.ErrorIs(t, err, webhook.ErrUnsigned)
+	require.NoError(t, webhook.VerifyBearer([]string{"a", "b"}, http.Header{"Authorization": {"Bearer b"}}))
+	require.ErrorIs(t, webhook.VerifyBearer([]string{"a", ""}, http.Header{"Authorization": {"Bearer "}}), webhook.ErrSignature)
+	require.ErrorIs(t, webhook.VerifyBearer([]string{"a"}, http.Header{}), webhook.ErrUnsigned)
+}
+
+func TestSignedIsVerified(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		secret, id := webhook.NewSecret(), rapid.StringMatching(`[a-zA-Z0-9_.-]{1,40}`).Draw(t, "id")
+		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
+		h, err := webhook.Sign(secret, id, vectorTime, body)
+		require.NoError(t, err)
+		got, err := webhook.Verify([]string{secret}, h, body, vectorTime)
+		require.NoError(t, err)
+		require.Equal(t, id, got)
+		if len(body) > 0 {
+			body[rapid.IntRange(0, len(body)-1).Draw(t, "at")] ^= 1
+			_, err = webhook.Verify([]string{secret}, h, body, vectorTime)
+			require.ErrorIs(t, err, webhook.ErrSignature)
+		}
+	})
+}
+
+func FuzzVerify(f *testing.F) {
+	f.Add(vectorID, "1614265330", vectorSignature, []byte(vectorBody))
+	f.Add("", "-1", "v1, v1a,====", []byte{})
+	f.Fuzz(func(t *testing.T, id, timestamp, signature string, body []byte) {
+		h := http.Header{}
+		h.Set("webhook-id", id)
+		h.Set("webhook-timestamp", timestamp)
+		h.Set("webhook-signature", signature)
+		if _, err := webhook.Verify([]string{vectorSecret}, h, body, vectorTime); err == nil {
+			want, err := webhook.Sign(vectorSecret, h.Get("webhook-id"), vectorTime, body)
+			require.NoError(t, err)
+			_, err = webhook.Verify([]string{vectorSecret}, want, body, vectorTime)
+			require.NoError(t, err)
+		}
+	})
+}
