@@ -42,6 +42,8 @@ var layers = map[string][]string{
 	"internal/secret":               {"internal/fault"},
 	"internal/syncrun":              {"internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
 	"internal/live":                 {"internal/bus", "internal/fault"},
+	"internal/webhook":              {},
+	"internal/echo":                 {"internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
 	"internal/gate":                 {"config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
 	"internal/store/sqlitestore":    {"internal/store", "internal/event", "internal/fault"},
 	"internal/store/firestorestore": {"internal/store", "internal/event", "internal/fault"},
@@ -49,10 +51,10 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":        {"internal/bus"},
 	"internal/web":                  {"config", "internal/fault"},
 	"internal/auth":                 {"config", "internal/fault", "internal/web"},
-	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live"},
+	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo"},
 	"functions": {
 		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
-		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live",
+		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo",
 	},
 }
 
@@ -63,7 +65,7 @@ var sdks = map[string][]string{
 	"modernc.org/sqlite":                                    {"internal/store/sqlitestore", "internal/source/sqlsource"},
 	"github.com/jackc/pgx":                                  {"internal/source/sqlsource"},
 	"github.com/go-sql-driver/mysql":                        {"internal/source/sqlsource"},
-	"cel.dev/cel-go":                                        {"internal/mapping"},
+	"cel.dev/cel-go":                                        {"internal/mapping", "internal/echo"},
 	"code.dny.dev/ssrf":                                     {"internal/outbound"},
 	"github.com/coder/websocket":                            {"internal/live"},
 	"github.com/go-jose/go-jose":                            {"internal/live"},

@@ -24,7 +24,8 @@ const usage = `Usage:
   headgate [serve] [flags]      serve the functions (flags: headgate serve -h)
   headgate sync run FILE.json   run a sync (flags: headgate sync run -h)
   headgate sync list            list the syncs; sync runs ID, sync rejects ID
-  headgate mock NAME            a stand-in for a system outside: sync-server, openfn, mywell
+  headgate mock NAME            a stand-in for a system outside: sync-server, openfn, mywell,
+                                external-data
   headgate config check FILE    list every fault of a configuration
   headgate config schema        print the configuration's JSON Schema
   headgate version              print the version

@@ -19,7 +19,7 @@ import (
 type mockServer struct {
 	addr  string
 	about string
-	make  func(mock.Options) *mock.Server
+	make  func(mock.Options) *mock.Server // nil: external-data
 	rows  func(s *mock.Server, n int) error
 	try   func(base string) string
 }
@@ -45,11 +45,25 @@ var mockServers = map[string]mockServer{
 				definition(`{"orgId":"mywell","type":"both","datasource":{"type":"legacy-mywell","url":"`+base+`"}}`)
 		},
 	},
+	"external-data": {
+		addr: "127.0.0.1:3003", about: "The mock data service of Fluid's external-data example",
+		try: func(base string) string {
+			return "curl " + base + "/fetch-tasks\n" +
+				`curl -d '{"url":"http://127.0.0.1:8080/echo-external-data-webhook"}' ` + base + "/register-for-webhook\n" +
+				`curl -d '{"taskList":{"12":{"name":"Alpha","priority":7}}}' ` + base + "/set-tasks"
+		},
+	},
 }
 
 func definition(text string) string { return "curl -d '" + text + "' http://127.0.0.1:8080/sync" }
 
-const mockUsage = "mock sync-server, mock openfn or mock mywell"
+const mockUsage = "mock sync-server, mock openfn, mock mywell or mock external-data"
+
+// mockHandler is a server that can be made to misbehave.
+type mockHandler interface {
+	http.Handler
+	SetFaults(mock.Faults)
+}
 
 // mockCommand serves a mock server until ctx ends.
 func mockCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -77,9 +91,13 @@ func mockCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if fs.NArg() > 0 || *rows < 0 || *rows > 1_000_000 {
 		return fmt.Errorf("%w: %s [-addr HOST:PORT] [-rows 0..1000000] [-fault NAME=VALUE]", errUsage, mockUsage)
 	}
-	s := m.make(mock.Options{})
-	if err := m.rows(s, *rows); err != nil {
-		return err
+	var s mockHandler = mock.NewExternalData(mock.Options{})
+	if m.make != nil {
+		withRows := m.make(mock.Options{})
+		if err := m.rows(withRows, *rows); err != nil {
+			return err
+		}
+		s = withRows
 	}
 	s.SetFaults(faults)
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
@@ -87,7 +105,7 @@ func mockCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		return err
 	}
 	base := "http://" + listener.Addr().String()
-	fmt.Fprintf(stdout, "%s, with %d rows, at %s\n\nTry it:\n  %s\n", m.about, *rows, base, strings.ReplaceAll(m.try(base), "\n", "\n  "))
+	fmt.Fprintf(stdout, "%s at %s\n\nTry it:\n  %s\n", m.about, base, strings.ReplaceAll(m.try(base), "\n", "\n  "))
 	fmt.Fprintf(stdout, "  curl -X PUT -d '{\"rate500\":0.5}' %s/faults\n\n", base)
 	return serveUntil(ctx, listener, s)
 }

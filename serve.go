@@ -67,6 +67,9 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	defer listener.Close()
+	if !s.CloudRun {
+		s.Base = baseOf(listener.Addr())
+	}
 	a, err := launch.Open(ctx, s, cfg, log)
 	if err != nil {
 		return err
@@ -129,10 +132,7 @@ func announce(stdout io.Writer, log *slog.Logger, s launch.Settings, cfg *config
 	if s.CloudRun {
 		return
 	}
-	base := "http://" + addr.String()
-	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		base = fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
-	}
+	base := baseOf(addr)
 	if example {
 		fmt.Fprintln(stdout, "No configuration given: serving the example (see -config).")
 	}
@@ -152,6 +152,14 @@ func announce(stdout io.Writer, log *slog.Logger, s launch.Settings, cfg *config
 		fmt.Fprintf(stdout, "  curl -d 'hello' %s/event/%s\n", base, escapeKey(e.EventKey))
 	}
 	fmt.Fprintf(stdout, "  curl %s/messages\n\n", base)
+}
+
+// baseOf is where this machine reaches what listens there.
+func baseOf(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
+	}
+	return "http://" + addr.String()
 }
 
 func escapeKey(key string) string { return (&url.URL{Path: key}).EscapedPath() }

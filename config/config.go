@@ -27,6 +27,8 @@ type Config struct {
 	CORS      *CORS  `json:"cors,omitempty"`
 	Sync      *Sync  `json:"sync,omitempty"`
 	Live      *Live  `json:"live,omitempty"`
+	Echo      *Echo  `json:"echo,omitempty"`
+	Hooks     []Hook `json:"hooks,omitempty"`
 
 	flat bool // read from EventSync's form: written back in it
 }

@@ -54,6 +54,15 @@ func (c *Config) JSON() []byte {
 		live.Token = &token
 		shown.Live = &live
 	}
+	if c.Echo != nil {
+		echo := *c.Echo
+		echo.Secrets = redactSecrets(echo.Secrets)
+		shown.Echo = &echo
+	}
+	shown.Hooks = slices.Clone(c.Hooks)
+	for i := range shown.Hooks {
+		shown.Hooks[i].Verify.Secrets = redactSecrets(shown.Hooks[i].Verify.Secrets)
+	}
 	if !c.flat || len(c.Services) != 1 {
 		return marshal(shown)
 	}
@@ -64,7 +73,9 @@ func (c *Config) JSON() []byte {
 		CORS      *CORS  `json:"cors,omitempty"`
 		Sync      *Sync  `json:"sync,omitempty"`
 		Live      *Live  `json:"live,omitempty"`
-	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live})
+		Echo      *Echo  `json:"echo,omitempty"`
+		Hooks     []Hook `json:"hooks,omitempty"`
+	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks})
 }
 
 // isReference is whether a credential only says where it is.

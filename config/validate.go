@@ -66,6 +66,18 @@ func (v *validator) config(c *Config) {
 	if c.Live != nil {
 		v.live(c.Live)
 	}
+	if c.Echo != nil {
+		v.echo(c.Echo)
+	}
+	hooks := make(map[string]bool)
+	for i := range c.Hooks {
+		p := index("$.hooks", i)
+		v.hook(p, &c.Hooks[i])
+		if hooks[c.Hooks[i].Name] {
+			v.fault(p+".name", "%q is there twice", short(c.Hooks[i].Name))
+		}
+		hooks[c.Hooks[i].Name] = true
+	}
 	if c.CORS != nil {
 		if len(c.CORS.AllowedOrigins) == 0 {
 			v.fault("$.cors.allowedOrigins", "must have at least one origin")

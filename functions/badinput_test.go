@@ -173,6 +173,7 @@ func TestDocumentAndRoutes(t *testing.T) {
 	for _, p := range gates {
 		want["/services/{service}"+p] = true
 	}
+	want["/echo-external-data-webhook"], want["/external-data-webhook"], want["/hooks/{name}"] = true, true, true
 	want["/live"], want["/live/client.js"], want[defaultSocketPath] = true, true, true
 	want["/healthz"], want["/readyz"], want["/openapi.json"] = true, true, true
 	paths := api.at(api.raw, "paths").(map[string]any)

@@ -29,10 +29,11 @@ const (
 	Sweep   = "sweep"
 	SyncRun = "syncrun"
 	Live    = "live"
+	Echo    = "echo"
 )
 
 // Names returns the name of every function.
-func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun, Live} }
+func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun, Live, Echo} }
 
 // handler answers a request to one service.
 type handler func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error
@@ -95,6 +96,15 @@ var deploymentRoutes = []deploymentRoute{
 	// Applications and people.
 	{Live, auth.Operate, "/notify", []string{http.MethodPost}, notify},
 	{Live, auth.Read, "/live/clients", []string{http.MethodGet}, liveClients},
+	// The source of truth and those who listen to it; its webhooks are beside these.
+	{Echo, auth.Operate, "/register-for-webhook", []string{http.MethodPost}, registerWebhook},
+	{Echo, auth.Operate, "/unregister-webhook", []string{http.MethodPost}, unregisterWebhook},
+	{Echo, auth.Ingest, "/register-session-url", []string{http.MethodPost}, openSession},
+	{Echo, auth.Ingest, "/events-listener", []string{http.MethodPost}, endSession},
+	{Echo, auth.Read, "/webhooks", []string{http.MethodGet}, webhooks},
+	{Echo, auth.Read, "/webhooks/{id}/deliveries", []string{http.MethodGet}, deliveries},
+	{Echo, auth.Operate, "/webhooks/{id}/deliveries/{n}/retry", []string{http.MethodPost}, retryDelivery},
+	{Echo, auth.Operate, "/webhooks/sweep", []string{http.MethodPost}, sweepWebhooks},
 }
 
 // Handler serves the functions named; none means all of them.
@@ -125,6 +135,9 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	}
 	if serves(Live) {
 		b.live()
+	}
+	if serves(Echo) {
+		b.echoes()
 	}
 	b.gate("/event/trigger", nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
 	if serves(Status) {

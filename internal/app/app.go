@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/echo"
 	"github.com/headgate/headgate/internal/entity"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
@@ -51,6 +53,11 @@ type Options struct {
 	// LiveTopic carries signals between instances; "": there is no other, unless the
 	// configuration names a topic.
 	LiveTopic string
+	// HooksHTTP calls the targets of webhooks: no redirects, no repetitions, no
+	// internal addresses.
+	HooksHTTP *http.Client
+	// Base is where this process is reached, where the configuration has no publicURL.
+	Base string
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
 }
@@ -63,6 +70,10 @@ type App struct {
 	syncs *syncrun.Service
 	ents  *entity.Service
 	live  *Live
+	echo  *echo.Service
+
+	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
+	hooks    map[string]*echo.Hook
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -83,6 +94,9 @@ func New(o Options) (*App, error) {
 	}
 	a.ents = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.changed})
 	a.syncs = syncrun.New(a.syncOptions())
+	if err := a.newEcho(); err != nil {
+		return nil, err
+	}
 	var err error
 	a.live, err = a.newLive()
 	return a, err
@@ -124,6 +138,9 @@ func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	a.startLive(ctx)
+	if a.o.RunsOn {
+		a.echo.Start()
+	}
 	if a.o.Receive {
 		a.receiveMessages(ctx)
 	}
@@ -209,6 +226,9 @@ func (a *App) Close(ctx context.Context) (err error) {
 		}
 		if liveErr := a.live.Hub.Close(ctx); liveErr != nil {
 			err = fmt.Errorf("clients were not all closed: %w", liveErr)
+		}
+		if echoErr := a.echo.Close(ctx); echoErr != nil {
+			err = errors.Join(err, fmt.Errorf("deliveries did not stop: %w", echoErr))
 		}
 		swept := make(chan struct{})
 		go func() { a.running.Wait(); close(swept) }()

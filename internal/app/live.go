@@ -110,6 +110,9 @@ func (a *App) resolver(k live.Key) live.Resolver {
 			}
 		}
 	}
+	if k.Org == live.DefaultOrg && (k.Type == ListType || k.Type == SessionType) {
+		return listResolver{a.echo}
+	}
 	return recordResolver{a.ents}
 }
 

@@ -54,6 +54,10 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
 	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.Function == "" || s.Function == "live"
+	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	o.Base = s.Base
 	a, err := app.New(o)
 	if err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())

@@ -15,6 +15,9 @@ import (
 // Settings say where and on what a process runs. They come from flags and the
 // environment; a flag wins.
 type Settings struct {
+	// Base is where this process is reached, as far as it knows.
+	Base string
+
 	Addr       string // host:port
 	ConfigFile string // "" for CONFIG, CONFIG_FILE or the example
 	Function   string // "" for all

@@ -3,6 +3,8 @@ package launch
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -58,4 +60,21 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 	}
 	env.Dir = root
 	return env, nil
+}
+
+// hooksHTTP calls the targets of webhooks, and the source that sessions register with.
+func hooksHTTP(s Settings, cfg *config.Config) (*http.Client, error) {
+	o := outbound.Options{AllowLoopback: !s.CloudRun, Attempts: 1, Timeout: 15 * time.Second}
+	if cfg.Echo != nil {
+		o.Allow = append(o.Allow, cfg.Echo.AllowTargets...)
+		if u, err := url.Parse(cfg.Echo.Upstream); err == nil && u.Host != "" {
+			o.Allow = append(o.Allow, u.Host) // whoever configures it may
+			o.AllowHTTP = u.Scheme == "http"
+		}
+	}
+	out, err := outbound.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("echo.allowTargets: %w", err)
+	}
+	return out.HTTP(), nil
 }

@@ -1,0 +1,147 @@
+package functions
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/echo"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/web"
+)
+
+// registrationOf reads {"url", "externalTaskListId"?, "format"?, "secret"?}. Values
+// of another type are faults that name the field.
+func registrationOf(w http.ResponseWriter, r *http.Request) (out echo.Registration, err error) {
+	body, err := web.ReadBody(w, r, 64<<10, "the limit of a registration")
+	if err != nil {
+		return out, err
+	}
+	var in map[string]any
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(&in); err != nil || in == nil {
+		return out, fault.New(fault.Invalid, "the body must be a JSON object with url")
+	}
+	for name, to := range map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format, "secret": &out.Secret} {
+		v, there := in[name]
+		if !there {
+			continue
+		}
+		text, ok := v.(string)
+		if !ok || text == "" {
+			return out, fault.New(fault.Invalid, "%s must be text, and not empty", name)
+		}
+		*to = text
+	}
+	if out.URL == "" {
+		return out, fault.New(fault.Invalid, "url is required")
+	}
+	return out, nil
+}
+
+// registerWebhook has a URL called when a list changes.
+func registerWebhook(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		in, err := registrationOf(w, r)
+		if err != nil {
+			return err
+		}
+		t, created, err := a.Echo().Register(r.Context(), in)
+		if err != nil {
+			return err
+		}
+		if !created {
+			t.Secret = "" // it is given once
+		}
+		return web.JSON(w, http.StatusOK, t)
+	}
+}
+
+// unregisterWebhook has a URL called no more.
+func unregisterWebhook(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		in, err := registrationOf(w, r)
+		if err != nil {
+			return err
+		}
+		was, err := a.Echo().Unregister(r.Context(), in)
+		if err != nil {
+			return err
+		}
+		out := struct {
+			Message string `json:"message"`
+		}{"the webhook is removed"}
+		if !was {
+			out.Message = "this URL was not registered for the list"
+		}
+		return web.JSON(w, http.StatusOK, out)
+	}
+}
+
+// webhooks lists the targets.
+func webhooks(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "externalTaskListId")
+		if err != nil {
+			return err
+		}
+		list, err := a.Echo().Targets(r.Context(), q.Get("externalTaskListId"))
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, struct {
+			Webhooks []*echo.Target `json:"webhooks"`
+		}{list})
+	}
+}
+
+// deliveries shows what a target was told, the newest first.
+func deliveries(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "limit")
+		if err != nil {
+			return err
+		}
+		limit, err := limitOf(q.Get("limit"), 50)
+		if err != nil {
+			return err
+		}
+		list, err := a.Echo().Deliveries(r.Context(), r.PathValue("id"), limit)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, struct {
+			Deliveries []*echo.Delivery `json:"deliveries"`
+		}{list})
+	}
+}
+
+// retryDelivery has a delivery tried now, or made once more.
+func retryDelivery(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
+		if err != nil || n < 1 {
+			return fault.New(fault.Invalid, "the delivery's number must be an integer from 1")
+		}
+		if err := a.Echo().Retry(r.Context(), r.PathValue("id"), n); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusAccepted)
+		return nil
+	}
+}
+
+// sweepWebhooks makes the deliveries that are due.
+func sweepWebhooks(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		n, err := a.Echo().Sweep(r.Context())
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, struct {
+			Delivered int `json:"delivered"`
+		}{n})
+	}
+}
