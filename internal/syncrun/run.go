@@ -99,7 +99,7 @@ type Run struct {
 	SyncID       string          `json:"syncId"`
 	Method       Method          `json:"method"`
 	State        State           `json:"state"`
-	Trigger      string          `json:"trigger"` // request, schedule, message
+	Trigger      string          `json:"trigger"` // request, schedule, message, webhook, command
 	EventID      string          `json:"eventId,omitempty"`
 	StartedAt    time.Time       `json:"startedAt"`
 	UpdatedAt    time.Time       `json:"updatedAt"`

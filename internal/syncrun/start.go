@@ -14,7 +14,7 @@ import (
 // Start says what run to start.
 type Start struct {
 	Method  Method // "": what the sync's type says
-	Trigger string // request, schedule, message
+	Trigger string // request, schedule, message, webhook, command
 	// EventID of the message that asks for the run. A message's run is started
 	// once, however often it is asked for.
 	EventID string

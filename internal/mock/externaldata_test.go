@@ -1,0 +1,103 @@
+package mock_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/mock"
+)
+
+// The cases of Fluid's mock external data service, by the names of its tests.
+func TestExternalData(t *testing.T) {
+	t.Parallel()
+	const two = `{"taskList":{"1":{"name":"One","priority":1},"2":{"name":"Two","priority":2.5}}}`
+	t.Run("fetch returns the source's data", func(t *testing.T) {
+		t.Parallel()
+		e := mock.NewExternalData(mock.Options{})
+		status, body, _ := call(t, e, "GET", "/fetch-tasks", "")
+		require.Equal(t, 200, status)
+		require.JSONEq(t, `{"taskList":{"12":{"name":"Alpha","priority":1},"34":{"name":"Beta","priority":2},"56":{"name":"Gamma","priority":3},"78":{"name":"Delta","priority":4}}}`, body)
+		_, body, _ = call(t, e, "GET", "/fetch-tasks/task-list-2", "")
+		require.Contains(t, body, "CompletelyDifferentAlpha")
+		status, _, _ = call(t, e, "GET", "/fetch-tasks/none", "")
+		require.Equal(t, 400, status)
+	})
+	t.Run("set replaces it, without data and with malformed data 400 and unchanged", func(t *testing.T) {
+		t.Parallel()
+		e := mock.NewExternalData(mock.Options{})
+		status, _, _ := call(t, e, "POST", "/set-tasks/task-list-2", two)
+		require.Equal(t, 200, status)
+		_, before, h := call(t, e, "GET", "/fetch-tasks/task-list-2", "")
+		require.JSONEq(t, two, before)
+		for _, bad := range []string{``, `{}`, `{"taskList":null}`, `{"taskList":[]}`, `{"taskList":{"1":{"name":"x"}}}`, `{"taskList":{"1":{"priority":1}}}`, `{"taskList":{"1":{"name":"x","priority":"high"}}}`} {
+			status, _, _ = call(t, e, "POST", "/set-tasks/task-list-2", bad)
+			require.Equal(t, 400, status, bad)
+		}
+		_, after, _ := call(t, e, "GET", "/fetch-tasks/task-list-2", "")
+		require.JSONEq(t, before, after)
+		status, _, _ = call(t, e, "POST", "/set-tasks/task-list-2", two, "If-Match", `"999"`)
+		require.Equal(t, 412, status)
+		status, _, _ = call(t, e, "POST", "/set-tasks/task-list-2", two, "If-Match", h.Get("ETag"))
+		require.Equal(t, 200, status)
+		call(t, e, "POST", "/debug-reset-task-list", "")
+		_, after, _ = call(t, e, "GET", "/fetch-tasks/task-list-2", "")
+		require.Contains(t, after, "CompletelyDifferentAlpha", "the reset restores")
+	})
+	t.Run("register and unregister", func(t *testing.T) {
+		t.Parallel()
+		e := mock.NewExternalData(mock.Options{})
+		const ours = `{"url":"http://127.0.0.1:1/x"}`
+		status, _, _ := call(t, e, "POST", "/unregister-webhook", ours)
+		require.Equal(t, 400, status, "without any webhook")
+		for _, bad := range []string{``, `{}`, `{"url":"I am not a URI"}`, `{"url":123}`, `{"url":{}}`, `{"url":"http://x/","externalTaskListId":123}`} {
+			for _, path := range []string{"/register-for-webhook", "/unregister-webhook"} {
+				status, _, _ = call(t, e, "POST", path, bad)
+				require.Equal(t, 400, status, bad)
+			}
+		}
+		status, _, _ = call(t, e, "POST", "/register-for-webhook", ours)
+		require.Equal(t, 200, status)
+		require.Len(t, e.Hooks("task-list-1"), 1)
+		status, _, _ = call(t, e, "POST", "/unregister-webhook", `{"url":"http://other.example/"}`)
+		require.Equal(t, 200, status, "another's URL")
+		require.Len(t, e.Hooks("task-list-1"), 1)
+		status, _, _ = call(t, e, "POST", "/unregister-webhook", ours)
+		require.Equal(t, 200, status)
+		require.Empty(t, e.Hooks("task-list-1"))
+	})
+	t.Run("a registered listener is called", func(t *testing.T) {
+		t.Parallel()
+		e := mock.NewExternalData(mock.Options{})
+		got := make(chan string, 1)
+		srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			got <- string(b)
+		}))
+		defer srv.Close()
+		call(t, e, "POST", "/register-for-webhook", `{"url":"`+srv.URL+`","externalTaskListId":"l"}`)
+		call(t, e, "POST", "/set-tasks/l", two)
+		select {
+		case body := <-got:
+			require.Contains(t, body, `"data":{"1"`)
+		case <-time.After(5 * time.Second):
+			require.Fail(t, "it was not called")
+		}
+		e.Wait()
+	})
+	t.Run("faults", func(t *testing.T) {
+		t.Parallel()
+		e := mock.NewExternalData(mock.Options{})
+		status, _, _ := call(t, e, "PUT", "/faults", `{"rate429":{"next":1,"retryAfter":3}}`)
+		require.Equal(t, 200, status)
+		status, _, h := call(t, e, "GET", "/fetch-tasks", "")
+		require.Equal(t, 429, status)
+		require.Equal(t, "3", h.Get("Retry-After"))
+		status, _, _ = call(t, e, "GET", "/fetch-tasks", "")
+		require.Equal(t, 200, status)
+	})
+}
