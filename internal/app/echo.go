@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/config"
@@ -145,7 +146,7 @@ func (r listResolver) Resolve(ctx context.Context, k live.Key, _ string) (s live
 		if err != nil {
 			return s, err
 		}
-		s.Version += fmt.Sprintf("%s:%d ", id, l.Version)
+		s.Version = strings.TrimPrefix(fmt.Sprintf("%s,%s:%d", s.Version, id, l.Version), ",")
 		s.Rows = append(s.Rows, row)
 	}
 	s.Gone = len(s.Rows) == 0
