@@ -18,8 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/echo"
+	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/outbound"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/store/firestorestore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 	"github.com/headgate/headgate/internal/webhook"
 )
@@ -27,21 +30,37 @@ import (
 // world is a store and the processes on it.
 type world struct {
 	*testing.T
-	store *sqlitestore.Store
+	store store.Docs
 	svc   *echo.Service
 	clock atomic.Int64
 	ids   atomic.Int64
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t}
-	w.clock.Store(time.Now().UnixMicro())
-	var err error
-	w.store, err = sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	return worldOn(t, st)
+}
+
+func worldOn(t *testing.T, docs store.Docs) *world {
+	w := &world{T: t, store: docs}
+	w.clock.Store(time.Now().UnixMicro())
 	w.svc = w.service(nil)
 	return w
+}
+
+// onBoth runs a test on SQLite, and on the Firestore emulator if it is there.
+func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, newWorld(t)) })
+	t.Run("firestore", func(t *testing.T) {
+		t.Parallel()
+		_, project := emulator.Firestore(t)
+		st, err := firestorestore.Open(context.Background(), firestorestore.Options{Project: project})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = st.Close() })
+		test(t, worldOn(t, st))
+	})
 }
 
 func (w *world) now() time.Time       { return time.UnixMicro(w.clock.Load()).UTC() }
@@ -158,58 +177,60 @@ func versionOf(t *testing.T, c call) int {
 
 func TestDeliveriesAreSignedAndInOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := newReceiver(t)
-	target := w.register(r, "list_1")
-	for v := range 5 {
-		require.False(t, w.receive("list_1", fmt.Sprint("m", v), tasks))
-	}
-	require.True(t, w.receive("list_1", "m3", tasks), "it came before")
-	require.Equal(t, 5, w.sweep(w.svc))
-	for i, c := range r.calls() {
-		id, err := webhook.Verify([]string{target.Secret}, c.header, c.body, w.now())
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		target := w.register(r, "list_1")
+		for v := range 5 {
+			require.False(t, w.receive("list_1", fmt.Sprint("m", v), tasks))
+		}
+		require.True(t, w.receive("list_1", "m3", tasks), "it came before")
+		require.Equal(t, 5, w.sweep(w.svc))
+		for i, c := range r.calls() {
+			id, err := webhook.Verify([]string{target.Secret}, c.header, c.body, w.now())
+			require.NoError(t, err)
+			require.NotEmpty(t, id)
+			require.Equal(t, i+1, versionOf(t, c))
+			require.Equal(t, "application/json", c.header.Get("Content-Type"))
+		}
+		require.Equal(t, 0, w.sweep(w.svc))
+		require.Empty(t, w.targets()[0].Secret, "it is given once")
+		l, err := w.svc.List(t.Context(), "list_1")
 		require.NoError(t, err)
-		require.NotEmpty(t, id)
-		require.Equal(t, i+1, versionOf(t, c))
-		require.Equal(t, "application/json", c.header.Get("Content-Type"))
-	}
-	require.Equal(t, 0, w.sweep(w.svc))
-	require.Empty(t, w.targets()[0].Secret, "it is given once")
-	l, err := w.svc.List(t.Context(), "list_1")
-	require.NoError(t, err)
-	require.Equal(t, int64(5), l.Version)
+		require.Equal(t, int64(5), l.Version)
+	})
 }
 
 func TestFailuresAreTriedAgainInOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := newReceiver(t)
-	target := w.register(r, "l")
-	r.answer(500)
-	w.receive("l", "", tasks)
-	w.receive("l", "", tasks)
-	require.Equal(t, 0, w.sweep(w.svc))
-	require.Len(t, r.calls(), 1, "the second waits for the first")
-	require.Equal(t, 0, w.sweep(w.svc), "not at once")
-	require.Len(t, r.calls(), 1)
-	w.wait(10 * time.Second)
-	r.answer(429, "Retry-After", "3600")
-	w.sweep(w.svc)
-	require.Len(t, r.calls(), 2)
-	r.answer(200)
-	w.wait(50 * time.Minute)
-	w.sweep(w.svc)
-	require.Len(t, r.calls(), 2, "Retry-After is honoured")
-	w.wait(15 * time.Minute)
-	require.Equal(t, 2, w.sweep(w.svc))
-	calls := r.calls()
-	require.Equal(t, 1, versionOf(t, calls[2]))
-	require.Equal(t, 2, versionOf(t, calls[3]))
-	require.Equal(t, calls[0].header.Get("webhook-id"), calls[2].header.Get("webhook-id"), "the same id each time")
-	list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
-	require.NoError(t, err)
-	require.Equal(t, 3, list[1].Tries)
-	require.Equal(t, []int{500, 429, 200}, []int{list[1].Attempts[0].Status, list[1].Attempts[1].Status, list[1].Attempts[2].Status})
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		target := w.register(r, "l")
+		r.answer(500)
+		w.receive("l", "", tasks)
+		w.receive("l", "", tasks)
+		require.Equal(t, 0, w.sweep(w.svc))
+		require.Len(t, r.calls(), 1, "the second waits for the first")
+		require.Equal(t, 0, w.sweep(w.svc), "not at once")
+		require.Len(t, r.calls(), 1)
+		w.wait(10 * time.Second)
+		r.answer(429, "Retry-After", "3600")
+		w.sweep(w.svc)
+		require.Len(t, r.calls(), 2)
+		r.answer(200)
+		w.wait(50 * time.Minute)
+		w.sweep(w.svc)
+		require.Len(t, r.calls(), 2, "Retry-After is honoured")
+		w.wait(15 * time.Minute)
+		require.Equal(t, 2, w.sweep(w.svc))
+		calls := r.calls()
+		require.Equal(t, 1, versionOf(t, calls[2]))
+		require.Equal(t, 2, versionOf(t, calls[3]))
+		require.Equal(t, calls[0].header.Get("webhook-id"), calls[2].header.Get("webhook-id"), "the same id each time")
+		list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+		require.NoError(t, err)
+		require.Equal(t, 3, list[1].Tries)
+		require.Equal(t, []int{500, 429, 200}, []int{list[1].Attempts[0].Status, list[1].Attempts[1].Status, list[1].Attempts[2].Status})
+	})
 }
 
 func TestATargetThatKeepsFailingIsPaused(t *testing.T) {
@@ -265,57 +286,59 @@ func TestGoneUnregisters(t *testing.T) {
 // A process dies at any time: another makes the deliveries, in order.
 func TestDeliveriesSurviveTheProcess(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := newReceiver(t)
-	w.register(r, "l")
-	r.answer(500)
-	for range 3 {
-		w.receive("l", "", tasks)
-	}
-	w.sweep(w.svc)
-	require.NoError(t, w.svc.Close(t.Context()))
-	r.answer(200)
-	w.wait(time.Minute)
-	other := w.service(nil)
-	require.Equal(t, 3, w.sweep(other))
-	calls := r.calls()
-	require.Equal(t, []int{1, 2, 3}, []int{versionOf(t, calls[1]), versionOf(t, calls[2]), versionOf(t, calls[3])})
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		w.register(r, "l")
+		r.answer(500)
+		for range 3 {
+			w.receive("l", "", tasks)
+		}
+		w.sweep(w.svc)
+		require.NoError(t, w.svc.Close(t.Context()))
+		r.answer(200)
+		w.wait(time.Minute)
+		other := w.service(nil)
+		require.Equal(t, 3, w.sweep(other))
+		calls := r.calls()
+		require.Equal(t, []int{1, 2, 3}, []int{versionOf(t, calls[1]), versionOf(t, calls[2]), versionOf(t, calls[3])})
+	})
 }
 
 // Several processes sweep at once: each delivery is made by one of them.
 func TestSweepsShare(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	receivers := make([]*receiver, 5)
-	for i := range receivers {
-		receivers[i] = newReceiver(t)
-		w.register(receivers[i], "l")
-	}
-	for range 10 {
-		w.receive("l", "", tasks)
-	}
-	var all sync.WaitGroup
-	for range 4 {
-		s := w.service(nil)
-		all.Go(func() {
-			_, err := s.Sweep(context.Background())
-			require.NoError(t, err)
-		})
-	}
-	all.Wait()
-	w.wait(time.Minute) // what a lease was lost for
-	w.sweep(w.svc)
-	for _, r := range receivers {
-		seen := map[int]bool{}
-		last := 0
-		for _, c := range r.calls() {
-			v := versionOf(t, c)
-			require.False(t, seen[v], "version %d came twice", v)
-			require.Greater(t, v, last)
-			seen[v], last = true, v
+	onBoth(t, func(t *testing.T, w *world) {
+		receivers := make([]*receiver, 5)
+		for i := range receivers {
+			receivers[i] = newReceiver(t)
+			w.register(receivers[i], "l")
 		}
-		require.Len(t, seen, 10)
-	}
+		for range 10 {
+			w.receive("l", "", tasks)
+		}
+		var all sync.WaitGroup
+		for range 4 {
+			s := w.service(nil)
+			all.Go(func() {
+				_, err := s.Sweep(context.Background())
+				require.NoError(t, err)
+			})
+		}
+		all.Wait()
+		w.wait(time.Minute) // what a lease was lost for
+		w.sweep(w.svc)
+		for _, r := range receivers {
+			seen := map[int]bool{}
+			last := 0
+			for _, c := range r.calls() {
+				v := versionOf(t, c)
+				require.False(t, seen[v], "version %d came twice", v)
+				require.Greater(t, v, last)
+				seen[v], last = true, v
+			}
+			require.Len(t, seen, 10)
+		}
+	})
 }
 
 func TestCloudEvents(t *testing.T) {
