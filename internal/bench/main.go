@@ -40,7 +40,7 @@ func (b *bench) add(ok bool, measure, target, format string, args ...any) {
 func main() {
 	launch.TuneGC(os.Getenv)
 	b := &bench{ctx: context.Background()}
-	only := flag.String("only", "", "comma-separated sections: embedded, process, syncs, waiting, concurrent, operations")
+	only := flag.String("only", "", "comma-separated sections: embedded, process, syncs, live, waiting, concurrent, operations")
 	flag.IntVar(&b.events, "events", 20_000, "events per measured run on the embedded store; a tenth of it on the emulators")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -65,6 +65,7 @@ func main() {
 		{"embedded", false, embedded},
 		{"process", false, process},
 		{"syncs", false, syncs},
+		{"live", false, lives},
 		{"waiting", true, waiting},
 		{"concurrent", true, concurrent},
 		{"operations", true, operations},

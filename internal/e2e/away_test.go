@@ -51,7 +51,7 @@ func TestPubSubAway(t *testing.T) {
 	back.receivesAll(t, all)
 	s.census.collect(t, p, 100)
 	s.census.check(t, all)
-	require.NoError(t, p.expect(200, "GET", "/readyz"))
+	p.ready(t)
 	t.Logf("%d events acknowledged while Pub/Sub was away, after %v at most", len(l.acked), time.Duration(l.longest.Load()).Round(time.Millisecond))
 }
 

@@ -227,6 +227,10 @@ func (b *Bus) subscribe(ctx context.Context, name string, s bus.Subscription) er
 		want.MessageRetentionDuration = durationpb.New(10 * time.Minute) // the least there is
 	}
 	_, err := b.client.SubscriptionAdminClient.CreateSubscription(ctx, want)
+	if status.Code(err) == codes.NotFound && s.Ephemeral && b.create && b.Ensure(ctx, s.Topic) == nil {
+		// An emulator that started again has forgotten its topics.
+		_, err = b.client.SubscriptionAdminClient.CreateSubscription(ctx, want)
+	}
 	switch status.Code(err) {
 	case codes.OK:
 		return nil

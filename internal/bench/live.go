@@ -1,0 +1,498 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/live"
+)
+
+// lives measures the push of changes: the hub and its real WebSockets, with
+// clients that do no more than read.
+func lives(b *bench) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	clients := min(10_000, int(limit.Cur)/2-500)
+	if clients < 10_000 {
+		fmt.Fprintf(os.Stderr, "live: %d clients, for this process may have %d files open\n", clients, limit.Cur)
+	}
+	for _, m := range []struct {
+		measure func(*bench, int) error
+		clients int
+	}{{toAll, clients}, {idle, min(10_000, int(limit.Cur)-500)}, {slowClients, 0}, {burst, 0}} {
+		if err := m.measure(b, m.clients); err != nil {
+			return err
+		}
+		runtime.GC()
+	}
+	return nil
+}
+
+// entities have a version each, which their rows hold.
+type entities struct {
+	mu       sync.Mutex
+	versions map[live.Key]int64
+	fetches  atomic.Int64
+}
+
+func (*entities) PerSecret() bool { return false }
+
+func (e *entities) Resolve(_ context.Context, k live.Key, _ string) (live.State, error) {
+	e.fetches.Add(1)
+	e.mu.Lock()
+	v := e.versions[k]
+	e.mu.Unlock()
+	return live.State{Version: fmt.Sprint(v), Rows: [][]byte{fmt.Appendf(nil, `{"id":"%s","v":%019d,"padding":"%s"}`, k.ID, v, strings.Repeat("x", 100))}}, nil
+}
+
+func (e *entities) set(k live.Key, v int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.versions[k] = v
+}
+
+// hub serves WebSockets at an address of its own.
+func hub(e *entities, coalesce time.Duration) (h *live.Hub, addr string, stop func(), err error) {
+	h = live.New(live.Options{
+		Resolver: func(live.Key) live.Resolver { return e }, Log: slog.New(slog.DiscardHandler), Coalesce: coalesce,
+		FramesPerSecond: 10_000, Random: func() string { return event.RandomID() },
+	})
+	base, stopServer, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = h.ServeWebSocket(w, r, live.Connection{})
+	}))
+	return h, strings.TrimPrefix(base, "http://"), func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = h.Close(ctx)
+		stopServer()
+	}, err
+}
+
+// dialLive opens a WebSocket and subscribes, and leaves the rest to the caller.
+func dialLive(addr string, ids ...string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = fmt.Fprintf(conn, "GET /ws/entity-sync/ HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := bufio.NewReaderSize(conn, 512)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return nil, nil, errors.New(resp.Status)
+	}
+	for _, id := range ids {
+		if _, err := conn.Write(masked(`{"action":"subscribe","body":{"entity":"items","id":"` + id + `"}}`)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return conn, r, nil
+}
+
+// masked is a text frame of a client, with a mask of zeros.
+func masked(text string) []byte {
+	frame := []byte{0x81, 0x80 | byte(min(len(text), 126))}
+	if len(text) >= 126 {
+		frame = binary.BigEndian.AppendUint16(frame, uint16(len(text)))
+	}
+	return append(append(frame, 0, 0, 0, 0), text...)
+}
+
+// readFrame reads a frame of the server's. Pings are not answered: a measure is over
+// before it matters.
+func readFrame(r *bufio.Reader, buf []byte) ([]byte, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := int(head[1] & 0x7f)
+	if n == 126 {
+		var long [2]byte
+		if _, err := io.ReadFull(r, long[:]); err != nil {
+			return nil, err
+		}
+		n = int(binary.BigEndian.Uint16(long[:]))
+	}
+	_, err := io.ReadFull(r, buf[:n])
+	return buf[:n], err
+}
+
+func subscribed(h *live.Hub, n int) error {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		got := 0
+		for _, c := range h.Clients() {
+			got += c.Count
+		}
+		if got == n {
+			return nil
+		}
+	}
+	return errors.New("not all clients subscribed")
+}
+
+const rounds = 20
+
+// toAll measures one change to all clients, against writing as many bytes to as many
+// sockets, one after the other.
+func toAll(b *bench, clients int) error {
+	e := &entities{versions: map[live.Key]int64{}}
+	h, addr, stop, err := hub(e, time.Millisecond)
+	if err != nil {
+		return err
+	}
+	got := make(chan struct{}, clients)
+	var conns []net.Conn
+	defer func() {
+		stop()
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for range clients {
+		conn, r, err := dialLive(addr, "1")
+		if err != nil {
+			return err
+		}
+		conns = append(conns, conn)
+		go func() {
+			buf := make([]byte, 512)
+			for {
+				if _, err := readFrame(r, buf); err != nil {
+					return
+				}
+				got <- struct{}{}
+			}
+		}()
+	}
+	if err := subscribed(h, clients); err != nil {
+		return err
+	}
+	time.Sleep(time.Second) // what opening them left to do
+	k := live.KeyOf("items", "1")
+	var took []time.Duration
+	for v := range rounds {
+		e.set(k, int64(v+1))
+		start := time.Now()
+		h.Signal(k)
+		for range clients {
+			<-got
+		}
+		took = append(took, time.Since(start))
+	}
+	floor, err := bareWrites(clients)
+	if err != nil {
+		return err
+	}
+	slices.Sort(took)
+	slices.Sort(floor)
+	worst, bare := took[rounds-1], floor[rounds-1]
+	b.add(worst <= 5*bare, fmt.Sprintf("%d WebSocket clients, one change to all, until the last has it, worst of %d", clients, rounds), "≤ 5× bare writes to as many sockets",
+		"%.1f× (%v against %v; median %v against %v)", float64(worst)/float64(bare), worst.Round(time.Millisecond), bare.Round(time.Millisecond),
+		took[rounds/2].Round(time.Millisecond), floor[rounds/2].Round(time.Millisecond))
+	return nil
+}
+
+// bareWrites writes a frame's bytes to each socket and waits until all were read.
+func bareWrites(clients int) ([]time.Duration, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	frame := bytes.Repeat([]byte("x"), 162) // as many as the hub's
+	got := make(chan struct{}, clients)
+	var ends []net.Conn
+	defer func() {
+		for _, c := range ends {
+			c.Close()
+		}
+	}()
+	var servers []net.Conn
+	for range clients {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		server, err := l.Accept()
+		if err != nil {
+			return nil, err
+		}
+		ends, servers = append(ends, conn, server), append(servers, server)
+		go func() {
+			buf := make([]byte, len(frame))
+			r := bufio.NewReaderSize(conn, 512)
+			for {
+				if _, err := io.ReadFull(r, buf); err != nil {
+					return
+				}
+				got <- struct{}{}
+			}
+		}()
+	}
+	time.Sleep(time.Second)
+	var took []time.Duration
+	for range rounds {
+		start := time.Now()
+		for _, s := range servers {
+			if _, err := s.Write(frame); err != nil {
+				return nil, err
+			}
+		}
+		for range clients {
+			<-got
+		}
+		took = append(took, time.Since(start))
+	}
+	return took, nil
+}
+
+// idle measures what a connection costs the real binary that does nothing.
+func idle(b *bench, clients int) error {
+	dir, err := os.MkdirTemp("", "headgate-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "headgate")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, out)
+	}
+	const addr = "127.0.0.1:18981"
+	cmd := exec.Command(bin, "-addr", addr, "-data", filepath.Join(dir, "data"), "-store", "sqlite", "-bus", "local")
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if err := answers("http://"+addr+"/readyz", time.Now().Add(10*time.Second)); err != nil {
+		return err
+	}
+	before, _, err := memory(cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for i := range clients {
+		conn, _, err := dialLive(addr, fmt.Sprint(i%100))
+		if err != nil {
+			return err
+		}
+		conns = append(conns, conn)
+	}
+	time.Sleep(3 * time.Second)
+	after, _, err := memory(cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	each := (after - before) * 1e6 / 1024 / float64(clients)
+	b.add(each <= 30, fmt.Sprintf("memory per idle WebSocket, %d of them subscribed, the real binary", clients), "≤ 30 KB", "%.1f KB (%.0f MB, and %.0f MB before)", each, after, before)
+	return nil
+}
+
+// slowClients measures whether clients that do not read slow the others.
+func slowClients(b *bench, _ int) error {
+	const clients, keys, each, seconds = 1000, 1000, 10, 5
+	run := func(slow int) (p99 time.Duration, grew float64, err error) {
+		e := &entities{versions: map[live.Key]int64{}}
+		h, addr, stop, err := hub(e, time.Millisecond)
+		if err != nil {
+			return 0, 0, err
+		}
+		var conns []net.Conn
+		defer func() {
+			stop()
+			for _, c := range conns {
+				c.Close()
+			}
+		}()
+		var mu sync.Mutex
+		var took []time.Duration
+		for i := range clients {
+			var ids []string
+			for n := range each {
+				ids = append(ids, fmt.Sprint((i*each+n)%keys))
+			}
+			conn, r, err := dialLive(addr, ids...)
+			if err != nil {
+				return 0, 0, err
+			}
+			conns = append(conns, conn)
+			go func() {
+				buf := make([]byte, 512)
+				for {
+					frame, err := readFrame(r, buf)
+					if err != nil {
+						return
+					}
+					at := bytes.Index(frame, []byte(`"v":`))
+					var sent int64
+					if _, err := fmt.Sscanf(string(frame[at+4:at+23]), "%d", &sent); err != nil {
+						continue
+					}
+					d := time.Duration(time.Now().UnixNano() - sent)
+					mu.Lock()
+					took = append(took, d)
+					mu.Unlock()
+				}
+			}()
+		}
+		for range slow { // they subscribe to everything, and read nothing
+			ids := make([]string, keys)
+			for n := range ids {
+				ids[n] = fmt.Sprint(n)
+			}
+			conn, _, err := dialLive(addr, ids...)
+			if err != nil {
+				return 0, 0, err
+			}
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				_ = tcp.SetReadBuffer(4096)
+			}
+			conns = append(conns, conn)
+		}
+		if err := subscribed(h, clients*each+slow*keys); err != nil {
+			return 0, 0, err
+		}
+		var m runtime.MemStats
+		half := uint64(0)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for n := range seconds * 100 {
+			<-tick.C
+			for i := range 10 {
+				k := live.KeyOf("items", fmt.Sprint((n*10+i)%keys))
+				e.set(k, time.Now().UnixNano())
+				h.Signal(k)
+			}
+			if n == seconds*50 {
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				half = m.HeapInuse
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		mu.Lock()
+		defer mu.Unlock()
+		slices.Sort(took)
+		if len(took) == 0 {
+			return 0, 0, errors.New("nothing was received")
+		}
+		return took[len(took)*99/100], float64(m.HeapInuse)/float64(half) - 1, nil
+	}
+	if _, _, err := run(0); err != nil { // warm
+		return err
+	}
+	without, _, err := run(0)
+	if err != nil {
+		return err
+	}
+	with, grew, err := run(10)
+	if err != nil {
+		return err
+	}
+	ratio := float64(with) / float64(without)
+	b.add(ratio <= 1.2 && grew < 0.2, "1,000 changes/s to 1,000 clients with 10 subscriptions each, p99 with 10 more that subscribe to all and do not read", "≤ 1.2×, memory flat",
+		"%.2f× (%v against %v), heap %+.0f %% in the second half", ratio, with.Round(10*time.Microsecond), without.Round(10*time.Microsecond), grew*100)
+	return nil
+}
+
+// burst measures how often an entity is fetched in a burst of signals.
+func burst(b *bench, _ int) error {
+	const clients, signals = 100, 10_000
+	e := &entities{versions: map[live.Key]int64{}}
+	h, addr, stop, err := hub(e, live.DefaultCoalesce)
+	if err != nil {
+		return err
+	}
+	newest := make([]atomic.Int64, clients)
+	var conns []net.Conn
+	defer func() {
+		stop()
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for i := range clients {
+		conn, r, err := dialLive(addr, "1")
+		if err != nil {
+			return err
+		}
+		conns = append(conns, conn)
+		go func() {
+			buf := make([]byte, 512)
+			for {
+				frame, err := readFrame(r, buf)
+				if err != nil {
+					return
+				}
+				var v int64
+				if _, err := fmt.Sscanf(string(frame[bytes.Index(frame, []byte(`"v":`))+4:]), "%d", &v); err == nil {
+					newest[i].Store(v)
+				}
+			}
+		}()
+	}
+	if err := subscribed(h, clients); err != nil {
+		return err
+	}
+	time.Sleep(300 * time.Millisecond)
+	e.fetches.Store(0)
+	start := time.Now()
+	k := live.KeyOf("items", "1")
+	for v := range signals {
+		e.set(k, int64(v+1))
+		h.Signal(k)
+		if v%20 == 19 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	at := 0
+	for deadline := time.Now().Add(5 * time.Second); at < clients && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		at = 0
+		for i := range newest {
+			if newest[i].Load() == signals {
+				at++
+			}
+		}
+	}
+	took := time.Since(start)
+	most := int64(took/live.DefaultCoalesce) + 2
+	b.add(e.fetches.Load() <= most && at == clients, "10,000 webhooks for one entity, 100 clients", "≤ 1 fetch per 100 ms, every client at the newest",
+		"%d fetches in %v, %d of %d clients at the newest", e.fetches.Load(), took.Round(time.Millisecond), at, clients)
+	return nil
+}
