@@ -56,7 +56,7 @@ func (s *socket) Close(code int, reason string) {
 	})
 }
 
-// ServeWebSocket serves a client until it goes.
+// ServeWebSocket takes a client, and serves it after it returned.
 func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connection) error {
 	protocol := 1
 	switch r.URL.Query().Get("protocol") {
@@ -81,18 +81,24 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connect
 	if err != nil {
 		return nil // it was answered
 	}
-	defer conn.CloseNow()
 	conn.SetReadLimit(int64(h.o.MaxFrame))
 	transport := &socket{conn: conn, closed: make(chan struct{})}
 	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, secret: who.Secret}
 	if !h.join(c) {
 		_ = conn.Close(closeRestart, "the server restarts")
+		_ = conn.CloseNow()
 		return nil
 	}
-	defer func() { <-transport.closed }()
-	defer c.close(closeGoingAway, "")
 	c.answer(reply{Type: "welcome", Protocol: 2, Connection: c.id})
-	c.read(conn)
+	// The handler ends here, and with it the request and the stack that served it:
+	// most of what an idle connection would weigh.
+	if !h.spawn(func() {
+		c.read(conn)
+		c.close(closeGoingAway, "")
+		<-transport.closed
+	}) {
+		c.close(closeRestart, "the server restarts")
+	}
 	return nil
 }
 
@@ -109,8 +115,7 @@ func headerHas(h http.Header, name, token string) bool {
 
 // read handles frames until the client goes.
 func (c *Client) read(conn *websocket.Conn) {
-	// The request's context ends with the handler of a hijacked connection only.
-	ctx := c.hub.stopped
+	ctx := context.Background() // closing the connection ends it
 	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond)
 	for {
 		typ, frame, err := conn.Read(ctx)
