@@ -18,6 +18,7 @@ type Transport interface {
 // Close codes of RFC 6455.
 const (
 	closeGoingAway = 1001
+	closeProtocol  = 1002
 	closeInvalid   = 1007
 	closePolicy    = 1008
 	closeTooBig    = 1009
@@ -40,6 +41,7 @@ type Client struct {
 	remote    string
 	protocol  int // 1: entity-sync's; 2: ours
 	since     time.Time
+	end       time.Time      // when the connection has to; zero: never
 	allowed   func(Key) bool // nil: all
 
 	mu      sync.Mutex

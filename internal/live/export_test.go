@@ -34,3 +34,16 @@ func (h *Hub) Try(frame []byte) (answers [][]byte) {
 		}
 	}
 }
+
+// Beat has every client's next ping happen now.
+func (h *Hub) Beat() {
+	h.mu.Lock()
+	all := make([]*Client, 0, len(h.clients))
+	for c := range h.clients {
+		all = append(all, c)
+	}
+	h.mu.Unlock()
+	for _, c := range all {
+		c.beat()
+	}
+}

@@ -235,21 +235,25 @@ func (h *Hub) lifetime() time.Time {
 func (c *Client) arm(end time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.timer = time.AfterFunc(pingEvery*4/5+rand.N(pingEvery/5), func() {
-		if !end.IsZero() && !c.hub.o.Now().Before(end) {
-			c.bye("this connection has been open for long")
-			return
-		}
-		if err := c.transport.Ping(); err != nil {
-			c.close(closeGoingAway, "it does not answer")
-			return
-		}
-		c.mu.Lock()
-		if !c.closed {
-			c.timer.Reset(pingEvery)
-		}
-		c.mu.Unlock()
-	})
+	c.end = end
+	c.timer = time.AfterFunc(pingEvery*4/5+rand.N(pingEvery/5), c.beat)
+}
+
+// beat asks whether the client is there, or ends its connection if it is time.
+func (c *Client) beat() {
+	if !c.end.IsZero() && !c.hub.o.Now().Before(c.end) {
+		c.bye("this connection has been open for long")
+		return
+	}
+	if err := c.transport.Ping(); err != nil {
+		c.close(closeGoingAway, "it does not answer")
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.timer.Reset(pingEvery)
+	}
 }
 
 func (h *Hub) shard(k Key) *shard {

@@ -205,11 +205,14 @@ func (c *Client) changeSecret(secret string) {
 		fresh = append(fresh, n)
 	}
 	c.mu.Unlock()
-	for _, s := range fresh {
-		c.hub.add(s)
-	}
-	for _, s := range old {
-		c.hub.remove(s)
+	for _, n := range fresh {
+		c.hub.add(n)
+		version, asks := c.hub.taken(old[n.name])
+		if asks != nil {
+			c.hub.catchUp(n, *asks)
+		} else {
+			c.hub.knows(n, version)
+		}
 	}
 	c.mu.Lock()
 	closed := c.closed
@@ -218,5 +221,24 @@ func (c *Client) changeSecret(secret string) {
 		for _, s := range fresh {
 			c.hub.remove(s)
 		}
+	}
+}
+
+// taken removes a subscription and returns what its client has, or asks for.
+func (h *Hub) taken(s *subscription) (version string, asks *string) {
+	h.remove(s)
+	sh := h.shard(s.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return s.version, s.asks
+}
+
+// knows notes which version a client has, unless it was sent another by now.
+func (h *Hub) knows(s *subscription, version string) {
+	sh := h.shard(s.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.version == "" {
+		s.version = version
 	}
 }

@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -120,8 +122,11 @@ func (c *Client) read(conn *websocket.Conn) {
 	for {
 		typ, frame, err := conn.Read(ctx)
 		if err != nil {
-			if errors.Is(err, websocket.ErrMessageTooBig) {
+			switch {
+			case errors.Is(err, websocket.ErrMessageTooBig):
 				c.close(closeTooBig, "the frame is too large")
+			case websocket.CloseStatus(err) < 0 && !hungUp(err):
+				c.close(closeProtocol, "this is no WebSocket frame")
 			}
 			return
 		}
@@ -135,4 +140,10 @@ func (c *Client) read(conn *websocket.Conn) {
 		}
 		c.handle(ctx, frame)
 	}
+}
+
+// hungUp is whether the connection just ended.
+func hungUp(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

@@ -1,0 +1,119 @@
+package live_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/live"
+)
+
+var (
+	tokenSecret = []byte(strings.Repeat("s", 32))
+	tokenTime   = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+)
+
+// signed is a token with the claims, in place of good ones.
+func signed(t *testing.T, algorithm jose.SignatureAlgorithm, key any, id string, change map[string]any) string {
+	t.Helper()
+	options := &jose.SignerOptions{}
+	if id != "" {
+		options = options.WithHeader("kid", id)
+	}
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
+	require.NoError(t, err)
+	claims := map[string]any{
+		"iss": "https://login.example", "aud": "headgate", "exp": tokenTime.Add(time.Hour).Unix(), "entities": []string{"items/1", "acme/items/*"},
+	}
+	for k, v := range change {
+		if claims[k] = v; v == nil {
+			delete(claims, k)
+		}
+	}
+	token, err := jwt.Signed(s).Claims(claims).Serialize()
+	require.NoError(t, err)
+	return token
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	tokens := &live.Tokens{Secret: tokenSecret, Issuer: "https://login.example", Audience: "headgate", Now: func() time.Time { return tokenTime }}
+	allowed, err := tokens.Check(t.Context(), signed(t, jose.HS256, tokenSecret, "", nil))
+	require.NoError(t, err)
+	for k, want := range map[live.Key]bool{
+		live.KeyOf("items", "1"): true, live.KeyOf("default/items", "1"): true, live.KeyOf("items", "2"): false, live.KeyOf("items", "*"): false,
+		live.KeyOf("acme/items", "7"): true, live.KeyOf("acme/items", "*"): true, live.KeyOf("acme/other", "7"): false, live.KeyOf("other/items", "7"): false,
+	} {
+		require.Equal(t, want, allowed(k), "%v", k)
+	}
+	none := func(change map[string]any) string { return signed(t, jose.HS256, tokenSecret, "", change) }
+	header := strings.Split(none(nil), ".")
+	for name, token := range map[string]string{
+		"another secret":   signed(t, jose.HS256, []byte(strings.Repeat("x", 32)), "", nil),
+		"expired":          none(map[string]any{"exp": tokenTime.Add(-2 * time.Minute).Unix()}),
+		"without exp":      none(map[string]any{"exp": nil}),
+		"not yet":          none(map[string]any{"nbf": tokenTime.Add(time.Hour).Unix()}),
+		"another audience": none(map[string]any{"aud": "other"}),
+		"no audience":      none(map[string]any{"aud": nil}),
+		"another issuer":   none(map[string]any{"iss": "https://evil.example"}),
+		"another method":   signed(t, jose.HS512, []byte(strings.Repeat("s", 64)), "", nil),
+		"alg none":         "eyJhbGciOiJub25lIn0." + header[1] + ".",
+		"changed":          header[0] + "." + header[1] + "A." + header[2],
+		"nonsense":         "a.b.c",
+		"nothing":          "",
+	} {
+		_, err := tokens.Check(t.Context(), token)
+		require.ErrorIs(t, err, live.ErrToken, name)
+	}
+	allowed, err = tokens.Check(t.Context(), none(map[string]any{"entities": nil}))
+	require.NoError(t, err)
+	require.False(t, allowed(live.KeyOf("items", "1")), "it lists nothing")
+	weak := &live.Tokens{Secret: []byte("short"), Audience: "headgate", Now: time.Now}
+	_, err = weak.Check(t.Context(), none(nil))
+	require.ErrorContains(t, err, "32 is the least")
+}
+
+func TestKeySets(t *testing.T) {
+	t.Parallel()
+	first, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	second, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	keys := []jose.JSONWebKey{{Key: &first.PublicKey, KeyID: "first", Algorithm: "RS256", Use: "sig"}}
+	calls := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: keys})
+	}))
+	defer srv.Close()
+	now := tokenTime
+	tokens := &live.Tokens{JWKSURL: srv.URL, Audience: "headgate", HTTP: srv.Client(), Now: func() time.Time { return now }}
+	for range 3 {
+		_, err = tokens.Check(t.Context(), signed(t, jose.RS256, first, "first", nil))
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, calls, "the keys are kept")
+	_, err = tokens.Check(t.Context(), signed(t, jose.RS256, second, "second", nil))
+	require.ErrorIs(t, err, live.ErrToken)
+	require.Equal(t, 1, calls, "not for every key that is not known")
+	keys = append(keys, jose.JSONWebKey{Key: &second.PublicKey, KeyID: "second", Algorithm: "RS256", Use: "sig"})
+	now = now.Add(time.Minute)
+	_, err = tokens.Check(t.Context(), signed(t, jose.RS256, second, "second", nil))
+	require.NoError(t, err, "keys are rotated")
+	_, err = tokens.Check(t.Context(), signed(t, jose.RS256, second, "first", nil))
+	require.ErrorIs(t, err, live.ErrToken)
+	// A public key is no secret to sign with.
+	public, err := json.Marshal(keys[0])
+	require.NoError(t, err)
+	_, err = tokens.Check(t.Context(), signed(t, jose.HS256, append(public, make([]byte, 64)...), "first", nil))
+	require.ErrorIs(t, err, live.ErrToken)
+}
