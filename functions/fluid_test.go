@@ -44,7 +44,7 @@ func newFluid(t *testing.T, more string) *fluid {
 	f.listener = listener.URL
 	ours := httptest.NewUnstartedServer(nil)
 	base := "http://" + ours.Listener.Addr().String()
-	f.gateway = newGateway(t, oneService(`,"publicURL":"`+base+`","echo":{"upstream":"`+f.external+`"`+more+`}`))
+	f.gateway = newGatewayOn(t, oneService(`,"publicURL":"`+base+`","echo":{"upstream":"`+f.external+`"`+more+`}`), true)
 	ours.Config.Handler = f.h
 	ours.Start()
 	t.Cleanup(ours.Close)

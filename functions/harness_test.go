@@ -51,7 +51,14 @@ func oneService(more string) string {
 		"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],"targetPubSub":{"topic":"` + testTopic + `"}` + more + `}`
 }
 
+// newGateway has no processor between requests, as on Cloud Run: when a request is
+// answered, all that it led to is done.
 func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
+	t.Helper()
+	return newGatewayOn(t, cfgJSON, false, functions...)
+}
+
+func newGatewayOn(t testing.TB, cfgJSON string, runsOn bool, functions ...string) *gateway {
 	t.Helper()
 	cfg, err := config.Parse([]byte(cfgJSON))
 	require.NoError(t, err)
@@ -66,7 +73,7 @@ func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
 	g.app, err = app.New(app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
 		Kinds: source.NewRegistry(csvsource.Kind()), Env: source.Env{Dir: g.dir, Now: g.clock, Secret: func(_ context.Context, v string) (string, error) { return v, nil }},
-		RunsOn: true, ServesLive: true,
+		RunsOn: runsOn, ServesLive: true,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
