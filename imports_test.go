@@ -43,6 +43,7 @@ var layers = map[string][]string{
 	"internal/syncrun":              {"internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
 	"internal/live":                 {"internal/bus", "internal/fault"},
 	"internal/webhook":              {},
+	"internal/draft":                {"internal/store", "internal/fault"},
 	"internal/echo":                 {"internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
 	"internal/gate":                 {"config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
 	"internal/store/sqlitestore":    {"internal/store", "internal/event", "internal/fault"},
@@ -51,10 +52,10 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":        {"internal/bus"},
 	"internal/web":                  {"config", "internal/fault"},
 	"internal/auth":                 {"config", "internal/fault", "internal/web"},
-	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo"},
+	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft"},
 	"functions": {
 		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
-		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo",
+		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft",
 	},
 }
 

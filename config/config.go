@@ -22,13 +22,14 @@ type Config struct {
 	Services []Service `json:"services" config:"required"`
 	// PublicURL is where consumers reach this deployment ("https://host"); it
 	// makes contentURL in messages absolute.
-	PublicURL string `json:"publicURL,omitempty"`
-	Auth      *Auth  `json:"auth,omitempty"`
-	CORS      *CORS  `json:"cors,omitempty"`
-	Sync      *Sync  `json:"sync,omitempty"`
-	Live      *Live  `json:"live,omitempty"`
-	Echo      *Echo  `json:"echo,omitempty"`
-	Hooks     []Hook `json:"hooks,omitempty"`
+	PublicURL string  `json:"publicURL,omitempty"`
+	Auth      *Auth   `json:"auth,omitempty"`
+	CORS      *CORS   `json:"cors,omitempty"`
+	Sync      *Sync   `json:"sync,omitempty"`
+	Live      *Live   `json:"live,omitempty"`
+	Echo      *Echo   `json:"echo,omitempty"`
+	Hooks     []Hook  `json:"hooks,omitempty"`
+	Drafts    []Draft `json:"drafts,omitempty"`
 
 	flat bool // read from EventSync's form: written back in it
 }

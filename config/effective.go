@@ -68,14 +68,15 @@ func (c *Config) JSON() []byte {
 	}
 	return marshal(struct {
 		Service
-		PublicURL string `json:"publicURL,omitempty"`
-		Auth      *Auth  `json:"auth,omitempty"`
-		CORS      *CORS  `json:"cors,omitempty"`
-		Sync      *Sync  `json:"sync,omitempty"`
-		Live      *Live  `json:"live,omitempty"`
-		Echo      *Echo  `json:"echo,omitempty"`
-		Hooks     []Hook `json:"hooks,omitempty"`
-	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks})
+		PublicURL string  `json:"publicURL,omitempty"`
+		Auth      *Auth   `json:"auth,omitempty"`
+		CORS      *CORS   `json:"cors,omitempty"`
+		Sync      *Sync   `json:"sync,omitempty"`
+		Live      *Live   `json:"live,omitempty"`
+		Echo      *Echo   `json:"echo,omitempty"`
+		Hooks     []Hook  `json:"hooks,omitempty"`
+		Drafts    []Draft `json:"drafts,omitempty"`
+	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks, c.Drafts})
 }
 
 // isReference is whether a credential only says where it is.

@@ -69,6 +69,15 @@ func (v *validator) config(c *Config) {
 	if c.Echo != nil {
 		v.echo(c.Echo)
 	}
+	named := make(map[string]bool)
+	for i := range c.Drafts {
+		p := index("$.drafts", i)
+		v.draft(p, &c.Drafts[i])
+		if named[c.Drafts[i].Name] {
+			v.fault(p+".name", "%q is there twice", short(c.Drafts[i].Name))
+		}
+		named[c.Drafts[i].Name] = true
+	}
 	hooks := make(map[string]bool)
 	for i := range c.Hooks {
 		p := index("$.hooks", i)

@@ -281,3 +281,13 @@ func hubSignature(secret, body string) string {
 	_, _ = m.Write([]byte(body))
 	return hex.EncodeToString(m.Sum(nil))
 }
+
+func get(t *testing.T, target string) (status int, answer string) {
+	t.Helper()
+	resp, err := http.Get(target)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(b)
+}

@@ -30,10 +30,13 @@ const (
 	SyncRun = "syncrun"
 	Live    = "live"
 	Echo    = "echo"
+	Draft   = "draft"
 )
 
 // Names returns the name of every function.
-func Names() []string { return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun, Live, Echo} }
+func Names() []string {
+	return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun, Live, Echo, Draft}
+}
 
 // handler answers a request to one service.
 type handler func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error
@@ -105,6 +108,9 @@ var deploymentRoutes = []deploymentRoute{
 	{Echo, auth.Read, "/webhooks/{id}/deliveries", []string{http.MethodGet}, deliveries},
 	{Echo, auth.Operate, "/webhooks/{id}/deliveries/{n}/retry", []string{http.MethodPost}, retryDelivery},
 	{Echo, auth.Operate, "/webhooks/sweep", []string{http.MethodPost}, sweepWebhooks},
+	// People who edit together.
+	{Draft, "", "/drafts/{name}", []string{http.MethodGet, http.MethodPatch}, drafts},
+	{Draft, "", "/drafts/{name}/{action}", []string{http.MethodPost}, decideDraft},
 }
 
 // Handler serves the functions named; none means all of them.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/echo"
 	"github.com/headgate/headgate/internal/entity"
 	"github.com/headgate/headgate/internal/fault"
@@ -64,13 +65,14 @@ type Options struct {
 
 // App is a deployment's use cases.
 type App struct {
-	o     Options
-	gates []*gate.Gate
-	byKey map[string]*gate.Gate
-	syncs *syncrun.Service
-	ents  *entity.Service
-	live  *Live
-	echo  *echo.Service
+	o      Options
+	gates  []*gate.Gate
+	byKey  map[string]*gate.Gate
+	syncs  *syncrun.Service
+	ents   *entity.Service
+	live   *Live
+	echo   *echo.Service
+	drafts *draft.Service
 
 	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
 	hooks    map[string]*echo.Hook
@@ -97,6 +99,7 @@ func New(o Options) (*App, error) {
 	if err := a.newEcho(); err != nil {
 		return nil, err
 	}
+	a.newDrafts()
 	var err error
 	a.live, err = a.newLive()
 	return a, err

@@ -113,6 +113,9 @@ func (a *App) resolver(k live.Key) live.Resolver {
 	if k.Org == live.DefaultOrg && (k.Type == ListType || k.Type == SessionType) {
 		return listResolver{a.echo}
 	}
+	if k.Org == live.DefaultOrg && k.Type == DraftType {
+		return draftResolver{a.drafts}
+	}
 	return recordResolver{a.ents}
 }
 
@@ -172,7 +175,7 @@ func (a *App) Notify(ctx context.Context, keys []live.Key) error {
 // changed is called after records were committed. It does not hold up who
 // committed them; where the processor is taken away between requests, it does.
 func (a *App) changed(org, recordType string, ids []string) {
-	if a.live.signals == nil && len(a.live.Hub.Clients()) == 0 {
+	if a.live.signals == nil && a.live.Hub.Len() == 0 && len(a.o.Config.Drafts) == 0 {
 		return
 	}
 	keys := make([]live.Key, len(ids))
@@ -185,6 +188,7 @@ func (a *App) changed(org, recordType string, ids []string) {
 		if err := a.Notify(ctx, keys); err != nil {
 			a.o.Log.Warn("not every instance heard of a change: a comparison of versions makes up for it", "error", err)
 		}
+		a.refreshDrafts(ctx, func(_ string, r *recordsOf) bool { return r != nil && r.orgID == org && r.typ == recordType })
 	}
 	if a.o.RunsOn {
 		a.telling.Go(tell)

@@ -186,6 +186,13 @@ func (c *Client) bye(reason string) {
 	c.close(closeRestart, reason)
 }
 
+// Len is how many clients are connected here.
+func (h *Hub) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.clients)
+}
+
 // Clients are those that are connected here.
 func (h *Hub) Clients() []Info {
 	h.mu.Lock()

@@ -15,7 +15,7 @@ const (
 // kinds of documents. Production needs settings for each, so a kind that is not
 // here is refused: add it, and run the test of the indexes with -update.
 var kinds = []string{
-	"aliases", "conflicts", "deliveries", "listed", "lists", "records", "rejects", "runs", "seen", "sessions", "state", "syncs", "webhooks",
+	"aliases", "conflicts", "deliveries", "drafts", "listed", "lists", "records", "rejects", "runs", "seen", "sessions", "state", "syncs", "webhooks",
 }
 
 // shape is what a query asks of the indexes. Every query is built from one, and

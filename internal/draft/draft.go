@@ -1,0 +1,226 @@
+// Package draft is the shared draft of a list of records that another system has:
+// people edit it together, see what changed outside meanwhile, and save it back.
+//
+// Every field has three values: saved, which the draft is based on; incoming, which
+// the source had last; and the draft's own. A field is flagged when incoming differs
+// from saved and from the draft, which is when somebody has to decide: accept theirs,
+// or keep ours. Nothing is overwritten unseen: a draft with flags cannot be saved,
+// and a save is conditional on what was seen last.
+package draft
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Row is a record's fields.
+type Row = map[string]any
+
+// Rows are a list's, by id.
+type Rows = map[string]Row
+
+// Draft is the three values of every field.
+type Draft struct {
+	Saved    Rows `json:"saved"`
+	Incoming Rows `json:"incoming"`
+	Draft    Rows `json:"draft"`
+}
+
+// Why something is flagged.
+const (
+	Changed = "changed" // a field has another value at the source
+	Added   = "added"   // a row is new at the source
+	Deleted = "deleted" // a row, or a field, is gone at the source
+)
+
+// Flag is a difference that somebody has to decide about. Field is "" for a row.
+type Flag struct {
+	Row      string `json:"row"`
+	Field    string `json:"field,omitempty"`
+	Kind     string `json:"kind"`
+	Saved    any    `json:"saved,omitempty"`
+	Incoming any    `json:"incoming,omitempty"`
+	Draft    any    `json:"draft,omitempty"`
+}
+
+// New is the draft of what a source has.
+func New(rows Rows) Draft { return Draft{clone(rows), clone(rows), clone(rows)} }
+
+func clone(rows Rows) Rows {
+	out := make(Rows, len(rows))
+	for id, r := range rows {
+		out[id] = maps.Clone(r)
+	}
+	return out
+}
+
+// Clone returns a copy that can be changed.
+func (d Draft) Clone() Draft { return Draft{clone(d.Saved), clone(d.Incoming), clone(d.Draft)} }
+
+// same compares as JSON does.
+func same(a, b any) bool {
+	if reflect.DeepEqual(a, b) {
+		return true
+	}
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+func names[V any](all ...map[string]V) []string {
+	set := map[string]bool{}
+	for _, m := range all {
+		for n := range m {
+			set[n] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// Flags are what somebody has to decide about, in order.
+func (d Draft) Flags() []Flag {
+	flags := []Flag{}
+	for _, id := range names(d.Saved, d.Incoming, d.Draft) {
+		saved, inSaved := d.Saved[id]
+		incoming, inIncoming := d.Incoming[id]
+		ours, inDraft := d.Draft[id]
+		switch {
+		case inSaved && !inIncoming:
+			if inDraft {
+				flags = append(flags, Flag{Row: id, Kind: Deleted, Saved: saved, Draft: ours})
+			}
+		case !inSaved && inIncoming && !inDraft:
+			flags = append(flags, Flag{Row: id, Kind: Added, Incoming: incoming})
+		case inIncoming && !inDraft: // we removed it; did they change it?
+			if !same(saved, incoming) {
+				flags = append(flags, Flag{Row: id, Kind: Changed, Saved: saved, Incoming: incoming})
+			}
+		case inIncoming:
+			flags = append(flags, fieldFlags(id, saved, incoming, ours)...)
+		}
+	}
+	return flags
+}
+
+func fieldFlags(id string, saved, incoming, ours Row) (flags []Flag) {
+	for _, f := range names(saved, incoming, ours) {
+		b, inSaved := saved[f]
+		theirs, inIncoming := incoming[f]
+		mine, inDraft := ours[f]
+		if inIncoming == inSaved && same(theirs, b) || inIncoming == inDraft && same(theirs, mine) {
+			continue
+		}
+		kind := Changed
+		if !inIncoming {
+			kind = Deleted
+		}
+		flags = append(flags, Flag{Row: id, Field: f, Kind: kind, Saved: b, Incoming: theirs, Draft: mine})
+	}
+	return flags
+}
+
+// Edited is whether the draft has what the source has not, and nobody else put
+// there: something to save.
+func (d Draft) Edited() bool { return !same(d.Draft, d.Incoming) }
+
+// Fetch takes what the source has now. What nobody edited here and is alike again
+// needs no decision.
+func (d Draft) Fetch(rows Rows) Draft {
+	d = d.Clone()
+	d.Incoming = clone(rows)
+	return d
+}
+
+// Edit sets fields of rows; nil fields of a row remove the row, and a nil value
+// removes a field.
+func (d Draft) Edit(changes map[string]Row) Draft {
+	d = d.Clone()
+	for id, fields := range changes {
+		if fields == nil {
+			delete(d.Draft, id)
+			continue
+		}
+		row := d.Draft[id]
+		if row == nil {
+			row = Row{}
+			d.Draft[id] = row
+		}
+		for f, v := range fields {
+			if v == nil {
+				delete(row, f)
+			} else {
+				row[f] = v
+			}
+		}
+	}
+	return d
+}
+
+// Accept takes theirs: of a field, of a row where field is "", or of everything
+// where row is "" too. What they did not change stays as we have it.
+func (d Draft) Accept(row, field string) Draft {
+	out := d.Clone()
+	for _, f := range d.chosen(row, field) {
+		theirs, there := d.Incoming[f.Row]
+		switch {
+		case f.Field != "":
+			set(out.Draft, f.Row, f.Field, theirs)
+			set(out.Saved, f.Row, f.Field, theirs)
+		case there:
+			out.Draft[f.Row], out.Saved[f.Row] = maps.Clone(theirs), maps.Clone(theirs)
+		default:
+			delete(out.Draft, f.Row)
+			delete(out.Saved, f.Row)
+		}
+	}
+	return out
+}
+
+// Keep keeps ours: what they changed is seen, and a save will overwrite it.
+func (d Draft) Keep(row, field string) Draft {
+	out := d.Clone()
+	for _, f := range d.chosen(row, field) {
+		theirs, there := d.Incoming[f.Row]
+		switch {
+		case f.Field != "":
+			set(out.Saved, f.Row, f.Field, theirs)
+		case there:
+			out.Saved[f.Row] = maps.Clone(theirs)
+		default:
+			delete(out.Saved, f.Row)
+		}
+	}
+	return out
+}
+
+// chosen are the flags that a decision is about.
+func (d Draft) chosen(row, field string) (out []Flag) {
+	for _, f := range d.Flags() {
+		if (row == "" || f.Row == row) && (field == "" || f.Field == field) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// set gives a row's field the value that from has, or removes it.
+func set(rows Rows, id, field string, from Row) {
+	row := rows[id]
+	if row == nil {
+		row = Row{}
+		rows[id] = row
+	}
+	if v, ok := from[field]; ok {
+		row[field] = v
+	} else {
+		delete(row, field)
+	}
+}
+
+// Stored is the draft after the source took it.
+func (d Draft) Stored() Draft { return New(d.Draft) }
+
+// Discard forgets what was edited here.
+func (d Draft) Discard() Draft { return New(d.Incoming) }

@@ -1,0 +1,99 @@
+package draft
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/headgate/headgate/internal/fault"
+)
+
+// External is a list of Fluid's external-data service, or one that speaks as it does:
+// GET /fetch-tasks/{list} and POST /set-tasks/{list}.
+type External struct {
+	HTTP *http.Client
+	URL  string // without a slash at the end
+	List string
+}
+
+const maxList = 8 << 20
+
+func (e *External) call(ctx context.Context, method, path, match string, body []byte) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, e.URL+path+url.PathEscape(e.List), bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, fault.New(fault.Invalid, "the draft's source cannot be called")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if match != "" {
+		req.Header.Set("If-Match", match)
+	}
+	resp, err := e.HTTP.Do(req)
+	if err != nil {
+		if f, ok := errors.AsType[*fault.Error](err); ok {
+			return nil, nil, f
+		}
+		return nil, nil, fault.Wrap(fault.Unavailable, err, "%s does not answer", req.URL.Host)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxList+1))
+	if err != nil || len(b) > maxList {
+		return nil, nil, fault.New(fault.Unavailable, "the answer of %s broke off, or is over %d bytes", req.URL.Host, maxList)
+	}
+	switch {
+	case resp.StatusCode == http.StatusPreconditionFailed:
+		return nil, nil, ErrMoved
+	case resp.StatusCode >= 300:
+		return nil, nil, fault.New(fault.Unavailable, "%s answers %s", req.URL.Host, resp.Status)
+	}
+	return resp, b, nil
+}
+
+// Fetch implements Source.
+func (e *External) Fetch(ctx context.Context) (Rows, string, error) {
+	resp, b, err := e.call(ctx, http.MethodGet, "/fetch-tasks/", "", nil)
+	if err != nil {
+		return nil, "", err
+	}
+	var form struct {
+		TaskList Rows `json:"taskList"`
+	}
+	if err := json.Unmarshal(b, &form); err != nil || form.TaskList == nil {
+		return nil, "", fault.New(fault.Unavailable, "the source does not answer with a taskList")
+	}
+	version := resp.Header.Get("ETag")
+	if version == "" {
+		sum := sha256.Sum256(b)
+		version = hashed + hex.EncodeToString(sum[:8])
+	}
+	return form.TaskList, version, nil
+}
+
+// hashed marks a version that the source knows nothing of.
+const hashed = "sha256:"
+
+// Save implements Source. A source without ETags is looked at a moment before: what
+// changes in that moment is overwritten, and comes back as a webhook.
+func (e *External) Save(ctx context.Context, rows, _ Rows, version string) error {
+	match := version
+	if len(version) > len(hashed) && version[:len(hashed)] == hashed {
+		match = ""
+		if _, now, err := e.Fetch(ctx); err != nil || now != version {
+			if err == nil {
+				err = ErrMoved
+			}
+			return err
+		}
+	}
+	body, err := json.Marshal(map[string]Rows{"taskList": rows})
+	if err != nil {
+		return err
+	}
+	_, _, err = e.call(ctx, http.MethodPost, "/set-tasks/", match, body)
+	return err
+}

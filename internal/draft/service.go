@@ -1,0 +1,307 @@
+package draft
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// ErrMoved says that the source has something else by now. Nothing was saved, or
+// not everything.
+var ErrMoved = errors.New("draft: the source moved on")
+
+// Source is the system that has a list.
+type Source interface {
+	// Fetch returns what the list has, and a version that differs where anything
+	// else does.
+	Fetch(ctx context.Context) (rows Rows, version string, err error)
+	// Save makes the list be these rows, if it still is the version: ErrMoved if not.
+	Save(ctx context.Context, rows, seen Rows, version string) error
+}
+
+// Options are what a Service works with.
+type Options struct {
+	Docs    store.Docs
+	Sources map[string]Source // by name of the draft
+	Now     func() time.Time  // nil: time.Now
+	// Changed is told of drafts that changed, after their commit. May be nil.
+	Changed func(ctx context.Context, name string)
+}
+
+// Service is the use case. All methods may be called concurrently.
+type Service struct{ o Options }
+
+// NewService returns the use case.
+func NewService(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Service{o}
+}
+
+// View is a draft as people see it.
+type View struct {
+	Name      string    `json:"name"`
+	Version   int64     `json:"version"` // of the draft
+	Draft               // saved, incoming, draft
+	Flags     []Flag    `json:"flags"`
+	Edited    bool      `json:"edited"`
+	Source    string    `json:"sourceVersion"`
+	ChangedBy string    `json:"changedBy,omitempty"`
+	Change    string    `json:"change,omitempty"` // edit, accept, keep, save, discard, fetch
+	ChangedAt time.Time `json:"changedAt"`
+
+	rev string
+}
+
+// ETag of the draft's version.
+func (v *View) ETag() string { return strconv.Quote(strconv.FormatInt(v.Version, 10)) }
+
+func (v *View) complete() *View {
+	v.Flags, v.Edited = v.Draft.Flags(), v.Draft.Edited()
+	return v
+}
+
+var drafts = store.Collection{Kind: "drafts"}
+
+// maxDraft is what a draft may weigh, in bytes: it is one document.
+const maxDraft = 900 << 10
+
+func (s *Service) source(name string) (Source, error) {
+	src, ok := s.o.Sources[name]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "no draft %q is configured", name)
+	}
+	return src, nil
+}
+
+func (s *Service) read(ctx context.Context, name string) (*View, error) {
+	docs, err := s.o.Docs.Get(ctx, drafts, []string{name})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if docs[0] == nil {
+		return nil, nil
+	}
+	v := &View{rev: docs[0].Rev}
+	return v, json.Unmarshal(docs[0].Body, v)
+}
+
+// Get returns a draft. The first time it is fetched from its source.
+func (s *Service) Get(ctx context.Context, name string) (*View, error) {
+	src, err := s.source(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.read(ctx, name)
+	if err != nil || v != nil {
+		if err == nil {
+			v.complete()
+		}
+		return v, err
+	}
+	rows, version, err := src.Fetch(ctx)
+	if err != nil {
+		return nil, away(err)
+	}
+	v = &View{Name: name, Version: 1, Draft: New(rows), Source: version, ChangedAt: s.o.Now().UTC(), Change: "fetch"}
+	err = s.write(ctx, v)
+	if errors.Is(err, store.ErrConflict) {
+		return s.Get(ctx, name) // somebody else was faster
+	}
+	return v.complete(), err
+}
+
+func (s *Service) write(ctx context.Context, v *View) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if len(body) > maxDraft {
+		return fault.New(fault.TooLarge, "the draft has %d bytes, and %d is the most", len(body), maxDraft)
+	}
+	revs, err := s.o.Docs.Commit(ctx, []store.Write{{Collection: drafts, Doc: store.Doc{ID: v.Name, Body: body, Rev: v.rev}}})
+	if err != nil {
+		return unavailable(err)
+	}
+	v.rev = revs[0]
+	return nil
+}
+
+// change edits a draft until no other change comes between.
+func (s *Service) change(ctx context.Context, name, by, what string, edit func(Draft) Draft) (*View, error) {
+	for {
+		v, err := s.Get(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		next := *v
+		next.Draft = edit(v.Draft)
+		if same(next.Draft, v.Draft) {
+			return v, nil
+		}
+		next.Version, next.ChangedBy, next.Change, next.ChangedAt = v.Version+1, by, what, s.o.Now().UTC()
+		err = s.write(ctx, &next)
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.tell(ctx, name)
+		return next.complete(), nil
+	}
+}
+
+func (s *Service) tell(ctx context.Context, name string) {
+	if s.o.Changed != nil {
+		s.o.Changed(ctx, name)
+	}
+}
+
+const maxName = 200
+
+// Edit sets fields of rows: the last writer of a field wins. nil removes a field, or
+// a row.
+func (s *Service) Edit(ctx context.Context, name, by string, changes map[string]Row) (*View, error) {
+	for id, fields := range changes {
+		if id == "" || len(id) > maxName {
+			return nil, fault.New(fault.Invalid, "a row's id must have 1 to %d bytes", maxName)
+		}
+		for f := range fields {
+			if f == "" || len(f) > maxName {
+				return nil, fault.New(fault.Invalid, "a field's name must have 1 to %d bytes", maxName)
+			}
+		}
+	}
+	return s.change(ctx, name, by, "edit", func(d Draft) Draft { return d.Edit(changes) })
+}
+
+// Accept takes the source's values; see [Draft.Accept].
+func (s *Service) Accept(ctx context.Context, name, by, row, field string) (*View, error) {
+	return s.change(ctx, name, by, "accept", func(d Draft) Draft { return d.Accept(row, field) })
+}
+
+// Keep keeps the draft's values; see [Draft.Keep].
+func (s *Service) Keep(ctx context.Context, name, by, row, field string) (*View, error) {
+	return s.change(ctx, name, by, "keep", func(d Draft) Draft { return d.Keep(row, field) })
+}
+
+// Discard forgets what was edited.
+func (s *Service) Discard(ctx context.Context, name, by string) (*View, error) {
+	return s.change(ctx, name, by, "discard", Draft.Discard)
+}
+
+// Refresh fetches what the source has now, once for all who look at the draft. A
+// draft that nobody looked at yet is left alone.
+func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
+	src, err := s.source(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.read(ctx, name)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	rows, version, err := src.Fetch(ctx)
+	if err != nil {
+		return nil, away(err)
+	}
+	return s.fetched(ctx, name, rows, version)
+}
+
+func (s *Service) fetched(ctx context.Context, name string, rows Rows, version string) (*View, error) {
+	for {
+		v, err := s.Get(ctx, name)
+		if err != nil || v.Source == version && same(v.Incoming, rows) {
+			return v, err
+		}
+		v.Draft, v.Source = v.Draft.Fetch(rows), version
+		v.Version, v.ChangedBy, v.Change, v.ChangedAt = v.Version+1, "", "fetch", s.o.Now().UTC()
+		err = s.write(ctx, v)
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.tell(ctx, name)
+		return v.complete(), nil
+	}
+}
+
+// Save gives the draft to its source. Conflict: there are flags to decide, or the
+// source moved on, which then are there; the draft stays, and is returned.
+func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
+	src, err := s.source(name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Get(ctx, name); err != nil {
+		return nil, err
+	}
+	v, err := s.Refresh(ctx, name) // nothing is saved over what nobody has seen
+	if err != nil {
+		return nil, err
+	}
+	if len(v.Flags) > 0 {
+		return v, fault.New(fault.Conflict, "%d changes at the source have to be accepted, or ours kept, before a save", len(v.Flags))
+	}
+	if !v.Edited {
+		return v, nil
+	}
+	sent := v.Draft.Clone()
+	err = src.Save(ctx, sent.Draft, sent.Incoming, v.Source)
+	if errors.Is(err, ErrMoved) {
+		now, refreshErr := s.Refresh(ctx, name)
+		if refreshErr != nil {
+			return nil, refreshErr
+		}
+		return now, fault.New(fault.Conflict, "the source changed meanwhile: look at the differences, and save again")
+	}
+	if err != nil {
+		return nil, away(err)
+	}
+	rows, version, err := src.Fetch(ctx)
+	if err != nil {
+		return nil, away(err)
+	}
+	for {
+		now, err := s.Get(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		// What was edited while the source was writing stays an edit.
+		now.Saved, now.Incoming, now.Source = clone(sent.Draft), clone(rows), version
+		now.Version, now.ChangedBy, now.Change, now.ChangedAt = now.Version+1, by, "save", s.o.Now().UTC()
+		err = s.write(ctx, now)
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.tell(ctx, name)
+		return now.complete(), nil
+	}
+}
+
+// away is the error of a source.
+func away(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, err, "the source does not answer; send the request again")
+}
+
+func unavailable(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok || err == nil || errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, err, "the store did not answer; send the request again")
+}

@@ -1,0 +1,184 @@
+package draft_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+)
+
+// source is one in memory, that somebody else changes too.
+type source struct {
+	mu      sync.Mutex
+	rows    draft.Rows
+	version int
+}
+
+func (s *source) Fetch(context.Context) (draft.Rows, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := json.Marshal(s.rows)
+	if err != nil {
+		return nil, "", err
+	}
+	var rows draft.Rows
+	return rows, fmt.Sprint(s.version), json.Unmarshal(b, &rows)
+}
+
+func (s *source) Save(_ context.Context, rows, _ draft.Rows, version string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if version != fmt.Sprint(s.version) {
+		return draft.ErrMoved
+	}
+	s.rows, s.version = draft.New(rows).Draft, s.version+1
+	return nil
+}
+
+// set is what somebody does at the source.
+func (s *source) set(id, field, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows = draft.New(s.rows).Edit(map[string]draft.Row{id: {field: value}}).Draft
+	s.version++
+}
+
+func (s *source) remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows = draft.New(s.rows).Edit(map[string]draft.Row{id: nil}).Draft
+	s.version++
+}
+
+// Whatever two people and somebody at the source do, in any order: nothing that was
+// put there outside is overwritten before it was shown, and in the end all agree.
+func TestAnyInterleavingConverges(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), fmt.Sprint(rapid.Int().Draw(r, "file"))+".db"))
+		require.NoError(r, err)
+		defer st.Close()
+		src := &source{rows: draft.Rows{"1": {"name": "a"}, "2": {"name": "b"}}}
+		shown := map[string]bool{"1 name a": true, "2 name b": true} // values that somebody saw
+		client := func() *draft.Service {
+			return draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
+		}
+		clients := []*draft.Service{client(), client()}
+		ctx := context.Background()
+		look := func(v *draft.View) {
+			if v == nil {
+				return
+			}
+			for id, row := range v.Incoming {
+				for f, value := range row {
+					shown[fmt.Sprint(id, " ", f, " ", value)] = true
+				}
+			}
+		}
+		ids, fields := rapid.SampledFrom([]string{"1", "2", "3"}), rapid.SampledFrom([]string{"name", "note"})
+		for n := range rapid.IntRange(1, 25).Draw(r, "steps") {
+			c := clients[n%2]
+			id, field := ids.Draw(r, "id"), fields.Draw(r, "field")
+			var v *draft.View
+			var err error
+			switch rapid.SampledFrom([]string{"edit", "edit", "remove", "outside", "outside", "gone", "signal", "accept", "keep", "save", "discard"}).Draw(r, "step") {
+			case "edit":
+				v, err = c.Edit(ctx, "d", "me", map[string]draft.Row{id: {field: fmt.Sprint("ours ", n)}})
+			case "remove":
+				v, err = c.Edit(ctx, "d", "me", map[string]draft.Row{id: nil})
+			case "outside":
+				src.set(id, field, fmt.Sprint("theirs ", n))
+			case "gone":
+				src.remove(id)
+			case "signal":
+				v, err = c.Refresh(ctx, "d")
+			case "accept":
+				v, err = c.Accept(ctx, "d", "me", id, "")
+			case "keep":
+				v, err = c.Keep(ctx, "d", "me", "", "")
+			case "discard":
+				v, err = c.Discard(ctx, "d", "me")
+			case "save":
+				before, _, fetchErr := src.Fetch(ctx)
+				require.NoError(r, fetchErr)
+				v, err = c.Save(ctx, "d", "me")
+				after, _, fetchErr := src.Fetch(ctx)
+				require.NoError(r, fetchErr)
+				if err != nil {
+					require.Equal(r, fault.Conflict, fault.CodeOf(err))
+					require.Equal(r, before, after, "a save that is refused changes nothing")
+					err = nil
+					break
+				}
+				for id, row := range before {
+					for f, value := range row {
+						if after[id][f] != value {
+							require.True(r, shown[fmt.Sprint(id, " ", f, " ", value)], "%s.%s=%v was overwritten, and nobody saw it", id, f, value)
+						}
+					}
+				}
+			}
+			require.NoError(r, err)
+			look(v)
+		}
+		for {
+			v, err := clients[0].Refresh(ctx, "d")
+			require.NoError(r, err)
+			if v == nil {
+				return // nobody ever looked
+			}
+			_, err = clients[1].Keep(ctx, "d", "me", "", "")
+			require.NoError(r, err)
+			if _, err = clients[0].Save(ctx, "d", "me"); err == nil {
+				break
+			}
+		}
+		rows, _, err := src.Fetch(ctx)
+		require.NoError(r, err)
+		for _, c := range clients {
+			v, err := c.Get(ctx, "d")
+			require.NoError(r, err)
+			require.Equal(r, rows, v.Draft.Draft)
+			require.Equal(r, rows, v.Saved)
+			require.Empty(r, v.Flags)
+		}
+	})
+}
+
+// Sixteen people edit at once: nobody's field is lost.
+func TestConcurrentEdits(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	src := &source{rows: draft.Rows{"1": {}}}
+	told := 0
+	var mu sync.Mutex
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}, Changed: func(context.Context, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told++
+	}})
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			_, err := s.Edit(context.Background(), "d", "me", map[string]draft.Row{"1": {fmt.Sprint("f", i): i}})
+			require.NoError(t, err)
+		})
+	}
+	all.Wait()
+	v, err := s.Get(t.Context(), "d")
+	require.NoError(t, err)
+	require.Len(t, v.Draft.Draft["1"], 16)
+	require.Equal(t, int64(17), v.Version)
+	require.Equal(t, 16, told)
+}
