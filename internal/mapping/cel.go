@@ -28,13 +28,19 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
+// compiling: an environment fills in what it needs for the message of a fault while
+// others read it.
+var compiling sync.Mutex
+
 // compileCEL compiles an expression over row, the row's values by column.
 func compileCEL(text string) (func(source.Row) (any, error), error) {
 	env, err := environment()
 	if err != nil {
 		return nil, err
 	}
+	compiling.Lock()
 	ast, issues := env.Compile(text)
+	compiling.Unlock()
 	if issues.Err() != nil {
 		return nil, issues.Err()
 	}
