@@ -22,8 +22,8 @@ import (
 const (
 	// DefaultTimeout bounds a call, its repetitions and its answer included.
 	DefaultTimeout = 60 * time.Second
-	// maxAnswer is the largest answer that is read, in bytes.
-	maxAnswer = 64 << 20
+	// DefaultLimit is the largest answer that is read, in bytes.
+	DefaultLimit = 64 << 20
 	// maxMessage is how much of a server's message people are shown.
 	maxMessage = 300
 )
@@ -34,6 +34,7 @@ type Client struct {
 	Timeout time.Duration       // of a call; 0: DefaultTimeout
 	Sign    func(*http.Request) // adds the credentials; may be nil
 	Secrets []string            // that no error may show, even if the server repeats them
+	Limit   int64               // of an answer, in bytes; 0: DefaultLimit
 	Now     func() time.Time    // nil: time.Now
 }
 
@@ -81,12 +82,13 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 		return nil, c.failed(host, err)
 	}
 	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	limit := cmp.Or(c.Limit, DefaultLimit)
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, c.plain(err), "the answer of %s broke off", host)
 	}
-	if len(raw) > maxAnswer {
-		return nil, fault.New(fault.TooLarge, "the answer of %s is over %d MiB: ask for smaller pages", host, maxAnswer>>20)
+	if int64(len(raw)) > limit {
+		return nil, fault.New(fault.TooLarge, "the answer of %s is over %d MiB: ask for smaller pages", host, limit>>20)
 	}
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Raw: raw, Clock: c.clock(resp.Header)}
 	if resp.StatusCode >= 300 {
@@ -163,15 +165,18 @@ func (c *Client) refused(host string, a *Answer) error {
 }
 
 // Clean makes a server's words fit to be shown: one line, not too long, no
-// credentials.
+// credentials, also as a URL has them.
 func (c *Client) Clean(text string) string {
 	for _, s := range c.Secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "REDACTED")
+		if s == "" {
+			continue
+		}
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+			text = strings.ReplaceAll(text, form, "REDACTED")
 		}
 	}
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // nor what changes the direction of writing
 			return ' '
 		}
 		return r

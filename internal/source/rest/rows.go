@@ -11,14 +11,19 @@ import (
 	"github.com/headgate/headgate/internal/source"
 )
 
-// Path finds a value in JSON: "data.items", or "data.0.id". "" is the value itself.
+// Path finds a value in JSON: "data.items", or "data.0.id", where -1 is the last of a
+// list. "" is the value itself. A name with dots in it can be the end of a path:
+// "@odata.nextLink".
 func Path(v any, path string) (any, bool) {
-	if path == "" {
-		return v, true
-	}
-	for name := range strings.SplitSeq(path, ".") {
+	for more := path != ""; more; {
+		whole := path
+		var name string
+		name, path, more = strings.Cut(path, ".")
 		switch t := v.(type) {
 		case map[string]any:
+			if end, ok := t[whole]; ok {
+				return end, true
+			}
 			next, ok := t[name]
 			if !ok {
 				return nil, false
@@ -26,6 +31,9 @@ func Path(v any, path string) (any, bool) {
 			v = next
 		case []any:
 			i, err := strconv.Atoi(name)
+			if err == nil && i < 0 {
+				i += len(t)
+			}
 			if err != nil || i < 0 || i >= len(t) {
 				return nil, false
 			}
