@@ -83,7 +83,7 @@ func (s *Service) source(name string) (Source, error) {
 func (s *Service) read(ctx context.Context, name string) (*View, error) {
 	docs, err := s.o.Docs.Get(ctx, drafts, []string{name})
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	if docs[0] == nil {
 		return nil, nil
@@ -127,7 +127,7 @@ func (s *Service) write(ctx context.Context, v *View) error {
 	}
 	revs, err := s.o.Docs.Commit(ctx, []store.Write{{Collection: drafts, Doc: store.Doc{ID: v.Name, Body: body, Rev: v.rev}}})
 	if err != nil {
-		return unavailable(err)
+		return fault.StoreAway(err)
 	}
 	v.rev = revs[0]
 	return nil
@@ -252,8 +252,13 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 	if len(v.Flags) > 0 {
 		return v, fault.New(fault.Conflict, "%d changes at the source have to be accepted, or ours kept, before a save", len(v.Flags))
 	}
-	if !v.Edited {
-		return v, nil
+	if !v.Edited { // both sides came to the same: nothing is to be sent, and all of it is seen
+		return s.change(ctx, name, by, "save", func(d Draft) Draft {
+			if d.Edited() || len(d.Flags()) > 0 {
+				return d // not any more
+			}
+			return d.Stored()
+		})
 	}
 	sent := v.Draft.Clone()
 	err = src.Save(ctx, sent.Draft, sent.Incoming, v.Source)
@@ -297,11 +302,4 @@ func away(err error) error {
 		return err
 	}
 	return fault.Wrap(fault.Unavailable, err, "the source does not answer; send the request again")
-}
-
-func unavailable(err error) error {
-	if _, ok := errors.AsType[*fault.Error](err); ok || err == nil || errors.Is(err, store.ErrConflict) {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "the store did not answer; send the request again")
 }

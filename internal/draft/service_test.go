@@ -154,6 +154,24 @@ func TestAnyInterleavingConverges(t *testing.T) {
 	})
 }
 
+// Both sides removed the same rows: there is nothing to send, and nothing left over.
+func TestBothSidesCameToTheSame(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	src := &source{rows: draft.Rows{"1": {"name": "a"}}}
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
+	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": nil})
+	require.NoError(t, err)
+	src.remove("1")
+	v, err := s.Save(t.Context(), "d", "me")
+	require.NoError(t, err)
+	require.Empty(t, v.Saved)
+	require.Empty(t, v.Incoming)
+	require.Equal(t, 1, src.version, "it was not written to")
+}
+
 // Sixteen people edit at once: nobody's field is lost.
 func TestConcurrentEdits(t *testing.T) {
 	t.Parallel()

@@ -119,7 +119,7 @@ func (l *List) write() store.Write {
 func (s *Service) readList(ctx context.Context, id string) (*List, error) {
 	docs, err := s.docs.Get(ctx, lists, []string{id})
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	if docs[0] == nil {
 		return &List{ID: id}, nil
@@ -159,7 +159,7 @@ func (s *Service) Receive(ctx context.Context, list, webhookID string, data json
 		}
 	}
 	if err != nil || duplicate {
-		return duplicate, unavailable(err)
+		return duplicate, fault.StoreAway(err)
 	}
 	s.passOn(ctx, list)
 	return false, nil
@@ -194,7 +194,7 @@ func seenWrite(hook, id string, now time.Time) store.Write {
 func (s *Service) Seen(ctx context.Context, hook, id string) (bool, error) {
 	docs, err := s.docs.Get(ctx, seen(hook), []string{id})
 	if err != nil {
-		return false, unavailable(err)
+		return false, fault.StoreAway(err)
 	}
 	return docs[0] != nil && !docs[0].ExpireAt.Before(s.now()), nil
 }
@@ -204,7 +204,7 @@ func (s *Service) Remember(ctx context.Context, hook, id string) error {
 	w := seenWrite(hook, id, s.now())
 	w.Any = true
 	_, err := s.docs.Commit(ctx, []store.Write{w})
-	return unavailable(err)
+	return fault.StoreAway(err)
 }
 
 // passOn gives every target a delivery, and tells the live clients.
@@ -322,12 +322,4 @@ func mustJSON(v any) []byte {
 		panic("echo: encode: " + err.Error())
 	}
 	return b
-}
-
-// unavailable marks an error of the store as one to retry.
-func unavailable(err error) error {
-	if _, ok := errors.AsType[*fault.Error](err); ok || err == nil || errors.Is(err, store.ErrConflict) {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "the store did not answer; send the request again")
 }

@@ -86,7 +86,7 @@ func (s *Service) fanOut(ctx context.Context, list string) error {
 		}
 		l.Fanned = l.Version
 		if _, err := s.docs.Commit(ctx, []store.Write{l.write()}); !errors.Is(err, store.ErrConflict) {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		} // it changed meanwhile: once more
 	}
 }
@@ -101,11 +101,11 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *List) error {
 		next.Version, next.Next = l.Version, t.Next+1
 		_, err := s.docs.Commit(ctx, []store.Write{d.write(t.ID), next.write()})
 		if !errors.Is(err, store.ErrConflict) {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 		again, err := s.docs.Get(ctx, targets, []string{t.docID()})
 		if err != nil {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 		if again[0] == nil {
 			return nil // it unregistered
@@ -122,7 +122,7 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *List) error {
 func (s *Service) Sweep(ctx context.Context) (delivered int, err error) {
 	pending, err := s.docs.List(ctx, store.Listing{Collection: lists, ByOrder: true, Limit: 100})
 	if err != nil {
-		return 0, unavailable(err)
+		return 0, fault.StoreAway(err)
 	}
 	for _, d := range pending {
 		if err := s.fanOut(ctx, d.ID); err != nil {
@@ -132,7 +132,7 @@ func (s *Service) Sweep(ctx context.Context) (delivered int, err error) {
 	for {
 		docs, err := s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Limit: 100})
 		if err != nil {
-			return delivered, unavailable(err)
+			return delivered, fault.StoreAway(err)
 		}
 		var due []*Target
 		for _, d := range docs {
@@ -184,12 +184,12 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 			return delivered, nil // somebody else has it, or it changed: it is due again
 		}
 		if err != nil {
-			return delivered, unavailable(err)
+			return delivered, fault.StoreAway(err)
 		}
 		t.rev = revs[0]
 		docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(t.Head)})
 		if err != nil {
-			return delivered, unavailable(err)
+			return delivered, fault.StoreAway(err)
 		}
 		if docs[0] == nil { // it expired
 			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head++ }); err != nil {
@@ -237,7 +237,7 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	if status == http.StatusGone {
 		s.o.Log.Info("a webhook's target is gone, and forgotten", "id", t.ID)
 		_, err := s.docs.Commit(ctx, []store.Write{{Collection: targets, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
-		return nil, false, unavailable(err)
+		return nil, false, fault.StoreAway(err)
 	}
 	t, err = s.settle(ctx, t, d, func(t *Target) {
 		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
@@ -276,11 +276,11 @@ func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change fun
 			return &next, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return nil, unavailable(err)
+			return nil, fault.StoreAway(err)
 		}
 		docs, err := s.docs.Get(ctx, targets, []string{t.docID()})
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, fault.StoreAway(err)
 		}
 		if docs[0] == nil {
 			return nil, nil
@@ -362,7 +362,7 @@ func (s *Service) Deliveries(ctx context.Context, id string, limit int) ([]*Deli
 	}
 	docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), ids)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	for _, doc := range docs {
 		if doc == nil {
@@ -387,7 +387,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 	}
 	docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(n)})
 	if err != nil {
-		return unavailable(err)
+		return fault.StoreAway(err)
 	}
 	if docs[0] == nil {
 		return fault.New(fault.NotFound, "webhook %q has no delivery %d", id, n)
@@ -412,7 +412,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 		if t, err = s.target(ctx, id); err != nil {
 			return err

@@ -42,7 +42,7 @@ const upstreamTime = 15 * time.Second
 func (s *Service) readWatch(ctx context.Context, list string) (*watch, error) {
 	docs, err := s.docs.Get(ctx, watches, []string{list})
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	w := &watch{List: list}
 	if docs[0] == nil {
@@ -69,7 +69,7 @@ func (s *Service) sessionsOf(ctx context.Context, list string) ([]Session, error
 func (s *Service) ListsOf(ctx context.Context, session string) (open []string, err error) {
 	docs, err := s.docs.Get(ctx, sessions, []string{session})
 	if err != nil || docs[0] == nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	err = json.Unmarshal(docs[0].Body, &open)
 	return open, err
@@ -91,7 +91,7 @@ func (s *Service) Open(ctx context.Context, x Session, list string) error {
 		}
 		docs, err := s.docs.Get(ctx, sessions, []string{x.ID()})
 		if err != nil {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 		var open []string
 		rev := ""
@@ -111,7 +111,7 @@ func (s *Service) Open(ctx context.Context, x Session, list string) error {
 			w.write(), {Collection: sessions, Doc: store.Doc{ID: x.ID(), Body: mustJSON(open), Rev: rev}},
 		})
 		if !errors.Is(err, store.ErrConflict) {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func (s *Service) End(ctx context.Context, x Session) error {
 		}
 	}
 	_, err = s.docs.Commit(ctx, []store.Write{{Collection: sessions, Doc: store.Doc{ID: x.ID()}, Delete: true, Any: true}})
-	return unavailable(err)
+	return fault.StoreAway(err)
 }
 
 func (s *Service) leave(ctx context.Context, x Session, list string) error {
@@ -146,7 +146,7 @@ func (s *Service) leave(ctx context.Context, x Session, list string) error {
 			w.Registered = false
 		}
 		if _, err := s.docs.Commit(ctx, []store.Write{w.write()}); !errors.Is(err, store.ErrConflict) {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 	for {
 		docs, err := s.docs.Get(ctx, targets, []string{t.docID()})
 		if err != nil {
-			return nil, false, unavailable(err)
+			return nil, false, fault.StoreAway(err)
 		}
 		if docs[0] != nil {
 			t, err = parseTarget(*docs[0])
@@ -139,7 +139,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		return t, true, unavailable(err)
+		return t, true, fault.StoreAway(err)
 	}
 }
 
@@ -183,12 +183,12 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 	t := &Target{ID: idOf(r.URL, r.List), List: r.List}
 	docs, err := s.docs.Get(ctx, targets, []string{t.docID()})
 	if err != nil {
-		return false, unavailable(err)
+		return false, fault.StoreAway(err)
 	}
 	if docs[0] == nil {
 		listed, err := s.docs.Get(ctx, store.Collection{Kind: "listed"}, []string{r.List})
 		if err != nil {
-			return false, unavailable(err)
+			return false, fault.StoreAway(err)
 		}
 		if listed[0] == nil {
 			return false, fault.New(fault.Invalid, "no webhook was ever registered for the list %q", r.List)
@@ -196,7 +196,7 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 		return false, nil
 	}
 	_, err = s.docs.Commit(ctx, []store.Write{{Collection: targets, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
-	return true, unavailable(err)
+	return true, fault.StoreAway(err)
 }
 
 // Targets are those of a list, or of all where it is "". Secrets are left out.
@@ -218,7 +218,7 @@ func (s *Service) eachTarget(ctx context.Context, list string, do func(*Target) 
 	for after := prefix; ; {
 		docs, err := s.docs.List(ctx, store.Listing{Collection: targets, After: store.Position{ID: after}, Limit: 200})
 		if err != nil {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 		for _, d := range docs {
 			after = d.ID

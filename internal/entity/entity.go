@@ -100,7 +100,7 @@ func (s *Service) read(ctx context.Context, org, recordType, id string) (*record
 	}
 	docs, err := s.docs.Get(ctx, store.RecordsOf(org, recordType), []string{id})
 	if err != nil {
-		return nil, nil, unavailable(err)
+		return nil, nil, fault.StoreAway(err)
 	}
 	if docs[0] == nil {
 		return nil, nil, nil
@@ -122,7 +122,7 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 			Collection: store.RecordsOf(org, recordType), After: store.Position{ID: after}, Limit: limit,
 		})
 		if err != nil {
-			return nil, "", unavailable(err)
+			return nil, "", fault.StoreAway(err)
 		}
 		for _, d := range docs {
 			r, err := record.Parse(d.ID, d.Body)
@@ -197,7 +197,7 @@ func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string
 			return view(r), !exists, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return nil, false, unavailable(err)
+			return nil, false, fault.StoreAway(err)
 		}
 	}
 }
@@ -218,7 +218,7 @@ func (s *Service) Delete(ctx context.Context, org, recordType, id, ifMatch strin
 		r.Delete(s.clock())
 		err = s.commit(ctx, org, recordType, r, doc)
 		if err == nil || !errors.Is(err, store.ErrConflict) {
-			return unavailable(err)
+			return fault.StoreAway(err)
 		}
 	}
 }
@@ -256,10 +256,3 @@ func (s *Service) commit(ctx context.Context, org, recordType string, r *record.
 
 // clock returns the time as the store keeps it.
 func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
-
-func unavailable(err error) error {
-	if _, ok := errors.AsType[*fault.Error](err); ok || err == nil {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "the store did not answer; send the request again")
-}

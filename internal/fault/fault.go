@@ -56,6 +56,15 @@ func Wrap(code Code, cause error, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Cause: cause}
 }
 
+// StoreAway marks an error of a store as one to retry, unless it is nil or already
+// says what it is.
+func StoreAway(err error) error {
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+		return err
+	}
+	return Wrap(Unavailable, err, "the store did not answer; send the request again")
+}
+
 // CodeOf returns the code of the first Error in err's chain, Internal for any
 // other error, and "" for nil.
 func CodeOf(err error) Code {

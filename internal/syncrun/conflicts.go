@@ -87,7 +87,7 @@ func (s *Service) Conflicts(ctx context.Context, id, after string, limit int) (l
 	}
 	docs, err := s.docs.List(ctx, store.Listing{Collection: conflictsOf(id), After: store.Position{ID: after}, Limit: limit})
 	if err != nil {
-		return nil, "", unavailable(err)
+		return nil, "", fault.StoreAway(err)
 	}
 	list = make([]*Conflict, len(docs))
 	for i, d := range docs {
@@ -122,7 +122,7 @@ func (s *Service) Decide(ctx context.Context, id, datatype, recordID string, d D
 	for {
 		left, err := s.decide(ctx, &def.Sync, datatype, recordID, d)
 		if !errors.Is(err, store.ErrConflict) {
-			return left, unavailable(err)
+			return left, fault.StoreAway(err)
 		}
 	}
 }

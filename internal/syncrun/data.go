@@ -51,7 +51,7 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 			continue
 		}
 		if out[i], err = e.receive(ctx, p, datatype, &item); err != nil {
-			return nil, unavailable(err)
+			return nil, fault.StoreAway(err)
 		}
 		out[i].Index = i
 	}
@@ -171,7 +171,7 @@ func (s *Service) Send(ctx context.Context, id, datatype, after string, skip, li
 			Collection: store.RecordsOf(d.Sync.OrgID, datatype), After: store.Position{ID: after}, Limit: min(500, skip+limit-len(list)),
 		})
 		if err != nil {
-			return nil, "", unavailable(err)
+			return nil, "", fault.StoreAway(err)
 		}
 		if len(docs) == 0 {
 			return list, "", nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -168,7 +169,7 @@ func (s *Service) Rejects(ctx context.Context, id, after string, limit int) (rej
 	}
 	docs, err := s.docs.List(ctx, store.Listing{Collection: rejectsOf(id), After: store.Position{ID: after}, Limit: limit})
 	if err != nil {
-		return nil, "", unavailable(err)
+		return nil, "", fault.StoreAway(err)
 	}
 	rejects = make([]*Rejected, len(docs))
 	for i, d := range docs {

@@ -18,7 +18,6 @@ package syncrun
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -111,13 +110,4 @@ func (s *Service) dispatch(ctx context.Context, syncID, runID string) error {
 		}
 	})
 	return nil
-}
-
-// unavailable marks an error of the store as one to retry, unless it already
-// says what it is.
-func unavailable(err error) error {
-	if _, ok := errors.AsType[*fault.Error](err); ok || err == nil {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "the store did not answer; send the request again")
 }

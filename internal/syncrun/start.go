@@ -54,7 +54,7 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 			continue // somebody was faster: look again
 		}
 		if err != nil {
-			return run, unavailable(err)
+			return run, fault.StoreAway(err)
 		}
 		if run.State == Pending {
 			if err := s.dispatch(ctx, id, run.ID); err != nil {
@@ -136,7 +136,7 @@ func (r *Run) write(rev string) store.Write {
 func (s *Service) readRun(ctx context.Context, id, runID string) (*Run, string, error) {
 	docs, err := s.docs.Get(ctx, runsOf(id), []string{runID})
 	if err != nil {
-		return nil, "", unavailable(err)
+		return nil, "", fault.StoreAway(err)
 	}
 	if docs[0] == nil {
 		return nil, "", fault.New(fault.NotFound, "no run %q of sync %q", runID, id)
@@ -166,7 +166,7 @@ func (s *Service) Runs(ctx context.Context, id string, limit int) ([]*Run, error
 	}
 	docs, err := s.docs.List(ctx, store.Listing{Collection: runsOf(id), ByOrder: true, Descending: true, Limit: limit})
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	out := make([]*Run, len(docs))
 	for i, doc := range docs {
@@ -210,7 +210,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		}
 		st, err := s.readState(ctx, id)
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, fault.StoreAway(err)
 		}
 		if st.Lease == nil || st.Lease.RunID != runID {
 			continue // it ended or was replaced just now
@@ -219,7 +219,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		if _, err := s.docs.Commit(ctx, []store.Write{st.write(id)}); err == nil {
 			return run, nil
 		} else if !errors.Is(err, store.ErrConflict) {
-			return nil, unavailable(err)
+			return nil, fault.StoreAway(err)
 		}
 	}
 }
@@ -229,7 +229,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 func (s *Service) TakeOver(ctx context.Context) (int, error) {
 	docs, err := s.docs.List(ctx, store.Listing{Collection: states, ByOrder: true, Limit: 100})
 	if err != nil {
-		return 0, unavailable(err)
+		return 0, fault.StoreAway(err)
 	}
 	n := 0
 	for _, doc := range docs {
@@ -257,7 +257,7 @@ func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err e
 	started = []*Run{}
 	docs, err := s.docs.List(ctx, store.Listing{Collection: syncs, ByOrder: true, Limit: 100})
 	if err != nil {
-		return nil, takenOver, unavailable(err)
+		return nil, takenOver, fault.StoreAway(err)
 	}
 	now := s.clock()
 	for _, doc := range docs {
@@ -281,7 +281,7 @@ func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err e
 		d.LastScheduled = due
 		d.plan(now)
 		if _, err := s.docs.Commit(ctx, []store.Write{d.write()}); err != nil && !errors.Is(err, store.ErrConflict) {
-			return started, takenOver, unavailable(err)
+			return started, takenOver, fault.StoreAway(err)
 		}
 	}
 	return started, takenOver, nil

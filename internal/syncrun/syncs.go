@@ -56,7 +56,7 @@ func (s *Service) CreateSync(ctx context.Context, def *Sync) (*Stored, error) {
 		if errors.Is(err, store.ErrConflict) {
 			return nil, fault.New(fault.Conflict, "there is a sync %q already", def.ID)
 		}
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	return d, nil
 }
@@ -73,7 +73,7 @@ func (d *Stored) plan(after time.Time) {
 func (s *Service) Sync(ctx context.Context, id string) (*Stored, error) {
 	docs, err := s.docs.Get(ctx, syncs, []string{id})
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	if docs[0] == nil {
 		return nil, fault.New(fault.NotFound, "no sync %q", id)
@@ -87,7 +87,7 @@ func (s *Service) Syncs(ctx context.Context, org string) ([]*Stored, error) {
 	for after := (store.Position{}); ; {
 		docs, err := s.docs.List(ctx, store.Listing{Collection: syncs, After: after, Limit: 200})
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, fault.StoreAway(err)
 		}
 		for _, doc := range docs {
 			d, err := parseStored(doc)
@@ -127,7 +127,7 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 	}
 	st, err := s.readState(ctx, id)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	if st.Lease.live(s.now()) {
 		return nil, fault.New(fault.Conflict, "run %s is at work: change the sync when it has ended, or cancel it", st.Lease.RunID)
@@ -150,7 +150,7 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 		if errors.Is(err, store.ErrConflict) {
 			return nil, fault.New(fault.Conflict, "the sync changed at the same time: read it again")
 		}
-		return nil, unavailable(err)
+		return nil, fault.StoreAway(err)
 	}
 	return d, nil
 }
@@ -173,7 +173,7 @@ func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
 	}
 	st, err := s.readState(ctx, id)
 	if err != nil {
-		return unavailable(err)
+		return fault.StoreAway(err)
 	}
 	if st.Lease.live(s.now()) {
 		return fault.New(fault.Conflict, "run %s is at work: cancel it first", st.Lease.RunID)
@@ -186,7 +186,7 @@ func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
 		if errors.Is(err, store.ErrConflict) {
 			return fault.New(fault.Conflict, "the sync changed at the same time: read it again")
 		}
-		return unavailable(err)
+		return fault.StoreAway(err)
 	}
 	return nil
 }
