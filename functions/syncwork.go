@@ -1,12 +1,14 @@
 package functions
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/syncrun"
 	"github.com/headgate/headgate/internal/web"
 )
 
@@ -45,10 +47,25 @@ func onMessage(a *app.App) web.Handler {
 			if err := a.Syncs().Work(r.Context(), run.SyncID, run.ID); err != nil {
 				return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
 			}
+			if err := untilDone(r.Context(), a, run); err != nil {
+				return err
+			}
 		}
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+}
+
+// untilDone waits for a run that this process works on already: with the answer the
+// processor may go. One that is handed on from request to request is not waited for.
+func untilDone(ctx context.Context, a *app.App, run *syncrun.Run) error {
+	if !a.Syncs().Locally() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	_, err := a.Syncs().Wait(ctx, run.SyncID, run.ID, nil)
+	return err
 }
 
 func readPush(w http.ResponseWriter, r *http.Request) (event.Push, error) {

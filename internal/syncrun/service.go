@@ -93,6 +93,9 @@ func (s *Service) Close(ctx context.Context) error {
 	}
 }
 
+// Locally is whether the process that starts a run works on it, too.
+func (s *Service) Locally() bool { return s.o.Dispatch == nil }
+
 // clock returns the time as the store keeps it.
 func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
