@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +16,9 @@ import (
 )
 
 // Canonical returns a value as canonical JSON: members sorted by name, no
-// spaces, nothing escaped that need not be, and one spelling per number. Values
-// are what encoding/json decodes to, and integers. NaN, infinities and text that
-// is not UTF-8 are errors.
+// spaces, nothing escaped that need not be, and one spelling per number, which is
+// exact. Values are what encoding/json decodes to, and integers. NaN, infinities,
+// numbers of more than 400 bytes and text that is not UTF-8 are errors.
 func Canonical(v any) ([]byte, error) { return AppendCanonical(nil, v) }
 
 // AppendCanonical appends the canonical JSON of v to b.
@@ -126,67 +124,6 @@ func AppendString(b []byte, s string) ([]byte, error) {
 		return nil, errUTF8
 	}
 	return append(append(b, s[start:]...), '"'), nil
-}
-
-// maxPlain is where numbers begin to be written with an exponent, as in JavaScript.
-const maxPlain = 1e21
-
-func appendFloat(b []byte, f float64) ([]byte, error) {
-	switch {
-	case math.IsNaN(f) || math.IsInf(f, 0):
-		return nil, errors.New("a number is not finite")
-	case f == 0:
-		return append(b, '0'), nil // minus zero too
-	case f == math.Trunc(f) && math.Abs(f) < maxPlain:
-		return strconv.AppendFloat(b, f, 'f', -1, 64), nil
-	default:
-		return strconv.AppendFloat(b, f, 'g', -1, 64), nil
-	}
-}
-
-// appendNumber keeps a number exact: an integer as it is, however long; another
-// as the shortest that float64 reads alike, if float64 has it, and otherwise its
-// digits.
-func appendNumber(b []byte, n json.Number) ([]byte, error) {
-	s := n.String()
-	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return strconv.AppendInt(b, i, 10), nil
-	}
-	if !validNumber(s) {
-		return nil, fmt.Errorf("%.40q is not a number", s)
-	}
-	if !strings.ContainsAny(s, ".eE") && len(strings.TrimPrefix(s, "-")) <= 21 { // an integer beyond int64
-		return append(b, s...), nil
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err == nil && sameNumber(s, f) {
-		return appendFloat(b, f)
-	}
-	return append(b, s...), nil
-}
-
-func validNumber(s string) bool {
-	var n json.Number
-	return len(s) <= 400 && json.Unmarshal([]byte(s), &n) == nil
-}
-
-// sameNumber is whether the shortest text of f is exactly the number s.
-func sameNumber(s string, f float64) bool {
-	if len(s) <= 16 && !strings.ContainsAny(s, "eE") {
-		return true // float64 has 15 digits or more
-	}
-	exp := s
-	if i := strings.IndexAny(exp, "eE"); i >= 0 {
-		if e, err := strconv.Atoi(exp[i+1:]); err != nil || e > 1000 || e < -1000 {
-			return true // not worth the arithmetic
-		}
-	}
-	a, ok := new(big.Rat).SetString(s)
-	if !ok {
-		return true
-	}
-	b, ok := new(big.Rat).SetString(strconv.FormatFloat(f, 'g', -1, 64))
-	return ok && a.Cmp(b) == 0
 }
 
 // Decode reads a JSON object. Numbers are int64 where they are integers that

@@ -1,0 +1,131 @@
+package record_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/headgate/headgate/internal/record"
+)
+
+// Whatever happens to a record, each sync finds what it last agreed on: Base, or
+// Data where that has not changed since.
+func TestBasesAreCopiedOnWrite(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		r := &record.Record{ID: "r", Version: 1, Data: []byte(`{"n":0}`)}
+		agreed := map[string]string{}
+		version := int64(1)
+		for step := range rapid.IntRange(1, 30).Draw(t, "steps") {
+			sync := rapid.SampledFrom([]string{"s1", "s2", "s3"}).Draw(t, "sync")
+			at := time.UnixMicro(int64(step)).UTC()
+			switch rapid.SampledFrom([]string{"edit", "delete", "agree", "source went on", "reload", "clone"}).Draw(t, "step") {
+			case "edit":
+				r.Edit(fmt.Appendf(nil, `{"n":%d}`, step), at)
+				version++
+				require.False(t, r.Deleted)
+				require.Equal(t, at, r.UpdatedAt)
+			case "delete":
+				r.Delete(at)
+				version++
+				require.True(t, r.Deleted)
+			case "agree":
+				r.SetLink(sync, record.Link{Key: "key"})
+				agreed[sync] = string(r.Data)
+			case "source went on":
+				r.SetLink(sync, record.Link{Base: json.RawMessage(`{"at":"source"}`)})
+				agreed[sync] = `{"at":"source"}`
+			case "reload":
+				back, err := record.Parse("r", r.AppendJSON([]byte("before"))[len("before"):])
+				require.NoError(t, err)
+				back.UpdatedAt = r.UpdatedAt
+				r = back
+			case "clone":
+				was := r
+				r = r.Clone()
+				was.Edit([]byte(`{"was":true}`), at) // is nobody's business
+				was.SetLink("s1", record.Link{Gone: true})
+			}
+			require.Equal(t, version, r.Version)
+			require.Len(t, r.Links, len(agreed))
+			for id, want := range agreed {
+				l, known := r.Link(id)
+				require.True(t, known)
+				got := l.Base
+				if got == nil {
+					got = r.Data
+				}
+				require.Equal(t, want, string(got))
+			}
+		}
+	})
+}
+
+// The base is a copy: a buffer of Data that is used again does not change it.
+func TestBasesAreNotShared(t *testing.T) {
+	t.Parallel()
+	data := []byte(`{"n":1}`)
+	r := &record.Record{ID: "r", Version: 1, Data: data}
+	r.SetLink("s", record.Link{})
+	r.Edit([]byte(`{"n":2}`), time.Unix(1, 0))
+	copy(data, `{"n":9}`)
+	require.JSONEq(t, `{"n":1}`, string(r.Links["s"].Base))
+}
+
+func TestStoredText(t *testing.T) {
+	t.Parallel()
+	r := &record.Record{ID: "r", Version: 3, UpdatedAt: time.UnixMicro(1_767_571_200_000_001).UTC(), Data: []byte(`{"a":1}`)}
+	require.Equal(t, `{"v":3,"u":1767571200000001,"d":{"a":1}}`, string(r.AppendJSON(nil)))
+	r.SetLink("readings-2026", record.Link{})
+	require.Equal(t, `{"v":3,"u":1767571200000001,"l":{"readings-2026":{}},"d":{"a":1}}`, string(r.AppendJSON(nil)), "nearly all are so")
+	r.Deleted, r.ExternalIDs = true, map[string]string{"legacy": "<9>"}
+	r.SetLink("readings-2026", record.Link{Key: "k", Held: []string{"a"}})
+	require.JSONEq(t, `{"v":3,"u":1767571200000001,"del":true,"x":{"legacy":"<9>"},"l":{"readings-2026":{"k":"k","h":["a"]}},"d":{"a":1}}`,
+		string(r.AppendJSON(nil)))
+	back, err := record.Parse("r", r.AppendJSON(nil))
+	require.NoError(t, err)
+	require.Equal(t, r, back)
+}
+
+func TestWhatIsNoStoredRecord(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "{", "[]", `{"v":"1"}`, `{"v":1.5}`, `{"l":[]}`} {
+		_, err := record.Parse("the-id", []byte(body))
+		require.ErrorContains(t, err, "the-id", body)
+	}
+}
+
+// What a store gives back, whoever wrote it, is a record or an error.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"v":3,"u":1767571200000001,"del":true,"x":{"l":"9"},"l":{"s":{"k":"k","b":{"x":1},"g":true,"h":["a"],"a":"t"}},"d":{"a":1}}`))
+	f.Add([]byte(`{"l":{"s":{"b":null}},"d":null}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := record.Parse("r", body)
+		if err != nil {
+			return
+		}
+		if r.Data == nil {
+			r.Data = []byte(`{}`)
+		}
+		back, err := record.Parse("r", r.AppendJSON(nil))
+		require.NoError(t, err)
+		require.Equal(t, string(r.AppendJSON(nil)), string(back.AppendJSON(nil)))
+		r.Edit([]byte(`{}`), time.Unix(0, 0))
+		_, err = record.Parse("r", r.AppendJSON(nil))
+		require.NoError(t, err)
+	})
+}
+
+func BenchmarkAppendJSON(b *testing.B) {
+	r := &record.Record{ID: "1171000", Version: 1, UpdatedAt: time.Unix(1_767_571_200, 0), Data: []byte(`{"value":8.75,"well":"1171000"}`)}
+	r.SetLink("readings-2026", record.Link{})
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		out = r.AppendJSON(out[:0])
+	}
+}
