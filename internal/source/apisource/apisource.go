@@ -9,9 +9,12 @@ package apisource
 
 import (
 	"context"
+	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
-	"strings"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
@@ -45,6 +48,9 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 	return a, nil
 }
 
+// secretHeader are headers whose values no error may show, wherever they are from.
+var secretHeader = regexp.MustCompile("(?i)key|token|secret|auth|cookie|pass|signature")
+
 // credentials resolves them once.
 func (a *api) credentials(ctx context.Context, env source.Env) error {
 	headers := make(map[string]string, len(a.Headers))
@@ -53,7 +59,7 @@ func (a *api) credentials(ctx context.Context, env source.Env) error {
 		if err != nil {
 			return err
 		}
-		if v != value {
+		if v != value || secretHeader.MatchString(name) {
 			a.Secrets = append(a.Secrets, v)
 		}
 		headers[name] = v
@@ -70,7 +76,8 @@ func (a *api) credentials(ctx context.Context, env source.Env) error {
 	if err != nil {
 		return err
 	}
-	a.Secrets = append(a.Secrets, token, password)
+	basic := base64.StdEncoding.EncodeToString([]byte(own.Username + ":" + password))
+	a.Secrets = append(a.Secrets, token, basic, password)
 	a.Sign = func(r *http.Request) {
 		for name, value := range headers {
 			r.Header.Set(name, value)
@@ -93,38 +100,16 @@ func (a *api) credentials(ctx context.Context, env source.Env) error {
 	return nil
 }
 
-// url fills in a template.
-func (a *api) url(template string, values map[string]string) (*url.URL, error) {
-	pairs := make([]string, 0, 2*len(values))
-	for name, v := range values {
-		pairs = append(pairs, "{"+name+"}", url.PathEscape(v))
-	}
-	u, err := a.base.Parse(strings.NewReplacer(pairs...).Replace(template))
-	if err != nil || u.Host != a.base.Host || u.Scheme != a.base.Scheme {
-		return nil, fault.New(fault.Invalid, "a URL of the data source leads away from %s", a.base.Host)
-	}
-	return u, nil
-}
-
 // PushSize implements source.Source.
 func (a *api) PushSize() int {
 	n := 1
-	for _, r := range append([]*resource{&a.resource}, values(a.Types)...) {
-		if r != nil && r.Create != nil {
-			n = max(n, r.Create.Batch)
-		}
+	for _, r := range append(slices.Collect(maps.Values(a.Types)), &a.resource) {
+		n = max(n, r.Create.size(), r.Update.size(), r.Delete.size())
 	}
 	if n == 1 {
 		return 20 // calls, between two checkpoints
 	}
 	return n
-}
-
-func values(m map[string]*resource) (out []*resource) {
-	for _, r := range m {
-		out = append(out, r)
-	}
-	return out
 }
 
 // ChoosesKeys implements source.KeyChooser.

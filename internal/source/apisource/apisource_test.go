@@ -20,24 +20,33 @@ import (
 
 const (
 	byKey = `"create":{"url":"{type}/{id}","method":"PUT"},"update":{"url":"{type}/{id}"},"delete":{"url":"{type}/{id}"}`
+	posts = `"create":{"url":"{type}","idempotencyHeader":"X-Attempt"},"update":{"url":"{type}/{id}"},"delete":{"url":"{type}/{id}"}`
 	made  = `"create":{"url":"{type}","batch":5,"envelope":"rows","results":"created","id":"row.id","idempotencyHeader":"Idempotency-Key"},
 		"update":{"url":"{type}/{id}"},"delete":{"url":"{type}/{id}"}`
 	single = `"create":{"url":"{type}","id":"row.id","idempotencyHeader":"Idempotency-Key"},
 		"update":{"url":"{type}/{id}"},"delete":{"url":"{type}/{id}"}`
-	since  = `"since":{"param":"since"}`
+	since  = `"since":{"param":"since"},`
 	paging = `"list":"{type}","items":"data.items","paging":{"size":7,"sizeParam":"size",`
+	token  = `"style":"cursor","param":"after","next":"meta.next"`
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	positional := sourcetest.Harness{Positional: true}
+	changed := sourcetest.Harness{Cursor: true, SoftDelete: true}
+	chooses := sourcetest.Harness{Cursor: true, SoftDelete: true, ChoosesKeys: true}
 	for name, c := range map[string]struct {
 		options string
 		h       sourcetest.Harness
 	}{
-		"page":   {paging + `"style":"page"},` + byKey, sourcetest.Harness{Positional: true}},
-		"offset": {paging + `"style":"offset"},` + byKey, sourcetest.Harness{Positional: true}},
-		"cursor": {paging + `"style":"cursor","param":"after","next":"meta.next"},` + since + `,` + made, sourcetest.Harness{Cursor: true, SoftDelete: true, ChoosesKeys: true}},
-		"link":   {paging + `"style":"link"},` + since + `,` + single, sourcetest.Harness{Cursor: true, SoftDelete: true, ChoosesKeys: true}},
+		"page":            {paging + `"style":"page"},` + byKey, positional},
+		"page from 0":     {paging + `"style":"page","start":0,"param":"page0","more":"meta.more","total":"meta.total"},` + posts, positional},
+		"offset":          {paging + `"style":"offset"},` + byKey, positional},
+		"cursor":          {paging + token + `},` + since + made, chooses},
+		"cursor and more": {paging + token + `,"more":"meta.more"},` + since + posts, changed},
+		"the last id":     {paging + `"style":"cursor","param":"after","next":"data.items.-1.id"},` + since + byKey, changed},
+		"link":            {paging + `"style":"link"},` + since + single, chooses},
+		"url":             {paging + `"style":"url","next":"meta.url"},` + since + byKey, changed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,7 +89,7 @@ func filled(t *testing.T, options string, n int) *server {
 // rows that are passed over in silence.
 func TestServersThatMisbehave(t *testing.T) {
 	t.Parallel()
-	const cursor = paging + `"style":"cursor","param":"after","next":"meta.next"}`
+	const cursor = paging + token + `}`
 	for name, c := range map[string]struct {
 		options string
 		answer  func(path string, list []any) any
@@ -161,84 +170,78 @@ func TestCredentials(t *testing.T) {
 func TestFaultsOfADefinition(t *testing.T) {
 	t.Parallel()
 	for options, says := range map[string]string{
-		`{"lsit":"x"}`:                             "options.lsit: is not an option of api",
-		`{"items":3}`:                              "options.items: a JSON number",
-		`{"paging":{"style":"magic"}}`:             `options.paging.style: "magic" is none of none, page`,
-		`{"paging":{"style":"cursor"}}`:            "options.paging.next: is required",
-		`{"paging":{"style":"page","size":-1}}`:    "options.paging.size",
-		`{"paging":{"style":"page","start":-1}}`:   "options.paging.start",
-		`{"since":{}}`:                             "options.since.param: is required",
-		`{"since":{"param":"s","format":"roman"}}`: "options.since.format",
-		`{"auth":{"type":"magic"}}`:                "options.auth.type",
-		`{"auth":{"type":"bearer"}}`:               "options.auth.token: is required",
-		`{"auth":{"type":"basic"}}`:                "options.auth.username: is required",
-		`{"headers":{"a b":"c"}}`:                  "options.headers.a b",
-		`{"list":"https://evil.example/x"}`:        "options.list: must be on the host of url",
-		`{"create":{"url":"//evil.example/x"}}`:    "options.create.url: must be on the host of url",
-		`{"update":{"method":"GET"}}`:              "options.update.method",
-		`{"update":{"batch":5}}`:                   "options.update.batch: goes with create",
-		`{"types":{"a":{"since":{}}}}`:             "options.types.a.since.param",
-		`{"timeoutSeconds":-1}`:                    "options.timeoutSeconds",
+		`[]`:                                                         "options: must be an object",
+		`{"lsit":"x"}`:                                               "options.lsit: is not an option of api: here are auth, create",
+		`{"List":"x"}`:                                               "options.List: is not an option",
+		`{"paging":{"stile":1}}`:                                     "options.paging.stile: is not an option of api: here are more, next",
+		`{"types":{"a":{"since":{"x":1}}}}`:                          "options.types.a.since.x: is not an option",
+		`{"types":{"a":{"auth":{}}}}`:                                "options.types.a.auth: is not an option",
+		`{"types":[]}`:                                               "options.types: must be an object",
+		`{"types":{"a":null}}`:                                       "",
+		`{"paging":null,"headers":null}`:                             "",
+		`{"items":3}`:                                                "options.items: must be a string",
+		`{"paging":"page"}`:                                          "options.paging: must be an object",
+		`{"paging":{"style":"page","start":1.5}}`:                    "options.paging.start: must be a whole number",
+		`{"headers":{"a":1}}`:                                        "options.headers: must be an object of strings",
+		`{"paging":{"style":"magic"}}`:                               `options.paging.style: "magic" is none of none, page`,
+		`{"paging":{"style":"cursor"}}`:                              "options.paging.next: is required",
+		`{"paging":{"style":"link","next":"a"}}`:                     "options.paging.next: goes with the styles cursor and url",
+		`{"paging":{"style":"none","more":"a"}}`:                     "options.paging.more: goes with another style",
+		`{"paging":{"style":"page","size":-1}}`:                      "options.paging.size",
+		`{"paging":{"style":"page","size":10}}`:                      "options.paging.sizeParam: is required",
+		`{"paging":{"style":"page","start":-1}}`:                     "options.paging.start",
+		`{"paging":{"style":"cursor","next":"n","start":1}}`:         "options.paging.start",
+		`{"since":{}}`:                                               "options.since.param: is required",
+		`{"since":{"param":"s","format":"roman"}}`:                   "options.since.format",
+		`{"auth":{"type":"magic"}}`:                                  "options.auth.type",
+		`{"auth":{"type":"bearer"}}`:                                 "options.auth.token: is required",
+		`{"auth":{"type":"basic"}}`:                                  "options.auth.username: is required",
+		`{"auth":{"type":"apiKey","token":"t","header":"a b"}}`:      "options.auth.header",
+		`{"headers":{"a b":"c"}}`:                                    "options.headers.a b",
+		`{"list":"https://evil.example/x"}`:                          "options.list: must be on the host of url",
+		`{"list":"https://me@api.example.org/x"}`:                    "options.list: must be on the host of url",
+		`{"list":"rows/{id}"}`:                                       "options.list: has {id}, which a list has not",
+		`{"list":"https://API.example.org:443/x"}`:                   "",
+		`{"create":{"url":"//evil.example/x"}}`:                      "options.create.url: must be on the host of url",
+		`{"create":{"url":"{id}","batch":2}}`:                        "options.create.batch: goes with a url",
+		`{"create":{"batch":-2}}`:                                    "options.create.batch",
+		`{"create":{"idempotencyHeader":"a b"}}`:                     "options.create.idempotencyHeader",
+		`{"create":{"whole":true}}`:                                  "options.create.whole: goes with update",
+		`{"update":{"url":"{id}","method":"GET"}}`:                   "options.update.method",
+		`{"update":{}}`:                                              "options.update.url: is required",
+		`{"update":{"url":"{id}","id":"id"}}`:                        "options.update.id: goes with create",
+		`{"delete":{"url":"{type}"}}`:                                "options.delete.url: has neither {id}",
+		`{"delete":{"url":"{id}","attemptField":"a"}}`:               "options.delete.attemptField",
+		`{"delete":{"url":"{type}/gone","method":"POST"}}`:           "",
+		`{"delete":{"url":"{type}/gone","method":"POST","batch":9}}`: "",
+		`{"types":{"a":{"since":{}}}}`:                               "options.types.a.since.param",
+		`{"timeoutSeconds":-1}`:                                      "options.timeoutSeconds",
 	} {
 		faults := apisource.Kind().Check(source.Datasource{Type: "api", URL: "https://api.example.org/v1/", Options: json.RawMessage(options)})
+		if says == "" {
+			require.Empty(t, faults, options)
+			continue
+		}
 		require.NotEmpty(t, faults, options)
 		require.Contains(t, faults[0].String(), says, options)
 	}
-	for _, u := range []string{"", "ftp://x/y", "/x", "https://me:pw@example.org/"} {
-		faults := apisource.Kind().Check(source.Datasource{Type: "api", URL: u})
-		require.NotEmpty(t, faults, u)
+	for _, u := range []string{"", "ftp://x/y", "/x", "https://:80/", "https://me:pw@example.org/"} {
+		faults := apisource.Kind().Check(source.Datasource{Type: "api", URL: u, Options: json.RawMessage(`{"list":"x"}`)})
+		require.Len(t, faults, 1, u)
 		require.Equal(t, "url", faults[0].Path)
 		require.NotContains(t, faults[0].Message, "pw")
 	}
-}
-
-// A batch that is refused is sent row by row: only the row that is the reason is
-// lost.
-func TestABatchIsTakenApart(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, "{"+`"list":"row",`+made+"}")
-	src := s.Open(t)
-	var changes []source.Change
-	for i := range 5 {
-		name := fmt.Sprint("n", i)
-		if i == 2 {
-			name = "refuse me"
-		}
-		changes = append(changes, source.Change{Op: source.Create, ID: name, Attempt: name, Fields: map[string]any{"name": name}})
-	}
-	results, err := src.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, changes)
-	require.NoError(t, err)
-	for i, r := range results {
-		if i == 2 {
-			require.ErrorContains(t, r.Err, "name is refused")
-			continue
-		}
-		require.NoError(t, r.Err)
-		require.NotEmpty(t, r.Key)
-	}
-	require.Len(t, s.rows, 4)
-}
-
-func TestCredentialsThatAreRefusedFailThePush(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, "{"+`"list":"row",`+byKey+"}")
-	s.refuse = func(*http.Request) (int, string) { return 403, `{}` }
-	_, err := s.Open(t).Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{
-		{Op: source.Create, ID: "a", Key: []any{"a"}, Fields: map[string]any{"id": "a"}},
+	faults := apisource.Kind().Check(source.Datasource{
+		Type: "api", URL: "https://api.example.org/", FileURL: "x", FileFormat: "csv", Auth: "bearer", ExtraFields: []source.ExtraField{{Name: "apiKey"}},
+		Options: json.RawMessage(`{"lsit":1,"items":2,"since":{"format":3}}`),
 	})
-	require.ErrorContains(t, err, "403")
-}
-
-func TestKeysAreEscapedInURLs(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, "{"+`"list":"row",`+byKey+"}")
-	for _, id := range []string{"a/b", "../../admin", "ü?x=1#y", "%2e%2e"} {
-		_, err := s.Open(t).Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{
-			{Op: source.Create, ID: id, Key: []any{id}, Fields: map[string]any{"id": id}},
-		})
-		require.NoError(t, err)
-		require.Contains(t, s.rows, id)
+	var paths []string
+	for _, f := range faults {
+		paths = append(paths, f.Path)
 	}
+	require.Equal(t, []string{
+		"options.items", "options.lsit", "options.since.format", "fileUrl", "fileFormat", "auth", "extraFields[0]", "options.since.param",
+	}, paths, "all of them at once")
 }
 
 func TestATimeOutIsForPeople(t *testing.T) {

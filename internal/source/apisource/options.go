@@ -1,14 +1,9 @@
 package apisource
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,261 +13,222 @@ import (
 // options are datasource.options.
 type options struct {
 	resource
-	Headers map[string]string `json:"headers"`
-	Auth    *auth             `json:"auth"`
+	Headers map[string]string // each value may refer to where it is: env:NAME, sm://…
+	Auth    *auth
 	// TimeoutSeconds bounds a call. Default 60.
-	TimeoutSeconds int `json:"timeoutSeconds"`
+	TimeoutSeconds int
 	// Types has what is different for a datatype.
-	Types map[string]*resource `json:"types"`
+	Types map[string]*resource
+}
+
+func (o *options) members() map[string]any {
+	m := o.resource.members()
+	m["headers"], m["auth"], m["timeoutSeconds"], m["types"] = &o.Headers, nested(&o.Auth), &o.TimeoutSeconds, &o.Types
+	return m
 }
 
 // resource says how a datatype is listed and written. URLs are absolute, or
 // relative to datasource.url. {type}, {id} and {column} stand for the datatype,
 // the row's key and the columns of the key.
 type resource struct {
-	List   string  `json:"list"`  // default: datasource.url
-	Items  string  `json:"items"` // path to the array in an answer; "": the answer is the array
-	Paging *paging `json:"paging"`
-	Since  *since  `json:"since"`
-	Create *write  `json:"create"`
-	Update *write  `json:"update"`
-	Delete *write  `json:"delete"`
+	List   string // default: datasource.url
+	Items  string // path to the array in an answer; "": the answer is the array
+	Paging *paging
+	Since  *since
+	Create *write
+	Update *write
+	Delete *write
+}
+
+func (r *resource) members() map[string]any {
+	return map[string]any{
+		"list": &r.List, "items": &r.Items, "paging": nested(&r.Paging), "since": nested(&r.Since),
+		"create": nested(&r.Create), "update": nested(&r.Update), "delete": nested(&r.Delete),
+	}
 }
 
 // paging says how the pages of a list follow each other.
 type paging struct {
 	// Style: none; page and offset count; cursor takes a token of the answer;
 	// link follows the Link header; url follows a URL in the answer.
-	Style string `json:"style"`
-	Param string `json:"param"` // default: page, offset or cursor
-	Start *int   `json:"start"` // of page: 1; of offset: 0
-	Next  string `json:"next"`  // path to the token or URL in the answer
+	Style string
+	Param string // default: page, offset or cursor
+	Start *int   // of page: 1; of offset: 0
+	Next  string // path to the token or URL in the answer
+	// More is the path to what tells whether there is another page. Without it,
+	// page and offset end with an empty page, the others where nothing leads on.
+	More  string
+	Total string // path to how many items there are, for the progress
 	// SizeParam asks for pages of Size items (100).
-	SizeParam string `json:"sizeParam"`
-	Size      int    `json:"size"`
+	SizeParam string
+	Size      int
 }
+
+func (p *paging) members() map[string]any {
+	return map[string]any{
+		"style": &p.Style, "param": &p.Param, "start": &p.Start, "next": &p.Next, "more": &p.More, "total": &p.Total,
+		"sizeParam": &p.SizeParam, "size": &p.Size,
+	}
+}
+
+// counts is whether pages are asked for by their position.
+func (p *paging) counts() bool { return p.Style == "page" || p.Style == "offset" }
 
 // since says how a list is asked for what changed.
 type since struct {
-	Param  string `json:"param"`
-	Format string `json:"format"` // rfc3339 (default), date, unix, unixms
+	Param  string
+	Format string // rfc3339 (default), date, unix, unixms
+}
+
+func (s *since) members() map[string]any {
+	return map[string]any{"param": &s.Param, "format": &s.Format}
 }
 
 // auth are credentials. Each may refer to where it is: env:NAME, sm://….
 type auth struct {
-	Type     string `json:"type"`     // bearer, basic, apiKey
-	Token    string `json:"token"`    // bearer and apiKey
-	Username string `json:"username"` // basic
-	Password string `json:"password"`
-	Header   string `json:"header"` // apiKey: default X-Api-Key, unless Query is said
-	Query    string `json:"query"`  // apiKey
+	Type     string // bearer, basic, apiKey
+	Token    string // bearer and apiKey
+	Username string // basic
+	Password string
+	Header   string // apiKey: default X-Api-Key, unless Query is said
+	Query    string // apiKey
 }
 
-// write says how changes are sent.
+func (a *auth) members() map[string]any {
+	return map[string]any{
+		"type": &a.Type, "token": &a.Token, "username": &a.Username, "password": &a.Password, "header": &a.Header, "query": &a.Query,
+	}
+}
+
+// write says how changes are sent. A body has the columns of the key where the
+// URL has none of them.
 type write struct {
-	URL    string `json:"url"`
-	Method string `json:"method"` // default: POST to create, PATCH to update, DELETE to delete
-	// Batch is how many new rows one call takes; 1 sends an object and not an array.
-	Batch    int    `json:"batch"`
-	Envelope string `json:"envelope"` // the member of an object that the body goes into
+	URL    string // of a create, the default is that of the list
+	Method string // default: POST to create, PATCH to update, DELETE to delete
+	// Batch is how many rows one call takes; 1 sends an object and not an array.
+	Batch    int
+	Envelope string // the member of an object that the body goes into
+	// Whole sends all fields of an update, as PUT always does, and not only those
+	// that changed.
+	Whole bool
 	// Results is the path to the array of results in the answer to a batch.
-	Results string `json:"results"`
+	Results string
 	// ID is the path to the new row's key in its result; "": the row has the key
 	// that it was sent with.
-	ID string `json:"id"`
-	// IdempotencyHeader carries what lets the server know a call that it has seen.
-	IdempotencyHeader string `json:"idempotencyHeader"`
+	ID string
+	// Error is the path to what a result says if the row was refused.
+	Error string
+	// IdempotencyHeader carries what lets the server know a call that it has seen,
+	// and AttemptField, in every new row, what lets it know the row.
+	IdempotencyHeader string
+	AttemptField      string
 }
 
-var styles = []string{"none", "page", "offset", "cursor", "link", "url"}
-
-// decode reads the options, with the first fault of their form.
-func decode(d source.Datasource) (options, []source.Fault) {
-	var o options
-	if len(d.Options) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(d.Options))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&o); err != nil {
-			return o, []source.Fault{formFault(err)}
-		}
-	}
-	return o, nil
-}
-
-func formFault(err error) source.Fault {
-	if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return source.Fault{Path: strings.TrimSuffix("options."+strings.TrimPrefix(typed.Field, "resource."), "."), Message: "a JSON " + typed.Value + " does not belong here"}
-	}
-	message := strings.TrimPrefix(err.Error(), "json: ")
-	if name, ok := strings.CutPrefix(message, "unknown field "); ok {
-		return source.Fault{Path: "options." + strings.Trim(name, `"`), Message: "is not an option of api"}
-	}
-	return source.Fault{Path: "options", Message: message}
-}
-
-// check returns all faults of a definition.
-func check(d source.Datasource) []source.Fault {
-	o, faults := decode(d)
-	c := &checker{faults: faults, base: d.URL}
-	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		c.add("url", "must be an http or https URL")
-	} else if u.User != nil {
-		c.add("url", "must hold no credentials: they go into options.auth")
-	}
-	if d.FileURL != "" {
-		c.add("fileUrl", "goes with type csv")
-	}
-	if o.TimeoutSeconds < 0 || o.TimeoutSeconds > 600 {
-		c.add("options.timeoutSeconds", "must be from 1 to 600")
-	}
-	for name := range o.Headers {
-		if !headerName.MatchString(name) {
-			c.add("options.headers."+name, "is not the name of a header")
-		}
-	}
-	if d.Auth != "" {
-		c.add("auth", "credentials go into options.auth")
-	}
-	c.auth(o.Auth)
-	c.resource("options", &o.resource)
-	for _, name := range slices.Sorted(maps.Keys(o.Types)) {
-		if r := o.Types[name]; r != nil {
-			c.resource("options.types."+name, r)
-		}
-	}
-	return c.faults
-}
-
-var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-
-type checker struct {
-	faults []source.Fault
-	base   string
-}
-
-func (c *checker) add(path, format string, args ...any) {
-	c.faults = append(c.faults, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
-}
-
-func (c *checker) auth(a *auth) {
-	if a == nil {
-		return
-	}
-	switch a.Type {
-	case "bearer", "apiKey":
-		if a.Token == "" {
-			c.add("options.auth.token", "is required")
-		}
-		if a.Header != "" && a.Query != "" {
-			c.add("options.auth.query", "goes without header")
-		}
-		if a.Header != "" && !headerName.MatchString(a.Header) {
-			c.add("options.auth.header", "is not the name of a header")
-		}
-	case "basic":
-		if a.Username == "" {
-			c.add("options.auth.username", "is required")
-		}
-	default:
-		c.add("options.auth.type", "%q is none of bearer, basic, apiKey", a.Type)
+func (w *write) members() map[string]any {
+	return map[string]any{
+		"url": &w.URL, "method": &w.Method, "batch": &w.Batch, "envelope": &w.Envelope, "whole": &w.Whole, "results": &w.Results,
+		"id": &w.ID, "error": &w.Error, "idempotencyHeader": &w.IdempotencyHeader, "attemptField": &w.AttemptField,
 	}
 }
 
-func (c *checker) resource(path string, r *resource) {
-	c.url(path+".list", r.List)
-	if p := r.Paging; p != nil {
-		switch {
-		case !slices.Contains(styles, p.Style):
-			c.add(path+".paging.style", "%q is none of %s", p.Style, strings.Join(styles, ", "))
-		case (p.Style == "cursor" || p.Style == "url") && p.Next == "":
-			c.add(path+".paging.next", "is required: the path to what leads to the next page")
-		}
-		if p.Size < 0 || p.Size > 100_000 {
-			c.add(path+".paging.size", "must be from 1 to 100000")
-		}
-		if p.Start != nil && *p.Start < 0 {
-			c.add(path+".paging.start", "must not be negative")
-		}
-	}
-	if s := r.Since; s != nil {
-		if s.Param == "" {
-			c.add(path+".since.param", "is required")
-		}
-		if !slices.Contains([]string{"", "rfc3339", "date", "unix", "unixms"}, s.Format) {
-			c.add(path+".since.format", "%q is none of rfc3339, date, unix, unixms", s.Format)
-		}
-	}
-	c.write(path+".create", r.Create)
-	c.write(path+".update", r.Update)
-	c.write(path+".delete", r.Delete)
-}
-
-func (c *checker) write(path string, w *write) {
+// size is how many rows a call takes.
+func (w *write) size() int {
 	if w == nil {
-		return
+		return 1
 	}
-	c.url(path+".url", w.URL)
-	if w.Method != "" && !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, w.Method) {
-		c.add(path+".method", "must be POST, PUT, PATCH or DELETE")
-	}
-	if w.Batch < 0 || w.Batch > 10_000 {
-		c.add(path+".batch", "must be from 1 to 10000")
-	}
-	if w.Batch > 1 && !strings.HasSuffix(path, ".create") {
-		c.add(path+".batch", "goes with create")
-	}
-	if w.IdempotencyHeader != "" && !headerName.MatchString(w.IdempotencyHeader) {
-		c.add(path+".idempotencyHeader", "is not the name of a header")
-	}
+	return max(1, w.Batch)
 }
-
-// url checks a template: on the host of datasource.url, for that is where the
-// credentials belong.
-func (c *checker) url(path, template string) {
-	if template == "" {
-		return
-	}
-	base, err := url.Parse(c.base)
-	if err != nil {
-		return
-	}
-	u, err := base.Parse(placeholder.ReplaceAllString(template, "x"))
-	if err != nil {
-		c.add(path, "is not a URL")
-	} else if u.Scheme != base.Scheme || u.Host != base.Host {
-		c.add(path, "must be on the host of url")
-	}
-}
-
-var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
 // of returns the datatype's resource: its own, and what it leaves out from all.
 func (o *options) of(datatype string) resource {
 	r := o.resource
-	t := o.Types[datatype]
-	if t == nil {
-		return r
-	}
-	if t.List != "" {
-		r.List = t.List
-	}
-	if t.Items != "" {
-		r.Items = t.Items
-	}
-	if t.Paging != nil {
-		r.Paging = t.Paging
-	}
-	if t.Since != nil {
-		r.Since = t.Since
-	}
-	if t.Create != nil {
-		r.Create = t.Create
-	}
-	if t.Update != nil {
-		r.Update = t.Update
-	}
-	if t.Delete != nil {
-		r.Delete = t.Delete
+	if t := o.Types[datatype]; t != nil {
+		r.List, r.Items = cmp.Or(t.List, r.List), cmp.Or(t.Items, r.Items)
+		r.Paging, r.Since = cmp.Or(t.Paging, r.Paging), cmp.Or(t.Since, r.Since)
+		r.Create, r.Update, r.Delete = cmp.Or(t.Create, r.Create), cmp.Or(t.Update, r.Update), cmp.Or(t.Delete, r.Delete)
 	}
 	return r
+}
+
+// section is a JSON object of the options: its members by name, each a pointer or
+// what nested returns.
+type section interface{ members() map[string]any }
+
+// nested is a section that is there only if the definition has it.
+func nested[T any, P interface {
+	*T
+	section
+}](p *P) func() section {
+	return func() section {
+		*p = new(T)
+		return *p
+	}
+}
+
+// decode reads the options, with every fault of their form.
+func decode(d source.Datasource) (options, []source.Fault) {
+	var o options
+	c := &checker{}
+	if len(d.Options) > 0 {
+		c.section("options", d.Options, &o)
+	}
+	return o, c.faults
+}
+
+// section reads an object. encoding/json would name no path, and stop at the
+// first fault.
+func (c *checker) section(path string, raw json.RawMessage, s section) {
+	var found map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &found); err != nil {
+		c.add(path, "must be an object")
+		return
+	}
+	known := s.members()
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		at, value := path+"."+name, found[name]
+		into, ok := known[name]
+		switch {
+		case !ok:
+			c.add(at, "is not an option of api: here are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		case string(value) == "null":
+		default:
+			c.member(at, value, into)
+		}
+	}
+}
+
+func (c *checker) member(path string, raw json.RawMessage, into any) {
+	switch into := into.(type) {
+	case func() section:
+		c.section(path, raw, into())
+	case *map[string]*resource:
+		var types map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &types); err != nil {
+			c.add(path, "must be an object")
+			return
+		}
+		*into = make(map[string]*resource, len(types))
+		for _, name := range slices.Sorted(maps.Keys(types)) {
+			r := new(resource)
+			c.section(path+"."+name, types[name], r)
+			(*into)[name] = r
+		}
+	default:
+		if json.Unmarshal(raw, into) != nil {
+			c.add(path, "must be %s", form(into))
+		}
+	}
+}
+
+func form(into any) string {
+	switch into.(type) {
+	case *string:
+		return "a string"
+	case *bool:
+		return "true or false"
+	case *int, **int:
+		return "a whole number"
+	default:
+		return "an object of strings"
+	}
 }

@@ -1,9 +1,11 @@
 package apisource_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -34,13 +36,14 @@ type server struct {
 	bad     bool           // an item that is no object is among the others
 	refuse  func(*http.Request) (status int, body string)
 	answer  func(path string, list []any) any // in place of what it would say; may be nil
+	calls   []string                          // method, URL and body of the requests
 	headers []http.Header                     // of the requests
 	chooses bool
 }
 
 func newServer(t testing.TB, options string) *server {
 	s := &server{options: options, rows: map[string]map[string]any{}, done: map[string]any{}}
-	s.chooses = strings.Contains(options, `"id"`)
+	s.chooses = strings.Contains(options, `"id":`)
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
@@ -49,6 +52,9 @@ func newServer(t testing.TB, options string) *server {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	s.calls = append(s.calls, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+string(body)))
 	s.headers = append(s.headers, r.Header.Clone())
 	if s.refuse != nil {
 		if status, body := s.refuse(r); status != 0 {
@@ -71,11 +77,18 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.one(w, r, id)
 		return
 	}
-	if r.Method == http.MethodPost {
+	switch {
+	case len(parts) > 3:
+		http.Error(w, `{"detail":"no such resource"}`, http.StatusNotFound)
+	case r.Method == http.MethodPost && r.URL.Query().Has("do"):
+		s.several(w, r)
+	case r.Method == http.MethodPost:
 		s.create(w, r)
-		return
+	case r.Method == http.MethodGet:
+		s.list(w, r)
+	default: // the whole list
+		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
-	s.list(w, r)
 }
 
 func (s *server) list(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +97,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
 		if since, err := time.Parse(time.RFC3339, q.Get("since")); err == nil {
 			at, _ := time.Parse(time.RFC3339Nano, fmt.Sprint(s.rows[id]["updated_at"]))
-			if at.Before(since) {
+			if !at.After(since) { // which is not what its name says
 				continue
 			}
 		}
@@ -97,6 +110,9 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	size = max(1, min(size, 50))
 	from := 0
 	switch {
+	case q.Has("page0"):
+		page, _ := strconv.Atoi(q.Get("page0"))
+		from = page * size
 	case q.Has("page"):
 		page, _ := strconv.Atoi(q.Get("page"))
 		from = (page - 1) * size
@@ -133,7 +149,42 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	reply(w, 200, map[string]any{"data": map[string]any{"items": page}, "meta": map[string]any{"next": token}})
+	meta := map[string]any{"next": token, "more": from+size < len(list), "total": len(list)}
+	if token != "" {
+		meta["url"] = "?after=" + url.QueryEscape(token) + "&size=" + q.Get("size") + "&since=" + url.QueryEscape(q.Get("since"))
+	}
+	reply(w, 200, map[string]any{"data": map[string]any{"items": page}, "meta": meta})
+}
+
+// several updates or deletes rows, each with its result.
+func (s *server) several(w http.ResponseWriter, r *http.Request) {
+	var in []map[string]any
+	d := json.NewDecoder(r.Body)
+	d.UseNumber()
+	if err := d.Decode(&in); err != nil {
+		reply(w, 400, map[string]any{"message": "not a list"})
+		return
+	}
+	results := []any{}
+	for _, row := range in {
+		id := fmt.Sprint(row["id"])
+		switch {
+		case row["name"] == "refuse me":
+			results = append(results, map[string]any{"problem": map[string]any{"text": "name is refused"}})
+			continue
+		case r.URL.Query().Get("do") == "delete":
+			delete(s.rows, id)
+		case s.rows[id] == nil:
+			results = append(results, map[string]any{"problem": "no such row"})
+			continue
+		default:
+			changed := maps.Clone(s.rows[id])
+			maps.Copy(changed, row)
+			s.rows[id] = changed
+		}
+		results = append(results, map[string]any{"problem": nil})
+	}
+	reply(w, 207, results)
 }
 
 func reply(w http.ResponseWriter, status int, v any) {
@@ -168,6 +219,12 @@ func (s *server) create(w http.ResponseWriter, r *http.Request) {
 	for _, row := range rows {
 		if row.(map[string]any)["name"] == "refuse me" {
 			reply(w, 422, map[string]any{"message": "name is refused"})
+			return
+		}
+	}
+	for _, row := range rows {
+		if id, ok := row.(map[string]any)["id"]; ok && s.rows[fmt.Sprint(id)] != nil {
+			reply(w, 409, map[string]any{"message": "the id is taken"})
 			return
 		}
 	}
