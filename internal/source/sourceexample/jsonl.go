@@ -6,11 +6,13 @@ package sourceexample
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 
@@ -57,50 +59,65 @@ func (f *file) lines() ([][]byte, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "the file %s cannot be read", f.name)
 	}
-	return slices.Collect(bytes.Lines(content)), nil
+	return bytes.Split(bytes.TrimSuffix(content, []byte("\n")), []byte("\n")), nil
 }
 
-// reader returns the rows after a line; the line is all that Resume has to hold.
+// mark is what Resume holds: the line to go on from, and of which content.
+type mark struct {
+	Line int    `json:"line"`
+	File []byte `json:"file"`
+}
+
 type reader struct {
+	mark
 	lines [][]byte
-	next  int
 	size  int
 	rows  rest.Rows
 }
 
 func (f *file) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
-	r := &reader{size: p.PageSize}
+	lines, err := f.lines()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(bytes.Join(lines, []byte("\n")))
+	r := &reader{mark: mark{File: sum[:]}, lines: lines, size: p.PageSize}
+	var was mark
 	if p.Resume != nil {
-		if err := json.Unmarshal(p.Resume, &r.next); err != nil {
+		if err := json.Unmarshal(p.Resume, &was); err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "the pull cannot be resumed")
 		}
 	}
-	var err error
-	r.lines, err = f.lines()
-	return r, err
+	if bytes.Equal(was.File, r.File) { // else the lines are others: from the beginning
+		r.Line = was.Line
+	}
+	return r, nil
 }
 
 func (r *reader) Next(ctx context.Context) (p source.Page, err error) {
 	if err := ctx.Err(); err != nil {
 		return p, err
 	}
-	if r.next >= len(r.lines) {
+	if r.Line >= len(r.lines) {
 		return p, io.EOF
 	}
-	for ; r.next < len(r.lines) && len(p.Rows)+len(p.Rejects) < r.size; r.next++ {
-		line := int64(r.next + 1)
-		v, err := rest.Decode(r.lines[r.next])
+	for ; r.Line < len(r.lines) && len(p.Rows)+len(p.Rejects) < r.size; r.Line++ {
+		line := int64(r.Line + 1)
+		if len(bytes.TrimSpace(r.lines[r.Line])) == 0 {
+			continue
+		}
+		v, err := rest.Decode(r.lines[r.Line])
 		object, ok := v.(map[string]any)
 		if err != nil || !ok { // a row that cannot be read is a reject, never an error
-			p.Rejects = append(p.Rejects, source.Reject{Line: line, Reason: "is not a JSON object", Raw: string(r.lines[r.next])})
+			p.Rejects = append(p.Rejects, source.Reject{Line: line, Reason: "is not a JSON object", Raw: string(r.lines[r.Line])})
 			continue
 		}
 		row := r.rows.Of(object)
 		row.Line = line
 		p.Rows = append(p.Rows, row)
 	}
-	p.Done, p.Total = int64(r.next), int64(len(r.lines))
-	p.Resume, err = json.Marshal(r.next)
+	p.Done, p.Total = int64(r.Line), int64(len(r.lines))
+	p.Resume, err = json.Marshal(r.mark)
 	return p, err
 }
 
@@ -143,6 +160,9 @@ func (f *file) byKey(spec source.Spec) (rows map[string]map[string]any, bad [][]
 	lines, err := f.lines()
 	rows = make(map[string]map[string]any, len(lines))
 	for _, line := range lines {
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
 		v, err := rest.Decode(line)
 		object, ok := v.(map[string]any)
 		if err != nil || !ok {
@@ -162,10 +182,11 @@ func (f *file) write(rows map[string]map[string]any, bad [][]byte) error {
 	var b bytes.Buffer
 	for _, line := range bad {
 		b.Write(line)
+		b.WriteByte('\n')
 	}
 	e := json.NewEncoder(&b)
-	for _, row := range rows {
-		if err := e.Encode(row); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		if err := e.Encode(rows[key]); err != nil {
 			return fault.Wrap(fault.Invalid, err, "a row cannot be written as JSON")
 		}
 	}

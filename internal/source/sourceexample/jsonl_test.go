@@ -2,6 +2,8 @@ package sourceexample_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -92,6 +94,54 @@ func (p place) Rows(t testing.TB) map[string]sourcetest.Record {
 func (p place) PutBad(t testing.TB) {
 	content, _ := p.dir.ReadFile("rows.jsonl")
 	require.NoError(t, p.dir.WriteFile("rows.jsonl", append([]byte("{\"id\": tru\n"), content...), 0o600))
+}
+
+// pages pulls n pages, or to the end.
+func pages(t *testing.T, s source.Source, p source.Pull, n int) (ids []any, resume json.RawMessage) {
+	t.Helper()
+	r, err := s.Pull(t.Context(), p)
+	require.NoError(t, err)
+	for range n {
+		page, err := r.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		for _, row := range page.Rows {
+			id, _ := row.Get("id")
+			ids = append(ids, id)
+		}
+		resume = page.Resume
+	}
+	return ids, resume
+}
+
+// Lines that moved since would be missed: a file that changed is read again.
+func TestAFileThatChangedIsReadAgain(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t).(place)
+	require.NoError(t, p.dir.WriteFile("rows.jsonl", []byte("{\"id\":\"a\"}\n\n{\"id\":\"b\"}\n{\"id\":\"c\"}"), 0o600))
+	pull := source.Pull{Spec: p.Spec(), PageSize: 2}
+	ids, resume := pages(t, p.Open(t), pull, 1)
+	require.Equal(t, []any{"a", "b"}, ids)
+	pull.Resume = resume
+	ids, _ = pages(t, p.Open(t), pull, 9)
+	require.Equal(t, []any{"c"}, ids)
+	require.NoError(t, p.dir.WriteFile("rows.jsonl", []byte("{\"id\":\"c\"}\n{\"id\":\"b\"}\n{\"id\":\"d\"}\n"), 0o600))
+	ids, _ = pages(t, p.Open(t), pull, 9)
+	require.Equal(t, []any{"c", "b", "d"}, ids)
+}
+
+// A push keeps the lines that it cannot read, as they are.
+func TestAPushKeepsWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t).(place)
+	require.NoError(t, p.dir.WriteFile("rows.jsonl", []byte("{\"id\":\"b\",\"n\":1.50}\nnonsense"), 0o600))
+	_, err := p.Open(t).Push(t.Context(), p.Spec(), []source.Change{{Op: source.Create, Key: []any{"a"}, Fields: map[string]any{"n": 2}}})
+	require.NoError(t, err)
+	content, err := p.dir.ReadFile("rows.jsonl")
+	require.NoError(t, err)
+	require.Equal(t, "nonsense\n{\"id\":\"a\",\"n\":2}\n{\"id\":\"b\",\"n\":1.50}\n", string(content))
 }
 
 // What the guide shows is what is here.
