@@ -25,7 +25,8 @@ const (
 	closeRestart   = 1012
 )
 
-// maxNotes bounds the answers that wait for a client who does not read them.
+// maxNotes bounds the answers to frames that wait for a client who does not read
+// them.
 const maxNotes = 1000
 
 // maxOfAny bounds the entities that wait under a subscription to all of a type:
@@ -62,32 +63,38 @@ type Client struct {
 // subKey is a subscription as the client named it.
 type subKey struct{ entity, id string }
 
-// pendKey is what may wait once.
+// pendKey is what may wait once: the newest of an entity, and what went wrong
+// with it.
 type pendKey struct {
 	subKey
-	seq uint64 // of an answer, which nothing replaces
+	failed bool
+	seq    uint64 // of an answer to a frame, which nothing replaces
 }
 
 // pending is what waits to be written.
 type pending struct {
-	note  []byte // ready
+	frame []byte // ready; nil: of state
 	sub   *subscription
 	id    string // of the entity
-	state *State
+	state *snapshot
+	under subKey // the pattern that it counts under
 }
 
 // subscription is a client's to an entity. The hub's shard lock
-// guards version and asks.
+// guards secret, version, asks and denied.
 type subscription struct {
 	client  *Client
 	name    subKey
 	key     Key
-	secret  string
+	asked   string  // the client's secret when it subscribed
+	secret  string  // of its group
 	version string  // that the client has; "" unknown
 	asks    *string // the version that it says it has, until it is answered
+	denied  bool    // and it was told
 }
 
-// note queues an answer.
+// note queues an answer to a frame. No lock of the hub's may be held: a client
+// that does not read its answers is closed.
 func (c *Client) note(frame []byte) {
 	c.mu.Lock()
 	if c.notes >= maxNotes {
@@ -97,27 +104,39 @@ func (c *Client) note(frame []byte) {
 	}
 	c.notes++
 	c.seq++
-	c.queue(pendKey{seq: c.seq}, pending{note: frame})
+	c.queue(pendKey{seq: c.seq}, pending{frame: frame})
 	c.mu.Unlock()
 }
 
 // offer queues a state, in place of an older one of the same entity.
-func (c *Client) offer(s *subscription, id string, state *State) {
+func (c *Client) offer(s *subscription, id string, state *snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := pendKey{subKey: subKey{s.name.entity, id}}
-	if s.name.id == Any {
-		if _, waits := c.pending[k]; !waits && c.any[s.name] >= maxOfAny {
-			c.queue(pendKey{subKey: s.name}, pending{sub: s}) // read them all again
-			return
-		} else if !waits {
-			if c.any == nil {
-				c.any = map[subKey]int{}
-			}
-			c.any[s.name]++
-		}
+	if c.closed {
+		return
 	}
-	c.queue(k, pending{sub: s, id: id, state: state})
+	k := pendKey{subKey: subKey{s.name.entity, id}}
+	p := pending{sub: s, id: id, state: state}
+	if _, waits := c.pending[k]; s.name.id == Any && !waits {
+		if c.any[s.name] >= maxOfAny {
+			c.queue(pendKey{subKey: s.name}, pending{sub: s, frame: resyncFrame(s.name.entity)})
+			return
+		}
+		if c.any == nil {
+			c.any = map[subKey]int{}
+		}
+		c.any[s.name]++
+		p.under = s.name
+	}
+	c.queue(k, p)
+}
+
+// inform queues a frame about the subscription's entity, in place of what waits
+// of it; what went wrong replaces only its like.
+func (c *Client) inform(s *subscription, frame []byte, failed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue(pendKey{subKey: s.name, failed: failed}, pending{sub: s, frame: frame})
 }
 
 // queue is called with c.mu held.
@@ -125,7 +144,9 @@ func (c *Client) queue(k pendKey, p pending) {
 	if c.closed {
 		return
 	}
-	if _, waits := c.pending[k]; !waits {
+	if old, waits := c.pending[k]; waits {
+		p.under = old.under
+	} else {
 		c.order = append(c.order, k)
 	}
 	if c.pending == nil {
@@ -151,18 +172,15 @@ func (c *Client) drain() {
 		c.order = c.order[1:]
 		p := c.pending[k]
 		delete(c.pending, k)
-		switch {
-		case p.note != nil:
+		if p.sub == nil {
 			c.notes--
-		case p.sub != nil && p.sub.name.id == Any && p.state != nil:
-			c.any[p.sub.name]--
 		}
-		_, subscribed := c.subs[k.subKey]
-		if p.sub != nil {
-			subscribed = c.subs[p.sub.name] == p.sub
+		if p.under.id == Any {
+			c.any[p.under]--
 		}
+		wanted := p.sub == nil || c.wants(k.subKey, p.sub)
 		c.mu.Unlock()
-		if p.note == nil && !subscribed {
+		if !wanted {
 			continue // it unsubscribed meanwhile
 		}
 		for _, frame := range c.frames(p) {
@@ -178,17 +196,26 @@ func (c *Client) drain() {
 	}
 }
 
+// wants is whether the client is still subscribed to what was queued for s, by it
+// or by another subscription with the same secret; c.mu is held.
+func (c *Client) wants(name subKey, s *subscription) bool {
+	for _, n := range []subKey{s.name, name, {name.entity, Any}} {
+		if now := c.subs[n]; now != nil && (now == s || now.asked == s.asked && n != s.name) {
+			return true
+		}
+	}
+	return false
+}
+
 // frames are what is written of it.
 func (c *Client) frames(p pending) [][]byte {
 	switch {
-	case p.note != nil:
-		return [][]byte{p.note}
-	case p.state == nil:
-		return [][]byte{resyncFrame(p.sub.name.entity)}
+	case p.frame != nil:
+		return [][]byte{p.frame}
 	case c.protocol == 1:
 		return p.state.Rows
 	default:
-		return [][]byte{entityFrame(p.sub.name.entity, p.id, p.state)}
+		return [][]byte{p.state.frame(p.sub.name.entity, p.id)}
 	}
 }
 

@@ -47,3 +47,22 @@ func (h *Hub) Beat() {
 		c.beat()
 	}
 }
+
+// Connected is a client without a network.
+type Connected struct{ c *Client }
+
+// Connect joins a client whose connection is the transport.
+func (h *Hub) Connect(t Transport, protocol int) Connected {
+	c := &Client{transport: t, kind: "test", protocol: protocol}
+	h.join(c)
+	return Connected{c}
+}
+
+// Handle is a frame from the client.
+func (c Connected) Handle(frame string) { c.c.handle(context.Background(), []byte(frame)) }
+
+// Close is the client's hanging up.
+func (c Connected) Close() { c.c.close(closeGoingAway, "") }
+
+// Waiting is how much waits to be written.
+func (c Connected) Waiting() int { return c.c.info().Waiting }

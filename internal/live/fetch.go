@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -26,8 +27,12 @@ func (h *Hub) fetchLoop(g *group) {
 		if !h.pause(wait) {
 			return
 		}
+		slots := h.fetch[0]
+		if g.resolver.PerSecret() { // somebody else's, who may hang
+			slots = h.fetch[1]
+		}
 		select {
-		case h.fetch <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-h.stopped.Done():
 			return
 		}
@@ -40,15 +45,15 @@ func (h *Hub) fetchLoop(g *group) {
 		ctx, cancel := context.WithTimeout(h.stopped, fetchTimeout)
 		state, err := g.resolver.Resolve(ctx, g.key, g.secret)
 		cancel()
-		<-h.fetch
+		<-slots
 
 		again := err != nil && !errors.Is(err, ErrDenied)
 		if again {
-			if failures++; failures >= maxAttempts {
-				h.o.Log.Warn("an entity could not be fetched for its subscribers", "entity", g.key.Entity(), "id", g.key.ID, "error", err)
-				h.tell(g, reply{Type: "error", Code: "unavailable", Message: "the entity cannot be read now"})
-				again = false
+			if failures++; failures == maxAttempts {
+				h.o.Log.Warn("an entity cannot be fetched for its subscribers: trying again", "entity", g.key.Entity(), "id", g.key.ID, "error", err)
+				h.unavailable(g)
 			}
+			again = failures < maxAttempts || h.wanted(g)
 		} else {
 			failures = 0
 			h.deliver(g, state, err, forced)
@@ -65,10 +70,25 @@ func (h *Hub) fetchLoop(g *group) {
 			return
 		}
 		sh.mu.Unlock()
-		if again && !h.pause(time.Duration(50<<failures)*time.Millisecond+rand.N(50*time.Millisecond)) {
+		if again && !h.pause(backoff(failures)) {
 			return
 		}
 	}
+}
+
+// backoff grows from 100 ms to 13 s.
+func backoff(failures int) time.Duration {
+	least := 50 * time.Millisecond << min(failures, 8)
+	return least + rand.N(least/4)
+}
+
+// wanted is whether anybody waits for the entity.
+func (h *Hub) wanted(g *group) bool {
+	sh := h.shard(g.key)
+	sh.mu.Lock()
+	n := len(g.subs)
+	sh.mu.Unlock()
+	return n > 0 || slices.Contains(h.secretsOf(Key{g.key.Org, g.key.Type, Any}), g.secret)
 }
 
 func (h *Hub) pause(d time.Duration) bool {
@@ -89,18 +109,24 @@ func (h *Hub) pause(d time.Duration) bool {
 // new to them, to plain ones if somebody said that it changed.
 func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 	if errors.Is(err, ErrDenied) {
-		h.tell(g, reply{Type: "error", Code: "forbidden", Message: "not allowed for this secret"})
+		h.forbidden(g, forced)
 		return
 	}
+	version := state.Version
+	if state.Gone {
+		version = goneVersion
+	}
+	snap := &snapshot{State: state}
 	sh := h.shard(g.key)
 	sh.mu.Lock()
-	changed := g.state == nil && forced || g.state != nil && (g.state.Version != state.Version || g.state.Gone != state.Gone)
-	g.state = &state
+	changed := !g.known && forced || g.known && g.version != version
+	g.known, g.version = true, version
 	for s := range g.subs {
+		s.denied = false
 		if s.asks != nil {
-			s.reply(&state)
+			s.reply(snap)
 		} else {
-			s.take(g.key.ID, &state, forced, changed)
+			s.take(g.key.ID, snap, forced, changed)
 		}
 	}
 	sh.mu.Unlock()
@@ -114,7 +140,7 @@ func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 		if of := t.groups[g.secret]; of != nil {
 			for s := range of.subs {
 				if s.client.mayTake(g.key) {
-					s.client.offer(s, g.key.ID, &state)
+					s.client.offer(s, g.key.ID, snap)
 				}
 			}
 		}
@@ -122,7 +148,7 @@ func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 }
 
 // take offers the state to the client, unless it has it.
-func (s *subscription) take(id string, state *State, forced, changed bool) {
+func (s *subscription) take(id string, state *snapshot, forced, changed bool) {
 	if s.client.protocol == 1 {
 		if forced || changed {
 			s.client.offer(s, id, state)
@@ -150,15 +176,34 @@ const goneVersion = "\x00gone"
 
 func (c *Client) mayTake(k Key) bool { return c.allowed == nil || c.allowed(k) }
 
-// tell sends an answer to the group's clients of protocol 2.
-func (h *Hub) tell(g *group, r reply) {
+// unavailable tells the group's clients of protocol 2.
+func (h *Hub) unavailable(g *group) {
 	sh := h.shard(g.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for s := range g.subs {
-		if s.client.protocol == 2 {
-			r.Entity, r.ID = s.name.entity, s.name.id
-			s.client.note(r.frame())
+		s.fail("unavailable", "the entity cannot be read now; it is tried again")
+	}
+}
+
+// forbidden tells the group's clients of protocol 2: those who do not know yet, and
+// all if somebody said that the entity changed.
+func (h *Hub) forbidden(g *group, forced bool) {
+	sh := h.shard(g.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	g.known = false // what follows when it is allowed again is new
+	for s := range g.subs {
+		if forced || s.asks != nil || !s.denied {
+			s.fail("forbidden", "not allowed for this secret")
 		}
+		s.denied, s.asks = true, nil
+	}
+}
+
+// fail tells the client what went wrong with the entity, if its protocol can.
+func (s *subscription) fail(code, message string) {
+	if s.client.protocol == 2 {
+		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.entity, ID: s.name.id}.frame(), true)
 	}
 }

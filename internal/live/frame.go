@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"sync/atomic"
 )
 
 // request is a frame from a client. encoding/json matches names in any case, as
@@ -62,6 +63,26 @@ func (r reply) frame() []byte {
 		b, _ = json.Marshal(reply{Type: "error", Code: "internal", Message: "the state cannot be shown", Entity: r.Entity, ID: r.ID})
 	}
 	return b
+}
+
+// snapshot is a state on its way to many clients.
+type snapshot struct {
+	State
+	shown atomic.Pointer[shown] // to the client before: most name the entity alike
+}
+
+type shown struct {
+	entity string
+	frame  []byte
+}
+
+func (s *snapshot) frame(entity, id string) []byte {
+	if f := s.shown.Load(); f != nil && f.entity == entity {
+		return f.frame
+	}
+	f := &shown{entity, entityFrame(entity, id, &s.State)}
+	s.shown.Store(f)
+	return f.frame
 }
 
 func entityFrame(entity, id string, s *State) []byte {

@@ -20,7 +20,7 @@ const (
 
 const (
 	fetchTimeout = 10 * time.Second
-	maxFetches   = 64 // at once
+	maxFetches   = 64 // at once, of each kind
 	maxAttempts  = 6
 	pingEvery    = 25 * time.Second
 )
@@ -51,7 +51,7 @@ type Hub struct {
 	o      Options
 	seed   maphash.Seed
 	shards [64]shard
-	fetch  chan struct{}
+	fetch  [2]chan struct{} // slots: for what we have, and for what others have
 
 	mu      sync.Mutex
 	clients map[*Client]struct{}
@@ -80,7 +80,8 @@ type group struct {
 	secret   string
 	subs     map[*subscription]struct{}
 	resolver Resolver
-	state    *State // fetched last
+	known    bool   // it was fetched
+	version  string // that was fetched last
 	fetching bool
 	dirty    bool // to be fetched again
 	forced   bool // somebody said that it changed: plain clients get it whatever its version
@@ -89,7 +90,10 @@ type group struct {
 
 // New returns a hub. Start begins its work.
 func New(o Options) *Hub {
-	h := &Hub{o: o, seed: maphash.MakeSeed(), fetch: make(chan struct{}, maxFetches), clients: map[*Client]struct{}{}}
+	h := &Hub{o: o, seed: maphash.MakeSeed(), clients: map[*Client]struct{}{}}
+	for i := range h.fetch {
+		h.fetch[i] = make(chan struct{}, maxFetches)
+	}
 	if h.o.Now == nil {
 		h.o.Now = time.Now
 	}

@@ -96,7 +96,7 @@ func (c *Client) subscribe(t target, ref string) {
 	var s *subscription
 	if !full && !c.closed {
 		if s = c.subs[name]; s == nil {
-			s = &subscription{client: c, name: name, key: key, secret: c.secret}
+			s = &subscription{client: c, name: name, key: key, asked: c.secret, secret: c.secret}
 			c.subs[name] = s
 		}
 	}
@@ -139,7 +139,7 @@ func (h *Hub) baseline(g *group) {
 	sh := h.shard(g.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if g.state == nil && !g.fetching {
+	if !g.known && !g.fetching {
 		h.refresh(g)
 	}
 }
@@ -159,18 +159,18 @@ func (h *Hub) catchUp(s *subscription, have string) {
 }
 
 // reply answers what the client asked; the shard's lock is held.
-func (s *subscription) reply(state *State) {
+func (s *subscription) reply(state *snapshot) {
 	have := *s.asks
 	s.asks = nil
 	r := reply{Entity: s.name.entity, ID: s.name.id}
 	switch {
 	case state.Gone:
 		s.version, r.Type = goneVersion, "gone"
-		s.client.note(r.frame())
+		s.client.inform(s, r.frame(), false)
 	case state.Version != "" && state.Version == have:
 		s.version = state.Version
 		r.Type, r.Version = "current", state.Version
-		s.client.note(r.frame())
+		s.client.inform(s, r.frame(), false)
 	default:
 		s.version = state.Version
 		s.client.offer(s, s.name.id, state)
@@ -200,7 +200,7 @@ func (c *Client) changeSecret(secret string) {
 	c.subs = make(map[subKey]*subscription, len(old))
 	var fresh []*subscription
 	for name, s := range old {
-		n := &subscription{client: c, name: name, key: s.key, secret: secret}
+		n := &subscription{client: c, name: name, key: s.key, asked: secret, secret: secret}
 		c.subs[name] = n
 		fresh = append(fresh, n)
 	}
