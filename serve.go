@@ -70,6 +70,10 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 	if !s.CloudRun {
 		s.Base = baseOf(listener.Addr())
 	}
+	outside := example && s.Function == "" && onThisMachine(listener.Addr())
+	if outside {
+		cfg.Drafts = append(cfg.Drafts, exampleDraft(s.Base))
+	}
 	a, err := launch.Open(ctx, s, cfg, log)
 	if err != nil {
 		return err
@@ -89,17 +93,23 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 	if err != nil {
 		return err
 	}
+	if outside {
+		handler = withExample(handler)
+	}
 	server := &http.Server{
 		Handler: obs.Traced(s.Project, handler), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
 	}
 	server.RegisterOnShutdown(a.Drain) // streams would keep it from ending
-	announce(stdout, log, s, cfg, listener.Addr(), example)
+	announce(stdout, log, s, cfg, listener.Addr(), example, outside)
 	a.Start()
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	if outside {
+		go hearOfExample(ctx, s.Base, log)
+	}
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
@@ -116,7 +126,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 }
 
 // announce logs the configuration and, for a person at a terminal, says what to try.
-func announce(stdout io.Writer, log *slog.Logger, s launch.Settings, cfg *config.Config, addr net.Addr, example bool) {
+func announce(stdout io.Writer, log *slog.Logger, s launch.Settings, cfg *config.Config, addr net.Addr, example, outside bool) {
 	for _, svc := range cfg.Services {
 		log.Info("service", "serviceName", svc.ServiceName, "trigger", svc.Trigger.Type,
 			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.TargetPubSub.Topic)
@@ -147,11 +157,18 @@ func announce(stdout io.Writer, log *slog.Logger, s launch.Settings, cfg *config
 		}
 		fmt.Fprintf(stdout, "  status    %[1]s/status\n  messages  %[1]s/messages\n  trigger   %[1]s/trigger\n", prefix)
 	}
+	if s.Function == "" || s.Function == functions.Console {
+		fmt.Fprintf(stdout, "\nConsole\n  %s/console\n", base)
+	}
 	fmt.Fprintf(stdout, "\nTry it:\n")
 	for _, e := range cfg.Services[0].Endpoints {
 		fmt.Fprintf(stdout, "  curl -d 'hello' %s/event/%s\n", base, escapeKey(e.EventKey))
 	}
-	fmt.Fprintf(stdout, "  curl %s/messages\n\n", base)
+	fmt.Fprintf(stdout, "  curl %s/messages\n", base)
+	if outside {
+		fmt.Fprintf(stdout, "  curl -d '%s' %s%s/set-tasks\n", exampleChange, base, exampleSource)
+	}
+	fmt.Fprintln(stdout)
 }
 
 // baseOf is where this machine reaches what listens there.

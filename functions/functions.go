@@ -31,11 +31,12 @@ const (
 	Live    = "live"
 	Echo    = "echo"
 	Draft   = "draft"
+	Console = "console"
 )
 
 // Names returns the name of every function.
 func Names() []string {
-	return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun, Live, Echo, Draft}
+	return []string{Ingest, Check, Trigger, Status, Sweep, SyncRun, Live, Echo, Draft, Console}
 }
 
 // handler answers a request to one service.
@@ -62,6 +63,8 @@ var routes = []route{
 	{Trigger, auth.Operate, "/reset", []string{http.MethodGet, http.MethodPost}, reset},
 	{Trigger, auth.Operate, "/messages/{eventID}/replay", []string{http.MethodPost}, replay},
 	{Status, auth.Read, "/status", []string{http.MethodGet}, status},
+	{Status, auth.Read, "/pending", []string{http.MethodGet}, pending},
+	{Status, auth.Read, "/history", []string{http.MethodGet}, history},
 	// Consumers.
 	{Status, auth.Read, "/messages", []string{http.MethodGet}, messages},
 	{Status, auth.Read, "/messages/{eventID}", []string{http.MethodGet}, message},
@@ -95,6 +98,7 @@ var deploymentRoutes = []deploymentRoute{
 	// Scheduler and Pub/Sub.
 	{SyncRun, auth.Operate, "/sync/due", []string{http.MethodPost}, dueSyncs},
 	{SyncRun, auth.Operate, "/sync/work", []string{http.MethodPost}, syncWork},
+	{SyncRun, auth.Read, "/sync/check", []string{http.MethodPost}, checkSync},
 	{SyncRun, auth.Operate, "/sync/message", []string{http.MethodPost}, onMessage},
 	// Applications and people.
 	{Live, auth.Operate, "/notify", []string{http.MethodPost}, notify},
@@ -144,6 +148,9 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	}
 	if serves(Echo) {
 		b.echoes()
+	}
+	if serves(Console) {
+		b.console()
 	}
 	b.gate("/event/trigger", nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
 	if serves(Status) {

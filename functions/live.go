@@ -77,7 +77,8 @@ func liveClients(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		return web.JSON(w, http.StatusOK, struct {
 			Clients []live.Info `json:"clients"`
-		}{a.Live().Hub.Clients()})
+			Sent    []live.Sent `json:"sent"` // newest first; as far back as is remembered
+		}{a.Live().Hub.Clients(), a.Live().Hub.Journal()})
 	}
 }
 

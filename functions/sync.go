@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -54,6 +55,28 @@ func syncs(a *app.App) web.Handler {
 		for i, d := range list {
 			out.Syncs[i] = toSyncJSON(d)
 		}
+		return web.JSON(w, http.StatusOK, out)
+	}
+}
+
+// checkSync says what is wrong with a definition, and keeps nothing.
+func checkSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		out := struct {
+			Valid  bool           `json:"valid"`
+			Errors []fault.Detail `json:"errors"`
+		}{Errors: []fault.Detail{}}
+		def, err := readSync(w, r)
+		if wrong, ok := errors.AsType[*fault.Error](err); ok && len(wrong.Details) > 0 {
+			out.Errors = wrong.Details
+		} else if err != nil {
+			return err
+		} else {
+			for _, f := range a.Syncs().CheckSync(def) {
+				out.Errors = append(out.Errors, fault.Detail(f))
+			}
+		}
+		out.Valid = len(out.Errors) == 0
 		return web.JSON(w, http.StatusOK, out)
 	}
 }

@@ -73,6 +73,7 @@ type App struct {
 	live   *Live
 	echo   *echo.Service
 	drafts *draft.Service
+	beacon *beacon
 
 	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
 	hooks    map[string]*echo.Hook
@@ -86,10 +87,12 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	a := &App{o: o, byKey: make(map[string]*gate.Gate)}
+	a.beacon = newBeacon(a.signalOwn)
 	for _, svc := range o.Config.Services {
 		g := gate.New(svc, gate.Options{
 			Store: o.Store, Bus: o.Bus, Log: o.Log, Now: o.Now,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), RunsOn: o.RunsOn,
+			Changed: func() { a.own(GateType, svc.ServiceName) },
 		})
 		a.gates = append(a.gates, g)
 		a.byKey[svc.ServiceName] = g
@@ -249,6 +252,7 @@ func (a *App) Close(ctx context.Context) (err error) {
 			}
 		}
 		a.telling.Wait() // each has a time-out
+		a.beacon.close()
 		err = errors.Join(err, a.o.Bus.Close(), a.o.Store.Close())
 	})
 	return err

@@ -40,6 +40,7 @@ func (a *App) Live() *Live { return a.live }
 func (a *App) newLive() (*Live, error) {
 	cfg := a.o.Config.Live
 	o := live.Options{Resolver: a.resolver, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) }}
+	o.Own, o.Moved = OwnOrg, func() { a.own(ClientType, AllClients) }
 	l := &Live{}
 	topic := a.o.LiveTopic
 	if !a.o.RunsOn {
@@ -99,6 +100,9 @@ func (a *App) now() time.Time {
 // resolver finds who has the entities of a type: the configuration says, or they
 // are records of ours.
 func (a *App) resolver(k live.Key) live.Resolver {
+	if k.Org == OwnOrg {
+		return ownResolver{}
+	}
 	if cfg := a.o.Config.Live; cfg != nil {
 		for _, r := range cfg.Resolvers {
 			if r.Entity == k.Entity() || r.Entity == k.Type {

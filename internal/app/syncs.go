@@ -29,6 +29,7 @@ type Task struct {
 func (a *App) syncOptions() syncrun.Options {
 	o := syncrun.Options{
 		Docs: a.o.Store, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Changed: a.changed,
+		Moved:  func(id string) { a.own(SyncType, id) },
 		Random: func() string { return event.NewID(time.Now()) },
 	}
 	cfg := a.o.Config.Sync

@@ -34,7 +34,14 @@ type Error struct {
 	Message    string        // for the caller: no secrets, no internals
 	RetryAfter time.Duration // Unavailable only; 0 lets the edge choose
 	Allow      []string      // MethodNotAllowed only: the methods that are
+	Details    []Detail      // Invalid only: every fault, where there may be several
 	Cause      error         // for the log
+}
+
+// Detail is one of several faults of what a caller sent.
+type Detail struct {
+	Path    string `json:"path"` // JSON path; "" is the whole
+	Message string `json:"message"`
 }
 
 func (e *Error) Error() string {

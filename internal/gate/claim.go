@@ -127,6 +127,7 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 		}
 		return nil, err
 	}
+	g.changed()
 	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
 	g.inFlight.Add(1)
 	go func() {
@@ -195,7 +196,9 @@ func (g *Gate) Reset(ctx context.Context, eventKey string) (int, error) {
 			return n, unavailable(err, "the window could not be read")
 		}
 		gone, err := g.store.Discard(ctx, ep, refs)
-		n += gone
+		if n += gone; gone > 0 {
+			g.changed()
+		}
 		if err != nil {
 			return n, unavailable(err, "the window could not be reset whole")
 		}

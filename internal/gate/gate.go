@@ -54,6 +54,9 @@ type Options struct {
 	// RunsOn says that the process runs between requests too. A source is then
 	// answered as soon as its message is out, before that is on record.
 	RunsOn bool
+	// Changed is told that the window or the outbox is not as it was. It must not
+	// block. May be nil.
+	Changed func()
 }
 
 // Gate serves one service. All its methods may be called concurrently.
@@ -69,6 +72,7 @@ type Gate struct {
 	now       func() time.Time
 	publicURL string
 	runsOn    bool
+	changed   func()
 
 	commits  *groupCommit
 	checks   coalescer
@@ -83,7 +87,10 @@ func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), now: o.Now,
-		publicURL: o.PublicURL, runsOn: o.RunsOn, recent: newRecentEvents(cacheBytes),
+		publicURL: o.PublicURL, runsOn: o.RunsOn, recent: newRecentEvents(cacheBytes), changed: o.Changed,
+	}
+	if g.changed == nil {
+		g.changed = func() {}
 	}
 	if g.now == nil {
 		g.now = time.Now

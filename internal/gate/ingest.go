@@ -127,6 +127,9 @@ func (g *Gate) commit(units []*unit) {
 	for _, u := range units {
 		u.results, results = results[:len(u.appends)], results[len(u.appends):]
 	}
+	if stored {
+		g.changed()
+	}
 	if !stored || !g.windowed() {
 		answer(units, verdict{})
 		return

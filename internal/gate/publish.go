@@ -62,6 +62,7 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, acked func()) error {
 		g.log.Error("the outcome of a publication is not recorded: the message may go out again, with the same eventID",
 			"eventID", c.EventID, "claimID", c.ID, "error", settleErr)
 	}
+	g.changed()
 	return err
 }
 

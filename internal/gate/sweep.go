@@ -49,7 +49,9 @@ func (g *Gate) Sweep(ctx context.Context) (Swept, error) {
 			if err == nil && len(stale) > 0 {
 				var n int
 				n, err = g.store.Discard(ctx, ep, stale)
-				s.Expired += n
+				if s.Expired += n; n > 0 {
+					g.changed()
+				}
 			}
 			if err != nil {
 				return s, unavailable(err, "the window could not be swept")

@@ -121,6 +121,7 @@ func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 	sh.mu.Lock()
 	changed := !g.known && forced || g.known && g.version != version
 	g.known, g.version = true, version
+	clients := len(g.subs)
 	for s := range g.subs {
 		s.denied = false
 		if s.asks != nil {
@@ -133,11 +134,13 @@ func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 	if !forced && !changed {
 		return
 	}
+	defer func() { h.note(g.key, &state, clients) }()
 	all := h.shard(Key{g.key.Org, g.key.Type, Any})
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if t := all.topics[Key{g.key.Org, g.key.Type, Any}]; t != nil {
 		if of := t.groups[g.secret]; of != nil {
+			clients += len(of.subs)
 			for s := range of.subs {
 				if s.client.mayTake(g.key) {
 					s.client.offer(s, g.key.ID, snap)

@@ -44,14 +44,20 @@ type Options struct {
 	FramesPerSecond int
 	// PassThrough gets frames that are not for us. May be nil.
 	PassThrough func(ctx context.Context, secret string, frame []byte) error
+	// Own is the organisation of entities about the hub itself: no journal, no Moved.
+	Own string
+	// Moved is told that clients, their subscriptions or what they were sent are not
+	// as they were. It must not block. May be nil.
+	Moved func()
 }
 
 // Hub has the clients of this instance.
 type Hub struct {
-	o      Options
-	seed   maphash.Seed
-	shards [64]shard
-	fetch  [2]chan struct{} // slots: for what we have, and for what others have
+	o       Options
+	seed    maphash.Seed
+	shards  [64]shard
+	journal journal
+	fetch   [2]chan struct{} // slots: for what we have, and for what others have
 
 	mu      sync.Mutex
 	clients map[*Client]struct{}
@@ -223,14 +229,16 @@ func (h *Hub) join(c *Client) bool {
 	h.mu.Unlock()
 	if !closing {
 		c.arm(h.lifetime())
+		h.moved(Key{})
 	}
 	return !closing
 }
 
 func (h *Hub) forget(c *Client) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	delete(h.clients, c)
+	h.mu.Unlock()
+	h.moved(Key{})
 }
 
 // lifetime is when a connection ends that begins now: not all at once.

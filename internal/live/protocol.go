@@ -119,6 +119,7 @@ func (c *Client) subscribe(t target, ref string) {
 			return
 		}
 	}
+	c.hub.moved(key)
 	c.answer(reply{Type: "subscribed", Entity: t.Entity, ID: t.ID, Ref: ref})
 	if c.protocol == 1 || t.ID == Any {
 		if g != nil && t.ID != Any {
@@ -184,6 +185,7 @@ func (c *Client) unsubscribe(t target, ref string) {
 	c.mu.Unlock()
 	if s != nil {
 		c.hub.remove(s)
+		c.hub.moved(s.key)
 	}
 	c.answer(reply{Type: "unsubscribed", Entity: t.Entity, ID: t.ID, Ref: ref})
 }

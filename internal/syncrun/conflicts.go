@@ -177,6 +177,9 @@ func (s *Service) decide(ctx context.Context, def *Sync, datatype, recordID stri
 		w.Doc.Body = mustJSON(x)
 	}
 	_, err = s.docs.Commit(ctx, []store.Write{w, r.write(records, s.clock().UnixMicro())})
+	if err == nil {
+		s.o.Moved(def.ID)
+	}
 	if err == nil && s.o.Changed != nil {
 		s.o.Changed(def.OrgID, datatype, []string{recordID})
 	}

@@ -99,7 +99,11 @@ func (e *Invalid) Error() string {
 
 func invalid(faults ...source.Fault) error {
 	e := &Invalid{faults}
-	return fault.Wrap(fault.Invalid, e, "the sync is not valid: %s", e.Error())
+	f := fault.Wrap(fault.Invalid, e, "the sync is not valid: %s", e.Error())
+	for _, one := range faults {
+		f.Details = append(f.Details, fault.Detail(one))
+	}
+	return f
 }
 
 // Decode reads a definition in any of its forms: a Sync, {"data": Sync}, or

@@ -53,6 +53,9 @@ type Options struct {
 	MaxInvocation time.Duration
 	// Changed is told of records that changed, after their commit. May be nil.
 	Changed func(org, datatype string, ids []string)
+	// Moved is told that a sync's definition, its run or its conflicts are not as
+	// they were. It must not block. May be nil.
+	Moved func(syncID string)
 }
 
 // Service is the use case. All methods may be called concurrently.
@@ -74,6 +77,9 @@ func New(o Options) *Service {
 	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, random: o.Random}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.o.Moved == nil {
+		s.o.Moved = func(string) {}
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	return s

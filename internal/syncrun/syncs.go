@@ -58,8 +58,12 @@ func (s *Service) CreateSync(ctx context.Context, def *Sync) (*Stored, error) {
 		}
 		return nil, fault.StoreAway(err)
 	}
+	s.o.Moved(d.Sync.ID)
 	return d, nil
 }
+
+// CheckSync returns all faults of a definition, as CreateSync or UpdateSync would.
+func (s *Service) CheckSync(def *Sync) []source.Fault { return def.Check(s.kinds) }
 
 // plan sets when the sync is due next.
 func (d *Stored) plan(after time.Time) {
@@ -152,6 +156,7 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 		}
 		return nil, fault.StoreAway(err)
 	}
+	s.o.Moved(id)
 	return d, nil
 }
 
@@ -188,6 +193,7 @@ func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
 		}
 		return fault.StoreAway(err)
 	}
+	s.o.Moved(id)
 	return nil
 }
 

@@ -146,11 +146,12 @@ var statuses = map[fault.Code]int{
 
 // problem is RFC 9457's object.
 type problem struct {
-	Type     string `json:"type"`
-	Title    string `json:"title"`
-	Status   int    `json:"status"`
-	Detail   string `json:"detail,omitempty"`
-	Instance string `json:"instance"`
+	Type     string         `json:"type"`
+	Title    string         `json:"title"`
+	Status   int            `json:"status"`
+	Detail   string         `json:"detail,omitempty"`
+	Instance string         `json:"instance"`
+	Errors   []fault.Detail `json:"errors,omitempty"`
 }
 
 func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
@@ -173,7 +174,7 @@ func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	id := rw.requestID()
 	_ = write(rw, r.Method == http.MethodHead, status, problemType, problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: id,
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: id, Errors: f.Details,
 	})
 }
 

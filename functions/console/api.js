@@ -1,0 +1,98 @@
+// @ts-check
+// Calls of the server, as whoever looks at the page.
+
+const KEY = "headgate-token";
+
+/** An answer that is not what was asked for. */
+export class Refused extends Error {
+  /** @param {number} status @param {any} problem */
+  constructor(status, problem) {
+    super(problem?.detail || problem?.message || problem?.title || `the server answers ${status}`);
+    this.status = status;
+    /** @type {{path: string, message: string}[]} */
+    this.errors = problem?.errors ?? [];
+    this.body = problem;
+  }
+}
+
+export const token = () => sessionStorage.getItem(KEY) ?? "";
+
+/** @type {Promise<void>|null} */
+let asking = null;
+
+/** Asks for a token, once for all calls that want one. */
+function signIn() {
+  asking ??= new Promise((resolve) => {
+    const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("signin"));
+    const input = /** @type {HTMLInputElement} */ (document.getElementById("token"));
+    dialog.onclose = () => {
+      if (input.value) sessionStorage.setItem(KEY, input.value.trim());
+      input.value = "";
+      asking = null;
+      dispatchEvent(new Event("signedin"));
+      resolve();
+    };
+    dialog.showModal();
+  });
+  return asking;
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: any, text?: string, headers?: Record<string, string>}} [o]
+ * @returns {Promise<Response>}
+ */
+export async function call(method, path, o = {}) {
+  for (;;) {
+    const used = token();
+    /** @type {Record<string, string>} */
+    const headers = { ...o.headers };
+    if (used) headers.Authorization = `Bearer ${used}`;
+    if (o.body !== undefined) headers["Content-Type"] = "application/json";
+    let resp;
+    try {
+      resp = await fetch(path, { method, headers, body: o.body === undefined ? o.text : JSON.stringify(o.body), cache: "no-store", credentials: "same-origin" });
+    } catch {
+      throw new Refused(0, { detail: "The server does not answer." });
+    }
+    if (resp.status === 401) {
+      if (token() === used) {
+        sessionStorage.removeItem(KEY);
+        await signIn();
+      }
+      continue;
+    }
+    if (resp.ok) return resp;
+    throw new Refused(resp.status, await resp.json().catch(() => null));
+  }
+}
+
+/** @param {string} path @returns {Promise<any>} */
+export const get = async (path) => (await call("GET", path)).json();
+
+/** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] @returns {Promise<any>} */
+export const send = async (method, path, body, headers) => {
+  const resp = await call(method, path, { body, headers });
+  return resp.status === 204 ? null : resp.json();
+};
+
+/** The first of an answer's text, and whether that is all. @param {string} path @param {number} most in bytes */
+export async function head(path, most) {
+  const resp = await call("GET", path);
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (resp.body).getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let size = 0; ;) {
+    const { done, value } = await reader.read();
+    if (done) return { text: text + decoder.decode(), whole: true };
+    text += decoder.decode(value, { stream: true });
+    if ((size += value.length) > most) {
+      await reader.cancel();
+      return { text: text.slice(0, most), whole: false };
+    }
+  }
+}
+
+/** A name as one segment of a path. @param {string} name */
+export const segment = (name) => name === "." ? "%2E" : name === ".." ? "%2E%2E" : encodeURIComponent(name);

@@ -1,0 +1,106 @@
+// @ts-check
+// The console: one page, four views, one live connection. Nothing polls: a view
+// reads again when the live channel says that something is not as it was.
+
+import { connect } from "../live/client.js";
+import { get, token } from "./api.js";
+import { el, set, complain, said } from "./ui.js";
+import { gateView } from "./gate.js";
+import { syncsView } from "./syncs.js";
+import { draftView } from "./draft.js";
+import { liveView } from "./clients.js";
+
+/**
+ * What a view works with. Subscriptions end when the view is left.
+ * @typedef {object} Context
+ * @property {any} config the effective configuration
+ * @property {any[]} services
+ * @property {(entity: string, id: string, handler: (change: any) => void) => () => void} listen
+ * @property {(handler: () => void) => void} onOpen called whenever the connection is there again
+ * @property {(end: () => void) => void} onLeave
+ */
+
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+const connection = /** @type {HTMLElement} */ (document.getElementById("connection"));
+const theme = /** @type {HTMLSelectElement} */ (document.getElementById("theme"));
+
+theme.value = localStorage.getItem("headgate-theme") ?? "";
+const dress = () => {
+  document.documentElement.dataset.theme = theme.value;
+  localStorage.setItem("headgate-theme", theme.value);
+};
+theme.addEventListener("change", dress);
+dress();
+
+/** @type {Record<string, {title: string, view: (c: Context) => any}>} */
+const views = {
+  gate: { title: "Gate", view: gateView },
+  syncs: { title: "Syncs", view: syncsView },
+  draft: { title: "Draft", view: draftView },
+  live: { title: "Live", view: liveView },
+};
+
+/** @type {(() => void)[]} */
+let opened = [];
+/** @type {(() => void)[]} */
+let leaving = [];
+/** @type {ReturnType<typeof connect>|null} */
+let live = null;
+
+function open() {
+  live?.close();
+  live = connect({
+    base: new URL(".", document.baseURI).href,
+    token: token() || undefined,
+    path: config.live?.path || undefined,
+    onState: (state, transport) => {
+      connection.className = state;
+      connection.textContent = state === "open" ? (transport === "sse" ? "live, by event stream" : "live") : state === "closed" ? "not connected: trying again" : "connecting";
+      if (state === "open") for (const f of opened) f();
+    },
+    onError: (frame) => complain(new Error(`${frame.message}${frame.entity ? ` (${frame.entity})` : ""}`)),
+  });
+}
+
+/** @type {any} */
+let config = {};
+
+function visit() {
+  const [name, ...rest] = location.hash.slice(1).split("/");
+  const at = views[name] ? name : "gate";
+  for (const f of leaving) f();
+  opened = [];
+  leaving = [];
+  for (const a of document.querySelectorAll("#views a")) {
+    if (a.getAttribute("href") === "#" + at) a.setAttribute("aria-current", "page");
+    else a.removeAttribute("aria-current");
+  }
+  document.title = views[at].title + " · Headgate";
+  set(main, views[at].view({
+    config, services: config.services ?? [config], ...{ rest: rest.map(decodeURIComponent) },
+    listen: (entity, id, handler) => {
+      const off = live?.subscribe(entity, id, handler) ?? (() => {});
+      leaving.push(off);
+      return off;
+    },
+    onOpen: (f) => opened.push(f),
+    onLeave: (f) => leaving.push(f),
+  }));
+}
+
+async function begin() {
+  try {
+    config = await get("config");
+  } catch (err) {
+    set(main, el("section", { class: "card" }, el("h2", {}, "The console cannot begin"),
+      el("p", {}, said(/** @type {Error} */ (err).message)), el("p", { class: "soft" }, "It needs the functions status and live beside it, and the role “read”."),
+      el("button", { type: "button", onclick: begin }, "Try again")));
+    return;
+  }
+  open();
+  visit();
+  addEventListener("hashchange", () => { visit(); main.focus({ preventScroll: true }); });
+  addEventListener("signedin", () => { open(); visit(); });
+}
+
+begin();

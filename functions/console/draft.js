@@ -1,0 +1,208 @@
+// @ts-check
+// Draft: a list that people edit together. Each field has three values: saved,
+// incoming and the draft's. The whole draft comes with every change, live.
+
+import { get, send, segment } from "./api.js";
+import { el, set, said, shown, time, count, button, say, complain, coalesce } from "./ui.js";
+
+/** @param {import("./app.js").Context & {rest: string[]}} ctx */
+export function draftView(ctx) {
+  const drafts = (ctx.config.drafts ?? []).map((/** @type {any} */ d) => d.name);
+  if (drafts.length === 0) {
+    return el("section", { class: "card" }, el("h2", {}, "No draft is configured"), el("p", {}, "A list that people edit together is configured under “drafts”: see docs/drafts.md."));
+  }
+  const name = drafts.includes(ctx.rest[0]) ? ctx.rest[0] : drafts[0];
+  const choose = el("select", { onchange: () => { location.hash = "#draft/" + encodeURIComponent(choose.value); } },
+    drafts.map((/** @type {string} */ d) => el("option", { value: d, selected: d === name }, d)));
+  const me = el("input", { value: localStorage.getItem("headgate-name") ?? "", placeholder: "your name", maxlength: 100, autocomplete: "nickname",
+    onchange: () => localStorage.setItem("headgate-name", me.value) });
+  const path = "drafts/" + segment(name);
+  const news = el("p", { role: "status", class: "soft" }, "Reading.");
+  const decisions = el("p", { role: "status" });
+  const box = el("div", { class: "draft scroll", tabindex: "0", role: "region", "aria-label": "Rows" });
+  /** @type {any} */
+  let view = null;
+
+  const act = (/** @type {string} */ what, /** @type {any} */ body = {}) => async () => {
+    await flush();
+    try {
+      take(await send("POST", `${path}/${what}`, { by: me.value, ...body }));
+      if (what === "save") say("Saved to the source.");
+    } catch (err) {
+      if (/** @type {any} */ (err).status === 409 && /** @type {any} */ (err).body?.draft) take(/** @type {any} */ (err).body.draft);
+      throw err;
+    }
+  };
+
+  /** Edits that are on their way, by row and field: what is shown until the server has them. @type {Map<string, any>} */
+  const going = new Map();
+  let sending = Promise.resolve();
+  const flush = () => sending;
+  const key = (/** @type {string} */ row, /** @type {string} */ field) => row + "\u0000" + field;
+
+  /** @param {string} row @param {Record<string, any>|null} fields */
+  function edit(row, fields) {
+    for (const [f, v] of Object.entries(fields ?? {})) going.set(key(row, f), v);
+    sending = sending.then(async () => {
+      try {
+        take(await send("PATCH", path, { by: me.value, rows: { [row]: fields } }));
+      } catch (err) {
+        complain(err);
+      } finally {
+        for (const [f, v] of Object.entries(fields ?? {})) if (going.get(key(row, f)) === v) going.delete(key(row, f));
+        draw();
+      }
+    });
+    return sending;
+  }
+
+  /** Takes a state, unless a newer one is there. @param {any} v */
+  function take(v) {
+    if (view && v.version < view.version) return;
+    view = v;
+    draw();
+  }
+
+  function draw() {
+    if (!view) return;
+    set(news, `Version ${view.version}`, view.change && [`: ${words(view.change)}`, view.changedBy && [" by ", said(view.changedBy, 100)], ", ", time(view.changedAt)]);
+    set(decisions, view.flags.length > 0 ? el("strong", {}, `${count(view.flags.length, "change")} at the source to decide about`) : view.edited ? "There are edits to save." : "The draft is what the source has.");
+    save.disabled = view.flags.length > 0 || !view.edited;
+    discard.disabled = !view.edited && view.flags.length === 0;
+    for (const b of [acceptAll, keepAll]) b.hidden = view.flags.length === 0;
+    rows();
+  }
+
+  /** Draws the rows; what somebody is typing into stays. */
+  function rows() {
+    const active = /** @type {any} */ (document.activeElement);
+    const held = box.contains(active) && active instanceof HTMLInputElement ? { id: active.id, value: active.value, was: active.defaultValue, start: active.type === "text" ? active.selectionStart : null } : null;
+    const focused = box.contains(active) ? active.id : "";
+    const ids = [...new Set([...Object.keys(view.draft), ...view.flags.map((/** @type {any} */ f) => f.row)])].sort(byNumber);
+    const fields = [...new Set(ids.flatMap((id) => [...Object.keys(view.draft[id] ?? {}), ...Object.keys(view.incoming[id] ?? {})]))].sort();
+    set(box, el("table", {}, el("caption", {}, `${name}: ${count(Object.keys(view.draft).length, "row")}`),
+      el("thead", {}, el("tr", {}, ["Row", ...fields, "Do"].map((h) => el("th", { scope: "col" }, said(h, 80))))),
+      el("tbody", {}, ids.map((id) => line(id, fields)))));
+    if (!focused) return;
+    const again = /** @type {any} */ (document.getElementById(focused));
+    if (!again) return;
+    again.focus({ preventScroll: true });
+    if (held && again instanceof HTMLInputElement && held.value !== held.was) {
+      again.value = held.value;
+      if (held.start !== null) again.setSelectionRange(held.start, held.start);
+    }
+  }
+
+  /** @param {string} id @param {string[]} fields */
+  function line(id, fields) {
+    const flags = view.flags.filter((/** @type {any} */ f) => f.row === id);
+    const whole = flags.find((/** @type {any} */ f) => !f.field);
+    const row = view.draft[id];
+    const at = (/** @type {string} */ what) => `${what}-${encodeURIComponent(id)}`;
+    return el("tr", { class: whole ? "flagged" : null },
+      el("th", { scope: "row" }, said(id, 80), whole && flagged(whole, at("row"))),
+      fields.map((f) => {
+        const flag = flags.find((/** @type {any} */ x) => x.field === f);
+        if (!row) return el("td", { "data-label": clipped(f) }, shown(view.incoming[id]?.[f]));
+        return el("td", { class: [flag && "flagged", differs(id, f) && "edited"].filter(Boolean).join(" ") || null, "data-label": clipped(f) },
+          input(id, f, row[f]), flag && flagged(flag, at(encodeURIComponent(f))));
+      }),
+      el("td", {}, row && button("Remove", () => edit(id, null), { class: "slim", id: at("remove"), "aria-label": `Remove row ${clipped(id)}` })));
+  }
+
+  const clipped = (/** @type {string} */ s) => s.length > 80 ? s.slice(0, 79) + "…" : s;
+  const differs = (/** @type {string} */ id, /** @type {string} */ f) => JSON.stringify(view.draft[id]?.[f]) !== JSON.stringify(view.incoming[id]?.[f]) && !view.flags.some((/** @type {any} */ x) => x.row === id && x.field === f);
+
+  /** @param {string} id @param {string} field @param {any} value */
+  function input(id, field, value) {
+    const k = key(id, field);
+    if (going.has(k)) value = going.get(k);
+    const kind = value === undefined || value === null ? typeof (view.incoming[id]?.[field] ?? view.saved[id]?.[field] ?? "") : typeof value;
+    const text = value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    const long = text.length > 20000;
+    const i = el("input", {
+      id: `field-${encodeURIComponent(id)}-${encodeURIComponent(field)}`, type: "text", inputmode: kind === "number" ? "decimal" : null,
+      value: long ? text.slice(0, 200) + "…" : text, dir: "auto", "aria-label": `${clipped(field)} of row ${clipped(id)}`, readonly: long, title: long ? `${text.length.toLocaleString()} characters: too long to be edited here` : null,
+      onkeydown: (/** @type {KeyboardEvent} */ e) => {
+        if (e.key === "Escape") i.value = i.defaultValue;
+        if (e.key === "Enter") i.dispatchEvent(new Event("change"));
+      },
+      onchange: () => {
+        if (i.value === i.defaultValue || long) return;
+        const v = parse(i.value, kind);
+        if (v === undefined) {
+          i.setAttribute("aria-invalid", "true");
+          say(`${clipped(field)} must be ${kind === "number" ? "a number" : "JSON"}.`, true);
+          return;
+        }
+        i.removeAttribute("aria-invalid");
+        i.setAttribute("value", i.value);
+        edit(id, { [field]: v });
+      },
+    });
+    return i;
+  }
+
+  /** @param {any} f @param {string} id */
+  function flagged(f, id) {
+    const which = f.field ? { row: f.row, field: f.field } : { row: f.row };
+    const of = f.field ? `${clipped(f.field)} of row ${clipped(f.row)}` : `row ${clipped(f.row)}`;
+    return el("div", { class: "flag" },
+      el("span", {}, f.kind === "deleted" ? (f.field ? "Removed at the source" : "Deleted at the source") : f.kind === "added" ? "New at the source: " : f.field ? "At the source: " : "Changed at the source: ",
+        f.kind !== "deleted" && shown(f.incoming)),
+      el("div", { class: "row" },
+        button("Accept", act("accept", which), { class: "slim", id: "accept-" + id, "aria-label": `Accept the source's ${of}` }),
+        button("Keep", act("keep", which), { class: "slim", id: "keep-" + id, "aria-label": `Keep our ${of}` })));
+  }
+
+  const newRow = el("input", { placeholder: "id", maxlength: 200, "aria-label": "Id of the new row" });
+  async function add() {
+    const id = newRow.value.trim();
+    if (!id) throw new Error("A new row needs an id.");
+    if (view.draft[id]) throw new Error("There is a row of that id.");
+    const like = Object.values(view.draft)[0] ?? { name: "" };
+    await edit(id, Object.fromEntries(Object.entries(like).map(([f, v]) => [f, typeof v === "number" ? 0 : typeof v === "boolean" ? false : ""])));
+    newRow.value = "";
+  }
+  const save = button("Save to the source", act("save"), { class: "primary", id: "save" });
+  const discard = button("Discard the edits", act("discard"), { class: "danger", id: "discard" });
+  const acceptAll = button("Accept all", act("accept"), { id: "accept-all" });
+  const keepAll = button("Keep all of ours", act("keep"), { id: "keep-all" });
+
+  const refresh = coalesce(async () => take(await get(path)));
+  const config = (ctx.config.drafts ?? []).find((/** @type {any} */ d) => d.name === name);
+  ctx.listen("drafts", name, (change) => {
+    if (change.data) take(change.data);
+  });
+  if (config?.echo && config.externalData) { // the server does not fetch by itself: whoever looks asks it to
+    ctx.listen("task-lists", config.externalData.list || name, () => act("fetch")().catch(complain));
+  }
+  ctx.onOpen(refresh);
+  refresh();
+
+  return el("section", { class: "card" },
+    el("div", { class: "row" }, el("h2", {}, "Draft"), el("label", {}, "List", choose), el("label", {}, "You are", me)),
+    news, decisions, box,
+    el("form", { class: "actions", onsubmit: (/** @type {Event} */ e) => { e.preventDefault(); add().catch(complain); } },
+      save, discard, acceptAll, keepAll, newRow, el("button", { type: "submit" }, "Add a row"),
+      button("Look at the source now", act("fetch"))));
+}
+
+/** @param {string} change */
+const words = (change) => ({ edit: "edited", accept: "a change of the source was accepted", keep: "ours was kept", save: "saved", discard: "edits were discarded", fetch: "the source changed" })[change] ?? change;
+
+/** The value that was typed, of the kind that the field has; undefined: it is none. @param {string} text @param {string} kind */
+export function parse(text, kind) {
+  if (kind === "number") return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined;
+  if (kind === "boolean" || kind === "object") {
+    try {
+      return JSON.parse(text) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  }
+  return text;
+}
+
+/** @param {string} a @param {string} b */
+const byNumber = (a, b) => a.localeCompare(b, undefined, { numeric: true });

@@ -1,0 +1,136 @@
+// @ts-check
+// Defining a sync: a form for what most need and the JSON for all of it, which are
+// the same definition. The server says what is wrong, while it is written.
+
+import { send, call, segment } from "./api.js";
+import { el, set, said, count, button, coalesce } from "./ui.js";
+
+const SAMPLE = {
+  id: "readings", orgId: "mywell", type: "pull",
+  datasource: { type: "csv", fileUrl: "testdata/readings.csv", selectedDatatypes: ["reading"], options: { includesHeadings: true } },
+  mapping: { reading: { key: ["well", "at"], fields: { well: { from: "well" }, at: { from: "at" }, value: { from: "value_m", type: "number", required: true } } } },
+};
+
+/**
+ * A field of the form: where it is in the definition, and how it is written.
+ * @typedef {{path: string, label: string, hint?: string, options?: string[], list?: boolean}} Field
+ * @type {Field[]}
+ */
+const FIELDS = [
+  { path: "id", label: "Id", hint: "letters, digits, . _ ~ -" },
+  { path: "orgId", label: "Organisation" },
+  { path: "name", label: "Name" },
+  { path: "type", label: "Direction", options: ["pull", "push", "both"] },
+  { path: "datasource.type", label: "Kind of source", options: ["csv", "api", "sql", "legacy-mywell", "openfn-adapter", "mock-sync-server"] },
+  { path: "datasource.fileUrl", label: "File", hint: "below the allowed directory, https:// or gs://" },
+  { path: "datasource.url", label: "URL" },
+  { path: "datasource.selectedDatatypes", label: "Datatypes", hint: "separated by commas", list: true },
+  { path: "frequency", label: "Frequency", hint: "hourly, daily, weekly or cron; empty: when asked" },
+  { path: "timeZone", label: "Time zone", hint: "such as Asia/Kolkata; empty: UTC" },
+  { path: "conflict", label: "In a conflict", options: ["", "source", "store", "newest", "manual"] },
+];
+
+/** @param {any} o @param {string} path */
+const at = (o, path) => path.split(".").reduce((v, k) => v?.[k], o);
+
+/** Sets a value in a copy; "" and [] remove it. @param {any} o @param {string} path @param {any} value */
+function put(o, path, value) {
+  const copy = structuredClone(o ?? {});
+  const keys = path.split(".");
+  const last = /** @type {string} */ (keys.pop());
+  let in_ = copy;
+  for (const k of keys) in_ = in_[k] && typeof in_[k] === "object" ? in_[k] : (in_[k] = {});
+  if (value === "" || Array.isArray(value) && value.length === 0) delete in_[last];
+  else in_[last] = value;
+  return copy;
+}
+
+/**
+ * @param {any} stored undefined for a new one
+ * @param {{done: (id: string) => void, cancel: () => void}} o
+ */
+export function editor(stored, o) {
+  /** @type {any} */
+  let def = stored?.sync ?? SAMPLE;
+  const text = el("textarea", { class: "code", id: "definition", spellcheck: "false", "aria-describedby": "definition-errors", "aria-label": "Definition as JSON" });
+  const summary = el("div", { id: "definition-errors", role: "status" });
+
+  const fields = FIELDS.map((f) => {
+    const id = "def-" + f.path.replace(/\./g, "-");
+    const error = el("span", { class: "error", id: id + "-error" });
+    const input = f.options
+      ? el("select", { id }, f.options.map((v) => el("option", { value: v }, v || "as usual")))
+      : el("input", { id, placeholder: f.hint ?? "", "aria-describedby": id + "-error" });
+    input.setAttribute("aria-describedby", id + "-error");
+    input.addEventListener(f.options ? "change" : "input", () => {
+      const v = input.value.trim();
+      def = put(def, f.path, f.list ? v.split(",").map((/** @type {string} */ s) => s.trim()).filter(Boolean) : v);
+      text.value = JSON.stringify(def, null, 2);
+      check();
+    });
+    return { f, input, error, node: el("label", {}, f.label, input, error) };
+  });
+
+  /** Shows the definition in the form; a value that a field cannot show is left to the JSON. */
+  function fillForm() {
+    for (const { f, input } of fields) {
+      const v = at(def, f.path);
+      const t = f.list && Array.isArray(v) ? v.join(", ") : typeof v === "string" ? v : "";
+      if (f.options && t && !f.options.includes(t)) input.append(el("option", { value: t }, t));
+      if (input !== document.activeElement) input.value = t;
+    }
+  }
+
+  text.addEventListener("input", () => {
+    try {
+      def = JSON.parse(text.value);
+      fillForm();
+    } catch { /* the server says where */ }
+    check();
+  });
+
+  const check = coalesce(async () => {
+    await new Promise((r) => setTimeout(r, 250)); // while somebody types
+    const answer = await (await call("POST", "sync/check", { text: text.value, headers: { "Content-Type": "application/json" } })).json();
+    tell(answer.errors);
+  });
+
+  /** @param {{path: string, message: string}[]} errors */
+  function tell(errors) {
+    for (const { f, input, error } of fields) {
+      const mine = errors.filter((e) => e.path === f.path || e.path.startsWith(f.path + "["));
+      set(error, mine.map((e) => said(e.message)));
+      input.setAttribute("aria-invalid", String(mine.length > 0));
+    }
+    text.setAttribute("aria-invalid", String(errors.length > 0));
+    set(summary, errors.length === 0 ? el("p", { class: "good" }, "The definition is valid.") : [
+      el("p", { class: "bad" }, `${count(errors.length, "fault")}:`),
+      el("ul", { class: "error" }, errors.map((e) => el("li", {}, e.path && [el("code", {}, said(e.path)), ": "], said(e.message)))),
+    ]);
+  }
+
+  async function save() {
+    const headers = { "Content-Type": "application/json" };
+    try {
+      const resp = stored
+        ? await call("PUT", "sync/" + segment(stored.id), { text: text.value, headers: { ...headers, "If-Match": `"${stored.version}"` } })
+        : await call("POST", "sync", { text: text.value, headers });
+      o.done((await resp.json()).id);
+    } catch (err) {
+      const errors = /** @type {any} */ (err).errors;
+      if (!errors?.length) throw err;
+      tell(errors);
+      fields.find((x) => x.input.getAttribute("aria-invalid") === "true")?.input.focus();
+    }
+  }
+
+  text.value = JSON.stringify(def, null, 2);
+  fillForm();
+  check();
+  return el("section", { class: "card stack", "aria-label": stored ? "Edit the sync" : "New sync" },
+    el("h2", {}, stored ? ["Edit ", said(stored.sync.name || stored.id)] : "Define a sync"),
+    el("p", { class: "soft" }, stored ? "Credentials are shown redacted; left so, they stay what they are." : "It begins with a sample that works. Mapping, credentials and options are in the JSON: docs/sync.md has them all."),
+    el("form", { class: "fields", onsubmit: (/** @type {Event} */ e) => e.preventDefault() }, fields.map((f) => f.node)),
+    el("label", {}, "The same as JSON", text), summary,
+    el("p", { class: "actions" }, button(stored ? "Save the definition" : "Define it", save, { class: "primary", id: "define" }), button("Leave it", () => o.cancel())));
+}

@@ -1,0 +1,208 @@
+// @ts-check
+// Gate: what each endpoint has and needs, what leaves when, what went out.
+
+import { get, send, call, head, segment } from "./api.js";
+import { el, svg, set, table, time, said, short, lasts, count, button, say, ask, show, coalesce } from "./ui.js";
+
+const SHOWN = 300; // events of an endpoint on its time line
+const MESSAGES = 15;
+const CONTENT = 512 << 10; // of a message, in bytes
+
+/** @param {import("./app.js").Context} ctx */
+export function gateView(ctx) {
+  return ctx.services.map((s) => service(ctx, s));
+}
+
+/** @param {import("./app.js").Context} ctx @param {any} svc */
+function service(ctx, svc) {
+  const base = `services/${segment(svc.serviceName)}/`;
+  const period = svc.trigger.observationPeriod * 1000;
+  const windowed = svc.trigger.type === "window";
+  /** @type {any} */
+  let status = null;
+  /** @type {any} */
+  let pending = { endpoints: [] };
+  /** @type {string|null} */
+  let after = null; // of the page of messages; null: the newest
+
+  const state = el("span", { class: "badge" }, "…");
+  const missing = el("p", { class: "missing", role: "status" }, "Reading.");
+  const endpoints = el("div", { class: "endpoints" });
+  const charts = el("div", { class: "columns" });
+  const messages = el("div", {});
+
+  const refresh = coalesce(async () => {
+    [status, pending] = await Promise.all([get(base + "status"), get(base + `pending?limit=${SHOWN}`)]);
+    draw();
+    const [list, history] = await Promise.all([get(base + `messages?limit=${MESSAGES}` + (after ? `&after=${encodeURIComponent(after)}` : "")), get(base + "history")]);
+    drawMessages(list);
+    set(charts, minutes(history), lags(history));
+  });
+
+  /** Draws what time changes, too: it is called every second. */
+  function draw() {
+    if (!status) return;
+    const now = Date.now();
+    const waits = new Map(pending.endpoints.map((/** @type {any} */ e) => [e.eventKey, e]));
+    state.className = "badge " + (status.complete ? "good" : "warn");
+    state.textContent = status.complete ? "complete" : "waiting";
+    set(missing, inWords(status, now));
+    set(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
+  }
+
+  /** @param {any} e @param {any} waits @param {number} now */
+  function endpoint(e, waits, now) {
+    const events = (waits?.events ?? []).filter((/** @type {any} */ x) => !windowed || Date.parse(x.leavesAt) > now);
+    const bar = el("div", {});
+    bar.style.width = `${Math.min(100, 100 * e.have / Math.max(1, e.need))}%`;
+    const id = "endpoint-" + btoa(encodeURIComponent(svc.serviceName + "\n" + e.eventKey)).replace(/=/g, "");
+    return el("div", { class: "endpoint" },
+      el("div", { class: "head" }, el("h3", { id }, said(e.eventKey)), el("span", {}, `${e.have.toLocaleString()} of ${e.need.toLocaleString()}`)),
+      el("div", { class: "meter" + (e.have >= e.need ? " full" : ""), role: "meter", "aria-labelledby": id, "aria-valuemin": 0, "aria-valuemax": e.need,
+        "aria-valuenow": Math.min(e.have, e.need), "aria-valuetext": `${e.have} of ${e.need} events` }, bar),
+      windowed && timeline(events, now),
+      windowed && el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
+        el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no event waits"), el("span", {}, "now")),
+      waits?.more && el("p", { class: "small soft" }, `The oldest ${SHOWN} are drawn.`));
+  }
+
+  /** @param {any[]} events @param {number} now */
+  function timeline(events, now) {
+    const at = (/** @type {any} */ e) => 6 + 988 * Math.min(1, Math.max(0, 1 - (now - Date.parse(e.receivedAt)) / period));
+    return svg("svg", { class: "timeline", viewBox: "0 0 1000 30", preserveAspectRatio: "none", role: "img",
+      "aria-label": events.length === 0 ? "No event is in the window" : `${count(events.length, "event")} in the window; the oldest leaves at ${new Date(events[0].leavesAt).toLocaleTimeString()}` },
+    svg("line", { class: "axis", x1: 0, x2: 1000, y1: 15, y2: 15 }),
+    events.map((e) => svg("circle", { cx: at(e), cy: 15, r: 6 },
+      svg("title", {}, `received ${new Date(e.receivedAt).toLocaleTimeString()}, leaves ${new Date(e.leavesAt).toLocaleTimeString()}`))));
+  }
+
+  /** @param {any} list */
+  function drawMessages(list) {
+    set(messages, table("Messages, newest first", ["Event id", "Date", "State", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Do"],
+      list.messages.map((/** @type {any} */ m) => [
+        short(m.eventID), time(m.date),
+        [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.lastError && [" ", said(m.lastError)]],
+        m.numberOfEvents.toLocaleString(), m.size.toLocaleString(), m.publishedAt ? time(m.publishedAt) : "not yet",
+        el("div", { class: "row" },
+          button("Content", () => content(m.eventID), { class: "slim", "aria-label": `Content of ${m.eventID}` }),
+          button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` })),
+      ]), "None has gone out yet."),
+    el("p", { class: "actions" },
+      after && button("Newest", () => { after = null; return refresh(); }, { class: "slim" }),
+      list.next && button("Older", () => { after = list.next; return refresh(); }, { class: "slim" })));
+  }
+
+  /** @param {string} eventID */
+  async function content(eventID) {
+    const { text, whole } = await head(base + "messages/" + segment(eventID), CONTENT);
+    let pretty = text;
+    try {
+      if (whole) pretty = JSON.stringify(JSON.parse(text), null, 2);
+    } catch { /* it is shown as it is */ }
+    show("Message", el("p", { class: "mono" }, eventID), !whole && el("p", {}, `Its first ${CONTENT.toLocaleString()} bytes.`), el("pre", { tabindex: "0" }, pretty));
+  }
+
+  /** @param {string} eventID */
+  async function replay(eventID) {
+    if (!await ask("Replay?", "Consumers get the message again, with the same eventID.", "Replay")) return;
+    const r = await send("POST", base + `messages/${segment(eventID)}/replay`);
+    say(["Published again: ", short(r.eventID)]);
+  }
+
+  const key = el("select", { name: "key" }, svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
+  const body = el("input", { name: "content", value: "hello", maxlength: 10000 });
+  async function event() {
+    const e = svc.endpoints.find((/** @type {any} */ x) => x.eventKey === key.value);
+    const method = (e?.acceptedHttpMethods ?? ["POST"]).find((/** @type {string} */ m) => m !== "GET" && m !== "HEAD") ?? "GET";
+    const resp = await (await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), method === "GET" ? {} : { text: body.value })).json();
+    say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " went out."] : "The event is in.");
+  }
+
+  async function trigger() {
+    if (!await ask("Trigger now?", "What is in the window goes out now, complete or not.", "Trigger")) return;
+    const r = await send("POST", base + "trigger");
+    say(r.triggered ? ["Message ", short(r.triggered), " went out."] : "Nothing is in the window: no message.");
+  }
+
+  async function reset() {
+    const which = el("select", { id: "reset-key" }, el("option", { value: "" }, "all endpoints"), svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
+    if (!await ask("Reset?", el("span", { class: "stack" }, "Events leave the window and are in no message.", el("label", {}, "Of", which)), "Reset")) return;
+    const r = await send("POST", base + "reset" + (which.value ? `?eventKey=${encodeURIComponent(which.value)}` : ""));
+    say(`${count(r.reset, "event")} taken out of the window.`);
+  }
+
+  ctx.listen("headgate/gates", svc.serviceName, refresh);
+  ctx.onOpen(refresh);
+  refresh();
+  // Time passes by itself: events move along their line. When one leaves, what is
+  // missing may be different, and that is asked for, once.
+  let left = 0;
+  const tick = setInterval(() => {
+    draw();
+    const leaves = Math.min(...(status?.endpoints ?? []).map((/** @type {any} */ e) => e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) : Infinity));
+    if (windowed && leaves < Date.now() && leaves !== left) {
+      left = leaves;
+      refresh();
+    }
+  }, 1000);
+  ctx.onLeave(() => clearInterval(tick));
+
+  return el("section", { class: "stack", "aria-label": svc.serviceName },
+    el("div", { class: "card" },
+      el("div", { class: "row" }, el("h2", {}, said(svc.serviceName)), state),
+      el("p", { class: "soft small" }, windowed ? `Releases when every endpoint has what it needs within ${lasts(period)}.` : "Releases only when somebody triggers.", " Messages go to ", said(svc.targetPubSub.topic), "."),
+      missing, endpoints,
+      el("form", { class: "row actions", onsubmit: (/** @type {Event} */ e) => e.preventDefault() },
+        el("label", {}, "Endpoint", key), el("label", {}, "Content", body),
+        button("Send a test event", event, { class: "primary" }), button("Trigger", trigger), button("Reset", reset, { class: "danger" }))),
+    charts, el("div", { class: "card" }, messages));
+}
+
+/** What is missing, in words. @param {any} status @param {number} now */
+export function inWords(status, now) {
+  const parts = [];
+  if (status.complete) parts.push("Nothing is missing.");
+  else {
+    const list = status.missing.map((/** @type {any} */ m) => [count(m.need - m.have, "more event"), " at ", said(m.eventKey)]);
+    parts.push("Missing: ");
+    list.slice(0, 10).forEach((/** @type {any} */ p, /** @type {number} */ i) => parts.push(i === 0 ? "" : i === list.length - 1 ? " and " : ", ", ...p));
+    if (list.length > 10) parts.push(` and at ${count(list.length - 10, "other endpoint")}`);
+    parts.push(".");
+    const leaving = status.endpoints.filter((/** @type {any} */ e) => e.oldestLeavesAt && Date.parse(e.oldestLeavesAt) > now)
+      .sort((/** @type {any} */ a, /** @type {any} */ b) => Date.parse(a.oldestLeavesAt) - Date.parse(b.oldestLeavesAt))[0];
+    if (leaving) parts.push(" The first to leave is one of ", said(leaving.eventKey), ", at ", new Date(leaving.oldestLeavesAt).toLocaleTimeString(), ".");
+  }
+  if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest waits since ${new Date(status.outbox.oldest).toLocaleTimeString()}.`);
+  return parts;
+}
+
+/** @param {any} h */
+function minutes(h) {
+  const first = Math.floor(Date.parse(h.since) / 60000);
+  const most = Math.max(1, ...h.minutes.map((/** @type {any} */ m) => m.events));
+  const all = h.minutes.reduce((/** @type {number} */ n, /** @type {any} */ m) => n + m.events, 0);
+  const label = `Events per minute in the last hour: ${count(all, "event")}, at most ${most.toLocaleString()} in a minute`;
+  return el("figure", { class: "card" }, el("figcaption", {}, el("h3", {}, "Events per minute"), el("p", { class: "small soft" }, `${count(all, "event")} in the last hour` + (h.partial ? ", of those that were read" : ""))),
+    svg("svg", { class: "chart", viewBox: "0 0 610 96", preserveAspectRatio: "none", role: "img", "aria-label": label },
+      svg("line", { x1: 0, x2: 610, y1: 90, y2: 90 }),
+      h.minutes.map((/** @type {any} */ m) => {
+        const high = 84 * m.events / most;
+        return svg("rect", { x: (Math.floor(Date.parse(m.at) / 60000) - first) * 10 + 1, y: 90 - high, width: 8, height: high },
+          svg("title", {}, `${new Date(m.at).toLocaleTimeString()}: ${m.events}`));
+      })));
+}
+
+/** @param {any} h */
+function lags(h) {
+  const all = h.messages.map((/** @type {any} */ m) => ({ ...m, ms: Date.parse(m.publishedAt) - Date.parse(m.firstEvent) }));
+  const most = Math.max(1, ...all.map((/** @type {any} */ m) => m.ms));
+  const latest = all[all.length - 1];
+  const text = latest ? `the latest took ${lasts(latest.ms)}, the longest ${lasts(most)}` : "no message in the last hour";
+  return el("figure", { class: "card" }, el("figcaption", {}, el("h3", {}, "From first event to message"), el("p", { class: "small soft" }, text)),
+    svg("svg", { class: "chart", viewBox: "0 0 610 96", preserveAspectRatio: "none", role: "img", "aria-label": `From first event to message: ${text}` },
+      svg("line", { x1: 0, x2: 610, y1: 90, y2: 90 }),
+      all.map((/** @type {any} */ m, /** @type {number} */ i) => {
+        const high = Math.max(1, 84 * m.ms / most);
+        return svg("rect", { x: 610 - (all.length - i) * 30 + 3, y: 90 - high, width: 24, height: high }, svg("title", {}, `${m.eventID}: ${lasts(m.ms)}`));
+      })));
+}

@@ -1,0 +1,81 @@
+package functions
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/web"
+)
+
+type pendingJSON struct {
+	ID         string    `json:"id"`
+	ReceivedAt time.Time `json:"receivedAt"`
+	LeavesAt   time.Time `json:"leavesAt"` // the window
+	Size       int64     `json:"size"`     // bytes
+}
+
+type waitingJSON struct {
+	EventKey string        `json:"eventKey"`
+	Events   []pendingJSON `json:"events"`
+	More     bool          `json:"more"`
+}
+
+// pending lists the events in the window, oldest first.
+func pending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit")
+	if err != nil {
+		return err
+	}
+	limit, err := limitOf(q.Get("limit"), defaultPage)
+	if err != nil {
+		return err
+	}
+	waiting, err := g.Pending(r.Context(), limit)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Period    int           `json:"observationPeriod"` // seconds
+		Endpoints []waitingJSON `json:"endpoints"`
+	}{int(g.Service().Trigger.Period().Seconds()), make([]waitingJSON, len(waiting))}
+	for i, one := range waiting {
+		out.Endpoints[i] = waitingJSON{one.EventKey, make([]pendingJSON, len(one.Events)), one.More}
+		for n, e := range one.Events {
+			out.Endpoints[i].Events[n] = pendingJSON{e.ID, e.ReceivedAt, e.ReceivedAt.Add(g.Service().Trigger.Period()), e.Size}
+		}
+	}
+	return web.JSON(w, http.StatusOK, out)
+}
+
+type minuteJSON struct {
+	At     time.Time `json:"at"`
+	Events int       `json:"events"`
+}
+
+type lagJSON struct {
+	EventID     string    `json:"eventID"`
+	FirstEvent  time.Time `json:"firstEvent"`
+	PublishedAt time.Time `json:"publishedAt"`
+}
+
+// history tells of the last hour: events a minute, and how long messages took.
+func history(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	h, err := g.History(r.Context())
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Since   time.Time    `json:"since"`
+		Minutes []minuteJSON `json:"minutes"`
+		Lags    []lagJSON    `json:"messages"`
+		Partial bool         `json:"partial"`
+	}{h.Since, []minuteJSON{}, []lagJSON{}, h.Partial}
+	for _, m := range h.Minutes {
+		out.Minutes = append(out.Minutes, minuteJSON(m))
+	}
+	for _, l := range h.Lags {
+		out.Lags = append(out.Lags, lagJSON(l))
+	}
+	return web.JSON(w, http.StatusOK, out)
+}

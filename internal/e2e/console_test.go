@@ -1,0 +1,409 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// desk is somebody at the console, in a browser of their own.
+type desk struct {
+	t    *testing.T
+	page context.Context
+	// forgiven are parts of what the browser may complain about.
+	forgiven []string
+
+	mu    sync.Mutex
+	wrong []string
+}
+
+// console opens the console at a view. Whatever the browser complains about
+// fails the test, unless it is forgiven.
+func (p *process) console(t *testing.T, view string, forgiven ...string) *desk {
+	t.Helper()
+	d := &desk{t: t, page: browser(t, "about:blank"), forgiven: forgiven}
+	messages := chromedp.Console(d.page)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			if m.IsException() || m.Type == "error" || m.Type == "warning" || m.Type == "assert" {
+				d.mu.Lock()
+				d.wrong = append(d.wrong, m.String()+" "+m.URL)
+				d.mu.Unlock()
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+	complaint:
+		for _, w := range d.wrong {
+			for _, f := range d.forgiven {
+				if strings.Contains(w, f) {
+					continue complaint
+				}
+			}
+			t.Errorf("the browser complains: %s", w)
+		}
+	})
+	d.do(chromedp.EmulateViewport(1280, 900))
+	d.open(p.base + "/console#" + view)
+	return d
+}
+
+func (d *desk) open(address string) {
+	d.t.Helper()
+	_, err := chromedp.Run(d.page, chromedp.Navigate(address))
+	require.NoError(d.t, err)
+}
+
+func (d *desk) do(a chromedp.Action[chromedp.Void]) {
+	d.t.Helper()
+	_, err := chromedp.Run(d.page, a)
+	require.NoError(d.t, err)
+}
+
+// eval runs a script in the page, as its developer would.
+func (d *desk) eval(script string) {
+	d.t.Helper()
+	js[bool](d.t, d.page, "(async () => { "+script+"; return true; })()")
+}
+
+// text is all that can be read on the page now.
+func (d *desk) text() string { return js[string](d.t, d.page, "document.body.innerText") }
+
+// until waits until the script's value is true.
+func (d *desk) until(what, script string) {
+	d.t.Helper()
+	eventually(d.t, 30*time.Second, what, func() error {
+		if !js[bool](d.t, d.page, "!!("+script+")") {
+			return fmt.Errorf("the page has:\n%s", tail(d.text(), 3000))
+		}
+		return nil
+	})
+}
+
+// reads waits until the page has the text.
+func (d *desk) reads(text string) {
+	d.t.Helper()
+	d.until(fmt.Sprintf("the page reads %q", text), "document.body.innerText.includes("+quote(text)+")")
+}
+
+// named finds what can be pressed by its accessible name, in front of the page
+// where something is.
+const named = `((name) => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll("button, a")]
+	.find((b) => (b.getAttribute("aria-label") ?? b.textContent).trim() === name && b.offsetParent !== null && !b.disabled))`
+
+// press presses a button, by its name.
+func (d *desk) press(name string) {
+	d.t.Helper()
+	d.until(fmt.Sprintf("there is a button %q", name), named+"("+quote(name)+")")
+	d.eval(named + "(" + quote(name) + ").click()")
+}
+
+// types gives a field a value, as if it were typed.
+func (d *desk) types(selector, value string) {
+	d.t.Helper()
+	d.until("there is "+selector, "document.querySelector("+quote(selector)+")")
+	d.eval(`const f = document.querySelector(` + quote(selector) + `); f.focus(); f.value = ` + quote(value) + `;
+		f.dispatchEvent(new Event("input", {bubbles: true})); f.dispatchEvent(new Event("change", {bubbles: true}))`)
+}
+
+// shoot keeps a picture of the page, where somebody wants them.
+func (d *desk) shoot(name string) {
+	d.t.Helper()
+	dir := os.Getenv("HEADGATE_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(d.page, chromedp.FullScreenshot(100))
+	require.NoError(d.t, err)
+	require.NoError(d.t, os.MkdirAll(dir, 0o755))
+	require.NoError(d.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644))
+}
+
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // it is text
+	}
+	return string(b)
+}
+
+func (p *process) must(t *testing.T, method, path, body string) string {
+	t.Helper()
+	resp, answer, err := p.call(method, path, body)
+	require.NoError(t, err)
+	require.Less(t, resp.StatusCode, 300, "%s %s: %s", method, path, answer)
+	return string(answer)
+}
+
+// Somebody watches a gate fill and fire, looks at the message and replays it.
+func TestConsoleGate(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	d := p.console(t, "gate")
+	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
+	p.must(t, "POST", "/event/entry1", "from elsewhere")
+	d.reads("Missing: 1 more event at entry2.")
+	d.until("the bar of entry1 is full", `document.querySelector('[role="meter"]').getAttribute("aria-valuetext") === "1 of 1 events"`)
+	d.until("the event is on its time line", `document.querySelectorAll(".timeline circle").length === 1`)
+	d.reads("the oldest leaves in 59 min")
+	d.shoot("gate-filling")
+
+	d.eval(`document.querySelector('select[name="key"]').value = "entry2"`)
+	d.press("Send a test event")
+	d.reads("The window was complete: message")
+	d.reads("published")
+	d.reads("2 events in the last hour")
+	d.reads("the latest took")
+	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
+	list := p.must(t, "GET", "/messages", "")
+	var messages struct {
+		Messages []struct{ EventID string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(list), &messages))
+	require.Len(t, messages.Messages, 1)
+	id := messages.Messages[0].EventID
+	d.press("Content of " + id)
+	d.reads("from elsewhere")
+	d.press("Close")
+	d.press("Replay " + id)
+	d.reads("Consumers get the message again")
+	d.press("Replay")
+	d.reads("Published again")
+	d.shoot("gate-fired")
+
+	p.must(t, "POST", "/event/entry1", "one more")
+	d.reads("Missing: 1 more event at entry2.")
+	d.press("Trigger")
+	d.reads("complete or not")
+	d.press("Trigger")
+	d.until("there are two messages", `document.querySelectorAll('table button[aria-label^="Content of"]').length === 2`)
+	p.must(t, "POST", "/event/entry1", "and again")
+	d.reads("Missing: 1 more event at entry2.")
+	d.press("Reset")
+	d.reads("Events leave the window")
+	d.press("Reset")
+	d.reads("1 event taken out of the window.")
+	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
+}
+
+const tasks = `{"taskList":{"12":{"name":%q,"priority":%d},"34":{"name":"Beta","priority":2},"56":{"name":"Gamma","priority":3},"78":{"name":"Delta","priority":4}}}`
+
+// Two people edit one draft, the source changes, they accept one field, keep
+// another, and save.
+func TestConsoleDraftInTwoBrowsers(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	ada, bob := p.console(t, "draft"), p.console(t, "draft")
+	const name, priority = "#field-12-name", "#field-12-priority"
+	value := func(selector string) string { return "document.querySelector(" + quote(selector) + ").value" }
+	for _, d := range []*desk{ada, bob} {
+		d.until("the list is there", "document.querySelector("+quote(name)+") && "+value(name)+` === "Alpha"`)
+		d.reads("The draft is what the source has.")
+	}
+	ada.types(`input[autocomplete="nickname"]`, "Ada")
+	ada.types(name, "Alef")
+	bob.until("Bob sees Ada's edit", value(name)+` === "Alef"`)
+	bob.reads("edited by Ada")
+	bob.types(`input[autocomplete="nickname"]`, "Bob")
+	bob.types("#field-34-name", "Beth")
+	ada.until("Ada sees Bob's edit", value("#field-34-name")+` === "Beth"`)
+
+	begin := time.Now()
+	p.must(t, "POST", "/example/set-tasks", fmt.Sprintf(tasks, "Alfa", 7))
+	for _, d := range []*desk{ada, bob} {
+		d.reads("2 changes at the source to decide about")
+		d.until("both fields are flagged", `document.querySelectorAll("td.flagged").length === 2`)
+		d.until("nothing can be saved yet", `document.querySelector("#save").disabled`)
+	}
+	t.Logf("both saw the flags after %v", time.Since(begin))
+	ada.shoot("draft-flagged")
+	ada.press("Accept the source's priority of row 12")
+	bob.until("Bob sees what Ada accepted", value(priority)+` === "7"`)
+	bob.reads("1 change at the source to decide about")
+	bob.press("Keep our name of row 12")
+	ada.reads("There are edits to save.")
+	ada.press("Save to the source")
+	ada.reads("Saved to the source.")
+	bob.reads("saved by Ada")
+	bob.reads("The draft is what the source has.")
+	require.JSONEq(t, `{"taskList":{"12":{"name":"Alef","priority":7},"34":{"name":"Beth","priority":2},"56":{"name":"Gamma","priority":3},"78":{"name":"Delta","priority":4}}}`,
+		p.must(t, "GET", "/example/fetch-tasks", ""))
+
+	// What somebody is typing is left alone while others edit.
+	bob.eval(`const f = document.querySelector("#field-56-name"); f.focus(); f.value = "Gim"`)
+	ada.types("#field-78-name", "Dalet")
+	bob.until("Bob sees it", value("#field-78-name")+` === "Dalet"`)
+	require.Equal(t, "field-56-name Gim", js[string](t, bob.page, `document.activeElement.id + " " + document.activeElement.value`))
+	ada.types(priority, "many")
+	ada.reads("priority must be a number.")
+	ada.press("Discard the edits")
+	ada.reads("The draft is what the source has.")
+
+	ada.types(`input[aria-label="Id of the new row"]`, "99")
+	ada.press("Add a row")
+	bob.until("the new row is there", `document.querySelector("#field-99-name")`)
+	bob.press("Remove row 99")
+	ada.until("and gone again", `!document.querySelector("#field-99-name")`)
+}
+
+// readings is a directory of data with the sample file.
+func readings(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "testdata"), 0o755))
+	sample, err := os.ReadFile(filepath.Join("..", "..", "testdata", "readings.csv"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "testdata", "readings.csv"), sample, 0o644))
+	return dir
+}
+
+// Somebody defines a sync, is told what is wrong with it, validates it, runs it and
+// sees its rows and rejects.
+func TestConsoleSync(t *testing.T) {
+	t.Parallel()
+	data := readings(t)
+	file := filepath.Join(data, "testdata", "readings.csv")
+	sample, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,deep,\n"...), 0o644))
+	p := start(t, options{data: data})
+	d := p.console(t, "syncs")
+	d.reads("None is defined.")
+	d.press("New sync")
+	d.reads("The definition is valid.")
+
+	d.types("#def-orgId", "")
+	d.until("the field says what is wrong", `document.querySelector("#def-orgId-error").textContent === "is required"`)
+	d.until("and is marked", `document.querySelector("#def-orgId").getAttribute("aria-invalid") === "true"`)
+	d.types("#def-frequency", "sometimes")
+	d.reads("2 faults:")
+	d.types("#def-frequency", "")
+	d.types("#definition", `{"id": "x",`)
+	d.reads("not JSON: line 1")
+	d.types("#definition", `{"id":"x","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["a"]},"nonsense":1}`)
+	d.reads("is not a field that is known here")
+	d.shoot("sync-faults")
+	d.press("Leave it")
+
+	d.press("New sync")
+	d.reads("The definition is valid.")
+	d.press("Define it")
+	d.reads("The sync is defined.")
+	d.reads("No run yet")
+	d.press("Validate")
+	d.reads("What a run would do")
+	d.until("the validation ended", `document.querySelector("#run-state").textContent !== "running" && document.querySelector("#run-state").textContent !== "pending"`)
+	d.reads("create pull")
+	d.reads("None yet.")
+	d.shoot("sync-validated")
+	d.press("Run")
+	d.until("the run ended", `document.querySelector("#run-state").textContent === "partial"`)
+	d.reads("1171000")
+	d.reads("8.75")
+	d.until("the reject is shown", `[...document.querySelectorAll('[aria-label="Rejects"] td')].some((c) => c.textContent.includes("deep"))`)
+	d.shoot("sync-run")
+
+	// A correction, and a second try at what was rejected.
+	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,12.5,\n"...), 0o644))
+	d.press("Run")
+	d.until("it is taken", `document.querySelector("#run-state").textContent === "partial" && !document.querySelector('[aria-label="Rejects"]').textContent.includes("deep")`)
+	d.reads("1 new, 0 changed, 2 rejected")
+
+	// A validation shows what is different, field by field.
+	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,13.5,\n"...), 0o644))
+	d.press("Validate")
+	d.until("the difference is shown", `[...document.querySelectorAll("tr")].some((r) => /update/.test(r.textContent) && r.textContent.includes("12.5") && r.textContent.includes("13.5"))`)
+}
+
+// A run's progress is seen while it is under way, and it can be cancelled.
+func TestConsoleSyncProgress(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	var rows strings.Builder
+	rows.WriteString("id,name\n")
+	for i := range 200_000 {
+		fmt.Fprintf(&rows, "%d,name %d\n", i, i)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(data, "many.csv"), []byte(rows.String()), 0o644))
+	p := start(t, options{data: data})
+	p.must(t, "POST", "/sync", `{"id":"many","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"many.csv","selectedDatatypes":["row"]}}`)
+	d := p.console(t, "syncs/many")
+	d.reads("No run yet")
+	d.eval(`window.seen = new Set(); new MutationObserver(() => {
+		const bar = document.querySelector('[role="progressbar"]'); if (bar) window.seen.add(bar.getAttribute("aria-valuenow")); }).observe(document.body, {subtree: true, childList: true})`)
+	d.press("Run")
+	d.until("progress is seen", `window.seen.size >= 4`)
+	d.press("Cancel")
+	d.until("it is cancelled", `document.querySelector("#run-state").textContent === "cancelled"`)
+}
+
+// A conflict is decided in the console.
+func TestConsoleConflict(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	write := func(name string) {
+		require.NoError(t, os.WriteFile(filepath.Join(data, "a.csv"), []byte("id,name\n1,"+name+"\n"), 0o644))
+	}
+	write("first")
+	p := start(t, options{data: data})
+	p.must(t, "POST", "/sync", `{"id":"c","orgId":"o","type":"both","conflict":"manual","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["row"]}}`)
+	p.must(t, "POST", "/sync/c/run?method=pull&wait=true", "")
+	p.must(t, "PATCH", "/orgs/o/row/1", `{"name":"ours"}`)
+	write("theirs")
+	d := p.console(t, "syncs/c")
+	p.must(t, "POST", "/sync/c/run?method=pull&wait=true", "")
+	d.press("Take ours of name")
+	d.until("it is decided", `document.querySelector('[aria-label="Conflicts"]').textContent.includes("None.")`)
+	require.Contains(t, p.must(t, "GET", "/orgs/o/row/1", ""), "ours")
+}
+
+// The console comes back by itself after the server was killed, with what happened
+// meanwhile.
+func TestConsoleComesBack(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{addr: fixedPort(t)})
+	d := p.console(t, "gate", "WebSocket", "Failed to load resource", "ERR_CONNECTION")
+	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
+	d.until("it is connected", `document.querySelector("#connection").textContent === "live"`)
+	p.kill9()
+	d.until("it says so", `document.querySelector("#connection").textContent !== "live"`)
+	p = p.again(t).listens(t)
+	p.ready(t)
+	p.must(t, "POST", "/event/entry1", "meanwhile")
+	d.until("it is connected again", `document.querySelector("#connection").textContent === "live"`)
+	d.reads("Missing: 1 more event at entry2.")
+	p.must(t, "POST", "/event/entry2", "after")
+	d.reads("published")
+}
+
+// Live shows who is connected, what they subscribe to and what was sent.
+func TestConsoleLive(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	d := p.console(t, "live")
+	d.reads("1 client connected to this instance")
+	other := browser(t, p.base+"/healthz")
+	require.True(t, js[bool](t, other, listen))
+	d.reads("2 clients connected to this instance")
+	d.reads("items 1")
+	p.put(t, 1)
+	d.until("what was sent is there", `[...document.querySelectorAll('[aria-label="What was sent"] td')].some((c) => c.textContent === "items")`)
+	d.shoot("live")
+	_, err := chromedp.Run(other, chromedp.Navigate("about:blank"))
+	require.NoError(t, err)
+	d.reads("1 client connected to this instance")
+}

@@ -1,0 +1,120 @@
+package gate
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Waiting are the events that wait at an endpoint.
+type Waiting struct {
+	EventKey string
+	Events   []event.Ref // oldest first
+	More     bool        // than were read
+}
+
+// Pending reads the events in the window, at most limit of each endpoint.
+func (g *Gate) Pending(ctx context.Context, limit int) ([]Waiting, error) {
+	out, since := make([]Waiting, len(g.rules)), g.since()
+	eg, ctx := errgroup.WithContext(ctx)
+	for i, r := range g.rules {
+		eg.Go(func() error {
+			refs, err := g.store.Pending(ctx, g.endpoints[i], since, limit+1)
+			more := len(refs) > limit
+			out[i] = Waiting{EventKey: r.Key, Events: refs[:min(len(refs), limit)], More: more}
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return nil, unavailable(err, "the window could not be read")
+	}
+	return out, nil
+}
+
+// Minute counts the events that were received in one.
+type Minute struct {
+	At     time.Time
+	Events int
+}
+
+// Lag is how long a message took, from its first event until it was out.
+type Lag struct {
+	EventID     string
+	FirstEvent  time.Time
+	PublishedAt time.Time
+}
+
+// History is what came in and went out of late.
+type History struct {
+	Since   time.Time // what is older is left out
+	Minutes []Minute  // that had events, in order
+	Lags    []Lag     // of published messages, in order
+	Partial bool      // there was more than was read
+}
+
+const (
+	historySpan     = time.Hour
+	historyMessages = 20
+	historyEvents   = 1000 // of each endpoint
+)
+
+// History reads the last hour: the events that wait, and those of the latest
+// messages. It reads a bounded number of documents.
+func (g *Gate) History(ctx context.Context) (History, error) {
+	now := g.clock()
+	h := History{Since: now.Add(-historySpan).Truncate(time.Minute)}
+	count := make(map[time.Time]int)
+	add := func(refs []event.Ref) {
+		for _, ref := range refs {
+			if !ref.ReceivedAt.Before(h.Since) {
+				count[ref.ReceivedAt.Truncate(time.Minute)]++
+			}
+		}
+	}
+	waiting, err := g.Pending(ctx, historyEvents)
+	if err != nil {
+		return h, err
+	}
+	for _, w := range waiting {
+		add(w.Events)
+		h.Partial = h.Partial || w.More
+	}
+	infos, err := g.Messages(ctx, store.Page{Limit: historyMessages})
+	if err != nil {
+		return h, err
+	}
+	h.Partial = h.Partial || len(infos) == historyMessages && !infos[len(infos)-1].Date.Before(h.Since)
+	for _, info := range slices.Backward(infos) {
+		if info.Date.Before(h.Since) {
+			continue
+		}
+		c, err := g.claimOf(ctx, info.EventID)
+		if fault.CodeOf(err) == fault.NotFound {
+			continue // it expired just now
+		}
+		if err != nil {
+			return h, err
+		}
+		var first time.Time
+		for _, l := range c.Lists {
+			add(l.Included)
+			if first.IsZero() || !l.First.IsZero() && l.First.Before(first) {
+				first = l.First
+			}
+		}
+		if !c.PublishedAt.IsZero() && !first.IsZero() {
+			h.Lags = append(h.Lags, Lag{c.EventID, first, c.PublishedAt})
+		}
+	}
+	for at, n := range count {
+		h.Minutes = append(h.Minutes, Minute{at, n})
+	}
+	slices.SortFunc(h.Minutes, func(a, b Minute) int { return a.At.Compare(b.At) })
+	return h, nil
+}
