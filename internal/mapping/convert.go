@@ -1,0 +1,206 @@
+package mapping
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/record"
+)
+
+func appendText(b []byte, s string) ([]byte, error) {
+	out, err := record.AppendString(b, s)
+	if err != nil {
+		return nil, errors.New("is not UTF-8")
+	}
+	return out, nil
+}
+
+// plainTime makes JSON of the times in a value.
+func plainTime(v any) any {
+	switch v := v.(type) {
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = plainTime(x)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			out[k] = plainTime(x)
+		}
+		return out
+	}
+	return v
+}
+
+// decimal is whether s is written with the characters of a decimal number.
+func decimal(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+func appendNumber(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case int64, float64, json.Number:
+		return record.AppendCanonical(b, v)
+	case string:
+		s := strings.TrimSpace(v)
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return strconv.AppendInt(b, i, 10), nil
+		}
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || !decimal(s) || math.IsInf(f, 0) {
+			return nil, fmt.Errorf("%.40q is not a number", v)
+		}
+		if len(s) > 17 {
+			if out, err := record.AppendCanonical(b, json.Number(s)); err == nil {
+				return out, nil // with all of its digits
+			}
+		}
+		return record.AppendCanonical(b, f)
+	}
+	return nil, fmt.Errorf("%s is not a number", describe(v))
+}
+
+func appendInteger(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return strconv.AppendInt(b, int64(v), 10), nil
+		}
+	case json.Number:
+		return appendInteger(b, v.String())
+	case string:
+		s := strings.TrimSpace(v)
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return strconv.AppendInt(b, i, 10), nil
+		}
+		if f, err := strconv.ParseFloat(s, 64); err == nil && decimal(s) {
+			return appendInteger(b, f)
+		}
+	}
+	return nil, fmt.Errorf("%s is not an integer", describe(v))
+}
+
+func asBool(v any) (bool, error) {
+	switch v := v.(type) {
+	case bool:
+		return v, nil
+	case int64:
+		if v == 0 || v == 1 {
+			return v == 1, nil
+		}
+	case float64:
+		if v == 0 || v == 1 {
+			return v == 1, nil
+		}
+	case json.Number:
+		return asBool(v.String())
+	case string:
+		switch strings.ToLower(strings.TrimSpace(v)) {
+		case "true", "t", "yes", "y", "1":
+			return true, nil
+		case "false", "f", "no", "n", "0":
+			return false, nil
+		}
+	}
+	return false, fmt.Errorf("%s is neither true nor false", describe(v))
+}
+
+// layouts are tried where no format is given.
+var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}
+
+func asTime(v any, format string, zone *time.Location) (time.Time, error) {
+	switch v := v.(type) {
+	case time.Time:
+		return v, nil
+	case int64:
+		return unixTime(v, format)
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return unixTime(int64(v), format)
+		}
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return unixTime(i, format)
+		}
+	case string:
+		return parseTime(strings.TrimSpace(v), format, zone)
+	}
+	return time.Time{}, fmt.Errorf("%s is not a time", describe(v))
+}
+
+func unixTime(n int64, format string) (time.Time, error) {
+	var t time.Time
+	switch format {
+	case "unix":
+		t = time.Unix(n, 0)
+	case "unixms":
+		t = time.UnixMilli(n)
+	default:
+		return time.Time{}, fmt.Errorf("%d is not a time: format says how to read it (unix, unixms)", n)
+	}
+	if y := t.Year(); y < 0 || y > 9999 {
+		return time.Time{}, fmt.Errorf("%d is not a time of the years 0 to 9999", n)
+	}
+	return t.UTC(), nil
+}
+
+func parseTime(s, format string, zone *time.Location) (time.Time, error) {
+	try := layouts
+	switch format {
+	case "":
+	case "rfc3339":
+		try = layouts[:1]
+	case "date":
+		try = []string{"2006-01-02"}
+	case "unix", "unixms":
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("%.40q is not a number of seconds or milliseconds", s)
+		}
+		return unixTime(n, format)
+	default:
+		t, err := time.ParseInLocation(format, s, zone)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, format)
+		}
+		return t.UTC(), nil
+	}
+	for _, layout := range try {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, cmp.Or(format, "rfc3339 or date"))
+}
+
+func describe(v any) string {
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("%.40q", v)
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "an array"
+	default:
+		return fmt.Sprint(v)
+	}
+}
