@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"strconv"
 	"sync"
 	"time"
 
@@ -84,7 +86,10 @@ func native(v ref.Val) (any, error) {
 	case types.Int:
 		return int64(v), nil
 	case types.Uint:
-		return uint64(v), nil
+		if v > math.MaxInt64 {
+			return json.Number(strconv.FormatUint(uint64(v), 10)), nil
+		}
+		return int64(v), nil // as rows have integers
 	case types.Double:
 		return float64(v), nil
 	case types.String:
