@@ -67,7 +67,7 @@ func appendNumber(b []byte, v any) ([]byte, error) {
 		if err != nil || !decimal(s) || math.IsInf(f, 0) {
 			return nil, fmt.Errorf("%.40q is not a number", v)
 		}
-		if len(s) > 17 {
+		if len(s) > 16 { // a point, and more digits than float64 surely has
 			if out, err := record.AppendCanonical(b, json.Number(s)); err == nil {
 				return out, nil // with all of its digits
 			}

@@ -71,6 +71,7 @@ func TestConversions(t *testing.T) {
 		{`"from":"x","type":"string"`, "\xff", "is not UTF-8"},
 		{`"from":"x","type":"number"`, " 8.750 ", `{"f":8.75}`},
 		{`"from":"x","type":"number"`, "12345678901234567890.25", `{"f":12345678901234567890.25}`},
+		{`"from":"x","type":"number"`, "9819815896308.032", `{"f":9819815896308.032}`}, // 16 digits, of which float64 has 15
 		{`"from":"x","type":"number"`, "1e3", `{"f":1000}`},
 		{`"from":"x","type":"number"`, "", `{}`},
 		{`"from":"x","type":"number"`, "high", `"high" is not a number`},
