@@ -157,14 +157,13 @@ func (m *Mapper) compileSpec(c *checker) {
 		}
 	}
 	if cur := m.def.Cursor; cur != nil {
-		s.CursorTime, s.Overlap, s.Margin = cur.Time, 0, 0
+		s.CursorTime = cur.Time
 		if cur.Time == "" {
 			c.add("cursor.time", "is required: the column that holds when a row last changed")
 		}
-		s.Overlap = c.duration("cursor.overlap", cur.Overlap)
-		s.Margin = c.duration("cursor.margin", cur.Margin)
-	}
-	if s.CursorTime != "" {
+		s.Overlap = c.duration("cursor.overlap", cur.Overlap, defaultOverlap)
+		s.Margin = c.duration("cursor.margin", cur.Margin, defaultMargin)
+	} else if s.CursorTime != "" {
 		if s.Overlap == 0 {
 			s.Overlap = defaultOverlap
 		}
@@ -187,9 +186,9 @@ func (m *Mapper) compileSpec(c *checker) {
 	}
 }
 
-func (c *checker) duration(path, s string) time.Duration {
+func (c *checker) duration(path, s string, none time.Duration) time.Duration {
 	if s == "" {
-		return 0
+		return none
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 || d > 30*24*time.Hour {

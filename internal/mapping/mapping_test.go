@@ -211,6 +211,9 @@ func TestDeletionTimeAndExternalIDs(t *testing.T) {
 		require.Nil(t, reject, "a row that is gone needs no fields")
 		require.True(t, out.Deleted, "%v", gone)
 	}
+	m = compile(t, "thing", `{"cursor":{"time":"at","overlap":"0s","margin":"0s"}}`)
+	require.Zero(t, m.Spec().Overlap, "none is what was asked for")
+	require.Zero(t, m.Spec().Margin)
 	m = compile(t, "thing", `{"delete":{"field":"state","equals":"removed"}}`)
 	out, _ = m.Map(rowOf(map[string]any{"id": "1", "state": "removed"}))
 	require.True(t, out.Deleted)
