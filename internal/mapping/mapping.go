@@ -200,6 +200,9 @@ func (c *checker) duration(path, s string, none time.Duration) time.Duration {
 var typeNames = []string{"", "string", "number", "integer", "bool", "time", "json"}
 
 func compileField(c *checker, path, name string, def Field) field {
+	if string(def.Const) == "null" {
+		def.Const = nil // as if it were not there
+	}
 	f := field{Field: def, name: name, at: -1, zone: time.UTC}
 	member, err := record.AppendString(nil, name)
 	if err != nil || name == "" {
