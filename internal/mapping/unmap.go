@@ -28,7 +28,7 @@ func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
 			out[f.From] = nil
 			continue
 		}
-		if f.Type == "time" {
+		if f.Type == "time" && v != nil {
 			t, err := asTime(v, "", time.UTC)
 			if err != nil {
 				return nil, &source.Reject{Field: f.name, Reason: err.Error()}

@@ -1,0 +1,16 @@
+package mapping_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A field that is null is pushed as a column that is, whatever its type.
+func TestUnmapNull(t *testing.T) {
+	t.Parallel()
+	m := compile(t, "thing", `{"fields":{"s":{"from":"a","type":"string"},"t":{"from":"b","type":"time","format":"unix"},"n":{"from":"c","type":"number"}}}`)
+	row, reject := m.Unmap(map[string]any{"s": nil, "t": nil, "n": nil})
+	require.Nil(t, reject)
+	require.Equal(t, map[string]any{"a": nil, "b": nil, "c": nil}, row)
+}
