@@ -127,7 +127,20 @@ func asBool(v any) (bool, error) {
 // layouts are tried where no format is given.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}
 
+// asTime reads a time that RFC 3339 can write.
 func asTime(v any, format string, zone *time.Location) (time.Time, error) {
+	t, err := readTime(v, format, zone)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t = t.UTC()
+	if y := t.Year(); y < 0 || y > 9999 {
+		return time.Time{}, fmt.Errorf("%s is not a time of the years 0 to 9999", describe(v))
+	}
+	return t, nil
+}
+
+func readTime(v any, format string, zone *time.Location) (time.Time, error) {
 	switch v := v.(type) {
 	case time.Time:
 		return v, nil
@@ -148,19 +161,13 @@ func asTime(v any, format string, zone *time.Location) (time.Time, error) {
 }
 
 func unixTime(n int64, format string) (time.Time, error) {
-	var t time.Time
 	switch format {
 	case "unix":
-		t = time.Unix(n, 0)
+		return time.Unix(n, 0), nil
 	case "unixms":
-		t = time.UnixMilli(n)
-	default:
-		return time.Time{}, fmt.Errorf("%d is not a time: format says how to read it (unix, unixms)", n)
+		return time.UnixMilli(n), nil
 	}
-	if y := t.Year(); y < 0 || y > 9999 {
-		return time.Time{}, fmt.Errorf("%d is not a time of the years 0 to 9999", n)
-	}
-	return t.UTC(), nil
+	return time.Time{}, fmt.Errorf("%d is not a time: format says how to read it (unix, unixms)", n)
 }
 
 func parseTime(s, format string, zone *time.Location) (time.Time, error) {
@@ -182,11 +189,11 @@ func parseTime(s, format string, zone *time.Location) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, format)
 		}
-		return t.UTC(), nil
+		return t, nil
 	}
 	for _, layout := range try {
 		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return t.UTC(), nil
+			return t, nil
 		}
 	}
 	return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, cmp.Or(format, "rfc3339 or date"))

@@ -245,7 +245,7 @@ func (f *field) convert(b []byte, v any) ([]byte, error) {
 			return nil, err
 		}
 		b = append(b, '"')
-		return append(t.UTC().AppendFormat(b, time.RFC3339Nano), '"'), nil
+		return append(t.AppendFormat(b, time.RFC3339Nano), '"'), nil
 	case "json":
 		s, ok := v.(string)
 		if !ok {

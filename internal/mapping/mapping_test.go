@@ -98,6 +98,9 @@ func TestConversions(t *testing.T) {
 		{`"from":"x","type":"time","format":"unix"`, int64(1767571200), `{"f":"2026-01-05T00:00:00Z"}`},
 		{`"from":"x","type":"time","format":"unixms"`, "1767571200500", `{"f":"2026-01-05T00:00:00.5Z"}`},
 		{`"from":"x","type":"time","format":"unix"`, int64(1e18), `years 0 to 9999`},
+		{`"from":"x","type":"time"`, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), `years 0 to 9999`},
+		{`"from":"x","type":"time"`, "9999-12-31T23:59:59-05:00", `years 0 to 9999`}, // in UTC it is another year
+		{`"from":"x","type":"time"`, "0000-01-01T00:00:00+05:00", `years 0 to 9999`},
 		{`"from":"x","type":"time"`, int64(5), `format says how to read it`},
 		{`"const":{"b":1,"a":2}`, nil, `{"f":{"a":2,"b":1}}`},
 		{`"cel":"row.x + '!'"`, "a", `{"f":"a!"}`},
