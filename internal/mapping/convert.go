@@ -189,6 +189,9 @@ func parseTime(s, format string, zone *time.Location) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, format)
 		}
+		if fabricated(t, format, zone) {
+			return time.Time{}, fmt.Errorf("%.40q names a zone that is none of %s", s, zone)
+		}
 		return t, nil
 	}
 	for _, layout := range try {
@@ -197,6 +200,16 @@ func parseTime(s, format string, zone *time.Location) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, cmp.Or(format, "rfc3339 or date"))
+}
+
+// fabricated is whether the time's zone is an abbreviation that package time does
+// not know in the location: it then takes the clock for that of UTC.
+func fabricated(t time.Time, layout string, zone *time.Location) bool {
+	if !strings.Contains(layout, "MST") || strings.Contains(layout, "-07") || strings.Contains(layout, "Z07") {
+		return false
+	}
+	name, _ := t.Zone()
+	return t.Location() != zone && t.Location() != time.UTC && name != "GMT"
 }
 
 func describe(v any) string {

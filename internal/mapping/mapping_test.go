@@ -101,6 +101,12 @@ func TestConversions(t *testing.T) {
 		{`"from":"x","type":"time"`, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), `years 0 to 9999`},
 		{`"from":"x","type":"time"`, "9999-12-31T23:59:59-05:00", `years 0 to 9999`}, // in UTC it is another year
 		{`"from":"x","type":"time"`, "0000-01-01T00:00:00+05:00", `years 0 to 9999`},
+		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST"`, "2026-01-05 02:30 CEST", `names a zone`},
+		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST","zone":"Europe/Berlin"`, "2026-07-05 02:30 CEST", `{"f":"2026-07-05T00:30:00Z"}`},
+		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST","zone":"Europe/Berlin"`, "2026-07-05 02:30 UTC", `{"f":"2026-07-05T02:30:00Z"}`},
+		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST"`, "2026-01-05 02:30 GMT", `{"f":"2026-01-05T02:30:00Z"}`},
+		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST"`, "2026-01-05 02:30 GMT+2", `names a zone`},
+		{`"from":"x","type":"time","format":"2006-01-02 15:04 -0700 MST"`, "2026-01-05 02:30 +0000 WET", `{"f":"2026-01-05T02:30:00Z"}`},
 		{`"from":"x","type":"time"`, int64(5), `format says how to read it`},
 		{`"const":{"b":1,"a":2}`, nil, `{"f":{"a":2,"b":1}}`},
 		{`"cel":"row.x + '!'"`, "a", `{"f":"a!"}`},
