@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
@@ -143,8 +144,8 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 	}
 }
 
-// Put replaces a record's data, or creates it. ifMatch is the ETag that it must
-// have, if not ""; ifNone says that it must not exist.
+// Put replaces a record's data, or creates it. ifMatch is the header: the ETags of
+// which it must have one, * for any, or ""; ifNone says that it must not exist.
 func (s *Service) Put(ctx context.Context, org, recordType, id string, data map[string]any, ifMatch string, ifNone bool) (e *Entity, created bool, err error) {
 	return s.write(ctx, org, recordType, id, ifMatch, ifNone, func(map[string]any) map[string]any { return data })
 }
@@ -231,10 +232,21 @@ func precondition(r *record.Record, exists bool, ifMatch string, ifNone bool) er
 		return nil
 	case !exists:
 		return fault.New(fault.PreconditionFailed, "If-Match is %s, and there is no such record", ifMatch)
-	case ifMatch != view(r).ETag():
+	case !lists(ifMatch, view(r).ETag()):
 		return fault.New(fault.PreconditionFailed, "If-Match is %s, and the ETag is %s now: read it again", ifMatch, view(r).ETag())
 	}
 	return nil
+}
+
+// lists is whether the ETag is among those of an If-Match. Comparison is strong: a
+// weak one, W/"1", is no version's.
+func lists(ifMatch, etag string) bool {
+	for tag := range strings.SplitSeq(ifMatch, ",") { // none of ours has a comma
+		if strings.TrimSpace(tag) == etag {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Service) commit(ctx context.Context, org, recordType string, r *record.Record, was *store.Doc) error {

@@ -71,6 +71,24 @@ func TestVersions(t *testing.T) {
 	require.Equal(t, []string{"o/t/1", "o/t/1", "o/t/1", "o/t/1"}, c.ids)
 }
 
+// If-Match is a list, of which one strong ETag has to be the record's (RFC 9110, 13.1.1).
+func TestIfMatch(t *testing.T) {
+	t.Parallel()
+	s, _ := newService(t)
+	_, _, err := s.Put(t.Context(), "o", "t", "1", map[string]any{"a": 1}, "*", false)
+	require.Equal(t, fault.PreconditionFailed, fault.CodeOf(err), "* is any that exists")
+	_, _, err = s.Put(t.Context(), "o", "t", "1", map[string]any{"a": 1}, "", false)
+	require.NoError(t, err)
+	for _, match := range []string{`*`, `"1"`, `"1", "2"`, `"2","1"`, `"2" , , "1",`, `W/"1", "1"`, "\t\"1\""} {
+		_, _, err = s.Put(t.Context(), "o", "t", "1", map[string]any{"a": 1}, match, false)
+		require.NoError(t, err, match)
+	}
+	for _, match := range []string{`"2"`, `"2", "3"`, `W/"1"`, `1`, `"1`, `"2,1"`, `"11"`, `, ,`, `"*"`} {
+		_, _, err = s.Put(t.Context(), "o", "t", "1", map[string]any{"a": 1}, match, false)
+		require.Equal(t, fault.PreconditionFailed, fault.CodeOf(err), match)
+	}
+}
+
 // Sixteen at once: no edit is lost.
 func TestConcurrentPatches(t *testing.T) {
 	t.Parallel()
