@@ -258,7 +258,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	require.Equal(t, 429, resp.StatusCode, "an hour is for the caller to wait")
 	require.Equal(t, int64(1), n.Load())
 	require.Equal(t, time.Hour, outbound.RetryAfter(resp, time.Now()))
-	for text, want := range map[string]time.Duration{"": 0, "soon": 0, "-1": 0, "99999999999999": 24 * time.Hour, "Wed, 21 Oct 2015 07:28:00 GMT": 0} {
+	for text, want := range map[string]time.Duration{"": 0, "soon": 0, "-1": 0, "99999999999999": 24 * time.Hour, "99999999999999999999999": 24 * time.Hour, "Wed, 21 Oct 2015 07:28:00 GMT": 0} {
 		require.Equal(t, want, outbound.RetryAfter(&http.Response{Header: http.Header{"Retry-After": {text}}}, time.Now()), text)
 	}
 }

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -108,7 +109,7 @@ func (c *Client) wait(attempt int, resp *http.Response) (time.Duration, bool) {
 func RetryAfter(resp *http.Response, now time.Time) time.Duration {
 	const longest = 24 * time.Hour
 	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
+	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) { // which gives the most there is
 		return time.Duration(min(seconds, uint64(longest/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(text)
