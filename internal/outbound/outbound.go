@@ -56,7 +56,7 @@ type Options struct {
 	Timeout time.Duration
 	// Attempts bounds how often a request is sent. 0 is DefaultAttempts.
 	Attempts int
-	// RatePerSecond bounds the requests to each host; 0 does not. Burst, at least
+	// RatePerSecond bounds the requests to each host, whatever the port; 0 does not. Burst, at least
 	// 1, may be sent at once.
 	RatePerSecond float64
 	Burst         int

@@ -279,6 +279,25 @@ func TestRate(t *testing.T) {
 	require.InDelta(t, time.Second, waited, float64(20*time.Millisecond))
 }
 
+// A host has one rate, however it is written.
+func TestRateIsTheHosts(t *testing.T) {
+	t.Parallel()
+	srv, _ := answers(t, nil, 200)
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	require.NoError(t, err)
+	now := time.Now()
+	var waited time.Duration
+	h := client(t, outbound.Options{
+		AllowHTTP: true, AllowLoopback: true, Resolver: dns(t, "127.0.0.1"), RatePerSecond: 10, Burst: 1, Now: func() time.Time { return now.Add(waited) },
+		Sleep: func(_ context.Context, d time.Duration) error { waited += d; return nil },
+	})
+	for _, host := range []string{"rate.example", "Rate.Example", "rate.example."} {
+		_, err := get(t, h, "http://"+host+":"+port)
+		require.NoError(t, err)
+	}
+	require.InDelta(t, 200*time.Millisecond, waited, float64(20*time.Millisecond))
+}
+
 func TestSlowServers(t *testing.T) {
 	t.Parallel()
 	stop := make(chan struct{})

@@ -47,7 +47,7 @@ func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, e
 		if err := c.o.Sleep(ctx, wait); err != nil {
 			return nil, err
 		}
-		if err := c.waitTurn(ctx, req.URL.Host); err != nil {
+		if err := c.waitTurn(ctx, req.URL.Hostname()); err != nil {
 			return nil, err
 		}
 	}

@@ -28,7 +28,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	if err := c.waitTurn(req.Context(), req.URL.Host); err != nil {
+	if err := c.waitTurn(req.Context(), req.URL.Hostname()); err != nil {
 		closeBody(req)
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (c *Client) waitTurn(ctx context.Context, host string) error {
 		return nil
 	}
 	now := c.o.Now()
-	turn := c.limiter(host, now).ReserveN(now, 1)
+	turn := c.limiter(hostPort(host, ""), now).ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
 	if wait == 0 {
 		return nil
