@@ -71,17 +71,31 @@ func (r *rules) check(host, port string) func(network, address string, _ syscall
 		if r.hosts[a.String()] {
 			return nil
 		}
-		if listed && !ip.IsLinkLocalUnicast() && !ip.IsMulticast() && !ip.IsUnspecified() && !isCloudMetadata(ip) {
+		if to := throughNAT64(ip); listed && !to.IsLinkLocalUnicast() && !to.IsMulticast() && !to.IsUnspecified() && !metadata[to] {
 			return nil
 		}
 		return r.guardian.SafeAddr(ip)
 	}
 }
 
-// isCloudMetadata is whether the address is the one outside of the link-local
-// range at which a cloud serves credentials.
-func isCloudMetadata(ip netip.Addr) bool {
-	return ip == netip.MustParseAddr("fd00:ec2::254")
+// metadata are the addresses outside of the link-local range at which clouds serve
+// credentials: those of AWS, Google Cloud and Alibaba Cloud.
+var metadata = map[netip.Addr]bool{
+	netip.MustParseAddr("fd00:ec2::254"):   true,
+	netip.MustParseAddr("fd20:ce::254"):    true,
+	netip.MustParseAddr("100.100.100.200"): true,
+}
+
+var nat64 = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
+
+// throughNAT64 is the IPv4 address that a gateway makes of such an address, or the
+// address itself.
+func throughNAT64(ip netip.Addr) netip.Addr {
+	if !nat64.Contains(ip) {
+		return ip
+	}
+	b := ip.As16()
+	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
 // DialContext connects to what is not HTTP, such as a database. The address is

@@ -40,8 +40,8 @@ const (
 // https, without redirects.
 type Options struct {
 	// Allow lists what may be internal: "host", "host:port", an address or a
-	// CIDR prefix. A host that is listed still cannot be a link-local address,
-	// where clouds serve credentials, unless the address is listed itself.
+	// CIDR prefix. A host that is listed still cannot be a link-local address, or
+	// another at which clouds serve credentials, unless the address is listed itself.
 	Allow []string
 	// AllowLoopback allows this machine's own addresses.
 	AllowLoopback bool

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,15 +92,15 @@ func dns(t *testing.T, answers ...string) *net.Resolver {
 			}
 			kind := binary.BigEndian.Uint16(q[end+1:])
 			reply := append([]byte{q[0], q[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, q[12:end+5]...)
-			if kind == 1 {
-				mu.Lock()
-				ip := net.ParseIP(answers[min(n, len(answers)-1)]).To4()
+			mu.Lock()
+			ip := netip.MustParseAddr(answers[min(n, len(answers)-1)])
+			if ip.Is4() == (kind == 1) { // an A for the one, an AAAA for the other
 				n++
-				mu.Unlock()
 				reply[7] = 1
-				reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
-				reply = append(reply, ip...)
+				reply = append(reply, 0xc0, 12, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(ip.BitLen()/8))
+				reply = append(reply, ip.AsSlice()...)
 			}
+			mu.Unlock()
 			_, _ = conn.WriteTo(reply, from)
 		}
 	}()
@@ -130,9 +131,11 @@ func TestANameThatChanges(t *testing.T) {
 	c := client(t, outbound.Options{AllowHTTP: true, Allow: []string{"rebind.example"}, Resolver: dns(t, "127.0.0.1")})
 	_, err = get(t, c, "http://rebind.example:"+port+"/")
 	require.NoError(t, err)
-	c = client(t, outbound.Options{AllowHTTP: true, Allow: []string{"rebind.example"}, Resolver: dns(t, "169.254.169.254")})
-	_, err = get(t, c, "http://rebind.example:"+port+"/")
-	require.ErrorContains(t, err, "internal address")
+	for _, answer := range []string{"169.254.169.254", "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "64:ff9b::a9fe:a9fe", "64:ff9b::6464:64c8"} {
+		c = client(t, outbound.Options{AllowHTTP: true, Allow: []string{"rebind.example"}, Resolver: dns(t, answer), Attempts: 1, Timeout: 2 * time.Second})
+		_, err = get(t, c, "http://rebind.example:"+port+"/")
+		require.ErrorContains(t, err, "internal address", answer)
+	}
 }
 
 func TestWhatMayBeReached(t *testing.T) {
