@@ -218,6 +218,11 @@ func TestHTTP(t *testing.T) {
 	_, _, err = readAll(t.Context(), s, 10)
 	require.ErrorContains(t, err, "404")
 	require.NotContains(t, err.Error(), "s3cret")
+
+	srv.Close()
+	_, _, err = readAll(t.Context(), s, 10)
+	require.ErrorContains(t, err, "could not be fetched")
+	require.NotContains(t, err.Error(), "s3cret")
 }
 
 // The independent cases of npm's csv-spectrum, where they were fetched.
