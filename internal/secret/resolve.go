@@ -106,6 +106,8 @@ func (r *Resolver) access(ctx context.Context, name string) (string, error) {
 		return "", fault.New(fault.Invalid, "there is no secret %s", name)
 	case http.StatusForbidden:
 		return "", fault.New(fault.Invalid, "the secret %s may not be read: grant roles/secretmanager.secretAccessor", name)
+	case http.StatusBadRequest:
+		return "", fault.New(fault.Invalid, "the secret %s cannot be read: the version may be disabled or destroyed", name)
 	default:
 		return "", fault.New(fault.Unavailable, "Secret Manager answered %s", resp.Status)
 	}

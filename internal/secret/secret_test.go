@@ -78,7 +78,7 @@ func TestResolve(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, calls, "it is remembered for a while")
 	now = now.Add(time.Hour)
-	for code, says := range map[int]string{404: "there is no secret", 403: "grant roles/secretmanager.secretAccessor", 500: "Secret Manager answered 500"} {
+	for code, says := range map[int]string{404: "there is no secret", 403: "grant roles/secretmanager.secretAccessor", 400: "may be disabled or destroyed", 500: "Secret Manager answered 500"} {
 		status = code
 		_, err = r.Resolve(t.Context(), "sm://projects/p/secrets/s")
 		require.ErrorContains(t, err, says)
