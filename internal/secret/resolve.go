@@ -40,7 +40,7 @@ type known struct {
 	until time.Time
 }
 
-var smName = regexp.MustCompile(`^projects/[^/]+/secrets/[^/]+(/versions/[^/]+)?$`)
+var smName = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/secrets/[\w-]+(/versions/[\w-]+)?$`)
 
 // Resolve returns the credential: of the environment for "env:NAME", of Secret
 // Manager for "sm://projects/P/secrets/S[/versions/V]", and otherwise the value itself.

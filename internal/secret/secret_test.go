@@ -57,7 +57,7 @@ func TestResolve(t *testing.T) {
 	status := 200
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		calls++
-		require.Equal(t, "/v1/projects/p/secrets/s/versions/latest:access", r.URL.Path)
+		require.Contains(t, []string{"/v1/projects/p/secrets/s/versions/latest:access", "/v1/projects/example.com:p-1/secrets/S_-1/versions/12:access"}, r.URL.Path)
 		require.Equal(t, "Bearer access", r.Header.Get("Authorization"))
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(`{"payload":{"data":"aHVudGVyMg=="}}`))
@@ -69,19 +69,27 @@ func TestResolve(t *testing.T) {
 		HTTP:   srv.Client(), Endpoint: srv.URL, Now: func() time.Time { return now },
 		Token: func(context.Context) (string, error) { return "access", nil },
 	}
-	for in, want := range map[string]string{"plain": "plain", "": "", "env:SET": "value", "sm://projects/p/secrets/s": "hunter2"} {
+	for in, want := range map[string]string{"plain": "plain", "": "", "env:SET": "value", "sm://projects/p/secrets/s": "hunter2", "sm://projects/example.com:p-1/secrets/S_-1/versions/12": "hunter2"} {
 		got, err := r.Resolve(t.Context(), in)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
 	_, err := r.Resolve(t.Context(), "sm://projects/p/secrets/s/versions/latest")
 	require.NoError(t, err)
-	require.Equal(t, 1, calls, "it is remembered for a while")
+	require.Equal(t, 2, calls, "it is remembered for a while")
 	now = now.Add(time.Hour)
 	for code, says := range map[int]string{404: "there is no secret", 403: "grant roles/secretmanager.secretAccessor", 400: "may be disabled or destroyed", 500: "Secret Manager answered 500"} {
 		status = code
 		_, err = r.Resolve(t.Context(), "sm://projects/p/secrets/s")
 		require.ErrorContains(t, err, says)
+		require.Equal(t, code == 500, fault.CodeOf(err) == fault.Unavailable, "only some are worth a retry: %d", code)
+	}
+	for _, name := range []string{
+		"projects/p/secrets/s?alt=media", "projects/p/secrets/s#x", "projects/../secrets/s", "projects/p/secrets/..", "projects/p/secrets/s/versions/..",
+		"projects/p/secrets/s/versions/1:destroy?", "projects/p/secrets/s%2Fversions", "projects/p/secrets/s.t", "projects/p/secrets/s\n", "projects/p q/secrets/s",
+	} {
+		_, err = r.Resolve(t.Context(), "sm://"+name)
+		require.ErrorContains(t, err, "is not the name of a secret", name)
 	}
 	for in, says := range map[string]string{"env:UNSET": "UNSET, which holds a credential, is not set", "sm://nonsense": "is not the name of a secret"} {
 		_, err = r.Resolve(t.Context(), in)
