@@ -4,6 +4,7 @@ package secret
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -32,35 +33,71 @@ func LooksSecret(name string) bool {
 	return plain == "pwd" || plain == "pass" || plain == "auth" || plain == "key" || plain == "sig"
 }
 
-// RedactURL returns the URL without the password and the parameters of its query
-// that look secret. What cannot be read as a URL is redacted whole if it could
-// hold a credential.
+var authority = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
+
+// RedactURL returns the URL without the password, and without what looks secret in
+// its query or its fragment. A user of HTTP may be a token and is not shown either.
+// What cannot be read as a URL is redacted whole if it could hold a credential, as
+// user:password@tcp(host)/database does.
 func RedactURL(text string) string {
 	if text == "" || IsReference(text) {
 		return text
 	}
+	if at := strings.LastIndexByte(text, '@'); at >= 0 && !authority.MatchString(text) && strings.Contains(text[:at], ":") {
+		return Redacted
+	}
 	u, err := url.Parse(text)
 	if err != nil {
-		if strings.ContainsAny(text, "@?") {
+		if strings.ContainsAny(text, "@?#") {
 			return Redacted
 		}
 		return text
 	}
-	changed := false
-	if _, has := u.User.Password(); has {
-		u.User = url.UserPassword(u.User.Username(), Redacted)
-		changed = true
+	user := u.User
+	switch _, has := user.Password(); {
+	case user != nil && (u.Scheme == "https" || u.Scheme == "http"):
+		u.User = url.User(Redacted)
+	case has:
+		u.User = url.UserPassword(user.Username(), Redacted)
 	}
-	q := u.Query()
-	for name := range q {
-		if LooksSecret(name) {
-			q.Set(name, Redacted)
-			changed = true
-		}
-	}
-	if !changed {
+	query, fragment := redactPairs(u.RawQuery), redactPairs(u.EscapedFragment())
+	if u.User == user && query == u.RawQuery && fragment == u.EscapedFragment() {
 		return text
 	}
-	u.RawQuery = q.Encode()
-	return u.String()
+	u.RawQuery, u.Fragment, u.RawFragment = query, "", ""
+	if fragment != "" {
+		fragment = "#" + fragment
+	}
+	return u.String() + fragment
+}
+
+// redactPairs leaves what is not secret as it is written: url.ParseQuery would drop
+// what it cannot read, and some servers can.
+func redactPairs(pairs string) string {
+	list := strings.Split(pairs, "&")
+	for i, pair := range list {
+		list[i] = redactPair(pair)
+	}
+	return strings.Join(list, "&")
+}
+
+// redactPair redacts all that follows a name that looks secret or cannot be read.
+// ";" may be part of a value or end it, and a fragment may have a "?" of its own.
+func redactPair(pair string) string {
+	for start := 0; ; {
+		part := pair[start:]
+		end := strings.IndexAny(part, ";?")
+		if end >= 0 {
+			part = part[:end]
+		}
+		name, _, given := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(name)
+		if given && (err != nil || LooksSecret(plain)) {
+			return pair[:start+len(name)] + "=" + Redacted
+		}
+		if end < 0 {
+			return pair
+		}
+		start += end + 1
+	}
 }

@@ -38,6 +38,35 @@ func TestRedactURL(t *testing.T) {
 		"sm://projects/p/secrets/s":          "sm://projects/p/secrets/s",
 		"://me:pw@host":                      "REDACTED",
 		"readings.csv":                       "readings.csv",
+
+		// Pairs that url.ParseQuery leaves out.
+		"https://example.org/?api_key=a;b&x=1":       "https://example.org/?api_key=REDACTED&x=1",
+		"https://example.org/?token=%zz":             "https://example.org/?token=REDACTED",
+		"https://example.org/?x=1;token=t;y=2&z=%zz": "https://example.org/?x=1;token=REDACTED&z=%zz",
+		"https://example.org/?t%6Fken=t&b=2&a=1":     "https://example.org/?t%6Fken=REDACTED&b=2&a=1",
+		"https://example.org/?%zz=t":                 "https://example.org/?%zz=REDACTED",
+		"https://example.org/?token=a&token=b":       "https://example.org/?token=REDACTED&token=REDACTED",
+		"https://example.org/?monkey=a%20b&sig=c":    "https://example.org/?monkey=a%20b&sig=REDACTED",
+
+		"https://example.org/x#access_token=t&x=1": "https://example.org/x#access_token=REDACTED&x=1",
+		"https://example.org/x#/route?key=t":       "https://example.org/x#/route?key=REDACTED",
+		"https://example.org/x#token=%zz":          "REDACTED",
+		"https://example.org/x#part":               "https://example.org/x#part",
+
+		// A user may be a token, but not a database's.
+		"https://ghp_hunter2@example.org/x":               "https://REDACTED@example.org/x",
+		"https://sk_hunter2:@example.org/x":               "https://REDACTED@example.org/x",
+		"https://ghp_hunter2:x-oauth-basic@example.org/x": "https://REDACTED@example.org/x",
+		"postgres://me@db:5432/x":                         "postgres://me@db:5432/x",
+		"mysql://me:pw@db/x?tls=true":                     "mysql://me:REDACTED@db/x?tls=true",
+
+		// What the MySQL driver takes.
+		"me:pw@tcp(db:3306)/x":           "REDACTED",
+		"me:p?w#@:/w@tcp(db:3306)/x?a=b": "REDACTED",
+		"my_user:pw@unix(/tmp/s.sock)/x": "REDACTED",
+		"mysql:me:pw@tcp(db:3306)/x":     "REDACTED",
+		"sqlite:wells.db":                "sqlite:wells.db",
+		"wells/me@home.csv":              "wells/me@home.csv",
 	} {
 		require.Equal(t, want, secret.RedactURL(in), in)
 	}
