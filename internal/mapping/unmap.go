@@ -8,8 +8,8 @@ import (
 )
 
 // Unmap makes a row's values of a record's data: the columns that fields come
-// from, with times in their format. What is constant or computed is not sent, and
-// neither is what comes from inside a column.
+// from, with times in their format. What is constant or computed is not sent. A
+// path goes by its whole name: only the source knows whether that is a column's.
 func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
 	out := make(map[string]any, len(data))
 	if m.fields == nil {
