@@ -7,6 +7,8 @@ type Draft struct {
 	// Records are ours.
 	ExternalData *DraftExternal `json:"externalData,omitempty"`
 	Records      *DraftRecords  `json:"records,omitempty"`
+	// Sync is a datatype at the source of a sync, edited there: an API, a database, a file.
+	Sync *DraftSync `json:"sync,omitempty"`
 	// Echo: clients fetch from the source themselves when it changes, and the server
 	// does only when it is asked (the echo pattern). Otherwise the server fetches
 	// once for all (the bot pattern).
@@ -25,12 +27,30 @@ type DraftRecords struct {
 	Type  string `json:"type" config:"required"`
 }
 
+// DraftSync is what a sync's source has of a datatype.
+type DraftSync struct {
+	ID       string `json:"id" config:"required"`
+	Datatype string `json:"datatype" config:"required"`
+}
+
 func (v *validator) draft(path string, d *Draft) {
 	if !syncID.MatchString(d.Name) {
 		v.fault(path+".name", "must be letters, digits, . _ ~ -, not %q", short(d.Name))
 	}
-	if (d.ExternalData == nil) == (d.Records == nil) {
-		v.fault(path, "must have externalData or records")
+	kinds := 0
+	for _, has := range []bool{d.ExternalData != nil, d.Records != nil, d.Sync != nil} {
+		if has {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		v.fault(path, "must have one of externalData, records and sync")
+	}
+	if d.Sync != nil {
+		if !syncID.MatchString(d.Sync.ID) {
+			v.fault(path+".sync.id", "must be letters, digits, . _ ~ -, not %q", short(d.Sync.ID))
+		}
+		v.notEmpty(path+".sync.datatype", d.Sync.Datatype)
 	}
 	if d.ExternalData != nil {
 		v.httpURL(path+".externalData.url", d.ExternalData.URL)

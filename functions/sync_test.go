@@ -146,7 +146,7 @@ func TestTheThreeFormsOfADefinition(t *testing.T) {
 	g.define(`{"data":` + readingsSync("") + `}`)
 	a := g.do("POST", "/sync", `{"externalSync":{"type":"no-such-type","url":"https://example.org"}}`)
 	require.Equal(t, 400, a.status)
-	require.Contains(t, a.str("detail"), `"no-such-type" is not a type of data source: the types are csv`)
+	require.Contains(t, a.str("detail"), `"no-such-type" is not a type of data source: the types are api, csv`)
 }
 
 func TestCredentialsAreNotShown(t *testing.T) {
@@ -175,7 +175,7 @@ func TestBadSyncRequests(t *testing.T) {
 		"not JSON":             {"POST", "/sync", "{", 400, "not JSON"},
 		"unknown field":        {"POST", "/sync", readingsSync(`,"colour":"red"`), 400, "colour"},
 		"nothing":              {"POST", "/sync", `{}`, 400, "orgId"},
-		"unknown kind":         {"POST", "/sync", `{"orgId":"a","type":"pull","datasource":{"type":"x"}}`, 400, "the types are csv"},
+		"unknown kind":         {"POST", "/sync", `{"orgId":"a","type":"pull","datasource":{"type":"x"}}`, 400, "the types are api, csv"},
 		"frequency":            {"POST", "/sync", readingsSync(`,"frequency":"now and then"`), 400, "frequency"},
 		"definition too large": {"POST", "/sync", readingsSync(`,"name":"` + strings.Repeat("x", maxDefinition) + `"`), 413, "262144"},
 		"method":               {"POST", "/sync/readings/run?method=teleport", "", 400, "validate, pull, push or both"},

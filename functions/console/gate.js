@@ -8,9 +8,14 @@ const SHOWN = 300; // events of an endpoint on its time line
 const MESSAGES = 15;
 const CONTENT = 512 << 10; // of a message, in bytes
 
-/** @param {import("./app.js").Context} ctx */
+/** @param {import("./app.js").Context & {rest: string[]}} ctx */
 export function gateView(ctx) {
-  return ctx.services.map((s) => service(ctx, s));
+  const names = ctx.services.map((s) => s.serviceName);
+  const at = Math.max(0, names.indexOf(ctx.rest[0]));
+  if (names.length === 1) return service(ctx, ctx.services[0]);
+  const choose = el("select", { id: "service", onchange: () => { location.hash = "#gate/" + encodeURIComponent(choose.value); } },
+    names.map((n, i) => el("option", { value: n, selected: i === at }, n)));
+  return [el("p", { class: "row" }, el("label", {}, "Service", choose)), service(ctx, ctx.services[at])];
 }
 
 /** @param {import("./app.js").Context} ctx @param {any} svc */
@@ -72,7 +77,7 @@ function service(ctx, svc) {
     return svg("svg", { class: "timeline", viewBox: "0 0 1000 30", preserveAspectRatio: "none", role: "img",
       "aria-label": events.length === 0 ? "No event is in the window" : `${count(events.length, "event")} in the window; the oldest leaves at ${new Date(events[0].leavesAt).toLocaleTimeString()}` },
     svg("line", { class: "axis", x1: 0, x2: 1000, y1: 15, y2: 15 }),
-    events.map((e) => svg("circle", { cx: at(e), cy: 15, r: 6 },
+    events.map((e) => svg("line", { class: "event", x1: at(e), x2: at(e), y1: 6, y2: 24 },
       svg("title", {}, `received ${new Date(e.receivedAt).toLocaleTimeString()}, leaves ${new Date(e.leavesAt).toLocaleTimeString()}`))));
   }
 

@@ -85,18 +85,23 @@ export function lasts(ms) {
 /** @param {number} n @param {string} one @param {string} [many] */
 export const count = (n, one, many = one + "s") => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
-/** @param {string} text @param {(e: Event) => any} act @param {Record<string, any>} [attributes] */
+/**
+ * A button that does one thing at a time. It is never disabled meanwhile: it would
+ * lose the focus.
+ * @param {string} text @param {(e: Event) => any} act @param {Record<string, any>} [attributes]
+ */
 export const button = (text, act, attributes = {}) => el("button", {
   type: "button", ...attributes,
   onclick: async (/** @type {Event} */ e) => {
     const b = /** @type {HTMLButtonElement} */ (e.currentTarget);
-    b.disabled = true;
+    if (b.ariaBusy === "true") return;
+    b.ariaBusy = "true";
     try {
       await act(e);
     } catch (err) {
       complain(err);
     } finally {
-      b.disabled = false;
+      b.ariaBusy = null;
     }
   },
 }, text);

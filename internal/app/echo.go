@@ -122,7 +122,7 @@ func (a *App) listChanged(ctx context.Context, list string, sessions []echo.Sess
 	refresh := func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, refreshTime)
 		defer cancel()
-		a.refreshDrafts(ctx, func(l string, _ *recordsOf) bool { return l == list })
+		a.refreshDrafts(ctx, showsList(list))
 	}
 	if a.o.RunsOn { // the source does not wait for us to fetch from it
 		a.telling.Go(func() { refresh(context.WithoutCancel(ctx)) })

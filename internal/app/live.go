@@ -192,7 +192,7 @@ func (a *App) changed(org, recordType string, ids []string) {
 		if err := a.Notify(ctx, keys); err != nil {
 			a.o.Log.Warn("not every instance heard of a change: a comparison of versions makes up for it", "error", err)
 		}
-		a.refreshDrafts(ctx, func(_ string, r *recordsOf) bool { return r != nil && r.orgID == org && r.typ == recordType })
+		a.refreshDrafts(ctx, a.showsRecords(ctx, org, recordType))
 	}
 	if a.o.RunsOn {
 		a.telling.Go(tell)

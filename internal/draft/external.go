@@ -79,7 +79,7 @@ const hashed = "sha256:"
 
 // Save implements Source. A source without ETags is looked at a moment before: what
 // changes in that moment is overwritten, and comes back as a webhook.
-func (e *External) Save(ctx context.Context, rows, _ Rows, version string) error {
+func (e *External) Save(ctx context.Context, rows, _ Rows, version string) (map[string]string, error) {
 	match := version
 	if len(version) > len(hashed) && version[:len(hashed)] == hashed {
 		match = ""
@@ -87,13 +87,13 @@ func (e *External) Save(ctx context.Context, rows, _ Rows, version string) error
 			if err == nil {
 				err = ErrMoved
 			}
-			return err
+			return nil, err
 		}
 	}
 	body, err := json.Marshal(map[string]Rows{"taskList": rows})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, _, err = e.call(ctx, http.MethodPost, "/set-tasks/", match, body)
-	return err
+	return nil, err
 }

@@ -21,7 +21,8 @@ type Source interface {
 	// else does.
 	Fetch(ctx context.Context) (rows Rows, version string, err error)
 	// Save makes the list be these rows, if it still is the version: ErrMoved if not.
-	Save(ctx context.Context, rows, seen Rows, version string) error
+	// It returns the ids that the source gave to new rows, by those that rows has.
+	Save(ctx context.Context, rows, seen Rows, version string) (named map[string]string, err error)
 }
 
 // Options are what a Service works with.
@@ -261,7 +262,7 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 		})
 	}
 	sent := v.Draft.Clone()
-	err = src.Save(ctx, sent.Draft, sent.Incoming, v.Source)
+	named, err := src.Save(ctx, sent.Draft, sent.Incoming, v.Source)
 	if errors.Is(err, ErrMoved) {
 		now, refreshErr := s.Refresh(ctx, name)
 		if refreshErr != nil {
@@ -282,7 +283,9 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 			return nil, err
 		}
 		// What was edited while the source was writing stays an edit.
-		now.Saved, now.Incoming, now.Source = clone(sent.Draft), clone(rows), version
+		now.Saved, now.Incoming, now.Source = rename(sent.Draft, named), clone(rows), version
+		now.Draft.Draft = rename(now.Draft.Draft, named)
+		now.completeNew(sent.Incoming)
 		now.Version, now.ChangedBy, now.Change, now.ChangedAt = now.Version+1, by, "save", s.o.Now().UTC()
 		err = s.write(ctx, now)
 		if errors.Is(err, store.ErrConflict) {
@@ -293,6 +296,35 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 		}
 		s.tell(ctx, name)
 		return now.complete(), nil
+	}
+}
+
+// rename gives rows the ids that their source chose.
+func rename(rows Rows, named map[string]string) Rows {
+	out := clone(rows)
+	for from, to := range named {
+		if row, there := out[from]; there {
+			delete(out, from)
+			out[to] = row
+		}
+	}
+	return out
+}
+
+// completeNew takes the fields that the source gave to rows that were new to it:
+// nobody here has them, so there is nothing to decide.
+func (v *View) completeNew(seen Rows) {
+	for id, row := range v.Saved {
+		if _, known := seen[id]; known {
+			continue
+		}
+		ours := v.Draft.Draft[id]
+		for f, value := range v.Incoming[id] {
+			_, sent := row[f]
+			if _, has := ours[f]; ours != nil && !sent && !has {
+				row[f], ours[f] = value, value
+			}
+		}
 	}
 }
 

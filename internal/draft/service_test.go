@@ -34,14 +34,14 @@ func (s *source) Fetch(context.Context) (draft.Rows, string, error) {
 	return rows, fmt.Sprint(s.version), json.Unmarshal(b, &rows)
 }
 
-func (s *source) Save(_ context.Context, rows, _ draft.Rows, version string) error {
+func (s *source) Save(_ context.Context, rows, _ draft.Rows, version string) (map[string]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if version != fmt.Sprint(s.version) {
-		return draft.ErrMoved
+		return nil, draft.ErrMoved
 	}
 	s.rows, s.version = draft.New(rows).Draft, s.version+1
-	return nil
+	return nil, nil
 }
 
 // set is what somebody does at the source.

@@ -103,7 +103,7 @@ func (d *desk) reads(text string) {
 // named finds what can be pressed by its accessible name, in front of the page
 // where something is.
 const named = `((name) => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll("button, a")]
-	.find((b) => (b.getAttribute("aria-label") ?? b.textContent).trim() === name && b.offsetParent !== null && !b.disabled))`
+	.find((b) => (b.getAttribute("aria-label") ?? b.textContent).trim() === name && b.offsetParent !== null && !b.disabled && b.ariaBusy !== "true"))`
 
 // press presses a button, by its name.
 func (d *desk) press(name string) {
@@ -158,7 +158,7 @@ func TestConsoleGate(t *testing.T) {
 	p.must(t, "POST", "/event/entry1", "from elsewhere")
 	d.reads("Missing: 1 more event at entry2.")
 	d.until("the bar of entry1 is full", `document.querySelector('[role="meter"]').getAttribute("aria-valuetext") === "1 of 1 events"`)
-	d.until("the event is on its time line", `document.querySelectorAll(".timeline circle").length === 1`)
+	d.until("the event is on its time line", `document.querySelectorAll(".timeline .event").length === 1`)
 	d.reads("the oldest leaves in 59 min")
 	d.shoot("gate-filling")
 

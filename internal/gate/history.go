@@ -104,6 +104,7 @@ func (g *Gate) History(ctx context.Context) (History, error) {
 		var first time.Time
 		for _, l := range c.Lists {
 			add(l.Included)
+			h.Partial = h.Partial || l.Count > len(l.Included)
 			if first.IsZero() || !l.First.IsZero() && l.First.Before(first) {
 				first = l.First
 			}

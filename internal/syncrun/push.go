@@ -252,14 +252,19 @@ func only(m map[string]any, names []string) map[string]any {
 // newKey is the key of a row that is new to the source: what the record's data
 // says, or its id; nil if the source chooses keys itself.
 func (p *pusher) newKey(id string, fields map[string]any) []any {
-	key := make([]any, len(p.spec.Key))
-	for i, column := range p.spec.Key {
+	return newKey(p.source, p.mapper, p.step.Datatype, id, fields)
+}
+
+func newKey(src source.Source, m *mapping.Mapper, datatype, id string, fields map[string]any) []any {
+	columns := m.Spec().Key
+	key := make([]any, len(columns))
+	for i, column := range columns {
 		v, ok := fields[column]
 		if !ok || v == nil {
-			if c, ok := p.source.(source.KeyChooser); ok && c.ChoosesKeys(p.step.Datatype) {
+			if c, ok := src.(source.KeyChooser); ok && c.ChoosesKeys(datatype) {
 				return nil
 			}
-			return p.mapper.Unkey(id)
+			return m.Unkey(id)
 		}
 		key[i] = v
 	}

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/entity"
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/syncrun"
+)
+
+// recordsOf are the records of a type as a draft's source.
+type recordsOf struct {
+	records *entity.Service
+	orgID   string
+	typ     string
+}
+
+// maxRows is how many rows a draft may have.
+const maxRows = 2000
+
+func (r recordsOf) list(ctx context.Context) ([]*entity.Entity, error) {
+	all, next, err := r.records.List(ctx, r.orgID, r.typ, "", maxRows, false)
+	if err == nil && next != "" {
+		err = fault.New(fault.TooLarge, "there are more than %d records of type %s, which is the most for a draft", maxRows, r.typ)
+	}
+	return all, err
+}
+
+// Fetch implements draft.Source.
+func (r recordsOf) Fetch(ctx context.Context) (draft.Rows, string, error) {
+	all, err := r.list(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, versions := make(draft.Rows, len(all)), make(map[string]int64, len(all))
+	for _, e := range all {
+		var row draft.Row
+		if err := json.Unmarshal(e.Data, &row); err != nil {
+			return nil, "", err
+		}
+		rows[e.ID], versions[e.ID] = row, e.Version
+	}
+	text, err := json.Marshal(versions)
+	return rows, string(text), err
+}
+
+// Save implements draft.Source: each record that changed, if it is as it was seen.
+func (r recordsOf) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
+	var versions map[string]int64
+	if err := json.Unmarshal([]byte(version), &versions); err != nil {
+		return nil, err
+	}
+	tag := func(id string) string { return fmt.Sprintf("%q", fmt.Sprint(versions[id])) }
+	for id, row := range rows {
+		before, there := seen[id]
+		if there && same(row, before) {
+			continue
+		}
+		match := ""
+		if there {
+			match = tag(id)
+		}
+		if _, _, err := r.records.Put(ctx, r.orgID, r.typ, id, row, match, !there); err != nil {
+			return nil, moved(err)
+		}
+	}
+	for id := range seen {
+		if _, kept := rows[id]; kept {
+			continue
+		}
+		if err := r.records.Delete(ctx, r.orgID, r.typ, id, tag(id)); err != nil && fault.CodeOf(err) != fault.NotFound {
+			return nil, moved(err)
+		}
+	}
+	return nil, nil
+}
+
+func moved(err error) error {
+	if fault.CodeOf(err) == fault.PreconditionFailed {
+		return draft.ErrMoved
+	}
+	return err
+}
+
+func same(a, b draft.Row) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// tableOf is what a sync's source has of a datatype, as a draft's source.
+type tableOf struct{ table *syncrun.Table }
+
+// Fetch implements draft.Source.
+func (t tableOf) Fetch(ctx context.Context) (draft.Rows, string, error) { return t.table.Read(ctx) }
+
+// Save implements draft.Source.
+func (t tableOf) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
+	named, err := t.table.Write(ctx, rows, seen, version)
+	if errors.Is(err, source.ErrMoved) {
+		err = draft.ErrMoved
+	}
+	return named, err
+}

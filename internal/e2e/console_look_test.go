@@ -1,0 +1,331 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+)
+
+// busy is a Headgate with something to be seen in every view.
+func busy(t *testing.T) *process {
+	t.Helper()
+	outside := start(t, options{}) // its example has a system outside
+	data := readings(t)
+	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":"Nightly close","trigger":{"type":"window","observationPeriod":1800},
+		"endpoints":[{"eventKey":"orders","minNbOfOccurrence":5},{"eventKey":"stock","minNbOfOccurrence":3},{"eventKey":"prices"}],
+		"targetPubSub":{"topic":"projects/shop/topics/close"},
+		"drafts":[{"name":"task-list-1","externalData":{"url":"`+outside.base+`/example"}}]}`), 0o644))
+	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
+	send := func(key string, n int) {
+		for i := range n {
+			p.must(t, "POST", "/event/"+key, fmt.Sprintf(`{"n":%d}`, i))
+		}
+	}
+	for range 3 {
+		send("orders", 5)
+		send("prices", 1)
+		send("stock", 2)
+		time.Sleep(200 * time.Millisecond)
+		send("stock", 1)
+	}
+	send("orders", 3)
+	send("stock", 3)
+	p.must(t, "POST", "/sync", `{"id":"readings","name":"Well readings","orgId":"mywell","type":"pull","datasource":{"type":"csv","fileUrl":"testdata/readings.csv","selectedDatatypes":["reading"]},
+		"mapping":{"reading":{"key":["well","at"],"fields":{"well":{"from":"well"},"at":{"from":"at"},"value":{"from":"value_m","type":"number","required":true}}}}}`)
+	p.must(t, "POST", "/sync/readings/run?wait=true", "")
+	outside.must(t, "POST", "/example/register-for-webhook", `{"url":"`+p.base+`/echo-external-data-webhook"}`)
+	p.must(t, "GET", "/drafts/task-list-1", "")
+	p.must(t, "PATCH", "/drafts/task-list-1", `{"by":"Ada","rows":{"12":{"name":"Alef"},"34":{"name":"Beth"}}}`)
+	outside.must(t, "POST", "/example/set-tasks", fmt.Sprintf(tasks, "Alfa", 7))
+	eventually(t, 10*time.Second, "the draft has flags", func() error {
+		if d := p.must(t, "GET", "/drafts/task-list-1", ""); !strings.Contains(d, `"incoming":"Alfa"`) {
+			return fmt.Errorf("it is %s", d)
+		}
+		return nil
+	})
+	return p
+}
+
+// views are the console's, each with a text that it has when it is whole.
+var views = []struct{ hash, text string }{
+	{"gate", "Missing: 2 more events at orders and 1 more event at prices."},
+	{"syncs/readings", "Rejected rows"},
+	{"draft", "2 changes at the source to decide about"},
+	{"live", "What was sent"},
+}
+
+// readable lists the texts whose contrast with what is behind them is too low for
+// WCAG's level AA.
+const readable = `(() => {
+	const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+	const rgb = (c) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
+	const light = (c) => c.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const behind = (e) => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] > 250) return c; } return [255, 255, 255, 255]; };
+	const bad = [];
+	for (const e of document.querySelectorAll("body *")) {
+		if (e.closest("svg, [disabled], dialog:not([open]), .skip, noscript, option") || e.offsetParent === null) continue;
+		if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && !e.matches("input, textarea")) continue;
+		const a = light(rgb(getComputedStyle(e).color)), b = light(behind(e));
+		const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+		if (ratio < 4.5) bad.push(e.tagName + " " + e.textContent.slice(0, 40) + " " + ratio.toFixed(2));
+	}
+	return bad;
+})()`
+
+// Every view in light and dark, wide and on a phone: nothing sticks out sideways,
+// everything can be read.
+func TestConsoleLooks(t *testing.T) {
+	t.Parallel()
+	p := busy(t)
+	d := p.console(t, "gate")
+	for _, scheme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(d.page, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		require.NoError(t, err)
+		for _, size := range []struct {
+			name string
+			w, h int64
+		}{{"wide", 1280, 900}, {"phone", 390, 844}} {
+			d.do(chromedp.EmulateViewport(size.w, size.h))
+			for _, v := range views {
+				what := fmt.Sprintf("%s, %s, %s", v.hash, scheme, size.name)
+				d.eval(`location.hash = ` + quote("#"+v.hash))
+				d.reads(v.text)
+				d.until(what+": nothing sticks out", `document.documentElement.scrollWidth <= innerWidth`)
+				require.Empty(t, js[[]string](t, d.page, readable), what)
+				d.shoot(strings.ReplaceAll(fmt.Sprintf("%s-%s-%s", strings.Split(v.hash, "/")[0], scheme, size.name), " ", ""))
+			}
+		}
+	}
+	ground := js[string](t, d.page, `getComputedStyle(document.body).backgroundColor`)
+	d.types("#theme", "light")
+	require.NotEqual(t, ground, js[string](t, d.page, `getComputedStyle(document.body).backgroundColor`), "a person's choice wins over the system's")
+}
+
+// A screen reader finds landmarks and a name for all that can be acted on.
+func TestConsoleNamesAndRoles(t *testing.T) {
+	t.Parallel()
+	p := busy(t)
+	d := p.console(t, "gate")
+	d.do(chromedp.EmulateViewport(1280, 900))
+	need := []string{"button", "link", "textbox", "combobox", "meter", "progressbar", "image", "table", "region", "dialog", "searchbox", "spinbutton"}
+	check := func(view string) map[string]int {
+		tree, err := chromedp.Call(d.page, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+		require.NoError(t, err)
+		roles := map[string]int{}
+		for _, n := range tree.Nodes {
+			if n.Ignored || n.Role == nil {
+				continue
+			}
+			role := strings.Trim(string(n.Role.Value), `"`)
+			roles[role]++
+			if slices.Contains(need, role) && (n.Name == nil || strings.Trim(string(n.Name.Value), `" `) == "") {
+				t.Errorf("%s: a %s has no name (its children: %v)", view, role, n.ChildIDs)
+			}
+		}
+		for _, landmark := range []string{"main", "banner", "navigation"} {
+			require.Equal(t, 1, roles[landmark], "%s: %s", view, landmark)
+		}
+		require.NotZero(t, roles["heading"], view)
+		return roles
+	}
+	for _, v := range views {
+		d.eval(`location.hash = ` + quote("#"+v.hash))
+		d.reads(v.text)
+		roles := check(v.hash)
+		switch {
+		case v.hash == "gate":
+			require.Equal(t, 3, roles["meter"])
+			require.NotZero(t, roles["image"], "charts say what they show")
+		case strings.HasPrefix(v.hash, "syncs"):
+			require.NotZero(t, roles["progressbar"])
+		}
+	}
+	d.eval(`location.hash = "#syncs"`)
+	d.press("New sync")
+	d.reads("The definition is valid.")
+	check("the editor")
+}
+
+// Everything can be done with the keyboard, in the order in which it is read.
+func TestConsoleKeyboard(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	d := p.console(t, "gate")
+	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
+	focused := func() string {
+		return js[string](t, d.page, `((e) => (e.getAttribute("aria-label") ?? e.labels?.[0]?.firstChild.textContent ?? e.textContent).trim())(document.activeElement)`)
+	}
+	press := func(keys string, mod ...chromedp.KeyOption) {
+		_, err := chromedp.Run(d.page, chromedp.KeyEvent(keys, mod...))
+		require.NoError(t, err)
+	}
+	var order []string
+	for range 11 {
+		press(kb.Tab)
+		order = append(order, focused())
+	}
+	require.Equal(t, []string{"Skip to the content", "Gate", "Syncs", "Draft", "Live", "Theme", "Endpoint", "Content", "Send a test event", "Trigger", "Reset"}, order)
+	for range 3 {
+		press(kb.Tab, chromedp.KeyModifiers(chromedp.ModifierShift))
+	}
+	require.Equal(t, "Content", focused())
+	press(kb.Tab)
+	press(kb.Enter)
+	d.reads("Missing: 1 more event at entry2.")
+	press(kb.Tab)
+	require.Equal(t, "Trigger", focused())
+	press(kb.Enter)
+	d.reads("complete or not")
+	press(kb.Escape)
+	d.until("the question is gone", `!document.querySelector("dialog[open]")`)
+	require.Equal(t, "Trigger", focused(), "the focus is where it was")
+	d.reads("Missing: 1 more event at entry2.")
+
+	d.eval(`location.hash = "#draft"`)
+	d.reads("The draft is what the source has.")
+	d.eval(`document.querySelector("#field-12-name").focus(); document.activeElement.select()`)
+	press("Alef")
+	press(kb.Tab)
+	d.reads("There are edits to save.")
+	require.Equal(t, "priority of row 12", focused(), "what was drawn anew has the focus still")
+	require.Contains(t, p.must(t, "GET", "/drafts/task-list-1", ""), `"name":"Alef"`)
+	d.eval(`document.querySelector(".skip").focus()`)
+	press(kb.Enter)
+	require.Equal(t, "main", js[string](t, d.page, `document.activeElement.id`))
+}
+
+// hostile is text that would do harm as anything but text.
+var hostile = []string{
+	`<img src=x onerror="window.pwned=1">`, `<script>window.pwned=1</script>`, `"><svg onload=window.pwned=1>`, `javascript:window.pwned=1`,
+	"\u202egnp.exe \u2066 right to left \u05e9\u05dc\u05d5\u05dd", "👩‍👩‍👧‍👦 é e\u0301 \u0000 zero", `__proto__`, `constructor`, `{{7*7}} ${7*7} %s`,
+}
+
+// What comes from outside is shown as text, whatever it is.
+func TestConsoleShowsTextAsText(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	long := strings.Repeat("long ", 1<<18)[:1<<20]
+	endpoints, rows, list := []string{}, []string{}, []string{}
+	csv := "id,name\n"
+	for i, h := range hostile {
+		endpoints = append(endpoints, `{"eventKey":`+quote(h)+`,"minNbOfOccurrence":5}`)
+		csv += fmt.Sprintf("%d,%s\n", i, `"`+strings.ReplaceAll(strings.ReplaceAll(h, `"`, `""`), "\x00", "")+`"`)
+		rows = append(rows, quote(h))
+		list = append(list, quote(h)+`:{"name":`+quote(h)+`,"priority":1}`)
+	}
+	csv += "10,\"" + long[:600_000] + "\"\n1000,\"" + long + "\"\n" // the second is more than a record may have
+	require.NoError(t, os.WriteFile(filepath.Join(data, "a.csv"), []byte(csv), 0o644))
+	source := start(t, options{}) // its example has the outside system
+	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":`+quote(hostile[0])+`,"trigger":{"type":"window","observationPeriod":3600},
+		"endpoints":[`+strings.Join(endpoints, ",")+`],"targetPubSub":{"topic":"projects/p/topics/sync"},
+		"drafts":[{"name":"task-list-1","externalData":{"url":"`+source.base+`/example"}}]}`), 0o644))
+	source.must(t, "POST", "/example/set-tasks", `{"taskList":{`+strings.Join(list, ",")+`,"long":{"name":`+quote(long[:100_000])+`,"priority":2}}}`)
+	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
+	d := p.console(t, "gate")
+	const harmless = `window.pwned === undefined && !document.querySelector("main img, main script, main svg[onload], main b")`
+
+	d.until("the service is there", `document.querySelector("h2")?.textContent === `+quote(hostile[0]))
+	for _, h := range hostile {
+		d.until("endpoint "+h, `[...document.querySelectorAll("h3")].some((h) => h.textContent === `+quote(h)+`)`)
+	}
+	d.eval(`document.querySelector('[name="content"]').value = ` + quote(hostile[1]))
+	d.press("Send a test event")
+	d.reads("The event is in.")
+	p.must(t, "POST", "/events/"+"constructor", `[{"a":`+quote(long[:900_000])+`}]`)
+	d.press("Trigger")
+	d.press("Trigger")
+	d.until("the message is there", `document.querySelector('button[aria-label^="Content of"]')`)
+	d.eval(`document.querySelector('button[aria-label^="Content of"]').click()`)
+	d.until("its content is there, as far as it is shown", `document.querySelector("dialog[open] pre")?.textContent.length > 1000`)
+	require.True(t, js[bool](t, d.page, harmless))
+	d.press("Close")
+
+	p.must(t, "POST", "/sync", `{"id":"h","name":`+quote(hostile[0])+`,"orgId":`+quote(hostile[1])+`,"type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":[`+quote(hostile[0])+`]}}`)
+	p.must(t, "POST", "/sync/h/run?wait=true", "")
+	d.eval(`location.hash = "#syncs/h"`)
+	for _, h := range hostile {
+		if !strings.Contains(h, "\x00") {
+			d.until("row "+h, `[...document.querySelectorAll("td")].some((c) => c.textContent === `+quote(h)+`)`)
+		}
+	}
+	d.until("the long one is cut", `[...document.querySelectorAll("td")].some((c) => c.textContent.includes("600,000 characters"))`)
+	d.reads("is the most")
+	d.press("Edit")
+	d.until("the editor is there", `document.querySelector("#def-name")?.value === `+quote(hostile[0]))
+	require.True(t, js[bool](t, d.page, harmless))
+
+	d.eval(`location.hash = "#draft"`)
+	for _, h := range hostile {
+		d.until("draft "+h, `[...document.querySelectorAll(".draft input")].some((i) => i.value === `+quote(strings.ReplaceAll(h, "\n", ""))+`)`)
+	}
+	d.eval(`const i = [...document.querySelectorAll(".draft input")].find((i) => i.getAttribute("aria-label") === "name of row __proto__"); i.value = "renamed"; i.dispatchEvent(new Event("change"))`)
+	d.reads("There are edits to save.")
+	require.Contains(t, p.must(t, "GET", "/drafts/task-list-1", ""), `"renamed"`)
+	require.True(t, js[bool](t, d.page, harmless))
+
+	d.eval(`location.hash = "#live"`)
+	other := browser(t, p.base+"/healthz")
+	require.True(t, js[bool](t, other, `import("/live/client.js").then((m) => { m.connect().subscribe(`+quote(hostile[0])+`, `+quote(hostile[1])+`, () => {}); return true; })`))
+	d.until("the subscription is there", `[...document.querySelectorAll("main li")].some((l) => l.textContent === `+quote(hostile[0]+" "+hostile[1])+`)`)
+	require.True(t, js[bool](t, d.page, harmless))
+}
+
+// Where tokens are asked for, the page asks its reader, and works with what it gets.
+func TestConsoleSignIn(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	// SHA-256 of "letmein"
+	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":"s","trigger":{"type":"window","observationPeriod":3600},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
+		"targetPubSub":{"topic":"projects/p/topics/sync"},
+		"auth":{"tokens":[{"name":"desk","sha256":"1c8bfe8f801d79745c4631d09fff36c82aa37fc4cce4fc946683d7b336b63032","roles":["read","ingest","operate"]}]}}`), 0o644))
+	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
+	d := p.console(t, "gate", "401")
+	d.reads("This deployment asks for a bearer token.")
+	d.types("#token", "wrong")
+	d.press("Continue")
+	d.until("it asks again", `document.querySelector("#signin").open && document.querySelector("#token").value === ""`)
+	d.types("#token", "letmein")
+	d.press("Continue")
+	d.reads("Missing: 1 more event at a and 1 more event at b.")
+	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
+	d.press("Send a test event")
+	d.reads("Missing: 1 more event at b.")
+	require.NotContains(t, p.stderr.String(), "letmein")
+}
+
+// The page's policy lets nothing in, and nothing is asked for again and again.
+func TestConsolePolicyAndQuiet(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	resp, err := http.Get(p.base + "/console")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	policy := resp.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"} {
+		require.Contains(t, policy, want)
+	}
+	require.NotContains(t, policy, "unsafe")
+	d := p.console(t, "gate", "Content Security Policy", "TrustedHTML")
+	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
+	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
+	require.True(t, js[bool](t, d.page, `(() => { try { document.body.innerHTML = "<b>no</b>"; return false; } catch { return true; } })()`))
+	time.Sleep(time.Second) // what it reads at first is read
+	asked := js[int](t, d.page, `performance.getEntriesByType("resource").length`)
+	time.Sleep(3 * time.Second)
+	require.Equal(t, asked, js[int](t, d.page, `performance.getEntriesByType("resource").length`), "nothing happened, nothing is asked for")
+	p.must(t, "POST", "/event/entry1", "x")
+	d.until("something happened", fmt.Sprintf(`performance.getEntriesByType("resource").length > %d`, asked))
+}
