@@ -27,14 +27,14 @@ func TestLaptop(t *testing.T) {
 	banner := p.stdout.String()
 	require.Contains(t, banner, "No configuration given")
 	require.Contains(t, banner, "My First Event Sync")
-	for _, url := range []string{"/event/entry1", "/event/entry2", "/status", "/messages", "/trigger"} {
+	for _, url := range []string{"/event/entry1", "/event/entry2", "/status", "/messages", "/trigger", "/console"} {
 		require.Contains(t, banner, p.base+url)
 	}
 	var lines []string
 	for _, found := range curlLine.FindAllStringSubmatch(banner, -1) {
 		lines = append(lines, found[1])
 	}
-	require.Len(t, lines, 3, "%s", banner)
+	require.Len(t, lines, 4, "%s", banner)
 	var answers []string
 	for _, line := range lines {
 		answers = append(answers, paste(t, line))
@@ -42,6 +42,7 @@ func TestLaptop(t *testing.T) {
 	require.Contains(t, answers[0], `"triggered":null`)
 	require.Contains(t, answers[1], `"triggered":"`)
 	require.Contains(t, answers[2], `"state":"published"`)
+	require.NotContains(t, answers[3], "message", "the system outside took the change")
 
 	list := p.messages(t)
 	require.Len(t, list, 1)
