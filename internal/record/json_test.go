@@ -116,7 +116,8 @@ func TestFaultsInsideAreFound(t *testing.T) {
 }
 
 func FuzzNumber(f *testing.F) {
-	for _, s := range []string{"0", "-0.0e1", "1e21", "123456789012345678901234567890", "0.000001", "1E-7", "9007199254740993.0"} {
+	for _, s := range []string{"0", "-0.0e1", "1e21", "123456789012345678901234567890", "0.000001", "1E-7", "9007199254740993.0",
+		"10E1000000000", "0.01e-1000000000", "1" + strings.Repeat("2", 380), "0." + strings.Repeat("3", 390) + "e-99999999", strings.Repeat("1", 369) + "e-1000000000"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

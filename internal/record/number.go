@@ -75,7 +75,8 @@ type decimal struct {
 
 const (
 	maxNumber   = 400           // bytes of a number's text
-	maxExponent = 1_000_000_000 // far from overflow
+	maxDigits   = 370           // of them, so that what is written can be read again
+	maxExponent = 1_000_000_000 // as it is written; far from overflow
 )
 
 // parseDecimal reads a number of JSON's grammar, and appends its digits to buf.
@@ -99,6 +100,9 @@ func parseDecimal(buf []byte, s string) (d decimal, ok bool) {
 	d.digits = bytes.TrimLeft(d.digits, "0")
 	d.point -= all - len(d.digits)
 	d.digits = bytes.TrimRight(d.digits, "0")
+	if len(d.digits) > maxDigits {
+		return d, false
+	}
 	if rest == "" {
 		return d, true
 	}
@@ -111,11 +115,12 @@ func parseDecimal(buf []byte, s string) (d decimal, ok bool) {
 		return d, false
 	case len(d.digits) == 0:
 		return d, true
-	case err != nil || exp > maxExponent || exp < -maxExponent:
+	case err != nil || exp > 2*maxExponent || exp < -2*maxExponent:
 		return d, false
 	}
 	d.point += exp
-	return d, true
+	written := d.point - 1
+	return d, -maxExponent <= written && written <= maxExponent
 }
 
 func leadingDigits(s string) (digits, rest string) {
