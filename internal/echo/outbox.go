@@ -68,6 +68,14 @@ func (d *Delivery) write(target string) store.Write {
 	}}
 }
 
+// numbered writes over what an earlier registration of the URL left under the number:
+// who may write the target, in the same commit, gives its numbers out.
+func (d *Delivery) numbered(t *Target) store.Write {
+	w := d.write(t.ID)
+	w.Any = true
+	return w
+}
+
 func parseDelivery(doc store.Doc) (*Delivery, error) {
 	d := &Delivery{rev: doc.Rev}
 	return d, json.Unmarshal(doc.Body, d)
@@ -99,7 +107,7 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *List) error {
 		}
 		next := *t
 		next.Version, next.Next = l.Version, t.Next+1
-		_, err := s.docs.Commit(ctx, []store.Write{d.write(t.ID), next.write()})
+		_, err := s.docs.Commit(ctx, []store.Write{d.numbered(t), next.write()})
 		if !errors.Is(err, store.ErrConflict) {
 			return fault.StoreAway(err)
 		}
@@ -266,9 +274,7 @@ func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change fun
 		change(&next)
 		writes := []store.Write{next.write()}
 		if d != nil {
-			w := d.write(t.ID)
-			w.Any = true
-			writes = append(writes, w)
+			writes = append(writes, d.numbered(t))
 		}
 		revs, err := s.docs.Commit(ctx, writes)
 		if err == nil {
@@ -389,7 +395,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 	if err != nil {
 		return fault.StoreAway(err)
 	}
-	if docs[0] == nil {
+	if docs[0] == nil || n >= t.Next { // it may be an earlier registration's
 		return fault.New(fault.NotFound, "webhook %q has no delivery %d", id, n)
 	}
 	d, err := parseDelivery(*docs[0])
@@ -404,7 +410,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 			again := *d
 			again.N, again.State, again.Attempts, again.Tries, again.rev, again.CreatedAt = t.Next, Waits, nil, 0, "", s.now()
 			next.Next++
-			writes = append(writes, again.write(t.ID))
+			writes = append(writes, again.numbered(t))
 		}
 		_, err := s.docs.Commit(ctx, append(writes, next.write()))
 		if err == nil {

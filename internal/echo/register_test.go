@@ -1,0 +1,67 @@
+package echo_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/echo"
+	"github.com/headgate/headgate/internal/fault"
+)
+
+// briefly is for what must not go on forever.
+func briefly(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A registration after an unregistration begins anew, whatever is left of the first.
+func TestRegisteringAnew(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		first := w.register(r, "l")
+		w.receive("l", "", tasks)
+		w.receive("l", "", tasks)
+		require.Equal(t, 2, w.sweep(w.svc))
+		was, err := w.svc.Unregister(t.Context(), echo.Registration{URL: r.URL + "/hook", List: "l"})
+		require.NoError(t, err)
+		require.True(t, was)
+		second := w.register(r, "l")
+		require.Equal(t, first.ID, second.ID)
+		ctx := briefly(t)
+		_, err = w.svc.Receive(ctx, "l", "", []byte(tasks))
+		require.NoError(t, err)
+		require.NoError(t, ctx.Err(), "it spins")
+		require.Equal(t, 1, w.sweep(w.svc))
+		require.Len(t, r.calls(), 3)
+		list, err := w.svc.Deliveries(t.Context(), second.ID, 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1, "the first's are not its own")
+		require.Equal(t, int64(3), list[0].Version)
+		require.Equal(t, fault.NotFound, fault.CodeOf(w.svc.Retry(t.Context(), second.ID, 2)))
+		require.NoError(t, w.svc.Retry(ctx, second.ID, 1), "what is left of the first is not in the way")
+		require.Equal(t, 1, w.sweep(w.svc))
+	})
+}
+
+// To register what is registered changes nothing.
+func TestRegisteringTwice(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		first := w.register(r, "l")
+		w.receive("l", "", tasks)
+		again, created, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL + "/hook", List: "l", Format: echo.CloudEvents})
+		require.NoError(t, err)
+		require.False(t, created)
+		require.Equal(t, first.ID, again.ID)
+		require.Equal(t, echo.Plain, again.Format)
+		w.receive("l", "", tasks)
+		require.Equal(t, 2, w.sweep(w.svc))
+	})
+}
