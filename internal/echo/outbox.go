@@ -111,15 +111,8 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *List) error {
 		if !errors.Is(err, store.ErrConflict) {
 			return fault.StoreAway(err)
 		}
-		again, err := s.docs.Get(ctx, targets, []string{t.docID()})
-		if err != nil {
-			return fault.StoreAway(err)
-		}
-		if again[0] == nil {
-			return nil // it unregistered
-		}
-		if t, err = parseTarget(*again[0]); err != nil {
-			return err
+		if t, err = s.readTarget(ctx, t.docID()); t == nil {
+			return err // it unregistered
 		}
 	}
 	return nil
@@ -244,8 +237,7 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	}
 	if status == http.StatusGone {
 		s.o.Log.Info("a webhook's target is gone, and forgotten", "id", t.ID)
-		_, err := s.docs.Commit(ctx, []store.Write{{Collection: targets, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
-		return nil, false, fault.StoreAway(err)
+		return nil, false, s.forget(ctx, t)
 	}
 	t, err = s.settle(ctx, t, d, func(t *Target) {
 		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
@@ -267,7 +259,8 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 }
 
 // settle commits the delivery and the change to the target, which others change
-// meanwhile too. It returns the target as it is then; nil: it is gone.
+// meanwhile too. It returns the target as it is then; nil: it is gone, or registered
+// anew, and what came of a call is not the new one's.
 func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change func(*Target)) (*Target, error) {
 	for {
 		next := *t
@@ -284,17 +277,32 @@ func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change fun
 		if !errors.Is(err, store.ErrConflict) {
 			return nil, fault.StoreAway(err)
 		}
-		docs, err := s.docs.Get(ctx, targets, []string{t.docID()})
-		if err != nil {
-			return nil, fault.StoreAway(err)
-		}
-		if docs[0] == nil {
-			return nil, nil
-		}
-		if t, err = parseTarget(*docs[0]); err != nil {
+		if t, err = s.again(ctx, t); t == nil {
 			return nil, err
 		}
 	}
+}
+
+// forget removes the target, but not one that was registered anew meanwhile.
+func (s *Service) forget(ctx context.Context, t *Target) error {
+	for {
+		_, err := s.docs.Commit(ctx, []store.Write{{Collection: targets, Doc: store.Doc{ID: t.docID(), Rev: t.rev}, Delete: true}})
+		if !errors.Is(err, store.ErrConflict) {
+			return fault.StoreAway(err)
+		}
+		if t, err = s.again(ctx, t); t == nil {
+			return err
+		}
+	}
+}
+
+// again reads a target that changed. nil: this registration of it is gone.
+func (s *Service) again(ctx context.Context, t *Target) (*Target, error) {
+	now, err := s.readTarget(ctx, t.docID())
+	if now == nil || !now.CreatedAt.Equal(t.CreatedAt) {
+		return nil, err
+	}
+	return now, nil
 }
 
 // send calls the target. An error is for people; it names no more of the URL than

@@ -2,6 +2,10 @@ package echo_test
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,4 +68,51 @@ func TestRegisteringTwice(t *testing.T) {
 		w.receive("l", "", tasks)
 		require.Equal(t, 2, w.sweep(w.svc))
 	})
+}
+
+// It unregisters and registers anew while it is called: what came of the call is not
+// the new registration's.
+func TestRegisteringAnewWhileCalled(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 410, 500} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var r *httptest.Server
+			var once sync.Once
+			calls := make(chan int, 10)
+			r = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				answer := 204
+				once.Do(func() {
+					answer = status
+					w.wait(time.Millisecond)
+					_, err := w.svc.Unregister(context.Background(), echo.Registration{URL: r.URL, List: "l"})
+					fail(t, err)
+					_, _, err = w.svc.Register(context.Background(), echo.Registration{URL: r.URL, List: "l"})
+					fail(t, err)
+				})
+				calls <- answer
+				rw.WriteHeader(answer)
+			}))
+			defer r.Close()
+			_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL, List: "l"})
+			require.NoError(t, err)
+			w.receive("l", "", tasks)
+			w.sweep(w.svc)
+			require.Len(t, w.targets(), 1)
+			require.Equal(t, int64(1), w.targets()[0].Head)
+			require.Zero(t, w.targets()[0].Failures)
+			w.receive("l", "", tasks)
+			require.Equal(t, 1, w.sweep(w.svc))
+			require.Len(t, calls, 2)
+		})
+	}
+}
+
+// fail is require.NoError for a goroutine that is not the test's own.
+func fail(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -70,6 +70,19 @@ func parseTarget(d store.Doc) (*Target, error) {
 	return t, json.Unmarshal(d.Body, t)
 }
 
+// readTarget is nil if it is not there, or cannot be read.
+func (s *Service) readTarget(ctx context.Context, docID string) (*Target, error) {
+	docs, err := s.docs.Get(ctx, targets, []string{docID})
+	if err != nil || docs[0] == nil {
+		return nil, fault.StoreAway(err)
+	}
+	t, err := parseTarget(*docs[0])
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
 // Registration is what a target asks for.
 type Registration struct {
 	URL    string
