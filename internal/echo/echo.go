@@ -166,11 +166,9 @@ func (s *Service) Receive(ctx context.Context, list, webhookID string, data json
 }
 
 func (s *Service) receive(ctx context.Context, list, webhookID string, data json.RawMessage) (bool, error) {
-	if webhookID != "" {
-		known, err := s.Seen(ctx, "lists", webhookID)
-		if err != nil || known {
-			return known, err
-		}
+	before, known, err := s.seenDoc(ctx, "lists", webhookID)
+	if err != nil || known {
+		return known, err
 	}
 	l, err := s.readList(ctx, list)
 	if err != nil {
@@ -180,7 +178,9 @@ func (s *Service) receive(ctx context.Context, list, webhookID string, data json
 	l.Version, l.Data, l.ReceivedAt, l.WebhookID = l.Version+1, data, now, webhookID
 	writes := []store.Write{l.write()}
 	if webhookID != "" {
-		writes = append(writes, seenWrite("lists", webhookID, now))
+		w := seenWrite("lists", webhookID, now)
+		w.Doc.Rev = before
+		writes = append(writes, w)
 	}
 	_, err = s.docs.Commit(ctx, writes)
 	return false, err
@@ -192,11 +192,21 @@ func seenWrite(hook, id string, now time.Time) store.Write {
 
 // Seen is whether the webhook came before.
 func (s *Service) Seen(ctx context.Context, hook, id string) (bool, error) {
-	docs, err := s.docs.Get(ctx, seen(hook), []string{id})
-	if err != nil {
-		return false, fault.StoreAway(err)
+	_, known, err := s.seenDoc(ctx, hook, id)
+	return known, err
+}
+
+// seenDoc is whether the webhook is known, and the revision of what the store has of
+// it: that may be there when it is known no more.
+func (s *Service) seenDoc(ctx context.Context, hook, id string) (rev string, known bool, err error) {
+	if id == "" {
+		return "", false, nil
 	}
-	return docs[0] != nil && !docs[0].ExpireAt.Before(s.now()), nil
+	docs, err := s.docs.Get(ctx, seen(hook), []string{id})
+	if err != nil || docs[0] == nil {
+		return "", false, fault.StoreAway(err)
+	}
+	return docs[0].Rev, !docs[0].ExpireAt.Before(s.now()), nil
 }
 
 // Remember has Seen know the webhook for four days.

@@ -116,3 +116,16 @@ func fail(t *testing.T, err error) {
 		t.Error(err)
 	}
 }
+
+// A webhook's id is forgotten after four days, though the store may still have it.
+func TestAWebhookOfLongAgo(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		require.False(t, w.receive("l", "m", tasks))
+		w.wait(5 * 24 * time.Hour)
+		duplicate, err := w.svc.Receive(briefly(t), "l", "m", []byte(tasks))
+		require.NoError(t, err, "it spins")
+		require.False(t, duplicate)
+		require.True(t, w.receive("l", "m", tasks))
+	})
+}
