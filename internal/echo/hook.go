@@ -1,10 +1,14 @@
 package echo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,8 +71,10 @@ func (e *Expression) text(vars map[string]any) (string, error) {
 	switch v := out.Value().(type) {
 	case string:
 		return v, nil
-	case int64, uint64, float64:
+	case int64, uint64:
 		return fmt.Sprint(v), nil
+	case float64: // no exponent: an id is as it was written
+		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	}
 	return "", fmt.Errorf("it gives a %s, and text is needed", out.Type().TypeName())
 }
@@ -104,9 +110,9 @@ func (h *Hook) Named(header http.Header, body []byte) (entity, id string, err er
 	if h.Entity == nil {
 		return "", "", nil
 	}
-	var value any
-	if err := json.Unmarshal(body, &value); err != nil {
-		return "", "", fault.New(fault.Invalid, "the body is not JSON")
+	value, err := parse(body)
+	if err != nil {
+		return "", "", fault.Wrap(fault.Invalid, err, "the body is not JSON")
 	}
 	headers := make(map[string]string, len(header))
 	for name, v := range header {
@@ -120,6 +126,55 @@ func (h *Hook) Named(header http.Header, body []byte) (entity, id string, err er
 		return "", "", fault.New(fault.Invalid, "hook %s cannot tell which entity the webhook is about: %s", h.Name, err)
 	}
 	return entity, id, nil
+}
+
+// parse reads JSON with its whole numbers as integers: as floating point they would
+// lose digits, and be written with an exponent.
+func parse(body []byte) (value any, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if err := d.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the value")
+	}
+	return numbers(value)
+}
+
+func numbers(v any) (out any, err error) {
+	switch v := v.(type) {
+	case json.Number:
+		return number(v.String())
+	case []any:
+		for i := range v {
+			if v[i], err = numbers(v[i]); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		for k := range v {
+			if v[k], err = numbers(v[k]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+// number is an int64, a uint64 or a float64; text where a whole number is too long
+// for them, as only an id is.
+func number(s string) (any, error) {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n, nil
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return n, nil
+	}
+	if !strings.ContainsAny(s, ".eE") {
+		return s, nil
+	}
+	return strconv.ParseFloat(s, 64)
 }
 
 // Once calls do unless the webhook came before, and remembers it if do succeeds. do
