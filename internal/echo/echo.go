@@ -8,7 +8,7 @@
 //   - What is stored is delivered to every registered target, at least once, in the
 //     order in which it came, each with its version. Deliveries survive restarts.
 //   - A target is never called that did not consent, and never at an internal
-//     address.
+//     address. One that does not answer holds up no other.
 //
 // On failure: a delivery is tried again for about two days; then its target is
 // paused, with everything kept. A target that answers 410 is forgotten.
@@ -66,6 +66,7 @@ type Service struct {
 	o    Options
 	docs store.Docs
 	kick chan struct{}
+	busy chan struct{} // a place for each target that Start's loop has called
 
 	stop    context.CancelFunc
 	stopped context.Context
@@ -74,7 +75,7 @@ type Service struct {
 
 // New returns a service. Start begins to deliver.
 func New(o Options) *Service {
-	s := &Service{o: o, docs: o.Docs, kick: make(chan struct{}, 1)}
+	s := &Service{o: o, docs: o.Docs, kick: make(chan struct{}, 1), busy: make(chan struct{}, atOnce)}
 	if s.o.Now == nil {
 		s.o.Now = time.Now
 	}
@@ -230,58 +231,6 @@ func (s *Service) passOn(ctx context.Context, list string) {
 		s.o.Log.Warn("not every target has its delivery yet: a sweep makes up for it", "list", list, "error", err)
 	}
 	s.soon(ctx)
-}
-
-// soon has what is due delivered.
-func (s *Service) soon(ctx context.Context) {
-	if s.o.Inline {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), inlineTime)
-		defer cancel()
-		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.o.Log.Warn("deliveries are not all tried", "error", err)
-		}
-		return
-	}
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
-}
-
-// inlineTime is how long a request tries deliveries where there is no processor
-// after its answer.
-const inlineTime = 4 * time.Second
-
-// Start delivers what is due, now and as it comes, until Close.
-func (s *Service) Start() {
-	s.running.Go(func() {
-		t := time.NewTicker(time.Second)
-		defer t.Stop()
-		for {
-			if _, err := s.Sweep(s.stopped); err != nil && s.stopped.Err() == nil {
-				s.o.Log.Warn("deliveries are not all tried", "error", err)
-			}
-			select {
-			case <-s.stopped.Done():
-				return
-			case <-s.kick:
-			case <-t.C:
-			}
-		}
-	})
-}
-
-// Close ends the deliveries under way; they are tried again by whoever is next.
-func (s *Service) Close(ctx context.Context) error {
-	s.stop()
-	done := make(chan struct{})
-	go func() { s.running.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // CheckTasks is whether the body is {"data": TaskData}: an object by task id of

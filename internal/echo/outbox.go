@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
@@ -51,7 +50,6 @@ const (
 	maxAttemptsKept = 10
 	leaseTime       = 45 * time.Second
 	sendTime        = 15 * time.Second
-	atOnce          = 8
 )
 
 // backoff is what a failed delivery waits for, by the number of failures; after the
@@ -116,63 +114,6 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *List) error {
 		}
 	}
 	return nil
-}
-
-// Sweep gives targets the deliveries that they lack, and tries all that is due. It
-// returns how many were delivered.
-func (s *Service) Sweep(ctx context.Context) (delivered int, err error) {
-	pending, err := s.docs.List(ctx, store.Listing{Collection: lists, ByOrder: true, Limit: 100})
-	if err != nil {
-		return 0, fault.StoreAway(err)
-	}
-	for _, d := range pending {
-		if err := s.fanOut(ctx, d.ID); err != nil {
-			return 0, err
-		}
-	}
-	for {
-		docs, err := s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Limit: 100})
-		if err != nil {
-			return delivered, fault.StoreAway(err)
-		}
-		var due []*Target
-		for _, d := range docs {
-			if d.Order > s.now().UnixMicro() {
-				break
-			}
-			t, err := parseTarget(d)
-			if err != nil {
-				return delivered, err
-			}
-			due = append(due, t)
-		}
-		if len(due) == 0 {
-			return delivered, nil
-		}
-		n, err := s.deliverAll(ctx, due)
-		if delivered += n; err != nil || ctx.Err() != nil {
-			return delivered, errors.Join(err, ctx.Err())
-		}
-	}
-}
-
-func (s *Service) deliverAll(ctx context.Context, due []*Target) (delivered int, err error) {
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	turn := make(chan struct{}, atOnce)
-	for _, t := range due {
-		turn <- struct{}{}
-		all.Go(func() {
-			defer func() { <-turn }()
-			n, e := s.deliver(ctx, t)
-			mu.Lock()
-			defer mu.Unlock()
-			delivered += n
-			err = errors.Join(err, e)
-		})
-	}
-	all.Wait()
-	return delivered, err
 }
 
 // deliver takes the target for itself and makes its deliveries, one after the

@@ -1,0 +1,168 @@
+package echo
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+const (
+	// atOnce is how many targets are called at once: many, for those that hang wait
+	// rather than work.
+	atOnce = 64
+	// inlineTime is how long a request tries deliveries where there is no processor
+	// after its answer.
+	inlineTime = 4 * time.Second
+)
+
+// soon has what is due delivered.
+func (s *Service) soon(ctx context.Context) {
+	if s.o.Inline {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), inlineTime)
+		defer cancel()
+		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.o.Log.Warn("deliveries are not all tried", "error", err)
+		}
+		return
+	}
+	s.wake()
+}
+
+// wake has Start's loop look for what is due.
+func (s *Service) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Start delivers what is due, now and as it comes, until Close.
+func (s *Service) Start() {
+	s.running.Go(func() {
+		t := time.NewTicker(time.Second)
+		defer t.Stop()
+		for {
+			if err := s.begin(s.stopped); err != nil && s.stopped.Err() == nil {
+				s.o.Log.Warn("deliveries are not all tried", "error", err)
+			}
+			select {
+			case <-s.stopped.Done():
+				return
+			case <-s.kick:
+			case <-t.C:
+			}
+		}
+	})
+}
+
+// Close ends the deliveries under way; they are tried again by whoever is next.
+func (s *Service) Close(ctx context.Context) error {
+	s.stop()
+	done := make(chan struct{})
+	go func() { s.running.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin has all that is due tried, and waits for none of it: a target that hangs must
+// not keep the loop from the others. Its lease keeps it from being called twice.
+func (s *Service) begin(ctx context.Context) error {
+	left := s.fanOutLeft(ctx)
+	due, err := s.due(ctx)
+	for _, t := range due {
+		select {
+		case s.busy <- struct{}{}:
+		default:
+			return left // who is done wakes the loop, and the rest is found again
+		}
+		s.running.Go(func() {
+			_, err := s.deliver(ctx, t)
+			<-s.busy
+			switch {
+			case err == nil:
+				s.wake()
+			case ctx.Err() == nil:
+				s.o.Log.Warn("a delivery is not made, or not recorded: it is tried again", "id", t.ID, "error", err)
+			}
+		})
+	}
+	return errors.Join(left, err)
+}
+
+// Sweep gives targets the deliveries that they lack, and tries all that is due. It
+// returns how many were delivered.
+func (s *Service) Sweep(ctx context.Context) (delivered int, err error) {
+	if err := s.fanOutLeft(ctx); err != nil {
+		return 0, err
+	}
+	for {
+		due, err := s.due(ctx)
+		if err != nil || len(due) == 0 {
+			return delivered, err
+		}
+		n, err := s.deliverAll(ctx, due)
+		if delivered += n; err != nil || ctx.Err() != nil {
+			return delivered, errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// fanOutLeft gives targets the deliveries that they lack.
+func (s *Service) fanOutLeft(ctx context.Context) error {
+	pending, err := s.docs.List(ctx, store.Listing{Collection: lists, ByOrder: true, Limit: 100})
+	if err != nil {
+		return fault.StoreAway(err)
+	}
+	for _, d := range pending {
+		if err := s.fanOut(ctx, d.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due are targets that are to be called now, the longest due first.
+func (s *Service) due(ctx context.Context) (due []*Target, err error) {
+	docs, err := s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Limit: 100})
+	if err != nil {
+		return nil, fault.StoreAway(err)
+	}
+	for _, d := range docs {
+		if d.Order > s.now().UnixMicro() {
+			break
+		}
+		t, err := parseTarget(d)
+		if err != nil {
+			return nil, err
+		}
+		due = append(due, t)
+	}
+	return due, nil
+}
+
+func (s *Service) deliverAll(ctx context.Context, due []*Target) (delivered int, err error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	turn := make(chan struct{}, atOnce)
+	for _, t := range due {
+		turn <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turn }()
+			n, e := s.deliver(ctx, t)
+			mu.Lock()
+			defer mu.Unlock()
+			delivered += n
+			err = errors.Join(err, e)
+		})
+	}
+	all.Wait()
+	return delivered, err
+}
