@@ -21,6 +21,7 @@ var layers = map[string][]string{
 	"config":                        {},
 	"internal/event":                {},
 	"internal/fault":                {},
+	"internal/etag":                 {},
 	"internal/window":               {"internal/event"},
 	"internal/message":              {"internal/event"},
 	"internal/store":                {"internal/event"},
@@ -29,7 +30,7 @@ var layers = map[string][]string{
 	"internal/record":               {},
 	"internal/source":               {"internal/fault"},
 	"internal/mapping":              {"internal/source", "internal/record", "internal/fault"},
-	"internal/entity":               {"internal/record", "internal/store", "internal/fault"},
+	"internal/entity":               {"internal/etag", "internal/record", "internal/store", "internal/fault"},
 	"internal/source/csvsource":     {"internal/source", "internal/record", "internal/fault"},
 	"internal/source/sqlsource":     {"internal/source", "internal/record", "internal/fault"},
 	"internal/source/rest":          {"internal/source", "internal/fault"},
@@ -37,13 +38,13 @@ var layers = map[string][]string{
 	"internal/source/datacollect":   {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/mywell":        {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/sourceexample": {"internal/source", "internal/source/rest", "internal/fault"},
-	"internal/mock":                 {},
+	"internal/mock":                 {"internal/etag"},
 	"internal/outbound":             {"internal/fault"},
 	"internal/secret":               {"internal/fault"},
-	"internal/syncrun":              {"internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
+	"internal/syncrun":              {"internal/etag", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
 	"internal/live":                 {"internal/bus", "internal/fault"},
 	"internal/webhook":              {},
-	"internal/draft":                {"internal/store", "internal/fault"},
+	"internal/draft":                {"internal/etag", "internal/store", "internal/fault"},
 	"internal/echo":                 {"internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
 	"internal/gate":                 {"config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
 	"internal/store/sqlitestore":    {"internal/store", "internal/event", "internal/fault"},
@@ -55,7 +56,7 @@ var layers = map[string][]string{
 	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft"},
 	"functions": {
 		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
-		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft",
+		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft", "internal/etag",
 	},
 }
 
@@ -76,7 +77,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/event", "internal/window", "internal/message", "internal/record"}
+var pure = []string{"internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

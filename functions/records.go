@@ -6,6 +6,7 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/entity"
+	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/web"
 )
@@ -40,7 +41,7 @@ func records(a *app.App) web.Handler {
 func record(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		org, typ, id := r.PathValue("org"), r.PathValue("type"), r.PathValue("id")
-		ifMatch := r.Header.Get("If-Match")
+		ifMatch := etag.IfMatch(r.Header)
 		switch r.Method {
 		case http.MethodPut:
 			data, err := object(w, r)

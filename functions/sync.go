@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/syncrun"
 	"github.com/headgate/headgate/internal/web"
@@ -115,13 +116,13 @@ func oneSync(a *app.App) web.Handler {
 			if err != nil {
 				return err
 			}
-			d, err := a.Syncs().UpdateSync(r.Context(), id, def, r.Header.Get("If-Match"))
+			d, err := a.Syncs().UpdateSync(r.Context(), id, def, etag.IfMatch(r.Header))
 			if err != nil {
 				return err
 			}
 			return showSync(w, d)
 		case http.MethodDelete:
-			if err := a.Syncs().DeleteSync(r.Context(), id, r.Header.Get("If-Match")); err != nil {
+			if err := a.Syncs().DeleteSync(r.Context(), id, etag.IfMatch(r.Header)); err != nil {
 				return err
 			}
 			w.WriteHeader(http.StatusNoContent)

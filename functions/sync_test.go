@@ -130,12 +130,13 @@ func TestDefinitionsAreEdited(t *testing.T) {
 	require.Equal(t, 200, put.status, "%s", put.raw)
 	require.Equal(t, 412, g.do("PUT", "/sync/readings", readingsSync(""), "If-Match", etag).status)
 	require.Equal(t, 412, g.do("DELETE", "/sync/readings", "", "If-Match", etag).status)
+	require.Equal(t, 412, g.do("DELETE", "/sync/readings", "", "If-Match", `"7"`, "If-Match", `"8"`).status)
 	require.Equal(t, 404, g.do("PUT", "/sync/none", readingsSync("")).status)
 
 	g.define(strings.Replace(readingsSync(""), `"id":"readings","orgId":"acme"`, `"orgId":"other"`, 1)) // an id of ours
 	require.Len(t, g.do("GET", "/sync", "").list("syncs"), 2)
 	require.Len(t, g.do("GET", "/sync?orgId=acme", "").list("syncs"), 1)
-	require.Equal(t, 204, g.do("DELETE", "/sync/readings", "", "If-Match", put.header.Get("ETag")).status)
+	require.Equal(t, 204, g.do("DELETE", "/sync/readings", "", "If-Match", etag, "If-Match", `"7", `+put.header.Get("ETag")).status, "lines are one list")
 	require.Equal(t, 404, g.do("GET", "/sync/readings", "").status)
 	require.Equal(t, 404, g.do("DELETE", "/sync/readings", "").status)
 }
@@ -304,7 +305,8 @@ func TestRecords(t *testing.T) {
 	require.Len(t, list.list("records"), 3)
 	require.Len(t, g.do("GET", "/orgs/default/items?after="+url.QueryEscape(list.str("next")), "").list("records"), 1)
 
-	require.Equal(t, 204, g.do("DELETE", path, "", "If-Match", `"2"`).status)
+	require.Equal(t, 412, g.do("DELETE", path, "", "If-Match", `"1"`, "If-Match", `W/"2"`).status)
+	require.Equal(t, 204, g.do("DELETE", path, "", "If-Match", `"1"`, "If-Match", `"2"`).status, "lines are one list")
 	require.Equal(t, 410, g.do("GET", path, "").status)
 	require.Len(t, g.do("GET", "/orgs/default/items", "").list("records"), 3)
 	require.Len(t, g.do("GET", "/orgs/default/items?deleted=true", "").list("records"), 4)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
+	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -61,7 +61,7 @@ type View struct {
 }
 
 // ETag of the draft's version.
-func (v *View) ETag() string { return strconv.Quote(strconv.FormatInt(v.Version, 10)) }
+func (v *View) ETag() string { return etag.Of(v.Version) }
 
 func (v *View) complete() *View {
 	v.Flags, v.Edited = v.Draft.Flags(), v.Draft.Edited()

@@ -9,10 +9,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
@@ -53,7 +52,7 @@ type Entity struct {
 }
 
 // ETag of the entity's version.
-func (e *Entity) ETag() string { return strconv.Quote(strconv.FormatInt(e.Version, 10)) }
+func (e *Entity) ETag() string { return etag.Of(e.Version) }
 
 func view(r *record.Record) *Entity {
 	e := &Entity{ID: r.ID, Version: r.Version, UpdatedAt: r.UpdatedAt, Deleted: r.Deleted, ExternalIDs: r.ExternalIDs}
@@ -228,25 +227,12 @@ func precondition(r *record.Record, exists bool, ifMatch string, ifNone bool) er
 	switch {
 	case ifNone && exists:
 		return fault.New(fault.PreconditionFailed, "If-None-Match is *, and the record exists")
-	case ifMatch == "" || ifMatch == "*" && exists:
-		return nil
-	case !exists:
+	case !exists && !etag.Matches(ifMatch, ""):
 		return fault.New(fault.PreconditionFailed, "If-Match is %s, and there is no such record", ifMatch)
-	case !lists(ifMatch, view(r).ETag()):
-		return fault.New(fault.PreconditionFailed, "If-Match is %s, and the ETag is %s now: read it again", ifMatch, view(r).ETag())
+	case exists && !etag.Matches(ifMatch, etag.Of(r.Version)):
+		return fault.New(fault.PreconditionFailed, "If-Match is %s, and the ETag is %s now: read it again", ifMatch, etag.Of(r.Version))
 	}
 	return nil
-}
-
-// lists is whether the ETag is among those of an If-Match. Comparison is strong: a
-// weak one, W/"1", is no version's.
-func lists(ifMatch, etag string) bool {
-	for tag := range strings.SplitSeq(ifMatch, ",") { // none of ours has a comma
-		if strings.TrimSpace(tag) == etag {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Service) commit(ctx context.Context, org, recordType string, r *record.Record, was *store.Doc) error {

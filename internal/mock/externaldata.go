@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/headgate/headgate/internal/etag"
 )
 
 // ExternalData is the mock data service of Fluid's external-data example: the
@@ -171,7 +173,7 @@ func (e *ExternalData) serveFaults(w http.ResponseWriter, r *http.Request, body 
 }
 
 func (e *ExternalData) tag(list string) string {
-	return strconv.Quote(strconv.FormatInt(e.versions[list], 10))
+	return etag.Of(e.versions[list])
 }
 
 func (e *ExternalData) fetch(w http.ResponseWriter, list string) {
@@ -206,8 +208,12 @@ func (e *ExternalData) set(w http.ResponseWriter, r *http.Request, list string, 
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if match := r.Header.Get("If-Match"); match != "" && match != e.tag(list) {
-		w.Header().Set("ETag", e.tag(list))
+	current := "" // as long as there is no such list
+	if _, ok := e.lists[list]; ok {
+		current = e.tag(list)
+		w.Header().Set("ETag", current)
+	}
+	if !etag.Matches(etag.IfMatch(r.Header), current) {
 		e.refuse(w, http.StatusPreconditionFailed, "the list has changed meanwhile")
 		return
 	}

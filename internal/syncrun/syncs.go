@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
+	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/store"
@@ -27,7 +27,7 @@ type Stored struct {
 }
 
 // ETag of the definition's version.
-func (d *Stored) ETag() string { return strconv.Quote(strconv.FormatInt(d.Version, 10)) }
+func (d *Stored) ETag() string { return etag.Of(d.Version) }
 
 func (d *Stored) write() store.Write {
 	return store.Write{Collection: syncs, Doc: store.Doc{ID: d.Sync.ID, Body: mustJSON(d), Order: d.due, Rev: d.rev}}
@@ -198,9 +198,9 @@ func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
 }
 
 // matches checks an If-Match header against an ETag.
-func matches(ifMatch, etag string) error {
-	if ifMatch == "" || ifMatch == "*" || ifMatch == etag {
+func matches(ifMatch, current string) error {
+	if etag.Matches(ifMatch, current) {
 		return nil
 	}
-	return fault.New(fault.PreconditionFailed, "If-Match is %s, and the ETag is %s now: read it again", ifMatch, etag)
+	return fault.New(fault.PreconditionFailed, "If-Match is %s, and the ETag is %s now: read it again", ifMatch, current)
 }
