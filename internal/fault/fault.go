@@ -6,6 +6,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 )
 
@@ -70,6 +71,15 @@ func StoreAway(err error) error {
 		return err
 	}
 	return Wrap(Unavailable, err, "the store did not answer; send the request again")
+}
+
+// WithoutURL returns the error of an HTTP call without the URL that net/http puts
+// around it, which may be signed or hold credentials.
+func WithoutURL(err error) error {
+	if call, ok := errors.AsType[*url.Error](err); ok {
+		return call.Err
+	}
+	return err
 }
 
 // CodeOf returns the code of the first Error in err's chain, Internal for any
