@@ -223,7 +223,7 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	}
 	resp, err := a.o.Env.HTTP.Do(req)
 	if err != nil {
-		return err
+		return fmt.Errorf("live.passThrough.url does not answer: %w", fault.WithoutURL(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/fault"
 )
 
 // Static always has the same row: a signal that carries no data.
@@ -63,11 +65,7 @@ func (r *HTTP) Resolve(ctx context.Context, k Key, secret string) (State, error)
 	}
 	resp, err := r.Client.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return State{}, fmt.Errorf("the resolver of %s does not answer: %w", k.Type, err)
+		return State{}, fmt.Errorf("the resolver of %s does not answer: %w", k.Type, fault.WithoutURL(err))
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/headgate/headgate/internal/fault"
 )
 
 // ErrToken says that a token is not good. The cause is not for the caller.
@@ -92,11 +94,11 @@ func (t *Tokens) keySet(ctx context.Context, id string) (jose.JSONWebKeySet, err
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.JWKSURL, nil)
 	if err != nil {
-		return t.keys, err
+		return t.keys, errors.New("the keys' URL cannot be called")
 	}
 	resp, err := t.HTTP.Do(req)
 	if err != nil {
-		return t.keys, err
+		return t.keys, fmt.Errorf("the keys are not answered: %w", fault.WithoutURL(err))
 	}
 	defer resp.Body.Close()
 	var keys jose.JSONWebKeySet

@@ -117,3 +117,18 @@ func TestKeySets(t *testing.T) {
 	_, err = tokens.Check(t.Context(), signed(t, jose.HS256, append(public, make([]byte, 64)...), "first", nil))
 	require.ErrorIs(t, err, live.ErrToken)
 }
+
+// Where the keys are may be signed for.
+func TestKeySetErrorsDoNotRepeatTheURL(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	srv.Close()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	for _, at := range []string{srv.URL + "/keys?sig=s3cret", "https://user:s3cret@host:port/"} {
+		tokens := &live.Tokens{JWKSURL: at, Audience: "headgate", HTTP: srv.Client(), Now: func() time.Time { return tokenTime }}
+		_, err = tokens.Check(t.Context(), signed(t, jose.RS256, key, "first", nil))
+		require.ErrorContains(t, err, "the keys")
+		require.NotContains(t, err.Error(), "s3cret")
+	}
+}

@@ -8,7 +8,7 @@
 // used: behind one, nothing could be checked. What is not repeated or did not
 // help is the caller's: the last answer, or an error with a *fault.Error in it
 // whose texts have no more of a URL than its host. But http.Client puts a
-// *url.Error with the URL around that, which callers take off.
+// *url.Error with the URL around that, which fault.WithoutURL takes off.
 package outbound
 
 import (

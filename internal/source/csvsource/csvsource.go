@@ -193,9 +193,7 @@ func (f *file) get(ctx context.Context, target, token string) (*stream, error) {
 	}
 	resp, err := f.env.HTTP.Do(req)
 	if err != nil {
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err // without the URL, which may be signed
-		}
+		err = fault.WithoutURL(err)
 		if _, ok := errors.AsType[*fault.Error](err); ok {
 			return nil, err
 		}

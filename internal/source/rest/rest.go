@@ -85,7 +85,7 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 	limit := cmp.Or(c.Limit, DefaultLimit)
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, c.plain(err), "the answer of %s broke off", host)
+		return nil, fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "the answer of %s broke off", host)
 	}
 	if int64(len(raw)) > limit {
 		return nil, fault.New(fault.TooLarge, "the answer of %s is over %d MiB: ask for smaller pages", host, limit>>20)
@@ -140,15 +140,7 @@ func (c *Client) failed(host string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fault.Wrap(fault.Unavailable, context.DeadlineExceeded, "%s did not answer in time", host)
 	}
-	return fault.Wrap(fault.Unavailable, c.plain(err), "%s does not answer", host)
-}
-
-// plain is the error without the URL, which may hold credentials.
-func (c *Client) plain(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	return err
+	return fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "%s does not answer", host)
 }
 
 func (c *Client) refused(host string, a *Answer) error {

@@ -1,0 +1,30 @@
+package app
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/source"
+)
+
+// The error goes to the log, where a URL that is signed has no business.
+func TestPassThroughDoesNotRepeatTheURL(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	a := &App{o: Options{
+		Config: &config.Config{Live: &config.Live{PassThrough: &config.LivePassThrough{URL: srv.URL + "/frames?sig=s3cret"}}},
+		Env:    source.Env{HTTP: srv.Client()},
+	}}
+	err := a.passThrough(t.Context(), "", []byte(`{}`))
+	require.ErrorContains(t, err, "live.passThrough.url answers 404")
+	require.NotContains(t, err.Error(), "s3cret")
+
+	srv.Close()
+	err = a.passThrough(t.Context(), "", []byte(`{}`))
+	require.ErrorContains(t, err, "live.passThrough.url does not answer")
+	require.NotContains(t, err.Error(), "s3cret")
+}
