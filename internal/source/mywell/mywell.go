@@ -9,6 +9,10 @@
 // Lists are paged by id, so that nothing is passed over however often rows change
 // meanwhile. A row that is sent again is looked for first: a reading of the same
 // resource and instant, or a village or resource that is alike, is not made twice.
+//
+// LegacyMyWell takes no conditions. A row is looked at a moment before it is changed or
+// deleted, and left alone if it is not what both sides agreed on; what somebody writes
+// in that moment is overwritten.
 package mywell
 
 import (

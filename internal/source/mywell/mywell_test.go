@@ -144,7 +144,7 @@ func TestConformance(t *testing.T) {
 			h := sourcetest.Harness{
 				New:    func(t testing.TB) sourcetest.Place { return newPlace(t, datatype) },
 				ID:     func(i int) string { return fmt.Sprintf("313603.%d", 5000+i) },
-				Cursor: true, SoftDelete: keyed, Push: true, ChoosesKeys: keyed, PartialUpdate: true, NUL: true,
+				Cursor: true, SoftDelete: keyed, Push: true, ChoosesKeys: keyed, Conditional: true, PartialUpdate: true, NUL: true,
 				Read: func(row source.Row) (sourcetest.Record, error) {
 					id, _ := row.Get("id")
 					if !keyed {
@@ -263,6 +263,42 @@ func TestReadingsAreMadeOnceAndChecked(t *testing.T) {
 	results, err := s.Push(t.Context(), p.Spec(), []source.Change{other})
 	require.NoError(t, err)
 	require.ErrorContains(t, results[0].Err, "timeseries")
+}
+
+// What the server itself keeps, and another way to write the same, are no change by others.
+func TestNotMoved(t *testing.T) {
+	t.Parallel()
+	m := mock.NewMyWell(mock.Options{AccessToken: token}) // stamps updatedAt
+	srv := httptest.NewServer(m)
+	t.Cleanup(srv.Close)
+	p := &place{Server: m, url: srv.URL, datatype: "resource", theirs: "resource"}
+	require.NoError(t, m.Put("resource", mock.Row{
+		"id": 7, "postcode": 313603, "villageId": 11, "owner": "me", "type": "well", "elevation": json.Number("1.50"),
+		"geo": map[string]any{"lat": json.Number("1.0"), "lng": json.Number("2e0")}, "last_date": "2026-01-05T00:00:00.000Z", "mobile": nil,
+	}))
+	s := p.Open(t)
+	rows, _ := all(t, s, "resource")
+	was := rows[0]
+	was["elevation"], was["coords"], was["lastDate"] = 1.5, map[string]any{"lat": json.Number("1"), "lng": 2.0}, "2026-01-05T01:00:00+01:00"
+	delete(was, "mobile")
+	external := map[string]string{"legacyMyWellVillageId": "313603.12"} // somebody linked it to another
+	update := source.Change{
+		Op: source.Update, Key: []any{"313603.7"}, Changed: []string{"elevation", "coords", "mobile"}, ExternalIDs: external,
+		Fields: map[string]any{"elevation": 2.5, "coords": map[string]any{"lat": 3.0, "lng": 4.0}, "mobile": "1"},
+		Expect: map[string]any{"elevation": was["elevation"], "coords": was["coords"], "mobile": nil},
+	}
+	push := func(c source.Change) error {
+		results, err := s.Push(t.Context(), p.Spec(), []source.Change{c})
+		require.NoError(t, err)
+		return results[0].Err
+	}
+	require.NoError(t, push(update))
+	require.NoError(t, push(update), "it is sent again")
+	gone := source.Change{Op: source.Delete, Key: update.Key, Expect: was, ExternalIDs: external}
+	require.ErrorIs(t, push(gone), source.ErrMoved)
+	was["elevation"], was["coords"], was["mobile"] = 2.5, update.Fields["coords"], "1"
+	require.NoError(t, push(gone))
+	require.Empty(t, m.Rows("resource"))
 }
 
 func TestBadReadingsAreRejects(t *testing.T) {

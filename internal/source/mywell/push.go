@@ -71,13 +71,15 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	if c.Op == source.Create {
 		return p.create(ctx, c)
 	}
-	id, err := p.idOf(ctx, c)
+	id, theirs, err := p.there(ctx, c)
 	switch {
 	case err != nil:
 		return refusal(err)
 	case id == "" && c.Op == source.Delete:
 		return source.Result{}, nil
 	case id == "":
+		return source.Result{Err: source.ErrMoved}, nil
+	case p.moved(c, theirs):
 		return source.Result{Err: source.ErrMoved}, nil
 	case c.Op == source.Delete:
 		_, err = p.client.Call(ctx, http.MethodDelete, p.url(p.model, id, nil), nil, nil)
@@ -136,24 +138,6 @@ func status(err error) int {
 		return r.Status
 	}
 	return 0
-}
-
-// idOf is what LegacyMyWell's URLs call the row; "" if it is not there.
-func (p *pusher) idOf(ctx context.Context, c source.Change) (string, error) {
-	if p.keyed {
-		return text(c.Key[0]), nil
-	}
-	theirs, err := p.push(p.key(c), c.ExternalIDs)
-	if err != nil {
-		return "", fault.Wrap(fault.Invalid, &rest.Refusal{Status: http.StatusUnprocessableEntity}, "%s", err)
-	}
-	found, err := p.find(ctx, object{"and": []object{
-		{"postcode": theirs["postcode"]}, {"resourceId": theirs["resourceId"]}, {"date": theirs["date"]},
-	}}, 1)
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	return text(found[0]["id"]), nil
 }
 
 func (p *pusher) find(ctx context.Context, where object, limit int) ([]map[string]any, error) {
@@ -227,19 +211,6 @@ func alike(sent, row map[string]any) bool {
 		}
 	}
 	return true
-}
-
-// equal compares as JSON: a number may be text at the other side, a time may have
-// another form.
-func equal(a, b any) bool {
-	if ta, ok := rest.Instant(a); ok {
-		if tb, ok := rest.Instant(b); ok {
-			return ta.Truncate(time.Millisecond).Equal(tb.Truncate(time.Millisecond))
-		}
-	}
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && (string(x) == string(y) || text(a) != "" && text(a) == text(b))
 }
 
 // createReadings posts those that are not there yet, in one call.
