@@ -271,11 +271,6 @@ func (s *Server) write(typ string, row Row, merge, byHand bool) (Row, error) {
 	return row, nil
 }
 
-func (s *Server) nextID() json.Number {
-	s.lastID++
-	return json.Number(strconv.FormatInt(s.lastID, 10))
-}
-
 func (s *Server) getData(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -96,6 +96,39 @@ func TestMyWell(t *testing.T) {
 	require.Equal(t, 404, status)
 }
 
+// What has an id already keeps it, and its row.
+func TestMyWellGivesFreeIDs(t *testing.T) {
+	t.Parallel()
+	s := mock.NewMyWell(mock.Options{})
+	for _, id := range []int{1, 2} {
+		require.NoError(t, s.Put("reading", mock.Row{"id": id, "postcode": 313603, "resourceId": 7, "date": "2026-01-01", "value": id}))
+		require.NoError(t, s.Put("resource", mock.Row{"id": id + 3, "postcode": 313603, "owner": "first"}))
+	}
+	status, body, _ := call(t, s, "POST", "/api/readings", `[{"postcode":313603,"resourceId":1,"date":"2026-01-02","value":9},{"postcode":313603,"resourceId":1,"date":"2026-01-03","value":9}]`)
+	require.Equal(t, 200, status, body)
+	require.Contains(t, body, `"id":3`)
+	require.Contains(t, body, `"id":4`)
+	rows := s.Rows("reading")
+	require.Len(t, rows, 4)
+	require.Equal(t, json.Number("1"), rows[0]["value"])
+	for _, want := range []string{`"id":6`, `"id":7`} {
+		status, body, _ = call(t, s, "POST", "/api/resources", `{"postcode":313603,"owner":"me"}`)
+		require.Equal(t, 200, status, body)
+		require.Contains(t, body, want)
+	}
+	status, body, _ = call(t, s, "POST", "/api/resources", `[{"postcode":313603,"owner":"me"},{"id":8,"postcode":313603,"owner":"other"}]`)
+	require.Equal(t, 200, status, body)
+	require.Contains(t, body, `"id":9`)
+	for _, taken := range []string{`[{"id":8,"postcode":313603}]`, `[{"id":20,"postcode":313603},{"id":20,"postcode":313603}]`} {
+		status, _, _ = call(t, s, "POST", "/api/resources", taken)
+		require.Equal(t, 422, status, taken)
+	}
+	require.Len(t, s.Rows("resource"), 6)
+	for _, row := range s.Rows("resource")[:2] {
+		require.Equal(t, "first", row["owner"])
+	}
+}
+
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	s := mock.NewSyncServer(mock.Options{})

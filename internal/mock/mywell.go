@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -112,6 +113,7 @@ func (s *Server) postMyWell(typ string, body []byte) answer {
 		list = []any{v}
 	}
 	rows := make([]Row, len(list))
+	taken := map[string]bool{} // by rows of the array
 	for i, e := range list {
 		row, ok := e.(map[string]any)
 		if !ok {
@@ -122,12 +124,19 @@ func (s *Server) postMyWell(typ string, body []byte) answer {
 		}
 		rows[i] = maps.Clone(row)
 		if rows[i]["id"] == nil || typ == "reading" {
-			rows[i]["id"] = s.nextID()
-		} else if key, _ := identifyMyWell(typ, row); s.tables[typ].get(key) != nil {
+			delete(rows[i], "id")
+			continue
+		}
+		key, _ := identifyMyWell(typ, row)
+		if taken[key] || s.tables[typ].get(key) != nil {
 			return loopbackError(http.StatusUnprocessableEntity, "`id` is not unique")
 		}
+		taken[key] = true
 	}
 	for i, row := range rows {
+		if row["id"] == nil {
+			s.giveID(typ, row, taken)
+		}
 		if rows[i], err = s.write(typ, row, false, false); err != nil {
 			return loopbackError(http.StatusUnprocessableEntity, err.Error())
 		}
@@ -136,6 +145,17 @@ func (s *Server) postMyWell(typ string, body []byte) answer {
 		return answer{status: http.StatusOK, body: rows}
 	}
 	return answer{status: http.StatusOK, body: rows[0]}
+}
+
+// giveID gives the row an id that none has, nor will have of those that are taken.
+func (s *Server) giveID(typ string, row Row, taken map[string]bool) {
+	for {
+		s.lastID++
+		row["id"] = json.Number(strconv.FormatInt(s.lastID, 10))
+		if key, _ := identifyMyWell(typ, row); !taken[key] && s.tables[typ].get(key) == nil {
+			return
+		}
+	}
 }
 
 // invalid is what a model's validation says.
