@@ -227,6 +227,7 @@ func TestOurWaterFaults(t *testing.T) {
 			test(between(t, mock.NewMyWell, wells))
 		})
 	}
+	t.Run("no authentication", noAuthentication)
 	t.Run("a resource with a pincode and no id is new: push it, write the id back", func(t *testing.T) {
 		t.Parallel()
 		b := between(t, mock.NewMyWell, wells)
