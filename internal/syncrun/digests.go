@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/url"
 
+	"github.com/headgate/headgate/internal/mapping"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -94,3 +95,20 @@ func generationOf(pages []digest) string {
 
 // maxDigests keeps the document below what every store takes: 60,000 pages.
 const maxDigests = 960_000
+
+// digest is of a page's rows, mapped; the zero digest equals none.
+type digest [16]byte
+
+func digestOf(items []mapping.Mapped) (d digest) {
+	h := sha256.New()
+	var b []byte
+	for i := range items {
+		b = append(append(b[:0], items[i].Key...), 0)
+		if items[i].Deleted {
+			b = append(b, 1)
+		}
+		_, _ = h.Write(append(append(b, items[i].Data...), 0))
+	}
+	copy(d[:], h.Sum(nil))
+	return d
+}
