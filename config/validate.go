@@ -69,23 +69,18 @@ func (v *validator) config(c *Config) {
 	if c.Echo != nil {
 		v.echo(c.Echo)
 	}
-	named := make(map[string]bool)
+	var drafts, hooks []string
 	for i := range c.Drafts {
 		p := index("$.drafts", i)
 		v.draft(p, &c.Drafts[i])
-		if named[c.Drafts[i].Name] {
-			v.fault(p+".name", "%q is there twice", short(c.Drafts[i].Name))
-		}
-		named[c.Drafts[i].Name] = true
+		v.unique("drafts", "name", drafts, c.Drafts[i].Name, p+".name")
+		drafts = append(drafts, c.Drafts[i].Name)
 	}
-	hooks := make(map[string]bool)
 	for i := range c.Hooks {
 		p := index("$.hooks", i)
 		v.hook(p, &c.Hooks[i])
-		if hooks[c.Hooks[i].Name] {
-			v.fault(p+".name", "%q is there twice", short(c.Hooks[i].Name))
-		}
-		hooks[c.Hooks[i].Name] = true
+		v.unique("hooks", "name", hooks, c.Hooks[i].Name, p+".name")
+		hooks = append(hooks, c.Hooks[i].Name)
 	}
 	if c.CORS != nil {
 		if len(c.CORS.AllowedOrigins) == 0 {
