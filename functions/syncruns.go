@@ -157,29 +157,13 @@ func cancelRun(a *app.App) web.Handler {
 }
 
 // rejects lists the rows that were refused.
-func rejects(a *app.App) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		q, err := query(r, "limit", "after")
-		if err != nil {
-			return err
-		}
-		limit, err := limitOf(q.Get("limit"), defaultPage)
-		if err != nil {
-			return err
-		}
-		list, next, err := a.Syncs().Rejects(r.Context(), r.PathValue("id"), q.Get("after"), limit)
-		if err != nil {
-			return err
-		}
-		return web.JSON(w, http.StatusOK, struct {
-			Rejects []*syncrun.Rejected `json:"rejects"`
-			Next    *string             `json:"next"`
-		}{list, orNull(next)})
-	}
-}
+func rejects(a *app.App) web.Handler { return pageOf("rejects", a.Syncs().Rejects) }
 
 // conflicts lists the records that wait for a decision.
-func conflicts(a *app.App) web.Handler {
+func conflicts(a *app.App) web.Handler { return pageOf("conflicts", a.Syncs().Conflicts) }
+
+// pageOf answers with a page of what list has of a sync, and the id to go on after.
+func pageOf[T any](name string, list func(ctx context.Context, id, after string, limit int) ([]T, string, error)) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit", "after")
 		if err != nil {
@@ -189,14 +173,11 @@ func conflicts(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		list, next, err := a.Syncs().Conflicts(r.Context(), r.PathValue("id"), q.Get("after"), limit)
+		page, next, err := list(r.Context(), r.PathValue("id"), q.Get("after"), limit)
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Conflicts []*syncrun.Conflict `json:"conflicts"`
-			Next      *string             `json:"next"`
-		}{list, orNull(next)})
+		return web.JSON(w, http.StatusOK, map[string]any{name: page, "next": orNull(next)})
 	}
 }
 

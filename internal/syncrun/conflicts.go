@@ -82,24 +82,7 @@ func (p *puller) conflictWrites(ctx context.Context, writes []store.Write, old *
 
 // Conflicts returns a page of a sync's conflicts.
 func (s *Service) Conflicts(ctx context.Context, id, after string, limit int) (list []*Conflict, next string, err error) {
-	if _, err := s.Sync(ctx, id); err != nil {
-		return nil, "", err
-	}
-	docs, err := s.docs.List(ctx, store.Listing{Collection: conflictsOf(id), After: store.Position{ID: after}, Limit: limit})
-	if err != nil {
-		return nil, "", fault.StoreAway(err)
-	}
-	list = make([]*Conflict, len(docs))
-	for i, d := range docs {
-		list[i] = new(Conflict)
-		if err := json.Unmarshal(d.Body, list[i]); err != nil {
-			return nil, "", fmt.Errorf("conflict %s: %w", d.ID, err)
-		}
-	}
-	if len(docs) == limit {
-		next = docs[limit-1].ID
-	}
-	return list, next, nil
+	return pageOf[Conflict](ctx, s, id, conflictsOf(id), after, limit)
 }
 
 // Decide settles a record's conflict. Fields that the decision leaves out stay

@@ -164,22 +164,27 @@ func fieldOf(name string) []FieldChange {
 
 // Rejects returns a page of a sync's rejects, by id.
 func (s *Service) Rejects(ctx context.Context, id, after string, limit int) (rejects []*Rejected, next string, err error) {
+	return pageOf[Rejected](ctx, s, id, rejectsOf(id), after, limit)
+}
+
+// pageOf returns a page of what is kept for a sync, by id, and the id to go on after.
+func pageOf[T any](ctx context.Context, s *Service, id string, kept store.Collection, after string, limit int) (list []*T, next string, err error) {
 	if _, err := s.Sync(ctx, id); err != nil {
 		return nil, "", err
 	}
-	docs, err := s.docs.List(ctx, store.Listing{Collection: rejectsOf(id), After: store.Position{ID: after}, Limit: limit})
+	docs, err := s.docs.List(ctx, store.Listing{Collection: kept, After: store.Position{ID: after}, Limit: limit})
 	if err != nil {
 		return nil, "", fault.StoreAway(err)
 	}
-	rejects = make([]*Rejected, len(docs))
+	list = make([]*T, len(docs))
 	for i, d := range docs {
-		rejects[i] = new(Rejected)
-		if err := json.Unmarshal(d.Body, rejects[i]); err != nil {
-			return nil, "", fmt.Errorf("reject %s: %w", d.ID, err)
+		list[i] = new(T)
+		if err := json.Unmarshal(d.Body, list[i]); err != nil {
+			return nil, "", fmt.Errorf("%s %s: %w", kept.Kind, d.ID, err)
 		}
 	}
 	if len(docs) == limit {
 		next = docs[limit-1].ID
 	}
-	return rejects, next, nil
+	return list, next, nil
 }
