@@ -162,37 +162,32 @@ func (d Draft) Edit(changes map[string]Row) Draft {
 // where row is "" too. What they did not change stays as we have it.
 func (d Draft) Accept(row, field string) Draft {
 	out := d.Clone()
-	for _, f := range d.chosen(row, field) {
-		theirs, there := d.Incoming[f.Row]
-		switch {
-		case f.Field != "":
-			set(out.Draft, f.Row, f.Field, theirs)
-			set(out.Saved, f.Row, f.Field, theirs)
-		case there:
-			out.Draft[f.Row], out.Saved[f.Row] = maps.Clone(theirs), maps.Clone(theirs)
-		default:
-			delete(out.Draft, f.Row)
-			delete(out.Saved, f.Row)
-		}
-	}
+	d.incoming(row, field, out.Draft, out.Saved)
 	return out
 }
 
 // Keep keeps ours: what they changed is seen, and a save will overwrite it.
 func (d Draft) Keep(row, field string) Draft {
 	out := d.Clone()
+	d.incoming(row, field, out.Saved)
+	return out
+}
+
+// incoming gives what was chosen the values that they have.
+func (d Draft) incoming(row, field string, to ...Rows) {
 	for _, f := range d.chosen(row, field) {
 		theirs, there := d.Incoming[f.Row]
-		switch {
-		case f.Field != "":
-			set(out.Saved, f.Row, f.Field, theirs)
-		case there:
-			out.Saved[f.Row] = maps.Clone(theirs)
-		default:
-			delete(out.Saved, f.Row)
+		for _, rows := range to {
+			switch {
+			case f.Field != "":
+				set(rows, f.Row, f.Field, theirs)
+			case there:
+				rows[f.Row] = maps.Clone(theirs)
+			default:
+				delete(rows, f.Row)
+			}
 		}
 	}
-	return out
 }
 
 // chosen are the flags that a decision is about.

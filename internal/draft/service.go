@@ -134,34 +134,38 @@ func (s *Service) write(ctx context.Context, v *View) error {
 	return nil
 }
 
-// change edits a draft until no other change comes between.
+// change edits a draft, without a trace if it stays the same.
 func (s *Service) change(ctx context.Context, name, by, what string, edit func(Draft) Draft) (*View, error) {
+	return s.rewrite(ctx, name, by, what, func(v *View) bool {
+		before := v.Draft
+		v.Draft = edit(before)
+		return !same(v.Draft, before)
+	})
+}
+
+// rewrite edits what is stored until no other change comes between. It leaves it as it
+// is where edit returns false.
+func (s *Service) rewrite(ctx context.Context, name, by, what string, edit func(*View) bool) (*View, error) {
 	for {
 		v, err := s.Get(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		next := *v
-		next.Draft = edit(v.Draft)
-		if same(next.Draft, v.Draft) {
+		if !edit(v) {
 			return v, nil
 		}
-		next.Version, next.ChangedBy, next.Change, next.ChangedAt = v.Version+1, by, what, s.o.Now().UTC()
-		err = s.write(ctx, &next)
+		v.Version, v.ChangedBy, v.Change, v.ChangedAt = v.Version+1, by, what, s.o.Now().UTC()
+		err = s.write(ctx, v)
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		s.tell(ctx, name)
-		return next.complete(), nil
-	}
-}
-
-func (s *Service) tell(ctx context.Context, name string) {
-	if s.o.Changed != nil {
-		s.o.Changed(ctx, name)
+		if s.o.Changed != nil {
+			s.o.Changed(ctx, name)
+		}
+		return v.complete(), nil
 	}
 }
 
@@ -213,27 +217,13 @@ func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
 	if err != nil {
 		return nil, away(err)
 	}
-	return s.fetched(ctx, name, rows, version)
-}
-
-func (s *Service) fetched(ctx context.Context, name string, rows Rows, version string) (*View, error) {
-	for {
-		v, err := s.Get(ctx, name)
-		if err != nil || v.Source == version && same(v.Incoming, rows) {
-			return v, err
+	return s.rewrite(ctx, name, "", "fetch", func(v *View) bool {
+		if v.Source == version && same(v.Incoming, rows) {
+			return false
 		}
 		v.Draft, v.Source = v.Draft.Fetch(rows), version
-		v.Version, v.ChangedBy, v.Change, v.ChangedAt = v.Version+1, "", "fetch", s.o.Now().UTC()
-		err = s.write(ctx, v)
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.tell(ctx, name)
-		return v.complete(), nil
-	}
+		return true
+	})
 }
 
 // Save gives the draft to its source. Conflict: there are flags to decide, or the
@@ -277,26 +267,13 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 	if err != nil {
 		return nil, away(err)
 	}
-	for {
-		now, err := s.Get(ctx, name)
-		if err != nil {
-			return nil, err
-		}
+	return s.rewrite(ctx, name, by, "save", func(v *View) bool {
 		// What was edited while the source was writing stays an edit.
-		now.Saved, now.Incoming, now.Source = rename(sent.Draft, named), clone(rows), version
-		now.Draft.Draft = rename(now.Draft.Draft, named)
-		now.completeNew(sent.Incoming)
-		now.Version, now.ChangedBy, now.Change, now.ChangedAt = now.Version+1, by, "save", s.o.Now().UTC()
-		err = s.write(ctx, now)
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.tell(ctx, name)
-		return now.complete(), nil
-	}
+		v.Saved, v.Incoming, v.Source = rename(sent.Draft, named), clone(rows), version
+		v.Draft.Draft = rename(v.Draft.Draft, named)
+		v.completeNew(sent.Incoming)
+		return true
+	})
 }
 
 // rename gives rows the ids that their source chose.
