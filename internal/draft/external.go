@@ -38,7 +38,7 @@ func (e *External) call(ctx context.Context, method, path, match string, body []
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			return nil, nil, f
 		}
-		return nil, nil, fault.Wrap(fault.Unavailable, err, "%s does not answer", req.URL.Host)
+		return nil, nil, fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "%s does not answer", req.URL.Host)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxList+1))
