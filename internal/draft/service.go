@@ -213,17 +213,35 @@ func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
-	rows, version, err := src.Fetch(ctx)
-	if err != nil {
-		return nil, away(err)
-	}
-	return s.rewrite(ctx, name, "", "fetch", func(v *View) bool {
+	return s.fetched(ctx, src, name, "", "fetch", v.Source, func(v *View, rows Rows, version string) bool {
 		if v.Source == version && same(v.Incoming, rows) {
 			return false
 		}
 		v.Draft, v.Source = v.Draft.Fetch(rows), version
 		return true
 	})
+}
+
+// fetched edits what is stored by what the source has now. If another answer of the
+// source came in since known was stored, ours may be the older one: it is asked again.
+func (s *Service) fetched(ctx context.Context, src Source, name, by, what, known string, edit func(v *View, rows Rows, version string) bool) (*View, error) {
+	for {
+		rows, version, err := src.Fetch(ctx)
+		if err != nil {
+			return nil, away(err)
+		}
+		overtaken := false
+		v, err := s.rewrite(ctx, name, by, what, func(v *View) bool {
+			if overtaken = v.Source != known && v.Source != version; overtaken {
+				known = v.Source
+				return false
+			}
+			return edit(v, rows, version)
+		})
+		if !overtaken || err != nil {
+			return v, err
+		}
+	}
 }
 
 // Save gives the draft to its source. Conflict: there are flags to decide, or the
@@ -263,11 +281,7 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 	if err != nil {
 		return nil, away(err)
 	}
-	rows, version, err := src.Fetch(ctx)
-	if err != nil {
-		return nil, away(err)
-	}
-	return s.rewrite(ctx, name, by, "save", func(v *View) bool {
+	return s.fetched(ctx, src, name, by, "save", v.Source, func(v *View, rows Rows, version string) bool {
 		// What was edited while the source was writing stays an edit.
 		v.Saved, v.Incoming, v.Source = rename(sent.Draft, named), clone(rows), version
 		v.Draft.Draft = rename(v.Draft.Draft, named)

@@ -200,3 +200,87 @@ func TestConcurrentEdits(t *testing.T) {
 	require.Equal(t, int64(17), v.Version)
 	require.Equal(t, 16, told)
 }
+
+// slow is a source whose next answer is held back until it is let go.
+type slow struct {
+	*source
+	held chan chan struct{} // gets what lets it go, once the answer is taken
+	// afterSave is called when a save is done; may be nil.
+	afterSave func()
+}
+
+func (s *slow) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
+	named, err := s.source.Save(ctx, rows, seen, version)
+	if s.afterSave != nil {
+		s.afterSave()
+	}
+	return named, err
+}
+
+func (s *slow) Fetch(ctx context.Context) (draft.Rows, string, error) {
+	rows, version, err := s.source.Fetch(ctx)
+	select {
+	case held := <-s.held:
+		held <- struct{}{}
+		<-held
+	default:
+	}
+	return rows, version, err
+}
+
+// An answer of the source that was overtaken by a newer one does not take its place.
+func TestAnOldAnswerDoesNotWin(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "d.db"))
+	require.NoError(t, err)
+	defer st.Close()
+	src := &slow{source: &source{rows: draft.Rows{"1": {"name": "a"}}}, held: make(chan chan struct{}, 1)}
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
+	ctx := t.Context()
+	_, err = s.Get(ctx, "d")
+	require.NoError(t, err)
+	late := func(call func()) (letGo func()) {
+		held, done := make(chan struct{}), make(chan struct{})
+		src.held <- held
+		go func() { call(); close(done) }()
+		<-held
+		return func() { held <- struct{}{}; <-done }
+	}
+	name := func() any {
+		v, err := s.Get(ctx, "d")
+		require.NoError(t, err)
+		return v.Incoming["1"]["name"]
+	}
+
+	src.set("1", "name", "old")
+	letGo := late(func() { _, _ = s.Refresh(ctx, "d") })
+	src.set("1", "name", "new")
+	_, err = s.Refresh(ctx, "d")
+	require.NoError(t, err)
+	letGo()
+	require.Equal(t, "new", name())
+
+	// The same while a save looks at what it did.
+	_, err = s.Accept(ctx, "d", "", "", "")
+	require.NoError(t, err)
+	_, err = s.Edit(ctx, "d", "", map[string]draft.Row{"1": {"name": "ours"}})
+	require.NoError(t, err)
+	held, done := make(chan struct{}), make(chan struct{})
+	src.afterSave = func() { src.held <- held }
+	go func() {
+		defer close(done)
+		if _, err := s.Save(ctx, "d", ""); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-held
+	src.set("1", "name", "theirs")
+	_, err = s.Refresh(ctx, "d")
+	require.NoError(t, err)
+	held <- struct{}{}
+	<-done
+	require.Equal(t, "theirs", name())
+	v, err := s.Get(ctx, "d")
+	require.NoError(t, err)
+	require.Len(t, v.Flags, 1)
+}
