@@ -187,6 +187,15 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"email", oidc(`"x"`, `{"email": "a", "roles": ["read"]}`), `$.auth.oidc.members[0].email: must be an e-mail address, not "a"`, false},
 		{"emails", oidc(`"x"`, `{"email": "a@b", "roles": ["read"]}, {"email": "A@b", "roles": ["read"]}`), `$.auth.oidc.members[1].email: members[0] and members[1] have the same email "a@b"`, true},
 		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be one of ingest, operate, read, not "Read"`, false},
+
+		// Drafts.
+		{"draft empty", with(`"drafts": [{}]`), "$.drafts[0].name: is required\n$.drafts[0]: must have one of externalData, records and sync", false},
+		{"draft of nothing", with(`"drafts": [{"name": "a"}]`), "$.drafts[0]: must have one of externalData, records and sync", true},
+		{"draft of two", with(`"drafts": [{"name": "a", "records": {"orgId": "o", "type": "t"}, "sync": {"id": "s", "datatype": "t"}}]`), "$.drafts[0]: must have one of externalData, records and sync", true},
+		{"draft's name", with(`"drafts": [{"name": "a/b", "records": {"orgId": "o", "type": "t"}}]`), `$.drafts[0].name: must be letters, digits, . _ ~ -, not "a/b"`, false},
+		{"draft's URL", with(`"drafts": [{"name": "a", "externalData": {"url": "ftp://x"}}]`), `$.drafts[0].externalData.url: must be an http or https URL, not "ftp://x"`, false},
+		{"draft's records", with(`"drafts": [{"name": "a", "records": {"orgId": "", "type": ""}}]`), "$.drafts[0].records.orgId: must not be empty\n$.drafts[0].records.type: must not be empty", false},
+		{"draft's sync", with(`"drafts": [{"name": "a", "sync": {"id": "?", "datatype": ""}}]`), "$.drafts[0].sync.id: must be letters, digits, . _ ~ -, not \"?\"\n$.drafts[0].sync.datatype: must not be empty", false},
 	}
 }
 

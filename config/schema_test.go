@@ -103,6 +103,7 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		{config.Draft{}, def("draft")},
 		{config.DraftExternal{}, def("draft", "properties", "externalData")},
 		{config.DraftRecords{}, def("draft", "properties", "records")},
+		{config.DraftSync{}, def("draft", "properties", "sync")},
 		{config.Hook{}, def("hook")},
 		{config.HookVerify{}, def("hook", "properties", "verify")},
 		{config.HookEvent{}, def("hook", "properties", "event")},
