@@ -84,7 +84,7 @@ func record(a *app.App) web.Handler {
 			if err != nil {
 				return err
 			}
-			if r.Header.Get("If-None-Match") == e.ETag() {
+			if etag.Unchanged(r.Header, e.ETag()) {
 				w.Header().Set("ETag", e.ETag())
 				w.WriteHeader(http.StatusNotModified)
 				return nil

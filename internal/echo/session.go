@@ -264,7 +264,7 @@ func (s *Service) upstream(ctx context.Context, path, list string) error {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := s.o.HTTP.Do(req)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "the source does not answer: the session is not changed; send the request again")
+		return fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "the source does not answer: the session is not changed; send the request again")
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {

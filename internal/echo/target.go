@@ -174,9 +174,9 @@ func (s *Service) consent(ctx context.Context, u *url.URL) error {
 	resp, err := s.o.HTTP.Do(req)
 	if err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
-			return fault.Wrap(fault.Invalid, err, "the URL cannot be asked for its consent: %s", f.Message)
+			return fault.Wrap(fault.Invalid, fault.WithoutURL(err), "the URL cannot be asked for its consent: %s", f.Message)
 		}
-		return fault.Wrap(fault.Invalid, err, "the URL cannot be asked for its consent: %s does not answer", u.Host)
+		return fault.Wrap(fault.Invalid, fault.WithoutURL(err), "the URL cannot be asked for its consent: %s does not answer", u.Host)
 	}
 	_ = resp.Body.Close()
 	allowed := resp.Header.Get("WebHook-Allowed-Origin")

@@ -1,5 +1,5 @@
-// Package etag has the ETags of versions and the precondition If-Match (RFC 9110,
-// 13.1.1). It decides, and answers nobody: what has no match is the caller's to refuse.
+// Package etag has the ETags of versions and the preconditions If-Match and
+// If-None-Match (RFC 9110, 13.1). It decides, and answers nobody: what has no match is the caller's to refuse.
 package etag
 
 import (
@@ -28,6 +28,18 @@ func Matches(ifMatch, current string) bool {
 	}
 	for tag := range strings.SplitSeq(ifMatch, ",") { // none of ours has a comma
 		if strings.TrimSpace(tag) == current {
+			return true
+		}
+	}
+	return false
+}
+
+// Unchanged is whether an If-None-Match of the header says that the caller has what
+// has the ETag current. Comparison is weak, as it is for GET.
+func Unchanged(header map[string][]string, current string) bool {
+	for tag := range strings.SplitSeq(strings.Join(header["If-None-Match"], ","), ",") {
+		tag = strings.TrimSpace(tag)
+		if current != "" && (tag == "*" || strings.TrimPrefix(tag, "W/") == current) {
 			return true
 		}
 	}

@@ -61,3 +61,16 @@ func TestLinesAreOneList(t *testing.T) {
 	require.True(t, etag.Matches(etag.IfMatch(h), `"1"`))
 	require.False(t, etag.Matches(etag.IfMatch(h), `"4"`))
 }
+
+func TestUnchanged(t *testing.T) {
+	t.Parallel()
+	const now = `"1"`
+	for text, want := range map[string]bool{
+		``: false, `"1"`: true, `W/"1"`: true, `"2", "1"`: true, `"2",W/"1"`: true, `*`: true, `"2"`: false, `1`: false, `"11"`: false,
+	} {
+		require.Equal(t, want, etag.Unchanged(http.Header{"If-None-Match": {text}}, now), text)
+	}
+	require.True(t, etag.Unchanged(http.Header{"If-None-Match": {`"2"`, now}}, now), "several lines are one list")
+	require.False(t, etag.Unchanged(http.Header{"If-None-Match": {`*`}}, ""), "there is nothing")
+	require.False(t, etag.Unchanged(http.Header{}, now))
+}

@@ -33,6 +33,8 @@ type Tokens struct {
 	mu      sync.Mutex
 	keys    jose.JSONWebKeySet
 	fetched time.Time
+	tried   time.Time // and failed
+	failure error
 }
 
 type claims struct {
@@ -43,12 +45,14 @@ type claims struct {
 const (
 	keysFor    = time.Hour
 	keysAgain  = 30 * time.Second // at the least between two fetches, for keys that are not known
+	keysRetry  = 2 * time.Second  // and after one that failed
 	clockSkew  = time.Minute
 	maxKeySet  = 1 << 20
 	minKeySize = 32
 )
 
-// Check returns what the token may subscribe to, or ErrToken.
+// Check returns what the token may subscribe to, or ErrToken. Any other error is that
+// it cannot be found out now.
 func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error) {
 	algorithms := []jose.SignatureAlgorithm{jose.HS256}
 	if t.JWKSURL != "" {
@@ -65,9 +69,10 @@ func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error
 		err = signed.Claims(t.Secret, &c)
 	} else {
 		var keys jose.JSONWebKeySet
-		if keys, err = t.keySet(ctx, signed.Headers[0].KeyID); err == nil {
-			err = signed.Claims(keys, &c)
+		if keys, err = t.keySet(ctx, signed.Headers[0].KeyID); err != nil {
+			return nil, err
 		}
+		err = signed.Claims(keys, &c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
@@ -82,33 +87,48 @@ func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error
 	return Allow(c.Entities), nil
 }
 
-// keySet returns the public keys, fetched again if they are old or lack the key.
+// keySet returns the public keys, fetched again if they are old or lack the key. Old
+// ones that have it do until others can be had.
 func (t *Tokens) keySet(ctx context.Context, id string) (jose.JSONWebKeySet, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	age := t.Now().Sub(t.fetched)
-	if age < keysFor && (len(t.keys.Key(id)) > 0 || age < keysAgain) {
+	now := t.Now()
+	age, known := now.Sub(t.fetched), len(t.keys.Key(id)) > 0
+	if age < keysFor && (known || age < keysAgain) {
 		return t.keys, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	if t.failure == nil || now.Sub(t.tried) >= keysRetry {
+		var keys jose.JSONWebKeySet
+		if keys, t.failure = t.fetchKeys(ctx); t.failure == nil {
+			t.keys, t.fetched = keys, now
+			return keys, nil
+		}
+		t.tried = now
+	}
+	if known {
+		return t.keys, nil
+	}
+	return t.keys, t.failure
+}
+
+func (t *Tokens) fetchKeys(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout) // others wait for them too
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.JWKSURL, nil)
 	if err != nil {
-		return t.keys, errors.New("the keys' URL cannot be called")
+		return keys, errors.New("the keys' URL cannot be called")
 	}
 	resp, err := t.HTTP.Do(req)
 	if err != nil {
-		return t.keys, fmt.Errorf("the keys are not answered: %w", fault.WithoutURL(err))
+		return keys, fmt.Errorf("the keys are not answered: %w", fault.WithoutURL(err))
 	}
 	defer resp.Body.Close()
-	var keys jose.JSONWebKeySet
 	if resp.StatusCode != http.StatusOK {
-		return t.keys, fmt.Errorf("the keys are answered with %s", resp.Status)
+		return keys, fmt.Errorf("the keys are answered with %s", resp.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxKeySet)).Decode(&keys); err != nil {
-		return t.keys, err
+		return keys, fmt.Errorf("the keys are not a key set: %w", err)
 	}
-	t.keys, t.fetched = keys, t.Now()
 	return keys, nil
 }
 

@@ -118,6 +118,42 @@ func TestKeySets(t *testing.T) {
 	require.ErrorIs(t, err, live.ErrToken)
 }
 
+// While the keys cannot be had, nobody is called a liar: what is known is good, the
+// rest is not known, and they are not asked for with every token.
+func TestKeySetAway(t *testing.T) {
+	t.Parallel()
+	first, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	calls, away := 0, false
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if calls++; away {
+			http.Error(w, "", http.StatusBadGateway)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &first.PublicKey, KeyID: "first", Algorithm: "RS256", Use: "sig"}}})
+	}))
+	defer srv.Close()
+	now := tokenTime
+	tokens := &live.Tokens{JWKSURL: srv.URL, Audience: "headgate", HTTP: srv.Client(), Now: func() time.Time { return now }}
+	check := func(id string) error {
+		_, err := tokens.Check(t.Context(), signed(t, jose.RS256, first, id, nil))
+		return err
+	}
+	away = true
+	for range 3 {
+		err = check("first")
+		require.Error(t, err)
+		require.NotErrorIs(t, err, live.ErrToken)
+	}
+	require.Equal(t, 1, calls)
+	away, now = false, now.Add(3*time.Second)
+	require.NoError(t, check("first"))
+	away, now = true, now.Add(61*time.Second)
+	require.NoError(t, check("first"))
+	require.NotErrorIs(t, check("second"), live.ErrToken)
+	require.Equal(t, 3, calls)
+}
+
 // Where the keys are may be signed for.
 func TestKeySetErrorsDoNotRepeatTheURL(t *testing.T) {
 	t.Parallel()
