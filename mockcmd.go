@@ -77,7 +77,10 @@ func mockCommand(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	fs := flag.NewFlagSet("headgate mock "+args[0], flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	addr := fs.String("addr", m.addr, "listen here")
-	rows := fs.Int("rows", 5, "rows to begin with")
+	rows := new(int)
+	if m.make != nil { // the others begin with samples
+		rows = fs.Int("rows", 5, "rows to begin with")
+	}
 	faults := mock.Faults{}
 	fs.Func("fault", "what goes wrong, `NAME=VALUE`: rate500=0.1, delayMs=200, repeatPage=true … (any number of times)", func(s string) error {
 		return setFault(faults, s)

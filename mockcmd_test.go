@@ -223,6 +223,7 @@ func TestMockRefusesToStart(t *testing.T) {
 		"fault without a value":  {[]string{"mywell", "-fault", "rate500"}, "must be NAME=VALUE"},
 		"fault of no number":     {[]string{"mywell", "-fault", "rate500=often"}, "rate500=often"},
 		"fault out of its range": {[]string{"mywell", "-fault", "rate500=2"}, "a probability is from 0 to 1"},
+		"rows it has not":        {[]string{"external-data", "-rows", "5"}, "flag provided but not defined: -rows"},
 		"fault below zero":       {[]string{"external-data", "-fault", "delayMs=-5"}, "nothing is negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
