@@ -1,9 +1,11 @@
 package functions
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
@@ -72,13 +74,28 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 	}
 }
 
-// liveClients lists who is connected to this instance.
+// liveClients lists who is connected to this instance, who came last first.
 func liveClients(a *app.App) web.Handler {
-	return func(w http.ResponseWriter, _ *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "limit")
+		if err != nil {
+			return err
+		}
+		clients := a.Live().Hub.Clients()
+		slices.SortFunc(clients, func(x, y live.Info) int { return cmp.Or(y.Since.Compare(x.Since), cmp.Compare(y.ID, x.ID)) })
+		count := len(clients)
+		if q.Has("limit") {
+			limit, err := limitOf(q.Get("limit"), count)
+			if err != nil {
+				return err
+			}
+			clients = clients[:min(limit, count)]
+		}
 		return web.JSON(w, http.StatusOK, struct {
+			Count   int         `json:"count"` // listed or not
 			Clients []live.Info `json:"clients"`
 			Sent    []live.Sent `json:"sent"` // newest first; as far back as is remembered
-		}{a.Live().Hub.Clients(), a.Live().Hub.Journal()})
+		}{count, clients, a.Live().Hub.Journal()})
 	}
 }
 
