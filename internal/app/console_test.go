@@ -48,7 +48,10 @@ func TestBeacon(t *testing.T) {
 		require.ElementsMatch(t, []string{"a 0s", "b 0s"}, r.all())
 		time.Sleep(10 * beaconGap)
 		require.Equal(t, []string{"a 300ms"}, r.all()[2:], "a changed after it was signalled, b did not")
+		synctest.Wait()
+		b.mu.Lock()
 		require.Empty(t, b.lit, "nothing is remembered of what is at rest")
+		b.mu.Unlock()
 
 		b.light(key("a"))
 		synctest.Wait()

@@ -96,7 +96,7 @@ func TestPeersLive(t *testing.T) {
 	}
 	eventually(t, 10*time.Second, "both are subscribed", func() error {
 		_, body, err := p.call("GET", "/live/clients", "")
-		if err == nil && strings.Count(string(body), `"count":1`) != 2 {
+		if err == nil && strings.Count(string(body), `"subscriptions":[{`) != 2 {
 			err = fmt.Errorf("%s", body)
 		}
 		return err
