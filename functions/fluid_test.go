@@ -71,7 +71,9 @@ func (f *fluid) live(entity, id string) (next func(time.Duration) (string, bool)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	require.NoError(t, conn.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"action":"subscribe","body":{"entity":%q,"id":%q}}`, entity, id)))
-	require.Eventually(t, func() bool { return strings.Contains(string(f.do("GET", "/live/clients", "").raw), `"subscriptions":[{`) }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(string(f.do("GET", "/live/clients", "").raw), `"subscriptions":[{`)
+	}, 5*time.Second, 5*time.Millisecond)
 	frames := make(chan string, 100)
 	go func() {
 		for {
