@@ -16,12 +16,12 @@ const OwnOrg = "headgate"
 // Types of OwnOrg's entities.
 const (
 	GateType   = "gates"       // id: the service's name; /status, /pending, /messages
-	SyncType   = "syncs"       // id: the sync's; /sync/{id}, /sync/{id}/runs
-	ClientType = "connections" // id: AllClients; /live/clients
+	SyncType   = "syncs"       // id: the sync's; /sync/{id}, /sync/{id}/runs; AllOf: /sync
+	ClientType = "connections" // id: AllOf; of this instance alone; /live/clients
 )
 
-// AllClients is the only id of ClientType. It concerns this instance alone.
-const AllClients = "all"
+// AllOf is the id of the list of a type.
+const AllOf = "all"
 
 // ownResolver has a version that nobody has seen: whatever a client knows, it reads again.
 type ownResolver struct{}

@@ -29,7 +29,11 @@ type Task struct {
 func (a *App) syncOptions() syncrun.Options {
 	o := syncrun.Options{
 		Docs: a.o.Store, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Changed: a.changed,
-		Moved:  func(id string) { a.own(SyncType, id) },
+		Moved: func(id string, definition bool) {
+			if a.own(SyncType, id); definition {
+				a.own(SyncType, AllOf)
+			}
+		},
 		Random: func() string { return event.NewID(time.Now()) },
 	}
 	cfg := a.o.Config.Sync

@@ -161,7 +161,7 @@ func (s *Service) decide(ctx context.Context, def *Sync, datatype, recordID stri
 	}
 	_, err = s.docs.Commit(ctx, []store.Write{w, r.write(records, s.clock().UnixMicro())})
 	if err == nil {
-		s.o.Moved(def.ID)
+		s.o.Moved(def.ID, false)
 	}
 	if err == nil && s.o.Changed != nil {
 		s.o.Changed(def.OrgID, datatype, []string{recordID})

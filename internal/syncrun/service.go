@@ -53,9 +53,9 @@ type Options struct {
 	MaxInvocation time.Duration
 	// Changed is told of records that changed, after their commit. May be nil.
 	Changed func(org, datatype string, ids []string)
-	// Moved is told that a sync's definition, its run or its conflicts are not as
-	// they were. It must not block. May be nil.
-	Moved func(syncID string)
+	// Moved is told that a sync's run or its conflicts are not as they were, or its
+	// definition. It must not block. May be nil.
+	Moved func(syncID string, definition bool)
 }
 
 // Service is the use case. All methods may be called concurrently.
@@ -79,7 +79,7 @@ func New(o Options) *Service {
 		s.now = time.Now
 	}
 	if s.o.Moved == nil {
-		s.o.Moved = func(string) {}
+		s.o.Moved = func(string, bool) {}
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	return s

@@ -124,7 +124,7 @@ func (s *Service) start(ctx context.Context, d *Stored, runID string, o Start) (
 	if _, err = s.docs.Commit(ctx, append(writes, run.write(""), st.write(id))); err != nil {
 		return nil, err
 	}
-	s.o.Moved(id)
+	s.o.Moved(id, false)
 	return run, nil
 }
 

@@ -165,7 +165,7 @@ func (h *holder) write(ctx context.Context, writes []store.Write, change func(*s
 		if err == nil {
 			next.rev = revs[len(writes)]
 			h.state = next
-			h.svc.o.Moved(h.syncID)
+			h.svc.o.Moved(h.syncID, false)
 			return revs[:len(writes)], nil
 		}
 		if !errors.Is(err, store.ErrConflict) {

@@ -58,7 +58,7 @@ func (s *Service) CreateSync(ctx context.Context, def *Sync) (*Stored, error) {
 		}
 		return nil, fault.StoreAway(err)
 	}
-	s.o.Moved(d.Sync.ID)
+	s.o.Moved(d.Sync.ID, true)
 	return d, nil
 }
 
@@ -156,7 +156,7 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 		}
 		return nil, fault.StoreAway(err)
 	}
-	s.o.Moved(id)
+	s.o.Moved(id, true)
 	return d, nil
 }
 
@@ -193,7 +193,7 @@ func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
 		}
 		return fault.StoreAway(err)
 	}
-	s.o.Moved(id)
+	s.o.Moved(id, true)
 	return nil
 }
 
