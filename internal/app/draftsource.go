@@ -40,7 +40,7 @@ func (r recordsOf) Fetch(ctx context.Context) (draft.Rows, string, error) {
 	rows, versions := make(draft.Rows, len(all)), make(map[string]int64, len(all))
 	for _, e := range all {
 		var row draft.Row
-		if err := json.Unmarshal(e.Data, &row); err != nil {
+		if err := draft.Decode(e.Data, &row); err != nil {
 			return nil, "", err
 		}
 		rows[e.ID], versions[e.ID] = row, e.Version

@@ -48,6 +48,8 @@ func (e *External) call(ctx context.Context, method, path, match string, body []
 	switch {
 	case resp.StatusCode == http.StatusPreconditionFailed:
 		return nil, nil, ErrMoved
+	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity || resp.StatusCode == http.StatusRequestEntityTooLarge:
+		return nil, nil, fault.New(fault.Invalid, "%s refuses it: it answers %s", req.URL.Host, resp.Status)
 	case resp.StatusCode >= 300:
 		return nil, nil, fault.New(fault.Unavailable, "%s answers %s", req.URL.Host, resp.Status)
 	}
@@ -63,7 +65,7 @@ func (e *External) Fetch(ctx context.Context) (Rows, string, error) {
 	var form struct {
 		TaskList Rows `json:"taskList"`
 	}
-	if err := json.Unmarshal(b, &form); err != nil || form.TaskList == nil {
+	if err := Decode(b, &form); err != nil || form.TaskList == nil {
 		return nil, "", fault.New(fault.Unavailable, "the source does not answer with a taskList")
 	}
 	version := resp.Header.Get("ETag")

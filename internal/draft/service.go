@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -90,7 +91,15 @@ func (s *Service) read(ctx context.Context, name string) (*View, error) {
 		return nil, nil
 	}
 	v := &View{rev: docs[0].Rev}
-	return v, json.Unmarshal(docs[0].Body, v)
+	if err := Decode(docs[0].Body, v); err != nil {
+		return nil, err
+	}
+	for _, rows := range []Rows{v.Saved, v.Incoming, v.Draft.Draft} {
+		for _, r := range rows {
+			record.Plain(r)
+		}
+	}
+	return v, nil
 }
 
 // Get returns a draft. The first time it is fetched from its source.
@@ -143,7 +152,7 @@ func (s *Service) change(ctx context.Context, name, by, what string, edit func(D
 		}
 		next := *v
 		next.Draft = edit(v.Draft)
-		if same(next.Draft, v.Draft) {
+		if sameDraft(next.Draft, v.Draft) {
 			return v, nil
 		}
 		next.Version, next.ChangedBy, next.Change, next.ChangedAt = v.Version+1, by, what, s.o.Now().UTC()
@@ -209,18 +218,32 @@ func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
-	rows, version, err := src.Fetch(ctx)
-	if err != nil {
-		return nil, away(err)
+	for {
+		before := v.Source
+		rows, version, err := src.Fetch(ctx)
+		if err != nil {
+			return nil, away(err)
+		}
+		v, err = s.fetched(ctx, name, before, rows, version)
+		if !errors.Is(err, errOvertaken) {
+			return v, err
+		}
 	}
-	return s.fetched(ctx, name, rows, version)
 }
 
-func (s *Service) fetched(ctx context.Context, name string, rows Rows, version string) (*View, error) {
+// errOvertaken says that somebody else took something from the source after we
+// looked at it, or before: which is newer only the source can tell.
+var errOvertaken = errors.New("draft: somebody else took what the source has")
+
+// fetched takes what the source had after the draft had its version before.
+func (s *Service) fetched(ctx context.Context, name, before string, rows Rows, version string) (*View, error) {
 	for {
 		v, err := s.Get(ctx, name)
-		if err != nil || v.Source == version && same(v.Incoming, rows) {
+		if err != nil || v.Source == version && sameRows(v.Incoming, rows) {
 			return v, err
+		}
+		if v.Source != before {
+			return v, errOvertaken
 		}
 		v.Draft, v.Source = v.Draft.Fetch(rows), version
 		v.Version, v.ChangedBy, v.Change, v.ChangedAt = v.Version+1, "", "fetch", s.o.Now().UTC()
@@ -277,10 +300,18 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 	if err != nil {
 		return nil, away(err)
 	}
+	before := v.Source
 	for {
 		now, err := s.Get(ctx, name)
 		if err != nil {
 			return nil, err
+		}
+		if now.Source != before && now.Source != version { // somebody looked meanwhile, and may have seen more
+			before = now.Source
+			if rows, version, err = src.Fetch(ctx); err != nil {
+				return nil, away(err)
+			}
+			continue
 		}
 		// What was edited while the source was writing stays an edit.
 		now.Saved, now.Incoming, now.Source = rename(sent.Draft, named), clone(rows), version

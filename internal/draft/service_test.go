@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -199,4 +202,90 @@ func TestConcurrentEdits(t *testing.T) {
 	require.Len(t, v.Draft.Draft["1"], 16)
 	require.Equal(t, int64(17), v.Version)
 	require.Equal(t, 16, told)
+}
+
+// slow is a source whose next answer is on its way for so long that something
+// happens meanwhile.
+type slow struct {
+	*source
+	meanwhile func()
+	save      func()
+}
+
+func (s *slow) Fetch(ctx context.Context) (draft.Rows, string, error) {
+	rows, version, err := s.source.Fetch(ctx)
+	if f := s.meanwhile; f != nil {
+		s.meanwhile = nil
+		f()
+	}
+	return rows, version, err
+}
+
+func (s *slow) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
+	defer s.save()
+	return s.source.Save(ctx, rows, seen, version)
+}
+
+// What was fetched earlier and arrives later does not take the place of what is
+// newer, be it a signal's or what follows a save.
+func TestAnOlderListArrivesLast(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	src := &slow{source: &source{rows: draft.Rows{"1": {"name": "a", "note": "n"}}}, save: func() {}}
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
+	_, err = s.Get(t.Context(), "d")
+	require.NoError(t, err)
+	newer := func(value string) func() {
+		return func() {
+			src.set("1", "note", value)
+			v, err := s.Refresh(t.Context(), "d")
+			require.NoError(t, err)
+			require.Equal(t, value, v.Incoming["1"]["note"])
+		}
+	}
+	src.set("1", "note", "older")
+	src.meanwhile = newer("newer")
+	v, err := s.Refresh(t.Context(), "d")
+	require.NoError(t, err)
+	require.Equal(t, "newer", v.Incoming["1"]["note"])
+
+	_, err = s.Accept(t.Context(), "d", "me", "", "")
+	require.NoError(t, err)
+	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "ours"}})
+	require.NoError(t, err)
+	src.save = func() { src.meanwhile = newer("newest") }
+	v, err = s.Save(t.Context(), "d", "me")
+	require.NoError(t, err)
+	require.Equal(t, "newest", v.Incoming["1"]["note"])
+	require.Len(t, v.Flags, 1, "which nobody has seen yet")
+	require.Equal(t, "ours", v.Incoming["1"]["name"])
+}
+
+// A number that a float64 does not have stays what it is, and 1 and 1.0 are one.
+func TestNumbersStayExact(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	list := `{"taskList":{"1":{"name":"a","priority":9007199254740993,"weight":1.0}}}`
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			b, _ := io.ReadAll(r.Body)
+			list = string(b)
+		}
+		_, _ = io.WriteString(w, list)
+	}))
+	t.Cleanup(outside.Close)
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": &draft.External{HTTP: outside.Client(), URL: outside.URL, List: "l"}}})
+	v, err := s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"weight": 1}})
+	require.NoError(t, err)
+	require.False(t, v.Edited)
+	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "b"}})
+	require.NoError(t, err)
+	v, err = s.Save(t.Context(), "d", "me")
+	require.NoError(t, err)
+	require.Empty(t, v.Flags)
+	require.Contains(t, list, `"priority":9007199254740993`)
 }
