@@ -73,6 +73,7 @@ type App struct {
 	live   *Live
 	echo   *echo.Service
 	drafts *draft.Service
+	looks  looks
 	beacon *beacon
 
 	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
