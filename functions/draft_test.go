@@ -147,6 +147,17 @@ func TestFluidClientFaults(t *testing.T) {
 	}
 }
 
+// What the source refuses is not to be sent again as it is.
+func TestTheSourceRefusesADraft(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.set(t, alphaBeta)
+	require.Equal(t, 200, d.do("PATCH", "/drafts/task-list-1", `{"rows":{"12":{"priority":"high"}}}`).status)
+	refused := d.do("POST", "/drafts/task-list-1/save", "")
+	require.Equal(t, 400, refused.status, "%s", refused.raw)
+	require.Equal(t, "high", d.do("GET", "/drafts/task-list-1", "").at("draft", "12", "priority"), "the draft stays")
+}
+
 // A draft of records of ours.
 func TestDraftOfRecords(t *testing.T) {
 	t.Parallel()
