@@ -59,10 +59,12 @@ func (s *stream) send(text string) error {
 	return s.c.Flush()
 }
 
+// Ping sends an event of its own name: a page's EventSource says nothing of comments,
+// and nothing of this to those who listen to messages.
 func (s *stream) Ping() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.send(": still here\n\n")
+	return s.send("event: ping\ndata: {}\n\n")
 }
 
 func (s *stream) Close(int, string) { s.once.Do(func() { close(s.done) }) }
