@@ -17,6 +17,9 @@ export class Refused extends Error {
 
 export const token = () => sessionStorage.getItem(KEY) ?? "";
 
+/** Has the next call ask who it is. */
+export const forget = () => sessionStorage.removeItem(KEY);
+
 /** @type {Promise<void>|null} */
 let asking = null;
 

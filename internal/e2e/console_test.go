@@ -30,6 +30,11 @@ type desk struct {
 // fails the test, unless it is forgiven.
 func (p *process) console(t *testing.T, view string, forgiven ...string) *desk {
 	t.Helper()
+	return consoleAt(t, p.base+"/console#"+view, forgiven...)
+}
+
+func consoleAt(t *testing.T, address string, forgiven ...string) *desk {
+	t.Helper()
 	d := &desk{t: t, page: browser(t, "about:blank"), forgiven: forgiven}
 	messages := chromedp.Console(d.page)
 	go func() {
@@ -58,7 +63,7 @@ func (p *process) console(t *testing.T, view string, forgiven ...string) *desk {
 		}
 	})
 	d.do(chromedp.EmulateViewport(1280, 900))
-	d.open(p.base + "/console#" + view)
+	d.open(address)
 	return d
 }
 
