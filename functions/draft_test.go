@@ -2,6 +2,7 @@ package functions
 
 import (
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +177,24 @@ func TestDraftOfRecords(t *testing.T) {
 	require.Equal(t, 410, d.do("GET", "/orgs/default/items/2", "").status)
 	require.Equal(t, 200, d.do("GET", "/orgs/default/items/4", "").status)
 	require.Equal(t, false, d.do("GET", "/drafts/items", "").json["edited"])
+}
+
+// As many rows as a draft may have, and one more. A number that a float64 does not
+// have is what it was.
+func TestDraftOfManyRecords(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for i := range 2000 {
+		require.Equal(t, 201, d.do("PUT", "/orgs/default/items/"+strconv.Itoa(i), `{"name":"x","n":9007199254740993}`).status)
+	}
+	a := d.do("GET", "/drafts/items", "")
+	require.Equal(t, 200, a.status, "%.300s", a.raw)
+	require.Len(t, a.at("draft"), 2000)
+	require.Equal(t, 200, d.do("PATCH", "/drafts/items", `{"rows":{"7":{"name":"y"}}}`).status)
+	require.Equal(t, 200, d.do("POST", "/drafts/items/save", "").status)
+	require.Contains(t, string(d.do("GET", "/orgs/default/items/7", "").raw), "9007199254740993")
+	require.Equal(t, 201, d.do("PUT", "/orgs/default/items/more", `{"name":"x"}`).status)
+	require.Equal(t, 413, d.do("POST", "/drafts/items/fetch", "").status)
 }
 
 func TestBadDraftRequests(t *testing.T) {

@@ -191,7 +191,7 @@ export function draftView(ctx) {
     try {
       take(await get(path));
     } catch (err) {
-      if (!view) update(news, "It cannot be read: ", said(/** @type {Error} */ (err).message, 600), " Look at the source now, to try again.");
+      if (!view) update(news, "It cannot be read: ", said(/** @type {Error} */ (err).message, 600), ". Look at the source now, to try again.");
       throw err;
     }
   });
