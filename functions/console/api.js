@@ -97,5 +97,5 @@ export async function head(path, most) {
   }
 }
 
-/** A name as one segment of a path. @param {string} name */
-export const segment = (name) => name === "." ? "%2E" : name === ".." ? "%2E%2E" : encodeURIComponent(name);
+/** A name as one segment of a path; browsers take "." and ".." for steps, however they are escaped. @param {string} name */
+export const segment = (name) => encodeURIComponent(name);

@@ -202,7 +202,10 @@ export function draftView(ctx) {
   if (config?.echo && config.externalData) { // the server does not fetch by itself: whoever looks asks it to
     ctx.listen("task-lists", config.externalData.list || name, () => act("fetch")().catch(complain));
   }
-  ctx.onOpen(refresh);
+  ctx.onOpen(() => {
+    view = null; // another server may be there, whose versions are others
+    return refresh();
+  });
   for (const b of [save, discard]) b.disabled = true; // until there is something
   for (const b of [acceptAll, keepAll]) b.hidden = true;
   refresh();

@@ -6,7 +6,7 @@ import { el, svg, update, table, time, said, short, lasts, count, button, say, a
 
 const SHOWN = 300; // events of an endpoint on its time line
 const DRAWN = 3000; // events of all endpoints: each is asked for, and drawn, again and again
-const PAST = 5000; // ms between two looks at the past, which cost the most
+const PAST = 5000; // ms between two looks at the past, which cost the most: more where there is more
 const MESSAGES = 15;
 const CONTENT = 512 << 10; // of a message, in bytes
 
@@ -22,7 +22,10 @@ export function gateView(ctx) {
 
 /** @param {import("./app.js").Context} ctx @param {any} svc */
 function service(ctx, svc) {
-  const base = `services/${segment(svc.serviceName)}/`;
+  if (ctx.services.length > 1 && /^\.\.?$/.test(svc.serviceName)) { // its requests would reach another
+    return el("section", { class: "card" }, el("h2", {}, said(svc.serviceName)), el("p", {}, "No page can ask for a service of that name: browsers take it for a step in a path."));
+  }
+  const base = ctx.services.length === 1 ? "" : `services/${segment(svc.serviceName)}/`;
   const period = svc.trigger.observationPeriod * 1000;
   const windowed = svc.trigger.type === "window";
   /** @type {any} */
@@ -43,15 +46,21 @@ function service(ctx, svc) {
     [status, pending] = await Promise.all([get(base + "status"), get(base + `pending?limit=${most}`)]);
     draw();
     drawMessages(await get(base + `messages?limit=${MESSAGES}` + (after ? `&after=${encodeURIComponent(after)}` : "")));
-    if (!later) later = setTimeout(past, Math.max(0, looked + PAST - Date.now()));
+    if (!later) later = setTimeout(past, Math.max(0, looked + rest - Date.now()));
+    // What was read has its price: as many milliseconds pass before it is read again.
+    await new Promise((r) => setTimeout(r, pending.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.events.length, 0)));
   });
 
   let looked = 0; // at the past, when
+  let rest = PAST;
   let later = 0;
   const past = () => {
     later = 0;
     looked = Date.now();
-    get(base + "history").then((history) => update(charts, minutes(history), lags(history))).catch(complain);
+    get(base + "history").then((history) => {
+      rest = PAST + 5 * history.minutes.reduce((/** @type {number} */ n, /** @type {any} */ m) => n + m.events, 0);
+      update(charts, minutes(history), lags(history));
+    }).catch(complain);
   };
   ctx.onLeave(() => clearTimeout(later));
 
@@ -129,8 +138,12 @@ function service(ctx, svc) {
   const body = el("input", { name: "content", value: "hello", maxlength: 10000 });
   async function event() {
     const e = svc.endpoints.find((/** @type {any} */ x) => x.eventKey === key.value);
-    const method = (e?.acceptedHttpMethods ?? ["POST"]).find((/** @type {string} */ m) => m !== "GET" && m !== "HEAD") ?? "GET";
-    const resp = await (await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), method === "GET" ? {} : { text: body.value })).json();
+    /** @type {string[]} */
+    const methods = e?.acceptedHttpMethods ?? ["POST"];
+    const method = methods.find((m) => m !== "GET" && m !== "HEAD") ?? methods.find((m) => m === "GET") ?? methods[0];
+    const text = method === "GET" || method === "HEAD" ? undefined : body.value;
+    const answer = await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), { text });
+    const resp = method === "HEAD" ? {} : await answer.json();
     say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " went out."] : "The event is in.");
   }
 

@@ -82,19 +82,24 @@ function oneSync(ctx, id, o) {
   const refresh = coalesce(async () => {
     if (ended) return;
     try {
-      stored = await get(base);
+      await readAll();
     } catch (err) {
-      if (/** @type {any} */ (err).status !== 404 || ended) throw err;
-      o.gone();
-      return;
+      if (ended) return;
+      const gone = /** @type {any} */ (err).status === 404 && await get(base).then(() => false, (e) => e.status === 404);
+      if (!gone) throw err;
+      o.gone(); // somebody deleted it
     }
+  });
+
+  async function readAll() {
+    stored = await get(base);
     const { runs } = await get(base + "/runs?limit=10");
     drawAbout();
     const run = runs.find((/** @type {any} */ r) => r.id === shownRun) ?? runs[0];
     drawRun(run, runs);
     await Promise.all([drawRejects(), drawConflicts(), run && read === run.id + run.state ? null : drawRows()]);
     if (run) read = run.id + run.state;
-  });
+  }
 
   function drawAbout() {
     const s = stored.sync;

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +122,29 @@ func TestConsoleOddities(t *testing.T) {
 	d.reads("The draft is what the source has.")
 }
 
+// Two dots are a name for a service, and no page can reach it: what it would reach is
+// another one's.
+func TestConsoleOfTwoDots(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	service := func(name, key string) string {
+		return `{"serviceName":"` + name + `","trigger":{"type":"window","observationPeriod":3600},"endpoints":[{"eventKey":"` + key + `"},{"eventKey":"z"}],"targetPubSub":{"topic":"projects/p/topics/sync"}}`
+	}
+	file := filepath.Join(data, "config.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"services":[`+service("s", "a")+`,`+service("..", "b")+`]}`), 0o644))
+	p := start(t, options{data: data, args: []string{"-config", file}})
+	d := p.console(t, "gate/..")
+	d.reads("No page can ask for a service of that name")
+	d.eval(`location.hash = "#gate/s"`)
+	d.reads("Missing: 1 more event at a and 1 more event at z.")
+
+	alone := t.TempDir()
+	file = filepath.Join(alone, "config.json")
+	require.NoError(t, os.WriteFile(file, []byte(service("..", "b")), 0o644))
+	p = start(t, options{data: alone, args: []string{"-config", file}})
+	p.console(t, "gate").reads("Missing: 1 more event at b and 1 more event at z.")
+}
+
 // A token that is not good any more is asked for again, though nothing is read.
 func TestConsoleTokenEnds(t *testing.T) {
 	t.Parallel()
@@ -144,4 +168,39 @@ func TestConsoleTokenEnds(t *testing.T) {
 	d.types("#token", "hello")
 	d.press("Continue")
 	d.until("it is live again", `document.querySelector("#connection").textContent === "live"`)
+}
+
+// Where many events wait, less often is asked for them: each is a read of the store.
+func TestConsoleAsksLessOfMore(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	endpoints := []string{`{"eventKey":"few","minNbOfOccurrence":1000,"acceptedHttpMethods":["HEAD"]}`}
+	for i := range 10 {
+		endpoints = append(endpoints, fmt.Sprintf(`{"eventKey":"k%d","minNbOfOccurrence":1000}`, i))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":"s","trigger":{"type":"window","observationPeriod":3600},"endpoints":[`+strings.Join(endpoints, ",")+`],
+		"targetPubSub":{"topic":"projects/p/topics/sync"}}`), 0o644))
+	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
+	batch := "[" + strings.TrimSuffix(strings.Repeat(`{"n":1},`, 400), ",") + "]"
+	for i := range 10 {
+		p.must(t, "POST", fmt.Sprintf("/events/k%d", i), batch)
+	}
+	d := p.console(t, "gate")
+	d.reads("400 of 1,000")
+	d.reads("4,000 events in the last hour")
+	d.until("each endpoint has its share of what is drawn", `document.querySelectorAll(".timeline .event").length === 10 * 272`)
+	asked := func(what string) int {
+		return js[int](t, d.page, `performance.getEntriesByType("resource").filter((e) => e.name.includes(`+quote(what)+`)).length`)
+	}
+	events, past := asked("/pending"), asked("/history")
+	for range 40 {
+		p.must(t, "POST", "/event/k1", "x")
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.LessOrEqual(t, asked("/pending")-events, 3)
+	require.LessOrEqual(t, asked("/history")-past, 1)
+	d.reads("440 of 1,000") // and what came last is seen
+
+	d.press("Send a test event") // which is a HEAD
+	d.reads("1 of 1,000")
 }
