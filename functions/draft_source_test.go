@@ -181,3 +181,33 @@ func TestABurstIsFetchedOnceMore(t *testing.T) {
 	defer mu.Unlock()
 	require.LessOrEqual(t, fetched, 4)
 }
+
+// What changed at the source while nobody was there to hear of it is seen when
+// somebody is; and who closes does not wait for a source that hangs.
+func TestDraftsAreLookedAtFromTheStart(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	name, hang := "first", make(chan struct{})
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		answer := name
+		mu.Unlock()
+		if answer == "hang" {
+			<-hang
+		}
+		_, _ = w.Write([]byte(`{"taskList":{"1":{"name":"` + answer + `","priority":1}}}`))
+	}))
+	t.Cleanup(source.Close)
+	t.Cleanup(func() { close(hang) })
+	g := newGatewayOn(t, oneService(`,"drafts":[{"name":"l","externalData":{"url":"`+source.URL+`"}}]`), true)
+	require.Equal(t, 200, g.do("GET", "/drafts/l", "").status)
+	become := func(to string) { mu.Lock(); name = to; mu.Unlock() }
+	become("second")
+	g.app.Start()
+	require.Eventually(t, func() bool { return g.do("GET", "/drafts/l", "").at("incoming", "1", "name") == "second" }, 5*time.Second, 5*time.Millisecond)
+	become("hang")
+	require.Equal(t, 200, g.do("POST", "/external-data-webhook?externalTaskListId=l", `{"data":{"1":{"name":"x","priority":1}}}`).status)
+	begin := time.Now()
+	require.NoError(t, g.app.Close(t.Context()))
+	require.Less(t, time.Since(begin), 5*time.Second)
+}

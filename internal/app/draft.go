@@ -23,6 +23,8 @@ const DraftType = "drafts"
 func (a *App) Drafts() *draft.Service { return a.drafts }
 
 func (a *App) newDrafts() {
+	a.looks.going = make(map[string]bool)
+	a.looks.stopped, a.looks.stop = context.WithCancel(context.Background())
 	sources := make(map[string]draft.Source)
 	for _, d := range a.o.Config.Drafts {
 		sources[d.Name] = a.draftSource(d)
@@ -56,17 +58,16 @@ const refreshTime = 10 * time.Second
 
 // looks says which drafts' sources are being looked at.
 type looks struct {
-	mu    sync.Mutex
-	going map[string]bool // by draft; true: and once more
+	mu      sync.Mutex
+	going   map[string]bool // by draft; true: and once more
+	stopped context.Context
+	stop    context.CancelFunc
 }
 
 // begin is whether nobody looks yet; who does looks once more then.
 func (l *looks) begin(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.going == nil {
-		l.going = map[string]bool{}
-	}
 	_, going := l.going[name]
 	l.going[name] = going
 	return !going
@@ -76,7 +77,7 @@ func (l *looks) begin(name string) bool {
 func (l *looks) again(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.going[name] {
+	if l.going[name] && l.stopped.Err() == nil {
 		l.going[name] = false
 		return true
 	}
@@ -94,13 +95,18 @@ func (a *App) refreshDrafts(ctx context.Context, concerns func(config.Draft) boo
 		}
 		for again := true; again; again = a.looks.again(d.Name) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTime)
+			stop := context.AfterFunc(a.looks.stopped, cancel)
 			if _, err := a.drafts.Refresh(ctx, d.Name); err != nil {
 				a.o.Log.Warn("a draft does not show yet what changed at its source", "draft", d.Name, "error", err)
 			}
+			stop()
 			cancel()
 		}
 	}
 }
+
+// anyDraft is every draft: its source may have changed while we were not there.
+func anyDraft(config.Draft) bool { return true }
 
 // showsList is whether a draft is of that list.
 func showsList(list string) func(config.Draft) bool {
