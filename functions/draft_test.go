@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"encoding/json"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -146,6 +147,35 @@ func TestFluidClientFaults(t *testing.T) {
 			test(t, d)
 		})
 	}
+}
+
+// Nobody decides about what they have not seen: the source changes once more, just
+// before somebody presses the button.
+func TestDecideAboutWhatIsSeen(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.set(t, alphaBeta)
+	d.do("PATCH", "/drafts/task-list-1", `{"rows":{"12":{"name":"ours"}}}`)
+	d.set(t, strings.Replace(alphaBeta, "Alpha", "theirs", 1))
+	seen := quoted(d.do("GET", "/drafts/task-list-1", "").str("sourceVersion"))
+	d.set(t, strings.Replace(alphaBeta, "Alpha", "theirs too", 1))
+	for _, action := range []string{"accept", "keep"} {
+		late := d.do("POST", "/drafts/task-list-1/"+action, `{"row":"12","field":"name","sourceVersion":`+seen+`}`)
+		require.Equal(t, 409, late.status, "%s", late.raw)
+		require.Equal(t, "theirs too", late.at("draft", "incoming", "12", "name"))
+		require.Equal(t, "ours", late.at("draft", "draft", "12", "name"))
+		require.Len(t, late.at("draft", "flags"), 1)
+	}
+	seen = quoted(d.do("GET", "/drafts/task-list-1", "").str("sourceVersion"))
+	require.Empty(t, d.do("POST", "/drafts/task-list-1/keep", `{"row":"12","field":"name","sourceVersion":`+seen+`}`).list("flags"))
+}
+
+func quoted(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // it is text
+	}
+	return string(b)
 }
 
 // What the source refuses is not to be sent again as it is.

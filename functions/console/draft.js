@@ -24,9 +24,11 @@ export function draftView(ctx) {
   let view = null;
 
   const act = (/** @type {string} */ what, /** @type {any} */ body = {}) => async () => {
+    // Who decides has seen what is shown now, and not what may come meanwhile.
+    const seen = what === "accept" || what === "keep" ? { sourceVersion: view?.sourceVersion } : {};
     await flush();
     try {
-      take(await send("POST", `${path}/${what}`, { by: me.value, ...body }));
+      take(await send("POST", `${path}/${what}`, { by: me.value, ...seen, ...body }));
       if (what === "save") say("Saved to the source.");
     } catch (err) {
       if (/** @type {any} */ (err).status === 409 && /** @type {any} */ (err).body?.draft) take(/** @type {any} */ (err).body.draft);

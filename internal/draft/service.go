@@ -145,10 +145,18 @@ func (s *Service) write(ctx context.Context, v *View) error {
 
 // change edits a draft until no other change comes between.
 func (s *Service) change(ctx context.Context, name, by, what string, edit func(Draft) Draft) (*View, error) {
+	return s.changeIf(ctx, name, by, what, edit, func(*View) error { return nil })
+}
+
+// changeIf is change, unless may refuses; the draft is returned then, too.
+func (s *Service) changeIf(ctx context.Context, name, by, what string, edit func(Draft) Draft, may func(*View) error) (*View, error) {
 	for {
 		v, err := s.Get(ctx, name)
 		if err != nil {
 			return nil, err
+		}
+		if err := may(v); err != nil {
+			return v, err
 		}
 		next := *v
 		next.Draft = edit(v.Draft)
@@ -192,14 +200,32 @@ func (s *Service) Edit(ctx context.Context, name, by string, changes map[string]
 	return s.change(ctx, name, by, "edit", func(d Draft) Draft { return d.Edit(changes) })
 }
 
-// Accept takes the source's values; see [Draft.Accept].
-func (s *Service) Accept(ctx context.Context, name, by, row, field string) (*View, error) {
-	return s.change(ctx, name, by, "accept", func(d Draft) Draft { return d.Accept(row, field) })
+// Decision is what somebody decides about: a field, a row where Field is "", or
+// everything where Row is "" too.
+type Decision struct {
+	By, Row, Field string
+	// Seen is the source's version that they looked at; "" asks for no check.
+	Seen string
 }
 
-// Keep keeps the draft's values; see [Draft.Keep].
-func (s *Service) Keep(ctx context.Context, name, by, row, field string) (*View, error) {
-	return s.change(ctx, name, by, "keep", func(d Draft) Draft { return d.Keep(row, field) })
+// Accept takes the source's values; see [Draft.Accept]. Conflict: the source has
+// something else by now than what was seen; the draft is returned.
+func (s *Service) Accept(ctx context.Context, name string, d Decision) (*View, error) {
+	return s.decide(ctx, name, "accept", d, func(draft Draft) Draft { return draft.Accept(d.Row, d.Field) })
+}
+
+// Keep keeps the draft's values; see [Draft.Keep]. Conflict: as of Accept.
+func (s *Service) Keep(ctx context.Context, name string, d Decision) (*View, error) {
+	return s.decide(ctx, name, "keep", d, func(draft Draft) Draft { return draft.Keep(d.Row, d.Field) })
+}
+
+func (s *Service) decide(ctx context.Context, name, what string, d Decision, edit func(Draft) Draft) (*View, error) {
+	return s.changeIf(ctx, name, d.By, what, edit, func(v *View) error {
+		if d.Seen != "" && d.Seen != v.Source {
+			return fault.New(fault.Conflict, "the source changed meanwhile: look at what it has now, and decide again")
+		}
+		return nil
+	})
 }
 
 // Discard forgets what was edited.

@@ -105,9 +105,9 @@ func TestAnyInterleavingConverges(t *testing.T) {
 			case "signal":
 				v, err = c.Refresh(ctx, "d")
 			case "accept":
-				v, err = c.Accept(ctx, "d", "me", id, "")
+				v, err = c.Accept(ctx, "d", draft.Decision{Row: id})
 			case "keep":
-				v, err = c.Keep(ctx, "d", "me", "", "")
+				v, err = c.Keep(ctx, "d", draft.Decision{})
 			case "discard":
 				v, err = c.Discard(ctx, "d", "me")
 			case "save":
@@ -139,7 +139,7 @@ func TestAnyInterleavingConverges(t *testing.T) {
 			if v == nil {
 				return // nobody ever looked
 			}
-			_, err = clients[1].Keep(ctx, "d", "me", "", "")
+			_, err = clients[1].Keep(ctx, "d", draft.Decision{})
 			require.NoError(r, err)
 			if _, err = clients[0].Save(ctx, "d", "me"); err == nil {
 				break
@@ -251,7 +251,7 @@ func TestAnOlderListArrivesLast(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "newer", v.Incoming["1"]["note"])
 
-	_, err = s.Accept(t.Context(), "d", "me", "", "")
+	_, err = s.Accept(t.Context(), "d", draft.Decision{})
 	require.NoError(t, err)
 	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "ours"}})
 	require.NoError(t, err)
