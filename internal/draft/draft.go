@@ -152,7 +152,8 @@ func (d Draft) Fetch(rows Rows) Draft {
 }
 
 // Edit sets fields of rows; nil fields of a row remove the row, and a nil value
-// removes a field.
+// removes a field. A field of a row that was removed brings the row back as it was
+// saved: who edits it while another removes it means the row, and not that field alone.
 func (d Draft) Edit(changes map[string]Row) Draft {
 	d = d.Clone()
 	for id, fields := range changes {
@@ -162,7 +163,9 @@ func (d Draft) Edit(changes map[string]Row) Draft {
 		}
 		row := d.Draft[id]
 		if row == nil {
-			row = Row{}
+			if row = maps.Clone(d.Saved[id]); row == nil {
+				row = Row{}
+			}
 			d.Draft[id] = row
 		}
 		for f, v := range fields {
