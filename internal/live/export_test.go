@@ -1,8 +1,9 @@
 package live
 
-import "net/http"
-
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 // recorder is a transport that keeps what was written.
 type recorder struct{ frames chan []byte }
