@@ -27,6 +27,8 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 15000;
 /** After so many sockets that never opened, event streams are used. */
 const SOCKETS_TRIED = 2;
+/** The same where one opened before: it is the server, most likely, that is away. */
+const SOCKETS_TRIED_AGAIN = 10;
 /** After so long without a word a socket is asked for one: it does not tell of the server's pings. */
 const QUIET = 45000;
 /** Nothing heard for so long means that the connection is dead. */
@@ -42,6 +44,7 @@ export function connect(options = {}) {
   let connection = null;
   let transport = options.transport === "sse" ? "sse" : "websocket";
   let failures = 0;
+  let through = false; // sockets got through
   let stopped = false;
   /** @type {any} */
   let timer = null;
@@ -123,7 +126,7 @@ export function connect(options = {}) {
     connection = socket;
     let opened = false;
     socket.onopen = () => {
-      opened = true;
+      opened = through = true;
       failures = 0;
       heard();
       if (options.secret) send({ action: "secret", body: options.secret });
@@ -133,7 +136,7 @@ export function connect(options = {}) {
     socket.onmessage = (m) => take(JSON.parse(m.data));
     socket.onclose = () => {
       if (connection !== socket) return;
-      if (!opened && options.transport !== "websocket" && failures + 1 >= SOCKETS_TRIED) transport = "sse";
+      if (!opened && options.transport !== "websocket" && failures + 1 >= (through ? SOCKETS_TRIED_AGAIN : SOCKETS_TRIED)) transport = "sse";
       again();
     };
   };
@@ -158,7 +161,9 @@ export function connect(options = {}) {
     u.searchParams.set("lastEventId", btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, ""));
     const stream = new EventSource(u);
     connection = stream;
+    let opened = false;
     stream.onopen = () => {
+      opened = true;
       failures = 0;
       heard();
       state("open");
@@ -168,6 +173,7 @@ export function connect(options = {}) {
     stream.onerror = () => {
       if (connection !== stream) return;
       stream.close(); // it would come back with what it knew at first
+      if (!opened && options.transport !== "sse") transport = "websocket"; // it is not better
       again();
     };
   };

@@ -94,6 +94,24 @@ func TestBrowserComesBack(t *testing.T) {
 	require.Equal(t, []int{1, 2, 3, 4}, js[[]int](t, page, `window.changes.filter((c) => c.data).map((c) => c.data.n)`), "each once, in order")
 }
 
+// A server that is away for a while is no reason to believe that sockets do not get
+// through.
+func TestBrowserKeepsItsSocket(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{addr: fixedPort(t)})
+	p.put(t, 1)
+	page := browser(t, p.base+"/healthz")
+	require.True(t, js[bool](t, page, listen))
+	sees(t, page, 1)
+	p.kill9()
+	time.Sleep(3 * time.Second) // in which it tries some times
+	p = p.again(t).listens(t)
+	p.ready(t)
+	p.put(t, 2)
+	sees(t, page, 2)
+	require.Equal(t, "open websocket", js[string](t, page, "window.state"))
+}
+
 // blocked is a way to the process on which no WebSocket gets through.
 func (p *process) blocked(t *testing.T) *httptest.Server {
 	t.Helper()
