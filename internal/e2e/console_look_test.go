@@ -218,12 +218,11 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	long := strings.Repeat("long ", 1<<18)[:1<<20]
-	endpoints, rows, list := []string{}, []string{}, []string{}
+	endpoints, list := []string{}, []string{}
 	csv := "id,name\n"
 	for i, h := range hostile {
 		endpoints = append(endpoints, `{"eventKey":`+quote(h)+`,"minNbOfOccurrence":5}`)
 		csv += fmt.Sprintf("%d,%s\n", i, `"`+strings.ReplaceAll(strings.ReplaceAll(h, `"`, `""`), "\x00", "")+`"`)
-		rows = append(rows, quote(h))
 		list = append(list, quote(h)+`:{"name":`+quote(h)+`,"priority":1}`)
 	}
 	csv += "10,\"" + long[:600_000] + "\"\n1000,\"" + long + "\"\n" // the second is more than a record may have
