@@ -202,7 +202,9 @@ export function draftView(ctx) {
     if (change.data) take(change.data);
   });
   if (config?.echo && config.externalData) { // the server does not fetch by itself: whoever looks asks it to
-    ctx.listen("task-lists", config.externalData.list || name, () => act("fetch")().catch(complain));
+    ctx.listen("task-lists", config.externalData.list || name, () => act("fetch")().catch((/** @type {any} */ err) => {
+      if (err.status !== 403) complain(err); // who may only look leaves it to the others
+    }));
   }
   ctx.onOpen(() => {
     view = null; // another server may be there, whose versions are others

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -203,4 +204,38 @@ func TestConsoleAsksLessOfMore(t *testing.T) {
 
 	d.press("Send a test event") // which is a HEAD
 	d.reads("1 of 1,000")
+}
+
+// Where clients ask for what changed themselves, one who may only look is not told
+// that they may not, whenever something does.
+func TestConsoleEchoForReaders(t *testing.T) {
+	t.Parallel()
+	outside := start(t, options{})
+	data := t.TempDir()
+	file := filepath.Join(data, "config.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"serviceName":"s","trigger":{"type":"window","observationPeriod":3600},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
+		"targetPubSub":{"topic":"projects/p/topics/sync"},"drafts":[{"name":"task-list-1","externalData":{"url":"`+outside.base+`/example"},"echo":true}],
+		"auth":{"tokens":[{"name":"reader","sha256":"1c8bfe8f801d79745c4631d09fff36c82aa37fc4cce4fc946683d7b336b63032","roles":["read"]},
+			{"name":"all","sha256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","roles":["read","operate","ingest"]}]}}`), 0o644))
+	p := start(t, options{data: data, args: []string{"-config", file}})
+	reader, editor := p.console(t, "draft", "401", "403"), p.console(t, "draft", "401")
+	for d, token := range map[*desk]string{reader: "letmein", editor: "hello"} {
+		d.types("#token", token)
+		d.press("Continue")
+		d.reads("The draft is what the source has.")
+		d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
+	}
+	reader.eval(`window.told = ""; new MutationObserver((all) => { for (const m of all) for (const n of m.addedNodes) told += n.textContent; }).observe(document.querySelector("#toasts"), {childList: true})`)
+	changed := fmt.Sprintf(tasks, "Alfa", 7)
+	outside.must(t, "POST", "/example/set-tasks", changed)
+	req, err := http.NewRequest(http.MethodPost, p.base+"/echo-external-data-webhook", strings.NewReader(strings.Replace(changed, "taskList", "data", 1)))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer hello")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 200, resp.StatusCode)
+	editor.reads("2 changes at the source to decide about")
+	reader.reads("2 changes at the source to decide about")
+	require.Empty(t, js[string](t, reader.page, "told"))
 }
