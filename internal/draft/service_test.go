@@ -289,3 +289,34 @@ func TestNumbersStayExact(t *testing.T) {
 	require.Empty(t, v.Flags)
 	require.Contains(t, list, `"priority":9007199254740993`)
 }
+
+// A weak ETag is none to save by: it never matches.
+func TestWeakETags(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	list := `{"taskList":{"1":{"name":"a"}}}`
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-Match") != "" {
+			w.WriteHeader(http.StatusPreconditionFailed)
+			return
+		}
+		w.Header().Set("ETag", `W/"1"`)
+		if r.Method == http.MethodPost {
+			b, _ := io.ReadAll(r.Body)
+			list = string(b)
+		}
+		_, _ = io.WriteString(w, list)
+	}))
+	t.Cleanup(outside.Close)
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": &draft.External{HTTP: outside.Client(), URL: outside.URL, List: "l"}}})
+	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "b"}})
+	require.NoError(t, err)
+	_, err = s.Save(t.Context(), "d", "me")
+	require.NoError(t, err)
+	require.Contains(t, list, `"b"`)
+	list = `{"taskList":{"1":null}}`
+	_, err = s.Refresh(t.Context(), "d")
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+}
