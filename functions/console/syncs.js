@@ -73,7 +73,7 @@ function oneSync(ctx, id, o) {
   const conflictBox = el("section", { class: "card", "aria-label": "Conflicts" });
   const rowBox = el("section", { class: "card", "aria-label": "Rows" });
   let ended = false;
-  let read = ""; // the run after whose end the rest was read
+  let read = { rows: "", rejects: "" }; // of which state of which run
   /** @type {any} */
   let stored = null;
   let shownRun = ""; // chosen by somebody; "": the newest
@@ -97,8 +97,10 @@ function oneSync(ctx, id, o) {
     drawAbout();
     const run = runs.find((/** @type {any} */ r) => r.id === shownRun) ?? runs[0];
     drawRun(run, runs);
-    await Promise.all([drawRejects(), drawConflicts(), run && read === run.id + run.state ? null : drawRows()]);
-    if (run) read = run.id + run.state;
+    const now = run ? run.id + run.state : ""; // while a run goes on, only what it counts is read again
+    const rejected = run ? `${now} ${run.counts.rejected}` : "";
+    await Promise.all([run && read.rejects === rejected ? null : drawRejects(), drawConflicts(), run && read.rows === now ? null : drawRows()]);
+    read = { rows: now, rejects: rejected };
   }
 
   function drawAbout() {
