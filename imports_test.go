@@ -44,7 +44,7 @@ var layers = map[string][]string{
 	"internal/syncrun":              {"internal/etag", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
 	"internal/live":                 {"internal/bus", "internal/fault"},
 	"internal/webhook":              {},
-	"internal/draft":                {"internal/etag", "internal/store", "internal/fault"},
+	"internal/draft":                {"internal/etag", "internal/store", "internal/fault", "internal/record"},
 	"internal/echo":                 {"internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
 	"internal/gate":                 {"config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
 	"internal/store/sqlitestore":    {"internal/store", "internal/event", "internal/fault"},

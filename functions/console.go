@@ -49,6 +49,11 @@ func (b *builder) console() {
 		_, err = w.Write(body)
 		return err
 	}
+	b.handle("/console/{$}", web.Methods(func(w http.ResponseWriter, _ *http.Request) error { // where its links would lead elsewhere
+		w.Header().Set("Location", "../console") // whatever a proxy put before it
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return nil
+	}, http.MethodGet))
 	b.handle("/console", web.Methods(serve, http.MethodGet))
 	b.handle("/console/{file}", web.Methods(serve, http.MethodGet))
 }

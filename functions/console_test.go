@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,10 @@ func TestConsoleFiles(t *testing.T) {
 	require.Equal(t, 404, open.do("GET", "/console/nothing.js", "").status)
 	require.Equal(t, 404, open.do("GET", "/console/..%2Fconsole.go", "").status)
 	require.Equal(t, 405, open.do("POST", "/console", "").status)
+	slash := httptest.NewRecorder()
+	open.h.ServeHTTP(slash, httptest.NewRequest("GET", "/console/", nil))
+	require.Equal(t, 308, slash.Code)
+	require.Equal(t, "../console", slash.Header().Get("Location"))
 
 	cloud := newGateway(t, oneService(""))
 	require.Equal(t, 403, cloud.do("GET", "/console", "").status, "anybody could operate it")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -145,4 +146,68 @@ func TestDraftOfAFile(t *testing.T) {
 	n, err := f.Read(text)
 	require.NoError(t, err)
 	require.Equal(t, "id,amount\n1,3.75\n2,dear\n3,1\n", string(text[:n]))
+}
+
+// Changes that come while the source is being looked at share one more look.
+func TestABurstIsFetchedOnceMore(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	fetched, list := 0, `{"taskList":{"1":{"name":"first","priority":1}}}`
+	hold := make(chan struct{})
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		fetched++
+		n, answer := fetched, list
+		mu.Unlock()
+		if n == 2 {
+			<-hold
+		}
+		_, _ = w.Write([]byte(answer))
+	}))
+	t.Cleanup(source.Close)
+	g := newGatewayOn(t, oneService(`,"drafts":[{"name":"l","externalData":{"url":"`+source.URL+`"}}]`), true)
+	require.Equal(t, 200, g.do("GET", "/drafts/l", "").status)
+	for i := range 20 {
+		tasks := `{"1":{"name":"` + strconv.Itoa(i) + `","priority":1}}`
+		mu.Lock()
+		list = `{"taskList":` + tasks + `}`
+		mu.Unlock()
+		require.Equal(t, 200, g.do("POST", "/external-data-webhook?externalTaskListId=l", `{"data":`+tasks+`}`).status)
+	}
+	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return fetched >= 2 }, 5*time.Second, time.Millisecond)
+	close(hold)
+	require.Eventually(t, func() bool { return g.do("GET", "/drafts/l", "").at("incoming", "1", "name") == "19" }, 5*time.Second, 5*time.Millisecond)
+	mu.Lock()
+	defer mu.Unlock()
+	require.LessOrEqual(t, fetched, 4)
+}
+
+// What changed at the source while nobody was there to hear of it is seen when
+// somebody is; and who closes does not wait for a source that hangs.
+func TestDraftsAreLookedAtFromTheStart(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	name, hang := "first", make(chan struct{})
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		answer := name
+		mu.Unlock()
+		if answer == "hang" {
+			<-hang
+		}
+		_, _ = w.Write([]byte(`{"taskList":{"1":{"name":"` + answer + `","priority":1}}}`))
+	}))
+	t.Cleanup(source.Close)
+	t.Cleanup(func() { close(hang) })
+	g := newGatewayOn(t, oneService(`,"drafts":[{"name":"l","externalData":{"url":"`+source.URL+`"}}]`), true)
+	require.Equal(t, 200, g.do("GET", "/drafts/l", "").status)
+	become := func(to string) { mu.Lock(); name = to; mu.Unlock() }
+	become("second")
+	g.app.Start()
+	require.Eventually(t, func() bool { return g.do("GET", "/drafts/l", "").at("incoming", "1", "name") == "second" }, 5*time.Second, 5*time.Millisecond)
+	become("hang")
+	require.Equal(t, 200, g.do("POST", "/external-data-webhook?externalTaskListId=l", `{"data":{"1":{"name":"x","priority":1}}}`).status)
+	begin := time.Now()
+	require.NoError(t, g.app.Close(t.Context()))
+	require.Less(t, time.Since(begin), 5*time.Second)
 }

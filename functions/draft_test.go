@@ -1,7 +1,9 @@
 package functions
 
 import (
+	"encoding/json"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +149,46 @@ func TestFluidClientFaults(t *testing.T) {
 	}
 }
 
+// Nobody decides about what they have not seen: the source changes once more, just
+// before somebody presses the button.
+func TestDecideAboutWhatIsSeen(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.set(t, alphaBeta)
+	d.do("PATCH", "/drafts/task-list-1", `{"rows":{"12":{"name":"ours"}}}`)
+	d.set(t, strings.Replace(alphaBeta, "Alpha", "theirs", 1))
+	seen := quoted(d.do("GET", "/drafts/task-list-1", "").str("sourceVersion"))
+	d.set(t, strings.Replace(alphaBeta, "Alpha", "theirs too", 1))
+	for _, action := range []string{"accept", "keep"} {
+		late := d.do("POST", "/drafts/task-list-1/"+action, `{"row":"12","field":"name","sourceVersion":`+seen+`}`)
+		require.Equal(t, 409, late.status, "%s", late.raw)
+		require.Equal(t, "theirs too", late.at("draft", "incoming", "12", "name"))
+		require.Equal(t, "ours", late.at("draft", "draft", "12", "name"))
+		require.Len(t, late.at("draft", "flags"), 1)
+	}
+	seen = quoted(d.do("GET", "/drafts/task-list-1", "").str("sourceVersion"))
+	require.Empty(t, d.do("POST", "/drafts/task-list-1/keep", `{"row":"12","field":"name","sourceVersion":`+seen+`}`).list("flags"))
+}
+
+func quoted(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // it is text
+	}
+	return string(b)
+}
+
+// What the source refuses is not to be sent again as it is.
+func TestTheSourceRefusesADraft(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.set(t, alphaBeta)
+	require.Equal(t, 200, d.do("PATCH", "/drafts/task-list-1", `{"rows":{"12":{"priority":"high"}}}`).status)
+	refused := d.do("POST", "/drafts/task-list-1/save", "")
+	require.Equal(t, 400, refused.status, "%s", refused.raw)
+	require.Equal(t, "high", d.do("GET", "/drafts/task-list-1", "").at("draft", "12", "priority"), "the draft stays")
+}
+
 // A draft of records of ours.
 func TestDraftOfRecords(t *testing.T) {
 	t.Parallel()
@@ -165,6 +207,24 @@ func TestDraftOfRecords(t *testing.T) {
 	require.Equal(t, 410, d.do("GET", "/orgs/default/items/2", "").status)
 	require.Equal(t, 200, d.do("GET", "/orgs/default/items/4", "").status)
 	require.Equal(t, false, d.do("GET", "/drafts/items", "").json["edited"])
+}
+
+// As many rows as a draft may have, and one more. A number that a float64 does not
+// have is what it was.
+func TestDraftOfManyRecords(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for i := range 2000 {
+		require.Equal(t, 201, d.do("PUT", "/orgs/default/items/"+strconv.Itoa(i), `{"name":"x","n":9007199254740993}`).status)
+	}
+	a := d.do("GET", "/drafts/items", "")
+	require.Equal(t, 200, a.status, "%.300s", a.raw)
+	require.Len(t, a.at("draft"), 2000)
+	require.Equal(t, 200, d.do("PATCH", "/drafts/items", `{"rows":{"7":{"name":"y"}}}`).status)
+	require.Equal(t, 200, d.do("POST", "/drafts/items/save", "").status)
+	require.Contains(t, string(d.do("GET", "/orgs/default/items/7", "").raw), "9007199254740993")
+	require.Equal(t, 201, d.do("PUT", "/orgs/default/items/more", `{"name":"x"}`).status)
+	require.Equal(t, 413, d.do("POST", "/drafts/items/fetch", "").status)
 }
 
 func TestBadDraftRequests(t *testing.T) {

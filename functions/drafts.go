@@ -41,13 +41,15 @@ func drafts(a *app.App) web.Handler {
 }
 
 // decideDraft accepts theirs, keeps ours, saves, discards or fetches. Accept and keep
-// take {"row"?, "field"?}: all of it where they are left out.
+// take {"row"?, "field"?, "sourceVersion"?}: all of it where row and field are left
+// out, and nothing where the source has another version by now.
 func decideDraft(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		in := struct {
 			By    string `json:"by"`
 			Row   string `json:"row"`
 			Field string `json:"field"`
+			Seen  string `json:"sourceVersion"`
 		}{}
 		if r.ContentLength != 0 {
 			if err := readJSON(w, r, &in); err != nil {
@@ -58,13 +60,14 @@ func decideDraft(a *app.App) web.Handler {
 			return fault.New(fault.Invalid, "row is required with field")
 		}
 		name, ctx, by := r.PathValue("name"), r.Context(), who(in.By)
+		decision := draft.Decision{By: by, Row: in.Row, Field: in.Field, Seen: in.Seen}
 		var v *draft.View
 		var err error
 		switch r.PathValue("action") {
 		case "accept":
-			v, err = a.Drafts().Accept(ctx, name, by, in.Row, in.Field)
+			v, err = a.Drafts().Accept(ctx, name, decision)
 		case "keep":
-			v, err = a.Drafts().Keep(ctx, name, by, in.Row, in.Field)
+			v, err = a.Drafts().Keep(ctx, name, decision)
 		case "discard":
 			v, err = a.Drafts().Discard(ctx, name, by)
 		case "fetch":
@@ -73,15 +76,15 @@ func decideDraft(a *app.App) web.Handler {
 			}
 		case "save":
 			v, err = a.Drafts().Save(ctx, name, by)
-			if fault.CodeOf(err) == fault.Conflict && v != nil {
-				w.Header().Set("Location", r.URL.Path[:len(r.URL.Path)-len("/save")])
-				return web.JSON(w, http.StatusConflict, struct {
-					Detail string      `json:"detail"`
-					Draft  *draft.View `json:"draft"` // with the differences
-				}{err.Error(), v})
-			}
 		default:
 			return fault.New(fault.NotFound, "a draft has accept, keep, save, discard and fetch")
+		}
+		if fault.CodeOf(err) == fault.Conflict && v != nil {
+			w.Header().Set("Location", strings.TrimSuffix(r.URL.Path, "/"+r.PathValue("action")))
+			return web.JSON(w, http.StatusConflict, struct {
+				Detail string      `json:"detail"`
+				Draft  *draft.View `json:"draft"` // with the differences
+			}{err.Error(), v})
 		}
 		if err != nil {
 			return err

@@ -17,6 +17,9 @@ export class Refused extends Error {
 
 export const token = () => sessionStorage.getItem(KEY) ?? "";
 
+/** Has the next call ask who it is. */
+export const forget = () => sessionStorage.removeItem(KEY);
+
 /** @type {Promise<void>|null} */
 let asking = null;
 
@@ -94,5 +97,5 @@ export async function head(path, most) {
   }
 }
 
-/** A name as one segment of a path. @param {string} name */
-export const segment = (name) => name === "." ? "%2E" : name === ".." ? "%2E%2E" : encodeURIComponent(name);
+/** A name as one segment of a path; browsers take "." and ".." for steps, however they are escaped. @param {string} name */
+export const segment = (name) => encodeURIComponent(name);

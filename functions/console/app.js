@@ -3,7 +3,7 @@
 // reads again when the live channel says that something is not as it was.
 
 import { connect } from "../live/client.js";
-import { get, token } from "./api.js";
+import { get, token, forget } from "./api.js";
 import { el, set, complain, said } from "./ui.js";
 import { gateView } from "./gate.js";
 import { syncsView } from "./syncs.js";
@@ -57,6 +57,8 @@ function open() {
       connection.className = state;
       connection.textContent = state === "open" ? (transport === "sse" ? "live, by event stream" : "live") : state === "closed" ? "not connected: trying again" : "connecting";
       if (state === "open") for (const f of opened) f();
+      // A connection does not say why it was refused; a request does, and asks for another token.
+      if (state === "closed" && token()) get("config").catch(() => {});
     },
     onError: (frame) => complain(new Error(`${frame.message}${frame.entity ? ` (${frame.entity})` : ""}`)),
   });
@@ -65,9 +67,18 @@ function open() {
 /** @type {any} */
 let config = {};
 
+/** @param {string} part of an address, that anybody may have written */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function visit() {
-  const [name, ...rest] = location.hash.slice(1).split("/");
-  const at = views[name] ? name : "gate";
+  const [name, ...rest] = location.hash.slice(1).split("/").map(decoded);
+  const at = Object.hasOwn(views, name) ? name : "gate";
   for (const f of leaving) f();
   opened = [];
   leaving = [];
@@ -77,7 +88,7 @@ function visit() {
   }
   document.title = views[at].title + " · Headgate";
   set(main, views[at].view({
-    config, services: config.services ?? [config], ...{ rest: rest.map(decodeURIComponent) },
+    config, services: config.services ?? [config], ...{ rest },
     listen: (entity, id, handler) => {
       const off = live?.subscribe(entity, id, handler) ?? (() => {});
       leaving.push(off);
@@ -94,7 +105,8 @@ async function begin() {
   } catch (err) {
     set(main, el("section", { class: "card" }, el("h2", {}, "The console cannot begin"),
       el("p", {}, said(/** @type {Error} */ (err).message)), el("p", { class: "soft" }, "It needs the functions status and live beside it, and the role “read”."),
-      el("button", { type: "button", onclick: begin }, "Try again")));
+      el("p", { class: "actions" }, el("button", { type: "button", onclick: begin }, "Try again"),
+        token() && el("button", { type: "button", onclick: () => { forget(); begin(); } }, "Use another token"))));
     return;
   }
   open();

@@ -2,7 +2,7 @@
 // Live: who is connected, what they subscribe to, what was sent.
 
 import { get } from "./api.js";
-import { el, set, table, time, said, count, coalesce } from "./ui.js";
+import { el, update, table, time, said, count, coalesce } from "./ui.js";
 
 const MOST = 200;
 
@@ -12,16 +12,16 @@ export function liveView(ctx) {
   const sent = el("section", { class: "card", "aria-label": "What was sent" });
   const refresh = coalesce(async () => {
     const now = await get(`live/clients?limit=${MOST}`);
-    set(clients, el("h2", {}, count(now.count, "client"), " connected to this instance"),
+    update(clients, el("h2", {}, count(now.count, "client"), " connected to this instance"),
       table("Clients", ["Since", "From", "How", "Subscribes to", { text: "Frames sent", number: true }, "Last sent", { text: "Waiting", number: true }],
         now.clients.map((/** @type {any} */ c) => [
           time(c.since), said(c.remote ?? ""), `${c.transport}, protocol ${c.protocol}`,
           el("ul", { class: "list" }, (c.subscriptions ?? []).map((/** @type {any} */ s) => el("li", {}, said(s.entity, 80), " ", said(s.id, 80))),
             c.count > (c.subscriptions ?? []).length && el("li", { class: "soft" }, `and ${count(c.count - c.subscriptions.length, "more", "more")}`)),
           c.sent.toLocaleString(), c.lastSent ? time(c.lastSent) : "never", c.waiting,
-        ]), "Nobody is."),
+        ]), "Nobody is.", now.clients.map((/** @type {any} */ c) => c.id)),
       now.count > now.clients.length && el("p", { class: "soft" }, `The newest ${MOST} are shown.`));
-    set(sent, el("h2", {}, "What was sent"),
+    update(sent, el("h2", {}, "What was sent"),
       table("The latest changes that reached somebody", ["When", "Entity", "Id", "Version", { text: "Clients", number: true }],
         now.sent.map((/** @type {any} */ s) => [time(s.at), said(s.entity, 120), said(s.id, 120), s.gone ? el("em", {}, "deleted") : said(s.version ?? "", 40), s.clients]),
         "Nothing yet: write a record that somebody subscribed to, or POST /notify."));

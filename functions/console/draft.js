@@ -3,7 +3,7 @@
 // incoming and the draft's. The whole draft comes with every change, live.
 
 import { get, send, segment } from "./api.js";
-import { el, set, said, shown, time, count, button, say, complain, coalesce } from "./ui.js";
+import { el, update, become, said, shown, time, count, button, say, complain, coalesce } from "./ui.js";
 
 /** @param {import("./app.js").Context & {rest: string[]}} ctx */
 export function draftView(ctx) {
@@ -24,9 +24,11 @@ export function draftView(ctx) {
   let view = null;
 
   const act = (/** @type {string} */ what, /** @type {any} */ body = {}) => async () => {
+    // Who decides has seen what is shown now, and not what may come meanwhile.
+    const seen = what === "accept" || what === "keep" ? { sourceVersion: view?.sourceVersion } : {};
     await flush();
     try {
-      take(await send("POST", `${path}/${what}`, { by: me.value, ...body }));
+      take(await send("POST", `${path}/${what}`, { by: me.value, ...seen, ...body }));
       if (what === "save") say("Saved to the source.");
     } catch (err) {
       if (/** @type {any} */ (err).status === 409 && /** @type {any} */ (err).body?.draft) take(/** @type {any} */ (err).body.draft);
@@ -34,22 +36,26 @@ export function draftView(ctx) {
     }
   };
 
-  /** Edits that are on their way, by row and field: what is shown until the server has them. @type {Map<string, any>} */
+  /** Edits that are on their way, by row and field: what is shown until the server has them. @type {Map<string, Map<string, any>>} */
   const going = new Map();
   let sending = Promise.resolve();
   const flush = () => sending;
-  const key = (/** @type {string} */ row, /** @type {string} */ field) => row + "\u0000" + field;
 
   /** @param {string} row @param {Record<string, any>|null} fields */
   function edit(row, fields) {
-    for (const [f, v] of Object.entries(fields ?? {})) going.set(key(row, f), v);
+    const mine = going.get(row) ?? new Map();
+    for (const [f, v] of Object.entries(fields ?? {})) mine.set(f, v);
+    if (mine.size > 0) going.set(row, mine);
     sending = sending.then(async () => {
       try {
         take(await send("PATCH", path, { by: me.value, rows: { [row]: fields } }));
       } catch (err) {
         complain(err);
       } finally {
-        for (const [f, v] of Object.entries(fields ?? {})) if (going.get(key(row, f)) === v) going.delete(key(row, f));
+        for (const [f, v] of Object.entries(fields ?? {})) if (mine.get(f) === v) mine.delete(f);
+        if (mine.size === 0 && going.get(row) === mine) going.delete(row);
+        const drawn = lines.get(row);
+        if (drawn) drawn.of = ""; // what was typed is not what there is, where it was refused
         draw();
       }
     });
@@ -65,69 +71,83 @@ export function draftView(ctx) {
 
   function draw() {
     if (!view) return;
-    set(news, `Version ${view.version}`, view.change && [`: ${words(view.change)}`, view.changedBy && [" by ", said(view.changedBy, 100)], ", ", time(view.changedAt)]);
-    set(decisions, view.flags.length > 0 ? el("strong", {}, `${count(view.flags.length, "change")} at the source to decide about`) : view.edited ? "There are edits to save." : "The draft is what the source has.");
+    update(news, `Version ${view.version}`, view.change && [`: ${words(view.change)}`, view.changedBy && [" by ", said(view.changedBy, 100)], ", ", time(view.changedAt)]);
+    update(decisions, view.flags.length > 0 ? el("strong", {}, `${count(view.flags.length, "change")} at the source to decide about`) : view.edited ? "There are edits to save." : "The draft is what the source has.");
     save.disabled = view.flags.length > 0 || !view.edited;
     discard.disabled = !view.edited && view.flags.length === 0;
     for (const b of [acceptAll, keepAll]) b.hidden = view.flags.length === 0;
     rows();
   }
 
-  /** Draws the rows; what somebody is typing into stays. */
+  const caption = el("caption");
+  const head = el("thead");
+  const body = el("tbody");
+  box.append(el("table", {}, caption, head, body));
+  /** Rows that are drawn, and what of. @type {Map<string, {node: Element, of: string}>} */
+  const lines = new Map();
+
+  /** Draws the rows that are not as they were: there may be thousands. */
   function rows() {
-    const active = /** @type {any} */ (document.activeElement);
-    const held = box.contains(active) && active instanceof HTMLInputElement ? { id: active.id, value: active.value, was: active.defaultValue, start: active.type === "text" ? active.selectionStart : null } : null;
-    const focused = box.contains(active) ? active.id : "";
-    const ids = [...new Set([...Object.keys(view.draft), ...view.flags.map((/** @type {any} */ f) => f.row)])].sort(byNumber);
+    const held = box.contains(document.activeElement);
+    /** @type {Map<string, any[]>} */
+    const flags = new Map();
+    for (const f of view.flags) flags.set(f.row, [...(flags.get(f.row) ?? []), f]);
+    const ids = [...new Set([...Object.keys(view.draft), ...flags.keys()])].sort(byNumber);
     const fields = [...new Set(ids.flatMap((id) => [...Object.keys(view.draft[id] ?? {}), ...Object.keys(view.incoming[id] ?? {})]))].sort();
-    set(box, el("table", {}, el("caption", {}, `${name}: ${count(Object.keys(view.draft).length, "row")}`),
-      el("thead", {}, el("tr", {}, ["Row", ...fields, "Do"].map((h) => el("th", { scope: "col" }, said(h, 80))))),
-      el("tbody", {}, ids.map((id) => line(id, fields)))));
-    if (!focused) return;
-    const again = /** @type {any} */ (document.getElementById(focused));
-    if (!again) return;
-    again.focus({ preventScroll: true });
-    if (held && again instanceof HTMLInputElement && held.value !== held.was) {
-      again.value = held.value;
-      if (held.start !== null) again.setSelectionRange(held.start, held.start);
+    update(caption, `${name}: ${count(Object.keys(view.draft).length, "row")}`);
+    update(head, el("tr", {}, ["Row", ...fields, "Do"].map((h) => el("th", { scope: "col" }, said(h, 80)))));
+    const columns = JSON.stringify(fields);
+    const drawn = new Set(ids);
+    for (const id of lines.keys()) if (!drawn.has(id)) lines.delete(id);
+    for (const id of ids) {
+      const its = flags.get(id) ?? [];
+      const of = JSON.stringify([view.draft[id], view.incoming[id], view.saved[id], its, [...(going.get(id) ?? [])]]) + columns;
+      const old = lines.get(id);
+      if (old?.of === of) continue;
+      const node = line(id, fields, its);
+      if (old) become(old.node, node);
+      lines.set(id, { node: old?.node ?? node, of });
     }
+    update(body, ids.map((id) => /** @type {any} */ (lines.get(id)).node));
+    if (held && !box.contains(document.activeElement)) box.focus({ preventScroll: true }); // what had it is gone
   }
 
-  /** @param {string} id @param {string[]} fields */
-  function line(id, fields) {
-    const flags = view.flags.filter((/** @type {any} */ f) => f.row === id);
+  /** @param {string} id @param {string[]} fields @param {any[]} flags of the row */
+  function line(id, fields, flags) {
     const whole = flags.find((/** @type {any} */ f) => !f.field);
     const row = view.draft[id];
     const at = (/** @type {string} */ what) => `${what}-${encodeURIComponent(id)}`;
-    return el("tr", { class: whole ? "flagged" : null },
+    return el("tr", { "data-key": id, class: whole ? "flagged" : null },
       el("th", { scope: "row" }, said(id, 80), whole && flagged(whole, at("row"))),
       fields.map((f) => {
         const flag = flags.find((/** @type {any} */ x) => x.field === f);
-        if (!row) return el("td", { "data-label": clipped(f) }, shown(view.incoming[id]?.[f]));
-        return el("td", { class: [flag && "flagged", differs(id, f) && "edited"].filter(Boolean).join(" ") || null, "data-label": clipped(f) },
+        if (!row) return el("td", { "data-key": f, "data-label": clipped(f) }, shown(view.incoming[id]?.[f]));
+        return el("td", { "data-key": f, class: [flag && "flagged", !flag && differs(id, f) && "edited"].filter(Boolean).join(" ") || null, "data-label": clipped(f) },
           input(id, f, row[f]), flag && flagged(flag, at(encodeURIComponent(f))));
       }),
       el("td", {}, row && button("Remove", () => edit(id, null), { class: "slim", id: at("remove"), "aria-label": `Remove row ${clipped(id)}` })));
   }
 
   const clipped = (/** @type {string} */ s) => s.length > 80 ? s.slice(0, 79) + "…" : s;
-  const differs = (/** @type {string} */ id, /** @type {string} */ f) => JSON.stringify(view.draft[id]?.[f]) !== JSON.stringify(view.incoming[id]?.[f]) && !view.flags.some((/** @type {any} */ x) => x.row === id && x.field === f);
+  const differs = (/** @type {string} */ id, /** @type {string} */ f) => JSON.stringify(view.draft[id]?.[f]) !== JSON.stringify(view.incoming[id]?.[f]);
 
   /** @param {string} id @param {string} field @param {any} value */
   function input(id, field, value) {
-    const k = key(id, field);
-    if (going.has(k)) value = going.get(k);
+    const mine = going.get(id);
+    if (mine?.has(field)) value = mine.get(field);
     const kind = value === undefined || value === null ? typeof (view.incoming[id]?.[field] ?? view.saved[id]?.[field] ?? "") : typeof value;
     const text = value === undefined || value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
     const long = text.length > 20000;
-    const i = el("input", {
+    return el("input", {
       id: `field-${encodeURIComponent(id)}-${encodeURIComponent(field)}`, type: "text", inputmode: kind === "number" ? "decimal" : null,
       value: long ? text.slice(0, 200) + "…" : text, dir: "auto", "aria-label": `${clipped(field)} of row ${clipped(id)}`, readonly: long, title: long ? `${text.length.toLocaleString()} characters: too long to be edited here` : null,
-      onkeydown: (/** @type {KeyboardEvent} */ e) => {
+      onkeydown: (/** @type {any} */ e) => {
+        const i = e.currentTarget;
         if (e.key === "Escape") i.value = i.defaultValue;
         if (e.key === "Enter") i.dispatchEvent(new Event("change"));
       },
-      onchange: () => {
+      onchange: (/** @type {any} */ e) => {
+        const i = e.currentTarget;
         if (i.value === i.defaultValue || long) return;
         const v = parse(i.value, kind);
         if (v === undefined) {
@@ -140,7 +160,6 @@ export function draftView(ctx) {
         edit(id, { [field]: v });
       },
     });
-    return i;
   }
 
   /** @param {any} f @param {string} id */
@@ -159,6 +178,7 @@ export function draftView(ctx) {
   async function add() {
     const id = newRow.value.trim();
     if (!id) throw new Error("A new row needs an id.");
+    if (!view) throw new Error("The draft is not read yet.");
     if (view.draft[id]) throw new Error("There is a row of that id.");
     const like = Object.values(view.draft)[0] ?? { name: "" };
     await edit(id, Object.fromEntries(Object.entries(like).map(([f, v]) => [f, typeof v === "number" ? 0 : typeof v === "boolean" ? false : ""])));
@@ -169,15 +189,29 @@ export function draftView(ctx) {
   const acceptAll = button("Accept all", act("accept"), { id: "accept-all" });
   const keepAll = button("Keep all of ours", act("keep"), { id: "keep-all" });
 
-  const refresh = coalesce(async () => take(await get(path)));
+  const refresh = coalesce(async () => {
+    try {
+      take(await get(path));
+    } catch (err) {
+      if (!view) update(news, "It cannot be read: ", said(/** @type {Error} */ (err).message, 600), ". Look at the source now, to try again.");
+      throw err;
+    }
+  });
   const config = (ctx.config.drafts ?? []).find((/** @type {any} */ d) => d.name === name);
   ctx.listen("drafts", name, (change) => {
     if (change.data) take(change.data);
   });
   if (config?.echo && config.externalData) { // the server does not fetch by itself: whoever looks asks it to
-    ctx.listen("task-lists", config.externalData.list || name, () => act("fetch")().catch(complain));
+    ctx.listen("task-lists", config.externalData.list || name, () => act("fetch")().catch((/** @type {any} */ err) => {
+      if (err.status !== 403) complain(err); // who may only look leaves it to the others
+    }));
   }
-  ctx.onOpen(refresh);
+  ctx.onOpen(() => {
+    view = null; // another server may be there, whose versions are others
+    return refresh();
+  });
+  for (const b of [save, discard]) b.disabled = true; // until there is something
+  for (const b of [acceptAll, keepAll]) b.hidden = true;
   refresh();
 
   return el("section", { class: "card" },
@@ -193,7 +227,7 @@ const words = (change) => ({ edit: "edited", accept: "a change of the source was
 
 /** The value that was typed, of the kind that the field has; undefined: it is none. @param {string} text @param {string} kind */
 export function parse(text, kind) {
-  if (kind === "number") return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined;
+  if (kind === "number") return /^\s*-?\d+\s*$/.test(text) && !Number.isSafeInteger(Number(text)) ? undefined : text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined;
   if (kind === "boolean" || kind === "object") {
     try {
       return JSON.parse(text) ?? undefined;

@@ -3,7 +3,7 @@
 // the same definition. The server says what is wrong, while it is written.
 
 import { send, call, segment } from "./api.js";
-import { el, set, said, count, button, coalesce } from "./ui.js";
+import { el, update, said, count, button, coalesce } from "./ui.js";
 
 const SAMPLE = {
   id: "readings", orgId: "mywell", type: "pull",
@@ -99,11 +99,11 @@ export function editor(stored, o) {
   function tell(errors) {
     for (const { f, input, error } of fields) {
       const mine = errors.filter((e) => e.path === f.path || e.path.startsWith(f.path + "["));
-      set(error, mine.map((e) => said(e.message)));
+      update(error, mine.map((e) => said(e.message)));
       input.setAttribute("aria-invalid", String(mine.length > 0));
     }
     text.setAttribute("aria-invalid", String(errors.length > 0));
-    set(summary, errors.length === 0 ? el("p", { class: "good" }, "The definition is valid.") : [
+    update(summary, errors.length === 0 ? el("p", { class: "good" }, "The definition is valid.") : [
       el("p", { class: "bad" }, `${count(errors.length, "fault")}:`),
       el("ul", { class: "error" }, errors.map((e) => el("li", {}, e.path && [el("code", {}, said(e.path)), ": "], said(e.message)))),
     ]);

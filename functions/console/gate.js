@@ -2,9 +2,11 @@
 // Gate: what each endpoint has and needs, what leaves when, what went out.
 
 import { get, send, call, head, segment } from "./api.js";
-import { el, svg, set, table, time, said, short, lasts, count, button, say, ask, show, coalesce } from "./ui.js";
+import { el, svg, update, table, time, said, short, lasts, count, button, say, ask, show, coalesce, complain } from "./ui.js";
 
 const SHOWN = 300; // events of an endpoint on its time line
+const DRAWN = 3000; // events of all endpoints: each is asked for, and drawn, again and again
+const PAST = 5000; // ms between two looks at the past, which cost the most: more where there is more
 const MESSAGES = 15;
 const CONTENT = 512 << 10; // of a message, in bytes
 
@@ -20,7 +22,10 @@ export function gateView(ctx) {
 
 /** @param {import("./app.js").Context} ctx @param {any} svc */
 function service(ctx, svc) {
-  const base = `services/${segment(svc.serviceName)}/`;
+  if (ctx.services.length > 1 && /^\.\.?$/.test(svc.serviceName)) { // its requests would reach another
+    return el("section", { class: "card" }, el("h2", {}, said(svc.serviceName)), el("p", {}, "No page can ask for a service of that name: browsers take it for a step in a path."));
+  }
+  const base = ctx.services.length === 1 ? "" : `services/${segment(svc.serviceName)}/`;
   const period = svc.trigger.observationPeriod * 1000;
   const windowed = svc.trigger.type === "window";
   /** @type {any} */
@@ -29,6 +34,7 @@ function service(ctx, svc) {
   let pending = { endpoints: [] };
   /** @type {string|null} */
   let after = null; // of the page of messages; null: the newest
+  const most = Math.min(SHOWN, Math.max(10, Math.floor(DRAWN / svc.endpoints.length)));
 
   const state = el("span", { class: "badge" }, "…");
   const missing = el("p", { class: "missing", role: "status" }, "Reading.");
@@ -37,27 +43,41 @@ function service(ctx, svc) {
   const messages = el("div", {});
 
   const refresh = coalesce(async () => {
-    [status, pending] = await Promise.all([get(base + "status"), get(base + `pending?limit=${SHOWN}`)]);
+    [status, pending] = await Promise.all([get(base + "status"), get(base + `pending?limit=${most}`)]);
     draw();
-    const [list, history] = await Promise.all([get(base + `messages?limit=${MESSAGES}` + (after ? `&after=${encodeURIComponent(after)}` : "")), get(base + "history")]);
-    drawMessages(list);
-    set(charts, minutes(history), lags(history));
+    drawMessages(await get(base + `messages?limit=${MESSAGES}` + (after ? `&after=${encodeURIComponent(after)}` : "")));
+    if (!later) later = setTimeout(past, Math.max(0, looked + rest - Date.now()));
+    // What was read has its price: as many milliseconds pass before it is read again.
+    await new Promise((r) => setTimeout(r, pending.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.events.length, 0)));
   });
+
+  let looked = 0; // at the past, when
+  let rest = PAST;
+  let later = 0;
+  const past = () => {
+    later = 0;
+    looked = Date.now();
+    get(base + "history").then((history) => {
+      rest = PAST + 5 * history.minutes.reduce((/** @type {number} */ n, /** @type {any} */ m) => n + m.events, 0);
+      update(charts, minutes(history), lags(history));
+    }).catch(complain);
+  };
+  ctx.onLeave(() => clearTimeout(later));
 
   /** Draws what time changes, too: it is called every second. */
   function draw() {
     if (!status) return;
     const now = Date.now();
     const waits = new Map(pending.endpoints.map((/** @type {any} */ e) => [e.eventKey, e]));
-    state.className = "badge " + (status.complete ? "good" : "warn");
-    state.textContent = status.complete ? "complete" : "waiting";
-    set(missing, inWords(status, now));
-    set(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
+    state.className = "badge" + (!windowed ? "" : status.complete ? " good" : " warn");
+    update(state, !windowed ? "by hand" : status.complete ? "complete" : "waiting");
+    update(missing, inWords(status, now));
+    update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
   }
 
   /** @param {any} e @param {any} waits @param {number} now */
   function endpoint(e, waits, now) {
-    const events = (waits?.events ?? []).filter((/** @type {any} */ x) => !windowed || Date.parse(x.leavesAt) > now);
+    const events = (waits?.events ?? []).filter((/** @type {any} */ x) => Date.parse(x.leavesAt) > now);
     const bar = el("div", {});
     bar.style.width = `${Math.min(100, 100 * e.have / Math.max(1, e.need))}%`;
     const id = "endpoint-" + btoa(encodeURIComponent(svc.serviceName + "\n" + e.eventKey)).replace(/=/g, "");
@@ -65,10 +85,10 @@ function service(ctx, svc) {
       el("div", { class: "head" }, el("h3", { id }, said(e.eventKey)), el("span", {}, `${e.have.toLocaleString()} of ${e.need.toLocaleString()}`)),
       el("div", { class: "meter" + (e.have >= e.need ? " full" : ""), role: "meter", "aria-labelledby": id, "aria-valuemin": 0, "aria-valuemax": e.need,
         "aria-valuenow": Math.min(e.have, e.need), "aria-valuetext": `${e.have} of ${e.need} events` }, bar),
-      windowed && timeline(events, now),
-      windowed && el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
+      timeline(events, now),
+      el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
         el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no event waits"), el("span", {}, "now")),
-      waits?.more && el("p", { class: "small soft" }, `The oldest ${SHOWN} are drawn.`));
+      waits?.more && el("p", { class: "small soft" }, `The oldest ${most} are drawn.`));
   }
 
   /** @param {any[]} events @param {number} now */
@@ -83,7 +103,7 @@ function service(ctx, svc) {
 
   /** @param {any} list */
   function drawMessages(list) {
-    set(messages, table("Messages, newest first", ["Event id", "Date", "State", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Do"],
+    update(messages, table("Messages, newest first", ["Event id", "Date", "State", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Do"],
       list.messages.map((/** @type {any} */ m) => [
         short(m.eventID), time(m.date),
         [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.lastError && [" ", said(m.lastError)]],
@@ -91,7 +111,7 @@ function service(ctx, svc) {
         el("div", { class: "row" },
           button("Content", () => content(m.eventID), { class: "slim", "aria-label": `Content of ${m.eventID}` }),
           button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` })),
-      ]), "None has gone out yet."),
+      ]), "None has gone out yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
     el("p", { class: "actions" },
       after && button("Newest", () => { after = null; return refresh(); }, { class: "slim" }),
       list.next && button("Older", () => { after = list.next; return refresh(); }, { class: "slim" })));
@@ -118,8 +138,12 @@ function service(ctx, svc) {
   const body = el("input", { name: "content", value: "hello", maxlength: 10000 });
   async function event() {
     const e = svc.endpoints.find((/** @type {any} */ x) => x.eventKey === key.value);
-    const method = (e?.acceptedHttpMethods ?? ["POST"]).find((/** @type {string} */ m) => m !== "GET" && m !== "HEAD") ?? "GET";
-    const resp = await (await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), method === "GET" ? {} : { text: body.value })).json();
+    /** @type {string[]} */
+    const methods = e?.acceptedHttpMethods ?? ["POST"];
+    const method = methods.find((m) => m !== "GET" && m !== "HEAD") ?? methods.find((m) => m === "GET") ?? methods[0];
+    const text = method === "GET" || method === "HEAD" ? undefined : body.value;
+    const answer = await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), { text });
+    const resp = method === "HEAD" ? {} : await answer.json();
     say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " went out."] : "The event is in.");
   }
 
@@ -145,7 +169,7 @@ function service(ctx, svc) {
   const tick = setInterval(() => {
     draw();
     const leaves = Math.min(...(status?.endpoints ?? []).map((/** @type {any} */ e) => e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) : Infinity));
-    if (windowed && leaves < Date.now() && leaves !== left) {
+    if (leaves < Date.now() && leaves !== left) {
       left = leaves;
       refresh();
     }
@@ -166,7 +190,10 @@ function service(ctx, svc) {
 /** What is missing, in words. @param {any} status @param {number} now */
 export function inWords(status, now) {
   const parts = [];
-  if (status.complete) parts.push("Nothing is missing.");
+  if (status.triggerType === "none") { // nothing is waited for, but somebody
+    const n = status.endpoints.reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
+    parts.push(`${count(n, "event")} in the window: somebody has to trigger.`);
+  } else if (status.complete) parts.push("Nothing is missing.");
   else {
     const list = status.missing.map((/** @type {any} */ m) => [count(m.need - m.have, "more event"), " at ", said(m.eventKey)]);
     parts.push("Missing: ");

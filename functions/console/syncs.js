@@ -2,7 +2,7 @@
 // Syncs: the list, one of them with its runs, rejects, conflicts and rows.
 
 import { get, send, segment } from "./api.js";
-import { el, set, table, time, said, shown, short, lasts, count, button, say, ask, coalesce, complain } from "./ui.js";
+import { el, set, update, table, time, said, shown, short, lasts, count, button, say, ask, coalesce, complain } from "./ui.js";
 import { editor } from "./editor.js";
 
 const ROWS = 25;
@@ -19,9 +19,9 @@ export function syncsView(ctx) {
 
   const refresh = coalesce(async () => {
     const { syncs } = await get("sync");
-    set(list, syncs.map((/** @type {any} */ s) => el("li", {}, el("button", { type: "button", "aria-current": s.id === open ? "true" : null, onclick: () => go(s.id) },
+    update(list, syncs.map((/** @type {any} */ s) => el("li", { "data-key": s.id }, el("button", { type: "button", "aria-current": s.id === open ? "true" : null, onclick: () => go(s.id) },
       said(s.sync.name || s.id, 80), el("br"), el("span", { class: "small soft" }, s.sync.type, " ", said(s.sync.datasource.type, 60))))));
-    if (syncs.length === 0) set(list, el("li", { class: "soft" }, "None is defined."));
+    if (syncs.length === 0) update(list, el("li", { class: "soft" }, "None is defined."));
   });
 
   /** @param {string} id */
@@ -56,7 +56,7 @@ export function syncsView(ctx) {
     detail.querySelector("input")?.focus();
   }
 
-  ctx.listen("headgate/syncs", "*", refresh);
+  ctx.listen("headgate/syncs", "all", refresh);
   ctx.onOpen(refresh);
   ctx.onLeave(() => end?.());
   choose(ctx.rest[0] ?? "");
@@ -73,31 +73,39 @@ function oneSync(ctx, id, o) {
   const conflictBox = el("section", { class: "card", "aria-label": "Conflicts" });
   const rowBox = el("section", { class: "card", "aria-label": "Rows" });
   let ended = false;
-  let read = ""; // the run after whose end the rest was read
+  let read = { rows: "", rejects: "" }; // of which state of which run
   /** @type {any} */
   let stored = null;
   let shownRun = ""; // chosen by somebody; "": the newest
+  let whole = ""; // the run whose plan is shown to its end
 
   const refresh = coalesce(async () => {
     if (ended) return;
     try {
-      stored = await get(base);
+      await readAll();
     } catch (err) {
-      if (/** @type {any} */ (err).status !== 404 || ended) throw err;
-      o.gone();
-      return;
+      if (ended) return;
+      const gone = /** @type {any} */ (err).status === 404 && await get(base).then(() => false, (e) => e.status === 404);
+      if (!gone) throw err;
+      o.gone(); // somebody deleted it
     }
+  });
+
+  async function readAll() {
+    stored = await get(base);
     const { runs } = await get(base + "/runs?limit=10");
     drawAbout();
     const run = runs.find((/** @type {any} */ r) => r.id === shownRun) ?? runs[0];
     drawRun(run, runs);
-    await Promise.all([drawRejects(), drawConflicts(), run && read === run.id + run.state ? null : drawRows()]);
-    if (run) read = run.id + run.state;
-  });
+    const now = run ? run.id + run.state : ""; // while a run goes on, only what it counts is read again
+    const rejected = run ? `${now} ${run.counts.rejected}` : "";
+    await Promise.all([run && read.rejects === rejected ? null : drawRejects(), drawConflicts(), run && read.rows === now ? null : drawRows()]);
+    read = { rows: now, rejects: rejected };
+  }
 
   function drawAbout() {
     const s = stored.sync;
-    set(about, el("h2", {}, said(s.name || s.id)),
+    update(about, el("h2", {}, said(s.name || s.id)),
       el("dl", { class: "facts" },
         fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("From", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
         fact("When", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, when asked" : "when asked"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version)),
@@ -122,13 +130,13 @@ function oneSync(ctx, id, o) {
   /** @param {any} run @param {any[]} runs */
   function drawRun(run, runs) {
     if (!run) {
-      set(runBox, el("h3", {}, "No run yet"), el("p", { class: "soft" }, "Validate says what a run would do, field by field, and changes nothing."));
+      update(runBox, el("h3", {}, "No run yet"), el("p", { class: "soft" }, "Validate says what a run would do, field by field, and changes nothing."));
       return;
     }
     const going = run.state === "pending" || run.state === "running";
     const ends = run.finishedAt ? Date.parse(run.finishedAt) : Date.parse(run.updatedAt);
     const c = run.counts;
-    set(runBox, el("div", { class: "row" }, el("h3", {}, run.method === "validate" ? "Validation" : "Run"), el("span", { class: "badge " + tone(run.state), id: "run-state", role: "status" }, run.state),
+    update(runBox, el("div", { class: "row" }, el("h3", {}, run.method === "validate" ? "Validation" : "Run"), el("span", { class: "badge " + tone(run.state), id: "run-state", role: "status" }, run.state),
       el("span", { class: "small soft" }, "by ", said(run.trigger), ", ", time(run.startedAt), ", ", lasts(ends - Date.parse(run.startedAt))),
       going && button("Cancel", () => send("POST", `${base}/runs/${segment(run.id)}/cancel`), { class: "slim danger" })),
     run.results.map(step),
@@ -136,10 +144,10 @@ function oneSync(ctx, id, o) {
       .map(([k, n]) => el("div", {}, el("dt", {}, k), el("dd", { class: (k === "rejected" || k === "conflicts") && n > 0 ? "warn" : null }, n.toLocaleString())))),
     run.errors.map((/** @type {string} */ e) => el("p", { class: "bad" }, said(e, 1000))),
     run.warnings.map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w, 1000))),
-    run.method === "validate" && !going && plan(run),
+    run.method === "validate" && !going && plan(run, runs),
     table("Latest runs", ["Started", "Method", "State", "Counts", "Do"], runs.map((r) => [time(r.startedAt), r.method, el("span", { class: tone(r.state) }, r.state),
       `${r.counts.read} read, ${r.counts.created} new, ${r.counts.updated} changed, ${r.counts.rejected} rejected`,
-      button("Look", () => { shownRun = r.id; return refresh(); }, { class: "slim", "aria-label": `Look at the run of ${new Date(r.startedAt).toLocaleString()}` })]), ""));
+      button("Look", () => { shownRun = r.id; return refresh(); }, { class: "slim", "aria-label": `Look at the run of ${new Date(r.startedAt).toLocaleString()}` })]), "", runs.map((r) => r.id)));
   }
 
   /** @param {any} s */
@@ -154,15 +162,13 @@ function oneSync(ctx, id, o) {
       el("div", { class: "meter" + (part === 1 ? " full" : ""), role: "progressbar", "aria-label": `${s.phase} ${s.datatype}`, "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": p.total || part === 1 ? Math.round(100 * part) : null }, bar));
   }
 
-  /** @param {any} run */
-  function plan(run) {
+  /** @param {any} run @param {any[]} runs */
+  function plan(run, runs) {
     const all = run.plan ?? [];
-    const box = el("div", { class: "stack" });
-    const draw = (/** @type {number} */ n) => set(box, planTable(all.slice(0, n)), all.length > n && el("p", { class: "row" },
-      el("span", { class: "soft" }, `${n} of ${count(all.length, "change")} are shown.`), button("Show them all", () => draw(all.length), { class: "slim" })),
+    const n = whole === run.id ? all.length : PLANNED;
+    return el("div", { class: "stack" }, planTable(all.slice(0, n)), all.length > n && el("p", { class: "row" },
+      el("span", { class: "soft" }, `${n} of ${count(all.length, "change")} are shown.`), button("Show them all", () => { whole = run.id; drawRun(run, runs); }, { class: "slim" })),
     all.length === MOST_PLANNED && el("p", { class: "soft" }, `A validation keeps the first ${MOST_PLANNED}; the counts are of all.`));
-    draw(PLANNED);
-    return box;
   }
 
   /** @param {any[]} changes */
@@ -177,7 +183,7 @@ function oneSync(ctx, id, o) {
 
   async function drawRejects() {
     const { rejects, next } = await get(base + "/rejects?limit=50");
-    set(rejectBox, table("Rejected rows", ["Line or key", "Field", "Why", "The row as it came", "Times"], rejects.map((/** @type {any} */ r) => [
+    update(rejectBox, table("Rejected rows", ["Line or key", "Field", "Why", "The row as it came", "Times"], rejects.map((/** @type {any} */ r) => [
       r.line ? `line ${r.line}` : said(r.key ?? "", 80), said(r.field ?? "", 80), said(r.reason), el("code", {}, said(r.raw ?? r.mapped ?? "")), r.count,
     ]), "None: every row was taken."),
     next && el("p", { class: "soft" }, "The first 50 are shown."),
@@ -190,20 +196,20 @@ function oneSync(ctx, id, o) {
       await send("POST", `${base}/conflicts/${segment(c.recordId)}?type=${encodeURIComponent(c.datatype)}`, decision);
       await refresh();
     };
-    set(conflictBox, table("Conflicts to decide", ["Record", "Field", "Both had", "Here", "At the source", "Do"], conflicts.flatMap((/** @type {any} */ c) => {
-      const which = [said(c.datatype, 60), " ", said(c.recordId, 80)];
-      if (c.deleted) return [[which, el("em", {}, "deleted at the source, changed here"), "", "", "", el("div", { class: "row" },
+    update(conflictBox, table("Conflicts to decide", ["Record", "Field", "Both had", "Here", "At the source", "Do"], conflicts.flatMap((/** @type {any} */ c) => {
+      const which = () => [said(c.datatype, 60), " ", said(c.recordId, 80)];
+      if (c.deleted) return [[which(), el("em", {}, "deleted at the source, changed here"), "", "", "", el("div", { class: "row" },
         button("Keep ours", decide(c, { choose: "store" }), { class: "slim" }), button("Delete it", decide(c, { choose: "source" }), { class: "slim danger" }))]];
-      return c.fields.map((/** @type {any} */ f) => [which, said(f.field, 80), shown(f.base), shown(f.store), shown(f.source), el("div", { class: "row" },
+      return c.fields.map((/** @type {any} */ f) => [which(), said(f.field, 80), shown(f.base), shown(f.store), shown(f.source), el("div", { class: "row" },
         button("Ours", decide(c, { fields: { [f.field]: "store" } }), { class: "slim", "aria-label": `Take ours of ${f.field.slice(0, 80)}` }),
         button("Theirs", decide(c, { fields: { [f.field]: "source" } }), { class: "slim", "aria-label": `Take theirs of ${f.field.slice(0, 80)}` }))]);
-    }), "None."));
+    }), "None.", conflicts.flatMap((/** @type {any} */ c) => (c.deleted ? [""] : c.fields.map((/** @type {any} */ f) => f.field)).map((/** @type {string} */ f) => JSON.stringify([c.datatype, c.recordId, f])))));
   }
 
   async function drawRows() {
     const s = stored.sync;
     const types = s.datasource.selectedDatatypes?.length ? s.datasource.selectedDatatypes : Object.keys(s.mapping ?? {});
-    set(rowBox, await Promise.all(types.map(async (/** @type {string} */ t) => {
+    update(rowBox, await Promise.all(types.map(async (/** @type {string} */ t) => {
       const { records, next } = await get(`orgs/${segment(s.orgId)}/${segment(t)}?limit=${ROWS}`);
       const fields = [...new Set(records.flatMap((/** @type {any} */ r) => Object.keys(r.data ?? {})))].slice(0, 12);
       return [table(`Records: ${t.slice(0, 80)}`, ["Id", ...fields, "Version"].map((f) => ({ text: String(f).slice(0, 80) })),

@@ -14,11 +14,20 @@ const SVG = "http://www.w3.org/2000/svg";
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) listen(node, name, value);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
   append(node, children);
   return node;
+}
+
+/** The listeners that nodes have, for those that become others. @type {WeakMap<Node, Record<string, any>>} */
+const listeners = new WeakMap();
+
+/** @param {any} node @param {string} name such as onclick @param {any} f */
+function listen(node, name, f) {
+  node[name] = f;
+  listeners.set(node, { ...listeners.get(node), [name]: f });
 }
 
 /** @param {Element} node @param {(Child|Child[])[]} children */
@@ -45,6 +54,81 @@ export const set = (node, ...children) => {
   node.replaceChildren();
   append(node, children);
 };
+
+/**
+ * Makes what the node holds be like these, and leaves alone what is like them: who
+ * has the focus, is in the midst of a click or a word, or listens to the page with a
+ * screen reader, is not disturbed. Children that may come and go between others
+ * have a data-key.
+ * @param {Element} node @param {...(Child|Child[])} children made for this: another may stay in their place
+ */
+export function update(node, ...children) {
+  const wanted = children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false && c !== "")
+    .map((c) => c instanceof Node ? c : document.createTextNode(String(c)));
+  fit(node, wanted);
+}
+
+/** @param {any} n */
+const keyOf = (n) => n.nodeType === 1 ? n.getAttribute("data-key") ?? (n.id || null) : null;
+
+/** @param {Element} node @param {Node[]} wanted */
+function fit(node, wanted) {
+  const keys = new Set(wanted.map(keyOf));
+  /** @type {Map<string, Node>} */
+  const kept = new Map();
+  for (const old of [...node.childNodes]) {
+    const k = keyOf(old);
+    if (k === null) continue;
+    if (keys.has(k)) kept.set(k, old);
+    else old.remove();
+  }
+  /** @type {ChildNode|null} */
+  let at = node.firstChild;
+  for (const want of wanted) {
+    const k = keyOf(want);
+    const have = k === null ? (at && keyOf(at) === null ? at : null) : kept.get(k) ?? null;
+    if (k !== null) kept.delete(k);
+    if (!have || have !== want && have.nodeName !== want.nodeName) {
+      node.insertBefore(want, at);
+      continue;
+    }
+    if (have === at) at = at.nextSibling;
+    else node.insertBefore(have, at);
+    become(have, want);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+/** Makes a node be like another of its kind. What somebody types stays. @param {any} old @param {any} want */
+export function become(old, want) {
+  if (old === want) return;
+  if (old.nodeType !== 1) {
+    if (old.data !== want.data) old.data = want.data;
+    return;
+  }
+  const typing = old instanceof HTMLInputElement && old === document.activeElement && old.value !== old.defaultValue;
+  for (const { name, value } of want.attributes) {
+    if (name === "style") {
+      if (old.style.cssText !== want.style.cssText) old.style.cssText = want.style.cssText; // the page's policy lets no attribute be set
+    } else if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  for (const name of old.getAttributeNames()) if (!want.hasAttribute(name) && name !== "aria-busy") old.removeAttribute(name);
+  const before = listeners.get(old), after = listeners.get(want);
+  if (before || after) {
+    for (const name of Object.keys(before ?? {})) old[name] = null;
+    listeners.delete(old);
+    for (const [name, f] of Object.entries(after ?? {})) listen(old, name, f);
+  }
+  if (old instanceof HTMLInputElement) {
+    if (!typing && old.value !== want.value) old.value = want.value;
+    return;
+  }
+  fit(old, [...want.childNodes]);
+}
 
 const LONGEST = 400;
 
@@ -111,14 +195,15 @@ export const button = (text, act, attributes = {}) => el("button", {
  * @param {(string|{text: string, number?: boolean})[]} heads
  * @param {(Child|Child[])[][]} rows
  * @param {string} none is said where there are no rows
+ * @param {string[]} [keys] of rows that come and go
  */
-export function table(caption, heads, rows, none) {
+export function table(caption, heads, rows, none, keys = []) {
   if (rows.length === 0) return el("div", {}, el("h3", {}, caption), el("p", { class: "soft" }, none));
   const number = (/** @type {number} */ i) => { const h = heads[i]; return typeof h !== "string" && h.number ? "number" : null; };
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, el("table", {},
     el("caption", {}, caption),
     el("thead", {}, el("tr", {}, heads.map((h, i) => el("th", { scope: "col", class: number(i) }, typeof h === "string" ? h : h.text)))),
-    el("tbody", {}, rows.map((r) => el("tr", {}, r.map((c, i) => el("td", { class: number(i) }, c)))))));
+    el("tbody", {}, rows.map((r, n) => el("tr", { "data-key": keys[n] }, r.map((c, i) => el("td", { class: number(i) }, c)))))));
 }
 
 /** Says something, for a while. @param {Child} text */
@@ -170,12 +255,12 @@ export function coalesce(work) {
   const run = async () => {
     do {
       again = false;
-      await work();
+      await work().catch(complain); // and then what was asked for meanwhile
     } while (again);
   };
   return () => {
     if (running) again = true;
-    else running = run().catch(complain).finally(() => { running = null; });
+    else running = run().finally(() => { running = null; });
     return running;
   };
 }

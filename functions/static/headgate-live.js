@@ -27,6 +27,10 @@ const FIRST_WAIT = 250;
 const LONGEST_WAIT = 15000;
 /** After so many sockets that never opened, event streams are used. */
 const SOCKETS_TRIED = 2;
+/** The same where one opened before: it is the server, most likely, that is away. */
+const SOCKETS_TRIED_AGAIN = 10;
+/** After so long without a word a socket is asked for one: it does not tell of the server's pings. */
+const QUIET = 45000;
 /** Nothing heard for so long means that the connection is dead. */
 const SILENCE = 70000;
 
@@ -40,11 +44,14 @@ export function connect(options = {}) {
   let connection = null;
   let transport = options.transport === "sse" ? "sse" : "websocket";
   let failures = 0;
+  let through = false; // sockets got through
   let stopped = false;
   /** @type {any} */
   let timer = null;
   /** @type {any} */
   let watchdog = null;
+  /** @type {any} */
+  let prober = null;
 
   const state = (/** @type {"connecting"|"open"|"closed"} */ s) => options.onState?.(s, transport);
 
@@ -56,8 +63,17 @@ export function connect(options = {}) {
   };
 
   const heard = () => {
+    quiet();
+    prober = setTimeout(() => send({ action: "unsubscribe", body: { entity: "headgate/nothing", id: "-" } }), QUIET); // which is answered
+    watchdog = setTimeout(() => {
+      connection?.close();
+      if (connection instanceof EventSource) again(); // it does not say that it is closed
+    }, SILENCE);
+  };
+
+  const quiet = () => {
     clearTimeout(watchdog);
-    watchdog = setTimeout(() => connection?.close(), SILENCE);
+    clearTimeout(prober);
   };
 
   /** @param {any} frame */
@@ -85,7 +101,7 @@ export function connect(options = {}) {
   const again = () => {
     if (stopped) return;
     connection = null;
-    clearTimeout(watchdog);
+    quiet();
     state("closed");
     failures++;
     const longest = Math.min(FIRST_WAIT * 2 ** Math.min(failures - 1, 10), LONGEST_WAIT);
@@ -110,7 +126,7 @@ export function connect(options = {}) {
     connection = socket;
     let opened = false;
     socket.onopen = () => {
-      opened = true;
+      opened = through = true;
       failures = 0;
       heard();
       if (options.secret) send({ action: "secret", body: options.secret });
@@ -120,13 +136,15 @@ export function connect(options = {}) {
     socket.onmessage = (m) => take(JSON.parse(m.data));
     socket.onclose = () => {
       if (connection !== socket) return;
-      if (!opened && options.transport !== "websocket" && failures + 1 >= SOCKETS_TRIED) transport = "sse";
+      if (!opened && options.transport !== "websocket" && failures + 1 >= (through ? SOCKETS_TRIED_AGAIN : SOCKETS_TRIED)) transport = "sse";
       again();
     };
   };
 
   const openStream = () => {
-    const named = [...subscriptions.values()].filter((s) => s.id !== "*").slice(0, 50);
+    clearTimeout(timer); // of a stream that was to be opened again: this is it
+    quiet();
+    const named = [...subscriptions.values()].slice(0, 50);
     if (named.length === 0) { // there is nothing to stream yet
       connection = null;
       return;
@@ -143,17 +161,34 @@ export function connect(options = {}) {
     u.searchParams.set("lastEventId", btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, ""));
     const stream = new EventSource(u);
     connection = stream;
+    let opened = false;
     stream.onopen = () => {
+      opened = true;
       failures = 0;
       heard();
       state("open");
     };
     stream.onmessage = (m) => take(JSON.parse(m.data));
+    stream.addEventListener("ping", heard);
     stream.onerror = () => {
       if (connection !== stream) return;
       stream.close(); // it would come back with what it knew at first
+      if (!opened && options.transport !== "sse") transport = "websocket"; // it is not better
       again();
     };
+  };
+
+  let anew = false;
+  /** Streams what is subscribed to by the end of this turn. */
+  const streamAnew = () => {
+    if (anew) return;
+    anew = true;
+    queueMicrotask(() => {
+      anew = false;
+      if (stopped) return;
+      connection?.close();
+      openStream();
+    });
   };
 
   const open = () => {
@@ -179,14 +214,14 @@ export function connect(options = {}) {
       if (!s) {
         s = { entity, id, version: "", handlers: new Set() };
         subscriptions.set(k, s);
-        if (transport === "sse") { connection?.close(); openStream(); } else ask(s);
+        if (transport === "sse") streamAnew(); else ask(s);
       }
       s.handlers.add(handler);
       return () => {
         const now = subscriptions.get(k);
         if (!now || !now.handlers.delete(handler) || now.handlers.size > 0) return;
         subscriptions.delete(k);
-        if (transport === "sse") { connection?.close(); openStream(); } else send({ action: "unsubscribe", body: { entity, id } });
+        if (transport === "sse") streamAnew(); else send({ action: "unsubscribe", body: { entity, id } });
       };
     },
     /** Which transport is used now. */
@@ -194,7 +229,7 @@ export function connect(options = {}) {
     close() {
       stopped = true;
       clearTimeout(timer);
-      clearTimeout(watchdog);
+      quiet();
       connection?.close();
       connection = null;
       state("closed");

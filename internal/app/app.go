@@ -73,6 +73,7 @@ type App struct {
 	live   *Live
 	echo   *echo.Service
 	drafts *draft.Service
+	looks  looks
 	beacon *beacon
 
 	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
@@ -146,6 +147,7 @@ func (a *App) Start() {
 	a.startLive(ctx)
 	if a.o.RunsOn {
 		a.echo.Start()
+		a.telling.Go(func() { a.refreshDrafts(ctx, anyDraft) })
 	}
 	if a.o.Receive {
 		a.receiveMessages(ctx)
@@ -251,6 +253,7 @@ func (a *App) Close(ctx context.Context) (err error) {
 				err = errors.Join(err, fmt.Errorf("checks and publications of %q did not end: %w", g.Service().ServiceName, gateErr))
 			}
 		}
+		a.looks.stop()
 		a.telling.Wait() // each has a time-out
 		a.beacon.close()
 		err = errors.Join(err, a.o.Bus.Close(), a.o.Store.Close())

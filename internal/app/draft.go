@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/draft"
@@ -21,6 +23,8 @@ const DraftType = "drafts"
 func (a *App) Drafts() *draft.Service { return a.drafts }
 
 func (a *App) newDrafts() {
+	a.looks.going = make(map[string]bool)
+	a.looks.stopped, a.looks.stop = context.WithCancel(context.Background())
 	sources := make(map[string]draft.Source)
 	for _, d := range a.o.Config.Drafts {
 		sources[d.Name] = a.draftSource(d)
@@ -49,17 +53,60 @@ func (a *App) draftSource(d config.Draft) draft.Source {
 // listOf is a list's name at its external-data service.
 func listOf(d config.Draft) string { return cmp.Or(d.ExternalData.List, d.Name) }
 
-// refreshDrafts fetches the drafts whose source changed: once for all who look.
+// refreshTime bounds a look at a draft's source.
+const refreshTime = 10 * time.Second
+
+// looks says which drafts' sources are being looked at.
+type looks struct {
+	mu      sync.Mutex
+	going   map[string]bool // by draft; true: and once more
+	stopped context.Context
+	stop    context.CancelFunc
+}
+
+// begin is whether nobody looks yet; who does looks once more then.
+func (l *looks) begin(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, going := l.going[name]
+	l.going[name] = going
+	return !going
+}
+
+// again is whether something changed since the look began.
+func (l *looks) again(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.going[name] && l.stopped.Err() == nil {
+		l.going[name] = false
+		return true
+	}
+	delete(l.going, name)
+	return false
+}
+
+// refreshDrafts fetches the drafts whose source changed: once for all who look, and
+// for all changes that come while it is being fetched once more. It goes on when ctx
+// is cancelled: who asked may be gone, those who look are not.
 func (a *App) refreshDrafts(ctx context.Context, concerns func(config.Draft) bool) {
 	for _, d := range a.o.Config.Drafts {
-		if d.Echo || !concerns(d) {
+		if d.Echo || !concerns(d) || !a.looks.begin(d.Name) {
 			continue
 		}
-		if _, err := a.drafts.Refresh(ctx, d.Name); err != nil {
-			a.o.Log.Warn("a draft does not show yet what changed at its source", "draft", d.Name, "error", err)
+		for again := true; again; again = a.looks.again(d.Name) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTime)
+			stop := context.AfterFunc(a.looks.stopped, cancel)
+			if _, err := a.drafts.Refresh(ctx, d.Name); err != nil {
+				a.o.Log.Warn("a draft does not show yet what changed at its source", "draft", d.Name, "error", err)
+			}
+			stop()
+			cancel()
 		}
 	}
 }
+
+// anyDraft is every draft: its source may have changed while we were not there.
+func anyDraft(config.Draft) bool { return true }
 
 // showsList is whether a draft is of that list.
 func showsList(list string) func(config.Draft) bool {

@@ -24,8 +24,8 @@ type recordsOf struct {
 const maxRows = 2000
 
 func (r recordsOf) list(ctx context.Context) ([]*entity.Entity, error) {
-	all, next, err := r.records.List(ctx, r.orgID, r.typ, "", maxRows, false)
-	if err == nil && next != "" {
+	all, _, err := r.records.List(ctx, r.orgID, r.typ, "", maxRows+1, false)
+	if err == nil && len(all) > maxRows {
 		err = fault.New(fault.TooLarge, "there are more than %d records of type %s, which is the most for a draft", maxRows, r.typ)
 	}
 	return all, err
@@ -40,7 +40,7 @@ func (r recordsOf) Fetch(ctx context.Context) (draft.Rows, string, error) {
 	rows, versions := make(draft.Rows, len(all)), make(map[string]int64, len(all))
 	for _, e := range all {
 		var row draft.Row
-		if err := json.Unmarshal(e.Data, &row); err != nil {
+		if err := draft.Decode(e.Data, &row); err != nil {
 			return nil, "", err
 		}
 		rows[e.ID], versions[e.ID] = row, e.Version

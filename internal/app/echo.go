@@ -119,20 +119,12 @@ func (a *App) listChanged(ctx context.Context, list string, sessions []echo.Sess
 	if err := a.Notify(ctx, keys); err != nil {
 		a.o.Log.Warn("not every instance heard of a list's change: a comparison of versions makes up for it", "list", list, "error", err)
 	}
-	refresh := func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, refreshTime)
-		defer cancel()
+	if a.o.RunsOn { // the source does not wait for us to fetch from it
+		a.telling.Go(func() { a.refreshDrafts(ctx, showsList(list)) })
+	} else {
 		a.refreshDrafts(ctx, showsList(list))
 	}
-	if a.o.RunsOn { // the source does not wait for us to fetch from it
-		a.telling.Go(func() { refresh(context.WithoutCancel(ctx)) })
-	} else {
-		refresh(ctx)
-	}
 }
-
-// refreshTime bounds what a webhook waits for, where there is no processor after it.
-const refreshTime = 10 * time.Second
 
 // listResolver has the signals of lists and sessions: they carry no data.
 type listResolver struct{ echo *echo.Service }

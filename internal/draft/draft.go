@@ -9,10 +9,13 @@
 package draft
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/headgate/headgate/internal/record"
 )
 
 // Row is a record's fields.
@@ -59,14 +62,29 @@ func clone(rows Rows) Rows {
 // Clone returns a copy that can be changed.
 func (d Draft) Clone() Draft { return Draft{clone(d.Saved), clone(d.Incoming), clone(d.Draft)} }
 
-// same compares as JSON does.
+// Decode reads JSON with its numbers as they are: a float64 does not have them all.
+func Decode(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(v)
+}
+
+// same compares as canonical JSON does: 1 and 1.0 are one number.
 func same(a, b any) bool {
 	if reflect.DeepEqual(a, b) {
 		return true
 	}
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
+	x, errX := record.Canonical(a)
+	y, errY := record.Canonical(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+func sameRows(a, b Rows) bool {
+	return maps.EqualFunc(a, b, func(x, y Row) bool { return same(x, y) })
+}
+
+func sameDraft(a, b Draft) bool {
+	return sameRows(a.Draft, b.Draft) && sameRows(a.Saved, b.Saved) && sameRows(a.Incoming, b.Incoming)
 }
 
 func names[V any](all ...map[string]V) []string {
@@ -123,7 +141,7 @@ func fieldFlags(id string, saved, incoming, ours Row) (flags []Flag) {
 
 // Edited is whether the draft has what the source has not, and nobody else put
 // there: something to save.
-func (d Draft) Edited() bool { return !same(d.Draft, d.Incoming) }
+func (d Draft) Edited() bool { return !sameRows(d.Draft, d.Incoming) }
 
 // Fetch takes what the source has now. What nobody edited here and is alike again
 // needs no decision.
@@ -134,7 +152,8 @@ func (d Draft) Fetch(rows Rows) Draft {
 }
 
 // Edit sets fields of rows; nil fields of a row remove the row, and a nil value
-// removes a field.
+// removes a field. A field of a row that was removed brings the row back as it was
+// saved: who edits it while another removes it means the row, and not that field alone.
 func (d Draft) Edit(changes map[string]Row) Draft {
 	d = d.Clone()
 	for id, fields := range changes {
@@ -144,7 +163,9 @@ func (d Draft) Edit(changes map[string]Row) Draft {
 		}
 		row := d.Draft[id]
 		if row == nil {
-			row = Row{}
+			if row = maps.Clone(d.Saved[id]); row == nil {
+				row = Row{}
+			}
 			d.Draft[id] = row
 		}
 		for f, v := range fields {

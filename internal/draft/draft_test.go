@@ -94,4 +94,8 @@ func TestEdit(t *testing.T) {
 	require.False(t, d.Edited())
 	e = e.Edit(map[string]draft.Row{"1": {"p": nil}, "2": nil})
 	require.Equal(t, rows(t, `{"1":{"n":"b"}}`), e.Draft)
+	// One removes a row while another edits it.
+	back := d.Edit(map[string]draft.Row{"1": nil}).Edit(map[string]draft.Row{"1": {"n": "b"}})
+	require.Equal(t, rows(t, `{"1":{"n":"b","p":1}}`), back.Draft)
+	require.Equal(t, rows(t, `{"1":{"n":"a","p":1}}`), back.Saved)
 }

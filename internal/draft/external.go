@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/headgate/headgate/internal/fault"
 )
@@ -48,6 +49,8 @@ func (e *External) call(ctx context.Context, method, path, match string, body []
 	switch {
 	case resp.StatusCode == http.StatusPreconditionFailed:
 		return nil, nil, ErrMoved
+	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity || resp.StatusCode == http.StatusRequestEntityTooLarge:
+		return nil, nil, fault.New(fault.Invalid, "%s refuses it: it answers %s", req.URL.Host, resp.Status)
 	case resp.StatusCode >= 300:
 		return nil, nil, fault.New(fault.Unavailable, "%s answers %s", req.URL.Host, resp.Status)
 	}
@@ -63,11 +66,16 @@ func (e *External) Fetch(ctx context.Context) (Rows, string, error) {
 	var form struct {
 		TaskList Rows `json:"taskList"`
 	}
-	if err := json.Unmarshal(b, &form); err != nil || form.TaskList == nil {
+	if err := Decode(b, &form); err != nil || form.TaskList == nil {
 		return nil, "", fault.New(fault.Unavailable, "the source does not answer with a taskList")
 	}
+	for id, row := range form.TaskList {
+		if row == nil {
+			return nil, "", fault.New(fault.Unavailable, "the source answers with a taskList whose row %.100q has no fields", id)
+		}
+	}
 	version := resp.Header.Get("ETag")
-	if version == "" {
+	if version == "" || strings.HasPrefix(version, "W/") { // RFC 9110, 13.1.1: If-Match takes no weak one for the same
 		sum := sha256.Sum256(b)
 		version = hashed + hex.EncodeToString(sum[:8])
 	}
@@ -77,7 +85,7 @@ func (e *External) Fetch(ctx context.Context) (Rows, string, error) {
 // hashed marks a version that the source knows nothing of.
 const hashed = "sha256:"
 
-// Save implements Source. A source without ETags is looked at a moment before: what
+// Save implements Source. A source without strong ETags is looked at a moment before: what
 // changes in that moment is overwritten, and comes back as a webhook.
 func (e *External) Save(ctx context.Context, rows, _ Rows, version string) (map[string]string, error) {
 	match := version

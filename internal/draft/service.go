@@ -8,6 +8,7 @@ import (
 
 	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -90,7 +91,15 @@ func (s *Service) read(ctx context.Context, name string) (*View, error) {
 		return nil, nil
 	}
 	v := &View{rev: docs[0].Rev}
-	return v, json.Unmarshal(docs[0].Body, v)
+	if err := Decode(docs[0].Body, v); err != nil {
+		return nil, err
+	}
+	for _, rows := range []Rows{v.Saved, v.Incoming, v.Draft.Draft} {
+		for _, r := range rows {
+			record.Plain(r)
+		}
+	}
+	return v, nil
 }
 
 // Get returns a draft. The first time it is fetched from its source.
@@ -136,23 +145,26 @@ func (s *Service) write(ctx context.Context, v *View) error {
 
 // change edits a draft, without a trace if it stays the same.
 func (s *Service) change(ctx context.Context, name, by, what string, edit func(Draft) Draft) (*View, error) {
-	return s.rewrite(ctx, name, by, what, func(v *View) bool {
-		before := v.Draft
-		v.Draft = edit(before)
-		return !same(v.Draft, before)
-	})
+	return s.rewrite(ctx, name, by, what, func(v *View) (bool, error) { return v.edit(edit), nil })
+}
+
+// edit is whether that changed anything.
+func (v *View) edit(f func(Draft) Draft) bool {
+	before := v.Draft
+	v.Draft = f(before)
+	return !sameDraft(v.Draft, before)
 }
 
 // rewrite edits what is stored until no other change comes between. It leaves it as it
-// is where edit returns false.
-func (s *Service) rewrite(ctx context.Context, name, by, what string, edit func(*View) bool) (*View, error) {
+// is where edit returns false or an error, with which the draft is returned, too.
+func (s *Service) rewrite(ctx context.Context, name, by, what string, edit func(*View) (bool, error)) (*View, error) {
 	for {
 		v, err := s.Get(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if !edit(v) {
-			return v, nil
+		if changed, err := edit(v); !changed || err != nil {
+			return v, err
 		}
 		v.Version, v.ChangedBy, v.Change, v.ChangedAt = v.Version+1, by, what, s.o.Now().UTC()
 		err = s.write(ctx, v)
@@ -187,14 +199,32 @@ func (s *Service) Edit(ctx context.Context, name, by string, changes map[string]
 	return s.change(ctx, name, by, "edit", func(d Draft) Draft { return d.Edit(changes) })
 }
 
-// Accept takes the source's values; see [Draft.Accept].
-func (s *Service) Accept(ctx context.Context, name, by, row, field string) (*View, error) {
-	return s.change(ctx, name, by, "accept", func(d Draft) Draft { return d.Accept(row, field) })
+// Decision is what somebody decides about: a field, a row where Field is "", or
+// everything where Row is "" too.
+type Decision struct {
+	By, Row, Field string
+	// Seen is the source's version that they looked at; "" asks for no check.
+	Seen string
 }
 
-// Keep keeps the draft's values; see [Draft.Keep].
-func (s *Service) Keep(ctx context.Context, name, by, row, field string) (*View, error) {
-	return s.change(ctx, name, by, "keep", func(d Draft) Draft { return d.Keep(row, field) })
+// Accept takes the source's values; see [Draft.Accept]. Conflict: the source has
+// something else by now than what was seen; the draft is returned.
+func (s *Service) Accept(ctx context.Context, name string, d Decision) (*View, error) {
+	return s.decide(ctx, name, "accept", d, func(draft Draft) Draft { return draft.Accept(d.Row, d.Field) })
+}
+
+// Keep keeps the draft's values; see [Draft.Keep]. Conflict: as of Accept.
+func (s *Service) Keep(ctx context.Context, name string, d Decision) (*View, error) {
+	return s.decide(ctx, name, "keep", d, func(draft Draft) Draft { return draft.Keep(d.Row, d.Field) })
+}
+
+func (s *Service) decide(ctx context.Context, name, what string, d Decision, edit func(Draft) Draft) (*View, error) {
+	return s.rewrite(ctx, name, d.By, what, func(v *View) (bool, error) {
+		if d.Seen != "" && d.Seen != v.Source {
+			return false, fault.New(fault.Conflict, "the source changed meanwhile: look at what it has now, and decide again")
+		}
+		return v.edit(edit), nil
+	})
 }
 
 // Discard forgets what was edited.
@@ -214,7 +244,7 @@ func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
 		return nil, err
 	}
 	return s.fetched(ctx, src, name, "", "fetch", v.Source, func(v *View, rows Rows, version string) bool {
-		if v.Source == version && same(v.Incoming, rows) {
+		if v.Source == version && sameRows(v.Incoming, rows) {
 			return false
 		}
 		v.Draft, v.Source = v.Draft.Fetch(rows), version
@@ -231,12 +261,12 @@ func (s *Service) fetched(ctx context.Context, src Source, name, by, what, known
 			return nil, away(err)
 		}
 		overtaken := false
-		v, err := s.rewrite(ctx, name, by, what, func(v *View) bool {
+		v, err := s.rewrite(ctx, name, by, what, func(v *View) (bool, error) {
 			if overtaken = v.Source != known && v.Source != version; overtaken {
 				known = v.Source
-				return false
+				return false, nil
 			}
-			return edit(v, rows, version)
+			return edit(v, rows, version), nil
 		})
 		if !overtaken || err != nil {
 			return v, err

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -102,9 +105,9 @@ func TestAnyInterleavingConverges(t *testing.T) {
 			case "signal":
 				v, err = c.Refresh(ctx, "d")
 			case "accept":
-				v, err = c.Accept(ctx, "d", "me", id, "")
+				v, err = c.Accept(ctx, "d", draft.Decision{Row: id})
 			case "keep":
-				v, err = c.Keep(ctx, "d", "me", "", "")
+				v, err = c.Keep(ctx, "d", draft.Decision{})
 			case "discard":
 				v, err = c.Discard(ctx, "d", "me")
 			case "save":
@@ -136,7 +139,7 @@ func TestAnyInterleavingConverges(t *testing.T) {
 			if v == nil {
 				return // nobody ever looked
 			}
-			_, err = clients[1].Keep(ctx, "d", "me", "", "")
+			_, err = clients[1].Keep(ctx, "d", draft.Decision{})
 			require.NoError(r, err)
 			if _, err = clients[0].Save(ctx, "d", "me"); err == nil {
 				break
@@ -201,86 +204,119 @@ func TestConcurrentEdits(t *testing.T) {
 	require.Equal(t, 16, told)
 }
 
-// slow is a source whose next answer is held back until it is let go.
+// slow is a source whose next answer is on its way for so long that something
+// happens meanwhile.
 type slow struct {
 	*source
-	held chan chan struct{} // gets what lets it go, once the answer is taken
-	// afterSave is called when a save is done; may be nil.
-	afterSave func()
-}
-
-func (s *slow) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
-	named, err := s.source.Save(ctx, rows, seen, version)
-	if s.afterSave != nil {
-		s.afterSave()
-	}
-	return named, err
+	meanwhile func()
+	save      func()
 }
 
 func (s *slow) Fetch(ctx context.Context) (draft.Rows, string, error) {
 	rows, version, err := s.source.Fetch(ctx)
-	select {
-	case held := <-s.held:
-		held <- struct{}{}
-		<-held
-	default:
+	if f := s.meanwhile; f != nil {
+		s.meanwhile = nil
+		f()
 	}
 	return rows, version, err
 }
 
-// An answer of the source that was overtaken by a newer one does not take its place.
-func TestAnOldAnswerDoesNotWin(t *testing.T) {
+func (s *slow) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
+	defer s.save()
+	return s.source.Save(ctx, rows, seen, version)
+}
+
+// What was fetched earlier and arrives later does not take the place of what is
+// newer, be it a signal's or what follows a save.
+func TestAnOlderListArrivesLast(t *testing.T) {
 	t.Parallel()
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "d.db"))
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
-	defer st.Close()
-	src := &slow{source: &source{rows: draft.Rows{"1": {"name": "a"}}}, held: make(chan chan struct{}, 1)}
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	src := &slow{source: &source{rows: draft.Rows{"1": {"name": "a", "note": "n"}}}, save: func() {}}
 	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
-	ctx := t.Context()
-	_, err = s.Get(ctx, "d")
+	_, err = s.Get(t.Context(), "d")
 	require.NoError(t, err)
-	late := func(call func()) (letGo func()) {
-		held, done := make(chan struct{}), make(chan struct{})
-		src.held <- held
-		go func() { call(); close(done) }()
-		<-held
-		return func() { held <- struct{}{}; <-done }
-	}
-	name := func() any {
-		v, err := s.Get(ctx, "d")
-		require.NoError(t, err)
-		return v.Incoming["1"]["name"]
-	}
-
-	src.set("1", "name", "old")
-	letGo := late(func() { _, _ = s.Refresh(ctx, "d") })
-	src.set("1", "name", "new")
-	_, err = s.Refresh(ctx, "d")
-	require.NoError(t, err)
-	letGo()
-	require.Equal(t, "new", name())
-
-	// The same while a save looks at what it did.
-	_, err = s.Accept(ctx, "d", "", "", "")
-	require.NoError(t, err)
-	_, err = s.Edit(ctx, "d", "", map[string]draft.Row{"1": {"name": "ours"}})
-	require.NoError(t, err)
-	held, done := make(chan struct{}), make(chan struct{})
-	src.afterSave = func() { src.held <- held }
-	go func() {
-		defer close(done)
-		if _, err := s.Save(ctx, "d", ""); err != nil {
-			t.Error(err)
+	newer := func(value string) func() {
+		return func() {
+			src.set("1", "note", value)
+			v, err := s.Refresh(t.Context(), "d")
+			require.NoError(t, err)
+			require.Equal(t, value, v.Incoming["1"]["note"])
 		}
-	}()
-	<-held
-	src.set("1", "name", "theirs")
-	_, err = s.Refresh(ctx, "d")
+	}
+	src.set("1", "note", "older")
+	src.meanwhile = newer("newer")
+	v, err := s.Refresh(t.Context(), "d")
 	require.NoError(t, err)
-	held <- struct{}{}
-	<-done
-	require.Equal(t, "theirs", name())
-	v, err := s.Get(ctx, "d")
+	require.Equal(t, "newer", v.Incoming["1"]["note"])
+
+	_, err = s.Accept(t.Context(), "d", draft.Decision{})
 	require.NoError(t, err)
-	require.Len(t, v.Flags, 1)
+	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "ours"}})
+	require.NoError(t, err)
+	src.save = func() { src.meanwhile = newer("newest") }
+	v, err = s.Save(t.Context(), "d", "me")
+	require.NoError(t, err)
+	require.Equal(t, "newest", v.Incoming["1"]["note"])
+	require.Len(t, v.Flags, 1, "which nobody has seen yet")
+	require.Equal(t, "ours", v.Incoming["1"]["name"])
+}
+
+// A number that a float64 does not have stays what it is, and 1 and 1.0 are one.
+func TestNumbersStayExact(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	list := `{"taskList":{"1":{"name":"a","priority":9007199254740993,"weight":1.0}}}`
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			b, _ := io.ReadAll(r.Body)
+			list = string(b)
+		}
+		_, _ = io.WriteString(w, list)
+	}))
+	t.Cleanup(outside.Close)
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": &draft.External{HTTP: outside.Client(), URL: outside.URL, List: "l"}}})
+	v, err := s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"weight": 1}})
+	require.NoError(t, err)
+	require.False(t, v.Edited)
+	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "b"}})
+	require.NoError(t, err)
+	v, err = s.Save(t.Context(), "d", "me")
+	require.NoError(t, err)
+	require.Empty(t, v.Flags)
+	require.Contains(t, list, `"priority":9007199254740993`)
+}
+
+// A weak ETag is none to save by: it never matches.
+func TestWeakETags(t *testing.T) {
+	t.Parallel()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	list := `{"taskList":{"1":{"name":"a"}}}`
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-Match") != "" {
+			w.WriteHeader(http.StatusPreconditionFailed)
+			return
+		}
+		w.Header().Set("ETag", `W/"1"`)
+		if r.Method == http.MethodPost {
+			b, _ := io.ReadAll(r.Body)
+			list = string(b)
+		}
+		_, _ = io.WriteString(w, list)
+	}))
+	t.Cleanup(outside.Close)
+	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": &draft.External{HTTP: outside.Client(), URL: outside.URL, List: "l"}}})
+	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "b"}})
+	require.NoError(t, err)
+	_, err = s.Save(t.Context(), "d", "me")
+	require.NoError(t, err)
+	require.Contains(t, list, `"b"`)
+	list = `{"taskList":{"1":null}}`
+	_, err = s.Refresh(t.Context(), "d")
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }

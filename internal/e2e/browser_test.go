@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,10 +94,27 @@ func TestBrowserComesBack(t *testing.T) {
 	require.Equal(t, []int{1, 2, 3, 4}, js[[]int](t, page, `window.changes.filter((c) => c.data).map((c) => c.data.n)`), "each once, in order")
 }
 
-// Where WebSockets do not get through, it falls back to the event stream.
-func TestBrowserFallsBack(t *testing.T) {
+// A server that is away for a while is no reason to believe that sockets do not get
+// through.
+func TestBrowserKeepsItsSocket(t *testing.T) {
 	t.Parallel()
-	p := start(t, options{})
+	p := start(t, options{addr: fixedPort(t)})
+	p.put(t, 1)
+	page := browser(t, p.base+"/healthz")
+	require.True(t, js[bool](t, page, listen))
+	sees(t, page, 1)
+	p.kill9()
+	time.Sleep(3 * time.Second) // in which it tries some times
+	p = p.again(t).listens(t)
+	p.ready(t)
+	p.put(t, 2)
+	sees(t, page, 2)
+	require.Equal(t, "open websocket", js[string](t, page, "window.state"))
+}
+
+// blocked is a way to the process on which no WebSocket gets through.
+func (p *process) blocked(t *testing.T) *httptest.Server {
+	t.Helper()
 	target, err := url.Parse(p.base)
 	require.NoError(t, err)
 	through := httputil.NewSingleHostReverseProxy(target)
@@ -108,7 +126,15 @@ func TestBrowserFallsBack(t *testing.T) {
 		}
 		through.ServeHTTP(w, r)
 	}))
-	defer proxy.CloseClientConnections()
+	t.Cleanup(proxy.CloseClientConnections)
+	return proxy
+}
+
+// Where WebSockets do not get through, it falls back to the event stream.
+func TestBrowserFallsBack(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	proxy := p.blocked(t)
 	p.put(t, 1)
 	page := browser(t, proxy.URL+"/healthz")
 	require.True(t, js[bool](t, page, listen))
@@ -120,4 +146,31 @@ func TestBrowserFallsBack(t *testing.T) {
 	p.put(t, 3)
 	sees(t, page, 3)
 	require.Equal(t, []int{1, 2, 3}, js[[]int](t, page, `window.changes.filter((c) => c.data).map((c) => c.data.n)`))
+}
+
+// hurried is a page whose clock for what it waits for long runs 50 times as fast.
+const hurried = `(() => { const wait = window.setTimeout; window.setTimeout = (f, ms, ...a) => wait(f, ms >= 40000 ? ms / 50 : ms, ...a); window.states = []; return true; })()`
+
+// A connection on which nothing happens stays, where the server is there, and comes
+// back where it does not answer.
+func TestBrowserWaitsInSilence(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{})
+	p.put(t, 1)
+	page := browser(t, p.base+"/healthz")
+	require.True(t, js[bool](t, page, hurried))
+	require.True(t, js[bool](t, page, strings.Replace(listen, "window.state = ", "window.states.push(s); window.state = ", 1)))
+	sees(t, page, 1)
+	time.Sleep(4 * time.Second)
+	require.Equal(t, []string{"connecting", "open"}, js[[]string](t, page, "window.states"))
+	p.put(t, 2)
+	sees(t, page, 2)
+
+	page = browser(t, p.base+"/healthz") // a stream has no ping for 20 s, which is too long for it
+	require.True(t, js[bool](t, page, hurried))
+	require.True(t, js[bool](t, page, strings.Replace(listen, "connect({", `connect({ transport: "sse",`, 1)))
+	sees(t, page, 2)
+	time.Sleep(3 * time.Second)
+	p.put(t, 3)
+	sees(t, page, 3)
 }

@@ -1,6 +1,9 @@
 package live
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 // recorder is a transport that keeps what was written.
 type recorder struct{ frames chan []byte }
@@ -66,3 +69,8 @@ func (c Connected) Close() { c.c.close(closeGoingAway, "") }
 
 // Waiting is how much waits to be written.
 func (c Connected) Waiting() int { return c.c.info().Waiting }
+
+// PingStream is what an event stream's client is asked.
+func PingStream(w http.ResponseWriter) error {
+	return (&stream{w: w, c: http.NewResponseController(w)}).Ping()
+}

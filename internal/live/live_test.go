@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -607,6 +609,40 @@ func TestEventStream(t *testing.T) {
 		_ = resp.Body.Close()
 		require.Equal(t, 400, resp.StatusCode, bad)
 	}
+}
+
+// A stream of all of a type has an event's id that does not grow with what came.
+func TestEventStreamOfAType(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.set("items", "0", 1)
+	next := w.events("entity=items&id=*&entity=items&id=0", "")
+	for range 3 { // two answers, a state
+		next()
+	}
+	first := ""
+	for i := range 50 {
+		w.set("items", strconv.Itoa(i+1), 1)
+		id, m := next()
+		require.Equal(t, strconv.Itoa(i+1), m["id"])
+		if first == "" {
+			first = id
+		}
+		require.Equal(t, first, id)
+	}
+}
+
+// A page's EventSource says nothing of comments: a ping is an event of its own.
+func TestAStreamsPingIsHeard(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = live.PingStream(w) }))
+	t.Cleanup(srv.Close)
+	resp, err := http.Get(srv.URL)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, "event: ping\ndata: {}\n\n", string(body))
 }
 
 func FuzzFrame(f *testing.F) {

@@ -22,9 +22,11 @@ type stream struct {
 	done chan struct{}
 
 	mu   sync.Mutex
-	have map[string]string // version by "entity\x00id"
-	over bool
-	once sync.Once
+	have map[string]string // version by "entity\x00id", of those that it names
+	// names are what it asked for: what comes by a pattern would grow without end.
+	names map[string]bool
+	over  bool
+	once  sync.Once
 }
 
 // Write sends a frame as an event; its id names the versions that the client has
@@ -36,7 +38,9 @@ func (s *stream) Write(frame []byte) error {
 	defer s.mu.Unlock()
 	switch r.Type {
 	case "entity", "current", "gone":
-		s.have[r.Entity+"\x00"+r.ID] = r.Version
+		if k := r.Entity + "\x00" + r.ID; s.names[k] {
+			s.have[k] = r.Version
+		}
 	}
 	id, err := json.Marshal(s.have)
 	if err != nil {
@@ -59,10 +63,12 @@ func (s *stream) send(text string) error {
 	return s.c.Flush()
 }
 
+// Ping sends an event of its own name: a page's EventSource says nothing of comments,
+// and nothing of this to those who listen to messages.
 func (s *stream) Ping() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.send(": still here\n\n")
+	return s.send("event: ping\ndata: {}\n\n")
 }
 
 func (s *stream) Close(int, string) { s.once.Do(func() { close(s.done) }) }
@@ -95,9 +101,13 @@ func (h *Hub) ServeStream(w http.ResponseWriter, r *http.Request, who Connection
 			return fault.New(fault.Forbidden, "this connection may not subscribe to %s %q", entities[i], ids[i])
 		}
 	}
-	s := &stream{w: w, c: http.NewResponseController(w), done: make(chan struct{}), have: map[string]string{}}
-	for k, v := range have {
-		s.have[k] = v
+	s := &stream{w: w, c: http.NewResponseController(w), done: make(chan struct{}), have: map[string]string{}, names: map[string]bool{}}
+	for i := range entities {
+		k := entities[i] + "\x00" + ids[i]
+		s.names[k] = true
+		if v, known := have[k]; known {
+			s.have[k] = v
+		}
 	}
 	_ = s.c.SetReadDeadline(time.Time{})
 	c := &Client{transport: s, kind: "sse", remote: r.RemoteAddr, protocol: 2, allowed: who.Allowed, secret: who.Secret}
