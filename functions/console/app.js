@@ -15,6 +15,7 @@ import { liveView } from "./clients.js";
  * @typedef {object} Context
  * @property {any} config the effective configuration
  * @property {any[]} services
+ * @property {string[]} rest of the address, after the view's name
  * @property {(entity: string, id: string, handler: (change: any) => void) => () => void} listen
  * @property {(handler: () => void) => void} onOpen called whenever the connection is there again
  * @property {(end: () => void) => void} onLeave
@@ -88,7 +89,7 @@ function visit() {
   }
   document.title = views[at].title + " · Headgate";
   set(main, views[at].view({
-    config, services: config.services ?? [config], ...{ rest },
+    config, services: config.services ?? [config], rest,
     listen: (entity, id, handler) => {
       const off = live?.subscribe(entity, id, handler) ?? (() => {});
       leaving.push(off);

@@ -5,7 +5,7 @@
 import { get, send, segment } from "./api.js";
 import { el, update, become, said, shown, time, count, button, say, complain, coalesce } from "./ui.js";
 
-/** @param {import("./app.js").Context & {rest: string[]}} ctx */
+/** @param {import("./app.js").Context} ctx */
 export function draftView(ctx) {
   const drafts = (ctx.config.drafts ?? []).map((/** @type {any} */ d) => d.name);
   if (drafts.length === 0) {

@@ -10,7 +10,7 @@ const PAST = 5000; // ms between two looks at the past, which cost the most: mor
 const MESSAGES = 15;
 const CONTENT = 512 << 10; // of a message, in bytes
 
-/** @param {import("./app.js").Context & {rest: string[]}} ctx */
+/** @param {import("./app.js").Context} ctx */
 export function gateView(ctx) {
   const names = ctx.services.map((s) => s.serviceName);
   const at = Math.max(0, names.indexOf(ctx.rest[0]));

@@ -9,7 +9,7 @@ const ROWS = 25;
 const PLANNED = 10; // changes of a validation that are shown at first
 const MOST_PLANNED = 200; // and kept, by the server
 
-/** @param {import("./app.js").Context & {rest: string[]}} ctx */
+/** @param {import("./app.js").Context} ctx */
 export function syncsView(ctx) {
   const list = el("ul", { class: "list", "aria-label": "Syncs" });
   const detail = el("div", { class: "stack" });

@@ -206,7 +206,7 @@ export function table(caption, heads, rows, none, keys = []) {
     el("tbody", {}, rows.map((r, n) => el("tr", { "data-key": keys[n] }, r.map((c, i) => el("td", { class: number(i) }, c)))))));
 }
 
-/** Says something, for a while. @param {Child} text */
+/** Says something, for a while. @param {Child|Child[]} text */
 export function say(text, bad = false) {
   const p = el("p", { class: bad ? "bad" : null }, text);
   document.getElementById("toasts")?.append(p);
