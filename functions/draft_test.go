@@ -1,6 +1,8 @@
 package functions
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http/httptest"
 	"strconv"
@@ -250,4 +252,19 @@ func TestBadDraftRequests(t *testing.T) {
 	}
 	d.source.SetFaults(mock.Faults{mock.Rate500: {Probability: 1}})
 	require.Equal(t, 503, d.do("GET", "/drafts/second", "").status)
+}
+
+// Who did it is who showed the token, where one is asked for.
+func TestDraftChangesAreSigned(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte("t0ken"))
+	g := newGateway(t, oneService(`,"drafts":[{"name":"items","records":{"orgId":"default","type":"items"}}],
+		"auth":{"tokens":[{"name":"desk","sha256":"`+hex.EncodeToString(sum[:])+`","roles":["read","operate"]}]}`))
+	edit := func(by, name string) answer {
+		return g.do("PATCH", "/drafts/items", `{`+by+`"rows":{"1":{"name":"`+name+`"}}}`, "Authorization", "Bearer t0ken")
+	}
+	require.Equal(t, "desk", edit("", "a").str("changedBy"))
+	require.Equal(t, "Ada (desk)", edit(`"by":"Ada",`, "b").str("changedBy"))
+	require.Equal(t, "desk", edit(`"by":"desk",`, "c").str("changedBy"))
+	require.Equal(t, "Ada (desk)", g.do("POST", "/drafts/items/save", `{"by":"Ada"}`, "Authorization", "Bearer t0ken").str("changedBy"))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/auth"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/web"
@@ -32,7 +33,7 @@ func drafts(a *app.App) web.Handler {
 		if len(in.Rows) == 0 {
 			return fault.New(fault.Invalid, "rows is required: the fields to set, by row")
 		}
-		v, err := a.Drafts().Edit(r.Context(), name, who(in.By), in.Rows)
+		v, err := a.Drafts().Edit(r.Context(), name, who(r, in.By), in.Rows)
 		if err != nil {
 			return err
 		}
@@ -59,7 +60,7 @@ func decideDraft(a *app.App) web.Handler {
 		if in.Field != "" && in.Row == "" {
 			return fault.New(fault.Invalid, "row is required with field")
 		}
-		name, ctx, by := r.PathValue("name"), r.Context(), who(in.By)
+		name, ctx, by := r.PathValue("name"), r.Context(), who(r, in.By)
 		decision := draft.Decision{By: by, Row: in.Row, Field: in.Field, Seen: in.Seen}
 		var v *draft.View
 		var err error
@@ -93,8 +94,19 @@ func decideDraft(a *app.App) web.Handler {
 	}
 }
 
-// who is as the client says: a name to show, and no proof.
-func who(by string) string { return strings.ToValidUTF8(by[:min(len(by), 100)], "") }
+// who is as the client says, and as its token does where one is asked for: the first
+// is a name to show and no proof.
+func who(r *http.Request, by string) string {
+	by = strings.ToValidUTF8(by[:min(len(by), 100)], "")
+	name := auth.Caller(r.Context())
+	switch {
+	case name == "" || by == name:
+		return by
+	case by == "":
+		return name
+	}
+	return by + " (" + name + ")"
+}
 
 func showDraft(w http.ResponseWriter, status int, v *draft.View) error {
 	w.Header().Set("ETag", v.ETag())

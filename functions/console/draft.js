@@ -201,10 +201,13 @@ export function draftView(ctx) {
   ctx.listen("drafts", name, (change) => {
     if (change.data) take(change.data);
   });
-  if (config?.echo && config.externalData) { // the server does not fetch by itself: whoever looks asks it to
-    ctx.listen("task-lists", config.externalData.list || name, () => act("fetch")().catch((/** @type {any} */ err) => {
+  if (config?.echo) { // the server does not fetch by itself: whoever looks asks it to
+    const look = coalesce(() => act("fetch")().catch((/** @type {any} */ err) => {
       if (err.status !== 403) complain(err); // who may only look leaves it to the others
     }));
+    const of = config.records;
+    if (config.externalData) ctx.listen("task-lists", config.externalData.list || name, look);
+    if (of) ctx.listen(of.orgId === "default" ? of.type : `${of.orgId}/${of.type}`, "*", look);
   }
   ctx.onOpen(() => {
     view = null; // another server may be there, whose versions are others

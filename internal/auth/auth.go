@@ -6,6 +6,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -44,8 +45,24 @@ func parseRoles(names []string) (roles, error) {
 }
 
 type token struct {
+	name  string
 	hash  [sha256.Size]byte
 	roles roles
+}
+
+// caller is who has shown a token.
+type caller struct {
+	name  string // of the token, or the member's address
+	roles roles
+}
+
+type callerKey struct{}
+
+// Caller is the name of who makes a request that a Guard let through: of the token, or
+// the member's address; "" where nobody is asked.
+func Caller(ctx context.Context) string {
+	name, _ := ctx.Value(callerKey{}).(string)
+	return name
 }
 
 // Guard lets through those who may. Its zero value lets everybody through.
@@ -82,7 +99,7 @@ func New(cfg *config.Auth, opts ...Option) (*Guard, error) {
 		if err != nil {
 			return nil, fmt.Errorf("auth.tokens[%d].roles: %w", i, err)
 		}
-		g.tokens = append(g.tokens, token{hash: [sha256.Size]byte(hash), roles: rs})
+		g.tokens = append(g.tokens, token{name: t.Name, hash: [sha256.Size]byte(hash), roles: rs})
 	}
 	if cfg.OIDC != nil {
 		var err error
@@ -105,14 +122,14 @@ func (g *Guard) Require(role string, h web.Handler) web.Handler {
 		return h
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		has, err := g.rolesOf(r)
+		who, err := g.caller(r)
 		if err != nil {
 			return err
 		}
-		if has&need == 0 {
+		if who.roles&need == 0 {
 			return fault.New(fault.Forbidden, "not allowed")
 		}
-		return h(w, r)
+		return h(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who.name)))
 	}
 }
 
@@ -122,27 +139,29 @@ func refused(cause error) error {
 	return fault.Wrap(fault.Unauthenticated, cause, "credentials are missing or not valid")
 }
 
-func (g *Guard) rolesOf(r *http.Request) (roles, error) {
+func (g *Guard) caller(r *http.Request) (caller, error) {
 	credentials, ok := bearer(r.Header)
 	if !ok {
-		return 0, refused(errors.New("no bearer token"))
+		return caller{}, refused(errors.New("no bearer token"))
 	}
 	// Each entry takes the same time, whether or not it is the one.
 	hash := sha256.Sum256([]byte(credentials))
-	var has roles
-	found := 0
+	var who caller
+	found, at := 0, 0
 	for i := range g.tokens {
 		same := subtle.ConstantTimeCompare(hash[:], g.tokens[i].hash[:])
 		found |= same
-		has |= g.tokens[i].roles * roles(same) //nolint:gosec // 0 or 1
+		at = subtle.ConstantTimeSelect(same, i, at)
+		who.roles |= g.tokens[i].roles * roles(same) //nolint:gosec // 0 or 1
 	}
 	if found == 1 {
-		return has, nil
+		who.name = g.tokens[at].name
+		return who, nil
 	}
 	if g.oidc == nil || strings.Count(credentials, ".") != 2 {
-		return 0, refused(errInvalid)
+		return caller{}, refused(errInvalid)
 	}
-	return g.oidc.rolesOf(r.Context(), credentials)
+	return g.oidc.caller(r.Context(), credentials)
 }
 
 // bearer returns the one bearer token that the request carries.

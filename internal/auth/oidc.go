@@ -64,38 +64,38 @@ func newOIDC(cfg *config.OIDC, client *http.Client) (*oidc, error) {
 	return o, nil
 }
 
-func (o *oidc) rolesOf(ctx context.Context, jwt string) (roles, error) {
+func (o *oidc) caller(ctx context.Context, jwt string) (caller, error) {
 	// Google signs ID tokens with RS256 only. (idtoken also takes ES256, and
 	// panics if such a signature is short.)
 	if alg := algorithm(jwt); alg != "RS256" {
-		return 0, refused(errors.New("not signed with RS256"))
+		return caller{}, refused(errors.New("not signed with RS256"))
 	}
 	claimed, err := idtoken.ParsePayload(jwt)
 	if err != nil {
-		return 0, refused(errors.New("not an ID token")) // err may quote it
+		return caller{}, refused(errors.New("not an ID token")) // err may quote it
 	}
 	if !slices.Contains(o.audiences, claimed.Audience) {
-		return 0, refused(errors.New("for another audience"))
+		return caller{}, refused(errors.New("for another audience"))
 	}
 	p, err := o.validator.Validate(ctx, jwt, claimed.Audience)
 	if err != nil {
 		if _, ok := errors.AsType[*fetchError](err); ok || ctx.Err() != nil {
-			return 0, fault.Wrap(fault.Unavailable, err, "credentials cannot be checked at the moment")
+			return caller{}, fault.Wrap(fault.Unavailable, err, "credentials cannot be checked at the moment")
 		}
-		return 0, refused(err)
+		return caller{}, refused(err)
 	}
 	email, _ := p.Claims["email"].(string)
 	verified, _ := p.Claims["email_verified"].(bool)
 	has, member := o.members[lower(email)]
 	switch {
 	case !slices.Contains(issuers, p.Issuer):
-		return 0, refused(errors.New("not issued by Google"))
+		return caller{}, refused(errors.New("not issued by Google"))
 	case !verified:
-		return 0, refused(errors.New("the address is not verified"))
+		return caller{}, refused(errors.New("the address is not verified"))
 	case !member:
-		return 0, refused(errors.New("not a member"))
+		return caller{}, refused(errors.New("not a member"))
 	}
-	return has, nil
+	return caller{lower(email), has}, nil
 }
 
 func algorithm(jwt string) string {

@@ -412,3 +412,18 @@ func TestConsoleLive(t *testing.T) {
 	require.NoError(t, err)
 	d.reads("1 client connected to this instance")
 }
+
+// Where the server does not fetch by itself, the page has it look.
+func TestConsoleDraftByEcho(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":"s","trigger":{"type":"window","observationPeriod":60},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
+		"targetPubSub":{"topic":"projects/p/topics/sync"},"drafts":[{"name":"items","echo":true,"records":{"orgId":"default","type":"items"}}]}`), 0o644))
+	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
+	p.put(t, 1)
+	d := p.console(t, "draft")
+	d.until("the record is there", `document.querySelector("#field-1-n")?.value === "1"`)
+	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
+	p.put(t, 2)
+	d.reads("1 change at the source to decide about")
+}
