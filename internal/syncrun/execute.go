@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -57,7 +58,7 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	s.working.Go(func() { h.keep(working, stop) })
-	err = e.work(working)
+	err = e.safely(func() error { return e.work(working) })
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
 	}
@@ -99,6 +100,18 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	default:
 		return e.finish(ctx, Finished)
 	}
+}
+
+// safely makes an error of a panic: one of a source must not end the process, and
+// with it all else that it does, and come again with whoever takes the run over.
+func (e *execution) safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("a run panicked", "syncId", e.run.SyncID, "runId", e.run.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("syncrun: a panic: %v", p)
+		}
+	}()
+	return f()
 }
 
 func (e *execution) rejected() bool {

@@ -115,10 +115,14 @@ func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *m
 	defer close(pages)
 	for {
 		var m *mapped
-		page, err := reader.Next(ctx)
-		if err == nil {
-			m = p.mapPage(page)
-		} else {
+		err := p.safely(func() error {
+			page, err := reader.Next(ctx)
+			if err == nil {
+				m = p.mapPage(page)
+			}
+			return err
+		})
+		if err != nil {
 			m = &mapped{err: err}
 		}
 		select {

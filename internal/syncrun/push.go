@@ -2,6 +2,7 @@ package syncrun
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -124,6 +125,9 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 			return err
 		}
 		o, reject, err := p.outgoing(r)
+		if o != nil && reject == nil {
+			reject = p.wrongKey(o)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -233,6 +237,15 @@ func (p *pusher) deletion(o *outgoing, base map[string]any) (*outgoing, *Rejecte
 		o.change.Expect = expect
 	}
 	return o, nil, nil
+}
+
+// wrongKey refuses what the source could not find or make: the record's id, or the
+// key of its row before the definition had another, is no key of as many columns.
+func (p *pusher) wrongKey(o *outgoing) *Rejected {
+	if k := o.change.Key; k != nil && len(k) != len(p.spec.Key) {
+		return p.refuse(o, "", fmt.Sprintf("its key has %d parts, and the rows' key is of %d columns: %q", len(k), len(p.spec.Key), p.spec.Key))
+	}
+	return nil
 }
 
 func only(m map[string]any, names []string) map[string]any {
