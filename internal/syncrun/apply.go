@@ -126,7 +126,10 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 
 // invalidate has the digests of the last pull forgotten before anything that
 // they speak of changes.
-func (p *puller) invalidate(st *state) { st.of(p.step.Datatype).Digests = "" }
+func (p *puller) invalidate(st *state) {
+	t := st.of(p.step.Datatype)
+	t.Digests, t.Deleted = "", p.before+p.step.Counts.Deleted
+}
 
 // existing returns the records of the rows.
 func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]located, error) {

@@ -28,6 +28,7 @@ type execution struct {
 	// committed are the steps as of the last checkpoint: what was counted since
 	// did not happen if the run ends now.
 	committed []*Step
+	planned   int // changes of a validation, as of then
 }
 
 // errHandOn ends this invocation's part of a run at a page boundary.
@@ -79,6 +80,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		e.log.Info("another process took the run over", "syncId", id, "runId", runID)
 		return nil
 	case errors.Is(err, errHandOn), err != nil && stopped:
+		e.run.Plan = e.run.Plan[:min(len(e.run.Plan), e.planned)] // the rest is planned again
 		switch err := e.checkpoint(ctx, nil, func(st *state) { st.Lease.Owner = "" }); {
 		case errors.Is(err, errCancelled):
 			return e.finish(ctx, Cancelled)
@@ -163,7 +165,7 @@ func (e *execution) commit(ctx context.Context, writes []store.Write, change fun
 	if err != nil {
 		return nil, err
 	}
-	e.runRev, e.committed = revs[len(writes)], cloneSteps(e.run.Results)
+	e.runRev, e.committed, e.planned = revs[len(writes)], cloneSteps(e.run.Results), len(e.run.Plan)
 	return revs[:len(writes)], nil
 }
 

@@ -27,8 +27,9 @@ type puller struct {
 	rejects rejectIDs
 	digests *digests // nil where pulls are not of everything
 	absent  *absence // nil where missing rows mean nothing
-	deletes int64
-	count   int // of records, when the step began
+	deletes int64    // since a pull last ended well
+	before  int64    // of them, by earlier runs
+	count   int      // of records, when the step began
 }
 
 // mapped is a page, mapped.
@@ -50,6 +51,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	st := e.h.current()
 	known := st.of(step.Datatype)
 	step.CursorBefore = known.Cursor
+	p.deletes, p.before = known.Deleted, known.Deleted-step.Counts.Deleted
 	whole := spec.CursorTime == "" && step.Resume == nil && !e.run.Retry
 	if err := p.prepare(ctx, known, whole); err != nil {
 		return err
@@ -106,6 +108,8 @@ func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err
 		if p.mapper.DeleteMissing() {
 			p.absent = newAbsence()
 		}
+	} else if p.mapper.DeleteMissing() && !p.run.Retry {
+		p.run.warn(fmt.Sprintf("%s: the pull was not read in one go, so nobody knows which rows are missing: none was deleted for that", p.step.Datatype))
 	}
 	return err
 }
@@ -182,12 +186,22 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 			if err := p.apply(ctx, m); err != nil {
 				return err
 			}
-			lastCheckpoint = p.now()
+			if p.step.Resume = m.Resume; !p.dry() {
+				lastCheckpoint = p.now()
+			}
 		}
 		if err := p.checkRejected(p.step); err != nil {
 			return err
 		}
-		if err := p.pause(ctx); err != nil {
+		err := p.pause(ctx)
+		if p.dry() && (errors.Is(err, errHandOn) || p.now().Sub(lastCheckpoint) > time.Second) {
+			// Nothing was written that could have kept where the next invocation goes on.
+			if err := p.checkpoint(ctx, nil, nil); err != nil {
+				return err
+			}
+			lastCheckpoint = p.now()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -221,6 +235,9 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	return p.checkpoint(ctx, writes, func(st *state) {
 		t := st.of(step.Datatype)
 		t.Cursor = last
+		if !p.run.Retry {
+			t.Deleted = 0
+		}
 		if p.digests != nil {
 			t.Digests = id
 		}

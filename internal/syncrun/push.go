@@ -26,7 +26,8 @@ type pusher struct {
 	fields  []string
 	records store.Collection
 	rejects rejectIDs
-	deletes int64
+	deletes int64 // since a push last ended well
+	before  int64 // of them, by earlier runs
 	count   int
 }
 
@@ -50,10 +51,11 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if p.rejects, err = e.rejectsOf(ctx, e.def.ID, step.Datatype); err != nil {
 		return err
 	}
+	known := e.h.current().of(step.Datatype)
+	p.deletes, p.before = known.DeletedThere, known.DeletedThere-step.Counts.Deleted
 	if e.run.Retry {
 		return p.retry(ctx)
 	}
-	known := e.h.current().of(step.Datatype)
 	// A first push looks at every record; later ones at what changed since.
 	listing := store.Listing{Collection: p.records, Limit: min(500, e.docs.Limits().MaxCommit-commitReserve)}
 	if known.Pushed > 0 {
@@ -107,7 +109,7 @@ func (p *pusher) conclude(ctx context.Context) error {
 	upTo := p.run.StartedAt.UnixMicro() // what came later is for the next push
 	return p.checkpoint(ctx, nil, func(st *state) {
 		t := st.of(p.step.Datatype)
-		t.Pushed, t.Doubt = upTo, false
+		t.Pushed, t.Doubt, t.DeletedThere = upTo, false, 0
 	})
 }
 
