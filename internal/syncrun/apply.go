@@ -53,8 +53,10 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 			return err
 		}
 		p.tally(&items[i], &olds[i].stored, d, &deletes)
-		if writes, err = p.conflictWrites(ctx, writes, &olds[i].stored, d); err != nil {
-			return err
+		if !p.dry() {
+			if writes, err = p.conflictWrites(ctx, writes, p.step.Datatype, &olds[i].stored, d, now); err != nil {
+				return err
+			}
 		}
 		if p.rejects.has(p.rejectID(items[i].Key)) {
 			writes = append(writes, p.rejects.clear(p.rejectID(items[i].Key)))

@@ -47,23 +47,23 @@ func conflictID(datatype, recordID string) string { return url.PathEscape(dataty
 
 // conflictWrites keeps what the row's merge left to be decided, and forgets what
 // is decided by now.
-func (p *puller) conflictWrites(ctx context.Context, writes []store.Write, old *stored, d planned) ([]store.Write, error) {
-	if p.def.rule() != Manual || old.Record == nil || p.dry() {
+func (e *execution) conflictWrites(ctx context.Context, writes []store.Write, datatype string, old *stored, d planned, now time.Time) ([]store.Write, error) {
+	if e.def.rule() != Manual || old.Record == nil {
 		return writes, nil
 	}
-	c, id := conflictsOf(p.def.ID), conflictID(p.step.Datatype, old.ID)
-	before, _ := old.Link(p.def.ID)
+	c, id := conflictsOf(e.def.ID), conflictID(datatype, old.ID)
+	before, _ := old.Link(e.def.ID)
 	if len(d.conflicts) == 0 {
-		if d.record == nil || len(before.Held) == 0 || len(d.record.Links[p.def.ID].Held) > 0 {
+		if d.record == nil || len(before.Held) == 0 || len(d.record.Links[e.def.ID].Held) > 0 {
 			return writes, nil
 		}
 		return append(writes, store.Write{Collection: c, Doc: store.Doc{ID: id}, Delete: true, Any: true}), nil
 	}
-	docs, err := p.docs.Get(ctx, c, []string{id})
+	docs, err := e.docs.Get(ctx, c, []string{id})
 	if err != nil {
 		return nil, err
 	}
-	x := Conflict{RecordID: old.ID, Datatype: p.step.Datatype, Since: p.planner.now}
+	x := Conflict{RecordID: old.ID, Datatype: datatype, Since: now}
 	if docs[0] != nil {
 		if err := json.Unmarshal(docs[0].Body, &x); err != nil {
 			return nil, fmt.Errorf("conflict %s: %w", id, err)
