@@ -187,6 +187,17 @@ func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
 	if st.rev != "" {
 		writes = append(writes, store.Write{Collection: states, Doc: store.Doc{ID: id, Rev: st.rev}, Delete: true})
 	}
+	if st.Lease != nil && st.Lease.RunID != "" { // its process died, and nobody will take it over
+		run, rev, err := s.readRun(ctx, id, st.Lease.RunID)
+		if err != nil && fault.CodeOf(err) != fault.NotFound {
+			return err
+		}
+		if run != nil && !run.State.Ended() {
+			run.Errors = append(run.Errors, "its process died, and the sync was deleted")
+			run.end(Failed, s.clock())
+			writes = append(writes, run.write(rev))
+		}
+	}
 	if _, err := s.docs.Commit(ctx, writes); err != nil {
 		if errors.Is(err, store.ErrConflict) {
 			return fault.New(fault.Conflict, "the sync changed at the same time: read it again")
