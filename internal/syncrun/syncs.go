@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/headgate/headgate/internal/etag"
@@ -164,7 +165,15 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 func sameSource(a, b *Sync) bool {
 	return a.OrgID == b.OrgID && a.Datasource.Type == b.Datasource.Type && a.Datasource.URL == b.Datasource.URL &&
 		a.Datasource.FileURL == b.Datasource.FileURL && string(mustJSON(a.Mapping)) == string(mustJSON(b.Mapping)) &&
-		string(a.Datasource.Options) == string(b.Datasource.Options)
+		sameJSON(a.Datasource.Options, b.Datasource.Options)
+}
+
+// sameJSON is whether both say the same, in whatever order: a definition that was
+// shown and is sent back has its options in another.
+func sameJSON(a, b json.RawMessage) bool {
+	x, okX := decodeTree(a)
+	y, okY := decodeTree(b)
+	return okX == okY && reflect.DeepEqual(x, y)
 }
 
 // DeleteSync deletes a definition and what the sync remembers. Its records stay.
