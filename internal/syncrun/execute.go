@@ -25,6 +25,8 @@ type execution struct {
 	// handOn is when the rest is for another invocation; zero: never.
 	handOn time.Time
 	others othersCache
+	// deleted are the conflicts about rows that were deleted, where the rule is manual.
+	deleted map[string]bool
 	// committed are the steps as of the last checkpoint: what was counted since
 	// did not happen if the run ends now.
 	committed []*Step

@@ -103,6 +103,11 @@ func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err
 	if p.rejects, err = p.rejectsOf(ctx, p.def.ID, p.step.Datatype); err != nil {
 		return err
 	}
+	if p.def.rule() == Manual {
+		if p.deleted, err = p.deletedRows(ctx, p.def.ID); err != nil {
+			return err
+		}
+	}
 	if whole {
 		p.digests, err = p.readDigests(ctx, p.def.ID, p.step.Datatype, known.Digests)
 		if p.mapper.DeleteMissing() {

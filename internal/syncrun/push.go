@@ -176,7 +176,7 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	}
 	link, known := r.Link(p.def.ID)
 	known = known && !link.Gone
-	if known && link.Base == nil && !r.Deleted || !known && r.Deleted {
+	if known && link.Base == nil && !r.Deleted || r.Deleted && (!known || slices.Contains(link.Held, heldDeletion)) {
 		return nil, nil, nil
 	}
 	ours, err := record.Decode(r.Data)
