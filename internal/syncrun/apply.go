@@ -88,6 +88,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	if err != nil {
 		return err
 	}
+	writes = p.clearRetried(writes, rejected, m.retried)
 	if err := p.commit(ctx, append(writes, rejected...), m); err != nil {
 		return err
 	}

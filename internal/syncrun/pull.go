@@ -25,11 +25,13 @@ type puller struct {
 	fresh   bool
 	aliased bool // some rows have other keys than their records
 	rejects rejectIDs
-	digests *digests // nil where pulls are not of everything
-	absent  *absence // nil where missing rows mean nothing
-	deletes int64    // since a pull last ended well
-	before  int64    // of them, by earlier runs
-	count   int      // of records, when the step began
+	// retrying is where the rows come from if they were rejected before.
+	retrying *retryReader
+	digests  *digests // nil where pulls are not of everything
+	absent   *absence // nil where missing rows mean nothing
+	deletes  int64    // since a pull last ended well
+	before   int64    // of them, by earlier runs
+	count    int      // of records, when the step began
 }
 
 // mapped is a page, mapped.
@@ -37,6 +39,7 @@ type mapped struct {
 	source.Page
 	items   []mapping.Mapped
 	rejects []source.Reject // of the source and of the mapping
+	retried []string        // ids of the rejects that the rows were
 	read    int64
 	digest  digest
 	err     error // io.EOF after the last page
@@ -76,6 +79,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 func (p *puller) open(ctx context.Context, known *typeState) (source.Reader, error) {
 	if p.run.Retry {
 		r := &retryReader{s: p.Service, syncID: p.def.ID, datatype: p.step.Datatype, size: min(200, p.pageSize())}
+		p.retrying = r
 		if p.step.Resume != nil {
 			return r, json.Unmarshal(p.step.Resume, &r.after)
 		}
@@ -155,6 +159,9 @@ func (p *puller) mapPage(page source.Page) *mapped {
 			continue
 		}
 		m.items = append(m.items, item)
+	}
+	if p.retrying != nil {
+		m.retried = p.retrying.ids
 	}
 	m.Rows = nil // they are the reader's again
 	if len(m.rejects) == 0 {
