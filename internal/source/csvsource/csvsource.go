@@ -62,6 +62,11 @@ func open(_ context.Context, d source.Datasource, env source.Env) (source.Source
 	if f.path != "" && env.Dir == nil {
 		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")
 	}
+	if f.path != "" {
+		if err := env.Reachable(f.path); err != nil {
+			return nil, err
+		}
+	}
 	return f, nil
 }
 
