@@ -128,6 +128,9 @@ func message(err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.Message
 	}
+	if errors.Is(err, source.ErrReadOnly) {
+		return "the data source takes no changes: nothing can be pushed to it"
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "the data source or the store did not answer in time"
 	}

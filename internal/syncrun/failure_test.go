@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/mapping"
+	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/syncrun"
 )
 
@@ -56,4 +57,15 @@ func TestAPanicFailsTheRun(t *testing.T) {
 			require.Len(t, w.source.live(), 2)
 		})
 	}
+}
+
+// A source that takes no changes says so.
+func TestAPushToWhatIsReadOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.put("a", map[string]any{"name": "a"})
+	w.source.beforePush = func() error { return source.ErrReadOnly }
+	run := w.run(syncrun.Start{})
+	require.Equal(t, syncrun.Failed, run.State)
+	require.Equal(t, []string{"the data source takes no changes: nothing can be pushed to it"}, run.Errors)
 }
