@@ -50,3 +50,28 @@ func TestARunThatNobodyHasIsCancelled(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, syncrun.Cancelled, run.State)
 }
+
+// A run of the definition before, whose process died, is not gone on with.
+func TestAChangedSyncLeavesNoRunToBeTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.source.put("a", map[string]any{"name": "n"})
+	svc := w.serviceWith(w.store, func(o *syncrun.Options) {
+		o.Dispatch = func(context.Context, string, string) error { return nil }
+	})
+	run, err := svc.Start(t.Context(), "s", syncrun.Start{})
+	require.NoError(t, err)
+	w.wait(time.Minute)
+	def := *w.def
+	def.Name = "changed"
+	_, err = svc.UpdateSync(t.Context(), "s", &def, "")
+	require.NoError(t, err)
+	run, err = svc.Run(t.Context(), "s", run.ID)
+	require.NoError(t, err)
+	require.Equal(t, syncrun.Failed, run.State)
+	n, err := svc.TakeOver(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n)
+	w.finished(syncrun.Start{})
+	require.Len(t, w.records(), 1)
+}
