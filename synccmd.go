@@ -139,7 +139,11 @@ func runFile(ctx context.Context, a *app.App, path string, o syncrun.Start, asJS
 	}
 	out := newProgress(stderr, asJSON)
 	run, err := a.Syncs().Start(ctx, def.ID, o)
-	if busy, ok := errors.AsType[*syncrun.Busy](err); ok {
+	want := o.Method
+	if want == "" {
+		want = syncrun.Method(def.Type)
+	}
+	if busy, ok := errors.AsType[*syncrun.Busy](err); ok && busy.Run.Method == want { // not with one that was not asked for
 		out.say("run %s is at work elsewhere, or its process died a moment ago: going on with it", busy.Run.ID)
 		run, err = takeOver(ctx, a, busy.Run, out)
 	} else if err == nil {

@@ -77,9 +77,12 @@ func liveTopic(s Settings, cfg *config.Config) string {
 	return ""
 }
 
+// storeFile is that of the embedded store.
+func (s Settings) storeFile() string { return filepath.Join(s.Data, "headgate.db") }
+
 func openStore(ctx context.Context, s Settings) (app.Store, error) {
 	if s.Store == SQLite {
-		path := filepath.Join(s.Data, "headgate.db")
+		path := s.storeFile()
 		st, err := sqlitestore.Open(ctx, path)
 		if err != nil {
 			return nil, fmt.Errorf("open the embedded store %s: %w", path, err)

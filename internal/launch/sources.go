@@ -58,7 +58,7 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 	if err != nil {
 		return env, fmt.Errorf("sync.directory: %w", err)
 	}
-	env.Dir = root
+	env.Dir, env.Own = root, s.storeFile()
 	return env, nil
 }
 

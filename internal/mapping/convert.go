@@ -140,6 +140,35 @@ func asTime(v any, format string, zone *time.Location) (time.Time, error) {
 	return t, nil
 }
 
+// changedAt is when the row last changed: in the format of the field that is made of
+// the column, or else as it stands there; zero if nobody can say.
+func (m *Mapper) changedAt(v any) time.Time {
+	for i := range m.fields {
+		if f := &m.fields[i]; f.From == m.spec.CursorTime && f.Type == "time" && f.Format != "" {
+			if t, err := asTime(v, f.Format, f.zone); err == nil {
+				return t
+			}
+		}
+	}
+	if t, err := asTime(v, "", time.UTC); err == nil {
+		return t
+	}
+	switch v.(type) {
+	case int64, float64, json.Number:
+	default:
+		return time.Time{}
+	}
+	b, err := appendNumber(nil, v)
+	n, errFloat := strconv.ParseFloat(string(b), 64)
+	if err != nil || errFloat != nil || n < 0 || n > 1e15 {
+		return time.Time{}
+	}
+	if n > 1e11 { // as seconds, that would be after the year 5000
+		return time.UnixMicro(int64(n * 1e3)).UTC()
+	}
+	return time.UnixMicro(int64(n * 1e6)).UTC()
+}
+
 func readTime(v any, format string, zone *time.Location) (time.Time, error) {
 	switch v := v.(type) {
 	case time.Time:

@@ -29,7 +29,7 @@ func (m *Mapper) Map(row source.Row) (Mapped, *source.Reject) {
 	}
 	out := Mapped{Key: key, Deleted: m.deleted(row)}
 	if m.timeAt >= 0 && m.timeAt < len(row.Values) {
-		out.Time, _ = asTime(row.Values[m.timeAt], "", time.UTC)
+		out.Time = m.changedAt(row.Values[m.timeAt])
 	}
 	if out.Deleted {
 		return out, nil

@@ -5,6 +5,7 @@ package secret
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,9 @@ var words = []string{
 	"password", "passwd", "secret", "token", "apikey", "accesskey", "privatekey", "credential", "authorization", "cookie", "signature",
 }
 
+// short are words that mean a credential only where they stand by themselves.
+var short = []string{"pwd", "pass", "auth", "key", "sig"}
+
 // LooksSecret is whether something of that name (an option, a header, a query
 // parameter) is likely a credential.
 func LooksSecret(name string) bool {
@@ -30,7 +34,12 @@ func LooksSecret(name string) bool {
 			return true
 		}
 	}
-	return plain == "pwd" || plain == "pass" || plain == "auth" || plain == "key" || plain == "sig"
+	for part := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return strings.ContainsRune("-_.", r) }) {
+		if slices.Contains(short, part) { // Ocp-Apim-Subscription-Key, X-Auth
+			return true
+		}
+	}
+	return false
 }
 
 var authority = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)

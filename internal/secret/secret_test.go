@@ -80,6 +80,16 @@ func TestRedactURL(t *testing.T) {
 	})
 }
 
+func TestNamesOfCredentials(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Ocp-Apim-Subscription-Key", "X-Key", "X-Auth", "X-Auth-Code", "subscription-key", "db_pass", "key", "apiKey", "X-API-Key", "Proxy-Authorization"} {
+		require.True(t, secret.LooksSecret(name), name)
+	}
+	for _, name := range []string{"X-Tenant", "monkey", "author", "compass", "design", "keyboard", "Accept", "page"} {
+		require.False(t, secret.LooksSecret(name), name)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	t.Parallel()
 	calls := 0

@@ -53,40 +53,55 @@ func (p *puller) deleteAbsent(ctx context.Context) error {
 		return nil
 	}
 	slices.Sort(p.absent.seen)
+	// All are found before the first is deleted: too many stop the run.
+	var gone []mapping.Mapped
+	sure := p.deletes
 	for after := (store.Position{}); ; {
 		docs, err := p.docs.List(ctx, store.Listing{Collection: p.records, After: after, Limit: p.pageSize()})
 		if err != nil {
 			return err
 		}
 		if len(docs) == 0 {
-			return nil
+			break
 		}
 		after.ID = docs[len(docs)-1].ID
-		if err := p.deleteAbsentOf(ctx, docs); err != nil {
+		if gone, err = p.absentOf(docs, gone, &sure); err != nil {
+			return err
+		}
+		if most := p.def.deletable(p.count); sure > most && !p.run.AllowDeletes {
+			return tooManyDeletes(sure, p.count, "here")
+		}
+		if err := p.pause(ctx); err != nil {
+			return err
+		}
+	}
+	p.fresh = false
+	for page := range slices.Chunk(gone, p.pageSize()) {
+		if err := p.apply(ctx, &mapped{items: page}); err != nil {
 			return err
 		}
 		if err := p.pause(ctx); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-func (p *puller) deleteAbsentOf(ctx context.Context, docs []store.Doc) error {
-	m := &mapped{}
+// absentOf adds the rows of those records that the pull did not bring, and counts
+// those that are deleted for it whatever the rule: nobody edited them here.
+func (p *puller) absentOf(docs []store.Doc, gone []mapping.Mapped, sure *int64) ([]mapping.Mapped, error) {
 	for _, d := range docs {
 		r, err := record.Parse(d.ID, d.Body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		link, ok := r.Link(p.def.ID)
 		if !ok || link.Gone || r.Deleted || p.absent.has(link.Key) {
 			continue
 		}
-		m.items = append(m.items, mapping.Mapped{Key: link.Key, Deleted: true})
+		if gone = append(gone, mapping.Mapped{Key: link.Key, Deleted: true}); link.Base == nil {
+			*sure++
+		}
 	}
-	if len(m.items) == 0 {
-		return nil
-	}
-	p.fresh = false
-	return p.apply(ctx, m)
+	return gone, nil
 }

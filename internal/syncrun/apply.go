@@ -53,8 +53,10 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 			return err
 		}
 		p.tally(&items[i], &olds[i].stored, d, &deletes)
-		if writes, err = p.conflictWrites(ctx, writes, &olds[i].stored, d); err != nil {
-			return err
+		if !p.dry() {
+			if writes, err = p.conflictWrites(ctx, writes, p.step.Datatype, &olds[i].stored, d, now); err != nil {
+				return err
+			}
 		}
 		if p.rejects.has(p.rejectID(items[i].Key)) {
 			writes = append(writes, p.rejects.clear(p.rejectID(items[i].Key)))
@@ -86,6 +88,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	if err != nil {
 		return err
 	}
+	writes = p.clearRetried(writes, rejected, m.retried)
 	if err := p.commit(ctx, append(writes, rejected...), m); err != nil {
 		return err
 	}
@@ -126,7 +129,10 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 
 // invalidate has the digests of the last pull forgotten before anything that
 // they speak of changes.
-func (p *puller) invalidate(st *state) { st.of(p.step.Datatype).Digests = "" }
+func (p *puller) invalidate(st *state) {
+	t := st.of(p.step.Datatype)
+	t.Digests, t.Deleted = "", p.before+p.step.Counts.Deleted
+}
 
 // existing returns the records of the rows.
 func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]located, error) {

@@ -20,8 +20,10 @@ type Conflict struct {
 	Datatype string          `json:"datatype"`
 	Fields   []FieldConflict `json:"fields"`
 	// Deleted: the row was deleted at the source, and the record edited here.
-	Deleted bool      `json:"deleted,omitempty"`
-	Since   time.Time `json:"since"`
+	Deleted bool `json:"deleted,omitempty"`
+	// DeletedHere: the record was deleted here, and the row edited at the source.
+	DeletedHere bool      `json:"deletedHere,omitempty"`
+	Since       time.Time `json:"since"`
 }
 
 // FieldConflict has a field's three values; absent where there was none.
@@ -47,37 +49,79 @@ func conflictID(datatype, recordID string) string { return url.PathEscape(dataty
 
 // conflictWrites keeps what the row's merge left to be decided, and forgets what
 // is decided by now.
-func (p *puller) conflictWrites(ctx context.Context, writes []store.Write, old *stored, d planned) ([]store.Write, error) {
-	if p.def.rule() != Manual || old.Record == nil || p.dry() {
+func (e *execution) conflictWrites(ctx context.Context, writes []store.Write, datatype string, old *stored, d planned, now time.Time) ([]store.Write, error) {
+	if e.def.rule() != Manual || old.Record == nil {
 		return writes, nil
 	}
-	c, id := conflictsOf(p.def.ID), conflictID(p.step.Datatype, old.ID)
-	before, _ := old.Link(p.def.ID)
+	c, id := conflictsOf(e.def.ID), conflictID(datatype, old.ID)
+	before, _ := old.Link(e.def.ID)
 	if len(d.conflicts) == 0 {
-		if d.record == nil || len(before.Held) == 0 || len(d.record.Links[p.def.ID].Held) > 0 {
+		back := e.deleted[id] // the row is there again, or the record as it was
+		if !back && (d.record == nil || len(before.Held) == 0 || len(d.record.Links[e.def.ID].Held) > 0) {
 			return writes, nil
 		}
 		return append(writes, store.Write{Collection: c, Doc: store.Doc{ID: id}, Delete: true, Any: true}), nil
 	}
-	docs, err := p.docs.Get(ctx, c, []string{id})
+	docs, err := e.docs.Get(ctx, c, []string{id})
 	if err != nil {
 		return nil, err
 	}
-	x := Conflict{RecordID: old.ID, Datatype: p.step.Datatype, Since: p.planner.now}
+	x := Conflict{RecordID: old.ID, Datatype: datatype, Since: now}
 	if docs[0] != nil {
 		if err := json.Unmarshal(docs[0].Body, &x); err != nil {
 			return nil, fmt.Errorf("conflict %s: %w", id, err)
 		}
 	}
+	x.Deleted, x.DeletedHere = false, false // it may be otherwise by now
 	for _, n := range d.conflicts {
-		if n.Field == "" {
-			x.Deleted = true
+		if n.Field == heldDeletion {
+			x.Deleted, x.DeletedHere, x.Fields = n.Source == nil, n.Source != nil, []FieldConflict{}
+			if x.DeletedHere {
+				x.Fields = rowChanges(n.Base, n.Source)
+			}
 			continue
 		}
 		x.Fields = slices.DeleteFunc(x.Fields, func(f FieldConflict) bool { return f.Field == n.Field })
 		x.Fields = append(x.Fields, FieldConflict{Field: n.Field, Base: n.Base, Store: n.Store, Source: n.Source})
 	}
 	return append(writes, store.Write{Collection: c, Doc: store.Doc{ID: id, Body: mustJSON(x)}, Any: true}), nil
+}
+
+// maxDeletedRows bounds the conflicts that are remembered while a pull is at work.
+const maxDeletedRows = 10_000
+
+// deletedRows are the conflicts about rows that were deleted: such a row can come back.
+func (s *Service) deletedRows(ctx context.Context, syncID string) (map[string]bool, error) {
+	out := make(map[string]bool)
+	for after, n := (store.Position{}), 0; n < maxDeletedRows; {
+		docs, err := s.docs.List(ctx, store.Listing{Collection: conflictsOf(syncID), After: after, Limit: 500})
+		if err != nil || len(docs) == 0 {
+			return out, err
+		}
+		for _, d := range docs {
+			var x Conflict
+			if err := json.Unmarshal(d.Body, &x); err != nil {
+				return nil, fmt.Errorf("conflict %s: %w", d.ID, err)
+			}
+			if x.Deleted {
+				out[d.ID] = true
+			}
+			after.ID = d.ID
+		}
+		n += len(docs)
+	}
+	return out, nil
+}
+
+// rowChanges are the fields that a row of a record that is deleted here has otherwise.
+func rowChanges(base, theirs any) []FieldConflict {
+	was, _ := base.(map[string]any)
+	now, _ := theirs.(map[string]any)
+	out := []FieldConflict{}
+	for _, c := range record.Diff(was, now, nil) {
+		out = append(out, FieldConflict{Field: c.Field, Base: c.Old, Source: c.New})
+	}
+	return out
 }
 
 // Conflicts returns a page of a sync's conflicts.
@@ -154,7 +198,7 @@ func (s *Service) decide(ctx context.Context, def *Sync, datatype, recordID stri
 	}
 	w := store.Write{Collection: c, Doc: store.Doc{ID: conflict, Rev: docs[0].Rev}}
 	left := &x
-	if len(x.Fields) == 0 && !x.Deleted {
+	if len(x.Fields) == 0 && !x.Deleted && !x.DeletedHere {
 		w.Delete, left = true, nil
 	} else {
 		w.Doc.Body = mustJSON(x)
@@ -174,7 +218,7 @@ func (s *Service) decide(ctx context.Context, def *Sync, datatype, recordID stri
 func (s *Service) settleConflict(def *Sync, r *stored, x *Conflict, d Decision) error {
 	link, ok := r.Link(def.ID)
 	if !ok {
-		x.Fields, x.Deleted = nil, false // it is no row of this sync any more
+		x.Fields, x.Deleted, x.DeletedHere = nil, false, false // it is no row of this sync any more
 		return nil
 	}
 	if x.Deleted {
@@ -188,6 +232,19 @@ func (s *Service) settleConflict(def *Sync, r *stored, x *Conflict, d Decision) 
 			return fault.New(fault.Invalid, "the row was deleted at the source: choose source or store")
 		}
 		x.Fields, x.Deleted = nil, false
+		return nil
+	}
+	if x.DeletedHere {
+		if d.Choose == "" {
+			return fault.New(fault.Invalid, "the record was deleted here: choose source or store")
+		}
+		x.Fields, x.DeletedHere = nil, false
+		link.Held = nil
+		if d.Choose == "source" && link.Base != nil {
+			r.Edit(link.Base, s.clock())
+			link.Base = nil
+		}
+		r.SetLink(def.ID, link)
 		return nil
 	}
 	data, err := record.Decode(r.Data)

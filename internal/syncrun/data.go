@@ -96,7 +96,11 @@ func (e *execution) receive(ctx context.Context, p *planner, datatype string, m 
 		if old.Record != nil {
 			out.Version = old.Version
 		}
-		if d.record == nil {
+		writes, err := e.conflictWrites(ctx, nil, datatype, &old, d, p.now)
+		if err != nil {
+			return Received{}, err
+		}
+		if d.record == nil && len(writes) == 0 {
 			return out, nil
 		}
 		others, err := e.pushedByOthers(ctx, datatype)
@@ -107,15 +111,23 @@ func (e *execution) receive(ctx context.Context, p *planner, datatype string, m 
 		if d.effect != linked && others || d.pushes && e.def.pushes() {
 			order = p.now.UnixMicro()
 		}
-		next := stored{d.record, old.rev, old.order}
-		_, err = e.docs.Commit(ctx, append(at[0].alias, next.write(records, order)))
+		if d.record != nil {
+			next := stored{d.record, old.rev, old.order}
+			writes = append(append(writes, at[0].alias...), next.write(records, order))
+		}
+		_, err = e.docs.Commit(ctx, writes)
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		if err == nil && d.effect != linked && e.o.Changed != nil {
+		if err == nil && len(d.conflicts) > 0 {
+			e.o.Moved(e.def.ID, false)
+		}
+		if err == nil && d.record != nil && d.effect != linked && e.o.Changed != nil {
 			e.o.Changed(e.def.OrgID, datatype, []string{id})
 		}
-		out.Version = d.record.Version
+		if d.record != nil {
+			out.Version = d.record.Version
+		}
 		return out, err
 	}
 }

@@ -217,8 +217,12 @@ func (s *Sync) Check(kinds source.Registry) []source.Fault {
 	default:
 		add("conflict", "%q is none of source, store, newest, manual", s.Conflict)
 	}
-	if _, err := s.schedule(); err != nil {
+	if err := s.zone(); err != nil {
+		add("timeZone", "%s", err)
+	} else if schedule, err := s.schedule(); err != nil {
 		add("frequency", "%s", err)
+	} else if schedule != nil && schedule.Next(time.Unix(0, 0)).IsZero() {
+		add("frequency", "%q never comes", s.Frequency)
 	}
 	if s.IsOneTime && s.Frequency != "" {
 		add("frequency", "a one-time sync has none")
@@ -291,6 +295,13 @@ func (s *Sync) datatypes(kinds source.Registry) []string {
 	}
 }
 
+func (s *Sync) zone() error {
+	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
+		return fmt.Errorf("%q is not the name of a time zone, such as Asia/Kolkata", s.TimeZone)
+	}
+	return nil
+}
+
 // schedule is nil for a sync that runs only when asked.
 func (s *Sync) schedule() (cron.Schedule, error) {
 	spec, ok := map[string]string{"hourly": "@hourly", "daily": "@daily", "weekly": "@weekly"}[s.Frequency]
@@ -304,8 +315,8 @@ func (s *Sync) schedule() (cron.Schedule, error) {
 		}
 	}
 	if s.TimeZone != "" {
-		if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
-			return nil, fmt.Errorf("timeZone %q is not the name of a time zone, such as Asia/Kolkata", s.TimeZone)
+		if err := s.zone(); err != nil {
+			return nil, err
 		}
 		spec = "CRON_TZ=" + s.TimeZone + " " + spec
 	} else {

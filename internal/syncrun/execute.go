@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -24,9 +25,12 @@ type execution struct {
 	// handOn is when the rest is for another invocation; zero: never.
 	handOn time.Time
 	others othersCache
+	// deleted are the conflicts about rows that were deleted, where the rule is manual.
+	deleted map[string]bool
 	// committed are the steps as of the last checkpoint: what was counted since
 	// did not happen if the run ends now.
 	committed []*Step
+	planned   int // changes of a validation, as of then
 }
 
 // errHandOn ends this invocation's part of a run at a page boundary.
@@ -57,7 +61,7 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	s.working.Go(func() { h.keep(working, stop) })
-	err = e.work(working)
+	err = e.safely(func() error { return e.work(working) })
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
 	}
@@ -78,6 +82,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		e.log.Info("another process took the run over", "syncId", id, "runId", runID)
 		return nil
 	case errors.Is(err, errHandOn), err != nil && stopped:
+		e.run.Plan = e.run.Plan[:min(len(e.run.Plan), e.planned)] // the rest is planned again
 		switch err := e.checkpoint(ctx, nil, func(st *state) { st.Lease.Owner = "" }); {
 		case errors.Is(err, errCancelled):
 			return e.finish(ctx, Cancelled)
@@ -101,6 +106,18 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	}
 }
 
+// safely makes an error of a panic: one of a source must not end the process, and
+// with it all else that it does, and come again with whoever takes the run over.
+func (e *execution) safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("a run panicked", "syncId", e.run.SyncID, "runId", e.run.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("syncrun: a panic: %v", p)
+		}
+	}()
+	return f()
+}
+
 func (e *execution) rejected() bool {
 	return slices.ContainsFunc(e.run.Results, func(s *Step) bool { return s.Counts.Rejected > 0 })
 }
@@ -110,6 +127,9 @@ func (e *execution) rejected() bool {
 func message(err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.Message
+	}
+	if errors.Is(err, source.ErrReadOnly) {
+		return "the data source takes no changes: nothing can be pushed to it"
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "the data source or the store did not answer in time"
@@ -150,7 +170,7 @@ func (e *execution) commit(ctx context.Context, writes []store.Write, change fun
 	if err != nil {
 		return nil, err
 	}
-	e.runRev, e.committed = revs[len(writes)], cloneSteps(e.run.Results)
+	e.runRev, e.committed, e.planned = revs[len(writes)], cloneSteps(e.run.Results), len(e.run.Plan)
 	return revs[:len(writes)], nil
 }
 

@@ -83,7 +83,7 @@ func (p *planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, 
 		return planned{effect: deleted, record: r}, nil
 	}
 	if p.rule == Manual {
-		return planned{effect: unchanged, conflicts: []record.Conflict{{Field: "", Base: base, Store: ours, Source: nil, Taken: "store"}}}, nil
+		return planned{effect: unchanged, conflicts: []record.Conflict{{Field: heldDeletion, Base: base, Store: ours, Taken: "store"}}}, nil
 	}
 	delete(r.Links, p.sync) // it lives on here, and is new to the source
 	return planned{effect: linked, record: r, pushes: true}, nil
@@ -113,7 +113,7 @@ func (p *planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	r := old.Clone()
 	maps.Copy(r.ExternalIDs, m.ExternalIDs)
 	if old.Deleted {
-		return p.revive(m, r, link, known), nil
+		return p.revive(m, r, link, known, base, theirs), nil
 	}
 	merged, conflicts := record.Merge(base, ours, theirs, p.fields, p.winner(m, old))
 	out := planned{effect: linked, record: r}
@@ -140,16 +140,24 @@ func (p *planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 
 // revive decides about a row that changed at the source after the record was
 // deleted here.
-func (p *planner) revive(m *mapping.Mapped, r *record.Record, link record.Link, known bool) planned {
+func (p *planner) revive(m *mapping.Mapped, r *record.Record, link record.Link, known bool, base, theirs map[string]any) planned {
 	r.SetLink(p.sync, record.Link{Key: m.Key})
 	if !known || link.Gone || p.winner(m, r) == record.Source {
 		r.Edit(m.Data, p.now)
 		r.SetLink(p.sync, record.Link{Key: m.Key})
 		return planned{effect: updated, record: r}
 	}
+	if p.rule == Manual { // nor is the deletion pushed until somebody decides
+		r.SetLink(p.sync, record.Link{Key: m.Key, Base: m.Data, Held: []string{heldDeletion}})
+		return planned{effect: linked, record: r, conflicts: []record.Conflict{{Field: heldDeletion, Base: base, Source: theirs, Taken: "store"}}}
+	}
 	r.SetLink(p.sync, record.Link{Key: m.Key, Base: m.Data}) // the deletion is still to be pushed
 	return planned{effect: linked, record: r, pushes: true}
 }
+
+// heldDeletion stands among a link's held fields for the record's deletion. No field
+// has that name.
+const heldDeletion = ""
 
 // sides returns what the source had last and what the record has.
 func (p *planner) sides(r *record.Record, link record.Link) (base, ours map[string]any, err error) {

@@ -25,10 +25,13 @@ type puller struct {
 	fresh   bool
 	aliased bool // some rows have other keys than their records
 	rejects rejectIDs
-	digests *digests // nil where pulls are not of everything
-	absent  *absence // nil where missing rows mean nothing
-	deletes int64
-	count   int // of records, when the step began
+	// retrying is where the rows come from if they were rejected before.
+	retrying *retryReader
+	digests  *digests // nil where pulls are not of everything
+	absent   *absence // nil where missing rows mean nothing
+	deletes  int64    // since a pull last ended well
+	before   int64    // of them, by earlier runs
+	count    int      // of records, when the step began
 }
 
 // mapped is a page, mapped.
@@ -36,6 +39,7 @@ type mapped struct {
 	source.Page
 	items   []mapping.Mapped
 	rejects []source.Reject // of the source and of the mapping
+	retried []string        // ids of the rejects that the rows were
 	read    int64
 	digest  digest
 	err     error // io.EOF after the last page
@@ -50,6 +54,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	st := e.h.current()
 	known := st.of(step.Datatype)
 	step.CursorBefore = known.Cursor
+	p.deletes, p.before = known.Deleted, known.Deleted-step.Counts.Deleted
 	whole := spec.CursorTime == "" && step.Resume == nil && !e.run.Retry
 	if err := p.prepare(ctx, known, whole); err != nil {
 		return err
@@ -74,6 +79,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 func (p *puller) open(ctx context.Context, known *typeState) (source.Reader, error) {
 	if p.run.Retry {
 		r := &retryReader{s: p.Service, syncID: p.def.ID, datatype: p.step.Datatype, size: min(200, p.pageSize())}
+		p.retrying = r
 		if p.step.Resume != nil {
 			return r, json.Unmarshal(p.step.Resume, &r.after)
 		}
@@ -101,11 +107,18 @@ func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err
 	if p.rejects, err = p.rejectsOf(ctx, p.def.ID, p.step.Datatype); err != nil {
 		return err
 	}
+	if p.def.rule() == Manual {
+		if p.deleted, err = p.deletedRows(ctx, p.def.ID); err != nil {
+			return err
+		}
+	}
 	if whole {
 		p.digests, err = p.readDigests(ctx, p.def.ID, p.step.Datatype, known.Digests)
 		if p.mapper.DeleteMissing() {
 			p.absent = newAbsence()
 		}
+	} else if p.mapper.DeleteMissing() && !p.run.Retry {
+		p.run.warn(fmt.Sprintf("%s: the pull was not read in one go, so nobody knows which rows are missing: none was deleted for that", p.step.Datatype))
 	}
 	return err
 }
@@ -115,10 +128,14 @@ func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *m
 	defer close(pages)
 	for {
 		var m *mapped
-		page, err := reader.Next(ctx)
-		if err == nil {
-			m = p.mapPage(page)
-		} else {
+		err := p.safely(func() error {
+			page, err := reader.Next(ctx)
+			if err == nil {
+				m = p.mapPage(page)
+			}
+			return err
+		})
+		if err != nil {
 			m = &mapped{err: err}
 		}
 		select {
@@ -142,6 +159,9 @@ func (p *puller) mapPage(page source.Page) *mapped {
 			continue
 		}
 		m.items = append(m.items, item)
+	}
+	if p.retrying != nil {
+		m.retried = p.retrying.ids
 	}
 	m.Rows = nil // they are the reader's again
 	if len(m.rejects) == 0 {
@@ -178,12 +198,22 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 			if err := p.apply(ctx, m); err != nil {
 				return err
 			}
-			lastCheckpoint = p.now()
+			if p.step.Resume = m.Resume; !p.dry() {
+				lastCheckpoint = p.now()
+			}
 		}
 		if err := p.checkRejected(p.step); err != nil {
 			return err
 		}
-		if err := p.pause(ctx); err != nil {
+		err := p.pause(ctx)
+		if p.dry() && (errors.Is(err, errHandOn) || p.now().Sub(lastCheckpoint) > time.Second) {
+			// Nothing was written that could have kept where the next invocation goes on.
+			if err := p.checkpoint(ctx, nil, nil); err != nil {
+				return err
+			}
+			lastCheckpoint = p.now()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -217,6 +247,9 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	return p.checkpoint(ctx, writes, func(st *state) {
 		t := st.of(step.Datatype)
 		t.Cursor = last
+		if !p.run.Retry {
+			t.Deleted = 0
+		}
 		if p.digests != nil {
 			t.Digests = id
 		}

@@ -2,6 +2,7 @@ package syncrun
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -25,7 +26,8 @@ type pusher struct {
 	fields  []string
 	records store.Collection
 	rejects rejectIDs
-	deletes int64
+	deletes int64 // since a push last ended well
+	before  int64 // of them, by earlier runs
 	count   int
 }
 
@@ -49,10 +51,11 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if p.rejects, err = e.rejectsOf(ctx, e.def.ID, step.Datatype); err != nil {
 		return err
 	}
+	known := e.h.current().of(step.Datatype)
+	p.deletes, p.before = known.DeletedThere, known.DeletedThere-step.Counts.Deleted
 	if e.run.Retry {
 		return p.retry(ctx)
 	}
-	known := e.h.current().of(step.Datatype)
 	// A first push looks at every record; later ones at what changed since.
 	listing := store.Listing{Collection: p.records, Limit: min(500, e.docs.Limits().MaxCommit-commitReserve)}
 	if known.Pushed > 0 {
@@ -106,7 +109,7 @@ func (p *pusher) conclude(ctx context.Context) error {
 	upTo := p.run.StartedAt.UnixMicro() // what came later is for the next push
 	return p.checkpoint(ctx, nil, func(st *state) {
 		t := st.of(p.step.Datatype)
-		t.Pushed, t.Doubt = upTo, false
+		t.Pushed, t.Doubt, t.DeletedThere = upTo, false, 0
 	})
 }
 
@@ -124,6 +127,9 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 			return err
 		}
 		o, reject, err := p.outgoing(r)
+		if o != nil && reject == nil {
+			reject = p.wrongKey(o)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -170,7 +176,7 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	}
 	link, known := r.Link(p.def.ID)
 	known = known && !link.Gone
-	if known && link.Base == nil && !r.Deleted || !known && r.Deleted {
+	if known && link.Base == nil && !r.Deleted || r.Deleted && (!known || slices.Contains(link.Held, heldDeletion)) {
 		return nil, nil, nil
 	}
 	ours, err := record.Decode(r.Data)
@@ -233,6 +239,15 @@ func (p *pusher) deletion(o *outgoing, base map[string]any) (*outgoing, *Rejecte
 		o.change.Expect = expect
 	}
 	return o, nil, nil
+}
+
+// wrongKey refuses what the source could not find or make: the record's id, or the
+// key of its row before the definition had another, is no key of as many columns.
+func (p *pusher) wrongKey(o *outgoing) *Rejected {
+	if k := o.change.Key; k != nil && len(k) != len(p.spec.Key) {
+		return p.refuse(o, "", fmt.Sprintf("its key has %d parts, and the rows' key is of %d columns: %q", len(k), len(p.spec.Key), p.spec.Key))
+	}
+	return nil
 }
 
 func only(m map[string]any, names []string) map[string]any {

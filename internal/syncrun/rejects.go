@@ -146,6 +146,26 @@ func (p *puller) rejectWrites(ctx context.Context, rejects []source.Reject) ([]s
 	return p.execution.rejectWrites(ctx, Pull, p.step.Datatype, all)
 }
 
+// clearRetried takes the rejects off the list whose rows are accepted now, or refused
+// under another id: a row that had no key has one with another mapping.
+func (p *puller) clearRetried(writes, rejected []store.Write, retried []string) []store.Write {
+	if len(retried) == 0 {
+		return writes
+	}
+	done := make(map[string]bool)
+	for _, w := range append(writes[:len(writes):len(writes)], rejected...) {
+		if w.Collection == p.rejects.collection {
+			done[w.Doc.ID] = true
+		}
+	}
+	for _, id := range retried {
+		if !done[id] {
+			writes = append(writes, p.rejects.clear(id))
+		}
+	}
+	return writes
+}
+
 func (p *puller) planRejects(rejects []source.Reject) {
 	for _, r := range rejects {
 		p.plan(PlannedChange{

@@ -79,6 +79,7 @@ type retryReader struct {
 	datatype string
 	after    string // the id of the reject read last
 	size     int
+	ids      []string // of the rejects of the page read last
 }
 
 func (r *retryReader) Close() error { return nil }
@@ -93,6 +94,7 @@ func (r *retryReader) Next(ctx context.Context) (source.Page, error) {
 		return source.Page{}, io.EOF
 	}
 	var page source.Page
+	r.ids = nil
 	for _, d := range docs {
 		var x Rejected
 		if err := json.Unmarshal(d.Body, &x); err != nil {
@@ -102,6 +104,7 @@ func (r *retryReader) Next(ctx context.Context) (source.Page, error) {
 		if x.Phase != Pull || x.Datatype != r.datatype {
 			continue
 		}
+		r.ids = append(r.ids, x.ID)
 		if row, ok := rawRow(x.Raw); ok {
 			row.Line = x.Line
 			page.Rows = append(page.Rows, row)

@@ -66,15 +66,18 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 			writes = append(writes, p.rejects.clear(id))
 		}
 	}
-	err = p.checkpoint(ctx, writes, p.forgetDigests)
+	err = p.checkpoint(ctx, writes, p.pushed)
 	if errors.Is(err, store.ErrConflict) { // people went on editing what was sent
 		err = p.settleEach(ctx, batch, results, done)
 	}
 	return errors.Join(err, p.reject(ctx, refused))
 }
 
-// forgetDigests: what the source has now is not what the last pull saw.
-func (p *pusher) forgetDigests(st *state) { st.of(p.step.Datatype).Digests = "" }
+// pushed: what the source has now is not what the last pull saw.
+func (p *pusher) pushed(st *state) {
+	t := st.of(p.step.Datatype)
+	t.Digests, t.DeletedThere = "", p.before+p.step.Counts.Deleted
+}
 
 // settle records that the source has what was sent.
 func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
@@ -141,7 +144,7 @@ func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []so
 				r.SetLink(p.def.ID, link)
 				writes[len(writes)-1] = r.write(p.records, 0)
 			}
-			err = p.checkpoint(ctx, writes, p.forgetDigests)
+			err = p.checkpoint(ctx, writes, p.pushed)
 			if err == nil {
 				break
 			}

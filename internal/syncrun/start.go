@@ -202,22 +202,29 @@ func (s *Service) Wait(ctx context.Context, id, runID string, progress func(*Run
 // Cancel asks a run to stop at its next page. Conflict: it has ended.
 func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 	for {
-		run, err := s.Run(ctx, id, runID)
+		// The state comes first: a run ends in the commit that gives up its lease.
+		st, err := s.readState(ctx, id)
+		if err != nil {
+			return nil, fault.StoreAway(err)
+		}
+		run, rev, err := s.readRun(ctx, id, runID)
 		if err != nil {
 			return nil, err
 		}
 		if run.State.Ended() {
 			return nil, fault.New(fault.Conflict, "run %s has ended: it is %s", runID, run.State)
 		}
-		st, err := s.readState(ctx, id)
-		if err != nil {
-			return nil, fault.StoreAway(err)
+		var writes []store.Write
+		if st.Lease != nil && st.Lease.RunID == runID {
+			st.Lease.Cancel = true
+		} else { // nobody has it, or ever will
+			run.end(Cancelled, s.clock())
+			writes = append(writes, run.write(rev))
 		}
-		if st.Lease == nil || st.Lease.RunID != runID {
-			continue // it ended or was replaced just now
+		if st.rev != "" {
+			writes = append(writes, st.write(id))
 		}
-		st.Lease.Cancel = true
-		if _, err := s.docs.Commit(ctx, []store.Write{st.write(id)}); err == nil {
+		if _, err := s.docs.Commit(ctx, writes); err == nil {
 			return run, nil
 		} else if !errors.Is(err, store.ErrConflict) {
 			return nil, fault.StoreAway(err)

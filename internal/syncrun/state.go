@@ -53,6 +53,11 @@ type typeState struct {
 	// Pushed is the place in the records' order up to which all was looked at; 0:
 	// nothing was.
 	Pushed int64 `json:"pushed,omitempty"`
+	// Deleted and DeletedThere are how many records, and rows at the source, were
+	// deleted since a pull and a push last ended well: a run that stops because there
+	// are too many must not delete as many again with the next.
+	Deleted      int64 `json:"deleted,omitempty"`
+	DeletedThere int64 `json:"deletedThere,omitempty"`
 	// Doubt says that creations at the source were sent whose outcome is not
 	// known: the records' links have the attempts.
 	Doubt bool `json:"doubt,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/headgate/headgate/internal/etag"
@@ -136,7 +137,11 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 	if st.Lease.live(s.now()) {
 		return nil, fault.New(fault.Conflict, "run %s is at work: change the sync when it has ended, or cancel it", st.Lease.RunID)
 	}
-	writes := []store.Write{}
+	// What a dead run has of the old definition must not be gone on with.
+	writes, err := s.abandon(ctx, id, st, "its process died, and the sync was changed")
+	if err != nil {
+		return nil, err
+	}
 	if !sameSource(&d.Sync, def) {
 		st.Types, st.FinishedAt = nil, time.Time{}
 	} else {
@@ -160,11 +165,38 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 	return d, nil
 }
 
+// abandon ends the run that holds the sync although its process died: nobody is to
+// take it over. The lease's token lives on.
+func (s *Service) abandon(ctx context.Context, id string, st *state, why string) ([]store.Write, error) {
+	if st.Lease == nil || st.Lease.RunID == "" {
+		return nil, nil
+	}
+	run, rev, err := s.readRun(ctx, id, st.Lease.RunID)
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
+		return nil, err
+	}
+	st.Lease.RunID, st.Lease.Owner, st.Lease.Cancel = "", "", false
+	if run == nil || run.State.Ended() {
+		return nil, nil
+	}
+	run.Errors = append(run.Errors, why)
+	run.end(Failed, s.clock())
+	return []store.Write{run.write(rev)}, nil
+}
+
 // sameSource is whether cursors of one definition hold for the other.
 func sameSource(a, b *Sync) bool {
 	return a.OrgID == b.OrgID && a.Datasource.Type == b.Datasource.Type && a.Datasource.URL == b.Datasource.URL &&
 		a.Datasource.FileURL == b.Datasource.FileURL && string(mustJSON(a.Mapping)) == string(mustJSON(b.Mapping)) &&
-		string(a.Datasource.Options) == string(b.Datasource.Options)
+		sameJSON(a.Datasource.Options, b.Datasource.Options)
+}
+
+// sameJSON is whether both say the same, in whatever order: a definition that was
+// shown and is sent back has its options in another.
+func sameJSON(a, b json.RawMessage) bool {
+	x, okX := decodeTree(a)
+	y, okY := decodeTree(b)
+	return okX == okY && reflect.DeepEqual(x, y)
 }
 
 // DeleteSync deletes a definition and what the sync remembers. Its records stay.
@@ -187,6 +219,11 @@ func (s *Service) DeleteSync(ctx context.Context, id, ifMatch string) error {
 	if st.rev != "" {
 		writes = append(writes, store.Write{Collection: states, Doc: store.Doc{ID: id, Rev: st.rev}, Delete: true})
 	}
+	dead, err := s.abandon(ctx, id, st, "its process died, and the sync was deleted")
+	if err != nil {
+		return err
+	}
+	writes = append(writes, dead...)
 	if _, err := s.docs.Commit(ctx, writes); err != nil {
 		if errors.Is(err, store.ErrConflict) {
 			return fault.New(fault.Conflict, "the sync changed at the same time: read it again")

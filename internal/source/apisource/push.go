@@ -49,7 +49,7 @@ type pusher struct {
 func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	p := &pusher{api: a, spec: spec, res: a.of(spec.Datatype)}
 	if p.res.Create == nil && p.res.Update == nil && p.res.Delete == nil {
-		return nil, source.ErrReadOnly
+		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "%s cannot be pushed to: none of options.create, update and delete is defined", spec.Datatype)
 	}
 	results := make([]source.Result, len(changes))
 	batches := map[source.Op][]int{}

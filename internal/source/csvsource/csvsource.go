@@ -29,6 +29,7 @@ import (
 	"sync/atomic"
 
 	"cloud.google.com/go/auth/credentials"
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/headgate/headgate/internal/fault"
@@ -61,6 +62,11 @@ func open(_ context.Context, d source.Datasource, env source.Env) (source.Source
 	if f.path != "" && env.Dir == nil {
 		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")
 	}
+	if f.path != "" {
+		if err := env.Reachable(f.path); err != nil {
+			return nil, err
+		}
+	}
 	return f, nil
 }
 
@@ -75,6 +81,9 @@ type stream struct {
 	size        int64 // of the raw file; 0: unknown
 	fingerprint string
 	bom         bool // of UTF-8
+	packed      bool // by gzip
+	mode        fs.FileMode
+	encoding    encoding.Encoding // found by its mark; nil: none was
 }
 
 func (s *stream) Close() error {
@@ -112,7 +121,7 @@ func (f *file) open(ctx context.Context) (*stream, error) {
 	return s, nil
 }
 
-func (s *stream) decode(encoding string) error {
+func (s *stream) decode(name string) error {
 	s.raw = &counter{r: s.Reader}
 	b := bufio.NewReaderSize(s.raw, bufferSize)
 	if magic, _ := b.Peek(2); string(magic) == "\x1f\x8b" {
@@ -120,10 +129,10 @@ func (s *stream) decode(encoding string) error {
 		if err != nil {
 			return fault.Wrap(fault.Invalid, err, "the file begins as gzip does and is not")
 		}
-		s.closers = append(s.closers, z)
+		s.closers, s.packed = append(s.closers, z), true
 		b = bufio.NewReaderSize(z, bufferSize)
 	}
-	e := encodings[strings.ToLower(encoding)]
+	e := encodings[strings.ToLower(name)]
 	mark, err := b.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return readError(err)
@@ -136,7 +145,12 @@ func (s *stream) decode(encoding string) error {
 		s.bom = true
 		_, _ = b.Discard(3) // was peeked
 	case len(mark) >= 2 && (string(mark[:2]) == "\xff\xfe" || string(mark[:2]) == "\xfe\xff"):
-		s.Reader = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(b)
+		order := unicode.LittleEndian
+		if mark[0] == 0xfe {
+			order = unicode.BigEndian
+		}
+		s.encoding = unicode.UTF16(order, unicode.UseBOM)
+		s.Reader = s.encoding.NewDecoder().Reader(b)
 		return nil
 	}
 	s.Reader = b
@@ -167,7 +181,7 @@ func (f *file) openPath() (*stream, error) {
 		return nil, errors.Join(err, h.Close())
 	}
 	return &stream{
-		Reader: h, closers: []io.Closer{h}, size: info.Size(),
+		Reader: h, closers: []io.Closer{h}, size: info.Size(), mode: info.Mode().Perm(),
 		fingerprint: fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()),
 	}, nil
 }

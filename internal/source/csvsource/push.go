@@ -1,6 +1,7 @@
 package csvsource
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/csv"
@@ -15,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/text/transform"
 
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/record"
@@ -118,7 +121,12 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	if err != nil {
 		return "", pathError(w.f.path, err)
 	}
-	err = w.write(ctx, in, out)
+	if in != nil {
+		err = out.Chmod(in.mode) // whoever may read the file still may
+	}
+	if err == nil {
+		err = w.encode(ctx, in, out)
+	}
 	if err == nil {
 		err = out.Sync()
 	}
@@ -133,6 +141,32 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 		return "", err
 	}
 	return "", errors.Join(dir.Sync(), dir.Close()) // the name is durable, too
+}
+
+// encode writes the file as it was: packed or not, and in its encoding.
+func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error {
+	out, closers := file, []io.Closer{}
+	if in != nil && in.packed {
+		z := gzip.NewWriter(out)
+		out, closers = z, append(closers, z)
+	}
+	e := encodings[strings.ToLower(w.f.Encoding)]
+	if in != nil && in.encoding != nil {
+		e = in.encoding
+	}
+	if e != nil {
+		t := transform.NewWriter(out, e.NewEncoder())
+		out, closers = t, append(closers, t)
+	}
+	err := w.write(ctx, in, out)
+	for _, c := range slices.Backward(closers) {
+		err = errors.Join(err, c.Close())
+	}
+	var unknown interface{ Replacement() byte } // what package encoding says of a character that it has not
+	if errors.As(err, &unknown) {
+		return fault.Wrap(fault.Invalid, err, "the file's encoding does not have all the characters that are to be written")
+	}
+	return err
 }
 
 func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
@@ -254,9 +288,17 @@ func (w *rewriter) copy(ctx context.Context, r *scanner, width int) error {
 func (w *rewriter) keyOfRow(cells []string) string {
 	parts := make([]string, len(w.keys))
 	for i, k := range w.keys {
-		parts[i] = cells[k]
+		parts[i] = w.cell(cells, k)
 	}
 	return strings.Join(parts, "\x00")
+}
+
+// cell is one as a pull reads it.
+func (w *rewriter) cell(cells []string, at int) string {
+	if w.f.Trim {
+		return strings.TrimSpace(cells[at])
+	}
+	return cells[at]
 }
 
 // change applies a change to the row that is there; false: the row goes.
@@ -265,7 +307,7 @@ func (w *rewriter) change(i int, cells []string) bool {
 	for name, v := range c.Expect {
 		at := slices.Index(w.names, name)
 		// What this very change wrote is no change by others: it is sent again.
-		if at >= 0 && !sameCell(cells[at], v) && (c.Op == source.Delete || !sameCell(cells[at], c.Fields[name])) {
+		if at >= 0 && !sameCell(w.cell(cells, at), v) && (c.Op == source.Delete || !sameCell(w.cell(cells, at), c.Fields[name])) {
 			w.results[i].Err = source.ErrMoved
 			return true
 		}
@@ -282,7 +324,9 @@ func (w *rewriter) change(i int, cells []string) bool {
 		return false
 	case source.Update:
 		for _, name := range c.Changed {
-			cells[slices.Index(w.names, name)] = text(c.Fields[name])
+			if at := slices.Index(w.names, name); at >= 0 { // else it is to be without, and is
+				cells[at] = text(c.Fields[name])
+			}
 		}
 	default:
 		for name, v := range c.Fields {
@@ -301,6 +345,10 @@ func (w *rewriter) append() error {
 		}
 		if c.Op == source.Update {
 			w.results[i].Err = source.ErrMoved // it is not there any more
+			continue
+		}
+		if len(c.Key) != len(w.keys) {
+			w.results[i].Err = fault.New(fault.Invalid, "the key of the file has %d columns, not %d", len(w.keys), len(c.Key))
 			continue
 		}
 		cells := make([]string, len(w.names))

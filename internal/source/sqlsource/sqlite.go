@@ -47,6 +47,9 @@ func openSQLite(o options, env source.Env) (engine, error) {
 	case !inside.Mode().IsRegular():
 		return nil, fault.New(fault.Invalid, "url: %q is not a file", o.database)
 	}
+	if err := env.Reachable(path); err != nil {
+		return nil, err
+	}
 	// SQLite opens files by their name, and others beside them.
 	full, err := filepath.Abs(filepath.Join(env.Dir.Name(), path))
 	if err != nil {
