@@ -122,3 +122,18 @@ func TestDraftByEcho(t *testing.T) {
 	fetched := own.do("POST", "/drafts/task-list-1/fetch", "")
 	require.Equal(t, "Alfa", fetched.at("incoming", "12", "name"))
 }
+
+// Credentials that are shown redacted do not follow a definition to another system.
+func TestRedactedCredentialsStayWithTheirSystem(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	def := `{"id":"a","orgId":"o","type":"pull","datasource":{"type":"api","url":"https://a.example/v1","selectedDatatypes":["task"],"options":{"list":"{type}","auth":{"type":"bearer","token":"s3cret"}}}}`
+	require.Equal(t, 201, g.do("POST", "/sync", def).status)
+	shown := strings.Replace(def, "s3cret", "REDACTED", 1)
+	require.Equal(t, 200, g.do("PUT", "/sync/a", strings.Replace(shown, "/v1", "/v2", 1)).status, "the same system")
+	stolen := g.do("PUT", "/sync/a", strings.Replace(shown, "a.example", "b.example", 1))
+	require.Equal(t, 400, stolen.status)
+	require.Equal(t, "datasource.url", stolen.list("errors")[0]["path"])
+	require.Equal(t, 200, g.do("PUT", "/sync/a", strings.Replace(strings.Replace(def, "a.example", "b.example", 1), "s3cret", "another", 1)).status)
+	require.Equal(t, 400, g.do("PUT", "/sync/a", shown).status, "nor back")
+}

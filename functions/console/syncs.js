@@ -200,10 +200,12 @@ function oneSync(ctx, id, o) {
       const which = () => [said(c.datatype, 60), " ", said(c.recordId, 80)];
       if (c.deleted) return [[which(), el("em", {}, "deleted at the source, changed here"), "", "", "", el("div", { class: "row" },
         button("Keep ours", decide(c, { choose: "store" }), { class: "slim" }), button("Delete it", decide(c, { choose: "source" }), { class: "slim danger" }))]];
+      if (c.deletedHere) return [[which(), el("em", {}, "deleted here, changed at the source"), "", "", "", el("div", { class: "row" },
+        button("Leave it deleted", decide(c, { choose: "store" }), { class: "slim danger" }), button("Take theirs", decide(c, { choose: "source" }), { class: "slim" }))]];
       return c.fields.map((/** @type {any} */ f) => [which(), said(f.field, 80), shown(f.base), shown(f.store), shown(f.source), el("div", { class: "row" },
         button("Ours", decide(c, { fields: { [f.field]: "store" } }), { class: "slim", "aria-label": `Take ours of ${f.field.slice(0, 80)}` }),
         button("Theirs", decide(c, { fields: { [f.field]: "source" } }), { class: "slim", "aria-label": `Take theirs of ${f.field.slice(0, 80)}` }))]);
-    }), "None.", conflicts.flatMap((/** @type {any} */ c) => (c.deleted ? [""] : c.fields.map((/** @type {any} */ f) => f.field)).map((/** @type {string} */ f) => JSON.stringify([c.datatype, c.recordId, f])))));
+    }), "None.", conflicts.flatMap((/** @type {any} */ c) => (c.deleted || c.deletedHere ? [""] : c.fields.map((/** @type {any} */ f) => f.field)).map((/** @type {string} */ f) => JSON.stringify([c.datatype, c.recordId, f])))));
   }
 
   async function drawRows() {

@@ -3,7 +3,9 @@ package syncrun
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/headgate/headgate/internal/secret"
 	"github.com/headgate/headgate/internal/source"
@@ -67,6 +69,39 @@ func (s *Sync) keepSecrets(old *Sync) {
 		}
 		return now
 	})
+}
+
+// carriesOver is the fault of a definition that would take credentials as they were
+// shown, redacted, to another system than they are for: "" if it would not.
+func (s *Sync) carriesOver(old *Sync) string {
+	d, was := s.Datasource, old.Datasource
+	path := ""
+	switch {
+	case systemOf(d.URL) != systemOf(was.URL):
+		path = "datasource.url"
+	case systemOf(d.FileURL) != systemOf(was.FileURL):
+		path = "datasource.fileUrl"
+	default:
+		return ""
+	}
+	asks := d.Auth == Redacted || slices.ContainsFunc(d.ExtraFields, func(f source.ExtraField) bool { return f.Value == Redacted })
+	walk(d.Options, nil, func(now, _ string) string {
+		asks = asks || now == Redacted
+		return now
+	})
+	if !asks {
+		return ""
+	}
+	return path
+}
+
+// systemOf is what of a URL says which system is meant.
+func systemOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return "" // a file here, or one of the forms in which a credential is part of it
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
 // walk replaces every credential in the options: now is what stands there, before

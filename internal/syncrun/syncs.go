@@ -126,6 +126,9 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 		return nil, invalid(source.Fault{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
 	}
 	def.ID = id
+	if path := def.carriesOver(&d.Sync); path != "" {
+		return nil, invalid(source.Fault{Path: path, Message: "is another system: put the credentials for it in place of " + Redacted})
+	}
 	def.keepSecrets(&d.Sync)
 	if faults := def.Check(s.kinds); len(faults) > 0 {
 		return nil, invalid(faults...)
