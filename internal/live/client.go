@@ -26,7 +26,7 @@ const (
 )
 
 // maxNotes bounds the answers to frames that wait for a client who does not read
-// them.
+// them, beyond one for each subscription that it may have.
 const maxNotes = 1000
 
 // maxOfAny bounds the entities that wait under a subscription to all of a type:
@@ -97,7 +97,7 @@ type subscription struct {
 // that does not read its answers is closed.
 func (c *Client) note(frame []byte) {
 	c.mu.Lock()
-	if c.notes >= maxNotes {
+	if c.notes >= maxNotes+c.hub.o.MaxSubs {
 		c.mu.Unlock()
 		c.close(closePolicy, "answers are not read")
 		return

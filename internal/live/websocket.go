@@ -118,7 +118,8 @@ func headerHas(h http.Header, name, token string) bool {
 // read handles frames until the client goes.
 func (c *Client) read(conn *websocket.Conn) {
 	ctx := context.Background() // closing the connection ends it
-	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond)
+	// Who comes back subscribes to all that it had, at once.
+	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond+c.hub.o.MaxSubs)
 	for {
 		typ, frame, err := conn.Read(ctx)
 		if err != nil {
