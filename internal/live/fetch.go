@@ -130,6 +130,9 @@ func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 	g.known, g.version = true, version
 	clients := len(g.subs)
 	for s := range g.subs {
+		if s.denied && s.client.protocol == 2 && s.asks == nil {
+			s.asks = &s.version // it was told that it may not
+		}
 		s.denied = false
 		if s.asks != nil {
 			s.reply(snap)

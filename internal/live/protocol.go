@@ -226,12 +226,16 @@ func (c *Client) changeSecret(secret string) {
 	}
 }
 
-// taken removes a subscription and returns what its client has, or asks for.
+// taken removes a subscription and returns what its client has, or asks for, as one
+// does that was told that it may not see the entity.
 func (h *Hub) taken(s *subscription) (version string, asks *string) {
 	h.remove(s)
 	sh := h.shard(s.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if s.denied && s.client.protocol == 2 && s.asks == nil {
+		return s.version, &s.version
+	}
 	return s.version, s.asks
 }
 
