@@ -13,7 +13,20 @@ import (
 type request struct {
 	Action string          `json:"action"`
 	Body   json.RawMessage `json:"body"`
-	Ref    string          `json:"ref"` // comes back with the answer; protocol 2
+	Ref    ref             `json:"ref"` // comes back with the answer; protocol 2
+}
+
+// ref is text. In a frame that is for somebody else it may be anything.
+type ref struct {
+	text string
+	bad  bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *ref) UnmarshalJSON(b []byte) error {
+	*r = ref{}
+	r.bad = json.Unmarshal(b, &r.text) != nil
+	return nil
 }
 
 // target is the body of subscribe and unsubscribe.

@@ -14,33 +14,37 @@ const passTimeout = 10 * time.Second
 func (c *Client) handle(ctx context.Context, frame []byte) {
 	r, err := parseFrame(frame)
 	if err != nil {
-		c.fail(r.Ref, "invalid", "the frame is not understood: "+err.Error())
+		c.fail(r.Ref.text, "invalid", "the frame is not understood: "+err.Error())
+		return
+	}
+	if r.Ref.bad && r.Action != "" {
+		c.fail("", "invalid", "ref must be text")
 		return
 	}
 	switch r.Action {
 	case "subscribe", "unsubscribe":
 		var t target
 		if err := json.Unmarshal(r.Body, &t); err != nil {
-			c.fail(r.Ref, "invalid", `the body must be {"entity":…,"id":…}`)
+			c.fail(r.Ref.text, "invalid", `the body must be {"entity":…,"id":…}`)
 			return
 		}
 		if r.Action == "subscribe" {
-			c.subscribe(t, r.Ref)
+			c.subscribe(t, r.Ref.text)
 		} else {
-			c.unsubscribe(t, r.Ref)
+			c.unsubscribe(t, r.Ref.text)
 		}
 	case "secret":
 		var secret string
 		if err := json.Unmarshal(r.Body, &secret); err != nil || len(secret) > 8<<10 {
-			c.fail(r.Ref, "invalid", "the body must be the secret, text of at most 8192 bytes")
+			c.fail(r.Ref.text, "invalid", "the body must be the secret, text of at most 8192 bytes")
 			return
 		}
 		c.changeSecret(secret)
-		c.answer(reply{Type: "secret", Ref: r.Ref})
+		c.answer(reply{Type: "secret", Ref: r.Ref.text})
 	case "":
-		c.pass(ctx, frame, r.Ref)
+		c.pass(ctx, frame, r.Ref.text)
 	default:
-		c.fail(r.Ref, "invalid", "the actions are subscribe, unsubscribe and secret")
+		c.fail(r.Ref.text, "invalid", "the actions are subscribe, unsubscribe and secret")
 	}
 }
 
