@@ -338,6 +338,9 @@ func (sh *shard) tidy(g *group) {
 
 // Signal says that an entity changed.
 func (h *Hub) Signal(k Key) {
+	if !k.Valid() || k.ID == Any {
+		return // nobody can have subscribed to it
+	}
 	secrets := h.secretsOf(Key{k.Org, k.Type, Any}) // of those who want all of the type
 	sh := h.shard(k)
 	sh.mu.Lock()
