@@ -218,8 +218,14 @@ func (s *Service) Remember(ctx context.Context, hook, id string) error {
 	return fault.StoreAway(err)
 }
 
-// passOn gives every target a delivery, and tells the live clients.
+// passOnTime bounds what a webhook waits for once it is stored.
+const passOnTime = 10 * time.Second
+
+// passOn gives every target a delivery, and tells the live clients, also if the
+// source does not wait for it: what it sends again is a duplicate.
 func (s *Service) passOn(ctx context.Context, list string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passOnTime)
+	defer cancel()
 	sessions, err := s.sessionsOf(ctx, list)
 	if err != nil {
 		s.o.Log.Warn("the sessions of a list cannot be read", "list", list, "error", err)
