@@ -139,11 +139,9 @@ func (s *Service) due(ctx context.Context) (due []*Target, err error) {
 		if d.Order > s.now().UnixMicro() {
 			break
 		}
-		t, err := parseTarget(d)
-		if err != nil {
-			return nil, err
+		if t := s.legible(d); t != nil {
+			due = append(due, t)
 		}
-		due = append(due, t)
 	}
 	return due, nil
 }
