@@ -45,9 +45,9 @@ func KeyOf(entity, id string) Key {
 	return Key{DefaultOrg, entity, id}
 }
 
-// Entity is what clients call the key's type.
+// Entity is what clients call the key's type, and no other's.
 func (k Key) Entity() string {
-	if k.Org == DefaultOrg {
+	if k.Org == DefaultOrg && !strings.Contains(k.Type, "/") {
 		return k.Type
 	}
 	return k.Org + "/" + k.Type

@@ -168,3 +168,15 @@ func TestKeySetErrorsDoNotRepeatTheURL(t *testing.T) {
 		require.NotContains(t, err.Error(), "s3cret")
 	}
 }
+
+// What is allowed to one organisation is no other's, whatever its types are called.
+func TestNamesAreOneEntitys(t *testing.T) {
+	t.Parallel()
+	for _, k := range []live.Key{{Org: "acme", Type: "items", ID: "1"}, {Org: "default", Type: "items", ID: "1"}, {Org: "default", Type: "acme/items", ID: "1"}} {
+		require.Equal(t, k, live.KeyOf(k.Entity(), k.ID))
+	}
+	for _, p := range []string{"acme/items/*", "acme/items/1"} {
+		require.True(t, live.Allow([]string{p})(live.KeyOf("acme/items", "1")), p)
+		require.False(t, live.Allow([]string{p})(live.KeyOf("default/acme/items", "1")), p)
+	}
+}
