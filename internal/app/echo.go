@@ -198,6 +198,12 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 	if out.Entity, out.ID, err = hook.Named(h, body); err != nil {
 		return out, err
 	}
+	changed := live.KeyOf(out.Entity, out.ID)
+	if hook.Signal {
+		if err := changed.CheckChanged(); err != nil {
+			return out, err
+		}
+	}
 	out.Duplicate, err = a.echo.Once(ctx, "hook "+name, id, func() error {
 		if hook.Sync != "" {
 			o := syncrun.Start{Trigger: "webhook"}
@@ -220,7 +226,7 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 			}
 		}
 		if hook.Signal {
-			return a.Notify(ctx, []live.Key{live.KeyOf(out.Entity, out.ID)})
+			return a.Notify(ctx, []live.Key{changed})
 		}
 		return nil
 	})
