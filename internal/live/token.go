@@ -30,6 +30,7 @@ type Tokens struct {
 	HTTP     *http.Client
 	Now      func() time.Time
 
+	asking  sync.Mutex // the keys; taken before mu
 	mu      sync.Mutex
 	keys    jose.JSONWebKeySet
 	fetched time.Time
@@ -90,25 +91,49 @@ func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error
 // keySet returns the public keys, fetched again if they are old or lack the key. Old
 // ones that have it do until others can be had.
 func (t *Tokens) keySet(ctx context.Context, id string) (jose.JSONWebKeySet, error) {
+	keys, known, stands, err := t.kept(id)
+	switch {
+	case stands:
+		return keys, err
+	case !known:
+		t.asking.Lock()
+	case !t.asking.TryLock():
+		return keys, nil
+	}
+	defer t.asking.Unlock()
+	if keys, known, stands, err = t.kept(id); stands { // somebody asked meanwhile
+		return keys, err
+	}
+	fetched, err := t.fetchKeys(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failure = err; err == nil {
+		t.keys, t.fetched = fetched, t.Now()
+		return fetched, nil
+	}
+	if t.tried = t.Now(); known {
+		return keys, nil
+	}
+	return keys, err
+}
+
+// kept are the keys that were fetched, whether the key is among them, and whether that
+// stands, with the error, for now.
+func (t *Tokens) kept(id string) (keys jose.JSONWebKeySet, known, stands bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.Now()
-	age, known := now.Sub(t.fetched), len(t.keys.Key(id)) > 0
-	if age < keysFor && (known || age < keysAgain) {
-		return t.keys, nil
+	age := now.Sub(t.fetched)
+	known = len(t.keys.Key(id)) > 0
+	switch {
+	case age < keysFor && (known || age < keysAgain):
+		return t.keys, known, true, nil
+	case t.failure == nil || now.Sub(t.tried) >= keysRetry:
+		return t.keys, known, false, nil
+	case known:
+		return t.keys, known, true, nil
 	}
-	if t.failure == nil || now.Sub(t.tried) >= keysRetry {
-		var keys jose.JSONWebKeySet
-		if keys, t.failure = t.fetchKeys(ctx); t.failure == nil {
-			t.keys, t.fetched = keys, now
-			return keys, nil
-		}
-		t.tried = now
-	}
-	if known {
-		return t.keys, nil
-	}
-	return t.keys, t.failure
+	return t.keys, known, true, t.failure
 }
 
 func (t *Tokens) fetchKeys(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
