@@ -48,10 +48,10 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 			token = bearer
 		}
 		if l.Tokens != nil && token != "" {
-			allowed, err := l.Tokens.Check(r.Context(), token)
+			grant, err := l.Tokens.Check(r.Context(), token)
 			switch {
 			case err == nil:
-				who.Allowed = allowed
+				who.Allowed, who.Until = grant.Allowed, grant.Until
 				return serve(w, r, who)
 			case !errors.Is(err, live.ErrToken):
 				return fault.Wrap(fault.Unavailable, err, "tokens cannot be checked now")

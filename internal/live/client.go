@@ -44,6 +44,7 @@ type Client struct {
 	since     time.Time
 	end       time.Time      // when the connection has to; zero: never
 	allowed   func(Key) bool // nil: all
+	until     time.Time      // it is; zero: always
 
 	mu      sync.Mutex
 	secret  string

@@ -260,7 +260,11 @@ func (c *Client) arm(end time.Time) {
 
 // beat asks whether the client is there, or ends its connection if it is time.
 func (c *Client) beat() {
-	if !c.end.IsZero() && !c.hub.o.Now().Before(c.end) {
+	switch now := c.hub.o.Now(); {
+	case !c.until.IsZero() && !now.Before(c.until):
+		c.bye("the token has expired")
+		return
+	case !c.end.IsZero() && !now.Before(c.end):
 		c.bye("this connection has been open for long")
 		return
 	}

@@ -100,7 +100,7 @@ func (h *Hub) ServeStream(w http.ResponseWriter, r *http.Request, who Connection
 		s.have[k] = v
 	}
 	_ = s.c.SetReadDeadline(time.Time{})
-	c := &Client{transport: s, kind: "sse", remote: r.RemoteAddr, protocol: 2, allowed: who.Allowed, secret: who.Secret}
+	c := &Client{transport: s, kind: "sse", remote: r.RemoteAddr, protocol: 2, allowed: who.Allowed, until: who.Until, secret: who.Secret}
 	if !h.join(c) {
 		return fault.New(fault.Unavailable, "the server restarts: come back")
 	}

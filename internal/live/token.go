@@ -52,18 +52,24 @@ const (
 	minKeySize = 32
 )
 
-// Check returns what the token may subscribe to, or ErrToken. Any other error is that
-// it cannot be found out now.
-func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error) {
+// Grant is what a token allows.
+type Grant struct {
+	Allowed func(Key) bool // to subscribe to
+	Until   time.Time
+}
+
+// Check returns what the token allows, or ErrToken. Any other error is that it cannot
+// be found out now.
+func (t *Tokens) Check(ctx context.Context, token string) (Grant, error) {
 	algorithms := []jose.SignatureAlgorithm{jose.HS256}
 	if t.JWKSURL != "" {
 		algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
 	} else if len(t.Secret) < minKeySize {
-		return nil, fmt.Errorf("the secret of live.token has %d bytes, and %d is the least", len(t.Secret), minKeySize)
+		return Grant{}, fmt.Errorf("the secret of live.token has %d bytes, and %d is the least", len(t.Secret), minKeySize)
 	}
 	signed, err := jwt.ParseSigned(token, algorithms)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return Grant{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	var c claims
 	if t.JWKSURL == "" {
@@ -71,21 +77,21 @@ func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error
 	} else {
 		var keys jose.JSONWebKeySet
 		if keys, err = t.keySet(ctx, signed.Headers[0].KeyID); err != nil {
-			return nil, err
+			return Grant{}, err
 		}
 		err = signed.Claims(keys, &c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return Grant{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	expected := jwt.Expected{Issuer: t.Issuer, AnyAudience: jwt.Audience{t.Audience}, Time: t.Now()}
 	if err := c.ValidateWithLeeway(expected, clockSkew); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return Grant{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	if c.Expiry == nil {
-		return nil, fmt.Errorf("%w: it has no exp", ErrToken)
+		return Grant{}, fmt.Errorf("%w: it has no exp", ErrToken)
 	}
-	return Allow(c.Entities), nil
+	return Grant{Allow(c.Entities), c.Expiry.Time().Add(clockSkew)}, nil
 }
 
 // keySet returns the public keys, fetched again if they are old or lack the key. Old

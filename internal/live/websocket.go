@@ -27,6 +27,7 @@ const Subprotocol = "headgate.v2"
 type Connection struct {
 	Secret  string
 	Allowed func(Key) bool // nil: everything
+	Until   time.Time      // when that ends, and the connection with it; zero: never
 	Origins []string       // hosts, with wildcards, of pages that may connect beside our own; "*": any
 }
 
@@ -85,7 +86,7 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connect
 	}
 	conn.SetReadLimit(int64(h.o.MaxFrame))
 	transport := &socket{conn: conn, closed: make(chan struct{})}
-	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, secret: who.Secret}
+	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, until: who.Until, secret: who.Secret}
 	if !h.join(c) {
 		_ = conn.Close(closeRestart, "the server restarts")
 		_ = conn.CloseNow()
