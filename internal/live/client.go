@@ -2,6 +2,7 @@ package live
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,6 +46,9 @@ type Client struct {
 	end       time.Time      // when the connection has to; zero: never
 	allowed   func(Key) bool // nil: all
 	until     time.Time      // it is; zero: always
+
+	handled  atomic.Int64 // frames of its
+	handling atomic.Bool  // one
 
 	mu      sync.Mutex
 	secret  string

@@ -268,7 +268,9 @@ func (c *Client) beat() {
 		c.bye("this connection has been open for long")
 		return
 	}
-	if err := c.transport.Ping(); err != nil {
+	before := c.handled.Load()
+	// Its pong comes after its frames, and those may wait for whom they are passed on to.
+	if err := c.transport.Ping(); err != nil && !c.handling.Load() && c.handled.Load() == before {
 		c.close(closeGoingAway, "it does not answer")
 		return
 	}

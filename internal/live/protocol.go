@@ -12,6 +12,9 @@ const passTimeout = 10 * time.Second
 // handle acts on a frame. A client of protocol 1 is never answered; one of
 // protocol 2 always.
 func (c *Client) handle(ctx context.Context, frame []byte) {
+	c.handled.Add(1)
+	c.handling.Store(true)
+	defer c.handling.Store(false)
 	r, err := parseFrame(frame)
 	if err != nil {
 		c.fail(r.Ref.text, "invalid", "the frame is not understood: "+err.Error())
