@@ -86,7 +86,7 @@ type pending struct {
 }
 
 // subscription is a client's to an entity. The hub's shard lock
-// guards secret, version, asks and denied.
+// guards secret, version, asks, denied and missed.
 type subscription struct {
 	client  *Client
 	name    subKey
@@ -96,6 +96,7 @@ type subscription struct {
 	version string  // that the client has; "" unknown
 	asks    *string // the version that it says it has, until it is answered
 	denied  bool    // and it was told
+	missed  bool    // what came when the client had another in its place
 }
 
 // note queues an answer to a frame. No lock of the hub's may be held: a client
@@ -113,11 +114,12 @@ func (c *Client) note(frame []byte) {
 	c.mu.Unlock()
 }
 
-// offer queues a state, in place of an older one of the same entity.
+// offer queues a state, in place of an older one of the same entity. The shard's lock
+// is held.
 func (c *Client) offer(s *subscription, id string, state *snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if s.missed = s.missed || c.subs[s.name] != s; s.missed {
 		return
 	}
 	k := pendKey{subKey: subKey{s.name.entity, id}}
@@ -137,10 +139,13 @@ func (c *Client) offer(s *subscription, id string, state *snapshot) {
 }
 
 // inform queues a frame about the subscription's entity, in place of what waits
-// of it; what went wrong replaces only its like.
+// of it; what went wrong replaces only its like. The shard's lock is held.
 func (c *Client) inform(s *subscription, frame []byte, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.missed = s.missed || c.subs[s.name] != s; s.missed {
+		return
+	}
 	c.queue(pendKey{subKey: s.name, failed: failed}, pending{sub: s, frame: frame})
 }
 

@@ -207,6 +207,12 @@ func (c *Client) changeSecret(secret string) {
 		return
 	}
 	c.subs = make(map[subKey]*subscription, len(old))
+	missed := map[subKey]bool{} // what waits is of the old secret, and not written any more
+	for _, p := range c.pending {
+		if p.sub != nil {
+			missed[p.sub.name] = true
+		}
+	}
 	var fresh []*subscription
 	for name, s := range old {
 		n := &subscription{client: c, name: name, key: s.key, asked: secret, secret: secret}
@@ -216,10 +222,13 @@ func (c *Client) changeSecret(secret string) {
 	c.mu.Unlock()
 	for _, n := range fresh {
 		c.hub.add(n)
-		version, asks := c.hub.taken(old[n.name])
-		if asks != nil {
+		version, asks, lost := c.hub.taken(old[n.name])
+		switch {
+		case lost || missed[n.name]:
+			c.hub.makeUp(n)
+		case asks != nil:
 			c.hub.catchUp(n, *asks)
-		} else {
+		default:
 			c.hub.knows(n, version)
 		}
 	}
@@ -234,16 +243,33 @@ func (c *Client) changeSecret(secret string) {
 }
 
 // taken removes a subscription and returns what its client has, or asks for, as one
-// does that was told that it may not see the entity.
-func (h *Hub) taken(s *subscription) (version string, asks *string) {
+// does that was told that it may not see the entity, and whether it missed anything.
+func (h *Hub) taken(s *subscription) (version string, asks *string, missed bool) {
 	h.remove(s)
 	sh := h.shard(s.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.denied && s.client.protocol == 2 && s.asks == nil {
-		return s.version, &s.version
+		return s.version, &s.version, s.missed
 	}
-	return s.version, s.asks
+	return s.version, s.asks, s.missed
+}
+
+// makeUp has a client shown what there is, whatever it has.
+func (h *Hub) makeUp(s *subscription) {
+	if s.client.protocol == 2 && s.key.ID != Any {
+		h.catchUp(s, "")
+		return
+	}
+	sh := h.shard(s.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.key.ID == Any {
+		s.client.inform(s, resyncFrame(s.name.entity), false)
+	} else if t := sh.topics[s.key]; t != nil && t.groups[s.secret] != nil {
+		t.groups[s.secret].forced = true
+		h.refresh(t.groups[s.secret])
+	}
 }
 
 // knows notes which version a client has, unless it was sent another by now.
