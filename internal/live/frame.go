@@ -46,6 +46,9 @@ func parseFrame(b []byte) (r request, err error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	if err := d.Decode(&r); err != nil {
+		if _, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+			return r, errors.New("action must be text")
+		}
 		return r, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

@@ -29,4 +29,8 @@ func TestPassThroughTakesAnyMembers(t *testing.T) {
 	q := w.dial("protocol=2")
 	q.send(`{"action":"subscribe","ref":7,"body":{"entity":"items","id":"1"}}`)
 	require.Equal(t, "invalid", q.read()["code"])
+	q.send(`{"action":7,"ref":"r"}`)
+	m := q.read()
+	require.Equal(t, "r", m["ref"])
+	require.Equal(t, "the frame is not understood: action must be text", m["message"])
 }
