@@ -116,7 +116,9 @@ func (a *App) listChanged(ctx context.Context, list string, sessions []echo.Sess
 	for _, s := range sessions {
 		keys = append(keys, live.Key{Org: live.DefaultOrg, Type: SessionType, ID: s.ID()})
 	}
-	if err := a.Notify(ctx, keys); err != nil {
+	tell, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	if err := a.Notify(tell, keys); err != nil {
 		a.o.Log.Warn("not every instance heard of a list's change: a comparison of versions makes up for it", "list", list, "error", err)
 	}
 	refresh := func(ctx context.Context) {
