@@ -209,6 +209,7 @@ type watchedBus struct {
 	bus.Bus
 	mu        sync.Mutex
 	away      error
+	hangs     bool
 	published []bus.Message
 }
 
@@ -217,6 +218,10 @@ func (b *watchedBus) set(err error) { b.mu.Lock(); b.away = err; b.mu.Unlock() }
 func (b *watchedBus) Publish(ctx context.Context, topic string, m bus.Message) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.hangs {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
 	if b.away != nil {
 		return "", b.away
 	}

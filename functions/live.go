@@ -48,10 +48,10 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 			token = bearer
 		}
 		if l.Tokens != nil && token != "" {
-			allowed, err := l.Tokens.Check(r.Context(), token)
+			grant, err := l.Tokens.Check(r.Context(), token)
 			switch {
 			case err == nil:
-				who.Allowed = allowed
+				who.Allowed, who.Until = grant.Allowed, grant.Until
 				return serve(w, r, who)
 			case !errors.Is(err, live.ErrToken):
 				return fault.Wrap(fault.Unavailable, err, "tokens cannot be checked now")
@@ -66,6 +66,9 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 		}
 		if b.app.Config().Auth == nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
+			if token != "" {
+				return fault.New(fault.Unauthenticated, "the token is not good: its signature, issuer, audience or time is not what it has to be")
+			}
 			return fault.New(fault.Unauthenticated, "a token is needed, as a bearer token or in access_token")
 		}
 		return b.guard.Require(auth.Read, func(w http.ResponseWriter, r *http.Request) error {

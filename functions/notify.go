@@ -3,6 +3,8 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
@@ -45,13 +47,17 @@ func keysOf(body []byte) ([]live.Key, error) {
 	if err := d.Decode(&list); err != nil {
 		return nil, fault.New(fault.Invalid, `the body must be {"entity":…,"id":…}, or a list of them: %s`, err)
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Invalid, "something follows the list of entities")
+	}
 	if len(list) == 0 || len(list) > maxNotified {
 		return nil, fault.New(fault.Invalid, "there must be from 1 to %d entities", maxNotified)
 	}
 	keys := make([]live.Key, len(list))
 	for i, n := range list {
-		if keys[i] = live.KeyOf(n.Entity, n.ID); !keys[i].Valid() || n.ID == live.Any {
-			return nil, fault.New(fault.Invalid, "item %d: entity and id must not be empty", i)
+		keys[i] = live.KeyOf(n.Entity, n.ID)
+		if err := keys[i].CheckChanged(); err != nil {
+			return nil, fault.New(fault.Invalid, "item %d: %s", i, err)
 		}
 	}
 	return keys, nil

@@ -116,7 +116,9 @@ func (a *App) listChanged(ctx context.Context, list string, sessions []echo.Sess
 	for _, s := range sessions {
 		keys = append(keys, live.Key{Org: live.DefaultOrg, Type: SessionType, ID: s.ID()})
 	}
-	if err := a.Notify(ctx, keys); err != nil {
+	tell, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	if err := a.Notify(tell, keys); err != nil {
 		a.o.Log.Warn("not every instance heard of a list's change: a comparison of versions makes up for it", "list", list, "error", err)
 	}
 	if a.o.RunsOn { // the source does not wait for us to fetch from it
@@ -190,6 +192,12 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 	if out.Entity, out.ID, err = hook.Named(h, body); err != nil {
 		return out, err
 	}
+	changed := live.KeyOf(out.Entity, out.ID)
+	if hook.Signal {
+		if err := changed.CheckChanged(); err != nil {
+			return out, err
+		}
+	}
 	out.Duplicate, err = a.echo.Once(ctx, "hook "+name, id, func() error {
 		if hook.Sync != "" {
 			o := syncrun.Start{Trigger: "webhook"}
@@ -212,7 +220,7 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 			}
 		}
 		if hook.Signal {
-			return a.Notify(ctx, []live.Key{live.KeyOf(out.Entity, out.ID)})
+			return a.Notify(ctx, []live.Key{changed})
 		}
 		return nil
 	})

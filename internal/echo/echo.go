@@ -15,6 +15,7 @@
 package echo
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,6 +26,7 @@ import (
 	"net/url"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -218,8 +220,14 @@ func (s *Service) Remember(ctx context.Context, hook, id string) error {
 	return fault.StoreAway(err)
 }
 
-// passOn gives every target a delivery, and tells the live clients.
+// passOnTime bounds what a webhook waits for once it is stored.
+const passOnTime = 10 * time.Second
+
+// passOn gives every target a delivery, and tells the live clients, also if the
+// source does not wait for it: what it sends again is a duplicate.
 func (s *Service) passOn(ctx context.Context, list string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passOnTime)
+	defer cancel()
 	sessions, err := s.sessionsOf(ctx, list)
 	if err != nil {
 		s.o.Log.Warn("the sessions of a list cannot be read", "list", list, "error", err)
@@ -236,6 +244,9 @@ func (s *Service) passOn(ctx context.Context, list string) {
 // CheckTasks is whether the body is {"data": TaskData}: an object by task id of
 // {"name": string, "priority": number}. It returns the data.
 func CheckTasks(body []byte, member string) (json.RawMessage, error) {
+	if !utf8.Valid(body) {
+		return nil, fault.New(fault.Invalid, "the body is not UTF-8")
+	}
 	var form map[string]json.RawMessage
 	if err := json.Unmarshal(body, &form); err != nil {
 		return nil, fault.New(fault.Invalid, "the body must be a JSON object with %q", member)
@@ -274,11 +285,14 @@ func idOf(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
-// mustJSON encodes our own types, which always can be.
+// mustJSON encodes our own types, which always can be. What others wrote stays as it
+// is: escaped for HTML it could be six times as large, and too large for a document.
 func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		panic("echo: encode: " + err.Error())
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -159,8 +159,8 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Target, ok bool, err error) {
 	began := s.now()
 	status, retryAfter, sendErr := s.send(ctx, t, d)
-	if ctx.Err() != nil {
-		return t, false, nil // we are stopping: nobody knows, and it is tried again
+	if ctx.Err() != nil { // we are stopping: nobody knows, and it is tried again
+		return t, false, s.release(ctx, t)
 	}
 	now := s.now()
 	a := Attempt{At: began, Status: status, TookMs: now.Sub(began).Milliseconds()}
@@ -199,9 +199,22 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	return t, ok, err
 }
 
+// release has the target called again at once by whoever is next, if we end: where only
+// a request does, the lease keeps one that hangs from being called with the next.
+func (s *Service) release(ctx context.Context, t *Target) error {
+	if s.stopped.Err() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	_, err := s.settle(ctx, t, nil, func(t *Target) { t.LeaseUntil = time.Time{} })
+	return err
+}
+
 // settle commits the delivery and the change to the target, which others change
-// meanwhile too. It returns the target as it is then; nil: it is gone, or registered
-// anew, and what came of a call is not the new one's.
+// meanwhile too. It returns the target as it is then; nil: it is gone, registered
+// anew, or its lease is another's by now, who calls it again: what came of our call
+// is not theirs.
 func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change func(*Target)) (*Target, error) {
 	for {
 		next := *t
@@ -237,10 +250,11 @@ func (s *Service) forget(ctx context.Context, t *Target) error {
 	}
 }
 
-// again reads a target that changed. nil: this registration of it is gone.
+// again reads a target that changed. nil: this registration of it is gone, or the lease
+// of it is lost.
 func (s *Service) again(ctx context.Context, t *Target) (*Target, error) {
 	now, err := s.readTarget(ctx, t.docID())
-	if now == nil || !now.CreatedAt.Equal(t.CreatedAt) {
+	if now == nil || !now.CreatedAt.Equal(t.CreatedAt) || !now.LeaseUntil.Equal(t.LeaseUntil) {
 		return nil, err
 	}
 	return now, nil

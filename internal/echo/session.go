@@ -49,6 +49,7 @@ const (
 )
 
 const (
+	maxSession   = 1000 // bytes of its id, as of any document's
 	upstreamTime = 15 * time.Second
 	settleTime   = 5 * time.Second // to store what the source did, though the caller is gone
 	askingTime   = 30 * time.Second
@@ -94,6 +95,12 @@ func (s *Service) ListsOf(ctx context.Context, session string) (open []string, e
 // Open adds a session of a list. The first has us register with the source: if that
 // fails, so does the call, and it may be repeated.
 func (s *Service) Open(ctx context.Context, x Session, list string) error {
+	switch {
+	case len(list) > maxID:
+		return fault.New(fault.Invalid, "externalTaskListId has at most %d bytes", maxID)
+	case len(x.ID()) > maxSession:
+		return fault.New(fault.Invalid, "tenantId/documentId, escaped for a URL, has at most %d bytes", maxSession)
+	}
 	return s.change(ctx, x, list, true)
 }
 

@@ -3,7 +3,7 @@ package echo
 import (
 	"context"
 	"errors"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
@@ -103,15 +103,34 @@ func (s *Service) Sweep(ctx context.Context) (delivered int, err error) {
 	if err := s.fanOutLeft(ctx); err != nil {
 		return 0, err
 	}
+	type outcome struct {
+		target    string
+		delivered int
+		err       error
+	}
+	ended := make(chan outcome)
+	calling := map[string]bool{}
+	var due []*Target
 	for {
-		due, err := s.due(ctx)
-		if err != nil || len(due) == 0 {
-			return delivered, err
+		if len(due) == 0 && err == nil && ctx.Err() == nil {
+			due, err = s.due(ctx)
+			due = slices.DeleteFunc(due, func(t *Target) bool { return calling[t.docID()] })
 		}
-		n, err := s.deliverAll(ctx, due)
-		if delivered += n; err != nil || ctx.Err() != nil {
+		for len(due) > 0 && len(calling) < atOnce && err == nil && ctx.Err() == nil {
+			t := due[0]
+			due = due[1:]
+			calling[t.docID()] = true
+			go func() {
+				n, err := s.deliver(ctx, t)
+				ended <- outcome{t.docID(), n, err}
+			}()
+		}
+		if len(calling) == 0 {
 			return delivered, errors.Join(err, ctx.Err())
 		}
+		o := <-ended
+		delete(calling, o.target)
+		delivered, err = delivered+o.delivered, errors.Join(err, o.err)
 	}
 }
 
@@ -139,30 +158,9 @@ func (s *Service) due(ctx context.Context) (due []*Target, err error) {
 		if d.Order > s.now().UnixMicro() {
 			break
 		}
-		t, err := parseTarget(d)
-		if err != nil {
-			return nil, err
+		if t := s.legible(d); t != nil {
+			due = append(due, t)
 		}
-		due = append(due, t)
 	}
 	return due, nil
-}
-
-func (s *Service) deliverAll(ctx context.Context, due []*Target) (delivered int, err error) {
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	turn := make(chan struct{}, atOnce)
-	for _, t := range due {
-		turn <- struct{}{}
-		all.Go(func() {
-			defer func() { <-turn }()
-			n, e := s.deliver(ctx, t)
-			mu.Lock()
-			defer mu.Unlock()
-			delivered += n
-			err = errors.Join(err, e)
-		})
-	}
-	all.Wait()
-	return delivered, err
 }

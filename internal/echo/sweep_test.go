@@ -3,6 +3,7 @@ package echo_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -83,4 +84,31 @@ func TestStartDelivers(t *testing.T) {
 	require.NoError(t, w.svc.Close(t.Context()))
 	w.receive("l", "", tasks)
 	require.Len(t, r.calls(), 5, "who is closed delivers nothing")
+}
+
+// A sweep that waits for one target calls the others meanwhile, however many are due.
+func TestASweepGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	slow, r := newHanging(t), newReceiver(t)
+	w.svc = w.service(func(o *echo.Options) { o.Now = time.Now })
+	_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "a"}) // due first
+	require.NoError(t, err)
+	const n = 250
+	for i := range n {
+		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL + "/" + strconv.Itoa(i), List: "b"})
+		require.NoError(t, err)
+	}
+	w.receive("a", "", tasks)
+	w.receive("b", "", tasks)
+	swept := make(chan int)
+	go func() {
+		delivered, err := w.svc.Sweep(t.Context())
+		if err != nil {
+			delivered = -1
+		}
+		swept <- delivered
+	}()
+	require.Eventually(t, func() bool { return len(r.calls()) == n }, 4*time.Second, 5*time.Millisecond)
+	require.Equal(t, n, <-swept, "and it waits for all")
 }

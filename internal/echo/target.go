@@ -70,6 +70,16 @@ func parseTarget(d store.Doc) (*Target, error) {
 	return t, json.Unmarshal(d.Body, t)
 }
 
+// legible is the target, or nil: one that cannot be read holds up no other.
+func (s *Service) legible(d store.Doc) *Target {
+	t, err := parseTarget(d)
+	if err != nil {
+		s.o.Log.Error("a webhook that is registered cannot be read, and is left out", "document", d.ID, "error", err)
+		return nil
+	}
+	return t
+}
+
 // readTarget is nil if it is not there, or cannot be read.
 func (s *Service) readTarget(ctx context.Context, docID string) (*Target, error) {
 	docs, err := s.docs.Get(ctx, targets, []string{docID})
@@ -238,11 +248,9 @@ func (s *Service) eachTarget(ctx context.Context, list string, do func(*Target) 
 			if !strings.HasPrefix(d.ID, prefix) {
 				return nil
 			}
-			t, err := parseTarget(d)
-			if err == nil {
-				err = do(t)
-			}
-			if err != nil {
+			if t := s.legible(d); t == nil {
+				continue
+			} else if err := do(t); err != nil {
 				return err
 			}
 		}

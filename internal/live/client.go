@@ -2,6 +2,7 @@ package live
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +27,7 @@ const (
 )
 
 // maxNotes bounds the answers to frames that wait for a client who does not read
-// them.
+// them, beyond one for each subscription that it may have.
 const maxNotes = 1000
 
 // maxOfAny bounds the entities that wait under a subscription to all of a type:
@@ -44,6 +45,10 @@ type Client struct {
 	since     time.Time
 	end       time.Time      // when the connection has to; zero: never
 	allowed   func(Key) bool // nil: all
+	until     time.Time      // it is; zero: always
+
+	handled  atomic.Int64 // frames of its
+	handling atomic.Bool  // one
 
 	mu      sync.Mutex
 	secret  string
@@ -81,7 +86,7 @@ type pending struct {
 }
 
 // subscription is a client's to an entity. The hub's shard lock
-// guards secret, version, asks and denied.
+// guards secret, version, asks, denied and missed.
 type subscription struct {
 	client  *Client
 	name    subKey
@@ -91,13 +96,14 @@ type subscription struct {
 	version string  // that the client has; "" unknown
 	asks    *string // the version that it says it has, until it is answered
 	denied  bool    // and it was told
+	missed  bool    // what came when the client had another in its place
 }
 
 // note queues an answer to a frame. No lock of the hub's may be held: a client
 // that does not read its answers is closed.
 func (c *Client) note(frame []byte) {
 	c.mu.Lock()
-	if c.notes >= maxNotes {
+	if c.notes >= maxNotes+c.hub.o.MaxSubs {
 		c.mu.Unlock()
 		c.close(closePolicy, "answers are not read")
 		return
@@ -108,11 +114,12 @@ func (c *Client) note(frame []byte) {
 	c.mu.Unlock()
 }
 
-// offer queues a state, in place of an older one of the same entity.
+// offer queues a state, in place of an older one of the same entity. The shard's lock
+// is held.
 func (c *Client) offer(s *subscription, id string, state *snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if s.missed = s.missed || c.subs[s.name] != s; s.missed {
 		return
 	}
 	k := pendKey{subKey: subKey{s.name.entity, id}}
@@ -132,10 +139,13 @@ func (c *Client) offer(s *subscription, id string, state *snapshot) {
 }
 
 // inform queues a frame about the subscription's entity, in place of what waits
-// of it; what went wrong replaces only its like.
+// of it; what went wrong replaces only its like. The shard's lock is held.
 func (c *Client) inform(s *subscription, frame []byte, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.missed = s.missed || c.subs[s.name] != s; s.missed {
+		return
+	}
 	c.queue(pendKey{subKey: s.name, failed: failed}, pending{sub: s, frame: frame})
 }
 

@@ -63,6 +63,13 @@ func (h *Hub) fetchLoop(g *group) {
 			g.dirty = true
 			g.forced = g.forced || forced
 		}
+		if until := time.Until(g.last.Add(h.o.Coalesce)); !g.dirty && len(g.subs) == 0 && until > 0 {
+			sh.mu.Unlock() // it is kept for as long as its next fetch would have to wait
+			if !h.pause(until) {
+				return
+			}
+			sh.mu.Lock()
+		}
 		if !g.dirty {
 			g.fetching = false
 			sh.tidy(g)
@@ -123,6 +130,9 @@ func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 	g.known, g.version = true, version
 	clients := len(g.subs)
 	for s := range g.subs {
+		if s.denied && s.client.protocol == 2 && s.asks == nil {
+			s.asks = &s.version // it was told that it may not
+		}
 		s.denied = false
 		if s.asks != nil {
 			s.reply(snap)

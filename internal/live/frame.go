@@ -13,7 +13,20 @@ import (
 type request struct {
 	Action string          `json:"action"`
 	Body   json.RawMessage `json:"body"`
-	Ref    string          `json:"ref"` // comes back with the answer; protocol 2
+	Ref    ref             `json:"ref"` // comes back with the answer; protocol 2
+}
+
+// ref is text. In a frame that is for somebody else it may be anything.
+type ref struct {
+	text string
+	bad  bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *ref) UnmarshalJSON(b []byte) error {
+	*r = ref{}
+	r.bad = json.Unmarshal(b, &r.text) != nil
+	return nil
 }
 
 // target is the body of subscribe and unsubscribe.
@@ -33,6 +46,9 @@ func parseFrame(b []byte) (r request, err error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	if err := d.Decode(&r); err != nil {
+		if _, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+			return r, errors.New("action must be text")
+		}
 		return r, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

@@ -260,11 +260,17 @@ func (c *Client) arm(end time.Time) {
 
 // beat asks whether the client is there, or ends its connection if it is time.
 func (c *Client) beat() {
-	if !c.end.IsZero() && !c.hub.o.Now().Before(c.end) {
+	switch now := c.hub.o.Now(); {
+	case !c.until.IsZero() && !now.Before(c.until):
+		c.bye("the token has expired")
+		return
+	case !c.end.IsZero() && !now.Before(c.end):
 		c.bye("this connection has been open for long")
 		return
 	}
-	if err := c.transport.Ping(); err != nil {
+	before := c.handled.Load()
+	// Its pong comes after its frames, and those may wait for whom they are passed on to.
+	if err := c.transport.Ping(); err != nil && !c.handling.Load() && c.handled.Load() == before {
 		c.close(closeGoingAway, "it does not answer")
 		return
 	}
@@ -338,6 +344,9 @@ func (sh *shard) tidy(g *group) {
 
 // Signal says that an entity changed.
 func (h *Hub) Signal(k Key) {
+	if !k.Valid() || k.ID == Any {
+		return // nobody can have subscribed to it
+	}
 	secrets := h.secretsOf(Key{k.Org, k.Type, Any}) // of those who want all of the type
 	sh := h.shard(k)
 	sh.mu.Lock()

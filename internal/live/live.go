@@ -21,6 +21,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/headgate/headgate/internal/fault"
 )
 
 // DefaultOrg is the organisation of an entity that names none.
@@ -45,9 +47,9 @@ func KeyOf(entity, id string) Key {
 	return Key{DefaultOrg, entity, id}
 }
 
-// Entity is what clients call the key's type.
+// Entity is what clients call the key's type, and no other's.
 func (k Key) Entity() string {
-	if k.Org == DefaultOrg {
+	if k.Org == DefaultOrg && !strings.Contains(k.Type, "/") {
 		return k.Type
 	}
 	return k.Org + "/" + k.Type
@@ -61,6 +63,17 @@ const (
 // Valid is whether there can be such an entity.
 func (k Key) Valid() bool {
 	return k.Org != "" && k.Type != "" && k.ID != "" && len(k.Org)+len(k.Type) <= maxEntity && len(k.ID) <= maxID
+}
+
+// CheckChanged is whether a change of such an entity can be told. Invalid: why not.
+func (k Key) CheckChanged() error {
+	switch {
+	case k.ID == Any:
+		return fault.New(fault.Invalid, `the id "*" is no entity's: name each that changed`)
+	case !k.Valid():
+		return fault.New(fault.Invalid, "entity and id must not be empty, and have at most %d and %d bytes", maxEntity, maxID)
+	}
+	return nil
 }
 
 // State is an entity as a client may see it.

@@ -42,6 +42,7 @@ type world struct {
 	slow    time.Duration
 	ids     atomic.Int64
 	passed  chan string
+	until   time.Time // connections may be open
 }
 
 func (w *world) PerSecret() bool { return w.secrets }
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, change func(*world, *live.Options)) *world {
 	mux := http.NewServeMux()
 	serve := func(do func(http.ResponseWriter, *http.Request, live.Connection) error) http.HandlerFunc {
 		return func(rw http.ResponseWriter, r *http.Request) {
-			who := live.Connection{Secret: r.URL.Query().Get("secret")}
+			who := live.Connection{Secret: r.URL.Query().Get("secret"), Until: w.until}
 			if only := r.URL.Query().Get("only"); only != "" {
 				who.Allowed = live.Allow([]string{only})
 			}

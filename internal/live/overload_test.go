@@ -83,7 +83,7 @@ func TestEndlessQuestions(t *testing.T) {
 		w := newEntities(t, nil)
 		b := newBlocked()
 		c := w.hub.Connect(b, 2)
-		for range 1100 {
+		for range 1000 + live.DefaultMaxSubs + 100 {
 			c.Handle(`{"action":"dance"}`)
 		}
 		<-b.over

@@ -12,35 +12,42 @@ const passTimeout = 10 * time.Second
 // handle acts on a frame. A client of protocol 1 is never answered; one of
 // protocol 2 always.
 func (c *Client) handle(ctx context.Context, frame []byte) {
+	c.handled.Add(1)
+	c.handling.Store(true)
+	defer c.handling.Store(false)
 	r, err := parseFrame(frame)
 	if err != nil {
-		c.fail(r.Ref, "invalid", "the frame is not understood: "+err.Error())
+		c.fail(r.Ref.text, "invalid", "the frame is not understood: "+err.Error())
+		return
+	}
+	if r.Ref.bad && r.Action != "" {
+		c.fail("", "invalid", "ref must be text")
 		return
 	}
 	switch r.Action {
 	case "subscribe", "unsubscribe":
 		var t target
 		if err := json.Unmarshal(r.Body, &t); err != nil {
-			c.fail(r.Ref, "invalid", `the body must be {"entity":…,"id":…}`)
+			c.fail(r.Ref.text, "invalid", `the body must be {"entity":…,"id":…}`)
 			return
 		}
 		if r.Action == "subscribe" {
-			c.subscribe(t, r.Ref)
+			c.subscribe(t, r.Ref.text)
 		} else {
-			c.unsubscribe(t, r.Ref)
+			c.unsubscribe(t, r.Ref.text)
 		}
 	case "secret":
 		var secret string
 		if err := json.Unmarshal(r.Body, &secret); err != nil || len(secret) > 8<<10 {
-			c.fail(r.Ref, "invalid", "the body must be the secret, text of at most 8192 bytes")
+			c.fail(r.Ref.text, "invalid", "the body must be the secret, text of at most 8192 bytes")
 			return
 		}
 		c.changeSecret(secret)
-		c.answer(reply{Type: "secret", Ref: r.Ref})
+		c.answer(reply{Type: "secret", Ref: r.Ref.text})
 	case "":
-		c.pass(ctx, frame, r.Ref)
+		c.pass(ctx, frame, r.Ref.text)
 	default:
-		c.fail(r.Ref, "invalid", "the actions are subscribe, unsubscribe and secret")
+		c.fail(r.Ref.text, "invalid", "the actions are subscribe, unsubscribe and secret")
 	}
 }
 
@@ -200,6 +207,12 @@ func (c *Client) changeSecret(secret string) {
 		return
 	}
 	c.subs = make(map[subKey]*subscription, len(old))
+	missed := map[subKey]bool{} // what waits is of the old secret, and not written any more
+	for _, p := range c.pending {
+		if p.sub != nil {
+			missed[p.sub.name] = true
+		}
+	}
 	var fresh []*subscription
 	for name, s := range old {
 		n := &subscription{client: c, name: name, key: s.key, asked: secret, secret: secret}
@@ -209,10 +222,13 @@ func (c *Client) changeSecret(secret string) {
 	c.mu.Unlock()
 	for _, n := range fresh {
 		c.hub.add(n)
-		version, asks := c.hub.taken(old[n.name])
-		if asks != nil {
+		version, asks, lost := c.hub.taken(old[n.name])
+		switch {
+		case lost || missed[n.name]:
+			c.hub.makeUp(n)
+		case asks != nil:
 			c.hub.catchUp(n, *asks)
-		} else {
+		default:
 			c.hub.knows(n, version)
 		}
 	}
@@ -226,13 +242,34 @@ func (c *Client) changeSecret(secret string) {
 	}
 }
 
-// taken removes a subscription and returns what its client has, or asks for.
-func (h *Hub) taken(s *subscription) (version string, asks *string) {
+// taken removes a subscription and returns what its client has, or asks for, as one
+// does that was told that it may not see the entity, and whether it missed anything.
+func (h *Hub) taken(s *subscription) (version string, asks *string, missed bool) {
 	h.remove(s)
 	sh := h.shard(s.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return s.version, s.asks
+	if s.denied && s.client.protocol == 2 && s.asks == nil {
+		return s.version, &s.version, s.missed
+	}
+	return s.version, s.asks, s.missed
+}
+
+// makeUp has a client shown what there is, whatever it has.
+func (h *Hub) makeUp(s *subscription) {
+	if s.client.protocol == 2 && s.key.ID != Any {
+		h.catchUp(s, "")
+		return
+	}
+	sh := h.shard(s.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.key.ID == Any {
+		s.client.inform(s, resyncFrame(s.name.entity), false)
+	} else if t := sh.topics[s.key]; t != nil && t.groups[s.secret] != nil {
+		t.groups[s.secret].forced = true
+		h.refresh(t.groups[s.secret])
+	}
 }
 
 // knows notes which version a client has, unless it was sent another by now.

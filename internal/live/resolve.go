@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/fault"
 )
@@ -60,6 +61,9 @@ func (r *HTTP) Resolve(ctx context.Context, k Key, secret string) (State, error)
 	for name, values := range r.Header {
 		req.Header[name] = values
 	}
+	if strings.ContainsFunc(secret, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return State{}, ErrDenied // no header can carry it
+	}
 	if secret != "" {
 		req.Header.Set(SecretHeader, secret)
 	}
@@ -80,6 +84,9 @@ func (r *HTTP) Resolve(ctx context.Context, k Key, secret string) (State, error)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxRows+1))
 	if err != nil || len(body) > maxRows {
 		return State{}, fmt.Errorf("the resolver of %s sends more than %d bytes, or broke off", k.Type, maxRows)
+	}
+	if !utf8.Valid(body) {
+		return State{}, fmt.Errorf("the resolver of %s does not answer in UTF-8", k.Type)
 	}
 	sum := sha256.Sum256(body)
 	s := State{Version: hex.EncodeToString(sum[:8])}

@@ -54,8 +54,12 @@ func (s *Signals) Connected() bool { return s.connected.Load() }
 // changes that nobody hears of here: the clients are closed, to go elsewhere.
 func (s *Signals) Receive(ctx context.Context) {
 	sub := bus.Subscription{Topic: s.Topic, Name: s.Name, Ephemeral: true}
+	ready := func() {
+		s.connected.Store(true)
+		s.Hub.compare() // who came while there was no bus may lack what changed meanwhile
+	}
 	for ctx.Err() == nil {
-		err := s.Bus.Receive(ctx, sub, func() { s.connected.Store(true) }, func(_ context.Context, m bus.Message) error {
+		err := s.Bus.Receive(ctx, sub, ready, func(_ context.Context, m bus.Message) error {
 			var keys []Key
 			if err := json.Unmarshal(m.Data, &keys); err != nil {
 				s.Log.Warn("a message on the live topic is none of ours", "error", err)

@@ -46,7 +46,11 @@ func (s *stream) Write(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.send(fmt.Sprintf("id: %s\ndata: %s\n\n", base64.RawURLEncoding.EncodeToString(id), frame))
+	retry := ""
+	if r.Type == "bye" { // an EventSource goes by this
+		retry = fmt.Sprintf("retry: %d\n", r.ReconnectAfterMs)
+	}
+	return s.send(fmt.Sprintf("%sid: %s\ndata: %s\n\n", retry, base64.RawURLEncoding.EncodeToString(id), frame))
 }
 
 // send is called with s.mu held.
@@ -110,8 +114,10 @@ func (h *Hub) ServeStream(w http.ResponseWriter, r *http.Request, who Connection
 		}
 	}
 	_ = s.c.SetReadDeadline(time.Time{})
-	c := &Client{transport: s, kind: "sse", remote: r.RemoteAddr, protocol: 2, allowed: who.Allowed, secret: who.Secret}
+	c := &Client{transport: s, kind: "sse", remote: r.RemoteAddr, protocol: 2, allowed: who.Allowed, until: who.Until, secret: who.Secret}
+	s.mu.Lock() // from here on others may write
 	if !h.join(c) {
+		s.mu.Unlock()
 		return fault.New(fault.Unavailable, "the server restarts: come back")
 	}
 	defer c.close(closeGoingAway, "")
@@ -119,7 +125,6 @@ func (h *Hub) ServeStream(w http.ResponseWriter, r *http.Request, who Connection
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	s.mu.Lock()
 	err := s.send("retry: 2000\n\n")
 	s.mu.Unlock()
 	if err != nil {

@@ -30,6 +30,7 @@ type Tokens struct {
 	HTTP     *http.Client
 	Now      func() time.Time
 
+	asking  sync.Mutex // the keys; taken before mu
 	mu      sync.Mutex
 	keys    jose.JSONWebKeySet
 	fetched time.Time
@@ -51,18 +52,24 @@ const (
 	minKeySize = 32
 )
 
-// Check returns what the token may subscribe to, or ErrToken. Any other error is that
-// it cannot be found out now.
-func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error) {
+// Grant is what a token allows.
+type Grant struct {
+	Allowed func(Key) bool // to subscribe to
+	Until   time.Time
+}
+
+// Check returns what the token allows, or ErrToken. Any other error is that it cannot
+// be found out now.
+func (t *Tokens) Check(ctx context.Context, token string) (Grant, error) {
 	algorithms := []jose.SignatureAlgorithm{jose.HS256}
 	if t.JWKSURL != "" {
 		algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
 	} else if len(t.Secret) < minKeySize {
-		return nil, fmt.Errorf("the secret of live.token has %d bytes, and %d is the least", len(t.Secret), minKeySize)
+		return Grant{}, fmt.Errorf("the secret of live.token has %d bytes, and %d is the least", len(t.Secret), minKeySize)
 	}
 	signed, err := jwt.ParseSigned(token, algorithms)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return Grant{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	var c claims
 	if t.JWKSURL == "" {
@@ -70,45 +77,69 @@ func (t *Tokens) Check(ctx context.Context, token string) (func(Key) bool, error
 	} else {
 		var keys jose.JSONWebKeySet
 		if keys, err = t.keySet(ctx, signed.Headers[0].KeyID); err != nil {
-			return nil, err
+			return Grant{}, err
 		}
 		err = signed.Claims(keys, &c)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return Grant{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	expected := jwt.Expected{Issuer: t.Issuer, AnyAudience: jwt.Audience{t.Audience}, Time: t.Now()}
 	if err := c.ValidateWithLeeway(expected, clockSkew); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return Grant{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	if c.Expiry == nil {
-		return nil, fmt.Errorf("%w: it has no exp", ErrToken)
+		return Grant{}, fmt.Errorf("%w: it has no exp", ErrToken)
 	}
-	return Allow(c.Entities), nil
+	return Grant{Allow(c.Entities), c.Expiry.Time().Add(clockSkew)}, nil
 }
 
 // keySet returns the public keys, fetched again if they are old or lack the key. Old
 // ones that have it do until others can be had.
 func (t *Tokens) keySet(ctx context.Context, id string) (jose.JSONWebKeySet, error) {
+	keys, known, stands, err := t.kept(id)
+	switch {
+	case stands:
+		return keys, err
+	case !known:
+		t.asking.Lock()
+	case !t.asking.TryLock():
+		return keys, nil
+	}
+	defer t.asking.Unlock()
+	if keys, known, stands, err = t.kept(id); stands { // somebody asked meanwhile
+		return keys, err
+	}
+	fetched, err := t.fetchKeys(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failure = err; err == nil {
+		t.keys, t.fetched = fetched, t.Now()
+		return fetched, nil
+	}
+	if t.tried = t.Now(); known {
+		return keys, nil
+	}
+	return keys, err
+}
+
+// kept are the keys that were fetched, whether the key is among them, and whether that
+// stands, with the error, for now.
+func (t *Tokens) kept(id string) (keys jose.JSONWebKeySet, known, stands bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.Now()
-	age, known := now.Sub(t.fetched), len(t.keys.Key(id)) > 0
-	if age < keysFor && (known || age < keysAgain) {
-		return t.keys, nil
+	age := now.Sub(t.fetched)
+	known = len(t.keys.Key(id)) > 0
+	switch {
+	case age < keysFor && (known || age < keysAgain):
+		return t.keys, known, true, nil
+	case t.failure == nil || now.Sub(t.tried) >= keysRetry:
+		return t.keys, known, false, nil
+	case known:
+		return t.keys, known, true, nil
 	}
-	if t.failure == nil || now.Sub(t.tried) >= keysRetry {
-		var keys jose.JSONWebKeySet
-		if keys, t.failure = t.fetchKeys(ctx); t.failure == nil {
-			t.keys, t.fetched = keys, now
-			return keys, nil
-		}
-		t.tried = now
-	}
-	if known {
-		return t.keys, nil
-	}
-	return t.keys, t.failure
+	return t.keys, known, true, t.failure
 }
 
 func (t *Tokens) fetchKeys(ctx context.Context) (keys jose.JSONWebKeySet, err error) {

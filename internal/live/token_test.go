@@ -47,13 +47,13 @@ func signed(t *testing.T, algorithm jose.SignatureAlgorithm, key any, id string,
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	tokens := &live.Tokens{Secret: tokenSecret, Issuer: "https://login.example", Audience: "headgate", Now: func() time.Time { return tokenTime }}
-	allowed, err := tokens.Check(t.Context(), signed(t, jose.HS256, tokenSecret, "", nil))
+	grant, err := tokens.Check(t.Context(), signed(t, jose.HS256, tokenSecret, "", nil))
 	require.NoError(t, err)
 	for k, want := range map[live.Key]bool{
 		live.KeyOf("items", "1"): true, live.KeyOf("default/items", "1"): true, live.KeyOf("items", "2"): false, live.KeyOf("items", "*"): false,
 		live.KeyOf("acme/items", "7"): true, live.KeyOf("acme/items", "*"): true, live.KeyOf("acme/other", "7"): false, live.KeyOf("other/items", "7"): false,
 	} {
-		require.Equal(t, want, allowed(k), "%v", k)
+		require.Equal(t, want, grant.Allowed(k), "%v", k)
 	}
 	none := func(change map[string]any) string { return signed(t, jose.HS256, tokenSecret, "", change) }
 	header := strings.Split(none(nil), ".")
@@ -74,9 +74,9 @@ func TestTokens(t *testing.T) {
 		_, err := tokens.Check(t.Context(), token)
 		require.ErrorIs(t, err, live.ErrToken, name)
 	}
-	allowed, err = tokens.Check(t.Context(), none(map[string]any{"entities": nil}))
+	grant, err = tokens.Check(t.Context(), none(map[string]any{"entities": nil}))
 	require.NoError(t, err)
-	require.False(t, allowed(live.KeyOf("items", "1")), "it lists nothing")
+	require.False(t, grant.Allowed(live.KeyOf("items", "1")), "it lists nothing")
 	weak := &live.Tokens{Secret: []byte("short"), Audience: "headgate", Now: time.Now}
 	_, err = weak.Check(t.Context(), none(nil))
 	require.ErrorContains(t, err, "32 is the least")
@@ -166,5 +166,17 @@ func TestKeySetErrorsDoNotRepeatTheURL(t *testing.T) {
 		_, err = tokens.Check(t.Context(), signed(t, jose.RS256, key, "first", nil))
 		require.ErrorContains(t, err, "the keys")
 		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+// What is allowed to one organisation is no other's, whatever its types are called.
+func TestNamesAreOneEntitys(t *testing.T) {
+	t.Parallel()
+	for _, k := range []live.Key{{Org: "acme", Type: "items", ID: "1"}, {Org: "default", Type: "items", ID: "1"}, {Org: "default", Type: "acme/items", ID: "1"}} {
+		require.Equal(t, k, live.KeyOf(k.Entity(), k.ID))
+	}
+	for _, p := range []string{"acme/items/*", "acme/items/1"} {
+		require.True(t, live.Allow([]string{p})(live.KeyOf("acme/items", "1")), p)
+		require.False(t, live.Allow([]string{p})(live.KeyOf("default/acme/items", "1")), p)
 	}
 }

@@ -27,6 +27,7 @@ const Subprotocol = "headgate.v2"
 type Connection struct {
 	Secret  string
 	Allowed func(Key) bool // nil: everything
+	Until   time.Time      // when that ends, and the connection with it; zero: never
 	Origins []string       // hosts, with wildcards, of pages that may connect beside our own; "*": any
 }
 
@@ -85,7 +86,7 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connect
 	}
 	conn.SetReadLimit(int64(h.o.MaxFrame))
 	transport := &socket{conn: conn, closed: make(chan struct{})}
-	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, secret: who.Secret}
+	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, until: who.Until, secret: who.Secret}
 	if !h.join(c) {
 		_ = conn.Close(closeRestart, "the server restarts")
 		_ = conn.CloseNow()
@@ -118,7 +119,8 @@ func headerHas(h http.Header, name, token string) bool {
 // read handles frames until the client goes.
 func (c *Client) read(conn *websocket.Conn) {
 	ctx := context.Background() // closing the connection ends it
-	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond)
+	// Who comes back subscribes to all that it had, at once.
+	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond+c.hub.o.MaxSubs)
 	for {
 		typ, frame, err := conn.Read(ctx)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,32 +123,51 @@ func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id str
 		return "", ErrTimestamp
 	}
 	signed := content(id, timestamp, body)
-	for one := range strings.FieldsSeq(signatures) {
-		version, text, _ := strings.Cut(one, ",")
-		signature, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			continue
-		}
-		for _, secret := range secrets {
-			if matches(secret, version, signature, signed) {
-				return id, nil
-			}
+	given := signaturesOf(signatures)
+	for _, secret := range secrets {
+		if matches(secret, given, signed) {
+			return id, nil
 		}
 	}
 	return "", ErrSignature
 }
 
-func matches(secret, version string, signature, signed []byte) bool {
-	asymmetric := strings.HasPrefix(secret, publicPrefix)
-	switch {
-	case version == "v1" && !asymmetric:
-		key, err := decode(secret, secretPrefix)
-		return err == nil && len(key) > 0 && hmac.Equal(signature, mac(key, signed))
-	case version == "v1a" && asymmetric:
-		key, err := decode(secret, publicPrefix)
-		return err == nil && len(key) == ed25519.PublicKeySize && ed25519.Verify(key, signed, signature)
+// maxSignatures bounds what is made of a webhook's signatures before anybody knows
+// who sends it. There are several while a secret is rotated.
+const maxSignatures = 16
+
+type signature struct {
+	version string
+	bytes   []byte
+}
+
+func signaturesOf(header string) (all []signature) {
+	for one := range strings.FieldsSeq(header) {
+		if len(all) == maxSignatures {
+			break
+		}
+		version, text, _ := strings.Cut(one, ",")
+		if b, err := base64.StdEncoding.DecodeString(text); err == nil && (version == "v1" || version == "v1a") {
+			all = append(all, signature{version, b})
+		}
 	}
-	return false
+	return all
+}
+
+// matches is whether one of the signatures is the secret's.
+func matches(secret string, given []signature, signed []byte) bool {
+	if strings.HasPrefix(secret, publicPrefix) {
+		key, err := decode(secret, publicPrefix)
+		return err == nil && len(key) == ed25519.PublicKeySize && slices.ContainsFunc(given, func(s signature) bool {
+			return s.version == "v1a" && ed25519.Verify(key, signed, s.bytes)
+		})
+	}
+	key, err := decode(secret, secretPrefix)
+	if err != nil || len(key) == 0 {
+		return false
+	}
+	want := mac(key, signed)
+	return slices.ContainsFunc(given, func(s signature) bool { return s.version == "v1" && hmac.Equal(s.bytes, want) })
 }
 
 // VerifyGitHub checks the header X-Hub-Signature-256, or another of its form:

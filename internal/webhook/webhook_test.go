@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,4 +139,27 @@ func FuzzVerify(f *testing.F) {
 			require.NoError(t, err)
 		}
 	})
+}
+
+// Nobody who is not known has a large body hashed again and again.
+func TestManySignatures(t *testing.T) {
+	t.Parallel()
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	public := "whpk_" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
+	now := time.Unix(1614265330, 0)
+	body := make([]byte, 512<<10)
+	h, err := webhook.Sign(secret, "msg_1", now, body)
+	require.NoError(t, err)
+	for _, one := range []string{"v1,AAAA ", "v1a," + base64.StdEncoding.EncodeToString(make([]byte, 64)) + " ", "v9,x "} {
+		hostile := h.Clone()
+		hostile.Set(webhook.HeaderSignature, strings.Repeat(one, 200<<10/len(one)))
+		began := time.Now()
+		_, err = webhook.Verify([]string{secret, public}, hostile, body, now)
+		require.ErrorIs(t, err, webhook.ErrSignature)
+		require.Less(t, time.Since(began), time.Second)
+	}
+	h.Set(webhook.HeaderSignature, "v2,x v1,AAAA v1,!! "+h.Get(webhook.HeaderSignature))
+	_, err = webhook.Verify([]string{secret}, h, body, now)
+	require.NoError(t, err)
 }

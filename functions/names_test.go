@@ -1,0 +1,43 @@
+package functions
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A name that no entity can have is the caller's fault, and says what is wrong.
+func TestNamesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"hooks":[{"name":"h","verify":{"type":"none"},"entity":"body.entity","id":"body.id","signal":true}]`))
+	long := strings.Repeat("x", 1001)
+	for id, detail := range map[string]string{`"*"`: `"*"`, `""`: "empty", `"` + long + `"`: "1000"} {
+		body := `{"entity":"items","id":` + id + `}`
+		requireProblem(t, g.do("POST", "/notify", body), 400, detail, "item 0")
+		requireProblem(t, g.do("POST", "/hooks/h", body), 400, detail)
+	}
+	requireProblem(t, g.do("POST", "/notify", `[{"entity":"items","id":"1"}] x`), 400)
+	require.Equal(t, 200, g.do("POST", "/hooks/h", `{"entity":"items","id":"1"}`).status)
+
+	// A session's list is one that there can be webhooks of, and its name one that can be subscribed to.
+	session := func(tenant, list string) answer {
+		return g.do("POST", "/register-session-url", `{"tenantId":"`+tenant+`","documentId":"d","externalTaskListId":"`+list+`"}`)
+	}
+	requireProblem(t, session(long, "l"), 400, "1000")
+	requireProblem(t, session("t", strings.Repeat("l", 257)), 400, "externalTaskListId", "256")
+	require.Equal(t, 200, session("t", strings.Repeat("l", 256)).status)
+}
+
+// A bus that hangs keeps no webhook from being answered.
+func TestAWebhookDoesNotWaitForTheBus(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"live":{"topic":"projects/p/topics/live"}`))
+	g.bus.mu.Lock()
+	g.bus.hangs = true
+	g.bus.mu.Unlock()
+	began := time.Now()
+	require.Equal(t, 200, g.do("POST", "/echo-external-data-webhook", `{"data":{}}`).status)
+	require.Less(t, time.Since(began), 5*time.Second)
+}
