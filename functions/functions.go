@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -165,6 +166,15 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	return web.CORS(a.Config().CORS, withService(b.mux)), nil
 }
 
+// cleanPath is the path without empty and dot segments.
+func cleanPath(p string) string {
+	clean := path.Clean(p)
+	if clean != "/" && strings.HasSuffix(p, "/") {
+		clean += "/"
+	}
+	return clean
+}
+
 type serviceKey struct{}
 
 // withService serves every path under /services/{service} too. It takes the name
@@ -172,14 +182,24 @@ type serviceKey struct{}
 func withService(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/services/")
-		escaped, path, more := strings.Cut(rest, "/")
+		escaped, rest, more := strings.Cut(rest, "/")
 		if !ok || !more || escaped == "" {
 			h.ServeHTTP(w, r)
 			return
 		}
+		rest = "/" + rest
+		if clean := cleanPath(rest); clean != rest { // as the ServeMux does, which has lost the name by then
+			to := "/services/" + escaped + clean
+			if r.URL.RawQuery != "" {
+				to += "?" + r.URL.RawQuery
+			}
+			http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+			return
+		}
 		name, err := url.PathUnescape(escaped)
+		path := ""
 		if err == nil {
-			path, err = url.PathUnescape("/" + path)
+			path, err = url.PathUnescape(rest)
 		}
 		if err != nil { // EscapedPath is valid
 			http.Error(w, "malformed path", http.StatusBadRequest)
@@ -187,7 +207,7 @@ func withService(h http.Handler) http.Handler {
 		}
 		inner := r.WithContext(context.WithValue(r.Context(), serviceKey{}, name))
 		u := *r.URL
-		u.Path, u.RawPath = path, "/"+strings.TrimPrefix(rest, escaped+"/")
+		u.Path, u.RawPath = path, rest
 		inner.URL = &u
 		h.ServeHTTP(w, inner)
 	})
@@ -227,6 +247,9 @@ func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.H
 		serve = web.Methods(serve, methods...)
 	}
 	b.handle(path, serve)
+	if bare, ok := strings.CutSuffix(path, "/{key...}"); ok { // the ServeMux would redirect it, without the service
+		b.handle(bare, serve)
+	}
 }
 
 // byMethod requires the role, or the one that the method calls for.

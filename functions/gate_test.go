@@ -3,6 +3,8 @@ package functions
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -355,6 +357,29 @@ func TestSeveralServices(t *testing.T) {
 	require.Equal(t, 404, a.status)
 	require.Contains(t, a.str("detail"), "x/y")
 	require.Contains(t, string(g.do("GET", "/config", "").raw), `"services"`)
+}
+
+// A redirect that lost the service would take an event to the first one's window.
+func TestAPathThatIsNotCleanStaysWithItsService(t *testing.T) {
+	t.Parallel()
+	second := strings.Replace(oneService(""), "My First Event Sync", "the/second one", 1)
+	g := newGateway(t, `{"services":[`+oneService("")+`,`+second+`]}`)
+	send := func(target string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		g.h.ServeHTTP(w, httptest.NewRequest("POST", target, strings.NewReader("x")))
+		return w
+	}
+	for _, path := range []string{"//event/entry1", "/event//entry1", "/./event/entry1", "/x/../event/entry1"} {
+		w := send("/services/the%2Fsecond%20one" + path + "?a=1")
+		require.Equal(t, http.StatusTemporaryRedirect, w.Code, path)
+		require.Equal(t, "/services/the%2Fsecond%20one/event/entry1?a=1", w.Header().Get("Location"), path)
+	}
+	for _, path := range []string{"/event", "/events", "/event/", "/events/"} {
+		w := send("/services/the%2Fsecond%20one" + path)
+		require.Equal(t, http.StatusNotFound, w.Code, path)
+		require.Contains(t, w.Body.String(), "entry1", path)
+	}
+	require.Equal(t, 404, send("/event").Code)
 }
 
 func TestEveryEventIsInExactlyOneMessageUnderConcurrency(t *testing.T) {
