@@ -116,6 +116,25 @@ func TestAuth(t *testing.T) {
 	require.NotContains(t, string(whole.raw), "Cookie")
 }
 
+// What is configured is nobody's business who has shown no credentials.
+func TestNamesAreNotToldWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte("t"))
+	cfg := oneService(fmt.Sprintf(`,"auth":{"tokens":[{"name":"a","sha256":%q,"roles":["ingest"]}]}`, hex.EncodeToString(sum[:])))
+	for function, path := range map[string]string{Ingest: "/event/trigger", Check: "/services/nope/check", Status: "/services/nope/status", Trigger: "/services/nope/reset"} {
+		g := newGateway(t, cfg, function)
+		method := "POST"
+		if function == Status {
+			method = "GET"
+		}
+		a := g.do(method, path, "")
+		requireProblem(t, a, 401)
+		require.NotContains(t, string(a.raw), "entry1")
+		require.NotContains(t, string(a.raw), "My First")
+		requireProblem(t, g.do(method, path, "", "Authorization", "Bearer t"), 404)
+	}
+}
+
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"cors":{"allowedOrigins":["https://a.example"]}`))

@@ -238,8 +238,8 @@ func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.H
 	serve := func(w http.ResponseWriter, r *http.Request) error {
 		name, _ := service(r)
 		g, err := b.app.Gate(name)
-		if err != nil {
-			return err
+		if err != nil { // it names the services: not to everybody
+			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
 		}
 		return handlers[g](w, r)
 	}
@@ -288,7 +288,7 @@ func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.
 		case !configured && hasTrigger:
 			return web.Methods(asTrigger(g), http.MethodGet, http.MethodPost)
 		default:
-			return func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") }
+			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") })
 		}
 	}
 }
