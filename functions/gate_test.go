@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -291,6 +292,10 @@ func TestMessagesPagingAndReplay(t *testing.T) {
 	require.Empty(t, g.do("GET", "/messages?state=claimed", "").json["messages"])
 	for _, bad := range []string{"limit=0", "limit=1001", "limit=x", "after=!", "after=eA", "state=x", "unknown=1", "limit=1&limit=2", "limit=%zz"} {
 		require.Equal(t, 400, g.do("GET", "/messages?"+bad, "").status, bad)
+	}
+	// Firestore takes neither a date so far nor an id so long.
+	for _, bad := range []string{"1y2p0ij32e8e7." + ids[0], "-1y2p0ij32e8e7." + ids[0], "0." + strings.Repeat("a", 2000)} {
+		require.Equal(t, 400, g.do("GET", "/messages?after="+base64.RawURLEncoding.EncodeToString([]byte(bad)), "").status, bad)
 	}
 	require.Equal(t, 200, g.do("POST", "/messages/"+ids[0]+"/replay", "").status)
 	all := g.bus.all()
