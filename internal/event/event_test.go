@@ -85,6 +85,17 @@ func TestCloudEvent(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, attrs)
 
+	// What is not UTF-8 would make the message something that is not JSON, and two
+	// ids the same.
+	keys := map[string]bool{}
+	for _, id := range []string{"caf\xe9", "caf\xe8"} {
+		attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"`+id+`","source":"s","type":"t","data":"`+id+`"}`))
+		require.NoError(t, err)
+		require.True(t, utf8.Valid(event.Event{Meta: event.Meta{CloudEvent: attrs}}.MetaJSON()))
+		keys[event.IdempotencyKey(nil, attrs, event.Push{})] = true
+	}
+	require.Equal(t, map[string]bool{"ce:1:scafé": true, "ce:1:scafè": true}, keys)
+
 	for body, want := range map[string]string{
 		`[]`: "not a JSON object", `null`: "not a JSON object", `{`: "not a JSON object",
 		`{"specversion":"1.0","id":"","source":"s","type":"t"}`:  `"id"`,

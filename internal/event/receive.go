@@ -135,6 +135,11 @@ func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
 	}
 	delete(attrs, "data")
 	delete(attrs, "data_base64")
+	for name, value := range attrs { // encoding/json lets other bytes pass, and no reader of the message would
+		if !utf8.Valid(value) {
+			attrs[name] = json.RawMessage(Text(string(value)))
+		}
+	}
 	return attrs, checkCloudEvent(attrs)
 }
 
