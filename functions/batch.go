@@ -94,8 +94,8 @@ func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJ
 		}
 		in.Meta.CloudEvent = cloudEvent
 	}
-	if r.Header.Get("Idempotency-Key") != "" { // names the batch: an item's name is its place in it
-		in.IdempotencyKey = event.IdempotencyKey(r.Header, nil, event.Push{}) + "#" + strconv.Itoa(i)
+	if name := event.IdempotencyKey(map[string][]string{"Idempotency-Key": r.Header["Idempotency-Key"]}, nil, event.Push{}); name != "" {
+		in.IdempotencyKey = name + "#" + strconv.Itoa(i) // names the batch: an item's name is its place in it
 	} else {
 		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
 	}

@@ -260,6 +260,11 @@ func TestBatch(t *testing.T) {
 	a = g.do("POST", "/events/entry2", `["a", {"b" : 1}]`, "Content-Type", "application/json", "Idempotency-Key", "batch")
 	require.Contains(t, string(a.raw), `"duplicate":true`)
 
+	for range 2 { // a key of nothing but space is none: these are four events
+		a = g.do("POST", "/events/entry1", `[1,2]`, "Idempotency-Key", "\u00a0")
+		require.NotContains(t, string(a.raw), `"duplicate":true`)
+	}
+
 	for _, bad := range []string{`{}`, `[1`, ``, `[` + strings.Repeat("1,", 1000) + `1]`} {
 		require.Equal(t, 400, g.do("POST", "/events/entry1", bad).status, "%.20s", bad)
 	}
