@@ -339,6 +339,18 @@ func TestClaimCheck(t *testing.T) {
 	require.Contains(t, string(last.Data), `"numberOfEvents":30`)
 }
 
+// A limit that not even the smallest claim check meets must not keep a message back
+// for ever.
+func TestTheSmallestClaimCheckGoesOutWhateverTheLimit(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, strings.Replace(oneService(`,"maxMessageBytes":1024`), "My First Event Sync", strings.Repeat("n", 2000), 1))
+	g.event("entry1", "a")
+	require.NotEmpty(t, g.event("entry2", "b").str("triggered"))
+	require.Len(t, g.bus.all(), 1)
+	require.Contains(t, string(g.bus.all()[0].Data), `"contentURL"`)
+	require.Equal(t, "true", g.bus.all()[0].Attributes["claimCheck"])
+}
+
 func TestSeveralServices(t *testing.T) {
 	t.Parallel()
 	names := []string{"x/y", "/", ".", "..", "__x__", "with space", "日本 🚰", "a%2Fb", strings.Repeat("n", 2000)}

@@ -87,6 +87,9 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 		form = message.NoContent
 	}
 	for ; ; form++ {
+		if form == message.NoEvents { // no smaller one is left: only the bus's own limit counts
+			limit = g.bus.MaxMessageBytes()
+		}
 		buf := &message.Limit{Max: limit}
 		err := message.Write(buf, head, lists, form, g.fetch(ctx))
 		if errors.Is(err, message.ErrTooLarge) && form < message.NoEvents {
