@@ -302,7 +302,9 @@ func TestMessagesPagingAndReplay(t *testing.T) {
 	for _, bad := range []string{"1y2p0ij32e8e7." + ids[0], "-1y2p0ij32e8e7." + ids[0], "0." + strings.Repeat("a", 2000)} {
 		require.Equal(t, 400, g.do("GET", "/messages?after="+base64.RawURLEncoding.EncodeToString([]byte(bad)), "").status, bad)
 	}
+	settled := g.store.settled
 	require.Equal(t, 200, g.do("POST", "/messages/"+ids[0]+"/replay", "").status)
+	require.Equal(t, settled, g.store.settled, "when it was published is not written over")
 	all := g.bus.all()
 	require.Equal(t, all[4], all[5], "the same message, the same ids")
 	require.Equal(t, 404, g.do("GET", "/messages/nope", "").status)

@@ -166,6 +166,15 @@ type brokenStore struct {
 	app.Store
 	mu     sync.Mutex
 	broken bool
+
+	settled int // outcomes recorded
+}
+
+func (s *brokenStore) Settle(ctx context.Context, service, id string, o store.Outcome) error {
+	s.mu.Lock()
+	s.settled++
+	s.mu.Unlock()
+	return s.Store.Settle(ctx, service, id, o)
 }
 
 func (s *brokenStore) set(broken bool) { s.mu.Lock(); s.broken = broken; s.mu.Unlock() }

@@ -42,12 +42,15 @@ func (g *Gate) publishNow(c store.Claim, acked func()) {
 var errBus = errors.New("the bus did not take the message")
 
 // publish sends the claim's message, waits for the bus's acknowledgement, calls
-// acked and records the outcome. An error means that the message is not known to
+// acked and records the outcome, unless the message has been out before. An error means that the message is not known to
 // be out.
 func (g *Gate) publish(ctx context.Context, c store.Claim, acked func()) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	size, err := g.send(ctx, c)
+	if c.State == store.Published { // a replay: when it first went out, and how long it is kept, stay as they are
+		return err
+	}
 	now := g.clock()
 	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: now.Add(g.retention())}
 	if err != nil {
