@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+	"unicode/utf8"
 
 	"cloud.google.com/go/firestore"
 
@@ -155,6 +156,9 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 
 // ClaimByEventID implements [store.Store].
 func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (store.Claim, error) {
+	if !utf8.ValidString(eventID) { // gRPC cannot carry it, and the client would try until its deadline
+		return store.Claim{}, store.ErrNotFound
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	docs, err := byEventID.on(s.service(service).Collection(colOutbox), eventID).Limit(1).Documents(ctx).GetAll()
