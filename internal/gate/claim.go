@@ -102,7 +102,7 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	c := store.Claim{ClaimInfo: store.ClaimInfo{
 		ID: claimID(r), Service: g.svc.ServiceName, EventID: r.EventID, TriggerType: g.svc.Trigger.Type,
 		Date: now, Owner: event.RandomID(), State: store.Claimed,
-		Attempts: 1, NextAttempt: now.Add(publishLease), // the attempt that follows
+		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the attempt that follows
 	}}
 	var taken []store.Taken
 	keep := g.svc.Trigger.KeepEventAfterTrigger

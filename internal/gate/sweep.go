@@ -84,7 +84,7 @@ func (g *Gate) republish(ctx context.Context) (published, failed int, err error)
 				if away.Load() || ctx.Err() != nil {
 					return ctx.Err()
 				}
-				err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease))
+				err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease(c.Attempts+1)))
 				if errors.Is(err, store.ErrConflict) {
 					return nil // another sweep has it
 				}
@@ -92,7 +92,7 @@ func (g *Gate) republish(ctx context.Context) (published, failed int, err error)
 					return err
 				}
 				c.Attempts++
-				if err := g.publish(ctx, c, func() {}); err != nil {
+				if err := g.publish(ctx, c, buildTime(c.Attempts), func() {}); err != nil {
 					bad.Add(1)
 					away.Store(away.Load() || errors.Is(err, errBus))
 					g.log.ErrorContext(ctx, "a claim is still not published", "eventID", c.EventID, "claimID", c.ID,
