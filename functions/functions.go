@@ -60,8 +60,8 @@ var routes = []route{
 	{Check, auth.Operate, "/check", []string{http.MethodPost}, check},
 	{Sweep, auth.Operate, "/sweep", []string{http.MethodPost}, sweep},
 	// People.
-	{Trigger, auth.Operate, "/trigger", []string{http.MethodGet, http.MethodPost}, trigger},
-	{Trigger, auth.Operate, "/reset", []string{http.MethodGet, http.MethodPost}, reset},
+	{Trigger, auth.Operate, "/trigger", []string{http.MethodGet, http.MethodPost}, notByHead(trigger)},
+	{Trigger, auth.Operate, "/reset", []string{http.MethodGet, http.MethodPost}, notByHead(reset)},
 	{Trigger, auth.Operate, "/messages/{eventID}/replay", []string{http.MethodPost}, replay},
 	{Status, auth.Read, "/status", []string{http.MethodGet}, status},
 	{Status, auth.Read, "/pending", []string{http.MethodGet}, pending},
@@ -275,7 +275,7 @@ func (b *builder) guarded(role string, h handler) func(*gate.Gate) web.Handler {
 // triggerAlias is EventSync's documented /event/trigger. An endpoint that is
 // configured with that key wins.
 func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.Handler {
-	asEvent, asTrigger := b.guarded(auth.Ingest, ingest), b.guarded(auth.Operate, trigger)
+	asEvent, asTrigger := b.guarded(auth.Ingest, ingest), b.guarded(auth.Operate, notByHead(trigger))
 	return func(g *gate.Gate) web.Handler {
 		_, configured := g.Endpoint("trigger")
 		switch {
@@ -290,6 +290,19 @@ func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.
 		default:
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") })
 		}
+	}
+}
+
+// notByHead refuses HEAD, which goes where GET does: whatever only looks whether a
+// page is there must not release or empty a window.
+func notByHead(h handler) handler {
+	return func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodHead {
+			f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
+			f.Allow = []string{http.MethodGet, http.MethodPost}
+			return f
+		}
+		return h(g, w, r)
 	}
 }
 

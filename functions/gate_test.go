@@ -78,6 +78,18 @@ func TestCheckTriggerReset(t *testing.T) {
 	require.Nil(t, g.event("entry2", "d").json["triggered"], "what was reset does not count")
 }
 
+func TestHeadChangesNothing(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.event("entry1", "a")
+	for _, path := range []string{"/trigger", "/event/trigger", "/reset"} {
+		a := g.do("HEAD", path, "")
+		require.Equal(t, 405, a.status, path)
+		require.Equal(t, "GET, POST", a.header.Get("Allow"), path)
+	}
+	require.Equal(t, 1, g.do("GET", "/reset", "").num("reset"))
+}
+
 func TestAConfiguredTriggerKeyWins(t *testing.T) {
 	t.Parallel()
 	cfg := strings.Replace(oneService(""), `"entry1"`, `"trigger"`, 1)
