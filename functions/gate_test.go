@@ -159,6 +159,45 @@ func TestKeepEventAfterTrigger(t *testing.T) {
 	require.Len(t, g.bus.all(), 2)
 }
 
+// A window too large for one claim goes out in parts, and a part that went out
+// before does not hold up those behind it.
+func TestAWindowTooLargeForOneClaim(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []string{"false", "true"} {
+		g := newGateway(t, strings.Replace(oneService(""), `"observationPeriod":3600`, `"observationPeriod":3600,"keepEventAfterTrigger":`+keep, 1))
+		g.store.maxClaim = 4
+		send := func(key string, n int) {
+			for i := range n {
+				g.event(key, fmt.Sprint(key, i))
+				g.advance(time.Microsecond)
+			}
+		}
+		send("entry1", 9)
+		send("entry2", 1)
+		contents := func() map[string]bool {
+			seen := map[string]bool{}
+			for _, m := range g.bus.all() {
+				var msg syncMessage
+				require.NoError(t, json.Unmarshal(m.Data, &msg))
+				for _, list := range msg.Events {
+					require.LessOrEqual(t, len(list.Events), 4)
+					for _, e := range list.Events {
+						require.True(t, keep == "true" || !seen[e.Content], e.Content)
+						seen[e.Content] = true
+					}
+				}
+			}
+			return seen
+		}
+		require.Len(t, contents(), 10)
+		require.Len(t, g.bus.all(), 3)
+		if keep == "true" {
+			g.event("entry1", "late")
+			require.True(t, contents()["late"])
+		}
+	}
+}
+
 func TestTypeNoneAndAsync(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, strings.Replace(oneService(""), `"window"`, `"none"`, 1))

@@ -167,7 +167,15 @@ type brokenStore struct {
 	mu     sync.Mutex
 	broken bool
 
-	settled int // outcomes recorded
+	settled  int // outcomes recorded
+	maxClaim int // if it is not 0
+}
+
+func (s *brokenStore) MaxClaim() int {
+	if s.maxClaim > 0 {
+		return s.maxClaim
+	}
+	return s.Store.MaxClaim()
 }
 
 func (s *brokenStore) Settle(ctx context.Context, service, id string, o store.Outcome) error {

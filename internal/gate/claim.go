@@ -74,23 +74,26 @@ func (r *release) triggered() Triggered {
 // first holds the scarcest endpoints whole, so the window is complete for
 // nobody else while the rest follows.
 func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, error) {
-	part, rest := split(waiting, g.store.MaxClaim())
-	rel, err := g.claimPart(ctx, part)
-	if err != nil || rel == nil || rest == nil {
-		return rel, err
-	}
-	last := rel
-	for rest != nil {
+	var first, last *release
+	for rest := waiting; rest != nil; {
+		var part [][]event.Ref
 		part, rest = split(rest, g.store.MaxClaim())
 		next, err := g.claimPart(ctx, part)
-		if err != nil || next == nil {
+		switch {
+		case err != nil && first == nil:
+			return nil, err
+		case err != nil:
 			// What is left still waits in the window: the next release has it.
-			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", rel.EventID, "error", err)
-			break
+			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", first.EventID, "error", err)
+			return first, nil
+		case next == nil: // published before; what follows may not be
+		case first == nil:
+			first, last = next, next
+		default:
+			last.rest, last = next, next
 		}
-		last.rest, last = next, next
 	}
-	return rel, nil
+	return first, nil
 }
 
 func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, error) {
