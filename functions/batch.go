@@ -57,6 +57,9 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	var good []gate.Incoming
 	var at []int
 	m := meta(g.Service(), r)
+	if kept := len(raw) * len(event.Event{Meta: m}.MetaJSON()); kept > maxBatchBytes {
+		return fault.New(fault.TooLarge, "the headers and the query are kept with each of the %d items: %d bytes, and %d is the most", len(raw), kept, maxBatchBytes)
+	}
 	for i, item := range raw {
 		in := gate.Incoming{EventKey: e.EventKey, Meta: m, Content: item}
 		if bad := receiveItem(g, r, i, &in); bad != nil {

@@ -322,6 +322,11 @@ func TestBatch(t *testing.T) {
 	require.Equal(t, 200, g.do("POST", "/events/entry1", `[]`).status)
 	require.Equal(t, 400, g.do("POST", "/event/entry1", "[]", "Content-Type", "application/cloudevents-batch+json").status)
 	require.Equal(t, 413, g.do("POST", "/events/entry1", strings.Repeat(" ", maxBatchBytes+1)).status)
+	many := "[" + strings.Repeat("1,", 999) + "1]"
+	a = g.do("POST", "/events/entry1", many, "X-Large", strings.Repeat("x", 100_000))
+	require.Equal(t, 413, a.status, "100 MB from 100 kB")
+	require.Contains(t, a.str("detail"), "headers")
+	require.Equal(t, 200, g.do("POST", "/events/entry1", many, "X-Usual", strings.Repeat("x", 2_000)).status)
 }
 
 func TestMessagesPagingAndReplay(t *testing.T) {
