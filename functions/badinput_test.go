@@ -55,6 +55,7 @@ func TestBadRequests(t *testing.T) {
 	requireProblem(t, g.do("GET", "/reset?eventKey=nope", ""), 404, "nope")
 	requireProblem(t, g.do("GET", "/reset?eventKey=", ""), 400, "eventKey")
 	requireProblem(t, g.do("GET", "/reset?eventkey=entry1", ""), 400, "eventkey")
+	requireProblem(t, g.do("POST", "/reset", "eventKey=entry2", "Content-Type", "application/x-www-form-urlencoded"), 400, "query")
 	requireProblem(t, g.do("GET", "/nope", ""), 404)
 	require.Equal(t, 0, g.do("POST", "/trigger", "").num("numberOfEvents")-1, "nothing of that was stored but the one event")
 }
