@@ -40,6 +40,12 @@ func TestHeadersDropCredentialsAndKeepEveryByte(t *testing.T) {
 	require.Equal(t, map[string][]string{"Accept": {"*/*", "text/plain"}, "X-Latin": {"café"}},
 		event.Headers(in, []string{"X-Mine"}))
 	require.Equal(t, []string{"caf\xe9"}, in["X-Latin"], "the request is not changed")
+	for _, name := range []string{"Private-Token", "X-Webhook-Secret", "X-Vault-Token", "X-Original-Authorization", "Cf-Access-Jwt-Assertion", "X-Shopify-Access-Token"} {
+		require.Empty(t, event.Headers(map[string][]string{name: {"secret"}}, nil), name)
+	}
+	for _, name := range []string{"X-Hub-Signature-256", "X-Github-Event", "X-Goog-Pubsub-Message-Id", "Tokens", "X-Tokenizer"} {
+		require.Len(t, event.Headers(map[string][]string{name: {"kept"}}, nil), 1, name)
+	}
 }
 
 func TestQueryLosesNothing(t *testing.T) {
