@@ -236,6 +236,32 @@ func TestIdempotency(t *testing.T) {
 	require.Equal(t, "new", g.message(g.event("entry2", "x").str("triggered")).Events["entry1"].Events[0].Content)
 }
 
+// Sources that use the same names day by day have a message each day, and none that
+// consumers would take for yesterday's.
+func TestNamesUsedAgainAreAnotherMessage(t *testing.T) {
+	t.Parallel()
+	for _, more := range []string{"", `,"keepEventAfterTrigger":true`} {
+		g := newGateway(t, strings.Replace(oneService(""), `"observationPeriod":3600`, `"observationPeriod":3600`+more, 1))
+		ids := map[string]string{}
+		for day := range 3 {
+			content := fmt.Sprint("day ", day)
+			g.event("entry1", content, "Idempotency-Key", "nightly")
+			id := g.event("entry2", content, "Idempotency-Key", "nightly").str("triggered")
+			require.NotEmpty(t, id, content)
+			ids[id] = content
+			again := g.event("entry2", content, "Idempotency-Key", "nightly")
+			require.Equal(t, true, again.json["duplicate"])
+			require.Nil(t, again.json["triggered"])
+			g.advance(25 * time.Hour)
+		}
+		require.Len(t, ids, 3)
+		require.Len(t, g.bus.all(), 3)
+		for id, content := range ids {
+			require.Equal(t, content, g.message(id).Events["entry2"].Events[0].Content)
+		}
+	}
+}
+
 // A duplicate still runs the check: its first attempt may have died before it.
 func TestADuplicateChecks(t *testing.T) {
 	t.Parallel()

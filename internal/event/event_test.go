@@ -48,6 +48,14 @@ func TestHeadersDropCredentialsAndKeepEveryByte(t *testing.T) {
 	}
 }
 
+func TestUnnamed(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 5, 1, 12, 0, 0, 123456000, time.UTC)
+	require.True(t, event.Ref{ID: event.NewID(at), ReceivedAt: at}.Unnamed())
+	require.False(t, event.Ref{ID: event.NewID(at), ReceivedAt: at.Add(time.Second)}.Unnamed())
+	require.False(t, event.Ref{ID: event.DeriveID("s", "e", "k"), ReceivedAt: at}.Unnamed())
+}
+
 func TestQueryLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -101,6 +102,9 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	if !ok {
 		return nil, nil
 	}
+	if err := g.distinguish(ctx, &r); err != nil {
+		return nil, err
+	}
 	now := g.clock()
 	c := store.Claim{ClaimInfo: store.ClaimInfo{
 		ID: claimID(r), Service: g.svc.ServiceName, EventID: r.EventID, TriggerType: g.svc.Trigger.Type,
@@ -147,13 +151,41 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	return rel, nil
 }
 
+// distinguish gives the release another eventID if an earlier message has it:
+// sources that use the names of their events again after these were forgotten would
+// otherwise have messages that consumers take for repetitions.
+func (g *Gate) distinguish(ctx context.Context, r *window.Release) error {
+	if !r.Repeatable() {
+		return nil
+	}
+	before, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, r.EventID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var now, then []event.Ref
+	for _, l := range r.Lists {
+		now = append(now, l.Included...)
+	}
+	for _, l := range before.Lists {
+		then = append(then, l.Included...)
+	}
+	if !slices.EqualFunc(now, then, func(a, b event.Ref) bool { return a.Compare(b) == 0 }) {
+		r.EventID = r.EventIDAgain()
+	}
+	return nil
+}
+
 // claimID is the same for the same events taken: two instances that saw the same
-// window write the same claim, and one of them is refused.
+// window write the same claim, and one of them is refused. The times are in it
+// because an id may be used again.
 func claimID(r window.Release) string {
 	h := sha256.New()
 	for _, l := range r.Lists {
 		for _, ref := range l.Members {
-			_, _ = io.WriteString(h, ref.ID)
+			_, _ = io.WriteString(h, ref.ID+strconv.FormatInt(ref.ReceivedAt.UnixMicro(), 10)+".")
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
