@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/store"
 )
 
 func TestFirstSuccess(t *testing.T) {
@@ -196,6 +197,23 @@ func TestAWindowTooLargeForOneClaim(t *testing.T) {
 			require.True(t, contents()["late"])
 		}
 	}
+}
+
+// A window that cannot be checked does not keep what is over from being deleted.
+func TestASweepDeletesWhatIsOverThoughTheCheckFails(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.event("entry1", "a")
+	g.advance(time.Hour)
+	stale := func() int {
+		ps, err := g.store.Stale(t.Context(), store.Endpoint{Service: "My First Event Sync", Key: "entry1"}, g.clock(), 10)
+		require.NoError(t, err)
+		return len(ps)
+	}
+	require.Equal(t, 1, stale())
+	g.store.set(true)
+	require.Equal(t, 503, g.do("POST", "/sweep", "").status)
+	require.Zero(t, stale())
 }
 
 func TestTypeNoneAndAsync(t *testing.T) {

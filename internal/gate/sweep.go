@@ -35,11 +35,10 @@ func (g *Gate) Sweep(ctx context.Context) (Swept, error) {
 	if s.Republished, s.Failed, err = g.republish(ctx); err != nil {
 		return s, unavailable(err, "the outbox could not be swept")
 	}
+	var unchecked error // what is over is deleted all the same
 	if g.windowed() {
-		v, err := g.Check(ctx)
-		if err != nil {
-			return s, err
-		}
+		var v Verdict
+		v, unchecked = g.Check(ctx)
 		s.Triggered = v.Triggered
 	}
 	upTo := g.since()
@@ -64,7 +63,7 @@ func (g *Gate) Sweep(ctx context.Context) (Swept, error) {
 	if s.Purged, err = g.store.Purge(ctx, g.clock(), sweepLimit); err != nil {
 		return s, unavailable(err, "expired data could not be deleted")
 	}
-	return s, nil
+	return s, unchecked
 }
 
 // republish publishes the claims that are due. It stops at the first that the
