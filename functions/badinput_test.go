@@ -288,6 +288,24 @@ func TestEventSyncFault_PublishFails(t *testing.T) {
 	require.NotEmpty(t, g.event("entry2", "d").str("triggered"), "a topic that does not exist loses nothing")
 }
 
+// The rest that a bus gets after it failed ends, also if the clock is set back meanwhile.
+func TestAClockSetBackDoesNotKeepTheBusAway(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.bus.set(errors.New("away"))
+	g.event("entry1", "a")
+	g.event("entry2", "b")
+	g.bus.set(nil)
+	g.event("entry1", "c")
+	g.event("entry2", "d")
+	require.Empty(t, g.bus.all(), "resting")
+	g.advance(-24 * time.Hour)
+	g.do("POST", "/reset", "")
+	g.event("entry1", "e")
+	g.event("entry2", "f")
+	require.Len(t, g.bus.all(), 1)
+}
+
 func TestEventSyncFault_SecretsAreNotKept(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"redactHeaders":["x-mine"]`))

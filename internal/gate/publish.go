@@ -29,7 +29,8 @@ const (
 // publishNow publishes a claim that was just made, or leaves it to the sweep.
 // It calls acked once the message is out, before that is on record.
 func (g *Gate) publishNow(c store.Claim, acked func()) {
-	if g.now().UnixMilli() < g.busAway.Load() {
+	// (More than busRest ahead is no rest: the clock was set back.)
+	if rest := g.busAway.Load() - g.now().UnixMilli(); rest > 0 && rest <= busRest.Milliseconds() {
 		return
 	}
 	if err := g.publish(context.Background(), c, buildTime(1), acked); err != nil {
