@@ -13,6 +13,7 @@ FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /headgate /headgate
 COPY LICENSE /LICENSE
 # With the embedded store, data go to ./data here: mount a volume that user 65532 may write.
+# Outside Cloud Run it listens on the container's loopback: give it -addr=:8080, and "auth".
 WORKDIR /home/nonroot
 USER nonroot:nonroot
 EXPOSE 8080

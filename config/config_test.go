@@ -139,6 +139,23 @@ func TestJSONRedacts(t *testing.T) {
 	require.Equal(t, cfg, parse(t, unredact(doc)))
 }
 
+// A URL may hold a credential as its user or in its query.
+func TestJSONRedactsURLs(t *testing.T) {
+	t.Parallel()
+	const url = `"https://user:s3cret@h.example/a/b?id={id}&key=s3cret"`
+	more := `"echo": {"upstream": ` + url + `}, "drafts": [{"name": "a", "externalData": {"url": ` + url + `}}],
+		"live": {"resolvers": [{"entity": "e", "url": ` + url + `}], "passThrough": {"url": ` + url + `},
+			"token": {"jwksURL": "https://s3cret@h.example", "audience": "a"}}`
+	for _, doc := range []string{with(more), `{"services": [` + valid + `], ` + more + `}`} {
+		cfg := parse(t, doc)
+		shown := string(cfg.JSON())
+		require.NotContains(t, shown, "s3cret")
+		require.Equal(t, 4, strings.Count(shown, `"https://redacted@h.example/a/b?id={id}&key=redacted"`), shown)
+		require.Contains(t, shown, `"https://redacted@h.example"`)
+		require.Equal(t, cfg, parse(t, doc), "JSON changed the configuration")
+	}
+}
+
 func TestJSONKeepsTheForm(t *testing.T) {
 	t.Parallel()
 	require.NotContains(t, string(parse(t, valid).JSON()), `"services"`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,20 +49,26 @@ func (c *Config) JSON() []byte {
 		}
 		shown.Auth = &auth
 	}
-	if c.Live != nil && c.Live.Token != nil && c.Live.Token.Secret != "" && !isReference(c.Live.Token.Secret) {
-		live, token := *c.Live, *c.Live.Token
-		token.Secret = redacted
-		live.Token = &token
-		shown.Live = &live
+	if c.Live != nil {
+		shown.Live = c.Live.shown()
 	}
 	if c.Echo != nil {
 		echo := *c.Echo
+		echo.Upstream = shownURL(echo.Upstream)
 		echo.Secrets = redactSecrets(echo.Secrets)
 		shown.Echo = &echo
 	}
 	shown.Hooks = slices.Clone(c.Hooks)
 	for i := range shown.Hooks {
 		shown.Hooks[i].Verify.Secrets = redactSecrets(shown.Hooks[i].Verify.Secrets)
+	}
+	shown.Drafts = slices.Clone(c.Drafts)
+	for i, d := range shown.Drafts {
+		if d.ExternalData != nil {
+			external := *d.ExternalData
+			external.URL = shownURL(external.URL)
+			shown.Drafts[i].ExternalData = &external
+		}
 	}
 	if !c.flat || len(c.Services) != 1 {
 		return marshal(shown)
@@ -76,7 +83,59 @@ func (c *Config) JSON() []byte {
 		Echo      *Echo   `json:"echo,omitempty"`
 		Hooks     []Hook  `json:"hooks,omitempty"`
 		Drafts    []Draft `json:"drafts,omitempty"`
-	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks, c.Drafts})
+	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks, shown.Drafts})
+}
+
+// shown is l without credentials.
+func (l *Live) shown() *Live {
+	live := *l
+	live.Resolvers = slices.Clone(l.Resolvers)
+	for i := range live.Resolvers {
+		live.Resolvers[i].URL = shownURL(live.Resolvers[i].URL)
+	}
+	if l.PassThrough != nil {
+		pass := *l.PassThrough
+		pass.URL = shownURL(pass.URL)
+		live.PassThrough = &pass
+	}
+	if l.Token != nil {
+		token := *l.Token
+		if token.Secret != "" && !isReference(token.Secret) {
+			token.Secret = redacted
+		}
+		token.JWKSURL = shownURL(token.JWKSURL)
+		live.Token = &token
+	}
+	return &live
+}
+
+// shownURL is the URL without a user, and without the values in its query but those
+// that a request fills in ("{id}"): any of them may be a credential.
+func shownURL(text string) string {
+	const hidden = "redacted"
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil && u.RawQuery == "" {
+		return text
+	}
+	base, query, asked := strings.Cut(text, "?")
+	if u.User != nil {
+		scheme, rest, _ := strings.Cut(base, "://")
+		authority, path, hasPath := strings.Cut(rest, "/")
+		base = scheme + "://" + hidden + authority[strings.LastIndex(authority, "@"):]
+		if hasPath {
+			base += "/" + path
+		}
+	}
+	if !asked {
+		return base
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		if name, value, _ := strings.Cut(pair, "="); value != "" && !strings.Contains(value, "{") {
+			pairs[i] = name + "=" + hidden
+		}
+	}
+	return base + "?" + strings.Join(pairs, "&")
 }
 
 // isReference is whether a credential only says where it is.

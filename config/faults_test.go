@@ -188,6 +188,10 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"emails", oidc(`"x"`, `{"email": "a@b", "roles": ["read"]}, {"email": "A@b", "roles": ["read"]}`), `$.auth.oidc.members[1].email: members[0] and members[1] have the same email "a@b"`, true},
 		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be one of ingest, operate, read, not "Read"`, false},
 
+		// Live.
+		{"live path", with(`"live": {"path": "/ws/{"}`), `$.live.path: must begin with / and have no braces, spaces, ? or #, not "/ws/{"`, false},
+		{"live path without slash", with(`"live": {"path": "ws"}`), `$.live.path: must begin with / and have no braces, spaces, ? or #, not "ws"`, false},
+
 		// Drafts.
 		{"draft empty", with(`"drafts": [{}]`), "$.drafts[0].name: is required\n$.drafts[0]: must have one of externalData, records and sync", false},
 		{"draft of nothing", with(`"drafts": [{"name": "a"}]`), "$.drafts[0]: must have one of externalData, records and sync", true},

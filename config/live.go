@@ -49,8 +49,8 @@ type LiveToken struct {
 }
 
 func (v *validator) live(l *Live) {
-	if l.Path != "" && (l.Path[0] != '/' || len(l.Path) < 2) {
-		v.fault("$.live.path", "must begin with /")
+	if l.Path != "" && !livePath.MatchString(l.Path) {
+		v.fault("$.live.path", "must begin with / and have no braces, spaces, ? or #, not %q", short(l.Path))
 	}
 	if l.Topic != "" {
 		v.topic("$.live.topic", l.Topic)

@@ -18,6 +18,7 @@ var (
 	httpURL     = regexp.MustCompile(`^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+(/[^?#\s]*)?$`)
 	origin      = regexp.MustCompile(`^(\*|[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)$`)
 	hostPort    = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$|^[0-9A-Fa-f:.]+$`)
+	livePath    = regexp.MustCompile(`^/[^{}?#\s]+$`) // braces are wildcards to the router
 	syncID      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 	email       = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)

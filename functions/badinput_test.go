@@ -55,6 +55,7 @@ func TestBadRequests(t *testing.T) {
 	requireProblem(t, g.do("GET", "/reset?eventKey=nope", ""), 404, "nope")
 	requireProblem(t, g.do("GET", "/reset?eventKey=", ""), 400, "eventKey")
 	requireProblem(t, g.do("GET", "/reset?eventkey=entry1", ""), 400, "eventkey")
+	requireProblem(t, g.do("POST", "/reset", "eventKey=entry2", "Content-Type", "application/x-www-form-urlencoded"), 400, "query")
 	requireProblem(t, g.do("GET", "/nope", ""), 404)
 	require.Equal(t, 0, g.do("POST", "/trigger", "").num("numberOfEvents")-1, "nothing of that was stored but the one event")
 }
@@ -114,6 +115,25 @@ func TestAuth(t *testing.T) {
 	whole := g.do("GET", "/messages/"+id, "", "Authorization", "Bearer token-read")
 	require.NotContains(t, string(whole.raw), "token-ingest")
 	require.NotContains(t, string(whole.raw), "Cookie")
+}
+
+// What is configured is nobody's business who has shown no credentials.
+func TestNamesAreNotToldWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte("t"))
+	cfg := oneService(fmt.Sprintf(`,"auth":{"tokens":[{"name":"a","sha256":%q,"roles":["ingest"]}]}`, hex.EncodeToString(sum[:])))
+	for function, path := range map[string]string{Ingest: "/event/trigger", Check: "/services/nope/check", Status: "/services/nope/status", Trigger: "/services/nope/reset"} {
+		g := newGateway(t, cfg, function)
+		method := "POST"
+		if function == Status {
+			method = "GET"
+		}
+		a := g.do(method, path, "")
+		requireProblem(t, a, 401)
+		require.NotContains(t, string(a.raw), "entry1")
+		require.NotContains(t, string(a.raw), "My First")
+		requireProblem(t, g.do(method, path, "", "Authorization", "Bearer t"), 404)
+	}
 }
 
 func TestCORS(t *testing.T) {
@@ -266,6 +286,24 @@ func TestEventSyncFault_PublishFails(t *testing.T) {
 	g.advance(time.Minute)
 	g.event("entry1", "c")
 	require.NotEmpty(t, g.event("entry2", "d").str("triggered"), "a topic that does not exist loses nothing")
+}
+
+// The rest that a bus gets after it failed ends, also if the clock is set back meanwhile.
+func TestAClockSetBackDoesNotKeepTheBusAway(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.bus.set(errors.New("away"))
+	g.event("entry1", "a")
+	g.event("entry2", "b")
+	g.bus.set(nil)
+	g.event("entry1", "c")
+	g.event("entry2", "d")
+	require.Empty(t, g.bus.all(), "resting")
+	g.advance(-24 * time.Hour)
+	g.do("POST", "/reset", "")
+	g.event("entry1", "e")
+	g.event("entry2", "f")
+	require.Len(t, g.bus.all(), 1)
 }
 
 func TestEventSyncFault_SecretsAreNotKept(t *testing.T) {

@@ -57,6 +57,9 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	var good []gate.Incoming
 	var at []int
 	m := meta(g.Service(), r)
+	if kept := len(raw) * len(event.Event{Meta: m}.MetaJSON()); kept > maxBatchBytes {
+		return fault.New(fault.TooLarge, "the headers and the query are kept with each of the %d items: %d bytes, and %d is the most", len(raw), kept, maxBatchBytes)
+	}
 	for i, item := range raw {
 		in := gate.Incoming{EventKey: e.EventKey, Meta: m, Content: item}
 		if bad := receiveItem(g, r, i, &in); bad != nil {
@@ -94,8 +97,8 @@ func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJ
 		}
 		in.Meta.CloudEvent = cloudEvent
 	}
-	if r.Header.Get("Idempotency-Key") != "" { // names the batch: an item's name is its place in it
-		in.IdempotencyKey = event.IdempotencyKey(r.Header, nil, event.Push{}) + "#" + strconv.Itoa(i)
+	if name := event.IdempotencyKey(map[string][]string{"Idempotency-Key": r.Header["Idempotency-Key"]}, nil, event.Push{}); name != "" {
+		in.IdempotencyKey = name + "#" + strconv.Itoa(i) // names the batch: an item's name is its place in it
 	} else {
 		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -59,8 +60,8 @@ var routes = []route{
 	{Check, auth.Operate, "/check", []string{http.MethodPost}, check},
 	{Sweep, auth.Operate, "/sweep", []string{http.MethodPost}, sweep},
 	// People.
-	{Trigger, auth.Operate, "/trigger", []string{http.MethodGet, http.MethodPost}, trigger},
-	{Trigger, auth.Operate, "/reset", []string{http.MethodGet, http.MethodPost}, reset},
+	{Trigger, auth.Operate, "/trigger", []string{http.MethodGet, http.MethodPost}, notByHead(trigger)},
+	{Trigger, auth.Operate, "/reset", []string{http.MethodGet, http.MethodPost}, notByHead(reset)},
 	{Trigger, auth.Operate, "/messages/{eventID}/replay", []string{http.MethodPost}, replay},
 	{Status, auth.Read, "/status", []string{http.MethodGet}, status},
 	{Status, auth.Read, "/pending", []string{http.MethodGet}, pending},
@@ -165,6 +166,15 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	return web.CORS(a.Config().CORS, withService(b.mux)), nil
 }
 
+// cleanPath is the path without empty and dot segments.
+func cleanPath(p string) string {
+	clean := path.Clean(p)
+	if clean != "/" && strings.HasSuffix(p, "/") {
+		clean += "/"
+	}
+	return clean
+}
+
 type serviceKey struct{}
 
 // withService serves every path under /services/{service} too. It takes the name
@@ -172,14 +182,24 @@ type serviceKey struct{}
 func withService(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/services/")
-		escaped, path, more := strings.Cut(rest, "/")
+		escaped, rest, more := strings.Cut(rest, "/")
 		if !ok || !more || escaped == "" {
 			h.ServeHTTP(w, r)
 			return
 		}
+		rest = "/" + rest
+		if clean := cleanPath(rest); clean != rest { // as the ServeMux does, which has lost the name by then
+			to := "/services/" + escaped + clean
+			if r.URL.RawQuery != "" {
+				to += "?" + r.URL.RawQuery
+			}
+			http.Redirect(w, r, to, http.StatusTemporaryRedirect)
+			return
+		}
 		name, err := url.PathUnescape(escaped)
+		path := ""
 		if err == nil {
-			path, err = url.PathUnescape("/" + path)
+			path, err = url.PathUnescape(rest)
 		}
 		if err != nil { // EscapedPath is valid
 			http.Error(w, "malformed path", http.StatusBadRequest)
@@ -187,7 +207,7 @@ func withService(h http.Handler) http.Handler {
 		}
 		inner := r.WithContext(context.WithValue(r.Context(), serviceKey{}, name))
 		u := *r.URL
-		u.Path, u.RawPath = path, "/"+strings.TrimPrefix(rest, escaped+"/")
+		u.Path, u.RawPath = path, rest
 		inner.URL = &u
 		h.ServeHTTP(w, inner)
 	})
@@ -218,8 +238,8 @@ func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.H
 	serve := func(w http.ResponseWriter, r *http.Request) error {
 		name, _ := service(r)
 		g, err := b.app.Gate(name)
-		if err != nil {
-			return err
+		if err != nil { // it names the services: not to everybody
+			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
 		}
 		return handlers[g](w, r)
 	}
@@ -227,6 +247,9 @@ func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.H
 		serve = web.Methods(serve, methods...)
 	}
 	b.handle(path, serve)
+	if bare, ok := strings.CutSuffix(path, "/{key...}"); ok { // the ServeMux would redirect it, without the service
+		b.handle(bare, serve)
+	}
 }
 
 // byMethod requires the role, or the one that the method calls for.
@@ -252,7 +275,7 @@ func (b *builder) guarded(role string, h handler) func(*gate.Gate) web.Handler {
 // triggerAlias is EventSync's documented /event/trigger. An endpoint that is
 // configured with that key wins.
 func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.Handler {
-	asEvent, asTrigger := b.guarded(auth.Ingest, ingest), b.guarded(auth.Operate, trigger)
+	asEvent, asTrigger := b.guarded(auth.Ingest, ingest), b.guarded(auth.Operate, notByHead(trigger))
 	return func(g *gate.Gate) web.Handler {
 		_, configured := g.Endpoint("trigger")
 		switch {
@@ -265,8 +288,21 @@ func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.
 		case !configured && hasTrigger:
 			return web.Methods(asTrigger(g), http.MethodGet, http.MethodPost)
 		default:
-			return func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") }
+			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") })
 		}
+	}
+}
+
+// notByHead refuses HEAD, which goes where GET does: whatever only looks whether a
+// page is there must not release or empty a window.
+func notByHead(h handler) handler {
+	return func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodHead {
+			f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
+			f.Allow = []string{http.MethodGet, http.MethodPost}
+			return f
+		}
+		return h(g, w, r)
 	}
 }
 

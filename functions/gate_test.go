@@ -1,8 +1,11 @@
 package functions
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/store"
 )
 
 func TestFirstSuccess(t *testing.T) {
@@ -73,6 +77,18 @@ func TestCheckTriggerReset(t *testing.T) {
 	require.Equal(t, 2, g.do("GET", "/reset", "").num("reset"))
 	require.Equal(t, 0, g.do("POST", "/reset", "").num("reset"))
 	require.Nil(t, g.event("entry2", "d").json["triggered"], "what was reset does not count")
+}
+
+func TestHeadChangesNothing(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.event("entry1", "a")
+	for _, path := range []string{"/trigger", "/event/trigger", "/reset"} {
+		a := g.do("HEAD", path, "")
+		require.Equal(t, 405, a.status, path)
+		require.Equal(t, "GET, POST", a.header.Get("Allow"), path)
+	}
+	require.Equal(t, 1, g.do("GET", "/reset", "").num("reset"))
 }
 
 func TestAConfiguredTriggerKeyWins(t *testing.T) {
@@ -144,6 +160,62 @@ func TestKeepEventAfterTrigger(t *testing.T) {
 	require.Len(t, g.bus.all(), 2)
 }
 
+// A window too large for one claim goes out in parts, and a part that went out
+// before does not hold up those behind it.
+func TestAWindowTooLargeForOneClaim(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []string{"false", "true"} {
+		g := newGateway(t, strings.Replace(oneService(""), `"observationPeriod":3600`, `"observationPeriod":3600,"keepEventAfterTrigger":`+keep, 1))
+		g.store.maxClaim = 4
+		send := func(key string, n int) {
+			for i := range n {
+				g.event(key, fmt.Sprint(key, i))
+				g.advance(time.Microsecond)
+			}
+		}
+		send("entry1", 9)
+		send("entry2", 1)
+		contents := func() map[string]bool {
+			seen := map[string]bool{}
+			for _, m := range g.bus.all() {
+				var msg syncMessage
+				require.NoError(t, json.Unmarshal(m.Data, &msg))
+				for _, list := range msg.Events {
+					require.LessOrEqual(t, len(list.Events), 4)
+					for _, e := range list.Events {
+						require.True(t, keep == "true" || !seen[e.Content], e.Content)
+						seen[e.Content] = true
+					}
+				}
+			}
+			return seen
+		}
+		require.Len(t, contents(), 10)
+		require.Len(t, g.bus.all(), 3)
+		if keep == "true" {
+			g.event("entry1", "late")
+			require.True(t, contents()["late"])
+		}
+	}
+}
+
+// A window that cannot be checked does not keep what is over from being deleted.
+func TestASweepDeletesWhatIsOverThoughTheCheckFails(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.event("entry1", "a")
+	g.advance(time.Hour)
+	stale := func() int {
+		ps, err := g.store.Stale(t.Context(), store.Endpoint{Service: "My First Event Sync", Key: "entry1"}, g.clock(), 10)
+		require.NoError(t, err)
+		return len(ps)
+	}
+	require.Equal(t, 1, stale())
+	g.store.set(true)
+	require.Equal(t, 503, g.do("POST", "/sweep", "").status)
+	require.Zero(t, stale())
+}
+
 func TestTypeNoneAndAsync(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, strings.Replace(oneService(""), `"window"`, `"none"`, 1))
@@ -180,6 +252,32 @@ func TestIdempotency(t *testing.T) {
 	require.Equal(t, false, fresh.json["duplicate"], "forgotten after a day")
 	require.Equal(t, "one", g.message(old).Events["entry1"].Events[0].Content, "the old message keeps its event")
 	require.Equal(t, "new", g.message(g.event("entry2", "x").str("triggered")).Events["entry1"].Events[0].Content)
+}
+
+// Sources that use the same names day by day have a message each day, and none that
+// consumers would take for yesterday's.
+func TestNamesUsedAgainAreAnotherMessage(t *testing.T) {
+	t.Parallel()
+	for _, more := range []string{"", `,"keepEventAfterTrigger":true`} {
+		g := newGateway(t, strings.Replace(oneService(""), `"observationPeriod":3600`, `"observationPeriod":3600`+more, 1))
+		ids := map[string]string{}
+		for day := range 3 {
+			content := fmt.Sprint("day ", day)
+			g.event("entry1", content, "Idempotency-Key", "nightly")
+			id := g.event("entry2", content, "Idempotency-Key", "nightly").str("triggered")
+			require.NotEmpty(t, id, content)
+			ids[id] = content
+			again := g.event("entry2", content, "Idempotency-Key", "nightly")
+			require.Equal(t, true, again.json["duplicate"])
+			require.Nil(t, again.json["triggered"])
+			g.advance(25 * time.Hour)
+		}
+		require.Len(t, ids, 3)
+		require.Len(t, g.bus.all(), 3)
+		for id, content := range ids {
+			require.Equal(t, content, g.message(id).Events["entry2"].Events[0].Content)
+		}
+	}
 }
 
 // A duplicate still runs the check: its first attempt may have died before it.
@@ -257,12 +355,22 @@ func TestBatch(t *testing.T) {
 	a = g.do("POST", "/events/entry2", `["a", {"b" : 1}]`, "Content-Type", "application/json", "Idempotency-Key", "batch")
 	require.Contains(t, string(a.raw), `"duplicate":true`)
 
+	for range 2 { // a key of nothing but space is none: these are four events
+		a = g.do("POST", "/events/entry1", `[1,2]`, "Idempotency-Key", "\u00a0")
+		require.NotContains(t, string(a.raw), `"duplicate":true`)
+	}
+
 	for _, bad := range []string{`{}`, `[1`, ``, `[` + strings.Repeat("1,", 1000) + `1]`} {
 		require.Equal(t, 400, g.do("POST", "/events/entry1", bad).status, "%.20s", bad)
 	}
 	require.Equal(t, 200, g.do("POST", "/events/entry1", `[]`).status)
 	require.Equal(t, 400, g.do("POST", "/event/entry1", "[]", "Content-Type", "application/cloudevents-batch+json").status)
 	require.Equal(t, 413, g.do("POST", "/events/entry1", strings.Repeat(" ", maxBatchBytes+1)).status)
+	many := "[" + strings.Repeat("1,", 999) + "1]"
+	a = g.do("POST", "/events/entry1", many, "X-Large", strings.Repeat("x", 100_000))
+	require.Equal(t, 413, a.status, "100 MB from 100 kB")
+	require.Contains(t, a.str("detail"), "headers")
+	require.Equal(t, 200, g.do("POST", "/events/entry1", many, "X-Usual", strings.Repeat("x", 2_000)).status)
 }
 
 func TestMessagesPagingAndReplay(t *testing.T) {
@@ -290,7 +398,13 @@ func TestMessagesPagingAndReplay(t *testing.T) {
 	for _, bad := range []string{"limit=0", "limit=1001", "limit=x", "after=!", "after=eA", "state=x", "unknown=1", "limit=1&limit=2", "limit=%zz"} {
 		require.Equal(t, 400, g.do("GET", "/messages?"+bad, "").status, bad)
 	}
+	// Firestore takes neither a date so far nor an id so long.
+	for _, bad := range []string{"1y2p0ij32e8e7." + ids[0], "-1y2p0ij32e8e7." + ids[0], "0." + strings.Repeat("a", 2000)} {
+		require.Equal(t, 400, g.do("GET", "/messages?after="+base64.RawURLEncoding.EncodeToString([]byte(bad)), "").status, bad)
+	}
+	settled := g.store.settled
 	require.Equal(t, 200, g.do("POST", "/messages/"+ids[0]+"/replay", "").status)
+	require.Equal(t, settled, g.store.settled, "when it was published is not written over")
 	all := g.bus.all()
 	require.Equal(t, all[4], all[5], "the same message, the same ids")
 	require.Equal(t, 404, g.do("GET", "/messages/nope", "").status)
@@ -327,6 +441,18 @@ func TestClaimCheck(t *testing.T) {
 	require.Contains(t, string(last.Data), `"numberOfEvents":30`)
 }
 
+// A limit that not even the smallest claim check meets must not keep a message back
+// for ever.
+func TestTheSmallestClaimCheckGoesOutWhateverTheLimit(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, strings.Replace(oneService(`,"maxMessageBytes":1024`), "My First Event Sync", strings.Repeat("n", 2000), 1))
+	g.event("entry1", "a")
+	require.NotEmpty(t, g.event("entry2", "b").str("triggered"))
+	require.Len(t, g.bus.all(), 1)
+	require.Contains(t, string(g.bus.all()[0].Data), `"contentURL"`)
+	require.Equal(t, "true", g.bus.all()[0].Attributes["claimCheck"])
+}
+
 func TestSeveralServices(t *testing.T) {
 	t.Parallel()
 	names := []string{"x/y", "/", ".", "..", "__x__", "with space", "日本 🚰", "a%2Fb", strings.Repeat("n", 2000)}
@@ -355,6 +481,29 @@ func TestSeveralServices(t *testing.T) {
 	require.Equal(t, 404, a.status)
 	require.Contains(t, a.str("detail"), "x/y")
 	require.Contains(t, string(g.do("GET", "/config", "").raw), `"services"`)
+}
+
+// A redirect that lost the service would take an event to the first one's window.
+func TestAPathThatIsNotCleanStaysWithItsService(t *testing.T) {
+	t.Parallel()
+	second := strings.Replace(oneService(""), "My First Event Sync", "the/second one", 1)
+	g := newGateway(t, `{"services":[`+oneService("")+`,`+second+`]}`)
+	send := func(target string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		g.h.ServeHTTP(w, httptest.NewRequest("POST", target, strings.NewReader("x")))
+		return w
+	}
+	for _, path := range []string{"//event/entry1", "/event//entry1", "/./event/entry1", "/x/../event/entry1"} {
+		w := send("/services/the%2Fsecond%20one" + path + "?a=1")
+		require.Equal(t, http.StatusTemporaryRedirect, w.Code, path)
+		require.Equal(t, "/services/the%2Fsecond%20one/event/entry1?a=1", w.Header().Get("Location"), path)
+	}
+	for _, path := range []string{"/event", "/events", "/event/", "/events/"} {
+		w := send("/services/the%2Fsecond%20one" + path)
+		require.Equal(t, http.StatusNotFound, w.Code, path)
+		require.Contains(t, w.Body.String(), "entry1", path)
+	}
+	require.Equal(t, 404, send("/event").Code)
 }
 
 func TestEveryEventIsInExactlyOneMessageUnderConcurrency(t *testing.T) {

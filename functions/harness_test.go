@@ -166,6 +166,23 @@ type brokenStore struct {
 	app.Store
 	mu     sync.Mutex
 	broken bool
+
+	settled  int // outcomes recorded
+	maxClaim int // if it is not 0
+}
+
+func (s *brokenStore) MaxClaim() int {
+	if s.maxClaim > 0 {
+		return s.maxClaim
+	}
+	return s.Store.MaxClaim()
+}
+
+func (s *brokenStore) Settle(ctx context.Context, service, id string, o store.Outcome) error {
+	s.mu.Lock()
+	s.settled++
+	s.mu.Unlock()
+	return s.Store.Settle(ctx, service, id, o)
 }
 
 func (s *brokenStore) set(broken bool) { s.mu.Lock(); s.broken = broken; s.mu.Unlock() }

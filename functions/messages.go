@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/store"
@@ -121,10 +122,14 @@ func parseCursor(s string) (*store.Cursor, error) {
 	}
 	date, id, _ := strings.Cut(string(b), ".")
 	us, err := strconv.ParseInt(date, 36, 64)
-	if err != nil || id == "" || strings.Trim(id, "0123456789abcdef") != "" {
+	if err != nil || len(id) != event.IDLen || strings.Trim(id, "0123456789abcdef") != "" {
 		return nil, strconv.ErrSyntax
 	}
-	return &store.Cursor{Date: time.UnixMicro(us).UTC(), ID: id}, nil
+	at := time.UnixMicro(us).UTC()
+	if at.Year() < 1 || at.Year() > 9999 { // no store has such a date, and Firestore refuses it
+		return nil, strconv.ErrRange
+	}
+	return &store.Cursor{Date: at, ID: id}, nil
 }
 
 // query parses a query that may hold the parameters named and no others.

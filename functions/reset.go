@@ -3,6 +3,7 @@ package functions
 import (
 	"net/http"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/web"
@@ -13,6 +14,10 @@ func reset(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "eventKey")
 	if err != nil {
 		return err
+	}
+	if r.ContentLength != 0 && event.MediaType(r.Header.Get("Content-Type")) == "application/x-www-form-urlencoded" {
+		// An eventKey in there would be overlooked, and every endpoint reset.
+		return fault.New(fault.Invalid, "eventKey belongs in the query: /reset?eventKey=…")
 	}
 	key := q.Get("eventKey")
 	if q.Has("eventKey") && key == "" {

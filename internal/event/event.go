@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -79,6 +80,14 @@ func NewID(at time.Time) string {
 	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixMilli())<<16)
 	rand.Read(b[6:]) // never fails since Go 1.24
 	return hex.EncodeToString(b[:])
+}
+
+// Unnamed is whether the id is one that NewID made for an event of that time: no
+// other event ever has it.
+func (r Ref) Unnamed() bool {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(r.ReceivedAt.UnixMilli())<<16)
+	return strings.HasPrefix(r.ID, hex.EncodeToString(b[:6]))
 }
 
 // RandomID returns an id that says nothing: of an attempt, or a claim's owner.

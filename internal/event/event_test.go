@@ -40,6 +40,20 @@ func TestHeadersDropCredentialsAndKeepEveryByte(t *testing.T) {
 	require.Equal(t, map[string][]string{"Accept": {"*/*", "text/plain"}, "X-Latin": {"café"}},
 		event.Headers(in, []string{"X-Mine"}))
 	require.Equal(t, []string{"caf\xe9"}, in["X-Latin"], "the request is not changed")
+	for _, name := range []string{"Private-Token", "X-Webhook-Secret", "X-Vault-Token", "X-Original-Authorization", "Cf-Access-Jwt-Assertion", "X-Shopify-Access-Token"} {
+		require.Empty(t, event.Headers(map[string][]string{name: {"secret"}}, nil), name)
+	}
+	for _, name := range []string{"X-Hub-Signature-256", "X-Github-Event", "X-Goog-Pubsub-Message-Id", "Tokens", "X-Tokenizer"} {
+		require.Len(t, event.Headers(map[string][]string{name: {"kept"}}, nil), 1, name)
+	}
+}
+
+func TestUnnamed(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 5, 1, 12, 0, 0, 123456000, time.UTC)
+	require.True(t, event.Ref{ID: event.NewID(at), ReceivedAt: at}.Unnamed())
+	require.False(t, event.Ref{ID: event.NewID(at), ReceivedAt: at.Add(time.Second)}.Unnamed())
+	require.False(t, event.Ref{ID: event.DeriveID("s", "e", "k"), ReceivedAt: at}.Unnamed())
 }
 
 func TestQueryLosesNothing(t *testing.T) {
@@ -84,6 +98,17 @@ func TestCloudEvent(t *testing.T) {
 	attrs, err = event.CloudEvent(map[string][]string{"Content-Type": {"application/json"}}, []byte(`{"id":"1"}`))
 	require.NoError(t, err)
 	require.Nil(t, attrs)
+
+	// What is not UTF-8 would make the message something that is not JSON, and two
+	// ids the same.
+	keys := map[string]bool{}
+	for _, id := range []string{"caf\xe9", "caf\xe8"} {
+		attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"`+id+`","source":"s","type":"t","data":"`+id+`"}`))
+		require.NoError(t, err)
+		require.True(t, utf8.Valid(event.Event{Meta: event.Meta{CloudEvent: attrs}}.MetaJSON()))
+		keys[event.IdempotencyKey(nil, attrs, event.Push{})] = true
+	}
+	require.Equal(t, map[string]bool{"ce:1:scafé": true, "ce:1:scafè": true}, keys)
 
 	for body, want := range map[string]string{
 		`[]`: "not a JSON object", `null`: "not a JSON object", `{`: "not a JSON object",

@@ -23,12 +23,20 @@ var secretHeaders = map[string]bool{
 	"X-Telegram-Bot-Api-Secret-Token": true,
 }
 
+// secretEndings are how names of such headers end that are not on the list: of
+// gateways, vaults, and whatever a source made up.
+var secretEndings = []string{"-Token", "-Secret", "-Password", "-Authorization", "-Cookie", "-Api-Key", "-Jwt-Assertion"}
+
+func isSecret(name string) bool {
+	return secretHeaders[name] || slices.ContainsFunc(secretEndings, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
 // Headers returns the headers to keep: canonical names, credentials and drop
 // (canonical names too) left out, values in valid UTF-8.
 func Headers(h map[string][]string, drop []string) map[string][]string {
 	kept := make(map[string][]string, len(h))
 	for name, values := range h {
-		if secretHeaders[name] || slices.Contains(drop, name) {
+		if isSecret(name) || slices.Contains(drop, name) {
 			continue
 		}
 		kept[name] = values
@@ -135,6 +143,11 @@ func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
 	}
 	delete(attrs, "data")
 	delete(attrs, "data_base64")
+	for name, value := range attrs { // encoding/json lets other bytes pass, and no reader of the message would
+		if !utf8.Valid(value) {
+			attrs[name] = json.RawMessage(Text(string(value)))
+		}
+	}
 	return attrs, checkCloudEvent(attrs)
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -74,23 +75,26 @@ func (r *release) triggered() Triggered {
 // first holds the scarcest endpoints whole, so the window is complete for
 // nobody else while the rest follows.
 func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, error) {
-	part, rest := split(waiting, g.store.MaxClaim())
-	rel, err := g.claimPart(ctx, part)
-	if err != nil || rel == nil || rest == nil {
-		return rel, err
-	}
-	last := rel
-	for rest != nil {
+	var first, last *release
+	for rest := waiting; rest != nil; {
+		var part [][]event.Ref
 		part, rest = split(rest, g.store.MaxClaim())
 		next, err := g.claimPart(ctx, part)
-		if err != nil || next == nil {
+		switch {
+		case err != nil && first == nil:
+			return nil, err
+		case err != nil:
 			// What is left still waits in the window: the next release has it.
-			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", rel.EventID, "error", err)
-			break
+			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", first.EventID, "error", err)
+			return first, nil
+		case next == nil: // published before; what follows may not be
+		case first == nil:
+			first, last = next, next
+		default:
+			last.rest, last = next, next
 		}
-		last.rest, last = next, next
 	}
-	return rel, nil
+	return first, nil
 }
 
 func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, error) {
@@ -98,11 +102,14 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	if !ok {
 		return nil, nil
 	}
+	if err := g.distinguish(ctx, &r); err != nil {
+		return nil, err
+	}
 	now := g.clock()
 	c := store.Claim{ClaimInfo: store.ClaimInfo{
 		ID: claimID(r), Service: g.svc.ServiceName, EventID: r.EventID, TriggerType: g.svc.Trigger.Type,
 		Date: now, Owner: event.RandomID(), State: store.Claimed,
-		Attempts: 1, NextAttempt: now.Add(publishLease), // the attempt that follows
+		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the attempt that follows
 	}}
 	var taken []store.Taken
 	keep := g.svc.Trigger.KeepEventAfterTrigger
@@ -144,13 +151,41 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	return rel, nil
 }
 
+// distinguish gives the release another eventID if an earlier message has it:
+// sources that use the names of their events again after these were forgotten would
+// otherwise have messages that consumers take for repetitions.
+func (g *Gate) distinguish(ctx context.Context, r *window.Release) error {
+	if !r.Repeatable() {
+		return nil
+	}
+	before, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, r.EventID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var now, then []event.Ref
+	for _, l := range r.Lists {
+		now = append(now, l.Included...)
+	}
+	for _, l := range before.Lists {
+		then = append(then, l.Included...)
+	}
+	if !slices.EqualFunc(now, then, func(a, b event.Ref) bool { return a.Compare(b) == 0 }) {
+		r.EventID = r.EventIDAgain()
+	}
+	return nil
+}
+
 // claimID is the same for the same events taken: two instances that saw the same
-// window write the same claim, and one of them is refused.
+// window write the same claim, and one of them is refused. The times are in it
+// because an id may be used again.
 func claimID(r window.Release) string {
 	h := sha256.New()
 	for _, l := range r.Lists {
 		for _, ref := range l.Members {
-			_, _ = io.WriteString(h, ref.ID)
+			_, _ = io.WriteString(h, ref.ID+strconv.FormatInt(ref.ReceivedAt.UnixMicro(), 10)+".")
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])

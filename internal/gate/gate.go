@@ -31,11 +31,13 @@ const (
 	// storeTimeout bounds a commit and a check, which serve many requests and so
 	// cannot end with any one of them.
 	storeTimeout = 15 * time.Second
-	// publishTimeout bounds one attempt to publish.
+	// publishTimeout bounds what the bus, and then the store, may take for one
+	// publication.
 	publishTimeout = 5 * time.Second
-	// publishLease is how long a claim belongs to whoever is publishing it. It
-	// is longer than publishTimeout, or a sweep would publish it a second time.
-	publishLease = 15 * time.Second
+	// A message is built from its events, which may be gigabytes that come from the
+	// store: the first attempt, which sources wait for, gets firstBuild, each further
+	// one twice the time of the one before.
+	firstBuild, longestBuild = 5 * time.Second, 2 * time.Minute
 	// memory is the least time that an idempotency key is remembered.
 	memory = 24 * time.Hour
 	// cacheBytes bounds the events kept in memory so that the claim that soon
@@ -144,6 +146,15 @@ func (g *Gate) clock() time.Time { return g.now().UTC().Truncate(time.Microsecon
 
 // since is the instant after which an event is in the window.
 func (g *Gate) since() time.Time { return window.Since(g.clock(), g.svc.Trigger.Period()) }
+
+// buildTime is how long an attempt may take to build the message; 1 is the first.
+func buildTime(attempt int) time.Duration {
+	return min(firstBuild<<min(max(attempt-1, 0), 10), longestBuild)
+}
+
+// publishLease is how long a claim belongs to whoever makes that attempt. It is
+// longer than the attempt, or a sweep would publish the message a second time.
+func publishLease(attempt int) time.Duration { return buildTime(attempt) + 2*publishTimeout }
 
 func (g *Gate) remember() time.Duration { return max(memory, g.svc.Trigger.Period()) }
 

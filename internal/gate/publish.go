@@ -29,10 +29,11 @@ const (
 // publishNow publishes a claim that was just made, or leaves it to the sweep.
 // It calls acked once the message is out, before that is on record.
 func (g *Gate) publishNow(c store.Claim, acked func()) {
-	if g.now().UnixMilli() < g.busAway.Load() {
+	// (More than busRest ahead is no rest: the clock was set back.)
+	if rest := g.busAway.Load() - g.now().UnixMilli(); rest > 0 && rest <= busRest.Milliseconds() {
 		return
 	}
-	if err := g.publish(context.Background(), c, acked); err != nil {
+	if err := g.publish(context.Background(), c, buildTime(1), acked); err != nil {
 		g.log.Error("a claim is not published: the sweep will try again",
 			"eventID", c.EventID, "claimID", c.ID, "topic", g.svc.TargetPubSub.Topic, "error", err)
 	}
@@ -42,12 +43,13 @@ func (g *Gate) publishNow(c store.Claim, acked func()) {
 var errBus = errors.New("the bus did not take the message")
 
 // publish sends the claim's message, waits for the bus's acknowledgement, calls
-// acked and records the outcome. An error means that the message is not known to
+// acked and records the outcome, unless the message has been out before. An error means that the message is not known to
 // be out.
-func (g *Gate) publish(ctx context.Context, c store.Claim, acked func()) error {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	size, err := g.send(ctx, c)
+func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
+	size, err := g.send(ctx, c, build)
+	if c.State == store.Published { // a replay: when it first went out, and how long it is kept, stay as they are
+		return err
+	}
 	now := g.clock()
 	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: now.Add(g.retention())}
 	if err != nil {
@@ -66,11 +68,15 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, acked func()) error {
 	return err
 }
 
-func (g *Gate) send(ctx context.Context, c store.Claim) (size int, err error) {
-	data, form, err := g.encode(ctx, c)
+func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (size int, err error) {
+	building, cancel := context.WithTimeout(ctx, build)
+	data, form, err := g.encode(building, c)
+	cancel()
 	if err != nil {
 		return 0, fmt.Errorf("build the message: %w", err)
 	}
+	ctx, cancel = context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
 	if _, err = g.bus.Publish(ctx, g.svc.TargetPubSub.Topic, bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
 		g.busAway.Store(g.now().Add(busRest).UnixMilli())
 		return 0, fmt.Errorf("%w: %w", errBus, err)
@@ -87,6 +93,9 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 		form = message.NoContent
 	}
 	for ; ; form++ {
+		if form == message.NoEvents { // no smaller one is left: only the bus's own limit counts
+			limit = g.bus.MaxMessageBytes()
+		}
 		buf := &message.Limit{Max: limit}
 		err := message.Write(buf, head, lists, form, g.fetch(ctx))
 		if errors.Is(err, message.ErrTooLarge) && form < message.NoEvents {

@@ -84,7 +84,7 @@ func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, err
 	}
 	g.inFlight.Add(1)
 	defer g.inFlight.Done()
-	if err := g.publish(ctx, c, func() {}); err != nil {
+	if err := g.publish(ctx, c, longestBuild, func() {}); err != nil {
 		return store.ClaimInfo{}, g.expired(err, eventID)
 	}
 	return c.ClaimInfo, nil

@@ -35,11 +35,10 @@ func (g *Gate) Sweep(ctx context.Context) (Swept, error) {
 	if s.Republished, s.Failed, err = g.republish(ctx); err != nil {
 		return s, unavailable(err, "the outbox could not be swept")
 	}
+	var unchecked error // what is over is deleted all the same
 	if g.windowed() {
-		v, err := g.Check(ctx)
-		if err != nil {
-			return s, err
-		}
+		var v Verdict
+		v, unchecked = g.Check(ctx)
 		s.Triggered = v.Triggered
 	}
 	upTo := g.since()
@@ -64,7 +63,7 @@ func (g *Gate) Sweep(ctx context.Context) (Swept, error) {
 	if s.Purged, err = g.store.Purge(ctx, g.clock(), sweepLimit); err != nil {
 		return s, unavailable(err, "expired data could not be deleted")
 	}
-	return s, nil
+	return s, unchecked
 }
 
 // republish publishes the claims that are due. It stops at the first that the
@@ -84,7 +83,7 @@ func (g *Gate) republish(ctx context.Context) (published, failed int, err error)
 				if away.Load() || ctx.Err() != nil {
 					return ctx.Err()
 				}
-				err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease))
+				err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease(c.Attempts+1)))
 				if errors.Is(err, store.ErrConflict) {
 					return nil // another sweep has it
 				}
@@ -92,7 +91,7 @@ func (g *Gate) republish(ctx context.Context) (published, failed int, err error)
 					return err
 				}
 				c.Attempts++
-				if err := g.publish(ctx, c, func() {}); err != nil {
+				if err := g.publish(ctx, c, buildTime(c.Attempts), func() {}); err != nil {
 					bad.Add(1)
 					away.Store(away.Load() || errors.Is(err, errBus))
 					g.log.ErrorContext(ctx, "a claim is still not published", "eventID", c.EventID, "claimID", c.ID,

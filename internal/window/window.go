@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -109,6 +110,29 @@ func eventID(lists []List) string {
 	for _, l := range lists {
 		for _, ref := range l.Included {
 			_, _ = io.WriteString(h, ref.ID)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Repeatable is whether another release may have the same EventID: if its sources
+// named every event included, and used the names again after they were forgotten.
+func (r Release) Repeatable() bool {
+	for _, l := range r.Lists {
+		if slices.ContainsFunc(l.Included, event.Ref.Unnamed) {
+			return false
+		}
+	}
+	return true
+}
+
+// EventIDAgain is the eventID of a release whose ids an earlier one had: the times,
+// too, tell the two apart.
+func (r Release) EventIDAgain() string {
+	h := md5.New() //nolint:gosec // see the import
+	for _, l := range r.Lists {
+		for _, ref := range l.Included {
+			_, _ = io.WriteString(h, ref.ID+"@"+strconv.FormatInt(ref.ReceivedAt.UnixMicro(), 10))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

@@ -209,23 +209,10 @@ func (s *Store) sort(ctx context.Context, group []*adding) (rest []*adding, err 
 // replace moves an event whose key was forgotten out of the way, for the claims
 // that may still name it, and stores the new one in its place.
 func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.DocumentSnapshot, there eventDoc) error {
-	payload, err := s.payload(ctx, snap.Ref, there)
-	if err != nil {
+	if err := s.archive(ctx, a.Endpoint.Service, a.Event.ID, snap.Ref, there); err != nil {
 		return err
 	}
-	archive := s.event(a.Endpoint.Service, event.ArchivedID(a.Event.ID, there.ReceivedAt))
 	b := s.newBatch()
-	old := there
-	var parts []partDoc
-	old.Payload, parts = split(payload, there.ExpireAt)
-	b.Create(archive, old)
-	for i, p := range parts {
-		b.Create(part(archive, i), p)
-	}
-	if _, err := b.Commit(ctx); err != nil && status.Code(err) != codes.AlreadyExists {
-		return err
-	}
-	b = s.newBatch()
 	b.Update(snap.Ref, []firestore.Update{
 		{Path: "eventKey", Value: a.doc.EventKey}, {Path: "receivedAt", Value: a.doc.ReceivedAt},
 		{Path: "size", Value: a.doc.Size}, {Path: "attempt", Value: a.doc.Attempt},
@@ -241,10 +228,35 @@ func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.Document
 	}
 	s.addPointer(b, a)
 	marked := s.mark(b, []*adding{a})
-	if _, err = b.Commit(ctx); err == nil {
+	_, err := b.Commit(ctx)
+	if err == nil {
 		s.latest.raise(marked)
 	}
 	return err
+}
+
+// archive copies an event to where claims that name it will look.
+func (s *Store) archive(ctx context.Context, service, id string, ref *firestore.DocumentRef, there eventDoc) error {
+	payload, err := s.payload(ctx, ref, there)
+	if errors.Is(err, store.ErrNotFound) { // it has expired, and its parts went first: no claim can be served from it
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	archive := s.event(service, event.ArchivedID(id, there.ReceivedAt))
+	b := s.newBatch()
+	old := there
+	var parts []partDoc
+	old.Payload, parts = split(payload, there.ExpireAt)
+	b.Create(archive, old)
+	for i, p := range parts {
+		b.Create(part(archive, i), p)
+	}
+	if _, err := b.Commit(ctx); err != nil && status.Code(err) != codes.AlreadyExists {
+		return err
+	}
+	return nil
 }
 
 // payload returns the whole of an event's, its parts included.

@@ -3,9 +3,13 @@ package firestorestore
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"cloud.google.com/go/firestore"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/headgate/headgate/internal/store"
 )
@@ -122,6 +126,38 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	if err != nil {
 		return err
 	}
+	for round := range rounds {
+		var there bool
+		there, err = s.tryClaim(ctx, c, doc, taken)
+		if err == nil {
+			return nil
+		}
+		if there {
+			return store.ErrConflict
+		}
+		// Where nothing is taken a conflict says that the claim exists. That others got in
+		// the way of the commit does not say so.
+		if len(taken) > 0 || status.Code(err) != codes.Aborted {
+			break
+		}
+		select {
+		case <-time.After(10 * time.Millisecond << round):
+		case <-ctx.Done():
+			return failed("claim", ctx.Err())
+		}
+	}
+	switch {
+	case len(taken) == 0 && status.Code(err) == codes.Aborted:
+		return failed("claim", fmt.Errorf("%w: %w", errBusy, err))
+	case refused(err):
+		return store.ErrConflict
+	}
+	return failed("claim", err)
+}
+
+// tryClaim commits the claim. If that fails and it is not the caller's own after
+// all, it returns the error, and whether another's is there.
+func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken []store.Taken) (there bool, err error) {
 	ref := s.claim(c.Service, c.ID)
 	b := s.newBatch()
 	b.Create(ref, doc)
@@ -134,27 +170,28 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if _, err = b.Commit(bounded); err == nil {
-		return nil
+		return false, nil
 	}
 	// The client may have repeated a commit whose answer was lost, and the caller's
 	// time may be up: whether the claim is ours is what counts.
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTimeout)
 	defer cancel()
-	there, lookErr := ref.Get(look)
-	if lookErr == nil {
-		var got claimDoc
-		if there.DataTo(&got) == nil && got.Owner != "" && got.Owner == c.Owner {
-			return nil
-		}
+	d, lookErr := ref.Get(look)
+	if lookErr != nil {
+		return false, err
 	}
-	if refused(err) {
-		return store.ErrConflict
+	var got claimDoc
+	if d.DataTo(&got) == nil && got.Owner != "" && got.Owner == c.Owner {
+		return true, nil
 	}
-	return failed("claim", err)
+	return true, err
 }
 
 // ClaimByEventID implements [store.Store].
 func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (store.Claim, error) {
+	if !utf8.ValidString(eventID) { // gRPC cannot carry it, and the client would try until its deadline
+		return store.Claim{}, store.ErrNotFound
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	docs, err := byEventID.on(s.service(service).Collection(colOutbox), eventID).Limit(1).Documents(ctx).GetAll()

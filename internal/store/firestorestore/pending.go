@@ -23,11 +23,27 @@ func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time,
 	})
 }
 
-// Stale implements [store.Store].
+// Stale implements [store.Store]. It reads one shard after the other, as far as it
+// needs: every document is billed, and which ones it returns does not matter.
 func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, limit int) ([]store.Pointer, error) {
-	return s.pointers(ctx, ep, byReceivedAt, limit, func(q firestore.Query) firestore.Query {
-		return q.Where("receivedAt", "<=", upTo)
-	})
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var stale []store.Pointer
+	for _, col := range s.pending(ep) {
+		q := byReceivedAt.on(col, nil).Where("receivedAt", "<=", upTo).Limit(limit - len(stale))
+		docs, err := q.Documents(ctx).GetAll()
+		if err != nil {
+			return nil, failed("read stale pointers", err)
+		}
+		ps, err := toPointers(docs)
+		if err != nil {
+			return nil, err
+		}
+		if stale = append(stale, ps...); len(stale) >= limit {
+			break
+		}
+	}
+	return stale, nil
 }
 
 // pointers reads every shard and merges them; in order, at most limit if it is not 0.

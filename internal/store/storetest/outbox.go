@@ -157,7 +157,7 @@ var outboxTests = map[string]func(*fixture){
 		one, two := f.claimed(f.now), f.claimed(f.now)
 		requireClaim(f, one, f.outbox(one))
 		requireClaim(f, two, f.outbox(two))
-		for _, missing := range []string{event.RandomID(), one.ID, "x", "../x", ""} {
+		for _, missing := range []string{event.RandomID(), one.ID, "x", "../x", "", "\xff"} {
 			_, err := f.s.ClaimByEventID(f.ctx, f.service, missing)
 			require.ErrorIs(f, err, store.ErrNotFound, "%q", missing)
 		}
