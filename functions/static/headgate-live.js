@@ -11,7 +11,7 @@
  * A change of an entity.
  * @typedef {{type: "entity"|"current"|"gone"|"resync", entity: string, id?: string, version?: string, data?: any, deleted?: boolean}} Change
  *
- * @typedef {{entity: string, id: string, version: string, handlers: Set<(c: Change) => void>}} Subscription
+ * @typedef {{entity: string, id: string, version: string, began: boolean, handlers: Set<(c: Change) => void>}} Subscription
  *
  * @typedef {object} Options
  * @property {string} [base] where Headgate is; default: where the page is
@@ -80,6 +80,14 @@ export function connect(options = {}) {
   const take = (frame) => {
     heard();
     switch (frame.type) {
+      case "subscribed": {
+        // A pattern brings changes only: what came while we were away has to be read.
+        const s = subscriptions.get(key(frame.entity, frame.id));
+        if (s?.id !== "*") break;
+        if (s.began) for (const handler of s.handlers) handler({ type: "resync", entity: s.entity, id: "*" });
+        s.began = true;
+        break;
+      }
       case "entity": case "current": case "gone": case "resync": {
         for (const s of subscriptions.values()) {
           if (s.entity !== frame.entity || (s.id !== frame.id && s.id !== "*")) continue;
@@ -212,7 +220,7 @@ export function connect(options = {}) {
       const k = key(entity, id);
       let s = subscriptions.get(k);
       if (!s) {
-        s = { entity, id, version: "", handlers: new Set() };
+        s = { entity, id, version: "", began: false, handlers: new Set() };
         subscriptions.set(k, s);
         if (transport === "sse") streamAnew(); else ask(s);
       }

@@ -51,6 +51,8 @@ const listen = `import("/live/client.js").then((m) => {
 	window.changes = [];
 	window.live = m.connect({ onState: (s, t) => { window.state = s + " " + t; } });
 	window.live.subscribe("items", "1", (c) => window.changes.push(c));
+	window.any = [];
+	window.live.subscribe("items", "*", (c) => window.any.push(c.type));
 	return true;
 })`
 
@@ -91,6 +93,7 @@ func TestBrowserComesBack(t *testing.T) {
 	sees(t, page, 3)
 	p.put(t, 4)
 	sees(t, page, 4)
+	require.Contains(t, js[[]string](t, page, `window.any`), "resync", "what a pattern brings may have been missed")
 	require.Equal(t, []int{1, 2, 3, 4}, js[[]int](t, page, `window.changes.filter((c) => c.data).map((c) => c.data.n)`), "each once, in order")
 }
 

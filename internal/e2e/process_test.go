@@ -139,6 +139,13 @@ func (p *process) again(t *testing.T) *process {
 	t.Helper()
 	o := p.o
 	o.addr = p.addr
+	eventually(t, 10*time.Second, "the address is free again", func() error { // a killed process's sockets may go a moment after it
+		l, err := net.Listen("tcp", o.addr)
+		if err != nil {
+			return err
+		}
+		return l.Close()
+	})
 	return launch(t, o)
 }
 
