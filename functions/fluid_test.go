@@ -73,7 +73,7 @@ func (f *fluid) live(entity, id string) (next func(time.Duration) (string, bool)
 	require.NoError(t, conn.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"action":"subscribe","body":{"entity":%q,"id":%q}}`, entity, id)))
 	require.Eventually(t, func() bool {
 		return strings.Contains(string(f.do("GET", "/live/clients", "").raw), `"subscriptions":[{`)
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 30*time.Second, 5*time.Millisecond)
 	frames := make(chan string, 100)
 	go func() {
 		for {
@@ -275,7 +275,7 @@ func TestHooks(t *testing.T) {
 	require.Eventually(t, func() bool {
 		runs := g.do("GET", "/sync/readings/runs", "").list("runs")
 		return len(runs) == 1 && runs[0]["state"] == "finished"
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 }
 
 func hubSignature(secret, body string) string {

@@ -61,6 +61,8 @@ type Options struct {
 	// Inline: there is no processor between requests, so deliveries are tried before
 	// an answer is given, for a while.
 	Inline bool
+	// Patience is how long a target may take to answer; 0: 15 s.
+	Patience time.Duration
 }
 
 // Service is the use case. All methods may be called concurrently.

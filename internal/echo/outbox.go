@@ -2,6 +2,7 @@ package echo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -263,7 +264,7 @@ func (s *Service) again(ctx context.Context, t *Target) (*Target, error) {
 // send calls the target. An error is for people; it names no more of the URL than
 // its host.
 func (s *Service) send(ctx context.Context, t *Target, d *Delivery) (status int, retryAfter time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.o.Patience, sendTime))
 	defer cancel()
 	body, contentType := s.body(t, d)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, bytes.NewReader(body))

@@ -33,7 +33,7 @@ func TestAChangeWhileTheBusIsLost(t *testing.T) {
 	w.states[live.KeyOf("items", "1")] = 7 // and another instance's signal does not arrive
 	w.mu.Unlock()
 	b.away.Store(false)
-	require.Eventually(t, s.Connected, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, s.Connected, 30*time.Second, 5*time.Millisecond)
 	require.Equal(t, "7", p.read()["version"])
 }
 

@@ -224,7 +224,7 @@ func TestALostBus(t *testing.T) {
 	require.Equal(t, 1012, p.code())
 	require.False(t, s.Connected())
 	b.away.Store(false)
-	require.Eventually(t, s.Connected, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, s.Connected, 30*time.Second, 5*time.Millisecond)
 }
 
 // Connections end before the platform ends them.
