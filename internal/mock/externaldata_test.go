@@ -90,7 +90,7 @@ func TestExternalData(t *testing.T) {
 		select {
 		case body := <-got:
 			require.Contains(t, body, `"data":{"1"`)
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			require.Fail(t, "it was not called")
 		}
 		e.Wait()
