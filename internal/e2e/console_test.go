@@ -317,8 +317,8 @@ func TestConsoleSync(t *testing.T) {
 	d.shoot("sync-validated")
 	d.press("Run")
 	d.until("the run ended", `document.querySelector("#run-state").textContent === "partial"`)
-	d.reads("1171000")
-	d.reads("8.75")
+	d.reads("1111000.2026-01-05")
+	d.reads("6.92")
 	d.until("the reject is shown", `[...document.querySelectorAll('[aria-label="Rejects"] td')].some((c) => c.textContent.includes("deep"))`)
 	d.shoot("sync-run")
 
