@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/config"
@@ -32,10 +34,14 @@ func onThisMachine(addr net.Addr) bool {
 
 // withExample serves the outside system beside the handler.
 func withExample(h http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle(exampleSource+"/", http.StripPrefix(exampleSource, mock.NewExternalData(mock.Options{})))
-	mux.Handle("/", h)
-	return mux
+	outside := http.StripPrefix(exampleSource, mock.NewExternalData(mock.Options{}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a mux would redirect h's paths as h does not
+		if strings.HasPrefix(r.URL.Path, exampleSource+"/") {
+			outside.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // hearOfExample has the outside system call us when its list changes.
@@ -48,7 +54,9 @@ func hearOfExample(ctx context.Context, base string, log *slog.Logger) {
 		req.Header.Set("Content-Type", "application/json")
 		var resp *http.Response
 		if resp, err = http.DefaultClient.Do(req); err == nil {
-			err = resp.Body.Close()
+			if err = resp.Body.Close(); resp.StatusCode != http.StatusOK {
+				err = errors.New(resp.Status)
+			}
 		}
 	}
 	if err != nil {

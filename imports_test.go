@@ -53,7 +53,7 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":        {"internal/bus"},
 	"internal/web":                  {"config", "internal/fault"},
 	"internal/auth":                 {"config", "internal/fault", "internal/web"},
-	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft"},
+	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag"},
 	"functions": {
 		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
 		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft", "internal/etag",

@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/entity"
+	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/syncrun"
@@ -55,10 +55,10 @@ func (r recordsOf) Save(ctx context.Context, rows, seen draft.Rows, version stri
 	if err := json.Unmarshal([]byte(version), &versions); err != nil {
 		return nil, err
 	}
-	tag := func(id string) string { return fmt.Sprintf("%q", fmt.Sprint(versions[id])) }
+	tag := func(id string) string { return etag.Of(versions[id]) }
 	for id, row := range rows {
 		before, there := seen[id]
-		if there && same(row, before) {
+		if there && draft.SameRow(row, before) {
 			continue
 		}
 		match := ""
@@ -85,12 +85,6 @@ func moved(err error) error {
 		return draft.ErrMoved
 	}
 	return err
-}
-
-func same(a, b draft.Row) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
 }
 
 // tableOf is what a sync's source has of a datatype, as a draft's source.

@@ -192,7 +192,9 @@ func (a *App) changed(org, recordType string, ids []string) {
 		if err := a.Notify(ctx, keys); err != nil {
 			a.o.Log.Warn("not every instance heard of a change: a comparison of versions makes up for it", "error", err)
 		}
-		a.refreshDrafts(ctx, a.showsRecords(ctx, org, recordType))
+		looking, stop := context.WithTimeout(context.Background(), refreshTime) // the bus may have taken all of ctx
+		defer stop()
+		a.refreshDrafts(looking, a.showsRecords(looking, org, recordType))
 	}
 	if a.o.RunsOn {
 		a.telling.Go(tell)

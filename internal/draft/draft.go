@@ -79,9 +79,10 @@ func same(a, b any) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-func sameRows(a, b Rows) bool {
-	return maps.EqualFunc(a, b, func(x, y Row) bool { return same(x, y) })
-}
+// SameRow is whether two rows are one as JSON: 1 and 1.0 are.
+func SameRow(a, b Row) bool { return same(a, b) }
+
+func sameRows(a, b Rows) bool { return maps.EqualFunc(a, b, SameRow) }
 
 func sameDraft(a, b Draft) bool {
 	return sameRows(a.Draft, b.Draft) && sameRows(a.Saved, b.Saved) && sameRows(a.Incoming, b.Incoming)

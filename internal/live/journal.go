@@ -1,11 +1,12 @@
 package live
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
-// Sent is a state, or a refusal, that was given to those who subscribed to it.
+// Sent is a state that was given to those who subscribed to it.
 type Sent struct {
 	At      time.Time `json:"at"`
 	Entity  string    `json:"entity"`
@@ -38,10 +39,8 @@ func (j *journal) add(s Sent) {
 func (h *Hub) Journal() []Sent {
 	h.journal.mu.Lock()
 	defer h.journal.mu.Unlock()
-	out := make([]Sent, len(h.journal.sent))
-	for i, s := range h.journal.sent {
-		out[len(out)-1-i] = s
-	}
+	out := append([]Sent{}, h.journal.sent...)
+	slices.Reverse(out)
 	return out
 }
 

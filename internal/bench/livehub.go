@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/live"
+)
+
+// entities have a version each, which their rows hold.
+type entities struct {
+	mu       sync.Mutex
+	versions map[live.Key]int64
+	fetches  atomic.Int64
+}
+
+func (*entities) PerSecret() bool { return false }
+
+func (e *entities) Resolve(_ context.Context, k live.Key, _ string) (live.State, error) {
+	e.fetches.Add(1)
+	e.mu.Lock()
+	v := e.versions[k]
+	e.mu.Unlock()
+	return live.State{Version: fmt.Sprint(v), Rows: [][]byte{fmt.Appendf(nil, `{"id":"%s","v":%019d,"padding":"%s"}`, k.ID, v, strings.Repeat("x", 100))}}, nil
+}
+
+func (e *entities) set(k live.Key, v int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.versions[k] = v
+}
+
+// hub serves WebSockets at an address of its own.
+func hub(e *entities, coalesce time.Duration) (h *live.Hub, addr string, stop func(), err error) {
+	h = live.New(live.Options{
+		Resolver: func(live.Key) live.Resolver { return e }, Log: slog.New(slog.DiscardHandler), Coalesce: coalesce,
+		FramesPerSecond: 10_000, Random: func() string { return event.RandomID() },
+	})
+	base, stopServer, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = h.ServeWebSocket(w, r, live.Connection{})
+	}))
+	return h, strings.TrimPrefix(base, "http://"), func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = h.Close(ctx)
+		stopServer()
+	}, err
+}
+
+// dialLive opens a WebSocket and subscribes, and leaves the rest to the caller.
+func dialLive(addr string, ids ...string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = fmt.Fprintf(conn, "GET /ws/entity-sync/ HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := bufio.NewReaderSize(conn, 512)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return nil, nil, errors.New(resp.Status)
+	}
+	for _, id := range ids {
+		if _, err := conn.Write(masked(`{"action":"subscribe","body":{"entity":"items","id":"` + id + `"}}`)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return conn, r, nil
+}
+
+// masked is a text frame of a client, with a mask of zeros.
+func masked(text string) []byte {
+	frame := []byte{0x81, 0x80 | byte(min(len(text), 126))}
+	if len(text) >= 126 {
+		frame = binary.BigEndian.AppendUint16(frame, uint16(len(text)))
+	}
+	return append(append(frame, 0, 0, 0, 0), text...)
+}
+
+// readFrame reads a frame of the server's. Pings are not answered: a measure is over
+// before it matters.
+func readFrame(r *bufio.Reader, buf []byte) ([]byte, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := int(head[1] & 0x7f)
+	if n == 126 {
+		var long [2]byte
+		if _, err := io.ReadFull(r, long[:]); err != nil {
+			return nil, err
+		}
+		n = int(binary.BigEndian.Uint16(long[:]))
+	}
+	_, err := io.ReadFull(r, buf[:n])
+	return buf[:n], err
+}
+
+func subscribed(h *live.Hub, n int) error {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		got := 0
+		for _, c := range h.Clients() {
+			got += c.Count
+		}
+		if got == n {
+			return nil
+		}
+	}
+	return errors.New("not all clients subscribed")
+}

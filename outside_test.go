@@ -1,0 +1,27 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What is not the outside system's reaches the handler as it came.
+func TestExampleLeavesPathsAlone(t *testing.T) {
+	t.Parallel()
+	var got string
+	h := withExample(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.EscapedPath() }))
+	for _, path := range []string{"/services/My%20Service//event/a", "/a/../b", "/examples", "/"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", path, nil))
+		require.Equal(t, http.StatusOK, w.Code, path)
+		require.Equal(t, path, got)
+	}
+	got = ""
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/example/fetch-tasks", nil))
+	require.Contains(t, w.Body.String(), "taskList")
+	require.Empty(t, got)
+}
