@@ -1,4 +1,4 @@
-.PHONY: run test check lint fuzz bench crash function-source emulators
+.PHONY: run test check lint fuzz bench crash attack function-source emulators
 
 FUZZTIME ?= 10s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -27,6 +27,9 @@ bench: ## print the table of docs/performance.md, with emulators and databases o
 
 crash: ## kill -9 under load, 200 times on each store
 	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e
+
+attack: ## the attacks that must fail, on 127.0.0.1 only; those too slow for every test run as well
+	HEADGATE_ATTACK=1 ./scripts/with-emulators ./scripts/with-databases go test -count=1 -timeout 30m -run '^TestAttack' -v ./...
 
 function-source: ## stage build/function for deployment as native Cloud Functions
 	./scripts/function-source build/function

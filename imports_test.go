@@ -21,6 +21,7 @@ var layers = map[string][]string{
 	"config":                        {},
 	"internal/event":                {},
 	"internal/fault":                {},
+	"internal/clock":                {},
 	"internal/etag":                 {},
 	"internal/window":               {"internal/event"},
 	"internal/message":              {"internal/event"},
@@ -41,19 +42,19 @@ var layers = map[string][]string{
 	"internal/mock":                 {"internal/etag"},
 	"internal/outbound":             {"internal/fault"},
 	"internal/secret":               {"internal/fault"},
-	"internal/syncrun":              {"internal/etag", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
-	"internal/live":                 {"internal/bus", "internal/fault"},
+	"internal/syncrun":              {"internal/clock", "internal/etag", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
+	"internal/live":                 {"internal/clock", "internal/bus", "internal/fault"},
 	"internal/webhook":              {},
-	"internal/draft":                {"internal/etag", "internal/store", "internal/fault", "internal/record"},
-	"internal/echo":                 {"internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
-	"internal/gate":                 {"config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
-	"internal/store/sqlitestore":    {"internal/store", "internal/event", "internal/fault"},
-	"internal/store/firestorestore": {"internal/store", "internal/event", "internal/fault"},
+	"internal/draft":                {"internal/clock", "internal/etag", "internal/store", "internal/fault", "internal/record"},
+	"internal/echo":                 {"internal/clock", "internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
+	"internal/gate":                 {"internal/clock", "config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
+	"internal/store/sqlitestore":    {"internal/clock", "internal/store", "internal/event", "internal/fault"},
+	"internal/store/firestorestore": {"internal/clock", "internal/store", "internal/event", "internal/fault"},
 	"internal/bus/localbus":         {"internal/bus"},
 	"internal/bus/pubsubbus":        {"internal/bus"},
 	"internal/web":                  {"config", "internal/fault"},
 	"internal/auth":                 {"config", "internal/fault", "internal/web"},
-	"internal/app":                  {"config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag"},
+	"internal/app":                  {"internal/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag"},
 	"functions": {
 		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
 		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft", "internal/etag",
@@ -77,7 +78,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
+var pure = []string{"internal/clock", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
