@@ -23,6 +23,7 @@ var layers = map[string][]string{
 	"internal/fault":                {},
 	"internal/clock":                {},
 	"internal/etag":                 {},
+	"internal/fence":                {},
 	"internal/window":               {"internal/event"},
 	"internal/message":              {"internal/event"},
 	"internal/store":                {"internal/event"},
@@ -32,17 +33,18 @@ var layers = map[string][]string{
 	"internal/source":               {"internal/fault"},
 	"internal/mapping":              {"internal/source", "internal/record", "internal/fault"},
 	"internal/entity":               {"internal/etag", "internal/record", "internal/store", "internal/fault"},
-	"internal/source/csvsource":     {"internal/source", "internal/record", "internal/fault"},
-	"internal/source/sqlsource":     {"internal/source", "internal/record", "internal/fault"},
-	"internal/source/rest":          {"internal/source", "internal/fault"},
+	"internal/source/csvsource":     {"internal/source", "internal/record", "internal/fault", "internal/fence"},
+	"internal/source/sqlsource":     {"internal/source", "internal/record", "internal/fault", "internal/fence"},
+	"internal/source/rest":          {"internal/source", "internal/fault", "internal/fence"},
 	"internal/source/apisource":     {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/datacollect":   {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/mywell":        {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/sourceexample": {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/mock":                 {"internal/etag"},
-	"internal/outbound":             {"internal/fault"},
+	"internal/schedule":             {},
+	"internal/outbound":             {"internal/fault", "internal/fence"},
 	"internal/secret":               {"internal/fault"},
-	"internal/syncrun":              {"internal/clock", "internal/etag", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
+	"internal/syncrun":              {"internal/clock", "internal/etag", "internal/fence", "internal/schedule", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
 	"internal/live":                 {"internal/clock", "internal/bus", "internal/fault"},
 	"internal/webhook":              {},
 	"internal/draft":                {"internal/clock", "internal/etag", "internal/store", "internal/fault", "internal/record"},
@@ -78,7 +80,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/clock", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
+var pure = []string{"internal/clock", "internal/fence", "internal/schedule", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 )
 
 const (
@@ -131,6 +132,9 @@ func (c *Client) request(ctx context.Context, method, target string, header http
 
 // failed is the error of a call that was not answered.
 func (c *Client) failed(host string, err error) error {
+	if r, ok := errors.AsType[*fence.Refusal](err); ok {
+		return r
+	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f // without the URL that net/http puts around it
 	}
