@@ -39,7 +39,7 @@ var layers = map[string][]string{
 	"internal/source/apisource":     {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/datacollect":   {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/mywell":        {"internal/source", "internal/source/rest", "internal/fault"},
-	"internal/source/sourceexample": {"internal/source", "internal/source/rest", "internal/fault"},
+	"internal/source/sourceexample": {"internal/source", "internal/source/rest", "internal/fault", "internal/fence"},
 	"internal/mock":                 {"internal/etag"},
 	"internal/schedule":             {},
 	"internal/outbound":             {"internal/fault", "internal/fence"},

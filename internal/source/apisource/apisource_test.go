@@ -119,7 +119,7 @@ func TestServersThatMisbehave(t *testing.T) {
 			t.Parallel()
 			s := filled(t, c.options+`,"auth":{"type":"bearer","token":"env:T"}`, 30)
 			s.answer, s.refuse = c.answer, c.refuse
-			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(map[string]string{"env:T": "t0ps3cret"}))
+			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, map[string]string{"env:T": "t0ps3cret"}))
 			require.NoError(t, err)
 			_, err = drain(t, src)
 			require.Error(t, err)
@@ -158,7 +158,7 @@ func TestCredentials(t *testing.T) {
 			}
 			s := filled(t, options, 1)
 			s.refuse = func(r *http.Request) (int, string) { c.check(t, r); return 0, "" }
-			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(secrets))
+			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, secrets))
 			require.NoError(t, err)
 			rows, err := drain(t, src)
 			require.NoError(t, err)

@@ -283,13 +283,13 @@ func (s *server) definition() source.Datasource {
 
 func (s *server) Open(t testing.TB) source.Source {
 	require.Empty(t, apisource.Kind().Check(s.definition()))
-	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(nil))
+	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, nil))
 	require.NoError(t, err)
 	return src
 }
 
-func env(secrets map[string]string) source.Env {
-	return source.Env{HTTP: http.DefaultClient, Now: time.Now, Secret: func(_ context.Context, v string) (string, error) {
+func env(t testing.TB, secrets map[string]string) source.Env {
+	return source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now, Secret: func(_ context.Context, v string) (string, error) {
 		if s, ok := secrets[v]; ok {
 			return s, nil
 		}

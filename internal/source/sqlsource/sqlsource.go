@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -205,6 +206,9 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 // failed makes an error of the database one for people. What may work the next
 // time is unavailable; a definition that cannot work is invalid.
 func (s *sqlSource) failed(ctx context.Context, err error, format string, args ...any) error {
+	if fence.Refused(err) {
+		return err
+	}
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
