@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/mapping"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/store"
@@ -60,7 +61,9 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	e.committed = cloneSteps(e.run.Results)
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s.working.Go(func() { h.keep(working, stop) })
+	h.stop = stop
+	working = fence.With(working, h.allow)
+	s.working.Go(func() { h.keep(working) })
 	err = e.safely(func() error { return e.work(working) })
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
