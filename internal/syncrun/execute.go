@@ -82,7 +82,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	}
 	switch {
 	case errors.Is(err, errLost):
-		e.log.Info("another process took the run over", "syncId", id, "runId", runID)
+		e.tookOver()
 		return nil
 	case errors.Is(err, errHandOn), err != nil && stopped:
 		e.run.Plan = e.run.Plan[:min(len(e.run.Plan), e.planned)] // the rest is planned again
@@ -153,9 +153,15 @@ func (e *execution) finish(ctx context.Context, end State) error {
 		}
 	})
 	if errors.Is(err, errLost) {
+		e.tookOver()
 		return nil
 	}
 	return err
+}
+
+// tookOver says that what this process did since the last checkpoint counts for nothing.
+func (e *execution) tookOver() {
+	e.log.Info("another process took the run over", "syncId", e.run.SyncID, "runId", e.run.ID)
 }
 
 // checkpoint commits the run as it is, together with the writes and the change.
