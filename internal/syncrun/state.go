@@ -51,13 +51,17 @@ func (l *lease) live(now time.Time) bool { return l != nil && !clock.Over(l.Unti
 
 // typeState is what is remembered of a datatype.
 type typeState struct {
-	Cursor source.Cursor `json:"cursor,omitzero"` // of pulls
+	// Cursor is where the last pull ended, and CursorBefore where the one before it did.
+	// See place.go.
+	Cursor       source.Cursor `json:"cursor,omitzero"`
+	CursorBefore source.Cursor `json:"cursorBefore,omitzero"`
 	// Digests names the document with the pages' digests of the last whole pull;
 	// "": they do not hold any more.
 	Digests string `json:"digests,omitempty"`
-	// Pushed is the place in the records' order up to which all was looked at; 0:
-	// nothing was.
-	Pushed int64 `json:"pushed,omitempty"`
+	// Pushed is the place in the records' order up to which the last push looked at
+	// all, and PushedBefore that of the push before it; 0: there was none.
+	Pushed       int64 `json:"pushed,omitempty"`
+	PushedBefore int64 `json:"pushedBefore,omitempty"`
 	// Deleted and DeletedThere are how many records, and rows at the source, were
 	// deleted since a pull and a push last ended well: a run that stops because there
 	// are too many must not delete as many again with the next.

@@ -23,6 +23,9 @@ type Stored struct {
 	// LastScheduled is the due time that a run was last started for.
 	LastScheduled time.Time `json:"lastScheduled,omitzero"`
 
+	// Replanned is how often a clock that went back had an earlier due time planned.
+	Replanned int64 `json:"replanned,omitempty"`
+
 	due int64 // microseconds; 0: not scheduled
 	rev string
 }
