@@ -27,7 +27,9 @@ func socketPath(a *app.App) string {
 
 // live serves the paths on which clients hear of changes.
 func (b *builder) live() {
-	b.handle("GET "+socketPath(b.app), b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
+	socket := "GET " + socketPath(b.app)
+	b.access[socket], b.access["GET /live"] = web.Connects, web.Connects
+	b.handle(socket, b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
 		return b.app.Live().Hub.ServeWebSocket(w, r, who)
 	}))
 	b.handle("GET /live", b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
@@ -41,7 +43,7 @@ func (b *builder) live() {
 func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live.Connection) error) web.Handler {
 	l := b.app.Live()
 	return func(w http.ResponseWriter, r *http.Request) error {
-		who := live.Connection{Origins: l.Origins, Secret: r.Header.Get(live.SecretHeader)}
+		who := live.Connection{Secret: r.Header.Get(live.SecretHeader)}
 		q := r.URL.Query()
 		token := q.Get("access_token")
 		if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
