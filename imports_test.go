@@ -56,7 +56,7 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":        {"internal/bus"},
 	"internal/web":                  {"config", "internal/fault", "internal/origin"},
 	"internal/auth":                 {"config", "internal/bearer", "internal/fault", "internal/web"},
-	"internal/app":                  {"internal/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag"},
+	"internal/app":                  {"internal/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag", "internal/origin"},
 	"functions": {
 		"config", "internal/app", "internal/auth", "internal/bearer", "internal/web", "internal/gate", "internal/event",
 		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft", "internal/etag",
@@ -80,7 +80,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/clock", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
+var pure = []string{"internal/clock", "internal/origin", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

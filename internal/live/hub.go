@@ -258,15 +258,6 @@ func (c *Client) arm(end time.Time) {
 	c.timer = time.AfterFunc(c.next(pingEvery*4/5+rand.N(pingEvery/5)), c.beat)
 }
 
-// next returns in how long the client's next beat is due: in d, or when its token
-// expires, if that is sooner.
-func (c *Client) next(d time.Duration) time.Duration {
-	if c.until.IsZero() {
-		return d
-	}
-	return max(min(d, c.until.Sub(c.hub.o.Now())), time.Millisecond)
-}
-
 // beat asks whether the client is there, or ends its connection if it is time.
 func (c *Client) beat() {
 	switch now := c.hub.o.Now(); {
