@@ -22,6 +22,8 @@ var layers = map[string][]string{
 	"internal/event":                {},
 	"internal/fault":                {},
 	"internal/clock":                {},
+	"internal/bearer":               {},
+	"internal/origin":               {},
 	"internal/etag":                 {},
 	"internal/fence":                {},
 	"internal/window":               {"internal/event"},
@@ -46,7 +48,7 @@ var layers = map[string][]string{
 	"internal/secret":               {"internal/fault"},
 	"internal/syncrun":              {"internal/clock", "internal/etag", "internal/fence", "internal/schedule", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
 	"internal/live":                 {"internal/clock", "internal/bus", "internal/fault"},
-	"internal/webhook":              {},
+	"internal/webhook":              {"internal/bearer"},
 	"internal/draft":                {"internal/clock", "internal/etag", "internal/store", "internal/fault", "internal/record"},
 	"internal/echo":                 {"internal/clock", "internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
 	"internal/gate":                 {"internal/clock", "config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
@@ -54,11 +56,11 @@ var layers = map[string][]string{
 	"internal/store/firestorestore": {"internal/clock", "internal/store", "internal/event", "internal/fault"},
 	"internal/bus/localbus":         {"internal/bus"},
 	"internal/bus/pubsubbus":        {"internal/bus"},
-	"internal/web":                  {"config", "internal/fault"},
-	"internal/auth":                 {"config", "internal/fault", "internal/web"},
-	"internal/app":                  {"internal/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag"},
+	"internal/web":                  {"config", "internal/fault", "internal/origin"},
+	"internal/auth":                 {"config", "internal/bearer", "internal/fault", "internal/web"},
+	"internal/app":                  {"internal/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag", "internal/origin"},
 	"functions": {
-		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
+		"config", "internal/app", "internal/auth", "internal/bearer", "internal/web", "internal/gate", "internal/event",
 		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft", "internal/etag",
 	},
 }
@@ -80,7 +82,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/clock", "internal/fence", "internal/schedule", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
+var pure = []string{"internal/clock", "internal/fence", "internal/schedule", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag", "internal/origin"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

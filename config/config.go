@@ -31,7 +31,13 @@ type Config struct {
 	Hooks     []Hook  `json:"hooks,omitempty"`
 	Drafts    []Draft `json:"drafts,omitempty"`
 
+	// AllowedHosts are names under which requests may reach this process, beside
+	// localhost, loopback addresses and the host of PublicURL: host or host:port.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+
 	flat bool // read from EventSync's form: written back in it
+
+	anyOriginSends bool // DISABLE_CORS
 }
 
 // Service is one gate.
@@ -127,7 +133,7 @@ type Token struct {
 	Roles  []string `json:"roles" config:"required"`
 }
 
-// CORS lists the origins whose pages may call. DISABLE_CORS allows any ("*").
+// CORS lists the origins whose pages may call. "*" is any.
 type CORS struct {
 	AllowedOrigins []string `json:"allowedOrigins" config:"required"`
 }

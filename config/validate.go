@@ -58,6 +58,11 @@ func (v *validator) config(c *Config) {
 	if c.PublicURL != "" {
 		v.publicURL(c)
 	}
+	for i, h := range c.AllowedHosts {
+		if !hostPort.MatchString(h) {
+			v.fault(index("$.allowedHosts", i), "must be a host or host:port, not %q", short(h))
+		}
+	}
 	if c.Auth != nil {
 		v.auth(c.Auth)
 	}

@@ -45,6 +45,7 @@ type gateway struct {
 	mu    sync.Mutex
 	now   time.Time
 	dir   *os.Root // that syncs may use
+	db    string   // file of the store
 }
 
 func oneService(more string) string {
@@ -63,10 +64,16 @@ func newGatewayOn(t testing.TB, cfgJSON string, runsOn bool, functions ...string
 	t.Helper()
 	cfg, err := config.Parse([]byte(cfgJSON))
 	require.NoError(t, err)
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	return newGatewayOf(t, cfg, runsOn, functions...)
+}
+
+func newGatewayOf(t testing.TB, cfg *config.Config, runsOn bool, functions ...string) *gateway {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "test.db")
+	st, err := sqlitestore.Open(context.Background(), file)
 	require.NoError(t, err)
 	g := &gateway{
-		TB: t, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
+		TB: t, db: file, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
 		store: &brokenStore{Store: st}, bus: &watchedBus{Bus: localbus.New(testTopic)},
 	}
 	g.dir, err = os.OpenRoot(t.TempDir())

@@ -139,11 +139,12 @@ func (a *App) Gate(service string) (*gate.Gate, error) {
 	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
 }
 
-// Start sweeps once, for what an earlier instance left behind, and then as often
+// Start says what is open, and sweeps once, for what an earlier instance left behind, and then as often
 // as Options say. It returns at once; Close ends it.
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
+	a.warn()
 	a.startLive(ctx)
 	if a.o.RunsOn {
 		a.echo.Start()

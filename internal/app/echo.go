@@ -14,6 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/internal/origin"
 	"github.com/headgate/headgate/internal/syncrun"
 )
 
@@ -96,12 +97,12 @@ func (a *App) hook(ctx context.Context, h config.Hook) (*echo.Hook, error) {
 	return out, nil
 }
 
-// consents is whether a webhook's target needs not be asked: it is listed, or it is
-// this machine and not a cloud's.
+// consents reports whether a webhook's target needs no asking: it is listed, on its
+// scheme's default port or not, or it is this machine and not a cloud's.
 func (a *App) consents(u *url.URL) bool {
 	if cfg := a.o.Config.Echo; cfg != nil {
 		for _, h := range cfg.AllowTargets {
-			if h == u.Host || h == u.Hostname() {
+			if h == u.Hostname() || origin.Host(u.Scheme, h) == origin.Host(u.Scheme, u.Host) {
 				return true
 			}
 		}
