@@ -73,6 +73,9 @@ type Sync struct {
 	AllowHosts []string `json:"allowHosts,omitempty"`
 	// AllowHTTP permits unencrypted connections beyond loopback.
 	AllowHTTP bool `json:"allowHTTP,omitempty"`
+	// Secrets are the references that definitions may use. Omitted: on Cloud Run none;
+	// elsewhere variables of the environment that begin with HEADGATE_SECRET_.
+	Secrets []SyncSecret `json:"secrets,omitzero"`
 	// RatePerSecond bounds the calls to one host. Default: 50.
 	RatePerSecond int `json:"ratePerSecond,omitempty"`
 	// WorkTopic hands a run to a new invocation, through a push subscription to
@@ -81,6 +84,13 @@ type Sync struct {
 	// MaxInvocationSeconds is how long one invocation works on a run before it
 	// hands it on. Default: 240 on Cloud Run with a workTopic; otherwise no limit.
 	MaxInvocationSeconds int `json:"maxInvocationSeconds,omitempty"`
+}
+
+// SyncSecret is a credential that definitions may refer to.
+type SyncSecret struct {
+	Ref string `json:"ref" config:"required"` // env:NAME, sm://projects/P/secrets/S[/versions/V]
+	// Hosts that it may be sent to: host (at any port) or host:port.
+	Hosts []string `json:"hosts" config:"required"`
 }
 
 // Trigger says when the window is released.

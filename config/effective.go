@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/headgate/headgate/internal/credential"
 )
 
 //go:embed example.json
@@ -105,7 +107,7 @@ func (l *Live) shown() *Live {
 	}
 	if l.Token != nil {
 		token := *l.Token
-		if token.Secret != "" && !isReference(token.Secret) {
+		if token.Secret != "" && !credential.IsReference(token.Secret) {
 			token.Secret = redacted
 		}
 		token.JWKSURL = shownURL(token.JWKSURL)
@@ -142,9 +144,6 @@ func shownURL(text string) string {
 	}
 	return base + "?" + strings.Join(pairs, "&")
 }
-
-// isReference is whether a credential only says where it is.
-func isReference(s string) bool { return strings.HasPrefix(s, "env:") || strings.HasPrefix(s, "sm://") }
 
 // JSON is the service's effective configuration.
 func (s Service) JSON() []byte { return marshal(s) }

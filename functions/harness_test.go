@@ -80,7 +80,7 @@ func newGatewayOf(t testing.TB, cfg *config.Config, runsOn bool, functions ...st
 	require.NoError(t, err)
 	g.app, err = app.New(app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
-		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v string) (string, error) { return v, nil }},
+		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 		RunsOn: runsOn, ServesLive: true,
 	})
 	require.NoError(t, err)

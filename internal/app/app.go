@@ -48,6 +48,9 @@ type Options struct {
 	// Kinds of data sources, and what they get.
 	Kinds source.Registry
 	Env   source.Env
+	// Secret resolves the references of the configuration ("env:NAME", "sm://…"), not
+	// those of definitions. nil: there may be none.
+	Secret func(ctx context.Context, value string) (string, error)
 	// Receive has this process take the messages that start syncs off the bus;
 	// otherwise a push subscription brings them.
 	Receive bool

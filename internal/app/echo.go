@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/echo"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
@@ -66,9 +67,20 @@ func (a *App) newEcho() error {
 	return nil
 }
 
+// secret is a credential that the configuration has or refers to.
+func (a *App) secret(ctx context.Context, value string) (string, error) {
+	switch {
+	case a.o.Secret != nil:
+		return a.o.Secret(ctx, value)
+	case credential.IsReference(value): // as it is written, everybody would know it
+		return "", fault.New(fault.Invalid, "%s refers to a credential, and nothing resolves it here", value)
+	}
+	return value, nil
+}
+
 func (a *App) secrets(ctx context.Context, values []string) (out []string, err error) {
 	for _, v := range values {
-		s, err := a.o.Env.Secret(ctx, v)
+		s, err := a.secret(ctx, v)
 		if err != nil {
 			return nil, err
 		}

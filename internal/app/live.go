@@ -53,7 +53,7 @@ func (a *App) newLive() (*Live, error) {
 			topic = cfg.Topic
 		}
 		if t := cfg.Token; t != nil {
-			secret, err := a.o.Env.Secret(context.Background(), t.Secret)
+			secret, err := a.secret(context.Background(), t.Secret)
 			if err != nil {
 				return nil, fmt.Errorf("live.token.secret: %w", err)
 			}

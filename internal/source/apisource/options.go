@@ -14,7 +14,9 @@ import (
 type options struct {
 	resource
 	Headers map[string]string // each value may refer to where it is: env:NAME, sm://…
-	Auth    *auth
+	// PublicHeaders are the names of those whose values are no secrets.
+	PublicHeaders []string
+	Auth          *auth
 	// TimeoutSeconds bounds a call. Default 60.
 	TimeoutSeconds int
 	// Types has what is different for a datatype.
@@ -23,8 +25,14 @@ type options struct {
 
 func (o *options) members() map[string]any {
 	m := o.resource.members()
+	m["publicHeaders"] = &o.PublicHeaders
 	m["headers"], m["auth"], m["timeoutSeconds"], m["types"] = &o.Headers, nested(&o.Auth), &o.TimeoutSeconds, &o.Types
 	return m
+}
+
+// public reports whether the value of that header is no secret.
+func (o *options) public(header string) bool {
+	return slices.ContainsFunc(o.PublicHeaders, func(name string) bool { return strings.EqualFold(name, header) })
 }
 
 // resource says how a datatype is listed and written. URLs are absolute, or
@@ -238,6 +246,8 @@ func form(into any) string {
 		return "true or false"
 	case *int, **int:
 		return "a whole number"
+	case *[]string:
+		return "a list of strings"
 	default:
 		return "an object of strings"
 	}

@@ -307,7 +307,7 @@ func (s *server) Open(t testing.TB) source.Source {
 }
 
 func env(t testing.TB, secrets map[string]string) source.Env {
-	return source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now, Secret: func(_ context.Context, v string) (string, error) {
+	return source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now, Secret: func(_ context.Context, v, _ string) (string, error) {
 		if s, ok := secrets[v]; ok {
 			return s, nil
 		}

@@ -65,12 +65,9 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 		return nil, fault.New(fault.Invalid, "%s", faults[0])
 	}
 	for path, value := range map[string]*string{"options.password": &o.password, "options.ca": &o.CA} {
-		if env.Secret == nil || *value == "" {
-			continue
-		}
-		resolved, err := env.Secret(ctx, *value)
+		resolved, err := env.Credential(ctx, d, path, *value)
 		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "%s cannot be resolved", path)
+			return nil, err
 		}
 		*value = resolved
 	}
