@@ -67,6 +67,9 @@ func explain(err error) error {
 		}
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // SQLite maps a small file beside the store
+			return fmt.Errorf("%w: %w", ErrFull, err)
+		}
 		switch e.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
