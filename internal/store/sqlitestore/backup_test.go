@@ -214,7 +214,7 @@ const childRestore = "SQLITESTORE_TEST_CHILD_RESTORE"
 // Killed at any moment, a restore leaves the former store or the restored one.
 func TestAttackKillDuringRestore(t *testing.T) {
 	t.Parallel()
-	rounds := 8
+	rounds := 5
 	if os.Getenv("HEADGATE_ATTACK") != "" {
 		rounds = 60
 	}
