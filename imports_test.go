@@ -74,6 +74,7 @@ var sdks = map[string][]string{
 	"github.com/jackc/pgx":                                  {"internal/source/sqlsource"},
 	"github.com/go-sql-driver/mysql":                        {"internal/source/sqlsource"},
 	"cel.dev/cel-go":                                        {"internal/mapping", "internal/echo"},
+	"github.com/gofrs/flock":                                {"internal/store/sqlitestore"},
 	"code.dny.dev/ssrf":                                     {"internal/outbound"},
 	"github.com/coder/websocket":                            {"internal/live"},
 	"github.com/go-jose/go-jose":                            {"internal/live"},

@@ -30,6 +30,7 @@ const (
 // serve runs until ctx ends: it opens, listens, tells where, and drains.
 func serve(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	s := launch.FromEnv(getenv)
+	s.Serves = true
 	fs := flag.NewFlagSet("headgate serve", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	s.Flags(fs, functions.Names())

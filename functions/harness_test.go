@@ -221,11 +221,11 @@ func (s *brokenStore) Pending(ctx context.Context, ep store.Endpoint, after time
 	return s.Store.Pending(ctx, ep, after, limit)
 }
 
-func (s *brokenStore) Ping(ctx context.Context) error {
+func (s *brokenStore) Writable(ctx context.Context) error {
 	if err := s.err(); err != nil {
 		return err
 	}
-	return s.Store.Ping(ctx)
+	return s.Store.Writable(ctx)
 }
 
 // watchedBus keeps what was published, and refuses it while away.

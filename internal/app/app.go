@@ -64,6 +64,8 @@ type Options struct {
 	Base string
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
+	// Warnings are what /readyz says beside "ready".
+	Warnings []string
 }
 
 // App is a deployment's use cases.
@@ -196,15 +198,19 @@ func (a *App) sweepAll(ctx context.Context) {
 	}
 }
 
-// Ready answers whether the store and the bus do, and the topics exist.
+// Warnings returns what the operator should know and what still works: each was logged
+// at start.
+func (a *App) Warnings() []string { return a.o.Warnings }
+
+// Ready returns nil if the store takes writes, the bus answers and the topics exist.
 func (a *App) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(a.liveReady)
 	eg.Go(func() error {
-		if err := a.o.Store.Ping(ctx); err != nil {
-			return fault.Wrap(fault.Unavailable, err, "the store does not answer")
+		if err := a.o.Store.Writable(ctx); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "the store takes no writes")
 		}
 		return nil
 	})
