@@ -100,9 +100,6 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Purge does nothing: the TTL policies on expireAt delete (firestore.indexes.json).
-func (s *Store) Purge(ctx context.Context, _ time.Time, _ int) (int, error) { return 0, ctx.Err() }
-
 // Close implements [store.Store].
 func (s *Store) Close() error { return s.client.Close() }
 
