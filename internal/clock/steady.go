@@ -38,6 +38,8 @@ type Steady struct {
 	mono  func() time.Duration
 	slept func() time.Duration // nil: the monotonic clock counts sleep
 
+	asking sync.Mutex
+
 	mu     sync.Mutex
 	asleep time.Duration // of slept, that has been added to mono
 	began  time.Duration // as all times here: of the monotonic clock, plus asleep
@@ -158,34 +160,46 @@ func (s *Steady) Settled() (upTo time.Time, ok bool) {
 	return upTo, s.store == none && !s.claimed && at-s.calm >= Grace
 }
 
-// ToObserve reports whether [Steady.Observe] should be called before the next use: at
-// the beginning, after a jump, and every few minutes.
-func (s *Steady) ToObserve() bool {
+// Ran returns how long the process has run, sleep included.
+func (s *Steady) Ran() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, _ := s.look()
-	return s.toObserve(at)
+	return at - s.began
+}
+
+// Observed reports whether the store has been asked for its time.
+func (s *Steady) Observed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store != unasked
 }
 
 func (s *Steady) toObserve(at time.Duration) bool {
 	return s.store == unasked || s.store == decides && (s.doubt || at-s.observed >= observeEvery)
 }
 
-// Observe asks for the store's own time, and sets the clock by it if the two differ.
-// ask returns false if the store has none: then it is not asked again.
+// Observe asks for the store's own time when that is due: at the beginning, after a
+// jump, and every few minutes. It sets the clock by it if the two differ. ask returns
+// false if the store has no time: then it is not asked again.
 func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Time, bool, error)) error {
-	s.mu.Lock()
-	sent, _ := s.look()
-	s.doubt = false // one that jumps while the store is asked is asked for again
-	s.mu.Unlock()
+	if due, _ := s.beginObserve(); !due {
+		return nil
+	}
+	s.asking.Lock() // those who come meanwhile wait for the answer, and need not ask
+	defer s.asking.Unlock()
+	due, sent := s.beginObserve()
+	if !due {
+		return nil
+	}
 	theirs, has, err := ask(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, now := s.look()
 	if err != nil {
-		s.doubt = s.store == decides
 		return err
 	}
+	s.doubt = false
+	at, now := s.look() // which is in doubt again if the clock jumped meanwhile
 	if !has {
 		s.store = none
 		return nil
@@ -206,6 +220,14 @@ func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Ti
 	}
 	s.set(at, zero)
 	return nil
+}
+
+// beginObserve reports whether the store is to be asked now.
+func (s *Steady) beginObserve() (due bool, at time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, _ = s.look()
+	return s.toObserve(at), at
 }
 
 // look follows the machine's clock, if it is to be believed.

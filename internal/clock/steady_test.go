@@ -33,7 +33,7 @@ func (m *machine) steady() *clock.Steady {
 // alone is what a store answers that has no time of its own.
 func alone(t testing.TB, s *clock.Steady) {
 	require.NoError(t, s.Observe(t.Context(), func(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }))
-	require.False(t, s.ToObserve())
+	require.True(t, s.Observed())
 }
 
 // run has time pass, with a look at the clock now and then.
@@ -155,15 +155,10 @@ func TestTheStoreDecides(t *testing.T) {
 		m.ran += 300 * time.Millisecond
 		return now, true, away
 	}
-	observe := func() error {
-		if !s.ToObserve() {
-			return nil
-		}
-		return s.Observe(t.Context(), ask)
-	}
-	require.True(t, s.ToObserve())
+	observe := func() error { return s.Observe(t.Context(), ask) }
 	away = errors.New("away")
 	require.Error(t, observe())
+	require.False(t, s.Observed())
 	_, ok := s.Settled()
 	require.False(t, ok)
 	away = nil
