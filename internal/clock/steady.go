@@ -143,6 +143,21 @@ func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 	return latest, at-s.began >= d
 }
 
+// After returns when d from now have passed in truth, whatever the clock was set to
+// since the process began: what is to be kept for d expires then, and not earlier if
+// the clock was set back by mistake.
+func (s *Steady) After(d time.Duration) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, latest := s.look()
+	for _, span := range s.spans {
+		if t := span.zero.Add(at); t.After(latest) {
+			latest = t
+		}
+	}
+	return latest.Add(d)
+}
+
 // Settled returns the time by which things may be deleted: what was to be kept until
 // then has been kept that long in truth. ok is false for [Grace] after the process
 // began and after each jump: a clock that is wrong would delete what is needed, and
@@ -262,7 +277,7 @@ func (s *Steady) look() (at time.Duration, now time.Time) {
 func (s *Steady) set(at time.Duration, zero time.Time) {
 	s.spans = append(s.spans, span{at, zero})
 	s.claimed, s.calm = false, at
-	if len(s.spans) > maxSpans { // two become one, as slow as the slower
+	if len(s.spans) > maxSpans { // two become one, as slow as the slower: nothing is deleted early
 		first, second := s.spans[0], s.spans[1]
 		if second.zero.Before(first.zero) {
 			first.zero = second.zero

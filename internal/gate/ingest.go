@@ -82,6 +82,9 @@ func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
 	now := g.clock()
 	forgetBefore, forgetAfter := g.memoryOfNames()
+	// A message is built and served from its events: they outlive the window, the
+	// message's retention, and a day for a claim that waits.
+	expireAt := whole(g.time.After(g.remember() + g.retention() + 24*time.Hour))
 	for i, e := range in {
 		n, ok := g.byKey[e.EventKey]
 		if !ok {
@@ -98,9 +101,7 @@ func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 			Endpoint:     g.endpoints[n],
 			Attempt:      event.RandomID()[:16],
 			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,
-			// A message is built and served from its events: they outlive the
-			// window, the message's retention, and a day for a claim that waits.
-			ExpireAt: now.Add(g.remember() + g.retention() + 24*time.Hour),
+			ExpireAt: expireAt,
 		}
 	}
 	return u, keyed, nil

@@ -54,7 +54,7 @@ func (g *Gate) keepWaiting(ctx context.Context) {
 func (g *Gate) keepAll(ctx context.Context, now time.Time) (first error) {
 	// The same instant for a day: a claim that was kept until then is known by its
 	// first event.
-	until := now.Add(g.retention() + keepFor).Truncate(24 * time.Hour).Add(24 * time.Hour)
+	until := whole(g.time.After(g.retention() + keepFor)).Truncate(24 * time.Hour).Add(24 * time.Hour)
 	page := store.Page{State: store.Claimed, After: &store.Cursor{Date: now.Add(-keepAfter)}, Limit: sweepPage}
 	for {
 		infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)

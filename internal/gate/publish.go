@@ -47,7 +47,7 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 		return err
 	}
 	now := g.clock()
-	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: now.Add(g.retention())}
+	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: whole(g.time.After(g.retention()))}
 	if err != nil {
 		out = store.Outcome{NextAttempt: nextAttempt(now, c.Attempts), Error: err.Error()}
 	} else {
