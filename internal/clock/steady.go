@@ -31,6 +31,8 @@ const (
 // It remembers what it was set to before. [Steady.Since] and [Steady.Latest] look
 // back over a span of true time, so that what was stamped before a correction is not
 // taken for older or newer than it is.
+// It does not remember across restarts: a process that begins with a wrong clock, and
+// has no store to ask, stamps with it until it is corrected. It deletes nothing by it.
 //
 // The zero value is of no use; see [New]. All methods may be called concurrently.
 type Steady struct {
