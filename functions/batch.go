@@ -18,8 +18,8 @@ const (
 )
 
 type batchJSON struct {
-	Results   []itemJSON `json:"results"` // one per item, in order
-	Triggered *string    `json:"triggered"`
+	Results []itemJSON `json:"results"` // one per item, in order
+	releasedJSON
 }
 
 type itemJSON struct {
@@ -76,7 +76,7 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		for i, rc := range done.Receipts {
 			out.Results[at[i]] = itemJSON{Status: http.StatusOK, storedJSON: &storedJSON{rc.ID, rc.EventKey, rc.ReceivedAt, rc.Duplicate}}
 		}
-		out.Triggered = orNull(done.Triggered)
+		out.releasedJSON = released(done.Triggered, done.Published)
 	}
 	return web.JSON(w, http.StatusOK, out)
 }

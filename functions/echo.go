@@ -73,7 +73,9 @@ func eventOf(a *app.App, r *http.Request, body []byte, service, key, id string) 
 	if id != "" {
 		in.IdempotencyKey = "webhook " + r.PathValue("name") + " " + id
 	}
+	wait := g.Help()
 	out, err := g.Ingest(r.Context(), in)
+	wait()
 	if err != nil {
 		return "", err
 	}

@@ -280,7 +280,13 @@ func (b *builder) gate(path string, access web.Access, methods []string, h func(
 		if err != nil { // it names the services: not to everybody
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
 		}
-		return handlers[g](w, r)
+		if path == "/sweep" { // which does it itself, and counts
+			return handlers[g](w, r)
+		}
+		wait := g.Help()
+		err = handlers[g](w, r)
+		wait()
+		return err
 	}
 	if methods != nil {
 		serve = web.Methods(serve, methods...)

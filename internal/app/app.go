@@ -17,6 +17,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/echo"
 	"github.com/headgate/headgate/internal/entity"
@@ -39,7 +40,11 @@ type Options struct {
 	Store  Store
 	Bus    bus.Bus
 	Log    *slog.Logger
-	Now    func() time.Time // nil: time.Now
+	Now    func() time.Time // the machine's clock; nil: time.Now
+	// Mono is a clock that nobody sets, from any zero; nil: how long the process runs.
+	Mono func() time.Duration
+	// Slept is how long the machine has slept, which Mono does not count; nil: it does.
+	Slept func() time.Duration
 	// SweepEvery starts a sweep of every service this often; 0 leaves it to a
 	// scheduler that calls /sweep.
 	SweepEvery time.Duration
@@ -66,6 +71,8 @@ type Options struct {
 	ServesLive bool
 	// Warnings are what /readyz says beside "ready".
 	Warnings []string
+
+	clock *clock.Steady
 }
 
 // App is a deployment's use cases.
@@ -92,11 +99,12 @@ type App struct {
 
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
+	o.steady()
 	a := &App{o: o, byKey: make(map[string]*gate.Gate)}
 	a.beacon = newBeacon(a.signalOwn)
 	for _, svc := range o.Config.Services {
 		g := gate.New(svc, gate.Options{
-			Store: o.Store, Bus: o.Bus, Log: o.Log, Now: o.Now,
+			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), RunsOn: o.RunsOn,
 			Changed: func() { a.own(GateType, svc.ServiceName) },
 		})
@@ -112,6 +120,19 @@ func New(o Options) (*App, error) {
 	var err error
 	a.live, err = a.newLive()
 	return a, err
+}
+
+// steady has everything use one clock, which a jump of the machine's does not move.
+func (o *Options) steady() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mono == nil {
+		began := time.Now()
+		o.Mono = func() time.Duration { return time.Since(began) }
+	}
+	o.clock = clock.New(clock.Options{Wall: o.Now, Mono: o.Mono, Slept: o.Slept})
+	o.Now = o.clock.Now
 }
 
 // Config returns the effective configuration.
@@ -178,6 +199,9 @@ func (a *App) Start() {
 
 // tick does what a scheduler calls for in the cloud.
 func (a *App) tick(ctx context.Context) {
+	if err := a.o.clock.Observe(ctx, a.o.Store.Now); err != nil && ctx.Err() == nil {
+		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
+	}
 	a.sweepAll(ctx)
 	a.runDue(ctx)
 }

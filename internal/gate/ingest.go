@@ -33,6 +33,7 @@ type Receipt struct {
 type Ingested struct {
 	Receipts  []Receipt
 	Triggered string
+	Published bool // with Triggered: the bus has the message, else it is tried again
 }
 
 // Ingest stores the events and then checks the window. It returns once the
@@ -44,6 +45,9 @@ type Ingested struct {
 // same, so a source should name its events and send them again. The codes are
 // NotFound (no such endpoint), TooLarge and Unavailable.
 func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
+	if err := g.observe(ctx); err != nil {
+		return Ingested{}, err
+	}
 	u, keyed, err := g.unit(in)
 	if err != nil {
 		return Ingested{}, err
@@ -67,7 +71,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 		return Ingested{}, unavailable(u.verdict.err, "the event is stored, but the window could not be checked")
 	}
 	if u.verdict.released != nil {
-		out.Triggered = u.verdict.released.EventID
+		out.Triggered, out.Published = u.verdict.released.EventID, u.verdict.published()
 	}
 	return out, nil
 }
@@ -77,6 +81,10 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
 	now := g.clock()
+	forgetBefore, forgetAfter := g.memoryOfNames()
+	// A message is built and served from its events: they outlive the window, the
+	// message's retention, and a day for a claim that waits.
+	expireAt := whole(g.time.After(g.remember() + g.retention() + 24*time.Hour))
 	for i, e := range in {
 		n, ok := g.byKey[e.EventKey]
 		if !ok {
@@ -92,10 +100,8 @@ func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: e.Meta, Content: e.Content},
 			Endpoint:     g.endpoints[n],
 			Attempt:      event.RandomID()[:16],
-			ForgetBefore: now.Add(-g.remember()),
-			// A message is built and served from its events: they outlive the
-			// window, the message's retention, and a day for a claim that waits.
-			ExpireAt: now.Add(g.remember() + g.retention() + 24*time.Hour),
+			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,
+			ExpireAt: expireAt,
 		}
 	}
 	return u, keyed, nil

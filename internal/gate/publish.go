@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// busRest is how long claims are left to the sweep after the bus failed, so
-	// that sources do not wait for a bus that is known to be away.
+	// busRest is how long new claims are not published after the bus failed, so that
+	// sources do not wait for a bus that is known to be away.
 	busRest = 5 * time.Second
 	// pageEvents and pageBytes bound what is read of a claim's events at a time.
 	pageEvents = 256
@@ -26,15 +26,11 @@ const (
 	maxAttribute = 1024
 )
 
-// publishNow publishes a claim that was just made, or leaves it to the sweep.
+// publishNow publishes a claim that was just made. If that fails, it is tried again.
 // It calls acked once the message is out, before that is on record.
 func (g *Gate) publishNow(c store.Claim, acked func()) {
-	// (More than busRest ahead is no rest: the clock was set back.)
-	if rest := g.busAway.Load() - g.now().UnixMilli(); rest > 0 && rest <= busRest.Milliseconds() {
-		return
-	}
 	if err := g.publish(context.Background(), c, buildTime(1), acked); err != nil {
-		g.log.Error("a claim is not published: the sweep will try again",
+		g.log.Error("a claim is not published: a later request or sweep will try again",
 			"eventID", c.EventID, "claimID", c.ID, "topic", g.svc.TargetPubSub.Topic, "error", err)
 	}
 }
@@ -51,7 +47,7 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 		return err
 	}
 	now := g.clock()
-	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: now.Add(g.retention())}
+	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: whole(g.time.After(g.retention()))}
 	if err != nil {
 		out = store.Outcome{NextAttempt: nextAttempt(now, c.Attempts), Error: err.Error()}
 	} else {
@@ -78,7 +74,7 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 	ctx, cancel = context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if _, err = g.bus.Publish(ctx, g.svc.TargetPubSub.Topic, bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
-		g.busAway.Store(g.now().Add(busRest).UnixMilli())
+		g.busAway.Store(int64(g.time.Ran()))
 		return 0, fmt.Errorf("%w: %w", errBus, err)
 	}
 	return len(data), nil

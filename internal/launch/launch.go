@@ -64,7 +64,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
-	o.Base = s.Base
+	o.Base, o.Slept = s.Base, slept
 	o.Warnings = tell(log, warnings)
 	a, err := app.New(o)
 	if err != nil {
