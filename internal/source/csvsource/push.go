@@ -119,7 +119,7 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	temp = w.f.path + "." + rand.Text()[:8] + ".tmp"
 	out, err := w.f.env.Dir.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", pathError(w.f.path, err)
+		return "", fault.Wrap(fault.Invalid, err, "no file can be written beside %s", w.f.path)
 	}
 	if in != nil {
 		err = out.Chmod(in.mode) // whoever may read the file still may

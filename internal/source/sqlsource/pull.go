@@ -195,6 +195,10 @@ func (r *reader) next(ctx context.Context) (source.Page, error) {
 			}
 		}
 		more, err := r.fill(ctx, &page)
+		if err != nil && r.got > 0 && ctx.Err() == nil && r.source.engine.classify(err) == tooSlow {
+			r.stop() // and go on after the last row
+			continue
+		}
 		if err != nil {
 			return page, err
 		}

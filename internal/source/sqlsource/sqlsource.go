@@ -35,7 +35,11 @@ const (
 	connectTimeout = 15 * time.Second
 	readTimeout    = 5 * time.Minute // of a page: the first waits for the database to sort
 	pushTimeout    = 2 * time.Minute
-	pushSize       = 500
+	// statementTimeout is the database's, should this process not end a statement: a
+	// query that is read for longer is asked again from where it was.
+	statementTimeout = 30 * time.Minute
+	pushSize         = 500
+	maxQuery         = 64 << 10 // bytes of a definition's query
 )
 
 // Kind returns the kind "sql".
@@ -179,6 +183,11 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	if t.query {
+		if err := s.engine.single(ctx, where.Query); err != nil {
+			return nil, s.failed(ctx, err, "%s cannot be read", t.name)
+		}
+	}
 	columns, err := s.engine.describe(ctx, t.from)
 	switch {
 	case err != nil && s.engine.classify(err) == noTable:
@@ -217,6 +226,8 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	case denied, wrong, noTable, refused:
 		code = fault.Invalid
 		what += ": " + s.engine.explain(err)
+	case tooSlow:
+		what += ": the statement took longer than the database lets it"
 	default:
 		if _, ok := errors.AsType[*net.OpError](err); ok {
 			what += ": the database at " + s.options.host + " does not answer"
@@ -256,6 +267,10 @@ type engine interface {
 	// was a savepoint.
 	abortsOnError() bool
 
+	// single returns an error unless the text is one statement that returns rows, as
+	// the database parses it. It runs nothing. Only of such a text may a query that
+	// has it in brackets be made: of any other, a part could end the brackets.
+	single(ctx context.Context, query string) error
 	describe(ctx context.Context, from string) ([]column, error)
 	// unique reports whether the columns are a unique key of the table.
 	unique(ctx context.Context, t *table, columns []string) (bool, error)
@@ -295,8 +310,9 @@ const (
 	refused         // the row's fault: a constraint, a type, a trigger
 	duplicate       // refused, because of a unique key
 	noTable
-	denied // the login's fault
-	wrong  // the statement's, so the definition's, fault
+	denied  // the login's fault, or what the statement may not do
+	wrong   // the statement's, so the definition's, fault
+	tooSlow // the database ended the statement, which took too long
 )
 
 // badValue is a value that a row cannot have.
@@ -338,5 +354,8 @@ func each(r rows, n int, do func([]any) error) error {
 	}
 	return r.err()
 }
+
+// errNoRows says what is wrong with a definition's query, not with the database.
+var errNoRows = fault.New(fault.Invalid, "the query must be one SELECT: it returns no rows")
 
 var errClosed = fmt.Errorf("sqlsource: closed: %w", io.ErrClosedPipe)

@@ -12,8 +12,6 @@ type standard struct {
 	value func(c column, v any) (any, error)
 }
 
-func (s *standard) close() error { return s.db.Close() }
-
 func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
 	out := &standardRows{rows: r, columns: columns, value: s.value, raw: make([]any, len(columns)), into: make([]any, len(columns))}
 	for i := range out.raw {
@@ -22,12 +20,9 @@ func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
 	return out
 }
 
-func (s *standard) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
-	r, err := s.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return s.rowsOf(r, columns), nil
+// querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 func (s *standard) begin(ctx context.Context) (transaction, error) {
@@ -39,8 +34,8 @@ func (s *standard) begin(ctx context.Context) (transaction, error) {
 }
 
 // types returns the columns' names and types, as the driver has them.
-func (s *standard) types(ctx context.Context, from string) ([]*sql.ColumnType, error) {
-	r, err := s.db.QueryContext(ctx, "SELECT * FROM "+from+" LIMIT 0")
+func (s *standard) types(ctx context.Context, on querier, from string) ([]*sql.ColumnType, error) {
+	r, err := on.QueryContext(ctx, "SELECT * FROM "+from+" LIMIT 0")
 	if err != nil {
 		return nil, err
 	}
