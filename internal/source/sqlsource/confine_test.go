@@ -1,7 +1,6 @@
 package sqlsource
 
 import (
-	"context"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -139,7 +137,7 @@ func TestSQLiteQueriesThatRead(t *testing.T) {
 		"WITH r AS (SELECT * FROM all_of_it) SELECT id, sum(n) OVER () AS n FROM r":                          2,
 		"WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 10) SELECT i AS id FROM s": 10,
 		"SELECT id FROM words WHERE words MATCH 'some'":                                                      1,
-		"SELECT reading.id || j.value AS id FROM reading, json_each(doc, '$.x') j":                                   2,
+		"SELECT reading.id || j.value AS id FROM reading, json_each(doc, '$.x') j":                           2,
 		"SELECT id FROM reading UNION SELECT 'c'":                                                            3,
 		"VALUES (1)": 0, // it has no column id
 	} {
@@ -172,34 +170,6 @@ func TestSQLiteReadsWAL(t *testing.T) {
 	path := filepath.Join(p.dir, "some.db")
 	require.Equal(t, before[path], directory(t, p.dir)[path])
 	t.Log(directory(t, p.dir))
-}
-
-// A query that finds nothing and does not end is ended by its context.
-func TestSQLiteQueryIsCancelled(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t, onSQLite)
-	endless := "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s) SELECT i AS id FROM s WHERE i < 2"
-	p.options["tables"] = map[string]any{"q": map[string]any{"query": endless}}
-	s := p.Open(t)
-	ended := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() {
-		r, err := s.Pull(ctx, source.Pull{Spec: source.Spec{Datatype: "q", Key: []string{"id"}}, PageSize: 100})
-		if err == nil {
-			_, err = r.Next(ctx)
-			err = errors.Join(err, r.Close())
-		}
-		ended <- err
-	}()
-	time.AfterFunc(countTimeout+500*time.Millisecond, cancel)
-	select {
-	case err := <-ended:
-		require.Error(t, err)
-	case <-time.After(time.Minute):
-		require.FailNow(t, "the query goes on")
-	}
-	require.NoError(t, s.Close())
 }
 
 // What a definition names is a name, whatever it has in it.

@@ -286,7 +286,7 @@ func (p *postgres) classify(err error) class {
 		return duplicate
 	case "42804", "P0001", "44000", "428C9", "42846":
 		return refused
-	case "42501", "25006": // 25006: a write in a transaction that reads
+	case "42501", "25001", "25006": // 25: a write in a transaction that reads, or an end to that
 		return denied
 	case "57014":
 		return tooSlow
