@@ -354,6 +354,9 @@ func (m *mySQL) clock(ctx context.Context) (time.Time, error) {
 }
 
 func (m *mySQL) classify(err error) class {
+	if errors.Is(err, errAnswerTooLong) {
+		return tooLong
+	}
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
 		return unknown

@@ -41,6 +41,9 @@ func (m *mySQL) query(ctx context.Context, columns []column, query string, args 
 			return out, nil
 		}
 	}
+	if out.meter != nil {
+		err = out.meter.because(err)
+	}
 	out.close()
 	return nil, err
 }
@@ -58,6 +61,8 @@ func (r *mySQLRead) next() bool {
 	return r.rows.next()
 }
 
+func (r *mySQLRead) err() error { return r.meter.because(r.rows.err()) }
+
 func (r *mySQLRead) close() {
 	if r.rows != nil {
 		r.rows.close()
@@ -74,14 +79,23 @@ func (r *mySQLRead) close() {
 // others in it.
 type meter struct {
 	read atomic.Int64
+	over atomic.Bool
 }
 
 func (m *meter) reset() { m.read.Store(0) }
 
+// because returns what the driver makes a broken connection of.
+func (m *meter) because(err error) error {
+	if err != nil && m.over.Load() {
+		return errAnswerTooLong
+	}
+	return err
+}
+
+var errAnswerTooLong = errors.New("sqlsource: the server answers with more than may be read at once")
+
 // slack is what a connection's buffers and TLS add to a row.
 const slack = 1 << 20
-
-var errRowTooLong = fmt.Errorf("sqlsource: a row is longer than %d MiB", maxRow>>20)
 
 // metered is a driver.Connector whose connections are counted.
 type metered struct {
@@ -168,7 +182,8 @@ type meteredConn struct {
 func (c *meteredConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.meter.read.Add(int64(n)) > maxRow+slack {
-		return 0, errRowTooLong
+		c.meter.over.Store(true)
+		return 0, errAnswerTooLong
 	}
 	return n, err
 }

@@ -273,6 +273,9 @@ func (p *postgres) begin(ctx context.Context) (transaction, error) {
 
 // classify goes by the classes of SQLSTATE.
 func (p *postgres) classify(err error) class {
+	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
+		return tooLong
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return unknown

@@ -327,73 +327,17 @@ func (e *sqliteEngine) clock(ctx context.Context) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, now)
 }
 
-// query reads at once what the query returns.
-func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
-	c, err := e.db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = c.Close() }()
-	var done func()
-	if err := c.Raw(func(conn any) (err error) {
-		done, err = e.reads.until(ctx, conn)
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	defer done()
-	found, err := c.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	r := e.rowsOf(found, columns)
-	defer r.close()
-	b := &bufferedRows{}
-	for r.next() {
-		row := make([]any, len(columns))
-		err := r.scan(row)
-		bad, isBad := errors.AsType[*badValue](err)
-		if err != nil && !isBad {
-			return nil, err
-		}
-		b.rows, b.bad = append(b.rows, row), append(b.bad, bad)
-	}
-	return b, errors.Join(r.err(), ctx.Err())
-}
-
-// bufferedRows are rows that have been read.
-type bufferedRows struct {
-	rows [][]any
-	bad  []*badValue
-	at   int
-}
-
-func (b *bufferedRows) next() bool {
-	b.at++
-	return b.at <= len(b.rows)
-}
-
-func (b *bufferedRows) scan(dst []any) error {
-	copy(dst, b.rows[b.at-1])
-	b.rows[b.at-1] = nil
-	if bad := b.bad[b.at-1]; bad != nil {
-		return bad
-	}
-	return nil
-}
-
-func (b *bufferedRows) err() error { return nil }
-func (b *bufferedRows) close()     { b.rows, b.bad = nil, nil }
-
 func (e *sqliteEngine) classify(err error) class {
 	se, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return unknown
 	}
 	switch code := se.Code(); {
+	case code&0xff == sqlite3.SQLITE_TOOBIG:
+		return tooLong
 	case code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || code == sqlite3.SQLITE_CONSTRAINT_ROWID:
 		return duplicate
-	case slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}, code&0xff):
+	case slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}, code&0xff):
 		return refused
 	case strings.Contains(se.Error(), "no such table"):
 		return noTable

@@ -226,6 +226,9 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	case denied, wrong, noTable, refused:
 		code = fault.Invalid
 		what += ": " + s.engine.explain(err)
+	case tooLong:
+		code = fault.Invalid
+		what += fmt.Sprintf(": a row is longer than %d MiB, or one of its values than its share of %d MiB", maxRow>>20, maxPage>>20)
 	case tooSlow:
 		what += ": the statement took longer than the database lets it"
 	default:
@@ -288,6 +291,8 @@ type rows interface {
 	next() bool
 	// scan sets dst to the row's values. A *badValue rejects the row alone.
 	scan(dst []any) error
+	// size is about how many bytes the row that was scanned keeps in memory.
+	size() int
 	err() error
 	close()
 }
@@ -313,6 +318,7 @@ const (
 	denied  // the login's fault, or what the statement may not do
 	wrong   // the statement's, so the definition's, fault
 	tooSlow // the database ended the statement, which took too long
+	tooLong // a row is longer than maxRow
 )
 
 // badValue is a value that a row cannot have.

@@ -53,9 +53,11 @@ type standardRows struct {
 	value   func(column, any) (any, error)
 	raw     []any
 	into    []any
+	bytes   int
 }
 
 func (r *standardRows) next() bool { return r.rows.Next() }
+func (r *standardRows) size() int  { return r.bytes }
 func (r *standardRows) err() error { return r.rows.Err() }
 func (r *standardRows) close()     { _ = r.rows.Close() }
 
@@ -64,12 +66,26 @@ func (r *standardRows) scan(dst []any) error {
 		return err
 	}
 	var bad error
+	length := 0
+	r.bytes = 0
 	for i, c := range r.columns {
+		n := 0
+		switch v := r.raw[i].(type) {
+		case []byte:
+			n = len(v)
+		case string:
+			n = len(v)
+		}
+		length += n
+		r.bytes += weight(c, n)
 		v, err := r.value(c, r.raw[i])
 		if err != nil && bad == nil {
 			bad = err
 		}
 		dst[i] = v
+	}
+	if length > maxRow {
+		return errRowTooLong
 	}
 	return bad
 }
