@@ -26,6 +26,8 @@ const usage = `Usage:
   headgate sync list            list the syncs; sync runs ID, sync rejects ID
   headgate mock NAME            a stand-in for a system outside: sync-server, openfn, mywell,
                                 external-data
+  headgate backup FILE          copy the embedded store, also of a running server (-data DIR)
+  headgate restore FILE         put a backup in the embedded store's place (-data DIR)
   headgate config check FILE    list every fault of a configuration
   headgate config schema        print the configuration's JSON Schema
   headgate version              print the version
@@ -64,6 +66,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return configCommand(args, stdout)
 	case "sync":
 		return syncCommand(ctx, args, getenv, stdout, stderr)
+	case "backup", "restore":
+		return backupCommand(ctx, command, args, getenv, stdout, stderr)
 	case "mock":
 		return mockCommand(ctx, args, stdout, stderr)
 	case "version":

@@ -30,6 +30,7 @@ const (
 // serve runs until ctx ends: it opens, listens, tells where, and drains.
 func serve(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	s := launch.FromEnv(getenv)
+	s.Serves = true
 	fs := flag.NewFlagSet("headgate serve", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	s.Flags(fs, functions.Names())
@@ -94,7 +95,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	if outside {
-		handler = withExample(handler)
+		handler = withExample(handler, functions.Beside(a, newExample()))
 	}
 	server := &http.Server{
 		Handler: obs.Traced(s.Project, handler), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -8,20 +8,21 @@ import (
 )
 
 type stateJSON struct {
-	Status string `json:"status"`
+	Status   string   `json:"status"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // healthy says that the process is up.
 func healthy(w http.ResponseWriter, _ *http.Request) error {
-	return web.JSON(w, http.StatusOK, stateJSON{"ok"})
+	return web.JSON(w, http.StatusOK, stateJSON{Status: "ok"})
 }
 
-// ready says whether the store and the bus answer.
+// ready reports whether the store takes writes and the bus answers.
 func ready(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := a.Ready(r.Context()); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, stateJSON{"ready"})
+		return web.JSON(w, http.StatusOK, stateJSON{Status: "ready", Warnings: a.Warnings()})
 	}
 }

@@ -35,6 +35,7 @@ func init() {
 
 func openApp() (*app.App, error) {
 	s := launch.FromEnv(os.Getenv)
+	s.Serves = true
 	cfg, _, err := s.LoadConfig(os.Getenv)
 	if err != nil {
 		return nil, err

@@ -48,6 +48,9 @@ type Options struct {
 	// Kinds of data sources, and what they get.
 	Kinds source.Registry
 	Env   source.Env
+	// Secret resolves the references of the configuration ("env:NAME", "sm://…"), not
+	// those of definitions. nil: there may be none.
+	Secret func(ctx context.Context, value string) (string, error)
 	// Receive has this process take the messages that start syncs off the bus;
 	// otherwise a push subscription brings them.
 	Receive bool
@@ -61,6 +64,8 @@ type Options struct {
 	Base string
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
+	// Warnings are what /readyz says beside "ready".
+	Warnings []string
 }
 
 // App is a deployment's use cases.
@@ -139,11 +144,12 @@ func (a *App) Gate(service string) (*gate.Gate, error) {
 	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
 }
 
-// Start sweeps once, for what an earlier instance left behind, and then as often
+// Start says what is open, and sweeps once, for what an earlier instance left behind, and then as often
 // as Options say. It returns at once; Close ends it.
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
+	a.warn()
 	a.startLive(ctx)
 	if a.o.RunsOn {
 		a.echo.Start()
@@ -192,15 +198,19 @@ func (a *App) sweepAll(ctx context.Context) {
 	}
 }
 
-// Ready answers whether the store and the bus do, and the topics exist.
+// Warnings returns what the operator should know and what still works: each was logged
+// at start.
+func (a *App) Warnings() []string { return a.o.Warnings }
+
+// Ready returns nil if the store takes writes, the bus answers and the topics exist.
 func (a *App) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(a.liveReady)
 	eg.Go(func() error {
-		if err := a.o.Store.Ping(ctx); err != nil {
-			return fault.Wrap(fault.Unavailable, err, "the store does not answer")
+		if err := a.o.Store.Writable(ctx); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "the store takes no writes")
 		}
 		return nil
 	})

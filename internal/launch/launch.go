@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -38,10 +39,13 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 		return nil, err
 	}
 	s.FindProject(ctx, cfg)
-	st, err := openStore(ctx, s)
+	warnings := append(s.unchosen(), aloneWithClients(s, cfg)...)
+	tell(log, silentEmulators(ctx, s)) // not for /readyz, which asks them itself
+	st, more, err := openStore(ctx, s, cfg)
 	if err != nil {
 		return nil, err
 	}
+	warnings = append(warnings, more...)
 	b, err := openBus(ctx, s, cfg, log)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
@@ -53,11 +57,15 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if o.Env, err = sourceEnv(s, cfg.Sync, log); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
-	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.Function == "" || s.Function == "live"
+	if o.Secret, err = configured(cfg); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.servesLive()
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
 	o.Base = s.Base
+	o.Warnings = tell(log, warnings)
 	a, err := app.New(o)
 	if err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
@@ -80,20 +88,37 @@ func liveTopic(s Settings, cfg *config.Config) string {
 // storeFile is that of the embedded store.
 func (s Settings) storeFile() string { return filepath.Join(s.Data, "headgate.db") }
 
-func openStore(ctx context.Context, s Settings) (app.Store, error) {
+func openStore(ctx context.Context, s Settings, cfg *config.Config) (app.Store, []warning, error) {
 	if s.Store == SQLite {
 		path := s.storeFile()
 		st, err := sqlitestore.Open(ctx, path)
 		if err != nil {
-			return nil, fmt.Errorf("open the embedded store %s: %w", path, err)
+			return nil, nil, fmt.Errorf("open the embedded store %s: %w%s", path, err, advice(s, err))
 		}
-		return st, nil
+		warnings, err := serveAlone(s, cfg, st)
+		if err != nil {
+			return nil, nil, errors.Join(err, st.Close())
+		}
+		return st, warnings, nil
 	}
 	st, err := firestorestore.Open(ctx, firestorestore.Options{Project: s.Project, Database: s.Database})
 	if err != nil {
-		return nil, fmt.Errorf("open Firestore in project %s: %w", s.Project, err)
+		return nil, nil, fmt.Errorf("open Firestore in project %s: %w", s.Project, err)
 	}
-	return st, nil
+	return st, nil, nil
+}
+
+// advice says what to do about a store that cannot be used as it is.
+func advice(s Settings, err error) string {
+	switch {
+	case errors.Is(err, sqlitestore.ErrReadOnly):
+		return fmt.Sprintf("\nlet user %d write to the directory %s and to the files in it, or choose another with -data", os.Getuid(), s.Data)
+	case errors.Is(err, sqlitestore.ErrDamaged):
+		return fmt.Sprintf("\nrestore a backup with `headgate restore FILE`, or move %s and the files beside it away to begin with an empty store", s.storeFile())
+	case errors.Is(err, sqlitestore.ErrFull):
+		return fmt.Sprintf("\nmake space on the disk of %s", s.Data)
+	}
+	return ""
 }
 
 func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (bus.Bus, error) {

@@ -30,6 +30,36 @@ type Settings struct {
 	CloudRun          bool // also Cloud Functions, which run on it
 	FirestoreEmulator bool
 	PubSubEmulator    bool
+
+	// Serves says that this process serves requests, as opposed to a command that
+	// uses the store for a moment.
+	Serves bool
+
+	firestoreHost, pubsubHost string // of the emulators
+	storeGiven, busGiven      bool   // by a flag
+	projectGiven              bool   // by a flag
+	cloudVariable             string // that names a project or credentials; "" if none does
+}
+
+// cloudVariables say that Google Cloud is meant, the first three which project.
+var cloudVariables = [...]string{"GOOGLE_CLOUD_PROJECT", "PROJECT_ID", "projectID", "GOOGLE_APPLICATION_CREDENTIALS"}
+
+// noted is a flag that remembers that it was given.
+type noted struct {
+	value *string
+	given *bool
+}
+
+func (n noted) String() string {
+	if n.value == nil { // package flag asks a zero value
+		return ""
+	}
+	return *n.value
+}
+
+func (n noted) Set(v string) error {
+	*n.value, *n.given = v, true
+	return nil
 }
 
 // Names of the drivers.
@@ -44,16 +74,17 @@ const (
 func FromEnv(getenv func(string) string) Settings {
 	s := Settings{
 		Addr: "127.0.0.1:8080", Store: SQLite, Bus: Local, Data: "./data",
-		Database:          getenv("FIRESTORE_DATABASE"),
-		CloudRun:          getenv("K_SERVICE") != "",
-		FirestoreEmulator: getenv("FIRESTORE_EMULATOR_HOST") != "",
-		PubSubEmulator:    getenv("PUBSUB_EMULATOR_HOST") != "",
+		Database:      getenv("FIRESTORE_DATABASE"),
+		CloudRun:      getenv("K_SERVICE") != "",
+		firestoreHost: getenv("FIRESTORE_EMULATOR_HOST"),
+		pubsubHost:    getenv("PUBSUB_EMULATOR_HOST"),
 	}
+	s.FirestoreEmulator, s.PubSubEmulator = s.firestoreHost != "", s.pubsubHost != ""
 	if s.CloudRun {
 		s.Addr = ":8080"
-		if port := getenv("PORT"); port != "" {
-			s.Addr = ":" + port
-		}
+	}
+	if port := getenv("PORT"); port != "" { // whoever sets it means to be reached there
+		s.Addr = ":" + port
 	}
 	if s.CloudRun || s.FirestoreEmulator {
 		s.Store = Firestore
@@ -61,11 +92,16 @@ func FromEnv(getenv func(string) string) Settings {
 	if s.CloudRun || s.PubSubEmulator {
 		s.Bus = PubSub
 	}
-	for _, name := range [...]string{"GOOGLE_CLOUD_PROJECT", "PROJECT_ID", "projectID"} {
-		if v := getenv(name); v != "" {
-			s.Project = v
-			break
+	for i, name := range cloudVariables {
+		v := getenv(name)
+		if v == "" {
+			continue
 		}
+		s.cloudVariable = name
+		if i < 3 {
+			s.Project = v
+		}
+		break
 	}
 	return s
 }
@@ -80,10 +116,10 @@ func (s *Settings) Flags(fs *flag.FlagSet, functions []string) {
 // StoreFlags declares the flags of those settings that say where data is.
 func (s *Settings) StoreFlags(fs *flag.FlagSet) {
 	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "configuration file (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
-	fs.StringVar(&s.Store, "store", s.Store, "store: sqlite or firestore")
-	fs.StringVar(&s.Bus, "bus", s.Bus, "bus: local or pubsub")
+	fs.Var(noted{&s.Store, &s.storeGiven}, "store", "the `store`: sqlite or firestore")
+	fs.Var(noted{&s.Bus, &s.busGiven}, "bus", "the `bus`: local or pubsub")
 	fs.StringVar(&s.Data, "data", s.Data, "directory of the embedded store")
-	fs.StringVar(&s.Project, "project", s.Project, "Google Cloud project (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
+	fs.Var(noted{&s.Project, &s.projectGiven}, "project", "Google Cloud `project` (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
 	fs.StringVar(&s.Database, "database", s.Database, "Firestore database (else $FIRESTORE_DATABASE, \"(default)\")")
 }
 

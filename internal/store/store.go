@@ -214,8 +214,10 @@ type Store interface {
 	// how many. A store that expires by itself does nothing.
 	Purge(ctx context.Context, now time.Time, limit int) (int, error)
 
-	// Ping answers whether the store does.
-	Ping(ctx context.Context) error
+	// Writable returns nil if the store takes writes: a commit succeeded a moment
+	// ago, or the driver has just tried one of its own (see [Writes]). Cheap enough to
+	// be called every second. Its error says why not, for the log.
+	Writable(ctx context.Context) error
 
 	// Close releases everything. Calls under way may fail.
 	Close() error

@@ -53,6 +53,7 @@ type Bus struct {
 	client  *pubsub.Client
 	project string
 	create  bool
+	owed    sync.Map // of topics that Ensure could not make, by name
 	close   func() error
 }
 
@@ -113,6 +114,9 @@ func (b *Bus) Publish(ctx context.Context, topic string, m bus.Message) (string,
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	resp, err := b.client.TopicAdminClient.Publish(ctx, req, publishOptions...)
+	if err != nil && b.makeUp(ctx, topic, err) {
+		resp, err = b.client.TopicAdminClient.Publish(ctx, req, publishOptions...)
+	}
 	if err != nil {
 		return "", failure(ctx, "publish to "+topic, err)
 	}
@@ -158,6 +162,9 @@ func (b *Bus) Ping(ctx context.Context, topic string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	_, err := b.client.TopicAdminClient.GetTopic(ctx, &pubsubpb.GetTopicRequest{Topic: topic})
+	if b.makeUp(ctx, topic, err) {
+		return nil
+	}
 	if err == nil || status.Code(err) == codes.PermissionDenied { // publishers need not be able to look
 		return nil
 	}
@@ -173,9 +180,22 @@ func (b *Bus) Ensure(ctx context.Context, topic string) error {
 	defer cancel()
 	_, err := b.client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: topic})
 	if err == nil || status.Code(err) == codes.AlreadyExists {
+		b.owed.Delete(topic)
 		return nil
 	}
+	b.owed.Store(topic, true)
 	return failure(ctx, "create "+topic, err)
+}
+
+// makeUp reports whether err was that the topic does not exist, and it does now: the
+// emulator did not answer when Ensure was to make it. One that was made and is gone
+// was deleted by somebody, and stays so.
+func (b *Bus) makeUp(ctx context.Context, topic string, err error) bool {
+	if status.Code(err) != codes.NotFound {
+		return false
+	}
+	_, owed := b.owed.Load(topic)
+	return owed && b.Ensure(ctx, topic) == nil
 }
 
 // Receive implements bus.Bus.

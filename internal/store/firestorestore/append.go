@@ -134,6 +134,7 @@ func (s *Store) add(ctx context.Context, group []*adding) {
 		}
 		marked := s.mark(b, group)
 		_, err := b.Commit(ctx)
+		s.wrote(err)
 		if err == nil {
 			s.latest.raise(marked)
 			for _, a := range group {
@@ -229,6 +230,7 @@ func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.Document
 	s.addPointer(b, a)
 	marked := s.mark(b, []*adding{a})
 	_, err := b.Commit(ctx)
+	s.wrote(err)
 	if err == nil {
 		s.latest.raise(marked)
 	}

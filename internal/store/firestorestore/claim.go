@@ -169,7 +169,9 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 	}
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err = b.Commit(bounded); err == nil {
+	_, err = b.Commit(bounded)
+	s.wrote(err)
+	if err == nil {
 		return false, nil
 	}
 	// The client may have repeated a commit whose answer was lost, and the caller's

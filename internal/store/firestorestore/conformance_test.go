@@ -1,12 +1,17 @@
 package firestorestore
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/store"
@@ -50,6 +55,18 @@ func TestConformance(t *testing.T) {
 				return time.Time{}
 			}
 			return at.(time.Time)
+		},
+		Refusing: func(t *testing.T) (store.Store, func(bool)) {
+			var refusing atomic.Bool
+			conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(
+				func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+					if _, ok := req.(*firestorepb.CommitRequest); ok && refusing.Load() {
+						return status.Error(codes.PermissionDenied, "this account may only read")
+					}
+					return invoke(ctx, method, req, reply, cc, opts...)
+				}))
+			require.NoError(t, err)
+			return open(t, project, option.WithGRPCConn(conn)), refusing.Store
 		},
 	})
 }

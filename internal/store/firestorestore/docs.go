@@ -104,6 +104,7 @@ func (s *Store) Commit(ctx context.Context, writes []store.Write) ([]string, err
 func (s *Store) commitDocs(ctx, bounded context.Context, c *docCommit) (time.Time, error) {
 	for range rounds {
 		results, err := c.batch.Commit(bounded)
+		s.wrote(err)
 		if err == nil {
 			return lastUpdate(results), nil
 		}

@@ -39,6 +39,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -66,11 +67,13 @@ type Store struct {
 	latest         bounds
 	maxCommitBytes int
 	now            func() time.Time
+	writes         store.Writes
+	probeID        string // names this process's document of probes
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects, or rather prepares to: Ping tells whether Firestore answers.
+// Open connects, or rather prepares to: Writable tells whether Firestore answers.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	database := o.Database
 	if database == "" {
@@ -80,7 +83,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("firestorestore: %w", err)
 	}
-	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, now: time.Now}
+	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, now: time.Now, probeID: "probe-" + event.RandomID()}
+	s.writes.Fresh, s.writes.Retry = freshWrite, retryWrite
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // by which the client decides, too
 		s.maxCommitBytes = maxDocCommitBytesEmulator
 	}
@@ -89,16 +93,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // MaxClaim implements [store.Store].
 func (s *Store) MaxClaim() int { return maxClaim }
-
-// Ping reads a document that does not exist.
-func (s *Store) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if _, err := s.client.Doc("services/-ping").Get(ctx); err != nil && status.Code(err) != codes.NotFound {
-		return failed("ping", err)
-	}
-	return nil
-}
 
 // Purge does nothing: the TTL policies on expireAt delete (firestore.indexes.json).
 func (s *Store) Purge(ctx context.Context, _ time.Time, _ int) (int, error) { return 0, ctx.Err() }

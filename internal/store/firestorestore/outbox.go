@@ -63,6 +63,7 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 		{Path: "nextAttemptAt", Value: firestore.Delete},
 		{Path: "lastError", Value: firestore.Delete},
 	})
+	s.wrote(err)
 	if notFound(err) {
 		return store.ErrNotFound
 	}
@@ -102,6 +103,7 @@ func (s *Store) change(ctx context.Context, service, id string, decide func(clai
 			return err
 		}
 		_, err = ref.Update(ctx, updates, firestore.LastUpdateTime(d.UpdateTime))
+		s.wrote(err)
 		if err == nil {
 			return nil
 		}

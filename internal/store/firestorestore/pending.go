@@ -184,6 +184,7 @@ func (s *Store) discard(ctx context.Context, refs []*firestore.DocumentRef) (int
 			b.Delete(ref, firestore.Exists)
 		}
 		_, err := b.Commit(ctx)
+		s.wrote(err)
 		if err == nil {
 			return len(refs), nil
 		}

@@ -78,6 +78,6 @@ func (b *both) Purge(ctx context.Context, now time.Time, limit int) (int, error)
 	return b.next().Purge(ctx, now, limit)
 }
 
-func (b *both) Ping(ctx context.Context) error { return b.next().Ping(ctx) }
+func (b *both) Writable(ctx context.Context) error { return b.next().Writable(ctx) }
 
 func (b *both) Close() error { return nil } // each is closed by who opened it

@@ -150,7 +150,7 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 func (s *Store) update(ctx context.Context, what, service string, run func(tx *tx, service int64) error) error {
 	num, ok, err := s.serviceNum(ctx, service)
 	if err != nil {
-		return reading(what, err)
+		return s.reading(what, err)
 	}
 	if !ok {
 		return store.ErrNotFound

@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -65,6 +66,15 @@ func probe() storetest.Probe {
 		ClaimExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
 			return expireAt(t, s, `SELECT expire_at FROM claim WHERE service = (SELECT num FROM service WHERE name = ?) AND id = ?`,
 				[]byte(service), id)
+		},
+		Refusing: func(t *testing.T) (store.Store, func(bool)) {
+			s := openNew(t)
+			s.health = newHealth() // as if Open had written nothing
+			s.w.health = s.health
+			return s, func(on bool) {
+				_, err := s.w.conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA query_only = %t", on))
+				require.NoError(t, err)
+			}
 		},
 	}
 }

@@ -30,6 +30,13 @@ func childMain() {
 	if path == "" {
 		return
 	}
+	if backup := os.Getenv(childRestore); backup != "" { // the child of TestAttackKillDuringRestore
+		if _, err := Restore(context.Background(), path, backup); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	err := childWrite(path)
 	fmt.Fprintln(os.Stderr, "child:", err)
 	os.Exit(1)

@@ -183,7 +183,7 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 	out := make([]*store.Doc, len(ids))
 	num, ok, err := s.collectionNum(ctx, collection)
 	if err != nil {
-		return nil, reading("get", err)
+		return nil, s.reading("get", err)
 	}
 	if !ok || len(ids) == 0 {
 		return out, ctx.Err()
@@ -201,13 +201,13 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 			args = append(args, []byte(id))
 		}
 		if err := scanDocs(ctx, s.q.docs, put, args...); err != nil {
-			return nil, reading("get", err)
+			return nil, s.reading("get", err)
 		}
 		rest = rest[docsAtOnce:]
 	}
 	for _, id := range rest {
 		if err := scanDocs(ctx, s.q.doc, put, num, []byte(id)); err != nil {
-			return nil, reading("get", err)
+			return nil, s.reading("get", err)
 		}
 	}
 	for i, id := range ids {
@@ -220,7 +220,7 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) {
 	num, ok, err := s.collectionNum(ctx, l.Collection)
 	if err != nil || !ok {
-		return nil, readingOrNil(ctx, "list", err)
+		return nil, s.readingOrNil(ctx, "list", err)
 	}
 	args := []any{num}
 	var query *sql.Stmt
@@ -243,7 +243,7 @@ func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) 
 	}
 	var out []store.Doc
 	err = scanDocs(ctx, query, func(d store.Doc) { out = append(out, d) }, append(args, after, l.Limit)...)
-	return out, readingOrNil(ctx, "list", err)
+	return out, s.readingOrNil(ctx, "list", err)
 }
 
 // lastID is after every id: 0xff is in no UTF-8.
@@ -255,7 +255,7 @@ func (s *Store) CountDocs(ctx context.Context, collection store.Collection, limi
 	if err == nil && ok {
 		err = s.q.countDocs.QueryRowContext(ctx, num, limit).Scan(&n)
 	}
-	return n, readingOrNil(ctx, "count", err)
+	return n, s.readingOrNil(ctx, "count", err)
 }
 
 func scanDocs(ctx context.Context, query *sql.Stmt, yield func(store.Doc), args ...any) error {
@@ -312,9 +312,9 @@ func bytesOrNull(b []byte) any {
 	return b
 }
 
-func readingOrNil(ctx context.Context, what string, err error) error {
+func (s *Store) readingOrNil(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return ctx.Err()
 	}
-	return reading(what, err)
+	return s.reading(what, err)
 }

@@ -13,7 +13,7 @@ import (
 // Due implements [store.Store].
 func (s *Store) Due(ctx context.Context, service string, now time.Time, limit int) ([]store.Claim, error) {
 	claims, err := s.claims(ctx, service, s.q.due, true, now.UnixMicro(), limit)
-	return claims, reading("due", err)
+	return claims, s.reading("due", err)
 }
 
 // ClaimByEventID implements [store.Store].
@@ -23,7 +23,7 @@ func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (st
 		err = store.ErrNotFound
 	}
 	if err != nil {
-		return store.Claim{}, reading("claim by event id", err)
+		return store.Claim{}, s.reading("claim by event id", err)
 	}
 	return claims[0], nil
 }
@@ -46,7 +46,7 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	for i := range claims {
 		infos[i] = claims[i].ClaimInfo
 	}
-	return infos, reading("claims", err)
+	return infos, s.reading("claims", err)
 }
 
 // Backlog implements [store.Store].
@@ -59,7 +59,7 @@ func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time
 			oldest = instant(first.Int64)
 		}
 	}
-	return n, oldest, reading("backlog", err)
+	return n, oldest, s.reading("backlog", err)
 }
 
 // claims returns what the query, whose first argument is the service, finds.

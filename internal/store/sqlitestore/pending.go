@@ -19,13 +19,13 @@ const discardChunk = 1000
 // Pending implements [store.Store].
 func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time, limit int) ([]store.Pointer, error) {
 	ps, err := s.pointers(ctx, s.q.pending, ep, after, unlimited(limit))
-	return ps, reading("pending", err)
+	return ps, s.reading("pending", err)
 }
 
 // Stale implements [store.Store].
 func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, limit int) ([]store.Pointer, error) {
 	ps, err := s.pointers(ctx, s.q.stale, ep, upTo, limit)
-	return ps, reading("stale", err)
+	return ps, s.reading("stale", err)
 }
 
 func (s *Store) pointers(ctx context.Context, q *sql.Stmt, ep store.Endpoint, at time.Time, limit int) ([]store.Pointer, error) {
@@ -58,7 +58,7 @@ func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, l
 	if ok && err == nil {
 		err = s.q.count.QueryRowContext(ctx, num, after.UnixMicro(), unlimited(limit)).Scan(&n)
 	}
-	return n, reading("count", err)
+	return n, s.reading("count", err)
 }
 
 // Summarize implements [store.Store].
@@ -71,7 +71,7 @@ func (s *Store) Summarize(ctx context.Context, ep store.Endpoint, after time.Tim
 			sum.First, sum.Last = instant(first.Int64), instant(last.Int64)
 		}
 	}
-	return sum, reading("summarize", err)
+	return sum, s.reading("summarize", err)
 }
 
 // Discard implements [store.Store].
@@ -82,7 +82,7 @@ func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Point
 	}
 	num, ok, err := s.endpointNum(ctx, ep)
 	if !ok || err != nil {
-		return 0, reading("discard", err)
+		return 0, s.reading("discard", err)
 	}
 	total := 0
 	for len(keys) > 0 {
@@ -127,11 +127,11 @@ func encodePointers(ps []store.Pointer) ([]pointerKey, error) {
 // Events implements [store.Store].
 func (s *Store) Events(ctx context.Context, service string, members []store.Member) ([]event.Event, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, reading("events", err)
+		return nil, s.reading("events", err)
 	}
 	num, ok, err := s.serviceNum(ctx, service)
 	if err != nil {
-		return nil, reading("events", err)
+		return nil, s.reading("events", err)
 	}
 	events := make([]event.Event, 0, len(members))
 	for _, m := range members {
@@ -143,7 +143,7 @@ func (s *Store) Events(ctx context.Context, service string, members []store.Memb
 			}
 		}
 		if err != nil {
-			return nil, reading("event "+m.ID, err)
+			return nil, s.reading("event "+m.ID, err)
 		}
 		events = append(events, e)
 	}
@@ -177,10 +177,10 @@ func unlimited(limit int) int {
 	return limit
 }
 
-// reading says what failed.
-func reading(what string, err error) error {
+// reading says what failed, and remembers damage.
+func (s *Store) reading(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("sqlitestore: %s: %w", what, err)
+	return fmt.Errorf("sqlitestore: %s: %w", what, s.health.saw(err))
 }

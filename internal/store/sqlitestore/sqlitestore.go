@@ -17,7 +17,8 @@
 // alone. An error of SQLite (disk full, I/O, locked by another process for
 // longer than busyTimeout) undoes the whole group, and every caller in it gets
 // that error; the store stays usable. Nothing is repaired silently: a file that
-// is damaged, foreign, or of a newer version is not opened.
+// is damaged as far as a quick look tells, read-only, foreign, or of a newer version
+// is not opened. Damage that shows later is remembered by Writable.
 package sqlitestore
 
 import (
@@ -33,6 +34,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // registers the driver
 
 	"github.com/headgate/headgate/internal/store"
@@ -41,6 +43,8 @@ import (
 const (
 	// busyTimeout is how long a write waits for another process.
 	busyTimeout = 5 * time.Second
+	// foldTimeout is how long Close waits for other processes' reads.
+	foldTimeout = 500 * time.Millisecond
 	// readers is enough to keep the processors of a small machine busy; each
 	// costs a page cache.
 	readers       = 4
@@ -54,10 +58,15 @@ const (
 
 // Store is a store.Store in a file.
 type Store struct {
-	w     *writer
-	read  *sql.DB
-	q     queries
-	names names
+	path   string
+	w      *writer
+	read   *sql.DB
+	q      queries
+	names  names
+	health *health
+
+	lock    *flock.Flock // shared by all that have the file open
+	serving *flock.Flock // nil unless this process serves
 
 	close sync.Once
 	err   error // of Close
@@ -70,7 +79,7 @@ var _ store.Store = (*Store)(nil)
 func Open(ctx context.Context, path string) (*Store, error) {
 	s, err := open(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, err)
+		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, explain(err))
 	}
 	return s, nil
 }
@@ -80,17 +89,30 @@ func open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{names: newNames()}
-	if s.w, err = openWriter(ctx, path, &s.names); err != nil {
+	s := &Store{path: path, names: newNames(), health: newHealth()}
+	if s.lock, err = share(path); err != nil {
 		return nil, err
+	}
+	if s.w, err = openWriter(ctx, path, &s.names, s.health); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
 	}
 	s.read, err = sql.Open("sqlite", dsn(path, readerCacheKB, "query_only(1)"))
 	if err != nil {
-		return nil, errors.Join(err, s.w.close())
+		return nil, errors.Join(err, s.w.close(), s.lock.Close())
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	if s.q, err = prepareQueries(ctx, s.read); err != nil {
+	if err = check(ctx, s.read, path); err == nil {
+		s.q, err = prepareQueries(ctx, s.read)
+	}
+	if err == nil {
+		// A full disk does not keep the store from opening, for it can be read and
+		// space can be made: Writable says so.
+		if err = s.Writable(ctx); errors.Is(err, ErrFull) {
+			err = nil
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -136,20 +158,18 @@ func dsn(path string, cacheKB int, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + url.Values{"_pragma": pragmas}.Encode()
 }
 
-// Ping answers whether the file can be read.
-func (s *Store) Ping(ctx context.Context) error {
-	var version int
-	if err := s.read.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {
-		return fmt.Errorf("sqlitestore: ping: %w", err)
-	}
-	return nil
-}
-
-// Close waits for writes under way and closes the file.
+// Close waits for writes under way and closes the file. If no other process has
+// it open, everything is in that one file then.
 func (s *Store) Close() error {
 	s.close.Do(func() {
-		// The writer is last: its Close folds the log into the file.
-		if err := errors.Join(s.read.Close(), s.w.close()); err != nil {
+		// The readers first, for they keep the writer from folding the log into the
+		// file. The locks last, for until then the file is in use.
+		err := errors.Join(s.read.Close(), s.w.close())
+		s.health.Ended(errClosed)
+		if s.serving != nil {
+			err = errors.Join(err, s.serving.Close())
+		}
+		if err = errors.Join(err, s.lock.Close()); err != nil {
 			s.err = fmt.Errorf("sqlitestore: close: %w", err)
 		}
 	})

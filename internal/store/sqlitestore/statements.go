@@ -23,6 +23,19 @@ type statements struct {
 	nextRevision, addDoc, addDocs, putDoc, replaceDoc, deleteDoc, deleteDocAt *sql.Stmt
 
 	purgeEvents, purgeClaims, purgeDocs *sql.Stmt
+
+	changes *sql.Stmt
+
+	all []*sql.Stmt
+}
+
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range s.all {
+		errs = append(errs, stmt.Close())
+	}
+	s.all = nil
+	return errors.Join(errs...)
 }
 
 // preparer is a *sql.Conn or a *sql.DB.
@@ -41,7 +54,9 @@ const (
 )
 
 func prepareStatements(ctx context.Context, p preparer) (s statements, err error) {
-	err = prepare(ctx, p, map[**sql.Stmt]string{
+	s.all, err = prepare(ctx, p, map[**sql.Stmt]string{
+		&s.changes: `SELECT total_changes()`,
+
 		&s.begin:     `BEGIN IMMEDIATE`,
 		&s.commit:    `COMMIT`,
 		&s.rollback:  `ROLLBACK`,
@@ -110,7 +125,7 @@ const (
 )
 
 func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
-	err = prepare(ctx, p, map[**sql.Stmt]string{
+	_, err = prepare(ctx, p, map[**sql.Stmt]string{
 		&q.service:  sqlService,
 		&q.endpoint: sqlEndpoint,
 
@@ -145,13 +160,16 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 	return q, err
 }
 
-func prepare(ctx context.Context, p preparer, all map[**sql.Stmt]string) error {
+// prepare returns the statements that it prepared, whatever else failed.
+func prepare(ctx context.Context, p preparer, texts map[**sql.Stmt]string) (all []*sql.Stmt, err error) {
 	var errs []error
-	for stmt, text := range all {
+	for stmt, text := range texts {
 		var err error
 		if *stmt, err = p.PrepareContext(ctx, text); err != nil {
 			errs = append(errs, fmt.Errorf("prepare %s: %w", text, err))
+			continue
 		}
+		all = append(all, *stmt)
 	}
-	return errors.Join(errs...)
+	return all, errors.Join(errs...)
 }

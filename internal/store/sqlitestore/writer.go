@@ -48,6 +48,9 @@ type writer struct {
 	stmts statements
 	names *names
 
+	health  *health
+	changes int // rows changed on this connection, as of the last group
+
 	mu     sync.Mutex
 	idle   *sync.Cond // signalled when busy becomes false
 	queue  []*op
@@ -64,8 +67,8 @@ type tx struct {
 	fresh []name // numbered in this transaction
 }
 
-func openWriter(ctx context.Context, path string, names *names) (_ *writer, err error) {
-	w := &writer{names: names}
+func openWriter(ctx context.Context, path string, names *names, health *health) (_ *writer, err error) {
+	w := &writer{names: names, health: health}
 	w.idle = sync.NewCond(&w.mu)
 	w.db, err = sql.Open("sqlite", dsn(path, writerCacheKB,
 		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages), fmt.Sprintf("journal_size_limit(%d)", maxLogBytes)))
@@ -96,7 +99,25 @@ func (w *writer) close() error {
 		w.idle.Wait()
 	}
 	w.mu.Unlock()
-	return errors.Join(w.conn.Close(), w.db.Close())
+	return errors.Join(w.fold(), w.conn.Close(), w.db.Close())
+}
+
+// fold moves the log into the file, which then is complete without it. SQLite does
+// that itself with the last connection to close, but not while a statement is
+// prepared, and database/sql leaves those of a *sql.Conn to their owner. Another process
+// that reads may keep parts of the log from being moved; its own end moves them.
+func (w *writer) fold() error {
+	if err := w.stmts.close(); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if _, err := w.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", foldTimeout.Milliseconds())); err != nil {
+		return err
+	}
+	if _, err := w.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil && !isBusy(err) {
+		return fmt.Errorf("fold the log: %w", explain(err))
+	}
+	return nil
 }
 
 // do runs the op in some group and returns how that went.
@@ -159,7 +180,7 @@ func (w *writer) lead(o *op) {
 	defer func() {
 		if !finished { // a panic: nobody may wait for ever
 			err = errors.New("the group's leader panicked")
-			_ = w.exec(w.stmts.rollback)
+			w.undo()
 			fail(group, err)
 		}
 		w.next(group)
@@ -170,6 +191,8 @@ func (w *writer) lead(o *op) {
 		err = fmt.Errorf("begin: %w", err)
 	}
 	if err != nil {
+		err = w.health.saw(err)
+		w.health.Ended(err)
 		fail(group, err)
 	}
 	finished = true
@@ -218,13 +241,16 @@ func (w *writer) run(group []*op) error {
 			continue
 		}
 		if err := w.runOne(tx, o); err != nil {
-			_ = w.exec(w.stmts.rollback) // fails if SQLite already did it
+			w.undo()
 			return fmt.Errorf("%s: %w", o.what, err)
 		}
 	}
 	if err := w.exec(w.stmts.commit); err != nil {
-		_ = w.exec(w.stmts.rollback)
+		w.undo()
 		return fmt.Errorf("commit: %w", err)
+	}
+	if w.changed() { // a commit of nothing reaches no disk, and shows nothing
+		w.health.Ended(nil)
 	}
 	w.names.remember(tx.fresh)
 	w.mu.Lock()
@@ -234,6 +260,19 @@ func (w *writer) run(group []*op) error {
 		return lost()
 	}
 	return nil
+}
+
+// undo ends the transaction; it fails if SQLite already did that.
+func (w *writer) undo() {
+	_ = w.exec(w.stmts.rollback)
+	w.changed() // what was undone counts for no later commit
+}
+
+// changed reports whether rows changed since it was last called.
+func (w *writer) changed() bool {
+	before := w.changes
+	err := w.stmts.changes.QueryRowContext(context.Background()).Scan(&w.changes)
+	return err == nil && w.changes != before
 }
 
 // runOne returns an error if the transaction cannot go on.

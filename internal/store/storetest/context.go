@@ -11,8 +11,34 @@ import (
 )
 
 var contextTests = map[string]func(*fixture){
-	"Ping": func(f *fixture) {
-		require.NoError(f, f.s.Ping(f.ctx))
+	"Writable": func(f *fixture) {
+		require.NoError(f, f.s.Writable(f.ctx))
+	},
+
+	// A store that can be read and not written is not ready, also when nobody writes.
+	"Writable/Refused": func(f *fixture) {
+		if f.probe.Refusing == nil {
+			f.Skip("the probe has no store that refuses writes")
+		}
+		var refuse func(bool)
+		f.s, refuse = f.probe.Refusing(f.T)
+		refuse(true)
+		require.Error(f, f.s.Writable(f.ctx), "no write has succeeded yet")
+		refuse(false)
+		require.Eventually(f, func() bool { return f.s.Writable(f.ctx) == nil }, time.Minute, 100*time.Millisecond)
+		f.put("a", 1)
+		require.NoError(f, f.s.Writable(f.ctx))
+
+		refuse(true)
+		require.Error(f, f.s.Append(f.ctx, []store.Append{f.request("a", f.now)})[0].Err)
+		_, err := f.s.Pending(f.ctx, f.ep("a"), time.Time{}, 0)
+		require.NoError(f, err)
+		require.Error(f, f.s.Writable(f.ctx), "the last write failed")
+		_, err = f.s.Purge(f.ctx, time.Time{}, 1)
+		require.Error(f, f.s.Writable(f.ctx), "a purge of nothing shows nothing: %v", err)
+		refuse(false)
+		f.put("a", 1)
+		require.NoError(f, f.s.Writable(f.ctx), "the last write succeeded")
 	},
 
 	"Context/Cancelled": func(f *fixture) {
@@ -38,7 +64,7 @@ var contextTests = map[string]func(*fixture){
 			"ClaimByEventID": func() error { _, err := f.s.ClaimByEventID(ctx, f.service, c.EventID); return err },
 			"Claims":         func() error { _, err := f.s.Claims(ctx, f.service, store.Page{Limit: 1}); return err },
 			"Backlog":        func() error { _, _, err := f.s.Backlog(ctx, f.service); return err },
-			"Ping":           func() error { return f.s.Ping(ctx) },
+			"Writable":       func() error { return f.s.Writable(ctx) },
 		} {
 			err := call()
 			require.Error(f, err, name)
@@ -48,7 +74,7 @@ var contextTests = map[string]func(*fixture){
 		// None of them did anything, and the store is as usable as before.
 		requireRefs(f, ps, f.pending("a"))
 		requireClaim(f, c, f.outbox(c))
-		require.NoError(f, f.s.Ping(f.ctx))
+		require.NoError(f, f.s.Writable(f.ctx))
 	},
 
 	// Some of many callers leave while commits are under way. What was answered

@@ -40,6 +40,9 @@ type Probe struct {
 	// ClaimExpireAt returns when the claim may be deleted, zero if never.
 	// Optional.
 	ClaimExpireAt func(t *testing.T, s store.Store, service, id string) time.Time
+	// Refusing returns a store that nobody else uses and a function that has what is
+	// below it refuse writes, or take them again, while it answers reads. Optional.
+	Refusing func(t *testing.T) (s store.Store, refuse func(bool))
 }
 
 // Run checks everything that package store promises. Open returns a store,

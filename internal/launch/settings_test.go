@@ -1,0 +1,39 @@
+package launch
+
+import (
+	"flag"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// settings are those of a process with the variables and the flags.
+func settings(t *testing.T, env map[string]string, args ...string) Settings {
+	t.Helper()
+	s := FromEnv(func(name string) string { return env[name] })
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	s.Flags(fs, nil)
+	require.NoError(t, fs.Parse(args))
+	return s
+}
+
+// PORT means that somebody wants to reach the process from elsewhere.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		env  map[string]string
+		args []string
+		want string
+	}{
+		"a laptop":            {nil, nil, "127.0.0.1:8080"},
+		"PORT":                {map[string]string{"PORT": "9000"}, nil, ":9000"},
+		"-addr wins":          {map[string]string{"PORT": "9000"}, []string{"-addr", "127.0.0.1:1"}, "127.0.0.1:1"},
+		"Cloud Run":           {map[string]string{"PORT": "9000", "K_SERVICE": "gate"}, nil, ":9000"},
+		"Cloud Run, no PORT":  {map[string]string{"K_SERVICE": "gate"}, nil, ":8080"},
+		"a function, locally": {map[string]string{"PORT": "9000", "FUNCTION_TARGET": "headgate"}, nil, ":9000"},
+	} {
+		require.Equal(t, c.want, settings(t, c.env, c.args...).Addr, name)
+	}
+}

@@ -1,0 +1,134 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+)
+
+const (
+	// emulatorWait is how long an emulator may take to listen before it is named: the
+	// two are often started by the same script a moment earlier.
+	emulatorWait = 3 * time.Second
+	dialTimeout  = time.Second
+	dialPause    = 100 * time.Millisecond
+)
+
+// warning is something that works and that the operator should know. The text has no
+// names of the deployment's in it, for /readyz shows it to everybody.
+type warning struct {
+	text  string
+	attrs []any // for the log
+}
+
+// tell logs the warnings and returns their texts.
+func tell(log *slog.Logger, warnings []warning) []string {
+	var texts []string
+	for _, w := range warnings {
+		log.Warn(w.text, w.attrs...)
+		texts = append(texts, w.text)
+	}
+	return texts
+}
+
+// unchosen warns of drivers that nobody chose, where a project or credentials say
+// that Google Cloud is meant.
+func (s Settings) unchosen() (found []warning) {
+	given := s.cloudVariable
+	if s.projectGiven {
+		given = "-project"
+	}
+	if s.CloudRun || given == "" {
+		return nil
+	}
+	if s.Store == SQLite && !s.storeGiven {
+		found = append(found, warning{"a Google Cloud project or credentials are given, but everything is kept in an SQLite file, the default here: " +
+			"choose with -store firestore or -store sqlite", []any{"given", given, "data", s.Data}})
+	}
+	if s.Bus == Local && !s.busGiven {
+		found = append(found, warning{"a Google Cloud project or credentials are given, but nothing is published to Pub/Sub, for messages stay in this process by default here: " +
+			"choose with -bus pubsub or -bus local", []any{"given", given}})
+	}
+	return found
+}
+
+// aloneWithClients warns of live clients that hear only of what their own instance does.
+func aloneWithClients(s Settings, cfg *config.Config) []warning {
+	if s.Serves && s.servesLive() && s.Store == Firestore && !signalsLeave(s, cfg) {
+		return []warning{{`live clients hear only of changes made through their own instance: name a topic in "live.topic", with -bus pubsub, unless this is the only instance`, nil}}
+	}
+	return nil
+}
+
+// signalsLeave reports whether other instances hear of this one's changes.
+func signalsLeave(s Settings, cfg *config.Config) bool {
+	return s.Bus == PubSub && liveTopic(s, cfg) != ""
+}
+
+func (s Settings) servesLive() bool { return s.Function == "" || s.Function == "live" }
+
+// serveAlone marks the embedded store as served by this process, and warns if another
+// process serves it already: the two share what is stored, but nothing that is in memory.
+func serveAlone(s Settings, cfg *config.Config, st *sqlitestore.Store) ([]warning, error) {
+	if !s.Serves {
+		return nil, nil
+	}
+	other, err := st.Serve(strings.TrimSpace(fmt.Sprintf("process %d %s", os.Getpid(), s.Base)))
+	if err != nil || other == "" || signalsLeave(s, cfg) {
+		return nil, err
+	}
+	return []warning{{"another process serves this data directory, too: the two share what is stored, but live clients and the in-process bus " +
+		"hear only of what their own process does: stop one, or give it a directory of its own with -data", []any{"other", other, "data", s.Data}}}, nil
+}
+
+// silentEmulators warns of emulators that do not answer. They may still come: the
+// clients go on trying.
+func silentEmulators(ctx context.Context, s Settings) (found []warning) {
+	type emulator struct{ variable, host string }
+	var asked []emulator
+	if s.Store == Firestore && s.firestoreHost != "" {
+		asked = append(asked, emulator{"FIRESTORE_EMULATOR_HOST", s.firestoreHost})
+	}
+	if s.Bus == PubSub && s.pubsubHost != "" {
+		asked = append(asked, emulator{"PUBSUB_EMULATOR_HOST", s.pubsubHost})
+	}
+	errs := make([]error, len(asked))
+	var wg sync.WaitGroup
+	for i, e := range asked {
+		wg.Go(func() { errs[i] = answers(ctx, e.host) })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			found = append(found, warning{"the emulator that " + asked[i].variable + " names does not answer: start it, or unset the variable",
+				[]any{"host", asked[i].host, "error", err}})
+		}
+	}
+	return found
+}
+
+// answers waits until somebody listens at the address.
+func answers(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, emulatorWait)
+	defer cancel()
+	dialer := net.Dialer{Timeout: dialTimeout}
+	for {
+		conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(host, "http://"))
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(dialPause):
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package sqlitestore
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+// fill stores n events and returns them.
+func fill(t *testing.T, s *Store, n int) []store.Member {
+	t.Helper()
+	reqs := make([]store.Append, n)
+	members := make([]store.Member, n)
+	for i := range reqs {
+		reqs[i] = request(time.Now())
+		members[i] = reqs[i].Event.Ref()
+	}
+	for _, r := range s.Append(t.Context(), reqs) {
+		require.NoError(t, r.Err)
+	}
+	return members
+}
+
+// copyOf copies that one file and nothing beside it.
+func copyOf(t *testing.T, from string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy.db")
+	require.NoError(t, copyFile(from, to))
+	return to
+}
+
+func requireEvents(t *testing.T, path string, members []store.Member) {
+	t.Helper()
+	s, err := Open(t.Context(), path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	_, err = s.Events(t.Context(), "s", members)
+	require.NoError(t, err)
+}
+
+// After Close everything is in the one file.
+func TestCloseLeavesOneCompleteFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	s, err := Open(t.Context(), path)
+	require.NoError(t, err)
+	members := fill(t, s, 100)
+	require.NoError(t, s.Close())
+	require.NoFileExists(t, path+"-wal")
+	require.NoFileExists(t, path+"-shm")
+	requireEvents(t, copyOf(t, path), members)
+}
+
+// Also while another process has it open, whose log stays but is empty.
+func TestCloseFoldsTheLogBesideAnother(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	openAt(t, path)
+	s, err := Open(t.Context(), path)
+	require.NoError(t, err)
+	members := fill(t, s, 100)
+	require.NoError(t, s.Close())
+	requireEvents(t, copyOf(t, path), members)
+}

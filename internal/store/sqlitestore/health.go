@@ -1,0 +1,149 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Errors of Open and Writable that a person has to do something about.
+var (
+	ErrReadOnly = errors.New("nothing can be written there")
+	ErrDamaged  = errors.New("the file is damaged")
+	ErrFull     = errors.New("the disk is full")
+)
+
+const (
+	// A success counts for freshWrite; after a failure the store is tried again
+	// once in retryWrite. A try costs one fsync.
+	freshWrite = 10 * time.Second
+	retryWrite = time.Second
+	// probeBytes is what a try writes: as much as a few events, for a page or two
+	// may still fit where they do not.
+	probeBytes = 64 << 10
+	// quickCheckBytes is the size up to which Open reads the whole file for
+	// damage. Of a larger one, which would take seconds, it reads the ends of the
+	// tables; damage elsewhere shows when a page is read.
+	quickCheckBytes = 64 << 20
+)
+
+var probeCollection = store.Collection{Kind: "probe"}
+
+// health knows whether the file takes writes, and whether it is damaged.
+type health struct {
+	store.Writes
+	damage atomic.Pointer[error] // the first seen; it does not heal
+}
+
+func newHealth() *health {
+	return &health{Writes: store.Writes{Fresh: freshWrite, Retry: retryWrite}}
+}
+
+// saw returns err with its cause in words, and remembers damage.
+func (h *health) saw(err error) error {
+	err = explain(err)
+	if errors.Is(err, ErrDamaged) {
+		h.damage.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// explain names the cause of an error for which there is something to do.
+func explain(err error) error {
+	for _, known := range []error{ErrReadOnly, ErrDamaged, ErrFull} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // SQLite maps a small file beside the store
+			return fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+			return fmt.Errorf("%w: %w", ErrReadOnly, err)
+		case sqlite3.SQLITE_FULL:
+			return fmt.Errorf("%w: %w", ErrFull, err)
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// Writable implements [store.Store].
+func (s *Store) Writable(ctx context.Context) error {
+	if damage := s.health.damage.Load(); damage != nil {
+		return *damage
+	}
+	return s.health.Writable(ctx, s.probe)
+}
+
+// probe writes a document of a few pages in place of the one before.
+func (s *Store) probe(ctx context.Context) error {
+	_, err := s.Commit(ctx, []store.Write{{
+		Collection: probeCollection, Any: true, Doc: store.Doc{ID: "probe", Body: make([]byte, probeBytes)},
+	}})
+	return err
+}
+
+// ends of the tables, first and last.
+var ends = []string{
+	`SELECT * FROM event ORDER BY seq LIMIT 1`, `SELECT * FROM event ORDER BY seq DESC LIMIT 1`,
+	`SELECT * FROM claim ORDER BY seq LIMIT 1`, `SELECT * FROM claim ORDER BY seq DESC LIMIT 1`,
+	`SELECT * FROM doc ORDER BY seq LIMIT 1`, `SELECT * FROM doc ORDER BY seq DESC LIMIT 1`,
+	`SELECT * FROM pending ORDER BY endpoint, received_at, id LIMIT 1`,
+	`SELECT * FROM pending ORDER BY endpoint DESC, received_at DESC, id DESC LIMIT 1`,
+}
+
+// check looks for damage, as far as that is quick.
+func check(ctx context.Context, db *sql.DB, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Size() <= quickCheckBytes {
+		return verdict(ctx, db, "PRAGMA quick_check(1)")
+	}
+	for _, query := range ends {
+		rows, err := db.QueryContext(ctx, query)
+		if err != nil {
+			return err
+		}
+		for rows.Next() { // reading the row reads its pages
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verdict runs a check of SQLite's, which answers "ok" or what is wrong.
+func verdict(ctx context.Context, db *sql.DB, pragma string) error {
+	var found string
+	if err := db.QueryRowContext(ctx, pragma).Scan(&found); err != nil {
+		return err
+	}
+	if found != "ok" {
+		return fmt.Errorf("%w: %s", ErrDamaged, found)
+	}
+	return nil
+}

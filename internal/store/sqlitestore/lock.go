@@ -1,0 +1,91 @@
+package sqlitestore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/gofrs/flock"
+)
+
+// ErrInUse says that another process has the store open.
+var ErrInUse = errors.New("another process has the store open")
+
+// ErrRestoring says that a restore is under way.
+var ErrRestoring = errors.New("a restore is under way: wait until it has ended")
+
+// Two files beside the store have no content that matters; the system drops
+// their locks with the process. Every process that has the store open shares the
+// lock of lockFile, so that Restore, which replaces the file, can have it alone.
+// The one that serves has servingFile, where it says who it is.
+func lockFile(path string) string    { return path + ".lock" }
+func servingFile(path string) string { return path + ".serving" }
+
+func newLock(path string) *flock.Flock { return flock.New(path, flock.SetPermissions(0o600)) }
+
+// share takes a share of the lock.
+func share(path string) (*flock.Flock, error) {
+	l := newLock(lockFile(path))
+	ok, err := l.TryRLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if !ok {
+		return nil, ErrRestoring
+	}
+	return l, nil
+}
+
+// alone takes the whole lock.
+func alone(path string) (*flock.Flock, error) {
+	l := newLock(lockFile(path))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if !ok {
+		if other := servedBy(path); other != "" {
+			return nil, fmt.Errorf("%w: %s", ErrInUse, other)
+		}
+		return nil, ErrInUse
+	}
+	return l, nil
+}
+
+// Serve marks the store as served by this process until it is closed; who says
+// which process that is, for others to read. If another process serves it already,
+// Serve returns what that one said, and marks nothing: both may go on.
+func (s *Store) Serve(who string) (other string, err error) {
+	l := newLock(servingFile(s.path))
+	ok, err := l.TryLock()
+	if err != nil {
+		return "", fmt.Errorf("sqlitestore: serve %s: %w", s.path, err)
+	}
+	if !ok {
+		if other = servedBy(s.path); other == "" {
+			other = "another process"
+		}
+		return other, nil
+	}
+	if err := os.WriteFile(servingFile(s.path), []byte(who+"\n"), 0o600); err != nil {
+		return "", errors.Join(fmt.Errorf("sqlitestore: serve %s: %w", s.path, err), l.Close())
+	}
+	s.serving = l
+	return "", nil
+}
+
+// servedBy returns what the process that serves the store says about itself; ""
+// if none does, or it cannot be read.
+func servedBy(path string) string {
+	l := newLock(servingFile(path))
+	if ok, err := l.TryRLock(); ok || err != nil { // what is in the file is of a process that ended
+		_ = l.Close()
+		return ""
+	}
+	said, err := os.ReadFile(servingFile(path))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(said))
+}

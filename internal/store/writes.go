@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Writes remembers how a driver's last write ended, for its Writable: as long as
+// commits succeed, nobody needs to try one. The driver reports every commit that
+// shows whether the store takes writes, and none that shows nothing, such as one
+// that a condition refused.
+type Writes struct {
+	// Fresh is for how long a success counts. Then Writable tries a write.
+	Fresh time.Duration
+	// Retry is how long Writable waits after a failed try before the next; until
+	// then it answers with the failure.
+	Retry time.Duration
+
+	mu    sync.Mutex
+	ended time.Time // when the last write did; zero: none yet
+	err   error     // of the last write
+	tried time.Time // when a try last ended
+	now   *try      // the try under way
+}
+
+// longestTry bounds a try: a store that takes longer for a tiny write is not ready.
+const longestTry = 4 * time.Second
+
+type try struct {
+	done chan struct{}
+	err  error
+}
+
+// Ended reports how a write ended.
+func (w *Writes) Ended(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended, w.err = time.Now(), err
+}
+
+// Writable returns nil if a write succeeded not longer than Fresh ago and none
+// failed since. Otherwise it calls write, which must write something durable, and
+// returns its error. Callers at the same time share one try, so a caller that leaves
+// does not end it; a failed one is not repeated before Retry has passed.
+func (w *Writes) Writable(ctx context.Context, write func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	switch {
+	case !w.ended.IsZero() && w.err == nil && time.Since(w.ended) < w.Fresh:
+		w.mu.Unlock()
+		return nil
+	case w.err != nil && !w.tried.IsZero() && time.Since(w.tried) < w.Retry:
+		defer w.mu.Unlock()
+		return w.err
+	case w.now != nil:
+		other := w.now
+		w.mu.Unlock()
+		select {
+		case <-other.done:
+			return other.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	t := &try{done: make(chan struct{})}
+	w.now = t
+	w.mu.Unlock()
+
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestTry)
+	defer cancel()
+	t.err = write(bounded)
+	w.mu.Lock()
+	w.now = nil
+	w.ended, w.err, w.tried = time.Now(), t.err, time.Now()
+	w.mu.Unlock()
+	close(t.done)
+	return t.err
+}
