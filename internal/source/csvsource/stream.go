@@ -32,6 +32,7 @@ type stream struct {
 	bom         bool // of UTF-8
 	packed      bool // by gzip
 	mode        fs.FileMode
+	seen        *seen             // a local file, as it was opened
 	encoding    encoding.Encoding // found by its mark; nil: none was
 }
 
@@ -126,8 +127,9 @@ func (f *file) openPath() (*stream, error) {
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
+	as := newSeen(info, f.env.Now)
 	return &stream{
-		Reader: h, closers: []io.Closer{h}, size: info.Size(), mode: info.Mode().Perm(),
+		Reader: as.reading(h), closers: []io.Closer{h}, size: info.Size(), mode: info.Mode().Perm(), seen: as,
 		fingerprint: fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()),
 	}, nil
 }
