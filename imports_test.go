@@ -71,6 +71,7 @@ var sdks = map[string][]string{
 	"cloud.google.com/go/firestore":                         {"internal/store/firestorestore"},
 	"cloud.google.com/go/pubsub":                            {"internal/bus/pubsubbus"},
 	"modernc.org/sqlite":                                    {"internal/store/sqlitestore", "internal/source/sqlsource"},
+	"modernc.org/libc":                                      {"internal/source/sqlsource"},
 	"github.com/jackc/pgx":                                  {"internal/source/sqlsource"},
 	"github.com/go-sql-driver/mysql":                        {"internal/source/sqlsource"},
 	"cel.dev/cel-go":                                        {"internal/mapping", "internal/echo"},

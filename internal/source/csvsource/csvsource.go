@@ -7,7 +7,8 @@
 // their line.
 //
 // A push rewrites the file: into a new one beside it, synced, and renamed over
-// it, so that a reader or a crash sees the old file or the new one. Pushing to
+// it, so that a reader or a crash sees the old file or the new one. If others changed
+// the file meanwhile, the push begins again with what they wrote. Pushing to
 // the same file from two processes at once is not safe; a sync's lease keeps its
 // own runs apart.
 package csvsource
@@ -39,6 +40,8 @@ type file struct {
 	options
 	format string
 	env    source.Env
+	// beforeRename is a test's: it runs between reading the file and replacing it.
+	beforeRename func()
 }
 
 func open(_ context.Context, d source.Datasource, env source.Env) (source.Source, error) {
