@@ -44,6 +44,7 @@ type Steady struct {
 
 	mu     sync.Mutex
 	asleep time.Duration // of slept, that has been added to mono
+	awake  time.Duration // when slept was asked last
 	began  time.Duration // as all times here: of the monotonic clock, plus asleep
 	calm   time.Duration // since when nothing has jumped
 	spans  []span        // never empty; the last is in force
@@ -108,10 +109,6 @@ func (s *Steady) Since(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, now := s.look()
-	return s.since(at, now, d)
-}
-
-func (s *Steady) since(at time.Duration, now time.Time, d time.Duration) time.Time {
 	earliest, from := now.Add(-d), at-d
 	for i := range len(s.spans) - 1 {
 		if s.spans[i+1].from <= from {
@@ -168,9 +165,12 @@ func (s *Steady) After(d time.Duration) time.Time {
 func (s *Steady) Settled() (upTo time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, now := s.look()
-	const ever = 100 * 365 * 24 * time.Hour // as slow as it ever was
-	upTo = s.since(at, now, ever).Add(ever)
+	at, upTo := s.look()
+	for _, span := range s.spans { // as slow as it ever was
+		if t := span.zero.Add(at); t.Before(upTo) {
+			upTo = t
+		}
+	}
 	if s.store == decides {
 		return upTo, !s.toObserve(at)
 	}
@@ -251,12 +251,11 @@ func (s *Steady) beginObserve() (due bool, at time.Duration) {
 func (s *Steady) look() (at time.Duration, now time.Time) {
 	at, wall := s.read()
 	last := &s.spans[len(s.spans)-1]
-	off := wall.Sub(last.zero.Add(at))
-	if off > tolerance && s.slept != nil {
+	if s.slept != nil && (at-s.awake >= tolerance || !near(wall, last.zero.Add(at), tolerance)) {
 		if more := s.slept() - s.asleep; more > 0 {
-			s.asleep += more
-			at, off = at+more, off-more
+			s.asleep, at = s.asleep+more, at+more
 		}
+		s.awake = at
 	}
 	zero := wall.Add(-at)
 	if !near(zero, s.last, tolerance) {
