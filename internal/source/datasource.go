@@ -40,6 +40,7 @@ type Env struct {
 	// DialContext is for what is not HTTP; it checks addresses too.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Dir is the one directory that files are read from and written to; nil: none.
+	// Sources open files with OpenFile.
 	Dir *os.Root
 	// Own is the file of the embedded store, which is no source's although it may be
 	// in Dir: it has the credentials of all syncs. "": there is none.

@@ -87,7 +87,7 @@ func (f *file) Pull(ctx context.Context, p source.Pull) (source.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &puller{f: f, s: s, r: newScanner(s), size: p.PageSize}
+	out := &puller{f: f, s: s, r: newScanner(ctx, s), size: p.PageSize}
 	if err := out.begin(p); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -166,10 +166,13 @@ func (p *puller) Close() error { return p.s.Close() }
 
 // Next implements [source.Reader].
 func (p *puller) Next(ctx context.Context) (source.Page, error) {
+	p.r.alive = ctx.Err
 	width := len(p.columns.Names())
-	page := source.Page{Rows: make([]source.Row, 0, p.size)}
-	cells := make([]any, 0, p.size*width)
-	for len(page.Rows)+len(page.Rejects) < p.size {
+	rows := min(p.size, max(1, 1<<18/width)) // room for a page of ordinary rows
+	page := source.Page{Rows: make([]source.Row, 0, rows)}
+	cells := make([]any, 0, rows*width)
+	// A page is full by its bytes, too. Each value takes some beside its text.
+	for bytes := 0; len(page.Rows)+len(page.Rejects) < p.size && bytes < maxPage; {
 		if len(page.Rows)%256 == 0 && ctx.Err() != nil {
 			return source.Page{}, ctx.Err()
 		}
@@ -180,12 +183,16 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 		if err != nil {
 			return source.Page{}, err
 		}
+		bytes += len(row.text) + 16*len(row.values)
 		if row.bad == "" && len(row.values) != width {
 			row.bad = fmt.Sprintf("the row has %d values, and there are %d columns", len(row.values), width)
 		}
 		if row.bad != "" {
 			page.Rejects = append(page.Rejects, source.Reject{Line: row.line, Reason: row.bad, Raw: strings.ToValidUTF8(clip(row.text), "\ufffd")})
 			continue
+		}
+		if len(cells)+width > cap(cells) {
+			cells = make([]any, 0, rows*width)
 		}
 		start := len(cells)
 		for _, v := range row.values {
@@ -204,6 +211,9 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	page.Done, page.Total = min(p.s.raw.n.Load(), max(p.s.size, 1)), p.s.size
 	return page, err
 }
+
+// maxPage is how many bytes of rows are kept at once.
+const maxPage = 32 << 20
 
 // clip bounds what is kept of a row that cannot be read.
 func clip(s string) string {

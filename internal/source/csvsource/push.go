@@ -189,7 +189,7 @@ func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
 	var r *scanner
 	delimiter := byte(',')
 	if in != nil {
-		r = newScanner(in)
+		r = newScanner(ctx, in)
 		if err := r.detect(w.f.Delimiter, w.f.format); err != nil {
 			return err
 		}
