@@ -132,7 +132,7 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log()}}
+	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers}}
 	serves := func(name string) bool { return slices.Contains(names, name) }
 	for _, rt := range routes {
 		if serves(rt.function) {

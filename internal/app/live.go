@@ -40,6 +40,7 @@ func (a *App) Live() *Live { return a.live }
 func (a *App) newLive() (*Live, error) {
 	cfg := a.o.Config.Live
 	o := live.Options{Resolver: a.resolver, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) }}
+	o.Memory = a.o.Memory
 	o.Own, o.Moved = OwnOrg, func() { a.own(ClientType, AllOf) }
 	l := &Live{}
 	topic := a.o.LiveTopic

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/headgate/headgate/internal/budget"
 )
 
 // The defaults of Options.
@@ -44,6 +46,8 @@ type Options struct {
 	FramesPerSecond int
 	// PassThrough gets frames that are not for us. May be nil.
 	PassThrough func(ctx context.Context, secret string, frame []byte) error
+	// Memory bounds what clients cost together; the zero value does not.
+	Memory budget.Memory
 	// Own is the organisation of entities about the hub itself: no journal, no Moved.
 	Own string
 	// Moved is told that clients, their subscriptions or what they were sent are not

@@ -23,8 +23,8 @@ type Received struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// maxReceive is how many rows a call takes.
-const maxReceive = 1_000
+// MaxReceive is how many rows a call of Receive takes.
+const MaxReceive = 1_000
 
 // Receive applies rows that another system pushes in, as a pull would: mapped,
 // and merged with what is there by the sync's rule. One that is bad is answered
@@ -34,8 +34,8 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) > maxReceive {
-		return nil, fault.New(fault.TooLarge, "there are %d records, and %d is the most", len(rows), maxReceive)
+	if len(rows) > MaxReceive {
+		return nil, fault.New(fault.TooLarge, "there are %d records, and %d is the most", len(rows), MaxReceive)
 	}
 	m, err := s.mapperOf(&d.Sync, &datatype)
 	if err != nil {
