@@ -115,9 +115,18 @@ func (h *Hub) ServeStream(w http.ResponseWriter, r *http.Request, who Connection
 	}
 	_ = s.c.SetReadDeadline(time.Time{})
 	c := &Client{transport: s, kind: "sse", remote: r.RemoteAddr, protocol: 2, allowed: who.Allowed, until: who.Until, secret: who.Secret}
+	weight := int64(0)
+	for i := range entities {
+		weight += subscriptionOf(entities[i], ids[i])
+	}
+	if err := h.enter(weight); err != nil {
+		return err
+	}
+	c.weight = clientWeight
 	s.mu.Lock() // from here on others may write
 	if !h.join(c) {
 		s.mu.Unlock()
+		h.o.Memory.Live.Give(clientWeight)
 		return fault.New(fault.Unavailable, "the server restarts: come back")
 	}
 	defer c.close(closeGoingAway, "")

@@ -4,18 +4,21 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/headgate/headgate/internal/fault"
 )
 
 const (
 	// copies is how many times a body is in memory while it is worked on: as it
-	// came, in pieces, as the store's driver encodes it, and once to spare.
-	copies = 4
+	// came, in pieces, and as the store's driver encodes it.
+	copies = 3
 	// step is what a body of unknown length takes memory for at a time.
 	step = 256 << 10
 	// overhead is what a request takes beside its header and body.
 	overhead = 4 << 10
+	// drainTime is how long a body may take that is read only to be dropped.
+	drainTime = 10 * time.Second
 )
 
 // ReadBody returns the request's body. It takes the memory for it, and for the
@@ -39,6 +42,9 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string)
 		size = 0
 	}
 	if err := take(size + headerBytes(r.Header) + overhead); err != nil || none {
+		if !none {
+			drain(w, r, limit)
+		}
 		return nil, err
 	}
 	if r.ContentLength < 0 {
@@ -75,12 +81,24 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string)
 		if more := int64(max(2*len(b), overhead)); more > paid {
 			more = max(min(more, limit), paid+step)
 			if err := take(more - paid); err != nil {
+				drain(w, r, limit)
 				return nil, err
 			}
 			paid = more
 		}
 		b = append(b, 0)[:len(b)]
 	}
+}
+
+// drain reads what is refused and drops it: a client that is cut off while it
+// still sends sees a broken connection, not the answer that tells it to come again.
+// One that waits for 100 Continue has sent nothing.
+func drain(w http.ResponseWriter, r *http.Request, limit int64) {
+	if r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime))
+	_, _ = io.CopyN(io.Discard, r.Body, limit)
 }
 
 func headerBytes(h http.Header) (n int64) {
