@@ -32,9 +32,13 @@ func onThisMachine(addr net.Addr) bool {
 	return ok && (tcp.IP.IsLoopback() || tcp.IP.IsUnspecified())
 }
 
+// newExample returns the outside system.
+func newExample() http.Handler {
+	return http.StripPrefix(exampleSource, mock.NewExternalData(mock.Options{}))
+}
+
 // withExample serves the outside system beside the handler.
-func withExample(h http.Handler) http.Handler {
-	outside := http.StripPrefix(exampleSource, mock.NewExternalData(mock.Options{}))
+func withExample(h, outside http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a mux would redirect h's paths as h does not
 		if strings.HasPrefix(r.URL.Path, exampleSource+"/") {
 			outside.ServeHTTP(w, r)

@@ -18,46 +18,51 @@ const module = "github.com/headgate/headgate/"
 // layers says which of our packages a package may import. Use cases know
 // contracts and pure packages, never each other, a driver or an SDK.
 var layers = map[string][]string{
-	"config":                        {},
-	"internal/event":                {},
+	"config":                        {"internal/credential"},
+	"internal/event":                {"internal/credential"},
 	"internal/fault":                {},
 	"internal/clock":                {},
+	"internal/bearer":               {},
+	"internal/origin":               {},
+	"internal/credential":           {},
 	"internal/etag":                 {},
+	"internal/fence":                {},
 	"internal/window":               {"internal/event"},
 	"internal/message":              {"internal/event"},
 	"internal/store":                {"internal/event"},
 	"internal/bus":                  {},
-	"internal/obs":                  {},
+	"internal/obs":                  {"internal/credential"},
 	"internal/record":               {},
-	"internal/source":               {"internal/fault"},
+	"internal/source":               {"internal/credential", "internal/fault"},
 	"internal/mapping":              {"internal/source", "internal/record", "internal/fault"},
 	"internal/entity":               {"internal/etag", "internal/record", "internal/store", "internal/fault"},
-	"internal/source/csvsource":     {"internal/source", "internal/record", "internal/fault"},
-	"internal/source/sqlsource":     {"internal/source", "internal/record", "internal/fault"},
-	"internal/source/rest":          {"internal/source", "internal/fault"},
+	"internal/source/csvsource":     {"internal/source", "internal/record", "internal/fault", "internal/fence"},
+	"internal/source/sqlsource":     {"internal/source", "internal/record", "internal/fault", "internal/fence"},
+	"internal/source/rest":          {"internal/source", "internal/fault", "internal/fence"},
 	"internal/source/apisource":     {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/datacollect":   {"internal/source", "internal/source/rest", "internal/fault"},
 	"internal/source/mywell":        {"internal/source", "internal/source/rest", "internal/fault"},
-	"internal/source/sourceexample": {"internal/source", "internal/source/rest", "internal/fault"},
+	"internal/source/sourceexample": {"internal/source", "internal/source/rest", "internal/fault", "internal/fence"},
 	"internal/mock":                 {"internal/etag"},
-	"internal/outbound":             {"internal/fault"},
+	"internal/schedule":             {},
+	"internal/outbound":             {"internal/fault", "internal/fence"},
 	"internal/secret":               {"internal/fault"},
-	"internal/syncrun":              {"internal/clock", "internal/etag", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault"},
+	"internal/syncrun":              {"internal/clock", "internal/etag", "internal/fence", "internal/schedule", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault", "internal/credential"},
 	"internal/live":                 {"internal/budget", "internal/clock", "internal/bus", "internal/fault"},
-	"internal/webhook":              {},
+	"internal/webhook":              {"internal/bearer"},
 	"internal/draft":                {"internal/clock", "internal/etag", "internal/store", "internal/fault", "internal/record"},
-	"internal/echo":                 {"internal/clock", "internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
+	"internal/echo":                 {"internal/clock", "internal/credential", "internal/webhook", "internal/outbound", "internal/store", "internal/fault"},
 	"internal/budget":               {"internal/fault"},
 	"internal/gate":                 {"internal/budget", "internal/clock", "config", "internal/event", "internal/window", "internal/message", "internal/store", "internal/bus", "internal/fault"},
 	"internal/store/sqlitestore":    {"internal/clock", "internal/store", "internal/event", "internal/fault"},
 	"internal/store/firestorestore": {"internal/clock", "internal/store", "internal/event", "internal/fault"},
 	"internal/bus/localbus":         {"internal/bus"},
 	"internal/bus/pubsubbus":        {"internal/bus"},
-	"internal/web":                  {"internal/budget", "config", "internal/fault"},
-	"internal/auth":                 {"config", "internal/fault", "internal/web"},
-	"internal/app":                  {"internal/budget", "internal/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag"},
+	"internal/web":                  {"internal/budget", "config", "internal/fault", "internal/origin"},
+	"internal/auth":                 {"config", "internal/bearer", "internal/fault", "internal/web"},
+	"internal/app":                  {"internal/budget", "internal/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/fault", "internal/entity", "internal/syncrun", "internal/source", "internal/event", "internal/live", "internal/echo", "internal/draft", "internal/etag", "internal/origin", "internal/credential"},
 	"functions": {
-		"config", "internal/app", "internal/auth", "internal/web", "internal/gate", "internal/event",
+		"config", "internal/app", "internal/auth", "internal/bearer", "internal/web", "internal/gate", "internal/event",
 		"internal/window", "internal/store", "internal/fault", "internal/syncrun", "internal/entity", "internal/live", "internal/echo", "internal/draft", "internal/etag",
 	},
 }
@@ -79,7 +84,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/clock", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag"}
+var pure = []string{"internal/clock", "internal/fence", "internal/schedule", "internal/event", "internal/window", "internal/message", "internal/record", "internal/etag", "internal/origin", "internal/credential"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@ import (
 func TestExampleLeavesPathsAlone(t *testing.T) {
 	t.Parallel()
 	var got string
-	h := withExample(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.EscapedPath() }))
+	h := withExample(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.EscapedPath() }), newExample())
 	for _, path := range []string{"/services/My%20Service//event/a", "/a/../b", "/examples", "/"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("POST", path, nil))

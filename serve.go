@@ -95,7 +95,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		return err
 	}
 	if outside {
-		handler = withExample(handler)
+		handler = withExample(handler, functions.Beside(a, newExample()))
 	}
 	server := &http.Server{
 		Handler: obs.Traced(s.Project, handler), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -31,7 +31,13 @@ type Config struct {
 	Hooks     []Hook  `json:"hooks,omitempty"`
 	Drafts    []Draft `json:"drafts,omitempty"`
 
+	// AllowedHosts are names under which requests may reach this process, beside
+	// localhost, loopback addresses and the host of PublicURL: host or host:port.
+	AllowedHosts []string `json:"allowedHosts,omitempty"`
+
 	flat bool // read from EventSync's form: written back in it
+
+	anyOriginSends bool // DISABLE_CORS
 }
 
 // Service is one gate.
@@ -67,6 +73,9 @@ type Sync struct {
 	AllowHosts []string `json:"allowHosts,omitempty"`
 	// AllowHTTP permits unencrypted connections beyond loopback.
 	AllowHTTP bool `json:"allowHTTP,omitempty"`
+	// Secrets are the references that definitions may use. Omitted: on Cloud Run none;
+	// elsewhere variables of the environment that begin with HEADGATE_SECRET_.
+	Secrets []SyncSecret `json:"secrets,omitzero"`
 	// RatePerSecond bounds the calls to one host. Default: 50.
 	RatePerSecond int `json:"ratePerSecond,omitempty"`
 	// WorkTopic hands a run to a new invocation, through a push subscription to
@@ -75,6 +84,13 @@ type Sync struct {
 	// MaxInvocationSeconds is how long one invocation works on a run before it
 	// hands it on. Default: 240 on Cloud Run with a workTopic; otherwise no limit.
 	MaxInvocationSeconds int `json:"maxInvocationSeconds,omitempty"`
+}
+
+// SyncSecret is a credential that definitions may refer to.
+type SyncSecret struct {
+	Ref string `json:"ref" config:"required"` // env:NAME, sm://projects/P/secrets/S[/versions/V]
+	// Hosts that it may be sent to: host (at any port) or host:port.
+	Hosts []string `json:"hosts" config:"required"`
 }
 
 // Trigger says when the window is released.
@@ -127,7 +143,7 @@ type Token struct {
 	Roles  []string `json:"roles" config:"required"`
 }
 
-// CORS lists the origins whose pages may call. DISABLE_CORS allows any ("*").
+// CORS lists the origins whose pages may call. "*" is any.
 type CORS struct {
 	AllowedOrigins []string `json:"allowedOrigins" config:"required"`
 }

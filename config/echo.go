@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/headgate/headgate/internal/credential"
+)
 
 // Echo is the webhooks of one source of truth, and those of ours that pass them on.
 type Echo struct {
@@ -43,6 +47,9 @@ func (v *validator) echo(e *Echo) {
 		v.httpURL("$.echo.upstream", e.Upstream)
 		e.Upstream = strings.TrimRight(e.Upstream, "/")
 	}
+	for i, s := range e.Secrets {
+		v.reference(index("$.echo.secrets", i), s)
+	}
 	for i, h := range e.AllowTargets {
 		if !hostPort.MatchString(h) {
 			v.fault(index("$.echo.allowTargets", i), "must be a host or host:port, not %q", short(h))
@@ -62,6 +69,9 @@ func (v *validator) hook(path string, h *Hook) {
 	case "none":
 	default:
 		v.fault(path+".verify.type", "must be standard, github, bearer or none, not %q", short(h.Verify.Type))
+	}
+	for i, s := range h.Verify.Secrets {
+		v.reference(index(path+".verify.secrets", i), s)
 	}
 	if (h.Entity == "") != (h.ID == "") {
 		v.fault(path+".id", "goes with entity, and entity with id")
@@ -83,7 +93,7 @@ func (v *validator) hook(path string, h *Hook) {
 // redactSecrets replaces what is not a reference.
 func redactSecrets(secrets []string) (shown []string) {
 	for _, s := range secrets {
-		if !isReference(s) {
+		if !credential.IsReference(s) {
 			s = redacted
 		}
 		shown = append(shown, s)

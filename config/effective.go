@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/headgate/headgate/internal/credential"
 )
 
 //go:embed example.json
@@ -25,7 +27,7 @@ func Schema() []byte { return bytes.Clone(schema) }
 
 // ApplyEnv applies EventSync's environment variables, which win over the file:
 // ASYNC_EVENT_TRIGGER (true) answers sources before the check, in every service,
-// and DISABLE_CORS (any value) lets pages of any origin call.
+// and DISABLE_CORS (any value) lets pages of any origin send events, and no more.
 func (c *Config) ApplyEnv(getenv func(string) string) {
 	if async, err := strconv.ParseBool(strings.ToLower(getenv("ASYNC_EVENT_TRIGGER"))); err == nil && async {
 		for i := range c.Services {
@@ -33,9 +35,12 @@ func (c *Config) ApplyEnv(getenv func(string) string) {
 		}
 	}
 	if getenv("DISABLE_CORS") != "" {
-		c.CORS = &CORS{AllowedOrigins: []string{"*"}}
+		c.anyOriginSends = true
 	}
 }
+
+// AnyOriginSends reports whether pages of any origin may send events.
+func (c *Config) AnyOriginSends() bool { return c.anyOriginSends }
 
 // JSON is the effective configuration, in the form in which it was read and with
 // the hashes of tokens redacted.
@@ -83,7 +88,9 @@ func (c *Config) JSON() []byte {
 		Echo      *Echo   `json:"echo,omitempty"`
 		Hooks     []Hook  `json:"hooks,omitempty"`
 		Drafts    []Draft `json:"drafts,omitempty"`
-	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks, shown.Drafts})
+
+		AllowedHosts []string `json:"allowedHosts,omitempty"`
+	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks, shown.Drafts, c.AllowedHosts})
 }
 
 // shown is l without credentials.
@@ -100,7 +107,7 @@ func (l *Live) shown() *Live {
 	}
 	if l.Token != nil {
 		token := *l.Token
-		if token.Secret != "" && !isReference(token.Secret) {
+		if token.Secret != "" && !credential.IsReference(token.Secret) {
 			token.Secret = redacted
 		}
 		token.JWKSURL = shownURL(token.JWKSURL)
@@ -137,9 +144,6 @@ func shownURL(text string) string {
 	}
 	return base + "?" + strings.Join(pairs, "&")
 }
-
-// isReference is whether a credential only says where it is.
-func isReference(s string) bool { return strings.HasPrefix(s, "env:") || strings.HasPrefix(s, "sm://") }
 
 // JSON is the service's effective configuration.
 func (s Service) JSON() []byte { return marshal(s) }

@@ -164,6 +164,8 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"publicURL user", with(`"publicURL": "https://u:p@host"`), badURL + `"https://u:p@host"`, false},
 		{"publicURL no host", with(`"publicURL": "https://:80"`), badURL + `"https://:80"`, true},
 		{"publicURL port", with(`"publicURL": "https://host:x"`), badURL + `"https://host:x"`, true},
+		{"host with a scheme", with(`"allowedHosts": ["gate.example", "https://gate.example"]`), `$.allowedHosts[1]: must be a host or host:port, not "https://gate.example"`, false},
+		{"host pattern", with(`"allowedHosts": ["*.example"]`), `$.allowedHosts[0]: must be a host or host:port, not "*.example"`, false},
 		{"cors empty", with(`"cors": {}`), "$.cors.allowedOrigins: is required", false},
 		{"cors none", with(`"cors": {"allowedOrigins": []}`), "$.cors.allowedOrigins: must have at least one origin", false},
 		{"cors path", with(`"cors": {"allowedOrigins": ["*", "https://a.example/"]}`), `$.cors.allowedOrigins[1]: must be "*" or scheme://host[:port], not "https://a.example/"`, false},

@@ -72,6 +72,7 @@ func (v *validator) live(l *Live) {
 		}
 	}
 	if t := l.Token; t != nil {
+		v.reference("$.live.token.secret", t.Secret)
 		if (t.Secret == "") == (t.JWKSURL == "") {
 			v.fault("$.live.token", "must have secret or jwksURL")
 		}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/headgate/headgate/internal/credential"
 )
 
 var (
@@ -22,6 +24,8 @@ var (
 	syncID      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 	email       = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
+	envName     = regexp.MustCompile(`^env:[^=\s\x00]+$`)
+	smName      = regexp.MustCompile(`^sm://projects/[a-z0-9][a-z0-9.:-]*/secrets/[\w-]+(/versions/[\w-]+)?$`)
 	headerToken = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 )
 
@@ -57,6 +61,11 @@ func (v *validator) config(c *Config) {
 	}
 	if c.PublicURL != "" {
 		v.publicURL(c)
+	}
+	for i, h := range c.AllowedHosts {
+		if !hostPort.MatchString(h) {
+			v.fault(index("$.allowedHosts", i), "must be a host or host:port, not %q", short(h))
+		}
 	}
 	if c.Auth != nil {
 		v.auth(c.Auth)
@@ -102,6 +111,24 @@ func (v *validator) sync(s *Sync) {
 			v.fault(index("$.sync.allowHosts", i), "must be a host, host:port, an IP address or a CIDR, not %q", short(h))
 		}
 	}
+	var refs []string
+	for i, x := range s.Secrets {
+		p := index("$.sync.secrets", i)
+		v.reference(p+".ref", x.Ref)
+		if !credential.IsReference(x.Ref) {
+			v.fault(p+".ref", "must be env:NAME or sm://projects/P/secrets/S, and never the secret itself")
+		}
+		v.unique("secrets", "ref", refs, x.Ref, p+".ref")
+		refs = append(refs, x.Ref)
+		if len(x.Hosts) == 0 {
+			v.fault(p+".hosts", "must have at least one host")
+		}
+		for j, h := range x.Hosts {
+			if !hostPort.MatchString(h) {
+				v.fault(index(p+".hosts", j), "must be a host or host:port, not %q", short(h))
+			}
+		}
+	}
 	if s.WorkTopic != "" {
 		v.topic("$.sync.workTopic", s.WorkTopic)
 	}
@@ -110,6 +137,16 @@ func (v *validator) sync(s *Sync) {
 	}
 	if s.MaxInvocationSeconds < 0 || s.MaxInvocationSeconds > 3600 {
 		v.fault("$.sync.maxInvocationSeconds", "must be from 0 to 3600; 0 is the default")
+	}
+}
+
+// reference checks the form of a reference to a credential, if it is one.
+func (v *validator) reference(path, value string) {
+	switch {
+	case strings.HasPrefix(value, "env:") && !envName.MatchString(value):
+		v.fault(path, "%q names no variable of the environment: env:NAME", short(value))
+	case strings.HasPrefix(value, "sm://") && !smName.MatchString(value):
+		v.fault(path, "%q is not the name of a secret: sm://projects/P/secrets/S/versions/V", short(value))
 	}
 }
 

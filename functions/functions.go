@@ -48,27 +48,28 @@ type route struct {
 	function string
 	role     string // that a caller needs, where the configuration asks for any
 	path     string
-	methods  []string // none: the handler decides
+	access   web.Access // of GET, HEAD and OPTIONS
+	methods  []string   // none: the handler decides
 	handle   handler
 }
 
 var routes = []route{
 	// Sources.
-	{Ingest, auth.Ingest, "/event/{key...}", nil, ingest},
-	{Ingest, auth.Ingest, "/events/{key...}", []string{http.MethodPost}, ingestBatch},
+	{Ingest, auth.Ingest, "/event/{key...}", web.Takes, nil, ingest},
+	{Ingest, auth.Ingest, "/events/{key...}", web.Takes, []string{http.MethodPost}, ingestBatch},
 	// Scheduler, Eventarc.
-	{Check, auth.Operate, "/check", []string{http.MethodPost}, check},
-	{Sweep, auth.Operate, "/sweep", []string{http.MethodPost}, sweep},
+	{Check, auth.Operate, "/check", web.Reads, []string{http.MethodPost}, check},
+	{Sweep, auth.Operate, "/sweep", web.Reads, []string{http.MethodPost}, sweep},
 	// People.
-	{Trigger, auth.Operate, "/trigger", []string{http.MethodGet, http.MethodPost}, notByHead(trigger)},
-	{Trigger, auth.Operate, "/reset", []string{http.MethodGet, http.MethodPost}, notByHead(reset)},
-	{Trigger, auth.Operate, "/messages/{eventID}/replay", []string{http.MethodPost}, replay},
-	{Status, auth.Read, "/status", []string{http.MethodGet}, status},
-	{Status, auth.Read, "/pending", []string{http.MethodGet}, pending},
-	{Status, auth.Read, "/history", []string{http.MethodGet}, history},
+	{Trigger, auth.Operate, "/trigger", web.Acts, []string{http.MethodGet, http.MethodPost}, notByHead(trigger)},
+	{Trigger, auth.Operate, "/reset", web.Acts, []string{http.MethodGet, http.MethodPost}, notByHead(reset)},
+	{Trigger, auth.Operate, "/messages/{eventID}/replay", web.Reads, []string{http.MethodPost}, replay},
+	{Status, auth.Read, "/status", web.Reads, []string{http.MethodGet}, status},
+	{Status, auth.Read, "/pending", web.Reads, []string{http.MethodGet}, pending},
+	{Status, auth.Read, "/history", web.Reads, []string{http.MethodGet}, history},
 	// Consumers.
-	{Status, auth.Read, "/messages", []string{http.MethodGet}, messages},
-	{Status, auth.Read, "/messages/{eventID}", []string{http.MethodGet}, message},
+	{Status, auth.Read, "/messages", web.Reads, []string{http.MethodGet}, messages},
+	{Status, auth.Read, "/messages/{eventID}", web.Reads, []string{http.MethodGet}, message},
 }
 
 // deploymentRoute is a path of the whole deployment.
@@ -132,11 +133,16 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers}}
+	return build(a, guard, names).handler(), nil
+}
+
+// build registers the routes of the functions named.
+func build(a *app.App, guard *auth.Guard, names []string) *builder {
+	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers}, access: make(map[string]web.Access)}
 	serves := func(name string) bool { return slices.Contains(names, name) }
 	for _, rt := range routes {
 		if serves(rt.function) {
-			b.gate(rt.path, rt.methods, b.guarded(rt.role, rt.handle))
+			b.gate(rt.path, rt.access, rt.methods, b.guarded(rt.role, rt.handle))
 		}
 	}
 	for _, rt := range deploymentRoutes {
@@ -153,7 +159,7 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	if serves(Console) {
 		b.console()
 	}
-	b.gate("/event/trigger", nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
+	b.gate(triggerAliasPath, web.Acts, nil, b.triggerAlias(serves(Ingest), serves(Trigger)))
 	if serves(Status) {
 		b.handle("/config", guard.Require(auth.Read, web.Methods(configuration(a), http.MethodGet)))
 	}
@@ -163,7 +169,21 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 	b.handle("/", func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.NotFound, "no such path: see /openapi.json")
 	})
-	return web.CORS(a.Config().CORS, withService(b.mux)), nil
+	return b
+}
+
+// handler serves the routes. Every request passes the rules for hosts and for pages of
+// other origins first.
+func (b *builder) handler() http.Handler {
+	browsers := web.NewBrowsers(b.app.Config(), b.app.InCloud(), b.app.Log())
+	return browsers.Hosts(withService(browsers.Handler(b.does, b.mux)))
+}
+
+// Beside returns h, which is no function but served beside them, under the rules that
+// they have for hosts and for pages of other origins. Its safe methods must not act.
+func Beside(a *app.App, h http.Handler) http.Handler {
+	browsers := web.NewBrowsers(a.Config(), a.InCloud(), a.Log())
+	return browsers.Hosts(browsers.Handler(func(*http.Request) web.Access { return web.Reads }, h))
 }
 
 // cleanPath is the path without empty and dot segments.
@@ -225,12 +245,31 @@ type builder struct {
 	guard   *auth.Guard
 	mux     *http.ServeMux
 	adapter web.Adapter
+	access  map[string]web.Access // by pattern
 }
 
-func (b *builder) handle(pattern string, h web.Handler) { b.mux.Handle(pattern, b.adapter.Handler(h)) }
+func (b *builder) handle(pattern string, h web.Handler) {
+	if _, given := b.access[pattern]; !given {
+		b.access[pattern] = web.Reads
+	}
+	b.mux.Handle(pattern, b.adapter.Handler(h))
+}
+
+// does returns what a request would do at the route that it leads to.
+func (b *builder) does(r *http.Request) web.Access {
+	_, pattern := b.mux.Handler(r)
+	if pattern == triggerAliasPath {
+		name, _ := service(r)
+		if g, err := b.app.Gate(name); err == nil && takesTrigger(g) {
+			return web.Takes
+		}
+	}
+	return b.access[pattern]
+}
 
 // gate registers h for whichever service the path names.
-func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.Handler) {
+func (b *builder) gate(path string, access web.Access, methods []string, h func(g *gate.Gate) web.Handler) {
+	b.access[path] = access
 	handlers := make(map[*gate.Gate]web.Handler)
 	for _, g := range b.app.Gates() {
 		handlers[g] = h(g)
@@ -248,6 +287,7 @@ func (b *builder) gate(path string, methods []string, h func(g *gate.Gate) web.H
 	}
 	b.handle(path, serve)
 	if bare, ok := strings.CutSuffix(path, "/{key...}"); ok { // the ServeMux would redirect it, without the service
+		b.access[bare] = access
 		b.handle(bare, serve)
 	}
 }
@@ -272,12 +312,20 @@ func (b *builder) guarded(role string, h handler) func(*gate.Gate) web.Handler {
 	}
 }
 
+const triggerAliasPath = "/event/trigger"
+
+// takesTrigger reports whether an endpoint is configured that has the alias's path.
+func takesTrigger(g *gate.Gate) bool {
+	_, configured := g.Endpoint("trigger")
+	return configured
+}
+
 // triggerAlias is EventSync's documented /event/trigger. An endpoint that is
 // configured with that key wins.
 func (b *builder) triggerAlias(hasIngest, hasTrigger bool) func(*gate.Gate) web.Handler {
 	asEvent, asTrigger := b.guarded(auth.Ingest, ingest), b.guarded(auth.Operate, notByHead(trigger))
 	return func(g *gate.Gate) web.Handler {
-		_, configured := g.Endpoint("trigger")
+		configured := takesTrigger(g)
 		switch {
 		case configured && hasIngest:
 			h := asEvent(g)

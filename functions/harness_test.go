@@ -45,6 +45,7 @@ type gateway struct {
 	mu    sync.Mutex
 	now   time.Time
 	dir   *os.Root // that syncs may use
+	db    string   // file of the store
 }
 
 func oneService(more string) string {
@@ -63,17 +64,23 @@ func newGatewayOn(t testing.TB, cfgJSON string, runsOn bool, functions ...string
 	t.Helper()
 	cfg, err := config.Parse([]byte(cfgJSON))
 	require.NoError(t, err)
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	return newGatewayOf(t, cfg, runsOn, functions...)
+}
+
+func newGatewayOf(t testing.TB, cfg *config.Config, runsOn bool, functions ...string) *gateway {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "test.db")
+	st, err := sqlitestore.Open(context.Background(), file)
 	require.NoError(t, err)
 	g := &gateway{
-		TB: t, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
+		TB: t, db: file, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
 		store: &brokenStore{Store: st}, bus: &watchedBus{Bus: localbus.New(testTopic)},
 	}
 	g.dir, err = os.OpenRoot(t.TempDir())
 	require.NoError(t, err)
 	g.app, err = app.New(app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
-		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v string) (string, error) { return v, nil }},
+		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 		RunsOn: runsOn, ServesLive: true,
 	})
 	require.NoError(t, err)

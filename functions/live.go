@@ -6,10 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/auth"
+	"github.com/headgate/headgate/internal/bearer"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/web"
@@ -27,7 +27,9 @@ func socketPath(a *app.App) string {
 
 // live serves the paths on which clients hear of changes.
 func (b *builder) live() {
-	b.handle("GET "+socketPath(b.app), b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
+	socket := "GET " + socketPath(b.app)
+	b.access[socket], b.access["GET /live"] = web.Connects, web.Connects
+	b.handle(socket, b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
 		return b.app.Live().Hub.ServeWebSocket(w, r, who)
 	}))
 	b.handle("GET /live", b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
@@ -36,16 +38,17 @@ func (b *builder) live() {
 	b.handle("GET /live/client.js", liveClient)
 }
 
-// connecting finds out who connects: a page's script can set no header on a
-// WebSocket, so that the token may be in the query.
+// connecting finds out who connects. A page's script can set no header on a
+// WebSocket, so the token may be in the query. The connection ends when the token
+// that allowed it does.
 func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live.Connection) error) web.Handler {
 	l := b.app.Live()
 	return func(w http.ResponseWriter, r *http.Request) error {
-		who := live.Connection{Origins: l.Origins, Secret: r.Header.Get(live.SecretHeader)}
+		who := live.Connection{Secret: r.Header.Get(live.SecretHeader)}
 		q := r.URL.Query()
 		token := q.Get("access_token")
-		if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-			token = bearer
+		if shown, ok := bearer.Token(r.Header); ok {
+			token = shown
 		}
 		if l.Tokens != nil && token != "" {
 			grant, err := l.Tokens.Check(r.Context(), token)
@@ -62,7 +65,7 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 		}
 		if token != "" {
 			r = r.Clone(r.Context())
-			r.Header.Set("Authorization", "Bearer "+token)
+			bearer.Set(r.Header, token)
 		}
 		if b.app.Config().Auth == nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
@@ -72,6 +75,7 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 			return fault.New(fault.Unauthenticated, "a token is needed, as a bearer token or in access_token")
 		}
 		return b.guard.Require(auth.Read, func(w http.ResponseWriter, r *http.Request) error {
+			who.Until = auth.Until(r.Context())
 			return serve(w, r, who)
 		})(w, r)
 	}

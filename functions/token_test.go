@@ -1,9 +1,15 @@
 package functions
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,5 +22,29 @@ func TestATokenThatIsNotGood(t *testing.T) {
 		requireProblem(t, a, 401, detail)
 		require.Equal(t, "Bearer", a.header.Get("WWW-Authenticate"))
 		require.NotContains(t, a.raw, "jose")
+	}
+}
+
+// Every way to show a token accepts the same spellings of its scheme.
+func TestSpellingsOfBearer(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("s", 32)
+	sum := sha256.Sum256([]byte("t"))
+	guarded := newGateway(t, oneService(fmt.Sprintf(`,"auth":{"tokens":[{"name":"a","sha256":%q,"roles":["read"]}]},
+		"hooks":[{"name":"h","verify":{"type":"bearer","secrets":["t"]},"event":{"eventKey":"entry1"}}]`, hex.EncodeToString(sum[:]))))
+	live := newGateway(t, oneService(`,"live":{"token":{"secret":"`+secret+`","audience":"headgate"}}`))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(secret)}, nil)
+	require.NoError(t, err)
+	token, err := jwt.Signed(signer).Claims(map[string]any{"aud": "headgate", "exp": live.clock().Add(time.Hour).Unix(), "entities": []string{"*"}}).Serialize()
+	require.NoError(t, err)
+	for scheme, good := range map[string]bool{"Bearer ": true, "bearer ": true, "BEARER ": true, "Bearer  ": true, "bEARER \t": true, "Bearer": false, "Basic ": false, "": false} {
+		for name, status := range map[string]int{
+			"auth":       guarded.do("GET", "/status", "", "Authorization", scheme+"t").status,
+			"a hook":     guarded.do("POST", "/hooks/h", "{}", "Authorization", scheme+"t").status,
+			"the socket": guarded.plain("GET", "/ws/entity-sync/", "", "Authorization", scheme+"t").status,
+			"live.token": live.plain("GET", "/ws/entity-sync/", "", "Authorization", scheme+token).status,
+		} {
+			require.Equal(t, good, status != 401, "%q: %s answers %d", scheme, name, status)
+		}
 	}
 }

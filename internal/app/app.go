@@ -49,6 +49,9 @@ type Options struct {
 	// Kinds of data sources, and what they get.
 	Kinds source.Registry
 	Env   source.Env
+	// Secret resolves the references of the configuration ("env:NAME", "sm://…"), not
+	// those of definitions. nil: there may be none.
+	Secret func(ctx context.Context, value string) (string, error)
 	// Receive has this process take the messages that start syncs off the bus;
 	// otherwise a push subscription brings them.
 	Receive bool
@@ -146,11 +149,12 @@ func (a *App) Gate(service string) (*gate.Gate, error) {
 	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
 }
 
-// Start sweeps once, for what an earlier instance left behind, and then as often
+// Start says what is open, and sweeps once, for what an earlier instance left behind, and then as often
 // as Options say. It returns at once; Close ends it.
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
+	a.warn()
 	a.startLive(ctx)
 	if a.o.RunsOn {
 		a.echo.Start()

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/echo"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/internal/origin"
 	"github.com/headgate/headgate/internal/syncrun"
 )
 
@@ -65,9 +67,20 @@ func (a *App) newEcho() error {
 	return nil
 }
 
+// secret is a credential that the configuration has or refers to.
+func (a *App) secret(ctx context.Context, value string) (string, error) {
+	switch {
+	case a.o.Secret != nil:
+		return a.o.Secret(ctx, value)
+	case credential.IsReference(value): // as it is written, everybody would know it
+		return "", fault.New(fault.Invalid, "%s refers to a credential, and nothing resolves it here", value)
+	}
+	return value, nil
+}
+
 func (a *App) secrets(ctx context.Context, values []string) (out []string, err error) {
 	for _, v := range values {
-		s, err := a.o.Env.Secret(ctx, v)
+		s, err := a.secret(ctx, v)
 		if err != nil {
 			return nil, err
 		}
@@ -96,12 +109,12 @@ func (a *App) hook(ctx context.Context, h config.Hook) (*echo.Hook, error) {
 	return out, nil
 }
 
-// consents is whether a webhook's target needs not be asked: it is listed, or it is
-// this machine and not a cloud's.
+// consents reports whether a webhook's target needs no asking: it is listed, on its
+// scheme's default port or not, or it is this machine and not a cloud's.
 func (a *App) consents(u *url.URL) bool {
 	if cfg := a.o.Config.Echo; cfg != nil {
 		for _, h := range cfg.AllowTargets {
-			if h == u.Host || h == u.Hostname() {
+			if h == u.Hostname() || origin.Host(u.Scheme, h) == origin.Host(u.Scheme, u.Host) {
 				return true
 			}
 		}

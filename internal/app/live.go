@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/bus"
@@ -28,8 +27,6 @@ const notifyTimeout = 2 * time.Second
 type Live struct {
 	Hub    *live.Hub
 	Tokens *live.Tokens // nil: none are accepted
-	// Names of origins that may connect beside our own.
-	Origins []string
 
 	signals *live.Signals // nil: this instance is alone
 }
@@ -47,11 +44,7 @@ func (a *App) newLive() (*Live, error) {
 	if !a.o.RunsOn {
 		o.MaxConnection = cloudConnection
 	}
-	if a.o.Config.CORS != nil {
-		l.Origins = append(l.Origins, hostsOf(a.o.Config.CORS.AllowedOrigins)...)
-	}
 	if cfg != nil {
-		l.Origins = append(l.Origins, cfg.AllowedOrigins...)
 		o.MaxSubs, o.MaxFrame, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond
 		o.Compare = time.Duration(cfg.CompareSeconds) * time.Second
 		if cfg.MaxConnectionSeconds > 0 {
@@ -61,7 +54,7 @@ func (a *App) newLive() (*Live, error) {
 			topic = cfg.Topic
 		}
 		if t := cfg.Token; t != nil {
-			secret, err := a.o.Env.Secret(context.Background(), t.Secret)
+			secret, err := a.secret(context.Background(), t.Secret)
 			if err != nil {
 				return nil, fmt.Errorf("live.token.secret: %w", err)
 			}
@@ -78,17 +71,6 @@ func (a *App) newLive() (*Live, error) {
 		l.signals = &live.Signals{Bus: a.o.Bus, Topic: topic, Name: "headgate-live-" + event.NewID(time.Now()), Hub: l.Hub, Log: a.o.Log}
 	}
 	return l, nil
-}
-
-func hostsOf(origins []string) (hosts []string) {
-	for _, o := range origins {
-		_, host, ok := strings.Cut(o, "://")
-		if !ok {
-			host = o
-		}
-		hosts = append(hosts, host)
-	}
-	return hosts
 }
 
 func (a *App) now() time.Time {

@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/bearer"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/web"
 )
@@ -54,6 +56,7 @@ type token struct {
 type caller struct {
 	name  string // of the token, or the member's address
 	roles roles
+	until time.Time // that the token is valid; zero: it does not expire
 }
 
 type callerKey struct{}
@@ -61,8 +64,16 @@ type callerKey struct{}
 // Caller is the name of who makes a request that a Guard let through: of the token, or
 // the member's address; "" where nobody is asked.
 func Caller(ctx context.Context) string {
-	name, _ := ctx.Value(callerKey{}).(string)
-	return name
+	who, _ := ctx.Value(callerKey{}).(caller)
+	return who.name
+}
+
+// Until returns when the token expires that made a Guard let the request through; zero
+// where it does not expire, and where nobody is asked. What outlasts its request, as
+// a live connection does, has to end then.
+func Until(ctx context.Context) time.Time {
+	who, _ := ctx.Value(callerKey{}).(caller)
+	return who.until
 }
 
 // Guard lets through those who may. Its zero value lets everybody through.
@@ -129,7 +140,7 @@ func (g *Guard) Require(role string, h web.Handler) web.Handler {
 		if who.roles&need == 0 {
 			return fault.New(fault.Forbidden, "not allowed")
 		}
-		return h(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who.name)))
+		return h(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	}
 }
 
@@ -140,7 +151,7 @@ func refused(cause error) error {
 }
 
 func (g *Guard) caller(r *http.Request) (caller, error) {
-	credentials, ok := bearer(r.Header)
+	credentials, ok := bearer.Token(r.Header)
 	if !ok {
 		return caller{}, refused(errors.New("no bearer token"))
 	}
@@ -162,15 +173,4 @@ func (g *Guard) caller(r *http.Request) (caller, error) {
 		return caller{}, refused(errInvalid)
 	}
 	return g.oidc.caller(r.Context(), credentials)
-}
-
-// bearer returns the one bearer token that the request carries.
-func bearer(h http.Header) (string, bool) {
-	v := h["Authorization"]
-	if len(v) != 1 {
-		return "", false
-	}
-	scheme, credentials, _ := strings.Cut(v[0], " ")
-	credentials = strings.Trim(credentials, " ")
-	return credentials, credentials != "" && strings.EqualFold(scheme, "Bearer")
 }

@@ -95,7 +95,7 @@ func (o *oidc) caller(ctx context.Context, jwt string) (caller, error) {
 	case !member:
 		return caller{}, refused(errors.New("not a member"))
 	}
-	return caller{lower(email), has}, nil
+	return caller{lower(email), has, time.Unix(p.Expires, 0)}, nil
 }
 
 func algorithm(jwt string) string {

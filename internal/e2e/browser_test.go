@@ -18,7 +18,7 @@ import (
 )
 
 // browser returns a page of a real browser, at an address.
-func browser(t *testing.T, address string) context.Context {
+func browser(t *testing.T, address string, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -27,8 +27,8 @@ func browser(t *testing.T, address string) context.Context {
 		}
 		t.Skip("chromium is not installed: skipped the tests in a browser")
 	}
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))...)
+	flags = append(flags, chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], flags...)...)
 	t.Cleanup(cancel)
 	page, cancelPage := chromedp.NewContext(allocator)
 	t.Cleanup(cancelPage)

@@ -58,6 +58,9 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if o.Env, err = sourceEnv(s, cfg.Sync, log); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
+	if o.Secret, err = configured(cfg); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
 	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.Function == "" || s.Function == "live"
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())

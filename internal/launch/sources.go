@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -43,9 +44,10 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 	if err != nil {
 		return source.Env{}, fmt.Errorf("sync.allowHosts: %w", err)
 	}
-	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now}
+	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now, Policy: policy(s, cfg)}
 	env := source.Env{
-		HTTP: out.HTTP(), DialContext: out.DialContext, Secret: secrets.Resolve, AllowHTTP: cfg.AllowHTTP, Now: time.Now, Log: log,
+		HTTP: out.HTTP(), DialContext: out.DialContext, Secret: secrets.For, MaySend: secrets.Policy.Check, AllowHTTP: cfg.AllowHTTP,
+		Now: time.Now, Log: log,
 	}
 	dir := cfg.Directory
 	if dir == "" && !s.CloudRun {
@@ -60,6 +62,32 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 	}
 	env.Dir, env.Own = root, s.storeFile()
 	return env, nil
+}
+
+// policy is what definitions may have of the process's secrets: what the configuration
+// lists, or without a list what a person named for the purpose on a laptop.
+func policy(s Settings, cfg *config.Sync) secret.Policy {
+	p := secret.Policy{Prefixed: cfg.Secrets == nil && !s.CloudRun}
+	for _, x := range cfg.Secrets {
+		p.Grants = append(p.Grants, secret.Grant{Ref: x.Ref, Hosts: x.Hosts})
+	}
+	return p
+}
+
+// configured resolves the references of the configuration itself: what webhooks and
+// tokens are verified with. Its writer runs the process, so it needs no list; what it
+// names is sent to no host, and no definition has it.
+func configured(cfg *config.Config) (func(context.Context, string) (string, error), error) {
+	var o outbound.Options
+	if cfg.Sync != nil {
+		o.Allow = cfg.Sync.AllowHosts // Secret Manager may be behind an internal address
+	}
+	out, err := outbound.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("sync.allowHosts: %w", err)
+	}
+	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now}
+	return secrets.Resolve, nil
 }
 
 // hooksHTTP calls the targets of webhooks, and the source that sessions register with.

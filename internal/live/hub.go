@@ -267,7 +267,7 @@ func (c *Client) arm(end time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.end = end
-	c.timer = time.AfterFunc(pingEvery*4/5+rand.N(pingEvery/5), c.beat)
+	c.timer = time.AfterFunc(c.next(pingEvery*4/5+rand.N(pingEvery/5)), c.beat)
 }
 
 // beat asks whether the client is there, or ends its connection if it is time.
@@ -289,7 +289,7 @@ func (c *Client) beat() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.timer.Reset(pingEvery)
+		c.timer.Reset(c.next(pingEvery))
 	}
 }
 

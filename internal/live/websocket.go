@@ -28,7 +28,6 @@ type Connection struct {
 	Secret  string
 	Allowed func(Key) bool // nil: everything
 	Until   time.Time      // when that ends, and the connection with it; zero: never
-	Origins []string       // hosts, with wildcards, of pages that may connect beside our own; "*": any
 }
 
 type socket struct {
@@ -59,7 +58,8 @@ func (s *socket) Close(code int, reason string) {
 	})
 }
 
-// ServeWebSocket takes a client, and serves it after it returned.
+// ServeWebSocket takes a client, and serves it after it returned. The caller has
+// checked the Origin, as for every other route.
 func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connection) error {
 	protocol := 1
 	switch r.URL.Query().Get("protocol") {
@@ -82,7 +82,7 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connect
 		return err
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: []string{Subprotocol}, OriginPatterns: who.Origins, CompressionMode: websocket.CompressionDisabled,
+		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		h.o.Memory.Live.Give(clientWeight)

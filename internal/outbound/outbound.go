@@ -104,7 +104,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{o: o, rules: rules, limits: map[string]*rate.Limiter{}}
 	c.dialer = net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Resolver: o.Resolver}
 	c.base = &http.Transport{
-		DialContext:            c.dial,
+		DialContext:            c.dialGated,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
 		TLSHandshakeTimeout:    tlsTimeout,
 		ResponseHeaderTimeout:  o.Timeout,

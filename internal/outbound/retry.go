@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/fence"
 )
 
 const (
@@ -21,10 +23,14 @@ const (
 
 // send sends the request until an answer stands, the attempts are used up, or a
 // wait would not end in time.
-func (c *Client) send(ctx context.Context, req *http.Request) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, cancel context.CancelCauseFunc, req *http.Request) (*http.Response, error) {
 	start := c.o.Now()
 	for attempt := 1; ; attempt++ {
-		out := req.WithContext(ctx)
+		if err := fence.Allow(ctx); err != nil { // before a connection is made for nothing
+			closeBody(req)
+			return nil, err
+		}
+		out := fenced(ctx, cancel, req)
 		if attempt > 1 && hasBody(req) {
 			body, err := req.GetBody()
 			if err != nil {

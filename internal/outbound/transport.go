@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 )
 
 // transport is the client as a http.RoundTripper.
@@ -37,10 +39,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, has := ctx.Deadline(); !has {
 		stop = time.AfterFunc(c.o.Timeout, func() { cancel(errSlow) }).Stop
 	}
-	resp, err := c.send(ctx, req)
+	resp, err := c.send(ctx, cancel, req)
 	stop()
 	if err != nil {
 		defer cancel(nil)
+		if refused := cmp.Or(refusal(err), refusal(context.Cause(ctx))); refused != nil {
+			return nil, refused
+		}
 		if caller := req.Context().Err(); caller != nil {
 			return nil, caller
 		}
@@ -52,6 +57,14 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Request = req
 	resp.Body = newBody(ctx, cancel, resp.Body, req.URL.Host, c.o.Timeout)
 	return resp, nil
+}
+
+// refusal returns the part of the error that says that a fence refused; nil: none does.
+func refusal(err error) error {
+	if r, ok := errors.AsType[*fence.Refusal](err); ok {
+		return r
+	}
+	return nil
 }
 
 // permit checks what can be known before a connection is made.

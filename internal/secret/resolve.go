@@ -1,3 +1,5 @@
+// Package secret finds credentials where something only refers to them, and decides
+// which of them a definition may have, and where they may be sent.
 package secret
 
 import (
@@ -30,6 +32,8 @@ type Resolver struct {
 	// Token returns an access token for it; nil: the environment's credentials.
 	Token func(context.Context) (string, error)
 	Now   func() time.Time
+	// Policy is for definitions: see For.
+	Policy Policy
 
 	mu    sync.Mutex
 	known map[string]known
@@ -42,8 +46,19 @@ type known struct {
 
 var smName = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/secrets/[\w-]+(/versions/[\w-]+)?$`)
 
+// For returns the credential that a definition refers to and sends to the host:port, if
+// the policy allows that.
+func (r *Resolver) For(ctx context.Context, ref, to string) (string, error) {
+	if err := r.Policy.Check(ref, to); err != nil {
+		return "", err
+	}
+	return r.Resolve(ctx, ref)
+}
+
 // Resolve returns the credential: of the environment for "env:NAME", of Secret
 // Manager for "sm://projects/P/secrets/S[/versions/V]", and otherwise the value itself.
+// It asks no policy: it is for references of the configuration, whose writer runs the
+// process and has its secrets anyway.
 func (r *Resolver) Resolve(ctx context.Context, value string) (string, error) {
 	if name, ok := strings.CutPrefix(value, "env:"); ok {
 		v := r.Getenv(name)

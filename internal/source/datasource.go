@@ -47,9 +47,12 @@ type Env struct {
 	// Own is the file of the embedded store, which is no source's although it may be
 	// in Dir: it has the credentials of all syncs. "": there is none.
 	Own string
-	// Secret resolves a credential as the definition has it: "env:NAME",
-	// "sm://projects/P/secrets/S/versions/V", or the credential itself.
-	Secret func(ctx context.Context, value string) (string, error)
+	// Secret resolves a reference ("env:NAME", "sm://projects/P/secrets/S/versions/V")
+	// for the host:port that it will be sent to. Sources call Credential instead. nil:
+	// there are none.
+	Secret func(ctx context.Context, ref, to string) (string, error)
+	// MaySend returns why a reference may not be sent to the host:port; nil: Secret says.
+	MaySend func(ref, to string) error
 	// AllowHTTP permits http:// and unencrypted connections beyond loopback.
 	AllowHTTP bool
 	Now       func() time.Time

@@ -199,7 +199,9 @@ type Source interface {
 
 	// Push writes the changes and returns a result for each, in their order.
 	// Pushing the same changes again is harmless. After an error some of the
-	// changes may be written.
+	// changes may be written. fence.Allow(ctx) is asked right before each write, and
+	// an error of it ends the push: another process may have taken over. Env.HTTP does
+	// so by itself.
 	Push(ctx context.Context, spec Spec, changes []Change) ([]Result, error)
 
 	// PushSize is how many changes a call of Push takes at most.

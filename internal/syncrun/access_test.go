@@ -51,7 +51,7 @@ func guarded(t *testing.T) (ask func(token, method, path, body string) *httptest
 	require.NoError(t, err)
 	a, err := app.New(app.Options{
 		Config: cfg, Store: st, Bus: localbus.New("projects/p/topics/sync"), Log: slog.New(slog.DiscardHandler), Kinds: source.NewRegistry(mywell.Kind()),
-		Env: source.Env{HTTP: srv.Client(), Now: time.Now, Secret: func(_ context.Context, v string) (string, error) { return v, nil }},
+		Env: source.Env{HTTP: srv.Client(), Now: time.Now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, a.Close(context.Background())) })

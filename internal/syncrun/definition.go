@@ -2,6 +2,7 @@ package syncrun
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,10 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/mapping"
+	"github.com/headgate/headgate/internal/schedule"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -219,10 +219,8 @@ func (s *Sync) Check(kinds source.Registry) []source.Fault {
 	}
 	if err := s.zone(); err != nil {
 		add("timeZone", "%s", err)
-	} else if schedule, err := s.schedule(); err != nil {
+	} else if _, err := s.schedule(); err != nil {
 		add("frequency", "%s", err)
-	} else if schedule != nil && schedule.Next(time.Unix(0, 0)).IsZero() {
-		add("frequency", "%q never comes", s.Frequency)
 	}
 	if s.IsOneTime && s.Frequency != "" {
 		add("frequency", "a one-time sync has none")
@@ -302,31 +300,30 @@ func (s *Sync) zone() error {
 	return nil
 }
 
+// schedules are the names that people use instead of cron.
+var schedules = map[string]string{"hourly": "0 * * * *", "daily": "0 0 * * *", "weekly": "0 0 * * 0"}
+
 // schedule is nil for a sync that runs only when asked.
-func (s *Sync) schedule() (cron.Schedule, error) {
-	spec, ok := map[string]string{"hourly": "@hourly", "daily": "@daily", "weekly": "@weekly"}[s.Frequency]
-	switch {
-	case s.Frequency == "":
+func (s *Sync) schedule() (*schedule.Schedule, error) {
+	if s.Frequency == "" {
 		return nil, nil
-	case !ok:
-		spec = s.Frequency
-		if strings.HasPrefix(spec, "@") || strings.HasPrefix(spec, "TZ=") || strings.HasPrefix(spec, "CRON_TZ=") {
-			return nil, errors.New("must be hourly, daily, weekly or five fields of cron; the zone goes into timeZone")
-		}
 	}
-	if s.TimeZone != "" {
-		if err := s.zone(); err != nil {
-			return nil, err
-		}
-		spec = "CRON_TZ=" + s.TimeZone + " " + spec
-	} else {
-		spec = "CRON_TZ=UTC " + spec
+	expression := cmp.Or(schedules[s.Frequency], s.Frequency)
+	if strings.HasPrefix(expression, "@") || strings.HasPrefix(expression, "TZ=") || strings.HasPrefix(expression, "CRON_TZ=") {
+		return nil, errors.New("must be hourly, daily, weekly or five fields of cron; the zone goes into timeZone")
 	}
-	schedule, err := cron.ParseStandard(spec)
+	if err := s.zone(); err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation(s.TimeZone) // "" is UTC
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := schedule.Parse(expression, zone)
 	if err != nil {
 		return nil, fmt.Errorf("must be hourly, daily, weekly or five fields of cron: %w", err)
 	}
-	return schedule, nil
+	return parsed, nil
 }
 
 // next is when the sync is due after the instant; zero if it has no schedule.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/mapping"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/store"
@@ -60,7 +61,9 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	e.committed = cloneSteps(e.run.Results)
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s.working.Go(func() { h.keep(working, stop) })
+	h.stop = stop
+	working = fence.With(working, h.allow)
+	s.working.Go(func() { h.keep(working) })
 	err = e.safely(func() error { return e.work(working) })
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
@@ -79,7 +82,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	}
 	switch {
 	case errors.Is(err, errLost):
-		e.log.Info("another process took the run over", "syncId", id, "runId", runID)
+		e.tookOver()
 		return nil
 	case errors.Is(err, errHandOn), err != nil && stopped:
 		e.run.Plan = e.run.Plan[:min(len(e.run.Plan), e.planned)] // the rest is planned again
@@ -150,9 +153,15 @@ func (e *execution) finish(ctx context.Context, end State) error {
 		}
 	})
 	if errors.Is(err, errLost) {
+		e.tookOver()
 		return nil
 	}
 	return err
+}
+
+// tookOver says that what this process did since the last checkpoint counts for nothing.
+func (e *execution) tookOver() {
+	e.log.Info("another process took the run over", "syncId", e.run.SyncID, "runId", e.run.ID)
 }
 
 // checkpoint commits the run as it is, together with the writes and the change.

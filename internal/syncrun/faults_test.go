@@ -59,7 +59,7 @@ func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *
 	b.svc = syncrun.New(syncrun.Options{
 		Docs: st, Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: b.now,
 		Kinds:  source.NewRegistry(datacollect.SyncServer(), datacollect.OpenFnAdapter(), mywell.Kind()),
-		Env:    source.Env{HTTP: http.DefaultClient, Now: b.now, Secret: func(_ context.Context, v string) (string, error) { return v, nil }},
+		Env:    source.Env{HTTP: http.DefaultClient, Now: b.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 		Random: func() string { return fmt.Sprint("run-", ids.Add(1)) },
 	})
 	t.Cleanup(func() { require.NoError(t, b.svc.Close(context.Background())) })

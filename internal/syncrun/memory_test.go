@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -204,11 +205,14 @@ func (r *memoryReader) Next(ctx context.Context) (source.Page, error) {
 	return page, err
 }
 
-func (m *memory) Push(_ context.Context, _ source.Spec, changes []source.Change) ([]source.Result, error) {
+func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Change) ([]source.Result, error) {
 	if m.beforePush != nil {
 		if err := m.beforePush(); err != nil {
 			return nil, err
 		}
+	}
+	if err := fence.Allow(ctx); err != nil {
+		return nil, err
 	}
 	m.mu.Lock()
 	out := make([]source.Result, len(changes))

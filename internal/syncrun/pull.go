@@ -53,13 +53,15 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	spec := m.Spec()
 	st := e.h.current()
 	known := st.of(step.Datatype)
-	step.CursorBefore = known.Cursor
+	if step.Resume == nil { // else the pages are those of the cursor that the pull began with
+		step.CursorBefore = known.pullFrom(e.clock())
+	}
 	p.deletes, p.before = known.Deleted, known.Deleted-step.Counts.Deleted
 	whole := spec.CursorTime == "" && step.Resume == nil && !e.run.Retry
 	if err := p.prepare(ctx, known, whole); err != nil {
 		return err
 	}
-	reader, err := p.open(ctx, known)
+	reader, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,7 +78,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	return errors.Join(err, reader.Close())
 }
 
-func (p *puller) open(ctx context.Context, known *typeState) (source.Reader, error) {
+func (p *puller) open(ctx context.Context) (source.Reader, error) {
 	if p.run.Retry {
 		r := &retryReader{s: p.Service, syncID: p.def.ID, datatype: p.step.Datatype, size: min(200, p.pageSize())}
 		p.retrying = r
@@ -85,7 +87,7 @@ func (p *puller) open(ctx context.Context, known *typeState) (source.Reader, err
 		}
 		return r, nil
 	}
-	return p.source.Pull(ctx, source.Pull{Spec: p.mapper.Spec(), Cursor: known.Cursor, Resume: p.step.Resume, PageSize: p.pageSize()})
+	return p.source.Pull(ctx, source.Pull{Spec: p.mapper.Spec(), Cursor: p.step.CursorBefore, Resume: p.step.Resume, PageSize: p.pageSize()})
 }
 
 // pageSize is so that a page and its checkpoint fit in one commit.
@@ -235,8 +237,8 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	if step.Progress.Total > 0 {
 		step.Progress.Done = step.Progress.Total
 	}
-	if last == (source.Cursor{}) {
-		last = step.CursorBefore
+	if last == (source.Cursor{}) && step.CursorBefore != last {
+		last = p.h.current().of(step.Datatype).Cursor // there were no rows: it stays where it is
 	}
 	step.CursorAfter = last
 	if p.dry() {
@@ -246,8 +248,8 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	writes, id := p.digests.write(p.def.ID, step.Datatype)
 	return p.checkpoint(ctx, writes, func(st *state) {
 		t := st.of(step.Datatype)
-		t.Cursor = last
 		if !p.run.Retry {
+			t.pulled(last)
 			t.Deleted = 0
 		}
 		if p.digests != nil {

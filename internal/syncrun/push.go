@@ -58,12 +58,12 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	}
 	// A first push looks at every record; later ones at what changed since.
 	listing := store.Listing{Collection: p.records, Limit: min(500, e.docs.Limits().MaxCommit-commitReserve)}
-	if known.Pushed > 0 {
+	if from := known.pushFrom(e.clock()); from > 0 {
 		listing.ByOrder = true
-		listing.After = store.Position{Order: max(1, known.Pushed-pushOverlap.Microseconds())}
+		listing.After = store.Position{Order: from}
 	}
 	if step.Position != nil {
-		listing.After = *step.Position
+		listing.After, listing.ByOrder = *step.Position, step.Position.Order > 0
 	}
 	for {
 		docs, err := e.docs.List(ctx, listing)
@@ -109,7 +109,8 @@ func (p *pusher) conclude(ctx context.Context) error {
 	upTo := p.run.StartedAt.UnixMicro() // what came later is for the next push
 	return p.checkpoint(ctx, nil, func(st *state) {
 		t := st.of(p.step.Datatype)
-		t.Pushed, t.Doubt, t.DeletedThere = upTo, false, 0
+		t.pushed(upTo)
+		t.Doubt, t.DeletedThere = false, 0
 	})
 }
 

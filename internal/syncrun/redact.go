@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/headgate/headgate/internal/secret"
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -22,13 +22,13 @@ var methods = []string{"", "none", "api-key", "apiKey", "basic", "bearer", "toke
 // Redact returns the definition without its credentials.
 func (s Sync) Redact() Sync {
 	d := &s.Datasource
-	d.URL, d.FileURL = secret.RedactURL(d.URL), secret.RedactURL(d.FileURL)
-	if !slices.Contains(methods, d.Auth) && !secret.IsReference(d.Auth) {
+	d.URL, d.FileURL = credential.RedactURL(d.URL), credential.RedactURL(d.FileURL)
+	if !slices.Contains(methods, d.Auth) && !credential.IsReference(d.Auth) {
 		d.Auth = Redacted
 	}
 	fields := make([]source.ExtraField, len(d.ExtraFields))
 	for i, f := range d.ExtraFields {
-		if secret.LooksSecret(f.Name) && !secret.IsReference(f.Value) {
+		if credential.Named(f.Name) && !credential.IsReference(f.Value) {
 			f.Value = Redacted
 		}
 		fields[i] = f
@@ -145,7 +145,7 @@ func walkTree(name string, v, other any, replace func(now, before string) string
 		}
 		return v
 	case string:
-		if secret.LooksSecret(name) && !secret.IsReference(v) {
+		if credential.Named(name) && !credential.IsReference(v) {
 			before, _ := other.(string)
 			return replace(v, before)
 		}

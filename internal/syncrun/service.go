@@ -67,6 +67,9 @@ type Service struct {
 	now    func() time.Time
 	random func() string
 
+	mu          sync.Mutex
+	lookedAtAll time.Time // when Due last looked at what is not due
+
 	stop    context.CancelFunc
 	stopped context.Context
 	working sync.WaitGroup

@@ -235,62 +235,35 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 // TakeOver has every run whose process died worked on again, and returns how
 // many they were.
 func (s *Service) TakeOver(ctx context.Context) (int, error) {
-	docs, err := s.docs.List(ctx, store.Listing{Collection: states, ByOrder: true, Limit: 100})
-	if err != nil {
-		return 0, fault.StoreAway(err)
-	}
 	n := 0
-	for _, doc := range docs {
+	err := s.each(ctx, states, func(doc store.Doc) error {
 		st, err := parseState(doc)
-		if err != nil {
-			return n, err
-		}
-		if st.Lease == nil || st.Lease.Owner != "" && st.Lease.live(s.now()) {
-			continue
-		}
-		if err := s.dispatch(ctx, doc.ID, st.Lease.RunID); err != nil {
-			return n, err
+		if err != nil || st.Lease == nil || st.Lease.Owner != "" && st.Lease.live(s.now()) {
+			return err
 		}
 		n++
-	}
-	return n, nil
+		return s.dispatch(ctx, doc.ID, st.Lease.RunID)
+	})
+	return n, err
 }
 
-// Due starts the runs of all syncs that are due, each due time once, however
-// many processes ask, and takes over dead runs. It returns the runs started.
-func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err error) {
-	if takenOver, err = s.TakeOver(ctx); err != nil {
-		return nil, 0, err
-	}
-	started = []*Run{}
-	docs, err := s.docs.List(ctx, store.Listing{Collection: syncs, ByOrder: true, Limit: 100})
-	if err != nil {
-		return nil, takenOver, fault.StoreAway(err)
-	}
-	now := s.clock()
-	for _, doc := range docs {
-		if doc.Order > now.UnixMicro() {
-			break
-		}
-		d, err := parseStored(doc)
+// each calls f with all documents of the collection that have a place in its order, also
+// those whose place is far ahead. An error of f ends it.
+func (s *Service) each(ctx context.Context, c store.Collection, f func(store.Doc) error) error {
+	listing := store.Listing{Collection: c, ByOrder: true, Limit: 100}
+	for {
+		docs, err := s.docs.List(ctx, listing)
 		if err != nil {
-			return started, takenOver, err
+			return fault.StoreAway(err)
 		}
-		due := time.UnixMicro(d.due).UTC()
-		run, err := s.Start(ctx, d.Sync.ID, Start{Trigger: "schedule", once: "due-" + due.Format("20060102T150405Z")})
-		switch {
-		case err == nil:
-			started = append(started, run)
-		case fault.CodeOf(err) == fault.Unavailable:
-			return started, takenOver, err // it stays due
-		default:
-			s.log.Warn("a sync that is due was not started", "syncId", d.Sync.ID, "due", due, "error", err)
+		for _, doc := range docs {
+			if err := f(doc); err != nil {
+				return err
+			}
+			listing.After = store.Position{Order: doc.Order, ID: doc.ID}
 		}
-		d.LastScheduled = due
-		d.plan(now)
-		if _, err := s.docs.Commit(ctx, []store.Write{d.write()}); err != nil && !errors.Is(err, store.ErrConflict) {
-			return started, takenOver, fault.StoreAway(err)
+		if len(docs) < listing.Limit {
+			return nil
 		}
 	}
-	return started, takenOver, nil
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -42,17 +44,24 @@ type lease struct {
 	Cancel bool      `json:"cancel,omitempty"` // asked to stop
 }
 
-func (l *lease) live(now time.Time) bool { return l != nil && now.Before(l.Until) }
+// live reports whether a process may be at work under the lease. One that ends later
+// than it can have been set to is void: its process would be waited for for as long as a
+// clock was ahead.
+func (l *lease) live(now time.Time) bool { return l != nil && !clock.Over(l.Until, now, leaseTime) }
 
 // typeState is what is remembered of a datatype.
 type typeState struct {
-	Cursor source.Cursor `json:"cursor,omitzero"` // of pulls
+	// Cursor is where the last pull ended, and CursorBefore where the one before it did.
+	// See place.go.
+	Cursor       source.Cursor `json:"cursor,omitzero"`
+	CursorBefore source.Cursor `json:"cursorBefore,omitzero"`
 	// Digests names the document with the pages' digests of the last whole pull;
 	// "": they do not hold any more.
 	Digests string `json:"digests,omitempty"`
-	// Pushed is the place in the records' order up to which all was looked at; 0:
-	// nothing was.
-	Pushed int64 `json:"pushed,omitempty"`
+	// Pushed is the place in the records' order up to which the last push looked at
+	// all, and PushedBefore that of the push before it; 0: there was none.
+	Pushed       int64 `json:"pushed,omitempty"`
+	PushedBefore int64 `json:"pushedBefore,omitempty"`
 	// Deleted and DeletedThere are how many records, and rows at the source, were
 	// deleted since a pull and a push last ended well: a run that stops because there
 	// are too many must not delete as many again with the next.
@@ -112,6 +121,11 @@ var (
 type holder struct {
 	svc    *Service
 	syncID string
+	// stop ends the work, with the reason.
+	stop context.CancelCauseFunc
+	// proven is a time at which the lease was certainly ours: it was read before the
+	// commit that renewed the lease, and has a monotonic reading.
+	proven atomic.Pointer[time.Time]
 
 	mu    sync.Mutex
 	state *state
@@ -130,7 +144,8 @@ func (s *Service) hold(ctx context.Context, syncID, runID string) (*holder, erro
 		if l == nil || l.RunID != runID || l.Owner != "" && l.live(s.now()) {
 			return nil, nil
 		}
-		l.Owner, l.Token, l.Until = s.random(), l.Token+1, s.now().Add(leaseTime)
+		now := s.now()
+		l.Owner, l.Token, l.Until = s.random(), l.Token+1, now.Add(leaseTime)
 		revs, err := s.docs.Commit(ctx, []store.Write{st.write(syncID)})
 		if errors.Is(err, store.ErrConflict) {
 			continue
@@ -139,7 +154,9 @@ func (s *Service) hold(ctx context.Context, syncID, runID string) (*holder, erro
 			return nil, err
 		}
 		st.rev = revs[0]
-		return &holder{svc: s, syncID: syncID, state: st}, nil
+		h := &holder{svc: s, syncID: syncID, state: st, stop: func(error) {}}
+		h.proven.Store(&now)
+		return h, nil
 	}
 }
 
@@ -161,8 +178,8 @@ func (h *holder) write(ctx context.Context, writes []store.Write, change func(*s
 		case h.state.Lease.Cancel && !last: // it may have been so when this process took the run
 			return nil, errCancelled
 		}
-		next := h.state.clone()
-		next.Lease.Until = h.svc.now().Add(leaseTime)
+		next, now := h.state.clone(), h.svc.now()
+		next.Lease.Until = now.Add(leaseTime)
 		if change != nil {
 			change(next)
 		}
@@ -170,6 +187,7 @@ func (h *holder) write(ctx context.Context, writes []store.Write, change func(*s
 		if err == nil {
 			next.rev = revs[len(writes)]
 			h.state = next
+			h.proven.Store(&now)
 			h.svc.o.Moved(h.syncID, false)
 			return revs[:len(writes)], nil
 		}
@@ -207,9 +225,9 @@ func (h *holder) end(ctx context.Context, writes []store.Write, change func(*sta
 	return err
 }
 
-// keep renews the lease until ctx ends. It calls stop with the reason once the
+// keep renews the lease until ctx ends. It ends the work with the reason once the
 // run may not go on.
-func (h *holder) keep(ctx context.Context, stop context.CancelCauseFunc) {
+func (h *holder) keep(ctx context.Context) {
 	t := time.NewTicker(leaseTime / 4)
 	defer t.Stop()
 	for {
@@ -218,7 +236,7 @@ func (h *holder) keep(ctx context.Context, stop context.CancelCauseFunc) {
 			return
 		case <-t.C:
 			if _, err := h.commit(ctx, nil, nil); errors.Is(err, errLost) || errors.Is(err, errCancelled) {
-				stop(err)
+				h.stop(err)
 				return
 			}
 		}

@@ -23,6 +23,9 @@ type Stored struct {
 	// LastScheduled is the due time that a run was last started for.
 	LastScheduled time.Time `json:"lastScheduled,omitzero"`
 
+	// Replanned is how often a clock that went back had an earlier due time planned.
+	Replanned int64 `json:"replanned,omitempty"`
+
 	due int64 // microseconds; 0: not scheduled
 	rev string
 }
@@ -47,7 +50,7 @@ func (s *Service) CreateSync(ctx context.Context, def *Sync) (*Stored, error) {
 	if def.ID == "" {
 		def.ID = s.random()
 	}
-	if faults := def.Check(s.kinds); len(faults) > 0 {
+	if faults := s.CheckSync(def); len(faults) > 0 {
 		return nil, invalid(faults...)
 	}
 	now := s.clock()
@@ -64,7 +67,13 @@ func (s *Service) CreateSync(ctx context.Context, def *Sync) (*Stored, error) {
 }
 
 // CheckSync returns all faults of a definition, as CreateSync or UpdateSync would.
-func (s *Service) CheckSync(def *Sync) []source.Fault { return def.Check(s.kinds) }
+func (s *Service) CheckSync(def *Sync) []source.Fault {
+	faults := def.Check(s.kinds)
+	for _, f := range s.o.Env.CheckReferences(def.Datasource) {
+		faults = append(faults, source.Fault{Path: "datasource." + f.Path, Message: f.Message})
+	}
+	return faults
+}
 
 // plan sets when the sync is due next.
 func (d *Stored) plan(after time.Time) {
@@ -130,7 +139,7 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 		return nil, invalid(source.Fault{Path: path, Message: "is another system: put the credentials for it in place of " + Redacted})
 	}
 	def.keepSecrets(&d.Sync)
-	if faults := def.Check(s.kinds); len(faults) > 0 {
+	if faults := s.CheckSync(def); len(faults) > 0 {
 		return nil, invalid(faults...)
 	}
 	st, err := s.readState(ctx, id)

@@ -5,18 +5,17 @@ import (
 
 	"github.com/rs/cors"
 
-	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/origin"
 )
 
-// CORS lets pages of the configured origins call h. Preflight requests are
-// answered here; any other OPTIONS request goes to h, where it may be an event.
+// crossOrigin returns what lets pages of the listed origins read answers. It answers
+// preflight requests; any other OPTIONS request goes on, where it may be an event.
 // Credentials that a browser adds by itself are not allowed.
-func CORS(cfg *config.CORS, h http.Handler) http.Handler {
-	if cfg == nil || len(cfg.AllowedOrigins) == 0 { // to rs/cors, an empty list means everybody
-		return h
+func crossOrigin(listed []string) func(http.Handler) http.Handler {
+	if len(listed) == 0 { // to rs/cors, an empty list means everybody
+		return func(h http.Handler) http.Handler { return h }
 	}
-	return cors.New(cors.Options{
-		AllowedOrigins: cfg.AllowedOrigins,
+	o := cors.Options{
 		AllowedMethods: []string{
 			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch,
 			http.MethodDelete, http.MethodHead, http.MethodOptions,
@@ -24,5 +23,20 @@ func CORS(cfg *config.CORS, h http.Handler) http.Handler {
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{headerRequestID, "Retry-After", "Location", "ETag"},
 		MaxAge:         600,
-	}).Handler(h)
+	}
+	allowed := make(map[string]bool)
+	for _, l := range listed {
+		if l == "*" {
+			o.AllowedOrigins = []string{"*"}
+			return cors.New(o).Handler
+		}
+		if normal, ok := origin.Normal(l); ok {
+			allowed[normal] = true
+		}
+	}
+	o.AllowOriginFunc = func(from string) bool {
+		normal, ok := origin.Normal(from)
+		return ok && allowed[normal]
+	}
+	return cors.New(o).Handler
 }

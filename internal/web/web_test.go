@@ -18,7 +18,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/fault"
 )
 
@@ -316,45 +315,6 @@ func TestJSON(t *testing.T) {
 	}, httptest.NewRequest("GET", "/", nil))
 	require.Equal(t, 500, w.Code)
 	require.Contains(t, log, "encode the answer")
-}
-
-func TestCORS(t *testing.T) {
-	t.Parallel()
-	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(299) })
-	do := func(cfg *config.CORS, method string, header ...string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(method, "/", nil)
-		for i := 0; i < len(header); i += 2 {
-			r.Header.Set(header[i], header[i+1])
-		}
-		w := httptest.NewRecorder()
-		CORS(cfg, inner).ServeHTTP(w, r)
-		return w
-	}
-	preflight := []string{
-		"Origin", "https://a.example", "Access-Control-Request-Method", "PATCH",
-		"Access-Control-Request-Headers", "authorization,x-mine",
-	}
-	only := &config.CORS{AllowedOrigins: []string{"https://a.example"}}
-	for _, cfg := range []*config.CORS{only, {AllowedOrigins: []string{"*"}}} {
-		w := do(cfg, "OPTIONS", preflight...)
-		require.Equal(t, 204, w.Code)
-		require.Equal(t, cfg.AllowedOrigins[0], w.Header().Get("Access-Control-Allow-Origin"))
-		require.Equal(t, "PATCH", w.Header().Get("Access-Control-Allow-Methods"))
-		require.Equal(t, "authorization,x-mine", w.Header().Get("Access-Control-Allow-Headers"))
-		require.Empty(t, w.Header().Get("Access-Control-Allow-Credentials"))
-
-		w = do(cfg, "GET", "Origin", "https://a.example")
-		require.Equal(t, 299, w.Code)
-		require.Equal(t, cfg.AllowedOrigins[0], w.Header().Get("Access-Control-Allow-Origin"))
-		require.Equal(t, "X-Request-Id, Retry-After, Location, Etag", w.Header().Get("Access-Control-Expose-Headers"))
-	}
-	require.Empty(t, do(only, "GET", "Origin", "https://b.example").Header().Get("Access-Control-Allow-Origin"))
-	require.Equal(t, 299, do(only, "OPTIONS", "Origin", "https://a.example").Code, "an event")
-	for _, cfg := range []*config.CORS{nil, {}} {
-		w := do(cfg, "OPTIONS", preflight...)
-		require.Equal(t, 299, w.Code)
-		require.Empty(t, w.Header())
-	}
 }
 
 func TestDebugLogsEveryRequest(t *testing.T) {

@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/bearer"
 )
 
 // Headers of Standard Webhooks.
@@ -191,7 +193,7 @@ func VerifyGitHub(secrets []string, header string, h http.Header, body []byte) (
 
 // VerifyBearer checks a bearer token.
 func VerifyBearer(secrets []string, h http.Header) error {
-	token, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer ")
+	token, ok := bearer.Token(h)
 	if !ok {
 		return ErrUnsigned
 	}

@@ -102,7 +102,11 @@ func TestGitHubAndBearer(t *testing.T) {
 	_, err = webhook.VerifyGitHub([]string{"x"}, "X-Hub-Signature-256", http.Header{}, nil)
 	require.ErrorIs(t, err, webhook.ErrUnsigned)
 	require.NoError(t, webhook.VerifyBearer([]string{"a", "b"}, http.Header{"Authorization": {"Bearer b"}}))
-	require.ErrorIs(t, webhook.VerifyBearer([]string{"a", ""}, http.Header{"Authorization": {"Bearer "}}), webhook.ErrSignature)
+	for _, spelling := range []string{"bearer b", "BEARER b", "Bearer  b"} {
+		require.NoError(t, webhook.VerifyBearer([]string{"a", "b"}, http.Header{"Authorization": {spelling}}), spelling)
+	}
+	require.ErrorIs(t, webhook.VerifyBearer([]string{"a", ""}, http.Header{"Authorization": {"Bearer c"}}), webhook.ErrSignature)
+	require.ErrorIs(t, webhook.VerifyBearer([]string{"a", ""}, http.Header{"Authorization": {"Bearer "}}), webhook.ErrUnsigned)
 	require.ErrorIs(t, webhook.VerifyBearer([]string{"a"}, http.Header{}), webhook.ErrUnsigned)
 }
 

@@ -23,9 +23,11 @@ func names(template string) (out []string) {
 	return out
 }
 
-// addressed is whether the URL is that of one row.
-func (w *write) addressed() bool {
-	for _, name := range names(w.URL) {
+// addressed reports whether the URL is that of one row.
+func (w *write) addressed() bool { return addressed(w.URL) }
+
+func addressed(template string) bool {
+	for _, name := range names(template) {
 		if name != "type" {
 			return true
 		}

@@ -13,7 +13,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"time"
 
@@ -42,24 +41,22 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 	o, _ := decode(d)
 	a := &api{options: o, Client: rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now}}
 	a.base, _ = url.Parse(d.URL)
-	if err := a.credentials(ctx, env); err != nil {
+	if err := a.credentials(ctx, d, env); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-// secretHeader are headers whose values no error may show, wherever they are from.
-var secretHeader = regexp.MustCompile("(?i)key|token|secret|auth|cookie|pass|signature")
-
-// credentials resolves them once.
-func (a *api) credentials(ctx context.Context, env source.Env) error {
+// credentials resolves them once. No error shows them, nor a header's value that is not
+// declared to be public.
+func (a *api) credentials(ctx context.Context, d source.Datasource, env source.Env) error {
 	headers := make(map[string]string, len(a.Headers))
 	for name, value := range a.Headers {
-		v, err := env.Secret(ctx, value)
+		v, err := env.Credential(ctx, d, "options.headers."+name, value)
 		if err != nil {
 			return err
 		}
-		if v != value || secretHeader.MatchString(name) {
+		if v != value || !a.public(name) {
 			a.Secrets = append(a.Secrets, v)
 		}
 		headers[name] = v
@@ -68,16 +65,17 @@ func (a *api) credentials(ctx context.Context, env source.Env) error {
 	if own == nil {
 		own = &auth{}
 	}
-	token, err := env.Secret(ctx, own.Token)
+	token, err := env.Credential(ctx, d, "options.auth.token", own.Token)
 	if err != nil {
 		return err
 	}
-	password, err := env.Secret(ctx, own.Password)
+	password, err := env.Credential(ctx, d, "options.auth.password", own.Password)
 	if err != nil {
 		return err
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte(own.Username + ":" + password))
-	a.Secrets = append(a.Secrets, token, basic, password)
+	a.Secrets = append(a.Secrets, token, basic, password, own.Username)
+	a.To = d.Bound()
 	a.Sign = func(r *http.Request) {
 		for name, value := range headers {
 			r.Header.Set(name, value)

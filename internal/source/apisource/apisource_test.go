@@ -25,6 +25,7 @@ const (
 		"update":{"url":"{type}/{id}"},"delete":{"url":"{type}/{id}"}`
 	single = `"create":{"url":"{type}","id":"row.id","idempotencyHeader":"Idempotency-Key"},
 		"update":{"url":"{type}/{id}"},"delete":{"url":"{type}/{id}"}`
+	looked = `"read":{"url":"{type}/{id}","item":"row"},`
 	since  = `"since":{"param":"since"},`
 	paging = `"list":"{type}","items":"data.items","paging":{"size":7,"sizeParam":"size",`
 	token  = `"style":"cursor","param":"after","next":"meta.next"`
@@ -35,6 +36,7 @@ func TestConformance(t *testing.T) {
 	positional := sourcetest.Harness{Positional: true}
 	changed := sourcetest.Harness{Cursor: true, SoftDelete: true}
 	chooses := sourcetest.Harness{Cursor: true, SoftDelete: true, ChoosesKeys: true}
+	compares := sourcetest.Harness{Cursor: true, SoftDelete: true, Conditional: true}
 	for name, c := range map[string]struct {
 		options string
 		h       sourcetest.Harness
@@ -45,6 +47,7 @@ func TestConformance(t *testing.T) {
 		"cursor":          {paging + token + `},` + since + made, chooses},
 		"cursor and more": {paging + token + `,"more":"meta.more"},` + since + posts, changed},
 		"the last id":     {paging + `"style":"cursor","param":"after","next":"data.items.-1.id"},` + since + byKey, changed},
+		"looked at first": {paging + token + `},` + looked + since + posts, compares},
 		"link":            {paging + `"style":"link"},` + since + single, chooses},
 		"url":             {paging + `"style":"url","next":"meta.url"},` + since + byKey, changed},
 	} {
@@ -119,7 +122,7 @@ func TestServersThatMisbehave(t *testing.T) {
 			t.Parallel()
 			s := filled(t, c.options+`,"auth":{"type":"bearer","token":"env:T"}`, 30)
 			s.answer, s.refuse = c.answer, c.refuse
-			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(map[string]string{"env:T": "t0ps3cret"}))
+			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, map[string]string{"env:T": "t0ps3cret"}))
 			require.NoError(t, err)
 			_, err = drain(t, src)
 			require.Error(t, err)
@@ -158,7 +161,7 @@ func TestCredentials(t *testing.T) {
 			}
 			s := filled(t, options, 1)
 			s.refuse = func(r *http.Request) (int, string) { c.check(t, r); return 0, "" }
-			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(secrets))
+			src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, secrets))
 			require.NoError(t, err)
 			rows, err := drain(t, src)
 			require.NoError(t, err)

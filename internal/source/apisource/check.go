@@ -110,6 +110,12 @@ func (c *checker) resource(path string, r *resource) {
 			c.add(path+".since.format", "%q is none of %s", s.Format, strings.Join(formats, ", "))
 		}
 	}
+	if r.Read != nil {
+		c.url(path+".read.url", r.Read.URL, true)
+		if !addressed(r.Read.URL) {
+			c.add(path+".read.url", "has neither {id} nor a column of the key in braces: it must be that of one row")
+		}
+	}
 	c.write(path+".create", source.Create, r.Create)
 	c.write(path+".update", source.Update, r.Update)
 	c.write(path+".delete", source.Delete, r.Delete)

@@ -14,7 +14,9 @@ import (
 type options struct {
 	resource
 	Headers map[string]string // each value may refer to where it is: env:NAME, sm://…
-	Auth    *auth
+	// PublicHeaders are the names of those whose values are no secrets.
+	PublicHeaders []string
+	Auth          *auth
 	// TimeoutSeconds bounds a call. Default 60.
 	TimeoutSeconds int
 	// Types has what is different for a datatype.
@@ -23,8 +25,14 @@ type options struct {
 
 func (o *options) members() map[string]any {
 	m := o.resource.members()
+	m["publicHeaders"] = &o.PublicHeaders
 	m["headers"], m["auth"], m["timeoutSeconds"], m["types"] = &o.Headers, nested(&o.Auth), &o.TimeoutSeconds, &o.Types
 	return m
+}
+
+// public reports whether the value of that header is no secret.
+func (o *options) public(header string) bool {
+	return slices.ContainsFunc(o.PublicHeaders, func(name string) bool { return strings.EqualFold(name, header) })
 }
 
 // resource says how a datatype is listed and written. URLs are absolute, or
@@ -35,6 +43,7 @@ type resource struct {
 	Items  string // path to the array in an answer; "": the answer is the array
 	Paging *paging
 	Since  *since
+	Read   *read // nil: rows are changed and deleted unseen
 	Create *write
 	Update *write
 	Delete *write
@@ -42,7 +51,7 @@ type resource struct {
 
 func (r *resource) members() map[string]any {
 	return map[string]any{
-		"list": &r.List, "items": &r.Items, "paging": nested(&r.Paging), "since": nested(&r.Since),
+		"list": &r.List, "items": &r.Items, "paging": nested(&r.Paging), "since": nested(&r.Since), "read": nested(&r.Read),
 		"create": nested(&r.Create), "update": nested(&r.Update), "delete": nested(&r.Delete),
 	}
 }
@@ -83,6 +92,14 @@ type since struct {
 func (s *since) members() map[string]any {
 	return map[string]any{"param": &s.Param, "format": &s.Format}
 }
+
+// read says how one row is read. It is, right before it is changed or deleted.
+type read struct {
+	URL  string // of the row
+	Item string // path to the row in the answer; "": the answer is the row
+}
+
+func (r *read) members() map[string]any { return map[string]any{"url": &r.URL, "item": &r.Item} }
 
 // auth are credentials. Each may refer to where it is: env:NAME, sm://….
 type auth struct {
@@ -145,6 +162,7 @@ func (o *options) of(datatype string) resource {
 	if t := o.Types[datatype]; t != nil {
 		r.List, r.Items = cmp.Or(t.List, r.List), cmp.Or(t.Items, r.Items)
 		r.Paging, r.Since = cmp.Or(t.Paging, r.Paging), cmp.Or(t.Since, r.Since)
+		r.Read = cmp.Or(t.Read, r.Read)
 		r.Create, r.Update, r.Delete = cmp.Or(t.Create, r.Create), cmp.Or(t.Update, r.Update), cmp.Or(t.Delete, r.Delete)
 	}
 	return r
@@ -228,6 +246,8 @@ func form(into any) string {
 		return "true or false"
 	case *int, **int:
 		return "a whole number"
+	case *[]string:
+		return "a list of strings"
 	default:
 		return "an object of strings"
 	}

@@ -212,7 +212,7 @@ func TestProgress(t *testing.T) {
 func TestCredentialsAreNotKept(t *testing.T) {
 	t.Parallel()
 	s := filled(t, paging+`"style":"link"},"auth":{"type":"apiKey","query":"api_key","token":"env:T"}`, 30)
-	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(map[string]string{"env:T": "t0p s3cret"}))
+	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, map[string]string{"env:T": "t0p s3cret"}))
 	require.NoError(t, err)
 	r, err := src.Pull(t.Context(), source.Pull{Spec: row, PageSize: 10})
 	require.NoError(t, err)
@@ -242,7 +242,7 @@ func TestCredentialsThatAreRepeatedAreNotShown(t *testing.T) {
 		s.refuse = func(r *http.Request) (int, string) {
 			return 400, fmt.Sprintf("%v", map[string][]string(r.Header))
 		}
-		src, err := apisource.Kind().Open(t.Context(), s.definition(), env(map[string]string{"env:S": "s3cret"}))
+		src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, map[string]string{"env:S": "s3cret"}))
 		require.NoError(t, err)
 		_, err = drain(t, src)
 		require.ErrorContains(t, err, "REDACTED", options)

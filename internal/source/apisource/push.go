@@ -54,7 +54,7 @@ func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Chang
 	results := make([]source.Result, len(changes))
 	batches := map[source.Op][]int{}
 	for i, c := range changes {
-		if p.res.of(c.Op).size() > 1 {
+		if p.res.of(c.Op).size() > 1 && !p.looks(c.Op) {
 			batches[c.Op] = append(batches[c.Op], i)
 			continue
 		}
@@ -92,7 +92,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	if w == nil {
 		return source.Result{Err: fault.New(fault.Invalid, "options.%s is not defined: this source cannot %s rows", c.Op, c.Op)}, nil
 	}
-	target, err := p.target(w, c)
+	target, err := p.target(cmp.Or(w.URL, p.res.List, p.base.String()), c)
 	if errors.Is(err, errKey) {
 		return source.Result{Err: err}, nil
 	}
@@ -103,7 +103,20 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	if body != nil && w.Batch > 1 {
 		body = []any{body}
 	}
-	answer, err := p.Call(ctx, w.method(c.Op), target, w.idempotency(c.Attempt), w.envelop(body))
+	header := w.idempotency(c.Attempt)
+	if p.looks(c.Op) {
+		seen, err := p.look(ctx, c)
+		switch r, _ := errors.AsType[*rest.Refusal](err); {
+		case r != nil && (r.Status == http.StatusNotFound || r.Status == http.StatusGone) && c.Op == source.Delete:
+			return source.Result{}, nil
+		case r != nil && (r.Status == http.StatusNotFound || r.Status == http.StatusGone):
+			return source.Result{Err: source.ErrMoved}, nil
+		case err != nil:
+			return p.refusal(ctx, c, err)
+		}
+		header = seen.condition(header)
+	}
+	answer, err := p.Call(ctx, w.method(c.Op), target, header, w.envelop(body))
 	if err != nil {
 		return p.refusal(ctx, c, err)
 	}
@@ -119,6 +132,9 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 
 // refusal is what an error of a call means for the change.
 func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (source.Result, error) {
+	if errors.Is(err, source.ErrMoved) {
+		return source.Result{Err: source.ErrMoved}, nil
+	}
 	r, ok := errors.AsType[*rest.Refusal](err)
 	if !ok || !r.ForGood() {
 		return source.Result{}, err
@@ -157,7 +173,7 @@ func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (s
 // itself, to find the one that is the reason.
 func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Change, at []int, results []source.Result) error {
 	w := p.res.of(op)
-	target, err := p.target(w, source.Change{Op: op})
+	target, err := p.target(cmp.Or(w.URL, p.res.List, p.base.String()), source.Change{Op: op})
 	if err != nil {
 		return err
 	}
@@ -249,8 +265,8 @@ func (w *write) envelop(body any) any {
 	return map[string]any{w.Envelope: body}
 }
 
-// target is the URL of the change, or of a batch, which has no key.
-func (p *pusher) target(w *write, c source.Change) (string, error) {
+// target is the template's URL of the change, or of a batch, which has no key.
+func (p *pusher) target(template string, c source.Change) (string, error) {
 	values := map[string]string{"type": p.spec.Datatype}
 	for i, k := range c.Key {
 		values[p.spec.Key[i]] = keyText(k)
@@ -258,7 +274,7 @@ func (p *pusher) target(w *write, c source.Change) (string, error) {
 			values["id"] = keyText(k)
 		}
 	}
-	u, err := p.address(cmp.Or(w.URL, p.res.List, p.base.String()), values)
+	u, err := p.address(template, values)
 	if err != nil {
 		return "", err
 	}

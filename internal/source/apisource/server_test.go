@@ -3,6 +3,7 @@ package apisource_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,6 +40,8 @@ type server struct {
 	calls   []string                          // method, URL and body of the requests
 	headers []http.Header                     // of the requests
 	chooses bool
+	before  func(*http.Request) // called before a request for one row is acted on
+	weak    string              // W/ makes the ETags weak
 }
 
 func newServer(t testing.TB, options string) *server {
@@ -248,6 +251,21 @@ func (s *server) create(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) one(w http.ResponseWriter, r *http.Request, id string) {
 	row := s.rows[id]
+	if s.before != nil {
+		s.before(r)
+		row = s.rows[id]
+	}
+	text, _ := json.Marshal(row)
+	tag := fmt.Sprintf(`%s"%x"`, s.weak, sha256.Sum256(text))
+	if row != nil && r.Method == http.MethodGet {
+		w.Header().Set("ETag", tag)
+		reply(w, 200, map[string]any{"row": row})
+		return
+	}
+	if want := r.Header.Get("If-Match"); want != "" && (want != tag || s.weak != "") {
+		reply(w, 412, map[string]any{"detail": "the row is another by now"})
+		return
+	}
 	if row == nil && r.Method != http.MethodPut {
 		reply(w, 404, map[string]any{"detail": "no such row"})
 		return
@@ -283,13 +301,13 @@ func (s *server) definition() source.Datasource {
 
 func (s *server) Open(t testing.TB) source.Source {
 	require.Empty(t, apisource.Kind().Check(s.definition()))
-	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(nil))
+	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, nil))
 	require.NoError(t, err)
 	return src
 }
 
-func env(secrets map[string]string) source.Env {
-	return source.Env{HTTP: http.DefaultClient, Now: time.Now, Secret: func(_ context.Context, v string) (string, error) {
+func env(t testing.TB, secrets map[string]string) source.Env {
+	return source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now, Secret: func(_ context.Context, v, _ string) (string, error) {
 		if s, ok := secrets[v]; ok {
 			return s, nil
 		}

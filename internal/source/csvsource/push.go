@@ -20,6 +20,7 @@ import (
 	"golang.org/x/text/transform"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/source"
 )
@@ -131,6 +132,9 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 		err = out.Sync()
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
+		return temp, err
+	}
+	if err := fence.Allow(ctx); err != nil {
 		return temp, err
 	}
 	if err := w.f.env.Dir.Rename(temp, w.f.path); err != nil {

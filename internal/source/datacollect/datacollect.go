@@ -75,16 +75,16 @@ func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) 
 	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
-	for _, credential := range []*string{&s.apiKey, &s.password} {
-		v, err := env.Secret(ctx, *credential)
+	for name, value := range map[string]*string{"apiKey": &s.apiKey, "password": &s.password} {
+		v, err := env.Credential(ctx, d, pathOf(d, name), *value)
 		if err != nil {
 			return nil, err
 		}
-		*credential = v
+		*value = v
 	}
 	out := &server{flavour: f, settings: s}
 	out.url, _ = url.Parse(d.URL)
-	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Secrets: []string{s.apiKey, s.password}}
+	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Secrets: []string{s.apiKey, s.password, s.username, s.workflowID}, To: d.Bound()}
 	out.client.Sign = func(r *http.Request) {
 		if s.apiKey != "" {
 			r.Header.Set("X-Api-Key", s.apiKey)

@@ -66,7 +66,7 @@ func (p *place) definition(fields ...source.ExtraField) source.Datasource {
 func (p *place) open(t testing.TB, fields ...source.ExtraField) source.Source {
 	d := p.definition(fields...)
 	require.Empty(t, p.kind.Check(d))
-	s, err := p.kind.Open(context.Background(), d, source.Env{HTTP: http.DefaultClient, Now: time.Now, Secret: func(_ context.Context, v string) (string, error) {
+	s, err := p.kind.Open(context.Background(), d, source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now, Secret: func(_ context.Context, v, _ string) (string, error) {
 		if v == "env:KEY" {
 			return apiKey, nil
 		}
@@ -309,7 +309,7 @@ func TestFaults(t *testing.T) {
 		p := openFn(t)
 		d := p.definition()
 		d.ExtraFields[0].Value = "wr0ng-key"
-		s, err := p.kind.Open(t.Context(), d, source.Env{HTTP: http.DefaultClient, Secret: func(_ context.Context, v string) (string, error) { return v, nil }})
+		s, err := p.kind.Open(t.Context(), d, source.Env{HTTP: sourcetest.HTTP(t), Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }})
 		require.NoError(t, err)
 		_, err = drain(t, s, p.request())
 		require.ErrorContains(t, err, "401")

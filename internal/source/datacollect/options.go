@@ -58,6 +58,16 @@ func (f flavour) read(d source.Datasource) (settings, []source.Fault) {
 	return s, r.faults
 }
 
+// pathOf is where the definition has the option.
+func pathOf(d source.Datasource, name string) string {
+	for i, x := range d.ExtraFields {
+		if x.Name == name {
+			return fmt.Sprintf("extraFields[%d].value", i)
+		}
+	}
+	return "options." + name
+}
+
 // fields are taken one by one; what is left is not known.
 type fields struct {
 	values map[string]string

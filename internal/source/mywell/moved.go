@@ -2,12 +2,9 @@ package mywell
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
-	"reflect"
 	"slices"
-	"time"
 
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/source"
@@ -67,24 +64,5 @@ func (p *pusher) moved(c source.Change, theirs map[string]any) bool {
 	return false
 }
 
-// equal compares as the server, which is JavaScript, would: a number may be text, or
-// written in another way, a time may have another form.
-func equal(a, b any) bool {
-	if ta, ok := rest.Instant(a); ok {
-		if tb, ok := rest.Instant(b); ok {
-			return ta.Truncate(time.Millisecond).Equal(tb.Truncate(time.Millisecond))
-		}
-	}
-	x, errX := plain(a)
-	y, errY := plain(b)
-	return errX == nil && errY == nil && reflect.DeepEqual(x, y) || text(a) != "" && text(a) == text(b)
-}
-
-// plain is the value as JSON has it, each number a float64.
-func plain(v any) (out any, err error) {
-	b, err := json.Marshal(v)
-	if err == nil {
-		err = json.Unmarshal(b, &out)
-	}
-	return out, err
-}
+// equal compares as the server, which is JavaScript, would: a number may be text.
+func equal(a, b any) bool { return rest.Equal(a, b) || text(a) != "" && text(a) == text(b) }

@@ -101,13 +101,13 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
 	o, _ := decode(d)
-	token, err := env.Secret(ctx, o.AccessToken)
+	token, err := env.Credential(ctx, d, "options.accessToken", o.AccessToken)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{rows: o.PageSize}
 	s.base, _ = url.Parse(strings.TrimSuffix(d.URL, "/"))
-	s.client = rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Secrets: []string{token, url.QueryEscape(token)}}
+	s.client = rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Secrets: []string{token, url.QueryEscape(token)}, To: d.Bound()}
 	if token != "" {
 		s.client.Sign = func(r *http.Request) {
 			q := r.URL.Query()

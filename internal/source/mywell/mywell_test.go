@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -44,7 +43,7 @@ func newPlace(t testing.TB, datatype string) *place {
 func (p *place) Open(t testing.TB) source.Source {
 	d := source.Datasource{Type: "legacy-mywell", URL: p.url, Options: json.RawMessage(`{"accessToken":"env:T","pageSize":7}`)}
 	require.Empty(t, mywell.Kind().Check(d))
-	s, err := mywell.Kind().Open(context.Background(), d, source.Env{HTTP: http.DefaultClient, Now: time.Now, Secret: func(_ context.Context, v string) (string, error) {
+	s, err := mywell.Kind().Open(context.Background(), d, source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now, Secret: func(_ context.Context, v, _ string) (string, error) {
 		return strings.ReplaceAll(v, "env:T", token), nil
 	}})
 	require.NoError(t, err)

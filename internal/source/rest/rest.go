@@ -17,6 +17,8 @@ import (
 	"unicode"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
+	"github.com/headgate/headgate/internal/source"
 )
 
 const (
@@ -24,6 +26,9 @@ const (
 	DefaultTimeout = 60 * time.Second
 	// DefaultLimit is the largest answer that is read, in bytes.
 	DefaultLimit = 64 << 20
+	// minSecret is how long what is taken out of a server's message has to be: of
+	// less, no credential is made, and most messages have it in their words.
+	minSecret = 4
 	// maxMessage is how much of a server's message people are shown.
 	maxMessage = 300
 )
@@ -34,6 +39,7 @@ type Client struct {
 	Timeout time.Duration       // of a call; 0: DefaultTimeout
 	Sign    func(*http.Request) // adds the credentials; may be nil
 	Secrets []string            // that no error may show, even if the server repeats them
+	To      string              // the only host:port that is called; "": any
 	Limit   int64               // of an answer, in bytes; 0: DefaultLimit
 	Now     func() time.Time    // nil: time.Now
 }
@@ -77,7 +83,7 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 		return nil, err
 	}
 	host := req.URL.Host
-	resp, err := c.HTTP.Do(req)
+	resp, err := c.bound().Do(req)
 	if err != nil {
 		return nil, c.failed(host, err)
 	}
@@ -123,14 +129,46 @@ func (c *Client) request(ctx context.Context, method, target string, header http
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if !c.reaches(req.URL) {
+		return nil, fault.New(fault.Invalid, "a URL of the data source leads to %s, and its credentials are for %s", req.URL.Host, c.To)
+	}
 	if c.Sign != nil {
 		c.Sign(req)
 	}
 	return req, nil
 }
 
+// bound is the client for HTTP, which takes no credential elsewhere by a redirect.
+func (c *Client) bound() *http.Client {
+	if c.To == "" {
+		return c.HTTP
+	}
+	out, follow := *c.HTTP, c.HTTP.CheckRedirect
+	out.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if !c.reaches(req.URL) {
+			return fault.New(fault.Invalid, "%s redirects to %s, which is not followed: the credentials are for %s", via[0].URL.Host, req.URL.Host, c.To)
+		}
+		if follow != nil {
+			return follow(req, via)
+		}
+		if len(via) >= 10 { // as net/http does without a rule
+			return fault.New(fault.Invalid, "%s redirects more than 10 times", via[0].URL.Host)
+		}
+		return nil
+	}
+	return &out
+}
+
+// reaches reports whether the URL is on the host that the client calls.
+func (c *Client) reaches(u *url.URL) bool {
+	return c.To == "" || source.Datasource{URL: u.String()}.To() == c.To
+}
+
 // failed is the error of a call that was not answered.
 func (c *Client) failed(host string, err error) error {
+	if r, ok := errors.AsType[*fence.Refusal](err); ok {
+		return r
+	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f // without the URL that net/http puts around it
 	}
@@ -160,7 +198,7 @@ func (c *Client) refused(host string, a *Answer) error {
 // credentials, also as a URL has them.
 func (c *Client) Clean(text string) string {
 	for _, s := range c.Secrets {
-		if s == "" {
+		if len(s) < minSecret {
 			continue
 		}
 		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {

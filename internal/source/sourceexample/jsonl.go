@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/source/rest"
 )
@@ -152,7 +153,7 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 			rows[key] = row
 		}
 	}
-	return results, f.write(rows, bad)
+	return results, f.write(ctx, rows, bad)
 }
 
 // byKey reads the rows, and the lines that are none, which a push keeps.
@@ -178,7 +179,7 @@ func (f *file) byKey(spec source.Spec) (rows map[string]map[string]any, bad [][]
 	return rows, bad, err
 }
 
-func (f *file) write(rows map[string]map[string]any, bad [][]byte) error {
+func (f *file) write(ctx context.Context, rows map[string]map[string]any, bad [][]byte) error {
 	var b bytes.Buffer
 	for _, line := range bad {
 		b.Write(line)
@@ -193,6 +194,9 @@ func (f *file) write(rows map[string]map[string]any, bad [][]byte) error {
 	temporary := f.name + ".new"
 	if err := f.dir.WriteFile(temporary, b.Bytes(), 0o600); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the file %s cannot be written", f.name)
+	}
+	if err := fence.Allow(ctx); err != nil { // another process may have taken the run over
+		return err
 	}
 	return f.dir.Rename(temporary, f.name)
 }

@@ -123,7 +123,7 @@ func Run(t *testing.T, h Harness) {
 		topics = append(topics, cursorTests)
 	}
 	if h.Push {
-		topics = append(topics, pushTests, batchTests, movedTests)
+		topics = append(topics, pushTests, batchTests, movedTests, fenceTests)
 	} else {
 		topics = append(topics, readOnlyTests)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/source/sourcetest"
 )
@@ -134,7 +136,7 @@ func earlier(a, b time.Time) time.Time {
 func (r *memoryReader) Close() error { return nil }
 
 func (s *memorySource) Push(ctx context.Context, _ source.Spec, changes []source.Change) ([]source.Result, error) {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), fence.Allow(ctx)); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()

@@ -91,8 +91,9 @@ func TestCredentialsStayHere(t *testing.T) {
 
 func TestSecretsAreResolved(t *testing.T) {
 	t.Parallel()
-	env := source.Env{Secret: func(_ context.Context, v string) (string, error) {
+	env := source.Env{Secret: func(_ context.Context, v, to string) (string, error) {
 		require.Equal(t, "sm://projects/p/secrets/s/versions/1", v)
+		require.Equal(t, "127.0.0.1:5432", to)
 		return "resolved", nil
 	}}
 	d := source.Datasource{URL: "postgres://user@127.0.0.1/d", Options: json.RawMessage(`{"password": "sm://projects/p/secrets/s/versions/1"}`)}
@@ -101,9 +102,9 @@ func TestSecretsAreResolved(t *testing.T) {
 	defer func() { require.NoError(t, s.Close()) }()
 	require.Equal(t, "resolved", s.(*sqlSource).engine.(*postgres).pool.Config().ConnConfig.Password)
 
-	env.Secret = func(context.Context, string) (string, error) { return "", errors.New("no such secret") }
+	env.Secret = func(context.Context, string, string) (string, error) { return "", errors.New("no such secret") }
 	_, err = Kind().Open(t.Context(), d, env)
-	require.ErrorContains(t, err, "options.password cannot be resolved")
+	require.ErrorContains(t, err, "datasource.options.password: the credential cannot be found now")
 }
 
 func TestTLS(t *testing.T) {

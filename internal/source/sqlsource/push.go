@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -199,10 +200,14 @@ func (p *pusher) apart(ctx context.Context, changes []source.Change) ([]source.R
 func (p *pusher) transaction(ctx context.Context, changes []source.Change,
 	do func(context.Context, transaction, []source.Change) ([]source.Result, error),
 ) ([]source.Result, error) {
-	tx, err := p.engine.begin(ctx)
+	if err := fence.Allow(ctx); err != nil {
+		return nil, err
+	}
+	begun, err := p.engine.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
+	tx := fenced{begun}
 	results, err := do(ctx, tx, changes)
 	if err != nil {
 		tx.rollback()

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -64,12 +65,9 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 		return nil, fault.New(fault.Invalid, "%s", faults[0])
 	}
 	for path, value := range map[string]*string{"options.password": &o.password, "options.ca": &o.CA} {
-		if env.Secret == nil || *value == "" {
-			continue
-		}
-		resolved, err := env.Secret(ctx, *value)
+		resolved, err := env.Credential(ctx, d, path, *value)
 		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "%s cannot be resolved", path)
+			return nil, err
 		}
 		*value = resolved
 	}
@@ -205,6 +203,9 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 // failed makes an error of the database one for people. What may work the next
 // time is unavailable; a definition that cannot work is invalid.
 func (s *sqlSource) failed(ctx context.Context, err error, format string, args ...any) error {
+	if fence.Refused(err) {
+		return err
+	}
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("%w: %w", ctx.Err(), err)
 	}

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+)
+
+// What protects less than it seems to is said at the start.
+func TestWhatIsOpenIsSaid(t *testing.T) {
+	t.Parallel()
+	token := &config.Live{Token: &config.LiveToken{Secret: "not for the log", Audience: "a"}}
+	said := func(cfg *config.Config, runsOn bool) []string {
+		return (&App{o: Options{Config: cfg, RunsOn: runsOn}}).open()
+	}
+	for _, cfg := range []*config.Config{
+		{}, {Live: &config.Live{}}, {CORS: &config.CORS{AllowedOrigins: []string{"https://a.example"}}},
+		{Live: token, CORS: &config.CORS{AllowedOrigins: []string{"*"}}, Auth: &config.Auth{}},
+	} {
+		require.Empty(t, said(cfg, true))
+		require.Empty(t, said(cfg, false))
+	}
+	local := said(&config.Config{Live: token}, true)
+	require.Len(t, local, 1)
+	for _, part := range []string{`"live.token"`, "/orgs", "/notify", "/reset", "/config", `"auth"`, "whoever reaches this process"} {
+		require.Contains(t, local[0], part)
+	}
+	require.NotContains(t, local[0], "not for the log")
+	require.NotContains(t, local[0], "\n")
+	require.Contains(t, said(&config.Config{Live: token}, false)[0], "IAM")
+	require.Len(t, said(&config.Config{CORS: &config.CORS{AllowedOrigins: []string{"https://a.example", "*"}}}, true), 1)
+}

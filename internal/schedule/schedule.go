@@ -1,0 +1,196 @@
+// Package schedule says when a cron expression is due, also where clocks change.
+//
+// An expression has five fields: minute, hour, day of the month, month, day of the week.
+// A field is *, ?, a number, a name (JAN, MON), a range, each perhaps with a /step, or a
+// list of these. If both days are restricted, either is enough.
+//
+// What happens when the zone's clocks change depends on the hour field alone, much as in
+// Vixie cron:
+//
+//   - Hours that are named (0 6 * * *, 30 1-3 * * *) are times of a day. One that does not
+//     exist, because the clocks are set forward over it, is due at the first instant
+//     after the gap. One that exists twice is due once, the first time. So a daily job
+//     runs every day, once.
+//   - Hours that begin with a star (*/15 * * * *, 0 */2 * * *) are an interval: it goes on
+//     as if nobody had changed the clocks. A time that exists twice is due twice. One that
+//     does not exist is due when the clock, had it not been set forward, would have shown
+//     it. So there is never a longer pause than usual.
+//
+// Several times that come to the same instant are due once.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones are known also where the machine has none, as in a small image
+)
+
+// Schedule is an expression in a zone. It is immutable.
+type Schedule struct {
+	minute, hour, day, month, weekday field
+	zone                              *time.Location
+}
+
+// Parse reads an expression of five fields. One that is never due, such as the 30th of
+// February, is an error.
+func Parse(expression string, zone *time.Location) (*Schedule, error) {
+	texts := strings.Fields(expression)
+	if len(texts) != len(fields) {
+		return nil, fmt.Errorf("there are %d fields, and cron has 5: minute, hour, day of the month, month, day of the week", len(texts))
+	}
+	s := &Schedule{zone: zone}
+	for i, into := range []*field{&s.minute, &s.hour, &s.day, &s.month, &s.weekday} {
+		var err error
+		if *into, err = fields[i].parse(texts[i]); err != nil {
+			return nil, err
+		}
+	}
+	if !s.possible() {
+		return nil, errors.New("it never comes: none of its months has such a day")
+	}
+	return s, nil
+}
+
+// possible reports whether some date matches.
+func (s *Schedule) possible() bool {
+	if s.day.every || !s.weekday.every {
+		return true
+	}
+	longest := [...]int{0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
+	for month := 1; month <= 12; month++ {
+		for day := 1; s.month.has(month) && day <= longest[month]; day++ {
+			if s.day.has(day) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// on reports whether the schedule is due on the date, a midnight in UTC.
+func (s *Schedule) on(date time.Time) bool {
+	if !s.month.has(int(date.Month())) {
+		return false
+	}
+	day, weekday := s.day.has(date.Day()), s.weekday.has(int(date.Weekday()))
+	if s.day.every || s.weekday.every {
+		return day && weekday
+	}
+	return day || weekday
+}
+
+const (
+	// daysAround an instant are looked at: the largest change of a zone's clocks is the
+	// whole day that Samoa left out.
+	daysAround = 2
+	// mostDays is longer than the longest time between two 29ths of February, eight years.
+	mostDays = 9 * 366
+)
+
+// Next returns the first instant after t at which the schedule is due.
+func (s *Schedule) Next(t time.Time) time.Time {
+	return s.nearest(t, 1, func(at, best time.Time) bool { return at.After(t) && (best.IsZero() || at.Before(best)) })
+}
+
+// Latest returns the last instant at or before t at which the schedule is due.
+func (s *Schedule) Latest(t time.Time) time.Time {
+	return s.nearest(t, -1, func(at, best time.Time) bool { return !at.After(t) && at.After(best) })
+}
+
+// nearest goes from date to date in a direction for the instant that is better than all
+// others. A date's times may come after the next date's, where a whole day is left out:
+// so it looks a little further than where it first finds one.
+func (s *Schedule) nearest(t time.Time, direction int, better func(at, best time.Time) bool) (best time.Time) {
+	y, m, d := t.In(s.zone).Date()
+	date := time.Date(y, m, d-direction*daysAround, 0, 0, 0, 0, time.UTC)
+	more := daysAround
+	for range mostDays {
+		if s.on(date) {
+			s.due(date, func(at time.Time) {
+				if better(at, best) {
+					best = at
+				}
+			})
+		}
+		if !best.IsZero() {
+			if more--; more < 0 {
+				break
+			}
+		}
+		date = date.AddDate(0, 0, direction)
+	}
+	return best
+}
+
+// due calls yield with every instant at which the schedule is due for the date.
+func (s *Schedule) due(date time.Time, yield func(time.Time)) {
+	periods := s.periods(date)
+	for hour := range 24 {
+		if !s.hour.has(hour) {
+			continue
+		}
+		for minute := range 60 {
+			if s.minute.has(minute) {
+				s.instants(periods, date.Add(time.Duration(hour)*time.Hour+time.Duration(minute)*time.Minute), yield)
+			}
+		}
+	}
+}
+
+// period is a time in which the zone's clocks are not changed.
+type period struct {
+	begin, end time.Time // zero: there is none
+	offset     time.Duration
+}
+
+// reads returns when the clocks of the period show the time, whether in it or not.
+func (p period) reads(local time.Time) time.Time { return local.Add(-p.offset) }
+
+// periods are those in which clocks can show a time of the date.
+func (s *Schedule) periods(date time.Time) (list []period) {
+	const furthest = 26 * time.Hour // no zone is further from UTC
+	for at := date.Add(-furthest); ; {
+		local := at.In(s.zone)
+		_, offset := local.Zone()
+		p := period{offset: time.Duration(offset) * time.Second}
+		p.begin, p.end = local.ZoneBounds()
+		list = append(list, p)
+		if p.end.IsZero() || p.end.After(date.Add(24*time.Hour+furthest)) {
+			return list
+		}
+		at = p.end
+	}
+}
+
+// instants calls yield with when a local time, written as if it were UTC, is due.
+func (s *Schedule) instants(periods []period, local time.Time, yield func(time.Time)) {
+	found := false
+	for _, p := range periods {
+		at := p.reads(local)
+		if at.Before(p.begin) || !p.end.IsZero() && !at.Before(p.end) {
+			continue
+		}
+		yield(at.In(s.zone))
+		if found = true; !s.hour.star {
+			return
+		}
+	}
+	if found {
+		return
+	}
+	// It lies in a gap: the clock before the change would show it after that, and the
+	// clock after the change before.
+	for i, p := range periods[:len(periods)-1] {
+		at := p.reads(local)
+		if at.Before(p.end) || !periods[i+1].reads(local).Before(p.end) {
+			continue
+		}
+		if !s.hour.star {
+			at = p.end
+		}
+		yield(at.In(s.zone))
+		return
+	}
+}

@@ -1,0 +1,60 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/origin"
+)
+
+// Hosts refuses (403) requests that name a host which is not ours. An attacker who
+// points a name of theirs at a loopback address (DNS rebinding) makes a browser take
+// this process for a part of the attacker's own site, whose pages may then read and
+// operate it; only the Host header tells.
+//
+// Connections that arrive on a loopback address are checked, wherever the process
+// listens, unless a cloud's platform delivers them. Others are checked if the
+// configuration lists hosts. Probes (/healthz, /readyz) are answered for any host.
+func (b *Browsers) Hosts(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !b.allowsHost(r) {
+			b.refuse(w, r, fault.New(fault.Forbidden,
+				"this process does not answer for the host of this request: if it should, list the host in allowedHosts, or set publicURL"))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (b *Browsers) allowsHost(r *http.Request) bool {
+	local := localAddress(r)
+	if !b.checked && (b.cloud || !local.IsLoopback()) {
+		return true
+	}
+	name, _ := origin.Split(r.Host)
+	if name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") { // a browser always names a host
+		return true
+	}
+	// Nobody can point an address elsewhere.
+	if a, err := netip.ParseAddr(name); err == nil && (a.Unmap().IsLoopback() || a.Unmap() == local) {
+		return true
+	}
+	for _, h := range b.hosts {
+		if origin.Matches(h, r.Host) {
+			return true
+		}
+	}
+	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz"
+}
+
+// localAddress returns the address of this machine on which r arrived; it is not
+// valid if that is not known.
+func localAddress(r *http.Request) netip.Addr {
+	if tcp, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
