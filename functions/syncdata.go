@@ -12,6 +12,7 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/syncrun"
 	"github.com/headgate/headgate/internal/web"
 )
@@ -167,6 +168,9 @@ func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if q.Has("cursor") && skip > 0 {
 		return fault.New(fault.Invalid, "cursor goes with neither start nor page")
 	}
+	if err := reading(w, r, limit); err != nil {
+		return err
+	}
 	list, next, err := a.Syncs().Send(r.Context(), r.PathValue("id"), q.Get("type"), q.Get("cursor"), skip, limit)
 	if err != nil {
 		return err
@@ -175,6 +179,15 @@ func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 		Data []syncrun.Outgoing `json:"data"`
 		Next *string            `json:"next"` // for ?cursor=; null at the end
 	}{list, orNull(next)})
+}
+
+// perRecord is what a record of a page may have before the page's memory is counted
+// exactly, which is when it has been read.
+const perRecord = 64 << 10
+
+// reading takes memory for a page of records.
+func reading(w http.ResponseWriter, r *http.Request, limit int) error {
+	return web.Reading(r.Context(), w, min(int64(limit)*perRecord, store.PageBytes))
 }
 
 func natural(s, name string) (int, error) {

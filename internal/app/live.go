@@ -93,7 +93,7 @@ func (a *App) resolver(k live.Key) live.Resolver {
 				if r.TimeoutSeconds > 0 {
 					timeout = time.Duration(r.TimeoutSeconds) * time.Second
 				}
-				return &live.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: timeout}
+				return &live.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: timeout, Memory: a.o.Memory.Work}
 			}
 		}
 	}

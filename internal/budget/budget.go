@@ -88,6 +88,20 @@ func (b *Budget) Take(ctx context.Context, n int64) error {
 	return nil
 }
 
+// Wait takes n bytes, or as many as there are in all, and waits for them until ctx
+// ends. It returns how many it took.
+func (b *Budget) Wait(ctx context.Context, n int64) (int64, error) {
+	if b == nil {
+		return 0, nil
+	}
+	n = min(n, b.total)
+	if err := b.free.Acquire(ctx, n); err != nil {
+		return 0, err
+	}
+	b.used.Add(n)
+	return n, nil
+}
+
 // mib rounds up, so that no message says that 0 MiB are too many.
 func mib(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
 

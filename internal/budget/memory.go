@@ -11,7 +11,8 @@ import (
 type Memory struct {
 	Requests *Budget // bodies that come in, until they are stored
 	Answers  *Budget // what is read to be sent out
-	Work     *Budget // messages on their way to the bus, runs of syncs
+	Work     *Budget // messages on their way to the bus
+	Runs     *Budget // runs of syncs
 	Live     *Budget // clients, their subscriptions, and what waits for them
 }
 
@@ -27,13 +28,13 @@ func Divide(limit int64) Memory {
 	}
 	usable := max(limit-base, limit/4)
 	part := func(percent int64) *Budget { return New(usable / 100 * percent) }
-	return Memory{Requests: part(40), Answers: part(10), Work: part(15), Live: part(20)}
+	return Memory{Requests: part(35), Answers: part(10), Work: part(12), Runs: part(12), Live: part(20)}
 }
 
 // LogValue implements [slog.LogValuer].
 func (m Memory) LogValue() slog.Value {
 	part := func(name string, b *Budget) slog.Attr { return slog.Int64(name, b.Total()>>20) }
-	return slog.GroupValue(part("requestsMiB", m.Requests), part("answersMiB", m.Answers), part("workMiB", m.Work), part("liveMiB", m.Live))
+	return slog.GroupValue(part("requestsMiB", m.Requests), part("answersMiB", m.Answers), part("workMiB", m.Work), part("runsMiB", m.Runs), part("liveMiB", m.Live))
 }
 
 // OfJSON estimates the memory of a JSON text and of the Go values that it is

@@ -166,7 +166,7 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	width := len(p.columns.Names())
 	page := source.Page{Rows: make([]source.Row, 0, p.size)}
 	cells := make([]any, 0, p.size*width)
-	for len(page.Rows)+len(page.Rejects) < p.size {
+	for bytes := 0; len(page.Rows)+len(page.Rejects) < p.size && bytes < source.PageBytes; {
 		if len(page.Rows)%256 == 0 && ctx.Err() != nil {
 			return source.Page{}, ctx.Err()
 		}
@@ -186,6 +186,7 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 		}
 		start := len(cells)
 		for _, v := range row.values {
+			bytes += len(v)
 			if p.f.Trim {
 				v = strings.TrimSpace(v)
 			}
