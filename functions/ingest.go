@@ -36,10 +36,16 @@ func ingest(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if event.Parsed(r.Header, body) {
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return err
+		}
+	}
 	in, err := receive(g.Service(), e, r, body)
 	if err != nil {
 		return err
 	}
+	in.Held = web.HoldOf(w)
 	out, err := g.Ingest(r.Context(), in)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/draft"
@@ -67,6 +68,8 @@ type Options struct {
 	HooksHTTP *http.Client
 	// Base is where this process is reached, where the configuration has no publicURL.
 	Base string
+	// Memory bounds what callers make this process hold; the zero value does not.
+	Memory budget.Memory
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
 	// Warnings are what /readyz says beside "ready".
@@ -106,6 +109,7 @@ func New(o Options) (*App, error) {
 		g := gate.New(svc, gate.Options{
 			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), RunsOn: o.RunsOn,
+			Work: o.Memory.Work, Answers: o.Memory.Answers,
 			Changed: func() { a.own(GateType, svc.ServiceName) },
 		})
 		a.gates = append(a.gates, g)
@@ -137,6 +141,9 @@ func (o *Options) steady() {
 
 // Config returns the effective configuration.
 func (a *App) Config() *config.Config { return a.o.Config }
+
+// Memory returns the budgets of the process.
+func (a *App) Memory() budget.Memory { return a.o.Memory }
 
 // Log returns the deployment's logger.
 func (a *App) Log() *slog.Logger { return a.o.Log }

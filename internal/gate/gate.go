@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/store"
@@ -57,6 +58,9 @@ type Options struct {
 	// RunsOn says that the process runs between requests too. A source is then
 	// answered as soon as its message is out, before that is on record.
 	RunsOn bool
+	// Work bounds the messages that are built and sent at once, Answers those that
+	// are read; nil does not.
+	Work, Answers *budget.Budget
 	// Changed is told that the window or the outbox is not as it was. It must not
 	// block. May be nil.
 	Changed func()
@@ -76,6 +80,8 @@ type Gate struct {
 	publicURL string
 	runsOn    bool
 	changed   func()
+	work      *budget.Budget
+	answers   *budget.Budget
 
 	commits  *groupCommit
 	checks   coalescer
@@ -94,6 +100,7 @@ func New(svc config.Service, o Options) *Gate {
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, runsOn: o.RunsOn, recent: newRecentEvents(cacheBytes), changed: o.Changed,
+		work: o.Work, answers: o.Answers,
 	}
 	if g.changed == nil {
 		g.changed = func() {}

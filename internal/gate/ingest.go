@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -18,6 +19,9 @@ type Incoming struct {
 	// IdempotencyKey is what the source calls the event; "" if it does not say,
 	// and then two requests are two events.
 	IdempotencyKey string
+	// Held is the memory that the content has taken, where it is bounded. It stays
+	// taken until the event is stored, even if the caller leaves before that.
+	Held *budget.Hold
 }
 
 // Receipt says that an event is stored.
@@ -51,6 +55,9 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	u, keyed, err := g.unit(in)
 	if err != nil {
 		return Ingested{}, err
+	}
+	if len(in) > 0 {
+		u.held = in[0].Held.Share() // one request's events share what it has taken
 	}
 	if err := g.commits.do(ctx, u); err != nil {
 		return Ingested{}, unavailable(err, "the store did not answer in time")
@@ -143,6 +150,7 @@ func (g *Gate) commit(units []*unit) {
 	run := g.startCheck()
 	if g.svc.AsyncEventTrigger {
 		answer(units, verdict{})
+		units = nil // their bodies are not kept for the check
 	}
 	g.inFlight.Go(func() { // the leader goes on with the next commit meanwhile
 		<-run.done
@@ -159,6 +167,7 @@ func answer(units []*unit, v verdict) {
 	for _, u := range units {
 		u.verdict = v
 		close(u.done)
+		u.held.Release()
 	}
 }
 

@@ -66,6 +66,14 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 
 func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (size int, err error) {
 	building, cancel := context.WithTimeout(ctx, build)
+	// Few large messages are built and sent at once. Whichever has no room in its
+	// time is left to the sweep, as any other that could not be built.
+	room := min(messageMemory(c, min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
+	if err := g.work.Take(building, room); err != nil {
+		cancel()
+		return 0, fmt.Errorf("build the message: %w", err)
+	}
+	defer g.work.Give(room)
 	data, form, err := g.encode(building, c)
 	cancel()
 	if err != nil {
@@ -78,6 +86,21 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 		return 0, fmt.Errorf("%w: %w", errBus, err)
 	}
 	return len(data), nil
+}
+
+// messageMemory is what it takes to build and send the claim's message: a page of
+// its events as they are read, one event as JSON, whose text may be escaped byte
+// by byte, and the message, which grows by
+// doubling and is copied by the bus.
+func messageMemory(c store.Claim, limit int) int64 {
+	size, largest := int64(0), int64(0)
+	for _, l := range c.Lists {
+		for _, ref := range l.Included {
+			size, largest = size+ref.Size, max(largest, ref.Size)
+		}
+	}
+	page := min(size, max(pageBytes, largest))
+	return 16<<10 + 2*page + 12*largest + 4*min(2*size, int64(limit))
 }
 
 // encode returns the message in the largest form that the bus takes.
@@ -213,6 +236,11 @@ func (g *Gate) WriteMessage(ctx context.Context, eventID string, w io.Writer, re
 		return err
 	}
 	head, lists, _ := g.headOf(c)
+	room := g.answers.Hold()
+	defer room.Release()
+	if err := room.Resize(ctx, messageMemory(c, pageBytes)); err != nil {
+		return err
+	}
 	buf := &message.Limit{Max: pageBytes}
 	err = message.Write(buf, head, lists, message.Whole, g.fetch(ctx))
 	switch {

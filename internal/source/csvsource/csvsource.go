@@ -172,7 +172,7 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	page := source.Page{Rows: make([]source.Row, 0, rows)}
 	cells := make([]any, 0, rows*width)
 	// A page is full by its bytes, too. Each value takes some beside its text.
-	for bytes := 0; len(page.Rows)+len(page.Rejects) < p.size && bytes < maxPage; {
+	for bytes := 0; len(page.Rows)+len(page.Rejects) < p.size && bytes < source.PageBytes; {
 		if len(page.Rows)%256 == 0 && ctx.Err() != nil {
 			return source.Page{}, ctx.Err()
 		}
@@ -211,9 +211,6 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	page.Done, page.Total = min(p.s.raw.n.Load(), max(p.s.size, 1)), p.s.size
 	return page, err
 }
-
-// maxPage is how many bytes of rows are kept at once.
-const maxPage = 32 << 20
 
 // clip bounds what is kept of a row that cannot be read.
 func clip(s string) string {
