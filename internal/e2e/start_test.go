@@ -106,4 +106,3 @@ func TestLiveWithoutATopic(t *testing.T) {
 	p = start(t, options{env: p.o.env, args: []string{"-function", "ingest"}})
 	require.Empty(t, read[state](t, p, "GET", "/readyz").Warnings)
 }
-
