@@ -34,6 +34,9 @@ func share(path string) (*flock.Flock, error) {
 	if !ok {
 		return nil, ErrRestoring
 	}
+	if err := adopt(lockFile(path), path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
 
@@ -49,6 +52,9 @@ func alone(path string) (*flock.Flock, error) {
 			return nil, fmt.Errorf("%w: %s", ErrInUse, other)
 		}
 		return nil, ErrInUse
+	}
+	if err := adopt(lockFile(path), path); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
@@ -72,7 +78,7 @@ func (s *Store) Serve(who string) (other string, err error) {
 		return "", errors.Join(fmt.Errorf("sqlitestore: serve %s: %w", s.path, err), l.Close())
 	}
 	s.serving = l
-	return "", nil
+	return "", adopt(servingFile(s.path), s.path)
 }
 
 // servedBy returns what the process that serves the store says about itself; ""
