@@ -2,6 +2,8 @@ package sqlitestore
 
 import (
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,4 +31,28 @@ func TestServeTellsOfTheOther(t *testing.T) {
 	other, err = b.Serve("process 2")
 	require.NoError(t, err)
 	require.Empty(t, other)
+}
+
+// Whoever asks who serves holds the lock for a moment, which is no server.
+func TestServeBesideThoseWhoAsk(t *testing.T) {
+	t.Parallel()
+	path := closedStore(t, 1)
+	var stop atomic.Bool
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer stop.Store(true)
+	for range 2 {
+		asking.Go(func() {
+			for !stop.Load() {
+				servedBy(path)
+			}
+		})
+	}
+	s := openAt(t, path)
+	for range 500 {
+		other, err := s.Serve("process 1")
+		require.NoError(t, err)
+		require.Empty(t, other)
+		require.NoError(t, s.serving.Close())
+	}
 }
