@@ -6,14 +6,18 @@ RUN go mod download
 COPY . .
 ARG VERSION=""
 # No cgo: the embedded store is pure Go, so the binary needs nothing around it.
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /headgate .
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /headgate . && mkdir /data
 
 # Certificates, time zones, a user without rights, and nothing else.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /headgate /headgate
 COPY LICENSE /LICENSE
-# With the embedded store, data go to ./data here: mount a volume that user 65532 may write.
-# Outside Cloud Run it listens on the container's loopback: give it -addr=:8080, and "auth".
+# With the embedded store, data go to ./data here: a new volume that is mounted there
+# belongs to the user that may write it.
+COPY --from=build --chown=65532:65532 /data /home/nonroot/data
+# PORT: listen there on all addresses, for loopback ends at the container. Cloud Run sets
+# it, too. Whoever reaches the port may operate Headgate unless "auth" says who may.
+ENV PORT=8080
 WORKDIR /home/nonroot
 USER nonroot:nonroot
 EXPOSE 8080

@@ -163,7 +163,7 @@ func (g *Guard) caller(r *http.Request) (caller, error) {
 		same := subtle.ConstantTimeCompare(hash[:], g.tokens[i].hash[:])
 		found |= same
 		at = subtle.ConstantTimeSelect(same, i, at)
-		who.roles |= g.tokens[i].roles * roles(same) //nolint:gosec // 0 or 1
+		who.roles |= g.tokens[i].roles * roles(same)
 	}
 	if found == 1 {
 		who.name = g.tokens[at].name

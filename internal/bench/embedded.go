@@ -127,7 +127,7 @@ func process(b *bench) error {
 func answers(url string, deadline time.Time) error {
 	for time.Now().Before(deadline) {
 		if resp, err := http.Get(url); err == nil {
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
 			}

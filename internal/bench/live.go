@@ -76,7 +76,7 @@ func hubWrites(clients int) ([]time.Duration, error) {
 	var conns []net.Conn
 	defer func() {
 		for _, c := range conns {
-			c.Close()
+			_ = c.Close()
 		}
 		stop()
 	}()
@@ -126,7 +126,7 @@ func bareWrites(clients int) ([]time.Duration, error) {
 	var ends []net.Conn
 	defer func() {
 		for _, c := range ends {
-			c.Close()
+			_ = c.Close()
 		}
 	}()
 	var servers []net.Conn
@@ -198,7 +198,7 @@ func idle(b *bench, clients int) error {
 	var conns []net.Conn
 	defer func() {
 		for _, c := range conns {
-			c.Close()
+			_ = c.Close()
 		}
 	}()
 	for i := range clients {
@@ -231,7 +231,7 @@ func slowClients(b *bench, _ int) error {
 		defer func() {
 			stop()
 			for _, c := range conns {
-				c.Close()
+				_ = c.Close()
 			}
 		}()
 		var mu sync.Mutex
@@ -331,7 +331,7 @@ func burst(b *bench, _ int) error {
 	defer func() {
 		stop()
 		for _, c := range conns {
-			c.Close()
+			_ = c.Close()
 		}
 	}()
 	for i := range clients {

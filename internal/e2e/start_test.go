@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -39,6 +40,10 @@ func TestProjectGivenAndNoStoreChosen(t *testing.T) {
 // container, and warns that anybody may.
 func TestPortListensEverywhere(t *testing.T) {
 	t.Parallel()
+	image, err := os.ReadFile("../../Dockerfile")
+	require.NoError(t, err)
+	require.Contains(t, string(image), "\nENV PORT=8080\n")
+	require.Contains(t, string(image), "\nENTRYPOINT [\"/headgate\"]", "without -addr, which would win")
 	_, port, err := net.SplitHostPort(fixedPort(t))
 	require.NoError(t, err)
 	p := &process{o: options{data: t.TempDir()}, exited: make(chan struct{})}

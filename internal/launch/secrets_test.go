@@ -91,7 +91,7 @@ func asking(url, ref string) map[string]source.Datasource {
 		"sync server":  {Type: "mock-sync-server", URL: url, SelectedDatatypes: []string{"event"}, Options: json.RawMessage(`{"username":"u","retryAttempts":0,"password":` + string(quoted) + `}`)},
 		"postgres":     {Type: "sql", URL: "postgres://u@" + host + "/d", SelectedDatatypes: []string{"x"}, Options: json.RawMessage(`{"password":` + string(quoted) + `}`)},
 		"mysql":        {Type: "sql", URL: "mysql://u@" + host + "/d", SelectedDatatypes: []string{"x"}, Options: json.RawMessage(`{"password":` + string(quoted) + `}`)},
-		"certificate":  {Type: "sql", URL: "postgres://u@" + host + "/d?sslmode=require", SelectedDatatypes: []string{"x"}, Options: json.RawMessage(`{"ca":` + string(quoted) + `}`)},
+		"certificate":  {Type: "sql", URL: "postgres://u@" + host + "/d?sslmode=verify-full", SelectedDatatypes: []string{"x"}, Options: json.RawMessage(`{"ca":` + string(quoted) + `}`)},
 	}
 }
 

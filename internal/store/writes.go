@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -69,13 +70,18 @@ func (w *Writes) Writable(ctx context.Context, write func(context.Context) error
 	w.now = t
 	w.mu.Unlock()
 
+	defer func() { // also after a panic, or everybody would wait for this try from then on
+		w.mu.Lock()
+		w.now = nil
+		w.ended, w.err, w.tried = time.Now(), t.err, time.Now()
+		w.mu.Unlock()
+		close(t.done)
+	}()
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestTry)
 	defer cancel()
+	t.err = errUnfinished
 	t.err = write(bounded)
-	w.mu.Lock()
-	w.now = nil
-	w.ended, w.err, w.tried = time.Now(), t.err, time.Now()
-	w.mu.Unlock()
-	close(t.done)
 	return t.err
 }
+
+var errUnfinished = errors.New("the write that was tried did not return")

@@ -97,3 +97,15 @@ func TestProbesAtTheSameTimeShareOneWrite(t *testing.T) {
 		require.Equal(t, 1, n)
 	})
 }
+
+func TestAPanicOfATryHoldsNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := store.Writes{Fresh: 10 * time.Second, Retry: 5 * time.Second}
+		require.Panics(t, func() { _ = w.Writable(t.Context(), func(context.Context) error { panic("oh") }) })
+		var p prober
+		require.ErrorContains(t, w.Writable(t.Context(), p.write), "did not return")
+		time.Sleep(5 * time.Second)
+		require.NoError(t, w.Writable(t.Context(), p.write))
+	})
+}

@@ -102,6 +102,9 @@ func parse(d source.Datasource) (options, []source.Fault) {
 	if o.CA != "" && !strings.Contains(o.CA, ":") && !strings.Contains(o.CA, "BEGIN CERTIFICATE") {
 		faults.add("options.ca", "must be certificates in PEM, or a secret that has them")
 	}
+	if o.CA != "" && (o.TLS == tlsRequire || o.TLS == tlsDisable) {
+		faults.add("options.ca", "nothing is checked against it with tls %s: use %s", o.TLS, tlsVerify)
+	}
 	slices.SortStableFunc(faults, func(a, b source.Fault) int { return strings.Compare(a.Path, b.Path) })
 	return o, faults
 }

@@ -36,6 +36,7 @@ func TestCheck(t *testing.T) {
 		"driver":          {d: source.Datasource{URL: "postgres://h/d", Options: json.RawMessage(`{"driver": "mysql"}`)}, want: []string{"options.driver: is mysql, but"}},
 		"two passwords":   {d: source.Datasource{URL: "postgres://u:p@h/d", Options: json.RawMessage(`{"password": "x"}`)}, want: []string{"options.password: is in the URL already"}},
 		"tls":             {d: source.Datasource{URL: "mysql://h/d?tls=skip-verify", Options: json.RawMessage(`{"tls": "verify"}`)}, want: []string{"options.tls: contradicts"}},
+		"ca not used":     {d: source.Datasource{URL: "postgres://h/d?sslmode=require", Options: json.RawMessage(`{"ca": "env:CA"}`)}, want: []string{"options.ca: nothing is checked against it with tls require"}},
 		"not used":        {d: source.Datasource{URL: "mysql://h/d", FileURL: "x", Auth: "y"}, want: []string{"auth: not used", "fileUrl: not used"}},
 		"keys":            {d: source.Datasource{URL: "mysql://h/d", Options: json.RawMessage(`{"generatesKeys": true}`)}, want: []string{"options.attemptColumn: needed"}},
 		"not an object":   {d: source.Datasource{URL: "mysql://h/d", Options: json.RawMessage(`[]`)}, want: []string{"options: must be an object"}},

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // Backup copies the store in the file path to the new file to, while other
@@ -56,12 +55,30 @@ func backup(ctx context.Context, path, to string) error {
 		return err
 	}
 	// Unlike a rename, a link fails if somebody made the file meanwhile.
-	if err := os.Link(partial, to); errors.Is(err, fs.ErrExist) {
+	switch err := os.Link(partial, to); {
+	case errors.Is(err, fs.ErrExist):
 		return errExists
-	} else if err != nil {
-		return err
+	case err != nil: // FAT, for one, has no links
+		if err := reserveAndRename(partial, to); err != nil {
+			return err
+		}
 	}
 	return durably(filepath.Dir(to))
+}
+
+// reserveAndRename puts the file in the place of an empty one that it makes there first.
+func reserveAndRename(from, to string) error {
+	reserved, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return errExists
+	}
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(reserved.Close(), os.Rename(from, to)); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }
 
 var errExists = errors.New("the file exists, and a backup overwrites none")
@@ -135,120 +152,6 @@ func withoutLog(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("the journal mode is %q, want delete", mode)
 	}
 	return nil
-}
-
-// Restore puts the backup in place of the store in the file path, after it has checked
-// the backup, and returns where the former store is kept ("" if there was none). No
-// other process may have the store open. Killed at any moment, it leaves either
-// the former store or the restored one there.
-func Restore(ctx context.Context, path, from string) (kept string, err error) {
-	if kept, err = restore(ctx, path, from); err != nil {
-		return kept, fmt.Errorf("sqlitestore: restore %s from %s: %w", path, from, err)
-	}
-	return kept, nil
-}
-
-func restore(ctx context.Context, path, from string) (kept string, err error) {
-	path, err = filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", explain(err)
-	}
-	lock, err := alone(path)
-	if err != nil {
-		return "", explain(err)
-	}
-	defer lock.Close()
-	left, _ := filepath.Glob(path + ".restoring-*") // by one that was killed; the pattern is valid
-	for _, name := range left {
-		remove(name)
-	}
-	fresh, err := temporary(path + ".restoring-*")
-	if err != nil {
-		return "", explain(err)
-	}
-	defer remove(fresh)
-	if err := copyBackup(path, from, fresh); err != nil {
-		return "", explain(err)
-	}
-	if err := verify(ctx, fresh); err != nil {
-		return "", fmt.Errorf("the backup cannot be used, and nothing was changed: %w", explain(err))
-	}
-	if err := durably(fresh); err != nil {
-		return "", explain(err)
-	}
-	if kept, err = keep(ctx, path); err != nil {
-		return "", fmt.Errorf("keep the former store: %w", explain(err))
-	}
-	// The former store's log must go before the new file comes: SQLite would replay it.
-	removeLogs(path)
-	if err := os.Rename(fresh, path); err != nil {
-		return kept, explain(err)
-	}
-	return kept, durably(filepath.Dir(path))
-}
-
-// copyBackup copies the bytes of the backup, which may be on a disk that nobody writes.
-func copyBackup(path, from, to string) error {
-	info, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("the backup is not a file")
-	}
-	if own, err := os.Stat(path); err == nil && os.SameFile(own, info) {
-		return errors.New("the backup is the store itself")
-	}
-	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
-		return fmt.Errorf("beside the backup lies %s: the file alone is not complete. Take one that `headgate backup` made", filepath.Base(from)+"-wal")
-	}
-	return copyFile(from, to)
-}
-
-// keep gives the former store, which stays in its place, a second name.
-func keep(ctx context.Context, path string) (kept string, err error) {
-	own, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	earlier, _ := filepath.Glob(path + keptInfix + "*") // the pattern is valid
-	for _, name := range earlier {
-		if info, err := os.Stat(name); err == nil && os.SameFile(own, info) { // by a restore that was killed
-			_ = os.Remove(name)
-		}
-	}
-	kept = path + keptInfix + time.Now().UTC().Format("20060102T150405.000Z")
-	// SQLite drops a log that it cannot read. It belongs to what is kept.
-	if err := copyFile(path+"-wal", kept+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	switch err := foldLog(ctx, path); {
-	case isBusy(err): // something that knows nothing of our lock has it open
-		_ = os.Remove(kept + "-wal")
-		return "", ErrInUse
-	case err == nil:
-		_ = os.Remove(kept + "-wal")
-	}
-	if err := os.Link(path, kept); err != nil {
-		return "", err
-	}
-	return kept, durably(filepath.Dir(path))
-}
-
-const keptInfix = ".before-restore-"
-
-func foldLog(ctx context.Context, path string) error {
-	db, err := openExisting(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(withoutLog(ctx, db), db.Close())
 }
 
 // copyFile copies to a file that need not exist.

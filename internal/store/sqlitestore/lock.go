@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -34,6 +35,9 @@ func share(path string) (*flock.Flock, error) {
 	if !ok {
 		return nil, ErrRestoring
 	}
+	if err := adopt(lockFile(path), path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
 
@@ -50,29 +54,41 @@ func alone(path string) (*flock.Flock, error) {
 		}
 		return nil, ErrInUse
 	}
+	if err := adopt(lockFile(path), path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
+
+// serveAttempts are a millisecond apart.
+const serveAttempts = 1000
 
 // Serve marks the store as served by this process until it is closed; who says
 // which process that is, for others to read. If another process serves it already,
 // Serve returns what that one said, and marks nothing: both may go on.
 func (s *Store) Serve(who string) (other string, err error) {
 	l := newLock(servingFile(s.path))
-	ok, err := l.TryLock()
-	if err != nil {
-		return "", fmt.Errorf("sqlitestore: serve %s: %w", s.path, err)
-	}
-	if !ok {
-		if other = servedBy(s.path); other == "" {
-			other = "another process"
+	for attempt := 0; ; attempt++ {
+		ok, err := l.TryLock()
+		if err != nil {
+			return "", fmt.Errorf("sqlitestore: serve %s: %w", s.path, err)
 		}
-		return other, nil
+		if ok {
+			break
+		}
+		if other = servedBy(s.path); other != "" {
+			return other, nil
+		}
+		if attempt == serveAttempts {
+			return "another process", nil
+		}
+		time.Sleep(time.Millisecond) // somebody only asked who serves, or is about to say who it is
 	}
 	if err := os.WriteFile(servingFile(s.path), []byte(who+"\n"), 0o600); err != nil {
 		return "", errors.Join(fmt.Errorf("sqlitestore: serve %s: %w", s.path, err), l.Close())
 	}
 	s.serving = l
-	return "", nil
+	return "", adopt(servingFile(s.path), s.path)
 }
 
 // servedBy returns what the process that serves the store says about itself; ""

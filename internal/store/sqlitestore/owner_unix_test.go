@@ -1,0 +1,64 @@
+//go:build unix
+
+package sqlitestore
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An administrator backs up and restores as root; the server, which is not, has to
+// open everything afterwards.
+func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	const user = 65532
+	requireOwner := func(path string) {
+		t.Helper()
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, uint32(user), info.Sys().(*syscall.Stat_t).Uid, path)
+	}
+	path := closedStore(t, 10)
+	backup := filepath.Join(t.TempDir(), "backup")
+	require.NoError(t, os.Remove(lockFile(path)))
+	require.NoError(t, os.Chown(path, user, user))
+	require.NoError(t, Backup(t.Context(), path, backup))
+	requireOwner(lockFile(path))
+
+	require.NoError(t, os.Remove(lockFile(path)))
+	kept, err := Restore(t.Context(), path, backup)
+	require.NoError(t, err)
+	for _, name := range []string{path, lockFile(path), kept} {
+		requireOwner(name)
+	}
+
+	fresh := filepath.Join(t.TempDir(), "store.db")
+	require.NoError(t, os.Chown(filepath.Dir(fresh), user, user))
+	_, err = Restore(t.Context(), fresh, backup)
+	require.NoError(t, err)
+	requireOwner(fresh)
+	s := openAt(t, fresh)
+	_, err = s.Serve("process 1")
+	require.NoError(t, err)
+	requireOwner(servingFile(fresh))
+
+	// What the owner put there to be given another's file stays as it is.
+	other := filepath.Join(t.TempDir(), "other")
+	require.NoError(t, os.WriteFile(other, nil, 0o600))
+	for _, put := range []func(string, string) error{os.Symlink, os.Link} {
+		require.NoError(t, os.Remove(lockFile(path)))
+		require.NoError(t, put(other, lockFile(path)))
+		require.NoError(t, os.RemoveAll(backup))
+		require.NoError(t, Backup(t.Context(), path, backup))
+		info, err := os.Stat(other)
+		require.NoError(t, err)
+		require.Zero(t, info.Sys().(*syscall.Stat_t).Uid)
+	}
+}
