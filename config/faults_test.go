@@ -152,8 +152,11 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"maxMessageBytes", with(`"maxMessageBytes": 1023`), "$.maxMessageBytes: must be from 1024 to 9900000", false},
 		{"maxMessageBytes too many", with(`"maxMessageBytes": 9900001`), "$.maxMessageBytes: must be from 1024 to 9900000", false},
 		{"retentionDays", with(`"retentionDays": 366`), "$.retentionDays: must be from 1 to 365", false},
-		{"redactHeaders", with(`"redactHeaders": ["X-A", "X B"]`), `$.redactHeaders[1]: must be the name of an HTTP header, not "X B"`, false},
-		{"redactHeaders empty", with(`"redactHeaders": [""]`), `$.redactHeaders[0]: must be the name of an HTTP header, not ""`, false},
+		{"redactHeaders", with(`"redactHeaders": ["X-A", "X B"]`), `$.redactHeaders[1]: must be the name of an HTTP header, or of a query parameter after "?", not "X B"`, false},
+		{"redactHeaders empty", with(`"redactHeaders": [""]`), `$.redactHeaders[0]: must be the name of an HTTP header, or of a query parameter after "?", not ""`, false},
+		{"keepHeaders", with(`"keepHeaders": ["?token", "?"]`), `$.keepHeaders[1]: must be the name of an HTTP header, or of a query parameter after "?", not "?"`, false},
+		{"keepHeaders of callers", with(`"keepHeaders": ["X-Api-Key", "authorization"]`), `$.keepHeaders[1]: Authorization has the credentials of Headgate's own callers, and is never kept`, true},
+		{"keepHeaders and redactHeaders", with(`"redactHeaders": ["X-A"], "keepHeaders": ["x-a"]`), `$.keepHeaders[0]: "X-A" is in redactHeaders too`, true},
 
 		// References to credentials.
 		{"secret itself", with(`"sync": {"secrets": [{"ref": "hunter2", "hosts": ["h"]}]}`), "$.sync.secrets[0].ref: must be env:NAME or sm://projects/P/secrets/S, and never the secret itself", false},

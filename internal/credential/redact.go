@@ -10,7 +10,6 @@ import (
 var (
 	authority = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
 	embedded  = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'"<>]+`)
-	assigned  = regexp.MustCompile(`[?&;#]([^=&\s?#;]{1,100})=([^&\s#]*)`)
 	// open are values that no credential has: a number too short to be one, true and
 	// false, and what a request fills in.
 	open = regexp.MustCompile(`^([0-9]{1,6}|true|false|\{[^{}]*\})$`)
@@ -24,14 +23,8 @@ func RedactText(text string) string {
 	if strings.IndexFunc(text, unicode.IsSpace) < 0 {
 		return RedactURL(text)
 	}
-	text = embedded.ReplaceAllStringFunc(text, RedactURL)
-	return assigned.ReplaceAllStringFunc(text, func(pair string) string {
-		name, value, _ := strings.Cut(pair[1:], "=")
-		if plain, err := url.QueryUnescape(name); value == "" || err == nil && !Named(plain) {
-			return pair
-		}
-		return pair[:1] + name + "=" + Redacted
-	})
+	text, _ = RedactParameters(embedded.ReplaceAllStringFunc(text, RedactURL), Named)
+	return text
 }
 
 // RedactURL returns the URL without its password, and of a web address (also a relative
