@@ -152,8 +152,8 @@ func TestJSONRedactsURLs(t *testing.T) {
 		cfg := parse(t, doc)
 		shown := string(cfg.JSON())
 		require.NotContains(t, shown, "s3cret")
-		require.Equal(t, 4, strings.Count(shown, `"https://redacted@h.example/a/b?id={id}&key=redacted"`), shown)
-		require.Contains(t, shown, `"https://redacted@h.example"`)
+		require.Equal(t, 4, strings.Count(shown, `"https://REDACTED@h.example/a/b?id={id}&key=REDACTED"`), shown)
+		require.Contains(t, shown, `"https://REDACTED@h.example"`)
 		require.Equal(t, cfg, parse(t, doc), "JSON changed the configuration")
 	}
 }
