@@ -154,7 +154,7 @@ func runFile(ctx context.Context, a *app.App, path string, o syncrun.Start, asJS
 	}
 	out.done()
 	if asJSON {
-		err = printJSON(stdout, run)
+		err = printJSON(stdout, run.Shown())
 	} else {
 		err = summarize(stdout, run)
 	}
@@ -321,6 +321,9 @@ func listRuns(ctx context.Context, a *app.App, id string, asJSON bool, w io.Writ
 		return plain(err)
 	}
 	if asJSON {
+		for i, run := range runs {
+			runs[i] = run.Shown()
+		}
 		return printJSON(w, runs)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -52,8 +52,10 @@ type Service struct {
 	RetentionDays   int `json:"retentionDays"`   // how long published messages can be read and replayed; default 7, at most MaxRetentionDays
 	// AsyncEventTrigger answers a source once its event is stored and checks afterwards.
 	AsyncEventTrigger bool `json:"asyncEventTrigger"`
-	// RedactHeaders are dropped from events beside the built-in list.
+	// RedactHeaders are dropped from events beside the built-in list of credentials, and
+	// KeepHeaders kept in spite of it: names of headers, or of query parameters after "?".
 	RedactHeaders []string `json:"redactHeaders,omitempty"`
+	KeepHeaders   []string `json:"keepHeaders,omitempty"`
 	// OnMessage says what each message of this service starts.
 	OnMessage *OnMessage `json:"onMessage,omitempty"`
 }

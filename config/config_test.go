@@ -108,7 +108,7 @@ func TestAccepted(t *testing.T) {
 func TestNormalised(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t, strings.Replace(with(`
-		"redactHeaders": ["x-api-key", "X-API-KEY", "cookie"],
+		"redactHeaders": ["x-api-key", "X-API-KEY", "cookie"], "keepHeaders": ["x-tenant-key", "?Key", "?Key"],
 		"publicURL": "https://host/path//",
 		"auth": {"tokens": [{"name": "t", "sha256": "`+strings.ToUpper(hash)+`", "roles": ["read", "ingest", "read"]}]}`),
 		endpointB, `{"eventKey": "b", "acceptedHttpMethods": ["post", "Patch", "POST"], "eventToSend": "boundaries", "minNbOfOccurrence": 0}`, 1))
@@ -116,6 +116,7 @@ func TestNormalised(t *testing.T) {
 		EventKey: "b", AcceptedHTTPMethods: []string{"POST", "PATCH"}, EventToSend: "BOUNDARIES", MinNbOfOccurrence: 1,
 	}, cfg.Services[0].Endpoints[1])
 	require.Equal(t, []string{"X-Api-Key", "Cookie"}, cfg.Services[0].RedactHeaders)
+	require.Equal(t, []string{"X-Tenant-Key", "?Key"}, cfg.Services[0].KeepHeaders)
 	require.Equal(t, "https://host/path", cfg.PublicURL)
 	require.Equal(t, []config.Token{{Name: "t", SHA256: hash, Roles: []string{"read", "ingest"}}}, cfg.Auth.Tokens)
 }
@@ -151,8 +152,8 @@ func TestJSONRedactsURLs(t *testing.T) {
 		cfg := parse(t, doc)
 		shown := string(cfg.JSON())
 		require.NotContains(t, shown, "s3cret")
-		require.Equal(t, 4, strings.Count(shown, `"https://redacted@h.example/a/b?id={id}&key=redacted"`), shown)
-		require.Contains(t, shown, `"https://redacted@h.example"`)
+		require.Equal(t, 4, strings.Count(shown, `"https://REDACTED@h.example/a/b?id={id}&key=REDACTED"`), shown)
+		require.Contains(t, shown, `"https://REDACTED@h.example"`)
 		require.Equal(t, cfg, parse(t, doc), "JSON changed the configuration")
 	}
 }

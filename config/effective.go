@@ -4,7 +4,6 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +58,7 @@ func (c *Config) JSON() []byte {
 	}
 	if c.Echo != nil {
 		echo := *c.Echo
-		echo.Upstream = shownURL(echo.Upstream)
+		echo.Upstream = credential.RedactURL(echo.Upstream)
 		echo.Secrets = redactSecrets(echo.Secrets)
 		shown.Echo = &echo
 	}
@@ -71,7 +70,7 @@ func (c *Config) JSON() []byte {
 	for i, d := range shown.Drafts {
 		if d.ExternalData != nil {
 			external := *d.ExternalData
-			external.URL = shownURL(external.URL)
+			external.URL = credential.RedactURL(external.URL)
 			shown.Drafts[i].ExternalData = &external
 		}
 	}
@@ -98,11 +97,11 @@ func (l *Live) shown() *Live {
 	live := *l
 	live.Resolvers = slices.Clone(l.Resolvers)
 	for i := range live.Resolvers {
-		live.Resolvers[i].URL = shownURL(live.Resolvers[i].URL)
+		live.Resolvers[i].URL = credential.RedactURL(live.Resolvers[i].URL)
 	}
 	if l.PassThrough != nil {
 		pass := *l.PassThrough
-		pass.URL = shownURL(pass.URL)
+		pass.URL = credential.RedactURL(pass.URL)
 		live.PassThrough = &pass
 	}
 	if l.Token != nil {
@@ -110,39 +109,10 @@ func (l *Live) shown() *Live {
 		if token.Secret != "" && !credential.IsReference(token.Secret) {
 			token.Secret = redacted
 		}
-		token.JWKSURL = shownURL(token.JWKSURL)
+		token.JWKSURL = credential.RedactURL(token.JWKSURL)
 		live.Token = &token
 	}
 	return &live
-}
-
-// shownURL is the URL without a user, and without the values in its query but those
-// that a request fills in ("{id}"): any of them may be a credential.
-func shownURL(text string) string {
-	const hidden = "redacted"
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil && u.RawQuery == "" {
-		return text
-	}
-	base, query, asked := strings.Cut(text, "?")
-	if u.User != nil {
-		scheme, rest, _ := strings.Cut(base, "://")
-		authority, path, hasPath := strings.Cut(rest, "/")
-		base = scheme + "://" + hidden + authority[strings.LastIndex(authority, "@"):]
-		if hasPath {
-			base += "/" + path
-		}
-	}
-	if !asked {
-		return base
-	}
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		if name, value, _ := strings.Cut(pair, "="); value != "" && !strings.Contains(value, "{") {
-			pairs[i] = name + "=" + hidden
-		}
-	}
-	return base + "?" + strings.Join(pairs, "&")
 }
 
 // JSON is the service's effective configuration.

@@ -152,8 +152,23 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"maxMessageBytes", with(`"maxMessageBytes": 1023`), "$.maxMessageBytes: must be from 1024 to 9900000", false},
 		{"maxMessageBytes too many", with(`"maxMessageBytes": 9900001`), "$.maxMessageBytes: must be from 1024 to 9900000", false},
 		{"retentionDays", with(`"retentionDays": 366`), "$.retentionDays: must be from 1 to 365", false},
-		{"redactHeaders", with(`"redactHeaders": ["X-A", "X B"]`), `$.redactHeaders[1]: must be the name of an HTTP header, not "X B"`, false},
-		{"redactHeaders empty", with(`"redactHeaders": [""]`), `$.redactHeaders[0]: must be the name of an HTTP header, not ""`, false},
+		{"redactHeaders", with(`"redactHeaders": ["X-A", "X B"]`), `$.redactHeaders[1]: must be the name of an HTTP header, or of a query parameter after "?", not "X B"`, false},
+		{"redactHeaders empty", with(`"redactHeaders": [""]`), `$.redactHeaders[0]: must be the name of an HTTP header, or of a query parameter after "?", not ""`, false},
+		{"keepHeaders", with(`"keepHeaders": ["?token", "?"]`), `$.keepHeaders[1]: must be the name of an HTTP header, or of a query parameter after "?", not "?"`, false},
+		{"keepHeaders of callers", with(`"keepHeaders": ["X-Api-Key", "authorization"]`), `$.keepHeaders[1]: Authorization has the credentials of Headgate's own callers, and is never kept`, true},
+		{"keepHeaders and redactHeaders", with(`"redactHeaders": ["X-A"], "keepHeaders": ["x-a"]`), `$.keepHeaders[0]: "X-A" is in redactHeaders too`, true},
+
+		// References to credentials.
+		{"secret itself", with(`"sync": {"secrets": [{"ref": "hunter2", "hosts": ["h"]}]}`), "$.sync.secrets[0].ref: must be env:NAME or sm://projects/P/secrets/S, and never the secret itself", false},
+		{"secret of no name", with(`"sync": {"secrets": [{"ref": "env:", "hosts": ["h"]}]}`), `$.sync.secrets[0].ref: "env:" names no variable of the environment: env:NAME`, false},
+		{"secret of no project", with(`"sync": {"secrets": [{"ref": "sm://s", "hosts": ["h"]}]}`), `$.sync.secrets[0].ref: "sm://s" is not the name of a secret: sm://projects/P/secrets/S/versions/V`, false},
+		{"secret for no host", with(`"sync": {"secrets": [{"ref": "env:A", "hosts": []}]}`), "$.sync.secrets[0].hosts: must have at least one host", false},
+		{"secret for a URL", with(`"sync": {"secrets": [{"ref": "env:A", "hosts": ["h", "https://h"]}]}`), `$.sync.secrets[0].hosts[1]: must be a host or host:port, not "https://h"`, true},
+		{"secret for all hosts", with(`"sync": {"secrets": [{"ref": "env:A", "hosts": ["*"]}]}`), `$.sync.secrets[0].hosts[0]: must be a host or host:port, not "*"`, true},
+		{"secret twice", with(`"sync": {"secrets": [{"ref": "env:A", "hosts": ["h"]}, {"ref": "env:A", "hosts": ["i"]}]}`), `$.sync.secrets[1].ref: secrets[0] and secrets[1] have the same ref "env:A"`, true},
+		{"hook's secret", with(`"hooks": [{"name": "a", "signal": true, "entity": "'e'", "id": "'i'", "verify": {"type": "bearer", "secrets": ["ok", "sm://projects/P"]}}]`), `$.hooks[0].verify.secrets[1]: "sm://projects/P" is not the name of a secret: sm://projects/P/secrets/S/versions/V`, true},
+		{"echo's secret", with(`"echo": {"secrets": ["env:A B"]}`), `$.echo.secrets[0]: "env:A B" names no variable of the environment: env:NAME`, true},
+		{"live's secret", with(`"live": {"token": {"secret": "env:", "audience": "a"}}`), `$.live.token.secret: "env:" names no variable of the environment: env:NAME`, true},
 
 		// Deployment.
 		{"publicURL relative", with(`"publicURL": "/x"`), badURL + `"/x"`, false},

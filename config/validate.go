@@ -183,13 +183,33 @@ func (v *validator) service(path string, s *Service) {
 	v.integer(path+".maxEventBytes", &s.MaxEventBytes, DefaultMaxEventBytes, 1, MaxMaxEventBytes)
 	v.integer(path+".maxMessageBytes", &s.MaxMessageBytes, DefaultMaxMessageBytes, MinMaxMessageBytes, DefaultMaxMessageBytes)
 	v.integer(path+".retentionDays", &s.RetentionDays, DefaultRetentionDays, 1, MaxRetentionDays)
-	for i, h := range s.RedactHeaders {
-		if !headerToken.MatchString(h) {
-			v.fault(index(path+".redactHeaders", i), "must be the name of an HTTP header, not %q", short(h))
+	s.RedactHeaders = v.kept(path+".redactHeaders", s.RedactHeaders)
+	s.KeepHeaders = v.kept(path+".keepHeaders", s.KeepHeaders)
+	for i, h := range s.KeepHeaders {
+		switch {
+		case slices.Contains(callers, h):
+			v.fault(index(path+".keepHeaders", i), "%s has the credentials of Headgate's own callers, and is never kept", h)
+		case slices.Contains(s.RedactHeaders, h):
+			v.fault(index(path+".keepHeaders", i), "%q is in redactHeaders too", short(h))
 		}
-		s.RedactHeaders[i] = textproto.CanonicalMIMEHeaderKey(h)
 	}
-	s.RedactHeaders = deduplicate(s.RedactHeaders)
+}
+
+// callers are the headers with which callers of Headgate prove who they are.
+var callers = []string{"Authorization", "X-Serverless-Authorization", "X-Forwarded-Authorization", "Proxy-Authorization"}
+
+// kept checks names of headers, or of query parameters after "?".
+func (v *validator) kept(path string, names []string) []string {
+	for i, h := range names {
+		switch {
+		case len(h) > 1 && h[0] == '?':
+		case !headerToken.MatchString(h):
+			v.fault(index(path, i), "must be the name of an HTTP header, or of a query parameter after \"?\", not %q", short(h))
+		default:
+			names[i] = textproto.CanonicalMIMEHeaderKey(h)
+		}
+	}
+	return deduplicate(names)
 }
 
 func (v *validator) endpoint(path string, e *Endpoint) {

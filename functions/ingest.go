@@ -62,7 +62,7 @@ func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte
 	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
 		return gate.Incoming{}, fault.New(fault.Invalid, "a batch of CloudEvents goes to /events/%s", e.EventKey)
 	}
-	cloudEvent, err := event.CloudEvent(r.Header, body)
+	cloudEvent, err := event.CloudEvent(r.Header, body, rules(svc))
 	if err != nil {
 		return gate.Incoming{}, fault.New(fault.Invalid, "%s", err)
 	}
@@ -80,14 +80,11 @@ func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte
 }
 
 func meta(svc config.Service, r *http.Request) event.Meta {
-	m := event.Meta{Method: r.Method, Headers: event.Headers(r.Header, svc.RedactHeaders)}
-	if r.URL.RawQuery != "" {
-		var exact bool
-		if m.Query, exact = event.Query(r.URL.RawQuery); !exact {
-			m.RawQuery = event.Text(r.URL.RawQuery)
-		}
-	}
-	return m
+	return rules(svc).Receive(r.Method, r.Header, r.URL.RawQuery)
+}
+
+func rules(svc config.Service) event.Rules {
+	return event.Rules{Drop: svc.RedactHeaders, Keep: svc.KeepHeaders}
 }
 
 // releasedJSON says which message a request released, and whether it is out.

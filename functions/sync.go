@@ -152,6 +152,9 @@ func dueSyncs(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		for i, run := range started {
+			started[i] = run.Shown()
+		}
 		return web.JSON(w, http.StatusOK, struct {
 			Started   []*syncrun.Run `json:"started"`
 			TakenOver int            `json:"takenOver"`

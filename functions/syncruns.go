@@ -86,7 +86,7 @@ type runAnswer struct {
 }
 
 func runJSON(run *syncrun.Run) runAnswer {
-	out := runAnswer{Run: run}
+	out := runAnswer{Run: run.Shown()}
 	out.Data.SyncRunID = run.ID
 	return out
 }
@@ -117,6 +117,9 @@ func syncRuns(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		for i, run := range runs {
+			runs[i] = run.Shown()
+		}
 		return web.JSON(w, http.StatusOK, struct {
 			Runs []*syncrun.Run `json:"runs"`
 		}{runs})
@@ -140,7 +143,7 @@ func syncRun(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, run)
+		return web.JSON(w, http.StatusOK, run.Shown())
 	}
 }
 
@@ -152,7 +155,7 @@ func cancelRun(a *app.App) web.Handler {
 			return err
 		}
 		w.Header().Set("Location", runPath(r.PathValue("id"), run.ID))
-		return web.JSON(w, http.StatusAccepted, run)
+		return web.JSON(w, http.StatusAccepted, run.Shown())
 	}
 }
 

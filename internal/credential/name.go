@@ -25,32 +25,54 @@ var words = []string{
 // short are words that mean a credential only where they stand by themselves.
 var short = []string{"pwd", "pass", "auth", "key", "sig"}
 
+// stems are in every one of the words above: most names have none, and are judged by
+// that alone, for an event has many headers.
+var stems = []string{"pass", "pwd", "secret", "token", "credential", "auth", "cookie", "jwt", "sig", "key"}
+
+// about follow a short word that is then no credential: X-Auth-Request-Email says who
+// called, and a Key-Id which key was used.
+var about = []string{"id", "type", "name", "user", "username", "email", "request", "groups", "method", "scheme", "time", "status", "version"}
+
 // harmless are names with such a word in them that say where something is, or how
 // much of it there is, and open nothing. They are taken out of a name before it is
 // judged, so Next-Token-Secret is still a credential.
 var harmless = []string{
 	"nextpagetoken", "pagetoken", "nexttoken", "continuationtoken", "synctoken", "cursortoken", "resumetoken", "skiptoken", "channeltoken",
 	"idempotencytoken", "idempotencykey", "requesttoken", "websocketkey", "partitionkey", "routingkey", "eventkey", "messagekey",
-	"recordkey", "objectkey", "primarykey", "sortkey", "orderingkey", "cachekey", "surrogatekey", "publickey",
-	"remainingtokens", "limittokens", "resettokens", "maxtokens", "tokentype", "tokencount", "tokenizer",
+	"recordkey", "objectkey", "primarykey", "sortkey", "orderingkey", "cachekey", "surrogatekey", "publickey", "foreignkey", "rowkey",
+	"hashkey", "entitykey", "documentkey", "correlationkey", "groupkey", "deduplicationkey", "dedupkey", "issuekey", "projectkey",
+	"remainingtokens", "limittokens", "resettokens", "maxtokens", "tokensused", "tokentype", "tokencount", "tokenizer",
 }
+
+// withoutHarmless puts a space in place of each: an event has many headers, and one pass is fast.
+var withoutHarmless = func() *strings.Replacer {
+	var pairs []string
+	for _, h := range harmless {
+		pairs = append(pairs, h, " ")
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // Named reports whether something of that name (a header, a query parameter, an
 // option, a log attribute) is likely a credential.
 func Named(name string) bool {
 	lower := strings.ToLower(name)
-	parts := strings.FieldsFunc(lower, separates)
-	plain := strings.Join(parts, "")
-	for _, h := range harmless {
-		plain = strings.ReplaceAll(plain, h, " ")
+	if !slices.ContainsFunc(stems, func(stem string) bool { return strings.Contains(lower, stem) }) {
+		return false
 	}
+	parts := strings.FieldsFunc(lower, separates)
+	plain := withoutHarmless.Replace(strings.Join(parts, ""))
 	for _, w := range words {
 		if strings.Contains(plain, w) {
 			return true
 		}
 	}
 	for i, part := range parts {
-		if slices.Contains(short, part) && (i == 0 || !slices.Contains(harmless, parts[i-1]+part)) { // X-Auth, Ocp-Apim-Subscription-Key
+		switch {
+		case !slices.Contains(short, part):
+		case i > 0 && slices.Contains(harmless, parts[i-1]+part):
+		case i+1 < len(parts) && slices.Contains(about, parts[i+1]):
+		default: // X-Auth, Ocp-Apim-Subscription-Key
 			return true
 		}
 	}
@@ -64,8 +86,9 @@ func Header(name string) bool {
 	if !Named(name) {
 		return false
 	}
-	rest := strings.ReplaceAll(strings.ToLower(name), "signature", "")
-	return Named(rest)
+	lower := strings.ToLower(name)
+	rest := strings.ReplaceAll(lower, "signature", "")
+	return rest == lower || Named(rest)
 }
 
 func separates(r rune) bool { return strings.ContainsRune("-_. $[]", r) }

@@ -3,6 +3,7 @@ package credential
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -10,28 +11,52 @@ import (
 var (
 	authority = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
 	embedded  = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'"<>]+`)
-	assigned  = regexp.MustCompile(`[?&;#]([^=&\s?#;]{1,100})=([^&\s#]*)`)
+	// assigned is a password as libpq's connection strings have it.
+	assigned = regexp.MustCompile(`(?i)\b((?:ssl)?password|passwd|pwd)(\s*=\s*)([^\s'",;&)]+)`)
 	// open are values that no credential has: a number too short to be one, true and
 	// false, and what a request fills in.
 	open = regexp.MustCompile(`^([0-9]{1,6}|true|false|\{[^{}]*\})$`)
 )
 
-// RedactText returns an option's text without the credentials of the URLs in it. A
-// text without white space is itself taken for a URL where it could be one, because a
+// RedactText returns an option's text without the credentials in it. A text without white
+// space is itself taken for a URL where it could be one, because a
 // relative URL ("t?api_key=…") looks like nothing else; in longer texts (SQL) absolute
-// URLs are looked for, and parameters that are named like a credential.
+// URLs are looked for, parameters that are named like a credential, and passwords of
+// connection strings. A private key is redacted whole, and what is beside it.
 func RedactText(text string) string {
+	if strings.Contains(text, "PRIVATE KEY-----") {
+		return Redacted
+	}
 	if strings.IndexFunc(text, unicode.IsSpace) < 0 {
 		return RedactURL(text)
 	}
-	text = embedded.ReplaceAllStringFunc(text, RedactURL)
-	return assigned.ReplaceAllStringFunc(text, func(pair string) string {
-		name, value, _ := strings.Cut(pair[1:], "=")
-		if plain, err := url.QueryUnescape(name); value == "" || err == nil && !Named(plain) {
-			return pair
+	text, _ = RedactParameters(embedded.ReplaceAllStringFunc(text, RedactURL), Named)
+	return assigned.ReplaceAllString(text, "${1}${2}"+Redacted)
+}
+
+// InURL returns what RedactURL hides of a URL, as it is written and unescaped, so that
+// it can be taken out of what a server says.
+func InURL(text string) (values []string) {
+	u, err := url.Parse(text)
+	if err != nil || IsReference(text) || text == "" {
+		return nil
+	}
+	add := func(value string) { values = append(values, value, unescape(value)) }
+	if u.User != nil {
+		password, _ := u.User.Password()
+		values = append(values, u.User.Username(), password)
+	}
+	for _, pair := range strings.Split(u.RawQuery, "&") {
+		if shown := redactValue(pair); shown != pair {
+			_, value, named := strings.Cut(pair, "=")
+			if !named {
+				value = pair
+			}
+			add(value)
 		}
-		return pair[:1] + name + "=" + Redacted
-	})
+	}
+	add(u.EscapedFragment())
+	return slices.DeleteFunc(values, func(v string) bool { return v == "" })
 }
 
 // RedactURL returns the URL without its password, and of a web address (also a relative
@@ -64,7 +89,7 @@ func RedactURL(text string) string {
 		redact = redactValue
 	}
 	query, fragment := redactPairs(u.RawQuery, redact), redactPairs(u.EscapedFragment(), redactNamed)
-	if web && u.Host != "" && fragment != "" {
+	if web && fragment != "" && (u.Host != "" || query != "" || strings.ContainsRune(text, '{')) { // else a file or a table with # in its name
 		fragment = Redacted
 	}
 	if u.User == user && query == u.RawQuery && fragment == u.EscapedFragment() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/clock"
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook"
@@ -232,11 +233,12 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 	return true, fault.StoreAway(err)
 }
 
-// Targets are those of a list, or of all where it is "". Secrets are left out.
+// Targets are those of a list, or of all where it is "", without secrets: a URL may have
+// one too.
 func (s *Service) Targets(ctx context.Context, list string) ([]*Target, error) {
 	out := []*Target{}
 	err := s.eachTarget(ctx, list, func(t *Target) error {
-		t.Secret = ""
+		t.Secret, t.URL = "", credential.RedactURL(t.URL)
 		out = append(out, t)
 		return nil
 	})

@@ -54,6 +54,9 @@ type Meta struct {
 	// RawQuery is the query as it came, kept only where Query could not say it
 	// exactly (bytes that are not UTF-8, malformed escapes).
 	RawQuery string `json:"rawQuery,omitempty"`
+	// Redacted names what was left out as a credential: a header ("X-Api-Key"), a query
+	// parameter ("?token"), or a parameter of a URL in one of them ("Referer?token").
+	Redacted []string `json:"redacted,omitempty"`
 	// CloudEvent holds the CloudEvents attributes, if the event is one.
 	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty"`
 }

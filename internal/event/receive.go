@@ -14,43 +14,6 @@ import (
 	"unicode/utf8"
 )
 
-// secretHeaders carry credentials of the caller: they are never kept.
-var secretHeaders = map[string]bool{
-	"Api-Key": true, "Authorization": true, "Cookie": true, "Ocp-Apim-Subscription-Key": true,
-	"Proxy-Authorization": true, "Set-Cookie": true, "X-Access-Token": true, "X-Amz-Security-Token": true,
-	"X-Api-Key": true, "X-Auth-Token": true, "X-Csrf-Token": true, "X-Forwarded-Authorization": true,
-	"X-Functions-Key": true, "X-Gitlab-Token": true, "X-Goog-Api-Key": true, "X-Goog-Channel-Token": true,
-	"X-Goog-Iap-Jwt-Assertion": true, "X-Serverless-Authorization": true,
-	"X-Telegram-Bot-Api-Secret-Token": true,
-}
-
-// secretEndings are how names of such headers end that are not on the list: of
-// gateways, vaults, and whatever a source made up.
-var secretEndings = []string{"-Token", "-Secret", "-Password", "-Authorization", "-Cookie", "-Api-Key", "-Jwt-Assertion"}
-
-func isSecret(name string) bool {
-	return secretHeaders[name] || slices.ContainsFunc(secretEndings, func(end string) bool { return strings.HasSuffix(name, end) })
-}
-
-// Headers returns the headers to keep: canonical names, credentials and drop
-// (canonical names too) left out, values in valid UTF-8.
-func Headers(h map[string][]string, drop []string) map[string][]string {
-	kept := make(map[string][]string, len(h))
-	for name, values := range h {
-		if isSecret(name) || slices.Contains(drop, name) {
-			continue
-		}
-		kept[name] = values
-		if slices.ContainsFunc(values, notUTF8) {
-			kept[name] = make([]string, len(values))
-			for i, v := range values {
-				kept[name][i] = Text(v)
-			}
-		}
-	}
-	return kept
-}
-
 func notUTF8(s string) bool { return !utf8.ValidString(s) }
 
 // Text returns s if it is UTF-8 and otherwise reads it as ISO-8859-1, which is
@@ -64,34 +27,6 @@ func Text(s string) string {
 		r[i] = rune(s[i])
 	}
 	return string(r)
-}
-
-// Query parses a query without losing any of it: a pair that is malformed is
-// kept as it is written, bytes that are not UTF-8 go through Text. exact is
-// false if that, or a malformed pair, makes the result ambiguous; the caller
-// then keeps raw beside it.
-func Query(raw string) (values map[string][]string, exact bool) {
-	values, exact = make(map[string][]string), true
-	for pair := range strings.SplitSeq(raw, "&") {
-		if pair == "" {
-			continue
-		}
-		k, v, _ := strings.Cut(pair, "=")
-		key, errK := url.QueryUnescape(k)
-		val, errV := url.QueryUnescape(v)
-		if errK != nil {
-			key = k
-		}
-		if errV != nil {
-			val = v
-		}
-		if errK != nil || errV != nil || notUTF8(key) || notUTF8(val) {
-			exact = false
-		}
-		key = Text(key)
-		values[key] = append(values[key], Text(val))
-	}
-	return values, exact
 }
 
 // MediaType returns the lower-case media type of a Content-Type value.
@@ -108,8 +43,9 @@ const (
 
 // CloudEvent returns the CloudEvents attributes of a request in binary or
 // structured mode, or nil if it is not a CloudEvent. header has canonical names.
-// A request that claims to be one and is malformed is an error.
-func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMessage, error) {
+// Headers that are credentials become no attributes. A request that claims to be one
+// and is malformed is an error.
+func CloudEvent(header map[string][]string, body []byte, rules Rules) (map[string]json.RawMessage, error) {
 	if MediaType(get(header, "Content-Type")) == TypeCloudEvent {
 		return StructuredCloudEvent(body)
 	}
@@ -119,7 +55,7 @@ func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMes
 	attrs := make(map[string]json.RawMessage)
 	for name, values := range header {
 		attr, ok := strings.CutPrefix(name, "Ce-")
-		if !ok || len(values) == 0 {
+		if !ok || len(values) == 0 || rules.header(name) && !slices.Contains(required[:], strings.ToLower(attr)) {
 			continue
 		}
 		// The HTTP binding percent-encodes what a header cannot carry.
@@ -160,8 +96,11 @@ func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
 	return attrs, checkCloudEvent(attrs)
 }
 
+// required are the attributes that every CloudEvent has.
+var required = [...]string{"specversion", "id", "source", "type"}
+
 func checkCloudEvent(attrs map[string]json.RawMessage) error {
-	for _, name := range [...]string{"specversion", "id", "source", "type"} {
+	for _, name := range required {
 		if v, ok := attrs[name]; !ok || unquote(v) == "" {
 			return fmt.Errorf("CloudEvent attribute %q must be a non-empty string", name)
 		}

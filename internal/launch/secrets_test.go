@@ -22,6 +22,8 @@ type thief struct {
 	mu  sync.Mutex
 	got strings.Builder
 	to  string // redirects lead there; "": it answers
+
+	next string // the next page of a list is there; "": it has one page
 }
 
 func newThief(t *testing.T) *thief {
@@ -34,6 +36,11 @@ func newThief(t *testing.T) *thief {
 		x.got.WriteString(r.URL.String() + user + password)
 		if x.to != "" {
 			http.Redirect(w, r, x.to, http.StatusTemporaryRedirect)
+			return
+		}
+		if x.next != "" {
+			w.Header().Set("Link", "<"+x.next+`>; rel="next"`)
+			_, _ = w.Write([]byte(`[{"id":1}]`))
 			return
 		}
 		_, _ = w.Write([]byte(`[]`))
@@ -54,6 +61,12 @@ func (x *thief) redirect(to string) {
 	x.to = to
 }
 
+func (x *thief) setNext(next string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.next = next
+}
+
 func (x *thief) host() string { u, _ := url.Parse(x.URL); return u.Host }
 
 // use opens the source, as each run and each validate does, and asks it for rows.
@@ -68,8 +81,12 @@ func use(t *testing.T, d source.Datasource, env source.Env) error {
 		return err
 	}
 	defer r.Close()
-	_, err = r.Next(t.Context())
-	return err
+	for range 3 {
+		if _, err = r.Next(t.Context()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // asking are definitions of every kind that has credentials, with a reference at each
@@ -159,7 +176,15 @@ func TestAttackSecretOfOneHostIsSentToAnother(t *testing.T) {
 	} {
 		require.Error(t, use(t, source.Datasource{Type: "api", URL: mine.URL, SelectedDatatypes: []string{"x"}, Options: json.RawMessage(options)}, env), name)
 	}
-	require.NotContains(t, other.loot(), "c4n4ry")
+	for _, next := range []string{other.URL + "/x", "//" + other.host() + "/x", strings.Replace(mine.URL, "127.0.0.1", "localhost", 1) + "/x", "http://" + mine.host() + "@" + other.host() + "/x"} {
+		mine.setNext(next)
+		err := use(t, source.Datasource{
+			Type: "api", URL: mine.URL, SelectedDatatypes: []string{"x"},
+			Options: json.RawMessage(`{"auth":{"type":"bearer","token":"env:WELLS_TOKEN"},"paging":{"style":"link"}}`),
+		}, env)
+		require.ErrorContains(t, err, "the next page is not on "+mine.URL, next)
+	}
+	require.Empty(t, other.loot(), "not even a request without the secret")
 }
 
 // What the configuration itself refers to needs no list, and is in no definition's reach.

@@ -55,6 +55,7 @@ type eventJSON struct {
 	Headers         map[string][]string        `json:"headers"`
 	QueryParams     map[string][]string        `json:"queryParams"`
 	RawQuery        string                     `json:"rawQuery,omitempty"`
+	Redacted        []string                   `json:"redacted,omitempty"`
 	Content         *string                    `json:"content,omitempty"`
 	ContentEncoding string                     `json:"contentEncoding,omitempty"`
 	HTTPMethod      string                     `json:"httpMethod"`
@@ -123,7 +124,7 @@ func toJSON(e event.Event, form Form) eventJSON {
 	j := eventJSON{
 		ID: e.ID, Datetime: e.ReceivedAt.UTC(), EventKey: e.Key,
 		Headers: orEmpty(e.Meta.Headers), QueryParams: orEmpty(e.Meta.Query), RawQuery: e.Meta.RawQuery,
-		HTTPMethod: e.Meta.Method, CloudEvent: e.Meta.CloudEvent,
+		HTTPMethod: e.Meta.Method, CloudEvent: e.Meta.CloudEvent, Redacted: e.Meta.Redacted,
 	}
 	if form == Whole {
 		content := string(e.Content)

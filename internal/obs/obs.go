@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/headgate/headgate/internal/credential"
 )
 
 // NewLogger returns a logger that writes records of at least level to w: JSON
@@ -59,7 +61,7 @@ const redacted = "[redacted]"
 // Redact is a slog.HandlerOptions.ReplaceAttr that hides credentials: the value
 // of an attribute, or of anything in a group, whose name is or ends in
 // authorization, cookie, token, secret or password (in any case, also in the
-// plural). Headers among the values are treated likewise.
+// plural), or is on package credential's list. Headers among the values are treated likewise.
 func Redact(groups []string, a slog.Attr) slog.Attr {
 	if sensitive(a.Key) || slices.ContainsFunc(groups, sensitive) {
 		return slog.String(a.Key, redacted)
@@ -89,7 +91,7 @@ func sensitive(name string) bool {
 			return true
 		}
 	}
-	return false
+	return credential.Named(name)
 }
 
 type traceKey struct{}

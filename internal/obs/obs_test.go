@@ -113,9 +113,9 @@ func TestCredentialsAreRedacted(t *testing.T) {
 		NewLogger(&b, cloud, slog.LevelInfo).With("Authorization", "hush").WithGroup("cookies").With("a", "hush").
 			Info("m", "x", "hush")
 		NewLogger(&b, cloud, slog.LevelInfo).Info("m", "token", "hush", "access_token", "hush", "Set-Cookie", "hush",
-			"clientSecret", "hush", "PASSWORD", 1234567, slog.Group("g", "secrets", []string{"hush"}),
+			"clientSecret", "hush", "PASSWORD", 1234567, "apikey", "hush", "sig", "hush", slog.Group("g", "secrets", []string{"hush"}),
 			slog.Group("token", "x", "hush"),
-			"header", http.Header{"Authorization": {"hush"}, "X-Fine": {"shown"}},
+			"header", http.Header{"Authorization": {"hush"}, "X-Auth-Key": {"hush"}, "Apikey": {"hush"}, "X-Fine": {"shown"}},
 			"tokenizer", "shown2")
 		require.NotContains(t, b.String(), "hush")
 		require.NotContains(t, b.String(), "1234567")

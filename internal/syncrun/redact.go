@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,43 +14,104 @@ import (
 
 // Redacted is what stands for a credential that is not shown. A definition that
 // is sent back with it keeps the credential.
-const Redacted = "REDACTED"
+const Redacted = credential.Redacted
 
 // methods of authentication are what auth is for. Whatever else stands there may
 // be a credential.
 var methods = []string{"", "none", "api-key", "apiKey", "basic", "bearer", "token", "oauth2"}
 
+// private are options that are sent as credentials although they are not named like one:
+// a user may be a token, and a workflow's id is a header's value.
+var private = []string{"user", "username", "workflowid"}
+
+// setting is a value of an extra field that no credential has.
+var setting = regexp.MustCompile(`^([0-9]{1,6}|true|false)?$`)
+
 // Redact returns the definition without its credentials.
 func (s Sync) Redact() Sync {
 	d := &s.Datasource
-	d.URL, d.FileURL = credential.RedactURL(d.URL), credential.RedactURL(d.FileURL)
-	if !slices.Contains(methods, d.Auth) && !credential.IsReference(d.Auth) {
-		d.Auth = Redacted
-	}
-	fields := make([]source.ExtraField, len(d.ExtraFields))
-	for i, f := range d.ExtraFields {
-		if credential.Named(f.Name) && !credential.IsReference(f.Value) {
-			f.Value = Redacted
-		}
-		fields[i] = f
-	}
+	d.URL, d.FileURL, d.Auth = credential.RedactURL(d.URL), credential.RedactURL(d.FileURL), shownAuth(d.Auth)
 	if d.ExtraFields != nil {
+		fields := make([]source.ExtraField, len(d.ExtraFields))
+		for i, f := range d.ExtraFields {
+			fields[i] = source.ExtraField{Name: f.Name, Value: shownField(f)}
+		}
 		d.ExtraFields = fields
 	}
-	d.Options = walk(d.Options, nil, func(_, _ string) string { return Redacted })
+	show := shower(*d)
+	d.Options = walk(d.Options, nil, func(path []string, now, _ any) any { return show(path, now) })
 	return s
 }
 
-// keepSecrets fills in what a definition that was shown redacted leaves out.
-func (s *Sync) keepSecrets(old *Sync) {
-	shown := old.Redact()
+func shownAuth(auth string) string {
+	if slices.Contains(methods, auth) || credential.IsReference(auth) {
+		return auth
+	}
+	return Redacted
+}
+
+func shownField(f source.ExtraField) string {
+	switch {
+	case f.Value == "" || credential.IsReference(f.Value):
+		return f.Value
+	case !isPrivate(f.Name) && setting.MatchString(f.Value):
+		return f.Value
+	}
+	return Redacted
+}
+
+func isPrivate(name string) bool {
+	return credential.Named(name) || slices.Contains(private, strings.ToLower(name))
+}
+
+// shower returns a function that says what is shown of the option at a path. It depends on
+// the whole of the options, for they declare which headers are public.
+func shower(d source.Datasource) func(path []string, value any) any {
+	if d.Type == "csv" { // no option of it holds a credential: its headers are those of columns
+		return func(_ []string, value any) any { return value }
+	}
+	var declared struct {
+		PublicHeaders []string `json:"publicHeaders"`
+	}
+	_ = json.Unmarshal(d.Options, &declared) // of another form: none is public
+	public := func(header string) bool {
+		return slices.ContainsFunc(declared.PublicHeaders, func(name string) bool { return strings.EqualFold(name, header) })
+	}
+	return func(path []string, value any) any {
+		text, isText := value.(string)
+		name := path[len(path)-1]
+		header := len(path) > 1 && path[0] == "headers" && !public(name)
+		switch {
+		case value == nil || value == "" || isText && credential.IsReference(text):
+			return value
+		case isPrivate(name) || header:
+			if _, isFlag := value.(bool); isFlag {
+				return value
+			}
+			return Redacted
+		case isText:
+			return credential.RedactText(text)
+		}
+		return value
+	}
+}
+
+// keepSecrets fills in what a definition that was shown redacted leaves out. It returns
+// a fault for what it must not fill in: at another place, or declared to be public, a
+// credential would be shown; and one whose URL was changed around it is not found again.
+func (s *Sync) keepSecrets(old *Sync) (faults []source.Fault) {
+	shown := old.Redact().Datasource
 	d, was := &s.Datasource, &old.Datasource
-	if d.URL == shown.Datasource.URL {
-		d.URL = was.URL
+	keep := func(path string, now *string, shown, before string) {
+		switch {
+		case *now == shown:
+			*now = before
+		case hides(*now) && hides(shown):
+			faults = append(faults, unfilled(path))
+		}
 	}
-	if d.FileURL == shown.Datasource.FileURL {
-		d.FileURL = was.FileURL
-	}
+	keep("url", &d.URL, shown.URL, was.URL)
+	keep("fileUrl", &d.FileURL, shown.FileURL, was.FileURL)
 	if d.Auth == Redacted {
 		d.Auth = was.Auth
 	}
@@ -63,13 +125,30 @@ func (s *Sync) keepSecrets(old *Sync) {
 			}
 		}
 	}
-	d.Options = walk(d.Options, was.Options, func(now, before string) string {
-		if now == Redacted && before != "" {
-			return before
+	showNow, showBefore := shower(*d), shower(*was)
+	d.Options = walk(d.Options, was.Options, func(path []string, now, before any) any {
+		text, isText := now.(string)
+		if !isText || before == nil || !hides(text) {
+			return now
 		}
-		return now
+		switch is := showBefore(path, before); {
+		case is == before: // nothing was hidden there
+			return now
+		case is != now || showNow(path, before) != now:
+			faults = append(faults, unfilled("options."+strings.Join(path, ".")))
+			return now
+		}
+		return before
 	})
+	return faults
 }
+
+func unfilled(path string) source.Fault {
+	return source.Fault{Path: "datasource." + path, Message: "put the credential itself in place of " + Redacted}
+}
+
+// hides reports whether a text stands for one that has a credential.
+func hides(text string) bool { return strings.Contains(text, Redacted) }
 
 // carriesOver is the fault of a definition that would take credentials as they were
 // shown, redacted, to another system than they are for: "" if it would not.
@@ -81,12 +160,15 @@ func (s *Sync) carriesOver(old *Sync) string {
 		path = "datasource.url"
 	case systemOf(d.FileURL) != systemOf(was.FileURL):
 		path = "datasource.fileUrl"
+	case d.Type != was.Type:
+		path = "datasource.type"
 	default:
 		return ""
 	}
 	asks := d.Auth == Redacted || slices.ContainsFunc(d.ExtraFields, func(f source.ExtraField) bool { return f.Value == Redacted })
-	walk(d.Options, nil, func(now, _ string) string {
-		asks = asks || now == Redacted
+	walk(d.Options, nil, func(_ []string, now, _ any) any {
+		text, isText := now.(string)
+		asks = asks || isText && hides(text)
 		return now
 	})
 	if !asks {
@@ -104,15 +186,15 @@ func systemOf(text string) string {
 	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
-// walk replaces every credential in the options: now is what stands there, before
-// what stood there in other options.
-func walk(options, other json.RawMessage, replace func(now, before string) string) json.RawMessage {
+// walk replaces every value in the options that is neither an object nor a list: now is
+// what stands there, before what stood at the same path in other options.
+func walk(options, other json.RawMessage, replace func(path []string, now, before any) any) json.RawMessage {
 	tree, ok := decodeTree(options)
 	if !ok {
 		return options
 	}
 	before, _ := decodeTree(other)
-	out, err := json.Marshal(walkTree("", tree, before, replace))
+	out, err := json.Marshal(walkTree(nil, tree, before, replace))
 	if err != nil {
 		return options
 	}
@@ -125,13 +207,14 @@ func decodeTree(raw json.RawMessage) (v any, ok bool) {
 	return v, d.Decode(&v) == nil
 }
 
-func walkTree(name string, v, other any, replace func(now, before string) string) any {
+// walkTree has the path of names; a list's place is not part of it.
+func walkTree(path []string, v, other any, replace func(path []string, now, before any) any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		o, _ := other.(map[string]any)
 		for k, x := range v {
-			// Below a name such as "auth" or "headers" what is secret has names of its own.
-			v[k] = walkTree(k, x, o[k], replace)
+			// Below a name such as "auth" what is secret has names of its own.
+			v[k] = walkTree(append(slices.Clip(path), k), x, o[k], replace)
 		}
 		return v
 	case []any:
@@ -141,14 +224,16 @@ func walkTree(name string, v, other any, replace func(now, before string) string
 			if i < len(o) {
 				before = o[i]
 			}
-			v[i] = walkTree(name, x, before, replace)
+			v[i] = walkTree(path, x, before, replace)
 		}
 		return v
-	case string:
-		if credential.Named(name) && !credential.IsReference(v) {
-			before, _ := other.(string)
-			return replace(v, before)
-		}
 	}
-	return v
+	switch other.(type) {
+	case map[string]any, []any: // nothing that stood there in its place
+		other = nil
+	}
+	if len(path) == 0 {
+		return v
+	}
+	return replace(path, v, other)
 }

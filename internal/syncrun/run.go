@@ -87,6 +87,21 @@ type Step struct {
 	Position *store.Position `json:"position,omitempty"`
 }
 
+// Shown returns the run without where its pulls go on: that may be a URL with credentials
+// that the source repeats, and is of no use to anybody else.
+func (r *Run) Shown() *Run {
+	out := *r
+	out.Results = slices.Clone(r.Results)
+	for i, step := range out.Results {
+		if step.Resume != nil {
+			s := *step
+			s.Resume = nil
+			out.Results[i] = &s
+		}
+	}
+	return &out
+}
+
 // Progress is in whatever unit the source has; Total is 0 while unknown.
 type Progress struct {
 	Done  int64 `json:"done"`

@@ -138,8 +138,8 @@ func (s *Service) UpdateSync(ctx context.Context, id string, def *Sync, ifMatch 
 	if path := def.carriesOver(&d.Sync); path != "" {
 		return nil, invalid(source.Fault{Path: path, Message: "is another system: put the credentials for it in place of " + Redacted})
 	}
-	def.keepSecrets(&d.Sync)
-	if faults := s.CheckSync(def); len(faults) > 0 {
+	faults := def.keepSecrets(&d.Sync)
+	if faults = append(faults, s.CheckSync(def)...); len(faults) > 0 {
 		return nil, invalid(faults...)
 	}
 	st, err := s.readState(ctx, id)

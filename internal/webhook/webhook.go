@@ -43,6 +43,7 @@ var (
 	ErrUnsigned  = errors.New("webhook: it has no signature, id or timestamp")
 	ErrTimestamp = errors.New("webhook: its timestamp is not one, or too far from now")
 	ErrSignature = errors.New("webhook: no signature matches")
+	ErrID        = errors.New("webhook: its id has a full stop, which ends the id in what is signed")
 	ErrSecret    = errors.New("webhook: a secret is not one: whsec_ or whpk_ and base64")
 )
 
@@ -53,8 +54,12 @@ func NewSecret() string {
 	return secretPrefix + base64.StdEncoding.EncodeToString(b)
 }
 
-// Sign returns the headers of a webhook. The secret is whsec_… (v1) or whsk_… (v1a).
+// Sign returns the headers of a webhook. The secret is whsec_… (v1) or whsk_… (v1a); the
+// id has no full stop.
 func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
+	if strings.Contains(id, ".") {
+		return nil, ErrID
+	}
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	signed := content(id, timestamp, body)
 	var signature string
@@ -79,6 +84,8 @@ func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
 	return http.Header{HeaderID: {id}, HeaderTimestamp: {timestamp}, HeaderSignature: {signature}}, nil
 }
 
+// content is what is signed. It belongs to one webhook only as long as neither the id nor
+// the timestamp has a full stop: Sign and Verify refuse such an id, and no integer has one.
 func content(id, timestamp string, body []byte) []byte {
 	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
 	b = append(append(b, id...), '.')
@@ -116,6 +123,9 @@ func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id str
 	id, timestamp, signatures := h.Get(HeaderID), h.Get(HeaderTimestamp), h.Get(HeaderSignature)
 	if id == "" || timestamp == "" || signatures == "" {
 		return "", ErrUnsigned
+	}
+	if strings.Contains(id, ".") {
+		return "", ErrID
 	}
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {

@@ -113,7 +113,7 @@ func TestGitHubAndBearer(t *testing.T) {
 func TestSignedIsVerified(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		secret, id := webhook.NewSecret(), rapid.StringMatching(`[a-zA-Z0-9_.-]{1,40}`).Draw(t, "id")
+		secret, id := webhook.NewSecret(), rapid.StringMatching(`[a-zA-Z0-9_-]{1,40}`).Draw(t, "id")
 		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
 		h, err := webhook.Sign(secret, id, vectorTime, body)
 		require.NoError(t, err)
@@ -126,6 +126,61 @@ func TestSignedIsVerified(t *testing.T) {
 			require.ErrorIs(t, err, webhook.ErrSignature)
 		}
 	})
+}
+
+// What is signed is "id.timestamp.body": a full stop elsewhere than between them would let one
+// webhook pass for another. The signature of id m, body "T.x" is that of id m.T, body x.
+func TestAttackOneSignatureForTwoWebhooks(t *testing.T) {
+	t.Parallel()
+	const at = "1614265330"
+	signed, err := webhook.Sign(vectorSecret, "m19", vectorTime, []byte(at+`.{"amount":1}`))
+	require.NoError(t, err)
+	_, err = webhook.Verify([]string{vectorSecret}, signed, []byte(at+`.{"amount":1}`), vectorTime)
+	require.NoError(t, err)
+	forged := signed.Clone()
+	forged.Set("webhook-id", "m19."+at)
+	_, err = webhook.Verify([]string{vectorSecret}, forged, []byte(`{"amount":1}`), vectorTime)
+	require.ErrorIs(t, err, webhook.ErrID)
+	_, err = webhook.Sign(vectorSecret, "m19."+at, vectorTime, nil)
+	require.ErrorIs(t, err, webhook.ErrID)
+}
+
+// sealed is what the signature of three strings in the Standard form covers. It is written
+// down here once more, so that the test does not depend on the code that it tests.
+func sealed(id, timestamp, body string) string {
+	key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(vectorSecret, "whsec_"))
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(id + "." + timestamp + "." + body))
+	return "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil))
+}
+
+// Any text is cut in two ways into an id, a timestamp and a body: at most one of them is taken.
+func TestASignatureIsOfOneWebhook(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		part := rapid.SampledFrom([]string{"m19", "1614265330", "1614265330", "1614265331", "+1614265330", "01614265330", "-1", "", "{}"})
+		text := strings.Join(rapid.SliceOfN(part, 3, 7).Draw(t, "text"), ".")
+		type cut struct{ id, timestamp, body string }
+		var taken []cut
+		for i := range text {
+			for j := i + 1; j < len(text); j++ {
+				if text[i] != '.' || text[j] != '.' {
+					continue
+				}
+				c := cut{text[:i], text[i+1 : j], text[j+1:]}
+				h := http.Header{}
+				h.Set("webhook-id", c.id)
+				h.Set("webhook-timestamp", c.timestamp)
+				h.Set("webhook-signature", sealed(c.id, c.timestamp, c.body))
+				if id, err := webhook.Verify([]string{vectorSecret}, h, []byte(c.body), vectorTime); err == nil {
+					require.Equal(t, c.id, id)
+					taken = append(taken, c)
+				}
+			}
+		}
+		require.LessOrEqual(t, len(taken), 1, "%q", taken)
+	})
+	require.Equal(t, vectorSignature, sealed(vectorID, "1614265330", vectorBody))
 }
 
 func FuzzVerify(f *testing.F) {

@@ -9,13 +9,13 @@ package apisource
 
 import (
 	"context"
-	"encoding/base64"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/source/rest"
@@ -73,8 +73,10 @@ func (a *api) credentials(ctx context.Context, d source.Datasource, env source.E
 	if err != nil {
 		return err
 	}
-	basic := base64.StdEncoding.EncodeToString([]byte(own.Username + ":" + password))
-	a.Secrets = append(a.Secrets, token, basic, password, own.Username)
+	a.Secrets = append(a.Secrets, token, rest.Basic(own.Username, password), password, own.Username)
+	for _, text := range append(a.urls(), d.URL) {
+		a.Secrets = append(a.Secrets, credential.InURL(text)...)
+	}
 	a.To = d.Bound()
 	a.Sign = func(r *http.Request) {
 		for name, value := range headers {

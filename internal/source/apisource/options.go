@@ -168,6 +168,22 @@ func (o *options) of(datatype string) resource {
 	return r
 }
 
+// urls are all that the options have.
+func (o *options) urls() (all []string) {
+	for _, r := range append(slices.Collect(maps.Values(o.Types)), &o.resource) {
+		all = append(all, r.List)
+		if r.Read != nil {
+			all = append(all, r.Read.URL)
+		}
+		for _, w := range []*write{r.Create, r.Update, r.Delete} {
+			if w != nil {
+				all = append(all, w.URL)
+			}
+		}
+	}
+	return all
+}
+
 // section is a JSON object of the options: its members by name, each a pointer or
 // what nested returns.
 type section interface{ members() map[string]any }

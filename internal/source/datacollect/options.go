@@ -98,6 +98,10 @@ func (r *fields) options(raw json.RawMessage) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		text := string(m[name])
+		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+			r.add("options."+name, "must be text or a number")
+			text = ""
+		}
 		if strings.HasPrefix(text, `"`) {
 			_ = json.Unmarshal(m[name], &text) // it is a string
 		}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,6 +193,11 @@ func (c *Client) refused(host string, a *Answer) error {
 		text += ": " + r.Message
 	}
 	return fault.Wrap(code, r, "%s", text)
+}
+
+// Basic is how a request has a user and a password.
+func Basic(user, password string) string {
+	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 }
 
 // Clean makes a server's words fit to be shown: one line, not too long, no

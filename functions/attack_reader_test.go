@@ -1,0 +1,261 @@
+package functions
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/bus/localbus"
+	"github.com/headgate/headgate/internal/obs"
+	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/source/apisource"
+	"github.com/headgate/headgate/internal/source/csvsource"
+	"github.com/headgate/headgate/internal/source/datacollect"
+	"github.com/headgate/headgate/internal/source/mywell"
+	"github.com/headgate/headgate/internal/source/sqlsource"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+)
+
+// canary stands at every place of a definition where a credential can.
+const canary = "c4n4ry/of%+the=definition"
+
+// watched is Headgate with every kind of source, a log that can be read, and a person
+// who may only read.
+type watched struct {
+	*gateway
+	log lines
+}
+
+// lines are what was logged.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (w *watched) as(role, method, path, body string) answer {
+	w.Helper()
+	return w.do(method, path, body, "Authorization", "Bearer t-"+role)
+}
+
+func newWatched(t *testing.T, more string) *watched {
+	t.Helper()
+	var tokens []string
+	for _, role := range []string{"read", "operate"} {
+		sum := sha256.Sum256([]byte("t-" + role))
+		tokens = append(tokens, fmt.Sprintf(`{"name":%q,"sha256":%q,"roles":[%q]}`, role, hex.EncodeToString(sum[:]), role))
+	}
+	cfg, err := config.Parse([]byte(oneService(`,"auth":{"tokens":[` + strings.Join(tokens, ",") + `]}` + more)))
+	require.NoError(t, err)
+	st, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	w := &watched{gateway: &gateway{TB: t, bus: &watchedBus{Bus: localbus.New(testTopic)}}}
+	dir, err := os.OpenRoot(t.TempDir())
+	require.NoError(t, err)
+	w.now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.app, err = app.New(app.Options{
+		Config: cfg, Store: st, Bus: w.bus, Log: obs.NewLogger(&w.log, false, slog.LevelDebug), Now: w.clock, HooksHTTP: http.DefaultClient,
+		Kinds:      source.NewRegistry(csvsource.Kind(), apisource.Kind(), datacollect.OpenFnAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind()),
+		Env:        source.Env{Dir: dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: w.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
+		ServesLive: true,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = w.app.Close(context.Background())
+		_ = dir.Close()
+	})
+	w.h, err = Handler(w.app)
+	require.NoError(t, err)
+	return w
+}
+
+// unseen are how each canary begins, as it is or escaped, and in Basic.
+var unseen = []string{"c4n4ry", base64.StdEncoding.EncodeToString([]byte("c4n4ry"))}
+
+func (w *watched) requireUnseen(what, text string) {
+	w.Helper()
+	for _, form := range unseen {
+		require.NotContains(w, text, form, what)
+	}
+}
+
+// definitions have the canary at every place; $U is the server.
+func definitions(server string) map[string]string {
+	const list = `{type}?api_key=$Q&page_size=50`
+	write := func(more string) string { return `{"url":"{type}/{id}?k=$Q#$Q"` + more + `}` }
+	resource := `"list":"` + list + `","read":` + write("") + `,"create":{"url":"{type}?sig=$Q"},"update":` + write("") + `,"delete":` + write("")
+	api := func(options string) string {
+		return `{"orgId":"o","type":"both","datasource":{"type":"api","url":"$U/v1/?code=$Q","selectedDatatypes":["x"],"options":{` + options + `}}}`
+	}
+	all := map[string]string{
+		"bearer":        api(`"auth":{"type":"bearer","token":"$C"},` + resource),
+		"basic":         api(`"auth":{"type":"basic","username":"$C","password":"$C"},` + resource),
+		"user":          api(`"auth":{"type":"basic","username":"$C","password":""}`),
+		"key":           api(`"auth":{"type":"apiKey","token":"$C","header":"X-Mine"}`),
+		"key in query":  api(`"auth":{"type":"apiKey","token":"$C","query":"mine"}`),
+		"headers":       api(`"headers":{"X-Custom":"$C","X-Other":"$C","X-Open":"public"},"publicHeaders":["X-Open"]`),
+		"types":         api(`"types":{"x":{` + resource + `}}`),
+		"absolute":      api(`"list":"$U/v1/x?code=$Q","paging":{"style":"link"}`),
+		"next in body":  api(`"list":"x?code=$Q","items":"items","paging":{"style":"url","next":"next"}`),
+		"mywell":        `{"orgId":"o","type":"both","datasource":{"type":"legacy-mywell","url":"$U","options":{"accessToken":"$C"}}}`,
+		"openfn":        `{"orgId":"o","type":"both","datasource":{"type":"openfn-adapter","url":"$U/?x=$Q","extraFields":[{"name":"apiKey","value":"$C"},{"name":"workflowId","value":"$C"},{"name":"username","value":"$C"},{"name":"password","value":"$C"},{"name":"retryAttempts","value":"0"}]}}`,
+		"sync server":   `{"orgId":"o","type":"both","datasource":{"type":"mock-sync-server","url":"$U/?x=$Q","options":{"apiKey":"$C","workflowId":"$C","username":"$C","password":"$C","retryAttempts":0}}}`,
+		"file":          `{"orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"http://$Q:$Q@$H/x.csv?sig=$Q#$Q","auth":"$C","extraFields":[{"name":"note","value":"$C"}],"selectedDatatypes":["x"]}}`,
+		"postgres":      `{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"postgres://me:$Q@127.0.0.1:1/d","selectedDatatypes":["x"]}}`,
+		"mysql":         `{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"mysql://me@127.0.0.1:1/d","selectedDatatypes":["x"],"options":{"password":"$C"}}}`,
+		"query":         `{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"postgres://me@127.0.0.1:1/d","selectedDatatypes":["x","y"],"options":{"tables":{"x":{"query":"SELECT dblink('postgres://me:$Q@h/d?password=$Q')"},"y":{"query":"SELECT dblink('host=h password=c4n4ry user=me')"}}}}}`,
+		"key of a cert": `{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"postgres://me@127.0.0.1:1/d?sslmode=verify-full","selectedDatatypes":["x"],"options":{"ca":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nc4n4ry\n-----END PRIVATE KEY-----"}}}`,
+	}
+	_, host, _ := strings.Cut(server, "://")
+	for name, text := range all {
+		text = strings.NewReplacer("$U", server, "$H", host).Replace(text)
+		for n := 0; strings.Contains(text, "$Q") || strings.Contains(text, "$C"); n++ { // each its own, or one that is hidden would hide the others
+			own := canary + strconv.Itoa(n)
+			at := strings.Index(text, "$")
+			if text[at+1] == 'Q' {
+				own = url.QueryEscape(own)
+			}
+			text = text[:at] + own + text[at+2:]
+		}
+		all[name] = text
+	}
+	return all
+}
+
+// echoing is a server that tells everything it was sent: in the message of a refusal, or
+// in the link to a next page.
+func echoing(t *testing.T) *httptest.Server {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		user, password, _ := r.BasicAuth()
+		told, _ := json.Marshal(fmt.Sprint(r.URL, " ", r.Header, " ", user, " ", password, " ", string(body)))
+		page := r.URL.Query().Get("page")
+		if strings.Contains(r.URL.Path, "/v1/x") && page == "" && r.URL.Query().Get("code") != "" {
+			next := *r.URL
+			q := next.Query()
+			q.Set("page", "2")
+			next.RawQuery = q.Encode()
+			w.Header().Set("Link", "<"+next.String()+`>; rel="next"`)
+			if link, _ := json.Marshal(next.String()); r.URL.Query().Get("code") != "" {
+				fmt.Fprintf(w, `{"items":[{"id":1}],"next":%s}`, link)
+			}
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"message":%s}`, told)
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// A person who may only read looks everywhere for the credentials of definitions, also
+// after runs whose errors repeat all that was sent.
+func TestAttackReaderFindsACredential(t *testing.T) {
+	t.Parallel()
+	srv := echoing(t)
+	w := newWatched(t, "")
+	for name, def := range definitions(srv.URL) {
+		a := w.as("operate", "POST", "/sync", def)
+		require.Equal(t, http.StatusCreated, a.status, "%s: %s", name, a.raw)
+		w.requireUnseen(name+": the answer to its definition", string(a.raw))
+		id := a.str("id")
+		for _, query := range []string{"?method=validate&wait=true", "?wait=true"} {
+			a := w.as("operate", "POST", "/sync/"+id+"/run"+query, "")
+			require.NotContains(t, []int{401, 403, 404, 405}, a.status, name)
+			w.requireUnseen(name+": the answer to a run", string(a.raw))
+		}
+		run := w.as("read", "GET", "/sync/"+id+"/runs?limit=1", "").json["runs"].([]any)[0].(map[string]any)
+		require.NotEmpty(t, run["errors"], "%s: a run that fails is what is to be looked at", name)
+		for _, path := range []string{"", "/runs", "/runs/" + run["id"].(string), "/rejects", "/conflicts"} {
+			a := w.as("read", "GET", "/sync/"+id+path, "")
+			require.Equal(t, http.StatusOK, a.status)
+			w.requireUnseen(name+path, string(a.raw))
+		}
+		w.sendBack(name, id)
+	}
+	for _, path := range []string{"/sync", "/config", "/status", "/pending", "/history", "/messages", "/webhooks", "/live/clients"} {
+		a := w.as("read", "GET", path, "")
+		require.Equal(t, http.StatusOK, a.status, path)
+		w.requireUnseen(path, string(a.raw))
+	}
+	w.requireUnseen("the log", w.log.String())
+}
+
+// sendBack sends a definition back as it was shown: its credentials stay.
+func (w *watched) sendBack(name, id string) {
+	w.Helper()
+	before, err := w.app.Syncs().Sync(w.Context(), id)
+	require.NoError(w, err)
+	shown, err := json.Marshal(w.as("read", "GET", "/sync/"+id, "").json["sync"])
+	require.NoError(w, err)
+	a := w.as("operate", "PUT", "/sync/"+id, string(shown))
+	require.Equal(w, http.StatusOK, a.status, "%s: %s", name, a.raw)
+	w.requireUnseen(name+": the answer to its change", string(a.raw))
+	after, err := w.app.Syncs().Sync(w.Context(), id)
+	require.NoError(w, err)
+	had, err := json.Marshal(before.Sync)
+	require.NoError(w, err)
+	has, err := json.Marshal(after.Sync)
+	require.NoError(w, err)
+	require.JSONEq(w, string(had), string(has), name)
+}
+
+// Webhooks that are registered, and the configuration, have URLs and secrets too.
+func TestAttackReaderFindsACredentialOfAWebhook(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WebHook-Allowed-Origin", "*")
+		if r.Method != http.MethodOptions {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, r.URL, r.Header)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	at := `"https://me:$Q@h.example/{id}?k=$Q&id={id}$Q"`
+	w := newWatched(t, strings.NewReplacer("$Q", url.QueryEscape(canary), "$U", at).Replace(`,"echo":{"upstream":"https://$Q@h.example/x","secrets":["whsec_$Q"]},
+		"hooks":[{"name":"h","verify":{"type":"bearer","secrets":["$Q"]},"event":{"eventKey":"entry1"}}],
+		"drafts":[{"name":"a","externalData":{"url":$U}}],
+		"live":{"resolvers":[{"entity":"e","url":$U}],"passThrough":{"url":$U},"token":{"secret":"$Q$Q","audience":"a"}}`))
+	a := w.as("operate", "POST", "/register-for-webhook", `{"url":"`+srv.URL+`/x?token=`+url.QueryEscape(canary)+`&list=12","secret":"whsec_`+base64.StdEncoding.EncodeToString([]byte(canary))+`"}`)
+	require.Equal(t, http.StatusOK, a.status, "%s", a.raw)
+	id := a.str("id")
+	for _, path := range []string{"/webhooks", "/webhooks/" + id + "/deliveries", "/config", "/services/My%20First%20Event%20Sync/config"} {
+		a := w.as("read", "GET", path, "")
+		require.Equal(t, http.StatusOK, a.status, path)
+		w.requireUnseen(path, string(a.raw))
+		require.NotContains(t, string(a.raw), base64.StdEncoding.EncodeToString([]byte(canary)))
+	}
+	require.Contains(t, string(w.as("read", "GET", "/webhooks", "").raw), "list=12")
+	w.requireUnseen("the log", w.log.String())
+}
