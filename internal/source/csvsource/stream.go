@@ -19,6 +19,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/unicode"
 
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/fault"
 )
 
@@ -136,6 +137,10 @@ func (f *file) openPath() (*stream, error) {
 }
 
 func pathError(path string, err error) error {
+	path = credential.RedactURL(path) // it may be a URL that lacks its host
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // without the path, for it is logged
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Wrap(fault.NotFound, err, "there is no file %s in the directory that syncs may use", path)
@@ -168,7 +173,7 @@ func (f *file) get(ctx context.Context, target, token string) (*stream, error) {
 		if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 			code = fault.Unavailable
 		}
-		return nil, fault.New(code, "the file at %s was answered with %d %s", req.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode))
+		return nil, fault.New(code, "the file at %s was answered with %s", req.URL.Host, fault.Status(resp.StatusCode))
 	}
 	s := &stream{Reader: resp.Body, closers: []io.Closer{resp.Body}, size: max(0, resp.ContentLength)}
 	if tag := resp.Header.Get("ETag"); tag != "" || resp.Header.Get("Last-Modified") != "" {
