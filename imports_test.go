@@ -36,7 +36,7 @@ var layers = map[string][]string{
 	"internal/source":               {"internal/credential", "internal/fault"},
 	"internal/mapping":              {"internal/source", "internal/record", "internal/fault"},
 	"internal/entity":               {"internal/etag", "internal/record", "internal/store", "internal/fault"},
-	"internal/source/csvsource":     {"internal/source", "internal/record", "internal/fault", "internal/fence"},
+	"internal/source/csvsource":     {"internal/credential", "internal/source", "internal/record", "internal/fault", "internal/fence"},
 	"internal/source/sqlsource":     {"internal/source", "internal/record", "internal/fault", "internal/fence"},
 	"internal/source/rest":          {"internal/source", "internal/fault", "internal/fence"},
 	"internal/source/apisource":     {"internal/credential", "internal/source", "internal/source/rest", "internal/fault"},

@@ -132,6 +132,7 @@ func definitions(server string) map[string]string {
 		"openfn":        `{"orgId":"o","type":"both","datasource":{"type":"openfn-adapter","url":"$U/?x=$Q","extraFields":[{"name":"apiKey","value":"$C"},{"name":"workflowId","value":"$C"},{"name":"username","value":"$C"},{"name":"password","value":"$C"},{"name":"retryAttempts","value":"0"}]}}`,
 		"sync server":   `{"orgId":"o","type":"both","datasource":{"type":"mock-sync-server","url":"$U/?x=$Q","options":{"apiKey":"$C","workflowId":"$C","username":"$C","password":"$C","retryAttempts":0}}}`,
 		"file":          `{"orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"http://$Q:$Q@$H/x.csv?sig=$Q#$Q","auth":"$C","extraFields":[{"name":"note","value":"$C"}],"selectedDatatypes":["x"]}}`,
+		"local file":    `{"orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"x.csv?sig=$Q","selectedDatatypes":["x"]}}`,
 		"postgres":      `{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"postgres://me:$Q@127.0.0.1:1/d","selectedDatatypes":["x"]}}`,
 		"mysql":         `{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"mysql://me@127.0.0.1:1/d","selectedDatatypes":["x"],"options":{"password":"$C"}}}`,
 		"query":         `{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"postgres://me@127.0.0.1:1/d","selectedDatatypes":["x","y"],"options":{"tables":{"x":{"query":"SELECT dblink('postgres://me:$Q@h/d?password=$Q')"},"y":{"query":"SELECT dblink('host=h password=c4n4ry user=me')"}}}}}`,
@@ -212,6 +213,32 @@ func TestAttackReaderFindsACredential(t *testing.T) {
 	w.requireUnseen("the log", w.log.String())
 }
 
+// A definition that is refused is in the log of a process that logs every request.
+func TestAttackCredentialOfARefusedDefinitionIsLogged(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t, "")
+	for _, def := range []string{
+		`{"orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"/x.csv?sig=c4n4ry"}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"ftp://me:c4n4ry@h/x.csv"}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"api","url":"https://me:c4n4ry@h/"}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"api","url":"https://h/","options":{"list":"https://c4n4ry@x/?k=c4n4ry","headers":{"X A":"c4n4ry"},"auth":{"token":"c4n4ry"}}}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"legacy-mywell","url":"https://me:c4n4ry@h/?c4n4ry","options":{"accessToken":["c4n4ry"]}}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"openfn-adapter","url":"c4n4ry","options":{"password":{"a":"c4n4ry"}},"extraFields":[{"name":"apiKey","value":"c4n4ry"},{"name":"x","value":"c4n4ry"}]}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"me:c4n4ry@tcp(h)/d","auth":"c4n4ry","options":{"password":["c4n4ry"],"ca":"c4n4ry"}}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"sql","url":"postgres://me:c4n4ry@h/d?password=c4n4ry","options":{"password":"c4n4ry","tables":{"a":{"c4n4ry":1}}}}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"api","url":"https://h/","options":"c4n4ry"}}`,
+		`{"orgId":"o","type":"pull","datasource":{"type":"api","url":{"c4n4ry":"c4n4ry"}}}`,
+	} {
+		a := w.as("operate", "POST", "/sync", def)
+		require.Equal(t, http.StatusBadRequest, a.status, "%s", def)
+		w.requireUnseen(def, string(a.raw))
+		a = w.as("operate", "POST", "/sync/check", def)
+		w.requireUnseen(def, string(a.raw))
+	}
+	require.Contains(t, w.log.String(), "request failed")
+	w.requireUnseen("the log", w.log.String())
+}
+
 // sendBack sends a definition back as it was shown: its credentials stay.
 func (w *watched) sendBack(name, id string) {
 	w.Helper()
@@ -236,16 +263,19 @@ func TestAttackReaderFindsACredentialOfAWebhook(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("WebHook-Allowed-Origin", "*")
-		if r.Method != http.MethodOptions {
-			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprint(w, r.URL, r.Header)
+		if r.Method != http.MethodOptions { // its own words for the status repeat the URL
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				fmt.Fprintf(conn, "HTTP/1.1 500 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", r.RequestURI)
+				_ = conn.Close()
+			}
 		}
 	}))
 	t.Cleanup(srv.Close)
 	at := `"https://me:$Q@h.example/{id}?k=$Q&id={id}$Q"`
-	w := newWatched(t, strings.NewReplacer("$Q", url.QueryEscape(canary), "$U", at).Replace(`,"echo":{"upstream":"https://$Q@h.example/x","secrets":["whsec_$Q"]},
+	w := newWatched(t, strings.NewReplacer("$Q", url.QueryEscape(canary), "$U", at, "$S", srv.URL).Replace(`,"echo":{"upstream":"https://$Q@h.example/x","secrets":["whsec_$Q"]},
 		"hooks":[{"name":"h","verify":{"type":"bearer","secrets":["$Q"]},"event":{"eventKey":"entry1"}}],
-		"drafts":[{"name":"a","externalData":{"url":$U}}],
+		"drafts":[{"name":"a","externalData":{"url":$U}},{"name":"b","externalData":{"url":"$S/x?token=$Q"}}],
 		"live":{"resolvers":[{"entity":"e","url":$U}],"passThrough":{"url":$U},"token":{"secret":"$Q$Q","audience":"a"}}`))
 	a := w.as("operate", "POST", "/register-for-webhook", `{"url":"`+srv.URL+`/x?token=`+url.QueryEscape(canary)+`&list=12","secret":"whsec_`+base64.StdEncoding.EncodeToString([]byte(canary))+`"}`)
 	require.Equal(t, http.StatusOK, a.status, "%s", a.raw)
@@ -257,5 +287,8 @@ func TestAttackReaderFindsACredentialOfAWebhook(t *testing.T) {
 		require.NotContains(t, string(a.raw), base64.StdEncoding.EncodeToString([]byte(canary)))
 	}
 	require.Contains(t, string(w.as("read", "GET", "/webhooks", "").raw), "list=12")
+	a = w.as("read", "GET", "/drafts/b", "")
+	require.Contains(t, string(a.raw), "500 Internal Server Error")
+	w.requireUnseen("a draft whose source fails", string(a.raw))
 	w.requireUnseen("the log", w.log.String())
 }

@@ -212,7 +212,7 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("live.passThrough.url answers %s", resp.Status)
+		return fmt.Errorf("live.passThrough.url answers %s", fault.Status(resp.StatusCode))
 	}
 	return nil
 }

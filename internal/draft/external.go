@@ -50,9 +50,9 @@ func (e *External) call(ctx context.Context, method, path, match string, body []
 	case resp.StatusCode == http.StatusPreconditionFailed:
 		return nil, nil, ErrMoved
 	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity || resp.StatusCode == http.StatusRequestEntityTooLarge:
-		return nil, nil, fault.New(fault.Invalid, "%s refuses it: it answers %s", req.URL.Host, resp.Status)
+		return nil, nil, fault.New(fault.Invalid, "%s refuses it: it answers %s", req.URL.Host, fault.Status(resp.StatusCode))
 	case resp.StatusCode >= 300:
-		return nil, nil, fault.New(fault.Unavailable, "%s answers %s", req.URL.Host, resp.Status)
+		return nil, nil, fault.New(fault.Unavailable, "%s answers %s", req.URL.Host, fault.Status(resp.StatusCode))
 	}
 	return resp, b, nil
 }

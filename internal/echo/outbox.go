@@ -295,7 +295,7 @@ func (s *Service) send(ctx context.Context, t *Target, d *Delivery) (status int,
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return resp.StatusCode, 0, nil
 	}
-	return resp.StatusCode, outbound.RetryAfter(resp, s.now()), fmt.Errorf("%s answers %d %s", req.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode)) // in our words: its own may repeat the URL
+	return resp.StatusCode, outbound.RetryAfter(resp, s.now()), fmt.Errorf("%s answers %s", req.URL.Host, fault.Status(resp.StatusCode))
 }
 
 // body is what the target gets.

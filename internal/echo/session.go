@@ -276,7 +276,7 @@ func (s *Service) upstream(ctx context.Context, path, list string) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return fault.New(fault.Unavailable, "the source answers %s to %s: the session is not changed; send the request again", resp.Status, path)
+		return fault.New(fault.Unavailable, "the source answers %s to %s: the session is not changed; send the request again", fault.Status(resp.StatusCode), path)
 	}
 	return nil
 }

@@ -6,7 +6,9 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -80,6 +82,12 @@ func WithoutURL(err error) error {
 		return call.Err
 	}
 	return err
+}
+
+// Status returns what an HTTP status means, as "404 Not Found", in our words: a server's
+// own may repeat the URL that it was called with.
+func Status(code int) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
 }
 
 // CodeOf returns the code of the first Error in err's chain, Internal for any

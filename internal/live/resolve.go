@@ -86,7 +86,7 @@ func (r *HTTP) Resolve(ctx context.Context, k Key, secret string) (State, error)
 	case http.StatusNotFound, http.StatusGone, http.StatusNoContent:
 		return State{Gone: true}, nil
 	default:
-		return State{}, fmt.Errorf("the resolver of %s answers %s", k.Type, resp.Status)
+		return State{}, fmt.Errorf("the resolver of %s answers %s", k.Type, fault.Status(resp.StatusCode))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, smallRows))
 	if err == nil && len(body) == smallRows { // many are read at once, but few that are large

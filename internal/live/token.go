@@ -155,7 +155,7 @@ func (t *Tokens) fetchKeys(ctx context.Context) (keys jose.JSONWebKeySet, err er
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return keys, fmt.Errorf("the keys are answered with %s", resp.Status)
+		return keys, fmt.Errorf("the keys are answered with %s", fault.Status(resp.StatusCode))
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxKeySet)).Decode(&keys); err != nil {
 		return keys, fmt.Errorf("the keys are not a key set: %w", err)

@@ -124,7 +124,7 @@ func (r *Resolver) access(ctx context.Context, name string) (string, error) {
 	case http.StatusBadRequest:
 		return "", fault.New(fault.Invalid, "the secret %s cannot be read: the version may be disabled or destroyed", name)
 	default:
-		return "", fault.New(fault.Unavailable, "Secret Manager answered %s", resp.Status)
+		return "", fault.New(fault.Unavailable, "Secret Manager answered %s", fault.Status(resp.StatusCode))
 	}
 	var answer struct {
 		Payload struct {

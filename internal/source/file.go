@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/fault"
 )
 
@@ -56,12 +57,16 @@ func regular(path string, info fs.FileInfo) error {
 	case mode&fs.ModeSocket != 0:
 		what = "a socket"
 	}
-	return fault.New(fault.Invalid, "%s is %s, not a file", path, what)
+	return fault.New(fault.Invalid, "%s is %s, not a file", credential.RedactURL(path), what)
 }
 
 // pathError makes an error of the file system one for people, without the
 // directory's own path.
 func pathError(path string, err error) error {
+	path = credential.RedactURL(path) // it may be a URL that lacks its host
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // without the path, for it is logged
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Wrap(fault.NotFound, err, "there is no file %s in the directory that syncs may use", path)
@@ -78,7 +83,7 @@ func (e Env) Reachable(path string) error {
 	if e.Own == "" {
 		return nil
 	}
-	refused := fault.New(fault.Invalid, "the file %s is Headgate's own", path)
+	refused := fault.New(fault.Invalid, "the file %s is Headgate's own", credential.RedactURL(path))
 	full, err := realPath(filepath.Join(e.Dir.Name(), path))
 	if err != nil {
 		return nil // it cannot be opened either

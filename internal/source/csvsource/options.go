@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 
+	"github.com/headgate/headgate/internal/credential"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -121,7 +122,7 @@ func parseLocation(text string) (location, error) {
 	if !hasScheme {
 		path := filepath.FromSlash(text)
 		if !filepath.IsLocal(path) {
-			return location{}, fmt.Errorf("must be a path below the directory that syncs may use, not %q", text)
+			return location{}, fmt.Errorf("must be a path below the directory that syncs may use, not %q", credential.RedactURL(text))
 		}
 		return location{path: path}, nil
 	}

@@ -156,7 +156,7 @@ func (f *file) get(ctx context.Context, target, token string) (*stream, error) {
 		if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 			code = fault.Unavailable
 		}
-		return nil, fault.New(code, "the file at %s was answered with %d %s", req.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode))
+		return nil, fault.New(code, "the file at %s was answered with %s", req.URL.Host, fault.Status(resp.StatusCode))
 	}
 	s := &stream{Reader: resp.Body, closers: []io.Closer{resp.Body}, size: max(0, resp.ContentLength)}
 	if tag := resp.Header.Get("ETag"); tag != "" || resp.Header.Get("Last-Modified") != "" {
