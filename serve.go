@@ -15,6 +15,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/functions"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/launch"
 	"github.com/headgate/headgate/internal/obs"
@@ -132,6 +133,7 @@ func announce(stdout io.Writer, log *slog.Logger, s launch.Settings, cfg *config
 		log.Info("service", "serviceName", svc.ServiceName, "trigger", svc.Trigger.Type,
 			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.TargetPubSub.Topic)
 	}
+	log.Info("memory", "limitMiB", s.Memory>>20, "budgets", budget.Divide(s.Memory))
 	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", s.Function, "version", versionString())
 	loopback := false
 	if tcp, ok := addr.(*net.TCPAddr); ok {

@@ -272,9 +272,7 @@ func TestEventSyncFault_PublishFails(t *testing.T) {
 	require.EqualValues(t, 1, s.json["outbox"].(map[string]any)["backlog"])
 	require.Contains(t, string(g.do("GET", "/messages?state=claimed", "").raw), "away")
 	g.bus.set(nil)
-	require.Equal(t, 0, g.do("POST", "/sweep", "").num("republished"), "not before its time")
-	g.advance(time.Minute)
-	require.Equal(t, 1, g.do("POST", "/sweep", "").num("republished"))
+	require.Equal(t, 1, g.do("POST", "/sweep", "").num("republished"), "somebody asks: whatever its back-off")
 	require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
 	require.Equal(t, 0, g.do("POST", "/sweep", "").num("republished"))
 
@@ -295,11 +293,11 @@ func TestAClockSetBackDoesNotKeepTheBusAway(t *testing.T) {
 	g.event("entry1", "c")
 	g.event("entry2", "d")
 	require.Empty(t, g.bus.all(), "resting")
-	g.advance(-24 * time.Hour)
+	g.jump(-24 * time.Hour)
+	g.advance(5 * time.Second)
 	g.do("POST", "/reset", "")
 	g.event("entry1", "e")
-	g.event("entry2", "f")
-	require.Len(t, g.bus.all(), 1)
+	require.Equal(t, true, g.event("entry2", "f").json["published"])
 }
 
 func TestEventSyncFault_SecretsAreNotKept(t *testing.T) {

@@ -18,8 +18,8 @@ const (
 )
 
 type batchJSON struct {
-	Results   []itemJSON `json:"results"` // one per item, in order
-	Triggered *string    `json:"triggered"`
+	Results []itemJSON `json:"results"` // one per item, in order
+	releasedJSON
 }
 
 type itemJSON struct {
@@ -46,12 +46,14 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	raw, err := event.SplitBatch(body)
+	raw, err := event.SplitBatch(body, maxBatchItems)
 	if err != nil {
 		return fault.New(fault.Invalid, "%s", err)
 	}
-	if len(raw) > maxBatchItems {
-		return fault.New(fault.Invalid, "the batch has %d items: at most %d go at once", len(raw), maxBatchItems)
+	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return err
+		}
 	}
 	out := batchJSON{Results: make([]itemJSON, len(raw))}
 	var good []gate.Incoming
@@ -61,7 +63,7 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.TooLarge, "the headers and the query are kept with each of the %d items: %d bytes, and %d is the most", len(raw), kept, maxBatchBytes)
 	}
 	for i, item := range raw {
-		in := gate.Incoming{EventKey: e.EventKey, Meta: m, Content: item}
+		in := gate.Incoming{EventKey: e.EventKey, Meta: m, Content: item, Held: web.HoldOf(w)}
 		if bad := receiveItem(g, r, i, &in); bad != nil {
 			out.Results[i] = *bad
 			continue
@@ -76,7 +78,7 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		for i, rc := range done.Receipts {
 			out.Results[at[i]] = itemJSON{Status: http.StatusOK, storedJSON: &storedJSON{rc.ID, rc.EventKey, rc.ReceivedAt, rc.Duplicate}}
 		}
-		out.Triggered = orNull(done.Triggered)
+		out.releasedJSON = released(done.Triggered, done.Published)
 	}
 	return web.JSON(w, http.StatusOK, out)
 }

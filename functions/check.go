@@ -15,10 +15,10 @@ func check(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, struct {
-		Complete  bool               `json:"complete"`
-		Triggered *string            `json:"triggered"`
-		Missing   []window.Shortfall `json:"missing"`
-	}{v.Complete, orNull(v.Triggered), orEmpty(v.Missing)})
+		Complete bool `json:"complete"`
+		releasedJSON
+		Missing []window.Shortfall `json:"missing"`
+	}{v.Complete, released(v.Triggered, v.Published), orEmpty(v.Missing)})
 }
 
 func orEmpty[T any](s []T) []T {

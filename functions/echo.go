@@ -26,6 +26,9 @@ func echoWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return err
+		}
 		id, err := a.VerifyEcho(r.Header, body)
 		if err != nil {
 			return err
@@ -49,8 +52,11 @@ func hook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return err
+		}
 		taken, err := a.TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {
-			return eventOf(a, r, body, service, key, id)
+			return eventOf(a, w, r, body, service, key, id)
 		})
 		if err != nil {
 			return err
@@ -60,7 +66,7 @@ func hook(a *app.App) web.Handler {
 }
 
 // eventOf has a webhook count as an event of the gate, once per id.
-func eventOf(a *app.App, r *http.Request, body []byte, service, key, id string) (string, error) {
+func eventOf(a *app.App, w http.ResponseWriter, r *http.Request, body []byte, service, key, id string) (string, error) {
 	g, err := a.Gate(service)
 	if err != nil {
 		return "", err
@@ -69,11 +75,13 @@ func eventOf(a *app.App, r *http.Request, body []byte, service, key, id string) 
 	if !ok {
 		return "", unknownKey(g, key)
 	}
-	in := gate.Incoming{EventKey: e.EventKey, Meta: meta(g.Service(), r), Content: body}
+	in := gate.Incoming{EventKey: e.EventKey, Meta: meta(g.Service(), r), Content: body, Held: web.HoldOf(w)}
 	if id != "" {
 		in.IdempotencyKey = "webhook " + r.PathValue("name") + " " + id
 	}
+	wait := g.Help()
 	out, err := g.Ingest(r.Context(), in)
+	wait()
 	if err != nil {
 		return "", err
 	}

@@ -138,7 +138,7 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 
 // build registers the routes of the functions named.
 func build(a *app.App, guard *auth.Guard, names []string) *builder {
-	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log()}, access: make(map[string]web.Access)}
+	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers}, access: make(map[string]web.Access)}
 	serves := func(name string) bool { return slices.Contains(names, name) }
 	for _, rt := range routes {
 		if serves(rt.function) {
@@ -280,7 +280,13 @@ func (b *builder) gate(path string, access web.Access, methods []string, h func(
 		if err != nil { // it names the services: not to everybody
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
 		}
-		return handlers[g](w, r)
+		if path == "/sweep" { // which does it itself, and counts
+			return handlers[g](w, r)
+		}
+		wait := g.Help()
+		err = handlers[g](w, r)
+		wait()
+		return err
 	}
 	if methods != nil {
 		serve = web.Methods(serve, methods...)

@@ -204,7 +204,7 @@ func TestASweepDeletesWhatIsOverThoughTheCheckFails(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
 	g.event("entry1", "a")
-	g.advance(time.Hour)
+	g.advance(time.Hour + time.Minute)
 	stale := func() int {
 		ps, err := g.store.Stale(t.Context(), store.Endpoint{Service: "My First Event Sync", Key: "entry1"}, g.clock(), 10)
 		require.NoError(t, err)

@@ -44,6 +44,7 @@ type gateway struct {
 	bus   *watchedBus
 	mu    sync.Mutex
 	now   time.Time
+	ran   time.Duration
 	dir   *os.Root // that syncs may use
 	db    string   // file of the store
 }
@@ -80,6 +81,7 @@ func newGatewayOf(t testing.TB, cfg *config.Config, runsOn bool, functions ...st
 	require.NoError(t, err)
 	g.app, err = app.New(app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
+		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 		RunsOn: runsOn, ServesLive: true,
 	})
@@ -99,7 +101,21 @@ func (g *gateway) clock() time.Time {
 	return g.now
 }
 
+func (g *gateway) elapsed() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ran
+}
+
+// advance has time pass.
 func (g *gateway) advance(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now, g.ran = g.now.Add(d), g.ran+d
+}
+
+// jump sets the machine's clock.
+func (g *gateway) jump(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.now = g.now.Add(d)

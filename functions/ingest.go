@@ -17,7 +17,7 @@ type receiptJSON struct {
 	EventKey   string    `json:"eventKey"`
 	ReceivedAt time.Time `json:"receivedAt"`
 	Duplicate  bool      `json:"duplicate"`
-	Triggered  *string   `json:"triggered"`
+	releasedJSON
 }
 
 // ingest takes one event, by any method that its endpoint accepts.
@@ -36,10 +36,16 @@ func ingest(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if event.Parsed(r.Header, body) {
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return err
+		}
+	}
 	in, err := receive(g.Service(), e, r, body)
 	if err != nil {
 		return err
 	}
+	in.Held = web.HoldOf(w)
 	out, err := g.Ingest(r.Context(), in)
 	if err != nil {
 		return err
@@ -47,7 +53,7 @@ func ingest(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	rc := out.Receipts[0]
 	return web.JSON(w, http.StatusOK, receiptJSON{
 		ID: rc.ID, EventKey: rc.EventKey, ReceivedAt: rc.ReceivedAt, Duplicate: rc.Duplicate,
-		Triggered: orNull(out.Triggered),
+		releasedJSON: released(out.Triggered, out.Published),
 	})
 }
 
@@ -82,6 +88,21 @@ func meta(svc config.Service, r *http.Request) event.Meta {
 		}
 	}
 	return m
+}
+
+// releasedJSON says which message a request released, and whether it is out.
+type releasedJSON struct {
+	Triggered *string `json:"triggered"` // eventID: the window is claimed
+	// Published is there with Triggered. false: the bus did not take the message yet,
+	// and later requests and sweeps try again.
+	Published *bool `json:"published,omitempty"`
+}
+
+func released(eventID string, published bool) releasedJSON {
+	if eventID == "" {
+		return releasedJSON{}
+	}
+	return releasedJSON{&eventID, &published}
 }
 
 func orNull(s string) *string {

@@ -23,6 +23,9 @@ func notify(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return err
+		}
 		keys, err := keysOf(body)
 		if err != nil {
 			return err

@@ -26,6 +26,9 @@ func records(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		if err := reading(w, r, limit); err != nil {
+			return err
+		}
 		list, next, err := a.Entities().List(r.Context(), r.PathValue("org"), r.PathValue("type"), q.Get("after"), limit, deleted)
 		if err != nil {
 			return err

@@ -31,6 +31,7 @@ type endpointJSON struct {
 type outboxJSON struct {
 	Backlog int        `json:"backlog"` // messages claimed and not yet published
 	Oldest  *time.Time `json:"oldest"`
+	Warning *string    `json:"warning"` // what somebody should do about them
 }
 
 // status tells how the window and the outbox stand.
@@ -42,7 +43,7 @@ func status(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	out := statusJSON{
 		ServiceName: g.Service().ServiceName, TriggerType: g.Service().Trigger.Type,
 		Complete: s.Complete, Missing: orEmpty(s.Missing),
-		Outbox: outboxJSON{s.Backlog, timeOrNull(s.BacklogOldest)},
+		Outbox: outboxJSON{s.Backlog, timeOrNull(s.BacklogOldest), orNull(s.Warning)},
 	}
 	for _, e := range s.Endpoints {
 		out.Endpoints = append(out.Endpoints, endpointJSON{

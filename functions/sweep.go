@@ -7,17 +7,17 @@ import (
 	"github.com/headgate/headgate/internal/web"
 )
 
-// sweep makes up for what an instance left undone.
+// sweep makes up for what an instance left undone, and publishes all that waits.
 func sweep(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	s, err := g.Sweep(r.Context())
+	s, err := g.SweepNow(r.Context())
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, struct {
-		Republished int     `json:"republished"`
-		Failed      int     `json:"failed"`
-		Expired     int     `json:"expired"`
-		Purged      int     `json:"purged"`
-		Triggered   *string `json:"triggered"`
-	}{s.Republished, s.Failed, s.Expired, s.Purged, orNull(s.Triggered)})
+		Republished int `json:"republished"`
+		Failed      int `json:"failed"`
+		Expired     int `json:"expired"`
+		Purged      int `json:"purged"`
+		releasedJSON
+	}{s.Republished, s.Failed, s.Expired, s.Purged, released(s.Triggered, s.Published)})
 }

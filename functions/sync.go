@@ -33,6 +33,9 @@ func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := web.Decoding(r.Context(), w, body); err != nil {
+		return nil, err
+	}
 	return syncrun.Decode(body)
 }
 

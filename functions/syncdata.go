@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/syncrun"
 	"github.com/headgate/headgate/internal/web"
 )
@@ -37,7 +40,7 @@ func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rows, err := rowsOf(body)
+	rows, err := rowsOf(w, r, body)
 	if err != nil {
 		return err
 	}
@@ -50,35 +53,98 @@ func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	}{results})
 }
 
-// rowsOf reads an array of objects, or {"data": […]}.
-func rowsOf(body []byte) ([]map[string]any, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var rows []map[string]any
-	var err error
-	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
-		var form struct {
-			Data []map[string]any `json:"data"`
+// rowsOf reads an array of objects, or {"data": […]}. It stops at the first row
+// that is one too many, and takes the memory of each before it is decoded.
+func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]any, error) {
+	invalid := func(err error) error {
+		if _, ok := errors.AsType[*fault.Error](err); ok {
+			return err
 		}
-		err = d.Decode(&form)
-		rows = form.Data
-	} else {
-		err = d.Decode(&rows)
+		return fault.New(fault.Invalid, `the body must be a JSON array of objects, or {"data": […]}: %s`, err)
 	}
-	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("there is more than one JSON value")
-		}
+	d := json.NewDecoder(bytes.NewReader(body))
+	start, err := d.Token()
+	if err != nil {
+		return nil, invalid(err)
+	}
+	var rows []map[string]any
+	switch start {
+	case json.Delim('['):
+		rows, err = rowsIn(w, r, d)
+	case json.Delim('{'):
+		rows, err = rowsUnder(w, r, d, "data")
+	case nil:
+	default:
+		err = fmt.Errorf("it is %v", start)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, `the body must be a JSON array of objects, or {"data": […]}: %s`, err)
+		return nil, invalid(err)
 	}
-	for i, row := range rows {
-		if row == nil {
-			return nil, fault.New(fault.Invalid, "record %d is null", i)
-		}
+	if _, more := d.Token(); !errors.Is(more, io.EOF) {
+		return nil, invalid(errors.New("there is more than one JSON value"))
 	}
 	return rows, nil
+}
+
+// rowsUnder reads the rows of an object's member, of the last where there are
+// several, as encoding/json does, and passes over the others.
+func rowsUnder(w http.ResponseWriter, r *http.Request, d *json.Decoder, member string) (rows []map[string]any, err error) {
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		if text, _ := name.(string); !strings.EqualFold(text, member) {
+			var other json.RawMessage
+			if err := d.Decode(&other); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		switch start, err := d.Token(); {
+		case err != nil:
+			return nil, err
+		case start == nil:
+			rows = nil
+		case start != json.Delim('['):
+			return nil, fmt.Errorf("%s is not an array", member)
+		default:
+			if rows, err = rowsIn(w, r, d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	_, err = d.Token()
+	return rows, err
+}
+
+// rowsIn reads the rest of an array.
+func rowsIn(w http.ResponseWriter, r *http.Request, d *json.Decoder) ([]map[string]any, error) {
+	rows := []map[string]any{}
+	for d.More() {
+		if len(rows) == syncrun.MaxReceive {
+			return nil, fault.New(fault.TooLarge, "there are more than %d records, and that is the most", syncrun.MaxReceive)
+		}
+		var text json.RawMessage
+		if err := d.Decode(&text); err != nil {
+			return nil, err
+		}
+		if err := web.Decoding(r.Context(), w, text); err != nil {
+			return nil, err
+		}
+		var row map[string]any
+		one := json.NewDecoder(bytes.NewReader(text))
+		one.UseNumber()
+		if err := one.Decode(&row); err != nil {
+			return nil, fmt.Errorf("record %d: %w", len(rows), err)
+		}
+		if row == nil {
+			return nil, fault.New(fault.Invalid, "record %d is null", len(rows))
+		}
+		rows = append(rows, row)
+	}
+	_, err := d.Token()
+	return rows, err
 }
 
 func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
@@ -102,6 +168,9 @@ func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if q.Has("cursor") && skip > 0 {
 		return fault.New(fault.Invalid, "cursor goes with neither start nor page")
 	}
+	if err := reading(w, r, limit); err != nil {
+		return err
+	}
 	list, next, err := a.Syncs().Send(r.Context(), r.PathValue("id"), q.Get("type"), q.Get("cursor"), skip, limit)
 	if err != nil {
 		return err
@@ -110,6 +179,15 @@ func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 		Data []syncrun.Outgoing `json:"data"`
 		Next *string            `json:"next"` // for ?cursor=; null at the end
 	}{list, orNull(next)})
+}
+
+// perRecord is what a record of a page may have before the page's memory is counted
+// exactly, which is when it has been read.
+const perRecord = 64 << 10
+
+// reading takes memory for a page of records.
+func reading(w http.ResponseWriter, r *http.Request, limit int) error {
+	return web.Reading(r.Context(), w, min(int64(limit)*perRecord, store.PageBytes))
 }
 
 func natural(s, name string) (int, error) {
@@ -127,6 +205,9 @@ func natural(s, name string) (int, error) {
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := web.ReadBody(w, r, 1<<20, "the limit of a body")
 	if err != nil {
+		return err
+	}
+	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(body))

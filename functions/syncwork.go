@@ -23,6 +23,8 @@ func syncWork(a *app.App) web.Handler {
 		if err := json.Unmarshal(push.Data, &t); err != nil || t.SyncID == "" || t.RunID == "" {
 			return fault.New(fault.Invalid, "the message's data is not a run to work on")
 		}
+		push = event.Push{} // a run takes minutes, and needs none of it
+		web.HoldOf(w).Shrink(0)
 		if err := a.Syncs().Work(r.Context(), t.SyncID, t.RunID); err != nil {
 			return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
 		}
@@ -39,7 +41,10 @@ func onMessage(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		run, err := a.OnMessage(r.Context(), push.Attributes["serviceName"], push.Attributes["eventID"])
+		service, eventID := push.Attributes["serviceName"], push.Attributes["eventID"]
+		push = event.Push{} // a run takes minutes, and needs none of it
+		web.HoldOf(w).Shrink(0)
+		run, err := a.OnMessage(r.Context(), service, eventID)
 		if err != nil {
 			return err
 		}
@@ -71,6 +76,9 @@ func untilDone(ctx context.Context, a *app.App, run *syncrun.Run) error {
 func readPush(w http.ResponseWriter, r *http.Request) (event.Push, error) {
 	body, err := web.ReadBody(w, r, 16<<20, "the limit of a push")
 	if err != nil {
+		return event.Push{}, err
+	}
+	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return event.Push{}, err
 	}
 	push, ok := event.ParsePush(body)

@@ -10,7 +10,7 @@ import (
 type triggeredJSON struct {
 	Triggered      *string `json:"triggered"`
 	NumberOfEvents int     `json:"numberOfEvents"`
-	Published      bool    `json:"published"` // false: claimed, and the sweep will publish it
+	Published      bool    `json:"published"` // false: claimed, and the bus did not take it yet
 	// AlsoTriggered lists the further messages of a window too large for one.
 	AlsoTriggered []string `json:"alsoTriggered,omitempty"`
 }

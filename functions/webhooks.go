@@ -19,6 +19,9 @@ func registrationOf(w http.ResponseWriter, r *http.Request) (out echo.Registrati
 	if err != nil {
 		return out, err
 	}
+	if err := web.Decoding(r.Context(), w, body); err != nil {
+		return out, err
+	}
 	var in map[string]any
 	d := json.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(&in); err != nil || in == nil {

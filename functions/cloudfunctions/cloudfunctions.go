@@ -34,6 +34,7 @@ func init() {
 }
 
 func openApp() (*app.App, error) {
+	launch.TuneGC(os.Getenv)
 	s := launch.FromEnv(os.Getenv)
 	s.Serves = true
 	cfg, _, err := s.LoadConfig(os.Getenv)

@@ -16,7 +16,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/echo"
 	"github.com/headgate/headgate/internal/entity"
@@ -39,7 +41,11 @@ type Options struct {
 	Store  Store
 	Bus    bus.Bus
 	Log    *slog.Logger
-	Now    func() time.Time // nil: time.Now
+	Now    func() time.Time // the machine's clock; nil: time.Now
+	// Mono is a clock that nobody sets, from any zero; nil: how long the process runs.
+	Mono func() time.Duration
+	// Slept is how long the machine has slept, which Mono does not count; nil: it does.
+	Slept func() time.Duration
 	// SweepEvery starts a sweep of every service this often; 0 leaves it to a
 	// scheduler that calls /sweep.
 	SweepEvery time.Duration
@@ -62,10 +68,14 @@ type Options struct {
 	HooksHTTP *http.Client
 	// Base is where this process is reached, where the configuration has no publicURL.
 	Base string
+	// Memory bounds what callers make this process hold; the zero value does not.
+	Memory budget.Memory
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
 	// Warnings are what /readyz says beside "ready".
 	Warnings []string
+
+	clock *clock.Steady
 }
 
 // App is a deployment's use cases.
@@ -92,12 +102,14 @@ type App struct {
 
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
+	o.steady()
 	a := &App{o: o, byKey: make(map[string]*gate.Gate)}
 	a.beacon = newBeacon(a.signalOwn)
 	for _, svc := range o.Config.Services {
 		g := gate.New(svc, gate.Options{
-			Store: o.Store, Bus: o.Bus, Log: o.Log, Now: o.Now,
+			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), RunsOn: o.RunsOn,
+			Work: o.Memory.Work, Answers: o.Memory.Answers,
 			Changed: func() { a.own(GateType, svc.ServiceName) },
 		})
 		a.gates = append(a.gates, g)
@@ -114,8 +126,24 @@ func New(o Options) (*App, error) {
 	return a, err
 }
 
+// steady has everything use one clock, which a jump of the machine's does not move.
+func (o *Options) steady() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mono == nil {
+		began := time.Now()
+		o.Mono = func() time.Duration { return time.Since(began) }
+	}
+	o.clock = clock.New(clock.Options{Wall: o.Now, Mono: o.Mono, Slept: o.Slept})
+	o.Now = o.clock.Now
+}
+
 // Config returns the effective configuration.
 func (a *App) Config() *config.Config { return a.o.Config }
+
+// Memory returns the budgets of the process.
+func (a *App) Memory() budget.Memory { return a.o.Memory }
 
 // Log returns the deployment's logger.
 func (a *App) Log() *slog.Logger { return a.o.Log }
@@ -178,6 +206,9 @@ func (a *App) Start() {
 
 // tick does what a scheduler calls for in the cloud.
 func (a *App) tick(ctx context.Context) {
+	if err := a.o.clock.Observe(ctx, a.o.Store.Now); err != nil && ctx.Err() == nil {
+		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
+	}
 	a.sweepAll(ctx)
 	a.runDue(ctx)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/etag"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/syncrun"
 )
 
@@ -24,9 +25,9 @@ type recordsOf struct {
 const maxRows = 2000
 
 func (r recordsOf) list(ctx context.Context) ([]*entity.Entity, error) {
-	all, _, err := r.records.List(ctx, r.orgID, r.typ, "", maxRows+1, false)
-	if err == nil && len(all) > maxRows {
-		err = fault.New(fault.TooLarge, "there are more than %d records of type %s, which is the most for a draft", maxRows, r.typ)
+	all, next, err := r.records.List(ctx, r.orgID, r.typ, "", maxRows+1, false)
+	if err == nil && (next != "" || len(all) > maxRows) {
+		err = fault.New(fault.TooLarge, "there are more than %d records of type %s, or more than %d MiB of them, which is the most for a draft", maxRows, r.typ, store.PageBytes>>20)
 	}
 	return all, err
 }

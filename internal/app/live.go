@@ -37,6 +37,7 @@ func (a *App) Live() *Live { return a.live }
 func (a *App) newLive() (*Live, error) {
 	cfg := a.o.Config.Live
 	o := live.Options{Resolver: a.resolver, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) }}
+	o.Memory = a.o.Memory
 	o.Own, o.Moved = OwnOrg, func() { a.own(ClientType, AllOf) }
 	l := &Live{}
 	topic := a.o.LiveTopic
@@ -92,7 +93,7 @@ func (a *App) resolver(k live.Key) live.Resolver {
 				if r.TimeoutSeconds > 0 {
 					timeout = time.Duration(r.TimeoutSeconds) * time.Second
 				}
-				return &live.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: timeout}
+				return &live.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: timeout, Memory: a.o.Memory.Work}
 			}
 		}
 	}

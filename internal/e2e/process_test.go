@@ -24,6 +24,8 @@ type options struct {
 	env  []string // beside PATH, HOME and TMPDIR
 	addr string   // "" for a free port
 	data string   // "" for a new directory
+	// cgroup is the directory of the control group to start in; "" for ours.
+	cgroup string
 }
 
 // process is a running Headgate.
@@ -75,6 +77,10 @@ func launch(t *testing.T, o options) *process {
 	}
 	p := &process{o: o, exited: make(chan struct{})}
 	p.cmd = exec.Command(binary, append([]string{"-addr", o.addr, "-data", o.data}, o.args...)...)
+	if o.cgroup != "" { // in it before it runs, so that it finds its limit
+		join := []string{"-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, o.cgroup, binary}
+		p.cmd = exec.Command("/bin/sh", append(join, p.cmd.Args[1:]...)...)
+	}
 	p.cmd.Env = environment(o.env)
 	p.cmd.Dir = o.data
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr

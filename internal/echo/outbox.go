@@ -59,6 +59,10 @@ var backoff = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 }
 
+// longestWait is the longest that a target can have to wait: the last back-off with
+// its spread, or what its Retry-After may ask for.
+var longestWait = backoff[len(backoff)-1] * 6 / 5
+
 func deliveryID(n int64) string { return fmt.Sprintf("%012d", n) }
 
 func (d *Delivery) write(target string) store.Write {
@@ -184,7 +188,7 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	t, err = s.settle(ctx, t, d, func(t *Target) {
 		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
 		if ok {
-			t.Head, t.Failures, t.FailingSince, t.NextAttempt = d.N+1, 0, time.Time{}, time.Time{}
+			t.Head, t.Failures, t.FailingSince, t.NextAttempt, t.Wait = d.N+1, 0, time.Time{}, time.Time{}, 0
 			return
 		}
 		if t.Failures == 0 {
@@ -195,7 +199,8 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 			return
 		}
 		wait := backoff[t.Failures-1]
-		t.NextAttempt = now.Add(max(wait+rand.N(wait/5+1), retryAfter))
+		t.Wait = max(wait+rand.N(wait/5+1), retryAfter)
+		t.NextAttempt = now.Add(t.Wait)
 	})
 	return t, ok, err
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -143,7 +144,7 @@ func (s *Service) change(ctx context.Context, x Session, list string, open bool)
 func (s *Service) idleWatch(ctx context.Context, list string) (*watch, error) {
 	for {
 		w, err := s.readWatch(ctx, list)
-		if err != nil || !s.now().Before(w.AskingUntil) {
+		if err != nil || clock.Over(w.AskingUntil, s.now(), askingTime) {
 			return w, err
 		}
 		select {

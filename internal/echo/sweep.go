@@ -148,17 +148,32 @@ func (s *Service) fanOutLeft(ctx context.Context) error {
 	return nil
 }
 
-// due are targets that are to be called now, the longest due first.
+// duePage is how many targets are looked at, at either end.
+const duePage = 100
+
+// due returns targets that are to be called now, the longest due first. A target may
+// wait for a time that nobody can have set, if a clock was ahead or ours was set back:
+// it is due as well. Those are at the far end of the order.
 func (s *Service) due(ctx context.Context) (due []*Target, err error) {
-	docs, err := s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Limit: 100})
+	now := s.now()
+	docs, err := s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Limit: duePage})
+	if err == nil && len(docs) == duePage && docs[duePage-1].Order <= now.UnixMicro() {
+		docs = docs[:duePage] // enough for now
+	} else if err == nil && len(docs) == duePage {
+		var far []store.Doc
+		far, err = s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Descending: true, Limit: duePage})
+		last := docs[duePage-1]
+		for _, d := range far {
+			if d.Order > last.Order || d.Order == last.Order && d.ID > last.ID {
+				docs = append(docs, d)
+			}
+		}
+	}
 	if err != nil {
 		return nil, fault.StoreAway(err)
 	}
 	for _, d := range docs {
-		if d.Order > s.now().UnixMicro() {
-			break
-		}
-		if t := s.legible(d); t != nil {
+		if t := s.legible(d); t != nil && t.due(now) {
 			due = append(due, t)
 		}
 	}

@@ -1,6 +1,7 @@
 package echo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook"
@@ -42,15 +44,23 @@ type Target struct {
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`
-	LastStatus   int       `json:"lastStatus,omitempty"`
-	LastError    string    `json:"lastError,omitempty"`
-	LeaseUntil   time.Time `json:"leaseUntil,omitzero"`
+	// Wait is how far ahead NextAttempt was set: one that is further was set by a
+	// clock that was ahead.
+	Wait       time.Duration `json:"wait,omitempty"`
+	LastStatus int           `json:"lastStatus,omitempty"`
+	LastError  string        `json:"lastError,omitempty"`
+	LeaseUntil time.Time     `json:"leaseUntil,omitzero"`
 
 	rev string
 }
 
 // Waiting is how many deliveries are to be made.
 func (t *Target) Waiting() int64 { return t.Next - t.Head }
+
+// due reports whether the target is nobody's and need not wait any more.
+func (t *Target) due(now time.Time) bool {
+	return clock.Over(t.NextAttempt, now, cmp.Or(t.Wait, longestWait)) && clock.Over(t.LeaseUntil, now, leaseTime)
+}
 
 // docID puts the targets of a list together.
 func (t *Target) docID() string { return targetPrefix(t.List) + t.ID }

@@ -109,7 +109,7 @@ func (s *Service) read(ctx context.Context, org, recordType, id string) (*record
 	return r, docs[0], err
 }
 
-// List returns at most limit records by id, the first after the id given, and
+// List returns at most limit records, or fewer where they are large, by id, the first after the id given, and
 // the id to go on after; "" after the last. A record that is there throughout is
 // listed once. Deleted ones are listed where withDeleted says so.
 func (s *Service) List(ctx context.Context, org, recordType, after string, limit int, withDeleted bool) (list []*Entity, next string, err error) {
@@ -117,10 +117,11 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 		return nil, "", err
 	}
 	list = []*Entity{}
-	for {
-		docs, err := s.docs.List(ctx, store.Listing{
-			Collection: store.RecordsOf(org, recordType), After: store.Position{ID: after}, Limit: limit,
-		})
+	for bytes := 0; ; {
+		l := store.Listing{
+			Collection: store.RecordsOf(org, recordType), After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes,
+		}
+		docs, err := s.docs.List(ctx, l)
 		if err != nil {
 			return nil, "", fault.StoreAway(err)
 		}
@@ -132,12 +133,13 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 			after = d.ID
 			if !r.Deleted || withDeleted {
 				list = append(list, view(r))
+				bytes += len(d.Body)
 			}
-			if len(list) == limit {
+			if len(list) == limit || bytes >= store.PageBytes {
 				return list, after, nil
 			}
 		}
-		if len(docs) < limit {
+		if l.Over(docs) {
 			return list, "", nil
 		}
 	}

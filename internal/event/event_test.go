@@ -150,13 +150,26 @@ func TestIdempotencyKey(t *testing.T) {
 
 func TestSplitBatchKeepsItemsByteForByte(t *testing.T) {
 	t.Parallel()
-	items, err := event.SplitBatch([]byte("[ {\"a\" :  1.0e0} ,\n2, \"\\u00e9\"]"))
+	items, err := event.SplitBatch([]byte("[ {\"a\" :  1.0e0} ,\n2, \"\\u00e9\"]"), 3)
 	require.NoError(t, err)
 	require.Equal(t, []json.RawMessage{json.RawMessage(`{"a" :  1.0e0}`), json.RawMessage(`2`), json.RawMessage(`"\u00e9"`)}, items)
 	for _, bad := range []string{`{}`, `null`, `[1,`, ``, `[1] 2`} {
-		_, err := event.SplitBatch([]byte(bad))
+		_, err := event.SplitBatch([]byte(bad), 3)
 		require.Error(t, err, bad)
 	}
+	items, err = event.SplitBatch([]byte(`[]`), 3)
+	require.NoError(t, err)
+	require.Empty(t, items)
+}
+
+func TestSplitBatchStopsAtTheLimit(t *testing.T) { // not parallel: it counts allocations
+	// What follows the limit is not looked at, so it need not even be JSON.
+	_, err := event.SplitBatch([]byte(`[1,2,3,4,`), 3)
+	require.EqualError(t, err, "the batch has more than 3 items: at most 3 go at once")
+	body := []byte("[1" + strings.Repeat(",1", 4<<20) + "]")
+	allocations := testing.AllocsPerRun(1, func() { _, err = event.SplitBatch(body, 1000) })
+	require.Error(t, err)
+	require.Less(t, allocations, 10_000.0)
 }
 
 func TestMetaRoundTrip(t *testing.T) {
@@ -211,6 +224,6 @@ func FuzzReceive(f *testing.F) {
 			require.NoError(t, err)
 			require.Len(t, m.CloudEvent, len(ce))
 		}
-		_, _ = event.SplitBatch(body)
+		_, _ = event.SplitBatch(body, 1000)
 	})
 }

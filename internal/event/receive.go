@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strconv"
@@ -134,6 +135,14 @@ func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMes
 	return attrs, checkCloudEvent(attrs)
 }
 
+// Parsed reports whether the body of such a request is decoded, which takes more
+// memory than its bytes.
+func Parsed(header map[string][]string, body []byte) bool {
+	return MediaType(get(header, "Content-Type")) == TypeCloudEvent || bytes.Contains(body, messageID)
+}
+
+var messageID = []byte(`"messageId"`)
+
 // StructuredCloudEvent returns the attributes of a CloudEvent in JSON format:
 // all of its members but the data.
 func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
@@ -173,7 +182,7 @@ type Push struct {
 
 // ParsePush recognises the body of a wrapped Pub/Sub push.
 func ParsePush(body []byte) (Push, bool) {
-	if !bytes.Contains(body, []byte(`"messageId"`)) { // cheap for every other body
+	if !bytes.Contains(body, messageID) { // cheap for every other body
 		return Push{}, false
 	}
 	var p struct {
@@ -219,14 +228,41 @@ func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMe
 	return ""
 }
 
-// SplitBatch returns the items of a JSON array, each byte for byte.
-func SplitBatch(body []byte) ([]json.RawMessage, error) {
-	var items []json.RawMessage
-	if err := json.Unmarshal(body, &items); err != nil || items == nil {
+// SplitBatch returns the items of a JSON array, each byte for byte and in memory
+// of its own. It stops at the first item that is one too many, so that a body of
+// millions of them costs no more than one of most.
+func SplitBatch(body []byte, most int) ([]json.RawMessage, error) {
+	malformed := func(err error) error {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, fmt.Errorf("the batch is not JSON: offset %d: %s", syntax.Offset, syntax.Error())
+			return fmt.Errorf("the batch is not JSON: offset %d: %s", syntax.Offset, syntax.Error())
 		}
+		return fmt.Errorf("the batch is not JSON: %w", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	switch start, err := d.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("the batch is not JSON: it is empty")
+	case err != nil:
+		return nil, malformed(err)
+	case start != json.Delim('['):
 		return nil, errors.New("the batch is not a JSON array")
+	}
+	items := []json.RawMessage{}
+	for d.More() {
+		if len(items) == most {
+			return nil, fmt.Errorf("the batch has more than %d items: at most %d go at once", most, most)
+		}
+		var item json.RawMessage
+		if err := d.Decode(&item); err != nil {
+			return nil, malformed(err)
+		}
+		items = append(items, item)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, malformed(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the batch is not JSON: something follows the array")
 	}
 	return items, nil
 }

@@ -21,6 +21,17 @@ type verdict struct {
 	err      error
 }
 
+// published reports whether all that the verdict released has been published. Valid
+// after wait.
+func (v verdict) published() bool {
+	for r := v.released; r != nil; r = r.rest {
+		if !r.published {
+			return false
+		}
+	}
+	return true
+}
+
 // wait returns when what the verdict released is published or left to the sweep.
 func (v verdict) wait() {
 	for r := v.released; r != nil; r = r.rest {
@@ -32,12 +43,16 @@ func (v verdict) wait() {
 type Verdict struct {
 	Complete  bool
 	Triggered string // eventID of the message released, or ""
+	Published bool   // with Triggered: the bus has the message, else it is tried again
 	Missing   []window.Shortfall
 }
 
 // Check releases the window if it is complete, and says what is missing if not.
 // A service of type none is never released by it.
 func (g *Gate) Check(ctx context.Context) (Verdict, error) {
+	if err := g.observe(ctx); err != nil {
+		return Verdict{}, err
+	}
 	if g.windowed() {
 		run := g.startCheck()
 		select {
@@ -53,7 +68,7 @@ func (g *Gate) Check(ctx context.Context) (Verdict, error) {
 		if v.complete {
 			out := Verdict{Complete: true}
 			if v.released != nil {
-				out.Triggered = v.released.EventID
+				out.Triggered, out.Published = v.released.EventID, v.published()
 			}
 			return out, nil
 		}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
@@ -21,7 +20,7 @@ import (
 type release struct {
 	EventID        string
 	NumberOfEvents int
-	settled        chan struct{} // closed when it is published, or left to the sweep
+	settled        chan struct{} // closed when it is published, or left for later
 	published      bool          // valid once settled
 	rest           *release      // of a window too large for one claim
 }
@@ -31,11 +30,14 @@ type release struct {
 type Triggered struct {
 	EventIDs       []string // more than one only for a window too large for one claim
 	NumberOfEvents int
-	Published      bool // false: the bus does not answer, the sweep will publish
+	Published      bool // false: the bus did not take it, and is tried again
 }
 
 // Trigger claims and publishes every event in the window now, complete or not.
 func (g *Gate) Trigger(ctx context.Context) (Triggered, error) {
+	if err := g.observe(ctx); err != nil {
+		return Triggered{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
@@ -111,6 +113,10 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 		Date: now, Owner: event.RandomID(), State: store.Claimed,
 		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the attempt that follows
 	}}
+	resting := !g.elapsed(&g.busAway, busRest)
+	if resting { // there is none, and so nobody has the claim
+		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
+	}
 	var taken []store.Taken
 	keep := g.svc.Trigger.KeepEventAfterTrigger
 	for i, l := range r.Lists {
@@ -136,6 +142,10 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	}
 	g.changed()
 	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
+	if resting {
+		close(rel.settled)
+		return rel, nil
+	}
 	g.inFlight.Add(1)
 	go func() {
 		defer g.inFlight.Done()
@@ -239,9 +249,4 @@ func (g *Gate) Reset(ctx context.Context, eventKey string) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// nextAttempt is when a claim whose publication failed is tried again.
-func nextAttempt(now time.Time, attempts int) time.Time {
-	return now.Add(min(5*time.Second<<min(attempts, 10), 5*time.Minute))
 }

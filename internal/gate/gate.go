@@ -8,7 +8,7 @@
 //  3. A complete window is claimed by whoever stored the event that completed
 //     it: the event commits first, the check reads after that.
 //  4. A claim is published at least once, always with the same eventID: the
-//     claim is the outbox, and Sweep publishes what an instance left behind.
+//     claim is the outbox, and Sweep and Help publish what an instance left behind.
 //  5. The cost of an event does not grow with the number of events waiting.
 //  6. An event that its source sends twice, under one key, counts once.
 package gate
@@ -22,7 +22,9 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/window"
 )
@@ -50,12 +52,15 @@ type Options struct {
 	Store store.Store
 	Bus   bus.Bus
 	Log   *slog.Logger
-	Now   func() time.Time // nil: time.Now
+	Clock *clock.Steady // nil: one of the gate's own
 	// PublicURL prefixes contentURL; empty makes it a path.
 	PublicURL string
 	// RunsOn says that the process runs between requests too. A source is then
 	// answered as soon as its message is out, before that is on record.
 	RunsOn bool
+	// Work bounds the messages that are built and sent at once, Answers those that
+	// are read; nil does not.
+	Work, Answers *budget.Budget
 	// Changed is told that the window or the outbox is not as it was. It must not
 	// block. May be nil.
 	Changed func()
@@ -71,16 +76,21 @@ type Gate struct {
 	store     store.Store
 	bus       bus.Bus
 	log       *slog.Logger
-	now       func() time.Time
+	time      *clock.Steady
 	publicURL string
 	runsOn    bool
 	changed   func()
+	work      *budget.Budget
+	answers   *budget.Budget
 
 	commits  *groupCommit
 	checks   coalescer
 	recent   *recentEvents
 	suspect  atomic.Int64 // the endpoint that was short last, or nobody: checked first
-	busAway  atomic.Int64 // Unix ms until which claims are left to the sweep
+	busAway  atomic.Int64 // what time.Ran was when the bus failed
+	helped   atomic.Int64 // … when a request last looked for claims that wait
+	kept     atomic.Int64 // … when the events of claims that wait were last kept
+	unkept   atomic.Bool  // that failed
 	inFlight sync.WaitGroup
 }
 
@@ -88,14 +98,18 @@ type Gate struct {
 func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
-		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), now: o.Now,
+		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, runsOn: o.RunsOn, recent: newRecentEvents(cacheBytes), changed: o.Changed,
+		work: o.Work, answers: o.Answers,
 	}
 	if g.changed == nil {
 		g.changed = func() {}
 	}
-	if g.now == nil {
-		g.now = time.Now
+	if g.time == nil {
+		g.time = newClock()
+	}
+	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept} {
+		at.Store(int64(never))
 	}
 	for i, e := range svc.Endpoints {
 		g.byKey[e.EventKey] = i
@@ -140,12 +154,6 @@ func (g *Gate) Keys() []string {
 }
 
 func (g *Gate) windowed() bool { return g.svc.Trigger.Type == "window" }
-
-// clock returns the time as the store keeps it.
-func (g *Gate) clock() time.Time { return g.now().UTC().Truncate(time.Microsecond) }
-
-// since is the instant after which an event is in the window.
-func (g *Gate) since() time.Time { return window.Since(g.clock(), g.svc.Trigger.Period()) }
 
 // buildTime is how long an attempt may take to build the message; 1 is the first.
 func buildTime(attempt int) time.Duration {

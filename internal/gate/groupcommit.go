@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -36,6 +37,7 @@ type unit struct {
 	results []store.AppendResult
 	verdict verdict
 	done    chan struct{}
+	held    *budget.Hold // the memory of the events, until they are answered
 }
 
 func newGroupCommit(run func([]*unit)) *groupCommit { return &groupCommit{run: run} }

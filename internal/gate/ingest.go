@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -18,6 +19,9 @@ type Incoming struct {
 	// IdempotencyKey is what the source calls the event; "" if it does not say,
 	// and then two requests are two events.
 	IdempotencyKey string
+	// Held is the memory that the content has taken, where it is bounded. It stays
+	// taken until the event is stored, even if the caller leaves before that.
+	Held *budget.Hold
 }
 
 // Receipt says that an event is stored.
@@ -33,6 +37,7 @@ type Receipt struct {
 type Ingested struct {
 	Receipts  []Receipt
 	Triggered string
+	Published bool // with Triggered: the bus has the message, else it is tried again
 }
 
 // Ingest stores the events and then checks the window. It returns once the
@@ -44,9 +49,15 @@ type Ingested struct {
 // same, so a source should name its events and send them again. The codes are
 // NotFound (no such endpoint), TooLarge and Unavailable.
 func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
+	if err := g.observe(ctx); err != nil {
+		return Ingested{}, err
+	}
 	u, keyed, err := g.unit(in)
 	if err != nil {
 		return Ingested{}, err
+	}
+	if len(in) > 0 {
+		u.held = in[0].Held.Share() // one request's events share what it has taken
 	}
 	if err := g.commits.do(ctx, u); err != nil {
 		return Ingested{}, unavailable(err, "the store did not answer in time")
@@ -67,7 +78,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 		return Ingested{}, unavailable(u.verdict.err, "the event is stored, but the window could not be checked")
 	}
 	if u.verdict.released != nil {
-		out.Triggered = u.verdict.released.EventID
+		out.Triggered, out.Published = u.verdict.released.EventID, u.verdict.published()
 	}
 	return out, nil
 }
@@ -77,6 +88,10 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
 	now := g.clock()
+	forgetBefore, forgetAfter := g.memoryOfNames()
+	// A message is built and served from its events: they outlive the window, the
+	// message's retention, and a day for a claim that waits.
+	expireAt := whole(g.time.After(g.remember() + g.retention() + 24*time.Hour))
 	for i, e := range in {
 		n, ok := g.byKey[e.EventKey]
 		if !ok {
@@ -92,10 +107,8 @@ func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: e.Meta, Content: e.Content},
 			Endpoint:     g.endpoints[n],
 			Attempt:      event.RandomID()[:16],
-			ForgetBefore: now.Add(-g.remember()),
-			// A message is built and served from its events: they outlive the
-			// window, the message's retention, and a day for a claim that waits.
-			ExpireAt: now.Add(g.remember() + g.retention() + 24*time.Hour),
+			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,
+			ExpireAt: expireAt,
 		}
 	}
 	return u, keyed, nil
@@ -137,6 +150,7 @@ func (g *Gate) commit(units []*unit) {
 	run := g.startCheck()
 	if g.svc.AsyncEventTrigger {
 		answer(units, verdict{})
+		units = nil // their bodies are not kept for the check
 	}
 	g.inFlight.Go(func() { // the leader goes on with the next commit meanwhile
 		<-run.done
@@ -153,6 +167,7 @@ func answer(units []*unit, v verdict) {
 	for _, u := range units {
 		u.verdict = v
 		close(u.done)
+		u.held.Release()
 	}
 }
 

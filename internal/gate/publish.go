@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// busRest is how long claims are left to the sweep after the bus failed, so
-	// that sources do not wait for a bus that is known to be away.
+	// busRest is how long new claims are not published after the bus failed, so that
+	// sources do not wait for a bus that is known to be away.
 	busRest = 5 * time.Second
 	// pageEvents and pageBytes bound what is read of a claim's events at a time.
 	pageEvents = 256
@@ -26,15 +26,11 @@ const (
 	maxAttribute = 1024
 )
 
-// publishNow publishes a claim that was just made, or leaves it to the sweep.
+// publishNow publishes a claim that was just made. If that fails, it is tried again.
 // It calls acked once the message is out, before that is on record.
 func (g *Gate) publishNow(c store.Claim, acked func()) {
-	// (More than busRest ahead is no rest: the clock was set back.)
-	if rest := g.busAway.Load() - g.now().UnixMilli(); rest > 0 && rest <= busRest.Milliseconds() {
-		return
-	}
 	if err := g.publish(context.Background(), c, buildTime(1), acked); err != nil {
-		g.log.Error("a claim is not published: the sweep will try again",
+		g.log.Error("a claim is not published: a later request or sweep will try again",
 			"eventID", c.EventID, "claimID", c.ID, "topic", g.svc.TargetPubSub.Topic, "error", err)
 	}
 }
@@ -51,7 +47,7 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 		return err
 	}
 	now := g.clock()
-	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: now.Add(g.retention())}
+	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: whole(g.time.After(g.retention()))}
 	if err != nil {
 		out = store.Outcome{NextAttempt: nextAttempt(now, c.Attempts), Error: err.Error()}
 	} else {
@@ -70,6 +66,14 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 
 func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (size int, err error) {
 	building, cancel := context.WithTimeout(ctx, build)
+	// Few large messages are built and sent at once. Whichever has no room in its
+	// time is left to the sweep, as any other that could not be built.
+	room := min(messageMemory(c, min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
+	if err := g.work.Take(building, room); err != nil {
+		cancel()
+		return 0, fmt.Errorf("build the message: %w", err)
+	}
+	defer g.work.Give(room)
 	data, form, err := g.encode(building, c)
 	cancel()
 	if err != nil {
@@ -78,10 +82,25 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 	ctx, cancel = context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if _, err = g.bus.Publish(ctx, g.svc.TargetPubSub.Topic, bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
-		g.busAway.Store(g.now().Add(busRest).UnixMilli())
+		g.busAway.Store(int64(g.time.Ran()))
 		return 0, fmt.Errorf("%w: %w", errBus, err)
 	}
 	return len(data), nil
+}
+
+// messageMemory is what it takes to build and send the claim's message: a page of
+// its events as they are read, one event as JSON, whose text may be escaped byte
+// by byte, and the message, which grows by
+// doubling and is copied by the bus.
+func messageMemory(c store.Claim, limit int) int64 {
+	size, largest := int64(0), int64(0)
+	for _, l := range c.Lists {
+		for _, ref := range l.Included {
+			size, largest = size+ref.Size, max(largest, ref.Size)
+		}
+	}
+	page := min(size, max(pageBytes, largest))
+	return 16<<10 + 2*page + 12*largest + 4*min(2*size, int64(limit))
 }
 
 // encode returns the message in the largest form that the bus takes.
@@ -217,6 +236,11 @@ func (g *Gate) WriteMessage(ctx context.Context, eventID string, w io.Writer, re
 		return err
 	}
 	head, lists, _ := g.headOf(c)
+	room := g.answers.Hold()
+	defer room.Release()
+	if err := room.Resize(ctx, messageMemory(c, pageBytes)); err != nil {
+		return err
+	}
 	buf := &message.Limit{Max: pageBytes}
 	err = message.Write(buf, head, lists, message.Whole, g.fetch(ctx))
 	switch {

@@ -28,6 +28,7 @@ type Status struct {
 	Missing       []window.Shortfall
 	Backlog       int       // claims not yet published
 	BacklogOldest time.Time // zero if there are none
+	Warning       string    // what somebody should do about them, or ""
 	LastMessage   *store.ClaimInfo
 }
 
@@ -62,6 +63,7 @@ func (g *Gate) Status(ctx context.Context) (Status, error) {
 	if err := eg.Wait(); err != nil {
 		return Status{}, unavailable(err, "the status could not be read")
 	}
+	s.Warning = g.warning(s.Backlog, s.BacklogOldest)
 	s.Missing = window.Missing(g.rules, have)
 	s.Complete = len(s.Missing) == 0
 	return s, nil

@@ -2,12 +2,9 @@ package gate
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -18,6 +15,7 @@ type Swept struct {
 	Expired     int    // pointers deleted that had left the window
 	Purged      int    // events and messages deleted whose time was up
 	Triggered   string // eventID of a window found complete, or ""
+	Published   bool   // with Triggered: the bus has the message, else it is tried again
 }
 
 const (
@@ -27,85 +25,86 @@ const (
 )
 
 // Sweep makes up for whatever an instance left undone when it died or could not
-// reach the bus: it publishes claims whose attempt is due, checks the window,
-// and deletes what is over. It may run anywhere, at any time, more than once.
-func (g *Gate) Sweep(ctx context.Context) (Swept, error) {
+// reach the bus: it publishes claims whose attempt is due, checks the window, keeps
+// the events of claims that wait, and deletes what is over. It may run anywhere, at
+// any time, more than once.
+func (g *Gate) Sweep(ctx context.Context) (Swept, error) { return g.sweep(ctx, dueClaims) }
+
+// SweepNow is a Sweep that publishes all claims that wait, whatever their back-off:
+// somebody asks, who knows that the bus is back. One that is being published by
+// another instance is left to that.
+func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.sweep(ctx, allClaims) }
+
+func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 	var s Swept
+	if err := g.observe(ctx); err != nil {
+		return s, err
+	}
 	var err error
-	if s.Republished, s.Failed, err = g.republish(ctx); err != nil {
+	if s.Republished, s.Failed, err = g.republish(ctx, which); err != nil {
 		return s, unavailable(err, "the outbox could not be swept")
 	}
+	g.keepWaiting(ctx)
 	var unchecked error // what is over is deleted all the same
 	if g.windowed() {
 		var v Verdict
 		v, unchecked = g.Check(ctx)
-		s.Triggered = v.Triggered
+		s.Triggered, s.Published = v.Triggered, v.Published
 	}
-	upTo := g.since()
+	upTo, ok := g.time.Settled()
+	if !ok {
+		return s, unchecked
+	}
 	for _, ep := range g.endpoints {
-		for s.Expired < sweepLimit {
-			stale, err := g.store.Stale(ctx, ep, upTo, 5*sweepPage)
-			if err == nil && len(stale) > 0 {
-				var n int
-				n, err = g.store.Discard(ctx, ep, stale)
-				if s.Expired += n; n > 0 {
-					g.changed()
-				}
-			}
-			if err != nil {
-				return s, unavailable(err, "the window could not be swept")
-			}
-			if len(stale) < 5*sweepPage {
-				break
-			}
+		if err := g.discardOver(ctx, ep, &s); err != nil {
+			return s, unavailable(err, "the window could not be swept")
 		}
 	}
-	if s.Purged, err = g.store.Purge(ctx, g.clock(), sweepLimit); err != nil {
+	if s.Purged, err = g.store.Purge(ctx, whole(upTo), sweepLimit); err != nil {
 		return s, unavailable(err, "expired data could not be deleted")
 	}
 	return s, unchecked
 }
 
-// republish publishes the claims that are due. It stops at the first that the
-// bus refuses: the others would fare no better, and their turn comes again.
-func (g *Gate) republish(ctx context.Context) (published, failed int, err error) {
-	for {
-		due, err := g.store.Due(ctx, g.svc.ServiceName, g.clock(), sweepPage)
-		if err != nil || len(due) == 0 {
-			return published, failed, err
-		}
-		var ok, bad atomic.Int64
-		var away atomic.Bool
-		var eg errgroup.Group
-		eg.SetLimit(sweepPublishes)
-		for _, c := range due {
-			eg.Go(func() error {
-				if away.Load() || ctx.Err() != nil {
-					return ctx.Err()
+// discardOver deletes the endpoint's pointers to events that are in the window no
+// more, once the clock is settled.
+func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, s *Swept) error {
+	const page = 5 * sweepPage
+	upTo := g.since().Add(-clock.Skew)
+	// Who stamped an event later than any clock can have shown within the period
+	// did so before that: it has waited for its time, by a clock that was ahead.
+	latest, ok := g.time.Latest(g.svc.Trigger.Period() + clock.Skew)
+	beyond := whole(latest.Add(clock.Skew))
+	for _, list := range []func() ([]store.Pointer, error){
+		func() ([]store.Pointer, error) { return g.store.Stale(ctx, ep, upTo, page) },
+		func() ([]store.Pointer, error) {
+			if !ok {
+				return nil, nil
+			}
+			ahead, err := g.store.Pending(ctx, ep, beyond, page)
+			if len(ahead) > 0 {
+				g.log.WarnContext(ctx, "events have left the window that a clock far ahead had stamped",
+					"eventKey", ep.Key, "events", len(ahead), "receivedAt", ahead[0].ReceivedAt.Format(time.RFC3339))
+			}
+			return ahead, err
+		},
+	} {
+		for s.Expired < sweepLimit {
+			over, err := list()
+			if err == nil && len(over) > 0 {
+				var n int
+				n, err = g.store.Discard(ctx, ep, over)
+				if s.Expired += n; n > 0 {
+					g.changed()
 				}
-				err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease(c.Attempts+1)))
-				if errors.Is(err, store.ErrConflict) {
-					return nil // another sweep has it
-				}
-				if err != nil {
-					return err
-				}
-				c.Attempts++
-				if err := g.publish(ctx, c, buildTime(c.Attempts), func() {}); err != nil {
-					bad.Add(1)
-					away.Store(away.Load() || errors.Is(err, errBus))
-					g.log.ErrorContext(ctx, "a claim is still not published", "eventID", c.EventID, "claimID", c.ID,
-						"attempts", c.Attempts, "waiting", g.clock().Sub(c.Date).Round(time.Second).String(), "error", err)
-					return nil
-				}
-				ok.Add(1)
-				return nil
-			})
-		}
-		err = eg.Wait()
-		published, failed = published+int(ok.Load()), failed+int(bad.Load())
-		if err != nil || away.Load() || len(due) < sweepPage {
-			return published, failed, err
+			}
+			if err != nil {
+				return err
+			}
+			if len(over) < page {
+				break
+			}
 		}
 	}
+	return nil
 }

@@ -22,7 +22,7 @@ type slowStore struct {
 	page  time.Duration
 }
 
-func (s *slowStore) Due(_ context.Context, _ string, now time.Time, _ int) ([]store.Claim, error) {
+func (s *slowStore) Due(_ context.Context, _ string, now, _ time.Time, _ int) ([]store.Claim, error) {
 	if s.claim.State == store.Published || s.claim.NextAttempt.After(now) {
 		return nil, nil
 	}
@@ -77,7 +77,7 @@ func TestAMessageThatTakesLongToBuildGoesOut(t *testing.T) {
 		g := New(cfg.Services[0], Options{Store: st, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler)})
 		for st.claim.State != store.Published {
 			require.Less(t, st.claim.Attempts, 10, "attempts")
-			_, _, err := g.republish(t.Context())
+			_, _, err := g.republish(t.Context(), dueClaims)
 			require.NoError(t, err)
 			time.Sleep(10 * time.Second)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/bus/pubsubbus"
@@ -26,8 +27,12 @@ import (
 const localSweep = 10 * time.Second
 
 // TuneGC lets the heap, which is small beside what requests throw away, grow
-// further between collections than Go would, unless GOGC says otherwise.
+// further between collections than Go would, unless GOGC says otherwise, and
+// never beyond the memory that the process may use, unless GOMEMLIMIT says how far.
 func TuneGC(getenv func(string) string) {
+	if limit := memoryLimit(getenv); limit > 0 && getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
+	}
 	if getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
@@ -64,7 +69,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
-	o.Base = s.Base
+	o.Base, o.Slept, o.Memory = s.Base, slept, budget.Divide(s.Memory)
 	o.Warnings = tell(log, warnings)
 	a, err := app.New(o)
 	if err != nil {

@@ -26,6 +26,7 @@ type Settings struct {
 	Data       string // directory of the embedded store
 	Project    string // Google Cloud project; "" finds out
 	Database   string // Firestore database; "" is (default)
+	Memory     int64  // bytes that this process may use; 0: nobody knows
 
 	CloudRun          bool // also Cloud Functions, which run on it
 	FirestoreEmulator bool
@@ -92,6 +93,7 @@ func FromEnv(getenv func(string) string) Settings {
 	if s.CloudRun || s.PubSubEmulator {
 		s.Bus = PubSub
 	}
+	s.Memory = memoryLimit(getenv)
 	for i, name := range cloudVariables {
 		v := getenv(name)
 		if v == "" {

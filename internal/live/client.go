@@ -47,6 +47,8 @@ type Client struct {
 	allowed   func(Key) bool // nil: all
 	until     time.Time      // it is; zero: always
 
+	weight   int64        // of the connection, in bytes
+	waits    atomic.Int64 // bytes of what waits, for it alone or for others too
 	handled  atomic.Int64 // frames of its
 	handling atomic.Bool  // one
 
@@ -97,6 +99,8 @@ type subscription struct {
 	asks    *string // the version that it says it has, until it is answered
 	denied  bool    // and it was told
 	missed  bool    // what came when the client had another in its place
+
+	weight atomic.Int64 // that it has taken of the hub's memory
 }
 
 // note queues an answer to a frame. No lock of the hub's may be held: a client
@@ -151,11 +155,12 @@ func (c *Client) inform(s *subscription, frame []byte, failed bool) {
 
 // queue is called with c.mu held.
 func (c *Client) queue(k pendKey, p pending) {
-	if c.closed {
+	if c.closed || !c.charge(p) {
 		return
 	}
 	if old, waits := c.pending[k]; waits {
 		p.under = old.under
+		c.discharge(old)
 	} else {
 		c.order = append(c.order, k)
 	}
@@ -173,7 +178,7 @@ func (c *Client) queue(k pendKey, p pending) {
 func (c *Client) drain() {
 	for {
 		c.mu.Lock()
-		if len(c.order) == 0 || c.closed {
+		if len(c.order) == 0 || c.closed { // close has emptied it
 			c.writing, c.order, c.pending = false, nil, nil
 			c.mu.Unlock()
 			return
@@ -190,20 +195,29 @@ func (c *Client) drain() {
 		}
 		wanted := p.sub == nil || c.wants(k.subKey, p.sub)
 		c.mu.Unlock()
-		if !wanted {
-			continue // it unsubscribed meanwhile
+		err := error(nil)
+		if wanted { // or else it unsubscribed meanwhile
+			err = c.write(p)
 		}
-		for _, frame := range c.frames(p) {
-			if err := c.transport.Write(frame); err != nil {
-				c.close(closeGoingAway, "it does not read")
-				return
-			}
-			c.mu.Lock()
-			c.sent++
-			c.last = c.hub.o.Now()
-			c.mu.Unlock()
+		c.discharge(p)
+		if err != nil {
+			c.close(closeGoingAway, "it does not read")
+			return
 		}
 	}
+}
+
+func (c *Client) write(p pending) error {
+	for _, frame := range c.frames(p) {
+		if err := c.transport.Write(frame); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.sent++
+		c.last = c.hub.o.Now()
+		c.mu.Unlock()
+	}
+	return nil
 }
 
 // wants is whether the client is still subscribed to what was queued for s, by it
@@ -237,16 +251,20 @@ func (c *Client) close(code int, reason string) {
 		return
 	}
 	c.closed = true
-	subs := c.subs
-	c.subs = nil
+	subs, pending := c.subs, c.pending
+	c.subs, c.pending, c.order = nil, nil, nil
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	c.mu.Unlock()
+	for _, p := range pending {
+		c.discharge(p)
+	}
 	for _, s := range subs {
 		c.hub.remove(s)
 	}
 	c.hub.forget(c)
+	c.hub.o.Memory.Live.Give(c.weight)
 	c.transport.Close(code, reason)
 }
 

@@ -5,83 +5,132 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 )
+
+// fetchQueue is the groups whose entity is to be fetched now. Workers take them in
+// order, and are there only while something waits: a group that waits, for its
+// time or for its turn, costs no goroutine.
+type fetchQueue struct {
+	mu      sync.Mutex
+	waiting []*group
+	workers int
+	most    int // workers
+}
 
 // refresh has the group's entity fetched, soon; the shard's lock is held.
 func (h *Hub) refresh(g *group) {
 	if g.dirty = true; g.fetching || h.stopped.Err() != nil {
 		return
 	}
-	g.fetching = h.spawn(func() { h.fetchLoop(g) })
+	g.fetching = true
+	h.later(g, time.Until(g.last.Add(h.o.Coalesce)))
 }
 
-// fetchLoop fetches until nothing changed since the last fetch began.
-func (h *Hub) fetchLoop(g *group) {
-	sh := h.shard(g.key)
-	failures := 0
-	for {
-		sh.mu.Lock()
-		wait := time.Until(g.last.Add(h.o.Coalesce))
-		sh.mu.Unlock()
-		if !h.pause(wait) {
-			return
-		}
-		slots := h.fetch[0]
-		if g.resolver.PerSecret() { // somebody else's, who may hang
-			slots = h.fetch[1]
-		}
-		select {
-		case slots <- struct{}{}:
-		case <-h.stopped.Done():
-			return
-		}
-		sh.mu.Lock()
-		g.dirty, g.last = false, time.Now() // what changes from here on is another fetch's
-		forced := g.forced
-		g.forced = false
-		sh.mu.Unlock()
-
-		ctx, cancel := context.WithTimeout(h.stopped, fetchTimeout)
-		state, err := g.resolver.Resolve(ctx, g.key, g.secret)
-		cancel()
-		<-slots
-
-		again := err != nil && !errors.Is(err, ErrDenied)
-		if again {
-			if failures++; failures == maxAttempts {
-				h.o.Log.Warn("an entity cannot be fetched for its subscribers: trying again", "entity", g.key.Entity(), "id", g.key.ID, "error", err)
-				h.unavailable(g)
-			}
-			again = failures < maxAttempts || h.wanted(g)
-		} else {
-			failures = 0
-			h.deliver(g, state, err, forced)
-		}
-		sh.mu.Lock()
-		if again {
-			g.dirty = true
-			g.forced = g.forced || forced
-		}
-		if until := time.Until(g.last.Add(h.o.Coalesce)); !g.dirty && len(g.subs) == 0 && until > 0 {
-			sh.mu.Unlock() // it is kept for as long as its next fetch would have to wait
-			if !h.pause(until) {
-				return
-			}
-			sh.mu.Lock()
-		}
-		if !g.dirty {
-			g.fetching = false
-			sh.tidy(g)
-			sh.mu.Unlock()
-			return
-		}
-		sh.mu.Unlock()
-		if again && !h.pause(backoff(failures)) {
-			return
-		}
+// later has the group looked at after the time.
+func (h *Hub) later(g *group, wait time.Duration) {
+	if wait > 0 {
+		time.AfterFunc(wait, func() { h.due(g) })
+	} else {
+		h.enqueue(g)
 	}
 }
+
+// due has the group's entity fetched, unless there is no need to any more.
+func (h *Hub) due(g *group) {
+	sh := h.shard(g.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if g.dirty {
+		h.enqueue(g)
+		return
+	}
+	g.fetching = false
+	sh.tidy(g)
+}
+
+func (h *Hub) enqueue(g *group) {
+	q := &h.fetches[0]
+	if g.resolver.PerSecret() { // somebody else's, who may hang
+		q = &h.fetches[1]
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, g)
+	if q.workers < q.most && h.spawn(func() { h.work(q) }) {
+		q.workers++
+	}
+}
+
+// work fetches until nothing waits.
+func (h *Hub) work(q *fetchQueue) {
+	for {
+		q.mu.Lock()
+		if len(q.waiting) == 0 || h.stopped.Err() != nil {
+			q.waiting = nil
+			q.workers--
+			q.mu.Unlock()
+			return
+		}
+		g := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		q.mu.Unlock()
+		h.fetch(g)
+	}
+}
+
+// fetch fetches the group's entity, delivers it, and says when the group is to be
+// looked at again.
+func (h *Hub) fetch(g *group) {
+	sh := h.shard(g.key)
+	sh.mu.Lock()
+	g.dirty, g.last = false, time.Now() // what changes from here on is another fetch's
+	forced := g.forced
+	g.forced = false
+	sh.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(h.stopped, fetchTimeout)
+	state, err := g.resolver.Resolve(ctx, g.key, g.secret)
+	cancel()
+	var snap *snapshot
+	if err == nil {
+		if snap = h.snapshotOf(state); snap == nil {
+			err = errNoMemory
+		}
+	}
+	again := err != nil && !errors.Is(err, ErrDenied)
+	if again {
+		if g.failures++; g.failures == maxAttempts {
+			h.o.Log.Warn("an entity cannot be fetched for its subscribers: trying again", "entity", g.key.Entity(), "id", g.key.ID, "error", err)
+			h.unavailable(g)
+		}
+		again = g.failures < maxAttempts || h.wanted(g)
+	} else {
+		g.failures = 0
+		h.deliver(g, snap, err, forced)
+		snap.drop()
+	}
+
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	wait := time.Until(g.last.Add(h.o.Coalesce))
+	switch {
+	case again:
+		g.dirty = true
+		g.forced = g.forced || forced
+		h.later(g, max(wait, backoff(g.failures)))
+	case g.dirty:
+		h.later(g, wait)
+	case len(g.subs) == 0 && wait > 0: // it is kept for as long as its next fetch would have to wait
+		h.later(g, wait)
+	default:
+		g.fetching, g.failures = false, 0
+		sh.tidy(g)
+	}
+}
+
+var errNoMemory = errors.New("live: no memory for the state: clients do not read what waits for them")
 
 // backoff grows from 100 ms to 13 s.
 func backoff(failures int) time.Duration {
@@ -98,32 +147,17 @@ func (h *Hub) wanted(g *group) bool {
 	return n > 0 || slices.Contains(h.secretsOf(Key{g.key.Org, g.key.Type, Any}), g.secret)
 }
 
-func (h *Hub) pause(d time.Duration) bool {
-	if d <= 0 {
-		return h.stopped.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-h.stopped.Done():
-		return false
-	}
-}
-
 // deliver gives the state to the subscribers: to clients of protocol 2 if it is
 // new to them, to plain ones if somebody said that it changed.
-func (h *Hub) deliver(g *group, state State, err error, forced bool) {
+func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) {
 	if errors.Is(err, ErrDenied) {
 		h.forbidden(g, forced)
 		return
 	}
-	version := state.Version
-	if state.Gone {
+	version := snap.Version
+	if snap.Gone {
 		version = goneVersion
 	}
-	snap := &snapshot{State: state}
 	sh := h.shard(g.key)
 	sh.mu.Lock()
 	changed := !g.known && forced || g.known && g.version != version
@@ -144,7 +178,7 @@ func (h *Hub) deliver(g *group, state State, err error, forced bool) {
 	if !forced && !changed {
 		return
 	}
-	defer func() { h.note(g.key, &state, clients) }()
+	defer func() { h.note(g.key, &snap.State, clients) }()
 	all := h.shard(Key{g.key.Org, g.key.Type, Any})
 	all.mu.Lock()
 	defer all.mu.Unlock()

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
+
+	"github.com/headgate/headgate/internal/budget"
 )
 
 // request is a frame from a client. encoding/json matches names in any case, as
@@ -84,7 +87,12 @@ func (r reply) frame() []byte {
 // snapshot is a state on its way to many clients.
 type snapshot struct {
 	State
-	shown atomic.Pointer[shown] // to the client before: most name the entity alike
+	budget  *budget.Budget // that weight is taken of
+	weight  int64
+	holders atomic.Int32 // who still has to give it back
+
+	mu    sync.Mutex
+	shown []shown // by what clients call the entity: two names at most, see KeyOf
 }
 
 type shown struct {
@@ -92,12 +100,18 @@ type shown struct {
 	frame  []byte
 }
 
+// frame returns what is sent of the state to clients that call the entity so: the
+// same bytes to all of them, however many there are.
 func (s *snapshot) frame(entity, id string) []byte {
-	if f := s.shown.Load(); f != nil && f.entity == entity {
-		return f.frame
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.shown {
+		if f.entity == entity {
+			return f.frame
+		}
 	}
-	f := &shown{entity, entityFrame(entity, id, &s.State)}
-	s.shown.Store(f)
+	f := shown{entity, entityFrame(entity, id, &s.State)}
+	s.shown = append(s.shown, f)
 	return f.frame
 }
 

@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/headgate/headgate/internal/budget"
 )
 
 // The defaults of Options.
@@ -21,6 +24,7 @@ const (
 const (
 	fetchTimeout = 10 * time.Second
 	maxFetches   = 64 // at once, of each kind
+	fetchWeight  = 8 << 20
 	maxAttempts  = 6
 	pingEvery    = 25 * time.Second
 )
@@ -44,6 +48,8 @@ type Options struct {
 	FramesPerSecond int
 	// PassThrough gets frames that are not for us. May be nil.
 	PassThrough func(ctx context.Context, secret string, frame []byte) error
+	// Memory bounds what clients cost together; the zero value does not.
+	Memory budget.Memory
 	// Own is the organisation of entities about the hub itself: no journal, no Moved.
 	Own string
 	// Moved is told that clients, their subscriptions or what they were sent are not
@@ -57,7 +63,9 @@ type Hub struct {
 	seed    maphash.Seed
 	shards  [64]shard
 	journal journal
-	fetch   [2]chan struct{} // slots: for what we have, and for what others have
+	fetches [2]fetchQueue // of what we have, and of what others have
+
+	relieving atomic.Bool
 
 	mu      sync.Mutex
 	clients map[*Client]struct{}
@@ -88,17 +96,21 @@ type group struct {
 	resolver Resolver
 	known    bool   // it was fetched
 	version  string // that was fetched last
-	fetching bool
-	dirty    bool // to be fetched again
-	forced   bool // somebody said that it changed: plain clients get it whatever its version
+	fetching bool   // or about to
+	failures int    // one after the other
+	dirty    bool   // to be fetched again
+	forced   bool   // somebody said that it changed: plain clients get it whatever its version
 	last     time.Time
 }
 
 // New returns a hub. Start begins its work.
 func New(o Options) *Hub {
 	h := &Hub{o: o, seed: maphash.MakeSeed(), clients: map[*Client]struct{}{}}
-	for i := range h.fetch {
-		h.fetch[i] = make(chan struct{}, maxFetches)
+	for i := range h.fetches {
+		h.fetches[i].most = maxFetches
+	}
+	if live := o.Memory.Live; live != nil { // what a fetch of ours weighs is not known before it is done
+		h.fetches[0].most = int(min(maxFetches, max(2, live.Total()/fetchWeight)))
 	}
 	if h.o.Now == nil {
 		h.o.Now = time.Now
@@ -317,6 +329,7 @@ func (sh *shard) group(k Key, secret string, r Resolver) *group {
 }
 
 func (h *Hub) remove(s *subscription) {
+	h.giveBack(s)
 	sh := h.shard(s.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -101,14 +101,25 @@ func (c *Client) subscribe(t target, ref string) {
 	_, again := c.subs[name]
 	full := !again && len(c.subs) >= c.hub.o.MaxSubs
 	var s *subscription
+	crowded := false
 	if !full && !c.closed {
 		if s = c.subs[name]; s == nil {
-			s = &subscription{client: c, name: name, key: key, asked: c.secret, secret: c.secret}
-			c.subs[name] = s
+			weight := subscriptionOf(t.Entity, t.ID)
+			if crowded = !c.hub.admit(weight); !crowded {
+				s = &subscription{client: c, name: name, key: key, asked: c.secret, secret: c.secret}
+				s.weight.Store(weight)
+				c.subs[name] = s
+			}
 		}
 	}
 	c.mu.Unlock()
 	switch {
+	case crowded && c.protocol == 1: // it cannot be told, and would wait in vain
+		c.close(closeBusy, "this instance has no memory for more subscriptions")
+		return
+	case crowded:
+		deny("limit", "this instance has no memory for more subscriptions: try again later, or connect again")
+		return
 	case full:
 		deny("limit", "there are too many subscriptions on this connection")
 		return
@@ -216,6 +227,7 @@ func (c *Client) changeSecret(secret string) {
 	var fresh []*subscription
 	for name, s := range old {
 		n := &subscription{client: c, name: name, key: s.key, asked: secret, secret: secret}
+		n.weight.Store(s.weight.Swap(0))
 		c.subs[name] = n
 		fresh = append(fresh, n)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/fault"
 )
 
@@ -36,12 +37,18 @@ type HTTP struct {
 	URL     string // with {org}, {type} and {id}
 	Header  http.Header
 	Timeout time.Duration
+	// Memory bounds the answers that are large; nil does not.
+	Memory *budget.Budget
 }
 
 // SecretHeader carries the client's secret.
 const SecretHeader = "X-Client-Secret"
 
-const maxRows = 8 << 20
+const (
+	maxRows   = 8 << 20
+	smallRows = 64 << 10 // an answer of less is not counted
+	rowCopies = 4        // of an answer, while it becomes a state
+)
 
 // PerSecret implements Resolver.
 func (*HTTP) PerSecret() bool { return true }
@@ -81,7 +88,17 @@ func (r *HTTP) Resolve(ctx context.Context, k Key, secret string) (State, error)
 	default:
 		return State{}, fmt.Errorf("the resolver of %s answers %s", k.Type, resp.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxRows+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, smallRows))
+	if err == nil && len(body) == smallRows { // many are read at once, but few that are large
+		room := min(rowCopies*maxRows, r.Memory.Total())
+		if err := r.Memory.Take(ctx, room); err != nil {
+			return State{}, err
+		}
+		defer r.Memory.Give(room)
+		var rest []byte
+		rest, err = io.ReadAll(io.LimitReader(resp.Body, maxRows+1-smallRows))
+		body = append(body, rest...)
+	}
 	if err != nil || len(body) > maxRows {
 		return State{}, fmt.Errorf("the resolver of %s sends more than %d bytes, or broke off", k.Type, maxRows)
 	}

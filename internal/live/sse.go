@@ -32,7 +32,15 @@ type stream struct {
 // Write sends a frame as an event; its id names the versions that the client has
 // with it, for Last-Event-ID.
 func (s *stream) Write(frame []byte) error {
-	var r reply
+	// The data is not decoded, and the frame not copied: it is large, and many
+	// clients that read slowly have the same one.
+	var r struct {
+		Type             string `json:"type"`
+		Entity           string `json:"entity"`
+		ID               string `json:"id"`
+		Version          string `json:"version"`
+		ReconnectAfterMs int    `json:"reconnectAfterMs"`
+	}
 	_ = json.Unmarshal(frame, &r) // it is ours
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,19 +58,22 @@ func (s *stream) Write(frame []byte) error {
 	if r.Type == "bye" { // an EventSource goes by this
 		retry = fmt.Sprintf("retry: %d\n", r.ReconnectAfterMs)
 	}
-	return s.send(fmt.Sprintf("%sid: %s\ndata: %s\n\n", retry, base64.RawURLEncoding.EncodeToString(id), frame))
+	head := fmt.Sprintf("%sid: %s\ndata: ", retry, base64.RawURLEncoding.EncodeToString(id))
+	return s.send([]byte(head), frame, []byte("\n\n"))
 }
 
 // send is called with s.mu held.
-func (s *stream) send(text string) error {
+func (s *stream) send(text ...[]byte) error {
 	if s.over {
 		return http.ErrHandlerTimeout
 	}
 	if err := s.c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	if _, err := s.w.Write([]byte(text)); err != nil {
-		return err
+	for _, part := range text {
+		if _, err := s.w.Write(part); err != nil {
+			return err
+		}
 	}
 	return s.c.Flush()
 }
@@ -72,7 +83,7 @@ func (s *stream) send(text string) error {
 func (s *stream) Ping() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.send("event: ping\ndata: {}\n\n")
+	return s.send([]byte("event: ping\ndata: {}\n\n"))
 }
 
 func (s *stream) Close(int, string) { s.once.Do(func() { close(s.done) }) }
@@ -115,9 +126,18 @@ func (h *Hub) ServeStream(w http.ResponseWriter, r *http.Request, who Connection
 	}
 	_ = s.c.SetReadDeadline(time.Time{})
 	c := &Client{transport: s, kind: "sse", remote: r.RemoteAddr, protocol: 2, allowed: who.Allowed, until: who.Until, secret: who.Secret}
+	weight := int64(0)
+	for i := range entities {
+		weight += subscriptionOf(entities[i], ids[i])
+	}
+	if err := h.enter(weight); err != nil {
+		return err
+	}
+	c.weight = clientWeight
 	s.mu.Lock() // from here on others may write
 	if !h.join(c) {
 		s.mu.Unlock()
+		h.o.Memory.Live.Give(clientWeight)
 		return fault.New(fault.Unavailable, "the server restarts: come back")
 	}
 	defer c.close(closeGoingAway, "")
@@ -125,7 +145,7 @@ func (h *Hub) ServeStream(w http.ResponseWriter, r *http.Request, who Connection
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	err := s.send("retry: 2000\n\n")
+	err := s.send([]byte("retry: 2000\n\n"))
 	s.mu.Unlock()
 	if err != nil {
 		return nil

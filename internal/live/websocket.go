@@ -78,16 +78,21 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connect
 		w.Header().Set("Upgrade", "websocket")
 		return fault.New(fault.Invalid, "this is a WebSocket: connect with one")
 	}
+	if err := h.enter(0); err != nil {
+		return err
+	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
+		h.o.Memory.Live.Give(clientWeight)
 		return nil // it was answered
 	}
 	conn.SetReadLimit(int64(h.o.MaxFrame))
 	transport := &socket{conn: conn, closed: make(chan struct{})}
-	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, until: who.Until, secret: who.Secret}
+	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, until: who.Until, secret: who.Secret, weight: clientWeight}
 	if !h.join(c) {
+		h.o.Memory.Live.Give(clientWeight)
 		_ = conn.Close(closeRestart, "the server restarts")
 		_ = conn.CloseNow()
 		return nil
@@ -122,9 +127,11 @@ func (c *Client) read(conn *websocket.Conn) {
 	// Who comes back subscribes to all that it had, at once.
 	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond+c.hub.o.MaxSubs)
 	for {
-		typ, frame, err := conn.Read(ctx)
+		typ, frame, weight, err := c.readFrame(ctx, conn)
 		if err != nil {
 			switch {
+			case errors.Is(err, errNoMemory):
+				c.close(closeBusy, "this instance has no memory for the frame")
 			case errors.Is(err, websocket.ErrMessageTooBig):
 				c.close(closeTooBig, "the frame is too large")
 			case websocket.CloseStatus(err) < 0 && !hungUp(err):
@@ -133,14 +140,49 @@ func (c *Client) read(conn *websocket.Conn) {
 			return
 		}
 		if typ == websocket.MessageText && !utf8.Valid(frame) {
+			c.hub.o.Memory.Live.Give(weight)
 			c.close(closeInvalid, "the text is not UTF-8")
 			return
 		}
 		if !limit.Allow() {
+			c.hub.o.Memory.Live.Give(weight)
 			c.close(closePolicy, "too many frames")
 			return
 		}
 		c.handle(ctx, frame)
+		c.hub.o.Memory.Live.Give(weight)
+	}
+}
+
+// readFrame returns a frame and the memory that was taken for it, beyond what a
+// client has anyway. On an error, and where the client is closed, that is returned.
+func (c *Client) readFrame(ctx context.Context, conn *websocket.Conn) (typ websocket.MessageType, frame []byte, weight int64, err error) {
+	typ, r, err := conn.Reader(ctx)
+	if err != nil {
+		return typ, nil, 0, err
+	}
+	live := c.hub.o.Memory.Live
+	frame = make([]byte, 0, 512)
+	for {
+		if len(frame) == cap(frame) {
+			if more := frameCopies * int64(2*cap(frame)); 2*cap(frame) > smallFrame {
+				if !live.Try(more - weight) {
+					live.Give(weight)
+					return typ, nil, 0, errNoMemory
+				}
+				weight = more
+			}
+			frame = append(make([]byte, 0, 2*cap(frame)), frame...)
+		}
+		n, err := r.Read(frame[len(frame):cap(frame)])
+		frame = frame[:len(frame)+n]
+		if errors.Is(err, io.EOF) {
+			return typ, frame, weight, nil
+		}
+		if err != nil {
+			live.Give(weight)
+			return typ, nil, 0, err
+		}
 	}
 }
 

@@ -8,12 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/headgate/headgate/internal/fault"
 )
 
 // Datasource is the part of a sync's definition that says where its rows are.
@@ -43,6 +40,7 @@ type Env struct {
 	// DialContext is for what is not HTTP; it checks addresses too.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Dir is the one directory that files are read from and written to; nil: none.
+	// Sources open files with OpenFile.
 	Dir *os.Root
 	// Own is the file of the embedded store, which is no source's although it may be
 	// in Dir: it has the credentials of all syncs. "": there is none.
@@ -57,45 +55,6 @@ type Env struct {
 	AllowHTTP bool
 	Now       func() time.Time
 	Log       *slog.Logger
-}
-
-// Reachable returns a fault if the path in Dir is that of the embedded store, or of
-// a file beside it that is part of it.
-func (e Env) Reachable(path string) error {
-	if e.Own == "" {
-		return nil
-	}
-	refused := fault.New(fault.Invalid, "the file %s is Headgate's own", path)
-	full, err := realPath(filepath.Join(e.Dir.Name(), path))
-	if err != nil {
-		return nil // it cannot be opened either
-	}
-	own, err := realPath(e.Own)
-	if err != nil {
-		return nil
-	}
-	if strings.HasPrefix(full, own) {
-		return refused
-	}
-	a, errA := os.Stat(full)
-	b, errB := os.Stat(own)
-	if errA == nil && errB == nil && os.SameFile(a, b) {
-		return refused
-	}
-	return nil
-}
-
-// realPath is the path without links, also of a file that is not there yet.
-func realPath(path string) (string, error) {
-	full, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	if r, err := filepath.EvalSymlinks(full); err == nil {
-		return r, nil
-	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(full))
-	return filepath.Join(dir, filepath.Base(full)), err
 }
 
 // Fault is what is wrong with a definition, and where: a JSON path that begins

@@ -112,13 +112,17 @@ type Spec struct {
 	DeletedEquals any
 }
 
+// PageBytes is the most that the values of a page's rows have, about: it bounds
+// what a pull holds in memory.
+const PageBytes = 8 << 20
+
 // Pull asks for a datatype's rows.
 type Pull struct {
 	Spec
 	Cursor Cursor // where the last finished run ended
 	// Resume is that of the last page of this run that was applied; nil: none was.
 	Resume   json.RawMessage
-	PageSize int // rows, about; > 0
+	PageSize int // rows, about; > 0. Of rows that are large fewer come: see PageBytes
 }
 
 // Page is a part of a pull.

@@ -53,6 +53,26 @@ type Listing struct {
 	After      Position
 	Descending bool // with ByOrder only
 	Limit      int  // > 0
+	// Bytes > 0 ends the list with the document whose body brings the sum of all
+	// bodies to as many bytes: see Over.
+	Bytes int
+}
+
+// PageBytes is a sum of bodies that a page may well have in memory.
+const PageBytes = 8 << 20
+
+// Over reports whether nothing follows the documents that were listed: a list that
+// Bytes cut short is shorter than Limit, too.
+func (l Listing) Over(docs []Doc) bool {
+	return len(docs) < l.Limit && !l.full(docs)
+}
+
+func (l Listing) full(docs []Doc) bool {
+	sum := 0
+	for _, d := range docs {
+		sum += len(d.Body)
+	}
+	return l.Bytes > 0 && sum >= l.Bytes
 }
 
 // Position in a listing.

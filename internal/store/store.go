@@ -58,7 +58,11 @@ type Append struct {
 	// is moved to event.ArchivedID, its stale pointer left alone, and the new
 	// event stored in its place.
 	ForgetBefore time.Time
-	ExpireAt     time.Time // when the store may delete the event
+	// ForgetAfter: the same holds for one that was received after this instant,
+	// by a clock that was far ahead: its id would never be forgotten. Zero: no
+	// instant is too late.
+	ForgetAfter time.Time
+	ExpireAt    time.Time // when the store may delete the event
 }
 
 // AppendResult answers one Append.
@@ -66,6 +70,12 @@ type AppendResult struct {
 	Duplicate  bool
 	ReceivedAt time.Time // of the stored event: the first one's, if Duplicate
 	Err        error     // this event is not stored (or, as always, it is unknown)
+}
+
+// Forgotten reports whether an event that is stored under the same id, and was
+// received at the instant, counts no longer as the same event.
+func (a *Append) Forgotten(receivedAt time.Time) bool {
+	return !receivedAt.After(a.ForgetBefore) || !a.ForgetAfter.IsZero() && receivedAt.After(a.ForgetAfter)
 }
 
 // Member is an event inside a claim. A driver keeps all of its fields, Size too.
@@ -110,7 +120,10 @@ type ClaimInfo struct {
 	Attempts       int       // to publish
 	NextAttempt    time.Time // zero once published: when anybody may (re)publish
 	PublishedAt    time.Time
-	LastError      string
+	// LastError says why the last attempt to publish failed. While an attempt is
+	// under way it is empty: a claim that has one belongs to nobody until NextAttempt,
+	// one without is leased until then.
+	LastError string
 }
 
 // Taken is what a claim consumes from one endpoint.
@@ -189,11 +202,12 @@ type Store interface {
 	Events(ctx context.Context, service string, members []Member) ([]event.Event, error)
 
 	// Due returns claims in state Claimed whose NextAttempt is not after now,
-	// the one due longest first.
-	Due(ctx context.Context, service string, now time.Time, limit int) ([]Claim, error)
+	// the one due longest first; then, unless beyond is zero, those whose
+	// NextAttempt is after beyond, at most limit of each.
+	Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]Claim, error)
 
-	// Lease moves a Claimed claim's NextAttempt and counts the attempt, if
-	// Attempts is still the number given. ErrConflict: another has it.
+	// Lease moves a Claimed claim's NextAttempt, counts the attempt and clears
+	// LastError, if Attempts is still the number given. ErrConflict: another has it.
 	Lease(ctx context.Context, service, id string, attempts int, until time.Time) error
 
 	// Settle records the outcome of an attempt to publish. A claim that is
@@ -213,6 +227,14 @@ type Store interface {
 	// Purge deletes at most limit things whose ExpireAt has passed and returns
 	// how many. A store that expires by itself does nothing.
 	Purge(ctx context.Context, now time.Time, limit int) (int, error)
+
+	// Keep postpones the expiry of the events to until, of those that expire
+	// earlier. It may judge all of them by the first. ErrNotFound if that is gone.
+	Keep(ctx context.Context, service string, members []Member, until time.Time) error
+
+	// Now returns the store's own time, which no instance sets. ok is false if it
+	// has none.
+	Now(ctx context.Context) (now time.Time, ok bool, err error)
 
 	// Writable returns nil if the store takes writes: a commit succeeded a moment
 	// ago, or the driver has just tried one of its own (see [Writes]). Cheap enough to

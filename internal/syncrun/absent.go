@@ -57,7 +57,7 @@ func (p *puller) deleteAbsent(ctx context.Context) error {
 	var gone []mapping.Mapped
 	sure := p.deletes
 	for after := (store.Position{}); ; {
-		docs, err := p.docs.List(ctx, store.Listing{Collection: p.records, After: after, Limit: p.pageSize()})
+		docs, err := p.docs.List(ctx, store.Listing{Collection: p.records, After: after, Limit: p.pageSize(), Bytes: store.PageBytes})
 		if err != nil {
 			return err
 		}

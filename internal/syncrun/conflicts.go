@@ -94,7 +94,7 @@ const maxDeletedRows = 10_000
 func (s *Service) deletedRows(ctx context.Context, syncID string) (map[string]bool, error) {
 	out := make(map[string]bool)
 	for after, n := (store.Position{}), 0; n < maxDeletedRows; {
-		docs, err := s.docs.List(ctx, store.Listing{Collection: conflictsOf(syncID), After: after, Limit: 500})
+		docs, err := s.docs.List(ctx, store.Listing{Collection: conflictsOf(syncID), After: after, Limit: 500, Bytes: store.PageBytes})
 		if err != nil || len(docs) == 0 {
 			return out, err
 		}

@@ -23,8 +23,8 @@ type Received struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// maxReceive is how many rows a call takes.
-const maxReceive = 1_000
+// MaxReceive is how many rows a call of Receive takes.
+const MaxReceive = 1_000
 
 // Receive applies rows that another system pushes in, as a pull would: mapped,
 // and merged with what is there by the sync's rule. One that is bad is answered
@@ -34,8 +34,8 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) > maxReceive {
-		return nil, fault.New(fault.TooLarge, "there are %d records, and %d is the most", len(rows), maxReceive)
+	if len(rows) > MaxReceive {
+		return nil, fault.New(fault.TooLarge, "there are %d records, and %d is the most", len(rows), MaxReceive)
 	}
 	m, err := s.mapperOf(&d.Sync, &datatype)
 	if err != nil {
@@ -164,7 +164,7 @@ type Outgoing struct {
 	ExternalIDs map[string]string `json:"externalIds,omitempty"`
 }
 
-// Send returns at most limit records of the sync's organisation, by id: the
+// Send returns at most limit records, or fewer where they are large, of the sync's organisation, by id: the
 // first of those after the id given once skip are passed over; and the id to go
 // on after, "" at the end. Deleted records keep their place, as deleted, so a
 // record that is there throughout is never missed; one that is created meanwhile
@@ -178,9 +178,9 @@ func (s *Service) Send(ctx context.Context, id, datatype, after string, skip, li
 		return nil, "", err
 	}
 	list = []Outgoing{}
-	for {
+	for bytes := 0; ; {
 		docs, err := s.docs.List(ctx, store.Listing{
-			Collection: store.RecordsOf(d.Sync.OrgID, datatype), After: store.Position{ID: after}, Limit: min(500, skip+limit-len(list)),
+			Collection: store.RecordsOf(d.Sync.OrgID, datatype), After: store.Position{ID: after}, Limit: min(500, skip+limit-len(list)), Bytes: store.PageBytes,
 		})
 		if err != nil {
 			return nil, "", fault.StoreAway(err)
@@ -202,7 +202,8 @@ func (s *Service) Send(ctx context.Context, id, datatype, after string, skip, li
 			if r.Deleted {
 				o.Data = nil
 			}
-			if list = append(list, o); len(list) == limit {
+			bytes += len(doc.Body)
+			if list = append(list, o); len(list) == limit || bytes >= store.PageBytes {
 				return list, after, nil
 			}
 		}

@@ -42,6 +42,11 @@ var errHandOn = errors.New("syncrun: the rest is for another invocation")
 // checkpoint. It does nothing if another process is at work on the run. An error
 // means that the store did not answer.
 func (s *Service) Work(ctx context.Context, syncID, runID string) error {
+	room, err := s.o.Memory.Wait(ctx, runMemory) // for its turn, before it has the lease
+	if err != nil {
+		return err
+	}
+	defer s.o.Memory.Give(room)
 	h, err := s.hold(ctx, syncID, runID)
 	if err != nil || h == nil {
 		return err

@@ -57,7 +57,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 		return p.retry(ctx)
 	}
 	// A first push looks at every record; later ones at what changed since.
-	listing := store.Listing{Collection: p.records, Limit: min(500, e.docs.Limits().MaxCommit-commitReserve)}
+	listing := store.Listing{Collection: p.records, Limit: min(500, e.docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
 	if from := known.pushFrom(e.clock()); from > 0 {
 		listing.ByOrder = true
 		listing.After = store.Position{Order: from}
@@ -82,7 +82,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 			position := listing.After
 			step.Position = &position
 		}
-		if len(docs) < listing.Limit {
+		if listing.Over(docs) {
 			return p.conclude(ctx)
 		}
 		if err := e.checkpoint(ctx, nil, nil); err != nil {

@@ -79,7 +79,7 @@ const maxRejectIDs = 50_000
 func (s *Service) rejectsOf(ctx context.Context, syncID, datatype string) (rejectIDs, error) {
 	out := rejectIDs{collection: rejectsOf(syncID)}
 	for after := (store.Position{}); len(out.ids) < maxRejectIDs; {
-		docs, err := s.docs.List(ctx, store.Listing{Collection: out.collection, After: after, Limit: 500})
+		docs, err := s.docs.List(ctx, store.Listing{Collection: out.collection, After: after, Limit: 500, Bytes: store.PageBytes})
 		if err != nil || len(docs) == 0 {
 			return out, err
 		}
@@ -192,7 +192,8 @@ func pageOf[T any](ctx context.Context, s *Service, id string, kept store.Collec
 	if _, err := s.Sync(ctx, id); err != nil {
 		return nil, "", err
 	}
-	docs, err := s.docs.List(ctx, store.Listing{Collection: kept, After: store.Position{ID: after}, Limit: limit})
+	l := store.Listing{Collection: kept, After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes}
+	docs, err := s.docs.List(ctx, l)
 	if err != nil {
 		return nil, "", fault.StoreAway(err)
 	}
@@ -203,8 +204,8 @@ func pageOf[T any](ctx context.Context, s *Service, id string, kept store.Collec
 			return nil, "", fmt.Errorf("%s %s: %w", kept.Kind, d.ID, err)
 		}
 	}
-	if len(docs) == limit {
-		next = docs[limit-1].ID
+	if !l.Over(docs) {
+		next = docs[len(docs)-1].ID
 	}
 	return list, next, nil
 }

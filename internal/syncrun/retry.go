@@ -86,7 +86,7 @@ func (r *retryReader) Close() error { return nil }
 
 // Next implements [source.Reader].
 func (r *retryReader) Next(ctx context.Context) (source.Page, error) {
-	docs, err := r.s.docs.List(ctx, store.Listing{Collection: rejectsOf(r.syncID), After: store.Position{ID: r.after}, Limit: r.size})
+	docs, err := r.s.docs.List(ctx, store.Listing{Collection: rejectsOf(r.syncID), After: store.Position{ID: r.after}, Limit: r.size, Bytes: store.PageBytes})
 	if err != nil {
 		return source.Page{}, err
 	}

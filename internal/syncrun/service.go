@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/source"
 	"github.com/headgate/headgate/internal/store"
@@ -33,6 +34,9 @@ const (
 	leaseTime = 15 * time.Second
 	// pageSize is the rows of a page; a store that takes less a commit gets less.
 	pageSize = 2_000
+	// runMemory is what a run holds: the page that is applied and the one that is
+	// read meanwhile, as rows, as records and as documents.
+	runMemory = 16 << 20
 )
 
 // Options are what a Service works with.
@@ -53,6 +57,8 @@ type Options struct {
 	MaxInvocation time.Duration
 	// Changed is told of records that changed, after their commit. May be nil.
 	Changed func(org, datatype string, ids []string)
+	// Memory bounds the runs that this process works on at once; nil does not.
+	Memory *budget.Budget
 	// Moved is told that a sync's run or its conflicts are not as they were, or its
 	// definition. It must not block. May be nil.
 	Moved func(syncID string, definition bool)

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/headgate/headgate/internal/budget"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -20,6 +22,11 @@ type response struct {
 	id       string
 	status   int // 0 until the header went out
 	hijacked bool
+
+	requests *budget.Budget
+	answers  *budget.Budget
+	hold     *budget.Hold // of requests; nil until the body is read
+	reading  *budget.Hold // of answers; nil until there is a large one
 }
 
 func (rw *response) Unwrap() http.ResponseWriter { return rw.w }
@@ -89,16 +96,10 @@ func (rw *response) requestID() string {
 // RequestID returns the id of the request that w answers, for logs: the
 // caller's X-Request-Id or else a random one. It is empty if w is not from an Adapter.
 func RequestID(w http.ResponseWriter) string {
-	for {
-		switch v := w.(type) {
-		case *response:
-			return v.requestID()
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = v.Unwrap()
-		default:
-			return ""
-		}
+	if rw := responseOf(w); rw != nil {
+		return rw.requestID()
 	}
+	return ""
 }
 
 // saneID keeps a caller's id out of the logs unless it is short and plain.
@@ -145,13 +146,18 @@ var encoders = sync.Pool{New: func() any {
 func write(w http.ResponseWriter, headerOnly bool, status int, contentType []string, v any) error {
 	e := encoders.Get().(*encoder)
 	defer func() {
-		if e.buf.Cap() <= 64<<10 { // one large answer must not hold its memory for ever
+		if e.buf.Cap() <= largeAnswer { // one large answer must not hold its memory for ever
 			e.buf.Reset()
 			encoders.Put(e)
 		}
 	}()
 	if err := e.enc.Encode(v); err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
+	}
+	if size := e.buf.Len(); size > largeAnswer {
+		if err := answering(w, size); err != nil {
+			return err
+		}
 	}
 	h := w.Header()
 	h["Content-Type"] = contentType

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/fault"
 )
 
@@ -28,6 +29,9 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 // Adapter makes http.Handlers of Handlers.
 type Adapter struct {
 	Log *slog.Logger // nil discards
+	// Requests bounds the bodies that are held at once, Answers what is held until
+	// clients have read it; nil does not.
+	Requests, Answers *budget.Budget
 }
 
 // Handler returns h as an http.Handler. It must not use its ResponseWriter
@@ -37,12 +41,14 @@ func (a Adapter) Handler(h Handler) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &adapted{log: log, h: h}
+	return &adapted{log: log, requests: a.Requests, answers: a.Answers, h: h}
 }
 
 type adapted struct {
-	log *slog.Logger
-	h   Handler
+	log      *slog.Logger
+	requests *budget.Budget
+	answers  *budget.Budget
+	h        Handler
 }
 
 // Every request takes one, so they are used again. Only those whose handler
@@ -52,13 +58,14 @@ var responses = sync.Pool{New: func() any { return new(response) }}
 
 func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rw := responses.Get().(*response)
-	*rw = response{w: w}
+	*rw = response{w: w, requests: a.requests, answers: a.answers}
 	if id := r.Header[headerRequestID]; len(id) > 0 && saneID(id[0]) {
 		rw.id = id[0]
 		w.Header()[headerRequestID] = id[:1:1]
 	}
 	defer func() {
 		if p := recover(); p != nil {
+			rw.release()
 			a.panicked(rw, r, p)
 		}
 	}()
@@ -75,6 +82,7 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.log.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path,
 			"status", rw.sent(), "duration", time.Since(start), "requestId", rw.requestID())
 	}
+	rw.release()
 	hijacked := rw.hijacked
 	*rw = response{}
 	if !hijacked {

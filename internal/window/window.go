@@ -51,11 +51,6 @@ type List struct {
 	First, Last time.Time   // of Members; zero if there are none
 }
 
-// Since returns the instant after which an event is in the window. An event
-// exactly a period old is out. There is no upper bound: instances' clocks
-// differ, and an event of a faster one must not be missed.
-func Since(now time.Time, period time.Duration) time.Time { return now.Add(-period) }
-
 // Missing returns the endpoints that have fewer events than they need; the
 // window is complete if there are none.
 func Missing(rules []Rule, have []int) []Shortfall {

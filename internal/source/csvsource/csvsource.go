@@ -7,7 +7,8 @@
 // their line.
 //
 // A push rewrites the file: into a new one beside it, synced, and renamed over
-// it, so that a reader or a crash sees the old file or the new one. Pushing to
+// it, so that a reader or a crash sees the old file or the new one. If others changed
+// the file meanwhile, the push begins again with what they wrote. Pushing to
 // the same file from two processes at once is not safe; a sync's lease keeps its
 // own runs apart.
 package csvsource
@@ -39,6 +40,8 @@ type file struct {
 	options
 	format string
 	env    source.Env
+	// beforeRename is a test's: it runs between reading the file and replacing it.
+	beforeRename func()
 }
 
 func open(_ context.Context, d source.Datasource, env source.Env) (source.Source, error) {
@@ -84,7 +87,7 @@ func (f *file) Pull(ctx context.Context, p source.Pull) (source.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &puller{f: f, s: s, r: newScanner(s), size: p.PageSize}
+	out := &puller{f: f, s: s, r: newScanner(ctx, s), size: p.PageSize}
 	if err := out.begin(p); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -163,10 +166,13 @@ func (p *puller) Close() error { return p.s.Close() }
 
 // Next implements [source.Reader].
 func (p *puller) Next(ctx context.Context) (source.Page, error) {
+	p.r.alive = ctx.Err
 	width := len(p.columns.Names())
-	page := source.Page{Rows: make([]source.Row, 0, p.size)}
-	cells := make([]any, 0, p.size*width)
-	for len(page.Rows)+len(page.Rejects) < p.size {
+	rows := min(p.size, max(1, 1<<18/width)) // room for a page of ordinary rows
+	page := source.Page{Rows: make([]source.Row, 0, rows)}
+	cells := make([]any, 0, rows*width)
+	// A page is full by its bytes, too. Each value takes some beside its text.
+	for bytes := 0; len(page.Rows)+len(page.Rejects) < p.size && bytes < source.PageBytes; {
 		if len(page.Rows)%256 == 0 && ctx.Err() != nil {
 			return source.Page{}, ctx.Err()
 		}
@@ -177,12 +183,16 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 		if err != nil {
 			return source.Page{}, err
 		}
+		bytes += len(row.text) + 16*len(row.values)
 		if row.bad == "" && len(row.values) != width {
 			row.bad = fmt.Sprintf("the row has %d values, and there are %d columns", len(row.values), width)
 		}
 		if row.bad != "" {
 			page.Rejects = append(page.Rejects, source.Reject{Line: row.line, Reason: row.bad, Raw: strings.ToValidUTF8(clip(row.text), "\ufffd")})
 			continue
+		}
+		if len(cells)+width > cap(cells) {
+			cells = make([]any, 0, rows*width)
 		}
 		start := len(cells)
 		for _, v := range row.values {

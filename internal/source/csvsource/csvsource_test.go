@@ -274,7 +274,7 @@ func FuzzScanner(f *testing.F) {
 		if strings.ToValidUTF8(buf.String(), "") != buf.String() {
 			t.Skip() // rejected, as TestBadRows has it
 		}
-		s := newScanner(bytes.NewReader(buf.Bytes()))
+		s := newScanner(context.Background(), bytes.NewReader(buf.Bytes()))
 		s.buf = make([]byte, int(size)+1)
 		for _, row := range want {
 			got, err := s.row()
@@ -283,7 +283,7 @@ func FuzzScanner(f *testing.F) {
 			for i := range row { // encoding/csv makes LF of a quoted CRLF
 				require.Equal(t, row[i], strings.ReplaceAll(got.values[i], "\r\n", "\n"))
 			}
-			resumed := newScanner(bytes.NewReader(buf.Bytes()))
+			resumed := newScanner(context.Background(), bytes.NewReader(buf.Bytes()))
 			require.NoError(t, resumed.skipTo(s.offset(), s.line))
 			require.Equal(t, s.offset(), resumed.offset())
 		}
@@ -296,7 +296,7 @@ func FuzzScanner(f *testing.F) {
 func FuzzAnyFile(f *testing.F) {
 	f.Add([]byte("a,b\n1,\"2\n\"\"3,4"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := newScanner(bytes.NewReader(data))
+		s := newScanner(context.Background(), bytes.NewReader(data))
 		s.buf = make([]byte, 16)
 		for n := 0; ; n++ {
 			_, err := s.row()
@@ -318,7 +318,7 @@ func BenchmarkScanner(b *testing.B) {
 	b.Run("this", func(b *testing.B) {
 		b.SetBytes(int64(text.Len()))
 		for b.Loop() {
-			s := newScanner(bytes.NewReader(text.Bytes()))
+			s := newScanner(context.Background(), bytes.NewReader(text.Bytes()))
 			for {
 				if _, err := s.row(); err != nil {
 					break

@@ -30,18 +30,24 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 	if f.path == "" {
 		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network cannot be written: fileUrl must be a path")
 	}
-	w := &rewriter{f: f, spec: spec, byKey: make(map[string]int, len(changes)), changes: changes, results: make([]source.Result, len(changes))}
-	for i, c := range changes {
-		w.byKey[keyOf(c.Key)] = i
-	}
-	temp, err := w.run(ctx)
-	if err != nil {
+	for range maxTries {
+		w := &rewriter{f: f, spec: spec, byKey: make(map[string]int, len(changes)), changes: changes, results: make([]source.Result, len(changes))}
+		for i, c := range changes {
+			w.byKey[keyOf(c.Key)] = i
+		}
+		temp, err := w.run(ctx)
+		if err == nil {
+			return w.results, nil
+		}
 		if temp != "" {
 			_ = f.env.Dir.Remove(temp) // the error says more
 		}
-		return nil, err
+		if !errors.Is(err, errChanged) {
+			return nil, err
+		}
 	}
-	return w.results, nil
+	return nil, fault.Wrap(fault.Conflict, errChanged,
+		"others changed the file %s each of the %d times that it was to be replaced: nothing was written", f.path, maxTries)
 }
 
 func keyOf(parts []any) string {
@@ -120,7 +126,7 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	temp = w.f.path + "." + rand.Text()[:8] + ".tmp"
 	out, err := w.f.env.Dir.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", pathError(w.f.path, err)
+		return "", fault.Wrap(fault.Invalid, err, "no file can be written beside %s", w.f.path)
 	}
 	if in != nil {
 		err = out.Chmod(in.mode) // whoever may read the file still may
@@ -134,7 +140,13 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return temp, err
 	}
+	if w.f.beforeRename != nil {
+		w.f.beforeRename()
+	}
 	if err := fence.Allow(ctx); err != nil {
+		return temp, err
+	}
+	if err := w.f.unchanged(in); err != nil { // last: what is written after it is lost
 		return temp, err
 	}
 	if err := w.f.env.Dir.Rename(temp, w.f.path); err != nil {
@@ -177,7 +189,7 @@ func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
 	var r *scanner
 	delimiter := byte(',')
 	if in != nil {
-		r = newScanner(in)
+		r = newScanner(ctx, in)
 		if err := r.detect(w.f.Delimiter, w.f.format); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package csvsource
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -12,6 +13,11 @@ import (
 
 // maxRow bounds a row: a quote that is never closed must not swallow the file.
 const maxRow = 4 << 20
+
+// maxColumns bounds the values of a row: each takes memory of its own, whatever its length.
+const maxColumns = 4096
+
+const tooManyValues = "the row has more than 4096 values"
 
 // scanner splits text into rows of values as RFC 4180 says: values may be quoted,
 // and quoted ones hold anything, a quote doubled. Lines end with LF, CRLF or CR
@@ -26,6 +32,8 @@ type scanner struct {
 	line       int64 // of buf[start], from 1
 	delimiter  byte
 	values     []string
+	// alive returns why reading has to end: a packed file may go on for hours.
+	alive func() error
 }
 
 // scanned is one row. Its values are valid until the next.
@@ -36,8 +44,8 @@ type scanned struct {
 	text   string
 }
 
-func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, delimiter: ','}
+func newScanner(ctx context.Context, r io.Reader) *scanner {
+	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, delimiter: ',', alive: ctx.Err}
 }
 
 // offset is how many bytes of text have been used.
@@ -47,6 +55,9 @@ func (s *scanner) offset() int64 { return s.before + int64(s.start) }
 func (s *scanner) fill() (bool, error) {
 	if s.eof {
 		return false, nil
+	}
+	if err := s.alive(); err != nil {
+		return false, err
 	}
 	if s.start > 0 {
 		s.before += int64(s.start)
@@ -163,14 +174,15 @@ func (s *scanner) row() (scanned, error) {
 			out.values, out.bad = s.splitQuoted(owned)
 			out.text = owned
 		default:
-			out.values = s.split(owned)
+			out.values, out.bad = s.split(owned)
+			out.text = owned
 		}
 		return out, nil
 	}
 }
 
 // next returns the bytes of the next row with the end of its line, without using
-// them up. closed is false if a quote is open where the text, or patience, ends.
+// them up. closed is false if a quote is open where the text ends, or the row is too long.
 func (s *scanner) next() (text []byte, quoted, closed bool, err error) {
 	searched := 0
 	for {
@@ -183,7 +195,8 @@ func (s *scanner) next() (text []byte, quoted, closed bool, err error) {
 			}
 			if bytes.IndexByte(part, '"') < 0 {
 				if i >= 0 {
-					return data[:searched+i+1], false, true, nil
+					n := searched + i + 1
+					return data[:n], false, n <= maxRow, nil
 				}
 				searched = len(data)
 			} else {
@@ -192,7 +205,7 @@ func (s *scanner) next() (text []byte, quoted, closed bool, err error) {
 		}
 		if quoted {
 			if n := endOfQuoted(data, s.delimiter); n >= 0 {
-				return data[:n], true, true, nil
+				return data[:n], true, n <= maxRow, nil
 			}
 			searched = 0
 		}
@@ -268,7 +281,26 @@ func (s *scanner) giveUp(line int64) (scanned, error) {
 	if len(text) > maxRow {
 		bad = "the row is longer than 4 MiB"
 	}
+	if n == len(data) && data[n-1] != '\n' { // the rest of the line is no row
+		if err := s.skipLine(); err != nil {
+			return scanned{}, err
+		}
+	}
 	return scanned{line: line, bad: bad, text: text}, nil
+}
+
+// skipLine passes over what is left of a line.
+func (s *scanner) skipLine() error {
+	for {
+		if i := bytes.IndexByte(s.buf[s.start:s.end], '\n'); i >= 0 {
+			s.start += i + 1
+			return nil
+		}
+		s.start = s.end
+		if more, err := s.fill(); err != nil || !more {
+			return err
+		}
+	}
 }
 
 func trimEnd(text []byte) []byte {
@@ -277,13 +309,16 @@ func trimEnd(text []byte) []byte {
 }
 
 // split cuts a row without quotes.
-func (s *scanner) split(text string) []string {
+func (s *scanner) split(text string) (values []string, bad string) {
 	s.values = s.values[:0]
 	for {
+		if len(s.values) == maxColumns {
+			return nil, tooManyValues
+		}
 		i := strings.IndexByte(text, s.delimiter)
 		if i < 0 {
 			s.values = append(s.values, text)
-			return s.values
+			return s.values, ""
 		}
 		s.values = append(s.values, text[:i])
 		text = text[i+1:]
@@ -294,6 +329,9 @@ func (s *scanner) split(text string) []string {
 func (s *scanner) splitQuoted(text string) (values []string, bad string) {
 	s.values = s.values[:0]
 	for {
+		if len(s.values) == maxColumns {
+			return nil, tooManyValues
+		}
 		value, rest, more, bad := s.value(text)
 		if bad != "" {
 			return nil, bad

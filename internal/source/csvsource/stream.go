@@ -32,6 +32,7 @@ type stream struct {
 	bom         bool // of UTF-8
 	packed      bool // by gzip
 	mode        fs.FileMode
+	seen        *seen             // a local file, as it was opened
 	encoding    encoding.Encoding // found by its mark; nil: none was
 }
 
@@ -118,32 +119,19 @@ func (f *file) openRaw(ctx context.Context) (*stream, error) {
 }
 
 func (f *file) openPath() (*stream, error) {
-	h, err := f.env.Dir.Open(f.path)
+	h, err := f.env.OpenFile(f.path)
 	if err != nil {
-		return nil, pathError(f.path, err)
+		return nil, err
 	}
 	info, err := h.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fault.New(fault.Invalid, "%s is not a file", f.path)
-	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
+	as := newSeen(info, f.env.Now)
 	return &stream{
-		Reader: h, closers: []io.Closer{h}, size: info.Size(), mode: info.Mode().Perm(),
+		Reader: as.reading(h), closers: []io.Closer{h}, size: info.Size(), mode: info.Mode().Perm(), seen: as,
 		fingerprint: fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()),
 	}, nil
-}
-
-func pathError(path string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fault.Wrap(fault.NotFound, err, "there is no file %s in the directory that syncs may use", path)
-	case errors.Is(err, fs.ErrPermission):
-		return fault.Wrap(fault.Invalid, err, "the file %s may not be read", path)
-	default: // os.Root refuses what leads out of it
-		return fault.Wrap(fault.Invalid, err, "the file %s cannot be opened in the directory that syncs may use", path)
-	}
 }
 
 func (f *file) get(ctx context.Context, target, token string) (*stream, error) {

@@ -13,7 +13,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/headgate/headgate/internal/fault"
@@ -40,25 +39,35 @@ func open(_ context.Context, d source.Datasource, env source.Env) (source.Source
 	if env.Dir == nil {
 		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")
 	}
-	return &file{dir: env.Dir, name: d.FileURL}, nil
+	return &file{env: env, name: d.FileURL}, nil
 }
 
 type file struct {
-	dir  *os.Root // paths that lead out of it are refused
+	env  source.Env
 	name string
 }
 
 func (f *file) Close() error  { return nil }
 func (f *file) PushSize() int { return 1000 }
 
+const maxFile = 16 << 20 // bytes: it is read whole
+
 // lines reads the file; one that is not there has none.
 func (f *file) lines() ([][]byte, error) {
-	content, err := f.dir.ReadFile(f.name)
+	in, err := f.env.OpenFile(f.name) // refuses what leads out of the directory, pipes and devices
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "the file %s cannot be read", f.name)
+		return nil, err
+	}
+	defer in.Close()
+	content, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "the file %s cannot be read", f.name)
+	}
+	if len(content) > maxFile {
+		return nil, fault.New(fault.TooLarge, "the file %s is over %d MiB", f.name, maxFile>>20)
 	}
 	return bytes.Split(bytes.TrimSuffix(content, []byte("\n")), []byte("\n")), nil
 }
@@ -192,11 +201,11 @@ func (f *file) write(ctx context.Context, rows map[string]map[string]any, bad []
 		}
 	}
 	temporary := f.name + ".new"
-	if err := f.dir.WriteFile(temporary, b.Bytes(), 0o600); err != nil {
+	if err := f.env.Dir.WriteFile(temporary, b.Bytes(), 0o600); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the file %s cannot be written", f.name)
 	}
 	if err := fence.Allow(ctx); err != nil { // another process may have taken the run over
 		return err
 	}
-	return f.dir.Rename(temporary, f.name)
+	return f.env.Dir.Rename(temporary, f.name)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 // mySQL is an engine, of MySQL and MariaDB.
 type mySQL struct {
 	standard
+	connector *metered
 }
 
 func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
@@ -32,7 +34,7 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 		c.DBName = o.Schema
 	}
 	c.TLS, c.Timeout = tls, connectTimeout
-	c.DialFunc = dialer(env)
+	c.DialFunc = metering(dialer(env))
 	c.ClientFoundRows = true           // an UPDATE that changes nothing found its row
 	c.AllowCleartextPasswords = false  // a server could ask for the password
 	c.AllowNativePasswords = true      // MariaDB's default
@@ -47,11 +49,14 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "url: MySQL cannot be set up with it")
 	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(maxConnections)
-	db.SetConnMaxIdleTime(time.Minute)
-	return &mySQL{standard{db: db, value: mySQLValue}}, nil
+	m := &mySQL{connector: &metered{Connector: connector, meters: map[driver.Conn]*meter{}}}
+	m.standard = standard{db: sql.OpenDB(m.connector), value: mySQLValue}
+	m.db.SetMaxOpenConns(maxConnections)
+	m.db.SetConnMaxIdleTime(time.Minute)
+	return m, nil
 }
+
+func (m *mySQL) close() error { return m.db.Close() }
 
 func (m *mySQL) quote(id string) string { return "`" + strings.ReplaceAll(id, "`", "``") + "`" }
 
@@ -96,8 +101,23 @@ func (m *mySQL) upsert(_, _ []column) (string, bool) { return "", false }
 // ignoring: INSERT IGNORE would also ignore what is wrong with the row.
 func (m *mySQL) ignoring(column) (string, bool) { return "", false }
 
+// single asks the parser: without multiStatements, the server prepares one.
+func (m *mySQL) single(ctx context.Context, query string) error {
+	return m.reading(ctx, func(tx *sql.Tx) error {
+		s, err := tx.PrepareContext(ctx, query)
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	})
+}
+
 func (m *mySQL) describe(ctx context.Context, from string) ([]column, error) {
-	types, err := m.types(ctx, from)
+	var types []*sql.ColumnType
+	err := m.reading(ctx, func(tx *sql.Tx) (err error) {
+		types, err = m.types(ctx, tx, from)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -334,6 +354,9 @@ func (m *mySQL) clock(ctx context.Context) (time.Time, error) {
 }
 
 func (m *mySQL) classify(err error) class {
+	if errors.Is(err, errAnswerTooLong) {
+		return tooLong
+	}
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
 		return unknown
@@ -347,8 +370,10 @@ func (m *mySQL) classify(err error) class {
 		return duplicate
 	case 1364, 1366, 1406, 1264, 1265, 1292, 1048, 1451, 1452, 3819, 4025, 1644, 1690, 3140, 1411, 1416, 3105, 1906:
 		return refused
-	case 1044, 1045, 1142, 1143, 1227:
+	case 1044, 1045, 1142, 1143, 1227, 1792: // 1792: a write in a transaction that reads
 		return denied
+	case 1969, 3024: // MariaDB's, MySQL's
+		return tooSlow
 	}
 	switch string(e.SQLState[:2]) {
 	case "22", "23", "45":

@@ -243,6 +243,9 @@ func (o *options) parseTables(faults *faultList) {
 			faults.add(path, "must name a table or have a query")
 			continue
 		}
+		if len(p.Query) > maxQuery {
+			faults.add(path, "the query is longer than %d KiB", maxQuery>>10)
+		}
 		if p.Schema == "" {
 			p.Schema = o.Schema
 			if schema, table, ok := strings.Cut(p.Table, "."); ok {

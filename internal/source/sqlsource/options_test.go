@@ -236,7 +236,7 @@ func TestFilesStayInTheDirectory(t *testing.T) {
 		require.Error(t, err, name)
 		require.NotEqual(t, fault.Internal, fault.CodeOf(err), name)
 	}
-	require.ErrorContains(t, open(source.Env{}, "inside.db"), "no directory for files is configured")
+	require.ErrorContains(t, open(source.Env{}, "inside.db"), "sync.directory is not configured")
 	require.Equal(t, fault.NotFound, fault.CodeOf(open(env, "nothing.db")))
 	require.NoFileExists(t, filepath.Join(dir, "nothing.db"))
 }

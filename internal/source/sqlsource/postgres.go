@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -48,6 +50,12 @@ func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
 	cc.RuntimeParams = map[string]string{
 		"application_name": "headgate", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601",
 		"bytea_output": "hex", "extra_float_digits": "1", "client_encoding": "UTF8",
+		"statement_timeout": strconv.FormatInt(statementTimeout.Milliseconds(), 10),
+	}
+	cc.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		f := pgproto3.NewFrontend(r, w)
+		f.SetMaxBodyLen(maxRow)
+		return f
 	}
 	dial := dialer(env)
 	cc.DialFunc = pgconn.DialFunc(dial)
@@ -131,20 +139,47 @@ func (p *postgres) ignoring(c column) (string, bool) {
 	return " ON CONFLICT (" + p.quote(c.name) + ") DO NOTHING", true
 }
 
+// single asks the parser: PostgreSQL prepares one statement, or none.
+func (p *postgres) single(ctx context.Context, query string) error {
+	return p.reading(ctx, func(tx pgx.Tx) error {
+		d, err := tx.Prepare(ctx, "", query)
+		if err == nil && len(d.Fields) == 0 {
+			err = errNoRows
+		}
+		return err
+	})
+}
+
+// reading runs do in a transaction that cannot write, and undoes what it set for its
+// session. A query may call functions that do more than they seem to.
+func (p *postgres) reading(ctx context.Context, do func(pgx.Tx) error) error {
+	tx, err := p.pool.BeginTx(ctx, readOnly)
+	if err != nil {
+		return err
+	}
+	defer postgresTx{tx}.rollback()
+	return do(tx)
+}
+
+var readOnly = pgx.TxOptions{AccessMode: pgx.ReadOnly}
+
 func (p *postgres) describe(ctx context.Context, from string) ([]column, error) {
-	conn, err := p.pool.Acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Release()
-	d, err := conn.Conn().Prepare(ctx, "", "SELECT * FROM "+from)
-	if err != nil {
-		return nil, err
-	}
+	var columns []column
+	err := p.reading(ctx, func(tx pgx.Tx) error {
+		d, err := tx.Prepare(ctx, "", "SELECT * FROM "+from)
+		if err == nil {
+			columns = postgresColumns(d, tx.Conn().TypeMap())
+		}
+		return err
+	})
+	return columns, err
+}
+
+func postgresColumns(d *pgconn.StatementDescription, types *pgtype.Map) []column {
 	columns := make([]column, len(d.Fields))
 	for i, f := range d.Fields {
 		c := column{name: f.Name, oid: f.DataTypeOID, digits: -1, kind: kindOther, typ: "of another type"}
-		if t, ok := conn.Conn().TypeMap().TypeForOID(f.DataTypeOID); ok {
+		if t, ok := types.TypeForOID(f.DataTypeOID); ok {
 			c.typ = t.Name
 			if _, array := t.Codec.(*pgtype.ArrayCodec); array {
 				c.kind = kindArray
@@ -155,7 +190,7 @@ func (p *postgres) describe(ctx context.Context, from string) ([]column, error) 
 		}
 		columns[i] = c
 	}
-	return columns, nil
+	return columns
 }
 
 func postgresKind(oid uint32) (kind, bool) {
@@ -205,11 +240,27 @@ func (p *postgres) clock(ctx context.Context) (time.Time, error) {
 }
 
 func (p *postgres) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
-	r, err := p.pool.Query(ctx, sql, append([]any{formats(columns)}, args...)...)
+	tx, err := p.pool.BeginTx(ctx, readOnly)
 	if err != nil {
 		return nil, err
 	}
-	return newPostgresRows(r, columns), nil
+	r, err := postgresTx{tx}.query(ctx, columns, sql, args...)
+	if err != nil {
+		postgresTx{tx}.rollback()
+		return nil, err
+	}
+	return &postgresRead{rows: r, tx: postgresTx{tx}}, nil
+}
+
+// postgresRead are rows whose transaction ends with them.
+type postgresRead struct {
+	rows
+	tx postgresTx
+}
+
+func (r *postgresRead) close() {
+	r.rows.close()
+	r.tx.rollback()
 }
 
 func (p *postgres) begin(ctx context.Context) (transaction, error) {
@@ -222,6 +273,9 @@ func (p *postgres) begin(ctx context.Context) (transaction, error) {
 
 // classify goes by the classes of SQLSTATE.
 func (p *postgres) classify(err error) class {
+	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
+		return tooLong
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return unknown
@@ -235,8 +289,10 @@ func (p *postgres) classify(err error) class {
 		return duplicate
 	case "42804", "P0001", "44000", "428C9", "42846":
 		return refused
-	case "42501":
+	case "42501", "25001", "25006": // 25: a write in a transaction that reads, or an end to that
 		return denied
+	case "57014":
+		return tooSlow
 	}
 	switch e.Code[:2] {
 	case "22", "23":

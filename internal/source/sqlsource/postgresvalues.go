@@ -37,6 +37,7 @@ type postgresRows struct {
 	columns []column
 	types   *pgtype.Map
 	checked bool
+	bytes   int
 }
 
 func newPostgresRows(r pgx.Rows, columns []column) *postgresRows {
@@ -44,6 +45,7 @@ func newPostgresRows(r pgx.Rows, columns []column) *postgresRows {
 }
 
 func (r *postgresRows) next() bool { return r.rows.Next() }
+func (r *postgresRows) size() int  { return r.bytes }
 func (r *postgresRows) err() error { return r.rows.Err() }
 func (r *postgresRows) close()     { r.rows.Close() }
 
@@ -55,7 +57,9 @@ func (r *postgresRows) scan(dst []any) error {
 	}
 	var bad error
 	raw := r.rows.RawValues()
+	r.bytes = 0
 	for i, c := range r.columns {
+		r.bytes += weight(c, len(raw[i]))
 		v, err := r.value(c, raw[i])
 		if err != nil && bad == nil {
 			bad = &badValue{column: c.name, reason: err.Error()}

@@ -49,6 +49,9 @@ type reader struct {
 	dst    []any // a row and its position
 	width  int   // of the row
 	values []any // room for rows to come
+	bytes  int   // of the rows of the page
+	skip   int   // rows without a key that were read
+	weighs bool  // the query leaves out what is in rows that are too long
 	closed bool
 }
 
@@ -145,6 +148,9 @@ func (r *reader) columns() []column {
 			columns = append(columns, column{name: k.name, kind: kindRaw})
 		}
 	}
+	if r.weighs {
+		columns = append(columns, column{kind: kindInteger})
+	}
 	return columns
 }
 
@@ -152,6 +158,9 @@ func (r *reader) columns() []column {
 func (r *reader) positionOf(dst []any) []any {
 	if r.source.engine.rawPositions() {
 		raw := dst[r.width:]
+		if r.weighs {
+			raw = raw[:len(raw)-1]
+		}
 		if r.time != nil && r.mark.Pass != timed {
 			raw = raw[1:]
 		}
@@ -175,12 +184,12 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return source.Page{}, err
 	}
-	before := r.mark
+	before, skip := r.mark, r.skip
 	page, err := r.next(ctx)
 	if err != nil && !errors.Is(err, io.EOF) {
 		// The next call reads this page again, with a query of its own.
 		r.stop()
-		r.mark = before
+		r.mark, r.skip = before, skip
 		return source.Page{}, r.source.failed(ctx, err, "%s cannot be read", r.table.name)
 	}
 	return page, err
@@ -188,15 +197,20 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 
 func (r *reader) next(ctx context.Context) (source.Page, error) {
 	var page source.Page
-	for len(page.Rows)+len(page.Rejects) < r.pull.PageSize && r.mark.Pass != ended {
+	r.bytes = 0
+	for !r.full(&page) && r.mark.Pass != ended {
+		more, err := true, error(nil)
 		if r.rows == nil {
-			if err := r.start(ctx); err != nil {
+			err = r.start(ctx)
+		}
+		if err == nil {
+			more, err = r.fill(ctx, &page)
+		}
+		if err != nil {
+			if err := r.pass(ctx, &page, err); err != nil {
 				return page, err
 			}
-		}
-		more, err := r.fill(ctx, &page)
-		if err != nil {
-			return page, err
+			continue
 		}
 		if !more {
 			r.finishQuery()
@@ -218,6 +232,7 @@ func (r *reader) next(ctx context.Context) (source.Page, error) {
 
 // start starts the pass's query, after the mark.
 func (r *reader) start(ctx context.Context) error {
+	r.got = 0
 	s, err := r.statement()
 	if err != nil {
 		return err
@@ -231,7 +246,7 @@ func (r *reader) start(ctx context.Context) error {
 		cancel()
 		return err
 	}
-	r.rows, r.live, r.cancel, r.got = rows, life, cancel, 0
+	r.rows, r.live, r.cancel = rows, life, cancel
 	return nil
 }
 
@@ -248,7 +263,12 @@ func (r *reader) stop() {
 // finishQuery ends a query that was read to its end, and the pass with it,
 // unless the query was limited.
 func (r *reader) finishQuery() {
-	limited := r.limit() > 0 && r.got >= r.limit()
+	b, buffered := r.rows.(*bufferedRows)
+	limited := r.limit() > 0 && r.got >= r.limit() || buffered && b.cut
+	if r.mark.Pass == keyless { // there is no place to go on after
+		limited = limited && buffered
+		r.skip += r.got
+	}
 	r.rows.close()
 	r.cancel()
 	r.rows = nil
@@ -268,7 +288,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 	if page.Rows == nil {
 		page.Rows = make([]source.Row, 0, min(r.pull.PageSize, 1024))
 	}
-	for len(page.Rows)+len(page.Rejects) < r.pull.PageSize {
+	for !r.full(page) {
 		if !r.rows.next() {
 			if err := r.rows.err(); err != nil {
 				return false, err
@@ -281,12 +301,17 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 			return false, err
 		}
 		r.got++
+		r.bytes += r.rows.size()
 		r.mark.Done++
 		if r.mark.Pass == keyless {
 			page.Rejects = append(page.Rejects, r.reject("", r.keys[0].name, "the key is NULL"))
 			continue
 		}
 		r.mark.At = r.positionOf(r.dst)
+		if bad == errRowTooLong || r.weighs && r.dst[len(r.dst)-1] != int64(0) {
+			page.Rejects = append(page.Rejects, source.Reject{Key: r.key(), Reason: rowTooLong})
+			continue
+		}
 		if isBad {
 			page.Rejects = append(page.Rejects, r.reject(r.key(), bad.column, bad.reason))
 			continue

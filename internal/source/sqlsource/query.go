@@ -26,26 +26,34 @@ func (r *reader) statement() (*statement, error) {
 		if i > 0 {
 			s.sql.WriteString(", ")
 		}
-		if e.rawPositions() {
-			s.sql.WriteByte('+') // SQLite then gives what it has, not what the column's type suggests
-		}
-		s.sql.WriteString(e.quote(c.name))
+		s.sql.WriteString(r.selected(i, c))
 	}
-	s.sql.WriteString(" FROM " + r.table.from + " WHERE ")
 	if r.mark.Pass == keyless {
+		s.sql.WriteString(" FROM " + r.table.from + " WHERE ")
 		for i, k := range r.keys {
 			if i > 0 {
 				s.sql.WriteString(" OR ")
 			}
 			s.sql.WriteString(e.quote(k.name) + " IS NULL")
 		}
+		if n := r.limit(); e.rawPositions() {
+			s.sql.WriteString(" LIMIT " + strconv.Itoa(n) + " OFFSET " + strconv.Itoa(r.skip))
+		}
 		return s, nil
 	}
+	return s, r.rest(s, r.limit())
+}
+
+// rest writes what follows the columns of a query of the rows after the mark, in
+// order, at most n of them; 0: all.
+func (r *reader) rest(s *statement, n int) error {
+	e := r.source.engine
+	s.sql.WriteString(" FROM " + r.table.from + " WHERE ")
 	for _, k := range r.keys {
 		s.sql.WriteString(e.quote(k.name) + " IS NOT NULL AND ")
 	}
 	if err := r.where(s); err != nil {
-		return nil, err
+		return err
 	}
 	s.sql.WriteString(" ORDER BY ")
 	for i, c := range r.position() {
@@ -54,10 +62,10 @@ func (r *reader) statement() (*statement, error) {
 		}
 		s.sql.WriteString(e.quote(c.name))
 	}
-	if n := r.limit(); n > 0 {
+	if n > 0 {
 		s.sql.WriteString(" LIMIT " + strconv.Itoa(n))
 	}
-	return s, nil
+	return nil
 }
 
 // since returns the condition that leaves out what earlier pulls read; "": none.

@@ -3,12 +3,12 @@ package sqlsource
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,43 +28,94 @@ import (
 const sqliteBatch = 20_000
 
 // sqliteEngine is an engine. SQLite's values have types of their own, whatever
-// the column's is said to be; they are read as they are.
+// the column's is said to be; they are read as they are. What a definition says is
+// read over connections that cannot write; pushes have others.
 type sqliteEngine struct {
 	standard
+	reads, writes *guarded
+	push          *sql.DB
 }
 
+// sidecars are what SQLite looks for beside a file, and opens if it is there.
+var sidecars = []string{"-journal", "-wal", "-shm"}
+
 func openSQLite(o options, env source.Env) (engine, error) {
-	if env.Dir == nil {
-		return nil, fault.New(fault.Invalid, "url: no directory for files is configured")
-	}
 	path := filepath.Clean(filepath.FromSlash(o.database))
-	inside, err := env.Dir.Stat(path) // it follows no link that leads out
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, fault.New(fault.NotFound, "url: there is no file %q in the directory for files", o.database)
-	case err != nil:
-		return nil, fault.Wrap(fault.Invalid, err, "url: %q is not in the directory for files", o.database)
-	case !inside.Mode().IsRegular():
-		return nil, fault.New(fault.Invalid, "url: %q is not a file", o.database)
-	}
-	if err := env.Reachable(path); err != nil {
+	inside, err := env.OpenFile(path)
+	if err != nil {
 		return nil, err
+	}
+	defer func() { _ = inside.Close() }()
+	for _, end := range sidecars {
+		if _, err := env.Dir.Lstat(path + end); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		beside, err := env.OpenFile(path + end)
+		if err != nil {
+			return nil, err
+		}
+		_ = beside.Close()
 	}
 	// SQLite opens files by their name, and others beside them.
 	full, err := filepath.Abs(filepath.Join(env.Dir.Name(), path))
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "url: %q cannot be opened", o.database)
 	}
-	if outside, err := os.Stat(full); err != nil || !os.SameFile(inside, outside) {
-		return nil, fault.New(fault.Invalid, "url: %q is not in the directory for files", o.database)
+	in, errIn := inside.Stat()
+	out, errOut := os.Stat(full)
+	if errIn != nil || errOut != nil || !os.SameFile(in, out) {
+		return nil, fault.New(fault.Invalid, "url: %q is not in the directory that syncs may use", o.database)
 	}
-	dsn := (&url.URL{Scheme: "file", Path: full, RawQuery: "mode=rw&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)&_txlock=immediate"}).String()
-	db, err := sql.Open("sqlite", dsn)
+	if err := installGuards(); err != nil {
+		return nil, err
+	}
+	e := &sqliteEngine{
+		reads:  &guarded{path: full, conns: map[driver.Conn]*guard{}},
+		writes: &guarded{path: full, writes: true, conns: map[driver.Conn]*guard{}},
+	}
+	e.standard = standard{db: sql.OpenDB(e.reads), value: sqliteValue}
+	e.db.SetMaxOpenConns(maxConnections)
+	e.push = sql.OpenDB(e.writes)
+	e.push.SetMaxOpenConns(maxConnections)
+	return e, nil
+}
+
+func (e *sqliteEngine) close() error {
+	err := errors.Join(e.db.Close(), e.push.Close())
+	e.reads.forget()
+	e.writes.forget()
+	return err
+}
+
+func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
+	tx, err := e.push.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "url: %q cannot be opened", o.database)
+		return nil, err
 	}
-	db.SetMaxOpenConns(maxConnections)
-	return &sqliteEngine{standard{db: db, value: sqliteValue}}, nil
+	return standardTx{tx: tx, standard: &e.standard}, nil
+}
+
+// single asks the parser. It takes the query alone up to the first semicolon, and that
+// ends no bracket: so in brackets, a query with more behind the semicolon is none.
+func (e *sqliteEngine) single(ctx context.Context, query string) error {
+	c, err := e.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	return c.Raw(func(conn any) error {
+		d, ok := conn.(interface {
+			ColumnInfo(string) ([]sqlite.ColumnInfo, error)
+		})
+		if !ok {
+			return errUnguarded
+		}
+		columns, err := d.ColumnInfo(query)
+		if err == nil && len(columns) == 0 {
+			err = errNoRows
+		}
+		return err
+	})
 }
 
 func (e *sqliteEngine) quote(id string) string { return `"` + strings.ReplaceAll(id, `"`, `""`) + `"` }
@@ -94,7 +145,7 @@ func (e *sqliteEngine) ignoring(c column) (string, bool) {
 }
 
 func (e *sqliteEngine) describe(ctx context.Context, from string) ([]column, error) {
-	types, err := e.types(ctx, from)
+	types, err := e.types(ctx, e.db, from)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +300,7 @@ func sqliteRaw(v any) (any, error) {
 }
 
 func (e *sqliteEngine) unique(ctx context.Context, t *table, columns []string) (bool, error) {
-	r, err := e.db.QueryContext(ctx, `
+	r, err := e.push.QueryContext(ctx, `
 		SELECT l.name, i.name FROM pragma_index_list(?1) l, pragma_index_info(l.name) i WHERE l."unique" AND NOT l.partial
 		UNION ALL SELECT '', name FROM pragma_table_info(?1) WHERE pk > 0`, t.table)
 	if err != nil {
@@ -276,59 +327,17 @@ func (e *sqliteEngine) clock(ctx context.Context) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, now)
 }
 
-// query reads at once what the query returns.
-func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
-	r, err := e.standard.query(ctx, columns, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
-	b := &bufferedRows{}
-	for r.next() {
-		row := make([]any, len(columns))
-		err := r.scan(row)
-		bad, isBad := errors.AsType[*badValue](err)
-		if err != nil && !isBad {
-			return nil, err
-		}
-		b.rows, b.bad = append(b.rows, row), append(b.bad, bad)
-	}
-	return b, r.err()
-}
-
-// bufferedRows are rows that have been read.
-type bufferedRows struct {
-	rows [][]any
-	bad  []*badValue
-	at   int
-}
-
-func (b *bufferedRows) next() bool {
-	b.at++
-	return b.at <= len(b.rows)
-}
-
-func (b *bufferedRows) scan(dst []any) error {
-	copy(dst, b.rows[b.at-1])
-	b.rows[b.at-1] = nil
-	if bad := b.bad[b.at-1]; bad != nil {
-		return bad
-	}
-	return nil
-}
-
-func (b *bufferedRows) err() error { return nil }
-func (b *bufferedRows) close()     { b.rows, b.bad = nil, nil }
-
 func (e *sqliteEngine) classify(err error) class {
 	se, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return unknown
 	}
 	switch code := se.Code(); {
+	case code&0xff == sqlite3.SQLITE_TOOBIG:
+		return tooLong
 	case code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || code == sqlite3.SQLITE_CONSTRAINT_ROWID:
 		return duplicate
-	case slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}, code&0xff):
+	case slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}, code&0xff):
 		return refused
 	case strings.Contains(se.Error(), "no such table"):
 		return noTable

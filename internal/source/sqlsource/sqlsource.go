@@ -36,7 +36,11 @@ const (
 	connectTimeout = 15 * time.Second
 	readTimeout    = 5 * time.Minute // of a page: the first waits for the database to sort
 	pushTimeout    = 2 * time.Minute
-	pushSize       = 500
+	// statementTimeout is the database's, should this process not end a statement: a
+	// query that is read for longer is asked again from where it was.
+	statementTimeout = 30 * time.Minute
+	pushSize         = 500
+	maxQuery         = 64 << 10 // bytes of a definition's query
 )
 
 // Kind returns the kind "sql".
@@ -177,6 +181,11 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	if t.query {
+		if err := s.engine.single(ctx, where.Query); err != nil {
+			return nil, s.failed(ctx, err, "%s cannot be read", t.name)
+		}
+	}
 	columns, err := s.engine.describe(ctx, t.from)
 	switch {
 	case err != nil && s.engine.classify(err) == noTable:
@@ -218,6 +227,11 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	case denied, wrong, noTable, refused:
 		code = fault.Invalid
 		what += ": " + s.engine.explain(err)
+	case tooLong:
+		code = fault.Invalid
+		what += fmt.Sprintf(": a row is longer than %d MiB, or one of its values than its share of %d MiB", maxRow>>20, maxPage>>20)
+	case tooSlow:
+		what += ": the statement took longer than the database lets it"
 	default:
 		if _, ok := errors.AsType[*net.OpError](err); ok {
 			what += ": the database at " + s.options.host + " does not answer"
@@ -257,6 +271,10 @@ type engine interface {
 	// was a savepoint.
 	abortsOnError() bool
 
+	// single returns an error unless the text is one statement that returns rows, as
+	// the database parses it. It runs nothing. Only of such a text may a query that
+	// has it in brackets be made: of any other, a part could end the brackets.
+	single(ctx context.Context, query string) error
 	describe(ctx context.Context, from string) ([]column, error)
 	// unique reports whether the columns are a unique key of the table.
 	unique(ctx context.Context, t *table, columns []string) (bool, error)
@@ -274,6 +292,8 @@ type rows interface {
 	next() bool
 	// scan sets dst to the row's values. A *badValue rejects the row alone.
 	scan(dst []any) error
+	// size is about how many bytes the row that was scanned keeps in memory.
+	size() int
 	err() error
 	close()
 }
@@ -296,8 +316,10 @@ const (
 	refused         // the row's fault: a constraint, a type, a trigger
 	duplicate       // refused, because of a unique key
 	noTable
-	denied // the login's fault
-	wrong  // the statement's, so the definition's, fault
+	denied  // the login's fault, or what the statement may not do
+	wrong   // the statement's, so the definition's, fault
+	tooSlow // the database ended the statement, which took too long
+	tooLong // a row is longer than maxRow
 )
 
 // badValue is a value that a row cannot have.
@@ -339,5 +361,8 @@ func each(r rows, n int, do func([]any) error) error {
 	}
 	return r.err()
 }
+
+// errNoRows says what is wrong with a definition's query, not with the database.
+var errNoRows = fault.New(fault.Invalid, "the query must be one SELECT: it returns no rows")
 
 var errClosed = fmt.Errorf("sqlsource: closed: %w", io.ErrClosedPipe)

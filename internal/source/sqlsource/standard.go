@@ -12,8 +12,6 @@ type standard struct {
 	value func(c column, v any) (any, error)
 }
 
-func (s *standard) close() error { return s.db.Close() }
-
 func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
 	out := &standardRows{rows: r, columns: columns, value: s.value, raw: make([]any, len(columns)), into: make([]any, len(columns))}
 	for i := range out.raw {
@@ -22,12 +20,9 @@ func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
 	return out
 }
 
-func (s *standard) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
-	r, err := s.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return s.rowsOf(r, columns), nil
+// querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 func (s *standard) begin(ctx context.Context) (transaction, error) {
@@ -39,8 +34,8 @@ func (s *standard) begin(ctx context.Context) (transaction, error) {
 }
 
 // types returns the columns' names and types, as the driver has them.
-func (s *standard) types(ctx context.Context, from string) ([]*sql.ColumnType, error) {
-	r, err := s.db.QueryContext(ctx, "SELECT * FROM "+from+" LIMIT 0")
+func (s *standard) types(ctx context.Context, on querier, from string) ([]*sql.ColumnType, error) {
+	r, err := on.QueryContext(ctx, "SELECT * FROM "+from+" LIMIT 0")
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +53,11 @@ type standardRows struct {
 	value   func(column, any) (any, error)
 	raw     []any
 	into    []any
+	bytes   int
 }
 
 func (r *standardRows) next() bool { return r.rows.Next() }
+func (r *standardRows) size() int  { return r.bytes }
 func (r *standardRows) err() error { return r.rows.Err() }
 func (r *standardRows) close()     { _ = r.rows.Close() }
 
@@ -69,12 +66,26 @@ func (r *standardRows) scan(dst []any) error {
 		return err
 	}
 	var bad error
+	length := 0
+	r.bytes = 0
 	for i, c := range r.columns {
+		n := 0
+		switch v := r.raw[i].(type) {
+		case []byte:
+			n = len(v)
+		case string:
+			n = len(v)
+		}
+		length += n
+		r.bytes += weight(c, n)
 		v, err := r.value(c, r.raw[i])
 		if err != nil && bad == nil {
 			bad = err
 		}
 		dst[i] = v
+	}
+	if length > maxRow {
+		return errRowTooLong
 	}
 	return bad
 }

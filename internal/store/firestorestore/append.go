@@ -192,7 +192,7 @@ func (s *Store) sort(ctx context.Context, group []*adding) (rest []*adding, err 
 		switch {
 		case there.Attempt != "" && there.Attempt == a.Attempt: // our own commit, whose answer got lost
 			a.result.ReceivedAt = there.ReceivedAt
-		case there.ReceivedAt.After(a.ForgetBefore):
+		case !a.Forgotten(there.ReceivedAt):
 			*a.result = store.AppendResult{Duplicate: true, ReceivedAt: there.ReceivedAt}
 		default:
 			if err := s.replace(ctx, a, docs[i], there); refused(err) {

@@ -36,7 +36,7 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return shared }, storetest.Probe{
 		MaxEventBytes: 3 << 20, // the emulator's gRPC takes 4 MiB, production's 10 MiB
 		TooLargeBytes: maxEventBytes + 1,
-		ExpiresItself: true,
+		ExpiresItself: true, HasTime: true,
 		InjectLostAnswer: func(_ *testing.T, _ store.Store, service string) {
 			lost.next(docID(service))
 		},

@@ -30,15 +30,31 @@ func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) 
 		}
 		return docs, nil
 	}
-	snaps, err := after(col, l).Limit(l.Limit).Documents(ctx).GetAll()
+	docs, err := listed(after(col, l).Limit(l.Limit).Documents(ctx), l.Bytes)
 	if err != nil {
 		return nil, failed("list", err)
 	}
-	docs := make([]store.Doc, len(snaps))
-	for i, snap := range snaps {
-		if docs[i], err = toDoc(snap); err != nil {
-			return nil, failed("list", err)
+	return docs, nil
+}
+
+// listed returns the documents, as far as their bodies stay below so many bytes, and
+// the one that reaches them; 0 has no bound.
+func listed(it *firestore.DocumentIterator, most int) ([]store.Doc, error) {
+	defer it.Stop()
+	docs, bytes := []store.Doc{}, 0
+	for most <= 0 || bytes < most {
+		snap, err := it.Next()
+		if errors.Is(err, iterator.Done) {
+			break
 		}
+		if err != nil {
+			return nil, err
+		}
+		d, err := toDoc(snap)
+		if err != nil {
+			return nil, err
+		}
+		docs, bytes = append(docs, d), bytes+len(d.Body)
 	}
 	return docs, nil
 }

@@ -94,9 +94,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // MaxClaim implements [store.Store].
 func (s *Store) MaxClaim() int { return maxClaim }
 
-// Purge does nothing: the TTL policies on expireAt delete (firestore.indexes.json).
-func (s *Store) Purge(ctx context.Context, _ time.Time, _ int) (int, error) { return 0, ctx.Err() }
-
 // Close implements [store.Store].
 func (s *Store) Close() error { return s.client.Close() }
 

@@ -11,10 +11,22 @@ import (
 )
 
 // Due implements [store.Store].
-func (s *Store) Due(ctx context.Context, service string, now time.Time, limit int) ([]store.Claim, error) {
+func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	q := byDue.on(s.service(service).Collection(colOutbox), nil).Where("nextAttemptAt", "<=", now).Limit(limit)
+	q := byDue.on(s.service(service).Collection(colOutbox), nil)
+	claims, err := due(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
+	if err != nil || beyond.IsZero() {
+		return claims, err
+	}
+	if beyond.Before(now) {
+		beyond = now
+	}
+	void, err := due(ctx, service, q.Where("nextAttemptAt", ">", beyond).Limit(limit))
+	return append(claims, void...), err
+}
+
+func due(ctx context.Context, service string, q firestore.Query) ([]store.Claim, error) {
 	docs, err := q.Documents(ctx).GetAll()
 	if err != nil {
 		return nil, failed("read due claims", err)
@@ -36,6 +48,7 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 		}
 		return []firestore.Update{
 			{Path: "attempts", Value: attempts + 1}, {Path: "nextAttemptAt", Value: until},
+			{Path: "lastError", Value: firestore.Delete},
 		}, nil
 	})
 }

@@ -114,7 +114,7 @@ func (t *tx) append(a *store.Append, r row) (store.AppendResult, error) {
 		if a.Attempt != "" && a.Attempt == string(attempt) {
 			return stored, nil // our own commit, whose answer got lost
 		}
-		if stored.ReceivedAt.After(a.ForgetBefore) {
+		if !a.Forgotten(stored.ReceivedAt) {
 			stored.Duplicate = true
 			return stored, nil
 		}

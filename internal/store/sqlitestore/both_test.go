@@ -50,8 +50,12 @@ func (b *both) Events(ctx context.Context, service string, members []store.Membe
 	return b.next().Events(ctx, service, members)
 }
 
-func (b *both) Due(ctx context.Context, service string, now time.Time, limit int) ([]store.Claim, error) {
-	return b.next().Due(ctx, service, now, limit)
+func (b *both) Keep(ctx context.Context, service string, ms []store.Member, until time.Time) error {
+	return b.next().Keep(ctx, service, ms, until)
+}
+func (b *both) Now(ctx context.Context) (time.Time, bool, error) { return b.next().Now(ctx) }
+func (b *both) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
+	return b.next().Due(ctx, service, now, beyond, limit)
 }
 
 func (b *both) Lease(ctx context.Context, service, id string, attempts int, until time.Time) error {

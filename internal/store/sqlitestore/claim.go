@@ -167,25 +167,3 @@ func (t *tx) exists(service int64, id string) error {
 	}
 	return err
 }
-
-// Purge implements [store.Store]. It is of all services.
-func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
-	deleted := 0
-	err := s.w.do(&op{ctx: ctx, what: "purge", weight: limit, run: func(tx *tx) error {
-		events, err := change(tx.purgeEvents, now.UnixMicro(), limit)
-		if err != nil {
-			return err
-		}
-		claims, err := change(tx.purgeClaims, now.UnixMicro(), limit-events)
-		if err != nil {
-			return err
-		}
-		docs, err := change(tx.purgeDocs, now.UnixMicro(), limit-events-claims)
-		deleted = events + claims + docs
-		return err
-	}})
-	if err != nil {
-		return 0, err
-	}
-	return deleted, nil
-}

@@ -172,7 +172,7 @@ func checkSurvivors(t *testing.T, path string, events map[string]event.Ref, clai
 	ps, err := s.Pending(t.Context(), crashEndpoint, time.Time{}, 0)
 	require.NoError(t, err)
 	see(ps)
-	due, err := s.Due(t.Context(), "crash", time.Now(), 1_000_000)
+	due, err := s.Due(t.Context(), "crash", time.Now(), time.Time{}, 1_000_000)
 	require.NoError(t, err)
 	for _, c := range due {
 		see(c.Lists[0].Included)

@@ -192,7 +192,7 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 	for i := len(ids) - 1; i >= 0; i-- {
 		at[ids[i]] = i
 	}
-	put := func(d store.Doc) { out[at[d.ID]] = &d }
+	put := func(d store.Doc) bool { out[at[d.ID]] = &d; return true }
 	rest := ids
 	for len(rest) >= docsAtOnce {
 		args := make([]any, 1, 1+docsAtOnce)
@@ -242,7 +242,12 @@ func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) 
 		args = append(args, order)
 	}
 	var out []store.Doc
-	err = scanDocs(ctx, query, func(d store.Doc) { out = append(out, d) }, append(args, after, l.Limit)...)
+	bytes := 0
+	err = scanDocs(ctx, query, func(d store.Doc) bool {
+		out = append(out, d)
+		bytes += len(d.Body)
+		return l.Bytes <= 0 || bytes < l.Bytes
+	}, append(args, after, l.Limit)...)
 	return out, s.readingOrNil(ctx, "list", err)
 }
 
@@ -258,7 +263,8 @@ func (s *Store) CountDocs(ctx context.Context, collection store.Collection, limi
 	return n, s.readingOrNil(ctx, "count", err)
 }
 
-func scanDocs(ctx context.Context, query *sql.Stmt, yield func(store.Doc), args ...any) error {
+// scanDocs yields the documents until yield returns false.
+func scanDocs(ctx context.Context, query *sql.Stmt, yield func(store.Doc) bool, args ...any) error {
 	rows, err := query.QueryContext(ctx, args...)
 	if err != nil {
 		return err
@@ -276,7 +282,9 @@ func scanDocs(ctx context.Context, query *sql.Stmt, yield func(store.Doc), args 
 		if expireAt.Valid {
 			d.ExpireAt = time.UnixMicro(expireAt.Int64).UTC()
 		}
-		yield(d)
+		if !yield(d) {
+			return nil
+		}
 	}
 	return rows.Err()
 }

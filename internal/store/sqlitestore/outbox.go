@@ -11,8 +11,13 @@ import (
 )
 
 // Due implements [store.Store].
-func (s *Store) Due(ctx context.Context, service string, now time.Time, limit int) ([]store.Claim, error) {
+func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
 	claims, err := s.claims(ctx, service, s.q.due, true, now.UnixMicro(), limit)
+	if err == nil && !beyond.IsZero() {
+		var void []store.Claim
+		void, err = s.claims(ctx, service, s.q.dueBeyond, true, max(now.UnixMicro(), beyond.UnixMicro()), limit)
+		claims = append(claims, void...)
+	}
 	return claims, s.reading("due", err)
 }
 

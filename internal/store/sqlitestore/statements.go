@@ -22,7 +22,7 @@ type statements struct {
 
 	nextRevision, addDoc, addDocs, putDoc, replaceDoc, deleteDoc, deleteDocAt *sql.Stmt
 
-	purgeEvents, purgeClaims, purgeDocs *sql.Stmt
+	keepEvent, purgeEvents, purgeClaims, purgeDocs *sql.Stmt
 
 	changes *sql.Stmt
 
@@ -82,7 +82,7 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		&s.claimOwner: sqlClaimOwner,
 		&s.claimState: `SELECT published FROM claim WHERE service = ? AND id = ?`,
-		&s.lease: `UPDATE claim SET next_attempt = ?, attempts = attempts + 1
+		&s.lease: `UPDATE claim SET next_attempt = ?, attempts = attempts + 1, last_error = ''
 			WHERE service = ? AND id = ? AND attempts = ? AND published = 0`,
 		&s.settlePublished: `UPDATE claim SET published = 1, published_at = ?, size = ?, expire_at = ?, next_attempt = ?,
 			last_error = '' WHERE service = ? AND id = ? AND published = 0`,
@@ -99,6 +99,8 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.deleteDoc:   `DELETE FROM doc WHERE collection = ? AND id = ?`,
 		&s.deleteDocAt: `DELETE FROM doc WHERE collection = ? AND id = ? AND rev = ?`,
 
+		&s.keepEvent: `UPDATE event SET expire_at = ?1 WHERE service = ?2 AND id = ?3 AND received_at = ?4 AND expire_at < ?1`,
+
 		&s.purgeDocs:   `DELETE FROM doc WHERE seq IN (SELECT seq FROM doc WHERE expire_at <= ? LIMIT ?)`,
 		&s.purgeEvents: `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE expire_at <= ? LIMIT ?)`,
 		&s.purgeClaims: `DELETE FROM claim WHERE seq IN
@@ -113,7 +115,7 @@ type queries struct {
 
 	pending, count, summarize, stale, event *sql.Stmt
 
-	due, claimOwner, claimByEventID, claims, claimsByState, backlog *sql.Stmt
+	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, backlog *sql.Stmt
 
 	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs *sql.Stmt
 }
@@ -149,6 +151,8 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 
 		&q.due: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
 			ORDER BY next_attempt LIMIT ?`,
+		&q.dueBeyond: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
+			ORDER BY next_attempt DESC LIMIT ?`,
 		&q.claimOwner:     sqlClaimOwner,
 		&q.claimByEventID: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND event_id = ? ORDER BY seq DESC LIMIT 1`,
 		&q.claims: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND (date, id) < (?, ?)

@@ -42,7 +42,7 @@ var claimTests = map[string]func(*fixture){
 		}
 		require.NoError(f, f.s.Claim(f.ctx, c, nil))
 		requireClaim(f, c, f.outbox(c))
-		due, err := f.s.Due(f.ctx, f.service, f.now.Add(time.Hour), 10)
+		due, err := f.s.Due(f.ctx, f.service, f.now.Add(time.Hour), time.Time{}, 10)
 		require.NoError(f, err)
 		require.Len(f, due, 1)
 		requireClaim(f, c, due[0])

@@ -58,13 +58,15 @@ var contextTests = map[string]func(*fixture){
 			"Discard":        func() error { _, err := f.s.Discard(ctx, ep, ps); return err },
 			"Stale":          func() error { _, err := f.s.Stale(ctx, ep, f.now, 1); return err },
 			"Events":         func() error { _, err := f.s.Events(ctx, f.service, ps); return err },
-			"Due":            func() error { _, err := f.s.Due(ctx, f.service, f.now, 1); return err },
+			"Due":            func() error { _, err := f.s.Due(ctx, f.service, f.now, time.Time{}, 1); return err },
 			"Lease":          func() error { return f.s.Lease(ctx, f.service, c.ID, 0, f.now) },
 			"Settle":         func() error { return f.s.Settle(ctx, f.service, c.ID, f.published(f.now)) },
 			"ClaimByEventID": func() error { _, err := f.s.ClaimByEventID(ctx, f.service, c.EventID); return err },
 			"Claims":         func() error { _, err := f.s.Claims(ctx, f.service, store.Page{Limit: 1}); return err },
 			"Backlog":        func() error { _, _, err := f.s.Backlog(ctx, f.service); return err },
 			"Writable":       func() error { return f.s.Writable(ctx) },
+			"Keep":           func() error { return f.s.Keep(ctx, f.service, ps, f.now.Add(time.Hour)) },
+			"Now":            func() error { _, _, err := f.s.Now(ctx); return err },
 		} {
 			err := call()
 			require.Error(f, err, name)

@@ -24,6 +24,36 @@ var docsListTests = map[string]func(*docsFixture){
 		requireDocs(f, want, pointers(docs)) // with all their fields
 	},
 
+	// A list of large documents ends early, and goes on where it ended.
+	"List/Bytes": func(f *docsFixture) {
+		var writes []store.Write
+		for i := range 7 {
+			writes = append(writes, store.Write{Collection: f.col, Doc: store.Doc{ID: fmt.Sprint(i), Body: filler(1000), Order: int64(i + 1)}})
+		}
+		_, err := f.s.Commit(f.ctx, writes)
+		require.NoError(f, err)
+		for _, byOrder := range []bool{false, true} {
+			for bytes, want := range map[int]int{1: 1, 1000: 1, 1001: 2, 2500: 3, 7000: 7, 0: 7, 100_000: 7} {
+				l := store.Listing{Collection: f.col, ByOrder: byOrder, Limit: 100, Bytes: bytes}
+				var ids []string
+				for over := false; !over; {
+					docs, err := f.s.List(f.ctx, l)
+					require.NoError(f, err)
+					require.LessOrEqual(f, len(docs), want)
+					for _, d := range docs {
+						ids = append(ids, d.ID)
+						l.After = store.Position{Order: d.Order, ID: d.ID}
+						if !byOrder {
+							l.After.Order = 0
+						}
+					}
+					over = l.Over(docs)
+				}
+				require.Equal(f, []string{"0", "1", "2", "3", "4", "5", "6"}, ids, "%d bytes", bytes)
+			}
+		}
+	},
+
 	// Three of each order, and some of none.
 	"List/ByOrder": func(f *docsFixture) {
 		want := f.numbered(40, func(i int) int64 { return int64(i * 7 % 40 / 4) })

@@ -43,6 +43,53 @@ var expiryTests = map[string]func(*fixture){
 		requireTime(f, outcome.ExpireAt, expireAt(c))
 	},
 
+	// What a claim that waits needs is kept, wherever it is.
+	"Expiry/Keep": func(f *fixture) {
+		if f.probe.EventExpireAt == nil {
+			f.Skip("no way to see when an event expires here")
+		}
+		expireAt := func(id string) time.Time { return f.probe.EventExpireAt(f.T, f.s, f.service, id) }
+		old, other, longer, large := f.request("a", f.now), f.request("a", f.at(1)), f.request("a", f.at(2)), f.request("a", f.at(3))
+		large.Event.Content = make([]byte, min(f.probe.MaxEventBytes-1000, 3<<20))
+		longer.ExpireAt = f.now.Add(200 * 24 * time.Hour)
+		refs := f.add(old, other, longer, large)
+		again := f.reuse(old, f.now)
+		f.add(again)
+		until := f.now.Add(100 * 24 * time.Hour)
+		require.NoError(f, f.s.Keep(f.ctx, f.service, refs, until))
+		requireTime(f, until, expireAt(event.ArchivedID(old.Event.ID, f.now)))
+		requireTime(f, again.ExpireAt, expireAt(again.Event.ID))
+		requireTime(f, until, expireAt(other.Event.ID))
+		requireTime(f, longer.ExpireAt, expireAt(longer.Event.ID))
+		requireTime(f, until, expireAt(large.Event.ID))
+		require.NoError(f, f.s.Keep(f.ctx, f.service, refs, until.Add(-time.Hour)), "no earlier")
+		requireTime(f, until, expireAt(other.Event.ID))
+		many := make([]store.Member, 70)
+		for i := range many {
+			many[i] = f.add(f.request("b", f.at(i)))[0]
+		}
+		require.NoError(f, f.s.Keep(f.ctx, f.service, many, until))
+		for _, m := range many {
+			requireTime(f, until, expireAt(m.ID))
+		}
+		gone := []store.Member{{ID: event.RandomID(), ReceivedAt: f.now}, refs[0]}
+		require.ErrorIs(f, f.s.Keep(f.ctx, f.service, gone, until), store.ErrNotFound)
+		require.NoError(f, f.s.Keep(f.ctx, f.service, nil, until))
+	},
+
+	// A store that has a time of its own has that of the world.
+	"Now": func(f *fixture) {
+		now, ok, err := f.s.Now(f.ctx)
+		require.NoError(f, err)
+		require.Equal(f, f.probe.HasTime, ok)
+		if ok {
+			require.WithinDuration(f, time.Now(), now, time.Minute)
+			later, _, err := f.s.Now(f.ctx)
+			require.NoError(f, err)
+			require.False(f, later.Before(now))
+		}
+	},
+
 	"Expiry/Purge": func(f *fixture) {
 		if f.probe.ExpiresItself {
 			n, err := f.s.Purge(f.ctx, longAgo, 10)

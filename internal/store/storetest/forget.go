@@ -49,6 +49,20 @@ var forgetTests = map[string]func(*fixture){
 		f.add(f.reuse(old, f.now))
 	},
 
+	// An event that a clock far ahead has stamped does not hold its name for years.
+	"Forget/AfterAnInstant": func(f *fixture) {
+		ahead := f.request("a", f.now.Add(1000*24*time.Hour))
+		f.add(ahead)
+		again := f.request("a", f.now)
+		again.Event.ID, again.ForgetBefore, again.ForgetAfter = ahead.Event.ID, f.at(-9), ahead.Event.ReceivedAt
+		r := f.s.Append(f.ctx, []store.Append{again})[0]
+		require.NoError(f, r.Err)
+		require.True(f, r.Duplicate)
+		again.ForgetAfter = ahead.Event.ReceivedAt.Add(-time.Microsecond)
+		f.add(again)
+		requireEvents(f, []event.Event{ahead.Event, again.Event}, []event.Ref{ahead.Event.Ref(), again.Event.Ref()})
+	},
+
 	"Forget/OwnRepeat": func(f *fixture) {
 		old := f.request("a", f.now)
 		f.add(old)

@@ -21,7 +21,7 @@ func (f *fixture) claimed(due time.Time) store.Claim {
 // due returns the ids of the claims due at the instant.
 func (f *fixture) due(now time.Time, limit int) []string {
 	f.Helper()
-	claims, err := f.s.Due(f.ctx, f.service, now, limit)
+	claims, err := f.s.Due(f.ctx, f.service, now, time.Time{}, limit)
 	require.NoError(f, err)
 	ids := []string{}
 	for _, c := range claims {
@@ -47,9 +47,36 @@ var outboxTests = map[string]func(*fixture){
 		require.Equal(f, []string{second.ID, third.ID, later.ID}, f.due(f.now.Add(time.Hour), 10))
 	},
 
+	// A claim that waits until an instant that nobody can have set was leased by a
+	// clock that was ahead.
+	"Due/Beyond": func(f *fixture) {
+		due, waits, void := f.claimed(f.at(1)), f.claimed(f.at(20)), f.claimed(f.now.Add(10*24*time.Hour))
+		claims, err := f.s.Due(f.ctx, f.service, f.at(4), f.at(20), 10)
+		require.NoError(f, err)
+		require.Len(f, claims, 2)
+		requireClaim(f, due, claims[0])
+		requireClaim(f, void, claims[1])
+		claims, err = f.s.Due(f.ctx, f.service, f.at(30), f.at(4), 10)
+		require.NoError(f, err)
+		require.Len(f, claims, 3, "none is returned twice")
+		require.Equal(f, waits.ID, claims[1].ID)
+		require.NoError(f, f.s.Settle(f.ctx, f.service, void.ID, f.published(f.at(6))))
+		claims, err = f.s.Due(f.ctx, f.service, f.at(4), f.at(20), 10)
+		require.NoError(f, err)
+		require.Len(f, claims, 1)
+	},
+
+	"Lease/ClearsTheError": func(f *fixture) {
+		c := f.claimed(f.now)
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, store.Outcome{NextAttempt: f.at(50), Error: "bus: no"}))
+		require.Equal(f, "bus: no", f.outbox(c).LastError)
+		require.NoError(f, f.s.Lease(f.ctx, f.service, c.ID, 0, f.at(100)))
+		require.Empty(f, f.outbox(c).LastError)
+	},
+
 	"Due/OtherServices": func(f *fixture) {
 		f.claimed(f.now)
-		claims, err := f.s.Due(f.ctx, f.service+"-other", f.now.Add(time.Hour), 10)
+		claims, err := f.s.Due(f.ctx, f.service+"-other", f.now.Add(time.Hour), f.now, 10)
 		require.NoError(f, err)
 		require.Empty(f, claims)
 	},

@@ -31,6 +31,8 @@ type Probe struct {
 	TooLargeBytes int
 	// ExpiresItself: Purge has nothing to do.
 	ExpiresItself bool
+	// HasTime: the store has a time of its own.
+	HasTime bool
 	// InjectLostAnswer makes the next commit that s makes for the service
 	// succeed while s itself is told that it failed. Optional. The store is not
 	// used for anything else meanwhile if open returned one of its own.

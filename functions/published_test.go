@@ -1,0 +1,138 @@
+package functions
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Every answer that says what was triggered says whether the bus has it.
+func TestPublishedBesideTriggered(t *testing.T) {
+	t.Parallel()
+	stored := func(g *gateway) { // by an instance that died before its check
+		now := g.clock()
+		for _, r := range g.store.Append(t.Context(), []store.Append{{
+			Event:    event.Event{ID: event.NewID(now), Key: "entry2", ReceivedAt: now},
+			Endpoint: store.Endpoint{Service: "My First Event Sync", Key: "entry2"}, ExpireAt: now.Add(99 * time.Hour),
+		}}) {
+			require.NoError(t, r.Err)
+		}
+	}
+	for name, release := range map[string]func(g *gateway) answer{
+		"event":   func(g *gateway) answer { return g.event("entry2", "b") },
+		"batch":   func(g *gateway) answer { return g.do("POST", "/events/entry2", `["b"]`) },
+		"check":   func(g *gateway) answer { stored(g); return g.do("POST", "/check", "") },
+		"sweep":   func(g *gateway) answer { stored(g); return g.do("POST", "/sweep", "") },
+		"trigger": func(g *gateway) answer { return g.do("POST", "/trigger", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, oneService(""))
+			nothing := g.event("entry1", "a")
+			require.Nil(t, nothing.json["triggered"])
+			require.NotContains(t, nothing.json, "published", "there is nothing that could be")
+			a := release(g)
+			require.NotEmpty(t, a.str("triggered"), "%s", a.raw)
+			require.Equal(t, true, a.json["published"])
+			require.Len(t, g.bus.all(), 1)
+
+			g.bus.set(errors.New("away"))
+			g.advance(time.Millisecond)
+			g.event("entry1", "a")
+			a = release(g)
+			require.NotEmpty(t, a.str("triggered"))
+			require.Equal(t, false, a.json["published"], "claimed, and the bus did not take it")
+
+			g.event("entry1", "a")
+			a = release(g)
+			require.NotEmpty(t, a.str("triggered"))
+			require.Equal(t, false, a.json["published"], "the bus rests")
+		})
+	}
+}
+
+// Without a scheduler whatever request comes next publishes what waits, whoever sends it.
+func TestEveryRouteOfTheGatePublishesWhatWaits(t *testing.T) {
+	t.Parallel()
+	for _, route := range [][2]string{
+		{"POST", "/event/entry1"}, {"GET", "/status"}, {"POST", "/check"}, {"GET", "/pending"}, {"GET", "/messages"},
+		{"GET", "/history"}, {"POST", "/reset"}, {"POST", "/trigger"}, {"GET", "/services/My%20First%20Event%20Sync/status"},
+	} {
+		t.Run(route[1], func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, oneService(""))
+			g.bus.set(errors.New("away"))
+			g.event("entry1", "a")
+			id := g.event("entry2", "b").str("triggered")
+			g.bus.set(nil)
+			g.advance(11 * time.Second)
+			require.Equal(t, 200, g.do(route[0], route[1], "").status)
+			require.NotEmpty(t, g.bus.all())
+			require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
+		})
+	}
+}
+
+// Where the process runs on after an answer, the answer waits for nothing.
+func TestHelpDelaysNoAnswerWhereTheProcessRunsOn(t *testing.T) {
+	t.Parallel()
+	g := newGatewayOn(t, oneService(""), true)
+	g.bus.set(errors.New("away"))
+	g.event("entry1", "a")
+	require.NotEmpty(t, g.event("entry2", "b").str("triggered"))
+	g.bus.set(nil)
+	g.advance(11 * time.Second)
+	require.Equal(t, 200, g.do("GET", "/status", "").status)
+	require.Eventually(t, func() bool { return len(g.bus.all()) == 1 }, time.Minute, time.Millisecond, "the process goes on after the answer")
+}
+
+// Status says what somebody should do about messages that wait for a day.
+func TestStatusWarnsOfMessagesThatWait(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	warning := func() any { return g.do("GET", "/status", "").json["outbox"].(map[string]any)["warning"] }
+	require.Nil(t, warning())
+	g.bus.set(errors.New("away"))
+	g.event("entry1", "a")
+	g.event("entry2", "b")
+	require.Nil(t, warning())
+	g.advance(25 * time.Hour)
+	require.Contains(t, warning(), "for 25 hours")
+	g.bus.set(nil)
+	g.advance(time.Minute)
+	require.Equal(t, 1, g.do("POST", "/sweep", "").num("republished"))
+	require.Nil(t, warning())
+}
+
+// The whole application keeps to one clock, which a jump of the machine's does not
+// move: not the window, nor names, nor what is kept.
+func TestAttackClockThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.event("entry1", "a", "Idempotency-Key", "k")
+	old := g.event("entry2", "b").str("triggered")
+	g.advance(59 * time.Minute)
+	at := g.clock()
+	g.event("entry1", "c", "Idempotency-Key", "l")
+	for _, jump := range []time.Duration{2 * time.Hour, -time.Hour, 240 * time.Hour} {
+		g.jump(jump)
+		for range 11 {
+			g.advance(time.Second)
+			s := g.do("POST", "/sweep", "")
+			require.Zero(t, s.num("expired")+s.num("purged"), jump)
+		}
+		a := g.event("entry1", "c", "Idempotency-Key", "l")
+		require.Equal(t, true, a.json["duplicate"], "the source sends it again")
+		require.Equal(t, at.Format(time.RFC3339), a.str("receivedAt"))
+		g.jump(-jump)
+	}
+	require.Equal(t, true, g.event("entry1", "a", "Idempotency-Key", "k").json["duplicate"])
+	g.message(old)
+	id := g.event("entry2", "d").str("triggered")
+	require.Equal(t, 1, g.message(id).Events["entry1"].NumberOfEvents, "nothing was lost")
+}

@@ -1,0 +1,305 @@
+package clock
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// tolerance is the difference between two looks at the clock that is taken for a
+	// correction, as NTP makes them, and followed at once. More is a jump.
+	tolerance = time.Second
+	// Hold is how long the clock must keep to what it jumped to before it is believed.
+	Hold = 5 * time.Minute
+	// Grace is how long the clock must have run without a jump before anything may be
+	// deleted by it. NTP has corrected a wrong clock by then.
+	Grace = 30 * time.Minute
+	// observeEvery is how often the store is asked for its own time.
+	observeEvery = 5 * time.Minute
+	// maxSpans bounds the memory of earlier settings. A clock that is set more often
+	// than this is remembered as one that was slow.
+	maxSpans = 64
+)
+
+// Steady is the clock of a process. It shows what the machine's clock shows, but is
+// not moved by a jump of that: it goes on as the monotonic clock does until the
+// machine's clock has kept to its new time for [Hold]. So a clock that is wrong for
+// a moment has no effect at all. Where the store has a time of its own, that decides,
+// and at once.
+//
+// It remembers what it was set to before. [Steady.Since] and [Steady.Latest] look
+// back over a span of true time, so that what was stamped before a correction is not
+// taken for older or newer than it is.
+// It does not remember across restarts: a process that begins with a wrong clock, and
+// has no store to ask, stamps with it until it is corrected. It deletes nothing by it.
+//
+// The zero value is of no use; see [New]. All methods may be called concurrently.
+type Steady struct {
+	wall  func() time.Time
+	mono  func() time.Duration
+	slept func() time.Duration // nil: the monotonic clock counts sleep
+
+	asking sync.Mutex
+
+	mu     sync.Mutex
+	asleep time.Duration // of slept, that has been added to mono
+	awake  time.Duration // when slept was asked last
+	began  time.Duration // as all times here: of the monotonic clock, plus asleep
+	calm   time.Duration // since when nothing has jumped
+	spans  []span        // never empty; the last is in force
+	last   time.Time     // what the machine's clock showed at the last look, at 0
+	doubt  bool          // the clock jumped since the store was asked
+
+	claim      time.Time // what the machine's clock wants the last span's zero to be
+	claimed    bool
+	claimSince time.Duration
+
+	store    opinion
+	observed time.Duration // when the store was asked last
+}
+
+// opinion is whether the store has a time of its own.
+type opinion int
+
+const (
+	unasked opinion = iota
+	none
+	decides
+)
+
+// span is a time during which the clock ran undisturbed.
+type span struct {
+	from time.Duration
+	zero time.Time // what it showed, or would have shown, at 0
+}
+
+// Options of a [Steady].
+type Options struct {
+	Wall func() time.Time     // the machine's clock
+	Mono func() time.Duration // a clock that cannot be set, from any zero
+	// Slept is how long the machine has slept, which Mono does not count. It is asked
+	// when the two differ. nil: Mono counts it.
+	Slept func() time.Duration
+}
+
+// New returns a clock that shows what the machine's clock does now.
+func New(o Options) *Steady {
+	s := &Steady{wall: o.Wall, mono: o.Mono, slept: o.Slept}
+	if s.slept != nil {
+		s.asleep = s.slept()
+	}
+	at, wall := s.read()
+	zero := wall.Add(-at)
+	s.began, s.calm, s.last, s.spans = at, at, zero, []span{{at, zero}}
+	return s
+}
+
+// Now returns the time.
+func (s *Steady) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, now := s.look()
+	return now
+}
+
+// Since returns the earliest time that the clock can have shown within the last d:
+// what was stamped before it is older than d, whatever the clock was set to since.
+func (s *Steady) Since(d time.Duration) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, now := s.look()
+	earliest, from := now.Add(-d), at-d
+	for i := range len(s.spans) - 1 {
+		if s.spans[i+1].from <= from {
+			continue
+		}
+		begin := from // before the first span another process ran, by the same clock
+		if i > 0 {
+			begin = max(from, s.spans[i].from)
+		}
+		if t := s.spans[i].zero.Add(begin); t.Before(earliest) {
+			earliest = t
+		}
+	}
+	return earliest
+}
+
+// Latest returns the latest time that the clock can have shown within the last d:
+// what is stamped after it (and by more than [Skew]) was stamped before that, by a
+// clock that was ahead. ok reports whether the process has run for d, and so knows.
+func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, latest := s.look()
+	for i := range len(s.spans) - 1 {
+		if end := s.spans[i+1].from; end > at-d {
+			if t := s.spans[i].zero.Add(end); t.After(latest) {
+				latest = t
+			}
+		}
+	}
+	return latest, at-s.began >= d
+}
+
+// After returns when d from now have passed in truth, whatever the clock was set to
+// since the process began: what is to be kept for d expires then, and not earlier if
+// the clock was set back by mistake.
+func (s *Steady) After(d time.Duration) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, latest := s.look()
+	for _, span := range s.spans {
+		if t := span.zero.Add(at); t.After(latest) {
+			latest = t
+		}
+	}
+	return latest.Add(d)
+}
+
+// Settled returns the time by which things may be deleted: what was to be kept until
+// then has been kept that long in truth. ok is false for [Grace] after the process
+// began and after each jump: a clock that is wrong would delete what is needed, and
+// nothing needs to be deleted soon. Where the store has a time of its own it is
+// enough that it has been asked of late.
+func (s *Steady) Settled() (upTo time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, upTo := s.look()
+	for _, span := range s.spans { // as slow as it ever was
+		if t := span.zero.Add(at); t.Before(upTo) {
+			upTo = t
+		}
+	}
+	if s.store == decides {
+		return upTo, !s.toObserve(at)
+	}
+	return upTo, s.store == none && !s.claimed && at-s.calm >= Grace
+}
+
+// Ran returns how long the process has run, sleep included.
+func (s *Steady) Ran() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, _ := s.look()
+	return at - s.began
+}
+
+// Observed reports whether the store has been asked for its time.
+func (s *Steady) Observed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store != unasked
+}
+
+func (s *Steady) toObserve(at time.Duration) bool {
+	return s.store == unasked || s.store == decides && (s.doubt || at-s.observed >= observeEvery)
+}
+
+// Observe asks for the store's own time when that is due: at the beginning, after a
+// jump, and every few minutes. It sets the clock by it if the two differ. ask returns
+// false if the store has no time: then it is not asked again.
+func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Time, bool, error)) error {
+	if due, _ := s.beginObserve(); !due {
+		return nil
+	}
+	s.asking.Lock() // those who come meanwhile wait for the answer, and need not ask
+	defer s.asking.Unlock()
+	due, sent := s.beginObserve()
+	if !due {
+		return nil
+	}
+	theirs, has, err := ask(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	s.doubt = false
+	at, now := s.look() // which is in doubt again if the clock jumped meanwhile
+	if !has {
+		s.store = none
+		return nil
+	}
+	first := s.store != decides
+	s.store, s.observed = decides, at
+	// The store looked at its clock between the two looks at ours.
+	zero, within := theirs.Add(-(sent+at)/2), tolerance+(at-sent)/2
+	if near(now.Add(-at), zero, within) {
+		return nil
+	}
+	if near(s.last, zero, within) {
+		zero = s.last // the machine's clock is right, and finer
+	}
+	if first { // nothing has been stamped yet
+		s.spans = []span{{at, zero}}
+		return nil
+	}
+	s.set(at, zero)
+	return nil
+}
+
+// beginObserve reports whether the store is to be asked now.
+func (s *Steady) beginObserve() (due bool, at time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, _ = s.look()
+	return s.toObserve(at), at
+}
+
+// look follows the machine's clock, if it is to be believed.
+func (s *Steady) look() (at time.Duration, now time.Time) {
+	at, wall := s.read()
+	last := &s.spans[len(s.spans)-1]
+	if s.slept != nil && (at-s.awake >= tolerance || !near(wall, last.zero.Add(at), tolerance)) {
+		if more := s.slept() - s.asleep; more > 0 {
+			s.asleep, at = s.asleep+more, at+more
+		}
+		s.awake = at
+	}
+	zero := wall.Add(-at)
+	if !near(zero, s.last, tolerance) {
+		s.calm, s.doubt = at, true
+	}
+	s.last = zero
+	switch {
+	case near(zero, last.zero, tolerance):
+		last.zero, s.claimed = zero, false
+	case s.store == decides: // which has been asked, or will be
+	case !s.claimed || !near(zero, s.claim, tolerance):
+		s.claim, s.claimed, s.claimSince = zero, true, at
+	case at-s.claimSince >= Hold:
+		s.set(at, zero)
+	}
+	return at, s.spans[len(s.spans)-1].zero.Add(at)
+}
+
+// set has the clock show another time from now on.
+func (s *Steady) set(at time.Duration, zero time.Time) {
+	s.spans = append(s.spans, span{at, zero})
+	s.claimed, s.calm = false, at
+	if len(s.spans) > maxSpans { // two become one, as slow as the slower: nothing is deleted early
+		first, second := s.spans[0], s.spans[1]
+		if second.zero.Before(first.zero) {
+			first.zero = second.zero
+		}
+		s.spans = append([]span{first}, s.spans[2:]...)
+	}
+}
+
+// read looks at both clocks at the same time, or nearly.
+func (s *Steady) read() (at time.Duration, wall time.Time) {
+	for range 3 {
+		before := s.mono()
+		wall, at = s.wall(), s.mono()
+		if at-before < tolerance/10 { // else the process was held up between the two
+			break
+		}
+	}
+	return at + s.asleep, wall.Round(0)
+}
+
+func near(a, b time.Time, within time.Duration) bool {
+	d := a.Sub(b)
+	return -within <= d && d <= within
+}

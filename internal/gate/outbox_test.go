@@ -1,0 +1,222 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// claimed releases a window while the bus is away.
+func (i *instance) claimed() string {
+	i.w.Helper()
+	i.w.bus.set(true)
+	i.send("a", "")
+	id := i.send("b", "")
+	require.NotEmpty(i.w, id)
+	return id
+}
+
+// With no scheduler a claim is published by whatever request comes next, once its
+// back-off is over and the bus is back.
+func TestAnyRequestPublishesWhatWaits(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		i := w.instance(0)
+		id := i.claimed()
+		w.bus.set(false)
+		w.ran += time.Second
+		i.Help()()
+		require.Empty(w, w.bus.ids(), "the bus rests, and the claim backs off")
+		w.ran += 10 * time.Second
+		i.send("a", "")
+		require.Eventually(w, func() bool { return slices.Equal([]string{id}, w.bus.ids()) }, time.Minute, time.Millisecond)
+		w.ran += time.Hour
+		i.Help()()
+		require.Len(w, w.bus.ids(), 1, "once")
+	})
+}
+
+// Of many requests one in five seconds asks the store, and of many instances one
+// publishes.
+func TestHelpIsBounded(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		counted := &countedStore{Store: w.store.Store}
+		w.store.Store = counted
+		i, j := w.instance(0), w.instance(0)
+		id := i.claimed()
+		w.bus.set(false)
+		w.ran += 20 * time.Second
+		before := counted.due
+		for range 100 {
+			i.Help()()
+		}
+		require.Equal(w, before+1, counted.due)
+		require.Equal(w, []string{id}, w.bus.ids())
+		j.Help()()
+		require.Len(w, w.bus.ids(), 1)
+		w.ran += 5 * time.Second
+		i.Help()()
+		require.Equal(w, before+3, counted.due)
+	})
+}
+
+// countedStore counts how often claims are asked for.
+type countedStore struct {
+	store.Store
+	due  int
+	kept map[string]time.Time
+	keep error // fails
+}
+
+func (s *countedStore) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
+	s.due++
+	return s.Store.Due(ctx, service, now, beyond, limit)
+}
+
+func (s *countedStore) Keep(ctx context.Context, service string, ms []store.Member, until time.Time) error {
+	if s.keep != nil {
+		return s.keep
+	}
+	if s.kept == nil {
+		s.kept = map[string]time.Time{}
+	}
+	for _, m := range ms {
+		s.kept[m.ID] = until
+	}
+	return s.Store.Keep(ctx, service, ms, until)
+}
+
+// A sweep that somebody asks for publishes what waits, whatever its back-off, but not
+// what another is publishing; one of a ticker respects both.
+func TestSweepNowRespectsNoBackOff(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		ctx := context.Background()
+		i := w.instance(0)
+		id := i.claimed()
+		for range 10 { // it backs off for five minutes
+			w.pass(5*time.Minute+time.Second, i)
+			require.Empty(w, w.bus.ids())
+		}
+		second := i.claimed() // made while the bus rests, so that nobody has tried it
+		w.bus.set(false)
+		s, err := i.Sweep(ctx)
+		require.NoError(w, err)
+		require.Zero(w, s.Republished+s.Failed)
+		s, err = i.SweepNow(ctx)
+		require.NoError(w, err)
+		require.Equal(w, 2, s.Republished)
+		require.ElementsMatch(w, []string{id, second}, w.bus.ids())
+
+		w.ran += time.Minute
+		third := i.claimed()
+		c, err := w.store.ClaimByEventID(ctx, "s", third)
+		require.NoError(w, err)
+		require.NoError(w, w.store.Lease(ctx, "s", c.ID, c.Attempts, w.truth().Add(15*time.Second)))
+		w.bus.set(false)
+		s, err = i.SweepNow(ctx)
+		require.NoError(w, err)
+		require.Zero(w, s.Republished, "another publishes it")
+		w.ran += 16 * time.Second
+		s, err = i.SweepNow(ctx)
+		require.NoError(w, err)
+		require.Equal(w, 1, s.Republished)
+	})
+}
+
+// More claims than a page, all of which back off, are all published.
+func TestSweepNowPublishesAll(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		i := w.instance(0)
+		n := 230
+		for k := range n {
+			now := w.truth().Add(time.Duration(k) * time.Microsecond)
+			c := store.Claim{ClaimInfo: store.ClaimInfo{
+				ID: event.RandomID(), Service: "s", EventID: event.RandomID(), TriggerType: "window", Date: now, Owner: "x",
+				State: store.Claimed, Attempts: 9, NextAttempt: now.Add(4 * time.Minute), LastError: "away",
+			}}
+			require.NoError(w, w.store.Claim(context.Background(), c, nil))
+		}
+		s, err := i.SweepNow(context.Background())
+		require.NoError(w, err)
+		require.Equal(w, n, s.Republished)
+	})
+}
+
+// A message that nobody takes for weeks is still whole when somebody does.
+func TestEventsLiveAsLongAsAClaimWaits(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		counted := &countedStore{Store: w.store.Store}
+		w.store.Store = counted
+		ctx := context.Background()
+		i := w.instance(0)
+		waits := i.claimed()
+		status := func() gate.Status {
+			s, err := i.Status(ctx)
+			require.NoError(w, err)
+			return s
+		}
+		require.Empty(w, status().Warning)
+		c, err := w.store.ClaimByEventID(ctx, "s", waits)
+		require.NoError(w, err)
+		for day := range 20 {
+			for range 2 {
+				w.ran += 12*time.Hour + time.Second
+				_, err := i.Sweep(ctx)
+				require.NoError(w, err)
+			}
+			require.Contains(w, status().Warning, "1 messages are not published", day)
+			if day == 10 { // another process goes on with it
+				i.restart()
+			}
+			for _, l := range c.Lists {
+				requireKept(w, l.Included, w.truth().Add(2*24*time.Hour))
+			}
+		}
+		counted.keep = errors.New("no")
+		w.ran += 2 * time.Hour
+		_, err = i.Sweep(ctx)
+		require.NoError(w, err)
+		require.Contains(w, status().Warning, "could not be kept")
+		counted.keep = nil
+		w.bus.set(false)
+		_, err = i.SweepNow(ctx)
+		require.NoError(w, err)
+		require.Equal(w, []string{waits}, w.bus.ids())
+		require.Empty(w, status().Warning)
+		w.ran += 23 * time.Hour
+		_, err = i.Sweep(ctx)
+		require.NoError(w, err)
+		var whole strings.Builder
+		require.NoError(w, i.WriteMessage(ctx, waits, io.MultiWriter(&whole), func(int) {}))
+		require.Equal(w, 2, strings.Count(whole.String(), `"content":"x"`))
+	})
+}
+
+// requireKept requires that the store does not delete the events before the instant.
+func requireKept(w *world, members []store.Member, until time.Time) {
+	w.Helper()
+	if !w.timed { // SQLite deletes when it is told to
+		_, err := w.store.Purge(context.Background(), until, 1000)
+		require.NoError(w, err)
+		_, err = w.store.Events(context.Background(), "s", members)
+		require.NoError(w, err)
+		return
+	}
+	for _, m := range members { // Firestore deletes by itself, and keeps what it was told to (storetest)
+		require.False(w, w.store.Store.(*countedStore).kept[m.ID].Before(until))
+	}
+}

@@ -1,0 +1,166 @@
+package live
+
+import (
+	"time"
+
+	"github.com/headgate/headgate/internal/fault"
+)
+
+// What clients weigh, in bytes, on the high side: TestNothingWeighsMoreThanItCounts
+// measures it.
+const (
+	clientWeight       = 32 << 10 // two buffers, a goroutine that reads, the socket
+	subscriptionWeight = 1536     // beside four times its names
+	entryWeight        = 384      // of what waits, beside the frame
+	stateWeight        = 1 << 10  // beside three times its rows: as they are, and as frames
+	smallFrame         = 4 << 10  // from a client; part of its weight
+	frameCopies        = 4        // of a larger one while it is handled
+)
+
+// The budget is used by many clients that are well and by few that do not read.
+// New clients and subscriptions are refused first, so that those who are there can
+// be served; then the slowest are closed; the rest is for short answers.
+const (
+	admitTo   = 70 // percent of the budget
+	relieveAt = 85
+	relieveTo = 75
+)
+
+// closeBusy is "try again later" (RFC 6455's registry).
+const closeBusy = 1013
+
+func (h *Hub) percent(n int64) int64 { return h.o.Memory.Live.Total() / 100 * n }
+
+// admit takes memory for a client or a subscription, unless there is little left.
+func (h *Hub) admit(weight int64) bool {
+	live := h.o.Memory.Live
+	if live == nil {
+		return true
+	}
+	return live.Used()+weight <= h.percent(admitTo) && live.Try(weight)
+}
+
+// enter takes the memory of a client that is about to connect, with subscriptions
+// of that weight.
+func (h *Hub) enter(subscriptions int64) error {
+	live := h.o.Memory.Live
+	if live != nil && live.Used()+clientWeight+subscriptions > h.percent(admitTo) || !h.admit(clientWeight) {
+		f := fault.New(fault.Unavailable, "this instance has no memory for another client: come again, or to another instance")
+		f.RetryAfter = 5 * time.Second
+		return f
+	}
+	return nil
+}
+
+func subscriptionOf(entity, id string) int64 {
+	return subscriptionWeight + 4*int64(len(entity)+len(id))
+}
+
+// giveBack returns what the subscription weighs; it is idempotent, as removing is.
+func (h *Hub) giveBack(s *subscription) { h.o.Memory.Live.Give(s.weight.Swap(0)) }
+
+// snapshotOf returns the state with the memory that it takes until the last client
+// has it. nil: there is none, even after those who do not read were closed. The
+// caller holds it until drop, and no lock of the hub's.
+func (h *Hub) snapshotOf(state State) *snapshot {
+	s := &snapshot{State: state, budget: h.o.Memory.Live, weight: stateWeight}
+	for _, row := range state.Rows {
+		s.weight += 3 * int64(len(row))
+	}
+	s.holders.Store(1)
+	if s.budget == nil {
+		return s
+	}
+	if s.budget.Used()+s.weight > h.percent(relieveAt) {
+		h.relieve(s.weight)
+	}
+	if s.budget.Used()+s.weight > h.percent(relieveAt) || !s.budget.Try(s.weight) {
+		return nil
+	}
+	return s
+}
+
+// keep counts a client that the state waits for.
+func (s *snapshot) keep() {
+	if s != nil {
+		s.holders.Add(1)
+	}
+}
+
+// drop is keep's opposite.
+func (s *snapshot) drop() {
+	if s != nil && s.holders.Add(-1) == 0 {
+		s.budget.Give(s.weight)
+	}
+}
+
+// relieve closes the clients for whom most waits, until there is room. They have
+// lost nothing: they come again, with the versions that they have.
+func (h *Hub) relieve(room int64) {
+	for h.o.Memory.Live.Used()+room > h.percent(relieveTo) {
+		slowest, waits := (*Client)(nil), int64(0)
+		h.mu.Lock()
+		for c := range h.clients {
+			if n := c.waits.Load(); n > waits {
+				slowest, waits = c, n
+			}
+		}
+		h.mu.Unlock()
+		if slowest == nil {
+			return
+		}
+		slowest.close(closeBusy, "it does not keep up, and the memory is needed")
+	}
+}
+
+// relieveSoon is relieve for callers who hold a lock.
+func (h *Hub) relieveSoon() {
+	if h.relieving.CompareAndSwap(false, true) && !h.spawn(func() {
+		h.relieve(0)
+		h.relieving.Store(false)
+	}) {
+		h.relieving.Store(false)
+	}
+}
+
+// charge takes the memory of what is to wait; c.mu is held. A client for which
+// there is none is closed, soon.
+func (c *Client) charge(p pending) bool {
+	live := c.hub.o.Memory.Live
+	if live == nil {
+		return true
+	}
+	weight := p.weight()
+	if !live.Try(weight) {
+		c.hub.spawn(func() { c.close(closeBusy, "there is no memory for what waits for it") })
+		return false
+	}
+	if live.Used() > c.hub.percent(relieveAt) {
+		c.hub.relieveSoon()
+	}
+	p.state.keep()
+	c.waits.Add(weight + p.shared())
+	return true
+}
+
+// discharge gives back what charge took.
+func (c *Client) discharge(p pending) {
+	live := c.hub.o.Memory.Live
+	if live == nil {
+		return
+	}
+	weight := p.weight()
+	c.waits.Add(-weight - p.shared())
+	live.Give(weight)
+	p.state.drop()
+}
+
+func (p *pending) weight() int64 { return entryWeight + int64(len(p.frame)) }
+
+// shared is the weight of what waits for others as well.
+func (p *pending) shared() int64 {
+	if p.state == nil {
+		return 0
+	}
+	return p.state.weight
+}

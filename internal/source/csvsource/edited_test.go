@@ -1,0 +1,196 @@
+package csvsource
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/source"
+)
+
+// editedMeanwhile pushes a change of row 1 while edit changes the file, just before
+// the push replaces it, as often as edit says.
+func editedMeanwhile(t *testing.T, content string, edit func(path string, n int)) ([]source.Result, string, error) {
+	t.Helper()
+	dir := root(t, map[string]string{"f.csv": content})
+	path := filepath.Join(dir.Name(), "f.csv")
+	old := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(path, old, old))
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	n := 0
+	opened.(*file).beforeRename = func() {
+		edit(path, n)
+		n++
+	}
+	results, err := opened.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{{
+		Op: source.Update, Key: []any{"1"}, Fields: map[string]any{"id": "1", "name": "ours"}, Changed: []string{"name"}, Expect: map[string]any{"name": "x"},
+	}})
+	now, readErr := os.ReadFile(path)
+	require.NoError(t, readErr)
+	left, globErr := filepath.Glob(filepath.Join(dir.Name(), "*.tmp"))
+	require.NoError(t, globErr)
+	require.Empty(t, left)
+	return results, string(now), err
+}
+
+// Nothing that a person does to the file while it is being rewritten is lost, whatever
+// way their editor writes.
+func TestAPushKeepsAnEdit(t *testing.T) {
+	t.Parallel()
+	write := func(t *testing.T, path, content string) {
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	for name, edit := range map[string]func(t *testing.T, path string){
+		"in place":  func(t *testing.T, path string) { write(t, path, "id,name\n1,x\n2,edited\n") },
+		"same size": func(t *testing.T, path string) { write(t, path, "id,name\n1,x\n2,z\n") },
+		"same size and time": func(t *testing.T, path string) {
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			write(t, path, "id,name\n1,x\n2,z\n")
+			require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
+		},
+		"renamed over": func(t *testing.T, path string) {
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			write(t, path+".new", "id,name\n1,x\n2,z\n")
+			require.NoError(t, os.Chtimes(path+".new", info.ModTime(), info.ModTime()))
+			require.NoError(t, os.Rename(path+".new", path))
+		},
+		"appended": func(t *testing.T, path string) {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteString("3,new\n")
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var theirs string
+			results, now, err := editedMeanwhile(t, "id,name\n1,x\n2,y\n", func(path string, n int) {
+				if n > 0 {
+					return
+				}
+				edit(t, path)
+				content, err := os.ReadFile(path)
+				require.NoError(t, err)
+				theirs = string(content)
+			})
+			require.NoError(t, err)
+			require.NoError(t, results[0].Err)
+			require.Equal(t, strings.Replace(theirs, "1,x", "1,ours", 1), now)
+		})
+	}
+}
+
+// A row that was edited meanwhile is the next pull's to merge.
+func TestAPushLeavesARowThatWasEdited(t *testing.T) {
+	t.Parallel()
+	results, now, err := editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {
+		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,theirs\n"), 0o600))
+	})
+	require.Equal(t, fault.Conflict, fault.CodeOf(err), "it is written again and again")
+	require.ErrorContains(t, err, "others changed the file f.csv each of the 5 times")
+	require.Empty(t, results)
+	require.Equal(t, "id,name\n1,theirs\n", now)
+	results, now, err = editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {
+		if n == 0 {
+			require.NoError(t, os.WriteFile(path, []byte("id,name\n1,theirs\n"), 0o600))
+		}
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, results[0].Err, source.ErrMoved)
+	require.Equal(t, "id,name\n1,theirs\n", now)
+}
+
+// A file that is deleted meanwhile is not brought back with its old rows, and one that
+// appears is not replaced.
+func TestAPushOfAFileThatComesOrGoes(t *testing.T) {
+	t.Parallel()
+	results, now, err := editedMeanwhile(t, "id,name\n1,x\n2,y\n", func(path string, n int) {
+		if n == 0 {
+			require.NoError(t, os.Remove(path))
+		}
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, results[0].Err, source.ErrMoved)
+	require.NotContains(t, now, "2,y")
+
+	dir := root(t, nil)
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	opened.(*file).beforeRename = func() {
+		require.NoError(t, os.WriteFile(filepath.Join(dir.Name(), "f.csv"), []byte("id,name\n9,theirs\n"), 0o600))
+		opened.(*file).beforeRename = nil
+	}
+	_, err = opened.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
+	require.NoError(t, err)
+	content, err := dir.ReadFile("f.csv")
+	require.NoError(t, err)
+	require.Equal(t, "id,name\n9,theirs\n2,für\n", string(content))
+}
+
+// An editor that changes the file again and again, while pushes rewrite it, loses only
+// what it writes in the instants between a push's last look and its rename.
+func TestAttackAnEditorDuringPushes(t *testing.T) {
+	t.Parallel()
+	const edits = 200
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,0\nedits,0\n"})
+	path := filepath.Join(dir.Name(), "f.csv")
+	s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	pushed := make(chan error, 1)
+	go func() {
+		for n := 1; ctx.Err() == nil; n++ {
+			_, err := s.Push(ctx, source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{{
+				Op: source.Update, Key: []any{"1"}, Fields: map[string]any{"id": "1", "name": strconv.Itoa(n)}, Changed: []string{"name"},
+			}})
+			if err != nil && fault.CodeOf(err) != fault.Conflict && ctx.Err() == nil {
+				pushed <- err
+				return
+			}
+		}
+		pushed <- nil
+	}()
+	// The editor reads the file, counts its own row up, and renames over it, as editors
+	// do. It looks itself whether the file changed under it: what it loses is Headgate's.
+	value := func() (string, []string, os.FileInfo) {
+		before, err := os.Stat(path)
+		require.NoError(t, err)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		rows, err := csv.NewReader(strings.NewReader(string(content))).ReadAll()
+		require.NoError(t, err)
+		require.Len(t, rows, 3)
+		return rows[2][1], rows[1], before
+	}
+	written, lost := 0, 0
+	for written < edits {
+		have, ours, before := value()
+		if have != strconv.Itoa(written) {
+			lost++
+		}
+		next := fmt.Sprintf("id,name\n%s\nedits,%d\n", strings.Join(ours, ","), written+1)
+		require.NoError(t, os.WriteFile(path+".editor", []byte(next), 0o600))
+		if now, err := os.Stat(path); err != nil || !os.SameFile(before, now) {
+			continue
+		}
+		require.NoError(t, os.Rename(path+".editor", path))
+		written++
+	}
+	cancel()
+	require.NoError(t, <-pushed)
+	t.Logf("%d of %d edits were lost", lost, edits)
+	require.LessOrEqual(t, lost, edits/20) // without the last look it is a fifth of them
+}

@@ -1,0 +1,195 @@
+package sqlsource
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// reading runs do in a transaction that cannot write: a query may call functions that
+// do more than they seem to.
+func (m *mySQL) reading(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := m.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	return do(tx)
+}
+
+func (m *mySQL) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+	c, err := m.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &mySQLRead{conn: c}
+	if out.meter, err = m.connector.of(c); err == nil {
+		out.tx, err = c.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	}
+	if err == nil {
+		var found *sql.Rows
+		if found, err = out.tx.QueryContext(ctx, query, args...); err == nil {
+			out.rows = m.rowsOf(found, columns)
+			return out, nil
+		}
+	}
+	if out.meter != nil {
+		err = out.meter.because(err)
+	}
+	out.close()
+	return nil, err
+}
+
+// mySQLRead are rows whose transaction and connection end with them.
+type mySQLRead struct {
+	rows
+	meter *meter
+	tx    *sql.Tx
+	conn  *sql.Conn
+}
+
+func (r *mySQLRead) next() bool {
+	r.meter.reset()
+	return r.rows.next()
+}
+
+func (r *mySQLRead) err() error { return r.meter.because(r.rows.err()) }
+
+func (r *mySQLRead) close() {
+	if r.rows != nil {
+		r.rows.close()
+	}
+	if r.tx != nil {
+		_ = r.tx.Rollback()
+	}
+	_ = r.conn.Close()
+}
+
+// The driver reads a row into memory whatever its length, and the server may be
+// anybody's. So what comes over a connection is counted, below TLS, from each command
+// and each row to the next. A row is read through a buffer, which may have a part of
+// others in it.
+type meter struct {
+	read atomic.Int64
+	over atomic.Bool
+}
+
+func (m *meter) reset() { m.read.Store(0) }
+
+// because returns what the driver makes a broken connection of.
+func (m *meter) because(err error) error {
+	if err != nil && m.over.Load() {
+		return errAnswerTooLong
+	}
+	return err
+}
+
+var errAnswerTooLong = errors.New("sqlsource: the server answers with more than may be read at once")
+
+// slack is what a connection's buffers and TLS add to a row.
+const slack = 1 << 20
+
+// metered is a driver.Connector whose connections are counted.
+type metered struct {
+	driver.Connector
+
+	mu     sync.Mutex
+	meters map[driver.Conn]*meter
+}
+
+type meterKey struct{}
+
+// Connect implements driver.Connector.
+func (c *metered) Connect(ctx context.Context) (driver.Conn, error) {
+	m := new(meter)
+	conn, err := c.Connector.Connect(context.WithValue(ctx, meterKey{}, m))
+	if err != nil {
+		return nil, err
+	}
+	if err := limitTime(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.meters[conn] = m
+	return conn, nil
+}
+
+// limitTime has the server end statements that take too long. MariaDB and MySQL have
+// different names for that.
+func limitTime(ctx context.Context, conn driver.Conn) error {
+	e, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return errors.New("sqlsource: the driver cannot run statements")
+	}
+	_, err := e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %d", int(statementTimeout.Seconds())), nil)
+	if me, ok := errors.AsType[*mysql.MySQLError](err); ok && me.Number == 1193 { // no such variable
+		_, err = e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_execution_time = %d", statementTimeout.Milliseconds()), nil)
+	}
+	return err
+}
+
+// of returns the meter of a connection.
+func (c *metered) of(conn *sql.Conn) (m *meter, err error) {
+	err = conn.Raw(func(raw any) error {
+		dc, ok := raw.(driver.Conn)
+		if !ok {
+			return errors.New("sqlsource: the driver's connection is unknown")
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if m = c.meters[dc]; m == nil {
+			return errors.New("sqlsource: a connection is not counted")
+		}
+		return nil
+	})
+	return m, err
+}
+
+// metering returns the dialer with the connections counted by the meter of the context.
+func metering(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		m, ok := ctx.Value(meterKey{}).(*meter)
+		if err != nil || !ok {
+			return conn, err
+		}
+		counted := &meteredConn{Conn: conn, meter: m}
+		if below, ok := conn.(syscall.Conn); ok {
+			return struct { // by which the driver sees that the server closed a connection
+				*meteredConn
+				syscall.Conn
+			}{counted, below}, nil
+		}
+		return counted, nil
+	}
+}
+
+type meteredConn struct {
+	net.Conn
+	meter *meter
+}
+
+// Read implements net.Conn.
+func (c *meteredConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.meter.read.Add(int64(n)) > maxRow+slack {
+		c.meter.over.Store(true)
+		return 0, errAnswerTooLong
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *meteredConn) Write(p []byte) (int, error) {
+	c.meter.reset()
+	return c.Conn.Write(p)
+}

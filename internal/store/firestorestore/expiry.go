@@ -1,0 +1,141 @@
+package firestorestore
+
+//lint:file-ignore SA1019 WriteBatch: see newBatch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// namesAtOnce is the most that Firestore compares a field with.
+const namesAtOnce = 30
+
+// Now implements [store.Store]: it reads a document that does not exist, and the
+// answer says when.
+func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	d, err := s.client.Doc("services/-now").Get(ctx)
+	if err != nil && !notFound(err) {
+		return time.Time{}, false, failed("ask for the time", err)
+	}
+	if d == nil || d.ReadTime.IsZero() {
+		return time.Time{}, false, failed("ask for the time", fmt.Errorf("the answer has no time: %w", err))
+	}
+	return d.ReadTime.UTC(), true, nil
+}
+
+// Purge does nothing: the TTL policies on expireAt delete (firestore.indexes.json).
+func (s *Store) Purge(ctx context.Context, _ time.Time, _ int) (int, error) { return 0, ctx.Err() }
+
+// kept is what Keep has to know of an event: not its payload.
+type kept struct {
+	ReceivedAt time.Time `firestore:"receivedAt"`
+	Parts      int       `firestore:"parts"`
+	ExpireAt   time.Time `firestore:"expireAt"`
+}
+
+// Keep implements [store.Store].
+func (s *Store) Keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
+	for i, chunk := range slices.Collect(slices.Chunk(members, namesAtOnce)) {
+		done, err := s.keep(ctx, service, chunk, until, i == 0)
+		if done || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep postpones the expiry of some events. done reports that the first of all
+// needs nothing, and so none does.
+func (s *Store) keep(ctx context.Context, service string, members []store.Member, until time.Time, first bool) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for range rounds {
+		found, err := s.keptOf(ctx, service, members)
+		if err != nil {
+			return false, failed("keep: read the events", err)
+		}
+		switch head, ok := found[members[0]]; {
+		case first && !ok:
+			return false, store.ErrNotFound
+		case first && !head.ExpireAt.Before(until):
+			return true, nil
+		}
+		b, n := s.newBatch(), 0
+		for _, k := range found {
+			if !k.ExpireAt.Before(until) {
+				continue
+			}
+			later := []firestore.Update{{Path: "expireAt", Value: until}}
+			for i := range k.Parts { // before the event, by which all are judged
+				b.Update(part(k.ref, i), later)
+			}
+			b.Update(k.ref, later)
+			n++
+		}
+		if n == 0 {
+			return false, nil
+		}
+		if _, err = b.Commit(ctx); err == nil || !refused(err) {
+			if err != nil {
+				err = failed("keep", err)
+			}
+			return false, err
+		} // one has just been deleted, or moved: look again
+	}
+	return false, failed("keep", errBusy)
+}
+
+type keptEvent struct {
+	kept
+	ref *firestore.DocumentRef
+}
+
+// keptOf finds the events, wherever they are.
+func (s *Store) keptOf(ctx context.Context, service string, members []store.Member) (map[store.Member]keptEvent, error) {
+	found := make(map[store.Member]keptEvent, len(members))
+	for _, id := range []func(store.Member) string{
+		func(m store.Member) string { return m.ID },
+		func(m store.Member) string { return event.ArchivedID(m.ID, m.ReceivedAt) },
+	} {
+		byRef := make(map[string][]store.Member) // a name that is used again has two events
+		var refs []any
+		for _, m := range members {
+			if _, ok := found[m]; !ok {
+				ref := s.event(service, id(m))
+				if byRef[ref.ID] == nil {
+					refs = append(refs, ref)
+				}
+				byRef[ref.ID] = append(byRef[ref.ID], m)
+			}
+		}
+		if len(refs) == 0 {
+			break
+		}
+		q := s.service(service).Collection(colEvents).Where(firestore.DocumentID, "in", refs).Select("receivedAt", "parts", "expireAt")
+		docs, err := q.Documents(ctx).GetAll()
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range docs {
+			var k kept
+			if err := d.DataTo(&k); err != nil {
+				return nil, err
+			}
+			for _, m := range byRef[d.Ref.ID] {
+				if k.ReceivedAt.Equal(m.ReceivedAt) {
+					found[m] = keptEvent{k, d.Ref}
+				}
+			}
+		}
+	}
+	return found, nil
+}
