@@ -42,6 +42,8 @@ type file struct {
 	env    source.Env
 	// beforeRename is a test's: it runs between reading the file and replacing it.
 	beforeRename func()
+	// afterLook is a test's, too: it runs when a push has looked at the file's content.
+	afterLook func()
 }
 
 func open(_ context.Context, d source.Datasource, env source.Env) (source.Source, error) {

@@ -3,9 +3,13 @@ package csvsource
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
 )
 
@@ -193,4 +198,88 @@ func TestAttackAnEditorDuringPushes(t *testing.T) {
 	require.NoError(t, <-pushed)
 	t.Logf("%d of %d edits were lost", lost, edits)
 	require.LessOrEqual(t, lost, edits/20) // without the last look it is a fifth of them
+}
+
+// after returns a clock that stands still at so long after f.csv was written.
+func after(t *testing.T, dir *os.Root, age time.Duration) func() time.Time {
+	t.Helper()
+	info, err := dir.Stat("f.csv")
+	require.NoError(t, err)
+	at := info.ModTime().Add(age)
+	return func() time.Time { return at }
+}
+
+// The look at a large file's content takes time, in which the lease can be lost. Then
+// the file is not replaced, although nobody changed it.
+func TestAPushAsksTheFenceLast(t *testing.T) {
+	t.Parallel()
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"}) // so young that its content is compared
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir, Now: after(t, dir, 0)})
+	require.NoError(t, err)
+	lost, looked := false, false
+	opened.(*file).afterLook = func() { lost, looked = true, true }
+	ctx := fence.With(t.Context(), func(context.Context) error {
+		if lost {
+			return errors.New("another process took over")
+		}
+		return nil
+	})
+	_, err = opened.Push(ctx, source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
+	require.True(t, looked)
+	require.True(t, fence.Refused(err), "%v", err)
+	content, err := dir.ReadFile("f.csv")
+	require.NoError(t, err)
+	require.Equal(t, "id,name\n1,x\n", string(content))
+	left, err := filepath.Glob(filepath.Join(dir.Name(), "*.tmp"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// A second edit within a tick of the file system's clock leaves inode, size and times
+// as they were. The content tells.
+func TestAPushKeepsAnEditWithinATick(t *testing.T) {
+	t.Parallel()
+	for _, age := range []time.Duration{0, time.Second, 2 * time.Second, -time.Hour} { // the last: another machine's clock
+		dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n2,y\n"})
+		path := filepath.Join(dir.Name(), "f.csv")
+		opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir, Now: after(t, dir, age)})
+		require.NoError(t, err)
+		f := opened.(*file)
+		s, err := f.openPath()
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, s)
+		require.NoError(t, err)
+		require.NoError(t, f.unchanged(t.Context(), s))
+		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,x\n2,z\n"), 0o600))
+		s.seen.info, err = os.Stat(path) // as if no time had passed
+		require.NoError(t, err)
+		require.ErrorIs(t, f.unchanged(t.Context(), s), errChanged, age)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, f.unchanged(ctx, s), context.Canceled)
+		require.NoError(t, s.Close())
+	}
+}
+
+// Whoever could read and write the file still can.
+func TestAPushKeepsModeAndOwner(t *testing.T) {
+	t.Parallel()
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})
+	path := filepath.Join(dir.Name(), "f.csv")
+	require.NoError(t, os.Chmod(path, 0o664))
+	owned := os.Chown(path, 12345, 23456) == nil // only root may
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	_, err = opened.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
+	require.NoError(t, err)
+	after, err := os.Stat(path)
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after))
+	require.Equal(t, before.Mode(), after.Mode())
+	if owned && runtime.GOOS == "linux" {
+		require.Equal(t, fmt.Sprint(reflect.ValueOf(before.Sys()).Elem().FieldByName("Uid"), reflect.ValueOf(before.Sys()).Elem().FieldByName("Gid")),
+			fmt.Sprint(reflect.ValueOf(after.Sys()).Elem().FieldByName("Uid"), reflect.ValueOf(after.Sys()).Elem().FieldByName("Gid")))
+	}
 }

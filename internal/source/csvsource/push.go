@@ -129,7 +129,8 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 		return "", fault.Wrap(fault.Invalid, err, "no file can be written beside %s", w.f.path)
 	}
 	if in != nil {
-		err = out.Chmod(in.mode) // whoever may read the file still may
+		keepOwner(out, in.seen.info)
+		err = out.Chmod(in.mode) // those who may read the file still may
 	}
 	if err == nil {
 		err = w.encode(ctx, in, out)
@@ -143,10 +144,16 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	if w.f.beforeRename != nil {
 		w.f.beforeRename()
 	}
+	// The fence may renew the lease, which takes time, so it is asked first. What others
+	// write after unchanged has looked is lost. That look may take long, so the fence is
+	// also asked last, where it has nothing left to wait for.
 	if err := fence.Allow(ctx); err != nil {
 		return temp, err
 	}
-	if err := w.f.unchanged(in); err != nil { // last: what is written after it is lost
+	if err := w.f.unchanged(ctx, in); err != nil {
+		return temp, err
+	}
+	if err := fence.Allow(ctx); err != nil {
 		return temp, err
 	}
 	if err := w.f.env.Dir.Rename(temp, w.f.path); err != nil {

@@ -2,6 +2,7 @@ package csvsource
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"hash"
@@ -56,7 +57,7 @@ func (s *seen) same(now fs.FileInfo) bool {
 
 // unchanged returns errChanged if the file is not what was read as in; nil stands for
 // no file. Between its last look and the rename some instants remain.
-func (f *file) unchanged(in *stream) error {
+func (f *file) unchanged(ctx context.Context, in *stream) error {
 	now, err := f.env.Dir.Stat(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && in == nil:
@@ -72,11 +73,28 @@ func (f *file) unchanged(in *stream) error {
 	}
 	defer func() { _ = h.Close() }()
 	content := sha256.New()
-	if _, err := io.Copy(content, h); err != nil {
+	if _, err := io.Copy(content, &untilDone{Reader: h, ctx: ctx}); err != nil {
 		return readError(err)
+	}
+	if f.afterLook != nil {
+		f.afterLook()
 	}
 	if now, err = h.Stat(); err != nil || !in.seen.same(now) || !bytes.Equal(content.Sum(nil), in.seen.digest.Sum(nil)) {
 		return errors.Join(errChanged, err)
 	}
 	return nil
+}
+
+// untilDone is a reader that fails when the context ends.
+type untilDone struct {
+	io.Reader
+	ctx context.Context
+}
+
+// Read implements io.Reader.
+func (r *untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }

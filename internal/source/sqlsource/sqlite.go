@@ -351,6 +351,9 @@ func (e *sqliteEngine) classify(err error) class {
 
 func (e *sqliteEngine) explain(err error) string {
 	if se, ok := errors.AsType[*sqlite.Error](err); ok {
+		if se.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
+			return "a program did not finish its last transaction: open the file with that program first"
+		}
 		return se.Error()
 	}
 	return "the database refused it"
