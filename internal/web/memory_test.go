@@ -174,7 +174,7 @@ func TestRequestsLeaveNothingBehind(t *testing.T) {
 	srv := httptest.NewServer(mux)
 	var wg sync.WaitGroup
 	paths := []string{"/ok", "/error", "/panic", "/abort", "/late", "/decode", "/hijack"}
-	for i := range 140 {
+	for i := range 70 {
 		wg.Go(func() {
 			path := paths[i%len(paths)]
 			var body io.Reader = strings.NewReader(strings.Repeat("x", i<<14%(2<<20)))
