@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +132,49 @@ func TestSubscriptionsAreBoundedForAll(t *testing.T) {
 		synctest.Wait()
 		require.Zero(t, w.hub.Len())
 		require.Zero(t, b.Used())
+	})
+}
+
+// A client that sends faster than it reads is not closed when memory is short: it is
+// read from no faster than it reads.
+func TestClientsAreReadNoFasterThanTheyRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newLarge(t, 10, 4<<20)
+		const clients, each = 10, 900
+		var sent atomic.Int64
+		all := make([]*blocked, clients)
+		for n := range all {
+			all[n] = newBlocked()
+			defer all[n].Close(0, "")
+			c := w.hub.Connect(all[n], 2)
+			go func() {
+				for i := range each {
+					c.Handle(subscribeTo(fmt.Sprintf("%d-%d", n, i)))
+					c.Pace()
+					sent.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		require.Less(t, sent.Load(), int64(clients*each))
+		require.Less(t, b.Used(), int64(4<<20)/100*75)
+		require.Equal(t, clients, w.hub.Len())
+		for _, f := range all {
+			for range each {
+				<-f.frames
+			}
+		}
+		synctest.Wait()
+		require.Equal(t, int64(clients*each), sent.Load())
+		require.Equal(t, clients, w.hub.Len())
+
+		c := w.hub.Connect(newBlocked(), 2)
+		require.True(t, b.Try(4<<20-b.Used()-2000)) // one that goes is waited for no longer
+		c.Handle(`{"action":"dance"}`)
+		c.Handle(`{"action":"dance"}`)
+		time.AfterFunc(time.Second, c.Close)
+		c.Pace()
 	})
 }
 
