@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,19 +47,20 @@ func startLimited(t *testing.T, limit int, o options) *limited {
 	return &limited{process: start(t, o), limit: limit}
 }
 
-// makeCgroup makes a group that bounds memory, in version 1 or 2 of the interface.
+// makeCgroup makes a group that bounds memory, in version 1 or 2 of the interface. It
+// lies below the group that this test runs in, so that a limit of ours holds as well.
 func makeCgroup(t *testing.T, limit int) (dir string, ok bool) {
 	t.Helper()
 	name := fmt.Sprintf("headgate-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	bytes := strconv.Itoa(limit)
 	for _, version := range []struct {
-		root, file string
-		more       map[string]string
+		root, controller, file string
+		more                   map[string]string
 	}{
-		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", map[string]string{"memory.memsw.limit_in_bytes": bytes}},
-		{"/sys/fs/cgroup", "memory.max", map[string]string{"memory.swap.max": "0"}},
+		{"/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes", map[string]string{"memory.memsw.limit_in_bytes": bytes}},
+		{"/sys/fs/cgroup", "", "memory.max", map[string]string{"memory.swap.max": "0"}},
 	} {
-		dir := filepath.Join(version.root, name)
+		dir := filepath.Join(ownCgroup(version.root, version.controller), name)
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
@@ -75,6 +77,27 @@ func makeCgroup(t *testing.T, limit int) (dir string, ok bool) {
 		return dir, true
 	}
 	return "", false
+}
+
+// ownCgroup returns the directory of the group that this process is in. A container
+// may see only its own group, as the root.
+func ownCgroup(root, controller string) string {
+	groups, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(groups)) { // "4:memory:/path", in version 2 "0::/path"
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) < 3 || !slices.Contains(strings.Split(parts[1], ","), controller) {
+			continue
+		}
+		if dir := filepath.Join(root, parts[2]); isDir(dir) {
+			return dir
+		}
+	}
+	return root
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // survives requires that the process is there, well, and stayed below its limit.

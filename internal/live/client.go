@@ -58,13 +58,15 @@ type Client struct {
 	pending map[pendKey]pending
 	order   []pendKey
 	notes   int // that wait
-	any     map[subKey]int
-	seq     uint64
-	writing bool
-	closed  bool
-	sent    int64
-	last    time.Time // of a write
-	timer   *time.Timer
+	// answered is closed when no note waits any more; nil: nobody waits for that.
+	answered chan struct{}
+	any      map[subKey]int
+	seq      uint64
+	writing  bool
+	closed   bool
+	sent     int64
+	last     time.Time // of a write
+	timer    *time.Timer
 }
 
 // subKey is a subscription as the client named it.
@@ -188,7 +190,9 @@ func (c *Client) drain() {
 		p := c.pending[k]
 		delete(c.pending, k)
 		if p.sub == nil {
-			c.notes--
+			if c.notes--; c.notes == 0 {
+				c.proceed()
+			}
 		}
 		if p.under.id == Any {
 			c.any[p.under]--
@@ -253,6 +257,7 @@ func (c *Client) close(code int, reason string) {
 	c.closed = true
 	subs, pending := c.subs, c.pending
 	c.subs, c.pending, c.order = nil, nil, nil
+	c.proceed()
 	if c.timer != nil {
 		c.timer.Stop()
 	}

@@ -64,6 +64,9 @@ func (h *Hub) Connect(t Transport, protocol int) Connected {
 // Handle is a frame from the client.
 func (c Connected) Handle(frame string) { c.c.handle(context.Background(), []byte(frame)) }
 
+// Pace waits as the reader of the client's frames does before the next one.
+func (c Connected) Pace() { c.c.pace() }
+
 // Close is the client's hanging up.
 func (c Connected) Close() { c.c.close(closeGoingAway, "") }
 

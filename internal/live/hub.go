@@ -77,32 +77,6 @@ type Hub struct {
 	running sync.WaitGroup
 }
 
-// shard holds the entities of some keys.
-type shard struct {
-	mu     sync.Mutex
-	topics map[Key]*topic
-}
-
-// topic is an entity that somebody here subscribed to, or all of a type.
-type topic struct {
-	groups map[string]*group // by secret
-}
-
-// group are the subscribers to an entity who see the same.
-type group struct {
-	key      Key
-	secret   string
-	subs     map[*subscription]struct{}
-	resolver Resolver
-	known    bool   // it was fetched
-	version  string // that was fetched last
-	fetching bool   // or about to
-	failures int    // one after the other
-	dirty    bool   // to be fetched again
-	forced   bool   // somebody said that it changed: plain clients get it whatever its version
-	last     time.Time
-}
-
 // New returns a hub. Start begins its work.
 func New(o Options) *Hub {
 	h := &Hub{o: o, seed: maphash.MakeSeed(), clients: map[*Client]struct{}{}}
@@ -293,68 +267,6 @@ func (c *Client) beat() {
 	}
 }
 
-func (h *Hub) shard(k Key) *shard {
-	return &h.shards[maphash.Comparable(h.seed, k)%uint64(len(h.shards))]
-}
-
-// add registers a subscription and returns its group.
-func (h *Hub) add(s *subscription) *group {
-	resolver := h.o.Resolver(s.key)
-	secret := ""
-	if resolver.PerSecret() {
-		secret = s.secret
-	}
-	s.secret = secret
-	sh := h.shard(s.key)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	g := sh.group(s.key, secret, resolver)
-	g.subs[s] = struct{}{}
-	return g
-}
-
-// group returns the group, a new one if there is none; sh.mu is held.
-func (sh *shard) group(k Key, secret string, r Resolver) *group {
-	t := sh.topics[k]
-	if t == nil {
-		t = &topic{groups: map[string]*group{}}
-		sh.topics[k] = t
-	}
-	g := t.groups[secret]
-	if g == nil {
-		g = &group{key: k, secret: secret, subs: map[*subscription]struct{}{}, resolver: r}
-		t.groups[secret] = g
-	}
-	return g
-}
-
-func (h *Hub) remove(s *subscription) {
-	h.giveBack(s)
-	sh := h.shard(s.key)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if t := sh.topics[s.key]; t != nil {
-		if g := t.groups[s.secret]; g != nil {
-			delete(g.subs, s)
-			sh.tidy(g)
-		}
-	}
-}
-
-// tidy forgets a group that nobody needs; sh.mu is held.
-func (sh *shard) tidy(g *group) {
-	if len(g.subs) > 0 || g.fetching {
-		return
-	}
-	t := sh.topics[g.key]
-	if t == nil || t.groups[g.secret] != g {
-		return
-	}
-	if delete(t.groups, g.secret); len(t.groups) == 0 {
-		delete(sh.topics, g.key)
-	}
-}
-
 // Signal says that an entity changed.
 func (h *Hub) Signal(k Key) {
 	if !k.Valid() || k.ID == Any {
@@ -375,18 +287,6 @@ func (h *Hub) Signal(k Key) {
 		g.forced = true
 		h.refresh(g)
 	}
-}
-
-func (h *Hub) secretsOf(k Key) (secrets []string) {
-	sh := h.shard(k)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if t := sh.topics[k]; t != nil {
-		for secret := range t.groups {
-			secrets = append(secrets, secret)
-		}
-	}
-	return secrets
 }
 
 // compare fetches everything that is subscribed to, for signals that were lost.

@@ -143,6 +143,37 @@ func (c *Client) charge(p pending) bool {
 	return true
 }
 
+// pace waits until the client's answers are on their way, if there is little memory
+// left. No frame is read from it meanwhile: otherwise a client that sends faster than
+// it reads would be closed for what it will read.
+func (c *Client) pace() {
+	live := c.hub.o.Memory.Live
+	if live == nil || live.Used() <= c.hub.percent(admitTo) {
+		return
+	}
+	c.mu.Lock()
+	if c.closed || c.notes == 0 {
+		c.mu.Unlock()
+		return
+	}
+	if c.answered == nil {
+		c.answered = make(chan struct{})
+	}
+	answered := c.answered
+	c.mu.Unlock()
+	c.handling.Store(true) // its pong is not read, either
+	<-answered
+	c.handling.Store(false)
+}
+
+// proceed ends pace; c.mu is held.
+func (c *Client) proceed() {
+	if c.answered != nil {
+		close(c.answered)
+		c.answered = nil
+	}
+}
+
 // discharge gives back what charge took.
 func (c *Client) discharge(p pending) {
 	live := c.hub.o.Memory.Live

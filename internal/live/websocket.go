@@ -151,6 +151,7 @@ func (c *Client) read(conn *websocket.Conn) {
 		}
 		c.handle(ctx, frame)
 		c.hub.o.Memory.Live.Give(weight)
+		c.pace()
 	}
 }
 
