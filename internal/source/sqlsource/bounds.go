@@ -13,7 +13,7 @@ import (
 // short query can make a value of any length.
 const (
 	maxRow  = 8 << 20  // bytes of a row; a longer one is rejected
-	maxPage = 32 << 20 // bytes of rows that are kept at once
+	maxPage = 32 << 20 // bytes of rows that a query of SQLite reads at once
 )
 
 var (
@@ -37,7 +37,7 @@ func weight(c column, n int) int {
 
 // full reports whether the page takes no more rows.
 func (r *reader) full(page *source.Page) bool {
-	return len(page.Rows)+len(page.Rejects) >= r.pull.PageSize || r.bytes >= maxPage
+	return len(page.Rows)+len(page.Rejects) >= r.pull.PageSize || r.bytes >= source.PageBytes
 }
 
 // pass gets over an error of the query that is no end of the pull: it goes on after

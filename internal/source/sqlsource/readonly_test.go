@@ -179,3 +179,39 @@ func TestAQueryIsCancelled(t *testing.T) {
 		})
 	}
 }
+
+// A table of SQLite may be a hostile file: its triggers, and the look for how a column
+// writes times, end with their caller, too.
+func TestSQLiteStatementsEndWithTheirCaller(t *testing.T) {
+	t.Parallel()
+	const endless = "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s) SELECT "
+	p := newPlace(t, onSQLite)
+	p.exec(t, "CREATE TABLE reading (id text PRIMARY KEY, n int)")
+	p.exec(t, "CREATE TRIGGER forever AFTER INSERT ON reading BEGIN INSERT INTO reading "+endless+"max(i), 1 FROM s; END")
+	p.options["tables"] = map[string]any{"reading": "reading", "q": map[string]any{"query": endless + "i AS id FROM s WHERE i < 2"}}
+	s := p.Open(t)
+	for name, do := range map[string]func(context.Context) error{
+		"cursor": func(ctx context.Context) error {
+			_, err := s.Pull(ctx, source.Pull{Spec: source.Spec{Datatype: "q", Key: []string{"id"}, CursorTime: "id"}, PageSize: 100})
+			return err
+		},
+		"trigger": func(ctx context.Context) error {
+			_, err := s.Push(ctx, source.Spec{Datatype: "reading", Key: []string{"id"}},
+				[]source.Change{{Op: source.Create, Key: []any{"b"}, Fields: map[string]any{"id": "b", "n": 1}}})
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ended := make(chan error, 1)
+		go func() { ended <- do(ctx) }()
+		select {
+		case err := <-ended:
+			require.ErrorIs(t, err, context.DeadlineExceeded, name)
+		case <-time.After(time.Minute):
+			require.FailNow(t, "it goes on", name)
+		}
+		cancel()
+	}
+	require.NoError(t, s.Close())
+	require.Zero(t, p.count(t, "SELECT count(*) FROM reading"))
+}

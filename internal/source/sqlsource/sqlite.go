@@ -343,6 +343,8 @@ func (e *sqliteEngine) classify(err error) class {
 		return noTable
 	case code&0xff == sqlite3.SQLITE_ERROR, code&0xff == sqlite3.SQLITE_NOTADB:
 		return wrong
+	case code&0xff == sqlite3.SQLITE_FULL:
+		return noRoom
 	case code&0xff == sqlite3.SQLITE_READONLY, code&0xff == sqlite3.SQLITE_PERM, code&0xff == sqlite3.SQLITE_AUTH:
 		return denied
 	}
@@ -353,6 +355,9 @@ func (e *sqliteEngine) explain(err error) string {
 	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		if se.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
 			return "a program did not finish its last transaction: open the file with that program first"
+		}
+		if se.Code() == sqlite3.SQLITE_FULL {
+			return fmt.Sprintf("the disk is full, or the temporary files that the query sorts in take more than %d MiB", maxTemporary>>20)
 		}
 		return se.Error()
 	}

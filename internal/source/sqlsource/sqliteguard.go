@@ -26,6 +26,7 @@ import (
 //     a limit;
 //   - an authorizer, which the parser asks about everything that a statement does,
 //     allows reading, and on the connections that pushes use also changing rows;
+//   - the temporary files of all connections together have a limit;
 //   - a statement ends soon after its context does, also while it finds nothing.
 //
 // SQLite's driver offers none of this, so the hook that SQLite calls for each new
@@ -56,7 +57,9 @@ func installGuards() error {
 	installing.Do(func() {
 		tls := libc.NewTLS()
 		defer tls.Close()
-		installed = sqlite3.Xsqlite3_auto_extension(tls, pointerTo(guardConnection))
+		if installed = registerVFS(tls); installed == sqlite3.SQLITE_OK {
+			installed = sqlite3.Xsqlite3_auto_extension(tls, pointerTo(guardConnection))
+		}
 	})
 	if installed != sqlite3.SQLITE_OK {
 		return fault.New(fault.Internal, "SQLite's connections cannot be guarded, so none is made")
@@ -187,7 +190,7 @@ func (c *guarded) Connect(ctx context.Context) (driver.Conn, error) {
 	if c.writes {
 		query = "mode=rw&_txlock=immediate"
 	}
-	query += "&_defensive=1&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)&" + guardParameter + "=" + strconv.FormatInt(id, 10)
+	query += "&_defensive=1&_pragma=busy_timeout(10000)&_pragma=trusted_schema(0)&vfs=" + temporaryVFS + "&" + guardParameter + "=" + strconv.FormatInt(id, 10)
 	base, err := sqlite.NewConnector((&url.URL{Scheme: "file", Path: c.path, RawQuery: query}).String())
 	if err != nil {
 		return nil, err

@@ -230,6 +230,8 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	case tooLong:
 		code = fault.Invalid
 		what += fmt.Sprintf(": a row is longer than %d MiB, or one of its values than its share of %d MiB", maxRow>>20, maxPage>>20)
+	case noRoom:
+		what += ": " + s.engine.explain(err)
 	case tooSlow:
 		what += ": the statement took longer than the database lets it"
 	default:
@@ -320,6 +322,7 @@ const (
 	wrong   // the statement's, so the definition's, fault
 	tooSlow // the database ended the statement, which took too long
 	tooLong // a row is longer than maxRow
+	noRoom  // for the file, or for temporary files
 )
 
 // badValue is a value that a row cannot have.
