@@ -2,6 +2,7 @@ package clock
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -15,8 +16,9 @@ const (
 	// Grace is how long the clock must have run without a jump before anything may be
 	// deleted by it. NTP has corrected a wrong clock by then.
 	Grace = 30 * time.Minute
-	// observeEvery is how often the store is asked for its own time.
-	observeEvery = 5 * time.Minute
+	// observeEvery is how often the store is asked for its own time, and observeRetry
+	// how soon again if it did not answer.
+	observeEvery, observeRetry = 5 * time.Minute, 5 * time.Second
 	// maxSpans bounds the memory of earlier settings. A clock that is set more often
 	// than this is remembered as one that was slow.
 	maxSpans = 64
@@ -26,7 +28,8 @@ const (
 // not moved by a jump of that: it goes on as the monotonic clock does until the
 // machine's clock has kept to its new time for [Hold]. So a clock that is wrong for
 // a moment has no effect at all. Where the store has a time of its own, that decides,
-// and at once.
+// and at once; only if nobody asks it for [Hold] is the machine's clock believed until
+// somebody does.
 //
 // It remembers what it was set to before. [Steady.Since] and [Steady.Latest] look
 // back over a span of true time, so that what was stamped before a correction is not
@@ -39,8 +42,6 @@ type Steady struct {
 	wall  func() time.Time
 	mono  func() time.Duration
 	slept func() time.Duration // nil: the monotonic clock counts sleep
-
-	asking sync.Mutex
 
 	mu     sync.Mutex
 	asleep time.Duration // of slept, that has been added to mono
@@ -57,6 +58,18 @@ type Steady struct {
 
 	store    opinion
 	observed time.Duration // when the store was asked last
+	failed   time.Duration // when it did not answer last
+	asked    *question     // nil: it is not being asked
+
+	longest time.Duration // that anything is kept for
+}
+
+// question is put to the store by one caller; others may wait for its answer.
+type question struct {
+	done chan struct{}
+	// Valid once done:
+	err  error
+	left bool // the caller that asked did not wait for the answer
 }
 
 // opinion is whether the store has a time of its own.
@@ -81,17 +94,20 @@ type Options struct {
 	// Slept is how long the machine has slept, which Mono does not count. It is asked
 	// when the two differ. nil: Mono counts it.
 	Slept func() time.Duration
+	// Longest is the longest that anything is kept of which [Steady.After] is not asked.
+	Longest time.Duration
 }
 
 // New returns a clock that shows what the machine's clock does now.
 func New(o Options) *Steady {
-	s := &Steady{wall: o.Wall, mono: o.Mono, slept: o.Slept}
+	s := &Steady{wall: o.Wall, mono: o.Mono, slept: o.Slept, longest: o.Longest}
 	if s.slept != nil {
 		s.asleep = s.slept()
 	}
 	at, wall := s.read()
 	zero := wall.Add(-at)
 	s.began, s.calm, s.last, s.spans = at, at, zero, []span{{at, zero}}
+	s.failed = at - observeRetry
 	return s
 }
 
@@ -142,15 +158,20 @@ func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 	return latest, at-s.began >= d
 }
 
-// After returns when d from now have passed in truth, whatever the clock was set to
-// since the process began: what is to be kept for d expires then, and not earlier if
-// the clock was set back by mistake.
+// After returns when d from now have passed in truth: what is to be kept for d expires
+// then. The clock may have been set back by mistake a while ago. So a setting that it
+// had kept to for [Grace] counts as well as the present one, and the later decides.
 func (s *Steady) After(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, latest := s.look()
-	for _, span := range s.spans {
-		if t := span.zero.Add(at); t.After(latest) {
+	s.longest = max(s.longest, d)
+	for i := range len(s.spans) - 1 {
+		begin, end := s.spans[i].from, s.spans[i+1].from
+		if end-begin < Grace || at-end > s.longest { // it was corrected at once, or is long past
+			continue
+		}
+		if t := s.spans[i].zero.Add(at); t.After(latest) {
 			latest = t
 		}
 	}
@@ -158,23 +179,27 @@ func (s *Steady) After(d time.Duration) time.Time {
 }
 
 // Settled returns the time by which things may be deleted: what was to be kept until
-// then has been kept that long in truth. ok is false for [Grace] after the process
-// began and after each jump: a clock that is wrong would delete what is needed, and
-// nothing needs to be deleted soon. Where the store has a time of its own it is
-// enough that it has been asked of late.
+// a time that [Steady.After] gave has been kept that long in truth. ok is false for
+// [Grace] after the process began and after each jump: a clock that is wrong would
+// delete what is needed, and nothing needs to be deleted soon. Where the store has a
+// time of its own it is enough that it has been asked of late.
 func (s *Steady) Settled() (upTo time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, upTo := s.look()
-	for _, span := range s.spans { // as slow as it ever was
-		if t := span.zero.Add(at); t.Before(upTo) {
+	for i := range len(s.spans) - 1 { // as slow as it was while anything was stamped that is still kept
+		if t := s.spans[i].zero.Add(at); at-s.spans[i+1].from <= s.longest && t.Before(upTo) {
 			upTo = t
 		}
 	}
+	return upTo, s.settled(at)
+}
+
+func (s *Steady) settled(at time.Duration) bool {
 	if s.store == decides {
-		return upTo, !s.toObserve(at)
+		return !s.toObserve(at)
 	}
-	return upTo, s.store == none && !s.claimed && at-s.calm >= Grace
+	return s.store == none && !s.claimed && at-s.calm >= Grace
 }
 
 // Ran returns how long the process has run, sleep included.
@@ -199,52 +224,90 @@ func (s *Steady) toObserve(at time.Duration) bool {
 // Observe asks for the store's own time when that is due: at the beginning, after a
 // jump, and every few minutes. It sets the clock by it if the two differ. ask returns
 // false if the store has no time: then it is not asked again.
+//
+// One caller asks. Others wait for its answer only where the clock may be wrong until
+// it comes. A store that does not answer is not asked for a while, unless it never did.
 func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Time, bool, error)) error {
-	if due, _ := s.beginObserve(); !due {
-		return nil
+	for {
+		q, ours, sent := s.question()
+		switch {
+		case q == nil:
+			return nil
+		case ours:
+			return s.ask(ctx, q, sent, ask)
+		}
+		select {
+		case <-q.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if !q.left { // else ask again
+			return q.err
+		}
 	}
-	s.asking.Lock() // those who come meanwhile wait for the answer, and need not ask
-	defer s.asking.Unlock()
-	due, sent := s.beginObserve()
-	if !due {
-		return nil
-	}
-	theirs, has, err := ask(ctx)
+}
+
+// question returns what the store is asked, and whether the caller is to ask it; nil:
+// there is nothing to ask or to wait for.
+func (s *Steady) question() (q *question, ours bool, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at, _ = s.look()
+	switch {
+	case !s.toObserve(at):
+		return nil, false, at
+	case s.asked != nil && (s.store == unasked || s.doubt):
+		return s.asked, false, at
+	case s.asked != nil, s.store != unasked && at-s.failed < observeRetry:
+		return nil, false, at
+	}
+	s.asked = &question{done: make(chan struct{})}
+	return s.asked, true, at
+}
+
+func (s *Steady) ask(ctx context.Context, q *question, sent time.Duration, ask func(context.Context) (time.Time, bool, error)) (err error) {
+	var theirs time.Time
+	var has bool
+	err = errors.New("the store was not asked to the end")
+	defer func() { s.answer(q, sent, theirs, has, err) }() // others wait, even if ask panics
+	theirs, has, err = ask(ctx)
+	q.left = err != nil && ctx.Err() != nil
+	return err
+}
+
+// answer sets the clock by what the store answered.
+func (s *Steady) answer(q *question, sent time.Duration, theirs time.Time, has bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(q.done)
+	q.err, s.asked = err, nil
 	if err != nil {
-		return err
+		if !q.left {
+			s.failed, _ = s.look()
+		}
+		return
 	}
 	s.doubt = false
 	at, now := s.look() // which is in doubt again if the clock jumped meanwhile
 	if !has {
 		s.store = none
-		return nil
+		return
 	}
 	first := s.store != decides
-	s.store, s.observed = decides, at
+	s.store, s.observed, s.failed, s.claimed = decides, at, at-observeRetry, false
 	// The store looked at its clock between the two looks at ours.
 	zero, within := theirs.Add(-(sent+at)/2), tolerance+(at-sent)/2
 	if near(now.Add(-at), zero, within) {
-		return nil
+		return
 	}
 	if near(s.last, zero, within) {
 		zero = s.last // the machine's clock is right, and finer
 	}
 	if first { // nothing has been stamped yet
 		s.spans = []span{{at, zero}}
-		return nil
+		return
 	}
 	s.set(at, zero)
-	return nil
-}
-
-// beginObserve reports whether the store is to be asked now.
-func (s *Steady) beginObserve() (due bool, at time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, _ = s.look()
-	return s.toObserve(at), at
 }
 
 // look follows the machine's clock, if it is to be believed.
@@ -265,7 +328,7 @@ func (s *Steady) look() (at time.Duration, now time.Time) {
 	switch {
 	case near(zero, last.zero, tolerance):
 		last.zero, s.claimed = zero, false
-	case s.store == decides: // which has been asked, or will be
+	case s.store == decides && !s.doubt: // the store knows better
 	case !s.claimed || !near(zero, s.claim, tolerance):
 		s.claim, s.claimed, s.claimSince = zero, true, at
 	case at-s.claimSince >= Hold:
