@@ -79,7 +79,7 @@ func eventOf(a *app.App, w http.ResponseWriter, r *http.Request, body []byte, se
 	if id != "" {
 		in.IdempotencyKey = "webhook " + r.PathValue("name") + " " + id
 	}
-	wait := g.Help()
+	wait := a.Help(g)
 	out, err := g.Ingest(r.Context(), in)
 	wait()
 	if err != nil {

@@ -2,6 +2,7 @@ package functions
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,26 @@ func TestEveryRouteOfTheGatePublishesWhatWaits(t *testing.T) {
 			require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
 		})
 	}
+}
+
+// A service that nobody sends anything is helped by the requests of the others.
+func TestRequestsOfOneServiceHelpTheOthers(t *testing.T) {
+	t.Parallel()
+	service := func(name string) string {
+		return strings.Replace(oneService(""), "My First Event Sync", name, 1)
+	}
+	g := newGateway(t, `{"services":[`+service("one")+`,`+service("two")+`,`+service("three")+`]}`)
+	g.bus.set(errors.New("away"))
+	require.Equal(t, 200, g.do("POST", "/services/three/event/entry1", "a").status)
+	id := g.do("POST", "/services/three/event/entry2", "b").str("triggered")
+	require.NotEmpty(t, id)
+	g.bus.set(nil)
+	for range 3 {
+		g.advance(11 * time.Second)
+		require.Equal(t, 200, g.do("GET", "/services/one/status", "").status)
+	}
+	require.Len(t, g.bus.all(), 1)
+	require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
 }
 
 // Where the process runs on after an answer, the answer waits for nothing.
