@@ -1,9 +1,8 @@
 package clock
 
 import (
-	"context"
-	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,9 +15,6 @@ const (
 	// Grace is how long the clock must have run without a jump before anything may be
 	// deleted by it. NTP has corrected a wrong clock by then.
 	Grace = 30 * time.Minute
-	// observeEvery is how often the store is asked for its own time, and observeRetry
-	// how soon again if it did not answer.
-	observeEvery, observeRetry = 5 * time.Minute, 5 * time.Second
 	// maxSpans bounds the memory of earlier settings. A clock that is set more often
 	// than this is remembered as one that was slow.
 	maxSpans = 64
@@ -43,14 +39,16 @@ type Steady struct {
 	mono  func() time.Duration
 	slept func() time.Duration // nil: the monotonic clock counts sleep
 
-	mu     sync.Mutex
-	asleep time.Duration // of slept, that has been added to mono
-	awake  time.Duration // when slept was asked last
-	began  time.Duration // as all times here: of the monotonic clock, plus asleep
-	calm   time.Duration // since when nothing has jumped
-	spans  []span        // never empty; the last is in force
-	last   time.Time     // what the machine's clock showed at the last look, at 0
-	doubt  bool          // the clock jumped since the store was asked
+	asleep atomic.Int64 // of slept, that has been added to mono
+	alone  atomic.Bool  // the store has no time
+
+	mu    sync.Mutex
+	awake time.Duration // when slept was asked last
+	began time.Duration // as all times here: of the monotonic clock, plus asleep
+	calm  time.Duration // since when nothing has jumped
+	spans []span        // never empty; the last is in force
+	last  time.Time     // what the machine's clock showed at the last look, at 0
+	doubt bool          // the clock jumped since the store was asked
 
 	claim      time.Time // what the machine's clock wants the last span's zero to be
 	claimed    bool
@@ -63,23 +61,6 @@ type Steady struct {
 
 	longest time.Duration // that anything is kept for
 }
-
-// question is put to the store by one caller; others may wait for its answer.
-type question struct {
-	done chan struct{}
-	// Valid once done:
-	err  error
-	left bool // the caller that asked did not wait for the answer
-}
-
-// opinion is whether the store has a time of its own.
-type opinion int
-
-const (
-	unasked opinion = iota
-	none
-	decides
-)
 
 // span is a time during which the clock ran undisturbed.
 type span struct {
@@ -102,7 +83,7 @@ type Options struct {
 func New(o Options) *Steady {
 	s := &Steady{wall: o.Wall, mono: o.Mono, slept: o.Slept, longest: o.Longest}
 	if s.slept != nil {
-		s.asleep = s.slept()
+		s.asleep.Store(int64(s.slept()))
 	}
 	at, wall := s.read()
 	zero := wall.Add(-at)
@@ -125,6 +106,10 @@ func (s *Steady) Since(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, now := s.look()
+	return s.since(at, now, d)
+}
+
+func (s *Steady) since(at time.Duration, now time.Time, d time.Duration) time.Time {
 	earliest, from := now.Add(-d), at-d
 	for i := range len(s.spans) - 1 {
 		if s.spans[i+1].from <= from {
@@ -147,7 +132,11 @@ func (s *Steady) Since(d time.Duration) time.Time {
 func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, latest := s.look()
+	at, now := s.look()
+	return s.latest(at, now, d), at-s.began >= d
+}
+
+func (s *Steady) latest(at time.Duration, latest time.Time, d time.Duration) time.Time {
 	for i := range len(s.spans) - 1 {
 		if end := s.spans[i+1].from; end > at-d {
 			if t := s.spans[i].zero.Add(end); t.After(latest) {
@@ -155,7 +144,7 @@ func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 			}
 		}
 	}
-	return latest, at-s.began >= d
+	return latest
 }
 
 // After returns when d from now have passed in truth: what is to be kept for d expires
@@ -164,7 +153,11 @@ func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 func (s *Steady) After(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, latest := s.look()
+	at, now := s.look()
+	return s.after(at, now, d)
+}
+
+func (s *Steady) after(at time.Duration, latest time.Time, d time.Duration) time.Time {
 	s.longest = max(s.longest, d)
 	for i := range len(s.spans) - 1 {
 		begin, end := s.spans[i].from, s.spans[i+1].from
@@ -202,112 +195,27 @@ func (s *Steady) settled(at time.Duration) bool {
 	return s.store == none && !s.claimed && at-s.calm >= Grace
 }
 
-// Ran returns how long the process has run, sleep included.
+// Stamp is what the clock says at one moment, for what is stored then.
+type Stamp struct {
+	Now           time.Time
+	Since, Latest time.Time // see [Steady.Since] and [Steady.Latest]
+	Until         time.Time // see [Steady.After]
+	Settled       bool      // see [Steady.Settled]
+}
+
+// Stamp looks at the clock once, and is as all the methods are together: it looks back
+// for as long, and gives the time when what is to be kept for that long expires.
+func (s *Steady) Stamp(back, keep time.Duration) Stamp {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, now := s.look()
+	return Stamp{now, s.since(at, now, back), s.latest(at, now, back), s.after(at, now, keep), s.settled(at)}
+}
+
+// Ran returns how long the process has run, sleep included. It is cheap, and does not
+// look whether the machine has slept since another method did.
 func (s *Steady) Ran() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, _ := s.look()
-	return at - s.began
-}
-
-// Observed reports whether the store has been asked for its time.
-func (s *Steady) Observed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.store != unasked
-}
-
-func (s *Steady) toObserve(at time.Duration) bool {
-	return s.store == unasked || s.store == decides && (s.doubt || at-s.observed >= observeEvery)
-}
-
-// Observe asks for the store's own time when that is due: at the beginning, after a
-// jump, and every few minutes. It sets the clock by it if the two differ. ask returns
-// false if the store has no time: then it is not asked again.
-//
-// One caller asks. Others wait for its answer only where the clock may be wrong until
-// it comes. A store that does not answer is not asked for a while, unless it never did.
-func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Time, bool, error)) error {
-	for {
-		q, ours, sent := s.question()
-		switch {
-		case q == nil:
-			return nil
-		case ours:
-			return s.ask(ctx, q, sent, ask)
-		}
-		select {
-		case <-q.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if !q.left { // else ask again
-			return q.err
-		}
-	}
-}
-
-// question returns what the store is asked, and whether the caller is to ask it; nil:
-// there is nothing to ask or to wait for.
-func (s *Steady) question() (q *question, ours bool, at time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, _ = s.look()
-	switch {
-	case !s.toObserve(at):
-		return nil, false, at
-	case s.asked != nil && (s.store == unasked || s.doubt):
-		return s.asked, false, at
-	case s.asked != nil, s.store != unasked && at-s.failed < observeRetry:
-		return nil, false, at
-	}
-	s.asked = &question{done: make(chan struct{})}
-	return s.asked, true, at
-}
-
-func (s *Steady) ask(ctx context.Context, q *question, sent time.Duration, ask func(context.Context) (time.Time, bool, error)) (err error) {
-	var theirs time.Time
-	var has bool
-	err = errors.New("the store was not asked to the end")
-	defer func() { s.answer(q, sent, theirs, has, err) }() // others wait, even if ask panics
-	theirs, has, err = ask(ctx)
-	q.left = err != nil && ctx.Err() != nil
-	return err
-}
-
-// answer sets the clock by what the store answered.
-func (s *Steady) answer(q *question, sent time.Duration, theirs time.Time, has bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer close(q.done)
-	q.err, s.asked = err, nil
-	if err != nil {
-		if !q.left {
-			s.failed, _ = s.look()
-		}
-		return
-	}
-	s.doubt = false
-	at, now := s.look() // which is in doubt again if the clock jumped meanwhile
-	if !has {
-		s.store = none
-		return
-	}
-	first := s.store != decides
-	s.store, s.observed, s.failed, s.claimed = decides, at, at-observeRetry, false
-	// The store looked at its clock between the two looks at ours.
-	zero, within := theirs.Add(-(sent+at)/2), tolerance+(at-sent)/2
-	if near(now.Add(-at), zero, within) {
-		return
-	}
-	if near(s.last, zero, within) {
-		zero = s.last // the machine's clock is right, and finer
-	}
-	if first { // nothing has been stamped yet
-		s.spans = []span{{at, zero}}
-		return
-	}
-	s.set(at, zero)
+	return s.mono() + time.Duration(s.asleep.Load()) - s.began
 }
 
 // look follows the machine's clock, if it is to be believed.
@@ -315,8 +223,9 @@ func (s *Steady) look() (at time.Duration, now time.Time) {
 	at, wall := s.read()
 	last := &s.spans[len(s.spans)-1]
 	if s.slept != nil && (at-s.awake >= tolerance || !near(wall, last.zero.Add(at), tolerance)) {
-		if more := s.slept() - s.asleep; more > 0 {
-			s.asleep, at = s.asleep+more, at+more
+		if more := s.slept() - time.Duration(s.asleep.Load()); more > 0 {
+			s.asleep.Add(int64(more))
+			at += more
 		}
 		s.awake = at
 	}
@@ -352,14 +261,19 @@ func (s *Steady) set(at time.Duration, zero time.Time) {
 
 // read looks at both clocks at the same time, or nearly.
 func (s *Steady) read() (at time.Duration, wall time.Time) {
+	asleep := time.Duration(s.asleep.Load())
+	wall, at = s.wall().Round(0), s.mono()+asleep
 	for range 3 {
-		before := s.mono()
-		wall, at = s.wall(), s.mono()
+		if len(s.spans) > 0 && near(wall, s.spans[len(s.spans)-1].zero.Add(at), tolerance) {
+			break // they agree
+		}
+		before := at
+		wall, at = s.wall().Round(0), s.mono()+asleep
 		if at-before < tolerance/10 { // else the process was held up between the two
 			break
 		}
 	}
-	return at + s.asleep, wall.Round(0)
+	return at, wall
 }
 
 func near(a, b time.Time, within time.Duration) bool {

@@ -44,13 +44,11 @@ func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 // far ahead has stamped: their names would never be forgotten. It is zero, for never,
 // until the clock is settled: one that is far behind takes every name for such a one,
 // and each event that its source sends again would count twice.
-func (g *Gate) memoryOfNames() (before, after time.Time) {
-	before = whole(g.time.Since(g.remember()))
-	if _, ok := g.time.Settled(); ok {
-		latest, _ := g.time.Latest(g.remember())
-		after = whole(latest.Add(g.remember()))
+func (g *Gate) memoryOfNames(s clock.Stamp) (before, after time.Time) {
+	if s.Settled {
+		after = whole(s.Latest.Add(g.remember()))
 	}
-	return before, after
+	return whole(s.Since), after
 }
 
 // observe compares the clock with the store's own time, if that is due. An error means
