@@ -29,6 +29,9 @@ func echoWebhook(a *app.App) web.Handler {
 		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
+		if err := a.OnTime(r.Context()); err != nil {
+			return err
+		}
 		id, err := a.VerifyEcho(r.Header, body)
 		if err != nil {
 			return err
@@ -53,6 +56,9 @@ func hook(a *app.App) web.Handler {
 			return err
 		}
 		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return err
+		}
+		if err := a.OnTime(r.Context()); err != nil {
 			return err
 		}
 		taken, err := a.TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {

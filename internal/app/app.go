@@ -223,11 +223,26 @@ func (a *App) Start() {
 
 // tick does what a scheduler calls for in the cloud.
 func (a *App) tick(ctx context.Context) {
-	if err := a.o.clock.Observe(ctx, a.o.Store.Now); err != nil && ctx.Err() == nil {
-		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
-	}
+	_ = a.OnTime(ctx) // which the sweeps ask, too
 	a.sweepAll(ctx)
 	a.runDue(ctx)
+}
+
+// OnTime compares the clock with the store's own time, if that is due, for what is
+// verified or stamped by it. (Gates do so themselves.) An error means that the store has
+// never said what time it is.
+func (a *App) OnTime(ctx context.Context) error {
+	err := a.o.clock.Observe(ctx, a.o.Store.Now)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() == nil {
+		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
+	}
+	if a.o.clock.Observed() {
+		return nil
+	}
+	return fault.StoreAway(err)
 }
 
 func (a *App) sweepAll(ctx context.Context) {
