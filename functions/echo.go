@@ -29,6 +29,9 @@ func echoWebhook(a *app.App) web.Handler {
 		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
+		if err := a.OnTime(r.Context()); err != nil {
+			return err
+		}
 		id, err := a.VerifyEcho(r.Header, body)
 		if err != nil {
 			return err
@@ -55,6 +58,9 @@ func hook(a *app.App) web.Handler {
 		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
+		if err := a.OnTime(r.Context()); err != nil {
+			return err
+		}
 		taken, err := a.TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {
 			return eventOf(a, w, r, body, service, key, id)
 		})
@@ -79,7 +85,7 @@ func eventOf(a *app.App, w http.ResponseWriter, r *http.Request, body []byte, se
 	if id != "" {
 		in.IdempotencyKey = "webhook " + r.PathValue("name") + " " + id
 	}
-	wait := g.Help()
+	wait := a.Help(g)
 	out, err := g.Ingest(r.Context(), in)
 	wait()
 	if err != nil {

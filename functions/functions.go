@@ -283,7 +283,7 @@ func (b *builder) gate(path string, access web.Access, methods []string, h func(
 		if path == "/sweep" { // which does it itself, and counts
 			return handlers[g](w, r)
 		}
-		wait := g.Help()
+		wait := b.app.Help(g)
 		err = handlers[g](w, r)
 		wait()
 		return err

@@ -190,8 +190,16 @@ type brokenStore struct {
 	mu     sync.Mutex
 	broken bool
 
-	settled  int // outcomes recorded
-	maxClaim int // if it is not 0
+	settled  int              // outcomes recorded
+	maxClaim int              // if it is not 0
+	time     func() time.Time // the store's own; nil: it has none
+}
+
+func (s *brokenStore) Now(ctx context.Context) (time.Time, bool, error) {
+	if s.time != nil {
+		return s.time(), true, nil
+	}
+	return s.Store.Now(ctx)
 }
 
 func (s *brokenStore) MaxClaim() int {

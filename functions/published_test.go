@@ -2,6 +2,7 @@ package functions
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook"
 )
 
 // Every answer that says what was triggered says whether the bus has it.
@@ -78,6 +80,26 @@ func TestEveryRouteOfTheGatePublishesWhatWaits(t *testing.T) {
 	}
 }
 
+// A service that nobody sends anything is helped by the requests of the others.
+func TestRequestsOfOneServiceHelpTheOthers(t *testing.T) {
+	t.Parallel()
+	service := func(name string) string {
+		return strings.Replace(oneService(""), "My First Event Sync", name, 1)
+	}
+	g := newGateway(t, `{"services":[`+service("one")+`,`+service("two")+`,`+service("three")+`]}`)
+	g.bus.set(errors.New("away"))
+	require.Equal(t, 200, g.do("POST", "/services/three/event/entry1", "a").status)
+	id := g.do("POST", "/services/three/event/entry2", "b").str("triggered")
+	require.NotEmpty(t, id)
+	g.bus.set(nil)
+	for range 3 {
+		g.advance(11 * time.Second)
+		require.Equal(t, 200, g.do("GET", "/services/one/status", "").status)
+	}
+	require.Len(t, g.bus.all(), 1)
+	require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
+}
+
 // Where the process runs on after an answer, the answer waits for nothing.
 func TestHelpDelaysNoAnswerWhereTheProcessRunsOn(t *testing.T) {
 	t.Parallel()
@@ -135,4 +157,29 @@ func TestAttackClockThroughTheAPI(t *testing.T) {
 	g.message(old)
 	id := g.event("entry2", "d").str("triggered")
 	require.Equal(t, 1, g.message(id).Events["entry1"].NumberOfEvents, "nothing was lost")
+}
+
+// A process whose clock is hours off from its start takes webhooks by the store's time.
+func TestAttackClockOfWebhooks(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/hooks/h", "/external-data-webhook"} {
+		secret := webhook.NewSecret()
+		g := newGateway(t, oneService(`,"echo":{"secrets":["`+secret+`"]},
+			"hooks":[{"name":"h","verify":{"type":"standard","secrets":["`+secret+`"]},"event":{"eventKey":"entry1"}}]`))
+		truth := g.clock().Add(3 * time.Hour)
+		g.store.time = func() time.Time { return truth.Add(g.elapsed()) }
+		for _, id := range []string{"msg_1", "msg_2"} {
+			body := `{"data":{"1":{"name":"n","priority":1}}}`
+			h, err := webhook.Sign(secret, id, g.store.time(), []byte(body))
+			require.NoError(t, err)
+			var headers []string
+			for k := range h {
+				headers = append(headers, k, h.Get(k))
+			}
+			a := g.do("POST", path, body, headers...)
+			require.Equal(t, 200, a.status, "%s: %s", path, a.raw)
+			g.jump(-10 * 24 * time.Hour) // while it runs
+			g.advance(time.Minute)
+		}
+	}
 }

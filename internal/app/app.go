@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -90,6 +91,7 @@ type App struct {
 	drafts *draft.Service
 	looks  looks
 	beacon *beacon
+	helped atomic.Uint64 // counts
 
 	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
 	hooks    map[string]*echo.Hook
@@ -135,7 +137,11 @@ func (o *Options) steady() {
 		began := time.Now()
 		o.Mono = func() time.Duration { return time.Since(began) }
 	}
-	o.clock = clock.New(clock.Options{Wall: o.Now, Mono: o.Mono, Slept: o.Slept})
+	longest := time.Duration(0) // the gates ask the clock itself
+	if o.Config.Echo != nil || len(o.Config.Hooks) > 0 {
+		longest = echo.KeptFor
+	}
+	o.clock = clock.New(clock.Options{Wall: o.Now, Mono: o.Mono, Slept: o.Slept, Longest: longest})
 	o.Now = o.clock.Now
 }
 
@@ -172,6 +178,17 @@ func (a *App) Gate(service string) (*gate.Gate, error) {
 	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
 }
 
+// Help publishes what waits at the gate, and at one of the others: nobody else may send
+// that one anything. wait is as that of [gate.Gate.Help].
+func (a *App) Help(g *gate.Gate) (wait func()) {
+	if len(a.gates) == 1 || !g.HelpDue() {
+		return g.Help()
+	}
+	other := a.gates[a.helped.Add(1)%uint64(len(a.gates))]
+	one, two := g.Help(), other.Help()
+	return func() { one(); two() }
+}
+
 // Start says what is open, and sweeps once, for what an earlier instance left behind, and then as often
 // as Options say. It returns at once; Close ends it.
 func (a *App) Start() {
@@ -206,11 +223,26 @@ func (a *App) Start() {
 
 // tick does what a scheduler calls for in the cloud.
 func (a *App) tick(ctx context.Context) {
-	if err := a.o.clock.Observe(ctx, a.o.Store.Now); err != nil && ctx.Err() == nil {
-		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
-	}
+	_ = a.OnTime(ctx) // which the sweeps ask, too
 	a.sweepAll(ctx)
 	a.runDue(ctx)
+}
+
+// OnTime compares the clock with the store's own time, if that is due, for what is
+// verified or stamped by it. (Gates do so themselves.) An error means that the store has
+// never said what time it is.
+func (a *App) OnTime(ctx context.Context) error {
+	err := a.o.clock.Observe(ctx, a.o.Store.Now)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() == nil {
+		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
+	}
+	if a.o.clock.Observed() {
+		return nil
+	}
+	return fault.StoreAway(err)
 }
 
 func (a *App) sweepAll(ctx context.Context) {

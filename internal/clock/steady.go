@@ -1,8 +1,8 @@
 package clock
 
 import (
-	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,8 +15,6 @@ const (
 	// Grace is how long the clock must have run without a jump before anything may be
 	// deleted by it. NTP has corrected a wrong clock by then.
 	Grace = 30 * time.Minute
-	// observeEvery is how often the store is asked for its own time.
-	observeEvery = 5 * time.Minute
 	// maxSpans bounds the memory of earlier settings. A clock that is set more often
 	// than this is remembered as one that was slow.
 	maxSpans = 64
@@ -26,7 +24,8 @@ const (
 // not moved by a jump of that: it goes on as the monotonic clock does until the
 // machine's clock has kept to its new time for [Hold]. So a clock that is wrong for
 // a moment has no effect at all. Where the store has a time of its own, that decides,
-// and at once.
+// and at once; only if nobody asks it for [Hold] is the machine's clock believed until
+// somebody does.
 //
 // It remembers what it was set to before. [Steady.Since] and [Steady.Latest] look
 // back over a span of true time, so that what was stamped before a correction is not
@@ -40,16 +39,16 @@ type Steady struct {
 	mono  func() time.Duration
 	slept func() time.Duration // nil: the monotonic clock counts sleep
 
-	asking sync.Mutex
+	asleep atomic.Int64 // of slept, that has been added to mono
+	alone  atomic.Bool  // the store has no time
 
-	mu     sync.Mutex
-	asleep time.Duration // of slept, that has been added to mono
-	awake  time.Duration // when slept was asked last
-	began  time.Duration // as all times here: of the monotonic clock, plus asleep
-	calm   time.Duration // since when nothing has jumped
-	spans  []span        // never empty; the last is in force
-	last   time.Time     // what the machine's clock showed at the last look, at 0
-	doubt  bool          // the clock jumped since the store was asked
+	mu    sync.Mutex
+	awake time.Duration // when slept was asked last
+	began time.Duration // as all times here: of the monotonic clock, plus asleep
+	calm  time.Duration // since when nothing has jumped
+	spans []span        // never empty; the last is in force
+	last  time.Time     // what the machine's clock showed at the last look, at 0
+	doubt bool          // the clock jumped since the store was asked
 
 	claim      time.Time // what the machine's clock wants the last span's zero to be
 	claimed    bool
@@ -57,16 +56,11 @@ type Steady struct {
 
 	store    opinion
 	observed time.Duration // when the store was asked last
+	failed   time.Duration // when it did not answer last
+	asked    *question     // nil: it is not being asked
+
+	longest time.Duration // that anything is kept for
 }
-
-// opinion is whether the store has a time of its own.
-type opinion int
-
-const (
-	unasked opinion = iota
-	none
-	decides
-)
 
 // span is a time during which the clock ran undisturbed.
 type span struct {
@@ -81,17 +75,20 @@ type Options struct {
 	// Slept is how long the machine has slept, which Mono does not count. It is asked
 	// when the two differ. nil: Mono counts it.
 	Slept func() time.Duration
+	// Longest is the longest that anything is kept of which [Steady.After] is not asked.
+	Longest time.Duration
 }
 
 // New returns a clock that shows what the machine's clock does now.
 func New(o Options) *Steady {
-	s := &Steady{wall: o.Wall, mono: o.Mono, slept: o.Slept}
+	s := &Steady{wall: o.Wall, mono: o.Mono, slept: o.Slept, longest: o.Longest}
 	if s.slept != nil {
-		s.asleep = s.slept()
+		s.asleep.Store(int64(s.slept()))
 	}
 	at, wall := s.read()
 	zero := wall.Add(-at)
 	s.began, s.calm, s.last, s.spans = at, at, zero, []span{{at, zero}}
+	s.failed = at - observeRetry
 	return s
 }
 
@@ -109,6 +106,10 @@ func (s *Steady) Since(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, now := s.look()
+	return s.since(at, now, d)
+}
+
+func (s *Steady) since(at time.Duration, now time.Time, d time.Duration) time.Time {
 	earliest, from := now.Add(-d), at-d
 	for i := range len(s.spans) - 1 {
 		if s.spans[i+1].from <= from {
@@ -131,7 +132,11 @@ func (s *Steady) Since(d time.Duration) time.Time {
 func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, latest := s.look()
+	at, now := s.look()
+	return s.latest(at, now, d), at-s.began >= d
+}
+
+func (s *Steady) latest(at time.Duration, latest time.Time, d time.Duration) time.Time {
 	for i := range len(s.spans) - 1 {
 		if end := s.spans[i+1].from; end > at-d {
 			if t := s.spans[i].zero.Add(end); t.After(latest) {
@@ -139,18 +144,27 @@ func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 			}
 		}
 	}
-	return latest, at-s.began >= d
+	return latest
 }
 
-// After returns when d from now have passed in truth, whatever the clock was set to
-// since the process began: what is to be kept for d expires then, and not earlier if
-// the clock was set back by mistake.
+// After returns when d from now have passed in truth: what is to be kept for d expires
+// then. The clock may have been set back by mistake a while ago. So a setting that it
+// had kept to for [Grace] counts as well as the present one, and the later decides.
 func (s *Steady) After(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, latest := s.look()
-	for _, span := range s.spans {
-		if t := span.zero.Add(at); t.After(latest) {
+	at, now := s.look()
+	return s.after(at, now, d)
+}
+
+func (s *Steady) after(at time.Duration, latest time.Time, d time.Duration) time.Time {
+	s.longest = max(s.longest, d)
+	for i := range len(s.spans) - 1 {
+		begin, end := s.spans[i].from, s.spans[i+1].from
+		if end-begin < Grace || at-end > s.longest { // it was corrected at once, or is long past
+			continue
+		}
+		if t := s.spans[i].zero.Add(at); t.After(latest) {
 			latest = t
 		}
 	}
@@ -158,93 +172,50 @@ func (s *Steady) After(d time.Duration) time.Time {
 }
 
 // Settled returns the time by which things may be deleted: what was to be kept until
-// then has been kept that long in truth. ok is false for [Grace] after the process
-// began and after each jump: a clock that is wrong would delete what is needed, and
-// nothing needs to be deleted soon. Where the store has a time of its own it is
-// enough that it has been asked of late.
+// a time that [Steady.After] gave has been kept that long in truth. ok is false for
+// [Grace] after the process began and after each jump: a clock that is wrong would
+// delete what is needed, and nothing needs to be deleted soon. Where the store has a
+// time of its own it is enough that it has been asked of late.
 func (s *Steady) Settled() (upTo time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, upTo := s.look()
-	for _, span := range s.spans { // as slow as it ever was
-		if t := span.zero.Add(at); t.Before(upTo) {
+	for i := range len(s.spans) - 1 { // as slow as it was while anything was stamped that is still kept
+		if t := s.spans[i].zero.Add(at); at-s.spans[i+1].from <= s.longest && t.Before(upTo) {
 			upTo = t
 		}
 	}
+	return upTo, s.settled(at)
+}
+
+func (s *Steady) settled(at time.Duration) bool {
 	if s.store == decides {
-		return upTo, !s.toObserve(at)
+		return !s.toObserve(at)
 	}
-	return upTo, s.store == none && !s.claimed && at-s.calm >= Grace
+	return s.store == none && !s.claimed && at-s.calm >= Grace
 }
 
-// Ran returns how long the process has run, sleep included.
+// Stamp is what the clock says at one moment, for what is stored then.
+type Stamp struct {
+	Now           time.Time
+	Since, Latest time.Time // see [Steady.Since] and [Steady.Latest]
+	Until         time.Time // see [Steady.After]
+	Settled       bool      // see [Steady.Settled]
+}
+
+// Stamp looks at the clock once, and is as all the methods are together: it looks back
+// for as long, and gives the time when what is to be kept for that long expires.
+func (s *Steady) Stamp(back, keep time.Duration) Stamp {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, now := s.look()
+	return Stamp{now, s.since(at, now, back), s.latest(at, now, back), s.after(at, now, keep), s.settled(at)}
+}
+
+// Ran returns how long the process has run, sleep included. It is cheap, and does not
+// look whether the machine has slept since another method did.
 func (s *Steady) Ran() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, _ := s.look()
-	return at - s.began
-}
-
-// Observed reports whether the store has been asked for its time.
-func (s *Steady) Observed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.store != unasked
-}
-
-func (s *Steady) toObserve(at time.Duration) bool {
-	return s.store == unasked || s.store == decides && (s.doubt || at-s.observed >= observeEvery)
-}
-
-// Observe asks for the store's own time when that is due: at the beginning, after a
-// jump, and every few minutes. It sets the clock by it if the two differ. ask returns
-// false if the store has no time: then it is not asked again.
-func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Time, bool, error)) error {
-	if due, _ := s.beginObserve(); !due {
-		return nil
-	}
-	s.asking.Lock() // those who come meanwhile wait for the answer, and need not ask
-	defer s.asking.Unlock()
-	due, sent := s.beginObserve()
-	if !due {
-		return nil
-	}
-	theirs, has, err := ask(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	s.doubt = false
-	at, now := s.look() // which is in doubt again if the clock jumped meanwhile
-	if !has {
-		s.store = none
-		return nil
-	}
-	first := s.store != decides
-	s.store, s.observed = decides, at
-	// The store looked at its clock between the two looks at ours.
-	zero, within := theirs.Add(-(sent+at)/2), tolerance+(at-sent)/2
-	if near(now.Add(-at), zero, within) {
-		return nil
-	}
-	if near(s.last, zero, within) {
-		zero = s.last // the machine's clock is right, and finer
-	}
-	if first { // nothing has been stamped yet
-		s.spans = []span{{at, zero}}
-		return nil
-	}
-	s.set(at, zero)
-	return nil
-}
-
-// beginObserve reports whether the store is to be asked now.
-func (s *Steady) beginObserve() (due bool, at time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, _ = s.look()
-	return s.toObserve(at), at
+	return s.mono() + time.Duration(s.asleep.Load()) - s.began
 }
 
 // look follows the machine's clock, if it is to be believed.
@@ -252,8 +223,9 @@ func (s *Steady) look() (at time.Duration, now time.Time) {
 	at, wall := s.read()
 	last := &s.spans[len(s.spans)-1]
 	if s.slept != nil && (at-s.awake >= tolerance || !near(wall, last.zero.Add(at), tolerance)) {
-		if more := s.slept() - s.asleep; more > 0 {
-			s.asleep, at = s.asleep+more, at+more
+		if more := s.slept() - time.Duration(s.asleep.Load()); more > 0 {
+			s.asleep.Add(int64(more))
+			at += more
 		}
 		s.awake = at
 	}
@@ -265,7 +237,7 @@ func (s *Steady) look() (at time.Duration, now time.Time) {
 	switch {
 	case near(zero, last.zero, tolerance):
 		last.zero, s.claimed = zero, false
-	case s.store == decides: // which has been asked, or will be
+	case s.store == decides && !s.doubt: // the store knows better
 	case !s.claimed || !near(zero, s.claim, tolerance):
 		s.claim, s.claimed, s.claimSince = zero, true, at
 	case at-s.claimSince >= Hold:
@@ -289,14 +261,19 @@ func (s *Steady) set(at time.Duration, zero time.Time) {
 
 // read looks at both clocks at the same time, or nearly.
 func (s *Steady) read() (at time.Duration, wall time.Time) {
+	asleep := time.Duration(s.asleep.Load())
+	wall, at = s.wall().Round(0), s.mono()+asleep
 	for range 3 {
-		before := s.mono()
-		wall, at = s.wall(), s.mono()
+		if len(s.spans) > 0 && near(wall, s.spans[len(s.spans)-1].zero.Add(at), tolerance) {
+			break // they agree
+		}
+		before := at
+		wall, at = s.wall().Round(0), s.mono()+asleep
 		if at-before < tolerance/10 { // else the process was held up between the two
 			break
 		}
 	}
-	return at + s.asleep, wall.Round(0)
+	return at, wall
 }
 
 func near(a, b time.Time, within time.Duration) bool {

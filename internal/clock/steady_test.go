@@ -3,7 +3,10 @@ package clock_test
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -92,6 +95,7 @@ func TestSettledNeedsAGrace(t *testing.T) {
 	m.run(s, clock.Hold+clock.Grace-10*time.Second)
 	require.False(t, settled())
 	m.run(s, 30*time.Second)
+	s.After(24 * time.Hour)
 	upTo, ok := s.Settled()
 	require.True(t, ok)
 	require.Equal(t, m.truth(), upTo, "what was stored before the jump is kept as long as it was to be")
@@ -112,8 +116,9 @@ func TestLookingBack(t *testing.T) {
 		m := &machine{set: time.Duration(rapid.Int64Range(-1e15, 1e15).Draw(t, "start"))}
 		s := m.steady()
 		type stamp struct {
-			at, true time.Time
+			at, true, until time.Time // kept for kept
 		}
+		const kept = 90 * time.Minute
 		var stamps []stamp
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
@@ -125,7 +130,7 @@ func TestLookingBack(t *testing.T) {
 			default:
 				m.run(s, time.Duration(rapid.Int64Range(1, 2e12).Draw(t, "pass")))
 			}
-			stamps = append(stamps, stamp{s.Now(), m.truth()})
+			stamps = append(stamps, stamp{s.Now(), m.truth(), s.After(kept)})
 			d := time.Duration(rapid.Int64Range(1, 1e13).Draw(t, "back"))
 			since := s.Since(d)
 			latest, _ := s.Latest(d)
@@ -136,8 +141,8 @@ func TestLookingBack(t *testing.T) {
 				}
 			}
 			upTo, _ := s.Settled()
-			for _, x := range stamps { // kept for d
-				require.False(t, x.at.Add(d).Before(upTo.Add(-2*time.Second)) && x.true.Add(d).After(m.truth().Add(2*time.Second)))
+			for _, x := range stamps {
+				require.False(t, x.until.Before(upTo.Add(-2*time.Second)) && x.true.Add(kept).After(m.truth().Add(2*time.Second)))
 			}
 		}
 	})
@@ -186,4 +191,150 @@ func TestTheStoreDecides(t *testing.T) {
 	m.set = 0
 	require.NoError(t, observe())
 	require.WithinDuration(t, m.truth(), s.Now(), time.Second)
+}
+
+// A machine without a clock of its own begins far in the past, and the network tells it
+// the time soon after. Nothing that it kept meanwhile is deleted early, and afterwards
+// deletions go on: a disk that only fills is no way to keep anything.
+func TestSettledForgetsASlowBeginning(t *testing.T) {
+	t.Parallel()
+	m := &machine{set: -20_000 * 24 * time.Hour}
+	s := m.steady()
+	alone(t, s)
+	const kept = 9 * 24 * time.Hour
+	early := s.After(kept)
+	m.set = 0
+	m.run(s, clock.Hold+time.Minute)
+	require.Equal(t, m.truth(), s.Now())
+	m.run(s, kept-time.Hour)
+	upTo, ok := s.Settled()
+	require.True(t, ok)
+	require.True(t, upTo.Before(early), "it is not kept for that long yet")
+	m.run(s, 2*time.Hour)
+	upTo, ok = s.Settled()
+	require.True(t, ok)
+	require.Equal(t, m.truth(), upTo)
+}
+
+// What a clock showed that was corrected at once keeps nothing for years.
+func TestAfterForgetsAFastBeginning(t *testing.T) {
+	t.Parallel()
+	m := &machine{set: 20_000 * 24 * time.Hour}
+	s := m.steady()
+	alone(t, s)
+	m.run(s, time.Minute)
+	m.set = 0
+	m.run(s, clock.Hold+time.Minute)
+	require.Equal(t, m.truth().Add(time.Hour), s.After(time.Hour))
+
+	m.run(s, clock.Grace)
+	m.set = -240 * time.Hour // by mistake
+	m.run(s, clock.Hold+time.Minute)
+	require.Equal(t, m.truth().Add(time.Hour), s.After(time.Hour), "the setting before was no mistake")
+}
+
+// Many requests wait for one answer, and none waits longer than it must.
+func TestOneAsksTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		set := time.Duration(0)
+		s := clock.New(clock.Options{
+			Wall: func() time.Time { return time.Now().Add(set) },
+			Mono: func() time.Duration { return time.Since(began) },
+		})
+		asked := 0
+		var away error
+		ask := func(ctx context.Context) (time.Time, bool, error) {
+			asked++
+			select {
+			case <-time.After(10 * time.Second): // it hangs
+			case <-ctx.Done():
+				return time.Time{}, false, ctx.Err()
+			}
+			return time.Now(), true, away
+		}
+		// all returns how many of a hundred requests failed, and how long they took.
+		all := func() (failed int, took time.Duration) {
+			began := time.Now()
+			var wg sync.WaitGroup
+			var n atomic.Int64
+			for range 100 {
+				wg.Go(func() {
+					if s.Observe(t.Context(), ask) != nil {
+						n.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			return int(n.Load()), time.Since(began)
+		}
+		away = errors.New("away")
+		failed, took := all()
+		require.Equal(t, 100, failed)
+		require.Equal(t, 1, asked)
+		require.Equal(t, 10*time.Second, took)
+
+		away = nil
+		gone, cancel := context.WithTimeout(t.Context(), time.Second)
+		go func() { _ = s.Observe(gone, ask) }() // the client of this one goes away meanwhile
+		synctest.Wait()
+		failed, took = all()
+		cancel()
+		require.Zero(t, failed)
+		require.Equal(t, 3, asked)
+		require.Equal(t, 11*time.Second, took)
+
+		time.Sleep(5*time.Minute + time.Second)
+		away = errors.New("away")
+		then := time.Now()
+		var waited atomic.Int64
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				_ = s.Observe(t.Context(), ask)
+				if time.Since(then) > 0 {
+					waited.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 4, asked)
+		require.Equal(t, int64(1), waited.Load(), "the clock is right meanwhile")
+		require.NoError(t, s.Observe(t.Context(), ask), "a store that does not answer is not asked at once again")
+		require.Equal(t, 4, asked)
+		time.Sleep(6 * time.Second)
+		require.Error(t, s.Observe(t.Context(), ask))
+		require.Equal(t, 5, asked)
+
+		away, set = nil, time.Hour
+		time.Sleep(6 * time.Second)
+		failed, took = all()
+		require.Zero(t, failed)
+		require.Equal(t, 6, asked)
+		require.Equal(t, 10*time.Second, took, "whoever comes after a jump waits to know the time")
+	})
+}
+
+// A process whose virtual machine was held, and whose requests do not ask the store,
+// is not behind for good.
+func TestTheMachineIsBelievedIfNobodyAsksTheStore(t *testing.T) {
+	t.Parallel()
+	m := &machine{}
+	s := m.steady()
+	ask := func(context.Context) (time.Time, bool, error) { return m.truth(), true, nil }
+	require.NoError(t, s.Observe(t.Context(), ask))
+	m.set = 8 * time.Hour // that neither clock counted
+	m.run(s, clock.Hold+time.Minute)
+	require.Equal(t, m.truth().Add(m.set), s.Now())
+	_, ok := s.Settled()
+	require.False(t, ok)
+
+	require.NoError(t, s.Observe(t.Context(), ask)) // it was a mistake
+	require.WithinDuration(t, m.truth(), s.Now(), time.Second, "the store knows better")
+	m.set = 0
+	m.run(s, 10*time.Second)
+	m.set = 8 * time.Hour
+	s.Now()
+	require.WithinDuration(t, m.truth(), s.Now(), time.Second, "to jump to the same time again is a jump")
 }

@@ -36,10 +36,12 @@ import (
 const DefaultList = "task-list-1"
 
 const (
-	seenFor       = 4 * 24 * time.Hour
-	deliveriesFor = 30 * 24 * time.Hour
-	maxID         = 256
+	seenFor = 4 * 24 * time.Hour
+	maxID   = 256
 )
+
+// KeptFor is how long deliveries are kept, which is longer than anything else here.
+const KeptFor = 30 * 24 * time.Hour
 
 // Options are what a Service works with.
 type Options struct {

@@ -67,7 +67,7 @@ func deliveryID(n int64) string { return fmt.Sprintf("%012d", n) }
 
 func (d *Delivery) write(target string) store.Write {
 	return store.Write{Collection: deliveriesOf(target), Doc: store.Doc{
-		ID: deliveryID(d.N), Body: mustJSON(d), Rev: d.rev, ExpireAt: d.CreatedAt.Add(deliveriesFor),
+		ID: deliveryID(d.N), Body: mustJSON(d), Rev: d.rev, ExpireAt: d.CreatedAt.Add(KeptFor),
 	}}
 }
 

@@ -41,10 +41,14 @@ func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // memoryOfNames returns between which instants a stored event must have been received
 // to count as the same as one of its name. The later one is for events that a clock
-// far ahead has stamped: their names would never be forgotten.
-func (g *Gate) memoryOfNames() (before, after time.Time) {
-	latest, _ := g.time.Latest(g.remember())
-	return whole(g.time.Since(g.remember())), whole(latest.Add(g.remember()))
+// far ahead has stamped: their names would never be forgotten. It is zero, for never,
+// until the clock is settled: one that is far behind takes every name for such a one,
+// and each event that its source sends again would count twice.
+func (g *Gate) memoryOfNames(s clock.Stamp) (before, after time.Time) {
+	if s.Settled {
+		after = whole(s.Latest.Add(g.remember()))
+	}
+	return whole(s.Since), after
 }
 
 // observe compares the clock with the store's own time, if that is due. An error means

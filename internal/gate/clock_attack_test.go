@@ -74,10 +74,14 @@ type moodyBus struct {
 	bus.Bus
 	mu   sync.Mutex
 	away bool
+	hold func() // nil: publications are not held up
 	sent []bus.Message
 }
 
 func (b *moodyBus) Publish(_ context.Context, _ string, m bus.Message) (string, error) {
+	if b.hold != nil {
+		b.hold()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.away {
@@ -296,6 +300,25 @@ func TestAttackClockWrongAtStart(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A machine that begins far in the past, and has its clock set soon after, takes no
+// event twice that its source sends again.
+func TestAttackClockNamesAreKeptByASlowStart(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		i := w.instance(0)
+		i.send("a", "k")
+		w.pass(time.Minute, i)
+		i.set = -20_000 * 24 * time.Hour
+		i.restart()
+		i.send("a", "k") // which requires that it is a duplicate
+		w.pass(clock.Grace-time.Minute, i)
+		i.send("a", "k")
+		i.set = 0
+		w.pass(time.Hour, i)
+		i.send("a", "k")
+	})
 }
 
 // An event that a clock far ahead has stamped waits for its period and no longer, and

@@ -91,6 +91,8 @@ type Gate struct {
 	helped   atomic.Int64 // … when a request last looked for claims that wait
 	kept     atomic.Int64 // … when the events of claims that wait were last kept
 	unkept   atomic.Bool  // that failed
+	doubtful atomic.Bool  // … and may succeed yet: nothing is purged before
+	closing  atomic.Bool  // no claim that waits is begun any more
 	inFlight sync.WaitGroup
 }
 
@@ -122,6 +124,7 @@ func New(svc config.Service, o Options) *Gate {
 
 // Close waits for the checks and publications under way, or for ctx.
 func (g *Gate) Close(ctx context.Context) error {
+	g.closing.Store(true)
 	done := make(chan struct{})
 	go func() { g.inFlight.Wait(); close(done) }()
 	select {

@@ -87,11 +87,11 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 // can be sent again without doubling.
 func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
-	now := g.clock()
-	forgetBefore, forgetAfter := g.memoryOfNames()
 	// A message is built and served from its events: they outlive the window, the
 	// message's retention, and a day for a claim that waits.
-	expireAt := whole(g.time.After(g.remember() + g.retention() + 24*time.Hour))
+	stamp := g.time.Stamp(g.remember(), g.remember()+g.retention()+24*time.Hour)
+	now, expireAt := whole(stamp.Now), whole(stamp.Until)
+	forgetBefore, forgetAfter := g.memoryOfNames(stamp)
 	for i, e := range in {
 		n, ok := g.byKey[e.EventKey]
 		if !ok {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,8 +10,9 @@ import (
 )
 
 const (
-	// keepEvery is how often the events of claims that wait are looked after.
-	keepEvery = time.Hour
+	// keepEvery is how often the events of claims that wait are looked after, and
+	// keepAgain how soon after that failed.
+	keepEvery, keepAgain = time.Hour, 5 * time.Minute
 	// keepAfter is how long a claim waits before its events are kept for it. They
 	// live a day longer than the message would be kept.
 	keepAfter = 12 * time.Hour
@@ -24,19 +26,25 @@ const (
 // keepWaiting postpones the expiry of the events that unpublished claims need, once
 // an hour: a store deletes them nine days after they came, whatever waits for them.
 func (g *Gate) keepWaiting(ctx context.Context) {
-	if !g.turn(&g.kept, keepEvery) {
+	every := keepEvery
+	if g.doubtful.Load() {
+		every = keepAgain
+	}
+	if !g.turn(&g.kept, every) {
 		return
 	}
 	n, oldest, err := g.store.Backlog(ctx, g.svc.ServiceName)
 	now := g.clock()
 	if err == nil && (n == 0 || now.Sub(oldest) < keepAfter) {
 		g.unkept.Store(false)
+		g.doubtful.Store(false)
 		return
 	}
 	if err == nil {
 		err = g.keepAll(ctx, now)
 	}
 	g.unkept.Store(err != nil)
+	g.doubtful.Store(err != nil && !errors.Is(err, store.ErrNotFound)) // what is gone need not be kept
 	switch {
 	case err != nil && oldest.IsZero():
 		g.log.WarnContext(ctx, "it is not known which claims wait: their events may expire", "error", err)
@@ -49,8 +57,9 @@ func (g *Gate) keepWaiting(ctx context.Context) {
 	}
 }
 
-// keepAll keeps the events of every claim that has waited for keepAfter. The first
-// error does not keep it from the others.
+// keepAll keeps the events of every claim that has waited for keepAfter. An error does
+// not keep it from the others. Of several it returns the first, but rather one of a
+// claim that may be kept yet than one of events that are gone.
 func (g *Gate) keepAll(ctx context.Context, now time.Time) (first error) {
 	// The same instant for a day: a claim that was kept until then is known by its
 	// first event.
@@ -70,7 +79,7 @@ func (g *Gate) keepAll(ctx context.Context, now time.Time) (first error) {
 				}
 				err = g.store.Keep(ctx, g.svc.ServiceName, members, until)
 			}
-			if err != nil && first == nil {
+			if err != nil && (first == nil || errors.Is(first, store.ErrNotFound)) {
 				first = fmt.Errorf("message %s: %w", info.EventID, err)
 			}
 			if ctx.Err() != nil {

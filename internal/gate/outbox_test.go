@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/store"
@@ -219,4 +220,57 @@ func requireKept(w *world, members []store.Member, until time.Time) {
 	for _, m := range members { // Firestore deletes by itself, and keeps what it was told to (storetest)
 		require.False(w, w.store.Store.(*countedStore).kept[m.ID].Before(until))
 	}
+}
+
+// Events that could not be kept for a claim are not deleted before that is tried again.
+func TestNothingIsPurgedWhileEventsCouldNotBeKept(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		counted := &countedStore{Store: w.store.Store}
+		w.store.Store = counted
+		ctx := context.Background()
+		i := w.instance(0)
+		waits := i.claimed()
+		w.ran += 20 * 24 * time.Hour // the machine was off
+		i.restart()
+		counted.keep = errors.New("busy")
+		w.pass(clock.Grace+time.Minute, i)
+		counted.keep = nil
+		w.pass(6*time.Minute, i)
+		w.bus.set(false)
+		_, err := i.SweepNow(ctx)
+		require.NoError(w, err)
+		require.Equal(w, []string{waits}, w.bus.ids())
+		require.NoError(w, i.WriteMessage(ctx, waits, io.Discard, func(int) {}))
+	})
+}
+
+// A process that closes begins no further publication of what waits.
+func TestCloseEndsHelp(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		i := w.instance(0)
+		now := w.truth()
+		for range 50 {
+			c := store.Claim{ClaimInfo: store.ClaimInfo{
+				ID: event.RandomID(), Service: "s", EventID: event.RandomID(), TriggerType: "window", Date: now, Owner: "x",
+				State: store.Claimed, Attempts: 1, NextAttempt: now, LastError: "away",
+			}}
+			require.NoError(w, w.store.Claim(context.Background(), c, nil))
+		}
+		began, let := make(chan struct{}, 50), make(chan struct{})
+		i.w.bus.hold = func() { began <- struct{}{}; <-let }
+		w.ran += time.Minute
+		i.Help()
+		<-began
+		closed := make(chan error)
+		go func() { closed <- i.Close(context.Background()) }()
+		require.Eventually(w, i.Closing, time.Minute, time.Millisecond)
+		close(let)
+		require.NoError(w, <-closed)
+		require.Less(w, len(w.bus.ids()), 20, "those under way, and no others")
+		n, _, err := w.store.Backlog(context.Background(), "s")
+		require.NoError(w, err)
+		require.Equal(w, 50-len(w.bus.ids()), n)
+	})
 }

@@ -21,8 +21,8 @@ const (
 	maxFailed = 1000
 	// helpEvery is how often requests look for claims that wait.
 	helpEvery = 5 * time.Second
-	// helpTime bounds what a request sets going, and helpWait what it waits for it
-	// where there is no processor after its answer.
+	// helpTime bounds what a request sets going, and helpWait what it waits for it,
+	// counted from its beginning, where there is no processor after its answer.
 	helpTime, helpWait = 15 * time.Second, 2 * time.Second
 )
 
@@ -52,7 +52,7 @@ func (w which) free(c store.Claim, now time.Time) bool {
 // it is answered. wait returns when that is done, or has taken long enough; where the
 // process runs between requests, at once.
 func (g *Gate) Help() (wait func()) {
-	if !g.elapsed(&g.busAway, busRest) || !g.turn(&g.helped, helpEvery) {
+	if !g.HelpDue() || !g.turn(&g.helped, helpEvery) {
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -73,14 +73,19 @@ func (g *Gate) Help() (wait func()) {
 	if g.runsOn {
 		return func() {}
 	}
+	t := time.NewTimer(helpWait)
 	return func() {
-		t := time.NewTimer(helpWait)
 		defer t.Stop()
 		select {
 		case <-done:
 		case <-t.C:
 		}
 	}
+}
+
+// HelpDue reports whether Help would do anything now.
+func (g *Gate) HelpDue() bool {
+	return g.elapsed(&g.helped, helpEvery) && g.elapsed(&g.busAway, busRest)
 }
 
 // republish publishes claims that wait. It stops at the first that the bus refuses:
@@ -106,7 +111,7 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 		waiting = slices.DeleteFunc(waiting, func(c store.Claim) bool { return !which.free(c, now) })
 		ok, bad, away, err := g.republishPage(ctx, waiting)
 		published, failed = published+ok, failed+bad
-		if err != nil || away || !more || failed > maxFailed {
+		if err != nil || away || !more || failed > maxFailed || g.closing.Load() {
 			return published, failed, err
 		}
 	}
@@ -120,7 +125,7 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.Claim) (publish
 	eg.SetLimit(sweepPublishes)
 	for _, c := range claims {
 		eg.Go(func() error {
-			if refused.Load() || ctx.Err() != nil {
+			if refused.Load() || g.closing.Load() || ctx.Err() != nil {
 				return ctx.Err()
 			}
 			err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease(c.Attempts+1)))

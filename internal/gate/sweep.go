@@ -60,6 +60,9 @@ func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 			return s, unavailable(err, "the window could not be swept")
 		}
 	}
+	if g.doubtful.Load() {
+		return s, unchecked
+	}
 	if s.Purged, err = g.store.Purge(ctx, whole(upTo), sweepLimit); err != nil {
 		return s, unavailable(err, "expired data could not be deleted")
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/budget"
+	"github.com/headgate/headgate/internal/clock"
 )
 
 // The defaults of Options.
@@ -250,7 +251,7 @@ func (c *Client) beat() {
 	case !c.until.IsZero() && !now.Before(c.until):
 		c.bye("the token has expired")
 		return
-	case !c.end.IsZero() && !now.Before(c.end):
+	case !c.end.IsZero() && clock.Over(c.end, now, c.hub.o.MaxConnection):
 		c.bye("this connection has been open for long")
 		return
 	}

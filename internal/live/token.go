@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/fault"
 )
 
@@ -129,12 +130,12 @@ func (t *Tokens) kept(id string) (keys jose.JSONWebKeySet, known, stands bool, e
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.Now()
-	age := now.Sub(t.fetched)
+	over := func(since time.Time, d time.Duration) bool { return clock.Over(since.Add(d), now, d) }
 	known = len(t.keys.Key(id)) > 0
 	switch {
-	case age < keysFor && (known || age < keysAgain):
+	case !over(t.fetched, keysFor) && (known || !over(t.fetched, keysAgain)):
 		return t.keys, known, true, nil
-	case t.failure == nil || now.Sub(t.tried) >= keysRetry:
+	case t.failure == nil || over(t.tried, keysRetry):
 		return t.keys, known, false, nil
 	case known:
 		return t.keys, known, true, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -116,6 +117,46 @@ func TestKeySets(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tokens.Check(t.Context(), signed(t, jose.HS256, append(public, make([]byte, 64)...), "first", nil))
 	require.ErrorIs(t, err, live.ErrToken)
+}
+
+// Keys that were fetched, or could not be, when the clock was ahead do not keep new ones
+// out for as long as it was ahead.
+func TestKeySetsOfAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	var signers []*rsa.PrivateKey
+	for range 3 {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		require.NoError(t, err)
+		signers = append(signers, key)
+	}
+	served, away := 1, false
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if away {
+			http.Error(w, "", http.StatusBadGateway)
+			return
+		}
+		var keys jose.JSONWebKeySet
+		for i, s := range signers[:served] {
+			keys.Keys = append(keys.Keys, jose.JSONWebKey{Key: &s.PublicKey, KeyID: fmt.Sprint(i), Algorithm: "RS256", Use: "sig"})
+		}
+		_ = json.NewEncoder(w).Encode(keys)
+	}))
+	defer srv.Close()
+	ahead := tokenTime.Add(50 * time.Minute)
+	now := ahead
+	tokens := &live.Tokens{JWKSURL: srv.URL, Audience: "headgate", HTTP: srv.Client(), Now: func() time.Time { return now }}
+	check := func(i int) error {
+		_, err := tokens.Check(t.Context(), signed(t, jose.RS256, signers[i], fmt.Sprint(i), nil))
+		return err
+	}
+	require.NoError(t, check(0))
+	served, now = 2, tokenTime
+	require.NoError(t, check(1))
+
+	now, away = ahead, true
+	require.Error(t, check(2))
+	served, now, away = 3, tokenTime.Add(2*time.Minute), false // which the keys that are known must be older than
+	require.NoError(t, check(2))
 }
 
 // While the keys cannot be had, nobody is called a liar: what is known is good, the
