@@ -113,7 +113,7 @@ func TestPagesAreBounded(t *testing.T) {
 			keys, rejects, largest := everything(t, p.Open(t), source.Spec{Datatype: "q", Key: []string{"id"}})
 			require.Len(t, keys, 12)
 			require.Empty(t, rejects)
-			require.LessOrEqual(t, largest, maxPage+maxRow)
+			require.LessOrEqual(t, largest, source.PageBytes+maxRow)
 		})
 	}
 }
