@@ -46,7 +46,7 @@ func (e *entities) set(k live.Key, v int64) {
 func hub(e *entities, coalesce time.Duration) (h *live.Hub, addr string, stop func(), err error) {
 	h = live.New(live.Options{
 		Resolver: func(live.Key) live.Resolver { return e }, Log: slog.New(slog.DiscardHandler), Coalesce: coalesce,
-		FramesPerSecond: 10_000, Random: func() string { return event.RandomID() },
+		FramesPerSecond: 10_000, Random: func() string { return event.RandomID() }, Memory: budgets(),
 	})
 	base, stopServer, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = h.ServeWebSocket(w, r, live.Connection{})

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,9 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/launch"
 )
 
 // body is what each event carries.
@@ -96,7 +99,7 @@ func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	a, err := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), RunsOn: true})
+	a, err := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), RunsOn: true, Memory: budgets()})
 	if err != nil {
 		return "", nil, err
 	}
@@ -107,6 +110,9 @@ func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	base, stopServer, err := listen(h)
 	return base, func() { stopServer(); _ = a.Close(context.Background()) }, err
 }
+
+// budgets are as those of a process on this machine.
+func budgets() budget.Memory { return budget.Divide(launch.FromEnv(os.Getenv).Memory) }
 
 func listen(h http.Handler) (base string, stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

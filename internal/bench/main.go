@@ -22,6 +22,7 @@ import (
 // row is a line of the table.
 type row struct {
 	measure, got, target string
+	peak                 float64 // resident, MB; negative: no process was measured
 	ok                   bool
 }
 
@@ -29,12 +30,27 @@ type bench struct {
 	ctx    context.Context
 	rows   []row
 	events int
+	// peak is that of the process which the next line measures, in MB; 0: it is this one.
+	peak float64
 }
 
 func (b *bench) add(ok bool, measure, target, format string, args ...any) {
-	r := row{measure, fmt.Sprintf(format, args...), target, ok}
+	r := row{measure, fmt.Sprintf(format, args...), target, b.peak, ok}
+	if r.peak == 0 {
+		_, r.peak, _ = memory(os.Getpid())
+	}
 	b.rows = append(b.rows, r)
-	fmt.Fprintf(os.Stderr, "%s: %s (to reach: %s)\n", r.measure, r.got, r.target)
+	b.peak = 0
+	resetPeak()
+	fmt.Fprintf(os.Stderr, "%s: %s (to reach: %s; peak %s)\n", r.measure, r.got, r.target, r.resident())
+}
+
+// resident is the peak as the table says it.
+func (r row) resident() string {
+	if r.peak < 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f MB", r.peak)
 }
 
 func main() {
@@ -84,14 +100,14 @@ func main() {
 	}
 	fmt.Printf("%s, %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| Measure\t| Got\t| To reach\t| \t|")
-	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|")
+	fmt.Fprintln(w, "| Measure\t| Got\t| To reach\t| \t| Peak RSS\t|")
+	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|")
 	for _, r := range b.rows {
 		mark := "reached"
 		if !r.ok {
 			mark = "missed"
 		}
-		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t|\n", r.measure, r.got, r.target, mark)
+		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r.measure, r.got, r.target, mark, r.resident())
 	}
 	_ = w.Flush()
 }

@@ -10,10 +10,11 @@ import (
 )
 
 // What a database answers is bounded while it is read: it may be another's, and a
-// short query can make a value of any length.
+// short query can make a value of any length. The rows of a page are bounded by
+// [source.PageBytes].
 const (
-	maxRow  = 8 << 20  // bytes of a row; a longer one is rejected
-	maxPage = 32 << 20 // bytes of rows that a query of SQLite reads at once
+	maxRow    = 8 << 20  // bytes of a row; a longer one is rejected
+	maxUnseen = 32 << 20 // bytes of a row that SQLite may make before its length is known
 )
 
 var (
@@ -24,7 +25,7 @@ var (
 
 // maxValue is how long a value of a row of that many columns may be in SQLite, which
 // makes all of a row before any of it can be looked at.
-func maxValue(columns int) int { return min(max(maxPage/columns, 64<<10), maxRow) }
+func maxValue(columns int) int { return min(max(maxUnseen/columns, 64<<10), maxRow) }
 
 // weight is about how many bytes a value of n bytes takes in memory. JSON is read into
 // a tree, which takes a multiple.

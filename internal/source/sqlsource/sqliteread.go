@@ -6,6 +6,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/headgate/headgate/internal/source"
 )
 
 // query reads at once what the query returns.
@@ -45,7 +47,7 @@ func (e *sqliteEngine) query(ctx context.Context, columns []column, query string
 			return nil, err
 		}
 		b.rows, b.bad, b.sizes = append(b.rows, row), append(b.bad, bad), append(b.sizes, r.size())
-		if b.bytes += r.size(); b.bytes >= maxPage {
+		if b.bytes += r.size(); b.bytes >= source.PageBytes {
 			b.cut = true
 			break
 		}

@@ -229,7 +229,7 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 		what += ": " + s.engine.explain(err)
 	case tooLong:
 		code = fault.Invalid
-		what += fmt.Sprintf(": a row is longer than %d MiB, or one of its values than its share of %d MiB", maxRow>>20, maxPage>>20)
+		what += fmt.Sprintf(": a row is longer than %d MiB, or one of its values than its share of %d MiB", maxRow>>20, maxUnseen>>20)
 	case noRoom:
 		what += ": " + s.engine.explain(err)
 	case tooSlow:
