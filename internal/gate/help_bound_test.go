@@ -29,7 +29,7 @@ func (hangingStore) Due(ctx context.Context, _ string, _, _ time.Time, _ int) ([
 // becomes of the help, and its own work counts.
 func TestHelpDelaysAnAnswerByTwoSeconds(t *testing.T) {
 	t.Parallel()
-	cfg, err := config.Parse([]byte(`{"serviceName":"s","trigger":{"type":"none"},"endpoints":[{"eventKey":"a"}],"targetPubSub":{"topic":"` + topic + `"}}`))
+	cfg, err := config.Parse([]byte(`{"serviceName":"s","trigger":{"type":"window","observationPeriod":600},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":"` + topic + `"}}`))
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		g := gate.New(cfg.Services[0], gate.Options{Store: hangingStore{}, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler)})
