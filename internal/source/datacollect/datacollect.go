@@ -84,7 +84,7 @@ func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) 
 	}
 	out := &server{flavour: f, settings: s}
 	out.url, _ = url.Parse(d.URL)
-	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Secrets: []string{s.apiKey, s.password, s.username, s.workflowID}, To: d.Bound()}
+	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Memory: env.Memory, Secrets: []string{s.apiKey, s.password, s.username, s.workflowID}, To: d.Bound()}
 	out.client.Sign = func(r *http.Request) {
 		if s.apiKey != "" {
 			r.Header.Set("X-Api-Key", s.apiKey)
