@@ -70,6 +70,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
 	o.Base, o.Slept, o.Memory = s.Base, slept, budget.Divide(s.Memory)
+	o.Env.Memory = o.Memory.Work
 	o.Warnings = tell(log, warnings)
 	a, err := app.New(o)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/budget"
 )
 
 // Datasource is the part of a sync's definition that says where its rows are.
@@ -53,8 +55,10 @@ type Env struct {
 	MaySend func(ref, to string) error
 	// AllowHTTP permits http:// and unencrypted connections beyond loopback.
 	AllowHTTP bool
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Memory is for answers that are read and decoded whole; nil has no bound.
+	Memory *budget.Budget
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Fault is what is wrong with a definition, and where: a JSON path that begins

@@ -113,8 +113,9 @@ type Spec struct {
 }
 
 // PageBytes is the most that the values of a page's rows have, about: it bounds
-// what a pull holds in memory.
-const PageBytes = 8 << 20
+// what a pull holds in memory. A run has three pages in hand, each as rows, as
+// records and as documents, so that a byte of a page takes sixteen of memory.
+const PageBytes = 2 << 20
 
 // Pull asks for a datatype's rows.
 type Pull struct {

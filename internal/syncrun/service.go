@@ -34,9 +34,9 @@ const (
 	leaseTime = 15 * time.Second
 	// pageSize is the rows of a page; a store that takes less a commit gets less.
 	pageSize = 2_000
-	// runMemory is what a run holds: the page that is applied and the one that is
-	// read meanwhile, as rows, as records and as documents.
-	runMemory = 16 << 20
+	// runMemory is what a run holds: the page that is applied, the next one and the one
+	// that is read meanwhile, as rows, as records and as documents.
+	runMemory = 16 * source.PageBytes
 )
 
 // Options are what a Service works with.

@@ -39,7 +39,7 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
 	o, _ := decode(d)
-	a := &api{options: o, Client: rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now}}
+	a := &api{options: o, Client: rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Memory: env.Memory}}
 	a.base, _ = url.Parse(d.URL)
 	if err := a.credentials(ctx, d, env); err != nil {
 		return nil, err

@@ -85,7 +85,7 @@ func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) 
 	}
 	out := &server{flavour: f, settings: s}
 	out.url, _ = url.Parse(d.URL)
-	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Secrets: append(credential.InURL(d.URL), s.apiKey, s.password, s.username, s.workflowID, rest.Basic(s.username, s.password)), To: d.Bound()}
+	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Memory: env.Memory, Secrets: append(credential.InURL(d.URL), s.apiKey, s.password, s.username, s.workflowID, rest.Basic(s.username, s.password)), To: d.Bound()}
 	out.client.Sign = func(r *http.Request) {
 		if s.apiKey != "" {
 			r.Header.Set("X-Api-Key", s.apiKey)

@@ -107,7 +107,7 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 	}
 	s := &server{rows: o.PageSize}
 	s.base, _ = url.Parse(strings.TrimSuffix(d.URL, "/"))
-	s.client = rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Secrets: []string{token, url.QueryEscape(token)}, To: d.Bound()}
+	s.client = rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Memory: env.Memory, Secrets: []string{token, url.QueryEscape(token)}, To: d.Bound()}
 	if token != "" {
 		s.client.Sign = func(r *http.Request) {
 			q := r.URL.Query()

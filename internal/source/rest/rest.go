@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/fence"
 	"github.com/headgate/headgate/internal/source"
@@ -27,6 +28,8 @@ const (
 	DefaultTimeout = 60 * time.Second
 	// DefaultLimit is the largest answer that is read, in bytes.
 	DefaultLimit = 64 << 20
+	// smallAnswer is the size in bytes from which an answer counts.
+	smallAnswer = 64 << 10
 	// minSecret is how long what is taken out of a server's message has to be: of
 	// less, no credential is made, and most messages have it in their words.
 	minSecret = 4
@@ -43,6 +46,7 @@ type Client struct {
 	To      string              // the only host:port that is called; "": any
 	Limit   int64               // of an answer, in bytes; 0: DefaultLimit
 	Now     func() time.Time    // nil: time.Now
+	Memory  *budget.Budget      // for answers, while they are read and decoded; nil: no bound
 }
 
 // Answer is what a system said.
@@ -90,12 +94,11 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 	}
 	defer resp.Body.Close()
 	limit := cmp.Or(c.Limit, DefaultLimit)
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	hold := c.Memory.Hold()
+	defer hold.Release()
+	raw, err := readAll(ctx, hold, resp.Body, limit, host)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "the answer of %s broke off", host)
-	}
-	if int64(len(raw)) > limit {
-		return nil, fault.New(fault.TooLarge, "the answer of %s is over %d MiB: ask for smaller pages", host, limit>>20)
+		return nil, err
 	}
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Raw: raw, Clock: c.clock(resp.Header)}
 	if resp.StatusCode >= 300 {
@@ -103,6 +106,11 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return a, nil
+	}
+	if len(raw) >= smallAnswer {
+		if err := room(ctx, hold, budget.OfJSON(raw), host); err != nil {
+			return nil, err
+		}
 	}
 	if a.Body, err = Decode(raw); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the answer of %s is not JSON, or only a part of it came", host)
