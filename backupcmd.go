@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/headgate/headgate/internal/launch"
+	"github.com/headgate/headgate/internal/platform/launch"
 )
 
 // backupCommand copies the embedded store to a file, or puts such a copy in its place.

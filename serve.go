@@ -15,10 +15,10 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/functions"
-	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/launch"
-	"github.com/headgate/headgate/internal/obs"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/obs"
 )
 
 const (

@@ -16,10 +16,10 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/launch"
-	"github.com/headgate/headgate/internal/obs"
-	"github.com/headgate/headgate/internal/syncrun"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/obs"
+	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // errPartial says that a run finished and some rows were rejected: exit status 3.

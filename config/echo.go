@@ -3,7 +3,7 @@ package config
 import (
 	"strings"
 
-	"github.com/headgate/headgate/internal/credential"
+	"github.com/headgate/headgate/internal/platform/credential"
 )
 
 // Echo is the webhooks of one source of truth, and those of ours that pass them on.

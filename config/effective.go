@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/headgate/headgate/internal/credential"
+	"github.com/headgate/headgate/internal/platform/credential"
 )
 
 //go:embed example.json

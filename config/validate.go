@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/headgate/headgate/internal/credential"
+	"github.com/headgate/headgate/internal/platform/credential"
 )
 
 var (

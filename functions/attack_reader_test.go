@@ -26,14 +26,14 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/bus/localbus"
-	"github.com/headgate/headgate/internal/obs"
-	"github.com/headgate/headgate/internal/source"
-	"github.com/headgate/headgate/internal/source/apisource"
-	"github.com/headgate/headgate/internal/source/csvsource"
-	"github.com/headgate/headgate/internal/source/datacollect"
-	"github.com/headgate/headgate/internal/source/mywell"
-	"github.com/headgate/headgate/internal/source/sqlsource"
+	"github.com/headgate/headgate/internal/platform/obs"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/apisource"
+	"github.com/headgate/headgate/internal/sync/source/csvsource"
+	"github.com/headgate/headgate/internal/sync/source/datacollect"
+	"github.com/headgate/headgate/internal/sync/source/mywell"
+	"github.com/headgate/headgate/internal/sync/source/sqlsource"
 )
 
 // canary stands at every place of a definition where a credential can.

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/auth"
+	"github.com/headgate/headgate/internal/platform/auth"
 )
 
 // everything is a configuration in which every kind of route leads somewhere.

@@ -4,8 +4,8 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/web"
-	"github.com/headgate/headgate/internal/window"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 // check releases the window if it is complete.

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"path"
 
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 //go:embed console

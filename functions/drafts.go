@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/auth"
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/auth"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 // drafts shows a draft, or edits it: PATCH {"by"?, "rows": {id: {field: value}}}. A

@@ -4,11 +4,11 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/auth"
-	"github.com/headgate/headgate/internal/echo"
-	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/auth"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/webhook/echo"
 )
 
 // maxWebhook is the largest body of a webhook, in bytes.

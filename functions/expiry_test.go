@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/auth"
+	"github.com/headgate/headgate/internal/platform/auth"
 )
 
 // certificates answers as Google does, with one key.

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/mock"
-	"github.com/headgate/headgate/internal/webhook"
+	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
 // fluid is the source of truth, Headgate and who listens to it, on real ports.
@@ -229,12 +229,12 @@ func TestFluidFaults(t *testing.T) {
 	})
 	t.Run("no authentication", func(t *testing.T) {
 		t.Parallel()
-		secret := webhook.NewSecret()
+		secret := signature.NewSecret()
 		f := newFluid(t, `,"secrets":["`+secret+`"]`)
 		body := `{"data":` + newTasks + `}`
 		a := f.do("POST", "/echo-external-data-webhook", body)
 		require.Equal(t, 401, a.status)
-		h, err := webhook.Sign(secret, "msg_1", f.clock(), []byte(body))
+		h, err := signature.Sign(secret, "msg_1", f.clock(), []byte(body))
 		require.NoError(t, err)
 		var headers []string
 		for k := range h {

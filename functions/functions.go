@@ -15,10 +15,10 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/auth"
-	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/auth"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 // Names of the functions.

@@ -24,11 +24,11 @@ import (
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
-	"github.com/headgate/headgate/internal/source"
-	"github.com/headgate/headgate/internal/source/apisource"
-	"github.com/headgate/headgate/internal/source/csvsource"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/apisource"
+	"github.com/headgate/headgate/internal/sync/source/csvsource"
 )
 
 const testTopic = "projects/test-project/topics/sync"

@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 type stateJSON struct {

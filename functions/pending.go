@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 type pendingJSON struct {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/webhook"
+	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
 // Every answer that says what was triggered says whether the bus has it.
@@ -163,14 +163,14 @@ func TestAttackClockThroughTheAPI(t *testing.T) {
 func TestAttackClockOfWebhooks(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/hooks/h", "/external-data-webhook"} {
-		secret := webhook.NewSecret()
+		secret := signature.NewSecret()
 		g := newGateway(t, oneService(`,"echo":{"secrets":["`+secret+`"]},
 			"hooks":[{"name":"h","verify":{"type":"standard","secrets":["`+secret+`"]},"event":{"eventKey":"entry1"}}]`))
 		truth := g.clock().Add(3 * time.Hour)
 		g.store.time = func() time.Time { return truth.Add(g.elapsed()) }
 		for _, id := range []string{"msg_1", "msg_2"} {
 			body := `{"data":{"1":{"name":"n","priority":1}}}`
-			h, err := webhook.Sign(secret, id, g.store.time(), []byte(body))
+			h, err := signature.Sign(secret, id, g.store.time(), []byte(body))
 			require.NoError(t, err)
 			var headers []string
 			for k := range h {

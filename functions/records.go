@@ -5,10 +5,10 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/entity"
-	"github.com/headgate/headgate/internal/etag"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/etag"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/record/entity"
 )
 
 // records lists an organisation's records of a type.

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/web"
-	"github.com/headgate/headgate/internal/window"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 type statusJSON struct {

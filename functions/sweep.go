@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/web"
 )
 
 // sweep makes up for what an instance left undone, and publishes all that waits.

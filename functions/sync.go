@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/etag"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/syncrun"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/etag"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // maxDefinition is the largest definition of a sync, in bytes.

@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/syncrun"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // maxData is the largest body of records, in bytes.

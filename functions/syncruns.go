@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/syncrun"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // maxWait is how long ?wait=true waits for a run: less than a platform gives a

@@ -7,9 +7,9 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/syncrun"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // syncWork takes a Pub/Sub push that hands a run on to this invocation.

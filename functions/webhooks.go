@@ -7,9 +7,9 @@ import (
 	"strconv"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/echo"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/web"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/webhook/echo"
 )
 
 // registrationOf reads {"url", "externalTaskListId"?, "format"?, "secret"?}. Values

@@ -17,8 +17,8 @@ import (
 
 	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/launch"
-	"github.com/headgate/headgate/internal/obs"
+	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/obs"
 )
 
 // All is the name under which every function is served together.

@@ -17,17 +17,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
-	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/echo"
-	"github.com/headgate/headgate/internal/entity"
-	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/syncrun"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/webhook/echo"
 )
 
 // Store is what a driver keeps: events and claims, and documents.

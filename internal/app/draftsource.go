@@ -6,12 +6,12 @@ import (
 	"errors"
 
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/entity"
-	"github.com/headgate/headgate/internal/etag"
-	"github.com/headgate/headgate/internal/fault"
-	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/platform/etag"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/syncrun"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // recordsOf are the records of a type as a draft's source.

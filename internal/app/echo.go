@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/credential"
-	"github.com/headgate/headgate/internal/echo"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/live"
-	"github.com/headgate/headgate/internal/origin"
-	"github.com/headgate/headgate/internal/syncrun"
+	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/origin"
+	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/webhook/echo"
 )
 
 // Types of live entities that are signals of the echo, and no records.

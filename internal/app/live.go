@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/bus"
-	"github.com/headgate/headgate/internal/entity"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/record/entity"
 )
 
 // cloudConnection ends sockets before Cloud Run does, which gives a request an hour

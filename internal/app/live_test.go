@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/source"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // The error goes to the log, where a URL that is signed has no business.

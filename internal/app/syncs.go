@@ -10,10 +10,10 @@ import (
 
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/syncrun"
+	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // defaultInvocation leaves a request to Cloud Run, which has five minutes by

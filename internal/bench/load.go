@@ -18,9 +18,9 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
-	"github.com/headgate/headgate/internal/launch"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/launch"
 )
 
 // body is what each event carries.

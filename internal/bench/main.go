@@ -16,7 +16,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/headgate/headgate/internal/launch"
+	"github.com/headgate/headgate/internal/platform/launch"
 )
 
 // row is a line of the table.

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // External is a list of Fluid's external-data service, or one that speaks as it does:

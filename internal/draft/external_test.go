@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // The error goes to the log, where a URL that is signed has no business.

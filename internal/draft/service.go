@@ -6,8 +6,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/headgate/headgate/internal/etag"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/etag"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 )

@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 

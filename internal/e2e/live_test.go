@@ -17,7 +17,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/webhook"
+	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
 // peers fetches npm's packages, once, into a directory that is removed afterwards.
@@ -128,7 +128,7 @@ func TestPeersLive(t *testing.T) {
 
 func TestPeersWebhooks(t *testing.T) {
 	t.Parallel()
-	secret := webhook.NewSecret()
+	secret := signature.NewSecret()
 	p := start(t, options{env: []string{"CONFIG=" + strings.TrimSuffix(service("hooks", "p"), "}") + `,"echo":{"secrets":["` + secret + `"]}}`}})
 	received := peer(t, "receive")
 	target := fmt.Sprintf("http://127.0.0.1:%v", received()["port"])

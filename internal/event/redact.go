@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/headgate/headgate/internal/credential"
+	"github.com/headgate/headgate/internal/platform/credential"
 )
 
 // Rules say what of a request is kept: not the credentials, which package credential

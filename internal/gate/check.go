@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/window"
 )
 
 // verdict is what a check came to.

@@ -12,8 +12,8 @@ import (
 	"sync"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/window"
 )
 
 // release is a window that this instance claimed.

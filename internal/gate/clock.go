@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/headgate/headgate/internal/clock"
+	"github.com/headgate/headgate/internal/platform/clock"
 )
 
 // newClock returns a clock that looks at the machine's.

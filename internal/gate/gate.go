@@ -22,11 +22,11 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
-	"github.com/headgate/headgate/internal/clock"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/window"
 )
 
 const (

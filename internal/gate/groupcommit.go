@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/headgate/headgate/internal/budget"
+	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/store"
 )
 

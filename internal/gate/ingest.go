@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 

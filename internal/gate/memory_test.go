@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/store"
 )
 

@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/clock"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/message"
+	"github.com/headgate/headgate/internal/gate/message"
 	"github.com/headgate/headgate/internal/store"
 )
 

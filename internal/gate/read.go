@@ -7,9 +7,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/window"
 )
 
 // EndpointStatus says what waits at one endpoint.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/headgate/headgate/internal/clock"
+	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 )
 

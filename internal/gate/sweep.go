@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/headgate/headgate/internal/clock"
+	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 )
 

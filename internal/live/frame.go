@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/headgate/headgate/internal/budget"
+	"github.com/headgate/headgate/internal/platform/budget"
 )
 
 // request is a frame from a client. encoding/json matches names in any case, as

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/headgate/headgate/internal/budget"
-	"github.com/headgate/headgate/internal/clock"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/clock"
 )
 
 // The defaults of Options.

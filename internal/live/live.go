@@ -22,7 +22,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // DefaultOrg is the organisation of an entity that names none.

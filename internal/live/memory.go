@@ -3,7 +3,7 @@ package live
 import (
 	"time"
 
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // What clients weigh, in bytes, on the high side: TestNothingWeighsMoreThanItCounts

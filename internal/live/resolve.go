@@ -14,8 +14,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/headgate/headgate/internal/budget"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // Static always has the same row: a signal that carries no data.

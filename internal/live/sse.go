@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // maxStreamSubs is how many entities a stream may have: the id of every event

@@ -14,8 +14,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"github.com/headgate/headgate/internal/clock"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // ErrToken says that a token is not good. The cause is not for the caller.

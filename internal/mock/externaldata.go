@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/headgate/headgate/internal/etag"
+	"github.com/headgate/headgate/internal/platform/etag"
 )
 
 // ExternalData is the mock data service of Fluid's external-data example: the

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/internal/emulator"
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/storetest"
 )

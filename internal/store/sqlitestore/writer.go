@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/headgate/headgate/internal/fault"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 

@@ -1,0 +1,162 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/api/idtoken"
+	"google.golang.org/api/option"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+var issuers = []string{"https://accounts.google.com", "accounts.google.com"}
+
+// oidc checks Google's ID tokens. idtoken does signature, expiry and audience;
+// that the issuer is Google's and the address is the caller's own is left to us.
+type oidc struct {
+	validator *idtoken.Validator
+	audiences []string
+	members   map[string]roles // by lower-case address
+}
+
+func newOIDC(cfg *config.OIDC, client *http.Client) (*oidc, error) {
+	// To idtoken, an empty audience is any.
+	if len(cfg.Audiences) == 0 || slices.Contains(cfg.Audiences, "") {
+		return nil, errors.New("auth.oidc.audiences: empty")
+	}
+	o := &oidc{audiences: cfg.Audiences, members: make(map[string]roles, len(cfg.Members))}
+	for i, m := range cfg.Members {
+		rs, err := parseRoles(m.Roles)
+		if err != nil {
+			return nil, fmt.Errorf("auth.oidc.members[%d].roles: %w", i, err)
+		}
+		if m.Email == "" {
+			return nil, fmt.Errorf("auth.oidc.members[%d].email: empty", i)
+		}
+		o.members[lower(m.Email)] |= rs
+	}
+	var base http.Client
+	if client != nil {
+		base = *client
+	}
+	if base.Timeout == 0 {
+		base.Timeout = 5 * time.Second
+	}
+	if base.Transport == nil {
+		base.Transport = http.DefaultTransport
+	}
+	base.Transport = certificates{base.Transport}
+	var err error
+	if o.validator, err = idtoken.NewValidator(context.Background(), option.WithHTTPClient(&base)); err != nil {
+		return nil, fmt.Errorf("auth.oidc: %w", err)
+	}
+	return o, nil
+}
+
+func (o *oidc) caller(ctx context.Context, jwt string) (caller, error) {
+	// Google signs ID tokens with RS256 only. (idtoken also takes ES256, and
+	// panics if such a signature is short.)
+	if alg := algorithm(jwt); alg != "RS256" {
+		return caller{}, refused(errors.New("not signed with RS256"))
+	}
+	claimed, err := idtoken.ParsePayload(jwt)
+	if err != nil {
+		return caller{}, refused(errors.New("not an ID token")) // err may quote it
+	}
+	if !slices.Contains(o.audiences, claimed.Audience) {
+		return caller{}, refused(errors.New("for another audience"))
+	}
+	p, err := o.validator.Validate(ctx, jwt, claimed.Audience)
+	if err != nil {
+		if _, ok := errors.AsType[*fetchError](err); ok || ctx.Err() != nil {
+			return caller{}, fault.Wrap(fault.Unavailable, err, "credentials cannot be checked at the moment")
+		}
+		return caller{}, refused(err)
+	}
+	email, _ := p.Claims["email"].(string)
+	verified, _ := p.Claims["email_verified"].(bool)
+	has, member := o.members[lower(email)]
+	switch {
+	case !slices.Contains(issuers, p.Issuer):
+		return caller{}, refused(errors.New("not issued by Google"))
+	case !verified:
+		return caller{}, refused(errors.New("the address is not verified"))
+	case !member:
+		return caller{}, refused(errors.New("not a member"))
+	}
+	return caller{lower(email), has, time.Unix(p.Expires, 0)}, nil
+}
+
+func algorithm(jwt string) string {
+	head, _, _ := strings.Cut(jwt, ".")
+	b, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		return ""
+	}
+	var h struct {
+		Alg string `json:"alg"`
+	}
+	if json.Unmarshal(b, &h) != nil {
+		return ""
+	}
+	return h.Alg
+}
+
+// lower maps ASCII letters only: strings.ToLower would make other letters
+// (the Kelvin sign) equal to them.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// fetchError tells trouble with the certificates from trouble with the token,
+// which idtoken does not.
+type fetchError struct{ err error }
+
+func (e *fetchError) Error() string { return "fetch Google's certificates: " + e.err.Error() }
+func (e *fetchError) Unwrap() error { return e.err }
+
+// certificates fetches them whole, or fails with a fetchError.
+type certificates struct{ base http.RoundTripper }
+
+func (c certificates) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := c.base.RoundTrip(r)
+	if err != nil {
+		return nil, &fetchError{err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, &fetchError{fmt.Errorf("status %d", resp.StatusCode)}
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, &fetchError{err}
+	}
+	var keys struct {
+		Keys []struct {
+			Kid string `json:"kid"`
+		} `json:"keys"`
+	}
+	if err := json.Unmarshal(b, &keys); err != nil || len(keys.Keys) == 0 {
+		return nil, &fetchError{errors.New("the answer holds no keys")}
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(b))
+	resp.ContentLength = int64(len(b))
+	return resp, nil
+}

@@ -1,0 +1,197 @@
+// Package budget bounds the memory that callers can make this process hold.
+//
+// A Budget is a number of bytes. Code that is about to hold memory for a caller
+// takes it from a budget first, and gives it back when the memory is free. What
+// is taken is an estimate of all copies that the work makes, on the high side:
+// the sum of all budgets then stays below the memory limit of the process, and
+// a load that is too large is answered with 503 instead of a kill.
+//
+// A nil Budget has no bound, and a nil Hold holds nothing.
+package budget
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// wait is how long a caller waits for memory before it is told to come again.
+// It is short: whoever waits has an open connection, which costs memory, too.
+const wait = 3 * time.Second
+
+// Budget is a number of bytes that holders share. Callers are served in the
+// order in which they came, so that a large one is not passed over for ever.
+type Budget struct {
+	total int64
+	free  *semaphore.Weighted
+	used  atomic.Int64
+}
+
+// New returns a budget of that many bytes.
+func New(total int64) *Budget {
+	return &Budget{total: total, free: semaphore.NewWeighted(total)}
+}
+
+// Total returns the size of the budget in bytes; 0 means no bound.
+func (b *Budget) Total() int64 {
+	if b == nil {
+		return 0
+	}
+	return b.total
+}
+
+// Used returns how many bytes are taken now.
+func (b *Budget) Used() int64 {
+	if b == nil {
+		return 0
+	}
+	return b.used.Load()
+}
+
+// Try takes n bytes if they are free now.
+func (b *Budget) Try(n int64) bool {
+	if b == nil {
+		return true
+	}
+	if !b.free.TryAcquire(n) {
+		return false
+	}
+	b.used.Add(n)
+	return true
+}
+
+// Take takes n bytes and waits a little for them. TooLarge: there never are as
+// many. Unavailable: there were not in time.
+func (b *Budget) Take(ctx context.Context, n int64) error {
+	if b.Try(n) {
+		return nil
+	}
+	if n > b.total {
+		return fault.New(fault.TooLarge, "this needs %d MiB of memory, and this process has %d MiB for it", mib(n), b.total>>20)
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if err := b.free.Acquire(waiting, n); err != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			err = ctx.Err()
+		}
+		f := fault.Wrap(fault.Unavailable, err, "the memory for this is in use; send the request again")
+		f.RetryAfter = wait
+		return f
+	}
+	b.used.Add(n)
+	return nil
+}
+
+// Wait takes n bytes, or as many as there are in all, and waits for them until ctx
+// ends. It returns how many it took.
+func (b *Budget) Wait(ctx context.Context, n int64) (int64, error) {
+	if b == nil {
+		return 0, nil
+	}
+	n = min(n, b.total)
+	if err := b.free.Acquire(ctx, n); err != nil {
+		return 0, err
+	}
+	b.used.Add(n)
+	return n, nil
+}
+
+// mib rounds up, so that no message says that 0 MiB are too many.
+func mib(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
+
+// Give returns n bytes that were taken.
+func (b *Budget) Give(n int64) {
+	if b == nil {
+		return
+	}
+	b.used.Add(-n)
+	b.free.Release(n)
+}
+
+// Hold is what one request has taken of a budget. It has one owner, and more
+// with Share; the last Release returns everything. Grow and Shrink are for one
+// goroutine at a time.
+type Hold struct {
+	budget *Budget
+	owners atomic.Int32
+	bytes  int64
+}
+
+// Hold returns an empty hold with one owner.
+func (b *Budget) Hold() *Hold {
+	if b == nil {
+		return nil
+	}
+	h := &Hold{budget: b}
+	h.owners.Store(1)
+	return h
+}
+
+// Bytes returns how many bytes are held.
+func (h *Hold) Bytes() int64 {
+	if h == nil {
+		return 0
+	}
+	return h.bytes
+}
+
+// Grow takes n bytes more, as Take does. If that fails, what was held stays so.
+func (h *Hold) Grow(ctx context.Context, n int64) error {
+	if h == nil {
+		return nil
+	}
+	if all := h.bytes + n; all > h.budget.total {
+		return fault.New(fault.TooLarge, "this needs %d MiB of memory, and this process has %d MiB for it", mib(all), h.budget.total>>20)
+	}
+	if err := h.budget.Take(ctx, n); err != nil {
+		return err
+	}
+	h.bytes += n
+	return nil
+}
+
+// Resize makes it n bytes, or as many as there are in all: it is for work that
+// has to be done in any case, and then is done alone.
+func (h *Hold) Resize(ctx context.Context, n int64) error {
+	if h == nil {
+		return nil
+	}
+	n = min(n, h.budget.total)
+	if n > h.bytes {
+		return h.Grow(ctx, n-h.bytes)
+	}
+	h.Shrink(n)
+	return nil
+}
+
+// Shrink returns what is held beyond n bytes.
+func (h *Hold) Shrink(n int64) {
+	if h == nil || n >= h.bytes {
+		return
+	}
+	h.budget.Give(h.bytes - n)
+	h.bytes = n
+}
+
+// Share adds an owner and returns h: what is held stays so until the new owner
+// releases it as well.
+func (h *Hold) Share() *Hold {
+	if h != nil {
+		h.owners.Add(1)
+	}
+	return h
+}
+
+// Release ends the caller's ownership. It must be called once by each owner.
+func (h *Hold) Release() {
+	if h != nil && h.owners.Add(-1) == 0 {
+		h.budget.Give(h.bytes)
+		h.bytes = 0
+	}
+}

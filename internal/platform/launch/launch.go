@@ -1,0 +1,173 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/compute/metadata"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/bus/localbus"
+	"github.com/headgate/headgate/internal/bus/pubsubbus"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/store/firestorestore"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+)
+
+// localSweep is how often a process that no scheduler calls sweeps.
+const localSweep = 10 * time.Second
+
+// TuneGC lets the heap, which is small beside what requests throw away, grow
+// further between collections than Go would, unless GOGC says otherwise, and
+// never beyond the memory that the process may use, unless GOMEMLIMIT says how far.
+func TuneGC(getenv func(string) string) {
+	if limit := memoryLimit(getenv); limit > 0 && getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
+	}
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+}
+
+// Open opens the drivers and builds the App on them. The caller starts and closes it.
+func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (*app.App, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	s.FindProject(ctx, cfg)
+	warnings := append(s.unchosen(), aloneWithClients(s, cfg)...)
+	tell(log, silentEmulators(ctx, s)) // not for /readyz, which asks them itself
+	st, more, err := openStore(ctx, s, cfg)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, more...)
+	b, err := openBus(ctx, s, cfg, log)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, RunsOn: !s.CloudRun, Kinds: Kinds()}
+	if !s.CloudRun {
+		o.SweepEvery, o.Receive = localSweep, true
+	}
+	if o.Env, err = sourceEnv(s, cfg.Sync, log); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	if o.Secret, err = configured(cfg); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.servesLive()
+	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	o.Base, o.Slept, o.Memory = s.Base, slept, budget.Divide(s.Memory)
+	o.Env.Memory = o.Memory.Work
+	o.Warnings = tell(log, warnings)
+	a, err := app.New(o)
+	if err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	return a, nil
+}
+
+// liveTopic carries signals between instances: what the configuration names, and
+// with the Pub/Sub emulator, where a topic is made for the asking, one of ours.
+func liveTopic(s Settings, cfg *config.Config) string {
+	switch {
+	case cfg.Live != nil && cfg.Live.Topic != "":
+		return cfg.Live.Topic
+	case s.Bus != Local && s.PubSubEmulator:
+		return "projects/" + s.Project + "/topics/headgate-live"
+	}
+	return ""
+}
+
+// storeFile is that of the embedded store.
+func (s Settings) storeFile() string { return filepath.Join(s.Data, "headgate.db") }
+
+func openStore(ctx context.Context, s Settings, cfg *config.Config) (app.Store, []warning, error) {
+	if s.Store == SQLite {
+		path := s.storeFile()
+		st, err := sqlitestore.Open(ctx, path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("open the embedded store %s: %w%s", path, err, advice(s, err))
+		}
+		warnings, err := serveAlone(s, cfg, st)
+		if err != nil {
+			return nil, nil, errors.Join(err, st.Close())
+		}
+		return st, warnings, nil
+	}
+	st, err := firestorestore.Open(ctx, firestorestore.Options{Project: s.Project, Database: s.Database})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open Firestore in project %s: %w", s.Project, err)
+	}
+	return st, nil, nil
+}
+
+// advice says what to do about a store that cannot be used as it is.
+func advice(s Settings, err error) string {
+	switch {
+	case errors.Is(err, sqlitestore.ErrReadOnly):
+		return fmt.Sprintf("\nlet user %d write to the directory %s and to the files in it, or choose another with -data", os.Getuid(), s.Data)
+	case errors.Is(err, sqlitestore.ErrDamaged):
+		return fmt.Sprintf("\nrestore a backup with `headgate restore FILE`, or move %s and the files beside it away to begin with an empty store", s.storeFile())
+	case errors.Is(err, sqlitestore.ErrFull):
+		return fmt.Sprintf("\nmake space on the disk of %s", s.Data)
+	}
+	return ""
+}
+
+func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (bus.Bus, error) {
+	topics := make([]string, len(cfg.Services))
+	for i, svc := range cfg.Services {
+		topics[i] = svc.TargetPubSub.Topic
+	}
+	if t := liveTopic(s, cfg); t != "" {
+		topics = append(topics, t)
+	}
+	if s.Bus == Local {
+		return localbus.New(topics...), nil
+	}
+	b, err := pubsubbus.Open(ctx, pubsubbus.Options{Project: s.Project, CreateTopics: s.PubSubEmulator})
+	if err != nil {
+		return nil, fmt.Errorf("open Pub/Sub in project %s: %w", s.Project, err)
+	}
+	if s.PubSubEmulator { // it starts with no topics, and there is nobody to make them
+		for _, t := range topics {
+			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+			if err := b.Ensure(ctx, t); err != nil {
+				log.Warn("the topic could not be made in the Pub/Sub emulator", "topic", t, "error", err)
+			}
+			cancel()
+		}
+	}
+	return b, nil
+}
+
+// FindProject completes the settings with the project, where none is given: the
+// metadata server knows it on Google Cloud; elsewhere the first topic says which
+// is meant.
+func (s *Settings) FindProject(ctx context.Context, cfg *config.Config) {
+	if s.Project != "" {
+		return
+	}
+	if s.CloudRun {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if p, err := metadata.ProjectIDWithContext(ctx); err == nil && p != "" {
+			s.Project = p
+			return
+		}
+	}
+	s.Project, _, _ = strings.Cut(strings.TrimPrefix(cfg.Services[0].TargetPubSub.Topic, "projects/"), "/")
+}

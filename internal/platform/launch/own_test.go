@@ -1,0 +1,72 @@
+package launch
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// The embedded store is below the directory that syncs may use, and has every
+// credential in it: no sync reads or writes it, by whatever name.
+func TestNoSyncReadsTheStoreItself(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "data"), 0o700))
+	for _, name := range []string{"data/headgate.db", "data/headgate.db-wal", "data/mine.db", "data/mine.csv"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("id\n"), 0o600))
+	}
+	require.NoError(t, os.Symlink("headgate.db", filepath.Join(dir, "data/link.db")))
+	require.NoError(t, os.Link(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "hard.db")))
+	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer env.Dir.Close()
+	open := func(d source.Datasource) error {
+		s, err := Kinds()[d.Type].Open(t.Context(), d, env)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		r, err := s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "x", Key: []string{"id"}}, PageSize: 1})
+		if err == nil {
+			err = r.Close()
+		}
+		return err
+	}
+	for _, name := range []string{"data/headgate.db", "data/../data/headgate.db", "data/link.db", "hard.db", "data/headgate.db-wal"} {
+		require.ErrorContains(t, open(source.Datasource{Type: "sql", URL: "sqlite:" + name, Options: json.RawMessage(`{}`)}), "is Headgate's own", name)
+		require.ErrorContains(t, open(source.Datasource{Type: "csv", FileURL: name}), "is Headgate's own", name)
+	}
+	require.NoError(t, open(source.Datasource{Type: "csv", FileURL: "data/mine.csv"}))
+	require.NotContains(t, open(source.Datasource{Type: "sql", URL: "sqlite:data/mine.db"}).Error(), "own")
+}
+
+// A backup has the same credentials, under a name that nobody can foresee.
+func TestNoSyncReadsABackup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	st, _, err := openStore(t.Context(), settings, &config.Config{})
+	require.NoError(t, err)
+	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db")))
+	require.NoError(t, st.Close())
+	require.NoError(t, os.Rename(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "old.csv"))) // by hand
+	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer env.Dir.Close()
+	for _, name := range []string{"monday.db", "old.csv"} {
+		_, err := Kinds()["sql"].Open(t.Context(), source.Datasource{Type: "sql", URL: "sqlite:" + name, Options: json.RawMessage(`{}`)}, env)
+		require.ErrorContains(t, err, "is Headgate's own, or a copy")
+		s, err := Kinds()["csv"].Open(t.Context(), source.Datasource{Type: "csv", FileURL: name}, env)
+		require.NoError(t, err)
+		_, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "x", Key: []string{"id"}}, PageSize: 1})
+		require.ErrorContains(t, err, "is Headgate's own, or a copy")
+		require.NoError(t, s.Close())
+	}
+}

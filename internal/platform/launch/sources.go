@@ -1,0 +1,109 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/outbound"
+	"github.com/headgate/headgate/internal/platform/secret"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/apisource"
+	"github.com/headgate/headgate/internal/sync/source/csvsource"
+	"github.com/headgate/headgate/internal/sync/source/datacollect"
+	"github.com/headgate/headgate/internal/sync/source/mywell"
+	"github.com/headgate/headgate/internal/sync/source/sqlsource"
+)
+
+// Kinds are the data sources that there are.
+func Kinds() source.Registry {
+	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), datacollect.OpenFnAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind())
+}
+
+// defaultRate is how many calls to one host a second makes, unless configured.
+const defaultRate = 50
+
+// sourceEnv is what sources get.
+func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, error) {
+	if cfg == nil {
+		cfg = new(config.Sync)
+	}
+	perSecond := cfg.RatePerSecond
+	if perSecond == 0 {
+		perSecond = defaultRate
+	}
+	out, err := outbound.New(outbound.Options{
+		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP,
+		RatePerSecond: float64(perSecond), Burst: perSecond, MaxRedirects: 5,
+	})
+	if err != nil {
+		return source.Env{}, fmt.Errorf("sync.allowHosts: %w", err)
+	}
+	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now, Policy: policy(s, cfg)}
+	env := source.Env{
+		HTTP: out.HTTP(), DialContext: out.DialContext, Secret: secrets.For, MaySend: secrets.Policy.Check, AllowHTTP: cfg.AllowHTTP,
+		Now: time.Now, Log: log,
+	}
+	dir := cfg.Directory
+	if dir == "" && !s.CloudRun {
+		dir = "."
+	}
+	if dir == "" {
+		return env, nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return env, fmt.Errorf("sync.directory: %w", err)
+	}
+	env.Dir, env.Own, env.IsStore = root, s.storeFile(), sqlitestore.IsStore
+	return env, nil
+}
+
+// policy is what definitions may have of the process's secrets: what the configuration
+// lists, or without a list what a person named for the purpose on a laptop.
+func policy(s Settings, cfg *config.Sync) secret.Policy {
+	p := secret.Policy{Prefixed: cfg.Secrets == nil && !s.CloudRun}
+	for _, x := range cfg.Secrets {
+		p.Grants = append(p.Grants, secret.Grant{Ref: x.Ref, Hosts: x.Hosts})
+	}
+	return p
+}
+
+// configured resolves the references of the configuration itself: what webhooks and
+// tokens are verified with. Its writer runs the process, so it needs no list; what it
+// names is sent to no host, and no definition has it.
+func configured(cfg *config.Config) (func(context.Context, string) (string, error), error) {
+	var o outbound.Options
+	if cfg.Sync != nil {
+		o.Allow = cfg.Sync.AllowHosts // Secret Manager may be behind an internal address
+	}
+	out, err := outbound.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("sync.allowHosts: %w", err)
+	}
+	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now}
+	return secrets.Resolve, nil
+}
+
+// hooksHTTP calls the targets of webhooks, and the source that sessions register with.
+func hooksHTTP(s Settings, cfg *config.Config) (*http.Client, error) {
+	o := outbound.Options{AllowLoopback: !s.CloudRun, Attempts: 1, Timeout: 15 * time.Second}
+	if cfg.Echo != nil {
+		o.Allow = append(o.Allow, cfg.Echo.AllowTargets...)
+		if u, err := url.Parse(cfg.Echo.Upstream); err == nil && u.Host != "" {
+			o.Allow = append(o.Allow, u.Host) // whoever configures it may
+			o.AllowHTTP = u.Scheme == "http"
+		}
+	}
+	out, err := outbound.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("echo.allowTargets: %w", err)
+	}
+	return out.HTTP(), nil
+}

@@ -1,0 +1,138 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fence"
+)
+
+const (
+	firstWait = 200 * time.Millisecond
+	mostWait  = 5 * time.Second
+	// mostAsked is the longest Retry-After that is waited for here. An answer that
+	// asks for more is the caller's, who can come back much later.
+	mostAsked = 20 * time.Second
+)
+
+// send sends the request until an answer stands, the attempts are used up, or a
+// wait would not end in time.
+func (c *Client) send(ctx context.Context, cancel context.CancelCauseFunc, req *http.Request) (*http.Response, error) {
+	start := c.o.Now()
+	for attempt := 1; ; attempt++ {
+		if err := fence.Allow(ctx); err != nil { // before a connection is made for nothing
+			closeBody(req)
+			return nil, err
+		}
+		out := fenced(ctx, cancel, req)
+		if attempt > 1 && hasBody(req) {
+			body, err := req.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			out.Body = body
+		}
+		resp, err := c.base.RoundTrip(out)
+		if attempt >= c.o.Attempts || ctx.Err() != nil || !mayRepeat(req, resp, err) {
+			return resp, err
+		}
+		wait, ok := c.wait(attempt, resp)
+		_, bounded := ctx.Deadline()
+		if !ok || !fits(ctx, wait) || !bounded && c.o.Now().Add(wait).Sub(start) > c.o.Timeout {
+			return resp, err
+		}
+		if resp != nil {
+			discard(resp)
+		}
+		if err := c.o.Sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+		if err := c.waitTurn(ctx, req.URL.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
+
+// mayRepeat is whether sending the request again is harmless and may help. What
+// was certainly not acted upon may always be repeated; else the request has to be
+// one that does the same when it comes twice.
+func mayRepeat(req *http.Request, resp *http.Response, err error) bool {
+	if hasBody(req) && req.GetBody == nil {
+		return false
+	}
+	if err != nil {
+		return transient(err) && (idempotent(req) || neverSent(err))
+	}
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return idempotent(req)
+	case http.StatusInternalServerError:
+		return req.Method == http.MethodGet || req.Method == http.MethodHead
+	}
+	return false
+}
+
+// IdempotencyKey is the header that lets a server know a request that it has seen.
+const IdempotencyKey = "Idempotency-Key"
+
+func idempotent(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return req.Header.Get(IdempotencyKey) != ""
+}
+
+// wait returns how long to wait after an attempt; false: too long.
+func (c *Client) wait(attempt int, resp *http.Response) (time.Duration, bool) {
+	longest := min(firstWait<<(attempt-1), mostWait)
+	wait := longest/2 + rand.N(longest/2+1)
+	if resp == nil {
+		return wait, true
+	}
+	asked := RetryAfter(resp, c.o.Now())
+	if asked > mostAsked {
+		return 0, false
+	}
+	if asked > 0 { // those who were told the same do not all come back at once
+		wait = asked + rand.N(min(asked/10, time.Second)+1)
+	}
+	return wait, true
+}
+
+// RetryAfter returns how long the answer asks to wait, at most a day; 0: it does
+// not say.
+func RetryAfter(resp *http.Response, now time.Time) time.Duration {
+	const longest = 24 * time.Hour
+	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) { // which gives the most there is
+		return time.Duration(min(seconds, uint64(longest/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	if clock, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		now = clock // the server's, whose the other time is too
+	}
+	return min(max(at.Sub(now), 0), longest)
+}
+
+// discard lets the connection be used again if little is left to read.
+func discard(resp *http.Response) {
+	const little = 4 << 10
+	if resp.ContentLength >= 0 && resp.ContentLength <= little {
+		_, _ = io.CopyN(io.Discard, resp.Body, little) // else the connection is closed
+	}
+	_ = resp.Body.Close()
+}

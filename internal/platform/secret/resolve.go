@@ -1,0 +1,157 @@
+// Package secret finds credentials where something only refers to them, and decides
+// which of them a definition may have, and where they may be sent.
+package secret
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/auth/credentials"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// remembered is how long a secret of Secret Manager is used without asking again.
+const remembered = 5 * time.Minute
+
+// Resolver finds credentials where definitions refer to them. Its methods may be
+// called concurrently.
+type Resolver struct {
+	Getenv func(string) string
+	HTTP   *http.Client
+	// Endpoint of Secret Manager; "": Google's.
+	Endpoint string
+	// Token returns an access token for it; nil: the environment's credentials.
+	Token func(context.Context) (string, error)
+	Now   func() time.Time
+	// Policy is for definitions: see For.
+	Policy Policy
+
+	mu    sync.Mutex
+	known map[string]known
+}
+
+type known struct {
+	value string
+	until time.Time
+}
+
+var smName = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/secrets/[\w-]+(/versions/[\w-]+)?$`)
+
+// For returns the credential that a definition refers to and sends to the host:port, if
+// the policy allows that.
+func (r *Resolver) For(ctx context.Context, ref, to string) (string, error) {
+	if err := r.Policy.Check(ref, to); err != nil {
+		return "", err
+	}
+	return r.Resolve(ctx, ref)
+}
+
+// Resolve returns the credential: of the environment for "env:NAME", of Secret
+// Manager for "sm://projects/P/secrets/S[/versions/V]", and otherwise the value itself.
+// It asks no policy: it is for references of the configuration, whose writer runs the
+// process and has its secrets anyway.
+func (r *Resolver) Resolve(ctx context.Context, value string) (string, error) {
+	if name, ok := strings.CutPrefix(value, "env:"); ok {
+		v := r.Getenv(name)
+		if v == "" {
+			return "", fault.New(fault.Invalid, "the environment variable %s, which holds a credential, is not set", name)
+		}
+		return v, nil
+	}
+	name, ok := strings.CutPrefix(value, "sm://")
+	if !ok {
+		return value, nil
+	}
+	if !smName.MatchString(name) {
+		return "", fault.New(fault.Invalid, "%q is not the name of a secret: sm://projects/P/secrets/S/versions/V", value)
+	}
+	if !strings.Contains(name, "/versions/") {
+		name += "/versions/latest"
+	}
+	r.mu.Lock()
+	k, ok := r.known[name]
+	r.mu.Unlock()
+	if ok && r.Now().Before(k.until) {
+		return k.value, nil
+	}
+	v, err := r.access(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == nil {
+		r.known = make(map[string]known)
+	}
+	r.known[name] = known{v, r.Now().Add(remembered)}
+	return v, nil
+}
+
+func (r *Resolver) access(ctx context.Context, name string) (string, error) {
+	token, err := r.token(ctx)
+	if err != nil {
+		return "", fault.Wrap(fault.Unavailable, err, "there are no Google Cloud credentials to read the secret %s with", name)
+	}
+	endpoint := r.Endpoint
+	if endpoint == "" {
+		endpoint = "https://secretmanager.googleapis.com"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/v1/"+name+":access", nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := r.HTTP.Do(req)
+	if err != nil {
+		return "", fault.Wrap(fault.Unavailable, err, "Secret Manager does not answer")
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return "", fault.New(fault.Invalid, "there is no secret %s", name)
+	case http.StatusForbidden:
+		return "", fault.New(fault.Invalid, "the secret %s may not be read: grant roles/secretmanager.secretAccessor", name)
+	case http.StatusBadRequest:
+		return "", fault.New(fault.Invalid, "the secret %s cannot be read: the version may be disabled or destroyed", name)
+	default:
+		return "", fault.New(fault.Unavailable, "Secret Manager answered %s", fault.Status(resp.StatusCode))
+	}
+	var answer struct {
+		Payload struct {
+			Data string `json:"data"`
+		} `json:"payload"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer); err != nil {
+		return "", fault.Wrap(fault.Unavailable, err, "Secret Manager's answer cannot be read")
+	}
+	data, err := base64.StdEncoding.DecodeString(answer.Payload.Data)
+	if err != nil {
+		return "", fault.Wrap(fault.Unavailable, err, "Secret Manager's answer cannot be read")
+	}
+	return string(data), nil
+}
+
+func (r *Resolver) token(ctx context.Context) (string, error) {
+	if r.Token != nil {
+		return r.Token(ctx)
+	}
+	creds, err := credentials.DetectDefault(&credentials.DetectOptions{Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}})
+	if err != nil {
+		return "", err
+	}
+	t, err := creds.Token(ctx)
+	if err != nil {
+		return "", fmt.Errorf("no token: %w", err)
+	}
+	return t.Value, nil
+}

@@ -1,0 +1,208 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+func TestBodiesTakeMemoryUntilTheHandlerReturns(t *testing.T) {
+	t.Parallel()
+	b := budget.New(100 << 20)
+	a := Adapter{Requests: b}
+	body := strings.Repeat("x", 1<<20)
+	for name, length := range map[string]int64{"of known length": int64(len(body)), "chunked": -1} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+			r.ContentLength = length
+			a.Handler(func(w http.ResponseWriter, r *http.Request) error {
+				got, err := ReadBody(w, r, 8<<20, "maxEventBytes")
+				require.NoError(t, err)
+				require.Len(t, got, len(body))
+				require.GreaterOrEqual(t, b.Used(), int64(copies*len(body)))
+				require.Less(t, b.Used(), int64(3*copies*len(body)))
+				return nil
+			}).ServeHTTP(httptest.NewRecorder(), r)
+			require.Zero(t, b.Used())
+		})
+	}
+}
+
+// A body that claims to be large, or is, is refused before it is in memory.
+func TestNoMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(10 << 20)
+		require.True(t, b.Try(9<<20))
+		for name, length := range map[string]int64{"of known length": 2 << 20, "chunked": -1} {
+			body := &counted{r: strings.NewReader(strings.Repeat("x", 2<<20))}
+			r := httptest.NewRequest("POST", "/", body)
+			r.ContentLength = length
+			w := httptest.NewRecorder()
+			called := time.Now()
+			Adapter{Requests: b}.Handler(func(w http.ResponseWriter, r *http.Request) error {
+				_, err := ReadBody(w, r, 8<<20, "maxEventBytes")
+				require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+				return err
+			}).ServeHTTP(w, r)
+			require.Equal(t, 503, w.Code, name)
+			require.Equal(t, "3", w.Header().Get("Retry-After"))
+			require.Equal(t, 3*time.Second, time.Since(called))
+			require.Equal(t, 2<<20, body.n, "a client that is still sending would not read the answer")
+		}
+		b.Give(9 << 20)
+		require.Zero(t, b.Used())
+
+		r := httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("x", 7<<20)))
+		w := httptest.NewRecorder()
+		Adapter{Requests: b}.Handler(func(w http.ResponseWriter, r *http.Request) error {
+			_, err := ReadBody(w, r, 8<<20, "maxEventBytes")
+			return err
+		}).ServeHTTP(w, r)
+		require.Equal(t, 413, w.Code, "it never will fit: to come again is no use")
+	})
+}
+
+type counted struct {
+	r io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
+}
+
+func TestDecodingTakesWhatTheValuesWeigh(t *testing.T) {
+	t.Parallel()
+	b := budget.New(1 << 30)
+	Adapter{Requests: b}.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		body, err := ReadBody(w, r, 8<<20, "x")
+		require.NoError(t, err)
+		before := b.Used()
+		require.NoError(t, Decoding(r.Context(), w, body))
+		require.Equal(t, budget.OfJSON(body), b.Used()-before)
+		return nil
+	}).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader("["+strings.Repeat("1,", 1000)+"1]")))
+	require.Zero(t, b.Used())
+}
+
+// An answer is held until the client has it: one that does not read keeps no more
+// than the budget of answers.
+func TestAnswersTakeMemoryUntilTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	b := budget.New(10 << 20)
+	large := strings.Repeat("x", 1<<20)
+	w := &watching{ResponseRecorder: httptest.NewRecorder(), used: b.Used}
+	Adapter{Answers: b}.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		require.NoError(t, Reading(r.Context(), w, 2<<20))
+		require.Equal(t, int64(copies*2<<20), b.Used())
+		return JSON(w, 200, large)
+	}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	require.InDelta(t, copies<<20, w.saw, 100)
+	require.Zero(t, b.Used())
+	Adapter{Answers: b}.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		return JSON(w, 200, strings.Repeat(large, 9))
+	}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	require.Equal(t, 200, w.Code, "what is larger than the budget goes out alone")
+	require.Zero(t, b.Used())
+}
+
+type watching struct {
+	*httptest.ResponseRecorder
+	used func() int64
+	saw  int64
+}
+
+func (w *watching) Write(p []byte) (int, error) {
+	w.saw = w.used()
+	return w.ResponseRecorder.Write(p)
+}
+
+// However requests end, everything is given back.
+func TestRequestsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	b, answers := budget.New(8<<20), budget.New(8<<20)
+	a := Adapter{Requests: b, Answers: answers}
+	read := func(then func(http.ResponseWriter, *http.Request) error) Handler {
+		return func(w http.ResponseWriter, r *http.Request) error {
+			if _, err := ReadBody(w, r, 1<<20, "x"); err != nil {
+				return err
+			}
+			return then(w, r)
+		}
+	}
+	mux := http.NewServeMux()
+	for path, h := range map[string]Handler{
+		"/ok":    read(func(w http.ResponseWriter, _ *http.Request) error { return JSON(w, 200, strings.Repeat("x", 1<<20)) }),
+		"/error": read(func(http.ResponseWriter, *http.Request) error { return errors.New("bug") }),
+		"/panic": read(func(http.ResponseWriter, *http.Request) error { panic("bug") }),
+		"/abort": read(func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }),
+		"/late": read(func(w http.ResponseWriter, r *http.Request) error {
+			_ = Reading(r.Context(), w, 1<<20)
+			w.WriteHeader(200)
+			panic("late")
+		}),
+		"/decode": read(func(w http.ResponseWriter, r *http.Request) error {
+			return Decoding(r.Context(), w, bytes.Repeat([]byte("["), 1<<14))
+		}),
+		"/hijack": read(func(w http.ResponseWriter, _ *http.Request) error {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_ = c.Close()
+			}
+			return err
+		}),
+	} {
+		mux.Handle(path, a.Handler(h))
+	}
+	srv := httptest.NewServer(mux)
+	var wg sync.WaitGroup
+	paths := []string{"/ok", "/error", "/panic", "/abort", "/late", "/decode", "/hijack"}
+	for i := range 70 {
+		wg.Go(func() {
+			path := paths[i%len(paths)]
+			var body io.Reader = strings.NewReader(strings.Repeat("x", i<<14%(2<<20)))
+			if i%3 == 0 {
+				body = io.MultiReader(body) // its length is not known
+			}
+			if i%5 == 0 { // it breaks off
+				c, err := net.Dial("tcp", srv.Listener.Addr().String())
+				if err != nil {
+					return
+				}
+				_, _ = io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\nxxx")
+				_ = c.Close()
+				return
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*time.Millisecond+50*time.Millisecond) // some go away
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, "POST", srv.URL+path, body)
+			if err != nil {
+				return
+			}
+			if resp, err := http.DefaultClient.Do(r); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	srv.Close() // waits for the handlers, but for those of hijacked connections
+	require.Eventually(t, func() bool { return b.Used() == 0 && answers.Used() == 0 }, time.Minute, time.Millisecond)
+}

@@ -1,0 +1,170 @@
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/headgate/headgate/internal/platform/budget"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// response remembers whether anything was sent, and the request's id.
+type response struct {
+	w        http.ResponseWriter
+	id       string
+	status   int // 0 until the header went out
+	hijacked bool
+
+	requests *budget.Budget
+	answers  *budget.Budget
+	hold     *budget.Hold // of requests; nil until the body is read
+	reading  *budget.Hold // of answers; nil until there is a large one
+}
+
+func (rw *response) Unwrap() http.ResponseWriter { return rw.w }
+
+func (rw *response) Header() http.Header { return rw.w.Header() }
+
+func (rw *response) wrote() bool { return rw.status != 0 || rw.hijacked }
+
+// sent is the status that the client sees.
+func (rw *response) sent() int {
+	if rw.status == 0 && !rw.hijacked {
+		return http.StatusOK
+	}
+	return rw.status
+}
+
+func (rw *response) WriteHeader(status int) {
+	// Informational headers may come before the real one.
+	if rw.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		rw.status = status
+	}
+	rw.w.WriteHeader(status)
+}
+
+func (rw *response) started() {
+	if rw.status == 0 {
+		rw.status = http.StatusOK
+	}
+}
+
+func (rw *response) Write(b []byte) (int, error) {
+	rw.started()
+	return rw.w.Write(b)
+}
+
+func (rw *response) WriteString(s string) (int, error) {
+	rw.started()
+	return io.WriteString(rw.w, s)
+}
+
+// Flush is for those who do not use an http.ResponseController.
+func (rw *response) Flush() { _ = rw.FlushError() }
+
+func (rw *response) FlushError() error {
+	rw.started() // flushing sends the header
+	return http.NewResponseController(rw.w).Flush()
+}
+
+func (rw *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, b, err := http.NewResponseController(rw.w).Hijack()
+	rw.hijacked = rw.hijacked || err == nil
+	return c, b, err
+}
+
+// requestID makes the id when it is first asked for: most requests that bring
+// none never need one.
+func (rw *response) requestID() string {
+	if rw.id == "" {
+		rw.id = fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+		if !rw.wrote() {
+			rw.Header().Set(headerRequestID, rw.id)
+		}
+	}
+	return rw.id
+}
+
+// RequestID returns the id of the request that w answers, for logs: the
+// caller's X-Request-Id or else a random one. It is empty if w is not from an Adapter.
+func RequestID(w http.ResponseWriter) string {
+	if rw := responseOf(w); rw != nil {
+		return rw.requestID()
+	}
+	return ""
+}
+
+// saneID keeps a caller's id out of the logs unless it is short and plain.
+func saneID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '_', c == '.', c == '~', c == ':', c == '=', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Header values that every answer shares; net/http does not change them.
+var (
+	jsonType    = []string{"application/json"}
+	problemType = []string{"application/problem+json"}
+	noStore     = []string{"no-store"}
+)
+
+// JSON answers with v. It writes nothing if v cannot be encoded. It does not
+// report that the client is gone: there is nobody left to tell.
+func JSON(w http.ResponseWriter, status int, v any) error {
+	return write(w, false, status, jsonType, v)
+}
+
+type encoder struct {
+	buf bytes.Buffer
+	enc *json.Encoder
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := new(encoder)
+	e.enc = json.NewEncoder(&e.buf)
+	e.enc.SetEscapeHTML(false)
+	return e
+}}
+
+func write(w http.ResponseWriter, headerOnly bool, status int, contentType []string, v any) error {
+	e := encoders.Get().(*encoder)
+	defer func() {
+		if e.buf.Cap() <= largeAnswer { // one large answer must not hold its memory for ever
+			e.buf.Reset()
+			encoders.Put(e)
+		}
+	}()
+	if err := e.enc.Encode(v); err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	if size := e.buf.Len(); size > largeAnswer {
+		if err := answering(w, size); err != nil {
+			return err
+		}
+	}
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h["Cache-Control"] = noStore
+	w.WriteHeader(status)
+	if !headerOnly {
+		_, _ = w.Write(e.buf.Bytes())
+	}
+	return nil
+}

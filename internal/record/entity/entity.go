@@ -1,0 +1,258 @@
+// Package entity serves the records of organisations to people and programs:
+// reading, and writing with optimistic concurrency by version.
+//
+// What is written here is what syncs push: every change takes its place in the
+// order that pushes read, and keeps what each sync last agreed on with its source.
+package entity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/etag"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/record"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Options are what a Service works with.
+type Options struct {
+	Docs store.Docs
+	Now  func() time.Time // nil: time.Now
+	// Changed is told of records that changed, after their commit. May be nil.
+	Changed func(org, recordType string, ids []string)
+}
+
+// Service is the use case. All methods may be called concurrently.
+type Service struct {
+	docs    store.Docs
+	now     func() time.Time
+	changed func(org, recordType string, ids []string)
+}
+
+// New returns a service.
+func New(o Options) *Service {
+	s := &Service{docs: o.Docs, now: o.Now, changed: o.Changed}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+// Entity is a record as people see it.
+type Entity struct {
+	ID          string            `json:"id"`
+	Version     int64             `json:"version"`
+	UpdatedAt   time.Time         `json:"updatedAt"`
+	Deleted     bool              `json:"deleted,omitempty"`
+	Data        json.RawMessage   `json:"data,omitempty"`
+	ExternalIDs map[string]string `json:"externalIds,omitempty"`
+}
+
+// ETag of the entity's version.
+func (e *Entity) ETag() string { return etag.Of(e.Version) }
+
+func view(r *record.Record) *Entity {
+	e := &Entity{ID: r.ID, Version: r.Version, UpdatedAt: r.UpdatedAt, Deleted: r.Deleted, ExternalIDs: r.ExternalIDs}
+	if !r.Deleted {
+		e.Data = r.Data
+	}
+	return e
+}
+
+const (
+	maxName = 256
+	maxID   = 1000
+)
+
+func check(org, recordType, id string) error {
+	switch {
+	case org == "" || len(org) > maxName:
+		return fault.New(fault.Invalid, "the organisation must have 1 to %d bytes", maxName)
+	case recordType == "" || len(recordType) > maxName:
+		return fault.New(fault.Invalid, "the type must have 1 to %d bytes", maxName)
+	case id == "" || len(id) > maxID:
+		return fault.New(fault.Invalid, "the id must have 1 to %d bytes", maxID)
+	}
+	return nil
+}
+
+// Get returns a record. NotFound; Gone if it was deleted.
+func (s *Service) Get(ctx context.Context, org, recordType, id string) (*Entity, error) {
+	r, _, err := s.read(ctx, org, recordType, id)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, fault.New(fault.NotFound, "no %s %q in organisation %q", recordType, id, org)
+	}
+	if r.Deleted {
+		return nil, fault.New(fault.Gone, "%s %q was deleted", recordType, id)
+	}
+	return view(r), nil
+}
+
+func (s *Service) read(ctx context.Context, org, recordType, id string) (*record.Record, *store.Doc, error) {
+	if err := check(org, recordType, id); err != nil {
+		return nil, nil, err
+	}
+	docs, err := s.docs.Get(ctx, store.RecordsOf(org, recordType), []string{id})
+	if err != nil {
+		return nil, nil, fault.StoreAway(err)
+	}
+	if docs[0] == nil {
+		return nil, nil, nil
+	}
+	r, err := record.Parse(id, docs[0].Body)
+	return r, docs[0], err
+}
+
+// List returns at most limit records, or fewer where they are large, by id, the first after the id given, and
+// the id to go on after; "" after the last. A record that is there throughout is
+// listed once. Deleted ones are listed where withDeleted says so.
+func (s *Service) List(ctx context.Context, org, recordType, after string, limit int, withDeleted bool) (list []*Entity, next string, err error) {
+	if err := check(org, recordType, "x"); err != nil {
+		return nil, "", err
+	}
+	list = []*Entity{}
+	for bytes := 0; ; {
+		l := store.Listing{
+			Collection: store.RecordsOf(org, recordType), After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes,
+		}
+		docs, err := s.docs.List(ctx, l)
+		if err != nil {
+			return nil, "", fault.StoreAway(err)
+		}
+		for _, d := range docs {
+			r, err := record.Parse(d.ID, d.Body)
+			if err != nil {
+				return nil, "", err
+			}
+			after = d.ID
+			if !r.Deleted || withDeleted {
+				list = append(list, view(r))
+				bytes += len(d.Body)
+			}
+			if len(list) == limit || bytes >= store.PageBytes {
+				return list, after, nil
+			}
+		}
+		if l.Over(docs) {
+			return list, "", nil
+		}
+	}
+}
+
+// Put replaces a record's data, or creates it. ifMatch is the header: the ETags of
+// which it must have one, * for any, or ""; ifNone says that it must not exist.
+func (s *Service) Put(ctx context.Context, org, recordType, id string, data map[string]any, ifMatch string, ifNone bool) (e *Entity, created bool, err error) {
+	return s.write(ctx, org, recordType, id, ifMatch, ifNone, func(map[string]any) map[string]any { return data })
+}
+
+// Patch merges a JSON Merge Patch (RFC 7396) into a record's data. NotFound.
+func (s *Service) Patch(ctx context.Context, org, recordType, id string, patch map[string]any, ifMatch string) (*Entity, error) {
+	e, _, err := s.write(ctx, org, recordType, id, ifMatch, false, func(data map[string]any) map[string]any {
+		if data == nil {
+			return nil
+		}
+		return record.MergePatch(data, patch)
+	})
+	return e, err
+}
+
+// write edits a record until no other writer comes between. edit gets nil where
+// there is none, and returns nil to leave it so.
+func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string, ifNone bool, edit func(map[string]any) map[string]any) (*Entity, bool, error) {
+	for {
+		r, doc, err := s.read(ctx, org, recordType, id)
+		if err != nil {
+			return nil, false, err
+		}
+		exists := r != nil && !r.Deleted
+		if err := precondition(r, exists, ifMatch, ifNone); err != nil {
+			return nil, false, err
+		}
+		var before map[string]any
+		if exists {
+			if before, err = record.Decode(r.Data); err != nil {
+				return nil, false, err
+			}
+		}
+		after := edit(before)
+		if after == nil {
+			return nil, false, fault.New(fault.NotFound, "no %s %q in organisation %q", recordType, id, org)
+		}
+		data, err := record.Canonical(after)
+		if err != nil {
+			return nil, false, fault.New(fault.Invalid, "the data: %s", err)
+		}
+		if exists && string(data) == string(r.Data) {
+			return view(r), false, nil
+		}
+		if r == nil {
+			r = &record.Record{ID: id}
+		}
+		r.Edit(data, s.clock())
+		if err = s.commit(ctx, org, recordType, r, doc); err == nil {
+			return view(r), !exists, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return nil, false, fault.StoreAway(err)
+		}
+	}
+}
+
+// Delete makes a record a tombstone, so that its deletion can be pushed.
+func (s *Service) Delete(ctx context.Context, org, recordType, id, ifMatch string) error {
+	for {
+		r, doc, err := s.read(ctx, org, recordType, id)
+		if err != nil {
+			return err
+		}
+		if r == nil || r.Deleted {
+			return fault.New(fault.NotFound, "no %s %q in organisation %q", recordType, id, org)
+		}
+		if err := precondition(r, true, ifMatch, false); err != nil {
+			return err
+		}
+		r.Delete(s.clock())
+		err = s.commit(ctx, org, recordType, r, doc)
+		if err == nil || !errors.Is(err, store.ErrConflict) {
+			return fault.StoreAway(err)
+		}
+	}
+}
+
+func precondition(r *record.Record, exists bool, ifMatch string, ifNone bool) error {
+	switch {
+	case ifNone && exists:
+		return fault.New(fault.PreconditionFailed, "If-None-Match is *, and the record exists")
+	case !exists && !etag.Matches(ifMatch, ""):
+		return fault.New(fault.PreconditionFailed, "If-Match is %s, and there is no such record", ifMatch)
+	case exists && !etag.Matches(ifMatch, etag.Of(r.Version)):
+		return fault.New(fault.PreconditionFailed, "If-Match is %s, and the ETag is %s now: read it again", ifMatch, etag.Of(r.Version))
+	}
+	return nil
+}
+
+func (s *Service) commit(ctx context.Context, org, recordType string, r *record.Record, was *store.Doc) error {
+	d := store.Doc{ID: r.ID, Body: r.AppendJSON(nil), Order: r.UpdatedAt.UnixMicro()}
+	if was != nil {
+		d.Rev = was.Rev
+	}
+	if most := s.docs.Limits().MaxDocBytes; len(d.Body) > most {
+		return fault.New(fault.TooLarge, "the record has %d bytes with what syncs keep of it, and %d is the most", len(d.Body), most)
+	}
+	if _, err := s.docs.Commit(ctx, []store.Write{{Collection: store.RecordsOf(org, recordType), Doc: d}}); err != nil {
+		return err
+	}
+	if s.changed != nil {
+		s.changed(org, recordType, []string{r.ID})
+	}
+	return nil
+}
+
+// clock returns the time as the store keeps it.
+func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,169 @@
+package mapping
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/ext"
+
+	"github.com/headgate/headgate/internal/record"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// celCost bounds what an expression may do for a row.
+const celCost = 100_000
+
+// environment is CEL's, with the variable row. It is costly to make and does not change.
+var environment = sync.OnceValues(func() (*cel.Env, error) {
+	return cel.NewEnv(
+		cel.Variable("row", cel.MapType(cel.StringType, cel.DynType)),
+		ext.Strings(), ext.Math(),
+	)
+})
+
+// compiling: an environment fills in what it needs for the message of a fault while
+// others read it.
+var compiling sync.Mutex
+
+// compileCEL compiles an expression over row, the row's values by column.
+func compileCEL(text string) (func(source.Row) (any, error), error) {
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	compiling.Lock()
+	ast, issues := env.Compile(text)
+	compiling.Unlock()
+	if issues.Err() != nil {
+		return nil, issues.Err()
+	}
+	program, err := env.Program(ast, cel.CostLimit(celCost))
+	if err != nil {
+		return nil, err
+	}
+	return func(row source.Row) (any, error) {
+		out, _, err := program.Eval(map[string]any{"row": celRow(row)})
+		if err != nil {
+			return nil, fmt.Errorf("the expression fails: %s", err)
+		}
+		return native(out)
+	}, nil
+}
+
+// celRow is the row with numbers as CEL has them.
+func celRow(row source.Row) map[string]any {
+	m := row.Map()
+	for k, v := range m {
+		if n, ok := v.(json.Number); ok {
+			v = record.Plain(n)
+			if n, ok := v.(json.Number); ok {
+				v = n.String()
+			}
+			m[k] = v
+		}
+	}
+	return m
+}
+
+var jsonType = reflect.TypeFor[any]()
+
+// native is the value that CEL computed, as JSON has it.
+func native(v ref.Val) (any, error) {
+	switch v := v.(type) {
+	case types.Null:
+		return nil, nil
+	case types.Bool:
+		return bool(v), nil
+	case types.Int:
+		return int64(v), nil
+	case types.Uint:
+		if v > math.MaxInt64 {
+			return json.Number(strconv.FormatUint(uint64(v), 10)), nil
+		}
+		return int64(v), nil // as rows have integers
+	case types.Double:
+		return float64(v), nil
+	case types.String:
+		return string(v), nil
+	case types.Timestamp:
+		return v.Time.UTC(), nil
+	case types.Duration:
+		return v.Duration.String(), nil
+	case types.Bytes:
+		return nil, errors.New("the expression gives bytes, and JSON has none")
+	}
+	if types.IsUnknownOrError(v) {
+		return nil, fmt.Errorf("the expression fails: %v", v)
+	}
+	return nativeOf(v)
+}
+
+// nativeOf converts lists and maps, which hold further values.
+func nativeOf(v ref.Val) (any, error) {
+	switch x := v.Value().(type) {
+	case []any:
+		return each(x)
+	case []ref.Val:
+		out := make([]any, len(x))
+		for i, e := range x {
+			n, err := native(e)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = n
+		}
+		return out, nil
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k, e := range x {
+			n, err := native(types.DefaultTypeAdapter.NativeToValue(e))
+			if err != nil {
+				return nil, err
+			}
+			out[k] = n
+		}
+		return out, nil
+	case map[ref.Val]ref.Val:
+		out := make(map[string]any, len(x))
+		for k, e := range x {
+			name, ok := k.(types.String)
+			if !ok {
+				return nil, errors.New("the expression gives a map whose keys are not text")
+			}
+			n, err := native(e)
+			if err != nil {
+				return nil, err
+			}
+			out[string(name)] = n
+		}
+		return out, nil
+	case time.Time:
+		return x.UTC(), nil
+	}
+	out, err := v.ConvertToNative(jsonType)
+	if err != nil {
+		return nil, fmt.Errorf("the expression gives a %s, which has no JSON", v.Type().TypeName())
+	}
+	return out, nil
+}
+
+func each(list []any) ([]any, error) {
+	out := make([]any, len(list))
+	for i, e := range list {
+		n, err := native(types.DefaultTypeAdapter.NativeToValue(e))
+		if err != nil {
+			return nil, err
+		}
+		out[i] = n
+	}
+	return out, nil
+}

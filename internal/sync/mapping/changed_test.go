@@ -1,0 +1,41 @@
+package mapping
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// When a row changed is known whatever the source writes: the rule newest goes by it.
+func TestWhenARowChanged(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	for name, c := range map[string]struct {
+		value any
+		field Field
+	}{
+		"RFC 3339":         {"2026-03-04T05:06:07Z", Field{From: "x"}},
+		"time":             {want, Field{From: "x"}},
+		"seconds":          {int64(1772600767), Field{From: "x"}},
+		"seconds of JSON":  {json.Number("1772600767"), Field{From: "x"}},
+		"milliseconds":     {json.Number("1772600767000"), Field{From: "x"}},
+		"parts of seconds": {1772600767.0, Field{From: "x"}},
+		"a field's format": {"04/03/2026 10:36:07", Field{From: "at", Type: "time", Format: "02/01/2006 15:04:05", Zone: "Asia/Kolkata"}},
+		"seconds as text":  {"1772600767", Field{From: "at", Type: "time", Format: "unix"}},
+		"nobody knows":     {"yesterday", Field{From: "at"}},
+	} {
+		m, faults := New("item", &Type{Cursor: &Cursor{Time: "at"}, Fields: map[string]Field{"f": c.field}}, source.Spec{})
+		require.Empty(t, faults)
+		out, reject := m.Map(source.Row{Columns: source.NewColumns([]string{"id", "at"}), Values: []any{"1", c.value}})
+		require.Nil(t, reject, name)
+		if name == "nobody knows" {
+			require.Zero(t, out.Time)
+			continue
+		}
+		require.True(t, want.Equal(out.Time), "%s: %s", name, out.Time)
+	}
+}

@@ -1,0 +1,274 @@
+package mapping
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/record"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// slabSize is what data is cut from: rows are many and small.
+const slabSize = 64 << 10
+
+// Map makes a record of a row. The result does not refer to the row.
+func (m *Mapper) Map(row source.Row) (Mapped, *source.Reject) {
+	if row.Columns != m.columns {
+		m.bind(row.Columns)
+	}
+	key, err := m.keyOf(row)
+	if err != nil {
+		return Mapped{}, m.reject(row, "", m.badKey(row), "the key "+err.Error())
+	}
+	out := Mapped{Key: key, Deleted: m.deleted(row)}
+	if m.timeAt >= 0 && m.timeAt < len(row.Values) {
+		out.Time = m.changedAt(row.Values[m.timeAt])
+	}
+	if out.Deleted {
+		return out, nil
+	}
+	if len(m.def.ExternalIDs) > 0 {
+		out.ExternalIDs = m.externalIDs(row)
+	}
+	if cap(m.slab)-len(m.slab) < 2<<10 {
+		m.slab = make([]byte, 0, slabSize)
+	}
+	start := len(m.slab)
+	b := append(m.slab, '{')
+	fields := m.fields
+	if fields == nil {
+		fields = m.identity
+	}
+	for i := range fields {
+		f := &fields[i]
+		before := len(b)
+		if before > start+1 {
+			b = append(b, ',')
+		}
+		b = append(b, f.member...)
+		next, there, err := f.appendValue(b, row)
+		if err != nil {
+			return Mapped{}, m.reject(row, key, f.name, err.Error())
+		}
+		if !there {
+			if f.Required {
+				return Mapped{}, m.reject(row, key, f.name, "is required")
+			}
+			b = b[:before]
+			continue
+		}
+		b = next
+	}
+	b = append(b, '}')
+	if len(b)-start > maxData {
+		return Mapped{}, m.reject(row, key, "", fmt.Sprintf("the record has %d bytes, and %d is the most", len(b)-start, maxData))
+	}
+	out.Data = b[start:len(b):len(b)]
+	m.slab = b
+	return out, nil
+}
+
+// bind finds the columns' places.
+func (m *Mapper) bind(c *source.Columns) {
+	m.columns = c
+	m.keyAt = m.keyAt[:0]
+	for _, k := range m.spec.Key {
+		m.keyAt = append(m.keyAt, c.Index(k))
+	}
+	m.timeAt, m.deletedAt = -1, -1
+	if m.spec.CursorTime != "" {
+		m.timeAt = c.Index(m.spec.CursorTime)
+	}
+	if m.spec.Deleted != "" {
+		m.deletedAt = c.Index(m.spec.Deleted)
+	}
+	for i := range m.fields {
+		f := &m.fields[i]
+		if f.From == "" {
+			continue
+		}
+		if f.at, f.path = c.Index(f.From), nil; f.at < 0 {
+			if first, rest, ok := strings.Cut(f.From, "."); ok {
+				f.at, f.path = c.Index(first), strings.Split(rest, ".")
+			}
+		}
+	}
+	if m.fields == nil {
+		m.identity = identityOf(c, m.spec.Deleted)
+	}
+}
+
+// identityOf maps all columns under their names, but for the mark of deletion.
+func identityOf(c *source.Columns, deleted string) []field {
+	fields := make([]field, 0, len(c.Names()))
+	for i, n := range c.Names() {
+		if n == deleted {
+			continue
+		}
+		member, err := record.AppendString(nil, n)
+		if err != nil {
+			member, _ = record.AppendString(nil, strings.ToValidUTF8(n, "\ufffd"))
+		}
+		fields = append(fields, field{name: n, member: append(member, ':'), at: i, zone: time.UTC})
+	}
+	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
+	return fields
+}
+
+func (m *Mapper) keyOf(row source.Row) (string, error) {
+	if len(m.keyAt) == 1 {
+		s, err := keyText(at(row, m.keyAt[0]))
+		if err == nil && len(s) > maxKey {
+			err = fmt.Errorf("is longer than %d bytes", maxKey)
+		}
+		if err == nil && !utf8.ValidString(s) {
+			err = errors.New("is not UTF-8")
+		}
+		return s, err
+	}
+	texts := make([]string, len(m.keyAt))
+	for i, n := range m.keyAt {
+		s, err := keyText(at(row, n))
+		if err != nil {
+			return "", err
+		}
+		if !utf8.ValidString(s) {
+			return "", errors.New("is not UTF-8")
+		}
+		texts[i] = s
+	}
+	return joinKey(texts)
+}
+
+// badKey is the first column of the key that has no value to use.
+func (m *Mapper) badKey(row source.Row) string {
+	for i, n := range m.keyAt {
+		if _, err := keyText(at(row, n)); err != nil {
+			return m.spec.Key[i]
+		}
+	}
+	return m.spec.Key[0]
+}
+
+func at(row source.Row, i int) any {
+	if i < 0 || i >= len(row.Values) {
+		return nil
+	}
+	return row.Values[i]
+}
+
+func (m *Mapper) reject(row source.Row, key, field, reason string) *source.Reject {
+	return &source.Reject{Line: row.Line, Key: key, Field: field, Reason: reason, Raw: row.Map()}
+}
+
+func (m *Mapper) deleted(row source.Row) bool {
+	if m.deletedAt < 0 {
+		return false
+	}
+	return lenientlyEqual(at(row, m.deletedAt), m.spec.DeletedEquals)
+}
+
+// lenientlyEqual compares values of which one may be text for the other.
+func lenientlyEqual(have, want any) bool {
+	if b, ok := want.(bool); ok {
+		got, err := asBool(have)
+		return err == nil && got == b
+	}
+	x, errX := keyText(have)
+	y, errY := keyText(want)
+	return errX == nil && errY == nil && x == y || errX != nil && errY != nil && have == nil && want == nil
+}
+
+func (m *Mapper) externalIDs(row source.Row) map[string]string {
+	ids := make(map[string]string, len(m.def.ExternalIDs))
+	for name, column := range m.def.ExternalIDs {
+		v, _ := row.Get(column)
+		if s, err := keyText(v); err == nil && utf8.ValidString(s) {
+			ids[name] = s
+		}
+	}
+	return ids
+}
+
+// value is the field's, before conversion.
+func (f *field) value(row source.Row) any {
+	v := at(row, f.at)
+	for _, p := range f.path {
+		inner, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = inner[p]
+	}
+	return v
+}
+
+// appendValue appends the field's JSON; there is none for what is empty.
+func (f *field) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
+	var v any
+	switch {
+	case f.constant != nil:
+		return append(b, f.constant...), true, nil
+	case f.eval != nil:
+		if v, err = f.eval(row); err != nil {
+			return nil, false, err
+		}
+	default:
+		v = f.value(row)
+	}
+	if v == nil || v == "" && f.Type != "string" && f.Type != "" || v == "" && f.Required {
+		return nil, false, nil
+	}
+	b, err = f.convert(b, v)
+	return b, true, err
+}
+
+func (f *field) convert(b []byte, v any) ([]byte, error) {
+	switch f.Type {
+	case "number":
+		return appendNumber(b, v)
+	case "integer":
+		return appendInteger(b, v)
+	case "bool":
+		t, err := asBool(v)
+		return strconv.AppendBool(b, t), err
+	case "time":
+		t, err := asTime(v, f.Format, f.zone)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, '"')
+		return append(t.AppendFormat(b, time.RFC3339Nano), '"'), nil
+	case "json":
+		s, ok := v.(string)
+		if !ok {
+			return record.AppendCanonical(b, plainTime(v))
+		}
+		out, err := record.AppendCanonical(b, json.RawMessage(s))
+		if err != nil {
+			return nil, fmt.Errorf("%.40q is not JSON", s)
+		}
+		return out, nil
+	case "string":
+		s, err := keyText(v)
+		if errors.Is(err, errEmptyKey) {
+			s, err = "", nil
+		}
+		if err != nil {
+			return nil, errors.New("is not text")
+		}
+		return appendText(b, s)
+	default:
+		if s, ok := v.(string); ok {
+			return appendText(b, s)
+		}
+		return record.AppendCanonical(b, plainTime(v))
+	}
+}

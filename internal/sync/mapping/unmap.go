@@ -1,0 +1,70 @@
+package mapping
+
+import (
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// Unmap makes a row's values of a record's data: the columns that fields come
+// from, with times in their format. What is constant or computed is not sent. A
+// path goes by its whole name: only the source knows whether that is a column's.
+func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
+	out := make(map[string]any, len(data))
+	if m.fields == nil {
+		for k, v := range data {
+			out[k] = v
+		}
+		return out, nil
+	}
+	for i := range m.fields {
+		f := &m.fields[i]
+		if f.From == "" {
+			continue
+		}
+		v, ok := data[f.name]
+		if !ok {
+			out[f.From] = nil
+			continue
+		}
+		if f.Type == "time" && v != nil {
+			t, err := asTime(v, "", time.UTC)
+			if err != nil {
+				return nil, &source.Reject{Field: f.name, Reason: err.Error()}
+			}
+			v = formatTime(t, f.Format, f.zone)
+		}
+		out[f.From] = v
+	}
+	return out, nil
+}
+
+func formatTime(t time.Time, format string, zone *time.Location) any {
+	switch format {
+	case "", "rfc3339":
+		return t.UTC().Format(time.RFC3339Nano)
+	case "date":
+		return t.In(zone).Format("2006-01-02")
+	case "unix":
+		return t.Unix()
+	case "unixms":
+		return t.UnixMilli()
+	default:
+		return t.In(zone).Format(format)
+	}
+}
+
+// ColumnsOf returns the columns that the fields go to.
+func (m *Mapper) ColumnsOf(fields []string) []string {
+	if m.fields == nil {
+		return fields
+	}
+	var out []string
+	for i := range m.fields {
+		if f := &m.fields[i]; f.From != "" && slices.Contains(fields, f.name) {
+			out = append(out, f.From)
+		}
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+// Package apisource pulls from and pushes to REST interfaces that speak JSON. What
+// they differ in (paging, credentials, where things are in an answer) is the
+// definition's to say.
+//
+// A list is read page by page to its end: until a page is empty, or nothing
+// leads to another. With paging by position (page, offset) a row that is removed
+// at the source during a pull can hide another from it; the next pull brings that.
+package apisource
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/rest"
+)
+
+// Name of the kind.
+const Name = "api"
+
+// Kind returns the kind of source.
+func Kind() source.Kind { return source.Kind{Name: Name, Check: check, Open: open} }
+
+// api is the source.
+type api struct {
+	options
+	base *url.URL
+	rest.Client
+}
+
+func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
+	if faults := check(d); len(faults) > 0 {
+		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
+	}
+	o, _ := decode(d)
+	a := &api{options: o, Client: rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Memory: env.Memory}}
+	a.base, _ = url.Parse(d.URL)
+	if err := a.credentials(ctx, d, env); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// credentials resolves them once. No error shows them, nor a header's value that is not
+// declared to be public.
+func (a *api) credentials(ctx context.Context, d source.Datasource, env source.Env) error {
+	headers := make(map[string]string, len(a.Headers))
+	for name, value := range a.Headers {
+		v, err := env.Credential(ctx, d, "options.headers."+name, value)
+		if err != nil {
+			return err
+		}
+		if v != value || !a.public(name) {
+			a.Secrets = append(a.Secrets, v)
+		}
+		headers[name] = v
+	}
+	own := a.Auth
+	if own == nil {
+		own = &auth{}
+	}
+	token, err := env.Credential(ctx, d, "options.auth.token", own.Token)
+	if err != nil {
+		return err
+	}
+	password, err := env.Credential(ctx, d, "options.auth.password", own.Password)
+	if err != nil {
+		return err
+	}
+	a.Secrets = append(a.Secrets, token, rest.Basic(own.Username, password), password, own.Username)
+	for _, text := range append(a.urls(), d.URL) {
+		a.Secrets = append(a.Secrets, credential.InURL(text)...)
+	}
+	a.To = d.Bound()
+	a.Sign = func(r *http.Request) {
+		for name, value := range headers {
+			r.Header.Set(name, value)
+		}
+		switch {
+		case own.Type == "basic":
+			r.SetBasicAuth(own.Username, password)
+		case own.Type == "apiKey" && own.Query != "":
+			q := r.URL.Query()
+			q.Set(own.Query, token)
+			r.URL.RawQuery = q.Encode()
+		case own.Type == "apiKey" && own.Header != "":
+			r.Header.Set(own.Header, token)
+		case own.Type == "apiKey":
+			r.Header.Set("X-Api-Key", token)
+		case own.Type == "bearer":
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+	}
+	return nil
+}
+
+// PushSize implements source.Source.
+func (a *api) PushSize() int {
+	n := 1
+	for _, r := range append(slices.Collect(maps.Values(a.Types)), &a.resource) {
+		n = max(n, r.Create.size(), r.Update.size(), r.Delete.size())
+	}
+	if n == 1 {
+		return 20 // calls, between two checkpoints
+	}
+	return n
+}
+
+// ChoosesKeys implements source.KeyChooser.
+func (a *api) ChoosesKeys(datatype string) bool {
+	c := a.of(datatype).Create
+	return c != nil && c.ID != ""
+}
+
+// Close implements source.Source.
+func (a *api) Close() error { return nil }

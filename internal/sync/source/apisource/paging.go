@@ -1,0 +1,169 @@
+package apisource
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source/rest"
+)
+
+// circle notices that a list leads back to where it was (Brent's algorithm). It
+// needs no more room for a long list, so it is kept with the pull, whoever goes on.
+type circle struct {
+	At    string `json:"at,omitempty"`
+	Steps int    `json:"steps,omitempty"`
+	Until int    `json:"until,omitempty"`
+}
+
+// closes takes the next step, and is whether that was there before. It may notice
+// only some rounds later.
+func (c *circle) closes(at string) bool {
+	if at == c.At {
+		return true
+	}
+	if c.Steps == c.Until {
+		c.At, c.Steps, c.Until = at, 0, max(1, 2*c.Until)
+	}
+	c.Steps++
+	return false
+}
+
+// advance finds what leads to the next page, or that there is none.
+func (r *reader) advance(a *rest.Answer, at *url.URL, items []any) error {
+	if r.mark.Empty++; len(items) > 0 {
+		r.mark.Empty = 0
+	}
+	if r.mark.Empty > maxEmpty {
+		return r.fault(fault.Unavailable, "%s sent %d pages without an item, and always one more", r.base.Host, maxEmpty)
+	}
+	more, err := r.more(a, len(items))
+	if err != nil {
+		return err
+	}
+	switch {
+	case !more || r.paging.Style == "none":
+		r.mark.Ended = true
+		return nil
+	case r.paging.counts():
+		return r.count(items)
+	}
+	token, err := r.next(a, at)
+	if err != nil {
+		return err
+	}
+	if token == "" {
+		if r.paging.More != "" {
+			return r.fault(fault.Invalid, "%s says that there is more (options.paging.more), and not where", r.base.Host)
+		}
+		r.mark.Ended = true
+		return nil
+	}
+	if token == r.mark.Token || r.mark.Circle.closes(digest([]byte(token))) {
+		return r.fault(fault.Unavailable, "the list of %s leads in a circle", r.base.Host)
+	}
+	r.mark.Token = token
+	return nil
+}
+
+// more is whether the answer says that there is another page, or nothing about it.
+func (r *reader) more(a *rest.Answer, n int) (bool, error) {
+	if r.paging.More == "" {
+		return n > 0 || !r.paging.counts(), nil
+	}
+	v, ok := rest.Path(a.Body, r.paging.More)
+	switch v := v.(type) {
+	case nil:
+		if ok {
+			return false, nil
+		}
+	case bool:
+		return v, nil
+	case string:
+		return v != "" && !strings.EqualFold(v, "false"), nil
+	case json.Number:
+		return v != "0", nil
+	}
+	return false, r.fault(fault.Invalid, "the answer of %s does not say whether there is more at %s (options.paging.more)", r.base.Host, r.paging.More)
+}
+
+// count moves to the next position. A page that was there before means that the
+// position does not matter to the server, or that the rows moved.
+func (r *reader) count(items []any) error {
+	b, err := json.Marshal(items)
+	if err != nil {
+		return err
+	}
+	sum := digest(b)
+	repeated := len(items) > 0 && (sum == r.mark.Before || r.mark.Circle.closes(sum))
+	if repeated || len(items) == 0 && r.paging.Style == "offset" {
+		return r.fault(fault.Unavailable, "%s sent the same page twice: paging does not move", r.base.Host)
+	}
+	r.mark.Before = sum
+	if r.paging.Style == "page" {
+		r.mark.Page++
+	} else {
+		r.mark.Page += len(items)
+	}
+	return nil
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:12])
+}
+
+// next is the token or the URL that the answer leads on with; "": none.
+func (r *reader) next(a *rest.Answer, at *url.URL) (string, error) {
+	var token string
+	if r.paging.Style == "link" {
+		token = next(a.Header.Values("Link"))
+	} else {
+		v, _ := rest.Path(a.Body, r.paging.Next)
+		switch v := v.(type) {
+		case nil:
+		case string:
+			token = v
+		case json.Number:
+			token = v.String()
+		case bool:
+			if v {
+				return "", r.wrongToken()
+			}
+		default:
+			return "", r.wrongToken()
+		}
+	}
+	if token == "" || r.paging.Style == "cursor" {
+		return token, nil
+	}
+	u, err := r.follow(at, token)
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+func (r *reader) wrongToken() error {
+	return r.fault(fault.Invalid, "what the answer of %s has at %s leads to no page (options.paging.next)", r.base.Host, r.paging.Next)
+}
+
+// follow returns the URL of a link. The credentials are for one host only, and no
+// part of what is kept, even if the server repeats them.
+func (r *reader) follow(from *url.URL, link string) (*url.URL, error) {
+	u, err := from.Parse(link)
+	if err != nil || !sameOrigin(u, r.base) {
+		return nil, r.fault(fault.Invalid, "the next page is not on %s://%s, and is not followed", r.base.Scheme, r.base.Host)
+	}
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	if r.Auth != nil && r.Auth.Query != "" {
+		if q := u.Query(); q.Has(r.Auth.Query) {
+			q.Del(r.Auth.Query)
+			u.RawQuery = q.Encode()
+		}
+	}
+	return u, nil
+}

@@ -1,0 +1,194 @@
+package apisource
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/rest"
+)
+
+// maxEmpty is how many pages without an item may follow each other.
+const maxEmpty = 1000
+
+// mark is where a pull is. It is what Resume holds.
+type mark struct {
+	Page   int           `json:"page,omitempty"`  // or offset, of the next page
+	Token  string        `json:"token,omitempty"` // or URL, of the next page
+	Ended  bool          `json:"ended,omitempty"`
+	Clock  time.Time     `json:"clock,omitzero"` // the server's, when the pull began
+	Last   source.Cursor `json:"last"`
+	Done   int64         `json:"done"`
+	Empty  int           `json:"empty,omitempty"` // pages without items, of late
+	Before string        `json:"before,omitempty"`
+	Circle circle        `json:"circle,omitzero"`
+}
+
+type reader struct {
+	*api
+	pull   source.Pull
+	res    resource
+	paging paging
+	mark   mark
+	rows   rest.Rows
+}
+
+// Pull implements source.Source.
+func (a *api) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
+	r := &reader{api: a, pull: p, res: a.of(p.Datatype), paging: paging{Style: "none"}}
+	if r.res.Paging != nil {
+		r.paging = *r.res.Paging
+	}
+	r.mark.Last = p.Cursor
+	switch {
+	case p.Resume != nil:
+		if err := json.Unmarshal(p.Resume, &r.mark); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "the pull of %s cannot be resumed: this is not where it was", p.Datatype)
+		}
+	case r.paging.Start != nil:
+		r.mark.Page = *r.paging.Start
+	case r.paging.Style == "page":
+		r.mark.Page = 1
+	}
+	return r, nil
+}
+
+func (r *reader) Close() error { return nil }
+
+// Next implements source.Reader.
+func (r *reader) Next(ctx context.Context) (source.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return source.Page{}, err
+	}
+	if r.mark.Ended {
+		return source.Page{}, io.EOF
+	}
+	target, err := r.target()
+	if err != nil {
+		return source.Page{}, err
+	}
+	answer, err := r.Call(ctx, http.MethodGet, target.String(), nil, nil)
+	if err != nil {
+		return source.Page{}, r.refused(err)
+	}
+	items, err := r.items(answer)
+	if err != nil {
+		return source.Page{}, err
+	}
+	if r.mark.Clock.IsZero() {
+		r.mark.Clock = answer.Clock
+	}
+	if err := r.advance(answer, target, items); err != nil {
+		return source.Page{}, err
+	}
+	if len(items) == 0 && r.mark.Ended {
+		return source.Page{}, io.EOF
+	}
+	return r.page(answer, items)
+}
+
+func (r *reader) page(answer *rest.Answer, items []any) (p source.Page, err error) {
+	p.Rows, p.Rejects = r.rows.Split(items)
+	r.mark.Done += int64(len(items))
+	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.pull.CursorTime, r.mark.Clock.Add(-r.pull.Margin))
+	p.Cursor, p.Done = r.mark.Last, r.mark.Done
+	if r.paging.Total != "" {
+		v, _ := rest.Path(answer.Body, r.paging.Total)
+		if n, ok := v.(json.Number); ok {
+			if total, err := n.Int64(); err == nil && total > 0 {
+				p.Total = max(total, p.Done)
+			}
+		}
+	}
+	p.Resume, err = json.Marshal(r.mark)
+	return p, err
+}
+
+// fault is an error of the pull, with what people are told.
+func (r *reader) fault(code fault.Code, format string, args ...any) error {
+	return fault.New(code, "pull of %s: %s", r.pull.Datatype, fmt.Sprintf(format, args...))
+}
+
+// refused says what the call was for.
+func (r *reader) refused(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	hint := ""
+	if refusal, ok := errors.AsType[*rest.Refusal](err); ok && refusal.Status == http.StatusNotFound && r.mark.Done > 0 && r.paging.counts() {
+		hint = " (if that is how it says that there are no more pages, options.paging.more is the path to what says so before)"
+	}
+	return fault.Wrap(f.Code, err, "pull of %s: %s%s", r.pull.Datatype, f.Message, hint)
+}
+
+// target is the URL of the next page.
+func (r *reader) target() (*url.URL, error) {
+	style := r.paging.Style
+	if r.mark.Token != "" && (style == "link" || style == "url") {
+		return r.follow(r.base, r.mark.Token)
+	}
+	u, err := r.address(cmp.Or(r.res.List, r.base.String()), map[string]string{"type": r.pull.Datatype})
+	if err != nil {
+		return nil, err
+	}
+	q := u.Query()
+	switch {
+	case r.paging.counts():
+		q.Set(cmp.Or(r.paging.Param, style), strconv.Itoa(r.mark.Page))
+	case style == "cursor" && r.mark.Token != "":
+		q.Set(cmp.Or(r.paging.Param, style), r.mark.Token)
+	}
+	if r.paging.SizeParam != "" {
+		q.Set(r.paging.SizeParam, strconv.Itoa(cmp.Or(r.paging.Size, min(r.pull.PageSize, 100))))
+	}
+	if s := r.res.Since; s != nil && r.pull.CursorTime != "" && !r.pull.Cursor.Time.IsZero() {
+		q.Set(s.Param, s.text(r.pull.Cursor.Time.Add(-r.pull.Overlap)))
+	}
+	u.RawQuery = q.Encode()
+	return u, nil
+}
+
+// text is a time that is at least a unit of the format before t, for there are
+// servers that leave out what changed at that very time.
+func (s *since) text(t time.Time) string {
+	t = t.UTC()
+	switch s.Format {
+	case "date":
+		return t.AddDate(0, 0, -1).Format(time.DateOnly)
+	case "unix":
+		return strconv.FormatInt(t.Unix()-1, 10)
+	case "unixms":
+		return strconv.FormatInt(t.UnixMilli()-1, 10)
+	default:
+		return t.Add(-time.Second).Format(time.RFC3339)
+	}
+}
+
+// items are those of an answer.
+func (r *reader) items(a *rest.Answer) ([]any, error) {
+	if a.Status == http.StatusNoContent {
+		return nil, nil
+	}
+	v, ok := rest.Path(a.Body, r.res.Items)
+	if list, isList := v.([]any); ok && isList {
+		return list, nil
+	}
+	if ok && v == nil && r.res.Items != "" {
+		return nil, nil // null: nothing
+	}
+	where := "which should be the list of items"
+	if r.res.Items != "" {
+		where = "at " + r.res.Items
+	}
+	return nil, r.fault(fault.Invalid, "the answer of %s has no array %s", r.base.Host, where)
+}

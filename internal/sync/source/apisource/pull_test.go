@@ -1,0 +1,253 @@
+package apisource_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/apisource"
+)
+
+func TestOnePage(t *testing.T) {
+	t.Parallel()
+	for answer, n := range map[string]int{`[]`: 0, `[{"id":1},{"id":2},3]`: 2} {
+		s := newServer(t, `{"list":"row"}`)
+		s.answer = func(string, []any) any { return answer }
+		rows, err := drain(t, s.Open(t))
+		require.NoError(t, err)
+		require.Len(t, rows, n)
+		require.Equal(t, []string{"GET /v1/row"}, s.calls)
+	}
+	s := newServer(t, `{"list":"row"}`)
+	s.answer = func(string, []any) any { return `[{"id":9007199254740993,"v":0.10}]` }
+	rows, err := drain(t, s.Open(t))
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{"id": json.Number("9007199254740993"), "v": json.Number("0.10")}, rows[0].Map(), "numbers keep their digits")
+}
+
+// Everything comes through the pages, whoever reads the next one.
+func TestPagesAreReadByOtherProcesses(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{
+		`"style":"page"}`, `"style":"offset"}`, token + `}`, `"style":"link"}`, `"style":"url","next":"meta.url"}`,
+		`"style":"page","more":"meta.more"}`, `"style":"offset","more":"meta.next"}`,
+	} {
+		s := filled(t, paging+options, 30)
+		p := source.Pull{Spec: row, PageSize: 100}
+		seen := map[string]bool{}
+		for range 10 {
+			r, err := s.Open(t).Pull(t.Context(), p)
+			require.NoError(t, err)
+			page, err := r.Next(t.Context())
+			if err != nil {
+				require.ErrorIs(t, err, io.EOF)
+				break
+			}
+			for _, row := range page.Rows {
+				id, _ := row.Get("id")
+				seen[id.(string)] = true
+			}
+			p.Resume = page.Resume
+		}
+		require.Len(t, seen, 30, options)
+		if strings.Contains(options, "more") {
+			require.Len(t, s.calls, 5, "the last page is known to be that")
+		}
+	}
+}
+
+// A circle is noticed although no process reads more than one page, and a page
+// that comes again too.
+func TestCirclesAreNoticedByOtherProcesses(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]string{"cursor": paging + token + `}`, "page": paging + `"style":"page"}`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, calls := filled(t, options, 1), 0
+			s.answer = func(string, []any) any {
+				calls++
+				id := fmt.Sprint("t", calls)
+				if calls > 3 { // after a tail of three, nine pages again and again
+					id = fmt.Sprint("circle", calls%9)
+				}
+				return map[string]any{"now": calls, "data": map[string]any{"items": []any{map[string]any{"id": id}}}, "meta": map[string]any{"next": id}}
+			}
+			p := source.Pull{Spec: row, PageSize: 100}
+			for range 100 {
+				r, err := s.Open(t).Pull(t.Context(), p)
+				require.NoError(t, err)
+				page, err := r.Next(t.Context())
+				if err != nil {
+					require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+					require.Less(t, calls, 40)
+					return
+				}
+				p.Resume = page.Resume
+			}
+			require.Fail(t, "the pull does not end")
+		})
+	}
+}
+
+func TestListsThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	s := newServer(t, "{"+paging+token+`}}`)
+	s.answer = func(string, []any) any {
+		calls++
+		return map[string]any{"data": map[string]any{"items": nil}, "meta": map[string]any{"next": calls}}
+	}
+	src := s.Open(t)
+	r, err := src.Pull(t.Context(), source.Pull{Spec: row, PageSize: 100})
+	require.NoError(t, err)
+	for err == nil {
+		_, err = r.Next(t.Context())
+	}
+	require.ErrorContains(t, err, "1000 pages without an item")
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+}
+
+// Where an answer is not what the definition says, the pull must not end as if
+// there were no more.
+func TestAnswersThatSayNothing(t *testing.T) {
+	t.Parallel()
+	const item = `"data":{"items":[{"id":"a"}]}`
+	for _, c := range []struct{ paging, answer, says string }{
+		{token + `}`, `{` + item + `,"meta":{"next":{"a":1}}}`, "at meta.next leads to no page"},
+		{token + `}`, `{` + item + `,"meta":{"next":[1]}}`, "leads to no page"},
+		{token + `}`, `{` + item + `,"meta":{"next":true}}`, "leads to no page"},
+		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{}}`, "does not say whether there is more at meta.more"},
+		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":{}}}`, "does not say whether"},
+		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":true}}`, "says that there is more (options.paging.more), and not where"},
+		{`"style":"offset","more":"more"}`, `{"more":true,"data":{"items":[]}}`, "paging does not move"},
+		{`"style":"page"}`, `{"data":{}}`, "no array at data.items"},
+		{`"style":"page"}`, `{"data":{"items":{}}}`, "no array at data.items"},
+		{`"style":"page"}`, ``, "no array at data.items"},
+		{`"style":"page"}`, `{` + item + `} {}`, "not JSON, or only a part"},
+		{`"style":"url","next":"next"}`, `{` + item + `,"next":"//evil.example/"}`, "is not followed"},
+		{`"style":"url","next":"next"}`, `{` + item + `,"next":"ftp:x"}`, "is not followed"},
+		{`"style":"url","next":"next"}`, `{` + item + `,"next":":"}`, "is not followed"},
+	} {
+		s := newServer(t, "{"+paging+c.paging+"}")
+		s.answer = func(string, []any) any { return c.answer }
+		_, err := drain(t, s.Open(t))
+		require.ErrorContains(t, err, c.says, c.answer)
+	}
+	for _, end := range []string{`{}`, `{"next":null}`, `{"next":""}`, `{"next":false}`} {
+		s := newServer(t, "{"+paging+token+`}}`)
+		s.answer = func(string, []any) any { return `{` + item + `,"meta":` + end + `}` }
+		rows, err := drain(t, s.Open(t))
+		require.NoError(t, err, end)
+		require.Len(t, rows, 1)
+	}
+	empty := newServer(t, `{"list":"row"}`)
+	empty.answer = func(string, []any) any { return "" }
+	_, err := drain(t, empty.Open(t))
+	require.ErrorContains(t, err, "no array", "an answer without a body is no empty list")
+}
+
+// There are servers that answer 404 beyond the last page.
+func TestNothingBeyondTheLastPage(t *testing.T) {
+	t.Parallel()
+	beyond := func(r *http.Request) (int, string) {
+		if r.URL.Query().Get("page") > "5" {
+			return 404, `{"detail":"Invalid page."}`
+		}
+		return 0, ""
+	}
+	s := filled(t, paging+`"style":"page"}`, 30)
+	s.refuse = beyond
+	_, err := drain(t, s.Open(t))
+	require.ErrorContains(t, err, "answers 404 Not Found: Invalid page. (if that is how it says that there are no more pages, options.paging.more")
+	s = filled(t, paging+`"style":"page","more":"meta.next"}`, 30)
+	s.refuse = beyond
+	rows, err := drain(t, s.Open(t))
+	require.NoError(t, err)
+	require.Len(t, rows, 30)
+}
+
+func TestSince(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 0, 5, 0, 500e6, time.UTC)
+	for format, want := range map[string]string{
+		"":        "2026-02-28T23:59:59Z",
+		"rfc3339": "2026-02-28T23:59:59Z",
+		"unix":    fmt.Sprint(at.Unix() - 301),
+		"unixms":  fmt.Sprint(at.UnixMilli() - 300_001),
+		"date":    "2026-02-28",
+	} {
+		s := newServer(t, `{"list":"row?x=1","items":"data.items","since":{"param":"changed","format":"`+format+`"}}`)
+		spec := row
+		spec.CursorTime, spec.Overlap = "at", 5*time.Minute
+		for _, cursor := range []time.Time{{}, at} {
+			r, err := s.Open(t).Pull(t.Context(), source.Pull{Spec: spec, Cursor: source.Cursor{Time: cursor}, PageSize: 10})
+			require.NoError(t, err)
+			_, err = r.Next(t.Context())
+			require.ErrorIs(t, err, io.EOF)
+		}
+		require.Equal(t, "GET /v1/row?x=1", s.calls[0], "from the beginning")
+		require.Equal(t, "GET /v1/row?changed="+strings.ReplaceAll(want, ":", "%3A")+"&x=1", s.calls[1])
+	}
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	s := filled(t, paging+`"style":"page","total":"meta.total"}`, 30)
+	r, err := s.Open(t).Pull(t.Context(), source.Pull{Spec: row, PageSize: 10})
+	require.NoError(t, err)
+	page, err := r.Next(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []int64{7, 30}, []int64{page.Done, page.Total})
+}
+
+// A server that repeats the key in its links must not have it kept with the pull.
+func TestCredentialsAreNotKept(t *testing.T) {
+	t.Parallel()
+	s := filled(t, paging+`"style":"link"},"auth":{"type":"apiKey","query":"api_key","token":"env:T"}`, 30)
+	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, map[string]string{"env:T": "t0p s3cret"}))
+	require.NoError(t, err)
+	r, err := src.Pull(t.Context(), source.Pull{Spec: row, PageSize: 10})
+	require.NoError(t, err)
+	for n := 0; ; n++ {
+		page, err := r.Next(t.Context())
+		if err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			require.Equal(t, 5, n)
+			break
+		}
+		require.NotContains(t, string(page.Resume), "s3cret")
+		require.Contains(t, s.calls[n], "api_key=t0p+s3cret", "it is sent")
+	}
+	s.refuse = func(r *http.Request) (int, string) { return 400, `{"message":"bad request: ` + r.URL.String() + `"}` }
+	_, err = drain(t, src)
+	require.ErrorContains(t, err, "REDACTED")
+	require.NotContains(t, err.Error(), "s3cret")
+}
+
+func TestCredentialsThatAreRepeatedAreNotShown(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{
+		`"auth":{"type":"basic","username":"me","password":"s3cret"}`, `"auth":{"type":"bearer","token":"s3cret"}`,
+		`"headers":{"X-Api-Key":"s3cret"}`, `"headers":{"X-Other":"env:S"}`,
+	} {
+		s := newServer(t, `{"list":"row",`+options+`}`)
+		s.refuse = func(r *http.Request) (int, string) {
+			return 400, fmt.Sprintf("%v", map[string][]string(r.Header))
+		}
+		src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, map[string]string{"env:S": "s3cret"}))
+		require.NoError(t, err)
+		_, err = drain(t, src)
+		require.ErrorContains(t, err, "REDACTED", options)
+		for _, form := range []string{"s3cret", "bWU6czNjcmV0"} {
+			require.NotContains(t, err.Error(), form, options)
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package apisource
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/rest"
+)
+
+// method is what the operation is sent with.
+func (w *write) method(op source.Op) string {
+	return cmp.Or(w.Method, map[source.Op]string{
+		source.Create: http.MethodPost, source.Update: http.MethodPatch, source.Delete: http.MethodDelete,
+	}[op])
+}
+
+// of returns how the operation is sent; nil: it is not.
+func (r *resource) of(op source.Op) *write {
+	switch op {
+	case source.Create:
+		return r.Create
+	case source.Update:
+		return r.Update
+	default:
+		return r.Delete
+	}
+}
+
+// pusher is one call of Push.
+type pusher struct {
+	*api
+	spec source.Spec
+	res  resource
+}
+
+// Push implements source.Source. That a change may be pushed again is up to the
+// server where it chooses keys: with an idempotencyHeader or an attemptField, it can
+// know what it has seen.
+func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
+	p := &pusher{api: a, spec: spec, res: a.of(spec.Datatype)}
+	if p.res.Create == nil && p.res.Update == nil && p.res.Delete == nil {
+		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "%s cannot be pushed to: none of options.create, update and delete is defined", spec.Datatype)
+	}
+	results := make([]source.Result, len(changes))
+	batches := map[source.Op][]int{}
+	for i, c := range changes {
+		if p.res.of(c.Op).size() > 1 && !p.looks(c.Op) {
+			batches[c.Op] = append(batches[c.Op], i)
+			continue
+		}
+		var err error
+		if results[i], err = p.one(ctx, c); err != nil {
+			return nil, p.failed(err)
+		}
+	}
+	for _, op := range []source.Op{source.Create, source.Update, source.Delete} {
+		at := batches[op]
+		// The same rows make the same batches, in whatever order they come again: else
+		// the server would not know one that it has seen.
+		slices.SortStableFunc(at, func(i, j int) int { return strings.Compare(changes[i].Attempt, changes[j].Attempt) })
+		for batch := range slices.Chunk(at, p.res.of(op).size()) {
+			if err := p.batch(ctx, op, changes, batch, results); err != nil {
+				return nil, p.failed(err)
+			}
+		}
+	}
+	return results, nil
+}
+
+// failed says what the call was for.
+func (p *pusher) failed(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	return fault.Wrap(f.Code, err, "push of %s: %s", p.spec.Datatype, f.Message)
+}
+
+// one sends one change in a call of its own.
+func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error) {
+	w := p.res.of(c.Op)
+	if w == nil {
+		return source.Result{Err: fault.New(fault.Invalid, "options.%s is not defined: this source cannot %s rows", c.Op, c.Op)}, nil
+	}
+	target, err := p.target(cmp.Or(w.URL, p.res.List, p.base.String()), c)
+	if errors.Is(err, errKey) {
+		return source.Result{Err: err}, nil
+	}
+	if err != nil {
+		return source.Result{}, err
+	}
+	body := p.row(w, c)
+	if body != nil && w.Batch > 1 {
+		body = []any{body}
+	}
+	header := w.idempotency(c.Attempt)
+	if p.looks(c.Op) {
+		seen, err := p.look(ctx, c)
+		switch r, _ := errors.AsType[*rest.Refusal](err); {
+		case r != nil && (r.Status == http.StatusNotFound || r.Status == http.StatusGone) && c.Op == source.Delete:
+			return source.Result{}, nil
+		case r != nil && (r.Status == http.StatusNotFound || r.Status == http.StatusGone):
+			return source.Result{Err: source.ErrMoved}, nil
+		case err != nil:
+			return p.refusal(ctx, c, err)
+		}
+		header = seen.condition(header)
+	}
+	answer, err := p.Call(ctx, w.method(c.Op), target, header, w.envelop(body))
+	if err != nil {
+		return p.refusal(ctx, c, err)
+	}
+	made := answer.Body
+	if w.Batch > 1 {
+		list, _ := rest.Path(answer.Body, w.Results)
+		if items, ok := list.([]any); ok && len(items) == 1 {
+			made = items[0]
+		}
+	}
+	return p.result(w, made)
+}
+
+// refusal is what an error of a call means for the change.
+func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (source.Result, error) {
+	if errors.Is(err, source.ErrMoved) {
+		return source.Result{Err: source.ErrMoved}, nil
+	}
+	r, ok := errors.AsType[*rest.Refusal](err)
+	if !ok || !r.ForGood() {
+		return source.Result{}, err
+	}
+	gone := (r.Status == http.StatusNotFound || r.Status == http.StatusGone) && p.res.of(c.Op).addressed()
+	switch {
+	case gone && c.Op == source.Delete:
+		return source.Result{}, nil
+	case gone && c.Op == source.Update, r.Status == http.StatusPreconditionFailed:
+		return source.Result{Err: source.ErrMoved}, nil
+	case r.Status == http.StatusNotFound, r.Status == http.StatusMethodNotAllowed:
+		return source.Result{}, err // the URL is wrong, not the row
+	case r.Status == http.StatusConflict && c.Op == source.Create && c.Key != nil && p.res.Update != nil && p.res.Update.addressed():
+		return p.instead(ctx, c, err)
+	}
+	return source.Result{Err: err}, nil
+}
+
+// instead updates a row that the source says is there already: the answer to its
+// creation was lost, or somebody else made it.
+func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (source.Result, error) {
+	c.Op, c.Changed = source.Update, nil
+	for name := range c.Fields {
+		if !slices.Contains(p.spec.Key, name) {
+			c.Changed = append(c.Changed, name)
+		}
+	}
+	result, err := p.one(ctx, c)
+	if errors.Is(result.Err, source.ErrMoved) {
+		result.Err = refused // there is none of that key: it is in conflict with another
+	}
+	return result, err
+}
+
+// batch sends rows in one call. Where that is refused for good, each is sent by
+// itself, to find the one that is the reason.
+func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Change, at []int, results []source.Result) error {
+	w := p.res.of(op)
+	target, err := p.target(cmp.Or(w.URL, p.res.List, p.base.String()), source.Change{Op: op})
+	if err != nil {
+		return err
+	}
+	rows, attempts := make([]any, len(at)), sha256.New()
+	for n, i := range at {
+		rows[n] = p.row(w, changes[i])
+		fmt.Fprintln(attempts, changes[i].Attempt)
+	}
+	answer, err := p.Call(ctx, w.method(op), target, w.idempotency(hex.EncodeToString(attempts.Sum(nil)[:16])), w.envelop(rows))
+	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() {
+		for _, i := range at {
+			if results[i], err = p.one(ctx, changes[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil || w.ID == "" && w.Error == "" {
+		return err
+	}
+	list, _ := rest.Path(answer.Body, w.Results)
+	made, ok := list.([]any)
+	if !ok || len(made) != len(at) {
+		return fault.New(fault.Invalid, "%s took %d rows and did not answer with as many results (options.%s.results)", p.base.Host, len(at), op)
+	}
+	for n, i := range at {
+		if results[i], err = p.result(w, made[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// result finds in what the server says of a row whether it took it, and the key of
+// a new one.
+func (p *pusher) result(w *write, made any) (source.Result, error) {
+	if w.Error != "" {
+		if v, _ := rest.Path(made, w.Error); v != nil && v != false && v != "" {
+			text, ok := v.(string)
+			if !ok {
+				b, _ := json.Marshal(v)
+				text = string(b)
+			}
+			return source.Result{Err: fault.New(fault.Invalid, "%s refuses: %s", p.base.Host, p.Clean(text))}, nil
+		}
+	}
+	if w.ID == "" {
+		return source.Result{}, nil
+	}
+	id, _ := rest.Path(made, w.ID)
+	switch id := id.(type) {
+	case json.Number:
+		return source.Result{Key: []any{id}}, nil
+	case string:
+		if id != "" {
+			return source.Result{Key: []any{id}}, nil
+		}
+	}
+	return source.Result{}, fault.New(fault.Invalid, "the answer of %s has no key of the new row at %s (options.create.id)", p.base.Host, w.ID)
+}
+
+// row is what is sent of a change; nil: nothing.
+func (p *pusher) row(w *write, c source.Change) any {
+	row := make(map[string]any, len(c.Fields)+len(c.Key)+1)
+	whole := c.Op == source.Create || c.Op == source.Update && (w.Whole || w.method(c.Op) == http.MethodPut)
+	if whole || !w.addressed() {
+		for i, k := range c.Key {
+			row[p.spec.Key[i]] = k
+		}
+	}
+	for name, v := range c.Fields {
+		if whole || slices.Contains(c.Changed, name) {
+			row[name] = v
+		}
+	}
+	if w.AttemptField != "" {
+		row[w.AttemptField] = c.Attempt
+	}
+	if c.Op == source.Delete && w.addressed() {
+		return nil
+	}
+	return row
+}
+
+func (w *write) envelop(body any) any {
+	if body == nil || w.Envelope == "" {
+		return body
+	}
+	return map[string]any{w.Envelope: body}
+}
+
+// target is the template's URL of the change, or of a batch, which has no key.
+func (p *pusher) target(template string, c source.Change) (string, error) {
+	values := map[string]string{"type": p.spec.Datatype}
+	for i, k := range c.Key {
+		values[p.spec.Key[i]] = keyText(k)
+		if len(c.Key) == 1 {
+			values["id"] = keyText(k)
+		}
+	}
+	u, err := p.address(template, values)
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+func (w *write) idempotency(attempt string) http.Header {
+	if w.IdempotencyHeader == "" || attempt == "" {
+		return nil
+	}
+	return http.Header{http.CanonicalHeaderKey(w.IdempotencyHeader): {attempt}}
+}

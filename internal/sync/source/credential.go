@@ -1,0 +1,128 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// ports are the usual ones of the schemes whose hosts get credentials.
+var ports = map[string]string{
+	"http": "80", "https": "443", "postgres": "5432", "postgresql": "5432", "mysql": "3306", "mariadb": "3306",
+}
+
+// To returns the one host:port that the credentials of the definition are sent to; "":
+// it names none. A source sends them nowhere else.
+func (d Datasource) To() string {
+	text := d.URL
+	if text == "" {
+		text = d.FileURL
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = ports[u.Scheme]
+	}
+	if port == "" {
+		return ""
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// Bound returns To where the definition refers to credentials: no call of its source
+// may reach another host, whatever an answer says. "": it refers to none.
+func (d Datasource) Bound() (to string) {
+	d.references(func(string, string) { to = d.To() })
+	return to
+}
+
+// Credential returns the credential at a path of the definition, such as
+// "options.password": the value itself, or what it refers to if the deployment lets
+// definitions send that to the definition's host.
+func (e Env) Credential(ctx context.Context, d Datasource, path, value string) (string, error) {
+	if !credential.IsReference(value) {
+		return value, nil
+	}
+	if e.Secret == nil {
+		return "", fault.New(fault.Invalid, "datasource.%s: references to credentials are not resolved here", path)
+	}
+	v, err := e.Secret(ctx, value, d.To())
+	if err != nil {
+		return "", fault.Wrap(fault.CodeOf(err), err, "datasource.%s: %s", path, message(err))
+	}
+	return v, nil
+}
+
+// CheckReferences returns a fault for each reference in the definition that may not
+// be sent to its host. A reference at a place where it would not be resolved is
+// treated alike: nobody means it as text.
+func (e Env) CheckReferences(d Datasource) (faults []Fault) {
+	if e.MaySend == nil {
+		return nil
+	}
+	to := d.To()
+	d.references(func(path, value string) {
+		if err := e.MaySend(value, to); err != nil {
+			faults = append(faults, Fault{path, message(err)})
+		}
+	})
+	return faults
+}
+
+// references calls do for every reference in the definition.
+func (d Datasource) references(do func(path, value string)) {
+	look := func(path, value string) {
+		if credential.IsReference(value) {
+			do(path, value)
+		}
+	}
+	look("url", d.URL)
+	look("fileUrl", d.FileURL)
+	look("auth", d.Auth)
+	for i, f := range d.ExtraFields {
+		look(fmt.Sprintf("extraFields[%d].value", i), f.Value)
+	}
+	var tree any
+	dec := json.NewDecoder(bytes.NewReader(d.Options))
+	dec.UseNumber()
+	if dec.Decode(&tree) == nil {
+		texts("options", tree, look)
+	}
+}
+
+// message is an error's text for people.
+func message(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Message
+	}
+	return "the credential cannot be found now"
+}
+
+// texts calls do for every string in the value, in order.
+func texts(path string, v any, do func(path, text string)) {
+	switch v := v.(type) {
+	case string:
+		do(path, v)
+	case []any:
+		for i, x := range v {
+			texts(fmt.Sprintf("%s[%d]", path, i), x, do)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			texts(path+"."+name, v[name], do)
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package csvsource
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// A line that is too long is rejected whole: no part of it is taken for a row.
+func TestALineThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", maxRow+bufferSize)
+	rows, rejects, err := pull(t, "a,b\n1,2\n"+long+",3\n4,5\n", "", 10)
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, "4", rows[1]["a"])
+	require.Len(t, rejects, 1)
+	require.Equal(t, int64(3), rejects[0].Line)
+	require.Contains(t, rejects[0].Reason, "longer than 4 MiB")
+	require.Less(t, len(rejects[0].Raw.(string)), 3000)
+}
+
+func TestARowOfTooManyValues(t *testing.T) {
+	t.Parallel()
+	for _, row := range []string{strings.Repeat(",", maxColumns), `"x"` + strings.Repeat(",", maxColumns)} {
+		rows, rejects, err := pull(t, "a,b\n1,2\n"+row+"\n4,5\n", "", 10)
+		require.NoError(t, err)
+		require.Len(t, rows, 2)
+		require.Len(t, rejects, 1)
+		require.Contains(t, rejects[0].Reason, "more than 4096 values")
+		_, _, err = pull(t, row+"\n", "", 10)
+		require.ErrorContains(t, err, "more than 4096 values")
+	}
+}
+
+// A page ends before its rows take too much memory, however many rows it may have.
+func TestPagesAreBounded(t *testing.T) {
+	t.Parallel()
+	content := "id,v\n" + strings.Repeat("1,"+strings.Repeat("x", 3<<20)+"\n", 25)
+	s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: root(t, map[string]string{"f.csv": content})})
+	require.NoError(t, err)
+	r, err := s.Pull(t.Context(), source.Pull{PageSize: 1000})
+	require.NoError(t, err)
+	defer r.Close()
+	for rows := 0; ; {
+		page, err := r.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			require.Equal(t, 25, rows)
+			return
+		}
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page.Rows), 11)
+		rows += len(page.Rows)
+	}
+}
+
+// endless is a packed file without an end, of one line or of empty ones.
+func endless(t *testing.T, with string) *httptest.Server {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, "a,b\n")
+		for block := []byte(strings.Repeat(with, 1<<20)); r.Context().Err() == nil; {
+			if _, err := z.Write(block); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// A packed file that never ends takes a bounded part of the memory, and ends with its caller.
+func TestAttackPackedFileWithoutEnd(t *testing.T) {
+	for name, with := range map[string]string{"one line": "x", "empty lines": "\n", "an open quote": "\"x\n"} { // not at once: memory is measured
+		t.Run(name, func(t *testing.T) {
+			srv := endless(t, with)
+			s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: srv.URL}, source.Env{HTTP: srv.Client()})
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			ended := make(chan error, 1)
+			go func() {
+				_, _, err := readAll(ctx, s, 100)
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				require.Error(t, err)
+			case <-time.After(time.Minute):
+				require.FailNow(t, "it goes on")
+			}
+			var now runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&now)
+			require.Less(t, now.HeapAlloc, uint64(100<<20))
+		})
+	}
+}

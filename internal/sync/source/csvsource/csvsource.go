@@ -1,0 +1,223 @@
+// Package csvsource reads and writes CSV files: below an allowed directory, over
+// HTTP and in Cloud Storage.
+//
+// A file is a snapshot: every pull reads all of it, whatever the mapping's
+// cursor; what has not changed is passed over by the caller. Values are text.
+// Rows that cannot be read (ragged, an open quote, not UTF-8) are rejects with
+// their line.
+//
+// A push rewrites the file: into a new one beside it, synced, and renamed over
+// it, so that a reader or a crash sees the old file or the new one. If others changed
+// the file meanwhile, the push begins again with what they wrote. Pushing to
+// the same file from two processes at once is not safe; a sync's lease keeps its
+// own runs apart.
+package csvsource
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// Name of the kind.
+const Name = "csv"
+
+// Kind returns the kind of source.
+func Kind() source.Kind {
+	return source.Kind{Name: Name, Check: check, Open: open}
+}
+
+// file is the source.
+type file struct {
+	location
+	options
+	format string
+	env    source.Env
+	// beforeRename is a test's: it runs between reading the file and replacing it.
+	beforeRename func()
+	// afterLook is a test's, too: it runs when a push has looked at the file's content.
+	afterLook func()
+}
+
+func open(_ context.Context, d source.Datasource, env source.Env) (source.Source, error) {
+	if faults := check(d); len(faults) > 0 {
+		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
+	}
+	f := &file{env: env, format: strings.ToLower(d.FileFormat)}
+	f.options, _ = decodeOptions(d.Options)
+	f.location, _ = parseLocation(d.FileURL)
+	if f.path != "" && env.Dir == nil {
+		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")
+	}
+	if f.path != "" {
+		if err := env.Reachable(f.path); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (f *file) Close() error  { return nil }
+func (f *file) PushSize() int { return 10_000 }
+
+// resume is where a pull goes on. Offsets are in the decoded text.
+type resume struct {
+	Offset      int64  `json:"offset"`
+	Line        int64  `json:"line"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// puller implements source.Reader.
+type puller struct {
+	f       *file
+	s       *stream
+	r       *scanner
+	columns *source.Columns
+	size    int // rows of a page
+}
+
+// Pull implements [source.Source].
+func (f *file) Pull(ctx context.Context, p source.Pull) (source.Reader, error) {
+	s, err := f.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &puller{f: f, s: s, r: newScanner(ctx, s), size: p.PageSize}
+	if err := out.begin(p); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return out, nil
+}
+
+func (p *puller) begin(pull source.Pull) error {
+	if err := p.r.detect(p.f.Delimiter, p.f.format); err != nil {
+		return err
+	}
+	names, err := p.f.header(p.r)
+	if err != nil {
+		return err
+	}
+	for _, k := range pull.Key {
+		if !slices.Contains(names, k) {
+			return fault.New(fault.Invalid, "the file has no column %q, which the key needs: its columns are %q", k, names)
+		}
+	}
+	p.columns = source.NewColumns(names)
+	if pull.Resume == nil {
+		return nil
+	}
+	var at resume
+	if err := json.Unmarshal(pull.Resume, &at); err != nil {
+		return fmt.Errorf("csvsource: resume: %w", err)
+	}
+	if at.Fingerprint == "" || at.Fingerprint != p.s.fingerprint {
+		return nil // another file by now: from the beginning
+	}
+	return p.r.skipTo(at.Offset, at.Line)
+}
+
+// header returns the columns' names, in order.
+func (f *file) header(r *scanner) ([]string, error) {
+	if !f.headings() {
+		return f.Columns, nil
+	}
+	row, err := r.row()
+	if errors.Is(err, io.EOF) {
+		if len(f.Columns) > 0 {
+			return f.Columns, nil
+		}
+		return nil, fault.New(fault.Invalid, "the file is empty: it has no headings")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if row.bad != "" {
+		return nil, fault.New(fault.Invalid, "the headings, line %d: %s", row.line, row.bad)
+	}
+	if len(f.Columns) > 0 {
+		if len(f.Columns) != len(row.values) {
+			return nil, fault.New(fault.Invalid, "options.columns has %d names, and the file %d columns", len(f.Columns), len(row.values))
+		}
+		return f.Columns, nil
+	}
+	names := make([]string, len(row.values))
+	for i, h := range row.values {
+		name := strings.TrimSpace(h)
+		if to, ok := f.Headers[name]; ok {
+			name = to
+		}
+		switch {
+		case name == "":
+			return nil, fault.New(fault.Invalid, "heading %d is empty", i+1)
+		case slices.Contains(names[:i], name):
+			return nil, fault.New(fault.Invalid, "the heading %q is there twice", name)
+		}
+		names[i] = name
+	}
+	return names, nil
+}
+
+func (p *puller) Close() error { return p.s.Close() }
+
+// Next implements [source.Reader].
+func (p *puller) Next(ctx context.Context) (source.Page, error) {
+	p.r.alive = ctx.Err
+	width := len(p.columns.Names())
+	rows := min(p.size, max(1, 1<<18/width)) // room for a page of ordinary rows
+	page := source.Page{Rows: make([]source.Row, 0, rows)}
+	cells := make([]any, 0, rows*width)
+	// A page is full by its bytes, too. Each value takes some beside its text.
+	for bytes := 0; len(page.Rows)+len(page.Rejects) < p.size && bytes < source.PageBytes; {
+		if len(page.Rows)%256 == 0 && ctx.Err() != nil {
+			return source.Page{}, ctx.Err()
+		}
+		row, err := p.r.row()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return source.Page{}, err
+		}
+		bytes += len(row.text) + 16*len(row.values)
+		if row.bad == "" && len(row.values) != width {
+			row.bad = fmt.Sprintf("the row has %d values, and there are %d columns", len(row.values), width)
+		}
+		if row.bad != "" {
+			page.Rejects = append(page.Rejects, source.Reject{Line: row.line, Reason: row.bad, Raw: strings.ToValidUTF8(clip(row.text), "\ufffd")})
+			continue
+		}
+		if len(cells)+width > cap(cells) {
+			cells = make([]any, 0, rows*width)
+		}
+		start := len(cells)
+		for _, v := range row.values {
+			if p.f.Trim {
+				v = strings.TrimSpace(v)
+			}
+			cells = append(cells, v)
+		}
+		page.Rows = append(page.Rows, source.Row{Columns: p.columns, Values: cells[start:len(cells):len(cells)], Line: row.line})
+	}
+	if len(page.Rows)+len(page.Rejects) == 0 {
+		return source.Page{}, io.EOF
+	}
+	var err error
+	page.Resume, err = json.Marshal(resume{Offset: p.r.offset(), Line: p.r.line, Fingerprint: p.s.fingerprint})
+	page.Done, page.Total = min(p.s.raw.n.Load(), max(p.s.size, 1)), p.s.size
+	return page, err
+}
+
+// clip bounds what is kept of a row that cannot be read.
+func clip(s string) string {
+	if len(s) > 2000 {
+		return s[:2000] + "…"
+	}
+	return s
+}

@@ -1,0 +1,285 @@
+package csvsource
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// editedMeanwhile pushes a change of row 1 while edit changes the file, just before
+// the push replaces it, as often as edit says.
+func editedMeanwhile(t *testing.T, content string, edit func(path string, n int)) ([]source.Result, string, error) {
+	t.Helper()
+	dir := root(t, map[string]string{"f.csv": content})
+	path := filepath.Join(dir.Name(), "f.csv")
+	old := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(path, old, old))
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	n := 0
+	opened.(*file).beforeRename = func() {
+		edit(path, n)
+		n++
+	}
+	results, err := opened.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{{
+		Op: source.Update, Key: []any{"1"}, Fields: map[string]any{"id": "1", "name": "ours"}, Changed: []string{"name"}, Expect: map[string]any{"name": "x"},
+	}})
+	now, readErr := os.ReadFile(path)
+	require.NoError(t, readErr)
+	left, globErr := filepath.Glob(filepath.Join(dir.Name(), "*.tmp"))
+	require.NoError(t, globErr)
+	require.Empty(t, left)
+	return results, string(now), err
+}
+
+// Nothing that a person does to the file while it is being rewritten is lost, whatever
+// way their editor writes.
+func TestAPushKeepsAnEdit(t *testing.T) {
+	t.Parallel()
+	write := func(t *testing.T, path, content string) {
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	for name, edit := range map[string]func(t *testing.T, path string){
+		"in place":  func(t *testing.T, path string) { write(t, path, "id,name\n1,x\n2,edited\n") },
+		"same size": func(t *testing.T, path string) { write(t, path, "id,name\n1,x\n2,z\n") },
+		"same size and time": func(t *testing.T, path string) {
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			write(t, path, "id,name\n1,x\n2,z\n")
+			require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
+		},
+		"renamed over": func(t *testing.T, path string) {
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			write(t, path+".new", "id,name\n1,x\n2,z\n")
+			require.NoError(t, os.Chtimes(path+".new", info.ModTime(), info.ModTime()))
+			require.NoError(t, os.Rename(path+".new", path))
+		},
+		"appended": func(t *testing.T, path string) {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteString("3,new\n")
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var theirs string
+			results, now, err := editedMeanwhile(t, "id,name\n1,x\n2,y\n", func(path string, n int) {
+				if n > 0 {
+					return
+				}
+				edit(t, path)
+				content, err := os.ReadFile(path)
+				require.NoError(t, err)
+				theirs = string(content)
+			})
+			require.NoError(t, err)
+			require.NoError(t, results[0].Err)
+			require.Equal(t, strings.Replace(theirs, "1,x", "1,ours", 1), now)
+		})
+	}
+}
+
+// A row that was edited meanwhile is the next pull's to merge.
+func TestAPushLeavesARowThatWasEdited(t *testing.T) {
+	t.Parallel()
+	results, now, err := editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {
+		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,theirs\n"), 0o600))
+	})
+	require.Equal(t, fault.Conflict, fault.CodeOf(err), "it is written again and again")
+	require.ErrorContains(t, err, "others changed the file f.csv each of the 5 times")
+	require.Empty(t, results)
+	require.Equal(t, "id,name\n1,theirs\n", now)
+	results, now, err = editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {
+		if n == 0 {
+			require.NoError(t, os.WriteFile(path, []byte("id,name\n1,theirs\n"), 0o600))
+		}
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, results[0].Err, source.ErrMoved)
+	require.Equal(t, "id,name\n1,theirs\n", now)
+}
+
+// A file that is deleted meanwhile is not brought back with its old rows, and one that
+// appears is not replaced.
+func TestAPushOfAFileThatComesOrGoes(t *testing.T) {
+	t.Parallel()
+	results, now, err := editedMeanwhile(t, "id,name\n1,x\n2,y\n", func(path string, n int) {
+		if n == 0 {
+			require.NoError(t, os.Remove(path))
+		}
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, results[0].Err, source.ErrMoved)
+	require.NotContains(t, now, "2,y")
+
+	dir := root(t, nil)
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	opened.(*file).beforeRename = func() {
+		require.NoError(t, os.WriteFile(filepath.Join(dir.Name(), "f.csv"), []byte("id,name\n9,theirs\n"), 0o600))
+		opened.(*file).beforeRename = nil
+	}
+	_, err = opened.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
+	require.NoError(t, err)
+	content, err := dir.ReadFile("f.csv")
+	require.NoError(t, err)
+	require.Equal(t, "id,name\n9,theirs\n2,für\n", string(content))
+}
+
+// An editor that changes the file again and again, while pushes rewrite it, loses only
+// what it writes in the instants between a push's last look and its rename.
+func TestAttackAnEditorDuringPushes(t *testing.T) {
+	t.Parallel()
+	const edits = 200
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,0\nedits,0\n"})
+	path := filepath.Join(dir.Name(), "f.csv")
+	s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	pushed := make(chan error, 1)
+	go func() {
+		for n := 1; ctx.Err() == nil; n++ {
+			_, err := s.Push(ctx, source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{{
+				Op: source.Update, Key: []any{"1"}, Fields: map[string]any{"id": "1", "name": strconv.Itoa(n)}, Changed: []string{"name"},
+			}})
+			if err != nil && fault.CodeOf(err) != fault.Conflict && ctx.Err() == nil {
+				pushed <- err
+				return
+			}
+		}
+		pushed <- nil
+	}()
+	// The editor reads the file, counts its own row up, and renames over it, as editors
+	// do. It looks itself whether the file changed under it: what it loses is Headgate's.
+	value := func() (string, []string, os.FileInfo) {
+		before, err := os.Stat(path)
+		require.NoError(t, err)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		rows, err := csv.NewReader(strings.NewReader(string(content))).ReadAll()
+		require.NoError(t, err)
+		require.Len(t, rows, 3)
+		return rows[2][1], rows[1], before
+	}
+	written, lost := 0, 0
+	for written < edits {
+		have, ours, before := value()
+		if have != strconv.Itoa(written) {
+			lost++
+		}
+		next := fmt.Sprintf("id,name\n%s\nedits,%d\n", strings.Join(ours, ","), written+1)
+		require.NoError(t, os.WriteFile(path+".editor", []byte(next), 0o600))
+		if now, err := os.Stat(path); err != nil || !os.SameFile(before, now) {
+			continue
+		}
+		require.NoError(t, os.Rename(path+".editor", path))
+		written++
+	}
+	cancel()
+	require.NoError(t, <-pushed)
+	t.Logf("%d of %d edits were lost", lost, edits)
+	require.LessOrEqual(t, lost, edits/20) // without the last look it is a fifth of them
+}
+
+// after returns a clock that stands still at so long after f.csv was written.
+func after(t *testing.T, dir *os.Root, age time.Duration) func() time.Time {
+	t.Helper()
+	info, err := dir.Stat("f.csv")
+	require.NoError(t, err)
+	at := info.ModTime().Add(age)
+	return func() time.Time { return at }
+}
+
+// The look at a large file's content takes time, in which the lease can be lost. Then
+// the file is not replaced, although nobody changed it.
+func TestAPushAsksTheFenceLast(t *testing.T) {
+	t.Parallel()
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"}) // so young that its content is compared
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir, Now: after(t, dir, 0)})
+	require.NoError(t, err)
+	lost, looked := false, false
+	opened.(*file).afterLook = func() { lost, looked = true, true }
+	ctx := fence.With(t.Context(), func(context.Context) error {
+		if lost {
+			return errors.New("another process took over")
+		}
+		return nil
+	})
+	_, err = opened.Push(ctx, source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
+	require.True(t, looked)
+	require.True(t, fence.Refused(err), "%v", err)
+	content, err := dir.ReadFile("f.csv")
+	require.NoError(t, err)
+	require.Equal(t, "id,name\n1,x\n", string(content))
+	left, err := filepath.Glob(filepath.Join(dir.Name(), "*.tmp"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// A second edit within a tick of the file system's clock leaves inode, size and times
+// as they were. The content tells.
+func TestAPushKeepsAnEditWithinATick(t *testing.T) {
+	t.Parallel()
+	for _, age := range []time.Duration{0, time.Second, 2 * time.Second, -time.Hour} { // the last: another machine's clock
+		dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n2,y\n"})
+		path := filepath.Join(dir.Name(), "f.csv")
+		opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir, Now: after(t, dir, age)})
+		require.NoError(t, err)
+		f := opened.(*file)
+		s, err := f.openPath()
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, s)
+		require.NoError(t, err)
+		require.NoError(t, f.unchanged(t.Context(), s))
+		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,x\n2,z\n"), 0o600))
+		s.seen.info, err = os.Stat(path) // as if no time had passed
+		require.NoError(t, err)
+		require.ErrorIs(t, f.unchanged(t.Context(), s), errChanged, age)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, f.unchanged(ctx, s), context.Canceled)
+		require.NoError(t, s.Close())
+	}
+}
+
+// Whoever could read and write the file still can.
+func TestAPushKeepsModeAndOwner(t *testing.T) {
+	t.Parallel()
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})
+	path := filepath.Join(dir.Name(), "f.csv")
+	require.NoError(t, os.Chmod(path, 0o664))
+	owned := os.Chown(path, 12345, 23456) == nil // only root may
+	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	_, err = opened.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
+	require.NoError(t, err)
+	after, err := os.Stat(path)
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after))
+	require.Equal(t, before.Mode(), after.Mode())
+	if owned && runtime.GOOS == "linux" {
+		require.Equal(t, fmt.Sprint(reflect.ValueOf(before.Sys()).Elem().FieldByName("Uid"), reflect.ValueOf(before.Sys()).Elem().FieldByName("Gid")),
+			fmt.Sprint(reflect.ValueOf(after.Sys()).Elem().FieldByName("Uid"), reflect.ValueOf(after.Sys()).Elem().FieldByName("Gid")))
+	}
+}

@@ -1,0 +1,391 @@
+package csvsource
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/transform"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/record"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// Push implements [source.Source]: it writes the file anew.
+func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
+	if f.path == "" {
+		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network cannot be written: fileUrl must be a path")
+	}
+	for range maxTries {
+		w := &rewriter{f: f, spec: spec, byKey: make(map[string]int, len(changes)), changes: changes, results: make([]source.Result, len(changes))}
+		for i, c := range changes {
+			w.byKey[keyOf(c.Key)] = i
+		}
+		temp, err := w.run(ctx)
+		if err == nil {
+			return w.results, nil
+		}
+		if temp != "" {
+			_ = f.env.Dir.Remove(temp) // the error says more
+		}
+		if !errors.Is(err, errChanged) {
+			return nil, err
+		}
+	}
+	return nil, fault.Wrap(fault.Conflict, errChanged,
+		"others changed the file %s each of the %d times that it was to be replaced: nothing was written", f.path, maxTries)
+}
+
+func keyOf(parts []any) string {
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		texts[i] = text(p)
+	}
+	return strings.Join(texts, "\x00")
+}
+
+// text is a value as a cell.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
+	default:
+		b, err := record.Canonical(v)
+		if err != nil {
+			return fmt.Sprint(v)
+		}
+		return string(b)
+	}
+}
+
+// sameCell is whether a cell says what v does, perhaps in other words: people
+// write 1.50 and TRUE.
+func sameCell(cell string, v any) bool {
+	if cell == text(v) {
+		return true
+	}
+	switch v := v.(type) {
+	case bool:
+		b, err := strconv.ParseBool(strings.ToLower(cell))
+		return err == nil && b == v
+	case int64, float64, json.Number:
+		a, errA := strconv.ParseFloat(cell, 64)
+		b, errB := strconv.ParseFloat(text(v), 64)
+		return errA == nil && errB == nil && a == b
+	case time.Time:
+		t, err := time.Parse(time.RFC3339Nano, cell)
+		return err == nil && t.Equal(v)
+	case string:
+		a, errA := time.Parse(time.RFC3339Nano, cell)
+		b, errB := time.Parse(time.RFC3339Nano, v)
+		return errA == nil && errB == nil && a.Equal(b)
+	}
+	return false
+}
+
+type rewriter struct {
+	f       *file
+	spec    source.Spec
+	byKey   map[string]int
+	changes []source.Change
+	results []source.Result
+	done    []bool
+
+	names []string
+	keys  []int
+	out   *csv.Writer
+}
+
+func (w *rewriter) run(ctx context.Context) (temp string, err error) {
+	w.done = make([]bool, len(w.changes))
+	in, err := w.f.open(ctx)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if in != nil {
+		defer in.Close()
+	}
+	temp = w.f.path + "." + rand.Text()[:8] + ".tmp"
+	out, err := w.f.env.Dir.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "no file can be written beside %s", w.f.path)
+	}
+	if in != nil {
+		keepOwner(out, in.seen.info)
+		err = out.Chmod(in.mode) // those who may read the file still may
+	}
+	if err == nil {
+		err = w.encode(ctx, in, out)
+	}
+	if err == nil {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return temp, err
+	}
+	if w.f.beforeRename != nil {
+		w.f.beforeRename()
+	}
+	// The fence may renew the lease, which takes time, so it is asked first. What others
+	// write after unchanged has looked is lost. That look may take long, so the fence is
+	// also asked last, where it has nothing left to wait for.
+	if err := fence.Allow(ctx); err != nil {
+		return temp, err
+	}
+	if err := w.f.unchanged(ctx, in); err != nil {
+		return temp, err
+	}
+	if err := fence.Allow(ctx); err != nil {
+		return temp, err
+	}
+	if err := w.f.env.Dir.Rename(temp, w.f.path); err != nil {
+		return temp, fmt.Errorf("csvsource: replace the file: %w", err)
+	}
+	dir, err := w.f.env.Dir.Open(filepath.Dir(w.f.path))
+	if err != nil {
+		return "", err
+	}
+	return "", errors.Join(dir.Sync(), dir.Close()) // the name is durable, too
+}
+
+// encode writes the file as it was: packed or not, and in its encoding.
+func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error {
+	out, closers := file, []io.Closer{}
+	if in != nil && in.packed {
+		z := gzip.NewWriter(out)
+		out, closers = z, append(closers, z)
+	}
+	e := encodings[strings.ToLower(w.f.Encoding)]
+	if in != nil && in.encoding != nil {
+		e = in.encoding
+	}
+	if e != nil {
+		t := transform.NewWriter(out, e.NewEncoder())
+		out, closers = t, append(closers, t)
+	}
+	err := w.write(ctx, in, out)
+	for _, c := range slices.Backward(closers) {
+		err = errors.Join(err, c.Close())
+	}
+	var unknown interface{ Replacement() byte } // what package encoding says of a character that it has not
+	if errors.As(err, &unknown) {
+		return fault.Wrap(fault.Invalid, err, "the file's encoding does not have all the characters that are to be written")
+	}
+	return err
+}
+
+func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
+	var r *scanner
+	delimiter := byte(',')
+	if in != nil {
+		r = newScanner(ctx, in)
+		if err := r.detect(w.f.Delimiter, w.f.format); err != nil {
+			return err
+		}
+		delimiter = r.delimiter
+		names, err := w.f.header(r)
+		if err != nil {
+			return err
+		}
+		w.names = slices.Clone(names)
+		if in.bom {
+			if _, err := io.WriteString(out, "\ufeff"); err != nil {
+				return err
+			}
+		}
+	} else if w.f.Delimiter != "" {
+		delimiter = w.f.Delimiter[0]
+	} else if w.f.format == "tsv" {
+		delimiter = '\t'
+	}
+	w.out = csv.NewWriter(out)
+	w.out.Comma = rune(delimiter)
+	old := len(w.names)
+	if err := w.columns(in == nil); err != nil {
+		return err
+	}
+	if w.f.headings() {
+		if err := w.out.Write(w.headings()); err != nil {
+			return err
+		}
+	}
+	if r != nil {
+		if err := w.copy(ctx, r, old); err != nil {
+			return err
+		}
+	}
+	if err := w.append(); err != nil {
+		return err
+	}
+	w.out.Flush()
+	return w.out.Error()
+}
+
+// columns adds those that the changes bring, and finds the key's.
+func (w *rewriter) columns(created bool) error {
+	if created {
+		w.names = slices.Clone(w.spec.Key)
+	}
+	var more []string
+	for _, c := range w.changes {
+		for name := range c.Fields {
+			if !slices.Contains(w.names, name) && !slices.Contains(more, name) {
+				more = append(more, name)
+			}
+		}
+	}
+	if len(more) > 0 && !w.f.headings() && !created {
+		return fault.New(fault.Invalid, "the file has no headings, so it cannot get the columns %q", more)
+	}
+	slices.Sort(more)
+	w.names = append(w.names, more...)
+	for _, k := range w.spec.Key {
+		i := slices.Index(w.names, k)
+		if i < 0 {
+			return fault.New(fault.Invalid, "the file has no column %q, which the key needs: its columns are %q", k, w.names)
+		}
+		w.keys = append(w.keys, i)
+	}
+	return nil
+}
+
+// headings are the names as the file has them.
+func (w *rewriter) headings() []string {
+	out := slices.Clone(w.names)
+	for heading, column := range w.f.Headers {
+		if i := slices.Index(out, column); i >= 0 {
+			out[i] = heading
+		}
+	}
+	return out
+}
+
+// copy writes the rows that are there, changed where they are to be.
+func (w *rewriter) copy(ctx context.Context, r *scanner, width int) error {
+	for n := 0; ; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		row, err := r.row()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if row.bad != "" || len(row.values) != width {
+			return fault.New(fault.Invalid, "line %d of the file cannot be read, so the file cannot be written without losing it: mend it first", row.line)
+		}
+		cells := append(slices.Clone(row.values), make([]string, len(w.names)-width)...)
+		keep := true
+		if i, ok := w.byKey[w.keyOfRow(cells)]; ok && !w.done[i] {
+			w.done[i] = true
+			keep = w.change(i, cells)
+		}
+		if keep {
+			if err := w.out.Write(cells); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (w *rewriter) keyOfRow(cells []string) string {
+	parts := make([]string, len(w.keys))
+	for i, k := range w.keys {
+		parts[i] = w.cell(cells, k)
+	}
+	return strings.Join(parts, "\x00")
+}
+
+// cell is one as a pull reads it.
+func (w *rewriter) cell(cells []string, at int) string {
+	if w.f.Trim {
+		return strings.TrimSpace(cells[at])
+	}
+	return cells[at]
+}
+
+// change applies a change to the row that is there; false: the row goes.
+func (w *rewriter) change(i int, cells []string) bool {
+	c := &w.changes[i]
+	for name, v := range c.Expect {
+		at := slices.Index(w.names, name)
+		// What this very change wrote is no change by others: it is sent again.
+		if at >= 0 && !sameCell(w.cell(cells, at), v) && (c.Op == source.Delete || !sameCell(w.cell(cells, at), c.Fields[name])) {
+			w.results[i].Err = source.ErrMoved
+			return true
+		}
+	}
+	switch c.Op {
+	case source.Delete:
+		if w.spec.Deleted == "" {
+			return false
+		}
+		if at := slices.Index(w.names, w.spec.Deleted); at >= 0 {
+			cells[at] = text(w.spec.DeletedEquals)
+			return true
+		}
+		return false
+	case source.Update:
+		for _, name := range c.Changed {
+			if at := slices.Index(w.names, name); at >= 0 { // else it is to be without, and is
+				cells[at] = text(c.Fields[name])
+			}
+		}
+	default:
+		for name, v := range c.Fields {
+			cells[slices.Index(w.names, name)] = text(v)
+		}
+	}
+	return true
+}
+
+// append writes the rows that are new.
+func (w *rewriter) append() error {
+	for i := range w.changes {
+		c := &w.changes[i]
+		if w.done[i] || c.Op == source.Delete {
+			continue
+		}
+		if c.Op == source.Update {
+			w.results[i].Err = source.ErrMoved // it is not there any more
+			continue
+		}
+		if len(c.Key) != len(w.keys) {
+			w.results[i].Err = fault.New(fault.Invalid, "the key of the file has %d columns, not %d", len(w.keys), len(c.Key))
+			continue
+		}
+		cells := make([]string, len(w.names))
+		for n, k := range w.keys {
+			cells[k] = text(c.Key[n])
+		}
+		for name, v := range c.Fields {
+			if s := text(v); s != "" || !slices.Contains(w.spec.Key, name) {
+				cells[slices.Index(w.names, name)] = s
+			}
+		}
+		if err := w.out.Write(cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}

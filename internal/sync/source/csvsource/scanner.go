@@ -1,0 +1,380 @@
+package csvsource
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// maxRow bounds a row: a quote that is never closed must not swallow the file.
+const maxRow = 4 << 20
+
+// maxColumns bounds the values of a row: each takes memory of its own, whatever its length.
+const maxColumns = 4096
+
+const tooManyValues = "the row has more than 4096 values"
+
+// scanner splits text into rows of values as RFC 4180 says: values may be quoted,
+// and quoted ones hold anything, a quote doubled. Lines end with LF, CRLF or CR
+// LF mixed; empty lines are passed over. It allocates one string per row, of
+// which the values are parts.
+type scanner struct {
+	r          io.Reader
+	buf        []byte
+	start, end int // of what is read and not yet used
+	eof        bool
+	before     int64 // bytes of text before buf
+	line       int64 // of buf[start], from 1
+	delimiter  byte
+	values     []string
+	// alive returns why reading has to end: a packed file may go on for hours.
+	alive func() error
+}
+
+// scanned is one row. Its values are valid until the next.
+type scanned struct {
+	values []string
+	line   int64
+	bad    string // why it cannot be read; text is then what it is
+	text   string
+}
+
+func newScanner(ctx context.Context, r io.Reader) *scanner {
+	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, delimiter: ',', alive: ctx.Err}
+}
+
+// offset is how many bytes of text have been used.
+func (s *scanner) offset() int64 { return s.before + int64(s.start) }
+
+// fill reads more, and tells whether there was any.
+func (s *scanner) fill() (bool, error) {
+	if s.eof {
+		return false, nil
+	}
+	if err := s.alive(); err != nil {
+		return false, err
+	}
+	if s.start > 0 {
+		s.before += int64(s.start)
+		copy(s.buf, s.buf[s.start:s.end])
+		s.end -= s.start
+		s.start = 0
+	}
+	if s.end == len(s.buf) {
+		s.buf = append(s.buf, make([]byte, len(s.buf))...)
+	}
+	for {
+		n, err := s.r.Read(s.buf[s.end:])
+		s.end += n
+		if errors.Is(err, io.EOF) {
+			s.eof = true
+			return n > 0, nil
+		}
+		if err != nil {
+			return false, readError(err)
+		}
+		if n > 0 {
+			return true, nil
+		}
+	}
+}
+
+// skipTo goes on at an offset that row left off at.
+func (s *scanner) skipTo(offset, line int64) error {
+	for s.offset() < offset {
+		if s.start == s.end {
+			more, err := s.fill()
+			if err != nil {
+				return err
+			}
+			if !more {
+				return fault.New(fault.Conflict, "the file is shorter than it was: run the sync again")
+			}
+		}
+		s.start += int(min(offset-s.offset(), int64(s.end-s.start)))
+	}
+	s.line = line
+	return nil
+}
+
+// detect chooses the delimiter: the one given, or the candidate that the first
+// line has most of, outside quotes.
+func (s *scanner) detect(given, format string) error {
+	switch {
+	case given != "":
+		s.delimiter = given[0]
+		return nil
+	case format == "tsv":
+		s.delimiter = '\t'
+		return nil
+	}
+	for s.end < 64<<10 && bytes.IndexByte(s.buf[s.start:s.end], '\n') < 0 {
+		if more, err := s.fill(); err != nil || !more {
+			if err != nil {
+				return err
+			}
+			break
+		}
+	}
+	counts := map[byte]int{}
+	quoted := false
+	for _, c := range s.buf[s.start:s.end] {
+		if c == '"' {
+			quoted = !quoted
+		}
+		if quoted {
+			continue
+		}
+		if c == '\n' {
+			break
+		}
+		counts[c]++
+	}
+	best := byte(',')
+	for _, c := range []byte{';', '\t', '|'} {
+		if counts[c] > counts[best] {
+			best = c
+		}
+	}
+	s.delimiter = best
+	return nil
+}
+
+// row returns the next row that is not an empty line, or io.EOF.
+func (s *scanner) row() (scanned, error) {
+	for {
+		text, quoted, closed, err := s.next()
+		if err != nil {
+			return scanned{}, err
+		}
+		line := s.line
+		if !closed { // give up on its first line, and go on behind that
+			return s.giveUp(line)
+		}
+		s.start += len(text)
+		s.line += 1
+		if quoted {
+			s.line += int64(bytes.Count(trimEnd(text), []byte{'\n'}))
+		}
+		text = trimEnd(text)
+		if len(text) == 0 {
+			continue
+		}
+		out := scanned{line: line}
+		owned := string(text)
+		switch {
+		case !utf8.ValidString(owned):
+			out.bad, out.text = "the row is not UTF-8: set options.encoding (latin-1, windows-1252, utf-16) if the file is written so", owned
+		case quoted:
+			out.values, out.bad = s.splitQuoted(owned)
+			out.text = owned
+		default:
+			out.values, out.bad = s.split(owned)
+			out.text = owned
+		}
+		return out, nil
+	}
+}
+
+// next returns the bytes of the next row with the end of its line, without using
+// them up. closed is false if a quote is open where the text ends, or the row is too long.
+func (s *scanner) next() (text []byte, quoted, closed bool, err error) {
+	searched := 0
+	for {
+		data := s.buf[s.start:s.end]
+		if !quoted {
+			i := bytes.IndexByte(data[searched:], '\n')
+			part := data[searched:]
+			if i >= 0 {
+				part = part[:i+1]
+			}
+			if bytes.IndexByte(part, '"') < 0 {
+				if i >= 0 {
+					n := searched + i + 1
+					return data[:n], false, n <= maxRow, nil
+				}
+				searched = len(data)
+			} else {
+				quoted = true
+			}
+		}
+		if quoted {
+			if n := endOfQuoted(data, s.delimiter); n >= 0 {
+				return data[:n], true, n <= maxRow, nil
+			}
+			searched = 0
+		}
+		if len(data) > maxRow {
+			return data, quoted, false, nil
+		}
+		more, err := s.fill()
+		if err != nil {
+			return nil, false, false, err
+		}
+		if !more {
+			data = s.buf[s.start:s.end]
+			if len(data) == 0 {
+				return nil, false, false, io.EOF
+			}
+			return data, quoted, !quoted || balanced(data, s.delimiter), nil
+		}
+	}
+}
+
+// endOfQuoted returns the length of the row at the front, which has quotes, with
+// the end of its line; -1 if it is not all there.
+func endOfQuoted(data []byte, delimiter byte) int {
+	inside, first := false, true
+	for i := 0; i < len(data); i++ {
+		c := data[i]
+		switch {
+		case inside:
+			j := bytes.IndexByte(data[i:], '"')
+			if j < 0 {
+				return -1
+			}
+			i += j
+			if i+1 < len(data) && data[i+1] == '"' {
+				i++
+				continue
+			}
+			if i+1 == len(data) {
+				return -1 // it may be doubled
+			}
+			inside = false
+		case c == '\n':
+			return i + 1
+		case c == '"' && first:
+			inside = true
+			first = false
+		case c == delimiter:
+			first = true
+			continue
+		}
+		first = false
+	}
+	return -1
+}
+
+// balanced is whether the last row of the text, which has no end of line, has no
+// open quote.
+func balanced(data []byte, delimiter byte) bool {
+	return endOfQuoted(append(data[:len(data):len(data)], '\n'), delimiter) == len(data)+1
+}
+
+// giveUp rejects the line at the front.
+func (s *scanner) giveUp(line int64) (scanned, error) {
+	data := s.buf[s.start:s.end]
+	n := len(data)
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		n = i + 1
+	}
+	text := string(trimEnd(data[:n]))
+	s.start += n
+	s.line++
+	bad := "a quote is opened and never closed"
+	if len(text) > maxRow {
+		bad = "the row is longer than 4 MiB"
+	}
+	if n == len(data) && data[n-1] != '\n' { // the rest of the line is no row
+		if err := s.skipLine(); err != nil {
+			return scanned{}, err
+		}
+	}
+	return scanned{line: line, bad: bad, text: text}, nil
+}
+
+// skipLine passes over what is left of a line.
+func (s *scanner) skipLine() error {
+	for {
+		if i := bytes.IndexByte(s.buf[s.start:s.end], '\n'); i >= 0 {
+			s.start += i + 1
+			return nil
+		}
+		s.start = s.end
+		if more, err := s.fill(); err != nil || !more {
+			return err
+		}
+	}
+}
+
+func trimEnd(text []byte) []byte {
+	text = bytes.TrimSuffix(text, []byte{'\n'})
+	return bytes.TrimSuffix(text, []byte{'\r'})
+}
+
+// split cuts a row without quotes.
+func (s *scanner) split(text string) (values []string, bad string) {
+	s.values = s.values[:0]
+	for {
+		if len(s.values) == maxColumns {
+			return nil, tooManyValues
+		}
+		i := strings.IndexByte(text, s.delimiter)
+		if i < 0 {
+			s.values = append(s.values, text)
+			return s.values, ""
+		}
+		s.values = append(s.values, text[:i])
+		text = text[i+1:]
+	}
+}
+
+// splitQuoted cuts a row with quotes.
+func (s *scanner) splitQuoted(text string) (values []string, bad string) {
+	s.values = s.values[:0]
+	for {
+		if len(s.values) == maxColumns {
+			return nil, tooManyValues
+		}
+		value, rest, more, bad := s.value(text)
+		if bad != "" {
+			return nil, bad
+		}
+		s.values = append(s.values, value)
+		if !more {
+			return s.values, ""
+		}
+		text = rest
+	}
+}
+
+// value takes the first value off; more is whether a delimiter followed it.
+func (s *scanner) value(text string) (value, rest string, more bool, bad string) {
+	if !strings.HasPrefix(text, `"`) {
+		value, rest, more = strings.Cut(text, string(s.delimiter))
+		return value, rest, more, ""
+	}
+	var b []byte // only where a quote is doubled
+	for text = text[1:]; ; {
+		i := strings.IndexByte(text, '"')
+		if i < 0 {
+			return "", "", false, "a quote is opened and never closed"
+		}
+		part, after := text[:i], text[i+1:]
+		if strings.HasPrefix(after, `"`) {
+			b = append(append(b, part...), '"')
+			text = after[1:]
+			continue
+		}
+		switch {
+		case b != nil:
+			b = append(b, part...)
+			value = string(b)
+		default:
+			value = part
+		}
+		if after == "" {
+			return value, "", false, ""
+		}
+		if after[0] != s.delimiter {
+			return "", "", false, "something follows the closing quote of a value"
+		}
+		return value, after[1:], true, ""
+	}
+}

@@ -1,0 +1,130 @@
+package datacollect
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// settings are DataCollect's extraFields, or the same names in options.
+type settings struct {
+	apiKey, workflowID, username, password string
+	batch, retries                         int
+	delay, timeout                         time.Duration
+}
+
+const (
+	defaultBatch   = 100
+	maxBatch       = 10_000
+	defaultRetries = 3
+	defaultTimeout = 30 * time.Second
+	maxPause       = 10 * time.Minute
+)
+
+// read returns the settings, with every fault.
+func (f flavour) read(d source.Datasource) (settings, []source.Fault) {
+	s := settings{batch: defaultBatch, retries: defaultRetries, timeout: defaultTimeout}
+	r := &fields{values: map[string]string{}, paths: map[string]string{}}
+	r.options(d.Options)
+	for i, x := range d.ExtraFields {
+		r.set(x.Name, x.Value, fmt.Sprintf("extraFields[%d]", i))
+	}
+	s.apiKey, s.workflowID = r.text("apiKey"), r.text("workflowId")
+	s.username, s.password = r.text("username"), r.text("password")
+	s.batch = r.number("batchSize", s.batch, 1, maxBatch)
+	s.retries = r.number("retryAttempts", s.retries, 0, 10)
+	s.delay = time.Duration(r.number("delayBetweenBatches", 0, 0, int(maxPause.Milliseconds()))) * time.Millisecond
+	s.timeout = time.Duration(r.number("timeout", int(s.timeout.Milliseconds()), 1, int(maxPause.Milliseconds()))) * time.Millisecond
+	if f.needsKey && s.apiKey == "" {
+		r.add("extraFields", "apiKey is required")
+	}
+	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		r.add("url", "must be an http or https URL")
+	} else if u.User != nil {
+		r.add("url", "must hold no credentials: they go into extraFields")
+	}
+	if len(r.values) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(r.values)) {
+			r.add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password", name)
+		}
+	}
+	return s, r.faults
+}
+
+// pathOf is where the definition has the option.
+func pathOf(d source.Datasource, name string) string {
+	for i, x := range d.ExtraFields {
+		if x.Name == name {
+			return fmt.Sprintf("extraFields[%d].value", i)
+		}
+	}
+	return "options." + name
+}
+
+// fields are taken one by one; what is left is not known.
+type fields struct {
+	values map[string]string
+	paths  map[string]string
+	faults []source.Fault
+}
+
+func (r *fields) add(path, format string, args ...any) {
+	r.faults = append(r.faults, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *fields) set(name, value, path string) {
+	if _, twice := r.values[name]; twice {
+		r.add(path, "%q is given twice", name)
+		return
+	}
+	r.values[name], r.paths[name] = value, path
+}
+
+func (r *fields) options(raw json.RawMessage) {
+	if len(raw) == 0 {
+		return
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &m); err != nil {
+		r.add("options", "must be an object")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		text := string(m[name])
+		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+			r.add("options."+name, "must be text or a number")
+			text = ""
+		}
+		if strings.HasPrefix(text, `"`) {
+			_ = json.Unmarshal(m[name], &text) // it is a string
+		}
+		r.set(name, text, "options."+name)
+	}
+}
+
+func (r *fields) text(name string) string {
+	v := r.values[name]
+	delete(r.values, name)
+	return v
+}
+
+func (r *fields) number(name string, byDefault, least, most int) int {
+	text, given := r.values[name]
+	delete(r.values, name)
+	if !given || text == "" {
+		return byDefault
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < least || n > most {
+		r.add(r.paths[name], "%s must be an integer from %d to %d", name, least, most)
+		return byDefault
+	}
+	return n
+}

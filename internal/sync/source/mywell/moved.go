@@ -1,0 +1,68 @@
+package mywell
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/rest"
+)
+
+// there looks for the row: what LegacyMyWell's URLs call it, "" if it is not there,
+// and the row where something is expected of it.
+func (p *pusher) there(ctx context.Context, c source.Change) (id string, row map[string]any, err error) {
+	if p.keyed && len(c.Expect) == 0 {
+		return text(c.Key[0]), nil, nil
+	}
+	theirs, err := p.push(p.key(c), c.ExternalIDs)
+	if err != nil {
+		return "", nil, fault.Wrap(fault.Invalid, &rest.Refusal{Status: http.StatusUnprocessableEntity}, "%s", err)
+	}
+	names := []string{"postcode", "resourceId", "date"}
+	if p.keyed {
+		names = []string{"postcode", "id"}
+	}
+	var and []object
+	for _, name := range names {
+		and = append(and, object{name: theirs[name]})
+	}
+	found, err := p.find(ctx, object{"and": and}, 1)
+	if err != nil || len(found) == 0 {
+		return "", nil, err
+	}
+	if p.keyed {
+		return text(c.Key[0]), found[0], nil
+	}
+	return text(found[0]["id"]), found[0], nil
+}
+
+// moved is whether the row has other values than both sides last agreed on. What this
+// very change wrote is no change by others: it is sent again.
+func (p *pusher) moved(c source.Change, theirs map[string]any) bool {
+	expect := maps.Clone(c.Expect)
+	for _, name := range slices.Concat(p.spec.Key, []string{
+		"externalIds", "createdAt", "updatedAt", p.spec.CursorTime, p.spec.Deleted, // kept by either side alone, or what is to be
+	}) {
+		delete(expect, name)
+	}
+	if len(expect) == 0 {
+		return false
+	}
+	row, reject := p.pull(theirs)
+	if reject != nil {
+		return true
+	}
+	for name, v := range expect {
+		again := c.Op == source.Update && equal(c.Fields[name], row[name])
+		if !equal(v, row[name]) && !again {
+			return true
+		}
+	}
+	return false
+}
+
+// equal compares as the server, which is JavaScript, would: a number may be text.
+func equal(a, b any) bool { return rest.Equal(a, b) || text(a) != "" && text(a) == text(b) }

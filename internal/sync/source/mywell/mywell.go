@@ -1,0 +1,289 @@
+// Package mywell speaks to LegacyMyWell, a LoopBack server: its villages are
+// OurWater's groups, its resources and readings are OurWater's own.
+//
+// A row is translated on its way: a reading is known by resource, timeseries and
+// instant, a village or resource by "pincode.id". What LegacyMyWell calls a row is
+// kept in externalIds. A resource with a pincode and no id is new there: the
+// server gives it an id, which is written back.
+//
+// Lists are paged by id, so that nothing is passed over however often rows change
+// meanwhile. A row that is sent again is looked for first: a reading of the same
+// resource and instant, or a village or resource that is alike, is not made twice.
+//
+// LegacyMyWell takes no conditions. A row is looked at a moment before it is changed or
+// deleted, and left alone if it is not what both sides agreed on; what somebody writes
+// in that moment is overwritten.
+package mywell
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/rest"
+)
+
+// Name of the kind.
+const Name = "legacy-mywell"
+
+// Kind returns the kind of source.
+func Kind() source.Kind {
+	return source.Kind{
+		Name: Name, Datatypes: datatypes, Check: check, Open: open,
+		Defaults: func(datatype string) source.Spec {
+			m := models[datatype]
+			if m == nil {
+				return source.Spec{}
+			}
+			return source.Spec{Key: m.key, CursorTime: "updatedAt"}
+		},
+	}
+}
+
+type options struct {
+	// AccessToken is LoopBack's access_token. It may refer to where it is: env:NAME, sm://….
+	AccessToken    string `json:"accessToken"`
+	PageSize       int    `json:"pageSize"`       // rows a call asks for; default 500
+	TimeoutSeconds int    `json:"timeoutSeconds"` // of a call; default 60
+}
+
+const maxRows = 500
+
+func decode(d source.Datasource) (o options, faults []source.Fault) {
+	o.PageSize = maxRows
+	if len(d.Options) > 0 {
+		dec := json.NewDecoder(bytes.NewReader(d.Options))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&o); err != nil {
+			faults = append(faults, source.Fault{Path: "options", Message: strings.TrimPrefix(err.Error(), "json: ") + ": the options are accessToken, pageSize, timeoutSeconds"})
+		}
+	}
+	if o.PageSize < 1 || o.PageSize > 10_000 {
+		faults = append(faults, source.Fault{Path: "options.pageSize", Message: "must be from 1 to 10000"})
+	}
+	if o.TimeoutSeconds < 0 || o.TimeoutSeconds > 600 {
+		faults = append(faults, source.Fault{Path: "options.timeoutSeconds", Message: "must be from 1 to 600"})
+	}
+	return o, faults
+}
+
+func check(d source.Datasource) []source.Fault {
+	_, faults := decode(d)
+	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		faults = append(faults, source.Fault{Path: "url", Message: "must be an http or https URL"})
+	} else if u.User != nil || u.RawQuery != "" {
+		faults = append(faults, source.Fault{Path: "url", Message: "must hold no credentials and no query: the token goes into options.accessToken"})
+	}
+	for _, t := range d.SelectedDatatypes {
+		if models[t] == nil {
+			faults = append(faults, source.Fault{Path: "selectedDatatypes", Message: "has " + t + ", and LegacyMyWell has " + strings.Join(datatypes, ", ")})
+		}
+	}
+	return faults
+}
+
+// server is the source.
+type server struct {
+	base   *url.URL
+	client rest.Client
+	rows   int
+}
+
+func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
+	if faults := check(d); len(faults) > 0 {
+		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
+	}
+	o, _ := decode(d)
+	token, err := env.Credential(ctx, d, "options.accessToken", o.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{rows: o.PageSize}
+	s.base, _ = url.Parse(strings.TrimSuffix(d.URL, "/"))
+	s.client = rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Memory: env.Memory, Secrets: []string{token, url.QueryEscape(token)}, To: d.Bound()}
+	if token != "" {
+		s.client.Sign = func(r *http.Request) {
+			q := r.URL.Query()
+			q.Set("access_token", token)
+			r.URL.RawQuery = q.Encode()
+		}
+	}
+	return s, nil
+}
+
+// Close implements source.Source.
+func (s *server) Close() error { return nil }
+
+// PushSize implements source.Source.
+func (s *server) PushSize() int { return 100 }
+
+// ChoosesKeys implements source.KeyChooser.
+func (s *server) ChoosesKeys(datatype string) bool {
+	return models[datatype] != nil && models[datatype].keyed
+}
+
+func (s *server) url(m *model, id string, filter any) string {
+	u := *s.base
+	u = *u.JoinPath("api", m.path)
+	if id != "" {
+		u.RawPath, u.Path = u.EscapedPath()+"/"+url.PathEscape(id), u.Path+"/"+id
+	}
+	if filter != nil {
+		b, _ := json.Marshal(filter) // of our own making
+		u.RawQuery = url.Values{"filter": {string(b)}}.Encode()
+	}
+	return u.String()
+}
+
+func of(datatype string) (*model, error) {
+	m := models[datatype]
+	if m == nil {
+		return nil, fault.New(fault.NotFound, "there is no %s at LegacyMyWell: it has %s", datatype, strings.Join(datatypes, ", "))
+	}
+	return m, nil
+}
+
+// mark is where a pull is. It is what Resume holds.
+type mark struct {
+	Postcode any           `json:"postcode,omitempty"`
+	ID       any           `json:"id,omitempty"` // nil: at the beginning
+	Clock    time.Time     `json:"clock,omitzero"`
+	Last     source.Cursor `json:"last"`
+	Done     int64         `json:"done"`
+}
+
+type reader struct {
+	*server
+	*model
+	spec source.Pull
+	mark mark
+	cols rest.Rows
+}
+
+// Pull implements source.Source.
+func (s *server) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
+	m, err := of(p.Datatype)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{server: s, model: m, spec: p, mark: mark{Last: p.Cursor}}
+	if p.Resume != nil {
+		d := json.NewDecoder(bytes.NewReader(p.Resume))
+		d.UseNumber()
+		if err := d.Decode(&r.mark); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "the pull of %s cannot be resumed: this is not where it was", p.Datatype)
+		}
+	}
+	return r, nil
+}
+
+func (r *reader) Close() error { return nil }
+
+type object = map[string]any
+
+// filter asks for the rows after the last one, and after the cursor. A row without
+// a time of change is asked for each time.
+func (r *reader) filter() object {
+	var and []object
+	switch {
+	case r.mark.ID == nil:
+	case r.keyed:
+		later := object{"gt": r.mark.Postcode}
+		if r.mark.Postcode == nil { // those without come first, and nothing is greater than nothing
+			later = object{"neq": nil}
+		}
+		and = append(and, object{"or": []object{
+			{"postcode": later},
+			{"and": []object{{"postcode": r.mark.Postcode}, {"id": object{"gt": r.mark.ID}}}},
+		}})
+	default:
+		and = append(and, object{"id": object{"gt": r.mark.ID}})
+	}
+	if c := r.spec.CursorTime; c != "" && !r.spec.Cursor.Time.IsZero() {
+		since := r.spec.Cursor.Time.Add(-r.spec.Overlap).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+		and = append(and, object{"or": []object{{c: object{"gte": since}}, {c: nil}}})
+	}
+	order := []string{"id ASC"}
+	if r.keyed {
+		order = []string{"postcode ASC", "id ASC"}
+	}
+	f := object{"order": order, "limit": min(r.rows, r.spec.PageSize)}
+	if len(and) > 0 {
+		f["where"] = object{"and": and}
+	}
+	return f
+}
+
+// Next implements source.Reader.
+func (r *reader) Next(ctx context.Context) (source.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return source.Page{}, err
+	}
+	a, err := r.client.Call(ctx, http.MethodGet, r.url(r.model, "", r.filter()), nil, nil)
+	if err != nil {
+		return source.Page{}, failed("pull of "+r.datatype, err)
+	}
+	items, ok := a.Body.([]any)
+	if !ok {
+		return source.Page{}, fault.New(fault.Invalid, "pull of %s: the answer of %s is not an array", r.datatype, r.base.Host)
+	}
+	if len(items) == 0 {
+		return source.Page{}, io.EOF
+	}
+	if r.mark.Clock.IsZero() {
+		r.mark.Clock = a.Clock
+	}
+	if err := r.advance(items); err != nil {
+		return source.Page{}, err
+	}
+	var p source.Page
+	for _, item := range items {
+		theirs, ok := item.(map[string]any)
+		if !ok {
+			p.Rejects = append(p.Rejects, source.Reject{Reason: "is not a JSON object", Raw: item})
+			continue
+		}
+		row, reject := r.pull(theirs)
+		if reject != nil {
+			p.Rejects = append(p.Rejects, *reject)
+			continue
+		}
+		p.Rows = append(p.Rows, r.cols.Of(row))
+	}
+	r.mark.Done += int64(len(items))
+	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.spec.CursorTime, r.mark.Clock.Add(-r.spec.Margin))
+	p.Cursor, p.Done = r.mark.Last, r.mark.Done
+	p.Resume, err = json.Marshal(r.mark)
+	return p, err
+}
+
+// advance moves to after the last row that has an id. A server that sends the same
+// page whatever it is asked would keep a pull for ever.
+func (r *reader) advance(items []any) error {
+	before := mark{Postcode: r.mark.Postcode, ID: r.mark.ID}
+	for i := len(items) - 1; i >= 0; i-- {
+		if m, ok := items[i].(map[string]any); ok && isScalar(m["id"]) {
+			r.mark.Postcode, r.mark.ID = m["postcode"], m["id"]
+			break
+		}
+	}
+	if text(before.ID) == text(r.mark.ID) && text(before.Postcode) == text(r.mark.Postcode) {
+		return fault.New(fault.Unavailable, "pull of %s: %s sent the same page twice", r.datatype, r.base.Host)
+	}
+	return nil
+}
+
+func isScalar(v any) bool {
+	switch v.(type) {
+	case string, json.Number:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,357 @@
+package mywell
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/rest"
+)
+
+func failed(verb string, err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return fault.Wrap(f.Code, err, "%s: %s", verb, f.Message)
+	}
+	return err
+}
+
+// pusher is one call of Push.
+type pusher struct {
+	*server
+	*model
+	spec source.Spec
+}
+
+// Push implements source.Source.
+func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
+	m, err := of(spec.Datatype)
+	if err != nil {
+		return nil, err
+	}
+	p := &pusher{s, m, spec}
+	results := make([]source.Result, len(changes))
+	var readings []int // that are new, for one call
+	for i, c := range changes {
+		if c.Op == source.Create && !m.keyed {
+			readings = append(readings, i)
+			continue
+		}
+		if results[i], err = p.one(ctx, c); err != nil {
+			return nil, failed("push of "+spec.Datatype, err)
+		}
+	}
+	if len(readings) > 0 {
+		if err := p.createReadings(ctx, changes, readings, results); err != nil {
+			return nil, failed("push of "+spec.Datatype, err)
+		}
+	}
+	return results, nil
+}
+
+// ours is the whole row with its key.
+func (p *pusher) ours(c source.Change) map[string]any {
+	row := maps.Clone(c.Fields)
+	if row == nil {
+		row = map[string]any{}
+	}
+	for i, k := range c.Key {
+		if _, there := row[p.spec.Key[i]]; !there {
+			row[p.spec.Key[i]] = k
+		}
+	}
+	return row
+}
+
+func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error) {
+	if c.Op == source.Create {
+		return p.create(ctx, c)
+	}
+	id, theirs, err := p.there(ctx, c)
+	switch {
+	case err != nil:
+		return refusal(err)
+	case id == "" && c.Op == source.Delete:
+		return source.Result{}, nil
+	case id == "":
+		return source.Result{Err: source.ErrMoved}, nil
+	case p.moved(c, theirs):
+		return source.Result{Err: source.ErrMoved}, nil
+	case c.Op == source.Delete:
+		_, err = p.client.Call(ctx, http.MethodDelete, p.url(p.model, id, nil), nil, nil)
+		if status(err) == http.StatusNotFound {
+			err = nil
+		}
+		return refusal(err)
+	}
+	only, err := p.changed(c)
+	if err != nil {
+		return source.Result{Err: fault.New(fault.Invalid, "%s", err)}, nil
+	}
+	if len(only) == 0 {
+		return source.Result{}, nil
+	}
+	_, err = p.client.Call(ctx, http.MethodPatch, p.url(p.model, id, nil), nil, only)
+	if status(err) == http.StatusNotFound {
+		return source.Result{Err: source.ErrMoved}, nil
+	}
+	return refusal(err)
+}
+
+// changed is what an update sends: what the changed fields are at LegacyMyWell.
+func (p *pusher) changed(c source.Change) (map[string]any, error) {
+	row := p.key(c)
+	key, err := p.push(row, c.ExternalIDs)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.Changed {
+		row[name] = c.Fields[name]
+	}
+	out, err := p.push(row, c.ExternalIDs)
+	maps.DeleteFunc(out, func(name string, v any) bool { old, there := key[name]; return there && equal(old, v) })
+	return out, err
+}
+
+func (p *pusher) key(c source.Change) map[string]any {
+	row := make(map[string]any, len(c.Key)+len(c.Changed))
+	for i, k := range c.Key {
+		row[p.spec.Key[i]] = k
+	}
+	return row
+}
+
+// refusal is what an error of a call means for a row.
+func refusal(err error) (source.Result, error) {
+	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() && r.Status != http.StatusNotFound {
+		return source.Result{Err: err}, nil
+	}
+	return source.Result{}, err
+}
+
+func status(err error) int {
+	if r, ok := errors.AsType[*rest.Refusal](err); ok {
+		return r.Status
+	}
+	return 0
+}
+
+func (p *pusher) find(ctx context.Context, where object, limit int) ([]map[string]any, error) {
+	a, err := p.client.Call(ctx, http.MethodGet, p.url(p.model, "", object{"where": where, "limit": limit}), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	items, ok := a.Body.([]any)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "the answer of %s is not an array", p.base.Host)
+	}
+	var out []map[string]any
+	for _, item := range items {
+		if m, ok := item.(map[string]any); ok {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+// create makes a village or a resource, unless it was made already.
+func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, error) {
+	theirs, err := p.push(p.ours(c), c.ExternalIDs)
+	if err != nil {
+		return source.Result{Err: fault.New(fault.Invalid, "%s", err)}, nil
+	}
+	same := object{}
+	for _, name := range []string{"postcode", "id", "name", "owner", "type"} {
+		if v, ok := theirs[name]; ok && v != nil {
+			same[name] = v
+		}
+	}
+	found, err := p.find(ctx, same, 50)
+	if err != nil {
+		return source.Result{}, err
+	}
+	for _, f := range found {
+		if alike(theirs, f) {
+			return p.made(f)
+		}
+	}
+	a, err := p.client.Call(ctx, http.MethodPost, p.url(p.model, "", nil), nil, theirs)
+	if err != nil {
+		return refusal(err)
+	}
+	answer, _ := a.Body.(map[string]any)
+	if answer["postcode"] == nil && answer != nil {
+		answer["postcode"] = theirs["postcode"]
+	}
+	return p.made(answer)
+}
+
+// made is the answer for a row that is there.
+func (p *pusher) made(theirs map[string]any) (source.Result, error) {
+	id := composite(theirs["postcode"], theirs["id"])
+	if id == "" {
+		return source.Result{}, fault.New(fault.Invalid, "the answer of %s has no id of the new row", p.base.Host)
+	}
+	external := map[string]string{legacyVillage: id, legacyPincode: text(theirs["postcode"])}
+	if p.datatype == "resource" {
+		external = map[string]string{legacyID: id, legacyResource: id, legacyPincode: text(theirs["postcode"])}
+	}
+	return source.Result{Key: []any{id}, ExternalIDs: external}, nil
+}
+
+// alike is whether a row has everything that was sent.
+func alike(sent, row map[string]any) bool {
+	for name, v := range sent {
+		if !equal(v, row[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// createReadings posts those that are not there yet, in one call.
+func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at []int, results []source.Result) error {
+	var fresh []int
+	var rows []any
+	for _, i := range at {
+		theirs, err := p.push(p.ours(changes[i]), changes[i].ExternalIDs)
+		if err == nil && !isNumber(theirs["value"]) {
+			err = errors.New("value is not a number")
+		}
+		if err != nil {
+			results[i].Err = fault.New(fault.Invalid, "%s", err)
+			continue
+		}
+		fresh, rows = append(fresh, i), append(rows, theirs)
+	}
+	there, err := p.existing(ctx, rows)
+	if err != nil {
+		return err
+	}
+	var post []int
+	var body []any
+	for n, i := range fresh {
+		theirs, _ := rows[n].(map[string]any)
+		if id, ok := there[identityOf(theirs)]; ok {
+			results[i] = source.Result{ExternalIDs: map[string]string{legacyID: id}}
+			if err := p.settle(ctx, id, theirs); err != nil {
+				if results[i], err = refusal(err); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		post, body = append(post, i), append(body, theirs)
+	}
+	return p.post(ctx, post, body, results)
+}
+
+// settle makes a reading that is there have what was sent.
+func (p *pusher) settle(ctx context.Context, id string, theirs map[string]any) error {
+	_, err := p.client.Call(ctx, http.MethodPatch, p.url(p.model, id, nil), nil, theirs)
+	return err
+}
+
+func (p *pusher) post(ctx context.Context, at []int, body []any, results []source.Result) error {
+	if len(at) == 0 {
+		return nil
+	}
+	a, err := p.client.Call(ctx, http.MethodPost, p.url(p.model, "", nil), nil, body)
+	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() && r.Status != http.StatusNotFound {
+		if len(at) == 1 {
+			results[at[0]].Err = err
+			return nil
+		}
+		for n := range at { // which one is it?
+			if err := p.post(ctx, at[n:n+1], body[n:n+1], results); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	made, ok := a.Body.([]any)
+	if !ok || len(made) != len(at) {
+		return fault.New(fault.Invalid, "%s took %d readings and did not answer with as many", p.base.Host, len(at))
+	}
+	for n, i := range at {
+		if m, ok := made[n].(map[string]any); ok && text(m["id"]) != "" {
+			results[i].ExternalIDs = map[string]string{legacyID: text(m["id"])}
+		}
+	}
+	return nil
+}
+
+func isNumber(v any) bool {
+	switch v.(type) {
+	case json.Number, float64, int64, int:
+		return true
+	}
+	return false
+}
+
+// identityOf is what makes two readings one.
+func identityOf(theirs map[string]any) string {
+	at, _ := rest.Instant(theirs["date"])
+	return composite(theirs["postcode"], theirs["resourceId"]) + " " + at.Truncate(time.Millisecond).UTC().Format(time.RFC3339Nano)
+}
+
+// existing are the ids of those readings that the server has.
+func (p *pusher) existing(ctx context.Context, rows []any) (map[string]string, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	var resources []any
+	seen := map[string]bool{}
+	var first, last time.Time
+	for _, row := range rows {
+		m, _ := row.(map[string]any)
+		if id := text(m["resourceId"]); !seen[id] {
+			seen[id] = true
+			resources = append(resources, m["resourceId"])
+		}
+		at, _ := rest.Instant(m["date"])
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	const layout = "2006-01-02T15:04:05.000Z07:00"
+	where := object{"and": []object{
+		{"resourceId": object{"inq": resources}},
+		{"date": object{"gte": first.UTC().Format(layout)}}, {"date": object{"lte": last.Add(time.Millisecond).UTC().Format(layout)}},
+	}}
+	out := map[string]string{}
+	after := any(nil)
+	for {
+		w := where
+		if after != nil {
+			w = object{"and": []object{where, {"id": object{"gt": after}}}}
+		}
+		a, err := p.client.Call(ctx, http.MethodGet, p.url(p.model, "", object{"where": w, "order": []string{"id ASC"}, "limit": p.rows}), nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		items, ok := a.Body.([]any)
+		if !ok {
+			return nil, fault.New(fault.Invalid, "the answer of %s is not an array", p.base.Host)
+		}
+		before := text(after)
+		for _, item := range items {
+			if m, ok := item.(map[string]any); ok {
+				out[identityOf(m)], after = text(m["id"]), m["id"]
+			}
+		}
+		if len(items) < p.rows || text(after) == before {
+			return out, nil
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package rest
+
+import (
+	"context"
+	"io"
+
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// readCopies is how many times a part of an answer is in memory while it is read.
+const readCopies = 3
+
+// readAll reads an answer of at most limit bytes. It takes the memory for each part
+// before it reads that.
+func readAll(ctx context.Context, hold *budget.Hold, body io.Reader, limit int64, host string) (raw []byte, err error) {
+	body = io.LimitReader(body, limit+1)
+	for step := int64(smallAnswer); ; step = int64(len(raw)) {
+		more, err := io.ReadAll(io.LimitReader(body, step))
+		if err != nil {
+			return nil, fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "the answer of %s broke off", host)
+		}
+		raw = append(raw, more...)
+		if int64(len(raw)) > limit {
+			return nil, fault.New(fault.TooLarge, "the answer of %s is over %d MiB: ask for smaller pages", host, limit>>20)
+		}
+		if int64(len(more)) < step {
+			return raw, nil
+		}
+		if err := room(ctx, hold, readCopies*int64(len(raw)), host); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// room takes n bytes more for the host's answer.
+func room(ctx context.Context, hold *budget.Hold, n int64, host string) error {
+	err := hold.Grow(ctx, n)
+	if err == nil {
+		return nil
+	}
+	if fault.CodeOf(err) == fault.TooLarge {
+		return fault.Wrap(fault.TooLarge, err, "the answer of %s needs more memory than this process has for one: ask for smaller pages", host)
+	}
+	return fault.Wrap(fault.Unavailable, err, "the memory for the answer of %s is in use", host)
+}

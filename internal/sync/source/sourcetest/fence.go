@@ -1,0 +1,105 @@
+package sourcetest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/platform/outbound"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// HTTP returns a client as sources get it, which may call this machine. A plain
+// http.Client would not ask the fence.
+func HTTP(t testing.TB) *http.Client {
+	t.Helper()
+	c, err := outbound.New(outbound.Options{AllowLoopback: true})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c.HTTP()
+}
+
+var errTurned = errors.New("another process took over")
+
+// turning is a fence that allows some writes and then no more.
+type turning struct {
+	mu    sync.Mutex
+	left  int
+	then  func() // called once, when it turns over
+	asked int
+}
+
+func (x *turning) check(context.Context) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.asked++
+	if x.left--; x.left >= 0 {
+		return nil
+	}
+	if x.left == -1 {
+		x.then()
+	}
+	return errTurned
+}
+
+// fenceTests turn the fence over at every place where a push asks it.
+var fenceTests = topic{
+	"NothingLeavesAfterTheFenceTurned": func(f *fixture) {
+		for n := range 100 {
+			g := newFixture(f.T, f.h)
+			s := g.open()
+			a, b, c := g.created(s, 1), g.created(s, 2), g.created(s, 3)
+			now := a
+			now.Name = "another"
+			changes := []source.Change{g.create(4), g.update(a, now), g.create(5)}
+			if !g.h.NoDelete {
+				changes = append(changes, g.remove(b))
+			}
+			var then map[string]Record
+			x := &turning{left: n, then: func() { then = g.place.Rows(g) }}
+			err := g.fenced(s, x, changes)
+			if err == nil {
+				require.Positive(f, x.asked, "the push asks no fence")
+				require.GreaterOrEqual(f, n, 1)
+				require.Equal(f, "another", g.place.Rows(g)[a.ID].Name)
+				return
+			}
+			require.ErrorIs(f, err, errTurned, "turned over after %d checks", n)
+			require.Equal(f, then, g.place.Rows(g), "turned over after %d checks", n)
+			require.Contains(f, then, c.ID)
+		}
+		require.Fail(f, "a push asks more often than the suite can follow")
+	},
+	"PushedAgainAfterTheFenceTurned": func(f *fixture) {
+		s := f.open()
+		was := f.created(s, 1)
+		now := was
+		now.Name = "another"
+		changes := []source.Change{f.update(was, now)}
+		for n := range 3 {
+			_ = f.fenced(s, &turning{left: n, then: func() {}}, changes)
+		}
+		f.pushed(s, changes[0])
+		require.Equal(f, plainRecord(now), plainRecord(f.onlyRow()))
+	},
+}
+
+func (f *fixture) fenced(s source.Source, x *turning, changes []source.Change) error {
+	ctx := fence.With(f.ctx, x.check)
+	for batch := range slices.Chunk(changes, s.PushSize()) {
+		results, err := s.Push(ctx, f.spec(), batch)
+		if err != nil {
+			return err
+		}
+		for _, r := range results {
+			require.NoError(f, r.Err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,360 @@
+package sqlsource
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+const maxConnections = 10
+
+// postgres is an engine. It does not go through database/sql, which would turn
+// every value over twice.
+type postgres struct {
+	pool *pgxpool.Pool
+}
+
+const placeholderURL = "postgres://placeholder:placeholder@127.0.0.1:5432/placeholder" +
+	"?sslmode=disable&passfile=/dev/null&target_session_attrs=any&channel_binding=prefer"
+
+func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
+	// What is parsed is a placeholder: the definition's own values replace it
+	// below, so that nothing of this machine's PG* variables, password file or
+	// service file can come into a connection that a caller describes.
+	c, err := pgxpool.ParseConfig(placeholderURL)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "PostgreSQL cannot be set up")
+	}
+	port, err := strconv.ParseUint(withDefault(o.port, "5432"), 10, 16)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "url: %q is not a port", o.port)
+	}
+	cc := c.ConnConfig
+	cc.Host, cc.Port, cc.Database, cc.User, cc.Password = o.host, uint16(port), o.database, withDefault(o.user, "postgres"), o.password
+	cc.KerberosSrvName, cc.KerberosSpn = "", ""
+	cc.TLSConfig, cc.Fallbacks, cc.ConnectTimeout = tls, nil, connectTimeout
+	cc.RuntimeParams = map[string]string{
+		"application_name": "headgate", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601",
+		"bytea_output": "hex", "extra_float_digits": "1", "client_encoding": "UTF8",
+		"statement_timeout": strconv.FormatInt(statementTimeout.Milliseconds(), 10),
+	}
+	cc.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		f := pgproto3.NewFrontend(r, w)
+		f.SetMaxBodyLen(maxRow)
+		return f
+	}
+	dial := dialer(env)
+	cc.DialFunc = pgconn.DialFunc(dial)
+	cc.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // the dialer's business
+	cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe                                              // no named statements, which poolers lose
+	c.MaxConns, c.MinConns, c.MaxConnIdleTime = maxConnections, 0, time.Minute
+	pool, err := pgxpool.NewWithConfig(context.Background(), c)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "PostgreSQL cannot be set up")
+	}
+	return &postgres{pool: pool}, nil
+}
+
+func withDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+func (p *postgres) quote(id string) string { return `"` + strings.ReplaceAll(id, `"`, `""`) + `"` }
+
+func (p *postgres) placeholder(n int, _ column) string { return "$" + strconv.Itoa(n) }
+
+func (p *postgres) cursor(_ context.Context, t *table, c column) (column, error) {
+	return timeColumn(t, c)
+}
+
+func (p *postgres) rowValues() bool    { return true }
+func (p *postgres) rawPositions() bool { return false }
+func (p *postgres) buffered() int      { return 0 }
+
+func (p *postgres) abortsOnError() bool { return true }
+
+func (p *postgres) close() error {
+	p.pool.Close()
+	return nil
+}
+
+// same casts where the type has no equality of its own.
+func (p *postgres) same(c column, placeholder string) string {
+	name := p.quote(c.name)
+	switch c.typ {
+	case "json":
+		return fmt.Sprintf("%s::jsonb IS NOT DISTINCT FROM %s::jsonb", name, placeholder)
+	case "xml", "point", "polygon", "box", "path", "lseg", "circle", "line":
+		return fmt.Sprintf("%s::text IS NOT DISTINCT FROM %s::text", name, placeholder)
+	}
+	return fmt.Sprintf("%s IS NOT DISTINCT FROM %s", name, placeholder)
+}
+
+func (p *postgres) since(c column, at time.Time, s *statement) (string, error) {
+	placeholder, err := s.value(c, at)
+	return p.quote(c.name) + " >= " + placeholder, err
+}
+
+func (p *postgres) upsert(key, set []column) (string, bool) {
+	var b strings.Builder
+	b.WriteString(" ON CONFLICT (")
+	for i, c := range key {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(p.quote(c.name))
+	}
+	if len(set) == 0 {
+		b.WriteString(") DO NOTHING")
+		return b.String(), true
+	}
+	b.WriteString(") DO UPDATE SET ")
+	for i, c := range set {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(p.quote(c.name) + " = EXCLUDED." + p.quote(c.name))
+	}
+	return b.String(), true
+}
+
+func (p *postgres) ignoring(c column) (string, bool) {
+	return " ON CONFLICT (" + p.quote(c.name) + ") DO NOTHING", true
+}
+
+// single asks the parser: PostgreSQL prepares one statement, or none.
+func (p *postgres) single(ctx context.Context, query string) error {
+	return p.reading(ctx, func(tx pgx.Tx) error {
+		d, err := tx.Prepare(ctx, "", query)
+		if err == nil && len(d.Fields) == 0 {
+			err = errNoRows
+		}
+		return err
+	})
+}
+
+// reading runs do in a transaction that cannot write, and undoes what it set for its
+// session. A query may call functions that do more than they seem to.
+func (p *postgres) reading(ctx context.Context, do func(pgx.Tx) error) error {
+	tx, err := p.pool.BeginTx(ctx, readOnly)
+	if err != nil {
+		return err
+	}
+	defer postgresTx{tx}.rollback()
+	return do(tx)
+}
+
+var readOnly = pgx.TxOptions{AccessMode: pgx.ReadOnly}
+
+func (p *postgres) describe(ctx context.Context, from string) ([]column, error) {
+	var columns []column
+	err := p.reading(ctx, func(tx pgx.Tx) error {
+		d, err := tx.Prepare(ctx, "", "SELECT * FROM "+from)
+		if err == nil {
+			columns = postgresColumns(d, tx.Conn().TypeMap())
+		}
+		return err
+	})
+	return columns, err
+}
+
+func postgresColumns(d *pgconn.StatementDescription, types *pgtype.Map) []column {
+	columns := make([]column, len(d.Fields))
+	for i, f := range d.Fields {
+		c := column{name: f.Name, oid: f.DataTypeOID, digits: -1, kind: kindOther, typ: "of another type"}
+		if t, ok := types.TypeForOID(f.DataTypeOID); ok {
+			c.typ = t.Name
+			if _, array := t.Codec.(*pgtype.ArrayCodec); array {
+				c.kind = kindArray
+			}
+		}
+		if k, ok := postgresKind(f.DataTypeOID); ok {
+			c.kind = k
+		}
+		columns[i] = c
+	}
+	return columns
+}
+
+func postgresKind(oid uint32) (kind, bool) {
+	switch oid {
+	case pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID, pgtype.UUIDOID:
+		return kindText, true
+	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.OIDOID:
+		return kindInteger, true
+	case pgtype.NumericOID:
+		return kindDecimal, true
+	case pgtype.Float4OID:
+		return kindFloat32, true
+	case pgtype.Float8OID:
+		return kindFloat, true
+	case pgtype.BoolOID:
+		return kindBool, true
+	case pgtype.TimestamptzOID:
+		return kindInstant, true
+	case pgtype.TimestampOID:
+		return kindLocal, true
+	case pgtype.DateOID:
+		return kindDate, true
+	case pgtype.JSONOID, pgtype.JSONBOID:
+		return kindJSON, true
+	case pgtype.ByteaOID:
+		return kindBytes, true
+	}
+	return 0, false
+}
+
+func (p *postgres) unique(ctx context.Context, t *table, columns []string) (bool, error) {
+	var found bool
+	err := p.pool.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM pg_index i
+			WHERE i.indrelid = $1::text::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indimmediate
+			AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text) FROM pg_attribute a
+				WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+			= (SELECT array_agg(DISTINCT n ORDER BY n) FROM unnest($2::text[]) AS n))`, t.from, columns).Scan(&found)
+	return found, err
+}
+
+func (p *postgres) clock(ctx context.Context) (time.Time, error) {
+	var now time.Time
+	err := p.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
+	return now, err
+}
+
+func (p *postgres) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+	tx, err := p.pool.BeginTx(ctx, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	r, err := postgresTx{tx}.query(ctx, columns, sql, args...)
+	if err != nil {
+		postgresTx{tx}.rollback()
+		return nil, err
+	}
+	return &postgresRead{rows: r, tx: postgresTx{tx}}, nil
+}
+
+// postgresRead are rows whose transaction ends with them.
+type postgresRead struct {
+	rows
+	tx postgresTx
+}
+
+func (r *postgresRead) close() {
+	r.rows.close()
+	r.tx.rollback()
+}
+
+func (p *postgres) begin(ctx context.Context) (transaction, error) {
+	tx, err := p.pool.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return postgresTx{tx}, nil
+}
+
+// classify goes by the classes of SQLSTATE.
+func (p *postgres) classify(err error) class {
+	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
+		return tooLong
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return unknown
+	}
+	switch e.Code {
+	case "42P01", "3F000":
+		return noTable
+	case "3D000": // no such database
+		return wrong
+	case "23505":
+		return duplicate
+	case "42804", "P0001", "44000", "428C9", "42846":
+		return refused
+	case "42501", "25001", "25006": // 25: a write in a transaction that reads, or an end to that
+		return denied
+	case "57014":
+		return tooSlow
+	}
+	switch e.Code[:2] {
+	case "22", "23":
+		return refused
+	case "28":
+		return denied
+	case "42", "0A":
+		return wrong
+	}
+	return unknown
+}
+
+func (p *postgres) explain(err error) string {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return "the database refused it"
+	}
+	if e.ColumnName != "" && !strings.Contains(e.Message, e.ColumnName) {
+		return e.ColumnName + ": " + e.Message
+	}
+	return e.Message
+}
+
+// postgresTx is a transaction.
+type postgresTx struct{ tx pgx.Tx }
+
+func (t postgresTx) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	tag, err := t.tx.Exec(ctx, sql, args...)
+	return tag.RowsAffected(), err
+}
+
+// execAll sends all statements before it waits for the first answer.
+func (t postgresTx) execAll(ctx context.Context, statements []*statement) ([]int64, error) {
+	var b pgx.Batch
+	for _, s := range statements {
+		b.Queue(s.sql.String(), s.args...)
+	}
+	results := t.tx.SendBatch(ctx, &b)
+	affected := make([]int64, len(statements))
+	for i := range statements {
+		tag, err := results.Exec()
+		if err != nil {
+			_ = results.Close()
+			return affected[:i], err
+		}
+		affected[i] = tag.RowsAffected()
+	}
+	return affected, results.Close()
+}
+
+func (t postgresTx) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+	r, err := t.tx.Query(ctx, sql, append([]any{formats(columns)}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return newPostgresRows(r, columns), nil
+}
+
+func (t postgresTx) commit(ctx context.Context) error { return t.tx.Commit(ctx) }
+
+func (t postgresTx) rollback() {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	_ = t.tx.Rollback(ctx) // the connection is closed if it fails
+}

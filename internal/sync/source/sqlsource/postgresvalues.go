@@ -1,0 +1,319 @@
+package sqlsource
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// formats asks for the binary format where it is quicker to read, and for text,
+// which is exact, everywhere else.
+func formats(columns []column) pgx.QueryResultFormatsByOID {
+	f := pgx.QueryResultFormatsByOID{}
+	for _, c := range columns {
+		switch c.oid {
+		case pgtype.BoolOID, pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.Float4OID, pgtype.Float8OID,
+			pgtype.TimestampOID, pgtype.TimestamptzOID, pgtype.DateOID, pgtype.ByteaOID:
+			f[c.oid] = pgx.BinaryFormatCode
+		}
+	}
+	return f
+}
+
+// postgresRows are rows, read from what came over the wire.
+type postgresRows struct {
+	rows    pgx.Rows
+	columns []column
+	types   *pgtype.Map
+	checked bool
+	bytes   int
+}
+
+func newPostgresRows(r pgx.Rows, columns []column) *postgresRows {
+	return &postgresRows{rows: r, columns: columns, types: pgtype.NewMap()}
+}
+
+func (r *postgresRows) next() bool { return r.rows.Next() }
+func (r *postgresRows) size() int  { return r.bytes }
+func (r *postgresRows) err() error { return r.rows.Err() }
+func (r *postgresRows) close()     { r.rows.Close() }
+
+func (r *postgresRows) scan(dst []any) error {
+	if !r.checked {
+		if err := r.check(); err != nil {
+			return err
+		}
+	}
+	var bad error
+	raw := r.rows.RawValues()
+	r.bytes = 0
+	for i, c := range r.columns {
+		r.bytes += weight(c, len(raw[i]))
+		v, err := r.value(c, raw[i])
+		if err != nil && bad == nil {
+			bad = &badValue{column: c.name, reason: err.Error()}
+		}
+		dst[i] = v
+	}
+	return bad
+}
+
+// check asks whether the columns still have the types that they are read as.
+func (r *postgresRows) check() error {
+	for i, f := range r.rows.FieldDescriptions() {
+		if c := r.columns[i]; c.oid != 0 && c.oid != f.DataTypeOID {
+			return fault.New(fault.Unavailable, "the type of the column %s was changed meanwhile", c.name)
+		}
+	}
+	r.checked = true
+	return nil
+}
+
+func (r *postgresRows) value(c column, raw []byte) (any, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	switch c.oid {
+	case 0: // an expression of ours, as text
+		return fromPostgresText(c, string(raw)), nil
+	case pgtype.BoolOID:
+		return raw[0] != 0, nil
+	case pgtype.Int2OID:
+		return int64(int16(binary.BigEndian.Uint16(raw))), nil
+	case pgtype.Int4OID:
+		return int64(int32(binary.BigEndian.Uint32(raw))), nil
+	case pgtype.Int8OID:
+		return int64(binary.BigEndian.Uint64(raw)), nil
+	case pgtype.Float4OID:
+		return fromFloat32(math.Float32frombits(binary.BigEndian.Uint32(raw))), nil
+	case pgtype.Float8OID:
+		return fromFloat(math.Float64frombits(binary.BigEndian.Uint64(raw))), nil
+	case pgtype.TimestampOID, pgtype.TimestamptzOID:
+		return postgresTime(int64(binary.BigEndian.Uint64(raw))), nil
+	case pgtype.DateOID:
+		return postgresDate(int32(binary.BigEndian.Uint32(raw))), nil
+	case pgtype.ByteaOID:
+		return fromBytes(raw), nil
+	case pgtype.NumericOID:
+		return fromDecimal(string(raw)), nil
+	case pgtype.OIDOID:
+		return fromDecimal(string(raw)), nil
+	case pgtype.JSONOID, pgtype.JSONBOID:
+		if v, ok := fromJSON(raw); ok {
+			return v, nil
+		}
+	}
+	if c.kind == kindArray {
+		return r.array(c, raw)
+	}
+	if !utf8.Valid(raw) { // of a database that has no encoding
+		return string(raw), errNotUTF8
+	}
+	return string(raw), nil
+}
+
+const (
+	infinity         = "infinity"
+	negativeInfinity = "-infinity"
+)
+
+// postgresTime is microseconds since 2000. What JSON has no time for is text.
+func postgresTime(us int64) any {
+	switch us {
+	case math.MaxInt64:
+		return infinity
+	case math.MinInt64:
+		return negativeInfinity
+	}
+	t := time.Unix(946_684_800+us/1e6, us%1e6*1000).UTC()
+	if y := t.Year(); y < 1 || y > 9999 {
+		return postgresText(t, localLayout)
+	}
+	return t
+}
+
+func postgresDate(days int32) any {
+	switch days {
+	case math.MaxInt32:
+		return infinity
+	case math.MinInt32:
+		return negativeInfinity
+	}
+	t := time.Unix(946_684_800+int64(days)*86_400, 0).UTC()
+	if y := t.Year(); y < 1 || y > 9999 {
+		return postgresText(t, dateLayout)
+	}
+	return t.Format(dateLayout)
+}
+
+// postgresText writes years as PostgreSQL does: there is no year 0.
+func postgresText(t time.Time, layout string) string {
+	if y := t.Year(); y < 1 {
+		rest := t.Format(strings.TrimPrefix(layout, "2006"))
+		return fmt.Sprintf("%04d%s BC", 1-y, rest)
+	}
+	return t.Format(layout)
+}
+
+// array reads an array of any type, whose elements come as text.
+func (r *postgresRows) array(c column, raw []byte) (any, error) {
+	t, ok := r.types.TypeForOID(c.oid)
+	if !ok {
+		return string(raw), nil
+	}
+	codec, ok := t.Codec.(*pgtype.ArrayCodec)
+	if !ok {
+		return string(raw), nil
+	}
+	var elements pgtype.Array[pgtype.Text]
+	text := &pgtype.ArrayCodec{ElementType: &pgtype.Type{Name: "text", OID: pgtype.TextOID, Codec: pgtype.TextCodec{}}, Delimiter: codec.Delimiter}
+	if err := text.PlanScan(r.types, pgtype.TextArrayOID, pgtype.TextFormatCode, &elements).Scan(raw, &elements); err != nil {
+		return string(raw), nil
+	}
+	element := column{name: c.name, kind: kindOther}
+	if codec.ElementType != nil {
+		if k, ok := postgresKind(codec.ElementType.OID); ok {
+			element.kind = k
+		}
+	}
+	flat := make([]any, len(elements.Elements))
+	for i, e := range elements.Elements {
+		if e.Valid {
+			flat[i] = fromPostgresText(element, e.String)
+		}
+	}
+	for d := len(elements.Dims) - 1; d > 0; d-- { // rows of the last dimension first
+		n := int(elements.Dims[d].Length)
+		var nested []any
+		for len(flat) >= n && n > 0 {
+			nested, flat = append(nested, any(flat[:n:n])), flat[n:]
+		}
+		flat = nested
+	}
+	return flat, nil
+}
+
+// fromPostgresText reads an element of an array.
+func fromPostgresText(c column, s string) any {
+	switch c.kind {
+	case kindInteger, kindDecimal, kindFloat, kindFloat32:
+		if n, ok := fromJSON([]byte(s)); ok {
+			if number, ok := n.(json.Number); ok {
+				if i, err := number.Int64(); err == nil && c.kind == kindInteger {
+					return i
+				}
+				if f, err := number.Float64(); err == nil && (c.kind == kindFloat || c.kind == kindFloat32) {
+					return f
+				}
+				return number
+			}
+		}
+	case kindBool:
+		return s == "t"
+	case kindInstant, kindLocal:
+		if t, ok := parseTime(s); ok {
+			return t
+		}
+	case kindJSON:
+		if v, ok := fromJSON([]byte(s)); ok {
+			return v
+		}
+	case kindBytes:
+		if b, err := hex.DecodeString(strings.TrimPrefix(s, `\x`)); err == nil {
+			return fromBytes(b)
+		}
+	}
+	return s
+}
+
+// bind returns text, which PostgreSQL reads as the column's type.
+func (p *postgres) bind(c column, v any) (any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	switch c.kind {
+	case kindBool:
+		b, err := toBool(v)
+		if err != nil {
+			return nil, err
+		}
+		return text(b)
+	case kindInteger, kindDecimal, kindFloat, kindFloat32:
+		if b, ok := v.(bool); ok {
+			if b {
+				return "1", nil
+			}
+			return "0", nil
+		}
+	case kindInstant:
+		return text(v)
+	case kindLocal, kindDate:
+		return localText(c, v)
+	case kindJSON:
+		return jsonText(v)
+	case kindBytes:
+		b, err := toBytes(v)
+		if err != nil {
+			return nil, err
+		}
+		return `\x` + hex.EncodeToString(b), nil
+	case kindArray:
+		elements, ok := v.([]any)
+		if !ok {
+			return text(v)
+		}
+		var b strings.Builder
+		err := writeArray(&b, c, elements)
+		return b.String(), err
+	}
+	return text(v)
+}
+
+// localText drops the zone of a time, which is UTC without saying so.
+func localText(c column, v any) (string, error) {
+	layout := localLayout
+	if c.kind == kindDate {
+		layout = dateLayout
+	}
+	if t, ok := timeOf(v); ok {
+		return t.UTC().Format(layout), nil
+	}
+	return text(v)
+}
+
+func writeArray(b *strings.Builder, c column, elements []any) error {
+	b.WriteByte('{')
+	for i, e := range elements {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		switch e := e.(type) {
+		case nil:
+			b.WriteString("NULL")
+			continue
+		case []any:
+			if err := writeArray(b, c, e); err != nil {
+				return err
+			}
+			continue
+		}
+		s, err := text(e)
+		if err != nil {
+			return errors.New("an element cannot be stored")
+		}
+		b.WriteString(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`)
+	}
+	b.WriteByte('}')
+	return nil
+}

@@ -1,0 +1,234 @@
+package sqlsource
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// column is one of a table's.
+type column struct {
+	name string
+	kind kind
+	typ  string // the database's name of the type
+	oid  uint32 // PostgreSQL's
+	// digits are those of a time's seconds, after the point; -1: as many as there are.
+	digits int
+	style  timeStyle // SQLite's
+}
+
+// kind is what a column holds, as far as it matters here.
+type kind int
+
+const (
+	kindText kind = iota
+	kindInteger
+	kindDecimal // exact
+	kindFloat
+	kindFloat32
+	kindBool
+	kindInstant // a time with a zone
+	kindLocal   // a date and time without a zone, which is taken as UTC
+	kindDate
+	kindJSON
+	kindBytes
+	kindArray
+	kindOther // read as text
+	kindRaw   // bound as it was read
+)
+
+func (k kind) isTime() bool { return k == kindInstant || k == kindLocal || k == kindDate }
+
+const (
+	localLayout = "2006-01-02 15:04:05.999999"
+	dateLayout  = "2006-01-02"
+)
+
+// timeLayouts are those that people and databases write. A time without a zone is UTC.
+var timeLayouts = []string{
+	time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
+	"2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999 Z07:00", "2006-01-02T15:04", "2006-01-02 15:04", dateLayout,
+}
+
+func parseTime(s string) (time.Time, bool) {
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// timeOf returns the time that a value of the column is.
+func (c column) timeOf(v any) (time.Time, bool) {
+	if c.style.isNumber() {
+		switch n := v.(type) {
+		case int64:
+			v = c.style.fromNumber(float64(n))
+		case float64:
+			v = c.style.fromNumber(n)
+		}
+	}
+	return timeOf(v)
+}
+
+// timeOf returns the time that a value is.
+func timeOf(v any) (time.Time, bool) {
+	switch v := v.(type) {
+	case time.Time:
+		return v, true
+	case string:
+		return parseTime(v)
+	}
+	return time.Time{}, false
+}
+
+// timeColumn is cursor for the databases whose columns have types.
+func timeColumn(t *table, c column) (column, error) {
+	if !c.kind.isTime() {
+		return c, fault.New(fault.Invalid, "the cursor column %s of %s is %s, not a time", c.name, t.name, c.typ)
+	}
+	return c, nil
+}
+
+// text returns the value as text, the inverse of how it was read.
+func text(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case json.Number:
+		return v.String(), nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case int:
+		return strconv.Itoa(v), nil
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano), nil
+	case []any, map[string]any:
+		return jsonText(v)
+	}
+	return "", fmt.Errorf("a %T cannot be stored", v)
+}
+
+func jsonText(v any) (string, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return "", errors.New("cannot be written as JSON")
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
+// fromJSON reads JSON without losing a digit.
+func fromJSON(b []byte) (any, bool) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return nil, false
+	}
+	return v, true
+}
+
+// fromFloat keeps what JSON has no number for as text: a mapping may not need it.
+func fromFloat(f float64) any {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	}
+	return f
+}
+
+// fromFloat32 has the digits that the database shows, 0.1 and not 0.10000000149.
+func fromFloat32(f float32) any {
+	v, err := strconv.ParseFloat(strconv.FormatFloat(float64(f), 'g', -1, 32), 64)
+	if err != nil {
+		return fromFloat(float64(f))
+	}
+	return fromFloat(v)
+}
+
+// fromDecimal keeps every digit.
+func fromDecimal(s string) any {
+	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') || s == "-Infinity" {
+		return s // NaN and the infinities
+	}
+	return json.Number(s)
+}
+
+var errNotUTF8 = errors.New("the text is not valid UTF-8")
+
+func fromText(name, s string) (any, error) {
+	if !utf8.ValidString(s) {
+		return s, &badValue{column: name, reason: errNotUTF8.Error()}
+	}
+	return s, nil
+}
+
+func fromBytes(b []byte) any { return base64.StdEncoding.EncodeToString(b) }
+
+// toBytes is the inverse of fromBytes.
+func toBytes(v any) ([]byte, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, errors.New("bytes are written as base64")
+	}
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil, errors.New("the text is not base64")
+	}
+	return b, nil
+}
+
+// toBool reads what sources call true and false.
+func toBool(v any) (bool, error) {
+	switch v := v.(type) {
+	case bool:
+		return v, nil
+	case int64:
+		return v != 0, nil
+	case float64:
+		return v != 0, nil
+	case json.Number:
+		return v.String() != "0", nil
+	case string:
+		if b, err := strconv.ParseBool(v); err == nil {
+			return b, nil
+		}
+	}
+	return false, fmt.Errorf("%v is neither true nor false", v)
+}
+
+// describeKey returns a key as one string.
+func describeKey(values []any) string {
+	if len(values) == 1 {
+		s, err := text(values[0])
+		if err != nil {
+			return ""
+		}
+		return s
+	}
+	s, err := jsonText(values)
+	if err != nil {
+		return ""
+	}
+	return s
+}

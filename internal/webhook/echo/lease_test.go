@@ -1,0 +1,82 @@
+package echo_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/webhook/echo"
+)
+
+// hook is a target whose first call does something else first.
+type hook struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls []string
+}
+
+func newHook(t *testing.T, first func(*http.Request)) *hook {
+	h := &hook{}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else it is not noticed that the caller hangs up
+		h.mu.Lock()
+		h.calls = append(h.calls, r.Header.Get("Webhook-Id"))
+		n := len(h.calls)
+		h.mu.Unlock()
+		if n == 1 {
+			first(r)
+		}
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *hook) called() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string(nil), h.calls...)
+}
+
+// A process that is away for longer than its lease finds that another went on: what
+// it knows is old.
+func TestALeaseThatIsLost(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		h := newHook(t, func(*http.Request) {
+			w.wait(time.Minute)
+			require.Equal(t, 3, w.sweep(w.service(nil)))
+		})
+		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: h.URL, List: "l"})
+		require.NoError(t, err)
+		for range 3 {
+			w.receive("l", "", tasks)
+		}
+		w.sweep(w.svc)
+		calls := h.called()
+		require.Len(t, calls, 4)
+		require.Equal(t, calls[0], calls[1], "it is not known to have been delivered")
+		require.EqualValues(t, 4, w.targets()[0].Head)
+	})
+}
+
+// What a process leaves in the middle, because it ends, is at once the next one's.
+func TestCloseGivesTheLeaseBack(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		called := make(chan struct{})
+		h := newHook(t, func(r *http.Request) { close(called); <-r.Context().Done() })
+		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: h.URL, List: "l"})
+		require.NoError(t, err)
+		w.receive("l", "", tasks)
+		w.svc.Start()
+		<-called
+		require.NoError(t, w.svc.Close(t.Context()))
+		require.Equal(t, 1, w.sweep(w.service(nil)))
+		require.Len(t, h.called(), 2)
+	})
+}

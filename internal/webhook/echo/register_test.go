@@ -1,0 +1,131 @@
+package echo_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/webhook/echo"
+)
+
+// briefly is for what must not go on forever.
+func briefly(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A registration after an unregistration begins anew, whatever is left of the first.
+func TestRegisteringAnew(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		first := w.register(r, "l")
+		w.receive("l", "", tasks)
+		w.receive("l", "", tasks)
+		require.Equal(t, 2, w.sweep(w.svc))
+		was, err := w.svc.Unregister(t.Context(), echo.Registration{URL: r.URL + "/hook", List: "l"})
+		require.NoError(t, err)
+		require.True(t, was)
+		second := w.register(r, "l")
+		require.Equal(t, first.ID, second.ID)
+		ctx := briefly(t)
+		_, err = w.svc.Receive(ctx, "l", "", []byte(tasks))
+		require.NoError(t, err)
+		require.NoError(t, ctx.Err(), "it spins")
+		require.Equal(t, 1, w.sweep(w.svc))
+		require.Len(t, r.calls(), 3)
+		list, err := w.svc.Deliveries(t.Context(), second.ID, 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1, "the first's are not its own")
+		require.Equal(t, int64(3), list[0].Version)
+		require.Equal(t, fault.NotFound, fault.CodeOf(w.svc.Retry(t.Context(), second.ID, 2)))
+		require.NoError(t, w.svc.Retry(ctx, second.ID, 1), "what is left of the first is not in the way")
+		require.Equal(t, 1, w.sweep(w.svc))
+	})
+}
+
+// To register what is registered changes nothing.
+func TestRegisteringTwice(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		first := w.register(r, "l")
+		w.receive("l", "", tasks)
+		again, created, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL + "/hook", List: "l", Format: echo.CloudEvents})
+		require.NoError(t, err)
+		require.False(t, created)
+		require.Equal(t, first.ID, again.ID)
+		require.Equal(t, echo.Plain, again.Format)
+		w.receive("l", "", tasks)
+		require.Equal(t, 2, w.sweep(w.svc))
+	})
+}
+
+// It unregisters and registers anew while it is called: what came of the call is not
+// the new registration's.
+func TestRegisteringAnewWhileCalled(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 410, 500} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var r *httptest.Server
+			var once sync.Once
+			calls := make(chan int, 10)
+			r = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				answer := 204
+				once.Do(func() {
+					answer = status
+					w.wait(time.Millisecond)
+					_, err := w.svc.Unregister(context.Background(), echo.Registration{URL: r.URL, List: "l"})
+					fail(t, err)
+					_, _, err = w.svc.Register(context.Background(), echo.Registration{URL: r.URL, List: "l"})
+					fail(t, err)
+				})
+				calls <- answer
+				rw.WriteHeader(answer)
+			}))
+			defer r.Close()
+			_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL, List: "l"})
+			require.NoError(t, err)
+			w.receive("l", "", tasks)
+			w.sweep(w.svc)
+			require.Len(t, w.targets(), 1)
+			require.Equal(t, int64(1), w.targets()[0].Head)
+			require.Zero(t, w.targets()[0].Failures)
+			w.receive("l", "", tasks)
+			require.Equal(t, 1, w.sweep(w.svc))
+			require.Len(t, calls, 2)
+		})
+	}
+}
+
+// fail is require.NoError for a goroutine that is not the test's own.
+func fail(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A webhook's id is forgotten after four days, though the store may still have it.
+func TestAWebhookOfLongAgo(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		require.False(t, w.receive("l", "m", tasks))
+		w.wait(5 * 24 * time.Hour)
+		duplicate, err := w.svc.Receive(briefly(t), "l", "m", []byte(tasks))
+		require.NoError(t, err, "it spins")
+		require.False(t, duplicate)
+		require.True(t, w.receive("l", "m", tasks))
+	})
+}

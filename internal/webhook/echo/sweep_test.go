@@ -1,0 +1,119 @@
+package echo_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/webhook/echo"
+)
+
+// hanging is a target that takes calls and never answers, for as long as the test runs.
+type hanging struct {
+	*httptest.Server
+	calls atomic.Int64
+	// letGo ends its calls, with 200.
+	letGo func()
+}
+
+func newHanging(t *testing.T) *hanging {
+	h := &hanging{}
+	stop := make(chan struct{})
+	h.Server = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		h.calls.Add(1)
+		<-stop
+	}))
+	h.letGo = sync.OnceFunc(func() { close(stop) })
+	t.Cleanup(func() { h.letGo(); h.Close() })
+	return h
+}
+
+// One that does not answer holds up no other, of its list or another.
+func TestAHangingTargetHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		slow, r, elsewhere := newHanging(t), newReceiver(t), newReceiver(t)
+		w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = time.Now, time.Hour })
+		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "l"})
+		require.NoError(t, err)
+		w.register(r, "l")
+		w.register(elsewhere, "m")
+		w.svc.Start()
+		for n := range 3 {
+			w.receive("l", "", tasks)
+			w.receive("m", "", tasks)
+			require.Eventually(t, func() bool { return len(r.calls()) == n+1 && len(elsewhere.calls()) == n+1 }, 30*time.Second, 5*time.Millisecond, "%d", n)
+		}
+		require.EqualValues(t, 1, slow.calls.Load(), "it is called once at a time")
+	})
+}
+
+// Nor do many of them.
+func TestHangingTargetsHoldUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := newReceiver(t)
+	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = time.Now, time.Hour })
+	for range 20 {
+		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: newHanging(t).URL, List: "l"})
+		require.NoError(t, err)
+	}
+	w.register(r, "m")
+	w.svc.Start()
+	w.receive("l", "", tasks)
+	w.receive("m", "", tasks)
+	require.Eventually(t, func() bool { return len(r.calls()) == 1 }, 30*time.Second, 5*time.Millisecond)
+}
+
+// What a target lacks is made one after the other, and at once.
+func TestStartDelivers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := newReceiver(t)
+	w.register(r, "l")
+	for range 5 {
+		w.receive("l", "", tasks)
+	}
+	w.svc.Start()
+	require.Eventually(t, func() bool { return len(r.calls()) == 5 }, 30*time.Second, 5*time.Millisecond)
+	for i, c := range r.calls() {
+		require.Equal(t, i+1, versionOf(t, c))
+	}
+	require.NoError(t, w.svc.Close(t.Context()))
+	w.receive("l", "", tasks)
+	require.Len(t, r.calls(), 5, "who is closed delivers nothing")
+}
+
+// A sweep that waits for one target calls the others meanwhile, however many are due.
+func TestASweepGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	slow, r := newHanging(t), newReceiver(t)
+	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = time.Now, time.Hour })
+	_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "a"}) // due first
+	require.NoError(t, err)
+	const n = 250
+	for i := range n {
+		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL + "/" + strconv.Itoa(i), List: "b"})
+		require.NoError(t, err)
+	}
+	w.receive("a", "", tasks)
+	w.receive("b", "", tasks)
+	swept := make(chan int)
+	go func() {
+		delivered, err := w.svc.Sweep(t.Context())
+		if err != nil {
+			delivered = -1
+		}
+		swept <- delivered
+	}()
+	require.Eventually(t, func() bool { return len(r.calls()) == n }, time.Minute, 5*time.Millisecond)
+	slow.letGo()
+	require.Equal(t, n+1, <-swept, "and it waits for all")
+}

@@ -1,0 +1,218 @@
+// Package signature signs webhooks and verifies them: Standard Webhooks
+// (https://www.standardwebhooks.com, v1 and v1a), the signature of GitHub's, and
+// bearer tokens. It touches nothing outside; comparisons take constant time.
+package signature
+
+import (
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/bearer"
+)
+
+// Headers of Standard Webhooks.
+const (
+	HeaderID        = "Webhook-Id"
+	HeaderTimestamp = "Webhook-Timestamp"
+	HeaderSignature = "Webhook-Signature"
+)
+
+// Prefixes of secrets.
+const (
+	secretPrefix  = "whsec_" // v1: shared
+	privatePrefix = "whsk_"  // v1a: ed25519, to sign with
+	publicPrefix  = "whpk_"  // v1a: to verify with
+)
+
+// Tolerance is how far a timestamp may be from now.
+const Tolerance = 5 * time.Minute
+
+// Why a webhook is refused.
+var (
+	ErrUnsigned  = errors.New("webhook: it has no signature, id or timestamp")
+	ErrTimestamp = errors.New("webhook: its timestamp is not one, or too far from now")
+	ErrSignature = errors.New("webhook: no signature matches")
+	ErrID        = errors.New("webhook: its id has a full stop, which ends the id in what is signed")
+	ErrSecret    = errors.New("webhook: a secret is not one: whsec_ or whpk_ and base64")
+)
+
+// NewSecret returns a shared secret.
+func NewSecret() string {
+	b := make([]byte, 24)
+	_, _ = rand.Read(b) // never fails
+	return secretPrefix + base64.StdEncoding.EncodeToString(b)
+}
+
+// Sign returns the headers of a webhook. The secret is whsec_… (v1) or whsk_… (v1a); the
+// id has no full stop.
+func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
+	if strings.Contains(id, ".") {
+		return nil, ErrID
+	}
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	signed := content(id, timestamp, body)
+	var signature string
+	switch {
+	case strings.HasPrefix(secret, privatePrefix):
+		key, err := decode(secret, privatePrefix)
+		if err != nil || len(key) != ed25519.PrivateKeySize && len(key) != ed25519.SeedSize {
+			return nil, ErrSecret
+		}
+		private := ed25519.PrivateKey(key)
+		if len(key) == ed25519.SeedSize {
+			private = ed25519.NewKeyFromSeed(key)
+		}
+		signature = "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(private, signed))
+	default:
+		key, err := decode(secret, secretPrefix)
+		if err != nil || len(key) == 0 {
+			return nil, ErrSecret
+		}
+		signature = "v1," + base64.StdEncoding.EncodeToString(mac(key, signed))
+	}
+	return http.Header{HeaderID: {id}, HeaderTimestamp: {timestamp}, HeaderSignature: {signature}}, nil
+}
+
+// content is what is signed. It belongs to one webhook only as long as neither the id nor
+// the timestamp has a full stop: Sign and Verify refuse such an id, and no integer has one.
+func content(id, timestamp string, body []byte) []byte {
+	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
+	b = append(append(b, id...), '.')
+	b = append(append(b, timestamp...), '.')
+	return append(b, body...)
+}
+
+func mac(key, signed []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	_, _ = h.Write(signed) // never fails
+	return h.Sum(nil)
+}
+
+func decode(secret, prefix string) ([]byte, error) {
+	return base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, prefix))
+}
+
+// CheckSecret is whether the secret can verify.
+func CheckSecret(secret string) error {
+	if strings.HasPrefix(secret, publicPrefix) {
+		if key, err := decode(secret, publicPrefix); err != nil || len(key) != ed25519.PublicKeySize {
+			return ErrSecret
+		}
+		return nil
+	}
+	if key, err := decode(secret, secretPrefix); err != nil || len(key) < 16 {
+		return ErrSecret
+	}
+	return nil
+}
+
+// Verify checks a Standard Webhook with any of the secrets: whsec_… (v1) or whpk_…
+// (v1a); several are for their rotation. It returns the webhook's id.
+func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id string, err error) {
+	id, timestamp, signatures := h.Get(HeaderID), h.Get(HeaderTimestamp), h.Get(HeaderSignature)
+	if id == "" || timestamp == "" || signatures == "" {
+		return "", ErrUnsigned
+	}
+	if strings.Contains(id, ".") {
+		return "", ErrID
+	}
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return "", ErrTimestamp
+	}
+	if d := now.Sub(time.Unix(seconds, 0)); d > Tolerance || d < -Tolerance {
+		return "", ErrTimestamp
+	}
+	signed := content(id, timestamp, body)
+	given := signaturesOf(signatures)
+	for _, secret := range secrets {
+		if matches(secret, given, signed) {
+			return id, nil
+		}
+	}
+	return "", ErrSignature
+}
+
+// maxSignatures bounds what is made of a webhook's signatures before anybody knows
+// who sends it. There are several while a secret is rotated.
+const maxSignatures = 16
+
+type signature struct {
+	version string
+	bytes   []byte
+}
+
+func signaturesOf(header string) (all []signature) {
+	for one := range strings.FieldsSeq(header) {
+		if len(all) == maxSignatures {
+			break
+		}
+		version, text, _ := strings.Cut(one, ",")
+		if b, err := base64.StdEncoding.DecodeString(text); err == nil && (version == "v1" || version == "v1a") {
+			all = append(all, signature{version, b})
+		}
+	}
+	return all
+}
+
+// matches is whether one of the signatures is the secret's.
+func matches(secret string, given []signature, signed []byte) bool {
+	if strings.HasPrefix(secret, publicPrefix) {
+		key, err := decode(secret, publicPrefix)
+		return err == nil && len(key) == ed25519.PublicKeySize && slices.ContainsFunc(given, func(s signature) bool {
+			return s.version == "v1a" && ed25519.Verify(key, signed, s.bytes)
+		})
+	}
+	key, err := decode(secret, secretPrefix)
+	if err != nil || len(key) == 0 {
+		return false
+	}
+	want := mac(key, signed)
+	return slices.ContainsFunc(given, func(s signature) bool { return s.version == "v1" && hmac.Equal(s.bytes, want) })
+}
+
+// VerifyGitHub checks the header X-Hub-Signature-256, or another of its form:
+// "sha256=" and the HMAC of the body in hex. It returns the delivery's id, if it has one.
+func VerifyGitHub(secrets []string, header string, h http.Header, body []byte) (id string, err error) {
+	text, ok := strings.CutPrefix(h.Get(header), "sha256=")
+	if !ok {
+		return "", ErrUnsigned
+	}
+	signature, err := hex.DecodeString(text)
+	if err != nil {
+		return "", ErrSignature
+	}
+	for _, secret := range secrets {
+		if secret != "" && hmac.Equal(signature, mac([]byte(secret), body)) {
+			return h.Get("X-Github-Delivery"), nil
+		}
+	}
+	return "", ErrSignature
+}
+
+// VerifyBearer checks a bearer token.
+func VerifyBearer(secrets []string, h http.Header) error {
+	token, ok := bearer.Token(h)
+	if !ok {
+		return ErrUnsigned
+	}
+	have := sha256.Sum256([]byte(token))
+	for _, secret := range secrets {
+		want := sha256.Sum256([]byte(secret))
+		if secret != "" && subtle.ConstantTimeCompare(have[:], want[:]) == 1 {
+			return nil
+		}
+	}
+	return ErrSignature
+}
