@@ -275,6 +275,9 @@ func (b *builder) gate(path string, access web.Access, methods []string, h func(
 		handlers[g] = h(g)
 	}
 	serve := func(w http.ResponseWriter, r *http.Request) error {
+		if access == web.Acts || access == web.Takes {
+			web.Acting(w)
+		}
 		name, _ := service(r)
 		g, err := b.app.Gate(name)
 		if err != nil { // it names the services: not to everybody
