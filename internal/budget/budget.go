@@ -20,7 +20,7 @@ import (
 	"github.com/headgate/headgate/internal/fault"
 )
 
-// wait is how long a caller waits for memory before it is told to come again.
+// wait is how long a caller waits for memory before it is told to retry.
 // It is short: whoever waits has an open connection, which costs memory, too.
 const wait = 3 * time.Second
 
@@ -141,13 +141,21 @@ func (h *Hold) Bytes() int64 {
 	return h.bytes
 }
 
+// Fits returns TooLarge if the hold could never have n bytes more.
+func (h *Hold) Fits(n int64) error {
+	if h == nil || h.bytes+n <= h.budget.total {
+		return nil
+	}
+	return fault.New(fault.TooLarge, "this needs %d MiB of memory, and this process has %d MiB for it", mib(h.bytes+n), h.budget.total>>20)
+}
+
 // Grow takes n bytes more, as Take does. If that fails, what was held stays so.
 func (h *Hold) Grow(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil
 	}
-	if all := h.bytes + n; all > h.budget.total {
-		return fault.New(fault.TooLarge, "this needs %d MiB of memory, and this process has %d MiB for it", mib(all), h.budget.total>>20)
+	if err := h.Fits(n); err != nil {
+		return err
 	}
 	if err := h.budget.Take(ctx, n); err != nil {
 		return err
