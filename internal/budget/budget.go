@@ -24,17 +24,23 @@ import (
 // It is short: whoever waits has an open connection, which costs memory, too.
 const wait = 3 * time.Second
 
+// turnWait is how long a hold that has some memory waits until it may wait for more.
+// It is shorter than wait: the others give up, and free what they hold, while the one
+// whose turn it is still waits.
+const turnWait = time.Second
+
 // Budget is a number of bytes that holders share. Callers are served in the
 // order in which they came, so that a large one is not passed over for ever.
 type Budget struct {
 	total int64
 	free  *semaphore.Weighted
 	used  atomic.Int64
+	turn  chan struct{} // holds one value while a hold extends itself
 }
 
 // New returns a budget of that many bytes.
 func New(total int64) *Budget {
-	return &Budget{total: total, free: semaphore.NewWeighted(total)}
+	return &Budget{total: total, free: semaphore.NewWeighted(total), turn: make(chan struct{}, 1)}
 }
 
 // Total returns the size of the budget in bytes; 0 means no bound.
@@ -80,12 +86,16 @@ func (b *Budget) Take(ctx context.Context, n int64) error {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			err = ctx.Err()
 		}
-		f := fault.Wrap(fault.Unavailable, err, "the memory for this is in use; send the request again")
-		f.RetryAfter = wait
-		return f
+		return inUse(err)
 	}
 	b.used.Add(n)
 	return nil
+}
+
+func inUse(cause error) error {
+	f := fault.Wrap(fault.Unavailable, cause, "the memory for this is in use; send the request again")
+	f.RetryAfter = wait
+	return f
 }
 
 // Wait takes n bytes, or as many as there are in all, and waits for them until ctx
@@ -162,6 +172,34 @@ func (h *Hold) Grow(ctx context.Context, n int64) error {
 	}
 	h.bytes += n
 	return nil
+}
+
+// Extend is Grow for work that goes on in steps, and whose caller gives everything back
+// if it fails. Holds that wait for each other's memory would all fail together, so only
+// one at a time waits for memory; the others fail earlier, and it gets theirs.
+func (h *Hold) Extend(ctx context.Context, n int64) error {
+	if h == nil {
+		return nil
+	}
+	if err := h.Fits(n); err != nil {
+		return err
+	}
+	if h.budget.Try(n) {
+		h.bytes += n
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	select {
+	case h.budget.turn <- struct{}{}:
+		defer func() { <-h.budget.turn }()
+		return h.Grow(ctx, n)
+	case <-waiting.Done():
+		if ctx.Err() != nil {
+			return inUse(ctx.Err())
+		}
+		return inUse(waiting.Err())
+	}
 }
 
 // Resize makes it n bytes, or as many as there are in all: it is for work that

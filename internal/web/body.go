@@ -37,8 +37,8 @@ const (
 // fault.TooLarge, which names the limit and the setting (field) that it comes
 // from; one that breaks off is fault.Invalid; fault.Unavailable says that other
 // requests have the memory, or that the body arrives too slowly. A body that is not
-// returned holds no memory: two that are half read cannot wait for each other for
-// longer than one of them waits for its next step.
+// returned holds no memory, and of those that are half read only one waits long for
+// more, so that they do not wait for each other.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string) ([]byte, error) {
 	hold := HoldOf(w)
 	before := hold.Bytes()
@@ -110,7 +110,7 @@ func (in *incoming) read() ([]byte, error) {
 			more = min(more, size)
 		}
 		more = min(more, max(in.limit, paid))
-		if err := in.hold.Grow(in.r.Context(), copies*(more-paid)); err != nil {
+		if err := in.hold.Extend(in.r.Context(), copies*(more-paid)); err != nil {
 			return nil, err
 		}
 		paid = more
