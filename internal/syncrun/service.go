@@ -75,15 +75,20 @@ type Service struct {
 
 	mu          sync.Mutex
 	lookedAtAll time.Time // when Due last looked at what is not due
+	waiting     map[runKey]bool
 
 	stop    context.CancelFunc
 	stopped context.Context
 	working sync.WaitGroup
 }
 
+// runKey names a run that waits in this process for memory. Nobody holds its lease yet,
+// so everybody who looks for dead runs finds it.
+type runKey struct{ syncID, runID string }
+
 // New returns a service. It starts nothing.
 func New(o Options) *Service {
-	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, random: o.Random}
+	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, random: o.Random, waiting: make(map[runKey]bool)}
 	if s.now == nil {
 		s.now = time.Now
 	}
