@@ -132,6 +132,9 @@ func createFile(path string) (string, error) {
 	// this process may hold on it through another Store (a rule of POSIX).
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
+		if info, err := os.Stat(path); err == nil && info.IsDir() { // SQLite would say that it cannot be opened
+			return "", fmt.Errorf("%w: it is a directory", ErrForeign)
+		}
 		return path, nil
 	}
 	if err != nil {
