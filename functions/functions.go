@@ -138,7 +138,10 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 
 // build registers the routes of the functions named.
 func build(a *app.App, guard *auth.Guard, names []string) *builder {
-	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers}, access: make(map[string]web.Access)}
+	b := &builder{
+		app: a, guard: guard, mux: http.NewServeMux(), access: make(map[string]web.Access),
+		adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers},
+	}
 	serves := func(name string) bool { return slices.Contains(names, name) }
 	for _, rt := range routes {
 		if serves(rt.function) {

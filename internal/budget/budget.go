@@ -1,10 +1,10 @@
 // Package budget bounds the memory that callers can make this process hold.
 //
 // A Budget is a number of bytes. Code that is about to hold memory for a caller
-// takes it from a budget first, and gives it back when the memory is free. What
-// is taken is an estimate of all copies that the work makes, on the high side:
-// the sum of all budgets then stays below the memory limit of the process, and
-// a load that is too large is answered with 503 instead of a kill.
+// takes it from a budget first, and gives it back when the memory is free. It
+// takes an estimate, on the high side, of all copies that the work makes. The sum
+// of all budgets then stays below the memory limit of the process: under too large
+// a load it answers some requests with 503, and the kernel does not kill it.
 //
 // A nil Budget has no bound, and a nil Hold holds nothing.
 package budget
@@ -20,8 +20,8 @@ import (
 	"github.com/headgate/headgate/internal/fault"
 )
 
-// wait is how long a caller waits for memory before it is told to retry.
-// It is short: whoever waits has an open connection, which costs memory, too.
+// wait is how long a caller waits for memory before it is told to retry. It is
+// short because a waiting caller has an open connection, which costs memory, too.
 const wait = 3 * time.Second
 
 // turnWait is how long a hold that has some memory waits until it may wait for more.
@@ -71,8 +71,8 @@ func (b *Budget) Try(n int64) bool {
 	return true
 }
 
-// Take takes n bytes and waits a little for them. TooLarge: there never are as
-// many. Unavailable: there were not in time.
+// Take takes n bytes and waits a little for them. TooLarge: the whole budget is
+// smaller. Unavailable: they were not free in time.
 func (b *Budget) Take(ctx context.Context, n int64) error {
 	if b.Try(n) {
 		return nil
@@ -174,9 +174,9 @@ func (h *Hold) Grow(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Extend is Grow for work that goes on in steps, and whose caller gives everything back
-// if it fails. Holds that wait for each other's memory would all fail together, so only
-// one at a time waits for memory; the others fail earlier, and it gets theirs.
+// Extend is Grow for work that takes memory in steps. Its caller gives everything back
+// if it fails. Holds that wait for each other's memory would all fail together: so only
+// one waits for it, the others fail sooner, and the one that waits gets what they held.
 func (h *Hold) Extend(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil
@@ -202,8 +202,8 @@ func (h *Hold) Extend(ctx context.Context, n int64) error {
 	}
 }
 
-// Resize makes it n bytes, or as many as there are in all: it is for work that
-// has to be done in any case, and then is done alone.
+// Resize makes the hold n bytes large, or as large as the whole budget: work that must
+// be done in any case is then done alone.
 func (h *Hold) Resize(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil

@@ -13,32 +13,34 @@ import (
 
 const (
 	// copies is how many times a body is in memory while it is worked on: as it
-	// came, in pieces, and as the store's driver encodes it.
+	// arrived, in pieces, and as the store's driver encodes it.
 	copies = 3
-	// firstStep is for how many bytes of a body memory is taken before any of them
-	// has arrived. Each further step is as large as all that have arrived, so that a
-	// client that sends nothing holds little.
+	// firstStep is the part of a body, in bytes, for which memory is taken before any
+	// of it has arrived. Each further step doubles that, so that a client that sends
+	// nothing holds little.
 	firstStep = 64 << 10
 	// overhead is what a request takes beside its header and body.
 	overhead = 4 << 10
-	// A body must arrive at this pace: so many bytes, or the rest of it, in each such
-	// time. What has arrived of a slow one would otherwise keep its memory for minutes.
+	// In each paceTime, paceBytes of a body must arrive, or the rest of it. A slow body
+	// would otherwise keep its memory for minutes.
 	paceBytes = 256 << 10
 	paceTime  = 15 * time.Second
 	// bodyTime is how long a whole body may take.
 	bodyTime = 2 * time.Minute
-	// drainTime is how long a body may take that is read only to be dropped.
+	// drainTime is how long the rest of a refused body is read.
 	drainTime = 10 * time.Second
 )
 
 // ReadBody returns the request's body. It takes the memory for it, and for the
 // header, from the budget of requests in steps as the bytes arrive; the Adapter
-// gives that back when the handler has returned. A body of more than limit bytes is
-// fault.TooLarge, which names the limit and the setting (field) that it comes
-// from; one that breaks off is fault.Invalid; fault.Unavailable says that other
-// requests have the memory, or that the body arrives too slowly. A body that is not
-// returned holds no memory, and of those that are half read only one waits long for
-// more, so that they do not wait for each other.
+// gives that back when the handler has returned.
+//
+// A body of more than limit bytes is fault.TooLarge, which names the limit and the
+// setting (field) that it comes from; one that breaks off is fault.Invalid.
+// fault.Unavailable says that other requests have the memory, or that the body
+// arrives too slowly. ReadBody holds no memory after an error. Requests that have
+// read a part of their body do not block each other: only one of them waits long for
+// more memory, and the others fail sooner and free theirs.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string) ([]byte, error) {
 	hold := HoldOf(w)
 	before := hold.Bytes()
@@ -66,8 +68,8 @@ type incoming struct {
 	field string
 
 	buf   []byte
-	paced bool      // there is a deadline for the next bytes
-	until time.Time // for the whole body
+	paced bool      // the next bytes have a deadline
+	until time.Time // the deadline of the whole body
 	late  bool      // a deadline passed: nothing more can be read
 }
 
@@ -77,7 +79,7 @@ func (in *incoming) read() ([]byte, error) {
 		return nil, in.tooLarge()
 	}
 	beside := headerBytes(in.r.Header) + overhead
-	if err := in.hold.Fits(copies * (size + beside)); err != nil { // before the client has sent it all
+	if err := in.hold.Fits(copies * (size + beside)); err != nil { // says so before the client has sent it all
 		return nil, err
 	}
 	paid := min(size, firstStep)
@@ -114,7 +116,7 @@ func (in *incoming) read() ([]byte, error) {
 			return nil, err
 		}
 		paid = more
-		// What grows is copied: the old and the new are there at once, which copies allows for.
+		// The old and the new buffer are in memory at once, which copies allows for.
 		grown := make([]byte, len(in.buf), max(paid, int64(len(in.buf)))+1)
 		copy(grown, in.buf)
 		in.buf = grown
@@ -122,10 +124,10 @@ func (in *incoming) read() ([]byte, error) {
 	}
 }
 
-// end returns the body, or why it has no more.
+// end returns the whole body, or the reason why reading failed.
 func (in *incoming) end(err error) ([]byte, error) {
 	if errors.Is(err, io.EOF) {
-		if in.paced { // the server watches the connection with it while the handler works
+		if in.paced { // otherwise the server would take the client for gone while the handler works
 			_ = http.NewResponseController(in.w).SetReadDeadline(time.Time{})
 		}
 		return in.buf, nil
@@ -145,7 +147,7 @@ func (in *incoming) tooLarge() error {
 	return fault.New(fault.TooLarge, "the body is over the limit of %d bytes (%s)", in.limit, in.field)
 }
 
-// pace gives the next bytes their time.
+// pace sets the deadline of the next bytes.
 func (in *incoming) pace() {
 	now := time.Now()
 	if !in.paced {

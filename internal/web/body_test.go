@@ -150,9 +150,9 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
-// Bodies that are half read, and need what the others have, do not wait for ever: who
-// waited too long gives back all, and the others go on.
-func TestHalfReadBodiesGiveWay(t *testing.T) {
+// Half-read bodies that need each other's memory do not block each other: some are
+// refused and give back all that they hold, and others are read to the end.
+func TestHalfReadBodiesDoNotBlockEachOther(t *testing.T) {
 	t.Parallel()
 	for name, length := range map[string]int64{"of known length": 4 << 20, "chunked": -1} {
 		synctest.Test(t, func(t *testing.T) {

@@ -30,9 +30,9 @@ func Decoding(ctx context.Context, w http.ResponseWriter, text []byte) error {
 	return HoldOf(w).Grow(ctx, budget.OfJSON(text))
 }
 
-// Reading takes the memory of an answer that is about to be read, of which no
-// more is known than that it has at most that many bytes. What turns out not to
-// be needed is given back when the answer is encoded.
+// Reading takes the memory of an answer of at most that many bytes, before the
+// handler reads it from the store. The part that it does not need is given back
+// when the answer is encoded.
 func Reading(ctx context.Context, w http.ResponseWriter, most int64) error {
 	rw := responseOf(w)
 	if rw == nil {
@@ -47,8 +47,8 @@ func Reading(ctx context.Context, w http.ResponseWriter, most int64) error {
 // Answering takes the memory of the answer to a request that changes something.
 // The handler calls it before the change, with the most bytes that the answer may
 // have: afterwards it is too late to refuse, because the client would send the
-// request again. The memory is of the request's own, so that clients that read
-// slowly keep no change out.
+// request again. The memory comes from the budget of requests: clients that read
+// their answers slowly use up the other one, and must not keep changes out.
 func Answering(ctx context.Context, w http.ResponseWriter, most int) error {
 	if most <= largeAnswer {
 		return nil
@@ -56,7 +56,7 @@ func Answering(ctx context.Context, w http.ResponseWriter, most int) error {
 	return HoldOf(w).Grow(ctx, copies*int64(most))
 }
 
-// Acting says that this request changes something although its method is safe.
+// Acting marks a request that changes something although its method is safe.
 func Acting(w http.ResponseWriter) {
 	if rw := responseOf(w); rw != nil {
 		rw.acts = true
