@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,18 +133,18 @@ func TestSlowBodies(t *testing.T) {
 				return nil
 			}))
 			begin := time.Now()
-			took := time.Duration(0)
+			var took atomic.Int64
 			status := post(t, dial(), c.length, func(w io.Writer) {
 				for sent := 0; sent < c.length; sent += c.each {
 					if _, err := w.Write(make([]byte, min(c.each, c.length-sent))); err != nil {
 						return
 					}
-					took = time.Since(begin)
+					took.Store(int64(time.Since(begin)))
 					time.Sleep(c.every)
 				}
 			})
 			require.Equal(t, c.status, status, name)
-			require.LessOrEqual(t, took, c.most, name)
+			require.LessOrEqual(t, time.Duration(took.Load()), c.most, name)
 			synctest.Wait()
 			require.Zero(t, b.Used(), name)
 		})
