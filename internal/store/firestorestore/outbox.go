@@ -136,12 +136,16 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	if page.State != "" {
 		q = byStateDateDesc.on(col, string(page.State))
 	}
+	beyond := "<"
+	if page.OldestFirst {
+		q, beyond = byStateDate.on(col, string(page.State)), ">="
+	}
 	if page.After != nil {
 		// A cursor need not be the id of a claim, but it must be one of a document.
 		if id := strings.ReplaceAll(page.After.ID, "/", "0"); id != "" {
 			q = q.StartAfter(page.After.Date, id)
 		} else {
-			q = q.Where("date", "<", page.After.Date)
+			q = q.Where("date", beyond, page.After.Date)
 		}
 	}
 	docs, err := q.Select(infoFields...).Limit(page.Limit).Documents(ctx).GetAll()

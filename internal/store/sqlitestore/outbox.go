@@ -39,12 +39,15 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	if page.After != nil {
 		date, id = page.After.Date.UnixMicro(), page.After.ID
 	}
+	if page.OldestFirst && page.After == nil {
+		date = math.MinInt64 // before every claim
+	}
 	q, args := s.q.claims, []any{date, id, page.Limit}
-	switch page.State {
-	case store.Claimed:
-		q, args = s.q.claimsByState, append([]any{0}, args...)
-	case store.Published:
-		q, args = s.q.claimsByState, append([]any{1}, args...)
+	if page.State != "" {
+		q, args = s.q.claimsByState, append([]any{page.State == store.Published}, args...)
+	}
+	if page.OldestFirst {
+		q = s.q.claimsOldest
 	}
 	claims, err := s.claims(ctx, service, q, false, args...)
 	infos := make([]store.ClaimInfo, len(claims))
