@@ -91,9 +91,13 @@ type Gate struct {
 	helped   atomic.Int64 // … when a request last looked for claims that wait
 	kept     atomic.Int64 // … when the events of claims that wait were last kept
 	unkept   atomic.Bool  // that failed
-	doubtful atomic.Bool  // … and may succeed yet: nothing is purged before
+	doubtful atomic.Bool  // it did not yet succeed, and may: nothing is purged before
 	closing  atomic.Bool  // no claim that waits is begun any more
 	inFlight sync.WaitGroup
+
+	keeping  sync.Mutex    // held by the call that keeps events; guards the next two
+	round    round         // of keeping, if a call left some claims to the next
+	keepNext time.Duration // how long after kept events are kept again
 }
 
 // New returns the gate of a service. It starts nothing.
@@ -113,6 +117,7 @@ func New(svc config.Service, o Options) *Gate {
 	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept} {
 		at.Store(int64(never))
 	}
+	g.doubtful.Store(true)
 	for i, e := range svc.Endpoints {
 		g.byKey[e.EventKey] = i
 		g.endpoints = append(g.endpoints, store.Endpoint{Service: svc.ServiceName, Key: e.EventKey, Shards: e.Shards})

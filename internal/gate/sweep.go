@@ -41,10 +41,13 @@ func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 		return s, err
 	}
 	var err error
-	if s.Republished, s.Failed, err = g.republish(ctx, which); err != nil {
+	s.Republished, s.Failed, err = g.republish(ctx, which)
+	keeping, cancel := context.WithTimeout(ctx, keepTime)
+	g.keepWaiting(keeping) // above all if publishing failed
+	cancel()
+	if err != nil {
 		return s, unavailable(err, "the outbox could not be swept")
 	}
-	g.keepWaiting(ctx)
 	var unchecked error // what is over is deleted all the same
 	if g.windowed() {
 		var v Verdict

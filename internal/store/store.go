@@ -206,7 +206,7 @@ type Store interface {
 	// Due returns claims in state Claimed whose NextAttempt is not after now,
 	// the one due longest first; then, unless beyond is zero, those whose
 	// NextAttempt is after beyond, at most limit of each.
-	Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]Claim, error)
+	Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]ClaimInfo, error)
 
 	// Lease moves a Claimed claim's NextAttempt, counts the attempt and clears
 	// LastError, if Attempts is still the number given. ErrConflict: another has it.

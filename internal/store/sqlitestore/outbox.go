@@ -11,14 +11,14 @@ import (
 )
 
 // Due implements [store.Store].
-func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
-	claims, err := s.claims(ctx, service, s.q.due, true, now.UnixMicro(), limit)
+func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
+	claims, err := s.claims(ctx, service, s.q.due, false, now.UnixMicro(), limit)
 	if err == nil && !beyond.IsZero() {
 		var void []store.Claim
-		void, err = s.claims(ctx, service, s.q.dueBeyond, true, max(now.UnixMicro(), beyond.UnixMicro()), limit)
+		void, err = s.claims(ctx, service, s.q.dueBeyond, false, max(now.UnixMicro(), beyond.UnixMicro()), limit)
 		claims = append(claims, void...)
 	}
-	return claims, s.reading("due", err)
+	return toInfos(claims), s.reading("due", err)
 }
 
 // ClaimByEventID implements [store.Store].
@@ -50,11 +50,15 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 		q = s.q.claimsOldest
 	}
 	claims, err := s.claims(ctx, service, q, false, args...)
+	return toInfos(claims), s.reading("claims", err)
+}
+
+func toInfos(claims []store.Claim) []store.ClaimInfo {
 	infos := make([]store.ClaimInfo, len(claims))
 	for i := range claims {
 		infos[i] = claims[i].ClaimInfo
 	}
-	return infos, s.reading("claims", err)
+	return infos
 }
 
 // Backlog implements [store.Store].

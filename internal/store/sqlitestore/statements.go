@@ -150,9 +150,9 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.docsByOrderDown: sqlDoc + `ord > 0 AND (ord, id) < (?, ?) ORDER BY ord DESC, id DESC LIMIT ?`,
 		&q.countDocs:       `SELECT count(*) FROM (SELECT 1 FROM doc WHERE collection = ? LIMIT ?)`,
 
-		&q.due: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
+		&q.due: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
 			ORDER BY next_attempt LIMIT ?`,
-		&q.dueBeyond: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
+		&q.dueBeyond: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
 			ORDER BY next_attempt DESC LIMIT ?`,
 		&q.claimOwner:     sqlClaimOwner,
 		&q.claimByEventID: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND event_id = ? ORDER BY seq DESC LIMIT 1`,
