@@ -25,6 +25,7 @@ import (
 	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/clock"
+	"github.com/headgate/headgate/internal/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/window"
 )
@@ -92,7 +93,8 @@ type Gate struct {
 	kept     atomic.Int64 // … when the events of claims that wait were last kept
 	unkept   atomic.Bool  // that failed
 	doubtful atomic.Bool  // it did not yet succeed, and may: nothing is purged before
-	closing  atomic.Bool  // no claim that waits is begun any more
+	closing  atomic.Bool  // nothing is begun any more
+	entering sync.RWMutex // held while closing is set, or read to begin something
 	inFlight sync.WaitGroup
 
 	keeping  sync.Mutex    // held by the call that keeps events; guards the next two
@@ -127,9 +129,28 @@ func New(svc config.Service, o Options) *Gate {
 	return g
 }
 
-// Close waits for the checks and publications under way, or for ctx.
+// errClosing answers what comes too late.
+var errClosing = fault.New(fault.Unavailable, "this instance is shutting down; send the request again")
+
+// enter counts the caller as in flight, unless the gate closes. The caller ends with
+// inFlight.Done. Only what is in flight may add to inFlight without entering.
+func (g *Gate) enter() bool {
+	g.entering.RLock()
+	defer g.entering.RUnlock()
+	if g.closing.Load() {
+		return false
+	}
+	g.inFlight.Add(1)
+	return true
+}
+
+// Close begins nothing more and waits for what is under way, or for ctx. Calls of
+// Ingest, Check, Sweep and Replay after that fail with Unavailable, and Help does
+// nothing.
 func (g *Gate) Close(ctx context.Context) error {
+	g.entering.Lock()
 	g.closing.Store(true)
+	g.entering.Unlock()
 	done := make(chan struct{})
 	go func() { g.inFlight.Wait(); close(done) }()
 	select {

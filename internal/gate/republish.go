@@ -52,11 +52,12 @@ func (w which) free(c store.ClaimInfo, now time.Time) bool {
 // it is answered. wait returns when that is done, or has taken long enough; where the
 // process runs between requests, at once.
 func (g *Gate) Help() (wait func()) {
-	if !g.HelpDue() || !g.turn(&g.helped, helpEvery) {
+	if !g.HelpDue() || !g.turn(&g.helped, helpEvery) || !g.enter() {
 		return func() {}
 	}
 	done := make(chan struct{})
-	g.inFlight.Go(func() {
+	go func() {
+		defer g.inFlight.Done()
 		defer close(done)
 		ctx, cancel := context.WithTimeout(context.Background(), helpTime)
 		defer cancel()
@@ -73,7 +74,7 @@ func (g *Gate) Help() (wait func()) {
 		keeping, stop := context.WithTimeout(context.Background(), helpTime) // publishing may have taken all of ctx
 		defer stop()
 		g.keepWaiting(keeping)
-	})
+	}()
 	if g.runsOn {
 		return func() {}
 	}

@@ -37,6 +37,10 @@ func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.sweep(ctx
 
 func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 	var s Swept
+	if !g.enter() {
+		return s, errClosing
+	}
+	defer g.inFlight.Done()
 	if err := g.observe(ctx); err != nil {
 		return s, err
 	}
@@ -51,7 +55,7 @@ func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 	var unchecked error // what is over is deleted all the same
 	if g.windowed() {
 		var v Verdict
-		v, unchecked = g.Check(ctx)
+		v, unchecked = g.check(ctx)
 		s.Triggered, s.Published = v.Triggered, v.Published
 	}
 	upTo, ok := g.time.Settled()
