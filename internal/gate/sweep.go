@@ -81,8 +81,8 @@ func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, s *Swept) error {
 	const page = 5 * sweepPage
 	upTo := g.since().Add(-clock.Skew)
-	// Who stamped an event later than any clock can have shown within the period
-	// did so before that: it has waited for its time, by a clock that was ahead.
+	// An event with a later stamp than any clock can have shown within the period was
+	// stamped before the period began, by a clock that was ahead. Its time is over.
 	latest, ok := g.time.Latest(g.svc.Trigger.Period() + clock.Skew)
 	beyond := whole(latest.Add(clock.Skew))
 	for _, list := range []func() ([]store.Pointer, error){
