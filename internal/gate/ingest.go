@@ -49,18 +49,18 @@ type Ingested struct {
 // same, so a source should name its events and send them again. The codes are
 // NotFound (no such endpoint), TooLarge and Unavailable.
 func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
-	if g.closing.Load() {
-		return Ingested{}, errClosing
-	}
-	if err := g.observe(ctx); err != nil {
-		return Ingested{}, err
-	}
-	u, keyed, err := g.unit(in)
-	if err != nil {
-		return Ingested{}, err
-	}
 	if !g.enter() { // until the unit is answered, even if the caller leaves before
 		return Ingested{}, errClosing
+	}
+	err := g.observe(ctx)
+	var u *unit
+	var keyed bool
+	if err == nil {
+		u, keyed, err = g.unit(in)
+	}
+	if err != nil {
+		g.inFlight.Done()
+		return Ingested{}, err
 	}
 	if len(in) > 0 {
 		u.held = in[0].Held.Share() // one request's events share what it has taken

@@ -47,6 +47,7 @@ type writer struct {
 	conn  *sql.Conn
 	stmts statements
 	names *names
+	turns *turns
 
 	health  *health
 	changes int // rows changed on this connection, as of the last group
@@ -68,7 +69,7 @@ type tx struct {
 }
 
 func openWriter(ctx context.Context, path string, names *names, health *health) (_ *writer, err error) {
-	w := &writer{names: names, health: health}
+	w := &writer{names: names, health: health, turns: newTurns(path)}
 	w.idle = sync.NewCond(&w.mu)
 	w.db, err = sql.Open("sqlite", dsn(path, writerCacheKB,
 		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages), fmt.Sprintf("journal_size_limit(%d)", maxLogBytes)))
@@ -169,7 +170,7 @@ func (w *writer) leave(o *op) bool {
 
 // lead runs one group, in which the op is the first.
 func (w *writer) lead(o *op) {
-	err := patiently(o.ctx, func() error { return w.exec(w.stmts.begin) })
+	err := w.turns.begin(o.ctx, func() error { return w.exec(w.stmts.begin) })
 	if o.ctx.Err() != nil && err != nil { // only this op gives up
 		w.next(w.take(1))
 		o.err = err
