@@ -11,9 +11,6 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// keepChunk events are kept per commit, so that others do not wait long.
-const keepChunk = 1000
-
 // Now implements [store.Store]: a file has no time of its own.
 func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
 	return time.Time{}, false, ctx.Err()
@@ -36,7 +33,7 @@ func (s *Store) Keep(ctx context.Context, service string, members []store.Member
 	if err != nil || kept {
 		return s.reading("keep", err)
 	}
-	for _, chunk := range slices.Backward(slices.Collect(slices.Chunk(members, keepChunk))) {
+	for _, chunk := range slices.Backward(slices.Collect(slices.Chunk(members, maxOpWeight))) {
 		err := s.w.do(&op{ctx: ctx, what: "keep", weight: len(chunk), run: func(tx *tx) error {
 			for _, m := range slices.Backward(chunk) {
 				if err := tx.keep(num, m, until); err != nil {

@@ -19,12 +19,13 @@ const longestYield = 250 * time.Millisecond
 //
 // Without that lock, if the file cannot be opened, only the order suffers.
 type turns struct {
-	waiting *flock.Flock
-	yield   time.Duration
+	waiting  *flock.Flock
+	yield    time.Duration // to others
+	patience time.Duration // with them
 }
 
 func newTurns(path string) *turns {
-	t := &turns{waiting: newLock(waitingFile(path)), yield: longestYield}
+	t := &turns{waiting: newLock(waitingFile(path)), yield: longestYield, patience: busyTimeout}
 	if ok, _ := t.waiting.TryRLock(); ok { // the file is there from now on
 		_ = t.waiting.Unlock()
 	}
@@ -33,7 +34,7 @@ func newTurns(path string) *turns {
 }
 
 // begin calls try, which begins a transaction, until no other process has the file,
-// for busyTimeout.
+// or its patience ends.
 func (t *turns) begin(ctx context.Context, try func() error) error {
 	t.giveWay(ctx)
 	err := try()
@@ -41,7 +42,7 @@ func (t *turns) begin(ctx context.Context, try func() error) error {
 		return err
 	}
 	defer func() { _ = t.waiting.Unlock() }()
-	return patiently(ctx, func() error {
+	return patiently(ctx, t.patience, func() error {
 		if !t.waiting.RLocked() {
 			_, _ = t.waiting.TryRLock() // fails while another process looks who waits: then the next time
 		}
