@@ -89,7 +89,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	return out, nil
 }
 
-// unit turns what came in into what the store takes. keyed is whether all of it
+// unit turns what came in into what the store takes. keyed reports whether all of it
 // can be sent again without doubling.
 func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
