@@ -7,9 +7,14 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// longestYield bounds how long a write gives way to other processes. One that waits
-// and is suspended must not stop the rest.
-const longestYield = 250 * time.Millisecond
+const (
+	// longestYield bounds how long a write gives way to other processes. One that waits
+	// and is suspended must not stop the rest.
+	longestYield = 250 * time.Millisecond
+	// lookEvery is how often a write looks whether another process waits, and lookLater
+	// how soon again after it gave way in vain.
+	lookEvery, lookLater = 10 * time.Millisecond, time.Second
+)
 
 // turns lets processes write one after the other. SQLite has no queue: a process
 // that begins its next transaction right after its last one would shut out another
@@ -22,6 +27,7 @@ type turns struct {
 	waiting  *flock.Flock
 	yield    time.Duration // to others
 	patience time.Duration // with them
+	next     time.Time     // when to look whether any wait
 }
 
 func newTurns(path string) *turns {
@@ -50,11 +56,16 @@ func (t *turns) begin(ctx context.Context, try func() error) error {
 	})
 }
 
-// giveWay returns once no other process waits.
+// giveWay returns once no other process waits, or it has waited for long.
 func (t *turns) giveWay(ctx context.Context) {
-	for deadline := time.Now().Add(t.yield); time.Now().Before(deadline); {
+	began := time.Now()
+	if began.Before(t.next) {
+		return
+	}
+	for time.Since(began) < t.yield {
 		if alone, err := t.waiting.TryLock(); alone || err != nil {
 			_ = t.waiting.Unlock()
+			t.next = time.Now().Add(lookEvery)
 			return
 		}
 		select {
@@ -63,4 +74,5 @@ func (t *turns) giveWay(ctx context.Context) {
 		case <-time.After(time.Millisecond):
 		}
 	}
+	t.next = time.Now().Add(lookLater)
 }
