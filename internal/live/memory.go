@@ -60,8 +60,9 @@ func subscriptionOf(entity, id string) int64 {
 func (h *Hub) giveBack(s *subscription) { h.o.Memory.Live.Give(s.weight.Swap(0)) }
 
 // snapshotOf returns the state, and takes its memory until the last client has been sent
-// it. It returns nil if there is no memory even after slow clients were closed. The caller
-// holds the snapshot until drop, and must hold no lock of the hub.
+// it. Where there is no room, clients that do not read are closed, and the others get
+// time to read. It returns nil if there was no room after that, or the hub stopped. The
+// caller drops the snapshot, and must hold no lock of the hub.
 func (h *Hub) snapshotOf(state State) *snapshot {
 	s := &snapshot{State: state, budget: h.o.Memory.Live, weight: stateWeight}
 	for _, row := range state.Rows {
@@ -71,13 +72,27 @@ func (h *Hub) snapshotOf(state State) *snapshot {
 	if s.budget == nil {
 		return s
 	}
-	if s.budget.Used()+s.weight > h.percent(relieveAt) {
-		h.relieve(s.weight)
-	}
-	if s.budget.Used()+s.weight > h.percent(relieveAt) || !s.budget.Try(s.weight) {
-		return nil
+	// To wait with the state at hand costs less than to read it again and again.
+	for deadline := time.Now().Add(roomTimeout); !h.makeRoom(s.weight); {
+		if s.weight > h.percent(relieveAt) || time.Now().After(deadline) {
+			return nil
+		}
+		select {
+		case <-h.stopped.Done():
+			return nil
+		case <-time.After(roomEvery):
+		}
 	}
 	return s
+}
+
+// makeRoom takes the memory of a state if there is room, or can be made at once.
+func (h *Hub) makeRoom(weight int64) bool {
+	live, most := h.o.Memory.Live, h.percent(relieveAt)
+	if live.Used()+weight > most {
+		h.relieve(weight)
+	}
+	return live.Used()+weight <= most && live.Try(weight)
 }
 
 // keep counts one more client that the state is queued for.
@@ -94,23 +109,44 @@ func (s *snapshot) drop() {
 	}
 }
 
-// relieve closes the clients with the longest queues until there is room. They miss
-// nothing: they reconnect, say which versions they have, and get the later ones.
+// patience is how long one write may block before a client counts as one that does not
+// read. A client that reads, however slowly, ends a write in less.
+const patience = 3 * time.Second
+
+// After roomTimeout, every client that held a state at its beginning has read it or is
+// closed. roomEvery is how often a state that waits looks for room.
+const (
+	roomTimeout = writeTimeout + patience
+	roomEvery   = 50 * time.Millisecond
+)
+
+// relieve closes clients that do not read, those with the longest queues first,
+// until there is room. Such a client misses nothing: it connects again, and says which
+// versions it has. A client that reads slowly stays; where only such clients are left,
+// there is no room, and changes are fetched more slowly instead.
 func (h *Hub) relieve(room int64) {
 	for h.o.Memory.Live.Used()+room > h.percent(relieveTo) {
-		slowest, waits := (*Client)(nil), int64(0)
+		stuck, waits := (*Client)(nil), int64(0)
 		h.mu.Lock()
 		for c := range h.clients {
-			if n := c.waits.Load(); n > waits {
-				slowest, waits = c, n
+			if n := c.waits.Load(); n > waits && c.blockedFor() >= patience {
+				stuck, waits = c, n
 			}
 		}
 		h.mu.Unlock()
-		if slowest == nil {
+		if stuck == nil {
 			return
 		}
-		slowest.close(closeBusy, "this client reads too slowly, and its memory is needed")
+		stuck.close(closeBusy, "this client does not read, and its memory is needed")
 	}
+}
+
+// blockedFor returns how long the client's present write has taken; 0: it has none.
+func (c *Client) blockedFor() time.Duration {
+	if since := c.writes.Load(); since != nil {
+		return time.Since(*since)
+	}
+	return 0
 }
 
 // relieveSoon starts relieve in a goroutine, for callers that hold a lock.

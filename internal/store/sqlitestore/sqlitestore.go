@@ -10,8 +10,9 @@
 //     starts no goroutine.
 //   - Reads use connections of their own and never wait for a write.
 //   - Several processes may open the same file on one machine: SQLite locks
-//     it, and what is cached (the numbers of names) never changes. Network file
-//     systems do not lock well enough.
+//     it, and what is cached (the numbers of names) never changes. They write in
+//     turn, and none holds the file for long. Network file systems do not lock
+//     well enough.
 //
 // What happens on failure: a refused write (a duplicate, a conflict) is undone
 // alone. An error of SQLite (disk full, I/O, locked by another process for
