@@ -18,7 +18,7 @@ const (
 )
 
 // When memory becomes short, new clients and subscriptions are refused first, so that
-// connected clients are still served. Then the slowest clients are closed. The rest of
+// connected clients are still served. Then clients that do not read are closed. The rest of
 // the budget is for short answers.
 const (
 	admitTo   = 70 // percent of the budget
