@@ -286,6 +286,16 @@ func TestHosts(t *testing.T) {
 		require.Equal(t, 200, g.on(lan, host, "GET", "/status").status, "%s: not over loopback", host)
 	}
 	cloud := newGateway(t, oneService(""))
+	// The port of a container is reached beyond loopback, and so is an office's machine.
+	browser := []string{"User-Agent", "Mozilla/5.0", "Accept-Language", "en"}
+	for host, want := range map[string]int{
+		"evil.test": 403, "evil.test:8080": 403, "0.0.0.0:8080": 403, "192.168.1.5.evil.test": 403,
+		"localhost:8080": 200, "127.0.0.1:8080": 200, "192.168.1.5:8080": 200, "10.1.1.1": 200, "[fe80::1]:8080": 200, "gate.example": 200,
+	} {
+		require.Equal(t, want, g.on("172.17.0.2:8080", host, "GET", "/status", browser...).status, "a browser, of %s", host)
+		require.Equal(t, 200, g.on("172.17.0.2:8080", host, "GET", "/status").status, "a program, of %s", host)
+		require.Equal(t, 200, cloud.on("172.17.0.2:8080", host, "GET", "/status", browser...).status, "the platform delivers it")
+	}
 	require.Equal(t, 200, cloud.on(loopback, "headgate-abc.a.run.app", "GET", "/status").status, "the platform delivers it")
 
 	for _, runsOn := range []bool{true, false} {

@@ -76,7 +76,8 @@ type Options struct {
 	// Warnings are what /readyz says beside "ready".
 	Warnings []string
 
-	clock *clock.Steady
+	clock   *clock.Steady
+	machine func() time.Time // which the clock follows
 }
 
 // App is a deployment's use cases.
@@ -141,6 +142,7 @@ func (o *Options) steady() {
 	if o.Config.Echo != nil || len(o.Config.Hooks) > 0 {
 		longest = echo.KeptFor
 	}
+	o.machine = o.Now
 	o.clock = clock.New(clock.Options{Wall: o.Now, Mono: o.Mono, Slept: o.Slept, Longest: longest})
 	o.Now = o.clock.Now
 }

@@ -28,7 +28,7 @@ type Task struct {
 
 func (a *App) syncOptions() syncrun.Options {
 	o := syncrun.Options{
-		Docs: a.o.Store, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Changed: a.changed, Memory: a.o.Memory.Runs,
+		Docs: a.o.Store, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Machine: a.o.machine, Changed: a.changed, Memory: a.o.Memory.Runs,
 		Moved: func(id string, definition bool) {
 			if a.own(SyncType, id); definition {
 				a.own(SyncType, AllOf)

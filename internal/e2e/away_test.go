@@ -145,9 +145,14 @@ func TestFirestoreRestarts(t *testing.T) {
 		}
 		return nil
 	})
-	resp, body, err := p.call("GET", "/readyz", "")
-	require.NoError(t, err)
-	require.NoError(t, problem(resp, body))
+	// A source may have got 503 for a read. Not ready means that a write has failed, too.
+	eventually(t, 60*time.Second, "not ready", func() error {
+		resp, body, err := p.call("GET", "/readyz", "")
+		if err != nil {
+			return err
+		}
+		return problem(resp, body)
+	})
 	require.NoError(t, p.expect(200, "GET", "/healthz"))
 
 	proxy.move(emulator.StartFirestore(t, "--import-data="+saved).Host)

@@ -46,3 +46,27 @@ func TestNoSyncReadsTheStoreItself(t *testing.T) {
 	require.NoError(t, open(source.Datasource{Type: "csv", FileURL: "data/mine.csv"}))
 	require.NotContains(t, open(source.Datasource{Type: "sql", URL: "sqlite:data/mine.db"}).Error(), "own")
 }
+
+// A backup has the same credentials, under a name that nobody can foresee.
+func TestNoSyncReadsABackup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	st, _, err := openStore(t.Context(), settings, &config.Config{})
+	require.NoError(t, err)
+	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db")))
+	require.NoError(t, st.Close())
+	require.NoError(t, os.Rename(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "old.csv"))) // by hand
+	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer env.Dir.Close()
+	for _, name := range []string{"monday.db", "old.csv"} {
+		_, err := Kinds()["sql"].Open(t.Context(), source.Datasource{Type: "sql", URL: "sqlite:" + name, Options: json.RawMessage(`{}`)}, env)
+		require.ErrorContains(t, err, "is Headgate's own, or a copy")
+		s, err := Kinds()["csv"].Open(t.Context(), source.Datasource{Type: "csv", FileURL: name}, env)
+		require.NoError(t, err)
+		_, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "x", Key: []string{"id"}}, PageSize: 1})
+		require.ErrorContains(t, err, "is Headgate's own, or a copy")
+		require.NoError(t, s.Close())
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/source/datacollect"
 	"github.com/headgate/headgate/internal/source/mywell"
 	"github.com/headgate/headgate/internal/source/sqlsource"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
 // Kinds are the data sources that there are.
@@ -60,7 +61,7 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 	if err != nil {
 		return env, fmt.Errorf("sync.directory: %w", err)
 	}
-	env.Dir, env.Own = root, s.storeFile()
+	env.Dir, env.Own, env.IsStore = root, s.storeFile(), sqlitestore.IsStore
 	return env, nil
 }
 

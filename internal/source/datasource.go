@@ -47,6 +47,9 @@ type Env struct {
 	// Own is the file of the embedded store, which is no source's although it may be
 	// in Dir: it has the credentials of all syncs. "": there is none.
 	Own string
+	// IsStore reports, by its first 100 bytes, whether a file is an embedded store, such as
+	// a backup under any name: it has the credentials of all syncs, too. nil: none is.
+	IsStore func(head []byte) bool
 	// Secret resolves a reference ("env:NAME", "sm://projects/P/secrets/S/versions/V")
 	// for the host:port that it will be sent to. Sources call Credential instead. nil:
 	// there are none.

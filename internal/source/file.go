@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -38,10 +39,29 @@ func (e Env) OpenFile(path string) (*os.File, error) {
 	if info, err = f.Stat(); err == nil {
 		err = regular(path, info)
 	}
+	if err == nil {
+		err = e.notStore(path, f)
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// notStore refuses an embedded store, ours or a copy of one.
+func (e Env) notStore(path string, f *os.File) error {
+	if e.IsStore == nil {
+		return nil
+	}
+	head := make([]byte, 100)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return pathError(path, err)
+	}
+	if e.IsStore(head[:n]) {
+		return fault.New(fault.Invalid, "the file %s is Headgate's own, or a copy: it has the credentials of all syncs", credential.RedactURL(path))
+	}
+	return nil
 }
 
 func regular(path string, info fs.FileInfo) error {

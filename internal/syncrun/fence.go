@@ -45,7 +45,7 @@ func (h *holder) allow(ctx context.Context) error {
 // the wall clock, which goes on while a machine is suspended, and by which others decide
 // that the lease is over. A wall clock that went back says nothing.
 func (h *holder) sure() bool {
-	at, now := *h.proven.Load(), h.svc.now()
+	at, now := *h.proven.Load(), h.svc.raw()
 	const most = leaseTime - margin
 	wall := now.Round(0).Sub(at.Round(0)) // Round(0) drops the monotonic reading
 	return now.Sub(at) < most && wall < most && wall > -time.Second

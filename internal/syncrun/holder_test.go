@@ -25,13 +25,13 @@ func TestALeaseIsSureByBothClocks(t *testing.T) {
 		{10 * 24 * time.Hour, false}, // far
 	} {
 		now := begin
-		h := &holder{svc: &Service{now: func() time.Time { return now }}}
+		h := &holder{svc: &Service{raw: func() time.Time { return now }}}
 		h.proven.Store(&begin)
 		now = begin.Add(tc.wall)
 		require.Equal(t, tc.sure, h.sure(), "%v", tc.wall)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		h := &holder{svc: &Service{now: time.Now}}
+		h := &holder{svc: &Service{raw: time.Now}}
 		at := time.Now()
 		h.proven.Store(&at)
 		require.True(t, h.sure())

@@ -48,6 +48,10 @@ type Options struct {
 	Env source.Env
 	Log *slog.Logger
 	Now func() time.Time // nil: time.Now
+	// Machine is the machine's clock as it is, with both of its readings, the wall clock's
+	// and the monotonic one: a run that sends asks both. Now may hide a jump for
+	// minutes, which is right for what is stored and wrong for what leaves. nil: Now.
+	Machine func() time.Time
 	// Random returns an id that no other call has returned.
 	Random func() string
 	// Dispatch has some process call Work for the run, soon: this one, or in the
@@ -72,6 +76,7 @@ type Service struct {
 	kinds  source.Registry
 	log    *slog.Logger
 	now    func() time.Time
+	raw    func() time.Time // the machine's clock
 	random func() string
 
 	mu          sync.Mutex
@@ -84,9 +89,12 @@ type Service struct {
 
 // New returns a service. It starts nothing.
 func New(o Options) *Service {
-	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, random: o.Random}
+	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, raw: o.Machine, random: o.Random}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.raw == nil {
+		s.raw = s.now
 	}
 	if s.o.Moved == nil {
 		s.o.Moved = func(string, bool) {}

@@ -144,8 +144,8 @@ func (s *Service) hold(ctx context.Context, syncID, runID string) (*holder, erro
 		if l == nil || l.RunID != runID || l.Owner != "" && l.live(s.now()) {
 			return nil, nil
 		}
-		now := s.now()
-		l.Owner, l.Token, l.Until = s.random(), l.Token+1, now.Add(leaseTime)
+		asked := s.raw()
+		l.Owner, l.Token, l.Until = s.random(), l.Token+1, s.now().Add(leaseTime)
 		revs, err := s.docs.Commit(ctx, []store.Write{st.write(syncID)})
 		if errors.Is(err, store.ErrConflict) {
 			continue
@@ -155,7 +155,7 @@ func (s *Service) hold(ctx context.Context, syncID, runID string) (*holder, erro
 		}
 		st.rev = revs[0]
 		h := &holder{svc: s, syncID: syncID, state: st, stop: func(error) {}}
-		h.proven.Store(&now)
+		h.proven.Store(&asked)
 		return h, nil
 	}
 }
@@ -178,8 +178,8 @@ func (h *holder) write(ctx context.Context, writes []store.Write, change func(*s
 		case h.state.Lease.Cancel && !last: // it may have been so when this process took the run
 			return nil, errCancelled
 		}
-		next, now := h.state.clone(), h.svc.now()
-		next.Lease.Until = now.Add(leaseTime)
+		next, asked := h.state.clone(), h.svc.raw()
+		next.Lease.Until = h.svc.now().Add(leaseTime)
 		if change != nil {
 			change(next)
 		}
@@ -187,7 +187,7 @@ func (h *holder) write(ctx context.Context, writes []store.Write, change func(*s
 		if err == nil {
 			next.rev = revs[len(writes)]
 			h.state = next
-			h.proven.Store(&now)
+			h.proven.Store(&asked)
 			h.svc.o.Moved(h.syncID, false)
 			return revs[:len(writes)], nil
 		}

@@ -34,6 +34,7 @@ type Browsers struct {
 	cloud   bool
 	hosts   []string // beside the names of this machine
 	checked bool     // hosts are, also on connections from elsewhere
+	open    bool     // no credentials are asked for
 
 	origins    map[string]bool // in normal form: what cors.allowedOrigins lists, and our own
 	anyOrigin  bool
@@ -47,7 +48,7 @@ type Browsers struct {
 // decides which host names lead here.
 func NewBrowsers(cfg *config.Config, cloud bool, log *slog.Logger) *Browsers {
 	b := &Browsers{
-		adapter: Adapter{Log: log}, cloud: cloud, hosts: cfg.AllowedHosts, checked: len(cfg.AllowedHosts) > 0,
+		adapter: Adapter{Log: log}, cloud: cloud, hosts: cfg.AllowedHosts, checked: len(cfg.AllowedHosts) > 0, open: cfg.Auth == nil,
 		origins: make(map[string]bool), anySends: cfg.AnyOriginSends(),
 	}
 	b.own(cfg.PublicURL)
@@ -126,10 +127,10 @@ func asked(r *http.Request) *http.Request {
 
 // check returns why r is refused, or nil.
 func (b *Browsers) check(r *http.Request, access func(*http.Request) Access) error {
-	site, from := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
-	if site == "" && from == "" && !looksLikeBrowser(r) {
+	if !fromBrowser(r) {
 		return nil
 	}
+	site, from := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
 	does, safe := access(r), isSafe(r.Method)
 	if does == Reads && safe || does == Takes && b.anySends {
 		return nil
@@ -231,6 +232,11 @@ func unasked(r *http.Request, site, from string) error {
 		return fault.New(fault.Forbidden, "a browser did not say which page asked for this: use POST, or a program such as curl, or https")
 	}
 	return nil
+}
+
+// fromBrowser reports whether a browser sent the request, as far as its headers tell.
+func fromBrowser(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "" || looksLikeBrowser(r)
 }
 
 // looksLikeBrowser recognises a browser that says nothing of origins. A page can

@@ -15,9 +15,11 @@ import (
 // this process for a part of the attacker's own site, whose pages may then read and
 // operate it; only the Host header tells.
 //
-// Connections that arrive on a loopback address are checked, wherever the process
-// listens, unless a cloud's platform delivers them. Others are checked if the
-// configuration lists hosts. Probes (/healthz, /readyz) are answered for any host.
+// Off a cloud, whose platform delivers names, these are checked: connections that arrive
+// on a loopback address; and, where no credentials are asked for, browsers on all others,
+// for a published port of a container or an office's network is reached like loopback. If the
+// configuration lists hosts, everything is checked. Probes (/healthz, /readyz) are
+// answered for any host.
 func (b *Browsers) Hosts(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !b.allowsHost(r) {
@@ -31,16 +33,22 @@ func (b *Browsers) Hosts(h http.Handler) http.Handler {
 
 func (b *Browsers) allowsHost(r *http.Request) bool {
 	local := localAddress(r)
-	if !b.checked && (b.cloud || !local.IsLoopback()) {
+	beyond := !local.IsLoopback()
+	rebound := local.IsLoopback() || local.IsValid() && b.open && fromBrowser(r) // perhaps
+	if !b.checked && (b.cloud || !rebound) {
 		return true
 	}
 	name, _ := origin.Split(r.Host)
 	if name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") { // a browser always names a host
 		return true
 	}
-	// Nobody can point an address elsewhere.
-	if a, err := netip.ParseAddr(name); err == nil && (a.Unmap().IsLoopback() || a.Unmap() == local) {
-		return true
+	// Nobody can point an address elsewhere. In a container the address that a browser
+	// was given is not the one that its request arrives on.
+	if a, err := netip.ParseAddr(name); err == nil {
+		a = a.Unmap()
+		if a.IsLoopback() || a == local || beyond && !b.checked && !a.IsUnspecified() {
+			return true
+		}
 	}
 	for _, h := range b.hosts {
 		if origin.Matches(h, r.Host) {

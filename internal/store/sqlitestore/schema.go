@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,6 +17,13 @@ const (
 	schemaVersion = 2
 	applicationID = 0x48474154 // "HGAT", so that a foreign file is recognised
 )
+
+// IsStore reports whether a file that begins with these bytes (100 are enough) is a
+// store of this package, whatever its name.
+func IsStore(head []byte) bool {
+	const magic, at = "SQLite format 3\x00", 68 // https://sqlite.org/fileformat.html#the_database_header
+	return len(head) >= at+4 && string(head[:len(magic)]) == magic && binary.BigEndian.Uint32(head[at:]) == applicationID
+}
 
 // Times are microseconds since 1970. Names are blobs: compared byte by byte,
 // whatever they hold. Ids of events are 16 bytes.

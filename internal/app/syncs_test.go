@@ -1,0 +1,24 @@
+package app
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+)
+
+// A run that sends has to notice at once that its machine was held. The clock that
+// everything else uses does not follow a jump for minutes.
+func TestRunsSeeAJumpOfTheMachinesClock(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	o := Options{Config: &config.Config{}, Now: func() time.Time { return now }, Mono: func() time.Duration { return 0 }}
+	o.steady()
+	syncs := (&App{o: o}).syncOptions()
+	began := now
+	now = now.Add(time.Hour)
+	require.Equal(t, now, syncs.Machine())
+	require.Equal(t, began, syncs.Now())
+}
