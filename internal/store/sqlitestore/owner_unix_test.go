@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -33,7 +34,7 @@ func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 	requireOwner(lockFile(path))
 
 	require.NoError(t, os.Remove(lockFile(path)))
-	kept, err := Restore(t.Context(), path, backup)
+	kept, err := Restore(t.Context(), path, backup, time.Now())
 	require.NoError(t, err)
 	for _, name := range []string{path, lockFile(path), kept} {
 		requireOwner(name)
@@ -41,7 +42,7 @@ func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 
 	fresh := filepath.Join(t.TempDir(), "store.db")
 	require.NoError(t, os.Chown(filepath.Dir(fresh), user, user))
-	_, err = Restore(t.Context(), fresh, backup)
+	_, err = Restore(t.Context(), fresh, backup, time.Now())
 	require.NoError(t, err)
 	requireOwner(fresh)
 	s := openAt(t, fresh)
