@@ -106,8 +106,9 @@ func open(ctx context.Context, path string) (*Store, error) {
 		s.q, err = prepareQueries(ctx, s.read)
 	}
 	if err == nil {
-		// A full disk does not keep the store from opening, for it can be read and
-		// space can be made: Writable says so.
+		// The store opens on a disk that is too full for a write, because it can be read:
+		// Writable tells. (Without the 32 KiB that SQLite maps beside the file, the
+		// lines above failed already.)
 		if err = s.Writable(ctx); errors.Is(err, ErrFull) {
 			err = nil
 		}
