@@ -47,7 +47,7 @@ var layers = map[string][]string{
 	"internal/mock":                         {"internal/etag"},
 	"internal/schedule":                     {},
 	"internal/outbound":                     {"internal/fault", "internal/fence"},
-	"internal/secret":                       {"internal/fault"},
+	"internal/secret":                       {"internal/credential", "internal/fault"},
 	"internal/syncrun":                      {"internal/budget", "internal/clock", "internal/etag", "internal/fence", "internal/schedule", "internal/record", "internal/mapping", "internal/secret", "internal/source", "internal/store", "internal/fault", "internal/credential"},
 	"internal/live":                         {"internal/budget", "internal/clock", "internal/bus", "internal/fault"},
 	"internal/webhook":                      {"internal/bearer"},
