@@ -255,7 +255,7 @@ func TestAPushKeepsAnEditWithinATick(t *testing.T) {
 	}
 }
 
-// Whoever could read and write the file still can.
+// Users who could read and write the file still can.
 func TestAPushKeepsModeAndOwner(t *testing.T) {
 	t.Parallel()
 	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})

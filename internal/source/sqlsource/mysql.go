@@ -279,7 +279,7 @@ func mySQLFloat(c column, v any) (any, error) {
 		return nil, err
 	}
 	if c.kind == kindFloat32 {
-		// What is stored, to the last bit, as the double that it is compared as.
+		// The stored value to the last bit, as the double that the server compares it as.
 		if f, err := strconv.ParseFloat(s, 32); err == nil {
 			return f, nil
 		}

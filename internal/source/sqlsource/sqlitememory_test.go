@@ -32,8 +32,7 @@ func hungry() map[string]string {
 	}
 }
 
-// What a query has in memory at once is bounded, wherever it has it, and the next query
-// finds the memory free.
+// The memory of a query is bounded, whatever takes it, and the next query finds it free.
 func TestAttackSQLiteMemory(t *testing.T) {
 	for name, query := range hungry() { // not at once: the memory is everyone's
 		t.Run(name, func(t *testing.T) {

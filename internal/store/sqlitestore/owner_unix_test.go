@@ -51,7 +51,7 @@ func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 	require.NoError(t, err)
 	requireOwner(servingFile(fresh))
 
-	// What the owner put there to be given another's file stays as it is.
+	// The owner may put a link there to be given another's file: that file stays as it is.
 	other := filepath.Join(t.TempDir(), "other")
 	require.NoError(t, os.WriteFile(other, nil, 0o600))
 	for _, put := range []func(string, string) error{os.Symlink, os.Link} {

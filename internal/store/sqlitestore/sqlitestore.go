@@ -13,7 +13,7 @@
 //     it, and what is cached (the numbers of names) never changes. Network file
 //     systems do not lock well enough.
 //
-// What happens on failure: a refused write (a duplicate, a conflict) is undone
+// On failure: a refused write (a duplicate, a conflict) is undone
 // alone. An error of SQLite (disk full, I/O, locked by another process for
 // longer than busyTimeout) undoes the whole group, and every caller in it gets
 // that error; the store stays usable. Nothing is repaired silently: a file that

@@ -26,7 +26,7 @@ func count(m *sync.Map) (n int) {
 	return n
 }
 
-// What is kept for a connection goes when database/sql drops it, not when the source
+// Guards are dropped when database/sql drops their connections, not when the source
 // closes. It runs alone, for it counts.
 func TestGuardsEndWithTheirConnections(t *testing.T) {
 	db := opened(t)
