@@ -51,6 +51,8 @@ type Client struct {
 	waits    atomic.Int64 // bytes of what waits, for it alone or for others too
 	handled  atomic.Int64 // frames of its
 	handling atomic.Bool  // one
+	// writes is when the present write began; nil: there is none.
+	writes atomic.Pointer[time.Time]
 
 	mu      sync.Mutex
 	secret  string
@@ -212,7 +214,10 @@ func (c *Client) drain() {
 }
 
 func (c *Client) write(p pending) error {
+	defer c.writes.Store(nil)
 	for _, frame := range c.frames(p) {
+		began := time.Now()
+		c.writes.Store(&began)
 		if err := c.transport.Write(frame); err != nil {
 			return err
 		}

@@ -5,6 +5,9 @@ import (
 	"net/http"
 )
 
+// Patience is patience, for tests.
+const Patience = patience
+
 // recorder is a transport that keeps what was written.
 type recorder struct{ frames chan []byte }
 

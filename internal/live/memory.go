@@ -60,8 +60,9 @@ func subscriptionOf(entity, id string) int64 {
 func (h *Hub) giveBack(s *subscription) { h.o.Memory.Live.Give(s.weight.Swap(0)) }
 
 // snapshotOf returns the state with the memory that it takes until the last client
-// has it. nil: there is none, even after those who do not read were closed. The
-// caller holds it until drop, and no lock of the hub's.
+// has it. Where there is no room, clients that do not read are closed, and the others
+// get time to read; nil: there was no room after that, or the hub stopped. The caller
+// drops the snapshot, and holds no lock of the hub's.
 func (h *Hub) snapshotOf(state State) *snapshot {
 	s := &snapshot{State: state, budget: h.o.Memory.Live, weight: stateWeight}
 	for _, row := range state.Rows {
@@ -71,13 +72,27 @@ func (h *Hub) snapshotOf(state State) *snapshot {
 	if s.budget == nil {
 		return s
 	}
-	if s.budget.Used()+s.weight > h.percent(relieveAt) {
-		h.relieve(s.weight)
-	}
-	if s.budget.Used()+s.weight > h.percent(relieveAt) || !s.budget.Try(s.weight) {
-		return nil
+	// To wait with the state at hand costs less than to read it again and again.
+	for deadline := time.Now().Add(roomTimeout); !h.makeRoom(s.weight); {
+		if s.weight > h.percent(relieveAt) || time.Now().After(deadline) {
+			return nil
+		}
+		select {
+		case <-h.stopped.Done():
+			return nil
+		case <-time.After(roomEvery):
+		}
 	}
 	return s
+}
+
+// makeRoom takes the memory of a state if there is room, or can be made at once.
+func (h *Hub) makeRoom(weight int64) bool {
+	live, most := h.o.Memory.Live, h.percent(relieveAt)
+	if live.Used()+weight > most {
+		h.relieve(weight)
+	}
+	return live.Used()+weight <= most && live.Try(weight)
 }
 
 // keep counts a client that the state waits for.
@@ -94,23 +109,44 @@ func (s *snapshot) drop() {
 	}
 }
 
-// relieve closes the clients for whom most waits, until there is room. They have
-// lost nothing: they come again, with the versions that they have.
+// patience is how long one write may block before a client counts as one that does not
+// read. A client that reads, however slowly, ends a write in less.
+const patience = 3 * time.Second
+
+// After roomTimeout, every client that held a state at its beginning has read it or is
+// closed. roomEvery is how often a state that waits looks for room.
+const (
+	roomTimeout = writeTimeout + patience
+	roomEvery   = 50 * time.Millisecond
+)
+
+// relieve closes clients that do not read, those for whom most waits first, until
+// there is room. Such a client has lost nothing: it connects again, and says which
+// versions it has. A client that reads slowly stays; where only such clients are left,
+// there is no room, and changes are fetched more slowly instead.
 func (h *Hub) relieve(room int64) {
 	for h.o.Memory.Live.Used()+room > h.percent(relieveTo) {
-		slowest, waits := (*Client)(nil), int64(0)
+		stuck, waits := (*Client)(nil), int64(0)
 		h.mu.Lock()
 		for c := range h.clients {
-			if n := c.waits.Load(); n > waits {
-				slowest, waits = c, n
+			if n := c.waits.Load(); n > waits && c.blockedFor() >= patience {
+				stuck, waits = c, n
 			}
 		}
 		h.mu.Unlock()
-		if slowest == nil {
+		if stuck == nil {
 			return
 		}
-		slowest.close(closeBusy, "it does not keep up, and the memory is needed")
+		stuck.close(closeBusy, "it does not keep up, and the memory is needed")
 	}
+}
+
+// blockedFor returns how long the client's present write has taken; 0: it has none.
+func (c *Client) blockedFor() time.Duration {
+	if since := c.writes.Load(); since != nil {
+		return time.Since(*since)
+	}
+	return 0
 }
 
 // relieveSoon is relieve for callers who hold a lock.

@@ -73,7 +73,7 @@ func TestClientsThatDoNotReadAreClosedForTheOthers(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 			require.LessOrEqual(t, b.Used(), int64(10<<20))
 		}
-		time.Sleep(time.Second)
+		time.Sleep(2 * live.Patience)
 		synctest.Wait()
 		for _, s := range slow {
 			select {
@@ -85,6 +85,41 @@ func TestClientsThatDoNotReadAreClosedForTheOthers(t *testing.T) {
 		}
 		require.Len(t, got, 200)
 		require.Equal(t, 1, w.hub.Len())
+		c.Close()
+		synctest.Wait()
+		require.Zero(t, b.Used())
+	})
+}
+
+// A client that reads slowly is not taken for one that does not read, however much
+// waits for it: it holds up the others' changes at worst.
+func TestAClientThatReadsSlowlyStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, b := newLarge(t, 100_000, 4<<20)
+		idle := newBlocked()
+		w.hub.Connect(idle, 2).Handle(subscribeTo("*"))
+		reader := newBlocked()
+		c := w.hub.Connect(reader, 2)
+		c.Handle(subscribeTo("*"))
+		for i := range 100 {
+			w.hub.Signal(live.KeyOf("items", fmt.Sprint(i)))
+		}
+		got := map[string]bool{}
+		for len(got) < 100 {
+			time.Sleep(live.Patience / 2)
+			select {
+			case f := <-reader.frames:
+				if strings.HasPrefix(f, `{"type":"entity"`) {
+					got[f[:60]] = true
+				}
+			case <-reader.over:
+				require.FailNow(t, "closed", "%d after %d of 100", reader.code, len(got))
+			}
+			require.LessOrEqual(t, b.Used(), int64(4<<20))
+		}
+		<-idle.over
+		require.Equal(t, 1013, idle.code)
 		c.Close()
 		synctest.Wait()
 		require.Zero(t, b.Used())
