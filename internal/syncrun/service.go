@@ -81,15 +81,23 @@ type Service struct {
 
 	mu          sync.Mutex
 	lookedAtAll time.Time // when Due last looked at what is not due
+	waiting     map[runKey]bool
 
 	stop    context.CancelFunc
 	stopped context.Context
 	working sync.WaitGroup
 }
 
+// runKey names a run that waits for memory in this process. It holds no lease yet, so
+// every look for dead runs finds it.
+type runKey struct{ syncID, runID string }
+
 // New returns a service. It starts nothing.
 func New(o Options) *Service {
-	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, raw: o.Machine, random: o.Random}
+	s := &Service{
+		o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, raw: o.Machine, random: o.Random,
+		waiting: make(map[runKey]bool),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -10,8 +10,9 @@
 //     starts no goroutine.
 //   - Reads use connections of their own and never wait for a write.
 //   - Several processes may open the same file on one machine: SQLite locks
-//     it, and what is cached (the numbers of names) never changes. Network file
-//     systems do not lock well enough.
+//     it, and what is cached (the numbers of names) never changes. They write in
+//     turn, and none holds the file for long. Network file systems do not lock
+//     well enough.
 //
 // On failure: a refused write (a duplicate, a conflict) is undone
 // alone. An error of SQLite (disk full, I/O, locked by another process for
@@ -133,6 +134,9 @@ func createFile(path string) (string, error) {
 	// this process may hold on it through another Store (a rule of POSIX).
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
+		if info, err := os.Stat(path); err == nil && info.IsDir() { // SQLite would say that it cannot be opened
+			return "", fmt.Errorf("%w: it is a directory", ErrForeign)
+		}
 		return path, nil
 	}
 	if err != nil {
