@@ -76,7 +76,7 @@ func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) 
 	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
-	for name, value := range map[string]*string{"apiKey": &s.apiKey, "password": &s.password} {
+	for name, value := range map[string]*string{"apiKey": &s.apiKey, "workflowId": &s.workflowID, "username": &s.username, "password": &s.password} {
 		v, err := env.Credential(ctx, d, pathOf(d, name), *value)
 		if err != nil {
 			return nil, err
