@@ -9,8 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -344,7 +344,9 @@ func TestReferencesAreResolved(t *testing.T) {
 			fields = append(fields, source.ExtraField{Name: name, Value: "env:" + name})
 		}
 		s, err := kind.Open(t.Context(), source.Datasource{Type: kind.Name, URL: srv.URL, ExtraFields: fields}, source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now,
-			Secret: func(_ context.Context, ref, _ string) (string, error) { return strings.TrimPrefix(ref, "env:") + " of it", nil }})
+			Secret: func(_ context.Context, ref, _ string) (string, error) {
+				return strings.TrimPrefix(ref, "env:") + " of it", nil
+			}})
 		require.NoError(t, err)
 		r, err := s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: datacollect.Datatype, Key: []string{"guid"}}, PageSize: 1})
 		if err == nil {
