@@ -19,6 +19,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/budget"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/source"
@@ -67,6 +68,12 @@ func newGatewayOn(t testing.TB, cfgJSON string, runsOn bool, functions ...string
 
 func newGatewayOf(t testing.TB, cfg *config.Config, runsOn bool, functions ...string) *gateway {
 	t.Helper()
+	return newGatewayIn(t, budget.Memory{}, cfg, runsOn, functions...)
+}
+
+// newGatewayIn bounds the memory of requests.
+func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, runsOn bool, functions ...string) *gateway {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
 	st, err := sqlitestore.Open(context.Background(), file)
 	require.NoError(t, err)
@@ -80,7 +87,7 @@ func newGatewayOf(t testing.TB, cfg *config.Config, runsOn bool, functions ...st
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
 		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
-		RunsOn: runsOn, ServesLive: true,
+		RunsOn: runsOn, Memory: memory, ServesLive: true,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -44,6 +44,9 @@ func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := web.Answering(r.Context(), w, len(rows)*perReceived); err != nil {
+		return err
+	}
 	results, err := a.Syncs().Receive(r.Context(), r.PathValue("id"), q.Get("type"), rows)
 	if err != nil {
 		return err
@@ -52,6 +55,13 @@ func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 		Results []syncrun.Received `json:"results"`
 	}{results})
 }
+
+// perReceived is what the answer may have for a record. Longer texts are those of the
+// record itself, whose memory the request has.
+const perReceived = 512
+
+// maxDocument is the largest document of a store, in bytes: a record, a draft, a run.
+const maxDocument = 1 << 20
 
 // rowsOf reads an array of objects, or {"data": […]}. It stops at the first row
 // that is one too many, and takes the memory of each before it is decoded.

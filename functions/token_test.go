@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who has a token that is not good is not told to have one.
+// A client with an invalid token is told so, and not that it needs a token.
 func TestATokenThatIsNotGood(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"live":{"token":{"secret":"`+strings.Repeat("s", 32)+`","audience":"headgate"}}`))
-	for path, detail := range map[string]string{"/live?entity=items&id=1": "is needed", "/live?entity=items&id=1&access_token=x": "is not good", "/ws/entity-sync/?access_token=x": "is not good"} {
+	for path, detail := range map[string]string{"/live?entity=items&id=1": "is needed", "/live?entity=items&id=1&access_token=x": "is not valid", "/ws/entity-sync/?access_token=x": "is not valid"} {
 		a := g.do("GET", path, "")
 		requireProblem(t, a, 401, detail)
 		require.Equal(t, "Bearer", a.header.Get("WWW-Authenticate"))

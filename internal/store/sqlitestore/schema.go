@@ -171,7 +171,7 @@ func versionOf(ctx context.Context, conn *sql.Conn) (version int, err error) {
 	case err != nil:
 		return 0, err
 	case app != applicationID && (app != 0 || version != 0 || tables != 0):
-		return 0, errors.New("this file holds something other than a Headgate store")
+		return 0, ErrForeign
 	case version > schemaVersion:
 		return 0, fmt.Errorf("the file has schema version %d, and this program knows none above %d: use a newer one", version, schemaVersion)
 	}
