@@ -14,9 +14,7 @@ const User = "@"
 // whole are names that mean a credential where they are all of a name. They are too
 // short, or too ordinary within others, to be looked for in every name.
 var whole = map[string]bool{
-	"bearer": true, "x-bearer": true, "assertion": true, "otp": true, "x-otp": true, "sas": true, "x-sas": true, "sid": true, "x-sid": true,
-	"sessionid": true, "session-id": true, "session_id": true, "x-session-id": true, "jsessionid": true, "phpsessid": true,
-	"oauth_verifier": true, "code_verifier": true,
+	"sas": true, "x-sas": true, "oauth_verifier": true, "code_verifier": true,
 	"x-amzn-oidc-data": true, // a JWT that names the user, signed by Amazon's load balancer
 }
 

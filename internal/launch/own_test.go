@@ -135,3 +135,33 @@ func TestNoSyncReadsAPackedBackup(t *testing.T) {
 		}
 	}
 }
+
+// The log alone has the store's pages, too: SQLite reads them beside any file.
+func TestNoSyncReadsACopiedLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	st, _, err := openStore(t.Context(), settings, &config.Config{})
+	require.NoError(t, err)
+	log, err := os.ReadFile(filepath.Join(dir, "data/headgate.db-wal"))
+	require.NoError(t, err)
+	require.NoError(t, st.Close())
+	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer env.Dir.Close()
+	for name, content := range map[string]string{"text": "id\n1\n", "page": strings.Repeat("x", 4096)} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+"-wal"), log, 0o600))
+		s, err := Kinds()["sql"].Open(t.Context(), source.Datasource{Type: "sql", URL: "sqlite:" + name, Options: json.RawMessage(`{"tables":{"x":{"query":"SELECT name AS id FROM sqlite_schema"}}}`)}, env)
+		var page source.Page
+		if err == nil {
+			var r source.Reader
+			if r, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "x", Key: []string{"id"}}, PageSize: 1}); err == nil {
+				page, err = r.Next(t.Context())
+				require.NoError(t, r.Close())
+			}
+			require.NoError(t, s.Close())
+		}
+		require.ErrorContains(t, err, "is Headgate's own, or a copy", "%s: %v", name, page)
+	}
+}

@@ -53,7 +53,9 @@ func openSQLite(o options, env source.Env) (engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		_ = beside.Close()
+		if err := errors.Join(notStoreWithin(env, path+end, beside), beside.Close()); err != nil {
+			return nil, err
+		}
 	}
 	// SQLite opens files by their name, and others beside them.
 	full, err := filepath.Abs(filepath.Join(env.Dir.Name(), path))
