@@ -35,8 +35,9 @@ const (
 	// pageSize is the rows of a page; a store that takes less a commit gets less.
 	pageSize = 2_000
 	// runMemory is what a run holds: the page that is applied, the next one and the one
-	// that is read meanwhile, as rows, as records and as documents.
-	runMemory = 16 * source.PageBytes
+	// that is read meanwhile, as rows, as records and as documents, and beside them a row
+	// that is read before its length is known: 32 MiB of SQLite.
+	runMemory = 24 * source.PageBytes
 )
 
 // Options are what a Service works with.

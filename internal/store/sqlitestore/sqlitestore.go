@@ -14,7 +14,7 @@
 //     turn, and none holds the file for long. Network file systems do not lock
 //     well enough.
 //
-// What happens on failure: a refused write (a duplicate, a conflict) is undone
+// On failure: a refused write (a duplicate, a conflict) is undone
 // alone. An error of SQLite (disk full, I/O, locked by another process for
 // longer than busyTimeout) undoes the whole group, and every caller in it gets
 // that error; the store stays usable. Nothing is repaired silently: a file that
@@ -107,8 +107,9 @@ func open(ctx context.Context, path string) (*Store, error) {
 		s.q, err = prepareQueries(ctx, s.read)
 	}
 	if err == nil {
-		// A full disk does not keep the store from opening, for it can be read and
-		// space can be made: Writable says so.
+		// The store opens on a disk that is too full for a write, because it can be read:
+		// Writable tells. (Without the 32 KiB that SQLite maps beside the file, the
+		// lines above failed already.)
 		if err = s.Writable(ctx); errors.Is(err, ErrFull) {
 			err = nil
 		}

@@ -46,9 +46,9 @@ type op struct {
 	appointed bool      // true was sent on turn
 }
 
-// writer has the one connection that writes. Whoever finds it idle leads: it
-// begins a transaction, runs what has queued up by then, commits, answers the
-// others, and appoints the next leader if more have queued up meanwhile.
+// writer has the one connection that writes. A caller that finds it idle leads: it
+// begins a transaction, runs the writes that queued up by then, commits, answers the
+// other callers, and appoints the next leader if more queued up meanwhile.
 type writer struct {
 	db    *sql.DB
 	conn  *sql.Conn

@@ -43,7 +43,7 @@ var expiryTests = map[string]func(*fixture){
 		requireTime(f, outcome.ExpireAt, expireAt(c))
 	},
 
-	// What a claim that waits needs is kept, wherever it is.
+	// The events of a waiting claim are kept, in whatever form the store has them.
 	"Expiry/Keep": func(f *fixture) {
 		if f.probe.EventExpireAt == nil {
 			f.Skip("no way to see when an event expires here")
