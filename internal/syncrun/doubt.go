@@ -120,7 +120,15 @@ func (p *pusher) unsettled(base, ours map[string]any, sent []*sentChange) []stri
 	for _, d := range record.Diff(base, ours, p.fields) {
 		out = append(out, d.Field)
 	}
-	for _, f := range names(sent) {
+	doubted := names(sent)
+	if deletedByUs(sent) { // is the row there at all?
+		for _, f := range sortedKeys(ours) {
+			if !slices.Contains(p.spec.Key, f) {
+				doubted = append(doubted, f)
+			}
+		}
+	}
+	for _, f := range doubted {
 		if !slices.Contains(out, f) && (p.fields == nil || slices.Contains(p.fields, f)) {
 			out = append(out, f)
 		}
@@ -170,7 +178,41 @@ func (p *pusher) deliver(ctx context.Context, batch []*outgoing) ([]source.Resul
 			results[i] = more[k]
 		}
 	}
+	if err == nil {
+		err = p.deleteAgain(ctx, batch, results)
+	}
 	return results, err
+}
+
+// deleteAgain finds out about rows that are not there for an update because we may have
+// deleted them ourselves, before somebody wrote the record anew. To delete such a row
+// again is harmless. Then it is surely gone, and the next push makes it anew.
+func (p *pusher) deleteAgain(ctx context.Context, batch []*outgoing, results []source.Result) error {
+	var at []int
+	var again []source.Change
+	for i, o := range batch {
+		base, ok := o.base()
+		if !ok || o.change.Op != source.Update || !errors.Is(results[i].Err, source.ErrMoved) || !deletedByUs(o.doubts) {
+			continue
+		}
+		was := *o
+		was.change = source.Change{Op: source.Delete, ID: o.ID, Key: o.change.Key, ExternalIDs: o.ExternalIDs, Attempt: o.change.Attempt}
+		was.change.Expect = p.expect(&was, base)
+		at, again = append(at, i), append(again, was.change)
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	more, err := p.pushed(ctx, again)
+	if more == nil {
+		more = source.Unanswered(len(again))
+	}
+	for k, i := range at {
+		if results[i] = more[k]; more[k].Err == nil {
+			batch[i].change = again[k]
+		}
+	}
+	return err
 }
 
 // pushed is the source's Push, with as many results as changes, or none and an error.

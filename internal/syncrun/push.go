@@ -186,7 +186,7 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	link, known := r.Link(p.def.ID)
 	known = known && !link.Gone
 	sent := p.sent.of(r.ID)
-	if known && link.Base == nil && !r.Deleted && sent == nil || r.Deleted && (!known || slices.Contains(link.Held, heldDeletion)) {
+	if known && link.Base == nil && !r.Deleted && sent == nil || r.Deleted && (!known && sent == nil || slices.Contains(link.Held, heldDeletion)) {
 		return nil, nil, nil
 	}
 	ours, err := record.Decode(r.Data)
@@ -202,6 +202,9 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	o := &outgoing{stored: r, link: link, known: known, sent: ours}
 	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs}
 	if r.Deleted {
+		if !known { // we may have made the row before the record was deleted
+			o.link.Key = r.ID
+		}
 		return p.deletion(o, base)
 	}
 	fields, reject := p.mapper.Unmap(ours)

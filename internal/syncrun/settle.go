@@ -142,7 +142,11 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	}
 	maps.Copy(r.ExternalIDs, res.ExternalIDs)
 	r.SetLink(p.def.ID, link)
-	return append(writes, r.write(p.records, 0)), nil
+	var order int64
+	if link.Gone && !r.Deleted { // it is new to the source, and the next push looks at it
+		order = p.clock().UnixMicro()
+	}
+	return append(writes, r.write(p.records, order)), nil
 }
 
 // settleEach is settle for records that changed after they were read: what was
