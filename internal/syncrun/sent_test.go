@@ -107,6 +107,9 @@ func TestWhatWasPushedDoesNotComeBackOverALaterEdit(t *testing.T) {
 					if name == "long values" && kind == "silent" {
 						continue // only a pull can compare digests
 					}
+					if rule == syncrun.Manual && kind != "" {
+						continue // the rule makes no difference to what is sent
+					}
 					t.Run(fmt.Sprint(name, "/", loss, "/", kind, "/", rule), func(t *testing.T) {
 						t.Parallel()
 						w := newWorld(t, func(s *syncrun.Sync) {
