@@ -13,10 +13,10 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// An answer to a creation can be lost. By the key of the new row the record could
-// not be found again where the source chooses keys: so the attempt is kept with the
-// record before it is sent, and the source is asked what became of it before
-// anything is pulled.
+// An answer to a creation can be lost. Where the source chooses the keys, no pull can tell
+// which row the record became (where it can, see sent.go). So the attempt is kept with the
+// record before it is sent, and the source is asked what became of it before anything is
+// pulled.
 
 // attempt names a change: the same record at the same version to the same sync.
 func attempt(syncID string, r stored) string {

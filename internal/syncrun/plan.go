@@ -57,7 +57,9 @@ func (p *planner) pulled(m *mapping.Mapped, id string, old *record.Record) (plan
 	}
 	if m.Deleted {
 		out, err := p.gone(m, old, link, known, sent)
-		out.seen = sent
+		if known && !link.Gone { // else it was gone before, and a creation can be on its way
+			out.seen = sent
+		}
 		return out, err
 	}
 	return p.merge(m, old, link, known, sent)
