@@ -17,7 +17,10 @@ var version = ""
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := cli.Main(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr, version)
+	status := cli.Main(ctx, cli.Process{
+		Args: os.Args[1:], Program: cli.Program(os.Args[0]), Getenv: os.Getenv,
+		Stdout: os.Stdout, Stderr: os.Stderr, Version: version,
+	})
 	stop()
 	os.Exit(status)
 }

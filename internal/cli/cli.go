@@ -1,109 +1,86 @@
-// Package cli is the command headgate.
+// Package cli is the command headgate: it reads the arguments, calls a use case and
+// prints what a person or a program wants to know.
+//
+// Invariants:
+//
+//   - One file per command, named after it.
+//   - What was asked for goes to standard output; notices, progress and errors go to
+//     standard error, so that output can be piped.
+//   - A command that only reads makes no store.
+//
+// On failure: an error is printed once, by Main, and the exit status says of what kind
+// it is. A usage error comes with the usage of its own command.
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 
-	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/launch"
 )
 
-// version is set by the linker in release builds.
-var version = ""
+// The exit statuses beside 0.
+const (
+	exitError   = 1 // it failed
+	exitUsage   = 2 // the command line is wrong: nothing was done
+	exitPartial = 3 // a run finished, and some rows were rejected
+)
 
-const usage = `Usage:
-  headgate [serve] [flags]      serve the functions (flags: headgate serve -h)
-  headgate sync run FILE.json   run a sync (flags: headgate sync run -h)
-  headgate sync list            list the syncs; sync runs ID, sync rejects ID
-  headgate mock NAME            a stand-in for a system outside: sync-server, openfn, mywell,
-                                external-data
-  headgate backup FILE          copy the embedded store, also of a running server (-data DIR)
-  headgate restore FILE         put a backup in the embedded store's place (-data DIR)
-  headgate config check FILE    list every fault of a configuration
-  headgate config schema        print the configuration's JSON Schema
-  headgate version              print the version
-`
+// errPartial says that a run finished and some rows were rejected. Its summary has
+// said so already.
+var errPartial = errors.New("some rows were rejected")
 
-// Main runs the command and returns its exit status.
-func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer, built string) int {
-	version = built
-	err := run(ctx, args, getenv, stdout, stderr)
-	switch {
-	case err == nil:
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(stderr, "headgate: %v\n\n%s", err, usage)
-		return 2
-	case errors.Is(err, errPartial):
-		return 3
-	default:
-		fmt.Fprintln(stderr, "headgate:", err)
-		return 1
-	}
-	return 0
+// usageError says that the command line is wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func wrongUsage(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
 }
 
-var errUsage = errors.New("usage")
+// Process is what a command has of its process.
+type Process struct {
+	Args           []string // without the program
+	Program        string   // what a person types to start it; "" is headgate
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+	Version        string // set in release builds; "" is the module's
 
-// run is main without the process: the end-to-end tests call it too.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	command := "serve"
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-		command, args = args[0], args[1:]
-	}
-	switch command {
-	case "serve":
-		return serve(ctx, args, getenv, stdout, stderr)
-	case "config":
-		return configCommand(args, stdout)
-	case "sync":
-		return syncCommand(ctx, args, getenv, stdout, stderr)
-	case "backup", "restore":
-		return backupCommand(ctx, command, args, getenv, stdout, stderr)
-	case "mock":
-		return mockCommand(ctx, args, stdout, stderr)
-	case "version":
-		fmt.Fprintln(stdout, "headgate", versionString())
-		return nil
-	case "help":
-		fmt.Fprint(stdout, usage)
-		return nil
-	default:
-		return fmt.Errorf("%w: no command %q", errUsage, command)
-	}
+	settings launch.Settings // that the environment gives
 }
 
-func configCommand(args []string, stdout io.Writer) error {
-	switch {
-	case len(args) == 1 && args[0] == "schema":
-		_, err := stdout.Write(config.Schema())
-		return err
-	case len(args) == 2 && args[0] == "check":
-		data, err := os.ReadFile(args[1])
-		if err != nil {
-			return err
-		}
-		cfg, err := config.Parse(data)
-		if err != nil {
-			return fmt.Errorf("%s is not valid:\n%w", args[1], err)
-		}
-		for _, s := range cfg.Services {
-			fmt.Fprintf(stdout, "ok: %q, %s, %d endpoints, to %s\n", s.ServiceName, s.Trigger.Type, len(s.Endpoints), s.TargetPubSub.Topic)
-		}
-		return nil
-	default:
-		return fmt.Errorf("%w: config check FILE, or config schema", errUsage)
+// Main runs the command until it has ended or ctx ends, and returns the exit status.
+func Main(ctx context.Context, p Process) int {
+	p.Program = cmp.Or(p.Program, name)
+	p.settings = launch.FromEnv(p.Getenv)
+	p.settings.Program = p.Program
+	root := newRoot(&p)
+	root.SetArgs(arguments(root, p.Args))
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
 	}
+	if errors.Is(err, errPartial) {
+		return exitPartial
+	}
+	fmt.Fprintln(p.Stderr, "headgate:", err)
+	if _, ok := errors.AsType[usageError](err); !ok {
+		return exitError
+	}
+	fmt.Fprintf(p.Stderr, "\n%s", shortUsage(cmd))
+	return exitUsage
 }
 
-func versionString() string {
-	if version != "" {
-		return version
+func (p *Process) version() string {
+	if p.Version != "" {
+		return p.Version
 	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -3,68 +3,82 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"syscall"
 	"time"
 
-	"github.com/headgate/headgate/config"
+	"github.com/spf13/cobra"
+
 	"github.com/headgate/headgate/functions"
-	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/launch"
 	"github.com/headgate/headgate/internal/platform/obs"
 )
 
 const (
-	// The platform kills ten seconds after SIGTERM: requests get most of it, and
-	// what they left under way the rest.
+	// Cloud Run kills the process ten seconds after SIGTERM. Requests get most of that
+	// time, and the work that they started in the background the rest.
 	drainTimeout = 5 * time.Second
 	closeTimeout = 1500 * time.Millisecond
 )
 
-// serve runs until ctx ends: it opens, listens, tells where, and drains.
-func serve(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
-	s := launch.FromEnv(getenv)
+const serveLong = `Serve the functions over HTTP until the process is asked to end. Without a configuration
+it serves an example.
+
+Everything runs in one process and is kept in one file, unless --store and --bus say
+otherwise. With --function one function is served alone, as on Cloud Run.`
+
+func newServe(p *Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve the functions over HTTP (the default)", GroupID: groupServe, Long: serveLong,
+		Example: `  $ headgate serve
+  $ headgate serve --config gate.json --data /var/lib/headgate
+  $ headgate serve --function ingest --store firestore --bus pubsub`,
+		Args: operands(),
+	}
+	serves(p, cmd)
+	return cmd
+}
+
+// serves makes cmd serve: the command serve, and the command that stands alone.
+func serves(p *Process, cmd *cobra.Command) {
+	s := p.settings
 	s.Serves = true
-	fs := flag.NewFlagSet("headgate serve", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	s.Flags(fs, functions.Names())
-	verbose := fs.Bool("v", false, "log every request")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
+	s.Flags(cmd.Flags(), functions.Names())
+	verbose := cmd.Flags().BoolP("verbose", "v", false, "log every request")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		level := slog.LevelInfo
+		if *verbose {
+			level = slog.LevelDebug
 		}
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return p.serve(cmd.Context(), s, level)
 	}
-	if fs.NArg() > 0 {
-		return fmt.Errorf("%w: unexpected %q", errUsage, fs.Arg(0))
-	}
+	completes(cmd, "function", functions.Names()...)
+	completes(cmd, "store", launch.SQLite, launch.Firestore)
+	completes(cmd, "bus", launch.Local, launch.PubSub)
+}
+
+// serve opens, listens, says where, and drains when ctx ends.
+func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level) (err error) {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	cfg, example, err := s.LoadConfig(getenv)
+	cfg, example, err := s.LoadConfig(p.Getenv)
 	if err != nil {
 		return err
 	}
-	level := slog.LevelInfo
-	if *verbose {
-		level = slog.LevelDebug
-	}
-	log := obs.NewLogger(stderr, s.CloudRun, level)
-	launch.TuneGC(getenv)
+	log := obs.NewLogger(p.Stderr, s.CloudRun, level)
+	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
 
-	// Listen before opening: a port in use must not touch another process's data.
+	// The address comes before the store: a process that cannot have its address must
+	// not touch the data, which may be another process's.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Addr)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("%s is in use: choose another address with -addr", s.Addr)
+			return fmt.Errorf("%s is in use: choose another address with --addr", s.Addr)
 		}
 		return err
 	}
@@ -72,8 +86,8 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 	if !s.CloudRun {
 		s.Base = baseOf(listener.Addr())
 	}
-	outside := example && s.Function == "" && onThisMachine(listener.Addr())
-	if outside {
+	withTasks := example && s.Function == "" && onThisMachine(listener.Addr())
+	if withTasks {
 		cfg.Drafts = append(cfg.Drafts, exampleDraft(s.Base))
 	}
 	a, err := launch.Open(ctx, s, cfg, log)
@@ -84,7 +98,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		if closeErr := a.Close(closing); closeErr != nil {
-			log.Warn("not all that was under way ended in time: a sweep makes up for it", "error", closeErr)
+			log.Warn("shutdown timed out: a later sweep does what is left", "error", closeErr)
 		}
 	}()
 	var names []string
@@ -95,7 +109,7 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 	if err != nil {
 		return err
 	}
-	if outside {
+	if withTasks {
 		handler = withExample(handler, functions.Beside(a, newExample()))
 	}
 	server := &http.Server{
@@ -103,14 +117,17 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
 	}
-	server.RegisterOnShutdown(a.Drain) // streams would keep it from ending
-	announce(stdout, log, s, cfg, listener.Addr(), example, outside)
+	server.RegisterOnShutdown(a.Drain) // Shutdown would wait for streams for ever
+	p.announce(log, s, cfg, listener.Addr())
+	if !s.CloudRun {
+		printBanner(p.Stdout, banner{base: baseOf(listener.Addr()), cfg: cfg, function: s.Function, example: example, tasks: withTasks})
+	}
 	a.Start()
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	if outside {
-		go hearOfExample(ctx, s.Base, log)
+	if withTasks {
+		go registerWithExample(ctx, s.Base, log)
 	}
 	select {
 	case err := <-served:
@@ -121,65 +138,8 @@ func serve(ctx context.Context, args []string, getenv func(string) string, stdou
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
-		log.Warn("some requests did not end in time", "error", err)
+		log.Warn("shutdown timed out: requests were cut off", "error", err)
 		_ = server.Close()
 	}
 	return nil
 }
-
-// announce logs the configuration and, for a person at a terminal, says what to try.
-func announce(stdout io.Writer, log *slog.Logger, s launch.Settings, cfg *config.Config, addr net.Addr, example, outside bool) {
-	for _, svc := range cfg.Services {
-		log.Info("service", "serviceName", svc.ServiceName, "trigger", svc.Trigger.Type,
-			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.TargetPubSub.Topic)
-	}
-	log.Info("memory", "limitMiB", s.Memory>>20, "budgets", budget.Divide(s.Memory))
-	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", s.Function, "version", versionString())
-	loopback := false
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		loopback = tcp.IP.IsLoopback()
-	}
-	if cfg.Auth == nil && !loopback && !s.CloudRun {
-		log.Warn(`anybody who reaches this address may send events and trigger: configure "auth"`)
-	}
-	if s.CloudRun {
-		return
-	}
-	base := baseOf(addr)
-	if example {
-		fmt.Fprintln(stdout, "No configuration given: serving the example (see -config).")
-	}
-	for i, svc := range cfg.Services {
-		prefix := base
-		if i > 0 {
-			prefix += "/services/" + gate.PathSegment(svc.ServiceName)
-		}
-		fmt.Fprintf(stdout, "\n%s\n", svc.ServiceName)
-		for _, e := range svc.Endpoints {
-			fmt.Fprintf(stdout, "  event     %s/event/%s\n", prefix, escapeKey(e.EventKey))
-		}
-		fmt.Fprintf(stdout, "  status    %[1]s/status\n  messages  %[1]s/messages\n  trigger   %[1]s/trigger\n", prefix)
-	}
-	if s.Function == "" || s.Function == functions.Console {
-		fmt.Fprintf(stdout, "\nConsole\n  %s/console\n", base)
-	}
-	fmt.Fprintf(stdout, "\nTry it:\n")
-	for _, e := range cfg.Services[0].Endpoints {
-		fmt.Fprintf(stdout, "  curl -d 'hello' %s/event/%s\n", base, escapeKey(e.EventKey))
-	}
-	fmt.Fprintf(stdout, "  curl %s/messages\n", base)
-	if outside {
-		fmt.Fprintf(stdout, "  curl -d '%s' %s%s/set-tasks\n", exampleChange, base, exampleSource)
-	}
-	fmt.Fprintln(stdout)
-}
-
-// baseOf is where this machine reaches what listens there.
-func baseOf(addr net.Addr) string {
-	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		return fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
-	}
-	return "http://" + addr.String()
-}
-
-func escapeKey(key string) string { return (&url.URL{Path: key}).EscapedPath() }
