@@ -53,6 +53,20 @@ func arguments(root *cobra.Command, args []string) []string {
 	return out
 }
 
+// firstOperand returns the first word that is no flag and no flag's value, of words that
+// arguments returned.
+func firstOperand(words []string) string {
+	for i := 0; i < len(words) && words[i] != "--"; i++ {
+		if !strings.HasPrefix(words[i], "-") {
+			return words[i]
+		}
+		if !strings.Contains(words[i], "=") {
+			i++
+		}
+	}
+	return ""
+}
+
 // flagsOf returns every flag of the command and of those below it, by its name and by
 // its one letter. Where two commands have a flag of one name, both take a value or
 // none does.

@@ -52,6 +52,7 @@ type Process struct {
 	Version        string // set in release builds; "" is the module's
 
 	settings launch.Settings // that the environment gives
+	words    []string        // Args in one spelling
 }
 
 // Main runs the command until it has ended or ctx ends, and returns the exit status.
@@ -60,7 +61,8 @@ func Main(ctx context.Context, p Process) int {
 	p.settings = launch.FromEnv(p.Getenv)
 	p.settings.Program = p.Program
 	root := newRoot(&p)
-	root.SetArgs(arguments(root, p.Args))
+	p.words = arguments(root, p.Args)
+	root.SetArgs(p.words)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)

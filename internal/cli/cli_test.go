@@ -47,7 +47,7 @@ func serving(t *testing.T, env map[string]string, args ...string) (base, banner 
 	t.Cleanup(func() {
 		cancel()
 		status := <-ended
-		require.Zero(t, status, log.String())
+		require.Zero(t, status, log)
 	})
 	var said strings.Builder
 	lines := bufio.NewScanner(r)
@@ -58,7 +58,7 @@ func serving(t *testing.T, env map[string]string, args ...string) (base, banner 
 			return regexp.MustCompile(`http://[0-9.:]+`).FindString(lines.Text()), said.String()
 		}
 	}
-	require.Fail(t, "the server ended", "%s%s", said.String(), <-ended)
+	require.Fail(t, "the server ended", said.String())
 	return "", ""
 }
 
@@ -80,7 +80,7 @@ func csvSync(t *testing.T, dir, id string, bad bool) string {
 
 // configOf returns a configuration whose syncs read below the directory.
 func configOf(dir, more string) string {
-	return `{"serviceName":"s","trigger":{"type":"none","observationPeriod":60},"endpoints":[{"eventKey":"a"}],
+	return `{"serviceName":"s","trigger":{"type":"none","observationPeriod":60},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
 		"targetPubSub":{"topic":"projects/p/topics/sync"},"sync":{"directory":"` + dir + `"}` + more + `}`
 }
 
@@ -93,6 +93,8 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		"misspelt command":      {[]string{"synk"}, `no command "synk": did you mean sync?`, "headgate COMMAND"},
 		"unknown command":       {[]string{"dance"}, `no command "dance"`, "headgate COMMAND"},
+		"misspelt, with flags":  {[]string{"synk", "list", "--url", "http://x", "--json"}, `no command "synk": did you mean sync?`, "headgate COMMAND"},
+		"misspelt, with a flag": {[]string{"sync", "lsit", "--data", "x"}, `no command "lsit": did you mean list?`, "headgate sync COMMAND"},
 		"unknown flag":          {[]string{"--colour", "red"}, "unknown flag: --colour", "headgate [flags]"},
 		"unknown one-dash flag": {[]string{"-colour", "red"}, "unknown flag: --colour", "headgate [flags]"},
 		"flag without a value":  {[]string{"serve", "-addr"}, "flag needs an argument: --addr", "headgate serve [flags]"},

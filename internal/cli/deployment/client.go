@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,16 +113,21 @@ func (c *client) read(a *answer, out any) error {
 // refusal returns what the server said about a request that it did not do.
 func (c *client) refusal(a *answer) error {
 	var problem struct{ Detail string }
-	isProblem := strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") && json.Unmarshal(a.body, &problem) == nil
+	if strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
+		_ = json.Unmarshal(a.body, &problem) // what is no JSON has no detail
+	}
+	detail := strings.TrimSpace(problem.Detail)
+	// Cloud Run refuses calls without a token with 403 and a page, Headgate with 401.
+	denied := a.status == http.StatusUnauthorized || a.status == http.StatusForbidden && detail == ""
 	switch {
-	case a.status == http.StatusUnauthorized && c.token == "":
+	case denied && c.token == "":
 		return fmt.Errorf("%s asks for a token: set HEADGATE_TOKEN, or give --token", c.base)
-	case a.status == http.StatusUnauthorized:
-		return fmt.Errorf("%s does not take the token: %s", c.base, strings.TrimSpace(problem.Detail))
-	case isProblem && problem.Detail != "":
-		return errors.New(problem.Detail)
-	case isProblem:
-		return fmt.Errorf("%s answers %s", c.base, fault.Status(a.status))
+	case denied:
+		return fmt.Errorf("%s does not take the token: %s", c.base, cmp.Or(detail, fault.Status(a.status)))
+	case a.status == http.StatusForbidden:
+		return fmt.Errorf("%s does not let this caller do that: %s", c.base, detail)
+	case detail != "":
+		return errors.New(detail)
 	}
 	return fmt.Errorf("%s answers %s, and not as Headgate does: is the address right?", c.base, fault.Status(a.status))
 }
