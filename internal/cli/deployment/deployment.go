@@ -12,8 +12,11 @@
 package deployment
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"reflect"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/syncrun"
@@ -79,4 +82,26 @@ func plain(err error) error {
 		return errors.New(f.Message)
 	}
 	return err
+}
+
+// sameDefinition reports whether both are the same JSON, in whatever order their
+// objects have their keys: options that were shown once come back in another.
+func sameDefinition(a, b *syncrun.Sync) (bool, error) {
+	x, err := tree(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := tree(b)
+	return reflect.DeepEqual(x, y), err
+}
+
+func tree(def *syncrun.Sync) (v any, err error) {
+	b, err := json.Marshal(def)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber() // large numbers that differ stay different
+	err = d.Decode(&v)
+	return v, err
 }

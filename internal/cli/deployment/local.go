@@ -2,7 +2,6 @@ package deployment
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -56,16 +55,6 @@ func (l *local) Apply(ctx context.Context, def *syncrun.Sync) (Applied, error) {
 	}
 	_, err = l.syncs.UpdateSync(ctx, def.ID, def, "")
 	return Changed, plain(err)
-}
-
-// sameDefinition reports whether both are the same JSON.
-func sameDefinition(a, b *syncrun.Sync) (bool, error) {
-	x, err := json.Marshal(a)
-	if err != nil {
-		return false, err
-	}
-	y, err := json.Marshal(b)
-	return string(x) == string(y), err
 }
 
 func (l *local) Delete(ctx context.Context, id string) error {
