@@ -106,6 +106,7 @@ func TestUsageErrors(t *testing.T) {
 		"method":                {[]string{"sync", "run", "x", "--method", "teleport"}, `--method must be pull, push or both, not "teleport"`, "headgate sync run {ID | FILE} [flags]"},
 		"help of no command":    {[]string{"help", "dance"}, `no command "dance"`, "headgate help [COMMAND]"},
 		"flag of others":        {[]string{"config", "check", "x", "--data", "y"}, "unknown flag: --data", "headgate config check FILE [flags]"},
+		"unknown shell":         {[]string{"completion", "tcsh"}, `no shell "tcsh"`, "headgate completion SHELL"},
 		"two places":            {[]string{"sync", "list", "--url", "http://x", "--data", "y"}, "--url and --data exclude each other", "headgate sync list [flags]"},
 	} {
 		t.Run(name, func(t *testing.T) {

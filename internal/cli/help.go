@@ -5,7 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -58,8 +58,17 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 	commands := slices.DeleteFunc(slices.Clone(cmd.Commands()), func(c *cobra.Command) bool {
 		return !c.IsAvailableCommand() && c.Name() != "help"
 	})
+	form := func(c *cobra.Command) string {
+		if cmd.HasParent() { // there are few: their operands fit in
+			return c.Use
+		}
+		return c.Name()
+	}
+	width := 0
+	for _, c := range commands {
+		width = max(width, utf8.RuneCountInString(form(c)))
+	}
 	section := func(title, id string) {
-		t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 		for _, c := range commands {
 			if c.GroupID != id {
 				continue
@@ -68,13 +77,8 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 				fmt.Fprintf(w, "\n%s:\n", title)
 				title = ""
 			}
-			form := c.Name()
-			if cmd.HasParent() { // of a few, with their operands
-				form = c.Use
-			}
-			fmt.Fprintf(t, "  %s\t%s\n", form, c.Short)
+			fmt.Fprintf(w, "  %-*s   %s\n", width, form(c), c.Short)
 		}
-		_ = t.Flush() // to a string
 	}
 	for _, g := range cmd.Groups() {
 		section(g.Title, g.ID)

@@ -48,10 +48,10 @@ and serves until it is stopped. PUT /faults changes what goes wrong while it run
 	addr := cmd.Flags().String("addr", m.addr, "listen on this `HOST:PORT`")
 	rows := new(int)
 	if m.make != nil { // the task list begins with samples of its own
-		rows = cmd.Flags().Int("rows", 5, "`NUMBER` of rows to begin with")
+		rows = cmd.Flags().Int("rows", 5, "begin with this `NUMBER` of rows")
 	}
 	faults := mock.Faults{}
-	cmd.Flags().Func("fault", "what goes wrong, as `NAME=VALUE`: rate500=0.1, delayMs=200, repeatPage=true …; may be repeated", func(s string) error {
+	cmd.Flags().Func("fault", "misbehave as `NAME=VALUE` says: rate500=0.1, delayMs=200, repeatPage=true …; may be repeated", func(s string) error {
 		return setFault(faults, s)
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

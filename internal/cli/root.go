@@ -62,7 +62,7 @@ func newRoot(p *Process) *cobra.Command {
 	root.SetUsageFunc(printUsage)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
-		newServe(p), newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newVersion(p),
+		newServe(p), newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
 	)
 	if p.Program == goRun {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: goRun}

@@ -34,7 +34,7 @@ func newSyncRun(p *Process) *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	validate := cmd.Flags().Bool("validate", false, "only show what the run would do")
 	allowDeletes := cmd.Flags().Bool("allow-deletes", false, "delete however many records are gone at the source")
-	method := cmd.Flags().String("method", "", "`METHOD`: pull, push or both (default the sync's type)")
+	method := cmd.Flags().String("method", "", "run with this `METHOD`: pull, push or both (default the sync's type)")
 	completesFiles(cmd, "json")
 	completes(cmd, "method", string(syncrun.DoPull), string(syncrun.DoPush), string(syncrun.DoBoth))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -37,7 +37,7 @@ func whereOf(p *Process, cmd *cobra.Command) *where {
 	w := &where{p: p, cmd: cmd, settings: p.settings}
 	fs := cmd.Flags()
 	fs.StringVar(&w.url, "url", "", "work on the deployment at this `URL` (else $"+envURL+")")
-	fs.StringVar(&w.token, "token", "", "`TOKEN` for that deployment (better $"+envToken+": others can read a command line)")
+	fs.StringVar(&w.token, "token", "", "show this `TOKEN` to the deployment (better $"+envToken+": others can read a command line)")
 	w.settings.StoreFlags(fs)
 	completes(cmd, "store", launch.SQLite, launch.Firestore)
 	completes(cmd, "bus", launch.Local, launch.PubSub)

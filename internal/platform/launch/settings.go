@@ -121,17 +121,17 @@ func (s *Settings) Flags(fs *pflag.FlagSet, functions []string) {
 
 // StoreFlags declares the flags of those settings that say where data is.
 func (s *Settings) StoreFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "configuration `FILE` (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
-	fs.Var(noted{&s.Store, &s.storeGiven}, "store", "`STORE` that keeps everything: sqlite or firestore")
-	fs.Var(noted{&s.Bus, &s.busGiven}, "bus", "`BUS` that carries messages: local or pubsub")
+	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "read the configuration from this `FILE` (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
+	fs.Var(noted{&s.Store, &s.storeGiven}, "store", "keep everything in this `STORE`: sqlite or firestore")
+	fs.Var(noted{&s.Bus, &s.busGiven}, "bus", "send messages over this `BUS`: local or pubsub")
 	s.DataFlag(fs)
-	fs.Var(noted{&s.Project, &s.projectGiven}, "project", "Google Cloud `PROJECT` (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
-	fs.StringVar(&s.Database, "database", s.Database, "Firestore `DATABASE` (else $FIRESTORE_DATABASE, \"(default)\")")
+	fs.Var(noted{&s.Project, &s.projectGiven}, "project", "use this Google Cloud `PROJECT` (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
+	fs.StringVar(&s.Database, "database", s.Database, "use this Firestore `DATABASE` (else $FIRESTORE_DATABASE, or (default))")
 }
 
 // DataFlag declares the flag that says where the embedded store is.
 func (s *Settings) DataFlag(fs *pflag.FlagSet) {
-	fs.StringVar(&s.Data, "data", s.Data, "`DIRECTORY` of the embedded store")
+	fs.StringVar(&s.Data, "data", s.Data, "keep the embedded store in this `DIRECTORY`")
 }
 
 // Check returns everything that is wrong with the settings.
