@@ -44,6 +44,9 @@ func newClient(address, token, agent string) (*client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not the address of a deployment: it must look like https://gate.example.com", address)
 	}
+	if u.User != nil { // every message shows the address
+		return nil, errors.New("the address of a deployment has no user or password: give a token")
+	}
 	return &client{
 		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: agent,
 		http: &http.Client{Timeout: callTimeout},
