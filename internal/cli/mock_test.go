@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// startMock runs a mock server until the test ends, and returns where it listens and
-// what it tells people to try.
+// startMock runs a mock server until the test ends, and returns its address and the
+// lines that it prints to try.
 func startMock(t *testing.T, name string, args ...string) (base string, try []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -55,7 +55,7 @@ func startMock(t *testing.T, name string, args ...string) (base string, try []st
 
 var words = regexp.MustCompile(`'[^']*'|\S+`)
 
-// curl does what the command would: -H, -d and -X are all that ours use.
+// curl sends the request of a command line. Ours use -H, -d and -X only.
 func curl(t *testing.T, line string) (int, string) {
 	t.Helper()
 	method, target, body, header := "", "", "", http.Header{}
@@ -92,7 +92,7 @@ func curl(t *testing.T, line string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// syncOf runs the sync of a line that defines one, and returns how many records it made.
+// syncOf runs the sync that a line defines, and returns how many records the run created.
 func syncOf(t *testing.T, line string) int {
 	t.Helper()
 	found := regexp.MustCompile(`^curl -d '(.*)' http://127\.0\.0\.1:8080/sync$`).FindStringSubmatch(line)
