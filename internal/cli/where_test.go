@@ -5,13 +5,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -224,17 +222,4 @@ func TestURLsThatAreNone(t *testing.T) {
 	status, _, stderr = headgate(t, nil, "sync", "list", "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitError, status)
 	require.Contains(t, stderr, "headgate: http://127.0.0.1:1 does not answer: ")
-}
-
-// Banners without "auth" are for a person who has no token.
-func TestBannerWithoutAuth(t *testing.T) {
-	t.Parallel()
-	base, banner := serving(t, nil, "--data", t.TempDir())
-	require.Contains(t, banner, "No configuration given: serving the example (see --config).")
-	require.Contains(t, banner, "\nTry it:\n  curl -d 'hello' "+base+"/event/entry1\n")
-	client := http.Client{Timeout: 30 * time.Second}
-	resp, err := client.Get(base + "/console")
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, 200, resp.StatusCode)
 }
