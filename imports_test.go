@@ -62,10 +62,9 @@ var layers = map[string][]string{
 	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
 	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"},
-	"functions": {
-		"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event",
-		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
-	},
+	"functions":                                  {"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag"},
+	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/syncrun"},
+	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/fault", "internal/platform/launch", "internal/platform/obs", "internal/sync/syncrun"},
 }
 
 // sdks says who alone may import a technology.
@@ -84,6 +83,8 @@ var sdks = map[string][]string{
 	"golang.org/x/text":                                     {"internal/sync/source/csvsource"},
 	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/cloudfunctions"},
 	"google.golang.org/api/idtoken":                         {"internal/platform/auth"},
+	"github.com/spf13/cobra":                                {"internal/cli"},
+	"github.com/spf13/pflag":                                {"internal/cli", "internal/platform/launch"},
 }
 
 // pure packages import the standard library only, and no clock or network of it.

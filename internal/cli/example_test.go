@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"net/http"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is not the outside system's reaches the handler as it came.
+// Requests that are not for the task list reach the handler unchanged.
 func TestExampleLeavesPathsAlone(t *testing.T) {
 	t.Parallel()
 	var got string

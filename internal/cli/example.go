@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -14,42 +14,44 @@ import (
 	"github.com/headgate/headgate/internal/mock"
 )
 
-// exampleSource is where the example's outside system is: a task list that a draft
-// is of, so that there is one to try without a second process.
+// exampleSource is the path of the example's task list. It plays a system outside, so
+// that a person can try drafts and webhooks without a second process.
 const exampleSource = "/example"
 
-// exampleChange is something to tell the outside system.
+// exampleChange is a change to try, as the task list takes it.
 const exampleChange = `{"taskList":{"12":{"name":"Alpha","priority":9},"34":{"name":"Beta","priority":2},"56":{"name":"Gamma","priority":3},"78":{"name":"Delta","priority":4}}}`
 
-// exampleDraft is the draft of it.
+// exampleDraft returns the draft of the task list.
 func exampleDraft(base string) config.Draft {
 	return config.Draft{Name: "task-list-1", ExternalData: &config.DraftExternal{URL: base + exampleSource}}
 }
 
-// onThisMachine is whether we reach ourselves without crossing a network.
+// onThisMachine reports whether we reach the address without crossing a network.
 func onThisMachine(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && (tcp.IP.IsLoopback() || tcp.IP.IsUnspecified())
 }
 
-// newExample returns the outside system.
+// newExample returns the task list.
 func newExample() http.Handler {
 	return http.StripPrefix(exampleSource, mock.NewExternalData(mock.Options{}))
 }
 
-// withExample serves the outside system beside the handler.
-func withExample(h, outside http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a mux would redirect h's paths as h does not
+// withExample returns a handler that serves the task list below its path, and h
+// elsewhere. It is no http.ServeMux, which would redirect paths that h takes as they are.
+func withExample(h, tasks http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, exampleSource+"/") {
-			outside.ServeHTTP(w, r)
+			tasks.ServeHTTP(w, r)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// hearOfExample has the outside system call us when its list changes.
-func hearOfExample(ctx context.Context, base string, log *slog.Logger) {
+// registerWithExample asks the task list to call us when it changes. Without that,
+// drafts are only as new as the last time that somebody opened them.
+func registerWithExample(ctx context.Context, base string, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	body := []byte(`{"url":"` + base + `/echo-external-data-webhook"}`)
@@ -64,6 +66,6 @@ func hearOfExample(ctx context.Context, base string, log *slog.Logger) {
 		}
 	}
 	if err != nil {
-		log.Warn("the example's outside system will not say when its list changes", "error", err)
+		log.Warn("the example's task list will not report its changes", "error", err)
 	}
 }

@@ -1,13 +1,10 @@
-package main
+package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,23 +17,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func noEnv(string) string { return "" }
-
-// startMock runs a mock server until the test ends, and returns where it listens and
-// what it tells people to try.
+// startMock runs a mock server until the test ends, and returns its address and the
+// lines that it prints to try.
 func startMock(t *testing.T, name string, args ...string) (base string, try []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
-	ended := make(chan error, 1)
+	ended := make(chan int, 1)
 	go func() {
-		err := run(ctx, append([]string{"mock", name, "-addr", "127.0.0.1:0"}, args...), noEnv, w, io.Discard)
-		_ = w.CloseWithError(err)
-		ended <- err
+		args := append([]string{"mock", name, "--addr", "127.0.0.1:0"}, args...)
+		status := Main(ctx, Process{Args: args, Getenv: noEnv, Stdout: w, Stderr: io.Discard})
+		_ = w.Close()
+		ended <- status
 	}()
 	t.Cleanup(func() {
 		cancel()
-		require.NoError(t, <-ended)
+		require.Zero(t, <-ended)
 	})
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
@@ -53,13 +49,13 @@ func startMock(t *testing.T, name string, args ...string) (base string, try []st
 		}
 	}
 	require.NoError(t, lines.Err())
-	require.Fail(t, "it says nothing to try")
+	require.Fail(t, "it prints nothing to try")
 	return "", nil
 }
 
 var words = regexp.MustCompile(`'[^']*'|\S+`)
 
-// curl does what the command would: -H, -d and -X are all that ours use.
+// curl sends the request of a command line. Ours use -H, -d and -X only.
 func curl(t *testing.T, line string) (int, string) {
 	t.Helper()
 	method, target, body, header := "", "", "", http.Header{}
@@ -96,7 +92,7 @@ func curl(t *testing.T, line string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// syncOf runs the sync of a line that defines one, and returns how many records it made.
+// syncOf runs the sync that a line defines, and returns how many records the run created.
 func syncOf(t *testing.T, line string) int {
 	t.Helper()
 	found := regexp.MustCompile(`^curl -d '(.*)' http://127\.0\.0\.1:8080/sync$`).FindStringSubmatch(line)
@@ -104,11 +100,10 @@ func syncOf(t *testing.T, line string) int {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "tried.json")
 	require.NoError(t, os.WriteFile(file, []byte(found[1]), 0o600))
-	var stdout, stderr bytes.Buffer
-	err := run(t.Context(), []string{"sync", "run", file, "-json", "-data", filepath.Join(dir, "data")}, noEnv, &stdout, &stderr)
-	require.NoError(t, err, "%s%s", stdout.String(), stderr.String())
+	status, stdout, stderr := headgate(t, nil, "sync", "run", file, "--json", "--data", filepath.Join(dir, "data"))
+	require.Zero(t, status, "%s%s", stdout, stderr)
 	var ran struct{ Counts struct{ Created int } }
-	require.NoError(t, json.Unmarshal(stdout.Bytes(), &ran), stdout.String())
+	require.NoError(t, json.Unmarshal([]byte(stdout), &ran), stdout)
 	return ran.Counts.Created
 }
 
@@ -124,7 +119,7 @@ func TestMocksAnswerWhatTheySayToTry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, try := startMock(t, name, "-rows", "3")
+			_, try := startMock(t, name, "--rows", "3")
 			require.Len(t, try, 3)
 			status, body := curl(t, try[0])
 			require.Equal(t, 200, status, body)
@@ -168,10 +163,10 @@ func TestMocksAnswerWhatTheySayToTry(t *testing.T) {
 func TestMockFlags(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
-		"sync-server":   {"-fault", "rate500=true", "-fault", "rate429=0"},
-		"openfn":        {"-rows", "0", "-fault", `rate500={"next":9}`},
+		"sync-server":   {"--fault", "rate500=true", "--fault", "rate429=0"},
+		"openfn":        {"--rows", "0", "--fault", `rate500={"next":9}`},
 		"mywell":        {"-fault=rate500=1"},
-		"external-data": {"-fault", "rate500=1.0"},
+		"external-data": {"--fault", "rate500=1.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,17 +186,17 @@ func TestMockFlags(t *testing.T) {
 	t.Run("address in use", func(t *testing.T) {
 		t.Parallel()
 		base, _ := startMock(t, "mywell")
-		var opError *net.OpError
-		err := mockCommand(t.Context(), []string{"openfn", "-addr", strings.TrimPrefix(base, "http://")}, io.Discard, io.Discard)
-		require.ErrorAs(t, err, &opError)
-		require.NotErrorIs(t, err, errUsage)
+		status, _, stderr := headgate(t, nil, "mock", "openfn", "--addr", strings.TrimPrefix(base, "http://"))
+		require.Equal(t, exitError, status)
+		require.Contains(t, stderr, "address already in use")
+		require.NotContains(t, stderr, "Usage:")
 	})
 	t.Run("help", func(t *testing.T) {
 		t.Parallel()
-		var stderr bytes.Buffer
-		require.ErrorIs(t, mockCommand(t.Context(), []string{"openfn", "-h"}, io.Discard, &stderr), flag.ErrHelp)
-		for _, want := range []string{"-addr", "127.0.0.1:3001", "-rows", "-fault NAME=VALUE"} {
-			require.Contains(t, stderr.String(), want)
+		status, stdout, _ := headgate(t, nil, "mock", "openfn", "-h")
+		require.Zero(t, status)
+		for _, want := range []string{"--addr", "127.0.0.1:3001", "--rows", "--fault NAME=VALUE"} {
+			require.Contains(t, stdout, want)
 		}
 	})
 }
@@ -212,27 +207,27 @@ func TestMockRefusesToStart(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no name":                {nil, mockUsage},
+		"no name":                {nil, "mock needs a mock server"},
 		"unknown name":           {[]string{"dragon"}, `no mock server "dragon"`},
-		"unknown flag":           {[]string{"mywell", "-colour", "red"}, "-colour"},
-		"stray argument":         {[]string{"mywell", "now"}, mockUsage},
-		"rows that are none":     {[]string{"mywell", "-rows", "many"}, "-rows"},
-		"fewer rows than none":   {[]string{"mywell", "-rows", "-1"}, "-rows 0..1000000"},
-		"too many rows":          {[]string{"mywell", "-rows", "1000001"}, "-rows 0..1000000"},
-		"unknown fault":          {[]string{"mywell", "-fault", "dance=1"}, `"dance" is not a fault`},
-		"fault without a value":  {[]string{"mywell", "-fault", "rate500"}, "must be NAME=VALUE"},
-		"fault of no number":     {[]string{"mywell", "-fault", "rate500=often"}, "rate500=often"},
-		"fault out of its range": {[]string{"mywell", "-fault", "rate500=2"}, "a probability is from 0 to 1"},
-		"rows it has not":        {[]string{"external-data", "-rows", "5"}, "flag provided but not defined: -rows"},
-		"fault below zero":       {[]string{"external-data", "-fault", "delayMs=-5"}, "nothing is negative"},
+		"unknown flag":           {[]string{"mywell", "--colour", "red"}, "--colour"},
+		"stray argument":         {[]string{"mywell", "now"}, `unexpected "now"`},
+		"rows that are none":     {[]string{"mywell", "--rows", "many"}, "--rows"},
+		"fewer rows than none":   {[]string{"mywell", "--rows", "-1"}, "--rows must be from 0 to 1000000"},
+		"too many rows":          {[]string{"mywell", "--rows", "1000001"}, "--rows must be from 0 to 1000000"},
+		"unknown fault":          {[]string{"mywell", "--fault", "dance=1"}, `"dance" is not a fault`},
+		"fault without a value":  {[]string{"mywell", "--fault", "rate500"}, "must be NAME=VALUE"},
+		"fault of no number":     {[]string{"mywell", "--fault", "rate500=often"}, "rate500=often"},
+		"fault out of its range": {[]string{"mywell", "--fault", "rate500=2"}, "a probability is from 0 to 1"},
+		"rows it has not":        {[]string{"external-data", "--rows", "5"}, "unknown flag: --rows"},
+		"fault below zero":       {[]string{"external-data", "--fault", "delayMs=-5"}, "nothing is negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var stdout bytes.Buffer
-			err := run(t.Context(), append([]string{"mock"}, c.args...), noEnv, &stdout, io.Discard)
-			require.ErrorIs(t, err, errUsage)
-			require.ErrorContains(t, err, c.want)
-			require.Empty(t, stdout.String())
+			status, stdout, stderr := headgate(t, nil, append([]string{"mock"}, c.args...)...)
+			require.Equal(t, exitUsage, status)
+			require.Contains(t, stderr, c.want)
+			require.Contains(t, stderr, "Usage:\n  headgate mock ")
+			require.Empty(t, stdout)
 		})
 	}
 }

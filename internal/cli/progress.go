@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -12,15 +12,15 @@ import (
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
-// progress shows how a run gets on: a bar on a terminal, now and then a line
-// elsewhere.
+// progress shows how a run gets on: as a bar on a terminal, as a line every two seconds
+// elsewhere. A silent one shows nothing, for programs that read JSON.
 type progress struct {
 	w        io.Writer
 	silent   bool
 	terminal bool
 	last     time.Time
 	began    time.Time
-	shown    int // columns of the bar
+	shown    int // columns that the bar has taken
 }
 
 const (
@@ -36,6 +36,7 @@ func newProgress(w io.Writer, silent bool) *progress {
 	return p
 }
 
+// say prints a notice.
 func (p *progress) say(format string, args ...any) {
 	if !p.silent {
 		p.done()
@@ -43,7 +44,7 @@ func (p *progress) say(format string, args ...any) {
 	}
 }
 
-// show is called again and again while the run is at work.
+// show prints where the run is, unless it has done so a moment ago.
 func (p *progress) show(run *syncrun.Run) {
 	if p.silent {
 		return
@@ -66,6 +67,7 @@ func (p *progress) show(run *syncrun.Run) {
 	p.shown = columns
 }
 
+// line says where the run is: "pull reading  42 %  12000 rows  800/s  20s left".
 func (p *progress) line(run *syncrun.Run) string {
 	step := current(run)
 	if step == nil {
@@ -93,6 +95,7 @@ func (p *progress) line(run *syncrun.Run) string {
 	return b.String() + left
 }
 
+// current returns the step that is under way; nil if none is.
 func current(run *syncrun.Run) *syncrun.Step {
 	for _, s := range run.Results {
 		if !s.State.Ended() {
@@ -102,7 +105,7 @@ func current(run *syncrun.Run) *syncrun.Step {
 	return nil
 }
 
-// done leaves the line of the bar.
+// done clears the bar, so that other output can take its line.
 func (p *progress) done() {
 	if p.shown > 0 {
 		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.shown))
