@@ -8,11 +8,11 @@ import (
 	"slices"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/bearer"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/live"
 )
 
 // defaultSocketPath is entity-sync's.

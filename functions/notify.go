@@ -8,9 +8,9 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/live"
 )
 
 // maxNotified is how many entities a call names at most.

@@ -11,12 +11,12 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/origin"
 	"github.com/headgate/headgate/internal/sync/syncrun"
 	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/live"
 )
 
 // Types of live entities that are signals of the echo, and no records.

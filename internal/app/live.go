@@ -11,9 +11,9 @@ import (
 
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/live"
 )
 
 // cloudConnection ends sockets before Cloud Run does, which gives a request an hour

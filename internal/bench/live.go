@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // lives measures the push of changes: the hub and its real WebSockets, with

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // entities have a version each, which their rows hold.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // A change that comes while a client says another secret is not lost: what the old

@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/live"
 )
 
 // large has states of a size.

@@ -15,7 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 var (

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // A frame that is for somebody else is passed on whatever is in it.

@@ -22,7 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headgate/headgate/internal/bus/localbus"
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -23,7 +23,7 @@ import (
 
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // raw is a connection to which frames are written by hand.
@@ -144,7 +144,7 @@ func TestBadFrames(t *testing.T) {
 // Every frame is one that the schema describes.
 func TestFramesAreAsTheSchemaSays(t *testing.T) {
 	t.Parallel()
-	file, err := os.Open("../../docs/live.schema.json")
+	file, err := os.Open("../docs/live.schema.json")
 	require.NoError(t, err)
 	defer file.Close()
 	doc, err := jsonschema.UnmarshalJSON(file)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // deaf is a connection whose pongs do not come through.
