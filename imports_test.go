@@ -48,7 +48,14 @@ var layers = map[string][]string{
 	"internal/platform/outbound":         {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":           {"internal/platform/fault"},
 	"internal/sync/syncrun":              {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential"},
-	"live":                               {"internal/platform/budget", "internal/platform/clock", "internal/bus", "internal/platform/fault"},
+	"live":                               {"internal/platform/budget", "internal/platform/clock", "internal/platform/origin"},
+	"live/localqueue":                    {"internal/bus/busqueue", "internal/bus/localbus"},
+	"live/pubsubqueue":                   {"internal/bus/busqueue", "internal/bus/pubsubbus"},
+	"live/queuetest":                     {"live"},
+	"internal/live/token":                {"live", "internal/platform/clock", "internal/platform/fault"},
+	"internal/live/resolver":             {"live", "internal/platform/budget", "internal/platform/fault"},
+	"internal/live/journal":              {"live"},
+	"internal/bus/busqueue":              {"internal/bus"},
 	"internal/webhook/signature":         {"internal/platform/bearer"},
 	"internal/draft":                     {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
 	"internal/webhook/echo":              {"internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/platform/outbound", "internal/store", "internal/platform/fault"},
@@ -60,10 +67,10 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":             {"internal/bus"},
 	"internal/platform/web":              {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
 	"internal/platform/auth":             {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/app":                       {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"},
+	"internal/app":                       {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"},
 	"functions": {
 		"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event",
-		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
+		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "live", "internal/live/token", "internal/live/journal", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
 	},
 }
 
@@ -79,7 +86,7 @@ var sdks = map[string][]string{
 	"github.com/gofrs/flock":                                {"internal/store/sqlitestore"},
 	"code.dny.dev/ssrf":                                     {"internal/platform/outbound"},
 	"github.com/coder/websocket":                            {"live"},
-	"github.com/go-jose/go-jose":                            {"live"},
+	"github.com/go-jose/go-jose":                            {"internal/live/token"},
 	"golang.org/x/text":                                     {"internal/sync/source/csvsource"},
 	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/cloudfunctions"},
 	"google.golang.org/api/idtoken":                         {"internal/platform/auth"},
@@ -123,7 +130,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 			require.Contains(t, allowed, ours, "%s imports %s", path, ours)
 		}
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "emulator") {
+		if pkg != "internal/bench" && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "queuetest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

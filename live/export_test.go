@@ -5,13 +5,19 @@ import (
 	"net/http"
 )
 
-// Patience is patience, for tests.
-const Patience = patience
+// Names of what is not exported, for tests.
+const (
+	Patience                = patience
+	DefaultMaxSubscriptions = defaultMaxSubscriptions
+	DefaultMaxFrameBytes    = defaultMaxFrameBytes
+	DefaultFramesPerSecond  = defaultFramesPerSecond
+	MaxMessage              = maxMessage
+)
 
 // recorder is a transport that keeps what was written.
 type recorder struct{ frames chan []byte }
 
-func (r *recorder) Write(frame []byte) error {
+func (r *recorder) Write(frame []byte, _ bool) error {
 	select {
 	case r.frames <- frame:
 	default:
@@ -21,11 +27,11 @@ func (r *recorder) Write(frame []byte) error {
 func (r *recorder) Ping() error       { return nil }
 func (r *recorder) Close(int, string) {}
 
-// Try handles a frame of a client that is there for nothing else, and returns what
-// it was answered by then.
+// Try handles a frame of a new client, and returns the answers that were written by
+// then.
 func (h *Hub) Try(frame []byte) (answers [][]byte) {
 	r := &recorder{make(chan []byte, 10)}
-	c := &Client{transport: r, protocol: 2}
+	c := &client{transport: r, protocol: Versioned}
 	if !h.join(c) {
 		return nil
 	}
@@ -41,42 +47,48 @@ func (h *Hub) Try(frame []byte) (answers [][]byte) {
 	}
 }
 
-// Beat has every client's next ping happen now.
+// Beat makes the next beat of every client happen now.
 func (h *Hub) Beat() {
-	h.mu.Lock()
-	all := make([]*Client, 0, len(h.clients))
-	for c := range h.clients {
-		all = append(all, c)
-	}
-	h.mu.Unlock()
-	for _, c := range all {
+	for _, c := range h.all() {
 		c.beat()
 	}
 }
 
+// CloseClients closes all clients.
+func (h *Hub) CloseClients(reason string) { h.closeClients(reason) }
+
+// Used returns the memory that is taken.
+func (h *Hub) Used() int64 { return h.memory.Used() }
+
+// TryMemory takes memory, as a client would.
+func (h *Hub) TryMemory(n int64) bool { return h.memory.Try(n) }
+
 // Connected is a client without a network.
-type Connected struct{ c *Client }
+type Connected struct{ c *client }
 
 // Connect joins a client whose connection is the transport.
-func (h *Hub) Connect(t Transport, protocol int) Connected {
-	c := &Client{transport: t, kind: "test", protocol: protocol}
+func (h *Hub) Connect(t transport, protocol Protocol) Connected {
+	c := &client{transport: t, kind: "test", protocol: protocol}
 	h.join(c)
 	return Connected{c}
 }
 
-// Handle is a frame from the client.
+// Handle acts as if the client had sent the frame.
 func (c Connected) Handle(frame string) { c.c.handle(context.Background(), []byte(frame)) }
 
-// Pace waits as the reader of the client's frames does before the next one.
+// Pace waits as the reader of the client's frames does before it reads the next one.
 func (c Connected) Pace() { c.c.pace() }
 
-// Close is the client's hanging up.
+// Close acts as if the client had hung up.
 func (c Connected) Close() { c.c.close(closeGoingAway, "") }
 
-// Waiting is how much waits to be written.
+// Waiting returns how many frames wait to be written.
 func (c Connected) Waiting() int { return c.c.info().Waiting }
 
-// PingStream is what an event stream's client is asked.
+// PingStream writes what pings the client of an event stream.
 func PingStream(w http.ResponseWriter) error {
 	return (&stream{w: w, c: http.NewResponseController(w)}).Ping()
 }
+
+// Message returns a message for the queue with the first n keys.
+func Message(keys []Key) (data []byte, n int, err error) { return message(keys) }

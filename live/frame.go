@@ -2,11 +2,13 @@ package live
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/platform/budget"
 )
@@ -16,16 +18,17 @@ import (
 type request struct {
 	Action string          `json:"action"`
 	Body   json.RawMessage `json:"body"`
-	Ref    ref             `json:"ref"` // comes back with the answer; protocol 2
+	Ref    ref             `json:"ref"` // returned in the answer; Versioned only
 }
 
-// ref is text. In a frame that is for somebody else it may be anything.
+// ref must be text. A frame for PassThrough may have anything there, so that a bad ref
+// is an error only where there is an action.
 type ref struct {
 	text string
 	bad  bool
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements [json.Unmarshaler].
 func (r *ref) UnmarshalJSON(b []byte) error {
 	*r = ref{}
 	r.bad = json.Unmarshal(b, &r.text) != nil
@@ -36,12 +39,12 @@ func (r *ref) UnmarshalJSON(b []byte) error {
 type target struct {
 	Entity string  `json:"entity"`
 	ID     string  `json:"id"`
-	Have   *string `json:"have"` // the version that the client has, "" for none; protocol 2
+	Have   *string `json:"have"` // the version that the client has, "" for none; Versioned only
 }
 
 var errNotObject = errors.New("a frame is a JSON object")
 
-// parseFrame reads a frame. One without an action is for somebody else.
+// parseFrame reads a frame. One without an action is for PassThrough.
 func parseFrame(b []byte) (r request, err error) {
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 || b[0] != '{' {
@@ -60,48 +63,65 @@ func parseFrame(b []byte) (r request, err error) {
 	return r, nil
 }
 
-// reply is a frame to a client of protocol 2.
+// reply is a frame to a Versioned client.
 type reply struct {
 	Type             string          `json:"type"`
 	Entity           string          `json:"entity,omitempty"`
 	ID               string          `json:"id,omitempty"`
 	Version          string          `json:"version,omitempty"`
 	Data             json.RawMessage `json:"data,omitempty"`
+	Encoding         string          `json:"encoding,omitempty"` // of Data, where rows are not JSON
 	Deleted          bool            `json:"deleted,omitempty"`
 	Code             string          `json:"code,omitempty"`
 	Message          string          `json:"message,omitempty"`
 	Ref              string          `json:"ref,omitempty"`
 	Connection       string          `json:"connection,omitempty"`
-	Protocol         int             `json:"protocol,omitempty"`
+	Protocol         Protocol        `json:"protocol,omitempty"`
 	ReconnectAfterMs int             `json:"reconnectAfterMs,omitempty"`
 }
 
+// frame returns the frame. It cannot fail: Data is JSON.
 func (r reply) frame() []byte {
 	b, err := json.Marshal(r)
-	if err != nil { // Data was checked when it was fetched
+	if err != nil {
 		b, _ = json.Marshal(reply{Type: "error", Code: "internal", Message: "the state cannot be shown", Entity: r.Entity, ID: r.ID})
 	}
 	return b
 }
 
-// snapshot is a state on its way to many clients.
+// snapshot is a state on its way to many clients. Its memory is counted once, until the
+// last of them has it.
 type snapshot struct {
 	State
-	budget  *budget.Budget // that weight is taken of
+	memory  *budget.Budget // that weight is taken from
 	weight  int64
-	holders atomic.Int32 // who still has to give it back
+	holders atomic.Int32 // that have not dropped it yet
+	binary  []bool       // rows that no text frame can carry; nil: none
 
 	mu    sync.Mutex
-	shown []shown // by what clients call the entity: two names at most, see KeyOf
+	shown []shown // two names at most, see KeyOf
 }
 
+// shown is the frame for the clients that call the entity by this name.
 type shown struct {
 	entity string
 	frame  []byte
 }
 
-// frame returns what is sent of the state to clients that call the entity so: the
-// same bytes to all of them, however many there are.
+// clientVersion returns the version that a client has once it got the snapshot.
+func (s *snapshot) clientVersion() string {
+	if s.Gone {
+		return goneVersion
+	}
+	return s.Version
+}
+
+// isBinary reports whether no text frame can carry the row: browsers close a connection
+// with text that is not UTF-8.
+func (s *snapshot) isBinary(row int) bool { return s.binary != nil && s.binary[row] }
+
+// frame returns the frame for clients that call the entity so. It is made once and
+// shared: a change may go to thousands of clients.
 func (s *snapshot) frame(entity, id string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,14 +139,44 @@ func entityFrame(entity, id string, s *State) []byte {
 	r := reply{Type: "entity", Entity: entity, ID: id, Version: s.Version, Deleted: s.Gone}
 	switch {
 	case s.Gone:
-	case len(s.Rows) == 1:
-		r.Data = s.Rows[0]
+	case !allJSON(s.Rows):
+		r.Encoding, r.Data = "base64", dataOf(inBase64(s.Rows))
 	default:
-		r.Data = append(append(json.RawMessage("["), bytes.Join(s.Rows, []byte(","))...), ']')
+		r.Data = dataOf(s.Rows)
 	}
 	return r.frame()
 }
 
+// dataOf returns one row as it is, and several as a JSON array.
+func dataOf(rows [][]byte) json.RawMessage {
+	if len(rows) == 1 {
+		return rows[0]
+	}
+	return append(append(json.RawMessage("["), bytes.Join(rows, []byte(","))...), ']')
+}
+
+// allJSON reports whether each row is one JSON value that a text frame can carry.
+func allJSON(rows [][]byte) bool {
+	for _, row := range rows {
+		if !utf8.Valid(row) || !json.Valid(row) {
+			return false
+		}
+	}
+	return true
+}
+
+func inBase64(rows [][]byte) [][]byte {
+	out := make([][]byte, len(rows))
+	for i, row := range rows {
+		b := make([]byte, base64.StdEncoding.EncodedLen(len(row))+2)
+		b[0], b[len(b)-1] = '"', '"'
+		base64.StdEncoding.Encode(b[1:], row)
+		out[i] = b
+	}
+	return out
+}
+
+// resyncFrame tells a client that not all changes of a type could wait for it.
 func resyncFrame(entity string) []byte {
 	return reply{Type: "resync", Entity: entity, Message: "more changed than could wait: read them again"}.frame()
 }

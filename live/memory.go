@@ -1,9 +1,8 @@
 package live
 
 import (
+	"net/http"
 	"time"
-
-	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // What clients weigh, in bytes, on the high side: TestNothingWeighsMoreThanItCounts
@@ -17,59 +16,65 @@ const (
 	frameCopies        = 4        // of a larger one while it is handled
 )
 
-// The budget is used by many clients that are well and by few that do not read.
-// New clients and subscriptions are refused first, so that those who are there can
-// be served; then the slowest are closed; the rest is for short answers.
+// Most clients read, and few do not. New clients and subscriptions are refused first, so
+// that connected ones can be served. Then clients that do not read are closed. The rest
+// is for short answers.
 const (
-	admitTo   = 70 // percent of the budget
+	admitTo   = 70 // percent of MaxMemory
 	relieveAt = 85
 	relieveTo = 75
 )
 
-// closeBusy is "try again later" (RFC 6455's registry).
-const closeBusy = 1013
+// patience is how long one write may block before the client counts as one that does not
+// read. A client that reads, however slowly, ends a write in less.
+const patience = 3 * time.Second
 
-func (h *Hub) percent(n int64) int64 { return h.o.Memory.Live.Total() / 100 * n }
+// After roomTimeout, every client that held a state at its beginning has read it or is
+// closed. roomEvery is how often a state that waits looks for room.
+const (
+	roomTimeout = writeTimeout + patience
+	roomEvery   = 50 * time.Millisecond
+)
 
-// admit takes memory for a client or a subscription, unless there is little left.
+func (h *Hub) percent(n int64) int64 { return h.memory.Total() / 100 * n }
+
+// admit takes memory for a client or a subscription. It returns false if too little is
+// left.
 func (h *Hub) admit(weight int64) bool {
-	live := h.o.Memory.Live
-	if live == nil {
+	if h.memory == nil {
 		return true
 	}
-	return live.Used()+weight <= h.percent(admitTo) && live.Try(weight)
+	return h.memory.Used()+weight <= h.percent(admitTo) && h.memory.Try(weight)
 }
 
-// enter takes the memory of a client that is about to connect, with subscriptions
-// of that weight.
-func (h *Hub) enter(subscriptions int64) error {
-	live := h.o.Memory.Live
-	if live != nil && live.Used()+clientWeight+subscriptions > h.percent(admitTo) || !h.admit(clientWeight) {
-		f := fault.New(fault.Unavailable, "this instance has no memory for another client: come again, or to another instance")
-		f.RetryAfter = 5 * time.Second
-		return f
+// admitClient takes the memory of a client that is about to connect. The client is
+// refused as well if there is no room for its subscriptions, which have this weight.
+func (h *Hub) admitClient(subscriptions int64) error {
+	if h.memory != nil && h.memory.Used()+clientWeight+subscriptions > h.percent(admitTo) || !h.admit(clientWeight) {
+		return refuse(http.StatusServiceUnavailable, "this instance has no memory for another client: come again, or to another instance", 5*time.Second)
 	}
 	return nil
 }
 
-func subscriptionOf(entity, id string) int64 {
-	return subscriptionWeight + 4*int64(len(entity)+len(id))
+func weightOf(name Name) int64 {
+	return subscriptionWeight + 4*int64(len(name.Entity)+len(name.ID))
 }
 
-// giveBack returns what the subscription weighs; it is idempotent, as removing is.
-func (h *Hub) giveBack(s *subscription) { h.o.Memory.Live.Give(s.weight.Swap(0)) }
+// freeSubscription returns what the subscription weighs. It is idempotent, as removing
+// is.
+func (h *Hub) freeSubscription(s *subscription) { h.memory.Give(s.weight.Swap(0)) }
 
-// snapshotOf returns the state with the memory that it takes until the last client
-// has it. Where there is no room, clients that do not read are closed, and the others
-// get time to read; nil: there was no room after that, or the hub stopped. The caller
-// drops the snapshot, and holds no lock of the hub's.
+// snapshotOf returns the state with the memory that it takes until the last client has
+// it. Where there is no room, clients that do not read are closed, and the others get
+// time to read. It returns nil if there was no room after that, or the hub stopped. The
+// caller drops the snapshot, and holds no lock of the hub's.
 func (h *Hub) snapshotOf(state State) *snapshot {
-	s := &snapshot{State: state, budget: h.o.Memory.Live, weight: stateWeight}
+	s := &snapshot{State: state, binary: binaryRows(state.Rows), memory: h.memory, weight: stateWeight}
 	for _, row := range state.Rows {
 		s.weight += 3 * int64(len(row))
 	}
 	s.holders.Store(1)
-	if s.budget == nil {
+	if h.memory == nil {
 		return s
 	}
 	// To wait with the state at hand costs less than to read it again and again.
@@ -88,11 +93,11 @@ func (h *Hub) snapshotOf(state State) *snapshot {
 
 // makeRoom takes the memory of a state if there is room, or can be made at once.
 func (h *Hub) makeRoom(weight int64) bool {
-	live, most := h.o.Memory.Live, h.percent(relieveAt)
-	if live.Used()+weight > most {
+	most := h.percent(relieveAt)
+	if h.memory.Used()+weight > most {
 		h.relieve(weight)
 	}
-	return live.Used()+weight <= most && live.Try(weight)
+	return h.memory.Used()+weight <= most && h.memory.Try(weight)
 }
 
 // keep counts a client that the state waits for.
@@ -102,31 +107,20 @@ func (s *snapshot) keep() {
 	}
 }
 
-// drop is keep's opposite.
+// drop undoes keep. The last drop frees the memory.
 func (s *snapshot) drop() {
 	if s != nil && s.holders.Add(-1) == 0 {
-		s.budget.Give(s.weight)
+		s.memory.Give(s.weight)
 	}
 }
 
-// patience is how long one write may block before a client counts as one that does not
-// read. A client that reads, however slowly, ends a write in less.
-const patience = 3 * time.Second
-
-// After roomTimeout, every client that held a state at its beginning has read it or is
-// closed. roomEvery is how often a state that waits looks for room.
-const (
-	roomTimeout = writeTimeout + patience
-	roomEvery   = 50 * time.Millisecond
-)
-
-// relieve closes clients that do not read, those for whom most waits first, until
-// there is room. Such a client has lost nothing: it connects again, and says which
-// versions it has. A client that reads slowly stays; where only such clients are left,
-// there is no room, and changes are fetched more slowly instead.
+// relieve closes clients that do not read, those for whom most waits first, until there
+// is room. Such a client has lost nothing: it reconnects and says which versions it has.
+// A client that reads slowly stays. Where only such clients are left there is no room,
+// and changes are fetched more slowly instead.
 func (h *Hub) relieve(room int64) {
-	for h.o.Memory.Live.Used()+room > h.percent(relieveTo) {
-		stuck, waits := (*Client)(nil), int64(0)
+	for h.memory.Used()+room > h.percent(relieveTo) {
+		stuck, waits := (*client)(nil), int64(0)
 		h.mu.Lock()
 		for c := range h.clients {
 			if n := c.waits.Load(); n > waits && c.blockedFor() >= patience {
@@ -141,15 +135,7 @@ func (h *Hub) relieve(room int64) {
 	}
 }
 
-// blockedFor returns how long the client's present write has taken; 0: it has none.
-func (c *Client) blockedFor() time.Duration {
-	if since := c.writes.Load(); since != nil {
-		return time.Since(*since)
-	}
-	return 0
-}
-
-// relieveSoon is relieve for callers who hold a lock.
+// relieveSoon runs relieve in a goroutine, for callers that hold a lock.
 func (h *Hub) relieveSoon() {
 	if h.relieving.CompareAndSwap(false, true) && !h.spawn(func() {
 		h.relieve(0)
@@ -159,75 +145,83 @@ func (h *Hub) relieveSoon() {
 	}
 }
 
-// charge takes the memory of what is to wait; c.mu is held. A client for which
-// there is none is closed, soon.
-func (c *Client) charge(p pending) bool {
-	live := c.hub.o.Memory.Live
-	if live == nil {
+// blockedFor returns how long the client's present write has taken, or 0 if there is
+// none.
+func (c *client) blockedFor() time.Duration {
+	if since := c.writes.Load(); since != nil {
+		return time.Since(*since)
+	}
+	return 0
+}
+
+// charge takes the memory of p, which is to wait. c.mu is held. If there is none, charge
+// returns false, and the client is closed soon.
+func (c *client) charge(p pending) bool {
+	memory := c.hub.memory
+	if memory == nil {
 		return true
 	}
 	weight := p.weight()
-	if !live.Try(weight) {
+	if !memory.Try(weight) {
 		c.hub.spawn(func() { c.close(closeBusy, "there is no memory for what waits for it") })
 		return false
 	}
-	if live.Used() > c.hub.percent(relieveAt) {
+	if memory.Used() > c.hub.percent(relieveAt) {
 		c.hub.relieveSoon()
 	}
 	p.state.keep()
-	c.waits.Add(weight + p.shared())
+	c.waits.Add(weight + p.sharedWeight())
 	return true
 }
 
-// pace waits until the client's answers are on their way, if there is little memory
-// left. No frame is read from it meanwhile: otherwise a client that sends faster than
-// it reads would be closed for what it will read.
-func (c *Client) pace() {
-	live := c.hub.o.Memory.Live
-	if live == nil || live.Used() <= c.hub.percent(admitTo) {
-		return
-	}
-	c.mu.Lock()
-	if c.closed || c.notes == 0 {
-		c.mu.Unlock()
-		return
-	}
-	if c.answered == nil {
-		c.answered = make(chan struct{})
-	}
-	answered := c.answered
-	c.mu.Unlock()
-	c.handling.Store(true) // its pong is not read, either
-	<-answered
-	c.handling.Store(false)
-}
-
-// proceed ends pace; c.mu is held.
-func (c *Client) proceed() {
-	if c.answered != nil {
-		close(c.answered)
-		c.answered = nil
-	}
-}
-
-// discharge gives back what charge took.
-func (c *Client) discharge(p pending) {
-	live := c.hub.o.Memory.Live
-	if live == nil {
+// discharge returns what charge took.
+func (c *client) discharge(p pending) {
+	if c.hub.memory == nil {
 		return
 	}
 	weight := p.weight()
-	c.waits.Add(-weight - p.shared())
-	live.Give(weight)
+	c.waits.Add(-weight - p.sharedWeight())
+	c.hub.memory.Give(weight)
 	p.state.drop()
 }
 
 func (p *pending) weight() int64 { return entryWeight + int64(len(p.frame)) }
 
-// shared is the weight of what waits for others as well.
-func (p *pending) shared() int64 {
+// sharedWeight returns the weight of what waits for other clients as well.
+func (p *pending) sharedWeight() int64 {
 	if p.state == nil {
 		return 0
 	}
 	return p.state.weight
+}
+
+// pace waits, if little memory is left, until the client's answers are written. No frame
+// is read from it meanwhile. Without that, a client that sends faster than it reads
+// would be closed for answers that it is going to read.
+func (c *client) pace() {
+	memory := c.hub.memory
+	if memory == nil || memory.Used() <= c.hub.percent(admitTo) {
+		return
+	}
+	c.mu.Lock()
+	if c.closed || c.answers == 0 {
+		c.mu.Unlock()
+		return
+	}
+	if c.answersSent == nil {
+		c.answersSent = make(chan struct{})
+	}
+	sent := c.answersSent
+	c.mu.Unlock()
+	c.handling.Store(true) // its pong is not read either, see beat
+	<-sent
+	c.handling.Store(false)
+}
+
+// endPace ends pace. c.mu is held.
+func (c *client) endPace() {
+	if c.answersSent != nil {
+		close(c.answersSent)
+		c.answersSent = nil
+	}
 }

@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// shard holds the topics of some keys. Its lock guards them and everything below them;
-// keys are spread over many shards so that changes of different entities do not wait
+// shard holds the topics of some keys. Its lock guards them and everything below them.
+// Keys are spread over many shards so that changes of different entities do not wait
 // for each other.
+//
+// Locks are taken in the order shard, client, hub. No two shards are locked at once.
 type shard struct {
 	mu     sync.Mutex
 	topics map[Key]*topic
@@ -20,19 +22,19 @@ type topic struct {
 	groups map[string]*group // by secret
 }
 
-// group holds the subscribers to an entity who see the same of it: it is fetched once
-// for all of them.
+// group holds the subscriptions to an entity whose clients see the same of it: it is
+// fetched once for all of them.
 type group struct {
 	key      Key
 	secret   string
 	subs     map[*subscription]struct{}
 	resolver Resolver
-	known    bool   // it was fetched
-	version  string // that was fetched last
-	fetching bool   // or about to
-	failures int    // one after the other
-	dirty    bool   // to be fetched again
-	forced   bool   // somebody said that it changed: plain clients get it whatever its version
+	known    bool   // version is that of the last fetch
+	version  string // goneVersion if the entity was gone
+	fetching bool   // a fetch runs, is queued or has a timer
+	failures int    // in a row
+	dirty    bool   // another fetch is needed
+	forced   bool   // a change was announced: plain clients get the state whatever its version
 	last     time.Time
 }
 
@@ -43,7 +45,7 @@ func (h *Hub) shard(k Key) *shard {
 
 // add registers a subscription and returns its group.
 func (h *Hub) add(s *subscription) *group {
-	resolver := h.o.Resolver(s.key)
+	resolver := h.resolver(s.key)
 	secret := ""
 	if resolver.PerSecret() {
 		secret = s.secret
@@ -73,35 +75,38 @@ func (sh *shard) group(k Key, secret string, r Resolver) *group {
 	return g
 }
 
-// remove drops a subscription, and its group if nobody else needs it; it is idempotent.
+// find returns the group of the key and the secret, or nil; sh.mu is held.
+func (sh *shard) find(k Key, secret string) *group {
+	if t := sh.topics[k]; t != nil {
+		return t.groups[secret]
+	}
+	return nil
+}
+
+// remove drops a subscription, and its group if nobody else needs it. It is idempotent.
 func (h *Hub) remove(s *subscription) {
-	h.giveBack(s)
+	h.freeSubscription(s)
 	sh := h.shard(s.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if t := sh.topics[s.key]; t != nil {
-		if g := t.groups[s.secret]; g != nil {
-			delete(g.subs, s)
-			sh.tidy(g)
-		}
+	if g := sh.find(s.key, s.secret); g != nil {
+		delete(g.subs, s)
+		sh.tidy(g)
 	}
 }
 
 // tidy drops the group unless a client or a fetch needs it; sh.mu is held.
 func (sh *shard) tidy(g *group) {
-	if len(g.subs) > 0 || g.fetching {
+	if len(g.subs) > 0 || g.fetching || sh.find(g.key, g.secret) != g {
 		return
 	}
 	t := sh.topics[g.key]
-	if t == nil || t.groups[g.secret] != g {
-		return
-	}
 	if delete(t.groups, g.secret); len(t.groups) == 0 {
 		delete(sh.topics, g.key)
 	}
 }
 
-// secretsOf returns the secrets by which clients see the key: one group has each.
+// secretsOf returns the secrets by which clients see the key: each has a group.
 func (h *Hub) secretsOf(k Key) (secrets []string) {
 	sh := h.shard(k)
 	sh.mu.Lock()

@@ -13,33 +13,29 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
-
-	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// writeTimeout is how long one write may block.
+// writeTimeout bounds one write. A client that blocks one for longer is closed.
 const writeTimeout = 10 * time.Second
 
-// Subprotocol asks for protocol 2, as ?protocol=2 does.
+// Subprotocol is the WebSocket subprotocol by which a client asks for [Versioned].
 const Subprotocol = "headgate.v2"
 
-// Connection says who connects.
-type Connection struct {
-	Secret  string
-	Allowed func(Key) bool // nil: everything
-	Until   time.Time      // when that ends, and the connection with it; zero: never
-}
-
+// socket is a WebSocket as a transport.
 type socket struct {
 	conn   *websocket.Conn
 	once   sync.Once
 	closed chan struct{} // the closing handshake is over
 }
 
-func (s *socket) Write(frame []byte) error {
+func (s *socket) Write(frame []byte, binary bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	return s.conn.Write(ctx, websocket.MessageText, frame)
+	typ := websocket.MessageText
+	if binary {
+		typ = websocket.MessageBinary
+	}
+	return s.conn.Write(ctx, typ, frame)
 }
 
 func (s *socket) Ping() error {
@@ -50,7 +46,7 @@ func (s *socket) Ping() error {
 
 func (s *socket) Close(code int, reason string) {
 	s.once.Do(func() {
-		go func() { // the closing handshake waits for the peer, at most 5 s
+		go func() { // the closing handshake waits for the peer, for up to 5 s
 			_ = s.conn.Close(websocket.StatusCode(code), reason)
 			_ = s.conn.CloseNow()
 			close(s.closed)
@@ -58,48 +54,46 @@ func (s *socket) Close(code int, reason string) {
 	})
 }
 
-// ServeWebSocket takes a client, and serves it after it returned. The caller has
-// checked the Origin, as for every other route.
-func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connection) error {
-	protocol := 1
-	switch r.URL.Query().Get("protocol") {
-	case "", "1":
-		for p := range strings.SplitSeq(r.Header.Get("Sec-WebSocket-Protocol"), ",") {
-			if strings.TrimSpace(p) == Subprotocol {
-				protocol = 2
-			}
-		}
-	case "2":
-		protocol = 2
-	default:
-		return fault.New(fault.Invalid, "protocol must be 1 or 2")
+// ServeWebSocket does what the handler of [Hub.WebSocket] does once it knows what the
+// client may do. It is for servers that check the Origin header and the client
+// themselves, and that answer errors in their own form. If it returns an error, the
+// client was refused and nothing has been written; the error is a [*RefusedError]. It
+// returns as soon as the client is connected.
+func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, access Access) error {
+	protocol, err := protocolOf(r)
+	if err != nil {
+		return err
 	}
 	if !headerHas(r.Header, "Connection", "upgrade") || !headerHas(r.Header, "Upgrade", "websocket") {
 		w.Header().Set("Upgrade", "websocket")
-		return fault.New(fault.Invalid, "this is a WebSocket: connect with one")
+		return refuse(http.StatusBadRequest, "this is a WebSocket: connect with one", 0)
 	}
-	if err := h.enter(0); err != nil {
+	if err := h.admitClient(0); err != nil {
 		return err
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
+		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, // the Origin was checked before
+		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
-		h.o.Memory.Live.Give(clientWeight)
-		return nil // it was answered
+		h.memory.Give(clientWeight)
+		return nil // Accept has answered
 	}
-	conn.SetReadLimit(int64(h.o.MaxFrame))
+	conn.SetReadLimit(int64(h.o.MaxFrameBytes))
 	transport := &socket{conn: conn, closed: make(chan struct{})}
-	c := &Client{transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol, allowed: who.Allowed, until: who.Until, secret: who.Secret, weight: clientWeight}
+	c := &client{
+		transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol,
+		allowed: access.Allowed, until: access.Until, secret: access.Secret, weight: clientWeight,
+	}
 	if !h.join(c) {
-		h.o.Memory.Live.Give(clientWeight)
+		h.memory.Give(clientWeight)
 		_ = conn.Close(closeRestart, "the server restarts")
 		_ = conn.CloseNow()
 		return nil
 	}
-	c.answer(reply{Type: "welcome", Protocol: 2, Connection: c.id})
-	// The handler ends here, and with it the request and the stack that served it:
-	// most of what an idle connection would weigh.
+	c.answer(reply{Type: "welcome", Protocol: Versioned, Connection: c.id})
+	// The client is served by a new goroutine. The handler returns, and frees the request
+	// and the stack that served it: most of what an idle connection would weigh.
 	if !h.spawn(func() {
 		c.read(conn)
 		c.close(closeGoingAway, "")
@@ -110,6 +104,21 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, who Connect
 	return nil
 }
 
+// protocolOf returns the protocol that the client asks for.
+func protocolOf(r *http.Request) (Protocol, error) {
+	switch r.URL.Query().Get("protocol") {
+	case "", "1":
+		if headerHas(r.Header, "Sec-WebSocket-Protocol", Subprotocol) {
+			return Versioned, nil
+		}
+		return Plain, nil
+	case "2":
+		return Versioned, nil
+	}
+	return 0, refuse(http.StatusBadRequest, "protocol must be 1 or 2", 0)
+}
+
+// headerHas reports whether the header lists the token.
 func headerHas(h http.Header, name, token string) bool {
 	for _, v := range h.Values(name) {
 		for t := range strings.SplitSeq(v, ",") {
@@ -121,54 +130,60 @@ func headerHas(h http.Header, name, token string) bool {
 	return false
 }
 
-// read handles frames until the client goes.
-func (c *Client) read(conn *websocket.Conn) {
+// read handles frames until the connection ends.
+func (c *client) read(conn *websocket.Conn) {
 	ctx := context.Background() // closing the connection ends it
-	// Who comes back subscribes to all that it had, at once.
-	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond+c.hub.o.MaxSubs)
+	// A client that reconnects subscribes at once to everything that it had.
+	limit := rate.NewLimiter(rate.Limit(c.hub.o.FramesPerSecond), 2*c.hub.o.FramesPerSecond+c.hub.o.MaxSubscriptions)
 	for {
 		typ, frame, weight, err := c.readFrame(ctx, conn)
 		if err != nil {
-			switch {
-			case errors.Is(err, errNoMemory):
-				c.close(closeBusy, "this instance has no memory for the frame")
-			case errors.Is(err, websocket.ErrMessageTooBig):
-				c.close(closeTooBig, "the frame is too large")
-			case websocket.CloseStatus(err) < 0 && !hungUp(err):
-				c.close(closeProtocol, "this is no WebSocket frame")
-			}
+			c.closeAfter(err)
 			return
 		}
 		if typ == websocket.MessageText && !utf8.Valid(frame) {
-			c.hub.o.Memory.Live.Give(weight)
+			c.hub.memory.Give(weight)
 			c.close(closeInvalid, "the text is not UTF-8")
 			return
 		}
 		if !limit.Allow() {
-			c.hub.o.Memory.Live.Give(weight)
+			c.hub.memory.Give(weight)
 			c.close(closePolicy, "too many frames")
 			return
 		}
 		c.handle(ctx, frame)
-		c.hub.o.Memory.Live.Give(weight)
+		c.hub.memory.Give(weight)
 		c.pace()
 	}
 }
 
-// readFrame returns a frame and the memory that was taken for it, beyond what a
-// client has anyway. On an error, and where the client is closed, that is returned.
-func (c *Client) readFrame(ctx context.Context, conn *websocket.Conn) (typ websocket.MessageType, frame []byte, weight int64, err error) {
+// closeAfter closes the client with the code for what went wrong when a frame was read.
+// A connection that just ended needs none.
+func (c *client) closeAfter(err error) {
+	switch {
+	case errors.Is(err, errNoMemory):
+		c.close(closeBusy, "this instance has no memory for the frame")
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		c.close(closeTooBig, "the frame is too large")
+	case websocket.CloseStatus(err) < 0 && !hungUp(err):
+		c.close(closeProtocol, "this is no WebSocket frame")
+	}
+}
+
+// readFrame returns a frame and the memory that was taken for it, beyond what a client
+// has anyway. The caller gives it back. After an error nothing is left to give back.
+func (c *client) readFrame(ctx context.Context, conn *websocket.Conn) (typ websocket.MessageType, frame []byte, weight int64, err error) {
 	typ, r, err := conn.Reader(ctx)
 	if err != nil {
 		return typ, nil, 0, err
 	}
-	live := c.hub.o.Memory.Live
+	memory := c.hub.memory
 	frame = make([]byte, 0, 512)
 	for {
 		if len(frame) == cap(frame) {
 			if more := frameCopies * int64(2*cap(frame)); 2*cap(frame) > smallFrame {
-				if !live.Try(more - weight) {
-					live.Give(weight)
+				if !memory.Try(more - weight) {
+					memory.Give(weight)
 					return typ, nil, 0, errNoMemory
 				}
 				weight = more
@@ -181,13 +196,13 @@ func (c *Client) readFrame(ctx context.Context, conn *websocket.Conn) (typ webso
 			return typ, frame, weight, nil
 		}
 		if err != nil {
-			live.Give(weight)
+			memory.Give(weight)
 			return typ, nil, 0, err
 		}
 	}
 }
 
-// hungUp is whether the connection just ended.
+// hungUp reports whether the connection just ended, without an error of the protocol.
 func hungUp(err error) bool {
 	_, network := errors.AsType[net.Error](err)
 	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)

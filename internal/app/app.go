@@ -197,7 +197,7 @@ func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	a.warn()
-	a.startLive(ctx)
+	a.startLive()
 	if a.o.RunsOn {
 		a.echo.Start()
 		a.telling.Go(func() { a.refreshDrafts(ctx, anyDraft) })

@@ -207,8 +207,8 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 	}
 	changed := live.KeyOf(out.Entity, out.ID)
 	if hook.Signal {
-		if err := changed.CheckChanged(); err != nil {
-			return out, err
+		if err := changed.Validate(); err != nil {
+			return out, fault.New(fault.Invalid, "%s", err)
 		}
 	}
 	out.Duplicate, err = a.echo.Once(ctx, "hook "+name, id, func() error {
