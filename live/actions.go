@@ -11,8 +11,8 @@ const (
 	maxSecret   = 8 << 10 // bytes
 )
 
-// handle acts on a frame. A Plain client is never answered, a Versioned one always.
-func (c *client) handle(ctx context.Context, frame []byte) {
+// handleFrame acts on a frame. A Plain client is never answered, a Versioned one always.
+func (c *client) handleFrame(ctx context.Context, frame []byte) {
 	c.handled.Add(1)
 	c.handling.Store(true)
 	defer c.handling.Store(false)

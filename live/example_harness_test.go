@@ -3,15 +3,11 @@ package live_test
 import (
 	"context"
 	"net/http/httptest"
-	"os"
-	"regexp"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/live"
 )
@@ -102,23 +98,3 @@ func (c *exampleClient) next() string {
 }
 
 func (c *exampleClient) close() { _ = c.conn.CloseNow() }
-
-// The code of docs/live.md is that of the examples.
-func TestTheDocumentsCodeIsTested(t *testing.T) {
-	t.Parallel()
-	doc, err := os.ReadFile("../docs/live.md")
-	require.NoError(t, err)
-	source, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(doc), -1)
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		lines := strings.SplitAfter(block[1], "\n")
-		for i, line := range lines {
-			if strings.TrimSpace(line) != "" {
-				lines[i] = "\t" + line
-			}
-		}
-		require.Contains(t, string(source), strings.Join(lines, ""))
-	}
-}

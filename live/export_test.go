@@ -35,7 +35,7 @@ func (h *Hub) Try(frame []byte) (answers [][]byte) {
 	if !h.join(c) {
 		return nil
 	}
-	c.handle(context.Background(), frame)
+	c.handleFrame(context.Background(), frame)
 	c.close(closeGoingAway, "")
 	for {
 		select {
@@ -63,27 +63,27 @@ func (h *Hub) Used() int64 { return h.memory.Used() }
 // TryMemory takes memory, as a client would.
 func (h *Hub) TryMemory(n int64) bool { return h.memory.Try(n) }
 
-// Connected is a client without a network.
-type Connected struct{ c *client }
+// FakeClient is a client without a network.
+type FakeClient struct{ c *client }
 
 // Connect joins a client whose connection is the transport.
-func (h *Hub) Connect(t transport, protocol Protocol) Connected {
+func (h *Hub) Connect(t transport, protocol Protocol) FakeClient {
 	c := &client{transport: t, kind: "test", protocol: protocol}
 	h.join(c)
-	return Connected{c}
+	return FakeClient{c}
 }
 
 // Handle acts as if the client had sent the frame.
-func (c Connected) Handle(frame string) { c.c.handle(context.Background(), []byte(frame)) }
+func (c FakeClient) Handle(frame string) { c.c.handleFrame(context.Background(), []byte(frame)) }
 
 // Pace waits as the reader of the client's frames does before it reads the next one.
-func (c Connected) Pace() { c.c.pace() }
+func (c FakeClient) Pace() { c.c.pace() }
 
 // Close acts as if the client had hung up.
-func (c Connected) Close() { c.c.close(closeGoingAway, "") }
+func (c FakeClient) Close() { c.c.close(closeGoingAway, "") }
 
 // Waiting returns how many frames wait to be written.
-func (c Connected) Waiting() int { return c.c.info().Waiting }
+func (c FakeClient) Waiting() int { return c.c.info().Waiting }
 
 // PingStream writes what pings the client of an event stream.
 func PingStream(w http.ResponseWriter) error {

@@ -23,23 +23,23 @@ type Hub struct {
 	handlersMu sync.RWMutex
 	handlers   map[string]Resolver // by entity
 
-	connected atomic.Bool // to the queue
+	receiving atomic.Bool // from the queue
 	relieving atomic.Bool
 
 	mu      sync.Mutex
-	clients map[*client]struct{}
+	members map[*client]struct{}
 	closing bool // no client may join
 	ended   bool // no goroutine may start
 
-	start   sync.Once
-	stop    context.CancelFunc
-	stopped context.Context
-	running sync.WaitGroup
+	startOnce sync.Once
+	stop      context.CancelFunc
+	stopped   context.Context
+	running   sync.WaitGroup
 }
 
 // New returns a hub. It starts nothing: call [Hub.Start].
 func New(o Options) *Hub {
-	h := &Hub{o: o.withDefaults(), seed: maphash.MakeSeed(), clients: map[*client]struct{}{}, handlers: map[string]Resolver{}}
+	h := &Hub{o: o.withDefaults(), seed: maphash.MakeSeed(), members: map[*client]struct{}{}, handlers: map[string]Resolver{}}
 	for i := range h.fetches {
 		h.fetches[i].maxWorkers = maxFetches
 	}
@@ -59,7 +59,7 @@ func New(o Options) *Hub {
 // Without it the hub serves clients, but hears of no change of another instance. It
 // returns at once. Further calls do nothing.
 func (h *Hub) Start() {
-	h.start.Do(func() {
+	h.startOnce.Do(func() {
 		h.spawn(h.compareRegularly)
 		if h.o.Queue != nil {
 			h.spawn(h.receive)
@@ -110,7 +110,7 @@ func (h *Hub) spawn(f func()) bool {
 func (h *Hub) Len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.clients)
+	return len(h.members)
 }
 
 // Clients returns the clients that are connected to this hub, in no order.
@@ -126,8 +126,8 @@ func (h *Hub) Clients() []ClientInfo {
 func (h *Hub) all() []*client {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := make([]*client, 0, len(h.clients))
-	for c := range h.clients {
+	all := make([]*client, 0, len(h.members))
+	for c := range h.members {
 		all = append(all, c)
 	}
 	return all
@@ -147,7 +147,7 @@ func (h *Hub) join(c *client) bool {
 	h.mu.Lock()
 	closing := h.closing
 	if !closing {
-		h.clients[c] = struct{}{}
+		h.members[c] = struct{}{}
 	}
 	h.mu.Unlock()
 	if !closing {
@@ -159,7 +159,7 @@ func (h *Hub) join(c *client) bool {
 
 func (h *Hub) forget(c *client) {
 	h.mu.Lock()
-	delete(h.clients, c)
+	delete(h.members, c)
 	h.mu.Unlock()
 	h.o.ClientsChanged(Key{})
 }

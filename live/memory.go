@@ -122,7 +122,7 @@ func (h *Hub) relieve(room int64) {
 	for h.memory.Used()+room > h.percent(relieveTo) {
 		stuck, waits := (*client)(nil), int64(0)
 		h.mu.Lock()
-		for c := range h.clients {
+		for c := range h.members {
 			if n := c.waits.Load(); n > waits && c.blockedFor() >= patience {
 				stuck, waits = c, n
 			}
@@ -169,7 +169,7 @@ func (c *client) charge(p pending) bool {
 	if memory.Used() > c.hub.percent(relieveAt) {
 		c.hub.relieveSoon()
 	}
-	p.state.keep()
+	p.snap.keep()
 	c.waits.Add(weight + p.sharedWeight())
 	return true
 }
@@ -182,17 +182,17 @@ func (c *client) discharge(p pending) {
 	weight := p.weight()
 	c.waits.Add(-weight - p.sharedWeight())
 	c.hub.memory.Give(weight)
-	p.state.drop()
+	p.snap.drop()
 }
 
 func (p *pending) weight() int64 { return entryWeight + int64(len(p.frame)) }
 
 // sharedWeight returns the weight of what waits for other clients as well.
 func (p *pending) sharedWeight() int64 {
-	if p.state == nil {
+	if p.snap == nil {
 		return 0
 	}
-	return p.state.weight
+	return p.snap.weight
 }
 
 // pace waits, if little memory is left, until the client's answers are written. No frame

@@ -102,7 +102,7 @@ func (h *Hub) changed(k Key) {
 		return
 	}
 	for _, secret := range secrets {
-		sh.group(k, secret, h.resolver(k))
+		sh.group(k, secret, h.resolverOf(k))
 	}
 	for _, g := range sh.topics[k].groups {
 		g.forced = true
@@ -113,18 +113,18 @@ func (h *Hub) changed(k Key) {
 // Connected reports whether changes of other instances arrive. A server whose load
 // balancer asks it should count as not ready while they do not. Without a queue it is
 // always true.
-func (h *Hub) Connected() bool { return h.o.Queue == nil || h.connected.Load() }
+func (h *Hub) Connected() bool { return h.o.Queue == nil || h.receiving.Load() }
 
 // receive takes messages off the queue until the hub stops. When the queue breaks,
 // changes pass unnoticed here, so the clients are sent to other instances.
 func (h *Hub) receive() {
 	ready := func() {
-		h.connected.Store(true)
+		h.receiving.Store(true)
 		h.compare() // clients that connected meanwhile may have missed changes
 	}
 	for h.stopped.Err() == nil {
 		err := h.o.Queue.Receive(h.stopped, ready, h.take)
-		was := h.connected.Swap(false)
+		was := h.receiving.Swap(false)
 		if h.stopped.Err() != nil {
 			return
 		}

@@ -24,10 +24,10 @@ type slot struct {
 
 // pending is a frame or a state that waits to be written.
 type pending struct {
-	frame []byte // ready; nil: made of state
+	frame []byte // ready; nil: made of snap
 	sub   *subscription
 	id    string // of the entity
-	state *snapshot
+	snap  *snapshot
 	under Name // the subscription to all of a type that it counts under
 }
 
@@ -59,14 +59,14 @@ func (c *client) queueAnswer(frame []byte) {
 
 // offer queues a state, in place of an older one of the same entity. The shard's lock
 // is held.
-func (c *client) offer(s *subscription, id string, state *snapshot) {
+func (c *client) offer(s *subscription, id string, snap *snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.missed = s.missed || c.subscriptions[s.name] != s; s.missed {
 		return
 	}
 	k := slot{Name: Name{s.name.Entity, id}}
-	p := pending{sub: s, id: id, state: state}
+	p := pending{sub: s, id: id, snap: snap}
 	if _, waits := c.pending[k]; s.name.ID == Any && !waits {
 		if c.underAny[s.name] >= maxUnderAny {
 			c.queue(slot{Name: s.name}, pending{sub: s, frame: resyncFrame(s.name.Entity)})
@@ -110,12 +110,12 @@ func (c *client) queue(k slot, p pending) {
 	c.pending[k] = p
 	if !c.writing {
 		c.writing = true
-		c.hub.spawn(c.drain)
+		c.hub.spawn(c.writePending)
 	}
 }
 
-// drain writes until nothing waits.
-func (c *client) drain() {
+// writePending writes until nothing waits.
+func (c *client) writePending() {
 	for {
 		c.mu.Lock()
 		if len(c.order) == 0 || c.closed {
@@ -156,10 +156,10 @@ func (c *client) write(p pending) error {
 	case p.frame != nil:
 		return c.writeFrame(p.frame, false)
 	case c.protocol == Versioned:
-		return c.writeFrame(p.state.frame(p.sub.name.Entity, p.id), false)
+		return c.writeFrame(p.snap.frame(p.sub.name.Entity, p.id), false)
 	}
-	for i, row := range p.state.Rows {
-		if err := c.writeFrame(row, p.state.isBinary(i)); err != nil {
+	for i, row := range p.snap.Rows {
+		if err := c.writeFrame(row, p.snap.isBinary(i)); err != nil {
 			return err
 		}
 	}

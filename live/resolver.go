@@ -63,8 +63,8 @@ func (h *Hub) Handle(entity string, fetch func(ctx context.Context, key Key, sec
 	h.handlers[k.Entity()] = rowsResolver(fetch)
 }
 
-// resolver returns the resolver of the key; it is never nil.
-func (h *Hub) resolver(k Key) Resolver {
+// resolverOf returns the resolver of the key; it is never nil.
+func (h *Hub) resolverOf(k Key) Resolver {
 	h.handlersMu.RLock()
 	r := h.handlers[k.Entity()]
 	h.handlersMu.RUnlock()

@@ -45,7 +45,7 @@ func (h *Hub) shard(k Key) *shard {
 
 // add registers a subscription and returns its group.
 func (h *Hub) add(s *subscription) *group {
-	resolver := h.resolver(s.key)
+	resolver := h.resolverOf(s.key)
 	secret := ""
 	if resolver.PerSecret() {
 		secret = s.secret

@@ -151,7 +151,7 @@ func (c *client) read(conn *websocket.Conn) {
 			c.close(closePolicy, "too many frames")
 			return
 		}
-		c.handle(ctx, frame)
+		c.handleFrame(ctx, frame)
 		c.hub.memory.Give(weight)
 		c.pace()
 	}

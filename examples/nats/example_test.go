@@ -15,7 +15,8 @@ import (
 func Example() {
 	conn, err := nats.Connect(nats.DefaultURL)
 	if err != nil {
-		log.Fatal(err)
+		log.Print(err)
+		return
 	}
 	defer conn.Close()
 
@@ -28,5 +29,5 @@ func Example() {
 
 	mux := http.NewServeMux()
 	hub.Register(mux)
-	log.Fatal(http.ListenAndServe("127.0.0.1:8080", mux))
+	log.Print(http.ListenAndServe("127.0.0.1:8080", mux))
 }

@@ -67,7 +67,7 @@ func receive(t testing.TB, q live.Queue) *receiver {
 		case err := <-over:
 			return err
 		case <-time.After(patience):
-			return fmt.Errorf("Receive does not return %v after its context ended", patience)
+			return fmt.Errorf("no return from Receive within %v of the end of its context", patience)
 		}
 	})
 	t.Cleanup(func() { _ = r.stop() })
