@@ -29,8 +29,8 @@ type Options struct {
 	Access func(*http.Request) (Access, error)
 	// Origins are the other origins whose pages may connect through [Hub.WebSocket] and
 	// [Hub.EventStream]: "app.example.com", "*.example.com", with or without a scheme
-	// ("https://app.example.com"), or "*". Pages of the host that the request names may
-	// always, as may clients that are no web pages.
+	// ("https://app.example.com"), or "*". Pages of the server's own host may always
+	// connect, and so may clients that are no web pages.
 	Origins []string
 	// Path is where [Hub.Register] serves WebSockets; default "/ws/entity-sync/".
 	Path string
@@ -44,8 +44,8 @@ type Options struct {
 	// FramesPerSecond is how many frames a client may send; default 50. At once it may
 	// send twice as many, and one for each subscription that it may have.
 	FramesPerSecond int
-	// MaxConnection ends connections before a platform does that bounds them, spread
-	// over the last fifth of it. 0 means no limit.
+	// MaxConnection bounds how long a connection lasts, for platforms that cut off long
+	// ones. Connections end spread over its last fifth. 0 means no bound.
 	MaxConnection time.Duration
 	// MaxMemory bounds the memory of all clients together, in bytes: connections,
 	// subscriptions, and what waits to be written. 0 means no bound.

@@ -28,8 +28,9 @@ var ErrDenied = errors.New("live: not allowed")
 // Resolver fetches entities where [Hub.Handle] is not enough: because the server has
 // versions of its own, or because all clients see the same.
 type Resolver interface {
-	// Resolve returns the state of an entity for a secret. ErrDenied is final until the
-	// entity changes; any other error is retried. Resolve is called from many
+	// Resolve returns the state of an entity for a secret. After ErrDenied it is called
+	// again when the entity changes or versions are compared. Any other error is retried
+	// soon. Resolve is called from many
 	// goroutines, but not twice at the same time for the same key and secret. ctx ends
 	// after ten seconds, or with the hub.
 	Resolve(ctx context.Context, key Key, secret string) (State, error)
@@ -43,8 +44,9 @@ type Resolver interface {
 //
 // fetch returns the rows of the entity that the secret may see, or no rows if there is
 // no such entity, or [ErrDenied]. Any other error is retried. It is called once for
-// each change and secret, however many clients subscribed, and from many goroutines.
-// ctx ends after ten seconds, or with the hub.
+// each change and secret, however many clients subscribed, and from many goroutines. If
+// all secrets see the same, a [Resolver] costs fewer calls. ctx ends after ten seconds,
+// or with the hub.
 //
 // Rows may be any bytes. Plain clients get each as a frame: text if it is UTF-8, binary
 // otherwise. Versioned clients get JSON as it is. If a row is not JSON, they get the

@@ -20,11 +20,11 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// cloudConnection ends sockets before Cloud Run does, which gives a request an hour
-// at the most.
+// cloudConnection ends connections before Cloud Run does, which cuts off a request after
+// an hour.
 const cloudConnection = 55 * time.Minute
 
-// notifyTimeout bounds what a change waits for the bus.
+// notifyTimeout bounds how long a change waits for the bus.
 const notifyTimeout = 2 * time.Second
 
 // Live is the push of changes to clients.
@@ -169,8 +169,9 @@ func (a *App) Notify(ctx context.Context, keys []live.Key) error {
 	return nil
 }
 
-// changed is called after records were committed. It does not hold up who
-// committed them; where the processor is taken away between requests, it does.
+// changed is called after records were committed. It returns at once, so that the writer
+// does not wait for the bus. Where the process has CPU only while a request runs, it
+// returns when it is done.
 func (a *App) changed(org, recordType string, ids []string) {
 	if !a.live.shared && a.live.Hub.Len() == 0 && len(a.o.Config.Drafts) == 0 {
 		return
@@ -227,7 +228,7 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	return nil
 }
 
-// Drain sends live clients elsewhere: their requests do not end by themselves.
+// Drain sends live clients to other instances. Their requests do not end by themselves.
 func (a *App) Drain() { a.live.Hub.Drain() }
 
 // startLive starts the hub where there can be clients. Elsewhere it only notifies.

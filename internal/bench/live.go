@@ -168,7 +168,7 @@ func bareWrites(clients int) ([]time.Duration, error) {
 	return took, nil
 }
 
-// idle measures what a connection costs the real binary that does nothing.
+// idle measures the memory that an idle connection costs the real binary.
 func idle(b *bench, clients int) error {
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
