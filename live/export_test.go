@@ -10,7 +10,6 @@ const (
 	Patience                = patience
 	DefaultMaxSubscriptions = defaultMaxSubscriptions
 	DefaultMaxFrameBytes    = defaultMaxFrameBytes
-	DefaultFramesPerSecond  = defaultFramesPerSecond
 	MaxMessage              = maxMessage
 )
 

@@ -43,7 +43,10 @@ func TestSecrets(t *testing.T) {
 	require.Equal(t, "secret", bad.read()["type"])
 	w.set("items", "1", 2)
 	require.Equal(t, "2", good.read()["version"])
-	require.Equal(t, "2", bad.read()["version"])
+	if m = bad.read(); m["version"] == "1" { // what the new secret may see came before the change
+		m = bad.read()
+	}
+	require.Equal(t, "2", m["version"])
 
 	only := w.dial("protocol=2&only=items/7")
 	only.send(`{"action":"subscribe","body":{"entity":"items","id":"1"}}`)
