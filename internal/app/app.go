@@ -199,7 +199,7 @@ func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	a.warn()
-	a.startLive(ctx)
+	a.startLive()
 	if a.o.RunsOn {
 		a.echo.Start()
 		a.telling.Go(func() { a.refreshDrafts(ctx, anyDraft) })
@@ -323,9 +323,8 @@ func (a *App) Close(ctx context.Context) (err error) {
 		if a.stop != nil {
 			a.stop()
 		}
-		if liveErr := a.live.Hub.Close(ctx); liveErr != nil {
-			err = fmt.Errorf("clients were not all closed: %w", liveErr)
-		}
+		hubClosed := make(chan error, 1) // it may have to wait for the bus, and the rest must not
+		go func() { hubClosed <- a.live.Hub.Close(ctx) }()
 		if echoErr := a.echo.Close(ctx); echoErr != nil {
 			err = errors.Join(err, fmt.Errorf("deliveries did not stop: %w", echoErr))
 		}
@@ -335,6 +334,9 @@ func (a *App) Close(ctx context.Context) (err error) {
 		case <-swept:
 		case <-ctx.Done():
 			err = errors.Join(err, fmt.Errorf("the sweep did not end: %w", ctx.Err()))
+		}
+		if liveErr := <-hubClosed; liveErr != nil {
+			err = errors.Join(err, fmt.Errorf("clients were not all closed: %w", liveErr))
 		}
 		if syncErr := a.syncs.Close(ctx); syncErr != nil {
 			err = errors.Join(err, fmt.Errorf("runs of syncs did not stop: %w", syncErr))
