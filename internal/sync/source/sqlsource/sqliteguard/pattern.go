@@ -92,9 +92,15 @@ func callGlob(tls *libc.TLS, context uintptr, _ int32, argv uintptr) {
 	}
 }
 
+// fail ends the statement with the message. SQLite copies it out of memory of its own: what
+// lies on Go's stack may move while SQLite reads it.
 func (c *call) fail(message string) {
-	text := []byte(message)
-	sqlite3.Xsqlite3_result_error(c.tls, c.context, address(text), int32(len(text)))
+	at, text := c.made(len(message))
+	if at == 0 {
+		return
+	}
+	sqlite3.Xsqlite3_result_error(c.tls, c.context, at, int32(copy(text, message)))
+	sqlite3.Xsqlite3_free(c.tls, at)
 }
 
 // patterned reports whether there is something to compare. Blobs match nothing.

@@ -128,6 +128,8 @@ func (c *call) made(n int) (uintptr, []byte) {
 // transient tells SQLite to copy the result.
 const transient = ^uintptr(0)
 
+// returnText answers with the text, which must lie in SQLite's memory, as the arguments do:
+// Go's stack may move while SQLite reads.
 func (c *call) returnText(text []byte) {
 	sqlite3.Xsqlite3_result_text(c.tls, c.context, address(text), int32(len(text)), transient)
 }
