@@ -20,10 +20,3 @@ func check(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		Missing []window.Shortfall `json:"missing"`
 	}{v.Complete, released(v.Triggered, v.Published), orEmpty(v.Missing)})
 }
-
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}

@@ -6,39 +6,43 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// drafts shows a draft, or edits it: PATCH {"by"?, "rows": {id: {field: value}}}. A
-// null removes a field, or a row. The last writer of a field wins.
-func drafts(a *app.App) web.Handler {
+// getDraft shows a draft.
+func getDraft(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		name := r.PathValue("name")
-		if r.Method != http.MethodPatch {
-			v, err := a.Drafts().Get(r.Context(), name)
-			if err != nil {
-				return err
-			}
-			return showDraft(w, http.StatusOK, v)
+		v, err := a.Drafts().Get(r.Context(), r.PathValue("name"))
+		if err != nil {
+			return err
 		}
-		var in struct {
-			By   string               `json:"by"`
-			Rows map[string]draft.Row `json:"rows"`
-		}
+		return showDraft(w, http.StatusOK, v)
+	}
+}
+
+// editDraft sets fields of a draft. The last writer of a field wins.
+func editDraft(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var in draftEdit
 		if err := readJSON(w, r, &in); err != nil {
 			return err
 		}
 		if len(in.Rows) == 0 {
 			return fault.New(fault.Invalid, "rows is required: the fields to set, by row")
 		}
-		v, err := a.Drafts().Edit(r.Context(), name, who(r, in.By), in.Rows)
+		v, err := a.Drafts().Edit(r.Context(), r.PathValue("name"), who(r, in.By), in.Rows)
 		if err != nil {
 			return err
 		}
 		return showDraft(w, http.StatusOK, v)
 	}
+}
+
+// draftEdit is the body of an edit. A null removes a field, or a row.
+type draftEdit struct {
+	By   string               `json:"by"`
+	Rows map[string]draft.Row `json:"rows"`
 }
 
 // decideDraft accepts theirs, keeps ours, saves, discards or fetches. Accept and keep
@@ -92,20 +96,6 @@ func decideDraft(a *app.App) web.Handler {
 		}
 		return showDraft(w, http.StatusOK, v)
 	}
-}
-
-// who is as the client says, and as its token does where one is asked for: the first
-// is a name to show and no proof.
-func who(r *http.Request, by string) string {
-	by = strings.ToValidUTF8(by[:min(len(by), 100)], "")
-	name := auth.Caller(r.Context())
-	switch {
-	case name == "" || by == name:
-		return by
-	case by == "":
-		return name
-	}
-	return by + " (" + name + ")"
 }
 
 func showDraft(w http.ResponseWriter, status int, v *draft.View) error {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/webhook/echo"
@@ -22,11 +21,8 @@ type echoAnswer struct {
 // echoWebhook takes what the source of truth says of a list, and passes it on.
 func echoWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := web.ReadBody(w, r, maxWebhook, "the limit of a webhook")
+		body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
 		if err != nil {
-			return err
-		}
-		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
 		if err := a.OnTime(r.Context()); err != nil {
@@ -51,11 +47,8 @@ func echoWebhook(a *app.App) web.Handler {
 // hook takes a webhook under a name.
 func hook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := web.ReadBody(w, r, maxWebhook, "the limit of a webhook")
+		body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
 		if err != nil {
-			return err
-		}
-		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
 		if err := a.OnTime(r.Context()); err != nil {
@@ -94,30 +87,30 @@ func eventOf(a *app.App, w http.ResponseWriter, r *http.Request, body []byte, se
 	return out.Receipts[0].ID, nil
 }
 
-// echoes serves the webhooks of others. A signature says who calls; where none is
-// asked for, the roles do.
-func (b *builder) echoes() {
-	guarded := func(verified bool, h web.Handler) web.Handler {
-		if verified {
-			return h
-		}
-		return b.guard.Require(auth.Ingest, h)
+// echoSource takes the webhooks of the source of truth. A signature shows who calls. The
+// role is asked for only where no secret is configured to check signatures with.
+func echoSource(b *builder, role string) web.Handler {
+	if cfg := b.app.Config().Echo; cfg != nil && len(cfg.Secrets) > 0 {
+		return echoWebhook(b.app)
 	}
-	cfg := b.app.Config()
-	source := guarded(cfg.Echo != nil && len(cfg.Echo.Secrets) > 0, echoWebhook(b.app))
-	b.handle("/echo-external-data-webhook", web.Methods(source, http.MethodPost))
-	b.handle("/external-data-webhook", web.Methods(source, http.MethodPost))
+	return b.guard.Require(role, echoWebhook(b.app))
+}
+
+// hooks takes the webhooks that have a name. It asks for the role where the hook's
+// configuration verifies nothing.
+func hooks(b *builder, role string) web.Handler {
 	verified := make(map[string]bool)
-	for _, h := range cfg.Hooks {
+	for _, h := range b.app.Config().Hooks {
 		verified[h.Name] = h.Verify.Type != echo.None
 	}
-	open, roles := hook(b.app), guarded(false, hook(b.app))
-	b.handle("/hooks/{name}", web.Methods(func(w http.ResponseWriter, r *http.Request) error {
+	open := hook(b.app)
+	guarded := b.guard.Require(role, open)
+	return func(w http.ResponseWriter, r *http.Request) error {
 		if verified[r.PathValue("name")] {
 			return open(w, r)
 		}
-		return roles(w, r)
-	}, http.MethodPost))
+		return guarded(w, r)
+	}
 }
 
 // openSession adds a session of a list; the first has us register with the source.

@@ -101,10 +101,3 @@ func released(eventID string, published bool) releasedJSON {
 	}
 	return releasedJSON{&eventID, &published}
 }
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}

@@ -25,17 +25,18 @@ func socketPath(a *app.App) string {
 	return defaultSocketPath
 }
 
-// live serves the paths on which clients hear of changes.
-func (b *builder) live() {
-	socket := "GET " + socketPath(b.app)
-	b.access[socket], b.access["GET /live"] = web.Connects, web.Connects
-	b.handle(socket, b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
+// liveSocket serves changes over a WebSocket.
+func liveSocket(b *builder, _ string) web.Handler {
+	return b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
 		return b.app.Live().Hub.ServeWebSocket(w, r, who)
-	}))
-	b.handle("GET /live", b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
+	})
+}
+
+// liveStream serves changes as an event stream.
+func liveStream(b *builder, _ string) web.Handler {
+	return b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
 		return b.app.Live().Hub.ServeStream(w, r, who)
-	}))
-	b.handle("GET /live/client.js", liveClient)
+	})
 }
 
 // connecting finds out who connects. A page's script can set no header on a

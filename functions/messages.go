@@ -3,8 +3,6 @@ package functions
 import (
 	"encoding/base64"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,11 +12,6 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/store"
-)
-
-const (
-	defaultPage = 50
-	maxPage     = 1000
 )
 
 type messageJSON struct {
@@ -130,21 +123,4 @@ func parseCursor(s string) (*store.Cursor, error) {
 		return nil, strconv.ErrRange
 	}
 	return &store.Cursor{Date: at, ID: id}, nil
-}
-
-// query parses a query that may hold the parameters named and no others.
-func query(r *http.Request, known ...string) (url.Values, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "the query is malformed")
-	}
-	for name, values := range q {
-		if !slices.Contains(known, name) {
-			return nil, fault.New(fault.Invalid, "unknown query parameter %q: the parameters are %q", name, known)
-		}
-		if len(values) > 1 {
-			return nil, fault.New(fault.Invalid, "query parameter %q is given %d times", name, len(values))
-		}
-	}
-	return q, nil
 }

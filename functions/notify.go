@@ -19,11 +19,8 @@ const maxNotified = 1000
 // notify tells live clients, on every instance, that entities changed.
 func notify(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := web.ReadBody(w, r, 1<<20, "the limit of a body")
+		body, err := readBody(w, r, maxBody, "the limit of a body")
 		if err != nil {
-			return err
-		}
-		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
 		keys, err := keysOf(body)

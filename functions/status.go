@@ -56,10 +56,3 @@ func status(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.JSON(w, http.StatusOK, out)
 }
-
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}

@@ -24,27 +24,29 @@ type syncJSON struct {
 	Sync      syncrun.Sync `json:"sync"` // credentials redacted
 }
 
+// createdSyncJSON is a new sync, with OurWater's name for its id as well.
+type createdSyncJSON struct {
+	syncJSON
+	Data struct {
+		SyncID string `json:"syncId"`
+	} `json:"data"`
+}
+
 func toSyncJSON(d *syncrun.Stored) syncJSON {
 	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact()}
 }
 
 func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
-	body, err := web.ReadBody(w, r, maxDefinition, "the limit of a definition")
+	body, err := readBody(w, r, maxDefinition, "the limit of a definition")
 	if err != nil {
-		return nil, err
-	}
-	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return nil, err
 	}
 	return syncrun.Decode(body)
 }
 
-// syncs lists the definitions, and takes new ones.
+// syncs lists the definitions.
 func syncs(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method == http.MethodPost {
-			return createSync(a, w, r)
-		}
 		q, err := query(r, "orgId")
 		if err != nil {
 			return err
@@ -85,58 +87,59 @@ func checkSync(a *app.App) web.Handler {
 	}
 }
 
-func createSync(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	def, err := readSync(w, r)
-	if err != nil {
-		return err
+// createSync stores a new definition.
+func createSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		def, err := readSync(w, r)
+		if err != nil {
+			return err
+		}
+		d, err := a.Syncs().CreateSync(r.Context(), def)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
+		w.Header().Set("ETag", d.ETag())
+		out := createdSyncJSON{syncJSON: toSyncJSON(d)}
+		out.Data.SyncID = d.Sync.ID
+		return web.JSON(w, http.StatusCreated, out)
 	}
-	d, err := a.Syncs().CreateSync(r.Context(), def)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
-	w.Header().Set("ETag", d.ETag())
-	return web.JSON(w, http.StatusCreated, struct {
-		syncJSON
-		// SyncID is OurWater's name for it.
-		Data struct {
-			SyncID string `json:"syncId"`
-		} `json:"data"`
-	}{syncJSON: toSyncJSON(d), Data: struct {
-		SyncID string `json:"syncId"`
-	}{d.Sync.ID}})
 }
 
-// oneSync shows, replaces or deletes a definition; POST is the seed's way to run it.
-func oneSync(a *app.App) web.Handler {
+// getSync shows a definition.
+func getSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id := r.PathValue("id")
-		switch r.Method {
-		case http.MethodPost:
-			return runSync(a)(w, r)
-		case http.MethodPut:
-			def, err := readSync(w, r)
-			if err != nil {
-				return err
-			}
-			d, err := a.Syncs().UpdateSync(r.Context(), id, def, etag.IfMatch(r.Header))
-			if err != nil {
-				return err
-			}
-			return showSync(w, d)
-		case http.MethodDelete:
-			if err := a.Syncs().DeleteSync(r.Context(), id, etag.IfMatch(r.Header)); err != nil {
-				return err
-			}
-			w.WriteHeader(http.StatusNoContent)
-			return nil
-		default:
-			d, err := a.Syncs().Sync(r.Context(), id)
-			if err != nil {
-				return err
-			}
-			return showSync(w, d)
+		d, err := a.Syncs().Sync(r.Context(), r.PathValue("id"))
+		if err != nil {
+			return err
 		}
+		return showSync(w, d)
+	}
+}
+
+// updateSync replaces a definition.
+func updateSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		def, err := readSync(w, r)
+		if err != nil {
+			return err
+		}
+		d, err := a.Syncs().UpdateSync(r.Context(), r.PathValue("id"), def, etag.IfMatch(r.Header))
+		if err != nil {
+			return err
+		}
+		return showSync(w, d)
+	}
+}
+
+// deleteSync deletes a definition. The records that it synced stay.
+func deleteSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := a.Syncs().DeleteSync(r.Context(), r.PathValue("id"), etag.IfMatch(r.Header)); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
 }
 

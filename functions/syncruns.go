@@ -3,7 +3,6 @@ package functions
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
@@ -91,17 +90,6 @@ func runJSON(run *syncrun.Run) runAnswer {
 	return out
 }
 
-func boolean(s, name string) (bool, error) {
-	if s == "" {
-		return false, nil
-	}
-	b, err := strconv.ParseBool(s)
-	if err != nil {
-		return false, fault.New(fault.Invalid, "%s must be true or false", name)
-	}
-	return b, nil
-}
-
 // syncRuns lists the latest runs, newest first.
 func syncRuns(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -124,17 +112,6 @@ func syncRuns(a *app.App) web.Handler {
 			Runs []*syncrun.Run `json:"runs"`
 		}{runs})
 	}
-}
-
-func limitOf(s string, byDefault int) (int, error) {
-	if s == "" {
-		return byDefault, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxPage {
-		return 0, fault.New(fault.Invalid, "limit must be an integer from 1 to %d", maxPage)
-	}
-	return n, nil
 }
 
 func syncRun(a *app.App) web.Handler {

@@ -74,11 +74,8 @@ func untilDone(ctx context.Context, a *app.App, run *syncrun.Run) error {
 }
 
 func readPush(w http.ResponseWriter, r *http.Request) (event.Push, error) {
-	body, err := web.ReadBody(w, r, 16<<20, "the limit of a push")
+	body, err := readBody(w, r, 16<<20, "the limit of a push")
 	if err != nil {
-		return event.Push{}, err
-	}
-	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return event.Push{}, err
 	}
 	push, ok := event.ParsePush(body)

@@ -15,11 +15,8 @@ import (
 // registrationOf reads {"url", "externalTaskListId"?, "format"?, "secret"?}. Values
 // of another type are faults that name the field.
 func registrationOf(w http.ResponseWriter, r *http.Request) (out echo.Registration, err error) {
-	body, err := web.ReadBody(w, r, 64<<10, "the limit of a registration")
+	body, err := readBody(w, r, 64<<10, "the limit of a registration")
 	if err != nil {
-		return out, err
-	}
-	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return out, err
 	}
 	var in map[string]any
