@@ -83,6 +83,7 @@ var sdks = map[string][]string{
 	"golang.org/x/text":                                     {"internal/sync/source/csvsource"},
 	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/cloudfunctions"},
 	"google.golang.org/api/idtoken":                         {"internal/platform/auth"},
+	"github.com/swaggest/jsonschema-go":                     {}, // tests alone
 }
 
 // pure packages import the standard library only, and no clock or network of it.

@@ -18,21 +18,21 @@ const (
 )
 
 type batchJSON struct {
-	Results []itemJSON `json:"results"` // one per item, in order
+	Results []itemJSON `json:"results" description:"One per item, in the order of the items."`
 	releasedJSON
 }
 
 type itemJSON struct {
-	Status int `json:"status"` // what the item alone would have been answered
+	Status int `json:"status" description:"The HTTP status that the item would have got alone: 200, 400 or 413."`
 	*storedJSON
-	Error string `json:"error,omitempty"`
+	Error string `json:"error,omitempty" description:"Why the item was not stored."`
 }
 
 type storedJSON struct {
-	ID         string    `json:"id"`
-	EventKey   string    `json:"eventKey"`
+	ID         string    `json:"id" description:"The event's id."`
+	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
 	ReceivedAt time.Time `json:"receivedAt"`
-	Duplicate  bool      `json:"duplicate"`
+	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
 }
 
 // ingestBatch takes a batch of CloudEvents, or a JSON array of anything, as one

@@ -8,15 +8,17 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
+type verdictJSON struct {
+	Complete bool `json:"complete" description:"Every endpoint has the events that it needs."`
+	releasedJSON
+	Missing []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
+}
+
 // check releases the window if it is complete.
 func check(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	v, err := g.Check(r.Context())
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, struct {
-		Complete bool `json:"complete"`
-		releasedJSON
-		Missing []window.Shortfall `json:"missing"`
-	}{v.Complete, released(v.Triggered, v.Published), orEmpty(v.Missing)})
+	return web.JSON(w, http.StatusOK, verdictJSON{v.Complete, released(v.Triggered, v.Published), orEmpty(v.Missing)})
 }

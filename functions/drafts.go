@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -41,21 +42,24 @@ func editDraft(a *app.App) web.Handler {
 
 // draftEdit is the body of an edit. A null removes a field, or a row.
 type draftEdit struct {
-	By   string               `json:"by"`
-	Rows map[string]draft.Row `json:"rows"`
+	By   string               `json:"by,omitempty" description:"The name of the person, to show to the others. It is no proof."`
+	Rows map[string]draft.Row `json:"rows" description:"The fields to set, by row."`
 }
 
-// decideDraft accepts theirs, keeps ours, saves, discards or fetches. Accept and keep
-// take {"row"?, "field"?, "sourceVersion"?}: all of it where row and field are left
-// out, and nothing where the source has another version by now.
+// draftDecision is the body of an action on a draft. Accept and keep act on everything
+// if row and field are left out. They act on nothing if the source has another version
+// by now than the one named.
+type draftDecision struct {
+	By    string `json:"by,omitempty" description:"The name of the person, to show to the others. It is no proof."`
+	Row   string `json:"row,omitempty" description:"Of accept and keep: only this row."`
+	Field string `json:"field,omitempty" description:"Of accept and keep: only this field of the row."`
+	Seen  string `json:"sourceVersion,omitempty" description:"Of accept and keep: the version of the source that the person looked at. The answer is 409 if the source has another by now."`
+}
+
+// decideDraft accepts the source's values, keeps ours, saves, discards or fetches.
 func decideDraft(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in := struct {
-			By    string `json:"by"`
-			Row   string `json:"row"`
-			Field string `json:"field"`
-			Seen  string `json:"sourceVersion"`
-		}{}
+		var in draftDecision
 		if r.ContentLength != 0 {
 			if err := readJSON(w, r, &in); err != nil {
 				return err
@@ -86,16 +90,21 @@ func decideDraft(a *app.App) web.Handler {
 		}
 		if fault.CodeOf(err) == fault.Conflict && v != nil {
 			w.Header().Set("Location", strings.TrimSuffix(r.URL.Path, "/"+r.PathValue("action")))
-			return web.JSON(w, http.StatusConflict, struct {
-				Detail string      `json:"detail"`
-				Draft  *draft.View `json:"draft"` // with the differences
-			}{err.Error(), v})
+			return withDraft(err, v)
 		}
 		if err != nil {
 			return err
 		}
 		return showDraft(w, http.StatusOK, v)
 	}
+}
+
+// withDraft returns err, a conflict, whose answer shows the draft and its differences too.
+func withDraft(err error, v *draft.View) error {
+	f, _ := errors.AsType[*fault.Error](err)
+	out := *f
+	out.Member = &fault.Member{Name: "draft", Value: v}
+	return &out
 }
 
 func showDraft(w http.ResponseWriter, status int, v *draft.View) error {

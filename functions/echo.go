@@ -14,11 +14,11 @@ import (
 const maxWebhook = 512 << 10
 
 type echoAnswer struct {
-	Status    string `json:"status"`
-	Duplicate bool   `json:"duplicate"`
+	Status    string `json:"status" enum:"ok"`
+	Duplicate bool   `json:"duplicate" description:"This webhook was taken before, and changed nothing now."`
 }
 
-// echoWebhook takes what the source of truth says of a list, and passes it on.
+// echoWebhook takes the whole list from the source of truth, and passes it on.
 func echoWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
@@ -64,7 +64,7 @@ func hook(a *app.App) web.Handler {
 	}
 }
 
-// eventOf has a webhook count as an event of the gate, once per id.
+// eventOf stores a webhook as an event of the gate. Two webhooks of one id are one event.
 func eventOf(a *app.App, w http.ResponseWriter, r *http.Request, body []byte, service, key, id string) (string, error) {
 	g, err := a.Gate(service)
 	if err != nil {
@@ -113,43 +113,55 @@ func hooks(b *builder, role string) web.Handler {
 	}
 }
 
-// openSession adds a session of a list; the first has us register with the source.
+// sessionOpening is the body of a session that opens a list. Fluid's client also sends
+// the URL of its container, which Headgate does not need.
+type sessionOpening struct {
+	TenantID     string `json:"tenantId" minLength:"1"`
+	DocumentID   string `json:"documentId" minLength:"1"`
+	List         string `json:"externalTaskListId" minLength:"1" description:"The list that the session shows."`
+	ContainerURL any    `json:"containerUrl,omitempty" description:"Accepted and not used."`
+}
+
+type sessionJSON struct {
+	Entity string `json:"entity" description:"What the session's live clients subscribe to."`
+	ID     string `json:"id" description:"The id of it that they subscribe to."`
+}
+
+type sessionEnding struct {
+	Type       string `json:"type" enum:"session-end"`
+	TenantID   string `json:"tenantId"`
+	DocumentID string `json:"documentId"`
+}
+
+type endedJSON struct {
+	Status string `json:"status" enum:"ok"`
+}
+
+// openSession adds a session of a list. For the first session of a list, Headgate
+// registers with the source.
 func openSession(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var in struct {
-			TenantID   *string `json:"tenantId"`
-			DocumentID *string `json:"documentId"`
-			List       *string `json:"externalTaskListId"`
-			// The seed's example sends where its container is, which we need not know.
-			ContainerURL any `json:"containerUrl"`
-		}
+		var in sessionOpening
 		if err := readJSON(w, r, &in); err != nil {
 			return err
 		}
-		for name, v := range map[string]*string{"tenantId": in.TenantID, "documentId": in.DocumentID, "externalTaskListId": in.List} {
-			if v == nil || *v == "" {
+		for name, v := range map[string]string{"tenantId": in.TenantID, "documentId": in.DocumentID, "externalTaskListId": in.List} {
+			if v == "" {
 				return fault.New(fault.Invalid, "%s is required", name)
 			}
 		}
-		x := echo.Session{TenantID: *in.TenantID, DocumentID: *in.DocumentID}
-		if err := a.Echo().Open(r.Context(), x, *in.List); err != nil {
+		x := echo.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}
+		if err := a.Echo().Open(r.Context(), x, in.List); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Entity string `json:"entity"` // what live clients subscribe to
-			ID     string `json:"id"`
-		}{app.SessionType, x.ID()})
+		return web.JSON(w, http.StatusOK, sessionJSON{app.SessionType, x.ID()})
 	}
 }
 
-// endSession takes events of sessions: that one ended.
+// endSession takes the event that a session ended.
 func endSession(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var in struct {
-			Type       string `json:"type"`
-			TenantID   string `json:"tenantId"`
-			DocumentID string `json:"documentId"`
-		}
+		var in sessionEnding
 		if err := readJSON(w, r, &in); err != nil {
 			return err
 		}
@@ -164,8 +176,6 @@ func endSession(a *app.App) web.Handler {
 		if err := a.Echo().End(r.Context(), echo.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Status string `json:"status"`
-		}{"ok"})
+		return web.JSON(w, http.StatusOK, endedJSON{"ok"})
 	}
 }

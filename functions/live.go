@@ -82,6 +82,12 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 	}
 }
 
+type clientsJSON struct {
+	Count   int         `json:"count" description:"How many clients there are, listed or not."`
+	Clients []live.Info `json:"clients"`
+	Sent    []live.Sent `json:"sent" description:"The states that this instance sent last, newest first."`
+}
+
 // liveClients lists who is connected to this instance, who came last first.
 func liveClients(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -99,11 +105,7 @@ func liveClients(a *app.App) web.Handler {
 			}
 			clients = clients[:min(limit, count)]
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Count   int         `json:"count"` // listed or not
-			Clients []live.Info `json:"clients"`
-			Sent    []live.Sent `json:"sent"` // newest first; as far back as is remembered
-		}{count, clients, a.Live().Hub.Journal()})
+		return web.JSON(w, http.StatusOK, clientsJSON{count, clients, a.Live().Hub.Journal()})
 	}
 }
 

@@ -15,16 +15,27 @@ import (
 )
 
 type messageJSON struct {
-	EventID        string      `json:"eventID"`
-	ClaimID        string      `json:"claimID"`
-	Date           time.Time   `json:"date"`
-	State          store.State `json:"state"`
-	TriggerType    string      `json:"triggerType"`
+	EventID        string      `json:"eventID" description:"The id that consumers deduplicate on."`
+	ClaimID        string      `json:"claimID" description:"The id of the claim that took the events out of the window."`
+	Date           time.Time   `json:"date" description:"When the events were claimed."`
+	State          store.State `json:"state" enum:"claimed,published" description:"A claimed message waits to be published."`
+	TriggerType    string      `json:"triggerType" enum:"window,none"`
 	NumberOfEvents int         `json:"numberOfEvents"`
-	Size           int64       `json:"size"` // bytes; an estimate until published
-	Attempts       int         `json:"attempts"`
+	Size           int64       `json:"size" description:"Bytes. An estimate until the message is published."`
+	Attempts       int         `json:"attempts" description:"How often publishing was tried."`
 	PublishedAt    *time.Time  `json:"publishedAt"`
-	LastError      string      `json:"lastError,omitempty"`
+	LastError      string      `json:"lastError,omitempty" description:"Why the bus did not take the message the last time."`
+}
+
+type messagesJSON struct {
+	Messages []messageJSON `json:"messages"`
+	Next     *string       `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+type replayedJSON struct {
+	EventID  string `json:"eventID" description:"The same as before, so that consumers recognise the message."`
+	ClaimID  string `json:"claimID"`
+	Replayed bool   `json:"replayed"`
 }
 
 func toMessageJSON(c store.ClaimInfo) messageJSON {
@@ -61,10 +72,7 @@ func messages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Messages []messageJSON `json:"messages"`
-		Next     *string       `json:"next"` // for ?after=; null at the end
-	}{Messages: []messageJSON{}}
+	out := messagesJSON{Messages: []messageJSON{}}
 	for _, c := range infos {
 		out.Messages = append(out.Messages, toMessageJSON(c))
 	}
@@ -97,11 +105,7 @@ func replay(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, struct {
-		EventID  string `json:"eventID"`
-		ClaimID  string `json:"claimID"`
-		Replayed bool   `json:"replayed"`
-	}{c.EventID, c.ID, true})
+	return web.JSON(w, http.StatusOK, replayedJSON{c.EventID, c.ID, true})
 }
 
 func formatCursor(c store.Cursor) string {

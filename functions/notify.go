@@ -16,6 +16,10 @@ import (
 // maxNotified is how many entities a call names at most.
 const maxNotified = 1000
 
+type notifiedJSON struct {
+	Notified int `json:"notified" description:"How many entities were named."`
+}
+
 // notify tells live clients, on every instance, that entities changed.
 func notify(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -30,9 +34,7 @@ func notify(a *app.App) web.Handler {
 		if err := a.Notify(r.Context(), keys); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Notified int `json:"notified"`
-		}{len(keys)})
+		return web.JSON(w, http.StatusOK, notifiedJSON{len(keys)})
 	}
 }
 

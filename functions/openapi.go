@@ -5,6 +5,7 @@ import (
 	"net/http"
 )
 
+//go:generate go test -run ^TestDocument$ . -update
 //go:embed openapi.json
 var openapiJSON []byte
 

@@ -11,6 +11,11 @@ import (
 	"github.com/headgate/headgate/internal/record/entity"
 )
 
+type recordsJSON struct {
+	Records []*entity.Entity `json:"records"`
+	Next    *string          `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
 // records lists an organisation's records of a type.
 func records(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -33,10 +38,7 @@ func records(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Records []*entity.Entity `json:"records"`
-			Next    *string          `json:"next"`
-		}{list, orNull(next)})
+		return web.JSON(w, http.StatusOK, recordsJSON{list, orNull(next)})
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
+type resetJSON struct {
+	Reset int `json:"reset" description:"How many events were taken out."`
+}
+
 // reset takes the events of the window, or of one endpoint, out of it.
 func reset(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "eventKey")
@@ -30,7 +34,5 @@ func reset(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, struct {
-		Reset int `json:"reset"`
-	}{n})
+	return web.JSON(w, http.StatusOK, resetJSON{n})
 }

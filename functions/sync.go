@@ -21,7 +21,21 @@ type syncJSON struct {
 	Version   int64        `json:"version"`
 	CreatedAt time.Time    `json:"createdAt"`
 	UpdatedAt time.Time    `json:"updatedAt"`
-	Sync      syncrun.Sync `json:"sync"` // credentials redacted
+	Sync      syncrun.Sync `json:"sync" description:"The definition, with its credentials redacted."`
+}
+
+type syncsJSON struct {
+	Syncs []syncJSON `json:"syncs"`
+}
+
+type checkedJSON struct {
+	Valid  bool           `json:"valid"`
+	Errors []fault.Detail `json:"errors" description:"Every fault of the definition."`
+}
+
+type dueJSON struct {
+	Started   []*syncrun.Run `json:"started" description:"The runs that were due."`
+	TakenOver int            `json:"takenOver" description:"How many runs whose process died go on now."`
 }
 
 // createdSyncJSON is a new sync, with OurWater's name for its id as well.
@@ -29,7 +43,7 @@ type createdSyncJSON struct {
 	syncJSON
 	Data struct {
 		SyncID string `json:"syncId"`
-	} `json:"data"`
+	} `json:"data" description:"OurWater's form of the answer."`
 }
 
 func toSyncJSON(d *syncrun.Stored) syncJSON {
@@ -55,9 +69,7 @@ func syncs(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		out := struct {
-			Syncs []syncJSON `json:"syncs"`
-		}{make([]syncJSON, len(list))}
+		out := syncsJSON{make([]syncJSON, len(list))}
 		for i, d := range list {
 			out.Syncs[i] = toSyncJSON(d)
 		}
@@ -68,10 +80,7 @@ func syncs(a *app.App) web.Handler {
 // checkSync says what is wrong with a definition, and keeps nothing.
 func checkSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		out := struct {
-			Valid  bool           `json:"valid"`
-			Errors []fault.Detail `json:"errors"`
-		}{Errors: []fault.Detail{}}
+		out := checkedJSON{Errors: []fault.Detail{}}
 		def, err := readSync(w, r)
 		if wrong, ok := errors.AsType[*fault.Error](err); ok && len(wrong.Details) > 0 {
 			out.Errors = wrong.Details
@@ -158,10 +167,7 @@ func dueSyncs(a *app.App) web.Handler {
 		for i, run := range started {
 			started[i] = run.Shown()
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Started   []*syncrun.Run `json:"started"`
-			TakenOver int            `json:"takenOver"`
-		}{started, takenOver})
+		return web.JSON(w, http.StatusOK, dueJSON{started, takenOver})
 	}
 }
 

@@ -18,6 +18,15 @@ import (
 // maxData is the largest body of records, in bytes.
 const maxData = 8 << 20
 
+type receivedJSON struct {
+	Results []syncrun.Received `json:"results" description:"One per record, in the order of the records."`
+}
+
+type sentJSON struct {
+	Data []syncrun.Outgoing `json:"data"`
+	Next *string            `json:"next" description:"The value of cursor for the next page; null at the end."`
+}
+
 // receiveData takes records that another system pushes in (OurWater's
 // pushDataFromDatasource).
 func receiveData(a *app.App) web.Handler {
@@ -38,9 +47,7 @@ func receiveData(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Results []syncrun.Received `json:"results"`
-		}{results})
+		return web.JSON(w, http.StatusOK, receivedJSON{results})
 	}
 }
 
@@ -168,9 +175,6 @@ func sendData(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Data []syncrun.Outgoing `json:"data"`
-			Next *string            `json:"next"` // for ?cursor=; null at the end
-		}{list, orNull(next)})
+		return web.JSON(w, http.StatusOK, sentJSON{list, orNull(next)})
 	}
 }

@@ -81,7 +81,25 @@ type runAnswer struct {
 	*syncrun.Run
 	Data struct {
 		SyncRunID string `json:"syncRunId"`
-	} `json:"data"`
+	} `json:"data" description:"OurWater's form of the answer."`
+}
+
+type runsJSON struct {
+	Runs []*syncrun.Run `json:"runs"`
+}
+
+type rejectsJSON struct {
+	Rejects []*syncrun.Rejected `json:"rejects"`
+	Next    *string             `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+type conflictsJSON struct {
+	Conflicts []*syncrun.Conflict `json:"conflicts"`
+	Next      *string             `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+type decidedJSON struct {
+	Conflict *syncrun.Conflict `json:"conflict" description:"The fields that still need a decision; null if none."`
 }
 
 func runJSON(run *syncrun.Run) runAnswer {
@@ -108,9 +126,7 @@ func syncRuns(a *app.App) web.Handler {
 		for i, run := range runs {
 			runs[i] = run.Shown()
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Runs []*syncrun.Run `json:"runs"`
-		}{runs})
+		return web.JSON(w, http.StatusOK, runsJSON{runs})
 	}
 }
 
@@ -137,13 +153,17 @@ func cancelRun(a *app.App) web.Handler {
 }
 
 // rejects lists the rows that were refused.
-func rejects(a *app.App) web.Handler { return pageOf("rejects", a.Syncs().Rejects) }
+func rejects(a *app.App) web.Handler {
+	return pageOf(a.Syncs().Rejects, func(list []*syncrun.Rejected, next *string) any { return rejectsJSON{list, next} })
+}
 
 // conflicts lists the records that wait for a decision.
-func conflicts(a *app.App) web.Handler { return pageOf("conflicts", a.Syncs().Conflicts) }
+func conflicts(a *app.App) web.Handler {
+	return pageOf(a.Syncs().Conflicts, func(list []*syncrun.Conflict, next *string) any { return conflictsJSON{list, next} })
+}
 
 // pageOf answers with a page of what list has of a sync, and the id to go on after.
-func pageOf[T any](name string, list func(ctx context.Context, id, after string, limit int) ([]T, string, error)) web.Handler {
+func pageOf[T any](list func(ctx context.Context, id, after string, limit int) ([]T, string, error), answer func([]T, *string) any) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit", "after")
 		if err != nil {
@@ -157,7 +177,7 @@ func pageOf[T any](name string, list func(ctx context.Context, id, after string,
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, map[string]any{name: page, "next": orNull(next)})
+		return web.JSON(w, http.StatusOK, answer(page, orNull(next)))
 	}
 }
 
@@ -176,8 +196,6 @@ func decide(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Conflict *syncrun.Conflict `json:"conflict"` // what is left of it
-		}{left})
+		return web.JSON(w, http.StatusOK, decidedJSON{left})
 	}
 }
