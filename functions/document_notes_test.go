@@ -123,9 +123,10 @@ var (
 
 // notes are by schema and property.
 var notes = map[string]note{
-	"Shortfall.have": {text: "Events in the window."},
-	"Shortfall.need": {text: "Events that the window needs to be complete."},
-	"Fault.path":     {text: "A JSON path; empty for the whole."},
+	"PushedMessage.attributes": {null: true},
+	"Shortfall.have":           {text: "Events in the window."},
+	"Shortfall.need":           {text: "Events that the window needs to be complete."},
+	"Fault.path":               {text: "A JSON path; empty for the whole."},
 
 	"Sync.id":          {text: "Default: one is made.", schema: schema{"pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"}},
 	"Sync.orgId":       {text: "The organisation whose records are synced.", schema: schema{"minLength": 1}},

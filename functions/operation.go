@@ -152,6 +152,11 @@ func (p parameter) many() parameter {
 
 // Parameters that several routes have.
 var (
+	ofEvents = []parameter{
+		idempotencyKey, ce("specversion"), ce("id"), ce("source"), ce("type"),
+		inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. It names the event."),
+		inHeader("X-Goog-Pubsub-Subscription-Name", "The subscription of an unwrapped Pub/Sub push. It is part of the event's name."),
+	}
 	idempotencyKey = inHeader("Idempotency-Key", "The event's name. An event that is sent again under the same name counts once. It is remembered for 24 hours, or for the window if that is longer.")
 	ifMatch        = inHeader("If-Match", "ETags, one of which the current version must have; otherwise the answer is 412 and nothing changes. `*` is any version.")
 	limit          = number("limit", "Items per page.", 1, maxPage, defaultPage)
@@ -162,9 +167,6 @@ var (
 	datatype       = inQuery("type", "The datatype. It may be left out if the sync has only one.")
 	runMethod      = choice("method", "Default: the type of the sync. pullFrom and pushTo are OurWater's names for pull and push.", "validate", "pull", "push", "both", "pullFrom", "pushTo")
 	allowDeletes   = yesOrNo("allowDeletes", "Delete as many records as are gone, however many.")
-
-	pushMessage      = inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. It names the event.")
-	pushSubscription = inHeader("X-Goog-Pubsub-Subscription-Name", "The subscription of an unwrapped Pub/Sub push. It is part of the event's name.")
 
 	accessToken = inQuery("access_token", "A bearer token, for clients that cannot set the header Authorization.")
 )

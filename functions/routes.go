@@ -33,7 +33,7 @@ var routes = []route{
 	{anyMethod, "/event/{key...}", Ingest, auth.Ingest, web.Takes, perService(ingest),
 		op("ingest", bySources, "Send an event").
 			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id name the event, as does the message id of a Pub/Sub push.").
-			reads(idempotencyKey, ce("specversion"), ce("id"), ce("source"), ce("type"), pushMessage, pushSubscription).
+			reads(ofEvents...).
 			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
 			gives(200, "The event is durable, and the window was checked.", receiptJSON{})},
 	{"POST", "/events/{key...}", Ingest, auth.Ingest, web.Takes, perService(ingestBatch),
@@ -59,7 +59,8 @@ var routes = []route{
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
 		op("triggerAlias", byPeople, "Publish every event in the window now, complete or not").only("GET POST").
-			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead.").
+			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead, and has its parameters.").
+			reads(ofEvents...).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, perService(notByHead(reset)),
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
