@@ -35,9 +35,9 @@ type storedJSON struct {
 	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
 }
 
-// ingestBatch takes a batch of CloudEvents, or a JSON array of anything, as one
-// event per item. A bad item does not lose its neighbours.
-func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// takeBatch takes a batch of CloudEvents, or a JSON array of anything, as one event per
+// item. A bad item does not lose its neighbours.
+func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	e, ok := g.Endpoint(r.PathValue("key"))
 	if !ok {
 		return unknownKey(g, r.PathValue("key"))
@@ -83,7 +83,7 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, out)
 }
 
-// receiveItem completes the event of item i, or says what is wrong with it.
+// receiveItem completes the event of item i, or returns the result that says what is wrong.
 func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJSON {
 	if limit := g.Service().MaxEventBytes; len(in.Content) > limit {
 		return &itemJSON{
@@ -100,7 +100,8 @@ func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJ
 		in.Meta.CloudEvent = cloudEvent
 	}
 	if name := event.IdempotencyKey(map[string][]string{"Idempotency-Key": r.Header["Idempotency-Key"]}, nil, event.Push{}); name != "" {
-		in.IdempotencyKey = name + "#" + strconv.Itoa(i) // names the batch: an item's name is its place in it
+		// The header names the batch. An item's name is its place in the batch.
+		in.IdempotencyKey = name + "#" + strconv.Itoa(i)
 	} else {
 		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
 	}

@@ -14,8 +14,8 @@ type verdictJSON struct {
 	Missing []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
 }
 
-// check releases the window if it is complete.
-func check(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// checkWindow releases the window if it is complete.
+func checkWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	v, err := g.Check(r.Context())
 	if err != nil {
 		return err

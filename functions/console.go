@@ -23,10 +23,10 @@ var consoleTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// console serves the operators' page and its files. The files hold no data: the page
+// serveConsole serves the operators' page and its files. The files hold no data: the page
 // asks the API for what it shows, with the credentials of the person in front of it. In
 // the cloud it is served only where "auth" asks callers for credentials.
-func console(a *app.App) web.Handler {
+func serveConsole(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if a.Config().Auth == nil && a.InCloud() {
 			return fault.New(fault.Forbidden, `the console is served where "auth" is configured`)

@@ -80,9 +80,7 @@ func decideDraft(a *app.App) web.Handler {
 		case "discard":
 			v, err = a.Drafts().Discard(ctx, name, by)
 		case "fetch":
-			if v, err = a.Drafts().Refresh(ctx, name); err == nil && v == nil {
-				v, err = a.Drafts().Get(ctx, name)
-			}
+			v, err = a.Drafts().Fetch(ctx, name)
 		case "save":
 			v, err = a.Drafts().Save(ctx, name, by)
 		default:

@@ -20,8 +20,8 @@ type receiptJSON struct {
 	releasedJSON
 }
 
-// ingest takes one event, by any method that its endpoint accepts.
-func ingest(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// takeEvent takes one event, by any method that its endpoint accepts.
+func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	e, ok := g.Endpoint(r.PathValue("key"))
 	if !ok {
 		return unknownKey(g, r.PathValue("key"))

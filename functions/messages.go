@@ -45,8 +45,8 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 	}
 }
 
-// messages lists messages, newest first.
-func messages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// listMessages lists messages, newest first.
+func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "limit", "after", "state")
 	if err != nil {
 		return err
@@ -83,8 +83,8 @@ func messages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, out)
 }
 
-// message serves a message whole, as it was published or behind its claim check.
-func message(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// getMessage serves a whole message, as it was published or behind its claim check.
+func getMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	started := false
 	err := g.WriteMessage(r.Context(), r.PathValue("eventID"), w, func(size int) {
 		started = true
@@ -94,13 +94,13 @@ func message(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		}
 	})
 	if err != nil && started {
-		panic(http.ErrAbortHandler) // the reader must not take what it has for the whole
+		panic(http.ErrAbortHandler) // so that the reader does not take a part for the whole
 	}
 	return err
 }
 
-// replay publishes a message again.
-func replay(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// replayMessage publishes a message again.
+func replayMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	c, err := g.Replay(r.Context(), r.PathValue("eventID"))
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func parseCursor(s string) (*store.Cursor, error) {
 		return nil, strconv.ErrSyntax
 	}
 	at := time.UnixMicro(us).UTC()
-	if at.Year() < 1 || at.Year() > 9999 { // no store has such a date, and Firestore refuses it
+	if at.Year() < 1 || at.Year() > 9999 { // no message has such a date, and Firestore refuses it
 		return nil, strconv.ErrRange
 	}
 	return &store.Cursor{Date: at, ID: id}, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// maxNotified is how many entities a call names at most.
+// maxNotified is the largest number of entities that a request may name.
 const maxNotified = 1000
 
 type notifiedJSON struct {
@@ -38,7 +38,7 @@ func notify(a *app.App) web.Handler {
 	}
 }
 
-// keysOf reads one {"entity","id"}, or a list of them.
+// keysOf reads one entity, or a list of them.
 func keysOf(body []byte) ([]live.Key, error) {
 	var list []live.Named
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {

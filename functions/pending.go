@@ -26,8 +26,8 @@ type windowJSON struct {
 	Endpoints []waitingJSON `json:"endpoints"`
 }
 
-// pending lists the events in the window, oldest first.
-func pending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// listPending lists the events in the window, oldest first.
+func listPending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "limit")
 	if err != nil {
 		return err
@@ -68,8 +68,8 @@ type historyJSON struct {
 	Partial bool         `json:"partial" description:"There was more than was read."`
 }
 
-// history tells of the last hour: events a minute, and how long messages took.
-func history(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// showHistory shows the last hour: events per minute, and how long messages took.
+func showHistory(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	h, err := g.History(r.Context())
 	if err != nil {
 		return err

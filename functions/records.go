@@ -16,8 +16,8 @@ type recordsJSON struct {
 	Next    *string          `json:"next" description:"The value of after for the next page; null at the end."`
 }
 
-// records lists an organisation's records of a type.
-func records(a *app.App) web.Handler {
+// listRecords lists an organisation's records of a type.
+func listRecords(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit", "after", "deleted")
 		if err != nil {
@@ -42,8 +42,8 @@ func records(a *app.App) web.Handler {
 	}
 }
 
-// record shows one record.
-func record(a *app.App) web.Handler {
+// getRecord shows one record.
+func getRecord(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		e, err := a.Entities().Get(r.Context(), r.PathValue("org"), r.PathValue("type"), r.PathValue("id"))
 		if err != nil {

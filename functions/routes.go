@@ -30,13 +30,13 @@ const (
 // routes is the table of all that is served.
 var routes = []route{
 	// Sources send events.
-	{anyMethod, "/event/{key...}", Ingest, auth.Ingest, web.Takes, perService(ingest),
+	{anyMethod, "/event/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeEvent),
 		op("ingest", bySources, "Send an event").
 			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id name the event, as does the message id of a Pub/Sub push.").
 			reads(ofEvents...).
 			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
 			gives(200, "The event is durable, and the window was checked.", receiptJSON{})},
-	{"POST", "/events/{key...}", Ingest, auth.Ingest, web.Takes, perService(ingestBatch),
+	{"POST", "/events/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeBatch),
 		op("ingestBatch", bySources, "Send a batch of events").
 			note("Each item becomes one event. A bad item does not lose its neighbours.").
 			reads(parameter{in: "header", name: "Idempotency-Key", schema: schema{"type": "string"},
@@ -45,16 +45,16 @@ var routes = []route{
 			gives(200, "One result per item, in the order of the items.", batchJSON{})},
 
 	// Cloud Scheduler and Eventarc have the gate look at its window.
-	{"POST", "/check", Check, auth.Operate, web.Reads, perService(check),
+	{"POST", "/check", Check, auth.Operate, web.Reads, perService(checkWindow),
 		op("check", byScheduler, "Release the window if it is complete").
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
-	{"POST", "/sweep", Sweep, auth.Operate, web.Reads, perService(sweep),
+	{"POST", "/sweep", Sweep, auth.Operate, web.Reads, perService(sweepService),
 		op("sweep", byScheduler, "Publish all that waits, and delete what is over").
 			note("It finishes the work of instances that stopped in the middle of it.").
 			gives(200, "How much was done.", sweptJSON{})},
 
 	// People operate the gate.
-	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, perService(notByHead(trigger)),
+	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, perService(notByHead(triggerWindow)),
 		op("trigger", byPeople, "Publish every event in the window now, complete or not").
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
@@ -62,38 +62,38 @@ var routes = []route{
 			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead, and has its parameters.").
 			reads(ofEvents...).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
-	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, perService(notByHead(reset)),
+	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, perService(notByHead(resetWindow)),
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
 			reads(inQuery("eventKey", "Only the events of this endpoint.")).
 			gives(200, "How many events were taken out.", resetJSON{})},
-	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, web.Reads, perService(replay),
+	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, web.Reads, perService(replayMessage),
 		op("replay", byPeople, "Publish a message again, with the same ids").
 			gives(200, "The message is published.", replayedJSON{}).fails(410)},
-	{"GET", "/status", Status, auth.Read, web.Reads, perService(status),
+	{"GET", "/status", Status, auth.Read, web.Reads, perService(showStatus),
 		op("status", byPeople, "Show the window and the messages that wait").
 			gives(200, "The status.", statusJSON{})},
-	{"GET", "/pending", Status, auth.Read, web.Reads, perService(pending),
+	{"GET", "/pending", Status, auth.Read, web.Reads, perService(listPending),
 		op("pending", byPeople, "List the events in the window, oldest first").
 			reads(number("limit", "Events per endpoint.", 1, maxPage, defaultPage)).
 			gives(200, "The events, by endpoint.", windowJSON{})},
-	{"GET", "/history", Status, auth.Read, web.Reads, perService(history),
+	{"GET", "/history", Status, auth.Read, web.Reads, perService(showHistory),
 		op("history", byPeople, "Show the events per minute, and how long messages took, in the last hour").
 			gives(200, "The last hour.", historyJSON{})},
-	{"GET", "/config", Status, auth.Read, web.Reads, deployment(configuration),
+	{"GET", "/config", Status, auth.Read, web.Reads, deployment(showConfig),
 		op("config", byPeople, "Show the effective configuration").
 			gives(200, "The configuration, with its secrets redacted.", schema{"$ref": "#/components/schemas/Configuration"})},
 
 	// Consumers read messages.
-	{"GET", "/messages", Status, auth.Read, web.Reads, perService(messages),
+	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
 		op("messages", byConsumers, "List messages, newest first").
 			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published")).
 			gives(200, "A page of messages.", messagesJSON{})},
-	{"GET", "/messages/{eventID}", Status, auth.Read, web.Reads, perService(message),
+	{"GET", "/messages/{eventID}", Status, auth.Read, web.Reads, perService(getMessage),
 		op("message", byConsumers, "Get a whole message, as it was published or behind its claim check").
 			gives(200, "The message.", wholeMessage{}).fails(410)},
 
 	// People define syncs, and look after their runs.
-	{"GET", "/sync", SyncRun, auth.Read, web.Reads, deployment(syncs),
+	{"GET", "/sync", SyncRun, auth.Read, web.Reads, deployment(listSyncs),
 		op("syncs", byPeople, "List syncs").
 			reads(inQuery("orgId", "Only syncs of this organisation.")).
 			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
@@ -123,27 +123,27 @@ var routes = []route{
 		op("runSync", byPeople, "Run a sync").
 			reads(runMethod, wait, allowDeletes).
 			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
-	{"GET", "/sync/{id}/runs", SyncRun, auth.Read, web.Reads, deployment(syncRuns),
+	{"GET", "/sync/{id}/runs", SyncRun, auth.Read, web.Reads, deployment(listRuns),
 		op("syncRuns", byPeople, "List the latest runs, newest first").
 			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).
 			gives(200, "The runs.", runsJSON{})},
-	{"GET", "/sync/{id}/runs/{runId}", SyncRun, auth.Read, web.Reads, deployment(syncRun),
+	{"GET", "/sync/{id}/runs/{runId}", SyncRun, auth.Read, web.Reads, deployment(getRun),
 		op("syncRun", byPeople, "Show a run").
 			gives(200, "The run.", syncrun.Run{})},
 	{"POST", "/sync/{id}/runs/{runId}/cancel", SyncRun, auth.Operate, web.Reads, deployment(cancelRun),
 		op("cancelRun", byPeople, "Ask a run to stop after its current page").
 			gives(202, "The run, which will stop.", syncrun.Run{}, "Location").fails(409)},
-	{"GET", "/sync/{id}/rejects", SyncRun, auth.Read, web.Reads, deployment(rejects),
+	{"GET", "/sync/{id}/rejects", SyncRun, auth.Read, web.Reads, deployment(listRejects),
 		op("rejects", byPeople, "List the rows that were rejected").
 			reads(limit, after).gives(200, "A page of rejects.", rejectsJSON{})},
 	{"POST", "/sync/{id}/rejects/retry", SyncRun, auth.Operate, web.Reads, deployment(retryRejects),
 		op("retryRejects", byPeople, "Run a sync for the rejected rows only").
 			reads(wait).
 			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
-	{"GET", "/sync/{id}/conflicts", SyncRun, auth.Read, web.Reads, deployment(conflicts),
+	{"GET", "/sync/{id}/conflicts", SyncRun, auth.Read, web.Reads, deployment(listConflicts),
 		op("conflicts", byPeople, "List the records that wait for a decision").
 			reads(limit, after).gives(200, "A page of conflicts.", conflictsJSON{})},
-	{"POST", "/sync/{id}/conflicts/{recordId}", SyncRun, auth.Operate, web.Reads, deployment(decide),
+	{"POST", "/sync/{id}/conflicts/{recordId}", SyncRun, auth.Operate, web.Reads, deployment(decideConflict),
 		op("decide", byPeople, "Settle a conflict").
 			reads(datatype).takes("The decision.", syncrun.Decision{}).
 			gives(200, "What is left of the conflict.", decidedJSON{})},
@@ -160,11 +160,11 @@ var routes = []route{
 			takes("At most 1,000 records.", schema{"type": "array", "items": schema{"type": "object"}, "maxItems": 1000},
 				schema{"type": "object", "required": []string{"data"}, "properties": schema{"data": schema{"type": "array", "items": schema{"type": "object"}, "maxItems": 1000}}}).
 			gives(200, "One result per record. A bad record does not lose its neighbours.", receivedJSON{})},
-	{"GET", "/orgs/{org}/{type}", SyncRun, auth.Read, web.Reads, deployment(records),
+	{"GET", "/orgs/{org}/{type}", SyncRun, auth.Read, web.Reads, deployment(listRecords),
 		op("records", byConsumers, "List records by id").
 			reads(limit, after, yesOrNo("deleted", "List deleted records too.")).
 			gives(200, "A page of records.", recordsJSON{})},
-	{"GET", "/orgs/{org}/{type}/{id}", SyncRun, auth.Read, web.Reads, deployment(record),
+	{"GET", "/orgs/{org}/{type}/{id}", SyncRun, auth.Read, web.Reads, deployment(getRecord),
 		op("record", byConsumers, "Show a record").
 			reads(inHeader("If-None-Match", "ETags that the caller has. If the record has one of them, the answer is 304.")).
 			gives(200, "The record.", entity.Entity{}, "ETag").done(304, "The caller has this version.", "ETag").fails(410)},
@@ -182,13 +182,13 @@ var routes = []route{
 			reads(ifMatch).done(204, "The record is deleted.").fails(412)},
 
 	// Cloud Scheduler and Pub/Sub start runs, and hand them on.
-	{"POST", "/sync/due", SyncRun, auth.Operate, web.Reads, deployment(dueSyncs),
+	{"POST", "/sync/due", SyncRun, auth.Operate, web.Reads, deployment(startDue),
 		op("dueSyncs", byScheduler, "Start the syncs that are due, and take over runs whose process died").
 			gives(200, "The runs.", dueJSON{})},
-	{"POST", "/sync/work", SyncRun, auth.Operate, web.Reads, deployment(syncWork),
+	{"POST", "/sync/work", SyncRun, auth.Operate, web.Reads, deployment(workOnRun),
 		op("syncWork", byScheduler, "Continue a run (Pub/Sub push)").
 			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.")},
-	{"POST", "/sync/message", SyncRun, auth.Operate, web.Reads, deployment(onMessage),
+	{"POST", "/sync/message", SyncRun, auth.Operate, web.Reads, deployment(runOnMessage),
 		op("syncMessage", byScheduler, "Run the sync that a service's message starts (Pub/Sub push)").
 			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.").fails(409)},
 
@@ -219,7 +219,7 @@ var routes = []route{
 			gives(200, "How many entities were named.", notifiedJSON{})},
 
 	// Webhooks come in.
-	{"POST", "/hooks/{name}", Echo, auth.Ingest, web.Reads, guarding(hooks),
+	{"POST", "/hooks/{name}", Echo, auth.Ingest, web.Reads, guarding(takeHook),
 		op("hook", bySources, "Send a webhook that the configuration names").
 			note(signed).reads(webhookHeaders...).
 			takes("Anything that the configuration's expressions can read.", schema{}).
@@ -254,10 +254,10 @@ var routes = []route{
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
 			takes("The URL.", registration{}).
 			gives(200, "The URL is not called any more.", unregisteredJSON{})},
-	{"GET", "/webhooks", Echo, auth.Read, web.Reads, deployment(webhooks),
+	{"GET", "/webhooks", Echo, auth.Read, web.Reads, deployment(listWebhooks),
 		op("webhooks", byPeople, "List the registered URLs").
 			reads(listID).gives(200, "The URLs, without their secrets.", webhooksJSON{})},
-	{"GET", "/webhooks/{id}/deliveries", Echo, auth.Read, web.Reads, deployment(deliveries),
+	{"GET", "/webhooks/{id}/deliveries", Echo, auth.Read, web.Reads, deployment(listDeliveries),
 		op("deliveries", byPeople, "List what was sent to a URL, newest first").
 			reads(number("limit", "The most deliveries to list.", 1, maxPage, 50)).
 			gives(200, "The deliveries, with attempts and answers.", deliveriesJSON{})},
@@ -284,9 +284,9 @@ var routes = []route{
 			problem(409, "The source has changes to decide about. The draft stays as it is.", draftConflict{}, "Location")},
 
 	// The operators' page.
-	{"GET", "/console", Console, public, web.Reads, deployment(console),
+	{"GET", "/console", Console, public, web.Reads, deployment(serveConsole),
 		op("console", byPeople, "Open the operators' page").serves("The page.", "text/html; charset=utf-8")},
-	{"GET", "/console/{file}", Console, public, web.Reads, deployment(console),
+	{"GET", "/console/{file}", Console, public, web.Reads, deployment(serveConsole),
 		op("consoleFile", byPeople, "Get a file of the operators' page").serves("The file.", "text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml")},
 	{"GET", "/console/{$}", Console, public, web.Reads, plain(consoleSlash),
 		operation{}},
@@ -296,7 +296,7 @@ var routes = []route{
 		op("healthz", byPlatform, "Ask whether the process is up").gives(200, "The process is up.", stateJSON{})},
 	{"GET", "/readyz", "", public, web.Reads, deployment(ready),
 		op("readyz", byPlatform, "Ask whether the store takes writes, the bus answers and the topics exist").gives(200, "They do.", stateJSON{})},
-	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(openapi),
+	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
 		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
 	{anyMethod, "/", "", public, web.Reads, plain(noSuchPath),
 		operation{}},

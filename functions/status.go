@@ -34,8 +34,8 @@ type outboxJSON struct {
 	Warning *string    `json:"warning" description:"What to do about messages that wait for long."`
 }
 
-// status shows how the window and the outbox stand.
-func status(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// showStatus shows the window and the messages that wait.
+func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	s, err := g.Status(r.Context())
 	if err != nil {
 		return err

@@ -15,8 +15,8 @@ type sweptJSON struct {
 	releasedJSON
 }
 
-// sweep finishes the work of instances that stopped, and publishes all that waits.
-func sweep(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// sweepService finishes the work of instances that stopped, and publishes all that waits.
+func sweepService(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	s, err := g.SweepNow(r.Context())
 	if err != nil {
 		return err

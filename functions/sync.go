@@ -58,8 +58,8 @@ func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
 	return syncrun.Decode(body)
 }
 
-// syncs lists the definitions.
-func syncs(a *app.App) web.Handler {
+// listSyncs lists the definitions.
+func listSyncs(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "orgId")
 		if err != nil {
@@ -77,7 +77,7 @@ func syncs(a *app.App) web.Handler {
 	}
 }
 
-// checkSync says what is wrong with a definition, and keeps nothing.
+// checkSync lists the faults of a definition, and stores nothing.
 func checkSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		out := checkedJSON{Errors: []fault.Detail{}}
@@ -157,8 +157,8 @@ func showSync(w http.ResponseWriter, d *syncrun.Stored) error {
 	return web.JSON(w, http.StatusOK, toSyncJSON(d))
 }
 
-// dueSyncs starts what is due and takes over what died.
-func dueSyncs(a *app.App) web.Handler {
+// startDue starts the syncs that are due, and takes over runs whose process died.
+func startDue(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		started, takenOver, err := a.Syncs().Due(r.Context())
 		if err != nil {
@@ -171,7 +171,7 @@ func dueSyncs(a *app.App) web.Handler {
 	}
 }
 
-// conflictOf answers with the run that is in the way.
+// conflictOf adds the path of the run that is in the way to the answer.
 func conflictOf(w http.ResponseWriter, id string, run *syncrun.Run, err error) error {
 	if fault.CodeOf(err) == fault.Conflict && run != nil {
 		w.Header().Set("Location", runPath(id, run.ID))

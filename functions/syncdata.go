@@ -51,8 +51,8 @@ func receiveData(a *app.App) web.Handler {
 	}
 }
 
-// rowsOf reads an array of objects, or {"data": […]}. It stops at the first row
-// that is one too many, and takes the memory of each before it is decoded.
+// rowsOf reads an array of objects, or {"data": […]}. It stops at the first row over the
+// limit, and takes the memory of each row before it decodes the row.
 func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]any, error) {
 	invalid := func(err error) error {
 		if _, ok := errors.AsType[*fault.Error](err); ok {
@@ -84,8 +84,8 @@ func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]a
 	return rows, nil
 }
 
-// rowsUnder reads the rows of an object's member, of the last where there are
-// several, as encoding/json does, and passes over the others.
+// rowsUnder reads the rows of an object's member, and skips the others. Of several
+// members of that name the last counts, as in encoding/json.
 func rowsUnder(w http.ResponseWriter, r *http.Request, d *json.Decoder, member string) (rows []map[string]any, err error) {
 	for d.More() {
 		name, err := d.Token()

@@ -11,8 +11,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
-// maxWait is how long ?wait=true waits for a run: less than a platform gives a
-// request. A run that takes longer is answered as it then is, with 202.
+// maxWait is how long ?wait=true waits for a run. Platforms give a request longer. If the
+// run takes longer than that, the answer is 202 with the run as it then is.
 const maxWait = 4 * time.Minute
 
 // runSync starts a run.
@@ -40,7 +40,7 @@ func runSync(a *app.App) web.Handler {
 	}
 }
 
-// retryRejects runs over what was rejected.
+// retryRejects starts a run for the rejected rows only.
 func retryRejects(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "wait")
@@ -108,8 +108,8 @@ func runJSON(run *syncrun.Run) runAnswer {
 	return out
 }
 
-// syncRuns lists the latest runs, newest first.
-func syncRuns(a *app.App) web.Handler {
+// listRuns lists the latest runs, newest first.
+func listRuns(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit")
 		if err != nil {
@@ -130,7 +130,7 @@ func syncRuns(a *app.App) web.Handler {
 	}
 }
 
-func syncRun(a *app.App) web.Handler {
+func getRun(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		run, err := a.Syncs().Run(r.Context(), r.PathValue("id"), r.PathValue("runId"))
 		if err != nil {
@@ -140,7 +140,7 @@ func syncRun(a *app.App) web.Handler {
 	}
 }
 
-// cancelRun asks a run to stop at its next page.
+// cancelRun asks a run to stop after its current page.
 func cancelRun(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		run, err := a.Syncs().Cancel(r.Context(), r.PathValue("id"), r.PathValue("runId"))
@@ -152,17 +152,17 @@ func cancelRun(a *app.App) web.Handler {
 	}
 }
 
-// rejects lists the rows that were refused.
-func rejects(a *app.App) web.Handler {
+// listRejects lists the rows that were rejected.
+func listRejects(a *app.App) web.Handler {
 	return pageOf(a.Syncs().Rejects, func(list []*syncrun.Rejected, next *string) any { return rejectsJSON{list, next} })
 }
 
-// conflicts lists the records that wait for a decision.
-func conflicts(a *app.App) web.Handler {
+// listConflicts lists the records that wait for a decision.
+func listConflicts(a *app.App) web.Handler {
 	return pageOf(a.Syncs().Conflicts, func(list []*syncrun.Conflict, next *string) any { return conflictsJSON{list, next} })
 }
 
-// pageOf answers with a page of what list has of a sync, and the id to go on after.
+// pageOf answers with a page of a sync's list, and the id after which the next page begins.
 func pageOf[T any](list func(ctx context.Context, id, after string, limit int) ([]T, string, error), answer func([]T, *string) any) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit", "after")
@@ -181,8 +181,8 @@ func pageOf[T any](list func(ctx context.Context, id, after string, limit int) (
 	}
 }
 
-// decide settles a conflict.
-func decide(a *app.App) web.Handler {
+// decideConflict settles a conflict.
+func decideConflict(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "type")
 		if err != nil {

@@ -14,8 +14,8 @@ type triggeredJSON struct {
 	AlsoTriggered  []string `json:"alsoTriggered,omitempty" description:"Further messages, if the window was too large for one."`
 }
 
-// trigger publishes every event in the window now, complete or not.
-func trigger(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// triggerWindow publishes every event in the window now, complete or not.
+func triggerWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	t, err := g.Trigger(r.Context())
 	if err != nil {
 		return err

@@ -26,10 +26,10 @@ func triggerAlias(b *builder, role string) web.Handler {
 		case configured && b.serves(Ingest):
 			return b.guard.Require(auth.Ingest, func(w http.ResponseWriter, r *http.Request) error {
 				r.SetPathValue("key", "trigger")
-				return ingest(g, w, r)
+				return takeEvent(g, w, r)
 			})
 		case !configured && b.serves(Trigger):
-			h := notByHead(trigger)
+			h := notByHead(triggerWindow)
 			return web.Methods(b.guard.Require(role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) }), http.MethodGet, http.MethodPost)
 		default:
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") })

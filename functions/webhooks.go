@@ -72,12 +72,9 @@ func registerWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		t, created, err := a.Echo().Register(r.Context(), in)
+		t, _, err := a.Echo().Register(r.Context(), in)
 		if err != nil {
 			return err
-		}
-		if !created {
-			t.Secret = "" // it is given once
 		}
 		return web.JSON(w, http.StatusOK, t)
 	}
@@ -102,8 +99,8 @@ func unregisterWebhook(a *app.App) web.Handler {
 	}
 }
 
-// webhooks lists the targets.
-func webhooks(a *app.App) web.Handler {
+// listWebhooks lists the registered URLs.
+func listWebhooks(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "externalTaskListId")
 		if err != nil {
@@ -117,8 +114,8 @@ func webhooks(a *app.App) web.Handler {
 	}
 }
 
-// deliveries lists what was sent to a URL, newest first.
-func deliveries(a *app.App) web.Handler {
+// listDeliveries lists what was sent to a URL, newest first.
+func listDeliveries(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit")
 		if err != nil {
@@ -136,7 +133,7 @@ func deliveries(a *app.App) web.Handler {
 	}
 }
 
-// retryDelivery tries a delivery now. One that was made is made again.
+// retryDelivery tries a delivery now. A delivery that was made is made again.
 func retryDelivery(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
