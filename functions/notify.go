@@ -3,8 +3,6 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
@@ -49,7 +47,7 @@ func keysOf(body []byte) ([]live.Key, error) {
 	if err := d.Decode(&list); err != nil {
 		return nil, fault.New(fault.Invalid, `the body must be {"entity":…,"id":…}, or a list of them: %s`, err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	if !atEnd(d) {
 		return nil, fault.New(fault.Invalid, "something follows the list of entities")
 	}
 	if len(list) == 0 || len(list) > maxNotified {

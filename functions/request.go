@@ -100,10 +100,16 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if err := d.Decode(v); err != nil {
 		return fault.New(fault.Invalid, "the body is not valid: %s", err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	if !atEnd(d) {
 		return fault.New(fault.Invalid, "the body has more than one JSON value")
 	}
 	return nil
+}
+
+// atEnd reports whether nothing but white space follows the value that was decoded last.
+func atEnd(d *json.Decoder) bool {
+	_, err := d.Token()
+	return errors.Is(err, io.EOF)
 }
 
 // readObject reads a small JSON object.

@@ -99,6 +99,28 @@ func TestRoutesOfAPathHaveOneAccess(t *testing.T) {
 	}
 }
 
+func TestOtherMethodsAreRefused(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	allowed := map[string][]string{}
+	for _, rt := range routes {
+		for _, m := range strings.Fields(rt.methods) {
+			allowed[rt.example()] = append(allowed[rt.example()], m)
+			if m == "GET" {
+				allowed[rt.example()] = append(allowed[rt.example()], "HEAD")
+			}
+		}
+	}
+	for path, methods := range allowed {
+		if methods[0] == anyMethod || path == "/console/" { // the document has the latter as a file
+			continue
+		}
+		a := g.do("TRACE", path, "")
+		requireProblem(t, a, 405, "the method is not allowed here")
+		require.Equal(t, strings.Join(methods, ", "), a.header.Get("Allow"), path)
+	}
+}
+
 // What is served is described, and the other way round.
 func TestDocumentAndRoutes(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -78,7 +77,7 @@ func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]a
 	if err != nil {
 		return nil, invalid(err)
 	}
-	if _, more := d.Token(); !errors.Is(more, io.EOF) {
+	if !atEnd(d) {
 		return nil, invalid(errors.New("there is more than one JSON value"))
 	}
 	return rows, nil
