@@ -182,7 +182,7 @@ var webhookHeaders = []parameter{
 
 const signed = "A signature shows who calls, where the configuration has secrets to check it with. Elsewhere the caller needs the role `ingest`, if the configuration has `auth`."
 
-const liveToken = "A token that `live.token` of the configuration describes lets the client in as well."
+const alsoLive = "A token that `live.token` of the configuration describes lets the client in as well."
 
 // pathParameters describes what a path's {name} stands for, by the path up to it.
 var pathParameters = map[string]string{

@@ -195,13 +195,13 @@ var routes = []route{
 	// Live clients connect, and applications notify them.
 	{"GET", defaultSocketPath, Live, auth.Read, web.Connects, guarding(liveSocket),
 		op("liveSocket", byConsumers, "Get changes over a WebSocket").
-			note("The configuration can set another path. Protocol 1 is entity-sync's, protocol 2 is Headgate's: see docs/live.md. "+liveToken).
+			note("The configuration can set another path. Protocol 1 is entity-sync's, protocol 2 is Headgate's: see docs/live.md. "+alsoLive).
 			reads(choice("protocol", "Default: 1, or 2 if the client asks for the subprotocol.", "1", "2"), accessToken, clientSecret,
 				inHeader("Sec-WebSocket-Protocol", "`headgate.v2` asks for protocol 2.")).
 			done(101, "The connection is a WebSocket now.")},
 	{"GET", "/live", Live, auth.Read, web.Connects, guarding(liveStream),
 		op("live", byConsumers, "Get changes as an event stream (SSE)").
-			note(liveToken).
+			note(alsoLive).
 			reads(inQuery("entity", "An entity to subscribe to, in pairs with id.").many(), inQuery("id", "Its id.").many(), accessToken, clientSecret,
 				inHeader("Last-Event-ID", "The id of the last event that the client got. It gets the changes since then."),
 				inQuery("lastEventId", "The same, for clients that cannot set the header.")).
