@@ -61,13 +61,21 @@ func (b *builder) register(path string, of []route) {
 		handlers[http.MethodHead] = handlers[http.MethodGet]
 		serve = web.Methods(func(w http.ResponseWriter, r *http.Request) error { return handlers[r.Method](w, r) }, methods...)
 	}
+	access := of[0].access
+	if access == web.Acts || access == web.Takes {
+		inner := serve
+		serve = func(w http.ResponseWriter, r *http.Request) error {
+			web.Acting(w)
+			return inner(w, r)
+		}
+	}
 	if path == defaultSocketPath {
 		path = socketPath(b.app)
 	}
-	b.handle(path, of[0].access, serve)
+	b.handle(path, access, serve)
 	// The ServeMux would redirect the path without a key, and lose the service.
 	if bare, ok := strings.CutSuffix(path, "/{key...}"); ok {
-		b.handle(bare, of[0].access, serve)
+		b.handle(bare, access, serve)
 	}
 }
 

@@ -91,6 +91,9 @@ func patchRecord(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		if err := web.Answering(r.Context(), w, maxDocument); err != nil {
+			return err
+		}
 		e, err := a.Entities().Patch(r.Context(), r.PathValue("org"), r.PathValue("type"), r.PathValue("id"), patch, etag.IfMatch(r.Header))
 		if err != nil {
 			return err

@@ -23,6 +23,7 @@ const (
 	defaultPage = 50   // items of a page, where the request does not say
 	maxPage     = 1000 // items of a page
 	maxBody     = 1 << 20
+	maxDocument = 1 << 20 // bytes of the largest document of a store: a record, a draft, a run
 )
 
 // query parses a query that may hold the parameters named and no others.

@@ -17,6 +17,10 @@ import (
 // maxData is the largest body of records, in bytes.
 const maxData = 8 << 20
 
+// perReceived is what the answer may have for a record. Longer texts are those of the
+// record itself, whose memory the request has.
+const perReceived = 512
+
 type receivedJSON struct {
 	Results []syncrun.Received `json:"results" description:"One per record, in the order of the records."`
 }
@@ -40,6 +44,9 @@ func receiveData(a *app.App) web.Handler {
 		}
 		rows, err := rowsOf(w, r, body)
 		if err != nil {
+			return err
+		}
+		if err := web.Answering(r.Context(), w, len(rows)*perReceived); err != nil {
 			return err
 		}
 		results, err := a.Syncs().Receive(r.Context(), r.PathValue("id"), q.Get("type"), rows)

@@ -164,11 +164,13 @@ type Outgoing struct {
 	ExternalIDs map[string]string `json:"externalIds,omitempty"`
 }
 
-// Send returns at most limit records, or fewer where they are large, of the sync's organisation, by id: the
-// first of those after the id given once skip are passed over; and the id to go
-// on after, "" at the end. Deleted records keep their place, as deleted, so a
-// record that is there throughout is never missed; one that is created meanwhile
-// can shift a later page of the skipping form by one, and so repeat a record.
+// Send returns records of the sync's organisation in the order of their ids. It starts
+// after the given id, passes over skip records, and returns at most limit, fewer where
+// they are large. next is the id to pass as after for the next page; "" at the end.
+//
+// Deleted records keep their place, so a caller never misses a record that exists
+// throughout. A record that is created between two calls that use skip can shift the
+// later page by one: the caller then gets a record twice.
 func (s *Service) Send(ctx context.Context, id, datatype, after string, skip, limit int) (list []Outgoing, next string, err error) {
 	d, err := s.Sync(ctx, id)
 	if err != nil {

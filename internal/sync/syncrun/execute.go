@@ -39,11 +39,12 @@ var errHandOn = errors.New("syncrun: the rest is for another invocation")
 
 // Work works on the run until it has ended, or this invocation's time is up, or
 // ctx ends: then it gives up the lease, and another call goes on from the last
-// checkpoint. It does nothing if another process is at work on the run. An error
-// means that the store did not answer.
+// checkpoint. It does nothing if another process is at work on the run, or another call
+// in this process waits for the memory for it. An error means that the store did not
+// answer.
 func (s *Service) Work(ctx context.Context, syncID, runID string) error {
-	room, err := s.o.Memory.Wait(ctx, runMemory) // for its turn, before it has the lease
-	if err != nil {
+	room, ok, err := s.awaitMemory(ctx, runKey{syncID, runID}) // before it has the lease
+	if err != nil || !ok {
 		return err
 	}
 	defer s.o.Memory.Give(room)
@@ -74,6 +75,30 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 		err = cause
 	}
 	return e.conclude(ctx, err)
+}
+
+// awaitMemory waits until this process has the memory for the run, and returns how much
+// it took. It reports false if another call waits for the same run.
+func (s *Service) awaitMemory(ctx context.Context, run runKey) (room int64, ok bool, err error) {
+	s.mu.Lock()
+	if s.waiting[run] {
+		s.mu.Unlock()
+		return 0, false, nil
+	}
+	s.waiting[run] = true
+	s.mu.Unlock()
+	room, err = s.o.Memory.Wait(ctx, runMemory)
+	s.mu.Lock()
+	delete(s.waiting, run)
+	s.mu.Unlock()
+	return room, true, err
+}
+
+// waits reports whether the run waits for memory in this process.
+func (s *Service) waits(run runKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting[run]
 }
 
 // conclude records how the work ended. What it records outlasts ctx.
@@ -115,7 +140,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 }
 
 // safely makes an error of a panic: one of a source must not end the process, and
-// with it all else that it does, and come again with whoever takes the run over.
+// with it all else that it does, and then every process that takes the run over.
 func (e *execution) safely(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

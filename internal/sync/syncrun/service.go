@@ -35,8 +35,9 @@ const (
 	// pageSize is the rows of a page; a store that takes less a commit gets less.
 	pageSize = 2_000
 	// runMemory is what a run holds: the page that is applied, the next one and the one
-	// that is read meanwhile, as rows, as records and as documents.
-	runMemory = 16 * source.PageBytes
+	// that is read meanwhile, as rows, as records and as documents, and beside them a row
+	// that is read before its length is known: 32 MiB of SQLite.
+	runMemory = 24 * source.PageBytes
 )
 
 // Options are what a Service works with.
@@ -80,15 +81,23 @@ type Service struct {
 
 	mu          sync.Mutex
 	lookedAtAll time.Time // when Due last looked at what is not due
+	waiting     map[runKey]bool
 
 	stop    context.CancelFunc
 	stopped context.Context
 	working sync.WaitGroup
 }
 
+// runKey names a run that waits for memory in this process. It holds no lease yet, so
+// every look for dead runs finds it.
+type runKey struct{ syncID, runID string }
+
 // New returns a service. It starts nothing.
 func New(o Options) *Service {
-	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, raw: o.Machine, random: o.Random}
+	s := &Service{
+		o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, raw: o.Machine, random: o.Random,
+		waiting: make(map[runKey]bool),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
