@@ -222,6 +222,13 @@ func (s *codebase) call(f *file, call *ast.CallExpr, holds holders, found reads,
 		if k := holds.kind(arg); k != "" {
 			passes = k
 		}
+		if sel, ok := arg.(*ast.SelectorExpr); ok && f.dir == "functions" { // a method that is called later, with the request
+			for _, fn := range s.funcs[sel.Sel.Name] {
+				if len(holdersOf(fn)) > 0 {
+					s.scan(fn, found, seen)
+				}
+			}
+		}
 	}
 	if passes == "" {
 		return
