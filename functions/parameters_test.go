@@ -50,7 +50,7 @@ func sorted(r reads) []string { return slices.Sorted(maps.Keys(r)) }
 // notParameters are headers that OpenAPI or HTTP itself describes.
 var notParameters = map[string]bool{
 	"content-type": true, "authorization": true, "expect": true,
-	"connection": true, "upgrade": true, "websocket": true, // of a WebSocket
+	"connection": true, "upgrade": true, // of a WebSocket
 	"x-hub-signature-256": true, // the configuration can name another
 }
 
@@ -246,10 +246,11 @@ func (s *codebase) call(f *file, call *ast.CallExpr, holds holders, found reads,
 	}
 	for _, fn := range next {
 		s.scan(fn, found, seen)
-		if passes == "header" { // get(header, "Content-Type"): the callee reads what it is told to
+		if passes == "header" { // has(header, "Upgrade", "websocket"): the first text is a name
 			for _, arg := range call.Args {
 				if name, ok := s.text(f, arg); ok {
 					found.add("header", name)
+					break
 				}
 			}
 		}
