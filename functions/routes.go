@@ -263,7 +263,7 @@ var routes = []route{
 			gives(200, "The deliveries, with attempts and answers.", deliveriesJSON{})},
 	{"POST", "/webhooks/{id}/deliveries/{n}/retry", Echo, auth.Operate, web.Reads, deployment(retryDelivery),
 		op("retryDelivery", byPeople, "Try a delivery now, or make it again").
-			done(202, "The delivery will be tried.")},
+			done(202, "The delivery will be tried.").fails(409)},
 	{"POST", "/webhooks/sweep", Echo, auth.Operate, web.Reads, deployment(sweepWebhooks),
 		op("sweepWebhooks", byScheduler, "Make the deliveries that are due").
 			gives(200, "How many deliveries were made.", deliveredJSON{})},

@@ -37,7 +37,7 @@ type messageEvent struct {
 	Headers         map[string][]string `json:"headers"`
 	QueryParams     map[string][]string `json:"queryParams"`
 	RawQuery        string              `json:"rawQuery,omitempty" description:"The query as it came, without credentials, where queryParams cannot say it exactly."`
-	Redacted        []string            `json:"redacted,omitempty" description:"The names of the headers, and after ? of the query parameters, that were left out as credentials."`
+	Redacted        []string            `json:"redacted,omitempty" description:"What was left out as a credential: names of headers, names of query parameters after ?, and ?@ for the user and password of a URL."`
 	Content         string              `json:"content" description:"The body."`
 	ContentEncoding string              `json:"contentEncoding,omitempty" enum:"base64" description:"Present where the body is not valid UTF-8."`
 	HTTPMethod      string              `json:"httpMethod"`

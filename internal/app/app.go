@@ -93,6 +93,8 @@ type App struct {
 	looks  looks
 	beacon *beacon
 	helped atomic.Uint64 // counts
+	// unwritable is set while /readyz finds that the store takes no writes.
+	unwritable atomic.Bool
 
 	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
 	hooks    map[string]*echo.Hook
@@ -274,7 +276,11 @@ func (a *App) Ready(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(a.liveReady)
 	eg.Go(func() error {
-		if err := a.o.Store.Writable(ctx); err != nil {
+		err := a.o.Store.Writable(ctx)
+		if ctx.Err() == nil {
+			a.tellWrites(err)
+		}
+		if err != nil {
 			return fault.Wrap(fault.Unavailable, err, "the store takes no writes")
 		}
 		return nil
@@ -298,6 +304,16 @@ func (a *App) Ready(ctx context.Context) error {
 		})
 	}
 	return eg.Wait()
+}
+
+// tellWrites logs when the store stops taking writes, and when it takes them again.
+func (a *App) tellWrites(err error) {
+	switch failed := err != nil; {
+	case failed && !a.unwritable.Swap(true):
+		a.o.Log.Error("the store takes no writes: this instance is not ready", "error", err)
+	case !failed && a.unwritable.Swap(false):
+		a.o.Log.Info("the store takes writes again")
+	}
 }
 
 // Close ends the sweep, waits for checks and publications under way as long as

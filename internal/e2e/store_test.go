@@ -66,6 +66,34 @@ func TestAttackDamagedPages(t *testing.T) {
 	require.Contains(t, p.stderr.String(), "headgate restore FILE")
 }
 
+// Somebody removes the store's files, or puts others in their place, while it serves.
+// Nothing is accepted that would be lost, and /readyz says so.
+func TestAttackStoreRemovedWhileItServes(t *testing.T) {
+	t.Parallel()
+	for _, restored := range []bool{false, true} {
+		p := start(t, options{})
+		p.event(t, "entry1", "kept")
+		for _, end := range []string{"", "-wal", "-shm"} {
+			name := filepath.Join(p.o.data, "headgate.db"+end)
+			require.NoError(t, os.Remove(name))
+			if restored {
+				require.NoError(t, os.WriteFile(name, nil, 0o600))
+			}
+		}
+		for range 3 {
+			resp, body, err := p.call("POST", "/event/entry1", "lost")
+			require.NoError(t, err)
+			require.Equal(t, 503, resp.StatusCode, "%s", body)
+			resp, body, err = p.call("GET", "/readyz", "")
+			require.NoError(t, err)
+			require.Equal(t, 503, resp.StatusCode, "%s", body)
+			require.NotContains(t, string(body), p.o.data)
+		}
+		require.Contains(t, p.stderr.String(), "its files were removed or replaced")
+		require.Equal(t, 1, strings.Count(p.stderr.String(), `level=ERROR msg="the store takes no writes`), p.stderr.String())
+	}
+}
+
 // A clean stop leaves everything in one file: a copy of it alone is the store.
 func TestTermLeavesOneCompleteFile(t *testing.T) {
 	t.Parallel()
