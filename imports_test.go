@@ -92,6 +92,7 @@ var sdks = map[string][]string{
 	"google.golang.org/api/idtoken":                         {"internal/platform/auth"},
 	"github.com/spf13/cobra":                                {"internal/cli"},
 	"github.com/spf13/pflag":                                {"internal/cli", "internal/platform/launch"},
+	"github.com/swaggest/jsonschema-go":                     {},
 }
 
 // pure packages import the standard library only, and no clock or network of it.

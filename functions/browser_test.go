@@ -58,7 +58,7 @@ func (g *gateway) paths() (paths []string) {
 	require.NoError(g, err)
 	fill := strings.NewReplacer("{$}", "", "{key...}", "entry1", "{eventID}", "x", "{id}", "s", "{runId}", "r", "{recordId}", "1", "{org}", "o", "{type}", "t",
 		"{n}", "1", "{name}", "d", "{action}", "discard", "{file}", "app.js", "GET ", "")
-	for pattern := range build(g.app, guard, Names()).access {
+	for pattern := range newBuilder(g.app, guard, Names()).access {
 		paths = append(paths, fill.Replace(pattern))
 	}
 	require.Greater(g, len(paths), 40)

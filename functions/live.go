@@ -27,14 +27,14 @@ func socketPath(a *app.App) string {
 	return defaultSocketPath
 }
 
-// live serves the paths on which clients hear of changes.
-func (b *builder) live() {
-	socket := "GET " + socketPath(b.app)
-	b.access[socket], b.access["GET /live"] = web.Connects, web.Connects
-	hub := b.app.Live().Hub
-	b.handle(socket, b.connecting(hub.ServeWebSocket))
-	b.handle("GET /live", b.connecting(hub.ServeEventStream))
-	b.handle("GET /live/client.js", liveClient)
+// liveSocket serves changes over a WebSocket.
+func liveSocket(b *builder, _ string) web.Handler {
+	return b.connecting(b.app.Live().Hub.ServeWebSocket)
+}
+
+// liveStream serves changes as an event stream.
+func liveStream(b *builder, _ string) web.Handler {
+	return b.connecting(b.app.Live().Hub.ServeEventStream)
 }
 
 // connecting decides what a client may do before serve connects it. A page's script can
@@ -71,7 +71,7 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 		if b.app.Config().Auth == nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			if shown != "" {
-				return fault.New(fault.Unauthenticated, "the token is not valid: its signature, issuer, audience or expiry is wrong; get a new one")
+				return fault.New(fault.Unauthenticated, "the token is not valid: its signature, issuer, audience or time is wrong")
 			}
 			return fault.New(fault.Unauthenticated, "a token is needed, as a bearer token or in access_token")
 		}
@@ -98,6 +98,12 @@ func refused(err error) error {
 	return f
 }
 
+type clientsJSON struct {
+	Count   int               `json:"count" description:"How many clients there are, listed or not."`
+	Clients []live.ClientInfo `json:"clients"`
+	Sent    []journal.Entry   `json:"sent" description:"The states that this instance sent last, newest first."`
+}
+
 // liveClients lists the clients that are connected to this instance, the newest first.
 func liveClients(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -115,11 +121,7 @@ func liveClients(a *app.App) web.Handler {
 			}
 			clients = clients[:min(limit, count)]
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Count   int               `json:"count"` // listed or not
-			Clients []live.ClientInfo `json:"clients"`
-			Sent    []journal.Entry   `json:"sent"` // the newest first; the last hundred
-		}{count, clients, a.Live().Journal.Newest()})
+		return web.JSON(w, http.StatusOK, clientsJSON{count, clients, a.Live().Journal.Newest()})
 	}
 }
 

@@ -66,6 +66,8 @@ func TestRegisteringTwice(t *testing.T) {
 		require.False(t, created)
 		require.Equal(t, first.ID, again.ID)
 		require.Equal(t, echo.Plain, again.Format)
+		require.NotEmpty(t, first.Secret)
+		require.Empty(t, again.Secret, "only the first answer has it")
 		w.receive("l", "", tasks)
 		require.Equal(t, 1, w.sweep(w.svc), "the newest")
 		require.EqualValues(t, 2, w.targets()[0].Version)
