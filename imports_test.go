@@ -47,7 +47,7 @@ var layers = map[string][]string{
 	"internal/sync/schedule":             {},
 	"internal/platform/outbound":         {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":           {"internal/platform/fault"},
-	"internal/sync/syncrun":              {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential"},
+	"internal/sync/run":              {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential"},
 	"internal/live":                      {"internal/platform/budget", "internal/platform/clock", "internal/bus", "internal/platform/fault"},
 	"internal/webhook/signature":         {"internal/platform/bearer"},
 	"internal/draft":                     {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
@@ -60,10 +60,10 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":             {"internal/bus"},
 	"internal/platform/web":              {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
 	"internal/platform/auth":             {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/app":                       {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"},
+	"internal/app":                       {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/run", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"},
 	"functions": {
 		"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event",
-		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
+		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/run", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
 	},
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/launch"
 	"github.com/headgate/headgate/internal/platform/obs"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // errPartial says that a run finished and some rows were rejected: exit status 3.

@@ -1,0 +1,178 @@
+package run_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	syncrun "github.com/headgate/headgate/internal/sync/run"
+)
+
+// jump sets the clock for as long as do takes.
+func (w *world) jump(by time.Duration, do func()) {
+	w.wait(by)
+	do()
+	w.wait(11*time.Second - by)
+}
+
+// The clock of the store's process and of the source is wrong while a run is at work, and
+// right again. What changes after that goes across with a later run, whenever that is.
+func TestNothingIsPassedOverAfterAClockJump(t *testing.T) {
+	t.Parallel()
+	for _, by := range []time.Duration{2 * time.Hour, 10 * 24 * time.Hour, -time.Hour} {
+		for _, next := range []time.Duration{time.Minute, by.Abs() / 2, by.Abs() + time.Hour} {
+			t.Run(fmt.Sprint(by, ", next run after ", next), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, nil)
+				set := func(value string) {
+					w.put("here", map[string]any{"name": value})
+					w.source.put("there", map[string]any{"name": value})
+				}
+				for i := range 3 {
+					set(fmt.Sprint("before ", i))
+					w.finished(syncrun.Start{})
+					w.wait(2 * time.Hour)
+				}
+				w.jump(by, func() {
+					set("during")
+					w.finished(syncrun.Start{})
+				})
+				w.wait(30 * time.Second)
+				set("after")
+				w.wait(next)
+				w.finished(syncrun.Start{})
+				require.Equal(t, "after", w.source.live()["here"]["name"])
+				require.Equal(t, "after", w.records()["there"]["name"])
+				for range 3 { // and it is quiet again
+					w.wait(time.Hour)
+					w.finished(syncrun.Start{})
+				}
+				last := w.finished(syncrun.Start{})
+				require.Zero(t, last.Counts.Created+last.Counts.Updated+last.Counts.Deleted)
+			})
+		}
+	}
+}
+
+// The clock is set back for a while, in which people edit and no run comes.
+func TestEditsOfABackwardJumpArePushed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for i := range 3 {
+		w.put("here", map[string]any{"name": fmt.Sprint("before ", i)})
+		w.finished(syncrun.Start{})
+		w.wait(2 * time.Hour)
+	}
+	w.finished(syncrun.Start{})
+	w.wait(time.Minute)
+	w.jump(-time.Hour, func() {
+		w.put("here", map[string]any{"name": "edited"})
+		w.source.put("there", map[string]any{"name": "edited"})
+	})
+	w.wait(2 * time.Hour)
+	w.finished(syncrun.Start{})
+	require.Equal(t, "edited", w.source.live()["here"]["name"])
+	require.Equal(t, "edited", w.records()["there"]["name"])
+}
+
+// A process is killed, and the clock is set back: its run does not stay running until
+// the clock is where it was.
+func TestAKilledRunIsTakenOverAlthoughTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	for _, by := range []time.Duration{-time.Hour, -10 * 365 * 24 * time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			for i := range 20 {
+				w.source.put(fmt.Sprint("r", i), map[string]any{"name": "n"})
+			}
+			w.source.pageSize = 5
+			docs := &mortal{Docs: w.store}
+			docs.left.Store(4)
+			doomed := w.serviceOn(docs)
+			run, err := doomed.Start(context.Background(), "s", syncrun.Start{})
+			require.NoError(t, err)
+			eventually(t, func() bool { return docs.left.Load() < 0 })
+			_ = doomed.Close(context.Background())
+			w.wait(by)
+			_, taken, err := w.svc.Due(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, taken)
+			run, err = w.svc.Wait(context.Background(), "s", run.ID, nil)
+			require.NoError(t, err)
+			require.Equal(t, syncrun.Finished, run.State, "%q", run.Errors)
+			require.Len(t, w.records(), 20)
+		})
+	}
+}
+
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); {
+		require.True(t, time.Now().Before(deadline), "not within a minute")
+		<-time.After(time.Millisecond)
+	}
+}
+
+// due asks for what is due every ten minutes, and returns when runs began.
+func (w *world) due(svc *syncrun.Service, d time.Duration) (began []string) {
+	w.t.Helper()
+	for range int(d / (10 * time.Minute)) {
+		w.wait(10 * time.Minute)
+		began = append(began, w.dueNow(svc)...)
+	}
+	return began
+}
+
+func (w *world) dueNow(svc *syncrun.Service) (began []string) {
+	w.t.Helper()
+	runs, _, err := svc.Due(context.Background())
+	require.NoError(w.t, err)
+	for _, r := range runs {
+		_, err := svc.Wait(context.Background(), "s", r.ID, nil)
+		require.NoError(w.t, err)
+		began = append(began, w.now().Format("2 15:04"))
+	}
+	return began
+}
+
+// A clock that jumps neither skips what is due nor starts it again and again. One that
+// goes back comes to a due time twice: once more is harmless, never would not be.
+func TestSchedulesOutliveClockJumps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, frequency string
+		by              time.Duration
+		another         bool // the next to ask is another process
+		during          int  // runs
+		want            []string
+	}{
+		{"two hours forward", "hourly", 2 * time.Hour, false, 1, []string{"4 06:06", "4 07:06", "4 08:06", "4 09:06", "4 10:06"}},
+		{"ten days forward", "hourly", 240 * time.Hour, false, 1, []string{"4 06:06", "4 07:06", "4 08:06", "4 09:06", "4 10:06"}},
+		{"ten days forward", "hourly", 240 * time.Hour, true, 1, []string{"4 06:06", "4 07:06", "4 08:06", "4 09:06", "4 10:06"}},
+		{"ten days forward", "0 8 * * *", 240 * time.Hour, false, 1, []string{"4 08:06"}},
+		{"an hour back", "hourly", -time.Hour, false, 0, []string{"4 05:16", "4 06:06", "4 07:06", "4 08:06", "4 09:06", "4 10:06"}},
+	} {
+		t.Run(fmt.Sprint(c.name, " ", c.frequency, c.another), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(s *syncrun.Sync) { s.Frequency = c.frequency })
+			require.Empty(t, w.dueNow(w.svc)) // at 05:06:07
+			w.jump(c.by, func() { require.Len(t, w.dueNow(w.svc), c.during) })
+			svc := w.svc
+			if c.another {
+				svc = w.service()
+			}
+			require.Equal(t, c.want, w.due(svc, 5*time.Hour))
+		})
+	}
+	t.Run("back for good", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, func(s *syncrun.Sync) { s.Frequency = "hourly" })
+		require.Equal(t, []string{"4 06:06", "4 07:06"}, w.due(w.svc, 2*time.Hour+10*time.Minute))
+		w.wait(-90 * time.Minute) // 07:16 → 05:46
+		require.Equal(t, []string{"4 06:06", "4 07:06", "4 08:06"}, w.due(w.svc, 3*time.Hour))
+	})
+}
