@@ -21,7 +21,6 @@ var (
 	origin      = regexp.MustCompile(`^(\*|[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)$`)
 	hostPort    = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$|^[0-9A-Fa-f:.]+$`)
 	livePath    = regexp.MustCompile(`^/[^{}?#\s]+$`) // braces are wildcards to the router
-	syncID      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 	email       = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
 	envName     = regexp.MustCompile(`^env:[^=\s\x00]+$`)
@@ -177,7 +176,7 @@ func (v *validator) service(path string, s *Service) {
 		keys = append(keys, s.Endpoints[i].EventKey)
 	}
 	v.topic(path+".targetPubSub.topic", s.TargetPubSub.Topic)
-	if s.OnMessage != nil && !syncID.MatchString(s.OnMessage.Sync) {
+	if s.OnMessage != nil && !PlainID(s.OnMessage.Sync) {
 		v.fault(path+".onMessage.sync", "must be the id of a sync, not %q", short(s.OnMessage.Sync))
 	}
 	v.integer(path+".maxEventBytes", &s.MaxEventBytes, DefaultMaxEventBytes, 1, MaxMaxEventBytes)

@@ -11,12 +11,12 @@ import (
 	"github.com/headgate/headgate/internal/sync/mapping"
 )
 
-// absence finds the records whose rows a whole pull did not bring. It keeps
-// eight bytes a row.
+// absence finds the records whose rows a whole pull did not bring. It keeps eight bytes
+// per row. Two keys of the same hash would only keep a record from being deleted.
 type absence struct {
 	seed    maphash.Seed
 	seen    []uint64
-	unknown bool // a rejected row has no key: it could be any of them
+	unknown bool // a rejected row has no key: it could be any record's
 }
 
 func newAbsence() *absence { return &absence{seed: maphash.MakeSeed()} }
@@ -30,7 +30,7 @@ func (a *absence) saw(m *mapped) {
 	for i := range m.items {
 		a.seen = append(a.seen, a.hash(m.items[i].Key))
 	}
-	for _, r := range m.rejects {
+	for _, r := range m.rejects { // a bad row is there all the same
 		if r.Key == "" {
 			a.unknown = true
 		}
@@ -43,21 +43,22 @@ func (a *absence) has(key string) bool {
 	return ok
 }
 
-// deleteAbsent makes tombstones of the records whose rows are gone from the source.
+// deleteAbsent deletes the records whose rows are gone from the source.
 func (p *puller) deleteAbsent(ctx context.Context) error {
 	if p.digests.unchanged() {
 		return nil
 	}
 	if p.absent.unknown {
-		p.run.warn(fmt.Sprintf("%s: rows without a key were rejected, so nobody knows which rows are missing: none was deleted for that", p.step.Datatype))
+		p.run.warn(fmt.Sprintf("%s: rows without a key were rejected, so it is unknown which rows are missing: no record was deleted for that", p.step.Datatype))
 		return nil
 	}
 	slices.Sort(p.absent.seen)
-	// All are found before the first is deleted: too many stop the run.
+	// All are found before the first is deleted. If there are too many, the run stops
+	// and has deleted nothing.
 	var gone []mapping.Mapped
 	sure := p.deletes
 	for after := (store.Position{}); ; {
-		docs, err := p.docs.List(ctx, store.Listing{Collection: p.records, After: after, Limit: p.pageSize(), Bytes: store.PageBytes})
+		docs, err := p.docs.List(ctx, store.Listing{Collection: p.records.collection, After: after, Limit: p.pageSize(), Bytes: store.PageBytes})
 		if err != nil {
 			return err
 		}
@@ -68,10 +69,10 @@ func (p *puller) deleteAbsent(ctx context.Context) error {
 		if gone, err = p.absentOf(docs, gone, &sure); err != nil {
 			return err
 		}
-		if most := p.def.deletable(p.count); sure > most && !p.run.AllowDeletes {
-			return tooManyDeletes(sure, p.count, "here")
+		if err := p.e.checkDeletes(sure, p.count, "here"); err != nil {
+			return err
 		}
-		if err := p.pause(ctx); err != nil {
+		if err := p.e.pause(ctx); err != nil {
 			return err
 		}
 	}
@@ -80,15 +81,15 @@ func (p *puller) deleteAbsent(ctx context.Context) error {
 		if err := p.apply(ctx, &mapped{items: page}); err != nil {
 			return err
 		}
-		if err := p.pause(ctx); err != nil {
+		if err := p.e.pause(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// absentOf adds the rows of those records that the pull did not bring, and counts
-// those that are deleted for it whatever the rule: nobody edited them here.
+// absentOf appends the rows of those records that the pull did not bring. It counts in
+// sure those that are deleted for it whatever the sync's rule: records without an edit.
 func (p *puller) absentOf(docs []store.Doc, gone []mapping.Mapped, sure *int64) ([]mapping.Mapped, error) {
 	for _, d := range docs {
 		r, err := record.Parse(d.ID, d.Body)

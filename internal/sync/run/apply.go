@@ -8,11 +8,14 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
+	"github.com/headgate/headgate/internal/sync/run/plan"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// apply applies a page in one commit, or several if it is too large for one; the
-// last of them moves the checkpoint.
+// apply applies a page in one commit, or in several if it is too large for one; the last
+// of them moves the checkpoint. A process that dies in between repeats the page.
 func (p *puller) apply(ctx context.Context, m *mapped) error {
 	before := p.step.Counts
 	for attempt := 0; ; attempt++ {
@@ -23,21 +26,21 @@ func (p *puller) apply(ctx context.Context, m *mapped) error {
 		if attempt == 20 {
 			return fault.Wrap(fault.Unavailable, err, "records of type %s change faster than they can be merged", p.step.Datatype)
 		}
-		p.fresh = false // somebody else writes to these records: look again
+		p.fresh = false // another writer was here: read the records again
 		p.step.Counts = before
 	}
 }
 
 func (p *puller) tryApply(ctx context.Context, m *mapped) error {
-	now := p.clock()
-	p.planner.now = now
-	others, err := p.pushedByOthers(ctx, p.step.Datatype)
+	now := p.e.svc.clock()
+	p.planner.Now = now
+	others, err := p.e.others.Push(ctx, p.step.Datatype)
 	if err != nil {
 		return err
 	}
 	items := lastOfEach(m.items)
 	if n := len(m.items) - len(items); n > 0 {
-		p.run.warn(fmt.Sprintf("%s: rows with the same key came within a page; the last of them counts", p.step.Datatype))
+		p.run.warn(fmt.Sprintf("%s: a page had several rows with the same key; the last of them counts", p.step.Datatype))
 		p.step.Counts.Unchanged += int64(n)
 	}
 	olds, err := p.existing(ctx, items)
@@ -48,53 +51,57 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	writes := make([]store.Write, 0, len(items)+len(m.rejects))
 	var changed []string
 	for i := range items {
-		d, err := p.planner.pulled(&items[i], olds[i].id, olds[i].Record)
+		old := &olds[i]
+		d, err := p.planner.Pulled(&items[i], old.RecordID, old.Record)
 		if err != nil {
 			return err
 		}
-		p.tally(&items[i], &olds[i].stored, d, &deletes)
-		if !p.dry() {
-			if writes, err = p.conflictWrites(ctx, writes, p.step.Datatype, &olds[i].stored, d, now); err != nil {
+		p.tally(&items[i], &old.StoredRecord, d, &deletes)
+		if !p.e.dry() {
+			if writes, err = p.conflicts.Append(ctx, writes, p.step.Datatype, &old.StoredRecord, d, now); err != nil {
 				return err
 			}
 		}
-		if p.rejects.has(p.rejectID(items[i].Key)) {
-			writes = append(writes, p.rejects.clear(p.rejectID(items[i].Key)))
+		if id := rejectIDOf(definition.Pull, p.step.Datatype, items[i].Key); p.rejects.known[id] {
+			writes = append(writes, p.rejects.clear(id))
 		}
-		if d.record == nil {
+		if d.Record == nil {
 			continue
 		}
 		var order int64
-		if d.effect != linked && others || d.pushes && p.def.pushes() {
+		if d.Effect != plan.Linked && others || d.Pushes && p.def.Pushes() {
 			order = now.UnixMicro()
 		}
-		next := stored{d.record, olds[i].rev, olds[i].order}
-		if writes = append(writes, next.write(p.records, order)); olds[i].alias != nil {
-			writes, p.aliased = append(writes, olds[i].alias...), true
+		if writes = append(writes, p.records.Replace(old.StoredRecord, d.Record, order)); old.Alias != nil {
+			writes, p.aliased = append(writes, old.Alias...), true
 		}
-		if d.effect != linked {
-			changed = append(changed, d.record.ID)
+		if d.Effect != plan.Linked {
+			changed = append(changed, d.Record.ID)
 		}
 	}
-	if most := p.def.deletable(p.count); deletes > most && !p.run.AllowDeletes {
-		return tooManyDeletes(deletes, p.count, "here")
+	if err := p.e.checkDeletes(deletes, p.count, "here"); err != nil {
+		return err
 	}
-	if p.dry() {
+	if p.e.dry() {
 		p.planRejects(m.rejects)
 		p.deletes = deletes
 		return nil
 	}
-	rejected, err := p.rejectWrites(ctx, m.rejects)
+	refused := make([]*Rejected, len(m.rejects))
+	for i, r := range m.rejects {
+		refused[i] = newRejected(definition.Pull, p.step.Datatype, r)
+	}
+	rejected, err := p.rejects.keep(ctx, refused, p.run.ID, p.e.svc.clock())
 	if err != nil {
 		return err
 	}
-	writes = p.clearRetried(writes, rejected, m.retried)
+	writes = p.rejects.clearRetried(writes, rejected, m.retried)
 	if err := p.commit(ctx, append(writes, rejected...), m); err != nil {
 		return err
 	}
 	p.deletes = deletes
-	if p.o.Changed != nil && len(changed) > 0 {
-		p.o.Changed(p.def.OrgID, p.step.Datatype, changed)
+	if len(changed) > 0 {
+		p.e.svc.o.RecordsChanged(p.def.OrgID, p.step.Datatype, changed)
 	}
 	return nil
 }
@@ -103,7 +110,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) error {
 	limits := p.docs.Limits()
 	for {
-		n, size := 0, 64<<10 // what the run and the state may weigh
+		n, size := 0, 64<<10 // of the run and the state
 		for n < len(writes) && n < limits.MaxCommit-commitReserve {
 			if size += len(writes[n].Doc.Body) + 256; n > 0 && size > limits.MaxCommitBytes {
 				break
@@ -111,7 +118,7 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 			n++
 		}
 		if n < len(writes) {
-			if _, err := p.h.commit(ctx, writes[:n], p.invalidate); err != nil {
+			if _, err := p.e.lease.commit(ctx, writes[:n], p.invalidate); err != nil {
 				return err
 			}
 			writes = writes[n:]
@@ -119,7 +126,7 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 		}
 		resume := p.step.Resume
 		p.step.Resume = m.Resume
-		err := p.checkpoint(ctx, writes, p.invalidate)
+		err := p.e.checkpoint(ctx, writes, p.invalidate)
 		if err != nil {
 			p.step.Resume = resume
 		}
@@ -127,19 +134,18 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 	}
 }
 
-// invalidate has the digests of the last pull forgotten before anything that
-// they speak of changes.
-func (p *puller) invalidate(st *state) {
+// invalidate drops the last pull's digests before anything that they cover changes.
+func (p *puller) invalidate(st *syncState) {
 	t := st.of(p.step.Datatype)
 	t.Digests, t.Deleted = "", p.before+p.step.Counts.Deleted
 }
 
 // existing returns the records of the rows.
-func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]located, error) {
+func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]Located, error) {
 	if p.fresh || len(items) == 0 {
-		none := make([]located, len(items))
+		none := make([]Located, len(items))
 		for i := range items {
-			none[i].id = items[i].Key
+			none[i].RecordID = items[i].Key
 		}
 		return none, nil
 	}
@@ -147,43 +153,52 @@ func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]locate
 	for i := range items {
 		keys[i] = items[i].Key
 	}
-	return p.locate(ctx, p.step.Datatype, keys, p.aliased)
+	return p.records.Locate(ctx, keys, p.aliased)
 }
 
-// tally counts what the row came to, and writes it down in a dry run.
-func (p *puller) tally(m *mapping.Mapped, old *stored, d planned, deletes *int64) {
+// tally counts the effect of a row. A dry run also lists it.
+func (p *puller) tally(m *mapping.Mapped, old *StoredRecord, d plan.Outcome, deletes *int64) {
 	c := &p.step.Counts
 	action := ""
-	switch d.effect {
-	case created:
+	switch d.Effect {
+	case plan.Created:
 		c.Created++
 		action = "create"
-	case updated:
+	case plan.Updated:
 		c.Updated++
 		action = "update"
-	case deleted:
+	case plan.Deleted:
 		c.Deleted++
 		*deletes++
 		action = "delete"
 	default:
 		c.Unchanged++
 	}
-	c.Conflicts += int64(len(d.conflicts))
-	if !p.dry() {
+	c.Conflicts += int64(len(d.Conflicts))
+	if !p.e.dry() {
 		return
 	}
 	if action != "" {
-		p.plan(PlannedChange{Phase: Pull, Datatype: p.step.Datatype, ID: d.record.ID, Action: action, Fields: fieldChanges(old.Record, d.record)})
+		p.e.plan(PlannedChange{Phase: definition.Pull, Datatype: p.step.Datatype, ID: d.Record.ID, Action: action, Fields: fieldChanges(old.Record, d.Record)})
 	}
-	for _, x := range d.conflicts {
-		p.plan(PlannedChange{
-			Phase: Pull, Datatype: p.step.Datatype, ID: m.Key, Action: "conflict",
+	for _, x := range d.Conflicts {
+		p.e.plan(PlannedChange{
+			Phase: definition.Pull, Datatype: p.step.Datatype, ID: m.Key, Action: "conflict",
 			Fields: []FieldChange{{Field: x.Field, Base: x.Base, Old: x.Store, New: x.Source}},
 		})
 	}
 }
 
-// fieldChanges says what is different, field by field.
+func (p *puller) planRejects(rejects []source.Reject) {
+	for _, r := range rejects {
+		p.e.plan(PlannedChange{
+			Phase: definition.Pull, Datatype: p.step.Datatype, ID: r.Key, Line: r.Line, Action: "reject",
+			Fields: fieldOf(r.Field), Reason: r.Reason,
+		})
+	}
+}
+
+// fieldChanges returns the differences, field by field.
 func fieldChanges(old, next *record.Record) []FieldChange {
 	var before, after map[string]any
 	var err error
@@ -204,8 +219,8 @@ func fieldChanges(old, next *record.Record) []FieldChange {
 	return out
 }
 
-// lastOfEach returns the items without those that a later one of the same key
-// replaces.
+// lastOfEach drops the items that a later one of the same key replaces: a commit names a
+// record once.
 func lastOfEach(items []mapping.Mapped) []mapping.Mapped {
 	at := make(map[string]int, len(items))
 	for i := range items {

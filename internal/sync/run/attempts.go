@@ -13,21 +13,21 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// An answer to a creation can be lost. By the key of the new row the record could
-// not be found again where the source chooses keys: so the attempt is kept with the
-// record before it is sent, and the source is asked what became of it before
-// anything is pulled.
+// The answer to a creation can be lost. Where the source chooses keys, the key of the new
+// row says nothing about the record that it was made of, and the next pull would take it
+// for a new row. So the attempt is stored with the record before it is sent. Before
+// anything is pulled, it is sent again under the same name, and the source answers with
+// the row that it made.
 
 // attempt names a change: the same record at the same version to the same sync.
-func attempt(syncID string, r stored) string {
+func attempt(syncID string, r StoredRecord) string {
 	sum := sha256.Sum256([]byte(syncID + "\x00" + r.ID + "\x00" + strconv.FormatInt(r.Version, 10)))
 	return hex.EncodeToString(sum[:16])
 }
 
-// again is a creation that was sent before, exactly as it was then: the source
-// knows the attempt, and answers with the row that it made of it if it did. What
-// changed here since goes out afterwards.
-func (p *pusher) again(r stored, link record.Link) (*outgoing, *Rejected, error) {
+// resend rebuilds a creation of unknown outcome exactly as it was first sent: the source
+// knows it by its attempt. What changed here since is pushed afterwards.
+func (p *pusher) resend(r StoredRecord, link record.Link) (*outgoing, *Rejected, error) {
 	sent := link.Base
 	if sent == nil {
 		sent = r.Data
@@ -36,20 +36,20 @@ func (p *pusher) again(r stored, link record.Link) (*outgoing, *Rejected, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	o := &outgoing{stored: r, link: record.Link{Base: link.Base}, sent: data}
+	o := &outgoing{StoredRecord: r, link: record.Link{Base: link.Base}, sent: data}
 	fields, reject := p.mapper.Unmap(data)
 	if reject != nil {
 		return nil, p.refuse(o, reject.Field, reject.Reason), nil
 	}
 	o.change = source.Change{
-		Op: source.Create, ID: r.ID, ExternalIDs: r.ExternalIDs, Fields: fields, Key: p.newKey(r.ID, fields), Attempt: link.Attempt,
+		Op: source.Create, ID: r.ID, ExternalIDs: r.ExternalIDs, Fields: fields, Key: p.mapper.NewKey(p.e.source, r.ID, fields), Attempt: link.Attempt,
 	}
 	return o, nil, nil
 }
 
-// announce keeps the attempts of creations by whose key the record could not be
-// found again, before they are sent. It returns the batch without what changed
-// since it was read: that has a later place, and its turn comes.
+// announce stores the attempts of creations that a pull could not match with their
+// records, before they are sent. It returns the batch without the records that changed
+// since they were read: each of them has a later place in the order, and is pushed then.
 func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, error) {
 	for {
 		var writes []store.Write
@@ -58,17 +58,17 @@ func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, 
 			if o.change.Op != source.Create || o.Links[p.def.ID].Attempt != "" || o.findable() {
 				continue
 			}
-			r := stored{o.Clone(), o.rev, o.order}
-			r.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})
-			writes, at = append(writes, r.write(p.records, 0)), append(at, o)
+			next := o.Clone()
+			next.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})
+			writes, at = append(writes, p.records.Replace(o.StoredRecord, next, 0)), append(at, o)
 		}
 		if len(writes) == 0 {
 			return batch, nil
 		}
-		revs, err := p.commit(ctx, writes, func(st *state) { st.of(p.step.Datatype).Doubt = true })
+		revs, err := p.e.commit(ctx, writes, func(st *syncState) { st.of(p.step.Datatype).Doubt = true })
 		if err == nil {
 			for i, o := range at {
-				o.stored = stored{o.Clone(), revs[i], o.order}
+				o.StoredRecord = StoredRecord{o.Clone(), revs[i], o.order}
 				o.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})
 			}
 			return batch, nil
@@ -82,7 +82,7 @@ func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, 
 	}
 }
 
-// findable is whether a pull would know the new row for this record.
+// findable reports whether a pull would match the new row with this record by its key.
 func (o *outgoing) findable() bool {
 	if o.change.Key == nil {
 		return false
@@ -91,13 +91,13 @@ func (o *outgoing) findable() bool {
 	return err == nil && key == o.ID
 }
 
-// unchanged returns those of the batch that are as they were read.
+// unchanged returns those of the batch that nobody changed since they were read.
 func (p *pusher) unchanged(ctx context.Context, batch []*outgoing) ([]*outgoing, error) {
 	ids := make([]string, len(batch))
 	for i, o := range batch {
 		ids[i] = o.ID
 	}
-	now, err := p.readRecords(ctx, p.records, ids)
+	now, err := p.records.read(ctx, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/sync/definition"
+
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -158,7 +160,7 @@ func TestSchedulesOutliveClockJumps(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.name, " ", c.frequency, c.another), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(s *syncrun.Sync) { s.Frequency = c.frequency })
+			w := newWorld(t, func(s *definition.Sync) { s.Frequency = c.frequency })
 			require.Empty(t, w.dueNow(w.svc)) // at 05:06:07
 			w.jump(c.by, func() { require.Len(t, w.dueNow(w.svc), c.during) })
 			svc := w.svc
@@ -170,7 +172,7 @@ func TestSchedulesOutliveClockJumps(t *testing.T) {
 	}
 	t.Run("back for good", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, func(s *syncrun.Sync) { s.Frequency = "hourly" })
+		w := newWorld(t, func(s *definition.Sync) { s.Frequency = "hourly" })
 		require.Equal(t, []string{"4 06:06", "4 07:06"}, w.due(w.svc, 2*time.Hour+10*time.Minute))
 		w.wait(-90 * time.Minute) // 07:16 → 05:46
 		require.Equal(t, []string{"4 06:06", "4 07:06", "4 08:06"}, w.due(w.svc, 3*time.Hour))

@@ -1,18 +1,69 @@
 package run_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// A run that stopped because it would delete too much has deleted some; the next
+func TestDeletesBothWays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.source.put("a", map[string]any{"name": "a"})
+	w.source.put("b", map[string]any{"name": "b"})
+	w.finished(syncrun.Start{})
+	w.wait(time.Hour)
+	require.NoError(t, w.ents.Delete(t.Context(), "acme", "item", "a", ""))
+	w.source.remove("b")
+	w.finished(syncrun.Start{})
+	require.Empty(t, w.records())
+	require.Empty(t, w.source.live())
+	w.wait(time.Hour)
+	run := w.finished(syncrun.Start{})
+	require.Zero(t, run.Counts.Deleted+run.Counts.Created+run.Counts.Updated)
+}
+
+// A source that loses most of its rows stops the run. AllowDeletes lets it go on.
+func TestMassDeleteAsks(t *testing.T) {
+	t.Parallel()
+	for _, side := range []string{"source", "store"} {
+		t.Run(side, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			for i := range 40 {
+				w.source.put(fmt.Sprint("r", i), map[string]any{"name": "x"})
+			}
+			w.finished(syncrun.Start{})
+			w.wait(time.Hour)
+			for i := range 15 {
+				if side == "source" {
+					w.source.remove(fmt.Sprint("r", i))
+				} else {
+					require.NoError(t, w.ents.Delete(t.Context(), "acme", "item", fmt.Sprint("r", i), ""))
+				}
+			}
+			run := w.run(syncrun.Start{})
+			require.Equal(t, syncrun.Failed, run.State)
+			require.Contains(t, run.Errors[0], "allowDeletes=true")
+			if side == "source" {
+				require.Len(t, w.records(), 40)
+			} else {
+				require.Len(t, w.source.live(), 40)
+			}
+			w.finished(syncrun.Start{AllowDeletes: true})
+			require.Len(t, w.records(), 25)
+			require.Len(t, w.source.live(), 25)
+		})
+	}
+}
+
+// A run that stopped because it would delete too much has deleted some. The next run
 // does not delete as many again.
 func TestMassDeleteAsksUntilItIsAnswered(t *testing.T) {
 	t.Parallel()
@@ -43,10 +94,10 @@ func TestMassDeleteAsksUntilItIsAnswered(t *testing.T) {
 	require.Len(t, w.records(), 15)
 }
 
-// The same on the way out.
+// The same holds for a push.
 func TestMassDeleteThereAsksUntilItIsAnswered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(s *syncrun.Sync) { s.Type = syncrun.Push })
+	w := newWorld(t, func(s *definition.Sync) { s.Type = definition.Push })
 	for i := range 600 {
 		w.put(fmt.Sprintf("r%03d", i), map[string]any{"name": "x"})
 		w.wait(time.Millisecond)
@@ -74,11 +125,11 @@ func TestMassDeleteThereAsksUntilItIsAnswered(t *testing.T) {
 	require.Len(t, w.source.live(), 520)
 }
 
-// Of what is missing, nothing is deleted before it is known that it is not too much.
+// No record is deleted before all missing rows are counted.
 func TestMassAbsenceDeletesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(s *syncrun.Sync) {
-		s.Type = syncrun.Pull
+	w := newWorld(t, func(s *definition.Sync) {
+		s.Type = definition.Pull
 		s.Mapping["item"] = &mapping.Type{Delete: &mapping.Delete{Missing: true}}
 	})
 	w.source.snapshot = true
@@ -98,11 +149,11 @@ func TestMassAbsenceDeletesNothing(t *testing.T) {
 	require.Len(t, w.records(), 3400)
 }
 
-// A pull that was handed on cannot say what is missing, and says so.
+// A pull that was handed on cannot tell which rows are missing. It warns about that.
 func TestAbsenceIsUnknownAfterAHandOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(s *syncrun.Sync) {
-		s.Type = syncrun.Pull
+	w := newWorld(t, func(s *definition.Sync) {
+		s.Type = definition.Pull
 		s.Mapping["item"] = &mapping.Type{Delete: &mapping.Delete{Missing: true}}
 	})
 	w.source.snapshot, w.source.pageSize = true, 4
@@ -112,46 +163,5 @@ func TestAbsenceIsUnknownAfterAHandOn(t *testing.T) {
 	run := w.handedOn(syncrun.Start{})
 	require.Equal(t, syncrun.Finished, run.State, "%q", run.Errors)
 	require.Len(t, run.Warnings, 1)
-	require.Contains(t, run.Warnings[0], "none was deleted")
-}
-
-// A validation goes on in the next invocation, too, and plans nothing twice.
-func TestAValidationIsHandedOn(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	w.source.pageSize = 4
-	for i := range 40 {
-		w.source.put(fmt.Sprint("r", i), map[string]any{"name": fmt.Sprint("n", i)})
-	}
-	run := w.handedOn(syncrun.Start{Method: syncrun.Validate})
-	require.Equal(t, syncrun.Finished, run.State, "%q", run.Errors)
-	require.Equal(t, syncrun.Counts{Read: 40, Created: 40}, run.Counts)
-	require.Len(t, run.Plan, 40)
-	require.Empty(t, w.records())
-}
-
-// handedOn runs the sync in invocations that have time for two pages.
-func (w *world) handedOn(o syncrun.Start) *syncrun.Run {
-	tasks := make(chan string, 100)
-	w.source.beforePage = func(int) error { w.wait(40 * time.Second); return nil }
-	svc := w.serviceWith(w.store, func(o *syncrun.Options) {
-		o.MaxInvocation = time.Minute
-		o.Dispatch = func(_ context.Context, _, runID string) error { tasks <- runID; return nil }
-	})
-	run, err := svc.Start(w.t.Context(), "s", o)
-	require.NoError(w.t, err)
-	for range 30 {
-		select {
-		case id := <-tasks:
-			require.NoError(w.t, svc.Work(w.t.Context(), "s", id))
-		default:
-		}
-		run, err = svc.Run(w.t.Context(), "s", run.ID)
-		require.NoError(w.t, err)
-		if run.State.Ended() {
-			return run
-		}
-	}
-	require.Fail(w.t, "the run has no end", "%+v", run)
-	return nil
+	require.Contains(t, run.Warnings[0], "no record was deleted")
 }

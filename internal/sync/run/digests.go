@@ -11,32 +11,31 @@ import (
 	"github.com/headgate/headgate/internal/sync/mapping"
 )
 
-// digests let a pull of everything pass over the pages that are as they were
-// when the last one ended. They hold only until a page is applied: the commit of
-// the first that differs forgets them, so a run that dies half-way never makes
-// the next one pass over what it changed.
+// digests let a whole pull pass over the pages that have not changed since the last one.
+// They hold only until a page is applied: the commit of the first page that differs drops
+// them. So a run that dies half-way never makes the next one pass over what it changed.
 type digests struct {
 	last  []digest // of the last whole pull; nil: none hold
 	valid bool     // the state says that last holds
 	next  []digest
-	all   bool // every page so far was the same
+	all   bool // every page so far equals that of the last pull
 }
 
 func digestDoc(syncID, datatype string) string { return syncID + "/" + url.PathEscape(datatype) }
 
 var digestDocs = store.Collection{Kind: "state", Scope: "digests"}
 
-// readDigests returns those of the generation.
-func (s *Service) readDigests(ctx context.Context, syncID, datatype, generation string) (*digests, error) {
+// readDigests returns the digests of the generation that the state names.
+func readDigests(ctx context.Context, docs store.Docs, syncID, datatype, generation string) (*digests, error) {
 	d := &digests{all: true}
 	if generation == "" {
 		return d, nil
 	}
-	docs, err := s.docs.Get(ctx, digestDocs, []string{digestDoc(syncID, datatype)})
-	if err != nil || docs[0] == nil {
+	found, err := docs.Get(ctx, digestDocs, []string{digestDoc(syncID, datatype)})
+	if err != nil || found[0] == nil {
 		return d, err
 	}
-	body, ok := bytes.CutPrefix(docs[0].Body, []byte(generation))
+	body, ok := bytes.CutPrefix(found[0].Body, []byte(generation))
 	if !ok {
 		return d, nil
 	}
@@ -48,7 +47,8 @@ func (s *Service) readDigests(ctx context.Context, syncID, datatype, generation 
 	return d, nil
 }
 
-// same notes the next page's digest and tells whether the page is as it was.
+// same notes the next page's digest, and reports whether the page equals that of the last
+// pull.
 func (d *digests) same(page digest) bool {
 	if d == nil {
 		return false
@@ -60,13 +60,13 @@ func (d *digests) same(page digest) bool {
 	return same
 }
 
-// unchanged is whether every page was as before, and none is gone.
+// unchanged reports whether all pages equal those of the last pull, and none is gone.
 func (d *digests) unchanged() bool {
 	return d != nil && d.valid && d.all && len(d.next) == len(d.last)
 }
 
-// write returns what keeps the digests for the next pull, and their generation.
-// Before the state names it they count for nothing.
+// write returns the write that keeps the digests for the next pull, and their generation.
+// They do not hold before the state names that generation.
 func (d *digests) write(syncID, datatype string) ([]store.Write, string) {
 	if d == nil {
 		return nil, ""
@@ -80,7 +80,7 @@ func (d *digests) write(syncID, datatype string) ([]store.Write, string) {
 		body = append(body, p[:]...)
 	}
 	if len(body) > maxDigests {
-		return nil, "" // a pull so large compares row by row
+		return nil, "" // a pull of so many pages compares row by row
 	}
 	return []store.Write{{Collection: digestDocs, Doc: store.Doc{ID: digestDoc(syncID, datatype), Body: body}, Any: true}}, generation
 }
@@ -93,10 +93,10 @@ func generationOf(pages []digest) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// maxDigests keeps the document below what every store takes: 60,000 pages.
+// maxDigests keeps the document, of 60,000 pages at most, below every store's limit.
 const maxDigests = 960_000
 
-// digest is of a page's rows, mapped; the zero digest equals none.
+// digest is the digest of a page's mapped rows. The zero digest equals none.
 type digest [16]byte
 
 func digestOf(items []mapping.Mapped) (d digest) {

@@ -3,19 +3,18 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 )
 
-// errEnough ends a walk through documents.
-var errEnough = errors.New("syncrun: the rest is not due")
+// errEnough ends a walk through definitions.
+var errEnough = errors.New("run: the rest is not due")
 
-// Due starts the runs of all syncs that are due, each due time once, however
-// many processes ask, and takes over dead runs. It returns the runs started.
+// Due starts the runs of all syncs that are due, and takes over runs whose process died.
+// It returns the runs that it started. A due time starts one run, however many processes
+// ask.
 func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err error) {
 	if takenOver, err = s.TakeOver(ctx); err != nil {
 		return nil, 0, err
@@ -23,16 +22,12 @@ func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err e
 	started = []*Run{}
 	now := s.clock()
 	all := s.lookAtAll(now)
-	err = s.each(ctx, syncs, func(doc store.Doc) error {
-		if doc.Order > now.UnixMicro() && !all {
-			return errEnough
-		}
-		d, err := parseStored(doc)
-		if err != nil {
-			return err
-		}
-		if d.due > now.UnixMicro() {
-			return s.replan(ctx, d, now)
+	err = s.defs.ByDue(ctx, func(d *definition.Stored) error {
+		if d.Due().After(now) {
+			if !all {
+				return errEnough
+			}
+			return s.defs.Replan(ctx, d, now)
 		}
 		run, err := s.startDue(ctx, d, now)
 		if run != nil {
@@ -47,57 +42,27 @@ func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err e
 }
 
 // startDue starts the run of a sync that is due, and plans the next. It returns nil if
-// the sync cannot be run now.
-func (s *Service) startDue(ctx context.Context, d *Stored, now time.Time) (*Run, error) {
-	due := time.UnixMicro(d.due).UTC()
-	run, err := s.Start(ctx, d.Sync.ID, Start{Trigger: "schedule", once: d.onceFor(due)})
+// the sync cannot be run now. A sync stays due only while the store is away: if it could
+// not be started for another reason, trying again every tick would not help.
+func (s *Service) startDue(ctx context.Context, d *definition.Stored, now time.Time) (*Run, error) {
+	due := d.Due()
+	run, err := s.Start(ctx, d.Sync.ID, Start{Trigger: "schedule", once: d.RunID(due)})
 	switch {
 	case err == nil:
 	case fault.CodeOf(err) == fault.Unavailable:
-		return nil, err // it stays due
+		return nil, err
 	default:
 		run = nil
 		s.log.Warn("a sync that is due was not started", "syncId", d.Sync.ID, "due", due, "error", err)
 	}
-	d.LastScheduled = due
-	d.plan(now)
-	return run, s.replanned(ctx, d)
+	return run, s.defs.Started(ctx, d, due, now)
 }
 
-// onceFor is the id of the run for a due time, the same for every process that asks. A
-// due time that was planned because a clock went back is another than the one that the
-// clock, when it was ahead, has passed already: its run was too early.
-func (d *Stored) onceFor(due time.Time) string {
-	name := "due-" + due.Format("20060102T150405Z")
-	if d.Replanned > 0 {
-		name += fmt.Sprintf("-%d", d.Replanned)
-	}
-	return name
-}
-
-// replan gives a sync an earlier due time, if a clock that was ahead planned the one that
-// it has: nothing would be due before that.
-func (s *Service) replan(ctx context.Context, d *Stored, now time.Time) error {
-	if next := d.Sync.next(now.Add(clock.Skew)); next.IsZero() || d.due <= next.UnixMicro() {
-		return nil
-	}
-	d.plan(now)
-	d.Replanned++
-	return s.replanned(ctx, d)
-}
-
-func (s *Service) replanned(ctx context.Context, d *Stored) error {
-	if _, err := s.docs.Commit(ctx, []store.Write{d.write()}); err != nil && !errors.Is(err, store.ErrConflict) {
-		return fault.StoreAway(err)
-	}
-	return nil
-}
-
-// allEvery is how often the syncs are looked at that are not due.
+// allEvery is how often Due looks at the syncs that are not due.
 const allEvery = 10 * time.Minute
 
-// lookAtAll reports whether to look for due times that are too far ahead: the first time,
-// now and then, and when the clock went back since.
+// lookAtAll reports whether to look for due times that are too far ahead, because a clock
+// that was ahead planned them: the first time, now and then, and when the clock went back.
 func (s *Service) lookAtAll(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,38 +11,36 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/sync/mapping"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // execution is one process's work on a run.
 type execution struct {
-	*Service
-	h      *holder
-	def    *Sync
+	svc    *Service
+	lease  *holder
+	def    *definition.Sync
 	run    *Run
 	runRev string
 	source source.Source
-	// handOn is when the rest is for another invocation; zero: never.
+	// handOn is when the rest of the run is left to another invocation; zero: never.
 	handOn time.Time
-	others othersCache
-	// deleted are the conflicts about rows that were deleted, where the rule is manual.
-	deleted map[string]bool
-	// committed are the steps as of the last checkpoint: what was counted since
-	// did not happen if the run ends now.
+	others *definition.Others
+	// committed are the steps as of the last checkpoint. What was counted since is not
+	// committed, and must not be reported if the run ends now.
 	committed []*Step
-	planned   int // changes of a validation, as of then
+	planned   int // changes of a validation, as of the last checkpoint
 }
 
 // errHandOn ends this invocation's part of a run at a page boundary.
-var errHandOn = errors.New("syncrun: the rest is for another invocation")
+var errHandOn = errors.New("run: the rest is for another invocation")
 
 // Work works on the run until it has ended, or this invocation's time is up, or
 // ctx ends: then it gives up the lease, and another call goes on from the last
 // checkpoint. It does nothing if another process is at work on the run. An error
 // means that the store did not answer.
 func (s *Service) Work(ctx context.Context, syncID, runID string) error {
-	room, err := s.o.Memory.Wait(ctx, runMemory) // for its turn, before it has the lease
+	room, err := s.o.Memory.Wait(ctx, runMemory) // before it has the lease, which would run out
 	if err != nil {
 		return err
 	}
@@ -51,16 +49,16 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	if err != nil || h == nil {
 		return err
 	}
-	e := &execution{Service: s, h: h}
+	e := &execution{svc: s, lease: h}
 	if s.o.MaxInvocation > 0 {
 		e.handOn = s.now().Add(s.o.MaxInvocation)
 	}
-	d, err := s.Sync(ctx, syncID)
+	d, err := s.defs.Get(ctx, syncID)
 	if err != nil {
 		return err
 	}
-	e.def = &d.Sync
-	if e.run, e.runRev, err = s.readRun(ctx, syncID, runID); err != nil {
+	e.def, e.others = &d.Sync, s.defs.Others(&d.Sync)
+	if e.run, e.runRev, err = s.ledger.run(ctx, syncID, runID); err != nil {
 		return err
 	}
 	e.committed = cloneSteps(e.run.Results)
@@ -76,7 +74,8 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	return e.conclude(ctx, err)
 }
 
-// conclude records how the work ended. What it records outlasts ctx.
+// conclude records how the work ended. That has time of its own: a process that shuts
+// down still has to give up its lease, or others would wait until it runs out.
 func (e *execution) conclude(ctx context.Context, err error) error {
 	stopped := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -91,7 +90,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, errHandOn), err != nil && stopped:
 		e.run.Plan = e.run.Plan[:min(len(e.run.Plan), e.planned)] // the rest is planned again
-		switch err := e.checkpoint(ctx, nil, func(st *state) { st.Lease.Owner = "" }); {
+		switch err := e.checkpoint(ctx, nil, func(st *syncState) { st.Lease.Owner = "" }); {
 		case errors.Is(err, errCancelled):
 			return e.finish(ctx, Cancelled)
 		case err != nil:
@@ -100,12 +99,12 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		if stopped {
 			return nil
 		}
-		return e.dispatch(ctx, id, runID)
+		return e.svc.dispatch(ctx, id, runID)
 	case errors.Is(err, errCancelled):
 		return e.finish(ctx, Cancelled)
 	case err != nil:
-		e.run.Errors = append(e.run.Errors, message(err))
-		e.log.Warn("a run failed", "syncId", id, "runId", runID, "error", err)
+		e.run.Errors = append(e.run.Errors, Explain(err))
+		e.svc.log.Warn("a run failed", "syncId", id, "runId", runID, "error", err)
 		return e.finish(ctx, Failed)
 	case e.rejected():
 		return e.finish(ctx, Partial)
@@ -114,13 +113,13 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	}
 }
 
-// safely makes an error of a panic: one of a source must not end the process, and
-// with it all else that it does, and come again with whoever takes the run over.
+// safely turns a panic into an error. A source that panics must not end the process, and
+// with it all else that it does, and then every process that takes the run over.
 func (e *execution) safely(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.log.Error("a run panicked", "syncId", e.run.SyncID, "runId", e.run.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("syncrun: a panic: %v", p)
+			e.svc.log.Error("a run panicked", "syncId", e.run.SyncID, "runId", e.run.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("run: a panic: %v", p)
 		}
 	}()
 	return f()
@@ -130,9 +129,9 @@ func (e *execution) rejected() bool {
 	return slices.ContainsFunc(e.run.Results, func(s *Step) bool { return s.Counts.Rejected > 0 })
 }
 
-// message is what people are told of an error. Anything but a fault could hold
-// what they should not see.
-func message(err error) string {
+// Explain returns the message of an error for people. The text of an error that is no
+// fault is for the log only: it may hold a credential or what else they must not see.
+func Explain(err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.Message
 	}
@@ -146,12 +145,12 @@ func message(err error) string {
 }
 
 func (e *execution) finish(ctx context.Context, end State) error {
-	now := e.clock()
+	now := e.svc.clock()
 	e.run.sum()
 	e.run.end(end, now)
-	err := e.h.end(ctx, []store.Write{e.run.write(e.runRev)}, func(st *state) {
+	err := e.lease.end(ctx, []store.Write{e.run.write(e.runRev)}, func(st *syncState) {
 		st.Lease.Until, st.LastRun = now, e.run.ID
-		// The token lives on: a holder of long ago must never meet its own again.
+		// The token stays: a holder of long ago must never meet its own token again.
 		st.Lease.Owner, st.Lease.RunID, st.Lease.Cancel = "", "", false
 		if (end == Finished || end == Partial) && e.run.Method != Validate {
 			st.FinishedAt = now
@@ -164,23 +163,27 @@ func (e *execution) finish(ctx context.Context, end State) error {
 	return err
 }
 
-// tookOver says that what this process did since the last checkpoint counts for nothing.
+// tookOver logs that what this process did since the last checkpoint was in vain.
 func (e *execution) tookOver() {
-	e.log.Info("another process took the run over", "syncId", e.run.SyncID, "runId", e.run.ID)
+	e.svc.log.Info("another process took the run over", "syncId", e.run.SyncID, "runId", e.run.ID)
 }
 
 // checkpoint commits the run as it is, together with the writes and the change.
-func (e *execution) checkpoint(ctx context.Context, writes []store.Write, change func(*state)) error {
+//
+// This is what lets a run survive the death of its process. The records of a page, its
+// rejects, the counts and the place after the page are one commit. So whatever process
+// goes on finds either all of the page or nothing of it, and no row is counted twice.
+func (e *execution) checkpoint(ctx context.Context, writes []store.Write, change func(*syncState)) error {
 	_, err := e.commit(ctx, writes, change)
 	return err
 }
 
 // commit is checkpoint, and returns the revisions of what was written.
-func (e *execution) commit(ctx context.Context, writes []store.Write, change func(*state)) ([]string, error) {
-	e.run.UpdatedAt = e.clock()
+func (e *execution) commit(ctx context.Context, writes []store.Write, change func(*syncState)) ([]string, error) {
+	e.run.UpdatedAt = e.svc.clock()
 	e.run.sum()
 	all := append(writes[:len(writes):len(writes)], e.run.write(e.runRev))
-	revs, err := e.h.commit(ctx, all, change)
+	revs, err := e.lease.commit(ctx, all, change)
 	if err != nil {
 		return nil, err
 	}
@@ -198,23 +201,23 @@ func cloneSteps(steps []*Step) []*Step {
 	return out
 }
 
-// pause is checked between pages.
+// pause returns the reason to stop, if there is one. It is called between pages.
 func (e *execution) pause(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !e.handOn.IsZero() && !e.now().Before(e.handOn) {
+	if !e.handOn.IsZero() && !e.svc.now().Before(e.handOn) {
 		return errHandOn
 	}
 	return nil
 }
 
 func (e *execution) work(ctx context.Context) (err error) {
-	kind, ok := e.kinds[e.def.Datasource.Type]
+	kind, ok := e.svc.kinds[e.def.Datasource.Type]
 	if !ok {
-		return fault.New(fault.Invalid, "%s", e.kinds.Check(e.def.Datasource)[0].Message)
+		return fault.New(fault.Invalid, "%s", e.svc.kinds.Check(e.def.Datasource)[0].Message)
 	}
-	e.source, err = kind.Open(ctx, e.def.Datasource, e.o.Env)
+	e.source, err = kind.Open(ctx, e.def.Datasource, e.svc.o.Env)
 	if err != nil {
 		return err
 	}
@@ -238,11 +241,11 @@ func (e *execution) work(ctx context.Context) (err error) {
 			continue
 		}
 		step.State = Running
-		m, faults := mapping.New(step.Datatype, e.def.Mapping[step.Datatype], defaultsOf(kind, step.Datatype))
-		if len(faults) > 0 {
-			return invalid(faults...)
+		m, err := e.def.Mapper(e.svc.kinds, step.Datatype)
+		if err != nil {
+			return err
 		}
-		if step.Phase == Pull {
+		if step.Phase == definition.Pull {
 			err = e.pull(ctx, step, m)
 		} else {
 			err = e.push(ctx, step, m)
@@ -254,24 +257,23 @@ func (e *execution) work(ctx context.Context) (err error) {
 	return nil
 }
 
-// steps are a run's phases: all pulls and then all pushes, or the other way
-// round where the source wants it so; and before a pull, what an earlier push
-// left in doubt.
+// steps returns a run's steps: all pulls and then all pushes, or the other way round for
+// sources that ask for it. Before a pull comes what an earlier push left in doubt.
 func (e *execution) steps(kind source.Kind) []*Step {
 	method := e.run.Method
 	if method == Validate {
 		method = Method(e.def.Type)
 	}
-	phases := []Direction{Pull, Push}
+	phases := []definition.Direction{definition.Pull, definition.Push}
 	if kind.PushFirst {
-		phases = []Direction{Push, Pull}
+		phases = []definition.Direction{definition.Push, definition.Pull}
 	}
 	steps := []*Step{}
-	if e.def.pushes() && !e.dry() && (phases[0] == Pull && method == DoBoth || method == DoPull) {
-		st := e.h.current()
-		for _, t := range e.def.datatypes(e.kinds) {
+	if e.def.Pushes() && !e.dry() && (phases[0] == definition.Pull && method == DoBoth || method == DoPull) {
+		st := e.lease.current()
+		for _, t := range e.def.Datatypes(e.svc.kinds) {
 			if st.of(t).Doubt {
-				steps = append(steps, &Step{Phase: Push, Datatype: t, Settle: true, State: Pending})
+				steps = append(steps, &Step{Phase: definition.Push, Datatype: t, Settle: true, State: Pending})
 			}
 		}
 	}
@@ -279,14 +281,14 @@ func (e *execution) steps(kind source.Kind) []*Step {
 		if method != DoBoth && method != Method(phase) {
 			continue
 		}
-		for _, t := range e.def.datatypes(e.kinds) {
+		for _, t := range e.def.Datatypes(e.svc.kinds) {
 			steps = append(steps, &Step{Phase: phase, Datatype: t, State: Pending})
 		}
 	}
 	return steps
 }
 
-// dry is whether the run only says what it would do.
+// dry reports whether the run only reports what it would do.
 func (e *execution) dry() bool { return e.run.Method == Validate }
 
 func (e *execution) plan(c PlannedChange) {
@@ -295,55 +297,23 @@ func (e *execution) plan(c PlannedChange) {
 	}
 }
 
-// othersCache remembers for a moment which datatypes other syncs push.
-type othersCache struct {
-	at    time.Time
-	types map[string]bool
-}
-
-// pushedByOthers is whether another sync of the organisation pushes the datatype:
-// then the records that this one changes take their place in the order that
-// pushes read.
-func (e *execution) pushedByOthers(ctx context.Context, datatype string) (bool, error) {
-	if now := e.now(); e.others.types == nil || now.Sub(e.others.at) > 2*time.Second {
-		all, err := e.Syncs(ctx, e.def.OrgID)
-		if err != nil {
-			return false, err
-		}
-		e.others = othersCache{at: now, types: make(map[string]bool)}
-		for _, d := range all {
-			if d.Sync.ID == e.def.ID || !d.Sync.pushes() {
-				continue
-			}
-			for _, t := range d.Sync.datatypes(e.kinds) {
-				e.others.types[t] = true
-			}
-		}
+// checkDeletes stops a run that would delete too much: a source that was emptied or
+// misread by mistake must not empty the store, nor the store the source.
+func (e *execution) checkDeletes(n int64, of int, where string) error {
+	if n <= e.def.DeleteLimit(of) || e.run.AllowDeletes {
+		return nil
 	}
-	return e.others.types[datatype], nil
-}
-
-// tooMany is the fault of a run that would delete too much.
-func tooManyDeletes(n int64, of int, where string) error {
 	return fault.New(fault.Conflict, "the run would delete %d or more of %d records %s, and stopped before that: "+
 		"if it is right, run it again with allowDeletes=true", n, of, where)
 }
 
-// deletable is how many records a run may delete unasked.
-func (s *Sync) deletable(of int) int64 { return max(10, int64(float64(of)*s.maxDeletes()/100)) }
-
-func tooManyRejected(c Counts, most float64) error {
-	return fault.New(fault.Invalid, "%d of %d rows were rejected, and %.0f %% is the most (maxRejected)", c.Rejected, c.Read, most*100)
-}
-
-// checkRejected is asked at the end of a page.
+// checkRejected stops a run that rejects too many rows: most likely the mapping is wrong.
+// It is called at the end of a page.
 func (e *execution) checkRejected(step *Step) error {
-	c := step.Counts
-	if e.run.Retry {
+	c, most := step.Counts, e.def.RejectLimit()
+	if e.run.Retry || c.Rejected == 0 || float64(c.Rejected) <= most*float64(c.Read) {
 		return nil
 	}
-	if c.Rejected > 0 && float64(c.Rejected) > e.def.maxRejected()*float64(c.Read) {
-		return fmt.Errorf("%s %s: %w", step.Phase, step.Datatype, tooManyRejected(c, e.def.maxRejected()))
-	}
-	return nil
+	return fmt.Errorf("%s %s: %w", step.Phase, step.Datatype,
+		fault.New(fault.Invalid, "%d of %d rows were rejected, and %.0f %% is the most (maxRejected)", c.Rejected, c.Read, most*100))
 }

@@ -13,8 +13,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// stoppable is a process's view of the store. While the process is stopped, nothing of
-// it commits, as after SIGSTOP.
+// stoppable is the store as a process sees it that can be stopped, as by SIGSTOP. While
+// it is stopped, none of its commits takes place.
 type stoppable struct {
 	store.Docs
 	mu      sync.Mutex
@@ -64,8 +64,8 @@ func (w *world) stoppedBefore(n int) (run *syncrun.Run, asleep *syncrun.Service,
 }
 
 // A process is stopped in the middle of a push. Another takes the run over, people edit,
-// and the edits are pushed; then the process goes on. What it had in hand is stale: it
-// sends nothing of it, creations included, and no acknowledged edit is lost.
+// and their edits are pushed. Then the process goes on. Its changes are stale: it sends
+// none of them, not even creations, and no acknowledged edit is lost.
 func TestAStoppedHolderPushesNothing(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 4; n++ {
@@ -108,8 +108,8 @@ func TestAStoppedHolderPushesNothing(t *testing.T) {
 	}
 }
 
-// A process that was stopped for long, and that nobody replaced, finds out that the run
-// is still its own, and goes on.
+// A process was stopped for long, and no other took the run over. It finds that out, and
+// goes on.
 func TestAStoppedHolderThatNobodyReplacedGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
@@ -131,7 +131,7 @@ func TestAStoppedHolderThatNobodyReplacedGoesOn(t *testing.T) {
 	}
 }
 
-// While the store is away nobody knows whose the run is: nothing is sent.
+// While the store is away the process cannot know who holds the run: it sends nothing.
 func TestNothingIsSentWhileTheLeaseIsInDoubt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -9,13 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/sync/definition"
+
 	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-func onFirestore(t *testing.T, change func(*syncrun.Sync)) *world {
+func onFirestore(t *testing.T, change func(*definition.Sync)) *world {
 	_, project := emulator.Firestore(t)
 	st, err := firestorestore.Open(context.Background(), firestorestore.Options{Project: project})
 	require.NoError(t, err)

@@ -25,13 +25,13 @@ func TestALeaseIsSureByBothClocks(t *testing.T) {
 		{10 * 24 * time.Hour, false}, // far
 	} {
 		now := begin
-		h := &holder{svc: &Service{raw: func() time.Time { return now }}}
+		h := &holder{machine: func() time.Time { return now }}
 		h.proven.Store(&begin)
 		now = begin.Add(tc.wall)
 		require.Equal(t, tc.sure, h.sure(), "%v", tc.wall)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		h := &holder{svc: &Service{raw: time.Now}}
+		h := &holder{machine: time.Now}
 		at := time.Now()
 		h.proven.Store(&at)
 		require.True(t, h.sure())
@@ -40,7 +40,7 @@ func TestALeaseIsSureByBothClocks(t *testing.T) {
 	})
 }
 
-// A lease that ends later than anybody can have set it to holds nobody up.
+// A lease that ends later than any process can have set it to keeps nobody waiting.
 func TestALeaseFromTheFutureIsVoid(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)

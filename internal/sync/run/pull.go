@@ -9,32 +9,39 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
+	"github.com/headgate/headgate/internal/sync/run/plan"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// puller is the work on a pull step.
+// puller works on a pull step.
 type puller struct {
-	*execution
+	e       *execution
+	docs    store.Docs
+	def     *definition.Sync
+	run     *Run
 	step    *Step
 	mapper  *mapping.Mapper
-	planner planner
-	records store.Collection
-	// fresh: the collection was empty when the step began and nobody else has
-	// written to it, so records need not be read before they are created.
+	planner plan.Planner
+
+	records   *Records
+	rejects   *rejects
+	conflicts *Conflicts
+
+	// fresh says that there were no records when the step began, and that nobody else
+	// has written any: then they need not be read before they are created.
 	fresh   bool
-	aliased bool // some rows have other keys than their records
-	rejects rejectIDs
-	// retrying is where the rows come from if they were rejected before.
-	retrying *retryReader
-	digests  *digests // nil where pulls are not of everything
-	absent   *absence // nil where missing rows mean nothing
-	deletes  int64    // since a pull last ended well
-	before   int64    // of them, by earlier runs
-	count    int      // of records, when the step began
+	aliased bool         // some records have aliases
+	retry   *retryReader // where the rows come from if they are rejects; nil: the source
+	digests *digests     // nil for a pull that does not read everything
+	absent  *absence     // nil where a missing row means nothing
+	deletes int64        // records deleted since a pull last ended well
+	before  int64        // those of them that earlier runs deleted
+	count   int          // of records, when the step began
 }
 
-// mapped is a page, mapped.
+// mapped is a page with its rows mapped.
 type mapped struct {
 	source.Page
 	items   []mapping.Mapped
@@ -46,18 +53,18 @@ type mapped struct {
 }
 
 func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) error {
+	docs := e.svc.docs
 	p := &puller{
-		execution: e, step: step, mapper: m, records: store.RecordsOf(e.def.OrgID, step.Datatype),
-		planner: planner{sync: e.def.ID, fields: m.Fields(), rule: e.def.rule()},
+		e: e, docs: docs, def: e.def, run: e.run, step: step, mapper: m,
+		planner: plan.Planner{Sync: e.def.ID, Fields: m.Fields(), Rule: e.def.ConflictRule()},
+		records: NewRecords(docs, e.def, step.Datatype), rejects: rejectsOf(docs, e.def.ID), conflicts: NewConflicts(docs, e.def),
 	}
-	spec := m.Spec()
-	st := e.h.current()
-	known := st.of(step.Datatype)
-	if step.Resume == nil { // else the pages are those of the cursor that the pull began with
-		step.CursorBefore = known.pullFrom(e.clock())
+	known := e.lease.current().of(step.Datatype)
+	if step.Resume == nil { // otherwise its pages are those of the cursor that the pull began with
+		step.CursorBefore = known.pullFrom(e.svc.clock())
 	}
 	p.deletes, p.before = known.Deleted, known.Deleted-step.Counts.Deleted
-	whole := spec.CursorTime == "" && step.Resume == nil && !e.run.Retry
+	whole := m.Spec().CursorTime == "" && step.Resume == nil && !e.run.Retry
 	if err := p.prepare(ctx, known, whole); err != nil {
 		return err
 	}
@@ -80,57 +87,58 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 
 func (p *puller) open(ctx context.Context) (source.Reader, error) {
 	if p.run.Retry {
-		r := &retryReader{s: p.Service, syncID: p.def.ID, datatype: p.step.Datatype, size: min(200, p.pageSize())}
-		p.retrying = r
+		p.retry = &retryReader{rejects: p.rejects, datatype: p.step.Datatype, size: min(200, p.pageSize())}
 		if p.step.Resume != nil {
-			return r, json.Unmarshal(p.step.Resume, &r.after)
+			return p.retry, json.Unmarshal(p.step.Resume, &p.retry.after)
 		}
-		return r, nil
+		return p.retry, nil
 	}
-	return p.source.Pull(ctx, source.Pull{Spec: p.mapper.Spec(), Cursor: p.step.CursorBefore, Resume: p.step.Resume, PageSize: p.pageSize()})
+	return p.e.source.Pull(ctx, source.Pull{Spec: p.mapper.Spec(), Cursor: p.step.CursorBefore, Resume: p.step.Resume, PageSize: p.pageSize()})
 }
 
-// pageSize is so that a page and its checkpoint fit in one commit.
+// pageSize returns a size with which a page and its checkpoint fit in one commit.
 func (p *puller) pageSize() int { return min(pageSize, p.docs.Limits().MaxCommit-commitReserve) }
 
-// commitReserve is for the run, the state and the like.
+// commitReserve is left in a commit for the run, the state and the like.
 const commitReserve = 10
 
+// maxCount is the most records that are counted.
+const maxCount = 1_000_000
+
 func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err error) {
-	if p.count, err = p.docs.CountDocs(ctx, p.records, 1_000_000); err != nil {
+	if p.count, err = p.docs.CountDocs(ctx, p.records.collection, maxCount); err != nil {
 		return err
 	}
 	p.fresh = p.count == 0
-	n, err := p.docs.CountDocs(ctx, aliases(p.def.ID, p.step.Datatype), 1)
+	n, err := p.docs.CountDocs(ctx, p.records.aliases, 1)
 	if err != nil {
 		return err
 	}
 	p.aliased = n > 0
-	if p.rejects, err = p.rejectsOf(ctx, p.def.ID, p.step.Datatype); err != nil {
+	if err := p.rejects.load(ctx); err != nil {
 		return err
 	}
-	if p.def.rule() == Manual {
-		if p.deleted, err = p.deletedRows(ctx, p.def.ID); err != nil {
-			return err
-		}
+	if err := p.conflicts.load(ctx); err != nil {
+		return err
 	}
 	if whole {
-		p.digests, err = p.readDigests(ctx, p.def.ID, p.step.Datatype, known.Digests)
+		p.digests, err = readDigests(ctx, p.docs, p.def.ID, p.step.Datatype, known.Digests)
 		if p.mapper.DeleteMissing() {
 			p.absent = newAbsence()
 		}
 	} else if p.mapper.DeleteMissing() && !p.run.Retry {
-		p.run.warn(fmt.Sprintf("%s: the pull was not read in one go, so nobody knows which rows are missing: none was deleted for that", p.step.Datatype))
+		p.run.warn(fmt.Sprintf("%s: the pull was not read in one go, so it is unknown which rows are missing: no record was deleted for that", p.step.Datatype))
 	}
 	return err
 }
 
-// read maps the source's pages as they come, a page ahead of what is applied.
+// read maps the source's pages as they come, one page ahead of the one that is applied:
+// the source and the store work at the same time.
 func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *mapped) {
 	defer close(pages)
 	for {
 		var m *mapped
-		err := p.safely(func() error {
+		err := p.e.safely(func() error {
 			page, err := reader.Next(ctx)
 			if err == nil {
 				m = p.mapPage(page)
@@ -162,10 +170,10 @@ func (p *puller) mapPage(page source.Page) *mapped {
 		}
 		m.items = append(m.items, item)
 	}
-	if p.retrying != nil {
-		m.retried = p.retrying.ids
+	if p.retry != nil {
+		m.retried = p.retry.ids
 	}
-	m.Rows = nil // they are the reader's again
+	m.Rows = nil // the reader uses them again
 	if len(m.rejects) == 0 {
 		m.digest = digestOf(m.items)
 	}
@@ -174,7 +182,15 @@ func (p *puller) mapPage(page source.Page) *mapped {
 
 func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 	var last source.Cursor
-	lastCheckpoint := p.now()
+	lastCheckpoint := p.e.svc.now()
+	// save makes a checkpoint of a page that had none, at most once a second.
+	save := func(now bool) error {
+		if !now && p.e.svc.now().Sub(lastCheckpoint) <= time.Second {
+			return nil
+		}
+		lastCheckpoint = p.e.svc.now()
+		return p.e.checkpoint(ctx, nil, nil)
+	}
 	for m := range pages {
 		if errors.Is(m.err, io.EOF) {
 			return p.conclude(ctx, last)
@@ -190,30 +206,28 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 		if p.digests.same(m.digest) {
 			p.step.Counts.Unchanged += int64(len(m.items))
 			p.step.Resume = m.Resume
-			if p.now().Sub(lastCheckpoint) > time.Second && !p.dry() {
-				if err := p.checkpoint(ctx, nil, nil); err != nil {
+			if !p.e.dry() {
+				if err := save(false); err != nil {
 					return err
 				}
-				lastCheckpoint = p.now()
 			}
 		} else {
 			if err := p.apply(ctx, m); err != nil {
 				return err
 			}
-			if p.step.Resume = m.Resume; !p.dry() {
-				lastCheckpoint = p.now()
+			if p.step.Resume = m.Resume; !p.e.dry() {
+				lastCheckpoint = p.e.svc.now()
 			}
 		}
-		if err := p.checkRejected(p.step); err != nil {
+		if err := p.e.checkRejected(p.step); err != nil {
 			return err
 		}
-		err := p.pause(ctx)
-		if p.dry() && (errors.Is(err, errHandOn) || p.now().Sub(lastCheckpoint) > time.Second) {
-			// Nothing was written that could have kept where the next invocation goes on.
-			if err := p.checkpoint(ctx, nil, nil); err != nil {
+		err := p.e.pause(ctx)
+		if p.e.dry() {
+			// A validation writes nothing else that could keep where it goes on.
+			if err := save(errors.Is(err, errHandOn)); err != nil {
 				return err
 			}
-			lastCheckpoint = p.now()
 		}
 		if err != nil {
 			return err
@@ -222,14 +236,15 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 	return context.Cause(ctx)
 }
 
-// conclude ends the step: what is missing is deleted, and the cursor moves.
+// conclude ends the step: records whose rows are missing are deleted, and the cursor
+// moves. It moves only now: a run that dies before reads those rows again.
 func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	if p.absent != nil {
 		if err := p.deleteAbsent(ctx); err != nil {
 			return err
 		}
 	}
-	if err := p.checkRejected(p.step); err != nil {
+	if err := p.e.checkRejected(p.step); err != nil {
 		return err
 	}
 	step := p.step
@@ -238,27 +253,27 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 		step.Progress.Done = step.Progress.Total
 	}
 	if last == (source.Cursor{}) && step.CursorBefore != last {
-		last = p.h.current().of(step.Datatype).Cursor // there were no rows: it stays where it is
+		last = p.e.lease.current().of(step.Datatype).Cursor // there were no rows: it stays where it is
 	}
 	step.CursorAfter = last
-	if p.dry() {
+	if p.e.dry() {
 		p.run.warnValidated(step)
-		return p.checkpoint(ctx, nil, nil)
+		return p.e.checkpoint(ctx, nil, nil)
 	}
-	writes, id := p.digests.write(p.def.ID, step.Datatype)
-	return p.checkpoint(ctx, writes, func(st *state) {
+	writes, generation := p.digests.write(p.def.ID, step.Datatype)
+	return p.e.checkpoint(ctx, writes, func(st *syncState) {
 		t := st.of(step.Datatype)
 		if !p.run.Retry {
 			t.pulled(last)
 			t.Deleted = 0
 		}
 		if p.digests != nil {
-			t.Digests = id
+			t.Digests = generation
 		}
 	})
 }
 
-// warnValidated says it in the words of OurWater.
+// warnValidated reports a validation in OurWater's words.
 func (r *Run) warnValidated(step *Step) {
 	r.warn(fmt.Sprintf("Validated %d %ss.", step.Counts.Read-step.Counts.Rejected, step.Datatype))
 }

@@ -5,60 +5,62 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
+	"github.com/headgate/headgate/internal/sync/run/plan"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// pushOverlap is looked at again by every push: writers' clocks differ, and a
-// write takes its place in the order a moment before it can be read there.
-const pushOverlap = 5 * time.Minute
-
-// pusher is the work on a push step.
+// pusher works on a push step.
 type pusher struct {
-	*execution
-	step    *Step
-	mapper  *mapping.Mapper
-	spec    source.Spec
-	fields  []string
-	records store.Collection
-	rejects rejectIDs
-	deletes int64 // since a push last ended well
-	before  int64 // of them, by earlier runs
-	count   int
+	e      *execution
+	docs   store.Docs
+	def    *definition.Sync
+	run    *Run
+	step   *Step
+	mapper *mapping.Mapper
+
+	records *Records
+	rejects *rejects
+
+	deletes int64 // rows deleted since a push last ended well
+	before  int64 // those of them that earlier runs deleted
+	count   int   // of records, when the step began
 }
 
-// outgoing is a record on its way out.
+// outgoing is a record that is about to be pushed.
 type outgoing struct {
-	stored
+	StoredRecord
 	change source.Change
-	sent   map[string]any // the record's data as it goes
+	sent   map[string]any // the record's data as the source gets it
 	link   record.Link
 	known  bool
 }
 
 func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) error {
+	docs := e.svc.docs
 	p := &pusher{
-		execution: e, step: step, mapper: m, spec: m.Spec(), fields: m.Fields(), records: store.RecordsOf(e.def.OrgID, step.Datatype),
+		e: e, docs: docs, def: e.def, run: e.run, step: step, mapper: m,
+		records: NewRecords(docs, e.def, step.Datatype), rejects: rejectsOf(docs, e.def.ID),
 	}
 	var err error
-	if p.count, err = e.docs.CountDocs(ctx, p.records, 1_000_000); err != nil {
+	if p.count, err = docs.CountDocs(ctx, p.records.collection, maxCount); err != nil {
 		return err
 	}
-	if p.rejects, err = e.rejectsOf(ctx, e.def.ID, step.Datatype); err != nil {
+	if err := p.rejects.load(ctx); err != nil {
 		return err
 	}
-	known := e.h.current().of(step.Datatype)
+	known := e.lease.current().of(step.Datatype)
 	p.deletes, p.before = known.DeletedThere, known.DeletedThere-step.Counts.Deleted
 	if e.run.Retry {
 		return p.retry(ctx)
 	}
 	// A first push looks at every record; later ones at what changed since.
-	listing := store.Listing{Collection: p.records, Limit: min(500, e.docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
-	if from := known.pushFrom(e.clock()); from > 0 {
+	listing := store.Listing{Collection: p.records.collection, Limit: min(500, docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
+	if from := known.pushFrom(e.svc.clock()); from > 0 {
 		listing.ByOrder = true
 		listing.After = store.Position{Order: from}
 	}
@@ -66,15 +68,15 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 		listing.After, listing.ByOrder = *step.Position, step.Position.Order > 0
 	}
 	for {
-		docs, err := e.docs.List(ctx, listing)
+		page, err := docs.List(ctx, listing)
 		if err != nil {
 			return err
 		}
-		if len(docs) > 0 {
-			if err := p.page(ctx, docs); err != nil {
+		if len(page) > 0 {
+			if err := p.page(ctx, page); err != nil {
 				return err
 			}
-			last := docs[len(docs)-1]
+			last := page[len(page)-1]
 			listing.After = store.Position{Order: last.Order, ID: last.ID}
 			if !listing.ByOrder {
 				listing.After.Order = 0
@@ -82,7 +84,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 			position := listing.After
 			step.Position = &position
 		}
-		if listing.Over(docs) {
+		if listing.Over(page) {
 			return p.conclude(ctx)
 		}
 		if err := e.checkpoint(ctx, nil, nil); err != nil {
@@ -97,25 +99,24 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 func (p *pusher) conclude(ctx context.Context) error {
 	if p.step.Settle {
 		p.step.State, p.step.Position = Finished, nil
-		return p.checkpoint(ctx, nil, func(st *state) { st.of(p.step.Datatype).Doubt = false })
+		return p.e.checkpoint(ctx, nil, func(st *syncState) { st.of(p.step.Datatype).Doubt = false })
 	}
-	if err := p.checkRejected(p.step); err != nil {
+	if err := p.e.checkRejected(p.step); err != nil {
 		return err
 	}
 	p.step.State, p.step.Position = Finished, nil
-	if p.dry() {
-		return p.checkpoint(ctx, nil, nil)
+	if p.e.dry() {
+		return p.e.checkpoint(ctx, nil, nil)
 	}
-	upTo := p.run.StartedAt.UnixMicro() // what came later is for the next push
-	return p.checkpoint(ctx, nil, func(st *state) {
+	upTo := p.run.StartedAt.UnixMicro() // what changed later is for the next push
+	return p.e.checkpoint(ctx, nil, func(st *syncState) {
 		t := st.of(p.step.Datatype)
 		t.pushed(upTo)
 		t.Doubt, t.DeletedThere = false, 0
 	})
 }
 
-// page pushes what there is to push of the records, in batches as the source
-// takes them.
+// page pushes what the source lacks of the records, in batches as the source takes them.
 func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 	p.step.Counts.Read += int64(len(docs))
 	p.step.Progress.Done += int64(len(docs))
@@ -145,19 +146,19 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 			out = append(out, o)
 		}
 	}
-	if most := p.def.deletable(p.count); deletes > most && !p.run.AllowDeletes {
-		return tooManyDeletes(deletes, p.count, "at the source")
+	if err := p.e.checkDeletes(deletes, p.count, "at the source"); err != nil {
+		return err
 	}
 	p.deletes = deletes
-	if p.dry() {
+	if p.e.dry() {
 		p.planOut(out, refused)
 		return nil
 	}
 	if err := p.reject(ctx, refused); err != nil {
 		return err
 	}
-	for batch := range slices.Chunk(out, max(1, min(p.source.PushSize(), p.docs.Limits().MaxCommit-commitReserve))) {
-		if err := p.pause(ctx); err != nil {
+	for batch := range slices.Chunk(out, max(1, min(p.e.source.PushSize(), p.docs.Limits().MaxCommit-commitReserve))) {
+		if err := p.e.pause(ctx); err != nil {
 			return err
 		}
 		if err := p.send(ctx, batch); err != nil {
@@ -167,17 +168,19 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 	return nil
 }
 
-// outgoing returns what the source is to be told of the record; nil: nothing.
-func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
+// outgoing returns the change to send for the record; nil: there is none.
+func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	if l := r.Links[p.def.ID]; l.Attempt != "" {
-		return p.again(r, l)
+		return p.resend(r, l)
 	}
 	if p.step.Settle {
 		return nil, nil, nil
 	}
 	link, known := r.Link(p.def.ID)
 	known = known && !link.Gone
-	if known && link.Base == nil && !r.Deleted || r.Deleted && (!known || slices.Contains(link.Held, heldDeletion)) {
+	// Without a base the source has what the record has. A deleted record needs nothing
+	// if it never was a row there, or if a person has yet to decide about it.
+	if known && link.Base == nil && !r.Deleted || r.Deleted && (!known || slices.Contains(link.Held, plan.HeldDeletion)) {
 		return nil, nil, nil
 	}
 	ours, err := record.Decode(r.Data)
@@ -190,10 +193,14 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 			return nil, nil, err
 		}
 	}
-	o := &outgoing{stored: r, link: link, known: known, sent: ours}
-	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs}
+	o := &outgoing{StoredRecord: r, link: link, known: known, sent: ours}
+	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs, Attempt: attempt(p.def.ID, r)}
 	if r.Deleted {
-		return p.deletion(o, base)
+		o.change.Op, o.change.Key = source.Delete, p.mapper.Unkey(link.Key)
+		if expect, reject := p.mapper.Unmap(base); reject == nil {
+			o.change.Expect = expect
+		}
+		return o, nil, nil
 	}
 	fields, reject := p.mapper.Unmap(ours)
 	if reject != nil {
@@ -201,12 +208,11 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	}
 	o.change.Fields = fields
 	if !known {
-		o.change.Op, o.change.Key = source.Create, p.newKey(r.ID, fields)
-		o.change.Attempt = attempt(p.def.ID, r)
+		o.change.Op, o.change.Key = source.Create, p.mapper.NewKey(p.e.source, r.ID, fields)
 		return o, nil, nil
 	}
 	var changed []string
-	for _, d := range record.Diff(base, ours, p.fields) {
+	for _, d := range record.Diff(base, ours, p.mapper.Fields()) {
 		if !slices.Contains(link.Held, d.Field) {
 			changed = append(changed, d.Field)
 		}
@@ -219,9 +225,8 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	if o.change.Expect, reject = p.mapper.Unmap(base); reject != nil {
 		o.change.Expect = nil
 	}
-	o.change.Expect = only(o.change.Expect, columns)
-	o.change.Attempt = attempt(p.def.ID, r)
-	if len(link.Held) > 0 { // they stay as the source has them
+	o.change.Expect = mapping.Pick(o.change.Expect, columns)
+	if len(link.Held) > 0 { // held fields stay as the source has them
 		o.sent = maps.Clone(ours)
 		for _, f := range link.Held {
 			if v, ok := base[f]; ok {
@@ -234,58 +239,19 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	return o, nil, nil
 }
 
-func (p *pusher) deletion(o *outgoing, base map[string]any) (*outgoing, *Rejected, error) {
-	o.change.Op, o.change.Key, o.change.Attempt = source.Delete, p.mapper.Unkey(o.link.Key), attempt(p.def.ID, o.stored)
-	if expect, reject := p.mapper.Unmap(base); reject == nil {
-		o.change.Expect = expect
-	}
-	return o, nil, nil
-}
-
-// wrongKey refuses what the source could not find or make: the record's id, or the
-// key of its row before the definition had another, is no key of as many columns.
+// wrongKey refuses a change whose key has more or fewer parts than the rows' key has
+// columns: the record's id is no key of the source's, or its row had another key before
+// the definition changed. The source could neither find such a row nor make it.
 func (p *pusher) wrongKey(o *outgoing) *Rejected {
-	if k := o.change.Key; k != nil && len(k) != len(p.spec.Key) {
-		return p.refuse(o, "", fmt.Sprintf("its key has %d parts, and the rows' key is of %d columns: %q", len(k), len(p.spec.Key), p.spec.Key))
+	columns := p.mapper.Spec().Key
+	if k := o.change.Key; k != nil && len(k) != len(columns) {
+		return p.refuse(o, "", fmt.Sprintf("its key has %d parts, and the rows' key is of %d columns: %q", len(k), len(columns), columns))
 	}
 	return nil
 }
 
-func only(m map[string]any, names []string) map[string]any {
-	if m == nil {
-		return nil
-	}
-	out := make(map[string]any, len(names))
-	for _, n := range names {
-		out[n] = m[n]
-	}
-	return out
-}
-
-// newKey is the key of a row that is new to the source: what the record's data
-// says, or its id; nil if the source chooses keys itself.
-func (p *pusher) newKey(id string, fields map[string]any) []any {
-	return newKey(p.source, p.mapper, p.step.Datatype, id, fields)
-}
-
-func newKey(src source.Source, m *mapping.Mapper, datatype, id string, fields map[string]any) []any {
-	columns := m.Spec().Key
-	key := make([]any, len(columns))
-	for i, column := range columns {
-		v, ok := fields[column]
-		if !ok || v == nil {
-			if c, ok := src.(source.KeyChooser); ok && c.ChoosesKeys(datatype) {
-				return nil
-			}
-			return m.Unkey(id)
-		}
-		key[i] = v
-	}
-	return key
-}
-
 func (p *pusher) refuse(o *outgoing, field, reason string) *Rejected {
-	r := newRejected(Push, p.step.Datatype, source.Reject{Key: o.ID, Field: field, Reason: reason})
+	r := newRejected(definition.Push, p.step.Datatype, source.Reject{Key: o.ID, Field: field, Reason: reason})
 	r.Mapped = o.Data
 	return r
 }
@@ -295,21 +261,21 @@ func (p *pusher) reject(ctx context.Context, refused []*Rejected) error {
 		return nil
 	}
 	p.step.Counts.Rejected += int64(len(refused))
-	writes, err := p.rejectWrites(ctx, Push, p.step.Datatype, refused)
+	writes, err := p.rejects.keep(ctx, refused, p.run.ID, p.e.svc.clock())
 	if err != nil {
 		return err
 	}
-	return p.checkpoint(ctx, writes, nil)
+	return p.e.checkpoint(ctx, writes, nil)
 }
 
-// planOut writes down what a push would do.
+// planOut lists what a push would do.
 func (p *pusher) planOut(out []*outgoing, refused []*Rejected) {
 	for _, o := range out {
-		c := PlannedChange{Phase: Push, Datatype: p.step.Datatype, ID: o.ID, Action: string(o.change.Op)}
+		c := PlannedChange{Phase: definition.Push, Datatype: p.step.Datatype, ID: o.ID, Action: string(o.change.Op)}
 		switch o.change.Op {
 		case source.Create:
 			p.step.Counts.Created++
-			for _, name := range sortedKeys(o.change.Fields) {
+			for _, name := range slices.Sorted(maps.Keys(o.change.Fields)) {
 				c.Fields = append(c.Fields, FieldChange{Field: name, New: o.change.Fields[name]})
 			}
 		case source.Update:
@@ -320,10 +286,10 @@ func (p *pusher) planOut(out []*outgoing, refused []*Rejected) {
 		case source.Delete:
 			p.step.Counts.Deleted++
 		}
-		p.plan(c)
+		p.e.plan(c)
 	}
 	for _, r := range refused {
 		p.step.Counts.Rejected++
-		p.plan(PlannedChange{Phase: Push, Datatype: p.step.Datatype, ID: r.Key, Action: "reject", Fields: fieldOf(r.Field), Reason: r.Reason})
+		p.e.plan(PlannedChange{Phase: definition.Push, Datatype: p.step.Datatype, ID: r.Key, Action: "reject", Fields: fieldOf(r.Field), Reason: r.Reason})
 	}
 }

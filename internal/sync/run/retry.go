@@ -4,26 +4,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// To retry what was rejected is a run like any other, whose rows come from the
-// rejects and not from the source.
+// A retry is a run like any other, but its rows come from the rejects instead of the
+// source, and its records are those that were refused.
 
-// retrySteps are such a run's: whatever has rejects.
+// retrySteps returns the steps of a retry: one for each phase and datatype with rejects.
 func (e *execution) retrySteps(ctx context.Context) ([]*Step, error) {
 	type key struct {
-		phase    Direction
+		phase    definition.Direction
 		datatype string
 	}
 	seen := make(map[key]bool)
 	steps := []*Step{}
 	for after := ""; ; {
-		page, next, err := e.Rejects(ctx, e.def.ID, after, 500)
+		page, next, err := e.svc.Rejects(ctx, e.def.ID, after, 500)
 		if err != nil {
 			return nil, err
 		}
@@ -39,20 +39,20 @@ func (e *execution) retrySteps(ctx context.Context) ([]*Step, error) {
 	}
 }
 
-// retry pushes the records that were refused on their way out.
+// retry pushes the records that were refused.
 func (p *pusher) retry(ctx context.Context) error {
 	for after := ""; ; {
-		page, next, err := p.Rejects(ctx, p.def.ID, after, 200)
+		page, next, err := p.e.svc.Rejects(ctx, p.def.ID, after, 200)
 		if err != nil {
 			return err
 		}
 		var ids []string
 		for _, r := range page {
-			if r.Phase == Push && r.Datatype == p.step.Datatype {
+			if r.Phase == definition.Push && r.Datatype == p.step.Datatype {
 				ids = append(ids, r.Key)
 			}
 		}
-		found, err := p.docs.Get(ctx, p.records, ids)
+		found, err := p.docs.Get(ctx, p.records.collection, ids)
 		if err != nil {
 			return err
 		}
@@ -67,26 +67,26 @@ func (p *pusher) retry(ctx context.Context) error {
 		}
 		if after = next; after == "" {
 			p.step.State = Finished
-			return p.checkpoint(ctx, nil, nil)
+			return p.e.checkpoint(ctx, nil, nil)
 		}
 	}
 }
 
 // retryReader pages through the rejected rows of a datatype.
 type retryReader struct {
-	s        *Service
-	syncID   string
+	rejects  *rejects
 	datatype string
-	after    string // the id of the reject read last
+	after    string // the id of the reject that was read last
 	size     int
-	ids      []string // of the rejects of the page read last
+	ids      []string // of the rejects on the page that was read last
 }
 
+// Close implements [source.Reader].
 func (r *retryReader) Close() error { return nil }
 
 // Next implements [source.Reader].
 func (r *retryReader) Next(ctx context.Context) (source.Page, error) {
-	docs, err := r.s.docs.List(ctx, store.Listing{Collection: rejectsOf(r.syncID), After: store.Position{ID: r.after}, Limit: r.size, Bytes: store.PageBytes})
+	docs, err := r.rejects.page(ctx, r.after, r.size)
 	if err != nil {
 		return source.Page{}, err
 	}
@@ -96,19 +96,19 @@ func (r *retryReader) Next(ctx context.Context) (source.Page, error) {
 	var page source.Page
 	r.ids = nil
 	for _, d := range docs {
-		var x Rejected
-		if err := json.Unmarshal(d.Body, &x); err != nil {
-			return source.Page{}, fmt.Errorf("reject %s: %w", d.ID, err)
+		x, err := parseRejected(d)
+		if err != nil {
+			return source.Page{}, err
 		}
 		r.after = d.ID
-		if x.Phase != Pull || x.Datatype != r.datatype {
+		if x.Phase != definition.Pull || x.Datatype != r.datatype {
 			continue
 		}
 		r.ids = append(r.ids, x.ID)
 		if row, ok := rawRow(x.Raw); ok {
 			row.Line = x.Line
 			page.Rows = append(page.Rows, row)
-		} else { // a line that could not even be read
+		} else { // the source could not read it as a row, and neither can we
 			page.Rejects = append(page.Rejects, source.Reject{Line: x.Line, Key: x.Key, Field: x.Field, Reason: x.Reason, Raw: x.Raw})
 		}
 	}
@@ -123,5 +123,5 @@ func rawRow(raw json.RawMessage) (source.Row, bool) {
 	if err := d.Decode(&m); err != nil || m == nil {
 		return source.Row{}, false
 	}
-	return rowOf(m), true
+	return source.RowOf(m), true
 }

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Method is what a run does.
+// Method says what a run does.
 type Method string
 
-// The methods. A validation is a dry run: it says what a pull and a push would do.
+// The methods. Validate is a dry run: it reports what a pull and a push would do.
 const (
 	Validate Method = "validate"
 	DoPull   Method = "pull"
@@ -20,7 +21,7 @@ const (
 	DoBoth   Method = "both"
 )
 
-// ParseMethod reads a method, by OurWater's names too.
+// ParseMethod reads a method, in OurWater's spelling as well.
 func ParseMethod(s string) (Method, bool) {
 	switch s {
 	case "pullFrom":
@@ -32,11 +33,11 @@ func ParseMethod(s string) (Method, bool) {
 	return m, slices.Contains([]Method{Validate, DoPull, DoPush, DoBoth}, m)
 }
 
-// State of a run.
+// State is the state of a run, or of a step of it.
 type State string
 
-// A run begins Pending and ends Finished; Partial if rows were rejected; Failed;
-// or Cancelled.
+// The states. A run begins Pending and ends Finished, Partial if rows were rejected,
+// Failed or Cancelled.
 const (
 	Pending   State = "pending"
 	Running   State = "running"
@@ -46,12 +47,12 @@ const (
 	Cancelled State = "cancelled"
 )
 
-// Ended is whether nothing more will happen.
+// Ended reports whether the run is over.
 func (s State) Ended() bool { return s != Pending && s != Running }
 
-// Counts are of records, or of rows at the source.
+// Counts counts records, or rows at the source.
 type Counts struct {
-	Read      int64 `json:"read"` // rows read, or records looked at
+	Read      int64 `json:"read"` // rows of a pull, records of a push
 	Created   int64 `json:"created"`
 	Updated   int64 `json:"updated"`
 	Deleted   int64 `json:"deleted"`
@@ -72,23 +73,24 @@ func (c *Counts) add(o Counts) {
 
 // Step is one phase of a run for one datatype.
 type Step struct {
-	Phase    Direction `json:"phase"` // pull or push
-	Datatype string    `json:"datatype"`
-	// Settle: the step finds out what became of rows that an earlier run sent and
-	// heard nothing of. Before that, a pull would take them for new.
+	Phase    definition.Direction `json:"phase"` // pull or push
+	Datatype string               `json:"datatype"`
+	// Settle says that the step finds out what became of rows that an earlier run
+	// sent without getting an answer. A pull before that would take them for new rows,
+	// and make a second record of each.
 	Settle       bool          `json:"settle,omitempty"`
 	State        State         `json:"state"`
 	Counts       Counts        `json:"counts"`
 	Progress     Progress      `json:"progress"`
 	CursorBefore source.Cursor `json:"cursorBefore,omitzero"`
 	CursorAfter  source.Cursor `json:"cursorAfter,omitzero"`
-	// Where the step goes on after its last checkpoint.
+	// Resume and Position are where the step goes on after its last checkpoint.
 	Resume   json.RawMessage `json:"resume,omitempty"`
 	Position *store.Position `json:"position,omitempty"`
 }
 
-// Shown returns the run without where its pulls go on: that may be a URL with credentials
-// that the source repeats, and is of no use to anybody else.
+// Shown returns the run without the places where its pulls go on. Such a place may be a
+// URL in which the source repeats a credential, and callers have no use for it.
 func (r *Run) Shown() *Run {
 	out := *r
 	out.Results = slices.Clone(r.Results)
@@ -102,7 +104,7 @@ func (r *Run) Shown() *Run {
 	return &out
 }
 
-// Progress is in whatever unit the source has; Total is 0 while unknown.
+// Progress counts in the source's unit, such as rows or bytes. Total is 0 while unknown.
 type Progress struct {
 	Done  int64 `json:"done"`
 	Total int64 `json:"total,omitempty"`
@@ -119,28 +121,28 @@ type Run struct {
 	StartedAt    time.Time       `json:"startedAt"`
 	UpdatedAt    time.Time       `json:"updatedAt"`
 	FinishedAt   time.Time       `json:"finishedAt,omitzero"`
-	Invocations  int             `json:"invocations"` // processes that worked on it, one after the other
+	Invocations  int             `json:"invocations"` // calls of Work, one after the other
 	AllowDeletes bool            `json:"allowDeletes,omitempty"`
-	Retry        bool            `json:"retry,omitempty"` // of what was rejected
+	Retry        bool            `json:"retry,omitempty"` // of rejects
 	Counts       Counts          `json:"counts"`
 	Results      []*Step         `json:"results"`
 	Warnings     []string        `json:"warnings"`
 	Errors       []string        `json:"errors"`
-	Plan         []PlannedChange `json:"plan,omitempty"` // of a validation: the first of them
+	Plan         []PlannedChange `json:"plan,omitempty"` // of a validation, at most maxPlan changes
 }
 
-// PlannedChange is what a validation found that a run would do.
+// PlannedChange is a change that a run would make, as a validation found it.
 type PlannedChange struct {
-	Phase    Direction     `json:"phase"`
-	Datatype string        `json:"datatype"`
-	ID       string        `json:"id,omitempty"`
-	Line     int64         `json:"line,omitempty"`
-	Action   string        `json:"action"` // create, update, delete, reject, conflict
-	Fields   []FieldChange `json:"fields,omitempty"`
-	Reason   string        `json:"reason,omitempty"`
+	Phase    definition.Direction `json:"phase"`
+	Datatype string               `json:"datatype"`
+	ID       string               `json:"id,omitempty"`
+	Line     int64                `json:"line,omitempty"`
+	Action   string               `json:"action"` // create, update, delete, reject, conflict
+	Fields   []FieldChange        `json:"fields,omitempty"`
+	Reason   string               `json:"reason,omitempty"`
 }
 
-// FieldChange is one field of it.
+// FieldChange is one field of a PlannedChange.
 type FieldChange struct {
 	Field string `json:"field"`
 	Old   any    `json:"old,omitempty"`
@@ -159,7 +161,7 @@ func (r *Run) warn(message string) {
 	}
 }
 
-// end sets the state that the steps amount to.
+// end ends the run, and with it the step that is under way.
 func (r *Run) end(state State, now time.Time) {
 	r.State, r.UpdatedAt, r.FinishedAt = state, now, now
 	for _, s := range r.Results {

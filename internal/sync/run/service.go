@@ -1,16 +1,16 @@
-// Package run runs syncs: it pulls rows from a data source into the store's
-// records and pushes records back, and keeps the definitions and the runs.
+// Package run runs syncs: it pulls rows from a data source into the store's records,
+// and pushes records back.
 //
 // Invariants:
 //
-//   - One run of a sync works at a time, on one process: a lease with a fencing
-//     token, which every commit of the run is conditional on.
-//   - A page's records, its rejects, the run's counts and where it goes on are
-//     one commit. A process that dies at any instant repeats at most one page,
-//     and a repeated page changes nothing.
-//   - A run never stays running: when its lease runs out, another process takes
-//     it over at its last checkpoint.
-//   - Rows that are bad are kept as rejects and never stop a run by themselves.
+//   - One run of a sync is at work at a time, in one process. It holds a lease with a
+//     fencing token, and every commit of the run is conditional on that token.
+//   - A page's records, its rejects, the run's counts and the place where the run goes
+//     on are one commit, the checkpoint. A process that dies at any instant repeats at
+//     most one page, and a repeated page changes nothing.
+//   - No run stays running: when its lease runs out, another process takes it over at
+//     its last checkpoint.
+//   - A bad row is kept as a reject. A single one never stops a run.
 //
 // On failure: an error of the source or the store ends the run as failed, with
 // everything up to the last checkpoint applied; the next run goes on from there.
@@ -25,61 +25,63 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
 const (
-	// leaseTime is how long a dead process holds its sync. It is renewed four
-	// times as often, and by every checkpoint.
-	leaseTime = 15 * time.Second
-	// pageSize is the rows of a page; a store that takes less a commit gets less.
+	// pageSize is how many rows a page has; fewer where the store takes fewer in a commit.
 	pageSize = 2_000
-	// runMemory is what a run holds: the page that is applied, the next one and the one
-	// that is read meanwhile, as rows, as records and as documents.
+	// runMemory is the memory that a run takes: the page that is applied, the next one
+	// and the one that is read meanwhile, each as rows, as records and as documents.
 	runMemory = 16 * source.PageBytes
 )
 
 // Options are what a Service works with.
 type Options struct {
-	Docs  store.Docs
-	Kinds source.Registry
-	// Env is what sources get.
+	Docs        store.Docs
+	Definitions *definition.Service
+	Kinds       source.Registry
+	// Env is passed to sources when they are opened.
 	Env source.Env
 	Log *slog.Logger
 	Now func() time.Time // nil: time.Now
-	// Machine is the machine's clock as it is, with both of its readings, the wall clock's
-	// and the monotonic one: a run that sends asks both. Now may hide a jump for
-	// minutes, which is right for what is stored and wrong for what leaves. nil: Now.
+	// Machine returns the machine's time with both of its readings, the wall clock's and
+	// the monotonic one. Before a run sends anything, it compares both with its lease.
+	// Now is not fit for that: it may hide a jump of the clock for minutes, which is
+	// right for times that are stored. nil: Now.
 	Machine func() time.Time
 	// Random returns an id that no other call has returned.
 	Random func() string
-	// Dispatch has some process call Work for the run, soon: this one, or in the
-	// cloud a new invocation. nil: this one.
+	// Dispatch makes some process call Work for the run soon: in the cloud a new
+	// invocation. nil: this process does.
 	Dispatch func(ctx context.Context, syncID, runID string) error
 	// MaxInvocation is how long one call of Work may take before it hands the run
-	// on; 0: as long as it takes.
+	// on; 0: there is no limit.
 	MaxInvocation time.Duration
-	// Changed is told of records that changed, after their commit. May be nil.
-	Changed func(org, datatype string, ids []string)
-	// Memory bounds the runs that this process works on at once; nil does not.
+	// RecordsChanged is called with the records that a commit changed. May be nil.
+	RecordsChanged func(org, datatype string, ids []string)
+	// Memory bounds the runs that this process works on at once; nil: no bound.
 	Memory *budget.Budget
-	// Moved is told that a sync's run or its conflicts are not as they were, or its
-	// definition. It must not block. May be nil.
-	Moved func(syncID string, definition bool)
+	// StatusChanged is called after a sync's run or its conflicts changed. It must not
+	// block. May be nil.
+	StatusChanged func(syncID string)
 }
 
 // Service is the use case. All methods may be called concurrently.
 type Service struct {
-	o      Options
-	docs   store.Docs
-	kinds  source.Registry
-	log    *slog.Logger
-	now    func() time.Time
-	raw    func() time.Time // the machine's clock
-	random func() string
+	o       Options
+	docs    store.Docs
+	defs    *definition.Service
+	ledger  *Ledger
+	kinds   source.Registry
+	log     *slog.Logger
+	now     func() time.Time
+	machine func() time.Time
+	random  func() string
 
 	mu          sync.Mutex
-	lookedAtAll time.Time // when Due last looked at what is not due
+	lookedAtAll time.Time // when Due last looked at syncs that are not due
 
 	stop    context.CancelFunc
 	stopped context.Context
@@ -88,21 +90,25 @@ type Service struct {
 
 // New returns a service. It starts nothing.
 func New(o Options) *Service {
-	s := &Service{o: o, docs: o.Docs, kinds: o.Kinds, log: o.Log, now: o.Now, raw: o.Machine, random: o.Random}
+	s := &Service{o: o, docs: o.Docs, defs: o.Definitions, kinds: o.Kinds, log: o.Log, now: o.Now, machine: o.Machine, random: o.Random}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.raw == nil {
-		s.raw = s.now
+	if s.machine == nil {
+		s.machine = s.now
 	}
-	if s.o.Moved == nil {
-		s.o.Moved = func(string, bool) {}
+	if s.o.StatusChanged == nil {
+		s.o.StatusChanged = func(string) {}
 	}
+	if s.o.RecordsChanged == nil {
+		s.o.RecordsChanged = func(string, string, []string) {}
+	}
+	s.ledger = NewLedger(s.docs, s.now)
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
-// Close stops the runs of this process at their next page, for another to take
+// Close stops the runs of this process at their next page, so that another can take them
 // over, and waits for that or for ctx.
 func (s *Service) Close(ctx context.Context) error {
 	s.stop()
@@ -116,13 +122,13 @@ func (s *Service) Close(ctx context.Context) error {
 	}
 }
 
-// Locally is whether the process that starts a run works on it, too.
+// Locally reports whether the process that starts a run works on it, too.
 func (s *Service) Locally() bool { return s.o.Dispatch == nil }
 
-// clock returns the time as the store keeps it.
-func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+// clock returns the time at the store's precision.
+func (s *Service) clock() time.Time { return clockOf(s.now) }
 
-// dispatch has the run worked on.
+// dispatch makes some process work on the run.
 func (s *Service) dispatch(ctx context.Context, syncID, runID string) error {
 	if s.o.Dispatch != nil {
 		return s.o.Dispatch(ctx, syncID, runID)
@@ -132,7 +138,7 @@ func (s *Service) dispatch(ctx context.Context, syncID, runID string) error {
 	}
 	s.working.Go(func() {
 		if err := s.Work(s.stopped, syncID, runID); err != nil {
-			s.log.Error("a run stopped: it will be taken over", "syncId", syncID, "runId", runID, "error", err)
+			s.log.Error("a run stopped; another process will take it over", "syncId", syncID, "runId", runID, "error", err)
 		}
 	})
 	return nil

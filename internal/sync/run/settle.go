@@ -9,11 +9,12 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// send pushes a batch and keeps what became of it.
+// send pushes a batch and records the outcome of each change.
 func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 	batch, err := p.announce(ctx, batch)
 	if err != nil || len(batch) == 0 {
@@ -23,7 +24,7 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 	for i, o := range batch {
 		changes[i] = o.change
 	}
-	results, err := p.source.Push(ctx, p.spec, changes)
+	results, err := p.e.source.Push(ctx, p.mapper.Spec(), changes)
 	if err != nil {
 		return fmt.Errorf("push %s: %w", p.step.Datatype, err)
 	}
@@ -41,11 +42,11 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 			p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
 			continue
 		case res.Err != nil:
-			refused = append(refused, p.refuse(o, "", message(res.Err)))
-			if o.Links[p.def.ID].Attempt != "" { // it is known now: there is no such row
-				r := stored{o.Clone(), o.rev, o.order}
-				delete(r.Links, p.def.ID)
-				writes = append(writes, r.write(p.records, 0))
+			refused = append(refused, p.refuse(o, "", Explain(res.Err)))
+			if o.Links[p.def.ID].Attempt != "" { // the outcome is known now: there is no such row
+				next := o.Clone()
+				delete(next.Links, p.def.ID)
+				writes = append(writes, p.records.Replace(o.StoredRecord, next, 0))
 			}
 			continue
 		}
@@ -62,42 +63,40 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 			return err
 		}
 		writes, done = append(writes, w...), append(done, i)
-		if id := rejectID(Push, p.step.Datatype, "key\x00"+o.ID); p.rejects.has(id) {
+		if id := rejectIDOf(definition.Push, p.step.Datatype, o.ID); p.rejects.known[id] {
 			writes = append(writes, p.rejects.clear(id))
 		}
 	}
-	err = p.checkpoint(ctx, writes, p.pushed)
-	if errors.Is(err, store.ErrConflict) { // people went on editing what was sent
+	err = p.e.checkpoint(ctx, writes, p.pushed)
+	if errors.Is(err, store.ErrConflict) { // somebody edited a record while it was sent
 		err = p.settleEach(ctx, batch, results, done)
 	}
 	return errors.Join(err, p.reject(ctx, refused))
 }
 
-// pushed: what the source has now is not what the last pull saw.
-func (p *pusher) pushed(st *state) {
+// pushed notes that the source no longer has what the last pull saw.
+func (p *pusher) pushed(st *syncState) {
 	t := st.of(p.step.Datatype)
 	t.Digests, t.DeletedThere = "", p.before+p.step.Counts.Deleted
 }
 
-// settle records that the source has what was sent.
+// settle returns the writes that record that the source has what was sent.
 func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
-	r := stored{o.Clone(), o.rev, o.order}
+	next := o.Clone()
 	var writes []store.Write
 	link := record.Link{Key: o.link.Key, Held: o.link.Held}
 	if !o.known {
-		link.Base = o.link.Base // an attempt's: the record was edited since
+		link.Base = o.link.Base // of an attempt, whose record was edited since
 		key := res.Key
 		if key == nil {
 			key = o.change.Key
 		}
 		text, err := mapping.JoinKey(key)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "the source gave record %q no usable key: %s", r.ID, err)
+			return nil, fault.New(fault.Invalid, "the source gave record %q no usable key: %s", o.ID, err)
 		}
-		if link.Key = text; text != r.ID {
-			writes = append(writes, store.Write{
-				Collection: aliases(p.def.ID, p.step.Datatype), Doc: store.Doc{ID: text, Body: []byte(r.ID)}, Any: true,
-			})
+		if link.Key = text; text != o.ID {
+			writes = append(writes, p.records.alias(text, o.ID))
 		}
 	}
 	if o.change.Op == source.Delete {
@@ -109,27 +108,27 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 		}
 		link.Base = base
 	}
-	maps.Copy(r.ExternalIDs, res.ExternalIDs)
-	r.SetLink(p.def.ID, link)
-	return append(writes, r.write(p.records, 0)), nil
+	maps.Copy(next.ExternalIDs, res.ExternalIDs)
+	next.SetLink(p.def.ID, link)
+	return append(writes, p.records.Replace(o.StoredRecord, next, 0)), nil
 }
 
-// settleEach is settle for records that changed after they were read: what was
-// sent becomes their base, and the rest is for the next push.
+// settleEach settles records one by one, because some changed after they were read. What
+// was sent becomes the base of those, and the rest is left to the next push.
 func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []source.Result, done []int) error {
 	for _, i := range done {
 		o := batch[i]
 		for {
-			now, err := p.readRecords(ctx, p.records, []string{o.ID})
+			now, err := p.records.read(ctx, []string{o.ID})
 			if err != nil {
 				return err
 			}
 			if now[0].Record == nil {
 				break
 			}
-			next := *o
-			next.stored = now[0]
-			writes, err := p.settle(&next, results[i])
+			edited := *o
+			edited.StoredRecord = now[0]
+			writes, err := p.settle(&edited, results[i])
 			if err != nil {
 				return err
 			}
@@ -138,13 +137,12 @@ func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []so
 				if err != nil {
 					return err
 				}
-				r := stored{now[0].Clone(), now[0].rev, now[0].order}
-				link := record.Link{Key: p.keyOf(o, results[i]), Base: sent, Held: o.link.Held}
-				maps.Copy(r.ExternalIDs, results[i].ExternalIDs)
-				r.SetLink(p.def.ID, link)
-				writes[len(writes)-1] = r.write(p.records, 0)
+				next := now[0].Clone()
+				maps.Copy(next.ExternalIDs, results[i].ExternalIDs)
+				next.SetLink(p.def.ID, record.Link{Key: p.keyOf(o, results[i]), Base: sent, Held: o.link.Held})
+				writes[len(writes)-1] = p.records.Replace(now[0], next, 0)
 			}
-			err = p.checkpoint(ctx, writes, p.pushed)
+			err = p.e.checkpoint(ctx, writes, p.pushed)
 			if err == nil {
 				break
 			}

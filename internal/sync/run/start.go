@@ -2,43 +2,42 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 )
 
-// Start says what run to start.
+// Start describes the run to start.
 type Start struct {
-	Method  Method // "": what the sync's type says
+	Method  Method // "": the sync's type decides
 	Trigger string // request, schedule, message, webhook, command
-	// EventID of the message that asks for the run. A message's run is started
-	// once, however often it is asked for.
+	// EventID is that of the message that asks for the run. A message starts one run,
+	// however often it is delivered.
 	EventID string
-	once    string // the run's id, where it is to be started once
-	// AllowDeletes lets the run delete as much as it finds to.
+	once    string // the run's id, for a run that must start only once
+	// AllowDeletes lets the run delete however much is gone on the other side.
 	AllowDeletes bool
-	// Retry runs over what was rejected, not over the source.
+	// Retry runs over the rejects instead of the source.
 	Retry bool
 }
 
-// Busy says that another run of the sync is at work.
+// Busy is the error of a start while another run of the sync is at work.
 type Busy struct{ Run *Run }
 
 func (b *Busy) Error() string { return "run " + b.Run.ID + " is at work" }
 
-// Start starts a run and returns it, pending. Conflict: the sync is a one-time
-// sync that has finished, or another run is at work, which the error then wraps
-// as a *Busy. A run that was started for the same event is returned as it is.
+// Start starts a run and returns it, pending. A run that was started for the same event
+// is returned as it is. Conflict: the sync is a one-time sync that has finished, or
+// another run is at work; the error then wraps a *Busy.
 func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
-	d, err := s.Sync(ctx, id)
+	d, err := s.defs.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if o.Method, err = d.Sync.method(o.Method); err != nil {
+	if o.Method, err = methodOf(&d.Sync, o.Method); err != nil {
 		return nil, err
 	}
 	if o.EventID != "" {
@@ -51,42 +50,45 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 	for {
 		run, err := s.start(ctx, d, runID, o)
 		if errors.Is(err, store.ErrConflict) {
-			continue // somebody was faster: look again
+			continue // another process was faster: look again
 		}
 		if err != nil {
 			return run, fault.StoreAway(err)
 		}
 		if run.State == Pending {
 			if err := s.dispatch(ctx, id, run.ID); err != nil {
-				// The run stands: whoever looks for dead ones starts it.
-				s.log.Error("a run could not be handed on: it starts when its lease has run out", "syncId", id, "runId", run.ID, "error", err)
+				// The run is stored. TakeOver finds it as it finds runs whose process died.
+				s.log.Error("a run could not be dispatched; it starts when its lease has run out", "syncId", id, "runId", run.ID, "error", err)
 			}
 		}
 		return run, nil
 	}
 }
 
-// method checks that the sync can be run so.
-func (s *Sync) method(m Method) (Method, error) {
+// methodOf checks that a run of the sync may have the method, or chooses one.
+func methodOf(s *definition.Sync, m Method) (Method, error) {
 	switch {
 	case m == "":
 		return Method(s.Type), nil
-	case m == Validate, m == DoPull && s.pulls(), m == DoPush && s.pushes(), m == DoBoth && s.Type == Both:
+	case m == Validate, m == DoPull && s.Pulls(), m == DoPush && s.Pushes(), m == DoBoth && s.Type == definition.Both:
 		return m, nil
 	default:
 		return "", fault.New(fault.Invalid, "method %s: the sync is of type %s", m, s.Type)
 	}
 }
 
-// start makes one attempt. ErrConflict: try again.
-func (s *Service) start(ctx context.Context, d *Stored, runID string, o Start) (*Run, error) {
+// start makes one attempt. store.ErrConflict: try again.
+//
+// The new run, the end of a dead one and the lease are one commit, conditional on the
+// state that was read. So of several processes that start at once, one succeeds.
+func (s *Service) start(ctx context.Context, d *definition.Stored, runID string, o Start) (*Run, error) {
 	id := d.Sync.ID
 	if o.once != "" {
 		if run, err := s.Run(ctx, id, runID); err == nil || fault.CodeOf(err) != fault.NotFound {
 			return run, err
 		}
 	}
-	st, err := s.readState(ctx, id)
+	st, err := s.ledger.state(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +98,13 @@ func (s *Service) start(ctx context.Context, d *Stored, runID string, o Start) (
 	}
 	var writes []store.Write
 	if old := st.Lease; old != nil {
-		before, rev, err := s.readRun(ctx, id, old.RunID)
+		before, rev, err := s.ledger.run(ctx, id, old.RunID)
 		if err != nil && fault.CodeOf(err) != fault.NotFound {
 			return nil, err
 		}
 		switch {
 		case before != nil && before.ID == runID:
-			return before, nil // another call for the same was faster just now
+			return before, nil // another call for the same run was faster
 		case old.live(now) && before != nil:
 			return before, fault.Wrap(fault.Conflict, &Busy{before}, "run %s of this sync is at work since %s", before.ID, before.StartedAt.Format(time.RFC3339))
 		case before != nil && !before.State.Ended():
@@ -124,45 +126,19 @@ func (s *Service) start(ctx context.Context, d *Stored, runID string, o Start) (
 	if _, err = s.docs.Commit(ctx, append(writes, run.write(""), st.write(id))); err != nil {
 		return nil, err
 	}
-	s.o.Moved(id, false)
+	s.o.StatusChanged(id)
 	return run, nil
-}
-
-func (r *Run) write(rev string) store.Write {
-	return store.Write{Collection: runsOf(r.SyncID), Doc: store.Doc{
-		ID: r.ID, Body: mustJSON(r), Order: r.StartedAt.UnixMicro(), Rev: rev,
-	}}
-}
-
-func (s *Service) readRun(ctx context.Context, id, runID string) (*Run, string, error) {
-	docs, err := s.docs.Get(ctx, runsOf(id), []string{runID})
-	if err != nil {
-		return nil, "", fault.StoreAway(err)
-	}
-	if docs[0] == nil {
-		return nil, "", fault.New(fault.NotFound, "no run %q of sync %q", runID, id)
-	}
-	r, err := parseRun(*docs[0])
-	return r, docs[0].Rev, err
-}
-
-func parseRun(doc store.Doc) (*Run, error) {
-	r := new(Run)
-	if err := json.Unmarshal(doc.Body, r); err != nil {
-		return nil, fmt.Errorf("run %q: %w", doc.ID, err)
-	}
-	return r, nil
 }
 
 // Run returns a run. NotFound.
 func (s *Service) Run(ctx context.Context, id, runID string) (*Run, error) {
-	r, _, err := s.readRun(ctx, id, runID)
+	r, _, err := s.ledger.run(ctx, id, runID)
 	return r, err
 }
 
 // Runs returns the latest runs of a sync, the newest first.
 func (s *Service) Runs(ctx context.Context, id string, limit int) ([]*Run, error) {
-	if _, err := s.Sync(ctx, id); err != nil {
+	if _, err := s.defs.Get(ctx, id); err != nil {
 		return nil, err
 	}
 	docs, err := s.docs.List(ctx, store.Listing{Collection: runsOf(id), ByOrder: true, Descending: true, Limit: limit})
@@ -178,7 +154,8 @@ func (s *Service) Runs(ctx context.Context, id string, limit int) ([]*Run, error
 	return out, nil
 }
 
-// Wait returns the run once it has ended, or as it is when ctx ends.
+// Wait returns the run once it has ended, or as it is when ctx ends. progress may be
+// nil; it is called with the run now and then.
 func (s *Service) Wait(ctx context.Context, id, runID string, progress func(*Run)) (*Run, error) {
 	pause := 20 * time.Millisecond
 	for {
@@ -202,12 +179,14 @@ func (s *Service) Wait(ctx context.Context, id, runID string, progress func(*Run
 // Cancel asks a run to stop at its next page. Conflict: it has ended.
 func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 	for {
-		// The state comes first: a run ends in the commit that gives up its lease.
-		st, err := s.readState(ctx, id)
+		// The state is read before the run: a run ends in the commit that gives up its
+		// lease. In the other order a run that ends in between would have no lease and
+		// still look alive, and its outcome would be overwritten.
+		st, err := s.ledger.state(ctx, id)
 		if err != nil {
 			return nil, fault.StoreAway(err)
 		}
-		run, rev, err := s.readRun(ctx, id, runID)
+		run, rev, err := s.ledger.run(ctx, id, runID)
 		if err != nil {
 			return nil, err
 		}
@@ -217,7 +196,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		var writes []store.Write
 		if st.Lease != nil && st.Lease.RunID == runID {
 			st.Lease.Cancel = true
-		} else { // nobody has it, or ever will
+		} else { // no process works on it, and none will
 			run.end(Cancelled, s.clock())
 			writes = append(writes, run.write(rev))
 		}
@@ -232,8 +211,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 	}
 }
 
-// TakeOver has every run whose process died worked on again, and returns how
-// many they were.
+// TakeOver dispatches every run whose process died, and returns how many there were.
 func (s *Service) TakeOver(ctx context.Context) (int, error) {
 	n := 0
 	err := s.each(ctx, states, func(doc store.Doc) error {
@@ -247,8 +225,8 @@ func (s *Service) TakeOver(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// each calls f with all documents of the collection that have a place in its order, also
-// those whose place is far ahead. An error of f ends it.
+// each calls f with all documents of the collection that have a place in its order,
+// however far ahead the place is: a clock may have been wrong. An error of f ends it.
 func (s *Service) each(ctx context.Context, c store.Collection, f func(store.Doc) error) error {
 	listing := store.Listing{Collection: c, ByOrder: true, Limit: 100}
 	for {

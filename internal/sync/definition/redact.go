@@ -1,4 +1,4 @@
-package run
+package definition
 
 import (
 	"bytes"
@@ -12,22 +12,19 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Redacted is what stands for a credential that is not shown. A definition that
-// is sent back with it keeps the credential.
-const Redacted = credential.Redacted
-
-// methods of authentication are what auth is for. Whatever else stands there may
-// be a credential.
+// methods are the methods of authentication that auth is meant to name. Any other text
+// there may be a credential.
 var methods = []string{"", "none", "api-key", "apiKey", "basic", "bearer", "token", "oauth2"}
 
-// private are options that are sent as credentials although they are not named like one:
-// a user may be a token, and a workflow's id is a header's value.
+// private are options that are sent as credentials although their names do not say so:
+// some systems take a token as the user, and a workflow's id is sent in a header.
 var private = []string{"user", "username", "workflowid"}
 
-// setting is a value of an extra field that no credential has.
+// setting matches values of extra fields that are surely no credential.
 var setting = regexp.MustCompile(`^([0-9]{1,6}|true|false)?$`)
 
-// Redact returns the definition without its credentials.
+// Redact returns the definition without its credentials. A definition that is sent back
+// like this keeps them: see keepSecrets.
 func (s Sync) Redact() Sync {
 	d := &s.Datasource
 	d.URL, d.FileURL, d.Auth = credential.RedactURL(d.URL), credential.RedactURL(d.FileURL), shownAuth(d.Auth)
@@ -47,7 +44,7 @@ func shownAuth(auth string) string {
 	if slices.Contains(methods, auth) || credential.IsReference(auth) {
 		return auth
 	}
-	return Redacted
+	return credential.Redacted
 }
 
 func shownField(f source.ExtraField) string {
@@ -57,23 +54,23 @@ func shownField(f source.ExtraField) string {
 	case !isPrivate(f.Name) && setting.MatchString(f.Value):
 		return f.Value
 	}
-	return Redacted
+	return credential.Redacted
 }
 
 func isPrivate(name string) bool {
 	return credential.Named(name) || slices.Contains(private, strings.ToLower(name))
 }
 
-// shower returns a function that says what is shown of the option at a path. It depends on
-// the whole of the options, for they declare which headers are public.
+// shower returns a function that returns what is shown of the option at a path. It needs
+// the whole of the options, because they declare which headers are public.
 func shower(d source.Datasource) func(path []string, value any) any {
-	if d.Type == "csv" { // no option of it holds a credential: its headers are those of columns
+	if d.Type == "csv" { // its "headers" are the names of columns, and no option is a credential
 		return func(_ []string, value any) any { return value }
 	}
 	var declared struct {
 		PublicHeaders []string `json:"publicHeaders"`
 	}
-	_ = json.Unmarshal(d.Options, &declared) // of another form: none is public
+	_ = json.Unmarshal(d.Options, &declared) // if that fails, no header is public
 	public := func(header string) bool {
 		return slices.ContainsFunc(declared.PublicHeaders, func(name string) bool { return strings.EqualFold(name, header) })
 	}
@@ -88,7 +85,7 @@ func shower(d source.Datasource) func(path []string, value any) any {
 			if _, isFlag := value.(bool); isFlag {
 				return value
 			}
-			return Redacted
+			return credential.Redacted
 		case isText:
 			return credential.RedactText(text)
 		}
@@ -96,9 +93,10 @@ func shower(d source.Datasource) func(path []string, value any) any {
 	}
 }
 
-// keepSecrets fills in what a definition that was shown redacted leaves out. It returns
-// a fault for what it must not fill in: at another place, or declared to be public, a
-// credential would be shown; and one whose URL was changed around it is not found again.
+// keepSecrets puts the credentials of old in place of their redaction marks. It returns
+// a fault for each mark that it must not replace: at another place, or in a header that
+// is declared public, the credential would be shown. A mark in a URL that was changed
+// around it is a fault as well, because its credential cannot be told.
 func (s *Sync) keepSecrets(old *Sync) (faults []source.Fault) {
 	shown := old.Redact().Datasource
 	d, was := &s.Datasource, &old.Datasource
@@ -112,11 +110,11 @@ func (s *Sync) keepSecrets(old *Sync) (faults []source.Fault) {
 	}
 	keep("url", &d.URL, shown.URL, was.URL)
 	keep("fileUrl", &d.FileURL, shown.FileURL, was.FileURL)
-	if d.Auth == Redacted {
+	if d.Auth == credential.Redacted {
 		d.Auth = was.Auth
 	}
 	for i, f := range d.ExtraFields {
-		if f.Value != Redacted {
+		if f.Value != credential.Redacted {
 			continue
 		}
 		for _, o := range was.ExtraFields {
@@ -144,14 +142,14 @@ func (s *Sync) keepSecrets(old *Sync) (faults []source.Fault) {
 }
 
 func unfilled(path string) source.Fault {
-	return source.Fault{Path: "datasource." + path, Message: "put the credential itself in place of " + Redacted}
+	return source.Fault{Path: "datasource." + path, Message: "put the credential itself in place of " + credential.Redacted}
 }
 
-// hides reports whether a text stands for one that has a credential.
-func hides(text string) bool { return strings.Contains(text, Redacted) }
+// hides reports whether a text has a redaction mark in it.
+func hides(text string) bool { return strings.Contains(text, credential.Redacted) }
 
-// carriesOver is the fault of a definition that would take credentials as they were
-// shown, redacted, to another system than they are for: "" if it would not.
+// carriesOver returns the path of the field by which a definition would send redacted
+// credentials to another system than the one that they are for; "" if it would not.
 func (s *Sync) carriesOver(old *Sync) string {
 	d, was := s.Datasource, old.Datasource
 	path := ""
@@ -165,7 +163,7 @@ func (s *Sync) carriesOver(old *Sync) string {
 	default:
 		return ""
 	}
-	asks := d.Auth == Redacted || slices.ContainsFunc(d.ExtraFields, func(f source.ExtraField) bool { return f.Value == Redacted })
+	asks := d.Auth == credential.Redacted || slices.ContainsFunc(d.ExtraFields, func(f source.ExtraField) bool { return f.Value == credential.Redacted })
 	walk(d.Options, nil, func(_ []string, now, _ any) any {
 		text, isText := now.(string)
 		asks = asks || isText && hides(text)
@@ -177,17 +175,17 @@ func (s *Sync) carriesOver(old *Sync) string {
 	return path
 }
 
-// systemOf is what of a URL says which system is meant.
+// systemOf returns the part of a URL that names the system.
 func systemOf(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
-		return "" // a file here, or one of the forms in which a credential is part of it
+		return "" // a file, or a form of URL in which a credential stands before the host
 	}
 	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
-// walk replaces every value in the options that is neither an object nor a list: now is
-// what stands there, before what stood at the same path in other options.
+// walk replaces every value in the options that is neither an object nor a list. replace
+// gets the value, and the one at the same path in the other options.
 func walk(options, other json.RawMessage, replace func(path []string, now, before any) any) json.RawMessage {
 	tree, ok := decodeTree(options)
 	if !ok {
@@ -207,13 +205,14 @@ func decodeTree(raw json.RawMessage) (v any, ok bool) {
 	return v, d.Decode(&v) == nil
 }
 
-// walkTree has the path of names; a list's place is not part of it.
+// walkTree walks v, which is at the path. The path has the names of members only: an
+// item of a list may move.
 func walkTree(path []string, v, other any, replace func(path []string, now, before any) any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		o, _ := other.(map[string]any)
 		for k, x := range v {
-			// Below a name such as "auth" what is secret has names of its own.
+			// A path is judged by its last name: below "auth" not everything is secret.
 			v[k] = walkTree(append(slices.Clip(path), k), x, o[k], replace)
 		}
 		return v
@@ -229,7 +228,7 @@ func walkTree(path []string, v, other any, replace func(path []string, now, befo
 		return v
 	}
 	switch other.(type) {
-	case map[string]any, []any: // nothing that stood there in its place
+	case map[string]any, []any: // an object or a list stood there, so no single value
 		other = nil
 	}
 	if len(path) == 0 {

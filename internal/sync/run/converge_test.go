@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/sync/definition"
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -20,7 +22,7 @@ import (
 // die in between: two quiet runs later both sides have the same records.
 func TestBothSidesConverge(t *testing.T) {
 	t.Parallel()
-	for _, rule := range []syncrun.Rule{syncrun.SourceWins, syncrun.StoreWins, syncrun.Newest, syncrun.Manual} {
+	for _, rule := range []definition.Rule{definition.SourceWins, definition.StoreWins, definition.Newest, definition.Manual} {
 		t.Run(string(rule), func(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(r *rapid.T) { converge(t, r, rule) })
@@ -28,8 +30,8 @@ func TestBothSidesConverge(t *testing.T) {
 	}
 }
 
-func converge(t *testing.T, r *rapid.T, rule syncrun.Rule) {
-	w := newWorld(t, func(s *syncrun.Sync) {
+func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
+	w := newWorld(t, func(s *definition.Sync) {
 		s.Conflict = rule
 		all := 100.0
 		s.MaxDeletes = &all

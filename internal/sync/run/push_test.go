@@ -6,16 +6,38 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
-	"github.com/headgate/headgate/internal/sync/source"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// A record that is put under an id which is no key of the source's is refused, and
-// so is one whose row had a key of other columns before the definition changed.
+func TestPushAndNoEcho(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.put("a", map[string]any{"name": "from here", "value": 1})
+	w.source.put("b", map[string]any{"name": "from there", "value": 2})
+	run := w.finished(syncrun.Start{})
+	require.Equal(t, int64(2), run.Counts.Created) // one each way
+	require.Equal(t, "from here", w.source.live()["a"]["name"])
+	require.Equal(t, 1, w.source.pushes)
+
+	for range 3 { // what was pushed comes back, and goes no further
+		w.wait(time.Second)
+		run = w.finished(syncrun.Start{})
+		require.Zero(t, run.Counts.Created+run.Counts.Updated+run.Counts.Deleted)
+	}
+	require.Equal(t, 1, w.source.pushes)
+	e, err := w.ents.Get(t.Context(), "acme", "item", "a")
+	require.NoError(t, err)
+	require.Equal(t, int64(1), e.Version)
+}
+
+// A push refuses a record whose id is no key of the source's, and a record whose row had
+// a key of other columns before the definition changed.
 func TestAnIDThatIsNoKeyIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(s *syncrun.Sync) {
+	w := newWorld(t, func(s *definition.Sync) {
 		s.Mapping["item"] = &mapping.Type{Key: []string{"id", "name"}}
 		s.MaxRejected = new(1.0)
 	})
@@ -32,34 +54,7 @@ func TestAnIDThatIsNoKeyIsRefused(t *testing.T) {
 	require.Contains(t, list[0].Reason, "columns")
 }
 
-// Whatever a source does, the process lives on and the run has an end.
-func TestAPanicFailsTheRun(t *testing.T) {
-	t.Parallel()
-	for _, during := range []string{"pull", "push"} {
-		t.Run(during, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, nil)
-			w.put("a", map[string]any{"name": "a"})
-			w.source.put("b", map[string]any{"name": "b"})
-			switch during {
-			case "pull":
-				w.source.beforePage = func(int) error { panic("sk_prod_hunter2") }
-			default:
-				w.source.beforePush = func() error { panic("sk_prod_hunter2") }
-			}
-			run := w.run(syncrun.Start{})
-			require.Equal(t, syncrun.Failed, run.State)
-			require.Equal(t, []string{"internal error; the log has its cause"}, run.Errors)
-			w.source.beforePage, w.source.beforePush = nil, nil
-			w.wait(time.Second)
-			w.finished(syncrun.Start{})
-			require.Len(t, w.records(), 2)
-			require.Len(t, w.source.live(), 2)
-		})
-	}
-}
-
-// A source that takes no changes says so.
+// A push to a source that takes no changes fails with a message for people.
 func TestAPushToWhatIsReadOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -2,16 +2,40 @@ package run_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// A run whose process died ends with its sync, and can be cancelled whatever became of it.
+// A definition that is read and sent back is the same, whatever the order of its options:
+// the sync remembers what it did.
+func TestADefinitionSentBackForgetsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *definition.Sync) {
+		s.IsOneTime, s.Datasource.Options = true, json.RawMessage(`{"url": "a<b", "password": "hunter2", "a": 1.0}`)
+	})
+	w.finished(syncrun.Start{})
+	d, err := w.defs.Get(t.Context(), "s")
+	require.NoError(t, err)
+	shown := d.Sync.Redact()
+	_, err = w.defs.Update(t.Context(), "s", &shown, "")
+	require.NoError(t, err)
+	_, err = w.svc.Start(t.Context(), "s", syncrun.Start{})
+	require.ErrorContains(t, err, "is a one-time sync and finished")
+
+	shown.Datasource.Options = json.RawMessage(`{"url": "elsewhere"}`)
+	_, err = w.defs.Update(t.Context(), "s", &shown, "")
+	require.NoError(t, err)
+	w.finished(syncrun.Start{})
+}
+
+// A run whose process died ends when its sync is deleted.
 func TestADeletedSyncLeavesNoRunRunning(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -21,7 +45,7 @@ func TestADeletedSyncLeavesNoRunRunning(t *testing.T) {
 	run, err := svc.Start(t.Context(), "s", syncrun.Start{})
 	require.NoError(t, err)
 	w.wait(time.Minute)
-	require.NoError(t, svc.DeleteSync(t.Context(), "s", ""))
+	require.NoError(t, w.defs.Delete(t.Context(), "s", ""))
 	run, err = svc.Run(t.Context(), "s", run.ID)
 	require.NoError(t, err)
 	require.Equal(t, syncrun.Failed, run.State)
@@ -31,7 +55,7 @@ func TestADeletedSyncLeavesNoRunRunning(t *testing.T) {
 	require.ErrorContains(t, err, "has ended")
 }
 
-// So does one whose sync was deleted by a process that left it as it was.
+// A run can be cancelled although its sync no longer knows it.
 func TestARunThatNobodyHasIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -51,7 +75,7 @@ func TestARunThatNobodyHasIsCancelled(t *testing.T) {
 	require.Equal(t, syncrun.Cancelled, run.State)
 }
 
-// A run of the definition before, whose process died, is not gone on with.
+// No process goes on with a run of an earlier definition.
 func TestAChangedSyncLeavesNoRunToBeTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -64,7 +88,7 @@ func TestAChangedSyncLeavesNoRunToBeTakenOver(t *testing.T) {
 	w.wait(time.Minute)
 	def := *w.def
 	def.Name = "changed"
-	_, err = svc.UpdateSync(t.Context(), "s", &def, "")
+	_, err = w.defs.Update(t.Context(), "s", &def, "")
 	require.NoError(t, err)
 	run, err = svc.Run(t.Context(), "s", run.ID)
 	require.NoError(t, err)

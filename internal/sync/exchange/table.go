@@ -1,4 +1,4 @@
-package run
+package exchange
 
 import (
 	"cmp"
@@ -14,42 +14,42 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/sync/mapping"
+	"github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Table is what a sync's source has of a datatype now, through the sync's mapping
-// and with its credentials, for somebody who edits it there: neither our records
-// nor the sync's cursors are touched.
+// Table is a datatype at the source of a sync, for somebody who edits it there. It is read
+// and written through the sync's mapping and with its credentials. Neither the store's
+// records nor the sync's cursors are touched.
 type Table struct {
 	s        *Service
 	syncID   string
 	datatype string
 }
 
-// TableRows are a table's rows as records are made of them, by key.
+// TableRows are a table's rows, mapped as records are, by key.
 type TableRows = map[string]map[string]any
 
-// maxTable is how many rows a table may have.
+// maxTable is how many rows a table may have: it is read whole, into memory.
 const maxTable = 2000
 
-// Table returns the datatype at the source of a sync; it need not be there yet.
+// Table returns the table of a datatype. The sync need not exist yet.
 func (s *Service) Table(syncID, datatype string) *Table { return &Table{s, syncID, datatype} }
 
 // open calls f with the table's source.
 func (t *Table) open(ctx context.Context, f func(source.Source, *mapping.Mapper) error) (err error) {
-	d, err := t.s.Sync(ctx, t.syncID)
+	d, err := t.s.o.Definitions.Get(ctx, t.syncID)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(d.Sync.datatypes(t.s.kinds), t.datatype) {
+	if !slices.Contains(d.Sync.Datatypes(t.s.o.Kinds), t.datatype) {
 		return fault.New(fault.NotFound, "sync %q has no datatype %q", t.syncID, t.datatype)
 	}
-	kind := t.s.kinds[d.Sync.Datasource.Type]
-	m, faults := mapping.New(t.datatype, d.Sync.Mapping[t.datatype], defaultsOf(kind, t.datatype))
-	if len(faults) > 0 {
-		return invalid(faults...)
+	m, err := d.Sync.Mapper(t.s.o.Kinds, t.datatype)
+	if err != nil {
+		return err
 	}
-	src, err := kind.Open(ctx, d.Sync.Datasource, t.s.o.Env)
+	src, err := t.s.o.Kinds[d.Sync.Datasource.Type].Open(ctx, d.Sync.Datasource, t.s.o.Env)
 	if err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func (t *Table) open(ctx context.Context, f func(source.Source, *mapping.Mapper)
 	return f(src, m)
 }
 
-// Read returns the rows, and a version that differs where anything else does. Rows
-// that break the mapping's rules are left out. TooLarge: there are too many.
+// Read returns the rows, and a version that changes whenever any of them does. Rows that
+// break the mapping's rules are left out. TooLarge: there are too many rows.
 func (t *Table) Read(ctx context.Context) (rows TableRows, version string, err error) {
 	err = t.open(ctx, func(src source.Source, m *mapping.Mapper) error {
 		rows, version, err = t.read(ctx, src, m)
@@ -73,7 +73,7 @@ func (t *Table) read(ctx context.Context, src source.Source, m *mapping.Mapper) 
 		return nil, "", err
 	}
 	defer reader.Close()
-	texts, left := make(map[string]string), 0
+	texts, bad := make(map[string]string), 0
 	for {
 		page, err := reader.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -82,11 +82,11 @@ func (t *Table) read(ctx context.Context, src source.Source, m *mapping.Mapper) 
 		if err != nil {
 			return nil, "", err
 		}
-		left += len(page.Rejects)
+		bad += len(page.Rejects)
 		for _, row := range page.Rows {
 			switch mapped, reject := m.Map(row); {
 			case reject != nil:
-				left++
+				bad++
 			case mapped.Deleted:
 				delete(texts, mapped.Key)
 			default:
@@ -97,8 +97,8 @@ func (t *Table) read(ctx context.Context, src source.Source, m *mapping.Mapper) 
 			return nil, "", fault.New(fault.TooLarge, "the source has more than %d rows of %s", maxTable, t.datatype)
 		}
 	}
-	if left > 0 {
-		t.s.log.Warn("rows of a source are left out of a table: they break the mapping's rules", "syncId", t.syncID, "datatype", t.datatype, "rows", left)
+	if bad > 0 {
+		t.s.o.Log.Warn("a table leaves out rows of its source that break the mapping's rules", "syncId", t.syncID, "datatype", t.datatype, "rows", bad)
 	}
 	rows, sum := make(TableRows, len(texts)), sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(texts)) {
@@ -110,9 +110,10 @@ func (t *Table) read(ctx context.Context, src source.Source, m *mapping.Mapper) 
 	return rows, hex.EncodeToString(sum.Sum(nil)[:16]), nil
 }
 
-// Write makes rows of what was seen at the version. It returns the keys that the
-// source gave to new rows, by those that rows has. ErrMoved of package source: there
-// is another version, or some row is not as it was seen; some changes may be written.
+// Write changes the rows that were seen at the version into rows. It returns the keys that
+// the source gave to new rows, by the keys that they have in rows. source.ErrMoved: the
+// source has another version by now, or one of the rows changed during the write; then
+// some changes may be written.
 func (t *Table) Write(ctx context.Context, rows, seen TableRows, version string) (named map[string]string, err error) {
 	err = t.open(ctx, func(src source.Source, m *mapping.Mapper) error {
 		if _, now, err := t.read(ctx, src, m); err != nil || now != version {
@@ -139,7 +140,8 @@ func (t *Table) Write(ctx context.Context, rows, seen TableRows, version string)
 	return named, err
 }
 
-// took notes the keys that the source gave, or says what it refused.
+// took notes the keys that the source gave, or returns the error of a change that it
+// refused.
 func (t *Table) took(results []source.Result, ids []string, named map[string]string) error {
 	if len(results) != len(ids) {
 		return fmt.Errorf("push %s: %d results for %d changes", t.datatype, len(results), len(ids))
@@ -149,7 +151,7 @@ func (t *Table) took(results []source.Result, ids []string, named map[string]str
 		case errors.Is(r.Err, source.ErrMoved):
 			return source.ErrMoved
 		case r.Err != nil:
-			return fault.Wrap(fault.Invalid, r.Err, "the source refuses row %.100q: %s; others may be saved", ids[i], message(r.Err))
+			return fault.Wrap(fault.Invalid, r.Err, "the source refuses row %.100q: %s; others may be saved", ids[i], run.Explain(r.Err))
 		}
 		if len(r.Key) == 0 {
 			continue
@@ -165,10 +167,11 @@ func (t *Table) took(results []source.Result, ids []string, named map[string]str
 	return nil
 }
 
-// changes are what makes rows of what was seen, in the rows' order: deletions last.
+// changes returns the changes that turn the rows that were seen into rows. Deletions are
+// last, so that a write which fails half-way has lost nothing.
 func (t *Table) changes(src source.Source, m *mapping.Mapper, rows, seen TableRows) (changes []source.Change, ids []string, err error) {
 	add := func(id string, c source.Change) {
-		c.ID, c.Attempt = id, t.s.random()
+		c.ID, c.Attempt = id, t.s.o.Random()
 		changes, ids = append(changes, c), append(ids, id)
 	}
 	columns := func(row map[string]any) (map[string]any, error) {
@@ -185,7 +188,7 @@ func (t *Table) changes(src source.Source, m *mapping.Mapper, rows, seen TableRo
 		}
 		old, known := seen[id]
 		if !known {
-			add(id, source.Change{Op: source.Create, Key: newKey(src, m, t.datatype, id, fields), Fields: fields})
+			add(id, source.Change{Op: source.Create, Key: m.NewKey(src, id, fields), Fields: fields})
 			continue
 		}
 		expect, err := columns(old)
@@ -197,7 +200,7 @@ func (t *Table) changes(src source.Source, m *mapping.Mapper, rows, seen TableRo
 			changed = append(changed, d.Field)
 		}
 		if len(changed) > 0 {
-			add(id, source.Change{Op: source.Update, Key: m.Unkey(id), Fields: fields, Changed: changed, Expect: only(expect, changed)})
+			add(id, source.Change{Op: source.Update, Key: m.Unkey(id), Fields: fields, Changed: changed, Expect: mapping.Pick(expect, changed)})
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(seen)) {

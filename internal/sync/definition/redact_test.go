@@ -1,4 +1,4 @@
-package run
+package definition
 
 import (
 	"encoding/json"
@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-func of(kind, at, options string) Sync {
+func syncOf(kind, at, options string) Sync {
 	return Sync{ID: "s", OrgID: "o", Type: Pull, Datasource: source.Datasource{Type: kind, URL: at, Options: json.RawMessage(options)}}
 }
 
@@ -28,12 +29,12 @@ func TestRedactShowsWhatIsNoCredential(t *testing.T) {
 		{"sql", `{"password":"p","tables":{"a":"public.a","b":{"query":"SELECT id, name FROM t WHERE a = 'x' AND b @> c"}}}`, `{"password":"REDACTED","tables":{"a":"public.a","b":{"query":"SELECT id, name FROM t WHERE a = 'x' AND b @> c"}}}`},
 		{"mock-sync-server", `{"password":1234567,"apiKey":12,"retryAttempts":3,"timeout":"1000"}`, `{"password":"REDACTED","apiKey":"REDACTED","retryAttempts":3,"timeout":"1000"}`},
 	} {
-		s := of(c.kind, "https://h/", c.options)
+		s := syncOf(c.kind, "https://h/", c.options)
 		require.JSONEq(t, c.want, string(s.Redact().Datasource.Options), c.options)
 		require.Equal(t, c.options, string(s.Datasource.Options), "the definition is not changed")
 	}
 	s := Sync{Datasource: source.Datasource{Type: "openfn-adapter", ExtraFields: []source.ExtraField{{Name: "apiKey", Value: "12"}, {Name: "batchSize", Value: "100"}, {Name: "note", Value: "n0te"}, {Name: "password", Value: "env:P"}}}}
-	require.Equal(t, []source.ExtraField{{Name: "apiKey", Value: Redacted}, {Name: "batchSize", Value: "100"}, {Name: "note", Value: Redacted}, {Name: "password", Value: "env:P"}}, s.Redact().Datasource.ExtraFields)
+	require.Equal(t, []source.ExtraField{{Name: "apiKey", Value: credential.Redacted}, {Name: "batchSize", Value: "100"}, {Name: "note", Value: credential.Redacted}, {Name: "password", Value: "env:P"}}, s.Redact().Datasource.ExtraFields)
 }
 
 // Whatever the credential is and wherever it stands, it is not shown, and a definition
@@ -74,19 +75,19 @@ func TestAttackRedactedCredentialIsMoved(t *testing.T) {
 		now   Sync
 		fault string
 	}{
-		"another host":          {of("api", "https://evil/", `{"headers":{"X-A":"REDACTED"}}`), "datasource.url"},
-		"another port":          {of("api", "https://h:444/", `{"auth":{"type":"bearer","token":"REDACTED"}}`), "datasource.url"},
-		"its URL elsewhere":     {of("api", "https://evil/", `{"list":"t?k=REDACTED"}`), "datasource.url"},
-		"unencrypted":           {of("api", "http://h/", `{"list":"t?k=REDACTED"}`), "datasource.url"},
-		"another kind":          {of("csv", "https://h/", `{"headers":{"X-A":"REDACTED"}}`), "datasource.type"},
-		"declared public":       {of("api", "https://h/", `{"headers":{"X-A":"REDACTED"},"publicHeaders":["x-a"]}`), "datasource.options.headers.X-A"},
-		"a URL changed":         {of("api", "https://h/", `{"list":"t?k=REDACTED&page=2"}`), "datasource.options.list"},
-		"a parameter renamed":   {of("api", "https://h/", `{"list":"t?page=REDACTED"}`), "datasource.options.list"},
-		"another header":        {of("api", "https://h/", `{"headers":{"X-B":"REDACTED"}}`), ""},
-		"a list in place of it": {of("api", "https://h/", `{"list":["t?k=REDACTED"]}`), ""},
-		"another option":        {of("api", "https://h/", `{"items":"REDACTED","list":"t"}`), ""},
+		"another host":          {syncOf("api", "https://evil/", `{"headers":{"X-A":"REDACTED"}}`), "datasource.url"},
+		"another port":          {syncOf("api", "https://h:444/", `{"auth":{"type":"bearer","token":"REDACTED"}}`), "datasource.url"},
+		"its URL elsewhere":     {syncOf("api", "https://evil/", `{"list":"t?k=REDACTED"}`), "datasource.url"},
+		"unencrypted":           {syncOf("api", "http://h/", `{"list":"t?k=REDACTED"}`), "datasource.url"},
+		"another kind":          {syncOf("csv", "https://h/", `{"headers":{"X-A":"REDACTED"}}`), "datasource.type"},
+		"declared public":       {syncOf("api", "https://h/", `{"headers":{"X-A":"REDACTED"},"publicHeaders":["x-a"]}`), "datasource.options.headers.X-A"},
+		"a URL changed":         {syncOf("api", "https://h/", `{"list":"t?k=REDACTED&page=2"}`), "datasource.options.list"},
+		"a parameter renamed":   {syncOf("api", "https://h/", `{"list":"t?page=REDACTED"}`), "datasource.options.list"},
+		"another header":        {syncOf("api", "https://h/", `{"headers":{"X-B":"REDACTED"}}`), ""},
+		"a list in place of it": {syncOf("api", "https://h/", `{"list":["t?k=REDACTED"]}`), ""},
+		"another option":        {syncOf("api", "https://h/", `{"items":"REDACTED","list":"t"}`), ""},
 	} {
-		old, now := of("api", "https://h/", options), c.now
+		old, now := syncOf("api", "https://h/", options), c.now
 		path := now.carriesOver(&old)
 		if path == "" {
 			for _, f := range now.keepSecrets(&old) {
@@ -96,7 +97,7 @@ func TestAttackRedactedCredentialIsMoved(t *testing.T) {
 		require.Equal(t, c.fault, path, name)
 		require.NotContains(t, string(now.Datasource.Options), "c4n4ry", name)
 	}
-	old := of("api", "https://h/?k=c4n4ry", "")
-	now := of("api", "https://h/other?k=REDACTED", "")
+	old := syncOf("api", "https://h/?k=c4n4ry", "")
+	now := syncOf("api", "https://h/other?k=REDACTED", "")
 	require.Len(t, now.keepSecrets(&old), 1, "the path of a URL with a credential was changed, and the credential is not in it")
 }

@@ -1,23 +1,62 @@
 package run_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// Under the rule manual a row that was edited there is not deleted because its record
-// was deleted here: somebody is asked.
+func TestManualConflict(t *testing.T) {
+	t.Parallel()
+	for _, choice := range []string{"source", "store"} {
+		t.Run(choice, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(s *definition.Sync) { s.Conflict = definition.Manual })
+			w.source.put("a", map[string]any{"name": "n", "value": 1})
+			w.finished(syncrun.Start{})
+			w.wait(time.Hour)
+			w.source.put("a", map[string]any{"name": "theirs"})
+			w.put("a", map[string]any{"name": "ours", "value": 2})
+			run := w.finished(syncrun.Start{})
+			require.Equal(t, int64(1), run.Counts.Conflicts)
+			require.Equal(t, "ours", w.records()["a"]["name"], "the store keeps its value until somebody decides")
+			require.Equal(t, "theirs", w.source.live()["a"]["name"], "and so does the source")
+			require.Equal(t, "2", fmt.Sprint(w.source.live()["a"]["value"]), "the other fields move")
+
+			list, _, err := w.svc.Conflicts(t.Context(), "s", "", 10)
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			require.Equal(t, []syncrun.FieldConflict{{Field: "name", Base: "n", Store: "ours", Source: "theirs"}}, list[0].Fields)
+
+			w.wait(time.Second)
+			left, err := w.svc.Decide(t.Context(), "s", "item", "a", syncrun.Decision{Choose: choice})
+			require.NoError(t, err)
+			require.Nil(t, left)
+			w.finished(syncrun.Start{})
+			want := map[string]string{"source": "theirs", "store": "ours"}[choice]
+			require.Equal(t, want, w.records()["a"]["name"])
+			require.Equal(t, want, w.source.live()["a"]["name"])
+			list, _, err = w.svc.Conflicts(t.Context(), "s", "", 10)
+			require.NoError(t, err)
+			require.Empty(t, list)
+		})
+	}
+}
+
+// Under the rule manual, a row that was edited at the source is not deleted because its
+// record was deleted here: a person decides.
 func TestManualAsksBeforeItDeletesAnEditedRow(t *testing.T) {
 	t.Parallel()
 	for _, choice := range []string{"source", "store"} {
 		t.Run(choice, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(s *syncrun.Sync) { s.Conflict = syncrun.Manual })
+			w := newWorld(t, func(s *definition.Sync) { s.Conflict = definition.Manual })
 			w.source.put("a", map[string]any{"name": "n", "value": 1})
 			w.finished(syncrun.Start{})
 			w.wait(time.Hour)
@@ -52,13 +91,13 @@ func TestManualAsksBeforeItDeletesAnEditedRow(t *testing.T) {
 	}
 }
 
-// A row that was deleted and is there again is no question any more.
+// The conflict about a deleted row is over when the row is there again.
 func TestARowThatComesBackIsNotDeleted(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{"as it was": "n", "changed": "back"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(s *syncrun.Sync) { s.Conflict = syncrun.Manual })
+			w := newWorld(t, func(s *definition.Sync) { s.Conflict = definition.Manual })
 			w.source.put("a", map[string]any{"name": "n"})
 			w.finished(syncrun.Start{})
 			w.wait(time.Hour)
