@@ -94,7 +94,7 @@ func (v *validator) hook(path string, h *Hook) {
 func redactSecrets(secrets []string) (shown []string) {
 	for _, s := range secrets {
 		if !credential.IsReference(s) {
-			s = redacted
+			s = credential.Redacted
 		}
 		shown = append(shown, s)
 	}

@@ -28,9 +28,6 @@ var (
 	headerToken = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 )
 
-// redacted stands for a secret in what JSON writes.
-const redacted = "(redacted)"
-
 // validator applies the rules to what was decoded, and normalises it.
 type validator struct{ *decoder }
 
@@ -268,8 +265,8 @@ func (v *validator) auth(a *Auth) {
 		v.unique("tokens", "name", names, t.Name, path+".name")
 		names = append(names, t.Name)
 		switch {
-		case t.SHA256 == redacted:
-			v.fault(path+".sha256", "%q stands for a hash that is not shown: put the hash itself", redacted)
+		case t.SHA256 == credential.Redacted:
+			v.fault(path+".sha256", "%q stands for a hash that is not shown: put the hash itself", credential.Redacted)
 		case !hexSHA256.MatchString(t.SHA256): // not shown: it may be the token itself
 			v.fault(path+".sha256", "must be the 64 hex digits of the token's SHA-256")
 		}
