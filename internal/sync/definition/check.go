@@ -79,7 +79,7 @@ func (s *Sync) checkTypes(kinds source.Registry) (faults []source.Fault) {
 		return faults
 	}
 	for _, t := range types {
-		m, wrong := s.mapper(k, t)
+		m, wrong := s.compile(k, t)
 		for _, f := range wrong {
 			faults = append(faults, source.Fault{Path: "mapping." + t + "." + f.Path, Message: f.Message})
 		}

@@ -19,7 +19,7 @@ func Decode(body []byte) (*Sync, error) {
 		ExternalSync json.RawMessage `json:"externalSync"`
 	}
 	if err := json.Unmarshal(body, &form); err != nil {
-		return nil, invalid(jsonFault("", body, err))
+		return nil, invalidSync(jsonFault("", body, err))
 	}
 	switch {
 	case form.ExternalSync != nil:
@@ -29,13 +29,13 @@ func Decode(body []byte) (*Sync, error) {
 			Data json.RawMessage `json:"data"`
 		}
 		if err := strict(body, &only); err != nil {
-			return nil, invalid(jsonFault("", body, err))
+			return nil, invalidSync(jsonFault("", body, err))
 		}
 		body = only.Data
 	}
 	s := new(Sync)
 	if err := strict(body, s); err != nil {
-		return nil, invalid(jsonFault("", body, err))
+		return nil, invalidSync(jsonFault("", body, err))
 	}
 	return s, nil
 }
@@ -53,7 +53,7 @@ func decodeExternal(body []byte) (*Sync, error) {
 		ExternalSync source.Datasource `json:"externalSync"`
 	}
 	if err := strict(body, &e); err != nil {
-		return nil, invalid(jsonFault("", body, err))
+		return nil, invalidSync(jsonFault("", body, err))
 	}
 	if e.OrgID == "" {
 		e.OrgID = "default"

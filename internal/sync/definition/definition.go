@@ -123,14 +123,14 @@ func (s *Sync) Datatypes(kinds source.Registry) []string {
 // Mapper returns the mapper of one of the sync's datatypes. Invalid with all faults:
 // a definition that was stored by an older version can have faults.
 func (s *Sync) Mapper(kinds source.Registry, datatype string) (*mapping.Mapper, error) {
-	m, faults := s.mapper(kinds[s.Datasource.Type], datatype)
+	m, faults := s.compile(kinds[s.Datasource.Type], datatype)
 	if len(faults) > 0 {
-		return nil, invalid(faults...)
+		return nil, invalidSync(faults...)
 	}
 	return m, nil
 }
 
-func (s *Sync) mapper(k source.Kind, datatype string) (*mapping.Mapper, []source.Fault) {
+func (s *Sync) compile(k source.Kind, datatype string) (*mapping.Mapper, []source.Fault) {
 	defaults := source.Spec{Datatype: datatype}
 	if k.Defaults != nil {
 		defaults = k.Defaults(datatype)
@@ -149,7 +149,7 @@ func (e *Invalid) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-func invalid(faults ...source.Fault) error {
+func invalidSync(faults ...source.Fault) error {
 	e := &Invalid{faults}
 	f := fault.Wrap(fault.Invalid, e, "the sync is not valid: %s", e.Error())
 	for _, one := range faults {

@@ -12,13 +12,13 @@ import (
 )
 
 // Due returns when the sync is due.
-func (d *Stored) Due() time.Time { return time.UnixMicro(d.due).UTC() }
+func (d *Stored) Due() time.Time { return time.UnixMicro(d.dueAt).UTC() }
 
 // plan sets when the sync is due next.
 func (d *Stored) plan(after time.Time) {
-	d.due = 0
+	d.dueAt = 0
 	if next := d.Sync.next(after); !next.IsZero() {
-		d.due = next.UnixMicro()
+		d.dueAt = next.UnixMicro()
 	}
 }
 
@@ -69,7 +69,7 @@ func (s *Service) Started(ctx context.Context, d *Stored, due, now time.Time) er
 // Replan gives a sync an earlier due time if a clock that was ahead planned the one that
 // it has. Without that the sync would not run before the clock had come that far.
 func (s *Service) Replan(ctx context.Context, d *Stored, now time.Time) error {
-	if next := d.Sync.next(now.Add(clock.Skew)); next.IsZero() || d.due <= next.UnixMicro() {
+	if next := d.Sync.next(now.Add(clock.Skew)); next.IsZero() || d.dueAt <= next.UnixMicro() {
 		return nil
 	}
 	d.plan(now)

@@ -73,19 +73,19 @@ type Stored struct {
 	// been ahead. See Replan.
 	Replanned int64 `json:"replanned,omitempty"`
 
-	due int64 // microseconds; 0: not scheduled
-	rev string
+	dueAt int64 // microseconds; 0: not scheduled
+	rev   string
 }
 
 // ETag returns the ETag of the definition's version.
 func (d *Stored) ETag() string { return etag.Of(d.Version) }
 
 func (d *Stored) write() store.Write {
-	return store.Write{Collection: collection, Doc: store.Doc{ID: d.Sync.ID, Body: mustJSON(d), Order: d.due, Rev: d.rev}}
+	return store.Write{Collection: collection, Doc: store.Doc{ID: d.Sync.ID, Body: mustJSON(d), Order: d.dueAt, Rev: d.rev}}
 }
 
 func parse(doc store.Doc) (*Stored, error) {
-	d := &Stored{rev: doc.Rev, due: doc.Order}
+	d := &Stored{rev: doc.Rev, dueAt: doc.Order}
 	if err := json.Unmarshal(doc.Body, d); err != nil {
 		return nil, fmt.Errorf("the definition of sync %q: %w", doc.ID, err)
 	}
@@ -98,7 +98,7 @@ func (s *Service) Create(ctx context.Context, def *Sync) (*Stored, error) {
 		def.ID = s.o.Random()
 	}
 	if faults := s.Check(def); len(faults) > 0 {
-		return nil, invalid(faults...)
+		return nil, invalidSync(faults...)
 	}
 	now := s.clock()
 	d := &Stored{Sync: *def, Version: 1, CreatedAt: now, UpdatedAt: now}
@@ -172,15 +172,15 @@ func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch stri
 		return nil, err
 	}
 	if def.ID != "" && def.ID != id {
-		return nil, invalid(source.Fault{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
+		return nil, invalidSync(source.Fault{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
 	}
 	def.ID = id
 	if path := def.carriesOver(&d.Sync); path != "" {
-		return nil, invalid(source.Fault{Path: path, Message: "is another system: put the credentials for it in place of " + credential.Redacted})
+		return nil, invalidSync(source.Fault{Path: path, Message: "is another system: put the credentials for it in place of " + credential.Redacted})
 	}
 	faults := def.keepSecrets(&d.Sync)
 	if faults = append(faults, s.Check(def)...); len(faults) > 0 {
-		return nil, invalid(faults...)
+		return nil, invalidSync(faults...)
 	}
 	writes, err := s.o.Runs.Redefine(ctx, id, sameSource(&d.Sync, def))
 	if err != nil {

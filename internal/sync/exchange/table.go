@@ -61,13 +61,13 @@ func (t *Table) open(ctx context.Context, f func(source.Source, *mapping.Mapper)
 // break the mapping's rules are left out. TooLarge: there are too many rows.
 func (t *Table) Read(ctx context.Context) (rows TableRows, version string, err error) {
 	err = t.open(ctx, func(src source.Source, m *mapping.Mapper) error {
-		rows, version, err = t.read(ctx, src, m)
+		rows, version, err = t.readRows(ctx, src, m)
 		return err
 	})
 	return rows, version, err
 }
 
-func (t *Table) read(ctx context.Context, src source.Source, m *mapping.Mapper) (TableRows, string, error) {
+func (t *Table) readRows(ctx context.Context, src source.Source, m *mapping.Mapper) (TableRows, string, error) {
 	reader, err := src.Pull(ctx, source.Pull{Spec: m.Spec(), PageSize: 500})
 	if err != nil {
 		return nil, "", err
@@ -116,7 +116,7 @@ func (t *Table) read(ctx context.Context, src source.Source, m *mapping.Mapper) 
 // some changes may be written.
 func (t *Table) Write(ctx context.Context, rows, seen TableRows, version string) (named map[string]string, err error) {
 	err = t.open(ctx, func(src source.Source, m *mapping.Mapper) error {
-		if _, now, err := t.read(ctx, src, m); err != nil || now != version {
+		if _, now, err := t.readRows(ctx, src, m); err != nil || now != version {
 			return cmp.Or(err, source.ErrMoved)
 		}
 		changes, ids, err := t.changes(src, m, rows, seen)

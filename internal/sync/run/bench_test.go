@@ -41,7 +41,7 @@ type bench struct {
 
 const secretKey = "sk_prod_hunter2"
 
-// between defines the sync; URL in the definition is the mock server's.
+// between defines the sync. URL in the definition stands for the mock server's.
 func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *bench {
 	b := &bench{T: t, log: new(bytes.Buffer)}
 	b.clock.Store(time.Now().UnixMicro())

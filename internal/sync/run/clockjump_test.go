@@ -13,15 +13,15 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// jump sets the clock for as long as do takes.
+// jump moves the clock while do runs, and then sets it right again.
 func (w *world) jump(by time.Duration, do func()) {
 	w.wait(by)
 	do()
 	w.wait(11*time.Second - by)
 }
 
-// The clock of the store's process and of the source is wrong while a run is at work, and
-// right again. What changes after that goes across with a later run, whenever that is.
+// The clock of this process and of the source is wrong during a run, and right again
+// afterwards. Every later change reaches the other side, whenever the next run is.
 func TestNothingIsPassedOverAfterAClockJump(t *testing.T) {
 	t.Parallel()
 	for _, by := range []time.Duration{2 * time.Hour, 10 * 24 * time.Hour, -time.Hour} {
@@ -48,7 +48,7 @@ func TestNothingIsPassedOverAfterAClockJump(t *testing.T) {
 				w.finished(syncrun.Start{})
 				require.Equal(t, "after", w.source.live()["here"]["name"])
 				require.Equal(t, "after", w.records()["there"]["name"])
-				for range 3 { // and it is quiet again
+				for range 3 { // until nothing is read a second time
 					w.wait(time.Hour)
 					w.finished(syncrun.Start{})
 				}
@@ -59,7 +59,7 @@ func TestNothingIsPassedOverAfterAClockJump(t *testing.T) {
 	}
 }
 
-// The clock is set back for a while, in which people edit and no run comes.
+// The clock is set back for a while, in which people edit and no run starts.
 func TestEditsOfABackwardJumpArePushed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -80,8 +80,8 @@ func TestEditsOfABackwardJumpArePushed(t *testing.T) {
 	require.Equal(t, "edited", w.records()["there"]["name"])
 }
 
-// A process is killed, and the clock is set back: its run does not stay running until
-// the clock is where it was.
+// A process is killed, and the clock is set back. Its run is taken over before the clock
+// has reached the end of its lease again.
 func TestAKilledRunIsTakenOverAlthoughTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	for _, by := range []time.Duration{-time.Hour, -10 * 365 * 24 * time.Hour} {
@@ -119,7 +119,7 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-// due asks for what is due every ten minutes, and returns when runs began.
+// due calls Due every ten minutes, and returns the times at which runs began.
 func (w *world) due(svc *syncrun.Service, d time.Duration) (began []string) {
 	w.t.Helper()
 	for range int(d / (10 * time.Minute)) {
@@ -141,15 +141,15 @@ func (w *world) dueNow(svc *syncrun.Service) (began []string) {
 	return began
 }
 
-// A clock that jumps neither skips what is due nor starts it again and again. One that
-// goes back comes to a due time twice: once more is harmless, never would not be.
+// A clock that jumps neither skips a due time nor repeats one again and again. A clock that
+// goes back reaches a due time twice. A second run is harmless; no run would not be.
 func TestSchedulesOutliveClockJumps(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, frequency string
 		by              time.Duration
-		another         bool // the next to ask is another process
-		during          int  // runs
+		another         bool // another process calls Due next
+		during          int  // runs that start while the clock is wrong
 		want            []string
 	}{
 		{"two hours forward", "hourly", 2 * time.Hour, false, 1, []string{"4 06:06", "4 07:06", "4 08:06", "4 09:06", "4 10:06"}},

@@ -18,8 +18,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// Whatever people do on both sides, in whatever order, with runs that fail and
-// die in between: two quiet runs later both sides have the same records.
+// People edit both sides in any order, and runs fail and die in between. After a few quiet
+// runs both sides have the same records.
 func TestBothSidesConverge(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []definition.Rule{definition.SourceWins, definition.StoreWins, definition.Newest, definition.Manual} {
@@ -75,7 +75,7 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 			w.decideAll(r, rapid.SampledFrom([]string{"source", "store"}).Draw(r, "choice"))
 		}
 	}
-	for range 3 { // a decision can meet what is on its way
+	for range 3 { // a decision may be made while its record is being pushed
 		w.wait(time.Hour)
 		w.finished(syncrun.Start{})
 		w.decideAll(r, "source")
@@ -87,7 +87,7 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 	for _, row := range there {
 		delete(row, "id")
 	}
-	if !w.source.chooses { // else a record may have another id than its row
+	if !w.source.chooses { // otherwise a record may have another id than its row
 		require.Equal(r, there, w.records())
 	}
 	require.ElementsMatch(r, slices.Collect(maps.Values(there)), slices.Collect(maps.Values(w.records())))
@@ -111,8 +111,7 @@ func misbehave(r *rapid.T, w *world) {
 	}
 }
 
-// die starts a run in a process that is gone before the page: nothing of it is
-// heard of again, and its lease runs out.
+// die starts a run in a process that dies before the page. Its lease runs out.
 func (w *world) die(page int) {
 	ctx, kill := context.WithCancel(context.Background())
 	defer kill()
@@ -129,7 +128,7 @@ func (w *world) die(page int) {
 	if err == nil {
 		_, err = dead.Wait(ctx, "s", run.ID, nil)
 	}
-	_ = err // it is dead, or it ended before it could die
+	_ = err // the process is dead, or its run ended before
 	_ = dead.Close(context.Background())
 	w.source.beforePage = nil
 	w.wait(time.Minute)

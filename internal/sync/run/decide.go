@@ -37,7 +37,7 @@ func (s *Service) Decide(ctx context.Context, id, datatype, recordID string, d D
 		return nil, err
 	}
 	for { // until no other writer comes between
-		left, err := s.decide(ctx, &def.Sync, datatype, recordID, d)
+		left, err := s.tryDecide(ctx, &def.Sync, datatype, recordID, d)
 		if !errors.Is(err, store.ErrConflict) {
 			return left, fault.StoreAway(err)
 		}
@@ -60,7 +60,8 @@ func (d Decision) check() error {
 	return nil
 }
 
-func (s *Service) decide(ctx context.Context, def *definition.Sync, datatype, recordID string, d Decision) (*Conflict, error) {
+// tryDecide makes one attempt. store.ErrConflict: try again.
+func (s *Service) tryDecide(ctx context.Context, def *definition.Sync, datatype, recordID string, d Decision) (*Conflict, error) {
 	records := NewRecords(s.docs, def, datatype)
 	collection, conflict := conflictsOf(def.ID), conflictID(datatype, recordID)
 	docs, err := s.docs.Get(ctx, collection, []string{conflict})

@@ -27,7 +27,7 @@ func onFirestore(t *testing.T, change func(*definition.Sync)) *world {
 	return w
 }
 
-// The engine on Firestore: what its limits and its transactions change.
+// Firestore has smaller commits and other transactions than the embedded store.
 func TestOnFirestore(t *testing.T) {
 	t.Parallel()
 	w := onFirestore(t, nil)

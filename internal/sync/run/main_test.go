@@ -12,7 +12,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
-	if !given { // each makes a store of its own: fewer than rapid would
+	if !given { // each check makes a store of its own, so fewer than rapid's default
 		if err := flag.Set("rapid.checks", "25"); err != nil {
 			panic(err)
 		}

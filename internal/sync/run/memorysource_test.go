@@ -17,14 +17,14 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// memory is a data source in memory: a table with the key id, the columns of
-// whoever writes, updated_at and deleted. It keeps the contract, and can be made
-// to misbehave as real ones do.
+// memory is a data source in memory: a table with the key id, the columns that are
+// written, updated_at and deleted. It keeps the contract, and can be made to fail as
+// real sources do.
 type memory struct {
 	mu   sync.Mutex
 	rows map[string]map[string]any
 	now  func() time.Time
-	// chooses gives new rows their keys.
+	// chooses says that the source gives new rows their keys.
 	chooses bool
 	next    int
 	sent    map[string]string // attempt → key
@@ -33,7 +33,7 @@ type memory struct {
 	rowsRead      int
 	beforePage    func(n int) error // called before each page
 	beforePush    func() error
-	afterPush     func() error // the push is done, its answer is lost
+	afterPush     func() error // an error means that the answer is lost
 	pageSize      int
 	snapshot      bool
 }
@@ -50,7 +50,7 @@ func (m *memory) kind() source.Kind {
 	}
 }
 
-// put is what somebody does at the source.
+// put writes a row, as people at the source do.
 func (m *memory) put(id string, fields map[string]any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,8 +86,7 @@ func (m *memory) remove(id string) {
 	}
 }
 
-// live returns the rows that are not deleted, without the columns that are the
-// source's own.
+// live returns the rows that are not deleted, without updated_at and deleted.
 func (m *memory) live() map[string]map[string]any {
 	m.mu.Lock()
 	defer m.mu.Unlock()

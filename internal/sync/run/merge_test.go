@@ -11,7 +11,7 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// Both sides edit one record: disjoint fields merge, and both sides have both.
+// Both sides edit different fields of a record. Afterwards both have both edits.
 func TestDisjointEditsMerge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

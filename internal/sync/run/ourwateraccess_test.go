@@ -27,8 +27,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/mywell"
 )
 
-// guarded is Headgate's interface over HTTP with tokens for three callers, "reader",
-// "operator" and "source", of one role each; and LegacyMyWell, which counts its calls.
+// guarded returns Headgate's HTTP interface with tokens for three callers, "reader",
+// "operator" and "source", which have one role each. calls counts those of LegacyMyWell.
 func guarded(t *testing.T) (ask func(token, method, path, body string) *httptest.ResponseRecorder, url string, calls *atomic.Int64) {
 	t.Helper()
 	calls = new(atomic.Int64)
@@ -68,8 +68,8 @@ func guarded(t *testing.T) (ask func(token, method, path, body string) *httptest
 	}, srv.URL, calls
 }
 
-// Nobody gets at definitions, runs or records without a token of the right role, and
-// what is refused has done nothing.
+// Definitions, runs and records need a token of the right role. A request that is refused
+// has no effect.
 func noAuthentication(t *testing.T) {
 	t.Parallel()
 	ask, url, calls := guarded(t)

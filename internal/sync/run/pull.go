@@ -26,7 +26,7 @@ type puller struct {
 	planner plan.Planner
 
 	records   *Records
-	rejects   *rejects
+	rejects   *rejectList
 	conflicts *Conflicts
 
 	// fresh says that there were no records when the step began, and that nobody else
@@ -57,7 +57,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	p := &puller{
 		e: e, docs: docs, def: e.def, run: e.run, step: step, mapper: m,
 		planner: plan.Planner{Sync: e.def.ID, Fields: m.Fields(), Rule: e.def.ConflictRule()},
-		records: NewRecords(docs, e.def, step.Datatype), rejects: rejectsOf(docs, e.def.ID), conflicts: NewConflicts(docs, e.def),
+		records: NewRecords(docs, e.def, step.Datatype), rejects: newRejectList(docs, e.def.ID), conflicts: NewConflicts(docs, e.def),
 	}
 	known := e.lease.current().of(step.Datatype)
 	if step.Resume == nil { // otherwise its pages are those of the cursor that the pull began with

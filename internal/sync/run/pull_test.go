@@ -23,7 +23,7 @@ func TestPull(t *testing.T) {
 	require.Len(t, w.records(), 25)
 	require.Equal(t, map[string]any{"name": "n7", "value": int64(7)}, w.records()["r7"])
 
-	// Again: what the overlap re-reads changes nothing.
+	// The overlap is read again, and changes nothing.
 	w.wait(time.Second)
 	run = w.finished(syncrun.Start{Method: syncrun.DoPull})
 	require.Equal(t, run.Counts.Read, run.Counts.Unchanged)

@@ -24,7 +24,7 @@ type pusher struct {
 	mapper *mapping.Mapper
 
 	records *Records
-	rejects *rejects
+	rejects *rejectList
 
 	deletes int64 // rows deleted since a push last ended well
 	before  int64 // those of them that earlier runs deleted
@@ -44,7 +44,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	docs := e.svc.docs
 	p := &pusher{
 		e: e, docs: docs, def: e.def, run: e.run, step: step, mapper: m,
-		records: NewRecords(docs, e.def, step.Datatype), rejects: rejectsOf(docs, e.def.ID),
+		records: NewRecords(docs, e.def, step.Datatype), rejects: newRejectList(docs, e.def.ID),
 	}
 	var err error
 	if p.count, err = docs.CountDocs(ctx, p.records.collection, maxCount); err != nil {

@@ -64,22 +64,22 @@ func newRejected(phase definition.Direction, datatype string, r source.Reject) *
 	}
 }
 
-// rejects keeps the rejects of a sync. It knows which there are when a step begins, so
+// rejectList keeps the rejects of a sync. It knows which there are when a step begins, so
 // that a row which is accepted now is taken off the list in the same commit.
-type rejects struct {
+type rejectList struct {
 	docs       store.Docs
 	collection store.Collection
 	known      map[string]bool
 }
 
-func rejectsOf(docs store.Docs, syncID string) *rejects {
-	return &rejects{docs: docs, collection: store.Collection{Kind: "rejects", Scope: syncID}}
+func newRejectList(docs store.Docs, syncID string) *rejectList {
+	return &rejectList{docs: docs, collection: store.Collection{Kind: "rejects", Scope: syncID}}
 }
 
 // maxRejectIDs bounds how many are known. Others stay on the list until they are retried.
 const maxRejectIDs = 50_000
 
-func (r *rejects) load(ctx context.Context) error {
+func (r *rejectList) load(ctx context.Context) error {
 	r.known = make(map[string]bool)
 	for after := ""; len(r.known) < maxRejectIDs; {
 		page, err := r.page(ctx, after, 500)
@@ -94,16 +94,16 @@ func (r *rejects) load(ctx context.Context) error {
 	return nil
 }
 
-func (r *rejects) page(ctx context.Context, after string, limit int) ([]store.Doc, error) {
+func (r *rejectList) page(ctx context.Context, after string, limit int) ([]store.Doc, error) {
 	return r.docs.List(ctx, store.Listing{Collection: r.collection, After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes})
 }
 
-func (r *rejects) clear(id string) store.Write {
+func (r *rejectList) clear(id string) store.Write {
 	return store.Write{Collection: r.collection, Doc: store.Doc{ID: id}, Delete: true, Any: true}
 }
 
 // keep returns the writes that keep what a run refused.
-func (r *rejects) keep(ctx context.Context, refused []*Rejected, runID string, now time.Time) ([]store.Write, error) {
+func (r *rejectList) keep(ctx context.Context, refused []*Rejected, runID string, now time.Time) ([]store.Write, error) {
 	if len(refused) == 0 {
 		return nil, nil
 	}
@@ -141,7 +141,7 @@ func (r *rejects) keep(ctx context.Context, refused []*Rejected, runID string, n
 // clearRetried adds writes that take retried rows off the list. Rows that the other
 // writes name already are left out: a commit names a document once. A row can be refused
 // under another id than before: without a key then, and with one by another mapping now.
-func (r *rejects) clearRetried(writes, rejected []store.Write, retried []string) []store.Write {
+func (r *rejectList) clearRetried(writes, rejected []store.Write, retried []string) []store.Write {
 	if len(retried) == 0 {
 		return writes
 	}
@@ -176,7 +176,7 @@ func fieldOf(name string) []FieldChange {
 
 // Rejects returns a page of a sync's rejects, by id.
 func (s *Service) Rejects(ctx context.Context, id, after string, limit int) (list []*Rejected, next string, err error) {
-	return pageOf[Rejected](ctx, s, id, rejectsOf(s.docs, id).collection, after, limit)
+	return pageOf[Rejected](ctx, s, id, newRejectList(s.docs, id).collection, after, limit)
 }
 
 // pageOf returns a page of a sync's documents, by id, and the id to go on after.

@@ -89,6 +89,6 @@ func TestARetriedRowIsOnTheListOnce(t *testing.T) {
 		require.Len(t, w.records(), 1)
 		list, _, err := w.svc.Rejects(t.Context(), "s", "", 10)
 		require.NoError(t, err)
-		require.Len(t, list, 2) // one is too large to be kept whole, and so to be retried
+		require.Len(t, list, 2) // one is too large to be kept whole, so it cannot be retried
 	}
 }

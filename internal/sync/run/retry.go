@@ -74,7 +74,7 @@ func (p *pusher) retry(ctx context.Context) error {
 
 // retryReader pages through the rejected rows of a datatype.
 type retryReader struct {
-	rejects  *rejects
+	rejects  *rejectList
 	datatype string
 	after    string // the id of the reject that was read last
 	size     int

@@ -48,7 +48,7 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 		runID = s.random()
 	}
 	for {
-		run, err := s.start(ctx, d, runID, o)
+		run, err := s.tryStart(ctx, d, runID, o)
 		if errors.Is(err, store.ErrConflict) {
 			continue // another process was faster: look again
 		}
@@ -77,11 +77,11 @@ func methodOf(s *definition.Sync, m Method) (Method, error) {
 	}
 }
 
-// start makes one attempt. store.ErrConflict: try again.
+// tryStart makes one attempt. store.ErrConflict: try again.
 //
 // The new run, the end of a dead one and the lease are one commit, conditional on the
 // state that was read. So of several processes that start at once, one succeeds.
-func (s *Service) start(ctx context.Context, d *definition.Stored, runID string, o Start) (*Run, error) {
+func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID string, o Start) (*Run, error) {
 	id := d.Sync.ID
 	if o.once != "" {
 		if run, err := s.Run(ctx, id, runID); err == nil || fault.CodeOf(err) != fault.NotFound {

@@ -85,7 +85,7 @@ func TestAnEventStartsOneRun(t *testing.T) {
 	}
 	all.Wait()
 	w.finished(syncrun.Start{Trigger: "message", EventID: "e2"})
-	w.finished(syncrun.Start{Trigger: "message", EventID: "e1"}) // late, and long after
+	w.finished(syncrun.Start{Trigger: "message", EventID: "e1"}) // delivered a second time, and late
 	runs, err := w.svc.Runs(t.Context(), "s", 100)
 	require.NoError(t, err)
 	require.Len(t, runs, 2)

@@ -40,7 +40,7 @@ func TestADeletedSyncLeavesNoRunRunning(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	svc := w.serviceWith(w.store, func(o *syncrun.Options) {
-		o.Dispatch = func(context.Context, string, string) error { return nil } // it dies before it works
+		o.Dispatch = func(context.Context, string, string) error { return nil } // the process dies before it works on the run
 	})
 	run, err := svc.Start(t.Context(), "s", syncrun.Start{})
 	require.NoError(t, err)

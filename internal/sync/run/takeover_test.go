@@ -70,7 +70,7 @@ func TestAStaleHolderWritesNothing(t *testing.T) {
 	require.Equal(t, before, w.everything())
 }
 
-// A long run is handed on from invocation to invocation.
+// A run that takes longer than an invocation is handed on to the next one.
 func TestHandOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -104,7 +104,7 @@ func TestHandOn(t *testing.T) {
 	require.Len(t, w.records(), 40)
 }
 
-// A process that shuts down leaves its run to another, at once.
+// A process that shuts down leaves its run to another one at once.
 func TestShutDownLeavesTheRunToOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
