@@ -29,7 +29,7 @@ type Runs interface {
 	Forget(ctx context.Context, syncID string) ([]store.Write, error)
 }
 
-// Options are what a Service works with.
+// Options configure a Service.
 type Options struct {
 	Docs  store.Docs
 	Runs  Runs

@@ -30,7 +30,7 @@ func (a *absence) saw(m *mapped) {
 	for i := range m.items {
 		a.seen = append(a.seen, a.hash(m.items[i].Key))
 	}
-	for _, r := range m.rejects { // a bad row is there all the same
+	for _, r := range m.rejects { // a row that is rejected is not missing
 		if r.Key == "" {
 			a.unknown = true
 		}

@@ -48,7 +48,7 @@ type Conflicts struct {
 	def        *definition.Sync
 	collection store.Collection
 	// deleted are the conflicts about rows that were deleted. Such a row can come back
-	// as it was: then nothing is merged, and the conflict is over all the same.
+	// unchanged: then there is nothing to merge, and still the conflict is over.
 	deleted map[string]bool
 }
 

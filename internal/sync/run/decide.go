@@ -132,7 +132,7 @@ func (s *Service) settleConflict(def *definition.Sync, r *record.Record, x *Conf
 		case given:
 			data[f.Field], edited = value, true
 		case choice == "source":
-			// The base is what the source had at the last pull.
+			// The base has the source's values, as of the last pull.
 			if v, ok := base[f.Field]; ok {
 				data[f.Field] = v
 			} else {

@@ -170,9 +170,9 @@ func (e *execution) tookOver() {
 
 // checkpoint commits the run as it is, together with the writes and the change.
 //
-// This is what lets a run survive the death of its process. The records of a page, its
-// rejects, the counts and the place after the page are one commit. So whatever process
-// goes on finds either all of the page or nothing of it, and no row is counted twice.
+// A run survives the death of its process because of this. The records of a page, its
+// rejects, the counts and the place after the page are one commit. A process that takes
+// the run over finds either all of the page or nothing of it, and counts no row twice.
 func (e *execution) checkpoint(ctx context.Context, writes []store.Write, change func(*syncState)) error {
 	_, err := e.commit(ctx, writes, change)
 	return err

@@ -37,7 +37,7 @@ const (
 	runMemory = 16 * source.PageBytes
 )
 
-// Options are what a Service works with.
+// Options configure a Service.
 type Options struct {
 	Docs        store.Docs
 	Definitions *definition.Service

@@ -116,7 +116,7 @@ func TestCancelStopsAtAPage(t *testing.T) {
 	run, err = svc.Run(t.Context(), "s", run.ID)
 	require.NoError(t, err)
 	require.Equal(t, syncrun.Cancelled, run.State)
-	require.Len(t, w.records(), int(run.Counts.Created), "what is counted is what was done")
+	require.Len(t, w.records(), int(run.Counts.Created), "only what was done is counted")
 	require.Less(t, run.Counts.Created, int64(20))
 	require.Zero(t, run.Counts.Created%4, "whole pages")
 	_, err = svc.Cancel(t.Context(), "s", run.ID)

@@ -16,10 +16,11 @@ var states = store.Collection{Kind: "state", Scope: "sync"}
 
 func runsOf(syncID string) store.Collection { return store.Collection{Kind: "runs", Scope: syncID} }
 
-// syncState is what a sync remembers between runs, and which run has the lease.
+// syncState holds what a sync remembers between runs, and the lease.
 //
-// Both are in one document for a reason: every commit of a run is conditional on it, and
-// so on the lease and on everything that the run has read of it, such as its cursor.
+// Both are in one document for a reason. Every commit of a run is conditional on that
+// document: so it is conditional on the lease, and on the cursors and digests that the
+// run began with.
 type syncState struct {
 	Lease *lease                `json:"lease,omitempty"`
 	Types map[string]*typeState `json:"types,omitempty"`
@@ -30,7 +31,7 @@ type syncState struct {
 	rev string
 }
 
-// typeState is what a sync remembers of a datatype.
+// typeState holds what a sync remembers of a datatype.
 type typeState struct {
 	// Cursor is where the last pull ended, and CursorBefore where the one before it
 	// did. place.go tells why there are two.

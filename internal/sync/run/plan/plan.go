@@ -25,7 +25,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/mapping"
 )
 
-// Effect is what a row does to a record.
+// Effect says how a row affects a record.
 type Effect int
 
 // The effects.
@@ -50,7 +50,7 @@ func (e Effect) String() string {
 	}
 }
 
-// Outcome is what to do about one row.
+// Outcome is the decision about one row.
 type Outcome struct {
 	Effect    Effect
 	Record    *record.Record // to write; nil: nothing

@@ -1,29 +1,11 @@
-// Package exchange passes rows between a sync and the outside without a run: other
-// systems push rows in and read records out, and drafts edit the table at the source.
-//
-// Invariants:
-//
-//   - A row that is pushed in is mapped and merged exactly as a pulled row is, by the
-//     same planner.
-//   - Each row is a commit of its own, conditional on the record as it was read. So an
-//     exchange needs no lease, and may go on while a run of the sync is at work.
-//   - No cursor moves: a run neither passes over anything nor repeats anything because
-//     of an exchange.
-//
-// On failure the rows that were answered are applied, and the rest is not. Pushing the
-// same rows again changes nothing.
 package exchange
 
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/record"
-	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
@@ -31,44 +13,6 @@ import (
 	"github.com/headgate/headgate/internal/sync/run/plan"
 	"github.com/headgate/headgate/internal/sync/source"
 )
-
-// Options are what a Service works with.
-type Options struct {
-	Docs        store.Docs
-	Definitions *definition.Service
-	Kinds       source.Registry
-	// Env is passed to sources when they are opened.
-	Env source.Env
-	Log *slog.Logger
-	Now func() time.Time // nil: time.Now
-	// Random returns an id that no other call has returned.
-	Random func() string
-	// RecordsChanged is called with the records that a commit changed. May be nil.
-	RecordsChanged func(org, datatype string, ids []string)
-	// StatusChanged is called after a sync's conflicts changed. It must not block. May
-	// be nil.
-	StatusChanged func(syncID string)
-}
-
-// Service is the use case. All methods may be called concurrently.
-type Service struct {
-	o    Options
-	docs store.Docs
-}
-
-// New returns a service.
-func New(o Options) *Service {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.RecordsChanged == nil {
-		o.RecordsChanged = func(string, string, []string) {}
-	}
-	if o.StatusChanged == nil {
-		o.StatusChanged = func(string) {}
-	}
-	return &Service{o: o, docs: o.Docs}
-}
 
 // Received is the answer to one row that another system pushed in.
 type Received struct {
@@ -119,18 +63,6 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 		out[i].Index = i
 	}
 	return out, nil
-}
-
-// datatypeOf checks that the sync has the datatype; "" is the only one.
-func (s *Service) datatypeOf(def *definition.Sync, datatype string) (string, error) {
-	types := def.Datatypes(s.o.Kinds)
-	switch {
-	case datatype == "" && len(types) == 1:
-		return types[0], nil
-	case !slices.Contains(types, datatype):
-		return "", fault.New(fault.Invalid, "type %q is none of the sync's: %q", datatype, types)
-	}
-	return datatype, nil
 }
 
 // receiver applies the rows of one call.
@@ -192,49 +124,5 @@ func (r *receiver) receive(ctx context.Context, m *mapping.Mapped) (Received, er
 			r.s.o.RecordsChanged(r.def.OrgID, r.datatype, []string{old.RecordID})
 		}
 		return out, err
-	}
-}
-
-// Send returns records of the sync's organisation in the order of their ids. It starts
-// after the given id, passes over skip records, and returns at most limit, fewer where
-// they are large. next is the id to pass as after for the next page; "" at the end.
-//
-// Deleted records keep their place, so a caller never misses a record that exists
-// throughout. A record that is created between two calls that use skip can shift the
-// later page by one: the caller then gets a record twice.
-func (s *Service) Send(ctx context.Context, id, datatype, after string, skip, limit int) (list []*entity.Entity, next string, err error) {
-	d, err := s.o.Definitions.Get(ctx, id)
-	if err != nil {
-		return nil, "", err
-	}
-	if datatype, err = s.datatypeOf(&d.Sync, datatype); err != nil {
-		return nil, "", err
-	}
-	list = []*entity.Entity{}
-	for bytes := 0; ; {
-		docs, err := s.docs.List(ctx, store.Listing{
-			Collection: store.RecordsOf(d.Sync.OrgID, datatype), After: store.Position{ID: after}, Limit: min(500, skip+limit-len(list)), Bytes: store.PageBytes,
-		})
-		if err != nil {
-			return nil, "", fault.StoreAway(err)
-		}
-		if len(docs) == 0 {
-			return list, "", nil
-		}
-		for _, doc := range docs {
-			after = doc.ID
-			if skip > 0 {
-				skip--
-				continue
-			}
-			r, err := record.Parse(doc.ID, doc.Body)
-			if err != nil {
-				return nil, "", err
-			}
-			bytes += len(doc.Body)
-			if list = append(list, entity.Of(r)); len(list) == limit || bytes >= store.PageBytes {
-				return list, after, nil
-			}
-		}
 	}
 }
