@@ -16,7 +16,7 @@ COPY LICENSE /LICENSE
 # belongs to the user that may write it.
 COPY --from=build --chown=65532:65532 /data /home/nonroot/data
 # PORT: listen there on all addresses, for loopback ends at the container. Cloud Run sets
-# it, too. Whoever reaches the port may operate Headgate unless "auth" says who may.
+# it, too. Every program that reaches the port may operate Headgate unless "auth" is set.
 ENV PORT=8080
 WORKDIR /home/nonroot
 USER nonroot:nonroot

@@ -24,7 +24,6 @@ var (
 	email       = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
 	envName     = regexp.MustCompile(`^env:[^=\s\x00]+$`)
-	smName      = regexp.MustCompile(`^sm://projects/[a-z0-9][a-z0-9.:-]*/secrets/[\w-]+(/versions/[\w-]+)?$`)
 	headerToken = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 )
 
@@ -141,8 +140,10 @@ func (v *validator) reference(path, value string) {
 	switch {
 	case strings.HasPrefix(value, "env:") && !envName.MatchString(value):
 		v.fault(path, "%q names no variable of the environment: env:NAME", short(value))
-	case strings.HasPrefix(value, "sm://") && !smName.MatchString(value):
-		v.fault(path, "%q is not the name of a secret: sm://projects/P/secrets/S/versions/V", short(value))
+	case credential.IsManaged(value):
+		if _, ok := credential.Managed(value); !ok {
+			v.fault(path, "%q is not the name of a secret: sm://projects/P/secrets/S/versions/V", short(value))
+		}
 	}
 }
 

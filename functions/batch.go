@@ -70,6 +70,9 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		}
 		good, at = append(good, in), append(at, i)
 	}
+	if err := web.Answering(r.Context(), w, answerOf(out, e.EventKey)); err != nil {
+		return err
+	}
 	if len(good) > 0 {
 		done, err := g.Ingest(r.Context(), good...)
 		if err != nil {
@@ -82,6 +85,18 @@ func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.JSON(w, http.StatusOK, out)
 }
+
+// answerOf returns the most bytes that the answer to a batch may have. A byte of a key
+// is at most six in JSON.
+func answerOf(out batchJSON, key string) (most int) {
+	for _, item := range out.Results {
+		most += perReceipt + 6*(len(key)+len(item.Error))
+	}
+	return most
+}
+
+// perReceipt is the most that a receipt has beside its texts.
+const perReceipt = 256
 
 // receiveItem completes the event of item i, or says what is wrong with it.
 func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJSON {

@@ -33,6 +33,9 @@ func drafts(a *app.App) web.Handler {
 		if len(in.Rows) == 0 {
 			return fault.New(fault.Invalid, "rows is required: the fields to set, by row")
 		}
+		if err := web.Answering(r.Context(), w, maxDocument); err != nil {
+			return err
+		}
 		v, err := a.Drafts().Edit(r.Context(), name, who(r, in.By), in.Rows)
 		if err != nil {
 			return err
@@ -59,6 +62,9 @@ func decideDraft(a *app.App) web.Handler {
 		}
 		if in.Field != "" && in.Row == "" {
 			return fault.New(fault.Invalid, "row is required with field")
+		}
+		if err := web.Answering(r.Context(), w, maxDocument); err != nil {
+			return err
 		}
 		name, ctx, by := r.PathValue("name"), r.Context(), who(r, in.By)
 		decision := draft.Decision{By: by, Row: in.Row, Field: in.Field, Seen: in.Seen}

@@ -138,7 +138,10 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 
 // build registers the routes of the functions named.
 func build(a *app.App, guard *auth.Guard, names []string) *builder {
-	b := &builder{app: a, guard: guard, mux: http.NewServeMux(), adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers}, access: make(map[string]web.Access)}
+	b := &builder{
+		app: a, guard: guard, mux: http.NewServeMux(), access: make(map[string]web.Access),
+		adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers},
+	}
 	serves := func(name string) bool { return slices.Contains(names, name) }
 	for _, rt := range routes {
 		if serves(rt.function) {
@@ -275,6 +278,9 @@ func (b *builder) gate(path string, access web.Access, methods []string, h func(
 		handlers[g] = h(g)
 	}
 	serve := func(w http.ResponseWriter, r *http.Request) error {
+		if access == web.Acts || access == web.Takes {
+			web.Acting(w)
+		}
 		name, _ := service(r)
 		g, err := b.app.Gate(name)
 		if err != nil { // it names the services: not to everybody

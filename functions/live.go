@@ -70,7 +70,7 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 		if b.app.Config().Auth == nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			if token != "" {
-				return fault.New(fault.Unauthenticated, "the token is not good: its signature, issuer, audience or time is not what it has to be")
+				return fault.New(fault.Unauthenticated, "the token is not valid: its signature, issuer, audience or expiry is wrong; get a new one")
 			}
 			return fault.New(fault.Unauthenticated, "a token is needed, as a bearer token or in access_token")
 		}

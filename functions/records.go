@@ -71,6 +71,9 @@ func record(a *app.App) web.Handler {
 			if err != nil {
 				return err
 			}
+			if err := web.Answering(r.Context(), w, maxDocument); err != nil {
+				return err
+			}
 			e, err := a.Entities().Patch(r.Context(), org, typ, id, patch, ifMatch)
 			if err != nil {
 				return err

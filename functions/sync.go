@@ -18,10 +18,10 @@ import (
 const maxDefinition = 256 << 10
 
 type syncJSON struct {
-	ID        string       `json:"id"`
-	Version   int64        `json:"version"`
-	CreatedAt time.Time    `json:"createdAt"`
-	UpdatedAt time.Time    `json:"updatedAt"`
+	ID        string          `json:"id"`
+	Version   int64           `json:"version"`
+	CreatedAt time.Time       `json:"createdAt"`
+	UpdatedAt time.Time       `json:"updatedAt"`
 	Sync      definition.Sync `json:"sync"` // credentials redacted
 }
 

@@ -1,9 +1,7 @@
 package functions
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -379,28 +377,4 @@ func TestAMessageRunsTheSyncOnce(t *testing.T) {
 	// A run that is handed on, and one that has ended already.
 	id, _ := runs[0]["id"].(string)
 	require.Equal(t, 204, g.do("POST", "/sync/work", push(nil, `{"syncId":"readings","runId":"`+id+`"}`)).status)
-}
-
-func TestWhoMaySync(t *testing.T) {
-	t.Parallel()
-	sum := func(s string) string { b := sha256.Sum256([]byte(s)); return hex.EncodeToString(b[:]) }
-	g := newGateway(t, oneService(`,"auth":{"tokens":[
-		{"name":"reader","sha256":"`+sum("r")+`","roles":["read"]},{"name":"operator","sha256":"`+sum("o")+`","roles":["operate","read"]}]}`))
-	for _, c := range []struct {
-		token, method, path string
-		status              int
-	}{
-		{"", "GET", "/sync", 401},
-		{"r", "GET", "/sync", 200},
-		{"r", "POST", "/sync", 403},
-		{"o", "POST", "/sync", 400},
-		{"r", "GET", "/orgs/a/b", 200},
-		{"r", "PUT", "/orgs/a/b/c", 403},
-		{"r", "POST", "/sync/due", 403},
-		{"o", "POST", "/sync/due", 200},
-		{"r", "POST", "/sync/message", 403},
-	} {
-		a := g.do(c.method, c.path, "", "Authorization", "Bearer "+c.token)
-		require.Equal(t, c.status, a.status, "%s %s as %q: %s", c.method, c.path, c.token, a.raw)
-	}
 }

@@ -45,6 +45,9 @@ func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := web.Answering(r.Context(), w, len(rows)*perReceived); err != nil {
+		return err
+	}
 	results, err := a.Exchange().Receive(r.Context(), r.PathValue("id"), q.Get("type"), rows)
 	if err != nil {
 		return err
@@ -53,6 +56,13 @@ func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 		Results []exchange.Received `json:"results"`
 	}{results})
 }
+
+// perReceived is what the answer may have for a record. Longer texts are those of the
+// record itself, whose memory the request has.
+const perReceived = 512
+
+// maxDocument is the largest document of a store, in bytes: a record, a draft, a run.
+const maxDocument = 1 << 20
 
 // rowsOf reads an array of objects, or {"data": […]}. It stops at the first row
 // that is one too many, and takes the memory of each before it is decoded.
@@ -178,7 +188,7 @@ func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.JSON(w, http.StatusOK, struct {
 		Data []*entity.Entity `json:"data"`
-		Next *string            `json:"next"` // for ?cursor=; null at the end
+		Next *string          `json:"next"` // for ?cursor=; null at the end
 	}{list, orNull(next)})
 }
 

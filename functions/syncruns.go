@@ -195,6 +195,9 @@ func decide(a *app.App) web.Handler {
 		if err := readJSON(w, r, &d); err != nil {
 			return err
 		}
+		if err := web.Answering(r.Context(), w, maxDocument); err != nil {
+			return err
+		}
 		left, err := a.Syncs().Decide(r.Context(), r.PathValue("id"), q.Get("type"), r.PathValue("recordId"), d)
 		if err != nil {
 			return err

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who has a token that is not good is not told to have one.
+// A client with an invalid token is told so, and not that it needs a token.
 func TestATokenThatIsNotGood(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"live":{"token":{"secret":"`+strings.Repeat("s", 32)+`","audience":"headgate"}}`))
-	for path, detail := range map[string]string{"/live?entity=items&id=1": "is needed", "/live?entity=items&id=1&access_token=x": "is not good", "/ws/entity-sync/?access_token=x": "is not good"} {
+	for path, detail := range map[string]string{"/live?entity=items&id=1": "is needed", "/live?entity=items&id=1&access_token=x": "is not valid", "/ws/entity-sync/?access_token=x": "is not valid"} {
 		a := g.do("GET", path, "")
 		requireProblem(t, a, 401, detail)
 		require.Equal(t, "Bearer", a.header.Get("WWW-Authenticate"))
@@ -46,5 +46,29 @@ func TestSpellingsOfBearer(t *testing.T) {
 		} {
 			require.Equal(t, good, status != 401, "%q: %s answers %d", scheme, name, status)
 		}
+	}
+}
+
+func TestWhoMaySync(t *testing.T) {
+	t.Parallel()
+	sum := func(s string) string { b := sha256.Sum256([]byte(s)); return hex.EncodeToString(b[:]) }
+	g := newGateway(t, oneService(`,"auth":{"tokens":[
+		{"name":"reader","sha256":"`+sum("r")+`","roles":["read"]},{"name":"operator","sha256":"`+sum("o")+`","roles":["operate","read"]}]}`))
+	for _, c := range []struct {
+		token, method, path string
+		status              int
+	}{
+		{"", "GET", "/sync", 401},
+		{"r", "GET", "/sync", 200},
+		{"r", "POST", "/sync", 403},
+		{"o", "POST", "/sync", 400},
+		{"r", "GET", "/orgs/a/b", 200},
+		{"r", "PUT", "/orgs/a/b/c", 403},
+		{"r", "POST", "/sync/due", 403},
+		{"o", "POST", "/sync/due", 200},
+		{"r", "POST", "/sync/message", 403},
+	} {
+		a := g.do(c.method, c.path, "", "Authorization", "Bearer "+c.token)
+		require.Equal(t, c.status, a.status, "%s %s as %q: %s", c.method, c.path, c.token, a.raw)
 	}
 }

@@ -179,7 +179,7 @@ func (a *App) VerifyEcho(h http.Header, body []byte) (string, error) {
 	if hook == nil {
 		hook = &echo.Hook{Verify: echo.None}
 	}
-	return hook.Check(h, body, a.now())
+	return hook.Check(h, body, a.o.Now())
 }
 
 // Taken is what a webhook under a name led to.
@@ -198,7 +198,7 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 	if !ok {
 		return out, fault.New(fault.NotFound, "no hook %q is configured", name)
 	}
-	id, err := hook.Check(h, body, a.now())
+	id, err := hook.Check(h, body, a.o.Now())
 	if err != nil {
 		return out, err
 	}

@@ -59,7 +59,7 @@ func (a *App) newLive() (*Live, error) {
 				return nil, fmt.Errorf("live.token.secret: %w", err)
 			}
 			l.Tokens = &live.Tokens{
-				Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: a.o.Env.HTTP, Now: a.now,
+				Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: a.o.Env.HTTP, Now: a.o.Now,
 			}
 		}
 		if cfg.PassThrough != nil {
@@ -71,13 +71,6 @@ func (a *App) newLive() (*Live, error) {
 		l.signals = &live.Signals{Bus: a.o.Bus, Topic: topic, Name: "headgate-live-" + event.NewID(time.Now()), Hub: l.Hub, Log: a.o.Log}
 	}
 	return l, nil
-}
-
-func (a *App) now() time.Time {
-	if a.o.Now != nil {
-		return a.o.Now()
-	}
-	return time.Now()
 }
 
 // resolver finds who has the entities of a type: the configuration says, or they

@@ -90,7 +90,7 @@ func database(t *testing.T, path string) {
 	require.NoError(t, db.Close())
 }
 
-// Whoever defines a sync writes a query of SQLite. It reads the one database that the
+// The author of a definition writes a query of SQLite. The query reads the one database that the
 // definition names, an empty one too: not Headgate's own, with the passwords of
 // others, and it changes nothing, neither when it is validated nor when it is run.
 func TestAttackSQLiteDefinition(t *testing.T) {
@@ -219,8 +219,18 @@ func TestAttackFilesThatKeepRunsWaiting(t *testing.T) {
 	database(t, filepath.Join(data, "some.db"))
 	p.defined(t, "endless", `{"type":"sql","url":"sqlite:some.db","selectedDatatypes":["reading"],"options":{"tables":{"reading":
 		{"query":"WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s) SELECT i AS id, 1 AS name FROM s WHERE i < 0"}}}}`)
+	idle, _ := p.ticks(t)
 	begun := p.startSync(t, "endless")
-	time.Sleep(time.Second) // into the query that never ends; whenever it is cancelled, it has to end
+	eventually(t, time.Minute, "the query runs", func() error {
+		run, err := try[syncRun](p, "GET", "/sync/endless/runs/"+begun.ID)
+		if err == nil && run.State != "running" {
+			err = fmt.Errorf("it is %s", run.State)
+		}
+		if n, ok := p.ticks(t); err == nil && ok && n-idle < 50 {
+			err = fmt.Errorf("the process took %d ticks since", n-idle)
+		}
+		return err
+	})
 	resp, body, err = p.call("POST", "/sync/endless/runs/"+begun.ID+"/cancel", "")
 	require.NoError(t, err)
 	require.Less(t, resp.StatusCode, 300, "%s", body)

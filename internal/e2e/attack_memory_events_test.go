@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -142,6 +143,25 @@ func TestAttackMemoryEvents(t *testing.T) {
 	a.require(t, 200, 503)
 	require.NotEmpty(t, a.acked)
 	p.stored(t, a.acked)
+	p.survives(t)
+}
+
+// Connections that announce large bodies and send next to nothing keep nobody out.
+func TestAttackMemoryIdleBodies(t *testing.T) {
+	t.Parallel()
+	p := startLimited(t, 1024*mib, options{env: events("")})
+	for i := range 100 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.base, "http://"))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+		_, err = fmt.Fprintf(c, "POST /events/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			16*mib-1, strings.Repeat("[", i%2))
+		require.NoError(t, err)
+	}
+	for range 5 {
+		a := p.flood(4, "/event/a", bytes.Repeat([]byte("x"), mib))
+		a.require(t, 200)
+	}
 	p.survives(t)
 }
 

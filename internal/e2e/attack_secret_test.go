@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever defines a sync has it send secrets of the process to a server of their own:
-// every one is refused when it is defined, and what is for another host stays there.
+// The author of a definition makes it send secrets of the process to the author's server:
+// each such definition is refused, and a secret for another host goes to no other.
 func TestAttackDefinitionSendsTheProcesssSecretsAway(t *testing.T) {
 	t.Parallel()
 	var got atomic.Pointer[string]

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -221,6 +223,25 @@ func eventually(t *testing.T, within time.Duration, what string, try func() erro
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// ticks returns the processor time that the process took, in hundredths of a second.
+// Only Linux says it so simply: ok is false elsewhere.
+func (p *process) ticks(t *testing.T) (sum int, ok bool) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return 0, false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(stat), ") ") // the name before it may have anything in it
+	require.True(t, ok)
+	for _, field := range strings.Fields(rest)[11:13] { // the process's own, and the kernel's for it
+		n, err := strconv.Atoi(field)
+		require.NoError(t, err)
+		sum += n
+	}
+	return sum, true
 }
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }

@@ -50,11 +50,23 @@ type Verdict struct {
 // Check releases the window if it is complete, and says what is missing if not.
 // A service of type none is never released by it.
 func (g *Gate) Check(ctx context.Context) (Verdict, error) {
+	if !g.enter() {
+		return Verdict{}, errClosing
+	}
+	defer g.inFlight.Done()
+	return g.check(ctx)
+}
+
+func (g *Gate) check(ctx context.Context) (Verdict, error) {
 	if err := g.observe(ctx); err != nil {
 		return Verdict{}, err
 	}
 	if g.windowed() {
 		run := g.startCheck()
+		g.inFlight.Go(func() { // even if the caller leaves
+			<-run.done
+			run.verdict.wait()
+		})
 		select {
 		case <-run.done:
 		case <-ctx.Done():

@@ -31,7 +31,7 @@ func (s *tallyStore) Pending(ctx context.Context, ep store.Endpoint, after time.
 	return s.Store.Pending(ctx, ep, after, limit)
 }
 
-func (s *tallyStore) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
+func (s *tallyStore) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
 	s.count("due")
 	return s.Store.Due(ctx, service, now, beyond, limit)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -91,9 +92,14 @@ type Gate struct {
 	helped   atomic.Int64 // … when a request last looked for claims that wait
 	kept     atomic.Int64 // … when the events of claims that wait were last kept
 	unkept   atomic.Bool  // that failed
-	doubtful atomic.Bool  // … and may succeed yet: nothing is purged before
-	closing  atomic.Bool  // no claim that waits is begun any more
+	doubtful atomic.Bool  // it did not yet succeed, and may: nothing is purged before
+	closing  atomic.Bool  // nothing is begun any more
+	entering sync.RWMutex // held while closing is set, or read to begin something
 	inFlight sync.WaitGroup
+
+	keeping  sync.Mutex    // held by the call that keeps events; guards the next two
+	round    round         // of keeping, if a call left some claims to the next
+	keepNext time.Duration // how long after kept events are kept again
 }
 
 // New returns the gate of a service. It starts nothing.
@@ -113,6 +119,7 @@ func New(svc config.Service, o Options) *Gate {
 	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept} {
 		at.Store(int64(never))
 	}
+	g.doubtful.Store(true)
 	for i, e := range svc.Endpoints {
 		g.byKey[e.EventKey] = i
 		g.endpoints = append(g.endpoints, store.Endpoint{Service: svc.ServiceName, Key: e.EventKey, Shards: e.Shards})
@@ -122,9 +129,28 @@ func New(svc config.Service, o Options) *Gate {
 	return g
 }
 
-// Close waits for the checks and publications under way, or for ctx.
+// errClosing answers what comes too late.
+var errClosing = fault.New(fault.Unavailable, "this instance is shutting down; send the request again")
+
+// enter counts the caller as in flight, unless the gate closes. The caller ends with
+// inFlight.Done. Only what is in flight may add to inFlight without entering.
+func (g *Gate) enter() bool {
+	g.entering.RLock()
+	defer g.entering.RUnlock()
+	if g.closing.Load() {
+		return false
+	}
+	g.inFlight.Add(1)
+	return true
+}
+
+// Close begins nothing more and waits for what is under way, or for ctx. Calls of
+// Ingest, Check, Sweep and Replay after that fail with Unavailable, and Help does
+// nothing.
 func (g *Gate) Close(ctx context.Context) error {
+	g.entering.Lock()
 	g.closing.Store(true)
+	g.entering.Unlock()
 	done := make(chan struct{})
 	go func() { g.inFlight.Wait(); close(done) }()
 	select {

@@ -20,7 +20,7 @@ type hangingStore struct{ store.Store }
 
 func (hangingStore) Now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
 
-func (hangingStore) Due(ctx context.Context, _ string, _, _ time.Time, _ int) ([]store.Claim, error) {
+func (hangingStore) Due(ctx context.Context, _ string, _, _ time.Time, _ int) ([]store.ClaimInfo, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }

@@ -49,11 +49,17 @@ type Ingested struct {
 // same, so a source should name its events and send them again. The codes are
 // NotFound (no such endpoint), TooLarge and Unavailable.
 func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
-	if err := g.observe(ctx); err != nil {
-		return Ingested{}, err
+	if !g.enter() { // until the unit is answered, even if the caller leaves before
+		return Ingested{}, errClosing
 	}
-	u, keyed, err := g.unit(in)
+	err := g.observe(ctx)
+	var u *unit
+	var keyed bool
+	if err == nil {
+		u, keyed, err = g.unit(in)
+	}
 	if err != nil {
+		g.inFlight.Done()
 		return Ingested{}, err
 	}
 	if len(in) > 0 {
@@ -83,7 +89,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	return out, nil
 }
 
-// unit turns what came in into what the store takes. keyed is whether all of it
+// unit turns what came in into what the store takes. keyed reports whether all of it
 // can be sent again without doubling.
 func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
@@ -144,31 +150,35 @@ func (g *Gate) commit(units []*unit) {
 		g.changed()
 	}
 	if !stored || !g.windowed() {
-		answer(units, verdict{})
+		g.answer(units, verdict{})
 		return
 	}
 	run := g.startCheck()
+	g.inFlight.Add(1) // the units may be answered before the check ends
 	if g.svc.AsyncEventTrigger {
-		answer(units, verdict{})
+		g.answer(units, verdict{})
 		units = nil // their bodies are not kept for the check
 	}
-	g.inFlight.Go(func() { // the leader goes on with the next commit meanwhile
+	go func() { // the leader goes on with the next commit meanwhile
+		defer g.inFlight.Done()
 		<-run.done
 		run.verdict.wait()
 		if !g.svc.AsyncEventTrigger {
-			answer(units, run.verdict)
+			g.answer(units, run.verdict)
 		} else if run.verdict.err != nil {
 			g.log.Error("the window could not be checked: the next event or sweep will", "error", run.verdict.err)
 		}
-	})
+	}()
 }
 
-func answer(units []*unit, v verdict) {
+// answer answers units, which entered.
+func (g *Gate) answer(units []*unit, v verdict) {
 	for _, u := range units {
 		u.verdict = v
 		close(u.done)
 		u.held.Release()
 	}
+	g.inFlight.Add(-len(units))
 }
 
 // unavailable marks an error of the store or bus as one to retry, unless it

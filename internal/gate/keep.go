@@ -21,30 +21,49 @@ const (
 	// warnAfter is how long a claim waits before somebody should know. It is days
 	// before its events would expire.
 	warnAfter = 24 * time.Hour
+	// keepTime bounds how long a sweep keeps events. The next sweep goes on from there.
+	keepTime = 2 * time.Minute
 )
 
+// round is one pass over the claims that wait. It may take several calls.
+type round struct {
+	upTo *store.Cursor // the claim that was looked after last; nil: none
+	err  error         // the first of the round, but rather one of events that still exist
+}
+
 // keepWaiting postpones the expiry of the events that unpublished claims need, once
-// an hour: a store deletes them nine days after they came, whatever waits for them.
+// an hour: a store deletes them nine days after they came, whatever waits for them. If
+// ctx ends first, the next call goes on with the next claim.
 func (g *Gate) keepWaiting(ctx context.Context) {
-	every := keepEvery
-	if g.doubtful.Load() {
-		every = keepAgain
+	if !g.keeping.TryLock() {
+		return // another call does it
 	}
-	if !g.turn(&g.kept, every) {
+	defer g.keeping.Unlock()
+	if !g.turn(&g.kept, g.keepNext) {
 		return
 	}
+	g.keepNext = keepEvery
 	n, oldest, err := g.store.Backlog(ctx, g.svc.ServiceName)
 	now := g.clock()
 	if err == nil && (n == 0 || now.Sub(oldest) < keepAfter) {
+		g.round = round{}
 		g.unkept.Store(false)
 		g.doubtful.Store(false)
 		return
 	}
 	if err == nil {
-		err = g.keepAll(ctx, now)
+		var more bool
+		if more, err = g.keepAll(ctx, now); more {
+			g.keepNext = 0
+			g.doubtful.Store(true)
+			return
+		}
 	}
 	g.unkept.Store(err != nil)
-	g.doubtful.Store(err != nil && !errors.Is(err, store.ErrNotFound)) // what is gone need not be kept
+	doubtful := err != nil && !errors.Is(err, store.ErrNotFound) // what is gone need not be kept
+	if g.doubtful.Store(doubtful); doubtful {
+		g.keepNext = keepAgain
+	}
 	switch {
 	case err != nil && oldest.IsZero():
 		g.log.WarnContext(ctx, "it is not known which claims wait: their events may expire", "error", err)
@@ -57,41 +76,60 @@ func (g *Gate) keepWaiting(ctx context.Context) {
 	}
 }
 
-// keepAll keeps the events of every claim that has waited for keepAfter. An error does
-// not keep it from the others. Of several it returns the first, but rather one of a
-// claim that may be kept yet than one of events that are gone.
-func (g *Gate) keepAll(ctx context.Context, now time.Time) (first error) {
+// keepAll keeps the events of every claim that has waited for keepAfter. The oldest
+// claims come first, because their events expire first. A claim that fails, or takes
+// all the time there is, does not stop the others from being kept. more reports that
+// claims are left for the next call, which goes on with g.round.
+func (g *Gate) keepAll(ctx context.Context, now time.Time) (more bool, err error) {
 	// The same instant for a day: a claim that was kept until then is known by its
 	// first event.
 	until := whole(g.time.After(g.retention() + keepFor)).Truncate(24 * time.Hour).Add(24 * time.Hour)
-	page := store.Page{State: store.Claimed, After: &store.Cursor{Date: now.Add(-keepAfter)}, Limit: sweepPage}
-	for {
+	page := store.Page{State: store.Claimed, OldestFirst: true, Limit: sweepPage}
+	for began := g.round.upTo; ; {
+		page.After = g.round.upTo
 		infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)
+		if err != nil && ctx.Err() != nil && g.round.upTo != began {
+			return true, nil
+		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, info := range infos {
-			c, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, info.EventID)
-			if err == nil && c.State == store.Claimed {
-				var members []store.Member
-				for _, l := range c.Lists {
-					members = append(members, l.Included...)
-				}
-				err = g.store.Keep(ctx, g.svc.ServiceName, members, until)
+			if now.Sub(info.Date) < keepAfter {
+				infos = nil // the others are younger
+				break
 			}
-			if err != nil && (first == nil || errors.Is(first, store.ErrNotFound)) {
-				first = fmt.Errorf("message %s: %w", info.EventID, err)
+			err := g.keepClaim(ctx, info, until)
+			if err != nil && ctx.Err() != nil && g.round.upTo != began {
+				return true, nil // it failed for want of time: the next call begins with it
 			}
-			if ctx.Err() != nil {
-				return first
+			if err != nil && (g.round.err == nil || errors.Is(g.round.err, store.ErrNotFound)) {
+				g.round.err = fmt.Errorf("message %s: %w", info.EventID, err)
+			}
+			g.round.upTo = &store.Cursor{Date: info.Date, ID: info.ID}
+			if ctx.Err() != nil || g.closing.Load() {
+				return true, nil
 			}
 		}
 		if len(infos) < sweepPage {
-			return first
+			err := g.round.err
+			g.round = round{}
+			return false, err
 		}
-		last := infos[len(infos)-1]
-		page.After = &store.Cursor{Date: last.Date, ID: last.ID}
 	}
+}
+
+// keepClaim keeps the events of one claim.
+func (g *Gate) keepClaim(ctx context.Context, info store.ClaimInfo, until time.Time) error {
+	c, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, info.EventID)
+	if err != nil || c.State != store.Claimed {
+		return err
+	}
+	var members []store.Member
+	for _, l := range c.Lists {
+		members = append(members, l.Included...)
+	}
+	return g.store.Keep(ctx, g.svc.ServiceName, members, until)
 }
 
 // losesAt is when the first events of a claim of that date expire, unless they are kept.

@@ -38,9 +38,9 @@ func (g *Gate) publishNow(c store.Claim, acked func()) {
 // errBus marks an error of the bus: claims behind this one would fare no better.
 var errBus = errors.New("the bus did not take the message")
 
-// publish sends the claim's message, waits for the bus's acknowledgement, calls
-// acked and records the outcome, unless the message has been out before. An error means that the message is not known to
-// be out.
+// publish sends the claim's message, waits for the bus's acknowledgement and calls
+// acked. It records the outcome, unless the message was published before. An error
+// means that the bus did not acknowledge the message; it may have it all the same.
 func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
 	size, err := g.send(ctx, c, build)
 	if c.State == store.Published { // a replay: when it first went out, and how long it is kept, stay as they are
@@ -88,10 +88,9 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 	return len(data), nil
 }
 
-// messageMemory is what it takes to build and send the claim's message: a page of
-// its events as they are read, one event as JSON, whose text may be escaped byte
-// by byte, and the message, which grows by
-// doubling and is copied by the bus.
+// messageMemory returns the memory that it takes to build and send the claim's message:
+// a page of its events as they are read; one event as JSON, whose text may be escaped
+// byte by byte; and the message, which grows by doubling and is copied by the bus.
 func messageMemory(c store.Claim, limit int) int64 {
 	size, largest := int64(0), int64(0)
 	for _, l := range c.Lists {

@@ -80,12 +80,14 @@ func (g *Gate) Messages(ctx context.Context, page store.Page) ([]store.ClaimInfo
 
 // Replay publishes a message again, with the same ids, whatever its state.
 func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, error) {
+	if !g.enter() {
+		return store.ClaimInfo{}, errClosing
+	}
+	defer g.inFlight.Done()
 	c, err := g.claimOf(ctx, eventID)
 	if err != nil {
 		return store.ClaimInfo{}, err
 	}
-	g.inFlight.Add(1)
-	defer g.inFlight.Done()
 	if err := g.publish(ctx, c, longestBuild, func() {}); err != nil {
 		return store.ClaimInfo{}, g.expired(err, eventID)
 	}

@@ -40,7 +40,7 @@ func nextAttempt(now time.Time, attempts int) time.Time {
 }
 
 // free reports whether the claim is nobody's.
-func (w which) free(c store.Claim, now time.Time) bool {
+func (w which) free(c store.ClaimInfo, now time.Time) bool {
 	if c.LastError == "" {
 		return clock.Over(c.NextAttempt, now, publishLease(c.Attempts))
 	}
@@ -52,11 +52,12 @@ func (w which) free(c store.Claim, now time.Time) bool {
 // it is answered. wait returns when that is done, or has taken long enough; where the
 // process runs between requests, at once.
 func (g *Gate) Help() (wait func()) {
-	if !g.HelpDue() || !g.turn(&g.helped, helpEvery) {
+	if !g.HelpDue() || !g.turn(&g.helped, helpEvery) || !g.enter() {
 		return func() {}
 	}
 	done := make(chan struct{})
-	g.inFlight.Go(func() {
+	go func() {
+		defer g.inFlight.Done()
 		defer close(done)
 		ctx, cancel := context.WithTimeout(context.Background(), helpTime)
 		defer cancel()
@@ -66,10 +67,14 @@ func (g *Gate) Help() (wait func()) {
 		}
 		if err != nil {
 			g.log.Warn("claims that wait could not be looked for: the next request will", "error", err)
+		}
+		if g.closing.Load() {
 			return
 		}
-		g.keepWaiting(ctx)
-	})
+		keeping, stop := context.WithTimeout(context.Background(), helpTime) // publishing may have taken all of ctx
+		defer stop()
+		g.keepWaiting(keeping)
+	}()
 	if g.runsOn {
 		return func() {}
 	}
@@ -88,28 +93,32 @@ func (g *Gate) HelpDue() bool {
 	return g.elapsed(&g.helped, helpEvery) && g.elapsed(&g.busAway, busRest)
 }
 
-// republish publishes claims that wait. It stops at the first that the bus refuses:
-// the others would fare no better, and their turn comes again.
+// republish publishes claims that wait. It stops when the bus refuses one, because it
+// would refuse the others too. A later call retries them.
 func (g *Gate) republish(ctx context.Context, which which) (published, failed int, err error) {
-	seen := make(map[string]bool)
+	// Claims that are published leave the list. Those that stay at its head are read
+	// again with the next page, and left out.
+	stay := make(map[string]bool)
 	for {
 		now := g.clock()
 		upTo, beyond := now, now.Add(longestRest+clock.Skew)
 		if which == allClaims {
 			upTo = beyond
 		}
-		limit := sweepPage + len(seen)
+		limit := sweepPage + len(stay)
 		waiting, err := g.store.Due(ctx, g.svc.ServiceName, upTo, beyond, limit)
 		if err != nil {
 			return published, failed, err
 		}
 		more := len(waiting) >= limit
-		waiting = slices.DeleteFunc(waiting, func(c store.Claim) bool { return seen[c.ID] })
-		for _, c := range waiting {
-			seen[c.ID] = true
-		}
-		waiting = slices.DeleteFunc(waiting, func(c store.Claim) bool { return !which.free(c, now) })
-		ok, bad, away, err := g.republishPage(ctx, waiting)
+		waiting = slices.DeleteFunc(waiting, func(c store.ClaimInfo) bool {
+			leave := stay[c.ID] || !which.free(c, now)
+			if leave {
+				stay[c.ID] = true
+			}
+			return leave
+		})
+		ok, bad, away, err := g.republishPage(ctx, waiting, stay)
 		published, failed = published+ok, failed+bad
 		if err != nil || away || !more || failed > maxFailed || g.closing.Load() {
 			return published, failed, err
@@ -117,13 +126,16 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 	}
 }
 
-// republishPage publishes the claims, unless another instance does.
-func (g *Gate) republishPage(ctx context.Context, claims []store.Claim) (published, failed int, away bool, err error) {
+// republishPage publishes the claims, unless another instance does. It adds those that
+// it did not publish to stay. It reads the events' names of a few claims at a time: those
+// of a page may take gigabytes.
+func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay map[string]bool) (published, failed int, away bool, err error) {
 	var ok, bad atomic.Int64
+	done := make([]bool, len(claims))
 	var refused atomic.Bool
 	var eg errgroup.Group
 	eg.SetLimit(sweepPublishes)
-	for _, c := range claims {
+	for i, c := range claims {
 		eg.Go(func() error {
 			if refused.Load() || g.closing.Load() || ctx.Err() != nil {
 				return ctx.Err()
@@ -136,7 +148,12 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.Claim) (publish
 				return err
 			}
 			c.Attempts++
-			if err := g.publish(ctx, c, buildTime(c.Attempts), func() {}); err != nil {
+			claim, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, c.EventID)
+			if err == nil {
+				claim.Attempts = c.Attempts
+				err = g.publish(ctx, claim, buildTime(c.Attempts), func() {})
+			} // else the lease expires, and a later call retries
+			if err != nil {
 				bad.Add(1)
 				refused.Store(refused.Load() || errors.Is(err, errBus))
 				g.log.ErrorContext(ctx, "a claim is still not published", "eventID", c.EventID, "claimID", c.ID,
@@ -144,9 +161,15 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.Claim) (publish
 				return nil
 			}
 			ok.Add(1)
+			done[i] = true
 			return nil
 		})
 	}
 	err = eg.Wait()
+	for i, c := range claims {
+		if !done[i] {
+			stay[c.ID] = true
+		}
+	}
 	return int(ok.Load()), int(bad.Load()), refused.Load(), err
 }

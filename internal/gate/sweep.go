@@ -37,18 +37,25 @@ func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.sweep(ctx
 
 func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 	var s Swept
+	if !g.enter() {
+		return s, errClosing
+	}
+	defer g.inFlight.Done()
 	if err := g.observe(ctx); err != nil {
 		return s, err
 	}
 	var err error
-	if s.Republished, s.Failed, err = g.republish(ctx, which); err != nil {
+	s.Republished, s.Failed, err = g.republish(ctx, which)
+	keeping, cancel := context.WithTimeout(ctx, keepTime)
+	g.keepWaiting(keeping) // above all if publishing failed
+	cancel()
+	if err != nil {
 		return s, unavailable(err, "the outbox could not be swept")
 	}
-	g.keepWaiting(ctx)
 	var unchecked error // what is over is deleted all the same
 	if g.windowed() {
 		var v Verdict
-		v, unchecked = g.Check(ctx)
+		v, unchecked = g.check(ctx)
 		s.Triggered, s.Published = v.Triggered, v.Published
 	}
 	upTo, ok := g.time.Settled()
@@ -74,8 +81,8 @@ func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, s *Swept) error {
 	const page = 5 * sweepPage
 	upTo := g.since().Add(-clock.Skew)
-	// Who stamped an event later than any clock can have shown within the period
-	// did so before that: it has waited for its time, by a clock that was ahead.
+	// An event with a later stamp than any clock can have shown within the period was
+	// stamped before the period began, by a clock that was ahead. Its time is over.
 	latest, ok := g.time.Latest(g.svc.Trigger.Period() + clock.Skew)
 	beyond := whole(latest.Add(clock.Skew))
 	for _, list := range []func() ([]store.Pointer, error){

@@ -22,11 +22,15 @@ type slowStore struct {
 	page  time.Duration
 }
 
-func (s *slowStore) Due(_ context.Context, _ string, now, _ time.Time, _ int) ([]store.Claim, error) {
+func (s *slowStore) Due(_ context.Context, _ string, now, _ time.Time, _ int) ([]store.ClaimInfo, error) {
 	if s.claim.State == store.Published || s.claim.NextAttempt.After(now) {
 		return nil, nil
 	}
-	return []store.Claim{s.claim}, nil
+	return []store.ClaimInfo{s.claim.ClaimInfo}, nil
+}
+
+func (s *slowStore) ClaimByEventID(context.Context, string, string) (store.Claim, error) {
+	return s.claim, nil
 }
 
 func (s *slowStore) Lease(_ context.Context, _, _ string, attempts int, until time.Time) error {

@@ -6,20 +6,20 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// What clients weigh, in bytes, on the high side: TestNothingWeighsMoreThanItCounts
-// measures it.
+// These are the bytes that a client and its parts take, estimated on the high side.
+// TestNothingWeighsMoreThanItCounts measures them.
 const (
 	clientWeight       = 32 << 10 // two buffers, a goroutine that reads, the socket
 	subscriptionWeight = 1536     // beside four times its names
-	entryWeight        = 384      // of what waits, beside the frame
+	entryWeight        = 384      // an entry of the queue, beside its frame
 	stateWeight        = 1 << 10  // beside three times its rows: as they are, and as frames
-	smallFrame         = 4 << 10  // from a client; part of its weight
-	frameCopies        = 4        // of a larger one while it is handled
+	smallFrame         = 4 << 10  // a frame from a client up to this size is part of clientWeight
+	frameCopies        = 4        // a larger one is in memory so many times while it is handled
 )
 
-// The budget is used by many clients that are well and by few that do not read.
-// New clients and subscriptions are refused first, so that those who are there can
-// be served; then the slowest are closed; the rest is for short answers.
+// When memory becomes short, new clients and subscriptions are refused first, so that
+// connected clients are still served. Then clients that do not read are closed. The rest of
+// the budget is for short answers.
 const (
 	admitTo   = 70 // percent of the budget
 	relieveAt = 85
@@ -45,7 +45,7 @@ func (h *Hub) admit(weight int64) bool {
 func (h *Hub) enter(subscriptions int64) error {
 	live := h.o.Memory.Live
 	if live != nil && live.Used()+clientWeight+subscriptions > h.percent(admitTo) || !h.admit(clientWeight) {
-		f := fault.New(fault.Unavailable, "this instance has no memory for another client: come again, or to another instance")
+		f := fault.New(fault.Unavailable, "this instance has no memory for another client: connect again later, or to another instance")
 		f.RetryAfter = 5 * time.Second
 		return f
 	}
@@ -59,10 +59,10 @@ func subscriptionOf(entity, id string) int64 {
 // giveBack returns what the subscription weighs; it is idempotent, as removing is.
 func (h *Hub) giveBack(s *subscription) { h.o.Memory.Live.Give(s.weight.Swap(0)) }
 
-// snapshotOf returns the state with the memory that it takes until the last client
-// has it. Where there is no room, clients that do not read are closed, and the others
-// get time to read; nil: there was no room after that, or the hub stopped. The caller
-// drops the snapshot, and holds no lock of the hub's.
+// snapshotOf returns the state, and takes its memory until the last client has been sent
+// it. Where there is no room, clients that do not read are closed, and the others get
+// time to read. It returns nil if there was no room after that, or the hub stopped. The
+// caller drops the snapshot, and must hold no lock of the hub.
 func (h *Hub) snapshotOf(state State) *snapshot {
 	s := &snapshot{State: state, budget: h.o.Memory.Live, weight: stateWeight}
 	for _, row := range state.Rows {
@@ -95,14 +95,14 @@ func (h *Hub) makeRoom(weight int64) bool {
 	return live.Used()+weight <= most && live.Try(weight)
 }
 
-// keep counts a client that the state waits for.
+// keep counts one more client that the state is queued for.
 func (s *snapshot) keep() {
 	if s != nil {
 		s.holders.Add(1)
 	}
 }
 
-// drop is keep's opposite.
+// drop undoes keep; the last one gives the memory back.
 func (s *snapshot) drop() {
 	if s != nil && s.holders.Add(-1) == 0 {
 		s.budget.Give(s.weight)
@@ -120,8 +120,8 @@ const (
 	roomEvery   = 50 * time.Millisecond
 )
 
-// relieve closes clients that do not read, those for whom most waits first, until
-// there is room. Such a client has lost nothing: it connects again, and says which
+// relieve closes clients that do not read, those with the longest queues first,
+// until there is room. Such a client misses nothing: it connects again, and says which
 // versions it has. A client that reads slowly stays; where only such clients are left,
 // there is no room, and changes are fetched more slowly instead.
 func (h *Hub) relieve(room int64) {
@@ -137,7 +137,7 @@ func (h *Hub) relieve(room int64) {
 		if stuck == nil {
 			return
 		}
-		stuck.close(closeBusy, "it does not keep up, and the memory is needed")
+		stuck.close(closeBusy, "this client does not read, and its memory is needed")
 	}
 }
 
@@ -149,7 +149,7 @@ func (c *Client) blockedFor() time.Duration {
 	return 0
 }
 
-// relieveSoon is relieve for callers who hold a lock.
+// relieveSoon starts relieve in a goroutine, for callers that hold a lock.
 func (h *Hub) relieveSoon() {
 	if h.relieving.CompareAndSwap(false, true) && !h.spawn(func() {
 		h.relieve(0)
@@ -159,8 +159,8 @@ func (h *Hub) relieveSoon() {
 	}
 }
 
-// charge takes the memory of what is to wait; c.mu is held. A client for which
-// there is none is closed, soon.
+// charge takes the memory of an entry that is about to be queued. If there is none, it
+// reports false, and the client is closed soon. The caller holds c.mu.
 func (c *Client) charge(p pending) bool {
 	live := c.hub.o.Memory.Live
 	if live == nil {
@@ -168,7 +168,7 @@ func (c *Client) charge(p pending) bool {
 	}
 	weight := p.weight()
 	if !live.Try(weight) {
-		c.hub.spawn(func() { c.close(closeBusy, "there is no memory for what waits for it") })
+		c.hub.spawn(func() { c.close(closeBusy, "this instance has no memory for this client's queue") })
 		return false
 	}
 	if live.Used() > c.hub.percent(relieveAt) {
@@ -179,9 +179,9 @@ func (c *Client) charge(p pending) bool {
 	return true
 }
 
-// pace waits until the client's answers are on their way, if there is little memory
-// left. No frame is read from it meanwhile: otherwise a client that sends faster than
-// it reads would be closed for what it will read.
+// pace waits, if there is little memory left, until the client's answers are sent. No
+// frame is read from the client meanwhile: otherwise one that sends faster than it reads
+// would be closed although it does read.
 func (c *Client) pace() {
 	live := c.hub.o.Memory.Live
 	if live == nil || live.Used() <= c.hub.percent(admitTo) {
@@ -202,7 +202,7 @@ func (c *Client) pace() {
 	c.handling.Store(false)
 }
 
-// proceed ends pace; c.mu is held.
+// proceed ends pace. The caller holds c.mu.
 func (c *Client) proceed() {
 	if c.answered != nil {
 		close(c.answered)
@@ -210,7 +210,7 @@ func (c *Client) proceed() {
 	}
 }
 
-// discharge gives back what charge took.
+// discharge gives back the memory that charge took.
 func (c *Client) discharge(p pending) {
 	live := c.hub.o.Memory.Live
 	if live == nil {
@@ -224,7 +224,7 @@ func (c *Client) discharge(p pending) {
 
 func (p *pending) weight() int64 { return entryWeight + int64(len(p.frame)) }
 
-// shared is the weight of what waits for others as well.
+// shared returns the weight of the state, which other clients' queues hold as well.
 func (p *pending) shared() int64 {
 	if p.state == nil {
 		return 0

@@ -18,8 +18,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// ErrToken says that a token is not good. The cause is not for the caller.
-var ErrToken = errors.New("live: the token is not good")
+// ErrToken says that a token is not valid. Do not show its cause to the caller.
+var ErrToken = errors.New("live: the token is not valid")
 
 // Tokens checks signed tokens (JWT), whose claim "entities" lists what they may
 // subscribe to: "items/100", "items/*", "acme/items/*" or "*".

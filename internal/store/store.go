@@ -147,8 +147,10 @@ type Cursor struct {
 // Page of claims.
 type Page struct {
 	State State   // "" for any
-	After *Cursor // nil from the newest
+	After *Cursor // nil from the beginning
 	Limit int     // > 0
+	// OldestFirst reverses the order. It needs a State.
+	OldestFirst bool
 }
 
 // Outcome is what an attempt to publish came to.
@@ -204,7 +206,7 @@ type Store interface {
 	// Due returns claims in state Claimed whose NextAttempt is not after now,
 	// the one due longest first; then, unless beyond is zero, those whose
 	// NextAttempt is after beyond, at most limit of each.
-	Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]Claim, error)
+	Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]ClaimInfo, error)
 
 	// Lease moves a Claimed claim's NextAttempt, counts the attempt and clears
 	// LastError, if Attempts is still the number given. ErrConflict: another has it.
@@ -217,7 +219,8 @@ type Store interface {
 	// ClaimByEventID returns the claim with that eventID, or ErrNotFound.
 	ClaimByEventID(ctx context.Context, service, eventID string) (Claim, error)
 
-	// Claims lists claims, newest first by (Date, ID), both descending.
+	// Claims lists claims, newest first by (Date, ID), both descending; with
+	// Page.OldestFirst both ascending.
 	Claims(ctx context.Context, service string, page Page) ([]ClaimInfo, error)
 
 	// Backlog returns how many claims are not yet published and the date of
@@ -229,7 +232,8 @@ type Store interface {
 	Purge(ctx context.Context, now time.Time, limit int) (int, error)
 
 	// Keep postpones the expiry of the events to until, of those that expire
-	// earlier. It may judge all of them by the first. ErrNotFound if that is gone.
+	// earlier. It may judge all of them by the first, which it postpones last: a call
+	// that was cut off is not taken for done. ErrNotFound if the first is gone.
 	Keep(ctx context.Context, service string, members []Member, until time.Time) error
 
 	// Now returns the store's own time, which no instance sets. ok is false if it

@@ -17,12 +17,14 @@ type Writes struct {
 	// Retry is how long Writable waits after a failed try before the next; until
 	// then it answers with the failure.
 	Retry time.Duration
+	// Now returns the time by which both are measured; nil: time.Now.
+	Now func() time.Time
 
-	mu    sync.Mutex
-	ended time.Time // when the last write did; zero: none yet
-	err   error     // of the last write
-	tried time.Time // when a try last ended
-	now   *try      // the try under way
+	mu     sync.Mutex
+	ended  time.Time // when the last write did; zero: none yet
+	err    error     // of the last write
+	tried  time.Time // when a try last ended
+	trying *try      // the try under way
 }
 
 // longestTry bounds a try: a store that takes longer for a tiny write is not ready.
@@ -33,11 +35,18 @@ type try struct {
 	err  error
 }
 
+func (w *Writes) now() time.Time {
+	if w.Now == nil {
+		return time.Now()
+	}
+	return w.Now()
+}
+
 // Ended reports how a write ended.
 func (w *Writes) Ended(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended, w.err = time.Now(), err
+	w.ended, w.err = w.now(), err
 }
 
 // Writable returns nil if a write succeeded not longer than Fresh ago and none
@@ -50,14 +59,14 @@ func (w *Writes) Writable(ctx context.Context, write func(context.Context) error
 	}
 	w.mu.Lock()
 	switch {
-	case !w.ended.IsZero() && w.err == nil && time.Since(w.ended) < w.Fresh:
+	case !w.ended.IsZero() && w.err == nil && w.now().Sub(w.ended) < w.Fresh:
 		w.mu.Unlock()
 		return nil
-	case w.err != nil && !w.tried.IsZero() && time.Since(w.tried) < w.Retry:
+	case w.err != nil && !w.tried.IsZero() && w.now().Sub(w.tried) < w.Retry:
 		defer w.mu.Unlock()
 		return w.err
-	case w.now != nil:
-		other := w.now
+	case w.trying != nil:
+		other := w.trying
 		w.mu.Unlock()
 		select {
 		case <-other.done:
@@ -67,13 +76,14 @@ func (w *Writes) Writable(ctx context.Context, write func(context.Context) error
 		}
 	}
 	t := &try{done: make(chan struct{})}
-	w.now = t
+	w.trying = t
 	w.mu.Unlock()
 
 	defer func() { // also after a panic, or everybody would wait for this try from then on
 		w.mu.Lock()
-		w.now = nil
-		w.ended, w.err, w.tried = time.Now(), t.err, time.Now()
+		w.trying = nil
+		w.ended, w.err = w.now(), t.err
+		w.tried = w.ended
 		w.mu.Unlock()
 		close(t.done)
 	}()

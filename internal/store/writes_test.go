@@ -109,3 +109,23 @@ func TestAPanicOfATryHoldsNobody(t *testing.T) {
 		require.NoError(t, w.Writable(t.Context(), p.write))
 	})
 }
+
+// The time is what the owner says it is.
+func TestWritesAreMeasuredByTheGivenClock(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	w := store.Writes{Fresh: 10 * time.Second, Retry: 5 * time.Second, Now: func() time.Time { return now }}
+	p := prober{err: errFull}
+	w.Ended(nil)
+	now = now.Add(9 * time.Second)
+	require.NoError(t, w.Writable(t.Context(), p.write), "fresh")
+	now = now.Add(time.Second)
+	require.ErrorIs(t, w.Writable(t.Context(), p.write), errFull)
+	now = now.Add(4 * time.Second)
+	require.ErrorIs(t, w.Writable(t.Context(), p.write), errFull)
+	require.Equal(t, 1, p.n)
+	now = now.Add(time.Second)
+	p.err = nil
+	require.NoError(t, w.Writable(t.Context(), p.write))
+	require.Equal(t, 2, p.n)
+}

@@ -1,10 +1,10 @@
 // Package budget bounds the memory that callers can make this process hold.
 //
 // A Budget is a number of bytes. Code that is about to hold memory for a caller
-// takes it from a budget first, and gives it back when the memory is free. What
-// is taken is an estimate of all copies that the work makes, on the high side:
-// the sum of all budgets then stays below the memory limit of the process, and
-// a load that is too large is answered with 503 instead of a kill.
+// takes it from a budget first, and gives it back when the memory is free. It
+// takes an estimate, on the high side, of all copies that the work makes. The sum
+// of all budgets then stays below the memory limit of the process: under too large
+// a load it answers some requests with 503, and the kernel does not kill it.
 //
 // A nil Budget has no bound, and a nil Hold holds nothing.
 package budget
@@ -20,9 +20,14 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// wait is how long a caller waits for memory before it is told to come again.
-// It is short: whoever waits has an open connection, which costs memory, too.
+// wait is how long a caller waits for memory before it is told to retry. It is
+// short because a waiting caller has an open connection, which costs memory, too.
 const wait = 3 * time.Second
+
+// turnWait is how long a hold that has some memory waits until it may wait for more.
+// It is shorter than wait: the others give up, and free what they hold, while the one
+// whose turn it is still waits.
+const turnWait = time.Second
 
 // Budget is a number of bytes that holders share. Callers are served in the
 // order in which they came, so that a large one is not passed over for ever.
@@ -30,11 +35,12 @@ type Budget struct {
 	total int64
 	free  *semaphore.Weighted
 	used  atomic.Int64
+	turn  chan struct{} // holds one value while a hold extends itself
 }
 
 // New returns a budget of that many bytes.
 func New(total int64) *Budget {
-	return &Budget{total: total, free: semaphore.NewWeighted(total)}
+	return &Budget{total: total, free: semaphore.NewWeighted(total), turn: make(chan struct{}, 1)}
 }
 
 // Total returns the size of the budget in bytes; 0 means no bound.
@@ -65,8 +71,8 @@ func (b *Budget) Try(n int64) bool {
 	return true
 }
 
-// Take takes n bytes and waits a little for them. TooLarge: there never are as
-// many. Unavailable: there were not in time.
+// Take takes n bytes and waits a little for them. TooLarge: the whole budget is
+// smaller. Unavailable: they were not free in time.
 func (b *Budget) Take(ctx context.Context, n int64) error {
 	if b.Try(n) {
 		return nil
@@ -80,12 +86,16 @@ func (b *Budget) Take(ctx context.Context, n int64) error {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			err = ctx.Err()
 		}
-		f := fault.Wrap(fault.Unavailable, err, "the memory for this is in use; send the request again")
-		f.RetryAfter = wait
-		return f
+		return inUse(err)
 	}
 	b.used.Add(n)
 	return nil
+}
+
+func inUse(cause error) error {
+	f := fault.Wrap(fault.Unavailable, cause, "the memory for this is in use; send the request again")
+	f.RetryAfter = wait
+	return f
 }
 
 // Wait takes n bytes, or as many as there are in all, and waits for them until ctx
@@ -141,13 +151,21 @@ func (h *Hold) Bytes() int64 {
 	return h.bytes
 }
 
+// Fits returns TooLarge if the hold could never have n bytes more.
+func (h *Hold) Fits(n int64) error {
+	if h == nil || h.bytes+n <= h.budget.total {
+		return nil
+	}
+	return fault.New(fault.TooLarge, "this needs %d MiB of memory, and this process has %d MiB for it", mib(h.bytes+n), h.budget.total>>20)
+}
+
 // Grow takes n bytes more, as Take does. If that fails, what was held stays so.
 func (h *Hold) Grow(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil
 	}
-	if all := h.bytes + n; all > h.budget.total {
-		return fault.New(fault.TooLarge, "this needs %d MiB of memory, and this process has %d MiB for it", mib(all), h.budget.total>>20)
+	if err := h.Fits(n); err != nil {
+		return err
 	}
 	if err := h.budget.Take(ctx, n); err != nil {
 		return err
@@ -156,8 +174,36 @@ func (h *Hold) Grow(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Resize makes it n bytes, or as many as there are in all: it is for work that
-// has to be done in any case, and then is done alone.
+// Extend is Grow for work that takes memory in steps. Its caller gives everything back
+// if it fails. Holds that wait for each other's memory would all fail together: so only
+// one waits for it, the others fail sooner, and the one that waits gets what they held.
+func (h *Hold) Extend(ctx context.Context, n int64) error {
+	if h == nil {
+		return nil
+	}
+	if err := h.Fits(n); err != nil {
+		return err
+	}
+	if h.budget.Try(n) {
+		h.bytes += n
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	select {
+	case h.budget.turn <- struct{}{}:
+		defer func() { <-h.budget.turn }()
+		return h.Grow(ctx, n)
+	case <-waiting.Done():
+		if ctx.Err() != nil {
+			return inUse(ctx.Err())
+		}
+		return inUse(waiting.Err())
+	}
+}
+
+// Resize makes the hold n bytes large, or as large as the whole budget: work that must
+// be done in any case is then done alone.
 func (h *Hold) Resize(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil

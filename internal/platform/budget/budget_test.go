@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,49 @@ func TestHold(t *testing.T) {
 	require.Equal(t, int64(100), b.Used(), "the other owner still needs it")
 	other.Release()
 	require.Zero(t, b.Used())
+}
+
+// Holds that need each other's memory do not all fail: one gets what the others held.
+func TestExtend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(100)
+		var failed, served atomic.Int64
+		var wg sync.WaitGroup
+		begin := time.Now()
+		holds := make([]*budget.Hold, 10)
+		for i := range holds {
+			holds[i] = b.Hold()
+			require.NoError(t, holds[i].Extend(t.Context(), 10))
+		}
+		for _, h := range holds {
+			wg.Go(func() {
+				defer h.Release()
+				if err := h.Extend(t.Context(), 60); err != nil {
+					require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+					require.Equal(t, int64(10), h.Bytes())
+					failed.Add(1)
+					return
+				}
+				served.Add(1)
+			})
+		}
+		wg.Wait()
+		require.Positive(t, served.Load())
+		require.Equal(t, int64(10), served.Load()+failed.Load())
+		require.Less(t, time.Since(begin), 3*time.Second)
+		require.Zero(t, b.Used())
+
+		h := b.Hold()
+		require.Equal(t, fault.TooLarge, fault.CodeOf(h.Extend(t.Context(), 101)))
+		require.True(t, b.Try(100))
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, h.Extend(gone, 1), context.Canceled)
+		begin = time.Now()
+		require.Equal(t, fault.Unavailable, fault.CodeOf(h.Extend(t.Context(), 1)))
+		require.Equal(t, 3*time.Second, time.Since(begin), "the one whose turn it is waits as long as others do")
+	})
 }
 
 func TestNilHasNoBound(t *testing.T) {

@@ -12,7 +12,7 @@ const (
 	observeEvery, observeRetry = 5 * time.Minute, 5 * time.Second
 )
 
-// opinion is whether the store has a time of its own.
+// opinion says whether the store has a time of its own.
 type opinion int
 
 const (

@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,20 +111,32 @@ func (s *Steady) Since(d time.Duration) time.Time {
 }
 
 func (s *Steady) since(at time.Duration, now time.Time, d time.Duration) time.Time {
-	earliest, from := now.Add(-d), at-d
-	for i := range len(s.spans) - 1 {
-		if s.spans[i+1].from <= from {
-			continue
-		}
-		begin := from // before the first span another process ran, by the same clock
-		if i > 0 {
-			begin = max(from, s.spans[i].from)
-		}
-		if t := s.spans[i].zero.Add(begin); t.Before(earliest) {
-			earliest = t
+	earliest := now.Add(-d)
+	for first := range s.shown(at, d) {
+		if first.Before(earliest) {
+			earliest = first
 		}
 	}
 	return earliest
+}
+
+// shown yields the first and the last time that the clock showed under each earlier
+// setting within the last d.
+func (s *Steady) shown(at, d time.Duration) iter.Seq2[time.Time, time.Time] {
+	return func(yield func(first, last time.Time) bool) {
+		for i := range len(s.spans) - 1 {
+			begin, end := at-d, s.spans[i+1].from
+			if end <= begin {
+				continue
+			}
+			if i > 0 { // before the first span another process ran, by the same clock
+				begin = max(begin, s.spans[i].from)
+			}
+			if !yield(s.spans[i].zero.Add(begin), s.spans[i].zero.Add(end)) {
+				return
+			}
+		}
+	}
 }
 
 // Latest returns the latest time that the clock can have shown within the last d:
@@ -137,11 +150,9 @@ func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 }
 
 func (s *Steady) latest(at time.Duration, latest time.Time, d time.Duration) time.Time {
-	for i := range len(s.spans) - 1 {
-		if end := s.spans[i+1].from; end > at-d {
-			if t := s.spans[i].zero.Add(end); t.After(latest) {
-				latest = t
-			}
+	for _, last := range s.shown(at, d) {
+		if last.After(latest) {
+			latest = last
 		}
 	}
 	return latest

@@ -12,23 +12,20 @@ import (
 // configuration, in URLs and in the log.
 const Redacted = "REDACTED"
 
-// IsReference reports whether the value only says where a credential is.
-func IsReference(value string) bool {
-	return strings.HasPrefix(value, "env:") || strings.HasPrefix(value, "sm://")
-}
-
 // words are what names of credentials have in them, separators left out.
 var words = []string{
 	"password", "passwd", "passphrase", "passcode", "secret", "token", "credential", "authorization", "cookie", "jwt", "signature",
+	"assertion", "bearer", "authcode", "sessionid", "sessid",
 	"apikey", "accesskey", "privatekey", "authkey", "appkey", "subscriptionkey", "functionskey", "sharedkey", "masterkey",
+	"userkey", "servicekey", "webhookkey", "accountkey", "clientkey", "serverkey", "sessionkey", "signingkey", "encryptionkey",
 }
 
 // short are words that mean a credential only where they stand by themselves.
-var short = []string{"pwd", "pass", "auth", "key", "sig"}
+var short = []string{"pwd", "pass", "auth", "key", "sig", "otp", "totp", "sid"}
 
 // stems are in every one of the words above: most names have none, and are judged by
 // that alone, for an event has many headers.
-var stems = []string{"pass", "pwd", "secret", "token", "credential", "auth", "cookie", "jwt", "sig", "key"}
+var stems = []string{"pass", "pwd", "secret", "token", "credential", "auth", "cookie", "jwt", "sig", "key", "assertion", "bearer", "sess", "otp", "sid"}
 
 // about follow a short word that is then no credential: X-Auth-Request-Email says who
 // called, and a Key-Id which key was used.
@@ -42,7 +39,7 @@ var harmless = []string{
 	"idempotencytoken", "idempotencykey", "requesttoken", "websocketkey", "partitionkey", "routingkey", "eventkey", "messagekey",
 	"recordkey", "objectkey", "primarykey", "sortkey", "orderingkey", "cachekey", "surrogatekey", "publickey", "foreignkey", "rowkey",
 	"hashkey", "entitykey", "documentkey", "correlationkey", "groupkey", "deduplicationkey", "dedupkey", "issuekey", "projectkey",
-	"remainingtokens", "limittokens", "resettokens", "maxtokens", "tokensused", "tokentype", "tokencount", "tokenizer",
+	"remainingtokens", "limittokens", "resettokens", "maxtokens", "tokensused", "tokentype", "tokencount", "tokenizer", "assertiontype",
 }
 
 // withoutHarmless puts a space in place of each: an event has many headers, and one pass is fast.

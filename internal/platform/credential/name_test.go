@@ -17,6 +17,10 @@ func TestNamed(t *testing.T) {
 		"X-Goog-Iap-Jwt-Assertion", "X-Telegram-Bot-Api-Secret-Token", "X-Csrf-Token", "Next-Token-Secret", "Page-Token-Key",
 		"Private-Token", "X-Webhook-Secret", "X-Vault-Token", "X-Original-Authorization", "Cf-Access-Jwt-Assertion", "X-Shopify-Access-Token",
 		"X-Auth-Request-Access-Token", "Auth-User-Password", "AWSAccessKeyId", "auth[code]", "user.password", "Refresh-Tokens",
+		"assertion", "client_assertion", "clientAssertion", "SAMLAssertion", "otp", "X-GitHub-OTP", "X-Otp", "otp_code", "totp",
+		"sessionid", "sessionId", "session-id", "X-Session-Id", "session_id", "session.id", "session[id]", "$session id", "JSESSIONID", "PHPSESSID", "sid", "connect.sid",
+		"bearer", "X-Bearer", "bearerValue", "userKey", "X-Userkey", "serviceKey", "webhookKey", "X-Webhook-Key", "AccountKey", "clientKey", "serverKey",
+		"sessionKey", "signingKey", "encryptionKey", "authCode", "auth_code", "Authcode",
 	} {
 		require.True(t, credential.Named(name), name)
 	}
@@ -25,6 +29,7 @@ func TestNamed(t *testing.T) {
 		"Next-Token", "X-Page-Token", "nextPageToken", "$skiptoken", "X-Goog-Channel-Token", "Idempotency-Key", "X-Idempotency-Key",
 		"Sec-WebSocket-Key", "Partition-Key", "Ce-Partitionkey", "eventKey", "X-Ratelimit-Remaining-Tokens", "max_tokens", "token_type",
 		"X-Auth-Request-Email", "X-Auth-User", "Key-Id", "X-Tokenizer", "X-Tokens-Used", "Rowkey", "Foreign-Key",
+		"client_assertion_type", "sidebar", "side", "inside", "residence", "cotpath", "session", "sessions", "session-name", "obsession", "assert", "forbear",
 	} {
 		require.False(t, credential.Named(name), name)
 	}

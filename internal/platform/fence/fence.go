@@ -3,7 +3,7 @@
 //
 // A lease alone cannot do that: a process that is stopped for longer than its lease
 // lasts (SIGSTOP, a suspended machine, a long pause of the garbage collector) goes on
-// in the middle of whatever it did. So whoever writes asks the fence right before each
+// in the middle of whatever it did. So the writer asks the fence right before each
 // write: before the bytes of a request leave, before a statement and before its COMMIT,
 // before a file is renamed. What remains is a write that has already left.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
@@ -19,7 +20,7 @@ func Backup(ctx context.Context, s Settings, to string) error {
 // Restore replaces the embedded store, which nobody may have open, by a backup. It
 // returns where the former one is kept; "" if there was none.
 func Restore(ctx context.Context, s Settings, from string) (kept string, err error) {
-	kept, err = sqlitestore.Restore(ctx, s.storeFile(), from)
+	kept, err = sqlitestore.Restore(ctx, s.storeFile(), from, time.Now())
 	if errors.Is(err, sqlitestore.ErrInUse) {
 		return kept, fmt.Errorf("the store was not restored: %w\nstop it first", err)
 	}

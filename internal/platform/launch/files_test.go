@@ -66,6 +66,7 @@ func TestAttackFilesThatAreNone(t *testing.T) {
 		},
 		"device": func(t *testing.T, path string) string {
 			if err := syscall.Mknod(path, syscall.S_IFCHR|0o600, 1<<8|5); err != nil { // as /dev/zero
+				require.Empty(t, os.Getenv("HEADGATE_REQUIRE_ROOT"), "a user that may make devices is needed: %v", err)
 				t.Skipf("no device can be made here: %v", err)
 			}
 			return filepath.Base(path)

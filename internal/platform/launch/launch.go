@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -114,7 +115,7 @@ func openStore(ctx context.Context, s Settings, cfg *config.Config) (app.Store, 
 	return st, nil, nil
 }
 
-// advice says what to do about a store that cannot be used as it is.
+// advice returns what the operator can do about a store that cannot be opened.
 func advice(s Settings, err error) string {
 	switch {
 	case errors.Is(err, sqlitestore.ErrReadOnly):
@@ -123,6 +124,11 @@ func advice(s Settings, err error) string {
 		return fmt.Sprintf("\nrestore a backup with `headgate restore FILE`, or move %s and the files beside it away to begin with an empty store", s.storeFile())
 	case errors.Is(err, sqlitestore.ErrFull):
 		return fmt.Sprintf("\nmake space on the disk of %s", s.Data)
+	case errors.Is(err, sqlitestore.ErrForeign):
+		return fmt.Sprintf("\nmove %s away, or choose another directory with -data", s.storeFile())
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Sprintf("\nthe embedded store needs a directory, which is created if there is none: choose another than %s with -data", s.Data)
 	}
 	return ""
 }

@@ -200,3 +200,14 @@ func TestTheConfigurationsOwnReferences(t *testing.T) {
 	_, err = env.Secret(t.Context(), "env:HOOK_SECRET", "127.0.0.1:80")
 	require.ErrorContains(t, err, "is not for syncs")
 }
+
+// A definition that calls http:// is told which setting allows that.
+func TestSyncsUseHTTPS(t *testing.T) {
+	t.Parallel()
+	env, err := sourceEnv(Settings{}, nil, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.org/", nil)
+	require.NoError(t, err)
+	_, err = env.HTTP.Do(req)
+	require.ErrorContains(t, err, "unless sync.allowHTTP in the configuration is true")
+}

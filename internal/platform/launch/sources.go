@@ -39,7 +39,7 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 		perSecond = defaultRate
 	}
 	out, err := outbound.New(outbound.Options{
-		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP,
+		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP, HTTPSetting: "sync.allowHTTP",
 		RatePerSecond: float64(perSecond), Burst: perSecond, MaxRedirects: 5,
 	})
 	if err != nil {
@@ -97,7 +97,7 @@ func hooksHTTP(s Settings, cfg *config.Config) (*http.Client, error) {
 	if cfg.Echo != nil {
 		o.Allow = append(o.Allow, cfg.Echo.AllowTargets...)
 		if u, err := url.Parse(cfg.Echo.Upstream); err == nil && u.Host != "" {
-			o.Allow = append(o.Allow, u.Host) // whoever configures it may
+			o.Allow = append(o.Allow, u.Host) // the author of the configuration may name it
 			o.AllowHTTP = u.Scheme == "http"
 		}
 	}

@@ -17,26 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/platform/fence/fencetest"
 	"github.com/headgate/headgate/internal/platform/outbound"
 )
-
-var errTakenOver = errors.New("another process took over")
-
-// turning is a fence that allows some writes and then no more.
-type turning struct{ left atomic.Int64 }
-
-func allows(n int64) *turning {
-	f := new(turning)
-	f.left.Store(n)
-	return f
-}
-
-func (f *turning) check(context.Context) error {
-	if f.left.Add(-1) < 0 {
-		return errTakenOver
-	}
-	return nil
-}
 
 // served counts what reached the server.
 type served struct {
@@ -113,13 +96,13 @@ func TestNothingLeavesAFencedProcess(t *testing.T) {
 					}
 					before := s.requests.Load()
 					refusals := 0
-					for n := range int64(20) {
-						err := s.send(fence.With(t.Context(), allows(n).check), c, method)
+					for n := range 20 {
+						err := s.send(fencetest.New(n, nil).In(t.Context()), c, method)
 						if err == nil {
 							break
 						}
 						refusals++
-						require.ErrorIs(t, err, errTakenOver)
+						require.ErrorIs(t, err, fencetest.ErrTurned)
 						require.True(t, fence.Refused(err))
 						if kind == "h2" || method == http.MethodDelete {
 							require.Equal(t, before, s.requests.Load(), "after %d checks", n)
@@ -144,25 +127,25 @@ func TestTheFenceIsAskedAgainAfterEveryWait(t *testing.T) {
 	t.Run("between attempts", func(t *testing.T) {
 		t.Parallel()
 		s := newServed(t, "http", 429, 429)
-		f := allows(1 << 30)
+		f := fencetest.New(1<<30, nil)
 		c := s.client(t, outbound.Options{Sleep: func(context.Context, time.Duration) error {
-			f.left.Store(0)
+			f.Turn()
 			return nil
 		}})
-		require.ErrorIs(t, s.send(fence.With(t.Context(), f.check), c, http.MethodPatch), errTakenOver)
+		require.ErrorIs(t, s.send(f.In(t.Context()), c, http.MethodPatch), fencetest.ErrTurned)
 		require.Equal(t, int64(1), s.requests.Load())
 	})
 	t.Run("for the rate", func(t *testing.T) {
 		t.Parallel()
 		s := newServed(t, "http")
-		f := allows(1 << 30)
+		f := fencetest.New(1<<30, nil)
 		c := s.client(t, outbound.Options{RatePerSecond: 0.001, Sleep: func(context.Context, time.Duration) error {
-			f.left.Store(0)
+			f.Turn()
 			return nil
 		}})
-		ctx := fence.With(t.Context(), f.check)
+		ctx := f.In(t.Context())
 		require.NoError(t, s.send(ctx, c, http.MethodPatch))
-		require.ErrorIs(t, s.send(ctx, c, http.MethodPatch), errTakenOver)
+		require.ErrorIs(t, s.send(ctx, c, http.MethodPatch), fencetest.ErrTurned)
 		require.Equal(t, int64(1), s.requests.Load())
 	})
 }

@@ -47,6 +47,9 @@ type Options struct {
 	AllowLoopback bool
 	// AllowHTTP allows http:// beyond loopback.
 	AllowHTTP bool
+	// HTTPSetting names the setting that AllowHTTP comes from, for the message of a
+	// refused call; "" if there is none.
+	HTTPSetting string
 	// MaxRedirects is how many redirects are followed, at most 5, and only to the
 	// same host without a change of the method. Any other is an error.
 	MaxRedirects int

@@ -151,6 +151,8 @@ func TestWhatMayBeReached(t *testing.T) {
 	require.NoError(t, err)
 	_, err = get(t, client(t, outbound.Options{}), "http://example.org/")
 	require.ErrorContains(t, err, "have to use https")
+	_, err = get(t, client(t, outbound.Options{HTTPSetting: "sync.allowHTTP"}), "http://example.org/")
+	require.ErrorContains(t, err, "calls to example.org have to use https, unless sync.allowHTTP in the configuration is true")
 	for _, bad := range []string{"", "http://x", "a b", "x/y", "*"} {
 		_, err := outbound.New(outbound.Options{Allow: []string{bad}})
 		require.Error(t, err, bad)

@@ -74,6 +74,8 @@ func (c *Client) permit(u *url.URL) error {
 		return fault.New(fault.Invalid, "the URL has no host")
 	case u.Scheme == "https", u.Scheme == "http" && (c.o.AllowHTTP || isLoopback(u.Hostname())):
 		return nil
+	case u.Scheme == "http" && c.o.HTTPSetting != "":
+		return fault.New(fault.Invalid, "calls to %s have to use https, unless %s in the configuration is true", u.Host, c.o.HTTPSetting)
 	case u.Scheme == "http":
 		return fault.New(fault.Invalid, "calls to %s have to use https", u.Host)
 	default:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
@@ -13,8 +14,8 @@ import (
 const Prefix = "HEADGATE_SECRET_"
 
 // Policy says which references a definition may use, and to which hosts each may be
-// sent. Whoever defines a sync chooses its URLs: without a policy every secret of the
-// process would be theirs. The zero Policy allows none.
+// sent. The author of a definition chooses its URLs: without a policy, every secret of
+// the process would be the author's. The zero Policy allows none.
 type Policy struct {
 	Grants []Grant
 	// Prefixed allows, to any host, variables of the environment whose names begin
@@ -49,16 +50,16 @@ func (p Policy) Check(ref, to string) error {
 		return fault.New(fault.Invalid, "%s would be sent to no host: this data source takes no credentials", ref)
 	case listed:
 		return fault.New(fault.Invalid, "%s may not be sent to %s: sync.secrets in the configuration has it for other hosts", ref, to)
-	case p.Prefixed:
+	case p.Prefixed && !credential.IsManaged(ref):
 		return fault.New(fault.Invalid, "%s is not for syncs: list it in sync.secrets of the configuration with the host %s, or give the environment variable a name that begins with %s", ref, to, Prefix)
 	}
 	return fault.New(fault.Invalid, "%s is not for syncs: list it in sync.secrets of the configuration with the host %s", ref, to)
 }
 
-// whole is a reference with the version that it means.
+// whole returns the reference, a secret's with the version that it means.
 func whole(ref string) string {
-	if strings.HasPrefix(ref, "sm://") && !strings.Contains(ref, "/versions/") {
-		return ref + "/versions/latest"
+	if name, ok := credential.Managed(ref); ok {
+		return "sm://" + name
 	}
 	return ref
 }

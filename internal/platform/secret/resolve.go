@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"cloud.google.com/go/auth/credentials"
 
+	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
@@ -44,8 +44,6 @@ type known struct {
 	until time.Time
 }
 
-var smName = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/secrets/[\w-]+(/versions/[\w-]+)?$`)
-
 // For returns the credential that a definition refers to and sends to the host:port, if
 // the policy allows that.
 func (r *Resolver) For(ctx context.Context, ref, to string) (string, error) {
@@ -67,15 +65,12 @@ func (r *Resolver) Resolve(ctx context.Context, value string) (string, error) {
 		}
 		return v, nil
 	}
-	name, ok := strings.CutPrefix(value, "sm://")
-	if !ok {
+	if !credential.IsManaged(value) {
 		return value, nil
 	}
-	if !smName.MatchString(name) {
+	name, ok := credential.Managed(value)
+	if !ok {
 		return "", fault.New(fault.Invalid, "%q is not the name of a secret: sm://projects/P/secrets/S/versions/V", value)
-	}
-	if !strings.Contains(name, "/versions/") {
-		name += "/versions/latest"
 	}
 	r.mu.Lock()
 	k, ok := r.known[name]

@@ -4,95 +4,177 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 const (
 	// copies is how many times a body is in memory while it is worked on: as it
-	// came, in pieces, and as the store's driver encodes it.
+	// arrived, in pieces, and as the store's driver encodes it.
 	copies = 3
-	// step is what a body of unknown length takes memory for at a time.
-	step = 256 << 10
+	// firstStep is the part of a body, in bytes, for which memory is taken before any
+	// of it has arrived. Each further step doubles that, so that a client that sends
+	// nothing holds little.
+	firstStep = 64 << 10
 	// overhead is what a request takes beside its header and body.
 	overhead = 4 << 10
-	// drainTime is how long a body may take that is read only to be dropped.
+	// In each paceTime, paceBytes of a body must arrive, or the rest of it. A slow body
+	// would otherwise keep its memory for minutes.
+	paceBytes = 256 << 10
+	paceTime  = 15 * time.Second
+	// bodyTime is how long a whole body may take.
+	bodyTime = 2 * time.Minute
+	// drainTime is how long the rest of a refused body is read.
 	drainTime = 10 * time.Second
 )
 
 // ReadBody returns the request's body. It takes the memory for it, and for the
-// header, from the budget of requests before it reads; the Adapter gives that
-// back when the handler has returned. A body of more than limit bytes is
-// fault.TooLarge, which names the limit and the setting (field) that it comes
-// from; one that breaks off is fault.Invalid; fault.Unavailable says that other
-// requests have the memory.
+// header, from the budget of requests in steps as the bytes arrive; the Adapter
+// gives that back when the handler has returned.
+//
+// A body of more than limit bytes is fault.TooLarge, which names the limit and the
+// setting (field) that it comes from; one that breaks off is fault.Invalid.
+// fault.Unavailable says that other requests have the memory, or that the body
+// arrives too slowly. ReadBody holds no memory after an error. Requests that have
+// read a part of their body do not block each other: only one of them waits long for
+// more memory, and the others fail sooner and free theirs.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string) ([]byte, error) {
-	none := r.Body == nil || r.Body == http.NoBody
-	tooLarge := func() error {
-		return fault.New(fault.TooLarge, "the body is over the limit of %d bytes (%s)", limit, field)
-	}
-	if r.ContentLength > limit && !none {
-		return nil, tooLarge()
-	}
 	hold := HoldOf(w)
-	take := func(bytes int64) error { return hold.Grow(r.Context(), copies*bytes) }
-	size := max(r.ContentLength, 0)
-	if none {
-		size = 0
+	before := hold.Bytes()
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, hold.Grow(r.Context(), copies*(headerBytes(r.Header)+overhead))
 	}
-	if err := take(size + headerBytes(r.Header) + overhead); err != nil || none {
-		if !none {
+	in := &incoming{w: w, r: r, hold: hold, limit: limit, field: field}
+	body, err := in.read()
+	if err != nil {
+		in.buf = nil
+		hold.Shrink(before)
+		if fault.CodeOf(err) == fault.Unavailable && !in.late {
 			drain(w, r, limit)
 		}
+	}
+	return body, err
+}
+
+// incoming is a body that is being read.
+type incoming struct {
+	w     http.ResponseWriter
+	r     *http.Request
+	hold  *budget.Hold
+	limit int64
+	field string
+
+	buf   []byte
+	paced bool      // the next bytes have a deadline
+	until time.Time // the deadline of the whole body
+	late  bool      // a deadline passed: nothing more can be read
+}
+
+func (in *incoming) read() ([]byte, error) {
+	size := in.r.ContentLength // -1: not known
+	if size > in.limit {
+		return nil, in.tooLarge()
+	}
+	beside := headerBytes(in.r.Header) + overhead
+	if err := in.hold.Fits(copies * (size + beside)); err != nil { // says so before the client has sent it all
 		return nil, err
 	}
-	if r.ContentLength < 0 {
-		size = 512
+	paid := min(size, firstStep)
+	if size < 0 {
+		paid = overhead
 	}
-	paid := max(r.ContentLength, overhead)
-	// MaxBytesReader tells net/http's own writer to close the connection; it
-	// does not look for it under a wrapper.
-	for {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		w = u.Unwrap()
+	if err := in.hold.Grow(in.r.Context(), copies*(paid+beside)); err != nil {
+		return nil, err
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
-	b := make([]byte, 0, size+1) // the one more lets the end be seen without growing
-	for {
-		n, err := body.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
+	body := http.MaxBytesReader(inner(in.w), in.r.Body, in.limit)
+	in.buf = make([]byte, 0, paid+1) // the one more lets the end be seen without growing
+	if paid > overhead {
+		in.pace()
+	}
+	for next := paceBytes; ; {
+		n, err := body.Read(in.buf[len(in.buf):cap(in.buf)])
+		in.buf = in.buf[:len(in.buf)+n]
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return b, nil
-			}
-			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-				return nil, tooLarge()
-			}
-			return nil, fault.Wrap(fault.Invalid, err, "the body broke off")
+			return in.end(err)
 		}
-		if len(b) < cap(b) {
+		if len(in.buf) >= next {
+			next = len(in.buf) + paceBytes
+			in.pace()
+		}
+		if len(in.buf) < cap(in.buf) {
 			continue
 		}
-		// What grows is copied: the old and the new are there at once, which copies allows for.
-		if more := int64(max(2*len(b), overhead)); more > paid {
-			more = max(min(more, limit), paid+step)
-			if err := take(more - paid); err != nil {
-				drain(w, r, limit)
-				return nil, err
-			}
-			paid = more
+		more := max(2*paid, overhead)
+		if size > paid {
+			more = min(more, size)
 		}
-		b = append(b, 0)[:len(b)]
+		more = min(more, max(in.limit, paid))
+		if err := in.hold.Extend(in.r.Context(), copies*(more-paid)); err != nil {
+			return nil, err
+		}
+		paid = more
+		// The old and the new buffer are in memory at once, which copies allows for.
+		grown := make([]byte, len(in.buf), max(paid, int64(len(in.buf)))+1)
+		copy(grown, in.buf)
+		in.buf = grown
+		in.pace() // it may have waited for the memory
 	}
 }
 
-// drain reads what is refused and drops it: a client that is cut off while it
-// still sends sees a broken connection, not the answer that tells it to come again.
-// One that waits for 100 Continue has sent nothing.
+// end returns the whole body, or the reason why reading failed.
+func (in *incoming) end(err error) ([]byte, error) {
+	if errors.Is(err, io.EOF) {
+		if in.paced { // otherwise the server would take the client for gone while the handler works
+			_ = http.NewResponseController(in.w).SetReadDeadline(time.Time{})
+		}
+		return in.buf, nil
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, in.tooLarge()
+	}
+	if in.late = in.paced && errors.Is(err, os.ErrDeadlineExceeded); in.late {
+		f := fault.Wrap(fault.Unavailable, err, "the body arrives too slowly: %d KiB must arrive in %d seconds, and all of it in %d",
+			paceBytes>>10, int(paceTime.Seconds()), int(bodyTime.Seconds()))
+		return nil, f
+	}
+	return nil, fault.Wrap(fault.Invalid, err, "the body broke off")
+}
+
+func (in *incoming) tooLarge() error {
+	return fault.New(fault.TooLarge, "the body is over the limit of %d bytes (%s)", in.limit, in.field)
+}
+
+// pace sets the deadline of the next bytes.
+func (in *incoming) pace() {
+	now := time.Now()
+	if !in.paced {
+		in.paced, in.until = true, now.Add(bodyTime)
+	}
+	next := now.Add(paceTime)
+	if next.After(in.until) {
+		next = in.until
+	}
+	_ = http.NewResponseController(in.w).SetReadDeadline(next)
+}
+
+// inner returns net/http's own writer: MaxBytesReader tells it to close the connection,
+// and does not look for it under a wrapper.
+func inner(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
+}
+
+// drain reads the rest of a refused body and drops it: a client that is cut off while
+// it sends sees a broken connection, not the answer that tells it to retry. A client
+// that waits for 100 Continue has sent nothing.
 func drain(w http.ResponseWriter, r *http.Request, limit int64) {
 	if r.Header.Get("Expect") != "" {
 		return

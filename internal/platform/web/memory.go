@@ -30,9 +30,9 @@ func Decoding(ctx context.Context, w http.ResponseWriter, text []byte) error {
 	return HoldOf(w).Grow(ctx, budget.OfJSON(text))
 }
 
-// Reading takes the memory of an answer that is about to be read, of which no
-// more is known than that it has at most that many bytes. What turns out not to
-// be needed is given back when the answer is encoded.
+// Reading takes the memory of an answer of at most that many bytes, before the
+// handler reads it from the store. The part that it does not need is given back
+// when the answer is encoded.
 func Reading(ctx context.Context, w http.ResponseWriter, most int64) error {
 	rw := responseOf(w)
 	if rw == nil {
@@ -44,10 +44,38 @@ func Reading(ctx context.Context, w http.ResponseWriter, most int64) error {
 	return rw.reading.Resize(ctx, copies*most)
 }
 
+// Answering takes the memory of the answer to a request that changes something.
+// The handler calls it before the change, with the most bytes that the answer may
+// have: afterwards it is too late to refuse, because the client would send the
+// request again. The memory comes from the budget of requests: clients that read
+// their answers slowly use up the other one, and must not keep changes out.
+func Answering(ctx context.Context, w http.ResponseWriter, most int) error {
+	if most <= largeAnswer {
+		return nil
+	}
+	return HoldOf(w).Grow(ctx, copies*int64(most))
+}
+
+// Acting marks a request that changes something although its method is safe.
+func Acting(w http.ResponseWriter) {
+	if rw := responseOf(w); rw != nil {
+		rw.acts = true
+	}
+}
+
 // answering keeps the memory of an encoded answer until it is written: a client
-// that reads slowly holds it for minutes.
+// that reads slowly holds it for minutes. A request that changed something is never
+// refused here. Its handler has called Answering; where the answer became larger
+// than that, it is sent all the same.
 func answering(w http.ResponseWriter, size int) error {
-	return Reading(context.Background(), w, int64(size))
+	rw := responseOf(w)
+	if rw == nil || rw.acts && rw.hold.Bytes() >= copies*int64(size) {
+		return nil
+	}
+	if err := Reading(context.Background(), w, int64(size)); err != nil && !rw.acts {
+		return err
+	}
+	return nil
 }
 
 func responseOf(w http.ResponseWriter) *response {

@@ -206,3 +206,91 @@ func TestRequestsLeaveNothingBehind(t *testing.T) {
 	srv.Close() // waits for the handlers, but for those of hijacked connections
 	require.Eventually(t, func() bool { return b.Used() == 0 && answers.Used() == 0 }, time.Minute, time.Millisecond)
 }
+
+// A client sends a request again that was answered with 503: no change may be answered
+// so once it is made, however little memory there is for its answer.
+func TestChangesAreAnsweredWithoutMemory(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 1<<20)
+	for name, c := range map[string]struct {
+		method string
+		reads  int // bytes of its body
+		acting bool
+		status int
+	}{
+		"a read":                     {"GET", 0, false, 503},
+		"a change by a safe method":  {"GET", 0, true, 200},
+		"a change":                   {"POST", 0, false, 200},
+		"a change with a large body": {"PUT", 2 << 20, false, 200},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			requests, answers := budget.New(10<<20), budget.New(4<<20)
+			require.True(t, answers.Try(3<<20)) // clients that read slowly have it
+			w := httptest.NewRecorder()
+			Adapter{Requests: requests, Answers: answers}.Handler(func(w http.ResponseWriter, r *http.Request) error {
+				if _, err := ReadBody(w, r, 8<<20, "x"); err != nil {
+					return err
+				}
+				if c.acting {
+					Acting(w)
+				}
+				return JSON(w, 200, large)
+			}).ServeHTTP(w, httptest.NewRequest(c.method, "/", strings.NewReader(strings.Repeat("x", c.reads))))
+			require.Equal(t, c.status, w.Code, name)
+			require.Zero(t, requests.Used())
+			require.Equal(t, int64(3<<20), answers.Used())
+		})
+	}
+}
+
+// What Answering has taken is the answer's, and it takes nothing of the answers of others.
+func TestAnswering(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		requests, answers := budget.New(10<<20), budget.New(10<<20)
+		a := Adapter{Requests: requests, Answers: answers}
+		worked := 0
+		h := a.Handler(func(w http.ResponseWriter, r *http.Request) error {
+			require.NoError(t, Answering(r.Context(), w, largeAnswer))
+			require.Zero(t, HoldOf(w).Bytes(), "small answers are part of the connection")
+			if err := Answering(r.Context(), w, 2<<20); err != nil {
+				return err
+			}
+			worked++
+			require.Equal(t, int64(copies*2<<20), HoldOf(w).Bytes())
+			return JSON(w, 200, strings.Repeat("x", 1<<20))
+		})
+		w := &watching{ResponseRecorder: httptest.NewRecorder(), used: answers.Used}
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/", nil))
+		require.Equal(t, 200, w.Code)
+		require.Zero(t, w.saw)
+		require.Zero(t, requests.Used())
+
+		require.True(t, requests.Try(9<<20))
+		refused := httptest.NewRecorder()
+		h.ServeHTTP(refused, httptest.NewRequest("POST", "/", nil))
+		require.Equal(t, 503, refused.Code)
+		require.Equal(t, 1, worked, "it is refused before the work")
+	})
+}
+
+// net/http answers 200 for a handler that writes nothing: an error must be written
+// even if there is no memory for all that it has to say.
+func TestErrorsAreAnsweredWithoutMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answers := budget.New(4 << 20)
+		require.True(t, answers.Try(4<<20))
+		for _, method := range []string{"GET", "POST"} {
+			for _, f := range []*fault.Error{
+				{Code: fault.Invalid, Message: "the definition has faults", Details: make([]fault.Detail, 10_000)},
+				fault.New(fault.Invalid, "%s", strings.Repeat("é", 1<<20)),
+			} {
+				w := httptest.NewRecorder()
+				Adapter{Answers: answers}.Handler(func(http.ResponseWriter, *http.Request) error { return f }).ServeHTTP(w, httptest.NewRequest(method, "/", nil))
+				require.Equal(t, 400, w.Code)
+				require.Contains(t, w.Body.String(), `"status":400`)
+			}
+		}
+	})
+}

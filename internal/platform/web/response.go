@@ -22,6 +22,7 @@ type response struct {
 	id       string
 	status   int // 0 until the header went out
 	hijacked bool
+	acts     bool // the request may change something
 
 	requests *budget.Budget
 	answers  *budget.Budget

@@ -58,7 +58,7 @@ var responses = sync.Pool{New: func() any { return new(response) }}
 
 func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rw := responses.Get().(*response)
-	*rw = response{w: w, requests: a.requests, answers: a.answers}
+	*rw = response{w: w, acts: !isSafe(r.Method), requests: a.requests, answers: a.answers}
 	if id := r.Header[headerRequestID]; len(id) > 0 && saneID(id[0]) {
 		rw.id = id[0]
 		w.Header()[headerRequestID] = id[:1:1]
@@ -181,9 +181,14 @@ func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	id := rw.requestID()
-	_ = write(rw, r.Method == http.MethodHead, status, problemType, problem{
+	p := problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: id, Errors: f.Details,
-	})
+	}
+	if write(rw, r.Method == http.MethodHead, status, problemType, p) != nil { // no memory: net/http would answer 200
+		p.Errors = nil
+		p.Detail = strings.ToValidUTF8(detail[:min(len(detail), 1000)], "")
+		_ = write(rw, r.Method == http.MethodHead, status, problemType, p)
+	}
 }
 
 // Methods answers requests of other methods with 405. GET implies HEAD.

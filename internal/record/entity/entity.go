@@ -110,9 +110,10 @@ func (s *Service) read(ctx context.Context, org, recordType, id string) (*record
 	return r, docs[0], err
 }
 
-// List returns at most limit records, or fewer where they are large, by id, the first after the id given, and
-// the id to go on after; "" after the last. A record that is there throughout is
-// listed once. Deleted ones are listed where withDeleted says so.
+// List returns records in the order of their ids, starting after the given id: at most
+// limit, fewer where they are large. next is the id to pass as after for the next page;
+// "" after the last. A record that exists throughout is listed once. Deleted records are
+// listed if withDeleted is set.
 func (s *Service) List(ctx context.Context, org, recordType, after string, limit int, withDeleted bool) (list []*Entity, next string, err error) {
 	if err := check(org, recordType, "x"); err != nil {
 		return nil, "", err

@@ -42,32 +42,39 @@ type kept struct {
 	ExpireAt   time.Time `firestore:"expireAt"`
 }
 
-// Keep implements [store.Store].
+// Keep implements [store.Store]. The first event says whether all are kept, so it is
+// looked at first and postponed last, after every other commit succeeded.
 func (s *Store) Keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
-	for i, chunk := range slices.Collect(slices.Chunk(members, namesAtOnce)) {
-		done, err := s.keep(ctx, service, chunk, until, i == 0)
-		if done || err != nil {
+	if len(members) == 0 {
+		return ctx.Err()
+	}
+	looking, cancel := context.WithTimeout(ctx, callTimeout)
+	found, err := s.keptOf(looking, service, members[:1])
+	cancel()
+	if err != nil {
+		return failed("keep: read the first event", err)
+	}
+	if head, ok := found[members[0]]; !ok {
+		return store.ErrNotFound
+	} else if !head.ExpireAt.Before(until) {
+		return nil
+	}
+	for _, chunk := range slices.Backward(slices.Collect(slices.Chunk(members, namesAtOnce))) {
+		if err := s.keep(ctx, service, chunk, until); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep postpones the expiry of some events. done reports that the first of all
-// needs nothing, and so none does.
-func (s *Store) keep(ctx context.Context, service string, members []store.Member, until time.Time, first bool) (done bool, err error) {
+// keep postpones the expiry of some events in one commit.
+func (s *Store) keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for range rounds {
 		found, err := s.keptOf(ctx, service, members)
 		if err != nil {
-			return false, failed("keep: read the events", err)
-		}
-		switch head, ok := found[members[0]]; {
-		case first && !ok:
-			return false, store.ErrNotFound
-		case first && !head.ExpireAt.Before(until):
-			return true, nil
+			return failed("keep: read the events", err)
 		}
 		b, n := s.newBatch(), 0
 		for _, k := range found {
@@ -75,23 +82,23 @@ func (s *Store) keep(ctx context.Context, service string, members []store.Member
 				continue
 			}
 			later := []firestore.Update{{Path: "expireAt", Value: until}}
-			for i := range k.Parts { // before the event, by which all are judged
+			for i := range k.Parts {
 				b.Update(part(k.ref, i), later)
 			}
 			b.Update(k.ref, later)
 			n++
 		}
 		if n == 0 {
-			return false, nil
+			return nil
 		}
 		if _, err = b.Commit(ctx); err == nil || !refused(err) {
 			if err != nil {
 				err = failed("keep", err)
 			}
-			return false, err
+			return err
 		} // one has just been deleted, or moved: look again
 	}
-	return false, failed("keep", errBusy)
+	return failed("keep", errBusy)
 }
 
 type keptEvent struct {

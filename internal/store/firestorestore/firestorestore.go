@@ -84,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("firestorestore: %w", err)
 	}
 	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, now: time.Now, probeID: "probe-" + event.RandomID()}
-	s.writes.Fresh, s.writes.Retry = freshWrite, retryWrite
+	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.now
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // by which the client decides, too
 		s.maxCommitBytes = maxDocCommitBytesEmulator
 	}

@@ -11,33 +11,37 @@ import (
 )
 
 // Due implements [store.Store].
-func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
+func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := byDue.on(s.service(service).Collection(colOutbox), nil)
-	claims, err := due(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
+	infos, err := due(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
 	if err != nil || beyond.IsZero() {
-		return claims, err
+		return infos, err
 	}
 	if beyond.Before(now) {
 		beyond = now
 	}
 	void, err := due(ctx, service, q.Where("nextAttemptAt", ">", beyond).Limit(limit))
-	return append(claims, void...), err
+	return append(infos, void...), err
 }
 
-func due(ctx context.Context, service string, q firestore.Query) ([]store.Claim, error) {
-	docs, err := q.Documents(ctx).GetAll()
+func due(ctx context.Context, service string, q firestore.Query) ([]store.ClaimInfo, error) {
+	docs, err := q.Select(infoFields...).Documents(ctx).GetAll()
 	if err != nil {
 		return nil, failed("read due claims", err)
 	}
-	claims := make([]store.Claim, len(docs))
+	return toInfos(service, docs)
+}
+
+func toInfos(service string, docs []*firestore.DocumentSnapshot) (infos []store.ClaimInfo, err error) {
+	infos = make([]store.ClaimInfo, len(docs))
 	for i, d := range docs {
-		if claims[i], err = toClaim(service, d); err != nil {
+		if infos[i], _, err = toClaimInfo(service, d); err != nil {
 			return nil, err
 		}
 	}
-	return claims, nil
+	return infos, nil
 }
 
 // Lease implements [store.Store].
@@ -136,25 +140,23 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	if page.State != "" {
 		q = byStateDateDesc.on(col, string(page.State))
 	}
+	beyond := "<"
+	if page.OldestFirst {
+		q, beyond = byStateDate.on(col, string(page.State)), ">="
+	}
 	if page.After != nil {
 		// A cursor need not be the id of a claim, but it must be one of a document.
 		if id := strings.ReplaceAll(page.After.ID, "/", "0"); id != "" {
 			q = q.StartAfter(page.After.Date, id)
 		} else {
-			q = q.Where("date", "<", page.After.Date)
+			q = q.Where("date", beyond, page.After.Date)
 		}
 	}
 	docs, err := q.Select(infoFields...).Limit(page.Limit).Documents(ctx).GetAll()
 	if err != nil {
 		return nil, failed("list claims", err)
 	}
-	infos := make([]store.ClaimInfo, len(docs))
-	for i, d := range docs {
-		if infos[i], _, err = toClaimInfo(service, d); err != nil {
-			return nil, err
-		}
-	}
-	return infos, nil
+	return toInfos(service, docs)
 }
 
 // Backlog implements [store.Store].

@@ -36,7 +36,7 @@ var (
 	byEventID        = shape{collection: colOutbox, equal: "eventID"}
 	byDateDesc       = shape{collection: colOutbox, order: "date", descending: true}
 	byStateDateDesc  = shape{collection: colOutbox, equal: "state", order: "date", descending: true}
-	byStateDate      = shape{collection: colOutbox, equal: "state", order: "date"}
+	byStateDate      = shape{collection: colOutbox, equal: "state", order: "date", paged: true}
 
 	shapes = []shape{byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byStateDate}
 )

@@ -55,8 +55,8 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 // encodeRows encodes as many events from start on as fit in one commit, and
 // refuses those that cannot be stored.
 func encodeRows(events []store.Append, results []store.AppendResult, start int) (rows []row, end, bytes int) {
-	rows = make([]row, 0, min(len(events)-start, maxGroupWeight/2))
-	for end = start; end < len(events) && len(rows) < maxGroupWeight/2 && bytes < maxGroupBytes; end++ {
+	rows = make([]row, 0, min(len(events)-start, maxOpWeight/2))
+	for end = start; end < len(events) && len(rows) < maxOpWeight/2 && bytes < maxGroupBytes; end++ {
 		e := &events[end].Event
 		id, err := encodeID(e.ID)
 		if err != nil {

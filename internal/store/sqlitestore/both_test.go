@@ -54,7 +54,7 @@ func (b *both) Keep(ctx context.Context, service string, ms []store.Member, unti
 	return b.next().Keep(ctx, service, ms, until)
 }
 func (b *both) Now(ctx context.Context) (time.Time, bool, error) { return b.next().Now(ctx) }
-func (b *both) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
+func (b *both) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
 	return b.next().Due(ctx, service, now, beyond, limit)
 }
 

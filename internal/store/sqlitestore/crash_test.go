@@ -31,7 +31,7 @@ func childMain() {
 		return
 	}
 	if backup := os.Getenv(childRestore); backup != "" { // the child of TestAttackKillDuringRestore
-		if _, err := Restore(context.Background(), path, backup); err != nil {
+		if _, err := Restore(context.Background(), path, backup, time.Now()); err != nil {
 			fmt.Fprintln(os.Stderr, "child:", err)
 			os.Exit(1)
 		}
@@ -174,7 +174,9 @@ func checkSurvivors(t *testing.T, path string, events map[string]event.Ref, clai
 	see(ps)
 	due, err := s.Due(t.Context(), "crash", time.Now(), time.Time{}, 1_000_000)
 	require.NoError(t, err)
-	for _, c := range due {
+	for _, info := range due {
+		c, err := s.ClaimByEventID(t.Context(), "crash", info.EventID)
+		require.NoError(t, err)
 		see(c.Lists[0].Included)
 	}
 	var stored int

@@ -11,69 +11,76 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// keepChunk events are kept per commit, so that others do not wait long.
-const keepChunk = 1000
-
 // Now implements [store.Store]: a file has no time of its own.
 func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
 	return time.Time{}, false, ctx.Err()
 }
 
-// Keep implements [store.Store].
+// Keep implements [store.Store]. The first event says whether all are kept, so it is
+// looked at first and postponed last, after every other commit succeeded.
 func (s *Store) Keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
-	for i, chunk := range slices.Collect(slices.Chunk(members, keepChunk)) {
-		done := false
-		err := s.update(ctx, "keep", service, func(tx *tx, num int64) error {
-			for k, m := range chunk {
-				changed, err := tx.keep(num, m, until)
-				if err != nil {
+	if len(members) == 0 {
+		return ctx.Err()
+	}
+	num, ok, err := s.serviceNum(ctx, service)
+	if err == nil && !ok {
+		return store.ErrNotFound
+	}
+	kept := false
+	if err == nil {
+		kept, err = s.kept(ctx, num, members[0], until)
+	}
+	if err != nil || kept {
+		return s.reading("keep", err)
+	}
+	for _, chunk := range slices.Backward(slices.Collect(slices.Chunk(members, maxOpWeight))) {
+		err := s.w.do(&op{ctx: ctx, what: "keep", weight: len(chunk), run: func(tx *tx) error {
+			for _, m := range slices.Backward(chunk) {
+				if err := tx.keep(num, m, until); err != nil {
 					return err
-				}
-				if done = !changed && i == 0 && k == 0; done { // and so are all the others
-					return tx.stored(num, m)
 				}
 			}
 			return nil
-		})
-		if done || err != nil {
+		}})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep reports whether the event is there and expired earlier.
-func (t *tx) keep(service int64, m store.Member, until time.Time) (bool, error) {
+// keep postpones the expiry of an event that expires earlier.
+func (t *tx) keep(service int64, m store.Member, until time.Time) error {
+	for _, id := range namesOf(m) {
+		key, err := encodeID(id)
+		if err != nil {
+			return err
+		}
+		if n, err := change(t.keepEvent, until.UnixMicro(), service, key, m.ReceivedAt.UnixMicro()); n > 0 || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kept reports whether the event expires at the instant or later. ErrNotFound if it is
+// gone.
+func (s *Store) kept(ctx context.Context, service int64, m store.Member, until time.Time) (bool, error) {
 	for _, id := range namesOf(m) {
 		key, err := encodeID(id)
 		if err != nil {
 			return false, err
 		}
-		if n, err := change(t.keepEvent, until.UnixMicro(), service, key, m.ReceivedAt.UnixMicro()); n > 0 || err != nil {
-			return n > 0, err
+		var expireAt sql.NullInt64 // NULL: never
+		err = s.q.expires.QueryRowContext(ctx, service, key, m.ReceivedAt.UnixMicro()).Scan(&expireAt)
+		if err == nil {
+			return !expireAt.Valid || expireAt.Int64 >= until.UnixMicro(), nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return false, err
 		}
 	}
-	return false, nil
-}
-
-// stored returns ErrNotFound if the event is not.
-func (t *tx) stored(service int64, m store.Member) error {
-	for _, id := range namesOf(m) {
-		key, err := encodeID(id)
-		if err != nil {
-			return err
-		}
-		var storedAt int64
-		var attempt []byte
-		err = t.event.QueryRowContext(context.Background(), service, key).Scan(&storedAt, &attempt)
-		if err == nil && storedAt == m.ReceivedAt.UnixMicro() {
-			return nil
-		}
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-	}
-	return store.ErrNotFound
+	return false, store.ErrNotFound
 }
 
 // namesOf returns the ids that an event may be stored under.

@@ -22,6 +22,7 @@ var (
 	ErrReadOnly = errors.New("nothing can be written there")
 	ErrDamaged  = errors.New("the file is damaged")
 	ErrFull     = errors.New("the disk is full")
+	ErrForeign  = errors.New("this file holds something other than a Headgate store")
 )
 
 const (

@@ -108,7 +108,7 @@ func TestDamageThatShowsLater(t *testing.T) {
 	}
 }
 
-// What another process may do to the file shows in every write until it ends.
+// A full disk shows in Writable as long as it is full.
 func TestWritableAfterAFailedWrite(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)

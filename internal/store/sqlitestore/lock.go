@@ -16,12 +16,14 @@ var ErrInUse = errors.New("another process has the store open")
 // ErrRestoring says that a restore is under way.
 var ErrRestoring = errors.New("a restore is under way: wait until it has ended")
 
-// Two files beside the store have no content that matters; the system drops
+// Three files beside the store have no content that matters; the system drops
 // their locks with the process. Every process that has the store open shares the
 // lock of lockFile, so that Restore, which replaces the file, can have it alone.
-// The one that serves has servingFile, where it says who it is.
+// The one that serves has servingFile, where it says who it is. Those that wait to
+// write share the lock of waitingFile.
 func lockFile(path string) string    { return path + ".lock" }
 func servingFile(path string) string { return path + ".serving" }
+func waitingFile(path string) string { return path + ".waiting" }
 
 func newLock(path string) *flock.Flock { return flock.New(path, flock.SetPermissions(0o600)) }
 

@@ -33,7 +33,7 @@ func TestServeTellsOfTheOther(t *testing.T) {
 	require.Empty(t, other)
 }
 
-// Whoever asks who serves holds the lock for a moment, which is no server.
+// A process that asks which one serves holds the lock for a moment, and is no server.
 func TestServeBesideThoseWhoAsk(t *testing.T) {
 	t.Parallel()
 	path := closedStore(t, 1)

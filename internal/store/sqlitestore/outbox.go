@@ -11,14 +11,14 @@ import (
 )
 
 // Due implements [store.Store].
-func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.Claim, error) {
-	claims, err := s.claims(ctx, service, s.q.due, true, now.UnixMicro(), limit)
+func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
+	claims, err := s.claims(ctx, service, s.q.due, false, now.UnixMicro(), limit)
 	if err == nil && !beyond.IsZero() {
 		var void []store.Claim
-		void, err = s.claims(ctx, service, s.q.dueBeyond, true, max(now.UnixMicro(), beyond.UnixMicro()), limit)
+		void, err = s.claims(ctx, service, s.q.dueBeyond, false, max(now.UnixMicro(), beyond.UnixMicro()), limit)
 		claims = append(claims, void...)
 	}
-	return claims, s.reading("due", err)
+	return toInfos(claims), s.reading("due", err)
 }
 
 // ClaimByEventID implements [store.Store].
@@ -39,19 +39,26 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	if page.After != nil {
 		date, id = page.After.Date.UnixMicro(), page.After.ID
 	}
+	if page.OldestFirst && page.After == nil {
+		date = math.MinInt64 // before every claim
+	}
 	q, args := s.q.claims, []any{date, id, page.Limit}
-	switch page.State {
-	case store.Claimed:
-		q, args = s.q.claimsByState, append([]any{0}, args...)
-	case store.Published:
-		q, args = s.q.claimsByState, append([]any{1}, args...)
+	if page.State != "" {
+		q, args = s.q.claimsByState, append([]any{page.State == store.Published}, args...)
+	}
+	if page.OldestFirst {
+		q = s.q.claimsOldest
 	}
 	claims, err := s.claims(ctx, service, q, false, args...)
+	return toInfos(claims), s.reading("claims", err)
+}
+
+func toInfos(claims []store.Claim) []store.ClaimInfo {
 	infos := make([]store.ClaimInfo, len(claims))
 	for i := range claims {
 		infos[i] = claims[i].ClaimInfo
 	}
-	return infos, s.reading("claims", err)
+	return infos
 }
 
 // Backlog implements [store.Store].

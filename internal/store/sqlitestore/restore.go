@@ -12,17 +12,17 @@ import (
 )
 
 // Restore puts the backup in place of the store in the file path, after it has checked
-// the backup, and returns where the former store is kept ("" if there was none). No
-// other process may have the store open. Killed at any moment, it leaves either
-// the former store or the restored one there.
-func Restore(ctx context.Context, path, from string) (kept string, err error) {
-	if kept, err = restore(ctx, path, from); err != nil {
+// the backup, and returns where the former store is kept ("" if there was none): its
+// name ends with the time now. No other process may have the store open. Killed at any
+// moment, Restore leaves either the former store or the restored one there.
+func Restore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
+	if kept, err = restore(ctx, path, from, now); err != nil {
 		return kept, fmt.Errorf("sqlitestore: restore %s from %s: %w", path, from, err)
 	}
 	return kept, nil
 }
 
-func restore(ctx context.Context, path, from string) (kept string, err error) {
+func restore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return "", err
@@ -35,7 +35,10 @@ func restore(ctx context.Context, path, from string) (kept string, err error) {
 		return "", explain(err)
 	}
 	defer lock.Close()
-	left, _ := filepath.Glob(path + ".restoring-*") // by one that was killed; the pattern is valid
+	left, err := beside(path, ".restoring-") // by a restore that was killed
+	if err != nil {
+		return "", explain(err)
+	}
 	for _, name := range left {
 		remove(name)
 	}
@@ -56,7 +59,7 @@ func restore(ctx context.Context, path, from string) (kept string, err error) {
 	if err := adopt(fresh, path); err != nil {
 		return "", err
 	}
-	if kept, err = keep(ctx, path); err != nil {
+	if kept, err = keep(ctx, path, now); err != nil {
 		return "", fmt.Errorf("keep the former store: %w", explain(err))
 	}
 	// The former store's log must go before the new file comes, also after a power
@@ -89,8 +92,20 @@ func copyBackup(path, from, to string) error {
 	return copyFile(from, to)
 }
 
-// keep gives the former store, which stays in its place, a second name.
-func keep(ctx context.Context, path string) (kept string, err error) {
+// beside returns the files beside path whose names go on after path's with infix. It uses
+// no pattern, because a directory may have any name.
+func beside(path, infix string) (paths []string, err error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+infix) {
+			paths = append(paths, filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+	return paths, err
+}
+
+// keep gives the former store, which stays in its place, a second name, after the time.
+func keep(ctx context.Context, path string, now time.Time) (kept string, err error) {
 	own, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -98,8 +113,11 @@ func keep(ctx context.Context, path string) (kept string, err error) {
 	if err != nil {
 		return "", err
 	}
-	earlier, _ := filepath.Glob(path + keptInfix + "*") // the pattern is valid
-	for _, name := range earlier {                      // by restores that were killed
+	earlier, err := beside(path, keptInfix)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range earlier { // by restores that were killed
 		if info, err := os.Stat(name); err == nil && os.SameFile(own, info) {
 			_ = os.Remove(name)
 		}
@@ -109,7 +127,10 @@ func keep(ctx context.Context, path string) (kept string, err error) {
 			_ = os.Remove(name)
 		}
 	}
-	kept = path + keptInfix + time.Now().UTC().Format("20060102T150405.000Z")
+	kept = path + keptInfix + now.UTC().Format("20060102T150405.000Z")
+	if !absent(kept) { // of another restore: the clock was set back
+		return "", fmt.Errorf("%s exists, and is not replaced: try again", kept)
+	}
 	if err := keepLog(ctx, path, kept+"-wal"); err != nil {
 		return "", errors.Join(err, removed(kept+"-wal"))
 	}

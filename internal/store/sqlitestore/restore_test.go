@@ -23,13 +23,13 @@ func TestRestoreThatCannotKeepTheLog(t *testing.T) {
 	require.NoError(t, os.WriteFile(path+keptInfix+"19990101T000000.000Z-wal", []byte("x"), 0o600))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := keep(ctx, path)
+	_, err := keep(ctx, path, time.Now())
 	require.ErrorIs(t, err, context.Canceled)
 	require.FileExists(t, path+"-wal")
 	left, err := filepath.Glob(path + keptInfix + "*")
 	require.NoError(t, err)
 	require.Empty(t, left)
-	_, err = Restore(t.Context(), path, backup)
+	_, err = Restore(t.Context(), path, backup, time.Now())
 	require.NoError(t, err)
 }
 
@@ -43,26 +43,26 @@ func TestRestore(t *testing.T) {
 	require.NoError(t, Backup(t.Context(), path, backup))
 	late := fill(t, s, 50)
 
-	_, err = Restore(t.Context(), path, backup)
+	_, err = Restore(t.Context(), path, backup, time.Now())
 	require.ErrorIs(t, err, ErrInUse)
 	other, err := s.Serve("process 7 http://127.0.0.1:8080")
 	require.NoError(t, err)
 	require.Empty(t, other)
-	_, err = Restore(t.Context(), path, backup)
+	_, err = Restore(t.Context(), path, backup, time.Now())
 	require.ErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, "process 7 http://127.0.0.1:8080")
 	_, err = s.Events(t.Context(), "s", late)
 	require.NoError(t, err, "a refusal changes nothing")
 	require.NoError(t, s.Close())
 
-	kept, err := Restore(t.Context(), path, backup)
+	kept, err := Restore(t.Context(), path, backup, time.Now())
 	require.NoError(t, err)
 	requireEvents(t, path, early)
 	requireNoEvent(t, path, late[0])
 	requireEvents(t, kept, append(early, late...))
 
 	fresh := filepath.Join(t.TempDir(), "new", "store.db")
-	kept, err = Restore(t.Context(), fresh, backup)
+	kept, err = Restore(t.Context(), fresh, backup, time.Now())
 	require.NoError(t, err)
 	require.Empty(t, kept)
 	requireEvents(t, fresh, early)
@@ -80,6 +80,45 @@ func requireNoEvent(t *testing.T, path string, m store.Member) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
+// A directory may have a name that is a pattern: what killed restores left there goes,
+// and what lies in a directory that the pattern matches stays.
+func TestRestoreInADirectoryWithAnyName(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, name := range []string{"a[1]", "a*", "a?", "[", "a\\b"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			dir, other := filepath.Join(root, name), filepath.Join(root, "ab")
+			path := filepath.Join(dir, "store.db")
+			var here, there []string
+			for in, names := range map[string]*[]string{dir: &here, other: &there} {
+				require.NoError(t, os.Mkdir(in, 0o700))
+				for _, end := range []string{".restoring-1", keptInfix + "19990101T000000.000Z-wal"} {
+					*names = append(*names, filepath.Join(in, "store.db"+end))
+					require.NoError(t, os.WriteFile(filepath.Join(in, "store.db"+end), nil, 0o600))
+				}
+			}
+			s := openAt(t, path)
+			former := fill(t, s, 3)
+			require.NoError(t, s.Close())
+			kept, err := Restore(t.Context(), path, closedStore(t, 1), at)
+			require.NoError(t, err)
+			require.Equal(t, path+keptInfix+"20260701T120000.000Z", kept)
+			requireEvents(t, kept, former)
+			for _, left := range here {
+				require.NoFileExists(t, left)
+			}
+			_, err = Restore(t.Context(), path, closedStore(t, 1), at)
+			require.ErrorContains(t, err, "exists, and is not replaced")
+			requireEvents(t, kept, former)
+			for _, others := range there {
+				require.FileExists(t, others)
+			}
+		})
+	}
+}
+
 // A store whose process was killed, and a damaged one, are kept with all they have.
 func TestRestoreKeepsTheFormerStore(t *testing.T) {
 	t.Parallel()
@@ -95,7 +134,7 @@ func TestRestoreKeepsTheFormerStore(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(path+suffix, data, 0o600))
 		}
-		kept, err := Restore(t.Context(), path, backup)
+		kept, err := Restore(t.Context(), path, backup, time.Now())
 		require.NoError(t, err)
 		requireEvents(t, kept, members)
 		requireNoEvent(t, path, members[0])
@@ -107,7 +146,7 @@ func TestRestoreKeepsTheFormerStore(t *testing.T) {
 		damaged, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(path+"-wal", []byte("a log that nobody can read"), 0o600))
-		kept, err := Restore(t.Context(), path, backup)
+		kept, err := Restore(t.Context(), path, backup, time.Now())
 		require.NoError(t, err)
 		got, err := os.ReadFile(kept)
 		require.NoError(t, err)
@@ -142,7 +181,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		"with a log":   {withLog, "-wal"},
 		"store itself": {path, "store itself"},
 	} {
-		_, err := Restore(t.Context(), path, c.from)
+		_, err := Restore(t.Context(), path, c.from, time.Now())
 		require.ErrorContains(t, err, c.want, name)
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -212,7 +251,7 @@ func TestAttackKillDuringRestore(t *testing.T) {
 			}
 		}
 	}
-	_, err = Restore(t.Context(), path, backup)
+	_, err = Restore(t.Context(), path, backup, time.Now())
 	require.NoError(t, err)
 	left, err := filepath.Glob(path + ".restoring-*")
 	require.NoError(t, err)

@@ -127,7 +127,7 @@ var migrations = [schemaVersion]string{schema, docSchema}
 func migrate(ctx context.Context, conn *sql.Conn) error {
 	// Leaving the initial rollback journal needs the file for oneself, and
 	// SQLite does not wait for that on its own.
-	if err := patiently(ctx, func() error {
+	if err := patiently(ctx, busyTimeout, func() error {
 		var mode string
 		if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
 			return err
@@ -142,7 +142,7 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 	if version, err := versionOf(ctx, conn); version == schemaVersion || err != nil {
 		return err
 	}
-	if err := patiently(ctx, func() error { _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); return err }); err != nil {
+	if err := patiently(ctx, busyTimeout, func() error { _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); return err }); err != nil {
 		return err
 	}
 	err := func() error {
@@ -171,16 +171,16 @@ func versionOf(ctx context.Context, conn *sql.Conn) (version int, err error) {
 	case err != nil:
 		return 0, err
 	case app != applicationID && (app != 0 || version != 0 || tables != 0):
-		return 0, errors.New("this file holds something other than a Headgate store")
+		return 0, ErrForeign
 	case version > schemaVersion:
 		return 0, fmt.Errorf("the file has schema version %d, and this program knows none above %d: use a newer one", version, schemaVersion)
 	}
 	return version, nil
 }
 
-// patiently repeats f while another process has the file, for busyTimeout.
-func patiently(ctx context.Context, f func() error) error {
-	deadline := time.Now().Add(busyTimeout)
+// patiently repeats f while another process has the file, for so long.
+func patiently(ctx context.Context, long time.Duration, f func() error) error {
+	deadline := time.Now().Add(long)
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		err := f()
 		if !isBusy(err) || time.Now().After(deadline) {

@@ -10,10 +10,11 @@
 //     starts no goroutine.
 //   - Reads use connections of their own and never wait for a write.
 //   - Several processes may open the same file on one machine: SQLite locks
-//     it, and what is cached (the numbers of names) never changes. Network file
-//     systems do not lock well enough.
+//     it, and what is cached (the numbers of names) never changes. They write in
+//     turn, and none holds the file for long. Network file systems do not lock
+//     well enough.
 //
-// What happens on failure: a refused write (a duplicate, a conflict) is undone
+// On failure: a refused write (a duplicate, a conflict) is undone
 // alone. An error of SQLite (disk full, I/O, locked by another process for
 // longer than busyTimeout) undoes the whole group, and every caller in it gets
 // that error; the store stays usable. Nothing is repaired silently: a file that
@@ -106,8 +107,9 @@ func open(ctx context.Context, path string) (*Store, error) {
 		s.q, err = prepareQueries(ctx, s.read)
 	}
 	if err == nil {
-		// A full disk does not keep the store from opening, for it can be read and
-		// space can be made: Writable says so.
+		// The store opens on a disk that is too full for a write, because it can be read:
+		// Writable tells. (Without the 32 KiB that SQLite maps beside the file, the
+		// lines above failed already.)
 		if err = s.Writable(ctx); errors.Is(err, ErrFull) {
 			err = nil
 		}
@@ -132,6 +134,9 @@ func createFile(path string) (string, error) {
 	// this process may hold on it through another Store (a rule of POSIX).
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
+		if info, err := os.Stat(path); err == nil && info.IsDir() { // SQLite would say that it cannot be opened
+			return "", fmt.Errorf("%w: it is a directory", ErrForeign)
+		}
 		return path, nil
 	}
 	if err != nil {

@@ -113,9 +113,9 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 type queries struct {
 	service, endpoint *sql.Stmt
 
-	pending, count, summarize, stale, event *sql.Stmt
+	pending, count, summarize, stale, event, expires *sql.Stmt
 
-	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, backlog *sql.Stmt
+	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, claimsOldest, backlog *sql.Stmt
 
 	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs *sql.Stmt
 }
@@ -139,6 +139,7 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY received_at, id LIMIT ?`,
 		&q.event: `SELECT e.received_at, k.key, e.meta, e.content FROM event e JOIN endpoint k ON k.num = e.endpoint
 			WHERE e.service = ? AND e.id = ?`,
+		&q.expires: `SELECT expire_at FROM event WHERE service = ? AND id = ? AND received_at = ?`,
 
 		&q.collection:      sqlCollection,
 		&q.doc:             sqlDoc + `id = ?`,
@@ -149,9 +150,9 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.docsByOrderDown: sqlDoc + `ord > 0 AND (ord, id) < (?, ?) ORDER BY ord DESC, id DESC LIMIT ?`,
 		&q.countDocs:       `SELECT count(*) FROM (SELECT 1 FROM doc WHERE collection = ? LIMIT ?)`,
 
-		&q.due: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
+		&q.due: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
 			ORDER BY next_attempt LIMIT ?`,
-		&q.dueBeyond: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
+		&q.dueBeyond: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
 			ORDER BY next_attempt DESC LIMIT ?`,
 		&q.claimOwner:     sqlClaimOwner,
 		&q.claimByEventID: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND event_id = ? ORDER BY seq DESC LIMIT 1`,
@@ -159,6 +160,8 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY date DESC, id DESC LIMIT ?`,
 		&q.claimsByState: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
+		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
+			ORDER BY date, id LIMIT ?`,
 		&q.backlog: `SELECT count(*), min(date) FROM claim WHERE service = ? AND published = 0`,
 	})
 	return q, err

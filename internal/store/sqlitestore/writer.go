@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -19,6 +20,12 @@ const (
 	maxGroupOps    = 1024
 	maxGroupWeight = 4096     // rows, about
 	maxGroupBytes  = 32 << 20 // of bodies
+	// longestGroup bounds how long a group runs before its commit, on a slow machine
+	// too: another process may wait for the file. What is left of it goes next.
+	longestGroup = 100 * time.Millisecond
+	// maxOpWeight is the weight at which work that need not be one commit is divided
+	// into several ops.
+	maxOpWeight = 512
 )
 
 // op is one caller's write. Everything that can be done outside the
@@ -39,15 +46,17 @@ type op struct {
 	appointed bool      // true was sent on turn
 }
 
-// writer has the one connection that writes. Whoever finds it idle leads: it
-// begins a transaction, runs what has queued up by then, commits, answers the
-// others, and appoints the next leader if more have queued up meanwhile.
+// writer has the one connection that writes. A caller that finds it idle leads: it
+// begins a transaction, runs the writes that queued up by then, commits, answers the
+// other callers, and appoints the next leader if more queued up meanwhile.
 type writer struct {
 	db    *sql.DB
 	conn  *sql.Conn
 	stmts statements
 	names *names
+	turns *turns
 
+	longest time.Duration // a group runs
 	health  *health
 	changes int // rows changed on this connection, as of the last group
 
@@ -68,7 +77,7 @@ type tx struct {
 }
 
 func openWriter(ctx context.Context, path string, names *names, health *health) (_ *writer, err error) {
-	w := &writer{names: names, health: health}
+	w := &writer{names: names, health: health, turns: newTurns(path), longest: longestGroup}
 	w.idle = sync.NewCond(&w.mu)
 	w.db, err = sql.Open("sqlite", dsn(path, writerCacheKB,
 		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages), fmt.Sprintf("journal_size_limit(%d)", maxLogBytes)))
@@ -169,7 +178,7 @@ func (w *writer) leave(o *op) bool {
 
 // lead runs one group, in which the op is the first.
 func (w *writer) lead(o *op) {
-	err := patiently(o.ctx, func() error { return w.exec(w.stmts.begin) })
+	err := w.turns.begin(o.ctx, func() error { return w.exec(w.stmts.begin) })
 	if o.ctx.Err() != nil && err != nil { // only this op gives up
 		w.next(w.take(1))
 		o.err = err
@@ -186,7 +195,7 @@ func (w *writer) lead(o *op) {
 		w.next(group)
 	}()
 	if err == nil {
-		err = w.run(group)
+		err = w.run(&group)
 	} else {
 		err = fmt.Errorf("begin: %w", err)
 	}
@@ -232,11 +241,24 @@ func (w *writer) next(group []*op) {
 	}
 }
 
+// putBack puts ops that did not run at the head of the queue.
+func (w *writer) putBack(ops []*op) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = slices.Insert(w.queue, 0, ops...)
+}
+
 // run executes the group in the transaction begun, and ends that. On an error
-// none of the group is stored, unless it is the commit's: then nobody knows.
-func (w *writer) run(group []*op) error {
-	tx := &tx{statements: w.stmts, names: w.names}
-	for _, o := range group {
+// none of the group is stored, unless it is the commit's: then nobody knows. It cuts
+// the group short if that has run for w.longest.
+func (w *writer) run(group *[]*op) error {
+	tx, began := &tx{statements: w.stmts, names: w.names}, time.Now()
+	for i, o := range *group {
+		if i > 0 && time.Since(began) > w.longest {
+			w.putBack((*group)[i:])
+			*group = (*group)[:i]
+			break
+		}
 		if o.err = o.ctx.Err(); o.err != nil {
 			continue
 		}

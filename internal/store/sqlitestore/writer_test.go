@@ -22,6 +22,7 @@ func oneGroup(t *testing.T, s *Store, before func(), calls ...func() error) []er
 	w := s.w
 	w.mu.Lock()
 	w.busy = true
+	w.longest = time.Hour
 	w.mu.Unlock()
 	queued := func(n int) {
 		for {
@@ -226,4 +227,40 @@ func FuzzLists(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, lists, twice)
 	})
+}
+
+// A group that runs for long, on a slow machine, commits what it has, and what is left
+// goes next. Another process can write in between.
+func TestALongGroupIsCutShort(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	var commits int
+	s.w.afterCommit = func() error { commits++; return nil }
+	calls := make([]func() error, 5)
+	for i := range calls {
+		calls[i] = add(t, s, request(time.Now()))
+	}
+	for _, err := range oneGroup(t, s, func() { s.w.longest = -1 }, calls...) {
+		require.NoError(t, err)
+	}
+	require.Equal(t, len(calls), commits)
+	ps, err := s.Pending(t.Context(), store.Endpoint{Service: "s", Key: "a"}, time.Time{}, 10)
+	require.NoError(t, err)
+	require.Len(t, ps, len(calls))
+}
+
+// Many events in one call do not keep another process from writing for as long.
+func TestManyEventsAreSeveralCommits(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	var commits int
+	s.w.afterCommit = func() error { commits++; return nil }
+	many := make([]store.Append, 2000)
+	for i := range many {
+		many[i] = request(time.Now())
+	}
+	for _, r := range s.Append(t.Context(), many) {
+		require.NoError(t, r.Err)
+	}
+	require.Equal(t, 8, commits)
 }

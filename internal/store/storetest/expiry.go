@@ -43,7 +43,7 @@ var expiryTests = map[string]func(*fixture){
 		requireTime(f, outcome.ExpireAt, expireAt(c))
 	},
 
-	// What a claim that waits needs is kept, wherever it is.
+	// The events of a waiting claim are kept, in whatever form the store has them.
 	"Expiry/Keep": func(f *fixture) {
 		if f.probe.EventExpireAt == nil {
 			f.Skip("no way to see when an event expires here")
@@ -75,6 +75,22 @@ var expiryTests = map[string]func(*fixture){
 		gone := []store.Member{{ID: event.RandomID(), ReceivedAt: f.now}, refs[0]}
 		require.ErrorIs(f, f.s.Keep(f.ctx, f.service, gone, until), store.ErrNotFound)
 		require.NoError(f, f.s.Keep(f.ctx, f.service, nil, until))
+	},
+
+	// A call that was cut off between two commits is not taken for done.
+	"Expiry/KeepCutOff": func(f *fixture) {
+		if f.probe.EventExpireAt == nil || f.probe.InjectLostAnswer == nil {
+			f.Skip("no way to see when an event expires, or to cut a call off, here")
+		}
+		members := f.put("a", 1200)
+		until := f.now.Add(100 * 24 * time.Hour)
+		f.probe.InjectLostAnswer(f.T, f.s, f.service)
+		if err := f.s.Keep(f.ctx, f.service, members, until); err != nil { // a driver may repeat it by itself
+			require.NoError(f, f.s.Keep(f.ctx, f.service, members, until))
+		}
+		for _, m := range []store.Member{members[0], members[600], members[1199]} {
+			requireTime(f, until, f.probe.EventExpireAt(f.T, f.s, f.service, m.ID))
+		}
 	},
 
 	// A store that has a time of its own has that of the world.

@@ -36,6 +36,13 @@ var listTests = map[string]func(*fixture){
 			for _, limit := range []int{1, 3, 17, 100} {
 				require.Equal(f, want, f.walk(state, limit), "state %q, limit %d", state, limit)
 			}
+			if state == "" {
+				continue
+			}
+			slices.Reverse(want)
+			for _, limit := range []int{1, 3, 17, 100} {
+				require.Equal(f, want, f.walkOldest(state, limit), "oldest first, state %q, limit %d", state, limit)
+			}
 		}
 	},
 
@@ -99,8 +106,19 @@ var listTests = map[string]func(*fixture){
 // walk pages through all claims and returns their ids.
 func (f *fixture) walk(state store.State, limit int) []string {
 	f.Helper()
+	return f.walkFrom(store.Page{State: state, Limit: limit})
+}
+
+// walkOldest is walk with the oldest first.
+func (f *fixture) walkOldest(state store.State, limit int) []string {
+	f.Helper()
+	return f.walkFrom(store.Page{State: state, Limit: limit, OldestFirst: true})
+}
+
+func (f *fixture) walkFrom(page store.Page) []string {
+	f.Helper()
 	ids := []string{}
-	page := store.Page{State: state, Limit: limit}
+	state, limit := page.State, page.Limit
 	for {
 		infos, err := f.s.Claims(f.ctx, f.service, page)
 		require.NoError(f, err)

@@ -3,13 +3,15 @@ package run_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
-
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -177,4 +179,35 @@ func TestSchedulesOutliveClockJumps(t *testing.T) {
 		w.wait(-90 * time.Minute) // 07:16 → 05:46
 		require.Equal(t, []string{"4 06:06", "4 07:06", "4 08:06"}, w.due(w.svc, 3*time.Hour))
 	})
+}
+
+// If looking at all due times fails half-way, the next call of Due repeats it, and not
+// the one ten minutes later.
+func TestALookAtAllThatFailsIsRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *definition.Sync) { s.Frequency = "hourly" })
+	w.jump(240*time.Hour, func() { require.Len(t, w.dueNow(w.svc), 1) }) // its next due time is days ahead
+	docs := &unlisted{Docs: w.store}
+	svc := w.serviceOn(docs)
+	docs.fails.Store(true)
+	_, _, err := svc.Due(t.Context())
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+	docs.fails.Store(false)
+	require.Empty(t, w.dueNow(svc))
+	stored, err := w.defs.Get(t.Context(), "s")
+	require.NoError(t, err)
+	require.Equal(t, 1, int(stored.Replanned), "it is due in an hour again")
+}
+
+// unlisted is a store that cannot list the syncs while it fails.
+type unlisted struct {
+	store.Docs
+	fails atomic.Bool
+}
+
+func (u *unlisted) List(ctx context.Context, l store.Listing) ([]store.Doc, error) {
+	if u.fails.Load() && l.Collection.Kind == "syncs" {
+		return nil, errDead
+	}
+	return u.Docs.List(ctx, l)
 }

@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/sync/definition"
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 

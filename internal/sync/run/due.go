@@ -38,6 +38,11 @@ func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err e
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
+	if all && err == nil { // otherwise the next call looks at the rest
+		s.mu.Lock()
+		s.lookedAtAll = now
+		s.mu.Unlock()
+	}
 	return started, takenOver, err
 }
 
@@ -66,9 +71,6 @@ const allEvery = 10 * time.Minute
 func (s *Service) lookAtAll(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if since := now.Sub(s.lookedAtAll); !s.lookedAtAll.IsZero() && since >= 0 && since < allEvery {
-		return false
-	}
-	s.lookedAtAll = now
-	return true
+	since := now.Sub(s.lookedAtAll)
+	return s.lookedAtAll.IsZero() || since < 0 || since >= allEvery
 }

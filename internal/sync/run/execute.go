@@ -37,11 +37,12 @@ var errHandOn = errors.New("run: the rest is for another invocation")
 
 // Work works on the run until it has ended, or this invocation's time is up, or
 // ctx ends: then it gives up the lease, and another call goes on from the last
-// checkpoint. It does nothing if another process is at work on the run. An error
-// means that the store did not answer.
+// checkpoint. It does nothing if another process is at work on the run, or another call
+// in this process waits for the memory for it. An error means that the store did not
+// answer.
 func (s *Service) Work(ctx context.Context, syncID, runID string) error {
-	room, err := s.o.Memory.Wait(ctx, runMemory) // before it has the lease, which would run out
-	if err != nil {
+	room, ok, err := s.awaitMemory(ctx, runKey{syncID, runID}) // before it has the lease, which would run out
+	if err != nil || !ok {
 		return err
 	}
 	defer s.o.Memory.Give(room)
@@ -72,6 +73,30 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 		err = cause
 	}
 	return e.conclude(ctx, err)
+}
+
+// awaitMemory waits until this process has the memory for the run, and returns how much
+// it took. It reports false if another call waits for the same run.
+func (s *Service) awaitMemory(ctx context.Context, run runKey) (room int64, ok bool, err error) {
+	s.mu.Lock()
+	if s.waiting[run] {
+		s.mu.Unlock()
+		return 0, false, nil
+	}
+	s.waiting[run] = true
+	s.mu.Unlock()
+	room, err = s.o.Memory.Wait(ctx, runMemory)
+	s.mu.Lock()
+	delete(s.waiting, run)
+	s.mu.Unlock()
+	return room, true, err
+}
+
+// waits reports whether the run waits for memory in this process.
+func (s *Service) waits(run runKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting[run]
 }
 
 // conclude records how the work ended. That has time of its own: a process that shuts

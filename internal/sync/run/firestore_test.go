@@ -9,11 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/sync/definition"
-
 	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store/firestorestore"
+	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 

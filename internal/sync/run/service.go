@@ -33,8 +33,9 @@ const (
 	// pageSize is how many rows a page has; fewer where the store takes fewer in a commit.
 	pageSize = 2_000
 	// runMemory is the memory that a run takes: the page that is applied, the next one
-	// and the one that is read meanwhile, each as rows, as records and as documents.
-	runMemory = 16 * source.PageBytes
+	// and the one that is read meanwhile, each as rows, as records and as documents. A row
+	// that is read before its length is known comes on top: 32 MiB of SQLite.
+	runMemory = 24 * source.PageBytes
 )
 
 // Options configure a Service.
@@ -82,15 +83,23 @@ type Service struct {
 
 	mu          sync.Mutex
 	lookedAtAll time.Time // when Due last looked at syncs that are not due
+	waiting     map[runKey]bool
 
 	stop    context.CancelFunc
 	stopped context.Context
 	working sync.WaitGroup
 }
 
+// runKey names a run that waits for memory in this process. It holds no lease yet, so
+// TakeOver finds it each time that it looks for runs whose process died.
+type runKey struct{ syncID, runID string }
+
 // New returns a service. It starts nothing.
 func New(o Options) *Service {
-	s := &Service{o: o, docs: o.Docs, defs: o.Definitions, kinds: o.Kinds, log: o.Log, now: o.Now, machine: o.Machine, random: o.Random}
+	s := &Service{
+		o: o, docs: o.Docs, defs: o.Definitions, kinds: o.Kinds, log: o.Log, now: o.Now, machine: o.Machine, random: o.Random,
+		waiting: make(map[runKey]bool),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -212,12 +212,16 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 }
 
 // TakeOver dispatches every run whose process died, and returns how many there were.
+// Runs that wait for memory in this process are not among them.
 func (s *Service) TakeOver(ctx context.Context) (int, error) {
 	n := 0
 	err := s.each(ctx, states, func(doc store.Doc) error {
 		st, err := parseState(doc)
 		if err != nil || st.Lease == nil || st.Lease.Owner != "" && st.Lease.live(s.now()) {
 			return err
+		}
+		if s.waits(runKey{doc.ID, st.Lease.RunID}) {
+			return nil
 		}
 		n++
 		return s.dispatch(ctx, doc.ID, st.Lease.RunID)

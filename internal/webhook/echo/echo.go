@@ -22,8 +22,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -245,8 +247,8 @@ func (s *Service) passOn(ctx context.Context, list string) {
 	s.soon(ctx)
 }
 
-// CheckTasks is whether the body is {"data": TaskData}: an object by task id of
-// {"name": string, "priority": number}. It returns the data.
+// CheckTasks checks that the body is {member: TaskData}, an object by task id of
+// {"name": string, "priority": number}, and returns the data. Its faults name the task.
 func CheckTasks(body []byte, member string) (json.RawMessage, error) {
 	if !utf8.Valid(body) {
 		return nil, fault.New(fault.Invalid, "the body is not UTF-8")
@@ -259,26 +261,36 @@ func CheckTasks(body []byte, member string) (json.RawMessage, error) {
 	if !ok || string(data) == "null" {
 		return nil, fault.New(fault.Invalid, "%s is required", member)
 	}
-	var tasks map[string]struct {
-		Name     *string      `json:"name"`
-		Priority *json.Number `json:"priority"`
-	}
+	var tasks map[string]json.RawMessage
 	if err := json.Unmarshal(data, &tasks); err != nil {
 		return nil, fault.New(fault.Invalid, `%s is malformed: it must be {"id": {"name": text, "priority": number}}`, member)
 	}
-	var raw map[string]map[string]json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return nil, fault.New(fault.Invalid, `%s is malformed: it must be {"id": {"name": text, "priority": number}}`, member)
-	}
-	for id, task := range tasks {
-		if task.Name == nil || task.Priority == nil {
-			return nil, fault.New(fault.Invalid, "%s.%s is malformed: name and priority are required", member, id)
-		}
-		if p := raw[id]["priority"]; len(p) > 0 && p[0] == '"' { // json.Number takes text, too
-			return nil, fault.New(fault.Invalid, "%s.%s.priority is malformed: it must be a number", member, id)
+	for _, id := range slices.Sorted(maps.Keys(tasks)) {
+		if err := checkTask(member+"."+id, tasks[id]); err != nil {
+			return nil, err
 		}
 	}
 	return data, nil
+}
+
+func checkTask(path string, text json.RawMessage) error {
+	var task struct {
+		Name     json.RawMessage `json:"name"`
+		Priority json.RawMessage `json:"priority"`
+	}
+	if err := json.Unmarshal(text, &task); err != nil {
+		return fault.New(fault.Invalid, `%s is malformed: it must be {"name": text, "priority": number}`, path)
+	}
+	given := func(v json.RawMessage) bool { return len(v) > 0 && string(v) != "null" }
+	switch {
+	case !given(task.Name), !given(task.Priority):
+		return fault.New(fault.Invalid, "%s is malformed: name and priority are required", path)
+	case task.Name[0] != '"':
+		return fault.New(fault.Invalid, "%s.name is malformed: it must be text", path)
+	case task.Priority[0] != '-' && (task.Priority[0] < '0' || task.Priority[0] > '9'):
+		return fault.New(fault.Invalid, "%s.priority is malformed: it must be a number", path)
+	}
+	return nil
 }
 
 func idOf(parts ...string) string {

@@ -63,12 +63,17 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
-func (w *world) now() time.Time       { return time.UnixMicro(w.clock.Load()).UTC() }
+func (w *world) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }
+
+// tick returns the time, which passes by a microsecond from one call to the next: what
+// is registered first is due first, and no lease ends, however slow the machine is.
+func (w *world) tick() time.Time { return time.UnixMicro(w.clock.Add(1)).UTC() }
+
 func (w *world) wait(d time.Duration) { w.clock.Add(d.Microseconds()) }
 
 // service is a process's. It delivers when it is told to.
 func (w *world) service(change func(*echo.Options)) *echo.Service {
-	out, err := outbound.New(outbound.Options{AllowLoopback: true, Attempts: 1, Timeout: 5 * time.Second})
+	out, err := outbound.New(outbound.Options{AllowLoopback: true, Attempts: 1, Timeout: time.Hour}) // echo.Options.Patience is shorter
 	require.NoError(w, err)
 	w.Cleanup(out.Close)
 	o := echo.Options{

@@ -18,8 +18,13 @@ func TestCheckTasks(t *testing.T) {
 	}
 	for bad, says := range map[string]string{
 		``: "JSON object", `[]`: "JSON object", `{}`: "data is required", `{"data":null}`: "data is required", `{"data":[]}`: "malformed", `{"data":"x"}`: "malformed",
-		`{"data":{"12":{"name":"x"}}}`: "data.12", `{"data":{"12":{"name":3,"priority":1}}}`: "malformed", `{"data":{"12":{"name":"x","priority":"1"}}}`: "malformed",
-		`{"data":{"12":null}}`: "data.12", `{"data":{"12":3}}`: "malformed",
+		`{"data":{"12":{"name":"x"}}}`: "data.12 is malformed: name and priority are required", `{"data":{"12":null}}`: "data.12 is malformed: name and priority are required",
+		`{"data":{"12":{"name":null,"priority":1}}}`:                             "data.12 is malformed: name and priority are required",
+		`{"data":{"11":{"name":"x","priority":1},"12":{"name":3,"priority":1}}}`: "data.12.name is malformed: it must be text",
+		`{"data":{"12":{"name":{},"priority":1},"13":3}}`:                        "data.12.name is malformed: it must be text",
+		`{"data":{"12":{"name":"x","priority":"1"}}}`:                            "data.12.priority is malformed: it must be a number",
+		`{"data":{"12":{"name":"x","priority":[1]}}}`:                            "data.12.priority is malformed: it must be a number",
+		`{"data":{"12":3}}`: `data.12 is malformed: it must be {"name": text, "priority": number}`, `{"data":{"12":[]}}`: "data.12 is malformed",
 	} {
 		_, err := echo.CheckTasks([]byte(bad), "data")
 		require.ErrorContains(t, err, says, bad)

@@ -157,9 +157,8 @@ const duePage = 100
 func (s *Service) due(ctx context.Context) (due []*Target, err error) {
 	now := s.now()
 	docs, err := s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Limit: duePage})
-	if err == nil && len(docs) == duePage && docs[duePage-1].Order <= now.UnixMicro() {
-		docs = docs[:duePage] // enough for now
-	} else if err == nil && len(docs) == duePage {
+	// If the whole page is due, that is enough for now.
+	if err == nil && len(docs) == duePage && docs[duePage-1].Order > now.UnixMicro() {
 		var far []store.Doc
 		far, err = s.docs.List(ctx, store.Listing{Collection: targets, ByOrder: true, Descending: true, Limit: duePage})
 		last := docs[duePage-1]

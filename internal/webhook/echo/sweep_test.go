@@ -14,6 +14,9 @@ import (
 	"github.com/headgate/headgate/internal/webhook/echo"
 )
 
+// patience is longer than anything takes on a slow machine.
+const patience = 2 * time.Minute
+
 // hanging is a target that takes calls and never answers, for as long as the test runs.
 type hanging struct {
 	*httptest.Server
@@ -39,7 +42,7 @@ func TestAHangingTargetHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		slow, r, elsewhere := newHanging(t), newReceiver(t), newReceiver(t)
-		w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = time.Now, time.Hour })
+		w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = w.tick, time.Hour })
 		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "l"})
 		require.NoError(t, err)
 		w.register(r, "l")
@@ -48,7 +51,7 @@ func TestAHangingTargetHoldsUpNoOther(t *testing.T) {
 		for n := range 3 {
 			w.receive("l", "", tasks)
 			w.receive("m", "", tasks)
-			require.Eventually(t, func() bool { return len(r.calls()) == n+1 && len(elsewhere.calls()) == n+1 }, 30*time.Second, 5*time.Millisecond, "%d", n)
+			require.Eventually(t, func() bool { return len(r.calls()) == n+1 && len(elsewhere.calls()) == n+1 }, patience, 5*time.Millisecond, "%d", n)
 		}
 		require.EqualValues(t, 1, slow.calls.Load(), "it is called once at a time")
 	})
@@ -59,7 +62,7 @@ func TestHangingTargetsHoldUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := newReceiver(t)
-	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = time.Now, time.Hour })
+	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = w.tick, time.Hour })
 	for range 20 {
 		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: newHanging(t).URL, List: "l"})
 		require.NoError(t, err)
@@ -68,7 +71,7 @@ func TestHangingTargetsHoldUpNoOther(t *testing.T) {
 	w.svc.Start()
 	w.receive("l", "", tasks)
 	w.receive("m", "", tasks)
-	require.Eventually(t, func() bool { return len(r.calls()) == 1 }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.calls()) == 1 }, patience, 5*time.Millisecond)
 }
 
 // What a target lacks is made one after the other, and at once.
@@ -81,7 +84,7 @@ func TestStartDelivers(t *testing.T) {
 		w.receive("l", "", tasks)
 	}
 	w.svc.Start()
-	require.Eventually(t, func() bool { return len(r.calls()) == 5 }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.calls()) == 5 }, patience, 5*time.Millisecond)
 	for i, c := range r.calls() {
 		require.Equal(t, i+1, versionOf(t, c))
 	}
@@ -95,7 +98,7 @@ func TestASweepGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	slow, r := newHanging(t), newReceiver(t)
-	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = time.Now, time.Hour })
+	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = w.tick, time.Hour })
 	_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "a"}) // due first
 	require.NoError(t, err)
 	const n = 250
@@ -113,7 +116,7 @@ func TestASweepGoesOn(t *testing.T) {
 		}
 		swept <- delivered
 	}()
-	require.Eventually(t, func() bool { return len(r.calls()) == n }, time.Minute, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.calls()) == n }, patience, 5*time.Millisecond)
 	slow.letGo()
 	require.Equal(t, n+1, <-swept, "and it waits for all")
 }

@@ -3,7 +3,6 @@ package csvsource
 import (
 	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/platform/fence/fencetest"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -216,15 +216,9 @@ func TestAPushAsksTheFenceLast(t *testing.T) {
 	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"}) // so young that its content is compared
 	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir, Now: after(t, dir, 0)})
 	require.NoError(t, err)
-	lost, looked := false, false
-	opened.(*file).afterLook = func() { lost, looked = true, true }
-	ctx := fence.With(t.Context(), func(context.Context) error {
-		if lost {
-			return errors.New("another process took over")
-		}
-		return nil
-	})
-	_, err = opened.Push(ctx, source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
+	f, looked := fencetest.New(1<<30, nil), false
+	opened.(*file).afterLook = func() { f.Turn(); looked = true }
+	_, err = opened.Push(f.In(t.Context()), source.Spec{Datatype: "row", Key: []string{"id"}}, []source.Change{second})
 	require.True(t, looked)
 	require.True(t, fence.Refused(err), "%v", err)
 	content, err := dir.ReadFile("f.csv")
@@ -261,7 +255,7 @@ func TestAPushKeepsAnEditWithinATick(t *testing.T) {
 	}
 }
 
-// Whoever could read and write the file still can.
+// Users who could read and write the file still can.
 func TestAPushKeepsModeAndOwner(t *testing.T) {
 	t.Parallel()
 	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})

@@ -1,16 +1,13 @@
 package sourcetest
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/platform/fence/fencetest"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/sync/source"
 )
@@ -23,29 +20,6 @@ func HTTP(t testing.TB) *http.Client {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c.HTTP()
-}
-
-var errTurned = errors.New("another process took over")
-
-// turning is a fence that allows some writes and then no more.
-type turning struct {
-	mu    sync.Mutex
-	left  int
-	then  func() // called once, when it turns over
-	asked int
-}
-
-func (x *turning) check(context.Context) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.asked++
-	if x.left--; x.left >= 0 {
-		return nil
-	}
-	if x.left == -1 {
-		x.then()
-	}
-	return errTurned
 }
 
 // fenceTests turn the fence over at every place where a push asks it.
@@ -62,15 +36,15 @@ var fenceTests = topic{
 				changes = append(changes, g.remove(b))
 			}
 			var then map[string]Record
-			x := &turning{left: n, then: func() { then = g.place.Rows(g) }}
+			x := fencetest.New(n, func() { then = g.place.Rows(g) })
 			err := g.fenced(s, x, changes)
 			if err == nil {
-				require.Positive(f, x.asked, "the push asks no fence")
+				require.Positive(f, x.Asked(), "the push asks no fence")
 				require.GreaterOrEqual(f, n, 1)
 				require.Equal(f, "another", g.place.Rows(g)[a.ID].Name)
 				return
 			}
-			require.ErrorIs(f, err, errTurned, "turned over after %d checks", n)
+			require.ErrorIs(f, err, fencetest.ErrTurned, "turned over after %d checks", n)
 			require.Equal(f, then, g.place.Rows(g), "turned over after %d checks", n)
 			require.Contains(f, then, c.ID)
 		}
@@ -83,15 +57,15 @@ var fenceTests = topic{
 		now.Name = "another"
 		changes := []source.Change{f.update(was, now)}
 		for n := range 3 {
-			_ = f.fenced(s, &turning{left: n, then: func() {}}, changes)
+			_ = f.fenced(s, fencetest.New(n, nil), changes)
 		}
 		f.pushed(s, changes[0])
 		require.Equal(f, plainRecord(now), plainRecord(f.onlyRow()))
 	},
 }
 
-func (f *fixture) fenced(s source.Source, x *turning, changes []source.Change) error {
-	ctx := fence.With(f.ctx, x.check)
+func (f *fixture) fenced(s source.Source, x *fencetest.Fence, changes []source.Change) error {
+	ctx := x.In(f.ctx)
 	for batch := range slices.Chunk(changes, s.PushSize()) {
 		results, err := s.Push(ctx, f.spec(), batch)
 		if err != nil {

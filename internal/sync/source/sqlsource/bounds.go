@@ -9,12 +9,16 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// What a database answers is bounded while it is read: it may be another's, and a
-// short query can make a value of any length. The rows of a page are bounded by
-// [source.PageBytes].
+// The answers of a database are bounded while they are read: the server may be a
+// stranger's, and a short query can make a value of any length. [source.PageBytes]
+// bounds the rows of a page.
 const (
 	maxRow    = 8 << 20  // bytes of a row; a longer one is rejected
 	maxUnseen = 32 << 20 // bytes of a row that SQLite may make before its length is known
+	// maxColumns are those of a query of SQLite: its rows are read only as a whole, so
+	// each column has a share of maxUnseen, which with more columns would be too small
+	// for rows that are not. A table is read in another way then, see pass.
+	maxColumns = 512
 )
 
 var (
@@ -23,9 +27,11 @@ var (
 	errRowTooLong = &badValue{reason: rowTooLong}
 )
 
-// maxValue is how long a value of a row of that many columns may be in SQLite, which
-// makes all of a row before any of it can be looked at.
-func maxValue(columns int) int { return min(max(maxUnseen/columns, 64<<10), maxRow) }
+// maxValue returns how long a value of a row of that many columns may be in SQLite, which
+// makes all of a row before any of it can be looked at, and whose driver copies it whole.
+// So the columns together never exceed maxUnseen. The memory that SQLite itself takes
+// meanwhile has a limit of its own, see package sqliteguard.
+func maxValue(columns int) int { return min(maxUnseen/max(columns, 1), maxRow) }
 
 // weight is about how many bytes a value of n bytes takes in memory. JSON is read into
 // a tree, which takes a multiple.

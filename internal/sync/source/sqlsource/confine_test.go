@@ -62,7 +62,7 @@ func directory(t testing.TB, dir string) map[string][32]byte {
 	return files
 }
 
-// A query of a definition is text of whoever defines a sync. It reads the one file
+// The author of a definition writes its query. The query reads the one file
 // that the definition names, and does nothing else.
 func TestAttackSQLiteQuery(t *testing.T) {
 	t.Parallel()
@@ -120,7 +120,7 @@ func TestAttackSQLiteQuery(t *testing.T) {
 	}
 }
 
-// What a query is for still works.
+// Queries that only read still work.
 func TestSQLiteQueriesThatRead(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
@@ -151,7 +151,7 @@ func TestSQLiteQueriesThatRead(t *testing.T) {
 	}
 }
 
-// A database in WAL mode is read as well, whoever has it open, and so is one that nobody has.
+// A database in WAL mode is read as well, while another process has it open and while none has.
 func TestSQLiteReadsWAL(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
@@ -172,7 +172,7 @@ func TestSQLiteReadsWAL(t *testing.T) {
 	t.Log(directory(t, p.dir))
 }
 
-// What a definition names is a name, whatever it has in it.
+// A name in a definition stays a name, whatever characters it has.
 func TestNamesAreQuoted(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)

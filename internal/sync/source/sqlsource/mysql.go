@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql"
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +22,6 @@ import (
 // mySQL is an engine, of MySQL and MariaDB.
 type mySQL struct {
 	standard
-	connector *metered
 }
 
 func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
@@ -49,8 +47,7 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "url: MySQL cannot be set up with it")
 	}
-	m := &mySQL{connector: &metered{Connector: connector, meters: map[driver.Conn]*meter{}}}
-	m.standard = standard{db: sql.OpenDB(m.connector), value: mySQLValue}
+	m := &mySQL{standard: standard{db: sql.OpenDB(&metered{connector}), value: mySQLValue}}
 	m.db.SetMaxOpenConns(maxConnections)
 	m.db.SetConnMaxIdleTime(time.Minute)
 	return m, nil
@@ -282,7 +279,7 @@ func mySQLFloat(c column, v any) (any, error) {
 		return nil, err
 	}
 	if c.kind == kindFloat32 {
-		// What is stored, to the last bit, as the double that it is compared as.
+		// The stored value to the last bit, as the double that the server compares it as.
 		if f, err := strconv.ParseFloat(s, 32); err == nil {
 			return f, nil
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -31,7 +30,7 @@ func (m *mySQL) query(ctx context.Context, columns []column, query string, args 
 		return nil, err
 	}
 	out := &mySQLRead{conn: c}
-	if out.meter, err = m.connector.of(c); err == nil {
+	if out.meter, err = meterOf(c); err == nil {
 		out.tx, err = c.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	}
 	if err == nil {
@@ -98,11 +97,25 @@ var errAnswerTooLong = errors.New("sqlsource: the server answers with more than 
 const slack = 1 << 20
 
 // metered is a driver.Connector whose connections are counted.
-type metered struct {
-	driver.Connector
+type metered struct{ driver.Connector }
 
-	mu     sync.Mutex
-	meters map[driver.Conn]*meter
+// meteredSession is a connection with its meter: database/sql drops both together.
+type meteredSession struct {
+	session
+	meter *meter
+}
+
+// session is what database/sql uses of the driver's connections.
+type session interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
 }
 
 type meterKey struct{}
@@ -117,11 +130,14 @@ func (c *metered) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := limitTime(ctx, conn); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.meters[conn] = m
-	return conn, nil
+	whole, ok := conn.(session)
+	if !ok {
+		return nil, errors.Join(errUnmetered, conn.Close())
+	}
+	return &meteredSession{session: whole, meter: m}, nil
 }
+
+var errUnmetered = errors.New("sqlsource: a connection is not counted")
 
 // limitTime has the server end statements that take too long. MariaDB and MySQL have
 // different names for that.
@@ -137,18 +153,14 @@ func limitTime(ctx context.Context, conn driver.Conn) error {
 	return err
 }
 
-// of returns the meter of a connection.
-func (c *metered) of(conn *sql.Conn) (m *meter, err error) {
+// meterOf returns the meter of a connection.
+func meterOf(conn *sql.Conn) (m *meter, err error) {
 	err = conn.Raw(func(raw any) error {
-		dc, ok := raw.(driver.Conn)
+		s, ok := raw.(*meteredSession)
 		if !ok {
-			return errors.New("sqlsource: the driver's connection is unknown")
+			return errUnmetered
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if m = c.meters[dc]; m == nil {
-			return errors.New("sqlsource: a connection is not counted")
-		}
+		m = s.meter
 		return nil
 	})
 	return m, err

@@ -274,7 +274,7 @@ func (o *options) tlsConfig(env source.Env) (*tls.Config, error) {
 	}
 	if mode == tlsDisable {
 		if !local && !env.AllowHTTP {
-			return nil, fault.New(fault.Invalid, "options.tls: a connection beyond this machine has to be encrypted")
+			return nil, fault.New(fault.Invalid, "options.tls: a connection beyond this machine has to be encrypted, unless sync.allowHTTP in the configuration is true")
 		}
 		return nil, nil
 	}

@@ -133,6 +133,7 @@ func TestTLS(t *testing.T) {
 			switch c.want {
 			case "":
 				require.Equal(t, fault.Invalid, fault.CodeOf(err))
+				require.ErrorContains(t, err, "unless sync.allowHTTP in the configuration is true")
 				return
 			case "plain":
 				require.Nil(t, conf)

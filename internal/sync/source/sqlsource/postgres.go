@@ -32,7 +32,7 @@ const placeholderURL = "postgres://placeholder:placeholder@127.0.0.1:5432/placeh
 	"?sslmode=disable&passfile=/dev/null&target_session_attrs=any&channel_binding=prefer"
 
 func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
-	// What is parsed is a placeholder: the definition's own values replace it
+	// ParseConfig gets a placeholder: the definition's own values replace it
 	// below, so that nothing of this machine's PG* variables, password file or
 	// service file can come into a connection that a caller describes.
 	c, err := pgxpool.ParseConfig(placeholderURL)

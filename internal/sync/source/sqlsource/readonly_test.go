@@ -20,7 +20,7 @@ func (p *place) count(t testing.TB, query string) (n int) {
 	return n
 }
 
-// What a pull runs changes nothing, also where the query or a view calls functions
+// The statements of a pull change nothing, also where the query or a view calls functions
 // that do.
 func TestAttackPostgresPullChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -69,7 +69,7 @@ func TestAttackPostgresPullChangesNothing(t *testing.T) {
 	_, err := queried(t, p, "SELECT lo_from_bytea(0, 'x')::text AS id", "")
 	t.Log(err)
 	require.Zero(t, p.count(t, "SELECT count(*) FROM pg_largeobject_metadata"))
-	// What is set for the session is undone, and no later statement relies on it.
+	// A setting of the session is undone, and no later statement relies on it.
 	p.options["tables"] = map[string]any{
 		"q": map[string]any{"query": "SELECT set_config('default_transaction_read_only', 'off', false) || set_config('statement_timeout', '0', false) AS id"},
 		"s": map[string]any{"query": "SELECT current_setting('statement_timeout') AS id"},

@@ -3,7 +3,6 @@ package sqlsource
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/sqlsource/sqliteguard"
 )
 
 // sqliteBatch is how many rows a query reads: all at once, because an open
@@ -32,8 +32,7 @@ const sqliteBatch = 20_000
 // read over connections that cannot write; pushes have others.
 type sqliteEngine struct {
 	standard
-	reads, writes *guarded
-	push          *sql.DB
+	push *sql.DB
 }
 
 // sidecars are what SQLite looks for beside a file, and opens if it is there.
@@ -66,26 +65,21 @@ func openSQLite(o options, env source.Env) (engine, error) {
 	if errIn != nil || errOut != nil || !os.SameFile(in, out) {
 		return nil, fault.New(fault.Invalid, "url: %q is not in the directory that syncs may use", o.database)
 	}
-	if err := installGuards(); err != nil {
+	reads, err := sqliteguard.New(full, maxRow, false)
+	if err != nil {
 		return nil, err
 	}
-	e := &sqliteEngine{
-		reads:  &guarded{path: full, conns: map[driver.Conn]*guard{}},
-		writes: &guarded{path: full, writes: true, conns: map[driver.Conn]*guard{}},
+	writes, err := sqliteguard.New(full, maxRow, true)
+	if err != nil {
+		return nil, err
 	}
-	e.standard = standard{db: sql.OpenDB(e.reads), value: sqliteValue}
+	e := &sqliteEngine{standard: standard{db: sql.OpenDB(reads), value: sqliteValue}, push: sql.OpenDB(writes)}
 	e.db.SetMaxOpenConns(maxConnections)
-	e.push = sql.OpenDB(e.writes)
 	e.push.SetMaxOpenConns(maxConnections)
 	return e, nil
 }
 
-func (e *sqliteEngine) close() error {
-	err := errors.Join(e.db.Close(), e.push.Close())
-	e.reads.forget()
-	e.writes.forget()
-	return err
-}
+func (e *sqliteEngine) close() error { return errors.Join(e.db.Close(), e.push.Close()) }
 
 func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
 	tx, err := e.push.BeginTx(ctx, nil)
@@ -103,19 +97,11 @@ func (e *sqliteEngine) single(ctx context.Context, query string) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	return c.Raw(func(conn any) error {
-		d, ok := conn.(interface {
-			ColumnInfo(string) ([]sqlite.ColumnInfo, error)
-		})
-		if !ok {
-			return errUnguarded
-		}
-		columns, err := d.ColumnInfo(query)
-		if err == nil && len(columns) == 0 {
-			err = errNoRows
-		}
-		return err
-	})
+	columns, err := sqliteguard.Columns(c, query)
+	if err == nil && len(columns) == 0 {
+		err = errNoRows
+	}
+	return err
 }
 
 func (e *sqliteEngine) quote(id string) string { return `"` + strings.ReplaceAll(id, `"`, `""`) + `"` }
@@ -328,6 +314,9 @@ func (e *sqliteEngine) clock(ctx context.Context) (time.Time, error) {
 }
 
 func (e *sqliteEngine) classify(err error) class {
+	if errors.Is(err, sqliteguard.ErrMemory) {
+		return noRoom
+	}
 	se, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return unknown
@@ -343,7 +332,7 @@ func (e *sqliteEngine) classify(err error) class {
 		return noTable
 	case code&0xff == sqlite3.SQLITE_ERROR, code&0xff == sqlite3.SQLITE_NOTADB:
 		return wrong
-	case code&0xff == sqlite3.SQLITE_FULL:
+	case code&0xff == sqlite3.SQLITE_FULL, code&0xff == sqlite3.SQLITE_NOMEM:
 		return noRoom
 	case code&0xff == sqlite3.SQLITE_READONLY, code&0xff == sqlite3.SQLITE_PERM, code&0xff == sqlite3.SQLITE_AUTH:
 		return denied
@@ -352,12 +341,16 @@ func (e *sqliteEngine) classify(err error) class {
 }
 
 func (e *sqliteEngine) explain(err error) string {
-	if se, ok := errors.AsType[*sqlite.Error](err); ok {
+	se, ok := errors.AsType[*sqlite.Error](err)
+	if errors.Is(err, sqliteguard.ErrMemory) || ok && se.Code()&0xff == sqlite3.SQLITE_NOMEM {
+		return fmt.Sprintf("SQLite may take %d MiB of memory for all syncs of this process, and the query needs more", sqliteguard.Memory()>>20)
+	}
+	if ok {
 		if se.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
 			return "a program did not finish its last transaction: open the file with that program first"
 		}
 		if se.Code() == sqlite3.SQLITE_FULL {
-			return fmt.Sprintf("the disk is full, or the temporary files that the query sorts in take more than %d MiB", maxTemporary>>20)
+			return fmt.Sprintf("the disk is full, or the temporary files that the query sorts in take more than %d MiB", sqliteguard.MaxTemporary>>20)
 		}
 		return se.Error()
 	}

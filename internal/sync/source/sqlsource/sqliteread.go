@@ -4,34 +4,30 @@ import (
 	"context"
 	"errors"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/sqlsource/sqliteguard"
 )
 
 // query reads at once what the query returns.
-func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out rows, err error) {
 	c, err := e.db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = c.Close() }()
-	var done func()
-	if err := c.Raw(func(conn any) (err error) {
-		done, err = e.reads.until(ctx, conn)
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	defer done()
 	length := maxValue(len(columns))
 	if columns[len(columns)-1].name == "" { // it has looked at how long a row is
 		length = maxRow
 	}
-	if _, err := sqlite.Limit(c, sqlite3.SQLITE_LIMIT_LENGTH, length); err != nil {
+	done, err := sqliteguard.Read(ctx, c, length)
+	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if refused := done(); refused != nil {
+			out, err = nil, errors.Join(refused, err)
+		}
+	}()
 	found, err := c.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -193,6 +193,9 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	case err != nil:
 		return nil, s.failed(ctx, err, "%s cannot be read", t.name)
 	}
+	if t.query && s.engine.rawPositions() && len(columns) > maxColumns {
+		return nil, fault.New(fault.Invalid, "%s has %d columns: a query of SQLite has at most %d columns", t.name, len(columns), maxColumns)
+	}
 	t.columns = columns
 	names := make([]string, len(columns))
 	seen := map[string]bool{}

@@ -67,16 +67,16 @@ func (r *standardRows) scan(dst []any) error {
 	}
 	var bad error
 	length := 0
+	for _, v := range r.raw {
+		length += lengthOf(v)
+	}
 	r.bytes = 0
 	for i, c := range r.columns {
-		n := 0
-		switch v := r.raw[i].(type) {
-		case []byte:
-			n = len(v)
-		case string:
-			n = len(v)
+		n := lengthOf(r.raw[i])
+		if length > maxRow && n > maxShown && c.kind != kindRaw { // it is rejected, and needs no other copy
+			dst[i] = nil
+			continue
 		}
-		length += n
 		r.bytes += weight(c, n)
 		v, err := r.value(c, r.raw[i])
 		if err != nil && bad == nil {
@@ -88,6 +88,20 @@ func (r *standardRows) scan(dst []any) error {
 		return errRowTooLong
 	}
 	return bad
+}
+
+// maxShown is how many bytes a value has that a reject still shows of a row that is too long.
+const maxShown = 64 << 10
+
+// lengthOf returns how many bytes a value of the driver has, beside a few.
+func lengthOf(v any) int {
+	switch v := v.(type) {
+	case []byte:
+		return len(v)
+	case string:
+		return len(v)
+	}
+	return 0
 }
 
 type standardTx struct {

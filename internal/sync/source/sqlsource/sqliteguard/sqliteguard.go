@@ -1,9 +1,25 @@
-package sqlsource
+// Package sqliteguard opens SQLite files for SQL that a stranger wrote.
+//
+// The author of a definition writes SQL that runs in this process, on files of this
+// machine. So the engine itself guards every connection, before its first statement:
+//
+//   - no other database can be attached, and no value or statement is longer than
+//     a limit;
+//   - an authorizer, which the parser asks about everything that a statement does,
+//     allows reading, and on the connections that pushes use also changing rows;
+//   - the temporary files of all connections together have a limit, and so has their memory;
+//   - a statement ends soon after its context does, also while it finds nothing.
+//
+// SQLite's driver offers none of this, so the hook that SQLite calls for each new
+// connection does it. SQLite is C, translated: it is handed numbers, not Go values.
+package sqliteguard
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,22 +34,14 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// Whoever defines a sync writes SQL that runs in this process, on files of this
-// machine. So every connection of a source is guarded by the engine itself, before
-// its first statement:
-//
-//   - no other database can be attached, and no value or statement is longer than
-//     a limit;
-//   - an authorizer, which the parser asks about everything that a statement does,
-//     allows reading, and on the connections that pushes use also changing rows;
-//   - the temporary files of all connections together have a limit;
-//   - a statement ends soon after its context does, also while it finds nothing.
-//
-// SQLite's driver offers none of this, so the hook that SQLite calls for each new
-// connection does it. SQLite is C, translated: it is handed numbers, not Go values.
+// guard is what a connection is held to.
 type guard struct {
 	writes  bool        // the connection is for pushes
 	stopped atomic.Bool // the statement that runs is to end
+	refused atomic.Bool // the statement that runs was refused memory
+	longest int32       // bytes of a value
+	tls     *libc.TLS
+	db      uintptr // SQLite's connection
 }
 
 var (
@@ -51,13 +59,16 @@ const (
 	maxSQL          = 1 << 20
 )
 
-// installGuards has SQLite call guardConnection for every connection that is opened
+// install has SQLite call guardConnection for every connection that is opened
 // from now on. Those without the parameter, as the embedded store's, stay as they are.
-func installGuards() error {
+func install() error {
 	installing.Do(func() {
 		tls := libc.NewTLS()
 		defer tls.Close()
-		if installed = registerVFS(tls); installed == sqlite3.SQLITE_OK {
+		if installed = allocator; installed == sqlite3.SQLITE_OK {
+			installed = registerVFS(tls)
+		}
+		if installed == sqlite3.SQLITE_OK {
 			installed = sqlite3.Xsqlite3_auto_extension(tls, pointerTo(guardConnection))
 		}
 	})
@@ -80,11 +91,15 @@ func guardConnection(tls *libc.TLS, db, _, _ uintptr) int32 {
 	if id == 0 {
 		return sqlite3.SQLITE_OK
 	}
-	if _, known := guards.Load(id); !known {
+	known, ok := guards.Load(id)
+	if !ok {
 		return sqlite3.SQLITE_AUTH
 	}
+	g := known.(*guard)
+	g.tls, g.db = tls, db
+	bounded.Store(tls, g)
 	for limit, value := range map[int32]int32{
-		sqlite3.SQLITE_LIMIT_ATTACHED: 0, sqlite3.SQLITE_LIMIT_LENGTH: maxRow, sqlite3.SQLITE_LIMIT_SQL_LENGTH: maxSQL,
+		sqlite3.SQLITE_LIMIT_ATTACHED: 0, sqlite3.SQLITE_LIMIT_LENGTH: g.longest, sqlite3.SQLITE_LIMIT_SQL_LENGTH: maxSQL,
 	} {
 		sqlite3.Xsqlite3_limit(tls, db, limit, value)
 	}
@@ -166,26 +181,42 @@ func (g *guard) allows(action int32, first, second string) bool {
 	return false
 }
 
-// guarded is a driver.Connector whose connections are guarded.
-type guarded struct {
-	path   string
-	writes bool
+// Connector is a driver.Connector whose connections are guarded.
+type Connector struct {
+	path    string
+	longest int
+	writes  bool
+}
 
-	mu    sync.Mutex
-	ids   []int64
-	conns map[driver.Conn]*guard
+// New returns a Connector to the file of that path, which exists. Its values have at
+// most longest bytes. Only with writes may statements change rows.
+func New(path string, longest int, writes bool) (*Connector, error) {
+	if err := install(); err != nil {
+		return nil, err
+	}
+	boundMemory()
+	return &Connector{path: path, longest: longest, writes: writes}, nil
 }
 
 // Driver implements driver.Connector.
-func (*guarded) Driver() driver.Driver { return new(sqlite.Driver) }
+func (*Connector) Driver() driver.Driver { return new(sqlite.Driver) }
 
 // Connect implements driver.Connector.
-func (c *guarded) Connect(ctx context.Context) (driver.Conn, error) {
-	id, g := lastGuard.Add(1), &guard{writes: c.writes}
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	id, g := lastGuard.Add(1), &guard{writes: c.writes, longest: int32(min(c.longest, math.MaxInt32))}
 	guards.Store(id, g)
-	c.mu.Lock()
-	c.ids = append(c.ids, id)
-	c.mu.Unlock()
+	conn, err := c.connect(ctx, id)
+	if err == nil {
+		if whole, ok := conn.(connection); ok {
+			return &guarded{connection: whole, id: id, guard: g}, nil
+		}
+		err = errors.Join(errUnguarded, conn.Close())
+	}
+	g.forget(id)
+	return nil, err
+}
+
+func (c *Connector) connect(ctx context.Context, id int64) (driver.Conn, error) {
 	query := "mode=ro&_pragma=query_only(1)"
 	if c.writes {
 		query = "mode=rw&_txlock=immediate"
@@ -195,50 +226,96 @@ func (c *guarded) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := base.Connect(ctx)
-	if err != nil {
+	return base.Connect(ctx)
+}
+
+// forget drops the guard of a connection that is closed.
+func (g *guard) forget(id int64) {
+	guards.Delete(id)
+	if g.tls != nil {
+		bounded.Delete(g.tls)
+	}
+}
+
+// connection is what database/sql uses of the driver's connections, and what we do.
+type connection interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+	ColumnInfo(query string) ([]sqlite.ColumnInfo, error)
+}
+
+// guarded is a connection with its guard.
+type guarded struct {
+	connection
+	id    int64
+	guard *guard
+}
+
+// Close implements driver.Conn. database/sql closes connections also while the
+// source is open.
+func (c *guarded) Close() error {
+	defer c.guard.forget(c.id) // SQLite asks it until then
+	return c.connection.Close()
+}
+
+var errUnguarded = errors.New("sqliteguard: a connection has no guard")
+
+func raw(conn *sql.Conn, do func(*guarded) error) error {
+	return conn.Raw(func(c any) error {
+		g, ok := c.(*guarded)
+		if !ok {
+			return errUnguarded
+		}
+		return do(g)
+	})
+}
+
+// Columns returns the columns that the query returns, as SQLite's parser finds them in
+// its first statement. It runs nothing.
+func Columns(conn *sql.Conn, query string) (columns []sqlite.ColumnInfo, err error) {
+	err = raw(conn, func(c *guarded) error {
+		columns, err = c.ColumnInfo(query)
+		return err
+	})
+	return columns, err
+}
+
+// ErrMemory says that a statement was ended, or has given wrong values, because it
+// needed more memory than there is for all guarded connections.
+var ErrMemory = errors.New("sqliteguard: the statement takes too much memory")
+
+// Read has the connection's statements end when the context does, and their values
+// have at most longest bytes, until done is called. done returns ErrMemory if one
+// was refused memory: then the values that it returned may be wrong.
+func Read(ctx context.Context, conn *sql.Conn, longest int) (done func() error, err error) {
+	var g *guard
+	if err := raw(conn, func(c *guarded) error {
+		g = c.guard
+		sqlite3.Xsqlite3_limit(g.tls, g.db, sqlite3.SQLITE_LIMIT_LENGTH, min(int32(min(longest, math.MaxInt32)), g.longest))
+		return nil
+	}); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conns[conn] = g
-	return conn, nil
-}
-
-// forget drops the guards, when the connections are closed.
-func (c *guarded) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, id := range c.ids {
-		guards.Delete(id)
-	}
-	c.ids, c.conns = nil, map[driver.Conn]*guard{}
-}
-
-var errUnguarded = errors.New("sqlsource: a connection has no guard")
-
-// until has the connection's statements end when the context does, until the
-// function that it returns is called.
-func (c *guarded) until(ctx context.Context, conn any) (func(), error) {
-	dc, ok := conn.(driver.Conn)
-	if !ok {
-		return nil, errUnguarded
-	}
-	c.mu.Lock()
-	g := c.conns[dc]
-	c.mu.Unlock()
-	if g == nil {
-		return nil, errUnguarded
-	}
+	g.refused.Store(false)
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		g.stopped.Store(true)
 		close(ended)
 	})
-	return func() {
+	return func() error {
 		if !stop() {
 			<-ended
 			g.stopped.Store(false) // the next statement is another's
 		}
+		if g.refused.Load() {
+			return ErrMemory
+		}
+		return nil
 	}, nil
 }

@@ -1,4 +1,4 @@
-package sqlsource
+package sqliteguard
 
 import (
 	"sync"
@@ -10,12 +10,13 @@ import (
 
 // SQLite sorts, and keeps what a query has in between, in temporary files. A short query
 // makes them as large as the disk. So guarded connections use the ordinary VFS with one
-// difference: the temporary files of all of them together have at most maxTemporary
+// difference: the temporary files of all of them together have at most MaxTemporary
 // bytes. A write beyond that fails as it does on a full disk.
 
 const (
 	temporaryVFS = "headgate-temporary"
-	maxTemporary = 1 << 30
+	// MaxTemporary is the most bytes of all temporary files.
+	MaxTemporary = 1 << 30
 	temporary    = sqlite3.SQLITE_OPEN_TEMP_DB | sqlite3.SQLITE_OPEN_TRANSIENT_DB | sqlite3.SQLITE_OPEN_TEMP_JOURNAL | sqlite3.SQLITE_OPEN_SUBJOURNAL
 )
 
@@ -57,7 +58,7 @@ func (s *sizes) cut(file uintptr, to int64) {
 // The VFS, and the methods of its files. They are written before the first connection
 // and never again.
 var (
-	temporaries = sizes{of: map[uintptr]int64{}, most: maxTemporary}
+	temporaries = sizes{of: map[uintptr]int64{}, most: MaxTemporary}
 	plainVFS    uintptr
 	plain       sqlite3.Tsqlite3_io_methods // of temporary files, as they were
 	counted     uintptr                     // the same, with ours

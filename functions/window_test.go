@@ -1,0 +1,145 @@
+package functions
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+func TestWindowEdges(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.event("entry1", "old")
+	g.advance(time.Hour)
+	require.Nil(t, g.event("entry2", "x").json["triggered"], "one exactly a period old is out")
+	require.Equal(t, 1, g.do("POST", "/reset", "").num("reset"))
+
+	g.event("entry1", "young")
+	g.advance(time.Hour - time.Microsecond)
+	require.NotNil(t, g.event("entry2", "x").json["triggered"], "a microsecond younger is in")
+
+	g.event("entry1", "from a faster clock")
+	g.advance(-30 * time.Second)
+	require.NotNil(t, g.event("entry2", "x").json["triggered"], "there is no upper bound")
+
+	g.event("entry1", "left")
+	g.advance(2 * time.Hour)
+	s := g.do("POST", "/sweep", "")
+	require.Equal(t, 2, s.num("expired"), "pointers that left the window: this and the first")
+}
+
+func TestRulesOfEndpoints(t *testing.T) {
+	t.Parallel()
+	for send, want := range map[string][]string{
+		"ALL": {"1", "2", "3"}, "FIRST": {"1"}, "LAST": {"3"}, "BOUNDARIES": {"1", "3"},
+	} {
+		cfg := strings.Replace(oneService(""), `{"eventKey":"entry1"}`, `{"eventKey":"entry1","minNbOfOccurrence":3,"eventToSend":"`+send+`"}`, 1)
+		g := newGateway(t, cfg)
+		g.event("entry2", "x")
+		for _, body := range []string{"1", "2"} {
+			require.Nil(t, g.event("entry1", body).json["triggered"])
+			g.advance(time.Second)
+		}
+		m := g.message(g.event("entry1", "3").str("triggered"))
+		require.Equal(t, 3, m.Events["entry1"].NumberOfEvents)
+		var got []string
+		for _, e := range m.Events["entry1"].Events {
+			got = append(got, e.Content)
+		}
+		require.Equal(t, want, got, send)
+		require.Equal(t, 0, g.do("POST", "/reset", "").num("reset"), "all members are consumed, also those left out")
+	}
+}
+
+func TestKeepEventAfterTrigger(t *testing.T) {
+	t.Parallel()
+	cfg := strings.Replace(oneService(""), `3600`, `3600,"keepEventAfterTrigger":true`, 1)
+	g := newGateway(t, cfg)
+	g.event("entry1", "a")
+	first := g.event("entry2", "b").str("triggered")
+	require.NotEmpty(t, first)
+	require.Nil(t, g.do("POST", "/check", "").json["triggered"], "the same message is not published again")
+	require.Nil(t, g.do("POST", "/trigger", "").json["triggered"])
+	second := g.event("entry1", "c").str("triggered")
+	require.NotEmpty(t, second)
+	require.NotEqual(t, first, second)
+	require.Len(t, g.message(second).Events["entry1"].Events, 2)
+	require.Len(t, g.bus.all(), 2)
+}
+
+// A window too large for one claim goes out in parts, and a part that went out
+// before does not hold up those behind it.
+func TestAWindowTooLargeForOneClaim(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []string{"false", "true"} {
+		g := newGateway(t, strings.Replace(oneService(""), `"observationPeriod":3600`, `"observationPeriod":3600,"keepEventAfterTrigger":`+keep, 1))
+		g.store.maxClaim = 4
+		send := func(key string, n int) {
+			for i := range n {
+				g.event(key, fmt.Sprint(key, i))
+				g.advance(time.Microsecond)
+			}
+		}
+		send("entry1", 9)
+		send("entry2", 1)
+		contents := func() map[string]bool {
+			seen := map[string]bool{}
+			for _, m := range g.bus.all() {
+				var msg syncMessage
+				require.NoError(t, json.Unmarshal(m.Data, &msg))
+				for _, list := range msg.Events {
+					require.LessOrEqual(t, len(list.Events), 4)
+					for _, e := range list.Events {
+						require.True(t, keep == "true" || !seen[e.Content], e.Content)
+						seen[e.Content] = true
+					}
+				}
+			}
+			return seen
+		}
+		require.Len(t, contents(), 10)
+		require.Len(t, g.bus.all(), 3)
+		if keep == "true" {
+			g.event("entry1", "late")
+			require.True(t, contents()["late"])
+		}
+	}
+}
+
+// A window that cannot be checked does not keep what is over from being deleted.
+func TestASweepDeletesWhatIsOverThoughTheCheckFails(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	g.event("entry1", "a")
+	g.advance(time.Hour + time.Minute)
+	stale := func() int {
+		ps, err := g.store.Stale(t.Context(), store.Endpoint{Service: "My First Event Sync", Key: "entry1"}, g.clock(), 10)
+		require.NoError(t, err)
+		return len(ps)
+	}
+	require.Equal(t, 1, stale())
+	g.store.set(true)
+	require.Equal(t, 503, g.do("POST", "/sweep", "").status)
+	require.Zero(t, stale())
+}
+
+func TestTypeNoneAndAsync(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, strings.Replace(oneService(""), `"window"`, `"none"`, 1))
+	g.event("entry1", "a")
+	require.Nil(t, g.event("entry2", "b").json["triggered"])
+	require.Nil(t, g.do("POST", "/check", "").json["triggered"])
+	a := g.do("GET", "/trigger", "")
+	require.Equal(t, "none", g.message(a.str("triggered")).TriggerType)
+
+	g = newGateway(t, oneService(`,"asyncEventTrigger":true`))
+	g.event("entry1", "a")
+	require.Nil(t, g.event("entry2", "b").json["triggered"], "answered before the check")
+	require.Eventually(t, func() bool { return len(g.bus.all()) == 1 }, 5*time.Second, time.Millisecond)
+}

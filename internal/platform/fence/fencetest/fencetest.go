@@ -1,0 +1,58 @@
+// Package fencetest has a fence that turns over after some writes, for tests of code
+// that writes to a system outside.
+package fencetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/headgate/headgate/internal/platform/fence"
+)
+
+// ErrTurned is the answer of a fence that turned over.
+var ErrTurned = errors.New("another process took over")
+
+// Fence allows some writes and then no more. Its methods may be called concurrently.
+type Fence struct {
+	mu    sync.Mutex
+	left  int
+	asked int
+	then  func()
+}
+
+// New returns a fence that allows that many writes. It calls then, unless that is nil,
+// once, before it refuses the first write.
+func New(writes int, then func()) *Fence { return &Fence{left: writes, then: then} }
+
+// In returns a context that the fence travels with.
+func (f *Fence) In(ctx context.Context) context.Context { return fence.With(ctx, f.check) }
+
+// Turn makes the fence refuse every write from now on.
+func (f *Fence) Turn() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left = 0
+}
+
+// Asked returns how many writes were asked for.
+func (f *Fence) Asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
+}
+
+func (f *Fence) check(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	if f.left > 0 {
+		f.left--
+		return nil
+	}
+	if f.then != nil {
+		f.then()
+		f.then = nil
+	}
+	return ErrTurned
+}
