@@ -105,6 +105,8 @@ func (r *receiver) receive(ctx context.Context, m *mapping.Mapped) (Received, er
 		if err != nil {
 			return Received{}, err
 		}
+		// As in a pull, a record takes a new place in the order that pushes read only if
+		// there is something to push.
 		var order int64
 		if d.Effect != plan.Linked && others || d.Pushes && r.def.Pushes() {
 			order = r.planner.Now.UnixMicro()

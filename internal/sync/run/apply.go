@@ -16,6 +16,10 @@ import (
 
 // apply applies a page in one commit, or in several if it is too large for one; the last
 // of them moves the checkpoint. A process that dies in between repeats the page.
+//
+// People may edit records while they are merged. Each write is conditional on the record
+// as it was read, so a conflict means that a decision was made about an outdated record:
+// the records are read again, and all rows of the page are decided anew.
 func (p *puller) apply(ctx context.Context, m *mapped) error {
 	before := p.step.Counts
 	for attempt := 0; ; attempt++ {
@@ -31,6 +35,8 @@ func (p *puller) apply(ctx context.Context, m *mapped) error {
 	}
 }
 
+// tryApply makes one attempt. store.ErrConflict: another writer was faster. Nothing is
+// counted as deleted before it is committed, because the count outlives the attempt.
 func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	now := p.e.svc.clock()
 	p.planner.Now = now
@@ -68,6 +74,9 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 		if d.Record == nil {
 			continue
 		}
+		// A record takes a new place in the order that pushes read only if there is
+		// something to push: another sync pushes the datatype, or the source lacks a
+		// value. Otherwise the next push would look at every record that was pulled.
 		var order int64
 		if d.Effect != plan.Linked && others || d.Pushes && p.def.Pushes() {
 			order = now.UnixMicro()
@@ -106,7 +115,9 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	return nil
 }
 
-// commit makes the writes, the last part of them together with the checkpoint.
+// commit makes the writes, the last part of them together with the checkpoint. The other
+// parts need none: if the process dies after them, the page is repeated, and the records
+// that are written already are unchanged then.
 func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) error {
 	limits := p.docs.Limits()
 	for {
@@ -134,13 +145,16 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 	}
 }
 
-// invalidate drops the last pull's digests before anything that they cover changes.
+// invalidate drops the last pull's digests before anything that they cover changes, and
+// notes how much was deleted.
 func (p *puller) invalidate(st *syncState) {
 	t := st.of(p.step.Datatype)
 	t.Digests, t.Deleted = "", p.before+p.step.Counts.Deleted
 }
 
-// existing returns the records of the rows.
+// existing returns the records of the rows. A first pull into an empty store spares that
+// read. If a record is there after all, its creation conflicts, and apply reads from then
+// on.
 func (p *puller) existing(ctx context.Context, items []mapping.Mapped) ([]Located, error) {
 	if p.fresh || len(items) == 0 {
 		none := make([]Located, len(items))

@@ -52,6 +52,11 @@ type mapped struct {
 	err     error // io.EOF after the last page
 }
 
+// pull works on a pull step: it reads the source's pages and applies them one by one.
+//
+// Only a whole pull, which reads everything from the beginning in one go, can compare its
+// pages with those of the last one, or tell which rows are missing. One that reads from a
+// cursor sees changed rows only, and one that was handed on has seen a part.
 func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) error {
 	docs := e.svc.docs
 	p := &puller{
@@ -204,6 +209,8 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 		p.step.Progress = Progress{Done: m.Done, Total: m.Total}
 		p.absent.saw(m)
 		if p.digests.same(m.digest) {
+			// Nothing is written, so nothing needs a commit. Now and then there is one
+			// anyway: it shows progress, and it notices a cancellation.
 			p.step.Counts.Unchanged += int64(len(m.items))
 			p.step.Resume = m.Resume
 			if !p.e.dry() {
@@ -216,7 +223,7 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 				return err
 			}
 			if p.step.Resume = m.Resume; !p.e.dry() {
-				lastCheckpoint = p.e.svc.now()
+				lastCheckpoint = p.e.svc.now() // the commit of the page was one
 			}
 		}
 		if err := p.e.checkRejected(p.step); err != nil {

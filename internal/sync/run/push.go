@@ -40,6 +40,12 @@ type outgoing struct {
 	known  bool
 }
 
+// push works on a push step: it reads the records that may have changed, and sends what
+// the source lacks of them.
+//
+// A push that repeats records does no harm, because a record without a base has nothing
+// to send. So the step's position may lag behind, and it moves only after its page was
+// sent: a process that takes over sends nothing twice whose answer was recorded.
 func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) error {
 	docs := e.svc.docs
 	p := &pusher{
@@ -58,7 +64,8 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if e.run.Retry {
 		return p.retry(ctx)
 	}
-	// A first push looks at every record; later ones at what changed since.
+	// A first push looks at every record, by id: records that were only pulled have no
+	// place in the order. Later pushes look at what changed since.
 	listing := store.Listing{Collection: p.records.collection, Limit: min(500, docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
 	if from := known.pushFrom(e.svc.clock()); from > 0 {
 		listing.ByOrder = true
@@ -108,7 +115,9 @@ func (p *pusher) conclude(ctx context.Context) error {
 	if p.e.dry() {
 		return p.e.checkpoint(ctx, nil, nil)
 	}
-	upTo := p.run.StartedAt.UnixMicro() // what changed later is for the next push
+	// A record that changed during the run may have been passed over, so the next push
+	// looks again from the time when this run began.
+	upTo := p.run.StartedAt.UnixMicro()
 	return p.e.checkpoint(ctx, nil, func(st *syncState) {
 		t := st.of(p.step.Datatype)
 		t.pushed(upTo)
@@ -222,6 +231,9 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 		return nil, nil, nil
 	}
 	o.change.Op, o.change.Key, o.change.Changed = source.Update, p.mapper.Unkey(link.Key), columns
+	// The source refuses the update if the row is no longer what both sides agreed on:
+	// the next pull has to merge it first. A base that an older mapping made may not map
+	// back; then the update is sent without that condition.
 	if o.change.Expect, reject = p.mapper.Unmap(base); reject != nil {
 		o.change.Expect = nil
 	}

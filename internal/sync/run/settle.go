@@ -15,6 +15,11 @@ import (
 )
 
 // send pushes a batch and records the outcome of each change.
+//
+// The store and the source cannot commit together, so a process may die between the push
+// and the checkpoint. Then the source has changes that no record knows of. The next push
+// sends the same updates and deletions again, which changes nothing; and creations are
+// recognised by their keys or by their attempts.
 func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 	batch, err := p.announce(ctx, batch)
 	if err != nil || len(batch) == 0 {
@@ -37,7 +42,7 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 	for i, o := range batch {
 		res := results[i]
 		switch {
-		case errors.Is(res.Err, source.ErrMoved):
+		case errors.Is(res.Err, source.ErrMoved): // the record keeps its base, so it is pushed again later
 			p.step.Counts.Conflicts++
 			p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
 			continue
@@ -80,7 +85,9 @@ func (p *pusher) pushed(st *syncState) {
 	t.Digests, t.DeletedThere = "", p.before+p.step.Counts.Deleted
 }
 
-// settle returns the writes that record that the source has what was sent.
+// settle returns the writes that record that the source has what was sent. From then on
+// the link has no base, because both sides agree; unless fields are held, or the record
+// was edited after its creation was first sent.
 func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	next := o.Clone()
 	var writes []store.Write
@@ -113,8 +120,9 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	return append(writes, p.records.Replace(o.StoredRecord, next, 0)), nil
 }
 
-// settleEach settles records one by one, because some changed after they were read. What
-// was sent becomes the base of those, and the rest is left to the next push.
+// settleEach settles records one by one, because some changed after they were read. Of
+// those, what was sent becomes the base: the edits since then differ from it, so that the
+// next push sends them.
 func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []source.Result, done []int) error {
 	for _, i := range done {
 		o := batch[i]
