@@ -330,8 +330,19 @@ func TestCredentialsOfARequestAreNotKept(t *testing.T) {
 		require.Contains(t, raw, `"redacted":["?access_token","?api_key","?mine","?sig","?token","Apikey","Password","Token","X-Auth-Key","X-Original-Url?token","X-Rapidapi-Key"]`)
 		require.Contains(t, raw, `"rawQuery":"a=1&key=kept1&q=%ff"`)
 	}
-	g.event("entry1", "a")
+	// Attributes of CloudEvents repeat URLs. An event's id goes by all of them.
+	first := g.event("entry1", "a", "Ce-Specversion", "1.0", "Ce-Id", "7", "Ce-Type", "t", "Ce-Source", "http://me:s3cret@h/?token=s3cret", "Ce-Other", "Bearer s3cret")
+	g.do("POST", "/events/entry1", `[{"specversion":"1.0","id":"7","type":"t","source":"http://h/","subject":"kept"},{"specversion":"1.0","id":"7","type":"t","source":"http://me:s3cret@h/?token=s3cret"}]`,
+		"Content-Type", "application/cloudevents-batch+json", "Referer", "http://me:s3cret@h/")
 	id := g.do("POST", "/trigger", "").str("triggered")
+	message := g.do("GET", "/messages/"+id, "")
+	require.Contains(t, string(message.raw), first.str("id"))
+	require.Equal(t, 2, strings.Count(string(message.raw), `"cloudEvent"`), "the second of the batch is the first event again")
+	require.NotContains(t, string(message.raw), "s3cret")
+	require.Contains(t, string(message.raw), `"redacted":["Ce-Other","Ce-Source?@","Ce-Source?token"]`)
+	require.Contains(t, string(message.raw), `"redacted":["Referer?@"]`)
+	g.event("entry1", "a")
+	id = g.do("POST", "/trigger", "").str("triggered")
 	require.NotContains(t, string(g.do("GET", "/messages/"+id, "").raw), "redacted", "only where something was left out")
 }
 

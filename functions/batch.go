@@ -112,7 +112,7 @@ func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJ
 		if cloudEvent, err = event.StructuredCloudEvent(in.Content); err != nil {
 			return &itemJSON{Status: http.StatusBadRequest, Error: "item " + strconv.Itoa(i) + ": " + err.Error()}
 		}
-		in.Meta.CloudEvent = cloudEvent
+		rules(g.Service()).CloudEvent(&in.Meta, cloudEvent)
 	}
 	if name := event.IdempotencyKey(map[string][]string{"Idempotency-Key": r.Header["Idempotency-Key"]}, nil, event.Push{}); name != "" {
 		in.IdempotencyKey = name + "#" + strconv.Itoa(i) // names the batch: an item's name is its place in it

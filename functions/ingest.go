@@ -62,12 +62,12 @@ func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte
 	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
 		return gate.Incoming{}, fault.New(fault.Invalid, "a batch of CloudEvents goes to /events/%s", e.EventKey)
 	}
-	cloudEvent, err := event.CloudEvent(r.Header, body, rules(svc))
+	cloudEvent, err := event.CloudEvent(r.Header, body)
 	if err != nil {
 		return gate.Incoming{}, fault.New(fault.Invalid, "%s", err)
 	}
 	in := gate.Incoming{EventKey: e.EventKey, Meta: meta(svc, r), Content: body}
-	in.Meta.CloudEvent = cloudEvent
+	rules(svc).CloudEvent(&in.Meta, cloudEvent)
 	var push event.Push
 	if cloudEvent == nil {
 		var wrapped bool

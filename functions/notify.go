@@ -8,9 +8,9 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/live"
 )
 
 // maxNotified is how many entities a call names at most.
@@ -41,7 +41,7 @@ func notify(a *app.App) web.Handler {
 
 // keysOf reads one {"entity","id"}, or a list of them.
 func keysOf(body []byte) ([]live.Key, error) {
-	var list []live.Named
+	var list []live.Name
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		body = append(append([]byte("["), body...), ']')
 	}
@@ -59,7 +59,7 @@ func keysOf(body []byte) ([]live.Key, error) {
 	keys := make([]live.Key, len(list))
 	for i, n := range list {
 		keys[i] = live.KeyOf(n.Entity, n.ID)
-		if err := keys[i].CheckChanged(); err != nil {
+		if err := keys[i].Validate(); err != nil {
 			return nil, fault.New(fault.Invalid, "item %d: %s", i, err)
 		}
 	}

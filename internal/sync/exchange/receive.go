@@ -50,6 +50,13 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 		records: run.NewRecords(s.docs, &d.Sync, datatype), conflicts: run.NewConflicts(s.docs, &d.Sync),
 		others: s.o.Definitions.Others(&d.Sync),
 	}
+	// A row that arrives now was sent before. So it has nothing of what a push sends from
+	// now on, and one look is enough.
+	sent, err := run.ReadSent(ctx, s.docs, id, datatype)
+	if err != nil {
+		return nil, fault.StoreAway(err)
+	}
+	r.planner.Sent = sent.Of
 	out := make([]Received, len(rows))
 	for i, row := range rows {
 		item, reject := m.Map(source.RowOf(row))

@@ -56,6 +56,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	deletes := p.deletes
 	writes := make([]store.Write, 0, len(items)+len(m.rejects))
 	var changed []string
+	known := make(map[*plan.SentChange]bool)
 	for i := range items {
 		old := &olds[i]
 		d, err := p.planner.Pulled(&items[i], old.RecordID, old.Record)
@@ -63,6 +64,9 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 			return err
 		}
 		p.tally(&items[i], &old.StoredRecord, d, &deletes)
+		for _, c := range d.Seen {
+			known[c] = true
+		}
 		if !p.e.dry() {
 			if writes, err = p.conflicts.Append(ctx, writes, p.step.Datatype, &old.StoredRecord, d, now); err != nil {
 				return err
@@ -105,10 +109,15 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 		return err
 	}
 	writes = p.rejects.clearRetried(writes, rejected, m.retried)
-	if err := p.commit(ctx, append(writes, rejected...), m); err != nil {
+	if p.run.Retry { // rejected rows are old, and show nothing of what was sent since
+		known = nil
+	}
+	forget, left := p.sent.without(known)
+	if err := p.commit(ctx, append(append(writes, rejected...), forget...), m); err != nil {
 		return err
 	}
-	p.deletes = deletes
+	p.deletes, p.sent = deletes, left
+	p.planner.Sent = left.Of
 	if len(changed) > 0 {
 		p.e.svc.o.RecordsChanged(p.def.OrgID, p.step.Datatype, changed)
 	}
@@ -188,7 +197,9 @@ func (p *puller) tally(m *mapping.Mapped, old *StoredRecord, d plan.Outcome, del
 	default:
 		c.Unchanged++
 	}
-	c.Conflicts += int64(len(d.Conflicts))
+	if c.Conflicts += int64(d.Clashes); d.Clashes > 0 && p.planner.Rule != definition.Manual {
+		p.run.warn(fmt.Sprintf("%s: both sides changed the same fields of some records, or one deleted what the other changed: the rule %s decided", p.step.Datatype, p.planner.Rule))
+	}
 	if !p.e.dry() {
 		return
 	}

@@ -17,7 +17,7 @@ import (
 // row says nothing about the record that it was made of, and the next pull would take it
 // for a new row. So the attempt is stored with the record before it is sent. Before
 // anything is pulled, it is sent again under the same name, and the source answers with
-// the row that it made.
+// the row that it made. Where a pull can match the two, sent.go is enough.
 
 // attempt names a change: the same record at the same version to the same sync.
 func attempt(syncID string, r StoredRecord) string {
@@ -47,11 +47,16 @@ func (p *pusher) resend(r StoredRecord, link record.Link) (*outgoing, *Rejected,
 	return o, nil, nil
 }
 
-// announce stores the attempts of creations that a pull could not match with their
-// records, before they are sent. It returns the batch without the records that changed
-// since they were read: each of them has a later place in the order, and is pushed then.
+// announce stores what the batch is about to send (see sent.go), and the attempts of
+// creations that a pull could not match with their records. It returns the batch without
+// the records that changed since they were read: each of them has a later place in the
+// order, and is pushed then.
 func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, error) {
 	for {
+		keep, left, err := p.sent.with(batch, p.mapper.Fields())
+		if err != nil {
+			return nil, err
+		}
 		var writes []store.Write
 		var at []*outgoing
 		for _, o := range batch {
@@ -62,11 +67,17 @@ func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, 
 			next.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})
 			writes, at = append(writes, p.records.Replace(o.StoredRecord, next, 0)), append(at, o)
 		}
-		if len(writes) == 0 {
-			return batch, nil
+		var revs []string
+		if len(writes) > 0 {
+			revs, err = p.e.commit(ctx, writes, func(st *syncState) { st.of(p.step.Datatype).Doubt = true })
 		}
-		revs, err := p.e.commit(ctx, writes, func(st *syncState) { st.of(p.step.Datatype).Doubt = true })
+		for _, w := range keep { // one document as a rule
+			if err == nil {
+				_, err = p.e.lease.commit(ctx, []store.Write{w}, nil)
+			}
+		}
 		if err == nil {
+			p.sent = left
 			for i, o := range at {
 				o.StoredRecord = StoredRecord{o.Clone(), revs[i], o.order}
 				o.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})

@@ -28,6 +28,7 @@ type puller struct {
 	records   *Records
 	rejects   *rejectList
 	conflicts *Conflicts
+	sent      *SentLog // the planner has it, too
 
 	// fresh says that there were no records when the step began, and that nobody else
 	// has written any: then they need not be read before they are created.
@@ -115,6 +116,10 @@ func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err
 		return err
 	}
 	p.fresh = p.count == 0
+	if p.sent, err = ReadSent(ctx, p.docs, p.def.ID, p.step.Datatype); err != nil {
+		return err
+	}
+	p.planner.Sent = p.sent.Of
 	n, err := p.docs.CountDocs(ctx, p.records.aliases, 1)
 	if err != nil {
 		return err

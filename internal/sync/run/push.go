@@ -25,6 +25,7 @@ type pusher struct {
 
 	records *Records
 	rejects *rejectList
+	sent    *SentLog
 
 	deletes int64 // rows deleted since a push last ended well
 	before  int64 // those of them that earlier runs deleted
@@ -36,8 +37,13 @@ type outgoing struct {
 	StoredRecord
 	change source.Change
 	sent   map[string]any // the record's data as the source gets it
+	fields []string       // those of sent that an update sets or removes
 	link   record.Link
 	known  bool
+	// doubts were sent of the record before, without an answer. own is this change, unless
+	// the same was sent before.
+	doubts []*plan.SentChange
+	own    *plan.SentChange
 }
 
 // push works on a push step: it reads the records that may have changed, and sends what
@@ -57,6 +63,9 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 		return err
 	}
 	if err := p.rejects.load(ctx); err != nil {
+		return err
+	}
+	if p.sent, err = ReadSent(ctx, docs, e.def.ID, step.Datatype); err != nil {
 		return err
 	}
 	known := e.lease.current().of(step.Datatype)
@@ -187,9 +196,11 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	}
 	link, known := r.Link(p.def.ID)
 	known = known && !link.Gone
-	// Without a base the source has what the record has. A deleted record needs nothing
-	// if it never was a row there, or if a person has yet to decide about it.
-	if known && link.Base == nil && !r.Deleted || r.Deleted && (!known || slices.Contains(link.Held, plan.HeldDeletion)) {
+	sent := p.sent.Of(r.ID)
+	// Without a base, and if nothing that was sent is in doubt, the source has what the
+	// record has. A deleted record needs nothing if it never was a row there, or if a
+	// person has yet to decide about it.
+	if known && link.Base == nil && !r.Deleted && sent == nil || r.Deleted && (!known && sent == nil || slices.Contains(link.Held, plan.HeldDeletion)) {
 		return nil, nil, nil
 	}
 	ours, err := record.Decode(r.Data)
@@ -205,10 +216,11 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	o := &outgoing{StoredRecord: r, link: link, known: known, sent: ours}
 	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs, Attempt: attempt(p.def.ID, r)}
 	if r.Deleted {
-		o.change.Op, o.change.Key = source.Delete, p.mapper.Unkey(link.Key)
-		if expect, reject := p.mapper.Unmap(base); reject == nil {
-			o.change.Expect = expect
+		if !known { // we may have created the row before the record was deleted
+			o.link.Key = r.ID
 		}
+		o.change.Op, o.change.Key = source.Delete, p.mapper.Unkey(o.link.Key)
+		o.change.Expect = p.expect(o, base)
 		return o, nil, nil
 	}
 	fields, reject := p.mapper.Unmap(ours)
@@ -220,24 +232,14 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 		o.change.Op, o.change.Key = source.Create, p.mapper.NewKey(p.e.source, r.ID, fields)
 		return o, nil, nil
 	}
-	var changed []string
-	for _, d := range record.Diff(base, ours, p.mapper.Fields()) {
-		if !slices.Contains(link.Held, d.Field) {
-			changed = append(changed, d.Field)
-		}
-	}
-	columns := p.mapper.ColumnsOf(changed)
+	// Fields in doubt are sent as well: the row may have other values than the base.
+	o.fields = slices.DeleteFunc(p.unsettled(base, ours, sent), func(f string) bool { return slices.Contains(link.Held, f) })
+	columns := p.mapper.ColumnsOf(o.fields)
 	if len(columns) == 0 {
 		return nil, nil, nil
 	}
 	o.change.Op, o.change.Key, o.change.Changed = source.Update, p.mapper.Unkey(link.Key), columns
-	// The source refuses the update if the row is no longer what both sides agreed on:
-	// the next pull has to merge it first. A base that an older mapping made may not map
-	// back; then the update is sent without that condition.
-	if o.change.Expect, reject = p.mapper.Unmap(base); reject != nil {
-		o.change.Expect = nil
-	}
-	o.change.Expect = mapping.Pick(o.change.Expect, columns)
+	o.change.Expect = p.expect(o, base)
 	if len(link.Held) > 0 { // held fields stay as the source has them
 		o.sent = maps.Clone(ours)
 		for _, f := range link.Held {
@@ -249,6 +251,21 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 		}
 	}
 	return o, nil, nil
+}
+
+// expect returns the values that the row has if it is as in base: the changed ones for an
+// update, all for a deletion. The source refuses the change if the row has others: the
+// next pull has to merge it first. A base that an older mapping made may not map back;
+// then the change is sent without that condition.
+func (p *pusher) expect(o *outgoing, base map[string]any) map[string]any {
+	values, reject := p.mapper.Unmap(base)
+	if reject != nil {
+		return nil
+	}
+	if o.change.Op == source.Update {
+		return mapping.Pick(values, o.change.Changed)
+	}
+	return values
 }
 
 // wrongKey refuses a change whose key has more or fewer parts than the rows' key has

@@ -11,6 +11,12 @@
 //   - No run stays running: when its lease runs out, another process takes it over at
 //     its last checkpoint.
 //   - A bad row is kept as a reject. A single one never stops a run.
+//   - A value that we sent is never taken for a change by the source. A push may end without
+//     an answer; a pull that finds its values then does not overwrite what people wrote here
+//     since, and the next push sends that. So each batch is stored before it is sent, and
+//     forgotten in the commit that settles it. A row that has neither what both sides agreed
+//     on nor what was sent was changed by the source: the rule decides, and the run counts a
+//     conflict.
 //
 // On failure: an error of the source or the store ends the run as failed, with
 // everything up to the last checkpoint applied; the next run goes on from there.

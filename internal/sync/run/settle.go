@@ -5,42 +5,47 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
+	"github.com/headgate/headgate/internal/sync/run/plan"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // send pushes a batch and records the outcome of each change.
 //
 // The store and the source cannot commit together, so a process may die between the push
-// and the checkpoint. Then the source has changes that no record knows of. The next push
-// sends the same updates and deletions again, which changes nothing; and creations are
-// recognised by their keys or by their attempts.
+// and the checkpoint. Then the source has changes that no record knows of. announce has
+// stored them before, so that a pull does not take them for the source's own.
 func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 	batch, err := p.announce(ctx, batch)
 	if err != nil || len(batch) == 0 {
 		return err
 	}
-	changes := make([]source.Change, len(batch))
-	for i, o := range batch {
-		changes[i] = o.change
+	results, failed := p.deliver(ctx, batch)
+	if results == nil {
+		return failed
 	}
-	results, err := p.e.source.Push(ctx, p.mapper.Spec(), changes)
-	if err != nil {
-		return fmt.Errorf("push %s: %w", p.step.Datatype, err)
-	}
-	if len(results) != len(batch) {
-		return fmt.Errorf("push %s: %d results for %d changes", p.step.Datatype, len(results), len(batch))
-	}
+	// The outcomes that are known are recorded, also where the rest of the batch failed.
+	return errors.Join(failed, p.keep(ctx, batch, results))
+}
+
+// keep records the outcome of each change.
+func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.Result) error {
 	var writes []store.Write
+	known := make(map[*plan.SentChange]bool) // changes whose outcome is settled
 	var refused []*Rejected
 	var done []int
 	for i, o := range batch {
 		res := results[i]
+		if errors.Is(res.Err, source.ErrUnanswered) {
+			continue
+		}
+		known[o.own] = true
 		switch {
 		case errors.Is(res.Err, source.ErrMoved): // the record keeps its base, so it is pushed again later
 			p.step.Counts.Conflicts++
@@ -68,19 +73,46 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 			return err
 		}
 		writes, done = append(writes, w...), append(done, i)
+		for _, c := range o.doubts {
+			known[c] = true
+		}
 		if id := rejectIDOf(definition.Push, p.step.Datatype, o.ID); p.rejects.known[id] {
 			writes = append(writes, p.rejects.clear(id))
 		}
 	}
-	err = p.e.checkpoint(ctx, writes, p.pushed)
+	delete(known, nil)
+	forget, left := p.sent.without(known)
+	later := len(forget) > sentRoom
+	if !later {
+		writes = append(writes, forget...)
+	}
+	err := p.e.checkpoint(ctx, writes, p.invalidate)
 	if errors.Is(err, store.ErrConflict) { // somebody edited a record while it was sent
-		err = p.settleEach(ctx, batch, results, done)
+		err, later = p.settleEach(ctx, batch, results, done), true
+	}
+	if err == nil && later {
+		err = p.forget(ctx, forget)
+	}
+	if err == nil {
+		p.sent = left
 	}
 	return errors.Join(err, p.reject(ctx, refused))
 }
 
-// pushed notes that the source no longer has what the last pull saw.
-func (p *pusher) pushed(st *syncState) {
+// forget makes the writes in commits of their own. If the process dies before that, the
+// links already have what was sent, and a row that has it as well shows no change.
+func (p *pusher) forget(ctx context.Context, writes []store.Write) error {
+	for part := range slices.Chunk(writes, sentRoom) {
+		if _, err := p.e.lease.commit(ctx, part, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// invalidate drops the last pull's digests, because the source has something else now, and
+// notes how much was deleted there.
+func (p *pusher) invalidate(st *syncState) {
 	t := st.of(p.step.Datatype)
 	t.Digests, t.DeletedThere = "", p.before+p.step.Counts.Deleted
 }
@@ -117,7 +149,11 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	}
 	maps.Copy(next.ExternalIDs, res.ExternalIDs)
 	next.SetLink(p.def.ID, link)
-	return append(writes, p.records.Replace(o.StoredRecord, next, 0)), nil
+	var order int64
+	if link.Gone && !next.Deleted { // it is new to the source: the next push has to look at it
+		order = p.e.svc.clock().UnixMicro()
+	}
+	return append(writes, p.records.Replace(o.StoredRecord, next, order)), nil
 }
 
 // settleEach settles records one by one, because some changed after they were read. Of
@@ -150,7 +186,7 @@ func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []so
 				next.SetLink(p.def.ID, record.Link{Key: p.keyOf(o, results[i]), Base: sent, Held: o.link.Held})
 				writes[len(writes)-1] = p.records.Replace(now[0], next, 0)
 			}
-			err = p.e.checkpoint(ctx, writes, p.pushed)
+			err = p.e.checkpoint(ctx, writes, p.invalidate)
 			if err == nil {
 				break
 			}

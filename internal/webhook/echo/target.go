@@ -39,9 +39,12 @@ type Target struct {
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"createdAt"`
 
-	Version      int64     `json:"version"` // of the list, that it has a delivery of
-	Next         int64     `json:"next"`    // number of the next delivery
-	Head         int64     `json:"head"`    // number of the oldest that is not delivered
+	Version      int64     `json:"version"`            // of the list, that it has a delivery of
+	Next         int64     `json:"next"`               // number of the next delivery
+	Head         int64     `json:"head"`               // number of the oldest that is not delivered
+	Newest       int64     `json:"newest,omitempty"`   // number of the delivery of Version; 0: none
+	Replaced     int64     `json:"replaced,omitempty"` // versions that Newest took the place of
+	Dropped      int64     `json:"dropped,omitempty"`  // deliveries that were not made because too many waited
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`

@@ -10,6 +10,8 @@
 //     difference would look like a conflict, or like an edit to undo.
 //   - What came from the source is not pushed back to it: where both sides are equal
 //     after the merge, the link has no base, and a push passes over the record.
+//   - A value that we sent is no change by the source, also while no answer has come:
+//     it does not overwrite what people wrote here since.
 //   - A deletion wins over nothing that somebody edited meanwhile, unless the rule says
 //     so. Under the rule manual neither side is deleted before a person decides.
 package plan
@@ -58,6 +60,11 @@ type Outcome struct {
 	// Pushes reports that the source lacks some of the record's values, so that the
 	// record has to take its place in the order that pushes read.
 	Pushes bool
+	// Clashes counts the fields that both sides changed, and a deletion on one side of
+	// what the other side changed, whatever the rule made of them.
+	Clashes int
+	// Seen are changes of ours whose outcome the row shows.
+	Seen []*SentChange
 }
 
 // Planner decides about the rows of a datatype.
@@ -66,6 +73,8 @@ type Planner struct {
 	Fields []string // that the mapping sets; nil: all
 	Rule   definition.Rule
 	Now    time.Time
+	// Sent returns what was sent of a record and not answered, the oldest first. nil: nothing.
+	Sent func(id string) []*SentChange
 }
 
 // Pulled decides what a row does to the record of that id, nil if there is none.
@@ -74,16 +83,24 @@ func (p *Planner) Pulled(m *mapping.Mapped, id string, old *record.Record) (Outc
 		return p.create(m, id), nil
 	}
 	link, known := old.Link(p.Sync)
+	var sent []*SentChange
+	if p.Sent != nil {
+		sent = p.Sent(id)
+	}
 	// Nearly all rows of most pulls end here. Comparing bytes is enough: both are
 	// canonical JSON.
-	if known && link.Base == nil && !link.Gone && !old.Deleted && !m.Deleted &&
+	if sent == nil && known && link.Base == nil && !link.Gone && !old.Deleted && !m.Deleted &&
 		bytes.Equal(old.Data, m.Data) && contains(old.ExternalIDs, m.ExternalIDs) {
 		return Outcome{}, nil
 	}
 	if m.Deleted {
-		return p.gone(m, old, link, known)
+		out, err := p.gone(m, old, link, known, sent)
+		if known && !link.Gone { // otherwise it was gone before, and a creation can be on its way
+			out.Seen = sent
+		}
+		return out, err
 	}
-	return p.merge(m, old, link, known)
+	return p.merge(m, old, link, known, sent)
 }
 
 func (p *Planner) create(m *mapping.Mapped, id string) Outcome {
@@ -96,7 +113,7 @@ func (p *Planner) create(m *mapping.Mapped, id string) Outcome {
 }
 
 // gone decides about a row that is deleted at the source.
-func (p *Planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, known bool) (Outcome, error) {
+func (p *Planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, known bool, sent []*SentChange) (Outcome, error) {
 	if !known || link.Gone {
 		return Outcome{}, nil // the record never was that row, or its deletion is known
 	}
@@ -105,6 +122,10 @@ func (p *Planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, 
 		return Outcome{}, err
 	}
 	r := old.Clone()
+	if !old.Deleted && Deletes(sent) { // we deleted the row, and the record was created again since
+		delete(r.Links, p.Sync)
+		return Outcome{Effect: Linked, Record: r, Pushes: true}, nil
+	}
 	edited := len(record.Diff(base, ours, p.Fields)) > 0
 	if old.Deleted || !edited || p.winner(m, old) == record.Source {
 		r.SetLink(p.Sync, record.Link{Key: link.Key, Gone: true})
@@ -112,18 +133,22 @@ func (p *Planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, 
 			return Outcome{Effect: Linked, Record: r}, nil
 		}
 		r.Delete(p.Now)
-		return Outcome{Effect: Deleted, Record: r}, nil
+		out := Outcome{Effect: Deleted, Record: r}
+		if edited {
+			out.Clashes = 1
+		}
+		return out, nil
 	}
 	if p.Rule == definition.Manual {
-		return Outcome{Effect: Unchanged, Conflicts: []record.Conflict{{Field: HeldDeletion, Base: base, Store: ours, Taken: "store"}}}, nil
+		return Outcome{Effect: Unchanged, Clashes: 1, Conflicts: []record.Conflict{{Field: HeldDeletion, Base: base, Store: ours, Taken: "store"}}}, nil
 	}
 	// The edit wins. Without a link the next push creates the row again.
 	delete(r.Links, p.Sync)
-	return Outcome{Effect: Linked, Record: r, Pushes: true}, nil
+	return Outcome{Effect: Linked, Record: r, Pushes: true, Clashes: 1}, nil
 }
 
 // merge brings the record and its row together, field by field.
-func (p *Planner) merge(m *mapping.Mapped, old *record.Record, link record.Link, known bool) (Outcome, error) {
+func (p *Planner) merge(m *mapping.Mapped, old *record.Record, link record.Link, known bool, sent []*SentChange) (Outcome, error) {
 	theirs, err := record.Decode(m.Data)
 	if err != nil {
 		return Outcome{}, err
@@ -135,7 +160,11 @@ func (p *Planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	if !known || link.Gone {
 		base = nil // both sides never agreed on anything: what differs is a conflict
 	}
-	if known && !link.Gone && len(record.Diff(base, theirs, p.Fields)) == 0 {
+	var seen []*SentChange
+	if sent != nil {
+		base, seen = agreed(base, theirs, sent, p.Fields)
+	}
+	if seen == nil && known && !link.Gone && len(record.Diff(base, theirs, p.Fields)) == 0 {
 		// The source has what it had. Whatever differs was changed here.
 		if contains(old.ExternalIDs, m.ExternalIDs) {
 			return Outcome{Pushes: link.Base != nil}, nil
@@ -147,10 +176,16 @@ func (p *Planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	r := old.Clone()
 	maps.Copy(r.ExternalIDs, m.ExternalIDs)
 	if old.Deleted {
-		return p.revive(m, r, link, known, base, theirs), nil
+		if seen != nil && len(record.Diff(base, theirs, p.Fields)) == 0 { // all that is new there is ours
+			r.SetLink(p.Sync, record.Link{Key: m.Key, Base: m.Data, Held: link.Held}) // the deletion is still to be pushed
+			return Outcome{Effect: Linked, Record: r, Pushes: true, Seen: seen}, nil
+		}
+		out := p.revive(m, r, link, known || seen != nil, base, theirs)
+		out.Seen = seen
+		return out, nil
 	}
 	merged, conflicts := record.Merge(base, ours, theirs, p.Fields, p.winner(m, old))
-	out := Outcome{Effect: Linked, Record: r}
+	out := Outcome{Effect: Linked, Record: r, Clashes: len(conflicts), Seen: seen}
 	if len(record.Diff(ours, merged, nil)) > 0 {
 		data, err := record.Canonical(merged)
 		if err != nil {
@@ -178,14 +213,18 @@ func (p *Planner) revive(m *mapping.Mapped, r *record.Record, link record.Link, 
 	if !known || link.Gone || p.winner(m, r) == record.Source {
 		r.Edit(m.Data, p.Now)
 		r.SetLink(p.Sync, record.Link{Key: m.Key})
-		return Outcome{Effect: Updated, Record: r}
+		out := Outcome{Effect: Updated, Record: r}
+		if known && !link.Gone {
+			out.Clashes = 1
+		}
+		return out
 	}
 	if p.Rule == definition.Manual { // the held deletion is not pushed either
 		r.SetLink(p.Sync, record.Link{Key: m.Key, Base: m.Data, Held: []string{HeldDeletion}})
-		return Outcome{Effect: Linked, Record: r, Conflicts: []record.Conflict{{Field: HeldDeletion, Base: base, Source: theirs, Taken: "store"}}}
+		return Outcome{Effect: Linked, Record: r, Clashes: 1, Conflicts: []record.Conflict{{Field: HeldDeletion, Base: base, Source: theirs, Taken: "store"}}}
 	}
 	r.SetLink(p.Sync, record.Link{Key: m.Key, Base: m.Data}) // the deletion is still to be pushed
-	return Outcome{Effect: Linked, Record: r, Pushes: true}
+	return Outcome{Effect: Linked, Record: r, Pushes: true, Clashes: 1}
 }
 
 // HeldDeletion stands for a record's deletion among the held fields of a link and the

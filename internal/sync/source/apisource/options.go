@@ -101,7 +101,7 @@ type read struct {
 
 func (r *read) members() map[string]any { return map[string]any{"url": &r.URL, "item": &r.Item} }
 
-// auth are credentials. Each may refer to where it is: env:NAME, sm://….
+// auth are credentials. Token, Username and Password may refer to where they are: env:NAME, sm://….
 type auth struct {
 	Type     string // bearer, basic, apiKey
 	Token    string // bearer and apiKey
