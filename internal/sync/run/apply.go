@@ -157,7 +157,7 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 // invalidate drops the last pull's digests before anything that they cover changes, and
 // notes how much was deleted.
 func (p *puller) invalidate(st *syncState) {
-	t := st.of(p.step.Datatype)
+	t := st.datatype(p.step.Datatype)
 	t.Digests, t.Deleted = "", p.before+p.step.Counts.Deleted
 }
 

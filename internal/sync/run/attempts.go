@@ -69,7 +69,7 @@ func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, 
 		}
 		var revs []string
 		if len(writes) > 0 {
-			revs, err = p.e.commit(ctx, writes, func(st *syncState) { st.of(p.step.Datatype).Doubt = true })
+			revs, err = p.e.commit(ctx, writes, func(st *syncState) { st.datatype(p.step.Datatype).Doubt = true })
 		}
 		for _, w := range keep { // one document as a rule
 			if err == nil {

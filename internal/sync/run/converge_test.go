@@ -118,13 +118,13 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 	require.ElementsMatch(r, slices.Collect(maps.Values(there)), slices.Collect(maps.Values(w.records())))
 }
 
-// model is what people did. Each value that is given here is given once, so that an older
-// one is known when it comes back.
+// model remembers what people did. Each value is written here only once, so that an older
+// one is recognised if it comes back.
 type model struct {
 	n     int
 	here  map[string]map[string]string // the last values; nil: deleted
 	there map[string]bool              // records that the source touched
-	gone  map[string]bool              // that were deleted on one side: the source can bring back the whole row
+	gone  map[string]bool              // records that were deleted on one side: the source can bring back the whole row
 }
 
 func (m *model) edit(r *rapid.T, w *world, id, field string) {

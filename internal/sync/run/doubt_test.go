@@ -12,8 +12,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// Several attempts get lost. Whichever of them the row has, the last edit survives, and
-// so does what the source changed meanwhile in another field.
+// The answers to several attempts are lost. The row may have any of them: the last edit
+// survives, and so does what the source changed meanwhile in another field.
 func TestAnyOfSeveralAttemptsIsOurs(t *testing.T) {
 	t.Parallel()
 	for has := range 3 {
@@ -49,7 +49,7 @@ func TestAnyOfSeveralAttemptsIsOurs(t *testing.T) {
 	}
 }
 
-// A request that was lost can still arrive after a pull that found the row as before.
+// A request that got no answer can still arrive after a pull that found the row unchanged.
 func TestARequestThatArrivesLateIsOurs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -70,7 +70,7 @@ func TestARequestThatArrivesLateIsOurs(t *testing.T) {
 }
 
 // A row that has neither what both sides agreed on nor what we sent was changed by the
-// source: the rule decides, and the run says so.
+// source: the rule decides, and the run warns.
 func TestWhatTheSourceChangedAfterALostAnswerGoesByTheRule(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[definition.Rule]string{definition.SourceWins: "theirs", definition.StoreWins: "B"} {
@@ -96,8 +96,8 @@ func TestWhatTheSourceChangedAfterALostAnswerGoesByTheRule(t *testing.T) {
 	}
 }
 
-// A source that keeps something else than it was sent changed the row. That goes by the
-// rule, and the run says so: no edit disappears unseen.
+// A source that stores another value than it was sent has changed the row. The rule
+// decides, and the run warns: no edit disappears unseen.
 func TestASourceThatNormalisesIsInConflict(t *testing.T) {
 	t.Parallel()
 	for loss, lose := range losses {
@@ -142,7 +142,7 @@ func TestASourceThatNormalisesIsInConflict(t *testing.T) {
 	}
 }
 
-// A row that was deleted is made anew, and nobody hears of it. Until it is there, a pull
+// A deleted row is created again, and the answer is lost. Until the request arrives, a pull
 // finds the deleted row, which shows nothing.
 func TestARowMadeAnewThatArrivesLateIsOurs(t *testing.T) {
 	t.Parallel()

@@ -297,7 +297,7 @@ func (e *execution) steps(kind source.Kind) []*Step {
 	if e.def.Pushes() && !e.dry() && (phases[0] == definition.Pull && method == DoBoth || method == DoPull) {
 		st := e.lease.current()
 		for _, t := range e.def.Datatypes(e.svc.kinds) {
-			if st.of(t).Doubt {
+			if st.datatype(t).Doubt {
 				steps = append(steps, &Step{Phase: definition.Push, Datatype: t, Settle: true, State: Pending})
 			}
 		}

@@ -65,7 +65,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 		planner: plan.Planner{Sync: e.def.ID, Fields: m.Fields(), Rule: e.def.ConflictRule()},
 		records: NewRecords(docs, e.def, step.Datatype), rejects: newRejectList(docs, e.def.ID), conflicts: NewConflicts(docs, e.def),
 	}
-	known := e.lease.current().of(step.Datatype)
+	known := e.lease.current().datatype(step.Datatype)
 	if step.Resume == nil { // otherwise its pages are those of the cursor that the pull began with
 		step.CursorBefore = known.pullFrom(e.svc.clock())
 	}
@@ -265,7 +265,7 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 		step.Progress.Done = step.Progress.Total
 	}
 	if last == (source.Cursor{}) && step.CursorBefore != last {
-		last = p.e.lease.current().of(step.Datatype).Cursor // there were no rows: it stays where it is
+		last = p.e.lease.current().datatype(step.Datatype).Cursor // there were no rows: it stays where it is
 	}
 	step.CursorAfter = last
 	if p.e.dry() {
@@ -274,7 +274,7 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	}
 	writes, generation := p.digests.write(p.def.ID, step.Datatype)
 	return p.e.checkpoint(ctx, writes, func(st *syncState) {
-		t := st.of(step.Datatype)
+		t := st.datatype(step.Datatype)
 		if !p.run.Retry {
 			t.pulled(last)
 			t.Deleted = 0

@@ -68,7 +68,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if p.sent, err = ReadSent(ctx, docs, e.def.ID, step.Datatype); err != nil {
 		return err
 	}
-	known := e.lease.current().of(step.Datatype)
+	known := e.lease.current().datatype(step.Datatype)
 	p.deletes, p.before = known.DeletedThere, known.DeletedThere-step.Counts.Deleted
 	if e.run.Retry {
 		return p.retry(ctx)
@@ -115,7 +115,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 func (p *pusher) conclude(ctx context.Context) error {
 	if p.step.Settle {
 		p.step.State, p.step.Position = Finished, nil
-		return p.e.checkpoint(ctx, nil, func(st *syncState) { st.of(p.step.Datatype).Doubt = false })
+		return p.e.checkpoint(ctx, nil, func(st *syncState) { st.datatype(p.step.Datatype).Doubt = false })
 	}
 	if err := p.e.checkRejected(p.step); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (p *pusher) conclude(ctx context.Context) error {
 	// looks again from the time when this run began.
 	upTo := p.run.StartedAt.UnixMicro()
 	return p.e.checkpoint(ctx, nil, func(st *syncState) {
-		t := st.of(p.step.Datatype)
+		t := st.datatype(p.step.Datatype)
 		t.pushed(upTo)
 		t.Doubt, t.DeletedThere = false, 0
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// losses are the ways in which a push reaches the source and nobody here hears of it.
+// losses are the ways in which a push reaches the source and its answer is lost.
 var losses = map[string]func(w *world){
 	"a part is answered, and then the source fails": func(w *world) {
 		w.source.partly = func(i int) (written, answered bool) { return i < 3, i < 3 }
@@ -46,13 +46,13 @@ func (w *world) killedDuringPush() {
 	w.wait(time.Minute)
 }
 
-// heals has the source work again.
+// heals makes the source work again.
 func (w *world) heals() {
 	w.source.partly, w.source.afterPush, w.source.beforePush, w.source.duringPush = nil, nil, nil, nil
 	w.wait(time.Minute)
 }
 
-// unanswered counts what is kept of changes that were sent.
+// unanswered returns how many documents of unanswered changes there are.
 func (w *world) unanswered() int {
 	w.t.Helper()
 	n, err := w.store.CountDocs(context.Background(), store.Collection{Kind: "state", Scope: "sent/s/item"}, 100)
@@ -60,8 +60,8 @@ func (w *world) unanswered() int {
 	return n
 }
 
-// Whatever part of a push nobody hears of, what people do afterwards is not overwritten by
-// what was pushed. It arrives at the source, whatever the rule.
+// The answer to a push, or to a part of it, is lost. What people do afterwards is not
+// overwritten by what was pushed, and reaches the source, whatever the rule.
 func TestWhatWasPushedDoesNotComeBackOverALaterEdit(t *testing.T) {
 	t.Parallel()
 	type sides struct{ here, there map[string]any }
@@ -157,7 +157,7 @@ func (w *world) remove(id string) {
 	require.NoError(w.t, w.ents.Delete(context.Background(), "acme", "item", id, ""))
 }
 
-// A creation whose answer is lost is the record's row, too.
+// A row whose creation was not answered is still matched with its record.
 func TestACreationOfWhichNobodyHeardIsOurs(t *testing.T) {
 	t.Parallel()
 	for loss, lose := range losses {
@@ -189,7 +189,8 @@ func TestACreationOfWhichNobodyHeardIsOurs(t *testing.T) {
 	}
 }
 
-// What is settled is forgotten: the same value, set at the source later, is its change.
+// A settled change is forgotten: if the source sets the same value later, that is its own
+// change.
 func TestWhatIsSettledIsForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -211,7 +212,8 @@ func TestWhatIsSettledIsForgotten(t *testing.T) {
 	require.Equal(t, "A", w.records()["a"]["name"])
 }
 
-// A source that tells of its changes tells of ours as well, before it has answered the push.
+// A source that pushes its changes to us sends ours back as well, even before it has
+// answered our push.
 func TestARowThatComesBackWhileItIsPushedIsOurs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -232,7 +234,7 @@ func TestARowThatComesBackWhileItIsPushedIsOurs(t *testing.T) {
 	require.Zero(t, w.unanswered())
 }
 
-// What failed halfway counts as far as it went.
+// A push that fails halfway counts the changes that were answered.
 func TestAPartlyAnsweredPushIsCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -248,7 +250,7 @@ func TestAPartlyAnsweredPushIsCounted(t *testing.T) {
 	require.Equal(t, 7, w.source.pushes)
 }
 
-// counting counts what is written, by kind and scope.
+// counting counts writes, by kind and scope.
 type counting struct {
 	store.Docs
 	mu              sync.Mutex
@@ -268,7 +270,7 @@ func (c *counting) Commit(ctx context.Context, writes []store.Write) ([]string, 
 	return c.Docs.Commit(ctx, writes)
 }
 
-// What is kept of a batch is one document, however many records it has.
+// A batch is kept as one document, however many records it has.
 func TestWhatIsKeptOfAPushIsOneDocumentABatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -91,7 +91,7 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 		err, later = p.settleEach(ctx, batch, results, done), true
 	}
 	if err == nil && later {
-		err = p.forget(ctx, forget)
+		err = p.dropSent(ctx, forget)
 	}
 	if err == nil {
 		p.sent = left
@@ -99,9 +99,9 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 	return errors.Join(err, p.reject(ctx, refused))
 }
 
-// forget makes the writes in commits of their own. If the process dies before that, the
+// dropSent makes the writes in commits of their own. If the process dies before that, the
 // links already have what was sent, and a row that has it as well shows no change.
-func (p *pusher) forget(ctx context.Context, writes []store.Write) error {
+func (p *pusher) dropSent(ctx context.Context, writes []store.Write) error {
 	for part := range slices.Chunk(writes, sentRoom) {
 		if _, err := p.e.lease.commit(ctx, part, nil); err != nil {
 			return err
@@ -113,7 +113,7 @@ func (p *pusher) forget(ctx context.Context, writes []store.Write) error {
 // invalidate drops the last pull's digests, because the source has something else now, and
 // notes how much was deleted there.
 func (p *pusher) invalidate(st *syncState) {
-	t := st.of(p.step.Datatype)
+	t := st.datatype(p.step.Datatype)
 	t.Digests, t.DeletedThere = "", p.before+p.step.Counts.Deleted
 }
 

@@ -55,7 +55,7 @@ type typeState struct {
 	Doubt bool `json:"doubt,omitempty"`
 }
 
-func (s *syncState) of(datatype string) *typeState {
+func (s *syncState) datatype(datatype string) *typeState {
 	if s.Types == nil {
 		s.Types = make(map[string]*typeState)
 	}

@@ -99,6 +99,33 @@ func TestPulled(t *testing.T) {
 	}
 }
 
+// While a change that was sent has no answer, its values in the row are ours: they do not
+// overwrite a later edit here.
+func TestAValueThatWeSentIsNoChangeByTheSource(t *testing.T) {
+	t.Parallel()
+	change, err := plan.NewSentChange(map[string]any{"x": 2}, nil)
+	require.NoError(t, err)
+	sent := []*plan.SentChange{change}
+	p := plan.Planner{Sync: "s", Rule: definition.SourceWins, Now: now, Sent: func(string) []*plan.SentChange { return sent }}
+	for name, c := range map[string]struct {
+		row, data string
+		clashes   int
+	}{
+		"it has what we sent":    {`{"x":2}`, `{"x":3}`, 0},
+		"it has something else":  {`{"x":4}`, `{"x":4}`, 1},
+		"and another field, too": {`{"x":2,"y":1}`, `{"x":3,"y":1}`, 0},
+	} {
+		out, err := p.Pulled(row(c.row), "a", linked(`{"x":1}`, `{"x":3}`))
+		require.NoError(t, err)
+		require.JSONEq(t, c.data, string(out.Record.Data), name)
+		require.Equal(t, c.clashes, out.Clashes, name)
+		require.Equal(t, sent, out.Seen, "%s: its outcome is known now", name)
+	}
+	out, err := p.Pulled(row(`{"x":1}`), "a", linked(`{"x":1}`, `{"x":3}`))
+	require.NoError(t, err)
+	require.Empty(t, out.Seen, "the request may still be on its way")
+}
+
 // A row that is pulled again changes nothing, whatever the first time did.
 func TestARepeatedRowChangesNothing(t *testing.T) {
 	t.Parallel()
