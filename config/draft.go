@@ -34,7 +34,7 @@ type DraftSync struct {
 }
 
 func (v *validator) draft(path string, d *Draft) {
-	if !syncID.MatchString(d.Name) {
+	if !PlainID(d.Name) {
 		v.fault(path+".name", "must be letters, digits, . _ ~ -, not %q", short(d.Name))
 	}
 	kinds := 0
@@ -47,7 +47,7 @@ func (v *validator) draft(path string, d *Draft) {
 		v.fault(path, "must have one of externalData, records and sync")
 	}
 	if d.Sync != nil {
-		if !syncID.MatchString(d.Sync.ID) {
+		if !PlainID(d.Sync.ID) {
 			v.fault(path+".sync.id", "must be letters, digits, . _ ~ -, not %q", short(d.Sync.ID))
 		}
 		v.notEmpty(path+".sync.datatype", d.Sync.Datatype)

@@ -58,7 +58,7 @@ func (v *validator) echo(e *Echo) {
 }
 
 func (v *validator) hook(path string, h *Hook) {
-	if !syncID.MatchString(h.Name) {
+	if !PlainID(h.Name) {
 		v.fault(path+".name", "must be letters, digits, . _ ~ -, not %q", short(h.Name))
 	}
 	switch h.Verify.Type {
@@ -79,7 +79,7 @@ func (v *validator) hook(path string, h *Hook) {
 	if h.Signal && h.Entity == "" {
 		v.fault(path+".signal", "needs entity and id")
 	}
-	if h.Sync != "" && !syncID.MatchString(h.Sync) {
+	if h.Sync != "" && !PlainID(h.Sync) {
 		v.fault(path+".sync", "must be the id of a sync, not %q", short(h.Sync))
 	}
 	if h.Event != nil {
@@ -94,7 +94,7 @@ func (v *validator) hook(path string, h *Hook) {
 func redactSecrets(secrets []string) (shown []string) {
 	for _, s := range secrets {
 		if !credential.IsReference(s) {
-			s = redacted
+			s = credential.Redacted
 		}
 		shown = append(shown, s)
 	}

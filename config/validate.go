@@ -21,15 +21,11 @@ var (
 	origin      = regexp.MustCompile(`^(\*|[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)$`)
 	hostPort    = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$|^[0-9A-Fa-f:.]+$`)
 	livePath    = regexp.MustCompile(`^/[^{}?#\s]+$`) // braces are wildcards to the router
-	syncID      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 	email       = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
 	envName     = regexp.MustCompile(`^env:[^=\s\x00]+$`)
 	headerToken = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 )
-
-// redacted stands for a secret in what JSON writes.
-const redacted = "(redacted)"
 
 // validator applies the rules to what was decoded, and normalises it.
 type validator struct{ *decoder }
@@ -178,7 +174,7 @@ func (v *validator) service(path string, s *Service) {
 		keys = append(keys, s.Endpoints[i].EventKey)
 	}
 	v.topic(path+".targetPubSub.topic", s.TargetPubSub.Topic)
-	if s.OnMessage != nil && !syncID.MatchString(s.OnMessage.Sync) {
+	if s.OnMessage != nil && !PlainID(s.OnMessage.Sync) {
 		v.fault(path+".onMessage.sync", "must be the id of a sync, not %q", short(s.OnMessage.Sync))
 	}
 	v.integer(path+".maxEventBytes", &s.MaxEventBytes, DefaultMaxEventBytes, 1, MaxMaxEventBytes)
@@ -270,8 +266,8 @@ func (v *validator) auth(a *Auth) {
 		v.unique("tokens", "name", names, t.Name, path+".name")
 		names = append(names, t.Name)
 		switch {
-		case t.SHA256 == redacted:
-			v.fault(path+".sha256", "%q stands for a hash that is not shown: put the hash itself", redacted)
+		case t.SHA256 == credential.Redacted:
+			v.fault(path+".sha256", "%q stands for a hash that is not shown: put the hash itself", credential.Redacted)
 		case !hexSHA256.MatchString(t.SHA256): // not shown: it may be the token itself
 			v.fault(path+".sha256", "must be the 64 hex digits of the token's SHA-256")
 		}

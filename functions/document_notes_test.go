@@ -7,9 +7,10 @@ import (
 	"github.com/headgate/headgate/internal/live/journal"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/internal/sync/exchange"
 	"github.com/headgate/headgate/internal/sync/mapping"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
-	"github.com/headgate/headgate/internal/sync/syncrun"
 	"github.com/headgate/headgate/internal/webhook/echo"
 	"github.com/headgate/headgate/live"
 )
@@ -89,8 +90,7 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[deliveredJSON]():    "WebhooksSwept",
 
 	reflect.TypeFor[syncrun.Rejected]():  "Reject",
-	reflect.TypeFor[syncrun.Received]():  "ReceivedRecord",
-	reflect.TypeFor[syncrun.Outgoing]():  "SentRecord",
+	reflect.TypeFor[exchange.Received](): "ReceivedRecord",
 	reflect.TypeFor[syncrun.Decision]():  "ConflictDecision",
 	reflect.TypeFor[source.Cursor]():     "Cursor",
 	reflect.TypeFor[source.ExtraField](): "DatasourceField",
@@ -211,8 +211,6 @@ var notes = map[string]note{
 	"ReceivedRecord.result":   {enum: []any{"created", "updated", "deleted", "unchanged", "rejected"}},
 	"ReceivedRecord.field":    {text: "Of a rejected record: the field that is wrong."},
 	"ReceivedRecord.reason":   {text: "Of a rejected record: what is wrong, for people."},
-	"SentRecord.data":         {text: "The record's fields. Left out if it is deleted.", schema: object},
-	"SentRecord.externalIds":  {text: "The record's ids elsewhere, by name."},
 	"Record.version":          {text: "It grows with every change. The ETag has it too."},
 	"Record.data":             {text: "The record's fields. Left out if it is deleted.", schema: object},
 	"Record.externalIds":      {text: "The record's ids elsewhere, by name."},

@@ -6,7 +6,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/record/entity"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/webhook/echo"
 	"github.com/headgate/headgate/live"
 )

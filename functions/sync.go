@@ -10,18 +10,19 @@ import (
 	"github.com/headgate/headgate/internal/platform/etag"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // maxDefinition is the largest definition of a sync, in bytes.
 const maxDefinition = 256 << 10
 
 type syncJSON struct {
-	ID        string       `json:"id"`
-	Version   int64        `json:"version"`
-	CreatedAt time.Time    `json:"createdAt"`
-	UpdatedAt time.Time    `json:"updatedAt"`
-	Sync      syncrun.Sync `json:"sync" description:"The definition, with its credentials redacted."`
+	ID        string          `json:"id"`
+	Version   int64           `json:"version"`
+	CreatedAt time.Time       `json:"createdAt"`
+	UpdatedAt time.Time       `json:"updatedAt"`
+	Sync      definition.Sync `json:"sync" description:"The definition, with its credentials redacted."`
 }
 
 type syncsJSON struct {
@@ -46,16 +47,16 @@ type createdSyncJSON struct {
 	} `json:"data" description:"OurWater's form of the answer."`
 }
 
-func toSyncJSON(d *syncrun.Stored) syncJSON {
+func toSyncJSON(d *definition.Stored) syncJSON {
 	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact()}
 }
 
-func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
+func readSync(w http.ResponseWriter, r *http.Request) (*definition.Sync, error) {
 	body, err := readBody(w, r, maxDefinition, "the limit of a definition")
 	if err != nil {
 		return nil, err
 	}
-	return syncrun.Decode(body)
+	return definition.Decode(body)
 }
 
 // listSyncs lists the definitions.
@@ -65,7 +66,7 @@ func listSyncs(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		list, err := a.Syncs().Syncs(r.Context(), q.Get("orgId"))
+		list, err := a.Definitions().List(r.Context(), q.Get("orgId"))
 		if err != nil {
 			return err
 		}
@@ -87,7 +88,7 @@ func checkSync(a *app.App) web.Handler {
 		} else if err != nil {
 			return err
 		} else {
-			for _, f := range a.Syncs().CheckSync(def) {
+			for _, f := range a.Definitions().Check(def) {
 				out.Errors = append(out.Errors, fault.Detail(f))
 			}
 		}
@@ -103,7 +104,7 @@ func createSync(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		d, err := a.Syncs().CreateSync(r.Context(), def)
+		d, err := a.Definitions().Create(r.Context(), def)
 		if err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func createSync(a *app.App) web.Handler {
 // getSync shows a definition.
 func getSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		d, err := a.Syncs().Sync(r.Context(), r.PathValue("id"))
+		d, err := a.Definitions().Get(r.Context(), r.PathValue("id"))
 		if err != nil {
 			return err
 		}
@@ -133,7 +134,7 @@ func updateSync(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		d, err := a.Syncs().UpdateSync(r.Context(), r.PathValue("id"), def, etag.IfMatch(r.Header))
+		d, err := a.Definitions().Update(r.Context(), r.PathValue("id"), def, etag.IfMatch(r.Header))
 		if err != nil {
 			return err
 		}
@@ -144,7 +145,7 @@ func updateSync(a *app.App) web.Handler {
 // deleteSync deletes a definition. The records that it synced stay.
 func deleteSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := a.Syncs().DeleteSync(r.Context(), r.PathValue("id"), etag.IfMatch(r.Header)); err != nil {
+		if err := a.Definitions().Delete(r.Context(), r.PathValue("id"), etag.IfMatch(r.Header)); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -152,7 +153,7 @@ func deleteSync(a *app.App) web.Handler {
 	}
 }
 
-func showSync(w http.ResponseWriter, d *syncrun.Stored) error {
+func showSync(w http.ResponseWriter, d *definition.Stored) error {
 	w.Header().Set("ETag", d.ETag())
 	return web.JSON(w, http.StatusOK, toSyncJSON(d))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // workOnRun takes a Pub/Sub push with a run, and continues the run while the request lasts.

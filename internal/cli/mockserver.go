@@ -24,21 +24,21 @@ func mockServers() []mockServer {
 		{
 			name: "sync-server", addr: "127.0.0.1:3000", about: "DataCollect's mock sync server", make: mock.NewSyncServer, rows: mockEvents,
 			try: func(base string) string {
-				return "curl " + base + "/mock-sync\n" + definition(`{"externalSync":{"type":"mock-sync-server","url":"`+base+`/mock-sync","extraFields":[]}}`)
+				return "curl " + base + "/mock-sync\n" + sampleSync(`{"externalSync":{"type":"mock-sync-server","url":"`+base+`/mock-sync","extraFields":[]}}`)
 			},
 		},
 		{
 			name: "openfn", addr: "127.0.0.1:3001", about: "OpenFn", make: mock.NewOpenFn, rows: mockEvents,
 			try: func(base string) string {
 				return "curl -H 'X-Api-Key: any' " + base + "/events\n" +
-					definition(`{"externalSync":{"type":"openfn-adapter","url":"`+base+`/events","extraFields":[{"name":"apiKey","value":"any"}]}}`)
+					sampleSync(`{"externalSync":{"type":"openfn-adapter","url":"`+base+`/events","extraFields":[{"name":"apiKey","value":"any"}]}}`)
 			},
 		},
 		{
 			name: "mywell", addr: "127.0.0.1:3002", about: "LegacyMyWell", make: mock.NewMyWell, rows: mockWells,
 			try: func(base string) string {
 				return "curl " + base + "/api/resources\n" +
-					definition(`{"orgId":"mywell","type":"both","datasource":{"type":"legacy-mywell","url":"`+base+`"}}`)
+					sampleSync(`{"orgId":"mywell","type":"both","datasource":{"type":"legacy-mywell","url":"`+base+`"}}`)
 			},
 		},
 		{
@@ -52,8 +52,8 @@ func mockServers() []mockServer {
 	}
 }
 
-// definition returns a line that defines a sync at a Headgate beside the stand-in.
-func definition(text string) string { return "curl -d '" + text + "' http://127.0.0.1:8080/sync" }
+// sampleSync returns a line that defines a sync at a Headgate beside the stand-in.
+func sampleSync(text string) string { return "curl -d '" + text + "' http://127.0.0.1:8080/sync" }
 
 // mockEvents puts n events there, one for each of the last seconds.
 func mockEvents(s *mock.Server, n int) error {

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // progress shows how a run gets on: as a bar on a terminal, as a line every two seconds

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // summarize prints what a run did as a table. rejects is the command that lists what it

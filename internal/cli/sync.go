@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
 )
 
 func newSync(p *Process) *cobra.Command {
@@ -40,12 +40,12 @@ func printJSON(w io.Writer, v any) error {
 
 // readDefinition reads the definition of a sync. One without an id gets an id of the
 // file's name, so that the same file is the same sync each time.
-func readDefinition(path string) (*syncrun.Sync, error) {
+func readDefinition(path string) (*definition.Sync, error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	def, err := syncrun.Decode(body)
+	def, err := definition.Decode(body)
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return nil, fmt.Errorf("%s: %s", path, f.Message)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
 )
 
 func newSyncApply(p *Process) *cobra.Command {
@@ -24,7 +24,7 @@ file. If one of the files is not a definition, nothing is stored.`,
 	asJSON := jsonFlag(cmd)
 	completesFiles(cmd, "json")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
-		definitions := make([]*syncrun.Sync, len(files))
+		definitions := make([]*definition.Sync, len(files))
 		var faults []error
 		for i, file := range files {
 			var err error
@@ -45,7 +45,7 @@ file. If one of the files is not a definition, nothing is stored.`,
 
 // apply stores the definitions, and says what became of each. One that is refused does
 // not keep the others from being stored.
-func (p *Process) apply(cmd *cobra.Command, d deployment.Deployment, files []string, definitions []*syncrun.Sync, asJSON bool) error {
+func (p *Process) apply(cmd *cobra.Command, d deployment.Deployment, files []string, definitions []*definition.Sync, asJSON bool) error {
 	type result struct {
 		ID     string             `json:"id"`
 		Result deployment.Applied `json:"result"`

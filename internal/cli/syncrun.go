@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 const syncRunLong = `Run a sync and show how it gets on, until it has ended.
@@ -50,7 +51,7 @@ func newSyncRun(p *Process) *cobra.Command {
 		}
 		out := newProgress(p.Stderr, *asJSON)
 		id, m := args[0], opensStore
-		var def *syncrun.Sync
+		var def *definition.Sync
 		if isFile(args[0]) {
 			var err error
 			if def, err = readDefinition(args[0]); err != nil {

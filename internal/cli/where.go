@@ -83,7 +83,7 @@ func (w *where) open(ctx context.Context, m making, say func(format string, args
 	if err != nil {
 		return nil, err
 	}
-	return deployment.Local(a.Syncs(), closeApp), nil
+	return deployment.Local(a.Definitions(), a.Syncs(), closeApp), nil
 }
 
 // address returns the URL that was given; "" means the store. A flag wins over the

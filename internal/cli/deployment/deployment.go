@@ -19,15 +19,16 @@ import (
 	"reflect"
 
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // Deployment is a set of syncs with their runs.
 type Deployment interface {
 	// Syncs returns the definitions, ordered by id, without their credentials.
-	Syncs(ctx context.Context) ([]syncrun.Sync, error)
+	Syncs(ctx context.Context) ([]definition.Sync, error)
 	// Apply creates the sync, or replaces its definition where that differs.
-	Apply(ctx context.Context, def *syncrun.Sync) (Applied, error)
+	Apply(ctx context.Context, def *definition.Sync) (Applied, error)
 	// Delete deletes a definition and what its sync remembers. Records stay.
 	Delete(ctx context.Context, id string) error
 	// Run starts a run and follows it until it has ended or ctx ends. If a run of the
@@ -49,7 +50,7 @@ type Options struct {
 }
 
 // method returns the method that a run of the sync will have.
-func (o Options) method(def *syncrun.Sync) syncrun.Method {
+func (o Options) method(def *definition.Sync) syncrun.Method {
 	if o.Method == "" {
 		return syncrun.Method(def.Type)
 	}
@@ -86,7 +87,7 @@ func plain(err error) error {
 
 // sameDefinition reports whether both are the same JSON, in whatever order their
 // objects have their keys: options that were shown once come back in another.
-func sameDefinition(a, b *syncrun.Sync) (bool, error) {
+func sameDefinition(a, b *definition.Sync) (bool, error) {
 	x, err := tree(a)
 	if err != nil {
 		return false, err
@@ -95,7 +96,7 @@ func sameDefinition(a, b *syncrun.Sync) (bool, error) {
 	return reflect.DeepEqual(x, y), err
 }
 
-func tree(def *syncrun.Sync) (v any, err error) {
+func tree(def *definition.Sync) (v any, err error) {
 	b, err := json.Marshal(def)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // takeOverPause is how long a process that follows another one's run waits before it
@@ -16,34 +17,35 @@ const takeOverPause = 500 * time.Millisecond
 
 // local works on a store that this process has open.
 type local struct {
-	syncs *syncrun.Service
-	close func()
+	definitions *definition.Service
+	syncs       *syncrun.Service
+	close       func()
 }
 
 // Local returns the deployment in a store that this process has open. Its Close calls
 // closeStore.
-func Local(syncs *syncrun.Service, closeStore func()) Deployment {
-	return &local{syncs, closeStore}
+func Local(definitions *definition.Service, syncs *syncrun.Service, closeStore func()) Deployment {
+	return &local{definitions, syncs, closeStore}
 }
 
 func (l *local) Close() { l.close() }
 
-func (l *local) Syncs(ctx context.Context) ([]syncrun.Sync, error) {
-	list, err := l.syncs.Syncs(ctx, "")
+func (l *local) Syncs(ctx context.Context) ([]definition.Sync, error) {
+	list, err := l.definitions.List(ctx, "")
 	if err != nil {
 		return nil, plain(err)
 	}
-	shown := make([]syncrun.Sync, len(list))
+	shown := make([]definition.Sync, len(list))
 	for i, d := range list {
 		shown[i] = d.Sync.Redact()
 	}
 	return shown, nil
 }
 
-func (l *local) Apply(ctx context.Context, def *syncrun.Sync) (Applied, error) {
-	old, err := l.syncs.Sync(ctx, def.ID)
+func (l *local) Apply(ctx context.Context, def *definition.Sync) (Applied, error) {
+	old, err := l.definitions.Get(ctx, def.ID)
 	if fault.CodeOf(err) == fault.NotFound {
-		_, err = l.syncs.CreateSync(ctx, def)
+		_, err = l.definitions.Create(ctx, def)
 		return Created, plain(err)
 	}
 	if err != nil {
@@ -53,16 +55,16 @@ func (l *local) Apply(ctx context.Context, def *syncrun.Sync) (Applied, error) {
 	if err != nil || same {
 		return Unchanged, err
 	}
-	_, err = l.syncs.UpdateSync(ctx, def.ID, def, "")
+	_, err = l.definitions.Update(ctx, def.ID, def, "")
 	return Changed, plain(err)
 }
 
 func (l *local) Delete(ctx context.Context, id string) error {
-	return plain(l.syncs.DeleteSync(ctx, id, ""))
+	return plain(l.definitions.Delete(ctx, id, ""))
 }
 
 func (l *local) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
-	def, err := l.syncs.Sync(ctx, id)
+	def, err := l.definitions.Get(ctx, id)
 	if err != nil {
 		return nil, plain(err)
 	}

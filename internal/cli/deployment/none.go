@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // none is an embedded store that nobody has made yet. Asking about it makes none.
@@ -23,12 +24,12 @@ func (n none) missing(id string) error {
 
 func (none) Close() {}
 
-func (n none) Syncs(context.Context) ([]syncrun.Sync, error) {
+func (n none) Syncs(context.Context) ([]definition.Sync, error) {
 	n.say("there is no store in %s", n.dir)
-	return []syncrun.Sync{}, nil
+	return []definition.Sync{}, nil
 }
 
-func (n none) Apply(_ context.Context, def *syncrun.Sync) (Applied, error) {
+func (n none) Apply(_ context.Context, def *definition.Sync) (Applied, error) {
 	return "", n.missing(def.ID)
 }
 

@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 const (
@@ -54,7 +55,7 @@ func Answers(ctx context.Context, address string) bool {
 
 // stored is a definition as the server shows it.
 type stored struct {
-	Sync syncrun.Sync `json:"sync"`
+	Sync definition.Sync `json:"sync"`
 }
 
 func pathOf(id string, more ...string) string {
@@ -67,19 +68,19 @@ func pathOf(id string, more ...string) string {
 
 func (r *remote) Close() { r.c.http.CloseIdleConnections() }
 
-func (r *remote) Syncs(ctx context.Context) ([]syncrun.Sync, error) {
+func (r *remote) Syncs(ctx context.Context) ([]definition.Sync, error) {
 	var list struct{ Syncs []stored }
 	if err := r.c.do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
 		return nil, err
 	}
-	out := make([]syncrun.Sync, len(list.Syncs))
+	out := make([]definition.Sync, len(list.Syncs))
 	for i, s := range list.Syncs {
 		out[i] = s.Sync
 	}
 	return out, nil
 }
 
-func (r *remote) Apply(ctx context.Context, def *syncrun.Sync) (Applied, error) {
+func (r *remote) Apply(ctx context.Context, def *definition.Sync) (Applied, error) {
 	a, err := r.c.call(ctx, http.MethodGet, pathOf(def.ID), nil)
 	if err != nil {
 		return "", err

@@ -13,7 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // server answers each request by its method and path with the next of its answers; the
@@ -86,7 +87,7 @@ func watch() (Watch, *[]string) {
 	}, seen
 }
 
-const definition = `{"sync":{"id":"a b","orgId":"o","type":"pull","datasource":{"type":"csv"}}}`
+const storedJSON = `{"sync":{"id":"a b","orgId":"o","type":"pull","datasource":{"type":"csv"}}}`
 
 // A run is followed until it has ended, also while its server restarts.
 func TestRunIsFollowed(t *testing.T) {
@@ -150,7 +151,7 @@ func TestRunThatIsUnderWay(t *testing.T) {
 		return map[string][]reply{
 			"POST /sync/a%20b/run?":                {busy},
 			"POST /sync/a%20b/run?method=validate": {busy},
-			"GET /sync/a%20b":                      {{200, definition, ""}},
+			"GET /sync/a%20b":                      {{200, storedJSON, ""}},
 			"GET /sync/a%20b/runs/r1":              {{200, runOf(syncrun.Running, 1), ""}, {200, runOf(syncrun.Finished, 2), ""}},
 		}
 	}
@@ -190,7 +191,7 @@ func TestApplySendsWhatMayDiffer(t *testing.T) {
 				get = reply{404, problem("no sync"), ""}
 			}
 			s, d := serve(t, map[string][]reply{"GET /sync/x": {get}, "PUT /sync/x": {{200, "{}", ""}}, "POST /sync": {{201, "{}", ""}}})
-			def := new(syncrun.Sync)
+			def := new(definition.Sync)
 			require.NoError(t, json.Unmarshal([]byte(`{"id":"x","orgId":"o","type":"pull","datasource":`+c.ours+`}`), def))
 			applied, err := d.Apply(t.Context(), def)
 			require.NoError(t, err)

@@ -242,12 +242,6 @@ func compileField(c *checker, path, name string, def Field) field {
 	return f
 }
 
-// Check returns all faults of a mapping.
-func Check(datatype string, t *Type) []source.Fault {
-	_, faults := New(datatype, t, source.Spec{})
-	return faults
-}
-
 // Spec is what the source has to know.
 func (m *Mapper) Spec() source.Spec { return m.spec }
 
