@@ -21,6 +21,7 @@ var layers = map[string][]string{
 	"config":                                     {"internal/platform/credential"},
 	"internal/event":                             {"internal/platform/credential"},
 	"internal/platform/fault":                    {},
+	"internal/platform/decode":                   {"internal/platform/fault"},
 	"internal/platform/clock":                    {},
 	"internal/platform/bearer":                   {},
 	"internal/platform/origin":                   {},
@@ -87,7 +88,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"}
+var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
