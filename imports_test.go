@@ -18,10 +18,11 @@ const module = "github.com/headgate/headgate/"
 // layers says which of our packages a package may import. Use cases know
 // contracts and pure packages, never each other, a driver or an SDK.
 var layers = map[string][]string{
-	"config":                                     {"internal/platform/credential"},
+	"config":                                     {"internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
 	"internal/event":                             {"internal/platform/credential"},
 	"internal/platform/fault":                    {},
 	"internal/platform/decode":                   {"internal/platform/fault"},
+	"internal/platform/decode/schema":            {"internal/platform/decode"},
 	"internal/platform/clock":                    {},
 	"internal/platform/bearer":                   {},
 	"internal/platform/origin":                   {},

@@ -39,12 +39,15 @@ const maxFaults = 100
 
 // Format is a rule for texts that several fields share.
 type Format struct {
-	// Pattern is the rule as far as a JSON Schema can tell it, and Not what no such text
-	// matches; nil: everything does.
+	// NotEmpty refuses "".
+	NotEmpty bool
+	// Pattern is what a text has to match, and Not what it must not; nil: anything goes.
+	// They are in the JSON Schema.
 	Pattern, Not *regexp.Regexp
 	// Must says what the text must be, as in "must be a host or host:port".
 	Must string
-	// Check returns what is wrong with a text, "" for nothing; nil: Pattern tells.
+	// Check decides in the place of Pattern and Not: it returns what is wrong with a text,
+	// and "" for nothing. What it returns for a secret must not show it.
 	Check func(text string) string
 	// Show makes a text fit for a message; nil: it is shown as it is.
 	Show func(text string) string
@@ -62,6 +65,9 @@ type Faults struct {
 	Strict bool
 	// AnyCase takes names in any letter case, as encoding/json does.
 	AnyCase bool
+	// Unknown returns the message about a field that is not known, "" for the usual one.
+	// May be nil.
+	Unknown func(path, name string) string
 
 	details []fault.Detail
 	more    bool            // than maxFaults

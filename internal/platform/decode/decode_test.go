@@ -41,9 +41,9 @@ type document struct {
 
 var formats = decode.Formats{
 	"name": {Pattern: regexp.MustCompile(`^[a-z-]+$`), Must: "must be lower case", Show: strings.ToUpper},
-	"long": {Must: "must have 8 bytes", Check: func(s string) string {
+	"long": {Check: func(s string) string {
 		if len(s) < 8 {
-			return s + " is short"
+			return "must have 8 bytes"
 		}
 		return ""
 	}},

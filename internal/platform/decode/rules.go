@@ -170,11 +170,10 @@ func (f *Faults) word(path string, v reflect.Value, r Rules) {
 		panic(fmt.Sprintf("decode: there is no format %q", r.Format))
 	}
 	switch {
+	case format.NotEmpty && s == "":
+		f.Add(path, "must not be empty")
 	case format.Check != nil:
 		if wrong := format.Check(s); wrong != "" {
-			if r.Secret {
-				wrong = format.Must
-			}
 			f.Add(path, "%s", wrong)
 		}
 	case format.Pattern != nil && !format.Pattern.MatchString(s), format.Not != nil && format.Not.MatchString(s):

@@ -8,8 +8,20 @@ import (
 // maxListed is how many fields a message lists.
 const maxListed = 16
 
-// unknown says that a field is not known, and which one may be meant.
-func unknown(fields []Field, name string) string {
+// unknown reports a field that is not known.
+func (f *Faults) unknown(path, name string, fields []Field) {
+	message := ""
+	if f.Unknown != nil {
+		message = f.Unknown(path, name)
+	}
+	if message == "" && !f.more {
+		message = meant(fields, name)
+	}
+	f.unreadable(Member(path, name), "%s", message)
+}
+
+// meant says which field may be meant by a name that is not known, or which there are.
+func meant(fields []Field, name string) string {
 	best, least := "", len(name)/3+2
 	for _, one := range fields {
 		if len(name) > 2*len(one.Name) {

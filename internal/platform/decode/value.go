@@ -162,7 +162,7 @@ func (f *Faults) object(path string, t *text, v reflect.Value) {
 		i := f.find(fields, name)
 		if i < 0 {
 			t.raw()
-			f.unreadable(Member(path, name), "%s", unknown(fields, name))
+			f.unknown(path, name, fields)
 			continue
 		}
 		one := fields[i]

@@ -33,7 +33,7 @@ const celCost = 100_000
 type Hook struct {
 	Name     string
 	Verify   string // Standard, GitHub, Bearer, None
-	Header   string // of GitHub's form
+	Header   string // that has the signature, of GitHub's form
 	Secrets  []string
 	Entity   *Expression // nil: it names none
 	ID       *Expression
@@ -86,11 +86,7 @@ func (h *Hook) Check(header http.Header, body []byte, now time.Time) (id string,
 	case Standard:
 		id, err = signature.Verify(h.Secrets, header, body, now)
 	case GitHub:
-		name := h.Header
-		if name == "" {
-			name = "X-Hub-Signature-256"
-		}
-		id, err = signature.VerifyGitHub(h.Secrets, name, header, body)
+		id, err = signature.VerifyGitHub(h.Secrets, h.Header, header, body)
 	case Bearer:
 		id, err = header.Get(signature.HeaderID), signature.VerifyBearer(h.Secrets, header)
 	default:
