@@ -59,7 +59,7 @@ type Deployment struct {
 // reported, and where the sync message goes.
 type Service struct {
 	// The service's name, in messages, their serviceName attribute and paths. Any text.
-	ServiceName string `json:"serviceName" decode:"required" format:"nonempty"`
+	ServiceName string `json:"serviceName" decode:"required"`
 	// When the window is released.
 	Trigger Trigger `json:"trigger" decode:"required"`
 	// The event sources' addresses. Their keys are unique.
@@ -151,7 +151,7 @@ type Member struct {
 // Token is a bearer token, known only by its hash.
 type Token struct {
 	// What logs call the token.
-	Name string `json:"name" decode:"required" format:"nonempty"`
+	Name string `json:"name" decode:"required"`
 	// The SHA-256 of the token: printf %s "$TOKEN" | sha256sum
 	SHA256 string `json:"sha256" decode:"required,secret" format:"sha256"`
 	// ingest: send events. operate: trigger, reset, replay. read: see messages, status and the configuration.

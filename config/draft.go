@@ -26,9 +26,9 @@ type DraftExternal struct {
 // DraftRecords are an organisation's records of a type.
 type DraftRecords struct {
 	// The organisation.
-	OrgID string `json:"orgId" decode:"required" format:"nonempty"`
+	OrgID string `json:"orgId" decode:"required"`
 	// The records' type.
-	Type string `json:"type" decode:"required" format:"nonempty"`
+	Type string `json:"type" decode:"required"`
 }
 
 // DraftSync is what a sync's source has of a datatype.
@@ -36,7 +36,7 @@ type DraftSync struct {
 	// The sync's.
 	ID string `json:"id" decode:"required" format:"name"`
 	// One of the sync's.
-	Datatype string `json:"datatype" decode:"required" format:"nonempty"`
+	Datatype string `json:"datatype" decode:"required"`
 }
 
 func (v *validator) draft(path string, d *Draft) {

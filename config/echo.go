@@ -51,7 +51,7 @@ type HookEvent struct {
 	// Omitted: the first service.
 	ServiceName string `json:"serviceName,omitempty"`
 	// One of the service's endpoints.
-	EventKey string `json:"eventKey" decode:"required" format:"nonempty"`
+	EventKey string `json:"eventKey" decode:"required"`
 }
 
 func (v *validator) echo(e *Echo) {

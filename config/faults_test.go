@@ -135,7 +135,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		// Topic.
 		{"no target", change(t, `"targetPubSub"`, `"target"`), "$.target: unknown field\n$.targetPubSub: is required", false},
 		{"no topic", change(t, `"topic": "`+topic+`"`, ``), "$.targetPubSub.topic: is required", false},
-		{"topic empty", topicOf(``), badTopic + `must be projects/<project>/topics/<name>, not ""`, false},
+		{"topic empty", topicOf(``), badTopic + "must not be empty", false},
 		{"topic a/b/c/d", topicOf(`a/b/c/d`), badTopic + `must be projects/<project>/topics/<name>, not "a/b/c/d"`, false},
 		{"topic longer", topicOf(topic + `/x`), badTopic + `must be projects/<project>/topics/<name>, not "` + topic + `/x"`, false},
 		{"placeholder", topicOf(`projects/<ProjectID>/topics/sync`), badTopic + `"projects/<ProjectID>/topics/sync" has a placeholder: put the real name in its place`, false},

@@ -27,7 +27,7 @@ var formats = decode.Formats{
 	"id":         {Pattern: id, Must: "must be the id of a sync"},
 	"name":       {Pattern: id, Must: "must be letters, digits, . _ ~ -"},
 	"host":       {Pattern: hostPort, Must: "must be a host or host:port"},
-	"network":    {Check: checkNetwork, NotEmpty: true},
+	"network":    {NotEmpty: true, Check: checkNetwork},
 	"email":      {Pattern: regexp.MustCompile(`^[^@\s]+@[^@\s]+$`), Must: "must be an e-mail address"},
 	"origin":     {Pattern: regexp.MustCompile(`^(\*|[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)$`), Must: `must be "*" or scheme://host[:port]`},
 	"socketPath": {Pattern: regexp.MustCompile(`^/[^{}?#\s]+$`), Must: "must begin with / and have no braces, spaces, ? or #"}, // braces are wildcards to the router
@@ -40,7 +40,7 @@ var formats = decode.Formats{
 		Pattern: regexp.MustCompile(`^projects/([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/topics/[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}$`),
 		Not:     regexp.MustCompile(`/topics/goog`), Check: checkTopic,
 	},
-	"eventKey": {NotEmpty: true, Not: regexp.MustCompile(`(^|/)\.{0,2}(/|$)`), Check: checkEventKey},
+	"eventKey": {Not: regexp.MustCompile(`(^|/)\.{0,2}(/|$)`), Check: checkEventKey},
 }
 
 func checkNetwork(s string) string {

@@ -32,7 +32,7 @@ type Live struct {
 // LiveResolver is the service that has the entities of a type.
 type LiveResolver struct {
 	// The type, or organisation/type.
-	Entity string `json:"entity" decode:"required" format:"nonempty"`
+	Entity string `json:"entity" decode:"required"`
 	// Called with GET; {org}, {type} and {id} are filled in. The client's secret is in X-Client-Secret.
 	URL string `json:"url" decode:"required" format:"httpURL"`
 	// How many seconds a call may take.
@@ -56,7 +56,7 @@ type LiveToken struct {
 	// The issuer that tokens must have. Omitted: any.
 	Issuer string `json:"issuer,omitempty"`
 	// The audience that tokens must have.
-	Audience string `json:"audience" decode:"required" format:"nonempty"`
+	Audience string `json:"audience" decode:"required"`
 }
 
 // minTokenSecret is the least that HS256 is safe with, in bytes (RFC 7518, 3.2). The

@@ -2,7 +2,7 @@
 // with its path. The struct is the declaration: its tags hold what a field may be.
 //
 //	json:"name"            the field's name
-//	decode:"required"      it must be there
+//	decode:"required"      it must be there; and a text must not be empty
 //	decode:"nullable"      null means omitted, even where the document is read strictly
 //	decode:"secret"        no message shows its value
 //	decode:"anycase"       an enum's value in any letter case; it is stored as declared
@@ -39,7 +39,7 @@ const maxFaults = 100
 
 // Format is a rule for texts that several fields share.
 type Format struct {
-	// NotEmpty refuses "".
+	// NotEmpty refuses "", as an item of a list: elsewhere it means omitted.
 	NotEmpty bool
 	// Pattern is what a text has to match, and Not what it must not; nil: anything goes.
 	// They are in the JSON Schema.

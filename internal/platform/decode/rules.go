@@ -128,6 +128,10 @@ func rulesOf(t reflect.Type, sf reflect.StructField) (r Rules) {
 func (f *Faults) apply(path string, v reflect.Value, r Rules) {
 	switch v.Kind() {
 	case reflect.String:
+		if r.Required && v.Len() == 0 {
+			f.Add(path, "must not be empty")
+			return
+		}
 		f.word(path, v, r)
 	case reflect.Slice:
 		if v.Len() < r.Least {
@@ -160,6 +164,7 @@ func (f *Faults) word(path string, v reflect.Value, r Rules) {
 			}
 		}
 		f.Add(path, "must be %s%s", alternatives(r.Enum), r.shown(s, nil))
+		v.SetString("") // so that rules about other fields do not stumble over it
 		return
 	}
 	if r.Format == "" {

@@ -26,8 +26,13 @@ func (f *Faults) value(path string, t *text, v reflect.Value, r Rules) {
 		v.Set(reflect.New(v.Type().Elem()))
 		if f.read(path, is, t, v.Elem(), r) {
 			f.apply(path, v.Elem(), r) // zero, too: nil would be to omit it
+			return
 		}
-	case f.read(path, is, t, v, r):
+		v.SetZero()
+		f.omitted(v, r)
+	case !f.read(path, is, t, v, r):
+		f.omitted(v, r) // so that rules about other fields do not stumble over this one
+	default:
 		if v.IsZero() && !r.Required { // which is to omit it
 			f.omitted(v, r)
 			return

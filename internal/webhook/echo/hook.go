@@ -1,12 +1,9 @@
 package echo
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +11,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
@@ -127,13 +125,8 @@ func (h *Hook) Named(header http.Header, body []byte) (entity, id string, err er
 // parse reads JSON with its whole numbers as integers: as floating point they would
 // lose digits, and be written with an exponent.
 func parse(body []byte) (value any, err error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if err := d.Decode(&value); err != nil {
+	if value, err = decode.One(body); err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the value")
 	}
 	return numbers(value)
 }

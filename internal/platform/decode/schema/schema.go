@@ -186,10 +186,14 @@ func (g *Generator) value(t reflect.Type, r decode.Rules) Object {
 		if r.Least > 0 {
 			o = append(o, Member{"minItems", r.Least})
 		}
-		r.Required, r.Nullable = true, false
-		return append(o, Member{"items", g.value(t.Elem(), r)})
+		if t.Elem().Kind() == reflect.String {
+			// No item is omitted. Only a format says that it must not be empty.
+			r.Nullable, r.Required = false, true
+			return append(o, Member{"items", g.text(r, g.Formats[r.Format].NotEmpty)})
+		}
+		return append(o, Member{"items", g.value(t.Elem(), decode.Rules{Required: true})})
 	case reflect.String:
-		return g.text(r)
+		return g.text(r, r.Required)
 	case reflect.Bool:
 		return Object{{"type", kind("boolean", r)}}
 	case reflect.Int:
@@ -223,13 +227,13 @@ func (g *Generator) integer(r decode.Rules) Object {
 	return append(o, Member{"maximum", most})
 }
 
-func (g *Generator) text(r decode.Rules) Object {
+func (g *Generator) text(r decode.Rules, notEmpty bool) Object {
 	o := Object{{"type", kind("string", r)}}
 	if len(r.Enum) > 0 {
 		return append(o, enum(r)...)
 	}
 	f := g.Formats[r.Format]
-	if f.NotEmpty && r.Required {
+	if notEmpty {
 		o = append(o, Member{"minLength", 1})
 	}
 	if f.Pattern != nil {
