@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,7 +72,7 @@ type Faults struct {
 
 	details []fault.Detail
 	more    bool            // than maxFaults
-	faulty  map[string]bool // the paths of details
+	wrong   map[string]bool // the paths whose values break a rule of a tag
 	broken  map[string]bool // the paths whose values could not be read
 	plans   map[reflect.Type][]Field
 }
@@ -79,10 +80,10 @@ type Faults struct {
 // Details returns the faults in the order in which they were found.
 func (f *Faults) Details() []fault.Detail { return f.details }
 
-// Add reports a fault of the value at a path, unless one was found there or the value
-// could not be read.
+// Add reports a fault of the value at a path, unless that value breaks a rule of its tags
+// or could not be read.
 func (f *Faults) Add(path, format string, args ...any) {
-	if f.faulty[path] {
+	if f.wrong[path] {
 		return
 	}
 	for p := path; p != ""; p = p[:max(strings.LastIndexAny(p, ".["), 0)] {
@@ -103,6 +104,16 @@ func (f *Faults) unreadable(path, format string, args ...any) {
 	}
 }
 
+// breaks reports that a value breaks a rule of its tags.
+func (f *Faults) breaks(path, format string, args ...any) {
+	if f.add(path, format, args...) {
+		if f.wrong == nil {
+			f.wrong = make(map[string]bool)
+		}
+		f.wrong[path] = true
+	}
+}
+
 // add reports whether there was room for the fault.
 func (f *Faults) add(path, format string, args ...any) bool {
 	switch {
@@ -113,11 +124,9 @@ func (f *Faults) add(path, format string, args ...any) bool {
 		f.details = append(f.details, fault.Detail{Path: "", Message: fmt.Sprintf("there are more faults: these are the first %d", maxFaults)})
 		return false
 	}
-	if f.faulty == nil {
-		f.faulty = make(map[string]bool)
+	if one := (fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)}); !slices.Contains(f.details, one) {
+		f.details = append(f.details, one)
 	}
-	f.faulty[path] = true
-	f.details = append(f.details, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 	return true
 }
 

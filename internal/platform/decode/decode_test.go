@@ -163,12 +163,15 @@ func TestAdd(t *testing.T) {
 	f.Add("options.paging.size", "could not be read")
 	f.Add("options.hosts[0]", "is %d of the list", 1)
 	f.Add("url", "is needed")
+	f.Add("url", "is needed")
+	f.Add("url", "is another")
 	require.Equal(t, []fault.Detail{
 		{Path: "options.name", Message: `must be lower case, not "A"`},
 		{Path: "options.paging", Message: "must be an object, not a number"},
 		{Path: "options.hosts", Message: "must have at least two hosts"},
 		{Path: "options.hosts[0]", Message: "is 1 of the list"},
 		{Path: "url", Message: "is needed"},
+		{Path: "url", Message: "is another"},
 	}, f.Details())
 }
 

@@ -129,13 +129,13 @@ func (f *Faults) apply(path string, v reflect.Value, r Rules) {
 	switch v.Kind() {
 	case reflect.String:
 		if r.Required && v.Len() == 0 {
-			f.Add(path, "must not be empty")
+			f.breaks(path, "must not be empty")
 			return
 		}
 		f.word(path, v, r)
 	case reflect.Slice:
 		if v.Len() < r.Least {
-			f.Add(path, "must have at least %s %s", count(r.Least), r.Noun)
+			f.breaks(path, "must have at least %s %s", count(r.Least), r.Noun)
 		}
 		if v.Type().Elem().Kind() == reflect.String {
 			for i := range v.Len() {
@@ -144,11 +144,11 @@ func (f *Faults) apply(path string, v reflect.Value, r Rules) {
 		}
 	case reflect.Int, reflect.Int64:
 		if !r.Range.has(float64(v.Int())) {
-			f.Add(path, "%s", r.Range)
+			f.breaks(path, "%s", r.Range)
 		}
 	case reflect.Float64:
 		if !r.Range.has(v.Float()) {
-			f.Add(path, "%s", r.Range)
+			f.breaks(path, "%s", r.Range)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (f *Faults) word(path string, v reflect.Value, r Rules) {
 				return
 			}
 		}
-		f.Add(path, "must be %s%s", alternatives(r.Enum), r.shown(s, nil))
+		f.breaks(path, "must be %s%s", alternatives(r.Enum), r.shown(s, nil))
 		v.SetString("") // so that rules about other fields do not stumble over it
 		return
 	}
@@ -176,13 +176,13 @@ func (f *Faults) word(path string, v reflect.Value, r Rules) {
 	}
 	switch {
 	case format.NotEmpty && s == "":
-		f.Add(path, "must not be empty")
+		f.breaks(path, "must not be empty")
 	case format.Check != nil:
 		if wrong := format.Check(s); wrong != "" {
-			f.Add(path, "%s", wrong)
+			f.breaks(path, "%s", wrong)
 		}
 	case format.Pattern != nil && !format.Pattern.MatchString(s), format.Not != nil && format.Not.MatchString(s):
-		f.Add(path, "%s%s", format.Must, r.shown(s, format.Show))
+		f.breaks(path, "%s%s", format.Must, r.shown(s, format.Show))
 	}
 }
 
