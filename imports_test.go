@@ -63,7 +63,7 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":                     {"internal/bus"},
 	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"},
+	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/webhook/signature"},
 	"functions": {
 		"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event",
 		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/decode",

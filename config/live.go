@@ -59,9 +59,9 @@ type LiveToken struct {
 	Audience string `json:"audience" decode:"required"`
 }
 
-// minTokenSecret is the least that HS256 is safe with, in bytes (RFC 7518, 3.2). The
+// MinTokenSecret is the least that HS256 is safe with, in bytes (RFC 7518, 3.2). The
 // check of a token refuses every one where the secret has fewer.
-const minTokenSecret = 32
+const MinTokenSecret = 32
 
 // LiveSettings returns the section "live", with the defaults where it is omitted.
 func (c *Config) LiveSettings() *Live {
@@ -82,7 +82,7 @@ func (v *validator) live(l *Live) {
 			v.Add("$.live.token", "must have secret or jwksURL")
 		}
 		v.secret("$.live.token.secret", t.Secret, func(s string) string {
-			if s != "" && len(s) < minTokenSecret {
+			if s != "" && len(s) < MinTokenSecret {
 				return "is too short for HS256: it must have at least 32 bytes"
 			}
 			return ""

@@ -57,6 +57,7 @@ func (a *App) newLive() (*Live, error) {
 		if err != nil {
 			return nil, fmt.Errorf("live.token.secret: %w", err)
 		}
+		a.warnOfToken(secret)
 		l.Tokens = &live.Tokens{
 			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: a.o.Env.HTTP, Now: a.o.Now,
 		}
