@@ -178,12 +178,13 @@ func (o *options) parseTables(faults *decode.Faults) {
 	for datatype, raw := range o.Tables {
 		path := decode.Member("options.tables", datatype)
 		var p location
-		switch raw[0] {
-		case '{':
-			faults.Decode(path, raw, &p)
-		case '"':
-			faults.Decode(path, raw, &p.Table)
-		default:
+		var form decode.Faults
+		if raw[0] == '{' {
+			form.Decode(path, raw, &p)
+		} else {
+			form.Decode(path, raw, &p.Table)
+		}
+		if len(form.Details()) > 0 { // not shown: a credential may be where a name belongs
 			faults.Add(path, `must be a name, {"table": name}, {"schema": name, "table": name} or {"query": "select …"}`)
 			continue
 		}
