@@ -13,7 +13,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -77,11 +76,7 @@ func Comments(dir string) (map[string]string, error) {
 	}
 	comments := make(map[string]string)
 	for _, name := range files {
-		source, err := os.ReadFile(name) // #nosec G304 -- a directory of the source tree
-		if err != nil {
-			return nil, err
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments)
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			return nil, err
 		}
