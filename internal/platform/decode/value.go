@@ -41,7 +41,7 @@ func (f *Faults) value(path string, t *text, v reflect.Value, r Rules) {
 	}
 }
 
-// nothing is null where it means that the field is omitted.
+// nothing treats null as a field that is omitted.
 func (f *Faults) nothing(path string, v reflect.Value, r Rules) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface:

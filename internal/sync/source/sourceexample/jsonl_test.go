@@ -148,10 +148,10 @@ func TestAPushKeepsWhatItCannotRead(t *testing.T) {
 // What the guide shows is what is here.
 func TestTheGuideIsTrue(t *testing.T) {
 	t.Parallel()
-	guide, err := os.ReadFile("../../../docs/adding-a-source.md")
+	guide, err := os.ReadFile("../../../../docs/adding-a-source.md")
 	require.NoError(t, err)
 	var code string
-	for _, name := range []string{"jsonl.go", "jsonl_test.go", filepath.FromSlash("../../launch/sources.go")} {
+	for _, name := range []string{"jsonl.go", "jsonl_test.go", filepath.FromSlash("../../../platform/launch/sources.go")} {
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
 		code += string(b)
