@@ -70,7 +70,7 @@ type read struct {
 	Item string `json:"item"` // path to the row in the answer; "": the answer is the row
 }
 
-// auth are credentials. Each may refer to where it is: env:NAME, sm://….
+// auth are credentials. Token, Username and Password may refer to where they are: env:NAME, sm://….
 type auth struct {
 	Type     string `json:"type" decode:"required" enum:"bearer basic apiKey"`
 	Token    string `json:"token" decode:"secret"`    // bearer and apiKey
