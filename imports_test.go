@@ -36,7 +36,7 @@ var layers = map[string][]string{
 	"internal/platform/obs":                      {"internal/platform/credential"},
 	"internal/record":                            {"internal/platform/decode"},
 	"internal/sync/source":                       {"internal/platform/budget", "internal/platform/credential", "internal/platform/fault", "internal/platform/decode"},
-	"internal/sync/mapping":                      {"internal/sync/source", "internal/record", "internal/platform/fault", "internal/platform/decode"},
+	"internal/sync/mapping":                      {"internal/sync/source", "internal/record", "internal/platform/fault"},
 	"internal/record/entity":                     {"internal/platform/etag", "internal/record", "internal/store", "internal/platform/fault"},
 	"internal/sync/source/csvsource":             {"internal/platform/credential", "internal/sync/source", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/source/sqlsource":             {"internal/sync/source", "internal/sync/source/sqlsource/sqliteguard", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
@@ -51,7 +51,7 @@ var layers = map[string][]string{
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
 	"internal/sync/syncrun":                      {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential", "internal/platform/decode"},
-	"internal/live":                              {"internal/platform/budget", "internal/platform/clock", "internal/bus", "internal/platform/fault", "internal/platform/decode"},
+	"internal/live":                              {"internal/platform/budget", "internal/platform/clock", "internal/bus", "internal/platform/fault"},
 	"internal/webhook/signature":                 {"internal/platform/bearer"},
 	"internal/draft":                             {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
 	"internal/webhook/echo":                      {"internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/platform/outbound", "internal/store", "internal/platform/fault", "internal/platform/decode"},
@@ -66,7 +66,7 @@ var layers = map[string][]string{
 	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/webhook/signature"},
 	"functions": {
 		"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event",
-		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/decode",
+		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
 	},
 }
 

@@ -191,7 +191,7 @@ func TestDocumentAndRoutes(t *testing.T) {
 	}
 	want["/echo-external-data-webhook"], want["/external-data-webhook"], want["/hooks/{name}"] = true, true, true
 	want["/console"], want["/console/{file}"] = true, true
-	want["/live"], want["/live/client.js"], want["/ws/entity-sync/"] = true, true, true
+	want["/live"], want["/live/client.js"], want[defaultSocketPath] = true, true, true
 	want["/healthz"], want["/readyz"], want["/openapi.json"] = true, true, true
 	paths := api.at(api.raw, "paths").(map[string]any)
 	ids := map[string]bool{}

@@ -15,9 +15,16 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
+// defaultSocketPath is entity-sync's.
+const defaultSocketPath = "/ws/entity-sync/"
+
+func socketPath(a *app.App) string {
+	return a.Config().LiveSettings().Path
+}
+
 // live serves the paths on which clients hear of changes.
 func (b *builder) live() {
-	socket := "GET " + b.app.Config().LiveSettings().Path
+	socket := "GET " + socketPath(b.app)
 	b.access[socket], b.access["GET /live"] = web.Connects, web.Connects
 	b.handle(socket, b.connecting(func(w http.ResponseWriter, r *http.Request, who live.Connection) error {
 		return b.app.Live().Hub.ServeWebSocket(w, r, who)

@@ -3,11 +3,12 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/live"
-	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 )
@@ -49,8 +50,8 @@ func keysOf(body []byte) ([]live.Key, error) {
 	if err := d.Decode(&list); err != nil {
 		return nil, fault.New(fault.Invalid, `the body must be {"entity":…,"id":…}, or a list of them: %s`, err)
 	}
-	if err := decode.End(d); err != nil {
-		return nil, fault.New(fault.Invalid, "the list of entities: %s", err)
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Invalid, "something follows the list of entities")
 	}
 	if len(list) == 0 || len(list) > maxNotified {
 		return nil, fault.New(fault.Invalid, "there must be from 1 to %d entities", maxNotified)

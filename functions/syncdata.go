@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/store"
@@ -90,8 +90,8 @@ func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]a
 	if err != nil {
 		return nil, invalid(err)
 	}
-	if err := decode.End(d); err != nil {
-		return nil, invalid(err)
+	if _, more := d.Token(); !errors.Is(more, io.EOF) {
+		return nil, invalid(errors.New("there is more than one JSON value"))
 	}
 	return rows, nil
 }
@@ -226,8 +226,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if err := d.Decode(v); err != nil {
 		return fault.New(fault.Invalid, "the body is not what it should be: %s", err)
 	}
-	if err := decode.End(d); err != nil {
-		return fault.New(fault.Invalid, "the body is not what it should be: %s", err)
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fault.New(fault.Invalid, "the body has more than one JSON value")
 	}
 	return nil
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 
 	"github.com/headgate/headgate/internal/platform/budget"
-	"github.com/headgate/headgate/internal/platform/decode"
 )
 
 // request is a frame from a client. encoding/json matches names in any case, as
@@ -54,7 +54,10 @@ func parseFrame(b []byte) (r request, err error) {
 		}
 		return r, err
 	}
-	return r, decode.End(d)
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return r, errors.New("there is more than one JSON value in the frame")
+	}
+	return r, nil
 }
 
 // reply is a frame to a client of protocol 2.
