@@ -18,7 +18,7 @@ func parse(t testing.TB, doc string) *config.Config {
 
 // unredact makes what JSON wrote parseable again.
 func unredact(doc []byte) string {
-	return strings.ReplaceAll(string(doc), `"sha256": "(redacted)"`, `"sha256": "`+hash+`"`)
+	return strings.ReplaceAll(string(doc), `"sha256": "REDACTED"`, `"sha256": "`+hash+`"`)
 }
 
 // readme is the sample of EventSync's documentation, with the deployment's names.
@@ -163,7 +163,7 @@ func TestJSONRedacts(t *testing.T) {
 	cfg := parse(t, with(`"auth": {"tokens": [`+token+`]}, "publicURL": "https://a&b", "cors": {"allowedOrigins": ["*"]}`))
 	doc := cfg.JSON()
 	require.NotContains(t, string(doc), hash)
-	require.Contains(t, string(doc), `"sha256": "(redacted)"`)
+	require.Contains(t, string(doc), `"sha256": "REDACTED"`)
 	require.Contains(t, string(doc), "https://a&b")
 	require.Equal(t, hash, cfg.Auth.Tokens[0].SHA256, "JSON changed the configuration")
 	require.Equal(t, cfg, parse(t, unredact(doc)))

@@ -125,7 +125,7 @@ func standard(secret string) string {
 func redactSecrets(secrets []string) (shown []string) {
 	for _, s := range secrets {
 		if !credential.IsReference(s) {
-			s = redacted
+			s = credential.Redacted
 		}
 		shown = append(shown, s)
 	}

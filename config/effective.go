@@ -49,7 +49,7 @@ func (c *Config) JSON() []byte {
 		auth := *c.Auth
 		auth.Tokens = slices.Clone(auth.Tokens)
 		for i := range auth.Tokens {
-			auth.Tokens[i].SHA256 = redacted
+			auth.Tokens[i].SHA256 = credential.Redacted
 		}
 		shown.Auth = &auth
 	}
@@ -95,7 +95,7 @@ func (l *Live) shown() *Live {
 	if l.Token != nil {
 		token := *l.Token
 		if token.Secret != "" && !credential.IsReference(token.Secret) {
-			token.Secret = redacted
+			token.Secret = credential.Redacted
 		}
 		token.JWKSURL = credential.RedactURL(token.JWKSURL)
 		live.Token = &token

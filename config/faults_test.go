@@ -206,7 +206,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"token name empty", tokens(strings.Replace(token, `"t"`, `""`, 1)), "$.auth.tokens[0].name: must not be empty", false},
 		{"token names", tokens(token + `,` + token), `$.auth.tokens[1].name: tokens[0] and tokens[1] have the same name "t"`, true},
 		{"token hash", tokens(strings.Replace(token, hash, "secret", 1)), "$.auth.tokens[0].sha256: must be the 64 hex digits of the token's SHA-256", false},
-		{"token redacted", tokens(strings.Replace(token, hash, "(redacted)", 1)), `$.auth.tokens[0].sha256: "(redacted)" stands for a hash that is not shown: put the hash itself`, false},
+		{"token redacted", tokens(strings.Replace(token, hash, "REDACTED", 1)), `$.auth.tokens[0].sha256: "REDACTED" stands for a hash that is not shown: put the hash itself`, false},
 		{"no role", tokens(strings.Replace(token, `"read"`, ``, 1)), "$.auth.tokens[0].roles: must have at least one role", false},
 		{"role", tokens(strings.Replace(token, `"read"`, `"read", "admin"`, 1)), `$.auth.tokens[0].roles[1]: must be ingest, operate or read, not "admin"`, false},
 		{"oidc empty", auth(`{"oidc": {}}`), "$.auth.oidc.audiences: is required\n$.auth.oidc.members: is required", false},

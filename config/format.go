@@ -16,7 +16,6 @@ var (
 	topicName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}$`)
 	publicURL = regexp.MustCompile(`^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+(/[^?#\s]*)?$`)
 	hostPort  = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$|^[0-9A-Fa-f:.]+$`)
-	id        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$`)
 	hexSHA256 = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
 	envName   = regexp.MustCompile(`^env:[^=\s\x00]+$`)
 )
@@ -24,8 +23,8 @@ var (
 // formats are those that the fields' tags name.
 var formats = decode.Formats{
 	"nonempty":   {NotEmpty: true},
-	"id":         {Pattern: id, Must: "must be the id of a sync"},
-	"name":       {Pattern: id, Must: "must be letters, digits, . _ ~ -"},
+	"id":         {Pattern: plainID, Must: "must be the id of a sync"},
+	"name":       {Pattern: plainID, Must: "must be letters, digits, . _ ~ -"},
 	"host":       {Pattern: hostPort, Must: "must be a host or host:port"},
 	"network":    {NotEmpty: true, Check: checkNetwork},
 	"email":      {Pattern: regexp.MustCompile(`^[^@\s]+@[^@\s]+$`), Must: "must be an e-mail address"},
@@ -70,8 +69,8 @@ func checkPublicURL(s string) string {
 // checkHash does not show the text: it may be the token itself.
 func checkHash(s string) string {
 	switch {
-	case s == redacted:
-		return fmt.Sprintf("%q stands for a hash that is not shown: put the hash itself", redacted)
+	case s == credential.Redacted:
+		return fmt.Sprintf("%q stands for a hash that is not shown: put the hash itself", credential.Redacted)
 	case !hexSHA256.MatchString(s):
 		return "must be the 64 hex digits of the token's SHA-256"
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/headgate/headgate/internal/platform/decode"
 )
 
-// redacted stands for a secret in what JSON writes.
-const redacted = "(redacted)"
-
 // validator applies the rules that look at more than one field, and normalises.
 type validator struct{ decode.Faults }
 

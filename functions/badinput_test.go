@@ -107,7 +107,7 @@ func TestAuth(t *testing.T) {
 	require.Equal(t, 200, g.do("GET", "/openapi.json", "", "Authorization", "Bearer token-ingest").status)
 	require.Equal(t, 200, g.do("GET", "/healthz", "").status)
 	a := g.do("GET", "/config", "", "Authorization", "Bearer token-read")
-	require.Contains(t, string(a.raw), "(redacted)")
+	require.Contains(t, string(a.raw), "REDACTED")
 
 	g.do("POST", "/event/entry1", "x", "Authorization", "Bearer token-ingest", "Cookie", "c=1")
 	id := g.do("POST", "/trigger", "", "Authorization", "Bearer token-operate").str("triggered")
