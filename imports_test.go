@@ -50,7 +50,7 @@ var layers = map[string][]string{
 	"internal/sync/schedule":                     {},
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
-	"internal/sync/syncrun":                      {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential", "internal/platform/decode"},
+	"internal/sync/syncrun":                      {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential"},
 	"internal/live":                              {"internal/platform/budget", "internal/platform/clock", "internal/bus", "internal/platform/fault"},
 	"internal/webhook/signature":                 {"internal/platform/bearer"},
 	"internal/draft":                             {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},

@@ -17,7 +17,7 @@ type Draft struct {
 
 // DraftExternal is a list of an external-data service.
 type DraftExternal struct {
-	// Of the service.
+	// The service's address, http or https.
 	URL string `json:"url" decode:"required" format:"httpURL"`
 	// The list's id. Omitted: the draft's name.
 	List string `json:"list,omitempty"`
@@ -33,9 +33,9 @@ type DraftRecords struct {
 
 // DraftSync is what a sync's source has of a datatype.
 type DraftSync struct {
-	// The sync's.
+	// The sync's id.
 	ID string `json:"id" decode:"required" format:"name"`
-	// One of the sync's.
+	// One of the sync's datatypes.
 	Datatype string `json:"datatype" decode:"required"`
 }
 

@@ -10,9 +10,9 @@ import (
 
 // Echo is the webhooks of one source of truth, and those of ours that pass them on.
 type Echo struct {
-	// The source: sessions have us register with it.
+	// The source's address: when a session opens, we register with it.
 	Upstream string `json:"upstream,omitempty" format:"httpURL"`
-	// Verify its webhooks (Standard Webhooks): env:NAME, sm://projects/P/secrets/S, or whsec_ and base64. None: they are taken as they come.
+	// Any of them verifies its webhooks (Standard Webhooks): env:NAME, sm://projects/P/secrets/S, or whsec_ and base64. None: every webhook is taken.
 	Secrets []string `json:"secrets,omitempty" decode:"secret"`
 	// Hosts that may be registered as webhooks without being asked; internal ones may be called.
 	AllowTargets []string `json:"allowTargets,omitempty" format:"host"`
@@ -22,7 +22,7 @@ type Echo struct {
 type Hook struct {
 	// The path's last part.
 	Name string `json:"name" decode:"required" format:"name"`
-	// From whom it must be.
+	// How the sender proves who it is.
 	Verify HookVerify `json:"verify" decode:"required"`
 	// CEL over body and headers: the type, or organisation/type, of the entity.
 	Entity string `json:"entity,omitempty"`
@@ -32,17 +32,17 @@ type Hook struct {
 	Signal bool `json:"signal,omitempty"`
 	// The id of a sync to run.
 	Sync string `json:"sync,omitempty" format:"id"`
-	// Counts as an event of the gate.
+	// The endpoint of the gate that each webhook counts for, as an event.
 	Event *HookEvent `json:"event,omitempty"`
 }
 
-// HookVerify says from whom a webhook must be.
+// HookVerify says how the sender of a webhook proves who it is.
 type HookVerify struct {
 	// standard is Standard Webhooks, github its signature header.
 	Type string `json:"type" decode:"required" enum:"standard github bearer none"`
 	// Any of them; several for their rotation: env:NAME, sm://projects/P/secrets/S, or the secrets themselves. One of standard is whsec_ and base64.
 	Secrets []string `json:"secrets,omitempty" decode:"secret"`
-	// Of github's form. Omitted: X-Hub-Signature-256.
+	// The header that has the signature, for github. Omitted: X-Hub-Signature-256.
 	Header string `json:"header,omitempty"`
 }
 
