@@ -1,6 +1,7 @@
 .PHONY: run test check lint fuzz bench crash attack function-source emulators
 
 FUZZTIME ?= 10s
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 run:
@@ -9,15 +10,15 @@ run:
 test: ## what a machine with only Go can run
 	go test ./...
 
-check: lint ## what CI runs, without the emulators
-	go test -race -shuffle=on -count=1 ./...
-	$(MAKE) fuzz
+check: ## what CI runs
+	.ci/run
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	go run $(ACTIONLINT) .github/workflows/*.yml
 	./scripts/gosec
 	./scripts/govulncheck
 

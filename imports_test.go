@@ -51,7 +51,6 @@ var layers = map[string][]string{
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
 	"internal/sync/syncrun":                      {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential"},
-	"internal/live":                              {"internal/platform/budget", "internal/platform/clock", "internal/bus", "internal/platform/fault"},
 	"internal/webhook/signature":                 {"internal/platform/bearer"},
 	"internal/draft":                             {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
 	"internal/webhook/echo":                      {"internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/platform/outbound", "internal/store", "internal/platform/fault", "internal/platform/decode"},
@@ -63,11 +62,18 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":                     {"internal/bus"},
 	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/webhook/signature"},
-	"functions": {
-		"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event",
-		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
-	},
+	"internal/app":                               {"internal/webhook/signature", "internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal"},
+	"functions":                                  {"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal"},
+	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/syncrun"},
+	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/fault", "internal/platform/launch", "internal/platform/obs", "internal/sync/syncrun"},
+	"live":                                       {"internal/platform/budget", "internal/platform/clock", "internal/platform/origin"},
+	"live/localqueue":                            {"internal/bus/busqueue", "internal/bus/localbus"},
+	"live/pubsubqueue":                           {"internal/bus/busqueue", "internal/bus/pubsubbus"},
+	"live/queuetest":                             {"live"},
+	"internal/live/token":                        {"live", "internal/platform/clock", "internal/platform/fault"},
+	"internal/live/resolver":                     {"live", "internal/platform/budget", "internal/platform/fault"},
+	"internal/live/journal":                      {"live"},
+	"internal/bus/busqueue":                      {"internal/bus"},
 }
 
 // sdks says who alone may import a technology.
@@ -81,11 +87,14 @@ var sdks = map[string][]string{
 	"cel.dev/cel-go":                                        {"internal/sync/mapping", "internal/webhook/echo"},
 	"github.com/gofrs/flock":                                {"internal/store/sqlitestore"},
 	"code.dny.dev/ssrf":                                     {"internal/platform/outbound"},
-	"github.com/coder/websocket":                            {"internal/live"},
-	"github.com/go-jose/go-jose":                            {"internal/live"},
+	"github.com/coder/websocket":                            {"live"},
+	"github.com/go-jose/go-jose":                            {"internal/live/token"},
 	"golang.org/x/text":                                     {"internal/sync/source/csvsource"},
 	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/cloudfunctions"},
 	"google.golang.org/api/idtoken":                         {"internal/platform/auth"},
+	"github.com/spf13/cobra":                                {"internal/cli"},
+	"github.com/spf13/pflag":                                {"internal/cli", "internal/platform/launch"},
+	"github.com/swaggest/jsonschema-go":                     {},
 }
 
 // pure packages import the standard library only, and no clock or network of it.

@@ -18,26 +18,26 @@ const (
 )
 
 type batchJSON struct {
-	Results []itemJSON `json:"results"` // one per item, in order
+	Results []itemJSON `json:"results" description:"One per item, in the order of the items."`
 	releasedJSON
 }
 
 type itemJSON struct {
-	Status int `json:"status"` // what the item alone would have been answered
+	Status int `json:"status" description:"The HTTP status that the item would have got alone: 200, 400 or 413."`
 	*storedJSON
-	Error string `json:"error,omitempty"`
+	Error string `json:"error,omitempty" description:"Why the item was not stored."`
 }
 
 type storedJSON struct {
-	ID         string    `json:"id"`
-	EventKey   string    `json:"eventKey"`
+	ID         string    `json:"id" description:"The event's id."`
+	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
 	ReceivedAt time.Time `json:"receivedAt"`
-	Duplicate  bool      `json:"duplicate"`
+	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
 }
 
-// ingestBatch takes a batch of CloudEvents, or a JSON array of anything, as one
-// event per item. A bad item does not lose its neighbours.
-func ingestBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// takeBatch takes a batch of CloudEvents, or a JSON array of anything, as one event per
+// item. A bad item does not lose its neighbours.
+func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	e, ok := g.Endpoint(r.PathValue("key"))
 	if !ok {
 		return unknownKey(g, r.PathValue("key"))
@@ -98,7 +98,7 @@ func answerOf(out batchJSON, key string) (most int) {
 // perReceipt is the most that a receipt has beside its texts.
 const perReceipt = 256
 
-// receiveItem completes the event of item i, or says what is wrong with it.
+// receiveItem completes the event of item i, or returns the result that says what is wrong.
 func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJSON {
 	if limit := g.Service().MaxEventBytes; len(in.Content) > limit {
 		return &itemJSON{
@@ -112,10 +112,11 @@ func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJ
 		if cloudEvent, err = event.StructuredCloudEvent(in.Content); err != nil {
 			return &itemJSON{Status: http.StatusBadRequest, Error: "item " + strconv.Itoa(i) + ": " + err.Error()}
 		}
-		in.Meta.CloudEvent = cloudEvent
+		rules(g.Service()).CloudEvent(&in.Meta, cloudEvent)
 	}
 	if name := event.IdempotencyKey(map[string][]string{"Idempotency-Key": r.Header["Idempotency-Key"]}, nil, event.Push{}); name != "" {
-		in.IdempotencyKey = name + "#" + strconv.Itoa(i) // names the batch: an item's name is its place in it
+		// The header names the batch. An item's name is its place in the batch.
+		in.IdempotencyKey = name + "#" + strconv.Itoa(i)
 	} else {
 		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
 	}

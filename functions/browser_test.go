@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,9 +36,12 @@ var foreignPages = map[string][]string{
 
 // Parts of any page, whose requests may carry no origin.
 var partsOfPages = map[string][]string{
-	"image without https": {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept-Language", "en"},
-	"image of our own":    {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"},
-	"prefetch":            {"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Purpose", "prefetch;prerender"},
+	"image without https":  {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept-Language", "en"},
+	"fetch without https":  {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept-Language", "", "Accept", "", "Accept-Encoding", "gzip, deflate"},
+	"fetch with any value": {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept-Language", "*", "Accept", "*/*"},
+	"no language at all":   {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept", "*/*", "Accept-Encoding", "gzip, deflate"},
+	"image of our own":     {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"},
+	"prefetch":             {"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Purpose", "prefetch;prerender"},
 }
 
 var allMethods = []string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
@@ -54,7 +58,7 @@ func (g *gateway) paths() (paths []string) {
 	require.NoError(g, err)
 	fill := strings.NewReplacer("{$}", "", "{key...}", "entry1", "{eventID}", "x", "{id}", "s", "{runId}", "r", "{recordId}", "1", "{org}", "o", "{type}", "t",
 		"{n}", "1", "{name}", "d", "{action}", "discard", "{file}", "app.js", "GET ", "")
-	for pattern := range build(g.app, guard, Names()).access {
+	for pattern := range newBuilder(g.app, guard, Names()).access {
 		paths = append(paths, fill.Replace(pattern))
 	}
 	require.Greater(g, len(paths), 40)
@@ -134,24 +138,45 @@ func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
 	require.NotEqual(t, before, version(), "the test sees commits")
 }
 
+// programs are the headers that callers which are no browsers were seen to send.
+var programs = map[string][]string{
+	"curl":                     nil,
+	"curl that names itself":   {"User-Agent", "curl/8.5.0", "Accept", "*/*"},
+	"curl --compressed":        {"User-Agent", "curl/7.88.1", "Accept", "*/*", "Accept-Encoding", "deflate, gzip, br, zstd"},
+	"Wget":                     {"User-Agent", "Wget/1.21.3", "Accept", "*/*", "Accept-Encoding", "identity", "Connection", "Keep-Alive"},
+	"Go":                       {"User-Agent", "Go-http-client/1.1", "Accept-Encoding", "gzip"},
+	"Python's requests":        {"User-Agent", "python-requests/2.34.2", "Accept-Encoding", "gzip, deflate", "Accept", "*/*", "Connection", "keep-alive"},
+	"Python's urllib":          {"User-Agent", "Python-urllib/3.11", "Accept-Encoding", "identity", "Connection", "close"},
+	"Node's fetch":             {"User-Agent", "node", "Accept", "*/*", "Accept-Language", "*", "Sec-Fetch-Mode", "cors", "Accept-Encoding", "gzip, deflate", "Connection", "keep-alive"},
+	"Node's http":              {"Connection", "keep-alive"},
+	"Deno's fetch":             {"User-Agent", "Deno/2.9.6", "Accept", "*/*", "Accept-Language", "*", "Accept-Encoding", "gzip,br"},
+	"Bun's fetch":              {"User-Agent", "Bun/1.4.5", "Accept", "*/*", "Accept-Encoding", "gzip, deflate, br, zstd", "Connection", "keep-alive"},
+	"Java's HttpClient":        {"User-Agent", "Java-http-client/17.0.15", "Connection", "Upgrade, HTTP2-Settings", "Upgrade", "h2c", "Http2-Settings", "AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA"},
+	"Java's URLConnection":     {"User-Agent", "Java/17.0.15", "Accept", "text/html, image/gif, image/jpeg, */*; q=0.2", "Connection", "keep-alive"},
+	"PowerShell":               {"User-Agent", "Mozilla/5.0 (Windows NT 10.0; Microsoft Windows 10.0.22631; en-US) PowerShell/7.4.6", "Accept-Encoding", "gzip, deflate, br"},
+	"Windows PowerShell":       {"User-Agent", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.22621", "Connection", "Keep-Alive"},
+	"Scheduler":                {"User-Agent", "Google-Cloud-Scheduler", "X-CloudScheduler", "true", "Accept-Encoding", "gzip, deflate, br"},
+	"Pub/Sub":                  {"User-Agent", "CloudPubSub-Google", "From", "noreply@google.com", "Accept", "application/json", "Accept-Encoding", "gzip, deflate, br"},
+	"GitHub":                   {"User-Agent", "GitHub-Hookshot/044aadd", "Accept", "*/*", "X-GitHub-Event", "push", "X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"},
+	"Stripe":                   {"User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)", "Accept", "*/*; q=0.5, application/xml", "Accept-Encoding", "gzip"},
+	"a webhook like a browser": {"User-Agent", "Mozilla/5.0 (compatible; Hooks/1.0)", "Accept-Encoding", "gzip, deflate"},
+}
+
 // Whoever is not a page of another origin notices nothing.
 func TestOthersActAsBefore(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"publicURL":"https://gate.example/headgate"`))
-	for kind, headers := range map[string][]string{
-		"curl":                     nil,
-		"curl that names a host":   {"User-Agent", "curl/8.5.0", "Accept", "*/*"},
-		"Scheduler":                {"User-Agent", "Google-Cloud-Scheduler", "X-CloudScheduler", "true"},
-		"a webhook like a browser": {"User-Agent", "Mozilla/5.0 (compatible; Hooks/1.0)"},
-		"Node's fetch":             {"User-Agent", "node", "Accept-Language", "*", "Sec-Fetch-Mode", "cors"},
-		"our own page":             {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Origin", "http://example.com"},
-		"our own page, old":        {"Origin", "http://example.com"},
-		"our own page, with port":  {"Origin", "http://example.com:80"},
-		"behind a proxy":           {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Origin", "https://elsewhere.example"},
-		"behind a proxy, old":      {"Origin", "https://gate.example"},
-		"an address typed":         {"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "User-Agent", "Mozilla/5.0", "Accept-Language", "en"},
-		"a link of our own":        {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "User-Agent", "Mozilla/5.0", "Accept-Language", "en"},
-	} {
+	others := map[string][]string{
+		"our own page":            {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Origin", "http://example.com"},
+		"our own page, old":       {"Origin", "http://example.com"},
+		"our own page, with port": {"Origin", "http://example.com:80"},
+		"behind a proxy":          {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Origin", "https://elsewhere.example"},
+		"behind a proxy, old":     {"Origin", "https://gate.example"},
+		"an address typed":        {"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "User-Agent", "Mozilla/5.0", "Accept-Language", "en"},
+		"a link of our own":       {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "User-Agent", "Mozilla/5.0", "Accept-Language", "en"},
+	}
+	maps.Copy(others, programs)
+	for kind, headers := range others {
 		for _, method := range []string{"GET", "POST"} {
 			require.Equal(t, 200, g.do(method, "/event/entry1", "x", headers...).status, "%s %s", kind, method)
 			require.Equal(t, 1, g.do(method, "/reset", "", headers...).num("reset"), "%s %s", kind, method)
@@ -287,14 +312,25 @@ func TestHosts(t *testing.T) {
 	}
 	cloud := newGateway(t, oneService(""))
 	// The port of a container is reached beyond loopback, and so is an office's machine.
-	browser := []string{"User-Agent", "Mozilla/5.0", "Accept-Language", "en"}
+	browsers := map[string][]string{
+		"as it is":             {"User-Agent", "Mozilla/5.0", "Accept-Language", "en"},
+		"without a language":   {"User-Agent", "Mozilla/5.0", "Accept-Language", "", "Accept", ""},
+		"under another name":   {"User-Agent", "curl/8.5.0", "Accept-Language", "", "Accept", "*/*", "Accept-Encoding", "gzip, deflate"},
+		"for a part of a file": {"User-Agent", "curl/8.5.0", "Accept-Language", "", "Range", "bytes=0-", "Accept-Encoding", "identity"},
+		"without a name":       {"User-Agent", "", "Accept-Language", "*"},
+		"no language at all":   {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept-Encoding", "gzip, deflate"},
+	}
 	for host, want := range map[string]int{
 		"evil.test": 403, "evil.test:8080": 403, "0.0.0.0:8080": 403, "192.168.1.5.evil.test": 403,
 		"localhost:8080": 200, "127.0.0.1:8080": 200, "192.168.1.5:8080": 200, "10.1.1.1": 200, "[fe80::1]:8080": 200, "gate.example": 200,
 	} {
-		require.Equal(t, want, g.on("172.17.0.2:8080", host, "GET", "/status", browser...).status, "a browser, of %s", host)
-		require.Equal(t, 200, g.on("172.17.0.2:8080", host, "GET", "/status").status, "a program, of %s", host)
-		require.Equal(t, 200, cloud.on("172.17.0.2:8080", host, "GET", "/status", browser...).status, "the platform delivers it")
+		for kind, headers := range browsers {
+			require.Equal(t, want, g.on("172.17.0.2:8080", host, "GET", "/status", headers...).status, "a browser %s, of %s", kind, host)
+			require.Equal(t, 200, cloud.on("172.17.0.2:8080", host, "GET", "/status", headers...).status, "the platform delivers it")
+		}
+		for kind, headers := range programs {
+			require.Equal(t, 200, g.on("172.17.0.2:8080", host, "GET", "/status", headers...).status, "%s, of %s", kind, host)
+		}
 	}
 	require.Equal(t, 200, cloud.on(loopback, "headgate-abc.a.run.app", "GET", "/status").status, "the platform delivers it")
 

@@ -8,22 +8,17 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// check releases the window if it is complete.
-func check(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+type verdictJSON struct {
+	Complete bool `json:"complete" description:"Every endpoint has the events that it needs."`
+	releasedJSON
+	Missing []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
+}
+
+// checkWindow releases the window if it is complete.
+func checkWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	v, err := g.Check(r.Context())
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, struct {
-		Complete bool `json:"complete"`
-		releasedJSON
-		Missing []window.Shortfall `json:"missing"`
-	}{v.Complete, released(v.Triggered, v.Published), orEmpty(v.Missing)})
-}
-
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
+	return web.JSON(w, http.StatusOK, verdictJSON{v.Complete, released(v.Triggered, v.Published), orEmpty(v.Missing)})
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// configuration shows the effective configuration, secrets redacted: all of it,
-// or one service's under /services/{service}.
-func configuration(a *app.App) web.Handler {
+// showConfig shows the effective configuration with its secrets redacted. Under
+// /services/{service} it shows that service's part.
+func showConfig(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		body := a.Config().JSON()
 		if name, given := service(r); given {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path"
 
+	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 )
@@ -12,9 +13,9 @@ import (
 //go:embed console
 var consoleFiles embed.FS
 
-// consolePolicy lets the page load nothing and talk to nobody but this server, and
-// nobody frame it. What comes from outside is shown as text; were some of it taken
-// for markup all the same, it could run nothing.
+// consolePolicy lets the page load from and talk to this server only, and lets no page
+// frame it. The page shows values from outside as text. If one were taken for markup all
+// the same, it could run nothing.
 const consolePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
@@ -22,12 +23,12 @@ var consoleTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// console serves the operators' page. Its files hold no data: what the page shows
-// it asks for as whoever looks at it. In the cloud it is served only where somebody
-// is asked who they are.
-func (b *builder) console() {
-	serve := func(w http.ResponseWriter, r *http.Request) error {
-		if b.app.Config().Auth == nil && b.app.InCloud() {
+// serveConsole serves the operators' page and its files. The files hold no data: the page
+// asks the API for what it shows, with the credentials of the person in front of it. In
+// the cloud it is served only where "auth" asks callers for credentials.
+func serveConsole(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if a.Config().Auth == nil && a.InCloud() {
 			return fault.New(fault.Forbidden, `the console is served where "auth" is configured`)
 		}
 		name := r.PathValue("file")
@@ -49,11 +50,12 @@ func (b *builder) console() {
 		_, err = w.Write(body)
 		return err
 	}
-	b.handle("/console/{$}", web.Methods(func(w http.ResponseWriter, _ *http.Request) error { // where its links would lead elsewhere
-		w.Header().Set("Location", "../console") // whatever a proxy put before it
-		w.WriteHeader(http.StatusPermanentRedirect)
-		return nil
-	}, http.MethodGet))
-	b.handle("/console", web.Methods(serve, http.MethodGet))
-	b.handle("/console/{file}", web.Methods(serve, http.MethodGet))
+}
+
+// consoleSlash redirects /console/ to /console, where the page's relative links work.
+// The Location is relative because a proxy may have put a prefix before the path.
+func consoleSlash(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Location", "../console")
+	w.WriteHeader(http.StatusPermanentRedirect)
+	return nil
 }

@@ -74,8 +74,8 @@ func TestDraft(t *testing.T) {
 	require.Len(t, now.list("flags"), 2, "%s", now.raw)
 	require.Equal(t, "Alef", now.at("draft", "12", "name"), "the draft is ours")
 	refused := d.do("POST", "/drafts/task-list-1/save", "")
-	require.Equal(t, 409, refused.status, "nothing is overwritten unseen")
-	require.Len(t, refused.at("draft", "flags"), 2)
+	requireProblem(t, refused, 409, "2 changes at the source")
+	require.Len(t, refused.at("draft", "flags"), 2, "nothing is overwritten unseen")
 
 	require.Len(t, d.do("POST", "/drafts/task-list-1/keep", `{"row":"12","field":"name"}`).list("flags"), 1)
 	accepted := d.do("POST", "/drafts/task-list-1/accept", `{"row":"12","field":"priority"}`)

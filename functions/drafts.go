@@ -1,32 +1,31 @@
 package functions
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// drafts shows a draft, or edits it: PATCH {"by"?, "rows": {id: {field: value}}}. A
-// null removes a field, or a row. The last writer of a field wins.
-func drafts(a *app.App) web.Handler {
+// getDraft shows a draft.
+func getDraft(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		name := r.PathValue("name")
-		if r.Method != http.MethodPatch {
-			v, err := a.Drafts().Get(r.Context(), name)
-			if err != nil {
-				return err
-			}
-			return showDraft(w, http.StatusOK, v)
+		v, err := a.Drafts().Get(r.Context(), r.PathValue("name"))
+		if err != nil {
+			return err
 		}
-		var in struct {
-			By   string               `json:"by"`
-			Rows map[string]draft.Row `json:"rows"`
-		}
+		return showDraft(w, http.StatusOK, v)
+	}
+}
+
+// editDraft sets fields of a draft. The last writer of a field wins.
+func editDraft(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var in draftEdit
 		if err := readJSON(w, r, &in); err != nil {
 			return err
 		}
@@ -36,7 +35,7 @@ func drafts(a *app.App) web.Handler {
 		if err := web.Answering(r.Context(), w, maxDocument); err != nil {
 			return err
 		}
-		v, err := a.Drafts().Edit(r.Context(), name, who(r, in.By), in.Rows)
+		v, err := a.Drafts().Edit(r.Context(), r.PathValue("name"), who(r, in.By), in.Rows)
 		if err != nil {
 			return err
 		}
@@ -44,17 +43,26 @@ func drafts(a *app.App) web.Handler {
 	}
 }
 
-// decideDraft accepts theirs, keeps ours, saves, discards or fetches. Accept and keep
-// take {"row"?, "field"?, "sourceVersion"?}: all of it where row and field are left
-// out, and nothing where the source has another version by now.
+// draftEdit is the body of an edit. A null removes a field, or a row.
+type draftEdit struct {
+	By   string               `json:"by,omitempty" description:"The name of the person, to show to the others. It is no proof."`
+	Rows map[string]draft.Row `json:"rows" description:"The fields to set, by row."`
+}
+
+// draftDecision is the body of an action on a draft. Accept and keep act on everything
+// if row and field are left out. They act on nothing if the source has another version
+// by now than the one named.
+type draftDecision struct {
+	By    string `json:"by,omitempty" description:"The name of the person, to show to the others. It is no proof."`
+	Row   string `json:"row,omitempty" description:"Of accept and keep: only this row."`
+	Field string `json:"field,omitempty" description:"Of accept and keep: only this field of the row."`
+	Seen  string `json:"sourceVersion,omitempty" description:"Of accept and keep: the version of the source that the person looked at. The answer is 409 if the source has another by now."`
+}
+
+// decideDraft accepts the source's values, keeps ours, saves, discards or fetches.
 func decideDraft(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in := struct {
-			By    string `json:"by"`
-			Row   string `json:"row"`
-			Field string `json:"field"`
-			Seen  string `json:"sourceVersion"`
-		}{}
+		var in draftDecision
 		if r.ContentLength != 0 {
 			if err := readJSON(w, r, &in); err != nil {
 				return err
@@ -78,9 +86,7 @@ func decideDraft(a *app.App) web.Handler {
 		case "discard":
 			v, err = a.Drafts().Discard(ctx, name, by)
 		case "fetch":
-			if v, err = a.Drafts().Refresh(ctx, name); err == nil && v == nil {
-				v, err = a.Drafts().Get(ctx, name)
-			}
+			v, err = a.Drafts().Fetch(ctx, name)
 		case "save":
 			v, err = a.Drafts().Save(ctx, name, by)
 		default:
@@ -88,10 +94,7 @@ func decideDraft(a *app.App) web.Handler {
 		}
 		if fault.CodeOf(err) == fault.Conflict && v != nil {
 			w.Header().Set("Location", strings.TrimSuffix(r.URL.Path, "/"+r.PathValue("action")))
-			return web.JSON(w, http.StatusConflict, struct {
-				Detail string      `json:"detail"`
-				Draft  *draft.View `json:"draft"` // with the differences
-			}{err.Error(), v})
+			return withDraft(err, v)
 		}
 		if err != nil {
 			return err
@@ -100,18 +103,12 @@ func decideDraft(a *app.App) web.Handler {
 	}
 }
 
-// who is as the client says, and as its token does where one is asked for: the first
-// is a name to show and no proof.
-func who(r *http.Request, by string) string {
-	by = strings.ToValidUTF8(by[:min(len(by), 100)], "")
-	name := auth.Caller(r.Context())
-	switch {
-	case name == "" || by == name:
-		return by
-	case by == "":
-		return name
-	}
-	return by + " (" + name + ")"
+// withDraft returns err, a conflict, whose answer shows the draft and its differences too.
+func withDraft(err error, v *draft.View) error {
+	f, _ := errors.AsType[*fault.Error](err)
+	out := *f
+	out.Member = &fault.Member{Name: "draft", Value: v}
+	return &out
 }
 
 func showDraft(w http.ResponseWriter, status int, v *draft.View) error {

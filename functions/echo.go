@@ -4,9 +4,6 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/platform/auth"
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/webhook/echo"
 )
@@ -15,18 +12,15 @@ import (
 const maxWebhook = 512 << 10
 
 type echoAnswer struct {
-	Status    string `json:"status"`
-	Duplicate bool   `json:"duplicate"`
+	Status    string `json:"status" enum:"ok"`
+	Duplicate bool   `json:"duplicate" description:"This webhook was taken before, and changed nothing now."`
 }
 
-// echoWebhook takes what the source of truth says of a list, and passes it on.
+// echoWebhook takes the whole list from the source of truth, and passes it on.
 func echoWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := web.ReadBody(w, r, maxWebhook, "the limit of a webhook")
+		body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
 		if err != nil {
-			return err
-		}
-		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
 		if err := a.OnTime(r.Context()); err != nil {
@@ -48,131 +42,11 @@ func echoWebhook(a *app.App) web.Handler {
 	}
 }
 
-// hook takes a webhook under a name.
-func hook(a *app.App) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := web.ReadBody(w, r, maxWebhook, "the limit of a webhook")
-		if err != nil {
-			return err
-		}
-		if err := web.Decoding(r.Context(), w, body); err != nil {
-			return err
-		}
-		if err := a.OnTime(r.Context()); err != nil {
-			return err
-		}
-		taken, err := a.TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {
-			return eventOf(a, w, r, body, service, key, id)
-		})
-		if err != nil {
-			return err
-		}
-		return web.JSON(w, http.StatusOK, taken)
+// echoSource takes the webhooks of the source of truth. A signature shows who calls. The
+// role is asked for only where no secret is configured to check signatures with.
+func echoSource(b *builder, role string) web.Handler {
+	if cfg := b.app.Config().Echo; cfg != nil && len(cfg.Secrets) > 0 {
+		return echoWebhook(b.app)
 	}
-}
-
-// eventOf has a webhook count as an event of the gate, once per id.
-func eventOf(a *app.App, w http.ResponseWriter, r *http.Request, body []byte, service, key, id string) (string, error) {
-	g, err := a.Gate(service)
-	if err != nil {
-		return "", err
-	}
-	e, ok := g.Endpoint(key)
-	if !ok {
-		return "", unknownKey(g, key)
-	}
-	in := gate.Incoming{EventKey: e.EventKey, Meta: meta(g.Service(), r), Content: body, Held: web.HoldOf(w)}
-	if id != "" {
-		in.IdempotencyKey = "webhook " + r.PathValue("name") + " " + id
-	}
-	wait := a.Help(g)
-	out, err := g.Ingest(r.Context(), in)
-	wait()
-	if err != nil {
-		return "", err
-	}
-	return out.Receipts[0].ID, nil
-}
-
-// echoes serves the webhooks of others. A signature says who calls; where none is
-// asked for, the roles do.
-func (b *builder) echoes() {
-	guarded := func(verified bool, h web.Handler) web.Handler {
-		if verified {
-			return h
-		}
-		return b.guard.Require(auth.Ingest, h)
-	}
-	cfg := b.app.Config()
-	source := guarded(cfg.Echo != nil && len(cfg.Echo.Secrets) > 0, echoWebhook(b.app))
-	b.handle("/echo-external-data-webhook", web.Methods(source, http.MethodPost))
-	b.handle("/external-data-webhook", web.Methods(source, http.MethodPost))
-	verified := make(map[string]bool)
-	for _, h := range cfg.Hooks {
-		verified[h.Name] = h.Verify.Type != echo.None
-	}
-	open, roles := hook(b.app), guarded(false, hook(b.app))
-	b.handle("/hooks/{name}", web.Methods(func(w http.ResponseWriter, r *http.Request) error {
-		if verified[r.PathValue("name")] {
-			return open(w, r)
-		}
-		return roles(w, r)
-	}, http.MethodPost))
-}
-
-// openSession adds a session of a list; the first has us register with the source.
-func openSession(a *app.App) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		var in struct {
-			TenantID   *string `json:"tenantId"`
-			DocumentID *string `json:"documentId"`
-			List       *string `json:"externalTaskListId"`
-			// The seed's example sends where its container is, which we need not know.
-			ContainerURL any `json:"containerUrl"`
-		}
-		if err := readJSON(w, r, &in); err != nil {
-			return err
-		}
-		for name, v := range map[string]*string{"tenantId": in.TenantID, "documentId": in.DocumentID, "externalTaskListId": in.List} {
-			if v == nil || *v == "" {
-				return fault.New(fault.Invalid, "%s is required", name)
-			}
-		}
-		x := echo.Session{TenantID: *in.TenantID, DocumentID: *in.DocumentID}
-		if err := a.Echo().Open(r.Context(), x, *in.List); err != nil {
-			return err
-		}
-		return web.JSON(w, http.StatusOK, struct {
-			Entity string `json:"entity"` // what live clients subscribe to
-			ID     string `json:"id"`
-		}{app.SessionType, x.ID()})
-	}
-}
-
-// endSession takes events of sessions: that one ended.
-func endSession(a *app.App) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		var in struct {
-			Type       string `json:"type"`
-			TenantID   string `json:"tenantId"`
-			DocumentID string `json:"documentId"`
-		}
-		if err := readJSON(w, r, &in); err != nil {
-			return err
-		}
-		switch {
-		case in.Type != "session-end":
-			return fault.New(fault.Invalid, "type must be session-end")
-		case in.TenantID == "":
-			return fault.New(fault.Invalid, "tenantId is required")
-		case in.DocumentID == "":
-			return fault.New(fault.Invalid, "documentId is required")
-		}
-		if err := a.Echo().End(r.Context(), echo.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}); err != nil {
-			return err
-		}
-		return web.JSON(w, http.StatusOK, struct {
-			Status string `json:"status"`
-		}{"ok"})
-	}
+	return b.guard.Require(role, echoWebhook(b.app))
 }

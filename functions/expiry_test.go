@@ -49,7 +49,7 @@ func TestAConnectionEndsWithTheTokenOfAuth(t *testing.T) {
 	require.NoError(t, err)
 	guard, err := auth.New(cfg.Auth, auth.WithHTTPClient(&http.Client{Transport: certificates{key}}))
 	require.NoError(t, err)
-	server := httptest.NewServer(build(g.app, guard, Names()).handler())
+	server := httptest.NewServer(newBuilder(g.app, guard, Names()).handler())
 	t.Cleanup(server.Close)
 
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, (&jose.SignerOptions{}).WithHeader("kid", "k"))

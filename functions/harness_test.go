@@ -143,7 +143,9 @@ func (g *gateway) do(method, target, body string, headers ...string) answer {
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	return g.send(r)
+	a := g.send(r)
+	api.checkRequest(g.TB, r, body, a)
+	return a
 }
 
 func (g *gateway) send(r *http.Request) answer {

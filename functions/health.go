@@ -8,11 +8,11 @@ import (
 )
 
 type stateJSON struct {
-	Status   string   `json:"status"`
-	Warnings []string `json:"warnings,omitempty"`
+	Status   string   `json:"status" enum:"ok,ready"`
+	Warnings []string `json:"warnings,omitempty" description:"What works and should be changed. Each was logged at the start."`
 }
 
-// healthy says that the process is up.
+// healthy reports that the process is up.
 func healthy(w http.ResponseWriter, _ *http.Request) error {
 	return web.JSON(w, http.StatusOK, stateJSON{Status: "ok"})
 }

@@ -13,15 +13,15 @@ import (
 )
 
 type receiptJSON struct {
-	ID         string    `json:"id"`
-	EventKey   string    `json:"eventKey"`
+	ID         string    `json:"id" description:"The event's id."`
+	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
 	ReceivedAt time.Time `json:"receivedAt"`
-	Duplicate  bool      `json:"duplicate"`
+	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
 	releasedJSON
 }
 
-// ingest takes one event, by any method that its endpoint accepts.
-func ingest(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// takeEvent takes one event, by any method that its endpoint accepts.
+func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	e, ok := g.Endpoint(r.PathValue("key"))
 	if !ok {
 		return unknownKey(g, r.PathValue("key"))
@@ -62,12 +62,12 @@ func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte
 	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
 		return gate.Incoming{}, fault.New(fault.Invalid, "a batch of CloudEvents goes to /events/%s", e.EventKey)
 	}
-	cloudEvent, err := event.CloudEvent(r.Header, body, rules(svc))
+	cloudEvent, err := event.CloudEvent(r.Header, body)
 	if err != nil {
 		return gate.Incoming{}, fault.New(fault.Invalid, "%s", err)
 	}
 	in := gate.Incoming{EventKey: e.EventKey, Meta: meta(svc, r), Content: body}
-	in.Meta.CloudEvent = cloudEvent
+	rules(svc).CloudEvent(&in.Meta, cloudEvent)
 	var push event.Push
 	if cloudEvent == nil {
 		var wrapped bool
@@ -87,12 +87,10 @@ func rules(svc config.Service) event.Rules {
 	return event.Rules{Drop: svc.RedactHeaders, Keep: svc.KeepHeaders}
 }
 
-// releasedJSON says which message a request released, and whether it is out.
+// releasedJSON says which message a request released, and whether the bus has it.
 type releasedJSON struct {
-	Triggered *string `json:"triggered"` // eventID: the window is claimed
-	// Published is there with Triggered. false: the bus did not take the message yet,
-	// and later requests and sweeps try again.
-	Published *bool `json:"published,omitempty"`
+	Triggered *string `json:"triggered" description:"The eventID of the message that this request released; null if none. Its events are claimed."`
+	Published *bool   `json:"published,omitempty" description:"Present with triggered. If false, the bus did not take the message yet, and later requests and sweeps publish it."`
 }
 
 func released(eventID string, published bool) releasedJSON {
@@ -100,11 +98,4 @@ func released(eventID string, published bool) releasedJSON {
 		return releasedJSON{}
 	}
 	return releasedJSON{&eventID, &published}
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -3,8 +3,6 @@ package functions
 import (
 	"encoding/base64"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,22 +14,28 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-const (
-	defaultPage = 50
-	maxPage     = 1000
-)
-
 type messageJSON struct {
-	EventID        string      `json:"eventID"`
-	ClaimID        string      `json:"claimID"`
-	Date           time.Time   `json:"date"`
-	State          store.State `json:"state"`
-	TriggerType    string      `json:"triggerType"`
+	EventID        string      `json:"eventID" description:"The id that consumers deduplicate on."`
+	ClaimID        string      `json:"claimID" description:"The id of the claim that took the events out of the window."`
+	Date           time.Time   `json:"date" description:"When the events were claimed."`
+	State          store.State `json:"state" enum:"claimed,published" description:"A claimed message waits to be published."`
+	TriggerType    string      `json:"triggerType" enum:"window,none"`
 	NumberOfEvents int         `json:"numberOfEvents"`
-	Size           int64       `json:"size"` // bytes; an estimate until published
-	Attempts       int         `json:"attempts"`
+	Size           int64       `json:"size" description:"Bytes. An estimate until the message is published."`
+	Attempts       int         `json:"attempts" description:"How often publishing was tried."`
 	PublishedAt    *time.Time  `json:"publishedAt"`
-	LastError      string      `json:"lastError,omitempty"`
+	LastError      string      `json:"lastError,omitempty" description:"Why the bus did not take the message the last time."`
+}
+
+type messagesJSON struct {
+	Messages []messageJSON `json:"messages"`
+	Next     *string       `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+type replayedJSON struct {
+	EventID  string `json:"eventID" description:"The same as before, so that consumers recognise the message."`
+	ClaimID  string `json:"claimID"`
+	Replayed bool   `json:"replayed"`
 }
 
 func toMessageJSON(c store.ClaimInfo) messageJSON {
@@ -41,8 +45,8 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 	}
 }
 
-// messages lists messages, newest first.
-func messages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// listMessages lists messages, newest first.
+func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "limit", "after", "state")
 	if err != nil {
 		return err
@@ -68,10 +72,7 @@ func messages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Messages []messageJSON `json:"messages"`
-		Next     *string       `json:"next"` // for ?after=; null at the end
-	}{Messages: []messageJSON{}}
+	out := messagesJSON{Messages: []messageJSON{}}
 	for _, c := range infos {
 		out.Messages = append(out.Messages, toMessageJSON(c))
 	}
@@ -82,8 +83,8 @@ func messages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, out)
 }
 
-// message serves a message whole, as it was published or behind its claim check.
-func message(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// getMessage serves a whole message, as it was published or behind its claim check.
+func getMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	started := false
 	err := g.WriteMessage(r.Context(), r.PathValue("eventID"), w, func(size int) {
 		started = true
@@ -93,22 +94,18 @@ func message(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		}
 	})
 	if err != nil && started {
-		panic(http.ErrAbortHandler) // the reader must not take what it has for the whole
+		panic(http.ErrAbortHandler) // so that the reader does not take a part for the whole
 	}
 	return err
 }
 
-// replay publishes a message again.
-func replay(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// replayMessage publishes a message again.
+func replayMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	c, err := g.Replay(r.Context(), r.PathValue("eventID"))
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, struct {
-		EventID  string `json:"eventID"`
-		ClaimID  string `json:"claimID"`
-		Replayed bool   `json:"replayed"`
-	}{c.EventID, c.ID, true})
+	return web.JSON(w, http.StatusOK, replayedJSON{c.EventID, c.ID, true})
 }
 
 func formatCursor(c store.Cursor) string {
@@ -126,25 +123,8 @@ func parseCursor(s string) (*store.Cursor, error) {
 		return nil, strconv.ErrSyntax
 	}
 	at := time.UnixMicro(us).UTC()
-	if at.Year() < 1 || at.Year() > 9999 { // no store has such a date, and Firestore refuses it
+	if at.Year() < 1 || at.Year() > 9999 { // no message has such a date, and Firestore refuses it
 		return nil, strconv.ErrRange
 	}
 	return &store.Cursor{Date: at, ID: id}, nil
-}
-
-// query parses a query that may hold the parameters named and no others.
-func query(r *http.Request, known ...string) (url.Values, error) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "the query is malformed")
-	}
-	for name, values := range q {
-		if !slices.Contains(known, name) {
-			return nil, fault.New(fault.Invalid, "unknown query parameter %q: the parameters are %q", name, known)
-		}
-		if len(values) > 1 {
-			return nil, fault.New(fault.Invalid, "query parameter %q is given %d times", name, len(values))
-		}
-	}
-	return q, nil
 }

@@ -3,27 +3,26 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/live"
 )
 
-// maxNotified is how many entities a call names at most.
+// maxNotified is the largest number of entities that a request may name.
 const maxNotified = 1000
+
+type notifiedJSON struct {
+	Notified int `json:"notified" description:"How many entities were named."`
+}
 
 // notify tells live clients, on every instance, that entities changed.
 func notify(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := web.ReadBody(w, r, 1<<20, "the limit of a body")
+		body, err := readBody(w, r, maxBody, "the limit of a body")
 		if err != nil {
-			return err
-		}
-		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
 		keys, err := keysOf(body)
@@ -33,15 +32,13 @@ func notify(a *app.App) web.Handler {
 		if err := a.Notify(r.Context(), keys); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Notified int `json:"notified"`
-		}{len(keys)})
+		return web.JSON(w, http.StatusOK, notifiedJSON{len(keys)})
 	}
 }
 
-// keysOf reads one {"entity","id"}, or a list of them.
+// keysOf reads one entity, or a list of them.
 func keysOf(body []byte) ([]live.Key, error) {
-	var list []live.Named
+	var list []live.Name
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		body = append(append([]byte("["), body...), ']')
 	}
@@ -50,7 +47,7 @@ func keysOf(body []byte) ([]live.Key, error) {
 	if err := d.Decode(&list); err != nil {
 		return nil, fault.New(fault.Invalid, `the body must be {"entity":…,"id":…}, or a list of them: %s`, err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	if !atEnd(d) {
 		return nil, fault.New(fault.Invalid, "something follows the list of entities")
 	}
 	if len(list) == 0 || len(list) > maxNotified {
@@ -59,7 +56,7 @@ func keysOf(body []byte) ([]live.Key, error) {
 	keys := make([]live.Key, len(list))
 	for i, n := range list {
 		keys[i] = live.KeyOf(n.Entity, n.ID)
-		if err := keys[i].CheckChanged(); err != nil {
+		if err := keys[i].Validate(); err != nil {
 			return nil, fault.New(fault.Invalid, "item %d: %s", i, err)
 		}
 	}

@@ -5,11 +5,12 @@ import (
 	"net/http"
 )
 
+//go:generate go test -run ^TestDocument$ . -update
 //go:embed openapi.json
 var openapiJSON []byte
 
-// openapi serves the description of all functions.
-func openapi(w http.ResponseWriter, _ *http.Request) error {
+// serveDocument serves the description of all functions.
+func serveDocument(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "application/json")
 	_, err := w.Write(openapiJSON)
 	return err

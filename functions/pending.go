@@ -11,18 +11,23 @@ import (
 type pendingJSON struct {
 	ID         string    `json:"id"`
 	ReceivedAt time.Time `json:"receivedAt"`
-	LeavesAt   time.Time `json:"leavesAt"` // the window
-	Size       int64     `json:"size"`     // bytes
+	LeavesAt   time.Time `json:"leavesAt" description:"When it leaves the window."`
+	Size       int64     `json:"size" description:"Bytes."`
 }
 
 type waitingJSON struct {
 	EventKey string        `json:"eventKey"`
 	Events   []pendingJSON `json:"events"`
-	More     bool          `json:"more"`
+	More     bool          `json:"more" description:"The endpoint has more events than are listed."`
 }
 
-// pending lists the events in the window, oldest first.
-func pending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+type windowJSON struct {
+	Period    int           `json:"observationPeriod" description:"The length of the window, in seconds."`
+	Endpoints []waitingJSON `json:"endpoints"`
+}
+
+// listPending lists the events in the window, oldest first.
+func listPending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "limit")
 	if err != nil {
 		return err
@@ -35,10 +40,7 @@ func pending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Period    int           `json:"observationPeriod"` // seconds
-		Endpoints []waitingJSON `json:"endpoints"`
-	}{int(g.Service().Trigger.Period().Seconds()), make([]waitingJSON, len(waiting))}
+	out := windowJSON{int(g.Service().Trigger.Period().Seconds()), make([]waitingJSON, len(waiting))}
 	for i, one := range waiting {
 		out.Endpoints[i] = waitingJSON{one.EventKey, make([]pendingJSON, len(one.Events)), one.More}
 		for n, e := range one.Events {
@@ -49,28 +51,30 @@ func pending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 }
 
 type minuteJSON struct {
-	At     time.Time `json:"at"`
+	At     time.Time `json:"at" description:"When the minute began."`
 	Events int       `json:"events"`
 }
 
 type lagJSON struct {
 	EventID     string    `json:"eventID"`
-	FirstEvent  time.Time `json:"firstEvent"`
+	FirstEvent  time.Time `json:"firstEvent" description:"When the first of its events was received."`
 	PublishedAt time.Time `json:"publishedAt"`
 }
 
-// history tells of the last hour: events a minute, and how long messages took.
-func history(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+type historyJSON struct {
+	Since   time.Time    `json:"since"`
+	Minutes []minuteJSON `json:"minutes" description:"The minutes that had events."`
+	Lags    []lagJSON    `json:"messages" description:"The messages that were published, with the time from their first event until then."`
+	Partial bool         `json:"partial" description:"There was more than was read."`
+}
+
+// showHistory shows the last hour: events per minute, and how long messages took.
+func showHistory(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	h, err := g.History(r.Context())
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Since   time.Time    `json:"since"`
-		Minutes []minuteJSON `json:"minutes"`
-		Lags    []lagJSON    `json:"messages"`
-		Partial bool         `json:"partial"`
-	}{h.Since, []minuteJSON{}, []lagJSON{}, h.Partial}
+	out := historyJSON{h.Since, []minuteJSON{}, []lagJSON{}, h.Partial}
 	for _, m := range h.Minutes {
 		out.Minutes = append(out.Minutes, minuteJSON(m))
 	}

@@ -11,8 +11,13 @@ import (
 	"github.com/headgate/headgate/internal/record/entity"
 )
 
-// records lists an organisation's records of a type.
-func records(a *app.App) web.Handler {
+type recordsJSON struct {
+	Records []*entity.Entity `json:"records"`
+	Next    *string          `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+// listRecords lists an organisation's records of a type.
+func listRecords(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit", "after", "deleted")
 		if err != nil {
@@ -33,82 +38,80 @@ func records(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Records []*entity.Entity `json:"records"`
-			Next    *string          `json:"next"`
-		}{list, orNull(next)})
+		return web.JSON(w, http.StatusOK, recordsJSON{list, orNull(next)})
 	}
 }
 
-// record shows, replaces, patches or deletes one record.
-func record(a *app.App) web.Handler {
+// getRecord shows one record.
+func getRecord(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		org, typ, id := r.PathValue("org"), r.PathValue("type"), r.PathValue("id")
-		ifMatch := etag.IfMatch(r.Header)
-		switch r.Method {
-		case http.MethodPut:
-			data, err := object(w, r)
-			if err != nil {
-				return err
-			}
-			e, created, err := a.Entities().Put(r.Context(), org, typ, id, data, ifMatch, r.Header.Get("If-None-Match") == "*")
-			if err != nil {
-				return err
-			}
-			status := http.StatusOK
-			if created {
-				status = http.StatusCreated
-			}
-			return showRecord(w, status, e)
-		case http.MethodPatch:
-			// What curl -d sends unless told otherwise is taken for JSON, as everywhere.
-			switch t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t {
-			case "", "application/merge-patch+json", "application/json", "application/x-www-form-urlencoded":
-			default:
-				return fault.New(fault.Invalid, "a patch is application/merge-patch+json, not %.80s", t)
-			}
-			patch, err := object(w, r)
-			if err != nil {
-				return err
-			}
-			if err := web.Answering(r.Context(), w, maxDocument); err != nil {
-				return err
-			}
-			e, err := a.Entities().Patch(r.Context(), org, typ, id, patch, ifMatch)
-			if err != nil {
-				return err
-			}
-			return showRecord(w, http.StatusOK, e)
-		case http.MethodDelete:
-			if err := a.Entities().Delete(r.Context(), org, typ, id, ifMatch); err != nil {
-				return err
-			}
-			w.WriteHeader(http.StatusNoContent)
-			return nil
-		default:
-			e, err := a.Entities().Get(r.Context(), org, typ, id)
-			if err != nil {
-				return err
-			}
-			if etag.Unchanged(r.Header, e.ETag()) {
-				w.Header().Set("ETag", e.ETag())
-				w.WriteHeader(http.StatusNotModified)
-				return nil
-			}
-			return showRecord(w, http.StatusOK, e)
+		e, err := a.Entities().Get(r.Context(), r.PathValue("org"), r.PathValue("type"), r.PathValue("id"))
+		if err != nil {
+			return err
 		}
+		if etag.Unchanged(r.Header, e.ETag()) {
+			w.Header().Set("ETag", e.ETag())
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		return showRecord(w, http.StatusOK, e)
 	}
 }
 
-func object(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
-	var data map[string]any
-	if err := readJSON(w, r, &data); err != nil {
-		return nil, err
+// putRecord creates or replaces one record.
+func putRecord(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		data, err := readObject(w, r)
+		if err != nil {
+			return err
+		}
+		onlyNew := r.Header.Get("If-None-Match") == "*"
+		e, created, err := a.Entities().Put(r.Context(), r.PathValue("org"), r.PathValue("type"), r.PathValue("id"), data, etag.IfMatch(r.Header), onlyNew)
+		if err != nil {
+			return err
+		}
+		status := http.StatusOK
+		if created {
+			status = http.StatusCreated
+		}
+		return showRecord(w, status, e)
 	}
-	if data == nil {
-		return nil, fault.New(fault.Invalid, "the body must be a JSON object")
+}
+
+// patchRecord merges a patch into one record (RFC 7396).
+func patchRecord(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		// curl -d sends a form's type unless told otherwise. Every route takes that for JSON.
+		switch t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t {
+		case "", "application/merge-patch+json", "application/json", "application/x-www-form-urlencoded":
+		default:
+			return fault.New(fault.Invalid, "a patch is application/merge-patch+json, not %.80s", t)
+		}
+		patch, err := readObject(w, r)
+		if err != nil {
+			return err
+		}
+		if err := web.Answering(r.Context(), w, maxDocument); err != nil {
+			return err
+		}
+		e, err := a.Entities().Patch(r.Context(), r.PathValue("org"), r.PathValue("type"), r.PathValue("id"), patch, etag.IfMatch(r.Header))
+		if err != nil {
+			return err
+		}
+		return showRecord(w, http.StatusOK, e)
 	}
-	return data, nil
+}
+
+// deleteRecord deletes one record.
+func deleteRecord(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := a.Entities().Delete(r.Context(), r.PathValue("org"), r.PathValue("type"), r.PathValue("id"), etag.IfMatch(r.Header))
+		if err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
 }
 
 func showRecord(w http.ResponseWriter, status int, e *entity.Entity) error {

@@ -9,14 +9,18 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// reset takes the events of the window, or of one endpoint, out of it.
-func reset(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+type resetJSON struct {
+	Reset int `json:"reset" description:"How many events were taken out."`
+}
+
+// resetWindow takes the events of the window, or of one endpoint, out of it.
+func resetWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "eventKey")
 	if err != nil {
 		return err
 	}
 	if r.ContentLength != 0 && event.MediaType(r.Header.Get("Content-Type")) == "application/x-www-form-urlencoded" {
-		// An eventKey in there would be overlooked, and every endpoint reset.
+		// An eventKey in the form would be ignored, and every endpoint would be reset.
 		return fault.New(fault.Invalid, "eventKey belongs in the query: /reset?eventKey=…")
 	}
 	key := q.Get("eventKey")
@@ -30,7 +34,5 @@ func reset(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, struct {
-		Reset int `json:"reset"`
-	}{n})
+	return web.JSON(w, http.StatusOK, resetJSON{n})
 }

@@ -11,31 +11,31 @@ import (
 
 type statusJSON struct {
 	ServiceName string             `json:"serviceName"`
-	TriggerType string             `json:"triggerType"`
-	Complete    bool               `json:"complete"`
+	TriggerType string             `json:"triggerType" enum:"window,none"`
+	Complete    bool               `json:"complete" description:"Every endpoint has the events that it needs."`
 	Endpoints   []endpointJSON     `json:"endpoints"`
-	Missing     []window.Shortfall `json:"missing"`
+	Missing     []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
 	Outbox      outboxJSON         `json:"outbox"`
 	LastMessage *messageJSON       `json:"lastMessage"`
 }
 
 type endpointJSON struct {
 	EventKey       string     `json:"eventKey"`
-	Have           int        `json:"have"`
-	Need           int        `json:"need"`
+	Have           int        `json:"have" description:"Events in the window."`
+	Need           int        `json:"need" description:"Events that the window needs to be complete."`
 	FirstEvent     *time.Time `json:"firstEvent"`
 	LastEvent      *time.Time `json:"lastEvent"`
-	OldestLeavesAt *time.Time `json:"oldestLeavesAt"`
+	OldestLeavesAt *time.Time `json:"oldestLeavesAt" description:"When the oldest event leaves the window."`
 }
 
 type outboxJSON struct {
-	Backlog int        `json:"backlog"` // messages claimed and not yet published
-	Oldest  *time.Time `json:"oldest"`
-	Warning *string    `json:"warning"` // what somebody should do about them
+	Backlog int        `json:"backlog" description:"Messages that are claimed and not published yet."`
+	Oldest  *time.Time `json:"oldest" description:"When the oldest of them was claimed."`
+	Warning *string    `json:"warning" description:"What to do about messages that wait for long."`
 }
 
-// status tells how the window and the outbox stand.
-func status(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// showStatus shows the window and the messages that wait.
+func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	s, err := g.Status(r.Context())
 	if err != nil {
 		return err
@@ -55,11 +55,4 @@ func status(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		out.LastMessage = &m
 	}
 	return web.JSON(w, http.StatusOK, out)
-}
-
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

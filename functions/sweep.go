@@ -7,17 +7,19 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// sweep makes up for what an instance left undone, and publishes all that waits.
-func sweep(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+type sweptJSON struct {
+	Republished int `json:"republished" description:"Messages that waited and are published now."`
+	Failed      int `json:"failed" description:"Messages that the bus did not take. They are tried again."`
+	Expired     int `json:"expired" description:"Events that left the window without a message."`
+	Purged      int `json:"purged" description:"Messages and events that were deleted because their retention is over."`
+	releasedJSON
+}
+
+// sweepService finishes the work of instances that stopped, and publishes all that waits.
+func sweepService(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	s, err := g.SweepNow(r.Context())
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, struct {
-		Republished int `json:"republished"`
-		Failed      int `json:"failed"`
-		Expired     int `json:"expired"`
-		Purged      int `json:"purged"`
-		releasedJSON
-	}{s.Republished, s.Failed, s.Expired, s.Purged, released(s.Triggered, s.Published)})
+	return web.JSON(w, http.StatusOK, sweptJSON{s.Republished, s.Failed, s.Expired, s.Purged, released(s.Triggered, s.Published)})
 }

@@ -21,7 +21,29 @@ type syncJSON struct {
 	Version   int64        `json:"version"`
 	CreatedAt time.Time    `json:"createdAt"`
 	UpdatedAt time.Time    `json:"updatedAt"`
-	Sync      syncrun.Sync `json:"sync"` // credentials redacted
+	Sync      syncrun.Sync `json:"sync" description:"The definition, with its credentials redacted."`
+}
+
+type syncsJSON struct {
+	Syncs []syncJSON `json:"syncs"`
+}
+
+type checkedJSON struct {
+	Valid  bool           `json:"valid"`
+	Errors []fault.Detail `json:"errors" description:"Every fault of the definition."`
+}
+
+type dueJSON struct {
+	Started   []*syncrun.Run `json:"started" description:"The runs that were due."`
+	TakenOver int            `json:"takenOver" description:"How many runs whose process died go on now."`
+}
+
+// createdSyncJSON is a new sync, with OurWater's name for its id as well.
+type createdSyncJSON struct {
+	syncJSON
+	Data struct {
+		SyncID string `json:"syncId"`
+	} `json:"data" description:"OurWater's form of the answer."`
 }
 
 func toSyncJSON(d *syncrun.Stored) syncJSON {
@@ -29,22 +51,16 @@ func toSyncJSON(d *syncrun.Stored) syncJSON {
 }
 
 func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
-	body, err := web.ReadBody(w, r, maxDefinition, "the limit of a definition")
+	body, err := readBody(w, r, maxDefinition, "the limit of a definition")
 	if err != nil {
-		return nil, err
-	}
-	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return nil, err
 	}
 	return syncrun.Decode(body)
 }
 
-// syncs lists the definitions, and takes new ones.
-func syncs(a *app.App) web.Handler {
+// listSyncs lists the definitions.
+func listSyncs(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method == http.MethodPost {
-			return createSync(a, w, r)
-		}
 		q, err := query(r, "orgId")
 		if err != nil {
 			return err
@@ -53,9 +69,7 @@ func syncs(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		out := struct {
-			Syncs []syncJSON `json:"syncs"`
-		}{make([]syncJSON, len(list))}
+		out := syncsJSON{make([]syncJSON, len(list))}
 		for i, d := range list {
 			out.Syncs[i] = toSyncJSON(d)
 		}
@@ -63,13 +77,10 @@ func syncs(a *app.App) web.Handler {
 	}
 }
 
-// checkSync says what is wrong with a definition, and keeps nothing.
+// checkSync lists the faults of a definition, and stores nothing.
 func checkSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		out := struct {
-			Valid  bool           `json:"valid"`
-			Errors []fault.Detail `json:"errors"`
-		}{Errors: []fault.Detail{}}
+		out := checkedJSON{Errors: []fault.Detail{}}
 		def, err := readSync(w, r)
 		if wrong, ok := errors.AsType[*fault.Error](err); ok && len(wrong.Details) > 0 {
 			out.Errors = wrong.Details
@@ -85,58 +96,59 @@ func checkSync(a *app.App) web.Handler {
 	}
 }
 
-func createSync(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	def, err := readSync(w, r)
-	if err != nil {
-		return err
+// createSync stores a new definition.
+func createSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		def, err := readSync(w, r)
+		if err != nil {
+			return err
+		}
+		d, err := a.Syncs().CreateSync(r.Context(), def)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
+		w.Header().Set("ETag", d.ETag())
+		out := createdSyncJSON{syncJSON: toSyncJSON(d)}
+		out.Data.SyncID = d.Sync.ID
+		return web.JSON(w, http.StatusCreated, out)
 	}
-	d, err := a.Syncs().CreateSync(r.Context(), def)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
-	w.Header().Set("ETag", d.ETag())
-	return web.JSON(w, http.StatusCreated, struct {
-		syncJSON
-		// SyncID is OurWater's name for it.
-		Data struct {
-			SyncID string `json:"syncId"`
-		} `json:"data"`
-	}{syncJSON: toSyncJSON(d), Data: struct {
-		SyncID string `json:"syncId"`
-	}{d.Sync.ID}})
 }
 
-// oneSync shows, replaces or deletes a definition; POST is the seed's way to run it.
-func oneSync(a *app.App) web.Handler {
+// getSync shows a definition.
+func getSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		id := r.PathValue("id")
-		switch r.Method {
-		case http.MethodPost:
-			return runSync(a)(w, r)
-		case http.MethodPut:
-			def, err := readSync(w, r)
-			if err != nil {
-				return err
-			}
-			d, err := a.Syncs().UpdateSync(r.Context(), id, def, etag.IfMatch(r.Header))
-			if err != nil {
-				return err
-			}
-			return showSync(w, d)
-		case http.MethodDelete:
-			if err := a.Syncs().DeleteSync(r.Context(), id, etag.IfMatch(r.Header)); err != nil {
-				return err
-			}
-			w.WriteHeader(http.StatusNoContent)
-			return nil
-		default:
-			d, err := a.Syncs().Sync(r.Context(), id)
-			if err != nil {
-				return err
-			}
-			return showSync(w, d)
+		d, err := a.Syncs().Sync(r.Context(), r.PathValue("id"))
+		if err != nil {
+			return err
 		}
+		return showSync(w, d)
+	}
+}
+
+// updateSync replaces a definition.
+func updateSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		def, err := readSync(w, r)
+		if err != nil {
+			return err
+		}
+		d, err := a.Syncs().UpdateSync(r.Context(), r.PathValue("id"), def, etag.IfMatch(r.Header))
+		if err != nil {
+			return err
+		}
+		return showSync(w, d)
+	}
+}
+
+// deleteSync deletes a definition. The records that it synced stay.
+func deleteSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := a.Syncs().DeleteSync(r.Context(), r.PathValue("id"), etag.IfMatch(r.Header)); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
 }
 
@@ -145,8 +157,8 @@ func showSync(w http.ResponseWriter, d *syncrun.Stored) error {
 	return web.JSON(w, http.StatusOK, toSyncJSON(d))
 }
 
-// dueSyncs starts what is due and takes over what died.
-func dueSyncs(a *app.App) web.Handler {
+// startDue starts the syncs that are due, and takes over runs whose process died.
+func startDue(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		started, takenOver, err := a.Syncs().Due(r.Context())
 		if err != nil {
@@ -155,14 +167,11 @@ func dueSyncs(a *app.App) web.Handler {
 		for i, run := range started {
 			started[i] = run.Shown()
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Started   []*syncrun.Run `json:"started"`
-			TakenOver int            `json:"takenOver"`
-		}{started, takenOver})
+		return web.JSON(w, http.StatusOK, dueJSON{started, takenOver})
 	}
 }
 
-// conflictOf answers with the run that is in the way.
+// conflictOf adds the path of the run that is in the way to the answer.
 func conflictOf(w http.ResponseWriter, id string, run *syncrun.Run, err error) error {
 	if fault.CodeOf(err) == fault.Conflict && run != nil {
 		w.Header().Set("Location", runPath(id, run.ID))

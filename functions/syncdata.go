@@ -5,66 +5,60 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // maxData is the largest body of records, in bytes.
 const maxData = 8 << 20
 
-// syncData lets other systems push records in (POST: pushDataFromDatasource) and
-// pull records out (GET: pullDataFromOurWater).
-func syncData(a *app.App) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if r.Method == http.MethodPost {
-			return receiveData(a, w, r)
-		}
-		return sendData(a, w, r)
-	}
-}
-
-func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "type")
-	if err != nil {
-		return err
-	}
-	body, err := web.ReadBody(w, r, maxData, "the limit of a call")
-	if err != nil {
-		return err
-	}
-	rows, err := rowsOf(w, r, body)
-	if err != nil {
-		return err
-	}
-	if err := web.Answering(r.Context(), w, len(rows)*perReceived); err != nil {
-		return err
-	}
-	results, err := a.Syncs().Receive(r.Context(), r.PathValue("id"), q.Get("type"), rows)
-	if err != nil {
-		return err
-	}
-	return web.JSON(w, http.StatusOK, struct {
-		Results []syncrun.Received `json:"results"`
-	}{results})
-}
-
 // perReceived is what the answer may have for a record. Longer texts are those of the
 // record itself, whose memory the request has.
 const perReceived = 512
 
-// maxDocument is the largest document of a store, in bytes: a record, a draft, a run.
-const maxDocument = 1 << 20
+type receivedJSON struct {
+	Results []syncrun.Received `json:"results" description:"One per record, in the order of the records."`
+}
 
-// rowsOf reads an array of objects, or {"data": […]}. It stops at the first row
-// that is one too many, and takes the memory of each before it is decoded.
+type sentJSON struct {
+	Data []syncrun.Outgoing `json:"data"`
+	Next *string            `json:"next" description:"The value of cursor for the next page; null at the end."`
+}
+
+// receiveData takes records that another system pushes in (OurWater's
+// pushDataFromDatasource).
+func receiveData(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "type")
+		if err != nil {
+			return err
+		}
+		body, err := web.ReadBody(w, r, maxData, "the limit of a call")
+		if err != nil {
+			return err
+		}
+		rows, err := rowsOf(w, r, body)
+		if err != nil {
+			return err
+		}
+		if err := web.Answering(r.Context(), w, len(rows)*perReceived); err != nil {
+			return err
+		}
+		results, err := a.Syncs().Receive(r.Context(), r.PathValue("id"), q.Get("type"), rows)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, receivedJSON{results})
+	}
+}
+
+// rowsOf reads an array of objects, or {"data": […]}. It stops at the first row over the
+// limit, and takes the memory of each row before it decodes the row.
 func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]any, error) {
 	invalid := func(err error) error {
 		if _, ok := errors.AsType[*fault.Error](err); ok {
@@ -90,14 +84,14 @@ func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]a
 	if err != nil {
 		return nil, invalid(err)
 	}
-	if _, more := d.Token(); !errors.Is(more, io.EOF) {
+	if !atEnd(d) {
 		return nil, invalid(errors.New("there is more than one JSON value"))
 	}
 	return rows, nil
 }
 
-// rowsUnder reads the rows of an object's member, of the last where there are
-// several, as encoding/json does, and passes over the others.
+// rowsUnder reads the rows of an object's member, and skips the others. Of several
+// members of that name the last counts, as in encoding/json.
 func rowsUnder(w http.ResponseWriter, r *http.Request, d *json.Decoder, member string) (rows []map[string]any, err error) {
 	for d.More() {
 		name, err := d.Token()
@@ -157,77 +151,36 @@ func rowsIn(w http.ResponseWriter, r *http.Request, d *json.Decoder) ([]map[stri
 	return rows, err
 }
 
-func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "type", "start", "limit", "page", "cursor")
-	if err != nil {
-		return err
+// sendData lets another system pull records out (OurWater's pullDataFromOurWater).
+func sendData(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "type", "start", "limit", "page", "cursor")
+		if err != nil {
+			return err
+		}
+		limit, err := limitOf(q.Get("limit"), defaultPage)
+		if err != nil {
+			return err
+		}
+		start, err := natural(q.Get("start"), "start")
+		if err != nil {
+			return err
+		}
+		page, err := natural(q.Get("page"), "page")
+		if err != nil {
+			return err
+		}
+		skip := start + page*limit
+		if q.Has("cursor") && skip > 0 {
+			return fault.New(fault.Invalid, "cursor goes with neither start nor page")
+		}
+		if err := reading(w, r, limit); err != nil {
+			return err
+		}
+		list, next, err := a.Syncs().Send(r.Context(), r.PathValue("id"), q.Get("type"), q.Get("cursor"), skip, limit)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, sentJSON{list, orNull(next)})
 	}
-	limit, err := limitOf(q.Get("limit"), defaultPage)
-	if err != nil {
-		return err
-	}
-	start, err := natural(q.Get("start"), "start")
-	if err != nil {
-		return err
-	}
-	page, err := natural(q.Get("page"), "page")
-	if err != nil {
-		return err
-	}
-	skip := start + page*limit
-	if q.Has("cursor") && skip > 0 {
-		return fault.New(fault.Invalid, "cursor goes with neither start nor page")
-	}
-	if err := reading(w, r, limit); err != nil {
-		return err
-	}
-	list, next, err := a.Syncs().Send(r.Context(), r.PathValue("id"), q.Get("type"), q.Get("cursor"), skip, limit)
-	if err != nil {
-		return err
-	}
-	return web.JSON(w, http.StatusOK, struct {
-		Data []syncrun.Outgoing `json:"data"`
-		Next *string            `json:"next"` // for ?cursor=; null at the end
-	}{list, orNull(next)})
-}
-
-// perRecord is what a record of a page may have before the page's memory is counted
-// exactly, which is when it has been read.
-const perRecord = 64 << 10
-
-// reading takes memory for a page of records.
-func reading(w http.ResponseWriter, r *http.Request, limit int) error {
-	return web.Reading(r.Context(), w, min(int64(limit)*perRecord, store.PageBytes))
-}
-
-func natural(s, name string) (int, error) {
-	if s == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 || n > 1_000_000 {
-		return 0, fault.New(fault.Invalid, "%s must be an integer from 0 to 1000000", name)
-	}
-	return n, nil
-}
-
-// readJSON reads a small JSON body; unknown fields are refused.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	body, err := web.ReadBody(w, r, 1<<20, "the limit of a body")
-	if err != nil {
-		return err
-	}
-	if err := web.Decoding(r.Context(), w, body); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	d.UseNumber()
-	if err := d.Decode(v); err != nil {
-		return fault.New(fault.Invalid, "the body is not what it should be: %s", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fault.New(fault.Invalid, "the body has more than one JSON value")
-	}
-	return nil
 }

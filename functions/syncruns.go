@@ -3,7 +3,6 @@ package functions
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
@@ -12,8 +11,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
-// maxWait is how long ?wait=true waits for a run: less than a platform gives a
-// request. A run that takes longer is answered as it then is, with 202.
+// maxWait is how long ?wait=true waits for a run. Platforms give a request longer. If the
+// run takes longer than that, the answer is 202 with the run as it then is.
 const maxWait = 4 * time.Minute
 
 // runSync starts a run.
@@ -41,7 +40,7 @@ func runSync(a *app.App) web.Handler {
 	}
 }
 
-// retryRejects runs over what was rejected.
+// retryRejects starts a run for the rejected rows only.
 func retryRejects(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "wait")
@@ -82,7 +81,25 @@ type runAnswer struct {
 	*syncrun.Run
 	Data struct {
 		SyncRunID string `json:"syncRunId"`
-	} `json:"data"`
+	} `json:"data" description:"OurWater's form of the answer."`
+}
+
+type runsJSON struct {
+	Runs []*syncrun.Run `json:"runs"`
+}
+
+type rejectsJSON struct {
+	Rejects []*syncrun.Rejected `json:"rejects"`
+	Next    *string             `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+type conflictsJSON struct {
+	Conflicts []*syncrun.Conflict `json:"conflicts"`
+	Next      *string             `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+type decidedJSON struct {
+	Conflict *syncrun.Conflict `json:"conflict" description:"The fields that still need a decision; null if none."`
 }
 
 func runJSON(run *syncrun.Run) runAnswer {
@@ -91,19 +108,8 @@ func runJSON(run *syncrun.Run) runAnswer {
 	return out
 }
 
-func boolean(s, name string) (bool, error) {
-	if s == "" {
-		return false, nil
-	}
-	b, err := strconv.ParseBool(s)
-	if err != nil {
-		return false, fault.New(fault.Invalid, "%s must be true or false", name)
-	}
-	return b, nil
-}
-
-// syncRuns lists the latest runs, newest first.
-func syncRuns(a *app.App) web.Handler {
+// listRuns lists the latest runs, newest first.
+func listRuns(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit")
 		if err != nil {
@@ -120,24 +126,11 @@ func syncRuns(a *app.App) web.Handler {
 		for i, run := range runs {
 			runs[i] = run.Shown()
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Runs []*syncrun.Run `json:"runs"`
-		}{runs})
+		return web.JSON(w, http.StatusOK, runsJSON{runs})
 	}
 }
 
-func limitOf(s string, byDefault int) (int, error) {
-	if s == "" {
-		return byDefault, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > maxPage {
-		return 0, fault.New(fault.Invalid, "limit must be an integer from 1 to %d", maxPage)
-	}
-	return n, nil
-}
-
-func syncRun(a *app.App) web.Handler {
+func getRun(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		run, err := a.Syncs().Run(r.Context(), r.PathValue("id"), r.PathValue("runId"))
 		if err != nil {
@@ -147,7 +140,7 @@ func syncRun(a *app.App) web.Handler {
 	}
 }
 
-// cancelRun asks a run to stop at its next page.
+// cancelRun asks a run to stop after its current page.
 func cancelRun(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		run, err := a.Syncs().Cancel(r.Context(), r.PathValue("id"), r.PathValue("runId"))
@@ -159,14 +152,18 @@ func cancelRun(a *app.App) web.Handler {
 	}
 }
 
-// rejects lists the rows that were refused.
-func rejects(a *app.App) web.Handler { return pageOf("rejects", a.Syncs().Rejects) }
+// listRejects lists the rows that were rejected.
+func listRejects(a *app.App) web.Handler {
+	return pageOf(a.Syncs().Rejects, func(list []*syncrun.Rejected, next *string) any { return rejectsJSON{list, next} })
+}
 
-// conflicts lists the records that wait for a decision.
-func conflicts(a *app.App) web.Handler { return pageOf("conflicts", a.Syncs().Conflicts) }
+// listConflicts lists the records that wait for a decision.
+func listConflicts(a *app.App) web.Handler {
+	return pageOf(a.Syncs().Conflicts, func(list []*syncrun.Conflict, next *string) any { return conflictsJSON{list, next} })
+}
 
-// pageOf answers with a page of what list has of a sync, and the id to go on after.
-func pageOf[T any](name string, list func(ctx context.Context, id, after string, limit int) ([]T, string, error)) web.Handler {
+// pageOf answers with a page of a sync's list, and the id after which the next page begins.
+func pageOf[T any](list func(ctx context.Context, id, after string, limit int) ([]T, string, error), answer func([]T, *string) any) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit", "after")
 		if err != nil {
@@ -180,12 +177,12 @@ func pageOf[T any](name string, list func(ctx context.Context, id, after string,
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, map[string]any{name: page, "next": orNull(next)})
+		return web.JSON(w, http.StatusOK, answer(page, orNull(next)))
 	}
 }
 
-// decide settles a conflict.
-func decide(a *app.App) web.Handler {
+// decideConflict settles a conflict.
+func decideConflict(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "type")
 		if err != nil {
@@ -202,8 +199,6 @@ func decide(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Conflict *syncrun.Conflict `json:"conflict"` // what is left of it
-		}{left})
+		return web.JSON(w, http.StatusOK, decidedJSON{left})
 	}
 }

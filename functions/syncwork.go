@@ -12,8 +12,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
-// syncWork takes a Pub/Sub push that hands a run on to this invocation.
-func syncWork(a *app.App) web.Handler {
+// workOnRun takes a Pub/Sub push with a run, and continues the run while the request lasts.
+func workOnRun(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		push, err := readPush(w, r)
 		if err != nil {
@@ -23,7 +23,7 @@ func syncWork(a *app.App) web.Handler {
 		if err := json.Unmarshal(push.Data, &t); err != nil || t.SyncID == "" || t.RunID == "" {
 			return fault.New(fault.Invalid, "the message's data is not a run to work on")
 		}
-		push = event.Push{} // a run takes minutes, and needs none of it
+		push = event.Push{} // free its memory: a run takes minutes
 		web.HoldOf(w).Shrink(0)
 		if err := a.Syncs().Work(r.Context(), t.SyncID, t.RunID); err != nil {
 			return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
@@ -33,22 +33,22 @@ func syncWork(a *app.App) web.Handler {
 	}
 }
 
-// onMessage takes a Pub/Sub push of a service's sync message, and runs the sync
-// that the service names, once per eventID.
-func onMessage(a *app.App) web.Handler {
+// runOnMessage takes a Pub/Sub push of a service's sync message, and runs the sync that
+// the service's configuration names, once per eventID.
+func runOnMessage(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		push, err := readPush(w, r)
 		if err != nil {
 			return err
 		}
 		service, eventID := push.Attributes["serviceName"], push.Attributes["eventID"]
-		push = event.Push{} // a run takes minutes, and needs none of it
+		push = event.Push{} // free its memory: a run takes minutes
 		web.HoldOf(w).Shrink(0)
 		run, err := a.OnMessage(r.Context(), service, eventID)
 		if err != nil {
 			return err
 		}
-		if !run.State.Ended() { // here and now, while this request has the processor
+		if !run.State.Ended() { // now, because the platform may give this process no CPU after the answer
 			if err := a.Syncs().Work(r.Context(), run.SyncID, run.ID); err != nil {
 				return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
 			}
@@ -61,8 +61,9 @@ func onMessage(a *app.App) web.Handler {
 	}
 }
 
-// untilDone waits for a run that this process works on already: with the answer the
-// processor may go. One that is handed on from request to request is not waited for.
+// untilDone waits for a run that this process works on already, because the platform may
+// give it no CPU after the answer. It does not wait for runs that are handed on from
+// request to request.
 func untilDone(ctx context.Context, a *app.App, run *syncrun.Run) error {
 	if !a.Syncs().Locally() {
 		return nil
@@ -74,11 +75,8 @@ func untilDone(ctx context.Context, a *app.App, run *syncrun.Run) error {
 }
 
 func readPush(w http.ResponseWriter, r *http.Request) (event.Push, error) {
-	body, err := web.ReadBody(w, r, 16<<20, "the limit of a push")
+	body, err := readBody(w, r, 16<<20, "the limit of a push")
 	if err != nil {
-		return event.Push{}, err
-	}
-	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return event.Push{}, err
 	}
 	push, ok := event.ParsePush(body)

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A client with an invalid token is told so, and not that it needs a token.
-func TestATokenThatIsNotGood(t *testing.T) {
+// A caller whose token is not valid is not told that a token is needed.
+func TestATokenThatIsNotValid(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"live":{"token":{"secret":"`+strings.Repeat("s", 32)+`","audience":"headgate"}}`))
 	for path, detail := range map[string]string{"/live?entity=items&id=1": "is needed", "/live?entity=items&id=1&access_token=x": "is not valid", "/ws/entity-sync/?access_token=x": "is not valid"} {

@@ -8,15 +8,14 @@ import (
 )
 
 type triggeredJSON struct {
-	Triggered      *string `json:"triggered"`
-	NumberOfEvents int     `json:"numberOfEvents"`
-	Published      bool    `json:"published"` // false: claimed, and the bus did not take it yet
-	// AlsoTriggered lists the further messages of a window too large for one.
-	AlsoTriggered []string `json:"alsoTriggered,omitempty"`
+	Triggered      *string  `json:"triggered" description:"The message's eventID; null if the window was empty."`
+	NumberOfEvents int      `json:"numberOfEvents" description:"Events in all messages that this request released."`
+	Published      bool     `json:"published" description:"The bus has the messages. If false with a message, it is claimed, and later requests and sweeps publish it."`
+	AlsoTriggered  []string `json:"alsoTriggered,omitempty" description:"Further messages, if the window was too large for one."`
 }
 
-// trigger publishes every event in the window now, complete or not.
-func trigger(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+// triggerWindow publishes every event in the window now, complete or not.
+func triggerWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	t, err := g.Trigger(r.Context())
 	if err != nil {
 		return err

@@ -12,14 +12,35 @@ import (
 	"github.com/headgate/headgate/internal/webhook/echo"
 )
 
-// registrationOf reads {"url", "externalTaskListId"?, "format"?, "secret"?}. Values
-// of another type are faults that name the field.
+// registration is the body of a registration.
+type registration struct {
+	URL    string `json:"url" description:"Where the webhooks are sent."`
+	List   string `json:"externalTaskListId,omitempty" minLength:"1" description:"The list whose changes are sent. Default: task-list-1."`
+	Format string `json:"format,omitempty" enum:"json,cloudevents" default:"json" description:"How the body is written."`
+	Secret string `json:"secret,omitempty" minLength:"1" description:"What the webhooks are signed with: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one."`
+}
+
+type unregisteredJSON struct {
+	Message string `json:"message"`
+}
+
+type webhooksJSON struct {
+	Webhooks []*echo.Target `json:"webhooks"`
+}
+
+type deliveriesJSON struct {
+	Deliveries []*echo.Delivery `json:"deliveries"`
+}
+
+type deliveredJSON struct {
+	Delivered int `json:"delivered" description:"How many deliveries were made."`
+}
+
+// registrationOf reads a registration. It names a field whose value is not text. Unknown
+// fields are ignored because Fluid's clients send some.
 func registrationOf(w http.ResponseWriter, r *http.Request) (out echo.Registration, err error) {
-	body, err := web.ReadBody(w, r, 64<<10, "the limit of a registration")
+	body, err := readBody(w, r, 64<<10, "the limit of a registration")
 	if err != nil {
-		return out, err
-	}
-	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return out, err
 	}
 	var in map[string]any
@@ -44,25 +65,22 @@ func registrationOf(w http.ResponseWriter, r *http.Request) (out echo.Registrati
 	return out, nil
 }
 
-// registerWebhook has a URL called when a list changes.
+// registerWebhook adds a URL that is called when a list changes.
 func registerWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		in, err := registrationOf(w, r)
 		if err != nil {
 			return err
 		}
-		t, created, err := a.Echo().Register(r.Context(), in)
+		t, _, err := a.Echo().Register(r.Context(), in)
 		if err != nil {
 			return err
-		}
-		if !created {
-			t.Secret = "" // it is given once
 		}
 		return web.JSON(w, http.StatusOK, t)
 	}
 }
 
-// unregisterWebhook has a URL called no more.
+// unregisterWebhook stops deliveries to a URL.
 func unregisterWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		in, err := registrationOf(w, r)
@@ -73,9 +91,7 @@ func unregisterWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		out := struct {
-			Message string `json:"message"`
-		}{"the webhook is removed"}
+		out := unregisteredJSON{"the webhook is removed"}
 		if !was {
 			out.Message = "this URL was not registered for the list"
 		}
@@ -83,8 +99,8 @@ func unregisterWebhook(a *app.App) web.Handler {
 	}
 }
 
-// webhooks lists the targets.
-func webhooks(a *app.App) web.Handler {
+// listWebhooks lists the registered URLs.
+func listWebhooks(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "externalTaskListId")
 		if err != nil {
@@ -94,14 +110,12 @@ func webhooks(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Webhooks []*echo.Target `json:"webhooks"`
-		}{list})
+		return web.JSON(w, http.StatusOK, webhooksJSON{list})
 	}
 }
 
-// deliveries shows what a target was told, the newest first.
-func deliveries(a *app.App) web.Handler {
+// listDeliveries lists what was sent to a URL, newest first.
+func listDeliveries(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := query(r, "limit")
 		if err != nil {
@@ -115,13 +129,11 @@ func deliveries(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Deliveries []*echo.Delivery `json:"deliveries"`
-		}{list})
+		return web.JSON(w, http.StatusOK, deliveriesJSON{list})
 	}
 }
 
-// retryDelivery has a delivery tried now, or made once more.
+// retryDelivery tries a delivery now. A delivery that was made is made again.
 func retryDelivery(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		n, err := strconv.ParseInt(r.PathValue("n"), 10, 64)
@@ -143,8 +155,6 @@ func sweepWebhooks(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, struct {
-			Delivered int `json:"delivered"`
-		}{n})
+		return web.JSON(w, http.StatusOK, deliveredJSON{n})
 	}
 }

@@ -9,7 +9,7 @@
 
 /**
  * A change of an entity.
- * @typedef {{type: "entity"|"current"|"gone"|"resync", entity: string, id?: string, version?: string, data?: any, deleted?: boolean}} Change
+ * @typedef {{type: "entity"|"current"|"gone"|"resync", entity: string, id?: string, version?: string, data?: any, encoding?: "base64", deleted?: boolean}} Change
  *
  * @typedef {{entity: string, id: string, version: string, began: boolean, handlers: Set<(c: Change) => void>}} Subscription
  *

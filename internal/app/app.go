@@ -93,6 +93,8 @@ type App struct {
 	looks  looks
 	beacon *beacon
 	helped atomic.Uint64 // counts
+	// unwritable is set while /readyz finds that the store takes no writes.
+	unwritable atomic.Bool
 
 	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
 	hooks    map[string]*echo.Hook
@@ -197,7 +199,7 @@ func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	a.warn()
-	a.startLive(ctx)
+	a.startLive()
 	if a.o.RunsOn {
 		a.echo.Start()
 		a.telling.Go(func() { a.refreshDrafts(ctx, anyDraft) })
@@ -274,7 +276,11 @@ func (a *App) Ready(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(a.liveReady)
 	eg.Go(func() error {
-		if err := a.o.Store.Writable(ctx); err != nil {
+		err := a.o.Store.Writable(ctx)
+		if ctx.Err() == nil {
+			a.tellWrites(err)
+		}
+		if err != nil {
 			return fault.Wrap(fault.Unavailable, err, "the store takes no writes")
 		}
 		return nil
@@ -300,6 +306,16 @@ func (a *App) Ready(ctx context.Context) error {
 	return eg.Wait()
 }
 
+// tellWrites logs when the store stops taking writes, and when it takes them again.
+func (a *App) tellWrites(err error) {
+	switch failed := err != nil; {
+	case failed && !a.unwritable.Swap(true):
+		a.o.Log.Error("the store takes no writes: this instance is not ready", "error", err)
+	case !failed && a.unwritable.Swap(false):
+		a.o.Log.Info("the store takes writes again")
+	}
+}
+
 // Close ends the sweep, waits for checks and publications under way as long as
 // ctx lets it, and closes the drivers. It is idempotent.
 func (a *App) Close(ctx context.Context) (err error) {
@@ -307,9 +323,8 @@ func (a *App) Close(ctx context.Context) (err error) {
 		if a.stop != nil {
 			a.stop()
 		}
-		if liveErr := a.live.Hub.Close(ctx); liveErr != nil {
-			err = fmt.Errorf("clients were not all closed: %w", liveErr)
-		}
+		hubClosed := make(chan error, 1) // it may have to wait for the bus, and the rest must not
+		go func() { hubClosed <- a.live.Hub.Close(ctx) }()
 		if echoErr := a.echo.Close(ctx); echoErr != nil {
 			err = errors.Join(err, fmt.Errorf("deliveries did not stop: %w", echoErr))
 		}
@@ -319,6 +334,9 @@ func (a *App) Close(ctx context.Context) (err error) {
 		case <-swept:
 		case <-ctx.Done():
 			err = errors.Join(err, fmt.Errorf("the sweep did not end: %w", ctx.Err()))
+		}
+		if liveErr := <-hubClosed; liveErr != nil {
+			err = errors.Join(err, fmt.Errorf("clients were not all closed: %w", liveErr))
 		}
 		if syncErr := a.syncs.Close(ctx); syncErr != nil {
 			err = errors.Join(err, fmt.Errorf("runs of syncs did not stop: %w", syncErr))

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // OwnOrg is the organisation of the live entities that are about Headgate itself.
@@ -98,7 +98,7 @@ func (b *beacon) close() {
 
 // own says that something of ours changed, if anybody could be listening.
 func (a *App) own(typ, id string) {
-	if a.live.signals == nil && a.live.Hub.Len() == 0 {
+	if !a.live.shared && a.live.Hub.Len() == 0 {
 		return
 	}
 	a.beacon.light(live.Key{Org: OwnOrg, Type: typ, ID: id})
@@ -108,7 +108,7 @@ func (a *App) own(typ, id string) {
 // comparison of versions.
 func (a *App) signalOwn(ctx context.Context, k live.Key) {
 	if k.Type == ClientType {
-		a.live.Hub.Signal(k)
+		a.live.Hub.NotifyLocal(k)
 		return
 	}
 	if err := a.Notify(ctx, []live.Key{k}); err != nil && ctx.Err() == nil {

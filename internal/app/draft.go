@@ -12,8 +12,8 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/draft"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/live"
 )
 
 // DraftType is the live entity of drafts; its id is the draft's name.

@@ -11,12 +11,12 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/origin"
 	"github.com/headgate/headgate/internal/sync/syncrun"
 	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/live"
 )
 
 // Types of live entities that are signals of the echo, and no records.
@@ -209,8 +209,8 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 	}
 	changed := live.KeyOf(out.Entity, out.ID)
 	if hook.Signal {
-		if err := changed.CheckChanged(); err != nil {
-			return out, err
+		if err := changed.Validate(); err != nil {
+			return out, fault.New(fault.Invalid, "%s", err)
 		}
 	}
 	out.Duplicate, err = a.echo.Once(ctx, "hook "+name, id, func() error {

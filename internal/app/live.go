@@ -10,25 +10,30 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/bus/busqueue"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/internal/live/journal"
+	"github.com/headgate/headgate/internal/live/resolver"
+	"github.com/headgate/headgate/internal/live/token"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/live"
 )
 
-// cloudConnection ends sockets before Cloud Run does, which gives a request an hour
-// at the most.
+// cloudConnection ends connections before Cloud Run does, which cuts off a request after
+// an hour.
 const cloudConnection = 55 * time.Minute
 
-// notifyTimeout bounds what a change waits for the bus.
+// notifyTimeout bounds how long a change waits for the bus.
 const notifyTimeout = 2 * time.Second
 
 // Live is the push of changes to clients.
 type Live struct {
-	Hub    *live.Hub
-	Tokens *live.Tokens // nil: none are accepted
+	Hub     *live.Hub
+	Tokens  *token.Verifier // nil: tokens are not accepted
+	Journal journal.Journal // what was sent to clients last
 
-	signals *live.Signals // nil: this instance is alone
+	shared bool // changes reach other instances, and theirs reach this one
 }
 
 // Live returns the push of changes.
@@ -36,16 +41,27 @@ func (a *App) Live() *Live { return a.live }
 
 func (a *App) newLive() (*Live, error) {
 	cfg := a.o.Config.LiveSettings()
-	o := live.Options{Resolver: a.resolver, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) }}
-	o.Memory = a.o.Memory
-	o.Own, o.Moved = OwnOrg, func() { a.own(ClientType, AllOf) }
 	l := &Live{}
+	o := live.Options{Resolver: a.resolver, Log: a.o.Log, Now: a.o.Now, MaxMemory: a.o.Memory.Live.Total()}
+	// Entities about Headgate itself are left out: a viewer of this page would cause what
+	// it is then told of, for ever.
+	o.ClientsChanged = func(k live.Key) {
+		if k.Org != OwnOrg {
+			a.own(ClientType, AllOf)
+		}
+	}
+	o.Delivered = func(d live.Delivery) {
+		if d.Key.Org != OwnOrg {
+			l.Journal.Add(d)
+			a.own(ClientType, AllOf)
+		}
+	}
 	topic := a.o.LiveTopic
 	if !a.o.RunsOn {
 		o.MaxConnection = cloudConnection
 	}
-	o.MaxSubs, o.MaxFrame, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond
-	o.Compare = time.Duration(cfg.CompareSeconds) * time.Second
+	o.MaxSubscriptions, o.MaxFrameBytes, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond
+	o.CompareEvery = time.Duration(cfg.CompareSeconds) * time.Second
 	if cfg.MaxConnectionSeconds > 0 {
 		o.MaxConnection = time.Duration(cfg.MaxConnectionSeconds) * time.Second
 	}
@@ -58,22 +74,22 @@ func (a *App) newLive() (*Live, error) {
 			return nil, fmt.Errorf("live.token.secret: %w", err)
 		}
 		a.warnOfToken(secret)
-		l.Tokens = &live.Tokens{
+		l.Tokens = &token.Verifier{
 			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: a.o.Env.HTTP, Now: a.o.Now,
 		}
 	}
 	if cfg.PassThrough != nil {
 		o.PassThrough = a.passThrough
 	}
-	l.Hub = live.New(o)
-	if topic != "" {
-		l.signals = &live.Signals{Bus: a.o.Bus, Topic: topic, Name: "headgate-live-" + event.NewID(time.Now()), Hub: l.Hub, Log: a.o.Log}
+	if l.shared = topic != ""; l.shared {
+		o.Queue = busqueue.New(a.o.Bus, topic, "headgate-live-"+event.NewID(time.Now()))
 	}
+	l.Hub = live.New(o)
 	return l, nil
 }
 
-// resolver finds who has the entities of a type: the configuration says, or they
-// are records of ours.
+// resolver returns the resolver of an entity's type: the configuration names one, or
+// its entities are records of ours.
 func (a *App) resolver(k live.Key) live.Resolver {
 	if k.Org == OwnOrg {
 		return ownResolver{}
@@ -81,7 +97,7 @@ func (a *App) resolver(k live.Key) live.Resolver {
 	if cfg := a.o.Config.Live; cfg != nil {
 		for _, r := range cfg.Resolvers {
 			if r.Entity == k.Entity() || r.Entity == k.Type {
-				return &live.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
+				return &resolver.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
 			}
 		}
 	}
@@ -132,25 +148,20 @@ func withID(data []byte, id string) ([]byte, error) {
 	return append(append([]byte(`{"id":`), text...), rest...), nil
 }
 
-// Notify tells the clients of every instance that entities changed. Unavailable:
-// only those of this instance heard of it.
+// Notify tells the clients of every instance that entities changed. Unavailable means
+// that only clients of this instance were told.
 func (a *App) Notify(ctx context.Context, keys []live.Key) error {
-	if a.live.signals == nil {
-		for _, k := range keys {
-			a.live.Hub.Signal(k)
-		}
-		return nil
-	}
-	if err := a.live.signals.Notify(ctx, keys); err != nil {
+	if err := a.live.Hub.Notify(ctx, keys...); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the bus does not answer: only the clients of this instance were told")
 	}
 	return nil
 }
 
-// changed is called after records were committed. It does not hold up who
-// committed them; where the processor is taken away between requests, it does.
+// changed is called after records were committed. It returns at once, so that the writer
+// does not wait for the bus. Where the process has CPU only while a request runs, it
+// returns when it is done.
 func (a *App) changed(org, recordType string, ids []string) {
-	if a.live.signals == nil && a.live.Hub.Len() == 0 && len(a.o.Config.Drafts) == 0 {
+	if !a.live.shared && a.live.Hub.Len() == 0 && len(a.o.Config.Drafts) == 0 {
 		return
 	}
 	keys := make([]live.Key, len(ids))
@@ -205,20 +216,19 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	return nil
 }
 
-// Drain sends live clients elsewhere: their requests do not end by themselves.
+// Drain sends live clients to other instances. Their requests do not end by themselves.
 func (a *App) Drain() { a.live.Hub.Drain() }
 
-// startLive begins to receive signals.
-func (a *App) startLive(ctx context.Context) {
-	a.live.Hub.Start()
-	if a.live.signals != nil && a.o.ServesLive {
-		a.running.Go(func() { a.live.signals.Receive(ctx) })
+// startLive starts the hub where there can be clients. Elsewhere it only notifies.
+func (a *App) startLive() {
+	if a.o.ServesLive {
+		a.live.Hub.Start()
 	}
 }
 
-// liveReady is whether signals arrive, where there should be any.
+// liveReady returns an error if changes of other instances should arrive and do not.
 func (a *App) liveReady() error {
-	if a.live.signals != nil && a.o.ServesLive && a.stop != nil && !a.live.signals.Connected() {
+	if a.o.ServesLive && a.stop != nil && !a.live.Hub.Connected() {
 		return fault.New(fault.Unavailable, "signals of other instances do not arrive")
 	}
 	return nil

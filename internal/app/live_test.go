@@ -4,25 +4,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/live"
 	"github.com/headgate/headgate/internal/sync/source"
 )
-
-// The hub's own defaults, for those who embed it, are those of a deployment.
-func TestLiveDefaults(t *testing.T) {
-	t.Parallel()
-	l := new(config.Config).LiveSettings()
-	require.Equal(t, "/ws/entity-sync/", l.Path)
-	require.Equal(t, live.DefaultMaxSubs, l.MaxSubscriptions)
-	require.Equal(t, live.DefaultMaxFrame, l.MaxFrameBytes)
-	require.EqualValues(t, live.DefaultFrames, l.FramesPerSecond)
-	require.Equal(t, live.DefaultCompare, time.Duration(l.CompareSeconds)*time.Second)
-}
 
 // The error goes to the log, where a URL that is signed has no business.
 func TestPassThroughDoesNotRepeatTheURL(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
 // lives measures the push of changes: the hub and its real WebSockets, with
@@ -105,7 +105,7 @@ func hubWrites(clients int) ([]time.Duration, error) {
 	for v := range rounds {
 		e.set(k, int64(v+1))
 		start := time.Now()
-		h.Signal(k)
+		h.NotifyLocal(k)
 		for range clients {
 			<-got
 		}
@@ -168,7 +168,7 @@ func bareWrites(clients int) ([]time.Duration, error) {
 	return took, nil
 }
 
-// idle measures what a connection costs the real binary that does nothing.
+// idle measures the memory that an idle connection costs the real binary.
 func idle(b *bench, clients int) error {
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
@@ -284,7 +284,7 @@ func slowClients(b *bench, _ int) error {
 			for i := range 10 {
 				k := live.KeyOf("items", fmt.Sprint((n*10+i)%keys))
 				e.set(k, time.Now().UnixNano())
-				h.Signal(k)
+				h.NotifyLocal(k)
 			}
 			if n == seconds*50 {
 				runtime.GC()
@@ -321,9 +321,9 @@ func slowClients(b *bench, _ int) error {
 
 // burst measures how often an entity is fetched in a burst of signals.
 func burst(b *bench, _ int) error {
-	const clients, signals = 100, 10_000
+	const clients, signals, coalesce = 100, 10_000, 100 * time.Millisecond
 	e := &entities{versions: map[live.Key]int64{}}
-	h, addr, stop, err := hub(e, live.DefaultCoalesce)
+	h, addr, stop, err := hub(e, coalesce)
 	if err != nil {
 		return err
 	}
@@ -364,7 +364,7 @@ func burst(b *bench, _ int) error {
 	k := live.KeyOf("items", "1")
 	for v := range signals {
 		e.set(k, int64(v+1))
-		h.Signal(k)
+		h.NotifyLocal(k)
 		if v%20 == 19 {
 			time.Sleep(time.Millisecond)
 		}
@@ -379,7 +379,7 @@ func burst(b *bench, _ int) error {
 		}
 	}
 	took := time.Since(start)
-	most := int64(took/live.DefaultCoalesce) + 2
+	most := int64(took/coalesce) + 2
 	b.add(e.fetches.Load() <= most && at == clients, "10,000 webhooks for one entity, 100 clients", "≤ 1 fetch per 100 ms, every client at the newest",
 		"%d fetches in %v, %d of %d clients at the newest", e.fetches.Load(), took.Round(time.Millisecond), at, clients)
 	return nil

@@ -15,11 +15,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/live"
+	"github.com/headgate/headgate/live"
 )
 
-// entities have a version each, which their rows hold.
+// entities is a resolver. Each entity has a version, which its row holds.
 type entities struct {
 	mu       sync.Mutex
 	versions map[live.Key]int64
@@ -46,11 +45,9 @@ func (e *entities) set(k live.Key, v int64) {
 func hub(e *entities, coalesce time.Duration) (h *live.Hub, addr string, stop func(), err error) {
 	h = live.New(live.Options{
 		Resolver: func(live.Key) live.Resolver { return e }, Log: slog.New(slog.DiscardHandler), Coalesce: coalesce,
-		FramesPerSecond: 10_000, Random: func() string { return event.RandomID() }, Memory: budgets(),
+		FramesPerSecond: 10_000, MaxMemory: budgets().Live.Total(),
 	})
-	base, stopServer, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = h.ServeWebSocket(w, r, live.Connection{})
-	}))
+	base, stopServer, err := listen(h.WebSocket())
 	return h, strings.TrimPrefix(base, "http://"), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -86,7 +83,7 @@ func dialLive(addr string, ids ...string) (net.Conn, *bufio.Reader, error) {
 	return conn, r, nil
 }
 
-// masked is a text frame of a client, with a mask of zeros.
+// masked returns a text frame as a client sends it, with a mask of zeros.
 func masked(text string) []byte {
 	frame := []byte{0x81, 0x80 | byte(min(len(text), 126))}
 	if len(text) >= 126 {
@@ -95,7 +92,7 @@ func masked(text string) []byte {
 	return append(append(frame, 0, 0, 0, 0), text...)
 }
 
-// readFrame reads a frame of the server's. Pings are not answered: a measure is over
+// readFrame reads a frame from the server. It answers no pings: a measurement is over
 // before it matters.
 func readFrame(r *bufio.Reader, buf []byte) ([]byte, error) {
 	var head [2]byte
@@ -114,6 +111,7 @@ func readFrame(r *bufio.Reader, buf []byte) ([]byte, error) {
 	return buf[:n], err
 }
 
+// subscribed waits until there are n subscriptions.
 func subscribed(h *live.Hub, n int) error {
 	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		got := 0

@@ -252,6 +252,15 @@ func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
 	})
 }
 
+// Fetch refreshes a draft and returns it. It makes the draft if nobody looked at it yet.
+func (s *Service) Fetch(ctx context.Context, name string) (*View, error) {
+	v, err := s.Refresh(ctx, name)
+	if err != nil || v != nil {
+		return v, err
+	}
+	return s.Get(ctx, name)
+}
+
 // fetched edits what is stored by what the source has now. If another answer of the
 // source came in since known was stored, ours may be the older one: it is asked again.
 func (s *Service) fetched(ctx context.Context, src Source, name, by, what, known string, edit func(v *View, rows Rows, version string) bool) (*View, error) {

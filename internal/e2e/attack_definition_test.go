@@ -176,6 +176,42 @@ func TestAttackSQLiteDefinition(t *testing.T) {
 	require.NoError(t, p.expect(200, "GET", "/readyz"))
 }
 
+// Somebody keeps copies of the store where syncs may read: packed, or of its log alone.
+// Whoever defines a sync of CSV reads no credential of others out of them.
+func TestAttackCSVOfACopiedStore(t *testing.T) {
+	t.Parallel()
+	const hidden = "hunter2-of-another"
+	p := start(t, options{})
+	p.define(t, fmt.Sprintf(`{"id":"another","orgId":"acme","type":"pull","datasource":{"type":"sql","url":"postgres://u@127.0.0.1:1/x","selectedDatatypes":["reading"],
+		"options":{"password":%q}},"mapping":{"reading":{"key":["id"],"fields":{"name":{"from":"name"}}}}}`, hidden))
+	log, err := os.ReadFile(filepath.Join(p.o.data, "headgate.db-wal"))
+	require.NoError(t, err)
+	require.Contains(t, string(log), hidden)
+	store, err := sql.Open("sqlite", "file:"+filepath.Join(p.o.data, "headgate.db")+"?mode=ro")
+	require.NoError(t, err)
+	defer store.Close()
+	monday := filepath.Join(t.TempDir(), "monday.db")
+	_, err = store.Exec("VACUUM INTO ?", monday)
+	require.NoError(t, err)
+	backup, err := os.ReadFile(monday)
+	require.NoError(t, err)
+	require.Contains(t, string(backup), hidden)
+	for name, content := range map[string][]byte{"backup": backup, "packed": packed(t, string(backup)), "log": log, "packed-log": packed(t, string(log))} {
+		require.NoError(t, os.WriteFile(filepath.Join(p.o.data, name+".csv"), content, 0o600))
+		for _, encoding := range []string{"utf-8", "latin-1"} {
+			p.defined(t, name, fmt.Sprintf(`{"type":"csv","fileUrl":%q,"selectedDatatypes":["reading"],
+				"options":{"encoding":%q,"delimiter":"\u0001","includesHeadings":false,"columns":["id"]}}`, name+".csv", encoding))
+			for _, method := range []string{"validate", "pull"} {
+				run, answer := p.runWith(t, name, method)
+				require.Equal(t, "failed", run.State, "%s: %s", method, answer)
+				require.Zero(t, run.Counts.Read+run.Counts.Rejected, answer)
+				require.NotContains(t, strings.ReplaceAll(answer+p.everywhere(t, name), `\u0000`, ""), hidden)
+			}
+			require.NoError(t, p.expect(204, "DELETE", "/sync/"+name))
+		}
+	}
+}
+
 // What lies in the directory under the name of a definition may be a pipe, a socket or
 // a device. No run waits for it, and none replaces it. A run that is long is cancelled.
 func TestAttackFilesThatKeepRunsWaiting(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -47,6 +48,10 @@ const attack = `(async (base) => {
 		["POST", "/sweep"], ["POST", "/notify"], ["POST", "/sync/stolen/run"], ["POST", "/example/set-tasks"], ["POST", "/drafts/task-list-1/save"]]) {
 		await tried(path, { method, mode: "no-cors", body: method === "POST" ? '[{"name":"by no-cors"}]' : undefined });
 	}
+	// A request that says as little of the browser as a page can make it say.
+	const bare = { headers: { "Accept-Language": "", "Accept": "", "User-Agent": "curl/8.5.0" }, referrerPolicy: "no-referrer", credentials: "omit", cache: "no-store" };
+	for (const path of ["/reset?bare", "/trigger?bare", "/event/entry2?bare"]) await tried(path, { ...bare, mode: "no-cors" });
+	seen.bare = await tried("/config", bare);
 	seen.config = await tried("/config");
 	seen.reset = await tried("/reset");
 	seen.put = await tried("/orgs/default/items/1", { method: "PUT", body: '{"n":1}' });
@@ -116,7 +121,12 @@ func TestAttackFromAWebPage(t *testing.T) {
 	require.NoError(t, err)
 	at := func(host string) string { return "http://" + host + ":" + u.Port() }
 
-	page := browser(t, "about:blank", chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"))
+	lan := beyondLoopback(t)
+	rules := "MAP *.test 127.0.0.1"
+	if lan != "" {
+		rules += ",MAP *.lan " + lan
+	}
+	page := browser(t, "about:blank", chromedp.Flag("host-resolver-rules", rules))
 	visit := func(address string) {
 		_, err := chromedp.Run(page, chromedp.Navigate(address))
 		require.NoError(t, err)
@@ -143,23 +153,24 @@ func TestAttackFromAWebPage(t *testing.T) {
 		p.refused(t, everyAttack...)
 	}
 
-	t.Run("rebinding", func(t *testing.T) {
-		p := start(t, options{args: []string{"-v"}})
+	rebinds := func(t *testing.T, addr, name string) {
+		p := start(t, options{addr: addr, args: []string{"-v"}})
 		p.event(t, "entry1", "waits")
 		_, port, _ := strings.Cut(p.addr, ":")
-		visit("http://rebound.test:" + port + "/console")
+		visit("http://" + name + ":" + port + "/console")
 		require.Contains(t, js[string](t, page, "document.body.innerText"), "allowedHosts")
-		visit("http://rebound.test:" + port + "/healthz") // a page of the attacker's, for its origin
+		visit("http://" + name + ":" + port + "/healthz") // a page of the attacker's, for its origin
 		seen := tries(t, page, "")
-		for _, what := range []string{"config", "reset", "put"} {
-			require.Contains(t, seen[what], "403 ", "%v", seen)
+		for _, what := range []string{"config", "bare", "reset", "put"} {
+			require.Contains(t, seen[what], "403 ", "%s: %v", what, seen)
 			require.NotContains(t, seen[what], "endpoints")
 		}
 		require.Equal(t, "refused", seen["socket"])
 		require.Equal(t, "refused", seen["stream"])
 		p.untouched(t)
 		p.refused(t, everyAttack...)
-	})
+	}
+	t.Run("rebinding", func(t *testing.T) { rebinds(t, "", "rebound.test") })
 
 	// A browser says nothing of origins to a host that is neither https nor loopback,
 	// unless it sends a body or asks with CORS.
@@ -174,6 +185,25 @@ func TestAttackFromAWebPage(t *testing.T) {
 		require.Equal(t, "refused", seen["stream"])
 		p.untouched(t)
 		p.refused(t, everyAttack[:9]...)
+	})
+
+	// The same over an address of a network, where a browser marks still fewer requests.
+	t.Run("network", func(t *testing.T) {
+		if lan == "" {
+			t.Skip("this machine has only loopback addresses")
+		}
+		p := start(t, options{addr: lan + ":0", args: []string{"-v"}})
+		p.event(t, "entry1", "waits")
+		visit(at("evil.test"))
+		for _, base := range []string{p.base, strings.Replace(p.base, lan, "gate.lan", 1)} {
+			seen := tries(t, page, base)
+			require.Contains(t, seen["config"], "failed", "%v", seen)
+			require.Equal(t, "refused", seen["socket"])
+			require.Equal(t, "refused", seen["stream"])
+			p.untouched(t)
+		}
+		p.refused(t, everyAttack[:9]...)
+		t.Run("rebinding", func(t *testing.T) { rebinds(t, lan+":0", "rebound.lan") })
 	})
 
 	// The same page does all of it where its origin is listed: what is refused above is
@@ -192,6 +222,19 @@ func TestAttackFromAWebPage(t *testing.T) {
 		require.NoError(t, p.expect(200, "GET", "/sync/stolen"))
 		require.Zero(t, p.status(t).have())
 	})
+}
+
+// beyondLoopback returns an address of this machine that others could reach, or "".
+func beyondLoopback(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	return ""
 }
 
 // with adds to a configuration of one service.

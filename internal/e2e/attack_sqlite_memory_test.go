@@ -33,7 +33,7 @@ func TestAttackMemoryOfManyValues(t *testing.T) {
 		"wide":      "SELECT 1 AS id, 'x' AS name, " + copies(500, "hex(zeroblob(3e4)) AS v%d", ", "),
 		"arguments": "SELECT 1 AS id, max(" + copies(100, "hex(zeroblob(4e6))", ", ") + ") AS name",
 		"nested":    "SELECT 1 AS id, " + copies(300, "max(hex(zeroblob(4e6)), ", "") + "''" + copies(300, ")", "") + " AS name",
-		"subquery":  "SELECT 1 AS id, " + copies(1000, "length(v%d)", " + ") + " AS name FROM (SELECT " + copies(1000, "hex(zeroblob(4e6)) AS v%d", ", ") + ")",
+		"subquery":  "SELECT 1 AS id, " + copies(120, "length(v%d)", " + ") + " AS name FROM (SELECT " + copies(120, "hex(zeroblob(4e6)) AS v%d", ", ") + ")",
 	} {
 		text, err := json.Marshal(query)
 		require.NoError(t, err)

@@ -32,22 +32,24 @@ func file(t *testing.T, content string) string {
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	code, out, _ := command(t, nil, "version")
-	require.Zero(t, code)
-	require.Regexp(t, `^headgate \S+\n$`, out)
+	for _, arg := range []string{"version", "--version"} {
+		code, out, _ := command(t, nil, arg)
+		require.Zero(t, code)
+		require.Regexp(t, `^headgate \S+\n$`, out)
+	}
 
-	code, out, _ = command(t, nil, "config", "schema")
+	code, out, _ := command(t, nil, "config", "schema")
 	require.Zero(t, code)
 	require.True(t, json.Valid([]byte(out)))
 	require.Contains(t, out, "json-schema.org")
 
 	code, out, _ = command(t, nil, "help")
 	require.Zero(t, code)
-	require.Contains(t, out, "config check FILE")
+	require.Contains(t, out, "Check a configuration")
 
-	code, _, errs := command(t, nil, "serve", "-h")
+	code, out, _ = command(t, nil, "serve", "-h")
 	require.Zero(t, code)
-	require.Contains(t, errs, "-function")
+	require.Contains(t, out, "--function")
 }
 
 func TestConfigCheck(t *testing.T) {
@@ -85,26 +87,27 @@ func TestRefusesToStart(t *testing.T) {
 		want []string // on standard error
 	}{
 		{"unknown command", nil, []string{"dance"}, 2, []string{`no command "dance"`, "Usage:"}},
-		{"unknown flag", nil, []string{"-colour", "red"}, 2, []string{"-colour", "Usage:"}},
-		{"flag without its value", nil, []string{"serve", "-addr"}, 2, []string{"-addr"}},
+		{"unknown flag", nil, []string{"--colour", "red"}, 2, []string{"--colour", "Usage:"}},
+		{"flag without its value", nil, []string{"serve", "--addr"}, 2, []string{"--addr"}},
 		{"stray argument", nil, []string{"serve", "now"}, 2, []string{`unexpected "now"`}},
-		{"config without a verb", nil, []string{"config"}, 2, []string{"config check FILE"}},
-		{"unknown function", nil, []string{"-function", "dance"}, 1, []string{`"dance"`, "ingest", "sweep"}},
-		{"unknown store", nil, []string{"-store", "paper"}, 1, []string{`-store "paper"`, "sqlite or firestore"}},
-		{"unknown bus", nil, []string{"-bus", "yellow"}, 1, []string{`-bus "yellow"`, "local or pubsub"}},
+		{"config without a verb", nil, []string{"config"}, 2, []string{"config needs a command", "check FILE"}},
+		{"misspelt command", nil, []string{"sevre"}, 2, []string{"did you mean serve?"}},
+		{"unknown function", nil, []string{"--function", "dance"}, 1, []string{`"dance"`, "ingest", "sweep"}},
+		{"unknown store", nil, []string{"--store", "paper"}, 1, []string{`--store "paper"`, "sqlite or firestore"}},
+		{"unknown bus", nil, []string{"--bus", "yellow"}, 1, []string{`--bus "yellow"`, "local or pubsub"}},
 		{"bad CONFIG", []string{"CONFIG=" + faulty}, nil, 1, append([]string{"$CONFIG"}, faultPaths...)},
 		{"CONFIG is not JSON", []string{"CONFIG=hello"}, nil, 1, []string{"$CONFIG", "line 1, column 1"}},
 		{"no such CONFIG_FILE", []string{"CONFIG_FILE=/nowhere/c.json"}, nil, 1, []string{"/nowhere/c.json"}},
-		{"no such -config", []string{"CONFIG=" + good}, []string{"-config", "/nowhere/d.json"}, 1, []string{"/nowhere/d.json"}},
+		{"no such --config", []string{"CONFIG=" + good}, []string{"--config", "/nowhere/d.json"}, 1, []string{"/nowhere/d.json"}},
 		{"Cloud Run without a configuration", []string{"K_SERVICE=gate", "PORT=0"}, nil, 1, []string{"CONFIG"}},
-		{"address that is none", nil, []string{"-addr", "nonsense"}, 1, []string{"nonsense"}},
-		{"data directory that cannot be", nil, []string{"-data", "/dev/null/data"}, 1, []string{"/dev/null/data"}},
+		{"address that is none", nil, []string{"--addr", "nonsense"}, 1, []string{"nonsense"}},
+		{"data directory that cannot be", nil, []string{"--data", "/dev/null/data"}, 1, []string{"/dev/null/data"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			args := c.args
 			if !strings.Contains(strings.Join(args, " "), "-addr") && (len(args) == 0 || args[0][0] == '-') && c.env == nil {
-				args = append([]string{"-addr", "127.0.0.1:0"}, args...)
+				args = append([]string{"--addr", "127.0.0.1:0"}, args...)
 			}
 			code, _, errs := command(t, c.env, args...)
 			require.Equal(t, c.code, code, errs)
@@ -125,7 +128,7 @@ func TestConfigPrecedence(t *testing.T) {
 		want      string
 		env, args []string
 	}{
-		{"by flag", []string{variable, inFile}, []string{"-config", flag}},
+		{"by flag", []string{variable, inFile}, []string{"--config", flag}},
 		{"by variable", []string{variable, inFile}, nil},
 		{"by file", []string{inFile}, nil},
 		{"My First Event Sync", nil, nil},
@@ -147,15 +150,15 @@ func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
 	p.event(t, "entry1", "mine")
-	code, out, errs := command(t, nil, "-addr", p.addr, "-data", p.o.data)
+	code, out, errs := command(t, nil, "--addr", p.addr, "--data", p.o.data)
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, p.addr+" is in use")
 	require.Empty(t, out)
 
 	elsewhere := filepath.Join(t.TempDir(), "fresh")
-	code, _, _ = command(t, nil, "-addr", p.addr, "-data", elsewhere)
+	code, _, _ = command(t, nil, "--addr", p.addr, "--data", elsewhere)
 	require.Equal(t, 1, code)
-	require.NoDirExists(t, elsewhere, "nothing is opened before the address is had")
+	require.NoDirExists(t, elsewhere, "nothing is opened before the address is taken")
 
 	require.NotNil(t, p.event(t, "entry2", "mine too").Triggered)
 	c := newCensus()
@@ -166,7 +169,7 @@ func TestPortInUse(t *testing.T) {
 func TestServesOneFunction(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	p := start(t, options{args: []string{"-function", "ingest"}, data: data})
+	p := start(t, options{args: []string{"--function", "ingest"}, data: data})
 	p.event(t, "entry1", "hello")
 	for _, path := range []string{"/healthz", "/readyz", "/openapi.json"} {
 		require.NoError(t, p.expect(200, "GET", path), path)
@@ -180,7 +183,7 @@ func TestServesOneFunction(t *testing.T) {
 	code, _ := p.term(t, 8*time.Second)
 	require.Zero(t, code)
 
-	p = start(t, options{args: []string{"-function", "status"}, data: data})
+	p = start(t, options{args: []string{"--function", "status"}, data: data})
 	require.Equal(t, 1, p.status(t).have())
 	require.NoError(t, p.expect(404, "POST", "/event/entry1"))
 }

@@ -134,7 +134,7 @@ func TestAttackReadOnlyDirectory(t *testing.T) {
 		p.wait(t, time.Minute)
 		require.Equal(t, 1, p.cmd.ProcessState.ExitCode())
 		require.Contains(t, p.stderr.String(), "nothing can be written there")
-		require.Contains(t, p.stderr.String(), "choose another with -data")
+		require.Contains(t, p.stderr.String(), "choose another with --data")
 	}
 	readOnly := func(on uintptr) {
 		require.NoError(t, syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|on, ""))

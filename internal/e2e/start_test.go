@@ -27,11 +27,11 @@ func TestProjectGivenAndNoStoreChosen(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, warned, p.stderr.String())
-	require.Contains(t, p.stderr.String(), "-store firestore or -store sqlite")
-	require.Contains(t, p.stderr.String(), "-bus pubsub or -bus local")
+	require.Contains(t, p.stderr.String(), "--store firestore or --store sqlite")
+	require.Contains(t, p.stderr.String(), "--bus pubsub or --bus local")
 	require.Len(t, read[state](t, p, "GET", "/readyz").Warnings, 2)
 
-	p = start(t, options{env: []string{"projectID=p"}, args: []string{"-store", "sqlite", "-bus", "local"}})
+	p = start(t, options{env: []string{"projectID=p"}, args: []string{"--store", "sqlite", "--bus", "local"}})
 	require.NotContains(t, p.stderr.String(), "level=WARN")
 	require.Empty(t, read[state](t, p, "GET", "/readyz").Warnings)
 }
@@ -43,7 +43,7 @@ func TestPortListensEverywhere(t *testing.T) {
 	image, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
 	require.Contains(t, string(image), "\nENV PORT=8080\n")
-	require.Contains(t, string(image), "\nENTRYPOINT [\"/headgate\"]", "without -addr, which would win")
+	require.Contains(t, string(image), "\nENTRYPOINT [\"/headgate\"]", "without --addr, which would win")
 	_, port, err := net.SplitHostPort(fixedPort(t))
 	require.NoError(t, err)
 	p := &process{o: options{data: t.TempDir()}, exited: make(chan struct{})}
@@ -108,6 +108,6 @@ func TestLiveWithoutATopic(t *testing.T) {
 	require.Len(t, s.Warnings, 1)
 	require.Contains(t, s.Warnings[0], "live.topic")
 
-	p = start(t, options{env: p.o.env, args: []string{"-function", "ingest"}})
+	p = start(t, options{env: p.o.env, args: []string{"--function", "ingest"}})
 	require.Empty(t, read[state](t, p, "GET", "/readyz").Warnings)
 }

@@ -47,7 +47,7 @@ func TestSyncCommand(t *testing.T) {
 	cfg := `{"serviceName":"s","trigger":{"type":"none","observationPeriod":60},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
 		"targetPubSub":{"topic":"projects/p/topics/sync"},"sync":{"directory":"` + dir + `"}}`
 	run := func(args ...string) (int, string, string) {
-		return command(t, []string{"CONFIG=" + cfg}, append(append([]string{"sync"}, args...), "-data", filepath.Join(dir, "data"))...)
+		return command(t, []string{"CONFIG=" + cfg}, append(append([]string{"sync"}, args...), "--data", filepath.Join(dir, "data"))...)
 	}
 	good := def("good.json", readingsOf("good", "good.csv", ""))
 	code, out, errs := run("run", good, "--validate")
@@ -67,7 +67,7 @@ func TestSyncCommand(t *testing.T) {
 
 	code, out, _ = run("run", def("bad.json", readingsOf("bad", "bad.csv", "")))
 	require.Equal(t, 3, code, "some rows were rejected")
-	require.Contains(t, out, "5 rejected: headgate sync rejects bad")
+	require.Contains(t, out, "5 rejected: "+binary+" sync rejects bad --data "+filepath.Join(dir, "data"), "what the person can type")
 	code, out, _ = run("rejects", "bad")
 	require.Zero(t, code)
 	require.Equal(t, 5, strings.Count(out, "value  "), out)
@@ -91,7 +91,7 @@ func TestSyncCommand(t *testing.T) {
 	require.Equal(t, 1, code)
 	code, _, errs = run("dance")
 	require.Equal(t, 2, code)
-	require.Contains(t, errs, "sync run FILE.json")
+	require.Contains(t, errs, "run {ID | FILE}")
 }
 
 type syncRun struct {

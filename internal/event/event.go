@@ -55,7 +55,8 @@ type Meta struct {
 	// exactly (bytes that are not UTF-8, malformed escapes).
 	RawQuery string `json:"rawQuery,omitempty"`
 	// Redacted names what was left out as a credential: a header ("X-Api-Key"), a query
-	// parameter ("?token"), or a parameter of a URL in one of them ("Referer?token").
+	// parameter ("?token"), or a parameter of a URL in one of them ("Referer?token"), where
+	// "@" stands for the URL's user and password ("Referer?@").
 	Redacted []string `json:"redacted,omitempty"`
 	// CloudEvent holds the CloudEvents attributes, if the event is one.
 	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty"`

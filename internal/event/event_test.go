@@ -67,18 +67,18 @@ func TestCloudEvent(t *testing.T) {
 		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"//s"}, "Ce-Type": {"t"},
 		"Ce-Subject": {"caf%C3%A9"}, "Content-Type": {"text/plain"}, "Accept": {"*/*"},
 	}
-	attrs, err := event.CloudEvent(binary, []byte("body"), event.Rules{})
+	attrs, err := event.CloudEvent(binary, []byte("body"))
 	require.NoError(t, err)
 	b, _ := json.Marshal(attrs)
 	require.JSONEq(t, `{"specversion":"1.0","id":"1","source":"//s","type":"t","subject":"café","datacontenttype":"text/plain"}`, string(b))
 
 	structured := map[string][]string{"Content-Type": {"application/cloudevents+json; charset=utf-8"}}
-	attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t","n":7,"data":{"x":1}}`), event.Rules{})
+	attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t","n":7,"data":{"x":1}}`))
 	require.NoError(t, err)
 	b, _ = json.Marshal(attrs)
 	require.JSONEq(t, `{"specversion":"1.0","id":"1","source":"s","type":"t","n":7}`, string(b))
 
-	attrs, err = event.CloudEvent(map[string][]string{"Content-Type": {"application/json"}}, []byte(`{"id":"1"}`), event.Rules{})
+	attrs, err = event.CloudEvent(map[string][]string{"Content-Type": {"application/json"}}, []byte(`{"id":"1"}`))
 	require.NoError(t, err)
 	require.Nil(t, attrs)
 
@@ -86,7 +86,7 @@ func TestCloudEvent(t *testing.T) {
 	// ids the same.
 	keys := map[string]bool{}
 	for _, id := range []string{"caf\xe9", "caf\xe8"} {
-		attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"`+id+`","source":"s","type":"t","data":"`+id+`"}`), event.Rules{})
+		attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"`+id+`","source":"s","type":"t","data":"`+id+`"}`))
 		require.NoError(t, err)
 		require.True(t, utf8.Valid(event.Event{Meta: event.Meta{CloudEvent: attrs}}.MetaJSON()))
 		keys[event.IdempotencyKey(nil, attrs, event.Push{})] = true
@@ -100,11 +100,11 @@ func TestCloudEvent(t *testing.T) {
 		`{"specversion":"2.0","id":"1","source":"s","type":"t"}`: `"specversion"`,
 		`{"specversion":"1.0","id":"1","source":"s"}`:            `"type"`,
 	} {
-		_, err := event.CloudEvent(structured, []byte(body), event.Rules{})
+		_, err := event.CloudEvent(structured, []byte(body))
 		require.ErrorContains(t, err, want, body)
 	}
 	delete(binary, "Ce-Id")
-	_, err = event.CloudEvent(binary, nil, event.Rules{})
+	_, err = event.CloudEvent(binary, nil)
 	require.ErrorContains(t, err, `"id"`)
 }
 
@@ -202,7 +202,7 @@ func FuzzReceive(f *testing.F) {
 		for name, vs := range meta.Query {
 			require.Len(t, vs, len(values[name]), "a parameter is kept whole or not at all")
 		}
-		ce, err := event.CloudEvent(h, body, event.Rules{})
+		ce, err := event.CloudEvent(h, body)
 		push, _ := event.ParsePush(body)
 		if err == nil {
 			event.IdempotencyKey(h, ce, push)

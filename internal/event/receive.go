@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -45,9 +44,9 @@ const (
 
 // CloudEvent returns the CloudEvents attributes of a request in binary or
 // structured mode, or nil if it is not a CloudEvent. header has canonical names.
-// Headers that are credentials become no attributes. A request that claims to be one
-// and is malformed is an error.
-func CloudEvent(header map[string][]string, body []byte, rules Rules) (map[string]json.RawMessage, error) {
+// They are as they came: IdempotencyKey needs them whole, and Rules.CloudEvent keeps no
+// credentials of them. A request that claims to be one and is malformed is an error.
+func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMessage, error) {
 	if MediaType(get(header, "Content-Type")) == TypeCloudEvent {
 		return StructuredCloudEvent(body)
 	}
@@ -57,7 +56,7 @@ func CloudEvent(header map[string][]string, body []byte, rules Rules) (map[strin
 	attrs := make(map[string]json.RawMessage)
 	for name, values := range header {
 		attr, ok := strings.CutPrefix(name, "Ce-")
-		if !ok || len(values) == 0 || rules.header(name) && !slices.Contains(required[:], strings.ToLower(attr)) {
+		if !ok || len(values) == 0 {
 			continue
 		}
 		// The HTTP binding percent-encodes what a header cannot carry.

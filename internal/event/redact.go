@@ -1,6 +1,8 @@
 package event
 
 import (
+	"encoding/json"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,13 +15,20 @@ import (
 // A name is a header's in canonical form, or a query parameter's after "?".
 type Rules struct{ Drop, Keep []string }
 
-func (r Rules) header(name string) bool {
-	return slices.Contains(r.Drop, name) || credential.Header(name) && !slices.Contains(r.Keep, name)
+// header reports whether a header is left out: for its name, or for a value that is a
+// credential under any name.
+func (r Rules) header(name string, values ...string) bool {
+	if slices.Contains(r.Drop, name) {
+		return true
+	}
+	secret := credential.Header(name) || slices.ContainsFunc(values, func(v string) bool { return credential.Sent(name, v) })
+	return secret && !slices.Contains(r.Keep, name)
 }
 
-func (r Rules) parameter(name string) bool {
+func (r Rules) parameter(name, value string) bool {
 	is := func(rule string) bool { return strings.HasPrefix(rule, "?") && strings.EqualFold(rule[1:], name) }
-	return slices.ContainsFunc(r.Drop, is) || credential.Named(name) && !slices.ContainsFunc(r.Keep, is)
+	secret := name == credential.User || credential.Named(name) || credential.Sent(name, value)
+	return slices.ContainsFunc(r.Drop, is) || secret && !slices.ContainsFunc(r.Keep, is)
 }
 
 // Receive returns what is kept of a request beside its body. header has canonical
@@ -48,16 +57,14 @@ func (r Rules) Receive(method string, header map[string][]string, rawQuery strin
 func (r Rules) headers(h map[string][]string) (kept map[string][]string, left []string) {
 	kept = make(map[string][]string, len(h))
 	for name, values := range h {
-		if r.header(name) {
+		if r.header(name, values...) {
 			left = append(left, Text(name))
 			continue
 		}
 		copied := false
 		for i, v := range values {
-			now, names := credential.RedactParameters(Text(v), r.parameter)
-			for _, p := range names {
-				left = append(left, Text(name)+"?"+Text(p))
-			}
+			now, found := r.text(name, Text(v))
+			left = append(left, found...)
 			if now == v {
 				continue
 			}
@@ -71,18 +78,58 @@ func (r Rules) headers(h map[string][]string) (kept map[string][]string, left []
 	return kept, left
 }
 
+// text returns a value without the credentials of URLs in it, and the names of these
+// after that of the value. The whole may be percent-encoded, as attributes of CloudEvents
+// in headers are: it is decoded only if there is something to leave out then.
+func (r Rules) text(name, value string) (now string, left []string) {
+	now, found := credential.RedactParameters(value, r.parameter)
+	if strings.ContainsRune(now, '%') {
+		if plain, err := url.PathUnescape(now); err == nil {
+			if plain, more := credential.RedactParameters(Text(plain), r.parameter); more != nil {
+				now, found = plain, append(found, more...)
+			}
+		}
+	}
+	for _, p := range found {
+		left = append(left, Text(name)+"?"+Text(p))
+	}
+	return now, left
+}
+
+// CloudEvent completes m with the attributes of a CloudEvent, without credentials. What
+// is left out is named as the headers of the binary mode are. No CloudEvent is without
+// the required attributes, so these lose only what is secret in their text.
+func (r Rules) CloudEvent(m *Meta, attrs map[string]json.RawMessage) {
+	if attrs == nil {
+		return
+	}
+	m.CloudEvent = make(map[string]json.RawMessage, len(attrs))
+	left := slices.Clone(m.Redacted) // the items of a batch share it
+	for name, raw := range attrs {
+		header, value := textproto.CanonicalMIMEHeaderKey("Ce-"+name), unquote(raw)
+		if !slices.Contains(required[:], name) && r.header(header, value) {
+			left = append(left, header)
+			continue
+		}
+		now, found := r.text(header, value)
+		if found != nil {
+			left, raw = append(left, found...), quote(now)
+		}
+		m.CloudEvent[name] = raw
+	}
+	slices.Sort(left)
+	m.Redacted = slices.Compact(left)
+}
+
 // query returns the query without the pairs that are credentials. A pair may have
 // others in its value, after ";" or as a URL of its own: they are redacted there.
 func (r Rules) query(raw string) (kept string, left []string) {
 	all := strings.Split(raw, "&")
 	pairs := all[:0]
 	for _, pair := range all {
-		name, _, _ := strings.Cut(pair, "=")
-		plain := name
-		if p, err := url.QueryUnescape(name); err == nil {
-			plain = p
-		}
-		if r.parameter(plain) {
+		name, value, _ := strings.Cut(pair, "=")
+		plain := unescape(name)
+		if r.parameter(plain, unescape(value)) {
 			left = append(left, "?"+Text(plain))
 			continue
 		}
@@ -93,6 +140,14 @@ func (r Rules) query(raw string) (kept string, left []string) {
 		pairs = append(pairs, now[1:])
 	}
 	return strings.Join(pairs, "&"), left
+}
+
+// unescape returns what cannot be unescaped as it is written.
+func unescape(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
 }
 
 // Query parses a query without losing any of it: a pair that is malformed is

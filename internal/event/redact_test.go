@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,14 +133,103 @@ func TestNoSecretParameterIsKept(t *testing.T) {
 	})
 }
 
-func TestBinaryCloudEventHasNoCredentials(t *testing.T) {
+func TestCloudEventHasNoCredentials(t *testing.T) {
 	t.Parallel()
-	h := map[string][]string{"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"s"}, "Ce-Type": {"t"}, "Ce-Token": {"s3cret"}, "Ce-Mine": {"s3cret"}, "Ce-Partitionkey": {"p"}}
-	attrs, err := event.CloudEvent(h, nil, event.Rules{Drop: []string{"Ce-Mine", "Ce-Id"}})
-	require.NoError(t, err, "what every CloudEvent has stays")
-	require.Equal(t, map[string]json.RawMessage{
-		"specversion": json.RawMessage(`"1.0"`), "id": json.RawMessage(`"1"`), "source": json.RawMessage(`"s"`), "type": json.RawMessage(`"t"`), "partitionkey": json.RawMessage(`"p"`),
-	}, attrs)
+	rules := event.Rules{Drop: []string{"Ce-Mine", "Ce-Id"}}
+	want := map[string]json.RawMessage{
+		"specversion": json.RawMessage(`"1.0"`), "id": json.RawMessage(`"1"`), "source": json.RawMessage(`"http://REDACTED@h/?token=REDACTED"`),
+		"type": json.RawMessage(`"t"`), "partitionkey": json.RawMessage(`"p"`), "subject": json.RawMessage(`"/x?a=1&api_key=REDACTED"`),
+	}
+	left := []string{"Ce-Mine", "Ce-Other", "Ce-Source?@", "Ce-Source?token", "Ce-Subject?api_key", "Ce-Token"}
+	same := func(meta event.Meta) {
+		got := make(map[string]string)
+		for name, raw := range meta.CloudEvent {
+			got[name] = string(raw)
+		}
+		for name, raw := range want {
+			var text, in string
+			require.NoError(t, json.Unmarshal(raw, &text))
+			require.NoError(t, json.Unmarshal([]byte(got[name]), &in))
+			require.Equal(t, text, in, name)
+		}
+		require.Len(t, got, len(want), "what every CloudEvent has stays, and nothing that is named like a credential")
+		require.Equal(t, left, slices.DeleteFunc(slices.Clone(meta.Redacted), func(name string) bool { return name == "Ce-Id" }))
+		require.NotContains(t, string(event.Event{Meta: meta}.MetaJSON()), "s3cret")
+	}
+	binary := map[string][]string{
+		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"http://me:s3cret@h/%3Ftoken=s3cret"}, "Ce-Type": {"t"}, "Ce-Token": {"s3cret"}, "Ce-Mine": {"s3cret"},
+		"Ce-Partitionkey": {"p"}, "Ce-Subject": {"%2Fx%3Fa=1%26api_key%3Ds3cret"}, "Ce-Other": {"Bearer s3cret"},
+	}
+	attrs, err := event.CloudEvent(binary, nil)
+	require.NoError(t, err)
+	meta := rules.Receive("POST", binary, "")
+	rules.CloudEvent(&meta, attrs)
+	same(meta)
+	require.Contains(t, string(attrs["source"]), "s3cret", "an event's id is derived from it")
+
+	attrs, err = event.StructuredCloudEvent([]byte(`{"specversion":"1.0","id":"1","source":"http://me:s3cret@h/?token=s3cret","type":"t","token":"s3cret","mine":"s3cret",
+		"partitionkey":"p","subject":"/x?a=1&api_key=s3cret","other":"Bearer s3cret"}`))
+	require.NoError(t, err)
+	shared := event.Meta{Method: "POST"}
+	items := []event.Meta{shared, shared}
+	for i := range items {
+		rules.CloudEvent(&items[i], attrs)
+		same(items[i])
+	}
+	require.Empty(t, shared.Redacted)
+}
+
+// A credential is one by its value, too, and a URL has one before its host.
+func TestReceiveDropsCredentialsByValue(t *testing.T) {
+	t.Parallel()
+	in := map[string][]string{
+		"Referer": {"http://u:s3cret@h/"}, "X-Upstream": {"see https://s3cret@h/x, ssh://git@h/y"}, "X-Database": {"postgres://u:s3cret@h/d"}, "X-Queue": {"amqp://guest@h"},
+		"X-Upstream-Auth2": {"Bearer s3cret.a-b_c~d+e/f=="}, "X-Original": {"  bearer s3cret"}, "X-Basic": {"Basic dTpzM2NyZXQ="}, "X-Plan": {"Basic annual"}, "X-Story": {"Bearer of news"},
+		"X-Aws": {"AWS4-HMAC-SHA256 Credential=AKIAs3cret/20260101/eu/s3/aws4_request, SignedHeaders=host, Signature=s3cret"}, "X-Many": {"a", "Bearer s3cret"},
+		"Www-Authenticate": {`Bearer realm="x"`}, "X-Negotiated": {"Negotiate YIIs3cretYIIs3cret=="}, "User-Agent": {"Mozilla/5.0 (X11; Linux x86_64)"},
+		"Bearer": {"s3cret"}, "X-Bearer": {"s3cret"}, "X-Session-Id": {"s3cret"}, "X-Session": {"s3cret0123456789"}, "X-Ticket": {"Montreux"}, "X-Amzn-Oidc-Data": {"s3cret"},
+		"X-Link": {"https%3A%2F%2Fu%3As3cret%40h%2F"}, "X-Percent": {"100%25 @ h"}, "X-Mail": {"me@example.org"},
+	}
+	m := event.Rules{}.Receive("POST", in, "")
+	require.Equal(t, map[string][]string{
+		"Referer": {"http://REDACTED@h/"}, "X-Upstream": {"see https://REDACTED@h/x, ssh://git@h/y"}, "X-Database": {"postgres://REDACTED@h/d"}, "X-Queue": {"amqp://guest@h"},
+		"X-Plan": {"Basic annual"}, "X-Story": {"Bearer of news"}, "Www-Authenticate": {`Bearer realm="x"`}, "User-Agent": {"Mozilla/5.0 (X11; Linux x86_64)"}, "X-Ticket": {"Montreux"},
+		"X-Link": {"https://REDACTED@h/"}, "X-Percent": {"100%25 @ h"}, "X-Mail": {"me@example.org"},
+	}, m.Headers)
+	require.Equal(t, []string{"Bearer", "Referer?@", "X-Amzn-Oidc-Data", "X-Aws", "X-Basic", "X-Bearer", "X-Database?@", "X-Link?@", "X-Many", "X-Negotiated", "X-Original",
+		"X-Session", "X-Session-Id", "X-Upstream-Auth2", "X-Upstream?@"}, m.Redacted)
+
+	m = event.Rules{Keep: []string{"X-Original", "X-Session", "?@", "?ticket", "?to"}}.Receive("POST", map[string][]string{
+		"X-Original": {"Bearer mine"}, "X-Session": {"0123456789abcdef"}, "Referer": {"http://u:p@h/"}}, "ticket=ST-1-0123456789abc&to=http://u:p@h/")
+	require.Empty(t, m.Redacted, "what is configured to be kept is")
+	require.Len(t, m.Headers, 3)
+	require.Len(t, m.Query, 2)
+}
+
+// Some names are as often those of ordinary data: then the value decides.
+func TestReceiveDropsParametersByValue(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{
+		"code=4/0AY0e-s3cret12345", "ticket=ST-1-aA74cVvs3cret", "session=s3cret-0123456789", "sas=s3cret", "sid=s3cret", "otp=s3cret", "bearer=s3cret", "assertion=s3cret",
+		"oauth_verifier=s3cret", "session_id=s3cret", "x=Bearer%20s3cret", "x=Basic+dTpzM2NyZXQ%3D", "SID=s3cret", "c%6Fde=s3cret-0123456789",
+	} {
+		name, _, _ := strings.Cut(strings.Replace(secret, "%6F", "o", 1), "=")
+		m := event.Rules{}.Receive("POST", map[string][]string{"Referer": {"http://h/?" + secret}}, "a=1&"+secret)
+		require.Equal(t, map[string][]string{"a": {"1"}}, m.Query, secret)
+		require.Equal(t, []string{"?" + name, "Referer?" + name}, m.Redacted, secret)
+		require.NotContains(t, strings.ToLower(string(event.Event{Meta: m}.MetaJSON())), "s3cret")
+	}
+	for _, kept := range []string{
+		"code=EC1A1BB", "code=WELCOME10", "code=8001", "pin=110001", "pin=1234", "session=keynote", "session=The+opening+session+of+2026", "ticket=48213", "ticket=HELP-4711", "status_code=200",
+		"zip_code=0123456789abcdefg", "ticket=12345678901234567890",
+	} {
+		m := event.Rules{}.Receive("POST", nil, kept)
+		require.Len(t, m.Query, 1, kept)
+		require.Empty(t, m.Redacted, kept)
+	}
+	m := event.Rules{}.Receive("POST", nil, "to=http://u:s3cret@h/&back=http%3A%2F%2Fs3cret%40h%2F&d=http%253A%252F%252Fu%253As3cret%2540h")
+	require.Equal(t, map[string][]string{"to": {"http://REDACTED@h/"}, "back": {"http://REDACTED@h/"}, "d": {"http%3A%2F%2FREDACTED%40h"}}, m.Query)
+	require.Equal(t, []string{"?back?@", "?d?@", "?to?@"}, m.Redacted)
 }
 
 func BenchmarkReceive(b *testing.B) {

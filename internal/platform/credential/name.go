@@ -54,6 +54,9 @@ var withoutHarmless = func() *strings.Replacer {
 // option, a log attribute) is likely a credential.
 func Named(name string) bool {
 	lower := strings.ToLower(name)
+	if whole[lower] {
+		return true
+	}
 	if !slices.ContainsFunc(stems, func(stem string) bool { return strings.Contains(lower, stem) }) {
 		return false
 	}

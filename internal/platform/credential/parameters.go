@@ -13,16 +13,20 @@ const (
 	maxNested  = 3                 // URLs in values of URLs that are looked into
 )
 
-// RedactParameters returns the text without the values of those parameters of URLs in
-// it whose names secret reports, and these names. Parameters in the value of another
-// one, escaped as the URL of a redirect is, are found too.
-func RedactParameters(text string, secret func(name string) bool) (out string, names []string) {
+// RedactParameters returns the text without those parameters' values of URLs in it that
+// secret reports, and without the user information of URLs if it reports [User]; and the
+// names of what it left out. What is in the value of another parameter, escaped as the
+// URL of a redirect is, is found too.
+func RedactParameters(text string, secret func(name, value string) bool) (out string, names []string) {
 	return redactParameters(text, secret, maxNested)
 }
 
-func redactParameters(text string, secret func(string) bool, nested int) (out string, names []string) {
+func redactParameters(text string, secret func(name, value string) bool, nested int) (out string, names []string) {
+	if without, found := redactUsers(text); found && secret(User, "") {
+		text, names = without, []string{User}
+	}
 	if !strings.ContainsAny(text, delimiters) {
-		return text, nil
+		return text, names
 	}
 	var b strings.Builder
 	done := 0 // of text, what is in b
@@ -43,18 +47,18 @@ func redactParameters(text string, secret func(string) bool, nested int) (out st
 			value = value[:end]
 		}
 		at = from
-		if value == "" {
+		if value == "" || value == Redacted {
 			continue
 		}
 		now := value
-		if secret(name) {
+		if secret(name, unescape(value)) {
 			now, names = Redacted, append(names, name)
 		} else if strings.ContainsRune(value, '%') && nested > 0 {
-			inner, more := redactParameters("&"+unescape(value), secret, nested-1)
+			inner, more := redactEscaped(value, secret, nested-1)
 			if more == nil {
 				continue
 			}
-			now, names = url.QueryEscape(inner[1:]), append(names, more...)
+			now, names = inner, append(names, more...)
 		} else {
 			continue // and look for one after ";" in it
 		}
@@ -67,6 +71,17 @@ func redactParameters(text string, secret func(string) bool, nested int) (out st
 		return text, nil
 	}
 	return b.String() + text[done:], names
+}
+
+// redactEscaped does the same to what is escaped, perhaps more than once.
+func redactEscaped(value string, secret func(name, value string) bool, nested int) (out string, names []string) {
+	plain := unescape(value)
+	inner, names := redactParameters("&"+plain, secret, nested)
+	inner = inner[1:]
+	if names == nil && nested > 0 && plain != value && strings.ContainsRune(plain, '%') {
+		inner, names = redactEscaped(plain, secret, nested-1)
+	}
+	return url.QueryEscape(inner), names
 }
 
 // unescape returns what cannot be unescaped as it is written.

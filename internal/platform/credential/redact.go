@@ -30,7 +30,7 @@ func RedactText(text string) string {
 	if strings.IndexFunc(text, unicode.IsSpace) < 0 {
 		return RedactURL(text)
 	}
-	text, _ = RedactParameters(embedded.ReplaceAllStringFunc(text, RedactURL), Named)
+	text, _ = RedactParameters(embedded.ReplaceAllStringFunc(text, RedactURL), func(name, _ string) bool { return Named(name) })
 	return assigned.ReplaceAllString(text, "${1}${2}"+Redacted)
 }
 

@@ -38,7 +38,14 @@ type Error struct {
 	RetryAfter time.Duration // Unavailable only; 0 lets the edge choose
 	Allow      []string      // MethodNotAllowed only: the methods that are
 	Details    []Detail      // Invalid only: every fault, where there may be several
+	Member     *Member       // what the answer tells beside the message; nil: nothing
 	Cause      error         // for the log
+}
+
+// Member is a further member of the answer (RFC 9457, 3.2).
+type Member struct {
+	Name  string
+	Value any
 }
 
 // Detail is one of several faults of what a caller sent.

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,9 +120,10 @@ func openStore(ctx context.Context, s Settings, cfg *config.Config) (app.Store, 
 func advice(s Settings, err error) string {
 	switch {
 	case errors.Is(err, sqlitestore.ErrReadOnly):
-		return fmt.Sprintf("\nlet user %d write to the directory %s and to the files in it, or choose another with -data", os.Getuid(), s.Data)
+		return fmt.Sprintf("\nlet user %d write to the directory %s and to the files in it, or choose another with --data", os.Getuid(), s.Data)
 	case errors.Is(err, sqlitestore.ErrDamaged):
-		return fmt.Sprintf("\nrestore a backup with `headgate restore FILE`, or move %s and the files beside it away to begin with an empty store", s.storeFile())
+		return fmt.Sprintf("\nrestore a backup with `%s restore FILE`, or move %s and the files beside it away to begin with an empty store",
+			cmp.Or(s.Program, "headgate"), s.storeFile())
 	case errors.Is(err, sqlitestore.ErrFull):
 		return fmt.Sprintf("\nmake space on the disk of %s", s.Data)
 	case errors.Is(err, sqlitestore.ErrForeign):

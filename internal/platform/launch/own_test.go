@@ -1,10 +1,16 @@
 package launch
 
 import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,5 +74,94 @@ func TestNoSyncReadsABackup(t *testing.T) {
 		_, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "x", Key: []string{"id"}}, PageSize: 1})
 		require.ErrorContains(t, err, "is Headgate's own, or a copy")
 		require.NoError(t, s.Close())
+	}
+}
+
+// Packed, or in an archive, or as the log that has the newest pages, the store's
+// content is no CSV file either, whatever encoding a definition names.
+func TestNoSyncReadsAPackedBackup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	st, _, err := openStore(t.Context(), settings, &config.Config{})
+	require.NoError(t, err)
+	log, err := os.ReadFile(filepath.Join(dir, "data/headgate.db-wal"))
+	require.NoError(t, err)
+	require.NotEmpty(t, log)
+	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db")))
+	require.NoError(t, st.Close())
+	backup, err := os.ReadFile(filepath.Join(dir, "monday.db"))
+	require.NoError(t, err)
+
+	gz := func(content []byte) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, err := z.Write(content)
+		require.NoError(t, errors.Join(err, z.Close()))
+		return b.Bytes()
+	}
+	tarred := func(name string) []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(backup))}))
+		_, err := w.Write(backup)
+		require.NoError(t, errors.Join(err, w.Close()))
+		return b.Bytes()
+	}
+	var stored bytes.Buffer
+	z := zip.NewWriter(&stored)
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "monday.db", Method: zip.Store})
+	require.NoError(t, err)
+	_, err = w.Write(backup)
+	require.NoError(t, errors.Join(err, z.Close()))
+	journal := append([]byte("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7\nx\x00"), backup...)
+
+	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer env.Dir.Close()
+	for name, content := range map[string][]byte{
+		"monday.db.gz": gz(backup), "wal": log, "wal.gz": gz(log), "journal": journal, "journal.gz": gz(journal),
+		"tar": tarred("monday.db"), "tgz": gz(tarred("monday.db")), "a long name.tar": tarred(strings.Repeat("n", 100)),
+		"zip": stored.Bytes(), "zip.gz": gz(stored.Bytes()), "a newline first.zip": append([]byte("PK\x03\x04\n"), stored.Bytes()[5:]...),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "copy"), content, 0o600))
+		for _, encoding := range []string{"", "utf-16le", "utf-16be", "windows-1252", "iso-8859-1"} {
+			s, err := Kinds()["csv"].Open(t.Context(), source.Datasource{Type: "csv", FileURL: "copy", Options: json.RawMessage(`{"encoding":"` + encoding + `","columns":["id","a"]}`)}, env)
+			require.NoError(t, err)
+			_, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "x", Key: []string{"id"}}, PageSize: 1})
+			require.Error(t, err, "%s %s", name, encoding)
+			require.Regexp(t, "is Headgate's own, or a copy|is not text", err.Error(), "%s %s", name, encoding)
+			require.NoError(t, s.Close())
+		}
+	}
+}
+
+// The log alone has the store's pages, too: SQLite reads them beside any file.
+func TestNoSyncReadsACopiedLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	st, _, err := openStore(t.Context(), settings, &config.Config{})
+	require.NoError(t, err)
+	log, err := os.ReadFile(filepath.Join(dir, "data/headgate.db-wal"))
+	require.NoError(t, err)
+	require.NoError(t, st.Close())
+	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer env.Dir.Close()
+	for name, content := range map[string]string{"text": "id\n1\n", "page": strings.Repeat("x", 4096)} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+"-wal"), log, 0o600))
+		s, err := Kinds()["sql"].Open(t.Context(), source.Datasource{Type: "sql", URL: "sqlite:" + name, Options: json.RawMessage(`{"tables":{"x":{"query":"SELECT name AS id FROM sqlite_schema"}}}`)}, env)
+		var page source.Page
+		if err == nil {
+			var r source.Reader
+			if r, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "x", Key: []string{"id"}}, PageSize: 1}); err == nil {
+				page, err = r.Next(t.Context())
+				require.NoError(t, r.Close())
+			}
+			require.NoError(t, s.Close())
+		}
+		require.ErrorContains(t, err, "is Headgate's own, or a copy", "%s: %v", name, page)
 	}
 }

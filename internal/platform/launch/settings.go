@@ -4,10 +4,12 @@ package launch
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/headgate/headgate/config"
 )
@@ -32,6 +34,9 @@ type Settings struct {
 	FirestoreEmulator bool
 	PubSubEmulator    bool
 
+	// Program is what a person types to start Headgate, for advice; "" is headgate.
+	Program string
+
 	// Serves says that this process serves requests, as opposed to a command that
 	// uses the store for a moment.
 	Serves bool
@@ -52,11 +57,10 @@ type noted struct {
 }
 
 func (n noted) String() string {
-	if n.value == nil { // package flag asks a zero value
-		return ""
-	}
 	return *n.value
 }
+
+func (noted) Type() string { return "string" }
 
 func (n noted) Set(v string) error {
 	*n.value, *n.given = v, true
@@ -108,31 +112,36 @@ func FromEnv(getenv func(string) string) Settings {
 	return s
 }
 
-// Flags declares a flag for each setting, with s as the defaults.
-func (s *Settings) Flags(fs *flag.FlagSet, functions []string) {
-	fs.StringVar(&s.Addr, "addr", s.Addr, "address to listen on")
-	fs.StringVar(&s.Function, "function", s.Function, fmt.Sprintf("serve one function %q (default all)", functions))
+// Flags declares a flag for each setting of a process that serves, with s as the defaults.
+func (s *Settings) Flags(fs *pflag.FlagSet, functions []string) {
+	fs.StringVar(&s.Addr, "addr", s.Addr, "listen on this `HOST:PORT`")
+	fs.StringVar(&s.Function, "function", s.Function, fmt.Sprintf("serve only this `FUNCTION`: %s (default all)", strings.Join(functions, ", ")))
 	s.StoreFlags(fs)
 }
 
 // StoreFlags declares the flags of those settings that say where data is.
-func (s *Settings) StoreFlags(fs *flag.FlagSet) {
-	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "configuration file (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
-	fs.Var(noted{&s.Store, &s.storeGiven}, "store", "the `store`: sqlite or firestore")
-	fs.Var(noted{&s.Bus, &s.busGiven}, "bus", "the `bus`: local or pubsub")
-	fs.StringVar(&s.Data, "data", s.Data, "directory of the embedded store")
-	fs.Var(noted{&s.Project, &s.projectGiven}, "project", "Google Cloud `project` (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
-	fs.StringVar(&s.Database, "database", s.Database, "Firestore database (else $FIRESTORE_DATABASE, \"(default)\")")
+func (s *Settings) StoreFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "read the configuration from this `FILE` (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
+	fs.Var(noted{&s.Store, &s.storeGiven}, "store", "keep everything in this `STORE`: sqlite or firestore")
+	fs.Var(noted{&s.Bus, &s.busGiven}, "bus", "send messages over this `BUS`: local or pubsub")
+	s.DataFlag(fs)
+	fs.Var(noted{&s.Project, &s.projectGiven}, "project", "use this Google Cloud `PROJECT` (else $GOOGLE_CLOUD_PROJECT, $PROJECT_ID, $projectID, the metadata server)")
+	fs.StringVar(&s.Database, "database", s.Database, "use this Firestore `DATABASE` (else $FIRESTORE_DATABASE, or (default))")
+}
+
+// DataFlag declares the flag that says where the embedded store is.
+func (s *Settings) DataFlag(fs *pflag.FlagSet) {
+	fs.StringVar(&s.Data, "data", s.Data, "keep the embedded store in this `DIRECTORY`")
 }
 
 // Check returns everything that is wrong with the settings.
 func (s Settings) Check() error {
 	var errs []error
 	if !slices.Contains([]string{SQLite, Firestore}, s.Store) {
-		errs = append(errs, fmt.Errorf("-store %q: must be sqlite or firestore", s.Store))
+		errs = append(errs, fmt.Errorf("--store %q: must be sqlite or firestore", s.Store))
 	}
 	if !slices.Contains([]string{Local, PubSub}, s.Bus) {
-		errs = append(errs, fmt.Errorf("-bus %q: must be local or pubsub", s.Bus))
+		errs = append(errs, fmt.Errorf("--bus %q: must be local or pubsub", s.Bus))
 	}
 	return errors.Join(errs...)
 }

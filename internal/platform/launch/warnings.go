@@ -2,10 +2,8 @@ package launch
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -44,18 +42,18 @@ func tell(log *slog.Logger, warnings []warning) []string {
 func (s Settings) unchosen() (found []warning) {
 	given := s.cloudVariable
 	if s.projectGiven {
-		given = "-project"
+		given = "--project"
 	}
 	if s.CloudRun || given == "" {
 		return nil
 	}
 	if s.Store == SQLite && !s.storeGiven {
 		found = append(found, warning{"a Google Cloud project or credentials are given, but everything is kept in an SQLite file, the default here: " +
-			"choose with -store firestore or -store sqlite", []any{"given", given, "data", s.Data}})
+			"choose with --store firestore or --store sqlite", []any{"given", given, "data", s.Data}})
 	}
 	if s.Bus == Local && !s.busGiven {
 		found = append(found, warning{"a Google Cloud project or credentials are given, but nothing is published to Pub/Sub, for messages stay in this process by default here: " +
-			"choose with -bus pubsub or -bus local", []any{"given", given}})
+			"choose with --bus pubsub or --bus local", []any{"given", given}})
 	}
 	return found
 }
@@ -63,7 +61,7 @@ func (s Settings) unchosen() (found []warning) {
 // aloneWithClients warns of live clients that hear only of what their own instance does.
 func aloneWithClients(s Settings, cfg *config.Config) []warning {
 	if s.Serves && s.servesLive() && s.Store == Firestore && !signalsLeave(s, cfg) {
-		return []warning{{`live clients hear only of changes made through their own instance: name a topic in "live.topic", with -bus pubsub, unless this is the only instance`, nil}}
+		return []warning{{`live clients hear only of changes made through their own instance: name a topic in "live.topic", with --bus pubsub, unless this is the only instance`, nil}}
 	}
 	return nil
 }
@@ -81,12 +79,12 @@ func serveAlone(s Settings, cfg *config.Config, st *sqlitestore.Store) ([]warnin
 	if !s.Serves {
 		return nil, nil
 	}
-	other, err := st.Serve(strings.TrimSpace(fmt.Sprintf("process %d %s", os.Getpid(), s.Base)))
+	other, err := st.Serve(s.introduction())
 	if err != nil || other == "" || signalsLeave(s, cfg) {
 		return nil, err
 	}
 	return []warning{{"another process serves this data directory, too: the two share what is stored, but live clients and the in-process bus " +
-		"hear only of what their own process does: stop one, or give it a directory of its own with -data", []any{"other", other, "data", s.Data}}}, nil
+		"hear only of what their own process does: stop one, or give it a directory of its own with --data", []any{"other", other, "data", s.Data}}}, nil
 }
 
 // silentEmulators warns of emulators that do not answer. They may still come: the

@@ -35,11 +35,11 @@ func TestDriversThatNobodyChose(t *testing.T) {
 		"EventSync's variable":     {env{"projectID": "p"}, nil, true, true},
 		"GOOGLE_CLOUD_PROJECT":     {env{"GOOGLE_CLOUD_PROJECT": "p"}, nil, true, true},
 		"credentials":              {env{"GOOGLE_APPLICATION_CREDENTIALS": "/key.json"}, nil, true, true},
-		"-project":                 {nil, []string{"-project", "p"}, true, true},
-		"both chosen":              {env{"projectID": "p"}, []string{"-store", "sqlite", "-bus", "local"}, false, false},
-		"the cloud chosen":         {env{"projectID": "p"}, []string{"-store=firestore", "-bus=pubsub"}, false, false},
-		"the store chosen":         {env{"projectID": "p"}, []string{"-store", "firestore"}, false, true},
-		"the bus chosen":           {env{"projectID": "p"}, []string{"-bus", "local"}, true, false},
+		"--project":                {nil, []string{"--project", "p"}, true, true},
+		"both chosen":              {env{"projectID": "p"}, []string{"--store", "sqlite", "--bus", "local"}, false, false},
+		"the cloud chosen":         {env{"projectID": "p"}, []string{"--store=firestore", "--bus=pubsub"}, false, false},
+		"the store chosen":         {env{"projectID": "p"}, []string{"--store", "firestore"}, false, true},
+		"the bus chosen":           {env{"projectID": "p"}, []string{"--bus", "local"}, true, false},
 		"both emulators":           {env{"projectID": "p", "FIRESTORE_EMULATOR_HOST": "h:1", "PUBSUB_EMULATOR_HOST": "h:2"}, nil, false, false},
 		"Firestore's emulator":     {env{"projectID": "p", "FIRESTORE_EMULATOR_HOST": "h:1"}, nil, false, true},
 		"Cloud Run":                {env{"projectID": "p", "K_SERVICE": "gate"}, nil, false, false},
@@ -48,8 +48,8 @@ func TestDriversThatNobodyChose(t *testing.T) {
 		"Cloud Run, with its keys": {env{"K_SERVICE": "gate", "GOOGLE_APPLICATION_CREDENTIALS": "/key.json"}, nil, false, false},
 	} {
 		got := texts(settings(t, c.env, c.args...).unchosen())
-		require.Equal(t, c.store, strings.Contains(got, "-store firestore"), "%s: %s", name, got)
-		require.Equal(t, c.bus, strings.Contains(got, "-bus pubsub"), "%s: %s", name, got)
+		require.Equal(t, c.store, strings.Contains(got, "--store firestore"), "%s: %s", name, got)
+		require.Equal(t, c.bus, strings.Contains(got, "--bus pubsub"), "%s: %s", name, got)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestSilentEmulators(t *testing.T) {
 
 	s := settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": there, "PUBSUB_EMULATOR_HOST": "http://" + there})
 	require.Empty(t, silentEmulators(t.Context(), s))
-	s = settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": away}, "-store", "sqlite", "-bus", "local")
+	s = settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": away}, "--store", "sqlite", "--bus", "local")
 	require.Empty(t, silentEmulators(t.Context(), s), "nobody uses them")
 	s = settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": "no-port"})
 	var log bytes.Buffer

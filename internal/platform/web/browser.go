@@ -234,13 +234,43 @@ func unasked(r *http.Request, site, from string) error {
 	return nil
 }
 
-// fromBrowser reports whether a browser sent the request, as far as its headers tell.
+// fromBrowser reports whether a browser sent the request for some page, as far as
+// headers tell that the page can neither set nor leave out. A page of another origin
+// cannot change the browser's User-Agent.
 func fromBrowser(r *http.Request) bool {
-	return r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "" || looksLikeBrowser(r)
+	if r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "" {
+		return true
+	}
+	agent := r.Header.Get("User-Agent")
+	if !strings.HasPrefix(agent, "Mozilla/") || program(r) {
+		return false
+	}
+	// Services that call themselves compatible may accept anything. Over http, browsers
+	// accept exactly gzip and deflate; PowerShell accepts br as well.
+	deflate, br := encodings(r)
+	return hasLanguage(r) || deflate && !br && !strings.Contains(agent, "(compatible;")
 }
 
-// looksLikeBrowser recognises a browser that says nothing of origins. A page can
-// leave out neither of these headers, and programs do not send both.
-func looksLikeBrowser(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("User-Agent"), "Mozilla/") && r.Header.Get("Accept-Language") != ""
+// perhapsBrowser reports whether a browser may have sent the request. A page of our own
+// origin can change the User-Agent in some browsers, and a page whose name was pointed
+// at us is one until its host is checked. Few programs send Accept-Language.
+func perhapsBrowser(r *http.Request) bool {
+	return fromBrowser(r) || hasLanguage(r) && !program(r)
+}
+
+// hasLanguage reports whether there is an Accept-Language. Every browser sends one, and
+// a page can give it any value: also the empty one.
+func hasLanguage(r *http.Request) bool { return len(r.Header["Accept-Language"]) > 0 }
+
+// program reports whether headers that pages cannot set show a program. Node's fetch
+// sends the mode alone, where a browser sends the site with it. Deno's accepts br and
+// not deflate, where a browser accepts deflate.
+func program(r *http.Request) bool {
+	deflate, br := encodings(r)
+	return r.Header.Get("Sec-Fetch-Mode") != "" || br && !deflate
+}
+
+func encodings(r *http.Request) (deflate, br bool) {
+	accepted := r.Header.Get("Accept-Encoding")
+	return strings.Contains(accepted, "deflate"), strings.Contains(accepted, "br")
 }

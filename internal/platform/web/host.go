@@ -16,8 +16,8 @@ import (
 // operate it; only the Host header tells.
 //
 // Off a cloud, whose platform delivers names, these are checked: connections that arrive
-// on a loopback address; and, where no credentials are asked for, browsers on all others,
-// for a published port of a container or an office's network is reached like loopback. If the
+// on a loopback address; and, where no credentials are asked for, what may be a browser on all
+// others, for a published port of a container or an office's network is reached like loopback. If the
 // configuration lists hosts, everything is checked. Probes (/healthz, /readyz) are
 // answered for any host.
 func (b *Browsers) Hosts(h http.Handler) http.Handler {
@@ -34,7 +34,7 @@ func (b *Browsers) Hosts(h http.Handler) http.Handler {
 func (b *Browsers) allowsHost(r *http.Request) bool {
 	local := localAddress(r)
 	beyond := !local.IsLoopback()
-	rebound := local.IsLoopback() || local.IsValid() && b.open && fromBrowser(r) // perhaps
+	rebound := local.IsLoopback() || local.IsValid() && b.open && perhapsBrowser(r)
 	if !b.checked && (b.cloud || !rebound) {
 		return true
 	}

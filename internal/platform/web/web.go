@@ -180,15 +180,29 @@ func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
 		h.Del(k)
 	}
 	h.Set("X-Content-Type-Options", "nosniff")
-	id := rw.requestID()
 	p := problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: id, Errors: f.Details,
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: rw.requestID(), Errors: f.Details,
 	}
+	if f.Member != nil && write(rw, r.Method == http.MethodHead, status, problemType, p.with(f.Member)) == nil {
+		return
+	}
+	// There is no member, or no memory for it.
 	if write(rw, r.Method == http.MethodHead, status, problemType, p) != nil { // no memory: net/http would answer 200
 		p.Errors = nil
 		p.Detail = strings.ToValidUTF8(detail[:min(len(detail), 1000)], "")
 		_ = write(rw, r.Method == http.MethodHead, status, problemType, p)
 	}
+}
+
+// with returns the members of p and one more.
+func (p problem) with(m *fault.Member) map[string]any {
+	members := map[string]any{
+		"type": p.Type, "title": p.Title, "status": p.Status, "detail": p.Detail, "instance": p.Instance, m.Name: m.Value,
+	}
+	if len(p.Errors) > 0 {
+		members["errors"] = p.Errors
+	}
+	return members
 }
 
 // Methods answers requests of other methods with 405. GET implies HEAD.

@@ -94,6 +94,31 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 }
 
+// A problem can show what its caller needs to decide. It never shows the cause.
+func TestProblemWithAMember(t *testing.T) {
+	t.Parallel()
+	f := fault.Wrap(fault.Conflict, errors.New("the secret cause"), "decide first")
+	f.Member = &fault.Member{Name: "draft", Value: []int{1, 2}}
+	f.Details = []fault.Detail{{Path: "a", Message: "b"}}
+	w, _ := serve(t, fails(f), httptest.NewRequest(http.MethodPost, "/", nil))
+	require.Equal(t, http.StatusConflict, w.Code)
+	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+	require.NotContains(t, w.Body.String(), "secret cause")
+	require.JSONEq(t, `{"type":"about:blank","title":"Conflict","status":409,"detail":"decide first","instance":"`+w.Header().Get("X-Request-Id")+`",
+		"draft":[1,2],"errors":[{"path":"a","message":"b"}]}`, w.Body.String())
+}
+
+// A member for which there is no memory is left out, and the message stays.
+func TestProblemWhoseMemberDoesNotFit(t *testing.T) {
+	t.Parallel()
+	f := fault.New(fault.Conflict, "decide first")
+	f.Member = &fault.Member{Name: "draft", Value: func() {}}
+	w, _ := serve(t, fails(f), httptest.NewRequest(http.MethodPost, "/", nil))
+	require.Equal(t, http.StatusConflict, w.Code)
+	require.Contains(t, w.Body.String(), "decide first")
+	require.NotContains(t, w.Body.String(), "draft")
+}
+
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -94,6 +94,9 @@ func (s *Store) Writable(ctx context.Context) error {
 	if damage := s.health.damage.Load(); damage != nil {
 		return *damage
 	}
+	if err := s.w.files.there(); err != nil { // however the last write ended
+		return err
+	}
 	return s.health.Writable(ctx, s.probe)
 }
 

@@ -93,6 +93,15 @@ func (s *Store) Serve(who string) (other string, err error) {
 	return "", adopt(servingFile(s.path), s.path)
 }
 
+// ServedBy returns what the process that serves the store in the file says about
+// itself, see [Store.Serve]; "" if no process does. Unlike Open it makes no file.
+func ServedBy(path string) string {
+	if _, err := os.Stat(servingFile(path)); err != nil {
+		return "" // asking for a lock would make its file
+	}
+	return servedBy(path)
+}
+
 // servedBy returns what the process that serves the store says about itself; ""
 // if none does, or it cannot be read.
 func servedBy(path string) string {

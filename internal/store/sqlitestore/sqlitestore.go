@@ -117,6 +117,7 @@ func open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.w.files = openFiles(path)
 	return s, nil
 }
 

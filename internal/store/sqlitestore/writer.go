@@ -58,6 +58,7 @@ type writer struct {
 
 	longest time.Duration // a group runs
 	health  *health
+	files   files
 	changes int // rows changed on this connection, as of the last group
 
 	mu     sync.Mutex
@@ -266,6 +267,10 @@ func (w *writer) run(group *[]*op) error {
 			w.undo()
 			return fmt.Errorf("%s: %w", o.what, err)
 		}
+	}
+	if err := w.files.there(); err != nil { // it costs little beside the commit
+		w.undo()
+		return err
 	}
 	if err := w.exec(w.stmts.commit); err != nil {
 		w.undo()

@@ -48,20 +48,23 @@ func (e Env) OpenFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// notStore refuses an embedded store, ours or a copy of one.
 func (e Env) notStore(path string, f *os.File) error {
-	if e.IsStore == nil {
-		return nil
-	}
 	head := make([]byte, 100)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return pathError(path, err)
 	}
-	if e.IsStore(head[:n]) {
-		return fault.New(fault.Invalid, "the file %s is Headgate's own, or a copy: it has the credentials of all syncs", credential.RedactURL(path))
+	return e.NotStore(path, head[:n])
+}
+
+// NotStore refuses content that begins as an embedded store does, ours or a copy of
+// one. A source that unpacks a file asks for what it finds: OpenFile saw only the packed
+// bytes.
+func (e Env) NotStore(name string, head []byte) error {
+	if e.IsStore == nil || !e.IsStore(head) {
+		return nil
 	}
-	return nil
+	return fault.New(fault.Invalid, "the file %s is Headgate's own, or a copy: it has the credentials of all syncs", credential.RedactURL(name))
 }
 
 func regular(path string, info fs.FileInfo) error {

@@ -183,6 +183,20 @@ type Change struct {
 // agreed. Nothing was written; the next pull brings what is there.
 var ErrMoved = errors.New("source: the row changed at the source")
 
+// ErrUnanswered says that nobody knows whether the change was written: the call that
+// carries it failed, or was not made any more.
+var ErrUnanswered = errors.New("source: the change was not answered")
+
+// Unanswered returns n results of which nothing is known yet. A Push that sends several
+// calls begins with them, so that it can return what it knows when one fails.
+func Unanswered(n int) []Result {
+	results := make([]Result, n)
+	for i := range results {
+		results[i].Err = ErrUnanswered
+	}
+	return results
+}
+
 // ErrReadOnly says that the source takes no pushes.
 var ErrReadOnly = errors.New("source: cannot be pushed to")
 
@@ -193,7 +207,8 @@ type Result struct {
 	// ExternalIDs are to be kept with the record.
 	ExternalIDs map[string]string
 	// Err: this change was refused for good (ErrMoved, or a *fault.Error whose
-	// message says why); others of the batch are not affected.
+	// message says why), and nothing of it was written; others of the batch are not
+	// affected. Or ErrUnanswered, together with an error of the call.
 	Err error
 }
 
@@ -204,7 +219,9 @@ type Source interface {
 
 	// Push writes the changes and returns a result for each, in their order.
 	// Pushing the same changes again is harmless. After an error some of the
-	// changes may be written. fence.Allow(ctx) is asked right before each write, and
+	// changes may be written: results that come with the error say of which that is
+	// known, and have ErrUnanswered for the others; without results nothing is
+	// known. fence.Allow(ctx) is asked right before each write, and
 	// an error of it ends the push: another process may have taken over. Env.HTTP does
 	// so by itself.
 	Push(ctx context.Context, spec Spec, changes []Change) ([]Result, error)

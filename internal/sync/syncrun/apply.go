@@ -47,12 +47,16 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	deletes := p.deletes
 	writes := make([]store.Write, 0, len(items)+len(m.rejects))
 	var changed []string
+	known := make(map[*sentChange]bool)
 	for i := range items {
 		d, err := p.planner.pulled(&items[i], olds[i].id, olds[i].Record)
 		if err != nil {
 			return err
 		}
 		p.tally(&items[i], &olds[i].stored, d, &deletes)
+		for _, c := range d.seen {
+			known[c] = true
+		}
 		if !p.dry() {
 			if writes, err = p.conflictWrites(ctx, writes, p.step.Datatype, &olds[i].stored, d, now); err != nil {
 				return err
@@ -89,10 +93,14 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 		return err
 	}
 	writes = p.clearRetried(writes, rejected, m.retried)
-	if err := p.commit(ctx, append(writes, rejected...), m); err != nil {
+	if p.run.Retry { // these rows are of earlier, and show nothing of what was sent since
+		known = nil
+	}
+	forget, left := p.planner.sent.without(known)
+	if err := p.commit(ctx, append(append(writes, rejected...), forget...), m); err != nil {
 		return err
 	}
-	p.deletes = deletes
+	p.deletes, p.planner.sent = deletes, left
 	if p.o.Changed != nil && len(changed) > 0 {
 		p.o.Changed(p.def.OrgID, p.step.Datatype, changed)
 	}
@@ -168,7 +176,9 @@ func (p *puller) tally(m *mapping.Mapped, old *stored, d planned, deletes *int64
 	default:
 		c.Unchanged++
 	}
-	c.Conflicts += int64(len(d.conflicts))
+	if c.Conflicts += int64(d.clashes); d.clashes > 0 && p.planner.rule != Manual {
+		p.run.warn(fmt.Sprintf("%s: both sides changed the same fields of some records, or one deleted what the other changed: the rule %s decided", p.step.Datatype, p.planner.rule))
+	}
 	if !p.dry() {
 		return
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// An answer to a creation can be lost. By the key of the new row the record could
-// not be found again where the source chooses keys: so the attempt is kept with the
-// record before it is sent, and the source is asked what became of it before
-// anything is pulled.
+// An answer to a creation can be lost. Where the source chooses the keys, no pull can tell
+// which row the record became (where it can, see sent.go). So the attempt is kept with the
+// record before it is sent, and the source is asked what became of it before anything is
+// pulled.
 
 // attempt names a change: the same record at the same version to the same sync.
 func attempt(syncID string, r stored) string {
@@ -47,11 +47,15 @@ func (p *pusher) again(r stored, link record.Link) (*outgoing, *Rejected, error)
 	return o, nil, nil
 }
 
-// announce keeps the attempts of creations by whose key the record could not be
-// found again, before they are sent. It returns the batch without what changed
+// announce keeps what the batch is about to send, and the attempts of creations by whose
+// key the record could not be found again. It returns the batch without what changed
 // since it was read: that has a later place, and its turn comes.
 func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, error) {
 	for {
+		keep, next, err := p.sent.with(batch, p.fields)
+		if err != nil {
+			return nil, err
+		}
 		var writes []store.Write
 		var at []*outgoing
 		for _, o := range batch {
@@ -62,11 +66,17 @@ func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, 
 			r.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})
 			writes, at = append(writes, r.write(p.records, 0)), append(at, o)
 		}
-		if len(writes) == 0 {
-			return batch, nil
+		var revs []string
+		if len(writes) > 0 {
+			revs, err = p.commit(ctx, writes, func(st *state) { st.of(p.step.Datatype).Doubt = true })
 		}
-		revs, err := p.commit(ctx, writes, func(st *state) { st.of(p.step.Datatype).Doubt = true })
+		for _, w := range keep { // one, as a rule
+			if err == nil {
+				_, err = p.h.commit(ctx, []store.Write{w}, nil)
+			}
+		}
 		if err == nil {
+			p.sent = next
 			for i, o := range at {
 				o.stored = stored{o.Clone(), revs[i], o.order}
 				o.SetLink(p.def.ID, record.Link{Attempt: o.change.Attempt})

@@ -44,6 +44,11 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 	e := &execution{Service: s, def: &d.Sync}
 	out := make([]Received, len(rows))
 	p := &planner{sync: id, fields: m.Fields(), rule: d.Sync.rule()}
+	// A row that comes now was sent to us before now. So it can have nothing of what a push
+	// sends from now on.
+	if p.sent, err = s.readSent(ctx, id, datatype); err != nil {
+		return nil, fault.StoreAway(err)
+	}
 	for i, row := range rows {
 		item, reject := m.Map(rowOf(row))
 		if reject != nil {

@@ -34,8 +34,16 @@ type memory struct {
 	beforePage    func(n int) error // called before each page
 	beforePush    func() error
 	afterPush     func() error // the push is done, its answer is lost
-	pageSize      int
-	snapshot      bool
+	// partly is asked for each change of a push whether it is written and answered. The
+	// first that is not answered ends the push. nil: all are.
+	partly     func(i int) (written, answered bool)
+	duringPush func(changes []source.Change) // what people do before the answer comes
+	pageSize   int
+	snapshot   bool
+	blind      bool // it writes whatever arrives
+	silent     bool // a push is no change of updated_at
+	// stores is what becomes of a value that is pushed; nil: it stays as it is.
+	stores func(v any) any
 }
 
 func newMemory(now func() time.Time) *memory {
@@ -214,19 +222,58 @@ func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Chang
 	if err := fence.Allow(ctx); err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	out := make([]source.Result, len(changes))
-	for i, c := range changes {
-		m.pushes++
-		out[i] = m.change(c)
+	out, err := m.write(changes)
+	if m.duringPush != nil {
+		m.duringPush(changes)
 	}
-	m.mu.Unlock()
+	if err != nil {
+		return out, err
+	}
 	if m.afterPush != nil {
 		if err := m.afterPush(); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+func (m *memory) write(changes []source.Change) ([]source.Result, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := source.Unanswered(len(changes))
+	for i, c := range changes {
+		written, answered := true, true
+		if m.partly != nil {
+			written, answered = m.partly(i)
+		}
+		r := source.Result{Err: source.ErrUnanswered}
+		if written {
+			m.pushes++
+			r = m.change(c)
+		}
+		if !answered {
+			return out, errAway
+		}
+		out[i] = r
+	}
+	return out, nil
+}
+
+// pushed is set, for what a push writes.
+func (m *memory) pushed(id string, fields map[string]any) {
+	stamp := any(nil)
+	if row := m.rows[id]; row != nil && m.silent {
+		stamp = row["updated_at"]
+	}
+	fields = maps.Clone(fields)
+	for k, v := range fields {
+		if m.stores != nil {
+			fields[k] = m.stores(v)
+		}
+	}
+	if m.set(id, fields); stamp != nil {
+		m.rows[id]["updated_at"] = stamp
+	}
 }
 
 func (m *memory) change(c source.Change) source.Result {
@@ -242,7 +289,7 @@ func (m *memory) change(c source.Change) source.Result {
 			key = "row-" + strconv.Itoa(m.next)
 			m.sent[c.Attempt] = key
 		}
-		m.set(key, c.Fields)
+		m.pushed(key, c.Fields)
 		m.rows[key]["id"] = key
 		return source.Result{Key: []any{key}}
 	}
@@ -255,6 +302,9 @@ func (m *memory) change(c source.Change) source.Result {
 		return source.Result{Err: source.ErrMoved}
 	}
 	for name, v := range c.Expect {
+		if m.blind {
+			break
+		}
 		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) {
 			return source.Result{Err: source.ErrMoved}
 		}
@@ -263,7 +313,7 @@ func (m *memory) change(c source.Change) source.Result {
 		if m.snapshot {
 			delete(m.rows, key)
 		} else {
-			m.set(key, map[string]any{"deleted": true})
+			m.pushed(key, map[string]any{"deleted": true})
 		}
 		return source.Result{}
 	}
@@ -271,7 +321,7 @@ func (m *memory) change(c source.Change) source.Result {
 	for _, name := range c.Changed {
 		only[name] = c.Fields[name]
 	}
-	m.set(key, only)
+	m.pushed(key, only)
 	return source.Result{}
 }
 

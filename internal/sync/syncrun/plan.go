@@ -28,6 +28,11 @@ type planned struct {
 	conflicts []record.Conflict
 	// pushes: the source does not have all of the record's fields as they are now.
 	pushes bool
+	// clashes are the fields that both sides changed, and a deletion here or there of what
+	// the other side changed, whatever the rule made of them.
+	clashes int
+	// seen are changes of ours whose outcome the row shows.
+	seen []*sentChange
 }
 
 // planner decides about the rows of a datatype. It reads and writes nothing.
@@ -36,6 +41,7 @@ type planner struct {
 	fields []string // that the mapping sets; nil: all
 	rule   Rule
 	now    time.Time
+	sent   *sent // what was sent and not answered
 }
 
 // pulled decides what a row does to the record with that id, nil if there is none.
@@ -44,14 +50,19 @@ func (p *planner) pulled(m *mapping.Mapped, id string, old *record.Record) (plan
 		return p.create(m, id), nil
 	}
 	link, known := old.Link(p.sync)
-	if known && link.Base == nil && !link.Gone && !old.Deleted && !m.Deleted &&
+	sent := p.sent.of(id)
+	if sent == nil && known && link.Base == nil && !link.Gone && !old.Deleted && !m.Deleted &&
 		bytes.Equal(old.Data, m.Data) && contains(old.ExternalIDs, m.ExternalIDs) {
 		return planned{}, nil // the most usual case by far
 	}
 	if m.Deleted {
-		return p.gone(m, old, link, known)
+		out, err := p.gone(m, old, link, known, sent)
+		if known && !link.Gone { // else it was gone before, and a creation can be on its way
+			out.seen = sent
+		}
+		return out, err
 	}
-	return p.merge(m, old, link, known)
+	return p.merge(m, old, link, known, sent)
 }
 
 func (p *planner) create(m *mapping.Mapped, id string) planned {
@@ -64,7 +75,7 @@ func (p *planner) create(m *mapping.Mapped, id string) planned {
 }
 
 // gone decides about a row that is deleted at the source.
-func (p *planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, known bool) (planned, error) {
+func (p *planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, known bool, sent []*sentChange) (planned, error) {
 	if !known || link.Gone {
 		return planned{}, nil
 	}
@@ -73,6 +84,10 @@ func (p *planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, 
 		return planned{}, err
 	}
 	r := old.Clone()
+	if !old.Deleted && deletedByUs(sent) { // the record is there again since we deleted the row
+		delete(r.Links, p.sync)
+		return planned{effect: linked, record: r, pushes: true}, nil
+	}
 	edited := len(record.Diff(base, ours, p.fields)) > 0
 	if old.Deleted || !edited || p.winner(m, old) == record.Source {
 		r.SetLink(p.sync, record.Link{Key: link.Key, Gone: true})
@@ -80,17 +95,21 @@ func (p *planner) gone(m *mapping.Mapped, old *record.Record, link record.Link, 
 			return planned{effect: linked, record: r}, nil
 		}
 		r.Delete(p.now)
-		return planned{effect: deleted, record: r}, nil
+		out := planned{effect: deleted, record: r}
+		if edited {
+			out.clashes = 1
+		}
+		return out, nil
 	}
 	if p.rule == Manual {
-		return planned{effect: unchanged, conflicts: []record.Conflict{{Field: heldDeletion, Base: base, Store: ours, Taken: "store"}}}, nil
+		return planned{effect: unchanged, clashes: 1, conflicts: []record.Conflict{{Field: heldDeletion, Base: base, Store: ours, Taken: "store"}}}, nil
 	}
 	delete(r.Links, p.sync) // it lives on here, and is new to the source
-	return planned{effect: linked, record: r, pushes: true}, nil
+	return planned{effect: linked, record: r, pushes: true, clashes: 1}, nil
 }
 
 // merge brings the record and its row together, field by field.
-func (p *planner) merge(m *mapping.Mapped, old *record.Record, link record.Link, known bool) (planned, error) {
+func (p *planner) merge(m *mapping.Mapped, old *record.Record, link record.Link, known bool, sent []*sentChange) (planned, error) {
 	theirs, err := record.Decode(m.Data)
 	if err != nil {
 		return planned{}, err
@@ -102,7 +121,11 @@ func (p *planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	if !known || link.Gone {
 		base = nil
 	}
-	if known && !link.Gone && len(record.Diff(base, theirs, p.fields)) == 0 {
+	var seen []*sentChange
+	if sent != nil {
+		base, seen = agreed(base, theirs, sent, p.fields)
+	}
+	if seen == nil && known && !link.Gone && len(record.Diff(base, theirs, p.fields)) == 0 {
 		if contains(old.ExternalIDs, m.ExternalIDs) {
 			return planned{pushes: link.Base != nil}, nil // nothing new at the source
 		}
@@ -113,10 +136,16 @@ func (p *planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	r := old.Clone()
 	maps.Copy(r.ExternalIDs, m.ExternalIDs)
 	if old.Deleted {
-		return p.revive(m, r, link, known, base, theirs), nil
+		if seen != nil && len(record.Diff(base, theirs, p.fields)) == 0 { // all that is new there is ours
+			r.SetLink(p.sync, record.Link{Key: m.Key, Base: m.Data, Held: link.Held}) // the deletion is still to be pushed
+			return planned{effect: linked, record: r, pushes: true, seen: seen}, nil
+		}
+		out := p.revive(m, r, link, known || seen != nil, base, theirs)
+		out.seen = seen
+		return out, nil
 	}
 	merged, conflicts := record.Merge(base, ours, theirs, p.fields, p.winner(m, old))
-	out := planned{effect: linked, record: r}
+	out := planned{effect: linked, record: r, clashes: len(conflicts), seen: seen}
 	if len(record.Diff(ours, merged, nil)) > 0 {
 		data, err := record.Canonical(merged)
 		if err != nil {
@@ -145,14 +174,18 @@ func (p *planner) revive(m *mapping.Mapped, r *record.Record, link record.Link, 
 	if !known || link.Gone || p.winner(m, r) == record.Source {
 		r.Edit(m.Data, p.now)
 		r.SetLink(p.sync, record.Link{Key: m.Key})
-		return planned{effect: updated, record: r}
+		out := planned{effect: updated, record: r}
+		if known && !link.Gone {
+			out.clashes = 1
+		}
+		return out
 	}
 	if p.rule == Manual { // nor is the deletion pushed until somebody decides
 		r.SetLink(p.sync, record.Link{Key: m.Key, Base: m.Data, Held: []string{heldDeletion}})
-		return planned{effect: linked, record: r, conflicts: []record.Conflict{{Field: heldDeletion, Base: base, Source: theirs, Taken: "store"}}}
+		return planned{effect: linked, record: r, clashes: 1, conflicts: []record.Conflict{{Field: heldDeletion, Base: base, Source: theirs, Taken: "store"}}}
 	}
 	r.SetLink(p.sync, record.Link{Key: m.Key, Base: m.Data}) // the deletion is still to be pushed
-	return planned{effect: linked, record: r, pushes: true}
+	return planned{effect: linked, record: r, pushes: true, clashes: 1}
 }
 
 // heldDeletion stands among a link's held fields for the record's deletion. No field

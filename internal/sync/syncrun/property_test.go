@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,11 +14,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // Whatever people do on both sides, in whatever order, with runs that fail and
-// die in between: two quiet runs later both sides have the same records.
+// die in between: two quiet runs later both sides have the same records. And what was
+// pushed never comes back over what was acknowledged here afterwards: each field has
+// the last value that it was given here, or one that the source gave it.
 func TestBothSidesConverge(t *testing.T) {
 	t.Parallel()
 	for _, rule := range []syncrun.Rule{syncrun.SourceWins, syncrun.StoreWins, syncrun.Newest, syncrun.Manual} {
@@ -36,6 +40,9 @@ func converge(t *testing.T, r *rapid.T, rule syncrun.Rule) {
 	})
 	defer w.store.Close()
 	w.source.chooses = rapid.Bool().Draw(r, "the source chooses keys")
+	w.source.blind = rapid.Bool().Draw(r, "the source takes what arrives")
+	w.source.silent = rapid.Bool().Draw(r, "a push does not move the cursor's column")
+	m := model{here: map[string]map[string]string{}, there: map[string]bool{}, gone: map[string]bool{}}
 	w.source.pageSize = rapid.IntRange(1, 5).Draw(r, "page size")
 	ids := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f"})
 	fields := rapid.SampledFrom([]string{"name", "note"})
@@ -43,32 +50,48 @@ func converge(t *testing.T, r *rapid.T, rule syncrun.Rule) {
 		w.wait(time.Duration(rapid.IntRange(0, 3).Draw(r, "wait")) * 20 * time.Second)
 		id, field := ids.Draw(r, "id"), fields.Draw(r, "field")
 		value := fmt.Sprint("v", rapid.IntRange(0, 3).Draw(r, "value"))
-		switch rapid.SampledFrom([]string{"source", "store", "source", "store", "remove", "delete", "run", "pull", "fail", "die", "decide"}).Draw(r, "step") {
+		switch rapid.SampledFrom([]string{"source", "store", "source", "store", "remove", "delete", "run", "pull", "fail", "fail", "die", "die in a push", "decide"}).Draw(r, "step") {
 		case "source":
+			m.there[id] = true
 			w.source.put(id, map[string]any{field: value})
 		case "remove":
+			m.there[id], m.gone[id] = true, true
 			w.source.remove(id)
 		case "store":
-			_, err := w.ents.Patch(context.Background(), "acme", "item", id, map[string]any{field: value}, "")
-			if fault.CodeOf(err) == fault.NotFound {
-				w.put(id, map[string]any{field: value})
-			} else {
-				require.NoError(r, err)
-			}
+			m.edit(r, w, id, field)
 		case "delete":
-			if err := w.ents.Delete(context.Background(), "acme", "item", id, ""); err != nil {
-				require.Equal(r, fault.NotFound, fault.CodeOf(err))
-			}
+			m.delete(r, w, id)
 		case "run":
 			w.run(syncrun.Start{})
 		case "pull":
 			w.run(syncrun.Start{Method: syncrun.DoPull})
 		case "fail":
 			misbehave(r, w)
+			if rapid.Bool().Draw(r, "people go on meanwhile") {
+				w.source.duringPush = func(changes []source.Change) {
+					w.source.duringPush = nil
+					m.edit(r, w, changes[0].ID, field)
+				}
+			}
 			w.run(syncrun.Start{})
-			w.source.beforePage, w.source.beforePush, w.source.afterPush = nil, nil, nil
+			w.source.beforePage = nil
+			w.heals()
 		case "die":
 			w.die(rapid.IntRange(0, 4).Draw(r, "page"))
+		case "die in a push":
+			w.killedDuringPush()
+			w.heals()
+			if rapid.Bool().Draw(r, "another goes on") {
+				m.edit(r, w, id, field)
+				_, _, err := w.svc.Due(context.Background())
+				require.NoError(r, err)
+				runs, err := w.svc.Runs(context.Background(), "s", 1)
+				require.NoError(r, err)
+				for _, run := range runs {
+					_, err = w.svc.Wait(context.Background(), "s", run.ID, nil)
+					require.NoError(r, err)
+				}
+			}
 		case "decide":
 			w.decideAll(r, rapid.SampledFrom([]string{"source", "store"}).Draw(r, "choice"))
 		}
@@ -85,16 +108,69 @@ func converge(t *testing.T, r *rapid.T, rule syncrun.Rule) {
 	for _, row := range there {
 		delete(row, "id")
 	}
+	m.check(r, w)
+	require.Zero(r, w.unanswered())
 	if !w.source.chooses { // else a record may have another id than its row
 		require.Equal(r, there, w.records())
 	}
 	require.ElementsMatch(r, slices.Collect(maps.Values(there)), slices.Collect(maps.Values(w.records())))
 }
 
+// model is what people did. Each value that is given here is given once, so that an older
+// one is known when it comes back.
+type model struct {
+	n     int
+	here  map[string]map[string]string // the last values; nil: deleted
+	there map[string]bool              // records that the source touched
+	gone  map[string]bool              // that were deleted on one side: the source can bring back the whole row
+}
+
+func (m *model) edit(r *rapid.T, w *world, id, field string) {
+	m.n++
+	value := fmt.Sprint("ours-", m.n)
+	_, err := w.ents.Patch(context.Background(), "acme", "item", id, map[string]any{field: value}, "")
+	if c := fault.CodeOf(err); c == fault.NotFound || c == fault.Gone {
+		w.put(id, map[string]any{field: value})
+		m.here[id] = nil
+	} else {
+		require.NoError(r, err)
+	}
+	if m.here[id] == nil {
+		m.here[id] = map[string]string{}
+	}
+	m.here[id][field] = value
+}
+
+func (m *model) delete(r *rapid.T, w *world, id string) {
+	err := w.ents.Delete(context.Background(), "acme", "item", id, "")
+	if err != nil {
+		require.Equal(r, fault.NotFound, fault.CodeOf(err))
+	}
+	m.here[id], m.gone[id] = nil, true
+}
+
+func (m *model) check(r *rapid.T, w *world) {
+	records := w.records()
+	for id, last := range m.here {
+		if now, ok := records[id]; m.there[id] {
+			for field, v := range now {
+				if s := fmt.Sprint(v); !m.gone[id] && strings.HasPrefix(s, "ours-") {
+					require.Equal(r, last[field], s, "%s of %s is an older value of ours", field, id)
+				}
+			}
+		} else {
+			require.Equal(r, last != nil, ok, "%s: it is there or not as people left it", id)
+			for field, v := range last {
+				require.Equal(r, v, now[field], "%s of %s", field, id)
+			}
+		}
+	}
+}
+
 // misbehave makes the source fail once, somewhere.
 func misbehave(r *rapid.T, w *world) {
 	at := rapid.IntRange(0, 3).Draw(r, "fails at")
-	switch rapid.SampledFrom([]string{"page", "before push", "after push"}).Draw(r, "where") {
+	switch rapid.SampledFrom([]string{"page", "before push", "after push", "in a push", "in a push"}).Draw(r, "where") {
 	case "page":
 		w.source.beforePage = func(n int) error {
 			if n == at {
@@ -102,6 +178,9 @@ func misbehave(r *rapid.T, w *world) {
 			}
 			return nil
 		}
+	case "in a push":
+		written := rapid.Bool().Draw(r, "the last is written")
+		w.source.partly = func(i int) (bool, bool) { return i < at || i == at && written, i < at }
 	case "before push":
 		w.source.beforePush = func() error { return errAway }
 	case "after push":

@@ -101,6 +101,9 @@ func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err
 		return err
 	}
 	p.fresh = p.count == 0
+	if p.planner.sent, err = p.readSent(ctx, p.def.ID, p.step.Datatype); err != nil {
+		return err
+	}
 	n, err := p.docs.CountDocs(ctx, aliases(p.def.ID, p.step.Datatype), 1)
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type pusher struct {
 	fields  []string
 	records store.Collection
 	rejects rejectIDs
+	sent    *sent // what was sent and not answered
 	deletes int64 // since a push last ended well
 	before  int64 // of them, by earlier runs
 	count   int
@@ -36,8 +37,12 @@ type outgoing struct {
 	stored
 	change source.Change
 	sent   map[string]any // the record's data as it goes
+	fields []string       // of them, those that an update sets or removes
 	link   record.Link
 	known  bool
+	// doubts are what was sent of it before, and own is this change, if it was not.
+	doubts []*sentChange
+	own    *sentChange
 }
 
 func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) error {
@@ -49,6 +54,9 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 		return err
 	}
 	if p.rejects, err = e.rejectsOf(ctx, e.def.ID, step.Datatype); err != nil {
+		return err
+	}
+	if p.sent, err = e.readSent(ctx, e.def.ID, step.Datatype); err != nil {
 		return err
 	}
 	known := e.h.current().of(step.Datatype)
@@ -177,7 +185,8 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	}
 	link, known := r.Link(p.def.ID)
 	known = known && !link.Gone
-	if known && link.Base == nil && !r.Deleted || r.Deleted && (!known || slices.Contains(link.Held, heldDeletion)) {
+	sent := p.sent.of(r.ID)
+	if known && link.Base == nil && !r.Deleted && sent == nil || r.Deleted && (!known && sent == nil || slices.Contains(link.Held, heldDeletion)) {
 		return nil, nil, nil
 	}
 	ours, err := record.Decode(r.Data)
@@ -193,6 +202,9 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 	o := &outgoing{stored: r, link: link, known: known, sent: ours}
 	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs}
 	if r.Deleted {
+		if !known { // we may have made the row before the record was deleted
+			o.link.Key = r.ID
+		}
 		return p.deletion(o, base)
 	}
 	fields, reject := p.mapper.Unmap(ours)
@@ -205,21 +217,14 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 		o.change.Attempt = attempt(p.def.ID, r)
 		return o, nil, nil
 	}
-	var changed []string
-	for _, d := range record.Diff(base, ours, p.fields) {
-		if !slices.Contains(link.Held, d.Field) {
-			changed = append(changed, d.Field)
-		}
-	}
-	columns := p.mapper.ColumnsOf(changed)
+	// What is in doubt goes out as well: the row may be other than the base.
+	o.fields = slices.DeleteFunc(p.unsettled(base, ours, sent), func(f string) bool { return slices.Contains(link.Held, f) })
+	columns := p.mapper.ColumnsOf(o.fields)
 	if len(columns) == 0 {
 		return nil, nil, nil
 	}
 	o.change.Op, o.change.Key, o.change.Changed = source.Update, p.mapper.Unkey(link.Key), columns
-	if o.change.Expect, reject = p.mapper.Unmap(base); reject != nil {
-		o.change.Expect = nil
-	}
-	o.change.Expect = only(o.change.Expect, columns)
+	o.change.Expect = p.expect(o, base)
 	o.change.Attempt = attempt(p.def.ID, r)
 	if len(link.Held) > 0 { // they stay as the source has them
 		o.sent = maps.Clone(ours)
@@ -236,10 +241,21 @@ func (p *pusher) outgoing(r stored) (*outgoing, *Rejected, error) {
 
 func (p *pusher) deletion(o *outgoing, base map[string]any) (*outgoing, *Rejected, error) {
 	o.change.Op, o.change.Key, o.change.Attempt = source.Delete, p.mapper.Unkey(o.link.Key), attempt(p.def.ID, o.stored)
-	if expect, reject := p.mapper.Unmap(base); reject == nil {
-		o.change.Expect = expect
-	}
+	o.change.Expect = p.expect(o, base)
 	return o, nil, nil
+}
+
+// expect returns the values that the row has if it is as in base: the changed ones for an
+// update, all for a deletion.
+func (p *pusher) expect(o *outgoing, base map[string]any) map[string]any {
+	values, reject := p.mapper.Unmap(base)
+	if reject != nil {
+		return nil
+	}
+	if o.change.Op == source.Update {
+		return only(values, o.change.Changed)
+	}
+	return values
 }
 
 // wrongKey refuses what the source could not find or make: the record's id, or the

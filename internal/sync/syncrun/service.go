@@ -11,6 +11,12 @@
 //   - A run never stays running: when its lease runs out, another process takes
 //     it over at its last checkpoint.
 //   - Rows that are bad are kept as rejects and never stop a run by themselves.
+//   - What we sent is never taken for a change by the source. Whatever part of a push
+//     nobody heard of, a pull that finds its values does not overwrite what people wrote
+//     here since, and the next push brings that to the source. So each batch is kept
+//     before it leaves, and forgotten in the commit that settles it. A row that has
+//     neither what both sides agreed on nor what was sent was changed by the source: the
+//     rule decides, and the run counts a conflict.
 //
 // On failure: an error of the source or the store ends the run as failed, with
 // everything up to the last checkpoint applied; the next run goes on from there.

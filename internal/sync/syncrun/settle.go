@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
@@ -19,22 +20,26 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 	if err != nil || len(batch) == 0 {
 		return err
 	}
-	changes := make([]source.Change, len(batch))
-	for i, o := range batch {
-		changes[i] = o.change
+	results, failed := p.deliver(ctx, batch)
+	if results == nil {
+		return failed
 	}
-	results, err := p.source.Push(ctx, p.spec, changes)
-	if err != nil {
-		return fmt.Errorf("push %s: %w", p.step.Datatype, err)
-	}
-	if len(results) != len(batch) {
-		return fmt.Errorf("push %s: %d results for %d changes", p.step.Datatype, len(results), len(batch))
-	}
+	// What is known is kept, also where the rest of the batch failed.
+	return errors.Join(failed, p.keep(ctx, batch, results))
+}
+
+// keep records what became of the changes.
+func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.Result) error {
 	var writes []store.Write
+	known := make(map[*sentChange]bool) // changes of whose outcome nothing is left to find out
 	var refused []*Rejected
 	var done []int
 	for i, o := range batch {
 		res := results[i]
+		if errors.Is(res.Err, source.ErrUnanswered) {
+			continue
+		}
+		known[o.own] = true
 		switch {
 		case errors.Is(res.Err, source.ErrMoved):
 			p.step.Counts.Conflicts++
@@ -62,19 +67,45 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 			return err
 		}
 		writes, done = append(writes, w...), append(done, i)
+		for _, c := range o.doubts {
+			known[c] = true
+		}
 		if id := rejectID(Push, p.step.Datatype, "key\x00"+o.ID); p.rejects.has(id) {
 			writes = append(writes, p.rejects.clear(id))
 		}
 	}
-	err = p.checkpoint(ctx, writes, p.pushed)
+	delete(known, nil)
+	forget, left := p.sent.without(known)
+	later := len(forget) > sentRoom
+	if !later {
+		writes = append(writes, forget...)
+	}
+	err := p.checkpoint(ctx, writes, p.invalidate)
 	if errors.Is(err, store.ErrConflict) { // people went on editing what was sent
-		err = p.settleEach(ctx, batch, results, done)
+		err, later = p.settleEach(ctx, batch, results, done), true
+	}
+	if err == nil && later {
+		err = p.forget(ctx, forget)
+	}
+	if err == nil {
+		p.sent = left
 	}
 	return errors.Join(err, p.reject(ctx, refused))
 }
 
-// pushed: what the source has now is not what the last pull saw.
-func (p *pusher) pushed(st *state) {
+// forget makes the writes in commits of their own. If the process dies before, the links
+// have what was sent already, and a row that has it, too, shows no change.
+func (p *pusher) forget(ctx context.Context, writes []store.Write) error {
+	for part := range slices.Chunk(writes, sentRoom) {
+		if _, err := p.h.commit(ctx, part, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// invalidate drops the last pull's digests, for the source has something else now.
+func (p *pusher) invalidate(st *state) {
 	t := st.of(p.step.Datatype)
 	t.Digests, t.DeletedThere = "", p.before+p.step.Counts.Deleted
 }
@@ -111,7 +142,11 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	}
 	maps.Copy(r.ExternalIDs, res.ExternalIDs)
 	r.SetLink(p.def.ID, link)
-	return append(writes, r.write(p.records, 0)), nil
+	var order int64
+	if link.Gone && !r.Deleted { // it is new to the source, and the next push looks at it
+		order = p.clock().UnixMicro()
+	}
+	return append(writes, r.write(p.records, order)), nil
 }
 
 // settleEach is settle for records that changed after they were read: what was
@@ -144,7 +179,7 @@ func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []so
 				r.SetLink(p.def.ID, link)
 				writes[len(writes)-1] = r.write(p.records, 0)
 			}
-			err = p.checkpoint(ctx, writes, p.pushed)
+			err = p.checkpoint(ctx, writes, p.invalidate)
 			if err == nil {
 				break
 			}

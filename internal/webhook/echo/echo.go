@@ -5,13 +5,15 @@
 //
 //   - A webhook is stored before it is answered. One that comes again, by its id,
 //     changes nothing.
-//   - What is stored is delivered to every registered target, at least once, in the
-//     order in which it came, each with its version. Deliveries survive restarts.
+//   - What a list is now is delivered to every registered target, at least once, with
+//     its version. A newer version takes the place of one that waits, so what waits is
+//     bounded by the number of targets. Versions are delivered in order. Deliveries
+//     survive restarts.
 //   - A target is never called that did not consent, and never at an internal
 //     address. One that does not answer holds up no other.
 //
 // On failure: a delivery is tried again for about two days; then its target is
-// paused, with everything kept. A target that answers 410 is forgotten.
+// paused, with its newest version kept. A target that answers 410 is forgotten.
 package echo
 
 import (

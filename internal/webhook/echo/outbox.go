@@ -35,6 +35,8 @@ type Delivery struct {
 	State     string          `json:"state"`
 	Attempts  []Attempt       `json:"attempts,omitempty"` // the latest
 	Tries     int             `json:"tries"`
+	// Replaced is how many earlier versions this one took the place of before they were delivered.
+	Replaced int64 `json:"replaced,omitempty"`
 
 	rev string
 }
@@ -71,8 +73,8 @@ func (d *Delivery) write(target string) store.Write {
 	}}
 }
 
-// numbered writes over what an earlier registration of the URL left under the number:
-// who may write the target, in the same commit, gives its numbers out.
+// numbered overwrites what is stored under the number: a version that was not delivered,
+// or what an earlier registration left. Whoever writes the target in the same commit owns its numbers.
 func (d *Delivery) numbered(t *Target) store.Write {
 	w := d.write(t.ID)
 	w.Any = true
@@ -82,43 +84,6 @@ func (d *Delivery) numbered(t *Target) store.Write {
 func parseDelivery(doc store.Doc) (*Delivery, error) {
 	d := &Delivery{rev: doc.Rev}
 	return d, json.Unmarshal(doc.Body, d)
-}
-
-// fanOut gives every target of the list a delivery of its newest version.
-func (s *Service) fanOut(ctx context.Context, list string) error {
-	for {
-		l, err := s.readList(ctx, list)
-		if err != nil || l.Fanned >= l.Version {
-			return err
-		}
-		err = s.eachTarget(ctx, list, func(t *Target) error { return s.enqueue(ctx, t, l) })
-		if err != nil {
-			return err
-		}
-		l.Fanned = l.Version
-		if _, err := s.docs.Commit(ctx, []store.Write{l.write()}); !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
-		} // it changed meanwhile: once more
-	}
-}
-
-// enqueue adds a delivery, unless the target has one of that version.
-func (s *Service) enqueue(ctx context.Context, t *Target, l *List) error {
-	for t.Version < l.Version {
-		d := &Delivery{
-			N: t.Next, WebhookID: "msg_" + s.o.Random(), List: l.ID, Version: l.Version, Data: l.Data, CreatedAt: s.now(), State: Waits,
-		}
-		next := *t
-		next.Version, next.Next = l.Version, t.Next+1
-		_, err := s.docs.Commit(ctx, []store.Write{d.numbered(t), next.write()})
-		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
-		}
-		if t, err = s.readTarget(ctx, t.docID()); t == nil {
-			return err // it unregistered
-		}
-	}
-	return nil
 }
 
 // deliver takes the target for itself and makes its deliveries, one after the
@@ -188,7 +153,7 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	t, err = s.settle(ctx, t, d, func(t *Target) {
 		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
 		if ok {
-			t.Head, t.Failures, t.FailingSince, t.NextAttempt, t.Wait = d.N+1, 0, time.Time{}, time.Time{}, 0
+			t.Head, t.Failures, t.FailingSince, t.NextAttempt, t.Wait = max(t.Head, d.N+1), 0, time.Time{}, time.Time{}, 0
 			return
 		}
 		if t.Failures == 0 {
@@ -360,28 +325,30 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 	if err != nil {
 		return err
 	}
-	docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(n)})
-	if err != nil {
-		return fault.StoreAway(err)
-	}
-	if docs[0] == nil || n >= t.Next { // it may be an earlier registration's
-		return fault.New(fault.NotFound, "webhook %q has no delivery %d", id, n)
-	}
-	d, err := parseDelivery(*docs[0])
-	if err != nil {
-		return err
-	}
 	for {
+		docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(n)}) // each time: another version may have taken its place
+		if err != nil {
+			return fault.StoreAway(err)
+		}
+		if docs[0] == nil || n >= t.Next { // it may be an earlier registration's
+			return fault.New(fault.NotFound, "webhook %q has no delivery %d", id, n)
+		}
+		d, err := parseDelivery(*docs[0])
+		if err != nil {
+			return err
+		}
 		next := *t
 		next.State, next.NextAttempt, next.Failures = Active, time.Time{}, 0
 		writes := []store.Write{}
 		if n < t.Head {
+			if t.Waiting() >= KeptDeliveries {
+				return fault.New(fault.Conflict, "webhook %q has %d deliveries that wait, and no more are kept", id, t.Waiting())
+			}
 			again := *d
 			again.N, again.State, again.Attempts, again.Tries, again.rev, again.CreatedAt = t.Next, Waits, nil, 0, "", s.now()
-			next.Next++
-			writes = append(writes, again.numbered(t))
+			writes = append(next.add(s.now()), again.numbered(t))
 		}
-		_, err := s.docs.Commit(ctx, append(writes, next.write()))
+		_, err = s.docs.Commit(ctx, append(writes, next.write()))
 		if err == nil {
 			s.soon(ctx)
 			return nil

@@ -30,8 +30,9 @@ func TestRegisteringAnew(t *testing.T) {
 		r := newReceiver(t)
 		first := w.register(r, "l")
 		w.receive("l", "", tasks)
+		require.Equal(t, 1, w.sweep(w.svc))
 		w.receive("l", "", tasks)
-		require.Equal(t, 2, w.sweep(w.svc))
+		require.Equal(t, 1, w.sweep(w.svc))
 		was, err := w.svc.Unregister(t.Context(), echo.Registration{URL: r.URL + "/hook", List: "l"})
 		require.NoError(t, err)
 		require.True(t, was)
@@ -65,8 +66,11 @@ func TestRegisteringTwice(t *testing.T) {
 		require.False(t, created)
 		require.Equal(t, first.ID, again.ID)
 		require.Equal(t, echo.Plain, again.Format)
+		require.NotEmpty(t, first.Secret)
+		require.Empty(t, again.Secret, "only the first answer has it")
 		w.receive("l", "", tasks)
-		require.Equal(t, 2, w.sweep(w.svc))
+		require.Equal(t, 1, w.sweep(w.svc), "the newest")
+		require.EqualValues(t, 2, w.targets()[0].Version)
 	})
 }
 

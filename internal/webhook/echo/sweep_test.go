@@ -74,23 +74,25 @@ func TestHangingTargetsHoldUpNoOther(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.calls()) == 1 }, patience, 5*time.Millisecond)
 }
 
-// What a target lacks is made one after the other, and at once.
+// What a target lacks is made one after the other, and at once: the delivery under way, and the newest.
 func TestStartDelivers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := newReceiver(t)
-	w.register(r, "l")
+	slow := newHanging(t)
+	_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "l"})
+	require.NoError(t, err)
+	w.svc.Start()
+	w.receive("l", "", tasks)
+	require.Eventually(t, func() bool { return slow.calls.Load() == 1 }, patience, 5*time.Millisecond)
 	for range 5 {
 		w.receive("l", "", tasks)
 	}
-	w.svc.Start()
-	require.Eventually(t, func() bool { return len(r.calls()) == 5 }, patience, 5*time.Millisecond)
-	for i, c := range r.calls() {
-		require.Equal(t, i+1, versionOf(t, c))
-	}
+	slow.letGo()
+	require.Eventually(t, func() bool { x := w.targets()[0]; return x.Waiting() == 0 && x.LeaseUntil.IsZero() }, patience, 5*time.Millisecond)
+	require.EqualValues(t, 2, slow.calls.Load())
 	require.NoError(t, w.svc.Close(t.Context()))
 	w.receive("l", "", tasks)
-	require.Len(t, r.calls(), 5, "who is closed delivers nothing")
+	require.EqualValues(t, 2, slow.calls.Load(), "a closed service delivers nothing")
 }
 
 // A sweep that waits for one target calls the others meanwhile, however many are due.

@@ -39,9 +39,12 @@ type Target struct {
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"createdAt"`
 
-	Version      int64     `json:"version"` // of the list, that it has a delivery of
-	Next         int64     `json:"next"`    // number of the next delivery
-	Head         int64     `json:"head"`    // number of the oldest that is not delivered
+	Version      int64     `json:"version"`            // of the list, that it has a delivery of
+	Next         int64     `json:"next"`               // number of the next delivery
+	Head         int64     `json:"head"`               // number of the oldest that is not delivered
+	Newest       int64     `json:"newest,omitempty"`   // number of the delivery of Version; 0: none
+	Replaced     int64     `json:"replaced,omitempty"` // versions that Newest took the place of
+	Dropped      int64     `json:"dropped,omitempty"`  // deliveries that were not made because too many waited
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`
@@ -138,8 +141,8 @@ func (r *Registration) check() (*url.URL, error) {
 	return u, nil
 }
 
-// Register has the URL called when the list changes, if it consents. To register
-// again changes nothing. The secret is in the answer the first time only.
+// Register adds a URL that is called when the list changes, if the URL consents. To
+// register it again changes nothing. Only the first answer has the secret.
 func (s *Service) Register(ctx context.Context, r Registration) (t *Target, created bool, err error) {
 	u, err := r.check()
 	if err != nil {
@@ -152,8 +155,11 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 			return nil, false, fault.StoreAway(err)
 		}
 		if docs[0] != nil {
-			t, err = parseTarget(*docs[0])
-			return t, false, err
+			if t, err = parseTarget(*docs[0]); err != nil {
+				return nil, false, err
+			}
+			t.Secret = ""
+			return t, false, nil
 		}
 		if err := s.consent(ctx, u); err != nil {
 			return nil, false, err

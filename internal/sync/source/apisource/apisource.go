@@ -61,19 +61,18 @@ func (a *api) credentials(ctx context.Context, d source.Datasource, env source.E
 		}
 		headers[name] = v
 	}
-	own := a.Auth
-	if own == nil {
-		own = &auth{}
+	own := auth{}
+	if a.Auth != nil {
+		own = *a.Auth
 	}
-	token, err := env.Credential(ctx, d, "options.auth.token", own.Token)
-	if err != nil {
-		return err
+	for name, value := range map[string]*string{"token": &own.Token, "username": &own.Username, "password": &own.Password} {
+		v, err := env.Credential(ctx, d, "options.auth."+name, *value)
+		if err != nil {
+			return err
+		}
+		*value = v
 	}
-	password, err := env.Credential(ctx, d, "options.auth.password", own.Password)
-	if err != nil {
-		return err
-	}
-	a.Secrets = append(a.Secrets, token, rest.Basic(own.Username, password), password, own.Username)
+	a.Secrets = append(a.Secrets, own.Token, rest.Basic(own.Username, own.Password), own.Password, own.Username)
 	for _, text := range append(a.urls(), d.URL) {
 		a.Secrets = append(a.Secrets, credential.InURL(text)...)
 	}
@@ -84,17 +83,17 @@ func (a *api) credentials(ctx context.Context, d source.Datasource, env source.E
 		}
 		switch {
 		case own.Type == "basic":
-			r.SetBasicAuth(own.Username, password)
+			r.SetBasicAuth(own.Username, own.Password)
 		case own.Type == "apiKey" && own.Query != "":
 			q := r.URL.Query()
-			q.Set(own.Query, token)
+			q.Set(own.Query, own.Token)
 			r.URL.RawQuery = q.Encode()
 		case own.Type == "apiKey" && own.Header != "":
-			r.Header.Set(own.Header, token)
+			r.Header.Set(own.Header, own.Token)
 		case own.Type == "apiKey":
-			r.Header.Set("X-Api-Key", token)
+			r.Header.Set("X-Api-Key", own.Token)
 		case own.Type == "bearer":
-			r.Header.Set("Authorization", "Bearer "+token)
+			r.Header.Set("Authorization", "Bearer "+own.Token)
 		}
 	}
 	return nil

@@ -136,7 +136,7 @@ func TestServersThatMisbehave(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	secrets := map[string]string{"env:S": "s3cret"}
+	secrets := map[string]string{"env:S": "s3cret", "env:U": "granted"}
 	for name, c := range map[string]struct {
 		options string
 		check   func(t *testing.T, r *http.Request)
@@ -145,6 +145,10 @@ func TestCredentials(t *testing.T) {
 		"basic": {`"auth":{"type":"basic","username":"me","password":"env:S"}`, func(t *testing.T, r *http.Request) {
 			user, password, _ := r.BasicAuth()
 			require.Equal(t, "me s3cret", user+" "+password)
+		}},
+		"both of basic": {`"auth":{"type":"basic","username":"env:U","password":"env:S"}`, func(t *testing.T, r *http.Request) {
+			user, password, _ := r.BasicAuth()
+			require.Equal(t, "granted s3cret", user+" "+password)
 		}},
 		"api key":      {`"auth":{"type":"apiKey","token":"env:S"}`, func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.Header.Get("X-Api-Key")) }},
 		"named header": {`"auth":{"type":"apiKey","token":"env:S","header":"Key"}`, func(t *testing.T, r *http.Request) { require.Equal(t, "s3cret", r.Header.Get("Key")) }},

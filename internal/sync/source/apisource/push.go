@@ -51,17 +51,18 @@ func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Chang
 	if p.res.Create == nil && p.res.Update == nil && p.res.Delete == nil {
 		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "%s cannot be pushed to: none of options.create, update and delete is defined", spec.Datatype)
 	}
-	results := make([]source.Result, len(changes))
+	results := source.Unanswered(len(changes))
 	batches := map[source.Op][]int{}
 	for i, c := range changes {
 		if p.res.of(c.Op).size() > 1 && !p.looks(c.Op) {
 			batches[c.Op] = append(batches[c.Op], i)
 			continue
 		}
-		var err error
-		if results[i], err = p.one(ctx, c); err != nil {
-			return nil, p.failed(err)
+		r, err := p.one(ctx, c)
+		if err != nil {
+			return results, p.failed(err)
 		}
+		results[i] = r
 	}
 	for _, op := range []source.Op{source.Create, source.Update, source.Delete} {
 		at := batches[op]
@@ -70,7 +71,7 @@ func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Chang
 		slices.SortStableFunc(at, func(i, j int) int { return strings.Compare(changes[i].Attempt, changes[j].Attempt) })
 		for batch := range slices.Chunk(at, p.res.of(op).size()) {
 			if err := p.batch(ctx, op, changes, batch, results); err != nil {
-				return nil, p.failed(err)
+				return results, p.failed(err)
 			}
 		}
 	}
@@ -185,14 +186,22 @@ func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Chang
 	answer, err := p.Call(ctx, w.method(op), target, w.idempotency(hex.EncodeToString(attempts.Sum(nil)[:16])), w.envelop(rows))
 	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() {
 		for _, i := range at {
-			if results[i], err = p.one(ctx, changes[i]); err != nil {
+			r, err := p.one(ctx, changes[i])
+			if err != nil {
 				return err
 			}
+			results[i] = r
 		}
 		return nil
 	}
-	if err != nil || w.ID == "" && w.Error == "" {
+	if err != nil {
 		return err
+	}
+	if w.ID == "" && w.Error == "" {
+		for _, i := range at {
+			results[i] = source.Result{}
+		}
+		return nil
 	}
 	list, _ := rest.Path(answer.Body, w.Results)
 	made, ok := list.([]any)
@@ -200,9 +209,11 @@ func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Chang
 		return fault.New(fault.Invalid, "%s took %d rows and did not answer with as many results (options.%s.results)", p.base.Host, len(at), op)
 	}
 	for n, i := range at {
-		if results[i], err = p.result(w, made[n]); err != nil {
+		r, err := p.result(w, made[n])
+		if err != nil {
 			return err
 		}
+		results[i] = r
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ type file struct {
 	options
 	format string
 	env    source.Env
+	tidied bool // what killed processes left was removed
 	// beforeRename is a test's: it runs between reading the file and replacing it.
 	beforeRename func()
 	// afterLook is a test's, too: it runs when a push has looked at the file's content.

@@ -3,14 +3,12 @@ package csvsource
 import (
 	"compress/gzip"
 	"context"
-	"crypto/rand"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -29,6 +27,10 @@ import (
 func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if f.path == "" {
 		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network cannot be written: fileUrl must be a path")
+	}
+	if !f.tidied {
+		f.removeStale()
+		f.tidied = true
 	}
 	for range maxTries {
 		w := &rewriter{f: f, spec: spec, byKey: make(map[string]int, len(changes)), changes: changes, results: make([]source.Result, len(changes))}
@@ -123,11 +125,11 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	if in != nil {
 		defer in.Close()
 	}
-	temp = w.f.path + "." + rand.Text()[:8] + ".tmp"
-	out, err := w.f.env.Dir.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	temp, out, held, err := w.f.temporary()
 	if err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "no file can be written beside %s", w.f.path)
+		return "", err
 	}
+	defer func() { _ = held.Close() }() // after it was renamed
 	if in != nil {
 		keepOwner(out, in.seen.info)
 		err = out.Chmod(in.mode) // those who may read the file still may

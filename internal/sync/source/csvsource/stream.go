@@ -29,8 +29,9 @@ type stream struct {
 	raw         *counter
 	size        int64 // of the raw file; 0: unknown
 	fingerprint string
-	bom         bool // of UTF-8
-	packed      bool // by gzip
+	head        []byte // of the unpacked file, before it is decoded
+	bom         bool   // of UTF-8
+	packed      bool   // by gzip
 	mode        fs.FileMode
 	seen        *seen             // a local file, as it was opened
 	encoding    encoding.Encoding // found by its mark; nil: none was
@@ -65,7 +66,11 @@ func (f *file) open(ctx context.Context) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.decode(f.Encoding); err != nil {
+	err = s.decode(f.Encoding)
+	if err == nil {
+		err = s.text(f)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -82,6 +87,8 @@ func (s *stream) decode(name string) error {
 		s.closers, s.packed = append(s.closers, z), true
 		b = bufio.NewReaderSize(z, bufferSize)
 	}
+	head, _ := b.Peek(headSize) // a shorter file has a shorter one
+	s.head = slices.Clone(head)
 	e := encodings[strings.ToLower(name)]
 	mark, err := b.Peek(3)
 	if err != nil && !errors.Is(err, io.EOF) {

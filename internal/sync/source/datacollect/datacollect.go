@@ -76,7 +76,7 @@ func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) 
 	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
-	for name, value := range map[string]*string{"apiKey": &s.apiKey, "password": &s.password} {
+	for name, value := range map[string]*string{"apiKey": &s.apiKey, "workflowId": &s.workflowID, "username": &s.username, "password": &s.password} {
 		v, err := env.Credential(ctx, d, pathOf(d, name), *value)
 		if err != nil {
 			return nil, err
@@ -259,7 +259,7 @@ func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Ch
 	if spec.Datatype != Datatype {
 		return nil, fault.New(fault.Invalid, "there is no %s at a %s: it takes events only", spec.Datatype, s.name)
 	}
-	results := make([]source.Result, len(changes))
+	results := source.Unanswered(len(changes))
 	var order []int
 	for i, c := range changes {
 		if c.Op == source.Delete {
@@ -272,12 +272,12 @@ func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Ch
 	for batch := range slices.Chunk(order, s.batch) {
 		if s.sent {
 			if err := pause(ctx, s.delay); err != nil {
-				return nil, err
+				return results, err
 			}
 		}
 		s.sent = true
 		if err := s.post(ctx, spec, changes, batch, results); err != nil {
-			return nil, failed("push of events", err)
+			return results, failed("push of events", err)
 		}
 	}
 	return results, nil
@@ -300,6 +300,9 @@ func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Ch
 		err = s.refusedInside(a)
 	}
 	if err == nil {
+		for _, i := range batch {
+			results[i] = source.Result{}
+		}
 		return nil
 	}
 	if r, ok := errors.AsType[*rest.Refusal](err); !ok || !r.ForGood() || r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed {

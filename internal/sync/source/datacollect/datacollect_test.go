@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -326,4 +327,36 @@ func TestFaults(t *testing.T) {
 		require.ErrorContains(t, results[2].Err, "guid")
 		require.Len(t, p.Server.Rows("event"), 4)
 	})
+}
+
+// Whatever a request says of its caller may be a reference: none is sent as it is written.
+func TestReferencesAreResolved(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []source.Kind{datacollect.SyncServer(), datacollect.OpenFnAdapter()} {
+		sent := make(chan http.Header, 1)
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			sent <- r.Header.Clone()
+			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		t.Cleanup(srv.Close)
+		var fields []source.ExtraField
+		for _, name := range []string{"apiKey", "workflowId", "username", "password"} {
+			fields = append(fields, source.ExtraField{Name: name, Value: "env:" + name})
+		}
+		s, err := kind.Open(t.Context(), source.Datasource{Type: kind.Name, URL: srv.URL, ExtraFields: fields}, source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now,
+			Secret: func(_ context.Context, ref, _ string) (string, error) {
+				return strings.TrimPrefix(ref, "env:") + " of it", nil
+			}})
+		require.NoError(t, err)
+		r, err := s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: datacollect.Datatype, Key: []string{"guid"}}, PageSize: 1})
+		if err == nil {
+			_, err = r.Next(t.Context())
+		}
+		require.Error(t, err)
+		got := <-sent
+		require.Equal(t, "apiKey of it", got.Get("X-Api-Key"))
+		require.Equal(t, "workflowId of it", got.Get("X-Workflow-Id"))
+		user, password, _ := (&http.Request{Header: got}).BasicAuth()
+		require.Equal(t, "username of it, password of it", user+", "+password)
+	}
 }

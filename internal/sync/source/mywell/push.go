@@ -34,20 +34,22 @@ func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Ch
 		return nil, err
 	}
 	p := &pusher{s, m, spec}
-	results := make([]source.Result, len(changes))
+	results := source.Unanswered(len(changes))
 	var readings []int // that are new, for one call
 	for i, c := range changes {
 		if c.Op == source.Create && !m.keyed {
 			readings = append(readings, i)
 			continue
 		}
-		if results[i], err = p.one(ctx, c); err != nil {
-			return nil, failed("push of "+spec.Datatype, err)
+		r, err := p.one(ctx, c)
+		if err != nil {
+			return results, failed("push of "+spec.Datatype, err)
 		}
+		results[i] = r
 	}
 	if len(readings) > 0 {
 		if err := p.createReadings(ctx, changes, readings, results); err != nil {
-			return nil, failed("push of "+spec.Datatype, err)
+			return results, failed("push of "+spec.Datatype, err)
 		}
 	}
 	return results, nil
@@ -237,12 +239,13 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 	for n, i := range fresh {
 		theirs, _ := rows[n].(map[string]any)
 		if id, ok := there[identityOf(theirs)]; ok {
-			results[i] = source.Result{ExternalIDs: map[string]string{legacyID: id}}
+			r := source.Result{ExternalIDs: map[string]string{legacyID: id}}
 			if err := p.settle(ctx, id, theirs); err != nil {
-				if results[i], err = refusal(err); err != nil {
+				if r, err = refusal(err); err != nil {
 					return err
 				}
 			}
+			results[i] = r
 			continue
 		}
 		post, body = append(post, i), append(body, theirs)
@@ -281,6 +284,7 @@ func (p *pusher) post(ctx context.Context, at []int, body []any, results []sourc
 		return fault.New(fault.Invalid, "%s took %d readings and did not answer with as many", p.base.Host, len(at))
 	}
 	for n, i := range at {
+		results[i] = source.Result{}
 		if m, ok := made[n].(map[string]any); ok && text(m["id"]) != "" {
 			results[i].ExternalIDs = map[string]string{legacyID: text(m["id"])}
 		}

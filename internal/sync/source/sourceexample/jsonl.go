@@ -163,7 +163,10 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 			rows[key] = row
 		}
 	}
-	return results, f.write(ctx, rows, bad)
+	if err := f.write(ctx, rows, bad); err != nil {
+		return nil, err // results would say that the rows are written
+	}
+	return results, nil
 }
 
 // byKey reads the rows, and the lines that are none, which a push keeps.

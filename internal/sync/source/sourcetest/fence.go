@@ -37,7 +37,7 @@ var fenceTests = topic{
 			}
 			var then map[string]Record
 			x := fencetest.New(n, func() { then = g.place.Rows(g) })
-			err := g.fenced(s, x, changes)
+			_, err := g.fenced(s, x, changes)
 			if err == nil {
 				require.Positive(f, x.Asked(), "the push asks no fence")
 				require.GreaterOrEqual(f, n, 1)
@@ -50,6 +50,32 @@ var fenceTests = topic{
 		}
 		require.Fail(f, "a push asks more often than the suite can follow")
 	},
+	"AFailedPushSaysWhatItWrote": func(f *fixture) {
+		for n := range 100 {
+			g := newFixture(f.T, f.h)
+			s := g.open()
+			var rows []Record
+			var changes []source.Change
+			for i := range 4 {
+				was := g.created(s, i+1)
+				now := was
+				now.Name = "another"
+				rows, changes = append(rows, was), append(changes, g.update(was, now))
+			}
+			results, err := g.fenced(s, fencetest.New(n, nil), changes)
+			there := g.place.Rows(g)
+			for i, r := range results {
+				if r.Err != nil {
+					require.ErrorIs(f, r.Err, source.ErrUnanswered)
+				}
+				require.Equal(f, r.Err == nil, there[rows[i].ID].Name == "another", "row %d, turned over after %d checks", i, n)
+			}
+			if err == nil {
+				return
+			}
+		}
+		require.Fail(f, "a push asks more often than the suite can follow")
+	},
 	"PushedAgainAfterTheFenceTurned": func(f *fixture) {
 		s := f.open()
 		was := f.created(s, 1)
@@ -57,23 +83,30 @@ var fenceTests = topic{
 		now.Name = "another"
 		changes := []source.Change{f.update(was, now)}
 		for n := range 3 {
-			_ = f.fenced(s, fencetest.New(n, nil), changes)
+			_, _ = f.fenced(s, fencetest.New(n, nil), changes)
 		}
 		f.pushed(s, changes[0])
 		require.Equal(f, plainRecord(now), plainRecord(f.onlyRow()))
 	},
 }
 
-func (f *fixture) fenced(s source.Source, x *fencetest.Fence, changes []source.Change) error {
+// fenced pushes under the fence. It returns a result for each change, also with an error.
+func (f *fixture) fenced(s source.Source, x *fencetest.Fence, changes []source.Change) ([]source.Result, error) {
+	all := source.Unanswered(len(changes))
+	done := all
 	ctx := x.In(f.ctx)
 	for batch := range slices.Chunk(changes, s.PushSize()) {
 		results, err := s.Push(ctx, f.spec(), batch)
+		if err == nil || results != nil {
+			require.Len(f, results, len(batch))
+			done = done[copy(done, results):]
+		}
 		if err != nil {
-			return err
+			return all, err
 		}
 		for _, r := range results {
 			require.NoError(f, r.Err)
 		}
 	}
-	return nil
+	return all, nil
 }

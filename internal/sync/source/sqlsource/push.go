@@ -40,7 +40,7 @@ func (s *sqlSource) Push(ctx context.Context, spec source.Spec, changes []source
 		results, err = p.apart(ctx, changes)
 	}
 	if err != nil {
-		return nil, s.failed(ctx, err, "%s cannot be written", p.table.name)
+		return results, s.failed(ctx, err, "%s cannot be written", p.table.name)
 	}
 	return results, nil
 }
@@ -185,14 +185,18 @@ func (p *pusher) together(ctx context.Context, changes []source.Change) ([]sourc
 
 // apart pushes each change in a transaction of its own.
 func (p *pusher) apart(ctx context.Context, changes []source.Change) ([]source.Result, error) {
-	results := make([]source.Result, len(changes))
+	results := source.Unanswered(len(changes))
 	for i := range changes {
 		r, err := p.transaction(ctx, changes[i:i+1], p.oneByOne)
 		if err == nil {
 			results[i] = r[0]
-		} else if results[i].Err = p.refusal(err); results[i].Err == nil {
-			return nil, err
+			continue
 		}
+		refusal := p.refusal(err)
+		if refusal == nil {
+			return results, err
+		}
+		results[i] = source.Result{Err: refusal}
 	}
 	return results, nil
 }

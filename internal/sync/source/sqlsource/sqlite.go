@@ -53,7 +53,9 @@ func openSQLite(o options, env source.Env) (engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		_ = beside.Close()
+		if err := errors.Join(notStoreWithin(env, path+end, beside), beside.Close()); err != nil {
+			return nil, err
+		}
 	}
 	// SQLite opens files by their name, and others beside them.
 	full, err := filepath.Abs(filepath.Join(env.Dir.Name(), path))
@@ -92,16 +94,21 @@ func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
 // single asks the parser. It takes the query alone up to the first semicolon, and that
 // ends no bracket: so in brackets, a query with more behind the semicolon is none.
 func (e *sqliteEngine) single(ctx context.Context, query string) error {
-	c, err := e.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
-	columns, err := sqliteguard.Columns(c, query)
+	columns, err := e.columns(ctx, query)
 	if err == nil && len(columns) == 0 {
 		err = errNoRows
 	}
 	return err
+}
+
+// columns returns those of the query. It does not run it.
+func (e *sqliteEngine) columns(ctx context.Context, query string) ([]sqlite.ColumnInfo, error) {
+	c, err := e.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	return sqliteguard.Columns(ctx, c, query)
 }
 
 func (e *sqliteEngine) quote(id string) string { return `"` + strings.ReplaceAll(id, `"`, `""`) + `"` }
@@ -131,16 +138,16 @@ func (e *sqliteEngine) ignoring(c column) (string, bool) {
 }
 
 func (e *sqliteEngine) describe(ctx context.Context, from string) ([]column, error) {
-	types, err := e.types(ctx, e.db, from)
+	types, err := e.columns(ctx, "SELECT * FROM "+from)
 	if err != nil {
 		return nil, err
 	}
 	columns := make([]column, len(types))
 	for i, t := range types {
-		declared := strings.ToUpper(t.DatabaseTypeName())
-		c := column{name: t.Name(), typ: withDefault(strings.ToLower(declared), "of no declared type"), digits: -1, kind: sqliteKind(declared)}
+		declared := strings.ToUpper(t.DeclType)
+		c := column{name: t.Name, typ: withDefault(strings.ToLower(declared), "of no declared type"), digits: -1, kind: sqliteKind(declared)}
 		if c.kind.isTime() {
-			if c.style, err = e.sample(ctx, from, c); err != nil {
+			if c.style, err = e.sample(ctx, from, c, len(types)); err != nil {
 				return nil, err
 			}
 		}
@@ -317,6 +324,9 @@ func (e *sqliteEngine) classify(err error) class {
 	if errors.Is(err, sqliteguard.ErrMemory) {
 		return noRoom
 	}
+	if errors.Is(err, errTooManyExpressions) {
+		return wrong
+	}
 	se, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return unknown
@@ -342,6 +352,9 @@ func (e *sqliteEngine) classify(err error) class {
 
 func (e *sqliteEngine) explain(err error) string {
 	se, ok := errors.AsType[*sqlite.Error](err)
+	if errors.Is(err, errTooManyExpressions) {
+		return errTooManyExpressions.Error()
+	}
 	if errors.Is(err, sqliteguard.ErrMemory) || ok && se.Code()&0xff == sqlite3.SQLITE_NOMEM {
 		return fmt.Sprintf("SQLite may take %d MiB of memory for all syncs of this process, and the query needs more", sqliteguard.Memory()>>20)
 	}

@@ -27,7 +27,7 @@ func hungry() map[string]string {
 	return map[string]string{
 		"arguments": "SELECT 1 AS id, max(" + repeated(100, "hex(zeroblob(4e6))", ", ") + ") > '' AS v",
 		"nested":    "SELECT 1 AS id, " + repeated(100, "max(hex(zeroblob(4e6)), ", "") + "''" + repeated(100, ")", "") + " > '' AS v",
-		"small":     "SELECT 1 AS id, " + repeated(60, "max("+repeated(100, "v%d", ", ")+")", " || ") + " > '' AS v FROM (SELECT " + repeated(500, "hex(zeroblob(250e3)) AS v%d", ", ") + ")",
+		"small":     "SELECT 1 AS id, " + repeated(3, "max("+repeated(100, "v%d", ", ")+")", " || ") + " > '' AS v FROM (SELECT " + repeated(120, "hex(zeroblob(1e6)) AS v%d", ", ") + ")",
 		"subquery":  "SELECT 1 AS id, " + repeated(120, "length(v%d)", " + ") + " AS v FROM " + subquery,
 	}
 }
@@ -61,6 +61,15 @@ func TestAttackSQLiteColumns(t *testing.T) {
 	rows, err := queried(t, p, "SELECT 1 AS id, "+repeated(500, "hex(zeroblob(50)) AS v%d", ", "), "")
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
+}
+
+// So many expressions could not be stopped, and a query says so.
+func TestAttackSQLiteExpressions(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, onSQLite)
+	_, err := queried(t, p, "SELECT 1 AS id, "+repeated(50, "max("+repeated(100, "length(v)", ", ")+")", " + ")+" AS v FROM (SELECT hex(zeroblob(4e6)) AS v)", "")
+	require.ErrorContains(t, err, "more expressions")
+	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 
 // A table of many columns is read, also where a row is longer than a column's share.

@@ -2,32 +2,61 @@ package sqlsource
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/sqlsource/sqliteguard"
 )
 
-// query reads at once what the query returns.
-func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out rows, err error) {
+// errTooManyExpressions says that SQLite's program for a query is too long to be stopped soon.
+var errTooManyExpressions = errors.New("the query has more expressions than could be stopped, for values as long as it may have")
+
+// reading runs do with a connection whose statements end when the context does, see
+// [sqliteguard.Read].
+func (e *sqliteEngine) reading(ctx context.Context, longest int, ours bool, do func(*sql.Conn) error) error {
 	c, err := e.db.Conn(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = c.Close() }()
+	done, err := sqliteguard.Read(ctx, c, longest, ours)
+	if err != nil {
+		return err
+	}
+	err = do(c)
+	if refused := done(); refused != nil {
+		err = errors.Join(refused, err)
+	} else if se, ok := errors.AsType[*sqlite.Error](err); ok && se.Code()&0xff == sqlite3.SQLITE_NOMEM {
+		err = errors.Join(errTooManyExpressions, err) // it says so of too many instructions, too
+	}
+	if err != nil && ctx.Err() != nil { // what SQLite says of its end may be anything
+		return ctx.Err()
+	}
+	return err
+}
+
+// query reads at once what the query returns.
+func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out rows, err error) {
 	length := maxValue(len(columns))
-	if columns[len(columns)-1].name == "" { // it has looked at how long a row is
+	weighs := columns[len(columns)-1].name == "" // it looks at how long a row is, and is of a table
+	if weighs {
 		length = maxRow
 	}
-	done, err := sqliteguard.Read(ctx, c, length)
+	err = e.reading(ctx, length, weighs, func(on *sql.Conn) error {
+		out, err = e.read(ctx, on, columns, query, args...)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if refused := done(); refused != nil {
-			out, err = nil, errors.Join(refused, err)
-		}
-	}()
+	return out, nil
+}
+
+func (e *sqliteEngine) read(ctx context.Context, c *sql.Conn, columns []column, query string, args ...any) (rows, error) {
 	found, err := c.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

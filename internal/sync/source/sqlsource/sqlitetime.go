@@ -63,10 +63,13 @@ func (s timeStyle) write(k kind, t time.Time) any {
 }
 
 // sample looks at any value of a column, to write others as it is.
-func (e *sqliteEngine) sample(ctx context.Context, from string, c column) (timeStyle, error) {
+// The table has that many columns.
+func (e *sqliteEngine) sample(ctx context.Context, from string, c column, columns int) (timeStyle, error) {
 	name := e.quote(c.name)
 	var v any
-	err := e.db.QueryRowContext(ctx, "SELECT +"+name+" FROM "+from+" WHERE "+name+" IS NOT NULL LIMIT 1").Scan(&v)
+	err := e.reading(ctx, maxValue(columns), false, func(on *sql.Conn) error {
+		return on.QueryRowContext(ctx, "SELECT +"+name+" FROM "+from+" WHERE "+name+" IS NOT NULL LIMIT 1").Scan(&v)
+	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return styleNone, err
 	}
@@ -81,7 +84,9 @@ func (e *sqliteEngine) cursor(ctx context.Context, t *table, c column) (column, 
 		return fmt.Sprintf("(SELECT +%s FROM %s WHERE %s IS NOT NULL ORDER BY %s %s LIMIT 1)", name, t.from, name, name, order)
 	}
 	var first, last any
-	if err := e.db.QueryRowContext(ctx, "SELECT "+end("ASC")+", "+end("DESC")).Scan(&first, &last); err != nil {
+	if err := e.reading(ctx, maxValue(len(t.columns)), false, func(on *sql.Conn) error {
+		return on.QueryRowContext(ctx, "SELECT "+end("ASC")+", "+end("DESC")).Scan(&first, &last)
+	}); err != nil {
 		return c, err
 	}
 	a, b := styleOfValue(first), styleOfValue(last)

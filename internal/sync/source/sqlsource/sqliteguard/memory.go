@@ -67,17 +67,28 @@ func installAllocator() int32 {
 	return sqlite3.Xsqlite3_config(tls, sqlite3.SQLITE_CONFIG_MALLOC, libc.VaList(arguments, methods))
 }
 
+// aLot is how many bytes a statement that is to end gets no more of: what ends it
+// early is that it makes long values.
+const aLot = 16 << 10
+
 // take counts n bytes more, unless the connection is guarded and may have no more.
 func take(tls *libc.TLS, n int64) bool {
-	if held.Add(n) <= most.Load() || n <= 0 {
+	room := held.Add(n) <= most.Load() || n <= 0
+	if room && n < aLot {
 		return true
 	}
-	g, ok := bounded.Load(tls)
+	known, ok := bounded.Load(tls)
 	if !ok {
 		return true
 	}
+	g := known.(*guard)
+	if room && !g.stopped.Load() {
+		return true
+	}
 	held.Add(-n)
-	g.(*guard).refused.Store(true)
+	if !room {
+		g.refused.Store(true)
+	}
 	return false
 }
 

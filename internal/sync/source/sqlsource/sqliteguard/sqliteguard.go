@@ -8,7 +8,9 @@
 //   - an authorizer, which the parser asks about everything that a statement does,
 //     allows reading, and on the connections that pushes use also changing rows;
 //   - the temporary files of all connections together have a limit, and so has their memory;
-//   - a statement ends soon after its context does, also while it finds nothing.
+//   - a statement ends soon after its context does, also while it finds nothing: it is
+//     told so between instructions, when it takes memory, and within the functions that
+//     look at much more than their arguments' bytes. Others of those are refused.
 //
 // SQLite's driver offers none of this, so the hook that SQLite calls for each new
 // connection does it. SQLite is C, translated: it is handed numbers, not Go values.
@@ -54,9 +56,14 @@ var (
 const (
 	guardParameter = "headgate_guard"
 	// opsBetweenLooks is how many instructions SQLite's machine runs before it looks
-	// whether it is to stop: well under a millisecond.
-	opsBetweenLooks = 20_000
+	// whether it is to stop. Each may be a function's call with a value of 8 MiB.
+	opsBetweenLooks = 100
 	maxSQL          = 1 << 20
+	// maxStraight bounds what a statement looks at without a jump back, for SQLite looks
+	// whether it is to stop only there: instructions times the bytes of a value. SQLite
+	// doubles a program's space from 42 instructions on, and refuses what is more than this.
+	maxStraight  = 22 << 30
+	maxArguments = 127 // a call with more is one instruction, too
 )
 
 // install has SQLite call guardConnection for every connection that is opened
@@ -102,6 +109,12 @@ func guardConnection(tls *libc.TLS, db, _, _ uintptr) int32 {
 		sqlite3.SQLITE_LIMIT_ATTACHED: 0, sqlite3.SQLITE_LIMIT_LENGTH: g.longest, sqlite3.SQLITE_LIMIT_SQL_LENGTH: maxSQL,
 	} {
 		sqlite3.Xsqlite3_limit(tls, db, limit, value)
+	}
+	if !g.writes {
+		sqlite3.Xsqlite3_limit(tls, db, sqlite3.SQLITE_LIMIT_FUNCTION_ARG, maxArguments)
+		if rc := replaceFunctions(tls, db, id); rc != sqlite3.SQLITE_OK {
+			return rc
+		}
 	}
 	sqlite3.Xsqlite3_progress_handler(tls, db, opsBetweenLooks, pointerTo(guardProgress), uintptr(id))
 	return sqlite3.Xsqlite3_set_authorizer(tls, db, pointerTo(guardAction), uintptr(id))
@@ -162,8 +175,10 @@ func (g *guard) allows(action int32, first, second string) bool {
 		switch strings.ToLower(second) {
 		case "load_extension", "fts3_tokenizer", "sqlite_log", "readfile", "writefile", "edit":
 			return false
+		case "json_patch", "jsonb_patch", "rtreecheck", "rtreenode", "rtreedepth": // they take too long, and cannot be ended
+			return g.writes
 		}
-		return true
+		return g.writes || !strings.HasPrefix(strings.ToLower(second), "geopoly_")
 	case sqlite3.SQLITE_PRAGMA:
 		switch first {
 		case "data_version": // full-text search asks for it
@@ -277,27 +292,42 @@ func raw(conn *sql.Conn, do func(*guarded) error) error {
 }
 
 // Columns returns the columns that the query returns, as SQLite's parser finds them in
-// its first statement. It runs nothing.
-func Columns(conn *sql.Conn, query string) (columns []sqlite.ColumnInfo, err error) {
+// its first statement. It runs nothing, and ends when the context does.
+func Columns(ctx context.Context, conn *sql.Conn, query string) (columns []sqlite.ColumnInfo, err error) {
+	done, err := Read(ctx, conn, math.MaxInt32, true)
+	if err != nil {
+		return nil, err
+	}
 	err = raw(conn, func(c *guarded) error {
 		columns, err = c.ColumnInfo(query)
 		return err
 	})
-	return columns, err
+	return columns, errors.Join(done(), err)
 }
 
 // ErrMemory says that a statement was ended, or has given wrong values, because it
 // needed more memory than there is for all guarded connections.
 var ErrMemory = errors.New("sqliteguard: the statement takes too much memory")
 
+// instructions returns how many a stranger's statement may have, whose values have at
+// most that many bytes.
+func instructions(longest int) int32 { return int32(min(maxStraight/max(longest, 1), math.MaxInt32)) }
+
 // Read has the connection's statements end when the context does, and their values
-// have at most longest bytes, until done is called. done returns ErrMemory if one
+// have at most longest bytes, until done is called. The more bytes, the fewer
+// instructions a statement may have, except one of ours. done returns ErrMemory if one
 // was refused memory: then the values that it returned may be wrong.
-func Read(ctx context.Context, conn *sql.Conn, longest int) (done func() error, err error) {
+func Read(ctx context.Context, conn *sql.Conn, longest int, ours bool) (done func() error, err error) {
 	var g *guard
 	if err := raw(conn, func(c *guarded) error {
 		g = c.guard
-		sqlite3.Xsqlite3_limit(g.tls, g.db, sqlite3.SQLITE_LIMIT_LENGTH, min(int32(min(longest, math.MaxInt32)), g.longest))
+		longest = min(longest, int(g.longest))
+		sqlite3.Xsqlite3_limit(g.tls, g.db, sqlite3.SQLITE_LIMIT_LENGTH, int32(longest))
+		most := int32(math.MaxInt32)
+		if !ours {
+			most = instructions(longest)
+		}
+		sqlite3.Xsqlite3_limit(g.tls, g.db, sqlite3.SQLITE_LIMIT_VDBE_OP, most)
 		return nil
 	}); err != nil {
 		return nil, err
@@ -306,6 +336,7 @@ func Read(ctx context.Context, conn *sql.Conn, longest int) (done func() error, 
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		g.stopped.Store(true)
+		sqlite3.Xsqlite3_interrupt(g.tls, g.db) // it may count the rows of a table, which is one instruction
 		close(ended)
 	})
 	return func() error {

@@ -12,9 +12,14 @@ import (
 
 func opened(t *testing.T) *sql.DB {
 	t.Helper()
+	return openedWith(t, 1<<20)
+}
+
+func openedWith(t *testing.T, longest int) *sql.DB {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "empty.db")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	c, err := New(path, 1<<20, false)
+	c, err := New(path, longest, false)
 	require.NoError(t, err)
 	db := sql.OpenDB(c)
 	t.Cleanup(func() { _ = db.Close() })

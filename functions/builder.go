@@ -1,0 +1,169 @@
+package functions
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/auth"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+)
+
+// builder registers and serves the routes of the functions that it was made for.
+type builder struct {
+	app     *app.App
+	guard   *auth.Guard
+	names   []string // of the functions
+	mux     *http.ServeMux
+	adapter web.Adapter
+	access  map[string]web.Access // by pattern
+}
+
+func newBuilder(a *app.App, guard *auth.Guard, names []string) *builder {
+	b := &builder{
+		app: a, guard: guard, names: names, mux: http.NewServeMux(), access: make(map[string]web.Access),
+		adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers},
+	}
+	paths := map[string][]route{}
+	var order []string
+	for _, rt := range routes {
+		if rt.function != "" && !b.serves(rt.function) {
+			continue
+		}
+		if paths[rt.path] == nil {
+			order = append(order, rt.path)
+		}
+		paths[rt.path] = append(paths[rt.path], rt)
+	}
+	for _, path := range order {
+		b.register(path, paths[path])
+	}
+	return b
+}
+
+func (b *builder) serves(function string) bool { return slices.Contains(b.names, function) }
+
+// register adds the routes of one path. They have the same access, as a test checks.
+func (b *builder) register(path string, of []route) {
+	handlers := map[string]web.Handler{}
+	var methods []string
+	for _, rt := range of {
+		h := rt.handle.handler(b, rt)
+		for _, m := range strings.Fields(rt.methods) {
+			handlers[m], methods = h, append(methods, m)
+		}
+	}
+	serve := handlers[anyMethod]
+	if serve == nil {
+		handlers[http.MethodHead] = handlers[http.MethodGet]
+		serve = web.Methods(func(w http.ResponseWriter, r *http.Request) error { return handlers[r.Method](w, r) }, methods...)
+	}
+	access := of[0].access
+	if access == web.Acts || access == web.Takes {
+		inner := serve
+		serve = func(w http.ResponseWriter, r *http.Request) error {
+			web.Acting(w)
+			return inner(w, r)
+		}
+	}
+	if path == defaultSocketPath {
+		path = socketPath(b.app)
+	}
+	b.handle(path, access, serve)
+	// The ServeMux would redirect the path without a key, and lose the service.
+	if bare, ok := strings.CutSuffix(path, "/{key...}"); ok {
+		b.handle(bare, access, serve)
+	}
+}
+
+func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
+	b.access[pattern] = access
+	b.mux.Handle(pattern, b.adapter.Handler(h))
+}
+
+// handler serves the routes. Every request passes the rules for hosts and for pages of
+// other origins first.
+func (b *builder) handler() http.Handler {
+	browsers := web.NewBrowsers(b.app.Config(), b.app.InCloud(), b.app.Log())
+	return browsers.Hosts(withService(browsers.Handler(b.does, b.mux)))
+}
+
+// does returns what a request would do at the route that it leads to.
+func (b *builder) does(r *http.Request) web.Access {
+	_, pattern := b.mux.Handler(r)
+	if pattern == triggerAliasPath {
+		name, _ := service(r)
+		if g, err := b.app.Gate(name); err == nil && takesTrigger(g) {
+			return web.Takes
+		}
+	}
+	return b.access[pattern]
+}
+
+// An endpoint makes the handler of a route. Its kinds say what the handler acts on, and
+// who asks the caller for the role.
+type endpoint interface {
+	handler(b *builder, rt route) web.Handler
+}
+
+type (
+	// perService acts on the service that the path names.
+	perService func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error
+	// deployment acts on the whole deployment.
+	deployment func(*app.App) web.Handler
+	// plain needs nothing.
+	plain web.Handler
+	// guarding asks for the role itself, because the role is not all that lets callers in.
+	guarding func(b *builder, role string) web.Handler
+)
+
+func (h perService) handler(b *builder, rt route) web.Handler {
+	return b.byService(rt.path, func(g *gate.Gate) web.Handler {
+		return b.require(rt.role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) })
+	})
+}
+
+func (h deployment) handler(b *builder, rt route) web.Handler { return b.require(rt.role, h(b.app)) }
+
+func (h plain) handler(b *builder, rt route) web.Handler { return b.require(rt.role, web.Handler(h)) }
+
+func (h guarding) handler(b *builder, rt route) web.Handler { return h(b, rt.role) }
+
+// require asks the caller for the role; everybody has the role public.
+func (b *builder) require(role string, h web.Handler) web.Handler {
+	if role == public {
+		return h
+	}
+	return b.guard.Require(role, h)
+}
+
+// byService chooses the handler of the service that the path names.
+func (b *builder) byService(path string, of func(*gate.Gate) web.Handler) web.Handler {
+	handlers := make(map[*gate.Gate]web.Handler)
+	for _, g := range b.app.Gates() {
+		handlers[g] = of(g)
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		name, _ := service(r)
+		g, err := b.app.Gate(name)
+		if err != nil { // it names the services, which only callers with a role may learn
+			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
+		}
+		if path == "/sweep" { // it publishes what waits itself, and counts it
+			return handlers[g](w, r)
+		}
+		// A claim is published by any later request. This one helps while it is served.
+		wait := b.app.Help(g)
+		err = handlers[g](w, r)
+		wait()
+		return err
+	}
+}
+
+// noSuchPath answers every path that has no route.
+func noSuchPath(http.ResponseWriter, *http.Request) error {
+	return fault.New(fault.NotFound, "no such path: see /openapi.json")
+}

@@ -1,0 +1,303 @@
+package functions
+
+import (
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/platform/auth"
+	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/live"
+)
+
+// route is a row of the table.
+type route struct {
+	methods  string     // separated by spaces; GET answers HEAD too
+	path     string     // a ServeMux pattern's; per-service paths exist under /services/{service} too
+	function string     // that serves it; "" is all of them
+	role     string     // that a caller needs, where the configuration asks callers for credentials
+	access   web.Access // of GET, HEAD and OPTIONS
+	handle   endpoint
+	doc      operation
+}
+
+const (
+	public    = "public" // the role that everybody has
+	anyMethod = "*"      // the handler decides which methods it takes
+)
+
+// routes is the table of all that is served.
+var routes = []route{
+	// Sources send events.
+	{anyMethod, "/event/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeEvent),
+		op("ingest", bySources, "Send an event").
+			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id name the event, as does the message id of a Pub/Sub push.").
+			reads(ofEvents...).
+			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
+			gives(200, "The event is durable, and the window was checked.", receiptJSON{})},
+	{"POST", "/events/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeBatch),
+		op("ingestBatch", bySources, "Send a batch of events").
+			note("Each item becomes one event. A bad item does not lose its neighbours.").
+			reads(parameter{in: "header", name: "Idempotency-Key", schema: schema{"type": "string"},
+				text: "The batch's name. The name of an item is its place in the batch: send the same items in the same order again."}).
+			takesAs("CloudEvents, or a JSON array of anything.", []string{"application/cloudevents-batch+json", "application/json"}, schema{"type": "array", "maxItems": maxBatchItems}).
+			gives(200, "One result per item, in the order of the items.", batchJSON{})},
+
+	// Cloud Scheduler and Eventarc have the gate look at its window.
+	{"POST", "/check", Check, auth.Operate, web.Reads, perService(checkWindow),
+		op("check", byScheduler, "Release the window if it is complete").
+			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
+	{"POST", "/sweep", Sweep, auth.Operate, web.Reads, perService(sweepService),
+		op("sweep", byScheduler, "Publish all that waits, and delete what is over").
+			note("It finishes the work of instances that stopped in the middle of it.").
+			gives(200, "How much was done.", sweptJSON{})},
+
+	// People operate the gate.
+	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, perService(notByHead(triggerWindow)),
+		op("trigger", byPeople, "Publish every event in the window now, complete or not").
+			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
+	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
+		op("triggerAlias", byPeople, "Publish every event in the window now, complete or not").only("GET POST").
+			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead, and has its parameters.").
+			reads(ofEvents...).
+			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
+	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, perService(notByHead(resetWindow)),
+		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
+			reads(inQuery("eventKey", "Only the events of this endpoint.")).
+			gives(200, "How many events were taken out.", resetJSON{})},
+	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, web.Reads, perService(replayMessage),
+		op("replay", byPeople, "Publish a message again, with the same ids").
+			gives(200, "The message is published.", replayedJSON{}).fails(410)},
+	{"GET", "/status", Status, auth.Read, web.Reads, perService(showStatus),
+		op("status", byPeople, "Show the window and the messages that wait").
+			gives(200, "The status.", statusJSON{})},
+	{"GET", "/pending", Status, auth.Read, web.Reads, perService(listPending),
+		op("pending", byPeople, "List the events in the window, oldest first").
+			reads(number("limit", "Events per endpoint.", 1, maxPage, defaultPage)).
+			gives(200, "The events, by endpoint.", windowJSON{})},
+	{"GET", "/history", Status, auth.Read, web.Reads, perService(showHistory),
+		op("history", byPeople, "Show the events per minute, and how long messages took, in the last hour").
+			gives(200, "The last hour.", historyJSON{})},
+	{"GET", "/config", Status, auth.Read, web.Reads, deployment(showConfig),
+		op("config", byPeople, "Show the effective configuration").
+			gives(200, "The configuration, with its secrets redacted.", schema{"$ref": "#/components/schemas/Configuration"})},
+
+	// Consumers read messages.
+	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
+		op("messages", byConsumers, "List messages, newest first").
+			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published")).
+			gives(200, "A page of messages.", messagesJSON{})},
+	{"GET", "/messages/{eventID}", Status, auth.Read, web.Reads, perService(getMessage),
+		op("message", byConsumers, "Get a whole message, as it was published or behind its claim check").
+			gives(200, "The message.", wholeMessage{}).fails(410)},
+
+	// People define syncs, and look after their runs.
+	{"GET", "/sync", SyncRun, auth.Read, web.Reads, deployment(listSyncs),
+		op("syncs", byPeople, "List syncs").
+			reads(inQuery("orgId", "Only syncs of this organisation.")).
+			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
+	{"POST", "/sync", SyncRun, auth.Operate, web.Reads, deployment(createSync),
+		op("createSync", byPeople, "Define a sync").
+			takes("The definition, in one of three forms.", definitionForms...).
+			gives(201, "The sync is stored.", createdSyncJSON{}, "ETag", "Location").fails(409)},
+	{"POST", "/sync/check", SyncRun, auth.Read, web.Reads, deployment(checkSync),
+		op("checkSync", byPeople, "Check a definition, and store nothing").
+			takes("The definition, in one of three forms.", schema{}).
+			gives(200, "Every fault of the definition.", checkedJSON{})},
+	{"GET", "/sync/{id}", SyncRun, auth.Read, web.Reads, deployment(getSync),
+		op("sync", byPeople, "Show a sync").
+			gives(200, "The sync, with its credentials redacted.", syncJSON{}, "ETag")},
+	{"PUT", "/sync/{id}", SyncRun, auth.Operate, web.Reads, deployment(updateSync),
+		op("updateSync", byPeople, "Replace the definition of a sync").
+			reads(ifMatch).takes("The definition, in one of three forms.", definitionForms...).
+			gives(200, "The sync as it is now.", syncJSON{}, "ETag").fails(409, 412)},
+	{"DELETE", "/sync/{id}", SyncRun, auth.Operate, web.Reads, deployment(deleteSync),
+		op("deleteSync", byPeople, "Delete a sync, and keep its records").
+			reads(ifMatch).done(204, "The sync is deleted.").fails(409, 412)},
+	{"POST", "/sync/{id}", SyncRun, auth.Operate, web.Reads, deployment(runSync),
+		op("runSyncShort", byPeople, "Run a sync (OurWater's path)").
+			reads(runMethod, wait, allowDeletes).
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
+	{"POST", "/sync/{id}/run", SyncRun, auth.Operate, web.Reads, deployment(runSync),
+		op("runSync", byPeople, "Run a sync").
+			reads(runMethod, wait, allowDeletes).
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
+	{"GET", "/sync/{id}/runs", SyncRun, auth.Read, web.Reads, deployment(listRuns),
+		op("syncRuns", byPeople, "List the latest runs, newest first").
+			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).
+			gives(200, "The runs.", runsJSON{})},
+	{"GET", "/sync/{id}/runs/{runId}", SyncRun, auth.Read, web.Reads, deployment(getRun),
+		op("syncRun", byPeople, "Show a run").
+			gives(200, "The run.", syncrun.Run{})},
+	{"POST", "/sync/{id}/runs/{runId}/cancel", SyncRun, auth.Operate, web.Reads, deployment(cancelRun),
+		op("cancelRun", byPeople, "Ask a run to stop after its current page").
+			gives(202, "The run, which will stop.", syncrun.Run{}, "Location").fails(409)},
+	{"GET", "/sync/{id}/rejects", SyncRun, auth.Read, web.Reads, deployment(listRejects),
+		op("rejects", byPeople, "List the rows that were rejected").
+			reads(limit, after).gives(200, "A page of rejects.", rejectsJSON{})},
+	{"POST", "/sync/{id}/rejects/retry", SyncRun, auth.Operate, web.Reads, deployment(retryRejects),
+		op("retryRejects", byPeople, "Run a sync for the rejected rows only").
+			reads(wait).
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
+	{"GET", "/sync/{id}/conflicts", SyncRun, auth.Read, web.Reads, deployment(listConflicts),
+		op("conflicts", byPeople, "List the records that wait for a decision").
+			reads(limit, after).gives(200, "A page of conflicts.", conflictsJSON{})},
+	{"POST", "/sync/{id}/conflicts/{recordId}", SyncRun, auth.Operate, web.Reads, deployment(decideConflict),
+		op("decide", byPeople, "Settle a conflict").
+			reads(datatype).takes("The decision.", syncrun.Decision{}).
+			gives(200, "What is left of the conflict.", decidedJSON{})},
+
+	// Other systems exchange records.
+	{"GET", "/sync/{id}/data", SyncRun, auth.Read, web.Reads, deployment(sendData),
+		op("sendData", byConsumers, "Pull records out (OurWater's pullDataFromOurWater)").
+			reads(datatype, limit, number("start", "How many records to skip.", 0, 1_000_000, 0), number("page", "How many pages of limit records to skip.", 0, 1_000_000, 0),
+				inQuery("cursor", "The `next` of the page before. It goes with neither start nor page.")).
+			gives(200, "A page of records.", sentJSON{})},
+	{"POST", "/sync/{id}/data", SyncRun, auth.Operate, web.Reads, deployment(receiveData),
+		op("receiveData", bySources, "Push records in (OurWater's pushDataFromDatasource)").
+			reads(datatype).
+			takes("At most 1,000 records.", schema{"type": "array", "items": schema{"type": "object"}, "maxItems": 1000},
+				schema{"type": "object", "required": []string{"data"}, "properties": schema{"data": schema{"type": "array", "items": schema{"type": "object"}, "maxItems": 1000}}}).
+			gives(200, "One result per record. A bad record does not lose its neighbours.", receivedJSON{})},
+	{"GET", "/orgs/{org}/{type}", SyncRun, auth.Read, web.Reads, deployment(listRecords),
+		op("records", byConsumers, "List records by id").
+			reads(limit, after, yesOrNo("deleted", "List deleted records too.")).
+			gives(200, "A page of records.", recordsJSON{})},
+	{"GET", "/orgs/{org}/{type}/{id}", SyncRun, auth.Read, web.Reads, deployment(getRecord),
+		op("record", byConsumers, "Show a record").
+			reads(inHeader("If-None-Match", "ETags that the caller has. If the record has one of them, the answer is 304.")).
+			gives(200, "The record.", entity.Entity{}, "ETag").done(304, "The caller has this version.", "ETag").fails(410)},
+	{"PUT", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, web.Reads, deployment(putRecord),
+		op("putRecord", bySources, "Create or replace a record").
+			reads(ifMatch, inHeader("If-None-Match", "`*` creates a record only: the answer is 412 if there is one.")).
+			takes("The record's fields.", schema{"type": "object"}).
+			gives(200, "The record is replaced.", entity.Entity{}, "ETag").gives(201, "The record is created.", entity.Entity{}, "ETag").fails(412)},
+	{"PATCH", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, web.Reads, deployment(patchRecord),
+		op("patchRecord", bySources, "Merge a patch into a record (RFC 7396)").
+			reads(ifMatch).takesAs("The fields to change; null removes one.", []string{"application/merge-patch+json", "application/json"}, schema{"type": "object"}).
+			gives(200, "The record as it is now.", entity.Entity{}, "ETag").fails(412)},
+	{"DELETE", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, web.Reads, deployment(deleteRecord),
+		op("deleteRecord", bySources, "Delete a record").
+			reads(ifMatch).done(204, "The record is deleted.").fails(412)},
+
+	// Cloud Scheduler and Pub/Sub start runs, and hand them on.
+	{"POST", "/sync/due", SyncRun, auth.Operate, web.Reads, deployment(startDue),
+		op("dueSyncs", byScheduler, "Start the syncs that are due, and take over runs whose process died").
+			gives(200, "The runs.", dueJSON{})},
+	{"POST", "/sync/work", SyncRun, auth.Operate, web.Reads, deployment(workOnRun),
+		op("syncWork", byScheduler, "Continue a run (Pub/Sub push)").
+			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.")},
+	{"POST", "/sync/message", SyncRun, auth.Operate, web.Reads, deployment(runOnMessage),
+		op("syncMessage", byScheduler, "Run the sync that a service's message starts (Pub/Sub push)").
+			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.").fails(409)},
+
+	// Live clients connect, and applications notify them.
+	{"GET", defaultSocketPath, Live, auth.Read, web.Connects, guarding(liveSocket),
+		op("liveSocket", byConsumers, "Get changes over a WebSocket").
+			note("The configuration can set another path. Protocol 1 is entity-sync's, protocol 2 is Headgate's: see docs/live.md. "+alsoLive).
+			reads(choice("protocol", "Default: 1, or 2 if the client asks for the subprotocol.", "1", "2"), accessToken, clientSecret,
+				inHeader("Sec-WebSocket-Protocol", "`headgate.v2` asks for protocol 2.")).
+			done(101, "The connection is a WebSocket now.")},
+	{"GET", "/live", Live, auth.Read, web.Connects, guarding(liveStream),
+		op("live", byConsumers, "Get changes as an event stream (SSE)").
+			note(alsoLive).
+			reads(inQuery("entity", "An entity to subscribe to, in pairs with id.").many(), inQuery("id", "Its id.").many(), accessToken, clientSecret,
+				inHeader("Last-Event-ID", "The id of the last event that the client got. It gets the changes since then."),
+				inQuery("lastEventId", "The same, for clients that cannot set the header.")).
+			serves("Frames of protocol 2, one per event.", "text/event-stream")},
+	{"GET", "/live/client.js", Live, public, web.Reads, plain(liveClient),
+		op("liveClient", byConsumers, "Get the JavaScript client").
+			serves("An ES module.", "text/javascript; charset=utf-8")},
+	{"GET", "/live/clients", Live, auth.Read, web.Reads, deployment(liveClients),
+		op("liveClients", byPeople, "List the clients that are connected to this instance, newest first").
+			reads(parameter{in: "query", name: "limit", text: "The most clients to list. Default: all.", schema: schema{"type": "integer", "minimum": 1, "maximum": maxPage}}).
+			gives(200, "The clients.", clientsJSON{})},
+	{"POST", "/notify", Live, auth.Operate, web.Reads, deployment(notify),
+		op("notify", bySources, "Tell live clients, on every instance, that entities changed").
+			takes("One entity, or up to 1,000.", live.Name{}, []live.Name{}).
+			gives(200, "How many entities were named.", notifiedJSON{})},
+
+	// Webhooks come in.
+	{"POST", "/hooks/{name}", Echo, auth.Ingest, web.Reads, guarding(takeHook),
+		op("hook", bySources, "Send a webhook that the configuration names").
+			note(signed).reads(webhookHeaders...).
+			takes("Anything that the configuration's expressions can read.", schema{}).
+			gives(200, "The webhook is stored.", app.Taken{})},
+	{"POST", "/echo-external-data-webhook", Echo, auth.Ingest, web.Reads, guarding(echoSource),
+		op("echoWebhook", bySources, "Send a list from the source of truth").
+			note(signed).reads(listID).reads(webhookHeaders...).
+			takes("The whole list.", taskList{}).
+			gives(200, "The list is stored.", echoAnswer{})},
+	{"POST", "/external-data-webhook", Echo, auth.Ingest, web.Reads, guarding(echoSource),
+		op("externalDataWebhook", bySources, "Send a list from the source of truth (Fluid's path)").
+			note(signed).reads(listID).reads(webhookHeaders...).
+			takes("The whole list.", taskList{}).
+			gives(200, "The list is stored.", echoAnswer{})},
+	{"POST", "/register-session-url", Echo, auth.Ingest, web.Reads, deployment(openSession),
+		op("openSession", byConsumers, "Open a session of a list").
+			note("For the first session of a list, Headgate registers for webhooks at the source.").
+			takes("The session.", sessionOpening{}).
+			gives(200, "What the session's live clients subscribe to.", sessionJSON{})},
+	{"POST", "/events-listener", Echo, auth.Ingest, web.Reads, deployment(endSession),
+		op("endSession", byConsumers, "End a session").
+			note("After the last session of a list, Headgate unregisters at the source.").
+			takes("The session.", sessionEnding{}).
+			gives(200, "The session gets no more signals.", endedJSON{})},
+
+	// Webhooks go out.
+	{"POST", "/register-for-webhook", Echo, auth.Operate, web.Reads, deployment(registerWebhook),
+		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
+			takes("The URL.", registration{}).
+			gives(200, "The URL is registered. Only the first answer has the secret.", echo.Target{})},
+	{"POST", "/unregister-webhook", Echo, auth.Operate, web.Reads, deployment(unregisterWebhook),
+		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
+			takes("The URL.", registration{}).
+			gives(200, "The URL is not called any more.", unregisteredJSON{})},
+	{"GET", "/webhooks", Echo, auth.Read, web.Reads, deployment(listWebhooks),
+		op("webhooks", byPeople, "List the registered URLs").
+			reads(listID).gives(200, "The URLs, without their secrets.", webhooksJSON{})},
+	{"GET", "/webhooks/{id}/deliveries", Echo, auth.Read, web.Reads, deployment(listDeliveries),
+		op("deliveries", byPeople, "List what was sent to a URL, newest first").
+			reads(number("limit", "The most deliveries to list.", 1, maxPage, 50)).
+			gives(200, "The deliveries, with attempts and answers.", deliveriesJSON{})},
+	{"POST", "/webhooks/{id}/deliveries/{n}/retry", Echo, auth.Operate, web.Reads, deployment(retryDelivery),
+		op("retryDelivery", byPeople, "Try a delivery now, or make it again").
+			done(202, "The delivery will be tried.").fails(409)},
+	{"POST", "/webhooks/sweep", Echo, auth.Operate, web.Reads, deployment(sweepWebhooks),
+		op("sweepWebhooks", byScheduler, "Make the deliveries that are due").
+			gives(200, "How many deliveries were made.", deliveredJSON{})},
+
+	// People edit drafts together.
+	{"GET", "/drafts/{name}", Draft, auth.Read, web.Reads, deployment(getDraft),
+		op("draft", byPeople, "Show a draft: its saved, incoming and draft values, and what is flagged").
+			gives(200, "The draft.", draft.View{}, "ETag").fails(413)},
+	{"PATCH", "/drafts/{name}", Draft, auth.Operate, web.Reads, deployment(editDraft),
+		op("editDraft", byPeople, "Edit a draft").
+			note("The last writer of a field wins. A null removes a field or a row.").
+			takes("The fields to set.", draftEdit{}).
+			gives(200, "The draft as it is now.", draft.View{}, "ETag")},
+	{"POST", "/drafts/{name}/{action}", Draft, auth.Operate, web.Reads, deployment(decideDraft),
+		op("decideDraft", byPeople, "Accept the source's values, keep ours, save to the source, discard, or fetch").
+			takes("What to decide.", draftDecision{}).orNothing().
+			gives(200, "The draft as it is now.", draft.View{}, "ETag").
+			problem(409, "The source has changes to decide about. The draft stays as it is.", draftConflict{}, "Location")},
+
+	// The operators' page.
+	{"GET", "/console", Console, public, web.Reads, deployment(serveConsole),
+		op("console", byPeople, "Open the operators' page").serves("The page.", "text/html; charset=utf-8")},
+	{"GET", "/console/{file}", Console, public, web.Reads, deployment(serveConsole),
+		op("consoleFile", byPeople, "Get a file of the operators' page").serves("The file.", "text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml")},
+	{"GET", "/console/{$}", Console, public, web.Reads, plain(consoleSlash),
+		operation{}},
+
+	// The platform probes, and everybody finds their way.
+	{"GET", "/healthz", "", public, web.Reads, plain(healthy),
+		op("healthz", byPlatform, "Ask whether the process is up").gives(200, "The process is up.", stateJSON{})},
+	{"GET", "/readyz", "", public, web.Reads, deployment(ready),
+		op("readyz", byPlatform, "Ask whether the store takes writes, the bus answers and the topics exist").gives(200, "They do.", stateJSON{})},
+	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
+		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
+	{anyMethod, "/", "", public, web.Reads, plain(noSuchPath),
+		operation{}},
+}

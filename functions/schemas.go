@@ -1,0 +1,102 @@
+package functions
+
+import (
+	"time"
+
+	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+// The types here describe what no Go type of a use case says: messages are written one
+// event at a time, and some bodies are read in more than one form.
+
+// wholeMessage is a message as internal/gate/message writes it.
+type wholeMessage struct {
+	EventID     string               `json:"eventID" description:"The id that consumers deduplicate on."`
+	Date        time.Time            `json:"date" description:"When the events were claimed."`
+	ServiceName string               `json:"serviceName"`
+	TriggerType string               `json:"triggerType" enum:"window,none"`
+	Events      map[string]eventList `json:"events" description:"By eventKey."`
+}
+
+// eventList is one endpoint's part of a message.
+type eventList struct {
+	FirstEventDate    time.Time      `json:"FirstEventDate,omitzero" description:"EventSync writes this name with a capital F."`
+	LastEventDate     time.Time      `json:"lastEventDate,omitzero"`
+	NumberOfEvents    int            `json:"numberOfEvents" description:"Events of the window, sent or not."`
+	MinNbOfOccurrence int            `json:"minNbOfOccurrence"`
+	EventToSend       string         `json:"eventToSend" enum:"ALL,FIRST,LAST,BOUNDARIES"`
+	Events            []messageEvent `json:"events,omitempty"`
+}
+
+// messageEvent is an event in a message.
+type messageEvent struct {
+	ID              string              `json:"id"`
+	Datetime        time.Time           `json:"datetime" description:"When it was received."`
+	EventKey        string              `json:"eventKey"`
+	Headers         map[string][]string `json:"headers"`
+	QueryParams     map[string][]string `json:"queryParams"`
+	RawQuery        string              `json:"rawQuery,omitempty" description:"The query as it came, without credentials, where queryParams cannot say it exactly."`
+	Redacted        []string            `json:"redacted,omitempty" description:"What was left out as a credential: names of headers, names of query parameters after ?, and ?@ for the user and password of a URL."`
+	Content         string              `json:"content" description:"The body."`
+	ContentEncoding string              `json:"contentEncoding,omitempty" enum:"base64" description:"Present where the body is not valid UTF-8."`
+	HTTPMethod      string              `json:"httpMethod"`
+	CloudEvent      map[string]any      `json:"cloudEvent,omitempty" description:"The attributes of a CloudEvent, without its data."`
+}
+
+// taskList is the body of a webhook of the source of truth.
+type taskList struct {
+	Data map[string]task `json:"data" description:"Every task of the list, by id."`
+}
+
+type task struct {
+	Name     string  `json:"name"`
+	Priority float64 `json:"priority"`
+}
+
+// pushBody is the body of a Pub/Sub push.
+type pushBody struct {
+	Message      pushedMessage `json:"message"`
+	Subscription string        `json:"subscription,omitempty"`
+}
+
+type pushedMessage struct {
+	MessageID  string            `json:"messageId"`
+	Data       string            `json:"data,omitempty" description:"Base64."`
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+// problemJSON is RFC 9457's object, as internal/platform/web writes it.
+type problemJSON struct {
+	Type     string         `json:"type" description:"Always about:blank."`
+	Title    string         `json:"title" description:"The status in words."`
+	Status   int            `json:"status" description:"The HTTP status."`
+	Detail   string         `json:"detail,omitempty" description:"What happened and what to do, for people."`
+	Instance string         `json:"instance" description:"The request's id, which the log has as well."`
+	Errors   []fault.Detail `json:"errors,omitempty" description:"Every fault of the request, where there may be several."`
+}
+
+// draftConflict is a problem that shows the draft.
+type draftConflict struct {
+	problemJSON
+	Draft draft.View `json:"draft" description:"The draft as it is now, with what is flagged."`
+}
+
+// definitionForms are the bodies in which a sync's definition is accepted.
+var definitionForms = []any{
+	schema{"$ref": "#/components/schemas/Sync"},
+	schema{
+		"description": "OurWater's form.",
+		"type":        "object", "required": []string{"data"}, "additionalProperties": false,
+		"properties": schema{"data": schema{"$ref": "#/components/schemas/Sync"}},
+	},
+	schema{
+		"description": "DataCollect's form. It goes both ways, in the organisation `default` unless it names one.",
+		"type":        "object", "required": []string{"externalSync"}, "additionalProperties": false,
+		"properties": schema{
+			"externalSync": schema{"$ref": "#/components/schemas/Datasource"},
+			"id":           schema{"type": "string"}, "orgId": schema{"type": "string"}, "name": schema{"type": "string"},
+			"frequency": schema{"type": "string"}, "timeZone": schema{"type": "string"},
+		},
+	},
+}

@@ -1,0 +1,51 @@
+package functions
+
+import (
+	"net/http"
+
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/auth"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+)
+
+const triggerAliasPath = "/event/trigger"
+
+// takesTrigger reports whether the service has an endpoint whose path is the alias's.
+func takesTrigger(g *gate.Gate) bool {
+	_, configured := g.Endpoint("trigger")
+	return configured
+}
+
+// triggerAlias serves /event/trigger, which EventSync documents. A configured endpoint
+// with the key "trigger" wins: then a request is an event.
+func triggerAlias(b *builder, role string) web.Handler {
+	return b.byService(triggerAliasPath, func(g *gate.Gate) web.Handler {
+		configured := takesTrigger(g)
+		switch {
+		case configured && b.serves(Ingest):
+			return b.guard.Require(auth.Ingest, func(w http.ResponseWriter, r *http.Request) error {
+				r.SetPathValue("key", "trigger")
+				return takeEvent(g, w, r)
+			})
+		case !configured && b.serves(Trigger):
+			h := notByHead(triggerWindow)
+			return web.Methods(b.guard.Require(role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) }), http.MethodGet, http.MethodPost)
+		default:
+			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") })
+		}
+	})
+}
+
+// notByHead refuses HEAD, which a ServeMux routes like GET. A HEAD request only looks
+// whether a page exists: it must not release or empty a window.
+func notByHead(h perService) perService {
+	return func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodHead {
+			f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
+			f.Allow = []string{http.MethodGet, http.MethodPost}
+			return f
+		}
+		return h(g, w, r)
+	}
+}

@@ -1,0 +1,36 @@
+// Package busqueue makes a queue of live changes (live.Queue) of a topic of a bus. Each
+// instance has a subscription of its own, which goes when the instance does: changes
+// that nobody received are of no use later.
+package busqueue
+
+import (
+	"context"
+
+	"github.com/headgate/headgate/internal/bus"
+)
+
+// Queue is a topic as a live.Queue.
+type Queue struct {
+	bus   bus.Bus
+	topic string
+	name  string
+}
+
+// New returns the queue. name names this instance's subscription: if two instances used
+// the same one, each would hear of only some changes.
+func New(b bus.Bus, topic, name string) *Queue { return &Queue{b, topic, name} }
+
+// Publish implements live.Queue.
+func (q *Queue) Publish(ctx context.Context, data []byte) error {
+	_, err := q.bus.Publish(ctx, q.topic, bus.Message{Data: data, Attributes: map[string]string{"type": "headgate.live.v1"}})
+	return err
+}
+
+// Receive implements live.Queue.
+func (q *Queue) Receive(ctx context.Context, ready func(), handle func(data []byte)) error {
+	sub := bus.Subscription{Topic: q.topic, Name: q.name, Ephemeral: true}
+	return q.bus.Receive(ctx, sub, ready, func(_ context.Context, m bus.Message) error {
+		handle(m.Data)
+		return nil
+	})
+}

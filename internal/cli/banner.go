@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/functions"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/launch"
+)
+
+// announce logs what is served, and where.
+func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Config, addr net.Addr) {
+	for _, svc := range cfg.Services {
+		log.Info("service", "serviceName", svc.ServiceName, "trigger", svc.Trigger.Type,
+			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.TargetPubSub.Topic)
+	}
+	log.Info("memory", "limitMiB", s.Memory>>20, "budgets", budget.Divide(s.Memory))
+	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", s.Function, "version", p.version())
+	tcp, ok := addr.(*net.TCPAddr)
+	loopback := ok && tcp.IP.IsLoopback()
+	if cfg.Auth == nil && !loopback && !s.CloudRun {
+		log.Warn(`anybody who reaches this address may send events and trigger: configure "auth"`)
+	}
+}
+
+// banner is what a person at a terminal is told when a process serves.
+type banner struct {
+	base     string
+	cfg      *config.Config
+	function string // served alone; "" for all
+	example  bool   // no configuration was given
+	tasks    bool   // the example's task list is served, too
+}
+
+func printBanner(w io.Writer, b banner) {
+	if b.example {
+		fmt.Fprintln(w, "No configuration given: serving the example (see --config).")
+	}
+	for i, svc := range b.cfg.Services {
+		prefix := b.base
+		if i > 0 {
+			prefix += "/services/" + gate.PathSegment(svc.ServiceName)
+		}
+		fmt.Fprintf(w, "\n%s\n", svc.ServiceName)
+		for _, e := range svc.Endpoints {
+			fmt.Fprintf(w, "  event     %s/event/%s\n", prefix, escapeKey(e.EventKey))
+		}
+		fmt.Fprintf(w, "  status    %[1]s/status\n  messages  %[1]s/messages\n  trigger   %[1]s/trigger\n", prefix)
+	}
+	if b.function == "" || b.function == functions.Console {
+		fmt.Fprintf(w, "\nConsole\n  %s/console\n", b.base)
+	}
+	curl := "curl"
+	if b.cfg.Auth == nil {
+		fmt.Fprintf(w, "\nTry it:\n")
+	} else {
+		fmt.Fprintf(w, "\nTry it, with TOKEN set to one that \"auth\" in the configuration lets send and read:\n")
+		curl += ` -H "Authorization: Bearer $TOKEN"`
+	}
+	for _, e := range b.cfg.Services[0].Endpoints {
+		fmt.Fprintf(w, "  %s -d 'hello' %s/event/%s\n", curl, b.base, escapeKey(e.EventKey))
+	}
+	fmt.Fprintf(w, "  %s %s/messages\n", curl, b.base)
+	if b.tasks {
+		fmt.Fprintf(w, "  %s -d '%s' %s%s/set-tasks\n", curl, exampleChange, b.base, exampleSource)
+	}
+	fmt.Fprintln(w)
+}
+
+// baseOf returns the URL at which this machine reaches what listens at the address.
+func baseOf(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
+	}
+	return "http://" + addr.String()
+}
+
+func escapeKey(key string) string { return (&url.URL{Path: key}).EscapedPath() }

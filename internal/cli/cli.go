@@ -1,0 +1,91 @@
+// Package cli is the command headgate: it reads the arguments, calls a use case and
+// prints what a person or a program wants to know.
+//
+// Invariants:
+//
+//   - One file per command, named after it.
+//   - What was asked for goes to standard output; notices, progress and errors go to
+//     standard error, so that output can be piped.
+//   - A command that only reads makes no store.
+//
+// On failure: an error is printed once, by Main, and the exit status says of what kind
+// it is. A usage error comes with the usage of its own command.
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/headgate/headgate/internal/platform/launch"
+)
+
+// The exit statuses beside 0.
+const (
+	exitError   = 1 // it failed
+	exitUsage   = 2 // the command line is wrong: nothing was done
+	exitPartial = 3 // a run finished, and some rows were rejected
+)
+
+// errPartial says that a run finished and some rows were rejected. Its summary has
+// said so already.
+var errPartial = errors.New("some rows were rejected")
+
+// usageError says that the command line is wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func wrongUsage(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// Process is what a command has of its process.
+type Process struct {
+	Args           []string // without the program
+	Program        string   // what a person types to start it; "" is headgate
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+	Version        string // set in release builds; "" is the module's
+
+	settings launch.Settings // that the environment gives
+	words    []string        // Args in one spelling
+}
+
+// Main runs the command until it has ended or ctx ends, and returns the exit status.
+func Main(ctx context.Context, p Process) int {
+	p.Program = cmp.Or(p.Program, name)
+	p.settings = launch.FromEnv(p.Getenv)
+	p.settings.Program = p.Program
+	root := newRoot(&p)
+	p.words = arguments(root, p.Args)
+	root.SetArgs(p.words)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, errPartial) {
+		return exitPartial
+	}
+	fmt.Fprintln(p.Stderr, "headgate:", err)
+	if _, ok := errors.AsType[usageError](err); !ok {
+		return exitError
+	}
+	fmt.Fprintf(p.Stderr, "\n%s", shortUsage(cmd))
+	return exitUsage
+}
+
+func (p *Process) version() string {
+	if p.Version != "" {
+		return p.Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headgate/headgate/config"
+)
+
+func newConfigCheck(p *Process) *cobra.Command {
+	return &cobra.Command{
+		Use: "check FILE", Short: "List every fault of a configuration",
+		Long: "List every fault of a configuration at once, each with its JSON path.",
+		Example: `  $ headgate config check gate.json
+  $ headgate config check gate.json && headgate --config gate.json`,
+		Args: operands("a FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			data, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			cfg, err := config.Parse(data)
+			if err != nil {
+				return fmt.Errorf("%s is not valid:\n%w", args[0], err)
+			}
+			for _, s := range cfg.Services {
+				fmt.Fprintf(p.Stdout, "ok: %q, %s, %d endpoints, to %s\n", s.ServiceName, s.Trigger.Type, len(s.Endpoints), s.TargetPubSub.Topic)
+			}
+			return nil
+		},
+	}
+}

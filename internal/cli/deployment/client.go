@@ -1,0 +1,136 @@
+package deployment
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+)
+
+const (
+	// callTimeout bounds one call. None of ours waits for a run to end.
+	callTimeout = time.Minute
+	// maxAnswer bounds what an address that is no Headgate can make us hold.
+	maxAnswer = 64 << 20
+)
+
+// client calls a server.
+type client struct {
+	base  string // without a slash at its end
+	token string
+	agent string
+	http  *http.Client
+}
+
+// answer is what the server answered.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// newClient checks the address.
+func newClient(address, token, agent string) (*client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%q is not the address of a deployment: it must look like https://gate.example.com", address)
+	}
+	if u.User != nil { // every message shows the address
+		return nil, errors.New("the address of a deployment has no user or password: give a token")
+	}
+	return &client{
+		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: agent,
+		http: &http.Client{Timeout: callTimeout},
+	}, nil
+}
+
+// call sends a request and returns the answer, whatever its status. The path has its
+// query.
+func (c *client) call(ctx context.Context, method, path string, body any) (*answer, error) {
+	var sent io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		sent = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, sent)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", c.agent)
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer: %w", c.base, fault.WithoutURL(err))
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("%s did not finish its answer: %w", c.base, err)
+	}
+	return &answer{resp.StatusCode, resp.Header, b}, nil
+}
+
+// do is call for those who take a success only, and decodes it into out, unless that
+// is nil.
+func (c *client) do(ctx context.Context, method, path string, body, out any) error {
+	a, err := c.call(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	return c.read(a, out)
+}
+
+// read decodes an answer of success into out, unless that is nil. Any other answer is
+// an error.
+func (c *client) read(a *answer, out any) error {
+	if a.status < 200 || a.status > 299 {
+		return c.refusal(a)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(a.body, out); err != nil {
+		return fmt.Errorf("%s does not answer as Headgate does: %w", c.base, err)
+	}
+	return nil
+}
+
+// refusal returns what the server said about a request that it did not do.
+func (c *client) refusal(a *answer) error {
+	var problem struct{ Detail string }
+	if strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
+		_ = json.Unmarshal(a.body, &problem) // what is no JSON has no detail
+	}
+	detail := strings.TrimSpace(problem.Detail)
+	// Cloud Run refuses calls without a token with 403 and a page, Headgate with 401.
+	denied := a.status == http.StatusUnauthorized || a.status == http.StatusForbidden && detail == ""
+	switch {
+	case denied && c.token == "":
+		return fmt.Errorf("%s asks for a token: set HEADGATE_TOKEN, or give --token", c.base)
+	case denied:
+		return fmt.Errorf("%s does not take the token: %s", c.base, cmp.Or(detail, fault.Status(a.status)))
+	case a.status == http.StatusForbidden:
+		return fmt.Errorf("%s does not let this caller do that: %s", c.base, detail)
+	case detail != "":
+		return errors.New(detail)
+	}
+	return fmt.Errorf("%s answers %s, and not as Headgate does: is the address right?", c.base, fault.Status(a.status))
+}

@@ -1,0 +1,125 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/syncrun"
+)
+
+// takeOverPause is how long a process that follows another one's run waits before it
+// asks again whether that process died.
+const takeOverPause = 500 * time.Millisecond
+
+// local works on a store that this process has open.
+type local struct {
+	syncs *syncrun.Service
+	close func()
+}
+
+// Local returns the deployment in a store that this process has open. Its Close calls
+// closeStore.
+func Local(syncs *syncrun.Service, closeStore func()) Deployment {
+	return &local{syncs, closeStore}
+}
+
+func (l *local) Close() { l.close() }
+
+func (l *local) Syncs(ctx context.Context) ([]syncrun.Sync, error) {
+	list, err := l.syncs.Syncs(ctx, "")
+	if err != nil {
+		return nil, plain(err)
+	}
+	shown := make([]syncrun.Sync, len(list))
+	for i, d := range list {
+		shown[i] = d.Sync.Redact()
+	}
+	return shown, nil
+}
+
+func (l *local) Apply(ctx context.Context, def *syncrun.Sync) (Applied, error) {
+	old, err := l.syncs.Sync(ctx, def.ID)
+	if fault.CodeOf(err) == fault.NotFound {
+		_, err = l.syncs.CreateSync(ctx, def)
+		return Created, plain(err)
+	}
+	if err != nil {
+		return "", plain(err)
+	}
+	same, err := sameDefinition(def, &old.Sync)
+	if err != nil || same {
+		return Unchanged, err
+	}
+	_, err = l.syncs.UpdateSync(ctx, def.ID, def, "")
+	return Changed, plain(err)
+}
+
+func (l *local) Delete(ctx context.Context, id string) error {
+	return plain(l.syncs.DeleteSync(ctx, id, ""))
+}
+
+func (l *local) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
+	def, err := l.syncs.Sync(ctx, id)
+	if err != nil {
+		return nil, plain(err)
+	}
+	run, err := l.syncs.Start(ctx, id, syncrun.Start{Trigger: "command", Method: o.Method, AllowDeletes: o.AllowDeletes})
+	busy, ok := errors.AsType[*syncrun.Busy](err)
+	switch {
+	case ok && busy.Run.Method == o.method(&def.Sync):
+		// A run of another method is not what was asked for: it must not go on because
+		// of us.
+		w.Say("run %s is under way elsewhere, or its process died a moment ago: going on with it", busy.Run.ID)
+		run, err = l.takeOver(ctx, busy.Run, w)
+	case err == nil:
+		run, err = l.syncs.Wait(ctx, id, run.ID, w.Show)
+	}
+	if err != nil {
+		return nil, plain(err)
+	}
+	if !run.State.Ended() {
+		return run, fmt.Errorf("stopped: run it again to go on with run %s", run.ID)
+	}
+	return run, nil
+}
+
+// takeOver works on a run that another process began, as soon as that process has lost
+// its lease, and shows it until then.
+func (l *local) takeOver(ctx context.Context, run *syncrun.Run, w Watch) (*syncrun.Run, error) {
+	for {
+		if err := l.syncs.Work(ctx, run.SyncID, run.ID); err != nil {
+			return nil, err
+		}
+		now, err := l.syncs.Run(context.WithoutCancel(ctx), run.SyncID, run.ID)
+		if err != nil || now.State.Ended() || ctx.Err() != nil {
+			return now, err
+		}
+		w.Show(now)
+		select {
+		case <-ctx.Done():
+		case <-time.After(takeOverPause):
+		}
+	}
+}
+
+func (l *local) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
+	runs, err := l.syncs.Runs(ctx, id, latestRuns)
+	return runs, plain(err)
+}
+
+func (l *local) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error) {
+	all := []*syncrun.Rejected{}
+	for after := ""; ; {
+		list, next, err := l.syncs.Rejects(ctx, id, after, 500)
+		if err != nil {
+			return nil, plain(err)
+		}
+		all = append(all, list...)
+		if after = next; next == "" {
+			return all, nil
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package deployment
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/sync/syncrun"
+)
+
+const (
+	// While a run is followed, its server may restart: this many calls in a row may
+	// fail. With the pauses between them that is about twenty seconds.
+	maxFailures  = 10
+	failurePause = 2 * time.Second
+	firstPause   = 50 * time.Millisecond
+	longestPause = time.Second
+
+	rejectsPage = 500
+)
+
+// remote works on a server.
+type remote struct {
+	c *client
+	// failurePause is how long to wait after a call that failed.
+	failurePause time.Duration
+}
+
+// At returns the deployment that answers at the address. The token may be "". Nothing
+// is called yet.
+func At(address, token, version string) (Deployment, error) {
+	c, err := newClient(address, token, "headgate/"+version)
+	if err != nil {
+		return nil, err
+	}
+	return &remote{c, failurePause}, nil
+}
+
+// Answers reports whether a server answers at the address at once.
+func Answers(ctx context.Context, address string) bool {
+	c, err := newClient(address, "", "headgate")
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	a, err := c.call(ctx, http.MethodGet, "/healthz", nil)
+	return err == nil && a.status == http.StatusOK
+}
+
+// stored is a definition as the server shows it.
+type stored struct {
+	Sync syncrun.Sync `json:"sync"`
+}
+
+func pathOf(id string, more ...string) string {
+	p := "/sync/" + url.PathEscape(id)
+	for _, m := range more {
+		p += "/" + url.PathEscape(m)
+	}
+	return p
+}
+
+func (r *remote) Close() { r.c.http.CloseIdleConnections() }
+
+func (r *remote) Syncs(ctx context.Context) ([]syncrun.Sync, error) {
+	var list struct{ Syncs []stored }
+	if err := r.c.do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
+		return nil, err
+	}
+	out := make([]syncrun.Sync, len(list.Syncs))
+	for i, s := range list.Syncs {
+		out[i] = s.Sync
+	}
+	return out, nil
+}
+
+func (r *remote) Apply(ctx context.Context, def *syncrun.Sync) (Applied, error) {
+	a, err := r.c.call(ctx, http.MethodGet, pathOf(def.ID), nil)
+	if err != nil {
+		return "", err
+	}
+	if a.status == http.StatusNotFound {
+		return Created, r.c.do(ctx, http.MethodPost, "/sync", def, nil)
+	}
+	var old stored
+	if err := r.c.read(a, &old); err != nil {
+		return "", err
+	}
+	// The server shows no credentials, so that one of ours may have changed although
+	// both look the same: a definition that has any is sent.
+	shown := def.Redact()
+	same, err := sameDefinition(&shown, &old.Sync)
+	if err != nil {
+		return "", err
+	}
+	open, err := sameDefinition(&shown, def)
+	if err != nil || same && open {
+		return Unchanged, err
+	}
+	return Changed, r.c.do(ctx, http.MethodPut, pathOf(def.ID), def, nil)
+}
+
+func (r *remote) Delete(ctx context.Context, id string) error {
+	return r.c.do(ctx, http.MethodDelete, pathOf(id), nil, nil)
+}
+
+func (r *remote) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
+	run, err := r.start(ctx, id, o, w)
+	if err != nil {
+		return nil, err
+	}
+	run, err = r.follow(ctx, run, w)
+	if err == nil && !run.State.Ended() {
+		err = fmt.Errorf("run %s goes on at %s", run.ID, r.c.base)
+	}
+	return run, err
+}
+
+// start returns the run that it started, or the one of the same method that is under
+// way.
+func (r *remote) start(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
+	q := url.Values{}
+	if o.Method != "" {
+		q.Set("method", string(o.Method))
+	}
+	if o.AllowDeletes {
+		q.Set("allowDeletes", "true")
+	}
+	a, err := r.c.call(ctx, http.MethodPost, pathOf(id, "run")+"?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	busy := a.header.Get("Location")
+	run := new(syncrun.Run)
+	if a.status != http.StatusConflict || busy == "" {
+		return run, r.c.read(a, run)
+	}
+	var def stored
+	if err := r.c.do(ctx, http.MethodGet, pathOf(id), nil, &def); err != nil {
+		return nil, err
+	}
+	runID, err := url.PathUnescape(path.Base(busy))
+	if err != nil {
+		return nil, r.c.refusal(a)
+	}
+	if err := r.c.do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
+		return nil, err
+	}
+	if run.Method != o.method(&def.Sync) { // not what was asked for
+		return nil, r.c.refusal(a)
+	}
+	w.Say("run %s is under way already: following it", run.ID)
+	return run, nil
+}
+
+// follow returns the run once it has ended, or as it was last seen when ctx ends. It
+// outlasts a restart of the server.
+func (r *remote) follow(ctx context.Context, run *syncrun.Run, w Watch) (*syncrun.Run, error) {
+	pause, failures := firstPause, 0
+	for !run.State.Ended() {
+		w.Show(run)
+		wait := pause
+		if failures > 0 {
+			wait = r.failurePause
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return run, nil
+		}
+		pause = min(pause*3/2, longestPause)
+		now := new(syncrun.Run)
+		a, err := r.c.call(ctx, http.MethodGet, pathOf(run.SyncID, "runs", run.ID), nil)
+		if err == nil && a.status < 500 {
+			if err := r.c.read(a, now); err != nil {
+				return run, err
+			}
+			run, failures = now, 0
+			continue
+		}
+		if ctx.Err() != nil {
+			return run, nil
+		}
+		if err == nil {
+			err = r.c.refusal(a)
+		}
+		if failures++; failures == maxFailures {
+			return run, fmt.Errorf("run %s may go on, but it cannot be followed: %w", run.ID, err)
+		}
+	}
+	return run, nil
+}
+
+func (r *remote) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
+	var list struct{ Runs []*syncrun.Run }
+	err := r.c.do(ctx, http.MethodGet, pathOf(id, "runs")+"?limit="+strconv.Itoa(latestRuns), nil, &list)
+	return list.Runs, err
+}
+
+func (r *remote) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error) {
+	all := []*syncrun.Rejected{}
+	q := url.Values{"limit": {strconv.Itoa(rejectsPage)}}
+	for {
+		var page struct {
+			Rejects []*syncrun.Rejected
+			Next    string
+		}
+		if err := r.c.do(ctx, http.MethodGet, pathOf(id, "rejects")+"?"+q.Encode(), nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Rejects...)
+		if page.Next == "" {
+			return all, nil
+		}
+		q.Set("after", page.Next)
+	}
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// goRun is how a person starts Headgate from its source.
+const goRun = "go run ."
+
+// builtByRun matches the path of a program that "go run" built: in a directory of its
+// own, or in Go's build cache.
+var builtByRun = regexp.MustCompile(`[/\\](go-build[0-9]+[/\\]b[0-9]+[/\\]exe|[0-9a-f]{2}[/\\][0-9a-f]{64}-d)[/\\][^/\\]+$`)
+
+// Program returns what a person types to start the program that was started as arg0.
+func Program(arg0 string) string {
+	if builtByRun.MatchString(arg0) {
+		return goRun
+	}
+	return quoted(arg0)
+}
+
+// places are the flags that say where a command works. A token is not among them: it
+// is not to be shown.
+var places = []string{"url", "config", "store", "bus", "data", "project", "database"}
+
+// typed returns the command that a person can type to go on at the place where cmd
+// worked.
+func (p *Process) typed(cmd *cobra.Command, words ...string) string {
+	line := p.Program + " " + strings.Join(words, " ")
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if slices.Contains(places, f.Name) {
+			line += " --" + f.Name + " " + quoted(f.Value.String())
+		}
+	})
+	return line
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,~-]+$`)
+
+// quoted returns the word as a shell reads it.
+func quoted(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

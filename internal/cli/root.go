@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// name is the command's name.
+const name = "headgate"
+
+// Groups of commands in the help. Commands for gates belong to groupDeployment.
+const (
+	groupServe      = "serve"
+	groupDeployment = "deployment"
+	groupStore      = "store"
+	groupTools      = "tools"
+)
+
+const (
+	rootLong = `Headgate waits until every event source has reported inside a time window and
+publishes exactly one message; and it keeps records in step with the systems that
+they come from.
+
+Without a command it serves, as "serve" does.`
+
+	rootExample = `  $ headgate                                        # serve the example on 127.0.0.1:8080
+  $ headgate --config gate.json --addr :8080        # serve a configuration
+  $ headgate sync run testdata/readings.json        # pull a file into the store
+  $ headgate sync list --url https://gate.example.com`
+)
+
+// newRoot returns the whole tree of commands.
+func newRoot(p *Process) *cobra.Command {
+	root := &cobra.Command{
+		Use: name, Long: rootLong, Example: rootExample, Version: p.version(),
+		SilenceErrors: true, SilenceUsage: true, // Main prints them
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, "command", args[0])
+			}
+			return nil
+		},
+		SuggestionsMinimumDistance: 2,
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupServe, Title: "Serve"},
+		&cobra.Group{ID: groupDeployment, Title: "Work with a deployment"},
+		&cobra.Group{ID: groupStore, Title: "Keep the embedded store"},
+		&cobra.Group{ID: groupTools, Title: "Try and check"},
+	)
+	serves(p, root)
+	root.SetVersionTemplate(name + " {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// A misspelt command leaves its flags to the command that stands alone, which
+		// does not know them: the command is what is wrong.
+		if word := firstOperand(p.words); cmd == root && word != "" {
+			return unknownCommand(root, "command", word)
+		}
+		return usageError{err}
+	})
+	root.SetUsageFunc(printUsage)
+	root.SetHelpCommand(newHelp())
+	root.AddCommand(
+		newServe(p), newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
+	)
+	if p.Program == goRun {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: goRun}
+		typedAs(root, goRun)
+	}
+	return root
+}
+
+// typedAs puts what a person types in place of the name in all examples.
+func typedAs(cmd *cobra.Command, program string) {
+	cmd.Example = strings.ReplaceAll(cmd.Example, "$ "+name, "$ "+program)
+	for _, c := range cmd.Commands() {
+		typedAs(c, program)
+	}
+}
+
+// group makes a command of one that only holds others. what names those others in errors.
+func group(cmd *cobra.Command, what string, commands ...*cobra.Command) *cobra.Command {
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.DisableFlagsInUseLine = true
+	cmd.FParseErrWhitelist.UnknownFlags = true // they are of a command that is misspelt
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return wrongUsage("%s needs a %s", pathOf(cmd), what)
+		}
+		return unknownCommand(cmd, what, args[0])
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// unknownCommand says which commands the person may have meant.
+func unknownCommand(cmd *cobra.Command, what, typed string) error {
+	meant := cmd.SuggestionsFor(typed)
+	if len(meant) == 0 {
+		return wrongUsage("no %s %q", what, typed)
+	}
+	return wrongUsage("no %s %q: did you mean %s?", what, typed, strings.Join(meant, " or "))
+}
+
+// operands returns a check that there is an operand for each name, and any number more
+// of the last where its name ends in an ellipsis.
+func operands(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return wrongUsage("%s needs %s", pathOf(cmd), names[len(args)])
+		case len(args) > len(names) && (len(names) == 0 || !strings.HasSuffix(names[len(names)-1], "…")):
+			return wrongUsage("unexpected %q", args[len(names)])
+		}
+		return nil
+	}
+}
+
+// pathOf returns the words of the command without the program.
+func pathOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().CommandPath()+" ")
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args  []string
+		want  string
+		usage string
+	}{
+		"misspelt command":      {[]string{"synk"}, `no command "synk": did you mean sync?`, "headgate COMMAND"},
+		"unknown command":       {[]string{"dance"}, `no command "dance"`, "headgate COMMAND"},
+		"misspelt, with flags":  {[]string{"synk", "list", "--url", "http://x", "--json"}, `no command "synk": did you mean sync?`, "headgate COMMAND"},
+		"misspelt, with a flag": {[]string{"sync", "lsit", "--data", "x"}, `no command "lsit": did you mean list?`, "headgate sync COMMAND"},
+		"unknown flag":          {[]string{"--colour", "red"}, "unknown flag: --colour", "headgate [flags]"},
+		"unknown one-dash flag": {[]string{"-colour", "red"}, "unknown flag: --colour", "headgate [flags]"},
+		"flag without a value":  {[]string{"serve", "-addr"}, "flag needs an argument: --addr", "headgate serve [flags]"},
+		"stray operand":         {[]string{"serve", "now"}, `unexpected "now"`, "headgate serve [flags]"},
+		"no sync command":       {[]string{"sync"}, "sync needs a command", "headgate sync COMMAND"},
+		"misspelt sync command": {[]string{"sync", "lsit"}, `no command "lsit": did you mean list?`, "headgate sync COMMAND"},
+		"no operand":            {[]string{"sync", "run"}, "sync run needs an ID or a FILE", "headgate sync run {ID | FILE} [flags]"},
+		"one operand too many":  {[]string{"sync", "runs", "a", "b"}, `unexpected "b"`, "headgate sync runs ID [flags]"},
+		"method":                {[]string{"sync", "run", "x", "--method", "teleport"}, `--method must be pull, push or both, not "teleport"`, "headgate sync run {ID | FILE} [flags]"},
+		"help of no command":    {[]string{"help", "dance"}, `no command "dance"`, "headgate help [COMMAND]"},
+		"flag of others":        {[]string{"config", "check", "x", "--data", "y"}, "unknown flag: --data", "headgate config check FILE [flags]"},
+		"unknown shell":         {[]string{"completion", "tcsh"}, `no shell "tcsh"`, "headgate completion SHELL"},
+		"two places":            {[]string{"sync", "list", "--url", "http://x", "--data", "y"}, "--url and --data exclude each other", "headgate sync list [flags]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := headgate(t, nil, c.args...)
+			require.Equal(t, exitUsage, status)
+			require.Empty(t, stdout)
+			require.True(t, strings.HasPrefix(stderr, "headgate: "+c.want), stderr)
+			require.Contains(t, stderr, "\n  "+c.usage+"\n")
+			require.Equal(t, 1, strings.Count(stderr, c.want), "an error is printed once")
+		})
+	}
+}

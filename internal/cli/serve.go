@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headgate/headgate/functions"
+	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/obs"
+)
+
+const (
+	// Cloud Run kills the process ten seconds after SIGTERM. Requests get most of that
+	// time, and the work that they started in the background the rest.
+	drainTimeout = 5 * time.Second
+	closeTimeout = 1500 * time.Millisecond
+)
+
+const serveLong = `Serve the functions over HTTP until the process is asked to end. Without a configuration
+it serves an example.
+
+Everything runs in one process and is kept in one file, unless --store and --bus say
+otherwise. With --function one function is served alone, as on Cloud Run.`
+
+func newServe(p *Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve the functions over HTTP (the default)", GroupID: groupServe, Long: serveLong,
+		Example: `  $ headgate serve
+  $ headgate serve --config gate.json --data /var/lib/headgate
+  $ headgate serve --function ingest --store firestore --bus pubsub`,
+		Args: operands(),
+	}
+	serves(p, cmd)
+	return cmd
+}
+
+// serves makes cmd serve: the command serve, and the command that stands alone.
+func serves(p *Process, cmd *cobra.Command) {
+	s := p.settings
+	s.Serves = true
+	s.Flags(cmd.Flags(), functions.Names())
+	verbose := cmd.Flags().BoolP("verbose", "v", false, "log every request")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		level := slog.LevelInfo
+		if *verbose {
+			level = slog.LevelDebug
+		}
+		return p.serve(cmd.Context(), s, level)
+	}
+	completes(cmd, "function", functions.Names()...)
+	completes(cmd, "store", launch.SQLite, launch.Firestore)
+	completes(cmd, "bus", launch.Local, launch.PubSub)
+}
+
+// serve opens, listens, says where, and drains when ctx ends.
+func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level) (err error) {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	cfg, example, err := s.LoadConfig(p.Getenv)
+	if err != nil {
+		return err
+	}
+	log := obs.NewLogger(p.Stderr, s.CloudRun, level)
+	launch.TuneGC(p.Getenv)
+	s.FindProject(ctx, cfg)
+
+	// The address comes before the store: a process that cannot have its address must
+	// not touch the data, which may be another process's.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Addr)
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%s is in use: choose another address with --addr", s.Addr)
+		}
+		return err
+	}
+	defer listener.Close()
+	if !s.CloudRun {
+		s.Base = baseOf(listener.Addr())
+	}
+	withTasks := example && s.Function == "" && onThisMachine(listener.Addr())
+	if withTasks {
+		cfg.Drafts = append(cfg.Drafts, exampleDraft(s.Base))
+	}
+	a, err := launch.Open(ctx, s, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if closeErr := a.Close(closing); closeErr != nil {
+			log.Warn("shutdown timed out: a later sweep does what is left", "error", closeErr)
+		}
+	}()
+	var names []string
+	if s.Function != "" {
+		names = []string{s.Function}
+	}
+	handler, err := functions.Handler(a, names...)
+	if err != nil {
+		return err
+	}
+	if withTasks {
+		handler = withExample(handler, functions.Beside(a, newExample()))
+	}
+	server := &http.Server{
+		Handler: obs.Traced(s.Project, handler), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
+	}
+	server.RegisterOnShutdown(a.Drain) // Shutdown would wait for streams for ever
+	p.announce(log, s, cfg, listener.Addr())
+	if !s.CloudRun {
+		printBanner(p.Stdout, banner{base: baseOf(listener.Addr()), cfg: cfg, function: s.Function, example: example, tasks: withTasks})
+	}
+	a.Start()
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	if withTasks {
+		go registerWithExample(ctx, s.Base, log)
+	}
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("draining")
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		log.Warn("shutdown timed out: requests were cut off", "error", err)
+		_ = server.Close()
+	}
+	return nil
+}

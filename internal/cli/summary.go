@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/headgate/headgate/internal/sync/syncrun"
+)
+
+// summarize prints what a run did as a table. rejects is the command that lists what it
+// rejected.
+func summarize(w io.Writer, run *syncrun.Run, rejects string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "phase\ttype\tread\tcreated\tupdated\tdeleted\tunchanged\trejected\tconflicts\t")
+	for _, s := range run.Results {
+		c := s.Counts
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			s.Phase, s.Datatype, c.Read, c.Created, c.Updated, c.Deleted, c.Unchanged, c.Rejected, c.Conflicts)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, c := range run.Plan {
+		fmt.Fprintf(w, "  would %s\n", planLine(c))
+	}
+	for _, m := range run.Warnings {
+		fmt.Fprintln(w, "warning:", m)
+	}
+	if run.Counts.Rejected > 0 {
+		fmt.Fprintf(w, "%d rejected: %s\n", run.Counts.Rejected, rejects)
+	}
+	_, err := fmt.Fprintf(w, "%s %s in %s\n", run.ID, run.State, run.UpdatedAt.Sub(run.StartedAt).Round(time.Millisecond))
+	return err
+}
+
+// planLine says what a run would do with one record.
+func planLine(c syncrun.PlannedChange) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s", c.Action, c.Datatype, c.ID)
+	if c.Line > 0 {
+		fmt.Fprintf(&b, " (line %d)", c.Line)
+	}
+	for _, f := range c.Fields {
+		fmt.Fprintf(&b, " %s", f.Field)
+		if f.Old != nil || f.New != nil {
+			fmt.Fprintf(&b, ": %s → %s", short(f.Old), short(f.New))
+		}
+	}
+	if c.Reason != "" {
+		fmt.Fprintf(&b, ": %s", c.Reason)
+	}
+	return b.String()
+}
+
+// short returns the value as JSON, of which a long one is cut.
+func short(v any) string {
+	if v == nil {
+		return "nothing"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	if len(b) > 60 {
+		return string(b[:57]) + "…"
+	}
+	return string(b)
+}

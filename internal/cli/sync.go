@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/syncrun"
+)
+
+func newSync(p *Process) *cobra.Command {
+	return group(&cobra.Command{
+		Use: "sync COMMAND", Short: "Define, run and inspect syncs", GroupID: groupDeployment,
+		Long: `Define, run and inspect syncs. A sync keeps records in step with one system outside: it
+pulls rows in, pushes records out, or both.`,
+		Example: `  $ headgate sync run testdata/readings.json
+  $ headgate sync rejects readings-2026
+  $ headgate sync list --url https://gate.example.com`,
+	}, "command",
+		newSyncApply(p), newSyncRun(p), newSyncList(p), newSyncRuns(p), newSyncRejects(p), newSyncDelete(p))
+}
+
+func jsonFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("json", false, "print JSON, for programs")
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// readDefinition reads the definition of a sync. One without an id gets an id of the
+// file's name, so that the same file is the same sync each time.
+func readDefinition(path string) (*syncrun.Sync, error) {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	def, err := syncrun.Decode(body)
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return nil, fmt.Errorf("%s: %s", path, f.Message)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if def.ID == "" {
+		def.ID = idOf(path)
+	}
+	return def, nil
+}
+
+var notInID = regexp.MustCompile(`[^A-Za-z0-9._~-]+`)
+
+// idOf makes an id of the file's name.
+func idOf(path string) string {
+	id := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	id = strings.Trim(notInID.ReplaceAllString(id, "-"), "-._~")
+	if id == "" {
+		return "sync"
+	}
+	return id[:min(len(id), 128)]
+}
+
+// isFile reports whether the operand of "sync run" is a file rather than an id.
+func isFile(operand string) bool {
+	if strings.ContainsAny(operand, `/\`) || strings.HasSuffix(operand, ".json") {
+		return true
+	}
+	info, err := os.Stat(operand)
+	return err == nil && info.Mode().IsRegular()
+}

@@ -1,0 +1,124 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// readings is a directory of data with the sample file.
+func readings(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "testdata"), 0o755))
+	sample, err := os.ReadFile(filepath.Join("..", "..", "testdata", "readings.csv"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "testdata", "readings.csv"), sample, 0o644))
+	return dir
+}
+
+// Somebody defines a sync, is told what is wrong with it, validates it, runs it and
+// sees its rows and rejects.
+func TestConsoleSync(t *testing.T) {
+	t.Parallel()
+	data := readings(t)
+	file := filepath.Join(data, "testdata", "readings.csv")
+	sample, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,deep,\n"...), 0o644))
+	p := start(t, options{data: data})
+	d := p.console(t, "syncs")
+	d.reads("None is defined.")
+	d.press("New sync")
+	d.reads("The definition is valid.")
+
+	d.types("#def-orgId", "")
+	d.until("the field says what is wrong", `document.querySelector("#def-orgId-error").textContent === "is required"`)
+	d.until("and is marked", `document.querySelector("#def-orgId").getAttribute("aria-invalid") === "true"`)
+	d.types("#def-frequency", "sometimes")
+	d.reads("2 faults:")
+	d.types("#def-frequency", "")
+	d.types("#definition", `{"id": "x",`)
+	d.reads("not JSON: line 1")
+	d.types("#definition", `{"id":"x","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["a"]},"nonsense":1}`)
+	d.reads("is not a field that is known here")
+	d.shoot("sync-faults")
+	d.press("Leave it")
+
+	d.press("New sync")
+	d.reads("The definition is valid.")
+	d.press("Define it")
+	d.reads("The sync is defined.")
+	d.reads("No run yet")
+	d.press("Validate")
+	d.reads("What a run would do")
+	d.until("the validation ended", `document.querySelector("#run-state").textContent !== "running" && document.querySelector("#run-state").textContent !== "pending"`)
+	d.reads("create pull")
+	d.reads("None yet.")
+	d.shoot("sync-validated")
+	d.press("Run")
+	d.until("the run ended", `document.querySelector("#run-state").textContent === "partial"`)
+	d.reads("1111000.2026-01-05")
+	d.reads("6.92")
+	d.until("the reject is shown", `[...document.querySelectorAll('[aria-label="Rejects"] td')].some((c) => c.textContent.includes("deep"))`)
+	d.shoot("sync-run")
+
+	// A correction, and a second try at what was rejected.
+	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,12.5,\n"...), 0o644))
+	d.press("Run")
+	d.until("it is taken", `document.querySelector("#run-state").textContent === "partial" && !document.querySelector('[aria-label="Rejects"]').textContent.includes("deep")`)
+	d.reads("1 new, 0 changed, 2 rejected")
+
+	// A validation shows what is different, field by field.
+	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,13.5,\n"...), 0o644))
+	d.press("Validate")
+	d.until("the difference is shown", `[...document.querySelectorAll("tr")].some((r) => /update/.test(r.textContent) && r.textContent.includes("12.5") && r.textContent.includes("13.5"))`)
+}
+
+// A run's progress is seen while it is under way, and it can be cancelled.
+func TestConsoleSyncProgress(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	var rows strings.Builder
+	rows.WriteString("id,name\n")
+	for i := range 400_000 {
+		fmt.Fprintf(&rows, "%d,name %d\n", i, i)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(data, "many.csv"), []byte(rows.String()), 0o644))
+	p := start(t, options{data: data})
+	p.must(t, "POST", "/sync", `{"id":"many","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"many.csv","selectedDatatypes":["row"]}}`)
+	d := p.console(t, "syncs/many")
+	d.reads("No run yet")
+	d.eval(`window.seen = new Set(); new MutationObserver(() => {
+		const bar = document.querySelector('[role="progressbar"]'); if (bar) window.seen.add(bar.getAttribute("aria-valuenow")); }).observe(document.body, {subtree: true, childList: true, attributes: true})`)
+	d.press("Run")
+	d.until("progress is seen", `window.seen.size >= 3`)
+	d.press("Cancel")
+	d.until("it is cancelled", `document.querySelector("#run-state").textContent === "cancelled"`)
+}
+
+// A conflict is decided in the console.
+func TestConsoleConflict(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	write := func(name string) {
+		require.NoError(t, os.WriteFile(filepath.Join(data, "a.csv"), []byte("id,name\n1,"+name+"\n"), 0o644))
+	}
+	write("first")
+	p := start(t, options{data: data})
+	p.must(t, "POST", "/sync", `{"id":"c","orgId":"o","type":"both","conflict":"manual","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["row"]}}`)
+	p.must(t, "POST", "/sync/c/run?method=pull&wait=true", "")
+	p.must(t, "PATCH", "/orgs/o/row/1", `{"name":"ours"}`)
+	write("theirs")
+	d := p.console(t, "syncs/c")
+	p.must(t, "POST", "/sync/c/run?method=pull&wait=true", "")
+	d.press("Take ours of name")
+	d.until("it is decided", `document.querySelector('[aria-label="Conflicts"]').textContent.includes("None.")`)
+	require.Contains(t, p.must(t, "GET", "/orgs/o/row/1", ""), "ours")
+}
+
+// The console comes back by itself after the server was killed, with what happened

@@ -1,0 +1,144 @@
+// Package resolver fetches the entities of live clients from a service over HTTP.
+//
+// The memory of large answers is bounded. On failure nothing is remembered: the hub
+// retries.
+package resolver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/live"
+)
+
+// HTTP is a [live.Resolver] that calls a service. The key is in the URL and the
+// client's secret in the header X-Client-Secret. The service answers with a JSON array
+// of rows, or with one row; 401 and 403 mean "not allowed", 404 and 410 "there is none".
+type HTTP struct {
+	Client  *http.Client
+	URL     string // with {org}, {type} and {id}
+	Header  http.Header
+	Timeout time.Duration
+	// Memory bounds the answers that are large; nil means no bound.
+	Memory *budget.Budget
+}
+
+var _ live.Resolver = (*HTTP)(nil)
+
+const (
+	maxAnswer   = 8 << 20
+	smallAnswer = 64 << 10 // an answer of fewer bytes is not counted
+	copies      = 4        // of an answer, until it is a state
+)
+
+// PerSecret implements [live.Resolver]. The service may answer each secret differently.
+func (*HTTP) PerSecret() bool { return true }
+
+// Resolve implements [live.Resolver]. Errors do not repeat the URL, which may hold
+// credentials.
+func (r *HTTP) Resolve(ctx context.Context, k live.Key, secret string) (live.State, error) {
+	if r.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
+		defer cancel()
+	}
+	if strings.ContainsFunc(secret, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return live.State{}, live.ErrDenied // no header can carry it: a retry would fail for ever
+	}
+	req, err := r.request(ctx, k, secret)
+	if err != nil {
+		return live.State{}, err
+	}
+	resp, err := r.Client.Do(req)
+	if err != nil {
+		return live.State{}, fmt.Errorf("the resolver of %s does not answer: %w", k.Type, fault.WithoutURL(err))
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return live.State{}, live.ErrDenied
+	case http.StatusNotFound, http.StatusGone, http.StatusNoContent:
+		return live.State{Gone: true}, nil
+	default:
+		return live.State{}, fmt.Errorf("the resolver of %s answers %s", k.Type, fault.Status(resp.StatusCode))
+	}
+	body, release, err := r.read(ctx, k, resp.Body)
+	if err != nil {
+		return live.State{}, err
+	}
+	defer release()
+	return stateOf(k, body)
+}
+
+func (r *HTTP) request(ctx context.Context, k live.Key, secret string) (*http.Request, error) {
+	target := strings.NewReplacer("{org}", url.PathEscape(k.Org), "{type}", url.PathEscape(k.Type), "{id}", url.PathEscape(k.ID)).Replace(r.URL)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, errors.New("the resolver's URL cannot be called")
+	}
+	for name, values := range r.Header {
+		req.Header[name] = values
+	}
+	if secret != "" {
+		req.Header.Set(live.SecretHeader, secret)
+	}
+	return req, nil
+}
+
+// read returns the answer. The caller calls release when it is done with it. Many
+// small answers are read at once; a large one first waits for memory.
+func (r *HTTP) read(ctx context.Context, k live.Key, from io.Reader) (body []byte, release func(), err error) {
+	release = func() {}
+	body, err = io.ReadAll(io.LimitReader(from, smallAnswer))
+	if err == nil && len(body) == smallAnswer {
+		room := min(copies*maxAnswer, r.Memory.Total())
+		if err := r.Memory.Take(ctx, room); err != nil {
+			return nil, nil, err
+		}
+		release = func() { r.Memory.Give(room) }
+		var rest []byte
+		rest, err = io.ReadAll(io.LimitReader(from, maxAnswer+1-smallAnswer))
+		body = append(body, rest...)
+	}
+	if err != nil || len(body) > maxAnswer {
+		release()
+		return nil, nil, fmt.Errorf("the resolver of %s sends more than %d bytes, or broke off", k.Type, maxAnswer)
+	}
+	return body, release, nil
+}
+
+// stateOf returns the state that an answer describes. Its version is a hash of the
+// answer. An answer that is not UTF-8 is an error: no text frame can carry it.
+func stateOf(k live.Key, body []byte) (live.State, error) {
+	if !utf8.Valid(body) {
+		return live.State{}, fmt.Errorf("the resolver of %s does not answer in UTF-8", k.Type)
+	}
+	sum := sha256.Sum256(body)
+	s := live.State{Version: hex.EncodeToString(sum[:8])}
+	var rows []json.RawMessage
+	if err := json.Unmarshal(body, &rows); err == nil {
+		for _, row := range rows {
+			s.Rows = append(s.Rows, row)
+		}
+		s.Gone = len(rows) == 0
+		return s, nil
+	}
+	if !json.Valid(body) {
+		return live.State{}, fmt.Errorf("the resolver of %s does not answer with JSON", k.Type)
+	}
+	s.Rows = [][]byte{body}
+	return s, nil
+}

@@ -1,0 +1,169 @@
+package live
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Protocol is what a client speaks.
+type Protocol int
+
+// The protocols, with the numbers by which clients ask for them (?protocol=2).
+const (
+	// Plain is entity-sync's protocol: no answers, one frame for each row of a change.
+	Plain Protocol = 1
+	// Versioned has answers, versions, and subscriptions to all of a type.
+	Versioned Protocol = 2
+)
+
+// transport is a client's connection.
+type transport interface {
+	// Write sends a frame, as text unless it is binary. It returns an error if that
+	// takes too long.
+	Write(frame []byte, binary bool) error
+	// Ping returns once the peer answered, or an error.
+	Ping() error
+	// Close ends the connection with a WebSocket close code. It is idempotent and does
+	// not wait.
+	Close(code int, reason string)
+}
+
+// Close codes of RFC 6455 and its registry.
+const (
+	closeGoingAway = 1001
+	closeProtocol  = 1002
+	closeInvalid   = 1007
+	closePolicy    = 1008
+	closeTooBig    = 1009
+	closeRestart   = 1012
+	closeBusy      = 1013 // "try again later"
+)
+
+// client is a connected client.
+type client struct {
+	hub       *Hub
+	transport transport
+	kind      string // websocket or sse
+	remote    string
+	protocol  Protocol
+	allowed   func(Key) bool // nil allows everything
+	until     time.Time      // when its access ends; zero: never
+	weight    int64          // of the connection, in bytes
+
+	id    string
+	since time.Time
+	end   time.Time // when the connection has to end; zero: never
+
+	waits    atomic.Int64 // bytes that wait for it, alone or shared with others
+	handled  atomic.Int64 // frames from it
+	handling atomic.Bool  // a frame from it
+	// writes is when the present write began; nil while there is none.
+	writes atomic.Pointer[time.Time]
+
+	mu            sync.Mutex
+	secret        string
+	subscriptions map[Name]*subscription
+	pending       map[slot]pending
+	order         []slot        // of pending
+	underAny      map[Name]int  // entities that wait under a subscription to all of a type
+	answers       int           // that wait
+	answersSent   chan struct{} // closed when none waits any more; nil: nobody waits for that
+	seq           uint64
+	writing       bool
+	closed        bool
+	sent          int64
+	last          time.Time // of a write
+	timer         *time.Timer
+}
+
+// subscription is a client's subscription to an entity. The lock of the key's shard
+// guards secret, version, have, denied and missed.
+type subscription struct {
+	client  *client
+	name    Name
+	key     Key
+	asked   string  // the client's secret when it subscribed
+	secret  string  // of its group
+	version string  // that the client has; "" if unknown
+	have    *string // the version that it said it has; nil once answered
+	denied  bool    // the client was told "forbidden"
+	missed  bool    // something came after another subscription replaced it
+
+	weight atomic.Int64 // that it has taken of the hub's memory
+}
+
+// mayTake reports whether the client's access covers the key.
+func (c *client) mayTake(k Key) bool { return c.allowed == nil || c.allowed(k) }
+
+// isClosed reports whether the client was closed.
+func (c *client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// close ends the client. It is idempotent and does not wait for the writer, which may
+// be stuck in a write.
+func (c *client) close(code int, reason string) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	subs, pending := c.subscriptions, c.pending
+	c.subscriptions, c.pending, c.order = nil, nil, nil
+	c.endPace()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
+	for _, p := range pending {
+		c.discharge(p)
+	}
+	for _, s := range subs {
+		c.hub.remove(s)
+	}
+	c.hub.forget(c)
+	c.hub.memory.Give(c.weight)
+	c.transport.Close(code, reason)
+}
+
+// ClientInfo describes a connected client, for people.
+type ClientInfo struct {
+	ID            string    `json:"id"`
+	Transport     string    `json:"transport"` // websocket or sse
+	Protocol      Protocol  `json:"protocol"`
+	Remote        string    `json:"remote"`        // address
+	Since         time.Time `json:"since"`         // when it connected
+	Subscriptions []Name    `json:"subscriptions"` // the first of them
+	Count         int       `json:"count"`         // of subscriptions
+	Sent          int64     `json:"sent"`          // frames
+	LastSent      time.Time `json:"lastSent,omitzero"`
+	Waiting       int       `json:"waiting"` // frames
+}
+
+// Name is an entity as a client names it, see [KeyOf].
+type Name struct {
+	Entity string `json:"entity"`
+	ID     string `json:"id"`
+}
+
+const shownSubscriptions = 20
+
+func (c *client) info() ClientInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := ClientInfo{
+		ID: c.id, Transport: c.kind, Protocol: c.protocol, Remote: c.remote, Since: c.since, Count: len(c.subscriptions), Sent: c.sent,
+		LastSent: c.last, Waiting: len(c.order), Subscriptions: []Name{},
+	}
+	for name := range c.subscriptions {
+		if len(i.Subscriptions) == shownSubscriptions {
+			break
+		}
+		i.Subscriptions = append(i.Subscriptions, name)
+	}
+	return i
+}

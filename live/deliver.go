@@ -1,0 +1,129 @@
+package live
+
+import "errors"
+
+// goneVersion is the version of a client that was told that the entity is gone. No
+// resolver's version begins with a zero byte.
+const goneVersion = "\x00gone"
+
+// deliver gives the result of a fetch to the group's clients. A Versioned client gets
+// the state if it does not have it. A Plain one, whose version nobody knows, gets it if
+// a change was announced (forced) or found by comparing.
+func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) {
+	if errors.Is(err, ErrDenied) {
+		h.tellForbidden(g, forced)
+		return
+	}
+	version := snap.clientVersion()
+	sh := h.shard(g.key)
+	sh.mu.Lock()
+	changed := !g.known && forced || g.known && g.version != version
+	g.known, g.version = true, version
+	clients := len(g.subs)
+	for s := range g.subs {
+		if s.denied && s.client.protocol == Versioned && s.have == nil {
+			s.have = &s.version // it was told "forbidden", and now learns what there is
+		}
+		s.denied = false
+		if s.have != nil {
+			s.answerHave(snap)
+		} else {
+			s.take(g.key.ID, snap, forced, changed)
+		}
+	}
+	sh.mu.Unlock()
+	if !forced && !changed {
+		return
+	}
+	if clients += h.deliverToAny(g, snap); clients > 0 {
+		h.o.Delivered(Delivery{At: h.o.Now().UTC(), Key: g.key, Version: snap.Version, Gone: snap.Gone, Clients: clients})
+	}
+}
+
+// deliverToAny gives the state to the subscriptions to all of its type, and returns how
+// many there are.
+func (h *Hub) deliverToAny(g *group, snap *snapshot) int {
+	sh := h.shard(g.key.anyOfType())
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	of := sh.find(g.key.anyOfType(), g.secret)
+	if of == nil {
+		return 0
+	}
+	for s := range of.subs {
+		if s.client.mayTake(g.key) {
+			s.client.offer(s, g.key.ID, snap)
+		}
+	}
+	return len(of.subs)
+}
+
+// take offers the state to the client unless it has it; the shard's lock is held.
+func (s *subscription) take(id string, snap *snapshot, forced, changed bool) {
+	if s.client.protocol == Plain {
+		if forced || changed {
+			s.client.offer(s, id, snap)
+		}
+		return
+	}
+	version := snap.clientVersion()
+	if s.version == version {
+		return
+	}
+	if s.version == "" && !forced && !changed {
+		return // we do not know its version, and nothing says that it is old
+	}
+	s.version = version
+	s.client.offer(s, id, snap)
+}
+
+// answerHave answers a client that said which version it has; the shard's lock is held.
+func (s *subscription) answerHave(snap *snapshot) {
+	have := *s.have
+	s.have = nil
+	s.version = snap.clientVersion()
+	r := reply{Entity: s.name.Entity, ID: s.name.ID}
+	switch {
+	case snap.Gone:
+		r.Type = "gone"
+		s.client.inform(s, r.frame(), false)
+	case snap.Version != "" && snap.Version == have:
+		r.Type, r.Version = "current", snap.Version
+		s.client.inform(s, r.frame(), false)
+	default:
+		s.client.offer(s, s.name.ID, snap)
+	}
+}
+
+// tellUnavailable tells the group's Versioned clients that the entity cannot be read.
+func (h *Hub) tellUnavailable(g *group) {
+	sh := h.shard(g.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for s := range g.subs {
+		s.fail("unavailable", "the entity cannot be read now; it is tried again")
+	}
+}
+
+// tellForbidden tells the group's Versioned clients that they may not see the entity:
+// those that do not know yet, and all of them if a change was announced.
+func (h *Hub) tellForbidden(g *group, forced bool) {
+	sh := h.shard(g.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	g.known = false // whatever a later fetch is allowed to see is new
+	for s := range g.subs {
+		if forced || s.have != nil || !s.denied {
+			s.fail("forbidden", "not allowed for this secret")
+		}
+		s.denied, s.have = true, nil
+	}
+}
+
+// fail tells a Versioned client what went wrong with the entity; the shard's lock is
+// held. A Plain one cannot be told.
+func (s *subscription) fail(code, message string) {
+	if s.client.protocol == Versioned {
+		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.Entity, ID: s.name.ID}.frame(), true)
+	}
+}

@@ -1,0 +1,93 @@
+package live
+
+import (
+	"context"
+	"net/http"
+)
+
+// Names of what is not exported, for tests.
+const (
+	Patience                = patience
+	DefaultMaxSubscriptions = defaultMaxSubscriptions
+	DefaultMaxFrameBytes    = defaultMaxFrameBytes
+	MaxMessage              = maxMessage
+)
+
+// recorder is a transport that keeps what was written.
+type recorder struct{ frames chan []byte }
+
+func (r *recorder) Write(frame []byte, _ bool) error {
+	select {
+	case r.frames <- frame:
+	default:
+	}
+	return nil
+}
+func (r *recorder) Ping() error       { return nil }
+func (r *recorder) Close(int, string) {}
+
+// Try handles a frame of a new client, and returns the answers that were written by
+// then.
+func (h *Hub) Try(frame []byte) (answers [][]byte) {
+	r := &recorder{make(chan []byte, 10)}
+	c := &client{transport: r, protocol: Versioned}
+	if !h.join(c) {
+		return nil
+	}
+	c.handleFrame(context.Background(), frame)
+	c.close(closeGoingAway, "")
+	for {
+		select {
+		case f := <-r.frames:
+			answers = append(answers, f)
+		default:
+			return answers
+		}
+	}
+}
+
+// Beat makes the next beat of every client happen now.
+func (h *Hub) Beat() {
+	for _, c := range h.all() {
+		c.beat()
+	}
+}
+
+// CloseClients closes all clients.
+func (h *Hub) CloseClients(reason string) { h.closeClients(reason) }
+
+// Used returns the memory that is taken.
+func (h *Hub) Used() int64 { return h.memory.Used() }
+
+// TryMemory takes memory, as a client would.
+func (h *Hub) TryMemory(n int64) bool { return h.memory.Try(n) }
+
+// FakeClient is a client without a network.
+type FakeClient struct{ c *client }
+
+// Connect joins a client whose connection is the transport.
+func (h *Hub) Connect(t transport, protocol Protocol) FakeClient {
+	c := &client{transport: t, kind: "test", protocol: protocol}
+	h.join(c)
+	return FakeClient{c}
+}
+
+// Handle acts as if the client had sent the frame.
+func (c FakeClient) Handle(frame string) { c.c.handleFrame(context.Background(), []byte(frame)) }
+
+// Pace waits as the reader of the client's frames does before it reads the next one.
+func (c FakeClient) Pace() { c.c.pace() }
+
+// Close acts as if the client had hung up.
+func (c FakeClient) Close() { c.c.close(closeGoingAway, "") }
+
+// Waiting returns how many frames wait to be written.
+func (c FakeClient) Waiting() int { return c.c.info().Waiting }
+
+// PingStream writes what pings the client of an event stream.
+func PingStream(w http.ResponseWriter) error {
+	return (&stream{w: w, c: http.NewResponseController(w)}).Ping()
+}
+
+// Message returns a message for the queue with the first n keys.
+func Message(keys []Key) (data []byte, n int, err error) { return message(keys) }
