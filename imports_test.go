@@ -19,8 +19,8 @@ const module = "github.com/headgate/headgate/"
 // contracts and pure packages, never each other, a driver or an SDK. The three of a sync
 // go one way: an exchange uses what a run is made of, and both use definitions.
 var layers = map[string][]string{
-	"config":                                     {"internal/platform/credential"},
-	"internal/event":                             {"internal/platform/credential"},
+	"config":                                     {"internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
+	"internal/event":                             {"internal/platform/credential", "internal/platform/decode"},
 	"internal/platform/fault":                    {},
 	"internal/platform/clock":                    {},
 	"internal/platform/bearer":                   {},
@@ -33,18 +33,18 @@ var layers = map[string][]string{
 	"internal/store":                             {"internal/event"},
 	"internal/bus":                               {},
 	"internal/platform/obs":                      {"internal/platform/credential"},
-	"internal/record":                            {},
-	"internal/sync/source":                       {"internal/platform/budget", "internal/platform/credential", "internal/platform/fault"},
+	"internal/record":                            {"internal/platform/decode"},
+	"internal/sync/source":                       {"internal/platform/budget", "internal/platform/credential", "internal/platform/fault", "internal/platform/decode"},
 	"internal/sync/mapping":                      {"internal/sync/source", "internal/record", "internal/platform/fault"},
 	"internal/record/entity":                     {"internal/platform/etag", "internal/record", "internal/store", "internal/platform/fault"},
-	"internal/sync/source/csvsource":             {"internal/platform/credential", "internal/sync/source", "internal/record", "internal/platform/fault", "internal/platform/fence"},
-	"internal/sync/source/sqlsource":             {"internal/sync/source", "internal/sync/source/sqlsource/sqliteguard", "internal/record", "internal/platform/fault", "internal/platform/fence"},
+	"internal/sync/source/csvsource":             {"internal/platform/credential", "internal/sync/source", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
+	"internal/sync/source/sqlsource":             {"internal/sync/source", "internal/sync/source/sqlsource/sqliteguard", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/source/sqlsource/sqliteguard": {"internal/platform/fault"},
-	"internal/sync/source/rest":                  {"internal/sync/source", "internal/platform/fault", "internal/platform/fence", "internal/platform/budget"},
-	"internal/sync/source/apisource":             {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault"},
-	"internal/sync/source/datacollect":           {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault"},
-	"internal/sync/source/mywell":                {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault"},
-	"internal/sync/source/sourceexample":         {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/fence"},
+	"internal/sync/source/rest":                  {"internal/sync/source", "internal/platform/fault", "internal/platform/fence", "internal/platform/budget", "internal/platform/decode"},
+	"internal/sync/source/apisource":             {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
+	"internal/sync/source/datacollect":           {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
+	"internal/sync/source/mywell":                {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
+	"internal/sync/source/sourceexample":         {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/mock":                              {"internal/platform/etag"},
 	"internal/sync/schedule":                     {},
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
@@ -55,7 +55,7 @@ var layers = map[string][]string{
 	"internal/sync/exchange":                     {"internal/platform/fault", "internal/record", "internal/record/entity", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run", "internal/sync/run/plan", "internal/sync/source"},
 	"internal/webhook/signature":                 {"internal/platform/bearer"},
 	"internal/draft":                             {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
-	"internal/webhook/echo":                      {"internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/platform/outbound", "internal/store", "internal/platform/fault"},
+	"internal/webhook/echo":                      {"internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/platform/outbound", "internal/store", "internal/platform/fault", "internal/platform/decode"},
 	"internal/platform/budget":                   {"internal/platform/fault"},
 	"internal/gate":                              {"internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/store", "internal/bus", "internal/platform/fault"},
 	"internal/store/sqlitestore":                 {"internal/platform/clock", "internal/store", "internal/event", "internal/platform/fault"},
@@ -64,11 +64,11 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":                     {"internal/bus"},
 	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal"},
-	"functions":                                  {"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal"},
+	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature"},
+	"functions":                                  {"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode"},
 	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/definition", "internal/sync/run"},
 	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/fault", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run"},
-	"live":                                       {"internal/platform/budget", "internal/platform/clock", "internal/platform/origin"},
+	"live":                                       {"internal/platform/budget", "internal/platform/clock", "internal/platform/origin", "internal/platform/decode"},
 	"live/localqueue":                            {"internal/bus/busqueue", "internal/bus/localbus"},
 	"live/pubsubqueue":                           {"internal/bus/busqueue", "internal/bus/pubsubbus"},
 	"live/queuetest":                             {"live"},
@@ -76,6 +76,8 @@ var layers = map[string][]string{
 	"internal/live/resolver":                     {"live", "internal/platform/budget", "internal/platform/fault"},
 	"internal/live/journal":                      {"live"},
 	"internal/bus/busqueue":                      {"internal/bus"},
+	"internal/platform/decode":                   {"internal/platform/fault"},
+	"internal/platform/decode/schema":            {"internal/platform/decode"},
 }
 
 // sdks says who alone may import a technology.
@@ -100,7 +102,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential"}
+var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

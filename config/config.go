@@ -2,163 +2,164 @@
 // and JSON Schema. A configuration that EventSync accepts and that worked there
 // is accepted here and means the same.
 //
-// A Config that Parse returned is valid and effective: defaults are filled in
-// and spellings are normalised. What is not valid is refused whole, with every
-// fault listed.
+// A Config that Parse returned is valid and effective: defaults are filled in, and
+// spellings are normalised. Two things are left: a section that was omitted is nil
+// ([Config.LiveSettings] and [Config.SyncSettings] have its defaults), and a field whose
+// default depends on the platform is zero, as its comment says. An invalid configuration
+// is refused whole, with every fault listed.
 //
-// The struct tags are the decoder's only knowledge of the form. Beside json's,
-// config:"required" marks a field that must be there, and config:"nullable" one
-// where null means omitted: EventSync's optional fields, which its own GET
-// /config writes as null. Elsewhere null is a fault, so that a template which
-// renders "auth": null does not open the deployment to everybody.
+// The structs declare the form. Their tags are those of package decode, and the schema
+// is made from the tags and the fields' comments: go generate ./config writes it.
+//
+// EventSync's optional fields may be null, as its own GET /config writes them. Elsewhere
+// null is a fault, so that a template which renders "auth": null does not open the
+// deployment to everybody.
 package config
 
 import "time"
+
+//go:generate go test . -run ^TestSchemaIsGenerated$ -update
 
 // Config is a deployment's configuration. Its JSON is either one service's
 // fields with the deployment's beside them (EventSync's form), or the
 // deployment's fields with a list "services".
 type Config struct {
-	Services []Service `json:"services" config:"required"`
-	// PublicURL is where consumers reach this deployment ("https://host"); it
-	// makes contentURL in messages absolute.
-	PublicURL string  `json:"publicURL,omitempty"`
-	Auth      *Auth   `json:"auth,omitempty"`
-	CORS      *CORS   `json:"cors,omitempty"`
-	Sync      *Sync   `json:"sync,omitempty"`
-	Live      *Live   `json:"live,omitempty"`
-	Echo      *Echo   `json:"echo,omitempty"`
-	Hooks     []Hook  `json:"hooks,omitempty"`
-	Drafts    []Draft `json:"drafts,omitempty"`
-
-	// AllowedHosts are names under which requests may reach this process, beside
-	// localhost, loopback addresses and the host of PublicURL: host or host:port.
-	AllowedHosts []string `json:"allowedHosts,omitempty"`
+	// The services of this deployment. Their names are unique.
+	Services []Service `json:"services" decode:"required" least:"1 service"`
+	Deployment
 
 	flat bool // read from EventSync's form: written back in it
 
 	anyOriginSends bool // DISABLE_CORS
 }
 
-// Service is one gate.
-type Service struct {
-	ServiceName  string       `json:"serviceName" config:"required"`
-	Trigger      Trigger      `json:"trigger" config:"required"`
-	Endpoints    []Endpoint   `json:"endpoints" config:"required"`
-	TargetPubSub TargetPubSub `json:"targetPubSub" config:"required"`
+// Deployment is what all services of a deployment share.
+type Deployment struct {
+	// Where consumers reach this deployment, such as https://host. Makes contentURL in messages absolute.
+	PublicURL string `json:"publicURL,omitempty" format:"publicURL"`
+	// Hosts that requests may name, beside localhost, loopback addresses and the host of publicURL: host (on any port) or host:port. Without it, only connections over loopback are checked.
+	AllowedHosts []string `json:"allowedHosts,omitempty" format:"host"`
+	// Who may call. Without it everybody may; on Cloud Run, IAM decides first.
+	Auth *Auth `json:"auth,omitempty"`
+	// The origins whose pages may call. DISABLE_CORS in the environment lets pages of any origin send events, and nothing else.
+	CORS *CORS `json:"cors,omitempty"`
+	// What syncs may reach, and how they run.
+	Sync *Sync `json:"sync,omitempty"`
+	// The push of changes to clients.
+	Live *Live `json:"live,omitempty"`
+	// The webhooks of one source of truth, and those of ours that pass them on.
+	Echo *Echo `json:"echo,omitempty"`
+	// Webhooks that are taken at /hooks/{name}.
+	Hooks []Hook `json:"hooks,omitempty"`
+	// Lists that people edit together at /drafts/{name}.
+	Drafts []Draft `json:"drafts,omitempty"`
+}
 
-	MaxEventBytes   int `json:"maxEventBytes"`   // default 1 MiB, at most 8 MiB
-	MaxMessageBytes int `json:"maxMessageBytes"` // default and most: DefaultMaxMessageBytes; at least 1024
-	RetentionDays   int `json:"retentionDays"`   // how long published messages can be read and replayed; default 7, at most MaxRetentionDays
-	// AsyncEventTrigger answers a source once its event is stored and checks afterwards.
+// Service is one gate: event sources, the window in which all of them must have
+// reported, and where the sync message goes.
+type Service struct {
+	// The service's name, in messages, their serviceName attribute and paths. Any text.
+	ServiceName string `json:"serviceName" decode:"required"`
+	// When the window is released.
+	Trigger Trigger `json:"trigger" decode:"required"`
+	// The event sources' addresses. Their keys are unique.
+	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"2 endpoints"`
+	// Where messages go.
+	TargetPubSub TargetPubSub `json:"targetPubSub" decode:"required"`
+
+	// The largest body of an event, in bytes.
+	MaxEventBytes int `json:"maxEventBytes" default:"1048576" range:"1..8388608"`
+	// The largest message, in bytes: events that do not fit are referred to by contentURL. Pub/Sub takes 10,000,000 with attributes and framing.
+	MaxMessageBytes int `json:"maxMessageBytes" default:"9900000" range:"1024..9900000"`
+	// For how many days published messages can be read and replayed.
+	RetentionDays int `json:"retentionDays" default:"7" range:"1..365"`
+	// Answer a source once its event is stored, and check the window afterwards.
 	AsyncEventTrigger bool `json:"asyncEventTrigger"`
-	// RedactHeaders are dropped from events beside the built-in list of credentials, and
-	// KeepHeaders kept in spite of it: names of headers, or of query parameters after "?".
-	RedactHeaders []string `json:"redactHeaders,omitempty"`
-	KeepHeaders   []string `json:"keepHeaders,omitempty"`
-	// OnMessage says what each message of this service starts.
+	// Headers, and query parameters after ?, that are dropped from events, beside the built-in list of credentials.
+	RedactHeaders []string `json:"redactHeaders,omitempty" format:"kept"`
+	// Headers, and query parameters after ?, that are kept in spite of the built-in list of credentials.
+	KeepHeaders []string `json:"keepHeaders,omitempty" format:"kept"`
+	// What each message of this service starts.
 	OnMessage *OnMessage `json:"onMessage,omitempty"`
 }
 
-// OnMessage is what a message starts.
+// OnMessage names what a message starts.
 type OnMessage struct {
-	Sync string `json:"sync" config:"required"` // id of a sync, run once per eventID
-}
-
-// Sync says what syncs may reach, and how they run.
-type Sync struct {
-	// Directory is the only one that files are read from and written to. Default:
-	// the working directory; on Cloud Run none.
-	Directory string `json:"directory,omitempty"`
-	// AllowHosts are internal addresses that syncs may call all the same: host,
-	// host:port, an IP address or a CIDR. Loopback is allowed off Cloud Run.
-	AllowHosts []string `json:"allowHosts,omitempty"`
-	// AllowHTTP permits unencrypted connections beyond loopback.
-	AllowHTTP bool `json:"allowHTTP,omitempty"`
-	// Secrets are the references that definitions may use. Omitted: on Cloud Run none;
-	// elsewhere variables of the environment that begin with HEADGATE_SECRET_.
-	Secrets []SyncSecret `json:"secrets,omitzero"`
-	// RatePerSecond bounds the calls to one host. Default: 50.
-	RatePerSecond int `json:"ratePerSecond,omitempty"`
-	// WorkTopic hands a run to a new invocation, through a push subscription to
-	// /sync/work. Without it a run stays in the process where it began.
-	WorkTopic string `json:"workTopic,omitempty"`
-	// MaxInvocationSeconds is how long one invocation works on a run before it
-	// hands it on. Default: 240 on Cloud Run with a workTopic; otherwise no limit.
-	MaxInvocationSeconds int `json:"maxInvocationSeconds,omitempty"`
-}
-
-// SyncSecret is a credential that definitions may refer to.
-type SyncSecret struct {
-	Ref string `json:"ref" config:"required"` // env:NAME, sm://projects/P/secrets/S[/versions/V]
-	// Hosts that it may be sent to: host (at any port) or host:port.
-	Hosts []string `json:"hosts" config:"required"`
+	// The id of a sync, which is run once per eventID.
+	Sync string `json:"sync" decode:"required" format:"id"`
 }
 
 // Trigger says when the window is released.
 type Trigger struct {
-	Type                  string `json:"type" config:"required"`              // window, none
-	ObservationPeriod     int    `json:"observationPeriod" config:"required"` // seconds, 1..MaxObservationPeriod
-	KeepEventAfterTrigger bool   `json:"keepEventAfterTrigger" config:"nullable"`
+	// window: as soon as every endpoint has its events. none: only by the manual trigger.
+	Type string `json:"type" decode:"required" enum:"window none"`
+	// For how many seconds an event counts; at most 366 days.
+	ObservationPeriod int `json:"observationPeriod" decode:"required" range:"1..31622400 seconds (366 days)"`
+	// Whether events still count after a message has had them.
+	KeepEventAfterTrigger bool `json:"keepEventAfterTrigger" decode:"nullable"`
 }
 
-// Period is ObservationPeriod as a duration.
+// Period returns ObservationPeriod as a duration.
 func (t Trigger) Period() time.Duration { return time.Duration(t.ObservationPeriod) * time.Second }
 
-// Endpoint is one event source's address.
+// Endpoint is one event source's address: /event/{eventKey}.
 type Endpoint struct {
-	EventKey            string   `json:"eventKey" config:"required"`
-	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty" config:"nullable"` // upper case; empty accepts all
-	EventToSend         string   `json:"eventToSend" config:"nullable"`                   // ALL, FIRST, LAST, BOUNDARIES
-	MinNbOfOccurrence   int      `json:"minNbOfOccurrence" config:"nullable"`             // default 1, at most MaxMinNbOfOccurrence
-	Unwrap              string   `json:"unwrap,omitempty"`                                // "" or pubsub
-	Shards              int      `json:"shards,omitempty"`                                // 0..MaxShards; see store.Endpoint
+	// The end of the path that the source calls. No segment is empty, "." or "..", which HTTP clients clean away.
+	EventKey string `json:"eventKey" decode:"required" format:"eventKey"`
+	// The methods with which the source may call, in any letter case. Empty or omitted accepts all.
+	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty" decode:"nullable,anycase" enum:"GET POST OPTIONS HEAD PUT DELETE TRACE CONNECT PATCH"`
+	// Which of the endpoint's events a message has: all, the first, the last, or the first and the last.
+	EventToSend string `json:"eventToSend" decode:"nullable,anycase" enum:"ALL FIRST LAST BOUNDARIES" default:"ALL"`
+	// How many events of this endpoint the window needs.
+	MinNbOfOccurrence int `json:"minNbOfOccurrence" decode:"nullable" default:"1" range:"1..1000000"`
+	// pubsub: a Pub/Sub push request's body is the envelope; keep the message that is in it.
+	Unwrap string `json:"unwrap,omitempty" enum:"pubsub"`
+	// Over how many collections Firestore spreads the endpoint's waiting events, for rates beyond 500 per second. 0 and 1 mean one.
+	Shards int `json:"shards,omitempty" range:"0..64"`
 }
 
-// TargetPubSub is where messages go.
+// TargetPubSub says where messages go.
 type TargetPubSub struct {
-	Topic string `json:"topic" config:"required"` // projects/P/topics/T
+	// projects/<project>/topics/<name>
+	Topic string `json:"topic" decode:"required" format:"topic"`
 }
 
 // Auth lists who may call. Without it everybody may (on Cloud Run, IAM decides).
 type Auth struct {
-	OIDC   *OIDC   `json:"oidc,omitempty"`
+	// Google-signed ID tokens.
+	OIDC *OIDC `json:"oidc,omitempty"`
+	// Bearer tokens. Their names are unique.
 	Tokens []Token `json:"tokens,omitempty"`
 }
 
 // OIDC accepts Google-signed ID tokens.
 type OIDC struct {
-	Audiences []string `json:"audiences" config:"required"`
-	Members   []Member `json:"members" config:"required"`
+	// The audiences for which a token may have been made, such as this deployment's URL.
+	Audiences []string `json:"audiences" decode:"required" least:"1 audience" format:"nonempty"`
+	// The accounts that may call. Their e-mails are unique.
+	Members []Member `json:"members" decode:"required" least:"1 member"`
 }
 
 // Member is an account that may call.
 type Member struct {
-	Email string   `json:"email" config:"required"`
-	Roles []string `json:"roles" config:"required"` // ingest, operate, read
+	// The e-mail address of a user or a service account.
+	Email string `json:"email" decode:"required" format:"email"`
+	// ingest: send events. operate: trigger, reset, replay. read: see messages, status and the configuration.
+	Roles []string `json:"roles" decode:"required" least:"1 role" enum:"ingest operate read"`
 }
 
 // Token is a bearer token, known only by its hash.
 type Token struct {
-	Name   string   `json:"name" config:"required"`
-	SHA256 string   `json:"sha256" config:"required"` // 64 hex digits
-	Roles  []string `json:"roles" config:"required"`
+	// What logs call the token.
+	Name string `json:"name" decode:"required"`
+	// The SHA-256 of the token: printf %s "$TOKEN" | sha256sum
+	SHA256 string `json:"sha256" decode:"required,secret" format:"sha256"`
+	// ingest: send events. operate: trigger, reset, replay. read: see messages, status and the configuration.
+	Roles []string `json:"roles" decode:"required" least:"1 role" enum:"ingest operate read"`
 }
 
-// CORS lists the origins whose pages may call. "*" is any.
+// CORS lists the origins whose pages may call.
 type CORS struct {
-	AllowedOrigins []string `json:"allowedOrigins" config:"required"`
+	// "*" for any, or scheme://host[:port].
+	AllowedOrigins []string `json:"allowedOrigins" decode:"required" least:"1 origin" format:"origin"`
 }
-
-// Limits and defaults.
-const (
-	DefaultMaxEventBytes   = 1 << 20
-	MaxMaxEventBytes       = 8 << 20
-	DefaultMaxMessageBytes = 9_900_000 // Pub/Sub takes 10,000,000 with attributes and framing
-	MinMaxMessageBytes     = 1024
-	DefaultRetentionDays   = 7
-	MaxRetentionDays       = 365
-	MaxMinNbOfOccurrence   = 1_000_000
-	MaxShards              = 64
-	MaxObservationPeriod   = 366 * 24 * 3600
-)

@@ -121,6 +121,34 @@ func TestNormalised(t *testing.T) {
 	require.Equal(t, []config.Token{{Name: "t", SHA256: hash, Roles: []string{"read", "ingest"}}}, cfg.Auth.Tokens)
 }
 
+// What a section omits is filled in, and so is the whole of one that is omitted.
+func TestEffective(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t, with(`
+		"live": {"resolvers": [{"entity": "e", "url": "https://h/{id}"}], "framesPerSecond": 7}, "sync": {}, "echo": {},
+		"hooks": [
+			{"name": "a", "verify": {"type": "github", "secrets": ["x"]}, "event": {"eventKey": "b"}},
+			{"name": "b", "verify": {"type": "github", "secrets": ["x"], "header": "X-Sig"}, "sync": "s"}
+		],
+		"drafts": [{"name": "d", "externalData": {"url": "https://h"}}]`))
+	require.Equal(t, &config.Live{
+		Path: "/ws/entity-sync/", MaxSubscriptions: 1000, MaxFrameBytes: 64 << 10, FramesPerSecond: 7, CompareSeconds: 300,
+		Resolvers: []config.LiveResolver{{Entity: "e", URL: "https://h/{id}", TimeoutSeconds: 5}},
+	}, cfg.Live)
+	require.Equal(t, &config.Sync{RatePerSecond: 50}, cfg.Sync)
+	require.Equal(t, &config.Echo{}, cfg.Echo)
+	require.Equal(t, "X-Hub-Signature-256", cfg.Hooks[0].Verify.Header)
+	require.Equal(t, "s", cfg.Hooks[0].Event.ServiceName)
+	require.Equal(t, "X-Sig", cfg.Hooks[1].Verify.Header)
+	require.Equal(t, "d", cfg.Drafts[0].ExternalData.List)
+	require.Contains(t, string(cfg.JSON()), `"ratePerSecond": 50`)
+
+	cfg = parse(t, valid)
+	require.Nil(t, cfg.Live)
+	require.Equal(t, &config.Live{Path: "/ws/entity-sync/", MaxSubscriptions: 1000, MaxFrameBytes: 64 << 10, FramesPerSecond: 50, CompareSeconds: 300}, cfg.LiveSettings())
+	require.Equal(t, &config.Sync{RatePerSecond: 50}, cfg.SyncSettings())
+}
+
 // EventSync's GET /config writes what was omitted as null.
 func TestNullIsOmitted(t *testing.T) {
 	t.Parallel()

@@ -1,42 +1,45 @@
 package config
 
-// Draft is a list that people edit together at /drafts/{name}.
+// Draft is a list that people edit together at /drafts/{name}: one of ExternalData,
+// Records and Sync.
 type Draft struct {
-	Name string `json:"name" config:"required"`
-	// ExternalData is a service that speaks as Fluid's external-data example; or
-	// Records are ours.
+	// The path's last part.
+	Name string `json:"name" decode:"required" format:"name"`
+	// A list of a service that speaks as Fluid's external-data example.
 	ExternalData *DraftExternal `json:"externalData,omitempty"`
-	Records      *DraftRecords  `json:"records,omitempty"`
-	// Sync is a datatype at the source of a sync, edited there: an API, a database, a file.
+	// Records of ours.
+	Records *DraftRecords `json:"records,omitempty"`
+	// What a sync's source has of a datatype, edited there: an API, a database or a file.
 	Sync *DraftSync `json:"sync,omitempty"`
-	// Echo: clients fetch from the source themselves when it changes, and the server
-	// does only when it is asked (the echo pattern). Otherwise the server fetches
-	// once for all (the bot pattern).
+	// Whether clients fetch from the source themselves when it changes; otherwise the server does, once for all.
 	Echo bool `json:"echo,omitempty"`
 }
 
 // DraftExternal is a list of an external-data service.
 type DraftExternal struct {
-	URL  string `json:"url" config:"required"`
-	List string `json:"list,omitempty"` // default: the draft's name
+	// The service's address, http or https.
+	URL string `json:"url" decode:"required" format:"httpURL"`
+	// The list's id. Omitted: the draft's name.
+	List string `json:"list,omitempty"`
 }
 
 // DraftRecords are an organisation's records of a type.
 type DraftRecords struct {
-	OrgID string `json:"orgId" config:"required"`
-	Type  string `json:"type" config:"required"`
+	// The organisation.
+	OrgID string `json:"orgId" decode:"required"`
+	// The records' type.
+	Type string `json:"type" decode:"required"`
 }
 
 // DraftSync is what a sync's source has of a datatype.
 type DraftSync struct {
-	ID       string `json:"id" config:"required"`
-	Datatype string `json:"datatype" config:"required"`
+	// The sync's id.
+	ID string `json:"id" decode:"required" format:"name"`
+	// One of the sync's datatypes.
+	Datatype string `json:"datatype" decode:"required"`
 }
 
 func (v *validator) draft(path string, d *Draft) {
-	if !PlainID(d.Name) {
-		v.fault(path+".name", "must be letters, digits, . _ ~ -, not %q", short(d.Name))
-	}
 	kinds := 0
 	for _, has := range []bool{d.ExternalData != nil, d.Records != nil, d.Sync != nil} {
 		if has {
@@ -44,19 +47,9 @@ func (v *validator) draft(path string, d *Draft) {
 		}
 	}
 	if kinds != 1 {
-		v.fault(path, "must have one of externalData, records and sync")
+		v.Add(path, "must have one of externalData, records and sync")
 	}
-	if d.Sync != nil {
-		if !PlainID(d.Sync.ID) {
-			v.fault(path+".sync.id", "must be letters, digits, . _ ~ -, not %q", short(d.Sync.ID))
-		}
-		v.notEmpty(path+".sync.datatype", d.Sync.Datatype)
-	}
-	if d.ExternalData != nil {
-		v.httpURL(path+".externalData.url", d.ExternalData.URL)
-	}
-	if d.Records != nil {
-		v.notEmpty(path+".records.orgId", d.Records.OrgID)
-		v.notEmpty(path+".records.type", d.Records.Type)
+	if d.ExternalData != nil && d.ExternalData.List == "" {
+		d.ExternalData.List = d.Name
 	}
 }

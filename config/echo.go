@@ -4,90 +4,121 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/decode"
+	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
 // Echo is the webhooks of one source of truth, and those of ours that pass them on.
 type Echo struct {
-	// Upstream is the source: sessions have us register with it.
-	Upstream string `json:"upstream,omitempty"`
-	// Secrets verify its webhooks (Standard Webhooks); none: they are taken as they come.
-	Secrets []string `json:"secrets,omitempty"`
-	// AllowTargets are hosts that may be registered as webhooks without being asked;
-	// internal addresses among them may be called.
-	AllowTargets []string `json:"allowTargets,omitempty"`
+	// The source's address: when a session opens, we register with it.
+	Upstream string `json:"upstream,omitempty" format:"httpURL"`
+	// Any of them verifies its webhooks (Standard Webhooks): env:NAME, sm://projects/P/secrets/S, or whsec_ and base64. None: every webhook is taken.
+	Secrets []string `json:"secrets,omitempty" decode:"secret"`
+	// Hosts that may be registered as webhooks without being asked; internal ones may be called.
+	AllowTargets []string `json:"allowTargets,omitempty" format:"host"`
 }
 
 // Hook is a webhook that is taken at /hooks/{name}.
 type Hook struct {
-	Name   string     `json:"name" config:"required"`
-	Verify HookVerify `json:"verify" config:"required"`
-	// Entity and ID are CEL over body and headers: which entity the webhook is about.
-	Entity string     `json:"entity,omitempty"`
-	ID     string     `json:"id,omitempty"`
-	Signal bool       `json:"signal,omitempty"` // live clients hear that the entity changed
-	Sync   string     `json:"sync,omitempty"`   // id of a sync to run
-	Event  *HookEvent `json:"event,omitempty"`  // counts as an event of the gate
+	// The path's last part.
+	Name string `json:"name" decode:"required" format:"name"`
+	// How the sender proves who it is.
+	Verify HookVerify `json:"verify" decode:"required"`
+	// CEL over body and headers: the type, or organisation/type, of the entity.
+	Entity string `json:"entity,omitempty"`
+	// CEL over body and headers: the entity's id.
+	ID string `json:"id,omitempty"`
+	// Whether live clients hear that the entity changed.
+	Signal bool `json:"signal,omitempty"`
+	// The id of a sync to run.
+	Sync string `json:"sync,omitempty" format:"id"`
+	// The endpoint of the gate that each webhook counts for, as an event.
+	Event *HookEvent `json:"event,omitempty"`
 }
 
-// HookVerify says from whom a webhook must be.
+// HookVerify says how the sender of a webhook proves who it is.
 type HookVerify struct {
-	Type    string   `json:"type" config:"required"` // standard, github, bearer, none
-	Secrets []string `json:"secrets,omitempty"`      // env:NAME, sm://…, or the secrets themselves
-	Header  string   `json:"header,omitempty"`       // of github's form; default X-Hub-Signature-256
+	// standard is Standard Webhooks, github its signature header.
+	Type string `json:"type" decode:"required" enum:"standard github bearer none"`
+	// Any of them; several for their rotation: env:NAME, sm://projects/P/secrets/S, or the secrets themselves. One of standard is whsec_ and base64.
+	Secrets []string `json:"secrets,omitempty" decode:"secret"`
+	// The header that has the signature, for github. Omitted: X-Hub-Signature-256.
+	Header string `json:"header,omitempty"`
 }
 
 // HookEvent is an endpoint of the gate.
 type HookEvent struct {
-	ServiceName string `json:"serviceName,omitempty"` // default: the first
-	EventKey    string `json:"eventKey" config:"required"`
+	// Omitted: the first service.
+	ServiceName string `json:"serviceName,omitempty"`
+	// One of the service's endpoints.
+	EventKey string `json:"eventKey" decode:"required"`
 }
 
 func (v *validator) echo(e *Echo) {
-	if e.Upstream != "" {
-		v.httpURL("$.echo.upstream", e.Upstream)
-		e.Upstream = strings.TrimRight(e.Upstream, "/")
-	}
+	e.Upstream = strings.TrimRight(e.Upstream, "/")
 	for i, s := range e.Secrets {
-		v.reference(index("$.echo.secrets", i), s)
-	}
-	for i, h := range e.AllowTargets {
-		if !hostPort.MatchString(h) {
-			v.fault(index("$.echo.allowTargets", i), "must be a host or host:port, not %q", short(h))
-		}
+		v.secret(decode.Index("$.echo.secrets", i), s, standard)
 	}
 }
 
-func (v *validator) hook(path string, h *Hook) {
-	if !PlainID(h.Name) {
-		v.fault(path+".name", "must be letters, digits, . _ ~ -, not %q", short(h.Name))
-	}
+func (v *validator) hook(path string, h *Hook, services []Service) {
 	switch h.Verify.Type {
 	case "standard", "github", "bearer":
 		if len(h.Verify.Secrets) == 0 {
-			v.fault(path+".verify.secrets", "must have one or more")
+			v.Add(path+".verify.secrets", "must have one or more")
 		}
-	case "none":
-	default:
-		v.fault(path+".verify.type", "must be standard, github, bearer or none, not %q", short(h.Verify.Type))
 	}
 	for i, s := range h.Verify.Secrets {
-		v.reference(index(path+".verify.secrets", i), s)
+		rule := func(string) string { return "" }
+		if h.Verify.Type == "standard" {
+			rule = standard
+		}
+		v.secret(decode.Index(path+".verify.secrets", i), s, rule)
+	}
+	if h.Verify.Type == "github" && h.Verify.Header == "" {
+		h.Verify.Header = "X-Hub-Signature-256"
 	}
 	if (h.Entity == "") != (h.ID == "") {
-		v.fault(path+".id", "goes with entity, and entity with id")
+		v.Add(path+".id", "goes with entity, and entity with id")
 	}
 	if h.Signal && h.Entity == "" {
-		v.fault(path+".signal", "needs entity and id")
-	}
-	if h.Sync != "" && !PlainID(h.Sync) {
-		v.fault(path+".sync", "must be the id of a sync, not %q", short(h.Sync))
+		v.Add(path+".signal", "needs entity and id")
 	}
 	if h.Event != nil {
-		v.notEmpty(path+".event.eventKey", h.Event.EventKey)
+		v.hookEvent(path+".event", h.Event, services)
 	}
 	if !h.Signal && h.Sync == "" && h.Event == nil {
-		v.fault(path, "does nothing: give it signal, sync or event")
+		v.Add(path, "does nothing: give it signal, sync or event")
 	}
+}
+
+// hookEvent checks that the webhook's events are for an endpoint: they would be refused
+// one by one otherwise.
+func (v *validator) hookEvent(path string, e *HookEvent, services []Service) {
+	if e.ServiceName == "" && len(services) > 0 {
+		e.ServiceName = services[0].ServiceName
+	}
+	for _, s := range services {
+		if s.ServiceName != e.ServiceName {
+			continue
+		}
+		for _, one := range s.Endpoints {
+			if one.EventKey == e.EventKey {
+				return
+			}
+		}
+		v.Add(path+".eventKey", "is no endpoint of service %q: %q", decode.Short(s.ServiceName), decode.Short(e.EventKey))
+		return
+	}
+	v.Add(path+".serviceName", "there is no service %q", decode.Short(e.ServiceName))
+}
+
+// standard returns what keeps a secret from verifying a Standard Webhook.
+func standard(secret string) string {
+	if signature.CheckSecret(secret) != nil {
+		return "is no secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key"
+	}
+	return ""
 }
 
 // redactSecrets replaces what is not a reference.

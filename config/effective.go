@@ -17,10 +17,10 @@ var example []byte
 //go:embed schema.json
 var schema []byte
 
-// Example is a valid configuration to start from.
+// Example returns a valid configuration to start from.
 func Example() []byte { return bytes.Clone(example) }
 
-// Schema is the configuration's JSON Schema (2020-12). It is stricter than Parse
+// Schema returns the configuration's JSON Schema (2020-12). It is stricter than Parse
 // where letter case is concerned (field names), and cannot say that names are unique.
 func Schema() []byte { return bytes.Clone(schema) }
 
@@ -41,8 +41,8 @@ func (c *Config) ApplyEnv(getenv func(string) string) {
 // AnyOriginSends reports whether pages of any origin may send events.
 func (c *Config) AnyOriginSends() bool { return c.anyOriginSends }
 
-// JSON is the effective configuration, in the form in which it was read and with
-// the hashes of tokens redacted.
+// JSON returns the effective configuration in the form in which it was read, without
+// credentials.
 func (c *Config) JSON() []byte {
 	shown := *c
 	if c.Auth != nil && c.Auth.Tokens != nil {
@@ -77,22 +77,10 @@ func (c *Config) JSON() []byte {
 	if !c.flat || len(c.Services) != 1 {
 		return marshal(shown)
 	}
-	return marshal(struct {
-		Service
-		PublicURL string  `json:"publicURL,omitempty"`
-		Auth      *Auth   `json:"auth,omitempty"`
-		CORS      *CORS   `json:"cors,omitempty"`
-		Sync      *Sync   `json:"sync,omitempty"`
-		Live      *Live   `json:"live,omitempty"`
-		Echo      *Echo   `json:"echo,omitempty"`
-		Hooks     []Hook  `json:"hooks,omitempty"`
-		Drafts    []Draft `json:"drafts,omitempty"`
-
-		AllowedHosts []string `json:"allowedHosts,omitempty"`
-	}{c.Services[0], c.PublicURL, shown.Auth, c.CORS, c.Sync, shown.Live, shown.Echo, shown.Hooks, shown.Drafts, c.AllowedHosts})
+	return marshal(flat{c.Services[0], shown.Deployment})
 }
 
-// shown is l without credentials.
+// shown returns a copy of l without credentials.
 func (l *Live) shown() *Live {
 	live := *l
 	live.Resolvers = slices.Clone(l.Resolvers)
@@ -115,7 +103,7 @@ func (l *Live) shown() *Live {
 	return &live
 }
 
-// JSON is the service's effective configuration.
+// JSON returns the service's effective configuration.
 func (s Service) JSON() []byte { return marshal(s) }
 
 func marshal(v any) []byte {

@@ -52,9 +52,10 @@ func cases(t *testing.T) []broken {
 	oidc := func(audiences, members string) string {
 		return auth(`{"oidc": {"audiences": [` + audiences + `], "members": [` + members + `]}}`)
 	}
+	hooks := func(fields string) string { return with(`"hooks": [{"name": "a", ` + fields + `}]`) }
 	service := func(name string) string { return strings.Replace(valid, `"s"`, `"`+name+`"`, 1) }
 	const (
-		methods  = "must be one of GET, POST, OPTIONS, HEAD, PUT, DELETE, TRACE, CONNECT, PATCH, not "
+		methods  = "must be GET, POST, OPTIONS, HEAD, PUT, DELETE, TRACE, CONNECT or PATCH, not "
 		tooLong  = "$.trigger.observationPeriod: must be from 1 to 31622400 seconds (366 days)"
 		badURL   = "$.publicURL: must be an absolute http or https URL without user, query and fragment, not "
 		badTopic = "$.targetPubSub.topic: "
@@ -102,11 +103,11 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"services null", `{"services": null}`, "$.services: must be an array, not null", false},
 		{"same names", `{"services": [` + service("x") + `,` + service("y") + `,` + service("x") + `]}`, `$.services[2].serviceName: services[0] and services[2] have the same serviceName "x"`, true},
 		{"fault of a service", `{"services": [` + valid + `,` + service("") + `]}`, "$.services[1].serviceName: must not be empty", false},
-		{"deployment field in a service", `{"services": [` + with(`"cors": {}`) + `]}`, "$.services[0].cors: unknown field", false},
+		{"deployment field in a service", `{"services": [` + with(`"cors": {}`) + `]}`, "$.services[0].cors: unknown field; the fields are asyncEventTrigger, endpoints, keepHeaders, maxEventBytes, maxMessageBytes, onMessage, redactHeaders, retentionDays, serviceName, targetPubSub, trigger", false},
 		{"name empty", change(t, `"s"`, `""`), "$.serviceName: must not be empty", false},
 
 		// Trigger.
-		{"type", change(t, `"window"`, `"Window"`), `$.trigger.type: must be "window" or "none", not "Window"`, false},
+		{"type", change(t, `"window"`, `"Window"`), `$.trigger.type: must be window or none, not "Window"`, false},
 		{"no type", change(t, `"type": "window", `, ``), "$.trigger.type: is required", false},
 		{"no period", change(t, `, "observationPeriod": 60`, ``), "$.trigger.observationPeriod: is required", false},
 		{"period 0", period(`0`), tooLong, false},
@@ -115,7 +116,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"period over int64", period(`99999999999999999999`), tooLong, false},
 
 		// Endpoints.
-		{"one endpoint", change(t, `, `+endpointB, ``), "$.endpoints: has fewer than two endpoints", false},
+		{"one endpoint", change(t, `, `+endpointB, ``), "$.endpoints: must have at least two endpoints", false},
 		{"no key", change(t, endpointB, `{}`), "$.endpoints[1].eventKey: is required", false},
 		{"key empty", key(``), "$.endpoints[1].eventKey: must not be empty", false},
 		{"same keys", key(`a`), `$.endpoints[1].eventKey: endpoints[0] and endpoints[1] have the same eventKey "a"`, true},
@@ -124,17 +125,17 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"key .", key(`.`), `$.endpoints[1].eventKey: "." ` + badKey, false},
 		{"key ..", key(`b/../c`), `$.endpoints[1].eventKey: "b/../c" ` + badKey, false},
 		{"method", endpoint(`"acceptedHttpMethods": ["get", "FETCH"]`), `$.endpoints[1].acceptedHttpMethods[1]: ` + methods + `"FETCH"`, false},
-		{"selection", endpoint(`"eventToSend": "SOME"`), `$.endpoints[1].eventToSend: must be one of ALL, FIRST, LAST, BOUNDARIES, not "SOME"`, false},
+		{"selection", endpoint(`"eventToSend": "SOME"`), `$.endpoints[1].eventToSend: must be ALL, FIRST, LAST or BOUNDARIES, not "SOME"`, false},
 		{"occurrences negative", endpoint(`"minNbOfOccurrence": -1`), "$.endpoints[1].minNbOfOccurrence: must be from 1 to 1000000", false},
 		{"occurrences too many", endpoint(`"minNbOfOccurrence": 1000001`), "$.endpoints[1].minNbOfOccurrence: must be from 1 to 1000000", false},
-		{"unwrap", endpoint(`"unwrap": "eventarc"`), `$.endpoints[1].unwrap: must be "pubsub" or "", not "eventarc"`, false},
+		{"unwrap", endpoint(`"unwrap": "eventarc"`), `$.endpoints[1].unwrap: must be pubsub, not "eventarc"`, false},
 		{"shards", endpoint(`"shards": 65`), "$.endpoints[1].shards: must be from 0 to 64", false},
 		{"shards negative", endpoint(`"shards": -1`), "$.endpoints[1].shards: must be from 0 to 64", false},
 
 		// Topic.
 		{"no target", change(t, `"targetPubSub"`, `"target"`), "$.target: unknown field\n$.targetPubSub: is required", false},
 		{"no topic", change(t, `"topic": "`+topic+`"`, ``), "$.targetPubSub.topic: is required", false},
-		{"topic empty", topicOf(``), badTopic + `must be projects/<project>/topics/<name>, not ""`, false},
+		{"topic empty", topicOf(``), badTopic + "must not be empty", false},
 		{"topic a/b/c/d", topicOf(`a/b/c/d`), badTopic + `must be projects/<project>/topics/<name>, not "a/b/c/d"`, false},
 		{"topic longer", topicOf(topic + `/x`), badTopic + `must be projects/<project>/topics/<name>, not "` + topic + `/x"`, false},
 		{"placeholder", topicOf(`projects/<ProjectID>/topics/sync`), badTopic + `"projects/<ProjectID>/topics/sync" has a placeholder: put the real name in its place`, false},
@@ -170,13 +171,24 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"echo's secret", with(`"echo": {"secrets": ["env:A B"]}`), `$.echo.secrets[0]: "env:A B" names no variable of the environment: env:NAME`, true},
 		{"live's secret", with(`"live": {"token": {"secret": "env:", "audience": "a"}}`), `$.live.token.secret: "env:" names no variable of the environment: env:NAME`, true},
 
+		{"hook's short secret", hooks(`"verify": {"type": "standard", "secrets": ["whsec_c2hvcnQ="]}, "sync": "s"`), `$.hooks[0].verify.secrets[0]: is no secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key`, true},
+		{"echo's short secret", with(`"echo": {"secrets": ["hunter2"]}`), `$.echo.secrets[0]: is no secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key`, true},
+		{"live's short secret", with(`"live": {"token": {"secret": "hunte", "audience": "a"}}`), `$.live.token.secret: is too short for HS256: it must have at least 32 bytes`, true},
+
+		// Hooks.
+		{"hook without verify", with(`"hooks": [{"name": "a", "sync": "s"}]`), "$.hooks[0].verify: is required", false},
+		{"hook's verify", hooks(`"verify": {"type": "hmac"}, "sync": "s"`), `$.hooks[0].verify.type: must be standard, github, bearer or none, not "hmac"`, false},
+		{"hook does nothing", hooks(`"verify": {"type": "none"}`), "$.hooks[0]: does nothing: give it signal, sync or event", true},
+		{"hook's endpoint", hooks(`"verify": {"type": "none"}, "event": {"eventKey": "c"}`), `$.hooks[0].event.eventKey: is no endpoint of service "s": "c"`, true},
+		{"hook's service", hooks(`"verify": {"type": "none"}, "event": {"serviceName": "t", "eventKey": "a"}`), `$.hooks[0].event.serviceName: there is no service "t"`, true},
+
 		// Deployment.
 		{"publicURL relative", with(`"publicURL": "/x"`), badURL + `"/x"`, false},
 		{"publicURL host only", with(`"publicURL": "host:8080"`), badURL + `"host:8080"`, false},
 		{"publicURL scheme", with(`"publicURL": "ftp://host"`), badURL + `"ftp://host"`, false},
 		{"publicURL query", with(`"publicURL": "https://host/?"`), badURL + `"https://host/?"`, false},
 		{"publicURL fragment", with(`"publicURL": "https://host#"`), badURL + `"https://host#"`, false},
-		{"publicURL user", with(`"publicURL": "https://u:p@host"`), badURL + `"https://u:p@host"`, false},
+		{"publicURL user", with(`"publicURL": "https://u:p@host"`), badURL + `"https://REDACTED@host"`, false},
 		{"publicURL no host", with(`"publicURL": "https://:80"`), badURL + `"https://:80"`, true},
 		{"publicURL port", with(`"publicURL": "https://host:x"`), badURL + `"https://host:x"`, true},
 		{"host with a scheme", with(`"allowedHosts": ["gate.example", "https://gate.example"]`), `$.allowedHosts[1]: must be a host or host:port, not "https://gate.example"`, false},
@@ -196,14 +208,14 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"token hash", tokens(strings.Replace(token, hash, "secret", 1)), "$.auth.tokens[0].sha256: must be the 64 hex digits of the token's SHA-256", false},
 		{"token redacted", tokens(strings.Replace(token, hash, "REDACTED", 1)), `$.auth.tokens[0].sha256: "REDACTED" stands for a hash that is not shown: put the hash itself`, false},
 		{"no role", tokens(strings.Replace(token, `"read"`, ``, 1)), "$.auth.tokens[0].roles: must have at least one role", false},
-		{"role", tokens(strings.Replace(token, `"read"`, `"read", "admin"`, 1)), `$.auth.tokens[0].roles[1]: must be one of ingest, operate, read, not "admin"`, false},
+		{"role", tokens(strings.Replace(token, `"read"`, `"read", "admin"`, 1)), `$.auth.tokens[0].roles[1]: must be ingest, operate or read, not "admin"`, false},
 		{"oidc empty", auth(`{"oidc": {}}`), "$.auth.oidc.audiences: is required\n$.auth.oidc.members: is required", false},
 		{"no audience", oidc(``, `{"email": "a@b", "roles": ["read"]}`), "$.auth.oidc.audiences: must have at least one audience", false},
 		{"audience empty", oidc(`""`, `{"email": "a@b", "roles": ["read"]}`), "$.auth.oidc.audiences[0]: must not be empty", false},
 		{"no member", oidc(`"x"`, ``), "$.auth.oidc.members: must have at least one member", false},
 		{"email", oidc(`"x"`, `{"email": "a", "roles": ["read"]}`), `$.auth.oidc.members[0].email: must be an e-mail address, not "a"`, false},
 		{"emails", oidc(`"x"`, `{"email": "a@b", "roles": ["read"]}, {"email": "A@b", "roles": ["read"]}`), `$.auth.oidc.members[1].email: members[0] and members[1] have the same email "a@b"`, true},
-		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be one of ingest, operate, read, not "Read"`, false},
+		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be ingest, operate or read, not "Read"`, false},
 
 		// Live.
 		{"live path", with(`"live": {"path": "/ws/{"}`), `$.live.path: must begin with / and have no braces, spaces, ? or #, not "/ws/{"`, false},
@@ -252,19 +264,19 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}`, hash)
 	_, err := config.Parse([]byte(doc))
 	require.EqualError(t, err, strings.Join([]string{
+		`$.serviceName: must not be empty`,
 		`$.color: unknown field`,
+		`$.trigger.type: must be window or none, not "sometimes"`,
 		`$.trigger.observationPeriod: must be an integer, not a string`,
-		`$.trigger.keepEvents: unknown field`,
+		`$.trigger.keepEvents: unknown field; the fields are keepEventAfterTrigger, observationPeriod, type`,
+		`$.endpoints[0].eventToSend: must be ALL, FIRST, LAST or BOUNDARIES, not "SOME"`,
 		`$.endpoints[1]: must be an object, not null`,
 		`$.endpoints[2].shards: must be an integer, not 1.5`,
-		`$.serviceName: must not be empty`,
-		`$.trigger.type: must be "window" or "none", not "sometimes"`,
-		`$.endpoints[0].eventToSend: must be one of ALL, FIRST, LAST, BOUNDARIES, not "SOME"`,
-		`$.endpoints[2].eventKey: endpoints[0] and endpoints[2] have the same eventKey "a"`,
 		`$.targetPubSub.topic: must be projects/<project>/topics/<name>, not "a/b/c/d"`,
 		`$.publicURL: must be an absolute http or https URL without user, query and fragment, not "x"`,
 		`$.auth.tokens[0].roles: must have at least one role`,
 		`$.cors.allowedOrigins: must have at least one origin`,
+		`$.endpoints[2].eventKey: endpoints[0] and endpoints[2] have the same eventKey "a"`,
 	}, "\n"))
 }
 

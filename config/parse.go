@@ -3,23 +3,16 @@ package config
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"reflect"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/platform/decode"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// Fault is one thing that is wrong with a configuration.
-type Fault struct {
-	Path    string // JSON path of the value: $.endpoints[1].eventKey
-	Message string
-}
-
-func (f Fault) String() string { return f.Path + ": " + f.Message }
-
-// Error is everything that is wrong with a configuration: at least one fault.
-type Error struct{ Faults []Fault }
+// Error is everything that is wrong with a configuration: at least one fault. The path
+// of a fault is that of the value in the document, such as $.endpoints[1].eventKey.
+type Error struct{ Faults []fault.Detail }
 
 // Error lists all faults, one per line.
 func (e *Error) Error() string {
@@ -30,156 +23,54 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// flat is a configuration in EventSync's form.
+type flat struct {
+	Service
+	Deployment
+}
+
 // Parse decodes and validates a configuration in either form. The error, if
 // there is one, is an *Error.
 func Parse(data []byte) (*Config, error) {
-	root, fault := parseDocument(data)
-	if fault != nil {
-		return nil, &Error{Faults: []Fault{*fault}}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as some editors save files
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, &Error{Faults: []fault.Detail{{Path: "$", Message: "the configuration is empty"}}}
 	}
-	d := &decoder{broken: map[string]bool{}, said: map[Fault]bool{}}
-	c := d.config(root)
-	v := &validator{decoder: d}
+	v := &validator{decode.Faults{Formats: formats, Strict: true, AnyCase: true}}
+	c := new(Config)
+	if c.flat = !hasServices(data); c.flat {
+		var f flat
+		v.Decode("$", data, &f)
+		c.Services, c.Deployment = []Service{f.Service}, f.Deployment
+	} else {
+		v.Unknown = misplaced
+		v.Decode("$", data, c)
+	}
 	v.config(c)
-	if len(d.faults) > 0 {
-		return nil, &Error{Faults: d.faults}
+	if faults := v.Details(); len(faults) > 0 {
+		return nil, &Error{Faults: faults}
 	}
 	return c, nil
 }
 
-// node is a JSON value with its fields in the order, and as often, as they are
-// written.
-type node struct {
-	kind   kind
-	text   string // of a string or a number
-	truth  bool
-	items  []node
-	fields []field
+// hasServices reports whether the document has the form with a list of services.
+func hasServices(data []byte) bool {
+	var form struct {
+		Services json.RawMessage `json:"services"`
+	}
+	_ = json.Unmarshal(data, &form) // of another form: Decode says so
+	return form.Services != nil
 }
 
-type field struct {
-	name  string
-	value node
-}
-
-type kind string
-
-const (
-	null    kind = "null"
-	boolean kind = "true or false"
-	number  kind = "a number"
-	str     kind = "a string"
-	array   kind = "an array"
-	object  kind = "an object"
-)
-
-func parseDocument(data []byte) (node, *Fault) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as some editors save files
-	if len(bytes.TrimSpace(data)) == 0 {
-		return node{}, &Fault{"$", "the configuration is empty"}
+// misplaced explains a service's field that stands beside the list of services.
+func misplaced(path, name string) string {
+	if path != "$" {
+		return ""
 	}
-	if bad := invalidUTF8(data); bad >= 0 {
-		return node{}, &Fault{"$", "not UTF-8: " + position(data, bad)}
-	}
-	// Unmarshal checks the whole document, its depth too, before anything is
-	// walked: the walk can neither fail nor overflow the stack.
-	err := json.Unmarshal(data, new(json.RawMessage))
-	var root node
-	if err == nil {
-		dec := json.NewDecoder(bytes.NewReader(data))
-		dec.UseNumber()
-		root, err = parseValue(dec)
-	}
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
-		return node{}, &Fault{"$", fmt.Sprintf("not JSON: %s: %v", position(data, int(syntax.Offset)-1), err)}
-	case err != nil:
-		return node{}, &Fault{"$", "not JSON: " + err.Error()}
-	}
-	return root, nil
-}
-
-func parseValue(dec *json.Decoder) (n node, err error) {
-	token, err := dec.Token()
-	if err != nil {
-		return n, err
-	}
-	switch t := token.(type) {
-	case bool:
-		return node{kind: boolean, truth: t}, nil
-	case json.Number:
-		return node{kind: number, text: t.String()}, nil
-	case string:
-		return node{kind: str, text: t}, nil
-	case json.Delim:
-		n.kind = array
-		if t == '{' {
-			n.kind = object
-		}
-	default:
-		return node{kind: null}, nil
-	}
-	for dec.More() {
-		var name json.Token
-		if n.kind == object {
-			if name, err = dec.Token(); err != nil {
-				return n, err
-			}
-		}
-		item, err := parseValue(dec)
-		if err != nil {
-			return n, err
-		}
-		if name, ok := name.(string); ok {
-			n.fields = append(n.fields, field{name, item})
-		} else {
-			n.items = append(n.items, item)
+	for _, f := range decode.FieldsOf(reflect.TypeFor[Service]()) {
+		if strings.EqualFold(f.Name, name) {
+			return `cannot stand beside "services": move it into an entry of that list`
 		}
 	}
-	_, err = dec.Token() // the closing bracket
-	return n, err
-}
-
-// invalidUTF8 is the offset of the first byte that is not UTF-8, or -1.
-func invalidUTF8(data []byte) int {
-	for i := 0; i < len(data); {
-		r, size := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
-		}
-		i += size
-	}
-	return -1
-}
-
-func position(data []byte, offset int) string {
-	before := data[:min(max(offset, 0), len(data))]
-	line := before[bytes.LastIndexByte(before, '\n')+1:]
-	return fmt.Sprintf("line %d, column %d", bytes.Count(before, []byte("\n"))+1, utf8.RuneCount(line)+1)
-}
-
-// config decodes the document in the form that it has.
-func (d *decoder) config(root node) *Config {
-	c := new(Config)
-	if root.kind != object {
-		d.fault("$", "must be %s, not %s", object, root.kind)
-		return c
-	}
-	deployment, service := targets(reflect.ValueOf(c)), targets(reflect.ValueOf(new(Service)))
-	for _, f := range root.fields {
-		if t := find(deployment, f.name); t >= 0 && deployment[t].name == "services" {
-			d.fields("$", root, deployment, service)
-			return c
-		}
-	}
-	c.flat, c.Services = true, make([]Service, 1)
-	flat := targets(reflect.ValueOf(&c.Services[0]))
-	for _, t := range deployment {
-		if t.name != "services" {
-			flat = append(flat, t)
-		}
-	}
-	d.fields("$", root, flat, nil)
-	return c
+	return ""
 }

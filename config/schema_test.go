@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"io/fs"
 	"os"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/decode/schema"
 )
 
 const schemaID = "https://github.com/headgate/headgate/config/schema.json"
@@ -56,76 +58,61 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// The schema and the structs have the same fields, and the same of them are
-// required and nullable.
-func TestSchemaKnowsEveryField(t *testing.T) {
+var update = flag.Bool("update", false, "rewrite schema.json")
+
+// The committed schema is the one that the structs declare: go generate ./config.
+func TestSchemaIsGenerated(t *testing.T) {
 	t.Parallel()
-	type object struct {
-		Properties map[string]struct {
-			Type        any
-			Description string
-			Ref         string `json:"$ref"`
-		}
-		Required []string
+	comments, err := schema.Comments(".")
+	require.NoError(t, err)
+	g := &schema.Generator{
+		Formats: config.Formats, Comments: comments, Open: []string{"service", "deployment"},
+		More: map[string]schema.Object{"auth": {{Name: "anyOf", Value: json.RawMessage(
+			`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}}},
 	}
-	var schema struct {
-		Defs map[string]json.RawMessage `json:"$defs"`
+	type object = schema.Object
+	closed := schema.Member{Name: "unevaluatedProperties", Value: false}
+	deployment, service := g.Ref(reflect.TypeFor[config.Deployment]()), g.Ref(reflect.TypeFor[config.Service]())
+	list := object{{Name: "services", Value: object{
+		{Name: "description", Value: comments["Config.Services"]}, {Name: "type", Value: "array"}, {Name: "minItems", Value: 1}, {Name: "items", Value: append(service, closed)},
+	}}}
+	doc := object{
+		{Name: "$schema", Value: "https://json-schema.org/draft/2020-12/schema"},
+		{Name: "$id", Value: schemaID},
+		{Name: "title", Value: "Headgate configuration"},
+		{Name: "description", Value: "Either one service's fields with the deployment's beside them (EventSync's form), or the deployment's fields with a list of services. " +
+			"A schema cannot say that names are unique, or which fields go together: the process checks it too."},
+		{Name: "type", Value: "object"},
+		{Name: "if", Value: object{{Name: "required", Value: []string{"services"}}}},
+		{Name: "then", Value: append(deployment, schema.Member{Name: "properties", Value: list}, closed)},
+		{Name: "else", Value: object{{Name: "allOf", Value: []object{deployment, service}}, closed}},
+		{Name: "$defs", Value: g.Definitions()},
 	}
-	require.NoError(t, json.Unmarshal(config.Schema(), &schema))
-	def := func(name string, path ...string) object {
-		raw := schema.Defs[name]
-		for _, p := range path {
-			var m map[string]json.RawMessage
-			require.NoError(t, json.Unmarshal(raw, &m))
-			raw = m[p]
-		}
-		var o object
-		require.NoError(t, json.Unmarshal(raw, &o))
-		return o
+	var made bytes.Buffer
+	enc := json.NewEncoder(&made)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	require.NoError(t, enc.Encode(doc))
+	if *update {
+		require.NoError(t, os.WriteFile("schema.json", made.Bytes(), 0o644))
+		return
 	}
-	for _, c := range []struct {
-		of  any
-		def object
-	}{
-		{config.Service{}, def("service")},
-		{config.Trigger{}, def("trigger")},
-		{config.Endpoint{}, def("endpoint")},
-		{config.TargetPubSub{}, def("targetPubSub")},
-		{config.Auth{}, def("auth")},
-		{config.OIDC{}, def("auth", "properties", "oidc")},
-		{config.Member{}, def("auth", "properties", "oidc", "properties", "members", "items")},
-		{config.Token{}, def("auth", "properties", "tokens", "items")},
-		{config.CORS{}, def("cors")},
-		{config.OnMessage{}, def("onMessage")},
-		{config.Sync{}, def("sync")},
-		{config.Live{}, def("live")},
-		{config.Echo{}, def("echo")},
-		{config.Draft{}, def("draft")},
-		{config.DraftExternal{}, def("draft", "properties", "externalData")},
-		{config.DraftRecords{}, def("draft", "properties", "records")},
-		{config.DraftSync{}, def("draft", "properties", "sync")},
-		{config.Hook{}, def("hook")},
-		{config.HookVerify{}, def("hook", "properties", "verify")},
-		{config.HookEvent{}, def("hook", "properties", "event")},
-		{config.LiveResolver{}, def("live", "properties", "resolvers", "items")},
-		{config.LivePassThrough{}, def("live", "properties", "passThrough")},
-		{config.LiveToken{}, def("live", "properties", "token")},
-	} {
-		typ := reflect.TypeOf(c.of)
-		required := []string{}
-		for i := range typ.NumField() {
-			tag := typ.Field(i).Tag
-			name, _, _ := strings.Cut(tag.Get("json"), ",")
-			require.Contains(t, c.def.Properties, name, typ)
-			p := c.def.Properties[name]
-			require.True(t, p.Description != "" || p.Ref != "", "%s.%s has no description", typ, name)
-			types, _ := p.Type.([]any)
-			require.Equal(t, tag.Get("config") == "nullable", len(types) == 2, "%s.%s", typ, name)
-			if tag.Get("config") == "required" {
-				required = append(required, name)
-			}
+	require.True(t, made.String() == string(config.Schema()), "schema.json is not what the structs declare: run go generate ./config")
+}
+
+// Every field that a person may write is described, and says what it defaults to.
+func TestSchemaDescribesEveryField(t *testing.T) {
+	t.Parallel()
+	var doc struct {
+		Defs map[string]struct {
+			Properties map[string]struct{ Description string }
+		} `json:"$defs"`
+	}
+	require.NoError(t, json.Unmarshal(config.Schema(), &doc))
+	require.Greater(t, len(doc.Defs), 20)
+	for name, def := range doc.Defs {
+		for field, p := range def.Properties {
+			require.NotEmpty(t, p.Description, "%s.%s", name, field)
 		}
-		require.Len(t, c.def.Properties, typ.NumField(), typ)
-		require.ElementsMatch(t, required, c.def.Required, typ)
 	}
 }

@@ -273,7 +273,7 @@ func TestAttackReaderFindsACredentialOfAWebhook(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	at := `"https://me:$Q@h.example/{id}?k=$Q&id={id}$Q"`
-	w := newWatched(t, strings.NewReplacer("$Q", url.QueryEscape(canary), "$U", at, "$S", srv.URL).Replace(`,"echo":{"upstream":"https://$Q@h.example/x","secrets":["whsec_$Q"]},
+	w := newWatched(t, strings.NewReplacer("$Q", url.QueryEscape(canary), "$U", at, "$S", srv.URL, "$W", base64.StdEncoding.EncodeToString([]byte(canary))).Replace(`,"echo":{"upstream":"https://$Q@h.example/x","secrets":["whsec_$W"]},
 		"hooks":[{"name":"h","verify":{"type":"bearer","secrets":["$Q"]},"event":{"eventKey":"entry1"}}],
 		"drafts":[{"name":"a","externalData":{"url":$U}},{"name":"b","externalData":{"url":"$S/x?token=$Q"}}],
 		"live":{"resolvers":[{"entity":"e","url":$U}],"passThrough":{"url":$U},"token":{"secret":"$Q$Q","audience":"a"}}`))

@@ -21,10 +21,7 @@ import (
 const defaultSocketPath = "/ws/entity-sync/"
 
 func socketPath(a *app.App) string {
-	if l := a.Config().Live; l != nil && l.Path != "" {
-		return l.Path
-	}
-	return defaultSocketPath
+	return a.Config().LiveSettings().Path
 }
 
 // liveSocket serves changes over a WebSocket.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/live"
@@ -47,8 +48,8 @@ func keysOf(body []byte) ([]live.Key, error) {
 	if err := d.Decode(&list); err != nil {
 		return nil, fault.New(fault.Invalid, `the body must be {"entity":…,"id":…}, or a list of them: %s`, err)
 	}
-	if !atEnd(d) {
-		return nil, fault.New(fault.Invalid, "something follows the list of entities")
+	if err := decode.End(d); err != nil {
+		return nil, fault.New(fault.Invalid, "the list of entities: %s", err)
 	}
 	if len(list) == 0 || len(list) > maxNotified {
 		return nil, fault.New(fault.Invalid, "there must be from 1 to %d entities", maxNotified)

@@ -3,8 +3,6 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/auth"
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/store"
@@ -101,16 +100,10 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if err := d.Decode(v); err != nil {
 		return fault.New(fault.Invalid, "the body is not valid: %s", err)
 	}
-	if !atEnd(d) {
-		return fault.New(fault.Invalid, "the body has more than one JSON value")
+	if err := decode.End(d); err != nil {
+		return fault.New(fault.Invalid, "the body is not valid: %s", err)
 	}
 	return nil
-}
-
-// atEnd reports whether nothing but white space follows the value that was decoded last.
-func atEnd(d *json.Decoder) bool {
-	_, err := d.Token()
-	return errors.Is(err, io.EOF)
 }
 
 // readObject reads a small JSON object.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/record/entity"
@@ -85,8 +86,8 @@ func rowsOf(w http.ResponseWriter, r *http.Request, body []byte) ([]map[string]a
 	if err != nil {
 		return nil, invalid(err)
 	}
-	if !atEnd(d) {
-		return nil, invalid(errors.New("there is more than one JSON value"))
+	if err := decode.End(d); err != nil {
+		return nil, invalid(err)
 	}
 	return rows, nil
 }

@@ -5,12 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/decode"
 )
 
 // request is a frame from a client. encoding/json matches names in any case, as
@@ -57,10 +57,7 @@ func parseFrame(b []byte) (r request, err error) {
 		}
 		return r, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, errors.New("there is more than one JSON value in the frame")
-	}
-	return r, nil
+	return r, decode.End(d)
 }
 
 // reply is a frame to a Versioned client.

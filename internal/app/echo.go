@@ -51,6 +51,7 @@ func (a *App) newEcho() error {
 		if err != nil {
 			return fmt.Errorf("echo.secrets: %w", err)
 		}
+		a.warnOfSecrets("echo.secrets", echo.Standard, secrets)
 		if len(secrets) > 0 {
 			a.echoHook = &echo.Hook{Name: "echo", Verify: echo.Standard, Secrets: secrets}
 		}
@@ -94,6 +95,7 @@ func (a *App) hook(ctx context.Context, h config.Hook) (*echo.Hook, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.warnOfSecrets("hooks."+h.Name+".verify.secrets", h.Verify.Type, secrets)
 	out := &echo.Hook{Name: h.Name, Verify: h.Verify.Type, Header: h.Verify.Header, Secrets: secrets, Signal: h.Signal, Sync: h.Sync}
 	if h.Event != nil {
 		out.Service, out.EventKey = h.Event.ServiceName, h.Event.EventKey

@@ -25,7 +25,7 @@ func TestListedTargets(t *testing.T) {
 		{"app.test:8443", "https://app.test/hook", false},
 		{"app.test", "https://other.test/hook", false},
 	} {
-		a := &App{o: Options{Config: &config.Config{Echo: &config.Echo{AllowTargets: []string{c.listed}}}}}
+		a := &App{o: Options{Config: &config.Config{Deployment: config.Deployment{Echo: &config.Echo{AllowTargets: []string{c.listed}}}}}}
 		u, err := url.Parse(c.target)
 		require.NoError(t, err)
 		require.Equal(t, c.want, a.consents(u), "%s, %s", c.listed, c.target)

@@ -40,7 +40,7 @@ type Live struct {
 func (a *App) Live() *Live { return a.live }
 
 func (a *App) newLive() (*Live, error) {
-	cfg := a.o.Config.Live
+	cfg := a.o.Config.LiveSettings()
 	l := &Live{}
 	o := live.Options{Resolver: a.resolver, Log: a.o.Log, Now: a.o.Now, MaxMemory: a.o.Memory.Live.Total()}
 	// Entities about Headgate itself are left out: a viewer of this page would cause what
@@ -60,27 +60,26 @@ func (a *App) newLive() (*Live, error) {
 	if !a.o.RunsOn {
 		o.MaxConnection = cloudConnection
 	}
-	if cfg != nil {
-		o.MaxSubscriptions, o.MaxFrameBytes, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond
-		o.CompareEvery = time.Duration(cfg.CompareSeconds) * time.Second
-		if cfg.MaxConnectionSeconds > 0 {
-			o.MaxConnection = time.Duration(cfg.MaxConnectionSeconds) * time.Second
+	o.MaxSubscriptions, o.MaxFrameBytes, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond
+	o.CompareEvery = time.Duration(cfg.CompareSeconds) * time.Second
+	if cfg.MaxConnectionSeconds > 0 {
+		o.MaxConnection = time.Duration(cfg.MaxConnectionSeconds) * time.Second
+	}
+	if cfg.Topic != "" {
+		topic = cfg.Topic
+	}
+	if t := cfg.Token; t != nil {
+		secret, err := a.secret(context.Background(), t.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("live.token.secret: %w", err)
 		}
-		if cfg.Topic != "" {
-			topic = cfg.Topic
+		a.warnOfToken(secret)
+		l.Tokens = &token.Verifier{
+			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: a.o.Env.HTTP, Now: a.o.Now,
 		}
-		if t := cfg.Token; t != nil {
-			secret, err := a.secret(context.Background(), t.Secret)
-			if err != nil {
-				return nil, fmt.Errorf("live.token.secret: %w", err)
-			}
-			l.Tokens = &token.Verifier{
-				Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: a.o.Env.HTTP, Now: a.o.Now,
-			}
-		}
-		if cfg.PassThrough != nil {
-			o.PassThrough = a.passThrough
-		}
+	}
+	if cfg.PassThrough != nil {
+		o.PassThrough = a.passThrough
 	}
 	if l.shared = topic != ""; l.shared {
 		o.Queue = busqueue.New(a.o.Bus, topic, "headgate-live-"+event.NewID(time.Now()))
@@ -98,11 +97,7 @@ func (a *App) resolver(k live.Key) live.Resolver {
 	if cfg := a.o.Config.Live; cfg != nil {
 		for _, r := range cfg.Resolvers {
 			if r.Entity == k.Entity() || r.Entity == k.Type {
-				timeout := 5 * time.Second
-				if r.TimeoutSeconds > 0 {
-					timeout = time.Duration(r.TimeoutSeconds) * time.Second
-				}
-				return &resolver.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: timeout, Memory: a.o.Memory.Work}
+				return &resolver.HTTP{Client: a.o.Env.HTTP, URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
 			}
 		}
 	}

@@ -16,7 +16,7 @@ func TestPassThroughDoesNotRepeatTheURL(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.NotFoundHandler())
 	a := &App{o: Options{
-		Config: &config.Config{Live: &config.Live{PassThrough: &config.LivePassThrough{URL: srv.URL + "/frames?sig=s3cret"}}},
+		Config: &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &config.LivePassThrough{URL: srv.URL + "/frames?sig=s3cret"}}}},
 		Env:    source.Env{HTTP: srv.Client()},
 	}}
 	err := a.passThrough(t.Context(), "", []byte(`{}`))

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/platform/decode"
 )
 
 func notUTF8(s string) bool { return !utf8.ValidString(s) }
@@ -199,8 +201,8 @@ func SplitBatch(body []byte, most int) ([]json.RawMessage, error) {
 	if _, err := d.Token(); err != nil {
 		return nil, malformed(err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("the batch is not JSON: something follows the array")
+	if err := decode.End(d); err != nil {
+		return nil, malformed(err)
 	}
 	return items, nil
 }

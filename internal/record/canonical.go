@@ -4,15 +4,15 @@
 package record
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/headgate/headgate/internal/platform/decode"
 )
 
 // Canonical returns a value as canonical JSON: members sorted by name, no
@@ -41,7 +41,7 @@ func AppendCanonical(b []byte, v any) ([]byte, error) {
 	case json.Number:
 		return appendNumber(b, v)
 	case json.RawMessage:
-		x, err := decode(v)
+		x, err := read(v)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func AppendString(b []byte, s string) ([]byte, error) {
 // Decode reads a JSON object. Numbers are int64 where they are integers that
 // fit, float64 where that is exact, json.Number otherwise.
 func Decode(data []byte) (map[string]any, error) {
-	v, err := decode(data)
+	v, err := read(data)
 	if err != nil {
 		return nil, err
 	}
@@ -140,15 +140,10 @@ func Decode(data []byte) (map[string]any, error) {
 	return m, nil
 }
 
-func decode(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+func read(data []byte) (any, error) {
+	v, err := decode.One(data)
+	if err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more than one JSON value")
 	}
 	return Plain(v), nil
 }

@@ -54,6 +54,14 @@ type Detail struct {
 	Message string `json:"message"`
 }
 
+// String returns the fault on one line, with its path before it.
+func (d Detail) String() string {
+	if d.Path == "" {
+		return d.Message
+	}
+	return d.Path + ": " + d.Message
+}
+
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return e.Message

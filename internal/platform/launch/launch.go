@@ -61,7 +61,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if !s.CloudRun {
 		o.SweepEvery, o.Receive = localSweep, true
 	}
-	if o.Env, err = sourceEnv(s, cfg.Sync, log); err != nil {
+	if o.Env, err = sourceEnv(s, cfg.SyncSettings(), log); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
 	if o.Secret, err = configured(cfg); err != nil {

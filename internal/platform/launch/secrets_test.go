@@ -132,7 +132,7 @@ func TestAttackDefinitionTakesASecretOfTheProcess(t *testing.T) {
 		"another host of the sm:": {Settings{CloudRun: true}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "sm://projects/p/secrets/s", Hosts: []string{"api.example.com"}}}}, "sm://projects/p/secrets/s", "may not be sent to 127.0.0.1:"},
 	} {
 		x := newThief(t)
-		env, err := sourceEnv(c.settings, c.sync, slog.New(slog.DiscardHandler))
+		env, err := sourceEnv(c.settings, (&config.Config{Deployment: config.Deployment{Sync: c.sync}}).SyncSettings(), slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		for place, d := range asking(x.URL, c.ref) {
 			faults := env.CheckReferences(d)
@@ -195,7 +195,7 @@ func TestTheConfigurationsOwnReferences(t *testing.T) {
 	got, err := resolve(t.Context(), "env:HOOK_SECRET")
 	require.NoError(t, err)
 	require.Equal(t, "0f-the-h00k", got)
-	env, err := sourceEnv(Settings{}, nil, slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{}, new(config.Config).SyncSettings(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	_, err = env.Secret(t.Context(), "env:HOOK_SECRET", "127.0.0.1:80")
 	require.ErrorContains(t, err, "is not for syncs")
@@ -204,7 +204,7 @@ func TestTheConfigurationsOwnReferences(t *testing.T) {
 // A definition that calls http:// is told which setting allows that.
 func TestSyncsUseHTTPS(t *testing.T) {
 	t.Parallel()
-	env, err := sourceEnv(Settings{}, nil, slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{}, new(config.Config).SyncSettings(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.org/", nil)
 	require.NoError(t, err)

@@ -26,21 +26,11 @@ func Kinds() source.Registry {
 	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), datacollect.OpenFnAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind())
 }
 
-// defaultRate is how many calls to one host a second makes, unless configured.
-const defaultRate = 50
-
 // sourceEnv is what sources get.
 func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, error) {
-	if cfg == nil {
-		cfg = new(config.Sync)
-	}
-	perSecond := cfg.RatePerSecond
-	if perSecond == 0 {
-		perSecond = defaultRate
-	}
 	out, err := outbound.New(outbound.Options{
 		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP, HTTPSetting: "sync.allowHTTP",
-		RatePerSecond: float64(perSecond), Burst: perSecond, MaxRedirects: 5,
+		RatePerSecond: float64(cfg.RatePerSecond), Burst: cfg.RatePerSecond, MaxRedirects: 5,
 	})
 	if err != nil {
 		return source.Env{}, fmt.Errorf("sync.allowHosts: %w", err)

@@ -55,7 +55,7 @@ func TestDriversThatNobodyChose(t *testing.T) {
 
 func TestLiveClientsOfOneInstanceAmongSeveral(t *testing.T) {
 	t.Parallel()
-	topic := &config.Config{Live: &config.Live{Topic: "projects/p/topics/live"}}
+	topic := &config.Config{Deployment: config.Deployment{Live: &config.Live{Topic: "projects/p/topics/live"}}}
 	for name, c := range map[string]struct {
 		s    Settings
 		cfg  *config.Config

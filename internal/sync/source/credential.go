@@ -69,14 +69,14 @@ func (e Env) Credential(ctx context.Context, d Datasource, path, value string) (
 // CheckReferences returns a fault for each reference in the definition that may not
 // be sent to its host. A reference at a place where it would not be resolved is
 // treated alike: nobody means it as text.
-func (e Env) CheckReferences(d Datasource) (faults []Fault) {
+func (e Env) CheckReferences(d Datasource) (faults []fault.Detail) {
 	if e.MaySend == nil {
 		return nil
 	}
 	to := d.To()
 	d.references(func(path, value string) {
 		if err := e.MaySend(value, to); err != nil {
-			faults = append(faults, Fault{path, message(err)})
+			faults = append(faults, fault.Detail{Path: path, Message: message(err)})
 		}
 	})
 	return faults

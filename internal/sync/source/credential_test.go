@@ -48,7 +48,7 @@ func TestCheckReferences(t *testing.T) {
 		require.Equal(t, "h:443", to)
 		return fault.New(fault.Invalid, "%s is refused", ref)
 	}}
-	require.Equal(t, []source.Fault{
+	require.Equal(t, []fault.Detail{
 		{Path: "fileUrl", Message: "env:FILE is refused"},
 		{Path: "auth", Message: "sm://projects/p/secrets/auth is refused"},
 		{Path: "extraFields[0].value", Message: "env:FIELD is refused"},

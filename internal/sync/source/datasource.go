@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/decode"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // Datasource is the part of a sync's definition that says where its rows are.
@@ -64,20 +66,26 @@ type Env struct {
 	Log    *slog.Logger
 }
 
-// Fault is what is wrong with a definition, and where: a JSON path that begins
-// at the datasource ("options.delimiter").
-type Fault struct {
-	Path    string `json:"path"`
-	Message string `json:"message"`
+// DecodeOptions reads the options of a kind into a struct, as package decode does. It
+// sets the defaults of options that are omitted. Names are taken as they are written:
+// the credentials among the options are known by their names, too.
+func (d Datasource) DecodeOptions(f *decode.Faults, into any) {
+	if len(d.Options) == 0 {
+		f.Fill(into)
+		return
+	}
+	f.Decode("options", d.Options, into)
 }
 
-func (f Fault) String() string { return f.Path + ": " + f.Message }
+// Fault is what is wrong with a definition, and where: a JSON path that begins
+// at the datasource ("options.delimiter").
+type Fault = fault.Detail
 
 // Kind is a type of data source.
 type Kind struct {
 	Name string
 	// Check returns all faults of the definition. It touches nothing outside.
-	Check func(d Datasource) []Fault
+	Check func(d Datasource) []fault.Detail
 	// Open returns the source of a definition that Check found no fault with.
 	Open func(ctx context.Context, d Datasource, env Env) (Source, error)
 	// Datatypes that a sync has where it selects none; nil: it has to.
@@ -112,10 +120,10 @@ func (r Registry) Names() []string {
 }
 
 // Check returns all faults of the definition.
-func (r Registry) Check(d Datasource) []Fault {
+func (r Registry) Check(d Datasource) []fault.Detail {
 	k, ok := r[d.Type]
 	if !ok {
-		return []Fault{{"type", fmt.Sprintf("%q is not a type of data source: the types are %s", d.Type, strings.Join(r.Names(), ", "))}}
+		return []fault.Detail{{Path: "type", Message: fmt.Sprintf("%q is not a type of data source: the types are %s", d.Type, strings.Join(r.Names(), ", "))}}
 	}
 	return k.Check(d)
 }

@@ -1,12 +1,9 @@
 package echo
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +11,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
@@ -33,7 +31,7 @@ const celCost = 100_000
 type Hook struct {
 	Name     string
 	Verify   string // Standard, GitHub, Bearer, None
-	Header   string // of GitHub's form
+	Header   string // that has the signature, of GitHub's form
 	Secrets  []string
 	Entity   *Expression // nil: it names none
 	ID       *Expression
@@ -86,11 +84,7 @@ func (h *Hook) Check(header http.Header, body []byte, now time.Time) (id string,
 	case Standard:
 		id, err = signature.Verify(h.Secrets, header, body, now)
 	case GitHub:
-		name := h.Header
-		if name == "" {
-			name = "X-Hub-Signature-256"
-		}
-		id, err = signature.VerifyGitHub(h.Secrets, name, header, body)
+		id, err = signature.VerifyGitHub(h.Secrets, h.Header, header, body)
 	case Bearer:
 		id, err = header.Get(signature.HeaderID), signature.VerifyBearer(h.Secrets, header)
 	default:
@@ -131,13 +125,8 @@ func (h *Hook) Named(header http.Header, body []byte) (entity, id string, err er
 // parse reads JSON with its whole numbers as integers: as floating point they would
 // lose digits, and be written with an exponent.
 func parse(body []byte) (value any, err error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if err := d.Decode(&value); err != nil {
+	if value, err = decode.One(body); err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the value")
 	}
 	return numbers(value)
 }

@@ -35,10 +35,10 @@ type api struct {
 }
 
 func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
-	if faults := check(d); len(faults) > 0 {
+	o, faults := parse(d)
+	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
-	o, _ := decode(d)
 	a := &api{options: o, Client: rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Memory: env.Memory}}
 	a.base, _ = url.Parse(d.URL)
 	if err := a.credentials(ctx, d, env); err != nil {
@@ -102,7 +102,7 @@ func (a *api) credentials(ctx context.Context, d source.Datasource, env source.E
 // PushSize implements source.Source.
 func (a *api) PushSize() int {
 	n := 1
-	for _, r := range append(slices.Collect(maps.Values(a.Types)), &a.resource) {
+	for _, r := range append(slices.Collect(maps.Values(a.Types)), a.resource) {
 		n = max(n, r.Create.size(), r.Update.size(), r.Delete.size())
 	}
 	if n == 1 {

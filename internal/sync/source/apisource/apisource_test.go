@@ -178,19 +178,19 @@ func TestFaultsOfADefinition(t *testing.T) {
 	t.Parallel()
 	for options, says := range map[string]string{
 		`[]`:                                                         "options: must be an object",
-		`{"lsit":"x"}`:                                               "options.lsit: is not an option of api: here are auth, create",
-		`{"List":"x"}`:                                               "options.List: is not an option",
-		`{"paging":{"stile":1}}`:                                     "options.paging.stile: is not an option of api: here are more, next",
-		`{"types":{"a":{"since":{"x":1}}}}`:                          "options.types.a.since.x: is not an option",
-		`{"types":{"a":{"auth":{}}}}`:                                "options.types.a.auth: is not an option",
+		`{"lsit":"x"}`:                                               `options.lsit: unknown field; did you mean "list"?`,
+		`{"List":"x"}`:                                               `options.List: unknown field; did you mean "list"?`,
+		`{"paging":{"stile":1}}`:                                     `options.paging.stile: unknown field; did you mean "style"?`,
+		`{"types":{"a":{"since":{"x":1}}}}`:                          "options.types.a.since.x: unknown field; the fields are format, param",
+		`{"types":{"a":{"auth":{}}}}`:                                "options.types.a.auth: unknown field; the fields are create, delete, items, list, paging, read, since, update",
 		`{"types":[]}`:                                               "options.types: must be an object",
 		`{"types":{"a":null}}`:                                       "",
 		`{"paging":null,"headers":null}`:                             "",
 		`{"items":3}`:                                                "options.items: must be a string",
 		`{"paging":"page"}`:                                          "options.paging: must be an object",
-		`{"paging":{"style":"page","start":1.5}}`:                    "options.paging.start: must be a whole number",
-		`{"headers":{"a":1}}`:                                        "options.headers: must be an object of strings",
-		`{"paging":{"style":"magic"}}`:                               `options.paging.style: "magic" is none of none, page`,
+		`{"paging":{"style":"page","start":1.5}}`:                    "options.paging.start: must be an integer, not 1.5",
+		`{"headers":{"a":1}}`:                                        "options.headers.a: must be a string, not a number",
+		`{"paging":{"style":"magic"}}`:                               `options.paging.style: must be none, page, offset, cursor, link or url, not "magic"`,
 		`{"paging":{"style":"cursor"}}`:                              "options.paging.next: is required",
 		`{"paging":{"style":"link","next":"a"}}`:                     "options.paging.next: goes with the styles cursor and url",
 		`{"paging":{"style":"none","more":"a"}}`:                     "options.paging.more: goes with another style",
@@ -204,7 +204,7 @@ func TestFaultsOfADefinition(t *testing.T) {
 		`{"auth":{"type":"bearer"}}`:                                 "options.auth.token: is required",
 		`{"auth":{"type":"basic"}}`:                                  "options.auth.username: is required",
 		`{"auth":{"type":"apiKey","token":"t","header":"a b"}}`:      "options.auth.header",
-		`{"headers":{"a b":"c"}}`:                                    "options.headers.a b",
+		`{"headers":{"a b":"c"}}`:                                    `options.headers["a b"]`,
 		`{"list":"https://evil.example/x"}`:                          "options.list: must be on the host of url",
 		`{"list":"https://me@api.example.org/x"}`:                    "options.list: must be on the host of url",
 		`{"list":"rows/{id}"}`:                                       "options.list: has {id}, which a list has not",
@@ -247,7 +247,7 @@ func TestFaultsOfADefinition(t *testing.T) {
 		paths = append(paths, f.Path)
 	}
 	require.Equal(t, []string{
-		"options.items", "options.lsit", "options.since.format", "fileUrl", "fileFormat", "auth", "extraFields[0]", "options.since.param",
+		"options.lsit", "options.items", "options.since.format", "options.since.param", "fileUrl", "fileFormat", "auth", "extraFields[0]",
 	}, paths, "all of them at once")
 }
 

@@ -48,11 +48,11 @@ type file struct {
 }
 
 func open(_ context.Context, d source.Datasource, env source.Env) (source.Source, error) {
-	if faults := check(d); len(faults) > 0 {
+	o, faults := parse(d)
+	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
-	f := &file{env: env, format: strings.ToLower(d.FileFormat)}
-	f.options, _ = decodeOptions(d.Options)
+	f := &file{options: o, env: env, format: strings.ToLower(d.FileFormat)}
 	f.location, _ = parseLocation(d.FileURL)
 	if f.path != "" && env.Dir == nil {
 		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")

@@ -1,8 +1,6 @@
 package csvsource
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -14,17 +12,21 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/decode"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // options are datasource.options.
 type options struct {
-	IncludesHeadings *bool             `json:"includesHeadings"` // default true
-	Columns          []string          `json:"columns"`          // names in order, where there are no headings or others are wanted
-	Headers          map[string]string `json:"headers"`          // heading → column
-	Delimiter        string            `json:"delimiter"`        // one character; default: found out
-	Encoding         string            `json:"encoding"`         // default: UTF-8, or UTF-16 by its mark
-	Trim             bool              `json:"trim"`             // white space around values
+	IncludesHeadings *bool    `json:"includesHeadings" default:"true"`
+	Columns          []string `json:"columns"` // names in order, where there are no headings or others are wanted
+	// Headers has the column of a heading.
+	Headers   map[string]string `json:"headers"`
+	Delimiter string            `json:"delimiter"` // one character; "": the first line tells
+	// Encoding is UTF-8, or UTF-16 by its mark, where it is "".
+	Encoding string `json:"encoding" decode:"anycase" enum:"utf-8 utf-16 utf-16le utf-16be latin-1 iso-8859-1 windows-1252"`
+	Trim     bool   `json:"trim"` // white space around values
 }
 
 func (o *options) headings() bool { return o.IncludesHeadings == nil || *o.IncludesHeadings }
@@ -40,70 +42,36 @@ var encodings = map[string]encoding.Encoding{
 	"windows-1252": charmap.Windows1252,
 }
 
-// decodeOptions reads the options, with every fault.
-func decodeOptions(raw json.RawMessage) (options, []source.Fault) {
-	var o options
-	if len(raw) == 0 {
-		return o, nil
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return o, []source.Fault{{Path: "options", Message: "must be an object"}}
-	}
-	known := map[string]any{
-		"includesHeadings": &o.IncludesHeadings, "columns": &o.Columns, "headers": &o.Headers,
-		"delimiter": &o.Delimiter, "encoding": &o.Encoding, "trim": &o.Trim,
-	}
-	var faults []source.Fault
-	names := make([]string, 0, len(fields))
-	for name := range fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		into, ok := known[name]
-		if !ok {
-			faults = append(faults, source.Fault{
-				Path: "options." + name, Message: "is not an option of csv: the options are columns, delimiter, encoding, headers, includesHeadings, trim",
-			})
-			continue
-		}
-		if err := json.NewDecoder(bytes.NewReader(fields[name])).Decode(into); err != nil {
-			faults = append(faults, source.Fault{Path: "options." + name, Message: "has the wrong type"})
-		}
-	}
-	return o, faults
+// check returns every fault of the definition.
+func check(d source.Datasource) []fault.Detail {
+	_, faults := parse(d)
+	return faults
 }
 
-func check(d source.Datasource) []source.Fault {
-	o, faults := decodeOptions(d.Options)
-	add := func(path, format string, args ...any) {
-		faults = append(faults, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
-	}
+func parse(d source.Datasource) (o options, faults []fault.Detail) {
+	f := &decode.Faults{}
+	d.DecodeOptions(f, &o)
 	if _, err := parseLocation(d.FileURL); err != nil {
-		add("fileUrl", "%s", err)
+		f.Add("fileUrl", "%s", err)
 	}
 	if d.URL != "" {
-		add("url", "does not belong to csv: fileUrl says where the file is")
+		f.Add("url", "does not belong to csv: fileUrl says where the file is")
 	}
 	if !slices.Contains([]string{"", "csv", "tsv"}, strings.ToLower(d.FileFormat)) {
-		add("fileFormat", "must be csv or tsv, not %q", d.FileFormat)
+		f.Add("fileFormat", "must be csv or tsv, not %q", decode.Short(d.FileFormat))
 	}
 	if o.Delimiter != "" && (len(o.Delimiter) != 1 || strings.ContainsAny(o.Delimiter, "\"\r\n")) {
-		add("options.delimiter", "must be one ASCII character other than a quote and the ends of lines, not %q", o.Delimiter)
-	}
-	if _, ok := encodings[strings.ToLower(o.Encoding)]; !ok {
-		add("options.encoding", "must be utf-8, utf-16, utf-16le, utf-16be, latin-1 or windows-1252, not %q", o.Encoding)
+		f.Add("options.delimiter", "must be one ASCII character other than a quote and the ends of lines, not %q", decode.Short(o.Delimiter))
 	}
 	if !o.headings() && len(o.Columns) == 0 {
-		add("options.columns", "is required where includesHeadings is false: the names of the columns, in order")
+		f.Add("options.columns", "is required where includesHeadings is false: the names of the columns, in order")
 	}
 	for i, c := range o.Columns {
 		if c == "" || slices.Contains(o.Columns[:i], c) {
-			add(fmt.Sprintf("options.columns[%d]", i), "must be a name that is there once")
+			f.Add(decode.Index("options.columns", i), "must be a name that is there once")
 		}
 	}
-	return faults
+	return o, f.Details()
 }
 
 // location is where the file is.

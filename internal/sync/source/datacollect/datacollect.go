@@ -54,7 +54,7 @@ const overlap = 24 * time.Hour
 func (f flavour) kind() source.Kind {
 	return source.Kind{
 		Name: f.name, Datatypes: []string{Datatype}, PushFirst: true,
-		Check: func(d source.Datasource) []source.Fault { _, faults := f.read(d); return faults },
+		Check: func(d source.Datasource) []fault.Detail { _, faults := f.read(d); return faults },
 		Open:  f.open,
 		Defaults: func(string) source.Spec {
 			return source.Spec{Key: []string{"guid"}, CursorTime: "timestamp", Overlap: overlap, Margin: 10 * time.Second}

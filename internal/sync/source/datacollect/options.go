@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/decode"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -29,12 +31,12 @@ const (
 )
 
 // read returns the settings, with every fault.
-func (f flavour) read(d source.Datasource) (settings, []source.Fault) {
+func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	s := settings{batch: defaultBatch, retries: defaultRetries, timeout: defaultTimeout}
 	r := &fields{values: map[string]string{}, paths: map[string]string{}}
 	r.options(d.Options)
 	for i, x := range d.ExtraFields {
-		r.set(x.Name, x.Value, fmt.Sprintf("extraFields[%d]", i))
+		r.set(x.Name, x.Value, decode.Index("extraFields", i))
 	}
 	s.apiKey, s.workflowID = r.text("apiKey"), r.text("workflowId")
 	s.username, s.password = r.text("username"), r.text("password")
@@ -43,19 +45,19 @@ func (f flavour) read(d source.Datasource) (settings, []source.Fault) {
 	s.delay = time.Duration(r.number("delayBetweenBatches", 0, 0, int(maxPause.Milliseconds()))) * time.Millisecond
 	s.timeout = time.Duration(r.number("timeout", int(s.timeout.Milliseconds()), 1, int(maxPause.Milliseconds()))) * time.Millisecond
 	if f.needsKey && s.apiKey == "" {
-		r.add("extraFields", "apiKey is required")
+		r.Add("extraFields", "apiKey is required")
 	}
 	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		r.add("url", "must be an http or https URL")
+		r.Add("url", "must be an http or https URL")
 	} else if u.User != nil {
-		r.add("url", "must hold no credentials: they go into extraFields")
+		r.Add("url", "must hold no credentials: they go into extraFields")
 	}
 	if len(r.values) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(r.values)) {
-			r.add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password", name)
+			r.Add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password", name)
 		}
 	}
-	return s, r.faults
+	return s, r.Details()
 }
 
 // pathOf is where the definition has the option.
@@ -70,18 +72,14 @@ func pathOf(d source.Datasource, name string) string {
 
 // fields are taken one by one; what is left is not known.
 type fields struct {
+	decode.Faults
 	values map[string]string
 	paths  map[string]string
-	faults []source.Fault
-}
-
-func (r *fields) add(path, format string, args ...any) {
-	r.faults = append(r.faults, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 func (r *fields) set(name, value, path string) {
 	if _, twice := r.values[name]; twice {
-		r.add(path, "%q is given twice", name)
+		r.Add(path, "%q is given twice", name)
 		return
 	}
 	r.values[name], r.paths[name] = value, path
@@ -92,20 +90,17 @@ func (r *fields) options(raw json.RawMessage) {
 		return
 	}
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &m); err != nil {
-		r.add("options", "must be an object")
-		return
-	}
+	r.Decode("options", raw, &m)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		text := string(m[name])
 		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-			r.add("options."+name, "must be text or a number")
+			r.Add(decode.Member("options", name), "must be text or a number")
 			text = ""
 		}
 		if strings.HasPrefix(text, `"`) {
 			_ = json.Unmarshal(m[name], &text) // it is a string
 		}
-		r.set(name, text, "options."+name)
+		r.set(name, text, decode.Member("options", name))
 	}
 }
 
@@ -123,7 +118,7 @@ func (r *fields) number(name string, byDefault, least, most int) int {
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || n < least || n > most {
-		r.add(r.paths[name], "%s must be an integer from %d to %d", name, least, most)
+		r.Add(r.paths[name], "%s must be an integer from %d to %d", name, least, most)
 		return byDefault
 	}
 	return n

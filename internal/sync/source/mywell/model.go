@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
@@ -83,7 +84,7 @@ func split(composite string) (postcode, id any) {
 
 // number is what an id is, if it is one.
 func number(s string) any {
-	if v, err := rest.Decode([]byte(s)); err == nil {
+	if v, err := decode.One([]byte(s)); err == nil {
 		if n, ok := v.(json.Number); ok {
 			return n
 		}

@@ -25,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/rest"
@@ -48,45 +49,33 @@ func Kind() source.Kind {
 }
 
 type options struct {
-	// AccessToken is LoopBack's access_token. It may refer to where it is: env:NAME, sm://….
-	AccessToken    string `json:"accessToken"`
-	PageSize       int    `json:"pageSize"`       // rows a call asks for; default 500
-	TimeoutSeconds int    `json:"timeoutSeconds"` // of a call; default 60
+	// AccessToken is LoopBack's access_token, or refers to where it is: env:NAME, sm://….
+	AccessToken string `json:"accessToken" decode:"secret"`
+	// PageSize is how many rows a call asks for.
+	PageSize       int `json:"pageSize" default:"500" range:"1..10000"`
+	TimeoutSeconds int `json:"timeoutSeconds" default:"60" range:"1..600 seconds"` // of a call
 }
 
-const maxRows = 500
-
-func decode(d source.Datasource) (o options, faults []source.Fault) {
-	o.PageSize = maxRows
-	if len(d.Options) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(d.Options))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&o); err != nil {
-			faults = append(faults, source.Fault{Path: "options", Message: strings.TrimPrefix(err.Error(), "json: ") + ": the options are accessToken, pageSize, timeoutSeconds"})
-		}
-	}
-	if o.PageSize < 1 || o.PageSize > 10_000 {
-		faults = append(faults, source.Fault{Path: "options.pageSize", Message: "must be from 1 to 10000"})
-	}
-	if o.TimeoutSeconds < 0 || o.TimeoutSeconds > 600 {
-		faults = append(faults, source.Fault{Path: "options.timeoutSeconds", Message: "must be from 1 to 600"})
-	}
-	return o, faults
-}
-
-func check(d source.Datasource) []source.Fault {
-	_, faults := decode(d)
-	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		faults = append(faults, source.Fault{Path: "url", Message: "must be an http or https URL"})
-	} else if u.User != nil || u.RawQuery != "" {
-		faults = append(faults, source.Fault{Path: "url", Message: "must hold no credentials and no query: the token goes into options.accessToken"})
-	}
-	for _, t := range d.SelectedDatatypes {
-		if models[t] == nil {
-			faults = append(faults, source.Fault{Path: "selectedDatatypes", Message: "has " + t + ", and LegacyMyWell has " + strings.Join(datatypes, ", ")})
-		}
-	}
+// check returns every fault of the definition.
+func check(d source.Datasource) []fault.Detail {
+	_, faults := parse(d)
 	return faults
+}
+
+func parse(d source.Datasource) (o options, faults []fault.Detail) {
+	f := &decode.Faults{AnyCase: true}
+	d.DecodeOptions(f, &o)
+	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		f.Add("url", "must be an http or https URL")
+	} else if u.User != nil || u.RawQuery != "" {
+		f.Add("url", "must hold no credentials and no query: the token goes into options.accessToken")
+	}
+	for i, t := range d.SelectedDatatypes {
+		if models[t] == nil {
+			f.Add(decode.Index("selectedDatatypes", i), "%q is not a type of LegacyMyWell's, which has %s", decode.Short(t), strings.Join(datatypes, ", "))
+		}
+	}
+	return o, f.Details()
 }
 
 // server is the source.
@@ -97,10 +86,10 @@ type server struct {
 }
 
 func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
-	if faults := check(d); len(faults) > 0 {
+	o, faults := parse(d)
+	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "datasource.%s", faults[0])
 	}
-	o, _ := decode(d)
 	token, err := env.Credential(ctx, d, "options.accessToken", o.AccessToken)
 	if err != nil {
 		return nil, err

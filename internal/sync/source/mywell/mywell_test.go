@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/mock"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/mywell"
 	"github.com/headgate/headgate/internal/sync/source/sourcetest"
@@ -336,14 +337,30 @@ func TestTheTokenIsNotShown(t *testing.T) {
 func TestFaultsOfADefinition(t *testing.T) {
 	t.Parallel()
 	for says, d := range map[string]source.Datasource{
-		"url: must be an http":        {URL: "mywell"},
-		"url: must hold no":           {URL: "https://x/?access_token=y"},
-		"options":                     {URL: "https://x", Options: json.RawMessage(`{"colour":1}`)},
-		"options.pageSize":            {URL: "https://x", Options: json.RawMessage(`{"pageSize":0}`)},
-		"selectedDatatypes: has well": {URL: "https://x", SelectedDatatypes: []string{"well"}},
+		"url: must be an http": {URL: "mywell"},
+		"url: must hold no":    {URL: "https://x/?access_token=y"},
+		"options":              {URL: "https://x", Options: json.RawMessage(`{"colour":1}`)},
+		"options.pageSize":     {URL: "https://x", Options: json.RawMessage(`{"pageSize":10001}`)},
+		"selectedDatatypes[0]: \"well\" is not a type": {URL: "https://x", SelectedDatatypes: []string{"well"}},
 	} {
 		faults := mywell.Kind().Check(d)
 		require.NotEmpty(t, faults, says)
 		require.Contains(t, faults[0].String(), says)
 	}
+}
+
+// One fault hides no other.
+func TestEveryFaultOfADefinition(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []fault.Detail{
+		{Path: "options.acessToken", Message: `unknown field; did you mean "accessToken"?`},
+		{Path: "options.colour", Message: "unknown field; the fields are accessToken, pageSize, timeoutSeconds"},
+		{Path: "options.pageSize", Message: "must be an integer, not a string"},
+		{Path: "options.timeoutSeconds", Message: "must be from 1 to 600 seconds"},
+		{Path: "url", Message: "must be an http or https URL"},
+		{Path: "selectedDatatypes[1]", Message: `"well" is not a type of LegacyMyWell's, which has group, resource, reading`},
+	}, mywell.Kind().Check(source.Datasource{
+		URL: "mywell", SelectedDatatypes: []string{"group", "well"},
+		Options: json.RawMessage(`{"acessToken":"s3cret","colour":1,"pageSize":"s3cret","timeoutSeconds":-1}`),
+	}))
 }

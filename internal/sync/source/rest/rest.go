@@ -18,6 +18,7 @@ import (
 	"unicode"
 
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -112,7 +113,7 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 			return nil, err
 		}
 	}
-	if a.Body, err = Decode(raw); err != nil {
+	if a.Body, err = decode.One(raw); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the answer of %s is not JSON, or only a part of it came", host)
 	}
 	return a, nil
@@ -235,7 +236,7 @@ func (c *Client) Clean(text string) string {
 // messageOf finds the words in an answer: of RFC 9457, of LoopBack, or of what
 // most others do. A page of HTML has none.
 func messageOf(raw []byte) string {
-	v, err := Decode(raw)
+	v, err := decode.One(raw)
 	if err != nil {
 		if text := strings.TrimSpace(string(raw)); !strings.HasPrefix(text, "<") {
 			return text
@@ -267,17 +268,4 @@ func (c *Client) clock(h http.Header) time.Time {
 		return c.Now().UTC()
 	}
 	return time.Now().UTC()
-}
-
-// Decode reads one JSON value; its numbers keep their digits.
-func Decode(raw []byte) (v any, err error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more than one JSON value")
-	}
-	return v, nil
 }

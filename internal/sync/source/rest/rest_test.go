@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
@@ -16,7 +17,7 @@ import (
 func TestPath(t *testing.T) {
 	t.Parallel()
 	const doc = `{"a":{"b":[{"c":1},{"c":9007199254740993}],"x.y":"dots"},"@odata.nextLink":"n","n":null,"":{"":"empty"}}`
-	v, err := rest.Decode([]byte(doc))
+	v, err := decode.One([]byte(doc))
 	require.NoError(t, err)
 	for path, want := range map[string]any{
 		"a.b.0.c": json.Number("1"), "a.b.1.c": json.Number("9007199254740993"), "a.b.-1.c": json.Number("9007199254740993"),
@@ -41,7 +42,7 @@ func FuzzPath(f *testing.F) {
 	f.Add(`[[[]]]`, "0.0.0")
 	f.Add(`{"a.b":1}`, "a.b")
 	f.Fuzz(func(t *testing.T, doc, path string) {
-		v, err := rest.Decode([]byte(doc))
+		v, err := decode.One([]byte(doc))
 		if err != nil {
 			return
 		}

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -25,12 +26,12 @@ import (
 func Kind() source.Kind { return source.Kind{Name: "jsonl", Check: check, Open: open} }
 
 // check touches nothing outside: it only looks at the definition.
-func check(d source.Datasource) []source.Fault {
+func check(d source.Datasource) []fault.Detail {
 	if d.FileURL == "" {
-		return []source.Fault{{Path: "fileUrl", Message: "is required: the name of a file in the directory that syncs may use"}}
+		return []fault.Detail{{Path: "fileUrl", Message: "is required: the name of a file in the directory that syncs may use"}}
 	}
 	if len(d.Options) > 0 && string(d.Options) != "{}" {
-		return []source.Fault{{Path: "options", Message: "jsonl has none"}}
+		return []fault.Detail{{Path: "options", Message: "jsonl has none"}}
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (r *reader) Next(ctx context.Context) (p source.Page, err error) {
 		if len(bytes.TrimSpace(r.lines[r.Line])) == 0 {
 			continue
 		}
-		v, err := rest.Decode(r.lines[r.Line])
+		v, err := decode.One(r.lines[r.Line])
 		object, ok := v.(map[string]any)
 		if err != nil || !ok { // a row that cannot be read is a reject, never an error
 			p.Rejects = append(p.Rejects, source.Reject{Line: line, Reason: "is not a JSON object", Raw: string(r.lines[r.Line])})
@@ -176,7 +177,7 @@ func (f *file) byKey(spec source.Spec) (rows map[string]map[string]any, bad [][]
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		v, err := rest.Decode(line)
+		v, err := decode.One(line)
 		object, ok := v.(map[string]any)
 		if err != nil || !ok {
 			bad = append(bad, line)

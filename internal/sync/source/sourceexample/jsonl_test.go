@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/rest"
 	"github.com/headgate/headgate/internal/sync/source/sourceexample"
@@ -79,7 +80,7 @@ func (p place) Rows(t testing.TB) map[string]sourcetest.Record {
 	content, _ := p.dir.ReadFile("rows.jsonl")
 	var rows rest.Rows
 	for line := range strings.Lines(string(content)) {
-		v, err := rest.Decode([]byte(line))
+		v, err := decode.One([]byte(line))
 		object, ok := v.(map[string]any)
 		if err != nil || !ok {
 			continue

@@ -1,12 +1,10 @@
 package sqlsource
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -14,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 )
@@ -41,13 +40,13 @@ var sslModes = map[string]map[string]string{
 
 // options are a definition's, as it has them and as they are understood.
 type options struct {
-	Driver        string                     `json:"driver"`
-	Password      string                     `json:"password"`
-	Tables        map[string]json.RawMessage `json:"tables"`
+	Driver        string                     `json:"driver" enum:"postgres postgresql mysql mariadb sqlite"`
+	Password      string                     `json:"password" decode:"secret"`
+	Tables        map[string]json.RawMessage `json:"tables"` // of a datatype: a name, or a location
 	Schema        string                     `json:"schema"`
-	TLS           string                     `json:"tls"`
-	CA            string                     `json:"ca"`
-	Batch         int                        `json:"batch"`
+	TLS           string                     `json:"tls" enum:"verify require disable"`
+	CA            string                     `json:"ca" decode:"secret"`
+	Batch         int                        `json:"batch" range:"0..1000000 rows"` // 0 leaves it to the source
 	GeneratesKeys bool                       `json:"generatesKeys"`
 	AttemptColumn string                     `json:"attemptColumn"`
 
@@ -67,196 +66,147 @@ type location struct {
 	Query  string `json:"query"`
 }
 
-func check(d source.Datasource) []source.Fault {
+// check returns every fault of a definition.
+func check(d source.Datasource) []fault.Detail {
 	_, faults := parse(d)
 	return faults
 }
 
-// faultList collects what is wrong.
-type faultList []source.Fault
-
-func (f *faultList) add(path, format string, args ...any) {
-	*f = append(*f, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
-}
-
-func parse(d source.Datasource) (options, []source.Fault) {
+func parse(d source.Datasource) (options, []fault.Detail) {
 	var o options
-	var faults faultList
-	o.decode(d, &faults)
+	var faults decode.Faults
+	d.DecodeOptions(&faults, &o)
+	o.password = o.Password
+	for i, e := range d.ExtraFields {
+		faults.Add(decode.Index("extraFields", i), "%q is not used by a sql source", e.Name)
+	}
 	o.parseURL(d.URL, &faults)
 	o.parseTables(&faults)
 	for path, set := range map[string]bool{"fileUrl": d.FileURL != "", "fileFormat": d.FileFormat != "", "auth": d.Auth != ""} {
 		if set {
-			faults.add(path, "not used by a sql source")
+			faults.Add(path, "not used by a sql source")
 		}
-	}
-	if o.Batch < 0 || o.Batch > 1_000_000 {
-		faults.add("options.batch", "must be from 0, which leaves it to the source, to 1000000 rows")
 	}
 	switch {
 	case o.GeneratesKeys && o.AttemptColumn == "":
-		faults.add("options.attemptColumn", "needed with generatesKeys: a column with a unique index, which keeps a record that is sent twice from becoming two rows")
+		faults.Add("options.attemptColumn", "needed with generatesKeys: a column with a unique index, which keeps a record that is sent twice from becoming two rows")
 	case !o.GeneratesKeys && o.AttemptColumn != "":
-		faults.add("options.attemptColumn", "is for generatesKeys")
+		faults.Add("options.attemptColumn", "is for generatesKeys")
 	}
 	if o.CA != "" && !strings.Contains(o.CA, ":") && !strings.Contains(o.CA, "BEGIN CERTIFICATE") {
-		faults.add("options.ca", "must be certificates in PEM, or a secret that has them")
+		faults.Add("options.ca", "must be certificates in PEM, or a secret that has them")
 	}
 	if o.CA != "" && (o.TLS == tlsRequire || o.TLS == tlsDisable) {
-		faults.add("options.ca", "nothing is checked against it with tls %s: use %s", o.TLS, tlsVerify)
+		faults.Add("options.ca", "nothing is checked against it with tls %s: use %s", o.TLS, tlsVerify)
 	}
-	slices.SortStableFunc(faults, func(a, b source.Fault) int { return strings.Compare(a.Path, b.Path) })
-	return o, faults
-}
-
-// decode reads the options one by one, so that one that is wrong does not hide another.
-func (o *options) decode(d source.Datasource, faults *faultList) {
-	fields := map[string]any{
-		"driver": &o.Driver, "password": &o.Password, "tables": &o.Tables, "schema": &o.Schema, "tls": &o.TLS, "ca": &o.CA,
-		"batch": &o.Batch, "generatesKeys": &o.GeneratesKeys, "attemptColumn": &o.AttemptColumn,
-	}
-	known := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
-	raw := map[string]json.RawMessage{}
-	if len(d.Options) > 0 && json.Unmarshal(d.Options, &raw) != nil {
-		faults.add("options", "must be an object")
-		return
-	}
-	for name, v := range raw {
-		field, ok := fields[name]
-		if !ok {
-			faults.add("options."+name, "unknown: the options of a sql source are %s", known)
-		} else if err := json.Unmarshal(v, field); err != nil {
-			faults.add("options."+name, "must be %s", typeName(field))
-		}
-	}
-	for i, e := range d.ExtraFields {
-		faults.add(fmt.Sprintf("extraFields[%d]", i), "%q is not used by a sql source", e.Name)
-	}
-	o.password = o.Password
-	if o.TLS != "" && o.TLS != tlsVerify && o.TLS != tlsRequire && o.TLS != tlsDisable {
-		faults.add("options.tls", "must be %s, %s or %s", tlsVerify, tlsRequire, tlsDisable)
-	}
-	if o.Driver != "" && schemes[o.Driver] == "" {
-		faults.add("options.driver", "must be %s, %s or %s", drivers.postgres, drivers.mysql, drivers.sqlite)
-	}
-}
-
-func typeName(field any) string {
-	switch field.(type) {
-	case *string:
-		return "a string"
-	case *int:
-		return "a whole number"
-	case *bool:
-		return "true or false"
-	}
-	return "an object"
+	list := faults.Details()
+	slices.SortStableFunc(list, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
+	return o, list
 }
 
 // parseURL never repeats the URL in a message: it may have a password in it.
-func (o *options) parseURL(raw string, faults *faultList) {
+func (o *options) parseURL(raw string, faults *decode.Faults) {
 	if raw == "" {
-		faults.add("url", "needed: postgres://user@host/database, mysql://user@host/database or sqlite:path")
+		faults.Add("url", "needed: postgres://user@host/database, mysql://user@host/database or sqlite:path")
 		return
 	}
 	scheme, rest, _ := strings.Cut(raw, ":")
 	o.driver = schemes[scheme]
 	if o.driver == "" {
-		faults.add("url", "must begin with postgres:, mysql: or sqlite:")
+		faults.Add("url", "must begin with postgres:, mysql: or sqlite:")
 		return
 	}
 	if named := schemes[o.Driver]; named != "" && named != o.driver {
-		faults.add("options.driver", "is %s, but the URL is for %s", o.Driver, o.driver)
+		faults.Add("options.driver", "is %s, but the URL is for %s", o.Driver, o.driver)
 	}
 	if o.driver == drivers.sqlite {
 		o.database = strings.TrimPrefix(rest, "//")
 		switch {
 		case o.database == "" || strings.HasPrefix(o.database, ":"):
-			faults.add("url", "must name a file: a database in memory is gone when the run ends")
+			faults.Add("url", "must name a file: a database in memory is gone when the run ends")
 		case strings.ContainsAny(o.database, "?#\x00"):
-			faults.add("url", "must be the name of a file, without parameters")
+			faults.Add("url", "must be the name of a file, without parameters")
 		}
 		if o.Schema != "" {
-			faults.add("options.schema", "SQLite has none")
+			faults.Add("options.schema", "SQLite has none")
 		}
 		return
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
-		faults.add("url", "cannot be read as %s://user@host/database", o.driver)
+		faults.Add("url", "cannot be read as %s://user@host/database", o.driver)
 		return
 	}
 	o.host, o.port, o.user = u.Hostname(), u.Port(), u.User.Username()
 	o.database = strings.TrimPrefix(u.Path, "/")
 	if o.host == "" || strings.ContainsAny(o.host, ",/") {
-		faults.add("url", "must name one host")
+		faults.Add("url", "must name one host")
 	}
 	if p, ok := u.User.Password(); ok {
 		if o.password != "" {
-			faults.add("options.password", "is in the URL already")
+			faults.Add("options.password", "is in the URL already")
 		}
 		o.password = p
 	}
 	if o.database == "" && o.driver == drivers.postgres {
-		faults.add("url", "must name a database")
+		faults.Add("url", "must name a database")
 	}
 	o.parseParameters(u.Query(), faults)
 }
 
 // parseParameters takes the one parameter that makes sense here. Others name
 // files of this machine, or change what the source relies on.
-func (o *options) parseParameters(q url.Values, faults *faultList) {
+func (o *options) parseParameters(q url.Values, faults *decode.Faults) {
 	name := map[string]string{drivers.postgres: "sslmode", drivers.mysql: "tls"}[o.driver]
 	for _, p := range slices.Sorted(maps.Keys(q)) {
 		mode := sslModes[o.driver][q.Get(p)]
 		switch {
 		case p != name:
-			faults.add("url", "the parameter %q is not supported: only %s is", p, name)
+			faults.Add("url", "the parameter %q is not supported: only %s is", p, name)
 		case mode == "":
-			faults.add("url", "%s must be one of %s", p, strings.Join(slices.Sorted(maps.Keys(sslModes[o.driver])), ", "))
+			faults.Add("url", "%s must be one of %s", p, strings.Join(slices.Sorted(maps.Keys(sslModes[o.driver])), ", "))
 		case o.TLS != "" && o.TLS != mode:
-			faults.add("options.tls", "contradicts the URL's %s", p)
+			faults.Add("options.tls", "contradicts the URL's %s", p)
 		default:
 			o.TLS = mode
 		}
 	}
 }
 
-func (o *options) parseTables(faults *faultList) {
+func (o *options) parseTables(faults *decode.Faults) {
 	o.tables = make(map[string]location, len(o.Tables))
 	for datatype, raw := range o.Tables {
-		path := "options.tables." + datatype
+		path := decode.Member("options.tables", datatype)
 		var p location
-		var name string
-		if json.Unmarshal(raw, &name) == nil {
-			p.Table = name
+		var form decode.Faults
+		if raw[0] == '{' {
+			form.Decode(path, raw, &p)
 		} else {
-			d := json.NewDecoder(bytes.NewReader(raw))
-			d.DisallowUnknownFields()
-			if err := d.Decode(&p); err != nil {
-				faults.add(path, `must be a name, {"table": name}, {"schema": name, "table": name} or {"query": "select …"}`)
-				continue
-			}
+			form.Decode(path, raw, &p.Table)
+		}
+		if len(form.Details()) > 0 { // not shown: a credential may be where a name belongs
+			faults.Add(path, `must be a name, {"table": name}, {"schema": name, "table": name} or {"query": "select …"}`)
+			continue
 		}
 		p.Query = strings.TrimRight(p.Query, "; \t\r\n")
 		if (p.Table == "") == (p.Query == "") {
-			faults.add(path, "must name a table or have a query")
+			faults.Add(path, "must name a table or have a query")
 			continue
 		}
 		if len(p.Query) > maxQuery {
-			faults.add(path, "the query is longer than %d KiB", maxQuery>>10)
+			faults.Add(path, "the query is longer than %d KiB", maxQuery>>10)
 		}
 		if p.Schema == "" {
 			p.Schema = o.Schema
 			if schema, table, ok := strings.Cut(p.Table, "."); ok {
 				p.Schema, p.Table = schema, table
 				if schema == "" || table == "" {
-					faults.add(path, "a schema and a table have a dot between them")
+					faults.Add(path, "a schema and a table have a dot between them")
 				}
 			}
 		}
 		if strings.ContainsRune(p.Schema+p.Table+p.Query, 0) {
-			faults.add(path, "has a zero byte")
+			faults.Add(path, "has a zero byte")
 		}
 		o.tables[datatype] = p
 	}

@@ -45,7 +45,7 @@ func TestCheck(t *testing.T) {
 		"all at once": {
 			d: source.Datasource{URL: "mysql://h/d", Options: json.RawMessage(`{"batch": "many", "colour": 1, "schema": 7, "tls": "maybe", "zzz": 1}`)},
 			want: []string{
-				"options.batch: must be a whole number", "options.colour: unknown: the options of a sql source are attemptColumn, batch,",
+				"options.batch: must be an integer", "options.colour: unknown field; the fields are attemptColumn, batch,",
 				"options.schema: must be a string", "options.tls: must be", "options.zzz: unknown",
 			},
 		},

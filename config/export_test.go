@@ -1,0 +1,4 @@
+package config
+
+// Formats are those that the fields' tags name.
+var Formats = formats

@@ -1,0 +1,51 @@
+package app
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/signature"
+)
+
+// A reference may lead to a secret that is not one. The log says so, and does not show it.
+func TestWeakSecretsAreSaid(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		verify, secret, says string
+	}{
+		"standard":       {echo.Standard, signature.NewSecret(), ""},
+		"standard short": {echo.Standard, "whsec_c2hvcnQ=", "verifies no webhook"},
+		"standard other": {echo.Standard, "hunter2", "verifies no webhook"},
+		"github":         {echo.GitHub, strings.Repeat("s", 16), ""},
+		"github short":   {echo.GitHub, "hunter2", "is short"},
+		"bearer short":   {echo.Bearer, "hunter2", "is short"},
+		"none":           {echo.None, "hunter2", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			a := &App{o: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+			a.warnOfSecrets("hooks.a.verify.secrets", c.verify, []string{c.secret})
+			if c.says == "" {
+				require.Empty(t, log.String())
+				return
+			}
+			require.Contains(t, log.String(), c.says)
+			require.Contains(t, log.String(), "setting=hooks.a.verify.secrets index=0")
+			require.NotContains(t, log.String(), c.secret)
+		})
+	}
+	var log bytes.Buffer
+	a := &App{o: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+	a.warnOfToken("")
+	a.warnOfToken(strings.Repeat("s", 32))
+	require.Empty(t, log.String())
+	a.warnOfToken("hunter2")
+	require.Contains(t, log.String(), "at least 32 bytes")
+	require.NotContains(t, log.String(), "hunter2")
+}
