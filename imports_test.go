@@ -16,7 +16,8 @@ import (
 const module = "github.com/headgate/headgate/"
 
 // layers says which of our packages a package may import. Use cases know
-// contracts and pure packages, never each other, a driver or an SDK.
+// contracts and pure packages, never each other, a driver or an SDK. The three of a sync
+// go one way: an exchange uses what a run is made of, and both use definitions.
 var layers = map[string][]string{
 	"config":                                     {"internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
 	"internal/event":                             {"internal/platform/credential", "internal/platform/decode"},
@@ -50,7 +51,10 @@ var layers = map[string][]string{
 	"internal/sync/schedule":                     {},
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
-	"internal/sync/syncrun":                      {"internal/platform/budget", "internal/platform/clock", "internal/platform/etag", "internal/platform/fence", "internal/sync/schedule", "internal/record", "internal/sync/mapping", "internal/platform/secret", "internal/sync/source", "internal/store", "internal/platform/fault", "internal/platform/credential", "internal/platform/decode"},
+	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/sync/schedule", "internal/sync/source", "internal/platform/decode"},
+	"internal/sync/run/plan":                     {"internal/record", "internal/sync/definition", "internal/sync/mapping"},
+	"internal/sync/run":                          {"internal/platform/budget", "internal/platform/clock", "internal/platform/fault", "internal/platform/fence", "internal/record", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run/plan", "internal/sync/source"},
+	"internal/sync/exchange":                     {"internal/platform/fault", "internal/record", "internal/record/entity", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run", "internal/sync/run/plan", "internal/sync/source"},
 	"internal/live":                              {"internal/platform/budget", "internal/platform/clock", "internal/bus", "internal/platform/fault"},
 	"internal/webhook/signature":                 {"internal/platform/bearer"},
 	"internal/draft":                             {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
@@ -63,10 +67,10 @@ var layers = map[string][]string{
 	"internal/bus/pubsubbus":                     {"internal/bus"},
 	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/syncrun", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/webhook/signature"},
+	"internal/app":                               {"internal/platform/budget", "internal/platform/clock", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/webhook/signature"},
 	"functions": {
 		"config", "internal/app", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event",
-		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/syncrun", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
+		"internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/live", "internal/webhook/echo", "internal/draft", "internal/platform/etag",
 	},
 }
 
@@ -89,7 +93,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode"}
+var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // progress shows how a run gets on: a bar on a terminal, now and then a line

@@ -19,7 +19,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/launch"
 	"github.com/headgate/headgate/internal/platform/obs"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncdef "github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // errPartial says that a run finished and some rows were rejected: exit status 3.
@@ -127,7 +128,7 @@ func runFile(ctx context.Context, a *app.App, path string, o syncrun.Start, asJS
 	if err != nil {
 		return err
 	}
-	def, err := syncrun.Decode(body)
+	def, err := syncdef.Decode(body)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, plain(err))
 	}
@@ -185,11 +186,11 @@ func idOf(path string) string {
 }
 
 // define creates the sync, or changes it if the file did.
-func define(ctx context.Context, a *app.App, def *syncrun.Sync) error {
-	old, err := a.Syncs().Sync(ctx, def.ID)
+func define(ctx context.Context, a *app.App, def *syncdef.Sync) error {
+	old, err := a.Definitions().Get(ctx, def.ID)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound:
-		_, err = a.Syncs().CreateSync(ctx, def)
+		_, err = a.Definitions().Create(ctx, def)
 		return err
 	case err != nil:
 		return err
@@ -202,7 +203,7 @@ func define(ctx context.Context, a *app.App, def *syncrun.Sync) error {
 	if err != nil || string(now) == string(before) {
 		return err
 	}
-	_, err = a.Syncs().UpdateSync(ctx, def.ID, def, "")
+	_, err = a.Definitions().Update(ctx, def.ID, def, "")
 	return err
 }
 
@@ -296,12 +297,12 @@ func short(v any) string {
 }
 
 func listSyncs(ctx context.Context, a *app.App, asJSON bool, w io.Writer) error {
-	list, err := a.Syncs().Syncs(ctx, "")
+	list, err := a.Definitions().List(ctx, "")
 	if err != nil {
 		return plain(err)
 	}
 	if asJSON {
-		shown := make([]syncrun.Sync, len(list))
+		shown := make([]syncdef.Sync, len(list))
 		for i, d := range list {
 			shown[i] = d.Sync.Redact()
 		}

@@ -242,14 +242,14 @@ func TestAttackCredentialOfARefusedDefinitionIsLogged(t *testing.T) {
 // sendBack sends a definition back as it was shown: its credentials stay.
 func (w *watched) sendBack(name, id string) {
 	w.Helper()
-	before, err := w.app.Syncs().Sync(w.Context(), id)
+	before, err := w.app.Definitions().Get(w.Context(), id)
 	require.NoError(w, err)
 	shown, err := json.Marshal(w.as("read", "GET", "/sync/"+id, "").json["sync"])
 	require.NoError(w, err)
 	a := w.as("operate", "PUT", "/sync/"+id, string(shown))
 	require.Equal(w, http.StatusOK, a.status, "%s: %s", name, a.raw)
 	w.requireUnseen(name+": the answer to its change", string(a.raw))
-	after, err := w.app.Syncs().Sync(w.Context(), id)
+	after, err := w.app.Definitions().Get(w.Context(), id)
 	require.NoError(w, err)
 	had, err := json.Marshal(before.Sync)
 	require.NoError(w, err)

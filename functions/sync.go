@@ -10,25 +10,26 @@ import (
 	"github.com/headgate/headgate/internal/platform/etag"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // maxDefinition is the largest definition of a sync, in bytes.
 const maxDefinition = 256 << 10
 
 type syncJSON struct {
-	ID        string       `json:"id"`
-	Version   int64        `json:"version"`
-	CreatedAt time.Time    `json:"createdAt"`
-	UpdatedAt time.Time    `json:"updatedAt"`
-	Sync      syncrun.Sync `json:"sync"` // credentials redacted
+	ID        string          `json:"id"`
+	Version   int64           `json:"version"`
+	CreatedAt time.Time       `json:"createdAt"`
+	UpdatedAt time.Time       `json:"updatedAt"`
+	Sync      definition.Sync `json:"sync"` // credentials redacted
 }
 
-func toSyncJSON(d *syncrun.Stored) syncJSON {
+func toSyncJSON(d *definition.Stored) syncJSON {
 	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact()}
 }
 
-func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
+func readSync(a *app.App, w http.ResponseWriter, r *http.Request) (*definition.Sync, error) {
 	body, err := web.ReadBody(w, r, maxDefinition, "the limit of a definition")
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func readSync(w http.ResponseWriter, r *http.Request) (*syncrun.Sync, error) {
 	if err := web.Decoding(r.Context(), w, body); err != nil {
 		return nil, err
 	}
-	return syncrun.Decode(body)
+	return a.Definitions().Decode(body)
 }
 
 // syncs lists the definitions, and takes new ones.
@@ -49,7 +50,7 @@ func syncs(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		list, err := a.Syncs().Syncs(r.Context(), q.Get("orgId"))
+		list, err := a.Definitions().List(r.Context(), q.Get("orgId"))
 		if err != nil {
 			return err
 		}
@@ -70,15 +71,13 @@ func checkSync(a *app.App) web.Handler {
 			Valid  bool           `json:"valid"`
 			Errors []fault.Detail `json:"errors"`
 		}{Errors: []fault.Detail{}}
-		def, err := readSync(w, r)
+		def, err := readSync(a, w, r)
 		if wrong, ok := errors.AsType[*fault.Error](err); ok && len(wrong.Details) > 0 {
 			out.Errors = wrong.Details
 		} else if err != nil {
 			return err
 		} else {
-			for _, f := range a.Syncs().CheckSync(def) {
-				out.Errors = append(out.Errors, fault.Detail(f))
-			}
+			out.Errors = append(out.Errors, a.Definitions().Check(def)...)
 		}
 		out.Valid = len(out.Errors) == 0
 		return web.JSON(w, http.StatusOK, out)
@@ -86,11 +85,11 @@ func checkSync(a *app.App) web.Handler {
 }
 
 func createSync(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	def, err := readSync(w, r)
+	def, err := readSync(a, w, r)
 	if err != nil {
 		return err
 	}
-	d, err := a.Syncs().CreateSync(r.Context(), def)
+	d, err := a.Definitions().Create(r.Context(), def)
 	if err != nil {
 		return err
 	}
@@ -115,23 +114,23 @@ func oneSync(a *app.App) web.Handler {
 		case http.MethodPost:
 			return runSync(a)(w, r)
 		case http.MethodPut:
-			def, err := readSync(w, r)
+			def, err := readSync(a, w, r)
 			if err != nil {
 				return err
 			}
-			d, err := a.Syncs().UpdateSync(r.Context(), id, def, etag.IfMatch(r.Header))
+			d, err := a.Definitions().Update(r.Context(), id, def, etag.IfMatch(r.Header))
 			if err != nil {
 				return err
 			}
 			return showSync(w, d)
 		case http.MethodDelete:
-			if err := a.Syncs().DeleteSync(r.Context(), id, etag.IfMatch(r.Header)); err != nil {
+			if err := a.Definitions().Delete(r.Context(), id, etag.IfMatch(r.Header)); err != nil {
 				return err
 			}
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		default:
-			d, err := a.Syncs().Sync(r.Context(), id)
+			d, err := a.Definitions().Get(r.Context(), id)
 			if err != nil {
 				return err
 			}
@@ -140,7 +139,7 @@ func oneSync(a *app.App) web.Handler {
 	}
 }
 
-func showSync(w http.ResponseWriter, d *syncrun.Stored) error {
+func showSync(w http.ResponseWriter, d *definition.Stored) error {
 	w.Header().Set("ETag", d.ETag())
 	return web.JSON(w, http.StatusOK, toSyncJSON(d))
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/exchange"
 )
 
 // maxData is the largest body of records, in bytes.
@@ -47,12 +48,12 @@ func receiveData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if err := web.Answering(r.Context(), w, len(rows)*perReceived); err != nil {
 		return err
 	}
-	results, err := a.Syncs().Receive(r.Context(), r.PathValue("id"), q.Get("type"), rows)
+	results, err := a.Exchange().Receive(r.Context(), r.PathValue("id"), q.Get("type"), rows)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, struct {
-		Results []syncrun.Received `json:"results"`
+		Results []exchange.Received `json:"results"`
 	}{results})
 }
 
@@ -132,8 +133,8 @@ func rowsUnder(w http.ResponseWriter, r *http.Request, d *json.Decoder, member s
 func rowsIn(w http.ResponseWriter, r *http.Request, d *json.Decoder) ([]map[string]any, error) {
 	rows := []map[string]any{}
 	for d.More() {
-		if len(rows) == syncrun.MaxReceive {
-			return nil, fault.New(fault.TooLarge, "there are more than %d records, and that is the most", syncrun.MaxReceive)
+		if len(rows) == exchange.MaxReceive {
+			return nil, fault.New(fault.TooLarge, "there are more than %d records, and that is the most", exchange.MaxReceive)
 		}
 		var text json.RawMessage
 		if err := d.Decode(&text); err != nil {
@@ -181,13 +182,13 @@ func sendData(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if err := reading(w, r, limit); err != nil {
 		return err
 	}
-	list, next, err := a.Syncs().Send(r.Context(), r.PathValue("id"), q.Get("type"), q.Get("cursor"), skip, limit)
+	list, next, err := a.Exchange().Send(r.Context(), r.PathValue("id"), q.Get("type"), q.Get("cursor"), skip, limit)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, struct {
-		Data []syncrun.Outgoing `json:"data"`
-		Next *string            `json:"next"` // for ?cursor=; null at the end
+		Data []*entity.Entity `json:"data"`
+		Next *string          `json:"next"` // for ?cursor=; null at the end
 	}{list, orNull(next)})
 }
 

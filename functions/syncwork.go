@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // syncWork takes a Pub/Sub push that hands a run on to this invocation.

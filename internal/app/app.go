@@ -25,8 +25,10 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/exchange"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
-	"github.com/headgate/headgate/internal/sync/syncrun"
 	"github.com/headgate/headgate/internal/webhook/echo"
 )
 
@@ -85,7 +87,9 @@ type App struct {
 	o      Options
 	gates  []*gate.Gate
 	byKey  map[string]*gate.Gate
+	defs   *definition.Service
 	syncs  *syncrun.Service
+	rows   *exchange.Service
 	ents   *entity.Service
 	live   *Live
 	echo   *echo.Service
@@ -119,7 +123,7 @@ func New(o Options) (*App, error) {
 		a.byKey[svc.ServiceName] = g
 	}
 	a.ents = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.changed})
-	a.syncs = syncrun.New(a.syncOptions())
+	a.newSyncs()
 	if err := a.newEcho(); err != nil {
 		return nil, err
 	}
@@ -156,7 +160,13 @@ func (a *App) Memory() budget.Memory { return a.o.Memory }
 // Log returns the deployment's logger.
 func (a *App) Log() *slog.Logger { return a.o.Log }
 
-// Syncs returns the use case of syncs.
+// Definitions returns the use case of what syncs are defined to do.
+func (a *App) Definitions() *definition.Service { return a.defs }
+
+// Exchange returns the use case of rows that pass between a sync and others without a run.
+func (a *App) Exchange() *exchange.Service { return a.rows }
+
+// Syncs returns the use case of the runs of syncs.
 func (a *App) Syncs() *syncrun.Service { return a.syncs }
 
 // Entities returns the use case of records.

@@ -41,7 +41,7 @@ func (a *App) draftSource(d config.Draft) draft.Source {
 	case d.Records != nil:
 		return recordsOf{a.ents, d.Records.OrgID, d.Records.Type}
 	case d.Sync != nil:
-		return tableOf{a.syncs.Table(d.Sync.ID, d.Sync.Datatype)}
+		return tableOf{a.rows.Table(d.Sync.ID, d.Sync.Datatype)}
 	}
 	client := a.o.HooksHTTP
 	if client == nil {
@@ -120,7 +120,7 @@ func (a *App) showsRecords(ctx context.Context, org, recordType string) func(con
 		case d.Records != nil:
 			return d.Records.OrgID == org && d.Records.Type == recordType
 		case d.Sync != nil && d.Sync.Datatype == recordType:
-			def, err := a.syncs.Sync(ctx, d.Sync.ID)
+			def, err := a.defs.Get(ctx, d.Sync.ID)
 			if err != nil { // in doubt the draft is looked at
 				return fault.CodeOf(err) != fault.NotFound
 			}

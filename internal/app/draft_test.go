@@ -9,7 +9,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
 )
 
 // awayDocs is a store that does not answer, or has nothing.
@@ -30,7 +30,7 @@ func TestShowsRecordsInDoubt(t *testing.T) {
 		err  error
 		want bool
 	}{"away": {errors.New("away"), true}, "no such sync": {nil, false}} {
-		a := &App{syncs: syncrun.New(syncrun.Options{Docs: awayDocs{err: c.err}})}
+		a := &App{defs: definition.New(definition.Options{Docs: awayDocs{err: c.err}})}
 		require.Equal(t, c.want, a.showsRecords(t.Context(), "o", "task")(d), name)
 		require.False(t, a.showsRecords(t.Context(), "o", "other")(d), name)
 	}

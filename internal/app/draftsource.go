@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/exchange"
 	"github.com/headgate/headgate/internal/sync/source"
-	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
 // recordsOf are the records of a type as a draft's source.
@@ -89,7 +89,7 @@ func moved(err error) error {
 }
 
 // tableOf is what a sync's source has of a datatype, as a draft's source.
-type tableOf struct{ table *syncrun.Table }
+type tableOf struct{ table *exchange.Table }
 
 // Fetch implements draft.Source.
 func (t tableOf) Fetch(ctx context.Context) (draft.Rows, string, error) { return t.table.Read(ctx) }

@@ -13,7 +13,9 @@ import (
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/sync/syncrun"
+	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/exchange"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // defaultInvocation leaves a request to Cloud Run, which has five minutes by
@@ -26,15 +28,29 @@ type Task struct {
 	RunID  string `json:"runId"`
 }
 
+// newSyncs builds the use cases of syncs.
+func (a *App) newSyncs() {
+	a.defs = definition.New(definition.Options{
+		Docs: a.o.Store, Runs: syncrun.NewLedger(a.o.Store, a.o.Now), Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,
+		Changed: func(id string) {
+			a.own(SyncType, id)
+			a.own(SyncType, AllOf)
+		},
+	})
+	a.syncs = syncrun.New(a.syncOptions())
+	a.rows = exchange.New(exchange.Options{
+		Docs: a.o.Store, Definitions: a.defs, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Random: newID,
+		RecordsChanged: a.changed, StatusChanged: func(id string) { a.own(SyncType, id) },
+	})
+}
+
+func newID() string { return event.NewID(time.Now()) }
+
 func (a *App) syncOptions() syncrun.Options {
 	o := syncrun.Options{
-		Docs: a.o.Store, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Machine: a.o.machine, Changed: a.changed, Memory: a.o.Memory.Runs,
-		Moved: func(id string, definition bool) {
-			if a.own(SyncType, id); definition {
-				a.own(SyncType, AllOf)
-			}
-		},
-		Random: func() string { return event.NewID(time.Now()) },
+		Docs: a.o.Store, Definitions: a.defs, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Machine: a.o.machine, Memory: a.o.Memory.Runs,
+		RecordsChanged: a.changed, StatusChanged: func(id string) { a.own(SyncType, id) },
+		Random: newID,
 	}
 	cfg := a.o.Config.Sync
 	if cfg == nil {
@@ -120,7 +136,7 @@ func (a *App) catchUp(ctx context.Context, g *gate.Gate) {
 	if err != nil || len(list) == 0 {
 		return
 	}
-	def, err := a.syncs.Sync(ctx, g.Service().OnMessage.Sync)
+	def, err := a.defs.Get(ctx, g.Service().OnMessage.Sync)
 	if err != nil || !list[0].PublishedAt.After(def.CreatedAt) {
 		return
 	}

@@ -12,7 +12,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 
 	"github.com/headgate/headgate/internal/record"
@@ -69,18 +68,8 @@ func Decode(data []byte, v any) error {
 	return d.Decode(v)
 }
 
-// same compares as canonical JSON does: 1 and 1.0 are one number.
-func same(a, b any) bool {
-	if reflect.DeepEqual(a, b) {
-		return true
-	}
-	x, errX := record.Canonical(a)
-	y, errY := record.Canonical(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
-// SameRow is whether two rows are one as JSON: 1 and 1.0 are.
-func SameRow(a, b Row) bool { return same(a, b) }
+// SameRow reports whether two rows are equal as JSON: 1 and 1.0 are one number.
+func SameRow(a, b Row) bool { return maps.EqualFunc(a, b, record.Same) }
 
 func sameRows(a, b Rows) bool { return maps.EqualFunc(a, b, SameRow) }
 
@@ -113,7 +102,7 @@ func (d Draft) Flags() []Flag {
 		case !inSaved && inIncoming && !inDraft:
 			flags = append(flags, Flag{Row: id, Kind: Added, Incoming: incoming})
 		case inIncoming && !inDraft: // we removed it; did they change it?
-			if !same(saved, incoming) {
+			if !record.Same(saved, incoming) {
 				flags = append(flags, Flag{Row: id, Kind: Changed, Saved: saved, Incoming: incoming})
 			}
 		case inIncoming:
@@ -128,7 +117,7 @@ func fieldFlags(id string, saved, incoming, ours Row) (flags []Flag) {
 		b, inSaved := saved[f]
 		theirs, inIncoming := incoming[f]
 		mine, inDraft := ours[f]
-		if inIncoming == inSaved && same(theirs, b) || inIncoming == inDraft && same(theirs, mine) {
+		if inIncoming == inSaved && record.Same(theirs, b) || inIncoming == inDraft && record.Same(theirs, mine) {
 			continue
 		}
 		kind := Changed

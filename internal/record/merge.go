@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -38,7 +39,7 @@ func Diff(old, now map[string]any, fields []string) []Change {
 	for _, f := range names(fields, old, now) {
 		a, had := old[f]
 		b, has := now[f]
-		if had != has || had && !same(a, b) {
+		if had != has || had && !Same(a, b) {
 			out = append(out, Change{Field: f, Old: a, New: b, Had: had, Has: has})
 		}
 	}
@@ -59,11 +60,18 @@ func names(fields []string, objects ...map[string]any) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// same compares as canonical JSON does: 1 and 1.0 are one number.
-func same(a, b any) bool {
-	if x, ok := a.(string); ok {
+// Same reports whether two values are equal as canonical JSON: 1 and 1.0 are one number,
+// and the order of an object's members does not matter. A value that has no JSON equals
+// none, so that nobody takes it for unchanged.
+func Same(a, b any) bool {
+	switch x := a.(type) { // the usual kinds need no encoding
+	case string:
 		y, ok := b.(string)
 		return ok && x == y
+	case json.Number:
+		if y, ok := b.(json.Number); ok && x == y {
+			return true
+		}
 	}
 	x, errA := Canonical(a)
 	y, errB := Canonical(b)
@@ -108,7 +116,7 @@ func Merge(base, store, source map[string]any, fields []string, rule Rule) (map[
 }
 
 func equal(a any, hasA bool, b any, hasB bool) bool {
-	return hasA == hasB && (!hasA || same(a, b))
+	return hasA == hasB && (!hasA || Same(a, b))
 }
 
 // MergePatch applies a JSON Merge Patch (RFC 7396) to an object and returns the

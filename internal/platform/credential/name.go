@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Redacted stands for a credential that is not shown.
+// Redacted stands for a credential that is not shown: in definitions, in the effective
+// configuration, in URLs and in the log.
 const Redacted = "REDACTED"
 
 // words are what names of credentials have in them, separators left out.

@@ -83,7 +83,7 @@ func (f *Faults) Details() []fault.Detail { return f.details }
 // Add reports a fault of the value at a path, unless that value breaks a rule of its tags
 // or could not be read.
 func (f *Faults) Add(path, format string, args ...any) {
-	if f.wrong[path] {
+	if f.wrong[path] || f.broken[""] {
 		return
 	}
 	for p := path; p != ""; p = p[:max(strings.LastIndexAny(p, ".["), 0)] {

@@ -1,6 +1,6 @@
 // Package obs makes the logger: slog, in the field names that Cloud Logging
 // reads, with each record joined to its request's trace. Credentials do not get
-// through it: an attribute that is named like one is written as "[redacted]".
+// through it: an attribute that is named like one is written as "REDACTED".
 // (A secret inside a message or an error's text is beyond it.)
 package obs
 
@@ -56,15 +56,13 @@ func severity(l slog.Level) string {
 	return "ERROR"
 }
 
-const redacted = "[redacted]"
-
 // Redact is a slog.HandlerOptions.ReplaceAttr that hides credentials: the value
 // of an attribute, or of anything in a group, whose name is or ends in
 // authorization, cookie, token, secret or password (in any case, also in the
 // plural), or is on package credential's list. Headers among the values are treated likewise.
 func Redact(groups []string, a slog.Attr) slog.Attr {
 	if sensitive(a.Key) || slices.ContainsFunc(groups, sensitive) {
-		return slog.String(a.Key, redacted)
+		return slog.String(a.Key, credential.Redacted)
 	}
 	if a.Value.Kind() != slog.KindAny {
 		return a
@@ -73,7 +71,7 @@ func Redact(groups []string, a slog.Attr) slog.Attr {
 		h = h.Clone()
 		for k := range h {
 			if sensitive(k) {
-				h[k] = []string{redacted}
+				h[k] = []string{credential.Redacted}
 			}
 		}
 		a.Value = slog.AnyValue(h)

@@ -119,7 +119,7 @@ func TestCredentialsAreRedacted(t *testing.T) {
 			"tokenizer", "shown2")
 		require.NotContains(t, b.String(), "hush")
 		require.NotContains(t, b.String(), "1234567")
-		require.Contains(t, b.String(), "[redacted]")
+		require.Contains(t, b.String(), "REDACTED")
 		require.Contains(t, b.String(), "shown")
 		require.Contains(t, b.String(), "shown2")
 	}

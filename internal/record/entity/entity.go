@@ -54,7 +54,8 @@ type Entity struct {
 // ETag of the entity's version.
 func (e *Entity) ETag() string { return etag.Of(e.Version) }
 
-func view(r *record.Record) *Entity {
+// Of returns the record as people see it: a deleted one has no data.
+func Of(r *record.Record) *Entity {
 	e := &Entity{ID: r.ID, Version: r.Version, UpdatedAt: r.UpdatedAt, Deleted: r.Deleted, ExternalIDs: r.ExternalIDs}
 	if !r.Deleted {
 		e.Data = r.Data
@@ -91,7 +92,7 @@ func (s *Service) Get(ctx context.Context, org, recordType, id string) (*Entity,
 	if r.Deleted {
 		return nil, fault.New(fault.Gone, "%s %q was deleted", recordType, id)
 	}
-	return view(r), nil
+	return Of(r), nil
 }
 
 func (s *Service) read(ctx context.Context, org, recordType, id string) (*record.Record, *store.Doc, error) {
@@ -133,7 +134,7 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 			}
 			after = d.ID
 			if !r.Deleted || withDeleted {
-				list = append(list, view(r))
+				list = append(list, Of(r))
 				bytes += len(d.Body)
 			}
 			if len(list) == limit || bytes >= store.PageBytes {
@@ -190,14 +191,14 @@ func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string
 			return nil, false, fault.New(fault.Invalid, "the data: %s", err)
 		}
 		if exists && string(data) == string(r.Data) {
-			return view(r), false, nil
+			return Of(r), false, nil
 		}
 		if r == nil {
 			r = &record.Record{ID: id}
 		}
 		r.Edit(data, s.clock())
 		if err = s.commit(ctx, org, recordType, r, doc); err == nil {
-			return view(r), !exists, nil
+			return Of(r), !exists, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			return nil, false, fault.StoreAway(err)

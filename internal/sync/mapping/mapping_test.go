@@ -247,11 +247,12 @@ func TestFaultsOfAMapping(t *testing.T) {
 		`{"fields":{"f":{"cel":"now()"}}}`:                          "fields.f.cel: ",
 		`{"externalIds":{"a":""}}`:                                  "externalIds.a: must name a column",
 	} {
-		faults := mapping.Check("thing", parse(t, def))
+		_, faults := mapping.New("thing", parse(t, def), source.Spec{})
 		require.NotEmpty(t, faults, def)
 		require.Contains(t, faults[0].String(), want, def)
 	}
-	require.Len(t, mapping.Check("thing", parse(t, `{"key":[""],"cursor":{},"fields":{"f":{}}}`)), 3, "all at once")
+	_, faults := mapping.New("thing", parse(t, `{"key":[""],"cursor":{},"fields":{"f":{}}}`), source.Spec{})
+	require.Len(t, faults, 3, "all at once")
 }
 
 // What is mapped and mapped back is the same row, and maps to the same record.

@@ -68,3 +68,32 @@ func (m *Mapper) ColumnsOf(fields []string) []string {
 	}
 	return out
 }
+
+// NewKey returns the key of a row that is new to the source, from the row's fields or
+// else from the record's id. It returns nil if the source chooses keys itself.
+func (m *Mapper) NewKey(src source.Source, id string, fields map[string]any) []any {
+	key := make([]any, len(m.spec.Key))
+	for i, column := range m.spec.Key {
+		v, ok := fields[column]
+		if !ok || v == nil {
+			if c, ok := src.(source.KeyChooser); ok && c.ChoosesKeys(m.spec.Datatype) {
+				return nil
+			}
+			return m.Unkey(id)
+		}
+		key[i] = v
+	}
+	return key
+}
+
+// Pick returns the fields of those names. It returns nil for nil.
+func Pick(fields map[string]any, names []string) map[string]any {
+	if fields == nil {
+		return nil
+	}
+	out := make(map[string]any, len(names))
+	for _, n := range names {
+		out[n] = fields[n]
+	}
+	return out
+}

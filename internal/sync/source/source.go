@@ -21,6 +21,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -77,6 +79,16 @@ func (c *Columns) Index(name string) int {
 		return i
 	}
 	return -1
+}
+
+// RowOf returns a row of the values, by column.
+func RowOf(values map[string]any) Row {
+	names := slices.Sorted(maps.Keys(values))
+	row := Row{Columns: NewColumns(names), Values: make([]any, len(names))}
+	for i, n := range names {
+		row.Values[i] = values[n]
+	}
+	return row
 }
 
 // Reject is a row that was refused.

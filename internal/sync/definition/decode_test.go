@@ -1,0 +1,69 @@
+package definition_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+func TestTheFormsOfADefinition(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"id":"s","orgId":"default","type":"both","datasource":{"type":"table"}}`,
+		`{"data":{"id":"s","orgId":"default","type":"both","datasource":{"type":"table"}}}`,
+		`{"id":"s","externalSync":{"type":"table"}}`,
+	} {
+		s, err := definition.Decode([]byte(body))
+		require.NoError(t, err, body)
+		require.Equal(t, "s", s.ID)
+		require.Equal(t, "default", s.OrgID)
+		require.Equal(t, definition.Both, s.Type)
+		require.Equal(t, "table", s.Datasource.Type)
+	}
+}
+
+func TestWhatIsNoDefinition(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"{\n \"id\": }":                     "not JSON: line 2, column 8",
+		`{}{}`:                              "not JSON: line 1, column 3",
+		`[]`:                                "must be an object, not an array",
+		`{"type":3}`:                        "type: must be a string, not a number",
+		`{"colour":"red"}`:                  "colour: unknown field",
+		`{"data":{"colour":"red"}}`:         "colour: unknown field",
+		`{"data":{},"more":1}`:              "more: unknown field",
+		`{"externalSync":{},"type":"pull"}`: "type: unknown field",
+	} {
+		_, err := definition.Decode([]byte(body))
+		require.Equal(t, fault.Invalid, fault.CodeOf(err), body)
+		require.ErrorContains(t, err, want, body)
+	}
+}
+
+// One unknown field hides no other fault, neither of the text nor of what it means.
+func TestAllFaultsOfADefinitionAtOnce(t *testing.T) {
+	t.Parallel()
+	const body = `{"orgld":"o","type":"sideways","isOneTime":"yes","frequency":"sometimes",
+		"datasource":{"type":"table","selectedDatatypes":["a","a"],"colour":1},"mapping":{"a":{"fields":{"x":{"from":7}}}}}`
+	svc := definition.New(definition.Options{Kinds: source.NewRegistry(source.Kind{
+		Name: "table", Check: func(source.Datasource) []fault.Detail { return []fault.Detail{{Path: "url", Message: "is required"}} },
+	})})
+	_, err := svc.Decode([]byte(body))
+	var e *fault.Error
+	require.ErrorAs(t, err, &e)
+	paths := make([]string, len(e.Details))
+	for i, d := range e.Details {
+		paths[i] = d.Path
+	}
+	require.Equal(t, []string{
+		"orgld", "isOneTime", "datasource.colour", "mapping.a.fields.x.from",
+		"orgId", "type", "frequency", "datasource.url", "datasource.selectedDatatypes[1]", "mapping.a.fields.x",
+	}, paths, err)
+	_, err = svc.Decode([]byte(`{"orgId"`))
+	require.ErrorAs(t, err, &e)
+	require.Len(t, e.Details, 1, "the rest of the text is not known")
+}

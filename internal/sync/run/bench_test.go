@@ -1,0 +1,124 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/mock"
+	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/sync/source/datacollect"
+	"github.com/headgate/headgate/internal/sync/source/mywell"
+)
+
+// bench is a sync between a store and a mock of a real system.
+type bench struct {
+	*testing.T
+	defs  *definition.Service
+	svc   *syncrun.Service
+	ents  *entity.Service
+	mock  *mock.Server
+	log   *bytes.Buffer
+	clock atomic.Int64
+	posts atomic.Int64
+	org   string
+}
+
+const secretKey = "sk_prod_hunter2"
+
+// between defines the sync. URL in the definition stands for the mock server's.
+func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *bench {
+	b := &bench{T: t, log: new(bytes.Buffer)}
+	b.clock.Store(time.Now().UnixMicro())
+	b.mock = server(mock.Options{Now: b.now})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			b.posts.Add(1)
+		}
+		b.mock.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	var ids atomic.Int64
+	kinds := source.NewRegistry(datacollect.SyncServer(), datacollect.OpenFnAdapter(), mywell.Kind())
+	env := source.Env{HTTP: http.DefaultClient, Now: b.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}
+	random := func() string { return fmt.Sprint("run-", ids.Add(1)) }
+	b.defs = definition.New(definition.Options{
+		Docs: st, Runs: syncrun.NewLedger(st, b.now), Kinds: kinds, Env: env, Now: b.now, Random: random,
+	})
+	b.svc = syncrun.New(syncrun.Options{
+		Docs: st, Definitions: b.defs, Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: b.now,
+		Kinds: kinds, Env: env, Random: random,
+	})
+	t.Cleanup(func() { require.NoError(t, b.svc.Close(context.Background())) })
+	b.ents = entity.New(entity.Options{Docs: st, Now: b.now})
+	s, err := definition.Decode([]byte(strings.ReplaceAll(def, "URL", srv.URL)))
+	require.NoError(t, err)
+	s.ID = "s"
+	b.org = s.OrgID
+	_, err = b.defs.Create(context.Background(), s)
+	require.NoError(t, err)
+	return b
+}
+
+func (b *bench) now() time.Time { return time.UnixMicro(b.clock.Load()).UTC() }
+
+func (b *bench) wait(d time.Duration) { b.clock.Add(d.Microseconds()) }
+
+func (b *bench) run(o syncrun.Start) *syncrun.Run {
+	b.Helper()
+	b.wait(time.Minute)
+	run, err := b.svc.Start(context.Background(), "s", o)
+	require.NoError(b, err)
+	run, err = b.svc.Wait(context.Background(), "s", run.ID, nil)
+	require.NoError(b, err)
+	return run
+}
+
+func (b *bench) finished(o syncrun.Start) *syncrun.Run {
+	b.Helper()
+	run := b.run(o)
+	require.Equal(b, syncrun.Finished, run.State, "%q", run.Errors)
+	return run
+}
+
+func (b *bench) records(datatype string) map[string]map[string]any {
+	b.Helper()
+	out := map[string]map[string]any{}
+	list, _, err := b.ents.List(context.Background(), b.org, datatype, "", 1000, false)
+	require.NoError(b, err)
+	for _, e := range list {
+		var data map[string]any
+		require.NoError(b, json.Unmarshal(e.Data, &data))
+		out[e.ID] = data
+	}
+	return out
+}
+
+func (b *bench) put(datatype, id string, data map[string]any) {
+	b.Helper()
+	_, _, err := b.ents.Put(context.Background(), b.org, datatype, id, data, "", false)
+	require.NoError(b, err)
+}
+
+func (b *bench) theirs(typ string, row mock.Row) {
+	b.Helper()
+	require.NoError(b, b.mock.Put(typ, row))
+}

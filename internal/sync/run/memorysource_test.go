@@ -1,0 +1,278 @@
+package run_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// memory is a data source in memory: a table with the key id, the columns that are
+// written, updated_at and deleted. It keeps the contract, and can be made to fail as
+// real sources do.
+type memory struct {
+	mu   sync.Mutex
+	rows map[string]map[string]any
+	now  func() time.Time
+	// chooses says that the source gives new rows their keys.
+	chooses bool
+	next    int
+	sent    map[string]string // attempt → key
+
+	pulls, pushes int
+	rowsRead      int
+	beforePage    func(n int) error // called before each page
+	beforePush    func() error
+	afterPush     func() error // an error means that the answer is lost
+	pageSize      int
+	snapshot      bool
+}
+
+func newMemory(now func() time.Time) *memory {
+	return &memory{rows: map[string]map[string]any{}, now: now, sent: map[string]string{}}
+}
+
+func (m *memory) kind() source.Kind {
+	return source.Kind{
+		Name:  "memory",
+		Check: func(source.Datasource) []fault.Detail { return nil },
+		Open:  func(context.Context, source.Datasource, source.Env) (source.Source, error) { return m, nil },
+	}
+}
+
+// put writes a row, as people at the source do.
+func (m *memory) put(id string, fields map[string]any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.set(id, fields)
+}
+
+func (m *memory) set(id string, fields map[string]any) {
+	row := m.rows[id]
+	if row == nil {
+		row = map[string]any{"id": id}
+		m.rows[id] = row
+	}
+	for k, v := range fields {
+		if n, ok := v.(int); ok {
+			v = int64(n)
+		}
+		row[k] = v
+	}
+	row["deleted"] = false
+	if d, ok := fields["deleted"]; ok {
+		row["deleted"] = d
+	}
+	row["updated_at"] = m.now().UTC().Format(time.RFC3339Nano)
+}
+
+func (m *memory) remove(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.snapshot {
+		delete(m.rows, id)
+	} else if m.rows[id] != nil {
+		m.set(id, map[string]any{"deleted": true})
+	}
+}
+
+// live returns the rows that are not deleted, without updated_at and deleted.
+func (m *memory) live() map[string]map[string]any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string]map[string]any{}
+	for id, row := range m.rows {
+		if row["deleted"] == true {
+			continue
+		}
+		r := maps.Clone(row)
+		delete(r, "deleted")
+		delete(r, "updated_at")
+		maps.DeleteFunc(r, func(_ string, v any) bool { return v == nil })
+		out[id] = r
+	}
+	return out
+}
+
+func (m *memory) ChoosesKeys(string) bool { return m.chooses }
+func (m *memory) PushSize() int           { return 7 }
+func (m *memory) Close() error            { return nil }
+
+type memoryResume struct {
+	Time string `json:"t"`
+	ID   string `json:"id"`
+}
+
+type memoryReader struct {
+	m      *memory
+	p      source.Pull
+	at     memoryResume
+	cursor source.Cursor
+	pages  int
+}
+
+func (m *memory) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pulls++
+	r := &memoryReader{m: m, p: p, cursor: p.Cursor}
+	switch {
+	case p.Resume != nil:
+		if err := json.Unmarshal(p.Resume, &r.at); err != nil {
+			return nil, err
+		}
+	case p.CursorTime != "" && !p.Cursor.Time.IsZero():
+		r.at.Time = p.Cursor.Time.Add(-p.Overlap).UTC().Format(time.RFC3339Nano)
+	}
+	return r, nil
+}
+
+func (r *memoryReader) Close() error { return nil }
+
+func (r *memoryReader) Next(ctx context.Context) (source.Page, error) {
+	if r.m.beforePage != nil {
+		if err := r.m.beforePage(r.pages); err != nil {
+			return source.Page{}, err
+		}
+	}
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	r.pages++
+	if ctx.Err() != nil {
+		return source.Page{}, ctx.Err()
+	}
+	stamp := func(row map[string]any) time.Time {
+		t, _ := time.Parse(time.RFC3339Nano, row["updated_at"].(string))
+		return t
+	}
+	before := func(a, b map[string]any) int {
+		if r.p.CursorTime != "" {
+			if c := stamp(a).Compare(stamp(b)); c != 0 {
+				return c
+			}
+		}
+		return cmp.Compare(a["id"].(string), b["id"].(string))
+	}
+	var rest []map[string]any
+	from, _ := time.Parse(time.RFC3339Nano, r.at.Time)
+	for _, row := range r.m.rows {
+		t, id := stamp(row), row["id"].(string)
+		if r.p.CursorTime == "" && id <= r.at.ID || r.p.CursorTime != "" && r.at.Time != "" && (t.Before(from) || t.Equal(from) && id <= r.at.ID) {
+			continue
+		}
+		rest = append(rest, row)
+	}
+	slices.SortFunc(rest, before)
+	size := r.p.PageSize
+	if r.m.pageSize > 0 {
+		size = min(size, r.m.pageSize)
+	}
+	if len(rest) == 0 {
+		return source.Page{}, io.EOF
+	}
+	rest = rest[:min(size, len(rest))]
+	page := source.Page{Total: int64(len(r.m.rows))}
+	for _, row := range rest {
+		names := slices.Sorted(maps.Keys(row))
+		values := make([]any, len(names))
+		for i, n := range names {
+			values[i] = row[n]
+		}
+		page.Rows = append(page.Rows, source.Row{Columns: source.NewColumns(names), Values: values})
+		r.m.rowsRead++
+		if t := stamp(row); r.p.CursorTime != "" && t.After(r.cursor.Time) {
+			r.cursor = source.Cursor{Time: t, ID: row["id"].(string)}
+		}
+	}
+	if edge := r.m.now().Add(-r.p.Margin); r.cursor.Time.After(edge) {
+		r.cursor = source.Cursor{Time: edge}
+	}
+	last := rest[len(rest)-1]
+	r.at = memoryResume{Time: last["updated_at"].(string), ID: last["id"].(string)}
+	resume, err := json.Marshal(r.at)
+	page.Resume, page.Cursor = resume, r.cursor
+	return page, err
+}
+
+func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Change) ([]source.Result, error) {
+	if m.beforePush != nil {
+		if err := m.beforePush(); err != nil {
+			return nil, err
+		}
+	}
+	if err := fence.Allow(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	out := make([]source.Result, len(changes))
+	for i, c := range changes {
+		m.pushes++
+		out[i] = m.change(c)
+	}
+	m.mu.Unlock()
+	if m.afterPush != nil {
+		if err := m.afterPush(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) change(c source.Change) source.Result {
+	if c.Op == source.Create {
+		var key string
+		switch {
+		case c.Key != nil:
+			key = fmt.Sprint(c.Key[0])
+		case m.sent[c.Attempt] != "":
+			key = m.sent[c.Attempt]
+		default:
+			m.next++
+			key = "row-" + strconv.Itoa(m.next)
+			m.sent[c.Attempt] = key
+		}
+		m.set(key, c.Fields)
+		m.rows[key]["id"] = key
+		return source.Result{Key: []any{key}}
+	}
+	key := fmt.Sprint(c.Key[0])
+	row := m.rows[key]
+	if row == nil || row["deleted"] == true {
+		if c.Op == source.Delete {
+			return source.Result{}
+		}
+		return source.Result{Err: source.ErrMoved}
+	}
+	for name, v := range c.Expect {
+		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) {
+			return source.Result{Err: source.ErrMoved}
+		}
+	}
+	if c.Op == source.Delete {
+		if m.snapshot {
+			delete(m.rows, key)
+		} else {
+			m.set(key, map[string]any{"deleted": true})
+		}
+		return source.Result{}
+	}
+	only := map[string]any{}
+	for _, name := range c.Changed {
+		only[name] = c.Fields[name]
+	}
+	m.set(key, only)
+	return source.Result{}
+}
+
+var errAway = errors.New("the source is away")

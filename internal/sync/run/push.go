@@ -1,0 +1,307 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/headgate/headgate/internal/record"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/mapping"
+	"github.com/headgate/headgate/internal/sync/run/plan"
+	"github.com/headgate/headgate/internal/sync/source"
+)
+
+// pusher works on a push step.
+type pusher struct {
+	e      *execution
+	docs   store.Docs
+	def    *definition.Sync
+	run    *Run
+	step   *Step
+	mapper *mapping.Mapper
+
+	records *Records
+	rejects *rejectList
+
+	deletes int64 // rows deleted since a push last ended well
+	before  int64 // those of them that earlier runs deleted
+	count   int   // of records, when the step began
+}
+
+// outgoing is a record that is about to be pushed.
+type outgoing struct {
+	StoredRecord
+	change source.Change
+	sent   map[string]any // the record's data as the source gets it
+	link   record.Link
+	known  bool
+}
+
+// push works on a push step: it reads the records that may have changed, and sends what
+// the source lacks of them.
+//
+// A push that repeats records does no harm, because a record without a base has nothing
+// to send. So the step's position may lag behind, and it moves only after its page was
+// sent: a process that takes over sends nothing twice whose answer was recorded.
+func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) error {
+	docs := e.svc.docs
+	p := &pusher{
+		e: e, docs: docs, def: e.def, run: e.run, step: step, mapper: m,
+		records: NewRecords(docs, e.def, step.Datatype), rejects: newRejectList(docs, e.def.ID),
+	}
+	var err error
+	if p.count, err = docs.CountDocs(ctx, p.records.collection, maxCount); err != nil {
+		return err
+	}
+	if err := p.rejects.load(ctx); err != nil {
+		return err
+	}
+	known := e.lease.current().of(step.Datatype)
+	p.deletes, p.before = known.DeletedThere, known.DeletedThere-step.Counts.Deleted
+	if e.run.Retry {
+		return p.retry(ctx)
+	}
+	// A first push looks at every record, by id: records that were only pulled have no
+	// place in the order. Later pushes look at what changed since.
+	listing := store.Listing{Collection: p.records.collection, Limit: min(500, docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
+	if from := known.pushFrom(e.svc.clock()); from > 0 {
+		listing.ByOrder = true
+		listing.After = store.Position{Order: from}
+	}
+	if step.Position != nil {
+		listing.After, listing.ByOrder = *step.Position, step.Position.Order > 0
+	}
+	for {
+		page, err := docs.List(ctx, listing)
+		if err != nil {
+			return err
+		}
+		if len(page) > 0 {
+			if err := p.page(ctx, page); err != nil {
+				return err
+			}
+			last := page[len(page)-1]
+			listing.After = store.Position{Order: last.Order, ID: last.ID}
+			if !listing.ByOrder {
+				listing.After.Order = 0
+			}
+			position := listing.After
+			step.Position = &position
+		}
+		if listing.Over(page) {
+			return p.conclude(ctx)
+		}
+		if err := e.checkpoint(ctx, nil, nil); err != nil {
+			return err
+		}
+		if err := e.pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *pusher) conclude(ctx context.Context) error {
+	if p.step.Settle {
+		p.step.State, p.step.Position = Finished, nil
+		return p.e.checkpoint(ctx, nil, func(st *syncState) { st.of(p.step.Datatype).Doubt = false })
+	}
+	if err := p.e.checkRejected(p.step); err != nil {
+		return err
+	}
+	p.step.State, p.step.Position = Finished, nil
+	if p.e.dry() {
+		return p.e.checkpoint(ctx, nil, nil)
+	}
+	// A record that changed during the run may have been passed over, so the next push
+	// looks again from the time when this run began.
+	upTo := p.run.StartedAt.UnixMicro()
+	return p.e.checkpoint(ctx, nil, func(st *syncState) {
+		t := st.of(p.step.Datatype)
+		t.pushed(upTo)
+		t.Doubt, t.DeletedThere = false, 0
+	})
+}
+
+// page pushes what the source lacks of the records, in batches as the source takes them.
+func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
+	p.step.Counts.Read += int64(len(docs))
+	p.step.Progress.Done += int64(len(docs))
+	var out []*outgoing
+	var refused []*Rejected
+	deletes := p.deletes
+	for _, d := range docs {
+		r, err := parseRecord(d)
+		if err != nil {
+			return err
+		}
+		o, reject, err := p.outgoing(r)
+		if o != nil && reject == nil {
+			reject = p.wrongKey(o)
+		}
+		switch {
+		case err != nil:
+			return err
+		case reject != nil:
+			refused = append(refused, reject)
+		case o == nil:
+			p.step.Counts.Unchanged++
+		default:
+			if o.change.Op == source.Delete {
+				deletes++
+			}
+			out = append(out, o)
+		}
+	}
+	if err := p.e.checkDeletes(deletes, p.count, "at the source"); err != nil {
+		return err
+	}
+	p.deletes = deletes
+	if p.e.dry() {
+		p.planOut(out, refused)
+		return nil
+	}
+	if err := p.reject(ctx, refused); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(out, max(1, min(p.e.source.PushSize(), p.docs.Limits().MaxCommit-commitReserve))) {
+		if err := p.e.pause(ctx); err != nil {
+			return err
+		}
+		if err := p.send(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outgoing returns the change to send for the record; nil: there is none.
+func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
+	if l := r.Links[p.def.ID]; l.Attempt != "" {
+		return p.resend(r, l)
+	}
+	if p.step.Settle {
+		return nil, nil, nil
+	}
+	link, known := r.Link(p.def.ID)
+	known = known && !link.Gone
+	// Without a base the source has what the record has. A deleted record needs nothing
+	// if it never was a row there, or if a person has yet to decide about it.
+	if known && link.Base == nil && !r.Deleted || r.Deleted && (!known || slices.Contains(link.Held, plan.HeldDeletion)) {
+		return nil, nil, nil
+	}
+	ours, err := record.Decode(r.Data)
+	if err != nil {
+		return nil, nil, err
+	}
+	base := ours
+	if link.Base != nil {
+		if base, err = record.Decode(link.Base); err != nil {
+			return nil, nil, err
+		}
+	}
+	o := &outgoing{StoredRecord: r, link: link, known: known, sent: ours}
+	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs, Attempt: attempt(p.def.ID, r)}
+	if r.Deleted {
+		o.change.Op, o.change.Key = source.Delete, p.mapper.Unkey(link.Key)
+		if expect, reject := p.mapper.Unmap(base); reject == nil {
+			o.change.Expect = expect
+		}
+		return o, nil, nil
+	}
+	fields, reject := p.mapper.Unmap(ours)
+	if reject != nil {
+		return nil, p.refuse(o, reject.Field, reject.Reason), nil
+	}
+	o.change.Fields = fields
+	if !known {
+		o.change.Op, o.change.Key = source.Create, p.mapper.NewKey(p.e.source, r.ID, fields)
+		return o, nil, nil
+	}
+	var changed []string
+	for _, d := range record.Diff(base, ours, p.mapper.Fields()) {
+		if !slices.Contains(link.Held, d.Field) {
+			changed = append(changed, d.Field)
+		}
+	}
+	columns := p.mapper.ColumnsOf(changed)
+	if len(columns) == 0 {
+		return nil, nil, nil
+	}
+	o.change.Op, o.change.Key, o.change.Changed = source.Update, p.mapper.Unkey(link.Key), columns
+	// The source refuses the update if the row is no longer what both sides agreed on:
+	// the next pull has to merge it first. A base that an older mapping made may not map
+	// back; then the update is sent without that condition.
+	if o.change.Expect, reject = p.mapper.Unmap(base); reject != nil {
+		o.change.Expect = nil
+	}
+	o.change.Expect = mapping.Pick(o.change.Expect, columns)
+	if len(link.Held) > 0 { // held fields stay as the source has them
+		o.sent = maps.Clone(ours)
+		for _, f := range link.Held {
+			if v, ok := base[f]; ok {
+				o.sent[f] = v
+			} else {
+				delete(o.sent, f)
+			}
+		}
+	}
+	return o, nil, nil
+}
+
+// wrongKey refuses a change whose key has more or fewer parts than the rows' key has
+// columns: the record's id is no key of the source's, or its row had another key before
+// the definition changed. The source could neither find such a row nor make it.
+func (p *pusher) wrongKey(o *outgoing) *Rejected {
+	columns := p.mapper.Spec().Key
+	if k := o.change.Key; k != nil && len(k) != len(columns) {
+		return p.refuse(o, "", fmt.Sprintf("its key has %d parts, and the rows' key is of %d columns: %q", len(k), len(columns), columns))
+	}
+	return nil
+}
+
+func (p *pusher) refuse(o *outgoing, field, reason string) *Rejected {
+	r := newRejected(definition.Push, p.step.Datatype, source.Reject{Key: o.ID, Field: field, Reason: reason})
+	r.Mapped = o.Data
+	return r
+}
+
+func (p *pusher) reject(ctx context.Context, refused []*Rejected) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	p.step.Counts.Rejected += int64(len(refused))
+	writes, err := p.rejects.keep(ctx, refused, p.run.ID, p.e.svc.clock())
+	if err != nil {
+		return err
+	}
+	return p.e.checkpoint(ctx, writes, nil)
+}
+
+// planOut lists what a push would do.
+func (p *pusher) planOut(out []*outgoing, refused []*Rejected) {
+	for _, o := range out {
+		c := PlannedChange{Phase: definition.Push, Datatype: p.step.Datatype, ID: o.ID, Action: string(o.change.Op)}
+		switch o.change.Op {
+		case source.Create:
+			p.step.Counts.Created++
+			for _, name := range slices.Sorted(maps.Keys(o.change.Fields)) {
+				c.Fields = append(c.Fields, FieldChange{Field: name, New: o.change.Fields[name]})
+			}
+		case source.Update:
+			p.step.Counts.Updated++
+			for _, name := range o.change.Changed {
+				c.Fields = append(c.Fields, FieldChange{Field: name, Old: o.change.Expect[name], New: o.change.Fields[name]})
+			}
+		case source.Delete:
+			p.step.Counts.Deleted++
+		}
+		p.e.plan(c)
+	}
+	for _, r := range refused {
+		p.step.Counts.Rejected++
+		p.e.plan(PlannedChange{Phase: definition.Push, Datatype: p.step.Datatype, ID: r.Key, Action: "reject", Fields: fieldOf(r.Field), Reason: r.Reason})
+	}
+}

@@ -1,0 +1,36 @@
+package run_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	syncrun "github.com/headgate/headgate/internal/sync/run"
+)
+
+// A source may choose a key that a record here has for an id. The row and that record
+// stay two.
+func TestAChosenKeyThatIsAnID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.source.chooses = true
+	w.put("row-2", map[string]any{"name": "ours"})
+	w.finished(syncrun.Start{}) // it is row-1 there
+	w.source.put("row-2", map[string]any{"name": "theirs"})
+	w.wait(time.Hour)
+	w.finished(syncrun.Start{})
+	require.Equal(t, map[string]map[string]any{"row-2": {"name": "ours"}, "row-2@s": {"name": "theirs"}}, w.records())
+	w.wait(time.Hour)
+	w.source.put("row-2", map[string]any{"name": "theirs, edited"})
+	w.put("row-2", map[string]any{"name": "ours, edited"})
+	w.finished(syncrun.Start{})
+	require.Equal(t, "theirs, edited", w.records()["row-2@s"]["name"])
+	require.Equal(t, "ours, edited", w.source.live()["row-1"]["name"])
+	require.Len(t, w.source.live(), 2)
+
+	out, err := w.rows.Receive(t.Context(), "s", "item", []map[string]any{{"id": "row-1", "name": "pushed in"}})
+	require.NoError(t, err)
+	require.Equal(t, "row-2", out[0].ID)
+	require.Len(t, w.records(), 2)
+}
