@@ -57,7 +57,7 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 			out[i] = Received{Index: i, ID: reject.Key, Result: "rejected", Field: reject.Field, Reason: reject.Reason}
 			continue
 		}
-		if out[i], err = r.receive(ctx, &item); err != nil {
+		if out[i], err = r.apply(ctx, &item); err != nil {
 			return nil, fault.StoreAway(err)
 		}
 		out[i].Index = i
@@ -77,8 +77,8 @@ type receiver struct {
 	others    *definition.Others
 }
 
-// receive applies one row, again until no other writer comes between.
-func (r *receiver) receive(ctx context.Context, m *mapping.Mapped) (Received, error) {
+// apply applies one row, again until no other writer comes between.
+func (r *receiver) apply(ctx context.Context, m *mapping.Mapped) (Received, error) {
 	for {
 		at, err := r.records.Locate(ctx, []string{m.Key}, true)
 		if err != nil {

@@ -59,7 +59,7 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 		return err
 	}
 	e.def, e.others = &d.Sync, s.defs.Others(&d.Sync)
-	if e.run, e.runRev, err = s.ledger.run(ctx, syncID, runID); err != nil {
+	if e.run, e.runRev, err = s.ledger.readRun(ctx, syncID, runID); err != nil {
 		return err
 	}
 	e.committed = cloneSteps(e.run.Results)
@@ -68,7 +68,7 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	h.stop = stop
 	working = fence.With(working, h.allow)
 	s.working.Go(func() { h.keep(working) })
-	err = e.safely(func() error { return e.work(working) })
+	err = e.safely(func() error { return e.runSteps(working) })
 	if cause := context.Cause(working); cause != nil && err != nil {
 		err = cause
 	}
@@ -131,7 +131,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		e.run.Errors = append(e.run.Errors, Explain(err))
 		e.svc.log.Warn("a run failed", "syncId", id, "runId", runID, "error", err)
 		return e.finish(ctx, Failed)
-	case e.rejected():
+	case e.hasRejects():
 		return e.finish(ctx, Partial)
 	default:
 		return e.finish(ctx, Finished)
@@ -150,7 +150,7 @@ func (e *execution) safely(f func() error) (err error) {
 	return f()
 }
 
-func (e *execution) rejected() bool {
+func (e *execution) hasRejects() bool {
 	return slices.ContainsFunc(e.run.Results, func(s *Step) bool { return s.Counts.Rejected > 0 })
 }
 
@@ -237,7 +237,7 @@ func (e *execution) pause(ctx context.Context) error {
 	return nil
 }
 
-func (e *execution) work(ctx context.Context) (err error) {
+func (e *execution) runSteps(ctx context.Context) (err error) {
 	kind, ok := e.svc.kinds[e.def.Datasource.Type]
 	if !ok {
 		return fault.New(fault.Invalid, "%s", e.svc.kinds.Check(e.def.Datasource)[0].Message)

@@ -63,7 +63,7 @@ type holder struct {
 // at work on the run, or if the run no longer has the sync's lease.
 func (s *Service) hold(ctx context.Context, syncID, runID string) (*holder, error) {
 	for {
-		st, err := s.ledger.state(ctx, syncID)
+		st, err := s.ledger.readState(ctx, syncID)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func (h *holder) write(ctx context.Context, writes []store.Write, change func(*s
 // refresh reads the state again after a conflict. The owner is compared as well as the
 // token: a deleted and recreated sync counts its tokens from the beginning.
 func (h *holder) refresh(ctx context.Context) (changed bool, err error) {
-	st, err := h.ledger.state(ctx, h.syncID)
+	st, err := h.ledger.readState(ctx, h.syncID)
 	if err != nil {
 		return false, err
 	}

@@ -88,7 +88,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 			return run, err
 		}
 	}
-	st, err := s.ledger.state(ctx, id)
+	st, err := s.ledger.readState(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 	}
 	var writes []store.Write
 	if old := st.Lease; old != nil {
-		before, rev, err := s.ledger.run(ctx, id, old.RunID)
+		before, rev, err := s.ledger.readRun(ctx, id, old.RunID)
 		if err != nil && fault.CodeOf(err) != fault.NotFound {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 
 // Run returns a run. NotFound.
 func (s *Service) Run(ctx context.Context, id, runID string) (*Run, error) {
-	r, _, err := s.ledger.run(ctx, id, runID)
+	r, _, err := s.ledger.readRun(ctx, id, runID)
 	return r, err
 }
 
@@ -182,11 +182,11 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		// The state is read before the run: a run ends in the commit that gives up its
 		// lease. In the other order a run that ends in between would have no lease and
 		// still look alive, and its outcome would be overwritten.
-		st, err := s.ledger.state(ctx, id)
+		st, err := s.ledger.readState(ctx, id)
 		if err != nil {
 			return nil, fault.StoreAway(err)
 		}
-		run, rev, err := s.ledger.run(ctx, id, runID)
+		run, rev, err := s.ledger.readRun(ctx, id, runID)
 		if err != nil {
 			return nil, err
 		}

@@ -111,8 +111,8 @@ func NewLedger(docs store.Docs, now func() time.Time) *Ledger {
 	return &Ledger{docs: docs, now: now}
 }
 
-// state returns what the sync remembers; it may be nothing yet.
-func (l *Ledger) state(ctx context.Context, id string) (*syncState, error) {
+// readState returns what the sync remembers; it may be nothing yet.
+func (l *Ledger) readState(ctx context.Context, id string) (*syncState, error) {
 	docs, err := l.docs.Get(ctx, states, []string{id})
 	if err != nil {
 		return nil, err
@@ -123,8 +123,8 @@ func (l *Ledger) state(ctx context.Context, id string) (*syncState, error) {
 	return parseState(*docs[0])
 }
 
-// run returns a run and its revision. NotFound.
-func (l *Ledger) run(ctx context.Context, id, runID string) (*Run, string, error) {
+// readRun returns a run and its revision. NotFound.
+func (l *Ledger) readRun(ctx context.Context, id, runID string) (*Run, string, error) {
 	docs, err := l.docs.Get(ctx, runsOf(id), []string{runID})
 	if err != nil {
 		return nil, "", fault.StoreAway(err)
@@ -152,7 +152,7 @@ func parseRun(doc store.Doc) (*Run, error) {
 
 // Redefine implements definition.Runs.
 func (l *Ledger) Redefine(ctx context.Context, id string, sameSource bool) ([]store.Write, error) {
-	st, err := l.state(ctx, id)
+	st, err := l.readState(ctx, id)
 	if err != nil {
 		return nil, fault.StoreAway(err)
 	}
@@ -178,7 +178,7 @@ func (l *Ledger) Redefine(ctx context.Context, id string, sameSource bool) ([]st
 
 // Forget implements definition.Runs.
 func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
-	st, err := l.state(ctx, id)
+	st, err := l.readState(ctx, id)
 	if err != nil {
 		return nil, fault.StoreAway(err)
 	}
@@ -199,7 +199,7 @@ func (l *Ledger) abandon(ctx context.Context, id string, st *syncState, why stri
 	if st.Lease == nil || st.Lease.RunID == "" {
 		return nil, nil
 	}
-	run, rev, err := l.run(ctx, id, st.Lease.RunID)
+	run, rev, err := l.readRun(ctx, id, st.Lease.RunID)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
 		return nil, err
 	}
