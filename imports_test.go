@@ -49,7 +49,7 @@ var layers = map[string][]string{
 	"internal/sync/schedule":                     {},
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
-	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/sync/schedule", "internal/sync/source"},
+	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/sync/schedule", "internal/sync/source", "internal/platform/decode"},
 	"internal/sync/run/plan":                     {"internal/record", "internal/sync/definition", "internal/sync/mapping"},
 	"internal/sync/run":                          {"internal/platform/budget", "internal/platform/clock", "internal/platform/fault", "internal/platform/fence", "internal/record", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run/plan", "internal/sync/source"},
 	"internal/sync/exchange":                     {"internal/platform/fault", "internal/record", "internal/record/entity", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run", "internal/sync/run/plan", "internal/sync/source"},

@@ -51,12 +51,12 @@ func toSyncJSON(d *definition.Stored) syncJSON {
 	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact()}
 }
 
-func readSync(w http.ResponseWriter, r *http.Request) (*definition.Sync, error) {
+func readSync(a *app.App, w http.ResponseWriter, r *http.Request) (*definition.Sync, error) {
 	body, err := readBody(w, r, maxDefinition, "the limit of a definition")
 	if err != nil {
 		return nil, err
 	}
-	return definition.Decode(body)
+	return a.Definitions().Decode(body)
 }
 
 // listSyncs lists the definitions.
@@ -82,7 +82,7 @@ func listSyncs(a *app.App) web.Handler {
 func checkSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		out := checkedJSON{Errors: []fault.Detail{}}
-		def, err := readSync(w, r)
+		def, err := readSync(a, w, r)
 		if wrong, ok := errors.AsType[*fault.Error](err); ok && len(wrong.Details) > 0 {
 			out.Errors = wrong.Details
 		} else if err != nil {
@@ -100,7 +100,7 @@ func checkSync(a *app.App) web.Handler {
 // createSync stores a new definition.
 func createSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		def, err := readSync(w, r)
+		def, err := readSync(a, w, r)
 		if err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func getSync(a *app.App) web.Handler {
 // updateSync replaces a definition.
 func updateSync(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		def, err := readSync(w, r)
+		def, err := readSync(a, w, r)
 		if err != nil {
 			return err
 		}

@@ -6,14 +6,15 @@ import (
 	"slices"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // Check returns all faults of the definition.
-func (s *Sync) Check(kinds source.Registry) []source.Fault {
-	var faults []source.Fault
+func (s *Sync) Check(kinds source.Registry) []fault.Detail {
+	var faults []fault.Detail
 	add := func(path, format string, args ...any) {
-		faults = append(faults, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
+		faults = append(faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 	if s.ID != "" && !config.PlainID(s.ID) {
 		add("id", "must be 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -, beginning with a letter or digit")
@@ -55,23 +56,23 @@ func (s *Sync) Check(kinds source.Registry) []source.Fault {
 	return append(faults, s.checkTypes(kinds)...)
 }
 
-func (s *Sync) checkTypes(kinds source.Registry) (faults []source.Fault) {
+func (s *Sync) checkTypes(kinds source.Registry) (faults []fault.Detail) {
 	types := s.Datatypes(kinds)
 	if len(types) == 0 {
-		faults = append(faults, source.Fault{
+		faults = append(faults, fault.Detail{
 			Path: "datasource.selectedDatatypes", Message: "is required: the types of record to sync, such as reading",
 		})
 	}
 	for i, t := range types {
 		if t == "" || len(t) > 256 {
-			faults = append(faults, source.Fault{Path: fmt.Sprintf("datasource.selectedDatatypes[%d]", i), Message: "must have 1 to 256 bytes"})
+			faults = append(faults, fault.Detail{Path: fmt.Sprintf("datasource.selectedDatatypes[%d]", i), Message: "must have 1 to 256 bytes"})
 		} else if slices.Contains(types[:i], t) {
-			faults = append(faults, source.Fault{Path: fmt.Sprintf("datasource.selectedDatatypes[%d]", i), Message: fmt.Sprintf("%q is there twice", t)})
+			faults = append(faults, fault.Detail{Path: fmt.Sprintf("datasource.selectedDatatypes[%d]", i), Message: fmt.Sprintf("%q is there twice", t)})
 		}
 	}
 	for _, t := range slices.Sorted(maps.Keys(s.Mapping)) {
 		if len(s.Datasource.SelectedDatatypes) > 0 && !slices.Contains(types, t) {
-			faults = append(faults, source.Fault{Path: "mapping." + t, Message: "is not one of datasource.selectedDatatypes"})
+			faults = append(faults, fault.Detail{Path: "mapping." + t, Message: "is not one of datasource.selectedDatatypes"})
 		}
 	}
 	k, known := kinds[s.Datasource.Type]
@@ -81,10 +82,10 @@ func (s *Sync) checkTypes(kinds source.Registry) (faults []source.Fault) {
 	for _, t := range types {
 		m, wrong := s.compile(k, t)
 		for _, f := range wrong {
-			faults = append(faults, source.Fault{Path: "mapping." + t + "." + f.Path, Message: f.Message})
+			faults = append(faults, fault.Detail{Path: "mapping." + t + "." + f.Path, Message: f.Message})
 		}
 		if len(wrong) == 0 && s.ConflictRule() == Newest && s.Type == Both && m.Spec().CursorTime == "" {
-			faults = append(faults, source.Fault{
+			faults = append(faults, fault.Detail{
 				Path: "conflict", Message: fmt.Sprintf("newest needs to know when a row changed: mapping.%s.cursor.time names the column", t),
 			})
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 func TestTheFormsOfADefinition(t *testing.T) {
@@ -29,15 +30,40 @@ func TestWhatIsNoDefinition(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		"{\n \"id\": }":                     "not JSON: line 2, column 8",
-		`[]`:                                "a JSON array does not belong here",
-		`{"type":3}`:                        "type: a JSON number does not belong here",
-		`{"colour":"red"}`:                  "colour: is not a field that is known here",
-		`{"data":{"colour":"red"}}`:         "colour: is not a field that is known here",
-		`{"data":{},"more":1}`:              "more: is not a field that is known here",
-		`{"externalSync":{},"type":"pull"}`: "type: is not a field that is known here",
+		`{}{}`:                              "not JSON: line 1, column 3",
+		`[]`:                                "must be an object, not an array",
+		`{"type":3}`:                        "type: must be a string, not a number",
+		`{"colour":"red"}`:                  "colour: unknown field",
+		`{"data":{"colour":"red"}}`:         "colour: unknown field",
+		`{"data":{},"more":1}`:              "more: unknown field",
+		`{"externalSync":{},"type":"pull"}`: "type: unknown field",
 	} {
 		_, err := definition.Decode([]byte(body))
 		require.Equal(t, fault.Invalid, fault.CodeOf(err), body)
 		require.ErrorContains(t, err, want, body)
 	}
+}
+
+// One unknown field hides no other fault, neither of the text nor of what it means.
+func TestAllFaultsOfADefinitionAtOnce(t *testing.T) {
+	t.Parallel()
+	const body = `{"orgld":"o","type":"sideways","isOneTime":"yes","frequency":"sometimes",
+		"datasource":{"type":"table","selectedDatatypes":["a","a"],"colour":1},"mapping":{"a":{"fields":{"x":{"from":7}}}}}`
+	svc := definition.New(definition.Options{Kinds: source.NewRegistry(source.Kind{
+		Name: "table", Check: func(source.Datasource) []fault.Detail { return []fault.Detail{{Path: "url", Message: "is required"}} },
+	})})
+	_, err := svc.Decode([]byte(body))
+	var e *fault.Error
+	require.ErrorAs(t, err, &e)
+	paths := make([]string, len(e.Details))
+	for i, d := range e.Details {
+		paths[i] = d.Path
+	}
+	require.Equal(t, []string{
+		"orgld", "isOneTime", "datasource.colour", "mapping.a.fields.x.from",
+		"orgId", "type", "frequency", "datasource.url", "datasource.selectedDatatypes[1]", "mapping.a.fields.x",
+	}, paths, err)
+	_, err = svc.Decode([]byte(`{"orgId"`))
+	require.ErrorAs(t, err, &e)
+	require.Len(t, e.Details, 1, "the rest of the text is not known")
 }

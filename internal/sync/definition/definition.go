@@ -130,7 +130,7 @@ func (s *Sync) Mapper(kinds source.Registry, datatype string) (*mapping.Mapper, 
 	return m, nil
 }
 
-func (s *Sync) compile(k source.Kind, datatype string) (*mapping.Mapper, []source.Fault) {
+func (s *Sync) compile(k source.Kind, datatype string) (*mapping.Mapper, []fault.Detail) {
 	defaults := source.Spec{Datatype: datatype}
 	if k.Defaults != nil {
 		defaults = k.Defaults(datatype)
@@ -139,22 +139,20 @@ func (s *Sync) compile(k source.Kind, datatype string) (*mapping.Mapper, []sourc
 }
 
 // Invalid holds all faults of a definition.
-type Invalid struct{ Faults []source.Fault }
+type Invalid struct{ Faults []fault.Detail }
 
 func (e *Invalid) Error() string {
 	lines := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
-		lines[i] = strings.TrimPrefix(f.String(), ": ")
+		lines[i] = f.String()
 	}
 	return strings.Join(lines, "; ")
 }
 
-func invalidSync(faults ...source.Fault) error {
+func invalidSync(faults ...fault.Detail) error {
 	e := &Invalid{faults}
 	f := fault.Wrap(fault.Invalid, e, "the sync is not valid: %s", e.Error())
-	for _, one := range faults {
-		f.Details = append(f.Details, fault.Detail(one))
-	}
+	f.Details = faults
 	return f
 }
 

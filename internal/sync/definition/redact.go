@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -97,7 +98,7 @@ func shower(d source.Datasource) func(path []string, value any) any {
 // a fault for each mark that it must not replace: at another place, or in a header that
 // is declared public, the credential would be shown. A mark in a URL that was changed
 // around it is a fault as well, because its credential cannot be told.
-func (s *Sync) keepSecrets(old *Sync) (faults []source.Fault) {
+func (s *Sync) keepSecrets(old *Sync) (faults []fault.Detail) {
 	shown := old.Redact().Datasource
 	d, was := &s.Datasource, &old.Datasource
 	keep := func(path string, now *string, shown, before string) {
@@ -141,8 +142,8 @@ func (s *Sync) keepSecrets(old *Sync) (faults []source.Fault) {
 	return faults
 }
 
-func unfilled(path string) source.Fault {
-	return source.Fault{Path: "datasource." + path, Message: "put the credential itself in place of " + credential.Redacted}
+func unfilled(path string) fault.Detail {
+	return fault.Detail{Path: "datasource." + path, Message: "put the credential itself in place of " + credential.Redacted}
 }
 
 // hides reports whether a text has a redaction mark in it.

@@ -114,10 +114,10 @@ func (s *Service) Create(ctx context.Context, def *Sync) (*Stored, error) {
 }
 
 // Check returns all faults of a definition, as Create or Update would.
-func (s *Service) Check(def *Sync) []source.Fault {
+func (s *Service) Check(def *Sync) []fault.Detail {
 	faults := def.Check(s.o.Kinds)
 	for _, f := range s.o.Env.CheckReferences(def.Datasource) {
-		faults = append(faults, source.Fault{Path: "datasource." + f.Path, Message: f.Message})
+		faults = append(faults, fault.Detail{Path: "datasource." + f.Path, Message: f.Message})
 	}
 	return faults
 }
@@ -172,11 +172,11 @@ func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch stri
 		return nil, err
 	}
 	if def.ID != "" && def.ID != id {
-		return nil, invalidSync(source.Fault{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
+		return nil, invalidSync(fault.Detail{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
 	}
 	def.ID = id
 	if path := def.carriesOver(&d.Sync); path != "" {
-		return nil, invalidSync(source.Fault{Path: path, Message: "is another system: put the credentials for it in place of " + credential.Redacted})
+		return nil, invalidSync(fault.Detail{Path: path, Message: "is another system: put the credentials for it in place of " + credential.Redacted})
 	}
 	faults := def.keepSecrets(&d.Sync)
 	if faults = append(faults, s.Check(def)...); len(faults) > 0 {

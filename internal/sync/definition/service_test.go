@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 		Docs: st, Runs: w.runs, Now: func() time.Time { return w.now },
 		Kinds: source.NewRegistry(source.Kind{
 			Name:  "table",
-			Check: func(source.Datasource) []source.Fault { return nil },
+			Check: func(source.Datasource) []fault.Detail { return nil },
 		}),
 		Random:  func() string { ids++; return fmt.Sprint("id-", ids) },
 		Changed: func(id string) { w.changed = append(w.changed, id) },

@@ -113,7 +113,7 @@ func newTable() *table { return &table{rows: map[string]map[string]any{}} }
 func (s *table) kind() source.Kind {
 	return source.Kind{
 		Name:  "table",
-		Check: func(source.Datasource) []source.Fault { return nil },
+		Check: func(source.Datasource) []fault.Detail { return nil },
 		Open:  func(context.Context, source.Datasource, source.Env) (source.Source, error) { return s, nil },
 	}
 }

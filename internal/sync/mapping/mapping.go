@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/sync/source"
 )
@@ -106,7 +107,7 @@ type field struct {
 
 // New compiles a mapping; t may be nil. defaults are what the data source knows
 // of the datatype.
-func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []source.Fault) {
+func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []fault.Detail) {
 	m := &Mapper{datatype: datatype, spec: defaults}
 	if t != nil {
 		m.def = *t
@@ -130,10 +131,10 @@ func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []source.Faul
 	return m, nil
 }
 
-type checker struct{ faults []source.Fault }
+type checker struct{ faults []fault.Detail }
 
 func (c *checker) add(path, format string, args ...any) {
-	c.faults = append(c.faults, source.Fault{Path: path, Message: fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // compileSpec works out what the source has to know.

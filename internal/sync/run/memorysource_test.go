@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
 	"github.com/headgate/headgate/internal/sync/source"
 )
@@ -53,7 +54,7 @@ func newMemory(now func() time.Time) *memory {
 func (m *memory) kind() source.Kind {
 	return source.Kind{
 		Name:  "memory",
-		Check: func(source.Datasource) []source.Fault { return nil },
+		Check: func(source.Datasource) []fault.Detail { return nil },
 		Open:  func(context.Context, source.Datasource, source.Env) (source.Source, error) { return m, nil },
 	}
 }

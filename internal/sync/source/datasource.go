@@ -77,14 +77,11 @@ func (d Datasource) DecodeOptions(f *decode.Faults, into any) {
 	f.Decode("options", d.Options, into)
 }
 
-// Fault is what is wrong with a definition, and where: a JSON path that begins
-// at the datasource ("options.delimiter").
-type Fault = fault.Detail
-
 // Kind is a type of data source.
 type Kind struct {
 	Name string
-	// Check returns all faults of the definition. It touches nothing outside.
+	// Check returns all faults of the definition, with paths that begin at the datasource
+	// ("options.delimiter"). It touches nothing outside.
 	Check func(d Datasource) []fault.Detail
 	// Open returns the source of a definition that Check found no fault with.
 	Open func(ctx context.Context, d Datasource, env Env) (Source, error)
