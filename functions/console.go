@@ -28,7 +28,7 @@ var consoleTypes = map[string]string{
 // the cloud it is served only where "auth" asks callers for credentials.
 func serveConsole(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if a.Config().Auth == nil && a.InCloud() {
+		if !consoleIsOpen(a) {
 			return fault.New(fault.Forbidden, `the console is served where "auth" is configured`)
 		}
 		name := r.PathValue("file")
@@ -51,6 +51,10 @@ func serveConsole(a *app.App) web.Handler {
 		return err
 	}
 }
+
+// consoleIsOpen reports whether the console is served: in the cloud only where callers are
+// asked for credentials, because there everybody reaches it.
+func consoleIsOpen(a *app.App) bool { return a.Config().Auth != nil || !a.InCloud() }
 
 // consoleSlash redirects /console/ to /console, where the page's relative links work.
 // The Location is relative because a proxy may have put a prefix before the path.

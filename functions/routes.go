@@ -298,6 +298,8 @@ var routes = []route{
 		op("readyz", byPlatform, "Ask whether the store takes writes, the bus answers and the topics exist").gives(200, "They do.", stateJSON{})},
 	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
 		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
+	{"GET", "/{$}", "", public, web.Reads, guarding(home),
+		operation{}},
 	{anyMethod, "/", "", public, web.Reads, plain(noSuchPath),
 		operation{}},
 }
