@@ -48,7 +48,7 @@ func TestConformance(t *testing.T) {
 			return at.(time.Time)
 		},
 		ClaimExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
-			d, err := s.(*Store).claim(service, id).Get(t.Context())
+			d, err := s.(*Store).claimRef(service, id).Get(t.Context())
 			require.NoError(t, err)
 			at, err := d.DataAt("expireAt")
 			if err != nil {

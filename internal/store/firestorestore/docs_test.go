@@ -30,9 +30,9 @@ func TestDocs(t *testing.T) {
 	})
 }
 
-// The caller's time is up when the commit has just happened, and another changed
-// one of the documents by then.
-func TestDocsCommitThatNobodyWaitedFor(t *testing.T) {
+// The caller's time ends right after the commit, and another writer has changed one of the
+// documents by then. Commit still finds out that it succeeded.
+func TestDocsCommitWhoseCallerLeft(t *testing.T) {
 	t.Parallel()
 	host, project := emulator.Firestore(t)
 	col := store.Collection{Kind: "runs", Scope: "s"}
@@ -69,7 +69,7 @@ func TestDocsOfUnknownKind(t *testing.T) {
 	require.ErrorContains(t, err, "novel")
 }
 
-// Names of documents sort as ids do, are theirs alone, and Firestore takes them.
+// Encoded names sort like the ids, differ for different ids, and are valid in Firestore.
 func TestEncodeID(t *testing.T) {
 	t.Parallel()
 	ids := rapid.OneOf(
