@@ -29,7 +29,7 @@ func embedded(b *bench) error {
 	for _, kind := range []struct {
 		name string
 		path func(int) string
-	}{{"the window never completes", oneSided}, {"two endpoints in turn, messages go out", alternating}} {
+	}{{"the window never completes", oneSided}, {"two endpoints in turn, messages are published", alternating}} {
 		dir, err := os.MkdirTemp("", "headgate-bench")
 		if err != nil {
 			return err
@@ -81,7 +81,7 @@ func process(b *bench) error {
 	}
 	mib := float64(info.Size()) / (1 << 20)
 	b.peak = noProcess
-	b.add(mib+3 <= 40, "static binary, which with 2–3 MiB of base is the image", "≤ 40 MB", "%.1f MiB", mib)
+	b.add(mib+3 <= 40, "static binary; the image adds a base of 2–3 MiB", "≤ 40 MB", "%.1f MiB", mib)
 
 	const addr = "127.0.0.1:18979"
 	var best time.Duration

@@ -218,7 +218,7 @@ func (s *syncBench) csv() error {
 		return err
 	}
 	s.peak = again.rss
-	s.add(again.took*3 <= first.took && again.Counts.Unchanged == many, "the same again, nothing changed", "≥ 3× faster, no record written",
+	s.add(again.took*3 <= first.took && again.Counts.Unchanged == many, "the same CSV again, unchanged", "≥ 3× faster, no record written",
 		"%.1f× faster (%v against %v), %d unchanged", first.took.Seconds()/again.took.Seconds(), again.took.Round(time.Millisecond),
 		first.took.Round(time.Millisecond), again.Counts.Unchanged)
 	small, err := s.run(csvDefinition("small.csv"), "small")
@@ -283,10 +283,10 @@ func (s *syncBench) postgres(url string) error {
 	}
 	ratio := floor.Seconds() / got.took.Seconds()
 	s.peak = got.rss
-	s.add(ratio >= 0.4, "1,000,000 rows of PostgreSQL into the embedded store, against streaming the query and inserting it barely", "≥ 0.4",
+	s.add(ratio >= 0.4, "1,000,000 rows of PostgreSQL into the embedded store, against streaming the query into a bare batched SQLite insert", "≥ 0.4",
 		"%.2f (%.0f rows/s against %.0f/s)", ratio, many/got.took.Seconds(), many/floor.Seconds())
 	s.peak = got.rss
-	s.add(got.rss <= 128, "peak memory of that", "≤ 128 MB RSS", "%.0f MB", got.rss)
+	s.add(got.rss <= 128, "peak memory of this PostgreSQL pull", "≤ 128 MB RSS", "%.0f MB", got.rss)
 	return nil
 }
 

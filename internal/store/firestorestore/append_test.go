@@ -16,7 +16,7 @@ import (
 func TestAnIDIsUsedAgainAfterThePartsOfTheOldEventExpired(t *testing.T) {
 	t.Parallel()
 	_, project := emulator.Firestore(t)
-	s := open(t, project)
+	s := openStore(t, project)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	req := store.Append{
 		Event:    event.Event{ID: event.RandomID(), Key: "a", ReceivedAt: now, Content: make([]byte, 2*partBytes)},

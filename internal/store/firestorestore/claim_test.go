@@ -32,7 +32,7 @@ func TestAnAbortedClaimIsNoConflict(t *testing.T) {
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}))
 	require.NoError(t, err)
-	s := open(t, project, option.WithGRPCConn(conn))
+	s := openStore(t, project, option.WithGRPCConn(conn))
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	claim := func() store.Claim {
 		return store.Claim{ClaimInfo: store.ClaimInfo{

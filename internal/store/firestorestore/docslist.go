@@ -146,7 +146,7 @@ func (s *Store) CountDocs(ctx context.Context, collection store.Collection, limi
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	n, err := count(ctx, col.Limit(limit))
+	n, err := countQuery(ctx, col.Limit(limit))
 	if err != nil {
 		return 0, failed("count", err)
 	}

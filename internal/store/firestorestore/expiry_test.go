@@ -32,7 +32,7 @@ func TestKeepContinuesAfterAFailure(t *testing.T) {
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}))
 	require.NoError(t, err)
-	s := open(t, project, option.WithGRPCConn(conn))
+	s := openStore(t, project, option.WithGRPCConn(conn))
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	reqs, members := make([]store.Append, 3*namesAtOnce), make([]store.Member, 3*namesAtOnce)
 	for i := range reqs {

@@ -31,7 +31,7 @@ func FuzzDocID(f *testing.F) {
 
 func TestPointersOfShardsAndEndpointsAreApart(t *testing.T) {
 	t.Parallel()
-	s := open(t, "nobody-is-called", option.WithoutAuthentication())
+	s := openStore(t, "nobody-is-called", option.WithoutAuthentication())
 	seen := map[string]string{}
 	ref := event.Ref{ID: event.RandomID(), Size: 77}
 	for _, service := range []string{"a", "b", "a:b", strings.Repeat("long", 100)} {

@@ -109,7 +109,7 @@ func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, l
 		if limit > 0 {
 			q = q.Limit(limit - total)
 		}
-		n, err := count(ctx, q)
+		n, err := countQuery(ctx, q)
 		if err != nil {
 			return 0, failed("count pending events", err)
 		}
@@ -120,14 +120,15 @@ func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, l
 	return total, nil
 }
 
-func count(ctx context.Context, q firestore.Query) (int, error) {
+// countQuery returns the number of documents that the query matches, without reading them.
+func countQuery(ctx context.Context, q firestore.Query) (int, error) {
 	r, err := q.NewAggregationQuery().WithCount("n").Get(ctx)
 	if err != nil {
 		return 0, err
 	}
 	v, ok := r["n"].(*firestorepb.Value)
 	if !ok {
-		return 0, fmt.Errorf("Firestore answered a count with %T", r["n"])
+		return 0, fmt.Errorf("the answer to a count is a %T", r["n"])
 	}
 	return int(v.GetIntegerValue()), nil
 }
