@@ -15,8 +15,8 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// embedded measures durable ingest against an empty net/http handler that the
-// same client calls in the same way.
+// embedded measures durable ingest. Its floor is an empty net/http handler, which the same
+// client calls in the same way.
 func embedded(b *bench) error {
 	const conns = 64
 	floorBase, stopFloor, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +29,7 @@ func embedded(b *bench) error {
 	for _, kind := range []struct {
 		name string
 		path func(int) string
-	}{{"the window never completes", oneSided}, {"two endpoints in turn, messages go out", alternating}} {
+	}{{"the window never completes", oneSided}, {"two endpoints in turn, messages are published", alternating}} {
 		dir, err := os.MkdirTemp("", "headgate-bench")
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ func embedded(b *bench) error {
 			return err
 		}
 		defer stop()
-		if _, err := load(base, b.events/10, conns, kind.path); err != nil { // warm
+		if _, err := load(base, b.events/10, conns, kind.path); err != nil { // warm up
 			return err
 		}
 		floor, err := load(floorBase, b.events, conns, kind.path)
@@ -62,7 +62,7 @@ func embedded(b *bench) error {
 	return nil
 }
 
-// process measures the real binary: its size, its start, its memory.
+// process measures the size, the start and the memory of the real binary.
 func process(b *bench) error {
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
@@ -81,7 +81,7 @@ func process(b *bench) error {
 	}
 	mib := float64(info.Size()) / (1 << 20)
 	b.peak = noProcess
-	b.add(mib+3 <= 40, "static binary, which with 2–3 MiB of base is the image", "≤ 40 MB", "%.1f MiB", mib)
+	b.add(mib+3 <= 40, "static binary; the image adds a base of 2–3 MiB", "≤ 40 MB", "%.1f MiB", mib)
 
 	const addr = "127.0.0.1:18979"
 	var best time.Duration
@@ -128,6 +128,7 @@ func process(b *bench) error {
 	return nil
 }
 
+// answers waits until the URL answers with 200.
 func answers(url string, deadline time.Time) error {
 	for time.Now().Before(deadline) {
 		if resp, err := http.Get(url); err == nil {
@@ -138,5 +139,5 @@ func answers(url string, deadline time.Time) error {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	return errors.New(url + " does not answer")
+	return errors.New(url + " did not answer with 200 in time")
 }

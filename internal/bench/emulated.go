@@ -17,7 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/store/firestorestore"
 )
 
-// emulated serves on the emulators, in a Firestore project of its own.
+// emulated serves on the emulators, in a new Firestore project.
 func emulated(b *bench, opts ...option.ClientOption) (base string, stop func(), err error) {
 	project := "bench-" + event.RandomID()[:8]
 	st, err := firestorestore.Open(b.ctx, firestorestore.Options{Project: project, ClientOptions: opts})
@@ -34,7 +34,7 @@ func emulated(b *bench, opts ...option.ClientOption) (base string, stop func(), 
 	return serve(st, ps)
 }
 
-// waiting measures whether an event costs more the more of them wait.
+// waiting measures whether the cost of an event grows with the number of waiting events.
 func waiting(b *bench) error {
 	base, stop, err := emulated(b)
 	if err != nil {
@@ -58,11 +58,11 @@ func waiting(b *bench) error {
 	return nil
 }
 
-// concurrent measures synchronous ingest and that every event is in exactly one
-// message.
+// concurrent measures the rate of synchronous ingest, and checks that every event is in
+// exactly one message.
 func concurrent(b *bench) error {
-	// The emulators are Java: they compile what is hot while it runs. What is
-	// measured begins after that, in a project that holds nothing yet.
+	// The emulators are Java programs, which get faster while the JVM compiles them. So warm
+	// them up first, and then measure in an empty project.
 	base, stop, err := emulated(b)
 	if err != nil {
 		return err
@@ -79,14 +79,14 @@ func concurrent(b *bench) error {
 		}
 		defer stop()
 		n := max(b.events/4, 1000)
-		if _, err := load(base, n/5, c.conns, alternating); err != nil { // warm, the emulators too
+		if _, err := load(base, n/5, c.conns, alternating); err != nil { // warm up
 			return err
 		}
 		got, err := load(base, n, c.conns, alternating)
 		if err != nil {
 			return err
 		}
-		if err := post(client, base+"/trigger"); err != nil { // what is left over
+		if err := post(client, base+"/trigger"); err != nil { // release the events that still wait
 			return err
 		}
 		messages, in, err := census(base)
@@ -108,7 +108,7 @@ func concurrent(b *bench) error {
 	return nil
 }
 
-// operations counts what Firestore bills.
+// operations counts the operations that Firestore bills.
 func operations(b *bench) error {
 	var ops counter
 	conn, err := emulator.DialFirestore(os.Getenv("FIRESTORE_EMULATOR_HOST"),
@@ -194,7 +194,8 @@ func (c *counter) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cl
 	return &countedStream{ClientStream: s, c: c}, err
 }
 
-// countedStream counts a document as a read, and a query without one as one.
+// countedStream counts each returned document as a read. Like Firestore, it counts a query
+// without a result as one read.
 type countedStream struct {
 	grpc.ClientStream
 	c    *counter

@@ -20,8 +20,8 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// lives measures the push of changes: the hub and its real WebSockets, with
-// clients that do no more than read.
+// lives measures the push of changes through the hub and real WebSockets. The clients only
+// read.
 func lives(b *bench) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -29,7 +29,7 @@ func lives(b *bench) error {
 	}
 	clients := min(10_000, int(limit.Cur)/2-500)
 	if clients < 10_000 {
-		fmt.Fprintf(os.Stderr, "live: %d clients, for this process may have %d files open\n", clients, limit.Cur)
+		fmt.Fprintf(os.Stderr, "live: only %d clients, because this process may have only %d files open\n", clients, limit.Cur)
 	}
 	for _, m := range []struct {
 		measure func(*bench, int) error
@@ -45,8 +45,8 @@ func lives(b *bench) error {
 
 const rounds = 20
 
-// toAll measures one change to all clients, against writing as many bytes to as many
-// sockets, one after the other.
+// toAll measures the time until one change has reached all clients. Its floor writes the same
+// bytes to the same number of sockets, one after the other.
 func toAll(b *bench, clients int) error {
 	took, err := hubWrites(clients)
 	if err != nil {
@@ -65,7 +65,8 @@ func toAll(b *bench, clients int) error {
 	return nil
 }
 
-// hubWrites changes an entity that all subscribe to, and waits until all have it.
+// hubWrites changes an entity that all clients subscribe to, and waits until all have the
+// change.
 func hubWrites(clients int) ([]time.Duration, error) {
 	e := &entities{versions: map[live.Key]int64{}}
 	h, addr, stop, err := hub(e, time.Millisecond)
@@ -99,7 +100,7 @@ func hubWrites(clients int) ([]time.Duration, error) {
 	if err := subscribed(h, clients); err != nil {
 		return nil, err
 	}
-	time.Sleep(time.Second) // what opening them left to do
+	time.Sleep(time.Second) // let the work of opening the connections end
 	k := live.KeyOf("items", "1")
 	var took []time.Duration
 	for v := range rounds {
@@ -121,7 +122,7 @@ func bareWrites(clients int) ([]time.Duration, error) {
 		return nil, err
 	}
 	defer l.Close()
-	frame := bytes.Repeat([]byte("x"), 162) // as many as the hub's
+	frame := bytes.Repeat([]byte("x"), 162) // as long as the hub's frame
 	got := make(chan struct{}, clients)
 	var ends []net.Conn
 	defer func() {
@@ -168,7 +169,7 @@ func bareWrites(clients int) ([]time.Duration, error) {
 	return took, nil
 }
 
-// idle measures the memory that an idle connection costs the real binary.
+// idle measures the memory that the real binary needs for an idle connection.
 func idle(b *bench, clients int) error {
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
@@ -247,7 +248,7 @@ func slowClients(b *bench, _ int) error {
 				return 0, 0, err
 			}
 			conns = append(conns, conn)
-			if i < slow { // it reads nothing
+			if i < slow { // this client never reads
 				if tcp, ok := conn.(*net.TCPConn); ok {
 					_ = tcp.SetReadBuffer(4096)
 				}
@@ -298,11 +299,11 @@ func slowClients(b *bench, _ int) error {
 		defer mu.Unlock()
 		slices.Sort(took)
 		if len(took) == 0 {
-			return 0, 0, errors.New("nothing was received")
+			return 0, 0, errors.New("the clients received no frame")
 		}
 		return took[len(took)*99/100], float64(m.HeapInuse)/float64(half) - 1, nil
 	}
-	if _, _, err := run(0); err != nil { // warm
+	if _, _, err := run(0); err != nil { // warm up
 		return err
 	}
 	without, _, err := run(0)
@@ -319,7 +320,7 @@ func slowClients(b *bench, _ int) error {
 	return nil
 }
 
-// burst measures how often an entity is fetched in a burst of signals.
+// burst counts the fetches of an entity during a burst of signals.
 func burst(b *bench, _ int) error {
 	const clients, signals, coalesce = 100, 10_000, 100 * time.Millisecond
 	e := &entities{versions: map[live.Key]int64{}}

@@ -18,7 +18,7 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// entities is a resolver. Each entity has a version, which its row holds.
+// entities is a live.Resolver whose entities have one row with their version.
 type entities struct {
 	mu       sync.Mutex
 	versions map[live.Key]int64
@@ -41,7 +41,7 @@ func (e *entities) set(k live.Key, v int64) {
 	e.versions[k] = v
 }
 
-// hub serves WebSockets at an address of its own.
+// hub serves a hub's WebSockets on a free port.
 func hub(e *entities, coalesce time.Duration) (h *live.Hub, addr string, stop func(), err error) {
 	h = live.New(live.Options{
 		Resolver: func(live.Key) live.Resolver { return e }, Log: slog.New(slog.DiscardHandler), Coalesce: coalesce,
@@ -56,7 +56,7 @@ func hub(e *entities, coalesce time.Duration) (h *live.Hub, addr string, stop fu
 	}, err
 }
 
-// dialLive opens a WebSocket and subscribes, and leaves the rest to the caller.
+// dialLive opens a WebSocket and subscribes to the ids. The caller reads the frames.
 func dialLive(addr string, ids ...string) (net.Conn, *bufio.Reader, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -92,8 +92,8 @@ func masked(text string) []byte {
 	return append(append(frame, 0, 0, 0, 0), text...)
 }
 
-// readFrame reads a frame from the server. It answers no pings: a measurement is over
-// before it matters.
+// readFrame reads a frame from the server. It answers no pings, because a measurement ends
+// before the server would close the connection.
 func readFrame(r *bufio.Reader, buf []byte) ([]byte, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

@@ -23,17 +23,17 @@ import (
 	"github.com/headgate/headgate/internal/platform/launch"
 )
 
-// body is what each event carries.
+// body is the content of each event.
 var body = bytes.Repeat([]byte("x"), 300)
 
-// result of a load.
+// result holds the rate and the latencies of a load.
 type result struct {
 	rate float64 // requests per second
 	p50  time.Duration
 	p99  time.Duration
 }
 
-// load sends n requests over conns connections; request i goes to path(i).
+// load sends n requests over conns connections, request i to path(i).
 func load(base string, n, conns int, path func(i int) string) (result, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
@@ -80,12 +80,13 @@ func post(client *http.Client, url string) error {
 	return err
 }
 
-// alternating sends to the two endpoints in turn; oneSided to the first only, so
-// that the window never completes.
+// alternating returns the paths of the two endpoints in turn.
 func alternating(i int) string { return [...]string{"/event/a", "/event/b"}[i%2] }
-func oneSided(int) string      { return "/event/a" }
 
-// service is the configuration of the bench: two endpoints, a long window.
+// oneSided returns the path of the first endpoint only, so that the window never completes.
+func oneSided(int) string { return "/event/a" }
+
+// service returns the configuration of the bench: two endpoints and a long window.
 func service(topic string) (*config.Config, error) {
 	return config.Parse(fmt.Appendf(nil, `{"serviceName":"bench","trigger":{"type":"window","observationPeriod":36000},
 		"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":%q}}`, topic))
@@ -93,7 +94,7 @@ func service(topic string) (*config.Config, error) {
 
 const topic = "projects/headgate-bench/topics/sync"
 
-// serve runs the real handler on the drivers, on a port of its own.
+// serve runs the real handler with the drivers on a free port.
 func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	cfg, err := service(topic)
 	if err != nil {
@@ -111,7 +112,7 @@ func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	return base, func() { stopServer(); _ = a.Close(context.Background()) }, err
 }
 
-// budgets are as those of a process on this machine.
+// budgets returns the memory budgets that a real process would have on this machine.
 func budgets() budget.Memory { return budget.Divide(launch.FromEnv(os.Getenv).Memory) }
 
 func listen(h http.Handler) (base string, stop func(), err error) {
@@ -124,7 +125,7 @@ func listen(h http.Handler) (base string, stop func(), err error) {
 	return "http://" + l.Addr().String(), func() { _ = server.Close() }, nil
 }
 
-// census reads every message and counts in how many each event is.
+// census reads all messages, and counts for each event the messages that contain it.
 func census(base string) (messages int, in map[string]int, err error) {
 	in = make(map[string]int)
 	after := ""

@@ -1,6 +1,6 @@
-// Command bench measures Headgate against floors measured in the same run and
-// prints the table of docs/performance.md. It needs nothing for the embedded
-// store; the rows of Firestore and Pub/Sub need their emulators.
+// Command bench measures Headgate, and compares it with simple baselines (floors) that it
+// measures in the same run. It prints the table of docs/performance.md. The embedded store
+// needs no setup; the rows of Firestore and Pub/Sub need their emulators.
 //
 //	go run ./internal/bench            # embedded only
 //	make bench                         # with the emulators of the Google Cloud SDK
@@ -22,7 +22,7 @@ import (
 // row is a line of the table.
 type row struct {
 	measure, got, target string
-	peak                 float64 // resident, MB; negative: no process was measured
+	peak                 float64 // peak resident memory in MB; negative if no process was measured
 	ok                   bool
 }
 
@@ -30,10 +30,12 @@ type bench struct {
 	ctx    context.Context
 	rows   []row
 	events int
-	// peak is that of the process which the next line measures, in MB; 0: it is this one.
+	// peak is the peak resident memory, in MB, of the process that the next row measures. 0
+	// means this process.
 	peak float64
 }
 
+// add appends a row with the result of a measurement, and resets the peak for the next one.
 func (b *bench) add(ok bool, measure, target, format string, args ...any) {
 	r := row{measure, fmt.Sprintf(format, args...), target, b.peak, ok}
 	if r.peak == 0 {
@@ -45,7 +47,7 @@ func (b *bench) add(ok bool, measure, target, format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s: %s (to reach: %s; peak %s)\n", r.measure, r.got, r.target, r.resident())
 }
 
-// resident is the peak as the table says it.
+// resident returns the peak as the table shows it.
 func (r row) resident() string {
 	if r.peak < 0 {
 		return "–"
@@ -90,7 +92,7 @@ func main() {
 			continue
 		}
 		if s.emulators && !emulators {
-			fmt.Fprintf(os.Stderr, "%s: left out, FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST are not both set\n", s.name)
+			fmt.Fprintf(os.Stderr, "%s: skipped, because FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST are not both set\n", s.name)
 			continue
 		}
 		if err := s.run(b); err != nil {

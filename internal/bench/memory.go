@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// noProcess is the peak of a line that measures no process.
+// noProcess is the peak of a row that measures no process.
 const noProcess = -1
 
 // memory reads the resident set and its peak, in MB, from /proc.
@@ -33,10 +33,10 @@ func memory(pid int) (rss, peak float64, err error) {
 	return rss, peak, nil
 }
 
-// resetPeak lets the peak of this process begin anew, at what it has now.
+// resetPeak sets the recorded peak of this process to its present memory.
 func resetPeak() {
 	debug.FreeOSMemory()
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
-		fmt.Fprintln(os.Stderr, "the peaks of lines measured in this process include the lines before:", err)
+		fmt.Fprintln(os.Stderr, "the peak memory could not be reset, so the peaks of later rows include earlier ones:", err)
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/headgate/headgate/internal/event"
 )
 
-// syncs measures runs of syncs: the real binary, against writing the same rows
-// barely.
+// syncs measures runs of syncs with the real binary. Its floors write the same rows and do
+// nothing else.
 func syncs(b *bench) error {
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
@@ -38,12 +38,12 @@ func syncs(b *bench) error {
 		return err
 	}
 	if url := os.Getenv("HEADGATE_POSTGRES_URL"); url == "" {
-		fmt.Fprintln(os.Stderr, "PostgreSQL: left out, HEADGATE_POSTGRES_URL is not set: scripts/with-databases starts one")
+		fmt.Fprintln(os.Stderr, "PostgreSQL: skipped, because HEADGATE_POSTGRES_URL is not set (scripts/with-databases starts a server)")
 	} else if err := s.postgres(url); err != nil {
 		return err
 	}
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
-		fmt.Fprintln(os.Stderr, "rows into Firestore: left out, FIRESTORE_EMULATOR_HOST is not set")
+		fmt.Fprintln(os.Stderr, "rows into Firestore: skipped, because FIRESTORE_EMULATOR_HOST is not set")
 		return nil
 	}
 	return s.firestore()
@@ -54,7 +54,7 @@ type syncBench struct {
 	dir, bin string
 }
 
-// syncRun is a run as the command prints it.
+// syncRun holds the output of `headgate sync run --json`, and measurements of the process.
 type syncRun struct {
 	State                 string
 	StartedAt, FinishedAt time.Time
@@ -63,7 +63,7 @@ type syncRun struct {
 	rss                   float64 // peak, MB
 }
 
-// run runs a definition to its end.
+// run runs the definition, and waits for its end.
 func (s *syncBench) run(def, data string, env ...string) (r syncRun, err error) {
 	file := filepath.Join(s.dir, "sync.json")
 	if err := os.WriteFile(file, []byte(def), 0o600); err != nil {
@@ -71,7 +71,7 @@ func (s *syncBench) run(def, data string, env ...string) (r syncRun, err error) 
 	}
 	cmd := exec.Command(s.bin, "sync", "run", file, "--json", "-data", filepath.Join(s.dir, data))
 	cmd.Dir, cmd.Stderr = s.dir, os.Stderr
-	cmd.Env = append([]string{"HOME=" + s.dir}, env...) // and nothing of ours: the store is what env says
+	cmd.Env = append([]string{"HOME=" + s.dir}, env...) // without our own variables, so that only env selects the store
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
 	if err := cmd.Start(); err != nil {
@@ -79,8 +79,8 @@ func (s *syncBench) run(def, data string, env ...string) (r syncRun, err error) 
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	// The peak is the kernel's: to look often is to miss only the last moment. That
-	// of rusage begins with the parent's.
+	// Read the kernel's peak often, so that only the last moments are missed. The peak in
+	// rusage is no use: it starts with the parent's memory.
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for running := true; running; {
@@ -111,7 +111,7 @@ func reading(i int) (well, at, value string) {
 	return fmt.Sprintf("w%04d", i/1000), time.Unix(1.6e9+int64(i%1000)*3600, 0).UTC().Format(time.RFC3339), strconv.FormatFloat(float64(i%10_000)/100, 'f', -1, 64)
 }
 
-// stored is a record of the size that the sync stores.
+// stored returns a record of the same size as the sync stores.
 func stored(i int) []byte {
 	well, at, value := reading(i)
 	return fmt.Appendf(nil, `{"v":1,"u":1767571200000000,"l":{"big":{}},"d":{"at":%q,"value":%s,"well":%q}}`, at, value, well)
@@ -144,7 +144,7 @@ func (s *syncBench) write(name string, rows int) error {
 	return f.Close()
 }
 
-// bare inserts rows into a new SQLite file in batches, and does nothing else.
+// bare inserts rows into a new SQLite file in batches, and returns the time it took.
 func (s *syncBench) bare(name string, rows func(insert func(id string, body []byte) error) error) (time.Duration, error) {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, name)+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
@@ -218,7 +218,7 @@ func (s *syncBench) csv() error {
 		return err
 	}
 	s.peak = again.rss
-	s.add(again.took*3 <= first.took && again.Counts.Unchanged == many, "the same again, nothing changed", "≥ 3× faster, no record written",
+	s.add(again.took*3 <= first.took && again.Counts.Unchanged == many, "the same CSV again, unchanged", "≥ 3× faster, no record written",
 		"%.1f× faster (%v against %v), %d unchanged", first.took.Seconds()/again.took.Seconds(), again.took.Round(time.Millisecond),
 		first.took.Round(time.Millisecond), again.Counts.Unchanged)
 	small, err := s.run(csvDefinition("small.csv"), "small")
@@ -283,15 +283,15 @@ func (s *syncBench) postgres(url string) error {
 	}
 	ratio := floor.Seconds() / got.took.Seconds()
 	s.peak = got.rss
-	s.add(ratio >= 0.4, "1,000,000 rows of PostgreSQL into the embedded store, against streaming the query and inserting it barely", "≥ 0.4",
+	s.add(ratio >= 0.4, "1,000,000 rows of PostgreSQL into the embedded store, against streaming the query into a bare batched SQLite insert", "≥ 0.4",
 		"%.2f (%.0f rows/s against %.0f/s)", ratio, many/got.took.Seconds(), many/floor.Seconds())
 	s.peak = got.rss
-	s.add(got.rss <= 128, "peak memory of that", "≤ 128 MB RSS", "%.0f MB", got.rss)
+	s.add(got.rss <= 128, "peak memory of this PostgreSQL pull", "≤ 128 MB RSS", "%.0f MB", got.rss)
 	return nil
 }
 
-// firestore compares with commits of 500 documents of the same size, one after
-// the other.
+// firestore measures a sync into Firestore. Its floor makes commits of 500 documents of the
+// same size, one after the other.
 func (s *syncBench) firestore() error {
 	const rows = 100_000
 	if err := s.write("firestore.csv", rows); err != nil {
@@ -321,7 +321,7 @@ func (s *syncBench) firestore() error {
 		}
 		return time.Since(start), nil
 	}
-	if _, err := bare("warm"); err != nil { // the emulator compiles what is hot
+	if _, err := bare("warm"); err != nil { // warm the emulator's JVM up
 		return err
 	}
 	took, err := bare("bare")

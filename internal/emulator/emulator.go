@@ -1,5 +1,5 @@
-// Package emulator gives tests the Firestore and Pub/Sub emulators of the Google
-// Cloud SDK: those named in the environment, or ones of a test's own.
+// Package emulator gives tests the Firestore and Pub/Sub emulators of the Google Cloud SDK:
+// those that the environment names, or one that a test starts for itself.
 package emulator
 
 import (
@@ -26,15 +26,15 @@ import (
 const (
 	firestoreVar = "FIRESTORE_EMULATOR_HOST"
 	pubsubVar    = "PUBSUB_EMULATOR_HOST"
-	// requireVar turns a skipped test into a failed one, for CI.
+	// requireVar makes tests fail that would be skipped for want of an emulator. CI sets it.
 	requireVar = "HEADGATE_REQUIRE_EMULATORS"
 )
 
-// Firestore returns the emulator's address and a project that no other test
-// uses. The test is skipped if FIRESTORE_EMULATOR_HOST is not set.
+// Firestore returns the address of the Firestore emulator, and a project that no other test
+// uses. It skips the test if FIRESTORE_EMULATOR_HOST is not set.
 func Firestore(t testing.TB) (host, project string) { return named(t, firestoreVar, "Firestore") }
 
-// PubSub is Firestore for Pub/Sub, by PUBSUB_EMULATOR_HOST.
+// PubSub does the same for the Pub/Sub emulator and PUBSUB_EMULATOR_HOST.
 func PubSub(t testing.TB) (host, project string) { return named(t, pubsubVar, "Pub/Sub") }
 
 func named(t testing.TB, variable, name string) (host, project string) {
@@ -46,7 +46,7 @@ func named(t testing.TB, variable, name string) (host, project string) {
 	return host, Project()
 }
 
-// Skip skips the test, or fails it where emulators are required.
+// Skip skips the test, or fails it if HEADGATE_REQUIRE_EMULATORS is set.
 func Skip(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv(requireVar) != "" {
@@ -62,7 +62,7 @@ func Project() string {
 	return "test-" + hex.EncodeToString(b[:])
 }
 
-// Process is an emulator of a test's own.
+// Process is an emulator that a test started for itself.
 type Process struct {
 	Host string // host:port
 
@@ -72,23 +72,24 @@ type Process struct {
 	log  string
 }
 
-// StartFirestore starts a Firestore emulator on a free port; args are added to
-// its command line. It is stopped when the test ends.
+// StartFirestore starts a Firestore emulator on a free port, with args added to its command
+// line. The emulator is killed when the test ends.
 func StartFirestore(t testing.TB, args ...string) *Process {
 	t.Helper()
 	jar := jar(t, "HEADGATE_FIRESTORE_JAR", "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar")
-	return start(t, append([]string{
+	return launch(t, append([]string{
 		"-Xmx512m", "-cp", jar, "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
 	}, args...))
 }
 
-// StartPubSub starts a Pub/Sub emulator likewise.
+// StartPubSub does the same for a Pub/Sub emulator.
 func StartPubSub(t testing.TB) *Process {
 	t.Helper()
 	jar := jar(t, "HEADGATE_PUBSUB_JAR", "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
-	return start(t, []string{"-Xmx256m", "-jar", jar})
+	return launch(t, []string{"-Xmx256m", "-jar", jar})
 }
 
+// jar returns the path of an emulator's jar: the one that the variable names, or the SDK's.
 func jar(t testing.TB, variable, pattern string) string {
 	t.Helper()
 	if path := os.Getenv(variable); path != "" {
@@ -105,7 +106,7 @@ func jar(t testing.TB, variable, pattern string) string {
 	return found[0]
 }
 
-func start(t testing.TB, args []string) *Process {
+func launch(t testing.TB, args []string) *Process {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -122,7 +123,7 @@ func start(t testing.TB, args []string) *Process {
 	return p
 }
 
-// Start starts the process (again), on the same port, and waits until it answers.
+// Start starts the process, or restarts it on the same port, and waits until it answers.
 func (p *Process) Start() {
 	p.t.Helper()
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -131,7 +132,7 @@ func (p *Process) Start() {
 	}
 	defer log.Close()
 	p.cmd = exec.Command("java", p.args...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log // it logs a stack trace per failed precondition
+	p.cmd.Stdout, p.cmd.Stderr = log, log // a file, because it logs a stack trace per failed precondition
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -146,10 +147,10 @@ func (p *Process) Start() {
 		}
 	}
 	out, _ := os.ReadFile(p.log)
-	p.t.Fatalf("the emulator does not answer: %s", out[max(0, len(out)-2000):])
+	p.t.Fatalf("the emulator did not answer within a minute: %s", out[max(0, len(out)-2000):])
 }
 
-// Stop ends it in order.
+// Stop shuts the emulator down and waits for its end.
 func (p *Process) Stop() {
 	p.t.Helper()
 	resp, err := http.Post("http://"+p.Host+"/shutdown", "text/plain", bytes.NewReader(nil))
@@ -162,11 +163,11 @@ func (p *Process) Stop() {
 	case <-done:
 		p.cmd = nil
 	case <-time.After(20 * time.Second):
-		p.t.Error("the emulator does not stop")
+		p.t.Error("the emulator did not stop within 20 seconds")
 	}
 }
 
-// Kill ends it at once.
+// Kill kills the emulator, if it runs.
 func (p *Process) Kill() {
 	if p.cmd == nil {
 		return
@@ -176,9 +177,9 @@ func (p *Process) Kill() {
 	p.cmd = nil
 }
 
-// DialFirestore connects to a Firestore emulator with gRPC options of the
-// caller's, interceptors above all: the client ignores those where
-// FIRESTORE_EMULATOR_HOST is set, unless it is given the connection.
+// DialFirestore connects to a Firestore emulator with the caller's gRPC options, such as
+// interceptors. The client ignores such options if FIRESTORE_EMULATOR_HOST is set, so a test
+// has to pass it this connection.
 func DialFirestore(host string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient(host, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -187,7 +188,7 @@ func DialFirestore(host string, opts ...grpc.DialOption) (*grpc.ClientConn, erro
 	}, opts...)...)
 }
 
-// owner is the emulator's administrator.
+// owner holds the credentials of the emulator's administrator.
 type owner struct{}
 
 func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {

@@ -1,5 +1,8 @@
-// Package event defines an event as Headgate keeps it and how its identity is
-// derived. It is pure: no clock, no I/O, standard library only.
+// Package event defines an event as Headgate keeps it, decodes the requests that carry
+// events, and derives an event's id.
+//
+// The store and the gate share it. It is pure: it has no clock and does no I/O. An event
+// never changes once it is stored, and its credentials are dropped before that.
 package event
 
 import (
@@ -15,15 +18,15 @@ import (
 	"time"
 )
 
-// IDLen is the length of every event id in characters. It is fixed, so a
-// concatenation of ids is unambiguous.
+// IDLen is the length of every event id in characters. It is fixed because a message's
+// eventID is a hash of concatenated ids: two different lists of ids never give one text.
 const IDLen = 32
 
-// Event is one event as it was received. It is immutable.
+// Event is one event as it was received. It is immutable (docs/decisions/001).
 type Event struct {
 	ID         string    // IDLen lower-case hex digits, from DeriveID or RandomID
 	Key        string    // the endpoint's eventKey
-	ReceivedAt time.Time // UTC, whole microseconds: what every store keeps exactly
+	ReceivedAt time.Time // UTC, in whole microseconds, which every store keeps exactly
 	Meta       Meta
 	Content    []byte // the body, byte for byte
 }
@@ -46,24 +49,24 @@ func (r Ref) Compare(o Ref) int {
 	return cmp.Compare(r.ID, o.ID)
 }
 
-// Meta is what a request says beside its body. Every string is valid UTF-8.
+// Meta holds the parts of a request other than its body. Every string is valid UTF-8.
 type Meta struct {
 	Method  string              `json:"method"`
 	Headers map[string][]string `json:"headers,omitempty"`
 	Query   map[string][]string `json:"query,omitempty"`
-	// RawQuery is the query as it came, kept only where Query could not say it
-	// exactly (bytes that are not UTF-8, malformed escapes).
+	// RawQuery is the query as it was received. It is kept only if Query is ambiguous:
+	// the query has bytes that are not UTF-8, or malformed escapes.
 	RawQuery string `json:"rawQuery,omitempty"`
-	// Redacted names what was left out as a credential: a header ("X-Api-Key"), a query
-	// parameter ("?token"), or a parameter of a URL in one of them ("Referer?token"), where
-	// "@" stands for the URL's user and password ("Referer?@").
+	// Redacted lists the names of the credentials that were dropped: a header ("X-Api-Key"),
+	// a query parameter ("?token"), or a parameter of a URL in one of them ("Referer?token").
+	// "@" stands for a URL's user and password ("Referer?@").
 	Redacted []string `json:"redacted,omitempty"`
 	// CloudEvent holds the CloudEvents attributes, if the event is one.
 	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty"`
 }
 
-// DeriveID returns the id of the event that the source named with an
-// idempotency key: the same (service, endpoint, key) always has the same id.
+// DeriveID returns the id of an event that has an idempotency key. The same (service,
+// endpoint, key) always gives the same id, so the store recognises a retry as a duplicate.
 // Fields are length-prefixed, so that ("a","bc") and ("ab","c") differ.
 func DeriveID(service, endpoint, key string) string {
 	h := sha256.New()
@@ -76,9 +79,9 @@ func DeriveID(service, endpoint, key string) string {
 	return hex.EncodeToString(h.Sum(nil)[:IDLen/2])
 }
 
-// NewID returns the id of an event that its source did not name. It begins with
-// the time, so that an index of ids, which each event is added to, grows at one
-// end instead of all over.
+// NewID returns the id of an event that has no idempotency key. It begins with the time,
+// so that an index of ids grows at its end: inserts at random places would dirty a page
+// of the index for each event.
 func NewID(at time.Time) string {
 	var b [IDLen / 2]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixMilli())<<16)
@@ -86,28 +89,30 @@ func NewID(at time.Time) string {
 	return hex.EncodeToString(b[:])
 }
 
-// Unnamed is whether the id is one that NewID made for an event of that time: no
-// other event ever has it.
+// Unnamed reports whether NewID made the id for an event of that time. If so, no other
+// event ever has the same id; an id from DeriveID may be used again once it is forgotten.
 func (r Ref) Unnamed() bool {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], uint64(r.ReceivedAt.UnixMilli())<<16)
 	return strings.HasPrefix(r.ID, hex.EncodeToString(b[:6]))
 }
 
-// RandomID returns an id that says nothing: of an attempt, or a claim's owner.
+// RandomID returns a random id. Attempts and the owners of claims have one, so that a
+// writer whose answer was lost can recognise its own commit.
 func RandomID() string {
 	var b [IDLen / 2]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
 
-// ArchivedID is where a store moves an event whose idempotency key is used
-// again after it was forgotten: an old claim still finds it by (id, receivedAt).
+// ArchivedID returns the id that a store moves an old event to when its idempotency key
+// is used again after it was forgotten. An old claim may still name that event, and finds
+// it by (id, receivedAt).
 func ArchivedID(id string, receivedAt time.Time) string {
 	return DeriveID("archived", id, strconv.FormatInt(receivedAt.UnixMicro(), 10))
 }
 
-// Size is what the event weighs in bytes: Meta as stored, and Content.
+// Size returns the event's size in bytes: Meta as stored, and Content.
 func (e Event) Size() int64 { return int64(len(e.MetaJSON()) + len(e.Content)) }
 
 // MetaJSON returns Meta as stores keep it.

@@ -82,8 +82,8 @@ func TestCloudEvent(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, attrs)
 
-	// What is not UTF-8 would make the message something that is not JSON, and two
-	// ids the same.
+	// Bytes that are not UTF-8 would make the message invalid JSON, and two different ids
+	// equal.
 	keys := map[string]bool{}
 	for _, id := range []string{"caf\xe9", "caf\xe8"} {
 		attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"`+id+`","source":"s","type":"t","data":"`+id+`"}`))
@@ -146,9 +146,9 @@ func TestSplitBatchKeepsItemsByteForByte(t *testing.T) {
 }
 
 func TestSplitBatchStopsAtTheLimit(t *testing.T) { // not parallel: it counts allocations
-	// What follows the limit is not looked at, so it need not even be JSON.
+	// The text after the limit is never read, so it need not even be JSON.
 	_, err := event.SplitBatch([]byte(`[1,2,3,4,`), 3)
-	require.EqualError(t, err, "the batch has more than 3 items: at most 3 go at once")
+	require.EqualError(t, err, "the batch has more than 3 items: send at most 3 at once")
 	body := []byte("[1" + strings.Repeat(",1", 4<<20) + "]")
 	allocations := testing.AllocsPerRun(1, func() { _, err = event.SplitBatch(body, 1000) })
 	require.Error(t, err)
@@ -169,8 +169,8 @@ func TestMetaRoundTrip(t *testing.T) {
 	require.Error(t, err)
 }
 
-// FuzzReceive feeds whatever a source may send to every decoder: none panics,
-// and what they keep is valid UTF-8, which is what a document store takes.
+// FuzzReceive feeds arbitrary requests to every decoder. None may panic, and the result
+// must be valid UTF-8, because a document store takes nothing else.
 func FuzzReceive(f *testing.F) {
 	f.Add("a=1&%ff=%zz", "application/cloudevents+json", "caf\xe9", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t"}`))
 	f.Add("=&&;", "application/json", "x", []byte(`{"message":{"messageId":"7","data":"aGk="}}`))

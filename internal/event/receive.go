@@ -17,8 +17,8 @@ import (
 
 func notUTF8(s string) bool { return !utf8.ValidString(s) }
 
-// Text returns s if it is UTF-8 and otherwise reads it as ISO-8859-1, which is
-// what HTTP header values were before, and which loses no byte.
+// Text returns s as valid UTF-8. It reads any other string as ISO-8859-1, the older
+// encoding of HTTP headers, in which every byte is a character, so no byte is lost.
 func Text(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -42,10 +42,11 @@ const (
 	TypeCloudEventBatch = "application/cloudevents-batch+json"
 )
 
-// CloudEvent returns the CloudEvents attributes of a request in binary or
-// structured mode, or nil if it is not a CloudEvent. header has canonical names.
-// They are as they came: IdempotencyKey needs them whole, and Rules.CloudEvent keeps no
-// credentials of them. A request that claims to be one and is malformed is an error.
+// CloudEvent returns the CloudEvents attributes of a request in binary or structured
+// mode, or nil if the request is not a CloudEvent. header has canonical names. The
+// attributes still contain credentials, because IdempotencyKey needs them whole;
+// Rules.CloudEvent drops the credentials before anything is stored. A request that claims
+// to be a CloudEvent but is malformed is an error.
 func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMessage, error) {
 	if MediaType(get(header, "Content-Type")) == TypeCloudEvent {
 		return StructuredCloudEvent(body)
@@ -72,16 +73,16 @@ func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMes
 	return attrs, checkCloudEvent(attrs)
 }
 
-// Parsed reports whether the body of such a request is decoded, which takes more
-// memory than its bytes.
+// Parsed reports whether the body of such a request will be decoded. Decoding takes more
+// memory than the bytes of the body, and the caller has to reserve it first.
 func Parsed(header map[string][]string, body []byte) bool {
 	return MediaType(get(header, "Content-Type")) == TypeCloudEvent || bytes.Contains(body, messageID)
 }
 
 var messageID = []byte(`"messageId"`)
 
-// StructuredCloudEvent returns the attributes of a CloudEvent in JSON format:
-// all of its members but the data.
+// StructuredCloudEvent returns the attributes of a CloudEvent in JSON format: all of its
+// members except the data.
 func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
 	var attrs map[string]json.RawMessage
 	if err := json.Unmarshal(body, &attrs); err != nil || attrs == nil {
@@ -89,7 +90,7 @@ func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
 	}
 	delete(attrs, "data")
 	delete(attrs, "data_base64")
-	for name, value := range attrs { // encoding/json lets other bytes pass, and no reader of the message would
+	for name, value := range attrs { // encoding/json accepts other bytes, but the message must be valid UTF-8
 		if !utf8.Valid(value) {
 			attrs[name] = json.RawMessage(Text(string(value)))
 		}
@@ -97,7 +98,7 @@ func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
 	return attrs, checkCloudEvent(attrs)
 }
 
-// required are the attributes that every CloudEvent has.
+// required lists the attributes that every CloudEvent has.
 var required = [...]string{"specversion", "id", "source", "type"}
 
 func checkCloudEvent(attrs map[string]json.RawMessage) error {
@@ -120,9 +121,9 @@ type Push struct {
 	Attributes   map[string]string
 }
 
-// ParsePush recognises the body of a wrapped Pub/Sub push.
+// ParsePush decodes the body of a wrapped Pub/Sub push. It returns false for any other body.
 func ParsePush(body []byte) (Push, bool) {
-	if !bytes.Contains(body, messageID) { // cheap for every other body
+	if !bytes.Contains(body, messageID) { // most bodies are no push, and need no decoding
 		return Push{}, false
 	}
 	var p struct {
@@ -147,9 +148,10 @@ func ParsePush(body []byte) (Push, bool) {
 	return push, true
 }
 
-// IdempotencyKey returns what the source calls this event, or "" if it does not
-// say: the Idempotency-Key header; CloudEvents source and id; the message id of
-// a Pub/Sub push, wrapped (push) or not (headers). Kinds never collide.
+// IdempotencyKey returns the source's name for the event, or "" if the request has none.
+// It takes the first of: the Idempotency-Key header; the CloudEvents source and id; the
+// message id of a Pub/Sub push, wrapped (push) or unwrapped (headers). Each kind has a
+// prefix of its own, so that names of different kinds never collide.
 func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMessage, push Push) string {
 	if k := strings.TrimSpace(get(header, "Idempotency-Key")); k != "" {
 		return "key:" + k
@@ -168,9 +170,9 @@ func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMe
 	return ""
 }
 
-// SplitBatch returns the items of a JSON array, each byte for byte and in memory
-// of its own. It stops at the first item that is one too many, so that a body of
-// millions of them costs no more than one of most.
+// SplitBatch returns the items of a JSON array, each byte for byte and in memory of its
+// own. It stops at the first item beyond most, so that a body of millions of items costs
+// no more than a body of most.
 func SplitBatch(body []byte, most int) ([]json.RawMessage, error) {
 	malformed := func(err error) error {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -190,7 +192,7 @@ func SplitBatch(body []byte, most int) ([]json.RawMessage, error) {
 	items := []json.RawMessage{}
 	for d.More() {
 		if len(items) == most {
-			return nil, fmt.Errorf("the batch has more than %d items: at most %d go at once", most, most)
+			return nil, fmt.Errorf("the batch has more than %d items: send at most %d at once", most, most)
 		}
 		var item json.RawMessage
 		if err := d.Decode(&item); err != nil {

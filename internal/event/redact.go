@@ -10,13 +10,13 @@ import (
 	"github.com/headgate/headgate/internal/platform/credential"
 )
 
-// Rules say what of a request is kept: not the credentials, which package credential
-// knows by their names, nor what Drop names, but in spite of that list what Keep names.
-// A name is a header's in canonical form, or a query parameter's after "?".
+// Rules decide which headers and parameters of a request are kept. Credentials, which
+// package credential recognises, are dropped unless Keep names them. Everything that Drop
+// names is dropped. A name is a header's in canonical form, or a query parameter's after "?".
 type Rules struct{ Drop, Keep []string }
 
-// header reports whether a header is left out: for its name, or for a value that is a
-// credential under any name.
+// header reports whether a header is dropped: because of its name, or because a value is a
+// credential whatever the name.
 func (r Rules) header(name string, values ...string) bool {
 	if slices.Contains(r.Drop, name) {
 		return true
@@ -25,21 +25,23 @@ func (r Rules) header(name string, values ...string) bool {
 	return secret && !slices.Contains(r.Keep, name)
 }
 
+// parameter reports whether a query parameter is dropped, for the same reasons.
 func (r Rules) parameter(name, value string) bool {
 	is := func(rule string) bool { return strings.HasPrefix(rule, "?") && strings.EqualFold(rule[1:], name) }
 	secret := name == credential.User || credential.Named(name) || credential.Sent(name, value)
 	return slices.ContainsFunc(r.Drop, is) || secret && !slices.ContainsFunc(r.Keep, is)
 }
 
-// Receive returns what is kept of a request beside its body. header has canonical
-// names. What is left out is named in Redacted; its value is nowhere in the result.
+// Receive returns the parts of a request, other than its body, that are kept. header has
+// canonical names. Redacted names whatever was dropped; the dropped values appear nowhere
+// in the result.
 func (r Rules) Receive(method string, header map[string][]string, rawQuery string) Meta {
 	m := Meta{Method: method}
 	var left, more []string
 	m.Headers, left = r.headers(header)
 	if rawQuery != "" {
 		var exact bool
-		if rawQuery, more = r.query(rawQuery); rawQuery != "" {
+		if rawQuery, more = r.redactQuery(rawQuery); rawQuery != "" {
 			if m.Query, exact = Query(rawQuery); !exact {
 				m.RawQuery = Text(rawQuery)
 			}
@@ -51,9 +53,9 @@ func (r Rules) Receive(method string, header map[string][]string, rawQuery strin
 	return m
 }
 
-// headers returns the headers to keep, their values in valid UTF-8. A proxy may repeat the request's
-// URL in one (X-Original-Url), and a browser the page's (Referer): those keep no
-// parameter either that is a credential.
+// headers returns the headers to keep, with values in valid UTF-8. A proxy may repeat the
+// request's URL in a header (X-Original-Url), and a browser the page's (Referer), so
+// credentials are dropped from the parameters of such URLs too.
 func (r Rules) headers(h map[string][]string) (kept map[string][]string, left []string) {
 	kept = make(map[string][]string, len(h))
 	for name, values := range h {
@@ -63,12 +65,12 @@ func (r Rules) headers(h map[string][]string) (kept map[string][]string, left []
 		}
 		copied := false
 		for i, v := range values {
-			now, found := r.text(name, Text(v))
+			now, found := r.redactText(name, Text(v))
 			left = append(left, found...)
 			if now == v {
 				continue
 			}
-			if !copied { // the request is not changed
+			if !copied { // the request's own slice must stay unchanged
 				values, copied = slices.Clone(values), true
 			}
 			values[i] = now
@@ -78,10 +80,10 @@ func (r Rules) headers(h map[string][]string) (kept map[string][]string, left []
 	return kept, left
 }
 
-// text returns a value without the credentials of URLs in it, and the names of these
-// after that of the value. The whole may be percent-encoded, as attributes of CloudEvents
-// in headers are: it is decoded only if there is something to leave out then.
-func (r Rules) text(name, value string) (now string, left []string) {
+// redactText drops the credentials of URLs in a value, and returns their names, prefixed with
+// the value's. The whole value may be percent-encoded, as CloudEvents attributes in headers
+// are. It is stored decoded only if the decoded text had a credential to drop.
+func (r Rules) redactText(name, value string) (now string, left []string) {
 	now, found := credential.RedactParameters(value, r.parameter)
 	if strings.ContainsRune(now, '%') {
 		if plain, err := url.PathUnescape(now); err == nil {
@@ -96,9 +98,9 @@ func (r Rules) text(name, value string) (now string, left []string) {
 	return now, left
 }
 
-// CloudEvent completes m with the attributes of a CloudEvent, without credentials. What
-// is left out is named as the headers of the binary mode are. No CloudEvent is without
-// the required attributes, so these lose only what is secret in their text.
+// CloudEvent adds the attributes of a CloudEvent to m, without credentials. Redacted names
+// the dropped ones as headers of the binary mode. The required attributes are never dropped
+// whole, because the rest would not be a CloudEvent: they lose only the secrets in their text.
 func (r Rules) CloudEvent(m *Meta, attrs map[string]json.RawMessage) {
 	if attrs == nil {
 		return
@@ -111,7 +113,7 @@ func (r Rules) CloudEvent(m *Meta, attrs map[string]json.RawMessage) {
 			left = append(left, header)
 			continue
 		}
-		now, found := r.text(header, value)
+		now, found := r.redactText(header, value)
 		if found != nil {
 			left, raw = append(left, found...), quote(now)
 		}
@@ -121,9 +123,9 @@ func (r Rules) CloudEvent(m *Meta, attrs map[string]json.RawMessage) {
 	m.Redacted = slices.Compact(left)
 }
 
-// query returns the query without the pairs that are credentials. A pair may have
-// others in its value, after ";" or as a URL of its own: they are redacted there.
-func (r Rules) query(raw string) (kept string, left []string) {
+// redactQuery drops the pairs that are credentials. The value of another pair may contain
+// credentials too, after ";" or in a URL: they are redacted in place.
+func (r Rules) redactQuery(raw string) (kept string, left []string) {
 	all := strings.Split(raw, "&")
 	pairs := all[:0]
 	for _, pair := range all {
@@ -142,7 +144,7 @@ func (r Rules) query(raw string) (kept string, left []string) {
 	return strings.Join(pairs, "&"), left
 }
 
-// unescape returns what cannot be unescaped as it is written.
+// unescape decodes a part of a query. It returns a malformed part unchanged.
 func unescape(s string) string {
 	if plain, err := url.QueryUnescape(s); err == nil {
 		return plain
@@ -150,10 +152,9 @@ func unescape(s string) string {
 	return s
 }
 
-// Query parses a query without losing any of it: a pair that is malformed is
-// kept as it is written, bytes that are not UTF-8 go through Text. exact is
-// false if that, or a malformed pair, makes the result ambiguous; the caller
-// then keeps raw beside it.
+// Query parses a query without losing any of it. It keeps a malformed pair as it is
+// written, and converts bytes that are not UTF-8 with Text. exact is false if either
+// happened, because the result is then ambiguous and the caller has to keep raw beside it.
 func Query(raw string) (values map[string][]string, exact bool) {
 	values, exact = make(map[string][]string), true
 	for pair := range strings.SplitSeq(raw, "&") {

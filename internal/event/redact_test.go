@@ -30,7 +30,7 @@ func TestReceiveDropsCredentialsAndKeepsEveryByte(t *testing.T) {
 	for _, name := range []string{
 		"apikey", "X-Apikey", "X-Auth-Key", "X-RapidAPI-Key", "X-Secret-Key", "Token", "Password", "Private-Token", "X-Webhook-Secret", "X-Vault-Token",
 		"X-Original-Authorization", "Cf-Access-Jwt-Assertion", "X-Shopify-Access-Token", "Ce-Apikey",
-		// What was dropped before there was one list.
+		// The headers that were dropped before package credential had one list.
 		"Api-Key", "Ocp-Apim-Subscription-Key", "Proxy-Authorization", "Set-Cookie", "X-Access-Token", "X-Amz-Security-Token", "X-Auth-Token", "X-Csrf-Token",
 		"X-Forwarded-Authorization", "X-Functions-Key", "X-Gitlab-Token", "X-Goog-Api-Key", "X-Goog-Iap-Jwt-Assertion", "X-Telegram-Bot-Api-Secret-Token",
 	} {
@@ -97,8 +97,8 @@ func TestReceiveDropsParametersInHeaders(t *testing.T) {
 	require.Contains(t, in["X-Original-Url"][0], "s3cret", "the request is not changed")
 }
 
-// Whatever the query is, no value of a parameter that is named like a credential is in
-// what is kept, and everything else is.
+// For random queries, no value of a parameter with a credential's name is kept, and every
+// other value is.
 func TestNoSecretParameterIsKept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -179,7 +179,7 @@ func TestCloudEventHasNoCredentials(t *testing.T) {
 	require.Empty(t, shared.Redacted)
 }
 
-// A credential is one by its value, too, and a URL has one before its host.
+// A value can mark a credential as well as a name can, and a URL may have one before its host.
 func TestReceiveDropsCredentialsByValue(t *testing.T) {
 	t.Parallel()
 	in := map[string][]string{
@@ -206,7 +206,7 @@ func TestReceiveDropsCredentialsByValue(t *testing.T) {
 	require.Len(t, m.Query, 2)
 }
 
-// Some names are as often those of ordinary data: then the value decides.
+// Some names are common for ordinary data as well as for credentials: the value decides.
 func TestReceiveDropsParametersByValue(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{

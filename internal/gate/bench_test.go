@@ -16,8 +16,8 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// BenchmarkIngest measures one event, as a request stores it in an embedded store, of
-// one source and of many at once.
+// BenchmarkIngest measures the cost of one event in an embedded store, with one source and
+// with many at once.
 func BenchmarkIngest(b *testing.B) {
 	const topic = "projects/p-1/topics/sync"
 	for name, sources := range map[string]int{"one": 1, "many": 64} {

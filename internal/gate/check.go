@@ -14,16 +14,15 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// verdict is what a check came to.
-type verdict struct {
+// checkResult is the result of one check. All callers that share the check share it.
+type checkResult struct {
 	complete bool
-	released *release // nil: nothing, or nothing that had not been published before
+	released *release // nil: nothing was released, or all of it had been published before
 	err      error
 }
 
-// published reports whether all that the verdict released has been published. Valid
-// after wait.
-func (v verdict) published() bool {
+// published reports whether every part of the release has been published. Call wait first.
+func (v checkResult) published() bool {
 	for r := v.released; r != nil; r = r.rest {
 		if !r.published {
 			return false
@@ -32,8 +31,8 @@ func (v verdict) published() bool {
 	return true
 }
 
-// wait returns when what the verdict released is published or left to the sweep.
-func (v verdict) wait() {
+// wait returns when every part of the release is published or left to the sweep.
+func (v checkResult) wait() {
 	for r := v.released; r != nil; r = r.rest {
 		<-r.settled
 	}
@@ -43,27 +42,29 @@ func (v verdict) wait() {
 type Verdict struct {
 	Complete  bool
 	Triggered string // eventID of the message released, or ""
-	Published bool   // with Triggered: the bus has the message, else it is tried again
+	Published bool   // with Triggered: the bus has the message; if false, a sweep retries it
 	Missing   []window.Shortfall
 }
 
-// Check releases the window if it is complete, and says what is missing if not.
-// A service of type none is never released by it.
+// Check releases the window if it is complete, and otherwise returns the missing events.
+// It never releases the window of a service whose trigger has type none.
 func (g *Gate) Check(ctx context.Context) (Verdict, error) {
 	if !g.enter() {
 		return Verdict{}, errClosing
 	}
 	defer g.inFlight.Done()
-	return g.check(ctx)
+	return g.checkWindow(ctx)
 }
 
-func (g *Gate) check(ctx context.Context) (Verdict, error) {
+// checkWindow is Check without the bookkeeping of Close: Sweep, which is in flight already,
+// calls it too.
+func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 	if err := g.observe(ctx); err != nil {
 		return Verdict{}, err
 	}
 	if g.windowed() {
 		run := g.startCheck()
-		g.inFlight.Go(func() { // even if the caller leaves
+		g.inFlight.Go(func() { // Close must wait for the run even if the caller leaves
 			<-run.done
 			run.verdict.wait()
 		})
@@ -93,36 +94,40 @@ func (g *Gate) check(ctx context.Context) (Verdict, error) {
 	return Verdict{Complete: len(missing) == 0, Missing: missing}, nil
 }
 
+// startCheck returns a check that begins after this call. Calls that arrive while one
+// runs share the next. Its context is its own, because it serves many requests.
 func (g *Gate) startCheck() *checkRun {
-	return g.checks.do(func() verdict {
+	return g.checks.do(func() checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		return g.checkOnce(ctx)
 	})
 }
 
-// checkOnce decides until a decision stands: a lost claim means that another
-// instance was first, and what remains is looked at again.
-func (g *Gate) checkOnce(ctx context.Context) verdict {
+// checkOnce reads the window and claims it if it is complete. A conflict means that another
+// instance claimed some of the events first, so it reads what is left and decides again,
+// until no claim is lost (docs/decisions/002).
+func (g *Gate) checkOnce(ctx context.Context) checkResult {
 	for attempt := 0; ; attempt++ {
 		waiting, err := g.completeWindow(ctx)
 		if err != nil {
-			return verdict{err: err}
+			return checkResult{err: err}
 		}
 		if waiting == nil {
-			return verdict{}
+			return checkResult{}
 		}
 		rel, err := g.claim(ctx, waiting)
 		if !errors.Is(err, store.ErrConflict) {
-			return verdict{complete: true, released: rel, err: err}
+			return checkResult{complete: true, released: rel, err: err}
 		}
 		if err := pause(ctx, attempt); err != nil {
-			return verdict{complete: true, err: err}
+			return checkResult{complete: true, err: err}
 		}
 	}
 }
 
-// pause keeps instances that lost against each other from meeting again.
+// pause waits for a random time that grows with the attempts. Without it, instances that
+// lose claims against each other could collide at every retry.
 func pause(ctx context.Context, attempt int) error {
 	if attempt == 0 {
 		return ctx.Err()
@@ -138,26 +143,29 @@ func pause(ctx context.Context, attempt int) error {
 	}
 }
 
-// nobody is no endpoint's index.
-const nobody = -1
+// noEndpoint is the suspect when no endpoint is known to be short.
+const noEndpoint = -1
 
-// margin is how many pointers more than needed are read of a window that looks
-// complete: one that is not large is then known whole without a second query.
+// margin is the number of pointers that a check reads beyond an endpoint's need. If the
+// answer is shorter than need and margin together, it is the endpoint's whole window, and
+// no second query is needed. Most windows are that small.
 const margin = 60
 
-// largeNeed is where counting is cheaper than reading: a count costs one read per
-// thousand.
+// largeNeed is the need above which counting is cheaper than reading: a count costs one
+// read per thousand pointers.
 const largeNeed = 100
 
-// completeWindow returns the events of every endpoint in the window, or nil if
-// it is not complete. It begins with the endpoint that was short last time and
-// stops if it still is, so that an event which completes nothing costs one small
-// query however many others wait. After a window that was complete there is no
-// suspect, and under load the next is likely complete: all are read at once.
+// completeWindow returns the events of every endpoint in the window, or nil if the window
+// is not complete.
+//
+// It first asks about the endpoint that was short last time (the suspect), and stops if
+// that is still short. An event that does not complete the window then costs one small
+// query, however many others wait. After a complete window there is no suspect. Under load
+// the next window is likely complete too, so all endpoints are read at once.
 func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	since := g.since()
 	rest := g.allEndpoints()
-	if suspect := int(g.suspect.Load()); suspect != nobody {
+	if suspect := int(g.suspect.Load()); suspect != noEndpoint {
 		have, _, err := g.probe(ctx, []int{suspect}, since, 0)
 		if err != nil || have[suspect] < g.rules[suspect].Need {
 			return nil, err
@@ -173,11 +181,11 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 			return nil, nil
 		}
 	}
-	g.suspect.Store(nobody)
+	g.suspect.Store(noEndpoint)
 	if err := g.readRest(ctx, waiting, since); err != nil {
 		return nil, err
 	}
-	for i := range waiting { // between the two reads another instance may have claimed
+	for i := range waiting { // another instance may have claimed between the two reads
 		if len(waiting[i]) < g.rules[i].Need {
 			g.suspect.Store(int64(i))
 			return nil, nil
@@ -186,8 +194,9 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	return waiting, nil
 }
 
-// probe finds how many events wait at each endpoint named, as far as its need and
-// extra go. waiting[i] is nil where there may be more events than were read.
+// probe returns how many events wait at each of the endpoints in which, counting no
+// further than need and extra. waiting[i] holds the endpoint's events, or nil if there may
+// be more than it read.
 func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra int) (have []int, waiting [][]event.Ref, err error) {
 	have, waiting = make([]int, len(g.rules)), make([][]event.Ref, len(g.rules))
 	one := func(ctx context.Context, i int) (err error) {
@@ -212,7 +221,7 @@ func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra in
 	return have, waiting, eg.Wait()
 }
 
-// readRest reads the endpoints that a probe did not read whole.
+// readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole.
 func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.Time) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	for i := range waiting {

@@ -20,17 +20,17 @@ import (
 type release struct {
 	EventID        string
 	NumberOfEvents int
-	settled        chan struct{} // closed when it is published, or left for later
-	published      bool          // valid once settled
-	rest           *release      // of a window too large for one claim
+	settled        chan struct{} // closed when it is published, or left to the sweep
+	published      bool          // valid once settled is closed
+	rest           *release      // the next part of a window too large for one claim
 }
 
-// Triggered is the answer of Trigger; the zero value means that nothing was
-// eligible, or (with keepEventAfterTrigger) that it had all been published.
+// Triggered is the answer of Trigger. The zero value means that no event was in the window,
+// or (with keepEventAfterTrigger) that all of them had been published before.
 type Triggered struct {
 	EventIDs       []string // more than one only for a window too large for one claim
 	NumberOfEvents int
-	Published      bool // false: the bus did not take it, and is tried again
+	Published      bool // false: the bus did not take the message, and a sweep retries it
 }
 
 // Trigger claims and publishes every event in the window now, complete or not.
@@ -47,7 +47,7 @@ func (g *Gate) Trigger(ctx context.Context) (Triggered, error) {
 		}
 		rel, err := g.claim(ctx, waiting)
 		if err == nil {
-			return rel.triggered(), nil
+			return rel.summary(), nil
 		}
 		if errors.Is(err, store.ErrConflict) {
 			err = pause(ctx, attempt)
@@ -58,7 +58,8 @@ func (g *Gate) Trigger(ctx context.Context) (Triggered, error) {
 	}
 }
 
-func (r *release) triggered() Triggered {
+// summary waits until every part is published or left to the sweep, and adds them up.
+func (r *release) summary() Triggered {
 	t := Triggered{Published: r != nil}
 	for ; r != nil; r = r.rest {
 		<-r.settled
@@ -69,13 +70,13 @@ func (r *release) triggered() Triggered {
 	return t
 }
 
-// claim takes the events given out of the window and publishes them. It returns
-// nil if there are none, or if the service keeps its events and this very
-// message has been claimed before; ErrConflict if another instance was first.
+// claim takes the given events out of the window and publishes them. It returns nil if
+// there are none, or if the service keeps its events and has claimed this very message
+// before. It returns ErrConflict if another instance was first.
 //
-// A window of more events than one commit can take is claimed in parts. The
-// first holds the scarcest endpoints whole, so the window is complete for
-// nobody else while the rest follows.
+// A window with more events than one commit can take is claimed in parts. The first part
+// takes the endpoints with the fewest events whole. These endpoints are then short, so no
+// other instance finds the window complete while the other parts follow.
 func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, error) {
 	var first, last *release
 	for rest := waiting; rest != nil; {
@@ -86,10 +87,10 @@ func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, erro
 		case err != nil && first == nil:
 			return nil, err
 		case err != nil:
-			// What is left still waits in the window: the next release has it.
+			// The events of the other parts still wait in the window, for the next release.
 			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", first.EventID, "error", err)
 			return first, nil
-		case next == nil: // published before; what follows may not be
+		case next == nil: // this part was published before, but later parts may not have been
 		case first == nil:
 			first, last = next, next
 		default:
@@ -99,6 +100,10 @@ func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, erro
 	return first, nil
 }
 
+// claimPart claims events that fit into one commit, and starts their publication. The
+// commit is what decides between instances: it deletes each event's pointer and fails as a
+// whole if one is gone (docs/decisions/002). The claim holds the lease of its first attempt
+// from the start, so a sweep that runs at once leaves it alone.
 func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, error) {
 	r, ok := window.Build(g.rules, waiting)
 	if !ok {
@@ -111,10 +116,10 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	c := store.Claim{ClaimInfo: store.ClaimInfo{
 		ID: claimID(r), Service: g.svc.ServiceName, EventID: r.EventID, TriggerType: g.svc.Trigger.Type,
 		Date: now, Owner: event.RandomID(), State: store.Claimed,
-		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the attempt that follows
+		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the lease of the attempt below
 	}}
 	resting := !g.elapsed(&g.busAway, busRest)
-	if resting { // there is none, and so nobody has the claim
+	if resting { // the bus failed a moment ago: make no attempt, take no lease, and back off
 		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
 	}
 	var taken []store.Taken
@@ -131,7 +136,7 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 			taken = append(taken, store.Taken{Endpoint: g.endpoints[i], Pointers: l.Members})
 		}
 	}
-	if keep { // the claim of a message is the record that it went out
+	if keep { // no pointer is deleted, so the claim's id must tell that the message was claimed
 		c.ID = event.DeriveID("kept", g.svc.ServiceName, r.EventID)
 	}
 	if err := g.store.Claim(ctx, c, taken); err != nil {
@@ -161,9 +166,9 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	return rel, nil
 }
 
-// distinguish gives the release another eventID if an earlier message has it:
-// sources that use the names of their events again after these were forgotten would
-// otherwise have messages that consumers take for repetitions.
+// distinguish gives the release another eventID if an earlier message of other events has
+// the same one. That happens when a source uses its idempotency keys again after they were
+// forgotten. Consumers deduplicate on the eventID, so they would drop the new message.
 func (g *Gate) distinguish(ctx context.Context, r *window.Release) error {
 	if !r.Repeatable() {
 		return nil
@@ -183,14 +188,14 @@ func (g *Gate) distinguish(ctx context.Context, r *window.Release) error {
 		then = append(then, l.Included...)
 	}
 	if !slices.EqualFunc(now, then, func(a, b event.Ref) bool { return a.Compare(b) == 0 }) {
-		r.EventID = r.EventIDAgain()
+		r.EventID = r.EventIDWithTimes()
 	}
 	return nil
 }
 
-// claimID is the same for the same events taken: two instances that saw the same
-// window write the same claim, and one of them is refused. The times are in it
-// because an id may be used again.
+// claimID returns an id derived from the events taken. Two instances that saw the same
+// window write the same claim, and the store refuses the second. The hash includes the
+// times because a forgotten id may be used again for another event.
 func claimID(r window.Release) string {
 	h := sha256.New()
 	for _, l := range r.Lists {
@@ -201,8 +206,8 @@ func claimID(r window.Release) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// split returns at most most of the events, from the endpoints with the fewest
-// first and the oldest first in each, and the rest; nil if there is none.
+// split returns a part of at most most events, and the rest, or nil if nothing is left. It
+// fills the part from the endpoints with the fewest events first, the oldest events first.
 func split(waiting [][]event.Ref, most int) (part, rest [][]event.Ref) {
 	total := 0
 	for _, refs := range waiting {
@@ -226,8 +231,8 @@ func split(waiting [][]event.Ref, most int) (part, rest [][]event.Ref) {
 	return part, rest
 }
 
-// Reset takes every event of the window out of it, unpublished, for one endpoint
-// or (eventKey "") for all, and returns how many they were.
+// Reset removes every event from the window without publishing it, for one endpoint or
+// (eventKey "") for all. It returns the number of events removed, also with an error.
 func (g *Gate) Reset(ctx context.Context, eventKey string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*storeTimeout)
 	defer cancel()

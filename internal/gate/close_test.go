@@ -14,8 +14,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// A handler that is left when the server has closed begins nothing: the store may be
-// closed by then.
+// A handler that outlives the server begins no new work, because the store may be closed
+// by then.
 func TestNothingBeginsAfterClose(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -41,7 +41,8 @@ func TestNothingBeginsAfterClose(t *testing.T) {
 	})
 }
 
-// Requests may come while the gate closes. What Close waited for is all that is done.
+// Requests may arrive while the gate closes. After Close returns, none of them touches the
+// store.
 func TestRequestsWhileClosing(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -55,7 +56,7 @@ func TestRequestsWhileClosing(t *testing.T) {
 				for n := 0; ; n++ {
 					ctx, cancel := context.WithCancel(context.Background())
 					if (n+k)%4 == 3 {
-						cancel() // the caller leaves, the work goes on
+						cancel() // the caller leaves, but the work continues
 					}
 					_, err := i.Ingest(ctx, gate.Incoming{EventKey: []string{"a", "b"}[k%2], Meta: event.Meta{Method: "POST"}})
 					cancel()

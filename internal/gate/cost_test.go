@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// tallyStore counts what it is asked.
+// tallyStore counts the calls of each method.
 type tallyStore struct {
 	store.Store
 	mu sync.Mutex
@@ -76,8 +76,8 @@ func (s *tallyStore) Now(ctx context.Context) (time.Time, bool, error) {
 	return s.Store.Now(ctx)
 }
 
-// An event costs a commit and a query, and a message three writes' worth. What watches
-// the clock and the claims that wait costs by time, not by event.
+// An event costs one commit and one query. Comparing the clock and looking for waiting
+// claims cost a fixed amount per time, and nothing per event.
 func TestWhatAnEventCosts(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -85,7 +85,7 @@ func TestWhatAnEventCosts(t *testing.T) {
 		w.store.Store = tally
 		i := w.instance(0)
 		i.send("b", "")
-		i.send("a", "") // whose window is complete; from here on "b" is missing
+		i.send("a", "") // completes the window; from now on "b" is missing
 		w.ran += time.Minute
 		i.send("a", "")
 		before := maps.Clone(tally.n)
@@ -94,7 +94,7 @@ func TestWhatAnEventCosts(t *testing.T) {
 			w.ran += 40 * time.Millisecond
 			i.send("a", "")
 		}
-		require.NoError(w, i.Close(context.Background())) // a request's help runs beside it
+		require.NoError(w, i.Close(context.Background())) // waits for Help, which runs beside a request
 		for what, n := range before {
 			tally.n[what] -= n
 		}

@@ -1,16 +1,22 @@
-// Package gate is the use case of one service: it keeps events, and when the
-// window's conditions are met releases exactly one sync message.
+// Package gate is the use case of one service. It keeps events, and releases exactly one
+// sync message when the window is complete.
 //
-// What holds, whatever fails and whichever instance does it:
+// These invariants hold whichever instance does the work, and wherever it fails:
 //
 //  1. An acknowledged event is durable in the store.
-//  2. An event is in at most one claim (unless the service keeps its events).
-//  3. A complete window is claimed by whoever stored the event that completed
-//     it: the event commits first, the check reads after that.
-//  4. A claim is published at least once, always with the same eventID: the
-//     claim is the outbox, and Sweep and Help publish what an instance left behind.
-//  5. The cost of an event does not grow with the number of events waiting.
-//  6. An event that its source sends twice, under one key, counts once.
+//  2. An event is in at most one claim (unless the service keeps its events). A claim
+//     deletes the events' pointers in its commit, and a pointer can be deleted only once
+//     (docs/decisions/001 and 002).
+//  3. The instance that stored the completing event claims the window, unless another one
+//     was faster. The event is committed first and the check reads after that, so of two
+//     instances at least the later one sees both events.
+//  4. A claim is published at least once, always with the same eventID. The claim is the
+//     outbox: if an instance dies after the claim, Sweep or Help of another one publishes it.
+//  5. The cost of an event does not grow with the number of waiting events.
+//  6. An event that its source sends twice under one idempotency key counts once.
+//
+// If the store fails, the source gets no receipt and has to retry. If the bus fails, the
+// source gets its receipt, and the claim is retried with a growing delay.
 package gate
 
 import (
@@ -31,24 +37,23 @@ import (
 )
 
 const (
-	// storeTimeout bounds a commit and a check, which serve many requests and so
-	// cannot end with any one of them.
+	// storeTimeout bounds a commit and a check. Both serve many requests, so the context of
+	// one request must not end them.
 	storeTimeout = 15 * time.Second
-	// publishTimeout bounds what the bus, and then the store, may take for one
-	// publication.
+	// publishTimeout bounds the bus's part of one publication, and then the store's.
 	publishTimeout = 5 * time.Second
-	// A message is built from its events, which may be gigabytes that come from the
-	// store: the first attempt, which sources wait for, gets firstBuild, each further
-	// one twice the time of the one before.
+	// firstBuild and longestBuild bound the time to build a message from its events, which
+	// may be gigabytes that are read from the store. Sources wait for the first attempt, so
+	// it is short. Each further attempt gets twice the time of the previous one.
 	firstBuild, longestBuild = 5 * time.Second, 2 * time.Minute
-	// memory is the least time that an idempotency key is remembered.
+	// memory is the shortest time for which an idempotency key is remembered.
 	memory = 24 * time.Hour
-	// cacheBytes bounds the events kept in memory so that the claim that soon
-	// follows need not read back what was just written.
+	// cacheBytes bounds the recent events in memory. A claim often follows its events at
+	// once, and then need not read them back from the store.
 	cacheBytes = 4 << 20
 )
 
-// Options are what a Gate works with.
+// Options configures a Gate.
 type Options struct {
 	Store store.Store
 	Bus   bus.Bus
@@ -56,14 +61,14 @@ type Options struct {
 	Clock *clock.Steady // nil: one of the gate's own
 	// PublicURL prefixes contentURL; empty makes it a path.
 	PublicURL string
-	// RunsOn says that the process runs between requests too. A source is then
-	// answered as soon as its message is out, before that is on record.
+	// RunsOn means that the process has a processor between requests too. A source is then
+	// answered as soon as its message is published, before the store has recorded that.
 	RunsOn bool
-	// Work bounds the messages that are built and sent at once, Answers those that
-	// are read; nil does not.
+	// Work bounds the memory of messages that are built and sent, Answers that of messages
+	// that are read. nil means no bound.
 	Work, Answers *budget.Budget
-	// Changed is told that the window or the outbox is not as it was. It must not
-	// block. May be nil.
+	// Changed is called when the window or the outbox has changed. It must not block.
+	// May be nil.
 	Changed func()
 }
 
@@ -87,19 +92,19 @@ type Gate struct {
 	commits  *groupCommit
 	checks   coalescer
 	recent   *recentEvents
-	suspect  atomic.Int64 // the endpoint that was short last, or nobody: checked first
-	busAway  atomic.Int64 // what time.Ran was when the bus failed
-	helped   atomic.Int64 // … when a request last looked for claims that wait
-	kept     atomic.Int64 // … when the events of claims that wait were last kept
-	unkept   atomic.Bool  // that failed
-	doubtful atomic.Bool  // it did not yet succeed, and may: nothing is purged before
-	closing  atomic.Bool  // nothing is begun any more
-	entering sync.RWMutex // held while closing is set, or read to begin something
+	suspect  atomic.Int64 // the endpoint that was short at the last check, or noEndpoint
+	busAway  atomic.Int64 // time.Ran when the bus last failed
+	helped   atomic.Int64 // time.Ran when a request last looked for waiting claims
+	kept     atomic.Int64 // time.Ran when the expiry of waiting events was last postponed
+	unkept   atomic.Bool  // postponing failed last time
+	doubtful atomic.Bool  // postponing has not yet succeeded but still may: nothing is purged meanwhile
+	closing  atomic.Bool  // Close was called: no new work begins
+	entering sync.RWMutex // write-held while closing is set, read-held while work begins
 	inFlight sync.WaitGroup
 
-	keeping  sync.Mutex    // held by the call that keeps events; guards the next two
-	round    round         // of keeping, if a call left some claims to the next
-	keepNext time.Duration // how long after kept events are kept again
+	keeping  sync.Mutex    // held by the call that postpones expiry; guards the next two
+	round    round         // the current pass over waiting claims, if a call left some to the next
+	keepNext time.Duration // the time from kept to the next pass
 }
 
 // New returns the gate of a service. It starts nothing.
@@ -129,11 +134,12 @@ func New(svc config.Service, o Options) *Gate {
 	return g
 }
 
-// errClosing answers what comes too late.
+// errClosing is the answer to calls after Close.
 var errClosing = fault.New(fault.Unavailable, "this instance is shutting down; send the request again")
 
-// enter counts the caller as in flight, unless the gate closes. The caller ends with
-// inFlight.Done. Only what is in flight may add to inFlight without entering.
+// enter counts the caller as in flight and returns true, unless the gate is closing. The
+// caller must end with inFlight.Done. Work that is in flight may add more to inFlight
+// without entering, because Close cannot have finished waiting then.
 func (g *Gate) enter() bool {
 	g.entering.RLock()
 	defer g.entering.RUnlock()
@@ -144,9 +150,9 @@ func (g *Gate) enter() bool {
 	return true
 }
 
-// Close begins nothing more and waits for what is under way, or for ctx. Calls of
-// Ingest, Check, Sweep and Replay after that fail with Unavailable, and Help does
-// nothing.
+// Close lets no new work begin, and waits until the work under way or ctx ends. Later
+// calls of Ingest, Check, Sweep and Replay fail with Unavailable, and Help does nothing:
+// the store may be closed by then.
 func (g *Gate) Close(ctx context.Context) error {
 	g.entering.Lock()
 	g.closing.Store(true)
@@ -184,31 +190,34 @@ func (g *Gate) Keys() []string {
 
 func (g *Gate) windowed() bool { return g.svc.Trigger.Type == "window" }
 
-// buildTime is how long an attempt may take to build the message; 1 is the first.
+// buildTime returns the time that an attempt has to build the message. The first is 1.
 func buildTime(attempt int) time.Duration {
 	return min(firstBuild<<min(max(attempt-1, 0), 10), longestBuild)
 }
 
-// publishLease is how long a claim belongs to whoever makes that attempt. It is
-// longer than the attempt, or a sweep would publish the message a second time.
+// publishLease returns the time for which an attempt holds the claim. It is longer than
+// the attempt can take: with a shorter lease, a sweep would publish the same message while
+// the first attempt is still building it.
 func publishLease(attempt int) time.Duration { return buildTime(attempt) + 2*publishTimeout }
 
+// remember returns the time for which an idempotency key is remembered. It is never less
+// than the window's period, so that a retry within one window counts once.
 func (g *Gate) remember() time.Duration { return max(memory, g.svc.Trigger.Period()) }
 
-// retention is how long a published message can be read and replayed. With
-// keepEventAfterTrigger it also outlasts the window, or the claim that says
-// "already published" would be gone while its events still wait.
+// retention returns the time for which a published message can be read and replayed. With
+// keepEventAfterTrigger it also outlasts the window: the claim is the record that its
+// events were published, and they would be published again if it expired before them.
 func (g *Gate) retention() time.Duration {
 	return max(time.Duration(g.svc.RetentionDays)*24*time.Hour, g.svc.Trigger.Period())
 }
 
-// contentURL is where the whole message of an eventID can be read.
+// contentURL returns the URL at which the whole message of an eventID can be read.
 func (g *Gate) contentURL(eventID string) string {
 	return g.publicURL + "/services/" + PathSegment(g.svc.ServiceName) + "/messages/" + eventID
 }
 
-// PathSegment escapes a name so that it is one segment of a URL's path that no
-// client or router cleans away, as they do with "." and "..".
+// PathSegment escapes a name so that it is one segment of a URL's path. Clients and routers
+// remove the segments "." and "..", so it escapes these too.
 func PathSegment(name string) string {
 	switch name {
 	case ".":

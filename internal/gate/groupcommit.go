@@ -9,40 +9,41 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// groupCommit lets requests that arrive together share a commit, and then the
-// check that follows it.
+// groupCommit lets requests that arrive together share one commit, and the check that
+// follows it (docs/decisions/015).
 //
-// There is no worker: the request that finds nobody leading does, takes all that
-// wait, and goes on until nothing does. While one commit is under way the next
-// collects; more commits at once would only make them smaller, and to wait for
-// more requests only made every one of them slower.
+// An idle groupCommit has no goroutine. A request that finds no leader starts one. The
+// leader commits all waiting units, then those that arrived meanwhile, and ends when none
+// wait. One commit runs at a time: parallel commits would only be smaller. The leader sets
+// no timer to collect more requests: in measurements that only made each request slower.
 type groupCommit struct {
-	run func(units []*unit) // commits, then answers each unit in its own time
+	run func(units []*unit) // commits the units, and answers each, perhaps after it returns
 
 	mu      sync.Mutex
 	waiting []*unit
 	leading bool
-	present int // units in do: waiting, being committed, being checked
+	present int // units in do: waiting, being committed or being checked
 }
 
-// maxGroup is how many events share a commit at most, so that it stays short.
+// maxGroup bounds the events of one commit, so that each commit stays short.
 const maxGroup = 256
 
-// fewUnits are not worth two commits.
+// fewUnits is the number of units up to which a group is not split in two.
 const fewUnits = 16
 
 // unit is one request's events.
 type unit struct {
 	appends []store.Append
 	results []store.AppendResult
-	verdict verdict
+	verdict checkResult
 	done    chan struct{}
-	held    *budget.Hold // the memory of the events, until they are answered
+	held    *budget.Hold // the memory reserved for the events, until they are answered
 }
 
 func newGroupCommit(run func([]*unit)) *groupCommit { return &groupCommit{run: run} }
 
-// do returns when u is answered or ctx ends. Its events may be stored even then.
+// do queues u and returns when it is answered or ctx ends. If ctx ends first, the unit
+// stays queued and its events are probably stored all the same.
 func (c *groupCommit) do(ctx context.Context, u *unit) error {
 	u.done = make(chan struct{})
 	c.mu.Lock()
@@ -67,6 +68,7 @@ func (c *groupCommit) do(ctx context.Context, u *unit) error {
 	}
 }
 
+// lead commits group after group until no unit waits.
 func (c *groupCommit) lead() {
 	for {
 		c.gather()
@@ -78,8 +80,8 @@ func (c *groupCommit) lead() {
 	}
 }
 
-// gather lets requests that are about to arrive do so: as long as giving way to
-// what is ready to run brings more of them, and never for a timer's sake.
+// gather yields the processor as long as that brings more units. Requests that are ready
+// to run then join this commit instead of the next one. It never waits for a timer.
 func (c *groupCommit) gather() {
 	for before := -1; ; {
 		c.mu.Lock()
@@ -93,10 +95,13 @@ func (c *groupCommit) gather() {
 	}
 }
 
-// take removes up to maxGroup events' units; nil ends the leader. When many are
-// present it leaves half of them for the next commit: sources that wait for an
-// answer before they send again would otherwise all move in step, and either the
-// store or the processor would stand idle.
+// take removes and returns units with at most maxGroup events, or one larger unit. If none
+// wait it returns nil, and the leader must end.
+//
+// When many units are present it leaves half of them for the next commit. Sources often
+// wait for an answer before they send their next event. Taken all at once, they would all
+// move in step: the store would idle while they prepare requests, and the processor while
+// the store writes.
 func (c *groupCommit) take() []*unit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,9 +122,9 @@ func (c *groupCommit) take() []*unit {
 	return units
 }
 
-// coalescer runs a check so that each caller gets one that began after it
-// called: one runs, at most one waits, and the one that waits serves all that
-// came meanwhile.
+// coalescer shares checks between callers. Each caller gets a check that began after its
+// call, so the check sees the events that the caller stored before. One check runs at a
+// time, and at most one is queued: it serves every call that arrived meanwhile.
 type coalescer struct {
 	mu      sync.Mutex
 	running bool
@@ -127,12 +132,12 @@ type coalescer struct {
 }
 
 type checkRun struct {
-	verdict verdict
+	verdict checkResult
 	done    chan struct{}
 }
 
-// do returns a run that began after the call. The caller waits for its done.
-func (c *coalescer) do(check func() verdict) *checkRun {
+// do returns a run that begins after this call. The caller waits for its done channel.
+func (c *coalescer) do(check func() checkResult) *checkRun {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == nil {
@@ -146,7 +151,7 @@ func (c *coalescer) do(check func() verdict) *checkRun {
 	return r
 }
 
-func (c *coalescer) loop(check func() verdict) {
+func (c *coalescer) loop(check func() checkResult) {
 	for {
 		c.mu.Lock()
 		r := c.next

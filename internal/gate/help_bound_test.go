@@ -15,7 +15,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// hangingStore never says which claims wait.
+// hangingStore never answers Due.
 type hangingStore struct{ store.Store }
 
 func (hangingStore) Now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
@@ -25,8 +25,8 @@ func (hangingStore) Due(ctx context.Context, _ string, _, _ time.Time, _ int) ([
 	return nil, ctx.Err()
 }
 
-// A request that helps is answered within two seconds of its beginning, whatever
-// becomes of the help, and its own work counts.
+// Help delays an answer until at most two seconds after the request's beginning, even if
+// the store hangs. The time of the request's own work counts.
 func TestHelpDelaysAnAnswerByTwoSeconds(t *testing.T) {
 	t.Parallel()
 	cfg, err := config.Parse([]byte(`{"serviceName":"s","trigger":{"type":"window","observationPeriod":600},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":"` + topic + `"}}`))
@@ -35,7 +35,7 @@ func TestHelpDelaysAnAnswerByTwoSeconds(t *testing.T) {
 		g := gate.New(cfg.Services[0], gate.Options{Store: hangingStore{}, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler)})
 		began := time.Now()
 		wait := g.Help()
-		time.Sleep(1500 * time.Millisecond) // its own work
+		time.Sleep(1500 * time.Millisecond) // the request's own work
 		wait()
 		require.Equal(t, 2*time.Second, time.Since(began))
 		require.NoError(t, g.Close(t.Context()))

@@ -12,14 +12,14 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Waiting are the events that wait at an endpoint.
+// Waiting lists the events that wait at one endpoint.
 type Waiting struct {
 	EventKey string
 	Events   []event.Ref // oldest first
-	More     bool        // than were read
+	More     bool        // more events wait than were read
 }
 
-// Pending reads the events in the window, at most limit of each endpoint.
+// Pending returns the events in the window, at most limit of each endpoint.
 func (g *Gate) Pending(ctx context.Context, limit int) ([]Waiting, error) {
 	out, since := make([]Waiting, len(g.rules)), g.since()
 	eg, ctx := errgroup.WithContext(ctx)
@@ -37,23 +37,24 @@ func (g *Gate) Pending(ctx context.Context, limit int) ([]Waiting, error) {
 	return out, nil
 }
 
-// Minute counts the events that were received in one.
+// Minute counts the events that were received in one minute.
 type Minute struct {
 	At     time.Time
 	Events int
 }
 
-// Lag is how long a message took, from its first event until it was out.
+// Lag holds the two times between which a message was under way: its first event and its
+// publication.
 type Lag struct {
 	EventID     string
 	FirstEvent  time.Time
 	PublishedAt time.Time
 }
 
-// History is what came in and went out of late.
+// History summarises the events and messages of the last hour.
 type History struct {
-	Since   time.Time // what is older is left out
-	Minutes []Minute  // that had events, in order
+	Since   time.Time // its start
+	Minutes []Minute  // those with events, in order
 	Lags    []Lag     // of published messages, in order
 	Partial bool      // there was more than was read
 }
@@ -64,8 +65,8 @@ const (
 	historyEvents   = 1000 // of each endpoint
 )
 
-// History reads the last hour: the events that wait, and those of the latest
-// messages. It reads a bounded number of documents.
+// History counts the events of the last hour: those that wait, and those of the latest
+// messages. It reads a bounded number of documents, and sets Partial if there are more.
 func (g *Gate) History(ctx context.Context) (History, error) {
 	now := g.clock()
 	h := History{Since: now.Add(-historySpan).Truncate(time.Minute)}

@@ -16,15 +16,15 @@ type Incoming struct {
 	EventKey string // of a configured endpoint
 	Meta     event.Meta
 	Content  []byte
-	// IdempotencyKey is what the source calls the event; "" if it does not say,
-	// and then two requests are two events.
+	// IdempotencyKey is the source's name for the event. Without one ("") each request is
+	// an event of its own, and a retry counts twice.
 	IdempotencyKey string
-	// Held is the memory that the content has taken, where it is bounded. It stays
-	// taken until the event is stored, even if the caller leaves before that.
+	// Held is the memory reserved for the content, or nil if memory is not bounded. It
+	// stays reserved until the event is stored, even if the caller leaves earlier.
 	Held *budget.Hold
 }
 
-// Receipt says that an event is stored.
+// Receipt confirms that an event is stored.
 type Receipt struct {
 	ID         string
 	EventKey   string
@@ -32,24 +32,24 @@ type Receipt struct {
 	Duplicate  bool
 }
 
-// Ingested is the answer to a batch: a receipt for each event, in order, and the
-// eventID of the message that the check behind them released, or "".
+// Ingested is the answer to a batch: a receipt for each event, in order, and the eventID
+// of the message that the check after them released, or "".
 type Ingested struct {
 	Receipts  []Receipt
 	Triggered string
-	Published bool // with Triggered: the bus has the message, else it is tried again
+	Published bool // with Triggered: the bus has the message; if false, a sweep retries it
 }
 
-// Ingest stores the events and then checks the window. It returns once the
-// events are durable and, unless the service is asynchronous, the check that
-// began after that is done and what it released is published (or left to the
-// sweep, if the bus does not answer).
+// Ingest stores the events and then checks the window. It returns when the events are
+// durable. Unless the service is asynchronous, it also waits for a check that began after
+// the commit, and for the publication of the message that the check released. If the bus
+// does not answer, the message is left to the sweep.
 //
-// An error means that no receipt can be given: some events may be stored all the
-// same, so a source should name its events and send them again. The codes are
+// An error means that there is no receipt. Some of the events may still be stored, so a
+// source should give its events idempotency keys and send them all again. The codes are
 // NotFound (no such endpoint), TooLarge and Unavailable.
 func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
-	if !g.enter() { // until the unit is answered, even if the caller leaves before
+	if !g.enter() { // answer ends this, even if the caller leaves earlier
 		return Ingested{}, errClosing
 	}
 	err := g.observe(ctx)
@@ -63,7 +63,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 		return Ingested{}, err
 	}
 	if len(in) > 0 {
-		u.held = in[0].Held.Share() // one request's events share what it has taken
+		u.held = in[0].Held.Share() // all events of a request share its reserved memory
 	}
 	if err := g.commits.do(ctx, u); err != nil {
 		return Ingested{}, unavailable(err, "the store did not answer in time")
@@ -77,9 +77,9 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 			ID: u.appends[i].Event.ID, EventKey: in[i].EventKey, ReceivedAt: r.ReceivedAt, Duplicate: r.Duplicate,
 		}
 	}
-	// The events are safe. If the check failed, a source that names its events can
-	// send them again at no risk, and that checks again; one that does not would
-	// double them, so it gets its receipts and the sweep makes up for the check.
+	// The events are durable, but the check may have failed. A source whose events all have
+	// keys gets an error: its retry adds nothing and checks again. A retry without keys
+	// would store the events twice, so that source gets receipts and a sweep checks instead.
 	if u.verdict.err != nil && keyed {
 		return Ingested{}, unavailable(u.verdict.err, "the event is stored, but the window could not be checked")
 	}
@@ -89,12 +89,12 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	return out, nil
 }
 
-// unit turns what came in into what the store takes. keyed reports whether all of it
-// can be sent again without doubling.
+// unit converts the events of a request to the store's form. keyed reports whether every
+// event has an idempotency key, so that a retry stores none of them twice.
 func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
-	// A message is built and served from its events: they outlive the window, the
-	// message's retention, and a day for a claim that waits.
+	// A message is built and served from its events, so they must outlive the window, then
+	// the message's retention, and a day more for a claim that waits.
 	stamp := g.time.Stamp(g.remember(), g.remember()+g.retention()+24*time.Hour)
 	now, expireAt := whole(stamp.Now), whole(stamp.Until)
 	forgetBefore, forgetAfter := g.memoryOfNames(stamp)
@@ -120,8 +120,8 @@ func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
 	return u, keyed, nil
 }
 
-// commit stores what the units hold and answers them: after the check, or at
-// once where there is none to wait for.
+// commit stores the events of the units in one commit, then answers the units: after the
+// check, or at once if there is no check to wait for.
 func (g *Gate) commit(units []*unit) {
 	appends := units[0].appends
 	if len(units) > 1 {
@@ -150,29 +150,30 @@ func (g *Gate) commit(units []*unit) {
 		g.changed()
 	}
 	if !stored || !g.windowed() {
-		g.answer(units, verdict{})
+		g.answer(units, checkResult{})
 		return
 	}
 	run := g.startCheck()
 	g.inFlight.Add(1) // the units may be answered before the check ends
 	if g.svc.AsyncEventTrigger {
-		g.answer(units, verdict{})
-		units = nil // their bodies are not kept for the check
+		g.answer(units, checkResult{})
+		units = nil // the check needs no bodies, so their memory can be freed
 	}
-	go func() { // the leader goes on with the next commit meanwhile
+	go func() { // the leader must be free for the next commit
 		defer g.inFlight.Done()
 		<-run.done
 		run.verdict.wait()
 		if !g.svc.AsyncEventTrigger {
 			g.answer(units, run.verdict)
 		} else if run.verdict.err != nil {
-			g.log.Error("the window could not be checked: the next event or sweep will", "error", run.verdict.err)
+			g.log.Error("the window could not be checked; the next event or sweep checks it", "error", run.verdict.err)
 		}
 	}()
 }
 
-// answer answers units, which entered.
-func (g *Gate) answer(units []*unit, v verdict) {
+// answer gives the units the result of their check, frees their memory and ends their time
+// in flight.
+func (g *Gate) answer(units []*unit, v checkResult) {
 	for _, u := range units {
 		u.verdict = v
 		close(u.done)
@@ -181,8 +182,8 @@ func (g *Gate) answer(units []*unit, v verdict) {
 	g.inFlight.Add(-len(units))
 }
 
-// unavailable marks an error of the store or bus as one to retry, unless it
-// already says what it is.
+// unavailable marks an error of the store or the bus as one that the caller should retry.
+// An error that already has a code keeps it.
 func unavailable(err error, message string) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err

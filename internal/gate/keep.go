@@ -10,33 +10,40 @@ import (
 )
 
 const (
-	// keepEvery is how often the events of claims that wait are looked after, and
-	// keepAgain how soon after that failed.
+	// keepEvery is the time between two passes over waiting claims; keepAgain is the time
+	// after a pass that failed.
 	keepEvery, keepAgain = time.Hour, 5 * time.Minute
-	// keepAfter is how long a claim waits before its events are kept for it. They
-	// live a day longer than the message would be kept.
+	// keepAfter is the time that a claim waits before the expiry of its events is postponed.
+	// It is far less than the lifetime of an event, which is longer than a message's
+	// retention and a day.
 	keepAfter = 12 * time.Hour
-	// keepFor is how much longer than a message published now.
+	// keepFor is the time by which kept events outlive a message published now.
 	keepFor = 3 * 24 * time.Hour
-	// warnAfter is how long a claim waits before somebody should know. It is days
+	// warnAfter is the time that a claim waits before an operator is warned. That is days
 	// before its events would expire.
 	warnAfter = 24 * time.Hour
-	// keepTime bounds how long a sweep keeps events. The next sweep goes on from there.
+	// keepTime bounds a sweep's pass over waiting claims. The next sweep continues the pass.
 	keepTime = 2 * time.Minute
 )
 
-// round is one pass over the claims that wait. It may take several calls.
+// round is one pass over the waiting claims. It may take several calls.
 type round struct {
-	upTo *store.Cursor // the claim that was looked after last; nil: none
-	err  error         // the first of the round, but rather one of events that still exist
+	upTo *store.Cursor // the last claim whose events were kept; nil: none yet
+	// err is the first error of the round. An error about events that still exist replaces
+	// one about events that are gone, because only the former can be retried.
+	err error
 }
 
-// keepWaiting postpones the expiry of the events that unpublished claims need, once
-// an hour: a store deletes them nine days after they came, whatever waits for them. If
-// ctx ends first, the next call goes on with the next claim.
+// keepWaiting postpones the expiry of the events that unpublished claims need, once an
+// hour. A message is built from its events, and the store deletes these when they expire,
+// even if a claim still needs them. An outage of the bus that is longer than the retention
+// would lose the messages. If ctx ends first, the next call continues with the next claim.
+//
+// Until a pass has succeeded, or has only failed for events that are gone, doubtful is set
+// and Purge does not run.
 func (g *Gate) keepWaiting(ctx context.Context) {
 	if !g.keeping.TryLock() {
-		return // another call does it
+		return // another call is on it
 	}
 	defer g.keeping.Unlock()
 	if !g.turn(&g.kept, g.keepNext) {
@@ -60,29 +67,29 @@ func (g *Gate) keepWaiting(ctx context.Context) {
 		}
 	}
 	g.unkept.Store(err != nil)
-	doubtful := err != nil && !errors.Is(err, store.ErrNotFound) // what is gone need not be kept
+	doubtful := err != nil && !errors.Is(err, store.ErrNotFound) // events that are gone cannot be kept any more
 	if g.doubtful.Store(doubtful); doubtful {
 		g.keepNext = keepAgain
 	}
 	switch {
 	case err != nil && oldest.IsZero():
-		g.log.WarnContext(ctx, "it is not known which claims wait: their events may expire", "error", err)
+		g.log.WarnContext(ctx, "the waiting claims could not be listed: their events may expire", "error", err)
 	case err != nil:
-		g.log.WarnContext(ctx, "the events of claims that wait could not be kept, and expire", "waiting", n,
+		g.log.WarnContext(ctx, "the expiry of events that waiting claims need could not be postponed", "waiting", n,
 			"oldest", oldest.Format(time.RFC3339), "expires", g.losesAt(oldest).Format(time.RFC3339), "error", err)
 	case now.Sub(oldest) >= warnAfter:
-		g.log.WarnContext(ctx, "messages are not published for long: see that the topic exists and takes them; their events are kept meanwhile",
+		g.log.WarnContext(ctx, "messages have waited long for publication: check that the topic exists and takes messages; their events are kept meanwhile",
 			"waiting", n, "oldest", oldest.Format(time.RFC3339), "topic", g.svc.TargetPubSub.Topic)
 	}
 }
 
-// keepAll keeps the events of every claim that has waited for keepAfter. The oldest
-// claims come first, because their events expire first. A claim that fails, or takes
-// all the time there is, does not stop the others from being kept. more reports that
-// claims are left for the next call, which goes on with g.round.
+// keepAll keeps the events of every claim that has waited for keepAfter. The oldest claims
+// come first, because their events expire first. A claim that fails, or that uses up all
+// the time, does not stop the others from being kept: the next call continues behind it.
+// more reports that claims are left for that call; g.round has the position.
 func (g *Gate) keepAll(ctx context.Context, now time.Time) (more bool, err error) {
-	// The same instant for a day: a claim that was kept until then is known by its
-	// first event.
+	// until stays the same for a day. A claim that an earlier pass kept until the same
+	// instant is then recognised by its first event, at the cost of one read.
 	until := whole(g.time.After(g.retention() + keepFor)).Truncate(24 * time.Hour).Add(24 * time.Hour)
 	page := store.Page{State: store.Claimed, OldestFirst: true, Limit: sweepPage}
 	for began := g.round.upTo; ; {
@@ -96,12 +103,12 @@ func (g *Gate) keepAll(ctx context.Context, now time.Time) (more bool, err error
 		}
 		for _, info := range infos {
 			if now.Sub(info.Date) < keepAfter {
-				infos = nil // the others are younger
+				infos = nil // the others are younger still
 				break
 			}
 			err := g.keepClaim(ctx, info, until)
 			if err != nil && ctx.Err() != nil && g.round.upTo != began {
-				return true, nil // it failed for want of time: the next call begins with it
+				return true, nil // only its time ran out: the next call begins with this claim
 			}
 			if err != nil && (g.round.err == nil || errors.Is(g.round.err, store.ErrNotFound)) {
 				g.round.err = fmt.Errorf("message %s: %w", info.EventID, err)
@@ -119,7 +126,7 @@ func (g *Gate) keepAll(ctx context.Context, now time.Time) (more bool, err error
 	}
 }
 
-// keepClaim keeps the events of one claim.
+// keepClaim postpones the expiry of one claim's events, unless it was published meanwhile.
 func (g *Gate) keepClaim(ctx context.Context, info store.ClaimInfo, until time.Time) error {
 	c, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, info.EventID)
 	if err != nil || c.State != store.Claimed {
@@ -132,19 +139,20 @@ func (g *Gate) keepClaim(ctx context.Context, info store.ClaimInfo, until time.T
 	return g.store.Keep(ctx, g.svc.ServiceName, members, until)
 }
 
-// losesAt is when the first events of a claim of that date expire, unless they are kept.
+// losesAt returns the time at which the first events of a claim of that date expire, unless
+// they are kept.
 func (g *Gate) losesAt(date time.Time) time.Time { return date.Add(g.retention() + 24*time.Hour) }
 
-// warning says what somebody should do about claims that wait; "": nothing.
+// warning tells an operator what to do about claims that wait, or returns "".
 func (g *Gate) warning(backlog int, oldest time.Time) string {
 	waits := g.clock().Sub(oldest)
 	switch {
 	case backlog == 0 || waits < warnAfter:
 		return ""
 	case g.unkept.Load():
-		return fmt.Sprintf("%d messages are not published, the oldest for %d hours, and their events could not be kept: the first expire at %s. See that the topic exists and takes messages, then POST /sweep",
+		return fmt.Sprintf("%d messages are not published, the oldest for %d hours, and their events could not be kept: the first expire at %s. Check that the topic exists and takes messages, then POST /sweep",
 			backlog, int(waits.Hours()), g.losesAt(oldest).Format(time.RFC3339))
 	}
-	return fmt.Sprintf("%d messages are not published, the oldest for %d hours: see that the topic exists and takes messages, then POST /sweep",
+	return fmt.Sprintf("%d messages are not published, the oldest for %d hours: check that the topic exists and takes messages, then POST /sweep",
 		backlog, int(waits.Hours()))
 }

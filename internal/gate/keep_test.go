@@ -13,11 +13,11 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// cutStore keeps the events of a few claims, and then ends the call's time.
+// cutStore cancels the call's context after the events of a few claims were kept.
 type cutStore struct {
 	store.Store
 	most   int   // claims per call
-	unable error // of Due
+	unable error // the error of Due
 	n      int
 	claims []string // eventIDs in the order in which they were kept
 	cut    func()
@@ -42,9 +42,9 @@ func (s *cutStore) ClaimByEventID(ctx context.Context, service, id string) (stor
 	return c, err
 }
 
-// waiting adds claims of a minute each that back off, and returns their eventIDs, the
-// oldest first.
-func (w *world) waiting(n int) (ids []string) {
+// addWaiting adds n claims that back off, dated a minute apart, and returns their eventIDs,
+// the oldest first.
+func (w *world) addWaiting(n int) (ids []string) {
 	w.Helper()
 	first := w.truth()
 	for k := range n {
@@ -59,15 +59,15 @@ func (w *world) waiting(n int) (ids []string) {
 	return ids
 }
 
-// However many claims wait, and however few a call has time for, the events of each are
-// kept in turn: the oldest first, for they expire first.
-func TestKeepingGoesOnWhereItWasCutOff(t *testing.T) {
+// Calls that have time for only a few claims keep the events of all of them in turn, the
+// oldest first, because these expire first.
+func TestKeepingContinuesWhereItWasCutOff(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
 		cut := &cutStore{Store: w.store.Store, most: 30, unable: errors.New("no")}
 		w.store.Store = cut
 		i := w.instance(0)
-		ids := w.waiting(130)
+		ids := w.addWaiting(130)
 		w.ran += 36 * time.Hour
 		for range 5 {
 			w.ran += time.Minute
@@ -85,14 +85,14 @@ func TestKeepingGoesOnWhereItWasCutOff(t *testing.T) {
 	})
 }
 
-// A request that helps keeps events as well, and also when nothing can be published.
+// Help keeps events too, even if it cannot publish.
 func TestHelpKeepsEventsWhenItCannotPublish(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
 		cut := &cutStore{Store: w.store.Store, most: 1 << 30, unable: errors.New("no")}
 		w.store.Store = cut
 		i := w.instance(0)
-		ids := w.waiting(3)
+		ids := w.addWaiting(3)
 		w.ran += 36 * time.Hour
 		i.Help()
 		require.Eventually(w, func() bool { return cut.kept.Load() == 3 }, time.Minute, time.Millisecond)

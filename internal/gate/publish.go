@@ -16,34 +16,37 @@ import (
 )
 
 const (
-	// busRest is how long new claims are not published after the bus failed, so that
-	// sources do not wait for a bus that is known to be away.
+	// busRest is the time after a failure of the bus in which new claims are not published
+	// at once. Sources then do not wait for a bus that is known to be down.
 	busRest = 5 * time.Second
-	// pageEvents and pageBytes bound what is read of a claim's events at a time.
+	// pageEvents and pageBytes bound the events of a claim that are read at a time.
 	pageEvents = 256
 	pageBytes  = 8 << 20
 	// maxAttribute is Pub/Sub's limit on an attribute's value, in bytes.
 	maxAttribute = 1024
 )
 
-// publishNow publishes a claim that was just made. If that fails, it is tried again.
-// It calls acked once the message is out, before that is on record.
+// publishNow makes the first attempt to publish a new claim. If it fails, a sweep retries.
+// It calls acked when the bus has the message, before the store has recorded that.
 func (g *Gate) publishNow(c store.Claim, acked func()) {
 	if err := g.publish(context.Background(), c, buildTime(1), acked); err != nil {
-		g.log.Error("a claim is not published: a later request or sweep will try again",
+		g.log.Error("a claim could not be published; a later request or sweep retries it",
 			"eventID", c.EventID, "claimID", c.ID, "topic", g.svc.TargetPubSub.Topic, "error", err)
 	}
 }
 
-// errBus marks an error of the bus: claims behind this one would fare no better.
+// errBus marks an error of the bus. A sweep stops at one, because the next claims would
+// fail in the same way.
 var errBus = errors.New("the bus did not take the message")
 
-// publish sends the claim's message, waits for the bus's acknowledgement and calls
-// acked. It records the outcome, unless the message was published before. An error
-// means that the bus did not acknowledge the message; it may have it all the same.
+// publish sends the claim's message, waits for the bus's acknowledgement and calls acked.
+// It then records the outcome in the store, unless this is a replay. An error means that
+// the bus did not acknowledge the message; the bus may have it all the same. The same holds
+// if the process dies before the outcome is recorded. A retry then publishes the message
+// twice, and consumers recognise it by its eventID.
 func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
 	size, err := g.send(ctx, c, build)
-	if c.State == store.Published { // a replay: when it first went out, and how long it is kept, stay as they are
+	if c.State == store.Published { // a replay changes neither PublishedAt nor ExpireAt
 		return err
 	}
 	now := g.clock()
@@ -53,21 +56,23 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 	} else {
 		acked()
 	}
-	// The message is out, whatever becomes of ctx: record it in time of its own.
+	// Record the outcome even if ctx has ended, or a message that the bus has would be
+	// published again.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
 	if settleErr := g.store.Settle(settle, g.svc.ServiceName, c.ID, out); settleErr != nil {
-		g.log.Error("the outcome of a publication is not recorded: the message may go out again, with the same eventID",
+		g.log.Error("the outcome of a publication could not be recorded; the message may be published again, with the same eventID",
 			"eventID", c.EventID, "claimID", c.ID, "error", settleErr)
 	}
 	g.changed()
 	return err
 }
 
+// send builds the claim's message and publishes it.
 func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (size int, err error) {
 	building, cancel := context.WithTimeout(ctx, build)
-	// Few large messages are built and sent at once. Whichever has no room in its
-	// time is left to the sweep, as any other that could not be built.
+	// The memory of all messages under way is bounded. A message that gets none within its
+	// build time fails like any other that could not be built, and a sweep retries it.
 	room := min(messageMemory(c, min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
 	if err := g.work.Take(building, room); err != nil {
 		cancel()
@@ -88,9 +93,10 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 	return len(data), nil
 }
 
-// messageMemory returns the memory that it takes to build and send the claim's message:
-// a page of its events as they are read; one event as JSON, whose text may be escaped
-// byte by byte; and the message, which grows by doubling and is copied by the bus.
+// messageMemory estimates the memory needed to build and send the claim's message. It is
+// the sum of: a page of events as they are read; the largest event as JSON, in which every
+// byte may be escaped; and the message, whose buffer doubles as it grows and which the bus
+// copies.
 func messageMemory(c store.Claim, limit int) int64 {
 	size, largest := int64(0), int64(0)
 	for _, l := range c.Lists {
@@ -102,16 +108,16 @@ func messageMemory(c store.Claim, limit int) int64 {
 	return 16<<10 + 2*page + 12*largest + 4*min(2*size, int64(limit))
 }
 
-// encode returns the message in the largest form that the bus takes.
+// encode returns the message in the largest form that fits the bus and the configuration.
 func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form, error) {
 	limit := min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())
 	head, lists, size := g.headOf(c)
 	form := message.Whole
-	if size > 2*int64(limit) { // JSON does not halve anything: do not read it all for nothing
+	if size > 2*int64(limit) { // JSON never halves the size: the whole message cannot fit, so do not read it
 		form = message.NoContent
 	}
 	for ; ; form++ {
-		if form == message.NoEvents { // no smaller one is left: only the bus's own limit counts
+		if form == message.NoEvents { // the smallest form: only the bus's own limit still counts
 			limit = g.bus.MaxMessageBytes()
 		}
 		buf := &message.Limit{Max: limit}
@@ -123,6 +129,8 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 	}
 }
 
+// headOf converts the claim to the parts of its message. The last result is the sum of the
+// included events' sizes.
 func (g *Gate) headOf(c store.Claim) (message.Head, []message.List, int64) {
 	head := message.Head{
 		EventID: c.EventID, Date: c.Date, ServiceName: c.Service, TriggerType: c.TriggerType,
@@ -140,8 +148,8 @@ func (g *Gate) headOf(c store.Claim) (message.Head, []message.List, int64) {
 	return head, lists, size
 }
 
-// fetch reads events a page at a time: from memory if this instance has just
-// stored them, from the store otherwise.
+// fetch returns a function that reads events a page at a time: from memory if this instance
+// has just stored them, otherwise from the store.
 func (g *Gate) fetch(ctx context.Context) message.Fetch {
 	return func(included []event.Ref) iter.Seq2[event.Event, error] {
 		return func(yield func(event.Event, error) bool) {
@@ -167,6 +175,8 @@ func (g *Gate) fetch(ctx context.Context) message.Fetch {
 	}
 }
 
+// events returns the events named, in order. It asks the store only for those that are not
+// in memory.
 func (g *Gate) events(ctx context.Context, refs []event.Ref) ([]event.Event, error) {
 	out := make([]event.Event, len(refs))
 	var missing []event.Ref
@@ -191,8 +201,8 @@ func (g *Gate) events(ctx context.Context, refs []event.Ref) ([]event.Event, err
 	return out, nil
 }
 
-// attributes are EventSync's serviceName, the ids to deduplicate on, and the
-// CloudEvents attributes in Pub/Sub's binding.
+// attributes returns the message's attributes on the bus: EventSync's serviceName, the ids
+// to deduplicate on, and the CloudEvents attributes in Pub/Sub's binding.
 func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 	attrs := map[string]string{
 		"serviceName":    cut(c.Service),
@@ -212,7 +222,7 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 	return attrs
 }
 
-// cut shortens an attribute to what Pub/Sub takes; the message has it whole.
+// cut shortens an attribute's value to Pub/Sub's limit. The message itself has it whole.
 func cut(s string) string {
 	if len(s) <= maxAttribute {
 		return s
@@ -224,11 +234,12 @@ func cut(s string) string {
 	return s[:n]
 }
 
-// WriteMessage writes the whole message of an eventID, as it was published or,
-// if that was a claim check, with everything it stands for. ready is called
-// once, before the first byte, when nothing but the reader can fail any more;
-// size is -1 where the message is too large to be known whole by then.
-// NotFound: no such message. Gone: its events have expired.
+// WriteMessage writes the whole message of an eventID to w, including the parts that a
+// claim check left out. It calls ready once, before the first byte. A message of up to
+// pageBytes is built first, so that its size is known and only w can still fail. A larger
+// one is written as it is read, with size -1, and can break off in the middle.
+//
+// The error is NotFound if there is no such message, and Gone if its events have expired.
 func (g *Gate) WriteMessage(ctx context.Context, eventID string, w io.Writer, ready func(size int)) error {
 	c, err := g.claimOf(ctx, eventID)
 	if err != nil {

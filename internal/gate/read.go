@@ -12,27 +12,27 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// EndpointStatus says what waits at one endpoint.
+// EndpointStatus describes the events that wait at one endpoint.
 type EndpointStatus struct {
 	EventKey    string
 	Have, Need  int
 	First, Last time.Time // of the events in the window; zero if there are none
-	// OldestLeaves is when the first of them leaves the window.
+	// OldestLeaves is the time at which the first of them leaves the window.
 	OldestLeaves time.Time
 }
 
-// Status is what Status tells of a service.
+// Status describes the window and the outbox of a service.
 type Status struct {
 	Complete      bool
 	Endpoints     []EndpointStatus
 	Missing       []window.Shortfall
 	Backlog       int       // claims not yet published
 	BacklogOldest time.Time // zero if there are none
-	Warning       string    // what somebody should do about them, or ""
+	Warning       string    // what an operator should do about them, or ""
 	LastMessage   *store.ClaimInfo
 }
 
-// Status reads how the window and the outbox stand.
+// Status returns the state of the window and the outbox.
 func (g *Gate) Status(ctx context.Context) (Status, error) {
 	s := Status{Endpoints: make([]EndpointStatus, len(g.rules))}
 	have := make([]int, len(g.rules))
@@ -78,7 +78,8 @@ func (g *Gate) Messages(ctx context.Context, page store.Page) ([]store.ClaimInfo
 	return infos, nil
 }
 
-// Replay publishes a message again, with the same ids, whatever its state.
+// Replay publishes a message again, with the same ids, whether or not it was published
+// before.
 func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, error) {
 	if !g.enter() {
 		return store.ClaimInfo{}, errClosing
@@ -94,6 +95,7 @@ func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, err
 	return c.ClaimInfo, nil
 }
 
+// claimOf returns the claim of a message.
 func (g *Gate) claimOf(ctx context.Context, eventID string) (store.Claim, error) {
 	c, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, eventID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -105,8 +107,8 @@ func (g *Gate) claimOf(ctx context.Context, eventID string) (store.Claim, error)
 	return c, nil
 }
 
-// expired tells a message whose events are no longer kept from a store or a bus
-// that does not answer.
+// expired returns Gone if the message's events have expired, and otherwise an error that
+// tells the caller to retry.
 func (g *Gate) expired(err error, eventID string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return fault.Wrap(fault.Gone, err, "the events of message %q have expired", eventID)

@@ -6,7 +6,8 @@ import (
 	"github.com/headgate/headgate/internal/event"
 )
 
-// recentEvents keeps the newest events up to a sum of bytes, first in first out.
+// recentEvents keeps the newest events in memory, up to a sum of bytes, first in first out.
+// A claim usually follows its last events at once, and finds them here.
 type recentEvents struct {
 	mu    sync.Mutex
 	max   int64
@@ -16,7 +17,7 @@ type recentEvents struct {
 	head  int
 }
 
-// weigh estimates what an event takes in memory.
+// weigh estimates the memory that an event takes.
 func weigh(e event.Event) int64 {
 	n := 512 + len(e.Content) + len(e.Meta.RawQuery)
 	for _, m := range [...]map[string][]string{e.Meta.Headers, e.Meta.Query} {
@@ -53,7 +54,7 @@ func (r *recentEvents) add(e event.Event) {
 	for r.bytes > r.max {
 		r.dropOldest()
 	}
-	if r.head > len(r.order)/2 { // give the consumed half back
+	if r.head > len(r.order)/2 { // free the consumed half
 		r.order = append(r.order[:0:0], r.order[r.head:]...)
 		r.head = 0
 	}
@@ -68,7 +69,8 @@ func (r *recentEvents) dropOldest() {
 	}
 }
 
-// get returns the event that the reference means: same id, same time.
+// get returns the event with the reference's id and time. The id alone is not enough: it
+// may have been used again after it was forgotten.
 func (r *recentEvents) get(ref event.Ref) (event.Event, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,30 +16,34 @@ import (
 const (
 	// longestRest is the longest back-off of a claim.
 	longestRest = 5 * time.Minute
-	// maxFailed claims end a sweep of all: those that fail one by one would be read
-	// again and again.
+	// maxFailed is the number of failed claims after which a sweep ends. Failed claims stay
+	// at the head of the list, and each further page would read all of them again.
 	maxFailed = 1000
-	// helpEvery is how often requests look for claims that wait.
+	// helpEvery is the least time between two requests that look for waiting claims.
 	helpEvery = 5 * time.Second
-	// helpTime bounds what a request sets going, and helpWait what it waits for it,
-	// counted from its beginning, where there is no processor after its answer.
+	// helpTime bounds the work that a request starts in Help. helpWait bounds the time that
+	// its answer waits for this work, counted from the request's beginning. The answer waits
+	// only where the process may get no processor after it.
 	helpTime, helpWait = 15 * time.Second, 2 * time.Second
 )
 
-// which claims are published.
+// which selects the claims to publish.
 type which int
 
 const (
-	dueClaims which = iota // those whose back-off, or whose publisher's lease, is over
-	allClaims              // and those that back off
+	dueClaims which = iota // claims whose back-off is over, or whose publisher's lease has expired
+	allClaims              // these, and the claims that still back off
 )
 
-// nextAttempt is when a claim whose publication failed is tried again.
+// nextAttempt returns the time of the next attempt for a claim whose publication failed.
+// The delay doubles with each attempt, up to longestRest.
 func nextAttempt(now time.Time, attempts int) time.Time {
 	return now.Add(min(5*time.Second<<min(attempts, 10), longestRest))
 }
 
-// free reports whether the claim is nobody's.
+// free reports whether a sweep may publish the claim. A claim without LastError is leased
+// by a publisher until NextAttempt, and must be left alone until then. One with LastError
+// has failed and only backs off.
 func (w which) free(c store.ClaimInfo, now time.Time) bool {
 	if c.LastError == "" {
 		return clock.Over(c.NextAttempt, now, publishLease(c.Attempts))
@@ -47,10 +51,10 @@ func (w which) free(c store.ClaimInfo, now time.Time) bool {
 	return w == allClaims || clock.Over(c.NextAttempt, now, longestRest)
 }
 
-// Help publishes claims that wait and are due, as a sweep does, for deployments that
-// nobody sweeps: every request calls it, and one in five seconds does the work, while
-// it is answered. wait returns when that is done, or has taken long enough; where the
-// process runs between requests, at once.
+// Help publishes waiting claims that are due, as a sweep does. It is for deployments that
+// have no scheduler: every request calls it, and one request in five seconds does the work,
+// beside its own. wait returns when the work is done or has taken helpWait. Where the
+// process runs between requests, it returns at once.
 func (g *Gate) Help() (wait func()) {
 	if !g.HelpDue() || !g.turn(&g.helped, helpEvery) || !g.enter() {
 		return func() {}
@@ -66,12 +70,12 @@ func (g *Gate) Help() (wait func()) {
 			_, _, err = g.republish(ctx, dueClaims)
 		}
 		if err != nil {
-			g.log.Warn("claims that wait could not be looked for: the next request will", "error", err)
+			g.log.Warn("waiting claims could not be listed; the next request tries again", "error", err)
 		}
 		if g.closing.Load() {
 			return
 		}
-		keeping, stop := context.WithTimeout(context.Background(), helpTime) // publishing may have taken all of ctx
+		keeping, stop := context.WithTimeout(context.Background(), helpTime) // publishing may have used up ctx
 		defer stop()
 		g.keepWaiting(keeping)
 	}()
@@ -93,11 +97,11 @@ func (g *Gate) HelpDue() bool {
 	return g.elapsed(&g.helped, helpEvery) && g.elapsed(&g.busAway, busRest)
 }
 
-// republish publishes claims that wait. It stops when the bus refuses one, because it
+// republish publishes waiting claims. It stops when the bus refuses one, because the bus
 // would refuse the others too. A later call retries them.
 func (g *Gate) republish(ctx context.Context, which which) (published, failed int, err error) {
-	// Claims that are published leave the list. Those that stay at its head are read
-	// again with the next page, and left out.
+	// Published claims leave the list. The others stay at its head: each page reads them
+	// again, and stay tells which of them to skip.
 	stay := make(map[string]bool)
 	for {
 		now := g.clock()
@@ -126,9 +130,10 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 	}
 }
 
-// republishPage publishes the claims, unless another instance does. It adds those that
-// it did not publish to stay. It reads the events' names of a few claims at a time: those
-// of a page may take gigabytes.
+// republishPage publishes the claims, except those that another instance leases first. It
+// adds the claims that it did not publish to stay. It reads the members of a few claims at
+// a time, because those of a whole page could take gigabytes. away reports that the bus
+// refused a message.
 func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay map[string]bool) (published, failed int, away bool, err error) {
 	var ok, bad atomic.Int64
 	done := make([]bool, len(claims))
@@ -142,7 +147,7 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 			}
 			err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease(c.Attempts+1)))
 			if errors.Is(err, store.ErrConflict) {
-				return nil // another has it
+				return nil // another instance has it
 			}
 			if err != nil {
 				return err
@@ -156,7 +161,7 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 			if err != nil {
 				bad.Add(1)
 				refused.Store(refused.Load() || errors.Is(err, errBus))
-				g.log.ErrorContext(ctx, "a claim is still not published", "eventID", c.EventID, "claimID", c.ID,
+				g.log.ErrorContext(ctx, "a waiting claim could not be published", "eventID", c.EventID, "claimID", c.ID,
 					"attempts", c.Attempts, "waiting", g.clock().Sub(c.Date).Round(time.Second).String(), "error", err)
 				return nil
 			}

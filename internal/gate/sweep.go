@@ -8,14 +8,14 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Swept counts what a sweep did.
+// Swept is the result of a sweep.
 type Swept struct {
-	Republished int    // claims published that had been left behind
-	Failed      int    // claims that still could not be published
-	Expired     int    // pointers deleted that had left the window
-	Purged      int    // events and messages deleted whose time was up
+	Republished int    // waiting claims that were published
+	Failed      int    // waiting claims that still could not be published
+	Expired     int    // deleted pointers, which had left the window
+	Purged      int    // deleted events and messages, which had expired
 	Triggered   string // eventID of a window found complete, or ""
-	Published   bool   // with Triggered: the bus has the message, else it is tried again
+	Published   bool   // with Triggered: the bus has the message; if false, a sweep retries it
 }
 
 const (
@@ -24,18 +24,17 @@ const (
 	sweepLimit     = 20_000
 )
 
-// Sweep makes up for whatever an instance left undone when it died or could not
-// reach the bus: it publishes claims whose attempt is due, checks the window, keeps
-// the events of claims that wait, and deletes what is over. It may run anywhere, at
-// any time, more than once.
-func (g *Gate) Sweep(ctx context.Context) (Swept, error) { return g.sweep(ctx, dueClaims) }
+// Sweep completes the work of instances that died or could not reach the bus. It publishes
+// claims whose next attempt is due, checks the window, postpones the expiry of events that
+// waiting claims need, and deletes expired data. Any instance may run it at any time, and
+// several may at once: leases and conditional writes keep them apart.
+func (g *Gate) Sweep(ctx context.Context) (Swept, error) { return g.runSweep(ctx, dueClaims) }
 
-// SweepNow is a Sweep that publishes all claims that wait, whatever their back-off:
-// somebody asks, who knows that the bus is back. One that is being published by
-// another instance is left to that.
-func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.sweep(ctx, allClaims) }
+// SweepNow is a Sweep that also publishes the claims that back off. An operator calls it
+// when the bus is back. Claims that another instance is publishing are still left to it.
+func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.runSweep(ctx, allClaims) }
 
-func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
+func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 	var s Swept
 	if !g.enter() {
 		return s, errClosing
@@ -47,15 +46,15 @@ func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 	var err error
 	s.Republished, s.Failed, err = g.republish(ctx, which)
 	keeping, cancel := context.WithTimeout(ctx, keepTime)
-	g.keepWaiting(keeping) // above all if publishing failed
+	g.keepWaiting(keeping) // even if publishing failed: then claims wait longest
 	cancel()
 	if err != nil {
 		return s, unavailable(err, "the outbox could not be swept")
 	}
-	var unchecked error // what is over is deleted all the same
+	var unchecked error // a failed check does not stop deletions
 	if g.windowed() {
 		var v Verdict
-		v, unchecked = g.check(ctx)
+		v, unchecked = g.checkWindow(ctx)
 		s.Triggered, s.Published = v.Triggered, v.Published
 	}
 	upTo, ok := g.time.Settled()
@@ -76,13 +75,15 @@ func (g *Gate) sweep(ctx context.Context, which which) (Swept, error) {
 	return s, unchecked
 }
 
-// discardOver deletes the endpoint's pointers to events that are in the window no
-// more, once the clock is settled.
+// discardOver deletes the endpoint's pointers to events that have left the window. The
+// clock must be settled: a clock that is ahead would delete events that still count
+// (docs/decisions/010).
 func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, s *Swept) error {
 	const page = 5 * sweepPage
 	upTo := g.since().Add(-clock.Skew)
-	// An event with a later stamp than any clock can have shown within the period was
-	// stamped before the period began, by a clock that was ahead. Its time is over.
+	// No correct clock can have shown a time after latest within the period. An event with
+	// a later stamp was therefore received before the period began, by a clock that was far
+	// ahead, and has left the window in truth.
 	latest, ok := g.time.Latest(g.svc.Trigger.Period() + clock.Skew)
 	beyond := whole(latest.Add(clock.Skew))
 	for _, list := range []func() ([]store.Pointer, error){
@@ -93,7 +94,7 @@ func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, s *Swept) err
 			}
 			ahead, err := g.store.Pending(ctx, ep, beyond, page)
 			if len(ahead) > 0 {
-				g.log.WarnContext(ctx, "events have left the window that a clock far ahead had stamped",
+				g.log.WarnContext(ctx, "events that a clock far ahead had stamped have left the window",
 					"eventKey", ep.Key, "events", len(ahead), "receivedAt", ahead[0].ReceivedAt.Format(time.RFC3339))
 			}
 			return ahead, err

@@ -27,17 +27,17 @@ import (
 const (
 	topic  = "projects/p-1/topics/sync"
 	period = 10 * time.Minute
-	// blur is what small corrections of the clock may cost.
+	// blur is the time by which small corrections of the clock may shorten a period.
 	blur = 5 * time.Second
 )
 
-// world is a store, a bus and the truth about the time.
+// world has a store, a bus and the true time, which the instances' clocks may differ from.
 type world struct {
 	*testing.T
 	timed  bool // the store has a time of its own
 	store  *timedStore
 	bus    *moodyBus
-	ran    time.Duration // true time since the beginning
+	ran    time.Duration // true time since the test began
 	began  time.Time
 	cfg    config.Service
 	events []*sent
@@ -47,12 +47,12 @@ type world struct {
 type sent struct {
 	key, name string
 	receipt   gate.Receipt
-	at        time.Duration // in truth
-	out       int           // messages that have it
+	at        time.Duration // true time
+	out       int           // the number of messages with it
 	expired   bool
 }
 
-// timedStore has the world's time, or none.
+// timedStore answers Now with the world's true time, or not at all.
 type timedStore struct {
 	store.Store
 	w *world
@@ -65,12 +65,12 @@ func (s *timedStore) Now(ctx context.Context) (time.Time, bool, error) {
 	return s.w.truth(), true, nil
 }
 
-// moodyBus is away now and then.
+// moodyBus refuses messages while it is away.
 type moodyBus struct {
 	bus.Bus
 	mu   sync.Mutex
 	away bool
-	hold func() // nil: publications are not held up
+	hold func() // called before each publication, and may block; may be nil
 	sent []bus.Message
 }
 
@@ -102,9 +102,9 @@ func (b *moodyBus) ids() (ids []string) {
 type instance struct {
 	*gate.Gate
 	w     *world
-	set   time.Duration // its clock, from the truth
+	set   time.Duration // its clock minus the true time
 	clock *clock.Steady
-	wrong bool // it has shown a wrong time
+	wrong bool // its clock has shown a wrong time
 }
 
 func (w *world) truth() time.Time { return w.began.Add(w.ran) }
@@ -127,7 +127,7 @@ func (i *instance) restart() {
 	i.Gate = gate.New(i.w.cfg, gate.Options{Store: i.w.store, Bus: i.w.bus, Log: slog.New(slog.DiscardHandler), Clock: i.clock})
 }
 
-// onBoth runs a test on SQLite, and on the Firestore emulator if it is there.
+// onBoth runs a test on SQLite, and on the Firestore emulator if that is running.
 func onBoth(t *testing.T, test func(w *world)) {
 	on := func(t *testing.T, st store.Store, timed bool) {
 		cfg, err := config.Parse([]byte(`{"serviceName":"s","retentionDays":1,"trigger":{"type":"window","observationPeriod":600},
@@ -154,7 +154,8 @@ func onBoth(t *testing.T, test func(w *world)) {
 	})
 }
 
-// send sends an event, named or not, and returns the eventID that it released.
+// send ingests an event, with an idempotency key unless name is "", and returns the eventID
+// of the message that it released. It requires that a retry is a duplicate.
 func (i *instance) send(key, name string) string {
 	i.w.Helper()
 	i.Help()()
@@ -163,7 +164,7 @@ func (i *instance) send(key, name string) string {
 	require.NoError(i.w, err)
 	r := out.Receipts[0]
 	if before := i.w.named(name); before != nil && i.w.ran-before.at < 24*time.Hour-blur {
-		require.True(i.w, r.Duplicate, "a name counts once")
+		require.True(i.w, r.Duplicate, "a key counts once")
 		return out.Triggered
 	}
 	require.False(i.w, r.Duplicate)
@@ -171,6 +172,7 @@ func (i *instance) send(key, name string) string {
 	return out.Triggered
 }
 
+// named returns the latest event with that idempotency key, or nil.
 func (w *world) named(name string) *sent {
 	for _, e := range slices.Backward(w.events) {
 		if name != "" && e.name == name {
@@ -180,7 +182,7 @@ func (w *world) named(name string) *sent {
 	return nil
 }
 
-// pass has time pass. The processes sweep meanwhile, every minute.
+// pass advances the true time. The instances sweep every minute.
 func (w *world) pass(d time.Duration, instances ...*instance) {
 	w.Helper()
 	for d > 0 {
@@ -193,7 +195,7 @@ func (w *world) pass(d time.Duration, instances ...*instance) {
 	}
 }
 
-// check requires that nothing acknowledged is lost, and nothing is in two messages.
+// check requires that no acknowledged event is lost, and none is in two messages.
 func (w *world) check() {
 	w.Helper()
 	ctx := context.Background()

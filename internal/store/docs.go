@@ -6,29 +6,31 @@ import (
 	"time"
 )
 
-// Doc is a document of a collection: what syncs, records, runs and the like
-// are kept as. The store knows its name, its place in time and nothing of its body.
+// Doc is a document of a collection. Syncs, records, runs and the like are documents
+// (docs/decisions/006). The store knows a document's id, order and expiry, and never looks
+// into its body.
 type Doc struct {
 	ID string
-	// Body is bytes, JSON as a rule. At most MaxDocBytes.
+	// Body is usually JSON, but may be any bytes. At most MaxDocBytes.
 	Body []byte
-	// Order is the document's place in its collection's order, any number above
-	// zero: microseconds since 1970 as a rule. 0: not in that order.
+	// Order is the document's position in its collection's order: a number above zero,
+	// usually microseconds since 1970. 0 leaves the document out of that order.
 	Order int64
-	// Rev identifies this state of the document: the store sets it anew with every
-	// write. Opaque. "" for one that is not stored.
+	// Rev identifies this state of the document. The store sets a new one with every write.
+	// It is opaque, and "" for a document that is not stored.
 	Rev string
-	// ExpireAt: when the store may delete it; zero: never. A document past it
-	// may still be read.
+	// ExpireAt is the time from which the store may delete the document; zero means never.
+	// An expired document may still be read until then.
 	ExpireAt time.Time
 }
 
-// Collection names a set of documents. It needs no making.
+// Collection names a set of documents. A collection exists as soon as a document is written
+// to it.
 type Collection struct {
-	// Kind is one of a fixed set of lower-case ASCII words ("records", "syncs",
-	// "runs"): the store's settings, such as indexes, go by it.
+	// Kind is one of a fixed set of lower-case ASCII words ("records", "syncs", "runs").
+	// The store's settings, such as indexes, depend on it.
 	Kind string
-	// Scope tells collections of a kind apart: any Unicode, empty too.
+	// Scope distinguishes collections of a kind. It is any Unicode, and may be empty.
 	Scope string
 }
 
@@ -37,32 +39,33 @@ type Write struct {
 	Collection Collection
 	Doc        Doc // with Delete, ID and Rev only
 	Delete     bool
-	// Unless Any, the document must be as the writer saw it: of revision
-	// Doc.Rev, or absent where that is "". A deletion needs a Rev or Any.
+	// Any makes the write unconditional. Otherwise the document must be as the writer saw
+	// it: it must have the revision Doc.Rev, or be absent if that is "". A deletion needs a
+	// Rev or Any.
 	Any bool
 }
 
 // Listing asks for a part of a collection.
 type Listing struct {
 	Collection Collection
-	// ByOrder lists by (Order, ID), only documents with an Order; otherwise by
-	// ID, in the order of its UTF-8 bytes.
+	// ByOrder lists by (Order, ID), and leaves out documents without an Order. Without
+	// ByOrder, the list is by ID, in the order of its UTF-8 bytes.
 	ByOrder bool
-	// After is the position listed last: with ByOrder (Order, ID), otherwise ID.
-	// The zero Position is before the first, and with Descending after the last.
+	// After is the position listed last: (Order, ID) with ByOrder, otherwise ID. The zero
+	// Position is before the first document, and with Descending after the last.
 	After      Position
-	Descending bool // with ByOrder only
-	Limit      int  // > 0
-	// Bytes > 0 ends the list with the document whose body brings the sum of all
-	// bodies to as many bytes: see Over.
+	Descending bool
+	Limit      int // > 0
+	// Bytes, if above zero, ends the list with the document whose body brings the sum of all
+	// bodies to that many bytes. See Over.
 	Bytes int
 }
 
-// PageBytes is a sum of bodies that a page may well have in memory.
+// PageBytes is a sum of bodies that a caller can well hold in memory.
 const PageBytes = 8 << 20
 
-// Over reports whether nothing follows the documents that were listed: a list that
-// Bytes cut short is shorter than Limit, too.
+// Over reports whether docs, the answer to l, ends the listing. A list shorter than Limit is
+// the last one, unless Bytes cut it short.
 func (l Listing) Over(docs []Doc) bool {
 	return len(docs) < l.Limit && !l.full(docs)
 }
@@ -75,41 +78,42 @@ func (l Listing) full(docs []Doc) bool {
 	return l.Bytes > 0 && sum >= l.Bytes
 }
 
-// Position in a listing.
+// Position is a place in a listing.
 type Position struct {
 	Order int64
 	ID    string
 }
 
-// Docs keeps documents. An id is any non-empty Unicode; it and the scope have at
-// most 1,000 bytes each. A driver encodes them for its own namespace without
-// collisions, keeping the order of ids.
+// Docs keeps documents. An id is any non-empty Unicode. An id and a scope have at most
+// 1,000 bytes each. A driver encodes them for its own namespace without collisions, and
+// keeps the order of ids.
 //
 // The promises of [Store] hold here as well.
 type Docs interface {
-	// Get returns the documents with these ids in their order, nil for each
-	// that is not there.
+	// Get returns the documents with these ids, in the order of the ids, and nil for each
+	// document that does not exist.
 	Get(ctx context.Context, collection Collection, ids []string) ([]*Doc, error)
 
-	// Commit makes all the writes or none, and returns the new revision of each
-	// ("" for a deletion). ErrConflict if any document is not as its Write says.
-	// Deleting what is absent with Any is no conflict. If the outcome of its own
-	// commit was lost it finds out before it answers. At most MaxCommit writes and
-	// MaxCommitBytes of bodies.
+	// Commit makes all of the writes or none, and returns the new revision of each document
+	// ("" for a deletion). It returns ErrConflict if any document differs from what its Write
+	// expects. Deleting an absent document with Any is no conflict. If the answer to its own
+	// commit was lost, it reads the documents to find out before it answers. At most MaxCommit
+	// writes and MaxCommitBytes of bodies.
 	Commit(ctx context.Context, writes []Write) ([]string, error)
 
-	// List returns documents in order. A document that is there throughout and
-	// whose place does not change is listed.
+	// List returns documents in order. Page by page, a document is listed for certain if it
+	// exists throughout and keeps its position.
 	List(ctx context.Context, l Listing) ([]Doc, error)
 
-	// CountDocs returns how many documents the collection has, counting to limit.
+	// CountDocs returns the number of documents in the collection, or limit if there are
+	// more.
 	CountDocs(ctx context.Context, collection Collection, limit int) (int, error)
 
-	// Limits of a commit and of a document.
+	// Limits returns the limits of a commit and of a document.
 	Limits() Limits
 }
 
-// Limits of a driver.
+// Limits are a driver's limits.
 type Limits struct {
 	MaxCommit      int // writes
 	MaxCommitBytes int // of bodies

@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Writes remembers how a driver's last write ended, for its Writable: as long as
-// commits succeed, nobody needs to try one. The driver reports every commit that
-// shows whether the store takes writes, and none that shows nothing, such as one
-// that a condition refused.
+// Writes remembers how a driver's last write ended, for the driver's Writable. As long as
+// commits succeed, no probe has to write anything. The driver reports every commit that
+// shows whether the store takes writes. It does not report a commit that shows nothing,
+// such as one that a condition refused.
 type Writes struct {
-	// Fresh is for how long a success counts. Then Writable tries a write.
+	// Fresh is the time for which a success counts. After it, Writable tries a write.
 	Fresh time.Duration
-	// Retry is how long Writable waits after a failed try before the next; until
-	// then it answers with the failure.
+	// Retry is the time between a failed try and the next. Until then Writable returns the
+	// failure.
 	Retry time.Duration
-	// Now returns the time by which both are measured; nil: time.Now.
+	// Now returns the time by which both are measured; nil means time.Now.
 	Now func() time.Time
 
 	mu     sync.Mutex
-	ended  time.Time // when the last write did; zero: none yet
+	ended  time.Time // when the last write ended; zero: none yet
 	err    error     // of the last write
-	tried  time.Time // when a try last ended
+	tried  time.Time // when the last try ended
 	trying *try      // the try under way
 }
 
-// longestTry bounds a try: a store that takes longer for a tiny write is not ready.
+// longestTry bounds a try. A store that takes longer for a tiny write is not ready.
 const longestTry = 4 * time.Second
 
 type try struct {
@@ -42,17 +42,17 @@ func (w *Writes) now() time.Time {
 	return w.Now()
 }
 
-// Ended reports how a write ended.
+// Ended records how a write ended.
 func (w *Writes) Ended(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended, w.err = w.now(), err
 }
 
-// Writable returns nil if a write succeeded not longer than Fresh ago and none
-// failed since. Otherwise it calls write, which must write something durable, and
-// returns its error. Callers at the same time share one try, so a caller that leaves
-// does not end it; a failed one is not repeated before Retry has passed.
+// Writable returns nil if a write succeeded within Fresh and none has failed since.
+// Otherwise it calls write, which must write something durable, and returns its error.
+// Concurrent callers share one try, so the try goes on if the caller that started it
+// leaves. A failed try is repeated only after Retry.
 func (w *Writes) Writable(ctx context.Context, write func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (w *Writes) Writable(ctx context.Context, write func(context.Context) error
 	w.trying = t
 	w.mu.Unlock()
 
-	defer func() { // also after a panic, or everybody would wait for this try from then on
+	defer func() { // after a panic too, or every later caller would wait for this try
 		w.mu.Lock()
 		w.trying = nil
 		w.ended, w.err = w.now(), t.err
@@ -94,4 +94,5 @@ func (w *Writes) Writable(ctx context.Context, write func(context.Context) error
 	return t.err
 }
 
-var errUnfinished = errors.New("the write that was tried did not return")
+// errUnfinished is the result of a try that panicked.
+var errUnfinished = errors.New("the test write did not return")

@@ -22,7 +22,7 @@ type prober struct {
 
 func (p *prober) write(context.Context) error { p.n++; return p.err }
 
-func TestWritesThatSucceedSpareTheProbe(t *testing.T) {
+func TestSuccessfulWritesMakeAProbeUnnecessary(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := store.Writes{Fresh: 10 * time.Second, Retry: time.Second}
@@ -41,14 +41,14 @@ func TestWritesThatSucceedSpareTheProbe(t *testing.T) {
 	})
 }
 
-func TestAFailedWriteIsTriedAgainNowAndThen(t *testing.T) {
+func TestAFailedWriteIsRetriedAtIntervals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := store.Writes{Fresh: 10 * time.Second, Retry: 5 * time.Second}
 		p := prober{err: errFull}
 		w.Ended(nil)
 		w.Ended(errFull)
-		for range 10 { // as a probe every two seconds does
+		for range 10 { // like a readiness probe every two seconds
 			require.ErrorIs(t, w.Writable(t.Context(), p.write), errFull)
 			time.Sleep(2 * time.Second)
 		}
@@ -98,7 +98,7 @@ func TestProbesAtTheSameTimeShareOneWrite(t *testing.T) {
 	})
 }
 
-func TestAPanicOfATryHoldsNobody(t *testing.T) {
+func TestAPanicOfATryBlocksNoLaterCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := store.Writes{Fresh: 10 * time.Second, Retry: 5 * time.Second}
@@ -110,7 +110,6 @@ func TestAPanicOfATryHoldsNobody(t *testing.T) {
 	})
 }
 
-// The time is what the owner says it is.
 func TestWritesAreMeasuredByTheGivenClock(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)

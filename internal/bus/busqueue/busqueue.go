@@ -1,6 +1,7 @@
-// Package busqueue makes a queue of live changes (live.Queue) of a topic of a bus. Each
-// instance has a subscription of its own, which goes when the instance does: changes
-// that nobody received are of no use later.
+// Package busqueue implements live.Queue, a queue of live changes, on a topic of a bus.
+//
+// Every instance must get every change, so each has a subscription of its own. The
+// subscription is ephemeral: an instance that ended has no clients that missed changes.
 package busqueue
 
 import (
@@ -16,8 +17,8 @@ type Queue struct {
 	name  string
 }
 
-// New returns the queue. name names this instance's subscription: if two instances used
-// the same one, each would hear of only some changes.
+// New returns the queue. name is the name of this instance's subscription. It must be unique:
+// two instances with the same name would each get only some of the changes.
 func New(b bus.Bus, topic, name string) *Queue { return &Queue{b, topic, name} }
 
 // Publish implements live.Queue.

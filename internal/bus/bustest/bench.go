@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/internal/bus"
 )
 
-// Benchmark measures a lone publish, publishes in parallel, and the way from
-// Publish to the handler.
+// Benchmark measures single publishes, parallel publishes, and the time from Publish to the
+// handler.
 func Benchmark(b *testing.B, open func(testing.TB) bus.Bus, newTopic func(testing.TB, bus.Bus) string) {
 	m := bus.Message{Data: bytes.Repeat([]byte("a"), 300), Attributes: map[string]string{"type": "bench"}}
 	b.Run("Publish", func(b *testing.B) {

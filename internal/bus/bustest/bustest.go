@@ -1,5 +1,6 @@
-// Package bustest is the suite that every bus driver passes. It asks for what
-// the contract promises and no more: messages may come twice and in any order.
+// Package bustest is the conformance suite of package bus. A driver lands only if it passes.
+// The suite requires no more than the contract promises: messages may arrive twice and in any
+// order.
 package bustest
 
 import (
@@ -20,11 +21,11 @@ import (
 	"github.com/headgate/headgate/internal/bus"
 )
 
-// patience is for buses that are slow, not for those that are right.
+// patience bounds every wait. It is long, so that a slow machine does not fail the suite.
 const patience = 30 * time.Second
 
-// Run runs the suite. open returns a bus and closes it when the test ends;
-// newTopic makes a topic on it that nothing else uses.
+// Run runs the suite. open returns a bus, and closes it when the test ends. newTopic creates
+// a topic that no other test uses.
 func Run(t *testing.T, open func(testing.TB) bus.Bus, newTopic func(testing.TB, bus.Bus) string) {
 	t.Helper()
 	for _, c := range []struct {
@@ -38,7 +39,7 @@ func Run(t *testing.T, open func(testing.TB) bus.Bus, newTopic func(testing.TB, 
 		{"HandlerErrorRedelivers", (*suite).handlerErrorRedelivers},
 		{"MessagesAreCopies", (*suite).messagesAreCopies},
 		{"NamedKeepsMessages", (*suite).namedKeepsMessages},
-		{"EphemeralGoes", (*suite).ephemeralGoes},
+		{"EphemeralEndsWithItsReceiver", (*suite).ephemeralEndsWithItsReceiver},
 		{"ReceiveWaitsForHandlers", (*suite).receiveWaitsForHandlers},
 		{"ReceiveAfterItsContext", (*suite).receiveAfterItsContext},
 		{"PublishAfterItsContext", (*suite).publishAfterItsContext},
@@ -77,7 +78,8 @@ func (s *suite) publish(data string) {
 	require.NotEmpty(s, id)
 }
 
-// receive starts receiving; stop ends it and checks how it ended.
+// receive starts a receiver, and returns when it is ready. stop ends the receiver, and
+// requires that it returned no error.
 func (s *suite) receive(sub bus.Subscription, handle func(context.Context, bus.Message) error) (stop func()) {
 	s.Helper()
 	ctx, cancel := context.WithCancel(s.Context())
@@ -88,7 +90,7 @@ func (s *suite) receive(sub bus.Subscription, handle func(context.Context, bus.M
 	case err := <-done:
 		require.FailNow(s, "Receive returned before it was ready", "%v", err)
 	case <-time.After(patience):
-		require.FailNow(s, "Receive does not get ready")
+		require.FailNow(s, "Receive did not become ready in time")
 	}
 	stop = sync.OnceFunc(func() {
 		s.Helper()
@@ -118,7 +120,7 @@ func wait[T any](s *suite, c <-chan T) T {
 	case v := <-c:
 		return v
 	case <-time.After(patience):
-		require.FailNow(s, "nothing came")
+		require.FailNow(s, "no message or answer arrived in time")
 		panic("unreachable")
 	}
 }
@@ -134,7 +136,7 @@ func (s *suite) delivers() {
 		id, err := s.bus.Publish(s.Context(), s.topic, m)
 		require.NoError(s, err)
 		var r bus.Message
-		for r.ID != id { // an earlier one may come twice
+		for r.ID != id { // an earlier message may arrive twice
 			r = wait(s, got)
 		}
 		require.Equal(s, string(m.Data), string(r.Data))
@@ -174,11 +176,11 @@ func (s *suite) receiversShare() {
 	for len(seen) < n {
 		seen[string(wait(s, got).Data)] = true
 	}
-	require.Less(s, deliveries.Load(), int64(2*n), "both got everything")
+	require.Less(s, deliveries.Load(), int64(2*n), "both receivers got all messages")
 }
 
 func (s *suite) publishWithoutSubscription() {
-	s.publish("nobody listens")
+	s.publish("no receiver")
 }
 
 func (s *suite) handlerErrorRedelivers() {
@@ -232,7 +234,7 @@ func (s *suite) namedKeepsMessages() {
 	require.Equal(s, "meanwhile", string(wait(s, got).Data))
 }
 
-func (s *suite) ephemeralGoes() {
+func (s *suite) ephemeralEndsWithItsReceiver() {
 	sub := s.ephemeral()
 	got := make(chan bus.Message, 100)
 	s.receive(sub, into(got))()
@@ -295,7 +297,7 @@ func (s *suite) noTopic() {
 	require.ErrorIs(s, s.bus.Ping(ctx, missing), bus.ErrNoTopic)
 	err = s.bus.Receive(ctx, bus.Subscription{Topic: missing, Name: newName()}, nil, func(context.Context, bus.Message) error { return nil })
 	require.ErrorIs(s, err, bus.ErrNoTopic)
-	s.publish("the bus is none the worse for it")
+	s.publish("the bus still works")
 }
 
 func (s *suite) largest() {

@@ -1,7 +1,8 @@
-// Package localbus is the bus within one process. It keeps messages in memory
-// only: what no handler has taken when the process ends is lost. Memory is
-// bounded: a subscription holds 10,000 messages or 64 MB of them, and
-// publishing to its topic waits while it is full, as it does for ever if a
+// Package localbus is the bus within one process. It keeps messages in memory only, so
+// messages that no handler has taken when the process ends are lost.
+//
+// Memory is bounded: a subscription holds at most 10,000 messages, or 64 MB of them. While a
+// subscription is full, Publish to its topic waits. It waits until its context ends if a
 // subscription that is not ephemeral has no receiver.
 package localbus
 
@@ -23,10 +24,10 @@ import (
 )
 
 const (
-	maxMessageBytes = 9_900_000 // Pub/Sub's, so that nothing depends on more
-	maxMessages     = 10_000
-	maxBytes        = 64_000_000 // a multiple of maxMessages: weight has no remainder
-	handlers        = 100        // at once, per receiver
+	messageLimit = 9_900_000 // bytes: that of Pub/Sub, so that no service depends on more
+	maxMessages  = 10_000
+	maxBytes     = 64_000_000 // a multiple of maxMessages, so that weight has no remainder
+	handlers     = 100        // concurrent handlers per receiver
 
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 10 * time.Second
@@ -49,7 +50,7 @@ type Bus struct {
 
 var _ bus.Bus = (*Bus)(nil)
 
-// New returns a bus with the topics.
+// New returns a bus with these topics.
 func New(topics ...string) *Bus {
 	b := &Bus{topics: map[string]map[*subscription]struct{}{}, subs: map[string]*subscription{}}
 	for _, t := range topics {
@@ -58,7 +59,7 @@ func New(topics ...string) *Bus {
 	return b
 }
 
-// Declare makes the topic, if it is not there.
+// Declare creates the topic unless it exists.
 func (b *Bus) Declare(topic string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,15 +68,16 @@ func (b *Bus) Declare(topic string) {
 	}
 }
 
-// subscription holds the messages that wait, are being handled, or wait to be
-// handled again. Each has its share of room, so that queue never is full.
+// subscription holds the messages that wait, are being handled, or wait for a retry. Each of
+// them holds a share of room until it is handled. Room allows at most maxMessages, which is
+// the capacity of queue, so a send to queue never blocks.
 type subscription struct {
 	topic     string
 	ephemeral bool
 	receivers int // guarded by Bus.mu
 	queue     chan *delivery
 	room      *semaphore.Weighted
-	gone      context.Context // ends when the subscription does
+	gone      context.Context // ends when the subscription is removed
 	end       context.CancelFunc
 }
 
@@ -85,8 +87,8 @@ type delivery struct {
 	failures int
 }
 
-// weight makes one bound of the two: no message counts for less than its share
-// of maxMessages, and the largest still fits.
+// weight returns a message's share of room. It combines both bounds in one: a message counts
+// for at least maxBytes/maxMessages, and for at most maxBytes, so that the largest fits.
 func weight(m bus.Message) int64 {
 	n := len(m.Data)
 	for k, v := range m.Attributes {
@@ -96,11 +98,11 @@ func weight(m bus.Message) int64 {
 }
 
 // MaxMessageBytes implements bus.Bus.
-func (b *Bus) MaxMessageBytes() int { return maxMessageBytes }
+func (b *Bus) MaxMessageBytes() int { return messageLimit }
 
 // Publish implements bus.Bus.
 func (b *Bus) Publish(ctx context.Context, topic string, m bus.Message) (string, error) {
-	if len(m.Data) > maxMessageBytes {
+	if len(m.Data) > messageLimit {
 		return "", bus.ErrTooLarge
 	}
 	if err := ctx.Err(); err != nil {
@@ -135,6 +137,7 @@ func (b *Bus) Publish(ctx context.Context, topic string, m bus.Message) (string,
 	return m.ID, nil
 }
 
+// acquire waits for room until ctx ends or the subscription is removed.
 func (s *subscription) acquire(ctx context.Context, w int64) error {
 	if s.room.TryAcquire(w) {
 		return nil
@@ -148,6 +151,7 @@ func (s *subscription) acquire(ctx context.Context, w int64) error {
 	return nil
 }
 
+// clone copies a message, so that a publisher and the handlers may each change their own.
 func clone(m bus.Message) bus.Message {
 	m.Data, m.Attributes = bytes.Clone(m.Data), maps.Clone(m.Attributes)
 	return m
@@ -159,10 +163,10 @@ func (b *Bus) isClosed() bool {
 	return b.closed
 }
 
-// subscribe returns the subscription, which it makes if there is none.
+// subscribe returns the subscription, and creates it if there is none. The caller must leave.
 func (b *Bus) subscribe(want bus.Subscription) (*subscription, error) {
 	if !validName.MatchString(want.Name) {
-		return nil, fmt.Errorf("localbus: %q cannot name a subscription", want.Name)
+		return nil, fmt.Errorf("localbus: %q is not a valid name of a subscription", want.Name)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -184,13 +188,14 @@ func (b *Bus) subscribe(want bus.Subscription) (*subscription, error) {
 		topic[s] = struct{}{}
 	}
 	if s.topic != want.Topic {
-		return nil, fmt.Errorf("localbus: subscription %s is of %s", want.Name, s.topic)
+		return nil, fmt.Errorf("localbus: subscription %s belongs to another topic, %s", want.Name, s.topic)
 	}
 	s.receivers++
 	return s, nil
 }
 
-// leave removes an ephemeral subscription with its last receiver.
+// leave ends a receiver's use of the subscription. The last receiver of an ephemeral one
+// removes it, which also frees publishers that wait for its room.
 func (b *Bus) leave(name string, s *subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -241,6 +246,8 @@ func (b *Bus) Receive(ctx context.Context, want bus.Subscription, ready func(), 
 	}
 }
 
+// handle calls the handler. If that fails, the message keeps its room, and is queued again
+// after a delay that doubles with each failure, up to lastBackoff.
 func (s *subscription) handle(ctx context.Context, d *delivery, handle func(context.Context, bus.Message) error) {
 	if handle(ctx, clone(d.m)) == nil {
 		s.room.Release(d.weight)
@@ -267,7 +274,7 @@ func (b *Bus) Ping(_ context.Context, topic string) error {
 	return nil
 }
 
-// Close implements bus.Bus. Receivers return an error, messages are dropped.
+// Close implements bus.Bus. Receivers return an error, and messages are dropped.
 func (b *Bus) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

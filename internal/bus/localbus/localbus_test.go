@@ -68,7 +68,7 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// subscribe leaves a subscription without a receiver behind.
+// subscribe creates a subscription, and leaves it without a receiver.
 func subscribe(t *testing.T, b *localbus.Bus, name string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -141,9 +141,9 @@ func TestClose(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, b.Close())
 		require.NoError(t, b.Close())
-		require.Error(t, <-errs, "the publisher is let go")
+		require.Error(t, <-errs, "the publisher returns")
 		close(held)
-		require.Error(t, <-errs, "and the receiver")
+		require.Error(t, <-errs, "the receiver returns")
 		_, err := b.Publish(t.Context(), topic, bus.Message{})
 		require.Error(t, err)
 		require.Error(t, b.Ping(t.Context(), topic))
@@ -151,7 +151,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-func TestAnEphemeralSubscriptionThatGoesLetsPublishersGo(t *testing.T) {
+func TestARemovedSubscriptionFreesWaitingPublishers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := localbus.New(topic)

@@ -1,9 +1,9 @@
-// Package pubsubbus is the bus on Google Cloud Pub/Sub. With
-// PUBSUB_EMULATOR_HOST set, it talks to an emulator.
+// Package pubsubbus is the bus on Google Cloud Pub/Sub. If PUBSUB_EMULATOR_HOST is set, it
+// uses an emulator.
 //
-// Publish sends each message at once, as a request of its own: the client's
-// publisher would gather messages for batches, and let neither the caller's
-// context end a request nor its deadline bound the retries.
+// Publish sends each message at once, as a request of its own. It does not use the client's
+// publisher, which collects messages for batches. With that, the caller's context would
+// neither end a request nor bound its retries.
 package pubsubbus
 
 import (
@@ -28,22 +28,23 @@ import (
 )
 
 const (
-	// A request may have 10,000,000 bytes; the rest is for attributes and framing.
-	maxMessageBytes = 9_900_000
+	// messageLimit bounds the data of a message. Pub/Sub takes requests of maxRequestBytes;
+	// the difference is for attributes and framing.
+	messageLimit    = 9_900_000
 	maxRequestBytes = 10_000_000
-	maxSendBytes    = 20 << 20 // gRPC's own limit must not be what decides
+	maxSendBytes    = 20 << 20 // more than that, so that gRPC's own limit never decides
 
-	timeout = 10 * time.Second // of calls whose context has no deadline
+	timeout = 10 * time.Second // for calls whose context has no deadline
 
 	maxHandlers    = 1000
 	maxUnderWay    = 64 << 20 // bytes of messages that handlers hold
 	ephemeralAlive = 24 * time.Hour
 )
 
-// Options says where the topics are.
+// Options configure a Bus.
 type Options struct {
-	Project string // where subscriptions are made; topics name their own
-	// CreateTopics lets Ensure create topics: for emulators and tries.
+	Project string // the project of subscriptions; a topic's name contains its own
+	// CreateTopics lets Ensure create topics, for emulators and first trials.
 	CreateTopics  bool
 	ClientOptions []option.ClientOption
 }
@@ -53,27 +54,29 @@ type Bus struct {
 	client  *pubsub.Client
 	project string
 	create  bool
-	owed    sync.Map // of topics that Ensure could not make, by name
-	close   func() error
+	owed    sync.Map // the names of topics that Ensure could not create
+	closing func() error
 }
 
 var _ bus.Bus = (*Bus)(nil)
 
-// Open connects. It does not wait for the connection: see Ping.
+// Open prepares the client. It does not wait for a connection: Ping reports whether Pub/Sub
+// answers.
 func Open(ctx context.Context, o Options) (*Bus, error) {
 	client, err := pubsub.NewClient(ctx, o.Project, o.ClientOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("pubsubbus: %w", err)
 	}
-	return &Bus{client: client, project: o.Project, create: o.CreateTopics, close: sync.OnceValue(client.Close)}, nil
+	return &Bus{client: client, project: o.Project, create: o.CreateTopics, closing: sync.OnceValue(client.Close)}, nil
 }
 
 // MaxMessageBytes implements bus.Bus.
-func (b *Bus) MaxMessageBytes() int { return maxMessageBytes }
+func (b *Bus) MaxMessageBytes() int { return messageLimit }
 
-// Close implements bus.Bus. There is nothing to flush: Publish waits.
-func (b *Bus) Close() error { return b.close() }
+// Close implements bus.Bus. It has nothing to flush, because Publish waits for the answer.
+func (b *Bus) Close() error { return b.closing() }
 
+// bounded returns a context with a deadline: that of ctx, or timeout from now.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
@@ -81,11 +84,11 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, timeout)
 }
 
-// retryer retries what may pass, until the context ends.
+// retryer retries errors that may be temporary, until the context ends.
 type retryer struct{ gax.Retryer }
 
 func (r retryer) Retry(err error) (time.Duration, bool) {
-	if tooLarge(err) { // ResourceExhausted, but not for long
+	if tooLarge(err) { // may have the code ResourceExhausted, but a retry cannot help
 		return 0, false
 	}
 	return r.Retryer.Retry(err)
@@ -108,7 +111,7 @@ func (b *Bus) Publish(ctx context.Context, topic string, m bus.Message) (string,
 		Topic:    topic,
 		Messages: []*pubsubpb.PubsubMessage{{Data: m.Data, Attributes: m.Attributes}},
 	}
-	if len(m.Data) > maxMessageBytes || proto.Size(req) > maxRequestBytes {
+	if len(m.Data) > messageLimit || proto.Size(req) > maxRequestBytes {
 		return "", bus.ErrTooLarge
 	}
 	ctx, cancel := bounded(ctx)
@@ -121,13 +124,13 @@ func (b *Bus) Publish(ctx context.Context, topic string, m bus.Message) (string,
 		return "", failure(ctx, "publish to "+topic, err)
 	}
 	if len(resp.GetMessageIds()) != 1 {
-		return "", fmt.Errorf("pubsubbus: publish to %s: %d message ids", topic, len(resp.GetMessageIds()))
+		return "", fmt.Errorf("pubsubbus: publish to %s: the answer has %d message ids instead of one", topic, len(resp.GetMessageIds()))
 	}
 	return resp.GetMessageIds()[0], nil
 }
 
-// failure gives err the contract's words. Where it is the context's fault, it
-// says so: gRPC's errors do not.
+// failure wraps err in the error of the contract. If the context has ended, it adds the
+// context's error, which gRPC's errors do not wrap.
 func failure(ctx context.Context, what string, err error) error {
 	switch {
 	case status.Code(err) == codes.NotFound:
@@ -140,8 +143,8 @@ func failure(ctx context.Context, what string, err error) error {
 	return fmt.Errorf("pubsubbus: %s: %w", what, err)
 }
 
-// tooLarge recognizes a message's size by the words only: the codes are those
-// of other mistakes, too.
+// tooLarge reports whether err means that the message is too large. It has to look at the
+// text, because other errors have the same codes.
 func tooLarge(err error) bool {
 	s, ok := status.FromError(err)
 	if !ok {
@@ -165,10 +168,10 @@ func (b *Bus) Ping(ctx context.Context, topic string) error {
 	if b.makeUp(ctx, topic, err) {
 		return nil
 	}
-	if err == nil || status.Code(err) == codes.PermissionDenied { // publishers need not be able to look
+	if err == nil || status.Code(err) == codes.PermissionDenied { // a publisher need not have the right to read topics
 		return nil
 	}
-	return failure(ctx, "look at "+topic, err)
+	return failure(ctx, "read topic "+topic, err)
 }
 
 // Ensure creates the topic if it is missing and Options.CreateTopics is set.
@@ -187,9 +190,9 @@ func (b *Bus) Ensure(ctx context.Context, topic string) error {
 	return failure(ctx, "create "+topic, err)
 }
 
-// makeUp reports whether err was that the topic does not exist, and it does now: the
-// emulator did not answer when Ensure was to make it. One that was made and is gone
-// was deleted by somebody, and stays so.
+// makeUp creates a topic that Ensure could not create earlier, for instance because the
+// emulator did not answer yet. It reports whether err was that the topic does not exist, and
+// the topic exists now. It does not create a topic again that was created and then deleted.
 func (b *Bus) makeUp(ctx context.Context, topic string, err error) bool {
 	if status.Code(err) != codes.NotFound {
 		return false
@@ -229,7 +232,8 @@ func (b *Bus) Receive(ctx context.Context, s bus.Subscription, ready func(), han
 	return nil
 }
 
-// subscribe makes sure that the subscription is there.
+// subscribe creates the subscription unless it exists. It fails if a subscription of that
+// name belongs to another topic.
 func (b *Bus) subscribe(ctx context.Context, name string, s bus.Subscription) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -240,15 +244,15 @@ func (b *Bus) subscribe(ctx context.Context, name string, s bus.Subscription) er
 			MinimumBackoff: durationpb.New(100 * time.Millisecond),
 			MaximumBackoff: durationpb.New(10 * time.Second),
 		},
-		ExpirationPolicy: &pubsubpb.ExpirationPolicy{}, // never; the default is after 31 idle days
+		ExpirationPolicy: &pubsubpb.ExpirationPolicy{}, // empty: never, instead of after 31 idle days
 	}
 	if s.Ephemeral {
 		want.ExpirationPolicy.Ttl = durationpb.New(ephemeralAlive)
-		want.MessageRetentionDuration = durationpb.New(10 * time.Minute) // the least there is
+		want.MessageRetentionDuration = durationpb.New(10 * time.Minute) // the shortest that Pub/Sub takes
 	}
 	_, err := b.client.SubscriptionAdminClient.CreateSubscription(ctx, want)
 	if status.Code(err) == codes.NotFound && s.Ephemeral && b.create && b.Ensure(ctx, s.Topic) == nil {
-		// An emulator that started again has forgotten its topics.
+		// An emulator that was restarted has lost its topics.
 		_, err = b.client.SubscriptionAdminClient.CreateSubscription(ctx, want)
 	}
 	switch status.Code(err) {
@@ -258,19 +262,19 @@ func (b *Bus) subscribe(ctx context.Context, name string, s bus.Subscription) er
 		if s.Ephemeral {
 			break
 		}
-		return nil // somebody else made it, or receiving fails
+		return nil // an operator may have created it; if not, Receive fails
 	case codes.AlreadyExists:
 		got, err := b.client.SubscriptionAdminClient.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: name})
 		if err == nil && got.GetTopic() != s.Topic {
-			// Also if its topic was deleted: nothing would ever arrive.
-			return fmt.Errorf("pubsubbus: subscription %s is of %s", name, got.GetTopic())
+			// Its topic may also have been deleted. In both cases no message would ever arrive.
+			return fmt.Errorf("pubsubbus: subscription %s belongs to another topic, %s", name, got.GetTopic())
 		}
 		return nil
 	}
 	return failure(ctx, "subscribe to "+s.Topic, err)
 }
 
-// remove deletes an ephemeral subscription. If that fails, it expires.
+// remove deletes an ephemeral subscription. If that fails, the subscription expires later.
 func (b *Bus) remove(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()

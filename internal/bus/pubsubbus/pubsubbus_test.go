@@ -41,8 +41,8 @@ func connect(t testing.TB, addr string) *Bus {
 	return b
 }
 
-// fake is pstest behind a server that takes messages of Pub/Sub's size, and
-// fails as it is told.
+// fake is pstest behind a server that takes messages of Pub/Sub's size, and can be told to
+// fail.
 type fake struct {
 	*pstest.Server
 	addr  string
@@ -90,7 +90,7 @@ func newTopic(t testing.TB, b bus.Bus) string {
 	t.Helper()
 	topic := fmt.Sprintf("projects/%s/topics/t-%016x", project, rand.Uint64())
 	require.NoError(t, b.(*Bus).Ensure(t.Context(), topic))
-	require.NoError(t, b.(*Bus).Ensure(t.Context(), topic), "it is there")
+	require.NoError(t, b.(*Bus).Ensure(t.Context(), topic), "the topic exists already")
 	return topic
 }
 
@@ -114,14 +114,14 @@ func TestConformance(t *testing.T) {
 
 func TestConformanceOnTheEmulator(t *testing.T) {
 	t.Parallel()
-	openEmulator(t) // or skip once
+	openEmulator(t) // skips once, and not in every subtest
 	bustest.Run(t, openEmulator, newTopic)
 }
 
 func BenchmarkFake(b *testing.B)     { bustest.Benchmark(b, openFake, newTopic) }
 func BenchmarkEmulator(b *testing.B) { bustest.Benchmark(b, openEmulator, newTopic) }
 
-// both runs test on either server.
+// both runs the test on the fake and on the emulator.
 func both(t *testing.T, test func(t *testing.T, b *Bus)) {
 	t.Helper()
 	for name, open := range map[string]func(testing.TB) bus.Bus{"fake": openFake, "emulator": openEmulator} {
@@ -132,7 +132,7 @@ func both(t *testing.T, test func(t *testing.T, b *Bus)) {
 	}
 }
 
-func TestTopicComesLater(t *testing.T) {
+func TestATopicThatIsCreatedLater(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, b *Bus) {
 		topic := fmt.Sprintf("projects/%s/topics/late-%016x", project, rand.Uint64())
@@ -141,14 +141,14 @@ func TestTopicComesLater(t *testing.T) {
 			require.ErrorIs(t, err, bus.ErrNoTopic)
 		}
 		require.NoError(t, (&Bus{client: b.client}).Ensure(t.Context(), topic))
-		require.ErrorIs(t, b.Ping(t.Context(), topic), bus.ErrNoTopic, "not allowed to create it")
+		require.ErrorIs(t, b.Ping(t.Context(), topic), bus.ErrNoTopic, "Ensure without CreateTopics creates none")
 		require.NoError(t, b.Ensure(t.Context(), topic))
 		_, err := b.Publish(t.Context(), topic, bus.Message{Data: []byte("x")})
 		require.NoError(t, err)
 	})
 }
 
-// subscribe returns the subscription as it was while it was received from.
+// subscribe returns the subscription as Pub/Sub has it while Receive runs.
 func subscribe(t *testing.T, b *Bus, s bus.Subscription) *pubsubpb.Subscription {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -173,7 +173,7 @@ func TestSubscriptions(t *testing.T) {
 		got := subscribe(t, b, s)
 		require.Equal(t, 24*time.Hour, got.GetExpirationPolicy().GetTtl().AsDuration())
 		_, err := b.client.SubscriptionAdminClient.GetSubscription(t.Context(), get(s))
-		require.Equal(t, codes.NotFound, status.Code(err), "it is gone")
+		require.Equal(t, codes.NotFound, status.Code(err), "the subscription is deleted")
 
 		s = bus.Subscription{Topic: s.Topic, Name: fmt.Sprintf("n-%016x", rand.Uint64())}
 		got = subscribe(t, b, s)
@@ -183,7 +183,7 @@ func TestSubscriptions(t *testing.T) {
 
 		s.Topic = newTopic(t, b)
 		err = b.Receive(t.Context(), s, nil, nil)
-		require.ErrorContains(t, err, "is of projects/", "it belongs to another topic")
+		require.ErrorContains(t, err, "belongs to another topic, projects/")
 	})
 }
 
@@ -217,7 +217,7 @@ func TestErrors(t *testing.T) {
 					require.NotErrorIs(t, err, e)
 				}
 			}
-			require.Equal(t, before+1, f.calls.Load(), "there is no use in trying again")
+			require.Equal(t, before+1, f.calls.Load(), "a permanent error is not retried")
 			f.fail.Store(nil)
 			_, err = b.Publish(t.Context(), topic, bus.Message{Data: []byte("x")})
 			require.NoError(t, err)
@@ -225,7 +225,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestPublishTriesAgain(t *testing.T) {
+func TestPublishRetries(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	b := connect(t, f.addr)
@@ -254,7 +254,7 @@ func TestAttributesCountForSize(t *testing.T) {
 	t.Parallel()
 	b := openFake(t)
 	_, err := b.Publish(t.Context(), newTopic(t, b), bus.Message{
-		Data: make([]byte, maxMessageBytes), Attributes: map[string]string{"k": strings.Repeat("v", 100_000)},
+		Data: make([]byte, messageLimit), Attributes: map[string]string{"k": strings.Repeat("v", 100_000)},
 	})
 	require.ErrorIs(t, err, bus.ErrTooLarge)
 }
@@ -265,12 +265,12 @@ func TestPermissions(t *testing.T) {
 	b := connect(t, f.addr)
 	topic := newTopic(t, b)
 	f.failing("GetTopic", codes.PermissionDenied, "no")
-	require.NoError(t, b.Ping(t.Context(), topic), "it may be published to")
+	require.NoError(t, b.Ping(t.Context(), topic), "the publisher may not read topics, but publish")
 
 	s := bus.Subscription{Topic: topic, Name: "named"}
 	subscribe(t, b, s)
 	f.failing("CreateSubscription", codes.PermissionDenied, "no")
-	subscribe(t, b, s) // somebody made it
+	subscribe(t, b, s) // the subscription exists already
 	require.Error(t, b.Receive(t.Context(), bus.Subscription{Topic: topic, Name: "ephemeral", Ephemeral: true}, nil, nil))
 	require.Error(t, b.Receive(t.Context(), bus.Subscription{Topic: topic, Name: "missing"}, nil, nil))
 }

@@ -1,6 +1,8 @@
-// Package message writes a sync message: EventSync's JSON, field for field, with
-// later fields added. It is pure, and deterministic: the same claim and events
-// give the same bytes, so a message can be published again or served as it was.
+// Package message writes a sync message: EventSync's JSON, field for field, with later
+// fields added.
+//
+// It is pure and deterministic: the same claim and events give the same bytes. A retry
+// therefore publishes the identical message, and nobody has to store messages.
 package message
 
 import (
@@ -17,19 +19,19 @@ import (
 	"github.com/headgate/headgate/internal/event"
 )
 
-// Form says how much of its events a message carries. A message that is too
-// large for the bus is published in the largest form that fits: a claim check,
-// with ContentURL saying where the whole is.
+// Form states how much of its events a message carries. A message that is too large for
+// the bus is published in the largest form that fits. Such a message is a claim check: its
+// ContentURL is where a consumer reads the whole message.
 type Form int
 
 // The forms.
 const (
 	Whole     Form = iota // everything
 	NoContent             // the events without content
-	NoEvents              // only what is said of each endpoint
+	NoEvents              // only the summary of each endpoint
 )
 
-// Head is what a message says beside its events.
+// Head holds the fields of a message outside its events.
 type Head struct {
 	EventID     string
 	Date        time.Time
@@ -44,7 +46,7 @@ type List struct {
 	Count       int // events of the window, included or not
 	Need        int
 	Send        string
-	First, Last time.Time // zero: left out, as there were no events
+	First, Last time.Time // zero if there were no events, and then not written
 	Included    []event.Ref
 }
 
@@ -65,7 +67,8 @@ type eventJSON struct {
 // Fetch returns the events of a list, in the order of its Included.
 type Fetch func(included []event.Ref) iter.Seq2[event.Event, error]
 
-// Write writes the message to w. It holds one event at a time.
+// Write writes the message to w. It keeps one event in memory at a time. It returns the
+// first error of fetch or w, and fails if fetch returns fewer events than asked.
 func Write(w io.Writer, head Head, lists []List, form Form, fetch Fetch) error {
 	p := &printer{w: w}
 	p.raw(`{"eventID":`).value(head.EventID)
@@ -80,7 +83,7 @@ func Write(w io.Writer, head Head, lists []List, form Form, fetch Fetch) error {
 		if i > 0 {
 			p.raw(",")
 		}
-		if err := p.list(l, form, fetch); err != nil {
+		if err := p.endpoint(l, form, fetch); err != nil {
 			return err
 		}
 	}
@@ -88,7 +91,7 @@ func Write(w io.Writer, head Head, lists []List, form Form, fetch Fetch) error {
 	return p.err
 }
 
-func (p *printer) list(l List, form Form, fetch Fetch) error {
+func (p *printer) endpoint(l List, form Form, fetch Fetch) error {
 	p.value(l.Key).raw(":{")
 	if l.Count > 0 { // EventSync's document spells the first with a capital F
 		p.raw(`"FirstEventDate":`).value(l.First).raw(`,"lastEventDate":`).value(l.Last).raw(",")
@@ -112,7 +115,7 @@ func (p *printer) list(l List, form Form, fetch Fetch) error {
 			}
 		}
 		if i != len(l.Included) {
-			return fmt.Errorf("message: %d of %d events of %q", i, len(l.Included), l.Key)
+			return fmt.Errorf("message: only %d of %d events of endpoint %q were read", i, len(l.Included), l.Key)
 		}
 		p.raw("]")
 	}
@@ -143,7 +146,7 @@ func orEmpty(m map[string][]string) map[string][]string {
 	return m
 }
 
-// printer writes JSON and keeps the first error.
+// printer writes JSON. It keeps the first error, and writes nothing after it.
 type printer struct {
 	w   io.Writer
 	buf bytes.Buffer
@@ -163,20 +166,21 @@ func (p *printer) value(v any) *printer {
 	}
 	p.buf.Reset()
 	enc := json.NewEncoder(&p.buf)
-	enc.SetEscapeHTML(false) // content is not going into HTML: keep it short
+	enc.SetEscapeHTML(false) // a message is no HTML, and escapes would make it longer
 	if p.err = enc.Encode(v); p.err == nil {
 		_, p.err = p.w.Write(bytes.TrimSuffix(p.buf.Bytes(), []byte("\n")))
 	}
 	return p
 }
 
-// Limit is a buffer that stops at a size.
+// Limit is a buffer with a maximum size. It stops Write early, before a message that is
+// too large has been built whole.
 type Limit struct {
 	Max int
-	buf bytes.Buffer // not embedded: its WriteString would pass the limit by
+	buf bytes.Buffer // not embedded: its WriteString would bypass the limit
 }
 
-// ErrTooLarge is what Limit answers to the write that would pass Max.
+// ErrTooLarge is the error of the write that would exceed Max.
 var ErrTooLarge = errors.New("message: larger than the limit")
 
 func (l *Limit) Write(b []byte) (int, error) {

@@ -74,8 +74,8 @@ func TestWriteGolden(t *testing.T) {
 	}
 }
 
-// TestEventSyncConsumer decodes the message into the types of EventSync's own
-// document: every field that it names is there, spelled as it spells it.
+// TestEventSyncConsumer decodes the message into the types of EventSync's documentation.
+// Every field of it must be there, under the same name.
 func TestEventSyncConsumer(t *testing.T) {
 	t.Parallel()
 	var buf bytes.Buffer
@@ -101,7 +101,7 @@ func TestEventSyncConsumer(t *testing.T) {
 	}
 }
 
-func TestWriteReportsWhatFetchAndTheWriterSay(t *testing.T) {
+func TestWriteReturnsErrorsOfFetchAndTheWriter(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	failing := func([]event.Ref) iter.Seq2[event.Event, error] {

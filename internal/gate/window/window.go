@@ -1,7 +1,8 @@
-// Package window decides when a window is complete and what its message holds.
+// Package window decides when a window is complete and which events its message holds.
 //
-// It is pure: decisions are functions of the time, the rules and the events
-// waiting. The gate reads the facts and carries the decision out.
+// It is pure: a decision is a function of the rules and the waiting events. The gate reads
+// these facts, and carries the decision out. Order never depends on how the facts were
+// read, so two instances that see the same window build the same release.
 package window
 
 import (
@@ -15,22 +16,22 @@ import (
 	"github.com/headgate/headgate/internal/event"
 )
 
-// What of an endpoint's events goes into the message (eventToSend).
+// The choices of eventToSend: which of an endpoint's events the message includes.
 const (
 	All        = "ALL"
 	First      = "FIRST"
 	Last       = "LAST"
-	Boundaries = "BOUNDARIES" // the first and the last; one event is not doubled
+	Boundaries = "BOUNDARIES" // the first and the last; a single event is included once
 )
 
-// Rule is what one endpoint asks of the window.
+// Rule is one endpoint's condition on the window.
 type Rule struct {
 	Key  string
 	Need int // minNbOfOccurrence, >= 1
 	Send string
 }
 
-// Shortfall says what an endpoint lacks.
+// Shortfall tells that an endpoint has fewer events than it needs.
 type Shortfall struct {
 	EventKey string `json:"eventKey"`
 	Have     int    `json:"have"`
@@ -47,12 +48,12 @@ type Release struct {
 type List struct {
 	Rule
 	Members     []event.Ref // all of the window, in order: the claim consumes them
-	Included    []event.Ref // those of them that the message carries
+	Included    []event.Ref // the members that the message carries
 	First, Last time.Time   // of Members; zero if there are none
 }
 
-// Missing returns the endpoints that have fewer events than they need; the
-// window is complete if there are none.
+// Missing returns the endpoints that have fewer events than they need. The window is
+// complete if it returns none.
 func Missing(rules []Rule, have []int) []Shortfall {
 	var short []Shortfall
 	for i, r := range rules {
@@ -63,8 +64,8 @@ func Missing(rules []Rule, have []int) []Shortfall {
 	return short
 }
 
-// Build returns the release of everything given: waiting[i] are the events of
-// rules[i] in the window. ok is false if there is nothing to release.
+// Build returns the release of all the waiting events: waiting[i] holds the events of
+// rules[i] in the window. ok is false if there are no events.
 func Build(rules []Rule, waiting [][]event.Ref) (rel Release, ok bool) {
 	rel.Lists = make([]List, len(rules))
 	for i, r := range rules {
@@ -98,8 +99,9 @@ func choose(send string, members []event.Ref) []event.Ref {
 	}
 }
 
-// eventID is the hex MD5 of the included ids, endpoint by endpoint. Ids have a
-// fixed length, so two different lists never concatenate to the same text.
+// eventID returns the hex MD5 of the included ids, endpoint by endpoint, as consumers of
+// EventSync expect it. Ids have a fixed length, so two different lists never concatenate
+// to the same text.
 func eventID(lists []List) string {
 	h := md5.New()
 	for _, l := range lists {
@@ -110,8 +112,9 @@ func eventID(lists []List) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Repeatable is whether another release may have the same EventID: if its sources
-// named every event included, and used the names again after they were forgotten.
+// Repeatable reports whether another release may get the same EventID. That needs sources
+// that gave every included event an idempotency key, and used the keys again after they
+// were forgotten.
 func (r Release) Repeatable() bool {
 	for _, l := range r.Lists {
 		if slices.ContainsFunc(l.Included, event.Ref.Unnamed) {
@@ -121,9 +124,9 @@ func (r Release) Repeatable() bool {
 	return true
 }
 
-// EventIDAgain is the eventID of a release whose ids an earlier one had: the times,
-// too, tell the two apart.
-func (r Release) EventIDAgain() string {
+// EventIDWithTimes returns the eventID for a release whose EventID an earlier one has. It
+// hashes the events' times as well, which differ between the two.
+func (r Release) EventIDWithTimes() string {
 	h := md5.New()
 	for _, l := range r.Lists {
 		for _, ref := range l.Included {

@@ -18,14 +18,15 @@ import (
 )
 
 const (
-	// partBytes of a payload go into one document, which may have 1 MiB.
+	// partBytes is the size of a part of a payload. A document may have 1 MiB.
 	partBytes = 1_000_000
-	// A commit of several events is kept small: it is what they all wait for.
+	// groupBytes and groupEvents keep a commit of several events small, because all of them
+	// wait for it.
 	groupBytes  = 3_500_000
 	groupEvents = 200
-	// maxEventBytes with the framing stays under the 10 MiB of a commit.
+	// maxEventBytes, with the framing, stays under the 10 MiB of a commit.
 	maxEventBytes = 10_000_000
-	// rounds bounds how often a commit that others interfere with is repeated.
+	// rounds bounds the attempts at a commit that other writers interfere with.
 	rounds = 8
 )
 
@@ -35,8 +36,8 @@ type eventDoc struct {
 	Size       int64     `firestore:"size"`
 	Attempt    string    `firestore:"attempt"`
 	MetaSize   int64     `firestore:"metaSize"`
-	Payload    []byte    `firestore:"payload"` // meta, then content: the first partBytes
-	Parts      int       `firestore:"parts"`   // further documents
+	Payload    []byte    `firestore:"payload"` // the first partBytes of meta and content
+	Parts      int       `firestore:"parts"`   // the number of further documents
 	ExpireAt   time.Time `firestore:"expireAt,omitempty"`
 }
 
@@ -49,7 +50,7 @@ type pendingDoc struct {
 	ReceivedAt time.Time `firestore:"receivedAt"`
 }
 
-// adding is an Append on its way.
+// adding is an Append in progress.
 type adding struct {
 	*store.Append
 	result *store.AppendResult
@@ -116,8 +117,8 @@ func split(payload []byte, expireAt time.Time) (first []byte, parts []partDoc) {
 	return first, parts
 }
 
-// add stores a group in one commit. If it is refused, those that are there
-// already are answered and the others try again.
+// add stores a group in one commit. If the commit is refused, add answers the events that
+// are stored already, and tries again with the others.
 func (s *Store) add(ctx context.Context, group []*adding) {
 	for range rounds {
 		if len(group) == 0 {
@@ -146,7 +147,7 @@ func (s *Store) add(ctx context.Context, group []*adding) {
 			answer(group, failed("append", err))
 			return
 		}
-		if group, err = s.sort(ctx, group); err != nil {
+		if group, err = s.answerStored(ctx, group); err != nil {
 			answer(group, err)
 			return
 		}
@@ -162,15 +163,17 @@ func answer(group []*adding, err error) {
 
 func (s *Store) addPointer(b *firestore.WriteBatch, a *adding) {
 	ref := event.Ref{ID: a.Event.ID, ReceivedAt: a.doc.ReceivedAt, Size: a.doc.Size}
-	b.Create(s.pointer(s.pending(a.Endpoint), ref), pendingDoc{a.doc.ReceivedAt})
+	b.Create(s.pointer(s.shards(a.Endpoint), ref), pendingDoc{a.doc.ReceivedAt})
 }
 
 func part(event *firestore.DocumentRef, i int) *firestore.DocumentRef {
 	return event.Collection(colParts).Doc(fmt.Sprintf("%03d", i))
 }
 
-// sort answers those of the group that are stored already and returns the rest.
-func (s *Store) sort(ctx context.Context, group []*adding) (rest []*adding, err error) {
+// answerStored answers the events of the group that are stored already, and returns the rest.
+// A stored event is this request's own, a duplicate, or forgotten. It replaces a forgotten
+// one.
+func (s *Store) answerStored(ctx context.Context, group []*adding) (rest []*adding, err error) {
 	refs := make([]*firestore.DocumentRef, len(group))
 	for i, a := range group {
 		refs[i] = s.event(a.Endpoint.Service, a.Event.ID)
@@ -190,13 +193,13 @@ func (s *Store) sort(ctx context.Context, group []*adding) (rest []*adding, err 
 			continue
 		}
 		switch {
-		case there.Attempt != "" && there.Attempt == a.Attempt: // our own commit, whose answer got lost
+		case there.Attempt != "" && there.Attempt == a.Attempt: // our own commit, whose answer was lost
 			a.result.ReceivedAt = there.ReceivedAt
 		case !a.Forgotten(there.ReceivedAt):
 			*a.result = store.AppendResult{Duplicate: true, ReceivedAt: there.ReceivedAt}
 		default:
 			if err := s.replace(ctx, a, docs[i], there); refused(err) {
-				rest = append(rest, a) // another instance was first: look again
+				rest = append(rest, a) // another instance was first: read again
 			} else if err != nil {
 				a.result.Err = failed("append: replace a forgotten event", err)
 			} else {
@@ -207,8 +210,9 @@ func (s *Store) sort(ctx context.Context, group []*adding) (rest []*adding, err 
 	return rest, nil
 }
 
-// replace moves an event whose key was forgotten out of the way, for the claims
-// that may still name it, and stores the new one in its place.
+// replace stores a new event under the id of a forgotten one. It archives the old event
+// before, because a claim may still name it. The commit has the condition that the old event
+// has not changed since it was read, so of two instances one wins.
 func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.DocumentSnapshot, there eventDoc) error {
 	if err := s.archive(ctx, a.Endpoint.Service, a.Event.ID, snap.Ref, there); err != nil {
 		return err
@@ -237,10 +241,10 @@ func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.Document
 	return err
 }
 
-// archive copies an event to where claims that name it will look.
+// archive copies an event to its archived id, where a claim that names it looks too.
 func (s *Store) archive(ctx context.Context, service, id string, ref *firestore.DocumentRef, there eventDoc) error {
 	payload, err := s.payload(ctx, ref, there)
-	if errors.Is(err, store.ErrNotFound) { // it has expired, and its parts went first: no claim can be served from it
+	if errors.Is(err, store.ErrNotFound) { // it has expired, and its parts are deleted: no claim can use it any more
 		return nil
 	}
 	if err != nil {
@@ -261,7 +265,7 @@ func (s *Store) archive(ctx context.Context, service, id string, ref *firestore.
 	return nil
 }
 
-// payload returns the whole of an event's, its parts included.
+// payload returns an event's whole payload, including its parts.
 func (s *Store) payload(ctx context.Context, ref *firestore.DocumentRef, d eventDoc) ([]byte, error) {
 	if d.Parts == 0 {
 		return d.Payload, nil
@@ -293,9 +297,9 @@ func (s *Store) Events(ctx context.Context, service string, members []store.Memb
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	out := make([]event.Event, len(members))
-	moved, err := s.events(ctx, service, members, out, all(len(members)), func(m store.Member) string { return m.ID })
+	moved, err := s.readEvents(ctx, service, members, out, all(len(members)), func(m store.Member) string { return m.ID })
 	if err == nil && len(moved) > 0 {
-		moved, err = s.events(ctx, service, members, out, moved,
+		moved, err = s.readEvents(ctx, service, members, out, moved,
 			func(m store.Member) string { return event.ArchivedID(m.ID, m.ReceivedAt) })
 	}
 	switch {
@@ -317,9 +321,10 @@ func all(n int) []int {
 	return which
 }
 
-// events reads the members at the indexes given and returns the indexes of those
-// that are not, or not in this form, where id says.
-func (s *Store) events(ctx context.Context, service string, members []store.Member, out []event.Event, which []int, id func(store.Member) string) (missing []int, err error) {
+// readEvents reads the members at the indexes in which, each under the id that id returns. It
+// returns the indexes of the members that are not stored under that id, or only with another
+// time.
+func (s *Store) readEvents(ctx context.Context, service string, members []store.Member, out []event.Event, which []int, id func(store.Member) string) (missing []int, err error) {
 	refs := make([]*firestore.DocumentRef, len(which))
 	for i, n := range which {
 		refs[i] = s.event(service, id(members[n]))

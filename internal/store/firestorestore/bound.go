@@ -12,22 +12,23 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// An endpoint's document holds an upper bound on when its pointers were
-// received. What a check asks most often is whether a source that has been
-// silent still is; the bound answers that with one read of one document, however
-// many events of others wait. (The emulator needs it most: there, any query
-// scans its whole collection.)
+// boundMargin is the margin by which an endpoint's bound is raised.
 //
-// The bound only ever rises, by an atomic maximum, in the commit of the event
-// that is beyond it; it is raised with a margin, so that this adds a write per
-// hour and endpoint and not one per event.
+// An endpoint's document holds an upper bound of its pointers' receivedAt. Checks mostly ask
+// whether a silent source is still silent. The bound answers that with the read of one
+// document, however many events of other endpoints wait. (On the emulator every query scans
+// its whole collection, so the bound helps there most.)
+//
+// The commit of an event beyond the bound raises it, with an atomic maximum, so it never
+// falls and is never below a pointer. The margin makes this one write per hour and endpoint,
+// and not one per event.
 const boundMargin = time.Hour
 
 type boundDoc struct {
 	Latest int64 `firestore:"latest"` // Unix microseconds
 }
 
-// bounds are what this process knows of the bounds: each is at least so high.
+// bounds holds what this process knows of the stored bounds: none is lower than here.
 type bounds struct {
 	mu sync.RWMutex
 	at map[string]int64 // by the id of the endpoint's document
@@ -53,8 +54,8 @@ func (b *bounds) raise(to map[string]int64) {
 	}
 }
 
-// mark raises the bounds that the group's events are beyond, in its commit, and
-// returns what they are once that succeeded.
+// mark adds to the group's commit the writes that raise bounds which its events exceed. It
+// returns the new bounds, which hold if the commit succeeds.
 func (s *Store) mark(b *firestore.WriteBatch, group []*adding) map[string]int64 {
 	var marked map[string]int64
 	refs := make(map[string]*firestore.DocumentRef)
@@ -76,8 +77,8 @@ func (s *Store) mark(b *firestore.WriteBatch, group []*adding) map[string]int64 
 	return marked
 }
 
-// silent is whether the endpoint certainly has no pointer received after the
-// instant. It reads the bound only where that could say so.
+// silent reports whether the endpoint certainly has no pointer received after the instant.
+// It reads the bound only if the known one does not rule that out.
 func (s *Store) silent(ctx context.Context, ep store.Endpoint, after time.Time) (bool, error) {
 	ref := s.endpointDoc(ep)
 	if s.latest.get(ref.ID) > after.UnixMicro() {

@@ -23,20 +23,20 @@ type claimDoc struct {
 	State          string     `firestore:"state"`
 	Size           int64      `firestore:"size"`
 	Attempts       int        `firestore:"attempts"`
-	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed: Due finds by it
+	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed: Due queries it
 	PublishedAt    *time.Time `firestore:"publishedAt,omitempty"`
 	LastError      string     `firestore:"lastError,omitempty"`
-	ExpireAt       *time.Time `firestore:"expireAt,omitempty"` // only once published: an unpublished claim never expires
+	ExpireAt       *time.Time `firestore:"expireAt,omitempty"` // only when published: an unpublished claim never expires
 	Lists          []byte     `firestore:"lists"`
 }
 
-// infoFields are those of claimDoc that a list reads: all but what is large.
+// infoFields are the fields of claimDoc that a list reads: all except Lists, which is large.
 var infoFields = []string{
 	"eventID", "triggerType", "date", "owner", "numberOfEvents", "state", "size", "attempts",
 	"nextAttemptAt", "publishedAt", "lastError",
 }
 
-// listJSON is a store.List with its members packed; see pack.
+// listJSON is a store.List with packed members; see pack.
 type listJSON struct {
 	Key     string `json:"k"`
 	Need    int    `json:"n"`
@@ -120,7 +120,8 @@ func orZero(t *time.Time) time.Time {
 	return t.UTC()
 }
 
-// Claim implements [store.Store].
+// Claim implements [store.Store] by one blind commit (docs/decisions/002). A failed
+// precondition means that another instance was first.
 func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) error {
 	doc, err := toClaimDoc(c)
 	if err != nil {
@@ -135,8 +136,8 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		if there {
 			return store.ErrConflict
 		}
-		// Where nothing is taken a conflict says that the claim exists. That others got in
-		// the way of the commit does not say so.
+		// With nothing taken, ErrConflict means that the claim exists. An aborted commit only
+		// means contention, so the claim may be absent: try again.
 		if len(taken) > 0 || status.Code(err) != codes.Aborted {
 			break
 		}
@@ -155,14 +156,15 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	return failed("claim", err)
 }
 
-// tryClaim commits the claim. If that fails and it is not the caller's own after
-// all, it returns the error, and whether another's is there.
+// tryClaim commits the claim. If the commit fails, it reads the claim: a claim with the
+// caller's owner is the caller's own, and no error. Otherwise it returns the error, and
+// whether another owner's claim exists.
 func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken []store.Taken) (there bool, err error) {
-	ref := s.claim(c.Service, c.ID)
+	ref := s.claimRef(c.Service, c.ID)
 	b := s.newBatch()
 	b.Create(ref, doc)
 	for _, t := range taken {
-		shards := s.pending(t.Endpoint)
+		shards := s.shards(t.Endpoint)
 		for _, p := range t.Pointers {
 			b.Delete(s.pointer(shards, p), firestore.Exists)
 		}
@@ -174,8 +176,8 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 	if err == nil {
 		return false, nil
 	}
-	// The client may have repeated a commit whose answer was lost, and the caller's
-	// time may be up: whether the claim is ours is what counts.
+	// The commit may have succeeded all the same: the client may have repeated one whose
+	// answer was lost, or the caller's time may have ended. The claim's owner tells.
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTimeout)
 	defer cancel()
 	d, lookErr := ref.Get(look)
@@ -191,7 +193,7 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 
 // ClaimByEventID implements [store.Store].
 func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (store.Claim, error) {
-	if !utf8.ValidString(eventID) { // gRPC cannot carry it, and the client would try until its deadline
+	if !utf8.ValidString(eventID) { // gRPC cannot carry it, and the client would retry until its deadline
 		return store.Claim{}, store.ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

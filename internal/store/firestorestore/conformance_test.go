@@ -18,7 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/store/storetest"
 )
 
-func open(t testing.TB, project string, opts ...option.ClientOption) *Store {
+func openStore(t testing.TB, project string, opts ...option.ClientOption) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), Options{Project: project, ClientOptions: opts})
 	require.NoError(t, err)
@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 	lost := &lostAnswers{}
 	conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(lost.intercept))
 	require.NoError(t, err)
-	shared := open(t, project, option.WithGRPCConn(conn))
+	shared := openStore(t, project, option.WithGRPCConn(conn))
 	storetest.Run(t, func(*testing.T) store.Store { return shared }, storetest.Probe{
 		MaxEventBytes: 3 << 20, // the emulator's gRPC takes 4 MiB, production's 10 MiB
 		TooLargeBytes: maxEventBytes + 1,
@@ -48,7 +48,7 @@ func TestConformance(t *testing.T) {
 			return at.(time.Time)
 		},
 		ClaimExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
-			d, err := s.(*Store).claim(service, id).Get(t.Context())
+			d, err := s.(*Store).claimRef(service, id).Get(t.Context())
 			require.NoError(t, err)
 			at, err := d.DataAt("expireAt")
 			if err != nil {
@@ -66,12 +66,12 @@ func TestConformance(t *testing.T) {
 					return invoke(ctx, method, req, reply, cc, opts...)
 				}))
 			require.NoError(t, err)
-			return open(t, project, option.WithGRPCConn(conn)), refusing.Store
+			return openStore(t, project, option.WithGRPCConn(conn)), refusing.Store
 		},
 	})
 }
 
 func BenchmarkStore(b *testing.B) {
 	_, project := emulator.Firestore(b)
-	storetest.Bench(b, func(b *testing.B) store.Store { return open(b, project) })
+	storetest.Bench(b, func(b *testing.B) store.Store { return openStore(b, project) })
 }

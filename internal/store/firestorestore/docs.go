@@ -21,35 +21,36 @@ import (
 var _ store.Docs = (*Store)(nil)
 
 const (
-	// maxDocCommit: commits of more are no faster.
+	// maxDocCommit is the number of writes beyond which commits get no faster.
 	maxDocCommit = 500
-	// A request may have 10 MiB in production and 4 MiB on the emulator, with up to
-	// 1.7 KB of names and framing for each write.
+	// maxDocCommitBytes leaves room in a request for up to 1.7 KB of names and framing per
+	// write. A request may have 10 MiB in production, and 4 MiB on the emulator.
 	maxDocCommitBytes         = 8 << 20
 	maxDocCommitBytesEmulator = 3 << 20
-	// maxDocBytes with the names and the other fields stays under a document's 1 MiB.
+	// maxDocBytes, with the names and the other fields, stays under a document's 1 MiB.
 	maxDocBytes = 1<<20 - 4<<10
-	// docsAtOnce documents are read by one request.
+	// docsAtOnce is the number of documents that one request reads.
 	docsAtOnce = 500
-	// lookAt documents tell whether a commit happened: others may have changed
-	// some of them since, but hardly all.
+	// lookAt is the number of documents that are read to find out whether a commit happened.
+	// Other writers may have changed some of them since, but hardly all.
 	lookAt = 16
-	// commitMemory is for how long it is known that a commit of deletions happened.
+	// commitMemory is the time for which the mark of a commit of deletions is kept.
 	commitMemory = time.Hour
 )
 
 type docDoc struct {
 	Body []byte `firestore:"body"`
-	// Order is absent from documents that are not in their collection's order,
-	// and so from the index.
+	// Order is absent from documents outside of their collection's order, so that these are
+	// not in the index either.
 	Order int64 `firestore:"order,omitempty"`
-	// Attempt is random per commit. It tells one's own commit from another's,
-	// and makes every write a change: without one, the update time stays.
+	// Attempt is random per commit. A writer recognises its own commit by it. It also makes
+	// every write a change: Firestore keeps the update time of a document that stays equal.
 	Attempt  string    `firestore:"attempt"`
 	ExpireAt time.Time `firestore:"expireAt,omitempty"`
 }
 
-// commitDoc is left by a commit that leaves nothing else to tell it by.
+// commitDoc is the mark of a commit of deletions, which leaves no other document to
+// recognise it by.
 type commitDoc struct {
 	ExpireAt time.Time `firestore:"expireAt"`
 }
@@ -59,21 +60,21 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{MaxCommit: maxDocCommit, MaxCommitBytes: s.maxCommitBytes, MaxDocBytes: maxDocBytes}
 }
 
-// docCommit is a commit on its way.
+// docCommit is a commit in progress.
 type docCommit struct {
 	attempt string
 	batch   *firestore.WriteBatch
-	written []*firestore.DocumentRef // that have the attempt in them
+	written []*firestore.DocumentRef // the documents that get the attempt
 	seen    []seenDoc
 }
 
-// seenDoc is the condition that a document was last updated at that time.
+// seenDoc is the condition that a document was last updated at a given time.
 type seenDoc struct {
 	ref *firestore.DocumentRef
 	at  time.Time
 }
 
-// Commit implements [store.Docs]: blindly, each write with its precondition.
+// Commit implements [store.Docs] by a blind commit, each write with its precondition.
 func (s *Store) Commit(ctx context.Context, writes []store.Write) ([]string, error) {
 	if len(writes) == 0 || ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -100,7 +101,8 @@ func (s *Store) Commit(ctx context.Context, writes []store.Write) ([]string, err
 	return revs, nil
 }
 
-// commitDocs returns the time of the commit, which is that of all its documents.
+// commitDocs makes the commit, and returns its time, which is the update time of all its
+// documents. It tries again if the commit was aborted because of contention.
 func (s *Store) commitDocs(ctx, bounded context.Context, c *docCommit) (time.Time, error) {
 	for range rounds {
 		results, err := c.batch.Commit(bounded)
@@ -112,13 +114,13 @@ func (s *Store) commitDocs(ctx, bounded context.Context, c *docCommit) (time.Tim
 		switch {
 		case ours:
 			return at, nil
-		case status.Code(err) == codes.Aborted: // contention, whatever the preconditions
-		case status.Code(err) == codes.InvalidArgument && s.stale(bounded, c):
+		case status.Code(err) == codes.Aborted: // contention, which says nothing about the preconditions
+		case status.Code(err) == codes.InvalidArgument && s.outdated(bounded, c):
 			return time.Time{}, store.ErrConflict
 		case !refused(err):
 			return time.Time{}, failed("commit", err)
 		case lookErr != nil:
-			return time.Time{}, failed("commit: look at what is there", lookErr)
+			return time.Time{}, failed("commit: read the documents", lookErr)
 		default:
 			return time.Time{}, store.ErrConflict
 		}
@@ -126,7 +128,7 @@ func (s *Store) commitDocs(ctx, bounded context.Context, c *docCommit) (time.Tim
 	return time.Time{}, failed("commit", errBusy)
 }
 
-// lastUpdate: deletions have none.
+// lastUpdate returns the update time of a commit. The results of deletions have none.
 func lastUpdate(results []*firestore.WriteResult) (at time.Time) {
 	for _, r := range results {
 		if r.UpdateTime.After(at) {
@@ -143,7 +145,7 @@ func (s *Store) checkCommit(writes []store.Write) error {
 	size := 0
 	for _, w := range writes {
 		if !validID(w.Doc.ID) {
-			return fault.New(fault.Invalid, "the id of a document has %d bytes, and not from 1 to %d", len(w.Doc.ID), maxIDBytes)
+			return fault.New(fault.Invalid, "the id of a document has %d bytes: 1 to %d are allowed", len(w.Doc.ID), maxIDBytes)
 		}
 		if len(w.Doc.Body) > maxDocBytes {
 			return fault.New(fault.TooLarge, "the document has %d bytes, and %d is the most", len(w.Doc.Body), maxDocBytes)
@@ -171,7 +173,7 @@ func (s *Store) newDocCommit(writes []store.Write) (*docCommit, error) {
 		conditional = conditional || !w.Any
 		seen, err := parseRev(w.Doc.Rev)
 		if err != nil && !w.Any && (w.Delete || w.Doc.Rev != "") {
-			return nil, store.ErrConflict // a revision that no document of ours has
+			return nil, store.ErrConflict // no document has a revision of this form
 		}
 		doc := docDoc{Body: w.Doc.Body, Order: w.Doc.Order, Attempt: c.attempt, ExpireAt: w.Doc.ExpireAt}
 		switch {
@@ -197,7 +199,7 @@ func (s *Store) newDocCommit(writes []store.Write) (*docCommit, error) {
 	return c, nil
 }
 
-// updates sets every field: those that are not in the document are deleted.
+// updates returns updates of all fields. It deletes those that the new document does not have.
 func (d docDoc) updates() []firestore.Update {
 	order := any(d.Order)
 	if d.Order == 0 {
@@ -209,9 +211,9 @@ func (d docDoc) updates() []firestore.Update {
 	}
 }
 
-// landed finds out whether a commit that failed happened all the same: the
-// client may have repeated one whose answer was lost, and the caller's time may
-// be up. It returns the time of the commit.
+// landed reports whether a commit happened although it returned an error, and the time of
+// the commit. The client may have repeated a commit whose answer was lost, or the caller's
+// time may have ended. A document with the commit's attempt proves the whole commit.
 func (s *Store) landed(ctx context.Context, c *docCommit) (at time.Time, ours bool, err error) {
 	if len(c.written) == 0 {
 		return time.Time{}, false, nil
@@ -233,9 +235,10 @@ func (s *Store) landed(ctx context.Context, c *docCommit) (at time.Time, ours bo
 	return time.Time{}, false, nil
 }
 
-// stale is whether a document is not as the writer saw it. Firestore calls it an
-// invalid argument where the time seen is later than that of the document.
-func (s *Store) stale(ctx context.Context, c *docCommit) bool {
+// outdated reports whether a document changed since the writer saw it. Firestore answers
+// InvalidArgument, and not FailedPrecondition, if the seen update time is later than the
+// document's.
+func (s *Store) outdated(ctx context.Context, c *docCommit) bool {
 	refs := make([]*firestore.DocumentRef, len(c.seen))
 	for i, d := range c.seen {
 		refs[i] = d.ref
@@ -267,7 +270,7 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(4)
 	for which := range slices.Chunk(all(len(ids)), docsAtOnce) {
-		eg.Go(func() error { return s.get(ctx, col, ids, which, out) })
+		eg.Go(func() error { return s.getChunk(ctx, col, ids, which, out) })
 	}
 	if err := eg.Wait(); err != nil {
 		return nil, failed("get", err)
@@ -275,7 +278,9 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 	return out, nil
 }
 
-func (s *Store) get(ctx context.Context, col *firestore.CollectionRef, ids []string, which []int, out []*store.Doc) error {
+// getChunk reads the documents at the indexes in which into out. It leaves out ids that no
+// document can have.
+func (s *Store) getChunk(ctx context.Context, col *firestore.CollectionRef, ids []string, which []int, out []*store.Doc) error {
 	which = slices.DeleteFunc(slices.Clone(which), func(i int) bool { return !validID(ids[i]) })
 	if len(which) == 0 {
 		return nil
@@ -317,8 +322,8 @@ func toDoc(snap *firestore.DocumentSnapshot) (store.Doc, error) {
 	return out, nil
 }
 
-// A revision is the time of the last update, which Firestore lets grow with
-// every one, deletion and creation anew included.
+// formatRev returns the revision of a document that was last updated at that time. Firestore
+// increases the time with every update, also when a deleted document is created again.
 func formatRev(at time.Time) string { return strconv.FormatInt(at.UnixNano(), 36) }
 
 func parseRev(rev string) (time.Time, error) {

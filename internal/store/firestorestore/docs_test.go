@@ -24,19 +24,19 @@ func TestDocs(t *testing.T) {
 	lost := &lostAnswers{}
 	conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(lost.intercept))
 	require.NoError(t, err)
-	shared := open(t, project, option.WithGRPCConn(conn))
+	shared := openStore(t, project, option.WithGRPCConn(conn))
 	storetest.RunDocs(t, func(*testing.T) store.Docs { return shared }, storetest.DocsProbe{
 		InjectLostAnswer: func(_ *testing.T, _ store.Docs, scope string) { lost.next(docID(scope)) },
 	})
 }
 
-// The caller's time is up when the commit has just happened, and another changed
-// one of the documents by then.
-func TestDocsCommitThatNobodyWaitedFor(t *testing.T) {
+// The caller's time ends right after the commit, and another writer has changed one of the
+// documents by then. Commit still finds out that it succeeded.
+func TestDocsCommitWhoseCallerLeft(t *testing.T) {
 	t.Parallel()
 	host, project := emulator.Firestore(t)
 	col := store.Collection{Kind: "runs", Scope: "s"}
-	other := open(t, project)
+	other := openStore(t, project)
 	ctx, cancel := context.WithCancel(t.Context())
 	conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(
 		func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -51,7 +51,7 @@ func TestDocsCommitThatNobodyWaitedFor(t *testing.T) {
 			return status.FromContextError(ctx.Err()).Err()
 		}))
 	require.NoError(t, err)
-	s := open(t, project, option.WithGRPCConn(conn))
+	s := openStore(t, project, option.WithGRPCConn(conn))
 
 	revs, err := s.Commit(ctx, []store.Write{{Collection: col, Doc: store.Doc{ID: "a"}}, {Collection: col, Doc: store.Doc{ID: "b"}}})
 	require.NoError(t, err)
@@ -63,13 +63,13 @@ func TestDocsCommitThatNobodyWaitedFor(t *testing.T) {
 
 func TestDocsOfUnknownKind(t *testing.T) {
 	t.Parallel()
-	s := open(t, "nobody-is-called", option.WithoutAuthentication())
+	s := openStore(t, "nobody-is-called", option.WithoutAuthentication())
 	_, err := s.Get(t.Context(), store.Collection{Kind: "novel"}, []string{"a"})
 	require.Equal(t, fault.Internal, fault.CodeOf(err))
 	require.ErrorContains(t, err, "novel")
 }
 
-// Names of documents sort as ids do, are theirs alone, and Firestore takes them.
+// Encoded names sort like the ids, differ for different ids, and are valid in Firestore.
 func TestEncodeID(t *testing.T) {
 	t.Parallel()
 	ids := rapid.OneOf(

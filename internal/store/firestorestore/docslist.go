@@ -37,8 +37,8 @@ func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) 
 	return docs, nil
 }
 
-// listed returns the documents, as far as their bodies stay below so many bytes, and
-// the one that reaches them; 0 has no bound.
+// listed returns documents of the iterator, up to the one whose body brings the sum of all
+// bodies to most bytes. 0 means no bound.
 func listed(it *firestore.DocumentIterator, most int) ([]store.Doc, error) {
 	defer it.Stop()
 	docs, bytes := []store.Doc{}, 0
@@ -59,10 +59,9 @@ func listed(it *firestore.DocumentIterator, most int) ([]store.Doc, error) {
 	return docs, nil
 }
 
-// listDown lists by descending id. Firestore has no index of descending names,
-// and another field to order by would cost two index entries with every write; so
-// it reads the names of all that come before the position, and is for small
-// collections.
+// listDown lists by descending id. It reads the names of all documents before the position,
+// so it is for small collections. Firestore has no index of descending names, and a field to
+// order by would cost two index entries with every write.
 func (s *Store) listDown(ctx context.Context, col *firestore.CollectionRef, l store.Listing) ([]store.Doc, error) {
 	for {
 		q := byDocID(l.Collection.Kind).on(col, nil).Select()
@@ -91,13 +90,14 @@ func (s *Store) listDown(ctx context.Context, col *firestore.CollectionRef, l st
 		if len(docs) > 0 {
 			return docs, nil
 		}
-		if l.After.ID, err = decodeID(refs[0].ID); err != nil { // all of them went meanwhile
+		if l.After.ID, err = decodeID(refs[0].ID); err != nil { // all of them were deleted meanwhile: continue
 			return nil, err
 		}
 	}
 }
 
-// last returns at most limit documents, those that the iterator comes to last.
+// last returns the last documents of the iterator, at most limit of them. It keeps at most
+// twice as many in memory.
 func last(it *firestore.DocumentIterator, limit int) ([]*firestore.DocumentRef, error) {
 	defer it.Stop()
 	var refs []*firestore.DocumentRef
@@ -116,6 +116,7 @@ func last(it *firestore.DocumentIterator, limit int) ([]*firestore.DocumentRef, 
 	}
 }
 
+// after returns the query for the documents after the listing's position.
 func after(col *firestore.CollectionRef, l store.Listing) firestore.Query {
 	if !l.ByOrder {
 		q := byDocID(l.Collection.Kind).on(col, nil)
@@ -137,7 +138,7 @@ func after(col *firestore.CollectionRef, l store.Listing) firestore.Query {
 	}
 }
 
-// CountDocs implements [store.Docs]: one billed read per thousand counted.
+// CountDocs implements [store.Docs]. It costs one billed read per thousand documents.
 func (s *Store) CountDocs(ctx context.Context, collection store.Collection, limit int) (int, error) {
 	col, err := s.docs(collection)
 	if err != nil {
@@ -145,7 +146,7 @@ func (s *Store) CountDocs(ctx context.Context, collection store.Collection, limi
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	n, err := count(ctx, col.Limit(limit))
+	n, err := countQuery(ctx, col.Limit(limit))
 	if err != nil {
 		return 0, failed("count", err)
 	}

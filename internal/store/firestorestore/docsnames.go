@@ -10,14 +10,15 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// maxIDBytes of a document's id become at most 1,335, of the 1,500 that
-// Firestore allows; as many of a scope become a prefix and a hash.
+// maxIDBytes bounds the ids and scopes of documents. Encoded, an id of that length has at
+// most 1,335 of the 1,500 bytes that Firestore allows. A long scope becomes a prefix and a
+// hash.
 const maxIDBytes = 1000
 
 func validID(id string) bool { return id != "" && len(id) <= maxIDBytes }
 
-// docs is the collection as Firestore has it: its name is the kind, because
-// settings (indexes, exemptions, expiry) go by the name of a collection.
+// docs returns the Firestore collection of c. Its name is the kind, because Firestore's
+// settings (indexes, exemptions, expiry) apply to collections of one name.
 func (s *Store) docs(c store.Collection) (*firestore.CollectionRef, error) {
 	if !slices.Contains(kinds, c.Kind) {
 		return nil, fault.New(fault.Internal, "firestorestore: documents of kind %q have no settings: add it to kinds", c.Kind)
@@ -25,19 +26,20 @@ func (s *Store) docs(c store.Collection) (*firestore.CollectionRef, error) {
 	if len(c.Scope) > maxIDBytes {
 		return nil, fault.New(fault.Invalid, "a scope has %d bytes, and %d is the most", len(c.Scope), maxIDBytes)
 	}
-	scope := "~" // which docID never makes
+	scope := "~" // docID never returns this
 	if c.Scope != "" {
 		scope = docID(c.Scope)
 	}
 	return s.client.Collection(colDocs).Doc(scope).Collection(c.Kind), nil
 }
 
-// encodeID returns the name of a document. Names sort as ids do, by bytes, and
-// are ASCII: what could be read otherwise (as a path, a reserved name, in another
-// order) does not occur. An id is written as it is up to its first byte outside
-// a-z, A-Z, 0-9, "-", ":" and "_" (unless that is the first); from there on in
-// base64, after a mark. The mark sorts as the byte does among those that are
-// written as they are, and base64's alphabet is in order, so the name does.
+// encodeID returns the Firestore name of a document. Names are ASCII, and sort like the ids'
+// bytes. None can be taken for a path or a reserved name, or sort differently.
+//
+// Bytes of an id are kept up to the first byte outside of a-z, A-Z, 0-9, "-", ":" and "_" (a
+// leading "_" counts as outside). From there on the id is in base64, after a mark. The mark
+// sorts among the kept bytes as the byte that it stands for, and the base64 alphabet is in
+// ASCII order. So the whole name sorts like the id.
 func encodeID(id string) string {
 	for i := range len(id) {
 		if m := escape(id[i], i == 0); m != 0 {
@@ -62,11 +64,11 @@ func decodeID(name string) (string, error) {
 	return name, nil
 }
 
-// ordered is base64 with an alphabet in the order of ASCII, without padding.
+// ordered is base64 with an alphabet in ASCII order, without padding.
 var ordered = base64.NewEncoding("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz~").WithPadding(base64.NoPadding).Strict()
 
-// escape returns what stands before a byte that is not written as it is, and 0 for
-// one that is. Every mark is such a byte itself.
+// escape returns the mark for a byte that is not kept, and 0 for one that is. Every mark is
+// itself a byte that is not kept, so decodeID finds it.
 func escape(c byte, first bool) byte {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == ':':

@@ -14,11 +14,11 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// namesAtOnce is the most that Firestore compares a field with.
+// namesAtOnce is the largest number of values that a Firestore query compares a field with.
 const namesAtOnce = 30
 
-// Now implements [store.Store]: it reads a document that does not exist, and the
-// answer says when.
+// Now implements [store.Store]. It reads a document that does not exist, because every
+// answer has the time of the read.
 func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -27,23 +27,25 @@ func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
 		return time.Time{}, false, failed("ask for the time", err)
 	}
 	if d == nil || d.ReadTime.IsZero() {
-		return time.Time{}, false, failed("ask for the time", fmt.Errorf("the answer has no time: %w", err))
+		return time.Time{}, false, failed("ask for the time", fmt.Errorf("the answer has no read time: %w", err))
 	}
 	return d.ReadTime.UTC(), true, nil
 }
 
-// Purge does nothing: the TTL policies on expireAt delete (firestore.indexes.json).
+// Purge does nothing. Firestore deletes by the TTL policies on expireAt
+// (firestore.indexes.json).
 func (s *Store) Purge(ctx context.Context, _ time.Time, _ int) (int, error) { return 0, ctx.Err() }
 
-// kept is what Keep has to know of an event: not its payload.
+// kept holds the fields of an event that Keep needs, without the payload.
 type kept struct {
 	ReceivedAt time.Time `firestore:"receivedAt"`
 	Parts      int       `firestore:"parts"`
 	ExpireAt   time.Time `firestore:"expireAt"`
 }
 
-// Keep implements [store.Store]. The first event says whether all are kept, so it is
-// looked at first and postponed last, after every other commit succeeded.
+// Keep implements [store.Store]. The first event stands for all: Keep reads it first, and
+// postpones it last, after every other commit succeeded. A call that was cut off is then
+// repeated in full.
 func (s *Store) Keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
 	if len(members) == 0 {
 		return ctx.Err()
@@ -60,15 +62,15 @@ func (s *Store) Keep(ctx context.Context, service string, members []store.Member
 		return nil
 	}
 	for _, chunk := range slices.Backward(slices.Collect(slices.Chunk(members, namesAtOnce))) {
-		if err := s.keep(ctx, service, chunk, until); err != nil {
+		if err := s.postpone(ctx, service, chunk, until); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep postpones the expiry of some events in one commit.
-func (s *Store) keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
+// postpone postpones the expiry of at most namesAtOnce events, in one commit.
+func (s *Store) postpone(ctx context.Context, service string, members []store.Member, until time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for range rounds {
@@ -96,7 +98,7 @@ func (s *Store) keep(ctx context.Context, service string, members []store.Member
 				err = failed("keep", err)
 			}
 			return err
-		} // one has just been deleted, or moved: look again
+		} // an event was deleted or archived meanwhile: read again
 	}
 	return failed("keep", errBusy)
 }
@@ -106,14 +108,14 @@ type keptEvent struct {
 	ref *firestore.DocumentRef
 }
 
-// keptOf finds the events, wherever they are.
+// keptOf finds the events under their own or their archived ids.
 func (s *Store) keptOf(ctx context.Context, service string, members []store.Member) (map[store.Member]keptEvent, error) {
 	found := make(map[store.Member]keptEvent, len(members))
 	for _, id := range []func(store.Member) string{
 		func(m store.Member) string { return m.ID },
 		func(m store.Member) string { return event.ArchivedID(m.ID, m.ReceivedAt) },
 	} {
-		byRef := make(map[string][]store.Member) // a name that is used again has two events
+		byRef := make(map[string][]store.Member) // two members may have one id, if it was used again
 		var refs []any
 		for _, m := range members {
 			if _, ok := found[m]; !ok {

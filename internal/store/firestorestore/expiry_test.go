@@ -18,8 +18,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// A Keep that fails between two commits is not taken for done.
-func TestKeepThatWasCutOffGoesOn(t *testing.T) {
+// If Keep fails between two commits, a repeated call still keeps the rest.
+func TestKeepContinuesAfterAFailure(t *testing.T) {
 	t.Parallel()
 	host, project := emulator.Firestore(t)
 	var commits, most atomic.Int64
@@ -32,7 +32,7 @@ func TestKeepThatWasCutOffGoesOn(t *testing.T) {
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}))
 	require.NoError(t, err)
-	s := open(t, project, option.WithGRPCConn(conn))
+	s := openStore(t, project, option.WithGRPCConn(conn))
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	reqs, members := make([]store.Append, 3*namesAtOnce), make([]store.Member, 3*namesAtOnce)
 	for i := range reqs {
@@ -44,7 +44,7 @@ func TestKeepThatWasCutOffGoesOn(t *testing.T) {
 		require.NoError(t, r.Err)
 	}
 	until := now.Add(24 * time.Hour)
-	for cut := range int64(2) { // what an earlier call kept needs no commit
+	for cut := range int64(2) { // events that an earlier call kept need no commit
 		commits.Store(0)
 		most.Store(cut)
 		require.Error(t, s.Keep(t.Context(), "s", members, until))

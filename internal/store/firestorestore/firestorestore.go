@@ -1,28 +1,27 @@
-// Package firestorestore keeps everything in Firestore. It is the only importer
-// of its SDK.
+// Package firestorestore keeps everything in Firestore. No other package imports
+// Firestore's SDK.
 //
-//	services/{service}/events/{id}                     an event, immutable; ids backwards, see spread
-//	services/{service}/events/{id}/parts/{nnn}         what of a large one is over a document's limit
+//	services/{service}/events/{id}                     an immutable event; the id is reversed, see spread
+//	services/{service}/events/{id}/parts/{nnn}         the parts of an event that exceeds a document's limit
 //	endpoints/{service}:{key}                          the bound, see bound.go
 //	endpoints/{service}:{key}/pending-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
 //	services/{service}/outbox/{claim id}               a claim
 //	docs/{scope}/{kind}/{id}                           a document; see encodeID
-//	commits/{attempt}                                  that a commit of nothing but deletions happened
+//	commits/{attempt}                                  the mark of a commit of deletions only
 //
 // Invariants:
 //
-//   - An event and its pointer, or a claim and the deletion of the pointers it
-//     took, are one commit: a WriteBatch with preconditions and no read in it.
-//     Read-then-write transactions on what all instances share collapse under
-//     contention; blind commits have one winner.
+//   - An event and its pointer are one commit; so are a claim and the deletion of the
+//     pointers that it took. Such a commit is a WriteBatch with preconditions, and reads
+//     nothing. Read-then-write transactions on documents that all instances share collapse
+//     under contention. Of several blind commits exactly one succeeds (docs/decisions/002).
 //   - Reads are strong, as Firestore's are.
-//   - Bodies are bytes in fields that no index knows.
+//   - Bodies are bytes in fields without an index.
 //
-// What happens on failure: every call is bounded in time, as the client retries
-// silently until its deadline. Firestore's client also repeats a Commit whose
-// answer was lost, so one's own success can come back as a lost precondition:
-// Append and Commit tell by the attempt kept beside the event or in the document,
-// Claim by its owner.
+// Every call has a deadline, because the client retries silently until then. The client also
+// repeats a Commit whose answer was lost. Our own success can therefore come back as a failed
+// precondition. Append and Commit recognise it by the attempt that is stored in the event or
+// document, and Claim by the claim's owner.
 package firestorestore
 
 //lint:file-ignore SA1019 WriteBatch: see newBatch
@@ -45,16 +44,16 @@ import (
 )
 
 const (
-	// callTimeout bounds a call whose context allows more.
+	// callTimeout bounds every call, even if its context allows more.
 	callTimeout = 10 * time.Second
-	// afterTimeout bounds the look at what a commit of unknown outcome did.
+	// afterTimeout bounds the read that finds out the outcome of a failed commit.
 	afterTimeout = 5 * time.Second
-	// maxClaim keeps a claim's commit, some 200 bytes a pointer, under the 4 MiB
-	// that the emulator takes (production: 10 MiB).
-	maxClaim = 10_000
+	// claimLimit is the largest number of pointers in a claim. Its commit, some 200 bytes a
+	// pointer, stays under the 4 MiB that the emulator takes (production: 10 MiB).
+	claimLimit = 10_000
 )
 
-// Options say which database.
+// Options name the database.
 type Options struct {
 	Project       string
 	Database      string // "" is (default)
@@ -73,7 +72,8 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects, or rather prepares to: Writable tells whether Firestore answers.
+// Open prepares the client. It does not wait for a connection: Writable reports whether
+// Firestore answers.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	database := o.Database
 	if database == "" {
@@ -85,14 +85,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, now: time.Now, probeID: "probe-" + event.RandomID()}
 	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.now
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // by which the client decides, too
+	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // the client itself goes by this too
 		s.maxCommitBytes = maxDocCommitBytesEmulator
 	}
 	return s, nil
 }
 
 // MaxClaim implements [store.Store].
-func (s *Store) MaxClaim() int { return maxClaim }
+func (s *Store) MaxClaim() int { return claimLimit }
 
 // Close implements [store.Store].
 func (s *Store) Close() error { return s.client.Close() }
@@ -105,18 +105,18 @@ func (s *Store) event(service, id string) *firestore.DocumentRef {
 	return s.service(service).Collection(colEvents).Doc(spread(id))
 }
 
-func (s *Store) claim(service, id string) *firestore.DocumentRef {
+func (s *Store) claimRef(service, id string) *firestore.DocumentRef {
 	return s.service(service).Collection(colOutbox).Doc(id)
 }
 
-// newBatch: WriteBatch is marked deprecated in favour of BulkWriter, which is
-// not atomic, and transactions, which cost a round trip and locks.
+// newBatch returns a WriteBatch. The client marks it as deprecated, but BulkWriter is not
+// atomic, and a transaction costs a round trip and locks.
 func (s *Store) newBatch() *firestore.WriteBatch {
 	return s.client.Batch()
 }
 
-// failed says what was being done. What would fail for ever is an internal
-// fault; anything else means that Firestore did not answer.
+// failed adds the name of the call to an error. An error that every retry would get is an
+// internal fault. Any other means that Firestore did not answer, and the caller may retry.
 func failed(what string, err error) error {
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
@@ -126,7 +126,7 @@ func failed(what string, err error) error {
 	}
 }
 
-// refused is whether a commit failed because of a precondition.
+// refused reports whether a commit failed because of a precondition.
 func refused(err error) bool {
 	switch status.Code(err) {
 	case codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted:
@@ -138,4 +138,5 @@ func refused(err error) bool {
 
 func notFound(err error) bool { return status.Code(err) == codes.NotFound }
 
-var errBusy = errors.New("the documents kept changing")
+// errBusy is the error after rounds attempts that others interfered with.
+var errBusy = errors.New("other writers kept changing the documents")

@@ -40,7 +40,7 @@ type fieldOverride struct {
 	Indexes         []any  `json:"indexes"`
 }
 
-// written is what is written where.
+// written returns a document of every collection, by the collection's name.
 func written() map[string]any {
 	docs := map[string]any{
 		colEvents: eventDoc{}, colParts: partDoc{}, colOutbox: claimDoc{}, "endpoints": boundDoc{}, colCommits: commitDoc{},
@@ -51,7 +51,7 @@ func written() map[string]any {
 	return docs
 }
 
-// asked are the shapes of all queries.
+// asked returns the shapes of all queries.
 func asked() []shape {
 	all := slices.Clone(shapes)
 	for _, kind := range kinds {
@@ -60,20 +60,20 @@ func asked() []shape {
 	return all
 }
 
-// TestIndexes derives from the queries what production needs, and compares it
-// with the file that is deployed: the emulator, which needs no index, would not
-// tell what is missing, and nobody what is superfluous and paid for.
+// TestIndexes derives the indexes that production needs from the queries, and compares them
+// with the file that is deployed. The emulator needs no index, so no other test would find a
+// missing one, or a superfluous one that costs money.
 //
-// Pointers are not in it: their collections have many names, their one field is
-// queried in both directions, and Firestore indexes that by itself.
+// Pointers have no entry: their collections have many names, and Firestore indexes their only
+// field by itself, in both directions.
 func TestIndexes(t *testing.T) {
 	t.Parallel()
 	want := indexFile{}
-	automatic := map[string]bool{colPending + ".receivedAt": true} // fields that a query needs an index of
+	automatic := map[string]bool{colPending + ".receivedAt": true} // fields whose automatic index a query needs
 	for _, s := range asked() {
 		switch {
 		case s.order == firestore.DocumentID:
-			require.False(t, s.descending, "Firestore does not list %s so", s.collection)
+			require.False(t, s.descending, "Firestore cannot list %s by descending name", s.collection)
 		case s.equal != "" && s.order != "":
 			dir := "ASCENDING"
 			if s.descending {
@@ -110,11 +110,11 @@ func TestIndexes(t *testing.T) {
 	for _, c := range append([]string{colEvents, colParts, colOutbox, colCommits}, kinds...) {
 		require.True(t, slices.ContainsFunc(got.FieldOverrides, func(f fieldOverride) bool {
 			return f.CollectionGroup == c && f.FieldPath == "expireAt" && f.TTL
-		}), "%s never expire", c)
+		}), "%s have no expiry", c)
 	}
 }
 
-// TestEveryQueryHasAShape keeps queries from being built past the list.
+// TestEveryQueryHasAShape requires that no query is built without a shape.
 func TestEveryQueryHasAShape(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(".")

@@ -16,14 +16,14 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// longName is where a name's document id becomes a prefix and a hash: ids are
-// limited, and each write of a pointer carries two of them.
+// longName is the length above which a document id is a prefix and a hash of its name.
+// Firestore limits the length of ids, and each write of a pointer carries two of them.
 const longName = 100
 
-// docID returns the document id of any name: readable where it can be, and never
-// the same for two names. Everything but letters, digits, space, "-", "_" and
-// "." is percent-encoded, and so is what Firestore reserves (".", "..", "__x__").
-// "~" and ":" never come from a name, so they can separate what is added to one.
+// docID returns a document id for any name. It is readable where possible, and different for
+// different names. All characters except letters, digits, space, "-", "_" and "." are
+// percent-encoded, and so are the ids that Firestore reserves (".", "..", "__x__"). A name
+// never yields "~" or ":", so these can separate a suffix.
 func docID(name string) string {
 	var b strings.Builder
 	for i := range len(name) {
@@ -45,27 +45,25 @@ func docID(name string) string {
 	return id
 }
 
-// spread reverses an id. Ids may begin with the time, and Firestore slows down
-// where the names of new documents follow one another. (A pointer keeps its id as
-// it is: among equal times, queries order by it. What limits pointers is the index
-// of their times all the same, and shards spread both.)
+// spread reverses an id. Ids may begin with the time, and Firestore limits the rate of new
+// documents whose names follow one another. (A pointer keeps its id, because queries order
+// equal times by it. The index of times limits pointers in any case, and shards spread both.)
 func spread(id string) string {
 	b := []byte(id)
 	slices.Reverse(b)
 	return string(b)
 }
 
-// endpointDoc is the document of an endpoint, above its pointers.
+// endpointDoc returns the document of an endpoint. Its pointers are below it.
 func (s *Store) endpointDoc(ep store.Endpoint) *firestore.DocumentRef {
 	return s.client.Collection("endpoints").Doc(docID(ep.Service) + ":" + docID(ep.Key))
 }
 
-// pending returns an endpoint's collections of pointers, one per shard. Each
-// endpoint's have a name of their own, and are not below the service's document:
-// the emulator scans all that ever was in collections of one name, and every
-// check would pay for the other endpoints. The name is short, as a claim's commit
-// has it once per pointer.
-func (s *Store) pending(ep store.Endpoint) []*firestore.CollectionRef {
+// shards returns an endpoint's collections of pointers, one per shard. They have a name of
+// their own per endpoint: the emulator scans all collections of one name, deleted documents
+// included, so every check would pay for the other endpoints. The name is short, because a
+// claim's commit contains it once per pointer.
+func (s *Store) shards(ep store.Endpoint) []*firestore.CollectionRef {
 	first := s.endpointDoc(ep)
 	sum := sha256.Sum256([]byte(first.ID))
 	name := colPending + "-" + hex.EncodeToString(sum[:8])
@@ -76,10 +74,10 @@ func (s *Store) pending(ep store.Endpoint) []*firestore.CollectionRef {
 	return shards
 }
 
-// pointer returns the document of a pointer. Its id has the time in it: a key
-// that is used again after it was forgotten makes another pointer, not the same.
-// It has the size, too: a field would be indexed, and cannot be exempted in
-// collections whose names are not known beforehand.
+// pointer returns the document of a pointer. Its id contains the time, so that an event id
+// which is used again after it was forgotten gets another pointer. It also contains the size:
+// a field would be indexed, and Firestore can exempt fields only in collections whose names
+// are known beforehand (docs/decisions/001).
 func (s *Store) pointer(shards []*firestore.CollectionRef, p event.Ref) *firestore.DocumentRef {
 	n := 0
 	if len(shards) > 1 {

@@ -31,18 +31,18 @@ func FuzzDocID(f *testing.F) {
 
 func TestPointersOfShardsAndEndpointsAreApart(t *testing.T) {
 	t.Parallel()
-	s := open(t, "nobody-is-called", option.WithoutAuthentication())
+	s := openStore(t, "nobody-is-called", option.WithoutAuthentication())
 	seen := map[string]string{}
 	ref := event.Ref{ID: event.RandomID(), Size: 77}
 	for _, service := range []string{"a", "b", "a:b", strings.Repeat("long", 100)} {
 		for _, key := range []string{"k", "k~1", "1", "k:1", strings.Repeat("long", 101)} {
-			for i, col := range s.pending(store.Endpoint{Service: service, Key: key, Shards: 3}) {
+			for i, col := range s.shards(store.Endpoint{Service: service, Key: key, Shards: 3}) {
 				require.Empty(t, seen[col.Path], "%s %s %d", service, key, i)
 				seen[col.Path] = service + key
 			}
 		}
 	}
-	got, err := parsePointer(s.pointer(s.pending(store.Endpoint{Service: "s", Key: "k"}), ref).ID)
+	got, err := parsePointer(s.pointer(s.shards(store.Endpoint{Service: "s", Key: "k"}), ref).ID)
 	require.NoError(t, err)
 	require.Equal(t, ref.ID, got.ID)
 	require.Equal(t, ref.Size, got.Size)

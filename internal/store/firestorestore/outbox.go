@@ -15,18 +15,18 @@ func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	q := byDue.on(s.service(service).Collection(colOutbox), nil)
-	infos, err := due(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
+	infos, err := readDue(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
 	if err != nil || beyond.IsZero() {
 		return infos, err
 	}
 	if beyond.Before(now) {
 		beyond = now
 	}
-	void, err := due(ctx, service, q.Where("nextAttemptAt", ">", beyond).Limit(limit))
+	void, err := readDue(ctx, service, q.Where("nextAttemptAt", ">", beyond).Limit(limit))
 	return append(infos, void...), err
 }
 
-func due(ctx context.Context, service string, q firestore.Query) ([]store.ClaimInfo, error) {
+func readDue(ctx context.Context, service string, q firestore.Query) ([]store.ClaimInfo, error) {
 	docs, err := q.Select(infoFields...).Documents(ctx).GetAll()
 	if err != nil {
 		return nil, failed("read due claims", err)
@@ -57,8 +57,8 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 	})
 }
 
-// Settle implements [store.Store]. That a claim is published needs no look at
-// it; that an attempt failed must not undo what another achieved.
+// Settle implements [store.Store]. A success is written without reading the claim. A failure
+// is written only if the claim is still Claimed, because another attempt may have succeeded.
 func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
 	if o.PublishedAt.IsZero() {
 		return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
@@ -72,7 +72,7 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := s.claim(service, id).Update(ctx, []firestore.Update{
+	_, err := s.claimRef(service, id).Update(ctx, []firestore.Update{
 		{Path: "state", Value: string(store.Published)},
 		{Path: "publishedAt", Value: o.PublishedAt},
 		{Path: "size", Value: o.Size},
@@ -97,12 +97,12 @@ func orDelete(t time.Time) any {
 	return t
 }
 
-// change updates a claim on the condition that it is as decide saw it. decide
-// returns nothing where there is nothing to do.
+// change updates a claim on the condition that it is unchanged since decide saw it. If it
+// changed, decide is called again. decide returns no updates if there is nothing to do.
 func (s *Store) change(ctx context.Context, service, id string, decide func(claimDoc) ([]firestore.Update, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	ref := s.claim(service, id)
+	ref := s.claimRef(service, id)
 	for range rounds {
 		d, err := ref.Get(ctx)
 		if notFound(err) {
@@ -145,7 +145,7 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 		q, beyond = byStateDate.on(col, string(page.State)), ">="
 	}
 	if page.After != nil {
-		// A cursor need not be the id of a claim, but it must be one of a document.
+		// The cursor's id need not belong to a claim, but Firestore must accept it as a document id.
 		if id := strings.ReplaceAll(page.After.ID, "/", "0"); id != "" {
 			q = q.StartAfter(page.After.Date, id)
 		} else {
@@ -175,7 +175,7 @@ func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time
 	if err := docs[0].DataTo(&doc); err != nil {
 		return 0, time.Time{}, failed("read the backlog", err)
 	}
-	if n, err = count(ctx, byDue.on(col, nil)); err != nil {
+	if n, err = countQuery(ctx, byDue.on(col, nil)); err != nil {
 		return 0, time.Time{}, failed("count the backlog", err)
 	}
 	return max(n, 1), doc.Date.UTC(), nil

@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// record is a packed member: 16 bytes of id, 8 of time, 8 of size. Ten thousand
-// of them, in base64 within JSON, are less than half of what a document may hold.
+// record is the length of a packed member: 16 bytes of id, 8 of time and 8 of size. Ten
+// thousand members, in base64 within JSON, take less than half of a document.
 const record = event.IDLen/2 + 8 + 8
 
 func pack(members []store.Member) ([]byte, error) {
@@ -30,7 +30,7 @@ func pack(members []store.Member) ([]byte, error) {
 
 func unpack(b []byte) ([]store.Member, error) {
 	if len(b)%record != 0 {
-		return nil, fmt.Errorf("firestorestore: %d bytes of members", len(b))
+		return nil, fmt.Errorf("firestorestore: the stored members have %d bytes, which is no multiple of %d", len(b), record)
 	}
 	var members []store.Member
 	for ; len(b) > 0; b = b[record:] {

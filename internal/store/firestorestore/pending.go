@@ -23,13 +23,13 @@ func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time,
 	})
 }
 
-// Stale implements [store.Store]. It reads one shard after the other, as far as it
-// needs: every document is billed, and which ones it returns does not matter.
+// Stale implements [store.Store]. It reads one shard after the other, and stops at limit:
+// every document is billed, and the contract leaves open which pointers are returned.
 func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, limit int) ([]store.Pointer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var stale []store.Pointer
-	for _, col := range s.pending(ep) {
+	for _, col := range s.shards(ep) {
 		q := byReceivedAt.on(col, nil).Where("receivedAt", "<=", upTo).Limit(limit - len(stale))
 		docs, err := q.Documents(ctx).GetAll()
 		if err != nil {
@@ -46,11 +46,12 @@ func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, li
 	return stale, nil
 }
 
-// pointers reads every shard and merges them; in order, at most limit if it is not 0.
+// pointers reads every shard, and returns the merged pointers in order, at most limit unless
+// that is 0.
 func (s *Store) pointers(ctx context.Context, ep store.Endpoint, sh shape, limit int, where func(firestore.Query) firestore.Query) ([]store.Pointer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	shards := s.pending(ep)
+	shards := s.shards(ep)
 	read := make([][]store.Pointer, len(shards))
 	eg, ctx := errgroup.WithContext(ctx)
 	for i, col := range shards {
@@ -95,7 +96,7 @@ func toPointers(docs []*firestore.DocumentSnapshot) ([]store.Pointer, error) {
 	return ps, nil
 }
 
-// Count implements [store.Store]: one billed read per thousand counted.
+// Count implements [store.Store]. It costs one billed read per thousand pointers.
 func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, limit int) (int, error) {
 	if silent, err := s.silent(ctx, ep, after); silent || err != nil {
 		return 0, err
@@ -103,12 +104,12 @@ func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, l
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	total := 0
-	for _, col := range s.pending(ep) {
+	for _, col := range s.shards(ep) {
 		q := byReceivedAt.on(col, nil).Where("receivedAt", ">", after)
 		if limit > 0 {
 			q = q.Limit(limit - total)
 		}
-		n, err := count(ctx, q)
+		n, err := countQuery(ctx, q)
 		if err != nil {
 			return 0, failed("count pending events", err)
 		}
@@ -119,14 +120,15 @@ func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, l
 	return total, nil
 }
 
-func count(ctx context.Context, q firestore.Query) (int, error) {
+// countQuery returns the number of documents that the query matches, without reading them.
+func countQuery(ctx context.Context, q firestore.Query) (int, error) {
 	r, err := q.NewAggregationQuery().WithCount("n").Get(ctx)
 	if err != nil {
 		return 0, err
 	}
 	v, ok := r["n"].(*firestorepb.Value)
 	if !ok {
-		return 0, fmt.Errorf("a count came back as %T", r["n"])
+		return 0, fmt.Errorf("the answer to a count is a %T", r["n"])
 	}
 	return int(v.GetIntegerValue()), nil
 }
@@ -145,26 +147,26 @@ func (s *Store) Summarize(ctx context.Context, ep store.Endpoint, after time.Tim
 	if err != nil {
 		return store.Summary{}, err
 	}
-	if len(first) == 0 || len(last) == 0 { // all went meanwhile
+	if len(first) == 0 || len(last) == 0 { // all were deleted meanwhile
 		return store.Summary{}, nil
 	}
 	sum.First, sum.Last = first[0].ReceivedAt, last[0].ReceivedAt
 	return sum, nil
 }
 
-// discardGroup is how many pointers are deleted at a time.
+// discardGroup is the number of pointers that are deleted in one commit.
 const discardGroup = 400
 
-// Discard implements [store.Store]. Each delete has the condition that the
-// pointer is there, so that one which a claim took meanwhile is not counted.
+// Discard implements [store.Store]. Each delete has the condition that the pointer exists,
+// so that a pointer which a claim took meanwhile is not counted.
 func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Pointer) (n int, err error) {
-	shards := s.pending(ep)
+	shards := s.shards(ep)
 	for group := range slices.Chunk(ps, discardGroup) {
 		refs := make([]*firestore.DocumentRef, len(group))
 		for i, p := range group {
 			refs[i] = s.pointer(shards, p)
 		}
-		gone, err := s.discard(ctx, refs)
+		gone, err := s.discardRefs(ctx, refs)
 		if n += gone; err != nil {
 			return n, err
 		}
@@ -172,7 +174,9 @@ func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Point
 	return n, nil
 }
 
-func (s *Store) discard(ctx context.Context, refs []*firestore.DocumentRef) (int, error) {
+// discardRefs deletes the documents in one commit. If it is refused because some are gone,
+// it tries again with the rest. It returns the number of documents deleted.
+func (s *Store) discardRefs(ctx context.Context, refs []*firestore.DocumentRef) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for range rounds {

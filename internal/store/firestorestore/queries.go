@@ -12,21 +12,21 @@ const (
 	colCommits = "commits"
 )
 
-// kinds of documents. Production needs settings for each, so a kind that is not
-// here is refused: add it, and run the test of the indexes with -update.
+// kinds are the kinds of documents. Production needs settings for each, so an unknown kind
+// is refused. To add a kind, add it here, and run TestIndexes with -update.
 var kinds = []string{
 	"aliases", "conflicts", "deliveries", "drafts", "listed", "lists", "records", "rejects", "runs", "seen", "sessions", "state", "syncs", "webhooks",
 }
 
-// shape is what a query asks of the indexes. Every query is built from one, and
-// a test compares the shapes with firestore.indexes.json: the emulator, which
-// needs no index, would not tell.
+// shape describes the index that a query needs. Every query is built from a shape, and a test
+// compares all shapes with firestore.indexes.json, because the emulator needs no index and
+// would not notice a missing one.
 type shape struct {
 	collection string
 	equal      string // field compared for equality, "" if none
 	order      string // field ordered by, and compared for range, "" if none
 	descending bool
-	paged      bool // cursors name a document, too
+	paged      bool // cursors also contain a document's name
 }
 
 var (
@@ -41,14 +41,15 @@ var (
 	shapes = []shape{byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byStateDate}
 )
 
-// byDocID needs no index, but there is none of descending names either.
+// byDocID returns the shape of a query by id. Firestore always has that index, but only
+// ascending.
 func byDocID(kind string) shape { return shape{collection: kind, order: firestore.DocumentID} }
 
 func byDocOrder(kind string, descending bool) shape {
 	return shape{collection: kind, order: "order", descending: descending, paged: true}
 }
 
-// on builds the query; value is what the equality compares with.
+// on builds the query on a collection. value is the one that equal is compared with.
 func (s shape) on(col *firestore.CollectionRef, value any) firestore.Query {
 	q := col.Query
 	if s.equal != "" {
@@ -60,7 +61,7 @@ func (s shape) on(col *firestore.CollectionRef, value any) firestore.Query {
 			dir = firestore.Desc
 		}
 		q = q.OrderBy(s.order, dir)
-		if (s.descending || s.paged) && s.order != firestore.DocumentID { // the order that indexes break ties in, said for the cursor's sake
+		if (s.descending || s.paged) && s.order != firestore.DocumentID { // indexes break ties by name; cursors need that explicitly
 			q = q.OrderBy(firestore.DocumentID, dir)
 		}
 	}

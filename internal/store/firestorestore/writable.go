@@ -8,15 +8,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A write costs money and a probe comes every two seconds: an instance that writes
-// nothing else makes 2,880 probing writes a day, and fewer than 17,280 while writes fail.
+// freshWrite and retryWrite limit the test writes, because a write costs money and a
+// readiness probe calls Writable every two seconds. An instance that writes nothing else makes
+// 2,880 test writes a day, and at most 17,280 while writes fail.
 const (
 	freshWrite = 30 * time.Second
 	retryWrite = 5 * time.Second
 )
 
-// wrote tells Writable how a commit ended. A refusal by a condition, a request that
-// is at fault itself and a caller that left show nothing about the store.
+// wrote records the end of a commit for Writable. A failed precondition, an invalid request
+// and a caller that left show nothing about the store, so it ignores them.
 func (s *Store) wrote(err error) {
 	switch status.Code(err) {
 	case codes.Canceled, codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
@@ -30,8 +31,8 @@ func (s *Store) wrote(err error) {
 // Writable implements [store.Store].
 func (s *Store) Writable(ctx context.Context) error { return s.writes.Writable(ctx, s.probe) }
 
-// probe writes a document of this process alone, for many that write the same one
-// refuse each other. It expires like those beside it.
+// probe writes a document that only this process writes, because writers of one document
+// would abort each other. It expires like the marks of commits beside it.
 func (s *Store) probe(ctx context.Context) error {
 	ref := s.client.Collection(colCommits).Doc(s.probeID)
 	if _, err := ref.Set(ctx, commitDoc{ExpireAt: s.now().Add(commitMemory)}); err != nil {

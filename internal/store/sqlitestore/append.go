@@ -13,9 +13,9 @@ import (
 // maxEventBytes is below SQLite's limit for a row, 1,000,000,000.
 const maxEventBytes = 900_000_000
 
-// row is an Append, encoded. An index says which.
+// row is an encoded Append.
 type row struct {
-	index    int
+	index    int // of the Append in its call
 	id, meta []byte
 	size     int64
 }
@@ -35,7 +35,7 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 			run: func(tx *tx) error {
 				for i, r := range rows {
 					var err error
-					if answers[i], err = tx.append(&events[r.index], r); err != nil {
+					if answers[i], err = tx.addEventAndPointer(&events[r.index], r); err != nil {
 						return err
 					}
 				}
@@ -52,8 +52,8 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 	return results
 }
 
-// encodeRows encodes as many events from start on as fit in one commit, and
-// refuses those that cannot be stored.
+// encodeRows encodes events from start on, as many as fit into one op. It refuses events
+// that cannot be stored: their results get an error.
 func encodeRows(events []store.Append, results []store.AppendResult, start int) (rows []row, end, bytes int) {
 	rows = make([]row, 0, min(len(events)-start, maxOpWeight/2))
 	for end = start; end < len(events) && len(rows) < maxOpWeight/2 && bytes < maxGroupBytes; end++ {
@@ -75,8 +75,12 @@ func encodeRows(events []store.Append, results []store.AppendResult, start int) 
 	return rows, end, bytes
 }
 
-// append stores the event with its pointer, unless it is there.
-func (t *tx) append(a *store.Append, r row) (store.AppendResult, error) {
+// addEventAndPointer stores the event with its pointer, unless the event is stored already.
+// If an event with the same id is stored, there are three cases. The same attempt stored it:
+// that commit was this request's own, and its answer was lost. The id is not forgotten: the
+// event is a duplicate. Otherwise the old event moves to its archived id, and the loop adds
+// the new one.
+func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, error) {
 	e := &a.Event
 	service, err := t.internService(a.Endpoint.Service)
 	if err != nil {
@@ -92,7 +96,7 @@ func (t *tx) append(a *store.Append, r row) (store.AppendResult, error) {
 			return store.AppendResult{}, err
 		}
 	}
-	var content any // NULL stands for an empty one
+	var content any // NULL stands for empty content
 	if len(e.Content) > 0 {
 		content = e.Content
 	}
@@ -112,7 +116,7 @@ func (t *tx) append(a *store.Append, r row) (store.AppendResult, error) {
 		}
 		stored := store.AppendResult{ReceivedAt: instant(storedAt)}
 		if a.Attempt != "" && a.Attempt == string(attempt) {
-			return stored, nil // our own commit, whose answer got lost
+			return stored, nil // our own commit, whose answer was lost
 		}
 		if !a.Forgotten(stored.ReceivedAt) {
 			stored.Duplicate = true
@@ -130,7 +134,7 @@ func (t *tx) append(a *store.Append, r row) (store.AppendResult, error) {
 	return store.AppendResult{ReceivedAt: instant(receivedAt)}, err
 }
 
-// encodeID returns the 16 bytes that the id spells.
+// encodeID decodes the 32 hex digits of an id to 16 bytes.
 func encodeID(id string) ([]byte, error) {
 	b := make([]byte, hex.DecodedLen(event.IDLen))
 	if len(id) != event.IDLen {
@@ -148,7 +152,7 @@ func badID(id string) error {
 
 func instant(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
 
-// expiry is NULL, which is never, for the zero time.
+// expiry returns the column's value for an ExpireAt. The zero time, never, is NULL.
 func expiry(t time.Time) any {
 	if t.IsZero() {
 		return nil

@@ -11,20 +11,19 @@ import (
 	"path/filepath"
 )
 
-// Backup copies the store in the file path to the new file to, while other
-// processes may go on reading and writing: whatever was stored before Backup was
-// called is in the copy. The copy is one file, readable by its owner only, and
-// checked; it appears under its name when it is complete. An existing file is not
-// overwritten.
+// Backup copies the store in the file path to the new file to. Other processes may read and
+// write meanwhile. The copy contains everything that was stored before the call. It is one
+// file, readable by its owner only, and checked for damage. It gets its name only when it is
+// complete. Backup does not overwrite an existing file.
 func Backup(ctx context.Context, path, to string) error {
-	err := backup(ctx, path, to)
+	err := makeBackup(ctx, path, to)
 	if err != nil {
 		return fmt.Errorf("sqlitestore: back %s up to %s: %w", path, to, explain(err))
 	}
 	return nil
 }
 
-func backup(ctx context.Context, path, to string) error {
+func makeBackup(ctx context.Context, path, to string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -54,7 +53,7 @@ func backup(ctx context.Context, path, to string) error {
 	if err := durably(partial); err != nil {
 		return err
 	}
-	// Unlike a rename, a link fails if somebody made the file meanwhile.
+	// Unlike a rename, a link fails if the file was created meanwhile.
 	switch err := os.Link(partial, to); {
 	case errors.Is(err, fs.ErrExist):
 		return errExists
@@ -66,7 +65,8 @@ func backup(ctx context.Context, path, to string) error {
 	return durably(filepath.Dir(to))
 }
 
-// reserveAndRename puts the file in the place of an empty one that it makes there first.
+// reserveAndRename creates an empty file at to, and then renames from over it. Creating it
+// fails if the file exists, so nothing is overwritten.
 func reserveAndRename(from, to string) error {
 	reserved, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -81,10 +81,10 @@ func reserveAndRename(from, to string) error {
 	return nil
 }
 
-var errExists = errors.New("the file exists, and a backup overwrites none")
+var errExists = errors.New("the file exists already, and a backup overwrites no file")
 
-// copyStore writes what one moment's reader of the store sees into the empty file.
-// A copy page by page would begin again whenever another process commits.
+// copyStore writes a snapshot of the store into the empty file. It uses VACUUM INTO, because
+// SQLite's backup, which copies page by page, starts again whenever another process commits.
 func copyStore(ctx context.Context, path, to string) (err error) {
 	db, err := openExisting(path)
 	if err != nil {
@@ -96,7 +96,7 @@ func copyStore(ctx context.Context, path, to string) (err error) {
 		return err
 	}
 	defer conn.Close()
-	if err := isStore(ctx, conn); err != nil {
+	if err := requireStore(ctx, conn); err != nil {
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", to)
@@ -111,17 +111,17 @@ func openExisting(path string) (*sql.DB, error) {
 	return db, err
 }
 
-// isStore returns an error if the file is not a store of a version that is known.
-func isStore(ctx context.Context, conn *sql.Conn) error {
+// requireStore returns an error unless the file is a store of a known version.
+func requireStore(ctx context.Context, conn *sql.Conn) error {
 	version, err := versionOf(ctx, conn)
 	if err == nil && version == 0 {
-		err = errors.New("there is no Headgate store in it")
+		err = errors.New("the file holds no Headgate store")
 	}
 	return err
 }
 
-// verify reads the whole file: is it an undamaged store? It leaves the file
-// complete without a log.
+// verify reads the whole file, and returns an error unless it is an undamaged store. It
+// leaves the file complete without a log.
 func verify(ctx context.Context, path string) (err error) {
 	db, err := openExisting(path)
 	if err != nil {
@@ -132,17 +132,17 @@ func verify(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = isStore(ctx, conn)
+	err = requireStore(ctx, conn)
 	if err = errors.Join(err, conn.Close()); err != nil {
 		return err
 	}
-	if err := verdict(ctx, db, "PRAGMA integrity_check(1)"); err != nil {
+	if err := runCheck(ctx, db, "PRAGMA integrity_check(1)"); err != nil {
 		return err
 	}
 	return withoutLog(ctx, db)
 }
 
-// withoutLog folds the log into the file and has SQLite delete it.
+// withoutLog moves the log into the file, and makes SQLite delete the log.
 func withoutLog(ctx context.Context, db *sql.DB) error {
 	var mode string
 	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode); err != nil {
@@ -154,7 +154,7 @@ func withoutLog(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// copyFile copies to a file that need not exist.
+// copyFile copies a file. It creates or truncates the target.
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -169,7 +169,7 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// temporary makes an empty file that only its owner can read. The pattern has a
+// temporary creates an empty file that only its owner can read. The pattern includes a
 // folder.
 func temporary(pattern string) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(pattern), filepath.Base(pattern))
@@ -179,8 +179,8 @@ func temporary(pattern string) (string, error) {
 	return f.Name(), f.Close()
 }
 
-// remove deletes a temporary file and what SQLite may have left beside it. What cannot
-// be deleted does no harm.
+// remove deletes a temporary file and the files that SQLite may have left beside it. It
+// ignores errors, because such files do no harm.
 func remove(temporary string) {
 	removeLogs(temporary)
 	_ = os.Remove(temporary)
@@ -192,7 +192,7 @@ func removeLogs(path string) {
 	}
 }
 
-// durably syncs a file, or a folder and so the names in it.
+// durably syncs a file, or a folder and with it the names in it.
 func durably(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Whatever was acknowledged before the backup began is in it, under load.
+// A backup under load contains every event that was acknowledged before it began.
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
@@ -76,7 +76,7 @@ func TestBackupOverwritesNothing(t *testing.T) {
 	require.ErrorIs(t, Backup(t.Context(), path, to), errExists)
 }
 
-// Where a file system has no links, a backup overwrites nothing either.
+// On a file system without links, a backup overwrites no file either.
 func TestBackupWithoutLinks(t *testing.T) {
 	t.Parallel()
 	from, to := filepath.Join(t.TempDir(), "from"), filepath.Join(t.TempDir(), "to")

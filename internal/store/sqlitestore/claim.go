@@ -10,14 +10,14 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// maxClaim pointers are deleted within about half a second, during which other
-// writes wait.
-const maxClaim = 50_000
+// claimLimit bounds the pointers of one claim. To delete that many takes about half a second,
+// and other writes wait meanwhile.
+const claimLimit = 50_000
 
 // MaxClaim implements [store.Store].
-func (s *Store) MaxClaim() int { return maxClaim }
+func (s *Store) MaxClaim() int { return claimLimit }
 
-// takenKeys is a Taken, encoded.
+// takenKeys is an encoded Taken.
 type takenKeys struct {
 	endpoint store.Endpoint
 	keys     []pointerKey
@@ -38,23 +38,26 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		}
 		n += len(t.Pointers)
 	}
-	if n > maxClaim {
-		return fault.New(fault.Invalid, "a claim of %d events, and %d is the most", n, maxClaim)
+	if n > claimLimit {
+		return fault.New(fault.Invalid, "the claim takes %d events, and %d is the most", n, claimLimit)
 	}
 	err = s.w.do(&op{
 		ctx: ctx, what: "claim", weight: n + 1, bytes: len(lists), undo: true,
-		run: func(tx *tx) error { return tx.claim(&c, lists, deletes) },
+		run: func(tx *tx) error { return tx.addClaimAndTake(&c, lists, deletes) },
 	})
 	if err == nil || refused(err) || errors.Is(err, ctx.Err()) {
 		return err
 	}
-	if s.owns(ctx, c) { // committed after all
+	if s.owns(ctx, c) { // the commit succeeded, and only its answer was lost
 		return nil
 	}
 	return err
 }
 
-func (t *tx) claim(c *store.Claim, lists []byte, deletes []takenKeys) error {
+// addClaimAndTake creates the claim and deletes the taken pointers. If a pointer is missing,
+// or another attempt has created the claim, it returns ErrConflict, and the savepoint of the
+// op undoes its deletions.
+func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) error {
 	service, err := t.internService(c.Service)
 	if err != nil {
 		return err
@@ -76,7 +79,7 @@ func (t *tx) claim(c *store.Claim, lists []byte, deletes []takenKeys) error {
 		if owner == "" || owner != c.Owner {
 			return store.ErrConflict
 		}
-		return nil // our own commit, whose answer got lost
+		return nil // our own commit, whose answer was lost
 	}
 	for _, d := range deletes {
 		if len(d.keys) == 0 {
@@ -105,7 +108,7 @@ func (t *tx) claim(c *store.Claim, lists []byte, deletes []takenKeys) error {
 	return nil
 }
 
-// owns tells whether the claim is stored, and by this very attempt.
+// owns reports whether this very attempt has stored the claim.
 func (s *Store) owns(ctx context.Context, c store.Claim) bool {
 	service, ok, err := s.serviceNum(ctx, c.Service)
 	if !ok || err != nil || c.Owner == "" {
@@ -142,11 +145,12 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 		if n > 0 || err != nil {
 			return err
 		}
-		return tx.exists(num, id) // it is published, and stays so
+		return tx.exists(num, id) // a published claim stays published
 	})
 }
 
-// update changes a claim of the service.
+// update runs a change of a claim of the service. It returns ErrNotFound if the service has
+// no data.
 func (s *Store) update(ctx context.Context, what, service string, run func(tx *tx, service int64) error) error {
 	num, ok, err := s.serviceNum(ctx, service)
 	if err != nil {
@@ -158,7 +162,7 @@ func (s *Store) update(ctx context.Context, what, service string, run func(tx *t
 	return s.w.do(&op{ctx: ctx, what: what, weight: 1, run: func(tx *tx) error { return run(tx, num) }})
 }
 
-// exists returns ErrNotFound if the claim does not.
+// exists returns ErrNotFound if the claim does not exist.
 func (t *tx) exists(service int64, id string) error {
 	var published int
 	err := t.claimState.QueryRowContext(context.Background(), service, id).Scan(&published)

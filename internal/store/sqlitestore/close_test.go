@@ -25,7 +25,7 @@ func fill(t *testing.T, s *Store, n int) []store.Member {
 	return members
 }
 
-// copyOf copies that one file and nothing beside it.
+// copyOf copies the one file, without the log beside it.
 func copyOf(t *testing.T, from string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "copy.db")
@@ -42,7 +42,7 @@ func requireEvents(t *testing.T, path string, members []store.Member) {
 	require.NoError(t, err)
 }
 
-// After Close everything is in the one file.
+// After Close the one file is complete without the log.
 func TestCloseLeavesOneCompleteFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
@@ -55,8 +55,8 @@ func TestCloseLeavesOneCompleteFile(t *testing.T) {
 	requireEvents(t, copyOf(t, path), members)
 }
 
-// Also while another process has it open, whose log stays but is empty.
-func TestCloseFoldsTheLogBesideAnother(t *testing.T) {
+// Close completes the file even if another process has it open. The log then stays, empty.
+func TestCloseFoldsTheLogBesideAnotherProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
 	openAt(t, path)

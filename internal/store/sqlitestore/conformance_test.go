@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	childMain() // does not return in the child of TestCrash
+	childMain() // does not return in a child process of TestCrash
 	goleak.VerifyTestMain(m)
 }
 
@@ -32,7 +32,7 @@ func openNew(t testing.TB) *Store {
 	return openAt(t, filepath.Join(t.TempDir(), "store.db"))
 }
 
-// expireAt reads an expire_at; zero is never.
+// expireAt returns the result of a query for an expire_at. Zero means never.
 func expireAt(t *testing.T, s store.Store, query string, args ...any) time.Time {
 	t.Helper()
 	var us *int64
@@ -54,7 +54,7 @@ func probe() storetest.Probe {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.afterCommit = nil
-				return errors.New("the answer got lost")
+				return errors.New("the answer was lost")
 			}
 		},
 		EventExpireAt: func(t *testing.T, s store.Store, service, id string) time.Time {
@@ -92,12 +92,12 @@ func TestDocsConformance(t *testing.T) {
 	})
 }
 
-// Two stores on one file are two processes as far as SQLite is concerned.
-func TestConformanceOfTwoOnOneFile(t *testing.T) {
+// Two stores on one file are like two processes to SQLite.
+func TestConformanceOfTwoStoresOnOneFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
-	pair := &both{openAt(t, path), openAt(t, path)}
-	for _, s := range pair { // how fast the machine is makes no difference
+	pair := &twoStores{openAt(t, path), openAt(t, path)}
+	for _, s := range pair { // the test must pass on a slow machine too
 		s.w.turns.patience = 10 * time.Minute
 	}
 	p := probe()

@@ -15,9 +15,9 @@ import (
 var _ store.Docs = (*Store)(nil)
 
 const (
-	// docsAtOnce documents share a statement where that can be.
+	// docsAtOnce is the number of documents that share a statement where possible.
 	docsAtOnce = 16
-	// A commit keeps every other writer waiting.
+	// The limits of a commit keep it short, because every other writer waits for it.
 	maxDocCommit      = 5_000
 	maxDocCommitBytes = 32 << 20
 	maxDocBytes       = 16 << 20
@@ -78,9 +78,10 @@ func checkCommit(writes []store.Write) (size int, err error) {
 	return size, nil
 }
 
-// committed is whether the writes are stored after all, though the commit's
-// answer was an error: one that is, stands for all. A revision that was not
-// committed may be another's by now. Of deletions only the outcome can be seen.
+// committed reports whether the writes are stored although the commit returned an error. A
+// commit is atomic, so one stored write proves all. The revision alone proves nothing: if
+// the commit failed, another may have got the same number by now, so the body has to be
+// equal too. A commit of deletions only counts as stored if all the documents are gone.
 func (s *Store) committed(ctx context.Context, writes []store.Write, last int64) bool {
 	gone := 0
 	for i, w := range writes {
@@ -97,6 +98,8 @@ func (s *Store) committed(ctx context.Context, writes []store.Write, last int64)
 	return gone == len(writes)
 }
 
+// commitDocs makes the writes, and returns the revision of the last one. A run of creations
+// is inserted docsAtOnce documents at a time.
 func (t *tx) commitDocs(writes []store.Write) (last int64, err error) {
 	if err := t.nextRevision.QueryRowContext(context.Background(), len(writes)).Scan(&last); err != nil {
 		return 0, err
@@ -129,8 +132,8 @@ func (t *tx) commitDocs(writes []store.Write) (last int64, err error) {
 	return last, nil
 }
 
-// creations counts the writes at the front that demand that there is nothing,
-// up to docsAtOnce.
+// creations returns the number of writes at the front that create a document, at most
+// docsAtOnce.
 func creations(writes []store.Write) int {
 	for i, w := range writes {
 		if i == docsAtOnce || w.Delete || w.Any || w.Doc.Rev != "" {
@@ -148,7 +151,7 @@ func (t *tx) writeDoc(w *store.Write, rev int64) error {
 	id, d := []byte(w.Doc.ID), &w.Doc
 	seen, err := parseRev(d.Rev)
 	if err != nil && !w.Any {
-		return store.ErrConflict // a revision that no document of ours has
+		return store.ErrConflict // no document has a revision of this form
 	}
 	var n int
 	switch {
@@ -170,7 +173,7 @@ func (t *tx) writeDoc(w *store.Write, rev int64) error {
 	return nil
 }
 
-// orConflict is the error of a statement that changed too little.
+// orConflict returns err, or ErrConflict if a statement without error changed too few rows.
 func orConflict(err error) error {
 	if err != nil {
 		return err
@@ -188,7 +191,7 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 	if !ok || len(ids) == 0 {
 		return out, ctx.Err()
 	}
-	at := make(map[string]int, len(ids)) // of the first of equal ids
+	at := make(map[string]int, len(ids)) // the index of the first of equal ids
 	for i := len(ids) - 1; i >= 0; i-- {
 		at[ids[i]] = i
 	}
@@ -251,7 +254,7 @@ func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) 
 	return out, s.readingOrNil(ctx, "list", err)
 }
 
-// lastID is after every id: 0xff is in no UTF-8.
+// lastID is after every id, because 0xff does not occur in UTF-8.
 var lastID = []byte{0xff}
 
 // CountDocs implements [store.Docs].
@@ -289,7 +292,7 @@ func scanDocs(ctx context.Context, query *sql.Stmt, yield func(store.Doc) bool, 
 	return rows.Err()
 }
 
-// collections is the place of collections among the names.
+// collections is the service number that stands for collections in [names].
 const collections = -1
 
 func collectionName(c store.Collection) string { return c.Kind + "\x00" + c.Scope }
@@ -304,7 +307,7 @@ func (s *Store) collectionNum(ctx context.Context, c store.Collection) (int64, b
 
 func formatRev(rev int64) string { return strconv.FormatInt(rev, 36) }
 
-// parseRev is 0 for "".
+// parseRev is the inverse of formatRev, and 0 for "".
 func parseRev(rev string) (int64, error) {
 	if rev == "" {
 		return 0, nil
@@ -312,7 +315,7 @@ func parseRev(rev string) (int64, error) {
 	return strconv.ParseInt(rev, 36, 64)
 }
 
-// bytesOrNull is NULL for an empty body.
+// bytesOrNull returns the column's value for a body. An empty body is NULL.
 func bytesOrNull(b []byte) any {
 	if len(b) == 0 {
 		return nil
@@ -320,6 +323,7 @@ func bytesOrNull(b []byte) any {
 	return b
 }
 
+// readingOrNil is reading, but returns the error of a context that has ended if err is nil.
 func (s *Store) readingOrNil(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return ctx.Err()

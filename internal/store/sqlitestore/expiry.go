@@ -11,13 +11,14 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Now implements [store.Store]: a file has no time of its own.
+// Now implements [store.Store]. A file has no time of its own.
 func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
 	return time.Time{}, false, ctx.Err()
 }
 
-// Keep implements [store.Store]. The first event says whether all are kept, so it is
-// looked at first and postponed last, after every other commit succeeded.
+// Keep implements [store.Store]. The first event stands for all: Keep reads it first, and
+// postpones it last, after every other commit succeeded. A call that was cut off is then
+// repeated in full.
 func (s *Store) Keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
 	if len(members) == 0 {
 		return ctx.Err()
@@ -36,7 +37,7 @@ func (s *Store) Keep(ctx context.Context, service string, members []store.Member
 	for _, chunk := range slices.Backward(slices.Collect(slices.Chunk(members, maxOpWeight))) {
 		err := s.w.do(&op{ctx: ctx, what: "keep", weight: len(chunk), run: func(tx *tx) error {
 			for _, m := range slices.Backward(chunk) {
-				if err := tx.keep(num, m, until); err != nil {
+				if err := tx.postpone(num, m, until); err != nil {
 					return err
 				}
 			}
@@ -49,8 +50,8 @@ func (s *Store) Keep(ctx context.Context, service string, members []store.Member
 	return nil
 }
 
-// keep postpones the expiry of an event that expires earlier.
-func (t *tx) keep(service int64, m store.Member, until time.Time) error {
+// postpone sets the expiry of the event to until, unless it expires later.
+func (t *tx) postpone(service int64, m store.Member, until time.Time) error {
 	for _, id := range namesOf(m) {
 		key, err := encodeID(id)
 		if err != nil {
@@ -63,8 +64,8 @@ func (t *tx) keep(service int64, m store.Member, until time.Time) error {
 	return nil
 }
 
-// kept reports whether the event expires at the instant or later. ErrNotFound if it is
-// gone.
+// kept reports whether the event expires at until or later. It returns ErrNotFound if the
+// event is gone.
 func (s *Store) kept(ctx context.Context, service int64, m store.Member, until time.Time) (bool, error) {
 	for _, id := range namesOf(m) {
 		key, err := encodeID(id)
@@ -83,12 +84,12 @@ func (s *Store) kept(ctx context.Context, service int64, m store.Member, until t
 	return false, store.ErrNotFound
 }
 
-// namesOf returns the ids that an event may be stored under.
+// namesOf returns the ids that an event may be stored under: its own and the archived one.
 func namesOf(m store.Member) []string {
 	return []string{m.ID, event.ArchivedID(m.ID, m.ReceivedAt)}
 }
 
-// Purge implements [store.Store]. It is of all services.
+// Purge implements [store.Store].
 func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	deleted := 0
 	err := s.w.do(&op{ctx: ctx, what: "purge", weight: limit, run: func(tx *tx) error {

@@ -7,16 +7,17 @@ import (
 	"os"
 )
 
-// ErrGone says that the store's files were removed or replaced while it has them open.
-// The system keeps them for the processes that do, so writes would still succeed, and be
-// lost when the last one ends.
+// ErrGone means that the store's files were removed or replaced while the store has them
+// open. The operating system keeps removed files for the processes that have them open.
+// Writes would still succeed, and be lost when the last of these processes ends. So the
+// store fails instead.
 var ErrGone = errors.New("its files were removed or replaced while it has them open")
 
-// files are what the store has open, by their names as of then.
+// files holds the store's open files by name, as they were when they were opened.
 type files map[string]fs.FileInfo
 
-// openFiles returns the files of an open store. The log and what SQLite shares of it
-// between processes stay the same as long as one of them has the store open.
+// openFiles returns the files of an open store. The log and its index (-shm) stay the same
+// as long as any process has the store open.
 func openFiles(path string) files {
 	all := make(files)
 	for _, end := range []string{"", "-wal", "-shm"} {
@@ -27,8 +28,8 @@ func openFiles(path string) files {
 	return all
 }
 
-// there returns ErrGone if a name has no file any more, or another one.
-func (f files) there() error {
+// present returns ErrGone if a file was removed, or its name now belongs to another file.
+func (f files) present() error {
 	for name, opened := range f {
 		switch now, err := os.Stat(name); {
 		case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(opened, now):

@@ -11,11 +11,11 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// What is written to files that were removed is lost, so it is refused; files that come
-// back are the store's again.
-func TestNothingIsWrittenToFilesThatAreGone(t *testing.T) {
+// Writes to removed files would be lost, so they are refused. When the files are moved back,
+// the store takes writes again.
+func TestWritesToRemovedFilesAreRefused(t *testing.T) {
 	t.Parallel()
-	for name, files := range map[string][]string{"all": {"", "-wal", "-shm"}, "the file": {""}, "the log": {"-wal"}, "what is shared": {"-shm"}} {
+	for name, files := range map[string][]string{"all": {"", "-wal", "-shm"}, "the file": {""}, "the log": {"-wal"}, "the log's index": {"-shm"}} {
 		for _, replaced := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -44,8 +44,8 @@ func TestNothingIsWrittenToFilesThatAreGone(t *testing.T) {
 	}
 }
 
-// Others that open and close the store leave its files where they are.
-func TestFilesStayBesideAnother(t *testing.T) {
+// Other processes that open and close the store leave its files in place.
+func TestFilesStayBesideAnotherProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
 	s, err := Open(t.Context(), path)
@@ -56,7 +56,7 @@ func TestFilesStayBesideAnother(t *testing.T) {
 		fill(t, other, 100)
 		require.NoError(t, Backup(t.Context(), path, filepath.Join(t.TempDir(), "copy.db")))
 		require.NoError(t, other.Close())
-		require.NoError(t, s.w.files.there())
+		require.NoError(t, s.w.files.present())
 		fill(t, s, 100)
 	}
 	require.Len(t, s.w.files, 3)

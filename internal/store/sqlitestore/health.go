@@ -17,7 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Errors of Open and Writable that a person has to do something about.
+// Errors of Open and Writable that an operator has to act on.
 var (
 	ErrReadOnly = errors.New("nothing can be written there")
 	ErrDamaged  = errors.New("the file is damaged")
@@ -26,32 +26,33 @@ var (
 )
 
 const (
-	// A success counts for freshWrite; after a failure the store is tried again
-	// once in retryWrite. A try costs one fsync.
+	// freshWrite is the time for which a successful write counts. retryWrite is the time
+	// between tries after a failure. A try costs one fsync.
 	freshWrite = 10 * time.Second
 	retryWrite = time.Second
-	// probeBytes is what a try writes: as much as a few events, for a page or two
-	// may still fit where they do not.
+	// probeBytes is the size of a test write: that of a few events, because one page may
+	// still fit on a disk that has no room for them.
 	probeBytes = 64 << 10
-	// quickCheckBytes is the size up to which Open reads the whole file for
-	// damage. Of a larger one, which would take seconds, it reads the ends of the
-	// tables; damage elsewhere shows when a page is read.
+	// quickCheckBytes is the size up to which Open checks the whole file for damage. That
+	// would take seconds for a larger file, so Open reads only the ends of its tables.
+	// Damage elsewhere is found when the page is read.
 	quickCheckBytes = 64 << 20
 )
 
+// probeCollection holds the document of the test write.
 var probeCollection = store.Collection{Kind: "probe"}
 
-// health knows whether the file takes writes, and whether it is damaged.
+// health remembers whether the file takes writes, and whether it is damaged.
 type health struct {
 	store.Writes
-	damage atomic.Pointer[error] // the first seen; it does not heal
+	damage atomic.Pointer[error] // the first damage found; it stays until the process ends
 }
 
 func newHealth() *health {
 	return &health{Writes: store.Writes{Fresh: freshWrite, Retry: retryWrite}}
 }
 
-// saw returns err with its cause in words, and remembers damage.
+// saw returns err with its cause in words. It remembers an error that shows damage.
 func (h *health) saw(err error) error {
 	err = explain(err)
 	if errors.Is(err, ErrDamaged) {
@@ -60,7 +61,7 @@ func (h *health) saw(err error) error {
 	return err
 }
 
-// explain names the cause of an error for which there is something to do.
+// explain adds the cause to an error that an operator can do something about.
 func explain(err error) error {
 	for _, known := range []error{ErrReadOnly, ErrDamaged, ErrFull} {
 		if errors.Is(err, known) {
@@ -68,7 +69,7 @@ func explain(err error) error {
 		}
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // SQLite maps a small file beside the store
+		if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the -shm file beside the store does not fit
 			return fmt.Errorf("%w: %w", ErrFull, err)
 		}
 		switch e.Code() & 0xff {
@@ -94,13 +95,13 @@ func (s *Store) Writable(ctx context.Context) error {
 	if damage := s.health.damage.Load(); damage != nil {
 		return *damage
 	}
-	if err := s.w.files.there(); err != nil { // however the last write ended
+	if err := s.w.files.present(); err != nil { // even if the last write succeeded
 		return err
 	}
 	return s.health.Writable(ctx, s.probe)
 }
 
-// probe writes a document of a few pages in place of the one before.
+// probe writes a document of probeBytes, in place of the previous one.
 func (s *Store) probe(ctx context.Context) error {
 	_, err := s.Commit(ctx, []store.Write{{
 		Collection: probeCollection, Any: true, Doc: store.Doc{ID: "probe", Body: make([]byte, probeBytes)},
@@ -108,7 +109,7 @@ func (s *Store) probe(ctx context.Context) error {
 	return err
 }
 
-// ends of the tables, first and last.
+// ends are queries for the first and the last row of each table.
 var ends = []string{
 	`SELECT * FROM event ORDER BY seq LIMIT 1`, `SELECT * FROM event ORDER BY seq DESC LIMIT 1`,
 	`SELECT * FROM claim ORDER BY seq LIMIT 1`, `SELECT * FROM claim ORDER BY seq DESC LIMIT 1`,
@@ -117,21 +118,21 @@ var ends = []string{
 	`SELECT * FROM pending ORDER BY endpoint DESC, received_at DESC, id DESC LIMIT 1`,
 }
 
-// check looks for damage, as far as that is quick.
+// check looks for damage, as far as that takes little time.
 func check(ctx context.Context, db *sql.DB, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
 	if info.Size() <= quickCheckBytes {
-		return verdict(ctx, db, "PRAGMA quick_check(1)")
+		return runCheck(ctx, db, "PRAGMA quick_check(1)")
 	}
 	for _, query := range ends {
 		rows, err := db.QueryContext(ctx, query)
 		if err != nil {
 			return err
 		}
-		for rows.Next() { // reading the row reads its pages
+		for rows.Next() { // Next reads the pages of the row, and fails if they are damaged
 		}
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return err
@@ -140,8 +141,8 @@ func check(ctx context.Context, db *sql.DB, path string) error {
 	return nil
 }
 
-// verdict runs a check of SQLite's, which answers "ok" or what is wrong.
-func verdict(ctx context.Context, db *sql.DB, pragma string) error {
+// runCheck runs a check of SQLite, which answers "ok" or names the damage.
+func runCheck(ctx context.Context, db *sql.DB, pragma string) error {
 	var found string
 	if err := db.QueryRowContext(ctx, pragma).Scan(&found); err != nil {
 		return err

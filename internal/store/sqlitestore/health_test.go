@@ -16,7 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// overwrite puts noise over n bytes of the file.
+// overwrite replaces n bytes of the file with noise.
 func overwrite(t *testing.T, path string, at int64, n int) {
 	t.Helper()
 	noise := make([]byte, n)
@@ -61,7 +61,7 @@ func TestOpenRefusesADamagedFile(t *testing.T) {
 	}
 }
 
-// Of a large file only the ends of the tables are read.
+// Open reads only the ends of the tables of a large file.
 func TestCheckOfALargeFileReadsTheEnds(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
@@ -86,8 +86,8 @@ func TestCheckOfALargeFileReadsTheEnds(t *testing.T) {
 	require.ErrorIs(t, err, ErrDamaged)
 }
 
-// A damaged page that is read only later makes the store not ready, and it stays so.
-func TestDamageThatShowsLater(t *testing.T) {
+// If a damaged page is read after Open, Writable reports the damage from then on.
+func TestDamageThatIsFoundLater(t *testing.T) {
 	t.Parallel()
 	path := closedStore(t, 5000)
 	s := openAt(t, path)
@@ -95,7 +95,7 @@ func TestDamageThatShowsLater(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	overwrite(t, path, 16<<10, int(info.Size()-16<<10))
-	s.read.SetMaxIdleConns(0) // forget the pages that were read
+	s.read.SetMaxIdleConns(0) // drop the cached pages
 	s.read.SetMaxIdleConns(readers)
 	s.q, err = prepareQueries(t.Context(), s.read)
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestDamageThatShowsLater(t *testing.T) {
 	}
 }
 
-// A full disk shows in Writable as long as it is full.
+// Writable reports a full disk as long as it is full.
 func TestWritableAfterAFailedWrite(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -116,7 +116,7 @@ func TestWritableAfterAFailedWrite(t *testing.T) {
 		_, err := s.w.conn.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 		require.NoError(t, err)
 	}
-	limit(1) // SQLite takes it as what is there
+	limit(1) // SQLite raises this to the current size
 	var failed error
 	for range 10_000 {
 		if failed = s.Append(t.Context(), []store.Append{request(time.Now())})[0].Err; failed != nil {
@@ -149,7 +149,7 @@ func BenchmarkQuickCheck(b *testing.B) {
 	for b.Loop() {
 		db, err := sql.Open("sqlite", dsn(path, readerCacheKB))
 		require.NoError(b, err)
-		require.NoError(b, verdict(context.Background(), db, "PRAGMA quick_check(1)"))
+		require.NoError(b, runCheck(context.Background(), db, "PRAGMA quick_check(1)"))
 		require.NoError(b, db.Close())
 	}
 }

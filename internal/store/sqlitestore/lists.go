@@ -9,9 +9,9 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// A claim's lists are one blob: about 27 bytes per member, a fifth of JSON.
-// Numbers are varints, strings have their length before them, and the time of
-// a member is the distance to the one before it.
+// listsFormat is the first byte of a claim's encoded lists. They are one blob of about 27
+// bytes per member, a fifth of the size of JSON. Numbers are varints, a string follows its
+// length, and a member's time is the difference to that of the previous member.
 const listsFormat = 1
 
 var errLists = errors.New("the stored lists of a claim are damaged")
@@ -72,7 +72,8 @@ func decodeLists(b []byte) ([]store.List, error) {
 	return lists, nil
 }
 
-// decoder takes what was encoded from the front; once bad, it yields zeros.
+// decoder reads encoded values from the front of b. After a damaged value it is bad, and
+// returns only zeros.
 type decoder struct {
 	b   []byte
 	bad bool
@@ -92,7 +93,8 @@ func (d *decoder) varint() int64 {
 	return v
 }
 
-// count is of things that take so many bytes each, at least.
+// count reads the number of values that follow, each at least each bytes long. A number
+// that cannot be true makes the decoder bad, so that it never allocates for one.
 func (d *decoder) count(each int) int {
 	v, n := binary.Uvarint(d.b)
 	d.advance(n)

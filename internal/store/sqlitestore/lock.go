@@ -10,24 +10,27 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrInUse says that another process has the store open.
+// ErrInUse means that another process has the store open.
 var ErrInUse = errors.New("another process has the store open")
 
-// ErrRestoring says that a restore is under way.
+// ErrRestoring means that a restore is under way.
 var ErrRestoring = errors.New("a restore is under way: wait until it has ended")
 
-// Three files beside the store have no content that matters; the system drops
-// their locks with the process. Every process that has the store open shares the
-// lock of lockFile, so that Restore, which replaces the file, can have it alone.
-// The one that serves has servingFile, where it says who it is. Those that wait to
-// write share the lock of waitingFile.
+// Three files beside the store serve as locks. The operating system drops a process's locks
+// when it ends, so a killed process leaves none behind.
+//
+//   - lockFile: every process that has the store open holds a shared lock. Restore replaces
+//     the store's file, and needs the exclusive lock.
+//   - servingFile: the process that serves holds the exclusive lock, and writes its address
+//     into the file for others to read.
+//   - waitingFile: processes that wait to write hold a shared lock, see [turns].
 func lockFile(path string) string    { return path + ".lock" }
 func servingFile(path string) string { return path + ".serving" }
 func waitingFile(path string) string { return path + ".waiting" }
 
 func newLock(path string) *flock.Flock { return flock.New(path, flock.SetPermissions(0o600)) }
 
-// share takes a share of the lock.
+// share takes a shared lock on lockFile. It fails with ErrRestoring during a restore.
 func share(path string) (*flock.Flock, error) {
 	l := newLock(lockFile(path))
 	ok, err := l.TryRLock()
@@ -43,7 +46,8 @@ func share(path string) (*flock.Flock, error) {
 	return l, nil
 }
 
-// alone takes the whole lock.
+// alone takes the exclusive lock on lockFile. It fails with ErrInUse if any process has the
+// store open.
 func alone(path string) (*flock.Flock, error) {
 	l := newLock(lockFile(path))
 	ok, err := l.TryLock()
@@ -51,7 +55,7 @@ func alone(path string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	if !ok {
-		if other := servedBy(path); other != "" {
+		if other := readServing(path); other != "" {
 			return nil, fmt.Errorf("%w: %s", ErrInUse, other)
 		}
 		return nil, ErrInUse
@@ -62,12 +66,13 @@ func alone(path string) (*flock.Flock, error) {
 	return l, nil
 }
 
-// serveAttempts are a millisecond apart.
+// serveAttempts bounds the attempts of Serve to take the lock. They are a millisecond apart.
 const serveAttempts = 1000
 
-// Serve marks the store as served by this process until it is closed; who says
-// which process that is, for others to read. If another process serves it already,
-// Serve returns what that one said, and marks nothing: both may go on.
+// Serve marks the store as served by this process until the store is closed. Other processes
+// can read who, which describes this process. If another process serves the store already,
+// Serve returns that one's description and marks nothing. That is no error: both processes
+// may use the store.
 func (s *Store) Serve(who string) (other string, err error) {
 	l := newLock(servingFile(s.path))
 	for attempt := 0; ; attempt++ {
@@ -78,13 +83,13 @@ func (s *Store) Serve(who string) (other string, err error) {
 		if ok {
 			break
 		}
-		if other = servedBy(s.path); other != "" {
+		if other = readServing(s.path); other != "" {
 			return other, nil
 		}
 		if attempt == serveAttempts {
 			return "another process", nil
 		}
-		time.Sleep(time.Millisecond) // somebody only asked who serves, or is about to say who it is
+		time.Sleep(time.Millisecond) // the holder only reads the file, or is about to write its description
 	}
 	if err := os.WriteFile(servingFile(s.path), []byte(who+"\n"), 0o600); err != nil {
 		return "", errors.Join(fmt.Errorf("sqlitestore: serve %s: %w", s.path, err), l.Close())
@@ -93,20 +98,20 @@ func (s *Store) Serve(who string) (other string, err error) {
 	return "", adopt(servingFile(s.path), s.path)
 }
 
-// ServedBy returns what the process that serves the store in the file says about
-// itself, see [Store.Serve]; "" if no process does. Unlike Open it makes no file.
+// ServedBy returns the description of the process that serves the store in the file, see
+// [Store.Serve], or "" if no process does. Unlike Open it creates no file.
 func ServedBy(path string) string {
 	if _, err := os.Stat(servingFile(path)); err != nil {
-		return "" // asking for a lock would make its file
+		return "" // taking the lock would create its file
 	}
-	return servedBy(path)
+	return readServing(path)
 }
 
-// servedBy returns what the process that serves the store says about itself; ""
-// if none does, or it cannot be read.
-func servedBy(path string) string {
+// readServing returns the description of the process that serves the store, or "" if no
+// process does, or the file cannot be read.
+func readServing(path string) string {
 	l := newLock(servingFile(path))
-	if ok, err := l.TryRLock(); ok || err != nil { // what is in the file is of a process that ended
+	if ok, err := l.TryRLock(); ok || err != nil { // no process holds the lock, so the file's content is old
 		_ = l.Close()
 		return ""
 	}

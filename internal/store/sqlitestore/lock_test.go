@@ -12,29 +12,30 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-func TestServeTellsOfTheOther(t *testing.T) {
+func TestServeReturnsTheProcessThatServesAlready(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
 	a, err := Open(t.Context(), path)
 	require.NoError(t, err)
 	b := openAt(t, path)
-	require.Empty(t, servedBy(path))
+	require.Empty(t, readServing(path))
 	other, err := a.Serve("process 1")
 	require.NoError(t, err)
 	require.Empty(t, other)
 	other, err = b.Serve("process 2")
 	require.NoError(t, err)
 	require.Equal(t, "process 1", other)
-	require.NoError(t, b.Append(t.Context(), []store.Append{request(time.Now())})[0].Err, "both go on")
+	require.NoError(t, b.Append(t.Context(), []store.Append{request(time.Now())})[0].Err, "both may use the store")
 	require.NoError(t, a.Close())
-	require.Empty(t, servedBy(path), "what is written there is of a process that ended")
+	require.Empty(t, readServing(path), "the file's content is that of an ended process")
 	other, err = b.Serve("process 2")
 	require.NoError(t, err)
 	require.Empty(t, other)
 }
 
-// A process that asks which one serves holds the lock for a moment, and is no server.
-func TestServeBesideThoseWhoAsk(t *testing.T) {
+// A process that asks which one serves holds the lock for a moment. Serve must not take it
+// for a server.
+func TestServeWhileOthersAsk(t *testing.T) {
 	t.Parallel()
 	path := closedStore(t, 1)
 	var stop atomic.Bool
@@ -44,7 +45,7 @@ func TestServeBesideThoseWhoAsk(t *testing.T) {
 	for range 2 {
 		asking.Go(func() {
 			for !stop.Load() {
-				servedBy(path)
+				readServing(path)
 			}
 		})
 	}

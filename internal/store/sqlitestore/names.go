@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// name is a service, an endpoint of one, or a collection, and its number in the file.
+// name is a service, an endpoint or a collection, and its number in the file.
 type name struct {
 	service int64 // 0 for a service, collections for a collection
 	name    string
@@ -21,8 +21,8 @@ type nameKey struct {
 	name    string
 }
 
-// names caches numbers. A row of service, endpoint or collection is neither changed nor
-// deleted, so what was once committed stays true, in all processes.
+// names caches the numbers of names. A row of the tables service, endpoint or collection is
+// never changed or deleted, so a committed number stays true in all processes.
 type names struct {
 	mu   sync.RWMutex
 	nums map[nameKey]int64
@@ -37,6 +37,8 @@ func (n *names) get(service int64, name string) (int64, bool) {
 	return num, ok
 }
 
+// remember adds committed names. A name of a transaction that may still be undone must not
+// be added: its number could be given to another name.
 func (n *names) remember(committed []name) {
 	if len(committed) == 0 {
 		return
@@ -48,7 +50,7 @@ func (n *names) remember(committed []name) {
 	}
 }
 
-// internService returns the number of the service, numbering it if it is new.
+// internService returns the number of the service. It gives a new service a number.
 func (t *tx) internService(service string) (int64, error) {
 	return t.intern(0, service, t.addService, t.service, []byte(service))
 }
@@ -68,11 +70,11 @@ func (t *tx) intern(service int64, text string, add, get *sql.Stmt, args ...any)
 	if err := get.QueryRowContext(context.Background(), args...).Scan(&n.num); err != nil {
 		return 0, err
 	}
-	t.fresh = append(t.fresh, n) // remembered once it is committed
+	t.fresh = append(t.fresh, n) // cached after the commit
 	return n.num, nil
 }
 
-// serviceNum returns the number of the service; false if nothing is stored for it.
+// serviceNum returns the number of the service, or false if the service has no data.
 func (s *Store) serviceNum(ctx context.Context, service string) (int64, bool, error) {
 	return s.num(ctx, 0, service, s.q.service, []byte(service))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -116,47 +115,4 @@ func TestOpenRefuses(t *testing.T) {
 		_, err := Open(ctx, filepath.Join(t.TempDir(), "store.db"))
 		require.ErrorIs(t, err, context.Canceled)
 	})
-}
-
-// recorder notes what is prepared.
-type recorder struct {
-	preparer
-	texts *[]string
-}
-
-func (r recorder) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
-	*r.texts = append(*r.texts, query)
-	return r.preparer.PrepareContext(ctx, query)
-}
-
-// harmless scans are of what a statement brings itself, and of the one row of revision.
-var harmless = regexp.MustCompile(`^SCAN (\(subquery|CONSTANT ROW$|\d+-ROW VALUES CLAUSE$|revision$)`)
-
-// Every statement finds its rows, in order, by an index.
-func TestQueryPlans(t *testing.T) {
-	t.Parallel()
-	s := openNew(t)
-	var texts []string
-	_, err := prepareQueries(t.Context(), recorder{s.read, &texts})
-	require.NoError(t, err)
-	_, err = prepareStatements(t.Context(), recorder{s.read, &texts})
-	require.NoError(t, err)
-	require.Greater(t, len(texts), 30)
-	for _, text := range texts {
-		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "?"))...)
-		if err != nil && strings.Contains(err.Error(), "syntax error") {
-			continue // BEGIN and the like have none
-		}
-		require.NoError(t, err, text)
-		for rows.Next() {
-			var a, b, c int
-			var plan string
-			require.NoError(t, rows.Scan(&a, &b, &c, &plan))
-			if strings.HasPrefix(plan, "SCAN") && !harmless.MatchString(plan) || strings.Contains(plan, "TEMP B-TREE") {
-				t.Errorf("%s\n%s", text, plan)
-			}
-		}
-		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
-	}
 }

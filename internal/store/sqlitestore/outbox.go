@@ -12,10 +12,10 @@ import (
 
 // Due implements [store.Store].
 func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
-	claims, err := s.claims(ctx, service, s.q.due, false, now.UnixMicro(), limit)
+	claims, err := s.queryClaims(ctx, service, s.q.due, false, now.UnixMicro(), limit)
 	if err == nil && !beyond.IsZero() {
 		var void []store.Claim
-		void, err = s.claims(ctx, service, s.q.dueBeyond, false, max(now.UnixMicro(), beyond.UnixMicro()), limit)
+		void, err = s.queryClaims(ctx, service, s.q.dueBeyond, false, max(now.UnixMicro(), beyond.UnixMicro()), limit)
 		claims = append(claims, void...)
 	}
 	return toInfos(claims), s.reading("due", err)
@@ -23,7 +23,7 @@ func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, 
 
 // ClaimByEventID implements [store.Store].
 func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (store.Claim, error) {
-	claims, err := s.claims(ctx, service, s.q.claimByEventID, true, eventID)
+	claims, err := s.queryClaims(ctx, service, s.q.claimByEventID, true, eventID)
 	if err == nil && len(claims) == 0 {
 		err = store.ErrNotFound
 	}
@@ -49,7 +49,7 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	if page.OldestFirst {
 		q = s.q.claimsOldest
 	}
-	claims, err := s.claims(ctx, service, q, false, args...)
+	claims, err := s.queryClaims(ctx, service, q, false, args...)
 	return toInfos(claims), s.reading("claims", err)
 }
 
@@ -74,8 +74,8 @@ func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time
 	return n, oldest, s.reading("backlog", err)
 }
 
-// claims returns what the query, whose first argument is the service, finds.
-func (s *Store) claims(ctx context.Context, service string, q *sql.Stmt, withLists bool, args ...any) (_ []store.Claim, err error) {
+// queryClaims returns the claims that the query finds. Its first argument is the service.
+func (s *Store) queryClaims(ctx context.Context, service string, q *sql.Stmt, withLists bool, args ...any) (_ []store.Claim, err error) {
 	num, ok, err := s.serviceNum(ctx, service)
 	if !ok || err != nil {
 		return nil, errors.Join(err, ctx.Err())

@@ -2,5 +2,5 @@
 
 package sqlitestore
 
-// adopt does nothing where files have no owner in numbers.
+// adopt does nothing, because files have no numeric owner here.
 func adopt(string, string) error { return nil }

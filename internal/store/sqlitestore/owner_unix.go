@@ -10,9 +10,10 @@ import (
 	"syscall"
 )
 
-// adopt gives a file that root made beside the store to the store's owner, or the
-// directory's where there is no store: a server that runs as that user has to open
-// it. It touches nothing that has a second name, which may lie elsewhere.
+// adopt gives a file that root created beside the store to the store's owner, or to the
+// directory's owner if there is no store. A server that runs as that user could not open the
+// file otherwise. It leaves a file with a second name alone, because the other name may
+// belong to an unrelated file elsewhere.
 func adopt(file, path string) error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An administrator backs up and restores as root; the server, which is not, has to
-// open everything afterwards.
+// An administrator may back up and restore as root. The server, which runs as another user,
+// must be able to open all files afterwards.
 func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -51,7 +51,7 @@ func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 	require.NoError(t, err)
 	requireOwner(servingFile(fresh))
 
-	// The owner may put a link there to be given another's file: that file stays as it is.
+	// The owner may put a link there to get another user's file. That file must not change.
 	other := filepath.Join(t.TempDir(), "other")
 	require.NoError(t, os.WriteFile(other, nil, 0o600))
 	for _, put := range []func(string, string) error{os.Symlink, os.Link} {

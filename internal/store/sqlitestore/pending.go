@@ -12,8 +12,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// discardChunk pointers are deleted per commit, so that a large Discard does
-// not keep others waiting.
+// discardChunk is the number of pointers deleted per commit, so that a large Discard does
+// not keep other writers waiting.
 const discardChunk = 1000
 
 // Pending implements [store.Store].
@@ -106,7 +106,7 @@ func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Point
 	return total, nil
 }
 
-// pointerKey is a pointer as the table has it.
+// pointerKey is a pointer in the form of the table's columns.
 type pointerKey struct {
 	receivedAt int64
 	id         []byte
@@ -150,7 +150,8 @@ func (s *Store) Events(ctx context.Context, service string, members []store.Memb
 	return events, nil
 }
 
-// event returns the member's event if it is stored under the id.
+// event returns the member's event if it is stored under the id. An event with the id but
+// another time is a later event, and does not count.
 func (s *Store) event(ctx context.Context, service int64, id string, m store.Member) (event.Event, error) {
 	key, err := encodeID(id)
 	if err != nil {
@@ -177,7 +178,7 @@ func unlimited(limit int) int {
 	return limit
 }
 
-// reading says what failed, and remembers damage.
+// reading adds the name of the call to an error, and remembers an error that shows damage.
 func (s *Store) reading(what string, err error) error {
 	if err == nil {
 		return nil

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// Restore puts the backup in place of the store in the file path, after it has checked
-// the backup, and returns where the former store is kept ("" if there was none): its
-// name ends with the time now. No other process may have the store open. Killed at any
-// moment, Restore leaves either the former store or the restored one there.
+// Restore checks the backup, and then puts it in place of the store in the file path. It
+// keeps the former store, and returns that file's name, which ends with the time now ("" if
+// there was no store). No other process may have the store open. If Restore is killed, path
+// holds either the former store or the restored one, whole.
 func Restore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
-	if kept, err = restore(ctx, path, from, now); err != nil {
+	if kept, err = replaceStore(ctx, path, from, now); err != nil {
 		return kept, fmt.Errorf("sqlitestore: restore %s from %s: %w", path, from, err)
 	}
 	return kept, nil
 }
 
-func restore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
+func replaceStore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return "", err
@@ -35,7 +35,7 @@ func restore(ctx context.Context, path, from string, now time.Time) (kept string
 		return "", explain(err)
 	}
 	defer lock.Close()
-	left, err := beside(path, ".restoring-") // by a restore that was killed
+	left, err := beside(path, ".restoring-") // files of a restore that was killed
 	if err != nil {
 		return "", explain(err)
 	}
@@ -59,11 +59,11 @@ func restore(ctx context.Context, path, from string, now time.Time) (kept string
 	if err := adopt(fresh, path); err != nil {
 		return "", err
 	}
-	if kept, err = keep(ctx, path, now); err != nil {
+	if kept, err = keepFormer(ctx, path, now); err != nil {
 		return "", fmt.Errorf("keep the former store: %w", explain(err))
 	}
-	// The former store's log must go before the new file comes, also after a power
-	// failure: SQLite would replay it.
+	// Delete the former store's log, durably, before the new file gets its name. Otherwise
+	// SQLite would replay the old log into the new file, for instance after a power failure.
 	removeLogs(path)
 	if err := durably(filepath.Dir(path)); err != nil {
 		return kept, explain(err)
@@ -74,26 +74,27 @@ func restore(ctx context.Context, path, from string, now time.Time) (kept string
 	return kept, durably(filepath.Dir(path))
 }
 
-// copyBackup copies the bytes of the backup, which may be on a disk that nobody writes.
+// copyBackup copies the bytes of the backup. It does not open the backup with SQLite,
+// because that may need to write beside it, and the disk may be read-only.
 func copyBackup(path, from, to string) error {
 	info, err := os.Stat(from)
 	if err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return errors.New("the backup is not a file")
+		return errors.New("the backup is not a regular file")
 	}
 	if own, err := os.Stat(path); err == nil && os.SameFile(own, info) {
 		return errors.New("the backup is the store itself")
 	}
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
-		return fmt.Errorf("beside the backup lies %s: the file alone is not complete. Take one that `headgate backup` made", filepath.Base(from)+"-wal")
+		return fmt.Errorf("the file is not complete without %s beside it: use a file that `headgate backup` made", filepath.Base(from)+"-wal")
 	}
 	return copyFile(from, to)
 }
 
-// beside returns the files beside path whose names go on after path's with infix. It uses
-// no pattern, because a directory may have any name.
+// beside returns the files beside path whose names begin with path's name and infix. It does
+// not use filepath.Glob, because a directory's name may contain pattern characters.
 func beside(path, infix string) (paths []string, err error) {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	for _, e := range entries {
@@ -104,8 +105,9 @@ func beside(path, infix string) (paths []string, err error) {
 	return paths, err
 }
 
-// keep gives the former store, which stays in its place, a second name, after the time.
-func keep(ctx context.Context, path string, now time.Time) (kept string, err error) {
+// keepFormer gives the former store a second name, which ends with the time. The store also
+// keeps its own name until the new file replaces it.
+func keepFormer(ctx context.Context, path string, now time.Time) (kept string, err error) {
 	own, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -117,7 +119,7 @@ func keep(ctx context.Context, path string, now time.Time) (kept string, err err
 	if err != nil {
 		return "", err
 	}
-	for _, name := range earlier { // by restores that were killed
+	for _, name := range earlier { // second names that killed restores gave to this store
 		if info, err := os.Stat(name); err == nil && os.SameFile(own, info) {
 			_ = os.Remove(name)
 		}
@@ -128,8 +130,8 @@ func keep(ctx context.Context, path string, now time.Time) (kept string, err err
 		}
 	}
 	kept = path + keptInfix + now.UTC().Format("20060102T150405.000Z")
-	if !absent(kept) { // of another restore: the clock was set back
-		return "", fmt.Errorf("%s exists, and is not replaced: try again", kept)
+	if !absent(kept) { // another restore had the same time: the clock was set back
+		return "", fmt.Errorf("%s exists already, and is kept: try again", kept)
 	}
 	if err := keepLog(ctx, path, kept+"-wal"); err != nil {
 		return "", errors.Join(err, removed(kept+"-wal"))
@@ -142,8 +144,8 @@ func keep(ctx context.Context, path string, now time.Time) (kept string, err err
 	return kept, durably(filepath.Dir(path))
 }
 
-// keepLog folds the former store's log into its file. If the file is damaged, it
-// copies the log instead: SQLite drops one that it cannot read.
+// keepLog moves the former store's log into its file. If the file is damaged, it keeps a
+// copy of the log instead, because SQLite deletes a log that it cannot apply.
 func keepLog(ctx context.Context, path, log string) error {
 	switch err := copyFile(path+"-wal", log); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -157,9 +159,9 @@ func keepLog(ctx context.Context, path, log string) error {
 	switch err := explain(foldLog(ctx, path)); {
 	case err == nil:
 		return removed(log)
-	case isBusy(err): // something that knows nothing of our lock has it open
+	case isBusy(err): // a program that does not take our lock has the file open
 		return ErrInUse
-	case ctx.Err() != nil, errors.Is(err, ErrFull), errors.Is(err, ErrReadOnly): // the store itself may be whole
+	case ctx.Err() != nil, errors.Is(err, ErrFull), errors.Is(err, ErrReadOnly): // the store may be undamaged
 		return err
 	}
 	return nil
@@ -170,7 +172,7 @@ func absent(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// removed deletes a file that need not exist.
+// removed deletes the file if it exists.
 func removed(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -178,6 +180,7 @@ func removed(path string) error {
 	return nil
 }
 
+// keptInfix is in the name of a former store, between the store's name and the time.
 const keptInfix = ".before-restore-"
 
 func foldLog(ctx context.Context, path string) error {

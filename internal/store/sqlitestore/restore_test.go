@@ -14,8 +14,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// A restore that ends before it changed the store leaves no copy of the log behind,
-// and takes away one that a killed restore left.
+// A restore that fails before it changes the store leaves no copy of the log behind, and
+// removes one that a killed restore left.
 func TestRestoreThatCannotKeepTheLog(t *testing.T) {
 	t.Parallel()
 	path, backup := closedStore(t, 10), closedStore(t, 1)
@@ -23,7 +23,7 @@ func TestRestoreThatCannotKeepTheLog(t *testing.T) {
 	require.NoError(t, os.WriteFile(path+keptInfix+"19990101T000000.000Z-wal", []byte("x"), 0o600))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := keep(ctx, path, time.Now())
+	_, err := keepFormer(ctx, path, time.Now())
 	require.ErrorIs(t, err, context.Canceled)
 	require.FileExists(t, path+"-wal")
 	left, err := filepath.Glob(path + keptInfix + "*")
@@ -80,8 +80,8 @@ func requireNoEvent(t *testing.T, path string, m store.Member) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
-// A directory may have a name that is a pattern: what killed restores left there goes,
-// and what lies in a directory that the pattern matches stays.
+// A directory's name may look like a pattern. Restore removes the files that killed restores
+// left in that directory, and none in directories that the pattern would match.
 func TestRestoreInADirectoryWithAnyName(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
@@ -110,7 +110,7 @@ func TestRestoreInADirectoryWithAnyName(t *testing.T) {
 				require.NoFileExists(t, left)
 			}
 			_, err = Restore(t.Context(), path, closedStore(t, 1), at)
-			require.ErrorContains(t, err, "exists, and is not replaced")
+			require.ErrorContains(t, err, "exists already, and is kept")
 			requireEvents(t, kept, former)
 			for _, others := range there {
 				require.FileExists(t, others)
@@ -119,13 +119,13 @@ func TestRestoreInADirectoryWithAnyName(t *testing.T) {
 	}
 }
 
-// A store whose process was killed, and a damaged one, are kept with all they have.
+// The former store is kept whole, even if its process was killed or its file is damaged.
 func TestRestoreKeepsTheFormerStore(t *testing.T) {
 	t.Parallel()
 	backup := closedStore(t, 1)
 	t.Run("killed", func(t *testing.T) {
 		t.Parallel()
-		// What a killed process leaves: a file and its log.
+		// A killed process leaves a file and its log.
 		path := filepath.Join(t.TempDir(), "store.db")
 		s := openAt(t, filepath.Join(t.TempDir(), "store.db"))
 		members := fill(t, s, 100)
@@ -145,7 +145,7 @@ func TestRestoreKeepsTheFormerStore(t *testing.T) {
 		overwrite(t, path, 0, 8192)
 		damaged, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(path+"-wal", []byte("a log that nobody can read"), 0o600))
+		require.NoError(t, os.WriteFile(path+"-wal", []byte("an unreadable log"), 0o600))
 		kept, err := Restore(t.Context(), path, backup, time.Now())
 		require.NoError(t, err)
 		got, err := os.ReadFile(kept)
@@ -153,12 +153,12 @@ func TestRestoreKeepsTheFormerStore(t *testing.T) {
 		require.Equal(t, damaged, got)
 		log, err := os.ReadFile(kept + "-wal")
 		require.NoError(t, err)
-		require.Equal(t, "a log that nobody can read", string(log))
+		require.Equal(t, "an unreadable log", string(log))
 		require.NoError(t, openAt(t, path).Writable(t.Context()))
 	})
 }
 
-func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
+func TestRestoreRefusesFilesThatAreNoBackup(t *testing.T) {
 	t.Parallel()
 	path := closedStore(t, 10)
 	before, err := os.ReadFile(path)
@@ -177,7 +177,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		"text":         {write("text", []byte("this is not a database, and long enough to be looked at as one....................................")), "not a database"},
 		"damaged":      {half, "damaged"},
 		"absent":       {filepath.Join(t.TempDir(), "absent"), "no such file"},
-		"a folder":     {t.TempDir(), "not a file"},
+		"a folder":     {t.TempDir(), "not a regular file"},
 		"with a log":   {withLog, "-wal"},
 		"store itself": {path, "store itself"},
 	} {
@@ -194,7 +194,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 
 const childRestore = "SQLITESTORE_TEST_CHILD_RESTORE"
 
-// Killed at any moment, a restore leaves the former store or the restored one.
+// A restore that is killed at any moment leaves either the former store or the restored one.
 func TestAttackKillDuringRestore(t *testing.T) {
 	t.Parallel()
 	rounds := 5
@@ -230,12 +230,12 @@ func TestAttackKillDuringRestore(t *testing.T) {
 
 		s, err := Open(t.Context(), path)
 		require.NoError(t, err, "round %d", round)
-		require.NoError(t, verdict(t.Context(), s.read, "PRAGMA integrity_check"))
+		require.NoError(t, runCheck(t.Context(), s.read, "PRAGMA integrity_check"))
 		_, errFormer := s.Events(t.Context(), "s", former)
 		_, errRestored := s.Events(t.Context(), "s", restored)
 		require.True(t, (errFormer == nil) != (errRestored == nil), "round %d: former %v, restored %v", round, errFormer, errRestored)
 		require.NoError(t, s.Close())
-		if errFormer != nil { // begin anew
+		if errFormer != nil { // put the former store back for the next round
 			kept, err := filepath.Glob(path + ".before-restore-*Z")
 			require.NoError(t, err)
 			require.NotEmpty(t, kept)
@@ -255,7 +255,7 @@ func TestAttackKillDuringRestore(t *testing.T) {
 	require.NoError(t, err)
 	left, err := filepath.Glob(path + ".restoring-*")
 	require.NoError(t, err)
-	require.Empty(t, left, "a restore takes away what killed ones left")
+	require.Empty(t, left, "a restore removes the files of killed ones")
 	t.Logf("%d of %d restores ended before they were killed", ended, rounds)
 }
 

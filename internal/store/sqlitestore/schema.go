@@ -18,19 +18,19 @@ const (
 	applicationID = 0x48474154 // "HGAT", so that a foreign file is recognised
 )
 
-// IsStore reports whether a file that begins with these bytes (100 are enough) is a
-// store of this package, whatever its name.
+// IsStore reports whether a file that begins with these bytes (100 are enough) is a store
+// of this package.
 func IsStore(head []byte) bool {
 	const magic, at = "SQLite format 3\x00", 68 // https://sqlite.org/fileformat.html#the_database_header
 	return len(head) >= at+4 && string(head[:len(magic)]) == magic && binary.BigEndian.Uint32(head[at:]) == applicationID
 }
 
-// Times are microseconds since 1970. Names are blobs: compared byte by byte,
-// whatever they hold. Ids of events are 16 bytes.
+// schema is version 1. Times are microseconds since 1970. Names are blobs, so that any bytes
+// are allowed and compared one by one. Ids of events are 16 bytes.
 //
-// Events have a rowid, so they are written one after the other whatever their
-// id, and only the small entries of event_id are scattered. Pointers are keyed
-// as they are read. The index for expiry grows at its end, which is cheap.
+// Events have a rowid, so they are appended in order of arrival whatever their ids, and only
+// the small entries of event_id are scattered. The key of a pointer is the order in which
+// pointers are read. The index for expiry grows at its end, which is cheap.
 const schema = `
 CREATE TABLE service (
 	num  INTEGER PRIMARY KEY,
@@ -82,7 +82,7 @@ CREATE TABLE claim (
 	published_at INTEGER NOT NULL,
 	last_error   TEXT NOT NULL,
 	expire_at    INTEGER,          -- NULL: never
-	lists        BLOB NOT NULL     -- last, for it is large and seldom read
+	lists        BLOB NOT NULL     -- last, because it is large and seldom read
 ) STRICT;
 CREATE UNIQUE INDEX claim_id ON claim (service, id);
 CREATE INDEX claim_event_id ON claim (service, event_id);
@@ -92,8 +92,8 @@ CREATE INDEX claim_due ON claim (service, next_attempt) WHERE published = 0;
 CREATE INDEX claim_expire_at ON claim (expire_at) WHERE published = 1;
 `
 
-// Documents have a rowid as events do: bodies are written one after the other
-// whatever their ids, and only the small entries of doc_id are scattered.
+// docSchema is added in version 2. Documents have a rowid for the same reason as events: the
+// bodies are appended, and only the small entries of doc_id are scattered.
 const docSchema = `
 CREATE TABLE collection (
 	num   INTEGER PRIMARY KEY,
@@ -119,14 +119,14 @@ CREATE TABLE revision (last INTEGER NOT NULL) STRICT;
 INSERT INTO revision VALUES (0);
 `
 
-// migrations[i] brings a file of version i to the next.
+// migrations[i] changes a file of version i to version i+1.
 var migrations = [schemaVersion]string{schema, docSchema}
 
-// migrate brings the file to schemaVersion. Processes that start at once may
-// all call it.
+// migrate changes the file to schemaVersion, in one transaction. Several processes that
+// start at once may all call it.
 func migrate(ctx context.Context, conn *sql.Conn) error {
-	// Leaving the initial rollback journal needs the file for oneself, and
-	// SQLite does not wait for that on its own.
+	// The change from a new file's rollback journal to WAL needs exclusive access, and SQLite
+	// does not wait for it on its own.
 	if err := patiently(ctx, busyTimeout, func() error {
 		var mode string
 		if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
@@ -146,7 +146,7 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	err := func() error {
-		version, err := versionOf(ctx, conn) // another process may have been first
+		version, err := versionOf(ctx, conn) // again: another process may have migrated meanwhile
 		if err != nil {
 			return err
 		}
@@ -157,12 +157,13 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		_, err = conn.ExecContext(ctx, "COMMIT")
 	}
 	if err != nil {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // the first error says why
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // err is the cause
 	}
 	return err
 }
 
-// versionOf returns the version of the file's schema, 0 for a new file.
+// versionOf returns the version of the file's schema, and 0 for a new file. It returns an
+// error for a file of another program, or of a newer version.
 func versionOf(ctx context.Context, conn *sql.Conn) (version int, err error) {
 	var app, tables int
 	err = conn.QueryRowContext(ctx, `SELECT (SELECT user_version FROM pragma_user_version),
@@ -173,14 +174,14 @@ func versionOf(ctx context.Context, conn *sql.Conn) (version int, err error) {
 	case app != applicationID && (app != 0 || version != 0 || tables != 0):
 		return 0, ErrForeign
 	case version > schemaVersion:
-		return 0, fmt.Errorf("the file has schema version %d, and this program knows none above %d: use a newer one", version, schemaVersion)
+		return 0, fmt.Errorf("the file has schema version %d, and this program knows versions up to %d: use a newer Headgate", version, schemaVersion)
 	}
 	return version, nil
 }
 
-// patiently repeats f while another process has the file, for so long.
-func patiently(ctx context.Context, long time.Duration, f func() error) error {
-	deadline := time.Now().Add(long)
+// patiently repeats f while another process holds the file, for at most patience.
+func patiently(ctx context.Context, patience time.Duration, f func() error) error {
+	deadline := time.Now().Add(patience)
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		err := f()
 		if !isBusy(err) || time.Now().After(deadline) {

@@ -1,25 +1,26 @@
-// Package sqlitestore keeps everything in one SQLite file: the embedded
-// default, which needs no server.
+// Package sqlitestore keeps everything in one SQLite file. It is the embedded default,
+// which needs no server (docs/decisions/003).
 //
 // Invariants:
 //
-//   - A write is answered after its commit reached the disk (WAL,
-//     synchronous=FULL). kill -9 loses nothing that was answered with nil.
-//   - Writes that arrive while a commit is under way share the next one: many
-//     callers cost one fsync. The callers do this among themselves; the package
-//     starts no goroutine.
+//   - A write is answered after its commit has reached the disk (WAL, synchronous=FULL).
+//     kill -9 loses no write that was answered with nil.
+//   - Writes that arrive while a commit is under way share the next one, so many callers
+//     cost one fsync (docs/decisions/015). One of the callers runs the shared commit; the
+//     package starts no goroutine.
 //   - Reads use connections of their own and never wait for a write.
-//   - Several processes may open the same file on one machine: SQLite locks
-//     it, and what is cached (the numbers of names) never changes. They write in
-//     turn, and none holds the file for long. Network file systems do not lock
-//     well enough.
+//   - Several processes on one machine may open the same file. SQLite locks it, and the
+//     only cached data, the numbers of names, never change. The processes write in turn,
+//     and none holds the file for long. Network file systems do not lock reliably enough.
 //
-// On failure: a refused write (a duplicate, a conflict) is undone
-// alone. An error of SQLite (disk full, I/O, locked by another process for
-// longer than busyTimeout) undoes the whole group, and every caller in it gets
-// that error; the store stays usable. Nothing is repaired silently: a file that
-// is damaged as far as a quick look tells, read-only, foreign, or of a newer version
-// is not opened. Damage that shows later is remembered by Writable.
+// A refused write (a duplicate, a conflict) is undone alone, and the rest of its group is
+// stored. An error of SQLite (disk full, I/O, locked by another process for longer than
+// busyTimeout) undoes the whole group. Every caller in the group gets the error, and the
+// store stays usable.
+//
+// Nothing is repaired silently. Open refuses a file that is read-only, foreign, of a newer
+// version, or damaged as far as a quick check can tell. Writable reports damage that is
+// found later.
 package sqlitestore
 
 import (
@@ -42,17 +43,17 @@ import (
 )
 
 const (
-	// busyTimeout is how long a write waits for another process.
+	// busyTimeout bounds the time that a write waits for another process.
 	busyTimeout = 5 * time.Second
-	// foldTimeout is how long Close waits for other processes' reads.
+	// foldTimeout bounds the time that Close waits for reads of other processes.
 	foldTimeout = 500 * time.Millisecond
-	// readers is enough to keep the processors of a small machine busy; each
+	// readers is the number of reading connections. Four keep a small machine busy, and each
 	// costs a page cache.
 	readers       = 4
 	writerCacheKB = 8 << 10
 	readerCacheKB = 2 << 10
-	// A checkpoint syncs the whole file; one per 16 MiB of log is rare enough
-	// to cost little and keeps the log small.
+	// checkpointPages is the length of the log at which it is moved into the file. That
+	// syncs the whole file. Once per 16 MiB of log costs little, and keeps the log small.
 	checkpointPages = 4 << 10
 	maxLogBytes     = 64 << 20
 )
@@ -66,26 +67,26 @@ type Store struct {
 	names  names
 	health *health
 
-	lock    *flock.Flock // shared by all that have the file open
+	lock    *flock.Flock // shared by all processes that have the file open
 	serving *flock.Flock // nil unless this process serves
 
-	close sync.Once
-	err   error // of Close
+	closing sync.Once
+	err     error // of Close
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the store in the file, which it creates if need be, readable by
-// its owner only, as is its folder.
+// Open opens the store in the file. It creates a missing file and its folder, readable by
+// their owner only.
 func Open(ctx context.Context, path string) (*Store, error) {
-	s, err := open(ctx, path)
+	s, err := openStore(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, explain(err))
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, path string) (*Store, error) {
+func openStore(ctx context.Context, path string) (*Store, error) {
 	path, err := createFile(path)
 	if err != nil {
 		return nil, err
@@ -107,9 +108,9 @@ func open(ctx context.Context, path string) (*Store, error) {
 		s.q, err = prepareQueries(ctx, s.read)
 	}
 	if err == nil {
-		// The store opens on a disk that is too full for a write, because it can be read:
-		// Writable tells. (Without the 32 KiB that SQLite maps beside the file, the
-		// lines above failed already.)
+		// A full disk does not prevent Open, because the store can still be read; Writable
+		// reports the full disk later. (If even the 32 KiB that SQLite maps beside the file
+		// did not fit, the lines above have failed.)
 		if err = s.Writable(ctx); errors.Is(err, ErrFull) {
 			err = nil
 		}
@@ -121,7 +122,7 @@ func open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// createFile returns the absolute path of the file, which exists.
+// createFile creates the file unless it exists, and returns its absolute path.
 func createFile(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -131,11 +132,11 @@ func createFile(path string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	// An existing file is left alone: closing it here would drop the locks that
-	// this process may hold on it through another Store (a rule of POSIX).
+	// Do not open an existing file: closing it would drop the locks that this process may
+	// hold on it through another Store (a rule of POSIX).
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		if info, err := os.Stat(path); err == nil && info.IsDir() { // SQLite would say that it cannot be opened
+		if info, err := os.Stat(path); err == nil && info.IsDir() { // SQLite's own error would not say so
 			return "", fmt.Errorf("%w: it is a directory", ErrForeign)
 		}
 		return path, nil
@@ -151,7 +152,7 @@ func createFile(path string) (string, error) {
 		return "", err
 	}
 	defer d.Close()
-	return path, d.Sync() // the name is durable, too
+	return path, d.Sync() // makes the file's name durable
 }
 
 func dsn(path string, cacheKB int, pragmas ...string) string {
@@ -164,12 +165,12 @@ func dsn(path string, cacheKB int, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + url.Values{"_pragma": pragmas}.Encode()
 }
 
-// Close waits for writes under way and closes the file. If no other process has
-// it open, everything is in that one file then.
+// Close waits for writes under way and closes the file. Unless another process has the
+// store open, the one file is then complete without the log.
 func (s *Store) Close() error {
-	s.close.Do(func() {
-		// The readers first, for they keep the writer from folding the log into the
-		// file. The locks last, for until then the file is in use.
+	s.closing.Do(func() {
+		// Close the readers first, because an open read keeps the writer from moving the log
+		// into the file. Release the locks last, because the file is in use until then.
 		err := errors.Join(s.read.Close(), s.w.close())
 		s.health.Ended(errClosed)
 		if s.serving != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// statements are the writer's.
+// statements holds the prepared statements of the writer.
 type statements struct {
 	begin, commit, rollback, savepoint, undo, release *sql.Stmt
 
@@ -72,7 +72,7 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.addEvent: `INSERT INTO event (service, id, endpoint, received_at, expire_at, attempt, meta, content)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		&s.event: `SELECT received_at, attempt FROM event WHERE service = ? AND id = ?`,
-		// REPLACE: only an event received at the very same time can be in the way.
+		// REPLACE: only an event with the same id and time can have the archived id already.
 		&s.archiveEvent:  `UPDATE OR REPLACE event SET id = ? WHERE service = ? AND id = ?`,
 		&s.addPointer:    `INSERT OR REPLACE INTO pending (endpoint, received_at, id, size) VALUES (?, ?, ?, ?)`,
 		&s.deletePointer: `DELETE FROM pending WHERE endpoint = ? AND received_at = ? AND id = ?`,
@@ -109,7 +109,7 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 	return s, err
 }
 
-// queries are the readers'.
+// queries holds the prepared statements of the readers.
 type queries struct {
 	service, endpoint *sql.Stmt
 
@@ -167,7 +167,8 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 	return q, err
 }
 
-// prepare returns the statements that it prepared, whatever else failed.
+// prepare prepares all texts. It returns the prepared statements even if others failed, so
+// that the caller can close them.
 func prepare(ctx context.Context, p preparer, texts map[**sql.Stmt]string) (all []*sql.Stmt, err error) {
 	var errs []error
 	for stmt, text := range texts {

@@ -8,41 +8,41 @@ import (
 )
 
 const (
-	// longestYield bounds how long a write gives way to other processes. One that waits
-	// and is suspended must not stop the rest.
+	// longestYield bounds the time that a write yields to other processes. A process that
+	// is suspended while it waits must not stop the others.
 	longestYield = 250 * time.Millisecond
-	// lookEvery is how often a write looks whether another process waits, and lookLater
-	// how soon again after it gave way in vain.
+	// lookEvery is the time between two looks for waiting processes. lookLater is the time
+	// to the next look after a process did not use its turn.
 	lookEvery, lookLater = 10 * time.Millisecond, time.Second
 )
 
-// turns lets processes write one after the other. SQLite has no queue: a process
-// that begins its next transaction right after its last one would shut out another
-// one, which looks for the lock only now and then, until that gives up. So a process
-// that has to wait shares the lock of waitingFile, and the others begin nothing
-// before it had its turn.
+// turns lets processes write in turn. SQLite has no queue: a waiting process polls the lock.
+// A process that begins a transaction right after its last one would take the lock again
+// each time, until the other gives up. So a process that has to wait takes a shared lock on
+// waitingFile. The others see that lock, and begin no transaction before the waiting process
+// had its turn.
 //
-// Without that lock, if the file cannot be opened, only the order suffers.
+// If the file cannot be opened, processes still exclude each other, but may starve.
 type turns struct {
 	waiting  *flock.Flock
-	yield    time.Duration // to others
-	patience time.Duration // with them
-	next     time.Time     // when to look whether any wait
+	yield    time.Duration // bounds the time to yield to other processes
+	patience time.Duration // bounds the time to wait for the file
+	next     time.Time     // of the next look for waiting processes
 }
 
 func newTurns(path string) *turns {
 	t := &turns{waiting: newLock(waitingFile(path)), yield: longestYield, patience: busyTimeout}
-	if ok, _ := t.waiting.TryRLock(); ok { // the file is there from now on
+	if ok, _ := t.waiting.TryRLock(); ok { // creates the file
 		_ = t.waiting.Unlock()
 	}
 	_ = adopt(waitingFile(path), path)
 	return t
 }
 
-// begin calls try, which begins a transaction, until no other process has the file,
-// or its patience ends.
+// begin calls try, which begins a transaction, until try succeeds. It gives up after
+// t.patience, or when ctx ends.
 func (t *turns) begin(ctx context.Context, try func() error) error {
-	t.giveWay(ctx)
+	t.yieldToWaiting(ctx)
 	err := try()
 	if !isBusy(err) {
 		return err
@@ -50,14 +50,14 @@ func (t *turns) begin(ctx context.Context, try func() error) error {
 	defer func() { _ = t.waiting.Unlock() }()
 	return patiently(ctx, t.patience, func() error {
 		if !t.waiting.RLocked() {
-			_, _ = t.waiting.TryRLock() // fails while another process looks who waits: then the next time
+			_, _ = t.waiting.TryRLock() // fails while another process looks for waiting ones; retried next time
 		}
 		return try()
 	})
 }
 
-// giveWay returns once no other process waits, or it has waited for long.
-func (t *turns) giveWay(ctx context.Context) {
+// yieldToWaiting returns when no other process waits to write, or after t.yield.
+func (t *turns) yieldToWaiting(ctx context.Context) {
 	began := time.Now()
 	if began.Before(t.next) {
 		return

@@ -11,15 +11,15 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// A process that waits to write has its turn before one that wrote just now.
-func TestAProcessThatWaitsWritesNext(t *testing.T) {
+// A process that waits to write gets its turn before the process that has just written.
+func TestAWaitingProcessWritesNext(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
 	busy, other := openAt(t, path), openAt(t, path)
 	busy.w.turns.yield = time.Hour
 	ctx, answer := t.Context(), make(chan error, 1)
 	waiting, asked := request(time.Now()), request(time.Now())
-	require.NoError(t, add(t, busy, request(time.Now()))()) // the names have their numbers
+	require.NoError(t, add(t, busy, request(time.Now()))()) // gives the names their numbers
 	require.NoError(t, busy.w.exec(busy.w.stmts.begin))
 	go func() { answer <- other.Append(ctx, []store.Append{waiting})[0].Err }()
 	look := newLock(waitingFile(path))
@@ -28,7 +28,7 @@ func TestAProcessThatWaitsWritesNext(t *testing.T) {
 		return err == nil && look.Unlock() == nil && !alone
 	}, time.Minute, time.Millisecond)
 	require.NoError(t, busy.w.exec(busy.w.stmts.commit))
-	busy.w.turns.next = time.Time{} // it is some time since it looked
+	busy.w.turns.next = time.Time{} // its next look is due
 	require.NoError(t, add(t, busy, asked)())
 	require.NoError(t, <-answer)
 	seq := func(r store.Append) (n int) {
@@ -40,8 +40,8 @@ func TestAProcessThatWaitsWritesNext(t *testing.T) {
 	require.Less(t, seq(waiting), seq(asked))
 }
 
-// A process that waits and never has its turn, because it is suspended, stops nobody.
-func TestASuspendedProcessStopsNobody(t *testing.T) {
+// A process that is suspended while it waits delays the others only now and then.
+func TestASuspendedProcessDelaysOthersLittle(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestASuspendedProcessStopsNobody(t *testing.T) {
 			return time.Since(began)
 		}
 		require.Equal(t, longestYield, took())
-		require.Zero(t, took(), "in vain once in a while")
+		require.Zero(t, took(), "the next look comes later")
 		time.Sleep(lookLater)
 		time.AfterFunc(10*time.Millisecond, func() { require.NoError(t, suspended.Close()) })
 		require.LessOrEqual(t, took(), 11*time.Millisecond)

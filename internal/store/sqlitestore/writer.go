@@ -15,40 +15,44 @@ import (
 
 var errClosed = errors.New("the store is closed")
 
-// A group is as large as keeps its commit short.
+// The limits of a group keep its commit short.
 const (
 	maxGroupOps    = 1024
-	maxGroupWeight = 4096     // rows, about
+	maxGroupWeight = 4096     // approximate number of rows
 	maxGroupBytes  = 32 << 20 // of bodies
-	// longestGroup bounds how long a group runs before its commit, on a slow machine
-	// too: another process may wait for the file. What is left of it goes next.
+	// longestGroup bounds the time that a group runs before its commit, on a slow machine
+	// too, because another process may wait for the file. The rest of the group is put back
+	// for the next one.
 	longestGroup = 100 * time.Millisecond
-	// maxOpWeight is the weight at which work that need not be one commit is divided
-	// into several ops.
+	// maxOpWeight is the weight up to which work that need not be one commit is put into one
+	// op.
 	maxOpWeight = 512
 )
 
-// op is one caller's write. Everything that can be done outside the
-// transaction, encoding above all, is done before.
+// op is one caller's write. The caller does all work that needs no transaction, encoding
+// above all, before it queues the op: during the transaction every other writer waits.
 type op struct {
 	ctx    context.Context
 	what   string // for errors
-	weight int    // rows, about
+	weight int    // approximate number of rows
 	bytes  int
-	// undo: run may write something and refuse after that.
+	// undo means that run may write something and then refuse. The op gets a savepoint.
 	undo bool
-	// run writes. An error that is refused undoes this op only; any other
-	// undoes the group.
+	// run writes. An error for which refused is true undoes this op only. Any other undoes
+	// the group.
 	run func(tx *tx) error
 
 	err       error
-	turn      chan bool // true: lead the next group. false: answered
+	turn      chan bool // receives true: lead the next group; false: err is the answer
 	appointed bool      // true was sent on turn
 }
 
-// writer has the one connection that writes. A caller that finds it idle leads: it
-// begins a transaction, runs the writes that queued up by then, commits, answers the
-// other callers, and appoints the next leader if more queued up meanwhile.
+// writer has the only connection that writes.
+//
+// A caller that finds the writer idle becomes the leader. It begins a transaction, runs all
+// ops that are queued by then, commits and answers the other callers. If more ops were
+// queued meanwhile, it appoints the first of them as the next leader. So no caller leads
+// more than one group, and an idle writer has no goroutine.
 type writer struct {
 	db    *sql.DB
 	conn  *sql.Conn
@@ -56,7 +60,7 @@ type writer struct {
 	names *names
 	turns *turns
 
-	longest time.Duration // a group runs
+	longest time.Duration // bounds the run of a group
 	health  *health
 	files   files
 	changes int // rows changed on this connection, as of the last group
@@ -64,17 +68,17 @@ type writer struct {
 	mu     sync.Mutex
 	idle   *sync.Cond // signalled when busy becomes false
 	queue  []*op
-	busy   bool
+	busy   bool // a leader is at work or appointed
 	closed bool
-	// afterCommit stands for an answer lost after the commit. Tests only.
+	// afterCommit returns the error of a commit whose answer was lost. Tests only.
 	afterCommit func() error
 }
 
-// tx is the transaction of a group, for the ops in it.
+// tx is the transaction that the ops of a group share.
 type tx struct {
 	statements
 	names *names
-	fresh []name // numbered in this transaction
+	fresh []name // got their numbers in this transaction
 }
 
 func openWriter(ctx context.Context, path string, names *names, health *health) (_ *writer, err error) {
@@ -93,7 +97,7 @@ func openWriter(ctx context.Context, path string, names *names, health *health) 
 		w.stmts, err = prepareStatements(ctx, w.conn)
 	}
 	if err == nil {
-		// From here on it waits for other processes by itself, ready to leave.
+		// From here on turns waits for other processes, because SQLite's own wait ignores ctx.
 		_, err = w.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0")
 	}
 	if err != nil {
@@ -102,6 +106,7 @@ func openWriter(ctx context.Context, path string, names *names, health *health) 
 	return w, nil
 }
 
+// close waits for the group under way and everything queued, then closes the connection.
 func (w *writer) close() error {
 	w.mu.Lock()
 	w.closed = true
@@ -112,10 +117,10 @@ func (w *writer) close() error {
 	return errors.Join(w.fold(), w.conn.Close(), w.db.Close())
 }
 
-// fold moves the log into the file, which then is complete without it. SQLite does
-// that itself with the last connection to close, but not while a statement is
-// prepared, and database/sql leaves those of a *sql.Conn to their owner. Another process
-// that reads may keep parts of the log from being moved; its own end moves them.
+// fold moves the log into the file, so that the file alone is complete. SQLite does that
+// when the last connection closes, but not while statements are prepared, and database/sql
+// leaves the statements of a *sql.Conn open. Another process that reads may keep parts of
+// the log from being moved. They are moved when that process closes the store.
 func (w *writer) fold() error {
 	if err := w.stmts.close(); err != nil {
 		return err
@@ -130,7 +135,9 @@ func (w *writer) fold() error {
 	return nil
 }
 
-// do runs the op in some group and returns how that went.
+// do queues the op, waits until a group with it was committed or failed, and returns the
+// op's error. It leads that group itself if no other caller does. If ctx ends while the op
+// is still queued, nothing was written.
 func (w *writer) do(o *op) error {
 	if err := o.ctx.Err(); err != nil {
 		return fmt.Errorf("sqlitestore: %s: %w", o.what, err)
@@ -153,7 +160,7 @@ func (w *writer) do(o *op) error {
 			if w.leave(o) {
 				return fmt.Errorf("sqlitestore: %s: %w", o.what, o.ctx.Err())
 			}
-			lead = <-o.turn // its commit is under way, and brief; or it must lead the others
+			lead = <-o.turn // its short commit is under way, or it was appointed and others wait for it
 		}
 	}
 	if lead {
@@ -165,7 +172,9 @@ func (w *writer) do(o *op) error {
 	return o.err
 }
 
-// leave takes the op out of the queue if nobody depends on it there.
+// leave removes the op from the queue, and reports whether it could. An op in a group stays,
+// because its writes may be committed. An appointed one stays, because the queued callers
+// wait for it to lead.
 func (w *writer) leave(o *op) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -177,10 +186,11 @@ func (w *writer) leave(o *op) bool {
 	return true
 }
 
-// lead runs one group, in which the op is the first.
+// lead runs one group, in which o is the first. Whatever happens, it answers the group and
+// appoints the next leader.
 func (w *writer) lead(o *op) {
 	err := w.turns.begin(o.ctx, func() error { return w.exec(w.stmts.begin) })
-	if o.ctx.Err() != nil && err != nil { // only this op gives up
+	if o.ctx.Err() != nil && err != nil { // the leader's caller left: only its op fails
 		w.next(w.take(1))
 		o.err = err
 		return
@@ -188,7 +198,7 @@ func (w *writer) lead(o *op) {
 	group := w.take(maxGroupOps)
 	finished := false
 	defer func() {
-		if !finished { // a panic: nobody may wait for ever
+		if !finished { // a panic: the other callers must still be answered
 			err = errors.New("the group's leader panicked")
 			w.undo()
 			fail(group, err)
@@ -208,7 +218,7 @@ func (w *writer) lead(o *op) {
 	finished = true
 }
 
-// take removes the next group from the queue: its head, and at most so many.
+// take removes the next group from the queue: at least the head, and at most most ops.
 func (w *writer) take(most int) []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -225,8 +235,8 @@ func (w *writer) take(most int) []*op {
 	return group
 }
 
-// next hands the writer over, then answers the group that is done. Its first
-// is the leader, who knows.
+// next appoints the next leader, or marks the writer idle, and then answers the group. The
+// first op of the group is the leader's own and needs no answer.
 func (w *writer) next(group []*op) {
 	w.mu.Lock()
 	if len(w.queue) > 0 {
@@ -249,9 +259,9 @@ func (w *writer) putBack(ops []*op) {
 	w.queue = slices.Insert(w.queue, 0, ops...)
 }
 
-// run executes the group in the transaction begun, and ends that. On an error
-// none of the group is stored, unless it is the commit's: then nobody knows. It cuts
-// the group short if that has run for w.longest.
+// run executes the group in the begun transaction, and ends the transaction. On an error
+// none of the group is stored; after an error of the commit itself the outcome is unknown.
+// When it has run for w.longest, it puts the rest of the group back.
 func (w *writer) run(group *[]*op) error {
 	tx, began := &tx{statements: w.stmts, names: w.names}, time.Now()
 	for i, o := range *group {
@@ -268,7 +278,7 @@ func (w *writer) run(group *[]*op) error {
 			return fmt.Errorf("%s: %w", o.what, err)
 		}
 	}
-	if err := w.files.there(); err != nil { // it costs little beside the commit
+	if err := w.files.present(); err != nil { // cheap compared with the commit
 		w.undo()
 		return err
 	}
@@ -276,7 +286,7 @@ func (w *writer) run(group *[]*op) error {
 		w.undo()
 		return fmt.Errorf("commit: %w", err)
 	}
-	if w.changed() { // a commit of nothing reaches no disk, and shows nothing
+	if w.changed() { // an empty commit writes nothing, so it shows nothing
 		w.health.Ended(nil)
 	}
 	w.names.remember(tx.fresh)
@@ -289,10 +299,10 @@ func (w *writer) run(group *[]*op) error {
 	return nil
 }
 
-// undo ends the transaction; it fails if SQLite already did that.
+// undo rolls the transaction back. An error is ignored: SQLite may have done so itself.
 func (w *writer) undo() {
 	_ = w.exec(w.stmts.rollback)
-	w.changed() // what was undone counts for no later commit
+	w.changed() // the undone changes must not count for the next commit
 }
 
 // changed reports whether rows changed since it was last called.
@@ -302,7 +312,8 @@ func (w *writer) changed() bool {
 	return err == nil && w.changes != before
 }
 
-// runOne returns an error if the transaction cannot go on.
+// runOne executes one op. It returns an error only if the whole group must fail. A refused
+// op is undone alone, and o.err says why.
 func (w *writer) runOne(tx *tx, o *op) error {
 	if !o.undo {
 		if o.err = o.run(tx); o.err != nil && !refused(o.err) {
@@ -326,7 +337,8 @@ func (w *writer) runOne(tx *tx, o *op) error {
 	return w.exec(w.stmts.release)
 }
 
-// fail answers the group with the error, except those that left in time.
+// fail sets the error of every op in the group, except those whose context had ended before
+// they ran.
 func fail(group []*op, err error) {
 	for _, o := range group {
 		if o.err == nil || o.ctx.Err() == nil || !errors.Is(o.err, o.ctx.Err()) {
@@ -335,7 +347,8 @@ func fail(group []*op, err error) {
 	}
 }
 
-// refused says that the op decided against itself, knowing why.
+// refused reports whether the error is the op's own decision, such as a conflict, and not a
+// failure of SQLite.
 func refused(err error) bool {
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
 		return true
@@ -344,14 +357,14 @@ func refused(err error) bool {
 	return ok
 }
 
-// exec runs a statement of the writer's. The transaction is many callers', so
-// no single one's context can end it.
+// exec runs a statement of the writer. Many callers share the transaction, so no caller's
+// context may end it.
 func (w *writer) exec(s *sql.Stmt) error {
 	_, err := s.ExecContext(context.Background())
 	return err
 }
 
-// change is exec with arguments; it returns how many rows changed.
+// change runs a statement with arguments, and returns the number of changed rows.
 func change(s *sql.Stmt, args ...any) (int, error) {
 	r, err := s.ExecContext(context.Background(), args...)
 	if err != nil {

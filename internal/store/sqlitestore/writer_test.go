@@ -15,8 +15,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// oneGroup makes the calls one group: they queue up behind a leader that is
-// this function, and go when the last one is there, and then before is done.
+// oneGroup makes the calls run as one group. It acts as the leader until all of them are
+// queued in order, calls before, and then appoints the first of them.
 func oneGroup(t *testing.T, s *Store, before func(), calls ...func() error) []error {
 	t.Helper()
 	w := s.w
@@ -63,7 +63,7 @@ func claimOf(ps ...store.Pointer) store.Claim {
 	}
 }
 
-func TestGroupRefusalsAreAlone(t *testing.T) {
+func TestARefusedOpIsUndoneAlone(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	one, two, three := request(time.Now()), request(time.Now()), request(time.Now())
@@ -77,9 +77,9 @@ func TestGroupRefusalsAreAlone(t *testing.T) {
 	}
 	errs := oneGroup(t, s, cancel,
 		add(t, s, one),
-		claim(t.Context(), one.Event.Ref(), nowhere), // would take one, and fails
+		claim(t.Context(), one.Event.Ref(), nowhere), // takes one pointer, then fails
 		add(t, s, two),
-		func() error { // numbers a service, and is undone
+		func() error { // gives a service a number, and is undone
 			c := claimOf(nowhere)
 			c.Service = "undone"
 			return s.Claim(t.Context(), c, []store.Taken{{Endpoint: store.Endpoint{Service: "undone", Key: "a"}, Pointers: []store.Pointer{nowhere}}})
@@ -102,7 +102,7 @@ func TestGroupRefusalsAreAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
 	_, ok := s.names.get(0, "undone")
-	require.False(t, ok, "the number of a service that was undone is remembered")
+	require.False(t, ok, "the undone number of a service is still cached")
 	undone := request(time.Now())
 	undone.Endpoint.Service = "undone"
 	require.NoError(t, add(t, s, undone)())
@@ -130,7 +130,7 @@ func TestGroupFailsAsAWhole(t *testing.T) {
 	require.NoError(t, add(t, s, request(time.Now()))())
 }
 
-// A leader that panics leaves nobody waiting, and the writer usable.
+// If a leader panics, the other callers get an error, and the writer stays usable.
 func TestGroupSurvivesAPanic(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -146,8 +146,8 @@ func TestGroupSurvivesAPanic(t *testing.T) {
 	require.NoError(t, add(t, s, request(time.Now()))())
 }
 
-// The head of the queue may give up before it leads: the others go on.
-func TestGroupWithoutItsHead(t *testing.T) {
+// If the appointed leader's caller leaves, the other ops are still committed.
+func TestGroupWhoseLeaderLeaves(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -183,8 +183,8 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, add(t, s, large)())
 }
 
-// Another process holds the file: a write waits no longer than its caller.
-func TestLockedByAnother(t *testing.T) {
+// While another process holds the file, a write waits no longer than its caller.
+func TestLockedByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
 	var path string
@@ -209,28 +209,8 @@ func TestLockedByAnother(t *testing.T) {
 	require.NoError(t, <-patient)
 }
 
-func FuzzLists(f *testing.F) {
-	for _, lists := range [][]store.List{nil, {{}}, {{Key: "k", Send: "all", Included: []store.Member{{ID: event.RandomID(), Size: 7}}}}} {
-		b, err := encodeLists(lists)
-		require.NoError(f, err)
-		f.Add(b)
-	}
-	f.Add([]byte{listsFormat, 0xff, 0xff, 0xff, 0x7f})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		lists, err := decodeLists(b) // never panics, nor allocates beyond its input
-		if err != nil {
-			return
-		}
-		again, err := encodeLists(lists)
-		require.NoError(t, err)
-		twice, err := decodeLists(again)
-		require.NoError(t, err)
-		require.Equal(t, lists, twice)
-	})
-}
-
-// A group that runs for long, on a slow machine, commits what it has, and what is left
-// goes next. Another process can write in between.
+// A group that runs for too long commits the ops so far, and the next group gets the rest.
+// Another process can write in between.
 func TestALongGroupIsCutShort(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)
@@ -249,7 +229,7 @@ func TestALongGroupIsCutShort(t *testing.T) {
 	require.Len(t, ps, len(calls))
 }
 
-// Many events in one call do not keep another process from writing for as long.
+// Many events in one call are several commits, so that another process can write in between.
 func TestManyEventsAreSeveralCommits(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)

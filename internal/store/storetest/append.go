@@ -40,7 +40,7 @@ var appendTests = map[string]func(*fixture){
 		requireEvents(f, []event.Event{first.Event}, refs)
 	},
 
-	// The first answer got lost and the request is repeated by whoever made it.
+	// The first answer was lost, and its caller repeats the request.
 	"Append/OwnRepeatIsNoDuplicate": func(f *fixture) {
 		req := f.request("a", f.now)
 		refs := f.add(req)
@@ -141,7 +141,7 @@ var appendTests = map[string]func(*fixture){
 		require.Len(f, f.pending("a"), 320)
 	},
 
-	// Larger than one commit of any store may be.
+	// A batch larger than one commit of any store.
 	"Append/LargeBatch": func(f *fixture) {
 		reqs := make([]store.Append, 700)
 		want := make([]event.Ref, len(reqs))

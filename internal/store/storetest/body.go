@@ -13,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// requireSameEvent compares what a source said, byte for byte.
+// requireSameEvent compares two events byte for byte.
 func requireSameEvent(t require.TestingT, want, got event.Event) {
 	require.Equal(t, want.ID, got.ID)
 	require.Equal(t, want.Key, got.Key)
@@ -32,8 +32,8 @@ func requireEvents(f *fixture, want []event.Event, refs []event.Ref) {
 	}
 }
 
-// keep appends the events, reads them back one by one, and compares.
-func (f *fixture) keep(events ...event.Event) {
+// requireKept appends the events, reads them back one by one, and compares.
+func (f *fixture) requireKept(events ...event.Event) {
 	f.Helper()
 	reqs := make([]store.Append, len(events))
 	for i, e := range events {
@@ -45,10 +45,10 @@ func (f *fixture) keep(events ...event.Event) {
 	for i := range reqs {
 		requireEvents(f, []event.Event{reqs[i].Event}, refs[i:i+1])
 	}
-	requireRefs(f, refs, f.pending("a")) // with their sizes
+	requireRefs(f, refs, f.pending("a")) // including their sizes
 }
 
-// sized returns an event of exactly that Size, mostly body.
+// sized returns an event of exactly that Size, most of it content.
 func sized(size int) event.Event {
 	e := event.Event{Meta: event.Meta{Method: "POST"}}
 	e.Content = bytes.Repeat([]byte{0, 1, 0xff, 'x', 0xc3, 0x28}, size/6+1)[:size-int(e.Size())]
@@ -62,7 +62,7 @@ var bodyTests = map[string]func(*fixture){
 			every[i] = byte(i)
 		}
 		post := event.Meta{Method: "POST"}
-		f.keep(
+		f.requireKept(
 			event.Event{Meta: post, Content: every},
 			event.Event{Meta: post, Content: []byte{}},
 			event.Event{Meta: post},
@@ -73,7 +73,7 @@ var bodyTests = map[string]func(*fixture){
 	},
 
 	"Body/Meta": func(f *fixture) {
-		f.keep(
+		f.requireKept(
 			event.Event{},
 			event.Event{Meta: event.Meta{
 				Method:   "PUT",
@@ -88,7 +88,7 @@ var bodyTests = map[string]func(*fixture){
 	},
 
 	"Body/Largest": func(f *fixture) {
-		f.keep(sized(f.probe.MaxEventBytes))
+		f.requireKept(sized(f.probe.MaxEventBytes))
 	},
 
 	"Body/LargestMeta": func(f *fixture) {
@@ -96,7 +96,7 @@ var bodyTests = map[string]func(*fixture){
 		value := strings.Repeat("h", size/2)
 		e := event.Event{Meta: event.Meta{Method: "POST", Headers: map[string][]string{"X-A": {value}, "X-B": {value[:size/2-200]}}}}
 		require.LessOrEqual(f, int(e.Size()), size)
-		f.keep(e)
+		f.requireKept(e)
 	},
 
 	"Body/LargeNeighbours": func(f *fixture) {
@@ -104,7 +104,7 @@ var bodyTests = map[string]func(*fixture){
 		for i := range events {
 			events[i] = sized(min(f.probe.MaxEventBytes, 1<<20) - i)
 		}
-		f.keep(events...)
+		f.requireKept(events...)
 	},
 
 	"Body/TooLarge": func(f *fixture) {

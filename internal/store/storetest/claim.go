@@ -82,7 +82,7 @@ var claimTests = map[string]func(*fixture){
 		_, err := f.s.ClaimByEventID(f.ctx, f.service, c.EventID)
 		require.ErrorIs(f, err, store.ErrNotFound)
 
-		// A pointer of another endpoint, and one of nowhere, are just as missing.
+		// A pointer of another endpoint, or of an endpoint that does not exist, is missing too.
 		require.ErrorIs(f, f.s.Claim(f.ctx, c, []store.Taken{f.take("b", a[0])}), store.ErrConflict)
 		require.ErrorIs(f, f.s.Claim(f.ctx, c, []store.Taken{f.take("never", a[0])}), store.ErrConflict)
 		requireRefs(f, a, f.pending("a"))
@@ -102,13 +102,13 @@ var claimTests = map[string]func(*fixture){
 		_, err := f.s.ClaimByEventID(f.ctx, f.service, second.EventID)
 		require.ErrorIs(f, err, store.ErrNotFound)
 
-		// Another service's claims are its own.
+		// Another service may have a claim with the same id.
 		other := f.claim("a")
 		other.ID, other.Service = first.ID, f.service+"-other"
 		require.NoError(f, f.s.Claim(f.ctx, other, nil))
 	},
 
-	// Repeating a call whose outcome was lost is safe: the Owner tells.
+	// A caller may repeat a call whose answer was lost: its Owner identifies its own claim.
 	"Claim/RepeatedByItsOwner": func(f *fixture) {
 		ps := f.put("a", 2)
 		c := f.claim("a", ps...)
@@ -126,7 +126,7 @@ var claimTests = map[string]func(*fixture){
 
 	"Claim/AmbiguousCommit": func(f *fixture) {
 		if f.probe.InjectLostAnswer == nil {
-			f.Skip("no way to lose an answer here")
+			f.Skip("the probe cannot lose an answer")
 		}
 		ps := f.put("a", 3)
 		c := f.claim("a", ps[:2]...)

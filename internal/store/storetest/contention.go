@@ -20,7 +20,7 @@ var contentionTests = map[string]func(*fixture){
 			for i := range claims {
 				claims[i] = f.claim(ka, a...)
 				claims[i].ID, claims[i].EventID = claims[0].ID, claims[0].EventID
-				if round%2 == 1 { // each under an id of its own: only the pointers decide
+				if round%2 == 1 { // every claim has its own id, so only the pointers decide
 					claims[i].ID, claims[i].EventID = event.RandomID(), event.RandomID()
 				}
 			}
@@ -69,7 +69,7 @@ var contentionTests = map[string]func(*fixture){
 		}
 	},
 
-	// Appends go on while claims are made: none is lost, none taken twice.
+	// Events are appended while claims are made. None is lost, and none is taken twice.
 	"Contention/AppendsMeanwhile": func(f *fixture) {
 		claimed := make([][]store.Pointer, 4)
 		failed := together(8, func(i int) error {
@@ -107,7 +107,8 @@ var contentionTests = map[string]func(*fixture){
 
 func isConflict(err error) bool { return errors.Is(err, store.ErrConflict) }
 
-// requireWinners returns who got nil; everybody else must have got ErrConflict.
+// requireWinners returns the indexes of the nil errors, and requires that all others are
+// ErrConflict.
 func requireWinners(f *fixture, errs []error) []int {
 	f.Helper()
 	var won []int

@@ -15,7 +15,7 @@ var contextTests = map[string]func(*fixture){
 		require.NoError(f, f.s.Writable(f.ctx))
 	},
 
-	// A store that can be read and not written is not ready, also when nobody writes.
+	// A store that can only be read is not ready, even if nothing is being written.
 	"Writable/Refused": func(f *fixture) {
 		if f.probe.Refusing == nil {
 			f.Skip("the probe has no store that refuses writes")
@@ -73,14 +73,14 @@ var contextTests = map[string]func(*fixture){
 			require.NotErrorIs(f, err, store.ErrConflict, name)
 			require.NotErrorIs(f, err, store.ErrNotFound, name)
 		}
-		// None of them did anything, and the store is as usable as before.
+		// No call changed anything, and the store still works.
 		requireRefs(f, ps, f.pending("a"))
 		requireClaim(f, c, f.outbox(c))
 		require.NoError(f, f.s.Writable(f.ctx))
 	},
 
-	// Some of many callers leave while commits are under way. What was answered
-	// is true; the others go on.
+	// Some of many callers leave while commits are under way. An event whose append returned
+	// nil is stored, and the other callers are not affected.
 	"Context/CancelledAmongOthers": func(f *fixture) {
 		reqs := make([]store.Append, 32)
 		for i := range reqs {

@@ -22,7 +22,7 @@ var discardTests = map[string]func(*fixture){
 		n, err = f.s.Discard(f.ctx, f.ep("a"), nil)
 		require.NoError(f, err)
 		require.Zero(f, n)
-		// Events stay, and the discarded are no longer claimable.
+		// The events stay, but discarded pointers cannot be claimed any more.
 		_, err = f.s.Events(f.ctx, f.service, ps)
 		require.NoError(f, err)
 		require.ErrorIs(f, f.s.Claim(f.ctx, f.claim("a", ps[5]), []store.Taken{f.take("a", ps[5])}), store.ErrConflict)

@@ -14,17 +14,16 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// DocsProbe says what a driver of [store.Docs] can do where the suite runs. Its
-// zero value will do.
+// DocsProbe describes the abilities of the [store.Docs] under test. Its zero value is valid.
 type DocsProbe struct {
-	// InjectLostAnswer makes the next commit in collections of the scope succeed
-	// while s itself is told that it failed. Optional. The store is not used for
-	// anything else meanwhile if open returned one of its own.
+	// InjectLostAnswer makes the next commit in collections of the scope succeed, while s
+	// itself gets an error instead of the answer. Optional. If open returned a store for
+	// this test alone, the suite does not use it for anything else meanwhile.
 	InjectLostAnswer func(t *testing.T, s store.Docs, scope string)
 }
 
-// RunDocs checks everything that [store.Docs] promises. Open returns a store,
-// shared or fresh, and closes it by t.Cleanup where that is wanted.
+// RunDocs checks everything that [store.Docs] promises. open returns a store, shared or
+// fresh, and closes it with t.Cleanup if needed.
 func RunDocs(t *testing.T, open func(t *testing.T) store.Docs, probe DocsProbe) {
 	t.Helper()
 	for _, topic := range []map[string]func(*docsFixture){
@@ -39,7 +38,7 @@ func RunDocs(t *testing.T, open func(t *testing.T) store.Docs, probe DocsProbe) 
 	}
 }
 
-// docsFixture is a store and collections that nobody else uses.
+// docsFixture has a store, and collections that no other test uses.
 type docsFixture struct {
 	*testing.T
 	ctx   context.Context
@@ -61,17 +60,17 @@ func newDocsFixture(t *testing.T, s store.Docs, probe DocsProbe) *docsFixture {
 	}
 }
 
-// create returns the write of a document that is not there yet.
+// create returns the write of a document that must be absent.
 func (f *docsFixture) create(id string) store.Write {
 	return store.Write{Collection: f.col, Doc: store.Doc{ID: id, Body: []byte("body of " + id)}}
 }
 
-// put returns the write of a document, whatever is there.
+// put returns the unconditional write of a document.
 func (f *docsFixture) put(id, body string) store.Write {
 	return store.Write{Collection: f.col, Doc: store.Doc{ID: id, Body: []byte(body)}, Any: true}
 }
 
-// replace returns the write of a document that is there with the revision.
+// replace returns the write of a document that must have the revision.
 func (f *docsFixture) replace(id, rev, body string) store.Write {
 	return store.Write{Collection: f.col, Doc: store.Doc{ID: id, Body: []byte(body), Rev: rev}}
 }
@@ -80,14 +79,14 @@ func (f *docsFixture) remove(id, rev string) store.Write {
 	return store.Write{Collection: f.col, Doc: store.Doc{ID: id, Rev: rev}, Delete: true}
 }
 
-// in is the write in another collection.
+// in returns the write w in another collection.
 func in(c store.Collection, w store.Write) store.Write {
 	w.Collection = c
 	return w
 }
 
-// commit makes the writes, in as many commits as the limits demand, and returns
-// the documents as they are stored: nil for a deletion.
+// commit makes the writes, in as many commits as the limits demand, and returns the
+// documents as they are stored, and nil for each deletion.
 func (f *docsFixture) commit(writes ...store.Write) []*store.Doc {
 	f.Helper()
 	limits := f.s.Limits()
@@ -127,14 +126,14 @@ func (f *docsFixture) conflict(writes ...store.Write) {
 	require.Empty(f, revs)
 }
 
-// tooLarge requires that the commit is refused for its size, and says so.
+// tooLarge requires that the commit is refused with fault.TooLarge.
 func (f *docsFixture) tooLarge(writes ...store.Write) {
 	f.Helper()
 	_, err := f.s.Commit(f.ctx, writes)
 	require.Equal(f, fault.TooLarge, fault.CodeOf(err), "%v", err)
 }
 
-// get returns what is stored in f.col.
+// get returns documents of f.col.
 func (f *docsFixture) get(ids ...string) []*store.Doc {
 	f.Helper()
 	return f.getIn(f.col, ids...)
@@ -148,7 +147,7 @@ func (f *docsFixture) getIn(c store.Collection, ids ...string) []*store.Doc {
 	return docs
 }
 
-// list returns the ids of everything in f.col, read in pages.
+// list returns the ids of all documents in f.col, read in pages.
 func (f *docsFixture) list(byOrder, descending bool, page int) []string {
 	f.Helper()
 	ids := []string{}
@@ -178,7 +177,7 @@ func (f *docsFixture) count(c store.Collection, limit int) int {
 	return n
 }
 
-// requireDocs compares documents; nil is one that is not there.
+// requireDocs compares documents. nil stands for an absent one.
 func requireDocs(t require.TestingT, want, got []*store.Doc) {
 	require.Len(t, got, len(want))
 	for i := range want {

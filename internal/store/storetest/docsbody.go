@@ -31,7 +31,7 @@ var docsBodyTests = map[string]func(*docsFixture){
 		requireDocs(f, docs, pointers(listed))
 	},
 
-	// What was given and what was got are the caller's to change.
+	// The caller may change the bytes that it passed to Commit, and those that Get returned.
 	"Body/IsACopy": func(f *docsFixture) {
 		w := f.create("a")
 		want := bytes.Clone(w.Doc.Body)
@@ -62,7 +62,7 @@ var docsBodyTests = map[string]func(*docsFixture){
 		requireDocs(f, []*store.Doc{docs[0], nil, nil}, f.get("a", "b", "c"))
 	},
 
-	// The longest names do not count, even beside as much as a commit may have.
+	// Only bodies count for the limits: names of the longest length fit into a full commit too.
 	"Limits/Writes": func(f *docsFixture) {
 		most := f.s.Limits().MaxCommit
 		require.GreaterOrEqual(f, most, 500)
@@ -107,7 +107,7 @@ var docsBodyTests = map[string]func(*docsFixture){
 	},
 }
 
-// filler is a body of that size.
+// filler returns a body of that size.
 func filler(size int) []byte {
 	return bytes.Repeat([]byte{0, 1, 0xff, 'x', 0xc3, 0x28}, size/6+1)[:size]
 }

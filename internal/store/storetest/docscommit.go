@@ -20,7 +20,7 @@ var docsCommitTests = map[string]func(*docsFixture){
 		requireDocs(f, []*store.Doc{nil, nil}, f.getIn(store.Collection{Kind: "records", Scope: f.col.Scope + "?"}, "a", "b"))
 	},
 
-	// Whoever asks for them has them from somebody else.
+	// Ids may come from outside, so Get must answer for those that no document can have.
 	"Get/ImpossibleIDs": func(f *docsFixture) {
 		docs := f.commit(f.create("a"))
 		requireDocs(f, []*store.Doc{nil, docs[0], nil}, f.get("", "a", strings.Repeat("/", 3*longestName)))
@@ -49,10 +49,10 @@ var docsCommitTests = map[string]func(*docsFixture){
 		w.Doc.Order, w.Doc.ExpireAt = 1<<62+1, f.now.Add(time.Hour+time.Microsecond)
 		requireDocs(f, f.commit(w), f.get("a"))
 
-		w = f.replace("a", f.get("a")[0].Rev, "") // none of the fields remain
+		w = f.replace("a", f.get("a")[0].Rev, "") // every field is replaced
 		requireDocs(f, f.commit(w), f.get("a"))
 
-		past := f.put("a", "x") // may still be read
+		past := f.put("a", "x") // an expired document may still be read
 		past.Doc.ExpireAt = f.now.Add(-time.Hour)
 		f.commit(past)
 		past.Any, past.Doc.ExpireAt, past.Doc.Order = true, time.Time{}, 7
@@ -74,24 +74,24 @@ var docsCommitTests = map[string]func(*docsFixture){
 
 		f.conflict(f.replace("a", old[0].Rev, "late")) // stale
 		f.conflict(f.replace("b", old[1].Rev, "first"), f.replace("a", old[0].Rev, "late"))
-		f.conflict(f.replace("none", old[1].Rev, "")) // not there
+		f.conflict(f.replace("none", old[1].Rev, "")) // absent
 		f.conflict(f.replace("b", "no revision of ours!", ""))
 		later := f.commit(f.put("c", ""))
-		f.conflict(f.replace("b", later[0].Rev, ""), f.create("none")) // another's
+		f.conflict(f.replace("b", later[0].Rev, ""), f.create("none")) // another document's revision
 		requireDocs(f, []*store.Doc{now[0], old[1], nil}, f.get("a", "b", "none"))
 	},
 
 	"Commit/DeleteByRevision": func(f *docsFixture) {
 		docs := f.commit(f.create("a"), f.create("b"), f.create("c"))
 		f.conflict(f.remove("b", docs[1].Rev), f.remove("none", docs[2].Rev))
-		f.conflict(f.remove("b", docs[1].Rev), f.remove("c", "")) // seen as absent, but there
+		f.conflict(f.remove("b", docs[1].Rev), f.remove("c", "")) // expected to be absent, but exists
 		changed := f.commit(f.put("a", "changed"))
 		f.conflict(f.remove("b", docs[1].Rev), f.remove("a", docs[0].Rev))
 		requireDocs(f, []*store.Doc{changed[0], docs[1], docs[2]}, f.get("a", "b", "c"))
 
 		f.commit(f.remove("a", changed[0].Rev), f.remove("c", docs[2].Rev))
 		requireDocs(f, []*store.Doc{nil, docs[1], nil}, f.get("a", "b", "c"))
-		f.conflict(f.remove("c", docs[2].Rev)) // not twice
+		f.conflict(f.remove("c", docs[2].Rev)) // deleted already
 	},
 
 	"Commit/Any": func(f *docsFixture) {
@@ -111,7 +111,7 @@ var docsCommitTests = map[string]func(*docsFixture){
 		requireDocs(f, []*store.Doc{nil, nil}, f.get("a", "none"))
 	},
 
-	// Also one that writes what is there already, and one after a deletion.
+	// A write gets a new revision even if it changes nothing, and after a deletion.
 	"Commit/EveryWriteHasANewRevision": func(f *docsFixture) {
 		seen := map[string]bool{}
 		for range 5 {

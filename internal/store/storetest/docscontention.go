@@ -48,7 +48,7 @@ var docsContentionTests = map[string]func(*docsFixture){
 		}
 	},
 
-	// Nobody's condition can fail, so nobody is refused.
+	// Unconditional writes cannot conflict, so none is refused.
 	"Contention/AnyIsNeverRefused": func(f *docsFixture) {
 		for _, err := range together(16, func(i int) error {
 			_, err := f.s.Commit(f.ctx, []store.Write{f.put("a", strconv.Itoa(i)), f.put("b", strconv.Itoa(i))})
@@ -57,10 +57,10 @@ var docsContentionTests = map[string]func(*docsFixture){
 			require.NoError(f, err)
 		}
 		docs := f.get("a", "b")
-		require.Equal(f, docs[0].Body, docs[1].Body) // both of one commit
+		require.Equal(f, docs[0].Body, docs[1].Body) // one commit wrote both
 	},
 
-	// Counters, each step read and replaced: no step is lost.
+	// Many writers read two counters and replace them by revision. No step is lost.
 	"Contention/Counters": func(f *docsFixture) {
 		const each, writers = 5, 6
 		f.commit(f.put("a", "0"), f.put("b", "0"))
@@ -95,7 +95,7 @@ var docsContentionTests = map[string]func(*docsFixture){
 		}
 	},
 
-	// A read that began after a write returned sees it.
+	// A read that begins after a write returned sees that write.
 	"Contention/ReadYourWrites": func(f *docsFixture) {
 		for i, err := range together(8, func(i int) error {
 			for j := range 8 {
@@ -128,7 +128,8 @@ var docsContentionTests = map[string]func(*docsFixture){
 	},
 }
 
-// contend makes 16 commits at once, requires that one wins, and says which.
+// contend makes 16 commits at once, requires that exactly one succeeds, and calls check with
+// its index.
 func (f *docsFixture) contend(writes func(i int) []store.Write, check func(won int)) {
 	f.Helper()
 	errs := together(16, func(i int) error {
@@ -144,6 +145,6 @@ func (f *docsFixture) contend(writes func(i int) []store.Write, check func(won i
 		}
 		require.ErrorIs(f, err, store.ErrConflict)
 	}
-	require.GreaterOrEqual(f, won, 0, "nobody won")
+	require.GreaterOrEqual(f, won, 0, "no commit won")
 	check(won)
 }

@@ -21,10 +21,10 @@ var docsListTests = map[string]func(*docsFixture){
 		}
 		docs, err := f.s.List(f.ctx, store.Listing{Collection: f.col, Limit: 100})
 		require.NoError(f, err)
-		requireDocs(f, want, pointers(docs)) // with all their fields
+		requireDocs(f, want, pointers(docs)) // all of their fields
 	},
 
-	// A list of large documents ends early, and goes on where it ended.
+	// A list of large documents ends early, and the next one continues there.
 	"List/Bytes": func(f *docsFixture) {
 		var writes []store.Write
 		for i := range 7 {
@@ -54,7 +54,7 @@ var docsListTests = map[string]func(*docsFixture){
 		}
 	},
 
-	// Three of each order, and some of none.
+	// Four documents of each order, and four without one.
 	"List/ByOrder": func(f *docsFixture) {
 		want := f.numbered(40, func(i int) int64 { return int64(i * 7 % 40 / 4) })
 		want = slices.DeleteFunc(want, func(d *store.Doc) bool { return d.Order == 0 })
@@ -78,7 +78,7 @@ var docsListTests = map[string]func(*docsFixture){
 		}
 	},
 
-	// A position need not be that of a document that is there.
+	// A position need not belong to an existing document.
 	"List/AfterAnyPosition": func(f *docsFixture) {
 		f.numbered(4, func(i int) int64 { return int64(10 * (i/2 + 1)) }) // 000, 001 of 10; 002, 003 of 20
 		for _, c := range []struct {
@@ -137,7 +137,8 @@ var docsListTests = map[string]func(*docsFixture){
 		require.Equal(f, []string{"001"}, f.list(true, false, 2))
 	},
 
-	// Others come, go and move while somebody pages: what stays is listed, once.
+	// Other documents appear, disappear and move while a reader pages. Those that stay are
+	// listed once.
 	"List/WhileOthersChange": func(f *docsFixture) {
 		stay := idsOf(f.numbered(30, func(i int) int64 { return int64(i + 1) }))
 		stop := make(chan struct{})
@@ -195,7 +196,7 @@ var docsListTests = map[string]func(*docsFixture){
 	},
 }
 
-// numbered stores n documents, "000" and on.
+// numbered stores n documents with the ids "000", "001" and so on.
 func (f *docsFixture) numbered(n int, order func(i int) int64) []*store.Doc {
 	f.Helper()
 	writes := make([]store.Write, n)
@@ -204,7 +205,7 @@ func (f *docsFixture) numbered(n int, order func(i int) int64) []*store.Doc {
 		writes[i].Doc.Order = order(i)
 	}
 	docs := make([]*store.Doc, n)
-	for _, i := range sample(n, n) { // in any order
+	for _, i := range sample(n, n) { // in random order
 		docs[i] = f.commit(writes[i])[0]
 	}
 	return docs

@@ -30,16 +30,16 @@ var docsLostTests = map[string]func(*docsFixture){
 		requireDocs(f, docs, f.get("a"))
 	},
 
-	// There is no document left to tell by.
+	// After a deletion there is no document whose revision could identify the commit.
 	"Lost/Delete": func(f *docsFixture) {
 		docs := f.commit(f.create("a"), f.create("b"))
 		f.loseAnswer()
 		f.commit(f.remove("a", docs[0].Rev))
 		requireDocs(f, []*store.Doc{nil, docs[1]}, f.get("a", "b"))
-		f.conflict(f.remove("a", docs[0].Rev)) // not ours, this time
+		f.conflict(f.remove("a", docs[0].Rev)) // this deletion is not our own
 	},
 
-	// A commit that is refused is refused, whatever happened to its answer.
+	// A lost answer of an earlier commit does not turn a conflict into a success.
 	"Lost/Conflict": func(f *docsFixture) {
 		docs := f.commit(f.create("a"))
 		f.loseAnswer()
@@ -49,10 +49,11 @@ var docsLostTests = map[string]func(*docsFixture){
 	},
 }
 
+// loseAnswer loses the answer to the next commit.
 func (f *docsFixture) loseAnswer() {
 	f.Helper()
 	if f.probe.InjectLostAnswer == nil {
-		f.Skip("answers cannot be lost here")
+		f.Skip("the probe cannot lose an answer")
 	}
 	f.probe.InjectLostAnswer(f.T, f.s, f.col.Scope)
 	require.NoError(f, f.ctx.Err())

@@ -14,7 +14,7 @@ import (
 )
 
 var docsModelTests = map[string]func(*docsFixture){
-	// Random commits come to the same here and on a map.
+	// Random commits have the same result in the store and on a map.
 	"Model": func(f *docsFixture) {
 		rapid.Check(f.T, func(t *rapid.T) {
 			scope := f.col.Scope + "/" + event.RandomID()
@@ -39,12 +39,12 @@ type docName struct {
 	id string
 }
 
-// docsModel is what should be stored.
+// docsModel holds the documents that the store should hold.
 type docsModel struct {
 	f           *docsFixture
 	collections []store.Collection
 	docs        map[docName]store.Doc
-	revs        []string // every revision that there ever was
+	revs        []string // all revisions so far
 }
 
 func (m *docsModel) commit(t *rapid.T) {
@@ -96,7 +96,7 @@ func (m *docsModel) commit(t *rapid.T) {
 	}
 }
 
-// checkGet compares everything in a collection.
+// checkGet compares all documents of a collection.
 func (m *docsModel) checkGet(t *rapid.T, c store.Collection) {
 	want := make([]*store.Doc, len(modelIDs))
 	for i, id := range modelIDs {
@@ -109,7 +109,7 @@ func (m *docsModel) checkGet(t *rapid.T, c store.Collection) {
 	requireDocs(t, want, got)
 }
 
-// checkList compares how many there are, and a part of a list.
+// checkList compares the number of documents, and a part of a listing.
 func (m *docsModel) checkList(t *rapid.T, c store.Collection) {
 	var byID, byOrder []*store.Doc
 	for n, d := range m.docs {

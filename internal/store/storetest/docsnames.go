@@ -12,13 +12,13 @@ import (
 // longestName of a document or a scope.
 const longestName = 1000
 
-// docNames are names that somebody's encoding confuses, refuses, or sorts
-// differently than their bytes.
+// docNames returns names that a wrong encoding would confuse, refuse, or sort differently
+// from their bytes.
 func docNames() []string {
 	names := []string{
 		"ab", "abc", "ab ", "ab!", "ab-", "ab.", "ab/", "ab0", "ab:", "ab@", "abA", "ab[", "ab_", "ab`", "aba", "ab{", "ab~", "ab\x7f", "ab\u0080",
 		"1", "2", "10", "01", "+", "=", "^", "__id7__", "__id10__", "___", "_", "_a", "a_", "__x", "x__", "...", "..a", "a..",
-		// UTF-16 sorts U+E000 and what follows it after these, UTF-8 before.
+		// UTF-16 sorts U+E000 and above after the surrogate pairs, UTF-8 before.
 		"\uE000", "\uFF5E", "\U00010000", "\U0010FFFF", "\uD7FF", "\uE000b", "\U00010000b", "a\uFF5E", "a\U0001F409",
 		"\x00\x00", "\x00a", "a\x00", "a\x00\x00", "\x01", "a/b/c", "a/b", "a//b", "/a", "a/",
 		"e\u0301\u0301", "\u200b", "\u202e", "\ufeff", "2026-01-02T03:04:05.678Z", "well:117/reading",
@@ -41,7 +41,7 @@ var docsNameTests = map[string]func(*docsFixture){
 		writes := make([]store.Write, len(names))
 		for i, n := range names {
 			writes[i] = f.create(n)
-			writes[i].Doc.Order = 1 // all equal: the id decides
+			writes[i].Doc.Order = 1 // equal orders, so the id decides
 		}
 		docs := make([]*store.Doc, len(names))
 		for _, i := range sample(len(names), len(names)) {
@@ -61,7 +61,7 @@ var docsNameTests = map[string]func(*docsFixture){
 	},
 
 	"Names/Scopes": func(f *docsFixture) {
-		id := "doc of " + f.col.Scope // nobody else's, although the scopes may be
+		id := "doc of " + f.col.Scope // other tests may use the same scopes, but not this id
 		var writes []store.Write
 		for _, scope := range append(docNames(), "") {
 			for _, kind := range []string{"records", "runs"} {
@@ -86,7 +86,7 @@ var docsNameTests = map[string]func(*docsFixture){
 		}
 	},
 
-	// The boundary between scope and id is not lost either.
+	// The boundary between scope and id counts.
 	"Names/Pairs": func(f *docsFixture) {
 		pairs := [][2]string{{"a", "b/c"}, {"a/b", "c"}, {"a/", "b/c"}, {"ab", "c"}, {"a", "bc"}, {"", "a"}}
 		var writes []store.Write

@@ -9,14 +9,14 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Purge is not of one service. So that these tests can share a store, what they
-// purge expired long before anything that the other tests store.
+// longAgo is the time up to which these tests purge. Purge covers all services, and the
+// tests share a store, so they purge only data that expired long before all other data.
 var longAgo = time.Date(2001, 2, 3, 4, 5, 6, 789000, time.UTC)
 
 var expiryTests = map[string]func(*fixture){
 	"Expiry/EventField": func(f *fixture) {
 		if f.probe.EventExpireAt == nil {
-			f.Skip("no way to see when an event expires here")
+			f.Skip("the probe cannot tell when an event expires")
 		}
 		old := f.request("a", f.now)
 		old.ExpireAt = f.now.Add(77 * time.Hour)
@@ -31,7 +31,7 @@ var expiryTests = map[string]func(*fixture){
 
 	"Expiry/ClaimField": func(f *fixture) {
 		if f.probe.ClaimExpireAt == nil {
-			f.Skip("no way to see when a claim expires here")
+			f.Skip("the probe cannot tell when a claim expires")
 		}
 		expireAt := func(c store.Claim) time.Time { return f.probe.ClaimExpireAt(f.T, f.s, f.service, c.ID) }
 		c := f.claimed(f.now)
@@ -43,10 +43,10 @@ var expiryTests = map[string]func(*fixture){
 		requireTime(f, outcome.ExpireAt, expireAt(c))
 	},
 
-	// The events of a waiting claim are kept, in whatever form the store has them.
+	// The events of a waiting claim are kept, archived and large ones too.
 	"Expiry/Keep": func(f *fixture) {
 		if f.probe.EventExpireAt == nil {
-			f.Skip("no way to see when an event expires here")
+			f.Skip("the probe cannot tell when an event expires")
 		}
 		expireAt := func(id string) time.Time { return f.probe.EventExpireAt(f.T, f.s, f.service, id) }
 		old, other, longer, large := f.request("a", f.now), f.request("a", f.at(1)), f.request("a", f.at(2)), f.request("a", f.at(3))
@@ -77,10 +77,10 @@ var expiryTests = map[string]func(*fixture){
 		require.NoError(f, f.s.Keep(f.ctx, f.service, nil, until))
 	},
 
-	// A call that was cut off between two commits is not taken for done.
+	// If a call was cut off between two commits, a repeated call still does the rest.
 	"Expiry/KeepCutOff": func(f *fixture) {
 		if f.probe.EventExpireAt == nil || f.probe.InjectLostAnswer == nil {
-			f.Skip("no way to see when an event expires, or to cut a call off, here")
+			f.Skip("the probe cannot tell when an event expires, or cannot cut a call off")
 		}
 		members := f.put("a", 1200)
 		until := f.now.Add(100 * 24 * time.Hour)
@@ -93,7 +93,7 @@ var expiryTests = map[string]func(*fixture){
 		}
 	},
 
-	// A store that has a time of its own has that of the world.
+	// A store with a time of its own has the correct time.
 	"Now": func(f *fixture) {
 		now, ok, err := f.s.Now(f.ctx)
 		require.NoError(f, err)

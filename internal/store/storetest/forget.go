@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// reuse returns the request that uses old's id again, received an hour later.
+// reuse returns a request that uses old's id again, received an hour later.
 func (f *fixture) reuse(old store.Append, forgetBefore time.Time) store.Append {
 	again := f.request(old.Endpoint.Key, old.Event.ReceivedAt.Add(time.Hour))
 	again.Event.ID = old.Event.ID
@@ -26,7 +26,7 @@ var forgetTests = map[string]func(*fixture){
 		again := f.reuse(old, f.at(1))
 		refs := f.add(again)
 		requireRefs(f, refs, f.pending("a"))
-		// The old claim still finds its event, and the new one is apart.
+		// The old claim still finds its event, and the new event is a different one.
 		requireEvents(f, []event.Event{old.Event, again.Event}, []event.Ref{claimed[0], refs[0]})
 		requireEvents(f, []event.Event{again.Event}, refs)
 
@@ -38,7 +38,7 @@ var forgetTests = map[string]func(*fixture){
 		requireTime(f, again.Event.ReceivedAt, r.ReceivedAt)
 	},
 
-	// An event counts as a duplicate only if it was received after the instant.
+	// An event makes a new one a duplicate only if it was received after ForgetBefore.
 	"Forget/BoundaryIsForgotten": func(f *fixture) {
 		old := f.request("a", f.now)
 		f.add(old)
@@ -49,7 +49,7 @@ var forgetTests = map[string]func(*fixture){
 		f.add(f.reuse(old, f.now))
 	},
 
-	// An event that a clock far ahead has stamped does not hold its name for years.
+	// The id of an event that a clock far ahead has stamped is not remembered for years.
 	"Forget/AfterAnInstant": func(f *fixture) {
 		ahead := f.request("a", f.now.Add(1000*24*time.Hour))
 		f.add(ahead)
@@ -86,7 +86,7 @@ var forgetTests = map[string]func(*fixture){
 			[]event.Ref{three.Event.Ref(), one.Event.Ref(), two.Event.Ref()})
 	},
 
-	// Nobody claimed the old event and nothing swept its pointer yet.
+	// The old event was never claimed, and its pointer was not swept yet.
 	"Forget/StalePointerLeftAlone": func(f *fixture) {
 		old := f.request("a", f.now)
 		stale := f.add(old)

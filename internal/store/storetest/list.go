@@ -46,7 +46,7 @@ var listTests = map[string]func(*fixture){
 		}
 	},
 
-	// The claim listed last need not exist any more.
+	// The claim of the cursor may have been deleted meanwhile.
 	"Claims/CursorOfAnyPosition": func(f *fixture) {
 		c := f.claimed(f.now)
 		for cursor, want := range map[store.Cursor]int{
@@ -103,13 +103,13 @@ var listTests = map[string]func(*fixture){
 	},
 }
 
-// walk pages through all claims and returns their ids.
+// walk pages through all claims of the state, newest first, and returns their ids.
 func (f *fixture) walk(state store.State, limit int) []string {
 	f.Helper()
 	return f.walkFrom(store.Page{State: state, Limit: limit})
 }
 
-// walkOldest is walk with the oldest first.
+// walkOldest does the same, oldest first.
 func (f *fixture) walkOldest(state store.State, limit int) []string {
 	f.Helper()
 	return f.walkFrom(store.Page{State: state, Limit: limit, OldestFirst: true})

@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// hostileNames are names that somebody's encoding confuses, or refuses.
+// hostileNames lists names that a wrong encoding would confuse or refuse.
 var hostileNames = []string{
 	"x/y", "x", "y", "/", "//", ".", "..", "./", "__x__", "__", "*", "%", "%2F", "a/b", "a%2Fb", "a%2fb", "a%252Fb",
 	"case", "Case", "CASE", " ", "  ", " lead", "lead", "lead ", "~", "\\", "'", "\"", "`", "a'; DROP TABLE event; --",
@@ -41,7 +41,7 @@ var nameTests = map[string]func(*fixture){
 	},
 
 	"Names/Services": func(f *fixture) {
-		key := "k-" + f.service // nobody else's, although the services may be
+		key := "k-" + f.service // other tests may use the same services, but not this key
 		reqs := make([]store.Append, len(hostileNames))
 		claims := make([]store.Claim, len(hostileNames))
 		for i, name := range hostileNames {
@@ -67,7 +67,7 @@ var nameTests = map[string]func(*fixture){
 		}
 	},
 
-	// The boundary between service and key is not lost either.
+	// The boundary between service and key counts.
 	"Names/Pairs": func(f *fixture) {
 		pairs := [][2]string{{"a", "b/c"}, {"a/b", "c"}, {"a/", "b/c"}, {"ab", "c"}, {"a", "bc"}}
 		reqs := make([]store.Append, len(pairs))

@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// claimed creates a claim that is due at the instant.
+// claimed stores a claim that is due at the instant.
 func (f *fixture) claimed(due time.Time) store.Claim {
 	f.Helper()
 	c := f.claim("a")
@@ -18,7 +18,7 @@ func (f *fixture) claimed(due time.Time) store.Claim {
 	return c
 }
 
-// due returns the ids of the claims due at the instant.
+// due returns the ids of the claims that are due at now.
 func (f *fixture) due(now time.Time, limit int) []string {
 	f.Helper()
 	claims, err := f.s.Due(f.ctx, f.service, now, time.Time{}, limit)
@@ -31,6 +31,7 @@ func (f *fixture) due(now time.Time, limit int) []string {
 	return ids
 }
 
+// published returns the outcome of a successful attempt.
 func (f *fixture) published(at time.Time) store.Outcome {
 	return store.Outcome{PublishedAt: at, Size: 4321, ExpireAt: at.Add(30 * 24 * time.Hour)}
 }
@@ -47,8 +48,7 @@ var outboxTests = map[string]func(*fixture){
 		require.Equal(f, []string{second.ID, third.ID, later.ID}, f.due(f.now.Add(time.Hour), 10))
 	},
 
-	// A claim that waits until an instant that nobody can have set was leased by a
-	// clock that was ahead.
+	// A NextAttempt further ahead than any lease was set by a clock that was ahead.
 	"Due/Beyond": func(f *fixture) {
 		due, waits, void := f.claimed(f.at(1)), f.claimed(f.at(20)), f.claimed(f.now.Add(10*24*time.Hour))
 		claims, err := f.s.Due(f.ctx, f.service, f.at(4), f.at(20), 10)

@@ -43,7 +43,7 @@ var pendingTests = map[string]func(*fixture){
 		}
 	},
 
-	"Pending/NobodyCalled": func(f *fixture) {
+	"Pending/EndpointWithoutEvents": func(f *fixture) {
 		require.Empty(f, f.pending("never"))
 		n, err := f.s.Count(f.ctx, f.ep("never"), time.Time{}, 0)
 		require.NoError(f, err)
@@ -101,7 +101,7 @@ var pendingTests = map[string]func(*fixture){
 			require.NoError(t, err)
 			require.Equal(t, len(want), n)
 
-			// What is not pending after the instant is stale up to it.
+			// A pointer is either pending after the instant or stale up to it.
 			stale, err := f.s.Stale(f.ctx, f.ep("a"), after, limit+1)
 			require.NoError(t, err)
 			require.Len(t, stale, min(limit+1, cut))
@@ -115,7 +115,7 @@ var pendingTests = map[string]func(*fixture){
 		})
 	},
 
-	// A read that began after a write returned sees it.
+	// A read that begins after a write returned sees that write.
 	"Pending/ReadYourWrites": func(f *fixture) {
 		missed := together(8, func(i int) int {
 			missed := 0

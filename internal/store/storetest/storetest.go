@@ -1,9 +1,9 @@
-// Package storetest is the conformance suite of package store: a driver lands
-// only when it passes. Every topic has a file; every subtest has a service of
-// its own, so all of them may share one store, also one that other runs used.
+// Package storetest is the conformance suite of package store. A driver lands only if it
+// passes. Every topic has a file. Every subtest has a service of its own, so all of them
+// may share one store, even one with data of earlier runs.
 //
-// What the drivers legitimately differ in is said by a Probe, not by a list of
-// tests to skip.
+// A Probe describes the differences that drivers may have, instead of a list of tests to
+// skip.
 package storetest
 
 import (
@@ -20,35 +20,35 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Probe says what the store can do where the suite runs. Its zero value is a
-// store that takes small events and keeps everything until it is purged.
+// Probe describes the abilities of the store under test. Its zero value describes a store
+// that takes small events and keeps everything until it is purged.
 type Probe struct {
-	// MaxEventBytes is the largest event.Size that the store takes here.
-	// Below 64 KiB it is taken as 64 KiB.
+	// MaxEventBytes is the largest event.Size that the store takes here. A value below
+	// 64 KiB counts as 64 KiB.
 	MaxEventBytes int
-	// TooLargeBytes is an event.Size that the store refuses; 0 if there is
-	// none worth trying.
+	// TooLargeBytes is an event.Size that the store refuses; 0 skips that test.
 	TooLargeBytes int
-	// ExpiresItself: Purge has nothing to do.
+	// ExpiresItself means that the store expires data by itself, and Purge does nothing.
 	ExpiresItself bool
-	// HasTime: the store has a time of its own.
+	// HasTime means that the store has a time of its own.
 	HasTime bool
-	// InjectLostAnswer makes the next commit that s makes for the service
-	// succeed while s itself is told that it failed. Optional. The store is not
-	// used for anything else meanwhile if open returned one of its own.
+	// InjectLostAnswer makes the next commit of s for the service succeed, while s itself
+	// gets an error instead of the answer. Optional. If open returned a store for this test
+	// alone, the suite does not use it for anything else meanwhile.
 	InjectLostAnswer func(t *testing.T, s store.Store, service string)
-	// EventExpireAt returns when the stored event may be deleted. Optional.
+	// EventExpireAt returns the time from which the store may delete the event. Optional.
 	EventExpireAt func(t *testing.T, s store.Store, service, id string) time.Time
-	// ClaimExpireAt returns when the claim may be deleted, zero if never.
-	// Optional.
+	// ClaimExpireAt returns the time from which the store may delete the claim, zero if
+	// never. Optional.
 	ClaimExpireAt func(t *testing.T, s store.Store, service, id string) time.Time
-	// Refusing returns a store that nobody else uses and a function that has what is
-	// below it refuse writes, or take them again, while it answers reads. Optional.
+	// Refusing returns a store for one test alone, and a function that makes the database
+	// below it refuse writes (true) or take them again (false). Reads are answered all the
+	// time. Optional.
 	Refusing func(t *testing.T) (s store.Store, refuse func(bool))
 }
 
-// Run checks everything that package store promises. Open returns a store,
-// shared or fresh, and closes it by t.Cleanup where that is wanted.
+// Run checks everything that package store promises. open returns a store, shared or fresh,
+// and closes it with t.Cleanup if needed.
 func Run(t *testing.T, open func(t *testing.T) store.Store, probe Probe) {
 	t.Helper()
 	probe.MaxEventBytes = max(probe.MaxEventBytes, 64<<10)
@@ -74,7 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, probe Probe) {
 	}
 }
 
-// fixture is a store and a service that nobody else uses.
+// fixture has a store, and a service that no other test uses.
 type fixture struct {
 	*testing.T
 	ctx     context.Context
@@ -98,7 +98,7 @@ func (f *fixture) ep(key string) store.Endpoint {
 	return store.Endpoint{Service: f.service, Key: key, Shards: f.shards}
 }
 
-// at is the fixture's now plus so many microseconds.
+// at returns the fixture's now plus us microseconds.
 func (f *fixture) at(us int) time.Time { return f.now.Add(time.Duration(us) * time.Microsecond) }
 
 // request returns an Append of a new event with a small body.
@@ -117,7 +117,7 @@ func (f *fixture) request(key string, at time.Time) store.Append {
 	}
 }
 
-// add appends and requires that each is stored, and not as a duplicate.
+// add appends the events, and requires that each is stored and none is a duplicate.
 func (f *fixture) add(reqs ...store.Append) []store.Pointer {
 	f.Helper()
 	results := f.s.Append(f.ctx, reqs)
@@ -132,7 +132,7 @@ func (f *fixture) add(reqs ...store.Append) []store.Pointer {
 	return refs
 }
 
-// put appends n new events, received a microsecond apart from now on.
+// put appends n new events, received a microsecond apart, the first one now.
 func (f *fixture) put(key string, n int) []store.Pointer {
 	f.Helper()
 	reqs := make([]store.Append, n)
@@ -142,7 +142,7 @@ func (f *fixture) put(key string, n int) []store.Pointer {
 	return f.add(reqs...)
 }
 
-// pending returns everything pending at the endpoint.
+// pending returns all pointers of the endpoint.
 func (f *fixture) pending(key string) []store.Pointer {
 	f.Helper()
 	ps, err := f.s.Pending(f.ctx, f.ep(key), time.Time{}, 0)
@@ -150,7 +150,7 @@ func (f *fixture) pending(key string) []store.Pointer {
 	return ps
 }
 
-// claim returns a claim of the pointers, which belong to one endpoint.
+// claim returns a claim of the pointers, all of one endpoint. It does not store it.
 func (f *fixture) claim(key string, ps ...store.Pointer) store.Claim {
 	c := store.Claim{
 		ClaimInfo: store.ClaimInfo{
@@ -170,7 +170,7 @@ func (f *fixture) take(key string, ps ...store.Pointer) store.Taken {
 	return store.Taken{Endpoint: f.ep(key), Pointers: ps}
 }
 
-// outbox returns the claim, which exists.
+// outbox returns the claim as it is stored, and requires that it is.
 func (f *fixture) outbox(c store.Claim) store.Claim {
 	f.Helper()
 	got, err := f.s.ClaimByEventID(f.ctx, c.Service, c.EventID)
@@ -178,8 +178,8 @@ func (f *fixture) outbox(c store.Claim) store.Claim {
 	return got
 }
 
-// requireClaim compares all fields. Which zone a time is in does not matter,
-// nor whether an empty list is nil.
+// requireClaim compares all fields. It ignores the zone of a time, and the difference
+// between an empty list and nil.
 func requireClaim(t require.TestingT, want, got store.Claim) {
 	require.Equal(t, plainClaim(want), plainClaim(got))
 }
@@ -216,7 +216,7 @@ func requireTime(t require.TestingT, want, got time.Time) {
 	require.True(t, want.Equal(got), "want %s, got %s", want.Format(time.RFC3339Nano), got.Format(time.RFC3339Nano))
 }
 
-// together calls f n times at once and returns what each call answered.
+// together calls f n times at once and returns the answer of each call.
 func together[T any](n int, f func(i int) T) []T {
 	answers := make([]T, n)
 	start := make(chan struct{})

@@ -16,7 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/clock"
 )
 
-// For eleven seconds the clock is two hours ahead, then right again.
+// A clock that jumps for eleven seconds and is then corrected loses no event and no message.
 func TestAttackClockTwoHoursAheadForElevenSeconds(t *testing.T) {
 	t.Parallel()
 	for _, jump := range []time.Duration{2 * time.Hour, 240 * time.Hour, -time.Hour, -240 * time.Hour} {
@@ -27,18 +27,18 @@ func TestAttackClockTwoHoursAheadForElevenSeconds(t *testing.T) {
 				i.send("a", "kept")
 				first := i.send("b", "")
 				require.NotEmpty(w, first)
-				w.pass(time.Hour, i) // the process is past its grace
+				w.pass(time.Hour, i) // from now on the process may delete
 				i.send("a", "one")
 				w.pass(time.Minute, i)
 				i.set = jump
 				w.pass(11*time.Second, i)
-				i.send("a", "one") // the source sends it again
+				i.send("a", "one") // the source retries
 				i.send("a", "ahead")
 				w.pass(time.Second, i)
 				i.set = 0
 				w.pass(2*time.Minute, i)
 				w.check()
-				require.NotEmpty(w, i.send("b", ""), "the window is completed by what was acknowledged")
+				require.NotEmpty(w, i.send("b", ""), "the acknowledged events still complete the window")
 				require.Empty(w, i.send("b", ""))
 				c, err := w.store.ClaimByEventID(context.Background(), "s", w.bus.ids()[1])
 				require.NoError(w, err)
@@ -50,8 +50,8 @@ func TestAttackClockTwoHoursAheadForElevenSeconds(t *testing.T) {
 	}
 }
 
-// A process that starts with a wrong clock deletes nothing before it is corrected, and
-// what was claimed under a clock that was ahead is published.
+// A process that starts with a wrong clock deletes nothing before the clock is corrected,
+// and publishes claims that were made under another time.
 func TestAttackClockWrongAtStart(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []time.Duration{240 * time.Hour, -time.Hour} {
@@ -71,19 +71,19 @@ func TestAttackClockWrongAtStart(t *testing.T) {
 				i.restart()
 				w.bus.set(false)
 				w.pass(2*time.Minute, i)
-				require.Len(w, w.bus.ids(), 2, "a claim of another time is not waited for")
+				require.Len(w, w.bus.ids(), 2, "a claim of another time is published without waiting")
 				i.set = 0
 				w.pass(clock.Hold+time.Minute, i)
 				w.check()
 				require.NoError(w, i.WriteMessage(context.Background(), first, io.Discard, func(int) {}))
-				require.NotEmpty(w, i.send("b", ""), "what waits still completes its window")
+				require.NotEmpty(w, i.send("b", ""), "waiting events still complete their window")
 			})
 		})
 	}
 }
 
-// A machine that begins far in the past, and has its clock set soon after, takes no
-// event twice that its source sends again.
+// A machine that starts with a clock far in the past, which is corrected soon after, still
+// recognises retries as duplicates.
 func TestAttackClockNamesAreKeptByASlowStart(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -92,7 +92,7 @@ func TestAttackClockNamesAreKeptByASlowStart(t *testing.T) {
 		w.pass(time.Minute, i)
 		i.set = -20_000 * 24 * time.Hour
 		i.restart()
-		i.send("a", "k") // which requires that it is a duplicate
+		i.send("a", "k") // requires that it is a duplicate
 		w.pass(clock.Grace-time.Minute, i)
 		i.send("a", "k")
 		i.set = 0
@@ -101,8 +101,8 @@ func TestAttackClockNamesAreKeptByASlowStart(t *testing.T) {
 	})
 }
 
-// An event that a clock far ahead has stamped waits for its period and no longer, and
-// does not hold its name for days.
+// An event that a clock far ahead has stamped waits for one period and no longer, and its
+// idempotency key is not remembered for days.
 func TestAttackClockEventsOfTheFuture(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -126,12 +126,12 @@ func TestAttackClockEventsOfTheFuture(t *testing.T) {
 		require.Empty(w, i.send("b", ""), "its period is over")
 		out, err := i.Ingest(context.Background(), gate.Incoming{EventKey: "a", IdempotencyKey: "l"})
 		require.NoError(w, err)
-		require.False(w, out.Receipts[0].Duplicate, "a name is not held by a time that never was")
+		require.False(w, out.Receipts[0].Duplicate, "a key stamped with a future time is forgotten")
 	})
 }
 
-// Whatever the clocks do, nothing that was acknowledged is lost, no message is purged
-// early, and what is claimed is published soon after the bus is back.
+// For random jumps of the clocks, no acknowledged event is lost, no message is purged early,
+// and claims are published soon after the bus is back.
 func TestAttackClockJumpsUnderLoad(t *testing.T) {
 	t.Parallel()
 	runs := 3
@@ -153,7 +153,7 @@ func TestAttackClockJumpsUnderLoad(t *testing.T) {
 func attack(w *world, r *rand.Rand) {
 	instances := []*instance{w.instance(0)}
 	steps := 150
-	if w.timed { // instances of their own machines; the emulator is slow
+	if w.timed { // a second instance with a clock of its own; fewer steps, as the emulator is slow
 		instances = append(instances, w.instance(-3*time.Hour))
 		steps = 60
 	}
@@ -180,7 +180,7 @@ func attack(w *world, r *rand.Rand) {
 		case 4:
 			w.bus.set(r.IntN(2) == 0)
 		case 5:
-			if w.timed || i.set == 0 && !i.wrong { // without a store to ask, a process forgets what it knew about its clock
+			if w.timed || i.set == 0 && !i.wrong { // a restart loses the past of the clock, unless the store has a time
 				i.restart()
 			}
 		case 6:
@@ -225,6 +225,6 @@ func attack(w *world, r *rand.Rand) {
 	w.pass(8*time.Minute, instances...)
 	n, _, err := w.store.Backlog(context.Background(), "s")
 	require.NoError(w, err)
-	require.Zero(w, n, "what is claimed is published")
+	require.Zero(w, n, "every claim is published")
 	w.check()
 }

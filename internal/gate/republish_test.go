@@ -17,7 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// claimed releases a window while the bus is away.
+// claimed releases a window while the bus is down, and returns the eventID.
 func (i *instance) claimed() string {
 	i.w.Helper()
 	i.w.bus.set(true)
@@ -27,8 +27,8 @@ func (i *instance) claimed() string {
 	return id
 }
 
-// With no scheduler a claim is published by whatever request comes next, once its
-// back-off is over and the bus is back.
+// Without a scheduler, the next request publishes a waiting claim, once its back-off is
+// over and the bus is back.
 func TestAnyRequestPublishesWhatWaits(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -37,7 +37,7 @@ func TestAnyRequestPublishesWhatWaits(t *testing.T) {
 		w.bus.set(false)
 		w.ran += time.Second
 		i.Help()()
-		require.Empty(w, w.bus.ids(), "the bus rests, and the claim backs off")
+		require.Empty(w, w.bus.ids(), "the bus failed a moment ago, and the claim backs off")
 		w.ran += 10 * time.Second
 		i.send("a", "")
 		require.Eventually(w, func() bool { return slices.Equal([]string{id}, w.bus.ids()) }, time.Minute, time.Millisecond)
@@ -47,8 +47,8 @@ func TestAnyRequestPublishesWhatWaits(t *testing.T) {
 	})
 }
 
-// Of many requests one in five seconds asks the store, and of many instances one
-// publishes.
+// One request in five seconds asks the store, however many there are, and only one of
+// several instances publishes a claim.
 func TestHelpIsBounded(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -72,13 +72,13 @@ func TestHelpIsBounded(t *testing.T) {
 	})
 }
 
-// countedStore counts how often claims are asked for.
+// countedStore counts the calls of Due, and records those of Keep.
 type countedStore struct {
 	store.Store
 	due  int
-	most int // that were asked for at once
+	most int // the largest limit of a call
 	kept map[string]time.Time
-	keep error // fails
+	fail error // the error of Keep, if any
 }
 
 func (s *countedStore) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
@@ -88,8 +88,8 @@ func (s *countedStore) Due(ctx context.Context, service string, now, beyond time
 }
 
 func (s *countedStore) Keep(ctx context.Context, service string, ms []store.Member, until time.Time) error {
-	if s.keep != nil {
-		return s.keep
+	if s.fail != nil {
+		return s.fail
 	}
 	if s.kept == nil {
 		s.kept = map[string]time.Time{}
@@ -100,9 +100,9 @@ func (s *countedStore) Keep(ctx context.Context, service string, ms []store.Memb
 	return s.Store.Keep(ctx, service, ms, until)
 }
 
-// A sweep that somebody asks for publishes what waits, whatever its back-off, but not
-// what another is publishing; one of a ticker respects both.
-func TestSweepNowRespectsNoBackOff(t *testing.T) {
+// SweepNow publishes claims that back off, but not those that another instance is
+// publishing. Sweep respects both.
+func TestSweepNowIgnoresBackOff(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
 		ctx := context.Background()
@@ -112,7 +112,7 @@ func TestSweepNowRespectsNoBackOff(t *testing.T) {
 			w.pass(5*time.Minute+time.Second, i)
 			require.Empty(w, w.bus.ids())
 		}
-		second := i.claimed() // made while the bus rests, so that nobody has tried it
+		second := i.claimed() // the bus failed a moment ago, so no attempt was made
 		w.bus.set(false)
 		s, err := i.Sweep(ctx)
 		require.NoError(w, err)
@@ -130,7 +130,7 @@ func TestSweepNowRespectsNoBackOff(t *testing.T) {
 		w.bus.set(false)
 		s, err = i.SweepNow(ctx)
 		require.NoError(w, err)
-		require.Zero(w, s.Republished, "another publishes it")
+		require.Zero(w, s.Republished, "another instance publishes it")
 		w.ran += 16 * time.Second
 		s, err = i.SweepNow(ctx)
 		require.NoError(w, err)
@@ -138,7 +138,7 @@ func TestSweepNowRespectsNoBackOff(t *testing.T) {
 	})
 }
 
-// However many claims wait, a sweep publishes them all and reads a page at a time.
+// SweepNow publishes any number of waiting claims, and reads a page at a time.
 func TestSweepNowPublishesAll(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -155,7 +155,7 @@ func TestSweepNowPublishesAll(t *testing.T) {
 				ID: event.RandomID(), Service: "s", EventID: event.RandomID(), TriggerType: "window", Date: now, Owner: "x",
 				State: store.Claimed, Attempts: 9, NextAttempt: now.Add(4 * time.Minute), LastError: "away",
 			}}
-			if k < 20 { // another publishes it: it stays at the head of the list
+			if k < 20 { // another instance publishes it, so it stays at the head of the list
 				c.LastError, c.NextAttempt = "", now.Add(2*time.Minute)
 			}
 			require.NoError(w, w.store.Claim(context.Background(), c, nil))
@@ -167,7 +167,7 @@ func TestSweepNowPublishesAll(t *testing.T) {
 	})
 }
 
-// A message that nobody takes for weeks is still whole when somebody does.
+// A message that the bus refuses for weeks is still whole when the bus takes it.
 func TestEventsLiveAsLongAsAClaimWaits(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -191,19 +191,19 @@ func TestEventsLiveAsLongAsAClaimWaits(t *testing.T) {
 				require.NoError(w, err)
 			}
 			require.Contains(w, status().Warning, "1 messages are not published", day)
-			if day == 10 { // another process goes on with it
+			if day == 10 { // another process takes over
 				i.restart()
 			}
 			for _, l := range c.Lists {
 				requireKept(w, l.Included, w.truth().Add(2*24*time.Hour))
 			}
 		}
-		counted.keep = errors.New("no")
+		counted.fail = errors.New("no")
 		w.ran += 2 * time.Hour
 		_, err = i.Sweep(ctx)
 		require.NoError(w, err)
 		require.Contains(w, status().Warning, "could not be kept")
-		counted.keep = nil
+		counted.fail = nil
 		w.bus.set(false)
 		_, err = i.SweepNow(ctx)
 		require.NoError(w, err)
@@ -221,19 +221,19 @@ func TestEventsLiveAsLongAsAClaimWaits(t *testing.T) {
 // requireKept requires that the store does not delete the events before the instant.
 func requireKept(w *world, members []store.Member, until time.Time) {
 	w.Helper()
-	if !w.timed { // SQLite deletes when it is told to
+	if !w.timed { // SQLite deletes in Purge
 		_, err := w.store.Purge(context.Background(), until, 1000)
 		require.NoError(w, err)
 		_, err = w.store.Events(context.Background(), "s", members)
 		require.NoError(w, err)
 		return
 	}
-	for _, m := range members { // Firestore deletes by itself, and keeps what it was told to (storetest)
+	for _, m := range members { // Firestore deletes by itself; storetest checks that it obeys Keep
 		require.False(w, w.store.Store.(*countedStore).kept[m.ID].Before(until))
 	}
 }
 
-// Events that could not be kept for a claim are not deleted before that is tried again.
+// Events that could not be kept for a claim are not deleted before Keep is tried again.
 func TestNothingIsPurgedWhileEventsCouldNotBeKept(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -244,9 +244,9 @@ func TestNothingIsPurgedWhileEventsCouldNotBeKept(t *testing.T) {
 		waits := i.claimed()
 		w.ran += 20 * 24 * time.Hour // the machine was off
 		i.restart()
-		counted.keep = errors.New("busy")
+		counted.fail = errors.New("busy")
 		w.pass(clock.Grace+time.Minute, i)
-		counted.keep = nil
+		counted.fail = nil
 		w.pass(6*time.Minute, i)
 		w.bus.set(false)
 		_, err := i.SweepNow(ctx)
@@ -256,7 +256,7 @@ func TestNothingIsPurgedWhileEventsCouldNotBeKept(t *testing.T) {
 	})
 }
 
-// A process that closes begins no further publication of what waits.
+// After Close, Help begins no further publication.
 func TestCloseEndsHelp(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
@@ -279,7 +279,7 @@ func TestCloseEndsHelp(t *testing.T) {
 		require.Eventually(w, i.Closing, time.Minute, time.Millisecond)
 		close(let)
 		require.NoError(w, <-closed)
-		require.Less(w, len(w.bus.ids()), 20, "those under way, and no others")
+		require.Less(w, len(w.bus.ids()), 20, "only the publications under way")
 		n, _, err := w.store.Backlog(context.Background(), "s")
 		require.NoError(w, err)
 		require.Equal(w, 50-len(w.bus.ids()), n)

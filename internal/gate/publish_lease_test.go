@@ -15,7 +15,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// slowStore has one claim, whose events take a while to read.
+// slowStore has one claim. Reading a page of its events takes a fixed time.
 type slowStore struct {
 	store.Store
 	claim store.Claim
@@ -61,9 +61,9 @@ func (s *slowStore) Settle(_ context.Context, _, _ string, o store.Outcome) erro
 	return nil
 }
 
-// A claim of many large events takes long to read from a store across a network. It
-// must go out all the same.
-func TestAMessageThatTakesLongToBuildGoesOut(t *testing.T) {
+// A claim of many large events takes long to read from a store across a network. Its
+// message is published all the same, once an attempt has enough time.
+func TestAMessageThatTakesLongToBuildIsPublished(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const topic = "projects/p-1/topics/sync"
@@ -89,7 +89,7 @@ func TestAMessageThatTakesLongToBuildGoesOut(t *testing.T) {
 	})
 }
 
-// Until its attempt is over a claim is nobody else's.
+// A lease is longer than its attempt can take, so no other instance publishes meanwhile.
 func TestALeaseOutlastsItsAttempt(t *testing.T) {
 	t.Parallel()
 	for attempt := range 100 {

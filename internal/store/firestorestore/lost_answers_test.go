@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// lostAnswers lets a service's or a scope's next commit succeed and then tells the client
-// that the connection broke, as networks do. The client repeats the commit by
-// itself, and meets its own success.
+// lostAnswers lets the next commit of a service or scope succeed, and then tells the client
+// that the connection broke. The client repeats the commit by itself, and its precondition
+// fails because of its own success.
 type lostAnswers struct {
 	mu  sync.Mutex
 	ids map[string]bool

@@ -18,9 +18,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Firestore aborts a commit that others get in the way of. That says nothing of
-// whether a claim exists, and a service that keeps its events would take a
-// conflict for a message that has been published.
+// Firestore aborts a commit under contention. That does not mean that the claim exists. A
+// service that keeps its events would take ErrConflict for a published message.
 func TestAnAbortedClaimIsNoConflict(t *testing.T) {
 	t.Parallel()
 	host, project := emulator.Firestore(t)
@@ -33,7 +32,7 @@ func TestAnAbortedClaimIsNoConflict(t *testing.T) {
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}))
 	require.NoError(t, err)
-	s := open(t, project, option.WithGRPCConn(conn))
+	s := openStore(t, project, option.WithGRPCConn(conn))
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	claim := func() store.Claim {
 		return store.Claim{ClaimInfo: store.ClaimInfo{

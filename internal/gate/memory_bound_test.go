@@ -26,8 +26,8 @@ func (stuckStore) Append(_ context.Context, events []store.Append) []store.Appen
 	return make([]store.AppendResult, len(events))
 }
 
-// A caller that leaves does not free the memory of events that are still on their
-// way into the store: otherwise callers that come and go could fill it.
+// If a caller leaves before its events are stored, their memory stays reserved. Otherwise
+// callers that connect and leave could exhaust it.
 func TestEventsHoldTheirMemoryUntilTheyAreStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestEventsHoldTheirMemoryUntilTheyAreStored(t *testing.T) {
 	})
 }
 
-// A message for which there is no memory is not lost: it waits for the sweep.
+// A message that gets no memory stays claimed, and a sweep publishes it.
 func TestAMessageWithoutMemoryWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestAMessageWithoutMemoryWaits(t *testing.T) {
 		g := New(config.Service{ServiceName: "s", TargetPubSub: config.TargetPubSub{Topic: topic}, MaxMessageBytes: 9 << 20},
 			Options{Store: st, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler), Work: b})
 		require.True(t, b.Try(90<<20))
-		require.ErrorContains(t, g.publish(t.Context(), st.claim, buildTime(1), func() { t.Error("it is not out") }), "memory")
+		require.ErrorContains(t, g.publish(t.Context(), st.claim, buildTime(1), func() { t.Error("the bus has no message") }), "memory")
 		require.Equal(t, store.Claimed, st.claim.State)
 		require.Equal(t, int64(90<<20), b.Used())
 		b.Give(90 << 20)
@@ -77,7 +77,7 @@ func TestAMessageWithoutMemoryWaits(t *testing.T) {
 		require.Equal(t, store.Published, st.claim.State)
 		require.Zero(t, b.Used())
 
-		small := budget.New(1 << 20) // what is larger than all there is goes out alone
+		small := budget.New(1 << 20) // a message larger than the whole budget is published alone
 		g.work = small
 		st.claim.State = store.Claimed
 		require.NoError(t, g.publish(t.Context(), st.claim, buildTime(1), func() {}))

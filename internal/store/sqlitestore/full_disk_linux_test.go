@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SQLite maps a file of 32 KiB beside the store. Without space for that a store cannot
-// be opened; with little more it can be read, and says that it takes no writes.
+// SQLite maps a file of 32 KiB beside the store. Without space for that file a store cannot
+// be opened. With little more space it can be read, and Writable reports the full disk.
 func TestOpenOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	for free, opens := range map[int64]bool{0: false, 64 << 10: true} {

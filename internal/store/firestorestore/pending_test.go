@@ -40,7 +40,7 @@ func TestStaleReadsNoMoreThanItReturns(t *testing.T) {
 			return countedStream{s, &read}, err
 		}))
 	require.NoError(t, err)
-	s := open(t, project, option.WithGRPCConn(conn))
+	s := openStore(t, project, option.WithGRPCConn(conn))
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	ep := store.Endpoint{Service: "s", Key: "a", Shards: 8}
 	reqs := make([]store.Append, 160)

@@ -11,11 +11,12 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// The parts of an event that expired may be gone before it is.
-func TestAKeyIsUsedAgainWhilePartsOfTheOldEventAreGone(t *testing.T) {
+// Firestore may delete the parts of an expired event before the event itself. Its id can
+// still be used again.
+func TestAnIDIsUsedAgainAfterThePartsOfTheOldEventExpired(t *testing.T) {
 	t.Parallel()
 	_, project := emulator.Firestore(t)
-	s := open(t, project)
+	s := openStore(t, project)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	req := store.Append{
 		Event:    event.Event{ID: event.RandomID(), Key: "a", ReceivedAt: now, Content: make([]byte, 2*partBytes)},

@@ -1,0 +1,35 @@
+package gate
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/event"
+)
+
+func TestRecentEventsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRecentEvents(100 << 10)
+	at := time.Unix(1, 0)
+	var last event.Event
+	for i := range 10_000 {
+		last = event.Event{ID: fmt.Sprint(i), ReceivedAt: at, Content: make([]byte, i%100)}
+		r.add(last)
+		require.LessOrEqual(t, r.bytes, r.max)
+	}
+	require.Less(t, len(r.byID), 300)
+	require.Less(t, len(r.order), 1000)
+	got, ok := r.get(last.Ref())
+	require.True(t, ok)
+	require.Equal(t, last, got)
+	other := last.Ref()
+	other.ReceivedAt = at.Add(1)
+	_, ok = r.get(other)
+	require.False(t, ok, "the same id at another time is another event")
+	r.add(event.Event{ID: "huge", Content: make([]byte, 60<<10)})
+	_, ok = r.get(event.Ref{ID: "huge"})
+	require.False(t, ok, "one large event does not push out all others")
+}
