@@ -70,7 +70,7 @@ func TestHold(t *testing.T) {
 	require.Zero(t, b.Used())
 }
 
-// Holds that need each other's memory do not all fail: one gets what the others held.
+// When holds need each other's memory, one of them gets what the others release.
 func TestExtend(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -128,14 +128,14 @@ func TestNilHasNoBound(t *testing.T) {
 	h.Release()
 }
 
-// Whatever holders do, together they never have more than there is, and in the end
-// everything is given back.
+// In any sequence of calls, holders together never have more than the budget, and in
+// the end the budget has everything back.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		total := rapid.Int64Range(1, 1000).Draw(rt, "total")
 		b := budget.New(total)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond) // waiting is not what this is about
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond) // this test does not wait for memory
 		defer cancel()
 		var wg sync.WaitGroup
 		for range rapid.IntRange(1, 5).Draw(rt, "holders") {
@@ -239,7 +239,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkHold is what the budget adds to a request.
+// BenchmarkHold measures what the budget adds to a request.
 func BenchmarkHold(b *testing.B) {
 	all := budget.New(1 << 30)
 	b.ReportAllocs()
