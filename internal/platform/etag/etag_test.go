@@ -20,7 +20,7 @@ func TestIfMatch(t *testing.T) {
 	const now = `"1"`
 	for _, c := range []struct {
 		header  string
-		current string // "": there is nothing
+		current string // "": the resource does not exist
 		want    bool
 	}{
 		{``, now, true},
@@ -35,7 +35,7 @@ func TestIfMatch(t *testing.T) {
 		{"\t\"1\" ", now, true},
 		{`W/"1", "1"`, now, true},
 		{`W/"1"`, now, false},
-		{`W/"1"`, `W/"1"`, false}, // a weak one is equal to none, itself neither
+		{`W/"1"`, `W/"1"`, false}, // a weak ETag never matches, not even itself
 		{`"2"`, now, false},
 		{`"2", "3"`, now, false},
 		{`"2,1"`, now, false},
