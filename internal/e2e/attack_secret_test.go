@@ -30,7 +30,7 @@ func TestAttackDefinitionSendsTheProcesssSecretsAway(t *testing.T) {
 	for name, c := range map[string]struct{ config, ref, says string }{
 		"nothing listed": {`"sync":{}`, "env:CANARY", "begins with HEADGATE_SECRET_"},
 		"manager":        {`"sync":{}`, "sm://projects/p/secrets/s", "list it in sync.secrets"},
-		"of the system":  {`"sync":{}`, "env:PATH", "env:PATH is not for syncs"},
+		"of the system":  {`"sync":{}`, "env:PATH", "env:PATH is not allowed for syncs"},
 		"another host":   {fmt.Sprintf(listed, "h"), "env:CANARY", "may not be sent to 127.0.0.1:"},
 		"not listed":     {fmt.Sprintf(listed, "h"), "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
 	} {
