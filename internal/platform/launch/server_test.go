@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// A command finds the server of a store by what that says about itself.
+// A command finds the server of a store by its introduction.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
