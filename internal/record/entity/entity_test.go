@@ -71,7 +71,7 @@ func TestVersions(t *testing.T) {
 	require.Equal(t, []string{"o/t/1", "o/t/1", "o/t/1", "o/t/1"}, c.ids)
 }
 
-// If-Match is a list, of which one strong ETag has to be the record's (RFC 9110, 13.1.1).
+// If-Match is a list that must contain the record's strong ETag (RFC 9110, 13.1.1).
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
@@ -89,7 +89,7 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Sixteen at once: no edit is lost.
+// Of sixteen concurrent patches, none is lost.
 func TestConcurrentPatches(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
