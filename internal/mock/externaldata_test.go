@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/mock"
 )
 
-// The cases of Fluid's mock external data service, by the names of its tests.
+// The test cases of Fluid's mock external data service, with its names.
 func TestExternalData(t *testing.T) {
 	t.Parallel()
 	const two = `{"taskList":{"1":{"name":"One","priority":1},"2":{"name":"Two","priority":2.5}}}`

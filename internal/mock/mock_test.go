@@ -96,7 +96,7 @@ func TestMyWell(t *testing.T) {
 	require.Equal(t, 404, status)
 }
 
-// What has an id already keeps it, and its row.
+// A row that has an id keeps it, and no new row gets the same.
 func TestMyWellGivesFreeIDs(t *testing.T) {
 	t.Parallel()
 	s := mock.NewMyWell(mock.Options{})
@@ -203,7 +203,7 @@ func TestBehindTheBack(t *testing.T) {
 	s.SetFaults(mock.Faults{mock.Rate500: {Probability: 1}})
 	status, body, _ := call(t, s, "POST", "/data/resource", `{"id":7,"postcode":1,"owner":"a"}`)
 	require.Equal(t, 200, status, body)
-	time.Sleep(2 * time.Millisecond) // of its clock
+	time.Sleep(2 * time.Millisecond) // the server's clock must advance
 	status, _, _ = call(t, s, "POST", "/data/resource/1.7", `{"owner":"b"}`)
 	require.Equal(t, 200, status)
 	_, body, _ = call(t, s, "GET", "/data/resource", "")
