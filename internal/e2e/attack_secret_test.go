@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The author of a definition makes it send secrets of the process to the author's server:
-// each such definition is refused, and a secret for another host goes to no other.
+// The author of a definition tries to send secrets of the process to a server of theirs.
+// Each such definition is refused, and a secret that is allowed for one host is sent to no
+// other.
 func TestAttackDefinitionSendsTheProcesssSecretsAway(t *testing.T) {
 	t.Parallel()
 	var got atomic.Pointer[string]
