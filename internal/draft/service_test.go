@@ -118,7 +118,7 @@ func TestAnyInterleavingConverges(t *testing.T) {
 				require.NoError(r, fetchErr)
 				if err != nil {
 					require.Equal(r, fault.Conflict, fault.CodeOf(err))
-					require.Equal(r, before, after, "a save that is refused changes nothing")
+					require.Equal(r, before, after, "a refused save changes nothing")
 					err = nil
 					break
 				}
@@ -258,7 +258,7 @@ func TestAnOlderListArrivesLast(t *testing.T) {
 	v, err = s.Save(t.Context(), "d", "me")
 	require.NoError(t, err)
 	require.Equal(t, "newest", v.Incoming["1"]["note"])
-	require.Len(t, v.Flags, 1, "which nobody has seen yet")
+	require.Len(t, v.Flags, 1, "the newest change is flagged, for nobody has seen it")
 	require.Equal(t, "ours", v.Incoming["1"]["name"])
 }
 

@@ -64,7 +64,7 @@ func TestMembersAreInOrder(t *testing.T) {
 	}
 }
 
-func TestEveryCharacterComesBack(t *testing.T) {
+func TestCharactersRoundTrip(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
 	for r := range rune(0x250) {
@@ -81,7 +81,7 @@ func TestEveryCharacterComesBack(t *testing.T) {
 	require.Contains(t, text, `</script>`)
 }
 
-func TestWhatIsNotDecoded(t *testing.T) {
+func TestDecodeErrors(t *testing.T) {
 	t.Parallel()
 	for in, says := range map[string]string{
 		``:                       "EOF",
@@ -104,7 +104,7 @@ func TestWhatIsNotDecoded(t *testing.T) {
 	}, data)
 }
 
-func TestFaultsInsideAreFound(t *testing.T) {
+func TestNestedValuesWithoutJSON(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []any{"\xff", struct{}{}, json.Number("x"), json.RawMessage(`{`)} {
 		for _, v := range []any{bad, []any{1, bad}, map[string]any{"a": []any{map[string]any{"b": bad}}}} {

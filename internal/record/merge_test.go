@@ -113,7 +113,7 @@ func TestFieldsMergeIndependently(t *testing.T) {
 }
 
 // Each side merges the other's data, and both end with the same, whichever side is first.
-func TestBothSidesComeTogether(t *testing.T) {
+func TestBothSidesConverge(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		base, store, source := object().Draw(t, "base"), object().Draw(t, "store"), object().Draw(t, "source")
@@ -153,11 +153,11 @@ func TestDiffLeadsFromOneToTheOther(t *testing.T) {
 
 // A value that has no JSON differs from every value, so that it is never taken for
 // unchanged.
-func TestDiffOfWhatHasNoJSON(t *testing.T) {
+func TestDiffOfValuesWithoutJSON(t *testing.T) {
 	t.Parallel()
 	odd := map[string]any{"a": make(chan int), "b": "\xff"}
-	require.Len(t, record.Diff(odd, odd, nil), 1, "text is compared as it is")
-	require.Len(t, record.Diff(map[string]any{"a": "1"}, map[string]any{"a": 1}, nil), 1, "text is no number")
+	require.Len(t, record.Diff(odd, odd, nil), 1, "only the channel differs; text is compared byte by byte")
+	require.Len(t, record.Diff(map[string]any{"a": "1"}, map[string]any{"a": 1}, nil), 1, "text is not equal to a number")
 	require.Len(t, record.Diff(map[string]any{"a": 1}, map[string]any{"a": "1"}, nil), 1)
 }
 

@@ -81,7 +81,7 @@ func TestStoredText(t *testing.T) {
 	r := &record.Record{ID: "r", Version: 3, UpdatedAt: time.UnixMicro(1_767_571_200_000_001).UTC(), Data: []byte(`{"a":1}`)}
 	require.Equal(t, `{"v":3,"u":1767571200000001,"d":{"a":1}}`, string(r.AppendJSON(nil)))
 	r.SetLink("readings-2026", record.Link{})
-	require.Equal(t, `{"v":3,"u":1767571200000001,"l":{"readings-2026":{}},"d":{"a":1}}`, string(r.AppendJSON(nil)), "nearly all are so")
+	require.Equal(t, `{"v":3,"u":1767571200000001,"l":{"readings-2026":{}},"d":{"a":1}}`, string(r.AppendJSON(nil)), "the form of nearly all records")
 	r.Deleted, r.ExternalIDs = true, map[string]string{"legacy": "<9>"}
 	r.SetLink("readings-2026", record.Link{Key: "k", Held: []string{"a"}})
 	require.JSONEq(t, `{"v":3,"u":1767571200000001,"del":true,"x":{"legacy":"<9>"},"l":{"readings-2026":{"k":"k","h":["a"]}},"d":{"a":1}}`,
@@ -91,7 +91,7 @@ func TestStoredText(t *testing.T) {
 	require.Equal(t, r, back)
 }
 
-func TestWhatIsNoStoredRecord(t *testing.T) {
+func TestParseRejectsOtherContent(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "{", "[]", `{"v":"1"}`, `{"v":1.5}`, `{"l":[]}`} {
 		_, err := record.Parse("the-id", []byte(body))

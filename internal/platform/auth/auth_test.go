@@ -71,7 +71,7 @@ func TestNoConfigurationAllowsEverybody(t *testing.T) {
 
 	g, err = New(&config.Auth{})
 	require.NoError(t, err)
-	require.Equal(t, fault.Unauthenticated, ask(t, g, Read, "Bearer x"), "nobody is listed")
+	require.Equal(t, fault.Unauthenticated, ask(t, g, Read, "Bearer x"), "no token is configured")
 }
 
 func TestTokens(t *testing.T) {
@@ -313,9 +313,9 @@ func TestCertificatesOutOfReach(t *testing.T) {
 			require.Equal(t, fault.Unavailable, ask(t, guard, Read, "Bearer "+token))
 			require.Empty(t, ask(t, guard, Read, "Bearer s3cret"), "listed tokens need no certificates")
 			g.broken = nil
-			require.Empty(t, ask(t, guard, Read, "Bearer "+token), "a failure is not kept")
+			require.Empty(t, ask(t, guard, Read, "Bearer "+token), "a failure is not cached")
 			require.Empty(t, ask(t, guard, Read, "Bearer "+token))
-			require.EqualValues(t, 2, g.fetches.Load(), "certificates are")
+			require.EqualValues(t, 2, g.fetches.Load(), "certificates are cached")
 		})
 	}
 }

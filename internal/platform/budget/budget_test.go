@@ -34,7 +34,7 @@ func TestTake(t *testing.T) {
 		require.Positive(t, err.(*fault.Error).RetryAfter) //nolint:errorlint // it is one
 		require.Equal(t, 3*time.Second, time.Since(begin))
 
-		require.Equal(t, fault.TooLarge, fault.CodeOf(b.Take(t.Context(), 101)), "nobody can wait for that")
+		require.Equal(t, fault.TooLarge, fault.CodeOf(b.Take(t.Context(), 101)), "waiting would be useless")
 
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -44,7 +44,7 @@ func TestTake(t *testing.T) {
 		go func() { got <- b.Take(t.Context(), 50) }()
 		synctest.Wait()
 		b.Give(60)
-		require.NoError(t, <-got, "what is given back goes to whoever waits")
+		require.NoError(t, <-got, "returned bytes go to the waiting caller")
 		b.Give(90)
 		require.Zero(t, b.Used())
 	})
@@ -61,7 +61,7 @@ func TestHold(t *testing.T) {
 	h.Shrink(50)
 	h.Shrink(70)
 	require.Equal(t, int64(50), b.Used())
-	require.NoError(t, h.Resize(t.Context(), 1000), "as much as there is")
+	require.NoError(t, h.Resize(t.Context(), 1000), "the whole budget")
 	require.Equal(t, int64(100), b.Used())
 	other := h.Share()
 	h.Release()
@@ -109,7 +109,7 @@ func TestExtend(t *testing.T) {
 		require.ErrorIs(t, h.Extend(gone, 1), context.Canceled)
 		begin = time.Now()
 		require.Equal(t, fault.Unavailable, fault.CodeOf(h.Extend(t.Context(), 1)))
-		require.Equal(t, 3*time.Second, time.Since(begin), "the one whose turn it is waits as long as others do")
+		require.Equal(t, 3*time.Second, time.Since(begin), "the hold whose turn it is waits the whole time")
 	})
 }
 
@@ -179,7 +179,7 @@ func TestNothingLeaks(t *testing.T) {
 		}
 		wg.Wait()
 		require.Zero(rt, b.Used())
-		require.True(rt, b.Try(total), "all of it is there again")
+		require.True(rt, b.Try(total), "everything was returned")
 	})
 }
 

@@ -70,14 +70,14 @@ func TestSteadyFollows(t *testing.T) {
 	s := m.steady()
 	alone(t, s)
 	m.set = 900 * time.Millisecond
-	require.Equal(t, m.truth().Add(m.set), s.Now(), "what NTP corrects is followed at once")
+	require.Equal(t, m.truth().Add(m.set), s.Now(), "a correction by NTP is followed at once")
 	m.slept += 9 * time.Hour
 	require.Equal(t, m.truth().Add(m.set), s.Now(), "a machine that slept has not jumped")
 	m.set = -time.Hour
 	m.run(s, clock.Hold-time.Second)
 	require.Equal(t, m.truth().Add(900*time.Millisecond), s.Now())
 	m.run(s, 11*time.Second)
-	require.Equal(t, m.truth().Add(-time.Hour), s.Now(), "what the clock keeps to is believed")
+	require.Equal(t, m.truth().Add(-time.Hour), s.Now(), "a time that the clock keeps is followed")
 }
 
 func TestSettledNeedsAGrace(t *testing.T) {
@@ -98,10 +98,10 @@ func TestSettledNeedsAGrace(t *testing.T) {
 	s.After(24 * time.Hour)
 	upTo, ok := s.Settled()
 	require.True(t, ok)
-	require.Equal(t, m.truth(), upTo, "what was stored before the jump is kept as long as it was to be")
+	require.Equal(t, m.truth(), upTo, "data from before the jump is kept for its whole time")
 
 	m.set = 0
-	require.False(t, settled(), "back is a jump, too")
+	require.False(t, settled(), "setting the clock back is a jump, too")
 	m.run(s, clock.Hold+clock.Grace+10*time.Second)
 	upTo, ok = s.Settled()
 	require.True(t, ok)
@@ -175,7 +175,7 @@ func TestTheStoresTimeDecides(t *testing.T) {
 	require.WithinDuration(t, m.truth(), upTo, time.Second)
 	before := asked
 	require.NoError(t, observe())
-	require.Equal(t, before, asked, "a clock that is wrong is not asked for again and again")
+	require.Equal(t, before, asked, "a wrong machine's clock does not cause a request each time")
 
 	m.set = 240 * time.Hour
 	require.WithinDuration(t, m.truth(), s.Now(), time.Second)
@@ -209,7 +209,7 @@ func TestSettledForgetsASlowBeginning(t *testing.T) {
 	m.run(s, kept-time.Hour)
 	upTo, ok := s.Settled()
 	require.True(t, ok)
-	require.True(t, upTo.Before(early), "it is not kept for that long yet")
+	require.True(t, upTo.Before(early), "it has not been kept for that long yet")
 	m.run(s, 2*time.Hour)
 	upTo, ok = s.Settled()
 	require.True(t, ok)
@@ -301,7 +301,7 @@ func TestOneCallerAsksTheStore(t *testing.T) {
 		wg.Wait()
 		require.Equal(t, 4, asked)
 		require.Equal(t, int64(1), waited.Load(), "the clock is right meanwhile")
-		require.NoError(t, s.Observe(t.Context(), ask), "a store that does not answer is not asked at once again")
+		require.NoError(t, s.Observe(t.Context(), ask), "after a failure, the store is left alone for a while")
 		require.Equal(t, 4, asked)
 		time.Sleep(6 * time.Second)
 		require.Error(t, s.Observe(t.Context(), ask))
@@ -312,7 +312,7 @@ func TestOneCallerAsksTheStore(t *testing.T) {
 		failed, took = all()
 		require.Zero(t, failed)
 		require.Equal(t, 6, asked)
-		require.Equal(t, 10*time.Second, took, "whoever comes after a jump waits to know the time")
+		require.Equal(t, 10*time.Second, took, "a caller after a jump waits for the time")
 	})
 }
 
@@ -336,5 +336,5 @@ func TestTheMachineIsBelievedIfNobodyAsksTheStore(t *testing.T) {
 	m.run(s, 10*time.Second)
 	m.set = 8 * time.Hour
 	s.Now()
-	require.WithinDuration(t, m.truth(), s.Now(), time.Second, "to jump to the same time again is a jump")
+	require.WithinDuration(t, m.truth(), s.Now(), time.Second, "a second jump to the same time counts as a jump")
 }

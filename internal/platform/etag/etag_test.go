@@ -70,7 +70,7 @@ func TestUnchanged(t *testing.T) {
 	} {
 		require.Equal(t, want, etag.Unchanged(http.Header{"If-None-Match": {text}}, now), text)
 	}
-	require.True(t, etag.Unchanged(http.Header{"If-None-Match": {`"2"`, now}}, now), "several lines are one list")
-	require.False(t, etag.Unchanged(http.Header{"If-None-Match": {`*`}}, ""), "there is nothing")
+	require.True(t, etag.Unchanged(http.Header{"If-None-Match": {`"2"`, now}}, now), "several lines form one list")
+	require.False(t, etag.Unchanged(http.Header{"If-None-Match": {`*`}}, ""), "the resource does not exist")
 	require.False(t, etag.Unchanged(http.Header{}, now))
 }

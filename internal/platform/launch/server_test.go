@@ -54,5 +54,5 @@ func TestServer(t *testing.T) {
 	require.True(t, cloud.StoreExists())
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	require.True(t, Settings{Store: SQLite, Data: file}.StoreExists(), "what cannot be a store is for Open to refuse")
+	require.True(t, Settings{Store: SQLite, Data: file}.StoreExists(), "Open reports a file that cannot be a store")
 }

@@ -23,7 +23,7 @@ func texts(warnings []warning) string {
 
 // If a project or credentials are given, but a local driver is used by default, a warning
 // says which one and which flag changes it.
-func TestDriversThatNobodyChose(t *testing.T) {
+func TestDriversByDefault(t *testing.T) {
 	t.Parallel()
 	type env = map[string]string
 	for name, c := range map[string]struct {
@@ -87,7 +87,7 @@ func TestSilentEmulators(t *testing.T) {
 	s := settingsOf(t, map[string]string{"FIRESTORE_EMULATOR_HOST": there, "PUBSUB_EMULATOR_HOST": "http://" + there})
 	require.Empty(t, silentEmulators(t.Context(), s))
 	s = settingsOf(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": away}, "--store", "sqlite", "--bus", "local")
-	require.Empty(t, silentEmulators(t.Context(), s), "nobody uses them")
+	require.Empty(t, silentEmulators(t.Context(), s), "neither emulator is in use")
 	s = settingsOf(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": "no-port"})
 	var log bytes.Buffer
 	tell(slog.New(slog.NewTextHandler(&log, nil)), silentEmulators(t.Context(), s))

@@ -113,7 +113,7 @@ func TestNothingLeavesAFencedProcess(t *testing.T) {
 							before++
 						}
 					}
-					require.GreaterOrEqual(t, refusals, 2, "before there is a connection, and when there is")
+					require.GreaterOrEqual(t, refusals, 2, "the fence is asked before and after the connection is made")
 					require.Equal(t, before+1, s.bodies.Load())
 				})
 			}

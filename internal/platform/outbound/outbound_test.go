@@ -111,7 +111,7 @@ func dns(t *testing.T, answers ...string) *net.Resolver {
 
 // A name may resolve to a harmless address when it is checked, and to another when it is
 // dialled. The client checks the address to which it connects.
-func TestANameThatChanges(t *testing.T) {
+func TestDNSRebinding(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Bool
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
@@ -138,7 +138,7 @@ func TestANameThatChanges(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeReached(t *testing.T) {
+func TestAllowedTargets(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
@@ -208,7 +208,7 @@ func answers(t *testing.T, headers http.Header, statuses ...int) (*httptest.Serv
 	return srv, &n
 }
 
-func TestWhatIsRepeated(t *testing.T) {
+func TestRetries(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, method string
@@ -260,7 +260,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	srv, n := answers(t, http.Header{"Retry-After": {"3600"}}, 429, 200)
 	resp, err = get(t, client(t, outbound.Options{AllowLoopback: true, Sleep: sleep}), srv.URL)
 	require.NoError(t, err)
-	require.Equal(t, 429, resp.StatusCode, "an hour is for the caller to wait")
+	require.Equal(t, 429, resp.StatusCode, "a wait of an hour is left to the caller")
 	require.Equal(t, int64(1), n.Load())
 	require.Equal(t, time.Hour, outbound.RetryAfter(resp, time.Now()))
 	for text, want := range map[string]time.Duration{"": 0, "soon": 0, "-1": 0, "99999999999999": 24 * time.Hour, "99999999999999999999999": 24 * time.Hour, "Wed, 21 Oct 2015 07:28:00 GMT": 0} {
@@ -285,7 +285,7 @@ func TestRate(t *testing.T) {
 }
 
 // All spellings of a host, and all its ports, share one rate.
-func TestRateIsTheHosts(t *testing.T) {
+func TestRatePerHost(t *testing.T) {
 	t.Parallel()
 	srv, _ := answers(t, nil, 200)
 	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())

@@ -62,7 +62,7 @@ func TestNoMemory(t *testing.T) {
 			require.Equal(t, 503, w.Code, name)
 			require.Equal(t, "3", w.Header().Get("Retry-After"))
 			require.Equal(t, 3*time.Second, time.Since(called))
-			require.Equal(t, 2<<20, body.n, "a client that is still sending would not read the answer")
+			require.Equal(t, 2<<20, body.n, "the body is drained: a client that still sends would not read the answer")
 		}
 		b.Give(9 << 20)
 		require.Zero(t, b.Used())
@@ -73,7 +73,7 @@ func TestNoMemory(t *testing.T) {
 			_, err := ReadBody(w, r, 8<<20, "maxEventBytes")
 			return err
 		}).ServeHTTP(w, r)
-		require.Equal(t, 413, w.Code, "it never will fit: to come again is no use")
+		require.Equal(t, 413, w.Code, "it can never fit, so a retry is useless")
 	})
 }
 
@@ -119,7 +119,7 @@ func TestAnswersTakeMemoryUntilTheyAreWritten(t *testing.T) {
 	Adapter{Answers: b}.Handler(func(w http.ResponseWriter, r *http.Request) error {
 		return JSON(w, 200, strings.Repeat(large, 9))
 	}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-	require.Equal(t, 200, w.Code, "what is larger than the budget goes out alone")
+	require.Equal(t, 200, w.Code, "an answer larger than the budget is sent alone")
 	require.Zero(t, b.Used())
 }
 
@@ -252,7 +252,7 @@ func TestAnswering(t *testing.T) {
 		worked := 0
 		h := a.Handler(func(w http.ResponseWriter, r *http.Request) error {
 			require.NoError(t, Answering(r.Context(), w, largeAnswer))
-			require.Zero(t, HoldOf(w).Bytes(), "small answers are part of the connection")
+			require.Zero(t, HoldOf(w).Bytes(), "small answers are covered by the connection's estimate")
 			if err := Answering(r.Context(), w, 2<<20); err != nil {
 				return err
 			}
@@ -270,7 +270,7 @@ func TestAnswering(t *testing.T) {
 		refused := httptest.NewRecorder()
 		h.ServeHTTP(refused, httptest.NewRequest("POST", "/", nil))
 		require.Equal(t, 503, refused.Code)
-		require.Equal(t, 1, worked, "it is refused before the work")
+		require.Equal(t, 1, worked, "refused before the handler's work")
 	})
 }
 
