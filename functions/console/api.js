@@ -1,13 +1,13 @@
 // @ts-check
-// Calls of the server, as whoever looks at the page.
+// Calls of the server, with the user's token.
 
 const KEY = "headgate-token";
 
-/** An answer that is not what was asked for. */
+/** An answer with an error status. */
 export class Refused extends Error {
   /** @param {number} status @param {any} problem */
   constructor(status, problem) {
-    super(problem?.detail || problem?.message || problem?.title || `the server answers ${status}`);
+    super(problem?.detail || problem?.message || problem?.title || `the server answered ${status}`);
     this.status = status;
     /** @type {{path: string, message: string}[]} */
     this.errors = problem?.errors ?? [];
@@ -17,13 +17,13 @@ export class Refused extends Error {
 
 export const token = () => sessionStorage.getItem(KEY) ?? "";
 
-/** Has the next call ask who it is. */
+/** Forgets the token, so that the next call asks for one. */
 export const forget = () => sessionStorage.removeItem(KEY);
 
 /** @type {Promise<void>|null} */
 let asking = null;
 
-/** Asks for a token, once for all calls that want one. */
+/** Asks for a token, once for all calls that wait for one. */
 function signIn() {
   asking ??= new Promise((resolve) => {
     const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("signin"));
@@ -57,7 +57,7 @@ export async function call(method, path, o = {}) {
     try {
       resp = await fetch(path, { method, headers, body: o.body === undefined ? o.text : JSON.stringify(o.body), cache: "no-store", credentials: "same-origin" });
     } catch {
-      throw new Refused(0, { detail: "The server does not answer." });
+      throw new Refused(0, { detail: "The server does not respond." });
     }
     if (resp.status === 401) {
       if (token() === used) {
@@ -80,7 +80,7 @@ export const send = async (method, path, body, headers) => {
   return resp.status === 204 ? null : resp.json();
 };
 
-/** The first of an answer's text, and whether that is all. @param {string} path @param {number} most in bytes */
+/** Returns the first bytes of an answer's text, and whether that is the whole. @param {string} path @param {number} most in bytes */
 export async function head(path, most) {
   const resp = await call("GET", path);
   const reader = /** @type {ReadableStream<Uint8Array>} */ (resp.body).getReader();
@@ -97,5 +97,5 @@ export async function head(path, most) {
   }
 }
 
-/** A name as one segment of a path; browsers take "." and ".." for steps, however they are escaped. @param {string} name */
+/** Escapes a name as one segment of a path. Browsers treat "." and ".." as steps, also if escaped. @param {string} name */
 export const segment = (name) => encodeURIComponent(name);

@@ -1,6 +1,6 @@
 // @ts-check
-// The console: one page, four views, one live connection. Nothing polls: a view
-// reads again when the live channel says that something is not as it was.
+// The console: one page, four views, one live connection. Nothing polls: a view loads its
+// data again when the live channel reports a change.
 
 import { connect } from "../live/client.js";
 import { get, token, forget } from "./api.js";
@@ -11,13 +11,13 @@ import { draftView } from "./draft.js";
 import { liveView } from "./clients.js";
 
 /**
- * What a view works with. Subscriptions end when the view is left.
+ * The parameters of a view. Its subscriptions end when the user leaves the view.
  * @typedef {object} Context
  * @property {any} config the effective configuration
  * @property {any[]} services
  * @property {string[]} rest of the address, after the view's name
  * @property {(entity: string, id: string, handler: (change: any) => void) => () => void} listen
- * @property {(handler: () => void) => void} onOpen called whenever the connection is there again
+ * @property {(handler: () => void) => void} onOpen called whenever the connection opens
  * @property {(end: () => void) => void} onLeave
  */
 
@@ -56,9 +56,9 @@ function open() {
     path: config.live?.path || undefined,
     onState: (state, transport) => {
       connection.className = state;
-      connection.textContent = state === "open" ? (transport === "sse" ? "live, by event stream" : "live") : state === "closed" ? "not connected: trying again" : "connecting";
+      connection.textContent = state === "open" ? (transport === "sse" ? "live (event stream)" : "live") : state === "closed" ? "disconnected: reconnecting" : "connecting";
       if (state === "open") for (const f of opened) f();
-      // A connection does not say why it was refused; a request does, and asks for another token.
+      // A refused connection does not tell why. A request does: if the token is not valid, it asks for another.
       if (state === "closed" && token()) get("config").catch(() => {});
     },
     onError: (frame) => complain(new Error(`${frame.message}${frame.entity ? ` (${frame.entity})` : ""}`)),
@@ -68,7 +68,7 @@ function open() {
 /** @type {any} */
 let config = {};
 
-/** @param {string} part of an address, that anybody may have written */
+/** @param {string} part of an address, which may not be validly escaped */
 function decoded(part) {
   try {
     return decodeURIComponent(part);
@@ -104,8 +104,8 @@ async function begin() {
   try {
     config = await get("config");
   } catch (err) {
-    set(main, el("section", { class: "card" }, el("h2", {}, "The console cannot begin"),
-      el("p", {}, said(/** @type {Error} */ (err).message)), el("p", { class: "soft" }, "It needs the functions status and live beside it, and the role “read”."),
+    set(main, el("section", { class: "card" }, el("h2", {}, "The console cannot start"),
+      el("p", {}, said(/** @type {Error} */ (err).message)), el("p", { class: "soft" }, "It needs the functions status and live at the same origin, and the role “read”."),
       el("p", { class: "actions" }, el("button", { type: "button", onclick: begin }, "Try again"),
         token() && el("button", { type: "button", onclick: () => { forget(); begin(); } }, "Use another token"))));
     return;

@@ -1,5 +1,5 @@
 // @ts-check
-// Live: who is connected, what they subscribe to, what was sent.
+// Live: the connected clients, their subscriptions, and the latest changes that were sent.
 
 import { get } from "./api.js";
 import { el, update, table, time, said, count, coalesce } from "./ui.js";
@@ -9,22 +9,22 @@ const MOST = 200;
 /** @param {import("./app.js").Context} ctx */
 export function liveView(ctx) {
   const clients = el("section", { class: "card", "aria-label": "Clients" });
-  const sent = el("section", { class: "card", "aria-label": "What was sent" });
+  const sent = el("section", { class: "card", "aria-label": "Latest changes" });
   const refresh = coalesce(async () => {
     const now = await get(`live/clients?limit=${MOST}`);
     update(clients, el("h2", {}, count(now.count, "client"), " connected to this instance"),
-      table("Clients", ["Since", "From", "How", "Subscribes to", { text: "Frames sent", number: true }, "Last sent", { text: "Waiting", number: true }],
+      table("Clients", ["Since", "Address", "Transport", "Subscribes to", { text: "Frames sent", number: true }, "Last sent", { text: "Waiting", number: true }],
         now.clients.map((/** @type {any} */ c) => [
           time(c.since), said(c.remote ?? ""), `${c.transport}, protocol ${c.protocol}`,
           el("ul", { class: "list" }, (c.subscriptions ?? []).map((/** @type {any} */ s) => el("li", {}, said(s.entity, 80), " ", said(s.id, 80))),
             c.count > (c.subscriptions ?? []).length && el("li", { class: "soft" }, `and ${count(c.count - c.subscriptions.length, "more", "more")}`)),
           c.sent.toLocaleString(), c.lastSent ? time(c.lastSent) : "never", c.waiting,
-        ]), "Nobody is.", now.clients.map((/** @type {any} */ c) => c.id)),
-      now.count > now.clients.length && el("p", { class: "soft" }, `The newest ${MOST} are shown.`));
-    update(sent, el("h2", {}, "What was sent"),
-      table("The latest changes that reached somebody", ["When", "Entity", "Id", "Version", { text: "Clients", number: true }],
+        ]), "No clients are connected.", now.clients.map((/** @type {any} */ c) => c.id)),
+      now.count > now.clients.length && el("p", { class: "soft" }, `Only the newest ${MOST} are shown.`));
+    update(sent, el("h2", {}, "Latest changes"),
+      table("Changes that were sent to clients", ["When", "Entity", "Id", "Version", { text: "Clients", number: true }],
         now.sent.map((/** @type {any} */ s) => [time(s.at), said(s.entity, 120), said(s.id, 120), s.gone ? el("em", {}, "deleted") : said(s.version ?? "", 40), s.clients]),
-        "Nothing yet: write a record that somebody subscribed to, or POST /notify."));
+        "Nothing yet: change a record that a client subscribes to, or POST /notify."));
   });
   ctx.listen("headgate/connections", "all", refresh);
   ctx.onOpen(refresh);

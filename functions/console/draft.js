@@ -1,6 +1,6 @@
 // @ts-check
 // Draft: a list that people edit together. Each field has three values: saved,
-// incoming and the draft's. The whole draft comes with every change, live.
+// incoming and the draft's. The live channel sends the whole draft with every change.
 
 import { get, send, segment } from "./api.js";
 import { el, update, become, said, shown, time, count, button, say, complain, coalesce } from "./ui.js";
@@ -9,22 +9,22 @@ import { el, update, become, said, shown, time, count, button, say, complain, co
 export function draftView(ctx) {
   const drafts = (ctx.config.drafts ?? []).map((/** @type {any} */ d) => d.name);
   if (drafts.length === 0) {
-    return el("section", { class: "card" }, el("h2", {}, "No draft is configured"), el("p", {}, "A list that people edit together is configured under “drafts”: see docs/drafts.md."));
+    return el("section", { class: "card" }, el("h2", {}, "No draft is configured"), el("p", {}, "Configure a list that people edit together under “drafts”: see docs/drafts.md."));
   }
   const name = drafts.includes(ctx.rest[0]) ? ctx.rest[0] : drafts[0];
   const choose = el("select", { onchange: () => { location.hash = "#draft/" + encodeURIComponent(choose.value); } },
     drafts.map((/** @type {string} */ d) => el("option", { value: d, selected: d === name }, d)));
-  const me = el("input", { value: localStorage.getItem("headgate-name") ?? "", placeholder: "your name", maxlength: 100, autocomplete: "nickname",
+  const me = el("input", { value: localStorage.getItem("headgate-name") ?? "", placeholder: "shown with your edits", maxlength: 100, autocomplete: "nickname",
     onchange: () => localStorage.setItem("headgate-name", me.value) });
   const path = "drafts/" + segment(name);
-  const news = el("p", { role: "status", class: "soft" }, "Reading.");
+  const news = el("p", { role: "status", class: "soft" }, "Loading…");
   const decisions = el("p", { role: "status" });
   const box = el("div", { class: "draft scroll", tabindex: "0", role: "region", "aria-label": "Rows" });
   /** @type {any} */
   let view = null;
 
   const act = (/** @type {string} */ what, /** @type {any} */ body = {}) => async () => {
-    // Who decides has seen what is shown now, and not what may come meanwhile.
+    // A decision is about the version that is shown now, not about one that arrives meanwhile.
     const seen = what === "accept" || what === "keep" ? { sourceVersion: view?.sourceVersion } : {};
     await flush();
     try {
@@ -36,7 +36,7 @@ export function draftView(ctx) {
     }
   };
 
-  /** Edits that are on their way, by row and field: what is shown until the server has them. @type {Map<string, Map<string, any>>} */
+  /** Edits that the server has not confirmed yet, by row and field. They are shown instead of its values. @type {Map<string, Map<string, any>>} */
   const going = new Map();
   let sending = Promise.resolve();
   const flush = () => sending;
@@ -55,14 +55,14 @@ export function draftView(ctx) {
         for (const [f, v] of Object.entries(fields ?? {})) if (mine.get(f) === v) mine.delete(f);
         if (mine.size === 0 && going.get(row) === mine) going.delete(row);
         const drawn = lines.get(row);
-        if (drawn) drawn.of = ""; // what was typed is not what there is, where it was refused
+        if (drawn) drawn.of = ""; // redraw the row: if the server refused the edit, the typed text must go
         draw();
       }
     });
     return sending;
   }
 
-  /** Takes a state, unless a newer one is there. @param {any} v */
+  /** Shows a state of the draft, unless a newer one is shown. @param {any} v */
   function take(v) {
     if (view && v.version < view.version) return;
     view = v;
@@ -72,7 +72,7 @@ export function draftView(ctx) {
   function draw() {
     if (!view) return;
     update(news, `Version ${view.version}`, view.change && [`: ${words(view.change)}`, view.changedBy && [" by ", said(view.changedBy, 100)], ", ", time(view.changedAt)]);
-    update(decisions, view.flags.length > 0 ? el("strong", {}, `${count(view.flags.length, "change")} at the source to decide about`) : view.edited ? "There are edits to save." : "The draft is what the source has.");
+    update(decisions, view.flags.length > 0 ? el("strong", {}, `${count(view.flags.length, "change")} at the source to decide about`) : view.edited ? "There are unsaved edits." : "The draft matches the source.");
     save.disabled = view.flags.length > 0 || !view.edited;
     discard.disabled = !view.edited && view.flags.length === 0;
     for (const b of [acceptAll, keepAll]) b.hidden = view.flags.length === 0;
@@ -83,10 +83,10 @@ export function draftView(ctx) {
   const head = el("thead");
   const body = el("tbody");
   box.append(el("table", {}, caption, head, body));
-  /** Rows that are drawn, and what of. @type {Map<string, {node: Element, of: string}>} */
+  /** Rows that are drawn, with the values that they were drawn from. @type {Map<string, {node: Element, of: string}>} */
   const lines = new Map();
 
-  /** Draws the rows that are not as they were: there may be thousands. */
+  /** Draws only the rows that changed: there may be thousands. */
   function rows() {
     const held = box.contains(document.activeElement);
     /** @type {Map<string, any[]>} */
@@ -95,7 +95,7 @@ export function draftView(ctx) {
     const ids = [...new Set([...Object.keys(view.draft), ...flags.keys()])].sort(byNumber);
     const fields = [...new Set(ids.flatMap((id) => [...Object.keys(view.draft[id] ?? {}), ...Object.keys(view.incoming[id] ?? {})]))].sort();
     update(caption, `${name}: ${count(Object.keys(view.draft).length, "row")}`);
-    update(head, el("tr", {}, ["Row", ...fields, "Do"].map((h) => el("th", { scope: "col" }, said(h, 80)))));
+    update(head, el("tr", {}, ["Row", ...fields, "Actions"].map((h) => el("th", { scope: "col" }, said(h, 80)))));
     const columns = JSON.stringify(fields);
     const drawn = new Set(ids);
     for (const id of lines.keys()) if (!drawn.has(id)) lines.delete(id);
@@ -109,7 +109,7 @@ export function draftView(ctx) {
       lines.set(id, { node: old?.node ?? node, of });
     }
     update(body, ids.map((id) => /** @type {any} */ (lines.get(id)).node));
-    if (held && !box.contains(document.activeElement)) box.focus({ preventScroll: true }); // what had it is gone
+    if (held && !box.contains(document.activeElement)) box.focus({ preventScroll: true }); // the focused field was removed
   }
 
   /** @param {string} id @param {string[]} fields @param {any[]} flags of the row */
@@ -140,7 +140,7 @@ export function draftView(ctx) {
     const long = text.length > 20000;
     return el("input", {
       id: `field-${encodeURIComponent(id)}-${encodeURIComponent(field)}`, type: "text", inputmode: kind === "number" ? "decimal" : null,
-      value: long ? text.slice(0, 200) + "…" : text, dir: "auto", "aria-label": `${clipped(field)} of row ${clipped(id)}`, readonly: long, title: long ? `${text.length.toLocaleString()} characters: too long to be edited here` : null,
+      value: long ? text.slice(0, 200) + "…" : text, dir: "auto", "aria-label": `${clipped(field)} of row ${clipped(id)}`, readonly: long, title: long ? `${text.length.toLocaleString()} characters: too long to edit here` : null,
       onkeydown: (/** @type {any} */ e) => {
         const i = e.currentTarget;
         if (e.key === "Escape") i.value = i.defaultValue;
@@ -178,22 +178,22 @@ export function draftView(ctx) {
   async function add() {
     const id = newRow.value.trim();
     if (!id) throw new Error("A new row needs an id.");
-    if (!view) throw new Error("The draft is not read yet.");
-    if (view.draft[id]) throw new Error("There is a row of that id.");
+    if (!view) throw new Error("The draft is not loaded yet.");
+    if (view.draft[id]) throw new Error("There already is a row with that id.");
     const like = Object.values(view.draft)[0] ?? { name: "" };
     await edit(id, Object.fromEntries(Object.entries(like).map(([f, v]) => [f, typeof v === "number" ? 0 : typeof v === "boolean" ? false : ""])));
     newRow.value = "";
   }
   const save = button("Save to the source", act("save"), { class: "primary", id: "save" });
-  const discard = button("Discard the edits", act("discard"), { class: "danger", id: "discard" });
+  const discard = button("Discard edits", act("discard"), { class: "danger", id: "discard" });
   const acceptAll = button("Accept all", act("accept"), { id: "accept-all" });
-  const keepAll = button("Keep all of ours", act("keep"), { id: "keep-all" });
+  const keepAll = button("Keep all", act("keep"), { id: "keep-all" });
 
   const refresh = coalesce(async () => {
     try {
       take(await get(path));
     } catch (err) {
-      if (!view) update(news, "It cannot be read: ", said(/** @type {Error} */ (err).message, 600), ". Look at the source now, to try again.");
+      if (!view) update(news, "The draft cannot be loaded: ", said(/** @type {Error} */ (err).message, 600), ". Refresh from the source to try again.");
       throw err;
     }
   });
@@ -201,34 +201,34 @@ export function draftView(ctx) {
   ctx.listen("drafts", name, (change) => {
     if (change.data) take(change.data);
   });
-  if (config?.echo) { // the server does not fetch by itself: whoever looks asks it to
+  if (config?.echo) { // the server does not fetch on a change: the viewers' pages ask it to
     const look = coalesce(() => act("fetch")().catch((/** @type {any} */ err) => {
-      if (err.status !== 403) complain(err); // who may only look leaves it to the others
+      if (err.status !== 403) complain(err); // a user with the role read cannot fetch; other viewers' pages do
     }));
     const of = config.records;
     if (config.externalData) ctx.listen("task-lists", config.externalData.list || name, look);
     if (of) ctx.listen(of.orgId === "default" ? of.type : `${of.orgId}/${of.type}`, "*", look);
   }
   ctx.onOpen(() => {
-    view = null; // another server may be there, whose versions are others
+    view = null; // the server may have another store now, with lower versions
     return refresh();
   });
-  for (const b of [save, discard]) b.disabled = true; // until there is something
+  for (const b of [save, discard]) b.disabled = true; // until there are edits
   for (const b of [acceptAll, keepAll]) b.hidden = true;
   refresh();
 
   return el("section", { class: "card" },
-    el("div", { class: "row" }, el("h2", {}, "Draft"), el("label", {}, "List", choose), el("label", {}, "You are", me)),
+    el("div", { class: "row" }, el("h2", {}, "Draft"), el("label", {}, "List", choose), el("label", {}, "Your name", me)),
     news, decisions, box,
     el("form", { class: "actions", onsubmit: (/** @type {Event} */ e) => { e.preventDefault(); add().catch(complain); } },
       save, discard, acceptAll, keepAll, newRow, el("button", { type: "submit" }, "Add a row"),
-      button("Look at the source now", act("fetch"))));
+      button("Refresh from the source", act("fetch"))));
 }
 
 /** @param {string} change */
-const words = (change) => ({ edit: "edited", accept: "a change of the source was accepted", keep: "ours was kept", save: "saved", discard: "edits were discarded", fetch: "the source changed" })[change] ?? change;
+const words = (change) => ({ edit: "edited", accept: "a change at the source was accepted", keep: "the draft's value was kept", save: "saved", discard: "edits were discarded", fetch: "the source changed" })[change] ?? change;
 
-/** The value that was typed, of the kind that the field has; undefined: it is none. @param {string} text @param {string} kind */
+/** Parses typed text as a value of the field's kind; undefined if it is not valid. @param {string} text @param {string} kind */
 export function parse(text, kind) {
   if (kind === "number") return /^\s*-?\d+\s*$/.test(text) && !Number.isSafeInteger(Number(text)) ? undefined : text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined;
   if (kind === "boolean" || kind === "object") {

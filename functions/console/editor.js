@@ -1,6 +1,6 @@
 // @ts-check
-// Defining a sync: a form for what most need and the JSON for all of it, which are
-// the same definition. The server says what is wrong, while it is written.
+// The editor of a sync: a form for the usual fields, and JSON for all of them. Both show
+// the same definition. The server checks it while the user types.
 
 import { send, call, segment } from "./api.js";
 import { el, update, said, count, button, coalesce } from "./ui.js";
@@ -12,7 +12,7 @@ const SAMPLE = {
 };
 
 /**
- * A field of the form: where it is in the definition, and how it is written.
+ * A field of the form: its path in the definition, and how it is entered.
  * @typedef {{path: string, label: string, hint?: string, options?: string[], list?: boolean}} Field
  * @type {Field[]}
  */
@@ -25,7 +25,7 @@ const FIELDS = [
   { path: "datasource.fileUrl", label: "File", hint: "below the allowed directory, https:// or gs://" },
   { path: "datasource.url", label: "URL" },
   { path: "datasource.selectedDatatypes", label: "Datatypes", hint: "separated by commas", list: true },
-  { path: "frequency", label: "Frequency", hint: "hourly, daily, weekly or cron; empty: when asked" },
+  { path: "frequency", label: "Frequency", hint: "hourly, daily, weekly or cron; empty: on demand" },
   { path: "timeZone", label: "Time zone", hint: "such as Asia/Kolkata; empty: UTC" },
   { path: "conflict", label: "In a conflict", options: ["", "source", "store", "newest", "manual"] },
 ];
@@ -46,7 +46,7 @@ function put(o, path, value) {
 }
 
 /**
- * @param {any} stored undefined for a new one
+ * @param {any} stored the sync to edit; undefined for a new one
  * @param {{done: (id: string) => void, cancel: () => void}} o
  */
 export function editor(stored, o) {
@@ -59,7 +59,7 @@ export function editor(stored, o) {
     const id = "def-" + f.path.replace(/\./g, "-");
     const error = el("span", { class: "error", id: id + "-error" });
     const input = f.options
-      ? el("select", { id }, f.options.map((v) => el("option", { value: v }, v || "as usual")))
+      ? el("select", { id }, f.options.map((v) => el("option", { value: v }, v || "default")))
       : el("input", { id, placeholder: f.hint ?? "", "aria-describedby": id + "-error" });
     input.setAttribute("aria-describedby", id + "-error");
     input.addEventListener(f.options ? "change" : "input", () => {
@@ -71,7 +71,7 @@ export function editor(stored, o) {
     return { f, input, error, node: el("label", {}, f.label, input, error) };
   });
 
-  /** Shows the definition in the form; a value that a field cannot show is left to the JSON. */
+  /** Shows the definition in the form. A value that a field cannot show is only in the JSON. */
   function fillForm() {
     for (const { f, input } of fields) {
       const v = at(def, f.path);
@@ -85,12 +85,12 @@ export function editor(stored, o) {
     try {
       def = JSON.parse(text.value);
       fillForm();
-    } catch { /* the server says where */ }
+    } catch { /* the server reports where it is not valid */ }
     check();
   });
 
   const check = coalesce(async () => {
-    await new Promise((r) => setTimeout(r, 250)); // while somebody types
+    await new Promise((r) => setTimeout(r, 250)); // until the user pauses
     const answer = await (await call("POST", "sync/check", { text: text.value, headers: { "Content-Type": "application/json" } })).json();
     tell(answer.errors);
   });
@@ -104,7 +104,7 @@ export function editor(stored, o) {
     }
     text.setAttribute("aria-invalid", String(errors.length > 0));
     update(summary, errors.length === 0 ? el("p", { class: "good" }, "The definition is valid.") : [
-      el("p", { class: "bad" }, `${count(errors.length, "fault")}:`),
+      el("p", { class: "bad" }, `${count(errors.length, "error")}:`),
       el("ul", { class: "error" }, errors.map((e) => el("li", {}, e.path && [el("code", {}, said(e.path)), ": "], said(e.message)))),
     ]);
   }
@@ -128,9 +128,9 @@ export function editor(stored, o) {
   fillForm();
   check();
   return el("section", { class: "card stack", "aria-label": stored ? "Edit the sync" : "New sync" },
-    el("h2", {}, stored ? ["Edit ", said(stored.sync.name || stored.id)] : "Define a sync"),
-    el("p", { class: "soft" }, stored ? "Credentials are shown redacted; left so, they stay what they are." : "It begins with a sample that works. Mapping, credentials and options are in the JSON: docs/sync.md has them all."),
+    el("h2", {}, stored ? ["Edit ", said(stored.sync.name || stored.id)] : "Create a sync"),
+    el("p", { class: "soft" }, stored ? "Credentials are redacted. They stay the same unless you replace them." : "This is a working sample. Mapping, credentials and options are in the JSON: docs/sync.md describes them all."),
     el("form", { class: "fields", onsubmit: (/** @type {Event} */ e) => e.preventDefault() }, fields.map((f) => f.node)),
     el("label", {}, "The same as JSON", text), summary,
-    el("p", { class: "actions" }, button(stored ? "Save the definition" : "Define it", save, { class: "primary", id: "define" }), button("Leave it", () => o.cancel())));
+    el("p", { class: "actions" }, button(stored ? "Save" : "Create sync", save, { class: "primary", id: "define" }), button("Cancel", () => o.cancel())));
 }

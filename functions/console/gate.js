@@ -1,14 +1,15 @@
 // @ts-check
-// Gate: what each endpoint has and needs, what leaves when, what went out.
+// Gate: the events that each endpoint has and needs, when they leave the window, and the
+// published messages.
 
 import { get, send, call, head, segment } from "./api.js";
 import { el, svg, update, table, time, said, short, lasts, count, button, say, ask, show, coalesce, complain } from "./ui.js";
 
-const SHOWN = 300; // events of an endpoint on its time line
-const DRAWN = 3000; // events of all endpoints: each is asked for, and drawn, again and again
-const PAST = 5000; // ms between two looks at the past, which cost the most: more where there is more
+const SHOWN = 300; // events that the time line of an endpoint shows
+const DRAWN = 3000; // events of all endpoints together: each is requested and drawn on every refresh
+const PAST = 5000; // ms between two requests for the history, the most expensive one; longer if there are many events
 const MESSAGES = 15;
-const CONTENT = 512 << 10; // of a message, in bytes
+const CONTENT = 512 << 10; // bytes of a message's content that are shown
 
 /** @param {import("./app.js").Context} ctx */
 export function gateView(ctx) {
@@ -22,8 +23,8 @@ export function gateView(ctx) {
 
 /** @param {import("./app.js").Context} ctx @param {any} svc */
 function service(ctx, svc) {
-  if (ctx.services.length > 1 && /^\.\.?$/.test(svc.serviceName)) { // its requests would reach another
-    return el("section", { class: "card" }, el("h2", {}, said(svc.serviceName)), el("p", {}, "No page can ask for a service of that name: browsers take it for a step in a path."));
+  if (ctx.services.length > 1 && /^\.\.?$/.test(svc.serviceName)) { // browsers would resolve the name, and the requests reach another service
+    return el("section", { class: "card" }, el("h2", {}, said(svc.serviceName)), el("p", {}, "The console cannot show a service of that name: browsers treat it as a step in a path."));
   }
   const base = ctx.services.length === 1 ? "" : `services/${segment(svc.serviceName)}/`;
   const period = svc.trigger.observationPeriod * 1000;
@@ -33,11 +34,11 @@ function service(ctx, svc) {
   /** @type {any} */
   let pending = { endpoints: [] };
   /** @type {string|null} */
-  let after = null; // of the page of messages; null: the newest
+  let after = null; // where the page of messages begins; null: at the newest
   const most = Math.min(SHOWN, Math.max(10, Math.floor(DRAWN / svc.endpoints.length)));
 
   const state = el("span", { class: "badge" }, "…");
-  const missing = el("p", { class: "missing", role: "status" }, "Reading.");
+  const missing = el("p", { class: "missing", role: "status" }, "Loading…");
   const endpoints = el("div", { class: "endpoints" });
   const charts = el("div", { class: "columns" });
   const messages = el("div", {});
@@ -47,11 +48,11 @@ function service(ctx, svc) {
     draw();
     drawMessages(await get(base + `messages?limit=${MESSAGES}` + (after ? `&after=${encodeURIComponent(after)}` : "")));
     if (!later) later = setTimeout(past, Math.max(0, looked + rest - Date.now()));
-    // What was read has its price: as many milliseconds pass before it is read again.
+    // Each event is a read of the store: wait one millisecond per event before the next refresh.
     await new Promise((r) => setTimeout(r, pending.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.events.length, 0)));
   });
 
-  let looked = 0; // at the past, when
+  let looked = 0; // when the history was loaded
   let rest = PAST;
   let later = 0;
   const past = () => {
@@ -64,13 +65,13 @@ function service(ctx, svc) {
   };
   ctx.onLeave(() => clearTimeout(later));
 
-  /** Draws what time changes, too: it is called every second. */
+  /** Draws the status. It is called every second, because the time line moves. */
   function draw() {
     if (!status) return;
     const now = Date.now();
     const waits = new Map(pending.endpoints.map((/** @type {any} */ e) => [e.eventKey, e]));
     state.className = "badge" + (!windowed ? "" : status.complete ? " good" : " warn");
-    update(state, !windowed ? "by hand" : status.complete ? "complete" : "waiting");
+    update(state, !windowed ? "manual" : status.complete ? "complete" : "waiting");
     update(missing, inWords(status, now));
     update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
   }
@@ -87,8 +88,8 @@ function service(ctx, svc) {
         "aria-valuenow": Math.min(e.have, e.need), "aria-valuetext": `${e.have} of ${e.need} events` }, bar),
       timeline(events, now),
       el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
-        el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no event waits"), el("span", {}, "now")),
-      waits?.more && el("p", { class: "small soft" }, `The oldest ${most} are drawn.`));
+        el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no events"), el("span", {}, "now")),
+      waits?.more && el("p", { class: "small soft" }, `Only the oldest ${most} events are shown.`));
   }
 
   /** @param {any[]} events @param {number} now */
@@ -103,7 +104,7 @@ function service(ctx, svc) {
 
   /** @param {any} list */
   function drawMessages(list) {
-    update(messages, table("Messages, newest first", ["Event id", "Date", "State", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Do"],
+    update(messages, table("Messages, newest first", ["Event id", "Date", "State", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"],
       list.messages.map((/** @type {any} */ m) => [
         short(m.eventID), time(m.date),
         [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.lastError && [" ", said(m.lastError)]],
@@ -111,7 +112,7 @@ function service(ctx, svc) {
         el("div", { class: "row" },
           button("Content", () => content(m.eventID), { class: "slim", "aria-label": `Content of ${m.eventID}` }),
           button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` })),
-      ]), "None has gone out yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
+      ]), "No messages yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
     el("p", { class: "actions" },
       after && button("Newest", () => { after = null; return refresh(); }, { class: "slim" }),
       list.next && button("Older", () => { after = list.next; return refresh(); }, { class: "slim" })));
@@ -123,13 +124,13 @@ function service(ctx, svc) {
     let pretty = text;
     try {
       if (whole) pretty = JSON.stringify(JSON.parse(text), null, 2);
-    } catch { /* it is shown as it is */ }
-    show("Message", el("p", { class: "mono" }, eventID), !whole && el("p", {}, `Its first ${CONTENT.toLocaleString()} bytes.`), el("pre", { tabindex: "0" }, pretty));
+    } catch { /* not JSON: show the text unchanged */ }
+    show("Message", el("p", { class: "mono" }, eventID), !whole && el("p", {}, `Only the first ${CONTENT.toLocaleString()} bytes are shown.`), el("pre", { tabindex: "0" }, pretty));
   }
 
   /** @param {string} eventID */
   async function replay(eventID) {
-    if (!await ask("Replay?", "Consumers get the message again, with the same eventID.", "Replay")) return;
+    if (!await ask("Replay this message?", "Consumers get the message again, with the same eventID.", "Replay")) return;
     const r = await send("POST", base + `messages/${segment(eventID)}/replay`);
     say(["Published again: ", short(r.eventID)]);
   }
@@ -144,27 +145,27 @@ function service(ctx, svc) {
     const text = method === "GET" || method === "HEAD" ? undefined : body.value;
     const answer = await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), { text });
     const resp = method === "HEAD" ? {} : await answer.json();
-    say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " went out."] : "The event is in.");
+    say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " was released."] : "The event was stored.");
   }
 
   async function trigger() {
-    if (!await ask("Trigger now?", "What is in the window goes out now, complete or not.", "Trigger")) return;
+    if (!await ask("Release the window now?", "The events in the window are published as one message now, whether the window is complete or not.", "Trigger")) return;
     const r = await send("POST", base + "trigger");
-    say(r.triggered ? ["Message ", short(r.triggered), " went out."] : "Nothing is in the window: no message.");
+    say(r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
   }
 
   async function reset() {
     const which = el("select", { id: "reset-key" }, el("option", { value: "" }, "all endpoints"), svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
-    if (!await ask("Reset?", el("span", { class: "stack" }, "Events leave the window and are in no message.", el("label", {}, "Of", which)), "Reset")) return;
+    if (!await ask("Reset the window?", el("span", { class: "stack" }, "Events are removed from the window, and no message will contain them.", el("label", {}, "Events of", which)), "Reset")) return;
     const r = await send("POST", base + "reset" + (which.value ? `?eventKey=${encodeURIComponent(which.value)}` : ""));
-    say(`${count(r.reset, "event")} taken out of the window.`);
+    say(`${count(r.reset, "event")} removed from the window.`);
   }
 
   ctx.listen("headgate/gates", svc.serviceName, refresh);
   ctx.onOpen(refresh);
   refresh();
-  // Time passes by itself: events move along their line. When one leaves, what is
-  // missing may be different, and that is asked for, once.
+  // Events move along their time line every second. When one leaves the window, the
+  // status may change, so it is loaded once.
   let left = 0;
   const tick = setInterval(() => {
     draw();
@@ -179,7 +180,7 @@ function service(ctx, svc) {
   return el("section", { class: "stack", "aria-label": svc.serviceName },
     el("div", { class: "card" },
       el("div", { class: "row" }, el("h2", {}, said(svc.serviceName)), state),
-      el("p", { class: "soft small" }, windowed ? `Releases when every endpoint has what it needs within ${lasts(period)}.` : "Releases only when somebody triggers.", " Messages go to ", said(svc.targetPubSub.topic), "."),
+      el("p", { class: "soft small" }, windowed ? `A message is released when every endpoint has the events that it needs within ${lasts(period)}.` : "A message is released only on a trigger.", " Messages go to ", said(svc.targetPubSub.topic), "."),
       missing, endpoints,
       el("form", { class: "row actions", onsubmit: (/** @type {Event} */ e) => e.preventDefault() },
         el("label", {}, "Endpoint", key), el("label", {}, "Content", body),
@@ -190,9 +191,9 @@ function service(ctx, svc) {
 /** What is missing, in words. @param {any} status @param {number} now */
 export function inWords(status, now) {
   const parts = [];
-  if (status.triggerType === "none") { // nothing is waited for, but somebody
+  if (status.triggerType === "none") { // only a trigger releases
     const n = status.endpoints.reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
-    parts.push(`${count(n, "event")} in the window: somebody has to trigger.`);
+    parts.push(`${count(n, "event")} in the window. Press Trigger to release a message.`);
   } else if (status.complete) parts.push("Nothing is missing.");
   else {
     const list = status.missing.map((/** @type {any} */ m) => [count(m.need - m.have, "more event"), " at ", said(m.eventKey)]);
@@ -202,9 +203,9 @@ export function inWords(status, now) {
     parts.push(".");
     const leaving = status.endpoints.filter((/** @type {any} */ e) => e.oldestLeavesAt && Date.parse(e.oldestLeavesAt) > now)
       .sort((/** @type {any} */ a, /** @type {any} */ b) => Date.parse(a.oldestLeavesAt) - Date.parse(b.oldestLeavesAt))[0];
-    if (leaving) parts.push(" The first to leave is one of ", said(leaving.eventKey), ", at ", new Date(leaving.oldestLeavesAt).toLocaleTimeString(), ".");
+    if (leaving) parts.push(" The next event leaves ", said(leaving.eventKey), " at ", new Date(leaving.oldestLeavesAt).toLocaleTimeString(), ".");
   }
-  if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest waits since ${new Date(status.outbox.oldest).toLocaleTimeString()}.`);
+  if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest has been waiting since ${new Date(status.outbox.oldest).toLocaleTimeString()}.`);
   return parts;
 }
 
@@ -214,7 +215,7 @@ function minutes(h) {
   const most = Math.max(1, ...h.minutes.map((/** @type {any} */ m) => m.events));
   const all = h.minutes.reduce((/** @type {number} */ n, /** @type {any} */ m) => n + m.events, 0);
   const label = `Events per minute in the last hour: ${count(all, "event")}, at most ${most.toLocaleString()} in a minute`;
-  return el("figure", { class: "card" }, el("figcaption", {}, el("h3", {}, "Events per minute"), el("p", { class: "small soft" }, `${count(all, "event")} in the last hour` + (h.partial ? ", of those that were read" : ""))),
+  return el("figure", { class: "card" }, el("figcaption", {}, el("h3", {}, "Events per minute"), el("p", { class: "small soft" }, `${count(all, "event")} in the last hour` + (h.partial ? ", counted in a part of the data" : ""))),
     svg("svg", { class: "chart", viewBox: "0 0 610 96", preserveAspectRatio: "none", role: "img", "aria-label": label },
       svg("line", { x1: 0, x2: 610, y1: 90, y2: 90 }),
       h.minutes.map((/** @type {any} */ m) => {

@@ -1,13 +1,13 @@
 // @ts-check
-// Syncs: the list, one of them with its runs, rejects, conflicts and rows.
+// Syncs: the list, and one sync with its runs, rejects, conflicts and records.
 
 import { get, send, segment } from "./api.js";
 import { el, set, update, table, time, said, shown, short, lasts, count, button, say, ask, coalesce, complain } from "./ui.js";
 import { editor } from "./editor.js";
 
 const ROWS = 25;
-const PLANNED = 10; // changes of a validation that are shown at first
-const MOST_PLANNED = 200; // and kept, by the server
+const PLANNED = 10; // changes of a validation that are shown first
+const MOST_PLANNED = 200; // and that the server keeps
 
 /** @param {import("./app.js").Context} ctx */
 export function syncsView(ctx) {
@@ -21,7 +21,7 @@ export function syncsView(ctx) {
     const { syncs } = await get("sync");
     update(list, syncs.map((/** @type {any} */ s) => el("li", { "data-key": s.id }, el("button", { type: "button", "aria-current": s.id === open ? "true" : null, onclick: () => go(s.id) },
       said(s.sync.name || s.id, 80), el("br"), el("span", { class: "small soft" }, s.sync.type, " ", said(s.sync.datasource.type, 60))))));
-    if (syncs.length === 0) update(list, el("li", { class: "soft" }, "None is defined."));
+    if (syncs.length === 0) update(list, el("li", { class: "soft" }, "No syncs yet."));
   });
 
   /** @param {string} id */
@@ -35,8 +35,8 @@ export function syncsView(ctx) {
     open = id;
     end?.();
     end = null;
-    if (!id) set(detail, el("section", { class: "card" }, el("h2", {}, "Choose a sync, or define one"),
-      el("p", {}, "A sync keeps records in step with a database, a file or a service.")));
+    if (!id) set(detail, el("section", { class: "card" }, el("h2", {}, "Select a sync, or create one"),
+      el("p", {}, "A sync keeps records in sync with a database, a file or a service.")));
     else {
       const one = oneSync(ctx, id, { edit: (stored) => define(stored), gone: () => go(""), });
       end = one.end;
@@ -50,7 +50,7 @@ export function syncsView(ctx) {
     end?.();
     end = null;
     set(detail, editor(stored, {
-      done: (id) => { say(stored ? "The definition is changed." : "The sync is defined."); go(id); },
+      done: (id) => { say(stored ? "Definition saved." : "Sync created."); go(id); },
       cancel: () => choose(open),
     }));
     detail.querySelector("input")?.focus();
@@ -73,11 +73,11 @@ function oneSync(ctx, id, o) {
   const conflictBox = el("section", { class: "card", "aria-label": "Conflicts" });
   const rowBox = el("section", { class: "card", "aria-label": "Rows" });
   let ended = false;
-  let read = { rows: "", rejects: "" }; // of which state of which run
+  let read = { rows: "", rejects: "" }; // the run and its state for which rows and rejects were loaded
   /** @type {any} */
   let stored = null;
-  let shownRun = ""; // chosen by somebody; "": the newest
-  let whole = ""; // the run whose plan is shown to its end
+  let shownRun = ""; // the run that the user selected; "": the newest
+  let whole = ""; // the run whose plan is shown completely
 
   const refresh = coalesce(async () => {
     if (ended) return;
@@ -87,7 +87,7 @@ function oneSync(ctx, id, o) {
       if (ended) return;
       const gone = /** @type {any} */ (err).status === 404 && await get(base).then(() => false, (e) => e.status === 404);
       if (!gone) throw err;
-      o.gone(); // somebody deleted it
+      o.gone(); // it was deleted by another user
     }
   });
 
@@ -97,7 +97,7 @@ function oneSync(ctx, id, o) {
     drawAbout();
     const run = runs.find((/** @type {any} */ r) => r.id === shownRun) ?? runs[0];
     drawRun(run, runs);
-    const now = run ? run.id + run.state : ""; // while a run goes on, only what it counts is read again
+    const now = run ? run.id + run.state : ""; // during a run, only its counts are loaded again
     const rejected = run ? `${now} ${run.counts.rejected}` : "";
     await Promise.all([run && read.rejects === rejected ? null : drawRejects(), drawConflicts(), run && read.rows === now ? null : drawRows()]);
     read = { rows: now, rejects: rejected };
@@ -107,8 +107,8 @@ function oneSync(ctx, id, o) {
     const s = stored.sync;
     update(about, el("h2", {}, said(s.name || s.id)),
       el("dl", { class: "facts" },
-        fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("From", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
-        fact("When", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, when asked" : "when asked"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version)),
+        fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("Source", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
+        fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version)),
       el("p", { class: "actions" },
         button("Validate", () => start("validate"), { id: "validate" }), button("Run", () => start(""), { class: "primary", id: "run" }),
         button("Edit", () => o.edit(stored)), button("Delete", remove, { class: "danger" })));
@@ -122,7 +122,7 @@ function oneSync(ctx, id, o) {
   }
 
   async function remove() {
-    if (!await ask("Delete this sync?", "Its definition and what it remembers are deleted. The records stay.", "Delete")) return;
+    if (!await ask("Delete this sync?", "Its definition and its state are deleted. The records stay.", "Delete")) return;
     await send("DELETE", base, undefined, { "If-Match": `"${stored.version}"` });
     o.gone();
   }
@@ -130,7 +130,7 @@ function oneSync(ctx, id, o) {
   /** @param {any} run @param {any[]} runs */
   function drawRun(run, runs) {
     if (!run) {
-      update(runBox, el("h3", {}, "No run yet"), el("p", { class: "soft" }, "Validate says what a run would do, field by field, and changes nothing."));
+      update(runBox, el("h3", {}, "No runs yet"), el("p", { class: "soft" }, "Validate shows what a run would change, field by field. It changes nothing."));
       return;
     }
     const going = run.state === "pending" || run.state === "running";
@@ -138,16 +138,16 @@ function oneSync(ctx, id, o) {
     const c = run.counts;
     update(runBox, el("div", { class: "row" }, el("h3", {}, run.method === "validate" ? "Validation" : "Run"), el("span", { class: "badge " + tone(run.state), id: "run-state", role: "status" }, run.state),
       el("span", { class: "small soft" }, "by ", said(run.trigger), ", ", time(run.startedAt), ", ", lasts(ends - Date.parse(run.startedAt))),
-      going && button("Cancel", () => send("POST", `${base}/runs/${segment(run.id)}/cancel`), { class: "slim danger" })),
+      going && button("Cancel run", () => send("POST", `${base}/runs/${segment(run.id)}/cancel`), { class: "slim danger" })),
     run.results.map(step),
     el("dl", { class: "counts" }, [["read", c.read], ["created", c.created], ["updated", c.updated], ["deleted", c.deleted], ["unchanged", c.unchanged], ["rejected", c.rejected], ["conflicts", c.conflicts]]
       .map(([k, n]) => el("div", {}, el("dt", {}, k), el("dd", { class: (k === "rejected" || k === "conflicts") && n > 0 ? "warn" : null }, n.toLocaleString())))),
     run.errors.map((/** @type {string} */ e) => el("p", { class: "bad" }, said(e, 1000))),
     run.warnings.map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w, 1000))),
     run.method === "validate" && !going && plan(run, runs),
-    table("Latest runs", ["Started", "Method", "State", "Counts", "Do"], runs.map((r) => [time(r.startedAt), r.method, el("span", { class: tone(r.state) }, r.state),
+    table("Latest runs", ["Started", "Method", "State", "Counts", "Actions"], runs.map((r) => [time(r.startedAt), r.method, el("span", { class: tone(r.state) }, r.state),
       `${r.counts.read} read, ${r.counts.created} new, ${r.counts.updated} changed, ${r.counts.rejected} rejected`,
-      button("Look", () => { shownRun = r.id; return refresh(); }, { class: "slim", "aria-label": `Look at the run of ${new Date(r.startedAt).toLocaleString()}` })]), "", runs.map((r) => r.id)));
+      button("Show", () => { shownRun = r.id; return refresh(); }, { class: "slim", "aria-label": `Show the run of ${new Date(r.startedAt).toLocaleString()}` })]), "", runs.map((r) => r.id)));
   }
 
   /** @param {any} s */
@@ -167,8 +167,8 @@ function oneSync(ctx, id, o) {
     const all = run.plan ?? [];
     const n = whole === run.id ? all.length : PLANNED;
     return el("div", { class: "stack" }, planTable(all.slice(0, n)), all.length > n && el("p", { class: "row" },
-      el("span", { class: "soft" }, `${n} of ${count(all.length, "change")} are shown.`), button("Show them all", () => { whole = run.id; drawRun(run, runs); }, { class: "slim" })),
-    all.length === MOST_PLANNED && el("p", { class: "soft" }, `A validation keeps the first ${MOST_PLANNED}; the counts are of all.`));
+      el("span", { class: "soft" }, `${n} of ${count(all.length, "change")} are shown.`), button("Show all", () => { whole = run.id; drawRun(run, runs); }, { class: "slim" })),
+    all.length === MOST_PLANNED && el("p", { class: "soft" }, `A validation keeps the first ${MOST_PLANNED} changes; the counts include all.`));
   }
 
   /** @param {any[]} changes */
@@ -178,16 +178,16 @@ function oneSync(ctx, id, o) {
       const which = [said(p.id || (p.line ? `line ${p.line}` : ""), 80), p.reason && el("div", { class: "small" }, said(p.reason))];
       if (!p.fields?.length) return [[what, which, "", "", ""]];
       return p.fields.map((/** @type {any} */ f, /** @type {number} */ i) => [i === 0 ? what : "", i === 0 ? which : "", said(f.field, 80), shown(f.old), shown(f.new)]);
-    }), "Nothing: both sides are in step.");
+    }), "Nothing: both sides are in sync.");
   }
 
   async function drawRejects() {
     const { rejects, next } = await get(base + "/rejects?limit=50");
-    update(rejectBox, table("Rejected rows", ["Line or key", "Field", "Why", "The row as it came", "Times"], rejects.map((/** @type {any} */ r) => [
+    update(rejectBox, table("Rejected rows", ["Line or key", "Field", "Reason", "Original row", "Count"], rejects.map((/** @type {any} */ r) => [
       r.line ? `line ${r.line}` : said(r.key ?? "", 80), said(r.field ?? "", 80), said(r.reason), el("code", {}, said(r.raw ?? r.mapped ?? "")), r.count,
-    ]), "None: every row was taken."),
-    next && el("p", { class: "soft" }, "The first 50 are shown."),
-    rejects.length > 0 && el("p", { class: "actions" }, button("Try them again", () => send("POST", base + "/rejects/retry").then(refresh), { id: "retry" })));
+    ]), "None: every row was accepted."),
+    next && el("p", { class: "soft" }, "Only the first 50 are shown."),
+    rejects.length > 0 && el("p", { class: "actions" }, button("Retry rejects", () => send("POST", base + "/rejects/retry").then(refresh), { id: "retry" })));
   }
 
   async function drawConflicts() {
@@ -196,15 +196,15 @@ function oneSync(ctx, id, o) {
       await send("POST", `${base}/conflicts/${segment(c.recordId)}?type=${encodeURIComponent(c.datatype)}`, decision);
       await refresh();
     };
-    update(conflictBox, table("Conflicts to decide", ["Record", "Field", "Both had", "Here", "At the source", "Do"], conflicts.flatMap((/** @type {any} */ c) => {
+    update(conflictBox, table("Conflicts to decide", ["Record", "Field", "Base", "Here", "At the source", "Actions"], conflicts.flatMap((/** @type {any} */ c) => {
       const which = () => [said(c.datatype, 60), " ", said(c.recordId, 80)];
       if (c.deleted) return [[which(), el("em", {}, "deleted at the source, changed here"), "", "", "", el("div", { class: "row" },
-        button("Keep ours", decide(c, { choose: "store" }), { class: "slim" }), button("Delete it", decide(c, { choose: "source" }), { class: "slim danger" }))]];
+        button("Keep ours", decide(c, { choose: "store" }), { class: "slim" }), button("Delete here", decide(c, { choose: "source" }), { class: "slim danger" }))]];
       if (c.deletedHere) return [[which(), el("em", {}, "deleted here, changed at the source"), "", "", "", el("div", { class: "row" },
-        button("Leave it deleted", decide(c, { choose: "store" }), { class: "slim danger" }), button("Take theirs", decide(c, { choose: "source" }), { class: "slim" }))]];
+        button("Keep deleted", decide(c, { choose: "store" }), { class: "slim danger" }), button("Restore theirs", decide(c, { choose: "source" }), { class: "slim" }))]];
       return c.fields.map((/** @type {any} */ f) => [which(), said(f.field, 80), shown(f.base), shown(f.store), shown(f.source), el("div", { class: "row" },
-        button("Ours", decide(c, { fields: { [f.field]: "store" } }), { class: "slim", "aria-label": `Take ours of ${f.field.slice(0, 80)}` }),
-        button("Theirs", decide(c, { fields: { [f.field]: "source" } }), { class: "slim", "aria-label": `Take theirs of ${f.field.slice(0, 80)}` }))]);
+        button("Keep ours", decide(c, { fields: { [f.field]: "store" } }), { class: "slim", "aria-label": `Keep ours for ${f.field.slice(0, 80)}` }),
+        button("Take theirs", decide(c, { fields: { [f.field]: "source" } }), { class: "slim", "aria-label": `Take theirs for ${f.field.slice(0, 80)}` }))]);
     }), "None.", conflicts.flatMap((/** @type {any} */ c) => (c.deleted || c.deletedHere ? [""] : c.fields.map((/** @type {any} */ f) => f.field)).map((/** @type {string} */ f) => JSON.stringify([c.datatype, c.recordId, f])))));
   }
 
@@ -215,8 +215,8 @@ function oneSync(ctx, id, o) {
       const { records, next } = await get(`orgs/${segment(s.orgId)}/${segment(t)}?limit=${ROWS}`);
       const fields = [...new Set(records.flatMap((/** @type {any} */ r) => Object.keys(r.data ?? {})))].slice(0, 12);
       return [table(`Records: ${t.slice(0, 80)}`, ["Id", ...fields, "Version"].map((f) => ({ text: String(f).slice(0, 80) })),
-        records.map((/** @type {any} */ r) => [said(r.id, 80), ...fields.map((f) => said(r.data?.[/** @type {string} */ (f)], 80)), r.version]), "None yet."),
-      next && el("p", { class: "soft" }, `The first ${ROWS} are shown.`)];
+        records.map((/** @type {any} */ r) => [said(r.id, 80), ...fields.map((f) => said(r.data?.[/** @type {string} */ (f)], 80)), r.version]), "No records yet."),
+      next && el("p", { class: "soft" }, `Only the first ${ROWS} are shown.`)];
     }).flat()).then((parts) => parts.flat()));
   }
 

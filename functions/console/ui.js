@@ -1,6 +1,6 @@
 // @ts-check
-// What every view of the console uses. Whatever came from outside goes through
-// text nodes: there is no way in here to make markup of a string.
+// Functions that every view of the console uses. Text from outside only gets into text
+// nodes: nothing here can turn a string into markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -8,7 +8,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @param {Element} node
- * @param {Record<string, any>} attributes on… are listeners, class names join, true is "" and null or false are left out
+ * @param {Record<string, any>} attributes names that begin with on are listeners; true becomes ""; null and false are omitted
  * @param {(Child|Child[])[]} children
  */
 function fill(node, attributes, children) {
@@ -21,7 +21,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
-/** The listeners that nodes have, for those that become others. @type {WeakMap<Node, Record<string, any>>} */
+/** The listeners of nodes, so that become can copy them to other nodes. @type {WeakMap<Node, Record<string, any>>} */
 const listeners = new WeakMap();
 
 /** @param {any} node @param {string} name such as onclick @param {any} f */
@@ -49,18 +49,17 @@ export const el = (tag, attributes = {}, ...children) => fill(document.createEle
 /** @returns {any} @param {string} tag @param {Record<string, any>} [attributes] @param {...(Child|Child[])} children */
 export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-/** Replaces what the node holds. @param {Element} node @param {...(Child|Child[])} children */
+/** Replaces the node's children. @param {Element} node @param {...(Child|Child[])} children */
 export const set = (node, ...children) => {
   node.replaceChildren();
   append(node, children);
 };
 
 /**
- * Makes what the node holds be like these, and leaves alone what is like them: who
- * has the focus, is in the midst of a click or a word, or listens to the page with a
- * screen reader, is not disturbed. Children that may come and go between others
- * have a data-key.
- * @param {Element} node @param {...(Child|Child[])} children made for this: another may stay in their place
+ * Changes the node's children to match the given ones, and does not touch those that
+ * match already. So it does not disturb the focus, a click, a word that is being typed,
+ * or a screen reader. Children that may appear between others have a data-key.
+ * @param {Element} node @param {...(Child|Child[])} children new nodes; an equal old one may stay in their place
  */
 export function update(node, ...children) {
   const wanted = children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false && c !== "")
@@ -103,7 +102,7 @@ function fit(node, wanted) {
   }
 }
 
-/** Makes a node be like another of its kind. What somebody types stays. @param {any} old @param {any} want */
+/** Changes a node to match another of its kind. Text that the user is typing stays. @param {any} old @param {any} want */
 export function become(old, want) {
   if (old === want) return;
   if (old.nodeType !== 1) {
@@ -113,7 +112,7 @@ export function become(old, want) {
   const typing = old instanceof HTMLInputElement && old === document.activeElement && old.value !== old.defaultValue;
   for (const { name, value } of want.attributes) {
     if (name === "style") {
-      if (old.style.cssText !== want.style.cssText) old.style.cssText = want.style.cssText; // the page's policy lets no attribute be set
+      if (old.style.cssText !== want.style.cssText) old.style.cssText = want.style.cssText; // the page's policy forbids setting the attribute
     } else if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const name of old.getAttributeNames()) if (!want.hasAttribute(name) && name !== "aria-busy") old.removeAttribute(name);
@@ -139,10 +138,10 @@ export function clip(text, longest = LONGEST) {
   return text.slice(0, cut) + `… (${text.length.toLocaleString()} characters)`;
 }
 
-/** Text from outside: set apart, so that its direction does not run into ours. @param {any} value */
+/** Shows text from outside. Its writing direction does not affect the text around it. @param {any} value */
 export const said = (value, longest = LONGEST) => el("bdi", {}, clip(typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value), longest));
 
-/** A value with its kind to be seen: text in quotes. @param {any} value */
+/** Shows a value so that its kind is visible: text has quotes. @param {any} value */
 export const shown = (value) => value === undefined ? el("em", { class: "soft" }, "nothing") : el("bdi", { class: "mono" }, clip(JSON.stringify(value), LONGEST));
 
 /** @param {string} text */
@@ -170,8 +169,8 @@ export function lasts(ms) {
 export const count = (n, one, many = one + "s") => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
 /**
- * A button that does one thing at a time. It is never disabled meanwhile: it would
- * lose the focus.
+ * A button that ignores clicks while its action runs. It is not disabled meanwhile,
+ * because it would lose the focus.
  * @param {string} text @param {(e: Event) => any} act @param {Record<string, any>} [attributes]
  */
 export const button = (text, act, attributes = {}) => el("button", {
@@ -194,8 +193,8 @@ export const button = (text, act, attributes = {}) => el("button", {
  * @param {string} caption
  * @param {(string|{text: string, number?: boolean})[]} heads
  * @param {(Child|Child[])[][]} rows
- * @param {string} none is said where there are no rows
- * @param {string[]} [keys] of rows that come and go
+ * @param {string} none is shown if there are no rows
+ * @param {string[]} [keys] of the rows, if rows may be added or removed
  */
 export function table(caption, heads, rows, none, keys = []) {
   if (rows.length === 0) return el("div", {}, el("h3", {}, caption), el("p", { class: "soft" }, none));
@@ -206,7 +205,7 @@ export function table(caption, heads, rows, none, keys = []) {
     el("tbody", {}, rows.map((r, n) => el("tr", { "data-key": keys[n] }, r.map((c, i) => el("td", { class: number(i) }, c)))))));
 }
 
-/** Says something, for a while. @param {Child|Child[]} text */
+/** Shows a message for a while. @param {Child|Child[]} text */
 export function say(text, bad = false) {
   const p = el("p", { class: bad ? "bad" : null }, text);
   document.getElementById("toasts")?.append(p);
@@ -219,7 +218,7 @@ export function complain(err) {
   say(said(err?.message ?? String(err), 600), true);
 }
 
-/** Asks; resolves to whether it is wanted. @param {string} title @param {Child} text @param {string} yes */
+/** Asks for confirmation; resolves to true if the user confirms. @param {string} title @param {Child} text @param {string} yes */
 export function ask(title, text, yes) {
   return new Promise((resolve) => {
     const id = "ask-" + Math.random().toString(36).slice(2);
@@ -227,14 +226,14 @@ export function ask(title, text, yes) {
       el("h2", { id }, title), el("p", {}, text),
       el("p", { class: "actions" },
         el("button", { type: "button", class: "primary", onclick: () => d.close("yes") }, yes),
-        el("button", { type: "button", onclick: () => d.close("") }, "Leave it")));
+        el("button", { type: "button", onclick: () => d.close("") }, "Cancel")));
     d.addEventListener("close", () => { resolve(d.returnValue === "yes"); d.remove(); });
     document.body.append(d);
     d.showModal();
   });
 }
 
-/** Shows something in front of the page. @param {string} title @param {...Child} content */
+/** Shows a dialog in front of the page. @param {string} title @param {...Child} content */
 export function show(title, ...content) {
   const id = "shown-" + Math.random().toString(36).slice(2);
   const d = el("dialog", { "aria-labelledby": id }, el("h2", { id }, title), content,
@@ -245,7 +244,8 @@ export function show(title, ...content) {
 }
 
 /**
- * Runs at most once at a time; a call meanwhile makes it run once more.
+ * Returns a function that runs work, one run at a time. A call during a run causes one
+ * more run.
  * @param {() => Promise<any>} work
  */
 export function coalesce(work) {
@@ -255,7 +255,7 @@ export function coalesce(work) {
   const run = async () => {
     do {
       again = false;
-      await work().catch(complain); // and then what was asked for meanwhile
+      await work().catch(complain); // a failure must not lose the run that was requested meanwhile
     } while (again);
   };
   return () => {

@@ -83,7 +83,7 @@ func (r recordsOf) Save(ctx context.Context, rows, seen draft.Rows, version stri
 
 func moved(err error) error {
 	if fault.CodeOf(err) == fault.PreconditionFailed {
-		return draft.ErrMoved
+		return draft.ErrSourceChanged
 	}
 	return err
 }
@@ -98,7 +98,7 @@ func (t tableOf) Fetch(ctx context.Context) (draft.Rows, string, error) { return
 func (t tableOf) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
 	named, err := t.table.Write(ctx, rows, seen, version)
 	if errors.Is(err, source.ErrMoved) {
-		err = draft.ErrMoved
+		err = draft.ErrSourceChanged
 	}
 	return named, err
 }

@@ -1,11 +1,12 @@
-// Package draft is the shared draft of a list of records that another system has:
-// people edit it together, see what changed outside meanwhile, and save it back.
+// Package draft holds shared drafts. A draft is a copy of a list of records of another
+// system, the source: people edit it together, see which records changed at the source
+// meanwhile, and save it back.
 //
-// Every field has three values: saved, which the draft is based on; incoming, which
-// the source had last; and the draft's own. A field is flagged when incoming differs
-// from saved and from the draft, which is when somebody has to decide: accept theirs,
-// or keep ours. Nothing is overwritten unseen: a draft with flags cannot be saved,
-// and a save is conditional on what was seen last.
+// Every field has three values: saved, on which the draft is based; incoming, the latest
+// value of the source; and the draft's own. A field whose incoming value differs from
+// both others is flagged, and a person must decide: accept the source's value, or keep
+// the draft's. Nobody overwrites a change of the source unseen: a draft with flags cannot
+// be saved, and a save fails if the source changed since it was last fetched.
 package draft
 
 import (
@@ -17,27 +18,27 @@ import (
 	"github.com/headgate/headgate/internal/record"
 )
 
-// Row is a record's fields.
+// Row has the fields of a record.
 type Row = map[string]any
 
-// Rows are a list's, by id.
+// Rows are the rows of a list, by id.
 type Rows = map[string]Row
 
-// Draft is the three values of every field.
+// Draft has the three values of every field.
 type Draft struct {
 	Saved    Rows `json:"saved"`
 	Incoming Rows `json:"incoming"`
 	Draft    Rows `json:"draft"`
 }
 
-// Why something is flagged.
+// The reasons for a flag.
 const (
 	Changed = "changed" // a field has another value at the source
 	Added   = "added"   // a row is new at the source
 	Deleted = "deleted" // a row, or a field, is gone at the source
 )
 
-// Flag is a difference that somebody has to decide about. Field is "" for a row.
+// Flag is a difference that a person must decide about. Field is "" for a whole row.
 type Flag struct {
 	Row      string `json:"row"`
 	Field    string `json:"field,omitempty"`
@@ -47,7 +48,7 @@ type Flag struct {
 	Draft    any    `json:"draft,omitempty"`
 }
 
-// New is the draft of what a source has.
+// New returns a draft of the rows of a source, without edits.
 func New(rows Rows) Draft { return Draft{clone(rows), clone(rows), clone(rows)} }
 
 func clone(rows Rows) Rows {
@@ -58,17 +59,18 @@ func clone(rows Rows) Rows {
 	return out
 }
 
-// Clone returns a copy that can be changed.
+// Clone returns a copy that can be changed independently.
 func (d Draft) Clone() Draft { return Draft{clone(d.Saved), clone(d.Incoming), clone(d.Draft)} }
 
-// Decode reads JSON with its numbers as they are: a float64 does not have them all.
+// Decode decodes JSON and keeps numbers as json.Number, because a float64 cannot hold
+// every number exactly.
 func Decode(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	return d.Decode(v)
 }
 
-// SameRow reports whether two rows are equal as JSON: 1 and 1.0 are one number.
+// SameRow reports whether two rows are equal as JSON: 1 equals 1.0.
 func SameRow(a, b Row) bool { return maps.EqualFunc(a, b, record.Same) }
 
 func sameRows(a, b Rows) bool { return maps.EqualFunc(a, b, SameRow) }
@@ -87,7 +89,8 @@ func names[V any](all ...map[string]V) []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
-// Flags are what somebody has to decide about, in order.
+// Flags returns the differences that a person must decide about, sorted by row and
+// field.
 func (d Draft) Flags() []Flag {
 	flags := []Flag{}
 	for _, id := range names(d.Saved, d.Incoming, d.Draft) {
@@ -101,7 +104,7 @@ func (d Draft) Flags() []Flag {
 			}
 		case !inSaved && inIncoming && !inDraft:
 			flags = append(flags, Flag{Row: id, Kind: Added, Incoming: incoming})
-		case inIncoming && !inDraft: // we removed it; did they change it?
+		case inIncoming && !inDraft: // removed here: flag it if the source changed it
 			if !record.Same(saved, incoming) {
 				flags = append(flags, Flag{Row: id, Kind: Changed, Saved: saved, Incoming: incoming})
 			}
@@ -129,21 +132,21 @@ func fieldFlags(id string, saved, incoming, ours Row) (flags []Flag) {
 	return flags
 }
 
-// Edited is whether the draft has what the source has not, and nobody else put
-// there: something to save.
+// Edited reports whether the draft differs from the source's latest rows, so that there
+// is something to save.
 func (d Draft) Edited() bool { return !sameRows(d.Draft, d.Incoming) }
 
-// Fetch takes what the source has now. What nobody edited here and is alike again
-// needs no decision.
+// Fetch returns the draft with the source's latest rows as incoming. Where incoming
+// equals the draft again, no decision is needed any more.
 func (d Draft) Fetch(rows Rows) Draft {
 	d = d.Clone()
 	d.Incoming = clone(rows)
 	return d
 }
 
-// Edit sets fields of rows; nil fields of a row remove the row, and a nil value
-// removes a field. A field of a row that was removed brings the row back as it was
-// saved: who edits it while another removes it means the row, and not that field alone.
+// Edit sets fields of rows. Nil fields remove a row, and a nil value removes a field. An
+// edit of a removed row restores the row as it was saved: a person who edits a field
+// while another removes the row wants the whole row, and not that field alone.
 func (d Draft) Edit(changes map[string]Row) Draft {
 	d = d.Clone()
 	for id, fields := range changes {
@@ -169,23 +172,24 @@ func (d Draft) Edit(changes map[string]Row) Draft {
 	return d
 }
 
-// Accept takes theirs: of a field, of a row where field is "", or of everything
-// where row is "" too. What they did not change stays as we have it.
+// Accept takes the source's values for the flags of a field, of a row if field is "", or
+// of the whole draft if row is "" too. Other fields keep the draft's values.
 func (d Draft) Accept(row, field string) Draft {
 	out := d.Clone()
-	d.incoming(row, field, out.Draft, out.Saved)
+	d.applyIncoming(row, field, out.Draft, out.Saved)
 	return out
 }
 
-// Keep keeps ours: what they changed is seen, and a save will overwrite it.
+// Keep keeps the draft's values for the flags of a field, a row or the whole draft, like
+// Accept. The source's changes then count as seen, and the next save overwrites them.
 func (d Draft) Keep(row, field string) Draft {
 	out := d.Clone()
-	d.incoming(row, field, out.Saved)
+	d.applyIncoming(row, field, out.Saved)
 	return out
 }
 
-// incoming gives what was chosen the values that they have.
-func (d Draft) incoming(row, field string, to ...Rows) {
+// applyIncoming copies the source's values of the chosen flags to each of the given rows.
+func (d Draft) applyIncoming(row, field string, to ...Rows) {
 	for _, f := range d.chosen(row, field) {
 		theirs, there := d.Incoming[f.Row]
 		for _, rows := range to {
@@ -201,7 +205,7 @@ func (d Draft) incoming(row, field string, to ...Rows) {
 	}
 }
 
-// chosen are the flags that a decision is about.
+// chosen returns the flags of a field, of a row, or all of them.
 func (d Draft) chosen(row, field string) (out []Flag) {
 	for _, f := range d.Flags() {
 		if (row == "" || f.Row == row) && (field == "" || f.Field == field) {
@@ -211,7 +215,7 @@ func (d Draft) chosen(row, field string) (out []Flag) {
 	return out
 }
 
-// set gives a row's field the value that from has, or removes it.
+// set gives a row's field the value in from, or removes the field if from has none.
 func set(rows Rows, id, field string, from Row) {
 	row := rows[id]
 	if row == nil {
@@ -225,8 +229,8 @@ func set(rows Rows, id, field string, from Row) {
 	}
 }
 
-// Stored is the draft after the source took it.
+// Stored returns the draft after the source has accepted a save.
 func (d Draft) Stored() Draft { return New(d.Draft) }
 
-// Discard forgets what was edited here.
+// Discard returns the draft without its edits: with the source's latest rows.
 func (d Draft) Discard() Draft { return New(d.Incoming) }

@@ -16,7 +16,7 @@ func rows(t testing.TB, text string) (r draft.Rows) {
 	return r
 }
 
-// A field is flagged only when incoming differs from saved and from the draft.
+// A field is flagged only if its incoming value differs from the saved and the draft's.
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ saved, incoming, draft, flags string }{
@@ -42,7 +42,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// table draws rows that meet often.
+// table draws rows whose ids and fields often coincide.
 func table() *rapid.Generator[draft.Rows] {
 	value := rapid.SampledFrom([]any{"a", "b", 1.0, 2.0})
 	row := rapid.MapOfN(rapid.SampledFrom([]string{"name", "priority"}), value, 1, 2)
@@ -94,7 +94,7 @@ func TestEdit(t *testing.T) {
 	require.False(t, d.Edited())
 	e = e.Edit(map[string]draft.Row{"1": {"p": nil}, "2": nil})
 	require.Equal(t, rows(t, `{"1":{"n":"b"}}`), e.Draft)
-	// One removes a row while another edits it.
+	// One person removes a row while another edits it.
 	back := d.Edit(map[string]draft.Row{"1": nil}).Edit(map[string]draft.Row{"1": {"n": "b"}})
 	require.Equal(t, rows(t, `{"1":{"n":"b","p":1}}`), back.Draft)
 	require.Equal(t, rows(t, `{"1":{"n":"a","p":1}}`), back.Saved)

@@ -15,8 +15,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// External is a list of Fluid's external-data service, or one that speaks as it does:
-// GET /fetch-tasks/{list} and POST /set-tasks/{list}.
+// External is a Source: a list of Fluid's external-data service, or of another service
+// with the same protocol: GET /fetch-tasks/{list} and POST /set-tasks/{list}.
 type External struct {
 	HTTP *http.Client
 	URL  string // without a slash at the end
@@ -28,7 +28,7 @@ const maxList = 8 << 20
 func (e *External) call(ctx context.Context, method, path, match string, body []byte) (*http.Response, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, e.URL+path+url.PathEscape(e.List), bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, fault.New(fault.Invalid, "the draft's source cannot be called")
+		return nil, nil, fault.New(fault.Invalid, "the URL of the draft's source is not valid")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if match != "" {
@@ -48,9 +48,9 @@ func (e *External) call(ctx context.Context, method, path, match string, body []
 	}
 	switch {
 	case resp.StatusCode == http.StatusPreconditionFailed:
-		return nil, nil, ErrMoved
+		return nil, nil, ErrSourceChanged
 	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity || resp.StatusCode == http.StatusRequestEntityTooLarge:
-		return nil, nil, fault.New(fault.Invalid, "%s refuses it: it answers %s", req.URL.Host, fault.Status(resp.StatusCode))
+		return nil, nil, fault.New(fault.Invalid, "%s refuses the request: it answers %s", req.URL.Host, fault.Status(resp.StatusCode))
 	case resp.StatusCode >= 300:
 		return nil, nil, fault.New(fault.Unavailable, "%s answers %s", req.URL.Host, fault.Status(resp.StatusCode))
 	}
@@ -75,25 +75,26 @@ func (e *External) Fetch(ctx context.Context) (Rows, string, error) {
 		}
 	}
 	version := resp.Header.Get("ETag")
-	if version == "" || strings.HasPrefix(version, "W/") { // RFC 9110, 13.1.1: If-Match takes no weak one for the same
+	if version == "" || strings.HasPrefix(version, "W/") { // RFC 9110, 13.1.1: a weak ETag never satisfies If-Match
 		sum := sha256.Sum256(b)
 		version = hashed + hex.EncodeToString(sum[:8])
 	}
 	return form.TaskList, version, nil
 }
 
-// hashed marks a version that the source knows nothing of.
+// hashed marks a version that we computed, because the source has no strong ETag.
 const hashed = "sha256:"
 
-// Save implements Source. A source without strong ETags is looked at a moment before: what
-// changes in that moment is overwritten, and comes back as a webhook.
+// Save implements Source. If the source has no strong ETag, Save fetches the list right
+// before it writes, and compares. A change in that moment is overwritten; the webhook
+// about it still arrives.
 func (e *External) Save(ctx context.Context, rows, _ Rows, version string) (map[string]string, error) {
 	match := version
 	if len(version) > len(hashed) && version[:len(hashed)] == hashed {
 		match = ""
 		if _, now, err := e.Fetch(ctx); err != nil || now != version {
 			if err == nil {
-				err = ErrMoved
+				err = ErrSourceChanged
 			}
 			return nil, err
 		}

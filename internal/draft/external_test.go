@@ -11,7 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// The error goes to the log, where a URL that is signed has no business.
+// Errors are logged, and a signed URL must not get into the log.
 func TestErrorsDoNotRepeatTheURL(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.NotFoundHandler())

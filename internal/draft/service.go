@@ -12,26 +12,27 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// ErrMoved says that the source has something else by now. Nothing was saved, or
-// not everything.
-var ErrMoved = errors.New("draft: the source moved on")
+// ErrSourceChanged is the error of a save whose version is not the source's latest any
+// more. Nothing was saved, or only a part.
+var ErrSourceChanged = errors.New("draft: the source moved on")
 
-// Source is the system that has a list.
+// Source is a list of another system.
 type Source interface {
-	// Fetch returns what the list has, and a version that differs where anything
-	// else does.
+	// Fetch returns the rows of the list and a version, which changes with every change
+	// of a row.
 	Fetch(ctx context.Context) (rows Rows, version string, err error)
-	// Save makes the list be these rows, if it still is the version: ErrMoved if not.
-	// It returns the ids that the source gave to new rows, by those that rows has.
+	// Save replaces the list by rows if its version is still the given one, and otherwise
+	// returns ErrSourceChanged. seen are the rows of that version. named has the ids that
+	// the source gave to new rows, by their ids in rows.
 	Save(ctx context.Context, rows, seen Rows, version string) (named map[string]string, err error)
 }
 
 // Options are what a Service works with.
 type Options struct {
 	Docs    store.Docs
-	Sources map[string]Source // by name of the draft
+	Sources map[string]Source // by the name of the draft
 	Now     func() time.Time  // nil: time.Now
-	// Changed is told of drafts that changed, after their commit. May be nil.
+	// Changed is called after each commit of a draft. It may be nil.
 	Changed func(ctx context.Context, name string)
 }
 
@@ -46,7 +47,7 @@ func NewService(o Options) *Service {
 	return &Service{o}
 }
 
-// View is a draft as people see it.
+// View is a draft as it is sent to callers.
 type View struct {
 	Name      string    `json:"name"`
 	Version   int64     `json:"version"` // of the draft
@@ -61,7 +62,7 @@ type View struct {
 	rev string
 }
 
-// ETag of the draft's version.
+// ETag returns the ETag of the draft's version.
 func (v *View) ETag() string { return etag.Of(v.Version) }
 
 func (v *View) complete() *View {
@@ -71,7 +72,8 @@ func (v *View) complete() *View {
 
 var drafts = store.Collection{Kind: "drafts"}
 
-// maxDraft is what a draft may weigh, in bytes: it is one document.
+// maxDraft is the largest size of a draft in bytes. A draft is stored as one document,
+// and Firestore allows 1 MiB.
 const maxDraft = 900 << 10
 
 func (s *Service) source(name string) (Source, error) {
@@ -102,7 +104,7 @@ func (s *Service) read(ctx context.Context, name string) (*View, error) {
 	return v, nil
 }
 
-// Get returns a draft. The first time it is fetched from its source.
+// Get returns a draft. The first call fetches it from its source and stores it.
 func (s *Service) Get(ctx context.Context, name string) (*View, error) {
 	src, err := s.source(name)
 	if err != nil {
@@ -122,7 +124,7 @@ func (s *Service) Get(ctx context.Context, name string) (*View, error) {
 	v = &View{Name: name, Version: 1, Draft: New(rows), Source: version, ChangedAt: s.o.Now().UTC(), Change: "fetch"}
 	err = s.write(ctx, v)
 	if errors.Is(err, store.ErrConflict) {
-		return s.Get(ctx, name) // somebody else was faster
+		return s.Get(ctx, name) // a concurrent call was faster
 	}
 	return v.complete(), err
 }
@@ -133,7 +135,7 @@ func (s *Service) write(ctx context.Context, v *View) error {
 		return err
 	}
 	if len(body) > maxDraft {
-		return fault.New(fault.TooLarge, "the draft has %d bytes, and %d is the most", len(body), maxDraft)
+		return fault.New(fault.TooLarge, "the draft has %d bytes; at most %d are allowed", len(body), maxDraft)
 	}
 	revs, err := s.o.Docs.Commit(ctx, []store.Write{{Collection: drafts, Doc: store.Doc{ID: v.Name, Body: body, Rev: v.rev}}})
 	if err != nil {
@@ -143,20 +145,21 @@ func (s *Service) write(ctx context.Context, v *View) error {
 	return nil
 }
 
-// change edits a draft, without a trace if it stays the same.
+// change edits a draft. If the edit changes nothing, the version stays the same.
 func (s *Service) change(ctx context.Context, name, by, what string, edit func(Draft) Draft) (*View, error) {
 	return s.rewrite(ctx, name, by, what, func(v *View) (bool, error) { return v.edit(edit), nil })
 }
 
-// edit is whether that changed anything.
+// edit applies f and reports whether that changed anything.
 func (v *View) edit(f func(Draft) Draft) bool {
 	before := v.Draft
 	v.Draft = f(before)
 	return !sameDraft(v.Draft, before)
 }
 
-// rewrite edits what is stored until no other change comes between. It leaves it as it
-// is where edit returns false or an error, with which the draft is returned, too.
+// rewrite edits the stored draft, and starts again if a concurrent change wins. If edit
+// returns false or an error, nothing is stored; rewrite then returns the draft, and the
+// error.
 func (s *Service) rewrite(ctx context.Context, name, by, what string, edit func(*View) (bool, error)) (*View, error) {
 	for {
 		v, err := s.Get(ctx, name)
@@ -183,8 +186,8 @@ func (s *Service) rewrite(ctx context.Context, name, by, what string, edit func(
 
 const maxName = 200
 
-// Edit sets fields of rows: the last writer of a field wins. nil removes a field, or
-// a row.
+// Edit sets fields of rows. The last writer of a field wins. Nil removes a field or a
+// row.
 func (s *Service) Edit(ctx context.Context, name, by string, changes map[string]Row) (*View, error) {
 	for id, fields := range changes {
 		if id == "" || len(id) > maxName {
@@ -199,21 +202,21 @@ func (s *Service) Edit(ctx context.Context, name, by string, changes map[string]
 	return s.change(ctx, name, by, "edit", func(d Draft) Draft { return d.Edit(changes) })
 }
 
-// Decision is what somebody decides about: a field, a row where Field is "", or
-// everything where Row is "" too.
+// Decision names the flags that a person decides about: those of a field, of a row if
+// Field is "", or all if Row is "" too.
 type Decision struct {
 	By, Row, Field string
-	// Seen is the source's version that they looked at; "" asks for no check.
+	// Seen is the source's version that the person saw. "" skips the check.
 	Seen string
 }
 
-// Accept takes the source's values; see [Draft.Accept]. Conflict: the source has
-// something else by now than what was seen; the draft is returned.
+// Accept takes the source's values; see [Draft.Accept]. If the source has changed since
+// Decision.Seen, it returns the draft with a Conflict.
 func (s *Service) Accept(ctx context.Context, name string, d Decision) (*View, error) {
 	return s.decide(ctx, name, "accept", d, func(draft Draft) Draft { return draft.Accept(d.Row, d.Field) })
 }
 
-// Keep keeps the draft's values; see [Draft.Keep]. Conflict: as of Accept.
+// Keep keeps the draft's values; see [Draft.Keep]. It returns the same Conflict as Accept.
 func (s *Service) Keep(ctx context.Context, name string, d Decision) (*View, error) {
 	return s.decide(ctx, name, "keep", d, func(draft Draft) Draft { return draft.Keep(d.Row, d.Field) })
 }
@@ -221,19 +224,19 @@ func (s *Service) Keep(ctx context.Context, name string, d Decision) (*View, err
 func (s *Service) decide(ctx context.Context, name, what string, d Decision, edit func(Draft) Draft) (*View, error) {
 	return s.rewrite(ctx, name, d.By, what, func(v *View) (bool, error) {
 		if d.Seen != "" && d.Seen != v.Source {
-			return false, fault.New(fault.Conflict, "the source changed meanwhile: look at what it has now, and decide again")
+			return false, fault.New(fault.Conflict, "the source changed meanwhile: check its current values, and decide again")
 		}
 		return v.edit(edit), nil
 	})
 }
 
-// Discard forgets what was edited.
+// Discard drops all edits.
 func (s *Service) Discard(ctx context.Context, name, by string) (*View, error) {
 	return s.change(ctx, name, by, "discard", Draft.Discard)
 }
 
-// Refresh fetches what the source has now, once for all who look at the draft. A
-// draft that nobody looked at yet is left alone.
+// Refresh fetches the source's latest rows into the stored draft, once for all its
+// viewers. It returns nil for a draft that nobody has opened yet.
 func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
 	src, err := s.source(name)
 	if err != nil {
@@ -252,7 +255,8 @@ func (s *Service) Refresh(ctx context.Context, name string) (*View, error) {
 	})
 }
 
-// Fetch refreshes a draft and returns it. It makes the draft if nobody looked at it yet.
+// Fetch refreshes a draft and returns it. It creates the draft if nobody has opened it
+// yet.
 func (s *Service) Fetch(ctx context.Context, name string) (*View, error) {
 	v, err := s.Refresh(ctx, name)
 	if err != nil || v != nil {
@@ -261,8 +265,10 @@ func (s *Service) Fetch(ctx context.Context, name string) (*View, error) {
 	return s.Get(ctx, name)
 }
 
-// fetched edits what is stored by what the source has now. If another answer of the
-// source came in since known was stored, ours may be the older one: it is asked again.
+// fetched fetches the source's rows and edits the stored draft with them. known is the
+// version of the source that the caller saw in the draft. If a concurrent fetch has
+// stored another version meanwhile, our answer may be the older one, so fetched asks the
+// source again.
 func (s *Service) fetched(ctx context.Context, src Source, name, by, what, known string, edit func(v *View, rows Rows, version string) bool) (*View, error) {
 	for {
 		rows, version, err := src.Fetch(ctx)
@@ -283,8 +289,9 @@ func (s *Service) fetched(ctx context.Context, src Source, name, by, what, known
 	}
 }
 
-// Save gives the draft to its source. Conflict: there are flags to decide, or the
-// source moved on, which then are there; the draft stays, and is returned.
+// Save writes the draft to its source. It returns the unchanged draft and a Conflict if
+// there are flags to decide about, or if the source changed; the draft then shows these
+// changes as flags.
 func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 	src, err := s.source(name)
 	if err != nil {
@@ -293,35 +300,35 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 	if _, err := s.Get(ctx, name); err != nil {
 		return nil, err
 	}
-	v, err := s.Refresh(ctx, name) // nothing is saved over what nobody has seen
+	v, err := s.Refresh(ctx, name) // a change that nobody has seen must not be overwritten
 	if err != nil {
 		return nil, err
 	}
 	if len(v.Flags) > 0 {
-		return v, fault.New(fault.Conflict, "%d changes at the source have to be accepted, or ours kept, before a save", len(v.Flags))
+		return v, fault.New(fault.Conflict, "%d changes at the source are undecided: accept each, or keep the draft's value, before you save", len(v.Flags))
 	}
-	if !v.Edited { // both sides came to the same: nothing is to be sent, and all of it is seen
+	if !v.Edited { // both sides are equal: there is nothing to send, and nothing is unseen
 		return s.change(ctx, name, by, "save", func(d Draft) Draft {
 			if d.Edited() || len(d.Flags()) > 0 {
-				return d // not any more
+				return d // changed meanwhile
 			}
 			return d.Stored()
 		})
 	}
 	sent := v.Draft.Clone()
 	named, err := src.Save(ctx, sent.Draft, sent.Incoming, v.Source)
-	if errors.Is(err, ErrMoved) {
+	if errors.Is(err, ErrSourceChanged) {
 		now, refreshErr := s.Refresh(ctx, name)
 		if refreshErr != nil {
 			return nil, refreshErr
 		}
-		return now, fault.New(fault.Conflict, "the source changed meanwhile: look at the differences, and save again")
+		return now, fault.New(fault.Conflict, "the source changed meanwhile: check the differences, and save again")
 	}
 	if err != nil {
 		return nil, away(err)
 	}
 	return s.fetched(ctx, src, name, by, "save", v.Source, func(v *View, rows Rows, version string) bool {
-		// What was edited while the source was writing stays an edit.
+		// Edits that people made during the save stay edits.
 		v.Saved, v.Incoming, v.Source = rename(sent.Draft, named), clone(rows), version
 		v.Draft.Draft = rename(v.Draft.Draft, named)
 		v.completeNew(sent.Incoming)
@@ -329,7 +336,7 @@ func (s *Service) Save(ctx context.Context, name, by string) (*View, error) {
 	})
 }
 
-// rename gives rows the ids that their source chose.
+// rename gives new rows the ids that their source chose.
 func rename(rows Rows, named map[string]string) Rows {
 	out := clone(rows)
 	for from, to := range named {
@@ -341,8 +348,8 @@ func rename(rows Rows, named map[string]string) Rows {
 	return out
 }
 
-// completeNew takes the fields that the source gave to rows that were new to it:
-// nobody here has them, so there is nothing to decide.
+// completeNew adds the fields that the source set in new rows, such as defaults. The
+// draft has no values for them, so there is nothing to decide about.
 func (v *View) completeNew(seen Rows) {
 	for id, row := range v.Saved {
 		if _, known := seen[id]; known {
@@ -358,7 +365,7 @@ func (v *View) completeNew(seen Rows) {
 	}
 }
 
-// away is the error of a source.
+// away returns the error of a source, as Unavailable unless it is a fault already.
 func away(err error) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err

@@ -19,7 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// source is one in memory, that somebody else changes too.
+// source is a Source in memory, which others change as well.
 type source struct {
 	mu      sync.Mutex
 	rows    draft.Rows
@@ -41,13 +41,13 @@ func (s *source) Save(_ context.Context, rows, _ draft.Rows, version string) (ma
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if version != fmt.Sprint(s.version) {
-		return nil, draft.ErrMoved
+		return nil, draft.ErrSourceChanged
 	}
 	s.rows, s.version = draft.New(rows).Draft, s.version+1
 	return nil, nil
 }
 
-// set is what somebody does at the source.
+// set changes a field at the source.
 func (s *source) set(id, field, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,8 +62,8 @@ func (s *source) remove(id string) {
 	s.version++
 }
 
-// Whatever two people and somebody at the source do, in any order: nothing that was
-// put there outside is overwritten before it was shown, and in the end all agree.
+// Two people edit a draft, and a third changes the source, in any order. No change at the
+// source is overwritten before the draft has shown it, and in the end all agree.
 func TestAnyInterleavingConverges(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -71,7 +71,7 @@ func TestAnyInterleavingConverges(t *testing.T) {
 		require.NoError(r, err)
 		defer st.Close()
 		src := &source{rows: draft.Rows{"1": {"name": "a"}, "2": {"name": "b"}}}
-		shown := map[string]bool{"1 name a": true, "2 name b": true} // values that somebody saw
+		shown := map[string]bool{"1 name a": true, "2 name b": true} // values that a person saw
 		client := func() *draft.Service {
 			return draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
 		}
@@ -118,7 +118,7 @@ func TestAnyInterleavingConverges(t *testing.T) {
 				require.NoError(r, fetchErr)
 				if err != nil {
 					require.Equal(r, fault.Conflict, fault.CodeOf(err))
-					require.Equal(r, before, after, "a save that is refused changes nothing")
+					require.Equal(r, before, after, "a refused save changes nothing")
 					err = nil
 					break
 				}
@@ -137,7 +137,7 @@ func TestAnyInterleavingConverges(t *testing.T) {
 			v, err := clients[0].Refresh(ctx, "d")
 			require.NoError(r, err)
 			if v == nil {
-				return // nobody ever looked
+				return // nobody ever opened the draft
 			}
 			_, err = clients[1].Keep(ctx, "d", draft.Decision{})
 			require.NoError(r, err)
@@ -157,8 +157,8 @@ func TestAnyInterleavingConverges(t *testing.T) {
 	})
 }
 
-// Both sides removed the same rows: there is nothing to send, and nothing left over.
-func TestBothSidesCameToTheSame(t *testing.T) {
+// Both sides removed the same rows: a save sends nothing and leaves nothing to save.
+func TestBothSidesMadeTheSameChange(t *testing.T) {
 	t.Parallel()
 	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestBothSidesCameToTheSame(t *testing.T) {
 	require.Equal(t, 1, src.version, "it was not written to")
 }
 
-// Sixteen people edit at once: nobody's field is lost.
+// Sixteen people edit at once, and no edit is lost.
 func TestConcurrentEdits(t *testing.T) {
 	t.Parallel()
 	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
@@ -204,12 +204,11 @@ func TestConcurrentEdits(t *testing.T) {
 	require.Equal(t, 16, told)
 }
 
-// slow is a source whose next answer is on its way for so long that something
-// happens meanwhile.
+// slow is a source whose next answer takes so long that something else happens meanwhile.
 type slow struct {
 	*source
 	meanwhile func()
-	save      func()
+	afterSave func()
 }
 
 func (s *slow) Fetch(ctx context.Context) (draft.Rows, string, error) {
@@ -222,18 +221,18 @@ func (s *slow) Fetch(ctx context.Context) (draft.Rows, string, error) {
 }
 
 func (s *slow) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
-	defer s.save()
+	defer s.afterSave()
 	return s.source.Save(ctx, rows, seen, version)
 }
 
-// What was fetched earlier and arrives later does not take the place of what is
-// newer, be it a signal's or what follows a save.
+// Rows that were fetched earlier but arrive later do not replace newer rows, neither in a
+// refresh nor after a save.
 func TestAnOlderListArrivesLast(t *testing.T) {
 	t.Parallel()
 	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	src := &slow{source: &source{rows: draft.Rows{"1": {"name": "a", "note": "n"}}}, save: func() {}}
+	src := &slow{source: &source{rows: draft.Rows{"1": {"name": "a", "note": "n"}}}, afterSave: func() {}}
 	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
 	_, err = s.Get(t.Context(), "d")
 	require.NoError(t, err)
@@ -255,15 +254,15 @@ func TestAnOlderListArrivesLast(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "ours"}})
 	require.NoError(t, err)
-	src.save = func() { src.meanwhile = newer("newest") }
+	src.afterSave = func() { src.meanwhile = newer("newest") }
 	v, err = s.Save(t.Context(), "d", "me")
 	require.NoError(t, err)
 	require.Equal(t, "newest", v.Incoming["1"]["note"])
-	require.Len(t, v.Flags, 1, "which nobody has seen yet")
+	require.Len(t, v.Flags, 1, "the newest change is flagged, for nobody has seen it")
 	require.Equal(t, "ours", v.Incoming["1"]["name"])
 }
 
-// A number that a float64 does not have stays what it is, and 1 and 1.0 are one.
+// Numbers that a float64 cannot hold stay exact, and 1 equals 1.0.
 func TestNumbersStayExact(t *testing.T) {
 	t.Parallel()
 	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
@@ -290,7 +289,7 @@ func TestNumbersStayExact(t *testing.T) {
 	require.Contains(t, list, `"priority":9007199254740993`)
 }
 
-// A weak ETag is none to save by: it never matches.
+// Save does not use a weak ETag, because it would never match.
 func TestWeakETags(t *testing.T) {
 	t.Parallel()
 	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	_ "modernc.org/sqlite" // what the attacks are made on
+	_ "modernc.org/sqlite" // to make databases, and to read the store
 )
 
 // defined defines a sync that reads datatype "reading" from the data source.
@@ -25,7 +25,7 @@ func (p *process) defined(t *testing.T, id, datasource string) {
 		"mapping":{"reading":{"key":["id"],"fields":{"name":{"from":"name"}}}}}`, id, datasource))
 }
 
-// runWith runs the sync with a method to its end.
+// runWith runs the sync with a method, and waits until the run has ended.
 func (p *process) runWith(t *testing.T, id, method string) (run syncRun, answer string) {
 	t.Helper()
 	resp, body, err := p.call("POST", "/sync/"+id+"/run?method="+method, "")
@@ -49,7 +49,7 @@ func (p *process) runWith(t *testing.T, id, method string) (run syncRun, answer 
 	return run, answer
 }
 
-// everywhere returns all that a person with every right over syncs can see.
+// everywhere returns everything about a sync that a person with all rights can read.
 func (p *process) everywhere(t *testing.T, id string) string {
 	t.Helper()
 	var all strings.Builder
@@ -61,7 +61,7 @@ func (p *process) everywhere(t *testing.T, id string) string {
 	return all.String()
 }
 
-// files returns the digest of every file below the directory but the store's own.
+// files returns the digest of every file below the directory, except those of the store.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -80,7 +80,7 @@ func files(t *testing.T, dir string) map[string]string {
 	return found
 }
 
-// database makes a SQLite file of two rows.
+// database creates a SQLite file with two rows.
 func database(t *testing.T, path string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path)
@@ -90,9 +90,10 @@ func database(t *testing.T, path string) {
 	require.NoError(t, db.Close())
 }
 
-// The author of a definition writes a query of SQLite. The query reads the one database that the
-// definition names, an empty one too: not Headgate's own, with the passwords of
-// others, and it changes nothing, neither when it is validated nor when it is run.
+// The author of a definition writes a query of SQLite. The query can read only the database
+// that the definition names, even if that is empty. It cannot read Headgate's own store
+// with the passwords of others, and changes nothing in a validation or a run
+// (docs/decisions/011-confined-sql.md).
 func TestAttackSQLiteDefinition(t *testing.T) {
 	t.Parallel()
 	const hidden = "hunter2-of-another"
@@ -107,7 +108,7 @@ func TestAttackSQLiteDefinition(t *testing.T) {
 	require.NoError(t, os.Link(own, filepath.Join(data, "hard.db")))
 	before := files(t, data)
 
-	// The tables of the store, as somebody who read the source knows them.
+	// The tables of the store: the attacker knows them from the source code.
 	store, err := sql.Open("sqlite", "file:"+own+"?mode=ro")
 	require.NoError(t, err)
 	defer store.Close()
@@ -159,7 +160,7 @@ func TestAttackSQLiteDefinition(t *testing.T) {
 		require.NoError(t, err)
 		for _, file := range []string{"empty", "some"} {
 			if file == "some" && os.Getenv("HEADGATE_ATTACK") == "" {
-				continue // an empty file is enough for the attacker
+				continue // an empty file suffices for the attack; the rest only in the long run
 			}
 			try(t, file+"-"+name, file+".db", string(text))
 		}
@@ -176,8 +177,8 @@ func TestAttackSQLiteDefinition(t *testing.T) {
 	require.NoError(t, p.expect(200, "GET", "/readyz"))
 }
 
-// Somebody keeps copies of the store where syncs may read: packed, or of its log alone.
-// Whoever defines a sync of CSV reads no credential of others out of them.
+// Copies of the store lie where syncs may read: compressed ones, or of the log alone. The
+// author of a CSV sync cannot read credentials of others from them.
 func TestAttackCSVOfACopiedStore(t *testing.T) {
 	t.Parallel()
 	const hidden = "hunter2-of-another"
@@ -212,11 +213,11 @@ func TestAttackCSVOfACopiedStore(t *testing.T) {
 	}
 }
 
-// What lies in the directory under the name of a definition may be a pipe, a socket or
-// a device. No run waits for it, and none replaces it. A run that is long is cancelled.
+// A definition may name a pipe, a socket or a device. No run waits for it, and none
+// replaces it. A long run can be cancelled.
 func TestAttackFilesThatKeepRunsWaiting(t *testing.T) {
 	t.Parallel()
-	data, err := os.MkdirTemp("", "hg") // the paths of sockets are short
+	data, err := os.MkdirTemp("", "hg") // the path of a socket must be short
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(data) })
 	p := start(t, options{data: data})
@@ -277,18 +278,18 @@ func TestAttackFilesThatKeepRunsWaiting(t *testing.T) {
 		}
 		return err
 	})
-	p.startSync(t, "endless") // nor is it in the way of the end of the process
+	p.startSync(t, "endless") // it must not delay the end of the process either
 	code, _ := p.term(t, time.Minute)
 	require.Zero(t, code)
 }
 
-// A short definition makes values of any length, and a small file unpacks to a large
-// one. Neither takes much of the process's memory.
+// A short definition can make values of any length, and a small file can unpack to a large
+// one. Neither may take much of the process's memory.
 func TestAttackMemoryOfADefinition(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	database(t, filepath.Join(data, "some.db"))
-	bomb := strings.Repeat(string(packed(t, strings.Repeat("x", 16<<20))), 32) // gzip files may be put together: half a GiB
+	bomb := strings.Repeat(string(packed(t, strings.Repeat("x", 16<<20))), 32) // gzip files can be concatenated: half a GiB
 	require.NoError(t, os.WriteFile(filepath.Join(data, "bomb.csv"), append(packed(t, "id,name\n1,"), bomb...), 0o600))
 	p := &limited{process: start(t, options{data: data}), limit: 400 * mib}
 	for i, query := range []string{
@@ -310,7 +311,7 @@ func TestAttackMemoryOfADefinition(t *testing.T) {
 	}
 	p.defined(t, "bomb", `{"type":"csv","fileUrl":"bomb.csv","selectedDatatypes":["reading"]}`)
 	run, answer := p.runWith(t, "bomb", "pull")
-	require.Contains(t, []string{"failed", "partial"}, run.State, answer) // one row, which is rejected
+	require.Contains(t, []string{"failed", "partial"}, run.State, answer) // its one row is rejected
 	require.Equal(t, int64(1), run.Counts.Rejected, answer)
 	p.survives(t)
 }

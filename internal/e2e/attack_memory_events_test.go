@@ -13,14 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// events is a service of two endpoints: its window is complete once both have one.
+// events returns the environment of a service with two endpoints. Its window is complete
+// once each of them has an event.
 func events(more string) []string {
 	return []string{`CONFIG={"serviceName":"s","trigger":{"type":"window","observationPeriod":36000},` + more + `
 		"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":"projects/p/topics/sync"}}`}
 }
 
-// paths are where a flood goes: to one endpoint, so that no window is complete, or
-// to both in turn, so that messages go out.
+// paths returns the paths of a flood: one endpoint, so that no window is complete, or both
+// in turn, so that messages are published.
 func paths(prefix string, complete bool) string {
 	if complete {
 		return prefix + "a," + prefix + "b"
@@ -28,8 +29,8 @@ func paths(prefix string, complete bool) string {
 	return prefix + "a"
 }
 
-// stored requires that what was acknowledged under these names is there: an event
-// of the same name is a duplicate.
+// stored requires that the acknowledged events of these names are stored: a second event
+// with the same name must be a duplicate.
 func (p *limited) stored(t *testing.T, names []string) {
 	t.Helper()
 	for _, name := range names {
@@ -64,8 +65,8 @@ func TestAttackMemoryMillionsOfItems(t *testing.T) {
 	p.survives(t)
 }
 
-// A value of two bytes weighs fifty once it is decoded: records, webhooks and
-// CloudEvents are bounded by that.
+// A JSON value of two bytes takes fifty bytes once it is decoded. The memory of records,
+// webhooks and CloudEvents is bounded by the decoded size.
 func TestAttackMemoryWideJSON(t *testing.T) {
 	t.Parallel()
 	p := startLimited(t, 1024*mib, options{env: events("")})
@@ -87,7 +88,7 @@ func TestAttackMemoryWideJSON(t *testing.T) {
 	p.survives(t)
 }
 
-// define makes a sync that others push records into.
+// define defines a sync whose records callers send.
 func (p *limited) define(id string) error {
 	resp, text, err := p.call("POST", "/sync", fmt.Sprintf(`{"id":%q,"orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"x.csv","selectedDatatypes":["x"]},
 		"mapping":{"x":{"key":["a"],"fields":{"a":{"from":"a","type":"number"}}}}}`, id))
@@ -146,7 +147,7 @@ func TestAttackMemoryEvents(t *testing.T) {
 	p.survives(t)
 }
 
-// Connections that announce large bodies and send next to nothing keep nobody out.
+// Connections that announce large bodies and send almost nothing do not block others.
 func TestAttackMemoryIdleBodies(t *testing.T) {
 	t.Parallel()
 	p := startLimited(t, 1024*mib, options{env: events("")})
@@ -169,7 +170,7 @@ func TestAttackMemoryEventsInFull(t *testing.T) {
 	attacking(t)
 	for _, size := range []int{1, 8} {
 		for _, complete := range []bool{false, true} {
-			for _, letter := range []string{"x", "\x01"} { // the latter is six bytes in a message
+			for _, letter := range []string{"x", "\x01"} { // the latter takes six bytes in a message
 				t.Run(fmt.Sprintf("%d MiB of %q, messages %v", size, letter, complete), func(t *testing.T) {
 					p := startLimited(t, 1024*mib, options{env: events(`"maxEventBytes":8388608,`)})
 					a := p.flood(200, paths("/event/", complete), bytes.Repeat([]byte(letter), size*mib))

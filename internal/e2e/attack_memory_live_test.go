@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dial connects a client of protocol 2; nil and a status if it is refused.
+// dial connects a client of protocol 2. If it is refused, dial returns nil and the status.
 func (p *limited) dial(t *testing.T) (*websocket.Conn, int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -37,7 +37,7 @@ func (p *limited) dial(t *testing.T) (*websocket.Conn, int) {
 	return c, 0
 }
 
-// put writes records of a size until each is there.
+// put writes n records of a size, and retries each until it is stored.
 func (p *limited) put(t *testing.T, n, size int) {
 	t.Helper()
 	body := fmt.Sprintf(`{"text":%q}`, strings.Repeat("x", size))
@@ -54,8 +54,8 @@ func (p *limited) put(t *testing.T, n, size int) {
 
 var entityID = regexp.MustCompile(`^{"type":"entity".*"id":"([^"]+)"`)
 
-// Clients that do not read are closed when what waits for them takes too much
-// memory. One that reads is not, and sees everything that was written.
+// Clients that do not read are disconnected when the changes that wait for them take too
+// much memory. A client that reads stays connected, and gets every change.
 func TestAttackMemoryClientsThatDoNotRead(t *testing.T) {
 	t.Parallel()
 	clients, records, limit := 10, 60, 256
@@ -81,7 +81,7 @@ func TestAttackMemoryClientsThatDoNotRead(t *testing.T) {
 				done <- err
 				return
 			}
-			start := make([]byte, 200) // type and id; the rest is not decoded, so that this client is fast everywhere
+			start := make([]byte, 200) // the type and the id; the rest is not decoded, so that the client is fast on any machine
 			n, err := io.ReadFull(r, start)
 			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 				done <- err
@@ -115,8 +115,7 @@ func TestAttackMemoryClientsThatDoNotRead(t *testing.T) {
 	require.NotEmpty(t, list.Records)
 }
 
-// subscribeAll has a client subscribe to n entities of its own, and counts what it
-// is answered.
+// subscribeAll subscribes a client to n entities of its own, and counts the answers.
 func subscribeAll(ctx context.Context, c *websocket.Conn, who, n int, subscribed, refused *atomic.Int64) error {
 	done := make(chan error, 1)
 	go func() {
@@ -166,7 +165,7 @@ func TestAttackMemorySubscriptions(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			var wg sync.WaitGroup
-			at := make(chan struct{}, 50) // connecting at once
+			at := make(chan struct{}, 50) // bounds how many connect at once
 			for who := range clients {
 				wg.Go(func() {
 					at <- struct{}{}

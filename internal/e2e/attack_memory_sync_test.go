@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// over waits until the latest run has ended, however it did.
+// over waits until the latest run has ended, in any state.
 func (p *process) over(t *testing.T, id string) (run syncRun) {
 	t.Helper()
 	eventually(t, 3*time.Minute, "the run ends", func() error {
@@ -35,8 +35,7 @@ func (p *process) over(t *testing.T, id string) (run syncRun) {
 	return run
 }
 
-// Runs take their turn: their pages are in memory only a few at once, and each run
-// ends.
+// Runs take turns: only a few of their pages are in memory at once, and every run ends.
 func TestAttackMemoryRuns(t *testing.T) {
 	t.Parallel()
 	attacking(t)
@@ -68,8 +67,8 @@ func TestAttackMemoryRuns(t *testing.T) {
 	}
 }
 
-// A system outside answers with what would take gigabytes once it is decoded: its
-// runs fail and say why, and nothing else does.
+// A system outside sends answers that would take gigabytes once decoded. Its runs fail
+// with that reason, and nothing else fails.
 func TestAttackMemoryWideAnswers(t *testing.T) {
 	t.Parallel()
 	attacking(t)

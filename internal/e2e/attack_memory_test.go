@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// attacking skips what takes long or much memory, unless the attacks are asked for.
+// attacking skips a test that needs much time or memory, unless HEADGATE_ATTACK is set.
 func attacking(t *testing.T) {
 	t.Helper()
 	if os.Getenv("HEADGATE_ATTACK") == "" {
@@ -27,28 +27,28 @@ func attacking(t *testing.T) {
 
 const mib = 1 << 20
 
-// limited is a process that the kernel kills if it takes more memory than it has.
+// limited is a process that the kernel kills if it exceeds its memory limit.
 type limited struct {
 	*process
 	limit int
 }
 
-// startLimited starts Headgate with limit bytes of memory: in a cgroup of its own
-// where we may make one, which the kernel enforces and Headgate finds by itself;
-// elsewhere it is told with GOMEMLIMIT, and the test compares the peak.
+// startLimited starts Headgate with limit bytes of memory. Where we may make a cgroup, the
+// kernel enforces the limit, and Headgate finds it by itself. Elsewhere GOMEMLIMIT sets
+// it, and the test only compares the peak.
 func startLimited(t *testing.T, limit int, o options) *limited {
 	t.Helper()
 	if dir, ok := makeCgroup(t, limit); ok {
 		o.cgroup = dir
 	} else {
-		t.Log("no cgroup can be made here: the limit is not enforced, only compared")
+		t.Log("cannot make a cgroup here: the limit is compared, but not enforced")
 		o.env = append(o.env, fmt.Sprintf("GOMEMLIMIT=%d", limit/10*9))
 	}
 	return &limited{process: start(t, o), limit: limit}
 }
 
-// makeCgroup makes a group that bounds memory, in version 1 or 2 of the interface. It
-// lies below the group that this test runs in, so that a limit of ours holds as well.
+// makeCgroup makes a cgroup (v1 or v2) that bounds memory. It is below the group of this
+// test, so that the limit of the test holds as well.
 func makeCgroup(t *testing.T, limit int) (dir string, ok bool) {
 	t.Helper()
 	name := fmt.Sprintf("headgate-test-%d-%d", os.Getpid(), time.Now().UnixNano())
@@ -64,7 +64,7 @@ func makeCgroup(t *testing.T, limit int) (dir string, ok bool) {
 		if os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
-		t.Cleanup(func() { _ = os.Remove(dir) }) // after the process is gone
+		t.Cleanup(func() { _ = os.Remove(dir) }) // runs after the process has ended
 		if _, err := os.Stat(filepath.Join(dir, version.file)); err != nil {
 			continue
 		}
@@ -79,8 +79,8 @@ func makeCgroup(t *testing.T, limit int) (dir string, ok bool) {
 	return "", false
 }
 
-// ownCgroup returns the directory of the group that this process is in. A container
-// may see only its own group, as the root.
+// ownCgroup returns the directory of this process's cgroup. A container may see only its
+// own group, as the root.
 func ownCgroup(root, controller string) string {
 	groups, _ := os.ReadFile("/proc/self/cgroup")
 	for line := range strings.Lines(string(groups)) { // "4:memory:/path", in version 2 "0::/path"
@@ -100,7 +100,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// survives requires that the process is there, well, and stayed below its limit.
+// survives requires that the process runs, answers, and stayed below its limit.
 func (p *limited) survives(t *testing.T) {
 	t.Helper()
 	select {
@@ -114,7 +114,7 @@ func (p *limited) survives(t *testing.T) {
 	require.Less(t, peak, p.limit)
 }
 
-// peak is the most memory that was resident, in bytes.
+// peak returns the largest resident memory of the process, in bytes.
 func (p *limited) peak(t *testing.T) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -134,8 +134,8 @@ type tally struct {
 	acked    []string // names of requests that were answered with 200
 }
 
-// flood sends all requests at once, each with the body under its own name.
-// There may be several paths, with commas: they are taken in turn.
+// flood sends n requests at once, with the same body, each under its own name. paths may
+// have several paths, separated by commas, which are used in turn.
 func (p *limited) flood(n int, paths string, body []byte, headers ...string) *tally {
 	a := &tally{statuses: map[int]int{}}
 	client := &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: -1}}
@@ -194,7 +194,7 @@ func (a *tally) fault(format string, args ...any) {
 	a.faults = append(a.faults, fmt.Sprintf(format, args...))
 }
 
-// require asks that every request was answered, and only with these statuses.
+// require requires that every request was answered, and only with these statuses.
 func (a *tally) require(t *testing.T, statuses ...int) {
 	t.Helper()
 	t.Logf("answers: %v", a.statuses)

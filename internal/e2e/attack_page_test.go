@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// attack is what a page tries against the process at a base URL, by every kind of
-// request that a browser sends without asking anybody. It returns what the page saw.
+// attack is the script of a page that attacks the process at a base URL. It uses every kind
+// of request that a browser sends without asking its user, and returns what the page saw.
 const attack = `(async (base) => {
 	const seen = {};
 	const wait = (start) => new Promise((done) => { start(done); setTimeout(() => done("nothing within 20 s"), 20000); });
@@ -48,7 +48,7 @@ const attack = `(async (base) => {
 		["POST", "/sweep"], ["POST", "/notify"], ["POST", "/sync/stolen/run"], ["POST", "/example/set-tasks"], ["POST", "/drafts/task-list-1/save"]]) {
 		await tried(path, { method, mode: "no-cors", body: method === "POST" ? '[{"name":"by no-cors"}]' : undefined });
 	}
-	// A request that says as little of the browser as a page can make it say.
+	// A request from which the page has removed as many signs of a browser as it can.
 	const bare = { headers: { "Accept-Language": "", "Accept": "", "User-Agent": "curl/8.5.0" }, referrerPolicy: "no-referrer", credentials: "omit", cache: "no-store" };
 	for (const path of ["/reset?bare", "/trigger?bare", "/event/entry2?bare"]) await tried(path, { ...bare, mode: "no-cors" });
 	seen.bare = await tried("/config", bare);
@@ -77,7 +77,7 @@ func tries(t *testing.T, page context.Context, base string) (seen map[string]str
 	return seen
 }
 
-// untouched requires that the process is as it was: one event of entry1 waits.
+// untouched requires that the process has not changed: one event of entry1 waits.
 func (p *process) untouched(t *testing.T) {
 	t.Helper()
 	s := p.status(t)
@@ -91,7 +91,7 @@ func (p *process) untouched(t *testing.T) {
 	require.NotContains(t, string(tasks), "no-cors")
 }
 
-// refused requires that the attack reached the process, and how it was answered.
+// refused requires that each of the requests reached the process, and was refused.
 func (p *process) refused(t *testing.T, requests ...string) {
 	t.Helper()
 	for _, r := range requests {
@@ -106,9 +106,9 @@ var everyAttack = []string{
 	"GET /ws/entity-sync/", "GET /live",
 }
 
-// A web page that is open on this machine neither operates the process nor reads it:
-// by image, frame, form, fetch, WebSocket and event stream, from another port and
-// another site, and under a name of its own that it pointed at this machine.
+// A web page that is open on this machine can neither operate nor read the process. It
+// tries images, frames, forms, fetch, WebSocket and event stream: from another port, from
+// another site, and under a name of its own that points at this machine.
 func TestAttackFromAWebPage(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -159,7 +159,7 @@ func TestAttackFromAWebPage(t *testing.T) {
 		_, port, _ := strings.Cut(p.addr, ":")
 		visit("http://" + name + ":" + port + "/console")
 		require.Contains(t, js[string](t, page, "document.body.innerText"), "allowedHosts")
-		visit("http://" + name + ":" + port + "/healthz") // a page of the attacker's, for its origin
+		visit("http://" + name + ":" + port + "/healthz") // any page, to have the attacker's origin
 		seen := tries(t, page, "")
 		for _, what := range []string{"config", "bare", "reset", "put"} {
 			require.Contains(t, seen[what], "403 ", "%s: %v", what, seen)
@@ -172,8 +172,8 @@ func TestAttackFromAWebPage(t *testing.T) {
 	}
 	t.Run("rebinding", func(t *testing.T) { rebinds(t, "", "rebound.test") })
 
-	// A browser says nothing of origins to a host that is neither https nor loopback,
-	// unless it sends a body or asks with CORS.
+	// To a host that is neither https nor loopback, a browser sends no origin, except with a
+	// body or a CORS request.
 	t.Run("without https", func(t *testing.T) {
 		p := start(t, options{args: []string{"-v"}, env: []string{"CONFIG=" + with(service("s", "p"), `"allowedHosts":["gate.test"]`)}})
 		p.event(t, "entry1", "waits")
@@ -187,7 +187,7 @@ func TestAttackFromAWebPage(t *testing.T) {
 		p.refused(t, everyAttack[:9]...)
 	})
 
-	// The same over an address of a network, where a browser marks still fewer requests.
+	// The same over a network address, where a browser marks even fewer requests.
 	t.Run("network", func(t *testing.T) {
 		if lan == "" {
 			t.Skip("this machine has only loopback addresses")
@@ -206,8 +206,8 @@ func TestAttackFromAWebPage(t *testing.T) {
 		t.Run("rebinding", func(t *testing.T) { rebinds(t, lan+":0", "rebound.lan") })
 	})
 
-	// The same page does all of it where its origin is listed: what is refused above is
-	// refused for the origin.
+	// With its origin listed, the same page can do all of it: so the requests above were
+	// refused because of the origin.
 	t.Run("listed", func(t *testing.T) {
 		p := start(t, options{args: []string{"-v"}, env: []string{"CONFIG=" + with(service("s", "p"), `"cors":{"allowedOrigins":[`+quote(at("listed.test"))+`]}`)}})
 		p.event(t, "entry1", "waits")
@@ -224,7 +224,7 @@ func TestAttackFromAWebPage(t *testing.T) {
 	})
 }
 
-// beyondLoopback returns an address of this machine that others could reach, or "".
+// beyondLoopback returns an address of this machine that is not loopback, or "".
 func beyondLoopback(t *testing.T) string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
@@ -237,5 +237,5 @@ func beyondLoopback(t *testing.T) string {
 	return ""
 }
 
-// with adds to a configuration of one service.
+// with adds members to the configuration of a service.
 func with(config, more string) string { return strings.TrimSuffix(config, "}") + "," + more + "}" }

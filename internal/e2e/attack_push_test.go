@@ -17,13 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// flaky is a REST server that takes any PATCH. After some it fails, before or after it has
-// written.
+// flaky is a REST server that accepts any PATCH. After some of them it fails once, before
+// or after the write.
 type flaky struct {
 	mu      sync.Mutex
 	rows    map[string]string
-	left    atomic.Int64 // PATCHes until it fails
-	written bool         // by the one that fails
+	left    atomic.Int64 // PATCHes until the failure
+	written bool         // the failing PATCH is written
 }
 
 func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -53,8 +53,8 @@ func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// The source takes a part of a push, and then it fails. What people write before the next
-// run is acknowledged, so it stays, and it reaches the source.
+// The source accepts a part of a push and then fails. Writes that are acknowledged before
+// the next run are kept, and reach the source.
 func TestAttackAPushThatFailsHalfway(t *testing.T) {
 	t.Parallel()
 	const rows = 10
@@ -97,13 +97,13 @@ func TestAttackAPushThatFailsHalfway(t *testing.T) {
 	}
 }
 
-// quiet are options of a process that only syncs.
+// quiet returns the options of a process that only syncs.
 func quiet() options {
 	return options{env: []string{`CONFIG={"serviceName":"s","trigger":{"type":"none","observationPeriod":60},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
 		"targetPubSub":{"topic":"projects/p/topics/sync"},"sync":{"directory":".","ratePerSecond":2000}}`}}
 }
 
-// putAll writes the records 0 to n-1, each of which must be acknowledged.
+// putAll writes the records 0 to n-1, and requires that each is acknowledged.
 func (p *process) putAll(t *testing.T, v string, n int) {
 	t.Helper()
 	ids := make([]string, n)
@@ -120,7 +120,7 @@ func (p *process) putAll(t *testing.T, v string, n int) {
 }
 
 // The process is killed right after the database has committed, or the file is replaced,
-// and before it has settled that here.
+// and before the process has recorded that in its own store.
 func TestAttackKilledAfterTheSourceCommitted(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("HEADGATE_ATTACK") == "" {
@@ -174,7 +174,7 @@ func TestAttackKilledAfterTheSourceCommitted(t *testing.T) {
 				}
 				p.kill9()
 				t.Logf("killed with %d rows written", count(first))
-				p = p.again(t).listens(t)
+				p = p.restart(t).listens(t)
 				p.putAll(t, second, rows)
 				p.ended(t, "s")
 				for range 2 {

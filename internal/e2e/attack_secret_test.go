@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The author of a definition makes it send secrets of the process to the author's server:
-// each such definition is refused, and a secret for another host goes to no other.
+// The author of a definition tries to send secrets of the process to a server of theirs.
+// Each such definition is refused, and a secret that is allowed for one host is sent to no
+// other.
 func TestAttackDefinitionSendsTheProcesssSecretsAway(t *testing.T) {
 	t.Parallel()
 	var got atomic.Pointer[string]
@@ -30,7 +31,7 @@ func TestAttackDefinitionSendsTheProcesssSecretsAway(t *testing.T) {
 	for name, c := range map[string]struct{ config, ref, says string }{
 		"nothing listed": {`"sync":{}`, "env:CANARY", "begins with HEADGATE_SECRET_"},
 		"manager":        {`"sync":{}`, "sm://projects/p/secrets/s", "list it in sync.secrets"},
-		"of the system":  {`"sync":{}`, "env:PATH", "env:PATH is not for syncs"},
+		"of the system":  {`"sync":{}`, "env:PATH", "env:PATH is not allowed for syncs"},
 		"another host":   {fmt.Sprintf(listed, "h"), "env:CANARY", "may not be sent to 127.0.0.1:"},
 		"not listed":     {fmt.Sprintf(listed, "h"), "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
 	} {

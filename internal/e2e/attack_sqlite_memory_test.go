@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// copies returns n of the expression.
+// copies returns n copies of the expression.
 func copies(n int, expression, between string) string {
 	parts := make([]string, n)
 	for i := range parts {
@@ -21,8 +21,8 @@ func copies(n int, expression, between string) string {
 	return strings.Join(parts, between)
 }
 
-// Several syncs at once, whose queries have gigabytes in memory at once although none
-// of their values is too long, kill no process.
+// Several syncs run queries that need gigabytes of memory at once, although none of their
+// values is too long. They do not kill the process.
 func TestAttackMemoryOfManyValues(t *testing.T) {
 	attacking(t)
 	data := t.TempDir()

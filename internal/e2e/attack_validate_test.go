@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// schemaOf makes a schema of its own on the server, and returns its name, its
-// connection and the data source's URL.
+// schemaOf creates a schema on the server for this test. It returns its name, a connection
+// and the URL of the data source.
 func schemaOf(t *testing.T, driver, env string) (schema string, db *sql.DB, at string) {
 	t.Helper()
 	raw := os.Getenv(env)
@@ -47,13 +47,13 @@ func schemaOf(t *testing.T, driver, env string) (schema string, db *sql.DB, at s
 	return schema, db, u.String()
 }
 
-// A validate changes nothing in the database and nothing here, whatever functions the
-// table, which is a view, calls. What a pull reads changes nothing either.
+// A validation changes nothing in the database or here, even if the table is a view that
+// calls functions which write. Neither do the reads of a pull.
 func TestAttackValidateOnAServer(t *testing.T) {
 	t.Parallel()
 	for name, on := range map[string]struct {
 		driver, env string
-		moved       string // returns where the sequence is
+		moved       string // the query for the current value of the sequence
 		setup       []string
 	}{
 		"postgres": {"pgx", "HEADGATE_POSTGRES_URL", "SELECT last_value + is_called::int FROM %s.numbers", []string{

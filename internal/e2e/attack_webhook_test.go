@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A target that does not answer takes no more of the disk with each change.
+// Changes for a target that does not answer do not fill the disk.
 func TestAttackWebhookBacklog(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -34,7 +34,7 @@ func TestAttackWebhookBacklog(t *testing.T) {
 		}
 		p.must(t, "POST", "/external-data-webhook?externalTaskListId=L", `{"data":{`+strings.Join(tasks, ",")+`}}`)
 	}
-	for version := range 20 { // until the log of the store has its size
+	for version := range 20 { // until the log of the store has reached its size
 		change(version)
 	}
 	before := size()

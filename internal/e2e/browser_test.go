@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// browser returns a page of a real browser, at an address.
+// browser opens an address in a real browser, and returns the page.
 func browser(t *testing.T, address string, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -39,7 +39,7 @@ func browser(t *testing.T, address string, flags ...chromedp.ExecAllocatorOption
 	return limited
 }
 
-// js runs a script, and waits for the promise that it gives.
+// js runs a script in the page, and waits for the promise that it returns.
 func js[T any](t *testing.T, page context.Context, script string) T {
 	t.Helper()
 	v, err := chromedp.Run(page, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
@@ -56,7 +56,7 @@ const listen = `import("/live/client.js").then((m) => {
 	return true;
 })`
 
-// sees waits until the page's latest state of the entity is the number.
+// sees waits until the page has the number as the entity's latest state.
 func sees(t *testing.T, page context.Context, n int) {
 	t.Helper()
 	eventually(t, 45*time.Second, fmt.Sprintf("the page sees %d", n), func() error {
@@ -75,7 +75,7 @@ func (p *process) put(t *testing.T, n int) {
 	require.Less(t, resp.StatusCode, 300, "%s", body)
 }
 
-// The client in a browser comes back after the server restarts, and misses nothing.
+// The client in a browser reconnects after the server has restarted, and misses no change.
 func TestBrowserComesBack(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{addr: fixedPort(t)})
@@ -87,9 +87,9 @@ func TestBrowserComesBack(t *testing.T) {
 	p.put(t, 2)
 	sees(t, page, 2)
 	p.kill9()
-	p = p.again(t).listens(t)
+	p = p.restart(t).listens(t)
 	p.ready(t)
-	p.put(t, 3) // before it is back, as like as not
+	p.put(t, 3) // probably before the client has reconnected
 	sees(t, page, 3)
 	p.put(t, 4)
 	sees(t, page, 4)
@@ -97,8 +97,7 @@ func TestBrowserComesBack(t *testing.T) {
 	require.Equal(t, []int{1, 2, 3, 4}, js[[]int](t, page, `window.changes.filter((c) => c.data).map((c) => c.data.n)`), "each once, in order")
 }
 
-// A server that is away for a while is no reason to believe that sockets do not get
-// through.
+// A client whose server is down for a while does not conclude that WebSockets are blocked.
 func TestBrowserKeepsItsSocket(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{addr: fixedPort(t)})
@@ -107,15 +106,15 @@ func TestBrowserKeepsItsSocket(t *testing.T) {
 	require.True(t, js[bool](t, page, listen))
 	sees(t, page, 1)
 	p.kill9()
-	time.Sleep(3 * time.Second) // in which it tries some times
-	p = p.again(t).listens(t)
+	time.Sleep(3 * time.Second) // the client makes several attempts
+	p = p.restart(t).listens(t)
 	p.ready(t)
 	p.put(t, 2)
 	sees(t, page, 2)
 	require.Equal(t, "open websocket", js[string](t, page, "window.state"))
 }
 
-// blocked is a way to the process on which no WebSocket gets through.
+// blocked returns a proxy to the process that blocks WebSockets.
 func (p *process) blocked(t *testing.T) *httptest.Server {
 	t.Helper()
 	target, err := url.Parse(p.base)
@@ -133,7 +132,7 @@ func (p *process) blocked(t *testing.T) *httptest.Server {
 	return proxy
 }
 
-// Where WebSockets do not get through, it falls back to the event stream.
+// Where WebSockets are blocked, the client falls back to the event stream.
 func TestBrowserFallsBack(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -145,17 +144,17 @@ func TestBrowserFallsBack(t *testing.T) {
 	require.Equal(t, "open sse", js[string](t, page, "window.state"))
 	p.put(t, 2)
 	sees(t, page, 2)
-	proxy.CloseClientConnections() // it comes back
+	proxy.CloseClientConnections() // the client reconnects
 	p.put(t, 3)
 	sees(t, page, 3)
 	require.Equal(t, []int{1, 2, 3}, js[[]int](t, page, `window.changes.filter((c) => c.data).map((c) => c.data.n)`))
 }
 
-// hurried is a page whose clock for what it waits for long runs 50 times as fast.
+// hurried makes the page's long timers run 50 times as fast.
 const hurried = `(() => { const wait = window.setTimeout; window.setTimeout = (f, ms, ...a) => wait(f, ms >= 40000 ? ms / 50 : ms, ...a); window.states = []; return true; })()`
 
-// A connection on which nothing happens stays, where the server is there, and comes
-// back where it does not answer.
+// An idle connection stays open while the server answers. If it does not answer, the
+// client reconnects.
 func TestBrowserWaitsInSilence(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -169,7 +168,7 @@ func TestBrowserWaitsInSilence(t *testing.T) {
 	p.put(t, 2)
 	sees(t, page, 2)
 
-	page = browser(t, p.base+"/healthz") // a stream has no ping for 20 s, which is too long for it
+	page = browser(t, p.base+"/healthz") // a stream has a ping only every 20 s: to hurried clocks it looks dead, and the client reconnects
 	require.True(t, js[bool](t, page, hurried))
 	require.True(t, js[bool](t, page, strings.Replace(listen, "connect({", `connect({ transport: "sse",`, 1)))
 	sees(t, page, 2)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// background is a command that runs beside the test.
+// background is a command that runs during the test.
 type background struct {
 	cmd            *exec.Cmd
 	stdout, stderr output
@@ -28,7 +28,7 @@ func inBackground(t *testing.T, args ...string) *background {
 	return f
 }
 
-// ends waits for its end and returns the exit status.
+// ends waits until the command has ended, and returns its exit status.
 func (f *background) ends(t *testing.T) int {
 	t.Helper()
 	ended := make(chan struct{})
@@ -42,8 +42,8 @@ func (f *background) ends(t *testing.T) int {
 	return f.cmd.ProcessState.ExitCode()
 }
 
-// A command that runs a sync at a server outlasts a restart of that server, and ends
-// when the run does.
+// A command that runs a sync on a server survives a restart of the server, and ends when
+// the run ends.
 func TestSyncCommandOutlastsItsServer(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -57,14 +57,14 @@ func TestSyncCommandOutlastsItsServer(t *testing.T) {
 	p.atWork(t)
 	code, _ := p.term(t, 20*time.Second)
 	require.Zero(t, code)
-	p = p.again(t).listens(t)
+	p = p.restart(t).listens(t)
 	require.Zero(t, command.ends(t), command.stderr.String())
 	require.Regexp(t, fmt.Sprintf(`pull\s+reading\s+%d\s+%d\s`, rows, rows), command.stdout.String())
 	require.Equal(t, int64(rows), p.ended(t, "wells").Counts.Created)
 }
 
-// A command that is interrupted leaves its run to the server, whose store it found by
-// --data.
+// A command finds the server of a store by --data. If it is interrupted, the server
+// continues the run.
 func TestInterruptedSyncCommandLeavesTheRun(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -84,7 +84,7 @@ func TestInterruptedSyncCommandLeavesTheRun(t *testing.T) {
 	require.Equal(t, int64(rows), run.Counts.Created)
 }
 
-// atWork waits until the run of the sync wells has read something.
+// atWork waits until the run of the sync "wells" has read some rows.
 func (p *process) atWork(t *testing.T) {
 	t.Helper()
 	eventually(t, time.Minute, "the run gets on", func() error {
@@ -96,7 +96,8 @@ func (p *process) atWork(t *testing.T) {
 	})
 }
 
-// The linker sets the version, as the image is built; "go run" is told from a program.
+// The linker sets the version, as in the build of the image. Headgate recognises "go run",
+// so that its hints show the command that the user typed.
 func TestBuildsOfTheRoot(t *testing.T) {
 	t.Parallel()
 	slow(t)

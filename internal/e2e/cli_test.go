@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// faulty has five faults.
+// faulty is a configuration with five errors.
 const faulty = `{
   "serviceName": "",
   "trigger": {"type": "sometimes", "observationPeriod": 0},
@@ -119,7 +119,7 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// The flag wins over CONFIG, and CONFIG over CONFIG_FILE.
+// The flag overrides CONFIG, and CONFIG overrides CONFIG_FILE.
 func TestConfigPrecedence(t *testing.T) {
 	t.Parallel()
 	flag, inFile := file(t, service("by flag", "p")), "CONFIG_FILE="+file(t, service("by file", "p"))

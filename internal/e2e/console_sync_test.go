@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readings is a directory of data with the sample file.
+// readings returns a data directory that contains the sample file.
 func readings(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -21,8 +21,8 @@ func readings(t *testing.T) string {
 	return dir
 }
 
-// Somebody defines a sync, is told what is wrong with it, validates it, runs it and
-// sees its rows and rejects.
+// A user defines a sync, sees the errors of the definition, validates it, runs it, and
+// sees its records and rejects.
 func TestConsoleSync(t *testing.T) {
 	t.Parallel()
 	data := readings(t)
@@ -32,7 +32,7 @@ func TestConsoleSync(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,deep,\n"...), 0o644))
 	p := start(t, options{data: data})
 	d := p.console(t, "syncs")
-	d.reads("None is defined.")
+	d.reads("No syncs yet.")
 	d.press("New sync")
 	d.reads("The definition is valid.")
 
@@ -40,25 +40,25 @@ func TestConsoleSync(t *testing.T) {
 	d.until("the field says what is wrong", `document.querySelector("#def-orgId-error").textContent === "is required"`)
 	d.until("and is marked", `document.querySelector("#def-orgId").getAttribute("aria-invalid") === "true"`)
 	d.types("#def-frequency", "sometimes")
-	d.reads("2 faults:")
+	d.reads("2 errors:")
 	d.types("#def-frequency", "")
 	d.types("#definition", `{"id": "x",`)
 	d.reads("not JSON: line 1")
 	d.types("#definition", `{"id":"x","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["a"]},"nonsense":1}`)
 	d.reads("is not a field that is known here")
 	d.shoot("sync-faults")
-	d.press("Leave it")
+	d.press("Cancel")
 
 	d.press("New sync")
 	d.reads("The definition is valid.")
-	d.press("Define it")
-	d.reads("The sync is defined.")
-	d.reads("No run yet")
+	d.press("Create sync")
+	d.reads("Sync created.")
+	d.reads("No runs yet")
 	d.press("Validate")
 	d.reads("What a run would do")
 	d.until("the validation ended", `document.querySelector("#run-state").textContent !== "running" && document.querySelector("#run-state").textContent !== "pending"`)
 	d.reads("create pull")
-	d.reads("None yet.")
+	d.reads("No records yet.")
 	d.shoot("sync-validated")
 	d.press("Run")
 	d.until("the run ended", `document.querySelector("#run-state").textContent === "partial"`)
@@ -67,19 +67,19 @@ func TestConsoleSync(t *testing.T) {
 	d.until("the reject is shown", `[...document.querySelectorAll('[aria-label="Rejects"] td')].some((c) => c.textContent.includes("deep"))`)
 	d.shoot("sync-run")
 
-	// A correction, and a second try at what was rejected.
+	// After a correction of the file, the rejected row is accepted.
 	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,12.5,\n"...), 0o644))
 	d.press("Run")
 	d.until("it is taken", `document.querySelector("#run-state").textContent === "partial" && !document.querySelector('[aria-label="Rejects"]').textContent.includes("deep")`)
 	d.reads("1 new, 0 changed, 2 rejected")
 
-	// A validation shows what is different, field by field.
+	// A validation shows the differences, field by field.
 	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,13.5,\n"...), 0o644))
 	d.press("Validate")
 	d.until("the difference is shown", `[...document.querySelectorAll("tr")].some((r) => /update/.test(r.textContent) && r.textContent.includes("12.5") && r.textContent.includes("13.5"))`)
 }
 
-// A run's progress is seen while it is under way, and it can be cancelled.
+// A run shows its progress, and can be cancelled.
 func TestConsoleSyncProgress(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -92,12 +92,12 @@ func TestConsoleSyncProgress(t *testing.T) {
 	p := start(t, options{data: data})
 	p.must(t, "POST", "/sync", `{"id":"many","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"many.csv","selectedDatatypes":["row"]}}`)
 	d := p.console(t, "syncs/many")
-	d.reads("No run yet")
+	d.reads("No runs yet")
 	d.eval(`window.seen = new Set(); new MutationObserver(() => {
 		const bar = document.querySelector('[role="progressbar"]'); if (bar) window.seen.add(bar.getAttribute("aria-valuenow")); }).observe(document.body, {subtree: true, childList: true, attributes: true})`)
 	d.press("Run")
 	d.until("progress is seen", `window.seen.size >= 3`)
-	d.press("Cancel")
+	d.press("Cancel run")
 	d.until("it is cancelled", `document.querySelector("#run-state").textContent === "cancelled"`)
 }
 
@@ -116,9 +116,7 @@ func TestConsoleConflict(t *testing.T) {
 	write("theirs")
 	d := p.console(t, "syncs/c")
 	p.must(t, "POST", "/sync/c/run?method=pull&wait=true", "")
-	d.press("Take ours of name")
+	d.press("Keep ours for name")
 	d.until("it is decided", `document.querySelector('[aria-label="Conflicts"]').textContent.includes("None.")`)
 	require.Contains(t, p.must(t, "GET", "/orgs/o/row/1", ""), "ours")
 }
-
-// The console comes back by itself after the server was killed, with what happened

@@ -15,19 +15,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// desk is somebody at the console, in a browser of their own.
+// desk is a user of the console, with a browser of their own.
 type desk struct {
 	t    *testing.T
 	page context.Context
-	// forgiven are parts of what the browser may complain about.
+	// forgiven are parts of browser messages that are expected.
 	forgiven []string
 
 	mu    sync.Mutex
 	wrong []string
 }
 
-// console opens the console at a view. Whatever the browser complains about
-// fails the test, unless it is forgiven.
+// console opens the console at a view. A warning or an error of the browser fails the
+// test, unless it is forgiven.
 func (p *process) console(t *testing.T, view string, forgiven ...string) *desk {
 	t.Helper()
 	return consoleAt(t, p.base+"/console#"+view, forgiven...)
@@ -59,7 +59,7 @@ func consoleAt(t *testing.T, address string, forgiven ...string) *desk {
 					continue complaint
 				}
 			}
-			t.Errorf("the browser complains: %s", w)
+			t.Errorf("the browser reports: %s", w)
 		}
 	})
 	d.do(chromedp.EmulateViewport(1280, 900))
@@ -79,13 +79,13 @@ func (d *desk) do(a chromedp.Action[chromedp.Void]) {
 	require.NoError(d.t, err)
 }
 
-// eval runs a script in the page, as its developer would.
+// eval runs a script in the page.
 func (d *desk) eval(script string) {
 	d.t.Helper()
 	js[bool](d.t, d.page, "(async () => { "+script+"; return true; })()")
 }
 
-// text is all that can be read on the page now.
+// text returns the visible text of the page.
 func (d *desk) text() string { return js[string](d.t, d.page, "document.body.innerText") }
 
 // until waits until the script's value is true.
@@ -105,8 +105,8 @@ func (d *desk) reads(text string) {
 	d.until(fmt.Sprintf("the page reads %q", text), "document.body.innerText.includes("+quote(text)+")")
 }
 
-// named finds what can be pressed by its accessible name, in front of the page
-// where something is.
+// named finds a button or a link by its accessible name: in the open dialog, if there is
+// one, or else on the page.
 const named = `((name) => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll("button, a")]
 	.find((b) => (b.getAttribute("aria-label") ?? b.textContent).trim() === name && b.offsetParent !== null && !b.disabled && b.ariaBusy !== "true"))`
 
@@ -125,7 +125,7 @@ func (d *desk) types(selector, value string) {
 		f.dispatchEvent(new Event("input", {bubbles: true})); f.dispatchEvent(new Event("change", {bubbles: true}))`)
 }
 
-// shoot keeps a picture of the page, where somebody wants them.
+// shoot keeps a screenshot of the page, if screenshots are wanted.
 func (d *desk) shoot(name string) {
 	d.t.Helper()
 	dir := os.Getenv("HEADGATE_SCREENSHOTS")
@@ -154,7 +154,7 @@ func (p *process) must(t *testing.T, method, path, body string) string {
 	return string(answer)
 }
 
-// Somebody watches a gate fill and fire, looks at the message and replays it.
+// A user watches a gate fill and release, opens the message and replays it.
 func TestConsoleGate(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -199,16 +199,16 @@ func TestConsoleGate(t *testing.T) {
 	p.must(t, "POST", "/event/entry1", "and again")
 	d.reads("Missing: 1 more event at entry2.")
 	d.press("Reset")
-	d.reads("Events leave the window")
+	d.reads("removed from the window, and")
 	d.press("Reset")
-	d.reads("1 event taken out of the window.")
+	d.reads("1 event removed from the window.")
 	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
 }
 
 const tasks = `{"taskList":{"12":{"name":%q,"priority":%d},"34":{"name":"Beta","priority":2},"56":{"name":"Gamma","priority":3},"78":{"name":"Delta","priority":4}}}`
 
-// Two people edit one draft, the source changes, they accept one field, keep
-// another, and save.
+// Two people edit one draft. The source changes; they accept one field, keep another, and
+// save.
 func TestConsoleDraftInTwoBrowsers(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -217,7 +217,7 @@ func TestConsoleDraftInTwoBrowsers(t *testing.T) {
 	value := func(selector string) string { return "document.querySelector(" + quote(selector) + ").value" }
 	for _, d := range []*desk{ada, bob} {
 		d.until("the list is there", "document.querySelector("+quote(name)+") && "+value(name)+` === "Alpha"`)
-		d.reads("The draft is what the source has.")
+		d.reads("The draft matches the source.")
 	}
 	ada.types(`input[autocomplete="nickname"]`, "Ada")
 	ada.types(name, "Alef")
@@ -240,23 +240,23 @@ func TestConsoleDraftInTwoBrowsers(t *testing.T) {
 	bob.until("Bob sees what Ada accepted", value(priority)+` === "7"`)
 	bob.reads("1 change at the source to decide about")
 	bob.press("Keep our name of row 12")
-	ada.reads("There are edits to save.")
+	ada.reads("There are unsaved edits.")
 	ada.press("Save to the source")
 	ada.reads("Saved to the source.")
 	bob.reads("saved by Ada")
-	bob.reads("The draft is what the source has.")
+	bob.reads("The draft matches the source.")
 	require.JSONEq(t, `{"taskList":{"12":{"name":"Alef","priority":7},"34":{"name":"Beth","priority":2},"56":{"name":"Gamma","priority":3},"78":{"name":"Delta","priority":4}}}`,
 		p.must(t, "GET", "/example/fetch-tasks", ""))
 
-	// What somebody is typing is left alone while others edit.
+	// Text that a user is typing stays while others edit.
 	bob.eval(`const f = document.querySelector("#field-56-name"); f.focus(); f.value = "Gim"`)
 	ada.types("#field-78-name", "Dalet")
 	bob.until("Bob sees it", value("#field-78-name")+` === "Dalet"`)
 	require.Equal(t, "field-56-name Gim", js[string](t, bob.page, `document.activeElement.id + " " + document.activeElement.value`))
 	ada.types(priority, "many")
 	ada.reads("priority must be a number.")
-	ada.press("Discard the edits")
-	ada.reads("The draft is what the source has.")
+	ada.press("Discard edits")
+	ada.reads("The draft matches the source.")
 
 	ada.types(`input[aria-label="Id of the new row"]`, "99")
 	ada.press("Add a row")
@@ -265,8 +265,8 @@ func TestConsoleDraftInTwoBrowsers(t *testing.T) {
 	ada.until("and gone again", `!document.querySelector("#field-99-name")`)
 }
 
-// meanwhile.
-func TestConsoleComesBack(t *testing.T) {
+// The console reconnects after the server was killed, and shows what happened meanwhile.
+func TestConsoleReconnects(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{addr: fixedPort(t)})
 	d := p.console(t, "gate", "WebSocket", "Failed to load resource", "ERR_CONNECTION")
@@ -274,7 +274,7 @@ func TestConsoleComesBack(t *testing.T) {
 	d.until("it is connected", `document.querySelector("#connection").textContent === "live"`)
 	p.kill9()
 	d.until("it says so", `document.querySelector("#connection").textContent !== "live"`)
-	p = p.again(t).listens(t)
+	p = p.restart(t).listens(t)
 	p.ready(t)
 	p.must(t, "POST", "/event/entry1", "meanwhile")
 	d.until("it is connected again", `document.querySelector("#connection").textContent === "live"`)
@@ -283,7 +283,7 @@ func TestConsoleComesBack(t *testing.T) {
 	d.reads("published")
 }
 
-// Live shows who is connected, what they subscribe to and what was sent.
+// The view Live shows the clients, their subscriptions and the changes that were sent.
 func TestConsoleLive(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -294,14 +294,14 @@ func TestConsoleLive(t *testing.T) {
 	d.reads("2 clients connected to this instance")
 	d.reads("items 1")
 	p.put(t, 1)
-	d.until("what was sent is there", `[...document.querySelectorAll('[aria-label="What was sent"] td')].some((c) => c.textContent === "items")`)
+	d.until("what was sent is there", `[...document.querySelectorAll('[aria-label="Latest changes"] td')].some((c) => c.textContent === "items")`)
 	d.shoot("live")
 	_, err := chromedp.Run(other, chromedp.Navigate("about:blank"))
 	require.NoError(t, err)
 	d.reads("1 client connected to this instance")
 }
 
-// Where the server does not fetch by itself, the page has it look.
+// With echo, the server does not fetch by itself; the page asks it to.
 func TestConsoleDraftByEcho(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

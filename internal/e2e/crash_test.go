@@ -22,8 +22,8 @@ func crashRounds(t *testing.T) int {
 	return n
 }
 
-// The process is killed at random instants under load, while clients repeat what
-// was not acknowledged: nothing is lost, and nothing is in two messages.
+// The process is killed at random moments under load, while clients retry requests that
+// were not acknowledged. No event is lost, and none is in two messages.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -41,14 +41,14 @@ func TestCrash(t *testing.T) {
 		p, acked := crash(t, options{env: env})
 		s.receivesAll(t, acked)
 		redelivered := s.redelivered()
-		s.census.collect(t, p, 300) // the emulator reads all claims to find one
+		s.census.collect(t, p, 300) // few: the emulator reads all claims to find one
 		s.census.check(t, acked)
 		t.Logf("%d messages, %d of them delivered again", len(s.census.bodies), redelivered)
 	})
 }
 
-// crash returns the process that is left, with nothing waiting, and what was
-// acknowledged.
+// crash loads and kills processes. It returns the last one, with no event waiting, and the
+// acknowledged events.
 func crash(t *testing.T, o options) (*process, []string) {
 	t.Helper()
 	rounds := crashRounds(t)
@@ -57,14 +57,14 @@ func crash(t *testing.T, o options) (*process, []string) {
 	l := startLoad(t, p, "c", 8, 0)
 	began := time.Now()
 	for round := range rounds {
-		if round%4 == 3 { // while it starts and makes up for the crash before
+		if round%4 == 3 { // kill it while it starts and recovers from the previous crash
 			time.Sleep(rand.N(60 * time.Millisecond))
 		} else {
 			p.listens(t)
 			time.Sleep(5*time.Millisecond + rand.N(145*time.Millisecond))
 		}
 		p.kill9()
-		p = p.at(o.addr).again(t)
+		p = p.at(o.addr).restart(t)
 	}
 	p.listens(t)
 	p.ready(t)
@@ -77,7 +77,7 @@ func crash(t *testing.T, o options) (*process, []string) {
 	return p, l.acked
 }
 
-// at says where a process listens that was not waited for.
+// at sets the address of a process that the test did not wait for.
 func (p *process) at(addr string) *process {
 	p.addr, p.base = addr, "http://"+addr
 	return p

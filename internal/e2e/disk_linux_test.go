@@ -27,7 +27,7 @@ func tmpfs(t *testing.T, size string) string {
 	return dir
 }
 
-// ballast takes all the space that is left.
+// ballast fills the rest of the disk; release frees it.
 func ballast(t *testing.T, dir string) (release func()) {
 	t.Helper()
 	path := filepath.Join(dir, "ballast")
@@ -43,7 +43,7 @@ func ballast(t *testing.T, dir string) (release func()) {
 	return func() { require.NoError(t, os.Remove(path)) }
 }
 
-// notReady waits until /readyz answers 503 and the log says why.
+// notReady waits until /readyz answers 503 and the log has the reason.
 func (p *process) notReady(t *testing.T, why string) {
 	t.Helper()
 	eventually(t, time.Minute, "/readyz answers 503", func() error {
@@ -63,8 +63,8 @@ func (p *process) notReady(t *testing.T, why string) {
 	})
 }
 
-// While no event can be stored, no probe is told that the process is ready. Once
-// there is space again, it is.
+// While no event can be stored, /readyz reports that the process is not ready. Once there
+// is space again, it is ready.
 func TestAttackDiskFull(t *testing.T) {
 	t.Parallel()
 	dir := tmpfs(t, "6m")
@@ -82,9 +82,9 @@ func TestAttackDiskFull(t *testing.T) {
 		return err
 	}
 
-	if os.Getenv("HEADGATE_ATTACK") != "" { // the last success counts for ten seconds
+	if os.Getenv("HEADGATE_ATTACK") != "" { // takes time: the last success counts for ten seconds
 		release := ballast(t, dir)
-		p.notReady(t, "disk is full") // although nobody writes
+		p.notReady(t, "disk is full") // even without any write
 		release()
 		p.ready(t)
 	}
@@ -110,7 +110,7 @@ func TestAttackDiskFull(t *testing.T) {
 	require.NoError(t, send(-1))
 	require.Equal(t, stored+2, p.status(t).have(), "what was acknowledged, and nothing else")
 
-	// Without space for the file that SQLite maps, a start says what to do.
+	// Without space for the file that SQLite maps, a start fails and says what to do.
 	code, _ := p.term(t, 20*time.Second)
 	require.Zero(t, code)
 	release = ballast(t, dir)
@@ -125,7 +125,7 @@ func TestAttackDiskFull(t *testing.T) {
 
 var errFull = errors.New("the disk is full")
 
-// A directory that nobody can write is refused at start, with what to do.
+// A start on a directory that is not writable fails and says what to do.
 func TestAttackReadOnlyDirectory(t *testing.T) {
 	t.Parallel()
 	dir := tmpfs(t, "16m")

@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/emulator"
 )
 
-// Two variables are all that it takes to see the message on Pub/Sub.
+// Two environment variables suffice to get the message over Pub/Sub.
 func TestEmulators(t *testing.T) {
 	t.Parallel()
 	firestore, _ := emulator.Firestore(t)
@@ -18,7 +18,7 @@ func TestEmulators(t *testing.T) {
 	s := consume(t, pubsubHost, "headgate-local", nil)
 	p := start(t, options{env: []string{"FIRESTORE_EMULATOR_HOST=" + firestore, "PUBSUB_EMULATOR_HOST=" + pubsubHost}})
 	require.Contains(t, p.stderr.String(), "store=firestore bus=pubsub")
-	require.NoError(t, p.expect(200, "POST", "/reset")) // what an earlier run left
+	require.NoError(t, p.expect(200, "POST", "/reset")) // drop the events of an earlier run
 
 	tag := emulator.Project()
 	latin := "caf\xe9 " + tag
@@ -76,8 +76,8 @@ func TestEmulators(t *testing.T) {
 	require.Empty(t, s.census.faults, "a replay is the same message")
 }
 
-// Two processes that share a service in one store put each of 2,000 events into
-// exactly one message.
+// Two processes share a service in one store. Each of 2,000 events gets into exactly one
+// message.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -102,7 +102,8 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
-// share loads two processes and returns one of them, with nothing waiting.
+// share loads two processes and returns one of them, with no event waiting, and the
+// acknowledged events.
 func share(t *testing.T, o options) (*process, []string) {
 	t.Helper()
 	a, b := start(t, o), start(t, o)

@@ -15,8 +15,8 @@ import (
 	"github.com/headgate/headgate/internal/emulator"
 )
 
-// frameworkMain is what the Cloud Functions buildpack writes around a function's
-// source, which it imports by the module's path.
+// frameworkMain is the program that the Cloud Functions buildpack writes around a
+// function's source. It imports the source by the module's path.
 const frameworkMain = `package main
 
 import (
@@ -36,8 +36,8 @@ func main() {
 
 var offline = regexp.MustCompile(`dial tcp|no such host|module lookup disabled|connection refused|i/o timeout`)
 
-// The staged source builds as the buildpack builds it, and the framework serves
-// the function that FUNCTION_TARGET names.
+// The staged source builds in the way of the buildpack, and the framework serves the
+// function that FUNCTION_TARGET names.
 func TestFunctionsFramework(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -53,7 +53,7 @@ func TestFunctionsFramework(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "serve"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "serve", "main.go"), []byte(frameworkMain), 0o600))
 	exe := filepath.Join(dir, "function")
-	// The buildpack completes the module with what the framework's server needs.
+	// The buildpack adds the requirements of the framework's server to the module.
 	build := exec.Command("go", "build", "-mod=mod", "-o", exe, "./serve")
 	build.Dir = dir
 	if out, err = build.CombinedOutput(); err != nil && offline.Match(out) {
@@ -63,7 +63,7 @@ func TestFunctionsFramework(t *testing.T) {
 
 	for _, c := range []struct {
 		target     string
-		good, none string // paths to POST to
+		good, none string // a path that the function serves, and one that it does not
 	}{
 		{"ingest", "/event/entry1", "/trigger"},
 		{"headgate", "/trigger", "/nothing"},
@@ -78,7 +78,7 @@ func TestFunctionsFramework(t *testing.T) {
 	}
 }
 
-// framework starts the framework's server with one target.
+// framework starts the framework's server for one target.
 func framework(t *testing.T, exe, target string) *process {
 	t.Helper()
 	addr := fixedPort(t)

@@ -18,7 +18,7 @@ var client = &http.Client{
 	Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
 }
 
-// call makes a request and returns the whole answer.
+// call sends a request and returns the whole answer.
 func (p *process) call(method, path, body string, headers ...string) (*http.Response, []byte, error) {
 	req, err := http.NewRequest(method, p.base+path, strings.NewReader(body))
 	if err != nil {
@@ -36,7 +36,7 @@ func (p *process) call(method, path, body string, headers ...string) (*http.Resp
 	return resp, data, err
 }
 
-// expect makes a request and checks its status.
+// expect sends a request, and returns an error unless the answer has the status.
 func (p *process) expect(status int, method, path string) error {
 	resp, body, err := p.call(method, path, "")
 	if err == nil && resp.StatusCode != status {
@@ -45,7 +45,7 @@ func (p *process) expect(status int, method, path string) error {
 	return err
 }
 
-// read makes a request, which must be answered with 200, and decodes the answer.
+// read sends a request, requires 200, and decodes the answer.
 func read[T any](t *testing.T, p *process, method, path string) T {
 	t.Helper()
 	v, err := try[T](p, method, path)
@@ -71,7 +71,7 @@ type receipt struct {
 	Triggered *string `json:"triggered"`
 }
 
-// event sends an event, which must be stored.
+// event sends an event, and requires that it is acknowledged.
 func (p *process) event(t *testing.T, key, content string) receipt {
 	t.Helper()
 	resp, body, err := p.call("POST", "/event/"+key, content)
@@ -107,7 +107,7 @@ type messageInfo struct {
 	NumberOfEvents, Attempts           int
 }
 
-// messages reads all pages of the list.
+// messages returns all messages of the list.
 func (p *process) messages(t *testing.T) []messageInfo {
 	t.Helper()
 	var all []messageInfo
@@ -124,9 +124,9 @@ func (p *process) messages(t *testing.T) []messageInfo {
 	return all
 }
 
-// settle sweeps until every claim is published, releases what still waits, and
-// returns when that is published, too. A claim whose instance died becomes due
-// some 15 s after it was made.
+// settle sweeps until every claim is published, releases the events that still wait, and
+// returns when they are published, too. A claim whose instance died becomes due about 15 s
+// after it was made.
 func (p *process) settle(t *testing.T) {
 	t.Helper()
 	empty := func() error {
@@ -146,7 +146,7 @@ func (p *process) settle(t *testing.T) {
 	require.Zero(t, p.status(t).have(), "nothing waits after the trigger")
 }
 
-// problem checks that an answer is a problem that a source may retry.
+// problem returns an error unless the answer is a 503 that tells the source to retry.
 func problem(resp *http.Response, body []byte) error {
 	var p struct {
 		Status int

@@ -15,7 +15,8 @@ import (
 
 var curlLine = regexp.MustCompile(`(?m)^\s*(curl .*)$`)
 
-// A stranger starts it with nothing, pastes what it prints, and sees the message.
+// A new user starts Headgate without any setup, pastes the commands that it prints, and
+// sees the message.
 func TestLaptop(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
@@ -53,7 +54,7 @@ func TestLaptop(t *testing.T) {
 	require.Equal(t, 2, strings.Count(string(body), `"content":"hello"`), "%s", body)
 }
 
-// paste runs a line as a shell does.
+// paste runs a line in the way of a shell.
 func paste(t *testing.T, line string) string {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err == nil {
@@ -76,13 +77,13 @@ func paste(t *testing.T, line string) string {
 	return string(body)
 }
 
-// What was stored is there after a restart, also without an orderly end.
+// Stored events survive a restart, even after a crash.
 func TestEventsOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{addr: fixedPort(t)})
 	p.event(t, "entry1", "before")
 	p.kill9()
-	p = p.again(t).listens(t)
+	p = p.restart(t).listens(t)
 	p.ready(t)
 	r := p.event(t, "entry2", "after")
 	require.NotNil(t, r.Triggered)
@@ -103,7 +104,7 @@ func TestSeveralServices(t *testing.T) {
 	require.NoError(t, p.expect(404, "POST", "/services/other/event/entry1"))
 }
 
-// service is the configuration of a service with two endpoints.
+// service returns the configuration of a service with two endpoints.
 func service(name, project string) string {
 	return fmt.Sprintf(`{"serviceName":%q,"trigger":{"type":"window","observationPeriod":3600},`+
 		`"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],"targetPubSub":{"topic":%q}}`, name, topicOf(project))

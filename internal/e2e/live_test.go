@@ -20,7 +20,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// peers fetches npm's packages, once, into a directory that is removed afterwards.
+// peers installs npm's packages once, into a directory that is removed afterwards.
 var peers = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "headgate-peers")
 	if err != nil {
@@ -33,7 +33,7 @@ var peers = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// peer runs a script of npm's packages and returns what it says, a line at a time.
+// peer runs a script that uses npm's packages. next returns its output, line by line.
 func peer(t *testing.T, args ...string) (next func() map[string]any) {
 	t.Helper()
 	required := os.Getenv("HEADGATE_REQUIRE_NODE") != ""
@@ -154,7 +154,7 @@ func TestPeersWebhooks(t *testing.T) {
 	require.Equal(t, "Älpha", data["12"].(map[string]any)["name"])
 }
 
-// follow is a client of protocol 2 that says which version it has when it comes back.
+// follow is a client of protocol 2 that names its version when it reconnects.
 type follow struct {
 	conn    *websocket.Conn
 	version string
@@ -171,7 +171,7 @@ func (f *follow) connect(t *testing.T, p *process) {
 	require.NoError(t, conn.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"action":"subscribe","body":{"entity":"items","id":"1","have":%q}}`, f.version)))
 }
 
-// until reads until the entity has the value.
+// until reads frames until the entity has the value.
 func (f *follow) until(t *testing.T, value float64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -193,8 +193,8 @@ func (f *follow) until(t *testing.T, value float64) {
 	}
 }
 
-// Two processes on the emulators: a change on one reaches the clients of the other;
-// one is killed and its clients go on with the other, and miss nothing.
+// Two processes on the emulators: a change on one reaches the clients of the other. When
+// one is killed, its clients reconnect to the other and miss no change.
 func TestLiveAcrossProcesses(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -216,7 +216,7 @@ func TestLiveAcrossProcesses(t *testing.T) {
 	onA.until(t, 2)
 	onB.until(t, 2)
 	a.kill9()
-	put(b, 3) // while the clients of a are nowhere
+	put(b, 3) // while the clients of a are disconnected
 	onB.until(t, 3)
 	onA.connect(t, b)
 	onA.until(t, 3)

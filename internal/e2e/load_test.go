@@ -14,21 +14,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// load is clients that send events to entry1 and entry2 in turn, each until it is
-// acknowledged, under one Idempotency-Key.
+// load is a set of clients that send events to entry1 and entry2 in turn. They send each
+// event until it is acknowledged, always with the same Idempotency-Key.
 type load struct {
 	t           *testing.T
 	stop        chan struct{}
-	aborted     atomic.Bool // the test is over
+	aborted     atomic.Bool // the test has ended
 	wg          sync.WaitGroup
 	retries     atomic.Int64
 	unavailable atomic.Int64 // answers of 503
-	longest     atomic.Int64 // wait for an acknowledgement, in nanoseconds
+	longest     atomic.Int64 // longest wait for an acknowledgement, in nanoseconds
 	mu          sync.Mutex
 	acked       []string // contents, each unique
 }
 
-// startLoad starts clients. At most limit events are sent; 0 for no limit.
+// startLoad starts clients, which send at most limit events; 0 means no limit.
 func startLoad(t *testing.T, p *process, name string, clients, limit int) *load {
 	l := &load{t: t, stop: make(chan struct{})}
 	base := &process{base: p.base}
@@ -61,7 +61,7 @@ func (l *load) deliver(p *process, key, id string) bool {
 		asked := time.Now()
 		resp, body, err := p.call("POST", "/event/"+key, id, "Idempotency-Key", id)
 		switch {
-		case err != nil: // the process is down, or died before it answered
+		case err != nil: // the process is down, or died before the answer
 		case resp.StatusCode == http.StatusOK:
 			var r receipt
 			if err := json.Unmarshal(body, &r); err != nil || r.ID == "" || r.EventKey != key {
@@ -88,7 +88,7 @@ func (l *load) deliver(p *process, key, id string) bool {
 	return false
 }
 
-// finish lets each client deliver the event that it is at, and stops it.
+// finish stops the clients, after each has delivered its current event.
 func (l *load) finish() {
 	l.mu.Lock()
 	select {
@@ -100,7 +100,7 @@ func (l *load) finish() {
 	l.wg.Wait()
 }
 
-// census is where each event went.
+// census records which message each event is in.
 type census struct {
 	mu         sync.Mutex
 	bodies     map[string][]byte // by eventID
@@ -115,7 +115,7 @@ func newCensus() *census {
 	return &census{bodies: map[string][]byte{}, events: map[string]int{}, in: map[string]string{}, ids: map[string]string{}}
 }
 
-// add counts a message, which may come more than once.
+// add counts a message, which may arrive more than once.
 func (c *census) add(body []byte) {
 	var m struct {
 		EventID string
@@ -177,8 +177,7 @@ func (c *census) missing(contents []string) (n int) {
 	return n
 }
 
-// check demands that each event that was acknowledged, and no other, is in
-// exactly one message.
+// check requires that each acknowledged event, and no other, is in exactly one message.
 func (c *census) check(t *testing.T, acked []string) {
 	t.Helper()
 	if n := c.missing(acked); n > 0 {
@@ -194,12 +193,12 @@ func (c *census) check(t *testing.T, acked []string) {
 	}
 }
 
-// collect reads messages from the process: the whole list, and at most some of
-// the messages themselves (0: all).
+// collect reads the whole list of messages from the process, and the content of at most
+// some of them (0: of all).
 func (c *census) collect(t *testing.T, p *process, some int) {
 	t.Helper()
 	var list []messageInfo
-	eventually(t, 60*time.Second, "every message is published", func() error { // a trigger is answered a moment before it is marked
+	eventually(t, 60*time.Second, "every message is published", func() error { // a trigger may be answered before its message is marked as published
 		list = p.messages(t)
 		for _, m := range list {
 			if m.State != "published" {
@@ -239,7 +238,7 @@ func (c *census) collect(t *testing.T, p *process, some int) {
 	}
 }
 
-// The census must find what it is for.
+// The census finds lost and duplicate events.
 func TestCensus(t *testing.T) {
 	t.Parallel()
 	const message = `{"eventID":"%s","events":{"entry1":{"numberOfEvents":1,"events":[{"id":"i%s","eventKey":"entry1","content":"%s"}]}}}`

@@ -38,7 +38,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// slow skips a test that takes more than a few seconds.
+// slow skips a test that takes more than a few seconds if -short is set.
 func slow(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

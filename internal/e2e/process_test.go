@@ -20,13 +20,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// options say how to start Headgate.
+// options state how to start Headgate.
 type options struct {
 	args []string
-	env  []string // beside PATH, HOME and TMPDIR
-	addr string   // "" for a free port
-	data string   // "" for a new directory
-	// cgroup is the directory of the control group to start in; "" for ours.
+	env  []string // in addition to PATH, HOME and TMPDIR
+	addr string   // "" means a free port
+	data string   // "" means a new directory
+	// cgroup is the directory of the cgroup to start in; "" means that of the test.
 	cgroup string
 }
 
@@ -39,7 +39,7 @@ type process struct {
 	exited         chan struct{}
 }
 
-// output is what a process wrote so far.
+// output has the text that a process has written so far.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -57,9 +57,9 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// environment is nothing of ours but what a process needs to run.
+// environment returns more, and of our own environment only what a process needs to run.
 func environment(more []string) []string {
-	env := []string{"GORACE=atexit_sleep_ms=10"} // where the race detector is built in
+	env := []string{"GORACE=atexit_sleep_ms=10"} // for builds with the race detector
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SYSTEMROOT"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
@@ -68,7 +68,7 @@ func environment(more []string) []string {
 	return append(env, more...)
 }
 
-// launch starts the process and does not wait for anything.
+// launch starts the process without waiting until it listens.
 func launch(t *testing.T, o options) *process {
 	t.Helper()
 	if o.addr == "" {
@@ -79,7 +79,7 @@ func launch(t *testing.T, o options) *process {
 	}
 	p := &process{o: o, exited: make(chan struct{})}
 	p.cmd = exec.Command(binary, append([]string{"-addr", o.addr, "-data", o.data}, o.args...)...)
-	if o.cgroup != "" { // in it before it runs, so that it finds its limit
+	if o.cgroup != "" { // join the group before Headgate runs, so that it finds its limit
 		join := []string{"-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, o.cgroup, binary}
 		p.cmd = exec.Command("/bin/sh", append(join, p.cmd.Args[1:]...)...)
 	}
@@ -108,7 +108,7 @@ func launch(t *testing.T, o options) *process {
 
 var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
 
-// listens waits until the process says where it listens.
+// listens waits until the process has logged its address.
 func (p *process) listens(t *testing.T) *process {
 	t.Helper()
 	eventually(t, 30*time.Second, "the process listens", func() error {
@@ -142,12 +142,12 @@ func (p *process) ready(t *testing.T) {
 	})
 }
 
-// again starts it on the same address and data.
-func (p *process) again(t *testing.T) *process {
+// restart starts the process again on the same address and data.
+func (p *process) restart(t *testing.T) *process {
 	t.Helper()
 	o := p.o
 	o.addr = p.addr
-	eventually(t, 10*time.Second, "the address is free again", func() error { // a killed process's sockets may go a moment after it
+	eventually(t, 10*time.Second, "the address is free again", func() error { // the sockets of a killed process may stay for a moment
 		l, err := net.Listen("tcp", o.addr)
 		if err != nil {
 			return err
@@ -157,13 +157,13 @@ func (p *process) again(t *testing.T) *process {
 	return launch(t, o)
 }
 
-// kill9 ends the process as a crash does. It is idempotent.
+// kill9 kills the process with SIGKILL, like a crash. It is idempotent.
 func (p *process) kill9() {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
 }
 
-// term asks the process to end and returns its exit code and how long it took.
+// term sends SIGTERM and returns the exit code, and how long the process took to end.
 func (p *process) term(t *testing.T, within time.Duration) (code int, took time.Duration) {
 	t.Helper()
 	begin := time.Now()
@@ -181,7 +181,7 @@ func (p *process) wait(t *testing.T, within time.Duration) {
 	}
 }
 
-// command runs Headgate to its end.
+// command runs Headgate and waits until it has ended.
 func command(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := exec.Command(binary, args...)
@@ -195,8 +195,8 @@ func command(t *testing.T, env []string, args ...string) (code int, stdout, stde
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// fixedPort returns a free address that no outgoing connection takes while the
-// process that listens on it is down: one below the ephemeral ports.
+// fixedPort returns a free address below the ephemeral ports: no outgoing connection can
+// take it while the process that listens on it is down.
 func fixedPort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -225,8 +225,8 @@ func eventually(t *testing.T, within time.Duration, what string, try func() erro
 	}
 }
 
-// ticks returns the processor time that the process took, in hundredths of a second.
-// Only Linux says it so simply: ok is false elsewhere.
+// ticks returns the processor time of the process, in hundredths of a second. ok is false
+// where the system is not Linux.
 func (p *process) ticks(t *testing.T) (sum int, ok bool) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -234,9 +234,9 @@ func (p *process) ticks(t *testing.T) (sum int, ok bool) {
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	require.NoError(t, err)
-	_, rest, ok := strings.Cut(string(stat), ") ") // the name before it may have anything in it
+	_, rest, ok := strings.Cut(string(stat), ") ") // the name before it may contain any text
 	require.True(t, ok)
-	for _, field := range strings.Fields(rest)[11:13] { // the process's own, and the kernel's for it
+	for _, field := range strings.Fields(rest)[11:13] { // utime and stime
 		n, err := strconv.Atoi(field)
 		require.NoError(t, err)
 		sum += n
@@ -246,7 +246,7 @@ func (p *process) ticks(t *testing.T) (sum int, ok bool) {
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// parallel runs do for each item, a few at a time, and returns the first error.
+// parallel calls do for each item, a few at a time, and returns the first error.
 func parallel[T any](items []T, at int, do func(T) error) error {
 	work, errs := make(chan T), make(chan error, at)
 	for range at {

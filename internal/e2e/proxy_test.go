@@ -75,13 +75,13 @@ func (p *proxy) serve(c net.Conn) {
 	p.mu.Unlock()
 }
 
-// answers is the way back to the client.
+// answers writes the server's answers to the client.
 type answers struct {
 	net.Conn
 	p *proxy
 }
 
-// Write implements io.Writer. io.Copy must not find the connection's ReadFrom.
+// Write implements io.Writer. (io.Copy must not bypass it with the connection's ReadFrom.)
 func (a answers) Write(b []byte) (int, error) {
 	if a.p.muted.Load() {
 		return len(b), nil
@@ -94,7 +94,7 @@ func (a answers) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{a}, r)
 }
 
-// mute drops what the server answers: it does as it is told, and nobody learns of it.
+// mute drops the answers of the server, which still processes the requests.
 func (p *proxy) mute(on bool) { p.muted.Store(on) }
 
 // cut breaks all connections.
@@ -106,8 +106,8 @@ func (p *proxy) cut() {
 	}
 }
 
-// away takes the server away, or brings it back.
-func (p *proxy) away(down bool) {
+// setDown makes the server unreachable, or reachable again.
+func (p *proxy) setDown(down bool) {
 	p.mu.Lock()
 	p.down = down
 	p.mu.Unlock()
@@ -116,7 +116,7 @@ func (p *proxy) away(down bool) {
 	}
 }
 
-// move sends the connections that follow to another server.
+// move directs new connections to another server.
 func (p *proxy) move(target string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

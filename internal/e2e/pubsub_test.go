@@ -20,8 +20,8 @@ import (
 	"github.com/headgate/headgate/internal/emulator"
 )
 
-// emulated returns an environment of both emulators, with a project, a
-// configuration and a service of the test's own.
+// emulated returns an environment for both emulators, with a project, a configuration and
+// a service for this test alone.
 func emulated(t *testing.T) (env []string, pubsubHost, project string) {
 	t.Helper()
 	firestore, project := emulator.Firestore(t)
@@ -42,8 +42,8 @@ type consumer struct {
 	attributes map[string]map[string]string // by eventID
 }
 
-// consume makes the topic, if it is missing, and a subscription, and counts what
-// comes until the test ends. Messages go to c if it is not nil.
+// consume creates a subscription, and the topic if it is missing. It counts the messages
+// until the test ends: in c, if that is not nil.
 func consume(t *testing.T, host, project string, c *census) *consumer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -77,7 +77,7 @@ func consume(t *testing.T, host, project string, c *census) *consumer {
 		stop()
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second): // the emulator is gone, and the client hopes
+		case <-time.After(10 * time.Second): // the emulator has stopped, and the client keeps retrying
 		}
 	})
 	return s
@@ -93,7 +93,7 @@ func dialPubSub(t *testing.T, host, project string) *pubsub.Client {
 	return client
 }
 
-// receivesAll waits until the events have come.
+// receivesAll waits until all these events have arrived.
 func (s *consumer) receivesAll(t *testing.T, contents []string) {
 	t.Helper()
 	eventually(t, 60*time.Second, "the subscription has every event", func() error {
@@ -104,7 +104,7 @@ func (s *consumer) receivesAll(t *testing.T, contents []string) {
 	})
 }
 
-// redelivered is how many messages came more than once.
+// redelivered returns how many messages arrived more than once.
 func (s *consumer) redelivered() int {
 	s.census.mu.Lock()
 	defer s.census.mu.Unlock()

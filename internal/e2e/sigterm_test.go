@@ -16,7 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/emulator"
 )
 
-// slowly begins a request and leaves half of its body unsent.
+// slowly starts a request and sends only half of its body.
 func slowly(t *testing.T, p *process) (conn net.Conn, answers *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", p.addr)
@@ -25,7 +25,7 @@ func slowly(t *testing.T, p *process) (conn net.Conn, answers *bufio.Reader) {
 	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 	_, err = fmt.Fprintf(conn, "POST /event/entry1 HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n", p.addr)
 	require.NoError(t, err)
-	// The server asks for the body once the handler reads it: the request is under way.
+	// The server sends 100 Continue once the handler reads the body: the handler is running.
 	answers = bufio.NewReader(conn)
 	line, err := answers.ReadString('\n')
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func slowly(t *testing.T, p *process) (conn net.Conn, answers *bufio.Reader) {
 	return conn, answers
 }
 
-func TestTermFinishesWhatIsUnderWay(t *testing.T) {
+func TestTermFinishesRunningRequests(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
 	conn, answers := slowly(t, p)
@@ -70,7 +70,7 @@ func TestTermFinishesWhatIsUnderWay(t *testing.T) {
 	c.check(t, []string{"slow event", "other"})
 }
 
-// A client that never ends does not hold the process.
+// A client that never finishes its request does not keep the process from ending.
 func TestTermDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -82,7 +82,7 @@ func TestTermDoesNotWaitForEver(t *testing.T) {
 	t.Logf("ended after %v", took.Round(time.Millisecond))
 }
 
-// A store that does not answer does not hold it either.
+// Neither does a store that does not answer.
 func TestTermWithTheStoreAway(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -91,14 +91,14 @@ func TestTermWithTheStoreAway(t *testing.T) {
 	p := start(t, options{env: []string{"FIRESTORE_EMULATOR_HOST=" + proxy.addr, "CONFIG=" + service("term", project)}})
 	startLoad(t, p, "term", 8, 0)
 	time.Sleep(300 * time.Millisecond)
-	proxy.mute(true) // commits, checks and claims are under way
+	proxy.mute(true) // commits, checks and claims are running
 	time.Sleep(100 * time.Millisecond)
 	_, took := p.term(t, 30*time.Second)
 	require.Less(t, took, 8*time.Second)
 	t.Logf("ended after %v", took.Round(time.Millisecond))
 }
 
-// Nor does a sweep that is publishing what was left behind.
+// Neither does a sweep that publishes old claims.
 func TestTermWhileSweeping(t *testing.T) {
 	t.Parallel()
 	slow(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/headgate/headgate/internal/emulator"
 )
 
-// EventSync's variable and nothing else: messages do not reach the topic, which is
-// said at start and to whoever probes.
+// With EventSync's variable and nothing else, messages do not reach the topic. The log at
+// start and /readyz warn of that.
 func TestProjectGivenAndNoStoreChosen(t *testing.T) {
 	t.Parallel()
 	type state struct{ Warnings []string }
@@ -36,8 +36,8 @@ func TestProjectGivenAndNoStoreChosen(t *testing.T) {
 	require.Empty(t, read[state](t, p, "GET", "/readyz").Warnings)
 }
 
-// With PORT, as the image sets it, the process is reached from outside of its
-// container, and warns that anybody may.
+// With PORT, as the image sets it, the process listens on every address, so that it can be
+// reached from outside of its container. It warns that everybody can reach it.
 func TestPortListensEverywhere(t *testing.T) {
 	t.Parallel()
 	image, err := os.ReadFile("../../Dockerfile")
@@ -60,8 +60,8 @@ func TestPortListensEverywhere(t *testing.T) {
 	p.ready(t)
 }
 
-// Emulators that are not there are named at start. Once they come, everything works,
-// and the topic is made.
+// A start names the emulators that do not answer. Once they run, everything works, and the
+// topic is created.
 func TestEmulatorsThatComeLater(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -93,7 +93,7 @@ func TestEmulatorsThatComeLater(t *testing.T) {
 	eventually(t, time.Minute, "it is ready", func() error { return p.expect(200, "GET", "/readyz") })
 }
 
-// Two processes that serve live clients on Firestore, with nothing between them.
+// Processes that serve live clients on Firestore without a topic warn of that.
 func TestLiveWithoutATopic(t *testing.T) {
 	t.Parallel()
 	type state struct {

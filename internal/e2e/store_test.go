@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// overwrite puts noise over what lies in the file from there on.
+// overwrite replaces the file's content from an offset on by noise.
 func overwrite(t *testing.T, path string, from int64) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -30,7 +30,7 @@ func overwrite(t *testing.T, path string, from int64) {
 	require.NoError(t, err)
 }
 
-// Damaged pages are found at start, or make a running process not ready.
+// Damaged pages are found at start, or make a running process report that it is not ready.
 func TestAttackDamagedPages(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -66,8 +66,8 @@ func TestAttackDamagedPages(t *testing.T) {
 	require.Contains(t, p.stderr.String(), "headgate restore FILE")
 }
 
-// Somebody removes the store's files, or puts others in their place, while it serves.
-// Nothing is accepted that would be lost, and /readyz says so.
+// The store's files are removed or replaced while the process serves. It accepts nothing
+// that would be lost, and /readyz reports that it is not ready.
 func TestAttackStoreRemovedWhileItServes(t *testing.T) {
 	t.Parallel()
 	for _, restored := range []bool{false, true} {
@@ -94,7 +94,7 @@ func TestAttackStoreRemovedWhileItServes(t *testing.T) {
 	}
 }
 
-// A clean stop leaves everything in one file: a copy of it alone is the store.
+// A clean stop leaves all data in one file, so that a copy of it is a complete store.
 func TestTermLeavesOneCompleteFile(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -116,7 +116,8 @@ func TestTermLeavesOneCompleteFile(t *testing.T) {
 	c.check(t, []string{"one", "two", "waits", "more"})
 }
 
-// A backup of a server under load has every event that was acknowledged before it began.
+// A backup of a server under load contains every event that was acknowledged before the
+// backup began.
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -176,8 +177,8 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Contains(t, errs, "restore needs a FILE")
 }
 
-// A second server on a directory says what it shares with the first and what not. A
-// command beside a server works through it.
+// A second server on a directory warns of what it does not share with the first. A command
+// for a directory that has a server works through that server.
 func TestSecondServerOnOneDirectory(t *testing.T) {
 	t.Parallel()
 	type state struct{ Warnings []string }

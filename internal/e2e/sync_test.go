@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readingsOf is the definition of a sync of a CSV file.
+// readingsOf returns the definition of a sync of a CSV file.
 func readingsOf(id, file, more string) string {
 	return fmt.Sprintf(`{"id":%q,"orgId":"acme","type":"pull","datasource":{"type":"csv","fileUrl":%q,"selectedDatatypes":["reading"]},
 		"mapping":{"reading":{"key":["well"],"fields":{"value":{"from":"value","type":"number","required":true}}}}%s}`, id, file, more)
 }
 
-// wells writes a CSV file of n rows, of which every bad-th has no number.
+// wells writes a CSV file of n rows. In every bad-th row, the value is not a number.
 func wells(t *testing.T, dir, name string, n, bad int) {
 	t.Helper()
 	var b strings.Builder
@@ -120,7 +120,7 @@ func (p *process) startSync(t *testing.T, id string) syncRun {
 	return run
 }
 
-// ended waits for the end of the latest run, which must have gone well.
+// ended waits until the latest run has ended, and requires that it succeeded.
 func (p *process) ended(t *testing.T, id string) (run syncRun) {
 	t.Helper()
 	eventually(t, 90*time.Second, "the run ends", func() error {
@@ -140,7 +140,7 @@ func (p *process) ended(t *testing.T, id string) (run syncRun) {
 	return run
 }
 
-// records counts an organisation's, and requires that none is there twice.
+// records returns the records of an organisation, and requires that none is listed twice.
 func (p *process) records(t *testing.T, org, typ string) map[string]map[string]any {
 	t.Helper()
 	out := map[string]map[string]any{}
@@ -165,9 +165,9 @@ func (p *process) records(t *testing.T, org, typ string) map[string]map[string]a
 	}
 }
 
-// The process is killed in the middle of a run, again and again: the run goes on
-// from its last checkpoint, and comes to what it would have come to.
-func TestSyncGoesOnAfterKill9(t *testing.T) {
+// The process is killed repeatedly in the middle of a run. The run resumes each time from
+// its last checkpoint, and has the same result as without a crash.
+func TestSyncResumesAfterKill9(t *testing.T) {
 	t.Parallel()
 	slow(t)
 	const rows = 60_000
@@ -186,7 +186,7 @@ func TestSyncGoesOnAfterKill9(t *testing.T) {
 		})
 		time.Sleep(rand.N(50 * time.Millisecond))
 		p.kill9()
-		p = p.again(t).listens(t)
+		p = p.restart(t).listens(t)
 	}
 	run := p.ended(t, "wells")
 	require.Equal(t, first.ID, run.ID, "the same run")
@@ -198,9 +198,8 @@ func TestSyncGoesOnAfterKill9(t *testing.T) {
 	t.Logf("%d invocations", run.Invocations)
 }
 
-// A process that is asked to end leaves its run where it is, and the next one
-// goes on at once.
-func TestSyncGoesOnAfterTerm(t *testing.T) {
+// A process that gets SIGTERM releases its run, and the next process resumes it at once.
+func TestSyncResumesAfterTerm(t *testing.T) {
 	t.Parallel()
 	const rows = 200_000
 	data := t.TempDir()
@@ -217,7 +216,7 @@ func TestSyncGoesOnAfterTerm(t *testing.T) {
 	})
 	code, took := p.term(t, 8*time.Second)
 	require.Zero(t, code)
-	p = p.again(t).listens(t)
+	p = p.restart(t).listens(t)
 	begin := time.Now()
 	run := p.ended(t, "wells")
 	require.Equal(t, first.ID, run.ID)
@@ -226,7 +225,7 @@ func TestSyncGoesOnAfterTerm(t *testing.T) {
 	t.Logf("it ended in %v; the run went on and ended %v after the next start", took, time.Since(begin))
 }
 
-// The gate's message runs the sync, once.
+// A message of the gate runs the sync exactly once.
 func TestGateRunsSync(t *testing.T) {
 	t.Parallel()
 	flow := func(t *testing.T, env []string, config string) {
@@ -264,7 +263,7 @@ func TestGateRunsSync(t *testing.T) {
 	})
 }
 
-// Two processes on Firestore: one has the run, and dies; the other goes on.
+// Of two processes on Firestore, one executes the run and dies; the other resumes the run.
 func TestTwoProcessesShareSyncs(t *testing.T) {
 	t.Parallel()
 	slow(t)

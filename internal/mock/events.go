@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// NewSyncServer returns DataCollect's mock sync server. At any path
+// NewSyncServer returns DataCollect's mock sync server. It serves, at any path:
 //
-//	POST {"data": [event, …]}     stores events: a guid is there once
-//	GET ?since=TIMESTAMP          returns those whose timestamp is later: an array
+//	POST {"data": [event, …]}     stores events; an event replaces one with the same guid
+//	GET ?since=TIMESTAMP          returns an array of the events with a later timestamp
 func NewSyncServer(o Options) *Server {
 	return newServer(o, eventKind(func(s *Server, r *http.Request, body []byte) answer {
 		if o.APIKey != "" && !same(r.Header.Get("X-Api-Key"), o.APIKey) || !s.basic(r) {
@@ -22,11 +22,11 @@ func NewSyncServer(o Options) *Server {
 	}))
 }
 
-// NewOpenFn returns OpenFn. At any path, with the header X-Api-Key,
+// NewOpenFn returns OpenFn. It serves, at any path, with the header X-Api-Key:
 //
-//	POST {"entities": [event, …]}   stores events: a guid is there once
-//	GET ?since=TIMESTAMP            returns those whose timestamp is later: an
-//	                                array, or {"events": [event, …]} at a path that ends in /events
+//	POST {"entities": [event, …]}   stores events; an event replaces one with the same guid
+//	GET ?since=TIMESTAMP            returns an array of the events with a later timestamp, or
+//	                                {"events": [event, …]} at a path that ends in /events
 func NewOpenFn(o Options) *Server {
 	return newServer(o, eventKind(func(s *Server, r *http.Request, body []byte) answer {
 		key := r.Header.Get("X-Api-Key")
@@ -39,7 +39,7 @@ func NewOpenFn(o Options) *Server {
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// basic is whether the username and the password are right, where there are any.
+// basic reports whether the username and the password are right, or none are configured.
 func (s *Server) basic(r *http.Request) bool {
 	if s.o.Username == "" && s.o.Password == "" {
 		return true
@@ -64,7 +64,7 @@ func eventKind(serve func(*Server, *http.Request, []byte) answer) kind {
 			}
 		},
 		stamp: func(row, _ Row, now time.Time, byHand bool) {
-			// Clients say when; only what is put here by hand may leave it out.
+			// Clients set the timestamp; only a row that is put here by hand may omit it.
 			if _, ok := row["timestamp"]; !ok && byHand {
 				row["timestamp"] = now.Format(millis)
 			}
@@ -94,7 +94,7 @@ func (s *Server) postEvents(body []byte, envelope string) answer {
 		return answer{status: http.StatusBadRequest, body: problem(envelope + " must be an array of events")}
 	}
 	rows := make([]Row, len(events))
-	for i, e := range events { // all or none
+	for i, e := range events { // check all of them before any is stored
 		row, _ := e.(map[string]any)
 		if _, err := s.kind.identify("event", row); err != nil {
 			return answer{status: http.StatusBadRequest, body: problem(err.Error())}
@@ -120,7 +120,7 @@ func (s *Server) getEvents(r *http.Request, wrap bool) answer {
 	}
 	list := []Row{}
 	for _, row := range s.tables["event"].seen(s.o.Now()) {
-		// What has no readable timestamp is never left out.
+		// A row without a readable timestamp is always returned.
 		if t, ok := instant(row["timestamp"]); !ok || since.IsZero() || t.After(since) {
 			list = append(list, row)
 		}

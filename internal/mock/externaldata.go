@@ -19,18 +19,18 @@ import (
 	"github.com/headgate/headgate/internal/platform/etag"
 )
 
-// ExternalData is the mock data service of Fluid's external-data example: the
-// source of truth of task lists, which calls webhooks when they change.
+// ExternalData is the mock data service of Fluid's external-data example. It is the
+// source of truth for task lists, and calls webhooks when they change.
 //
 //	GET  /fetch-tasks[/{list}]   {"taskList": TaskData}
 //	POST /set-tasks[/{list}]     {"taskList": TaskData}: replaces the list, then calls the webhooks
 //	POST /register-for-webhook   {"url", "externalTaskListId"?}
 //	POST /unregister-webhook     the same
 //	POST /debug-reset-task-list  restores the samples
-//	GET, PUT /faults             what goes wrong: see Faults
+//	GET, PUT /faults             the faults to inject: see Faults
 //
-// An answer to a GET has the list's version as ETag, and If-Match makes a set
-// conditional, which the original does not know.
+// Unlike the original, a GET answers with the list's version as ETag, and a set with
+// If-Match is conditional.
 type ExternalData struct {
 	o    Options
 	http *http.Client
@@ -39,11 +39,11 @@ type ExternalData struct {
 	faults   Faults
 	lists    map[string]tasks
 	versions map[string]int64
-	hooks    map[string]map[string]bool // URLs by list
+	hooks    map[string]map[string]bool // registered URLs, by list
 	calls    sync.WaitGroup
 }
 
-// tasks are a list's, by id.
+// tasks are the tasks of a list, by id.
 type tasks map[string]json.RawMessage
 
 const defaultTaskList = "task-list-1"
@@ -74,24 +74,24 @@ func (e *ExternalData) reset() {
 	for id, text := range samples {
 		var t tasks
 		if err := json.Unmarshal([]byte(text), &t); err != nil {
-			panic(err) // they are ours
+			panic(err) // the samples are part of the program
 		}
 		e.lists[id] = t
 		e.versions[id]++
 	}
 }
 
-// Wait waits for webhooks that are being called.
+// Wait waits until all calls of webhooks have ended.
 func (e *ExternalData) Wait() { e.calls.Wait() }
 
-// SetFaults says what goes wrong from now on: rate429, rate500 and delayMs.
+// SetFaults sets the faults to inject: rate429, rate500 and delayMs.
 func (e *ExternalData) SetFaults(f Faults) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.faults = f.clone()
 }
 
-// Hooks are the URLs that are registered for a list.
+// Hooks returns the URLs that are registered for a list.
 func (e *ExternalData) Hooks(list string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -125,7 +125,7 @@ func (e *ExternalData) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, http.StatusTooManyRequests, "too many requests")
 		return
 	case broken:
-		e.refuse(w, http.StatusInternalServerError, "an error that was asked for")
+		e.refuse(w, http.StatusInternalServerError, "an injected error")
 		return
 	}
 	name, list, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -202,13 +202,13 @@ func (e *ExternalData) set(w http.ResponseWriter, r *http.Request, list string, 
 			Priority *float64 `json:"priority"`
 		}
 		if err := json.Unmarshal(raw, &task); err != nil || task.Name == nil || task.Priority == nil {
-			e.refuse(w, http.StatusBadRequest, fmt.Sprintf("task %q is malformed: it needs a name, text, and a priority, a number", id))
+			e.refuse(w, http.StatusBadRequest, fmt.Sprintf("task %q is malformed: it needs a name (text) and a priority (a number)", id))
 			return
 		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	current := "" // as long as there is no such list
+	current := "" // if the list does not exist
 	if _, ok := e.lists[list]; ok {
 		current = e.tag(list)
 		w.Header().Set("ETag", current)
@@ -224,8 +224,7 @@ func (e *ExternalData) set(w http.ResponseWriter, r *http.Request, list string, 
 	respond(w, http.StatusOK, map[string]any{"taskList": form.TaskList})
 }
 
-// call calls the webhooks of a list; e.mu is held. As in the original it is tried
-// once.
+// call calls the webhooks of a list, once each, as the original does. e.mu must be held.
 func (e *ExternalData) call(list string) {
 	body, err := json.Marshal(map[string]any{"data": e.lists[list]})
 	if err != nil {
@@ -245,10 +244,10 @@ func (e *ExternalData) call(list string) {
 	}
 }
 
-// registration reads and checks {"url", "externalTaskListId"?}.
+// registration decodes and checks {"url", "externalTaskListId"?}.
 func (e *ExternalData) registration(w http.ResponseWriter, body []byte) (target, list string, ok bool) {
 	var form map[string]any
-	_ = json.Unmarshal(body, &form) // a nil form has no url
+	_ = json.Unmarshal(body, &form) // after an error, form has no url
 	target, isText := form["url"].(string)
 	u, err := url.Parse(target)
 	if !isText || err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/mock"
 )
 
-// The cases of Fluid's mock external data service, by the names of its tests.
+// The test cases of Fluid's mock external data service, with its names.
 func TestExternalData(t *testing.T) {
 	t.Parallel()
 	const two = `{"taskList":{"1":{"name":"One","priority":1},"2":{"name":"Two","priority":2.5}}}`
@@ -43,11 +43,11 @@ func TestExternalData(t *testing.T) {
 		status, _, _ = call(t, e, "POST", "/set-tasks/task-list-2", two, "If-Match", `"999"`)
 		require.Equal(t, 412, status)
 		status, _, _ = call(t, e, "POST", "/set-tasks/none", two, "If-Match", `*`)
-		require.Equal(t, 412, status, "* is any that there is")
+		require.Equal(t, 412, status, "* matches only a list that exists")
 		status, _, h = call(t, e, "POST", "/set-tasks/task-list-2", two, "If-Match", `"999", `+h.Get("ETag"))
 		require.Equal(t, 200, status, "If-Match is a list")
 		status, _, h = call(t, e, "POST", "/set-tasks/task-list-2", two, "If-Match", `"999"`, "If-Match", h.Get("ETag"))
-		require.Equal(t, 200, status, "and its lines are one")
+		require.Equal(t, 200, status, "several lines form one list")
 		status, _, _ = call(t, e, "POST", "/set-tasks/task-list-2", two, "If-Match", h.Get("ETag"))
 		require.Equal(t, 200, status)
 		call(t, e, "POST", "/debug-reset-task-list", "")

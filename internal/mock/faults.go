@@ -12,48 +12,48 @@ import (
 	"time"
 )
 
-// Name is that of a fault.
+// Name is the name of a fault.
 type Name string
 
 // The faults.
 const (
-	// Rate429 answers 429, with Retry-After if retryAfter is said.
+	// Rate429 answers 429, with Retry-After if retryAfter is set.
 	Rate429 Name = "rate429"
-	// Rate500 answers 500 and does nothing.
+	// Rate500 answers 500 and does not process the request.
 	Rate500 Name = "rate500"
-	// Delay answers late.
+	// Delay delays the answer.
 	Delay Name = "delayMs"
-	// RepeatPage gives a list as it was the last time, whatever is asked for.
+	// RepeatPage answers with the previous page of a list, for any page.
 	RepeatPage Name = "repeatPage"
-	// LateCommit has rows seen some time after they were stamped.
+	// LateCommit makes rows visible some time after they were stamped.
 	LateCommit Name = "lateCommitMs"
-	// EqualTimestamps stamps a row with the time of the one before.
+	// EqualTimestamps stamps a row with the time of the previous one.
 	EqualTimestamps Name = "equalTimestamps"
-	// WrongTypes has a field of a row of a list be of another type.
+	// WrongTypes changes the type of a field in one row of a list.
 	WrongTypes Name = "wrongTypes"
 	// Truncate sends half of a list.
 	Truncate Name = "truncate"
-	// LostAnswer does what was asked for and hangs up.
+	// LostAnswer processes the request, and closes the connection without an answer.
 	LostAnswer Name = "lostAnswer"
 )
 
 var names = []Name{Rate429, Rate500, Delay, RepeatPage, LateCommit, EqualTimestamps, WrongTypes, Truncate, LostAnswer}
 
-// Faults are what goes wrong, by name. In JSON true means always, and a number is
-// the probability, or for names that end in Ms the milliseconds.
+// Faults are the faults to inject, by name. In JSON, true means always. A number is the
+// probability, or for names that end in Ms the milliseconds.
 type Faults map[Name]Fault
 
-// Fault says how often.
+// Fault states how often a fault happens.
 type Fault struct {
-	// Next is how many requests, or rows that are written, have it from now on.
+	// Next is how many of the next requests, or of the next written rows, have it.
 	Next int `json:"next,omitempty"`
-	// Probability is of each, where Next is 0.
+	// Probability is that of each request or row, if Next is 0.
 	Probability float64 `json:"probability,omitempty"`
 	Ms          int     `json:"ms,omitempty"`
 	RetryAfter  int     `json:"retryAfter,omitempty"` // seconds
 }
 
-// UnmarshalJSON checks what it reads.
+// UnmarshalJSON decodes faults, and returns an error for one that is unknown or not valid.
 func (f *Faults) UnmarshalJSON(b []byte) error {
 	raw := map[Name]json.RawMessage{}
 	if err := json.Unmarshal(b, &raw); err != nil {
@@ -100,7 +100,7 @@ func parseFault(name Name, raw json.RawMessage) (Fault, error) {
 		f.Probability = 1
 	}
 	if f.Probability < 0 || f.Probability > 1 || f.Next < 0 || f.Ms < 0 || f.RetryAfter < 0 {
-		return f, fmt.Errorf("a probability is from 0 to 1, and nothing is negative")
+		return f, fmt.Errorf("a probability must be from 0 to 1, and no number may be negative")
 	}
 	return f, nil
 }
@@ -114,7 +114,7 @@ func (f Faults) clone() Faults {
 	return maps.Clone(f)
 }
 
-// take decides whether the fault happens now.
+// take reports whether the fault happens now, and counts Next down.
 func (f Faults) take(name Name, r *rand.Rand) (Fault, bool) {
 	fault, ok := f[name]
 	if !ok {
@@ -139,7 +139,7 @@ type hits struct {
 	delay                                                          time.Duration
 }
 
-// draw decides what happens to a request. One that fails at once uses up no other
+// draw decides which faults a request has. A request that fails at once uses up no other
 // fault.
 func (s *Server) draw(method string) (h hits) {
 	s.mu.Lock()
@@ -166,7 +166,7 @@ func (s *Server) draw(method string) (h hits) {
 	return h
 }
 
-// spoil changes the type of a field of one row; s.mu is held.
+// spoil changes the type of a field in one row. s.mu must be held.
 func (s *Server) spoil(a answer) answer {
 	if len(a.list) == 0 {
 		return a
@@ -174,7 +174,7 @@ func (s *Server) spoil(a answer) answer {
 	list := slices.Clone(a.list)
 	i := s.o.Rand.IntN(len(list))
 	row := maps.Clone(list[i])
-	name := "value" // what a reading is for, and an event's counterpart
+	name := "value" // the main field of a reading; that of an event is "data"
 	if _, ok := row[name]; !ok {
 		name = "data"
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// filtered applies LoopBack's filter: where, order, limit, skip (or offset).
+// filtered applies a filter of LoopBack: where, order, limit, skip (or offset).
 func filtered(rows []Row, text string) ([]Row, error) {
 	if text == "" {
 		return rows, nil
@@ -163,8 +163,8 @@ func equal(a, b any) bool {
 	return compare(a, b) == 0
 }
 
-// compare orders values as a database does: nothing first, then as numbers, times
-// or text. "12" and 12 are the same, for a model has types and a filter has not.
+// compare orders values as a database does: null first, then as numbers, times or text.
+// "12" equals 12, because a model has types, but a filter in a URL does not.
 func compare(a, b any) int {
 	if a == nil || b == nil {
 		switch {

@@ -1,19 +1,19 @@
-// Package mock has servers that stand for the systems outside: DataCollect's mock
-// sync server, OpenFn and LegacyMyWell. They speak the wire formats of the real
-// ones, hold their data in memory, and misbehave when told to.
+// Package mock has servers that stand in for systems outside: DataCollect's mock sync
+// server, OpenFn, LegacyMyWell and Fluid's external data service. They speak the wire
+// formats of the real ones, hold their data in memory, and inject faults on demand.
 //
-// Beside what the real server answers, each has:
+// In addition to the API of the real server, each has:
 //
-//	GET, PUT /faults               what goes wrong: see Faults
-//	GET /data, GET /data/{type}    everything that is there
+//	GET, PUT /faults               the faults to inject: see Faults
+//	GET /data, GET /data/{type}    all rows
 //	POST /data/{type}              adds a row
-//	PUT /data/{type}/{id}          puts a row in place of what is there
+//	PUT /data/{type}/{id}          replaces a row, or adds it
 //	POST /data/{type}/{id}         changes some fields of a row
-//	DELETE /data/{type}/{id}       has a row vanish
-//	POST /reset                    forgets the data and the faults
+//	DELETE /data/{type}/{id}       removes a row
+//	POST /reset                    drops the data and the faults
 //
-// These act at the source behind the sync's back; faults do not apply to them.
-// A type is "event", or for LegacyMyWell "village", "resource" and "reading".
+// These stand for changes that others make at the source; faults do not apply to them. A
+// type is "event", or for LegacyMyWell "village", "resource" or "reading".
 package mock
 
 import (
@@ -30,26 +30,26 @@ import (
 	"time"
 )
 
-// maxBody bounds what a request may weigh.
+// maxBody bounds the size of a request's body in bytes.
 const maxBody = 64 << 20
 
-// Options of a server. The zero value is right for people.
+// Options configure a server. The zero value suits a server that people use.
 type Options struct {
 	Now  func() time.Time // nil: time.Now
-	Rand *rand.Rand       // decides where a fault has a probability; nil: the same numbers each time
-	// APIKey is what X-Api-Key has to be; "": OpenFn takes any, and the sync
-	// server asks for none.
+	Rand *rand.Rand       // decides faults that have a probability; nil: the same numbers in each process
+	// APIKey is the required X-Api-Key. If it is "", OpenFn accepts any key, and the
+	// sync server requires none.
 	APIKey string
-	// Username and Password are asked for, where there are any.
+	// Username and Password are required, if they are set.
 	Username, Password string
-	// AccessToken is what LegacyMyWell's access_token has to be; "": it asks for none.
+	// AccessToken is the required access_token of LegacyMyWell; "": none is required.
 	AccessToken string
-	// KeepTimes has LegacyMyWell stamp updatedAt only on rows that come without.
+	// KeepTimes makes LegacyMyWell stamp updatedAt only on rows that have none.
 	KeepTimes bool
 	Faults    Faults
 }
 
-// Row is an object as the server holds it. Numbers are json.Number.
+// Row is an object as the server stores it. Numbers are json.Number.
 type Row = map[string]any
 
 // Server is a mock server. Its methods may be called concurrently.
@@ -58,33 +58,33 @@ type Server struct {
 	kind  kind
 	admin *http.ServeMux
 
-	mu       sync.Mutex // guards all below, and o.Rand
+	mu       sync.Mutex // guards the fields below, and o.Rand
 	faults   Faults
 	tables   map[string]*table
-	previous map[string][]byte // answers by path, to be repeated
+	previous map[string][]byte // the last list of each path, for RepeatPage
 	lastID   int64
 	lastTime time.Time
 }
 
-// kind is what the servers differ in.
+// kind has the parts in which the servers differ.
 type kind struct {
 	types []string
 	// identify returns the key of a row in its table.
 	identify func(typ string, row Row) (string, error)
-	// place puts the id that a path names into the row.
+	// place puts the id of a path into the row.
 	place func(typ, id string, row Row)
-	// stamp sets the times of a row that is written at now. old is nil for a
-	// new one; byHand: through /data.
+	// stamp sets the times of a row that is written at now. old is nil for a new row;
+	// byHand is true for a write through /data.
 	stamp func(row, old Row, now time.Time, byHand bool)
-	// serve answers a request of the wire format.
+	// serve answers a request of the real server's API.
 	serve func(s *Server, r *http.Request, body []byte) answer
 }
 
-// answer is what a request gets.
+// answer is the answer to a request.
 type answer struct {
 	status int
 	body   any
-	list   []Row // of body, where it is one
+	list   []Row // the rows in body, if it is a list
 }
 
 func newServer(o Options, k kind) *Server {
@@ -112,7 +112,7 @@ func newServer(o Options, k kind) *Server {
 	return s
 }
 
-// Reset forgets the data and the faults.
+// Reset drops the data and the faults.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +123,8 @@ func (s *Server) Reset() {
 	}
 }
 
-// Rows returns the rows of a type, by key, in the order that they came, with
-// those that nobody sees yet.
+// Rows returns the rows of a type in the order in which they were added, including those
+// that are not visible yet.
 func (s *Server) Rows(typ string) []Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,8 +134,7 @@ func (s *Server) Rows(typ string) []Row {
 	return nil
 }
 
-// Put puts a row in place of what is there, as PUT /data/{type}/{id} does. The
-// row has its own id.
+// Put replaces or adds a row, as PUT /data/{type}/{id} does. The id is in the row.
 func (s *Server) Put(typ string, row Row) error {
 	clean, err := normalise(row)
 	if err != nil {
@@ -147,8 +146,8 @@ func (s *Server) Put(typ string, row Row) error {
 	return err
 }
 
-// Delete has a row vanish, and tells whether there was one. For LegacyMyWell's
-// villages and resources the id may be "postcode.id".
+// Delete removes a row and reports whether there was one. For LegacyMyWell's villages and
+// resources the id may be "postcode.id".
 func (s *Server) Delete(typ, id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +155,7 @@ func (s *Server) Delete(typ, id string) bool {
 	return t != nil && t.remove(id)
 }
 
-// SetFaults says what goes wrong from now on.
+// SetFaults sets the faults to inject.
 func (s *Server) SetFaults(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +164,7 @@ func (s *Server) SetFaults(f Faults) {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Date", s.o.Now().UTC().Format(http.TimeFormat)) // the clock that stamps rows
+	w.Header().Set("Date", s.o.Now().UTC().Format(http.TimeFormat)) // from the clock that stamps rows
 	if p := r.URL.Path; p == "/faults" || p == "/reset" || p == "/data" || strings.HasPrefix(p, "/data/") {
 		s.admin.ServeHTTP(w, r)
 		return
@@ -187,7 +186,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		respond(w, http.StatusTooManyRequests, problem("too many requests"))
 		return
 	case hit.rate500:
-		respond(w, http.StatusInternalServerError, problem("an error that was asked for"))
+		respond(w, http.StatusInternalServerError, problem("an injected error"))
 		return
 	}
 	s.answer(w, r, body, hit)
@@ -214,7 +213,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, body []byte, hit
 		s.mu.Unlock()
 	}
 	if hit.lostAnswer {
-		panic(http.ErrAbortHandler) // it was done, and nobody hears of it
+		panic(http.ErrAbortHandler) // the request is processed, but the client gets no answer
 	}
 	if hit.truncate {
 		out = out[:len(out)/2]
@@ -224,7 +223,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, body []byte, hit
 	_, _ = w.Write(out)
 }
 
-// pass waits, and returns false if the caller did not.
+// pass waits for d, and reports false if ctx ended before.
 func pass(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -239,7 +238,8 @@ func pass(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// write stores a row; s.mu is held. merge keeps the fields that it does not name.
+// write stores a row. With merge, fields that the row does not name keep their values.
+// s.mu must be held.
 func (s *Server) write(typ string, row Row, merge, byHand bool) (Row, error) {
 	t := s.tables[typ]
 	if t == nil {
@@ -253,7 +253,7 @@ func (s *Server) write(typ string, row Row, merge, byHand bool) (Row, error) {
 	if merge && old != nil {
 		_, dated := row["updatedAt"]
 		if row = merged(old, row); !dated && !s.o.KeepTimes {
-			delete(row, "updatedAt") // it is stamped anew
+			delete(row, "updatedAt") // it gets a new stamp
 		}
 	}
 	now := s.o.Now().UTC()
@@ -338,7 +338,7 @@ func (s *Server) putFaults(w http.ResponseWriter, r *http.Request) {
 	respond(w, http.StatusOK, f.clone())
 }
 
-// problem is LoopBack's form of an error, which does for all.
+// problem returns an error in LoopBack's form, which all servers use.
 func problem(text string) any {
 	return map[string]any{"error": map[string]any{"message": text}}
 }

@@ -44,7 +44,7 @@ func TestSyncServer(t *testing.T) {
 	status, _, _ := call(t, s, "POST", "/mock-sync", `{"data":[`+one+`,`+two+`,`+one+`]}`)
 	require.Equal(t, 200, status)
 	_, body, _ := call(t, s, "GET", "/mock-sync", "")
-	require.Len(t, list(t, body), 2, "a guid is there once")
+	require.Len(t, list(t, body), 2, "an event with the same guid is replaced")
 	_, body, _ = call(t, s, "GET", "/mock-sync?since=2026-01-01T00:00:00Z", "")
 	require.Len(t, list(t, body), 1, "later than, not equal")
 	for _, bad := range []string{``, `[]`, `{"entities":[]}`, `{"data":3}`, `{"data":[{"type":"x"}]}`} {
@@ -61,7 +61,7 @@ func TestOpenFn(t *testing.T) {
 	t.Parallel()
 	s := mock.NewOpenFn(mock.Options{})
 	status, _, _ := call(t, s, "GET", "/events", "")
-	require.Equal(t, 401, status, "a key is asked for")
+	require.Equal(t, 401, status, "a key is required")
 	one := fmt.Sprintf(event, "a", "2026-01-01T00:00:00Z")
 	status, _, _ = call(t, s, "POST", "/events", `{"entities":[`+one+`]}`, "X-Api-Key", "any")
 	require.Equal(t, 200, status)
@@ -96,7 +96,7 @@ func TestMyWell(t *testing.T) {
 	require.Equal(t, 404, status)
 }
 
-// What has an id already keeps it, and its row.
+// A row that has an id keeps it, and no new row gets the same.
 func TestMyWellGivesFreeIDs(t *testing.T) {
 	t.Parallel()
 	s := mock.NewMyWell(mock.Options{})
@@ -175,7 +175,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTime(t *testing.T) {
+func TestTimeFaults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := mock.NewSyncServer(mock.Options{})
@@ -197,23 +197,23 @@ func TestFaultsOfTime(t *testing.T) {
 	})
 }
 
-func TestBehindTheBack(t *testing.T) {
+func TestChangesByHand(t *testing.T) {
 	t.Parallel()
 	s := mock.NewMyWell(mock.Options{})
 	s.SetFaults(mock.Faults{mock.Rate500: {Probability: 1}})
 	status, body, _ := call(t, s, "POST", "/data/resource", `{"id":7,"postcode":1,"owner":"a"}`)
 	require.Equal(t, 200, status, body)
-	time.Sleep(2 * time.Millisecond) // of its clock
+	time.Sleep(2 * time.Millisecond) // the server's clock must advance
 	status, _, _ = call(t, s, "POST", "/data/resource/1.7", `{"owner":"b"}`)
 	require.Equal(t, 200, status)
 	_, body, _ = call(t, s, "GET", "/data/resource", "")
 	require.Equal(t, "b", list(t, body)[0]["owner"])
-	require.NotEqual(t, list(t, body)[0]["createdAt"], list(t, body)[0]["updatedAt"], "a change is stamped")
+	require.NotEqual(t, list(t, body)[0]["createdAt"], list(t, body)[0]["updatedAt"], "a change gets a new stamp")
 	status, _, _ = call(t, s, "DELETE", "/data/resource/1.7", "")
 	require.Equal(t, 204, status)
 	status, _, _ = call(t, s, "GET", "/data/dragon", "")
 	require.Equal(t, 404, status)
 	call(t, s, "POST", "/reset", "")
 	status, _, _ = call(t, s, "GET", "/api/resources", "")
-	require.Equal(t, 200, status, "the faults are gone too")
+	require.Equal(t, 200, status, "a reset drops the faults, too")
 }

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// NewMyWell returns LegacyMyWell, a LoopBack server. {type} is villages,
-// resources or readings:
+// NewMyWell returns LegacyMyWell, a LoopBack server. It serves, for the types villages,
+// resources and readings:
 //
 //	GET /api/{type}?filter={"where":…,"order":…,"limit":…,"skip":…}
 //	POST /api/{type}             one row, or an array; answers with ids
 //	GET, PUT, PATCH, DELETE /api/{type}/{id}
 //
-// access_token is the credential. A village and a resource are known by their
-// postcode and id, a reading by its id. An array is stored whole or not at all.
+// access_token is the credential. Villages and resources are identified by postcode and
+// id, readings by their id. An array is stored as a whole or not at all.
 func NewMyWell(o Options) *Server {
 	return newServer(o, kind{
 		types:    []string{"village", "resource", "reading"},
@@ -41,7 +41,7 @@ func NewMyWell(o Options) *Server {
 			}
 			given := row["updatedAt"] != nil && (old == nil || row["updatedAt"] != old["updatedAt"])
 			if _, null := row["updatedAt"]; byHand && null && row["updatedAt"] == nil {
-				return // a row without, which is what was asked for
+				return // an explicit null asks for a row without updatedAt
 			}
 			if byHand && row["updatedAt"] != nil || o.KeepTimes && (given || old != nil) {
 				return
@@ -52,7 +52,7 @@ func NewMyWell(o Options) *Server {
 	})
 }
 
-// number is what an id is, if it is one.
+// number returns an id as a number if it is one, and otherwise as text.
 func number(text string) any {
 	if v, err := decode([]byte(text)); err == nil {
 		if n, ok := v.(json.Number); ok {
@@ -113,7 +113,7 @@ func (s *Server) postMyWell(typ string, body []byte) answer {
 		list = []any{v}
 	}
 	rows := make([]Row, len(list))
-	taken := map[string]bool{} // by rows of the array
+	taken := map[string]bool{} // ids of rows of the array
 	for i, e := range list {
 		row, ok := e.(map[string]any)
 		if !ok {
@@ -147,7 +147,7 @@ func (s *Server) postMyWell(typ string, body []byte) answer {
 	return answer{status: http.StatusOK, body: rows[0]}
 }
 
-// giveID gives the row an id that none has, nor will have of those that are taken.
+// giveID gives the row an id that no stored row has, and that is not in taken.
 func (s *Server) giveID(typ string, row Row, taken map[string]bool) {
 	for {
 		s.lastID++
@@ -158,7 +158,7 @@ func (s *Server) giveID(typ string, row Row, taken map[string]bool) {
 	}
 }
 
-// invalid is what a model's validation says.
+// invalid returns the message of the model's validation; "" if the row is valid.
 func invalid(typ string, row Row) string {
 	required := []string{"postcode"}
 	if typ == "reading" {
@@ -201,7 +201,7 @@ func (s *Server) oneOf(r *http.Request, typ, id string, body []byte) answer {
 			return loopbackError(http.StatusUnprocessableEntity, text)
 		}
 		if now, _ := identifyMyWell(typ, row); now != key {
-			t.remove(key) // it moved to another postcode
+			t.remove(key) // the row has another postcode now, and so another key
 		}
 		if row, err = s.write(typ, row, false, false); err != nil {
 			return loopbackError(http.StatusUnprocessableEntity, err.Error())

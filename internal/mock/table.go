@@ -12,12 +12,12 @@ import (
 // table holds the rows of a type. Rows are never changed, only replaced.
 type table struct {
 	rows  map[string]stored
-	order []string // of keys, as they came
+	order []string // keys in the order in which they were added
 }
 
-// stored is a row and, until everybody sees it, the one before.
+// stored is a row and, until it becomes visible, the previous one.
 type stored struct {
-	row, old Row // old: nil if there was none
+	row, old Row // old is nil if there was none
 	visible  time.Time
 }
 
@@ -33,7 +33,7 @@ func (t *table) put(key string, row Row, now, visible time.Time) {
 	t.rows[key] = stored{row: row, old: was.at(now), visible: visible}
 }
 
-// at returns the row as it is seen at the time.
+// at returns the row that is visible at the time.
 func (s stored) at(now time.Time) Row {
 	if now.Before(s.visible) {
 		return s.old
@@ -41,7 +41,7 @@ func (s stored) at(now time.Time) Row {
 	return s.row
 }
 
-// find returns the key of the row that the id names: its key, or the end of one
+// find returns the key of the row with that id. The id is the key, or the part of the key
 // after a dot.
 func (t *table) find(id string) (string, bool) {
 	if _, ok := t.rows[id]; ok {
@@ -73,7 +73,7 @@ func (t *table) all() []Row {
 	return rows
 }
 
-// seen returns the rows that are seen at the time.
+// seen returns the rows that are visible at the time.
 func (t *table) seen(now time.Time) []Row {
 	rows := make([]Row, 0, len(t.order))
 	for _, key := range t.order {
@@ -109,7 +109,7 @@ func decodeRow(b []byte) (Row, error) {
 	return row, nil
 }
 
-// normalise makes of Go values what JSON would.
+// normalise returns a row with the types that decoding its JSON gives.
 func normalise(row Row) (Row, error) {
 	b, err := json.Marshal(row)
 	if err != nil {
@@ -118,7 +118,7 @@ func normalise(row Row) (Row, error) {
 	return decodeRow(b)
 }
 
-// instant reads a time of a row.
+// instant parses a time of a row.
 func instant(v any) (time.Time, bool) {
 	text, ok := v.(string)
 	if !ok {

@@ -1,6 +1,7 @@
-// Package record is the pure core of records: their canonical JSON, what differs
-// between two of them, and the three-way merge. It reads no clock and touches
-// nothing outside.
+// Package record is the pure core of records: their canonical JSON, their stored form,
+// the differences between two of them, and the three-way merge. It reads no clock and
+// does no I/O. A value that has no canonical JSON is an error, or counts as different
+// from every other, so that it is never taken for unchanged.
 package record
 
 import (
@@ -15,10 +16,10 @@ import (
 	"github.com/headgate/headgate/internal/platform/decode"
 )
 
-// Canonical returns a value as canonical JSON: members sorted by name, no
-// spaces, nothing escaped that need not be, and one spelling per number, which is
-// exact. Values are what encoding/json decodes to, and integers. NaN, infinities,
-// numbers of more than 400 bytes and text that is not UTF-8 are errors.
+// Canonical returns a value as canonical JSON: members sorted by name, no spaces, only
+// necessary escapes, and one exact spelling for each number. v must have the types that
+// encoding/json decodes to, or integers. NaN, infinities, numbers of more than 400 bytes
+// and text that is not UTF-8 are errors.
 func Canonical(v any) ([]byte, error) { return AppendCanonical(nil, v) }
 
 // AppendCanonical appends the canonical JSON of v to b.
@@ -41,7 +42,7 @@ func AppendCanonical(b []byte, v any) ([]byte, error) {
 	case json.Number:
 		return appendNumber(b, v)
 	case json.RawMessage:
-		x, err := read(v)
+		x, err := decodeValue(v)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +62,7 @@ func AppendCanonical(b []byte, v any) ([]byte, error) {
 		}
 		return append(b, ']'), nil
 	default:
-		return nil, fmt.Errorf("a %T has no JSON here", v)
+		return nil, fmt.Errorf("a value of type %T cannot be written as JSON", v)
 	}
 }
 
@@ -92,7 +93,7 @@ var errUTF8 = errors.New("text is not UTF-8")
 
 const hexDigits = "0123456789abcdef"
 
-// AppendString appends s as a JSON string, escaping only what JSON demands.
+// AppendString appends s as a JSON string, with only the escapes that JSON demands.
 func AppendString(b []byte, s string) ([]byte, error) {
 	b = append(b, '"')
 	start, ascii := 0, true
@@ -126,10 +127,10 @@ func AppendString(b []byte, s string) ([]byte, error) {
 	return append(append(b, s[start:]...), '"'), nil
 }
 
-// Decode reads a JSON object. Numbers are int64 where they are integers that
-// fit, float64 where that is exact, json.Number otherwise.
+// Decode decodes a JSON object. A number becomes an int64 if it is an integer that fits,
+// a float64 if that is exact, and otherwise a json.Number.
 func Decode(data []byte) (map[string]any, error) {
-	v, err := read(data)
+	v, err := decodeValue(data)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func Decode(data []byte) (map[string]any, error) {
 	return m, nil
 }
 
-func read(data []byte) (any, error) {
+func decodeValue(data []byte) (any, error) {
 	v, err := decode.One(data)
 	if err != nil {
 		return nil, err
@@ -148,7 +149,8 @@ func read(data []byte) (any, error) {
 	return Plain(v), nil
 }
 
-// Plain replaces each json.Number in v by an int64 or float64 that is the same number.
+// Plain replaces each json.Number in v by an int64 or float64, if that is exactly the same
+// number.
 func Plain(v any) any {
 	switch v := v.(type) {
 	case json.Number:

@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/record"
 )
 
-// anyJSON draws a value of any shape, of the types that Decode gives.
+// anyJSON draws a value of any shape, with the types that Decode returns.
 func anyJSON(depth int) *rapid.Generator[any] {
 	leaves := []*rapid.Generator[any]{
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.Int64().AsAny(), rapid.Float64().AsAny(), rapid.String().AsAny(),
@@ -43,7 +43,7 @@ func TestCanonicalIsStable(t *testing.T) {
 
 		var mine, theirs any
 		require.NoError(t, json.Unmarshal([]byte(first), &mine))
-		escaped, err := json.Marshal(json.RawMessage(first)) // with other escapes
+		escaped, err := json.Marshal(json.RawMessage(first)) // the same text with other escapes
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(escaped, &theirs))
 		require.Equal(t, theirs, mine)
@@ -55,16 +55,16 @@ func TestMembersAreInOrder(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"b":1,"B":2,"a":3,"":4,"aa":5}`:       `{"":4,"B":2,"a":3,"aa":5,"b":1}`,
 		`{"10":1,"9":2,"1":3}`:                  `{"1":3,"10":1,"9":2}`,
-		`{"é":1,"e":2,"z":3,"😀":4,"\uffff":5}`:  "{\"e\":2,\"z\":3,\"é\":1,\"\uffff\":5,\"😀\":4}", // by UTF-8 bytes
+		`{"é":1,"e":2,"z":3,"😀":4,"\uffff":5}`:  "{\"e\":2,\"z\":3,\"é\":1,\"\uffff\":5,\"😀\":4}", // sorted by UTF-8 bytes
 		`{"a\u0000":1,"a":2,"\n":3}`:            `{"\n":3,"a":2,"a\u0000":1}`,
 		`[{"b":[{"d":1,"c":2}],"a":{}},[],"x"]`: `[{"a":{},"b":[{"c":2,"d":1}]},[],"x"]`,
-		`{"a":1,"a":2}`:                         `{"a":2}`, // the last one stands, as in encoding/json
+		`{"a":1,"a":2}`:                         `{"a":2}`, // the last one wins, as in encoding/json
 	} {
 		require.Equal(t, want, canonical(t, json.RawMessage(in)), in)
 	}
 }
 
-func TestEveryCharacterComesBack(t *testing.T) {
+func TestCharactersRoundTrip(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
 	for r := range rune(0x250) {
@@ -81,7 +81,7 @@ func TestEveryCharacterComesBack(t *testing.T) {
 	require.Contains(t, text, `</script>`)
 }
 
-func TestWhatIsNotDecoded(t *testing.T) {
+func TestDecodeErrors(t *testing.T) {
 	t.Parallel()
 	for in, says := range map[string]string{
 		``:                       "EOF",
@@ -104,7 +104,7 @@ func TestWhatIsNotDecoded(t *testing.T) {
 	}, data)
 }
 
-func TestFaultsInsideAreFound(t *testing.T) {
+func TestNestedValuesWithoutJSON(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []any{"\xff", struct{}{}, json.Number("x"), json.RawMessage(`{`)} {
 		for _, v := range []any{bad, []any{1, bad}, map[string]any{"a": []any{map[string]any{"b": bad}}}} {

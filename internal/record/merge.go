@@ -7,33 +7,33 @@ import (
 	"slices"
 )
 
-// Rule says whose value a field gets that both sides changed, each its own way.
+// Rule states whose value wins in a field that both sides changed differently.
 type Rule int
 
-// The rules. Manual keeps the store's value and leaves the decision to a person.
+// The rules. Manual keeps the store's value until a person decides.
 const (
 	Source Rule = iota
 	Store
 	Manual
 )
 
-// Change is a field that differs. A value that is not there is nil, as null is;
-// Had and Has tell them apart.
+// Change is a field that differs. Old and New are nil both for null and for a missing
+// field; Had and Has tell the two apart.
 type Change struct {
 	Field    string
 	Old, New any
 	Had, Has bool
 }
 
-// Conflict is a field that both sides changed.
+// Conflict is a field that both sides changed differently.
 type Conflict struct {
 	Field               string
 	Base, Store, Source any
 	Taken               string // source or store
 }
 
-// Diff returns the fields, sorted, in which the two differ: of those named, or of
-// all where fields is nil.
+// Diff returns the fields in which the two objects differ. It compares the named fields,
+// or if fields is nil, all fields in sorted order.
 func Diff(old, now map[string]any, fields []string) []Change {
 	var out []Change
 	for _, f := range names(fields, old, now) {
@@ -46,7 +46,7 @@ func Diff(old, now map[string]any, fields []string) []Change {
 	return out
 }
 
-// names returns the fields, or all that the objects have, sorted.
+// names returns fields, or if that is nil, the sorted names of all fields of the objects.
 func names(fields []string, objects ...map[string]any) []string {
 	if fields != nil {
 		return fields
@@ -78,11 +78,12 @@ func Same(a, b any) bool {
 	return errA == nil && errB == nil && bytes.Equal(x, y)
 }
 
-// Merge brings two descendants of base together, field by field: what only one
-// side changed is taken from that side, what both changed alike is no conflict,
-// and the rest goes by the rule. A field that was removed is a change, too. Only
-// the fields named are merged, all where fields is nil; others stay as the store
-// has them. The arguments are not changed.
+// Merge merges two descendants of base, field by field. A field that only one side
+// changed gets that side's value. A field that both sides changed to the same value is
+// no conflict. For any other field the rule decides. Removing a field is a change, too.
+//
+// Merge merges the named fields, or all if fields is nil; the others keep the store's
+// values. It does not change its arguments.
 func Merge(base, store, source map[string]any, fields []string, rule Rule) (map[string]any, []Conflict) {
 	merged := maps.Clone(store)
 	if merged == nil {
@@ -94,7 +95,7 @@ func Merge(base, store, source map[string]any, fields []string, rule Rule) (map[
 		ours, inStore := store[f]
 		theirs, inSource := source[f]
 		if equal(theirs, inSource, b, inBase) || equal(theirs, inSource, ours, inStore) {
-			continue // nothing new at the source
+			continue // the source did not change it, or both changed it to the same
 		}
 		if !equal(ours, inStore, b, inBase) {
 			c := Conflict{Field: f, Base: b, Store: ours, Source: theirs, Taken: "store"}
@@ -119,8 +120,8 @@ func equal(a any, hasA bool, b any, hasB bool) bool {
 	return hasA == hasB && (!hasA || Same(a, b))
 }
 
-// MergePatch applies a JSON Merge Patch (RFC 7396) to an object and returns the
-// result; target is not changed.
+// MergePatch returns the result of applying a JSON Merge Patch (RFC 7396) to an object.
+// It does not change target.
 func MergePatch(target, patch map[string]any) map[string]any {
 	out := maps.Clone(target)
 	if out == nil {

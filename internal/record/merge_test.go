@@ -10,17 +10,17 @@ import (
 	"github.com/headgate/headgate/internal/record"
 )
 
-// What becomes of one field, for everything that can have happened to it. A nil
-// map value is null; absent is a field that is not there.
-func TestWhatBecomesOfAField(t *testing.T) {
+// One field, for every combination of changes on both sides. nil stands for null, and
+// absent for a missing field.
+func TestMergeOfOneField(t *testing.T) {
 	t.Parallel()
 	const absent = "(absent)"
 	for _, c := range []struct {
 		name                string
 		base, store, source any
-		want                any // by Source
+		want                any // the result under Source
 		conflict            bool
-		kept                any // by Store and Manual, where it is a conflict
+		kept                any // the result under Store and Manual, if it is a conflict
 	}{
 		{"nothing changed", 1, 1, 1, 1, false, nil},
 		{"the source changed it", 1, 1, 2, 2, false, nil},
@@ -43,7 +43,7 @@ func TestWhatBecomesOfAField(t *testing.T) {
 		{"null is not absence", nil, nil, absent, absent, false, nil},
 		{"null here, gone there", 1, nil, absent, absent, true, nil},
 		{"inside of an object", map[string]any{"x": 1, "y": 1}, map[string]any{"x": 2, "y": 1}, map[string]any{"x": 1, "y": 2},
-			map[string]any{"x": 1, "y": 2}, true, map[string]any{"x": 2, "y": 1}}, // a field is whole
+			map[string]any{"x": 1, "y": 2}, true, map[string]any{"x": 2, "y": 1}}, // objects inside a field are not merged
 		{"an object whose members are in another order", map[string]any{"x": 1, "y": []any{1}}, map[string]any{"y": []any{1.0}, "x": 1}, "new", "new", false, nil},
 		{"a list whose items are in another order", []any{1, 2}, []any{2, 1}, []any{1, 2}, []any{2, 1}, false, nil},
 	} {
@@ -80,8 +80,7 @@ func TestWhatBecomesOfAField(t *testing.T) {
 	}
 }
 
-// Without a base, what both have alike is agreed on and the rest is a conflict
-// or new.
+// Without a base, equal fields are no conflict; all other fields are conflicts or new.
 func TestMergeWithoutABase(t *testing.T) {
 	t.Parallel()
 	merged, conflicts := record.Merge(nil, map[string]any{"a": 1, "b": 1, "c": 1}, map[string]any{"a": 1, "b": 2, "d": 2}, nil, record.Store)
@@ -94,8 +93,8 @@ func TestMergeWithoutABase(t *testing.T) {
 	require.Empty(t, conflicts)
 }
 
-// One after the other or all fields at once is the same: fields do not know of
-// each other.
+// Merging fields one after the other gives the same as merging all at once: they are
+// independent.
 func TestFieldsMergeIndependently(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -113,13 +112,13 @@ func TestFieldsMergeIndependently(t *testing.T) {
 	})
 }
 
-// Each side merges what the other sent, and both have the same, whoever was first.
-func TestBothSidesComeTogether(t *testing.T) {
+// Each side merges the other's data, and both end with the same, whichever side is first.
+func TestBothSidesConverge(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		base, store, source := object().Draw(t, "base"), object().Draw(t, "store"), object().Draw(t, "source")
 		pulled, _ := record.Merge(base, store, source, nil, record.Store)
-		pushed, conflicts := record.Merge(source, source, pulled, nil, record.Source) // the source takes what is sent
+		pushed, conflicts := record.Merge(source, source, pulled, nil, record.Source) // the source stores what is pushed
 		same(t, pulled, pushed)
 		require.Empty(t, conflicts)
 		quiet, conflicts := record.Merge(pulled, pulled, pushed, nil, record.Manual)
@@ -152,16 +151,17 @@ func TestDiffLeadsFromOneToTheOther(t *testing.T) {
 	})
 }
 
-// Values that have no JSON differ from all, so that nobody takes them for unchanged.
-func TestDiffOfWhatHasNoJSON(t *testing.T) {
+// A value that has no JSON differs from every value, so that it is never taken for
+// unchanged.
+func TestDiffOfValuesWithoutJSON(t *testing.T) {
 	t.Parallel()
 	odd := map[string]any{"a": make(chan int), "b": "\xff"}
-	require.Len(t, record.Diff(odd, odd, nil), 1, "text is compared as it is")
-	require.Len(t, record.Diff(map[string]any{"a": "1"}, map[string]any{"a": 1}, nil), 1, "text is no number")
+	require.Len(t, record.Diff(odd, odd, nil), 1, "only the channel differs; text is compared byte by byte")
+	require.Len(t, record.Diff(map[string]any{"a": "1"}, map[string]any{"a": 1}, nil), 1, "text is not equal to a number")
 	require.Len(t, record.Diff(map[string]any{"a": 1}, map[string]any{"a": "1"}, nil), 1)
 }
 
-// oracle is the pseudo-code of RFC 7396, section 2, letter for letter.
+// oracle is the pseudo-code of RFC 7396, section 2.
 func oracle(target, patch any) any {
 	p, ok := patch.(map[string]any)
 	if !ok {
@@ -198,7 +198,7 @@ func TestMergePatchIsTheRFCs(t *testing.T) {
 		before := canonical(t, target) + canonical(t, patch)
 		got := record.MergePatch(target, patch)
 		same(t, oracle(target, patch).(map[string]any), got)
-		same(t, got, record.MergePatch(got, patch)) // twice is once
+		same(t, got, record.MergePatch(got, patch)) // applying it twice changes nothing more
 		require.Equal(t, before, canonical(t, target)+canonical(t, patch), "neither argument is changed")
 	})
 	require.NotNil(t, record.MergePatch(nil, nil))

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Numbers are spelled as JavaScript and RFC 8785 spell them, but those that
-// float64 does not have keep all of their digits.
+// Numbers are written as JavaScript and RFC 8785 write them, except that numbers which a
+// float64 cannot hold keep all their digits: a record must not change on its way.
 
-// maxPlain is how many digits before the point are written out, and maxZeros how
-// many zeros after it; beyond those there is an exponent.
+// A number with more than maxPlain digits before the point, or more than maxZeros zeros
+// after it, is written with an exponent.
 const (
 	maxPlain = 21
 	maxZeros = 5
@@ -26,19 +26,19 @@ func appendFloat(b []byte, f float64) ([]byte, error) {
 	case math.IsNaN(f) || math.IsInf(f, 0):
 		return nil, errors.New("a number is not finite")
 	case f == 0:
-		return append(b, '0'), nil // minus zero too
+		return append(b, '0'), nil // also for -0
 	case abs >= 1e-6 && abs < 1e21:
 		return strconv.AppendFloat(b, f, 'f', -1, 64), nil
 	}
 	b = strconv.AppendFloat(b, f, 'e', -1, 64)
-	if n := len(b); b[n-4] == 'e' && b[n-2] == '0' { // Go writes e-07
+	if n := len(b); b[n-4] == 'e' && b[n-2] == '0' { // Go writes e-07, JavaScript e-7
 		b[n-2] = b[n-1]
 		b = b[:n-1]
 	}
 	return b, nil
 }
 
-// appendNumber keeps a number exact, however long it is.
+// appendNumber appends a number with all its digits.
 func appendNumber(b []byte, n json.Number) ([]byte, error) {
 	s := n.String()
 	if !strings.ContainsAny(s, ".eE") {
@@ -54,10 +54,10 @@ func appendNumber(b []byte, n json.Number) ([]byte, error) {
 	return d.append(b), nil
 }
 
-// sameNumber is whether the shortest text of f is exactly the number s.
+// sameNumber reports whether the shortest text of f is exactly the number s.
 func sameNumber(s string, f float64) bool {
 	if len(s) <= 16 && !strings.ContainsAny(s, "eE") {
-		return true // float64 has 15 digits or more
+		return true // a float64 holds every number of 15 digits
 	}
 	var x, y [48]byte
 	a, errA := appendNumber(x[:0], json.Number(s))
@@ -65,8 +65,8 @@ func sameNumber(s string, f float64) bool {
 	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
-// decimal is the number 0.DIGITS × 10^point. The digits have no zero at either
-// end; zero has none.
+// decimal is the number 0.DIGITS × 10^point. The digits neither begin nor end with a
+// zero; the number zero has no digits.
 type decimal struct {
 	negative bool
 	digits   []byte
@@ -74,12 +74,12 @@ type decimal struct {
 }
 
 const (
-	maxNumber   = 400           // bytes of a number's text
-	maxDigits   = 370           // of them, so that what is written can be read again
-	maxExponent = 1_000_000_000 // as it is written; far from overflow
+	maxNumber   = 400           // bytes of the text of a number
+	maxDigits   = 370           // digits: with sign, point and exponent they fit into maxNumber
+	maxExponent = 1_000_000_000 // largest exponent; far from overflow
 )
 
-// parseDecimal reads a number of JSON's grammar, and appends its digits to buf.
+// parseDecimal parses a number of JSON's grammar. It uses buf for the digits.
 func parseDecimal(buf []byte, s string) (d decimal, ok bool) {
 	if len(s) > maxNumber {
 		return d, false

@@ -19,8 +19,8 @@ func canonical(t require.TestingT, v any) string {
 	return string(b)
 }
 
-// The samples of RFC 8785, appendix B, and what people measure: a value is shown
-// as it was written, not as 1.2345675e+06.
+// The samples of RFC 8785, appendix B, and values that people measure: they are shown as
+// they were written, not as 1.2345675e+06.
 func TestNumbersAreSpelledAsInJavaScript(t *testing.T) {
 	t.Parallel()
 	for bits, want := range map[uint64]string{
@@ -68,7 +68,7 @@ func TestNumbersAreSpelledAsInJavaScript(t *testing.T) {
 	}
 }
 
-// numberText draws a JSON number, spelled as somebody might.
+// numberText draws a JSON number in one of its many spellings.
 func numberText(t *rapid.T, label string) string {
 	return rapid.StringMatching(`-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?`).Draw(t, label)
 }
@@ -79,7 +79,7 @@ func exactly(t require.TestingT, s string) *big.Rat {
 	return r
 }
 
-// Numbers are exact, and those that are equal are spelled alike.
+// Numbers stay exact, and equal numbers get the same spelling.
 func TestNumbersAreExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -101,7 +101,7 @@ func TestNumbersAreExact(t *testing.T) {
 	})
 }
 
-// shiftText multiplies by a power of ten in the exponent.
+// shiftText multiplies a number by a power of ten, in its exponent.
 func shiftText(t *rapid.T, s string, by int) string {
 	exp := 0
 	for i := range len(s) {
@@ -115,7 +115,7 @@ func shiftText(t *rapid.T, s string, by int) string {
 	return s + "E" + strconv.Itoa(exp+by)
 }
 
-func TestEveryFloatComesBack(t *testing.T) {
+func TestFloatsRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f := rapid.Float64().Draw(t, "float")
@@ -127,7 +127,7 @@ func TestEveryFloatComesBack(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoNumber(t *testing.T) {
+func TestInvalidNumbers(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", "-", "01.5", "1.", ".5", "1e", "1e+", "0x1", "NaN", "Infinity", "1 ", "1_0", "1e5e5", "1e1.5", "1e_1", "١", "1e9999999999", "1e99999999999999999999", "1e-99999999999999999999"} {
 		_, err := record.Canonical(json.Number(s))

@@ -36,7 +36,7 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// One value has one spelling, whatever it was decoded as.
+// A number has one spelling, for each Go type that it may be decoded to.
 func TestNumbersHaveOneSpelling(t *testing.T) {
 	t.Parallel()
 	for _, same := range [][]any{
@@ -78,7 +78,7 @@ func FuzzCanonical(f *testing.F) {
 	})
 }
 
-// object draws a small object whose fields meet those of others often.
+// object draws a small object whose fields often coincide with those of others.
 func object() *rapid.Generator[map[string]any] {
 	return rapid.Custom(func(t *rapid.T) map[string]any {
 		value := rapid.SampledFrom([]any{nil, true, "a", "b", int64(1), 2.5, []any{int64(1)}, map[string]any{"x": int64(1)}, map[string]any{"x": int64(2)}})
@@ -102,7 +102,7 @@ func TestMergeProperties(t *testing.T) {
 
 		merged, conflicts := record.Merge(base, store, source, nil, record.Source)
 		mirror, mirrored := record.Merge(base, source, store, nil, record.Store)
-		same(t, merged, mirror) // whose name a side has makes no difference
+		same(t, merged, mirror) // the result does not depend on the names of the sides
 		require.Len(t, mirrored, len(conflicts))
 
 		ours, _ := record.Merge(base, store, source, nil, record.Store)
@@ -112,7 +112,7 @@ func TestMergeProperties(t *testing.T) {
 		for _, c := range conflicts {
 			conflicting[c.Field] = true
 		}
-		for _, side := range []map[string]any{store, source} { // what one side alone changed is in every outcome
+		for _, side := range []map[string]any{store, source} { // a change of one side alone is in every result
 			other := source
 			if &side == &source {
 				other = store
@@ -130,7 +130,7 @@ func TestMergeProperties(t *testing.T) {
 			require.Empty(t, record.Diff(source, merged, []string{f}))
 			require.Empty(t, record.Diff(store, ours, []string{f}))
 		}
-		// To merge what is merged already changes nothing.
+		// Merging a result again changes nothing.
 		again, none := record.Merge(source, merged, source, nil, record.Source)
 		same(t, merged, again)
 		require.Empty(t, none)
@@ -148,7 +148,7 @@ func TestMergeOfSomeFields(t *testing.T) {
 	require.Equal(t, map[string]any{"a": 2, "b": 1, "mine": 1}, merged)
 }
 
-// The cases of RFC 7396, appendix A, whose documents are objects.
+// The cases of RFC 7396, appendix A, in which the documents are objects.
 func TestMergePatch(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][3]string{
@@ -213,19 +213,19 @@ func TestLinks(t *testing.T) {
 	l, known := r.Link("s")
 	require.True(t, known)
 	require.Equal(t, "r", l.Key)
-	require.Empty(t, r.Links["s"].Key, "a key that is the id is not stored")
+	require.Empty(t, r.Links["s"].Key, "a key that equals the id is not stored")
 
 	r.SetLink("gone", record.Link{Gone: true})
 	r.SetLink("tried", record.Link{Attempt: "x"})
 	_, known = r.Link("tried")
-	require.False(t, known, "nobody knows whether it is there")
+	require.False(t, known, "the outcome of the creation is unknown")
 	copied := r.Clone()
 	r.Edit([]byte(`{"a":2}`), time.Unix(5, 0))
 	require.Equal(t, int64(2), r.Version)
 	require.JSONEq(t, `{"a":1}`, string(r.Links["s"].Base), "what both sides agreed on")
 	require.JSONEq(t, `{"a":1}`, string(r.Links["tried"].Base), "what was sent")
 	require.Nil(t, r.Links["gone"].Base)
-	require.Nil(t, copied.Links["s"].Base, "a clone has links of its own")
+	require.Nil(t, copied.Links["s"].Base, "a clone has its own links")
 	r.Edit([]byte(`{"a":3}`), time.Unix(6, 0))
 	require.JSONEq(t, `{"a":1}`, string(r.Links["s"].Base), "the base stays what it was")
 	r.Delete(time.Unix(7, 0))

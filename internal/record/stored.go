@@ -8,40 +8,43 @@ import (
 	"time"
 )
 
-// Record is an entity of an organisation as the store keeps it.
+// Record is a record of an organisation as the store keeps it.
 type Record struct {
 	ID          string
-	Version     int64     // from 1, one more with every change of Data or Deleted
-	UpdatedAt   time.Time // of Version
-	Deleted     bool      // a tombstone; Data is what it had last
+	Version     int64     // starts at 1 and grows by 1 with each change of Data or Deleted
+	UpdatedAt   time.Time // the time of Version
+	Deleted     bool      // the record is a tombstone; Data is its last content
 	Data        []byte    // canonical JSON object
 	ExternalIDs map[string]string
-	Links       map[string]Link // by the id of the sync
+	Links       map[string]Link // by sync id
 }
 
-// Link is what a sync knows of a record: the row that it is at the source.
+// Link is the state of a record for one sync: which row it is at the source, and what
+// both sides last agreed on (docs/decisions/007-links-and-attempts.md).
 type Link struct {
-	Key string `json:"k,omitempty"` // of the row; "" is the record's id
-	// Base is what the source had when both sides were last compared. Absent:
-	// the record's Data, which has not changed since. Whoever changes Data first
-	// puts the old one here, for every link (see Edit).
+	Key string `json:"k,omitempty"` // key of the row; "" means the record's id
+	// Base is the source's data when both sides were last compared: the base of the
+	// next merge. It is absent while the record's Data is still the same. The first
+	// change of Data stores the old Data here, in every link (see Edit); records that
+	// do not change after a pull so need no second copy.
 	Base json.RawMessage `json:"b,omitempty"`
 	Gone bool            `json:"g,omitempty"` // the row is deleted at the source
-	// Held are fields in conflict that a person has to decide.
+	// Held has the fields in conflict that a person must decide about.
 	Held []string `json:"h,omitempty"`
-	// Attempt names a creation at the source whose outcome is not known. Until it
-	// is, the record is no row there; Base is what was sent.
+	// Attempt identifies a creation at the source whose outcome is unknown. Until it is
+	// known, the record counts as not created; Base is the data that was sent.
 	Attempt string `json:"a,omitempty"`
 }
 
-// Edit changes the record's data, which is canonical JSON.
+// Edit replaces the record's data by data, which must be canonical JSON, and keeps the
+// old data as the base of links that need it.
 func (r *Record) Edit(data []byte, at time.Time) {
 	r.keepBases()
 	r.Data, r.Deleted = data, false
 	r.touch(at)
 }
 
-// Delete makes the record a tombstone.
+// Delete turns the record into a tombstone.
 func (r *Record) Delete(at time.Time) {
 	r.keepBases()
 	r.Deleted = true
@@ -53,7 +56,7 @@ func (r *Record) touch(at time.Time) {
 	r.UpdatedAt = at
 }
 
-// keepBases saves what Data is about to lose.
+// keepBases copies Data to each link that relies on it as its base, before Data changes.
 func (r *Record) keepBases() {
 	for id, l := range r.Links {
 		if l.Base == nil && !l.Gone {
@@ -63,7 +66,8 @@ func (r *Record) keepBases() {
 	}
 }
 
-// Link returns the sync's link, with Key filled in.
+// Link returns the sync's link, with Key filled in. It returns false if the sync has no
+// link, or only a creation of unknown outcome.
 func (r *Record) Link(sync string) (Link, bool) {
 	l, ok := r.Links[sync]
 	if !ok || l.Attempt != "" {
@@ -75,7 +79,7 @@ func (r *Record) Link(sync string) (Link, bool) {
 	return l, true
 }
 
-// SetLink keeps the link.
+// SetLink stores the sync's link.
 func (r *Record) SetLink(sync string, l Link) {
 	if l.Key == r.ID {
 		l.Key = ""
@@ -86,7 +90,7 @@ func (r *Record) SetLink(sync string, l Link) {
 	r.Links[sync] = l
 }
 
-// Clone returns a copy that can be changed.
+// Clone returns a copy that can be changed independently.
 func (r *Record) Clone() *Record {
 	c := *r
 	c.Links = make(map[string]Link, len(r.Links))
@@ -100,7 +104,7 @@ func (r *Record) Clone() *Record {
 	return &c
 }
 
-// stored is the JSON form.
+// stored is the JSON form of a Record.
 type stored struct {
 	Version     int64             `json:"v"`
 	UpdatedAt   int64             `json:"u"` // microseconds since 1970
@@ -110,8 +114,8 @@ type stored struct {
 	Data        json.RawMessage   `json:"d"`
 }
 
-// AppendJSON appends the stored form, without the id. Records are written by the
-// million, so what nearly all of them have is not left to reflection.
+// AppendJSON appends the stored form, without the id. Records are written by the million,
+// so it writes the usual members without reflection.
 func (r *Record) AppendJSON(b []byte) []byte {
 	b = append(b, `{"v":`...)
 	b = strconv.AppendInt(b, r.Version, 10)
@@ -146,7 +150,7 @@ func appendLinks(b []byte, links map[string]Link) []byte {
 	return append(b, mustJSON(links)...)
 }
 
-// mustJSON encodes what always can be.
+// mustJSON encodes a value that cannot fail to encode.
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -155,7 +159,7 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-// Parse reads the stored form of the record with that id.
+// Parse decodes the stored form of the record with that id.
 func Parse(id string, body []byte) (*Record, error) {
 	var s stored
 	if err := json.Unmarshal(body, &s); err != nil {

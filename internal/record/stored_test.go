@@ -12,8 +12,8 @@ import (
 	"github.com/headgate/headgate/internal/record"
 )
 
-// Whatever happens to a record, each sync finds what it last agreed on: Base, or
-// Data where that has not changed since.
+// After any sequence of changes, each sync finds what it last agreed on with its source:
+// in Base, or in Data if that has not changed since.
 func TestBasesAreCopiedOnWrite(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -47,7 +47,7 @@ func TestBasesAreCopiedOnWrite(t *testing.T) {
 			case "clone":
 				was := r
 				r = r.Clone()
-				was.Edit([]byte(`{"was":true}`), at) // is nobody's business
+				was.Edit([]byte(`{"was":true}`), at) // edits of the original must not reach the clone
 				was.SetLink("s1", record.Link{Gone: true})
 			}
 			require.Equal(t, version, r.Version)
@@ -65,7 +65,7 @@ func TestBasesAreCopiedOnWrite(t *testing.T) {
 	})
 }
 
-// The base is a copy: a buffer of Data that is used again does not change it.
+// The base is a copy: reusing the buffer of Data does not change it.
 func TestBasesAreNotShared(t *testing.T) {
 	t.Parallel()
 	data := []byte(`{"n":1}`)
@@ -81,7 +81,7 @@ func TestStoredText(t *testing.T) {
 	r := &record.Record{ID: "r", Version: 3, UpdatedAt: time.UnixMicro(1_767_571_200_000_001).UTC(), Data: []byte(`{"a":1}`)}
 	require.Equal(t, `{"v":3,"u":1767571200000001,"d":{"a":1}}`, string(r.AppendJSON(nil)))
 	r.SetLink("readings-2026", record.Link{})
-	require.Equal(t, `{"v":3,"u":1767571200000001,"l":{"readings-2026":{}},"d":{"a":1}}`, string(r.AppendJSON(nil)), "nearly all are so")
+	require.Equal(t, `{"v":3,"u":1767571200000001,"l":{"readings-2026":{}},"d":{"a":1}}`, string(r.AppendJSON(nil)), "the form of nearly all records")
 	r.Deleted, r.ExternalIDs = true, map[string]string{"legacy": "<9>"}
 	r.SetLink("readings-2026", record.Link{Key: "k", Held: []string{"a"}})
 	require.JSONEq(t, `{"v":3,"u":1767571200000001,"del":true,"x":{"legacy":"<9>"},"l":{"readings-2026":{"k":"k","h":["a"]}},"d":{"a":1}}`,
@@ -91,7 +91,7 @@ func TestStoredText(t *testing.T) {
 	require.Equal(t, r, back)
 }
 
-func TestWhatIsNoStoredRecord(t *testing.T) {
+func TestParseRejectsOtherContent(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "{", "[]", `{"v":"1"}`, `{"v":1.5}`, `{"l":[]}`} {
 		_, err := record.Parse("the-id", []byte(body))
@@ -99,7 +99,7 @@ func TestWhatIsNoStoredRecord(t *testing.T) {
 	}
 }
 
-// What a store gives back, whoever wrote it, is a record or an error.
+// Any stored content parses to a record or gives an error.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"v":3,"u":1767571200000001,"del":true,"x":{"l":"9"},"l":{"s":{"k":"k","b":{"x":1},"g":true,"h":["a"],"a":"t"}},"d":{"a":1}}`))
 	f.Add([]byte(`{"l":{"s":{"b":null}},"d":null}`))

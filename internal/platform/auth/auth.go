@@ -1,8 +1,11 @@
-// Package auth decides who may call. Callers show a bearer token: one that the
-// configuration knows the hash of, or a Google-signed ID token of one of its
-// members. Whatever is wrong with a token, its sender learns only that it is
-// not valid. Tokens are never logged. If Google's certificates cannot be had,
-// ID tokens are neither accepted nor refused: the caller should try again.
+// Package auth decides which callers may use which function. A caller shows a
+// bearer token: one whose hash the configuration lists, or an ID token that
+// Google signed for one of the configured members.
+//
+// A caller with a wrong token learns only that it is not valid, because details
+// would help to guess one. Tokens are never logged. While Google's certificates
+// cannot be fetched, ID tokens are neither accepted nor rejected: the answer is
+// 503, and the caller should retry.
 package auth
 
 import (
@@ -25,9 +28,9 @@ import (
 // The roles.
 const (
 	Ingest  = "ingest"  // send events
-	Operate = "operate" // change what is going on: replay, release, delete
-	Read    = "read"    // look
-	Any     = ""        // one of them, whichever
+	Operate = "operate" // change state: replay, release, delete
+	Read    = "read"    // read state, change nothing
+	Any     = ""        // at least one of the roles above
 )
 
 type roles uint8
@@ -52,33 +55,33 @@ type token struct {
 	roles roles
 }
 
-// caller is who has shown a token.
-type caller struct {
+// identity is that of an authenticated caller.
+type identity struct {
 	name  string // of the token, or the member's address
 	roles roles
-	until time.Time // that the token is valid; zero: it does not expire
+	until time.Time // when the token expires; zero: never
 }
 
 type callerKey struct{}
 
-// Caller is the name of who makes a request that a Guard let through: of the token, or
-// the member's address; "" where nobody is asked.
+// Caller returns the name of the authenticated caller: the token's name, or the
+// member's address. It is "" where no authentication is configured.
 func Caller(ctx context.Context) string {
-	who, _ := ctx.Value(callerKey{}).(caller)
+	who, _ := ctx.Value(callerKey{}).(identity)
 	return who.name
 }
 
-// Until returns when the token expires that made a Guard let the request through; zero
-// where it does not expire, and where nobody is asked. What outlasts its request, as
-// a live connection does, has to end then.
+// Until returns when the caller's token expires. It is zero for a token that does not
+// expire, and where no authentication is configured. A live connection outlasts its
+// request, so it must be closed at that time.
 func Until(ctx context.Context) time.Time {
-	who, _ := ctx.Value(callerKey{}).(caller)
+	who, _ := ctx.Value(callerKey{}).(identity)
 	return who.until
 }
 
-// Guard lets through those who may. Its zero value lets everybody through.
+// Guard lets authorized requests through. The zero Guard lets every request through.
 type Guard struct {
-	closed bool // somebody is checked
+	closed bool // authentication is configured
 	tokens []token
 	oidc   *oidc
 }
@@ -91,7 +94,7 @@ type options struct{ client *http.Client }
 // WithHTTPClient fetches Google's certificates with c.
 func WithHTTPClient(c *http.Client) Option { return func(o *options) { o.client = c } }
 
-// New returns the Guard of cfg; nil means that everybody may do everything.
+// New returns the Guard that cfg describes. A nil cfg allows everything to everybody.
 func New(cfg *config.Auth, opts ...Option) (*Guard, error) {
 	if cfg == nil {
 		return &Guard{}, nil
@@ -121,9 +124,9 @@ func New(cfg *config.Auth, opts ...Option) (*Guard, error) {
 	return g, nil
 }
 
-// Require lets those who have the role through to h. Others get
-// fault.Unauthenticated or fault.Forbidden, or fault.Unavailable if who they
-// are cannot be found out at the moment. It panics if there is no such role.
+// Require returns a handler that passes requests of callers with the role to h.
+// Other requests get fault.Unauthenticated or fault.Forbidden, or fault.Unavailable
+// if the caller's identity cannot be checked now. Require panics on an unknown role.
 func (g *Guard) Require(role string, h web.Handler) web.Handler {
 	need, ok := roleBits[role]
 	if !ok {
@@ -150,14 +153,15 @@ func refused(cause error) error {
 	return fault.Wrap(fault.Unauthenticated, cause, "credentials are missing or not valid")
 }
 
-func (g *Guard) caller(r *http.Request) (caller, error) {
+func (g *Guard) caller(r *http.Request) (identity, error) {
 	credentials, ok := bearer.Token(r.Header)
 	if !ok {
-		return caller{}, refused(errors.New("no bearer token"))
+		return identity{}, refused(errors.New("no bearer token"))
 	}
-	// Each entry takes the same time, whether or not it is the one.
+	// Every entry is compared in constant time, and the loop does not stop at a match:
+	// the duration must not tell a guesser how close a token was.
 	hash := sha256.Sum256([]byte(credentials))
-	var who caller
+	var who identity
 	found, at := 0, 0
 	for i := range g.tokens {
 		same := subtle.ConstantTimeCompare(hash[:], g.tokens[i].hash[:])
@@ -170,7 +174,7 @@ func (g *Guard) caller(r *http.Request) (caller, error) {
 		return who, nil
 	}
 	if g.oidc == nil || strings.Count(credentials, ".") != 2 {
-		return caller{}, refused(errInvalid)
+		return identity{}, refused(errInvalid)
 	}
 	return g.oidc.caller(r.Context(), credentials)
 }

@@ -32,7 +32,8 @@ func hash(s string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// ask returns the code of what a caller with the header gets, "" if it gets through.
+// ask sends a request with the header and returns the code of its error; "" if the
+// Guard lets it through.
 func ask(t *testing.T, g *Guard, role string, authorization ...string) fault.Code {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
@@ -61,7 +62,7 @@ func ask(t *testing.T, g *Guard, role string, authorization ...string) fault.Cod
 	return fault.CodeOf(err)
 }
 
-func TestWithoutConfigurationEverybodyMay(t *testing.T) {
+func TestNoConfigurationAllowsEverybody(t *testing.T) {
 	t.Parallel()
 	g, err := New(nil)
 	require.NoError(t, err)
@@ -70,7 +71,7 @@ func TestWithoutConfigurationEverybodyMay(t *testing.T) {
 
 	g, err = New(&config.Auth{})
 	require.NoError(t, err)
-	require.Equal(t, fault.Unauthenticated, ask(t, g, Read, "Bearer x"), "nobody is listed")
+	require.Equal(t, fault.Unauthenticated, ask(t, g, Read, "Bearer x"), "no token is configured")
 }
 
 func TestTokens(t *testing.T) {
@@ -129,7 +130,7 @@ func TestConfigurationMistakes(t *testing.T) {
 	}
 }
 
-// google is who signs, and who serves the certificates.
+// google signs ID tokens and serves the certificates that verify them.
 type google struct {
 	key     *rsa.PrivateKey
 	fetches atomic.Int64
@@ -312,9 +313,9 @@ func TestCertificatesOutOfReach(t *testing.T) {
 			require.Equal(t, fault.Unavailable, ask(t, guard, Read, "Bearer "+token))
 			require.Empty(t, ask(t, guard, Read, "Bearer s3cret"), "listed tokens need no certificates")
 			g.broken = nil
-			require.Empty(t, ask(t, guard, Read, "Bearer "+token), "a failure is not kept")
+			require.Empty(t, ask(t, guard, Read, "Bearer "+token), "a failure is not cached")
 			require.Empty(t, ask(t, guard, Read, "Bearer "+token))
-			require.EqualValues(t, 2, g.fetches.Load(), "certificates are")
+			require.EqualValues(t, 2, g.fetches.Load(), "certificates are cached")
 		})
 	}
 }

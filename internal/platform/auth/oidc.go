@@ -22,8 +22,9 @@ import (
 
 var issuers = []string{"https://accounts.google.com", "accounts.google.com"}
 
-// oidc checks Google's ID tokens. idtoken does signature, expiry and audience;
-// that the issuer is Google's and the address is the caller's own is left to us.
+// oidc checks Google's ID tokens. Package idtoken verifies signature, expiry and
+// audience. It does not verify the issuer, nor that Google has verified the caller's
+// address, so caller does.
 type oidc struct {
 	validator *idtoken.Validator
 	audiences []string
@@ -31,7 +32,8 @@ type oidc struct {
 }
 
 func newOIDC(cfg *config.OIDC, client *http.Client) (*oidc, error) {
-	// To idtoken, an empty audience is any.
+	// idtoken takes an empty audience for "any audience", which would accept the
+	// tokens of every other service.
 	if len(cfg.Audiences) == 0 || slices.Contains(cfg.Audiences, "") {
 		return nil, errors.New("auth.oidc.audiences: empty")
 	}
@@ -64,38 +66,38 @@ func newOIDC(cfg *config.OIDC, client *http.Client) (*oidc, error) {
 	return o, nil
 }
 
-func (o *oidc) caller(ctx context.Context, jwt string) (caller, error) {
+func (o *oidc) caller(ctx context.Context, jwt string) (identity, error) {
 	// Google signs ID tokens with RS256 only. (idtoken also takes ES256, and
 	// panics if such a signature is short.)
 	if alg := algorithm(jwt); alg != "RS256" {
-		return caller{}, refused(errors.New("not signed with RS256"))
+		return identity{}, refused(errors.New("not signed with RS256"))
 	}
 	claimed, err := idtoken.ParsePayload(jwt)
 	if err != nil {
-		return caller{}, refused(errors.New("not an ID token")) // err may quote it
+		return identity{}, refused(errors.New("not an ID token")) // err may quote the token, and this is logged
 	}
 	if !slices.Contains(o.audiences, claimed.Audience) {
-		return caller{}, refused(errors.New("for another audience"))
+		return identity{}, refused(errors.New("for another audience"))
 	}
 	p, err := o.validator.Validate(ctx, jwt, claimed.Audience)
 	if err != nil {
 		if _, ok := errors.AsType[*fetchError](err); ok || ctx.Err() != nil {
-			return caller{}, fault.Wrap(fault.Unavailable, err, "credentials cannot be checked at the moment")
+			return identity{}, fault.Wrap(fault.Unavailable, err, "credentials cannot be checked at the moment")
 		}
-		return caller{}, refused(err)
+		return identity{}, refused(err)
 	}
 	email, _ := p.Claims["email"].(string)
 	verified, _ := p.Claims["email_verified"].(bool)
 	has, member := o.members[lower(email)]
 	switch {
 	case !slices.Contains(issuers, p.Issuer):
-		return caller{}, refused(errors.New("not issued by Google"))
+		return identity{}, refused(errors.New("not issued by Google"))
 	case !verified:
-		return caller{}, refused(errors.New("the address is not verified"))
+		return identity{}, refused(errors.New("the address is not verified"))
 	case !member:
-		return caller{}, refused(errors.New("not a member"))
+		return identity{}, refused(errors.New("not a member"))
 	}
-	return caller{lower(email), has, time.Unix(p.Expires, 0)}, nil
+	return identity{lower(email), has, time.Unix(p.Expires, 0)}, nil
 }
 
 func algorithm(jwt string) string {
@@ -113,8 +115,8 @@ func algorithm(jwt string) string {
 	return h.Alg
 }
 
-// lower maps ASCII letters only: strings.ToLower would make other letters
-// (the Kelvin sign) equal to them.
+// lower lowers ASCII letters only. strings.ToLower also maps other characters to ASCII
+// (the Kelvin sign becomes k), and two different addresses would become equal.
 func lower(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -125,14 +127,16 @@ func lower(s string) string {
 	return string(b)
 }
 
-// fetchError tells trouble with the certificates from trouble with the token,
-// which idtoken does not.
+// fetchError marks a failure to fetch the certificates. idtoken reports it in the same
+// way as an invalid token, but only this one is worth a retry.
 type fetchError struct{ err error }
 
 func (e *fetchError) Error() string { return "fetch Google's certificates: " + e.err.Error() }
 func (e *fetchError) Unwrap() error { return e.err }
 
-// certificates fetches them whole, or fails with a fetchError.
+// certificates is a transport that returns the complete set of certificates, or a
+// fetchError. It reads the body itself, so that an answer that breaks off is not taken
+// for an invalid token.
 type certificates struct{ base http.RoundTripper }
 
 func (c certificates) RoundTrip(r *http.Request) (*http.Response, error) {

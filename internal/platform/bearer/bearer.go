@@ -1,5 +1,5 @@
-// Package bearer reads the token of an Authorization header. Whoever asks for a
-// bearer token asks here, so that one spelling is accepted everywhere or nowhere.
+// Package bearer reads and writes the bearer token of an Authorization header. All
+// code that needs the token uses it, so that every function accepts the same spellings.
 package bearer
 
 import (
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Token returns the bearer token that a request carries. The scheme's letter case
-// does not count (RFC 9110, 11.1), nor do further blanks around the token. ok is
-// false without a token, with another scheme, and with two headers: which of them a
-// proxy has looked at cannot be told.
+// Token returns the bearer token of a request. The scheme's letter case does not count
+// (RFC 9110, 11.1), and blanks around the token are ignored. ok is false without a
+// token, with another scheme, and with two Authorization headers: a proxy may have
+// checked the other one.
 func Token(h http.Header) (token string, ok bool) {
 	v := h["Authorization"]
 	if len(v) != 1 {
@@ -24,5 +24,5 @@ func Token(h http.Header) (token string, ok bool) {
 	return token, true
 }
 
-// Set gives a request the token.
+// Set puts the token into the header of a request.
 func Set(h http.Header, token string) { h.Set("Authorization", "Bearer "+token) }

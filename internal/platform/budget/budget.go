@@ -1,10 +1,10 @@
 // Package budget bounds the memory that callers can make this process hold.
 //
 // A Budget is a number of bytes. Code that is about to hold memory for a caller
-// takes it from a budget first, and gives it back when the memory is free. It
-// takes an estimate, on the high side, of all copies that the work makes. The sum
-// of all budgets then stays below the memory limit of the process: under too large
-// a load it answers some requests with 503, and the kernel does not kill it.
+// first takes that many bytes from a budget, and returns them when the memory is
+// free. It takes a high estimate that covers all copies that the work makes. The sum
+// of all budgets then stays below the memory limit of the process: an overloaded
+// process answers some requests with 503 instead of being killed by the kernel.
 //
 // A nil Budget has no bound, and a nil Hold holds nothing.
 package budget
@@ -20,17 +20,17 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// wait is how long a caller waits for memory before it is told to retry. It is
-// short because a waiting caller has an open connection, which costs memory, too.
+// wait bounds how long a caller waits for memory before it is told to retry. It is
+// short because the connection of a waiting caller costs memory too.
 const wait = 3 * time.Second
 
-// turnWait is how long a hold that has some memory waits until it may wait for more.
-// It is shorter than wait: the others give up, and free what they hold, while the one
-// whose turn it is still waits.
+// turnWait bounds how long a hold that already has memory waits for its turn to wait
+// for more. It is shorter than wait, so that the other holds give up and free their
+// memory while the hold whose turn it is still waits for it.
 const turnWait = time.Second
 
-// Budget is a number of bytes that holders share. Callers are served in the
-// order in which they came, so that a large one is not passed over for ever.
+// Budget is a number of bytes that holders share. It serves callers first come, first
+// served, so that small requests cannot starve a large one.
 type Budget struct {
 	total int64
 	free  *semaphore.Weighted
@@ -71,8 +71,8 @@ func (b *Budget) Try(n int64) bool {
 	return true
 }
 
-// Take takes n bytes and waits a little for them. TooLarge: the whole budget is
-// smaller. Unavailable: they were not free in time.
+// Take takes n bytes, and waits a few seconds for them. It returns TooLarge if the
+// whole budget is smaller, and Unavailable if the bytes were not free in time.
 func (b *Budget) Take(ctx context.Context, n int64) error {
 	if b.Try(n) {
 		return nil
@@ -98,8 +98,8 @@ func inUse(cause error) error {
 	return f
 }
 
-// Wait takes n bytes, or as many as there are in all, and waits for them until ctx
-// ends. It returns how many it took.
+// Wait takes n bytes, or the whole budget if that is smaller, and waits for them until
+// ctx ends. It returns how many bytes it took.
 func (b *Budget) Wait(ctx context.Context, n int64) (int64, error) {
 	if b == nil {
 		return 0, nil
@@ -112,10 +112,10 @@ func (b *Budget) Wait(ctx context.Context, n int64) (int64, error) {
 	return n, nil
 }
 
-// mib rounds up, so that no message says that 0 MiB are too many.
+// mib returns n in MiB, rounded up: "0 MiB are too many" would confuse.
 func mib(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
 
-// Give returns n bytes that were taken.
+// Give returns n taken bytes to the budget.
 func (b *Budget) Give(n int64) {
 	if b == nil {
 		return
@@ -124,9 +124,9 @@ func (b *Budget) Give(n int64) {
 	b.free.Release(n)
 }
 
-// Hold is what one request has taken of a budget. It has one owner, and more
-// with Share; the last Release returns everything. Grow and Shrink are for one
-// goroutine at a time.
+// Hold is the part of a budget that one request has taken. It begins with one owner,
+// and Share adds others; the last Release returns all bytes to the budget. Grow and
+// Shrink must not be called concurrently.
 type Hold struct {
 	budget *Budget
 	owners atomic.Int32
@@ -151,7 +151,8 @@ func (h *Hold) Bytes() int64 {
 	return h.bytes
 }
 
-// Fits returns TooLarge if the hold could never have n bytes more.
+// Fits returns TooLarge if the budget is too small for the hold and n bytes more, so
+// that waiting would be useless.
 func (h *Hold) Fits(n int64) error {
 	if h == nil || h.bytes+n <= h.budget.total {
 		return nil
@@ -159,7 +160,7 @@ func (h *Hold) Fits(n int64) error {
 	return fault.New(fault.TooLarge, "this needs %d MiB of memory, and this process has %d MiB for it", mib(h.bytes+n), h.budget.total>>20)
 }
 
-// Grow takes n bytes more, as Take does. If that fails, what was held stays so.
+// Grow takes n bytes more, as Take does. If it fails, the hold keeps what it has.
 func (h *Hold) Grow(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil
@@ -174,9 +175,10 @@ func (h *Hold) Grow(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Extend is Grow for work that takes memory in steps. Its caller gives everything back
-// if it fails. Holds that wait for each other's memory would all fail together: so only
-// one waits for it, the others fail sooner, and the one that waits gets what they held.
+// Extend grows the hold by n bytes. It is for work that takes memory in steps, and whose
+// caller releases the hold if it fails. Holds that wait for each other's memory would
+// all time out together. So only one hold at a time waits the whole time; the others
+// fail sooner, and the one that waits gets the memory that they release.
 func (h *Hold) Extend(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil
@@ -202,8 +204,8 @@ func (h *Hold) Extend(ctx context.Context, n int64) error {
 	}
 }
 
-// Resize makes the hold n bytes large, or as large as the whole budget: work that must
-// be done in any case is then done alone.
+// Resize sets the size of the hold to n bytes, or to the whole budget if that is
+// smaller. Work that must not fail for want of memory then runs alone.
 func (h *Hold) Resize(ctx context.Context, n int64) error {
 	if h == nil {
 		return nil
@@ -216,7 +218,7 @@ func (h *Hold) Resize(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Shrink returns what is held beyond n bytes.
+// Shrink returns all but n bytes of the hold to the budget.
 func (h *Hold) Shrink(n int64) {
 	if h == nil || n >= h.bytes {
 		return
@@ -225,8 +227,8 @@ func (h *Hold) Shrink(n int64) {
 	h.bytes = n
 }
 
-// Share adds an owner and returns h: what is held stays so until the new owner
-// releases it as well.
+// Share adds an owner and returns h. The bytes stay taken until the new owner has
+// called Release, too.
 func (h *Hold) Share() *Hold {
 	if h != nil {
 		h.owners.Add(1)
@@ -234,7 +236,7 @@ func (h *Hold) Share() *Hold {
 	return h
 }
 
-// Release ends the caller's ownership. It must be called once by each owner.
+// Release ends the ownership of the caller. Each owner must call it once.
 func (h *Hold) Release() {
 	if h != nil && h.owners.Add(-1) == 0 {
 		h.budget.Give(h.bytes)

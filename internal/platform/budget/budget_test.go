@@ -34,7 +34,7 @@ func TestTake(t *testing.T) {
 		require.Positive(t, err.(*fault.Error).RetryAfter) //nolint:errorlint // it is one
 		require.Equal(t, 3*time.Second, time.Since(begin))
 
-		require.Equal(t, fault.TooLarge, fault.CodeOf(b.Take(t.Context(), 101)), "nobody can wait for that")
+		require.Equal(t, fault.TooLarge, fault.CodeOf(b.Take(t.Context(), 101)), "waiting would be useless")
 
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -44,7 +44,7 @@ func TestTake(t *testing.T) {
 		go func() { got <- b.Take(t.Context(), 50) }()
 		synctest.Wait()
 		b.Give(60)
-		require.NoError(t, <-got, "what is given back goes to whoever waits")
+		require.NoError(t, <-got, "returned bytes go to the waiting caller")
 		b.Give(90)
 		require.Zero(t, b.Used())
 	})
@@ -61,7 +61,7 @@ func TestHold(t *testing.T) {
 	h.Shrink(50)
 	h.Shrink(70)
 	require.Equal(t, int64(50), b.Used())
-	require.NoError(t, h.Resize(t.Context(), 1000), "as much as there is")
+	require.NoError(t, h.Resize(t.Context(), 1000), "the whole budget")
 	require.Equal(t, int64(100), b.Used())
 	other := h.Share()
 	h.Release()
@@ -70,7 +70,7 @@ func TestHold(t *testing.T) {
 	require.Zero(t, b.Used())
 }
 
-// Holds that need each other's memory do not all fail: one gets what the others held.
+// When holds need each other's memory, one of them gets what the others release.
 func TestExtend(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestExtend(t *testing.T) {
 		require.ErrorIs(t, h.Extend(gone, 1), context.Canceled)
 		begin = time.Now()
 		require.Equal(t, fault.Unavailable, fault.CodeOf(h.Extend(t.Context(), 1)))
-		require.Equal(t, 3*time.Second, time.Since(begin), "the one whose turn it is waits as long as others do")
+		require.Equal(t, 3*time.Second, time.Since(begin), "the hold whose turn it is waits the whole time")
 	})
 }
 
@@ -128,14 +128,14 @@ func TestNilHasNoBound(t *testing.T) {
 	h.Release()
 }
 
-// Whatever holders do, together they never have more than there is, and in the end
-// everything is given back.
+// In any sequence of calls, holders together never have more than the budget, and in
+// the end the budget has everything back.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		total := rapid.Int64Range(1, 1000).Draw(rt, "total")
 		b := budget.New(total)
-		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond) // waiting is not what this is about
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond) // this test does not wait for memory
 		defer cancel()
 		var wg sync.WaitGroup
 		for range rapid.IntRange(1, 5).Draw(rt, "holders") {
@@ -179,7 +179,7 @@ func TestNothingLeaks(t *testing.T) {
 		}
 		wg.Wait()
 		require.Zero(rt, b.Used())
-		require.True(rt, b.Try(total), "all of it is there again")
+		require.True(rt, b.Try(total), "everything was returned")
 	})
 }
 
@@ -239,7 +239,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkHold is what the budget adds to a request.
+// BenchmarkHold measures what the budget adds to a request.
 func BenchmarkHold(b *testing.B) {
 	all := budget.New(1 << 30)
 	b.ReportAllocs()

@@ -5,23 +5,24 @@ import (
 	"log/slog"
 )
 
-// Memory is the memory of a process, divided by what it is used for. Loads of
-// one kind so cannot take what another needs to end: an ingest waits for the
-// message that it completes, and a reader that is slow must not keep events out.
+// Memory is the memory of a process, divided into budgets by use. One kind of load
+// then cannot take the memory that another needs to finish: an ingest waits for the
+// message that it completes, and slow readers must not keep events out.
 type Memory struct {
-	Requests *Budget // bodies that come in, until they are stored
-	Answers  *Budget // what is read to be sent out
+	Requests *Budget // bodies of requests, until they are stored
+	Answers  *Budget // answers, until clients have read them
 	Work     *Budget // messages on their way to the bus
 	Runs     *Budget // runs of syncs
-	Live     *Budget // clients, their subscriptions, and what waits for them
+	Live     *Budget // clients, their subscriptions, and messages that wait for them
 }
 
-// base is what a process takes that does nothing: code, the store's page caches,
-// stacks, and the drivers' buffers.
+// base is the memory of an idle process: code, the store's page caches, stacks and the
+// drivers' buffers.
 const base = 48 << 20
 
-// Divide divides a limit in bytes. What is left goes to the collector: memory
-// that is free, and not known to be. 0 or less means no bound.
+// Divide divides a limit in bytes into budgets. It leaves a part of the limit to the
+// garbage collector, for memory that is free but not yet collected. With a limit of 0
+// or less, there is no bound.
 func Divide(limit int64) Memory {
 	if limit <= 0 {
 		return Memory{}
@@ -37,9 +38,9 @@ func (m Memory) LogValue() slog.Value {
 	return slog.GroupValue(part("requestsMiB", m.Requests), part("answersMiB", m.Answers), part("workMiB", m.Work), part("runsMiB", m.Runs), part("liveMiB", m.Live))
 }
 
-// OfJSON estimates the memory of a JSON text and of the Go values that it is
-// decoded into. A value of two bytes becomes an interface, the number or string
-// in it, and its place in a slice or a map: count the places, not the bytes.
+// OfJSON estimates the memory of a JSON text and of the Go values that it decodes to.
+// A value of two bytes becomes an interface, the number or string in it, and its place
+// in a slice or a map. So OfJSON counts the places as well as the bytes.
 func OfJSON(text []byte) int64 {
 	places := 1
 	for _, mark := range [...]string{",", "[", "{"} {
@@ -48,6 +49,6 @@ func OfJSON(text []byte) int64 {
 	return int64(3*len(text) + perPlace*places)
 }
 
-// perPlace is the memory of a decoded value beside its own bytes; measured, see
-// TestDecodedJSONWeighsNoMore.
+// perPlace is the memory of a decoded value in addition to its own bytes. It is
+// measured: see TestDecodedJSONWeighsNoMore.
 const perPlace = 160

@@ -7,12 +7,13 @@ import (
 )
 
 const (
-	// observeEvery is how often the store is asked for its own time, and observeRetry
-	// how soon again if it did not answer.
+	// The store is asked for its time every observeEvery, and again after observeRetry
+	// if it did not answer.
 	observeEvery, observeRetry = 5 * time.Minute, 5 * time.Second
 )
 
-// opinion says whether the store has a time of its own.
+// opinion states what is known about the store's own time: nothing yet, that it has
+// none, or that it decides.
 type opinion int
 
 const (
@@ -21,15 +22,16 @@ const (
 	decides
 )
 
-// question is put to the store by one caller; others may wait for its answer.
+// question is one request for the store's time. One caller makes it, and others may
+// wait for its answer.
 type question struct {
 	done chan struct{}
 	// Valid once done:
 	err  error
-	left bool // the caller that asked did not wait for the answer
+	left bool // the asking caller's context ended before the answer came
 }
 
-// Observed reports whether the store has been asked for its time.
+// Observed reports whether the store has answered the first request for its time.
 func (s *Steady) Observed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,11 +43,12 @@ func (s *Steady) toObserve(at time.Duration) bool {
 }
 
 // Observe asks for the store's own time when that is due: at the beginning, after a
-// jump, and every few minutes. It sets the clock by it if the two differ. ask returns
-// false if the store has no time: then it is not asked again.
+// jump of the machine's clock, and every few minutes. If the two times differ, it sets
+// the clock to the store's. ask returns false if the store has no time of its own; it
+// is then not asked again.
 //
-// One caller asks. Others wait for its answer only where the clock may be wrong until
-// it comes. A store that does not answer is not asked for a while, unless it never did.
+// One caller asks. Others wait for its answer only while the clock may be wrong. After
+// a failure the store is left alone for a few seconds, unless it has never answered.
 func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Time, bool, error)) error {
 	if s.alone.Load() {
 		return nil
@@ -63,14 +66,14 @@ func (s *Steady) Observe(ctx context.Context, ask func(context.Context) (time.Ti
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if !q.left { // else ask again
+		if !q.left { // otherwise nobody has an answer: ask again
 			return q.err
 		}
 	}
 }
 
-// question returns what the store is asked, and whether the caller is to ask it; nil:
-// there is nothing to ask or to wait for.
+// question returns the question to wait for, and reports whether the caller has to put
+// it to the store itself. A nil question means that there is nothing to wait for.
 func (s *Steady) question() (q *question, ours bool, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,14 +93,14 @@ func (s *Steady) question() (q *question, ours bool, at time.Duration) {
 func (s *Steady) ask(ctx context.Context, q *question, sent time.Duration, ask func(context.Context) (time.Time, bool, error)) (err error) {
 	var theirs time.Time
 	var has bool
-	err = errors.New("the store was not asked to the end")
-	defer func() { s.answer(q, sent, theirs, has, err) }() // others wait, even if ask panics
+	err = errors.New("the request for the store's time did not finish")
+	defer func() { s.answer(q, sent, theirs, has, err) }() // others wait for it, so it must come even if ask panics
 	theirs, has, err = ask(ctx)
 	q.left = err != nil && ctx.Err() != nil
 	return err
 }
 
-// answer sets the clock by what the store answered.
+// answer ends the question and sets the clock to the store's time.
 func (s *Steady) answer(q *question, sent time.Duration, theirs time.Time, has bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +113,7 @@ func (s *Steady) answer(q *question, sent time.Duration, theirs time.Time, has b
 		return
 	}
 	s.doubt = false
-	at, now := s.look() // which is in doubt again if the clock jumped meanwhile
+	at, now := s.look() // sets doubt again if the machine's clock jumped meanwhile
 	if !has {
 		s.store = none
 		s.alone.Store(true)
@@ -118,15 +121,15 @@ func (s *Steady) answer(q *question, sent time.Duration, theirs time.Time, has b
 	}
 	first := s.store != decides
 	s.store, s.observed, s.failed, s.claimed = decides, at, at-observeRetry, false
-	// The store looked at its clock between the two looks at ours.
+	// The store read its clock at some moment between our two readings; take the middle.
 	zero, within := theirs.Add(-(sent+at)/2), tolerance+(at-sent)/2
 	if near(now.Add(-at), zero, within) {
 		return
 	}
 	if near(s.last, zero, within) {
-		zero = s.last // the machine's clock is right, and finer
+		zero = s.last // the two agree; the machine's clock has the finer resolution
 	}
-	if first { // nothing has been stamped yet
+	if first { // nothing has been stamped yet, so there is no earlier setting to remember
 		s.spans = []span{{at, zero}}
 		return
 	}

@@ -8,79 +8,85 @@ import (
 )
 
 const (
-	// tolerance is the difference between two looks at the clock that is taken for a
-	// correction, as NTP makes them, and followed at once. More is a jump.
+	// tolerance is the largest deviation of the machine's clock that counts as a
+	// correction, as NTP makes them, and is followed at once. A larger one is a jump.
 	tolerance = time.Second
-	// Hold is how long the clock must keep to what it jumped to before it is believed.
+	// Hold is how long the machine's clock must keep its new time after a jump before
+	// Steady follows it.
 	Hold = 5 * time.Minute
-	// Grace is how long the clock must have run without a jump before anything may be
-	// deleted by it. NTP has corrected a wrong clock by then.
+	// Grace is how long the clock must run without a jump before data may be deleted
+	// by it. A wrong clock has been corrected by NTP by then.
 	Grace = 30 * time.Minute
-	// maxSpans bounds the memory of earlier settings. A clock that is set more often
-	// than this is remembered as one that was slow.
+	// maxSpans bounds how many earlier settings are remembered. If the clock is set more
+	// often, the oldest settings are merged into the slowest of them.
 	maxSpans = 64
 )
 
-// Steady is the clock of a process. It shows what the machine's clock shows, but is
-// not moved by a jump of that: it goes on as the monotonic clock does until the
-// machine's clock has kept to its new time for [Hold]. So a clock that is wrong for
-// a moment has no effect at all. Where the store has a time of its own, that decides,
-// and at once; only if nobody asks it for [Hold] is the machine's clock believed until
-// somebody does.
+// Steady is the clock of a process. It follows the machine's clock, except when that
+// jumps: after a jump it runs on with the monotonic clock until the machine's clock has
+// kept its new time for [Hold]. A machine's clock that is wrong for a moment therefore
+// has no effect. A store that has a time of its own overrules the machine's clock at
+// once. If no caller asks the store for [Hold] after a jump, the machine's clock is
+// followed until one does.
 //
-// It remembers what it was set to before. [Steady.Since] and [Steady.Latest] look
-// back over a span of true time, so that what was stamped before a correction is not
-// taken for older or newer than it is.
-// It does not remember across restarts: a process that begins with a wrong clock, and
-// has no store to ask, stamps with it until it is corrected. It deletes nothing by it.
+// Steady remembers its earlier settings. [Steady.Since] and [Steady.Latest] look back
+// over a span of true time, so that a stamp from before a correction is not taken for
+// older or newer than it is.
 //
-// The zero value is of no use; see [New]. All methods may be called concurrently.
+// Settings are not remembered across restarts. A process that starts with a wrong clock
+// and has no store to ask stamps wrong times until the clock is corrected. It deletes
+// nothing by that clock, see [Steady.Settled].
+//
+// Use [New]; the zero value is not valid. All methods may be called concurrently.
+// docs/decisions/010-steady-clock.md has the reasons.
 type Steady struct {
 	wall  func() time.Time
 	mono  func() time.Duration
 	slept func() time.Duration // nil: the monotonic clock counts sleep
 
-	asleep atomic.Int64 // of slept, that has been added to mono
-	alone  atomic.Bool  // the store has no time
+	asleep atomic.Int64 // the part of slept that has been added to mono
+	alone  atomic.Bool  // the store has no time of its own
 
-	mu    sync.Mutex
-	awake time.Duration // when slept was asked last
-	began time.Duration // as all times here: of the monotonic clock, plus asleep
-	calm  time.Duration // since when nothing has jumped
+	mu sync.Mutex
+	// Times here are those of the monotonic clock, plus asleep.
+	awake time.Duration // when slept was called last
+	began time.Duration // when the process began
+	calm  time.Duration // when the machine's clock jumped last, or the process began
 	spans []span        // never empty; the last is in force
-	last  time.Time     // what the machine's clock showed at the last look, at 0
+	last  time.Time     // the machine's clock at the last look, extrapolated to time 0
 	doubt bool          // the clock jumped since the store was asked
 
-	claim      time.Time // what the machine's clock wants the last span's zero to be
+	claim      time.Time // the zero of the machine's clock after a jump that is not followed yet
 	claimed    bool
 	claimSince time.Duration
 
 	store    opinion
 	observed time.Duration // when the store was asked last
-	failed   time.Duration // when it did not answer last
-	asked    *question     // nil: it is not being asked
+	failed   time.Duration // when the store failed to answer last
+	asked    *question     // the question that waits for its answer, or nil
 
-	longest time.Duration // that anything is kept for
+	longest time.Duration // for which any data is kept
 }
 
 // span is a time during which the clock ran undisturbed.
 type span struct {
 	from time.Duration
-	zero time.Time // what it showed, or would have shown, at 0
+	zero time.Time // the time that the clock shows at 0, extrapolated
 }
 
 // Options of a [Steady].
 type Options struct {
 	Wall func() time.Time     // the machine's clock
 	Mono func() time.Duration // a clock that cannot be set, from any zero
-	// Slept is how long the machine has slept, which Mono does not count. It is asked
-	// when the two differ. nil: Mono counts it.
+	// Slept returns how long the machine has slept, for a Mono that stands still then.
+	// It is called when the two clocks differ. nil: Mono counts sleep.
 	Slept func() time.Duration
-	// Longest is the longest that anything is kept of which [Steady.After] is not asked.
+	// Longest is the longest time for which data is kept whose expiry does not come
+	// from [Steady.After].
 	Longest time.Duration
 }
 
-// New returns a clock that shows what the machine's clock does now.
+// New returns a clock that is set to the machine's time.
 func New(o Options) *Steady {
 	s := &Steady{wall: o.Wall, mono: o.Mono, slept: o.Slept, longest: o.Longest}
 	if s.slept != nil {
@@ -101,16 +107,16 @@ func (s *Steady) Now() time.Time {
 	return now
 }
 
-// Since returns the earliest time that the clock can have shown within the last d:
-// what was stamped before it is older than d, whatever the clock was set to since.
+// Since returns the earliest time that the clock can have shown within the last d. A
+// stamp from before it is older than d, however the clock was set since.
 func (s *Steady) Since(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, now := s.look()
-	return s.since(at, now, d)
+	return s.sinceAt(at, now, d)
 }
 
-func (s *Steady) since(at time.Duration, now time.Time, d time.Duration) time.Time {
+func (s *Steady) sinceAt(at time.Duration, now time.Time, d time.Duration) time.Time {
 	earliest := now.Add(-d)
 	for first := range s.shown(at, d) {
 		if first.Before(earliest) {
@@ -120,8 +126,8 @@ func (s *Steady) since(at time.Duration, now time.Time, d time.Duration) time.Ti
 	return earliest
 }
 
-// shown yields the first and the last time that the clock showed under each earlier
-// setting within the last d.
+// shown yields, for each earlier setting within the last d, the first and the last time
+// that the clock showed under it.
 func (s *Steady) shown(at, d time.Duration) iter.Seq2[time.Time, time.Time] {
 	return func(yield func(first, last time.Time) bool) {
 		for i := range len(s.spans) - 1 {
@@ -129,7 +135,7 @@ func (s *Steady) shown(at, d time.Duration) iter.Seq2[time.Time, time.Time] {
 			if end <= begin {
 				continue
 			}
-			if i > 0 { // before the first span another process ran, by the same clock
+			if i > 0 { // before the first span, an earlier process used the same clock
 				begin = max(begin, s.spans[i].from)
 			}
 			if !yield(s.spans[i].zero.Add(begin), s.spans[i].zero.Add(end)) {
@@ -139,17 +145,18 @@ func (s *Steady) shown(at, d time.Duration) iter.Seq2[time.Time, time.Time] {
 	}
 }
 
-// Latest returns the latest time that the clock can have shown within the last d:
-// what is stamped after it (and by more than [Skew]) was stamped before that, by a
-// clock that was ahead. ok reports whether the process has run for d, and so knows.
+// Latest returns the latest time that the clock can have shown within the last d. A
+// stamp that is later by more than [Skew] is older than d, and comes from a clock that
+// was ahead. ok reports whether the process has run for d: before that, the result is
+// not known to be right.
 func (s *Steady) Latest(d time.Duration) (latest time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, now := s.look()
-	return s.latest(at, now, d), at-s.began >= d
+	return s.latestAt(at, now, d), at-s.began >= d
 }
 
-func (s *Steady) latest(at time.Duration, latest time.Time, d time.Duration) time.Time {
+func (s *Steady) latestAt(at time.Duration, latest time.Time, d time.Duration) time.Time {
 	for _, last := range s.shown(at, d) {
 		if last.After(latest) {
 			latest = last
@@ -158,21 +165,22 @@ func (s *Steady) latest(at time.Duration, latest time.Time, d time.Duration) tim
 	return latest
 }
 
-// After returns when d from now have passed in truth: what is to be kept for d expires
-// then. The clock may have been set back by mistake a while ago. So a setting that it
-// had kept to for [Grace] counts as well as the present one, and the later decides.
+// After returns the time at which data that is kept for d from now expires. The clock
+// may have been set back by mistake a while ago, and data must not expire early when
+// that is corrected. So every setting that the clock had for at least [Grace] counts,
+// like the present one, and the latest decides.
 func (s *Steady) After(d time.Duration) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, now := s.look()
-	return s.after(at, now, d)
+	return s.afterAt(at, now, d)
 }
 
-func (s *Steady) after(at time.Duration, latest time.Time, d time.Duration) time.Time {
+func (s *Steady) afterAt(at time.Duration, latest time.Time, d time.Duration) time.Time {
 	s.longest = max(s.longest, d)
 	for i := range len(s.spans) - 1 {
 		begin, end := s.spans[i].from, s.spans[i+1].from
-		if end-begin < Grace || at-end > s.longest { // it was corrected at once, or is long past
+		if end-begin < Grace || at-end > s.longest { // corrected soon, or too long ago to matter
 			continue
 		}
 		if t := s.spans[i].zero.Add(at); t.After(latest) {
@@ -182,31 +190,33 @@ func (s *Steady) after(at time.Duration, latest time.Time, d time.Duration) time
 	return latest.Add(d)
 }
 
-// Settled returns the time by which things may be deleted: what was to be kept until
-// a time that [Steady.After] gave has been kept that long in truth. ok is false for
-// [Grace] after the process began and after each jump: a clock that is wrong would
-// delete what is needed, and nothing needs to be deleted soon. Where the store has a
-// time of its own it is enough that it has been asked of late.
+// Settled returns the time up to which expired data may be deleted. Data whose expiry
+// came from [Steady.After] has then been kept for its whole time.
+//
+// ok reports whether the clock may be trusted with that. It is false for [Grace] after
+// the process began and after each jump, because a wrong clock would delete data that
+// is needed, while a deletion can always wait. If the store has a time of its own, ok
+// is true as soon as the store has been asked recently.
 func (s *Steady) Settled() (upTo time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, upTo := s.look()
-	for i := range len(s.spans) - 1 { // as slow as it was while anything was stamped that is still kept
+	for i := range len(s.spans) - 1 { // the slowest setting under which data that is still kept can have been stamped
 		if t := s.spans[i].zero.Add(at); at-s.spans[i+1].from <= s.longest && t.Before(upTo) {
 			upTo = t
 		}
 	}
-	return upTo, s.settled(at)
+	return upTo, s.settledAt(at)
 }
 
-func (s *Steady) settled(at time.Duration) bool {
+func (s *Steady) settledAt(at time.Duration) bool {
 	if s.store == decides {
 		return !s.toObserve(at)
 	}
 	return s.store == none && !s.claimed && at-s.calm >= Grace
 }
 
-// Stamp is what the clock says at one moment, for what is stored then.
+// Stamp has the results of all methods at one moment, for data that is stored then.
 type Stamp struct {
 	Now           time.Time
 	Since, Latest time.Time // see [Steady.Since] and [Steady.Latest]
@@ -214,22 +224,23 @@ type Stamp struct {
 	Settled       bool      // see [Steady.Settled]
 }
 
-// Stamp looks at the clock once, and is as all the methods are together: it looks back
-// for as long, and gives the time when what is to be kept for that long expires.
+// Stamp reads the clock once and returns the results of all methods: it looks back over
+// the first duration, and computes the expiry of data that is kept for the second.
 func (s *Steady) Stamp(back, keep time.Duration) Stamp {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, now := s.look()
-	return Stamp{now, s.since(at, now, back), s.latest(at, now, back), s.after(at, now, keep), s.settled(at)}
+	return Stamp{now, s.sinceAt(at, now, back), s.latestAt(at, now, back), s.afterAt(at, now, keep), s.settledAt(at)}
 }
 
-// Ran returns how long the process has run, sleep included. It is cheap, and does not
-// look whether the machine has slept since another method did.
+// Ran returns how long the process has run, sleep included. It is cheap: sleep since the
+// last call of another method is not counted yet.
 func (s *Steady) Ran() time.Duration {
 	return s.mono() + time.Duration(s.asleep.Load()) - s.began
 }
 
-// look follows the machine's clock, if it is to be believed.
+// look reads the machine's clock and follows it, unless it jumped and has not kept its
+// new time for Hold. It returns the monotonic time and the time that Steady shows.
 func (s *Steady) look() (at time.Duration, now time.Time) {
 	at, wall := s.read()
 	last := &s.spans[len(s.spans)-1]
@@ -248,7 +259,7 @@ func (s *Steady) look() (at time.Duration, now time.Time) {
 	switch {
 	case near(zero, last.zero, tolerance):
 		last.zero, s.claimed = zero, false
-	case s.store == decides && !s.doubt: // the store knows better
+	case s.store == decides && !s.doubt: // the store has confirmed our time
 	case !s.claimed || !near(zero, s.claim, tolerance):
 		s.claim, s.claimed, s.claimSince = zero, true, at
 	case at-s.claimSince >= Hold:
@@ -257,11 +268,11 @@ func (s *Steady) look() (at time.Duration, now time.Time) {
 	return at, s.spans[len(s.spans)-1].zero.Add(at)
 }
 
-// set has the clock show another time from now on.
+// set begins a new span, in which the clock shows another time.
 func (s *Steady) set(at time.Duration, zero time.Time) {
 	s.spans = append(s.spans, span{at, zero})
 	s.claimed, s.calm = false, at
-	if len(s.spans) > maxSpans { // two become one, as slow as the slower: nothing is deleted early
+	if len(s.spans) > maxSpans { // merge the two oldest into the slower one, so that no data is deleted early
 		first, second := s.spans[0], s.spans[1]
 		if second.zero.Before(first.zero) {
 			first.zero = second.zero
@@ -270,7 +281,7 @@ func (s *Steady) set(at time.Duration, zero time.Time) {
 	}
 }
 
-// read looks at both clocks at the same time, or nearly.
+// read reads both clocks at nearly the same moment.
 func (s *Steady) read() (at time.Duration, wall time.Time) {
 	asleep := time.Duration(s.asleep.Load())
 	wall, at = s.wall().Round(0), s.mono()+asleep
@@ -280,7 +291,7 @@ func (s *Steady) read() (at time.Duration, wall time.Time) {
 		}
 		before := at
 		wall, at = s.wall().Round(0), s.mono()+asleep
-		if at-before < tolerance/10 { // else the process was held up between the two
+		if at-before < tolerance/10 { // otherwise the process was paused between the two: read again
 			break
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 var start = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
-// machine has a clock that can be set, and one that cannot.
+// machine has a wall clock, which can be set, and a monotonic clock.
 type machine struct {
 	ran, slept time.Duration
 	set        time.Duration // how far the clock is from the truth
@@ -33,13 +33,13 @@ func (m *machine) steady() *clock.Steady {
 	})
 }
 
-// alone is what a store answers that has no time of its own.
+// alone observes a store that has no time of its own.
 func alone(t testing.TB, s *clock.Steady) {
 	require.NoError(t, s.Observe(t.Context(), func(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }))
 	require.True(t, s.Observed())
 }
 
-// run has time pass, with a look at the clock now and then.
+// run lets time pass, and reads the clock now and then.
 func (m *machine) run(s *clock.Steady, d time.Duration) {
 	for ; d > 0; d -= 10 * time.Second {
 		m.ran += min(d, 10*time.Second)
@@ -70,14 +70,14 @@ func TestSteadyFollows(t *testing.T) {
 	s := m.steady()
 	alone(t, s)
 	m.set = 900 * time.Millisecond
-	require.Equal(t, m.truth().Add(m.set), s.Now(), "what NTP corrects is followed at once")
+	require.Equal(t, m.truth().Add(m.set), s.Now(), "a correction by NTP is followed at once")
 	m.slept += 9 * time.Hour
 	require.Equal(t, m.truth().Add(m.set), s.Now(), "a machine that slept has not jumped")
 	m.set = -time.Hour
 	m.run(s, clock.Hold-time.Second)
 	require.Equal(t, m.truth().Add(900*time.Millisecond), s.Now())
 	m.run(s, 11*time.Second)
-	require.Equal(t, m.truth().Add(-time.Hour), s.Now(), "what the clock keeps to is believed")
+	require.Equal(t, m.truth().Add(-time.Hour), s.Now(), "a time that the clock keeps is followed")
 }
 
 func TestSettledNeedsAGrace(t *testing.T) {
@@ -98,25 +98,25 @@ func TestSettledNeedsAGrace(t *testing.T) {
 	s.After(24 * time.Hour)
 	upTo, ok := s.Settled()
 	require.True(t, ok)
-	require.Equal(t, m.truth(), upTo, "what was stored before the jump is kept as long as it was to be")
+	require.Equal(t, m.truth(), upTo, "data from before the jump is kept for its whole time")
 
 	m.set = 0
-	require.False(t, settled(), "back is a jump, too")
+	require.False(t, settled(), "setting the clock back is a jump, too")
 	m.run(s, clock.Hold+clock.Grace+10*time.Second)
 	upTo, ok = s.Settled()
 	require.True(t, ok)
 	require.Equal(t, m.truth(), upTo)
 }
 
-// What was stamped within a span of true time is found by it, whatever the clock was
-// set to meanwhile, and nothing is taken for newer than it is once the process knows.
+// Since finds every stamp of a span of true time, however the clock was set meanwhile.
+// Latest takes no stamp for newer than it is, once the process has run long enough.
 func TestLookingBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{set: time.Duration(rapid.Int64Range(-1e15, 1e15).Draw(t, "start"))}
 		s := m.steady()
 		type stamp struct {
-			at, true, until time.Time // kept for kept
+			at, true, until time.Time // until is the expiry of data that is kept for the duration kept
 		}
 		const kept = 90 * time.Minute
 		var stamps []stamp
@@ -148,7 +148,7 @@ func TestLookingBack(t *testing.T) {
 	})
 }
 
-func TestTheStoreDecides(t *testing.T) {
+func TestTheStoresTimeDecides(t *testing.T) {
 	t.Parallel()
 	m := &machine{set: -3 * time.Hour}
 	s := m.steady()
@@ -175,7 +175,7 @@ func TestTheStoreDecides(t *testing.T) {
 	require.WithinDuration(t, m.truth(), upTo, time.Second)
 	before := asked
 	require.NoError(t, observe())
-	require.Equal(t, before, asked, "a clock that is wrong is not asked for again and again")
+	require.Equal(t, before, asked, "a wrong machine's clock does not cause a request each time")
 
 	m.set = 240 * time.Hour
 	require.WithinDuration(t, m.truth(), s.Now(), time.Second)
@@ -193,9 +193,9 @@ func TestTheStoreDecides(t *testing.T) {
 	require.WithinDuration(t, m.truth(), s.Now(), time.Second)
 }
 
-// A machine without a clock of its own begins far in the past, and the network tells it
-// the time soon after. Nothing that it kept meanwhile is deleted early, and afterwards
-// deletions go on: a disk that only fills is no way to keep anything.
+// A machine without a battery for its clock starts far in the past and gets the time
+// from the network soon after. Data from before the correction is not deleted early.
+// Later, deletions resume: otherwise the disk would fill up.
 func TestSettledForgetsASlowBeginning(t *testing.T) {
 	t.Parallel()
 	m := &machine{set: -20_000 * 24 * time.Hour}
@@ -209,14 +209,14 @@ func TestSettledForgetsASlowBeginning(t *testing.T) {
 	m.run(s, kept-time.Hour)
 	upTo, ok := s.Settled()
 	require.True(t, ok)
-	require.True(t, upTo.Before(early), "it is not kept for that long yet")
+	require.True(t, upTo.Before(early), "it has not been kept for that long yet")
 	m.run(s, 2*time.Hour)
 	upTo, ok = s.Settled()
 	require.True(t, ok)
 	require.Equal(t, m.truth(), upTo)
 }
 
-// What a clock showed that was corrected at once keeps nothing for years.
+// A clock that was far ahead and was corrected soon does not keep data for years.
 func TestAfterForgetsAFastBeginning(t *testing.T) {
 	t.Parallel()
 	m := &machine{set: 20_000 * 24 * time.Hour}
@@ -233,8 +233,8 @@ func TestAfterForgetsAFastBeginning(t *testing.T) {
 	require.Equal(t, m.truth().Add(time.Hour), s.After(time.Hour), "the setting before was no mistake")
 }
 
-// Many requests wait for one answer, and none waits longer than it must.
-func TestOneAsksTheStore(t *testing.T) {
+// One request asks the store, and the others wait for its answer only while they must.
+func TestOneCallerAsksTheStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -248,7 +248,7 @@ func TestOneAsksTheStore(t *testing.T) {
 		ask := func(ctx context.Context) (time.Time, bool, error) {
 			asked++
 			select {
-			case <-time.After(10 * time.Second): // it hangs
+			case <-time.After(10 * time.Second): // the store hangs
 			case <-ctx.Done():
 				return time.Time{}, false, ctx.Err()
 			}
@@ -277,7 +277,7 @@ func TestOneAsksTheStore(t *testing.T) {
 
 		away = nil
 		gone, cancel := context.WithTimeout(t.Context(), time.Second)
-		go func() { _ = s.Observe(gone, ask) }() // the client of this one goes away meanwhile
+		go func() { _ = s.Observe(gone, ask) }() // the client of this request disconnects meanwhile
 		synctest.Wait()
 		failed, took = all()
 		cancel()
@@ -301,7 +301,7 @@ func TestOneAsksTheStore(t *testing.T) {
 		wg.Wait()
 		require.Equal(t, 4, asked)
 		require.Equal(t, int64(1), waited.Load(), "the clock is right meanwhile")
-		require.NoError(t, s.Observe(t.Context(), ask), "a store that does not answer is not asked at once again")
+		require.NoError(t, s.Observe(t.Context(), ask), "after a failure, the store is left alone for a while")
 		require.Equal(t, 4, asked)
 		time.Sleep(6 * time.Second)
 		require.Error(t, s.Observe(t.Context(), ask))
@@ -312,29 +312,29 @@ func TestOneAsksTheStore(t *testing.T) {
 		failed, took = all()
 		require.Zero(t, failed)
 		require.Equal(t, 6, asked)
-		require.Equal(t, 10*time.Second, took, "whoever comes after a jump waits to know the time")
+		require.Equal(t, 10*time.Second, took, "a caller after a jump waits for the time")
 	})
 }
 
-// A process whose virtual machine was held, and whose requests do not ask the store,
-// is not behind for good.
+// A virtual machine was paused, and no request asks the store. The process follows the
+// machine's clock after a while, and does not stay behind for ever.
 func TestTheMachineIsBelievedIfNobodyAsksTheStore(t *testing.T) {
 	t.Parallel()
 	m := &machine{}
 	s := m.steady()
 	ask := func(context.Context) (time.Time, bool, error) { return m.truth(), true, nil }
 	require.NoError(t, s.Observe(t.Context(), ask))
-	m.set = 8 * time.Hour // that neither clock counted
+	m.set = 8 * time.Hour // the monotonic clock did not count the pause
 	m.run(s, clock.Hold+time.Minute)
 	require.Equal(t, m.truth().Add(m.set), s.Now())
 	_, ok := s.Settled()
 	require.False(t, ok)
 
-	require.NoError(t, s.Observe(t.Context(), ask)) // it was a mistake
+	require.NoError(t, s.Observe(t.Context(), ask)) // the store overrules it
 	require.WithinDuration(t, m.truth(), s.Now(), time.Second, "the store knows better")
 	m.set = 0
 	m.run(s, 10*time.Second)
 	m.set = 8 * time.Hour
 	s.Now()
-	require.WithinDuration(t, m.truth(), s.Now(), time.Second, "to jump to the same time again is a jump")
+	require.WithinDuration(t, m.truth(), s.Now(), time.Second, "a second jump to the same time counts as a jump")
 }

@@ -7,21 +7,21 @@ import (
 
 const (
 	delimiters = "?&;#"            // come before a parameter's name
-	ends       = "&# \t\r\n\"'<>"  // of a value; ";" and "?" may be part of one
-	notInNames = "=?" + ends + ";" // of parameters
-	maxName    = 100               // of a parameter, in bytes
-	maxNested  = 3                 // URLs in values of URLs that are looked into
+	ends       = "&# \t\r\n\"'<>"  // end a value; ";" and "?" may be part of one
+	notInNames = "=?" + ends + ";" // end a parameter's name
+	maxName    = 100               // bytes of a parameter's name
+	maxNested  = 3                 // levels of URLs inside the values of URLs
 )
 
-// RedactParameters returns the text without those parameters' values of URLs in it that
-// secret reports, and without the user information of URLs if it reports [User]; and the
-// names of what it left out. What is in the value of another parameter, escaped as the
-// URL of a redirect is, is found too.
+// RedactParameters redacts the URLs in a text. It replaces the value of each parameter
+// for which secret returns true, and the user information of URLs if secret returns
+// true for [User]. It also looks into the values of other parameters, where the URL of
+// a redirect is escaped. names are the parameters that it redacted.
 func RedactParameters(text string, secret func(name, value string) bool) (out string, names []string) {
-	return redactParameters(text, secret, maxNested)
+	return redactNested(text, secret, maxNested)
 }
 
-func redactParameters(text string, secret func(name, value string) bool, nested int) (out string, names []string) {
+func redactNested(text string, secret func(name, value string) bool, nested int) (out string, names []string) {
 	if without, found := redactUsers(text); found && secret(User, "") {
 		text, names = without, []string{User}
 	}
@@ -29,7 +29,7 @@ func redactParameters(text string, secret func(name, value string) bool, nested 
 		return text, names
 	}
 	var b strings.Builder
-	done := 0 // of text, what is in b
+	done := 0 // bytes of text that have been written to b
 	for at := 0; at < len(text); {
 		next := strings.IndexAny(text[at:], delimiters)
 		if next < 0 {
@@ -60,7 +60,7 @@ func redactParameters(text string, secret func(name, value string) bool, nested 
 			}
 			now, names = inner, append(names, more...)
 		} else {
-			continue // and look for one after ";" in it
+			continue // the value may contain another parameter after ";"
 		}
 		b.WriteString(text[done:from])
 		b.WriteString(now)
@@ -73,10 +73,10 @@ func redactParameters(text string, secret func(name, value string) bool, nested 
 	return b.String() + text[done:], names
 }
 
-// redactEscaped does the same to what is escaped, perhaps more than once.
+// redactEscaped redacts parameters in an escaped value. It may be escaped several times.
 func redactEscaped(value string, secret func(name, value string) bool, nested int) (out string, names []string) {
 	plain := unescape(value)
-	inner, names := redactParameters("&"+plain, secret, nested)
+	inner, names := redactNested("&"+plain, secret, nested)
 	inner = inner[1:]
 	if names == nil && nested > 0 && plain != value && strings.ContainsRune(plain, '%') {
 		inner, names = redactEscaped(plain, secret, nested-1)
@@ -84,7 +84,7 @@ func redactEscaped(value string, secret func(name, value string) bool, nested in
 	return url.QueryEscape(inner), names
 }
 
-// unescape returns what cannot be unescaped as it is written.
+// unescape returns the unescaped text, or the text itself if it is not validly escaped.
 func unescape(text string) string {
 	if plain, err := url.QueryUnescape(text); err == nil {
 		return plain

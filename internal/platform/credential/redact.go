@@ -11,18 +11,18 @@ import (
 var (
 	authority = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
 	embedded  = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'"<>]+`)
-	// assigned is a password as libpq's connection strings have it.
+	// assigned matches a password in a connection string of libpq.
 	assigned = regexp.MustCompile(`(?i)\b((?:ssl)?password|passwd|pwd)(\s*=\s*)([^\s'",;&)]+)`)
-	// open are values that no credential has: a number too short to be one, true and
-	// false, and what a request fills in.
+	// open matches values that cannot be a credential: a short number, true, false, and
+	// a placeholder that a request fills in.
 	open = regexp.MustCompile(`^([0-9]{1,6}|true|false|\{[^{}]*\})$`)
 )
 
-// RedactText returns an option's text without the credentials in it. A text without white
-// space is itself taken for a URL where it could be one, because a
-// relative URL ("t?api_key=…") looks like nothing else; in longer texts (SQL) absolute
-// URLs are looked for, parameters that are named like a credential, and passwords of
-// connection strings. A private key is redacted whole, and what is beside it.
+// RedactText returns the text of an option without the credentials in it. A text without
+// white space is treated as a URL, because a relative URL ("t?api_key=…") cannot be told
+// from another text. In a text with white space (SQL), absolute URLs are redacted,
+// parameters that are named like a credential, and passwords of connection strings. A
+// text with a private key is replaced as a whole.
 func RedactText(text string) string {
 	if strings.Contains(text, "PRIVATE KEY-----") {
 		return Redacted
@@ -34,8 +34,8 @@ func RedactText(text string) string {
 	return assigned.ReplaceAllString(text, "${1}${2}"+Redacted)
 }
 
-// InURL returns what RedactURL hides of a URL, as it is written and unescaped, so that
-// it can be taken out of what a server says.
+// InURL returns the values that RedactURL hides in a URL, both as written and unescaped.
+// The caller removes them from the messages of a server, which may quote the URL.
 func InURL(text string) (values []string) {
 	u, err := url.Parse(text)
 	if err != nil || IsReference(text) || text == "" {
@@ -59,12 +59,15 @@ func InURL(text string) (values []string) {
 	return slices.DeleteFunc(values, func(v string) bool { return v == "" })
 }
 
-// RedactURL returns the URL without its password, and of a web address (also a relative
-// one) without its user, the values in its query and its fragment: any of them may be
-// a credential, whatever its name. Short numbers, true, false and {placeholders}
-// stay, unless they are named like a credential. Of other URLs (databases) the user
-// and the parameters stay that are not named like one. What cannot be read as a URL is
-// redacted whole if it could hold a credential, as user:password@tcp(host)/database does.
+// RedactURL returns the URL without its credentials. The password is always redacted.
+//
+// In a web address, also a relative one, the user, the values of the query and the
+// fragment are redacted as well, because each may be a credential under any name. Short
+// numbers, true, false and {placeholders} stay, unless they are named like a credential.
+//
+// In other URLs (databases) the user stays, and so do parameters that are not named
+// like a credential. A text that is not a URL, but may hold a credential, is replaced
+// as a whole: user:password@tcp(host)/database.
 func RedactURL(text string) string {
 	if text == "" || IsReference(text) || !strings.ContainsAny(text, "@?#") {
 		return text
@@ -89,7 +92,7 @@ func RedactURL(text string) string {
 		redact = redactValue
 	}
 	query, fragment := redactPairs(u.RawQuery, redact), redactPairs(u.EscapedFragment(), redactNamed)
-	if web && fragment != "" && (u.Host != "" || query != "" || strings.ContainsRune(text, '{')) { // else a file or a table with # in its name
+	if web && fragment != "" && (u.Host != "" || query != "" || strings.ContainsRune(text, '{')) { // otherwise it is the name of a file or a table with # in it
 		fragment = Redacted
 	}
 	if u.User == user && query == u.RawQuery && fragment == u.EscapedFragment() {
@@ -100,14 +103,14 @@ func RedactURL(text string) string {
 		fragment = "#" + fragment
 	}
 	out := u.String()
-	if strings.ContainsRune(text, '{') { // placeholders of a path are shown as they were written
+	if strings.ContainsRune(text, '{') { // String escaped the placeholders of the path
 		out = strings.NewReplacer("%7B", "{", "%7D", "}").Replace(out)
 	}
 	return out + fragment
 }
 
-// redactPairs leaves what is not secret as it is written: url.ParseQuery would drop
-// what it cannot read, and some servers can.
+// redactPairs redacts each pair of a query and leaves the others exactly as written.
+// url.ParseQuery would drop pairs that it cannot read, but some servers can read them.
 func redactPairs(pairs string, redact func(string) string) string {
 	if pairs == "" {
 		return ""
@@ -119,8 +122,8 @@ func redactPairs(pairs string, redact func(string) string) string {
 	return strings.Join(list, "&")
 }
 
-// redactValue redacts the value, or the whole of a pair without a name, unless it is
-// one that no credential has.
+// redactValue redacts the value of a pair, or a pair without a name as a whole, unless
+// the value cannot be a credential.
 func redactValue(pair string) string {
 	name, value, named := strings.Cut(pair, "=")
 	plain, err := url.QueryUnescape(name)
@@ -136,8 +139,9 @@ func redactValue(pair string) string {
 	return name + "=" + Redacted
 }
 
-// redactNamed redacts all that follows a name that looks secret or cannot be read.
-// ";" may be part of a value or end it, and a fragment may have a "?" of its own.
+// redactNamed redacts everything after a name that looks like a credential's, or that
+// cannot be unescaped. ";" may be part of a value or end it, and a fragment may contain
+// a "?": so the rest after either is checked for a name as well.
 func redactNamed(pair string) string {
 	for start := 0; ; {
 		part := pair[start:]

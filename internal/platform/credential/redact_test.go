@@ -23,7 +23,7 @@ func TestRedactURL(t *testing.T) {
 		"://me:pw@host":                      "REDACTED",
 		"readings.csv":                       "readings.csv",
 
-		// Pairs that url.ParseQuery leaves out.
+		// Pairs that url.ParseQuery drops.
 		"https://example.org/?api_key=a;b&x=1":       "https://example.org/?api_key=REDACTED&x=1",
 		"https://example.org/?token=%zz":             "https://example.org/?token=REDACTED",
 		"https://example.org/?x=1;token=t;y=2&z=%zz": "https://example.org/?x=REDACTED&z=REDACTED",
@@ -37,14 +37,14 @@ func TestRedactURL(t *testing.T) {
 		"https://example.org/x#token=%zz":          "REDACTED",
 		"https://example.org/x#part":               "https://example.org/x#REDACTED",
 
-		// A user may be a token, but not a database's.
+		// The user of a web address may be a token; the user of a database is not.
 		"https://ghp_hunter2@example.org/x":               "https://REDACTED@example.org/x",
 		"https://sk_hunter2:@example.org/x":               "https://REDACTED@example.org/x",
 		"https://ghp_hunter2:x-oauth-basic@example.org/x": "https://REDACTED@example.org/x",
 		"postgres://me@db:5432/x":                         "postgres://me@db:5432/x",
 		"mysql://me:pw@db/x?tls=true":                     "mysql://me:REDACTED@db/x?tls=true",
 
-		// What the MySQL driver takes.
+		// The form of the MySQL driver.
 		"me:pw@tcp(db:3306)/x":           "REDACTED",
 		"me:p?w#@:/w@tcp(db:3306)/x?a=b": "REDACTED",
 		"my_user:pw@unix(/tmp/s.sock)/x": "REDACTED",
@@ -52,7 +52,7 @@ func TestRedactURL(t *testing.T) {
 		"sqlite:wells.db":                "sqlite:wells.db",
 		"wells/me@home.csv":              "wells/me@home.csv",
 
-		// Whatever the parameter is called; a URL may be relative, and have placeholders.
+		// Any parameter's name; relative URLs; URLs with placeholders.
 		"https://example.org/?code=c0de":          "https://example.org/?code=REDACTED",
 		"https://example.org/?c0de&42":            "https://example.org/?REDACTED&42",
 		"t?api_key=abc&page=2":                    "t?api_key=REDACTED&page=2",

@@ -9,18 +9,19 @@ const manager = "sm://"
 
 var resource = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/secrets/[\w-]+(/versions/[\w-]+)?$`)
 
-// IsReference reports whether the value only says where a credential is.
+// IsReference reports whether the value is a reference to a credential, and not the
+// credential itself.
 func IsReference(value string) bool {
 	return strings.HasPrefix(value, "env:") || IsManaged(value)
 }
 
-// IsManaged reports whether the value refers to a secret of Secret Manager. The secret
-// may have no valid name.
+// IsManaged reports whether the value refers to a secret of Secret Manager. It does not
+// check the secret's name; Managed does.
 func IsManaged(value string) bool { return strings.HasPrefix(value, manager) }
 
-// Managed returns the name that Secret Manager gives the secret which the reference
-// "sm://projects/P/secrets/S[/versions/V]" names, with the version that it means: the
-// latest if it names none. ok reports whether the reference is of that form.
+// Managed returns Secret Manager's name for the secret of a reference
+// "sm://projects/P/secrets/S[/versions/V]". A reference without a version means the
+// latest. ok reports whether the reference has that form.
 func Managed(reference string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(reference, manager)
 	if !ok || !resource.MatchString(name) {

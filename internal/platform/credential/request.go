@@ -8,44 +8,47 @@ import (
 	"unicode"
 )
 
-// User stands for the user information of a URL, where others are names of parameters.
+// User stands for the user information of a URL among the names of parameters.
 const User = "@"
 
-// whole are names that mean a credential where they are all of a name. They are too
-// short, or too ordinary within others, to be looked for in every name.
+// whole are complete names of credentials. Within longer names they are too short or
+// too ordinary to mean one.
 var whole = map[string]bool{
 	"sas": true, "x-sas": true, "oauth_verifier": true, "code_verifier": true,
 	"x-amzn-oidc-data": true, // a JWT that names the user, signed by Amazon's load balancer
 }
 
-// perhaps are names of credentials and of ordinary data alike; the value decides. A code
-// is OAuth's, or an Azure function's key, but also a country's or a discount's; a ticket
-// signs in (CAS), and has a number; a session is a user's, or a talk's at a conference.
-// A pin is not among them: it is a postal code or a contact of a chip at least as often,
-// and four digits look the same in all of them. redactHeaders drops it where it is one.
+// perhaps are names of credentials and of ordinary data; the value decides. A code is
+// OAuth's or an Azure function's key, but also a country's or a discount's. A ticket
+// signs in (CAS), or has a number. A session is a user's, or a talk's at a conference.
+//
+// "pin" is not listed: it is as often a postal code or a contact of a chip, and four
+// digits look the same in all of them. The option redactHeaders drops a pin that is a
+// credential.
 var perhaps = []string{"code", "session", "ticket", "x-code", "x-session", "x-ticket"}
 
-// minRandom is the length from which a value under such a name is a credential. Codes
-// and numbers that people hand on are shorter, and what is random enough to be safe is not.
+// minRandom is the length from which a value under such a name counts as a credential.
+// Codes and numbers that people pass on are shorter; a value that is random enough to
+// be safe is not.
 const minRandom = 16
 
-// Sent reports whether a request that has the value under that name (of a header, or of
-// a query parameter) sends a credential, whatever Named says of the name.
+// Sent reports whether a header or a query parameter carries a credential, judged by its
+// value. It is for names for which Named is false.
 func Sent(name, value string) bool {
 	return authorizes(value) ||
 		len(value) >= minRandom && slices.ContainsFunc(perhaps, func(p string) bool { return strings.EqualFold(p, name) }) && random(value)
 }
 
-// random reports whether a value has letters and digits, and no white space: names of
-// things that people give have few digits, and numbers no letters.
+// random reports whether a value looks random: it has letters and digits, and no white
+// space. Names that people give rarely have digits, and numbers have no letters.
 func random(value string) bool {
 	return strings.IndexFunc(value, unicode.IsSpace) < 0 && strings.IndexFunc(value, unicode.IsDigit) >= 0 && strings.IndexFunc(value, unicode.IsLetter) >= 0
 }
 
 var token68 = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`) // RFC 9110, section 11.2
 
-// authorizes reports whether a value is one of an Authorization header, which
-// proxies and clients repeat under other names.
+// authorizes reports whether a value has the form of an Authorization header. Proxies
+// and clients repeat that header under other names.
 func authorizes(value string) bool {
 	scheme, rest, found := strings.Cut(strings.TrimSpace(value), " ")
 	if !found || len(scheme) > 20 {
@@ -58,7 +61,7 @@ func authorizes(value string) bool {
 	switch {
 	case is("bearer"):
 		return token68.MatchString(rest)
-	case is("basic"): // a plan may be "Basic annual", which has no user and password in it
+	case is("basic"): // not every such value is one: a plan may be called "Basic annual"
 		plain, err := base64.StdEncoding.DecodeString(rest)
 		if err != nil {
 			plain, err = base64.RawStdEncoding.DecodeString(rest)
@@ -79,8 +82,8 @@ var (
 	webUser  = []string{"http", "https", "ws", "wss"}
 )
 
-// redactUsers returns the text without the user information of URLs in it: with a
-// password, and in web addresses without one, for tokens stand there, too.
+// redactUsers redacts the user information of the URLs in a text. In a web address it
+// does so even without a password, because the user may be a token.
 func redactUsers(text string) (out string, found bool) {
 	if !strings.Contains(text, "://") || !strings.Contains(text, "@") {
 		return text, false

@@ -1,5 +1,5 @@
-// Package etag has the ETags of versions and the preconditions If-Match and
-// If-None-Match (RFC 9110, 13.1). It decides, and answers nobody: what has no match is the caller's to refuse.
+// Package etag makes ETags of versions and evaluates the preconditions If-Match and
+// If-None-Match (RFC 9110, 13.1). It only decides; the caller sends the answer.
 package etag
 
 import (
@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Of returns the ETag of a version. It is a strong one.
+// Of returns the ETag of a version. It is strong.
 func Of(version int64) string { return strconv.Quote(strconv.FormatInt(version, 10)) }
 
-// IfMatch returns the If-Match of a request's header, of which several lines are one
-// list; "" if it has none.
+// IfMatch returns the If-Match of a request's header, or "". Several lines are joined to
+// one list, as HTTP demands.
 func IfMatch(header map[string][]string) string { return strings.Join(header["If-Match"], ", ") }
 
-// Matches is whether an If-Match lets a request change what has the ETag current, ""
-// if there is nothing. No If-Match lets it. Comparison is strong: a weak ETag, W/"1",
-// is no version's.
+// Matches reports whether an If-Match allows a change of the resource whose ETag is
+// current; current is "" if the resource does not exist. An empty If-Match allows every
+// change. Comparison is strong: a weak ETag, such as W/"1", never matches.
 func Matches(ifMatch, current string) bool {
 	switch {
 	case ifMatch == "":
@@ -26,7 +26,7 @@ func Matches(ifMatch, current string) bool {
 	case ifMatch == "*":
 		return true
 	}
-	for tag := range strings.SplitSeq(ifMatch, ",") { // none of ours has a comma
+	for tag := range strings.SplitSeq(ifMatch, ",") { // our ETags contain no comma
 		if strings.TrimSpace(tag) == current {
 			return true
 		}
@@ -34,8 +34,8 @@ func Matches(ifMatch, current string) bool {
 	return false
 }
 
-// Unchanged is whether an If-None-Match of the header says that the caller has what
-// has the ETag current. Comparison is weak, as it is for GET.
+// Unchanged reports whether the caller already has the version whose ETag is current,
+// according to the header's If-None-Match. Comparison is weak, as HTTP demands for GET.
 func Unchanged(header map[string][]string, current string) bool {
 	for tag := range strings.SplitSeq(strings.Join(header["If-None-Match"], ","), ",") {
 		tag = strings.TrimSpace(tag)

@@ -20,7 +20,7 @@ func TestIfMatch(t *testing.T) {
 	const now = `"1"`
 	for _, c := range []struct {
 		header  string
-		current string // "": there is nothing
+		current string // "": the resource does not exist
 		want    bool
 	}{
 		{``, now, true},
@@ -35,7 +35,7 @@ func TestIfMatch(t *testing.T) {
 		{"\t\"1\" ", now, true},
 		{`W/"1", "1"`, now, true},
 		{`W/"1"`, now, false},
-		{`W/"1"`, `W/"1"`, false}, // a weak one is equal to none, itself neither
+		{`W/"1"`, `W/"1"`, false}, // a weak ETag never matches, not even itself
 		{`"2"`, now, false},
 		{`"2", "3"`, now, false},
 		{`"2,1"`, now, false},
@@ -70,7 +70,7 @@ func TestUnchanged(t *testing.T) {
 	} {
 		require.Equal(t, want, etag.Unchanged(http.Header{"If-None-Match": {text}}, now), text)
 	}
-	require.True(t, etag.Unchanged(http.Header{"If-None-Match": {`"2"`, now}}, now), "several lines are one list")
-	require.False(t, etag.Unchanged(http.Header{"If-None-Match": {`*`}}, ""), "there is nothing")
+	require.True(t, etag.Unchanged(http.Header{"If-None-Match": {`"2"`, now}}, now), "several lines form one list")
+	require.False(t, etag.Unchanged(http.Header{"If-None-Match": {`*`}}, ""), "the resource does not exist")
 	require.False(t, etag.Unchanged(http.Header{}, now))
 }

@@ -1,14 +1,15 @@
 // Package fence keeps a process from writing to a system outside after another
 // process may have taken over its work.
 //
-// A lease alone cannot do that: a process that is stopped for longer than its lease
-// lasts (SIGSTOP, a suspended machine, a long pause of the garbage collector) goes on
-// in the middle of whatever it did. So the writer asks the fence right before each
-// write: before the bytes of a request leave, before a statement and before its COMMIT,
-// before a file is renamed. What remains is a write that has already left.
+// A lease alone cannot do that. A process may be stopped for longer than its lease
+// lasts: by SIGSTOP, by a suspended machine, by a long pause of the garbage collector.
+// It then resumes in the middle of its work, while another process holds the lease. So
+// the writer asks the fence right before each write: before the bytes of a request
+// leave, before a statement and before its COMMIT, before a file is renamed. The fence
+// cannot stop a write that has already left.
 //
 // The fence travels with the context, like a deadline, so that no layer between the
-// lease and the write can forget it.
+// lease and the write can forget to pass it on (docs/decisions/012-fence-in-the-context.md).
 package fence
 
 import (
@@ -16,8 +17,8 @@ import (
 	"errors"
 )
 
-// Check returns why nothing may be written any more, or nil. It may be called from
-// several goroutines, and may ask the store.
+// Check returns nil while writes are allowed, and afterwards the reason why they are
+// not. It may be called concurrently, and may ask the store.
 type Check func(ctx context.Context) error
 
 type key struct{}
@@ -27,14 +28,14 @@ func With(ctx context.Context, check Check) context.Context {
 	return context.WithValue(ctx, key{}, check)
 }
 
-// In returns the context's check; nil: nothing fences it.
+// In returns the context's check, or nil if the context has no fence.
 func In(ctx context.Context) Check {
 	check, _ := ctx.Value(key{}).(Check)
 	return check
 }
 
-// Allow returns nil if a write may leave now, and a *Refusal if it may not. Call it
-// right before the write, with nothing that waits in between.
+// Allow returns nil if a write may leave now, and otherwise a *Refusal. Call it
+// immediately before the write: if anything waits in between, the lease may be lost.
 func Allow(ctx context.Context) error {
 	check := In(ctx)
 	if check == nil {
@@ -46,7 +47,8 @@ func Allow(ctx context.Context) error {
 	return nil
 }
 
-// Refusal says that a write was refused: it has not left the process.
+// Refusal is the error of a write that a fence refused. The write has not left the
+// process.
 type Refusal struct{ Reason error }
 
 func (r *Refusal) Error() string { return "fence: not written: " + r.Reason.Error() }

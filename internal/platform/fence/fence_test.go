@@ -27,5 +27,5 @@ func TestAllow(t *testing.T) {
 	require.True(t, fence.Refused(fmt.Errorf("push: %w", err)))
 	require.False(t, fence.Refused(lost))
 	now = nil
-	require.NoError(t, fence.Allow(inner), "it is asked each time")
+	require.NoError(t, fence.Allow(inner), "the check is called for each write")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// Backup copies the embedded store to the new file, also while a server has it open.
+// Backup copies the embedded store to a new file. A server may have the store open.
 func Backup(ctx context.Context, s Settings, to string) error {
 	if err := sqlitestore.Backup(ctx, s.storeFile(), to); err != nil {
 		return fmt.Errorf("the store was not backed up: %w", err)
@@ -17,8 +17,8 @@ func Backup(ctx context.Context, s Settings, to string) error {
 	return nil
 }
 
-// Restore replaces the embedded store, which nobody may have open, by a backup. It
-// returns where the former one is kept; "" if there was none.
+// Restore replaces the embedded store by a backup. No process may have the store open.
+// It returns the path where the former store is kept; "" if there was none.
 func Restore(ctx context.Context, s Settings, from string) (kept string, err error) {
 	kept, err = sqlitestore.Restore(ctx, s.storeFile(), from, time.Now())
 	if errors.Is(err, sqlitestore.ErrInUse) {

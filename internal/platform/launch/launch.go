@@ -25,12 +25,12 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// localSweep is how often a process that no scheduler calls sweeps.
+// localSweep is the interval of sweeps in a process that no scheduler calls.
 const localSweep = 10 * time.Second
 
-// TuneGC lets the heap, which is small beside what requests throw away, grow
-// further between collections than Go would, unless GOGC says otherwise, and
-// never beyond the memory that the process may use, unless GOMEMLIMIT says how far.
+// TuneGC sets the garbage collector for a small heap and much garbage: it collects less
+// often than Go does by default, but the heap never exceeds the memory that the process
+// may use. GOGC and GOMEMLIMIT in the environment override these settings.
 func TuneGC(getenv func(string) string) {
 	if limit := memoryLimit(getenv); limit > 0 && getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(limit)
@@ -40,14 +40,14 @@ func TuneGC(getenv func(string) string) {
 	}
 }
 
-// Open opens the drivers and builds the App on them. The caller starts and closes it.
+// Open opens the drivers and builds the App on them. The caller must start and close it.
 func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (*app.App, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	s.FindProject(ctx, cfg)
 	warnings := append(s.unchosen(), aloneWithClients(s, cfg)...)
-	tell(log, silentEmulators(ctx, s)) // not for /readyz, which asks them itself
+	tell(log, silentEmulators(ctx, s)) // only logged: /readyz asks the emulators itself
 	st, more, err := openStore(ctx, s, cfg)
 	if err != nil {
 		return nil, err
@@ -81,8 +81,9 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	return a, nil
 }
 
-// liveTopic carries signals between instances: what the configuration names, and
-// with the Pub/Sub emulator, where a topic is made for the asking, one of ours.
+// liveTopic returns the topic for signals between instances: the configured one, or with
+// the Pub/Sub emulator, where we may create topics, one of our own. It is "" if there is
+// none.
 func liveTopic(s Settings, cfg *config.Config) string {
 	switch {
 	case cfg.Live != nil && cfg.Live.Topic != "":
@@ -93,7 +94,7 @@ func liveTopic(s Settings, cfg *config.Config) string {
 	return ""
 }
 
-// storeFile is that of the embedded store.
+// storeFile returns the path of the embedded store.
 func (s Settings) storeFile() string { return filepath.Join(s.Data, "headgate.db") }
 
 func openStore(ctx context.Context, s Settings, cfg *config.Config) (app.Store, []warning, error) {
@@ -122,15 +123,15 @@ func advice(s Settings, err error) string {
 	case errors.Is(err, sqlitestore.ErrReadOnly):
 		return fmt.Sprintf("\nlet user %d write to the directory %s and to the files in it, or choose another with --data", os.Getuid(), s.Data)
 	case errors.Is(err, sqlitestore.ErrDamaged):
-		return fmt.Sprintf("\nrestore a backup with `%s restore FILE`, or move %s and the files beside it away to begin with an empty store",
+		return fmt.Sprintf("\nrestore a backup with `%s restore FILE`, or move %s and the files beside it away to start with an empty store",
 			cmp.Or(s.Program, "headgate"), s.storeFile())
 	case errors.Is(err, sqlitestore.ErrFull):
-		return fmt.Sprintf("\nmake space on the disk of %s", s.Data)
+		return fmt.Sprintf("\nfree some space on the disk of %s", s.Data)
 	case errors.Is(err, sqlitestore.ErrForeign):
-		return fmt.Sprintf("\nmove %s away, or choose another directory with -data", s.storeFile())
+		return fmt.Sprintf("\nmove %s away, or choose another directory with --data", s.storeFile())
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Sprintf("\nthe embedded store needs a directory, which is created if there is none: choose another than %s with -data", s.Data)
+		return fmt.Sprintf("\nthe embedded store needs a directory, which is created if it does not exist: choose another one than %s with --data", s.Data)
 	}
 	return ""
 }
@@ -150,7 +151,7 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("open Pub/Sub in project %s: %w", s.Project, err)
 	}
-	if s.PubSubEmulator { // it starts with no topics, and there is nobody to make them
+	if s.PubSubEmulator { // it starts without topics, and no deployment creates them
 		for _, t := range topics {
 			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 			if err := b.Ensure(ctx, t); err != nil {
@@ -162,9 +163,8 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 	return b, nil
 }
 
-// FindProject completes the settings with the project, where none is given: the
-// metadata server knows it on Google Cloud; elsewhere the first topic says which
-// is meant.
+// FindProject sets the project if none is given: to that of the metadata server on
+// Google Cloud, and elsewhere to that of the first topic.
 func (s *Settings) FindProject(ctx context.Context, cfg *config.Config) {
 	if s.Project != "" {
 		return

@@ -11,20 +11,20 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// A store that cannot be opened is refused with what to do about it.
+// The error for a store that cannot be opened says what to do.
 func TestOpenStoreSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		prepare func(t *testing.T, data string)
 		says    []string
 	}{
-		"-data is a file": {
+		"--data is a file": {
 			func(t *testing.T, data string) { require.NoError(t, os.WriteFile(data, []byte("x"), 0o600)) },
-			[]string{"needs a directory", "with -data"},
+			[]string{"needs a directory", "with --data"},
 		},
-		"-data is a broken link": {
+		"--data is a broken link": {
 			func(t *testing.T, data string) { require.NoError(t, os.Symlink(data+"-none/x", data)) },
-			[]string{"needs a directory", "with -data"},
+			[]string{"needs a directory", "with --data"},
 		},
 		"the file is damaged": {
 			func(t *testing.T, data string) {
@@ -36,7 +36,7 @@ func TestOpenStoreSaysWhatToDo(t *testing.T) {
 			func(t *testing.T, data string) {
 				require.NoError(t, os.MkdirAll(filepath.Join(data, "headgate.db"), 0o700))
 			},
-			[]string{"is a directory", "move ", "with -data"},
+			[]string{"is a directory", "move ", "with --data"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,11 +51,11 @@ func TestOpenStoreSaysWhatToDo(t *testing.T) {
 		})
 	}
 	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrForeign), "move d/headgate.db away")
-	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrReadOnly), "-data")
-	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrFull), "make space on the disk of d")
+	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrReadOnly), "--data")
+	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrFull), "free some space on the disk of d")
 }
 
-// inData writes the store's file.
+// inData writes the file of the store.
 func inData(t *testing.T, data string, content []byte) {
 	t.Helper()
 	require.NoError(t, os.Mkdir(data, 0o700))

@@ -10,12 +10,12 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// syncFunction is the function that answers for syncs.
+// syncFunction is the function that serves syncs.
 const syncFunction = "syncrun"
 
-// introduction is what a process that serves the embedded store says about itself to
-// those who find the store in use: "process 71 http://127.0.0.1:8080". A process that
-// serves one function names it, for it cannot be asked about anything else.
+// introduction returns the text by which a serving process introduces itself to other
+// processes that find its store in use: "process 71 http://127.0.0.1:8080". A process
+// that serves one function adds its name, because it answers no other requests.
 func (s Settings) introduction() string {
 	text := fmt.Sprintf("process %d %s", os.Getpid(), s.Base)
 	if s.Function != "" {
@@ -24,23 +24,23 @@ func (s Settings) introduction() string {
 	return strings.TrimSpace(text)
 }
 
-// Server returns what the process that serves the embedded store says about itself,
-// and the address at which it answers for syncs. Both are "" where no process serves
-// the store; the address is "" where the process has none, or serves another function.
+// Server returns the introduction of the process that serves the embedded store, and the
+// address at which it serves syncs. Both are "" if no process serves the store. The
+// address is also "" if the process has none, or serves another function.
 func (s Settings) Server() (who, address string) {
 	if s.Store != SQLite {
 		return "", ""
 	}
 	who = sqlitestore.ServedBy(s.storeFile())
-	said := strings.Fields(who) // process, its number, its address; serving, a function
+	said := strings.Fields(who) // "process", number, address, and perhaps "serving", function
 	if len(said) == 3 || len(said) == 5 && said[4] == syncFunction {
 		address = said[2]
 	}
 	return who, address
 }
 
-// StoreExists reports whether there is a store to open, so that a command that only
-// reads does not make one. Only the embedded store can be missing.
+// StoreExists reports whether there is a store to open, so that a command that only reads
+// does not create one. Only the embedded store can be missing.
 func (s Settings) StoreExists() bool {
 	if s.Store != SQLite {
 		return true

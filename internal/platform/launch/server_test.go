@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// A command finds the server of a store by what that says about itself.
+// A command finds the server of a store by its introduction.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -54,5 +54,5 @@ func TestServer(t *testing.T) {
 	require.True(t, cloud.StoreExists())
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	require.True(t, Settings{Store: SQLite, Data: file}.StoreExists(), "what cannot be a store is for Open to refuse")
+	require.True(t, Settings{Store: SQLite, Data: file}.StoreExists(), "Open reports a file that cannot be a store")
 }

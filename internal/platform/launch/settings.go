@@ -1,5 +1,7 @@
-// Package launch starts a deployment's App: it reads the settings, chooses the
-// drivers and opens them. The binary and the Cloud Functions entry point share it.
+// Package launch builds the App of a deployment: it reads the settings, chooses the
+// drivers and opens them. The binary and the Cloud Functions entry point share it, so
+// that both interpret the same settings in the same way. If a driver cannot be opened,
+// nothing stays open, and the error says what the operator can do.
 package launch
 
 import (
@@ -14,43 +16,44 @@ import (
 	"github.com/headgate/headgate/config"
 )
 
-// Settings say where and on what a process runs. They come from flags and the
-// environment; a flag wins.
+// Settings state where a process runs and which drivers it uses. They come from flags and
+// the environment; flags win.
 type Settings struct {
-	// Base is where this process is reached, as far as it knows.
+	// Base is the URL at which this process is reached, as far as it knows.
 	Base string
 
 	Addr       string // host:port
-	ConfigFile string // "" for CONFIG, CONFIG_FILE or the example
-	Function   string // "" for all
+	ConfigFile string // "" means CONFIG, CONFIG_FILE or the example
+	Function   string // "" means all functions
 	Store      string // sqlite, firestore
 	Bus        string // local, pubsub
 	Data       string // directory of the embedded store
-	Project    string // Google Cloud project; "" finds out
-	Database   string // Firestore database; "" is (default)
-	Memory     int64  // bytes that this process may use; 0: nobody knows
+	Project    string // Google Cloud project; "": see FindProject
+	Database   string // Firestore database; "" means (default)
+	Memory     int64  // bytes that this process may use; 0: unknown
 
-	CloudRun          bool // also Cloud Functions, which run on it
+	CloudRun          bool // on Cloud Run, or in Cloud Functions, which run on it
 	FirestoreEmulator bool
 	PubSubEmulator    bool
 
-	// Program is what a person types to start Headgate, for advice; "" is headgate.
+	// Program is the command that a person types to start Headgate, for advice; ""
+	// means headgate.
 	Program string
 
-	// Serves says that this process serves requests, as opposed to a command that
+	// Serves is true for a process that serves requests, and false for a command that
 	// uses the store for a moment.
 	Serves bool
 
 	firestoreHost, pubsubHost string // of the emulators
-	storeGiven, busGiven      bool   // by a flag
-	projectGiven              bool   // by a flag
-	cloudVariable             string // that names a project or credentials; "" if none does
+	storeGiven, busGiven      bool   // a flag chose the driver
+	projectGiven              bool   // a flag names the project
+	cloudVariable             string // the variable that names a project or credentials, or ""
 }
 
-// cloudVariables say that Google Cloud is meant, the first three which project.
+// cloudVariables show that the user means Google Cloud. The first three name a project.
 var cloudVariables = [...]string{"GOOGLE_CLOUD_PROJECT", "PROJECT_ID", "projectID", "GOOGLE_APPLICATION_CREDENTIALS"}
 
-// noted is a flag that remembers that it was given.
+// noted is a flag that records that it was given.
 type noted struct {
 	value *string
 	given *bool
@@ -75,7 +78,7 @@ const (
 	PubSub    = "pubsub"
 )
 
-// FromEnv returns the settings that the environment gives.
+// FromEnv returns the settings of the environment.
 func FromEnv(getenv func(string) string) Settings {
 	s := Settings{
 		Addr: "127.0.0.1:8080", Store: SQLite, Bus: Local, Data: "./data",
@@ -88,7 +91,7 @@ func FromEnv(getenv func(string) string) Settings {
 	if s.CloudRun {
 		s.Addr = ":8080"
 	}
-	if port := getenv("PORT"); port != "" { // whoever sets it means to be reached there
+	if port := getenv("PORT"); port != "" { // set by a platform or an image, to be reached from outside
 		s.Addr = ":" + port
 	}
 	if s.CloudRun || s.FirestoreEmulator {
@@ -119,7 +122,7 @@ func (s *Settings) Flags(fs *pflag.FlagSet, functions []string) {
 	s.StoreFlags(fs)
 }
 
-// StoreFlags declares the flags of those settings that say where data is.
+// StoreFlags declares the flags that a command needs to find the data.
 func (s *Settings) StoreFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.ConfigFile, "config", s.ConfigFile, "read the configuration from this `FILE` (else $CONFIG, the JSON itself, or $CONFIG_FILE)")
 	fs.Var(noted{&s.Store, &s.storeGiven}, "store", "keep everything in this `STORE`: sqlite or firestore")
@@ -129,12 +132,12 @@ func (s *Settings) StoreFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.Database, "database", s.Database, "use this Firestore `DATABASE` (else $FIRESTORE_DATABASE, or (default))")
 }
 
-// DataFlag declares the flag that says where the embedded store is.
+// DataFlag declares the flag for the directory of the embedded store.
 func (s *Settings) DataFlag(fs *pflag.FlagSet) {
 	fs.StringVar(&s.Data, "data", s.Data, "keep the embedded store in this `DIRECTORY`")
 }
 
-// Check returns everything that is wrong with the settings.
+// Check returns an error that lists every setting that is not valid.
 func (s Settings) Check() error {
 	var errs []error
 	if !slices.Contains([]string{SQLite, Firestore}, s.Store) {
@@ -146,8 +149,8 @@ func (s Settings) Check() error {
 	return errors.Join(errs...)
 }
 
-// LoadConfig reads the configuration that the settings name. example is whether
-// it is the built-in one, for want of another.
+// LoadConfig reads the configuration that the settings name. example reports whether it
+// is the built-in one, which is used if none is given outside of a cloud.
 func (s Settings) LoadConfig(getenv func(string) string) (cfg *config.Config, example bool, err error) {
 	data, from := []byte(getenv("CONFIG")), "$CONFIG"
 	file := s.ConfigFile

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// settings are those of a process with the variables and the flags.
-func settings(t *testing.T, env map[string]string, args ...string) Settings {
+// settingsOf returns the settings of a process with these variables and flags.
+func settingsOf(t *testing.T, env map[string]string, args ...string) Settings {
 	t.Helper()
 	s := FromEnv(func(name string) string { return env[name] })
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -19,7 +19,7 @@ func settings(t *testing.T, env map[string]string, args ...string) Settings {
 	return s
 }
 
-// PORT means that somebody wants to reach the process from elsewhere.
+// With PORT, the process listens on every address.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -34,6 +34,6 @@ func TestAddress(t *testing.T) {
 		"Cloud Run, no PORT":  {map[string]string{"K_SERVICE": "gate"}, nil, ":8080"},
 		"a function, locally": {map[string]string{"PORT": "9000", "FUNCTION_TARGET": "headgate"}, nil, ":9000"},
 	} {
-		require.Equal(t, c.want, settings(t, c.env, c.args...).Addr, name)
+		require.Equal(t, c.want, settingsOf(t, c.env, c.args...).Addr, name)
 	}
 }

@@ -21,12 +21,12 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sqlsource"
 )
 
-// Kinds are the data sources that there are.
+// Kinds returns the kinds of data sources.
 func Kinds() source.Registry {
 	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), datacollect.OpenFnAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind())
 }
 
-// sourceEnv is what sources get.
+// sourceEnv returns the environment in which data sources work.
 func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, error) {
 	out, err := outbound.New(outbound.Options{
 		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP, HTTPSetting: "sync.allowHTTP",
@@ -55,8 +55,9 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 	return env, nil
 }
 
-// policy is what definitions may have of the process's secrets: what the configuration
-// lists, or without a list what a person named for the purpose on a laptop.
+// policy states which of the process's secrets definitions may use: those that the
+// configuration lists. On a laptop without such a list, it is the variables whose names
+// begin with secret.Prefix.
 func policy(s Settings, cfg *config.Sync) secret.Policy {
 	p := secret.Policy{Prefixed: cfg.Secrets == nil && !s.CloudRun}
 	for _, x := range cfg.Secrets {
@@ -65,9 +66,10 @@ func policy(s Settings, cfg *config.Sync) secret.Policy {
 	return p
 }
 
-// configured resolves the references of the configuration itself: what webhooks and
-// tokens are verified with. Its writer runs the process, so it needs no list; what it
-// names is sent to no host, and no definition has it.
+// configured returns the function that resolves references of the configuration itself,
+// such as the secrets that verify webhooks. The author of the configuration runs the
+// process, so no list restricts these references. Their values are sent to no host, and
+// definitions cannot use them.
 func configured(cfg *config.Config) (func(context.Context, string) (string, error), error) {
 	var o outbound.Options
 	if cfg.Sync != nil {
@@ -81,13 +83,14 @@ func configured(cfg *config.Config) (func(context.Context, string) (string, erro
 	return secrets.Resolve, nil
 }
 
-// hooksHTTP calls the targets of webhooks, and the source that sessions register with.
+// hooksHTTP returns the client that calls the targets of webhooks, and the source at
+// which sessions are registered.
 func hooksHTTP(s Settings, cfg *config.Config) (*http.Client, error) {
 	o := outbound.Options{AllowLoopback: !s.CloudRun, Attempts: 1, Timeout: 15 * time.Second}
 	if cfg.Echo != nil {
 		o.Allow = append(o.Allow, cfg.Echo.AllowTargets...)
 		if u, err := url.Parse(cfg.Echo.Upstream); err == nil && u.Host != "" {
-			o.Allow = append(o.Allow, u.Host) // the author of the configuration may name it
+			o.Allow = append(o.Allow, u.Host) // the author of the configuration may name any host
 			o.AllowHTTP = u.Scheme == "http"
 		}
 	}

@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// emulatorWait is how long an emulator may take to listen before it is named: the
-	// two are often started by the same script a moment earlier.
+	// emulatorWait is how long an emulator may take to listen before a warning names
+	// it. A script often starts it a moment before Headgate.
 	emulatorWait = 3 * time.Second
 	dialTimeout  = time.Second
 	dialPause    = 100 * time.Millisecond
 )
 
-// warning is something that works and that the operator should know. The text has no
-// names of the deployment's in it, for /readyz shows it to everybody.
+// warning tells the operator about a setup that works, but perhaps not as intended. Its
+// text has no names of the deployment, because /readyz shows it to everybody; those are
+// in attrs.
 type warning struct {
 	text  string
-	attrs []any // for the log
+	attrs []any // for the log only
 }
 
 // tell logs the warnings and returns their texts.
@@ -37,8 +38,8 @@ func tell(log *slog.Logger, warnings []warning) []string {
 	return texts
 }
 
-// unchosen warns of drivers that nobody chose, where a project or credentials say
-// that Google Cloud is meant.
+// unchosen warns of local drivers that are in use by default although a project or
+// credentials show that the user means Google Cloud.
 func (s Settings) unchosen() (found []warning) {
 	given := s.cloudVariable
 	if s.projectGiven {
@@ -58,7 +59,7 @@ func (s Settings) unchosen() (found []warning) {
 	return found
 }
 
-// aloneWithClients warns of live clients that hear only of what their own instance does.
+// aloneWithClients warns of live clients that get only the changes of their own instance.
 func aloneWithClients(s Settings, cfg *config.Config) []warning {
 	if s.Serves && s.servesLive() && s.Store == Firestore && !signalsLeave(s, cfg) {
 		return []warning{{`live clients hear only of changes made through their own instance: name a topic in "live.topic", with --bus pubsub, unless this is the only instance`, nil}}
@@ -66,15 +67,16 @@ func aloneWithClients(s Settings, cfg *config.Config) []warning {
 	return nil
 }
 
-// signalsLeave reports whether other instances hear of this one's changes.
+// signalsLeave reports whether other instances are told of the changes of this one.
 func signalsLeave(s Settings, cfg *config.Config) bool {
 	return s.Bus == PubSub && liveTopic(s, cfg) != ""
 }
 
 func (s Settings) servesLive() bool { return s.Function == "" || s.Function == "live" }
 
-// serveAlone marks the embedded store as served by this process, and warns if another
-// process serves it already: the two share what is stored, but nothing that is in memory.
+// serveAlone marks the embedded store as served by this process. It warns if another
+// process serves it already: the two share the stored data, but nothing in memory, so
+// live clients miss the changes of the other.
 func serveAlone(s Settings, cfg *config.Config, st *sqlitestore.Store) ([]warning, error) {
 	if !s.Serves {
 		return nil, nil
@@ -87,8 +89,8 @@ func serveAlone(s Settings, cfg *config.Config, st *sqlitestore.Store) ([]warnin
 		"hear only of what their own process does: stop one, or give it a directory of its own with --data", []any{"other", other, "data", s.Data}}}, nil
 }
 
-// silentEmulators warns of emulators that do not answer. They may still come: the
-// clients go on trying.
+// silentEmulators warns of emulators that do not answer. They may start later: the
+// clients keep trying.
 func silentEmulators(ctx context.Context, s Settings) (found []warning) {
 	type emulator struct{ variable, host string }
 	var asked []emulator
@@ -113,7 +115,7 @@ func silentEmulators(ctx context.Context, s Settings) (found []warning) {
 	return found
 }
 
-// answers waits until somebody listens at the address.
+// answers waits until the address accepts connections.
 func answers(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, emulatorWait)
 	defer cancel()

@@ -21,15 +21,15 @@ func texts(warnings []warning) string {
 	return b.String()
 }
 
-// Whoever gives a project or credentials means Google Cloud, or is told what is used
-// instead and which flag changes it.
-func TestDriversThatNobodyChose(t *testing.T) {
+// If a project or credentials are given, but a local driver is used by default, a warning
+// says which one and which flag changes it.
+func TestDriversByDefault(t *testing.T) {
 	t.Parallel()
 	type env = map[string]string
 	for name, c := range map[string]struct {
 		env        env
 		args       []string
-		store, bus bool // are warned of
+		store, bus bool // there is a warning
 	}{
 		"a laptop":                 {nil, nil, false, false},
 		"EventSync's variable":     {env{"projectID": "p"}, nil, true, true},
@@ -47,7 +47,7 @@ func TestDriversThatNobodyChose(t *testing.T) {
 		"a function, credentials":  {env{"FUNCTION_TARGET": "headgate", "GOOGLE_APPLICATION_CREDENTIALS": "/key.json"}, nil, true, true},
 		"Cloud Run, with its keys": {env{"K_SERVICE": "gate", "GOOGLE_APPLICATION_CREDENTIALS": "/key.json"}, nil, false, false},
 	} {
-		got := texts(settings(t, c.env, c.args...).unchosen())
+		got := texts(settingsOf(t, c.env, c.args...).unchosen())
 		require.Equal(t, c.store, strings.Contains(got, "--store firestore"), "%s: %s", name, got)
 		require.Equal(t, c.bus, strings.Contains(got, "--bus pubsub"), "%s: %s", name, got)
 	}
@@ -84,11 +84,11 @@ func TestSilentEmulators(t *testing.T) {
 	require.NoError(t, gone.Close())
 	there, away := l.Addr().String(), gone.Addr().String()
 
-	s := settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": there, "PUBSUB_EMULATOR_HOST": "http://" + there})
+	s := settingsOf(t, map[string]string{"FIRESTORE_EMULATOR_HOST": there, "PUBSUB_EMULATOR_HOST": "http://" + there})
 	require.Empty(t, silentEmulators(t.Context(), s))
-	s = settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": away}, "--store", "sqlite", "--bus", "local")
-	require.Empty(t, silentEmulators(t.Context(), s), "nobody uses them")
-	s = settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": "no-port"})
+	s = settingsOf(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": away}, "--store", "sqlite", "--bus", "local")
+	require.Empty(t, silentEmulators(t.Context(), s), "neither emulator is in use")
+	s = settingsOf(t, map[string]string{"FIRESTORE_EMULATOR_HOST": away, "PUBSUB_EMULATOR_HOST": "no-port"})
 	var log bytes.Buffer
 	tell(slog.New(slog.NewTextHandler(&log, nil)), silentEmulators(t.Context(), s))
 	require.Contains(t, log.String(), "level=WARN")
@@ -97,17 +97,17 @@ func TestSilentEmulators(t *testing.T) {
 	require.Contains(t, log.String(), "PUBSUB_EMULATOR_HOST names does not answer")
 }
 
-// An emulator that is started a moment later is waited for.
+// An emulator that starts a moment later causes no warning.
 func TestEmulatorThatIsStartedNow(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
-	s := settings(t, map[string]string{"FIRESTORE_EMULATOR_HOST": addr})
+	s := settingsOf(t, map[string]string{"FIRESTORE_EMULATOR_HOST": addr})
 	late := make(chan net.Listener, 1)
 	time.AfterFunc(300*time.Millisecond, func() {
-		l, _ := net.Listen("tcp", addr) // nil if somebody else took the port
+		l, _ := net.Listen("tcp", addr) // nil if another process took the port
 		late <- l
 	})
 	found := silentEmulators(t.Context(), s)

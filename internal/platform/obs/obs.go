@@ -1,7 +1,7 @@
-// Package obs makes the logger: slog, in the field names that Cloud Logging
-// reads, with each record joined to its request's trace. Credentials do not get
-// through it: an attribute that is named like one is written as "REDACTED".
-// (A secret inside a message or an error's text is beyond it.)
+// Package obs makes the logger: slog with the field names of Cloud Logging, where each
+// record names its request's trace. An attribute that is named like a credential is
+// written as "REDACTED". A secret inside a message or an error's text is not
+// recognised: the code that makes such a text must keep secrets out.
 package obs
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/credential"
 )
 
-// NewLogger returns a logger that writes records of at least level to w: JSON
-// for Cloud Logging, or else slog's text.
+// NewLogger returns a logger that writes records of at least level to w: as JSON for
+// Cloud Logging if cloud is set, and otherwise as slog's text.
 func NewLogger(w io.Writer, cloud bool, level slog.Level) *slog.Logger {
 	if !cloud {
 		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: Redact}))
@@ -56,10 +56,10 @@ func severity(l slog.Level) string {
 	return "ERROR"
 }
 
-// Redact is a slog.HandlerOptions.ReplaceAttr that hides credentials: the value
-// of an attribute, or of anything in a group, whose name is or ends in
-// authorization, cookie, token, secret or password (in any case, also in the
-// plural), or is on package credential's list. Headers among the values are treated likewise.
+// Redact is a slog.HandlerOptions.ReplaceAttr that hides credentials. It hides the value
+// of an attribute whose name, or whose group's name, ends in authorization, cookie,
+// token, secret or password (in any letter case, also in the plural), or is on package
+// credential's list. It does the same inside http.Header values.
 func Redact(groups []string, a slog.Attr) slog.Attr {
 	if sensitive(a.Key) || slices.ContainsFunc(groups, sensitive) {
 		return slog.String(a.Key, credential.Redacted)
@@ -100,9 +100,9 @@ type trace struct {
 	sampled bool
 }
 
-// WithTrace returns ctx with the trace that r says it belongs to (traceparent,
-// else X-Cloud-Trace-Context), for the logger to name. It returns ctx itself if
-// there is none.
+// WithTrace returns ctx with the trace that r's header names (traceparent, or else
+// X-Cloud-Trace-Context), which the logger adds to each record. It returns ctx itself if
+// the header names none.
 func WithTrace(ctx context.Context, r *http.Request, project string) context.Context {
 	t, ok := traceOf(r.Header)
 	if !ok {
@@ -114,10 +114,11 @@ func WithTrace(ctx context.Context, r *http.Request, project string) context.Con
 	return context.WithValue(ctx, traceKey{}, &t)
 }
 
-// Traced gives h requests whose contexts have their trace; see WithTrace.
+// Traced returns a handler that passes requests to h with their trace in the context;
+// see WithTrace.
 func Traced(project string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := traceOf(r.Header); ok { // most that do not come through Google have none: spare them the copy
+		if _, ok := traceOf(r.Header); ok { // requests from outside of Google rarely have one: spare them the copy
 			r = r.WithContext(WithTrace(r.Context(), r, project))
 		}
 		h.ServeHTTP(w, r)
@@ -158,7 +159,7 @@ func traceOf(h http.Header) (trace, bool) {
 	return trace{}, false
 }
 
-// isID says whether s is lower-case hexadecimal and not all zeros.
+// isID reports whether s is lower-case hexadecimal and not all zeros.
 func isID(s string) bool {
 	zero := true
 	for i := range len(s) {
@@ -171,13 +172,13 @@ func isID(s string) bool {
 	return !zero
 }
 
-// cloudHandler adds what is not an attribute of the caller's. Cloud Logging
-// looks for it at the top only, so with a group open it starts again from root.
+// cloudHandler adds attributes of its own, such as the trace. Cloud Logging reads them
+// only at the top level, so while a group is open they are added to root.
 type cloudHandler struct {
 	root slog.Handler
-	h    slog.Handler // root after with
+	h    slog.Handler // root with the attributes and groups of with
 	with []func(slog.Handler) slog.Handler
-	open bool // a group is
+	open bool // a group is open
 }
 
 func (c *cloudHandler) Enabled(ctx context.Context, l slog.Level) bool { return c.h.Enabled(ctx, l) }

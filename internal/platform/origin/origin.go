@@ -1,6 +1,6 @@
-// Package origin compares the origins of web pages and the hosts that requests
-// name. Two spellings of one origin are equal: letter case does not count, and
-// neither does a port that is its scheme's default. It touches nothing outside.
+// Package origin compares the origins of web pages and the hosts of requests. It
+// ignores letter case and a port that is its scheme's default, so two spellings of one
+// origin are equal. The package is pure.
 package origin
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 // Normal returns an origin ("https://app.test:443") as a browser writes it
-// ("https://app.test"). ok is false for what is no origin, such as "null".
+// ("https://app.test"). ok is false for a text that is not an origin, such as "null".
 func Normal(text string) (normal string, ok bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
@@ -19,7 +19,7 @@ func Normal(text string) (normal string, ok bool) {
 	return u.Scheme + "://" + Host(u.Scheme, u.Host), true // Parse lowers the scheme
 }
 
-// Host returns a host with or without a port ("App.test:443") in lower case, and
+// Host returns a host, which may have a port ("App.test:443"), in lower case, and
 // without the port if that is the default of the scheme.
 func Host(scheme, host string) string {
 	host = strings.ToLower(host)
@@ -32,8 +32,8 @@ func Host(scheme, host string) string {
 	return host
 }
 
-// Split returns the name or the address and the port of a host, in lower case,
-// without brackets and without a final dot. The port may be "".
+// Split returns the name (or address) and the port of a host: in lower case, without
+// brackets and without a final dot. The port may be "".
 func Split(host string) (name, port string) {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil { // there is no port
@@ -43,8 +43,8 @@ func Split(host string) (name, port string) {
 }
 
 // Matches reports whether a configured host ("app.test" for any port, or
-// "app.test:8443") is the host that a request names. A host without a port may be
-// on either default port: who names it says no scheme.
+// "app.test:8443") matches the host that a request names. A request's host without a
+// port matches both default ports, because the host does not tell the scheme.
 func Matches(configured, host string) bool {
 	wantName, wantPort := Split(configured)
 	name, port := Split(host)

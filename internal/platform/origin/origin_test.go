@@ -15,7 +15,7 @@ func TestNormal(t *testing.T) {
 		"http://app.test:80": "http://app.test", "http://app.test:443": "http://app.test:443", "https://app.test:80": "https://app.test:80",
 		"http://app.test:8080": "http://app.test:8080", "http://[::1]:80": "http://[::1]", "http://[::1]:8080": "http://[::1]:8080",
 		"chrome-extension://abc": "chrome-extension://abc",
-		// No origins.
+		// Not origins.
 		"null": "", "": "", "app.test": "", "https://": "", "https://app.test/": "", "https://u@app.test": "", "https://app.test?x": "", "https://app.test#x": "", "https://a b": "",
 	} {
 		got, ok := origin.Normal(text)

@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// describe makes an error of a call one for people.
+// describe returns the error of a call with a message for people.
 func describe(host string, err error) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
@@ -21,7 +21,7 @@ func describe(host string, err error) error {
 	case refused(err):
 		return fault.Wrap(fault.Invalid, err, "%s is an internal address, which is not allowed here", host)
 	case misconfigured(err):
-		return fault.Wrap(fault.Invalid, err, "there can be no trusted https connection to %s: %s", host, tlsReason(err))
+		return fault.Wrap(fault.Invalid, err, "the https connection to %s cannot be trusted: %s", host, tlsReason(err))
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
@@ -35,13 +35,13 @@ func describe(host string, err error) error {
 	return fault.Wrap(fault.Unavailable, err, "%s does not answer", host)
 }
 
-// refused is whether an address was not allowed.
+// refused reports whether the address is not allowed.
 func refused(err error) bool {
 	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) ||
 		errors.Is(err, ssrf.ErrProhibitedPort) || errors.Is(err, ssrf.ErrInvalidHostPort)
 }
 
-// misconfigured is whether TLS fails in a way that time does not mend.
+// misconfigured reports whether TLS failed in a way that a retry cannot help.
 func misconfigured(err error) bool {
 	_, cert := errors.AsType[*tls.CertificateVerificationError](err)
 	_, record := errors.AsType[tls.RecordHeaderError](err)
@@ -60,14 +60,14 @@ func timeout(err error) bool {
 	return ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// transient is whether an error may be gone the next time.
+// transient reports whether a retry may succeed.
 func transient(err error) bool {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	return !refused(err) && !misconfigured(err) && !(isDNS && dns.IsNotFound) &&
 		!errors.Is(err, context.Canceled) && fault.CodeOf(err) == fault.Internal
 }
 
-// neverSent is whether the error came before anything could be sent.
+// neverSent reports whether the error occurred before any byte of the request was sent.
 func neverSent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	_, isDNS := errors.AsType[*net.DNSError](err)

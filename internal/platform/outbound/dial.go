@@ -11,10 +11,10 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// rules say which addresses may be connected to.
+// rules state which addresses the client may connect to.
 type rules struct {
-	hosts    map[string]bool // "host" and "host:port" that may be internal
-	prefixes []netip.Prefix  // that may be connected to whatever they are
+	hosts    map[string]bool // "host" and "host:port" that may have internal addresses
+	prefixes []netip.Prefix  // always allowed, even link-local ones
 	guardian *ssrf.Guardian
 }
 
@@ -53,8 +53,8 @@ func hostPort(host, port string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// check returns a function for net.Dialer.Control, which is called with every
-// address that the name resolved to.
+// check returns a function for net.Dialer.Control, which the dialer calls with each
+// address that the name resolved to, before it connects.
 func (r *rules) check(host, port string) func(network, address string, _ syscall.RawConn) error {
 	listed := r.hosts[hostPort(host, "")] || r.hosts[hostPort(host, port)]
 	return func(network, address string, conn syscall.RawConn) error {
@@ -78,8 +78,8 @@ func (r *rules) check(host, port string) func(network, address string, _ syscall
 	}
 }
 
-// metadata are the addresses outside of the link-local range at which clouds serve
-// credentials: those of AWS, Google Cloud and Alibaba Cloud.
+// metadata has the addresses outside of the link-local range at which clouds serve
+// credentials: AWS, Google Cloud and Alibaba Cloud.
 var metadata = map[netip.Addr]bool{
 	netip.MustParseAddr("fd00:ec2::254"):   true,
 	netip.MustParseAddr("fd20:ce::254"):    true,
@@ -88,8 +88,8 @@ var metadata = map[netip.Addr]bool{
 
 var nat64 = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
 
-// throughNAT64 is the IPv4 address that a gateway makes of such an address, or the
-// address itself.
+// throughNAT64 returns the IPv4 address to which a NAT64 gateway translates ip, or ip
+// itself.
 func throughNAT64(ip netip.Addr) netip.Addr {
 	if !nat64.Contains(ip) {
 		return ip
@@ -98,8 +98,8 @@ func throughNAT64(ip netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
-// DialContext connects to what is not HTTP, such as a database. The address is
-// checked as those of HTTP calls are.
+// DialContext connects to a server that does not speak HTTP, such as a database. It
+// checks the address as HTTP calls do.
 func (c *Client) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := c.dial(ctx, network, addr)
 	if err != nil && ctx.Err() == nil {

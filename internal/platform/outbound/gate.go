@@ -11,10 +11,10 @@ import (
 	"github.com/headgate/headgate/internal/platform/fence"
 )
 
-// gated is a connection that asks the fence of the request that has it before any
-// byte of that request leaves. A check before net/http gets the request would be too
-// early: a connection may have to be made first, which takes seconds, and the bytes are
-// written by another goroutine.
+// gated is a connection that asks the fence of its current request before any byte of
+// that request leaves. A check before the call of net/http would be too early: net/http
+// may first have to connect, which takes seconds, and it writes the bytes in another
+// goroutine.
 type gated struct {
 	net.Conn
 	gate atomic.Pointer[gate]
@@ -40,8 +40,8 @@ func (c *Client) dialGated(ctx context.Context, network, addr string) (net.Conn,
 	return &gated{Conn: conn}, nil
 }
 
-// fenced returns the request as it is sent once: its connection asks the fence of ctx.
-// A refusal cancels ctx with the reason, so that nothing is sent again.
+// fenced returns a copy of the request, for one attempt, whose connection asks the fence
+// of ctx. A refusal cancels ctx with the reason, so that there is no further attempt.
 func fenced(ctx context.Context, cancel context.CancelCauseFunc, req *http.Request) *http.Request {
 	var may *gate
 	if fence.In(ctx) != nil {
@@ -57,8 +57,8 @@ func fenced(ctx context.Context, cancel context.CancelCauseFunc, req *http.Reque
 		conn := got.Conn
 		if t, ok := conn.(*tls.Conn); ok {
 			if t.ConnectionState().NegotiatedProtocol == "h2" {
-				// Other requests share the connection. This one has not begun, and does
-				// not once its context has ended.
+				// Under HTTP/2 other requests share the connection, so it cannot ask for
+				// this one. Ask here: once its context has ended, the request does not start.
 				if may != nil {
 					_ = (*may)()
 				}
@@ -67,7 +67,7 @@ func fenced(ctx context.Context, cancel context.CancelCauseFunc, req *http.Reque
 			conn = t.NetConn()
 		}
 		if g, ok := conn.(*gated); ok {
-			g.gate.Store(may) // also nil: the request before had its own
+			g.gate.Store(may) // also if nil: it replaces the check of the previous request
 		}
 	}}))
 }

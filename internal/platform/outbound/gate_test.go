@@ -21,12 +21,12 @@ import (
 	"github.com/headgate/headgate/internal/platform/outbound"
 )
 
-// served counts what reached the server.
+// served counts the requests that reached the server.
 type served struct {
 	*httptest.Server
 	requests atomic.Int64
-	bodies   atomic.Int64 // that came whole
-	answers  []int        // the next ones; then 200
+	bodies   atomic.Int64 // complete ones
+	answers  []int        // the statuses of the next answers; then 200
 	mu       sync.Mutex
 }
 
@@ -80,8 +80,8 @@ func (s *served) send(ctx context.Context, c *http.Client, method string) error 
 	return errors.Join(err, resp.Body.Close())
 }
 
-// The fence turns over at any of the places where it is asked: no request leaves after
-// that, neither over a new connection nor over one that was used before.
+// The fence begins to refuse at each of the places where it is asked. No request leaves
+// after that, neither over a new connection nor over a reused one.
 func TestNothingLeavesAFencedProcess(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"http", "https", "h2"} {
@@ -108,12 +108,12 @@ func TestNothingLeavesAFencedProcess(t *testing.T) {
 							require.Equal(t, before, s.requests.Load(), "after %d checks", n)
 						}
 						require.Equal(t, before, s.bodies.Load(), "after %d checks", n)
-						if reused { // an unfenced request over the same connection is not refused
+						if reused { // a request without a fence is not refused on the same connection
 							require.NoError(t, s.send(t.Context(), c, method))
 							before++
 						}
 					}
-					require.GreaterOrEqual(t, refusals, 2, "before there is a connection, and when there is")
+					require.GreaterOrEqual(t, refusals, 2, "the fence is asked before and after the connection is made")
 					require.Equal(t, before+1, s.bodies.Load())
 				})
 			}
@@ -121,7 +121,7 @@ func TestNothingLeavesAFencedProcess(t *testing.T) {
 	}
 }
 
-// A process is stopped while it waits: for the next attempt, or for its turn.
+// A process may be stopped while it waits for the next attempt, or for its turn.
 func TestTheFenceIsAskedAgainAfterEveryWait(t *testing.T) {
 	t.Parallel()
 	t.Run("between attempts", func(t *testing.T) {

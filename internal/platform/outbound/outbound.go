@@ -1,14 +1,15 @@
-// Package outbound is the one way out: every call to a system outside goes
-// through a Client. It keeps callers who may name a URL away from internal
-// addresses, bounds the time and the rate of calls, and repeats those that may be
-// repeated.
+// Package outbound makes every call to systems outside. Users may choose the URLs of
+// such calls, so a Client refuses internal addresses. It also bounds the duration and
+// the rate of calls, and retries where that is safe.
 //
-// Addresses are checked when a connection is made, after the name was resolved,
-// so a name that resolves to an internal address is refused too. No proxy is
-// used: behind one, nothing could be checked. What is not repeated or did not
-// help is the caller's: the last answer, or an error with a *fault.Error in it
-// whose texts have no more of a URL than its host. But http.Client puts a
-// *url.Error with the URL around that, which fault.WithoutURL takes off.
+// A Client checks the address when it connects, after the name was resolved. A name that
+// resolves to an internal address is therefore refused as well. No proxy is used,
+// because the address behind it could not be checked.
+//
+// When no retry is left or allowed, the caller gets the last answer or an error. The
+// error contains a *fault.Error, whose texts have only the host of a URL, because the
+// rest may hold credentials. http.Client wraps it into a *url.Error that has the whole
+// URL; fault.WithoutURL removes that.
 package outbound
 
 import (
@@ -36,38 +37,38 @@ const (
 	maxRedirects = 5
 )
 
-// Options say what calls may do. The zero value allows public addresses over
-// https, without redirects.
+// Options configure a Client. The zero value allows public addresses over https, without
+// redirects.
 type Options struct {
-	// Allow lists what may be internal: "host", "host:port", an address or a
-	// CIDR prefix. A host that is listed still cannot be a link-local address, or
-	// another at which clouds serve credentials, unless the address is listed itself.
+	// Allow lists internal destinations that are allowed: "host", "host:port", an
+	// address or a CIDR prefix. A listed host still may not have a link-local address,
+	// or another at which clouds serve credentials, unless that address is listed too.
 	Allow []string
 	// AllowLoopback allows this machine's own addresses.
 	AllowLoopback bool
 	// AllowHTTP allows http:// beyond loopback.
 	AllowHTTP bool
-	// HTTPSetting names the setting that AllowHTTP comes from, for the message of a
-	// refused call; "" if there is none.
+	// HTTPSetting names the setting that sets AllowHTTP, for the message of a refused
+	// call; "" if there is none.
 	HTTPSetting string
-	// MaxRedirects is how many redirects are followed, at most 5, and only to the
-	// same host without a change of the method. Any other is an error.
+	// MaxRedirects bounds how many redirects are followed; at most 5. A redirect to
+	// another host, or one that changes the method, is an error.
 	MaxRedirects int
-	// Timeout bounds a call, its repetitions included, up to the header of the
-	// answer, unless the context has a deadline; and then every wait for more of
-	// the body. 0 is DefaultTimeout.
+	// Timeout bounds a call with its retries, up to the header of the answer, unless
+	// the context has a deadline. It also bounds each wait for more of the body.
+	// 0 means DefaultTimeout.
 	Timeout time.Duration
-	// Attempts bounds how often a request is sent. 0 is DefaultAttempts.
+	// Attempts bounds how often a request is sent. 0 means DefaultAttempts.
 	Attempts int
-	// RatePerSecond bounds the requests to each host, whatever the port; 0 does not. Burst, at least
-	// 1, may be sent at once.
+	// RatePerSecond bounds the requests to each host, over all its ports; 0 means no
+	// bound. Burst requests, at least 1, may be sent at once.
 	RatePerSecond float64
 	Burst         int
 	// RootCAs verify servers; nil: the system's.
 	RootCAs *x509.CertPool
 	// Resolver resolves names; nil: the system's.
 	Resolver *net.Resolver
-	// Now is the clock that Retry-After is read with; nil: time.Now.
+	// Now is the clock for dates in Retry-After; nil: time.Now.
 	Now func() time.Time
 	// Sleep waits, or returns the context's error; nil: with a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -84,7 +85,7 @@ type Client struct {
 	limits map[string]*rate.Limiter // by host
 }
 
-// New returns a client, or an error that says which of o.Allow cannot be read.
+// New returns a client, or an error that names the entry of o.Allow that is not valid.
 func New(o Options) (*Client, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
@@ -121,12 +122,12 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// HTTP returns the client for HTTP. Callers bound what they read of a body.
+// HTTP returns the client for HTTP. The caller must bound how much of a body it reads.
 func (c *Client) HTTP() *http.Client {
 	return &http.Client{Transport: (*transport)(c), CheckRedirect: c.checkRedirect}
 }
 
-// Close closes the connections that wait for more.
+// Close closes idle connections.
 func (c *Client) Close() {
 	if t, ok := c.base.(*http.Transport); ok {
 		t.CloseIdleConnections()

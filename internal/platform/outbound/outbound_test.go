@@ -70,7 +70,7 @@ func TestHostileTargets(t *testing.T) {
 	}
 }
 
-// dns answers every question with the next address, the last for ever.
+// dns answers each question with the next address, and repeats the last one.
 func dns(t *testing.T, answers ...string) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -94,7 +94,7 @@ func dns(t *testing.T, answers ...string) *net.Resolver {
 			reply := append([]byte{q[0], q[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, q[12:end+5]...)
 			mu.Lock()
 			ip := netip.MustParseAddr(answers[min(n, len(answers)-1)])
-			if ip.Is4() == (kind == 1) { // an A for the one, an AAAA for the other
+			if ip.Is4() == (kind == 1) { // an A or an AAAA record
 				n++
 				reply[7] = 1
 				reply = append(reply, 0xc0, 12, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(ip.BitLen()/8))
@@ -109,9 +109,9 @@ func dns(t *testing.T, answers ...string) *net.Resolver {
 	}}
 }
 
-// A name may resolve to something harmless when it is checked and to something
-// else when it is dialled: what counts is the address that is connected to.
-func TestANameThatChanges(t *testing.T) {
+// A name may resolve to a harmless address when it is checked, and to another when it is
+// dialled. The client checks the address to which it connects.
+func TestDNSRebinding(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Bool
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
@@ -127,7 +127,7 @@ func TestANameThatChanges(t *testing.T) {
 	}
 	require.False(t, reached.Load())
 
-	// What the deployment lists may be internal; a cloud's credentials may not.
+	// A listed host may be internal, but not an address that serves a cloud's credentials.
 	c := client(t, outbound.Options{AllowHTTP: true, Allow: []string{"rebind.example"}, Resolver: dns(t, "127.0.0.1")})
 	_, err = get(t, c, "http://rebind.example:"+port+"/")
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestANameThatChanges(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeReached(t *testing.T) {
+func TestAllowedTargets(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
@@ -150,9 +150,9 @@ func TestWhatMayBeReached(t *testing.T) {
 	_, err := get(t, client(t, outbound.Options{AllowLoopback: true}), srv.URL)
 	require.NoError(t, err)
 	_, err = get(t, client(t, outbound.Options{}), "http://example.org/")
-	require.ErrorContains(t, err, "have to use https")
+	require.ErrorContains(t, err, "must use https")
 	_, err = get(t, client(t, outbound.Options{HTTPSetting: "sync.allowHTTP"}), "http://example.org/")
-	require.ErrorContains(t, err, "calls to example.org have to use https, unless sync.allowHTTP in the configuration is true")
+	require.ErrorContains(t, err, "calls to example.org must use https, unless sync.allowHTTP in the configuration is true")
 	for _, bad := range []string{"", "http://x", "a b", "x/y", "*"} {
 		_, err := outbound.New(outbound.Options{Allow: []string{bad}})
 		require.Error(t, err, bad)
@@ -190,10 +190,10 @@ func TestRedirects(t *testing.T) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+"/same", strings.NewReader("x"))
 	require.NoError(t, err)
 	_, err = follow.Do(req)
-	require.ErrorContains(t, err, "would make it a GET")
+	require.ErrorContains(t, err, "would change it to a GET")
 }
 
-// answers gives the statuses one after the other, the last for ever.
+// answers serves the statuses one after the other, and repeats the last one.
 func answers(t *testing.T, headers http.Header, statuses ...int) (*httptest.Server, *atomic.Int64) {
 	var n atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -208,7 +208,7 @@ func answers(t *testing.T, headers http.Header, statuses ...int) (*httptest.Serv
 	return srv, &n
 }
 
-func TestWhatIsRepeated(t *testing.T) {
+func TestRetries(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, method string
@@ -260,7 +260,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	srv, n := answers(t, http.Header{"Retry-After": {"3600"}}, 429, 200)
 	resp, err = get(t, client(t, outbound.Options{AllowLoopback: true, Sleep: sleep}), srv.URL)
 	require.NoError(t, err)
-	require.Equal(t, 429, resp.StatusCode, "an hour is for the caller to wait")
+	require.Equal(t, 429, resp.StatusCode, "a wait of an hour is left to the caller")
 	require.Equal(t, int64(1), n.Load())
 	require.Equal(t, time.Hour, outbound.RetryAfter(resp, time.Now()))
 	for text, want := range map[string]time.Duration{"": 0, "soon": 0, "-1": 0, "99999999999999": 24 * time.Hour, "99999999999999999999999": 24 * time.Hour, "Wed, 21 Oct 2015 07:28:00 GMT": 0} {
@@ -284,8 +284,8 @@ func TestRate(t *testing.T) {
 	require.InDelta(t, time.Second, waited, float64(20*time.Millisecond))
 }
 
-// A host has one rate, however it is written.
-func TestRateIsTheHosts(t *testing.T) {
+// All spellings of a host, and all its ports, share one rate.
+func TestRatePerHost(t *testing.T) {
 	t.Parallel()
 	srv, _ := answers(t, nil, 200)
 	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())

@@ -16,17 +16,17 @@ import (
 const (
 	firstWait = 200 * time.Millisecond
 	mostWait  = 5 * time.Second
-	// mostAsked is the longest Retry-After that is waited for here. An answer that
-	// asks for more is the caller's, who can come back much later.
+	// mostAsked is the longest Retry-After for which send waits. An answer that asks for
+	// more is returned to the caller, who can retry much later.
 	mostAsked = 20 * time.Second
 )
 
-// send sends the request until an answer stands, the attempts are used up, or a
-// wait would not end in time.
+// send sends the request until an answer needs no retry, the attempts are used up, or
+// the next wait would exceed the deadline.
 func (c *Client) send(ctx context.Context, cancel context.CancelCauseFunc, req *http.Request) (*http.Response, error) {
 	start := c.o.Now()
 	for attempt := 1; ; attempt++ {
-		if err := fence.Allow(ctx); err != nil { // before a connection is made for nothing
+		if err := fence.Allow(ctx); err != nil { // early, to spare a useless connection
 			closeBody(req)
 			return nil, err
 		}
@@ -61,9 +61,8 @@ func (c *Client) send(ctx context.Context, cancel context.CancelCauseFunc, req *
 
 func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }
 
-// mayRepeat is whether sending the request again is harmless and may help. What
-// was certainly not acted upon may always be repeated; else the request has to be
-// one that does the same when it comes twice.
+// mayRepeat reports whether a retry is safe and may help. A request that the server
+// certainly did not act on may always be sent again. Any other must be idempotent.
 func mayRepeat(req *http.Request, resp *http.Response, err error) bool {
 	if hasBody(req) && req.GetBody == nil {
 		return false
@@ -82,7 +81,8 @@ func mayRepeat(req *http.Request, resp *http.Response, err error) bool {
 	return false
 }
 
-// IdempotencyKey is the header that lets a server know a request that it has seen.
+// IdempotencyKey is the header by which a server recognises a request that it has
+// already processed.
 const IdempotencyKey = "Idempotency-Key"
 
 func idempotent(req *http.Request) bool {
@@ -93,7 +93,7 @@ func idempotent(req *http.Request) bool {
 	return req.Header.Get(IdempotencyKey) != ""
 }
 
-// wait returns how long to wait after an attempt; false: too long.
+// wait returns how long to wait after an attempt; false if that is too long.
 func (c *Client) wait(attempt int, resp *http.Response) (time.Duration, bool) {
 	longest := min(firstWait<<(attempt-1), mostWait)
 	wait := longest/2 + rand.N(longest/2+1)
@@ -104,18 +104,18 @@ func (c *Client) wait(attempt int, resp *http.Response) (time.Duration, bool) {
 	if asked > mostAsked {
 		return 0, false
 	}
-	if asked > 0 { // those who were told the same do not all come back at once
+	if asked > 0 { // spread the clients that were told the same time
 		wait = asked + rand.N(min(asked/10, time.Second)+1)
 	}
 	return wait, true
 }
 
-// RetryAfter returns how long the answer asks to wait, at most a day; 0: it does
-// not say.
+// RetryAfter returns how long the answer asks the client to wait, at most a day. It is 0
+// if the answer does not say.
 func RetryAfter(resp *http.Response, now time.Time) time.Duration {
 	const longest = 24 * time.Hour
 	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) { // which gives the most there is
+	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) { // a number out of range becomes the largest one
 		return time.Duration(min(seconds, uint64(longest/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(text)
@@ -123,16 +123,17 @@ func RetryAfter(resp *http.Response, now time.Time) time.Duration {
 		return 0
 	}
 	if clock, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		now = clock // the server's, whose the other time is too
+		now = clock // the server's clock, by which it also chose the other time
 	}
 	return min(max(at.Sub(now), 0), longest)
 }
 
-// discard lets the connection be used again if little is left to read.
+// discard reads the rest of the body if that is small, so that the connection can be
+// reused.
 func discard(resp *http.Response) {
 	const little = 4 << 10
 	if resp.ContentLength >= 0 && resp.ContentLength <= little {
-		_, _ = io.CopyN(io.Discard, resp.Body, little) // else the connection is closed
+		_, _ = io.CopyN(io.Discard, resp.Body, little) // if more is left, Close closes the connection
 	}
 	_ = resp.Body.Close()
 }

@@ -17,11 +17,12 @@ import (
 	"github.com/headgate/headgate/internal/platform/fence"
 )
 
-// transport is the client as a http.RoundTripper.
+// transport is the Client as an http.RoundTripper.
 type transport Client
 
-// errSlow is why a call is cancelled that takes longer than Options.Timeout.
-var errSlow = errors.New("outbound: the time is up")
+// errSlow is the cause with which a call is cancelled that takes longer than
+// Options.Timeout.
+var errSlow = errors.New("outbound: the call took too long")
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -59,7 +60,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// refusal returns the part of the error that says that a fence refused; nil: none does.
+// refusal returns the *fence.Refusal in the error, or nil.
 func refusal(err error) error {
 	if r, ok := errors.AsType[*fence.Refusal](err); ok {
 		return r
@@ -67,7 +68,7 @@ func refusal(err error) error {
 	return nil
 }
 
-// permit checks what can be known before a connection is made.
+// permit checks what the URL alone tells, before a connection is made.
 func (c *Client) permit(u *url.URL) error {
 	switch {
 	case u.Hostname() == "":
@@ -75,11 +76,11 @@ func (c *Client) permit(u *url.URL) error {
 	case u.Scheme == "https", u.Scheme == "http" && (c.o.AllowHTTP || isLoopback(u.Hostname())):
 		return nil
 	case u.Scheme == "http" && c.o.HTTPSetting != "":
-		return fault.New(fault.Invalid, "calls to %s have to use https, unless %s in the configuration is true", u.Host, c.o.HTTPSetting)
+		return fault.New(fault.Invalid, "calls to %s must use https, unless %s in the configuration is true", u.Host, c.o.HTTPSetting)
 	case u.Scheme == "http":
-		return fault.New(fault.Invalid, "calls to %s have to use https", u.Host)
+		return fault.New(fault.Invalid, "calls to %s must use https", u.Host)
 	default:
-		return fault.New(fault.Invalid, "calls use https: what comes before %s is something else", u.Host)
+		return fault.New(fault.Invalid, "calls must use https: the URL of %s has another scheme", u.Host)
 	}
 }
 
@@ -91,10 +92,10 @@ func isLoopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// maxHosts bounds how many hosts' rates are remembered.
+// maxHosts bounds for how many hosts the rate is remembered.
 const maxHosts = 1000
 
-// waitTurn waits until the rate of the host allows another request.
+// waitTurn waits until the host's rate allows another request.
 func (c *Client) waitTurn(ctx context.Context, host string) error {
 	if c.o.RatePerSecond <= 0 {
 		return nil
@@ -124,7 +125,7 @@ func (c *Client) limiter(host string, now time.Time) *rate.Limiter {
 	l, ok := c.limits[host]
 	if !ok {
 		if len(c.limits) >= maxHosts {
-			for h, l := range c.limits { // one that has its whole burst is as good as new
+			for h, l := range c.limits { // a limiter with its whole burst is like a new one: drop it
 				if l.TokensAt(now) >= float64(c.o.Burst) {
 					delete(c.limits, h)
 				}
@@ -136,7 +137,7 @@ func (c *Client) limiter(host string, now time.Time) *rate.Limiter {
 	return l
 }
 
-// fits is whether the wait ends before the context does.
+// fits reports whether the wait ends before the context's deadline.
 func fits(ctx context.Context, wait time.Duration) bool {
 	deadline, has := ctx.Deadline()
 	return !has || wait < time.Until(deadline)
@@ -148,7 +149,7 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// checkRedirect is that of http.Client.
+// checkRedirect implements http.Client.CheckRedirect.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	from := via[len(via)-1]
 	switch {
@@ -157,7 +158,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	case len(via) > c.o.MaxRedirects:
 		return fault.New(fault.Invalid, "%s redirects more than %d times", from.URL.Host, c.o.MaxRedirects)
 	case req.Method != from.Method:
-		return fault.New(fault.Invalid, "%s answers a %s with a redirect, which would make it a %s", from.URL.Host, from.Method, req.Method)
+		return fault.New(fault.Invalid, "%s answers a %s with a redirect that would change it to a %s", from.URL.Host, from.Method, req.Method)
 	case req.URL.Hostname() != from.URL.Hostname() || origin(req.URL) != origin(from.URL) && !upgrades(from.URL, req.URL):
 		return fault.New(fault.Invalid, "%s redirects to %s, another host, which is not followed", from.URL.Host, req.URL.Host)
 	}
@@ -166,12 +167,14 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 
 func origin(u *url.URL) string { return u.Scheme + " " + u.Host }
 
-// upgrades is whether a redirect leads from http to https, both at their usual ports.
+// upgrades reports whether a redirect leads from http to https, both at their default
+// ports.
 func upgrades(from, to *url.URL) bool {
 	return from.Scheme == "http" && to.Scheme == "https" && from.Port() == "" && to.Port() == ""
 }
 
-// body is that of a response. It does not wait for ever for more.
+// body is the body of a response. Each read has a deadline, so that a server that stops
+// sending does not block the reader for ever.
 type body struct {
 	io.ReadCloser
 	ctx    context.Context

@@ -19,15 +19,15 @@ func TestPolicy(t *testing.T) {
 	for _, c := range []struct {
 		policy  secret.Policy
 		ref, to string
-		says    string // "": it may
+		says    string // the end of the error; "": it is allowed
 	}{
-		{secret.Policy{}, "env:HEADGATE_SECRET_X", "h:443", "is not for syncs: list it in sync.secrets of the configuration with the host h:443"},
-		{secret.Policy{}, "sm://projects/p/secrets/s", "h:443", "is not for syncs"},
+		{secret.Policy{}, "env:HEADGATE_SECRET_X", "h:443", "is not allowed for syncs: list it in sync.secrets of the configuration with the host h:443"},
+		{secret.Policy{}, "sm://projects/p/secrets/s", "h:443", "is not allowed for syncs"},
 		{secret.Policy{Prefixed: true}, "env:HEADGATE_SECRET_X", "h:443", ""},
 		{secret.Policy{Prefixed: true}, "env:headgate_secret_x", "h:443", "or give the environment variable a name that begins with HEADGATE_SECRET_"},
-		{secret.Policy{Prefixed: true}, "env:AWS_SECRET", "h:443", "env:AWS_SECRET is not for syncs"},
+		{secret.Policy{Prefixed: true}, "env:AWS_SECRET", "h:443", "env:AWS_SECRET is not allowed for syncs"},
 		{secret.Policy{Prefixed: true}, "sm://projects/p/secrets/HEADGATE_SECRET_X", "h:443", "sync.secrets of the configuration with the host h:443$"},
-		{secret.Policy{Prefixed: true}, "env:HEADGATE_SECRET_X", "", "would be sent to no host"},
+		{secret.Policy{Prefixed: true}, "env:HEADGATE_SECRET_X", "", "cannot be used here: this data source takes no credentials"},
 		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN", "api.example.com:443", ""},
 		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN", "API.example.com:8080", ""},
 		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN", "10.0.0.1:8443", ""},
@@ -39,11 +39,11 @@ func TestPolicy(t *testing.T) {
 		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN", "api.example.com.evil.com:443", "may not be sent"},
 		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN", "api.example.com.:443", "may not be sent"},
 		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN", "api.example.com", "may not be sent"},
-		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN ", "api.example.com:443", "is not for syncs"},
-		{secret.Policy{Grants: listed}, "env:wells_token", "api.example.com:443", "is not for syncs"},
+		{secret.Policy{Grants: listed}, "env:WELLS_TOKEN ", "api.example.com:443", "is not allowed for syncs"},
+		{secret.Policy{Grants: listed}, "env:wells_token", "api.example.com:443", "is not allowed for syncs"},
 		{secret.Policy{Grants: listed}, "sm://projects/p/secrets/s", "db.example.com:5432", ""},
 		{secret.Policy{Grants: listed}, "sm://projects/p/secrets/s/versions/latest", "db.example.com:5432", ""},
-		{secret.Policy{Grants: listed}, "sm://projects/p/secrets/s/versions/1", "db.example.com:5432", "is not for syncs"},
+		{secret.Policy{Grants: listed}, "sm://projects/p/secrets/s/versions/1", "db.example.com:5432", "is not allowed for syncs"},
 	} {
 		err := c.policy.Check(c.ref, c.to)
 		if c.says == "" {
@@ -59,7 +59,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// A reference that may not be used is not even looked up.
+// A reference that the policy does not allow is not looked up.
 func TestForLooksUpOnlyWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	var asked []string

@@ -1,5 +1,5 @@
-// Package secret finds credentials where something only refers to them, and decides
-// which of them a definition may have, and where they may be sent.
+// Package secret resolves references to credentials. Its Policy decides which of them a
+// definition may use, and to which hosts they may be sent.
 package secret
 
 import (
@@ -19,20 +19,21 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// remembered is how long a secret of Secret Manager is used without asking again.
+// remembered is how long a secret of Secret Manager is cached.
 const remembered = 5 * time.Minute
 
-// Resolver finds credentials where definitions refer to them. Its methods may be
-// called concurrently.
+// Resolver returns the credentials that references name. Its methods may be called
+// concurrently.
 type Resolver struct {
 	Getenv func(string) string
 	HTTP   *http.Client
 	// Endpoint of Secret Manager; "": Google's.
 	Endpoint string
-	// Token returns an access token for it; nil: the environment's credentials.
+	// Token returns an access token for Secret Manager; nil: use the environment's
+	// credentials.
 	Token func(context.Context) (string, error)
 	Now   func() time.Time
-	// Policy is for definitions: see For.
+	// Policy applies to the references of definitions: see For.
 	Policy Policy
 
 	mu    sync.Mutex
@@ -44,8 +45,8 @@ type known struct {
 	until time.Time
 }
 
-// For returns the credential that a definition refers to and sends to the host:port, if
-// the policy allows that.
+// For resolves a reference of a definition, whose credential is to be sent to the
+// host:port. It fails if the policy does not allow that.
 func (r *Resolver) For(ctx context.Context, ref, to string) (string, error) {
 	if err := r.Policy.Check(ref, to); err != nil {
 		return "", err
@@ -53,10 +54,10 @@ func (r *Resolver) For(ctx context.Context, ref, to string) (string, error) {
 	return r.Resolve(ctx, ref)
 }
 
-// Resolve returns the credential: of the environment for "env:NAME", of Secret
-// Manager for "sm://projects/P/secrets/S[/versions/V]", and otherwise the value itself.
-// It asks no policy: it is for references of the configuration, whose writer runs the
-// process and has its secrets anyway.
+// Resolve returns a credential: from the environment for "env:NAME", from Secret Manager
+// for "sm://projects/P/secrets/S[/versions/V]", and otherwise the value itself. It does
+// not apply the policy. It is for the references of the configuration, whose author runs
+// the process and has its secrets anyway.
 func (r *Resolver) Resolve(ctx context.Context, value string) (string, error) {
 	if name, ok := strings.CutPrefix(value, "env:"); ok {
 		v := r.Getenv(name)
@@ -92,7 +93,7 @@ func (r *Resolver) Resolve(ctx context.Context, value string) (string, error) {
 }
 
 func (r *Resolver) access(ctx context.Context, name string) (string, error) {
-	token, err := r.token(ctx)
+	token, err := r.accessToken(ctx)
 	if err != nil {
 		return "", fault.Wrap(fault.Unavailable, err, "there are no Google Cloud credentials to read the secret %s with", name)
 	}
@@ -136,7 +137,7 @@ func (r *Resolver) access(ctx context.Context, name string) (string, error) {
 	return string(data), nil
 }
 
-func (r *Resolver) token(ctx context.Context) (string, error) {
+func (r *Resolver) accessToken(ctx context.Context) (string, error) {
 	if r.Token != nil {
 		return r.Token(ctx)
 	}

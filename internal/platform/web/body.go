@@ -12,35 +12,35 @@ import (
 )
 
 const (
-	// copies is how many times a body is in memory while it is worked on: as it
-	// arrived, in pieces, and as the store's driver encodes it.
+	// copies is how many copies of a body are in memory at most: as it arrived, as
+	// decoded parts, and as the store's driver encodes it.
 	copies = 3
-	// firstStep is the part of a body, in bytes, for which memory is taken before any
-	// of it has arrived. Each further step doubles that, so that a client that sends
-	// nothing holds little.
+	// firstStep is how many bytes of a body get memory before any of it has arrived.
+	// Each further step doubles that, so that a client that announces a large body and
+	// sends nothing holds little.
 	firstStep = 64 << 10
-	// overhead is what a request takes beside its header and body.
+	// overhead is the memory of a request in addition to its header and body.
 	overhead = 4 << 10
-	// In each paceTime, paceBytes of a body must arrive, or the rest of it. A slow body
-	// would otherwise keep its memory for minutes.
+	// In each paceTime, paceBytes of a body must arrive, or the rest of it. Otherwise
+	// a slow body would keep its memory for minutes.
 	paceBytes = 256 << 10
 	paceTime  = 15 * time.Second
-	// bodyTime is how long a whole body may take.
+	// bodyTime bounds the time in which a whole body must arrive.
 	bodyTime = 2 * time.Minute
-	// drainTime is how long the rest of a refused body is read.
+	// drainTime bounds how long the rest of a refused body is read.
 	drainTime = 10 * time.Second
 )
 
-// ReadBody returns the request's body. It takes the memory for it, and for the
-// header, from the budget of requests in steps as the bytes arrive; the Adapter
-// gives that back when the handler has returned.
+// ReadBody returns the request's body. It takes the memory for the body and the header
+// from the budget of requests, step by step as the bytes arrive. The Adapter returns
+// that memory when the handler has returned; after an error, ReadBody has done so.
 //
-// A body of more than limit bytes is fault.TooLarge, which names the limit and the
-// setting (field) that it comes from; one that breaks off is fault.Invalid.
-// fault.Unavailable says that other requests have the memory, or that the body
-// arrives too slowly. ReadBody holds no memory after an error. Requests that have
-// read a part of their body do not block each other: only one of them waits long for
-// more memory, and the others fail sooner and free theirs.
+// Errors: fault.TooLarge for a body of more than limit bytes, with the limit and the
+// setting (field) that it comes from; fault.Invalid for a body that breaks off;
+// fault.Unavailable if other requests have the memory, or the body arrives too slowly.
+//
+// Requests that have read a part of their body do not block each other: only one of
+// them waits long for more memory; the others fail sooner and free theirs.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string) ([]byte, error) {
 	hold := HoldOf(w)
 	before := hold.Bytes()
@@ -59,7 +59,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string)
 	return body, err
 }
 
-// incoming is a body that is being read.
+// incoming is a body while it is read.
 type incoming struct {
 	w     http.ResponseWriter
 	r     *http.Request
@@ -68,18 +68,18 @@ type incoming struct {
 	field string
 
 	buf   []byte
-	paced bool      // the next bytes have a deadline
+	paced bool      // deadlines have been set
 	until time.Time // the deadline of the whole body
 	late  bool      // a deadline passed: nothing more can be read
 }
 
 func (in *incoming) read() ([]byte, error) {
-	size := in.r.ContentLength // -1: not known
+	size := in.r.ContentLength // -1: unknown
 	if size > in.limit {
 		return nil, in.tooLarge()
 	}
 	beside := headerBytes(in.r.Header) + overhead
-	if err := in.hold.Fits(copies * (size + beside)); err != nil { // says so before the client has sent it all
+	if err := in.hold.Fits(copies * (size + beside)); err != nil { // refuse before the client has sent all of it
 		return nil, err
 	}
 	paid := min(size, firstStep)
@@ -90,7 +90,7 @@ func (in *incoming) read() ([]byte, error) {
 		return nil, err
 	}
 	body := http.MaxBytesReader(inner(in.w), in.r.Body, in.limit)
-	in.buf = make([]byte, 0, paid+1) // the one more lets the end be seen without growing
+	in.buf = make([]byte, 0, paid+1) // one byte more, so that the end is seen without growing
 	if paid > overhead {
 		in.pace()
 	}
@@ -116,18 +116,18 @@ func (in *incoming) read() ([]byte, error) {
 			return nil, err
 		}
 		paid = more
-		// The old and the new buffer are in memory at once, which copies allows for.
+		// The old and the new buffer are both in memory; copies covers that.
 		grown := make([]byte, len(in.buf), max(paid, int64(len(in.buf)))+1)
 		copy(grown, in.buf)
 		in.buf = grown
-		in.pace() // it may have waited for the memory
+		in.pace() // the wait for memory must not count against the client
 	}
 }
 
 // end returns the whole body, or the reason why reading failed.
 func (in *incoming) end(err error) ([]byte, error) {
 	if errors.Is(err, io.EOF) {
-		if in.paced { // otherwise the server would take the client for gone while the handler works
+		if in.paced { // at the deadline, the server would take the client for disconnected
 			_ = http.NewResponseController(in.w).SetReadDeadline(time.Time{})
 		}
 		return in.buf, nil
@@ -147,7 +147,7 @@ func (in *incoming) tooLarge() error {
 	return fault.New(fault.TooLarge, "the body is over the limit of %d bytes (%s)", in.limit, in.field)
 }
 
-// pace sets the deadline of the next bytes.
+// pace sets the deadline for the next bytes.
 func (in *incoming) pace() {
 	now := time.Now()
 	if !in.paced {
@@ -160,8 +160,8 @@ func (in *incoming) pace() {
 	_ = http.NewResponseController(in.w).SetReadDeadline(next)
 }
 
-// inner returns net/http's own writer: MaxBytesReader tells it to close the connection,
-// and does not look for it under a wrapper.
+// inner returns net/http's own writer. MaxBytesReader tells that writer to close the
+// connection, and does not look for it under a wrapper.
 func inner(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -172,9 +172,10 @@ func inner(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// drain reads the rest of a refused body and drops it: a client that is cut off while
-// it sends sees a broken connection, not the answer that tells it to retry. A client
-// that waits for 100 Continue has sent nothing.
+// drain reads and drops the rest of a refused body. Many clients read the answer only
+// after they have sent the body: cut off earlier, they would see a broken connection
+// instead of the answer that tells them to retry. A client that waits for 100 Continue
+// has sent nothing yet.
 func drain(w http.ResponseWriter, r *http.Request, limit int64) {
 	if r.Header.Get("Expect") != "" {
 		return

@@ -20,7 +20,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 )
 
-// piped serves h over pipes, which synctest's clock governs. dial returns the client's end.
+// piped serves h over pipes, so that the deadlines follow synctest's clock. dial returns
+// the client's end.
 func piped(t *testing.T, h http.Handler) (dial func() net.Conn) {
 	t.Helper()
 	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -30,7 +31,7 @@ func piped(t *testing.T, h http.Handler) (dial func() net.Conn) {
 	t.Cleanup(func() {
 		_ = srv.Close()
 		wg.Wait()
-		time.Sleep(time.Minute) // the connections end a little later
+		time.Sleep(time.Minute) // synctest's time: let the connections end
 	})
 	return func() net.Conn {
 		client, server := net.Pipe()
@@ -58,7 +59,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
-// post sends a request whose body is written by send, and returns the answer's status.
+// post sends a request whose body send writes, and returns the status of the answer.
 func post(t *testing.T, c net.Conn, length int, send func(io.Writer)) int {
 	t.Helper()
 	_, err := fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", length)
@@ -79,8 +80,8 @@ func ok(w http.ResponseWriter, r *http.Request) error {
 	return JSON(w, 200, "ok")
 }
 
-// A connection that announces much and sends little holds little, and not for long:
-// others go on being served.
+// A connection that announces a large body and sends little holds little memory, and not
+// for long, so that other requests are still served.
 func TestIdleBodiesHoldLittle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -128,7 +129,7 @@ func TestSlowBodies(t *testing.T) {
 				if err := ok(w, r); err != nil {
 					return err
 				}
-				time.Sleep(10 * time.Minute) // the work may take longer than the body may
+				time.Sleep(10 * time.Minute) // the handler may take longer than the body may
 				require.NoError(t, r.Context().Err(), name)
 				return nil
 			}))
@@ -152,12 +153,12 @@ func TestSlowBodies(t *testing.T) {
 }
 
 // Half-read bodies that need each other's memory do not block each other: some are
-// refused and give back all that they hold, and others are read to the end.
+// refused and free their memory, and the others are read to the end.
 func TestHalfReadBodiesDoNotBlockEachOther(t *testing.T) {
 	t.Parallel()
 	for name, length := range map[string]int64{"of known length": 4 << 20, "chunked": -1} {
 		synctest.Test(t, func(t *testing.T) {
-			b := budget.New(14 << 20) // for one
+			b := budget.New(14 << 20) // enough for one body
 			h := Adapter{Requests: b}.Handler(ok)
 			begin := time.Now()
 			statuses := make(chan int, 10)
@@ -184,7 +185,7 @@ func TestHalfReadBodiesDoNotBlockEachOther(t *testing.T) {
 	}
 }
 
-// steady takes a while for each piece, as a network does.
+// steady delays each piece, as a network does.
 type steady struct{ r io.Reader }
 
 func (s *steady) Read(p []byte) (int, error) {

@@ -11,44 +11,43 @@ import (
 	"github.com/headgate/headgate/internal/platform/origin"
 )
 
-// Access says what the safe methods (GET, HEAD, OPTIONS) do at a route. Every other
-// method acts.
+// Access states what the safe methods (GET, HEAD, OPTIONS) do at a route. Every other
+// method counts as Acts.
 type Access int
 
 // The kinds of access.
 const (
-	Reads    Access = iota // they change nothing
-	Acts                   // they change something, for EventSync's callers
-	Takes                  // they may be events
-	Connects               // they open a live connection
+	Reads    Access = iota // nothing changes
+	Acts                   // state changes, even on GET: callers of EventSync rely on that
+	Takes                  // the request may be an event
+	Connects               // a live connection opens
 )
 
-// Browsers decides what web pages may do. A browser sends the requests of any page,
-// and it reaches what its user reaches: this machine's loopback addresses, the
-// network of an office. Being reached therefore does not show that the user wants
-// it. Pages of other origins act only where the configuration lists their origin.
-// Programs that are not browsers (curl, schedulers, webhooks) say nothing of origins
-// and are not concerned.
+// Browsers decides what web pages may do. A browser sends requests for any page that its
+// user opens, and reaches every address that the user's machine reaches: loopback, the
+// network of an office. A request that arrives is therefore no proof that the user wants
+// it. Pages of other origins may only act if the configuration lists their origin. The
+// rules do not apply to programs (curl, schedulers, webhooks), which send no origin.
 type Browsers struct {
-	adapter Adapter
-	cloud   bool
-	hosts   []string // beside the names of this machine
-	checked bool     // hosts are, also on connections from elsewhere
-	open    bool     // no credentials are asked for
+	adapter  Adapter
+	cloud    bool
+	ourHosts []string // configured names, in addition to those of this machine
+	checked  bool     // the Host header is checked on every connection, not only on loopback
+	open     bool     // no authentication is configured
 
-	origins    map[string]bool // in normal form: what cors.allowedOrigins lists, and our own
+	origins    map[string]bool // in normal form: cors.allowedOrigins, and our own origin
 	anyOrigin  bool
 	connecting []string // patterns of hosts and origins whose pages may open live connections
-	anySends   bool     // events
+	anySends   bool     // pages of any origin may send events
 	cors       func(http.Handler) http.Handler
-	corsEvents func(http.Handler) http.Handler // of routes that take events
+	corsEvents func(http.Handler) http.Handler // for routes that take events
 }
 
-// NewBrowsers returns the rules of a configuration. cloud says that the platform
-// decides which host names lead here.
+// NewBrowsers returns the rules of a configuration. Set cloud if the platform decides
+// which host names lead to this process.
 func NewBrowsers(cfg *config.Config, cloud bool, log *slog.Logger) *Browsers {
 	b := &Browsers{
-		adapter: Adapter{Log: log}, cloud: cloud, hosts: cfg.AllowedHosts, checked: len(cfg.AllowedHosts) > 0, open: cfg.Auth == nil,
+		adapter: Adapter{Log: log}, cloud: cloud, ourHosts: cfg.AllowedHosts, checked: len(cfg.AllowedHosts) > 0, open: cfg.Auth == nil,
 		origins: make(map[string]bool), anySends: cfg.AnyOriginSends(),
 	}
 	b.own(cfg.PublicURL)
@@ -73,7 +72,7 @@ func NewBrowsers(cfg *config.Config, cloud bool, log *slog.Logger) *Browsers {
 	return b
 }
 
-// own adds what publicURL says about us.
+// own adds our own host and origin, as publicURL names them.
 func (b *Browsers) own(publicURL string) {
 	scheme, rest, ok := strings.Cut(publicURL, "://")
 	if !ok {
@@ -84,11 +83,12 @@ func (b *Browsers) own(publicURL string) {
 		b.origins[normal] = true
 	}
 	name, _ := origin.Split(host)
-	b.hosts = append(b.hosts[:len(b.hosts):len(b.hosts)], name)
+	b.ourHosts = append(b.ourHosts[:len(b.ourHosts):len(b.ourHosts)], name)
 }
 
-// Handler applies the rules about origins to h: it answers preflight requests, and
-// refuses (403) what a page may not do. access says what a request would do.
+// Handler applies the rules about origins to h. It answers preflight requests, and
+// refuses (403) requests that a page may not make. access returns what a request would
+// do.
 func (b *Browsers) Handler(access func(*http.Request) Access, h http.Handler) http.Handler {
 	checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := b.check(r, access); err != nil {
@@ -114,7 +114,7 @@ func (b *Browsers) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	b.adapter.Handler(func(http.ResponseWriter, *http.Request) error { return err }).ServeHTTP(w, r)
 }
 
-// asked returns r, or the request that it announces if it is a preflight request.
+// asked returns r, or for a preflight request the request that r announces.
 func asked(r *http.Request) *http.Request {
 	method := r.Header.Get("Access-Control-Request-Method")
 	if r.Method != http.MethodOptions || method == "" {
@@ -125,7 +125,7 @@ func asked(r *http.Request) *http.Request {
 	return &announced
 }
 
-// check returns why r is refused, or nil.
+// check returns nil, or the reason why r is refused.
 func (b *Browsers) check(r *http.Request, access func(*http.Request) Access) error {
 	if !fromBrowser(r) {
 		return nil
@@ -135,8 +135,9 @@ func (b *Browsers) check(r *http.Request, access func(*http.Request) Access) err
 	if does == Reads && safe || does == Takes && b.anySends {
 		return nil
 	}
-	// CrossOriginProtection passes all safe methods. Here a safe method acts as well,
-	// so it is asked about a POST. It compares texts, so it gets them in normal form.
+	// CrossOriginProtection lets all safe methods pass. Here safe methods may change
+	// state, so the probe is a POST. It compares the Origin with the Host as text, so
+	// the probe has both in normal form.
 	host := r.Host
 	if normal, ok := origin.Normal(from); ok {
 		from = normal
@@ -160,7 +161,7 @@ func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// trusts reports whether the configuration lists the origin, for what the request does.
+// trusts reports whether the configuration allows the origin to do this.
 func (b *Browsers) trusts(from string, does Access) bool {
 	if from == "" {
 		return false
@@ -171,8 +172,8 @@ func (b *Browsers) trusts(from string, does Access) bool {
 	return does == Connects && b.connects(from)
 }
 
-// connects reports whether a pattern of live.allowedOrigins matches the origin: a
-// host with or without its port, or with the scheme before it.
+// connects reports whether a pattern of live.allowedOrigins matches the origin. A pattern
+// is a host with or without a port, and may begin with a scheme.
 func (b *Browsers) connects(from string) bool {
 	scheme, host, ok := strings.Cut(from, "://")
 	hosts := []string{host}
@@ -202,7 +203,7 @@ func (b *Browsers) connects(from string) bool {
 	return false
 }
 
-// foreign says that a page of another origin may not do what it asked for.
+// foreign returns the error for a request of a page of another origin.
 func foreign(from string, does Access) error {
 	page := "a page of another origin"
 	if from != "" {
@@ -218,25 +219,26 @@ func foreign(from string, does Access) error {
 	return fault.New(fault.Forbidden, "%s may not do this: %s", page, remedy)
 }
 
-// unasked returns why a request with a safe method must not act although no other
-// origin shows: nobody may have asked for it.
+// unasked returns an error if a request with a safe method must not change state even
+// though it shows no other origin. The user may not have asked for it: a browser
+// prefetches pages, and an image of another page sends a GET as well.
 func unasked(r *http.Request, site, from string) error {
 	switch {
 	case strings.Contains(r.Header.Get("Sec-Purpose")+r.Header.Get("Purpose"), "prefetch"):
-		return fault.New(fault.Forbidden, "a browser that looks ahead may not do this: open it again, or use POST")
+		return fault.New(fault.Forbidden, "a browser that prefetches a page may not do this: open it again, or use POST")
 	case site != "" && r.Header.Get("Sec-Fetch-Mode") == "no-cors":
 		return fault.New(fault.Forbidden, "an image, a script or another part of a page may not do this: use POST")
 	case site == "" && from == "":
 		// A browser sends no Sec-Fetch-Site to an address that is neither https nor
-		// loopback, nor an Origin with an image: this may be a part of any page.
+		// loopback, and no Origin for an image. So this may be an image of any page.
 		return fault.New(fault.Forbidden, "a browser did not say which page asked for this: use POST, or a program such as curl, or https")
 	}
 	return nil
 }
 
-// fromBrowser reports whether a browser sent the request for some page, as far as
-// headers tell that the page can neither set nor leave out. A page of another origin
-// cannot change the browser's User-Agent.
+// fromBrowser reports whether a browser sent the request for a page. It uses only
+// headers that a page can neither set nor omit. (A page of another origin cannot change
+// the browser's User-Agent.)
 func fromBrowser(r *http.Request) bool {
 	if r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "" {
 		return true
@@ -245,26 +247,27 @@ func fromBrowser(r *http.Request) bool {
 	if !strings.HasPrefix(agent, "Mozilla/") || program(r) {
 		return false
 	}
-	// Services that call themselves compatible may accept anything. Over http, browsers
-	// accept exactly gzip and deflate; PowerShell accepts br as well.
+	// The User-Agent of many programs begins like a browser's. Their encodings differ:
+	// over http, browsers accept exactly gzip and deflate; PowerShell accepts br as well.
 	deflate, br := encodings(r)
 	return hasLanguage(r) || deflate && !br && !strings.Contains(agent, "(compatible;")
 }
 
-// perhapsBrowser reports whether a browser may have sent the request. A page of our own
-// origin can change the User-Agent in some browsers, and a page whose name was pointed
-// at us is one until its host is checked. Few programs send Accept-Language.
+// perhapsBrowser reports whether a browser may have sent the request. It is wider than
+// fromBrowser, because a page of our own origin can change the User-Agent in some
+// browsers, and a page whose name was pointed at us (DNS rebinding) counts as our own
+// until its host is checked. Few programs send Accept-Language.
 func perhapsBrowser(r *http.Request) bool {
 	return fromBrowser(r) || hasLanguage(r) && !program(r)
 }
 
-// hasLanguage reports whether there is an Accept-Language. Every browser sends one, and
-// a page can give it any value: also the empty one.
+// hasLanguage reports whether the request has an Accept-Language. Every browser sends
+// one; a page can change its value, even to "", but cannot remove it.
 func hasLanguage(r *http.Request) bool { return len(r.Header["Accept-Language"]) > 0 }
 
-// program reports whether headers that pages cannot set show a program. Node's fetch
-// sends the mode alone, where a browser sends the site with it. Deno's accepts br and
-// not deflate, where a browser accepts deflate.
+// program reports whether headers that pages cannot set prove that a program sent the
+// request. Node's fetch sends Sec-Fetch-Mode without the Sec-Fetch-Site that a browser
+// adds. Deno accepts br without the deflate that a browser accepts.
 func program(r *http.Request) bool {
 	deflate, br := encodings(r)
 	return r.Header.Get("Sec-Fetch-Mode") != "" || br && !deflate

@@ -8,11 +8,11 @@ import (
 	"github.com/headgate/headgate/internal/platform/origin"
 )
 
-// crossOrigin returns what lets pages of the listed origins read answers. It answers
-// preflight requests; any other OPTIONS request goes on, where it may be an event.
-// Credentials that a browser adds by itself are not allowed.
+// crossOrigin returns a middleware that lets pages of the listed origins read answers.
+// It answers preflight requests and passes on any other OPTIONS request, which may be an
+// event. It does not allow the credentials that a browser adds by itself.
 func crossOrigin(listed []string) func(http.Handler) http.Handler {
-	if len(listed) == 0 { // to rs/cors, an empty list means everybody
+	if len(listed) == 0 { // rs/cors takes an empty list for "every origin"
 		return func(h http.Handler) http.Handler { return h }
 	}
 	o := cors.Options{

@@ -10,16 +10,17 @@ import (
 	"github.com/headgate/headgate/internal/platform/origin"
 )
 
-// Hosts refuses (403) requests that name a host which is not ours. An attacker who
-// points a name of theirs at a loopback address (DNS rebinding) makes a browser take
-// this process for a part of the attacker's own site, whose pages may then read and
-// operate it; only the Host header tells.
+// Hosts refuses (403) requests whose Host header names a host that is not ours. An
+// attacker can point a name of theirs at a loopback address (DNS rebinding). A browser
+// then takes this process for a part of the attacker's site, whose pages may read and
+// operate it. Only the Host header shows that.
 //
-// Off a cloud, whose platform delivers names, these are checked: connections that arrive
-// on a loopback address; and, where no credentials are asked for, what may be a browser on all
-// others, for a published port of a container or an office's network is reached like loopback. If the
-// configuration lists hosts, everything is checked. Probes (/healthz, /readyz) are
-// answered for any host.
+// On a cloud, the platform decides which names lead here, and the header is not checked.
+// Elsewhere these requests are checked: all that arrive on a loopback address; and where
+// no authentication is configured, those on other addresses that may come from a
+// browser, because it also reaches a container's published port or an office's network.
+// If the configuration lists hosts, every request is checked. Probes (/healthz, /readyz)
+// are answered for any host.
 func (b *Browsers) Hosts(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !b.allowsHost(r) {
@@ -39,18 +40,18 @@ func (b *Browsers) allowsHost(r *http.Request) bool {
 		return true
 	}
 	name, _ := origin.Split(r.Host)
-	if name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") { // a browser always names a host
+	if name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") { // a browser always sends a name
 		return true
 	}
-	// Nobody can point an address elsewhere. In a container the address that a browser
-	// was given is not the one that its request arrives on.
+	// An address cannot be pointed elsewhere, unlike a name. It need not be the local
+	// address: in a container, the browser uses another than the request arrives on.
 	if a, err := netip.ParseAddr(name); err == nil {
 		a = a.Unmap()
 		if a.IsLoopback() || a == local || beyond && !b.checked && !a.IsUnspecified() {
 			return true
 		}
 	}
-	for _, h := range b.hosts {
+	for _, h := range b.ourHosts {
 		if origin.Matches(h, r.Host) {
 			return true
 		}
@@ -58,8 +59,8 @@ func (b *Browsers) allowsHost(r *http.Request) bool {
 	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz"
 }
 
-// localAddress returns the address of this machine on which r arrived; it is not
-// valid if that is not known.
+// localAddress returns the address of this machine on which r arrived. The zero Addr
+// means that it is not known.
 func localAddress(r *http.Request) netip.Addr {
 	if tcp, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")

@@ -7,12 +7,12 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 )
 
-// largeAnswer is the size in bytes from which an answer counts. Smaller ones are
-// part of what a connection weighs.
+// largeAnswer is the size in bytes from which an answer takes memory of the budget.
+// Smaller answers are covered by the estimate for a connection.
 const largeAnswer = 64 << 10
 
-// HoldOf returns the memory that the request of w holds, to which more can be
-// added. It is nil where the Adapter has no bound.
+// HoldOf returns the hold of the request that w answers; the handler may grow it. It is
+// nil if the Adapter has no budget.
 func HoldOf(w http.ResponseWriter) *budget.Hold {
 	rw := responseOf(w)
 	if rw == nil {
@@ -24,15 +24,15 @@ func HoldOf(w http.ResponseWriter) *budget.Hold {
 	return rw.hold
 }
 
-// Decoding takes the memory that a JSON text needs when it is decoded, beyond
+// Decoding takes the memory that a JSON text needs when it is decoded, in addition to
 // what ReadBody has taken for its bytes.
 func Decoding(ctx context.Context, w http.ResponseWriter, text []byte) error {
 	return HoldOf(w).Grow(ctx, budget.OfJSON(text))
 }
 
-// Reading takes the memory of an answer of at most that many bytes, before the
-// handler reads it from the store. The part that it does not need is given back
-// when the answer is encoded.
+// Reading takes the memory for an answer of at most that many bytes. The handler calls
+// it before it reads the answer from the store. Memory that the answer does not need is
+// returned when the answer is encoded.
 func Reading(ctx context.Context, w http.ResponseWriter, most int64) error {
 	rw := responseOf(w)
 	if rw == nil {
@@ -44,11 +44,11 @@ func Reading(ctx context.Context, w http.ResponseWriter, most int64) error {
 	return rw.reading.Resize(ctx, copies*most)
 }
 
-// Answering takes the memory of the answer to a request that changes something.
-// The handler calls it before the change, with the most bytes that the answer may
-// have: afterwards it is too late to refuse, because the client would send the
-// request again. The memory comes from the budget of requests: clients that read
-// their answers slowly use up the other one, and must not keep changes out.
+// Answering takes the memory for the answer to a request that changes state. The handler
+// calls it before the change, with the largest size that the answer may have. After the
+// change it would be too late to refuse, because the client would send the request
+// again. The memory comes from the budget of requests: slow readers may use up the
+// budget of answers, and must not block changes.
 func Answering(ctx context.Context, w http.ResponseWriter, most int) error {
 	if most <= largeAnswer {
 		return nil
@@ -56,18 +56,17 @@ func Answering(ctx context.Context, w http.ResponseWriter, most int) error {
 	return HoldOf(w).Grow(ctx, copies*int64(most))
 }
 
-// Acting marks a request that changes something although its method is safe.
+// Acting marks a request that changes state although its method is safe.
 func Acting(w http.ResponseWriter) {
 	if rw := responseOf(w); rw != nil {
 		rw.acts = true
 	}
 }
 
-// answering keeps the memory of an encoded answer until it is written: a client
-// that reads slowly holds it for minutes. A request that changed something is never
-// refused here. Its handler has called Answering; where the answer became larger
-// than that, it is sent all the same.
-func answering(w http.ResponseWriter, size int) error {
+// holdAnswer takes the memory of an encoded answer until it is written, for a client
+// that reads slowly keeps it for minutes. It never refuses a request that changed state:
+// the handler has called Answering, and an answer that became larger is sent anyway.
+func holdAnswer(w http.ResponseWriter, size int) error {
 	rw := responseOf(w)
 	if rw == nil || rw.acts && rw.hold.Bytes() >= copies*int64(size) {
 		return nil
@@ -91,7 +90,7 @@ func responseOf(w http.ResponseWriter) *response {
 	}
 }
 
-// release gives back what the request has taken.
+// release returns all memory that the request has taken.
 func (rw *response) release() {
 	rw.hold.Release()
 	rw.reading.Release()

@@ -42,7 +42,7 @@ func TestBodiesTakeMemoryUntilTheHandlerReturns(t *testing.T) {
 	}
 }
 
-// A body that claims to be large, or is, is refused before it is in memory.
+// A body that is large, or claims to be, is refused before it is in memory.
 func TestNoMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestNoMemory(t *testing.T) {
 			require.Equal(t, 503, w.Code, name)
 			require.Equal(t, "3", w.Header().Get("Retry-After"))
 			require.Equal(t, 3*time.Second, time.Since(called))
-			require.Equal(t, 2<<20, body.n, "a client that is still sending would not read the answer")
+			require.Equal(t, 2<<20, body.n, "the body is drained: a client that still sends would not read the answer")
 		}
 		b.Give(9 << 20)
 		require.Zero(t, b.Used())
@@ -73,7 +73,7 @@ func TestNoMemory(t *testing.T) {
 			_, err := ReadBody(w, r, 8<<20, "maxEventBytes")
 			return err
 		}).ServeHTTP(w, r)
-		require.Equal(t, 413, w.Code, "it never will fit: to come again is no use")
+		require.Equal(t, 413, w.Code, "it can never fit, so a retry is useless")
 	})
 }
 
@@ -102,8 +102,8 @@ func TestDecodingTakesWhatTheValuesWeigh(t *testing.T) {
 	require.Zero(t, b.Used())
 }
 
-// An answer is held until the client has it: one that does not read keeps no more
-// than the budget of answers.
+// An answer holds its memory until the client has read it. Clients that do not read hold
+// at most the budget of answers.
 func TestAnswersTakeMemoryUntilTheyAreWritten(t *testing.T) {
 	t.Parallel()
 	b := budget.New(10 << 20)
@@ -119,7 +119,7 @@ func TestAnswersTakeMemoryUntilTheyAreWritten(t *testing.T) {
 	Adapter{Answers: b}.Handler(func(w http.ResponseWriter, r *http.Request) error {
 		return JSON(w, 200, strings.Repeat(large, 9))
 	}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-	require.Equal(t, 200, w.Code, "what is larger than the budget goes out alone")
+	require.Equal(t, 200, w.Code, "an answer larger than the budget is sent alone")
 	require.Zero(t, b.Used())
 }
 
@@ -134,7 +134,7 @@ func (w *watching) Write(p []byte) (int, error) {
 	return w.ResponseRecorder.Write(p)
 }
 
-// However requests end, everything is given back.
+// However a request ends, all its memory is returned.
 func TestRequestsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	b, answers := budget.New(8<<20), budget.New(8<<20)
@@ -179,9 +179,9 @@ func TestRequestsLeaveNothingBehind(t *testing.T) {
 			path := paths[i%len(paths)]
 			var body io.Reader = strings.NewReader(strings.Repeat("x", i<<14%(2<<20)))
 			if i%3 == 0 {
-				body = io.MultiReader(body) // its length is not known
+				body = io.MultiReader(body) // hides the length
 			}
-			if i%5 == 0 { // it breaks off
+			if i%5 == 0 { // the body breaks off
 				c, err := net.Dial("tcp", srv.Listener.Addr().String())
 				if err != nil {
 					return
@@ -190,7 +190,7 @@ func TestRequestsLeaveNothingBehind(t *testing.T) {
 				_ = c.Close()
 				return
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*time.Millisecond+50*time.Millisecond) // some go away
+			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*time.Millisecond+50*time.Millisecond) // some clients disconnect
 			defer cancel()
 			r, err := http.NewRequestWithContext(ctx, "POST", srv.URL+path, body)
 			if err != nil {
@@ -203,18 +203,18 @@ func TestRequestsLeaveNothingBehind(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	srv.Close() // waits for the handlers, but for those of hijacked connections
+	srv.Close() // waits for the handlers, except those of hijacked connections
 	require.Eventually(t, func() bool { return b.Used() == 0 && answers.Used() == 0 }, time.Minute, time.Millisecond)
 }
 
-// A client sends a request again that was answered with 503: no change may be answered
-// so once it is made, however little memory there is for its answer.
+// A client retries a request that was answered with 503. So a change that has been made
+// is never answered with 503, however little memory there is for the answer.
 func TestChangesAreAnsweredWithoutMemory(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 1<<20)
 	for name, c := range map[string]struct {
 		method string
-		reads  int // bytes of its body
+		reads  int // bytes of the body
 		acting bool
 		status int
 	}{
@@ -225,7 +225,7 @@ func TestChangesAreAnsweredWithoutMemory(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			requests, answers := budget.New(10<<20), budget.New(4<<20)
-			require.True(t, answers.Try(3<<20)) // clients that read slowly have it
+			require.True(t, answers.Try(3<<20)) // slow readers hold it
 			w := httptest.NewRecorder()
 			Adapter{Requests: requests, Answers: answers}.Handler(func(w http.ResponseWriter, r *http.Request) error {
 				if _, err := ReadBody(w, r, 8<<20, "x"); err != nil {
@@ -243,7 +243,7 @@ func TestChangesAreAnsweredWithoutMemory(t *testing.T) {
 	}
 }
 
-// What Answering has taken is the answer's, and it takes nothing of the answers of others.
+// An answer uses the memory that Answering took, and nothing of the budget of answers.
 func TestAnswering(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestAnswering(t *testing.T) {
 		worked := 0
 		h := a.Handler(func(w http.ResponseWriter, r *http.Request) error {
 			require.NoError(t, Answering(r.Context(), w, largeAnswer))
-			require.Zero(t, HoldOf(w).Bytes(), "small answers are part of the connection")
+			require.Zero(t, HoldOf(w).Bytes(), "small answers are covered by the connection's estimate")
 			if err := Answering(r.Context(), w, 2<<20); err != nil {
 				return err
 			}
@@ -270,12 +270,12 @@ func TestAnswering(t *testing.T) {
 		refused := httptest.NewRecorder()
 		h.ServeHTTP(refused, httptest.NewRequest("POST", "/", nil))
 		require.Equal(t, 503, refused.Code)
-		require.Equal(t, 1, worked, "it is refused before the work")
+		require.Equal(t, 1, worked, "refused before the handler's work")
 	})
 }
 
-// net/http answers 200 for a handler that writes nothing: an error must be written
-// even if there is no memory for all that it has to say.
+// net/http answers 200 for a handler that writes nothing. So an error is always written,
+// even if there is no memory for its whole text.
 func TestErrorsAreAnsweredWithoutMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -16,18 +16,18 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
-// response remembers whether anything was sent, and the request's id.
+// response records whether anything was sent, and holds the request's id and memory.
 type response struct {
 	w        http.ResponseWriter
 	id       string
-	status   int // 0 until the header went out
+	status   int // 0 until the header is sent
 	hijacked bool
-	acts     bool // the request may change something
+	acts     bool // the request may change state
 
 	requests *budget.Budget
 	answers  *budget.Budget
-	hold     *budget.Hold // of requests; nil until the body is read
-	reading  *budget.Hold // of answers; nil until there is a large one
+	hold     *budget.Hold // of the budget of requests; nil until the body is read
+	reading  *budget.Hold // of the budget of answers; nil until there is a large answer
 }
 
 func (rw *response) Unwrap() http.ResponseWriter { return rw.w }
@@ -36,7 +36,7 @@ func (rw *response) Header() http.Header { return rw.w.Header() }
 
 func (rw *response) wrote() bool { return rw.status != 0 || rw.hijacked }
 
-// sent is the status that the client sees.
+// sent returns the status that the client sees.
 func (rw *response) sent() int {
 	if rw.status == 0 && !rw.hijacked {
 		return http.StatusOK
@@ -45,7 +45,7 @@ func (rw *response) sent() int {
 }
 
 func (rw *response) WriteHeader(status int) {
-	// Informational headers may come before the real one.
+	// Informational headers (1xx) may precede the final one.
 	if rw.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		rw.status = status
 	}
@@ -68,7 +68,7 @@ func (rw *response) WriteString(s string) (int, error) {
 	return io.WriteString(rw.w, s)
 }
 
-// Flush is for those who do not use an http.ResponseController.
+// Flush implements http.Flusher, for code that does not use an http.ResponseController.
 func (rw *response) Flush() { _ = rw.FlushError() }
 
 func (rw *response) FlushError() error {
@@ -82,8 +82,8 @@ func (rw *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return c, b, err
 }
 
-// requestID makes the id when it is first asked for: most requests that bring
-// none never need one.
+// requestID returns the id and makes one if needed: most requests without an id never
+// need one.
 func (rw *response) requestID() string {
 	if rw.id == "" {
 		rw.id = fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
@@ -103,7 +103,7 @@ func RequestID(w http.ResponseWriter) string {
 	return ""
 }
 
-// saneID keeps a caller's id out of the logs unless it is short and plain.
+// saneID reports whether a caller's id is short and plain enough for the logs.
 func saneID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
@@ -119,15 +119,15 @@ func saneID(id string) bool {
 	return true
 }
 
-// Header values that every answer shares; net/http does not change them.
+// Header values that all answers share; net/http does not change them.
 var (
 	jsonType    = []string{"application/json"}
 	problemType = []string{"application/problem+json"}
 	noStore     = []string{"no-store"}
 )
 
-// JSON answers with v. It writes nothing if v cannot be encoded. It does not
-// report that the client is gone: there is nobody left to tell.
+// JSON answers with v. If v cannot be encoded, it writes nothing and returns an error.
+// It returns no error if the client has disconnected, because nobody could be told.
 func JSON(w http.ResponseWriter, status int, v any) error {
 	return write(w, false, status, jsonType, v)
 }
@@ -147,7 +147,7 @@ var encoders = sync.Pool{New: func() any {
 func write(w http.ResponseWriter, headerOnly bool, status int, contentType []string, v any) error {
 	e := encoders.Get().(*encoder)
 	defer func() {
-		if e.buf.Cap() <= largeAnswer { // one large answer must not hold its memory for ever
+		if e.buf.Cap() <= largeAnswer { // do not pool the memory of a large answer
 			e.buf.Reset()
 			encoders.Put(e)
 		}
@@ -156,7 +156,7 @@ func write(w http.ResponseWriter, headerOnly bool, status int, contentType []str
 		return fmt.Errorf("encode the answer: %w", err)
 	}
 	if size := e.buf.Len(); size > largeAnswer {
-		if err := answering(w, size); err != nil {
+		if err := holdAnswer(w, size); err != nil {
 			return err
 		}
 	}

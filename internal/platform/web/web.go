@@ -1,9 +1,10 @@
-// Package web is the one place where errors become HTTP answers. Handlers
-// return errors; an Adapter turns those into problem details (RFC 9457), logs
-// what somebody has to look at exactly once, and survives panics. A cause is
-// logged and never shown. A request that fails is always answered with an error
-// status, also when its client seems to be gone, so that no event source takes
-// silence for success.
+// Package web turns errors into HTTP answers. Handlers return errors; an Adapter writes
+// them as problem details (RFC 9457), logs once those that need attention, and recovers
+// from panics. The cause of an error is logged and never shown to the caller.
+//
+// A request that fails is always answered with an error status, even if its client seems
+// to have disconnected. Otherwise net/http would answer 200, and an event source could
+// take a lost event for a stored one.
 package web
 
 import (
@@ -22,20 +23,20 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// Handler is an http.Handler whose failures are somebody else's to answer. It
-// returns an error before it has written anything, or else the error is only logged.
+// Handler is an http.Handler that returns its error instead of answering it. An error
+// that it returns after it has begun to write can only be logged.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Adapter makes http.Handlers of Handlers.
+// Adapter turns Handlers into http.Handlers.
 type Adapter struct {
 	Log *slog.Logger // nil discards
-	// Requests bounds the bodies that are held at once, Answers what is held until
-	// clients have read it; nil does not.
+	// Requests bounds the memory of bodies, Answers that of answers which clients have
+	// not read yet. A nil budget has no bound.
 	Requests, Answers *budget.Budget
 }
 
-// Handler returns h as an http.Handler. It must not use its ResponseWriter
-// after it returned.
+// Handler returns h as an http.Handler. h must not use its ResponseWriter after it has
+// returned, because the Adapter reuses it.
 func (a Adapter) Handler(h Handler) http.Handler {
 	log := a.Log
 	if log == nil {
@@ -51,9 +52,9 @@ type adapted struct {
 	h        Handler
 }
 
-// Every request takes one, so they are used again. Only those whose handler
-// returned normally are: whatever a panic left behind must not write to another
-// request's answer.
+// responses are pooled, because each request takes one. After a panic a response is not
+// reused: a goroutine that the handler left behind must not write to the answer of
+// another request.
 var responses = sync.Pool{New: func() any { return new(response) }}
 
 func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +91,7 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fail logs err as it deserves and answers with it.
+// fail logs err at the level that fits its code, and answers with it.
 func (a *adapted) fail(rw *response, r *http.Request, err error) {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
@@ -104,8 +105,8 @@ func (a *adapted) fail(rw *response, r *http.Request, err error) {
 	level := slog.LevelDebug
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		// The client left, or the server is stopping. Nobody reads the answer, or
-		// somebody who should try again.
+		// The client disconnected, or the server is stopping. If anybody reads the answer,
+		// it should be a client that retries.
 		if status == http.StatusInternalServerError {
 			status, f = http.StatusServiceUnavailable, &fault.Error{Code: fault.Unavailable, Message: "the request was cancelled"}
 		}
@@ -125,14 +126,14 @@ func (a *adapted) fail(rw *response, r *http.Request, err error) {
 }
 
 func (a *adapted) panicked(rw *response, r *http.Request, p any) {
-	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
+	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it in the same way
 		panic(p)
 	}
 	a.log.LogAttrs(r.Context(), slog.LevelError, "panic",
 		slog.String("method", r.Method), slog.String("path", r.URL.Path),
 		slog.String("requestId", rw.requestID()), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	if rw.wrote() {
-		// Half an answer must not look like a whole one.
+		// Half an answer must not look complete: abort the connection.
 		panic(http.ErrAbortHandler)
 	}
 	rw.problem(r, http.StatusInternalServerError, &fault.Error{Code: fault.Internal})
@@ -152,7 +153,7 @@ var statuses = map[fault.Code]int{
 	fault.Unavailable:        http.StatusServiceUnavailable,
 }
 
-// problem is RFC 9457's object.
+// problem is the object of RFC 9457.
 type problem struct {
 	Type     string         `json:"type"`
 	Title    string         `json:"title"`
@@ -175,7 +176,7 @@ func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(f.RetryAfter.Seconds())))))
 	}
-	// What the handler said about the answer that it did not give.
+	// Remove headers that the handler set for an answer that it did not give.
 	for _, k := range []string{"Content-Length", "Content-Encoding", "Content-Disposition", "Etag", "Last-Modified"} {
 		h.Del(k)
 	}
@@ -187,14 +188,14 @@ func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
 		return
 	}
 	// There is no member, or no memory for it.
-	if write(rw, r.Method == http.MethodHead, status, problemType, p) != nil { // no memory: net/http would answer 200
+	if write(rw, r.Method == http.MethodHead, status, problemType, p) != nil { // no memory; without any write, net/http would answer 200
 		p.Errors = nil
 		p.Detail = strings.ToValidUTF8(detail[:min(len(detail), 1000)], "")
 		_ = write(rw, r.Method == http.MethodHead, status, problemType, p)
 	}
 }
 
-// with returns the members of p and one more.
+// with returns the members of p and m.
 func (p problem) with(m *fault.Member) map[string]any {
 	members := map[string]any{
 		"type": p.Type, "title": p.Title, "status": p.Status, "detail": p.Detail, "instance": p.Instance, m.Name: m.Value,
@@ -205,7 +206,8 @@ func (p problem) with(m *fault.Member) map[string]any {
 	return members
 }
 
-// Methods answers requests of other methods with 405. GET implies HEAD.
+// Methods returns a handler that answers methods which are not allowed with 405. GET
+// allows HEAD, too.
 func Methods(h Handler, allowed ...string) Handler {
 	is := make(map[string]bool, len(allowed)+1)
 	var names []string

@@ -94,7 +94,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 }
 
-// A problem can show what its caller needs to decide. It never shows the cause.
+// A problem can have a member that helps the caller to decide. It never shows the cause.
 func TestProblemWithAMember(t *testing.T) {
 	t.Parallel()
 	f := fault.Wrap(fault.Conflict, errors.New("the secret cause"), "decide first")
@@ -108,7 +108,7 @@ func TestProblemWithAMember(t *testing.T) {
 		"draft":[1,2],"errors":[{"path":"a","message":"b"}]}`, w.Body.String())
 }
 
-// A member for which there is no memory is left out, and the message stays.
+// A member for which there is no memory is omitted; the message stays.
 func TestProblemWhoseMemberDoesNotFit(t *testing.T) {
 	t.Parallel()
 	f := fault.New(fault.Conflict, "decide first")
@@ -356,7 +356,7 @@ func (n nothing) Header() http.Header         { return n.h }
 func (n nothing) Write(b []byte) (int, error) { return len(b), nil }
 func (n nothing) WriteHeader(int)             {}
 
-// BenchmarkAdapter shows what the adapter adds to an empty handler.
+// BenchmarkAdapter measures what the adapter adds to an empty handler.
 func BenchmarkAdapter(b *testing.B) {
 	r := httptest.NewRequest("POST", "/", nil)
 	r.Header.Set("X-Request-Id", "my-id")

@@ -1,8 +1,10 @@
-// Package entity serves the records of organisations to people and programs:
-// reading, and writing with optimistic concurrency by version.
+// Package entity serves the records of organisations to people and programs. Writes use
+// optimistic concurrency by version.
 //
-// What is written here is what syncs push: every change takes its place in the
-// order that pushes read, and keeps what each sync last agreed on with its source.
+// Syncs push what is written here. Every write puts the record into the order in which
+// pushes read, and keeps for each sync what it last agreed on with its source. A write
+// that loses to a concurrent one is repeated on the new version, unless the caller's
+// If-Match forbids that.
 package entity
 
 import (
@@ -21,7 +23,7 @@ import (
 type Options struct {
 	Docs store.Docs
 	Now  func() time.Time // nil: time.Now
-	// Changed is told of records that changed, after their commit. May be nil.
+	// Changed is called after each commit of a record. It may be nil.
 	Changed func(org, recordType string, ids []string)
 }
 
@@ -41,7 +43,7 @@ func New(o Options) *Service {
 	return s
 }
 
-// Entity is a record as people see it.
+// Entity is a record as it is sent to callers.
 type Entity struct {
 	ID          string            `json:"id"`
 	Version     int64             `json:"version"`
@@ -51,7 +53,7 @@ type Entity struct {
 	ExternalIDs map[string]string `json:"externalIds,omitempty"`
 }
 
-// ETag of the entity's version.
+// ETag returns the ETag of the entity's version.
 func (e *Entity) ETag() string { return etag.Of(e.Version) }
 
 // Of returns the record as people see it: a deleted one has no data.
@@ -80,7 +82,8 @@ func check(org, recordType, id string) error {
 	return nil
 }
 
-// Get returns a record. NotFound; Gone if it was deleted.
+// Get returns a record. It returns NotFound if the record never existed, and Gone if it
+// was deleted.
 func (s *Service) Get(ctx context.Context, org, recordType, id string) (*Entity, error) {
 	r, _, err := s.read(ctx, org, recordType, id)
 	if err != nil {
@@ -111,9 +114,9 @@ func (s *Service) read(ctx context.Context, org, recordType, id string) (*record
 }
 
 // List returns records in the order of their ids, starting after the given id: at most
-// limit, fewer where they are large. next is the id to pass as after for the next page;
-// "" after the last. A record that exists throughout is listed once. Deleted records are
-// listed if withDeleted is set.
+// limit, and fewer if they are large. next is the value of after for the next page; "" if
+// there is none. A record that exists during the whole listing is listed exactly once.
+// Deleted records are listed only if withDeleted is set.
 func (s *Service) List(ctx context.Context, org, recordType, after string, limit int, withDeleted bool) (list []*Entity, next string, err error) {
 	if err := check(org, recordType, "x"); err != nil {
 		return nil, "", err
@@ -147,13 +150,15 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 	}
 }
 
-// Put replaces a record's data, or creates it. ifMatch is the header: the ETags of
-// which it must have one, * for any, or ""; ifNone says that it must not exist.
+// Put replaces a record's data, or creates the record. ifMatch is the header If-Match: a
+// list of ETags of which the record must have one, * for any, or "". With ifNone the
+// record must not exist.
 func (s *Service) Put(ctx context.Context, org, recordType, id string, data map[string]any, ifMatch string, ifNone bool) (e *Entity, created bool, err error) {
 	return s.write(ctx, org, recordType, id, ifMatch, ifNone, func(map[string]any) map[string]any { return data })
 }
 
-// Patch merges a JSON Merge Patch (RFC 7396) into a record's data. NotFound.
+// Patch merges a JSON Merge Patch (RFC 7396) into a record's data. It returns NotFound if
+// there is no such record.
 func (s *Service) Patch(ctx context.Context, org, recordType, id string, patch map[string]any, ifMatch string) (*Entity, error) {
 	e, _, err := s.write(ctx, org, recordType, id, ifMatch, false, func(data map[string]any) map[string]any {
 		if data == nil {
@@ -164,8 +169,8 @@ func (s *Service) Patch(ctx context.Context, org, recordType, id string, patch m
 	return e, err
 }
 
-// write edits a record until no other writer comes between. edit gets nil where
-// there is none, and returns nil to leave it so.
+// write edits a record, and starts again if a concurrent writer wins. edit gets nil if
+// the record does not exist; write then returns NotFound if edit returns nil too.
 func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string, ifNone bool, edit func(map[string]any) map[string]any) (*Entity, bool, error) {
 	for {
 		r, doc, err := s.read(ctx, org, recordType, id)
@@ -206,7 +211,7 @@ func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string
 	}
 }
 
-// Delete makes a record a tombstone, so that its deletion can be pushed.
+// Delete turns a record into a tombstone, so that pushes can delete it at the sources.
 func (s *Service) Delete(ctx context.Context, org, recordType, id, ifMatch string) error {
 	for {
 		r, doc, err := s.read(ctx, org, recordType, id)
@@ -245,7 +250,7 @@ func (s *Service) commit(ctx context.Context, org, recordType string, r *record.
 		d.Rev = was.Rev
 	}
 	if most := s.docs.Limits().MaxDocBytes; len(d.Body) > most {
-		return fault.New(fault.TooLarge, "the record has %d bytes with what syncs keep of it, and %d is the most", len(d.Body), most)
+		return fault.New(fault.TooLarge, "the record has %d bytes, including the copies that syncs keep; at most %d are allowed", len(d.Body), most)
 	}
 	if _, err := s.docs.Commit(ctx, []store.Write{{Collection: store.RecordsOf(org, recordType), Doc: d}}); err != nil {
 		return err
@@ -256,5 +261,5 @@ func (s *Service) commit(ctx context.Context, org, recordType string, r *record.
 	return nil
 }
 
-// clock returns the time as the store keeps it.
+// clock returns the time with the resolution of the store.
 func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

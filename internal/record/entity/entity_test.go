@@ -67,16 +67,16 @@ func TestVersions(t *testing.T) {
 	e, created, err = s.Put(ctx, "o", "t", "1", map[string]any{"again": true}, "", true)
 	require.NoError(t, err)
 	require.True(t, created)
-	require.Equal(t, int64(4), e.Version, "versions go on: nobody takes the new for the old")
+	require.Equal(t, int64(4), e.Version, "versions continue, so the new record is not taken for the old one")
 	require.Equal(t, []string{"o/t/1", "o/t/1", "o/t/1", "o/t/1"}, c.ids)
 }
 
-// If-Match is a list, of which one strong ETag has to be the record's (RFC 9110, 13.1.1).
+// If-Match is a list that must contain the record's strong ETag (RFC 9110, 13.1.1).
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)
 	_, _, err := s.Put(t.Context(), "o", "t", "1", map[string]any{"a": 1}, "*", false)
-	require.Equal(t, fault.PreconditionFailed, fault.CodeOf(err), "* is any that exists")
+	require.Equal(t, fault.PreconditionFailed, fault.CodeOf(err), "* matches only a record that exists")
 	_, _, err = s.Put(t.Context(), "o", "t", "1", map[string]any{"a": 1}, "", false)
 	require.NoError(t, err)
 	for _, match := range []string{`*`, `"1"`, `"1", "2"`, `"2","1"`, `"2" , , "1",`, `W/"1", "1"`, "\t\"1\""} {
@@ -89,7 +89,7 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Sixteen at once: no edit is lost.
+// Of sixteen concurrent patches, none is lost.
 func TestConcurrentPatches(t *testing.T) {
 	t.Parallel()
 	s, _ := newService(t)

@@ -1,5 +1,5 @@
-// Package fencetest has a fence that turns over after some writes, for tests of code
-// that writes to a system outside.
+// Package fencetest has a fence that begins to refuse after some writes, for tests of
+// code that writes to a system outside.
 package fencetest
 
 import (
@@ -10,10 +10,11 @@ import (
 	"github.com/headgate/headgate/internal/platform/fence"
 )
 
-// ErrTurned is the answer of a fence that turned over.
+// ErrTurned is the reason that a Fence gives once it refuses.
 var ErrTurned = errors.New("another process took over")
 
-// Fence allows some writes and then no more. Its methods may be called concurrently.
+// Fence allows some writes and refuses all later ones. Its methods may be called
+// concurrently.
 type Fence struct {
 	mu    sync.Mutex
 	left  int
@@ -21,11 +22,11 @@ type Fence struct {
 	then  func()
 }
 
-// New returns a fence that allows that many writes. It calls then, unless that is nil,
-// once, before it refuses the first write.
+// New returns a fence that allows that many writes. It calls then once, before it
+// refuses the first write; then may be nil.
 func New(writes int, then func()) *Fence { return &Fence{left: writes, then: then} }
 
-// In returns a context that the fence travels with.
+// In returns a context that carries the fence.
 func (f *Fence) In(ctx context.Context) context.Context { return fence.With(ctx, f.check) }
 
 // Turn makes the fence refuse every write from now on.
@@ -35,7 +36,7 @@ func (f *Fence) Turn() {
 	f.left = 0
 }
 
-// Asked returns how many writes were asked for.
+// Asked returns how often a writer asked the fence.
 func (f *Fence) Asked() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,15 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// keys presses keys as a person does, one after the other.
+// keys types text one key after the other, as a person does.
 func (d *desk) keys(text string) {
 	d.t.Helper()
 	_, err := chromedp.Run(d.page, chromedp.KeyEvent(text))
 	require.NoError(d.t, err)
 }
 
-// What changes on the page disturbs nobody: neither who is in the midst of a word,
-// nor who holds a button down, nor who came to it with the keyboard.
+// Changes of the page do not disturb its user: neither in the middle of a word, nor while
+// a button is held down, nor when the keyboard focus is on a button.
 func TestConsoleDisturbsNobody(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{data: readings(t)})
@@ -47,7 +47,7 @@ func TestConsoleDisturbsNobody(t *testing.T) {
 	p.must(t, "POST", "/sync", `{"id":"readings","orgId":"mywell","type":"pull","datasource":{"type":"csv","fileUrl":"testdata/readings.csv","selectedDatatypes":["reading"]},
 		"mapping":{"reading":{"key":["well","at"],"fields":{"well":{"from":"well"},"at":{"from":"at"},"value":{"from":"value_m","type":"number"}}}}}`)
 	d.eval(`location.hash = "#syncs/readings"`)
-	d.reads("No run yet")
+	d.reads("No runs yet")
 	d.eval(`window.held = document.querySelector("#run"); held.focus()`)
 	d.keys(kb.Enter)
 	d.until("the run ended", `document.querySelector("#run-state")?.textContent === "partial"`)
@@ -58,17 +58,17 @@ func TestConsoleDisturbsNobody(t *testing.T) {
 	p.must(t, "POST", "/event/entry1", "x")
 	d.reads("Missing: 1 more event at entry2.")
 	d.eval(`window.spoken = 0; new MutationObserver((all) => { spoken += all.length; }).observe(document.querySelector(".missing"), {subtree: true, childList: true, characterData: true})`)
-	time.Sleep(2500 * time.Millisecond) // it draws every second
+	time.Sleep(2500 * time.Millisecond) // the view redraws every second
 	require.Zero(t, js[int](t, d.page, `window.spoken`), "a screen reader does not say again what it said")
 }
 
-// Where WebSockets do not get through, every view hears of what changes.
+// Every view is updated over the event stream as well.
 func TestConsoleByEventStream(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
 	d := consoleAt(t, p.blocked(t).URL+"/console#syncs", "WebSocket")
-	d.reads("None is defined.")
-	d.reads("live, by event stream")
+	d.reads("No syncs yet.")
+	d.reads("live (event stream)")
 	p.must(t, "POST", "/sync", `{"id":"late","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["a"]}}`)
 	d.until("the new sync is in the list", `document.querySelector('[aria-label="Syncs"]').textContent.includes("late")`)
 	for range 3 {
@@ -76,14 +76,14 @@ func TestConsoleByEventStream(t *testing.T) {
 			d.eval(`location.hash = ` + quote("#"+v))
 		}
 	}
-	d.reads("The draft is what the source has.")
+	d.reads("The draft matches the source.")
 	p.must(t, "PATCH", "/drafts/task-list-1", `{"rows":{"12":{"name":"Alef"}}}`)
 	d.until("the edit is there", `document.querySelector("#field-12-name").value === "Alef"`)
 	d.eval(`location.hash = "#live"`)
 	d.reads("1 client connected to this instance")
 }
 
-// A conflict of two fields names its record at both.
+// A conflict of two fields names its record in both rows.
 func TestConsoleConflictOfTwoFields(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -101,8 +101,7 @@ func TestConsoleConflictOfTwoFields(t *testing.T) {
 	d.until("both fields name their record", `[...document.querySelectorAll('[aria-label="Conflicts"] tbody tr')].filter((r) => r.cells[0].textContent === "row 1").length === 2`)
 }
 
-// An address that nobody could have meant, a source that is away, a service that is
-// released by hand.
+// An address that is not valid, a source that is down, a service that is released manually.
 func TestConsoleOddities(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -111,20 +110,20 @@ func TestConsoleOddities(t *testing.T) {
 		"targetPubSub":{"topic":"projects/p/topics/sync"},"drafts":[{"name":"task-list-1","externalData":{"url":"http://`+outside+`/example"}}]}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
 	d := p.console(t, "gate/%E0%A4%A", "503")
-	d.reads("0 events in the window: somebody has to trigger.")
+	d.reads("0 events in the window. Press Trigger to release a message.")
 	p.must(t, "POST", "/event/a", "x")
-	d.reads("1 event in the window: somebody has to trigger.")
+	d.reads("1 event in the window. Press Trigger to release a message.")
 	d.until("it is on the time line", `document.querySelectorAll(".timeline .event").length === 1`)
 
 	d.eval(`location.hash = "#draft"`)
-	d.reads("It cannot be read: ")
+	d.reads("The draft cannot be loaded: ")
 	start(t, options{addr: outside})
-	d.press("Look at the source now")
-	d.reads("The draft is what the source has.")
+	d.press("Refresh from the source")
+	d.reads("The draft matches the source.")
 }
 
-// Two dots are a name for a service, and no page can reach it: what it would reach is
-// another one's.
+// A service may be named "..", but no page can reach it: browsers would resolve the name,
+// and the request would reach another service.
 func TestConsoleOfTwoDots(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -135,7 +134,7 @@ func TestConsoleOfTwoDots(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(`{"services":[`+service("s", "a")+`,`+service("..", "b")+`]}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", file}})
 	d := p.console(t, "gate/..")
-	d.reads("No page can ask for a service of that name")
+	d.reads("The console cannot show a service of that name")
 	d.eval(`location.hash = "#gate/s"`)
 	d.reads("Missing: 1 more event at a and 1 more event at z.")
 
@@ -146,7 +145,7 @@ func TestConsoleOfTwoDots(t *testing.T) {
 	p.console(t, "gate").reads("Missing: 1 more event at b and 1 more event at z.")
 }
 
-// A token that is not good any more is asked for again, though nothing is read.
+// When a token stops being valid, the console asks for another, even if it loads nothing.
 func TestConsoleTokenEnds(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -159,19 +158,19 @@ func TestConsoleTokenEnds(t *testing.T) {
 	p := start(t, options{data: data, addr: fixedPort(t), args: []string{"-config", file}})
 	d := p.console(t, "live", "401", "WebSocket", "Failed to load resource", "ERR_CONNECTION")
 	d.types("#token", "letmein")
-	d.press("Continue")
+	d.press("Sign in")
 	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
 	p.kill9()
 	write("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824") // hello
-	p = p.again(t).listens(t)
+	p = p.restart(t).listens(t)
 	p.ready(t)
 	d.until("it asks again", `document.querySelector("#signin").open`)
 	d.types("#token", "hello")
-	d.press("Continue")
+	d.press("Sign in")
 	d.until("it is live again", `document.querySelector("#connection").textContent === "live"`)
 }
 
-// Where many events wait, less often is asked for them: each is a read of the store.
+// The console refreshes less often when many events wait: each is a read of the store.
 func TestConsoleAsksLessOfMore(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -200,14 +199,14 @@ func TestConsoleAsksLessOfMore(t *testing.T) {
 	}
 	require.LessOrEqual(t, asked("/pending")-events, 3)
 	require.LessOrEqual(t, asked("/history")-past, 1)
-	d.reads("440 of 1,000") // and what came last is seen
+	d.reads("440 of 1,000") // the latest events are shown in the end
 
-	d.press("Send a test event") // which is a HEAD
+	d.press("Send a test event") // the endpoint accepts only HEAD
 	d.reads("1 of 1,000")
 }
 
-// Where clients ask for what changed themselves, one who may only look is not told
-// that they may not, whenever something does.
+// With echo, viewers' pages ask the server to fetch after each change. A viewer with the
+// role read may not do that, and must not get an error message each time.
 func TestConsoleEchoForReaders(t *testing.T) {
 	t.Parallel()
 	outside := start(t, options{})
@@ -221,8 +220,8 @@ func TestConsoleEchoForReaders(t *testing.T) {
 	reader, editor := p.console(t, "draft", "401", "403"), p.console(t, "draft", "401")
 	for d, token := range map[*desk]string{reader: "letmein", editor: "hello"} {
 		d.types("#token", token)
-		d.press("Continue")
-		d.reads("The draft is what the source has.")
+		d.press("Sign in")
+		d.reads("The draft matches the source.")
 		d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
 	}
 	reader.eval(`window.told = ""; new MutationObserver((all) => { for (const m of all) for (const n of m.addedNodes) told += n.textContent; }).observe(document.querySelector("#toasts"), {childList: true})`)

@@ -21,9 +21,9 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sourceexample"
 )
 
-// Whatever lies in the directory under the name that a definition gives, no source
-// waits for it, and none replaces it: only regular files are opened.
-func TestAttackFilesThatAreNone(t *testing.T) {
+// A definition may name a pipe, a socket or a device in the directory. No source waits
+// for it, and none replaces it: sources open regular files only.
+func TestAttackSpecialFiles(t *testing.T) {
 	t.Parallel()
 	kinds := Kinds()
 	kinds["jsonl"] = sourceexample.Kind()
@@ -34,13 +34,13 @@ func TestAttackFilesThatAreNone(t *testing.T) {
 			return source.Datasource{Type: "sql", URL: "sqlite:" + name, Options: json.RawMessage(`{}`)}
 		},
 	}
-	for kind := range kinds { // a new kind that reads files has to be added above
+	for kind := range kinds { // a new kind that reads files must be added above
 		faults := kinds[kind].Check(source.Datasource{Type: kind, FileURL: "some-file"})
 		if _, listed := definitions[kind]; !listed {
 			require.NotEmpty(t, faults, "%s takes a file", kind)
 		}
 	}
-	made := map[string]func(t *testing.T, path string) string{ // each returns the name that is opened
+	made := map[string]func(t *testing.T, path string) string{ // each returns the name to open
 		"pipe": func(t *testing.T, path string) string {
 			require.NoError(t, syscall.Mkfifo(path, 0o600))
 			return filepath.Base(path)
@@ -65,7 +65,7 @@ func TestAttackFilesThatAreNone(t *testing.T) {
 			return filepath.Base(path)
 		},
 		"device": func(t *testing.T, path string) string {
-			if err := syscall.Mknod(path, syscall.S_IFCHR|0o600, 1<<8|5); err != nil { // as /dev/zero
+			if err := syscall.Mknod(path, syscall.S_IFCHR|0o600, 1<<8|5); err != nil { // like /dev/zero
 				require.Empty(t, os.Getenv("HEADGATE_REQUIRE_ROOT"), "a user that may make devices is needed: %v", err)
 				t.Skipf("no device can be made here: %v", err)
 			}
@@ -84,7 +84,7 @@ func TestAttackFilesThatAreNone(t *testing.T) {
 			}
 			t.Run(kind+"/"+what, func(t *testing.T) {
 				t.Parallel()
-				dir, err := os.MkdirTemp("", "hg") // the paths of sockets are short
+				dir, err := os.MkdirTemp("", "hg") // the path of a socket must be short
 				require.NoError(t, err)
 				t.Cleanup(func() { _ = os.RemoveAll(dir) })
 				name := place(t, filepath.Join(dir, "it"))
@@ -114,7 +114,7 @@ func inBackground(do func() error) <-chan error {
 	return ended
 }
 
-// names returns what is in the directory, and of what kind.
+// names returns the names in the directory, with their types.
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

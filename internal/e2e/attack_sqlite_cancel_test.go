@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A query that takes hours within one call of a function ends when its run is cancelled.
+// A query that spends hours inside one call of a function ends when its run is cancelled.
 func TestAttackLongCallsAreCancelled(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

@@ -19,8 +19,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// The embedded store is below the directory that syncs may use, and has every
-// credential in it: no sync reads or writes it, by whatever name.
+// The embedded store lies below the directory that syncs may use, and contains every
+// credential. No sync can read or write it, under any name.
 func TestNoSyncReadsTheStoreItself(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -53,7 +53,7 @@ func TestNoSyncReadsTheStoreItself(t *testing.T) {
 	require.NotContains(t, open(source.Datasource{Type: "sql", URL: "sqlite:data/mine.db"}).Error(), "own")
 }
 
-// A backup has the same credentials, under a name that nobody can foresee.
+// A backup contains the same credentials, under a name that cannot be foreseen.
 func TestNoSyncReadsABackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -62,7 +62,7 @@ func TestNoSyncReadsABackup(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db")))
 	require.NoError(t, st.Close())
-	require.NoError(t, os.Rename(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "old.csv"))) // by hand
+	require.NoError(t, os.Rename(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "old.csv"))) // as a person might
 	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer env.Dir.Close()
@@ -77,8 +77,8 @@ func TestNoSyncReadsABackup(t *testing.T) {
 	}
 }
 
-// Packed, or in an archive, or as the log that has the newest pages, the store's
-// content is no CSV file either, whatever encoding a definition names.
+// The store's content is refused as a CSV file also if it is compressed or in an
+// archive, and so is the log with the newest pages, for any encoding of a definition.
 func TestNoSyncReadsAPackedBackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -136,7 +136,7 @@ func TestNoSyncReadsAPackedBackup(t *testing.T) {
 	}
 }
 
-// The log alone has the store's pages, too: SQLite reads them beside any file.
+// A copied log contains pages of the store: SQLite applies it to any file of that name.
 func TestNoSyncReadsACopiedLog(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -16,14 +16,14 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// thief is a server that notes all that it gets, and redirects where it is told to.
+// thief is a server that records every request, and redirects as a test demands.
 type thief struct {
 	*httptest.Server
 	mu  sync.Mutex
 	got strings.Builder
-	to  string // redirects lead there; "": it answers
+	to  string // where it redirects to; "": it answers
 
-	next string // the next page of a list is there; "": it has one page
+	next string // the URL of the next page of a list; "": it has one page
 }
 
 func newThief(t *testing.T) *thief {
@@ -69,7 +69,7 @@ func (x *thief) setNext(next string) {
 
 func (x *thief) host() string { u, _ := url.Parse(x.URL); return u.Host }
 
-// use opens the source, as each run and each validate does, and asks it for rows.
+// use opens the source, as a run and a validation do, and reads rows from it.
 func use(t *testing.T, d source.Datasource, env source.Env) error {
 	s, err := Kinds()[d.Type].Open(t.Context(), d, env)
 	if err != nil {
@@ -89,8 +89,8 @@ func use(t *testing.T, d source.Datasource, env source.Env) error {
 	return nil
 }
 
-// asking are definitions of every kind that has credentials, with a reference at each
-// place where there is one.
+// asking returns definitions of every kind of source that takes credentials. Each has
+// the reference at one of the places where a credential may stand.
 func asking(url, ref string) map[string]source.Datasource {
 	quoted, _ := json.Marshal(ref)
 	api := func(options string) source.Datasource {
@@ -112,7 +112,8 @@ func asking(url, ref string) map[string]source.Datasource {
 	}
 }
 
-// What is not for definitions is resolved for none, whatever kind and place.
+// A reference that definitions may not use is never resolved, for any kind of source and
+// at any place of a definition.
 func TestAttackDefinitionTakesASecretOfTheProcess(t *testing.T) {
 	t.Setenv("CANARY_OF_THE_PROCESS", "c4n4ry-0f-the-pr0cess")
 	t.Setenv("HEADGATE_SECRET_MINE", "m1ne-0f-the-pr0cess")
@@ -147,14 +148,15 @@ func TestAttackDefinitionTakesASecretOfTheProcess(t *testing.T) {
 	}
 }
 
-// What is for one host gets there, and no answer takes it to another.
+// A secret that is allowed for one host is sent to it, and no redirect or link in an
+// answer takes it to another.
 func TestAttackSecretOfOneHostIsSentToAnother(t *testing.T) {
 	t.Setenv("WELLS_TOKEN", "c4n4ry-0f-the-pr0cess")
 	mine, other := newThief(t), newThief(t)
 	env, err := sourceEnv(Settings{}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:WELLS_TOKEN", Hosts: []string{mine.host()}}}}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for place, d := range asking(mine.URL, "env:WELLS_TOKEN") {
-		if d.Type == "sql" { // this server is no database
+		if d.Type == "sql" { // thief is not a database
 			continue
 		}
 		require.Empty(t, env.CheckReferences(d))
@@ -187,7 +189,8 @@ func TestAttackSecretOfOneHostIsSentToAnother(t *testing.T) {
 	require.Empty(t, other.loot(), "not even a request without the secret")
 }
 
-// What the configuration itself refers to needs no list, and is in no definition's reach.
+// The configuration's own references need no entry in sync.secrets, and definitions
+// cannot use them.
 func TestTheConfigurationsOwnReferences(t *testing.T) {
 	t.Setenv("HOOK_SECRET", "0f-the-h00k")
 	resolve, err := configured(&config.Config{})
@@ -198,7 +201,7 @@ func TestTheConfigurationsOwnReferences(t *testing.T) {
 	env, err := sourceEnv(Settings{}, new(config.Config).SyncSettings(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	_, err = env.Secret(t.Context(), "env:HOOK_SECRET", "127.0.0.1:80")
-	require.ErrorContains(t, err, "is not for syncs")
+	require.ErrorContains(t, err, "is not allowed for syncs")
 }
 
 // A definition that calls http:// is told which setting allows that.

@@ -1,6 +1,6 @@
-// Package credential knows what a credential looks like: by its name, as a
-// reference, and inside a URL. It is the one list that everything else goes by:
-// events, definitions, the configuration and the log. It is pure.
+// Package credential recognises credentials by their names, as references, and inside
+// URLs. Events, definitions, the configuration and the log all use this one list, so
+// that a credential that is hidden in one place is hidden in all. The package is pure.
 package credential
 
 import (
@@ -12,7 +12,7 @@ import (
 // configuration, in URLs and in the log.
 const Redacted = "REDACTED"
 
-// words are what names of credentials have in them, separators left out.
+// words occur in names of credentials, once separators are removed.
 var words = []string{
 	"password", "passwd", "passphrase", "passcode", "secret", "token", "credential", "authorization", "cookie", "jwt", "signature",
 	"assertion", "bearer", "authcode", "sessionid", "sessid",
@@ -20,20 +20,21 @@ var words = []string{
 	"userkey", "servicekey", "webhookkey", "accountkey", "clientkey", "serverkey", "sessionkey", "signingkey", "encryptionkey",
 }
 
-// short are words that mean a credential only where they stand by themselves.
+// short words mean a credential only as a whole part of a name: "key" in "api-key", but
+// not in "keyboard".
 var short = []string{"pwd", "pass", "auth", "key", "sig", "otp", "totp", "sid"}
 
-// stems are in every one of the words above: most names have none, and are judged by
-// that alone, for an event has many headers.
+// stems make Named fast, for an event has many headers: each word above contains one of
+// them, and most names contain none.
 var stems = []string{"pass", "pwd", "secret", "token", "credential", "auth", "cookie", "jwt", "sig", "key", "assertion", "bearer", "sess", "otp", "sid"}
 
-// about follow a short word that is then no credential: X-Auth-Request-Email says who
-// called, and a Key-Id which key was used.
+// about are words that make a short word before them harmless: X-Auth-Request-Email
+// names the caller, and Key-Id names the key that was used.
 var about = []string{"id", "type", "name", "user", "username", "email", "request", "groups", "method", "scheme", "time", "status", "version"}
 
-// harmless are names with such a word in them that say where something is, or how
-// much of it there is, and open nothing. They are taken out of a name before it is
-// judged, so Next-Token-Secret is still a credential.
+// harmless are names that contain one of the words, but give no access: they say where
+// something is, or how much of it there is. Named removes them from a name before it
+// judges the rest, so Next-Token-Secret is still a credential.
 var harmless = []string{
 	"nextpagetoken", "pagetoken", "nexttoken", "continuationtoken", "synctoken", "cursortoken", "resumetoken", "skiptoken", "channeltoken",
 	"idempotencytoken", "idempotencykey", "requesttoken", "websocketkey", "partitionkey", "routingkey", "eventkey", "messagekey",
@@ -42,7 +43,8 @@ var harmless = []string{
 	"remainingtokens", "limittokens", "resettokens", "maxtokens", "tokensused", "tokentype", "tokencount", "tokenizer", "assertiontype",
 }
 
-// withoutHarmless puts a space in place of each: an event has many headers, and one pass is fast.
+// withoutHarmless replaces each of them by a space. One pass is fast, and an event has
+// many headers.
 var withoutHarmless = func() *strings.Replacer {
 	var pairs []string
 	for _, h := range harmless {
@@ -51,8 +53,8 @@ var withoutHarmless = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// Named reports whether something of that name (a header, a query parameter, an
-// option, a log attribute) is likely a credential.
+// Named reports whether the value of a header, a query parameter, an option or a log
+// attribute with that name is likely a credential.
 func Named(name string) bool {
 	lower := strings.ToLower(name)
 	if whole[lower] {
@@ -80,9 +82,9 @@ func Named(name string) bool {
 	return false
 }
 
-// Header reports whether a header of that name is likely a credential. A signature is
-// none there: it vouches for this one request and opens nothing else, and a consumer
-// may want to verify it. (In a URL, a signature is what opens it.)
+// Header reports whether a header with that name is likely a credential. A signature in
+// a header is not: it authenticates this one request and gives no other access, and a
+// consumer may want to verify it. (In a URL, a signature does give access.)
 func Header(name string) bool {
 	if !Named(name) {
 		return false

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slept returns how long the machine has slept: Go's monotonic clock stands still
-// meanwhile, and a laptop that wakes up would seem to have had its clock set.
+// slept returns how long the machine has slept. Go's monotonic clock stands still during
+// sleep: without slept, every laptop that wakes up would seem to have had its clock set.
 func slept() time.Duration { return since(clockMonotonic) - since(clockUptimeRaw) }
 
-// From <time.h>: the first goes on while the machine sleeps, the second does not.
+// From <time.h>: the first counts sleep, the second does not.
 const (
 	clockMonotonic = 6
 	clockUptimeRaw = 8

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slept returns how long the machine has slept: Go's monotonic clock stands still
-// meanwhile, and a laptop that wakes up would seem to have had its clock set.
+// slept returns how long the machine has slept. Go's monotonic clock stands still during
+// sleep: without slept, every laptop that wakes up would seem to have had its clock set.
 func slept() time.Duration { return since(unix.CLOCK_BOOTTIME) - since(unix.CLOCK_MONOTONIC) }
 
 func since(id int32) time.Duration {

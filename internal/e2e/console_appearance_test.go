@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// busy is a Headgate with something to be seen in every view.
+// busy starts a Headgate that has something to show in every view.
 func busy(t *testing.T) *process {
 	t.Helper()
-	outside := start(t, options{}) // its example has a system outside
+	outside := start(t, options{}) // its example includes a system outside
 	data := readings(t)
 	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":"Nightly close","trigger":{"type":"window","observationPeriod":1800},
 		"endpoints":[{"eventKey":"orders","minNbOfOccurrence":5},{"eventKey":"stock","minNbOfOccurrence":3},{"eventKey":"prices"}],
@@ -57,16 +57,16 @@ func busy(t *testing.T) *process {
 	return p
 }
 
-// views are the console's, each with a text that it has when it is whole.
+// views are the views of the console, each with a text that it shows when it is complete.
 var views = []struct{ hash, text string }{
 	{"gate", "Missing: 2 more events at orders and 1 more event at prices."},
 	{"syncs/readings", "Rejected rows"},
 	{"draft", "2 changes at the source to decide about"},
-	{"live", "What was sent"},
+	{"live", "Latest changes"},
 }
 
-// readable lists the texts whose contrast with what is behind them is too low for
-// WCAG's level AA.
+// readable lists the texts whose contrast with their background is too low for WCAG's
+// level AA.
 const readable = `(() => {
 	const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 	const rgb = (c) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
@@ -83,8 +83,8 @@ const readable = `(() => {
 	return bad;
 })()`
 
-// Every view in light and dark, wide and on a phone: nothing sticks out sideways,
-// everything can be read.
+// Every view, light and dark, on a wide screen and on a phone: nothing overflows sideways,
+// and all text is readable.
 func TestConsoleLooks(t *testing.T) {
 	t.Parallel()
 	p := busy(t)
@@ -117,7 +117,7 @@ func TestConsoleLooks(t *testing.T) {
 	require.NotEqual(t, ground, js[string](t, d.page, `getComputedStyle(document.body).backgroundColor`), "a person's choice wins over the system's")
 }
 
-// A screen reader finds landmarks and a name for all that can be acted on.
+// A screen reader finds landmarks, and a name for every control.
 func TestConsoleNamesAndRoles(t *testing.T) {
 	t.Parallel()
 	p := busy(t)
@@ -162,7 +162,7 @@ func TestConsoleNamesAndRoles(t *testing.T) {
 	check("the editor")
 }
 
-// Everything can be done with the keyboard, in the order in which it is read.
+// Everything can be done with the keyboard, in reading order.
 func TestConsoleKeyboard(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -198,11 +198,11 @@ func TestConsoleKeyboard(t *testing.T) {
 	d.reads("Missing: 1 more event at entry2.")
 
 	d.eval(`location.hash = "#draft"`)
-	d.reads("The draft is what the source has.")
+	d.reads("The draft matches the source.")
 	d.eval(`document.querySelector("#field-12-name").focus(); document.activeElement.select()`)
 	press("Alef")
 	press(kb.Tab)
-	d.reads("There are edits to save.")
+	d.reads("There are unsaved edits.")
 	require.Equal(t, "priority of row 12", focused(), "what was drawn anew has the focus still")
 	require.Contains(t, p.must(t, "GET", "/drafts/task-list-1", ""), `"name":"Alef"`)
 	d.eval(`document.querySelector(".skip").focus()`)
@@ -210,13 +210,13 @@ func TestConsoleKeyboard(t *testing.T) {
 	require.Equal(t, "main", js[string](t, d.page, `document.activeElement.id`))
 }
 
-// hostile is text that would do harm as anything but text.
+// hostile texts would do harm if they were treated as markup.
 var hostile = []string{
 	`<img src=x onerror="window.pwned=1">`, `<script>window.pwned=1</script>`, `"><svg onload=window.pwned=1>`, `javascript:window.pwned=1`,
 	"\u202egnp.exe \u2066 right to left \u05e9\u05dc\u05d5\u05dd", "👩‍👩‍👧‍👦 é e\u0301 \u0000 zero", `__proto__`, `constructor`, `{{7*7}} ${7*7} %s`,
 }
 
-// What comes from outside is shown as text, whatever it is.
+// Data from outside is always shown as text.
 func TestConsoleShowsTextAsText(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -228,9 +228,9 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 		csv += fmt.Sprintf("%d,%s\n", i, `"`+strings.ReplaceAll(strings.ReplaceAll(h, `"`, `""`), "\x00", "")+`"`)
 		list = append(list, quote(h)+`:{"name":`+quote(h)+`,"priority":1}`)
 	}
-	csv += "10,\"" + long[:600_000] + "\"\n1000,\"" + long + "\"\n" // the second is more than a record may have
+	csv += "10,\"" + long[:600_000] + "\"\n1000,\"" + long + "\"\n" // the second is too long for a record
 	require.NoError(t, os.WriteFile(filepath.Join(data, "a.csv"), []byte(csv), 0o644))
-	source := start(t, options{}) // its example has the outside system
+	source := start(t, options{}) // its example includes the system outside
 	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":`+quote(hostile[0])+`,"trigger":{"type":"window","observationPeriod":3600},
 		"endpoints":[`+strings.Join(endpoints, ",")+`],"targetPubSub":{"topic":"projects/p/topics/sync"},
 		"drafts":[{"name":"task-list-1","externalData":{"url":"`+source.base+`/example"}}]}`), 0o644))
@@ -245,7 +245,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	}
 	d.eval(`document.querySelector('[name="content"]').value = ` + quote(hostile[1]))
 	d.press("Send a test event")
-	d.reads("The event is in.")
+	d.reads("The event was stored.")
 	p.must(t, "POST", "/events/"+"constructor", `[{"a":`+quote(long[:900_000])+`}]`)
 	d.press("Trigger")
 	d.press("Trigger")
@@ -274,7 +274,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 		d.until("draft "+h, `[...document.querySelectorAll(".draft input")].some((i) => i.value === `+quote(strings.ReplaceAll(h, "\n", ""))+`)`)
 	}
 	d.eval(`const i = [...document.querySelectorAll(".draft input")].find((i) => i.getAttribute("aria-label") === "name of row __proto__"); i.value = "renamed"; i.dispatchEvent(new Event("change"))`)
-	d.reads("There are edits to save.")
+	d.reads("There are unsaved edits.")
 	require.Contains(t, p.must(t, "GET", "/drafts/task-list-1", ""), `"renamed"`)
 	require.True(t, js[bool](t, d.page, harmless))
 
@@ -285,7 +285,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	require.True(t, js[bool](t, d.page, harmless))
 }
 
-// Where tokens are asked for, the page asks its reader, and works with what it gets.
+// Where tokens are required, the page asks its user for one and uses it.
 func TestConsoleSignIn(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -295,12 +295,12 @@ func TestConsoleSignIn(t *testing.T) {
 		"auth":{"tokens":[{"name":"desk","sha256":"1c8bfe8f801d79745c4631d09fff36c82aa37fc4cce4fc946683d7b336b63032","roles":["read","ingest","operate"]}]}}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
 	d := p.console(t, "gate", "401")
-	d.reads("This deployment asks for a bearer token.")
+	d.reads("This deployment requires a bearer token.")
 	d.types("#token", "wrong")
-	d.press("Continue")
+	d.press("Sign in")
 	d.until("it asks again", `document.querySelector("#signin").open && document.querySelector("#token").value === ""`)
 	d.types("#token", "letmein")
-	d.press("Continue")
+	d.press("Sign in")
 	d.reads("Missing: 1 more event at a and 1 more event at b.")
 	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
 	d.press("Send a test event")
@@ -308,7 +308,7 @@ func TestConsoleSignIn(t *testing.T) {
 	require.NotContains(t, p.stderr.String(), "letmein")
 }
 
-// The page's policy lets nothing in, and nothing is asked for again and again.
+// The page's policy blocks foreign content, and an idle page sends no requests.
 func TestConsolePolicyAndQuiet(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
@@ -324,7 +324,7 @@ func TestConsolePolicyAndQuiet(t *testing.T) {
 	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
 	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
 	require.True(t, js[bool](t, d.page, `(() => { try { document.body.innerHTML = "<b>no</b>"; return false; } catch { return true; } })()`))
-	time.Sleep(time.Second) // what it reads at first is read
+	time.Sleep(time.Second) // let the first requests end
 	asked := js[int](t, d.page, `performance.getEntriesByType("resource").length`)
 	time.Sleep(3 * time.Second)
 	require.Equal(t, asked, js[int](t, d.page, `performance.getEntriesByType("resource").length`), "nothing happened, nothing is asked for")

@@ -16,8 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/emulator"
 )
 
-// Pub/Sub goes away under load and comes back empty. Sources notice nothing
-// worse than a wait.
+// Pub/Sub stops under load and restarts empty. Sources notice at most a delay.
 func TestPubSubAway(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -34,7 +33,7 @@ func TestPubSubAway(t *testing.T) {
 
 	ps.Kill()
 	l := startLoad(t, p, "away", 4, 0)
-	time.Sleep(12 * time.Second) // longer than one attempt to publish
+	time.Sleep(12 * time.Second) // longer than one attempt to publish takes
 	resp, body, err := p.call("GET", "/readyz", "")
 	require.NoError(t, err)
 	require.NoError(t, problem(resp, body))
@@ -75,7 +74,7 @@ func TestTopicMissing(t *testing.T) {
 	require.Equal(t, "claimed", list[0].State)
 	require.Contains(t, list[0].LastError, topicOf(project))
 
-	s := consume(t, pubsubHost, project, nil) // makes the topic
+	s := consume(t, pubsubHost, project, nil) // creates the topic
 	p.settle(t)
 	s.receivesAll(t, []string{"one", "two"})
 	s.census.collect(t, p, 0)
@@ -84,9 +83,9 @@ func TestTopicMissing(t *testing.T) {
 	require.Empty(t, p.messages(t)[0].LastError)
 }
 
-// The connections of two processes to one Firestore break under load, often
-// after a commit was sent and before its answer came: the client repeats it and
-// meets its own success, or what the other process made of it.
+// The connections of two processes to one Firestore break under load, often after a commit
+// was sent and before its answer arrived. The client then sends the commit again, and
+// finds its own success, or a change that the other process has made since.
 func TestFirestoreConnectionsBreak(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -101,10 +100,10 @@ func TestFirestoreConnectionsBreak(t *testing.T) {
 			proxy.mute(true)
 			time.Sleep(rand.N(40 * time.Millisecond))
 		}
-		proxy.away(true)
+		proxy.setDown(true)
 		proxy.mute(false)
 		time.Sleep(rand.N(200 * time.Millisecond))
-		proxy.away(false)
+		proxy.setDown(false)
 		acked := []int{l.count(), l2.count()}
 		eventually(t, 30*time.Second, "both acknowledge events again", func() error {
 			if now := []int{l.count(), l2.count()}; now[0] == acked[0] || now[1] == acked[1] {
@@ -123,7 +122,7 @@ func TestFirestoreConnectionsBreak(t *testing.T) {
 	t.Logf("%d events acknowledged, %d answers of 503, in %d messages", len(all), l.unavailable.Load()+l2.unavailable.Load(), len(c.bodies))
 }
 
-// Firestore restarts under load, and takes longer than a request waits for it.
+// Firestore restarts under load, which takes longer than a request waits.
 func TestFirestoreRestarts(t *testing.T) {
 	t.Parallel()
 	slow(t)
@@ -131,11 +130,11 @@ func TestFirestoreRestarts(t *testing.T) {
 	project := emulator.Project()
 	proxy := newProxy(t, first.Host)
 	p := start(t, options{env: []string{"FIRESTORE_EMULATOR_HOST=" + proxy.addr, "CONFIG=" + service("restarts", project)}})
-	p.event(t, "entry1", "waits") // for a window that is released after the restart, or by the load
+	p.event(t, "entry1", "waits") // its window is released after the restart, or by the load
 	l := startLoad(t, p, "r", 8, 0)
 	time.Sleep(time.Second)
 
-	proxy.away(true) // so that nothing is acknowledged after the export
+	proxy.setDown(true) // so that nothing is acknowledged after the export
 	began := time.Now()
 	saved := export(t, first, project)
 	first.Kill()
@@ -145,7 +144,8 @@ func TestFirestoreRestarts(t *testing.T) {
 		}
 		return nil
 	})
-	// A source may have got 503 for a read. Not ready means that a write has failed, too.
+	// A source may have got 503 because of a read. Only when the process is not ready has a
+	// write failed, too.
 	eventually(t, 60*time.Second, "not ready", func() error {
 		resp, body, err := p.call("GET", "/readyz", "")
 		if err != nil {
@@ -156,7 +156,7 @@ func TestFirestoreRestarts(t *testing.T) {
 	require.NoError(t, p.expect(200, "GET", "/healthz"))
 
 	proxy.move(emulator.StartFirestore(t, "--import-data="+saved).Host)
-	proxy.away(false)
+	proxy.setDown(false)
 	p.ready(t)
 	acked := l.count()
 	eventually(t, 30*time.Second, "events are acknowledged again", func() error {
@@ -179,7 +179,7 @@ func (l *load) count() int {
 	return len(l.acked)
 }
 
-// export writes what the emulator holds of a project, and returns where it is.
+// export exports a project's data from the emulator, and returns the path.
 func export(t *testing.T, e *emulator.Process, project string) string {
 	t.Helper()
 	dir := t.TempDir()

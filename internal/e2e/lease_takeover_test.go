@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tables is a REST server that takes no conditions: whatever arrives is written.
+// tables is a REST server that ignores preconditions: it writes whatever arrives.
 type tables struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -81,10 +81,10 @@ func (s *tables) names(table string) map[string]int {
 	return out
 }
 
-// A process is stopped (SIGSTOP) in the middle of its pushes, at whatever instruction
-// that is. Another takes its runs over, people edit, the edits are pushed, and then the
-// first goes on: it sends nothing of what it had in hand, and no acknowledged edit is
-// lost. Each of the syncs is a try of its own.
+// A process is stopped (SIGSTOP) in the middle of its pushes, at any instruction. Another
+// process takes over its runs, people edit records, and the edits are pushed. Then the
+// first process resumes. It must send nothing of its old pushes, so that no acknowledged
+// edit is lost (docs/decisions/012-fence-in-the-context.md). Each sync is one attempt.
 func TestAttackStoppedHolderSendsNothing(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("HEADGATE_ATTACK") == "" {

@@ -4,5 +4,5 @@ package launch
 
 import "time"
 
-// slept returns how long the machine has slept. Windows' monotonic clock counts that.
+// slept returns 0: the monotonic clock of Windows counts sleep.
 func slept() time.Duration { return 0 }

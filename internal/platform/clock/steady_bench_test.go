@@ -8,7 +8,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/clock"
 )
 
-// BenchmarkSteady measures what an event asks of its clock, by many at once.
+// BenchmarkSteady measures the calls that one event makes to the clock, from many
+// goroutines at once.
 func BenchmarkSteady(b *testing.B) {
 	began := time.Now()
 	s := clock.New(clock.Options{

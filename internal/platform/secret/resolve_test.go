@@ -39,7 +39,7 @@ func TestResolve(t *testing.T) {
 	}
 	_, err := r.Resolve(t.Context(), "sm://projects/p/secrets/s/versions/latest")
 	require.NoError(t, err)
-	require.Equal(t, 2, calls, "it is remembered for a while")
+	require.Equal(t, 2, calls, "the secret is cached for a while")
 	now = now.Add(time.Hour)
 	for code, says := range map[int]string{404: "there is no secret", 403: "grant roles/secretmanager.secretAccessor", 400: "may be disabled or destroyed", 500: "Secret Manager answered 500"} {
 		status = code
