@@ -148,7 +148,7 @@ func TestAPushKeepsUnreadableLines(t *testing.T) {
 // Every code block of the guide is part of this package.
 func TestTheGuideShowsThisCode(t *testing.T) {
 	t.Parallel()
-	guide, err := os.ReadFile("../../../docs/adding-a-source.md")
+	guide, err := os.ReadFile("../../../../docs/adding-a-source.md")
 	require.NoError(t, err)
 	var code string
 	for _, name := range []string{"jsonl.go", "jsonl_test.go", filepath.FromSlash("../../launch/sources.go")} {

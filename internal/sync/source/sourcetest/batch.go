@@ -8,6 +8,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
+// insertChange returns the changes rest with c inserted at an index.
 func insertChange(at int, c source.Change, rest ...source.Change) []source.Change {
 	out := append([]source.Change{}, rest[:at]...)
 	out = append(out, c)

@@ -8,12 +8,12 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// cursorTests are for sources with a time of change.
+// cursorTests are for sources whose rows have the time of their last change.
 var cursorTests = topic{
 	"SecondPullReturnsOnlyNewer": func(f *fixture) {
 		f.put(0, 30)
 		first := f.pull(f.request(7))
-		require.True(f, f.record(29).UpdatedAt.Equal(first.cursor.Time), "the cursor is the latest change: %v", first.cursor.Time)
+		require.True(f, f.record(29).UpdatedAt.Equal(first.cursor.Time), "the cursor is not the time of the latest change: %v", first.cursor.Time)
 
 		newer := f.put(60, 70)
 		p := f.request(3)
@@ -34,7 +34,7 @@ var cursorTests = topic{
 			p.Cursor = first.cursor
 			again := f.pull(p)
 			require.Equal(f, first.cursor.Time.UTC(), again.cursor.Time.UTC())
-			for _, r := range again.records { // those at the cursor's time may come again
+			for _, r := range again.records { // rows with the cursor's own time may be read again
 				require.True(f, r.UpdatedAt.Equal(first.cursor.Time), "%s is not new", r.ID)
 			}
 			first.cursor = again.cursor
@@ -48,7 +48,7 @@ var cursorTests = topic{
 		newer := f.put(5, 12)
 		f.contains(f.pull(p), newer...)
 	},
-	"ChangedRowComesAgain": func(f *fixture) {
+	"ChangedRowIsPulledAgain": func(f *fixture) {
 		rows := f.put(0, 10)
 		first := f.pull(f.request(4))
 		changed := rows[2]

@@ -37,7 +37,8 @@ var equalTimeTests = topic{
 		}
 		f.place.Put(f, rows[1], rows[3])
 		first := f.pull(f.request(10))
-		// Rows of the very same time, with keys before, between and after.
+		// The new rows have the same time. Their keys lie before, between and after
+		// those of the rows that were read.
 		f.place.Put(f, rows...)
 		p := f.request(2)
 		p.Cursor = first.cursor

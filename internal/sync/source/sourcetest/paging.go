@@ -48,13 +48,13 @@ var pagingTests = topic{
 		f.same(rows, fromA)
 		f.same(rows, fromB)
 	},
-	"TheMark": func(f *fixture) {
+	"MarkedRowsArePulled": func(f *fixture) {
 		if !f.h.SoftDelete {
 			return
 		}
 		rows := f.put(0, 3)
 		rows[1].Deleted = true
 		f.place.Put(f, rows[1])
-		f.same(rows, f.pull(f.request(2))) // a row marked as deleted is a row
+		f.same(rows, f.pull(f.request(2))) // the caller needs the row to see the mark
 	},
 }
