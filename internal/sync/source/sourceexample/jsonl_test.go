@@ -151,7 +151,7 @@ func TestTheGuideShowsThisCode(t *testing.T) {
 	guide, err := os.ReadFile("../../../../docs/adding-a-source.md")
 	require.NoError(t, err)
 	var code string
-	for _, name := range []string{"jsonl.go", "jsonl_test.go", filepath.FromSlash("../../launch/sources.go")} {
+	for _, name := range []string{"jsonl.go", "jsonl_test.go", filepath.FromSlash("../../../platform/launch/sources.go")} {
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
 		code += string(b)

@@ -9,7 +9,7 @@ var pagingTests = topic{
 		for size := 1; size <= n+1; size++ {
 			got := f.pull(f.request(size))
 			f.same(rows, got)
-			require.Len(f, got.records, n, "a row came twice, undisturbed, with pages of %d", size)
+			require.Len(f, got.records, n, "a row came twice although nothing changed, with pages of %d", size)
 		}
 	},
 	"PagesAreBounded": func(f *fixture) {
