@@ -88,8 +88,8 @@ func filled(t *testing.T, options string, n int) *server {
 	return s
 }
 
-// What a server can do wrong is an error for people: never an endless pull, never
-// rows that are passed over in silence.
+// A server that misbehaves causes an error for people. The pull neither runs without end
+// nor skips rows silently.
 func TestServersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	const cursor = paging + token + `}`
@@ -251,7 +251,7 @@ func TestFaultsOfADefinition(t *testing.T) {
 	}, paths, "all of them at once")
 }
 
-func TestATimeOutIsForPeople(t *testing.T) {
+func TestATimeOutHasAMessageForPeople(t *testing.T) {
 	t.Parallel()
 	s := filled(t, `"list":"row","items":"data.items"`, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -264,5 +264,5 @@ func TestATimeOutIsForPeople(t *testing.T) {
 	_, err = drain(t, s.Open(t))
 	require.ErrorContains(t, err, "does not answer")
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-	require.False(t, strings.Contains(err.Error(), "/v1/row"), "no more of a URL than its host: %v", err)
+	require.False(t, strings.Contains(err.Error(), "/v1/row"), "the error shows more of the URL than its host: %v", err)
 }

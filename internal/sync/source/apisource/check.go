@@ -30,7 +30,7 @@ func check(d source.Datasource) []source.Fault {
 		c.base = nil
 	} else if c.base.User != nil {
 		c.add("url", "must hold no credentials: they go into options.auth")
-		c.base.User = nil // it is said once
+		c.base.User = nil // the checks of the other URLs shall not report it again
 	}
 	if d.FileURL != "" {
 		c.add("fileUrl", "goes with type csv")
@@ -60,7 +60,7 @@ func check(d source.Datasource) []source.Fault {
 
 type checker struct {
 	faults []source.Fault
-	base   *url.URL // nil: it cannot be read
+	base   *url.URL // datasource.url; nil if it is not valid
 }
 
 func (c *checker) add(path, format string, args ...any) {
@@ -178,15 +178,15 @@ func (c *checker) write(path string, op source.Op, w *write) {
 	}
 }
 
-// url checks a template: on the host of datasource.url, for that is where the
-// credentials belong.
+// url checks that a template is on the host of datasource.url. The credentials belong to
+// that host and are sent to no other.
 func (c *checker) url(path, template string, row bool) {
 	if template == "" || c.base == nil {
 		return
 	}
 	for _, name := range names(template) {
 		if name != "type" && !row {
-			c.add(path, "has {%s}, which a list has not: it has {type}", name)
+			c.add(path, "has {%s}, but the URL of a list can only have {type}", name)
 		}
 	}
 	u, err := c.base.Parse(placeholder.ReplaceAllString(template, "x"))

@@ -25,14 +25,14 @@ import (
 
 const apiKey = "sk_s3cret"
 
-// place is a mock server, and the kind of source that speaks to it.
+// place is a mock server together with the kind of source for it.
 type place struct {
 	*mock.Server
 	kind source.Kind
 	url  string
 
 	mu       sync.Mutex
-	requests []string // method and query
+	requests []string // method and query of each request
 	bodies   []string
 	wait     []time.Time
 }
@@ -114,7 +114,7 @@ func (p *place) Rows(t testing.TB) map[string]sourcetest.Record {
 	return out
 }
 
-// recordOf reads an event as the suite knows it.
+// recordOf turns an event into a record of the suite.
 func recordOf(row map[string]any) (r sourcetest.Record, err error) {
 	b, err := json.Marshal(row)
 	if err != nil {
@@ -145,7 +145,7 @@ func TestConformance(t *testing.T) {
 				Read: func(row source.Row) (sourcetest.Record, error) { return recordOf(row.Map()) },
 				Fields: func(r sourcetest.Record) map[string]any {
 					e := eventOf(r)
-					delete(e, "guid") // it is the key
+					delete(e, "guid") // the key is not among the fields
 					return e
 				},
 			})
@@ -187,7 +187,7 @@ func events(n int) (out []source.Change) {
 	return out
 }
 
-// The wire formats of the contract.
+// The requests have the wire formats of DataCollect's contract.
 func TestWireFormats(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -251,8 +251,8 @@ func TestFaultsOfADefinition(t *testing.T) {
 	require.Empty(t, datacollect.SyncServer().Check(source.Datasource{URL: "https://example.org", Options: json.RawMessage(`{"batchSize":"5","timeout":1000}`)}))
 }
 
-// Faults of the contract that are the source's to avoid.
-func TestFaults(t *testing.T) {
+// The source avoids mistakes that DataCollect's own External Sync makes.
+func TestMistakesOfDataCollect(t *testing.T) {
 	t.Parallel()
 	t.Run("no retry, though documented", func(t *testing.T) {
 		t.Parallel()
@@ -329,7 +329,8 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// Whatever a request says of its caller may be a reference: none is sent as it is written.
+// Every option that identifies the caller may be a reference. The source sends the value
+// that it refers to, never the reference itself.
 func TestReferencesAreResolved(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []source.Kind{datacollect.SyncServer(), datacollect.OpenFnAdapter()} {
