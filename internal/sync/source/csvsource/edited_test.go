@@ -105,7 +105,7 @@ func TestAPushLeavesARowThatWasEdited(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,theirs\n"), 0o600))
 	})
 	require.Equal(t, fault.Conflict, fault.CodeOf(err), "it is written again and again")
-	require.ErrorContains(t, err, "others changed the file f.csv each of the 5 times")
+	require.ErrorContains(t, err, "somebody changed the file f.csv during each of 5 attempts")
 	require.Empty(t, results)
 	require.Equal(t, "id,name\n1,theirs\n", now)
 	results, now, err = editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// statusTime returns the time of the last change of the file or of its metadata. Unlike the
-// time of the content, no program can set it back, as some editors and copies do.
+// statusTime returns the time of the last change of the file or of its metadata. Editors and
+// copying programs can set back the time of the content, but no program can set back this one.
 func statusTime(info fs.FileInfo) time.Time {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return time.Unix(s.Ctim.Unix())
