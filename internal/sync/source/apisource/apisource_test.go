@@ -207,7 +207,7 @@ func TestFaultsOfADefinition(t *testing.T) {
 		`{"headers":{"a b":"c"}}`:                                    "options.headers.a b",
 		`{"list":"https://evil.example/x"}`:                          "options.list: must be on the host of url",
 		`{"list":"https://me@api.example.org/x"}`:                    "options.list: must be on the host of url",
-		`{"list":"rows/{id}"}`:                                       "options.list: has {id}, which a list has not",
+		`{"list":"rows/{id}"}`:                                       "options.list: has {id}, but the URL of a list can only have {type}",
 		`{"list":"https://API.example.org:443/x"}`:                   "",
 		`{"create":{"url":"//evil.example/x"}}`:                      "options.create.url: must be on the host of url",
 		`{"create":{"url":"{id}","batch":2}}`:                        "options.create.batch: goes with a url",

@@ -39,7 +39,7 @@ func (r *reader) advance(a *rest.Answer, at *url.URL, items []any) error {
 		r.mark.Empty = 0
 	}
 	if r.mark.Empty > maxEmpty {
-		return r.fault(fault.Unavailable, "%s sent %d pages in a row without an item, and each leads to another page", r.base.Host, maxEmpty)
+		return r.fault(fault.Unavailable, "%s sent %d pages without an item one after the other, and each leads to another page", r.base.Host, maxEmpty)
 	}
 	more, err := r.more(a, len(items))
 	if err != nil {

@@ -120,7 +120,7 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	const item = `"data":{"items":[{"id":"a"}]}`
 	for _, c := range []struct{ paging, answer, says string }{
-		{token + `}`, `{` + item + `,"meta":{"next":{"a":1}}}`, "at meta.next leads to no page"},
+		{token + `}`, `{` + item + `,"meta":{"next":{"a":1}}}`, "at meta.next is neither a token nor a URL"},
 		{token + `}`, `{` + item + `,"meta":{"next":[1]}}`, "leads to no page"},
 		{token + `}`, `{` + item + `,"meta":{"next":true}}`, "leads to no page"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{}}`, "does not say whether there is more at meta.more"},
@@ -165,7 +165,7 @@ func TestNothingBeyondTheLastPage(t *testing.T) {
 	s := filled(t, paging+`"style":"page"}`, 30)
 	s.refuse = beyond
 	_, err := drain(t, s.Open(t))
-	require.ErrorContains(t, err, "answers 404 Not Found: Invalid page. (if that is how it says that there are no more pages, options.paging.more")
+	require.ErrorContains(t, err, "answers 404 Not Found: Invalid page. (if this answer marks the end of the list, set options.paging.more")
 	s = filled(t, paging+`"style":"page","more":"meta.next"}`, 30)
 	s.refuse = beyond
 	rows, err := drain(t, s.Open(t))

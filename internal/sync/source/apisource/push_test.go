@@ -75,7 +75,7 @@ func TestKeysThatNameAnotherResource(t *testing.T) {
 				{Op: source.Update, ID: "y", Key: []any{"r0001"}, Fields: map[string]any{"name": "n"}, Changed: []string{"name"}},
 			})
 			require.NoError(t, err)
-			require.ErrorContains(t, results[0].Err, "is no id that a URL can have")
+			require.ErrorContains(t, results[0].Err, "cannot be the id in a URL")
 			require.NoError(t, results[1].Err, "it is refused alone")
 		}
 	}

@@ -100,7 +100,7 @@ func compact(m map[string]any) map[string]any {
 // identity returns a copy of a row and its id "postcode.id".
 func identity(theirs map[string]any) (row map[string]any, id string) {
 	row = maps.Clone(theirs)
-	delete(row, "villageId,postcode") // a member that LegacyMyWell's index leaves in its answers
+	delete(row, "villageId,postcode") // a stray member in LegacyMyWell's answers
 	return row, composite(theirs["postcode"], theirs["id"])
 }
 
