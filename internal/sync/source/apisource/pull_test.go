@@ -121,8 +121,8 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 	const item = `"data":{"items":[{"id":"a"}]}`
 	for _, c := range []struct{ paging, answer, says string }{
 		{token + `}`, `{` + item + `,"meta":{"next":{"a":1}}}`, "at meta.next is neither a token nor a URL"},
-		{token + `}`, `{` + item + `,"meta":{"next":[1]}}`, "leads to no page"},
-		{token + `}`, `{` + item + `,"meta":{"next":true}}`, "leads to no page"},
+		{token + `}`, `{` + item + `,"meta":{"next":[1]}}`, "is neither a token nor a URL of a page"},
+		{token + `}`, `{` + item + `,"meta":{"next":true}}`, "is neither a token nor a URL of a page"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{}}`, "does not say whether there is more at meta.more"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":{}}}`, "does not say whether"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":true}}`, "says that there is more (options.paging.more), and not where"},
