@@ -21,7 +21,7 @@ func TestPushNeedsAUniqueKey(t *testing.T) {
 		spec := source.Spec{Datatype: "reading", Key: []string{"id"}}
 		change := []source.Change{{Op: source.Create, Key: []any{"a"}, Fields: map[string]any{"value": 1}}}
 		_, err := src.Push(t.Context(), spec, change)
-		require.ErrorContains(t, err, "has no primary key or unique index of [id] alone")
+		require.ErrorContains(t, err, "has no primary key or unique index of exactly the columns [id]")
 		require.Equal(t, fault.Invalid, fault.CodeOf(err))
 
 		spec.Key, change[0].Key = []string{"part", "id"}, []any{"p", "a"}

@@ -12,10 +12,11 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sqlsource/sqliteguard"
 )
 
-// errTooManyExpressions says that SQLite's program for a query is too long to be stopped soon.
-var errTooManyExpressions = errors.New("the query has more expressions than could be stopped, for values as long as it may have")
+// errTooManyExpressions reports that SQLite's program for a query is so long that it could
+// not be stopped soon after the context ends.
+var errTooManyExpressions = errors.New("the query has too many expressions: SQLite could not stop it in time with the longest values that it may have")
 
-// reading runs do with a connection whose statements end when the context does, see
+// reading runs do with a connection whose statements end when the context ends, see
 // [sqliteguard.Read].
 func (e *sqliteEngine) reading(ctx context.Context, longest int, ours bool, do func(*sql.Conn) error) error {
 	c, err := e.db.Conn(ctx)
@@ -31,18 +32,18 @@ func (e *sqliteEngine) reading(ctx context.Context, longest int, ours bool, do f
 	if refused := done(); refused != nil {
 		err = errors.Join(refused, err)
 	} else if se, ok := errors.AsType[*sqlite.Error](err); ok && se.Code()&0xff == sqlite3.SQLITE_NOMEM {
-		err = errors.Join(errTooManyExpressions, err) // it says so of too many instructions, too
+		err = errors.Join(errTooManyExpressions, err) // SQLite reports too many instructions as a lack of memory
 	}
-	if err != nil && ctx.Err() != nil { // what SQLite says of its end may be anything
+	if err != nil && ctx.Err() != nil { // an interrupted statement can fail with any error
 		return ctx.Err()
 	}
 	return err
 }
 
-// query reads at once what the query returns.
+// query runs a query and reads its rows at once.
 func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out rows, err error) {
 	length := maxValue(len(columns))
-	weighs := columns[len(columns)-1].name == "" // it looks at how long a row is, and is of a table
+	weighs := columns[len(columns)-1].name == "" // the query of a table that checks the length of its rows
 	if weighs {
 		length = maxRow
 	}
@@ -80,7 +81,7 @@ func (e *sqliteEngine) read(ctx context.Context, c *sql.Conn, columns []column, 
 	return b, errors.Join(r.err(), ctx.Err())
 }
 
-// bufferedRows are rows that have been read.
+// bufferedRows holds rows that were read at once.
 type bufferedRows struct {
 	rows  [][]any
 	bad   []*badValue
