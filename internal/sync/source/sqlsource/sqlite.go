@@ -59,8 +59,9 @@ func openSQLite(o options, env source.Env) (engine, error) {
 			return nil, err
 		}
 	}
-	// SQLite opens files by name, not through Dir, and opens others beside them. So the
-	// path must be the real one, and the directory must be the one that was checked.
+	// SQLite opens files by their names and not through Dir, because it opens others beside
+	// them. The name must lead to the same file that Dir opened, or a link could lead out
+	// of the directory.
 	full, err := filepath.Abs(filepath.Join(env.Dir.Name(), path))
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "url: %q cannot be opened", o.database)

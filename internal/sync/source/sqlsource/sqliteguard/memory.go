@@ -18,8 +18,8 @@ import (
 const (
 	// maxMemory is the limit in bytes. If the process has a memory limit, a tenth of it is
 	// the limit here, but at least minMemory: with less, SQLite cannot sort long rows.
-	// The Go runtime does not count SQLite's memory, and the tenth is what deployments
-	// leave beside the runtime.
+	// The Go runtime does not count SQLite's memory. The tenth is the part that its own
+	// limit leaves for memory that it does not count.
 	maxMemory = 128 << 20
 	minMemory = 64 << 20
 )
@@ -70,7 +70,7 @@ func installAllocator() int32 {
 }
 
 // aLot is the size in bytes from which a stopped statement gets no more memory. A statement
-// that makes long values, all within one instruction, ends early in this way.
+// that makes long values ends earlier in this way.
 const aLot = 16 << 10
 
 // take counts n more bytes. It reports false and counts nothing if the connection is

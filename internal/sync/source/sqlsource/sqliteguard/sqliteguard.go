@@ -325,8 +325,8 @@ func instructions(longest int) int32 { return int32(min(maxStraight/max(longest,
 // Read prepares the connection for statements until done is called. They stop when the
 // context ends, and their values may have at most longest bytes. The longer the values,
 // the fewer instructions a statement may have; ours lifts this bound for statements of this
-// program. done returns ErrMemory if a statement got too little memory. Its values may then
-// be wrong, because some functions of SQLite go on without the memory.
+// program. done returns ErrMemory if a statement did not get the memory that it asked for.
+// The values that it returned may then be wrong.
 func Read(ctx context.Context, conn *sql.Conn, longest int, ours bool) (done func() error, err error) {
 	var g *guard
 	if err := raw(conn, func(c *guarded) error {
