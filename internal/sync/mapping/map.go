@@ -110,8 +110,8 @@ func (m *Mapper) bind(c *source.Columns) {
 
 // identityOf returns the fields of a mapping without fields: every column under its own
 // name, except the column that marks deleted rows.
-func identityOf(c *source.Columns, deleted string) []field {
-	fields := make([]field, 0, len(c.Names()))
+func identityOf(c *source.Columns, deleted string) []compiled {
+	fields := make([]compiled, 0, len(c.Names()))
 	for i, n := range c.Names() {
 		if n == deleted {
 			continue
@@ -120,9 +120,9 @@ func identityOf(c *source.Columns, deleted string) []field {
 		if err != nil {
 			member, _ = record.AppendString(nil, strings.ToValidUTF8(n, "\ufffd"))
 		}
-		fields = append(fields, field{name: n, member: append(member, ':'), at: i, zone: time.UTC})
+		fields = append(fields, compiled{name: n, member: append(member, ':'), at: i, zone: time.UTC})
 	}
-	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(fields, func(a, b compiled) int { return cmp.Compare(a.name, b.name) })
 	return fields
 }
 
@@ -203,7 +203,7 @@ func (m *Mapper) externalIDs(row source.Row) map[string]string {
 }
 
 // value returns the value that the field comes from, not yet converted.
-func (f *field) value(row source.Row) any {
+func (f *compiled) value(row source.Row) any {
 	v := at(row, f.at)
 	for _, p := range f.path {
 		inner, ok := v.(map[string]any)
@@ -217,7 +217,7 @@ func (f *field) value(row source.Row) any {
 
 // appendValue appends the field's JSON. It reports false if the row has no value for the
 // field. An empty text counts as no value, except for a text field that is not required.
-func (f *field) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
+func (f *compiled) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
 	var v any
 	switch {
 	case f.constant != nil:
@@ -236,7 +236,7 @@ func (f *field) appendValue(b []byte, row source.Row) (_ []byte, there bool, err
 	return b, true, err
 }
 
-func (f *field) convert(b []byte, v any) ([]byte, error) {
+func (f *compiled) convert(b []byte, v any) ([]byte, error) {
 	switch f.Type {
 	case "number":
 		return appendNumber(b, v)

@@ -80,7 +80,7 @@ type Mapper struct {
 	datatype string
 	def      Type
 	spec     source.Spec
-	fields   []field  // sorted by name; nil: all columns
+	fields   []compiled  // sorted by name; nil: all columns
 	names    []string // the fields' names
 
 	// bind sets the following for the current columns:
@@ -88,13 +88,13 @@ type Mapper struct {
 	keyAt     []int
 	timeAt    int
 	deletedAt int
-	identity  []field
+	identity  []compiled
 
 	slab []byte
 }
 
-// field is a compiled Field.
-type field struct {
+// compiled is a compiled Field.
+type compiled struct {
 	Field
 	name     string
 	member   []byte // "name":
@@ -200,11 +200,11 @@ func (c *checker) duration(path, s string, none time.Duration) time.Duration {
 
 var typeNames = []string{"", "string", "number", "integer", "bool", "time", "json"}
 
-func compileField(c *checker, path, name string, def Field) field {
+func compileField(c *checker, path, name string, def Field) compiled {
 	if string(def.Const) == "null" {
 		def.Const = nil // encoding/json keeps the text null, but it is no constant
 	}
-	f := field{Field: def, name: name, at: -1, zone: time.UTC}
+	f := compiled{Field: def, name: name, at: -1, zone: time.UTC}
 	member, err := record.AppendString(nil, name)
 	if err != nil || name == "" {
 		c.add(path, "must have a name of UTF-8 text")

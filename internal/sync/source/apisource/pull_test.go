@@ -125,7 +125,7 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 		{token + `}`, `{` + item + `,"meta":{"next":true}}`, "is neither a token nor a URL of a page"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{}}`, "does not say whether there is more at meta.more"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":{}}}`, "does not say whether"},
-		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":true}}`, "says that there is more (options.paging.more), and not where"},
+		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":true}}`, "says that there is another page (options.paging.more), but not where it is"},
 		{`"style":"offset","more":"more"}`, `{"more":true,"data":{"items":[]}}`, "paging does not move"},
 		{`"style":"page"}`, `{"data":{}}`, "no array at data.items"},
 		{`"style":"page"}`, `{"data":{"items":{}}}`, "no array at data.items"},

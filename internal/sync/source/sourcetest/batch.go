@@ -38,7 +38,7 @@ var batchTests = topic{
 				require.NotEmpty(f, r.Key)
 				id = fmt.Sprint(r.Key[0])
 			}
-			require.Equal(f, f.record(i).Name, rows[id].Name)
+			require.Equal(f, f.nth(i).Name, rows[id].Name)
 		}
 	},
 	"AllOperationsInOneBatch": func(f *fixture) {

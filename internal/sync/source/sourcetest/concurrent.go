@@ -14,7 +14,7 @@ var concurrentTests = topic{
 	"InsertedDuringAPull": func(f *fixture) {
 		rows := f.put(10, 30)
 		got, ok := f.pullWhile(4, func() {
-			before, between, after := f.record(1), f.record(90), f.record(99)
+			before, between, after := f.nth(1), f.nth(90), f.nth(99)
 			between.UpdatedAt = rows[8].UpdatedAt.Add(time.Second)
 			f.place.Put(f, before, between, after)
 		})

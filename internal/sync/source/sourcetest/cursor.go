@@ -13,7 +13,7 @@ var cursorTests = topic{
 	"SecondPullReturnsOnlyNewer": func(f *fixture) {
 		f.put(0, 30)
 		first := f.pull(f.request(7))
-		require.True(f, f.record(29).UpdatedAt.Equal(first.cursor.Time), "the cursor is not the time of the latest change: %v", first.cursor.Time)
+		require.True(f, f.nth(29).UpdatedAt.Equal(first.cursor.Time), "the cursor is not the time of the latest change: %v", first.cursor.Time)
 
 		newer := f.put(60, 70)
 		p := f.request(3)
@@ -61,7 +61,7 @@ var cursorTests = topic{
 	"LateCommitWithinTheOverlap": func(f *fixture) {
 		f.put(0, 30)
 		first := f.pull(f.request(4))
-		late := f.record(100)
+		late := f.nth(100)
 		late.UpdatedAt = first.cursor.Time.Add(-overlap / 2)
 		f.place.Put(f, late)
 		for _, size := range []int{1, 3, 100} {
@@ -73,7 +73,7 @@ var cursorTests = topic{
 	"CursorStaysBehindTheClock": func(f *fixture) {
 		now := f.h.Now().UTC().Truncate(time.Second)
 		rows := f.put(0, 3)
-		recent, future := f.record(50), f.record(51)
+		recent, future := f.nth(50), f.nth(51)
 		recent.UpdatedAt, future.UpdatedAt = now, now.Add(time.Hour)
 		f.place.Put(f, recent, future)
 
@@ -91,8 +91,8 @@ var cursorTests = topic{
 		p := f.request(1)
 		p.Cursor = start
 		got := f.pull(p) // checks each page's cursor against the one before
-		f.contains(got, f.record(21), f.record(29))
-		require.True(f, f.record(29).UpdatedAt.Equal(got.cursor.Time))
+		f.contains(got, f.nth(21), f.nth(29))
+		require.True(f, f.nth(29).UpdatedAt.Equal(got.cursor.Time))
 	},
 	"CursorOfEveryPageLosesNothing": func(f *fixture) {
 		rows := f.put(0, 12)

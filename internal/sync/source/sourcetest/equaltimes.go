@@ -7,7 +7,7 @@ var equalTimeTests = topic{
 		const n = 9
 		var rows []Record
 		for i := range n {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base
 			rows = append(rows, r)
 		}
@@ -19,7 +19,7 @@ var equalTimeTests = topic{
 	"RunsOfEqualTimes": func(f *fixture) {
 		var rows []Record
 		for i := range 20 {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base.Add(time.Duration(i/6) * time.Hour)
 			rows = append(rows, r)
 		}
@@ -31,7 +31,7 @@ var equalTimeTests = topic{
 	"EqualTimesAtTheCursor": func(f *fixture) {
 		var rows []Record
 		for i := range 6 {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base
 			rows = append(rows, r)
 		}

@@ -33,7 +33,7 @@ var hostileTests = topic{
 	"HostileStringsArePulled": func(f *fixture) {
 		var rows []Record
 		for i, name := range f.hostileNames() {
-			r := f.record(i)
+			r := f.nth(i)
 			r.Name = name
 			rows = append(rows, r)
 		}
@@ -49,7 +49,7 @@ var hostileTests = topic{
 		names := f.hostileNames()
 		for i, name := range names {
 			c := f.create(i)
-			r := f.record(i)
+			r := f.nth(i)
 			r.Name = name
 			c.Fields = f.fields(r)
 			changes = append(changes, c)
@@ -71,7 +71,7 @@ var hostileTests = topic{
 		}
 		var rows []Record
 		for i, id := range []string{`it's`, `"q"`, `a,b`, `a b`, `a/b?c=d&e#f`, `日本`, `'; --`, `%00`, `A`, `a`, `á`, `Z`} {
-			r := f.record(0) // all have the same time, so only the key orders them
+			r := f.nth(0) // all have the same time, so only the key orders them
 			r.ID, r.Value = id, float64(i)
 			rows = append(rows, r)
 		}

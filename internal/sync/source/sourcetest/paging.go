@@ -22,7 +22,7 @@ var pagingTests = topic{
 		const n = 12
 		var rows []Record
 		for i := range n {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base.Add(-r.UpdatedAt.Sub(f.base))
 			rows = append(rows, r)
 		}

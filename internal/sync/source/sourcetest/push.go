@@ -11,7 +11,7 @@ import (
 
 // create returns the change that creates the i-th row.
 func (f *fixture) create(i int) source.Change {
-	r := f.record(i)
+	r := f.nth(i)
 	c := source.Change{Op: source.Create, ID: "record-" + r.ID, Fields: f.fields(r), Attempt: "create-" + r.ID}
 	if !f.h.ChoosesKeys {
 		c.Key = f.h.Key(r.ID)
@@ -76,7 +76,7 @@ func (f *fixture) pushed(s source.Source, c source.Change) source.Result {
 // created pushes the i-th row and returns it with its key at the source.
 func (f *fixture) created(s source.Source, i int) Record {
 	f.Helper()
-	r := f.record(i)
+	r := f.nth(i)
 	result := f.pushed(s, f.create(i))
 	if f.h.ChoosesKeys {
 		require.NotEmpty(f, result.Key, "the source chose a key and did not return it")
@@ -188,7 +188,7 @@ var pushTests = topic{
 		if f.h.NoDelete {
 			return
 		}
-		r := f.record(1)
+		r := f.nth(1)
 		r.ID = f.h.ID(4040)
 		f.pushed(f.open(), f.remove(r))
 		require.Empty(f, f.place.Rows(f))

@@ -169,8 +169,8 @@ func newFixture(t *testing.T, h Harness) *fixture {
 	return &fixture{T: t, ctx: ctx, h: h, place: h.New(t), base: h.Now().UTC().Add(-24 * time.Hour).Truncate(time.Second)}
 }
 
-// record returns the i-th row, whose last change is i minutes after base.
-func (f *fixture) record(i int) Record {
+// nth returns the i-th row, whose last change is i minutes after base.
+func (f *fixture) nth(i int) Record {
 	return Record{
 		ID: f.h.ID(i), Name: fmt.Sprintf("name %d", i), Value: float64(i) + 0.5,
 		UpdatedAt: f.base.Add(time.Duration(i) * time.Minute),
@@ -182,7 +182,7 @@ func (f *fixture) put(from, to int) []Record {
 	f.Helper()
 	var rows []Record
 	for i := from; i < to; i++ {
-		rows = append(rows, f.record(i))
+		rows = append(rows, f.nth(i))
 	}
 	f.place.Put(f, rows...)
 	return rows

@@ -26,7 +26,7 @@ func (f fenced) execAll(ctx context.Context, statements []*statement) ([]int64, 
 	return f.transaction.execAll(ctx, statements)
 }
 
-func (f fenced) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+func (f fenced) query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error) {
 	if err := fence.Allow(ctx); err != nil {
 		return nil, err
 	}

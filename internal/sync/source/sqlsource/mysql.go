@@ -53,7 +53,7 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	return m, nil
 }
 
-func (m *mySQL) close() error { return m.db.Close() }
+func (m *mySQL) release() error { return m.db.Close() }
 
 func (m *mySQL) quote(id string) string { return "`" + strings.ReplaceAll(id, "`", "``") + "`" }
 
@@ -133,7 +133,7 @@ func (m *mySQL) describe(ctx context.Context, from string) ([]column, error) {
 	return columns, nil
 }
 
-func mySQLKind(typ string) kind {
+func mySQLKind(typ string) columnKind {
 	switch typ {
 	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT", "YEAR":
 		return kindInteger
@@ -371,7 +371,7 @@ func (m *mySQL) classify(err error) class {
 	case 1062, 1586:
 		return duplicate
 	case 1364, 1366, 1406, 1264, 1265, 1292, 1048, 1451, 1452, 3819, 4025, 1644, 1690, 3140, 1411, 1416, 3105, 1906:
-		return refused
+		return refusedRow
 	case 1044, 1045, 1142, 1143, 1227, 1792: // 1792: a write in a read-only transaction
 		return denied
 	case 1969, 3024: // the time-outs of MariaDB and MySQL
@@ -379,7 +379,7 @@ func (m *mySQL) classify(err error) class {
 	}
 	switch string(e.SQLState[:2]) {
 	case "22", "23", "45":
-		return refused
+		return refusedRow
 	case "28":
 		return denied
 	case "42":

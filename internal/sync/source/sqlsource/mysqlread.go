@@ -24,7 +24,7 @@ func (m *mySQL) reading(ctx context.Context, do func(*sql.Tx) error) error {
 	return do(tx)
 }
 
-func (m *mySQL) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+func (m *mySQL) query(ctx context.Context, columns []column, query string, args ...any) (resultRows, error) {
 	c, err := m.db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -36,35 +36,35 @@ func (m *mySQL) query(ctx context.Context, columns []column, query string, args 
 	if err == nil {
 		var found *sql.Rows
 		if found, err = out.tx.QueryContext(ctx, query, args...); err == nil {
-			out.rows = m.rowsOf(found, columns)
+			out.resultRows = m.rowsOf(found, columns)
 			return out, nil
 		}
 	}
 	if out.meter != nil {
 		err = out.meter.because(err)
 	}
-	out.close()
+	out.release()
 	return nil, err
 }
 
 // mySQLRead wraps the rows of a query and ends its transaction and connection with them.
 type mySQLRead struct {
-	rows
+	resultRows
 	meter *meter
 	tx    *sql.Tx
 	conn  *sql.Conn
 }
 
-func (r *mySQLRead) next() bool {
+func (r *mySQLRead) more() bool {
 	r.meter.reset()
-	return r.rows.next()
+	return r.resultRows.more()
 }
 
-func (r *mySQLRead) err() error { return r.meter.because(r.rows.err()) }
+func (r *mySQLRead) err() error { return r.meter.because(r.resultRows.err()) }
 
-func (r *mySQLRead) close() {
-	if r.rows != nil {
-		r.rows.close()
+func (r *mySQLRead) release() {
+	if r.resultRows != nil {
+		r.resultRows.release()
 	}
 	if r.tx != nil {
 		_ = r.tx.Rollback()

@@ -87,7 +87,7 @@ func newPlace(t testing.TB, s server) *place {
 		q := u.Query()
 		q.Set("options", "-csearch_path="+name)
 		u.RawQuery = q.Encode()
-		p.connect(t, "pgx", u.String())
+		p.connectWith(t, "pgx", u.String())
 		p.exec(t, "CREATE SCHEMA "+name)
 		t.Cleanup(func() { p.exec(t, "DROP SCHEMA "+name+" CASCADE") })
 	case "mysql":
@@ -97,23 +97,23 @@ func newPlace(t testing.TB, s server) *place {
 		dsn := func(database string) string {
 			return fmt.Sprintf("%s:%s@tcp(%s)/%s?collation=utf8mb4_bin&parseTime=true&time_zone=%%27%%2B00:00%%27", u.User.Username(), password, u.Host, database)
 		}
-		p.connect(t, "mysql", dsn(""))
+		p.connectWith(t, "mysql", dsn(""))
 		p.exec(t, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4")
 		server := p.db
 		t.Cleanup(func() { _, _ = server.Exec("DROP DATABASE " + name) })
-		p.connect(t, "mysql", dsn(name))
+		p.connectWith(t, "mysql", dsn(name))
 		u.Path = "/" + name
 		p.url = u.String()
 	case "sqlite":
 		p.engine = &sqliteEngine{}
 		p.dir, p.url = t.TempDir(), "sqlite:some.db"
-		p.connect(t, "sqlite", "file:"+filepath.Join(p.dir, "some.db")+"?_pragma=busy_timeout(10000)")
+		p.connectWith(t, "sqlite", "file:"+filepath.Join(p.dir, "some.db")+"?_pragma=busy_timeout(10000)")
 		p.exec(t, "CREATE TABLE something_else (a)")
 	}
 	return p
 }
 
-func (p *place) connect(t testing.TB, driver, dsn string) {
+func (p *place) connectWith(t testing.TB, driver, dsn string) {
 	t.Helper()
 	db, err := sql.Open(driver, dsn)
 	require.NoError(t, err)

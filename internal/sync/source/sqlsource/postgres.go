@@ -90,7 +90,7 @@ func (p *postgres) buffered() int      { return 0 }
 
 func (p *postgres) abortsOnError() bool { return true }
 
-func (p *postgres) close() error {
+func (p *postgres) release() error {
 	p.pool.Close()
 	return nil
 }
@@ -194,7 +194,7 @@ func postgresColumns(d *pgconn.StatementDescription, types *pgtype.Map) []column
 	return columns
 }
 
-func postgresKind(oid uint32) (kind, bool) {
+func postgresKind(oid uint32) (columnKind, bool) {
 	switch oid {
 	case pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID, pgtype.UUIDOID:
 		return kindText, true
@@ -240,7 +240,7 @@ func (p *postgres) clock(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
-func (p *postgres) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+func (p *postgres) query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error) {
 	tx, err := p.pool.BeginTx(ctx, readOnly)
 	if err != nil {
 		return nil, err
@@ -250,17 +250,17 @@ func (p *postgres) query(ctx context.Context, columns []column, sql string, args
 		postgresTx{tx}.rollback()
 		return nil, err
 	}
-	return &postgresRead{rows: r, tx: postgresTx{tx}}, nil
+	return &postgresRead{resultRows: r, tx: postgresTx{tx}}, nil
 }
 
 // postgresRead wraps the rows of a query and ends its transaction with them.
 type postgresRead struct {
-	rows
+	resultRows
 	tx postgresTx
 }
 
-func (r *postgresRead) close() {
-	r.rows.close()
+func (r *postgresRead) release() {
+	r.resultRows.release()
 	r.tx.rollback()
 }
 
@@ -289,7 +289,7 @@ func (p *postgres) classify(err error) class {
 	case "23505":
 		return duplicate
 	case "42804", "P0001", "44000", "428C9", "42846":
-		return refused
+		return refusedRow
 	case "42501", "25001", "25006": // 25: a write in a read-only transaction, or an attempt to end it
 		return denied
 	case "57014":
@@ -297,7 +297,7 @@ func (p *postgres) classify(err error) class {
 	}
 	switch e.Code[:2] {
 	case "22", "23":
-		return refused
+		return refusedRow
 	case "28":
 		return denied
 	case "42", "0A":
@@ -345,7 +345,7 @@ func (t postgresTx) execAll(ctx context.Context, statements []*statement) ([]int
 	return affected, results.Close()
 }
 
-func (t postgresTx) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+func (t postgresTx) query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error) {
 	r, err := t.tx.Query(ctx, sql, append([]any{formats(columns)}, args...)...)
 	if err != nil {
 		return nil, err

@@ -44,10 +44,10 @@ func newPostgresRows(r pgx.Rows, columns []column) *postgresRows {
 	return &postgresRows{rows: r, columns: columns, types: pgtype.NewMap()}
 }
 
-func (r *postgresRows) next() bool { return r.rows.Next() }
+func (r *postgresRows) more() bool { return r.rows.Next() }
 func (r *postgresRows) size() int  { return r.bytes }
 func (r *postgresRows) err() error { return r.rows.Err() }
-func (r *postgresRows) close()     { r.rows.Close() }
+func (r *postgresRows) release()   { r.rows.Close() }
 
 func (r *postgresRows) scan(dst []any) error {
 	if !r.checked {

@@ -42,7 +42,7 @@ type reader struct {
 
 	life   context.Context // context of the queries, which outlive a call
 	end    context.CancelFunc
-	rows   rows            // rows of the running query; nil: none runs
+	rows   resultRows      // rows of the running query; nil: none runs
 	live   context.Context // context of the running query
 	cancel context.CancelFunc
 	got    int   // rows read from this query
@@ -258,7 +258,7 @@ func (r *reader) stop() {
 		return
 	}
 	r.cancel() // must come first: close would read the remaining rows
-	r.rows.close()
+	r.rows.release()
 	r.rows = nil
 }
 
@@ -271,7 +271,7 @@ func (r *reader) finishQuery() {
 		limited = limited && buffered
 		r.skip += r.got
 	}
-	r.rows.close()
+	r.rows.release()
 	r.cancel()
 	r.rows = nil
 	if !limited {
@@ -292,7 +292,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 		page.Rows = make([]source.Row, 0, min(r.pull.PageSize, 1024))
 	}
 	for !r.full(page) {
-		if !r.rows.next() {
+		if !r.rows.more() {
 			if err := r.rows.err(); err != nil {
 				return false, err
 			}

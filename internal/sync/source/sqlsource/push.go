@@ -36,7 +36,7 @@ func (s *sqlSource) Push(ctx context.Context, spec source.Spec, changes []source
 		return nil, err
 	}
 	results, err := p.together(ctx, changes)
-	if err != nil && p.refused(err) { // a deferred constraint fails the COMMIT
+	if err != nil && p.concernsRow(err) { // a deferred constraint fails the COMMIT
 		results, err = p.apart(ctx, changes)
 	}
 	if err != nil {
@@ -141,13 +141,13 @@ func (p *pusher) checkUnique(ctx context.Context) error {
 	return nil
 }
 
-// refused reports whether the database refused one row.
-func (p *pusher) refused(err error) bool {
+// concernsRow reports whether the database refused one row.
+func (p *pusher) concernsRow(err error) bool {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return false
 	}
 	c := p.engine.classify(err)
-	return c == refused || c == duplicate
+	return c == refusedRow || c == duplicate
 }
 
 // refusal returns the error for the result of one change, or nil if err concerns the whole
@@ -163,7 +163,7 @@ func (p *pusher) refusal(err error) error {
 		return fault.New(fault.Invalid, "%s: %s", bad.column, bad.reason)
 	}
 	switch p.engine.classify(err) {
-	case refused:
+	case refusedRow:
 		return fault.Wrap(fault.Invalid, err, "%s refused the row: %s", p.table.name, p.engine.explain(err))
 	case duplicate:
 		return fault.Wrap(fault.Conflict, err, "%s refused the row: %s", p.table.name, p.engine.explain(err))

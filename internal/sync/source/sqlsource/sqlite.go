@@ -85,7 +85,7 @@ func openSQLite(o options, env source.Env) (engine, error) {
 	return e, nil
 }
 
-func (e *sqliteEngine) close() error { return errors.Join(e.db.Close(), e.push.Close()) }
+func (e *sqliteEngine) release() error { return errors.Join(e.db.Close(), e.push.Close()) }
 
 func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
 	tx, err := e.push.BeginTx(ctx, nil)
@@ -164,7 +164,7 @@ func (e *sqliteEngine) describe(ctx context.Context, from string) ([]column, err
 
 // sqliteKind returns the kind that people mean by a declared type. JSON is text here,
 // because only text is written back exactly as it was read.
-func sqliteKind(declared string) kind {
+func sqliteKind(declared string) columnKind {
 	declared, _, _ = strings.Cut(declared, "(")
 	switch strings.TrimSpace(declared) {
 	case "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE":
@@ -245,7 +245,7 @@ func (e *sqliteEngine) bind(c column, v any) (any, error) {
 		}
 	case kindLocal, kindDate, kindInstant:
 		if t, ok := timeOf(v); ok {
-			return c.style.write(c.kind, t.UTC()), nil
+			return c.style.format(c.kind, t.UTC()), nil
 		}
 	case kindBytes:
 		return toBytes(v)
@@ -263,7 +263,7 @@ func (e *sqliteEngine) bind(c column, v any) (any, error) {
 	case int64, float64, bool, string:
 		return v, nil
 	case time.Time:
-		return c.style.write(kindLocal, v.UTC()), nil
+		return c.style.format(kindLocal, v.UTC()), nil
 	}
 	return text(v)
 }
@@ -343,7 +343,7 @@ func (e *sqliteEngine) classify(err error) class {
 	case code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || code == sqlite3.SQLITE_CONSTRAINT_ROWID:
 		return duplicate
 	case slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}, code&0xff):
-		return refused
+		return refusedRow
 	case strings.Contains(se.Error(), "no such table"):
 		return noTable
 	case code&0xff == sqlite3.SQLITE_ERROR, code&0xff == sqlite3.SQLITE_NOTADB:

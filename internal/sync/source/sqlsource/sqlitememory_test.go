@@ -69,7 +69,7 @@ func TestAttackSQLiteExpressions(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
 	_, err := queried(t, p, "SELECT 1 AS id, "+repeated(50, "max("+repeated(100, "length(v)", ", ")+")", " + ")+" AS v FROM (SELECT hex(zeroblob(4e6)) AS v)", "")
-	require.ErrorContains(t, err, "more expressions")
+	require.ErrorContains(t, err, "too many expressions")
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 

@@ -41,14 +41,14 @@ func (e *sqliteEngine) reading(ctx context.Context, longest int, ours bool, do f
 }
 
 // query runs a query and reads its rows at once.
-func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out rows, err error) {
+func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out resultRows, err error) {
 	length := maxValue(len(columns))
 	weighs := columns[len(columns)-1].name == "" // the query of a table that checks the length of its rows
 	if weighs {
 		length = maxRow
 	}
 	err = e.reading(ctx, length, weighs, func(on *sql.Conn) error {
-		out, err = e.read(ctx, on, columns, query, args...)
+		out, err = e.readAll(ctx, on, columns, query, args...)
 		return err
 	})
 	if err != nil {
@@ -57,15 +57,15 @@ func (e *sqliteEngine) query(ctx context.Context, columns []column, query string
 	return out, nil
 }
 
-func (e *sqliteEngine) read(ctx context.Context, c *sql.Conn, columns []column, query string, args ...any) (rows, error) {
+func (e *sqliteEngine) readAll(ctx context.Context, c *sql.Conn, columns []column, query string, args ...any) (resultRows, error) {
 	found, err := c.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	r := e.rowsOf(found, columns)
-	defer r.close()
+	defer r.release()
 	b := &bufferedRows{}
-	for r.next() {
+	for r.more() {
 		row := make([]any, len(columns))
 		err := r.scan(row)
 		bad, isBad := errors.AsType[*badValue](err)
@@ -91,7 +91,7 @@ type bufferedRows struct {
 	at    int
 }
 
-func (b *bufferedRows) next() bool {
+func (b *bufferedRows) more() bool {
 	b.at++
 	return b.at <= len(b.rows)
 }
@@ -107,4 +107,4 @@ func (b *bufferedRows) scan(dst []any) error {
 
 func (b *bufferedRows) size() int  { return b.sizes[b.at-1] }
 func (b *bufferedRows) err() error { return nil }
-func (b *bufferedRows) close()     { b.rows, b.bad, b.sizes = nil, nil, nil }
+func (b *bufferedRows) release()   { b.rows, b.bad, b.sizes = nil, nil, nil }

@@ -47,7 +47,7 @@ func (s timeStyle) fromNumber(n float64) any {
 	return t
 }
 
-func (s timeStyle) write(k kind, t time.Time) any {
+func (s timeStyle) format(k columnKind, t time.Time) any {
 	if k == kindDate {
 		return t.Format(dateLayout)
 	}

@@ -41,13 +41,13 @@ const (
 	// statementTimeout makes the database stop a statement that this process fails to
 	// stop. A pull that reads one query for longer continues with a new query.
 	statementTimeout = 30 * time.Minute
-	pushSize         = 500
+	maxPush          = 500
 	maxQuery         = 64 << 10 // most bytes of a definition's query
 )
 
 // Kind returns the kind "sql".
 func Kind() source.Kind {
-	return source.Kind{Name: "sql", Check: check, Open: open}
+	return source.Kind{Name: "sql", Check: check, Open: openSource}
 }
 
 // sqlSource implements source.Source.
@@ -65,7 +65,7 @@ var (
 	_ source.KeyChooser = (*sqlSource)(nil)
 )
 
-func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
+func openSource(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
 	o, faults := parse(d)
 	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "%s", faults[0])
@@ -99,7 +99,7 @@ func openEngine(o options, env source.Env) (engine, error) {
 }
 
 // PushSize implements source.Source.
-func (s *sqlSource) PushSize() int { return pushSize }
+func (s *sqlSource) PushSize() int { return maxPush }
 
 // ChoosesKeys implements source.KeyChooser.
 func (s *sqlSource) ChoosesKeys(string) bool { return s.options.GeneratesKeys }
@@ -114,7 +114,7 @@ func (s *sqlSource) Close() error {
 			return err
 		}
 	}
-	return s.engine.close()
+	return s.engine.release()
 }
 
 // table describes the table or query that a datatype is read from.
@@ -229,7 +229,7 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	what := fmt.Sprintf(format, args...)
 	code := fault.Unavailable
 	switch s.engine.classify(err) {
-	case denied, wrong, noTable, refused:
+	case denied, wrong, noTable, refusedRow:
 		code = fault.Invalid
 		what += ": " + s.engine.explain(err)
 	case tooLong:
@@ -287,23 +287,23 @@ type engine interface {
 	// unique reports whether exactly these columns are a unique key of the table.
 	unique(ctx context.Context, t *table, columns []string) (bool, error)
 	clock(ctx context.Context) (time.Time, error)
-	query(ctx context.Context, columns []column, sql string, args ...any) (rows, error)
+	query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error)
 	begin(ctx context.Context) (transaction, error)
 	classify(err error) class
 	// explain returns the database's own message for people.
 	explain(err error) string
-	close() error
+	release() error
 }
 
-// rows returns the rows of a query one by one.
-type rows interface {
-	next() bool
+// resultRows returns the rows of a query one by one.
+type resultRows interface {
+	more() bool
 	// scan sets dst to the row's values. A *badValue rejects only this row.
 	scan(dst []any) error
 	// size estimates the memory in bytes of the row that was scanned.
 	size() int
 	err() error
-	close()
+	release()
 }
 
 type transaction interface {
@@ -312,7 +312,7 @@ type transaction interface {
 	exec(ctx context.Context, sql string, args ...any) (int64, error)
 	// execAll executes the statements in order and stops at the first that fails.
 	execAll(ctx context.Context, statements []*statement) ([]int64, error)
-	query(ctx context.Context, columns []column, sql string, args ...any) (rows, error)
+	query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error)
 	commit(ctx context.Context) error
 	rollback()
 }
@@ -321,9 +321,9 @@ type transaction interface {
 type class int
 
 const (
-	unknown   class = iota
-	refused         // the row breaks a constraint, a type or a trigger
-	duplicate       // the row breaks a unique key
+	unknown    class = iota
+	refusedRow       // the row breaks a constraint, a type or a trigger
+	duplicate        // the row breaks a unique key
 	noTable
 	denied  // the login or the kind of transaction does not allow the statement
 	wrong   // the statement, and so the definition, is wrong
@@ -358,10 +358,10 @@ func (s *statement) value(c column, v any) (string, error) {
 }
 
 // each calls do with every row and closes the rows.
-func each(r rows, n int, do func([]any) error) error {
-	defer r.close()
+func each(r resultRows, n int, do func([]any) error) error {
+	defer r.release()
 	dst := make([]any, n)
-	for r.next() {
+	for r.more() {
 		if err := r.scan(dst); err != nil {
 			return err
 		}

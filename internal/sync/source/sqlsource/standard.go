@@ -12,7 +12,7 @@ type standard struct {
 	value func(c column, v any) (any, error)
 }
 
-func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
+func (s *standard) rowsOf(r *sql.Rows, columns []column) resultRows {
 	out := &standardRows{rows: r, columns: columns, value: s.value, raw: make([]any, len(columns)), into: make([]any, len(columns))}
 	for i := range out.raw {
 		out.into[i] = &out.raw[i]
@@ -56,10 +56,10 @@ type standardRows struct {
 	bytes   int
 }
 
-func (r *standardRows) next() bool { return r.rows.Next() }
+func (r *standardRows) more() bool { return r.rows.Next() }
 func (r *standardRows) size() int  { return r.bytes }
 func (r *standardRows) err() error { return r.rows.Err() }
-func (r *standardRows) close()     { _ = r.rows.Close() }
+func (r *standardRows) release()   { _ = r.rows.Close() }
 
 func (r *standardRows) scan(dst []any) error {
 	if err := r.rows.Scan(r.into...); err != nil {
@@ -129,7 +129,7 @@ func (t standardTx) execAll(ctx context.Context, statements []*statement) ([]int
 	return affected, nil
 }
 
-func (t standardTx) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+func (t standardTx) query(ctx context.Context, columns []column, query string, args ...any) (resultRows, error) {
 	r, err := t.tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 // column describes one column of a table.
 type column struct {
 	name string
-	kind kind
+	kind columnKind
 	typ  string // the database's name of the type
 	oid  uint32 // PostgreSQL's number of the type
 	// digits is the number of decimals of a time's seconds; -1: not limited.
@@ -26,11 +26,11 @@ type column struct {
 	style  timeStyle // form of the times, for SQLite
 }
 
-// kind groups the types of columns that are read and written in the same way.
-type kind int
+// columnKind groups the types of columns that are read and written in the same way.
+type columnKind int
 
 const (
-	kindText kind = iota
+	kindText columnKind = iota
 	kindInteger
 	kindDecimal // exact
 	kindFloat
@@ -46,7 +46,7 @@ const (
 	kindRaw   // bound exactly as it was read
 )
 
-func (k kind) isTime() bool { return k == kindInstant || k == kindLocal || k == kindDate }
+func (k columnKind) isTime() bool { return k == kindInstant || k == kindLocal || k == kindDate }
 
 const (
 	localLayout = "2006-01-02 15:04:05.999999"

@@ -23,7 +23,7 @@ func (p *pusher) statement(ctx context.Context, c source.Change) (*statement, er
 	case source.Update:
 		return p.update(c)
 	case source.Delete:
-		return p.remove(ctx, c)
+		return p.deletion(ctx, c)
 	}
 	return nil, fault.New(fault.Invalid, "%q is not an operation", c.Op)
 }
@@ -115,8 +115,8 @@ func (p *pusher) update(c source.Change) (*statement, error) {
 	return s, nil
 }
 
-// remove returns a statement that deletes the row or marks it as deleted.
-func (p *pusher) remove(ctx context.Context, c source.Change) (*statement, error) {
+// deletion returns a statement that deletes the row or marks it as deleted.
+func (p *pusher) deletion(ctx context.Context, c source.Change) (*statement, error) {
 	s := &statement{engine: p.engine}
 	var mark any
 	if p.deleted == nil {

@@ -228,7 +228,7 @@ func (*Connector) Driver() driver.Driver { return new(sqlite.Driver) }
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	id, g := lastGuard.Add(1), &guard{writes: c.writes, longest: int32(min(c.longest, math.MaxInt32))}
 	guards.Store(id, g)
-	conn, err := c.connect(ctx, id)
+	conn, err := c.open(ctx, id)
 	if err == nil {
 		if whole, ok := conn.(connection); ok {
 			return &guarded{connection: whole, id: id, guard: g}, nil
@@ -239,7 +239,7 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return nil, err
 }
 
-func (c *Connector) connect(ctx context.Context, id int64) (driver.Conn, error) {
+func (c *Connector) open(ctx context.Context, id int64) (driver.Conn, error) {
 	query := "mode=ro&_pragma=query_only(1)"
 	if c.writes {
 		query = "mode=rw&_txlock=immediate"
