@@ -126,7 +126,7 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{}}`, "does not say whether there is more at meta.more"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":{}}}`, "does not say whether"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":true}}`, "says that there is another page (options.paging.more), but not where it is"},
-		{`"style":"offset","more":"more"}`, `{"more":true,"data":{"items":[]}}`, "paging does not move"},
+		{`"style":"offset","more":"more"}`, `{"more":true,"data":{"items":[]}}`, "it seems to ignore the position"},
 		{`"style":"page"}`, `{"data":{}}`, "no array at data.items"},
 		{`"style":"page"}`, `{"data":{"items":{}}}`, "no array at data.items"},
 		{`"style":"page"}`, ``, "no array at data.items"},

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -339,4 +340,11 @@ func BenchmarkScanner(b *testing.B) {
 			}
 		}
 	})
+}
+
+func requireJSON(t *testing.T, want []byte, got any) {
+	t.Helper()
+	b, err := json.Marshal(got)
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), string(b))
 }

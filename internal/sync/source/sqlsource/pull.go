@@ -186,7 +186,7 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 		return source.Page{}, err
 	}
 	before, skip := r.mark, r.skip
-	page, err := r.next(ctx)
+	page, err := r.nextPage(ctx)
 	if err != nil && !errors.Is(err, io.EOF) {
 		// The next call starts a new query and reads this page again.
 		r.stop()
@@ -196,7 +196,8 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	return page, err
 }
 
-func (r *reader) next(ctx context.Context) (source.Page, error) {
+// nextPage reads one page, across the ends of queries and passes.
+func (r *reader) nextPage(ctx context.Context) (source.Page, error) {
 	var page source.Page
 	r.bytes = 0
 	for !r.full(&page) && r.mark.Pass != ended {
