@@ -103,6 +103,7 @@ func sameCell(cell string, v any) bool {
 	return false
 }
 
+// rewriter is one attempt of a push to rewrite the file. Each attempt reads the file again.
 type rewriter struct {
 	f       *file
 	spec    source.Spec
