@@ -80,8 +80,8 @@ type Mapper struct {
 	datatype string
 	def      Type
 	spec     source.Spec
-	fields   []compiled  // sorted by name; nil: all columns
-	names    []string // the fields' names
+	fields   []compiled // sorted by name; nil: all columns
+	names    []string   // the fields' names
 
 	// bind sets the following for the current columns:
 	columns   *source.Columns
