@@ -19,10 +19,12 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// celCost bounds what an expression may do for a row.
+// celCost bounds the work of an expression for one row, in CEL's own units. A definition
+// may hold any expression, and without the bound one row could stop a run.
 const celCost = 100_000
 
-// environment is CEL's, with the variable row. It is costly to make and does not change.
+// environment returns CEL's environment with the variable row. It is expensive to make
+// and never changes, so all mappings share it.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.Variable("row", cel.MapType(cel.StringType, cel.DynType)),
@@ -30,11 +32,12 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
-// compiling: an environment fills in what it needs for the message of a fault while
-// others read it.
+// compiling allows one compilation at a time. An environment that reports a fault writes
+// to its own fields, which a second compilation would read at the same time.
 var compiling sync.Mutex
 
-// compileCEL compiles an expression over row, the row's values by column.
+// compileCEL compiles an expression. The expression reads the row's values by column from
+// the variable row.
 func compileCEL(text string) (func(source.Row) (any, error), error) {
 	env, err := environment()
 	if err != nil {
@@ -59,7 +62,7 @@ func compileCEL(text string) (func(source.Row) (any, error), error) {
 	}, nil
 }
 
-// celRow is the row with numbers as CEL has them.
+// celRow returns the row as a map, with its JSON numbers as numbers that CEL knows.
 func celRow(row source.Row) map[string]any {
 	m := row.Map()
 	for k, v := range m {
@@ -76,7 +79,7 @@ func celRow(row source.Row) map[string]any {
 
 var jsonType = reflect.TypeFor[any]()
 
-// native is the value that CEL computed, as JSON has it.
+// native converts a value of CEL into one that a row may hold.
 func native(v ref.Val) (any, error) {
 	switch v := v.(type) {
 	case types.Null:
@@ -89,7 +92,7 @@ func native(v ref.Val) (any, error) {
 		if v > math.MaxInt64 {
 			return json.Number(strconv.FormatUint(uint64(v), 10)), nil
 		}
-		return int64(v), nil // as rows have integers
+		return int64(v), nil // rows hold integers as int64
 	case types.Double:
 		return float64(v), nil
 	case types.String:
@@ -107,7 +110,7 @@ func native(v ref.Val) (any, error) {
 	return nativeOf(v)
 }
 
-// nativeOf converts lists and maps, which hold further values.
+// nativeOf converts lists, maps and the values that native does not know.
 func nativeOf(v ref.Val) (any, error) {
 	switch x := v.Value().(type) {
 	case []any:
@@ -156,6 +159,7 @@ func nativeOf(v ref.Val) (any, error) {
 	return out, nil
 }
 
+// each converts the elements of a list.
 func each(list []any) ([]any, error) {
 	out := make([]any, len(list))
 	for i, e := range list {

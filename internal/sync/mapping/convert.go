@@ -21,7 +21,7 @@ func appendText(b []byte, s string) ([]byte, error) {
 	return out, nil
 }
 
-// plainTime makes JSON of the times in a value.
+// plainTime replaces the times in a value by their text of RFC 3339, as JSON has no times.
 func plainTime(v any) any {
 	switch v := v.(type) {
 	case time.Time:
@@ -42,7 +42,8 @@ func plainTime(v any) any {
 	return v
 }
 
-// decimal is whether s is written with the characters of a decimal number.
+// decimal reports whether s holds only characters of a decimal number. ParseFloat also
+// accepts hexadecimal numbers, underscores, infinities and NaN, which records refuse.
 func decimal(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -67,9 +68,9 @@ func appendNumber(b []byte, v any) ([]byte, error) {
 		if err != nil || !decimal(s) || math.IsInf(f, 0) {
 			return nil, fmt.Errorf("%.40q is not a number", v)
 		}
-		if len(s) > 16 { // a point, and more digits than float64 surely has
+		if len(s) > 16 { // a float64 keeps 15 digits for certain; one character is the point
 			if out, err := record.AppendCanonical(b, json.Number(s)); err == nil {
-				return out, nil // with all of its digits
+				return out, nil // keeps every digit
 			}
 		}
 		return record.AppendCanonical(b, f)
@@ -124,10 +125,11 @@ func asBool(v any) (bool, error) {
 	return false, fmt.Errorf("%s is neither true nor false", describe(v))
 }
 
-// layouts are tried where no format is given.
+// layouts lists the layouts that are tried if the definition has no format.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}
 
-// asTime reads a time that RFC 3339 can write.
+// asTime reads a time. It refuses years that RFC 3339 cannot write, because the record
+// would hold a text that nobody can read as a time again.
 func asTime(v any, format string, zone *time.Location) (time.Time, error) {
 	t, err := readTime(v, format, zone)
 	if err != nil {
@@ -140,8 +142,9 @@ func asTime(v any, format string, zone *time.Location) (time.Time, error) {
 	return t, nil
 }
 
-// changedAt is when the row last changed: in the format of the field that is made of
-// the column, or else as it stands there; zero if nobody can say.
+// changedAt returns the time of the row's last change, or zero if the value is no time.
+// If a field is mapped from the same column, its format applies. Otherwise a number is
+// read as seconds or milliseconds since 1970, whichever gives a plausible year.
 func (m *Mapper) changedAt(v any) time.Time {
 	for i := range m.fields {
 		if f := &m.fields[i]; f.From == m.spec.CursorTime && f.Type == "time" && f.Format != "" {
@@ -163,7 +166,7 @@ func (m *Mapper) changedAt(v any) time.Time {
 	if err != nil || errFloat != nil || n < 0 || n > 1e15 {
 		return time.Time{}
 	}
-	if n > 1e11 { // as seconds, that would be after the year 5000
+	if n > 1e11 { // seconds would lie after the year 5000, so these are milliseconds
 		return time.UnixMicro(int64(n * 1e3)).UTC()
 	}
 	return time.UnixMicro(int64(n * 1e6)).UTC()
@@ -196,7 +199,7 @@ func unixTime(n int64, format string) (time.Time, error) {
 	case "unixms":
 		return time.UnixMilli(n), nil
 	}
-	return time.Time{}, fmt.Errorf("%d is not a time: format says how to read it (unix, unixms)", n)
+	return time.Time{}, fmt.Errorf("%d is not a time: set format to unix or unixms to read a number as one", n)
 }
 
 func parseTime(s, format string, zone *time.Location) (time.Time, error) {
@@ -219,7 +222,7 @@ func parseTime(s, format string, zone *time.Location) (time.Time, error) {
 			return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, format)
 		}
 		if fabricated(t, format, zone) {
-			return time.Time{}, fmt.Errorf("%.40q names a zone that is none of %s", s, zone)
+			return time.Time{}, fmt.Errorf("%.40q names a zone that %s does not have", s, zone)
 		}
 		return t, nil
 	}
@@ -231,8 +234,9 @@ func parseTime(s, format string, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, cmp.Or(format, "rfc3339 or date"))
 }
 
-// fabricated is whether the time's zone is an abbreviation that package time does
-// not know in the location: it then takes the clock for that of UTC.
+// fabricated reports whether package time made up the zone of t. It does so for an
+// abbreviation that the location does not have, and then reads the clock as UTC: the
+// time would be hours wrong, and nobody would notice.
 func fabricated(t time.Time, layout string, zone *time.Location) bool {
 	if !strings.Contains(layout, "MST") || strings.Contains(layout, "-07") || strings.Contains(layout, "Z07") {
 		return false

@@ -15,10 +15,12 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// slabSize is what data is cut from: rows are many and small.
+// slabSize is the size of the blocks that Map cuts the records' data from. Rows are many
+// and small, so one allocation for each of them would cost more than the mapping itself.
 const slabSize = 64 << 10
 
-// Map makes a record of a row. The result does not refer to the row.
+// Map turns a row into a record, or into a reject that names the field and the broken
+// rule. The result does not refer to the row, whose values the source may reuse.
 func (m *Mapper) Map(row source.Row) (Mapped, *source.Reject) {
 	if row.Columns != m.columns {
 		m.bind(row.Columns)
@@ -75,7 +77,8 @@ func (m *Mapper) Map(row source.Row) (Mapped, *source.Reject) {
 	return out, nil
 }
 
-// bind finds the columns' places.
+// bind looks up the places of the mapping's columns in the rows that follow. Rows of one
+// page mostly share their Columns, so Map binds once and not for every row.
 func (m *Mapper) bind(c *source.Columns) {
 	m.columns = c
 	m.keyAt = m.keyAt[:0]
@@ -105,9 +108,10 @@ func (m *Mapper) bind(c *source.Columns) {
 	}
 }
 
-// identityOf maps all columns under their names, but for the mark of deletion.
-func identityOf(c *source.Columns, deleted string) []field {
-	fields := make([]field, 0, len(c.Names()))
+// identityOf returns the fields of a mapping without fields: every column under its own
+// name, except the column that marks deleted rows.
+func identityOf(c *source.Columns, deleted string) []compiled {
+	fields := make([]compiled, 0, len(c.Names()))
 	for i, n := range c.Names() {
 		if n == deleted {
 			continue
@@ -116,9 +120,9 @@ func identityOf(c *source.Columns, deleted string) []field {
 		if err != nil {
 			member, _ = record.AppendString(nil, strings.ToValidUTF8(n, "\ufffd"))
 		}
-		fields = append(fields, field{name: n, member: append(member, ':'), at: i, zone: time.UTC})
+		fields = append(fields, compiled{name: n, member: append(member, ':'), at: i, zone: time.UTC})
 	}
-	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(fields, func(a, b compiled) int { return cmp.Compare(a.name, b.name) })
 	return fields
 }
 
@@ -144,10 +148,10 @@ func (m *Mapper) keyOf(row source.Row) (string, error) {
 		}
 		texts[i] = s
 	}
-	return joinKey(texts)
+	return joinTexts(texts)
 }
 
-// badKey is the first column of the key that has no value to use.
+// badKey returns the first column of the key whose value cannot be part of a key.
 func (m *Mapper) badKey(row source.Row) string {
 	for i, n := range m.keyAt {
 		if _, err := keyText(at(row, n)); err != nil {
@@ -175,7 +179,8 @@ func (m *Mapper) deleted(row source.Row) bool {
 	return lenientlyEqual(at(row, m.deletedAt), m.spec.DeletedEquals)
 }
 
-// lenientlyEqual compares values of which one may be text for the other.
+// lenientlyEqual reports whether two values are equal or one is the text of the other.
+// In a CSV file, for example, the value true is text.
 func lenientlyEqual(have, want any) bool {
 	if b, ok := want.(bool); ok {
 		got, err := asBool(have)
@@ -197,8 +202,8 @@ func (m *Mapper) externalIDs(row source.Row) map[string]string {
 	return ids
 }
 
-// value is the field's, before conversion.
-func (f *field) value(row source.Row) any {
+// value returns the value that the field comes from, not yet converted.
+func (f *compiled) value(row source.Row) any {
 	v := at(row, f.at)
 	for _, p := range f.path {
 		inner, ok := v.(map[string]any)
@@ -210,8 +215,9 @@ func (f *field) value(row source.Row) any {
 	return v
 }
 
-// appendValue appends the field's JSON; there is none for what is empty.
-func (f *field) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
+// appendValue appends the field's JSON. It reports false if the row has no value for the
+// field. An empty text counts as no value, except for a text field that is not required.
+func (f *compiled) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
 	var v any
 	switch {
 	case f.constant != nil:
@@ -230,7 +236,7 @@ func (f *field) appendValue(b []byte, row source.Row) (_ []byte, there bool, err
 	return b, true, err
 }
 
-func (f *field) convert(b []byte, v any) ([]byte, error) {
+func (f *compiled) convert(b []byte, v any) ([]byte, error) {
 	switch f.Type {
 	case "number":
 		return appendNumber(b, v)

@@ -1,9 +1,9 @@
-// Package mapping turns a source's rows into records and records back into rows,
-// as a sync's definition says.
+// Package mapping turns a source's rows into records, and records back into rows, by the
+// rules of a sync's definition.
 //
-// A mapping is compiled once and then applied row by row. A row that breaks a
-// rule is a reject that names the field and the rule; nothing in a row can make
-// mapping fail otherwise.
+// A mapping is compiled once and then applied to one row after the other. A row that
+// breaks a rule becomes a reject that names the field and the rule. No row can make the
+// mapping fail in another way, so one bad row never stops a run.
 package mapping
 
 import (
@@ -21,42 +21,43 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Type is the mapping of a datatype: what people write.
+// Type is the mapping of a datatype as people write it in a definition.
 type Type struct {
-	// Key names the columns that identify a row. Default: id, or what the data
-	// source or the datatype knows.
+	// Key names the columns that identify a row. The default comes from the data source
+	// or the datatype; otherwise it is id.
 	Key    []string         `json:"key,omitempty"`
 	Cursor *Cursor          `json:"cursor,omitempty"`
 	Delete *Delete          `json:"delete,omitempty"`
-	Fields map[string]Field `json:"fields,omitempty"` // none: all columns, under their names
-	// ExternalIDs are kept beside the data: name → column.
+	Fields map[string]Field `json:"fields,omitempty"` // empty: all columns under their own names
+	// ExternalIDs maps the names of ids that are kept beside the data to their columns.
 	ExternalIDs map[string]string `json:"externalIds,omitempty"`
 }
 
-// Cursor says how the source tells what changed.
+// Cursor describes how to find the rows that changed since the last run.
 type Cursor struct {
-	Time    string `json:"time"`              // column of a row's last change
-	Overlap string `json:"overlap,omitempty"` // re-read for rows committed late; default 5m
-	Margin  string `json:"margin,omitempty"`  // how far the cursor stays behind the source's clock; default 10s
+	Time    string `json:"time"`              // column with the time of a row's last change
+	Overlap string `json:"overlap,omitempty"` // time that is read again for rows committed late; default 5m
+	Margin  string `json:"margin,omitempty"`  // distance of the cursor to the source's clock; default 10s
 }
 
-// Delete says how the source tells what is gone.
+// Delete describes how to find the rows that were deleted.
 type Delete struct {
 	Field  string `json:"field,omitempty"` // column that marks a deleted row
 	Equals any    `json:"equals,omitempty"`
-	// Missing: what a pull of everything does not bring is gone.
+	// Missing treats every record whose row is missing from a full pull as deleted.
 	Missing bool `json:"missing,omitempty"`
 }
 
-// Field says where a record's field comes from: one of From, Const and CEL.
+// Field describes where a field of a record comes from. Exactly one of From, Const and
+// CEL is set.
 type Field struct {
 	From     string          `json:"from,omitempty"`
 	Const    json.RawMessage `json:"const,omitempty"`
 	CEL      string          `json:"cel,omitempty"`
-	Type     string          `json:"type,omitempty"` // string, number, integer, bool, time, json; "": as it comes
+	Type     string          `json:"type,omitempty"` // string, number, integer, bool, time, json; "": not converted
 	Required bool            `json:"required,omitempty"`
-	Format   string          `json:"format,omitempty"` // of a time: Go's layout, rfc3339, date, unix, unixms
-	Zone     string          `json:"zone,omitempty"`   // of a time without one; default UTC
+	Format   string          `json:"format,omitempty"` // how a time is written: Go's layout, rfc3339, date, unix, unixms
+	Zone     string          `json:"zone,omitempty"`   // zone of times that name none; default UTC
 }
 
 const (
@@ -66,47 +67,47 @@ const (
 	maxData        = 900 << 10
 )
 
-// Mapped is a row as a record.
+// Mapped is the record that Map made of a row.
 type Mapped struct {
-	Key         string // of the row, as text; the id of a new record
-	Data        []byte // canonical JSON object
+	Key         string // the row's key as text; the id of a new record
+	Data        []byte // a canonical JSON object
 	Deleted     bool
-	Time        time.Time // when the row last changed; zero if the source does not say
+	Time        time.Time // the row's last change; zero if the source does not tell it
 	ExternalIDs map[string]string
 }
 
-// Mapper applies a mapping. One goroutine at a time may use it.
+// Mapper applies a mapping. Only one goroutine at a time may use it.
 type Mapper struct {
 	datatype string
 	def      Type
 	spec     source.Spec
-	fields   []field  // by name; nil: all columns
-	names    []string // of fields
+	fields   []compiled // sorted by name; nil: all columns
+	names    []string   // the fields' names
 
-	// For the columns of the rows at hand:
+	// bind sets the following for the current columns:
 	columns   *source.Columns
 	keyAt     []int
 	timeAt    int
 	deletedAt int
-	identity  []field
+	identity  []compiled
 
 	slab []byte
 }
 
-// field is a compiled Field.
-type field struct {
+// compiled is a compiled Field.
+type compiled struct {
 	Field
 	name     string
 	member   []byte // "name":
 	constant []byte
-	at       int // column; -1: none, or a path into one
+	at       int // index of the column; -1: the rows have no such column
 	path     []string
 	zone     *time.Location
 	eval     func(source.Row) (any, error)
 }
 
-// New compiles a mapping; t may be nil. defaults are what the data source knows
-// of the datatype.
+// New compiles a mapping; t may be nil. defaults is the data source's own Spec of the
+// datatype, which the mapping overrides.
 func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []fault.Detail) {
 	m := &Mapper{datatype: datatype, spec: defaults}
 	if t != nil {
@@ -137,7 +138,7 @@ func (c *checker) add(path, format string, args ...any) {
 	c.faults = append(c.faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-// compileSpec works out what the source has to know.
+// compileSpec fills in the Spec that the source needs.
 func (m *Mapper) compileSpec(c *checker) {
 	s := &m.spec
 	if len(m.def.Key) > 0 {
@@ -178,11 +179,11 @@ func (m *Mapper) compileSpec(c *checker) {
 		case d.Field == "" && !d.Missing:
 			c.add("delete", "must have field and equals, or missing")
 		case d.Field != "" && d.Missing:
-			c.add("delete.missing", "goes without field")
+			c.add("delete.missing", "cannot be used together with field")
 		case d.Field != "" && d.Equals == nil:
 			s.DeletedEquals = true
 		case d.Missing && s.CursorTime != "":
-			c.add("delete.missing", "cannot be with a cursor: a pull then does not bring everything")
+			c.add("delete.missing", "cannot be used with a cursor: a pull from a cursor does not return all rows")
 		}
 	}
 }
@@ -200,11 +201,11 @@ func (c *checker) duration(path, s string, none time.Duration) time.Duration {
 
 var typeNames = []string{"", "string", "number", "integer", "bool", "time", "json"}
 
-func compileField(c *checker, path, name string, def Field) field {
+func compileField(c *checker, path, name string, def Field) compiled {
 	if string(def.Const) == "null" {
-		def.Const = nil // as if it were not there
+		def.Const = nil // encoding/json keeps the text null, but it is no constant
 	}
-	f := field{Field: def, name: name, at: -1, zone: time.UTC}
+	f := compiled{Field: def, name: name, at: -1, zone: time.UTC}
 	member, err := record.AppendString(nil, name)
 	if err != nil || name == "" {
 		c.add(path, "must have a name of UTF-8 text")
@@ -223,7 +224,7 @@ func compileField(c *checker, path, name string, def Field) field {
 		c.add(path+".type", "%q is none of %s", def.Type, strings.Join(typeNames[1:], ", "))
 	}
 	if def.Type != "time" && (def.Format != "" || def.Zone != "") {
-		c.add(path+".format", "goes with type time only")
+		c.add(path+".format", "can only be used with the type time")
 	}
 	if def.Zone != "" {
 		if f.zone, err = time.LoadLocation(def.Zone); err != nil || def.Zone == "Local" {
@@ -243,17 +244,18 @@ func compileField(c *checker, path, name string, def Field) field {
 	return f
 }
 
-// Spec is what the source has to know.
+// Spec returns what the source needs to know about the mapping.
 func (m *Mapper) Spec() source.Spec { return m.spec }
 
-// Fields returns the fields that the mapping sets, sorted; nil: all.
+// Fields returns the names of the fields that the mapping sets, sorted; nil: all.
 func (m *Mapper) Fields() []string { return m.names }
 
-// DeleteMissing is whether a row that a whole pull does not bring is gone.
+// DeleteMissing reports whether a record is deleted if a full pull does not return its row.
 func (m *Mapper) DeleteMissing() bool { return m.def.Delete != nil && m.def.Delete.Missing }
 
-// JoinKey makes one text of a key's parts: the part itself if it is the only
-// one; several are joined by ".", with "." and "%" of a part percent-encoded.
+// JoinKey returns the text of a key. A single part is its own text. Several parts are
+// joined by "."; a "." or "%" within a part is percent-encoded. Otherwise two different
+// keys could have the same text, and two rows would become one record.
 func JoinKey(parts []any) (string, error) {
 	texts := make([]string, len(parts))
 	for i, p := range parts {
@@ -263,10 +265,10 @@ func JoinKey(parts []any) (string, error) {
 		}
 		texts[i] = t
 	}
-	return joinKey(texts)
+	return joinTexts(texts)
 }
 
-func joinKey(parts []string) (string, error) {
+func joinTexts(parts []string) (string, error) {
 	key := parts[0]
 	if len(parts) > 1 {
 		var b strings.Builder
@@ -307,7 +309,7 @@ func keyText(v any) (string, error) {
 	}
 }
 
-// Unkey splits a key's text into its parts.
+// Unkey splits the text of a key into its parts. It reverses JoinKey.
 func (m *Mapper) Unkey(key string) []any {
 	if len(m.spec.Key) == 1 {
 		return []any{key}

@@ -39,7 +39,8 @@ func compile(t testing.TB, datatype, def string) *mapping.Mapper {
 	return m
 }
 
-// one maps the column x to the field f, as the definition of a field says.
+// one maps a row with the column x through the definition of the field f. It returns the
+// record's data or the reject.
 func one(t testing.TB, field string, v any) (string, *source.Reject) {
 	t.Helper()
 	m := compile(t, "thing", `{"fields":{"f":{`+field+`}}}`)
@@ -71,7 +72,7 @@ func TestConversions(t *testing.T) {
 		{`"from":"x","type":"string"`, "\xff", "is not UTF-8"},
 		{`"from":"x","type":"number"`, " 8.750 ", `{"f":8.75}`},
 		{`"from":"x","type":"number"`, "12345678901234567890.25", `{"f":12345678901234567890.25}`},
-		{`"from":"x","type":"number"`, "9819815896308.032", `{"f":9819815896308.032}`}, // 16 digits, of which float64 has 15
+		{`"from":"x","type":"number"`, "9819815896308.032", `{"f":9819815896308.032}`}, // 16 digits; a float64 keeps 15 for certain
 		{`"from":"x","type":"number"`, "1e3", `{"f":1000}`},
 		{`"from":"x","type":"number"`, "", `{}`},
 		{`"from":"x","type":"number"`, "high", `"high" is not a number`},
@@ -99,15 +100,15 @@ func TestConversions(t *testing.T) {
 		{`"from":"x","type":"time","format":"unixms"`, "1767571200500", `{"f":"2026-01-05T00:00:00.5Z"}`},
 		{`"from":"x","type":"time","format":"unix"`, int64(1e18), `years 0 to 9999`},
 		{`"from":"x","type":"time"`, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), `years 0 to 9999`},
-		{`"from":"x","type":"time"`, "9999-12-31T23:59:59-05:00", `years 0 to 9999`}, // in UTC it is another year
+		{`"from":"x","type":"time"`, "9999-12-31T23:59:59-05:00", `years 0 to 9999`}, // the year 10000 in UTC
 		{`"from":"x","type":"time"`, "0000-01-01T00:00:00+05:00", `years 0 to 9999`},
-		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST"`, "2026-01-05 02:30 CEST", `names a zone`},
+		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST"`, "2026-01-05 02:30 CEST", `names a zone that UTC does not have`},
 		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST","zone":"Europe/Berlin"`, "2026-07-05 02:30 CEST", `{"f":"2026-07-05T00:30:00Z"}`},
 		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST","zone":"Europe/Berlin"`, "2026-07-05 02:30 UTC", `{"f":"2026-07-05T02:30:00Z"}`},
 		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST"`, "2026-01-05 02:30 GMT", `{"f":"2026-01-05T02:30:00Z"}`},
 		{`"from":"x","type":"time","format":"2006-01-02 15:04 MST"`, "2026-01-05 02:30 GMT+2", `names a zone`},
 		{`"from":"x","type":"time","format":"2006-01-02 15:04 -0700 MST"`, "2026-01-05 02:30 +0000 WET", `{"f":"2026-01-05T02:30:00Z"}`},
-		{`"from":"x","type":"time"`, int64(5), `format says how to read it`},
+		{`"from":"x","type":"time"`, int64(5), `set format to unix or unixms`},
 		{`"const":{"b":1,"a":2}`, nil, `{"f":{"a":2,"b":1}}`},
 		{`"cel":"row.x + '!'"`, "a", `{"f":"a!"}`},
 		{`"cel":"row.x * 2.0","type":"integer"`, 4.0, `{"f":8}`},
@@ -134,8 +135,8 @@ func TestConversions(t *testing.T) {
 	}
 }
 
-// An hour that does not exist, and one that is there twice, are read one way and
-// not refused.
+// A local time that does not exist, or exists twice, is accepted and always read as the
+// same instant.
 func TestDaylightSaving(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"2026-03-29 02:30:00", "2026-10-25 02:30:00"} {
@@ -217,7 +218,7 @@ func TestDeletionTimeAndExternalIDs(t *testing.T) {
 		require.True(t, out.Deleted, "%v", gone)
 	}
 	m = compile(t, "thing", `{"cursor":{"time":"at","overlap":"0s","margin":"0s"}}`)
-	require.Zero(t, m.Spec().Overlap, "none is what was asked for")
+	require.Zero(t, m.Spec().Overlap, "an explicit 0s is not replaced by the default")
 	require.Zero(t, m.Spec().Margin)
 	m = compile(t, "thing", `{"delete":{"field":"state","equals":"removed"}}`)
 	out, _ = m.Map(rowOf(map[string]any{"id": "1", "state": "removed"}))
@@ -235,13 +236,13 @@ func TestFaultsOfAMapping(t *testing.T) {
 		`{"cursor":{"time":"t","overlap":"soon"}}`:                  "cursor.overlap: must be a duration",
 		`{"cursor":{"time":"t","margin":"-1s"}}`:                    "cursor.margin: must be a duration",
 		`{"delete":{}}`:                                             "delete: must have field and equals, or missing",
-		`{"delete":{"field":"x","missing":true}}`:                   "delete.missing: goes without field",
-		`{"cursor":{"time":"t"},"delete":{"missing":true}}`:         "delete.missing: cannot be with a cursor",
+		`{"delete":{"field":"x","missing":true}}`:                   "delete.missing: cannot be used together with field",
+		`{"cursor":{"time":"t"},"delete":{"missing":true}}`:         "delete.missing: cannot be used with a cursor",
 		`{"fields":{"f":{}}}`:                                       "fields.f: must have one of from, const and cel",
 		`{"fields":{"f":{"const":null}}}`:                           "fields.f: must have one of from, const and cel", // null is no constant
 		`{"fields":{"f":{"from":"x","cel":"1"}}}`:                   "fields.f: must have one of",
 		`{"fields":{"f":{"from":"x","type":"money"}}}`:              `fields.f.type: "money" is none of`,
-		`{"fields":{"f":{"from":"x","format":"unix"}}}`:             "fields.f.format: goes with type time only",
+		`{"fields":{"f":{"from":"x","format":"unix"}}}`:             "fields.f.format: can only be used with the type time",
 		`{"fields":{"f":{"from":"x","type":"time","zone":"Mars"}}}`: `fields.f.zone: "Mars" is not the name`,
 		`{"fields":{"f":{"cel":"row."}}}`:                           "fields.f.cel: ",
 		`{"fields":{"f":{"cel":"now()"}}}`:                          "fields.f.cel: ",
@@ -255,7 +256,7 @@ func TestFaultsOfAMapping(t *testing.T) {
 	require.Len(t, faults, 3, "all at once")
 }
 
-// What is mapped and mapped back is the same row, and maps to the same record.
+// A row that is mapped and mapped back maps to the same record again.
 func TestThereAndBack(t *testing.T) {
 	t.Parallel()
 	m := compile(t, "thing", `{"fields":{
@@ -290,7 +291,7 @@ func TestThereAndBack(t *testing.T) {
 	})
 }
 
-// Whatever a row holds, mapping it ends in a record or a reject.
+// Map turns any row into a record or a reject, and never panics.
 func FuzzMap(f *testing.F) {
 	f.Add([]byte(`{"id":"1","a":"x","b":1.5,"c":"2026-01-05","d":[{}],"e":"{}"}`))
 	f.Add([]byte(`{"id":{"x":1},"b":"1e400","c":-1}`))

@@ -7,9 +7,9 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Unmap makes a row's values of a record's data: the columns that fields come
-// from, with times in their format. What is constant or computed is not sent. A
-// path goes by its whole name: only the source knows whether that is a column's.
+// Unmap turns a record's data into a row's values by column, with times in the format of
+// their fields. It leaves out constant and computed fields, which have no column. A path
+// such as "a.b" stays one name, because only the source knows whether it has such a column.
 func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
 	out := make(map[string]any, len(data))
 	if m.fields == nil {
@@ -55,7 +55,7 @@ func formatTime(t time.Time, format string, zone *time.Location) any {
 	}
 }
 
-// ColumnsOf returns the columns that the fields go to.
+// ColumnsOf returns the columns that the fields are written to.
 func (m *Mapper) ColumnsOf(fields []string) []string {
 	if m.fields == nil {
 		return fields

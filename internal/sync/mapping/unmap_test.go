@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A field that is null is pushed as a column that is, whatever its type.
+// A null field becomes a null column, whatever its type.
 func TestUnmapNull(t *testing.T) {
 	t.Parallel()
 	m := compile(t, "thing", `{"fields":{"s":{"from":"a","type":"string"},"t":{"from":"b","type":"time","format":"unix"},"n":{"from":"c","type":"number"}}}`)

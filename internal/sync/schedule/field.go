@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// bounds are what a field may say.
+// bounds holds the values that a field may have.
 type bounds struct {
 	name     string
 	min, max int
-	names    []string // of min and what follows
+	names    []string // names of the values from min on; nil: the values have none
 }
 
 var fields = [5]bounds{
@@ -24,16 +24,18 @@ var fields = [5]bounds{
 // field is the set of a field's values.
 type field struct {
 	bits uint64
-	// every: the field says nothing (* or ?). Two restricted days are alternatives.
+	// every reports that the field has all values (* or ?). If neither day field has
+	// all values, a date needs to match only one of them.
 	every bool
-	// star: the field begins with * or ?, also with a step.
+	// star reports that the field begins with * or ?, perhaps with a step. For the hour
+	// it makes the schedule an interval, see the package comment.
 	star bool
 }
 
 func (f field) has(n int) bool { return f.bits&(1<<n) != 0 }
 
-// parse reads a list of ranges: *, 5, 1-5, MON-FRI, each perhaps with /step.
-func (b bounds) parse(text string) (field, error) {
+// read reads a list of ranges: *, 5, 1-5, MON-FRI, each perhaps with /step.
+func (b bounds) read(text string) (field, error) {
 	f := field{star: strings.HasPrefix(text, "*") || strings.HasPrefix(text, "?")}
 	for part := range strings.SplitSeq(text, ",") {
 		from, to, step, err := b.span(part)
@@ -50,6 +52,7 @@ func (b bounds) parse(text string) (field, error) {
 	return f, nil
 }
 
+// span reads one range of a list. A single value with a step runs to the largest value.
 func (b bounds) span(part string) (from, to, step int, err error) {
 	values, by, stepped := strings.Cut(part, "/")
 	if step = 1; stepped {
@@ -80,6 +83,7 @@ func (b bounds) span(part string) (from, to, step int, err error) {
 	return from, to, step, nil
 }
 
+// value reads a number or a name.
 func (b bounds) value(text string) (int, error) {
 	for i, name := range b.names {
 		if strings.EqualFold(text, name) {

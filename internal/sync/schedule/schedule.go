@@ -1,22 +1,23 @@
-// Package schedule says when a cron expression is due, also where clocks change.
+// Package schedule finds the instants at which a cron expression is due, also on days on
+// which a time zone changes its clocks.
 //
 // An expression has five fields: minute, hour, day of the month, month, day of the week.
 // A field is *, ?, a number, a name (JAN, MON), a range, each perhaps with a /step, or a
-// list of these. If both days are restricted, either is enough.
+// list of these. If both day fields are restricted, a date that matches either is due.
 //
-// What happens when the zone's clocks change depends on the hour field alone, much as in
+// The hour field alone decides what happens when the zone's clocks change, much as in
 // Vixie cron:
 //
-//   - Hours that are named (0 6 * * *, 30 1-3 * * *) are times of a day. One that does not
-//     exist, because the clocks are set forward over it, is due at the first instant
-//     after the gap. One that exists twice is due once, the first time. So a daily job
-//     runs every day, once.
-//   - Hours that begin with a star (*/15 * * * *, 0 */2 * * *) are an interval: it goes on
-//     as if nobody had changed the clocks. A time that exists twice is due twice. One that
-//     does not exist is due when the clock, had it not been set forward, would have shown
-//     it. So there is never a longer pause than usual.
+//   - Hours that are named (0 6 * * *, 30 1-3 * * *) are times of a day. A time that does
+//     not exist, because the clocks skip it, is due at the first instant after the gap. A
+//     time that exists twice is due once, the first time. So a daily job runs exactly
+//     once every day.
+//   - Hours that begin with a star (*/15 * * * *, 0 */2 * * *) are an interval, which
+//     continues as if the clocks had not changed. A time that exists twice is due twice.
+//     A time that does not exist is due when an unchanged clock would show it. So the
+//     pause between two runs never grows.
 //
-// Several times that come to the same instant are due once.
+// If several times fall on the same instant, that instant is due once.
 package schedule
 
 import (
@@ -24,7 +25,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones are known also where the machine has none, as in a small image
+	_ "time/tzdata" // a small container image has no time zones of its own
 )
 
 // Schedule is an expression in a zone. It is immutable.
@@ -33,8 +34,8 @@ type Schedule struct {
 	zone                              *time.Location
 }
 
-// Parse reads an expression of five fields. One that is never due, such as the 30th of
-// February, is an error.
+// Parse reads an expression of five fields. It refuses an expression that is never due,
+// such as the 30th of February, because Next would search for it without end.
 func Parse(expression string, zone *time.Location) (*Schedule, error) {
 	texts := strings.Fields(expression)
 	if len(texts) != len(fields) {
@@ -43,7 +44,7 @@ func Parse(expression string, zone *time.Location) (*Schedule, error) {
 	s := &Schedule{zone: zone}
 	for i, into := range []*field{&s.minute, &s.hour, &s.day, &s.month, &s.weekday} {
 		var err error
-		if *into, err = fields[i].parse(texts[i]); err != nil {
+		if *into, err = fields[i].read(texts[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +54,7 @@ func Parse(expression string, zone *time.Location) (*Schedule, error) {
 	return s, nil
 }
 
-// possible reports whether some date matches.
+// possible reports whether at least one date matches.
 func (s *Schedule) possible() bool {
 	if s.day.every || !s.weekday.every {
 		return true
@@ -69,7 +70,7 @@ func (s *Schedule) possible() bool {
 	return false
 }
 
-// on reports whether the schedule is due on the date, a midnight in UTC.
+// on reports whether the schedule is due on the date, which is given as midnight in UTC.
 func (s *Schedule) on(date time.Time) bool {
 	if !s.month.has(int(date.Month())) {
 		return false
@@ -82,8 +83,8 @@ func (s *Schedule) on(date time.Time) bool {
 }
 
 const (
-	// daysAround an instant are looked at: the largest change of a zone's clocks is the
-	// whole day that Samoa left out.
+	// daysAround is how many days around an instant are searched. A zone's clocks have
+	// changed by at most one day: Samoa once skipped a whole date.
 	daysAround = 2
 	// mostDays is longer than the longest time between two 29ths of February, eight years.
 	mostDays = 9 * 366
@@ -99,9 +100,9 @@ func (s *Schedule) Latest(t time.Time) time.Time {
 	return s.nearest(t, -1, func(at, best time.Time) bool { return !at.After(t) && at.After(best) })
 }
 
-// nearest goes from date to date in a direction for the instant that is better than all
-// others. A date's times may come after the next date's, where a whole day is left out:
-// so it looks a little further than where it first finds one.
+// nearest searches date by date in a direction and returns the best instant. It searches
+// daysAround dates more after the first find: where a zone skips a whole day, a time of
+// one date can lie after a time of the next date, so the first find may not be the best.
 func (s *Schedule) nearest(t time.Time, direction int, better func(at, best time.Time) bool) (best time.Time) {
 	y, m, d := t.In(s.zone).Date()
 	date := time.Date(y, m, d-direction*daysAround, 0, 0, 0, 0, time.UTC)
@@ -139,16 +140,17 @@ func (s *Schedule) due(date time.Time, yield func(time.Time)) {
 	}
 }
 
-// period is a time in which the zone's clocks are not changed.
+// period is a time during which the zone's clocks do not change.
 type period struct {
-	begin, end time.Time // zero: there is none
+	begin, end time.Time // zero: unbounded
 	offset     time.Duration
 }
 
-// reads returns when the clocks of the period show the time, whether in it or not.
+// reads returns the instant at which the period's clocks show a local time. The instant
+// may lie outside of the period.
 func (p period) reads(local time.Time) time.Time { return local.Add(-p.offset) }
 
-// periods are those in which clocks can show a time of the date.
+// periods returns the periods in which a clock can show a time of the date.
 func (s *Schedule) periods(date time.Time) (list []period) {
 	const furthest = 26 * time.Hour // no zone is further from UTC
 	for at := date.Add(-furthest); ; {
@@ -164,7 +166,8 @@ func (s *Schedule) periods(date time.Time) (list []period) {
 	}
 }
 
-// instants calls yield with when a local time, written as if it were UTC, is due.
+// instants calls yield with every instant at which a local time is due. The local time is
+// written as if it were UTC.
 func (s *Schedule) instants(periods []period, local time.Time, yield func(time.Time)) {
 	found := false
 	for _, p := range periods {
@@ -180,8 +183,9 @@ func (s *Schedule) instants(periods []period, local time.Time, yield func(time.T
 	if found {
 		return
 	}
-	// It lies in a gap: the clock before the change would show it after that, and the
-	// clock after the change before.
+	// No period contains the time, so the clocks skip it. Its gap is the change of clocks
+	// where the earlier clock would show the time after the change and the later clock
+	// before the change.
 	for i, p := range periods[:len(periods)-1] {
 		at := p.reads(local)
 		if at.Before(p.end) || !periods[i+1].reads(local).Before(p.end) {

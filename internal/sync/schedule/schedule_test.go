@@ -17,8 +17,8 @@ func zone(t require.TestingT, name string) *time.Location {
 	return z
 }
 
-// Each line begins at a local time and has the next ones, as clocks on the wall show them.
-func TestNextWhereClocksChange(t *testing.T) {
+// Each case starts at a local time and lists the next due times as a wall clock shows them.
+func TestNextWhenClocksChange(t *testing.T) {
 	t.Parallel()
 	const form = "2006-01-02 15:04 -0700"
 	for _, c := range []struct {
@@ -88,7 +88,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// model walks from minute to minute, and knows nothing of zones but what clocks show.
+// model computes the due times in another way: it steps from minute to minute and looks
+// only at the time that a wall clock shows.
 func model(e expression, zone *time.Location, from, to time.Time) (due []time.Time) {
 	wall := func(at time.Time) time.Time {
 		_, offset := at.In(zone).Zone()
@@ -100,7 +101,7 @@ func model(e expression, zone *time.Location, from, to time.Time) (due []time.Ti
 		until  time.Time
 		behind time.Duration
 	}
-	var ghosts []ghost // clocks that were not set forward
+	var ghosts []ghost // imaginary clocks that were not set forward
 	for at := begin; !at.After(to); at = at.Add(time.Minute) {
 		now := wall(at)
 		hit := e.matches(now) && (e.interval || now.After(latest))
@@ -123,7 +124,7 @@ func model(e expression, zone *time.Location, from, to time.Time) (due []time.Ti
 	return due
 }
 
-// expression is one that the model understands without a parser.
+// expression is a cron expression in a form that the model needs no parser for.
 type expression struct {
 	text         string
 	minute, hour func(int) bool
@@ -161,9 +162,9 @@ func drawExpression(t *rapid.T) expression {
 	return e
 }
 
-func TestScheduleAgainstAWalk(t *testing.T) {
+func TestScheduleAgainstAModel(t *testing.T) {
 	t.Parallel()
-	// A few days around changes of the clocks, and around none.
+	// Most of these days have a change of clocks; some have none.
 	around := []struct{ zone, at string }{
 		{"Europe/Berlin", "2026-03-29"}, {"Europe/Berlin", "2026-10-25"}, {"Asia/Beirut", "2026-03-29"}, {"Asia/Beirut", "2026-10-25"},
 		{"Africa/Cairo", "2026-04-24"}, {"Africa/Cairo", "2026-10-30"}, {"America/Havana", "2026-03-08"}, {"America/Havana", "2026-11-01"},
@@ -182,7 +183,7 @@ func TestScheduleAgainstAWalk(t *testing.T) {
 		require.NoError(t, err)
 		want := model(e, z, from, to)
 		at, skipped := from, 0
-		if most := 12; len(want) > most { // some in a row are enough of one draw
+		if most := 12; len(want) > most { // checking a few in a row is enough for one draw
 			skipped = rapid.IntRange(0, len(want)-most).Draw(t, "skipped")
 			if skipped > 0 {
 				at = want[skipped-1]

@@ -16,13 +16,13 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// ports are the usual ones of the schemes whose hosts get credentials.
+// ports maps the URL schemes whose hosts receive credentials to their default ports.
 var ports = map[string]string{
 	"http": "80", "https": "443", "postgres": "5432", "postgresql": "5432", "mysql": "3306", "mariadb": "3306",
 }
 
-// To returns the one host:port that the credentials of the definition are sent to; "":
-// it names none. A source sends them nowhere else.
+// To returns the one host:port that the definition's credentials may be sent to, or ""
+// if the definition names no host. A source sends credentials nowhere else.
 func (d Datasource) To() string {
 	text := d.URL
 	if text == "" {
@@ -42,16 +42,17 @@ func (d Datasource) To() string {
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// Bound returns To where the definition refers to credentials: no call of its source
-// may reach another host, whatever an answer says. "": it refers to none.
+// Bound returns To if the definition refers to credentials, and "" otherwise. A source
+// with a bound host calls no other host. A link or a redirect in an answer may name
+// another one, and would otherwise carry the deployment's credentials there.
 func (d Datasource) Bound() (to string) {
 	d.references(func(string, string) { to = d.To() })
 	return to
 }
 
 // Credential returns the credential at a path of the definition, such as
-// "options.password": the value itself, or what it refers to if the deployment lets
-// definitions send that to the definition's host.
+// "options.password". A plain value is returned unchanged. A reference is resolved if
+// the deployment allows definitions to send that credential to the definition's host.
 func (e Env) Credential(ctx context.Context, d Datasource, path, value string) (string, error) {
 	if !credential.IsReference(value) {
 		return value, nil
@@ -66,9 +67,9 @@ func (e Env) Credential(ctx context.Context, d Datasource, path, value string) (
 	return v, nil
 }
 
-// CheckReferences returns a fault for each reference in the definition that may not
-// be sent to its host. A reference at a place where it would not be resolved is
-// treated alike: nobody means it as text.
+// CheckReferences returns a fault for each reference in the definition whose credential
+// may not be sent to the definition's host. It also checks references in places where
+// no source resolves them, because nobody writes one as plain text on purpose.
 func (e Env) CheckReferences(d Datasource) (faults []fault.Detail) {
 	if e.MaySend == nil {
 		return nil
@@ -82,7 +83,7 @@ func (e Env) CheckReferences(d Datasource) (faults []fault.Detail) {
 	return faults
 }
 
-// references calls do for every reference in the definition.
+// references calls do with the path and the value of every reference in the definition.
 func (d Datasource) references(do func(path, value string)) {
 	look := func(path, value string) {
 		if credential.IsReference(value) {
@@ -103,7 +104,8 @@ func (d Datasource) references(do func(path, value string)) {
 	}
 }
 
-// message is an error's text for people.
+// message returns the text of an error that people may see. The text of an unknown
+// error stays hidden because it may hold the credential.
 func message(err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.Message
@@ -111,7 +113,8 @@ func message(err error) string {
 	return "the credential cannot be found now"
 }
 
-// texts calls do for every string in the value, in order.
+// texts calls do for every string in a JSON value. Object members come in the order of
+// their names, so that faults have a stable order.
 func texts(path string, v any, do func(path, text string)) {
 	switch v := v.(type) {
 	case string:

@@ -36,7 +36,7 @@ func TestCredentialsGoToTheHostOfTheURL(t *testing.T) {
 	}
 }
 
-// A reference at any place of a definition is judged, by its path.
+// Every reference in a definition is checked, and the fault names its path.
 func TestCheckReferences(t *testing.T) {
 	t.Parallel()
 	d := source.Datasource{

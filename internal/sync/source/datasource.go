@@ -26,41 +26,43 @@ type Datasource struct {
 	SelectedDatatypes []string     `json:"selectedDatatypes,omitempty"`
 	Auth              string       `json:"auth,omitempty"`
 	ExtraFields       []ExtraField `json:"extraFields,omitempty"`
-	// Options are the kind's own. Unknown ones are faults.
+	// Options belong to the kind. An unknown option is a fault.
 	Options json.RawMessage `json:"options,omitempty"`
 }
 
-// ExtraField is DataCollect's way to write an option.
+// ExtraField is one option as DataCollect's definitions write it.
 type ExtraField struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// Env is what a source gets from whoever runs it.
+// Env holds everything that a source receives from the process that runs it.
 type Env struct {
-	// HTTP is for every call out: it checks addresses at dial time, times out,
-	// retries what may be retried, honours Retry-After and limits the rate per host.
+	// HTTP makes every outgoing call. It checks addresses at dial time, times out,
+	// retries safe requests, honours Retry-After and limits the rate per host.
 	HTTP *http.Client
-	// DialContext is for what is not HTTP; it checks addresses too.
+	// DialContext opens connections for protocols other than HTTP. It checks addresses too.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Dir is the one directory that files are read from and written to; nil: none.
-	// Sources open files with OpenFile.
+	// Dir is the only directory that sources may read and write; nil: they may use no
+	// files. Sources open files with OpenFile, which refuses the embedded store.
 	Dir *os.Root
-	// Own is the file of the embedded store, which is no source's although it may be
-	// in Dir: it has the credentials of all syncs. "": there is none.
+	// Own is the file of the embedded store; "": there is none. No source may open it,
+	// even if it lies in Dir, because it holds the credentials of all syncs.
 	Own string
-	// IsStore reports, by its first 100 bytes, whether a file is an embedded store, such as
-	// a backup under any name: it has the credentials of all syncs, too. nil: none is.
+	// IsStore reports from the first 100 bytes of a file whether it is an embedded store.
+	// A backup under another name holds the credentials of all syncs too. nil: no file
+	// is a store.
 	IsStore func(head []byte) bool
 	// Secret resolves a reference ("env:NAME", "sm://projects/P/secrets/S/versions/V")
-	// for the host:port that it will be sent to. Sources call Credential instead. nil:
-	// there are none.
+	// for the host:port that the credential will be sent to. Sources call Credential
+	// instead. nil: references are refused.
 	Secret func(ctx context.Context, ref, to string) (string, error)
-	// MaySend returns why a reference may not be sent to the host:port; nil: Secret says.
+	// MaySend returns an error if the credential of a reference may not be sent to the
+	// host:port. If MaySend is nil, only Secret decides, when the source opens.
 	MaySend func(ref, to string) error
 	// AllowHTTP permits http:// and unencrypted connections beyond loopback.
 	AllowHTTP bool
-	// Memory is for answers that are read and decoded whole; nil has no bound.
+	// Memory bounds the answers that are read and decoded as a whole; nil: no bound.
 	Memory *budget.Budget
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -81,16 +83,17 @@ func (d Datasource) DecodeOptions(f *decode.Faults, into any) {
 type Kind struct {
 	Name string
 	// Check returns all faults of the definition, with paths that begin at the datasource
-	// ("options.delimiter"). It touches nothing outside.
+	// ("options.delimiter"). It opens no file and no connection.
 	Check func(d Datasource) []fault.Detail
-	// Open returns the source of a definition that Check found no fault with.
+	// Open returns the source of a definition in which Check found no fault.
 	Open func(ctx context.Context, d Datasource, env Env) (Source, error)
-	// Datatypes that a sync has where it selects none; nil: it has to.
+	// Datatypes is the default selection of a sync; nil: a sync must select datatypes.
 	Datatypes []string
-	// PushFirst is the order of a run both ways: a push that failed prevents the pull.
+	// PushFirst makes a run in both directions push before it pulls. If the push fails,
+	// the run does not pull.
 	PushFirst bool
-	// Defaults returns what the kind knows of a datatype that the sync maps
-	// nothing for: nil Key means "id". May be nil.
+	// Defaults returns the Spec of a datatype for which the sync has no mapping. A nil
+	// Key means "id". Defaults may be nil.
 	Defaults func(datatype string) Spec
 }
 

@@ -13,9 +13,10 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// OpenFile opens a file of Dir for reading. A definition names it, so this is the one
-// door to files: outside of Dir, the embedded store and anything but a regular file
-// are refused. A pipe without a writer, or a device, does not keep the caller waiting.
+// OpenFile opens a file in Dir for reading. The path comes from a definition, so no
+// source opens a file in any other way. OpenFile refuses paths that lead out of Dir, the
+// embedded store and its copies, and everything but regular files. It never blocks, not
+// even on a pipe without a writer or on a device.
 func (e Env) OpenFile(path string) (*os.File, error) {
 	if e.Dir == nil {
 		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")
@@ -23,8 +24,9 @@ func (e Env) OpenFile(path string) (*os.File, error) {
 	if err := e.Reachable(path); err != nil {
 		return nil, err
 	}
-	// Opening a device can do something already, so it is looked at first. What takes
-	// its place in between is found out by the second look, and does not block.
+	// Opening a device can have an effect, so its type is checked before the file is
+	// opened. Another file can take its place before the open. O_NONBLOCK keeps the open
+	// from blocking then, and the check of the open file refuses it.
 	info, err := e.Dir.Stat(path)
 	if err != nil {
 		return nil, pathError(path, err)
@@ -40,7 +42,7 @@ func (e Env) OpenFile(path string) (*os.File, error) {
 		err = regular(path, info)
 	}
 	if err == nil {
-		err = e.notStore(path, f)
+		err = e.checkHead(path, f)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -48,7 +50,8 @@ func (e Env) OpenFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-func (e Env) notStore(path string, f *os.File) error {
+// checkHead refuses an open file that begins like an embedded store.
+func (e Env) checkHead(path string, f *os.File) error {
 	head := make([]byte, 100)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -57,9 +60,9 @@ func (e Env) notStore(path string, f *os.File) error {
 	return e.NotStore(path, head[:n])
 }
 
-// NotStore refuses content that begins as an embedded store does, ours or a copy of
-// one. A source that unpacks a file asks for what it finds: OpenFile saw only the packed
-// bytes.
+// NotStore returns a fault if content begins like an embedded store, ours or a copy. A
+// source that unpacks a file calls it with the unpacked bytes, because OpenFile saw only
+// the packed ones.
 func (e Env) NotStore(name string, head []byte) error {
 	if e.IsStore == nil || !e.IsStore(head) {
 		return nil
@@ -67,6 +70,7 @@ func (e Env) NotStore(name string, head []byte) error {
 	return fault.New(fault.Invalid, "the file %s is Headgate's own, or a copy: it has the credentials of all syncs", credential.RedactURL(name))
 }
 
+// regular returns a fault that names the type of anything but a regular file.
 func regular(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
@@ -83,25 +87,26 @@ func regular(path string, info fs.FileInfo) error {
 	return fault.New(fault.Invalid, "%s is %s, not a file", credential.RedactURL(path), what)
 }
 
-// pathError makes an error of the file system one for people, without the
-// directory's own path.
+// pathError turns an error of the file system into one for people. It leaves out the
+// path of Dir, which tells callers about this machine.
 func pathError(path string, err error) error {
 	path = credential.RedactURL(path) // it may be a URL that lacks its host
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err // without the path, for it is logged
+		err = e.Err // drops the full path, because the cause is logged
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Wrap(fault.NotFound, err, "there is no file %s in the directory that syncs may use", path)
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Wrap(fault.Invalid, err, "the file %s may not be read", path)
-	default: // os.Root refuses what leads out of it
+	default: // such as a path that leads out of Dir, which os.Root refuses
 		return fault.Wrap(fault.Invalid, err, "the file %s cannot be opened in the directory that syncs may use", path)
 	}
 }
 
-// Reachable returns a fault if the path in Dir is that of the embedded store, or of
-// a file beside it that is part of it.
+// Reachable returns a fault if the path in Dir leads to the embedded store or to one of
+// the files that SQLite keeps beside it. It compares names and inodes: a symbolic link
+// shows in the name, a hard link only in the inode.
 func (e Env) Reachable(path string) error {
 	if e.Own == "" {
 		return nil
@@ -109,7 +114,7 @@ func (e Env) Reachable(path string) error {
 	refused := fault.New(fault.Invalid, "the file %s is Headgate's own", credential.RedactURL(path))
 	full, err := realPath(filepath.Join(e.Dir.Name(), path))
 	if err != nil {
-		return nil // it cannot be opened either
+		return nil // a path that cannot be resolved cannot be opened
 	}
 	own, err := realPath(e.Own)
 	if err != nil {
@@ -128,7 +133,8 @@ func (e Env) Reachable(path string) error {
 	return nil
 }
 
-// realPath returns the path without links, also of a file that is not there yet.
+// realPath returns the absolute path without symbolic links. The file itself need not
+// exist, but its directory must.
 func realPath(path string) (string, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {

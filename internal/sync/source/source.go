@@ -1,20 +1,20 @@
-// Package source is the contract that a data source keeps: the system outside
-// that a sync pulls rows from and pushes records to. There is one package per
-// kind of source; it knows one technology and decides nothing about records,
-// conflicts or what has been applied already.
+// Package source defines the contract of a data source: an external system that a sync
+// pulls rows from and pushes records to. Each kind of source has a package of its own.
+// That package knows one technology. It decides nothing about records, conflicts or
+// which rows were applied before.
 //
-// What every source promises:
+// Every source promises:
 //
-//   - Gap-free: every row that was at the source when a pull began, and stays,
-//     is in one of the pull's pages, whatever the order, equal timestamps, page
-//     ends and concurrent writes. A row may come twice; the caller drops it.
-//   - Resumable: a pull continued from a page's Resume by another process
-//     returns at least every row after that page.
+//   - Gap-free: a row that exists from the beginning of a pull to its end is in one of
+//     the pull's pages. Sort order, equal timestamps, page ends and concurrent writes do
+//     not change that. A row may occur twice; the caller drops the second one.
+//   - Resumable: another process can continue a pull from a page's Resume. It then gets
+//     at least every row after that page.
 //   - A row that cannot be read is a Reject of its page, never an error.
-//   - An error of a method means that the call did not succeed, as a whole or in
-//     part; repeating it is safe. A *fault.Error in it carries the message for
-//     people. No error text holds a credential.
-//   - Every call ends when its ctx does, and has time-outs of its own.
+//   - An error means that the call failed, as a whole or in part. Repeating the call is
+//     safe. A *fault.Error in it carries the message for people. No error text holds a
+//     credential.
+//   - Every call ends when its context ends, and has time-outs of its own.
 package source
 
 import (
@@ -26,16 +26,15 @@ import (
 	"time"
 )
 
-// Row is one record as the source has it. Values are nil, bool, int64,
-// float64, string, time.Time (UTC), json.Number, []any or map[string]any.
-// Values[i] belongs to Columns.Names()[i].
+// Row is one row of the source. Values are nil, bool, int64, float64, string, time.Time
+// (UTC), json.Number, []any or map[string]any. Values[i] belongs to Columns.Names()[i].
 type Row struct {
 	Columns *Columns
 	Values  []any
-	Line    int64 // of a file, from 1; 0 if the source has none
+	Line    int64 // line in a file, from 1; 0 if the source is no file
 }
 
-// Get returns the value of the column, and whether the row has it.
+// Get returns the value of the column and reports whether the row has that column.
 func (r Row) Get(name string) (any, bool) {
 	i := r.Columns.Index(name)
 	if i < 0 || i >= len(r.Values) {
@@ -44,7 +43,7 @@ func (r Row) Get(name string) (any, bool) {
 	return r.Values[i], true
 }
 
-// Map returns the row as a map, for people and for CEL.
+// Map returns the row as a map from column to value, for messages and for CEL.
 func (r Row) Map() map[string]any {
 	m := make(map[string]any, len(r.Values))
 	for i, n := range r.Columns.names {
@@ -55,13 +54,14 @@ func (r Row) Map() map[string]any {
 	return m
 }
 
-// Columns are the names of a row's values, shared by all rows that have the same.
+// Columns holds the names of a row's values. Rows with the same columns share one
+// Columns, so that callers can recognise them by the pointer.
 type Columns struct {
 	names []string
 	index map[string]int
 }
 
-// NewColumns returns the columns of those names, which are distinct.
+// NewColumns returns the columns with the names, which must be distinct.
 func NewColumns(names []string) *Columns {
 	c := &Columns{names: names, index: make(map[string]int, len(names))}
 	for i, n := range names {
@@ -70,7 +70,7 @@ func NewColumns(names []string) *Columns {
 	return c
 }
 
-// Names returns the names in order. The caller does not change them.
+// Names returns the names in order. The caller must not change the slice.
 func (c *Columns) Names() []string { return c.names }
 
 // Index returns the position of the name, or -1.
@@ -91,77 +91,82 @@ func RowOf(values map[string]any) Row {
 	return row
 }
 
-// Reject is a row that was refused.
+// Reject describes a row that was refused.
 type Reject struct {
-	Line   int64  `json:"line,omitempty"` // of a file, from 1
-	Key    string `json:"key,omitempty"`  // at the source, if it is known
+	Line   int64  `json:"line,omitempty"` // line in a file, from 1
+	Key    string `json:"key,omitempty"`  // the row's key at the source, if known
 	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason"`        // the rule that was broken, for people
-	Raw    any    `json:"raw,omitempty"` // the row as it came: a string or a JSON value
+	Reason string `json:"reason"`        // the broken rule, for people
+	Raw    any    `json:"raw,omitempty"` // the unchanged row: a string or a JSON value
 }
 
-// Cursor is where the next pull of a datatype begins: after what was changed
-// at Time and has ID. The zero Cursor is the beginning.
+// Cursor marks how far the finished runs of a datatype have read. The next pull begins
+// after the row that changed at Time and has ID. The zero Cursor is the beginning.
 type Cursor struct {
 	Time time.Time `json:"time,omitzero"`
 	ID   string    `json:"id,omitempty"`
 }
 
-// Spec is what a source has to know of a datatype's mapping.
+// Spec tells a source what it needs to know about a datatype's mapping.
 type Spec struct {
 	Datatype string
 	Key      []string // columns that identify a row; never empty
-	// CursorTime is the column that holds when a row last changed; "" if there
-	// is none, and then every pull reads everything.
+	// CursorTime is the column with the time of a row's last change; "": there is none,
+	// and every pull reads all rows.
 	CursorTime string
-	// Overlap is re-read before the cursor, for rows that were committed late.
+	// Overlap is the time before the cursor that a pull reads again. A row gets its
+	// time when it is written and appears when its transaction commits. By then the
+	// cursor may have passed that time, and without an overlap the row would be lost.
 	Overlap time.Duration
-	// Margin: a cursor is never later than the source's clock less this.
+	// Margin keeps the cursor behind the source's clock: the cursor is at most the
+	// clock less Margin. A row in the future must not carry the cursor past the rows
+	// that are still to come.
 	Margin time.Duration
-	// Deleted is the column that marks a soft-deleted row, and the value that
-	// it then has. "" if there is none.
+	// Deleted is the column that marks a soft-deleted row; "": there is none. A row is
+	// deleted if the column has the value DeletedEquals.
 	Deleted       string
 	DeletedEquals any
 }
 
-// PageBytes is the most that the values of a page's rows have, about: it bounds
-// what a pull holds in memory. A run has three pages in hand, each as rows, as
-// records and as documents, so that a byte of a page takes sixteen of memory.
+// PageBytes is about the largest size of all values of a page. It bounds the memory of a
+// pull: a run holds three pages at once, each as rows, records and documents, so one byte
+// of a page takes sixteen bytes of memory.
 const PageBytes = 2 << 20
 
 // Pull asks for a datatype's rows.
 type Pull struct {
 	Spec
-	Cursor Cursor // where the last finished run ended
-	// Resume is that of the last page of this run that was applied; nil: none was.
+	Cursor Cursor // the end of the last finished run
+	// Resume comes from the last page that this run applied; nil: it applied none.
 	Resume   json.RawMessage
-	PageSize int // rows, about; > 0. Of rows that are large fewer come: see PageBytes
+	PageSize int // about how many rows a page has; > 0. PageBytes also ends a page
 }
 
-// Page is a part of a pull.
+// Page is one part of a pull.
 type Page struct {
 	Rows    []Row
 	Rejects []Reject
-	// Resume continues the pull after this page. Not empty.
+	// Resume continues the pull after this page. It is never empty.
 	Resume json.RawMessage
-	// Cursor is where the next run may begin if this page turns out to be the
-	// last: the latest (time, id) read so far, at most the source's clock less
-	// the margin, and never before the cursor that the pull began with.
+	// Cursor is the beginning of the next run if this page is the last one. It is the
+	// latest (time, id) read so far, at most the source's clock less the margin, and
+	// never before the cursor with which the pull began. The first bound keeps rows
+	// that commit later within reach; the second keeps a run from moving backwards.
 	Cursor Cursor
-	// Done and Total measure progress in whatever unit the source has (rows,
-	// bytes). Total is 0 while it is unknown.
+	// Done and Total measure progress in the source's own unit (rows, bytes). Total is
+	// 0 while it is unknown.
 	Done, Total int64
 }
 
 // Reader returns the pages of a pull.
 type Reader interface {
-	// Next returns the next page, which may have no rows, or io.EOF. The rows
-	// are the caller's until it calls Next again.
+	// Next returns the next page, which may have no rows, or io.EOF after the last one.
+	// The rows are valid until the caller calls Next again.
 	Next(ctx context.Context) (Page, error)
 	Close() error
 }
 
-// Op is what a push does to a row.
+// Op is the operation of a change.
 type Op string
 
 // The operations.
@@ -174,33 +179,35 @@ const (
 // Change is one record to push.
 type Change struct {
 	Op  Op
-	ID  string // of the record in the store
-	Key []any  // of the row, in the order of Spec.Key; nil for a Create only, by a KeyChooser
-	// Fields are the row's values by column: all that the mapping knows for
-	// Create and Update, none for Delete.
+	ID  string // the record's id in the store
+	Key []any  // the row's key, in the order of Spec.Key; nil only for a Create at a KeyChooser
+	// Fields holds the row's values by column: all columns of the mapping for a Create
+	// or an Update, none for a Delete.
 	Fields map[string]any
-	// Changed names the fields that an Update changes; others keep what the source has.
+	// Changed names the fields that an Update writes. The others keep the source's values.
 	Changed []string
-	// Expect has the values that both sides last agreed on, for the changed
-	// fields of an Update and all of a Delete. A source that can, refuses with
-	// ErrMoved if the row has others by now.
+	// Expect holds the values on which both sides last agreed: those of the changed
+	// fields for an Update, all of them for a Delete. A source that can compare them
+	// refuses the change with ErrMoved if the row has other values now. Otherwise the
+	// push would overwrite an edit that no pull has seen.
 	Expect      map[string]any
 	ExternalIDs map[string]string
-	// Attempt is the same whenever this change is sent, and no other's: an
-	// idempotency key.
+	// Attempt is an idempotency key: it stays the same when this change is sent again,
+	// and no other change has it.
 	Attempt string
 }
 
-// ErrMoved says that the row changed at the source since both sides last
-// agreed. Nothing was written; the next pull brings what is there.
+// ErrMoved reports that somebody changed the row at the source since both sides last
+// agreed. The source wrote nothing. The next pull reads the new values, and the merge
+// decides.
 var ErrMoved = errors.New("source: the row changed at the source")
 
-// ErrUnanswered says that nobody knows whether the change was written: the call that
-// carries it failed, or was not made any more.
+// ErrUnanswered reports that the outcome of a change is unknown: its call failed, or a
+// failure before it kept the call from being made. The caller sends the change again.
 var ErrUnanswered = errors.New("source: the change was not answered")
 
-// Unanswered returns n results of which nothing is known yet. A Push that sends several
-// calls begins with them, so that it can return what it knows when one fails.
+// Unanswered returns n results with ErrUnanswered. A Push that makes several calls starts
+// with them and fills them in, so that it can return the known results when a call fails.
 func Unanswered(n int) []Result {
 	results := make([]Result, n)
 	for i := range results {
@@ -209,36 +216,39 @@ func Unanswered(n int) []Result {
 	return results
 }
 
-// ErrReadOnly says that the source takes no pushes.
+// ErrReadOnly reports that the source accepts no pushes.
 var ErrReadOnly = errors.New("source: cannot be pushed to")
 
 // Result answers one Change.
 type Result struct {
-	// Key of the row, in the order of Spec.Key, where the source chose it.
+	// Key is the key that the source chose for a new row, in the order of Spec.Key.
 	Key []any
-	// ExternalIDs are to be kept with the record.
+	// ExternalIDs are the source's ids that the caller keeps with the record.
 	ExternalIDs map[string]string
-	// Err: this change was refused for good (ErrMoved, or a *fault.Error whose
-	// message says why), and nothing of it was written; others of the batch are not
-	// affected. Or ErrUnanswered, together with an error of the call.
+	// Err is ErrMoved or a *fault.Error if the source refused this change for good. It
+	// then wrote nothing of it, and the other changes of the batch are not affected. Err
+	// is ErrUnanswered only if Push returns an error as well.
 	Err error
 }
 
-// Source is one data source, open.
+// Source is one open data source.
 type Source interface {
-	// Pull begins to read a datatype's rows.
+	// Pull starts to read a datatype's rows.
 	Pull(ctx context.Context, p Pull) (Reader, error)
 
-	// Push writes the changes and returns a result for each, in their order.
-	// Pushing the same changes again is harmless. After an error some of the
-	// changes may be written: results that come with the error say of which that is
-	// known, and have ErrUnanswered for the others; without results nothing is
-	// known. fence.Allow(ctx) is asked right before each write, and
-	// an error of it ends the push: another process may have taken over. Env.HTTP does
-	// so by itself.
+	// Push writes the changes and returns one result for each, in their order. Pushing
+	// the same changes again is harmless.
+	//
+	// If Push returns an error, it may have written some of the changes. Results that
+	// come with the error tell which outcomes are known; the others are ErrUnanswered.
+	// Without results no outcome is known.
+	//
+	// Push calls fence.Allow(ctx) right before each write and ends with its error:
+	// another process may have taken the run over, and a late write would overwrite
+	// newer values (docs/decisions/012). Env.HTTP does so by itself.
 	Push(ctx context.Context, spec Spec, changes []Change) ([]Result, error)
 
-	// PushSize is how many changes a call of Push takes at most.
+	// PushSize returns the largest number of changes for one call of Push.
 	PushSize() int
 
 	// Close releases everything.
@@ -247,6 +257,7 @@ type Source interface {
 
 // KeyChooser is implemented by sources that give new rows their keys themselves.
 type KeyChooser interface {
-	// ChoosesKeys tells whether a new row of the datatype needs no key.
+	// ChoosesKeys reports whether the source itself chooses the keys of the datatype's
+	// new rows.
 	ChoosesKeys(datatype string) bool
 }

@@ -15,7 +15,7 @@ import (
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// names are those of the placeholders of a template.
+// names returns the names of the placeholders in a template.
 func names(template string) (out []string) {
 	for _, p := range placeholder.FindAllString(template, -1) {
 		out = append(out, p[1:len(p)-1])
@@ -23,7 +23,7 @@ func names(template string) (out []string) {
 	return out
 }
 
-// addressed reports whether the URL is that of one row.
+// addressed reports whether the operation's URL names one row.
 func (w *write) addressed() bool { return addressed(w.URL) }
 
 func addressed(template string) bool {
@@ -35,11 +35,13 @@ func addressed(template string) bool {
 	return false
 }
 
-// errKey is in the error of a row whose key cannot be part of a URL.
+// errKey marks the error of a row whose key cannot be part of a URL. It concerns this row
+// only, so the push goes on with the others.
 var errKey = errors.New("the key cannot be in a URL")
 
-// address fills in a template and returns the URL, which is on the host of
-// datasource.url.
+// address fills in a template and returns the URL. Keys come from records, so they are
+// escaped, and the result must still be on the host of datasource.url: the credentials
+// belong to that host, and a key must not send them elsewhere.
 func (a *api) address(template string, values map[string]string) (*url.URL, error) {
 	var b strings.Builder
 	last := 0
@@ -47,17 +49,17 @@ func (a *api) address(template string, values map[string]string) (*url.URL, erro
 		name := template[at[0]+1 : at[1]-1]
 		v, ok := values[name]
 		if !ok {
-			return nil, fault.New(fault.Invalid, "a URL of the data source has {%s}, which is neither type, id nor a column of a key that is known", name)
+			return nil, fault.New(fault.Invalid, "a URL of the data source has {%s}, which is neither type nor id nor a column of the row's key", name)
 		}
 		b.WriteString(template[last:at[0]])
 		last = at[1]
 		switch {
 		case strings.ContainsRune(template[:at[0]], '?'):
 			b.WriteString(url.QueryEscape(v))
-		case v == "" || v == "." || v == "..": // it would address the list, or something else
-			return nil, fault.Wrap(fault.Invalid, errKey, "%q is no %s that a URL can have", v, name)
+		case v == "" || v == "." || v == "..": // the URL would name the list or another resource
+			return nil, fault.Wrap(fault.Invalid, errKey, "%q cannot be the %s in a URL", v, name)
 		default:
-			b.WriteString(strings.ReplaceAll(url.PathEscape(v), ":", "%3A")) // what is before a colon is a scheme
+			b.WriteString(strings.ReplaceAll(url.PathEscape(v), ":", "%3A")) // text before a colon would be read as a scheme
 		}
 	}
 	b.WriteString(template[last:])
@@ -68,7 +70,8 @@ func (a *api) address(template string, values map[string]string) (*url.URL, erro
 	return u, nil
 }
 
-// sameOrigin is whether what is for one URL may be sent to the other.
+// sameOrigin reports whether the two URLs have the same scheme, host and port, so that the
+// credentials of one may be sent to the other.
 func sameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
@@ -80,7 +83,7 @@ func port(u *url.URL) string {
 	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
-// keyText is a part of a key as it stands in a URL.
+// keyText returns a part of a key as text for a URL, not yet escaped.
 func keyText(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever the key is, the URL is that of one row at the server of the definition,
-// and the server reads the key in it.
+// With any key, the URL names one row on the server of the definition, and the server
+// reads the same key from it.
 func FuzzAddress(f *testing.F) {
 	for _, key := range []string{"a", "..", ".", "", "a/../b", "//evil.example/x", "http://evil.example", "a:b", "?x#y", "%2e%2e", "{type}", "\\..\\", "ü"} {
 		f.Add(key, "plain")

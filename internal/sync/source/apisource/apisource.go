@@ -1,10 +1,10 @@
-// Package apisource pulls from and pushes to REST interfaces that speak JSON. What
-// they differ in (paging, credentials, where things are in an answer) is the
-// definition's to say.
+// Package apisource pulls from and pushes to REST interfaces that speak JSON. The
+// definition describes how an interface pages, which credentials it takes and where its
+// answers hold the rows.
 //
-// A list is read page by page to its end: until a page is empty, or nothing
-// leads to another. With paging by position (page, offset) a row that is removed
-// at the source during a pull can hide another from it; the next pull brings that.
+// A list is read page by page until a page is empty or no answer leads to another page.
+// With paging by position (page, offset), a row that is removed at the source during a
+// pull can hide another row from that pull. The next pull returns it.
 package apisource
 
 import (
@@ -21,13 +21,13 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// Name of the kind.
+// Name is the kind's name in a definition.
 const Name = "api"
 
 // Kind returns the kind of source.
 func Kind() source.Kind { return source.Kind{Name: Name, Check: check, Open: open} }
 
-// api is the source.
+// api implements source.Source.
 type api struct {
 	options
 	base *url.URL
@@ -47,8 +47,9 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 	return a, nil
 }
 
-// credentials resolves them once. No error shows them, nor a header's value that is not
-// declared to be public.
+// credentials resolves the definition's credentials and signs all calls with them. They
+// become secrets that no error shows. So do the values of all headers that the definition
+// does not declare public, because a header often holds a token.
 func (a *api) credentials(ctx context.Context, d source.Datasource, env source.Env) error {
 	headers := make(map[string]string, len(a.Headers))
 	for name, value := range a.Headers {
@@ -106,7 +107,7 @@ func (a *api) PushSize() int {
 		n = max(n, r.Create.size(), r.Update.size(), r.Delete.size())
 	}
 	if n == 1 {
-		return 20 // calls, between two checkpoints
+		return 20 // one call for each change; a run saves a checkpoint after this many
 	}
 	return n
 }

@@ -88,8 +88,8 @@ func filled(t *testing.T, options string, n int) *server {
 	return s
 }
 
-// What a server can do wrong is an error for people: never an endless pull, never
-// rows that are passed over in silence.
+// A server that misbehaves causes an error for people. The pull neither runs without end
+// nor skips rows silently.
 func TestServersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	const cursor = paging + token + `}`
@@ -207,7 +207,7 @@ func TestFaultsOfADefinition(t *testing.T) {
 		`{"headers":{"a b":"c"}}`:                                    `options.headers["a b"]`,
 		`{"list":"https://evil.example/x"}`:                          "options.list: must be on the host of url",
 		`{"list":"https://me@api.example.org/x"}`:                    "options.list: must be on the host of url",
-		`{"list":"rows/{id}"}`:                                       "options.list: has {id}, which a list has not",
+		`{"list":"rows/{id}"}`:                                       "options.list: has {id}, but the URL of a list can only have {type}",
 		`{"list":"https://API.example.org:443/x"}`:                   "",
 		`{"create":{"url":"//evil.example/x"}}`:                      "options.create.url: must be on the host of url",
 		`{"create":{"url":"{id}","batch":2}}`:                        "options.create.batch: goes with a url",
@@ -251,7 +251,7 @@ func TestFaultsOfADefinition(t *testing.T) {
 	}, paths, "all of them at once")
 }
 
-func TestATimeOutIsForPeople(t *testing.T) {
+func TestATimeOutHasAMessageForPeople(t *testing.T) {
 	t.Parallel()
 	s := filled(t, `"list":"row","items":"data.items"`, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -264,5 +264,5 @@ func TestATimeOutIsForPeople(t *testing.T) {
 	_, err = drain(t, s.Open(t))
 	require.ErrorContains(t, err, "does not answer")
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-	require.False(t, strings.Contains(err.Error(), "/v1/row"), "no more of a URL than its host: %v", err)
+	require.False(t, strings.Contains(err.Error(), "/v1/row"), "the error shows more of the URL than its host: %v", err)
 }

@@ -30,7 +30,7 @@ func parse(d source.Datasource) (options, []fault.Detail) {
 		c.base = nil
 	} else if c.base.User != nil {
 		c.Add("url", "must hold no credentials: they go into options.auth")
-		c.base.User = nil // it is said once
+		c.base.User = nil // the checks of the other URLs shall not report it again
 	}
 	if d.FileURL != "" {
 		c.Add("fileUrl", "goes with type csv")
@@ -59,7 +59,7 @@ func parse(d source.Datasource) (options, []fault.Detail) {
 // checker applies the rules that look at more than one option.
 type checker struct {
 	decode.Faults
-	base *url.URL // nil: it cannot be read
+	base *url.URL // datasource.url; nil if it is not valid
 }
 
 func (c *checker) header(path, name string) {
@@ -153,15 +153,15 @@ func (c *checker) write(path string, op source.Op, w *write) {
 	}
 }
 
-// url checks a template: on the host of datasource.url, for that is where the
-// credentials belong.
+// url checks that a template is on the host of datasource.url. The credentials belong to
+// that host and are sent to no other.
 func (c *checker) url(path, template string, row bool) {
 	if template == "" || c.base == nil {
 		return
 	}
 	for _, name := range names(template) {
 		if name != "type" && !row {
-			c.Add(path, "has {%s}, which a list has not: it has {type}", name)
+			c.Add(path, "has {%s}, but the URL of a list can only have {type}", name)
 		}
 	}
 	u, err := c.base.Parse(placeholder.ReplaceAllString(template, "x"))

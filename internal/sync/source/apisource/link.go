@@ -2,9 +2,9 @@ package apisource
 
 import "strings"
 
-// next returns the target of the link whose relation is "next" (RFC 8288), as it
-// stands there; "" if there is none.
-func next(headers []string) string {
+// nextLink returns the unresolved target of the link with the relation "next" (RFC 8288),
+// or "" if there is none.
+func nextLink(headers []string) string {
 	for _, h := range headers {
 		for h != "" {
 			target, params, rest, ok := oneLink(h)
@@ -20,7 +20,7 @@ func next(headers []string) string {
 	return ""
 }
 
-// oneLink reads <target> and its parameters up to the comma that ends them.
+// oneLink reads one link, <target> and its parameters, up to the comma after it.
 func oneLink(h string) (target string, params []string, rest string, ok bool) {
 	_, h, ok = strings.Cut(h, "<")
 	if !ok {
@@ -51,7 +51,8 @@ func oneLink(h string) (target string, params []string, rest string, ok bool) {
 	return strings.TrimSpace(target), append(params, b.String()), "", true
 }
 
-// isNext looks at the first rel, which is the one that counts; it may name several.
+// isNext reports whether the first parameter rel names "next" among its relations. By RFC
+// 8288 further parameters rel are ignored.
 func isNext(params []string) bool {
 	for _, p := range params {
 		name, value, _ := strings.Cut(p, "=")

@@ -11,14 +11,15 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// looks reports whether a row is read before the operation.
+// looks reports whether the row is read before the operation writes it.
 func (p *pusher) looks(op source.Op) bool { return p.res.Read != nil && op != source.Create }
 
-// seen is a row as it was read right before it is changed or deleted.
+// seen is the state of a row that was read right before the row is changed or deleted.
 type seen struct{ etag string }
 
-// condition adds what has the server refuse the change with 412 if the row is another by
-// then. A weak ETag would never match.
+// condition adds If-Match to the headers of a change. The server then refuses the change
+// with 412 if somebody changed the row after the look. A weak ETag never matches in
+// If-Match (RFC 9110), so it is left out, and the moment between look and write stays open.
 func (s seen) condition(h http.Header) http.Header {
 	if s.etag == "" || strings.HasPrefix(s.etag, "W/") {
 		return h
@@ -31,8 +32,8 @@ func (s seen) condition(h http.Header) http.Header {
 	return out
 }
 
-// look reads the row of a change. ErrMoved of package source: it is not what both sides
-// last agreed on.
+// look reads the row of a change. It returns source.ErrMoved if the row differs from the
+// values on which both sides last agreed.
 func (p *pusher) look(ctx context.Context, c source.Change) (seen, error) {
 	target, err := p.target(p.res.Read.URL, c)
 	if err != nil {
@@ -53,12 +54,13 @@ func (p *pusher) look(ctx context.Context, c source.Change) (seen, error) {
 	return seen{a.Header.Get("ETag")}, nil
 }
 
-// moved reports whether the row has other values than both sides last agreed on. What
-// this very change wrote is no change by others: it is sent again.
+// moved reports whether somebody changed the row since both sides last agreed on its
+// values. The values of this change itself count as agreed: the first attempt may have
+// written them and lost its answer.
 func (p *pusher) moved(c source.Change, row map[string]any) bool {
 	expect := maps.Clone(c.Expect)
 	for _, own := range append([]string{p.spec.CursorTime, p.spec.Deleted}, p.spec.Key...) {
-		delete(expect, own) // the server keeps them
+		delete(expect, own) // the server maintains these columns by itself
 	}
 	for name, v := range expect {
 		there, _ := rest.Path(row, name)

@@ -24,8 +24,8 @@ func lookedAt(t *testing.T, more string) *server {
 	return s
 }
 
-// Somebody changes the row between the look and the write, which is as long as a process
-// may be stopped: the server refuses, and what is there stays.
+// Somebody changes the row between the look and the write. A stopped process can make that
+// time long. The server refuses the write, and the other change stays.
 func TestARowThatChangesAfterTheLookIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]source.Change{"update": toOurs, "delete": gone} {
@@ -33,7 +33,7 @@ func TestARowThatChangesAfterTheLookIsNotOverwritten(t *testing.T) {
 			t.Parallel()
 			s := lookedAt(t, byKey)
 			s.before = func(r *http.Request) {
-				if r.Method != http.MethodGet { // there and back would be no change to who compares values
+				if r.Method != http.MethodGet { // a comparison of values would miss a change that was undone
 					s.rows["a"] = map[string]any{"id": "a", "name": "base", "note": "theirs"}
 				}
 			}
@@ -58,7 +58,8 @@ func TestTheLookOfAServerWithoutStrongETags(t *testing.T) {
 	}
 }
 
-// Updates that could go in one call go one by one, for each has its own condition.
+// With a look, the updates of a batch are sent one by one, because each has its own
+// condition.
 func TestTheLookAtRowsOfABatch(t *testing.T) {
 	t.Parallel()
 	s := lookedAt(t, `"update":{"url":"{type}?do=update","method":"POST","batch":10,"error":"0.problem"}`)
@@ -76,7 +77,7 @@ func TestTheLookAtRowsOfABatch(t *testing.T) {
 	require.Equal(t, "theirs", s.rows["b"]["name"])
 }
 
-func TestADeletionOfWhatIsNotThereAnyMore(t *testing.T) {
+func TestADeletionOfAMissingRow(t *testing.T) {
 	t.Parallel()
 	s := lookedAt(t, byKey)
 	delete(s.rows, "a")

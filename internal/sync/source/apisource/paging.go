@@ -11,16 +11,17 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// circle notices that a list leads back to where it was (Brent's algorithm). It
-// needs no more room for a long list, so it is kept with the pull, whoever goes on.
+// circle detects a list that leads back to an earlier page (Brent's algorithm). A pull
+// would follow such a list for ever. The circle needs the same small room for a list of
+// any length, so it is part of Resume, and a pull that changes processes keeps it.
 type circle struct {
 	At    string `json:"at,omitempty"`
 	Steps int    `json:"steps,omitempty"`
 	Until int    `json:"until,omitempty"`
 }
 
-// closes takes the next step, and is whether that was there before. It may notice
-// only some rounds later.
+// closes notes the next page and reports whether it occurred before. It may detect a
+// circle only after some rounds.
 func (c *circle) closes(at string) bool {
 	if at == c.At {
 		return true
@@ -32,13 +33,13 @@ func (c *circle) closes(at string) bool {
 	return false
 }
 
-// advance finds what leads to the next page, or that there is none.
+// advance moves the mark to the next page, or notes that the list ended.
 func (r *reader) advance(a *rest.Answer, at *url.URL, items []any) error {
 	if r.mark.Empty++; len(items) > 0 {
 		r.mark.Empty = 0
 	}
 	if r.mark.Empty > maxEmpty {
-		return r.fault(fault.Unavailable, "%s sent %d pages without an item, and always one more", r.base.Host, maxEmpty)
+		return r.fault(fault.Unavailable, "%s sent %d pages without an item one after the other, and each leads to another page", r.base.Host, maxEmpty)
 	}
 	more, err := r.more(a, len(items))
 	if err != nil {
@@ -51,13 +52,13 @@ func (r *reader) advance(a *rest.Answer, at *url.URL, items []any) error {
 	case r.paging.counts():
 		return r.count(items)
 	}
-	token, err := r.next(a, at)
+	token, err := r.nextToken(a, at)
 	if err != nil {
 		return err
 	}
 	if token == "" {
 		if r.paging.More != "" {
-			return r.fault(fault.Invalid, "%s says that there is more (options.paging.more), and not where", r.base.Host)
+			return r.fault(fault.Invalid, "the answer of %s says that there is another page (options.paging.more), but not where it is", r.base.Host)
 		}
 		r.mark.Ended = true
 		return nil
@@ -69,7 +70,8 @@ func (r *reader) advance(a *rest.Answer, at *url.URL, items []any) error {
 	return nil
 }
 
-// more is whether the answer says that there is another page, or nothing about it.
+// more reports whether there may be another page: the answer says so, or the definition
+// has no options.paging.more and so leaves it to the other signs.
 func (r *reader) more(a *rest.Answer, n int) (bool, error) {
 	if r.paging.More == "" {
 		return n > 0 || !r.paging.counts(), nil
@@ -90,8 +92,9 @@ func (r *reader) more(a *rest.Answer, n int) (bool, error) {
 	return false, r.fault(fault.Invalid, "the answer of %s does not say whether there is more at %s (options.paging.more)", r.base.Host, r.paging.More)
 }
 
-// count moves to the next position. A page that was there before means that the
-// position does not matter to the server, or that the rows moved.
+// count moves the mark to the next position. A page with the same content as an earlier
+// one is an error: the server ignores the position, or the rows moved. The pull would
+// otherwise run for ever or miss rows.
 func (r *reader) count(items []any) error {
 	b, err := json.Marshal(items)
 	if err != nil {
@@ -100,7 +103,7 @@ func (r *reader) count(items []any) error {
 	sum := digest(b)
 	repeated := len(items) > 0 && (sum == r.mark.Before || r.mark.Circle.closes(sum))
 	if repeated || len(items) == 0 && r.paging.Style == "offset" {
-		return r.fault(fault.Unavailable, "%s sent the same page twice: paging does not move", r.base.Host)
+		return r.fault(fault.Unavailable, "%s sent the same page twice: it seems to ignore the position", r.base.Host)
 	}
 	r.mark.Before = sum
 	if r.paging.Style == "page" {
@@ -116,11 +119,11 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// next is the token or the URL that the answer leads on with; "": none.
-func (r *reader) next(a *rest.Answer, at *url.URL) (string, error) {
+// nextToken returns the token or the URL of the next page, or "" if the answer has none.
+func (r *reader) nextToken(a *rest.Answer, at *url.URL) (string, error) {
 	var token string
 	if r.paging.Style == "link" {
-		token = next(a.Header.Values("Link"))
+		token = nextLink(a.Header.Values("Link"))
 	} else {
 		v, _ := rest.Path(a.Body, r.paging.Next)
 		switch v := v.(type) {
@@ -148,11 +151,12 @@ func (r *reader) next(a *rest.Answer, at *url.URL) (string, error) {
 }
 
 func (r *reader) wrongToken() error {
-	return r.fault(fault.Invalid, "what the answer of %s has at %s leads to no page (options.paging.next)", r.base.Host, r.paging.Next)
+	return r.fault(fault.Invalid, "the value in the answer of %s at %s is neither a token nor a URL of a page (options.paging.next)", r.base.Host, r.paging.Next)
 }
 
-// follow returns the URL of a link. The credentials are for one host only, and no
-// part of what is kept, even if the server repeats them.
+// follow returns the URL of a link. It refuses links to another host, because the
+// credentials belong to one host only. It removes credentials from the URL, because the
+// URL is stored with the pull and a server may repeat them in its links.
 func (r *reader) follow(from *url.URL, link string) (*url.URL, error) {
 	u, err := from.Parse(link)
 	if err != nil || !sameOrigin(u, r.base) {

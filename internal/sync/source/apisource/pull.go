@@ -17,19 +17,20 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// maxEmpty is how many pages without an item may follow each other.
+// maxEmpty is the largest number of consecutive pages without an item. Filters at the
+// server can leave some pages empty; a list of only empty pages never ends.
 const maxEmpty = 1000
 
-// mark is where a pull is. It is what Resume holds.
+// mark is the position of a pull and the content of Resume.
 type mark struct {
-	Page   int           `json:"page,omitempty"`  // or offset, of the next page
-	Token  string        `json:"token,omitempty"` // or URL, of the next page
+	Page   int           `json:"page,omitempty"`  // number or offset of the next page
+	Token  string        `json:"token,omitempty"` // token or URL of the next page
 	Ended  bool          `json:"ended,omitempty"`
-	Clock  time.Time     `json:"clock,omitzero"` // the server's, when the pull began
+	Clock  time.Time     `json:"clock,omitzero"` // the server's clock when the pull began
 	Last   source.Cursor `json:"last"`
 	Done   int64         `json:"done"`
-	Empty  int           `json:"empty,omitempty"` // pages without items, of late
-	Before string        `json:"before,omitempty"`
+	Empty  int           `json:"empty,omitempty"`  // consecutive pages without items
+	Before string        `json:"before,omitempty"` // digest of the page before
 	Circle circle        `json:"circle,omitzero"`
 }
 
@@ -52,7 +53,7 @@ func (a *api) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
 	switch {
 	case p.Resume != nil:
 		if err := json.Unmarshal(p.Resume, &r.mark); err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "the pull of %s cannot be resumed: this is not where it was", p.Datatype)
+			return nil, fault.Wrap(fault.Invalid, err, "the pull of %s cannot be resumed: its saved position is not one of this source", p.Datatype)
 		}
 	case r.paging.Start != nil:
 		r.mark.Page = *r.paging.Start
@@ -113,12 +114,12 @@ func (r *reader) page(answer *rest.Answer, items []any) (p source.Page, err erro
 	return p, err
 }
 
-// fault is an error of the pull, with what people are told.
+// fault returns an error of the pull with a message for people.
 func (r *reader) fault(code fault.Code, format string, args ...any) error {
 	return fault.New(code, "pull of %s: %s", r.pull.Datatype, fmt.Sprintf(format, args...))
 }
 
-// refused says what the call was for.
+// refused adds to an error which pull it belongs to, and a hint where one may help.
 func (r *reader) refused(err error) error {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
@@ -126,12 +127,12 @@ func (r *reader) refused(err error) error {
 	}
 	hint := ""
 	if refusal, ok := errors.AsType[*rest.Refusal](err); ok && refusal.Status == http.StatusNotFound && r.mark.Done > 0 && r.paging.counts() {
-		hint = " (if that is how it says that there are no more pages, options.paging.more is the path to what says so before)"
+		hint = " (if this answer marks the end of the list, set options.paging.more to the path of a value that marks the last page)"
 	}
 	return fault.Wrap(f.Code, err, "pull of %s: %s%s", r.pull.Datatype, f.Message, hint)
 }
 
-// target is the URL of the next page.
+// target returns the URL of the next page.
 func (r *reader) target() (*url.URL, error) {
 	style := r.paging.Style
 	if r.mark.Token != "" && (style == "link" || style == "url") {
@@ -158,8 +159,8 @@ func (r *reader) target() (*url.URL, error) {
 	return u, nil
 }
 
-// text is a time that is at least a unit of the format before t, for there are
-// servers that leave out what changed at that very time.
+// text returns a time that lies one unit of the format before t. Some servers leave out
+// the rows that changed exactly at the given time, and those rows would be lost.
 func (s *since) text(t time.Time) string {
 	t = t.UTC()
 	switch s.Format {
@@ -174,7 +175,8 @@ func (s *since) text(t time.Time) string {
 	}
 }
 
-// items are those of an answer.
+// items returns the items of an answer. An answer without a list is an error: the pull
+// must not end as if the list were empty, which could delete records.
 func (r *reader) items(a *rest.Answer) ([]any, error) {
 	if a.Status == http.StatusNoContent {
 		return nil, nil
@@ -184,7 +186,7 @@ func (r *reader) items(a *rest.Answer) ([]any, error) {
 		return list, nil
 	}
 	if ok && v == nil && r.res.Items != "" {
-		return nil, nil // null: nothing
+		return nil, nil // null stands for an empty list
 	}
 	where := "which should be the list of items"
 	if r.res.Items != "" {

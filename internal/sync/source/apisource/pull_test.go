@@ -33,7 +33,7 @@ func TestOnePage(t *testing.T) {
 	require.Equal(t, map[string]any{"id": json.Number("9007199254740993"), "v": json.Number("0.10")}, rows[0].Map(), "numbers keep their digits")
 }
 
-// Everything comes through the pages, whoever reads the next one.
+// A pull returns every row even if another process reads each page.
 func TestPagesAreReadByOtherProcesses(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{
@@ -64,9 +64,8 @@ func TestPagesAreReadByOtherProcesses(t *testing.T) {
 	}
 }
 
-// A circle is noticed although no process reads more than one page, and a page
-// that comes again too.
-func TestCirclesAreNoticedByOtherProcesses(t *testing.T) {
+// A circle and a repeated page are detected even if every process reads only one page.
+func TestCirclesAreDetectedAcrossProcesses(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]string{"cursor": paging + token + `}`, "page": paging + `"style":"page"}`} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +74,7 @@ func TestCirclesAreNoticedByOtherProcesses(t *testing.T) {
 			s.answer = func(string, []any) any {
 				calls++
 				id := fmt.Sprint("t", calls)
-				if calls > 3 { // after a tail of three, nine pages again and again
+				if calls > 3 { // after the first three pages, nine pages repeat for ever
 					id = fmt.Sprint("circle", calls%9)
 				}
 				return map[string]any{"now": calls, "data": map[string]any{"items": []any{map[string]any{"id": id}}}, "meta": map[string]any{"next": id}}
@@ -115,19 +114,19 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }
 
-// Where an answer is not what the definition says, the pull must not end as if
-// there were no more.
-func TestAnswersThatSayNothing(t *testing.T) {
+// If an answer does not have the form that the definition describes, the pull fails. It
+// must not end as if there were no more rows.
+func TestAnswersOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	const item = `"data":{"items":[{"id":"a"}]}`
 	for _, c := range []struct{ paging, answer, says string }{
-		{token + `}`, `{` + item + `,"meta":{"next":{"a":1}}}`, "at meta.next leads to no page"},
-		{token + `}`, `{` + item + `,"meta":{"next":[1]}}`, "leads to no page"},
-		{token + `}`, `{` + item + `,"meta":{"next":true}}`, "leads to no page"},
+		{token + `}`, `{` + item + `,"meta":{"next":{"a":1}}}`, "at meta.next is neither a token nor a URL"},
+		{token + `}`, `{` + item + `,"meta":{"next":[1]}}`, "is neither a token nor a URL of a page"},
+		{token + `}`, `{` + item + `,"meta":{"next":true}}`, "is neither a token nor a URL of a page"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{}}`, "does not say whether there is more at meta.more"},
 		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":{}}}`, "does not say whether"},
-		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":true}}`, "says that there is more (options.paging.more), and not where"},
-		{`"style":"offset","more":"more"}`, `{"more":true,"data":{"items":[]}}`, "paging does not move"},
+		{token + `,"more":"meta.more"}`, `{` + item + `,"meta":{"more":true}}`, "says that there is another page (options.paging.more), but not where it is"},
+		{`"style":"offset","more":"more"}`, `{"more":true,"data":{"items":[]}}`, "it seems to ignore the position"},
 		{`"style":"page"}`, `{"data":{}}`, "no array at data.items"},
 		{`"style":"page"}`, `{"data":{"items":{}}}`, "no array at data.items"},
 		{`"style":"page"}`, ``, "no array at data.items"},
@@ -154,7 +153,7 @@ func TestAnswersThatSayNothing(t *testing.T) {
 	require.ErrorContains(t, err, "no array", "an answer without a body is no empty list")
 }
 
-// There are servers that answer 404 beyond the last page.
+// Some servers answer 404 for the page after the last one.
 func TestNothingBeyondTheLastPage(t *testing.T) {
 	t.Parallel()
 	beyond := func(r *http.Request) (int, string) {
@@ -166,7 +165,7 @@ func TestNothingBeyondTheLastPage(t *testing.T) {
 	s := filled(t, paging+`"style":"page"}`, 30)
 	s.refuse = beyond
 	_, err := drain(t, s.Open(t))
-	require.ErrorContains(t, err, "answers 404 Not Found: Invalid page. (if that is how it says that there are no more pages, options.paging.more")
+	require.ErrorContains(t, err, "answers 404 Not Found: Invalid page. (if this answer marks the end of the list, set options.paging.more")
 	s = filled(t, paging+`"style":"page","more":"meta.next"}`, 30)
 	s.refuse = beyond
 	rows, err := drain(t, s.Open(t))
@@ -208,8 +207,8 @@ func TestProgress(t *testing.T) {
 	require.Equal(t, []int64{7, 30}, []int64{page.Done, page.Total})
 }
 
-// A server that repeats the key in its links must not have it kept with the pull.
-func TestCredentialsAreNotKept(t *testing.T) {
+// A server may repeat the key in its links. The key is not stored with the pull.
+func TestCredentialsAreNotStored(t *testing.T) {
 	t.Parallel()
 	s := filled(t, paging+`"style":"link"},"auth":{"type":"apiKey","query":"api_key","token":"env:T"}`, 30)
 	src, err := apisource.Kind().Open(t.Context(), s.definition(), env(t, map[string]string{"env:T": "t0p s3cret"}))
@@ -232,7 +231,7 @@ func TestCredentialsAreNotKept(t *testing.T) {
 	require.NotContains(t, err.Error(), "s3cret")
 }
 
-func TestCredentialsThatAreRepeatedAreNotShown(t *testing.T) {
+func TestRepeatedCredentialsAreNotShown(t *testing.T) {
 	t.Parallel()
 	for _, options := range []string{
 		`"auth":{"type":"basic","username":"me","password":"s3cret"}`, `"auth":{"type":"bearer","token":"s3cret"}`,

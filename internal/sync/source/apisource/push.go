@@ -17,14 +17,14 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// method is what the operation is sent with.
+// method returns the HTTP method of the operation.
 func (w *write) method(op source.Op) string {
 	return cmp.Or(w.Method, map[source.Op]string{
 		source.Create: http.MethodPost, source.Update: http.MethodPatch, source.Delete: http.MethodDelete,
 	}[op])
 }
 
-// of returns how the operation is sent; nil: it is not.
+// of returns how the operation is sent, or nil if the definition does not define it.
 func (r *resource) of(op source.Op) *write {
 	switch op {
 	case source.Create:
@@ -43,9 +43,9 @@ type pusher struct {
 	res  resource
 }
 
-// Push implements source.Source. That a change may be pushed again is up to the
-// server where it chooses keys: with an idempotencyHeader or an attemptField, it can
-// know what it has seen.
+// Push implements source.Source. If the server chooses the keys, only the server can keep
+// a repeated Create from making a second row. An idempotencyHeader or an attemptField
+// lets it recognise the repetition.
 func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	p := &pusher{api: a, spec: spec, res: a.of(spec.Datatype)}
 	if p.res.Create == nil && p.res.Update == nil && p.res.Delete == nil {
@@ -66,8 +66,9 @@ func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Chang
 	}
 	for _, op := range []source.Op{source.Create, source.Update, source.Delete} {
 		at := batches[op]
-		// The same rows make the same batches, in whatever order they come again: else
-		// the server would not know one that it has seen.
+		// The same changes form the same batches, whatever their order. A batch has one
+		// idempotency key, made from its attempts, and the server would not recognise a
+		// repeated batch under another key.
 		slices.SortStableFunc(at, func(i, j int) int { return strings.Compare(changes[i].Attempt, changes[j].Attempt) })
 		for batch := range slices.Chunk(at, p.res.of(op).size()) {
 			if err := p.batch(ctx, op, changes, batch, results); err != nil {
@@ -78,7 +79,7 @@ func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Chang
 	return results, nil
 }
 
-// failed says what the call was for.
+// failed adds to an error which push it belongs to.
 func (p *pusher) failed(err error) error {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
@@ -131,7 +132,8 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	return p.result(w, made)
 }
 
-// refusal is what an error of a call means for the change.
+// refusal decides what the error of a call means: a result of this change, or an error of
+// the whole push.
 func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (source.Result, error) {
 	if errors.Is(err, source.ErrMoved) {
 		return source.Result{Err: source.ErrMoved}, nil
@@ -154,8 +156,8 @@ func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (sourc
 	return source.Result{Err: err}, nil
 }
 
-// instead updates a row that the source says is there already: the answer to its
-// creation was lost, or somebody else made it.
+// instead updates a row after the server refused its Create because the row exists. The
+// answer to an earlier Create was lost, or somebody else made the row.
 func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (source.Result, error) {
 	c.Op, c.Changed = source.Update, nil
 	for name := range c.Fields {
@@ -165,13 +167,13 @@ func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (s
 	}
 	result, err := p.one(ctx, c)
 	if errors.Is(result.Err, source.ErrMoved) {
-		result.Err = refused // there is none of that key: it is in conflict with another
+		result.Err = refused // no row has this key, so the Create conflicts with another row
 	}
 	return result, err
 }
 
-// batch sends rows in one call. Where that is refused for good, each is sent by
-// itself, to find the one that is the reason.
+// batch sends rows in one call. If the server refuses the call for good, batch sends each
+// row by itself, so that one bad row does not stop the others.
 func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Change, at []int, results []source.Result) error {
 	w := p.res.of(op)
 	target, err := p.target(cmp.Or(w.URL, p.res.List, p.base.String()), source.Change{Op: op})
@@ -206,7 +208,7 @@ func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Chang
 	list, _ := rest.Path(answer.Body, w.Results)
 	made, ok := list.([]any)
 	if !ok || len(made) != len(at) {
-		return fault.New(fault.Invalid, "%s took %d rows and did not answer with as many results (options.%s.results)", p.base.Host, len(at), op)
+		return fault.New(fault.Invalid, "%s accepted %d rows but did not return a result for each (options.%s.results)", p.base.Host, len(at), op)
 	}
 	for n, i := range at {
 		r, err := p.result(w, made[n])
@@ -218,8 +220,7 @@ func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Chang
 	return nil
 }
 
-// result finds in what the server says of a row whether it took it, and the key of
-// a new one.
+// result reads the server's result for one row: an error, or the key of a new row.
 func (p *pusher) result(w *write, made any) (source.Result, error) {
 	if w.Error != "" {
 		if v, _ := rest.Path(made, w.Error); v != nil && v != false && v != "" {
@@ -246,7 +247,7 @@ func (p *pusher) result(w *write, made any) (source.Result, error) {
 	return source.Result{}, fault.New(fault.Invalid, "the answer of %s has no key of the new row at %s (options.create.id)", p.base.Host, w.ID)
 }
 
-// row is what is sent of a change; nil: nothing.
+// row returns the body of a change, or nil if the change needs none.
 func (p *pusher) row(w *write, c source.Change) any {
 	row := make(map[string]any, len(c.Fields)+len(c.Key)+1)
 	whole := c.Op == source.Create || c.Op == source.Update && (w.Whole || w.method(c.Op) == http.MethodPut)
@@ -276,7 +277,7 @@ func (w *write) envelop(body any) any {
 	return map[string]any{w.Envelope: body}
 }
 
-// target is the template's URL of the change, or of a batch, which has no key.
+// target returns the URL of a change, or of a batch, which has no key.
 func (p *pusher) target(template string, c source.Change) (string, error) {
 	values := map[string]string{"type": p.spec.Datatype}
 	for i, k := range c.Key {

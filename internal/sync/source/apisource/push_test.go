@@ -15,9 +15,8 @@ import (
 
 var row = source.Spec{Datatype: "row", Key: []string{"id"}}
 
-// A batch that is refused is sent row by row: only the row that is the reason is
-// lost.
-func TestABatchIsTakenApart(t *testing.T) {
+// A refused batch is sent again row by row, so that only the bad row is refused.
+func TestARefusedBatchIsSentRowByRow(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "{"+`"list":"row",`+made+"}")
 	src := s.Open(t)
@@ -42,7 +41,7 @@ func TestABatchIsTakenApart(t *testing.T) {
 	require.Len(t, s.rows, 4)
 }
 
-func TestCredentialsThatAreRefusedFailThePush(t *testing.T) {
+func TestRefusedCredentialsFailThePush(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "{"+`"list":"row",`+byKey+"}")
 	s.refuse = func(*http.Request) (int, string) { return 403, `{}` }
@@ -64,8 +63,9 @@ func TestKeysAreEscapedInURLs(t *testing.T) {
 	}
 }
 
-// A key that is none must not turn a change of a row into one of the whole list.
-func TestKeysThatAddressSomethingElse(t *testing.T) {
+// An empty key or a key of dots must not turn the change of one row into a change of the
+// whole list.
+func TestKeysThatNameAnotherResource(t *testing.T) {
 	t.Parallel()
 	s := filled(t, `"list":"row",`+byKey, 3)
 	for _, id := range []string{"", ".", ".."} {
@@ -75,7 +75,7 @@ func TestKeysThatAddressSomethingElse(t *testing.T) {
 				{Op: source.Update, ID: "y", Key: []any{"r0001"}, Fields: map[string]any{"name": "n"}, Changed: []string{"name"}},
 			})
 			require.NoError(t, err)
-			require.ErrorContains(t, results[0].Err, "is no id that a URL can have")
+			require.ErrorContains(t, results[0].Err, "cannot be the id in a URL")
 			require.NoError(t, results[1].Err, "it is refused alone")
 		}
 	}
@@ -105,9 +105,9 @@ func TestKeysInURLs(t *testing.T) {
 	require.Empty(t, s.calls)
 }
 
-// The answer to a creation was lost, or somebody made the row: it is there, and
-// becomes what it should be.
-func TestARowThatIsThereAlready(t *testing.T) {
+// The answer to a Create was lost, or somebody else made the row. The push updates the
+// existing row.
+func TestCreateOfAnExistingRow(t *testing.T) {
 	t.Parallel()
 	s := filled(t, `"list":"row",`+posts, 2)
 	s.rows["r0001"]["theirs"] = "kept"
@@ -121,7 +121,7 @@ func TestARowThatIsThereAlready(t *testing.T) {
 	require.NoError(t, results[2].Err)
 	require.Equal(t, map[string]any{"id": "r0001", "n": 1, "name": "ours", "theirs": "kept"}, s.rows["r0001"])
 
-	s.refuse = func(r *http.Request) (int, string) { // not the key: another thing is taken
+	s.refuse = func(r *http.Request) (int, string) { // the conflict is about another value, not about the key
 		if r.Method == http.MethodPost {
 			return 409, `{"message":"the name is taken"}`
 		}
@@ -132,9 +132,9 @@ func TestARowThatIsThereAlready(t *testing.T) {
 	require.ErrorContains(t, results[0].Err, "the name is taken")
 }
 
-// The server knows a batch by its key: the same rows make the same call, whatever
-// order they come in.
-func TestABatchThatComesAgainIsTheSame(t *testing.T) {
+// The same changes in another order make the same call with the same idempotency key, so
+// that the server recognises a repeated batch.
+func TestARepeatedBatchIsTheSame(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "{"+`"list":"row",`+strings.Replace(made, `"batch":5`, `"batch":2,"attemptField":"ref"`, 1)+"}")
 	var changes []source.Change
@@ -161,8 +161,8 @@ func TestABatchThatComesAgainIsTheSame(t *testing.T) {
 	require.Equal(t, s.calls[:3], s.calls[3:])
 }
 
-// Updates and deletes in batches, where the bodies have the keys, and each row has
-// a result.
+// Updates and deletes are sent in batches. The bodies hold the keys, and each row has a
+// result.
 func TestBatchesOfChanges(t *testing.T) {
 	t.Parallel()
 	s := filled(t, `"list":"row",

@@ -25,7 +25,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sourcetest"
 )
 
-// server is a REST interface to a table, with every style of paging.
+// server is a REST interface to a table. It supports every style of paging.
 type server struct {
 	*httptest.Server
 	options string // of the definition
@@ -34,14 +34,14 @@ type server struct {
 	rows    map[string]map[string]any
 	next    int
 	done    map[string]any // answers by idempotency key
-	bad     bool           // an item that is no object is among the others
+	bad     bool           // the list contains an item that is no object
 	refuse  func(*http.Request) (status int, body string)
-	answer  func(path string, list []any) any // in place of what it would say; may be nil
+	answer  func(path string, list []any) any // replaces the list in an answer; may be nil
 	calls   []string                          // method, URL and body of the requests
 	headers []http.Header                     // of the requests
 	chooses bool
-	before  func(*http.Request) // called before a request for one row is acted on
-	weak    string              // W/ makes the ETags weak
+	before  func(*http.Request) // runs before a request for one row is served
+	weak    string              // "W/" makes the ETags weak
 }
 
 func newServer(t testing.TB, options string) *server {
@@ -100,7 +100,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
 		if since, err := time.Parse(time.RFC3339, q.Get("since")); err == nil {
 			at, _ := time.Parse(time.RFC3339Nano, fmt.Sprint(s.rows[id]["updated_at"]))
-			if !at.After(since) { // which is not what its name says
+			if !at.After(since) { // excludes rows of exactly that time, as some servers do
 				continue
 			}
 		}
@@ -159,7 +159,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	reply(w, 200, map[string]any{"data": map[string]any{"items": page}, "meta": meta})
 }
 
-// several updates or deletes rows, each with its result.
+// several updates or deletes rows and answers with a result for each.
 func (s *server) several(w http.ResponseWriter, r *http.Request) {
 	var in []map[string]any
 	d := json.NewDecoder(r.Body)
@@ -293,7 +293,7 @@ func (s *server) one(w http.ResponseWriter, r *http.Request, id string) {
 	reply(w, 200, row)
 }
 
-// What follows makes the server a place of the suite.
+// The following methods implement sourcetest.Place.
 
 func (s *server) definition() source.Datasource {
 	return source.Datasource{Type: "api", URL: s.URL + "/v1/", Options: json.RawMessage(s.options)}

@@ -17,11 +17,11 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// A line that is too long is rejected whole: no part of it is taken for a row.
+// A line that is too long is rejected as a whole. No part of it is read as a row.
 func TestALineThatIsTooLong(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxRow+bufferSize)
-	rows, rejects, err := pull(t, "a,b\n1,2\n"+long+",3\n4,5\n", "", 10)
+	rows, rejects, err := readFile(t, "a,b\n1,2\n"+long+",3\n4,5\n", "", 10)
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 	require.Equal(t, "4", rows[1]["a"])
@@ -34,17 +34,17 @@ func TestALineThatIsTooLong(t *testing.T) {
 func TestARowOfTooManyValues(t *testing.T) {
 	t.Parallel()
 	for _, row := range []string{strings.Repeat(",", maxColumns), `"x"` + strings.Repeat(",", maxColumns)} {
-		rows, rejects, err := pull(t, "a,b\n1,2\n"+row+"\n4,5\n", "", 10)
+		rows, rejects, err := readFile(t, "a,b\n1,2\n"+row+"\n4,5\n", "", 10)
 		require.NoError(t, err)
 		require.Len(t, rows, 2)
 		require.Len(t, rejects, 1)
 		require.Contains(t, rejects[0].Reason, "more than 4096 values")
-		_, _, err = pull(t, row+"\n", "", 10)
+		_, _, err = readFile(t, row+"\n", "", 10)
 		require.ErrorContains(t, err, "more than 4096 values")
 	}
 }
 
-// A page ends before its rows take too much memory, however many rows it may have.
+// A page ends before its rows take too much memory, even if it may have more rows.
 func TestPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	content := "id,v\n" + strings.Repeat("1,"+strings.Repeat("x", 3<<20)+"\n", 25)
@@ -65,7 +65,7 @@ func TestPagesAreBounded(t *testing.T) {
 	}
 }
 
-// endless is a packed file without an end, of one line or of empty ones.
+// endless serves a packed file that repeats a text without end.
 func endless(t *testing.T, with string) *httptest.Server {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		z := gzip.NewWriter(w)
@@ -80,9 +80,10 @@ func endless(t *testing.T, with string) *httptest.Server {
 	return srv
 }
 
-// A packed file that never ends takes a bounded part of the memory, and ends with its caller.
+// Reading a packed file without end takes bounded memory and stops when the caller's
+// context ends.
 func TestAttackPackedFileWithoutEnd(t *testing.T) {
-	for name, with := range map[string]string{"one line": "x", "empty lines": "\n", "an open quote": "\"x\n"} { // not at once: memory is measured
+	for name, with := range map[string]string{"one line": "x", "empty lines": "\n", "an open quote": "\"x\n"} { // not in parallel, because memory is measured
 		t.Run(name, func(t *testing.T) {
 			srv := endless(t, with)
 			s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: srv.URL}, source.Env{HTTP: srv.Client()})

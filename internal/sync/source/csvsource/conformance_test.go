@@ -77,7 +77,8 @@ func (p place) write(t testing.TB, rows map[string]sourcetest.Record) {
 	require.NoError(t, p.dir.Rename("temp", fileName))
 }
 
-// Rows reads the file as the source does: encoding/csv makes LF of CRLF.
+// Rows reads the file with the source itself, because encoding/csv turns CRLF within a
+// value into LF.
 func (p place) Rows(t testing.TB) map[string]sourcetest.Record {
 	all := map[string]sourcetest.Record{}
 	if _, err := p.dir.Stat(fileName); errors.Is(err, fs.ErrNotExist) {

@@ -1,16 +1,16 @@
-// Package csvsource reads and writes CSV files: below an allowed directory, over
-// HTTP and in Cloud Storage.
+// Package csvsource reads CSV files in an allowed directory, over HTTP and in Cloud
+// Storage, and writes those in the directory.
 //
-// A file is a snapshot: every pull reads all of it, whatever the mapping's
-// cursor; what has not changed is passed over by the caller. Values are text.
-// Rows that cannot be read (ragged, an open quote, not UTF-8) are rejects with
-// their line.
+// A file is a snapshot. Every pull reads all of it and ignores the mapping's cursor; the
+// caller skips unchanged rows. Values are text. A row that cannot be read (too few or too
+// many values, an open quote, not UTF-8) is a reject with its line.
 //
-// A push rewrites the file: into a new one beside it, synced, and renamed over
-// it, so that a reader or a crash sees the old file or the new one. If others changed
-// the file meanwhile, the push begins again with what they wrote. Pushing to
-// the same file from two processes at once is not safe; a sync's lease keeps its
-// own runs apart.
+// A push rewrites the file. It writes a new file beside the old one, syncs it to disk and
+// renames it over the old one. So a reader or a crash sees the old file or the new one,
+// never a part. If others changed the file meanwhile, the push starts again from their
+// version. An edit in the instants between the last check and the rename is lost, because
+// no file system renames on a condition. Two processes must not push to the same file at
+// once; the lease of a sync keeps the sync's own runs apart.
 package csvsource
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Name of the kind.
+// Name is the kind's name in a definition.
 const Name = "csv"
 
 // Kind returns the kind of source.
@@ -34,16 +34,17 @@ func Kind() source.Kind {
 	return source.Kind{Name: Name, Check: check, Open: open}
 }
 
-// file is the source.
+// file implements source.Source.
 type file struct {
 	location
 	options
 	format string
 	env    source.Env
-	tidied bool // what killed processes left was removed
-	// beforeRename is a test's: it runs between reading the file and replacing it.
+	tidied bool // the temporary files of killed processes were removed
+	// beforeRename is set by tests. It runs after the file was read and before it is
+	// replaced.
 	beforeRename func()
-	// afterLook is a test's, too: it runs when a push has looked at the file's content.
+	// afterLook is set by tests. It runs after a push has compared the file's content.
 	afterLook func()
 }
 
@@ -68,7 +69,8 @@ func open(_ context.Context, d source.Datasource, env source.Env) (source.Source
 func (f *file) Close() error  { return nil }
 func (f *file) PushSize() int { return 10_000 }
 
-// resume is where a pull goes on. Offsets are in the decoded text.
+// resume is the content of Resume. Offsets count bytes of the decoded text. They are valid
+// only for the file with the same fingerprint.
 type resume struct {
 	Offset      int64  `json:"offset"`
 	Line        int64  `json:"line"`
@@ -81,7 +83,7 @@ type puller struct {
 	s       *stream
 	r       *scanner
 	columns *source.Columns
-	size    int // rows of a page
+	size    int // most rows of a page
 }
 
 // Pull implements [source.Source].
@@ -119,12 +121,12 @@ func (p *puller) begin(pull source.Pull) error {
 		return fmt.Errorf("csvsource: resume: %w", err)
 	}
 	if at.Fingerprint == "" || at.Fingerprint != p.s.fingerprint {
-		return nil // another file by now: from the beginning
+		return nil // the file is another one now, so the pull starts from the beginning
 	}
 	return p.r.skipTo(at.Offset, at.Line)
 }
 
-// header returns the columns' names, in order.
+// header returns the names of the columns in order.
 func (f *file) header(r *scanner) ([]string, error) {
 	if !f.headings() {
 		return f.Columns, nil
@@ -171,10 +173,10 @@ func (p *puller) Close() error { return p.s.Close() }
 func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	p.r.alive = ctx.Err
 	width := len(p.columns.Names())
-	rows := min(p.size, max(1, 1<<18/width)) // room for a page of ordinary rows
+	rows := min(p.size, max(1, 1<<18/width)) // capacity for ordinary rows; bounded for wide ones
 	page := source.Page{Rows: make([]source.Row, 0, rows)}
 	cells := make([]any, 0, rows*width)
-	// A page is full by its bytes, too. Each value takes some beside its text.
+	// source.PageBytes also ends a page. Each value takes 16 bytes besides its text.
 	for bytes := 0; len(page.Rows)+len(page.Rejects) < p.size && bytes < source.PageBytes; {
 		if len(page.Rows)%256 == 0 && ctx.Err() != nil {
 			return source.Page{}, ctx.Err()
@@ -215,7 +217,7 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	return page, err
 }
 
-// clip bounds what is kept of a row that cannot be read.
+// clip shortens the text of a reject. A row may have megabytes, and rejects are stored.
 func clip(s string) string {
 	if len(s) > 2000 {
 		return s[:2000] + "…"

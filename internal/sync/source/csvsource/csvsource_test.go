@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,8 +34,8 @@ func root(t testing.TB, files map[string]string) *os.Root {
 	return r
 }
 
-// pull reads a file whole.
-func pull(t testing.TB, content, opts string, size int) (rows []map[string]any, rejects []source.Reject, err error) {
+// readFile pulls a whole file.
+func readFile(t testing.TB, content, opts string, size int) (rows []map[string]any, rejects []source.Reject, err error) {
 	env := source.Env{Dir: root(t, map[string]string{"f.csv": content})}
 	s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv", Options: []byte(opts)}, env)
 	require.NoError(t, err)
@@ -112,7 +113,7 @@ func TestForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rows, rejects, err := pull(t, c.content, c.options, 1)
+			rows, rejects, err := readFile(t, c.content, c.options, 1)
 			require.NoError(t, err)
 			require.Empty(t, rejects)
 			var got []string
@@ -124,7 +125,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// Each bad row is rejected with its line, and the rows around it are read.
+// Each bad row is rejected with its line. The rows around it are read.
 func TestBadRows(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ content, reason string }{
@@ -136,7 +137,7 @@ func TestBadRows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rows, rejects, err := pull(t, c.content, "", 10)
+			rows, rejects, err := readFile(t, c.content, "", 10)
 			require.NoError(t, err)
 			require.Len(t, rows, 2)
 			require.Equal(t, "3", rows[1]["a"])
@@ -155,7 +156,7 @@ func TestBadHeadings(t *testing.T) {
 		"a,\n":         "heading 2 is empty",
 		"a,\"b\n1,2\n": "never closed",
 	} {
-		_, _, err := pull(t, content, "", 10)
+		_, _, err := readFile(t, content, "", 10)
 		require.Equal(t, fault.Invalid, fault.CodeOf(err), content)
 		require.ErrorContains(t, err, want)
 	}
@@ -225,7 +226,8 @@ func TestHTTP(t *testing.T) {
 	require.NotContains(t, err.Error(), "s3cret")
 }
 
-// The independent cases of npm's csv-spectrum, where they were fetched.
+// The source agrees with csv-spectrum, an independent collection of cases on npm. The test
+// runs only if the collection was downloaded.
 func TestSpectrum(t *testing.T) {
 	t.Parallel()
 	dir := os.Getenv("HEADGATE_CSV_SPECTRUM")
@@ -237,13 +239,13 @@ func TestSpectrum(t *testing.T) {
 	require.NotEmpty(t, files)
 	for _, name := range files {
 		if filepath.Base(name) == "location_coordinates.csv" {
-			continue // its JSON has another number than its CSV
+			continue // the JSON and the CSV of this case have different numbers
 		}
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			content, err := os.ReadFile(name)
 			require.NoError(t, err)
-			rows, rejects, err := pull(t, string(content), "", 10)
+			rows, rejects, err := readFile(t, string(content), "", 10)
 			require.NoError(t, err)
 			require.Empty(t, rejects)
 			want, err := os.ReadFile(filepath.Join(dir, "json", strings.TrimSuffix(filepath.Base(name), ".csv")+".json"))
@@ -256,8 +258,8 @@ func TestSpectrum(t *testing.T) {
 	}
 }
 
-// What encoding/csv writes is read as it was, in pages of any size, and from any
-// page on.
+// Rows that encoding/csv wrote are read unchanged, in pages of any size and when resumed
+// after any page.
 func FuzzScanner(f *testing.F) {
 	f.Add("a", "b,\"c\"\n", "x\r\ny", uint8(1))
 	f.Add("", "é", "\t;|", uint8(3))
@@ -272,7 +274,7 @@ func FuzzScanner(f *testing.F) {
 			t.Skip()
 		}
 		if strings.ToValidUTF8(buf.String(), "") != buf.String() {
-			t.Skip() // rejected, as TestBadRows has it
+			t.Skip() // such rows are rejects, see TestBadRows
 		}
 		s := newScanner(context.Background(), bytes.NewReader(buf.Bytes()))
 		s.buf = make([]byte, int(size)+1)
@@ -280,7 +282,7 @@ func FuzzScanner(f *testing.F) {
 			got, err := s.row()
 			require.NoError(t, err)
 			require.Empty(t, got.bad)
-			for i := range row { // encoding/csv makes LF of a quoted CRLF
+			for i := range row { // encoding/csv turns a quoted CRLF into LF
 				require.Equal(t, row[i], strings.ReplaceAll(got.values[i], "\r\n", "\n"))
 			}
 			resumed := newScanner(context.Background(), bytes.NewReader(buf.Bytes()))
@@ -292,7 +294,7 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// Whatever the file holds, it is read to its end.
+// Any file is read to its end without a panic or an endless loop.
 func FuzzAnyFile(f *testing.F) {
 	f.Add([]byte("a,b\n1,\"2\n\"\"3,4"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -338,4 +340,11 @@ func BenchmarkScanner(b *testing.B) {
 			}
 		}
 	})
+}
+
+func requireJSON(t *testing.T, want []byte, got any) {
+	t.Helper()
+	b, err := json.Marshal(got)
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), string(b))
 }

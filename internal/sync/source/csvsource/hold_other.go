@@ -4,5 +4,6 @@ package csvsource
 
 import "os"
 
-// hold does nothing: what a killed process left stays.
+// hold reports false. Without locks, nobody can tell whether a temporary file is in use, so
+// the files of killed processes stay.
 func hold(*os.File) bool { return false }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// hold reports whether h is now held by this process, as none other does. The system
-// lets go of it when h is closed, also when the process is killed.
+// hold locks the open file and reports whether it succeeded. The lock is exclusive. The
+// system releases it when h is closed, also if the process is killed.
 func hold(h *os.File) bool {
 	return syscall.Flock(int(h.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

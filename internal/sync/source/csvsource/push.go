@@ -23,7 +23,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Push implements [source.Source]: it writes the file anew.
+// Push implements [source.Source]. It rewrites the whole file.
 func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if f.path == "" {
 		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network cannot be written: fileUrl must be a path")
@@ -42,14 +42,14 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 			return w.results, nil
 		}
 		if temp != "" {
-			_ = f.env.Dir.Remove(temp) // the error says more
+			_ = f.env.Dir.Remove(temp) // the error of the push matters more
 		}
 		if !errors.Is(err, errChanged) {
 			return nil, err
 		}
 	}
 	return nil, fault.Wrap(fault.Conflict, errChanged,
-		"others changed the file %s each of the %d times that it was to be replaced: nothing was written", f.path, maxTries)
+		"somebody changed the file %s during each of %d attempts to replace it: nothing was written", f.path, maxTries)
 }
 
 func keyOf(parts []any) string {
@@ -60,7 +60,7 @@ func keyOf(parts []any) string {
 	return strings.Join(texts, "\x00")
 }
 
-// text is a value as a cell.
+// text returns the value as the text of a cell.
 func text(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -78,8 +78,8 @@ func text(v any) string {
 	}
 }
 
-// sameCell is whether a cell says what v does, perhaps in other words: people
-// write 1.50 and TRUE.
+// sameCell reports whether a cell means the value v. People write the same value in other
+// ways, such as 1.50 or TRUE, and that is no conflict.
 func sameCell(cell string, v any) bool {
 	if cell == text(v) {
 		return true
@@ -103,6 +103,7 @@ func sameCell(cell string, v any) bool {
 	return false
 }
 
+// rewriter is one attempt of a push to rewrite the file. Each attempt reads the file again.
 type rewriter struct {
 	f       *file
 	spec    source.Spec
@@ -129,10 +130,10 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = held.Close() }() // after it was renamed
+	defer func() { _ = held.Close() }() // the lock must last until the rename
 	if in != nil {
 		keepOwner(out, in.seen.info)
-		err = out.Chmod(in.mode) // those who may read the file still may
+		err = out.Chmod(in.mode) // the same users may read the new file
 	}
 	if err == nil {
 		err = w.encode(ctx, in, out)
@@ -146,9 +147,11 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	if w.f.beforeRename != nil {
 		w.f.beforeRename()
 	}
-	// The fence may renew the lease, which takes time, so it is asked first. What others
-	// write after unchanged has looked is lost. That look may take long, so the fence is
-	// also asked last, where it has nothing left to wait for.
+	// The order of the checks keeps the time before the rename short. An edit after the
+	// check of unchanged is lost, and Allow may take long because it renews the lease, so
+	// Allow comes first. unchanged may take long too, because it can read the whole file,
+	// and the lease may be lost meanwhile. So Allow comes again at the end, where the
+	// renewed lease lets it answer at once (docs/decisions/012).
 	if err := fence.Allow(ctx); err != nil {
 		return temp, err
 	}
@@ -165,10 +168,11 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return "", errors.Join(dir.Sync(), dir.Close()) // the name is durable, too
+	return "", errors.Join(dir.Sync(), dir.Close()) // a crash must not undo the rename
 }
 
-// encode writes the file as it was: packed or not, and in its encoding.
+// encode writes the new file in the form of the old one: packed or not, and in the same
+// encoding.
 func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error {
 	out, closers := file, []io.Closer{}
 	if in != nil && in.packed {
@@ -187,9 +191,9 @@ func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error
 	for _, c := range slices.Backward(closers) {
 		err = errors.Join(err, c.Close())
 	}
-	var unknown interface{ Replacement() byte } // what package encoding says of a character that it has not
+	var unknown interface{ Replacement() byte } // package encoding's error for a character that the encoding lacks
 	if errors.As(err, &unknown) {
-		return fault.Wrap(fault.Invalid, err, "the file's encoding does not have all the characters that are to be written")
+		return fault.Wrap(fault.Invalid, err, "the new rows have characters that the file's encoding cannot write")
 	}
 	return err
 }
@@ -241,7 +245,7 @@ func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
 	return w.out.Error()
 }
 
-// columns adds those that the changes bring, and finds the key's.
+// columns adds the new columns of the changes and looks up the key's columns.
 func (w *rewriter) columns(created bool) error {
 	if created {
 		w.names = slices.Clone(w.spec.Key)
@@ -255,7 +259,7 @@ func (w *rewriter) columns(created bool) error {
 		}
 	}
 	if len(more) > 0 && !w.f.headings() && !created {
-		return fault.New(fault.Invalid, "the file has no headings, so it cannot get the columns %q", more)
+		return fault.New(fault.Invalid, "the columns %q cannot be added to the file, because it has no headings", more)
 	}
 	slices.Sort(more)
 	w.names = append(w.names, more...)
@@ -269,7 +273,7 @@ func (w *rewriter) columns(created bool) error {
 	return nil
 }
 
-// headings are the names as the file has them.
+// headings returns the headings of the columns, which may differ from their names.
 func (w *rewriter) headings() []string {
 	out := slices.Clone(w.names)
 	for heading, column := range w.f.Headers {
@@ -280,7 +284,8 @@ func (w *rewriter) headings() []string {
 	return out
 }
 
-// copy writes the rows that are there, changed where they are to be.
+// copy writes the existing rows with their changes. A row that cannot be read stops the
+// push: a rewrite would drop the row.
 func (w *rewriter) copy(ctx context.Context, r *scanner, width int) error {
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
@@ -294,7 +299,7 @@ func (w *rewriter) copy(ctx context.Context, r *scanner, width int) error {
 			return err
 		}
 		if row.bad != "" || len(row.values) != width {
-			return fault.New(fault.Invalid, "line %d of the file cannot be read, so the file cannot be written without losing it: mend it first", row.line)
+			return fault.New(fault.Invalid, "line %d of the file cannot be read, and rewriting the file would lose it: correct the line first", row.line)
 		}
 		cells := append(slices.Clone(row.values), make([]string, len(w.names)-width)...)
 		keep := true
@@ -318,7 +323,7 @@ func (w *rewriter) keyOfRow(cells []string) string {
 	return strings.Join(parts, "\x00")
 }
 
-// cell is one as a pull reads it.
+// cell returns the value of a cell as a pull returns it.
 func (w *rewriter) cell(cells []string, at int) string {
 	if w.f.Trim {
 		return strings.TrimSpace(cells[at])
@@ -326,12 +331,13 @@ func (w *rewriter) cell(cells []string, at int) string {
 	return cells[at]
 }
 
-// change applies a change to the row that is there; false: the row goes.
+// change applies a change to an existing row and reports whether the row stays.
 func (w *rewriter) change(i int, cells []string) bool {
 	c := &w.changes[i]
 	for name, v := range c.Expect {
 		at := slices.Index(w.names, name)
-		// What this very change wrote is no change by others: it is sent again.
+		// A cell with this change's own value is no conflict: an earlier attempt may have
+		// written it and lost its result.
 		if at >= 0 && !sameCell(w.cell(cells, at), v) && (c.Op == source.Delete || !sameCell(w.cell(cells, at), c.Fields[name])) {
 			w.results[i].Err = source.ErrMoved
 			return true
@@ -349,7 +355,7 @@ func (w *rewriter) change(i int, cells []string) bool {
 		return false
 	case source.Update:
 		for _, name := range c.Changed {
-			if at := slices.Index(w.names, name); at >= 0 { // else it is to be without, and is
+			if at := slices.Index(w.names, name); at >= 0 { // a missing column has no value, and none is wanted
 				cells[at] = text(c.Fields[name])
 			}
 		}
@@ -361,7 +367,7 @@ func (w *rewriter) change(i int, cells []string) bool {
 	return true
 }
 
-// append writes the rows that are new.
+// append writes the new rows.
 func (w *rewriter) append() error {
 	for i := range w.changes {
 		c := &w.changes[i]
@@ -369,7 +375,7 @@ func (w *rewriter) append() error {
 			continue
 		}
 		if c.Op == source.Update {
-			w.results[i].Err = source.ErrMoved // it is not there any more
+			w.results[i].Err = source.ErrMoved // somebody removed the row
 			continue
 		}
 		if len(c.Key) != len(w.keys) {

@@ -12,8 +12,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// push pushes to a file with the key id, and returns the results and the file as it is then.
-func push(t testing.TB, dir *os.Root, opts string, changes ...source.Change) ([]source.Result, string, error) {
+// pushRows pushes to a file with the key id. It returns the results and the new content.
+func pushRows(t testing.TB, dir *os.Root, opts string, changes ...source.Change) ([]source.Result, string, error) {
 	s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv", Options: []byte(opts)}, source.Env{Dir: dir})
 	require.NoError(t, err)
 	results, err := s.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"id"}}, changes)
@@ -24,7 +24,7 @@ func push(t testing.TB, dir *os.Root, opts string, changes ...source.Change) ([]
 
 var second = source.Change{Op: source.Create, Key: []any{"2"}, Fields: map[string]any{"id": "2", "name": "für"}}
 
-// What a push rewrites is read as it was: by us, and by whoever else reads the file.
+// A rewritten file keeps its form, so that Headgate and other programs can still read it.
 func TestAPushKeepsTheForm(t *testing.T) {
 	t.Parallel()
 	latin, err := charmap.ISO8859_1.NewEncoder().String("id,name\n1,été\n")
@@ -42,10 +42,10 @@ func TestAPushKeepsTheForm(t *testing.T) {
 			t.Parallel()
 			dir := root(t, map[string]string{"f.csv": c.content})
 			require.NoError(t, dir.Chmod("f.csv", 0o640))
-			_, now, err := push(t, dir, c.options, second)
+			_, now, err := pushRows(t, dir, c.options, second)
 			require.NoError(t, err)
 			require.Equal(t, c.content[:2], now[:2], "the mark, or gzip's")
-			rows, rejects, err := pull(t, now, c.options, 10)
+			rows, rejects, err := readFile(t, now, c.options, 10)
 			require.NoError(t, err)
 			require.Empty(t, rejects)
 			require.Len(t, rows, 2)
@@ -57,21 +57,21 @@ func TestAPushKeepsTheForm(t *testing.T) {
 	}
 }
 
-func TestAPushOfWhatTheEncodingHasNot(t *testing.T) {
+func TestAPushOfCharactersThatTheEncodingLacks(t *testing.T) {
 	t.Parallel()
 	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})
 	c := second
 	c.Fields = map[string]any{"id": "2", "name": "水"}
-	_, now, err := push(t, dir, `{"encoding": "latin-1"}`, c)
+	_, now, err := pushRows(t, dir, `{"encoding": "latin-1"}`, c)
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 	require.Equal(t, "id,name\n1,x\n", now)
 }
 
-// The file lost a column, and then the record lost the field.
-func TestAPushOfAFieldThatIsNowhere(t *testing.T) {
+// Somebody removed a column from the file, and then the record lost the field.
+func TestAPushOfAFieldWithoutAColumn(t *testing.T) {
 	t.Parallel()
 	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})
-	results, now, err := push(t, dir, "{}", source.Change{
+	results, now, err := pushRows(t, dir, "{}", source.Change{
 		Op: source.Update, Key: []any{"1"}, Fields: map[string]any{"id": "1", "name": "x"}, Changed: []string{"note"}, Expect: map[string]any{"note": "old"},
 	})
 	require.NoError(t, err)
@@ -79,32 +79,33 @@ func TestAPushOfAFieldThatIsNowhere(t *testing.T) {
 	require.Equal(t, "id,name\n1,x\n", now)
 }
 
-// A record's id may be no key.
+// A record's id need not have the form of a key.
 func TestAPushOfAKeyOfOtherLength(t *testing.T) {
 	t.Parallel()
 	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})
 	c := second
 	c.Key = []any{"2", "3"}
-	results, _, err := push(t, dir, "{}", c)
+	results, _, err := pushRows(t, dir, "{}", c)
 	require.NoError(t, err)
 	require.Equal(t, fault.Invalid, fault.CodeOf(results[0].Err))
 	c.Key = []any{}
-	results, _, err = push(t, dir, "{}", c)
+	results, _, err = pushRows(t, dir, "{}", c)
 	require.NoError(t, err)
 	require.Equal(t, fault.Invalid, fault.CodeOf(results[0].Err))
 }
 
-// With trim, a row is found again by what a pull made of its key.
+// With trim, a push finds a row by its trimmed key, because that is the key that a pull
+// returned.
 func TestAPushToAFileWithSpaces(t *testing.T) {
 	t.Parallel()
 	dir := root(t, map[string]string{"f.csv": "id, name\n 1 , x \n 2 , y \n"})
-	results, now, err := push(t, dir, `{"trim": true}`,
+	results, now, err := pushRows(t, dir, `{"trim": true}`,
 		source.Change{Op: source.Update, Key: []any{"1"}, Fields: map[string]any{"id": "1", "name": "z"}, Changed: []string{"name"}, Expect: map[string]any{"name": "x"}},
 		source.Change{Op: source.Delete, Key: []any{"2"}, Expect: map[string]any{"id": "2", "name": "y"}})
 	require.NoError(t, err)
 	require.NoError(t, results[0].Err)
 	require.NoError(t, results[1].Err)
-	rows, _, err := pull(t, now, `{"trim": true}`, 10)
+	rows, _, err := readFile(t, now, `{"trim": true}`, 10)
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
 	require.Equal(t, "z", rows[0]["name"])

@@ -11,36 +11,40 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// maxRow bounds a row: a quote that is never closed must not swallow the file.
+// maxRow bounds the bytes of a row. Otherwise a quote that is never closed would turn the
+// rest of the file into one value.
 const maxRow = 4 << 20
 
-// maxColumns bounds the values of a row: each takes memory of its own, whatever its length.
+// maxColumns bounds the values of a row, because even an empty value takes memory.
 const maxColumns = 4096
 
 const tooManyValues = "the row has more than 4096 values"
 
-// scanner splits text into rows of values as RFC 4180 says: values may be quoted,
-// and quoted ones hold anything, a quote doubled. Lines end with LF, CRLF or CR
-// LF mixed; empty lines are passed over. It allocates one string per row, of
-// which the values are parts.
+// scanner splits text into rows of values by RFC 4180. A quoted value may hold any text; a
+// quote in it is doubled. Lines end with LF or CRLF, also mixed. Empty lines are skipped.
+// The scanner allocates one string for each row, and the row's values are parts of it.
+//
+// It replaces encoding/csv, which reads the rest of a file as one value after a quote that
+// is never closed, and turns CRLF within a value into LF.
 type scanner struct {
 	r          io.Reader
 	buf        []byte
-	start, end int // of what is read and not yet used
+	start, end int // bounds of the bytes that were read and not yet consumed
 	eof        bool
-	before     int64 // bytes of text before buf
-	line       int64 // of buf[start], from 1
+	before     int64 // bytes of text that are no longer in buf
+	line       int64 // line of buf[start], from 1
 	delimiter  byte
 	values     []string
-	// alive returns why reading has to end: a packed file may go on for hours.
+	// alive returns an error if reading must end. A small packed file can hold text for
+	// hours.
 	alive func() error
 }
 
-// scanned is one row. Its values are valid until the next.
+// scanned is one row. Its values are valid until the next row is read.
 type scanned struct {
 	values []string
 	line   int64
-	bad    string // why it cannot be read; text is then what it is
+	bad    string // why the row cannot be read; text then holds the row itself
 	text   string
 }
 
@@ -48,10 +52,10 @@ func newScanner(ctx context.Context, r io.Reader) *scanner {
 	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, delimiter: ',', alive: ctx.Err}
 }
 
-// offset is how many bytes of text have been used.
+// offset returns how many bytes of text were consumed.
 func (s *scanner) offset() int64 { return s.before + int64(s.start) }
 
-// fill reads more, and tells whether there was any.
+// fill reads more text and reports whether there was any.
 func (s *scanner) fill() (bool, error) {
 	if s.eof {
 		return false, nil
@@ -84,7 +88,7 @@ func (s *scanner) fill() (bool, error) {
 	}
 }
 
-// skipTo goes on at an offset that row left off at.
+// skipTo continues at an offset and a line at which an earlier scanner stopped.
 func (s *scanner) skipTo(offset, line int64) error {
 	for s.offset() < offset {
 		if s.start == s.end {
@@ -102,8 +106,8 @@ func (s *scanner) skipTo(offset, line int64) error {
 	return nil
 }
 
-// detect chooses the delimiter: the one given, or the candidate that the first
-// line has most of, outside quotes.
+// detect chooses the delimiter: the given one, or the candidate that occurs most often in
+// the first line outside of quotes.
 func (s *scanner) detect(given, format string) error {
 	switch {
 	case given != "":
@@ -145,15 +149,15 @@ func (s *scanner) detect(given, format string) error {
 	return nil
 }
 
-// row returns the next row that is not an empty line, or io.EOF.
+// row returns the next row, or io.EOF. It skips empty lines.
 func (s *scanner) row() (scanned, error) {
 	for {
-		text, quoted, closed, err := s.next()
+		text, quoted, closed, err := s.peek()
 		if err != nil {
 			return scanned{}, err
 		}
 		line := s.line
-		if !closed { // give up on its first line, and go on behind that
+		if !closed { // reject the first line of the row and continue with the second
 			return s.giveUp(line)
 		}
 		s.start += len(text)
@@ -181,9 +185,9 @@ func (s *scanner) row() (scanned, error) {
 	}
 }
 
-// next returns the bytes of the next row with the end of its line, without using
-// them up. closed is false if a quote is open where the text ends, or the row is too long.
-func (s *scanner) next() (text []byte, quoted, closed bool, err error) {
+// peek returns the bytes of the next row with its line end, and does not consume them.
+// closed is false if a quote is still open at the end of the text or the row is too long.
+func (s *scanner) peek() (text []byte, quoted, closed bool, err error) {
 	searched := 0
 	for {
 		data := s.buf[s.start:s.end]
@@ -226,8 +230,8 @@ func (s *scanner) next() (text []byte, quoted, closed bool, err error) {
 	}
 }
 
-// endOfQuoted returns the length of the row at the front, which has quotes, with
-// the end of its line; -1 if it is not all there.
+// endOfQuoted returns the length of the first row, which has quotes, with its line end. It
+// returns -1 if data does not hold the whole row.
 func endOfQuoted(data []byte, delimiter byte) int {
 	inside, first := false, true
 	for i := 0; i < len(data); i++ {
@@ -244,7 +248,7 @@ func endOfQuoted(data []byte, delimiter byte) int {
 				continue
 			}
 			if i+1 == len(data) {
-				return -1 // it may be doubled
+				return -1 // the next byte may be a second quote
 			}
 			inside = false
 		case c == '\n':
@@ -261,13 +265,12 @@ func endOfQuoted(data []byte, delimiter byte) int {
 	return -1
 }
 
-// balanced is whether the last row of the text, which has no end of line, has no
-// open quote.
+// balanced reports whether all quotes are closed in the last row, which has no line end.
 func balanced(data []byte, delimiter byte) bool {
 	return endOfQuoted(append(data[:len(data):len(data)], '\n'), delimiter) == len(data)+1
 }
 
-// giveUp rejects the line at the front.
+// giveUp consumes the first line and returns it as a bad row. The rows after it are read.
 func (s *scanner) giveUp(line int64) (scanned, error) {
 	data := s.buf[s.start:s.end]
 	n := len(data)
@@ -281,7 +284,7 @@ func (s *scanner) giveUp(line int64) (scanned, error) {
 	if len(text) > maxRow {
 		bad = "the row is longer than 4 MiB"
 	}
-	if n == len(data) && data[n-1] != '\n' { // the rest of the line is no row
+	if n == len(data) && data[n-1] != '\n' { // the rest of a long line must not be read as a row
 		if err := s.skipLine(); err != nil {
 			return scanned{}, err
 		}
@@ -289,7 +292,7 @@ func (s *scanner) giveUp(line int64) (scanned, error) {
 	return scanned{line: line, bad: bad, text: text}, nil
 }
 
-// skipLine passes over what is left of a line.
+// skipLine consumes the rest of a line.
 func (s *scanner) skipLine() error {
 	for {
 		if i := bytes.IndexByte(s.buf[s.start:s.end], '\n'); i >= 0 {
@@ -308,7 +311,7 @@ func trimEnd(text []byte) []byte {
 	return bytes.TrimSuffix(text, []byte{'\r'})
 }
 
-// split cuts a row without quotes.
+// split splits a row without quotes.
 func (s *scanner) split(text string) (values []string, bad string) {
 	s.values = s.values[:0]
 	for {
@@ -325,7 +328,7 @@ func (s *scanner) split(text string) (values []string, bad string) {
 	}
 }
 
-// splitQuoted cuts a row with quotes.
+// splitQuoted splits a row with quotes.
 func (s *scanner) splitQuoted(text string) (values []string, bad string) {
 	s.values = s.values[:0]
 	for {
@@ -344,13 +347,14 @@ func (s *scanner) splitQuoted(text string) (values []string, bad string) {
 	}
 }
 
-// value takes the first value off; more is whether a delimiter followed it.
+// value returns the first value and the rest of the row. more reports whether a delimiter
+// follows the value, so that an empty value at the end of a row counts.
 func (s *scanner) value(text string) (value, rest string, more bool, bad string) {
 	if !strings.HasPrefix(text, `"`) {
 		value, rest, more = strings.Cut(text, string(s.delimiter))
 		return value, rest, more, ""
 	}
-	var b []byte // only where a quote is doubled
+	var b []byte // a copy is needed only for doubled quotes
 	for text = text[1:]; ; {
 		i := strings.IndexByte(text, '"')
 		if i < 0 {

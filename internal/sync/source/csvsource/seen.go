@@ -12,21 +12,23 @@ import (
 	"time"
 )
 
-// maxTries bounds how often a push begins again because others changed the file.
+// maxTries bounds how often a push starts again because somebody changed the file.
 const maxTries = 5
 
-// errChanged says that the file is no longer the one that was read.
+// errChanged reports that somebody changed the file after it was read.
 var errChanged = errors.New("csvsource: the file was changed while it was being rewritten")
 
-// recent is how young a file may be so that a later change could leave it with the
-// same times: file systems count in ticks, some of them in seconds.
+// recent is the age up to which a file's times do not prove that it is unchanged. File
+// systems count in ticks, some of them in seconds, and two changes within one tick leave
+// the same times.
 const recent = 2500 * time.Millisecond
 
-// seen is a local file as it was when it was opened. A change by others shows in its
-// inode, its size or its times, or, where it is too young for that, in its content.
+// seen is the state of a local file when it was opened. A later change shows in the
+// inode, the size or the times. If the file is too young for its times to tell, the
+// digest of its content shows the change.
 type seen struct {
 	info   fs.FileInfo
-	digest hash.Hash // of what was read; nil: the times tell
+	digest hash.Hash // digest of the bytes that were read; nil: the times suffice
 }
 
 func newSeen(info fs.FileInfo, now func() time.Time) *seen {
@@ -40,7 +42,7 @@ func newSeen(info fs.FileInfo, now func() time.Time) *seen {
 	return s
 }
 
-// reading returns the reader, with what is read noted where that is needed.
+// reading returns a reader that also feeds the digest, if there is one.
 func (s *seen) reading(r io.Reader) io.Reader {
 	if s.digest == nil {
 		return r
@@ -48,15 +50,16 @@ func (s *seen) reading(r io.Reader) io.Reader {
 	return io.TeeReader(r, s.digest)
 }
 
-// same reports whether the file that is there now is the one that was opened, and has
-// the same size and times.
+// same reports whether now describes the file that was opened, with the same size and
+// times.
 func (s *seen) same(now fs.FileInfo) bool {
 	return os.SameFile(s.info, now) && s.info.Size() == now.Size() &&
 		s.info.ModTime().Equal(now.ModTime()) && statusTime(s.info).Equal(statusTime(now))
 }
 
-// unchanged returns errChanged if the file is not what was read as in; nil stands for
-// no file. Between its last look and the rename some instants remain.
+// unchanged returns errChanged if the file differs from the one that was read as in. A nil
+// in stands for a file that did not exist. The check comes right before the rename, but
+// some instants remain between the two.
 func (f *file) unchanged(ctx context.Context, in *stream) error {
 	now, err := f.env.Dir.Stat(f.path)
 	switch {
@@ -85,7 +88,7 @@ func (f *file) unchanged(ctx context.Context, in *stream) error {
 	return nil
 }
 
-// untilDone is a reader that fails when the context ends.
+// untilDone is a reader that fails once its context has ended.
 type untilDone struct {
 	io.Reader
 	ctx context.Context

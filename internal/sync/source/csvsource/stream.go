@@ -22,19 +22,19 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// stream is the file's content as UTF-8.
+// stream reads the file's content as UTF-8 text.
 type stream struct {
 	io.Reader
 	closers     []io.Closer
 	raw         *counter
-	size        int64 // of the raw file; 0: unknown
+	size        int64 // bytes of the raw file; 0: unknown
 	fingerprint string
-	head        []byte // of the unpacked file, before it is decoded
-	bom         bool   // of UTF-8
-	packed      bool   // by gzip
+	head        []byte // first bytes of the unpacked file, not yet decoded
+	bom         bool   // the file begins with the byte order mark of UTF-8
+	packed      bool   // the file is packed by gzip
 	mode        fs.FileMode
-	seen        *seen             // a local file, as it was opened
-	encoding    encoding.Encoding // found by its mark; nil: none was
+	seen        *seen             // state of a local file when it was opened
+	encoding    encoding.Encoding // encoding found by its byte order mark; nil: no mark
 }
 
 func (s *stream) Close() error {
@@ -42,11 +42,11 @@ func (s *stream) Close() error {
 	for _, c := range slices.Backward(s.closers) {
 		errs = append(errs, c.Close())
 	}
-	s.closers = nil // closing again is harmless
+	s.closers = nil // a second Close does nothing
 	return errors.Join(errs...)
 }
 
-// counter counts what is read, for progress.
+// counter counts the bytes that are read, for the progress.
 type counter struct {
 	r io.Reader
 	n atomic.Int64
@@ -60,7 +60,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 const bufferSize = 256 << 10
 
-// open opens the file and undoes gzip and encoding.
+// open opens the file, unpacks gzip and decodes the text.
 func (f *file) open(ctx context.Context) (*stream, error) {
 	s, err := f.openRaw(ctx)
 	if err != nil {
@@ -82,12 +82,12 @@ func (s *stream) decode(name string) error {
 	if magic, _ := b.Peek(2); string(magic) == "\x1f\x8b" {
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return fault.Wrap(fault.Invalid, err, "the file begins as gzip does and is not")
+			return fault.Wrap(fault.Invalid, err, "the file begins like gzip but is not valid gzip")
 		}
 		s.closers, s.packed = append(s.closers, z), true
 		b = bufio.NewReaderSize(z, bufferSize)
 	}
-	head, _ := b.Peek(headSize) // a shorter file has a shorter one
+	head, _ := b.Peek(headSize) // Peek returns fewer bytes of a shorter file
 	s.head = slices.Clone(head)
 	e := encodings[strings.ToLower(name)]
 	mark, err := b.Peek(3)
@@ -100,7 +100,7 @@ func (s *stream) decode(name string) error {
 		return nil
 	case string(mark) == "\xef\xbb\xbf":
 		s.bom = true
-		_, _ = b.Discard(3) // was peeked
+		_, _ = b.Discard(3) // these bytes were peeked, so they are in the buffer
 	case len(mark) >= 2 && (string(mark[:2]) == "\xff\xfe" || string(mark[:2]) == "\xfe\xff"):
 		order := unicode.LittleEndian
 		if mark[0] == 0xfe {
@@ -172,7 +172,7 @@ func (f *file) get(ctx context.Context, target, token string) (*stream, error) {
 	return s, nil
 }
 
-// openObject reads an object through Cloud Storage's XML API.
+// openObject opens an object through Cloud Storage's XML API.
 func (f *file) openObject(ctx context.Context) (*stream, error) {
 	base, token := "https://storage.googleapis.com", ""
 	if host := os.Getenv("STORAGE_EMULATOR_HOST"); host != "" {

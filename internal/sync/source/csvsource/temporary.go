@@ -14,12 +14,13 @@ import (
 
 const temporaryEnd = ".tmp"
 
-// temporaryName matches what is between the name of the source's file and temporaryEnd.
+// temporaryName matches the part of a temporary file's name between the name of the
+// source's file and temporaryEnd.
 var temporaryName = regexp.MustCompile(`^\.[A-Z2-7]{8}$`)
 
-// temporary creates the file that will replace the source's, beside it. held, which the
-// caller closes last, shows others that it is in use: a process that is killed leaves a
-// whole copy, and the next push removes those that nobody holds.
+// temporary creates the new file beside the source's file. held carries a lock that shows
+// that the new file is in use; the caller closes held last. A killed process leaves its
+// copy behind, but its lock is gone, so the next push can remove the copy safely.
 func (f *file) temporary() (name string, out, held *os.File, err error) {
 	for try := range maxTries {
 		name = f.path + "." + rand.Text()[:8] + temporaryEnd
@@ -28,8 +29,10 @@ func (f *file) temporary() (name string, out, held *os.File, err error) {
 			return "", nil, nil, fault.Wrap(fault.Invalid, err, "no file can be written beside %s", f.path)
 		}
 		held, err = f.env.Dir.Open(name)
-		// A push of another process may have come between the creation and the lock. Some
-		// file systems have no locks: there, nobody removes a file that is in use either.
+		// Another process may remove the file between its creation and the lock; then
+		// the next try makes a new one. On a file system without locks, hold always
+		// fails. The last try accepts that: removeStale fails to lock there as well and
+		// so removes no file in use.
 		if err == nil && (hold(held) || try == maxTries-1) && f.is(name, held) {
 			return name, out, held, nil
 		}
@@ -39,18 +42,18 @@ func (f *file) temporary() (name string, out, held *os.File, err error) {
 		}
 		err = errors.Join(err, out.Close())
 	}
-	return "", nil, nil, fault.Wrap(fault.Unavailable, err, "the file that was written beside %s was removed at once, each of %d times", f.path, maxTries)
+	return "", nil, nil, fault.Wrap(fault.Unavailable, err, "another process removed the new file beside %s at once, in each of %d attempts", f.path, maxTries)
 }
 
-// is reports whether h is the file of that name.
+// is reports whether h is an open regular file that still has the name.
 func (f *file) is(name string, h *os.File) bool {
 	there, err := f.env.Dir.Lstat(name)
 	opened, errOpened := h.Stat()
 	return err == nil && errOpened == nil && there.Mode().IsRegular() && os.SameFile(there, opened)
 }
 
-// removeStale removes what processes that were killed left beside the file. It is no
-// reason to fail: what stays costs only space.
+// removeStale removes the temporary files that killed processes left beside the file. It
+// returns no error, because a file that stays costs only space.
 func (f *file) removeStale() {
 	dir, err := f.env.Dir.Open(filepath.Dir(f.path))
 	if err != nil {
@@ -69,6 +72,7 @@ func (f *file) removeStale() {
 	}
 }
 
+// removeUnheld removes a temporary file unless a push is using it.
 func (f *file) removeUnheld(name string) {
 	info, err := f.env.Dir.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -79,8 +83,8 @@ func (f *file) removeUnheld(name string) {
 		return
 	}
 	defer func() { _ = h.Close() }()
-	// While we hold it, its creator does not take it for its own; and a name that has
-	// another file by now is not removed.
+	// While this lock is held, the file's creator fails to lock it and makes another one.
+	// The check of the name keeps a new file with the same name.
 	if hold(h) && f.is(name, h) {
 		_ = f.env.Dir.Remove(name)
 	}

@@ -23,7 +23,7 @@ func listed(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// pushTo pushes to sub/f.csv in the directory; meanwhile runs before the file is replaced.
+// pushTo pushes to sub/f.csv in the directory. meanwhile runs before the file is replaced.
 func pushTo(t *testing.T, dir string, meanwhile func()) error {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
@@ -46,9 +46,9 @@ func inSub(t *testing.T, files ...string) string {
 	return dir
 }
 
-// A process that is killed in a push leaves a copy, and the next push removes it, but
-// nothing that is another file's or in use.
-func TestAPushRemovesWhatAKilledOneLeft(t *testing.T) {
+// A process that is killed during a push leaves a copy. The next push removes it, but no
+// other file and no copy in use.
+func TestAPushRemovesTheCopyOfAKilledPush(t *testing.T) {
 	t.Parallel()
 	others := []string{"f.csv.ABCDEFG1.tmp", "f.csv.ABC.tmp", "f.csv.abcdefgh.tmp", "f.csv.ABCDEFGH.tmp.bak", "g.csv.ABCDEFGH.tmp", "xf.csv.ABCDEFGH.tmp"}
 	dir := inSub(t, append(others, "f.csv.ABCDEFGH.tmp")...)
@@ -63,15 +63,16 @@ func TestAPushRemovesWhatAKilledOneLeft(t *testing.T) {
 	require.NoError(t, pushTo(t, dir, nil))
 }
 
-// A push that goes on is not disturbed by one that begins, in this process or another.
-func TestAPushKeepsWhatIsHeld(t *testing.T) {
+// A push does not disturb another push that is still running, in this process or in
+// another one.
+func TestAPushKeepsACopyInUse(t *testing.T) {
 	t.Parallel()
 	dir := inSub(t)
 	var during []string
 	tried := 0
 	require.NoError(t, pushTo(t, dir, func() {
 		if tried++; tried > 1 {
-			return // the file was changed, so the first push begins again
+			return // the file was changed, so the first push starts again
 		}
 		killedInAPush(t, dir)
 		require.NoError(t, pushTo(t, dir, nil))
@@ -85,8 +86,8 @@ func TestAPushKeepsWhatIsHeld(t *testing.T) {
 
 const killedIn = "HEADGATE_TEST_PUSHES_IN"
 
-// killedInAPush has another process push in the directory, and kills it when its file is
-// written and not renamed yet.
+// killedInAPush starts another process that pushes in the directory. It kills the process
+// after the new file was written and before it is renamed.
 func killedInAPush(t *testing.T, dir string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestPushesUntilItIsKilled$")
@@ -98,7 +99,7 @@ func killedInAPush(t *testing.T, dir string) {
 	require.NoError(t, err)
 	require.Equal(t, "written\n", line)
 	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait() // it was killed
+	_ = cmd.Wait() // the error says that the process was killed
 }
 
 func TestPushesUntilItIsKilled(t *testing.T) {

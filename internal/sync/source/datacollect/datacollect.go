@@ -1,11 +1,11 @@
-// Package datacollect speaks to the systems that DataCollect's External Sync
-// knows: its mock sync server and OpenFn. Both take batches of events and give
-// those that are later than a timestamp.
+// Package datacollect syncs events with the two systems that DataCollect's External Sync
+// supports: its mock sync server and OpenFn. Both accept batches of events and return the
+// events after a timestamp.
 //
-// The timestamps are those of the clients who recorded the events, so events come
-// late and share timestamps: a day is read again each time, and what is known
-// already changes nothing. An event is sent under its guid, so to send one again
-// is harmless. Events are never deleted there.
+// Clients set the timestamps when they record events, perhaps offline. So events arrive
+// late, and several share a timestamp. Every pull therefore reads one more day again;
+// known events change nothing. An event is sent under its guid, so sending it again is
+// harmless. These systems never delete events.
 package datacollect
 
 import (
@@ -26,19 +26,19 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// Names of the kinds.
+// The names of the kinds in a definition.
 const (
 	MockSyncServer = "mock-sync-server"
 	OpenFn         = "openfn-adapter"
 )
 
-// Datatype is the only one.
+// Datatype is the only datatype of these kinds.
 const Datatype = "event"
 
-// flavour is what the two differ in.
+// flavour holds the differences between the two systems.
 type flavour struct {
 	name     string
-	envelope string // of a push
+	envelope string // the member that holds the events of a push
 	needsKey bool
 }
 
@@ -48,7 +48,8 @@ func SyncServer() source.Kind { return flavour{MockSyncServer, "data", false}.ki
 // OpenFnAdapter returns the kind openfn-adapter.
 func OpenFnAdapter() source.Kind { return flavour{OpenFn, "entities", true}.kind() }
 
-// overlap is read again: clients send what they recorded while they were offline.
+// overlap is the time before the cursor that a pull reads again. A client that was offline
+// sends its events later, with the timestamps at which it recorded them.
 const overlap = 24 * time.Hour
 
 func (f flavour) kind() source.Kind {
@@ -62,13 +63,13 @@ func (f flavour) kind() source.Kind {
 	}
 }
 
-// server is the source.
+// server implements source.Source.
 type server struct {
 	flavour
 	settings
 	url    *url.URL
 	client rest.Client
-	sent   bool // a batch was, so that there is a pause before the next
+	sent   bool // a batch was sent, so the next one waits for the delay
 }
 
 func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
@@ -106,7 +107,7 @@ func (s *server) Close() error { return nil }
 // PushSize implements source.Source.
 func (s *server) PushSize() int { return s.batch }
 
-// call repeats what may help, as often as retryAttempts says.
+// call makes a call and repeats it after failures that may pass, at most retries times.
 func (s *server) call(ctx context.Context, method, target string, body any) (*rest.Answer, error) {
 	wait := 500 * time.Millisecond
 	for attempt := 0; ; attempt++ {
@@ -135,16 +136,16 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// mark is what Resume holds. An answer has no order that could be relied on, so
-// events are put into one here: by timestamp and guid. A pull that goes on in
-// another process asks again, and passes over what comes before At.
+// mark is the content of Resume. Answers have no reliable order, so the reader sorts the
+// events by timestamp and guid. A pull that continues in another process asks again and
+// skips the events up to At.
 type mark struct {
 	Clock time.Time     `json:"clock,omitzero"`
 	Last  source.Cursor `json:"last"`
 	At    place         `json:"at"`
 }
 
-// place of an event in the order; what has no timestamp comes first.
+// place is the position of an event in that order. Events without a timestamp come first.
 type place struct {
 	Time time.Time `json:"time,omitzero"`
 	GUID string    `json:"guid,omitempty"`
@@ -184,7 +185,7 @@ func (s *server) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
 	r := &reader{server: s, pull: p, mark: mark{Last: p.Cursor}}
 	if p.Resume != nil {
 		if err := json.Unmarshal(p.Resume, &r.mark); err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "the pull cannot be resumed: this is not where it was")
+			return nil, fault.Wrap(fault.Invalid, err, "the pull of events cannot be resumed: its saved position is not one of this source")
 		}
 	}
 	return r, nil
@@ -247,14 +248,15 @@ func (r *reader) ask(ctx context.Context) error {
 	return nil
 }
 
-func failed(verb string, err error) error {
+// failed adds to an error which operation it belongs to.
+func failed(operation string, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return fault.Wrap(f.Code, err, "%s: %s", verb, f.Message)
+		return fault.Wrap(f.Code, err, "%s: %s", operation, f.Message)
 	}
 	return err
 }
 
-// Push implements source.Source: the oldest event goes first.
+// Push implements source.Source. It sends the oldest events first.
 func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if spec.Datatype != Datatype {
 		return nil, fault.New(fault.Invalid, "there is no %s at a %s: it takes events only", spec.Datatype, s.name)
@@ -288,8 +290,8 @@ func stamp(c source.Change) time.Time {
 	return t
 }
 
-// post sends a batch. If it is refused for good, each event is sent by itself, to
-// find the one that is the reason.
+// post sends a batch. If the server refuses it for good, post sends each event by itself,
+// so that one bad event does not stop the others.
 func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Change, batch []int, results []source.Result) error {
 	events := make([]any, len(batch))
 	for n, i := range batch {
@@ -320,7 +322,8 @@ func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Ch
 	return nil
 }
 
-// refusedInside: success in the status line, and an error in the answer.
+// refusedInside returns the error of an answer whose status line reports success and
+// whose body reports an error.
 func (s *server) refusedInside(a *rest.Answer) error {
 	m, _ := a.Body.(map[string]any)
 	switch m["status"] {
@@ -331,7 +334,7 @@ func (s *server) refusedInside(a *rest.Answer) error {
 	return nil
 }
 
-// event is the whole of it, with its guid.
+// event returns the whole event with its guid.
 func event(spec source.Spec, c source.Change) map[string]any {
 	e := make(map[string]any, len(c.Fields)+1)
 	for i, k := range c.Key {

@@ -25,14 +25,14 @@ import (
 
 const apiKey = "sk_s3cret"
 
-// place is a mock server, and the kind of source that speaks to it.
+// place is a mock server together with the kind of source for it.
 type place struct {
 	*mock.Server
 	kind source.Kind
 	url  string
 
 	mu       sync.Mutex
-	requests []string // method and query
+	requests []string // method and query of each request
 	bodies   []string
 	wait     []time.Time
 }
@@ -64,7 +64,7 @@ func (p *place) definition(fields ...source.ExtraField) source.Datasource {
 	return source.Datasource{Type: p.kind.Name, URL: p.url, ExtraFields: append([]source.ExtraField{{Name: "apiKey", Value: "env:KEY"}}, fields...)}
 }
 
-func (p *place) open(t testing.TB, fields ...source.ExtraField) source.Source {
+func (p *place) openWith(t testing.TB, fields ...source.ExtraField) source.Source {
 	d := p.definition(fields...)
 	require.Empty(t, p.kind.Check(d))
 	s, err := p.kind.Open(context.Background(), d, source.Env{HTTP: sourcetest.HTTP(t), Now: time.Now, Secret: func(_ context.Context, v, _ string) (string, error) {
@@ -77,7 +77,7 @@ func (p *place) open(t testing.TB, fields ...source.ExtraField) source.Source {
 	return s
 }
 
-func (p *place) Open(t testing.TB) source.Source { return p.open(t) }
+func (p *place) Open(t testing.TB) source.Source { return p.openWith(t) }
 
 func (p *place) Spec() source.Spec {
 	s := p.kind.Defaults(datacollect.Datatype)
@@ -114,7 +114,7 @@ func (p *place) Rows(t testing.TB) map[string]sourcetest.Record {
 	return out
 }
 
-// recordOf reads an event as the suite knows it.
+// recordOf turns an event into a record of the suite.
 func recordOf(row map[string]any) (r sourcetest.Record, err error) {
 	b, err := json.Marshal(row)
 	if err != nil {
@@ -145,7 +145,7 @@ func TestConformance(t *testing.T) {
 				Read: func(row source.Row) (sourcetest.Record, error) { return recordOf(row.Map()) },
 				Fields: func(r sourcetest.Record) map[string]any {
 					e := eventOf(r)
-					delete(e, "guid") // it is the key
+					delete(e, "guid") // the key is not among the fields
 					return e
 				},
 			})
@@ -187,14 +187,14 @@ func events(n int) (out []source.Change) {
 	return out
 }
 
-// The wire formats of the contract.
+// The requests have the wire formats of DataCollect's contract.
 func TestWireFormats(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		p        *place
 		envelope string
 	}{{syncServer(t), "data"}, {openFn(t), "entities"}} {
-		s := c.p.open(t)
+		s := c.p.openWith(t)
 		_, err := s.Push(t.Context(), c.p.Spec(), events(3))
 		require.NoError(t, err)
 		var sent map[string][]map[string]any
@@ -216,14 +216,14 @@ func TestWireFormats(t *testing.T) {
 func TestBatches(t *testing.T) {
 	t.Parallel()
 	p := syncServer(t)
-	s := p.open(t, source.ExtraField{Name: "batchSize", Value: "25"}, source.ExtraField{Name: "delayBetweenBatches", Value: "20"})
+	s := p.openWith(t, source.ExtraField{Name: "batchSize", Value: "25"}, source.ExtraField{Name: "delayBetweenBatches", Value: "20"})
 	require.Equal(t, 25, s.PushSize())
 	_, err := s.Push(t.Context(), p.Spec(), events(60))
 	require.NoError(t, err)
 	require.Len(t, p.bodies, 3)
 	require.GreaterOrEqual(t, p.wait[2].Sub(p.wait[0]), 40*time.Millisecond)
 	require.Len(t, p.Server.Rows("event"), 60)
-	require.Equal(t, 100, p.open(t).PushSize(), "the default")
+	require.Equal(t, 100, p.openWith(t).PushSize(), "the default")
 }
 
 func TestFaultsOfADefinition(t *testing.T) {
@@ -251,32 +251,32 @@ func TestFaultsOfADefinition(t *testing.T) {
 	require.Empty(t, datacollect.SyncServer().Check(source.Datasource{URL: "https://example.org", Options: json.RawMessage(`{"batchSize":"5","timeout":1000}`)}))
 }
 
-// Faults of the contract that are the source's to avoid.
-func TestFaults(t *testing.T) {
+// The source avoids mistakes that DataCollect's own External Sync makes.
+func TestMistakesOfDataCollect(t *testing.T) {
 	t.Parallel()
 	t.Run("no retry, though documented", func(t *testing.T) {
 		t.Parallel()
 		p := syncServer(t)
 		p.SetFaults(mock.Faults{mock.Rate500: {Next: 2}})
-		_, err := p.open(t).Push(t.Context(), p.Spec(), events(3))
+		_, err := p.openWith(t).Push(t.Context(), p.Spec(), events(3))
 		require.NoError(t, err)
 		require.Len(t, p.Server.Rows("event"), 3)
 		p.SetFaults(mock.Faults{mock.Rate500: {Probability: 1}})
-		_, err = p.open(t, source.ExtraField{Name: "retryAttempts", Value: "0"}).Push(t.Context(), p.Spec(), events(3))
+		_, err = p.openWith(t, source.ExtraField{Name: "retryAttempts", Value: "0"}).Push(t.Context(), p.Spec(), events(3))
 		require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	})
 	t.Run("no timeout, though documented", func(t *testing.T) {
 		t.Parallel()
 		p := openFn(t)
 		p.SetFaults(mock.Faults{mock.Delay: {Ms: 60_000, Probability: 1}})
-		_, err := drain(t, p.open(t, source.ExtraField{Name: "timeout", Value: "50"}, source.ExtraField{Name: "retryAttempts", Value: "0"}), p.request())
+		_, err := drain(t, p.openWith(t, source.ExtraField{Name: "timeout", Value: "50"}, source.ExtraField{Name: "retryAttempts", Value: "0"}), p.request())
 		require.ErrorContains(t, err, "did not answer in time")
 	})
 	t.Run("a lost answer doubles nothing", func(t *testing.T) {
 		t.Parallel()
 		p := syncServer(t)
 		p.SetFaults(mock.Faults{mock.LostAnswer: {Next: 1}})
-		_, err := p.open(t).Push(t.Context(), p.Spec(), events(3))
+		_, err := p.openWith(t).Push(t.Context(), p.Spec(), events(3))
 		require.NoError(t, err)
 		require.Len(t, p.Server.Rows("event"), 3)
 		require.Len(t, p.bodies, 2)
@@ -293,7 +293,7 @@ func TestFaults(t *testing.T) {
 		pull.Cursor.Time = at
 		put("equal", at)
 		put("late", at.Add(-10*time.Hour))
-		rows, err := drain(t, p.open(t), pull)
+		rows, err := drain(t, p.openWith(t), pull)
 		require.NoError(t, err)
 		require.Len(t, rows, 3)
 	})
@@ -302,7 +302,7 @@ func TestFaults(t *testing.T) {
 		p := openFn(t)
 		p.Put(t, sourcetest.Record{ID: "a", UpdatedAt: time.Now()})
 		p.SetFaults(mock.Faults{mock.Truncate: {Probability: 1}})
-		_, err := drain(t, p.open(t, source.ExtraField{Name: "retryAttempts", Value: "0"}), p.request())
+		_, err := drain(t, p.openWith(t, source.ExtraField{Name: "retryAttempts", Value: "0"}), p.request())
 		require.ErrorContains(t, err, "only a part of it came")
 	})
 	t.Run("credentials were written to the log", func(t *testing.T) {
@@ -322,14 +322,15 @@ func TestFaults(t *testing.T) {
 		batch := events(5)
 		batch[2].Key = []any{""} // the server wants a guid
 		batch[2].Fields["guid"] = ""
-		results, err := p.open(t).Push(t.Context(), p.Spec(), batch)
+		results, err := p.openWith(t).Push(t.Context(), p.Spec(), batch)
 		require.NoError(t, err)
 		require.ErrorContains(t, results[2].Err, "guid")
 		require.Len(t, p.Server.Rows("event"), 4)
 	})
 }
 
-// Whatever a request says of its caller may be a reference: none is sent as it is written.
+// Every option that identifies the caller may be a reference. The source sends the value
+// that it refers to, never the reference itself.
 func TestReferencesAreResolved(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []source.Kind{datacollect.SyncServer(), datacollect.OpenFnAdapter()} {

@@ -12,16 +12,17 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// model is a datatype of OurWater, and what it is at LegacyMyWell.
+// model describes a datatype of OurWater and its counterpart at LegacyMyWell.
 type model struct {
 	datatype string
-	path     string // below /api
+	path     string // path of the list below /api
 	key      []string
-	// pull makes OurWater's row of theirs; push is its opposite, and leaves out
-	// what it has no value for.
+	// pull turns LegacyMyWell's row into OurWater's. push does the reverse and leaves
+	// out the members that have no value.
 	pull func(theirs map[string]any) (map[string]any, *source.Reject)
 	push func(ours map[string]any, external map[string]string) (map[string]any, error)
-	// keyed is whether the server knows a row by postcode and id, and not by the id.
+	// keyed reports that the server identifies a row by postcode and id. Otherwise the id
+	// alone identifies it.
 	keyed bool
 }
 
@@ -31,12 +32,12 @@ var models = map[string]*model{
 	"reading":  {datatype: "reading", path: "readings", key: []string{"resourceId", "timeseries", "datetime"}, pull: pullReading, push: pushReading},
 }
 
-// Datatypes in the order in which they depend on each other.
+// datatypes lists the datatypes so that each comes after those that it refers to.
 var datatypes = []string{"group", "resource", "reading"}
 
-const timeseries = "default" // LegacyMyWell has one for each resource
+const timeseries = "default" // the only time series of each resource at LegacyMyWell
 
-// Names of external ids, as OurWater has them.
+// The names of the external ids in OurWater's records.
 const (
 	legacyID       = "legacyMyWellId"
 	legacyResource = "legacyMyWellResourceId"
@@ -44,7 +45,7 @@ const (
 	legacyPincode  = "legacyMyWellPincode"
 )
 
-// rename moves members of an object.
+// rename renames members of an object.
 func rename(m map[string]any, names map[string]string) {
 	for from, to := range names {
 		if v, ok := m[from]; ok {
@@ -61,14 +62,14 @@ func text(v any) string {
 	case string:
 		return v
 	case float64:
-		b, _ := json.Marshal(v) // 313603, not 3.13603e+05
+		b, _ := json.Marshal(v) // fmt would write 3.13603e+05 for 313603
 		return string(b)
 	default:
 		return fmt.Sprint(v)
 	}
 }
 
-// composite is "postcode.id", "" unless both are there.
+// composite returns "postcode.id", or "" if one of the two is missing.
 func composite(postcode, id any) string {
 	p, i := text(postcode), text(id)
 	if p == "" || i == "" {
@@ -82,7 +83,7 @@ func split(composite string) (postcode, id any) {
 	return number(p), number(i)
 }
 
-// number is what an id is, if it is one.
+// number returns an id as a number if it is one, because LegacyMyWell's ids are numbers.
 func number(s string) any {
 	if v, err := decode.One([]byte(s)); err == nil {
 		if n, ok := v.(json.Number); ok {
@@ -97,10 +98,10 @@ func compact(m map[string]any) map[string]any {
 	return m
 }
 
-// identity takes what names a row out of it.
+// identity returns a copy of a row and its id "postcode.id".
 func identity(theirs map[string]any) (row map[string]any, id string) {
 	row = maps.Clone(theirs)
-	delete(row, "villageId,postcode") // an artefact of its own
+	delete(row, "villageId,postcode") // a stray member in LegacyMyWell's answers
 	return row, composite(theirs["postcode"], theirs["id"])
 }
 
@@ -132,7 +133,7 @@ func pullResource(theirs map[string]any) (map[string]any, *source.Reject) {
 	return row, nil
 }
 
-// pushPlace is of a group or a resource.
+// pushPlace turns a group or a resource of OurWater into a row of LegacyMyWell.
 func pushPlace(ours map[string]any, external map[string]string) (map[string]any, error) {
 	row := maps.Clone(ours)
 	known := externalIDs(ours, external)
@@ -142,7 +143,7 @@ func pushPlace(ours map[string]any, external map[string]string) (map[string]any,
 	} else {
 		delete(row, "id")
 		if known[legacyPincode] == "" {
-			return nil, fmt.Errorf("externalIds.%s is missing: without a pincode it can be no part of LegacyMyWell", legacyPincode)
+			return nil, fmt.Errorf("externalIds.%s is missing: LegacyMyWell takes no row without a pincode", legacyPincode)
 		}
 		row["postcode"] = number(known[legacyPincode])
 	}
@@ -156,7 +157,8 @@ func pushPlace(ours map[string]any, external map[string]string) (map[string]any,
 	return row, nil
 }
 
-// externalIDs are those of the record and those of its data; the record's count.
+// externalIDs returns the external ids of a record. Those kept with the record override
+// those in its data, because the sync keeps them up to date.
 func externalIDs(ours map[string]any, external map[string]string) map[string]string {
 	out := map[string]string{}
 	if m, ok := ours["externalIds"].(map[string]any); ok {
@@ -203,14 +205,14 @@ func pushReading(ours map[string]any, external map[string]string) (map[string]an
 		return nil, fmt.Errorf("datetime is not an instant")
 	}
 	if ts := text(ours["timeseries"]); ts != "" && ts != timeseries {
-		return nil, fmt.Errorf("timeseries %q is none of LegacyMyWell, which has one for each resource: %q", ts, timeseries)
+		return nil, fmt.Errorf("timeseries %q does not exist at LegacyMyWell: each resource has only %q", ts, timeseries)
 	}
 	resource := text(ours["resourceId"])
 	if !strings.Contains(resource, ".") {
 		resource = known[legacyResource]
 	}
 	if !strings.Contains(resource, ".") {
-		return nil, fmt.Errorf("resourceId is none of LegacyMyWell, which has the form pincode.id")
+		return nil, fmt.Errorf("resourceId is not an id of LegacyMyWell: those have the form pincode.id")
 	}
 	for _, name := range []string{"externalIds", "timeseries", "datetime"} {
 		delete(row, name)

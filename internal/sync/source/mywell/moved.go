@@ -11,8 +11,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// there looks for the row: what LegacyMyWell's URLs call it, "" if it is not there,
-// and the row where something is expected of it.
+// there finds the row of a change. It returns the row's id in LegacyMyWell's URLs, or "" if
+// there is no such row. It returns the row itself if the change expects values of it.
 func (p *pusher) there(ctx context.Context, c source.Change) (id string, row map[string]any, err error) {
 	if p.keyed && len(c.Expect) == 0 {
 		return text(c.Key[0]), nil, nil
@@ -39,12 +39,13 @@ func (p *pusher) there(ctx context.Context, c source.Change) (id string, row map
 	return text(found[0]["id"]), found[0], nil
 }
 
-// moved is whether the row has other values than both sides last agreed on. What this
-// very change wrote is no change by others: it is sent again.
+// moved reports whether somebody changed the row since both sides last agreed on its
+// values. The values of this change itself count as agreed: the first attempt may have
+// written them and lost its answer.
 func (p *pusher) moved(c source.Change, theirs map[string]any) bool {
 	expect := maps.Clone(c.Expect)
 	for _, name := range slices.Concat(p.spec.Key, []string{
-		"externalIds", "createdAt", "updatedAt", p.spec.CursorTime, p.spec.Deleted, // kept by either side alone, or what is to be
+		"externalIds", "createdAt", "updatedAt", p.spec.CursorTime, p.spec.Deleted, // each side maintains these members by itself
 	}) {
 		delete(expect, name)
 	}
@@ -64,5 +65,6 @@ func (p *pusher) moved(c source.Change, theirs map[string]any) bool {
 	return false
 }
 
-// equal compares as the server, which is JavaScript, would: a number may be text.
+// equal compares two values as the server does. It is written in JavaScript and may return
+// a number as text.
 func equal(a, b any) bool { return rest.Equal(a, b) || text(a) != "" && text(a) == text(b) }

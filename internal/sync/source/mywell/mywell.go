@@ -1,18 +1,19 @@
-// Package mywell speaks to LegacyMyWell, a LoopBack server: its villages are
-// OurWater's groups, its resources and readings are OurWater's own.
+// Package mywell syncs with LegacyMyWell, a LoopBack server. LegacyMyWell's villages are
+// OurWater's groups; resources and readings have the same names on both sides.
 //
-// A row is translated on its way: a reading is known by resource, timeseries and
-// instant, a village or resource by "pincode.id". What LegacyMyWell calls a row is
-// kept in externalIds. A resource with a pincode and no id is new there: the
-// server gives it an id, which is written back.
+// The package translates rows in both directions. OurWater identifies a reading by
+// resource, time series and instant, and a village or resource by "pincode.id".
+// LegacyMyWell's own ids are kept in externalIds. A resource with a pincode and without an
+// id is new: the server gives it an id, which the sync writes back to the record.
 //
-// Lists are paged by id, so that nothing is passed over however often rows change
-// meanwhile. A row that is sent again is looked for first: a reading of the same
-// resource and instant, or a village or resource that is alike, is not made twice.
+// Lists are paged by id, so a pull misses no row even if rows change meanwhile. Before a
+// Create the package searches for the row, because an earlier attempt may have made it and
+// lost its answer. A reading of the same resource and instant, or a village or resource
+// with the same values, is not made twice.
 //
-// LegacyMyWell takes no conditions. A row is looked at a moment before it is changed or
-// deleted, and left alone if it is not what both sides agreed on; what somebody writes
-// in that moment is overwritten.
+// LegacyMyWell supports no conditional requests. The package reads a row right before it
+// changes or deletes the row, and refuses the change if the row differs from what both
+// sides last agreed on. A change by others between the read and the write is overwritten.
 package mywell
 
 import (
@@ -31,7 +32,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// Name of the kind.
+// Name is the kind's name in a definition.
 const Name = "legacy-mywell"
 
 // Kind returns the kind of source.
@@ -78,7 +79,7 @@ func parse(d source.Datasource) (o options, faults []fault.Detail) {
 	return o, f.Details()
 }
 
-// server is the source.
+// server implements source.Source.
 type server struct {
 	base   *url.URL
 	client rest.Client
@@ -125,7 +126,7 @@ func (s *server) url(m *model, id string, filter any) string {
 		u.RawPath, u.Path = u.EscapedPath()+"/"+url.PathEscape(id), u.Path+"/"+id
 	}
 	if filter != nil {
-		b, _ := json.Marshal(filter) // of our own making
+		b, _ := json.Marshal(filter) // filters of this package can always be encoded
 		u.RawQuery = url.Values{"filter": {string(b)}}.Encode()
 	}
 	return u.String()
@@ -139,10 +140,10 @@ func of(datatype string) (*model, error) {
 	return m, nil
 }
 
-// mark is where a pull is. It is what Resume holds.
+// mark is the position of a pull and the content of Resume.
 type mark struct {
 	Postcode any           `json:"postcode,omitempty"`
-	ID       any           `json:"id,omitempty"` // nil: at the beginning
+	ID       any           `json:"id,omitempty"` // id of the last row; nil: at the beginning
 	Clock    time.Time     `json:"clock,omitzero"`
 	Last     source.Cursor `json:"last"`
 	Done     int64         `json:"done"`
@@ -167,7 +168,7 @@ func (s *server) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
 		d := json.NewDecoder(bytes.NewReader(p.Resume))
 		d.UseNumber()
 		if err := d.Decode(&r.mark); err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "the pull of %s cannot be resumed: this is not where it was", p.Datatype)
+			return nil, fault.Wrap(fault.Invalid, err, "the pull of %s cannot be resumed: its saved position is not one of this source", p.Datatype)
 		}
 	}
 	return r, nil
@@ -177,15 +178,16 @@ func (r *reader) Close() error { return nil }
 
 type object = map[string]any
 
-// filter asks for the rows after the last one, and after the cursor. A row without
-// a time of change is asked for each time.
+// filter returns LoopBack's filter for the rows after the mark that changed after the
+// cursor. Every pull asks for the rows without a time of change, because nobody knows when
+// they changed.
 func (r *reader) filter() object {
 	var and []object
 	switch {
 	case r.mark.ID == nil:
 	case r.keyed:
 		later := object{"gt": r.mark.Postcode}
-		if r.mark.Postcode == nil { // those without come first, and nothing is greater than nothing
+		if r.mark.Postcode == nil { // rows without a postcode come first; a comparison with null finds nothing
 			later = object{"neq": nil}
 		}
 		and = append(and, object{"or": []object{
@@ -253,8 +255,8 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	return p, err
 }
 
-// advance moves to after the last row that has an id. A server that sends the same
-// page whatever it is asked would keep a pull for ever.
+// advance moves the mark to the last row that has an id. It returns an error if the mark
+// does not move: a server that ignores the filter would keep a pull running for ever.
 func (r *reader) advance(items []any) error {
 	before := mark{Postcode: r.mark.Postcode, ID: r.mark.ID}
 	for i := len(items) - 1; i >= 0; i-- {
@@ -264,7 +266,7 @@ func (r *reader) advance(items []any) error {
 		}
 	}
 	if text(before.ID) == text(r.mark.ID) && text(before.Postcode) == text(r.mark.Postcode) {
-		return fault.New(fault.Unavailable, "pull of %s: %s sent the same page twice", r.datatype, r.base.Host)
+		return fault.New(fault.Unavailable, "pull of %s: %s sent the same page twice: it seems to ignore the filter", r.datatype, r.base.Host)
 	}
 	return nil
 }

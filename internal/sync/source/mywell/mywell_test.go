@@ -22,12 +22,12 @@ import (
 
 const token = "t0ken&s3cret"
 
-// place is a datatype of a mock server.
+// place is one datatype at a mock server.
 type place struct {
 	*mock.Server
 	url      string
 	datatype string
-	theirs   string // the mock's name of it
+	theirs   string // the mock's name of the datatype
 }
 
 func newPlace(t testing.TB, datatype string) *place {
@@ -60,7 +60,7 @@ func (p *place) Spec() source.Spec {
 	return s
 }
 
-// Ids are the row's key at LegacyMyWell: "postcode.id", and of a reading "postcode.resourceId".
+// Put takes ids in the form "postcode.id", and "postcode.resourceId" for a reading.
 func (p *place) Put(t testing.TB, rows ...sourcetest.Record) {
 	for _, r := range rows {
 		postcode, id, _ := strings.Cut(r.ID, ".")
@@ -71,7 +71,7 @@ func (p *place) Put(t testing.TB, rows ...sourcetest.Record) {
 		if p.datatype == "reading" {
 			row["resourceId"], row["date"] = json.Number(id), "2026-01-05T00:00:00.000Z"
 		}
-		for _, there := range p.Server.Rows(p.theirs) { // a reading that the server gave an id
+		for _, there := range p.Server.Rows(p.theirs) { // the server chooses the ids of readings
 			if p.datatype == "reading" && fmt.Sprint(there["resourceId"]) == id {
 				row["id"] = there["id"]
 			}
@@ -190,7 +190,7 @@ func all(t testing.TB, s source.Source, datatype string) (rows []map[string]any,
 	}
 }
 
-// The sample of the seed, as OurWater has it.
+// A row of LegacyMyWell's sample data becomes a resource of OurWater.
 func TestAResource(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "resource")
@@ -215,7 +215,7 @@ func TestAResource(t *testing.T) {
 	require.NotContains(t, got, "villageId,postcode")
 }
 
-// A resource with a pincode and no id is new: it is pushed, and its id comes back.
+// A resource with a pincode and without an id is new. Its push returns the new id.
 func TestANewResource(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "resource")
@@ -225,7 +225,7 @@ func TestANewResource(t *testing.T) {
 		"owner": "me", "resourceType": "well", "coords": map[string]any{"lat": 1.5, "lng": 2.5},
 		"externalIds": map[string]any{"legacyMyWellPincode": "313603"},
 	}}
-	for range 2 { // the answer to the first is lost
+	for range 2 { // the answer to the first push is lost
 		results, err := s.Push(t.Context(), spec, []source.Change{c})
 		require.NoError(t, err)
 		require.NoError(t, results[0].Err)
@@ -265,7 +265,8 @@ func TestReadingsAreMadeOnceAndChecked(t *testing.T) {
 	require.ErrorContains(t, results[0].Err, "timeseries")
 }
 
-// What the server itself keeps, and another way to write the same, are no change by others.
+// Members that the server maintains, and the same values in another form, do not count as
+// changes by others.
 func TestNotMoved(t *testing.T) {
 	t.Parallel()
 	m := mock.NewMyWell(mock.Options{AccessToken: token}) // stamps updatedAt
@@ -281,7 +282,7 @@ func TestNotMoved(t *testing.T) {
 	was := rows[0]
 	was["elevation"], was["coords"], was["lastDate"] = 1.5, map[string]any{"lat": json.Number("1"), "lng": 2.0}, "2026-01-05T01:00:00+01:00"
 	delete(was, "mobile")
-	external := map[string]string{"legacyMyWellVillageId": "313603.12"} // somebody linked it to another
+	external := map[string]string{"legacyMyWellVillageId": "313603.12"} // somebody linked the resource to another village
 	update := source.Change{
 		Op: source.Update, Key: []any{"313603.7"}, Changed: []string{"elevation", "coords", "mobile"}, ExternalIDs: external,
 		Fields: map[string]any{"elevation": 2.5, "coords": map[string]any{"lat": 3.0, "lng": 4.0}, "mobile": "1"},

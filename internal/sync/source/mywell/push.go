@@ -13,9 +13,10 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-func failed(verb string, err error) error {
+// failed adds to an error which operation it belongs to.
+func failed(operation string, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return fault.Wrap(f.Code, err, "%s: %s", verb, f.Message)
+		return fault.Wrap(f.Code, err, "%s: %s", operation, f.Message)
 	}
 	return err
 }
@@ -35,7 +36,7 @@ func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Ch
 	}
 	p := &pusher{s, m, spec}
 	results := source.Unanswered(len(changes))
-	var readings []int // that are new, for one call
+	var readings []int // the new readings, which one call sends
 	for i, c := range changes {
 		if c.Op == source.Create && !m.keyed {
 			readings = append(readings, i)
@@ -55,7 +56,7 @@ func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Ch
 	return results, nil
 }
 
-// ours is the whole row with its key.
+// ours returns the whole row of a change with its key, in OurWater's form.
 func (p *pusher) ours(c source.Change) map[string]any {
 	row := maps.Clone(c.Fields)
 	if row == nil {
@@ -104,7 +105,9 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	return refusal(err)
 }
 
-// changed is what an update sends: what the changed fields are at LegacyMyWell.
+// changed returns the body of an update: the changed fields in LegacyMyWell's form. One
+// field of OurWater may be several members there, so it translates the row with and
+// without the changes and returns the difference.
 func (p *pusher) changed(c source.Change) (map[string]any, error) {
 	row := p.key(c)
 	key, err := p.push(row, c.ExternalIDs)
@@ -127,7 +130,8 @@ func (p *pusher) key(c source.Change) map[string]any {
 	return row
 }
 
-// refusal is what an error of a call means for a row.
+// refusal decides what the error of a call means: a result of this row, or an error of the
+// whole push.
 func refusal(err error) (source.Result, error) {
 	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() && r.Status != http.StatusNotFound {
 		return source.Result{Err: err}, nil
@@ -160,7 +164,7 @@ func (p *pusher) find(ctx context.Context, where object, limit int) ([]map[strin
 	return out, nil
 }
 
-// create makes a village or a resource, unless it was made already.
+// create makes a village or a resource, unless an earlier attempt already made it.
 func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, error) {
 	theirs, err := p.push(p.ours(c), c.ExternalIDs)
 	if err != nil {
@@ -192,7 +196,7 @@ func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, er
 	return p.made(answer)
 }
 
-// made is the answer for a row that is there.
+// made returns the result for a row that exists at LegacyMyWell.
 func (p *pusher) made(theirs map[string]any) (source.Result, error) {
 	id := composite(theirs["postcode"], theirs["id"])
 	if id == "" {
@@ -205,7 +209,7 @@ func (p *pusher) made(theirs map[string]any) (source.Result, error) {
 	return source.Result{Key: []any{id}, ExternalIDs: external}, nil
 }
 
-// alike is whether a row has everything that was sent.
+// alike reports whether a row has all the values that were sent.
 func alike(sent, row map[string]any) bool {
 	for name, v := range sent {
 		if !equal(v, row[name]) {
@@ -215,7 +219,8 @@ func alike(sent, row map[string]any) bool {
 	return true
 }
 
-// createReadings posts those that are not there yet, in one call.
+// createReadings posts the readings that do not exist yet, in one call. It updates those
+// that exist.
 func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at []int, results []source.Result) error {
 	var fresh []int
 	var rows []any
@@ -253,7 +258,7 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 	return p.post(ctx, post, body, results)
 }
 
-// settle makes a reading that is there have what was sent.
+// settle gives an existing reading the values that were sent.
 func (p *pusher) settle(ctx context.Context, id string, theirs map[string]any) error {
 	_, err := p.client.Call(ctx, http.MethodPatch, p.url(p.model, id, nil), nil, theirs)
 	return err
@@ -269,7 +274,7 @@ func (p *pusher) post(ctx context.Context, at []int, body []any, results []sourc
 			results[at[0]].Err = err
 			return nil
 		}
-		for n := range at { // which one is it?
+		for n := range at { // one bad reading must not stop the others
 			if err := p.post(ctx, at[n:n+1], body[n:n+1], results); err != nil {
 				return err
 			}
@@ -281,7 +286,7 @@ func (p *pusher) post(ctx context.Context, at []int, body []any, results []sourc
 	}
 	made, ok := a.Body.([]any)
 	if !ok || len(made) != len(at) {
-		return fault.New(fault.Invalid, "%s took %d readings and did not answer with as many", p.base.Host, len(at))
+		return fault.New(fault.Invalid, "%s accepted %d readings but did not return a result for each", p.base.Host, len(at))
 	}
 	for n, i := range at {
 		results[i] = source.Result{}
@@ -300,13 +305,15 @@ func isNumber(v any) bool {
 	return false
 }
 
-// identityOf is what makes two readings one.
+// identityOf returns a text that is equal for two rows of the same reading: the same
+// resource and instant, to the millisecond that the server keeps.
 func identityOf(theirs map[string]any) string {
 	at, _ := rest.Instant(theirs["date"])
 	return composite(theirs["postcode"], theirs["resourceId"]) + " " + at.Truncate(time.Millisecond).UTC().Format(time.RFC3339Nano)
 }
 
-// existing are the ids of those readings that the server has.
+// existing returns the ids of the readings in the rows' resources and span of time, by
+// identity.
 func (p *pusher) existing(ctx context.Context, rows []any) (map[string]string, error) {
 	if len(rows) == 0 {
 		return nil, nil

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Equal reports whether two values say the same, perhaps in other words: an instant may
-// have another form or lose what is below a millisecond, and a number may be written in
-// another way.
+// Equal reports whether two values mean the same. Servers return an instant in another
+// form or cut to milliseconds, and a number with other digits (1.50 for 1.5). Such a value
+// is no change by others.
 func Equal(a, b any) bool {
 	_, numberA := a.(json.Number)
 	_, numberB := b.(json.Number)
-	if ta, ok := Instant(a); ok && !(numberA && numberB) { // which Instant would round
+	if ta, ok := Instant(a); ok && !(numberA && numberB) { // Instant would round numbers
 		if tb, ok := Instant(b); ok {
 			return ta.Truncate(time.Millisecond).Equal(tb.Truncate(time.Millisecond))
 		}
@@ -22,7 +22,7 @@ func Equal(a, b any) bool {
 	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
 }
 
-// plain is the value as JSON has it, each number a float64.
+// plain returns the value after a round trip through JSON, with each number a float64.
 func plain(v any) (out any, err error) {
 	b, err := json.Marshal(v)
 	if err == nil {

@@ -8,11 +8,13 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// readCopies is how many times a part of an answer is in memory while it is read.
+// readCopies is how many copies of an answer's bytes are in memory while it is read: the
+// slice, its larger successor while it grows, and the part that was just read.
 const readCopies = 3
 
-// readAll reads an answer of at most limit bytes. It takes the memory for each part
-// before it reads that.
+// readAll reads an answer of at most limit bytes. It reserves the memory for each part
+// before it reads the part, so that many large answers at once wait for each other instead
+// of exhausting the process.
 func readAll(ctx context.Context, hold *budget.Hold, body io.Reader, limit int64, host string) (raw []byte, err error) {
 	body = io.LimitReader(body, limit+1)
 	for step := int64(smallAnswer); ; step = int64(len(raw)) {
@@ -33,14 +35,14 @@ func readAll(ctx context.Context, hold *budget.Hold, body io.Reader, limit int64
 	}
 }
 
-// room takes n bytes more for the host's answer.
+// room reserves n more bytes for the host's answer.
 func room(ctx context.Context, hold *budget.Hold, n int64, host string) error {
 	err := hold.Grow(ctx, n)
 	if err == nil {
 		return nil
 	}
 	if fault.CodeOf(err) == fault.TooLarge {
-		return fault.Wrap(fault.TooLarge, err, "the answer of %s needs more memory than this process has for one: ask for smaller pages", host)
+		return fault.Wrap(fault.TooLarge, err, "the answer of %s needs more memory than this process has for one answer: ask for smaller pages", host)
 	}
 	return fault.Wrap(fault.Unavailable, err, "the memory for the answer of %s is in use", host)
 }

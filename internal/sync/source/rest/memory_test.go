@@ -13,8 +13,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// An answer is counted while it is read, and again by what it weighs once it is
-// decoded; nothing of that is left afterwards.
+// The memory of an answer is reserved for its bytes and for the decoded value, and all of
+// it is released afterwards.
 func TestAnswersTakeMemory(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -23,7 +23,7 @@ func TestAnswersTakeMemory(t *testing.T) {
 		code   fault.Code
 	}{
 		"small":              {"[1]", 1, ""},
-		"it fits":            {"[1" + strings.Repeat(",1", 1<<17) + "]", 64 << 20, ""},
+		"within the budget":  {"[1" + strings.Repeat(",1", 1<<17) + "]", 64 << 20, ""},
 		"long":               {`"` + strings.Repeat("x", 1<<20) + `"`, 1 << 20, fault.TooLarge},
 		"wide when decoded":  {"[1" + strings.Repeat(",1", 1<<17) + "]", 8 << 20, fault.TooLarge},
 		"no bound":           {"[1" + strings.Repeat(",1", 1<<17) + "]", 0, ""},

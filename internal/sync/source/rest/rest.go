@@ -1,5 +1,8 @@
-// Package rest is what the sources that speak JSON over HTTP have in common: a
-// call whose errors are for people, and rows made of JSON objects.
+// Package rest holds the common parts of the sources that speak JSON over HTTP: calls
+// whose errors are written for people, and rows made from JSON objects.
+//
+// A Client with To calls that one host only, also by a redirect, because its calls carry
+// credentials. No error repeats a credential, even if the server does.
 package rest
 
 import (
@@ -25,42 +28,42 @@ import (
 )
 
 const (
-	// DefaultTimeout bounds a call, its repetitions and its answer included.
+	// DefaultTimeout bounds a call with its retries and its answer.
 	DefaultTimeout = 60 * time.Second
-	// DefaultLimit is the largest answer that is read, in bytes.
+	// DefaultLimit is the size in bytes of the largest answer that is read.
 	DefaultLimit = 64 << 20
-	// smallAnswer is the size in bytes from which an answer counts.
+	// smallAnswer is the size in bytes from which an answer's memory is reserved.
 	smallAnswer = 64 << 10
-	// minSecret is how long what is taken out of a server's message has to be: of
-	// less, no credential is made, and most messages have it in their words.
+	// minSecret is the length of the shortest secret that is removed from a server's
+	// message. Shorter texts are no credentials, and most messages contain them by chance.
 	minSecret = 4
-	// maxMessage is how much of a server's message people are shown.
+	// maxMessage is how many bytes of a server's message people see.
 	maxMessage = 300
 )
 
 // Client calls one system.
 type Client struct {
 	HTTP    *http.Client
-	Timeout time.Duration       // of a call; 0: DefaultTimeout
+	Timeout time.Duration       // for one call; 0: DefaultTimeout
 	Sign    func(*http.Request) // adds the credentials; may be nil
-	Secrets []string            // that no error may show, even if the server repeats them
-	To      string              // the only host:port that is called; "": any
-	Limit   int64               // of an answer, in bytes; 0: DefaultLimit
+	Secrets []string            // texts that no error may show, even if the server repeats them
+	To      string              // the only host:port to call; "": any
+	Limit   int64               // largest answer in bytes; 0: DefaultLimit
 	Now     func() time.Time    // nil: time.Now
-	Memory  *budget.Budget      // for answers, while they are read and decoded; nil: no bound
+	Memory  *budget.Budget      // bounds the answers that are being read and decoded; nil: no bound
 }
 
-// Answer is what a system said.
+// Answer is a successful answer of a system.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   any       // decoded JSON, numbers as json.Number; nil if there was none
-	Raw    []byte    // the body as it came
-	Clock  time.Time // the system's, or ours if it does not say
+	Raw    []byte    // the body's bytes
+	Clock  time.Time // the system's clock, or ours if the answer has no Date
 }
 
-// Refusal is an answer that is none of success. It is the cause of the
-// *fault.Error that Call returns.
+// Refusal is an answer with an error status or a redirect that was not followed. It is
+// the cause of the *fault.Error that Call returns.
 type Refusal struct {
 	Status  int
 	Message string // the server's own words, without credentials
@@ -68,8 +71,9 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprintf("status %d: %s", r.Status, r.Message) }
 
-// ForGood is whether the refusal is of what was sent: sending it again is no use,
-// and sending something else may be.
+// ForGood reports whether the server refused the content of this request. The same
+// request would fail again; another row may succeed. A status about credentials, load or
+// time-outs concerns every row, so the run fails and no row is blamed.
 func (r *Refusal) ForGood() bool {
 	switch r.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -78,9 +82,9 @@ func (r *Refusal) ForGood() bool {
 	return r.Status >= 400 && r.Status < 500
 }
 
-// Call sends body as JSON, if it is not nil, and reads the answer. An error is a
-// *fault.Error: Unavailable where it may help to call again later. It names the
-// host and no more of the URL.
+// Call sends body as JSON, unless it is nil, and reads the answer. An error of the call is
+// a *fault.Error, with the code Unavailable if a later retry may help. The error names
+// only the host of the URL, because paths and queries may hold keys and credentials.
 func (c *Client) Call(ctx context.Context, method, target string, header http.Header, body any) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, DefaultTimeout))
 	defer cancel()
@@ -124,7 +128,7 @@ func (c *Client) request(ctx context.Context, method, target string, header http
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "what is to be sent is not JSON")
+			return nil, fault.Wrap(fault.Invalid, err, "the request cannot be written as JSON")
 		}
 		content = bytes.NewReader(b)
 	}
@@ -148,7 +152,8 @@ func (c *Client) request(ctx context.Context, method, target string, header http
 	return req, nil
 }
 
-// bound is the client for HTTP, which takes no credential elsewhere by a redirect.
+// bound returns an HTTP client that follows no redirect to another host than To. The
+// request after a redirect would carry the credentials there.
 func (c *Client) bound() *http.Client {
 	if c.To == "" {
 		return c.HTTP
@@ -169,18 +174,18 @@ func (c *Client) bound() *http.Client {
 	return &out
 }
 
-// reaches reports whether the URL is on the host that the client calls.
+// reaches reports whether the client may call the URL.
 func (c *Client) reaches(u *url.URL) bool {
 	return c.To == "" || source.Datasource{URL: u.String()}.To() == c.To
 }
 
-// failed is the error of a call that was not answered.
+// failed returns the error for a call that got no answer.
 func (c *Client) failed(host string, err error) error {
 	if r, ok := errors.AsType[*fence.Refusal](err); ok {
 		return r
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return f // without the URL that net/http puts around it
+		return f // drops the URL that net/http adds
 	}
 	if errors.Is(err, context.Canceled) {
 		return context.Canceled
@@ -191,6 +196,7 @@ func (c *Client) failed(host string, err error) error {
 	return fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "%s does not answer", host)
 }
 
+// refused returns the error for an answer that is no success.
 func (c *Client) refused(host string, a *Answer) error {
 	r := &Refusal{Status: a.Status, Message: c.Clean(messageOf(a.Raw))}
 	code := fault.Unavailable
@@ -204,13 +210,14 @@ func (c *Client) refused(host string, a *Answer) error {
 	return fault.Wrap(code, r, "%s", text)
 }
 
-// Basic is how a request has a user and a password.
+// Basic returns the value of the scheme Basic for a user and a password (RFC 7617).
 func Basic(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 }
 
-// Clean makes a server's words fit to be shown: one line, not too long, no
-// credentials, also as a URL has them.
+// Clean makes a server's message safe to show: one line of bounded length, without the
+// client's secrets. It also removes the escaped forms of a secret, in which a server
+// repeats a URL.
 func (c *Client) Clean(text string) string {
 	for _, s := range c.Secrets {
 		if len(s) < minSecret {
@@ -221,7 +228,7 @@ func (c *Client) Clean(text string) string {
 		}
 	}
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // nor what changes the direction of writing
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // Cf includes characters that change the writing direction
 			return ' '
 		}
 		return r
@@ -233,8 +240,8 @@ func (c *Client) Clean(text string) string {
 	return text
 }
 
-// messageOf finds the words in an answer: of RFC 9457, of LoopBack, or of what
-// most others do. A page of HTML has none.
+// messageOf finds the message in an answer. It knows the forms of RFC 9457 and LoopBack
+// and the most common others. It returns "" for a page of HTML.
 func messageOf(raw []byte) string {
 	v, err := decode.One(raw)
 	if err != nil {
@@ -259,7 +266,9 @@ func messageOf(raw []byte) string {
 	return ""
 }
 
-// clock is the server's, of its Date header: to the second, and never ahead.
+// clock returns the server's clock from the header Date, or ours without one. Date is cut
+// to the second, so it is never ahead of the server's clock, and a cursor that is bounded
+// by it passes no row that is still to come.
 func (c *Client) clock(h http.Header) time.Time {
 	if t, err := http.ParseTime(h.Get("Date")); err == nil {
 		return t.UTC()

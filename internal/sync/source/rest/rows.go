@@ -11,9 +11,9 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Path finds a value in JSON: "data.items", or "data.0.id", where -1 is the last of a
-// list. "" is the value itself. A name with dots in it can be the end of a path:
-// "@odata.nextLink".
+// Path finds a value in JSON: "data.items", or "data.0.id", where -1 is the last element
+// of a list. "" is the value itself. A path may end with a name that contains dots, such
+// as "@odata.nextLink".
 func Path(v any, path string) (any, bool) {
 	for more := path != ""; more; {
 		whole := path
@@ -45,7 +45,8 @@ func Path(v any, path string) (any, bool) {
 	return v, true
 }
 
-// Rows makes rows of JSON objects. The zero Rows is ready to be used.
+// Rows turns JSON objects into rows. Objects with the same members share their Columns.
+// The zero Rows is ready to use.
 type Rows struct {
 	columns *source.Columns
 }
@@ -63,7 +64,7 @@ func (r *Rows) Of(object map[string]any) source.Row {
 	return source.Row{Columns: r.columns, Values: values}
 }
 
-// fits is whether the columns of the object before are those of this one.
+// fits reports whether the object has the same members as the previous one.
 func (r *Rows) fits(object map[string]any) bool {
 	if r.columns == nil || len(object) != len(r.columns.Names()) {
 		return false
@@ -76,7 +77,7 @@ func (r *Rows) fits(object map[string]any) bool {
 	return true
 }
 
-// Split makes rows of the items, and rejects of those that are no objects.
+// Split turns the items into rows. An item that is no object becomes a reject.
 func (r *Rows) Split(items []any) (rows []source.Row, rejects []source.Reject) {
 	for _, item := range items {
 		if object, ok := item.(map[string]any); ok {
@@ -88,8 +89,8 @@ func (r *Rows) Split(items []any) (rows []source.Row, rejects []source.Reject) {
 	return rows, rejects
 }
 
-// Instant reads a time as JSON has it: RFC 3339 and the like, or a number of
-// seconds or milliseconds since 1970.
+// Instant reads a time from JSON: a text of RFC 3339 or a similar form, or a number of
+// seconds or milliseconds since 1970. It reports whether the value is a time.
 func Instant(v any) (time.Time, bool) {
 	switch v := v.(type) {
 	case time.Time:
@@ -99,7 +100,7 @@ func Instant(v any) (time.Time, bool) {
 		if err != nil || n < 0 || n > 1e15 {
 			return time.Time{}, false
 		}
-		if n > 1e11 { // as seconds, that would be after the year 5000
+		if n > 1e11 { // seconds would lie after the year 5000, so these are milliseconds
 			return time.UnixMicro(int64(n * 1e3)).UTC(), true
 		}
 		return time.UnixMicro(int64(n * 1e6)).UTC(), true
@@ -113,8 +114,9 @@ func Instant(v any) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Later returns the cursor moved to the latest of the rows' times, and never
-// beyond the edge.
+// Later moves the cursor to the latest time in the rows' column, but never past edge, and
+// returns it. edge is the source's clock less the margin: rows that commit later may still
+// get earlier times.
 func Later(c source.Cursor, rows []source.Row, column string, edge time.Time) source.Cursor {
 	if column == "" {
 		return c

@@ -1,6 +1,6 @@
-// Package sourceexample is a complete kind of source, as small as one can be: a
-// file with a JSON object a line. docs/adding-a-source.md goes through it. It is
-// no part of the product.
+// Package sourceexample is the smallest complete kind of source: a file with one JSON
+// object on each line. docs/adding-a-source.md explains it step by step. It is not part of
+// the product.
 package sourceexample
 
 import (
@@ -22,10 +22,10 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// Kind is what a registry holds.
+// Kind returns the kind of source for a registry.
 func Kind() source.Kind { return source.Kind{Name: "jsonl", Check: check, Open: open} }
 
-// check touches nothing outside: it only looks at the definition.
+// check only looks at the definition. It opens no file.
 func check(d source.Datasource) []fault.Detail {
 	if d.FileURL == "" {
 		return []fault.Detail{{Path: "fileUrl", Message: "is required: the name of a file in the directory that syncs may use"}}
@@ -51,11 +51,11 @@ type file struct {
 func (f *file) Close() error  { return nil }
 func (f *file) PushSize() int { return 1000 }
 
-const maxFile = 16 << 20 // bytes: it is read whole
+const maxFile = 16 << 20 // bytes; the file is read as a whole
 
-// lines reads the file; one that is not there has none.
+// lines returns the lines of the file. A file that does not exist has no lines.
 func (f *file) lines() ([][]byte, error) {
-	in, err := f.env.OpenFile(f.name) // refuses what leads out of the directory, pipes and devices
+	in, err := f.env.OpenFile(f.name) // refuses paths out of the directory, pipes and devices
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -73,7 +73,7 @@ func (f *file) lines() ([][]byte, error) {
 	return bytes.Split(bytes.TrimSuffix(content, []byte("\n")), []byte("\n")), nil
 }
 
-// mark is what Resume holds: the line to go on from, and of which content.
+// mark is the content of Resume: the next line, and the digest of the file it refers to.
 type mark struct {
 	Line int    `json:"line"`
 	File []byte `json:"file"`
@@ -99,7 +99,7 @@ func (f *file) Pull(_ context.Context, p source.Pull) (source.Reader, error) {
 			return nil, fault.Wrap(fault.Invalid, err, "the pull cannot be resumed")
 		}
 	}
-	if bytes.Equal(was.File, r.File) { // else the lines are others: from the beginning
+	if bytes.Equal(was.File, r.File) { // another file has other lines: read it from the beginning
 		r.Line = was.Line
 	}
 	return r, nil
@@ -134,7 +134,8 @@ func (r *reader) Next(ctx context.Context) (p source.Page, err error) {
 
 func (r *reader) Close() error { return nil }
 
-// Push rewrites the file: beside it, and then in its place.
+// Push writes a new file beside the old one and renames it over the old one, so that a
+// reader or a crash sees one of the two and nothing in between.
 func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	rows, bad, err := f.byKey(spec)
 	if err != nil || ctx.Err() != nil {
@@ -164,12 +165,13 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 		}
 	}
 	if err := f.write(ctx, rows, bad); err != nil {
-		return nil, err // results would say that the rows are written
+		return nil, err // without results, because no row was written
 	}
 	return results, nil
 }
 
-// byKey reads the rows, and the lines that are none, which a push keeps.
+// byKey reads the rows by key. It also returns the lines that are no rows, because a push
+// keeps them.
 func (f *file) byKey(spec source.Spec) (rows map[string]map[string]any, bad [][]byte, err error) {
 	lines, err := f.lines()
 	rows = make(map[string]map[string]any, len(lines))

@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// place is a file that nothing else uses.
+// place is a file that only one test uses.
 type place struct{ dir *os.Root }
 
 func newPlace(t testing.TB) sourcetest.Place {
@@ -97,7 +97,7 @@ func (p place) PutBad(t testing.TB) {
 	require.NoError(t, p.dir.WriteFile("rows.jsonl", append([]byte("{\"id\": tru\n"), content...), 0o600))
 }
 
-// pages pulls n pages, or to the end.
+// pages pulls at most n pages and returns the ids of their rows and the last Resume.
 func pages(t *testing.T, s source.Source, p source.Pull, n int) (ids []any, resume json.RawMessage) {
 	t.Helper()
 	r, err := s.Pull(t.Context(), p)
@@ -117,7 +117,8 @@ func pages(t *testing.T, s source.Source, p source.Pull, n int) (ids []any, resu
 	return ids, resume
 }
 
-// Lines that moved since would be missed: a file that changed is read again.
+// A pull of a changed file starts again from the beginning. Its lines may have moved, and
+// a resumed pull would miss some of them.
 func TestAFileThatChangedIsReadAgain(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t).(place)
@@ -133,8 +134,8 @@ func TestAFileThatChangedIsReadAgain(t *testing.T) {
 	require.Equal(t, []any{"c", "b", "d"}, ids)
 }
 
-// A push keeps the lines that it cannot read, as they are.
-func TestAPushKeepsWhatItCannotRead(t *testing.T) {
+// A push keeps the lines that it cannot read, unchanged.
+func TestAPushKeepsUnreadableLines(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t).(place)
 	require.NoError(t, p.dir.WriteFile("rows.jsonl", []byte("{\"id\":\"b\",\"n\":1.50}\nnonsense"), 0o600))
@@ -145,8 +146,8 @@ func TestAPushKeepsWhatItCannotRead(t *testing.T) {
 	require.Equal(t, "nonsense\n{\"id\":\"a\",\"n\":2}\n{\"id\":\"b\",\"n\":1.50}\n", string(content))
 }
 
-// What the guide shows is what is here.
-func TestTheGuideIsTrue(t *testing.T) {
+// Every code block of the guide is part of this package.
+func TestTheGuideShowsThisCode(t *testing.T) {
 	t.Parallel()
 	guide, err := os.ReadFile("../../../../docs/adding-a-source.md")
 	require.NoError(t, err)

@@ -17,13 +17,13 @@ var badTests = topic{
 			require.NotEmpty(f, got.rejects[0].Reason)
 		}
 	},
-	"ARefusedChangeIsItsOwn": func(f *fixture) {
+	"ARefusedChangeFailsAlone": func(f *fixture) {
 		refuses, ok := f.place.(Refuses)
 		if !ok || !f.h.Push {
 			return
 		}
 		refused := refuses.Refused(f)
-		for _, at := range []int{0, 1, 2} { // first, between, last
+		for _, at := range []int{0, 1, 2} { // first, in the middle, last
 			before, after := f.create(2*at), f.create(2*at+1)
 			batch := insertChange(at, refused, before, after)
 			results := f.push(f.open(), batch...)

@@ -8,6 +8,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
+// insertChange returns the changes rest with c inserted at an index.
 func insertChange(at int, c source.Change, rest ...source.Change) []source.Change {
 	out := append([]source.Change{}, rest[:at]...)
 	out = append(out, c)
@@ -37,7 +38,7 @@ var batchTests = topic{
 				require.NotEmpty(f, r.Key)
 				id = fmt.Sprint(r.Key[0])
 			}
-			require.Equal(f, f.record(i).Name, rows[id].Name)
+			require.Equal(f, f.nth(i).Name, rows[id].Name)
 		}
 	},
 	"AllOperationsInOneBatch": func(f *fixture) {

@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// concurrentTests change the source while a pull is between two pages. What was
-// there from beginning to end has to come.
+// concurrentTests change the source between two pages of a pull. Every row that exists
+// from the beginning of the pull to its end must be in a page.
 var concurrentTests = topic{
 	"InsertedDuringAPull": func(f *fixture) {
 		rows := f.put(10, 30)
 		got, ok := f.pullWhile(4, func() {
-			before, between, after := f.record(1), f.record(90), f.record(99)
+			before, between, after := f.nth(1), f.nth(90), f.nth(99)
 			between.UpdatedAt = rows[8].UpdatedAt.Add(time.Second)
 			f.place.Put(f, before, between, after)
 		})
@@ -37,7 +37,7 @@ var concurrentTests = topic{
 			return
 		}
 		have := got.byID()
-		for _, r := range rows { // in whichever version
+		for _, r := range rows { // in the old or the new version
 			require.Contains(f, have, r.ID)
 			if !changed[r.ID] {
 				require.Equal(f, plainRecord(r), plainRecord(have[r.ID]))
@@ -59,8 +59,8 @@ var concurrentTests = topic{
 	},
 }
 
-// pullWhile pulls, and does something after the first page. A snapshot that
-// notices is pulled again from the beginning; it returns false if that is so.
+// pullWhile pulls and calls do after the first page. A source that is a snapshot may fail
+// then. pullWhile checks that a new pull returns all rows, and reports false.
 func (f *fixture) pullWhile(size int, do func()) (pulled, bool) {
 	f.Helper()
 	s := f.open()

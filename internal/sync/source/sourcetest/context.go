@@ -22,7 +22,7 @@ var contextTests = topic{
 
 		cancelled, cancel := context.WithCancel(f.ctx)
 		cancel()
-		// A source that read ahead may have some pages yet; it ends nevertheless.
+		// A source that reads ahead may still return some pages, but it must end.
 		for {
 			if _, err = r.Next(cancelled); err != nil {
 				break
@@ -32,7 +32,7 @@ var contextTests = topic{
 			require.ErrorIs(f, err, context.Canceled)
 		}
 		require.NoError(f, r.Close())
-		f.same(rows, f.drain(s, f.request(10))) // the source is as good as before
+		f.same(rows, f.drain(s, f.request(10))) // the cancelled pull did no harm to the source
 	},
 	"CancelledBeforeAPull": func(f *fixture) {
 		f.put(0, 30)

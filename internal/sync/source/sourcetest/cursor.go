@@ -8,12 +8,12 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// cursorTests are for sources with a time of change.
+// cursorTests are for sources whose rows have the time of their last change.
 var cursorTests = topic{
 	"SecondPullReturnsOnlyNewer": func(f *fixture) {
 		f.put(0, 30)
 		first := f.pull(f.request(7))
-		require.True(f, f.record(29).UpdatedAt.Equal(first.cursor.Time), "the cursor is the latest change: %v", first.cursor.Time)
+		require.True(f, f.nth(29).UpdatedAt.Equal(first.cursor.Time), "the cursor is not the time of the latest change: %v", first.cursor.Time)
 
 		newer := f.put(60, 70)
 		p := f.request(3)
@@ -34,7 +34,7 @@ var cursorTests = topic{
 			p.Cursor = first.cursor
 			again := f.pull(p)
 			require.Equal(f, first.cursor.Time.UTC(), again.cursor.Time.UTC())
-			for _, r := range again.records { // those at the cursor's time may come again
+			for _, r := range again.records { // rows with the cursor's own time may be read again
 				require.True(f, r.UpdatedAt.Equal(first.cursor.Time), "%s is not new", r.ID)
 			}
 			first.cursor = again.cursor
@@ -48,7 +48,7 @@ var cursorTests = topic{
 		newer := f.put(5, 12)
 		f.contains(f.pull(p), newer...)
 	},
-	"ChangedRowComesAgain": func(f *fixture) {
+	"ChangedRowIsPulledAgain": func(f *fixture) {
 		rows := f.put(0, 10)
 		first := f.pull(f.request(4))
 		changed := rows[2]
@@ -61,7 +61,7 @@ var cursorTests = topic{
 	"LateCommitWithinTheOverlap": func(f *fixture) {
 		f.put(0, 30)
 		first := f.pull(f.request(4))
-		late := f.record(100)
+		late := f.nth(100)
 		late.UpdatedAt = first.cursor.Time.Add(-overlap / 2)
 		f.place.Put(f, late)
 		for _, size := range []int{1, 3, 100} {
@@ -73,7 +73,7 @@ var cursorTests = topic{
 	"CursorStaysBehindTheClock": func(f *fixture) {
 		now := f.h.Now().UTC().Truncate(time.Second)
 		rows := f.put(0, 3)
-		recent, future := f.record(50), f.record(51)
+		recent, future := f.nth(50), f.nth(51)
 		recent.UpdatedAt, future.UpdatedAt = now, now.Add(time.Hour)
 		f.place.Put(f, recent, future)
 
@@ -91,8 +91,8 @@ var cursorTests = topic{
 		p := f.request(1)
 		p.Cursor = start
 		got := f.pull(p) // checks each page's cursor against the one before
-		f.contains(got, f.record(21), f.record(29))
-		require.True(f, f.record(29).UpdatedAt.Equal(got.cursor.Time))
+		f.contains(got, f.nth(21), f.nth(29))
+		require.True(f, f.nth(29).UpdatedAt.Equal(got.cursor.Time))
 	},
 	"CursorOfEveryPageLosesNothing": func(f *fixture) {
 		rows := f.put(0, 12)

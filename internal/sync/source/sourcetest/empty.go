@@ -13,8 +13,8 @@ var emptyTests = topic{
 		rows := f.put(0, 3)
 		p := f.request(10)
 		p.Cursor = first.cursor
-		// Rows that say they are old were not there: no cursor went past them,
-		// for an empty source has nothing to take one from.
+		// The new rows have old times. They must be pulled all the same: a pull of an
+		// empty source has no row from which a cursor could be taken.
 		f.same(rows, f.pull(p))
 	},
 	"CloseTwice": func(f *fixture) {

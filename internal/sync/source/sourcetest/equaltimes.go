@@ -7,7 +7,7 @@ var equalTimeTests = topic{
 		const n = 9
 		var rows []Record
 		for i := range n {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base
 			rows = append(rows, r)
 		}
@@ -19,7 +19,7 @@ var equalTimeTests = topic{
 	"RunsOfEqualTimes": func(f *fixture) {
 		var rows []Record
 		for i := range 20 {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base.Add(time.Duration(i/6) * time.Hour)
 			rows = append(rows, r)
 		}
@@ -31,13 +31,14 @@ var equalTimeTests = topic{
 	"EqualTimesAtTheCursor": func(f *fixture) {
 		var rows []Record
 		for i := range 6 {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base
 			rows = append(rows, r)
 		}
 		f.place.Put(f, rows[1], rows[3])
 		first := f.pull(f.request(10))
-		// Rows of the very same time, with keys before, between and after.
+		// The new rows have the same time. Their keys lie before, between and after
+		// those of the rows that were read.
 		f.place.Put(f, rows...)
 		p := f.request(2)
 		p.Cursor = first.cursor

@@ -12,8 +12,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// HTTP returns a client as sources get it, which may call this machine. A plain
-// http.Client would not ask the fence.
+// HTTP returns the HTTP client that sources get in a deployment, but one that may call
+// this machine. A plain http.Client would not ask the fence before it sends a request.
 func HTTP(t testing.TB) *http.Client {
 	t.Helper()
 	c, err := outbound.New(outbound.Options{AllowLoopback: true})
@@ -22,9 +22,10 @@ func HTTP(t testing.TB) *http.Client {
 	return c.HTTP()
 }
 
-// fenceTests turn the fence over at every place where a push asks it.
+// fenceTests let another process take the run over at every point where a push asks the
+// fence (docs/decisions/012).
 var fenceTests = topic{
-	"NothingLeavesAfterTheFenceTurned": func(f *fixture) {
+	"NothingIsWrittenAfterTheFenceTurned": func(f *fixture) {
 		for n := range 100 {
 			g := newFixture(f.T, f.h)
 			s := g.open()
@@ -50,7 +51,7 @@ var fenceTests = topic{
 		}
 		require.Fail(f, "a push asks more often than the suite can follow")
 	},
-	"AFailedPushSaysWhatItWrote": func(f *fixture) {
+	"AFailedPushReportsWhatItWrote": func(f *fixture) {
 		for n := range 100 {
 			g := newFixture(f.T, f.h)
 			s := g.open()
@@ -90,7 +91,7 @@ var fenceTests = topic{
 	},
 }
 
-// fenced pushes under the fence. It returns a result for each change, also with an error.
+// fenced pushes under the fence. It returns a result for each change even if the push fails.
 func (f *fixture) fenced(s source.Source, x *fencetest.Fence, changes []source.Change) ([]source.Result, error) {
 	all := source.Unanswered(len(changes))
 	done := all

@@ -8,7 +8,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// hostileNames are strings that are data, whatever they look like.
+// hostileNames returns strings that look like SQL, markup, paths or other syntax. A source
+// must treat all of them as data.
 func (f *fixture) hostileNames() []string {
 	names := []string{
 		`it's "quoted", with, commas; and \backslashes\ and ` + "`ticks`",
@@ -32,7 +33,7 @@ var hostileTests = topic{
 	"HostileStringsArePulled": func(f *fixture) {
 		var rows []Record
 		for i, name := range f.hostileNames() {
-			r := f.record(i)
+			r := f.nth(i)
 			r.Name = name
 			rows = append(rows, r)
 		}
@@ -48,7 +49,7 @@ var hostileTests = topic{
 		names := f.hostileNames()
 		for i, name := range names {
 			c := f.create(i)
-			r := f.record(i)
+			r := f.nth(i)
 			r.Name = name
 			c.Fields = f.fields(r)
 			changes = append(changes, c)
@@ -66,11 +67,11 @@ var hostileTests = topic{
 	},
 	"HostileKeys": func(f *fixture) {
 		if f.h.ID(1) != "r0001" {
-			return // keys are not any string here
+			return // this source's keys have a form of their own
 		}
 		var rows []Record
 		for i, id := range []string{`it's`, `"q"`, `a,b`, `a b`, `a/b?c=d&e#f`, `日本`, `'; --`, `%00`, `A`, `a`, `á`, `Z`} {
-			r := f.record(0) // all at one time: only the key orders them
+			r := f.nth(0) // all have the same time, so only the key orders them
 			r.ID, r.Value = id, float64(i)
 			rows = append(rows, r)
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// movedTests are for sources that compare before they write.
+// movedTests are for sources that compare Expect with the row before they write.
 var movedTests = topic{
 	"UpdateOfAMovedRow": func(f *fixture) {
 		if !f.h.Conditional {
@@ -46,7 +46,7 @@ var movedTests = topic{
 		require.ErrorIs(f, f.push(s, f.update(was, ours))[0].Err, source.ErrMoved)
 		require.Empty(f, f.place.Rows(f))
 	},
-	"MovedIsItsOwn": func(f *fixture) {
+	"MovedFailsAlone": func(f *fixture) {
 		if !f.h.Conditional {
 			return
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// ReadRow reads a row whose columns are Columns. Values may be strings, as
-// those of a file are: their types are the mapping's business.
+// ReadRow reads a row that has the suite's Columns. Values may be strings, as in a file,
+// because a mapping converts them later.
 func ReadRow(row source.Row) (Record, error) {
 	var r Record
 	id, ok := row.Get("id")
@@ -45,7 +45,7 @@ func fieldsOf(r Record) map[string]any {
 	return map[string]any{"id": r.ID, "name": r.Name, "value": r.Value, "updated_at": r.UpdatedAt, "deleted": r.Deleted}
 }
 
-// ReadTime reads a time as sources write it.
+// ReadTime reads a time in any form that a source returns.
 func ReadTime(v any) (time.Time, error) {
 	switch v := v.(type) {
 	case time.Time:
@@ -62,7 +62,7 @@ func ReadTime(v any) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%v (%T) is not a time", v, v)
 }
 
-// ReadBool reads a bool as sources write it.
+// ReadBool reads a bool in any form that a source returns.
 func ReadBool(v any) (bool, error) {
 	switch s := strings.ToLower(fmt.Sprint(v)); s {
 	case "":
@@ -100,7 +100,8 @@ func isRowValue(v any) bool {
 	return false
 }
 
-// plainRecord is comparable by what it means: times are strings.
+// plainRecord returns a text that is equal for records with the same meaning. Times of
+// different zones, for example, have the same text.
 func plainRecord(r Record) string {
 	return fmt.Sprintf("%s|%q|%v|%s|%v", r.ID, r.Name, r.Value, r.UpdatedAt.UTC().Format(time.RFC3339Nano), r.Deleted)
 }

@@ -9,7 +9,7 @@ var pagingTests = topic{
 		for size := 1; size <= n+1; size++ {
 			got := f.pull(f.request(size))
 			f.same(rows, got)
-			require.Len(f, got.records, n, "a row came twice, undisturbed, with pages of %d", size)
+			require.Len(f, got.records, n, "a row came twice although nothing changed, with pages of %d", size)
 		}
 	},
 	"PagesAreBounded": func(f *fixture) {
@@ -22,7 +22,7 @@ var pagingTests = topic{
 		const n = 12
 		var rows []Record
 		for i := range n {
-			r := f.record(i)
+			r := f.nth(i)
 			r.UpdatedAt = f.base.Add(-r.UpdatedAt.Sub(f.base))
 			rows = append(rows, r)
 		}
@@ -48,13 +48,13 @@ var pagingTests = topic{
 		f.same(rows, fromA)
 		f.same(rows, fromB)
 	},
-	"TheMark": func(f *fixture) {
+	"MarkedRowsArePulled": func(f *fixture) {
 		if !f.h.SoftDelete {
 			return
 		}
 		rows := f.put(0, 3)
 		rows[1].Deleted = true
 		f.place.Put(f, rows[1])
-		f.same(rows, f.pull(f.request(2))) // a row marked as deleted is a row
+		f.same(rows, f.pull(f.request(2))) // the caller needs the row to see the mark
 	},
 }

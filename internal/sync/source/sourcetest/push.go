@@ -11,7 +11,7 @@ import (
 
 // create returns the change that creates the i-th row.
 func (f *fixture) create(i int) source.Change {
-	r := f.record(i)
+	r := f.nth(i)
 	c := source.Change{Op: source.Create, ID: "record-" + r.ID, Fields: f.fields(r), Attempt: "create-" + r.ID}
 	if !f.h.ChoosesKeys {
 		c.Key = f.h.Key(r.ID)
@@ -19,7 +19,7 @@ func (f *fixture) create(i int) source.Change {
 	return c
 }
 
-// fields are those of a push: without the key where the source chooses it.
+// fields returns the fields of a Create, without the key if the source chooses it.
 func (f *fixture) fields(r Record) map[string]any {
 	fields := f.h.Fields(r)
 	if f.h.ChoosesKeys {
@@ -73,13 +73,13 @@ func (f *fixture) pushed(s source.Source, c source.Change) source.Result {
 	return r
 }
 
-// created pushes the i-th row and returns it with the key that it got.
+// created pushes the i-th row and returns it with its key at the source.
 func (f *fixture) created(s source.Source, i int) Record {
 	f.Helper()
-	r := f.record(i)
+	r := f.nth(i)
 	result := f.pushed(s, f.create(i))
 	if f.h.ChoosesKeys {
-		require.NotEmpty(f, result.Key, "the source chose a key and did not say which")
+		require.NotEmpty(f, result.Key, "the source chose a key and did not return it")
 		r.ID = fmt.Sprint(result.Key[0])
 	}
 	return r
@@ -95,7 +95,7 @@ func (f *fixture) onlyRow() Record {
 	return Record{}
 }
 
-// gone asserts that the row is not there, or is marked as deleted.
+// gone asserts that the row was removed or is marked as deleted.
 func (f *fixture) gone(id string) {
 	f.Helper()
 	if r, ok := f.place.Rows(f)[id]; ok {
@@ -112,7 +112,7 @@ var pushTests = topic{
 		s := f.open()
 		want := f.created(s, 1)
 		require.Equal(f, plainRecord(want), plainRecord(f.onlyRow()))
-		f.same([]Record{want}, f.pull(f.request(5))) // it is pulled as it was pushed
+		f.same([]Record{want}, f.pull(f.request(5))) // a pull returns the pushed values
 	},
 	"CreateAgain": func(f *fixture) {
 		s := f.open()
@@ -136,7 +136,7 @@ var pushTests = topic{
 		now.Name = "another"
 		c := f.update(was, now)
 		f.pushed(s, c)
-		f.pushed(f.open(), c) // what it expects is what it wrote itself
+		f.pushed(f.open(), c) // the row has this change's own values, which is no conflict
 		require.Equal(f, plainRecord(now), plainRecord(f.onlyRow()))
 	},
 	"UpdateOnlyChangedFields": func(f *fixture) {
@@ -150,7 +150,7 @@ var pushTests = topic{
 		f.place.Put(f, theirs)
 		ours := was
 		ours.Name = "ours"
-		f.pushed(s, f.update(was, ours)) // Fields has the old value, Changed does not name it
+		f.pushed(s, f.update(was, ours)) // Fields holds the old value, but Changed does not name it
 		theirs.Name = "ours"
 		require.Equal(f, plainRecord(theirs), plainRecord(f.onlyRow()))
 	},
@@ -184,11 +184,11 @@ var pushTests = topic{
 		f.pushed(f.open(), c)
 		f.gone(going.ID)
 	},
-	"DeleteWhatIsNotThere": func(f *fixture) {
+	"DeleteOfAMissingRow": func(f *fixture) {
 		if f.h.NoDelete {
 			return
 		}
-		r := f.record(1)
+		r := f.nth(1)
 		r.ID = f.h.ID(4040)
 		f.pushed(f.open(), f.remove(r))
 		require.Empty(f, f.place.Rows(f))

@@ -24,12 +24,12 @@ var resumeTests = topic{
 			}
 		}
 	},
-	"ResumeGoesOn": func(f *fixture) {
+	"ResumeDoesNotStartOver": func(f *fixture) {
 		f.put(0, 40)
 		whole := f.pull(f.request(10))
 		p := f.request(10)
 		p.Resume = throughJSON(f, whole.resumes[len(whole.resumes)-2])
-		require.Less(f, len(f.pull(p).records), 40, "resuming began again")
+		require.Less(f, len(f.pull(p).records), 40, "the resumed pull started from the beginning")
 	},
 	"ResumeWithAnotherPageSize": func(f *fixture) {
 		f.put(0, 11)
@@ -82,7 +82,7 @@ var resumeTests = topic{
 	},
 }
 
-// throughJSON is what a checkpoint does to a Resume.
+// throughJSON decodes and encodes a Resume, as saving it in a checkpoint does.
 func throughJSON(f *fixture, resume json.RawMessage) json.RawMessage {
 	f.Helper()
 	var v any

@@ -1,9 +1,9 @@
-// Package sourcetest is the conformance suite of package source: a kind of
-// source lands only when it passes. Every topic has a file; every subtest has a
-// place of its own, so all of them run at once.
+// Package sourcetest is the conformance suite for kinds of source. No kind lands before it
+// passes. Every topic has a file of its own. Every subtest has a place of its own, so all
+// subtests can run at the same time.
 //
-// What the kinds legitimately differ in is said by the Harness, not by a list of
-// tests to skip.
+// The Harness states the abilities in which kinds may differ. The suite tests an ability
+// where it is claimed, so there is no list of tests to skip.
 package sourcetest
 
 import (
@@ -20,58 +20,58 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Harness says how to try a kind of source, and what it can do. The zero value
-// of each field but New is right for a source that is read whole each time.
+// Harness tells the suite how to test a kind of source and which abilities it has. The
+// zero value of each field except New fits a source that every pull reads as a whole.
 type Harness struct {
-	// New returns an empty place that nothing else uses. It is cleaned up by
-	// t.Cleanup.
+	// New returns an empty place that only this subtest uses. t.Cleanup removes it.
 	New func(t testing.TB) Place
 
-	// Cursor: a row has a time of change, and a pull can begin after one.
-	// The place's Spec names it in CursorTime.
+	// Cursor: rows have the time of their last change, and a pull can begin after a
+	// time. The place's Spec names the column in CursorTime.
 	Cursor bool
-	// SoftDelete: a deleted row stays and is marked. The place's Spec names the
-	// mark in Deleted.
+	// SoftDelete: a deleted row stays and is marked. The place's Spec names the column
+	// of the mark in Deleted.
 	SoftDelete bool
-	// Push: the source takes pushes.
+	// Push: the source accepts pushes.
 	Push bool
-	// NoDelete: rows cannot be deleted at the source, and a Delete is refused.
+	// NoDelete: the source cannot delete rows and refuses a Delete.
 	NoDelete bool
-	// ChoosesKeys: the source chooses the key of a created row, whose change has none.
+	// ChoosesKeys: the source chooses the keys of new rows; a Create has no key.
 	ChoosesKeys bool
-	// Conditional: a change whose Expect does not hold is refused with ErrMoved.
+	// Conditional: the source refuses a change with ErrMoved if the row differs from
+	// the change's Expect.
 	Conditional bool
-	// PartialUpdate: an Update writes the changed fields only, and leaves what
-	// others wrote to the rest.
+	// PartialUpdate: an Update writes only the changed fields and keeps what others
+	// wrote to the rest of the row.
 	PartialUpdate bool
-	// Snapshot: a pull may fail when the source changes under it, as a file
-	// that is replaced does, so that it has to begin again.
+	// Snapshot: a pull may fail if the source changes meanwhile, for example because a
+	// file is replaced. The caller then starts the pull again.
 	Snapshot bool
-	// Positional: the source pages by position, so that a row removed while a
-	// pull runs may hide another from it.
+	// Positional: the source pages by position, so a row that is removed during a pull
+	// may hide another row.
 	Positional bool
-	// AnyDatatype: a datatype that is not at the source is not an error.
+	// AnyDatatype: a pull of an unknown datatype is no error.
 	AnyDatatype bool
-	// NUL: a string may have a zero byte in it.
+	// NUL: a string may contain a zero byte.
 	NUL bool
-	// LongestName is how many bytes a name may have; 0 is 64 KiB.
+	// LongestName is the largest number of bytes of a name; 0: 64 KiB.
 	LongestName int
 
 	// ID returns the i-th id, in the order of keys; nil: "r0001" and so on.
 	ID func(i int) string
-	// Now is the source's clock; nil: time.Now.
+	// Now returns the time of the source's clock; nil: time.Now.
 	Now func() time.Time
-	// Read returns a pulled row as a Record; nil: the columns have the names of
-	// Columns. Key and Fields are its opposite, for pushes; nil: the same.
+	// Read turns a pulled row into a Record; nil: the columns have the names in
+	// Columns. Key and Fields are the reverse, for pushes; nil: the names in Columns.
 	Read   func(row source.Row) (Record, error)
 	Key    func(id string) []any
 	Fields func(r Record) map[string]any
 }
 
-// Columns are the names of the columns, unless the harness reads and writes rows itself.
+// Columns holds the names of the columns if the harness has no Read, Key and Fields.
 var Columns = []string{"id", "name", "value", "updated_at", "deleted"}
 
-// Record is a row as the suite knows it. UpdatedAt has whole seconds.
+// Record is a row in the suite's own form. UpdatedAt has whole seconds.
 type Record struct {
 	ID        string
 	Name      string
@@ -82,28 +82,27 @@ type Record struct {
 
 // Place is one datatype at a source.
 type Place interface {
-	// Open opens the source, as another process would; it is closed by the
-	// suite, or by t.Cleanup if the suite forgets.
+	// Open opens the source as another process would. The suite closes it.
 	Open(t testing.TB) source.Source
-	// Spec is that of the datatype. Overlap and Margin are the suite's.
+	// Spec returns the datatype's Spec. The suite sets Overlap and Margin.
 	Spec() source.Spec
-	// Put creates or replaces rows behind the driver's back.
+	// Put creates or replaces rows directly, not through the source.
 	Put(t testing.TB, rows ...Record)
-	// Remove makes rows vanish behind the driver's back.
+	// Remove removes rows directly, not through the source.
 	Remove(t testing.TB, ids ...string)
-	// Rows returns what the source has, by id.
+	// Rows returns the present rows by id, read directly.
 	Rows(t testing.TB) map[string]Record
 }
 
-// BadRows is a Place that can hold a row which cannot be read.
+// BadRows is a Place that can hold a row that the source cannot read.
 type BadRows interface {
-	// PutBad puts one, which comes before, after or among the others.
+	// PutBad adds such a row, at any place among the others.
 	PutBad(t testing.TB)
 }
 
 // Refuses is a Place whose source can refuse a change for good.
 type Refuses interface {
-	// Refused returns a change that it refuses.
+	// Refused returns a change that the source refuses.
 	Refused(t testing.TB) source.Change
 }
 
@@ -114,7 +113,7 @@ const (
 
 type topic map[string]func(*fixture)
 
-// Run checks everything that package source promises.
+// Run tests every promise of package source on a kind of source.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	require.NotNil(t, h.New, "Harness.New")
@@ -137,13 +136,13 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// fixture is a place that nobody else uses.
+// fixture holds the place of one subtest.
 type fixture struct {
 	*testing.T
 	ctx   context.Context
 	h     Harness
 	place Place
-	base  time.Time // a while ago, in whole seconds
+	base  time.Time // a day ago, in whole seconds
 }
 
 func newFixture(t *testing.T, h Harness) *fixture {
@@ -170,20 +169,20 @@ func newFixture(t *testing.T, h Harness) *fixture {
 	return &fixture{T: t, ctx: ctx, h: h, place: h.New(t), base: h.Now().UTC().Add(-24 * time.Hour).Truncate(time.Second)}
 }
 
-// record returns the i-th row, changed i minutes after base.
-func (f *fixture) record(i int) Record {
+// nth returns the i-th row, whose last change is i minutes after base.
+func (f *fixture) nth(i int) Record {
 	return Record{
 		ID: f.h.ID(i), Name: fmt.Sprintf("name %d", i), Value: float64(i) + 0.5,
 		UpdatedAt: f.base.Add(time.Duration(i) * time.Minute),
 	}
 }
 
-// put puts the rows from..to-1 and returns them.
+// put adds the rows from from to to-1 and returns them.
 func (f *fixture) put(from, to int) []Record {
 	f.Helper()
 	var rows []Record
 	for i := from; i < to; i++ {
-		rows = append(rows, f.record(i))
+		rows = append(rows, f.nth(i))
 	}
 	f.place.Put(f, rows...)
 	return rows
@@ -206,14 +205,14 @@ func (f *fixture) request(size int) source.Pull {
 	return source.Pull{Spec: f.spec(), PageSize: size}
 }
 
-// pulled is what a pull returned. Pages' rows are read at once, for they are
-// the caller's only until the next page.
+// pulled holds everything that a pull returned. The rows of a page are copied at once,
+// because they are valid only until the next page.
 type pulled struct {
-	records []Record // in the order that they came
+	records []Record // in the order of the pull
 	rejects []source.Reject
 	resumes []json.RawMessage
 	pages   [][]Record
-	cursor  source.Cursor // of the last page, or the one that the pull began with
+	cursor  source.Cursor // of the last page; of the request if there was no page
 }
 
 func (p pulled) byID() map[string]Record {
@@ -224,7 +223,7 @@ func (p pulled) byID() map[string]Record {
 	return m
 }
 
-// pull pulls to the end with a source of its own.
+// pull opens a source of its own and pulls to the end.
 func (f *fixture) pull(p source.Pull) pulled {
 	f.Helper()
 	s := f.open()
@@ -244,7 +243,7 @@ func (f *fixture) drain(s source.Source, p source.Pull) pulled {
 	return out
 }
 
-// next adds a page to out, and says whether there was one.
+// next adds the next page to out and reports whether there was one.
 func (f *fixture) next(r source.Reader, out *pulled) bool {
 	f.Helper()
 	page, err := r.Next(f.ctx)
@@ -268,7 +267,7 @@ func (f *fixture) next(r source.Reader, out *pulled) bool {
 	return true
 }
 
-// checkPage checks what is true of every page.
+// checkPage checks the promises that hold for every page.
 func (f *fixture) checkPage(page source.Page, before source.Cursor) {
 	f.Helper()
 	require.True(f, json.Valid(page.Resume), "Resume of a page is not JSON: %q", page.Resume)
@@ -290,7 +289,8 @@ func (f *fixture) checkPage(page source.Page, before source.Cursor) {
 	}
 }
 
-// same asserts that the records are those, in any order; one may have come twice.
+// same asserts that a pull returned exactly the records want, in any order. A record may
+// occur twice.
 func (f *fixture) same(want []Record, got pulled) {
 	f.Helper()
 	m := make(map[string]Record, len(want))
@@ -305,7 +305,7 @@ func (f *fixture) sameMap(want, got map[string]Record) {
 	require.Equal(f, plain(want), plain(got))
 }
 
-// contains asserts that each of the records came.
+// contains asserts that a pull returned each of the records want.
 func (f *fixture) contains(got pulled, want ...Record) {
 	f.Helper()
 	have := got.byID()

@@ -20,8 +20,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sourcetest"
 )
 
-// TestMemory runs the suite on a source that could not be simpler, so that the
-// suite asks for nothing that the contract does not.
+// TestMemory runs the suite on the simplest possible source. It shows that the suite
+// demands nothing beyond the contract.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Harness{
@@ -30,7 +30,7 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// memory is a place and the sources on it.
+// memory is a place, and converts to the sources that are opened on it.
 type memory struct {
 	mu   sync.Mutex
 	rows map[string]sourcetest.Record
@@ -66,7 +66,7 @@ func (m *memory) Rows(testing.TB) map[string]sourcetest.Record {
 
 type memorySource memory
 
-// mark is where a pull is: after the row of that time and id.
+// mark is the position of a pull: after the row with the time and the id.
 type mark struct {
 	Time  time.Time
 	ID    string

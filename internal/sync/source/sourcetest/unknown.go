@@ -24,7 +24,7 @@ var unknownTests = topic{
 			require.NoError(f, r.Close())
 		}
 		require.Error(f, err)
-		require.False(f, errors.Is(err, io.EOF), "it looks as if there were no rows")
+		require.False(f, errors.Is(err, io.EOF), "an unknown datatype must not look like an empty one")
 		require.NotEqual(f, fault.Internal, fault.CodeOf(err), "the message is not for people: %v", err)
 		require.Contains(f, err.Error(), "nosuchthing")
 	},

@@ -9,32 +9,33 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// The answers of a database are bounded while they are read: the server may be a
-// stranger's, and a short query can make a value of any length. [source.PageBytes]
-// bounds the rows of a page.
+// Answers are bounded while they are read, because the server may belong to a stranger and
+// a short query can produce a value of any length. [source.PageBytes] bounds the rows of a
+// page.
 const (
-	maxRow    = 8 << 20  // bytes of a row; a longer one is rejected
-	maxUnseen = 32 << 20 // bytes of a row that SQLite may make before its length is known
-	// maxColumns are those of a query of SQLite: its rows are read only as a whole, so
-	// each column has a share of maxUnseen, which with more columns would be too small
-	// for rows that are not. A table is read in another way then, see pass.
+	maxRow    = 8 << 20  // bytes of a row; a longer row is rejected
+	maxUnseen = 32 << 20 // bytes of a row that SQLite may produce before its length is known
+	// maxColumns is the largest number of columns of a query of SQLite. Its rows are
+	// read only as a whole, so each column gets a share of maxUnseen. With more columns
+	// the shares would be too small for ordinary values. A row of a table that exceeds
+	// its share is read in another way, see pass.
 	maxColumns = 512
 )
 
 var (
 	rowTooLong = fmt.Sprintf("the row is longer than %d MiB", maxRow>>20)
-	// errRowTooLong rejects a row that was read.
+	// errRowTooLong rejects a row after it was read.
 	errRowTooLong = &badValue{reason: rowTooLong}
 )
 
-// maxValue returns how long a value of a row of that many columns may be in SQLite, which
-// makes all of a row before any of it can be looked at, and whose driver copies it whole.
-// So the columns together never exceed maxUnseen. The memory that SQLite itself takes
-// meanwhile has a limit of its own, see package sqliteguard.
+// maxValue returns the longest value in bytes that SQLite may return for a row with that
+// many columns. SQLite produces a whole row before anybody can check its length, and the
+// driver then copies it. The limit keeps all columns together below maxUnseen. Package
+// sqliteguard bounds the memory that SQLite itself takes meanwhile.
 func maxValue(columns int) int { return min(maxUnseen/max(columns, 1), maxRow) }
 
-// weight is about how many bytes a value of n bytes takes in memory. JSON is read into
-// a tree, which takes a multiple.
+// weight estimates the memory of a value that has n bytes in the answer. JSON is decoded
+// into a tree, which takes a multiple.
 func weight(c column, n int) int {
 	if c.kind == kindJSON || c.kind == kindArray {
 		n *= 8
@@ -42,13 +43,14 @@ func weight(c column, n int) int {
 	return n + 16
 }
 
-// full reports whether the page takes no more rows.
+// full reports whether the page has enough rows.
 func (r *reader) full(page *source.Page) bool {
 	return len(page.Rows)+len(page.Rejects) >= r.pull.PageSize || r.bytes >= source.PageBytes
 }
 
-// pass gets over an error of the query that is no end of the pull: it goes on after
-// the last row that was read. Other errors it returns.
+// pass handles an error of a query that need not end the pull: a row that is too long, or
+// a query that the database stopped after some rows. The pull then continues after the
+// last row that was read. pass returns every other error.
 func (r *reader) pass(ctx context.Context, page *source.Page, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -65,11 +67,11 @@ func (r *reader) pass(ctx context.Context, page *source.Page, err error) error {
 		if !r.source.engine.rawPositions() {
 			return r.passRow(ctx, page, err)
 		}
-		if r.weighs || r.table.query { // what a query makes twice may differ
+		if r.weighs || r.table.query { // a definition's query may return other rows the second time
 			return err
 		}
-		// SQLite may have met the row while it sorted. From here on it looks at how
-		// long a row is before it reads it.
+		// SQLite may have read the long row while it sorted, so its place is unknown.
+		// From here on the query checks the length of each row before it reads the row.
 		r.weighs = true
 		r.dst = make([]any, len(r.columns()))
 		return nil
@@ -77,7 +79,8 @@ func (r *reader) pass(ctx context.Context, page *source.Page, err error) error {
 	return err
 }
 
-// passRow rejects the row that comes next, which cannot be read: its place is read alone.
+// passRow rejects the next row, which is too long to read. It reads only the row's position
+// and moves the mark there.
 func (r *reader) passRow(ctx context.Context, page *source.Page, cause error) error {
 	if r.mark.Pass == keyless {
 		page.Rejects = append(page.Rejects, source.Reject{
@@ -128,19 +131,20 @@ func (r *reader) selected(i int, c column) string {
 	if r.weighs && i == len(r.dst)-1 {
 		return r.long()
 	}
-	name := "+" + e.quote(c.name) // SQLite then gives what it has, not what the column's type suggests
+	name := "+" + e.quote(c.name) // the + makes SQLite return the stored value, not one of the column's type
 	if r.weighs && i < r.width && !r.places(c.name) {
 		return "CASE WHEN " + r.long() + " THEN NULL ELSE " + name + " END"
 	}
 	return name
 }
 
-// places reports whether the column is one of those that a row is found again by.
+// places reports whether the column is part of a row's position.
 func (r *reader) places(name string) bool {
 	return r.time != nil && r.time.name == name || slices.ContainsFunc(r.keys, func(k column) bool { return k.name == name })
 }
 
-// long is SQLite's condition that a row is too long. It reads no value for that.
+// long returns SQLite's condition for a row that is too long. SQLite evaluates it without
+// reading the values.
 func (r *reader) long() string {
 	sum := "0"
 	for _, c := range r.table.columns {

@@ -14,8 +14,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// everything pulls all pages and returns the keys, the rejects by key, and the most
-// bytes of text that one page had.
+// everything pulls all pages. It returns the keys, the rejects by key and the bytes of text
+// of the largest page.
 func everything(t testing.TB, s source.Source, spec source.Spec) (keys []string, rejects map[string]string, largest int) {
 	t.Helper()
 	r, err := s.Pull(t.Context(), source.Pull{Spec: spec, PageSize: 1000})
@@ -45,7 +45,7 @@ func everything(t testing.TB, s source.Source, spec source.Spec) (keys []string,
 	}
 }
 
-// megabytes is the expression of a text of n MiB.
+// megabytes returns an SQL expression for a text of n MiB.
 func megabytes(s server, n string) string {
 	switch s.name {
 	case "sqlite":
@@ -56,7 +56,7 @@ func megabytes(s server, n string) string {
 	return "repeat('x', (" + n + ") * 1048576)"
 }
 
-// A row that is too long is rejected, whatever the row's place, and every other row is read.
+// A row that is too long is rejected at any place in the order. Every other row is read.
 func TestRowsThatAreTooLong(t *testing.T) {
 	t.Parallel()
 	for _, s := range []server{onPostgres, onMySQL, onSQLite} {
@@ -78,7 +78,7 @@ func TestRowsThatAreTooLong(t *testing.T) {
 					for id, sizes := range map[string][2]string{"a": {"0", "0"}, "b": {"9", "0"}, "c": {"1", "1"}, "d": {"5", "5"}, "e": {"9", "9"}, "f": {"3", "3"}} {
 						p.exec(t, fmt.Sprintf("INSERT INTO reading VALUES ('%s', %s, %s, %s)", id, megabytes(s, sizes[0]), megabytes(s, sizes[1]), stamp))
 					}
-					p.exec(t, "INSERT INTO reading VALUES ('g', 'x', NULL, NULL)") // read before the others, where there is a cursor
+					p.exec(t, "INSERT INTO reading VALUES ('g', 'x', NULL, NULL)") // with a cursor, the pass for NULL reads this row first
 					if !index {
 						p.exec(t, "INSERT INTO reading VALUES (NULL, 'x', NULL, NULL)")
 						p.exec(t, fmt.Sprintf("INSERT INTO reading VALUES (NULL, %s, NULL, NULL)", megabytes(s, "9")))
@@ -97,7 +97,7 @@ func TestRowsThatAreTooLong(t *testing.T) {
 	}
 }
 
-// A page ends before its rows take too much memory, however many rows it may have.
+// A page ends before its rows take too much memory, even if it may have more rows.
 func TestPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, s := range []server{onPostgres, onMySQL, onSQLite} {
@@ -118,9 +118,9 @@ func TestPagesAreBounded(t *testing.T) {
 	}
 }
 
-// A query makes no value that is larger than what may be read.
+// A query cannot produce a value that is larger than a pull may read.
 func TestAttackHugeValues(t *testing.T) {
-	for _, s := range []server{onPostgres, onMySQL, onSQLite} { // not at once: memory is measured
+	for _, s := range []server{onPostgres, onMySQL, onSQLite} { // not in parallel, because memory is measured
 		t.Run(s.name, func(t *testing.T) {
 			if s.name != "sqlite" && os.Getenv("HEADGATE_ATTACK") == "" {
 				t.Skip("it takes seconds: make attack runs it")
@@ -143,14 +143,14 @@ func TestAttackHugeValues(t *testing.T) {
 			if s.name == "sqlite" {
 				require.ErrorContains(t, err, "a row is longer than 8 MiB")
 			} else {
-				require.NoError(t, err) // it is a reject
+				require.NoError(t, err) // the row is a reject
 			}
 			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20))
 		})
 	}
 }
 
-// Many values that are each not too long are still one row.
+// The values of a row are bounded together, even if each is short enough alone.
 func TestSQLiteRowOfManyLongValues(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
@@ -163,7 +163,7 @@ func TestSQLiteRowOfManyLongValues(t *testing.T) {
 	_, err := queried(t, p, query, "")
 	require.ErrorContains(t, err, "longer than")
 	runtime.ReadMemStats(&after)
-	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(500<<20)) // and not 4 GB; other tests allocate meanwhile
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(500<<20)) // without the bound 4 GB; other tests allocate too
 	p.exec(t, "CREATE TABLE reading (id text PRIMARY KEY, a, b, c, d, e, f, g, h)")
 	p.exec(t, "INSERT INTO reading (id, a, b) VALUES ('a', zeroblob(5000000), zeroblob(5000000)), ('b', zeroblob(7000000), 1), ('c', 1, 1)")
 	keys, rejects, _ := everything(t, p.Open(t), source.Spec{Datatype: "reading", Key: []string{"id"}})

@@ -18,7 +18,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// queried pulls a query's rows as a validate does: to the end, with a count and a clock.
+// queried pulls the rows of a query to the end, including the count and the clock, as the
+// validation of a definition does.
 func queried(t testing.TB, p *place, query, cursor string) ([]source.Row, error) {
 	t.Helper()
 	p.options["tables"] = map[string]any{"q": map[string]any{"query": query}}
@@ -47,7 +48,7 @@ func queried(t testing.TB, p *place, query, cursor string) ([]source.Row, error)
 	}
 }
 
-// directory returns the digest of every file below dir.
+// directory returns the digests of all files below dir.
 func directory(t testing.TB, dir string) map[string][32]byte {
 	t.Helper()
 	files := map[string][32]byte{}
@@ -62,8 +63,8 @@ func directory(t testing.TB, dir string) map[string][32]byte {
 	return files
 }
 
-// The author of a definition writes its query. The query reads the one file
-// that the definition names, and does nothing else.
+// A definition's query can read only the file that the definition names, and can do
+// nothing else.
 func TestAttackSQLiteQuery(t *testing.T) {
 	t.Parallel()
 	for name, query := range map[string]string{
@@ -120,7 +121,7 @@ func TestAttackSQLiteQuery(t *testing.T) {
 	}
 }
 
-// Queries that only read still work.
+// Ordinary queries that only read still work.
 func TestSQLiteQueriesThatRead(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
@@ -139,7 +140,7 @@ func TestSQLiteQueriesThatRead(t *testing.T) {
 		"SELECT id FROM words WHERE words MATCH 'some'":                                                      1,
 		"SELECT reading.id || j.value AS id FROM reading, json_each(doc, '$.x') j":                           2,
 		"SELECT id FROM reading UNION SELECT 'c'":                                                            3,
-		"VALUES (1)": 0, // it has no column id
+		"VALUES (1)": 0, // fails because it has no column id
 	} {
 		rows, err := queried(t, p, query, "")
 		if want == 0 {
@@ -151,7 +152,7 @@ func TestSQLiteQueriesThatRead(t *testing.T) {
 	}
 }
 
-// A database in WAL mode is read as well, while another process has it open and while none has.
+// A database in WAL mode can be read, whether or not another process has it open.
 func TestSQLiteReadsWAL(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
@@ -172,7 +173,7 @@ func TestSQLiteReadsWAL(t *testing.T) {
 	t.Log(directory(t, p.dir))
 }
 
-// A name in a definition stays a name, whatever characters it has.
+// A name in a definition is always used as a name, even if it contains SQL.
 func TestNamesAreQuoted(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)

@@ -7,7 +7,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sourcetest"
 )
 
-// conform runs the suite, or skips it with one line.
+// conform runs the suite, or skips it if the server is not available.
 func conform(t *testing.T, s server, cursor, soft bool) {
 	t.Helper()
 	if s.env != "" {
@@ -81,7 +81,8 @@ func TestSQLiteChoosesKeys(t *testing.T) {
 	conform(t, onSQLiteKeys, true, true)
 }
 
-// TestInBatches has queries end within a pull, a page and a run of equal times.
+// TestInBatches runs the suite with short queries, so that queries end within a page and
+// within a run of equal times.
 func TestInBatches(t *testing.T) {
 	t.Parallel()
 	for _, s := range []server{onPostgres, onMySQL, onSQLite} {

@@ -6,10 +6,10 @@ import (
 	"github.com/headgate/headgate/internal/platform/fence"
 )
 
-// fenced is a transaction of a push. Every statement asks the fence right before it is
-// sent, and so does the COMMIT: a process that was stopped in between finds that out
-// here, and what it did before is rolled back. Until then the rows that it changed are
-// locked in the database, so nobody else can have changed them since.
+// fenced is a transaction of a push that asks the fence right before every statement and
+// before the COMMIT (docs/decisions/012). A process that was stopped too long learns here
+// that another one took over, and its transaction is rolled back. Until then the database
+// locks the changed rows, so the other process cannot have overwritten them.
 type fenced struct{ transaction }
 
 func (f fenced) exec(ctx context.Context, sql string, args ...any) (int64, error) {
@@ -26,7 +26,7 @@ func (f fenced) execAll(ctx context.Context, statements []*statement) ([]int64, 
 	return f.transaction.execAll(ctx, statements)
 }
 
-func (f fenced) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+func (f fenced) query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error) {
 	if err := fence.Allow(ctx); err != nil {
 		return nil, err
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// hotJournal is the rollback journal of a transaction over several databases that was
-// not finished: SQLite deletes the file that it names once it has rolled back. The
+// hotJournal returns the rollback journal of an unfinished transaction over several
+// databases. After SQLite has rolled back, it deletes the file that the journal names. The
 // database is size bytes long.
 func hotJournal(names string, size int64) []byte {
 	magic := []byte{0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7}
@@ -22,8 +22,8 @@ func hotJournal(names string, size int64) []byte {
 	binary.BigEndian.PutUint32(b[8:], 0)  // pages
 	binary.BigEndian.PutUint32(b[12:], 1) // nonce
 	binary.BigEndian.PutUint32(b[16:], uint32(size/4096))
-	binary.BigEndian.PutUint32(b[20:], 512)  // of a sector
-	binary.BigEndian.PutUint32(b[24:], 4096) // of a page
+	binary.BigEndian.PutUint32(b[20:], 512)  // size of a sector
+	binary.BigEndian.PutUint32(b[24:], 4096) // size of a page
 	b = binary.BigEndian.AppendUint32(b, 1<<30/4096+1)
 	b = append(b, names...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(names)))
@@ -35,8 +35,9 @@ func hotJournal(names string, size int64) []byte {
 	return append(b, magic...)
 }
 
-// A journal beside the database may name any file of the machine, and a definition can
-// make one: a CSV file may have its name. It is left alone, and people are told why.
+// A journal beside a database can name any file of the machine, and SQLite would delete
+// that file. A definition can create such a journal, as a CSV file with the journal's name.
+// So a database with such a journal is refused with a message, and the journal stays.
 func TestAttackSQLiteJournalThatNamesAFile(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)

@@ -19,7 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// mySQL is an engine, of MySQL and MariaDB.
+// mySQL is the engine for MySQL and MariaDB.
 type mySQL struct {
 	standard
 }
@@ -33,15 +33,15 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	}
 	c.TLS, c.Timeout = tls, connectTimeout
 	c.DialFunc = metering(dialer(env))
-	c.ClientFoundRows = true           // an UPDATE that changes nothing found its row
-	c.AllowCleartextPasswords = false  // a server could ask for the password
+	c.ClientFoundRows = true           // count found rows: an UPDATE to the same values found its row
+	c.AllowCleartextPasswords = false  // a false server could ask for the password
 	c.AllowNativePasswords = true      // MariaDB's default
 	c.Collation = "utf8mb4_general_ci" // known to all versions
-	c.Logger = &mysql.NopLogger{}      // errors are returned
-	c.Params = map[string]string{      // of the session
+	c.Logger = &mysql.NopLogger{}      // the driver returns its errors as well
+	c.Params = map[string]string{      // settings of the session
 		"time_zone":         "'+00:00'",
-		"sql_mode":          "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')", // refuse what does not fit, never cut it
-		"net_write_timeout": "3600",                                     // whoever applies the rows may be slow
+		"sql_mode":          "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')", // refuse a value that does not fit instead of cutting it
+		"net_write_timeout": "3600",                                     // the caller may take long to apply a page
 	}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
@@ -53,11 +53,12 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	return m, nil
 }
 
-func (m *mySQL) close() error { return m.db.Close() }
+func (m *mySQL) release() error { return m.db.Close() }
 
 func (m *mySQL) quote(id string) string { return "`" + strings.ReplaceAll(id, "`", "``") + "`" }
 
-// placeholder casts what MySQL would compare as a float.
+// placeholder casts the values that MySQL would otherwise compare as floats, without their
+// last digits.
 func (m *mySQL) placeholder(_ int, c column) string {
 	if c.kind == kindDecimal {
 		return "CAST(? AS DECIMAL(65, 30))"
@@ -69,13 +70,14 @@ func (m *mySQL) cursor(_ context.Context, t *table, c column) (column, error) {
 	return timeColumn(t, c)
 }
 
-func (m *mySQL) rowValues() bool    { return false } // no index is used for them
+func (m *mySQL) rowValues() bool    { return false } // MySQL uses no index for them
 func (m *mySQL) rawPositions() bool { return false }
 func (m *mySQL) buffered() int      { return 0 }
 
 func (m *mySQL) abortsOnError() bool { return false }
 
-// same compares text to the letter, whatever the column's collation.
+// same compares text byte by byte. The column's collation may treat different texts as
+// equal, and then a push would overwrite an edit that it has not seen.
 func (m *mySQL) same(c column, placeholder string) string {
 	switch c.kind {
 	case kindText:
@@ -91,14 +93,15 @@ func (m *mySQL) since(c column, at time.Time, s *statement) (string, error) {
 	return m.quote(c.name) + " >= " + placeholder, err
 }
 
-// upsert: ON DUPLICATE KEY UPDATE replaces the row of any unique key, also
-// another's. So there is none: a row is inserted, or else updated by its key.
+// upsert returns false. ON DUPLICATE KEY UPDATE replaces a row with any equal unique key,
+// perhaps another record's. So a row is inserted or else updated by its own key.
 func (m *mySQL) upsert(_, _ []column) (string, bool) { return "", false }
 
-// ignoring: INSERT IGNORE would also ignore what is wrong with the row.
+// ignoring returns false. INSERT IGNORE would also accept rows with invalid values.
 func (m *mySQL) ignoring(column) (string, bool) { return "", false }
 
-// single asks the parser: without multiStatements, the server prepares one.
+// single lets the server's parser decide: without multiStatements, it prepares only a text
+// that is one statement.
 func (m *mySQL) single(ctx context.Context, query string) error {
 	return m.reading(ctx, func(tx *sql.Tx) error {
 		s, err := tx.PrepareContext(ctx, query)
@@ -130,7 +133,7 @@ func (m *mySQL) describe(ctx context.Context, from string) ([]column, error) {
 	return columns, nil
 }
 
-func mySQLKind(typ string) kind {
+func mySQLKind(typ string) columnKind {
 	switch typ {
 	case "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT", "YEAR":
 		return kindInteger
@@ -141,7 +144,7 @@ func mySQLKind(typ string) kind {
 	case "DOUBLE":
 		return kindFloat
 	case "DATETIME", "TIMESTAMP":
-		return kindLocal // a TIMESTAMP is shown in the session's zone, which is UTC
+		return kindLocal // the server writes a TIMESTAMP in the session's zone, which is UTC
 	case "DATE":
 		return kindDate
 	case "JSON":
@@ -156,7 +159,8 @@ func mySQLKind(typ string) kind {
 	return kindText
 }
 
-// mySQLValue reads a value of either protocol: without arguments, numbers may be text.
+// mySQLValue reads a value of both protocols. A query without arguments uses the text
+// protocol, in which numbers are text.
 func mySQLValue(c column, v any) (any, error) {
 	switch v := v.(type) {
 	case nil:
@@ -199,7 +203,7 @@ func mySQLBytes(c column, b []byte) (any, error) {
 		if t, ok := parseTime(string(b)); ok {
 			return t, nil
 		}
-		return string(b), nil // MySQL has days that there are none of: 0000-00-00
+		return string(b), nil // such as 0000-00-00, which is no date elsewhere
 	case kindBool: // BIT
 		if len(b) == 1 && b[0] <= 1 {
 			return b[0] == 1, nil
@@ -238,7 +242,7 @@ func (m *mySQL) bind(c column, v any) (any, error) {
 			for range c.digits {
 				unit /= 10
 			}
-			v = t.UTC().Round(unit) // as MySQL does when it stores it
+			v = t.UTC().Round(unit) // MySQL rounds in the same way when it stores the time
 		}
 		return localText(c, v)
 	case kindJSON:
@@ -279,7 +283,8 @@ func mySQLFloat(c column, v any) (any, error) {
 		return nil, err
 	}
 	if c.kind == kindFloat32 {
-		// The stored value to the last bit, as the double that the server compares it as.
+		// The server compares a FLOAT as a double, so the placeholder needs the stored
+		// value to its last bit.
 		if f, err := strconv.ParseFloat(s, 32); err == nil {
 			return f, nil
 		}
@@ -315,14 +320,14 @@ func (m *mySQL) unique(ctx context.Context, t *table, columns []string) (bool, e
 		}
 		column := values[name].String
 		if values[part].Valid || !values[name].Valid {
-			column = "\x00" // of a part of a column, or of an expression
+			column = "\x00" // the index covers a prefix of a column or an expression
 		}
 		indexes[values[key].String] = append(indexes[values[key].String], strings.ToLower(column))
 	}
 	return hasIndex(indexes, columns), r.Err()
 }
 
-// hasIndex reports whether an index is of just these columns, in any order.
+// hasIndex reports whether an index covers exactly these columns, in any order.
 func hasIndex(indexes map[string][]string, columns []string) bool {
 	want := slices.Clone(columns)
 	for i, c := range want {
@@ -366,15 +371,15 @@ func (m *mySQL) classify(err error) class {
 	case 1062, 1586:
 		return duplicate
 	case 1364, 1366, 1406, 1264, 1265, 1292, 1048, 1451, 1452, 3819, 4025, 1644, 1690, 3140, 1411, 1416, 3105, 1906:
-		return refused
-	case 1044, 1045, 1142, 1143, 1227, 1792: // 1792: a write in a transaction that reads
+		return refusedRow
+	case 1044, 1045, 1142, 1143, 1227, 1792: // 1792: a write in a read-only transaction
 		return denied
-	case 1969, 3024: // MariaDB's, MySQL's
+	case 1969, 3024: // the time-outs of MariaDB and MySQL
 		return tooSlow
 	}
 	switch string(e.SQLState[:2]) {
 	case "22", "23", "45":
-		return refused
+		return refusedRow
 	case "28":
 		return denied
 	case "42":

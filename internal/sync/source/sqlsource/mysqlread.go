@@ -13,8 +13,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// reading runs do in a transaction that cannot write: a query may call functions that
-// do more than they seem to.
+// reading runs do in a read-only transaction, because the functions that a query calls may
+// try to write (docs/decisions/011).
 func (m *mySQL) reading(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := m.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -24,7 +24,7 @@ func (m *mySQL) reading(ctx context.Context, do func(*sql.Tx) error) error {
 	return do(tx)
 }
 
-func (m *mySQL) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+func (m *mySQL) query(ctx context.Context, columns []column, query string, args ...any) (resultRows, error) {
 	c, err := m.db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -36,35 +36,35 @@ func (m *mySQL) query(ctx context.Context, columns []column, query string, args 
 	if err == nil {
 		var found *sql.Rows
 		if found, err = out.tx.QueryContext(ctx, query, args...); err == nil {
-			out.rows = m.rowsOf(found, columns)
+			out.resultRows = m.rowsOf(found, columns)
 			return out, nil
 		}
 	}
 	if out.meter != nil {
 		err = out.meter.because(err)
 	}
-	out.close()
+	out.release()
 	return nil, err
 }
 
-// mySQLRead are rows whose transaction and connection end with them.
+// mySQLRead wraps the rows of a query and ends its transaction and connection with them.
 type mySQLRead struct {
-	rows
+	resultRows
 	meter *meter
 	tx    *sql.Tx
 	conn  *sql.Conn
 }
 
-func (r *mySQLRead) next() bool {
+func (r *mySQLRead) more() bool {
 	r.meter.reset()
-	return r.rows.next()
+	return r.resultRows.more()
 }
 
-func (r *mySQLRead) err() error { return r.meter.because(r.rows.err()) }
+func (r *mySQLRead) err() error { return r.meter.because(r.resultRows.err()) }
 
-func (r *mySQLRead) close() {
-	if r.rows != nil {
-		r.rows.close()
+func (r *mySQLRead) release() {
+	if r.resultRows != nil {
+		r.resultRows.release()
 	}
 	if r.tx != nil {
 		_ = r.tx.Rollback()
@@ -72,10 +72,10 @@ func (r *mySQLRead) close() {
 	_ = r.conn.Close()
 }
 
-// The driver reads a row into memory whatever its length, and the server may be
-// anybody's. So what comes over a connection is counted, below TLS, from each command
-// and each row to the next. A row is read through a buffer, which may have a part of
-// others in it.
+// meter counts the bytes that a connection receives since the last command or row, and
+// ends the connection if there are too many. The driver reads a row of any length into
+// memory, and the server may belong to a stranger. The bytes are counted below TLS. The
+// driver reads through a buffer, so the count may include parts of other rows.
 type meter struct {
 	read atomic.Int64
 	over atomic.Bool
@@ -83,7 +83,8 @@ type meter struct {
 
 func (m *meter) reset() { m.read.Store(0) }
 
-// because returns what the driver makes a broken connection of.
+// because returns the reason why the meter ended the connection, or nil. The driver itself
+// only reports a broken connection.
 func (m *meter) because(err error) error {
 	if err != nil && m.over.Load() {
 		return errAnswerTooLong
@@ -93,19 +94,19 @@ func (m *meter) because(err error) error {
 
 var errAnswerTooLong = errors.New("sqlsource: the server answers with more than may be read at once")
 
-// slack is what a connection's buffers and TLS add to a row.
+// slack is the number of bytes that buffers and TLS may add to a row.
 const slack = 1 << 20
 
-// metered is a driver.Connector whose connections are counted.
+// metered is a driver.Connector that gives each connection a meter.
 type metered struct{ driver.Connector }
 
-// meteredSession is a connection with its meter: database/sql drops both together.
+// meteredSession is a connection with its meter. database/sql drops both together.
 type meteredSession struct {
 	session
 	meter *meter
 }
 
-// session is what database/sql uses of the driver's connections.
+// session lists the methods that database/sql uses of the driver's connections.
 type session interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -137,17 +138,17 @@ func (c *metered) Connect(ctx context.Context) (driver.Conn, error) {
 	return &meteredSession{session: whole, meter: m}, nil
 }
 
-var errUnmetered = errors.New("sqlsource: a connection is not counted")
+var errUnmetered = errors.New("sqlsource: a connection has no meter")
 
-// limitTime has the server end statements that take too long. MariaDB and MySQL have
-// different names for that.
+// limitTime makes the server stop statements that take too long, in case this process can
+// no longer do it. MariaDB and MySQL have different names for the setting.
 func limitTime(ctx context.Context, conn driver.Conn) error {
 	e, ok := conn.(driver.ExecerContext)
 	if !ok {
 		return errors.New("sqlsource: the driver cannot run statements")
 	}
 	_, err := e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %d", int(statementTimeout.Seconds())), nil)
-	if me, ok := errors.AsType[*mysql.MySQLError](err); ok && me.Number == 1193 { // no such variable
+	if me, ok := errors.AsType[*mysql.MySQLError](err); ok && me.Number == 1193 { // the variable does not exist
 		_, err = e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_execution_time = %d", statementTimeout.Milliseconds()), nil)
 	}
 	return err
@@ -166,7 +167,7 @@ func meterOf(conn *sql.Conn) (m *meter, err error) {
 	return m, err
 }
 
-// metering returns the dialer with the connections counted by the meter of the context.
+// metering returns a dialer whose connections are counted by the meter in the context.
 func metering(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
@@ -176,7 +177,7 @@ func metering(dial func(ctx context.Context, network, addr string) (net.Conn, er
 		}
 		counted := &meteredConn{Conn: conn, meter: m}
 		if below, ok := conn.(syscall.Conn); ok {
-			return struct { // by which the driver sees that the server closed a connection
+			return struct { // the driver uses SyscallConn to see whether the server closed the connection
 				*meteredConn
 				syscall.Conn
 			}{counted, below}, nil

@@ -62,8 +62,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCredentialsStayHere: no error repeats a password, wherever it stood.
-func TestCredentialsStayHere(t *testing.T) {
+// No error repeats a password, wherever the definition holds it.
+func TestErrorsShowNoPasswords(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2secret"
 	for _, d := range []source.Datasource{
@@ -146,8 +146,9 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestDialerDecides: every connection goes through the dialer, which refuses
-// internal addresses, and gets the name, not an address that was looked up before.
+// Every connection goes through the dialer, which refuses internal addresses. The dialer
+// gets the name and not an address that was looked up before, because the name could
+// lead to another address by then.
 func TestDialerDecides(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"postgres://db.internal/d", "mysql://db.internal/d"} {
@@ -166,8 +167,8 @@ func TestDialerDecides(t *testing.T) {
 	}
 }
 
-// TestWhatIsWrong: the message says which of the things that may be wrong is.
-func TestWhatIsWrong(t *testing.T) {
+// The message names the cause of a failed connection.
+func TestFailuresNameTheirCause(t *testing.T) {
 	t.Parallel()
 	message := func(url string) string {
 		s, err := Kind().Open(t.Context(), source.Datasource{URL: url}, source.Env{})
@@ -191,7 +192,7 @@ func TestWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestEnvironmentIsNotUsed: a caller's definition gets nothing of this machine's.
+// A definition cannot use this machine's environment variables or password files.
 func TestEnvironmentIsNotUsed(t *testing.T) {
 	t.Setenv("PGPASSWORD", "ours")
 	t.Setenv("PGUSER", "ours")

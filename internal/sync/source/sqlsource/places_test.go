@@ -14,22 +14,22 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the tests' own way to PostgreSQL
+	_ "github.com/jackc/pgx/v5/stdlib" // the tests' own connections to PostgreSQL
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/sourcetest"
 )
 
-// server is a database that tests have places on.
+// server is a database server, or SQLite, on which tests make their places.
 type server struct {
 	name    string
-	env     string // the variable that names it; "": a file
-	id      string // the type of a column
+	env     string // environment variable with the server's URL; "": a file of SQLite
+	id      string // type of the column id
 	updated string
-	// stored returns what the tests' own SQL writes for a time; nil: the time.
+	// stored returns the value that the tests write for a time; nil: the time itself.
 	stored func(time.Time) any
-	keys   bool // the database chooses them
+	keys   bool // the database chooses the keys
 	batch  int  // options.batch
 }
 
@@ -50,18 +50,18 @@ func inLayout(layout string) func(time.Time) any {
 	return func(t time.Time) any { return t.UTC().Format(layout) }
 }
 
-// place is a sourcetest.Place: a table of its own, in a schema of its own.
+// place implements sourcetest.Place. It has a table in a schema of its own.
 type place struct {
 	server  server
 	options map[string]any
 	spec    source.Spec
 	url     string
 	dir     string
-	db      *sql.DB // behind the driver's back
-	engine  engine  // for its quoting alone
+	db      *sql.DB // the tests' own connection
+	engine  engine  // used only to quote names
 }
 
-// serverURL returns the server's URL, or skips the test.
+// serverURL returns the server's URL, or skips the test if there is no such server.
 func (s server) serverURL(t testing.TB) *url.URL {
 	t.Helper()
 	raw := os.Getenv(s.env)
@@ -74,7 +74,7 @@ func (s server) serverURL(t testing.TB) *url.URL {
 	return u
 }
 
-// newPlace makes a schema; the table is up to the caller.
+// newPlace makes a schema. The caller makes the table.
 func newPlace(t testing.TB, s server) *place {
 	t.Helper()
 	p := &place{server: s, options: map[string]any{}}
@@ -87,7 +87,7 @@ func newPlace(t testing.TB, s server) *place {
 		q := u.Query()
 		q.Set("options", "-csearch_path="+name)
 		u.RawQuery = q.Encode()
-		p.connect(t, "pgx", u.String())
+		p.connectWith(t, "pgx", u.String())
 		p.exec(t, "CREATE SCHEMA "+name)
 		t.Cleanup(func() { p.exec(t, "DROP SCHEMA "+name+" CASCADE") })
 	case "mysql":
@@ -97,23 +97,23 @@ func newPlace(t testing.TB, s server) *place {
 		dsn := func(database string) string {
 			return fmt.Sprintf("%s:%s@tcp(%s)/%s?collation=utf8mb4_bin&parseTime=true&time_zone=%%27%%2B00:00%%27", u.User.Username(), password, u.Host, database)
 		}
-		p.connect(t, "mysql", dsn(""))
+		p.connectWith(t, "mysql", dsn(""))
 		p.exec(t, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4")
 		server := p.db
 		t.Cleanup(func() { _, _ = server.Exec("DROP DATABASE " + name) })
-		p.connect(t, "mysql", dsn(name))
+		p.connectWith(t, "mysql", dsn(name))
 		u.Path = "/" + name
 		p.url = u.String()
 	case "sqlite":
 		p.engine = &sqliteEngine{}
 		p.dir, p.url = t.TempDir(), "sqlite:some.db"
-		p.connect(t, "sqlite", "file:"+filepath.Join(p.dir, "some.db")+"?_pragma=busy_timeout(10000)")
+		p.connectWith(t, "sqlite", "file:"+filepath.Join(p.dir, "some.db")+"?_pragma=busy_timeout(10000)")
 		p.exec(t, "CREATE TABLE something_else (a)")
 	}
 	return p
 }
 
-func (p *place) connect(t testing.TB, driver, dsn string) {
+func (p *place) connectWith(t testing.TB, driver, dsn string) {
 	t.Helper()
 	db, err := sql.Open(driver, dsn)
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func (p *place) exec(t testing.TB, query string, args ...any) {
 	require.NoError(t, err, query)
 }
 
-// newReadings is a place with the suite's table.
+// newReadings returns a place with the suite's table.
 func newReadings(t testing.TB, s server, cursor, soft bool) *place {
 	t.Helper()
 	p := newPlace(t, s)
@@ -255,15 +255,15 @@ func (p *place) time(t testing.TB, v any) time.Time {
 	return at
 }
 
-// PutBad puts a row that cannot be read.
+// PutBad adds a row that the source cannot read.
 func (p *place) PutBad(t testing.TB) {
 	t.Helper()
 	switch {
 	case p.server.name == "sqlite":
-		p.exec(t, "INSERT INTO reading (name) VALUES (CAST(x'ff' AS TEXT))") // the id is chosen, or NULL
+		p.exec(t, "INSERT INTO reading (name) VALUES (CAST(x'ff' AS TEXT))") // the id is chosen by the database or NULL
 	case p.spec.CursorTime != "" && p.server.name == "postgres":
 		p.exec(t, "INSERT INTO reading (id, name, updated_at) VALUES ("+p.placeholders(1)+", 'bad', 'infinity')", p.badID())
-	case p.spec.CursorTime != "": // a server that is not strict takes it
+	case p.spec.CursorTime != "": // a session that is not strict accepts the value
 		c, err := p.db.Conn(context.Background())
 		require.NoError(t, err)
 		_, err = c.ExecContext(context.Background(), "SET SESSION sql_mode = ''")
@@ -290,7 +290,7 @@ func (p *place) Refused(t testing.TB) source.Change {
 	p.spec.Deleted = ""
 	fields := map[string]any{"name": "refused", "value": "not a number at all", "updated_at": time.Now(), "deleted": false}
 	c := source.Change{Op: source.Create, ID: "refused", Fields: fields, Attempt: "refused"}
-	if p.server.name == "sqlite" { // where a column takes any value
+	if p.server.name == "sqlite" { // whose columns accept any value
 		p.exec(t, "CREATE TRIGGER no BEFORE INSERT ON reading WHEN NEW.name = 'refused' BEGIN SELECT raise(ABORT, 'no such name'); END")
 	}
 	if !p.server.keys {
@@ -300,7 +300,7 @@ func (p *place) Refused(t testing.TB) source.Change {
 	return c
 }
 
-// harness is how the suite tries a server.
+// harness returns the suite's harness for a server.
 func harness(s server, cursor, soft bool) sourcetest.Harness {
 	h := sourcetest.Harness{
 		New:    func(t testing.TB) sourcetest.Place { return newReadings(t, s, cursor, soft) },
@@ -315,7 +315,8 @@ func harness(s server, cursor, soft bool) sourcetest.Harness {
 	return h
 }
 
-// fromEpoch reads milliseconds, or the seconds that an empty table gets.
+// fromEpoch reads a number of milliseconds or seconds. An empty table of SQLite does not
+// show its style, and a push then writes seconds.
 func fromEpoch(n int64) time.Time {
 	if n < 1e11 {
 		n *= 1000
@@ -323,7 +324,7 @@ func fromEpoch(n int64) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-// readMillis is what a mapping does to a number that is a time.
+// readMillis reads a row whose time is a number, as a mapping would.
 func readMillis(row source.Row) (sourcetest.Record, error) {
 	names := row.Columns.Names()
 	values := append([]any{}, row.Values...)
@@ -335,7 +336,7 @@ func readMillis(row source.Row) (sourcetest.Record, error) {
 	return sourcetest.ReadRow(source.Row{Columns: row.Columns, Values: values})
 }
 
-// schema is what the place's tables are in.
+// schema returns the name of the place's schema.
 func (p *place) schema() string {
 	switch p.server.name {
 	case "postgres":

@@ -22,8 +22,8 @@ import (
 
 const maxConnections = 10
 
-// postgres is an engine. It does not go through database/sql, which would turn
-// every value over twice.
+// postgres is the engine for PostgreSQL. It uses pgx directly, because database/sql would
+// convert every value twice.
 type postgres struct {
 	pool *pgxpool.Pool
 }
@@ -32,9 +32,9 @@ const placeholderURL = "postgres://placeholder:placeholder@127.0.0.1:5432/placeh
 	"?sslmode=disable&passfile=/dev/null&target_session_attrs=any&channel_binding=prefer"
 
 func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
-	// ParseConfig gets a placeholder: the definition's own values replace it
-	// below, so that nothing of this machine's PG* variables, password file or
-	// service file can come into a connection that a caller describes.
+	// ParseConfig reads this machine's PG* variables, password file and service file. A
+	// caller's definition must not use any of them. So ParseConfig gets a placeholder
+	// that sets everything, and the definition's values replace it below.
 	c, err := pgxpool.ParseConfig(placeholderURL)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "PostgreSQL cannot be set up")
@@ -59,8 +59,8 @@ func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
 	}
 	dial := dialer(env)
 	cc.DialFunc = pgconn.DialFunc(dial)
-	cc.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // the dialer's business
-	cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe                                              // no named statements, which poolers lose
+	cc.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // the dialer resolves names and checks the addresses
+	cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe                                              // connection poolers lose named statements
 	c.MaxConns, c.MinConns, c.MaxConnIdleTime = maxConnections, 0, time.Minute
 	pool, err := pgxpool.NewWithConfig(context.Background(), c)
 	if err != nil {
@@ -90,12 +90,12 @@ func (p *postgres) buffered() int      { return 0 }
 
 func (p *postgres) abortsOnError() bool { return true }
 
-func (p *postgres) close() error {
+func (p *postgres) release() error {
 	p.pool.Close()
 	return nil
 }
 
-// same casts where the type has no equality of its own.
+// same compares types without an equality operator by their text or as jsonb.
 func (p *postgres) same(c column, placeholder string) string {
 	name := p.quote(c.name)
 	switch c.typ {
@@ -139,7 +139,7 @@ func (p *postgres) ignoring(c column) (string, bool) {
 	return " ON CONFLICT (" + p.quote(c.name) + ") DO NOTHING", true
 }
 
-// single asks the parser: PostgreSQL prepares one statement, or none.
+// single lets PostgreSQL's parser decide: it prepares only a text that is one statement.
 func (p *postgres) single(ctx context.Context, query string) error {
 	return p.reading(ctx, func(tx pgx.Tx) error {
 		d, err := tx.Prepare(ctx, "", query)
@@ -150,8 +150,9 @@ func (p *postgres) single(ctx context.Context, query string) error {
 	})
 }
 
-// reading runs do in a transaction that cannot write, and undoes what it set for its
-// session. A query may call functions that do more than they seem to.
+// reading runs do in a read-only transaction and rolls it back, because the functions that
+// a query calls may try to write or to change settings of the session
+// (docs/decisions/011).
 func (p *postgres) reading(ctx context.Context, do func(pgx.Tx) error) error {
 	tx, err := p.pool.BeginTx(ctx, readOnly)
 	if err != nil {
@@ -193,7 +194,7 @@ func postgresColumns(d *pgconn.StatementDescription, types *pgtype.Map) []column
 	return columns
 }
 
-func postgresKind(oid uint32) (kind, bool) {
+func postgresKind(oid uint32) (columnKind, bool) {
 	switch oid {
 	case pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID, pgtype.UUIDOID:
 		return kindText, true
@@ -239,7 +240,7 @@ func (p *postgres) clock(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
-func (p *postgres) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+func (p *postgres) query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error) {
 	tx, err := p.pool.BeginTx(ctx, readOnly)
 	if err != nil {
 		return nil, err
@@ -249,17 +250,17 @@ func (p *postgres) query(ctx context.Context, columns []column, sql string, args
 		postgresTx{tx}.rollback()
 		return nil, err
 	}
-	return &postgresRead{rows: r, tx: postgresTx{tx}}, nil
+	return &postgresRead{resultRows: r, tx: postgresTx{tx}}, nil
 }
 
-// postgresRead are rows whose transaction ends with them.
+// postgresRead wraps the rows of a query and ends its transaction with them.
 type postgresRead struct {
-	rows
+	resultRows
 	tx postgresTx
 }
 
-func (r *postgresRead) close() {
-	r.rows.close()
+func (r *postgresRead) release() {
+	r.resultRows.release()
 	r.tx.rollback()
 }
 
@@ -271,7 +272,7 @@ func (p *postgres) begin(ctx context.Context) (transaction, error) {
 	return postgresTx{tx}, nil
 }
 
-// classify goes by the classes of SQLSTATE.
+// classify maps SQLSTATE to a class, by its first two characters where these suffice.
 func (p *postgres) classify(err error) class {
 	if _, ok := errors.AsType[*pgproto3.ExceededMaxBodyLenErr](err); ok {
 		return tooLong
@@ -283,20 +284,20 @@ func (p *postgres) classify(err error) class {
 	switch e.Code {
 	case "42P01", "3F000":
 		return noTable
-	case "3D000": // no such database
+	case "3D000": // the database does not exist
 		return wrong
 	case "23505":
 		return duplicate
 	case "42804", "P0001", "44000", "428C9", "42846":
-		return refused
-	case "42501", "25001", "25006": // 25: a write in a transaction that reads, or an end to that
+		return refusedRow
+	case "42501", "25001", "25006": // 25: a write in a read-only transaction, or an attempt to end it
 		return denied
 	case "57014":
 		return tooSlow
 	}
 	switch e.Code[:2] {
 	case "22", "23":
-		return refused
+		return refusedRow
 	case "28":
 		return denied
 	case "42", "0A":
@@ -316,7 +317,7 @@ func (p *postgres) explain(err error) string {
 	return e.Message
 }
 
-// postgresTx is a transaction.
+// postgresTx implements transaction.
 type postgresTx struct{ tx pgx.Tx }
 
 func (t postgresTx) exec(ctx context.Context, sql string, args ...any) (int64, error) {
@@ -324,7 +325,8 @@ func (t postgresTx) exec(ctx context.Context, sql string, args ...any) (int64, e
 	return tag.RowsAffected(), err
 }
 
-// execAll sends all statements before it waits for the first answer.
+// execAll sends all statements before it waits for the first answer, which saves a round
+// trip for each row.
 func (t postgresTx) execAll(ctx context.Context, statements []*statement) ([]int64, error) {
 	var b pgx.Batch
 	for _, s := range statements {
@@ -343,7 +345,7 @@ func (t postgresTx) execAll(ctx context.Context, statements []*statement) ([]int
 	return affected, results.Close()
 }
 
-func (t postgresTx) query(ctx context.Context, columns []column, sql string, args ...any) (rows, error) {
+func (t postgresTx) query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error) {
 	r, err := t.tx.Query(ctx, sql, append([]any{formats(columns)}, args...)...)
 	if err != nil {
 		return nil, err
@@ -356,5 +358,5 @@ func (t postgresTx) commit(ctx context.Context) error { return t.tx.Commit(ctx) 
 func (t postgresTx) rollback() {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
-	_ = t.tx.Rollback(ctx) // the connection is closed if it fails
+	_ = t.tx.Rollback(ctx) // if the rollback fails, pgx closes the connection
 }

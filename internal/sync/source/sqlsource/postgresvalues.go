@@ -17,8 +17,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// formats asks for the binary format where it is quicker to read, and for text,
-// which is exact, everywhere else.
+// formats requests the binary format for types that it makes faster to read. All other
+// types come as text, which is exact.
 func formats(columns []column) pgx.QueryResultFormatsByOID {
 	f := pgx.QueryResultFormatsByOID{}
 	for _, c := range columns {
@@ -31,7 +31,7 @@ func formats(columns []column) pgx.QueryResultFormatsByOID {
 	return f
 }
 
-// postgresRows are rows, read from what came over the wire.
+// postgresRows reads rows directly from the bytes of the protocol.
 type postgresRows struct {
 	rows    pgx.Rows
 	columns []column
@@ -44,10 +44,10 @@ func newPostgresRows(r pgx.Rows, columns []column) *postgresRows {
 	return &postgresRows{rows: r, columns: columns, types: pgtype.NewMap()}
 }
 
-func (r *postgresRows) next() bool { return r.rows.Next() }
+func (r *postgresRows) more() bool { return r.rows.Next() }
 func (r *postgresRows) size() int  { return r.bytes }
 func (r *postgresRows) err() error { return r.rows.Err() }
-func (r *postgresRows) close()     { r.rows.Close() }
+func (r *postgresRows) release()   { r.rows.Close() }
 
 func (r *postgresRows) scan(dst []any) error {
 	if !r.checked {
@@ -69,7 +69,8 @@ func (r *postgresRows) scan(dst []any) error {
 	return bad
 }
 
-// check asks whether the columns still have the types that they are read as.
+// check returns a fault if a column's type changed since the table was described. Its bytes
+// would otherwise be read as another type.
 func (r *postgresRows) check() error {
 	for i, f := range r.rows.FieldDescriptions() {
 		if c := r.columns[i]; c.oid != 0 && c.oid != f.DataTypeOID {
@@ -85,7 +86,7 @@ func (r *postgresRows) value(c column, raw []byte) (any, error) {
 		return nil, nil
 	}
 	switch c.oid {
-	case 0: // an expression of ours, as text
+	case 0: // an expression of this package, as text
 		return fromPostgresText(c, string(raw)), nil
 	case pgtype.BoolOID:
 		return raw[0] != 0, nil
@@ -117,7 +118,7 @@ func (r *postgresRows) value(c column, raw []byte) (any, error) {
 	if c.kind == kindArray {
 		return r.array(c, raw)
 	}
-	if !utf8.Valid(raw) { // of a database that has no encoding
+	if !utf8.Valid(raw) { // possible in a database with the encoding SQL_ASCII
 		return string(raw), errNotUTF8
 	}
 	return string(raw), nil
@@ -128,7 +129,8 @@ const (
 	negativeInfinity = "-infinity"
 )
 
-// postgresTime is microseconds since 2000. What JSON has no time for is text.
+// postgresTime converts microseconds since 2000. It returns infinities and years outside of
+// RFC 3339 as text.
 func postgresTime(us int64) any {
 	switch us {
 	case math.MaxInt64:
@@ -157,7 +159,7 @@ func postgresDate(days int32) any {
 	return t.Format(dateLayout)
 }
 
-// postgresText writes years as PostgreSQL does: there is no year 0.
+// postgresText formats a time with the year as PostgreSQL writes it, which has no year 0.
 func postgresText(t time.Time, layout string) string {
 	if y := t.Year(); y < 1 {
 		rest := t.Format(strings.TrimPrefix(layout, "2006"))
@@ -166,7 +168,7 @@ func postgresText(t time.Time, layout string) string {
 	return t.Format(layout)
 }
 
-// array reads an array of any type, whose elements come as text.
+// array reads an array of any type from its text.
 func (r *postgresRows) array(c column, raw []byte) (any, error) {
 	t, ok := r.types.TypeForOID(c.oid)
 	if !ok {
@@ -193,7 +195,7 @@ func (r *postgresRows) array(c column, raw []byte) (any, error) {
 			flat[i] = fromPostgresText(element, e.String)
 		}
 	}
-	for d := len(elements.Dims) - 1; d > 0; d-- { // rows of the last dimension first
+	for d := len(elements.Dims) - 1; d > 0; d-- { // group the elements by the last dimension first
 		n := int(elements.Dims[d].Length)
 		var nested []any
 		for len(flat) >= n && n > 0 {
@@ -204,7 +206,7 @@ func (r *postgresRows) array(c column, raw []byte) (any, error) {
 	return flat, nil
 }
 
-// fromPostgresText reads an element of an array.
+// fromPostgresText reads one element of an array or an expression from its text.
 func fromPostgresText(c column, s string) any {
 	switch c.kind {
 	case kindInteger, kindDecimal, kindFloat, kindFloat32:
@@ -237,7 +239,7 @@ func fromPostgresText(c column, s string) any {
 	return s
 }
 
-// bind returns text, which PostgreSQL reads as the column's type.
+// bind returns the value as text, which PostgreSQL converts to the column's type.
 func (p *postgres) bind(c column, v any) (any, error) {
 	if v == nil {
 		return nil, nil
@@ -280,7 +282,7 @@ func (p *postgres) bind(c column, v any) (any, error) {
 	return text(v)
 }
 
-// localText drops the zone of a time, which is UTC without saying so.
+// localText returns a time in UTC without its zone.
 func localText(c column, v any) (string, error) {
 	layout := localLayout
 	if c.kind == kindDate {

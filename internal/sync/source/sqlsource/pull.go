@@ -11,27 +11,27 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// pass is a part of a pull.
+// pass is one of the three parts of a pull, see the package comment.
 type pass int
 
 const (
-	keyless  pass = iota // rows without a key: rejects
+	keyless  pass = iota // rows without a key, which are rejects
 	timeless             // rows whose cursor column is NULL
-	timed                // the others; all, if there is no cursor column
+	timed                // the other rows; all rows with a key if there is no cursor column
 	ended
 )
 
-// mark is where a pull is. It is what Resume holds.
+// mark is the position of a pull and the content of Resume.
 type mark struct {
 	Pass  pass          `json:"pass"`
-	At    []any         `json:"at,omitempty"` // the last row's position in the pass
-	Clock time.Time     `json:"clock"`        // the database's, when the pull began
+	At    []any         `json:"at,omitempty"` // position of the last row in the pass
+	Clock time.Time     `json:"clock"`        // the database's clock when the pull began
 	Last  source.Cursor `json:"last"`
 	Done  int64         `json:"done"`
 	Total int64         `json:"total,omitempty"`
 }
 
-// reader is a source.Reader.
+// reader implements source.Reader.
 type reader struct {
 	source *sqlSource
 	table  *table
@@ -40,18 +40,18 @@ type reader struct {
 	time   *column // nil: there is no cursor column
 	mark   mark
 
-	life   context.Context // of the queries: longer than that of a call
+	life   context.Context // context of the queries, which outlive a call
 	end    context.CancelFunc
-	rows   rows            // nil: no query runs
-	live   context.Context // of the query
+	rows   resultRows      // rows of the running query; nil: none runs
+	live   context.Context // context of the running query
 	cancel context.CancelFunc
-	got    int   // rows of this query
-	dst    []any // a row and its position
-	width  int   // of the row
-	values []any // room for rows to come
-	bytes  int   // of the rows of the page
+	got    int   // rows read from this query
+	dst    []any // the current row and its position
+	width  int   // columns of a row
+	values []any // memory for the next rows
+	bytes  int   // bytes of the current page
 	skip   int   // rows without a key that were read
-	weighs bool  // the query leaves out what is in rows that are too long
+	weighs bool  // the query checks the length of each row and leaves out long values
 	closed bool
 }
 
@@ -95,13 +95,14 @@ func (s *sqlSource) Pull(ctx context.Context, p source.Pull) (source.Reader, err
 	return r, nil
 }
 
-// begin finds where the pull begins or goes on. The clock is read before any
-// row, and once in a pull: what commits later may have any time since then.
+// begin sets the mark to the beginning of the pull or to its Resume. It reads the
+// database's clock once, before any row. A transaction that commits during the pull may
+// have written any time since then, so the cursor must never pass this clock.
 func (r *reader) begin(ctx context.Context) error {
 	if len(r.pull.Resume) > 0 {
 		m, ok := readMark(r.pull.Resume)
 		if !ok {
-			return fault.New(fault.Invalid, "the pull of %s cannot be resumed: this is not where it was", r.table.name)
+			return fault.New(fault.Invalid, "the pull of %s cannot be resumed: its saved position is not one of this source", r.table.name)
 		}
 		r.mark = m
 		return nil
@@ -124,11 +125,11 @@ func readMark(resume json.RawMessage) (mark, bool) {
 	if !ok || !isObject || json.Unmarshal(resume, &m) != nil || m.Clock.IsZero() || m.Pass < keyless || m.Pass > ended {
 		return m, false
 	}
-	m.At, _ = object["at"].([]any) // its numbers keep their digits
+	m.At, _ = object["at"].([]any) // decoded by fromJSON, so numbers keep their digits
 	return m, true
 }
 
-// position are the columns that order a pass.
+// position returns the columns that order the rows of a pass.
 func (r *reader) position() []column {
 	if r.mark.Pass == timed && r.time != nil {
 		return append([]column{*r.time}, r.keys...)
@@ -136,8 +137,8 @@ func (r *reader) position() []column {
 	return r.keys
 }
 
-// columns are what a query selects: the row, and where it has to be read apart,
-// its cursor and key as the database has them.
+// columns returns the columns that a query selects: those of the row, and for an engine
+// with rawPositions also the position as the database stores it.
 func (r *reader) columns() []column {
 	columns := append([]column{}, r.table.columns...)
 	if r.source.engine.rawPositions() {
@@ -185,9 +186,9 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 		return source.Page{}, err
 	}
 	before, skip := r.mark, r.skip
-	page, err := r.next(ctx)
+	page, err := r.nextPage(ctx)
 	if err != nil && !errors.Is(err, io.EOF) {
-		// The next call reads this page again, with a query of its own.
+		// The next call starts a new query and reads this page again.
 		r.stop()
 		r.mark, r.skip = before, skip
 		return source.Page{}, r.source.failed(ctx, err, "%s cannot be read", r.table.name)
@@ -195,7 +196,8 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	return page, err
 }
 
-func (r *reader) next(ctx context.Context) (source.Page, error) {
+// nextPage reads one page, across the ends of queries and passes.
+func (r *reader) nextPage(ctx context.Context) (source.Page, error) {
 	var page source.Page
 	r.bytes = 0
 	for !r.full(&page) && r.mark.Pass != ended {
@@ -225,12 +227,12 @@ func (r *reader) next(ctx context.Context) (source.Page, error) {
 	}
 	page.Resume, page.Cursor, page.Done = resume, r.mark.Last, r.mark.Done
 	if page.Total = r.mark.Total; page.Total > 0 {
-		page.Total = max(page.Total, page.Done) // rows have come since they were counted
+		page.Total = max(page.Total, page.Done) // rows may have been added after the count
 	}
 	return page, nil
 }
 
-// start starts the pass's query, after the mark.
+// start starts the query of the pass for the rows after the mark.
 func (r *reader) start(ctx context.Context) error {
 	r.got = 0
 	s, err := r.statement()
@@ -238,7 +240,8 @@ func (r *reader) start(ctx context.Context) error {
 		return err
 	}
 	life, cancel := context.WithCancel(r.life)
-	// The query lives on between calls, but the call that starts it may end.
+	// The query continues between calls, so it has a context of its own. The context of
+	// this call ends it only while it starts.
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
 	rows, err := r.source.engine.query(life, r.columns(), s.sql.String(), s.args...)
@@ -250,26 +253,26 @@ func (r *reader) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the query, also in its middle.
+// stop ends the query, even if not all of its rows were read.
 func (r *reader) stop() {
 	if r.rows == nil {
 		return
 	}
-	r.cancel() // first: closing alone would read the rest
-	r.rows.close()
+	r.cancel() // must come first: close would read the remaining rows
+	r.rows.release()
 	r.rows = nil
 }
 
-// finishQuery ends a query that was read to its end, and the pass with it,
-// unless the query was limited.
+// finishQuery closes a query that was read to its end. Unless the query was limited, the
+// pass ends with it.
 func (r *reader) finishQuery() {
 	b, buffered := r.rows.(*bufferedRows)
 	limited := r.limit() > 0 && r.got >= r.limit() || buffered && b.cut
-	if r.mark.Pass == keyless { // there is no place to go on after
+	if r.mark.Pass == keyless { // rows without a key have no position to continue after
 		limited = limited && buffered
 		r.skip += r.got
 	}
-	r.rows.close()
+	r.rows.release()
 	r.cancel()
 	r.rows = nil
 	if !limited {
@@ -280,7 +283,8 @@ func (r *reader) finishQuery() {
 	}
 }
 
-// fill adds rows to the page until it is full; it returns false if there are no more.
+// fill adds rows to the page until the page is full. It reports false if the query has no
+// more rows.
 func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 	stop := context.AfterFunc(ctx, r.cancel)
 	defer stop()
@@ -289,11 +293,11 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 		page.Rows = make([]source.Row, 0, min(r.pull.PageSize, 1024))
 	}
 	for !r.full(page) {
-		if !r.rows.next() {
+		if !r.rows.more() {
 			if err := r.rows.err(); err != nil {
 				return false, err
 			}
-			return false, errors.Join(ctx.Err(), r.live.Err()) // a query that was ended has no more rows either
+			return false, errors.Join(ctx.Err(), r.live.Err()) // a cancelled query looks like one without more rows
 		}
 		err := r.rows.scan(r.dst)
 		bad, isBad := errors.AsType[*badValue](err)
@@ -325,7 +329,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 			}
 			r.advance(at)
 		}
-		// One array for a page's values is one allocation for many rows.
+		// Many rows share one array, which saves allocations.
 		if len(r.values) < n {
 			r.values = make([]any, n*min(r.pull.PageSize, 256))
 		}
@@ -337,7 +341,8 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 	return true, nil
 }
 
-// advance moves the cursor to a row's time, or to as much of it as is certain.
+// advance moves the cursor to a row's time, but not past the clock of the beginning less
+// the margin: later rows may still commit with earlier times.
 func (r *reader) advance(at time.Time) {
 	latest := r.mark.Clock.Add(-r.pull.Margin)
 	id := ""

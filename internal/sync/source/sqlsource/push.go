@@ -19,9 +19,9 @@ type pusher struct {
 	table   *table
 	spec    source.Spec
 	keys    []column
-	deleted *column // nil: a deleted row is deleted
-	time    *column // the cursor column, with how it writes times; nil: there is none
-	attempt *column // nil: keys are not the source's choice
+	deleted *column // column that marks deleted rows; nil: rows are deleted
+	time    *column // cursor column with its style; nil: there is none
+	attempt *column // column of Change.Attempt; nil: the source does not choose keys
 }
 
 // Push implements source.Source.
@@ -36,7 +36,7 @@ func (s *sqlSource) Push(ctx context.Context, spec source.Spec, changes []source
 		return nil, err
 	}
 	results, err := p.together(ctx, changes)
-	if err != nil && p.refused(err) { // by a constraint that is checked at the end
+	if err != nil && p.concernsRow(err) { // a deferred constraint fails the COMMIT
 		results, err = p.apart(ctx, changes)
 	}
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *sqlSource) pusher(ctx context.Context, spec source.Spec, changes []sour
 	return p, nil
 }
 
-// column returns the column of a name that was checked before.
+// column returns the column with a name that was checked before.
 func (p *pusher) column(name string) column {
 	if p.time != nil && p.time.name == name {
 		return *p.time
@@ -116,7 +116,7 @@ func (p *pusher) column(name string) column {
 	return c
 }
 
-// checkUnique asks for the index without which a row that is pushed twice is two rows.
+// checkUnique returns a fault unless the key has a unique index.
 func (p *pusher) checkUnique(ctx context.Context) error {
 	columns := p.spec.Key
 	if p.attempt != nil {
@@ -133,7 +133,7 @@ func (p *pusher) checkUnique(ctx context.Context) error {
 		return p.source.failed(ctx, err, "the indexes of %s cannot be read", p.table.name)
 	}
 	if !ok {
-		return fault.New(fault.Invalid, "%s has no primary key or unique index of %v alone: without it a row that is pushed twice would be two rows", p.table.name, columns)
+		return fault.New(fault.Invalid, "%s has no primary key or unique index of exactly the columns %v: without it, a change that is sent again would insert a second row", p.table.name, columns)
 	}
 	p.source.mu.Lock()
 	defer p.source.mu.Unlock()
@@ -141,16 +141,17 @@ func (p *pusher) checkUnique(ctx context.Context) error {
 	return nil
 }
 
-// refused reports whether the error is of one row.
-func (p *pusher) refused(err error) bool {
+// concernsRow reports whether the database refused one row.
+func (p *pusher) concernsRow(err error) bool {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return false
 	}
 	c := p.engine.classify(err)
-	return c == refused || c == duplicate
+	return c == refusedRow || c == duplicate
 }
 
-// refusal returns what the result of a change says, or nil if err is not the change's.
+// refusal returns the error for the result of one change, or nil if err concerns the whole
+// push.
 func (p *pusher) refusal(err error) error {
 	if errors.Is(err, source.ErrMoved) {
 		return source.ErrMoved
@@ -162,7 +163,7 @@ func (p *pusher) refusal(err error) error {
 		return fault.New(fault.Invalid, "%s: %s", bad.column, bad.reason)
 	}
 	switch p.engine.classify(err) {
-	case refused:
+	case refusedRow:
 		return fault.Wrap(fault.Invalid, err, "%s refused the row: %s", p.table.name, p.engine.explain(err))
 	case duplicate:
 		return fault.Wrap(fault.Conflict, err, "%s refused the row: %s", p.table.name, p.engine.explain(err))
@@ -173,8 +174,8 @@ func (p *pusher) refusal(err error) error {
 // together pushes the changes in one transaction.
 func (p *pusher) together(ctx context.Context, changes []source.Change) ([]source.Result, error) {
 	if p.engine.abortsOnError() {
-		// Most batches have no bad row: they are sent at once. One that has is
-		// sent again, row by row, with a savepoint for each.
+		// Most batches have no bad row, so a batch is first sent at once. If a row is
+		// refused, the batch is sent again row by row, with a savepoint for each.
 		results, err := p.transaction(ctx, changes, p.atOnce)
 		if err == nil || p.refusal(err) == nil {
 			return results, err
@@ -224,11 +225,11 @@ func (p *pusher) transaction(ctx context.Context, changes []source.Change,
 	return results, nil
 }
 
-// atOnce fails as a whole if a row is refused.
+// atOnce sends all changes together. It fails as a whole if one row is refused.
 func (p *pusher) atOnce(ctx context.Context, tx transaction, changes []source.Change) ([]source.Result, error) {
 	results := make([]source.Result, len(changes))
 	var statements []*statement
-	var of []int // the change of each statement
+	var of []int // index of each statement's change
 	for i, c := range changes {
 		s, err := p.statement(ctx, c)
 		if err != nil {
@@ -296,13 +297,12 @@ func (p *pusher) one(ctx context.Context, tx transaction, c source.Change) (sour
 	return p.finish(ctx, tx, c, n)
 }
 
-// again is the end of a Create that found a row there, where an INSERT cannot
-// replace it.
+// again handles a Create whose row exists, for an engine whose INSERT cannot replace a row.
 func (p *pusher) again(ctx context.Context, tx transaction, c source.Change, duplicate error) (source.Result, error) {
 	if c.Key == nil {
 		r, err := p.finish(ctx, tx, c, 0)
 		if err != nil || r.Key == nil {
-			return r, duplicate // of another unique index
+			return r, duplicate // the conflict concerns another unique index
 		}
 		return r, nil
 	}
@@ -332,7 +332,7 @@ func (p *pusher) again(ctx context.Context, tx transaction, c source.Change, dup
 	return source.Result{}, err
 }
 
-// finish makes a result of how many rows a statement found.
+// finish makes the result of a change from the number of rows that its statement found.
 func (p *pusher) finish(ctx context.Context, tx transaction, c source.Change, found int64) (source.Result, error) {
 	switch {
 	case c.Op == source.Create && c.Key == nil:
@@ -350,7 +350,7 @@ func (p *pusher) finish(ctx context.Context, tx transaction, c source.Change, fo
 	return source.Result{}, nil
 }
 
-// chosen returns the key of the row of the change's attempt.
+// chosen returns the key of the row that has the change's attempt.
 func (p *pusher) chosen(ctx context.Context, tx transaction, c source.Change) ([]any, error) {
 	s := &statement{engine: p.engine}
 	s.sql.WriteString("SELECT ")
@@ -375,7 +375,7 @@ func (p *pusher) chosen(ctx context.Context, tx transaction, c source.Change) ([
 		return nil
 	})
 	if err == nil && key == nil {
-		err = fmt.Errorf("the row of %s that was just inserted is not there", p.table.name)
+		err = fmt.Errorf("the row that was just inserted into %s cannot be found", p.table.name)
 	}
 	return key, err
 }

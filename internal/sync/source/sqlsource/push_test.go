@@ -21,7 +21,7 @@ func TestPushNeedsAUniqueKey(t *testing.T) {
 		spec := source.Spec{Datatype: "reading", Key: []string{"id"}}
 		change := []source.Change{{Op: source.Create, Key: []any{"a"}, Fields: map[string]any{"value": 1}}}
 		_, err := src.Push(t.Context(), spec, change)
-		require.ErrorContains(t, err, "has no primary key or unique index of [id] alone")
+		require.ErrorContains(t, err, "has no primary key or unique index of exactly the columns [id]")
 		require.Equal(t, fault.Invalid, fault.CodeOf(err))
 
 		spec.Key, change[0].Key = []string{"part", "id"}, []any{"p", "a"}
@@ -34,8 +34,8 @@ func TestPushNeedsAUniqueKey(t *testing.T) {
 	})
 }
 
-// TestAnotherUniqueIndex: a row of another key is never replaced because it has
-// the same value in some other unique index.
+// A push never replaces a row with another key because of an equal value in another unique
+// index.
 func TestAnotherUniqueIndex(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, s server) {
@@ -107,8 +107,8 @@ func TestExpectedNULL(t *testing.T) {
 	})
 }
 
-// TestExpectIsToTheLetter, whatever the collation says is the same.
-func TestExpectIsToTheLetter(t *testing.T) {
+// Expect is compared byte by byte, even if the collation treats other texts as equal.
+func TestExpectIgnoresTheCollation(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, s server) {
 		p := newReadings(t, s, true, false)
@@ -121,7 +121,7 @@ func TestExpectIsToTheLetter(t *testing.T) {
 	})
 }
 
-// TestDeferredConstraint is checked when the transaction commits, for all its rows.
+// A deferred constraint fails the COMMIT of all rows. Only the bad row is refused.
 func TestDeferredConstraint(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onPostgres)
@@ -198,7 +198,7 @@ func TestRefusedRows(t *testing.T) {
 	})
 }
 
-// TestTwoWriters push the same records at once: no record is two rows.
+// Two processes push the same records at the same time. No record becomes two rows.
 func TestTwoWriters(t *testing.T) {
 	t.Parallel()
 	for _, s := range []server{onPostgres, onPostgresKeys, onMySQL, onMySQLKeys, onSQLite, onSQLiteKeys} {
@@ -217,7 +217,7 @@ func TestTwoWriters(t *testing.T) {
 			for range cap(answers) {
 				src := p.Open(t)
 				go func() {
-					for range 10 { // a deadlock is an error that another try gets past
+					for range 10 { // a deadlock fails a push; another try succeeds
 						if results, err := src.Push(t.Context(), p.spec, changes); err == nil {
 							answers <- results
 							return
@@ -236,7 +236,7 @@ func TestTwoWriters(t *testing.T) {
 	}
 }
 
-// names returns the rows' names, also of rows that lack the rest.
+// names returns the names of all rows, including incomplete ones.
 func (p *place) names(t testing.TB) []string {
 	t.Helper()
 	var out []string

@@ -17,7 +17,7 @@ func (r *reader) limit() int {
 	return r.source.engine.buffered()
 }
 
-// statement is the pass's query.
+// statement returns the query of the pass for the rows after the mark.
 func (r *reader) statement() (*statement, error) {
 	e := r.source.engine
 	s := &statement{engine: e}
@@ -44,8 +44,8 @@ func (r *reader) statement() (*statement, error) {
 	return s, r.rest(s, r.limit())
 }
 
-// rest writes what follows the columns of a query of the rows after the mark, in
-// order, at most n of them; 0: all.
+// rest writes the part of a query after its columns. The query returns at most n rows after
+// the mark, in order; 0: all of them.
 func (r *reader) rest(s *statement, n int) error {
 	e := r.source.engine
 	s.sql.WriteString(" FROM " + r.table.from + " WHERE ")
@@ -68,7 +68,8 @@ func (r *reader) rest(s *statement, n int) error {
 	return nil
 }
 
-// since returns the condition that leaves out what earlier pulls read; "": none.
+// since returns the condition that leaves out the rows of earlier pulls, or "" if there is
+// none.
 func (r *reader) since(s *statement) (string, error) {
 	if r.time == nil || r.pull.Cursor.Time.IsZero() {
 		return "", nil
@@ -76,8 +77,8 @@ func (r *reader) since(s *statement) (string, error) {
 	return s.engine.since(*r.time, r.pull.Cursor.Time.Add(-r.pull.Overlap), s)
 }
 
-// count returns how many rows the pull is about to read. It is for people, who
-// would rather not wait for it: 0 if it takes long.
+// count returns the number of rows that the pull will read, for the progress. A large count
+// can take long, so after a short time it gives up and returns 0.
 func (r *reader) count(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
@@ -105,7 +106,7 @@ func (r *reader) count(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-// where writes the condition of the passes that have an order.
+// where writes the condition of the passes timeless and timed.
 func (r *reader) where(s *statement) error {
 	e := r.source.engine
 	condition := "TRUE"
@@ -136,7 +137,8 @@ func (r *reader) where(s *statement) error {
 	return s.after(position, r.mark.At)
 }
 
-// after writes the condition that the columns come after the values, in order.
+// after writes the condition for the rows that come after a position in the order of the
+// columns.
 func (s *statement) after(columns []column, values []any) error {
 	e := s.engine
 	if e.rawPositions() {
@@ -160,7 +162,8 @@ func (s *statement) after(columns []column, values []any) error {
 		s.sql.WriteString("(" + names + ") > (" + placeholders + ")")
 		return nil
 	}
-	// a >= 1 AND (a > 1 OR a = 1 AND (b > 2 …)): the first lets an index be used.
+	// a >= 1 AND (a > 1 OR a = 1 AND (b > 2 …)): the first condition lets the database use
+	// an index.
 	first, err := s.value(columns[0], values[0])
 	if err != nil {
 		return err

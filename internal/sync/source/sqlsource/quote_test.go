@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// FuzzQuote: what is quoted is one identifier, which is what it was.
+// FuzzQuote checks that a quoted name is one identifier with the same name.
 func FuzzQuote(f *testing.F) {
 	for _, s := range []string{"a", `"`, "`", `a"b`, "a`b", `"; DROP TABLE x; --`, "``", `\`, "", "日本", "\xff"} {
 		f.Add(s)
@@ -31,7 +31,7 @@ func FuzzQuote(f *testing.F) {
 	})
 }
 
-// TestHostileIdentifiers has a database read and write tables and columns of any name.
+// Tables and columns with any name can be read and written.
 func TestHostileIdentifiers(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, s server) {
@@ -39,7 +39,7 @@ func TestHostileIdentifiers(t *testing.T) {
 		part := rapid.SampledFrom([]string{"a", "B", `"`, "`", "'", ";", "--", "/*", "*/", " ", ".", "?", "$1", "%", `\`, "DROP TABLE ", "select", "日", "]", "[", "(", ")", ",", ":x", "@y", "\n"})
 		name := rapid.Custom(func(t *rapid.T) string {
 			n := strings.Join(rapid.SliceOfN(part, 1, 4).Draw(t, "parts"), "")
-			if strings.TrimSpace(n) != n || len(n) > 40 { // MySQL takes no space at the end
+			if strings.TrimSpace(n) != n || len(n) > 40 { // MySQL allows no space at the end
 				return "n" + strings.TrimSpace(n[:min(len(n), 20)]) + "n"
 			}
 			return n

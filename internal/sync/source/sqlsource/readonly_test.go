@@ -13,15 +13,14 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// count returns what the place's own connection counts.
+// count returns the result of a query on the tests' own connection.
 func (p *place) count(t testing.TB, query string) (n int) {
 	t.Helper()
 	require.NoError(t, p.db.QueryRow(query).Scan(&n))
 	return n
 }
 
-// The statements of a pull change nothing, also where the query or a view calls functions
-// that do.
+// A pull changes nothing, even if its query or a view calls functions that write.
 func TestAttackPostgresPullChangesNothing(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onPostgres)
@@ -65,11 +64,12 @@ func TestAttackPostgresPullChangesNothing(t *testing.T) {
 			}
 		})
 	}
-	// PostgreSQL 15 makes large objects in such a transaction, too, which is undone.
+	// PostgreSQL 15 creates large objects even in a read-only transaction. The rollback
+	// removes them.
 	_, err := queried(t, p, "SELECT lo_from_bytea(0, 'x')::text AS id", "")
 	t.Log(err)
 	require.Zero(t, p.count(t, "SELECT count(*) FROM pg_largeobject_metadata"))
-	// A setting of the session is undone, and no later statement relies on it.
+	// A changed setting of the session is rolled back, and no later statement depends on it.
 	p.options["tables"] = map[string]any{
 		"q": map[string]any{"query": "SELECT set_config('default_transaction_read_only', 'off', false) || set_config('statement_timeout', '0', false) AS id"},
 		"s": map[string]any{"query": "SELECT current_setting('statement_timeout') AS id"},
@@ -138,13 +138,13 @@ func TestAttackMySQLPullChangesNothing(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("%.6f", statementTimeout.Seconds()), rows[0].Values[0])
 }
 
-// A statement that does not end is ended when its caller gives up.
+// A statement without end stops when the caller's context ends.
 func TestAQueryIsCancelled(t *testing.T) {
 	t.Parallel()
 	for s, query := range map[*server]string{
 		&onPostgres: "SELECT pg_sleep(600)::text AS id",
 		&onMySQL:    "SELECT SLEEP(600) AS id",
-		// It finds one row, and then nothing for ever.
+		// The query finds one row and then runs for ever without another one.
 		&onSQLite: "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s) SELECT i AS id FROM s WHERE i < 2",
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -180,8 +180,8 @@ func TestAQueryIsCancelled(t *testing.T) {
 	}
 }
 
-// A table of SQLite may be a hostile file: its triggers, and the look for how a column
-// writes times, end with their caller, too.
+// A file of SQLite may be hostile. Its triggers and the search for a column's style of time
+// also stop when the caller's context ends.
 func TestSQLiteStatementsEndWithTheirCaller(t *testing.T) {
 	t.Parallel()
 	const endless = "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s) SELECT "

@@ -23,19 +23,21 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sqlsource/sqliteguard"
 )
 
-// sqliteBatch is how many rows a query reads: all at once, because an open
-// query keeps others from writing. Without an index each query sorts.
+// sqliteBatch is the number of rows that a query reads. They are read at once, because an
+// open query keeps others from writing. The number is large, because without an index
+// every query sorts the table.
 const sqliteBatch = 20_000
 
-// sqliteEngine is an engine. SQLite's values have types of their own, whatever
-// the column's is said to be; they are read as they are. What a definition says is
-// read over connections that cannot write; pushes have others.
+// sqliteEngine is the engine for SQLite. In SQLite every value has a type of its own, which
+// need not be the column's, and it is read with that type. A pull runs SQL of a definition
+// and uses connections that cannot write; a push has connections of its own
+// (docs/decisions/011).
 type sqliteEngine struct {
 	standard
 	push *sql.DB
 }
 
-// sidecars are what SQLite looks for beside a file, and opens if it is there.
+// sidecars lists the endings of the files that SQLite opens by itself beside a database.
 var sidecars = []string{"-journal", "-wal", "-shm"}
 
 func openSQLite(o options, env source.Env) (engine, error) {
@@ -57,7 +59,9 @@ func openSQLite(o options, env source.Env) (engine, error) {
 			return nil, err
 		}
 	}
-	// SQLite opens files by their name, and others beside them.
+	// SQLite opens files by their names and not through Dir, because it opens others beside
+	// them. The name must lead to the same file that Dir opened, or a link could lead out
+	// of the directory.
 	full, err := filepath.Abs(filepath.Join(env.Dir.Name(), path))
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "url: %q cannot be opened", o.database)
@@ -81,7 +85,7 @@ func openSQLite(o options, env source.Env) (engine, error) {
 	return e, nil
 }
 
-func (e *sqliteEngine) close() error { return errors.Join(e.db.Close(), e.push.Close()) }
+func (e *sqliteEngine) release() error { return errors.Join(e.db.Close(), e.push.Close()) }
 
 func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
 	tx, err := e.push.BeginTx(ctx, nil)
@@ -91,8 +95,9 @@ func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
 	return standardTx{tx: tx, standard: &e.standard}, nil
 }
 
-// single asks the parser. It takes the query alone up to the first semicolon, and that
-// ends no bracket: so in brackets, a query with more behind the semicolon is none.
+// single lets SQLite's parser decide. The parser reads a text up to its first semicolon,
+// and no bracket is open there. So a query with more text after a semicolon is a syntax
+// error once it stands in brackets, and nothing after the semicolon can run.
 func (e *sqliteEngine) single(ctx context.Context, query string) error {
 	columns, err := e.columns(ctx, query)
 	if err == nil && len(columns) == 0 {
@@ -101,7 +106,7 @@ func (e *sqliteEngine) single(ctx context.Context, query string) error {
 	return err
 }
 
-// columns returns those of the query. It does not run it.
+// columns returns the columns of a query without running it.
 func (e *sqliteEngine) columns(ctx context.Context, query string) ([]sqlite.ColumnInfo, error) {
 	c, err := e.db.Conn(ctx)
 	if err != nil {
@@ -121,7 +126,8 @@ func (e *sqliteEngine) buffered() int      { return sqliteBatch }
 
 func (e *sqliteEngine) abortsOnError() bool { return false }
 
-// same compares times in text as times, for the same may be written in several ways.
+// same compares text that holds times as times, because the same time can be written in
+// several ways.
 func (e *sqliteEngine) same(c column, placeholder string) string {
 	if c.kind.isTime() && !c.style.isNumber() {
 		return fmt.Sprintf("julianday(%s) IS julianday(%s)", e.quote(c.name), placeholder)
@@ -130,7 +136,7 @@ func (e *sqliteEngine) same(c column, placeholder string) string {
 }
 
 func (e *sqliteEngine) upsert(key, set []column) (string, bool) {
-	return (*postgres)(nil).upsert(key, set) // SQLite has it from PostgreSQL
+	return (*postgres)(nil).upsert(key, set) // SQLite has the same syntax as PostgreSQL
 }
 
 func (e *sqliteEngine) ignoring(c column) (string, bool) {
@@ -156,9 +162,9 @@ func (e *sqliteEngine) describe(ctx context.Context, from string) ([]column, err
 	return columns, nil
 }
 
-// sqliteKind goes by the declared type, as people mean it. JSON is text here: only
-// so is what is written later the same as what was read.
-func sqliteKind(declared string) kind {
+// sqliteKind returns the kind that people mean by a declared type. JSON is text here,
+// because only text is written back exactly as it was read.
+func sqliteKind(declared string) columnKind {
 	declared, _, _ = strings.Cut(declared, "(")
 	switch strings.TrimSpace(declared) {
 	case "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE":
@@ -214,7 +220,7 @@ func sqliteValue(c column, v any) (any, error) {
 func sqliteText(c column, s string) (any, error) {
 	switch c.kind {
 	case kindRaw:
-		if !utf8.ValidString(s) { // JSON would change it
+		if !utf8.ValidString(s) { // JSON would replace the bytes that are not UTF-8
 			return map[string]any{"text": base64.StdEncoding.EncodeToString([]byte(s))}, nil
 		}
 		return s, nil
@@ -235,11 +241,11 @@ func (e *sqliteEngine) bind(c column, v any) (any, error) {
 		return sqliteRaw(v)
 	case kindBool:
 		if b, err := toBool(v); err == nil {
-			return b, nil // stored as 0 or 1
+			return b, nil // SQLite stores booleans as 0 or 1
 		}
 	case kindLocal, kindDate, kindInstant:
 		if t, ok := timeOf(v); ok {
-			return c.style.write(c.kind, t.UTC()), nil
+			return c.style.format(c.kind, t.UTC()), nil
 		}
 	case kindBytes:
 		return toBytes(v)
@@ -257,7 +263,7 @@ func (e *sqliteEngine) bind(c column, v any) (any, error) {
 	case int64, float64, bool, string:
 		return v, nil
 	case time.Time:
-		return c.style.write(kindLocal, v.UTC()), nil
+		return c.style.format(kindLocal, v.UTC()), nil
 	}
 	return text(v)
 }
@@ -272,7 +278,7 @@ func sqliteNumber(n json.Number) any {
 	return n.String()
 }
 
-// sqliteRaw binds a position as it was read.
+// sqliteRaw returns a value of a position as SQLite stored it.
 func sqliteRaw(v any) (any, error) {
 	switch v := v.(type) {
 	case json.Number:
@@ -337,7 +343,7 @@ func (e *sqliteEngine) classify(err error) class {
 	case code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || code == sqlite3.SQLITE_CONSTRAINT_ROWID:
 		return duplicate
 	case slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE}, code&0xff):
-		return refused
+		return refusedRow
 	case strings.Contains(se.Error(), "no such table"):
 		return noTable
 	case code&0xff == sqlite3.SQLITE_ERROR, code&0xff == sqlite3.SQLITE_NOTADB:

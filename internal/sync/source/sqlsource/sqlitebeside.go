@@ -9,15 +9,15 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// firstPage is how the first page of every database begins, and headBytes how much of
-// it shows whose it is.
+// firstPage is the beginning of every database's first page. headBytes of the page show
+// whether the database is an embedded store.
 var firstPage = []byte("SQLite format 3\x00")
 
 const headBytes = 100
 
-// notStoreWithin refuses a log with the first page of an embedded store. SQLite
-// takes the pages of a log for those of the file beside it, whatever that is: so a copy of
-// the log beside any file is a copy of the store.
+// notStoreWithin refuses a write-ahead log that contains the first page of an embedded
+// store. SQLite reads the pages of a log as those of the file beside it. So a copy of the
+// store's log beside any file gives access to the store's credentials.
 func notStoreWithin(env source.Env, path string, log io.Reader) error {
 	buf := make([]byte, 0, 64<<10)
 	for {
@@ -39,6 +39,6 @@ func notStoreWithin(env source.Env, path string, log io.Reader) error {
 		if err != nil {
 			return fault.Wrap(fault.Unavailable, err, "url: the log beside the file could not be read")
 		}
-		buf = buf[:copy(buf, buf[max(0, len(buf)-headBytes):])] // a page may begin at the end of what was read
+		buf = buf[:copy(buf, buf[max(0, len(buf)-headBytes):])] // the next page may begin in the last bytes
 	}
 }

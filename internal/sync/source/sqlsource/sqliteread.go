@@ -12,10 +12,11 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sqlsource/sqliteguard"
 )
 
-// errTooManyExpressions says that SQLite's program for a query is too long to be stopped soon.
-var errTooManyExpressions = errors.New("the query has more expressions than could be stopped, for values as long as it may have")
+// errTooManyExpressions reports that SQLite's program for a query is so long that it could
+// not be stopped soon after the context ends.
+var errTooManyExpressions = errors.New("the query has too many expressions: SQLite could not stop it in time with the longest values that it may have")
 
-// reading runs do with a connection whose statements end when the context does, see
+// reading runs do with a connection whose statements end when the context ends, see
 // [sqliteguard.Read].
 func (e *sqliteEngine) reading(ctx context.Context, longest int, ours bool, do func(*sql.Conn) error) error {
 	c, err := e.db.Conn(ctx)
@@ -31,23 +32,23 @@ func (e *sqliteEngine) reading(ctx context.Context, longest int, ours bool, do f
 	if refused := done(); refused != nil {
 		err = errors.Join(refused, err)
 	} else if se, ok := errors.AsType[*sqlite.Error](err); ok && se.Code()&0xff == sqlite3.SQLITE_NOMEM {
-		err = errors.Join(errTooManyExpressions, err) // it says so of too many instructions, too
+		err = errors.Join(errTooManyExpressions, err) // SQLite reports too many instructions as a lack of memory
 	}
-	if err != nil && ctx.Err() != nil { // what SQLite says of its end may be anything
+	if err != nil && ctx.Err() != nil { // an interrupted statement can fail with any error
 		return ctx.Err()
 	}
 	return err
 }
 
-// query reads at once what the query returns.
-func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out rows, err error) {
+// query runs a query and reads its rows at once.
+func (e *sqliteEngine) query(ctx context.Context, columns []column, query string, args ...any) (out resultRows, err error) {
 	length := maxValue(len(columns))
-	weighs := columns[len(columns)-1].name == "" // it looks at how long a row is, and is of a table
+	weighs := columns[len(columns)-1].name == "" // the query of a table that checks the length of its rows
 	if weighs {
 		length = maxRow
 	}
 	err = e.reading(ctx, length, weighs, func(on *sql.Conn) error {
-		out, err = e.read(ctx, on, columns, query, args...)
+		out, err = e.readAll(ctx, on, columns, query, args...)
 		return err
 	})
 	if err != nil {
@@ -56,15 +57,15 @@ func (e *sqliteEngine) query(ctx context.Context, columns []column, query string
 	return out, nil
 }
 
-func (e *sqliteEngine) read(ctx context.Context, c *sql.Conn, columns []column, query string, args ...any) (rows, error) {
+func (e *sqliteEngine) readAll(ctx context.Context, c *sql.Conn, columns []column, query string, args ...any) (resultRows, error) {
 	found, err := c.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	r := e.rowsOf(found, columns)
-	defer r.close()
+	defer r.release()
 	b := &bufferedRows{}
-	for r.next() {
+	for r.more() {
 		row := make([]any, len(columns))
 		err := r.scan(row)
 		bad, isBad := errors.AsType[*badValue](err)
@@ -80,7 +81,7 @@ func (e *sqliteEngine) read(ctx context.Context, c *sql.Conn, columns []column, 
 	return b, errors.Join(r.err(), ctx.Err())
 }
 
-// bufferedRows are rows that have been read.
+// bufferedRows holds rows that were read at once.
 type bufferedRows struct {
 	rows  [][]any
 	bad   []*badValue
@@ -90,7 +91,7 @@ type bufferedRows struct {
 	at    int
 }
 
-func (b *bufferedRows) next() bool {
+func (b *bufferedRows) more() bool {
 	b.at++
 	return b.at <= len(b.rows)
 }
@@ -106,4 +107,4 @@ func (b *bufferedRows) scan(dst []any) error {
 
 func (b *bufferedRows) size() int  { return b.sizes[b.at-1] }
 func (b *bufferedRows) err() error { return nil }
-func (b *bufferedRows) close()     { b.rows, b.bad, b.sizes = nil, nil, nil }
+func (b *bufferedRows) release()   { b.rows, b.bad, b.sizes = nil, nil, nil }

@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// timeStyle is how a column of SQLite, which has no times, writes them.
+// timeStyle is the form of the times in a column. SQLite has no type for times.
 type timeStyle int
 
 const (
-	styleNone    timeStyle = iota // no value yet
+	styleNone    timeStyle = iota // the column has no value yet
 	styleSpace                    // 2006-01-02 15:04:05, as CURRENT_TIMESTAMP
 	styleISO                      // 2006-01-02T15:04:05Z
 	styleISONone                  // 2006-01-02T15:04:05
-	styleSeconds                  // since 1970
+	styleSeconds                  // number of seconds since 1970
 	styleMillis
 	styleMicros
-	styleMixed // several: no order of them is one of times
+	styleMixed // several forms, whose order is not that of the times
 )
 
 func (s timeStyle) isText() bool   { return s >= styleNone && s <= styleISONone }
 func (s timeStyle) isNumber() bool { return s >= styleSeconds && s <= styleMicros }
 
-// units are how many of a style's numbers make a second.
+// units returns how many units of a numeric style make a second.
 func (s timeStyle) units() float64 {
 	switch s {
 	case styleMillis:
@@ -47,7 +47,7 @@ func (s timeStyle) fromNumber(n float64) any {
 	return t
 }
 
-func (s timeStyle) write(k kind, t time.Time) any {
+func (s timeStyle) format(k columnKind, t time.Time) any {
 	if k == kindDate {
 		return t.Format(dateLayout)
 	}
@@ -62,8 +62,8 @@ func (s timeStyle) write(k kind, t time.Time) any {
 	return t.Format(localLayout)
 }
 
-// sample looks at any value of a column, to write others as it is.
-// The table has that many columns.
+// sample returns the style of one value of a column, in which a push writes times. columns
+// is the table's number of columns.
 func (e *sqliteEngine) sample(ctx context.Context, from string, c column, columns int) (timeStyle, error) {
 	name := e.quote(c.name)
 	var v any
@@ -76,8 +76,8 @@ func (e *sqliteEngine) sample(ctx context.Context, from string, c column, column
 	return styleOfValue(v), nil
 }
 
-// cursor looks at the first and the last value of a column, which numbers come
-// before text in. Any column may hold times here.
+// cursor returns the column with the style of its smallest and largest values. Numbers sort
+// before text, so a column with both shows here. Any declared type may hold times.
 func (e *sqliteEngine) cursor(ctx context.Context, t *table, c column) (column, error) {
 	name := e.quote(c.name)
 	end := func(order string) string {
@@ -124,7 +124,7 @@ func styleOfValue(v any) timeStyle {
 	case string:
 		switch {
 		case len(v) > 19 && strings.ContainsAny(v[19:], "+-"):
-			return styleMixed // zones
+			return styleMixed // times with different zones do not sort by time
 		case !strings.Contains(v, "T"):
 			return styleSpace
 		case strings.HasSuffix(v, "Z"):
@@ -135,7 +135,7 @@ func styleOfValue(v any) timeStyle {
 	return styleNone
 }
 
-// since leaves out what is older, as far as the column's order is that of time.
+// since returns a condition that leaves out older rows, as far as the column sorts by time.
 func (e *sqliteEngine) since(c column, at time.Time, s *statement) (string, error) {
 	name := e.quote(c.name)
 	at = at.UTC()
@@ -144,8 +144,9 @@ func (e *sqliteEngine) since(c column, at time.Time, s *statement) (string, erro
 		s.args = append(s.args, at.UnixMicro()/int64(1e6/c.style.units()))
 		return name + " >= ?", nil
 	case c.style.isText():
-		// The day lets an index be used. Then T and a space are the same, and what
-		// is less than a minute is left to the overlap.
+		// The comparison of the date lets SQLite use an index. The second one treats T
+		// and a space alike. It ignores seconds, so some older rows are read again,
+		// which the overlap allows.
 		s.args = append(s.args, at.Format(dateLayout), at.Format("2006-01-02 15:04"))
 		return fmt.Sprintf("%s >= ? AND substr(replace(%s, 'T', ' ') || ' 00:00', 1, 16) >= ?", name, name), nil
 	}

@@ -1,18 +1,20 @@
-// Package sqlsource pulls from and pushes to a table of PostgreSQL, MySQL,
-// MariaDB or SQLite.
+// Package sqlsource pulls from and pushes to a table of PostgreSQL, MySQL, MariaDB or
+// SQLite. A definition may also pull from a query.
 //
-// A pull is ordered by (cursor column, key) and continues after the last such
-// pair, so that no row is lost at a page's end whatever changes meanwhile. In
-// three passes it reads
+// A pull orders the rows by (cursor column, key) and continues after the last such pair. So
+// it loses no row at the end of a page, even if rows change meanwhile. It has three passes:
 //
 //  1. the rows without a key, which are rejects;
-//  2. the rows whose cursor column is NULL, by key: nobody knows when they
-//     changed, so every pull reads them;
-//  3. the others, from the cursor less the overlap.
+//  2. the rows whose cursor column is NULL, by key. Nobody knows when they changed, so
+//     every pull reads them;
+//  3. the other rows, from the cursor less the overlap.
 //
-// The key has to be unique, as the database compares it. Identifiers are quoted
-// and known to exist; values are always bound. A push is a transaction, in which
-// a row that the database refuses fails alone.
+// The key must be unique by the database's own comparison. Names are quoted and checked to
+// exist; values are always bound. A push is a transaction in which a refused row fails
+// alone.
+//
+// A definition's query is SQL of a stranger. The database itself keeps it from writing
+// (docs/decisions/011), and the sizes and times of its answers are bounded.
 package sqlsource
 
 import (
@@ -34,28 +36,28 @@ import (
 
 const (
 	connectTimeout = 15 * time.Second
-	readTimeout    = 5 * time.Minute // of a page: the first waits for the database to sort
+	readTimeout    = 5 * time.Minute // for a page; the first one waits until the database has sorted
 	pushTimeout    = 2 * time.Minute
-	// statementTimeout is the database's, should this process not end a statement: a
-	// query that is read for longer is asked again from where it was.
+	// statementTimeout makes the database stop a statement that this process fails to
+	// stop. A pull that reads one query for longer continues with a new query.
 	statementTimeout = 30 * time.Minute
-	pushSize         = 500
-	maxQuery         = 64 << 10 // bytes of a definition's query
+	maxPush          = 500
+	maxQuery         = 64 << 10 // most bytes of a definition's query
 )
 
 // Kind returns the kind "sql".
 func Kind() source.Kind {
-	return source.Kind{Name: "sql", Check: check, Open: open}
+	return source.Kind{Name: "sql", Check: check, Open: openSource}
 }
 
-// sqlSource is a source.Source.
+// sqlSource implements source.Source.
 type sqlSource struct {
 	engine  engine
 	options options
 
 	mu      sync.Mutex
-	tables  map[string]*table    // by datatype; those that exist
-	readers map[*reader]struct{} // that are open
+	tables  map[string]*table    // described tables by datatype
+	readers map[*reader]struct{} // open readers
 }
 
 var (
@@ -63,7 +65,7 @@ var (
 	_ source.KeyChooser = (*sqlSource)(nil)
 )
 
-func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
+func openSource(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
 	o, faults := parse(d)
 	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "%s", faults[0])
@@ -97,7 +99,7 @@ func openEngine(o options, env source.Env) (engine, error) {
 }
 
 // PushSize implements source.Source.
-func (s *sqlSource) PushSize() int { return pushSize }
+func (s *sqlSource) PushSize() int { return maxPush }
 
 // ChoosesKeys implements source.KeyChooser.
 func (s *sqlSource) ChoosesKeys(string) bool { return s.options.GeneratesKeys }
@@ -107,24 +109,24 @@ func (s *sqlSource) Close() error {
 	s.mu.Lock()
 	readers := slices.Collect(maps.Keys(s.readers))
 	s.mu.Unlock()
-	for _, r := range readers { // or the engine would wait for their connections
+	for _, r := range readers { // the engine would wait for their connections
 		if err := r.Close(); err != nil {
 			return err
 		}
 	}
-	return s.engine.close()
+	return s.engine.release()
 }
 
-// table is what a datatype is read from.
+// table describes the table or query that a datatype is read from.
 type table struct {
 	datatype string
 	from     string // the quoted name, or the query in brackets
-	name     string // for people
-	table    string // without its schema
-	query    bool   // cannot be pushed to
+	name     string // name for messages
+	table    string // name without the schema
+	query    bool   // a query, which cannot be pushed to
 	columns  []column
 	names    *source.Columns
-	unique   []string // a unique key that was looked for and is there
+	unique   []string // columns that were found to be a unique key
 }
 
 func (t *table) column(name string) (column, bool) {
@@ -135,7 +137,7 @@ func (t *table) column(name string) (column, bool) {
 	return t.columns[i], true
 }
 
-// need returns the columns of those names, or a fault that names the columns there are.
+// need returns the columns with the names, or a fault that lists the existing columns.
 func (t *table) need(names ...string) ([]column, error) {
 	columns := make([]column, 0, len(names))
 	var unknown []string
@@ -153,7 +155,7 @@ func (t *table) need(names ...string) ([]column, error) {
 	return columns, nil
 }
 
-// table describes the datatype's table, once.
+// table returns the description of a datatype's table. It asks the database only once.
 func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) {
 	s.mu.Lock()
 	t, ok := s.tables[datatype]
@@ -169,7 +171,7 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	switch {
 	case where.Query != "":
 		t.query, t.name = true, fmt.Sprintf("the query of %q", datatype)
-		t.from = "(" + where.Query + "\n) " + s.engine.quote("source") // the line ends a comment
+		t.from = "(" + where.Query + "\n) " + s.engine.quote("source") // the line break ends a comment at the end of the query
 	case where.Schema != "":
 		t.name = where.Schema + "." + where.Table
 		t.from = s.engine.quote(where.Schema) + "." + s.engine.quote(where.Table)
@@ -212,8 +214,8 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	return t, nil
 }
 
-// failed makes an error of the database one for people. What may work the next
-// time is unavailable; a definition that cannot work is invalid.
+// failed turns an error of the database into one for people. The code is Unavailable if the
+// next try may succeed, and Invalid if the definition must change.
 func (s *sqlSource) failed(ctx context.Context, err error, format string, args ...any) error {
 	if fence.Refused(err) {
 		return err
@@ -227,7 +229,7 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	what := fmt.Sprintf(format, args...)
 	code := fault.Unavailable
 	switch s.engine.classify(err) {
-	case denied, wrong, noTable, refused:
+	case denied, wrong, noTable, refusedRow:
 		code = fault.Invalid
 		what += ": " + s.engine.explain(err)
 	case tooLong:
@@ -245,90 +247,92 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 	return fault.Wrap(code, err, "%s", what)
 }
 
-// engine is a database. Its SQL is what differs between them.
+// engine is a kind of database with its own SQL.
 type engine interface {
 	quote(identifier string) string
-	// placeholder returns the n-th, from 1, for a value of the column.
+	// placeholder returns the n-th placeholder, from 1, for a value of the column.
 	placeholder(n int, c column) string
-	// bind returns what to bind for a value, as sources and the store have it.
+	// bind converts a value of a row or a record into one that the driver can bind.
 	bind(c column, v any) (any, error)
-	// same compares a column null-safely with a placeholder.
+	// same returns a condition that compares a column with a placeholder. NULL equals NULL.
 	same(c column, placeholder string) string
-	// since returns the condition that the cursor column is not before t; "": all are.
+	// since returns the condition that the cursor column is not before a time; "": the
+	// engine cannot tell, and all rows are read.
 	since(c column, at time.Time, s *statement) (string, error)
-	// cursor returns the column as one of times, or an error.
+	// cursor returns the column as a column of times, or an error if it holds none.
 	cursor(ctx context.Context, t *table, c column) (column, error)
-	// rowValues: (a, b) > (1, 2) is as fast as it is short.
+	// rowValues reports whether the engine compares (a, b) > (1, 2) efficiently.
 	rowValues() bool
-	// rawPositions: a value as the source gives it cannot be bound again, so
-	// positions are read apart.
+	// rawPositions reports that a value of a row cannot be bound again without loss. The
+	// query then selects the position a second time, as the database stores it.
 	rawPositions() bool
-	// buffered is how many rows a query reads, all of them at once; 0: a query
-	// reads everything, row by row.
+	// buffered returns the number of rows that a query reads at once; 0: a query reads
+	// all rows, one by one.
 	buffered() int
-	// upsert returns the end of an INSERT that replaces the row of the same key.
-	// An engine that has none returns false; then the row is inserted or else updated.
+	// upsert returns the end of an INSERT that replaces the row with the same key. If it
+	// returns false, the engine has none, and a row is inserted or else updated.
 	upsert(key, set []column) (string, bool)
-	// ignoring returns the end of an INSERT that does nothing if the column's
-	// value is there already; false: an INSERT that fails is the same.
+	// ignoring returns the end of an INSERT that does nothing if the column's value
+	// exists. If it returns false, such an INSERT fails as a duplicate.
 	ignoring(c column) (string, bool)
-	// abortsOnError: a transaction is lost when a statement fails, unless there
-	// was a savepoint.
+	// abortsOnError reports whether a failed statement ends the whole transaction unless
+	// there is a savepoint.
 	abortsOnError() bool
 
-	// single returns an error unless the text is one statement that returns rows, as
-	// the database parses it. It runs nothing. Only of such a text may a query that
-	// has it in brackets be made: of any other, a part could end the brackets.
+	// single returns an error unless the database parses the text as one statement that
+	// returns rows. It runs nothing. Only such a text may be put in brackets to make a
+	// larger query; another text could close the brackets and add SQL of its own.
 	single(ctx context.Context, query string) error
 	describe(ctx context.Context, from string) ([]column, error)
-	// unique reports whether the columns are a unique key of the table.
+	// unique reports whether exactly these columns are a unique key of the table.
 	unique(ctx context.Context, t *table, columns []string) (bool, error)
 	clock(ctx context.Context) (time.Time, error)
-	query(ctx context.Context, columns []column, sql string, args ...any) (rows, error)
+	query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error)
 	begin(ctx context.Context) (transaction, error)
 	classify(err error) class
-	// explain says what the database says, for people.
+	// explain returns the database's own message for people.
 	explain(err error) string
-	close() error
+	release() error
 }
 
-// rows are a query's, one at a time.
-type rows interface {
-	next() bool
-	// scan sets dst to the row's values. A *badValue rejects the row alone.
+// resultRows returns the rows of a query one by one.
+type resultRows interface {
+	more() bool
+	// scan sets dst to the row's values. A *badValue rejects only this row.
 	scan(dst []any) error
-	// size is about how many bytes the row that was scanned keeps in memory.
+	// size estimates the memory in bytes of the row that was scanned.
 	size() int
 	err() error
-	close()
+	release()
 }
 
 type transaction interface {
-	// exec returns how many rows the statement changed or found as it would leave them.
+	// exec returns the number of rows that the statement found, including rows that
+	// already have the new values.
 	exec(ctx context.Context, sql string, args ...any) (int64, error)
-	// execAll executes statements one after the other up to the first that fails.
+	// execAll executes the statements in order and stops at the first that fails.
 	execAll(ctx context.Context, statements []*statement) ([]int64, error)
-	query(ctx context.Context, columns []column, sql string, args ...any) (rows, error)
+	query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error)
 	commit(ctx context.Context) error
 	rollback()
 }
 
-// class is what an error of a database comes to.
+// class is the meaning of a database's error for a pull or a push.
 type class int
 
 const (
-	unknown   class = iota
-	refused         // the row's fault: a constraint, a type, a trigger
-	duplicate       // refused, because of a unique key
+	unknown    class = iota
+	refusedRow       // the row breaks a constraint, a type or a trigger
+	duplicate        // the row breaks a unique key
 	noTable
-	denied  // the login's fault, or what the statement may not do
-	wrong   // the statement's, so the definition's, fault
-	tooSlow // the database ended the statement, which took too long
+	denied  // the login or the kind of transaction does not allow the statement
+	wrong   // the statement, and so the definition, is wrong
+	tooSlow // the database stopped the statement because it took too long
 	tooLong // a row is longer than maxRow
-	noRoom  // for the file, or for temporary files
+	noRoom  // there is no space for the file, for temporary files or in memory
 )
 
-// badValue is a value that a row cannot have.
+// badValue is the error for a value that a row cannot have.
 type badValue struct {
 	column string
 	reason string
@@ -336,14 +340,14 @@ type badValue struct {
 
 func (b *badValue) Error() string { return b.column + ": " + b.reason }
 
-// statement is SQL with what it binds.
+// statement is SQL with the values that it binds.
 type statement struct {
 	engine engine
 	sql    strings.Builder
 	args   []any
 }
 
-// value binds a value of the column, and returns its placeholder.
+// value binds a value of the column and returns its placeholder.
 func (s *statement) value(c column, v any) (string, error) {
 	bound, err := s.engine.bind(c, v)
 	if err != nil {
@@ -353,11 +357,11 @@ func (s *statement) value(c column, v any) (string, error) {
 	return s.engine.placeholder(len(s.args), c), nil
 }
 
-// each reads rows to the end.
-func each(r rows, n int, do func([]any) error) error {
-	defer r.close()
+// each calls do with every row and closes the rows.
+func each(r resultRows, n int, do func([]any) error) error {
+	defer r.release()
 	dst := make([]any, n)
-	for r.next() {
+	for r.more() {
 		if err := r.scan(dst); err != nil {
 			return err
 		}
@@ -368,7 +372,7 @@ func each(r rows, n int, do func([]any) error) error {
 	return r.err()
 }
 
-// errNoRows says what is wrong with a definition's query, not with the database.
+// errNoRows reports that a definition's query returns no rows, such as an INSERT.
 var errNoRows = fault.New(fault.Invalid, "the query must be one SELECT: it returns no rows")
 
 var errClosed = fmt.Errorf("sqlsource: closed: %w", io.ErrClosedPipe)

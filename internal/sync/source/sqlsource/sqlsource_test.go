@@ -27,7 +27,7 @@ func everywhere(t *testing.T, test func(t *testing.T, s server)) {
 	}
 }
 
-// pulled are the rows and rejects of a whole pull.
+// pulled holds the rows and rejects of a whole pull.
 type pulled struct {
 	rows    []map[string]any
 	rejects []source.Reject
@@ -75,12 +75,12 @@ func TestRowsWithoutATime(t *testing.T) {
 			require.Equal(t, int64(7), got.last.Total)
 			require.Equal(t, int64(7), got.last.Done)
 
-			// Nobody knows when they changed: they come again, after any cursor.
+			// Nobody knows when they changed, so every pull returns them.
 			got = pullAll(t, src, source.Pull{Spec: p.spec, PageSize: size, Cursor: got.last.Cursor})
 			require.Equal(t, []string{"n1", "n2", "n3", "n4", "n5", "a"}, ids(got.rows))
 			require.True(t, at.Add(time.Minute).Equal(got.last.Cursor.Time))
 		}
-		// A pull is resumed between two rows without a time.
+		// A pull can resume between two rows without a time.
 		r, err := src.Pull(t.Context(), source.Pull{Spec: p.spec, PageSize: 2})
 		require.NoError(t, err)
 		page, err := r.Next(t.Context())
@@ -113,7 +113,7 @@ func TestKeysOfSeveralColumns(t *testing.T) {
 		for i := range 30 {
 			well, depth := fmt.Sprintf("well %d", i%3), fmt.Sprintf("12345678901234567.%03d", i%5)
 			if s.name == "sqlite" {
-				depth = fmt.Sprintf("%d.125", i%5) // it has no exact decimals
+				depth = fmt.Sprintf("%d.125", i%5) // has no exact decimals as a float
 			}
 			p.exec(t, "INSERT INTO reading VALUES ("+p.placeholders(4)+")", well, fmt.Sprintf("2020-01-01 00:00:%02d", i/10), depth, i)
 			want[fmt.Sprint(i)] = true
@@ -122,7 +122,7 @@ func TestKeysOfSeveralColumns(t *testing.T) {
 		for _, cursor := range []string{"", "at"} {
 			spec.CursorTime = cursor
 			for _, size := range []int{1, 4, 7} {
-				// Each page is read by a source of its own.
+				// A source of its own reads each page.
 				got, resume := map[string]bool{}, json.RawMessage(nil)
 				for pages := 0; ; pages++ {
 					require.Less(t, pages, 40)
@@ -147,7 +147,7 @@ func TestKeysOfSeveralColumns(t *testing.T) {
 	})
 }
 
-// TestLateCommit has a transaction open while a pull runs.
+// A transaction that is open during a pull and commits later is not lost.
 func TestLateCommit(t *testing.T) {
 	t.Parallel()
 	for _, s := range []server{onPostgres, onMySQL} {
@@ -172,8 +172,8 @@ func TestLateCommit(t *testing.T) {
 	}
 }
 
-// TestClockOfTheBeginning: what commits while a pull runs may have any time
-// since it began, so the cursor does not pass that, however long the pull takes.
+// The cursor does not pass the time at which the pull began, even if the pull takes long. A
+// row that commits meanwhile may have any time since then.
 func TestClockOfTheBeginning(t *testing.T) {
 	t.Parallel()
 	p := newReadings(t, onSQLite, true, false)
@@ -252,7 +252,7 @@ func TestCursorIsATime(t *testing.T) {
 	}
 }
 
-// TestNextAfterAnError: a page that failed is read by the next call.
+// After a failed call, the next call reads the same page.
 func TestNextAfterAnError(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, s server) {
@@ -274,7 +274,7 @@ func TestNextAfterAnError(t *testing.T) {
 				_, err := r.Next(cancelled)
 				require.ErrorIs(t, err, context.Canceled)
 			}
-			if i == 3 && r.(*reader).rows != nil { // the connection is lost in the middle
+			if i == 3 && r.(*reader).rows != nil { // the connection breaks in the middle of the pull
 				r.(*reader).cancel()
 			}
 			page, err := r.Next(t.Context())
@@ -296,7 +296,7 @@ func TestNextAfterAnError(t *testing.T) {
 	})
 }
 
-// TestColumnThatChanged: what was an integer is not read as one for ever.
+// A column that was an integer and changed its type is not read as an integer.
 func TestColumnThatChanged(t *testing.T) {
 	t.Parallel()
 	p := newReadings(t, onPostgres, false, false)
@@ -310,7 +310,7 @@ func TestColumnThatChanged(t *testing.T) {
 	require.NoError(t, err)
 	_, err = r.Next(t.Context())
 	require.Error(t, err)
-	require.NoError(t, src.Close()) // also of a reader that nobody closed
+	require.NoError(t, src.Close()) // Close also closes a reader that was left open
 	require.Equal(t, int64(1234567890123), pullAll(t, p.Open(t), source.Pull{Spec: p.spec, PageSize: 1}).rows[0]["n"])
 }
 

@@ -5,14 +5,14 @@ import (
 	"database/sql"
 )
 
-// standard is what the engines that go through database/sql have in common.
+// standard holds the common part of the engines that use database/sql.
 type standard struct {
 	db *sql.DB
-	// value turns what the driver returns into what a source gives.
+	// value converts a value of the driver into one of a row.
 	value func(c column, v any) (any, error)
 }
 
-func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
+func (s *standard) rowsOf(r *sql.Rows, columns []column) resultRows {
 	out := &standardRows{rows: r, columns: columns, value: s.value, raw: make([]any, len(columns)), into: make([]any, len(columns))}
 	for i := range out.raw {
 		out.into[i] = &out.raw[i]
@@ -20,7 +20,7 @@ func (s *standard) rowsOf(r *sql.Rows, columns []column) rows {
 	return out
 }
 
-// querier is a database or a transaction.
+// querier is a database, a connection or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
@@ -33,7 +33,7 @@ func (s *standard) begin(ctx context.Context) (transaction, error) {
 	return standardTx{tx: tx, standard: s}, nil
 }
 
-// types returns the columns' names and types, as the driver has them.
+// types returns the names and types of the columns as the driver reports them.
 func (s *standard) types(ctx context.Context, on querier, from string) ([]*sql.ColumnType, error) {
 	r, err := on.QueryContext(ctx, "SELECT * FROM "+from+" LIMIT 0")
 	if err != nil {
@@ -56,10 +56,10 @@ type standardRows struct {
 	bytes   int
 }
 
-func (r *standardRows) next() bool { return r.rows.Next() }
+func (r *standardRows) more() bool { return r.rows.Next() }
 func (r *standardRows) size() int  { return r.bytes }
 func (r *standardRows) err() error { return r.rows.Err() }
-func (r *standardRows) close()     { _ = r.rows.Close() }
+func (r *standardRows) release()   { _ = r.rows.Close() }
 
 func (r *standardRows) scan(dst []any) error {
 	if err := r.rows.Scan(r.into...); err != nil {
@@ -73,7 +73,7 @@ func (r *standardRows) scan(dst []any) error {
 	r.bytes = 0
 	for i, c := range r.columns {
 		n := lengthOf(r.raw[i])
-		if length > maxRow && n > maxShown && c.kind != kindRaw { // it is rejected, and needs no other copy
+		if length > maxRow && n > maxShown && c.kind != kindRaw { // the row is rejected, so the value is not copied
 			dst[i] = nil
 			continue
 		}
@@ -90,10 +90,10 @@ func (r *standardRows) scan(dst []any) error {
 	return bad
 }
 
-// maxShown is how many bytes a value has that a reject still shows of a row that is too long.
+// maxShown is the size in bytes of the longest value that the reject of a long row shows.
 const maxShown = 64 << 10
 
-// lengthOf returns how many bytes a value of the driver has, beside a few.
+// lengthOf returns the number of bytes of a value of the driver.
 func lengthOf(v any) int {
 	switch v := v.(type) {
 	case []byte:
@@ -129,7 +129,7 @@ func (t standardTx) execAll(ctx context.Context, statements []*statement) ([]int
 	return affected, nil
 }
 
-func (t standardTx) query(ctx context.Context, columns []column, query string, args ...any) (rows, error) {
+func (t standardTx) query(ctx context.Context, columns []column, query string, args ...any) (resultRows, error) {
 	r, err := t.tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

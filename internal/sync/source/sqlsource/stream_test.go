@@ -13,23 +13,23 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// numbers fills a table with n rows, quickly.
+// numbers holds SQL that quickly fills a table with n rows.
 var numbers = map[string]string{
 	"postgres": "INSERT INTO big SELECT i, 'row ' || i, i / 7.0, TIMESTAMPTZ '2020-01-01' + i * INTERVAL '1 second' FROM generate_series(1, %d) i",
 	"mysql":    "INSERT INTO big SELECT seq, CONCAT('row ', seq), seq / 7, TIMESTAMPADD(SECOND, seq, '2020-01-01') FROM seq_1_to_%d",
 	"sqlite":   "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < %d) INSERT INTO big SELECT i, 'row ' || i, i / 7.0, datetime(1577836800 + i, 'unixepoch') FROM s",
 }
 
-// TestStream pulls a table that would not fit into the memory it may take.
+// A pull of a table that is larger than the allowed memory succeeds.
 func TestStream(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
-	for _, s := range []server{onPostgres, onMySQL, onSQLite} { // not at once: memory is measured
+	for _, s := range []server{onPostgres, onMySQL, onSQLite} { // not in parallel, because memory is measured
 		for _, cursor := range []string{"", "at"} {
 			n := 200_000
 			if s.name == "sqlite" {
-				n = 2*sqliteBatch + 1 // the race detector makes it slow
+				n = 2*sqliteBatch + 1 // fewer rows, because the race detector is slow
 			}
 			t.Run(s.name+"/cursor="+cursor, func(t *testing.T) {
 				p := newPlace(t, s)

@@ -11,7 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// typed is a column, what is in it, and what a pull makes of it.
+// typed is a column with its type, a stored value and the value that a pull returns.
 type typed struct {
 	typ, sql string
 	want     any
@@ -85,7 +85,7 @@ var types = map[string][]typed{
 		{"set('a','b')", "'a,b'", "a,b"},
 		{"blob", "x'00ff10'", "AP8Q"},
 		{"varbinary(10)", "x'00ff10'", "AP8Q"},
-		{"json", `'{"a": 1.10}'`, `{"a": 1.10}`}, // MariaDB's is text
+		{"json", `'{"a": 1.10}'`, `{"a": 1.10}`}, // MariaDB stores JSON as text
 		{"text", "NULL", nil},
 	},
 	"sqlite": {
@@ -109,8 +109,8 @@ var types = map[string][]typed{
 	},
 }
 
-// TestTypes pulls a row of every type, pushes what came to another row, and
-// then expects it to be the same.
+// TestTypes pulls a row with every type and pushes the values to another row. The two rows
+// must be the same.
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, s server) {
@@ -152,7 +152,7 @@ func TestTypes(t *testing.T) {
 		require.Len(t, got.rows, 2)
 		want["id"] = "second"
 		require.Equal(t, want, got.rows[1])
-		for name, v := range copied { // each alone, to say which
+		for name, v := range copied { // one by one, so that a failure names the column
 			c := same
 			c.Op, c.Expect, c.Changed = source.Update, map[string]any{name: v}, []string{name}
 			c.Fields = map[string]any{name: v}
@@ -167,7 +167,7 @@ func TestTypes(t *testing.T) {
 	})
 }
 
-// TestStoredValues pushes values as the store has them, which knows JSON's types.
+// TestStoredValues pushes values with the types that the store keeps, which are JSON's.
 func TestStoredValues(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, s server) {

@@ -15,22 +15,22 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// column is one of a table's.
+// column describes one column of a table.
 type column struct {
 	name string
-	kind kind
+	kind columnKind
 	typ  string // the database's name of the type
-	oid  uint32 // PostgreSQL's
-	// digits are those of a time's seconds, after the point; -1: as many as there are.
+	oid  uint32 // PostgreSQL's number of the type
+	// digits is the number of decimals of a time's seconds; -1: not limited.
 	digits int
-	style  timeStyle // SQLite's
+	style  timeStyle // form of the times, for SQLite
 }
 
-// kind is what a column holds, as far as it matters here.
-type kind int
+// columnKind groups the types of columns that are read and written in the same way.
+type columnKind int
 
 const (
-	kindText kind = iota
+	kindText columnKind = iota
 	kindInteger
 	kindDecimal // exact
 	kindFloat
@@ -43,17 +43,18 @@ const (
 	kindBytes
 	kindArray
 	kindOther // read as text
-	kindRaw   // bound as it was read
+	kindRaw   // bound exactly as it was read
 )
 
-func (k kind) isTime() bool { return k == kindInstant || k == kindLocal || k == kindDate }
+func (k columnKind) isTime() bool { return k == kindInstant || k == kindLocal || k == kindDate }
 
 const (
 	localLayout = "2006-01-02 15:04:05.999999"
 	dateLayout  = "2006-01-02"
 )
 
-// timeLayouts are those that people and databases write. A time without a zone is UTC.
+// timeLayouts lists the forms of times that people and databases write. A time without a
+// zone is UTC.
 var timeLayouts = []string{
 	time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
 	"2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999 Z07:00", "2006-01-02T15:04", "2006-01-02 15:04", dateLayout,
@@ -68,7 +69,7 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// timeOf returns the time that a value of the column is.
+// timeOf returns a value of the column as a time and reports whether it is one.
 func (c column) timeOf(v any) (time.Time, bool) {
 	if c.style.isNumber() {
 		switch n := v.(type) {
@@ -81,7 +82,7 @@ func (c column) timeOf(v any) (time.Time, bool) {
 	return timeOf(v)
 }
 
-// timeOf returns the time that a value is.
+// timeOf returns a value as a time and reports whether it is one.
 func timeOf(v any) (time.Time, bool) {
 	switch v := v.(type) {
 	case time.Time:
@@ -92,7 +93,7 @@ func timeOf(v any) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// timeColumn is cursor for the databases whose columns have types.
+// timeColumn implements engine.cursor for the databases whose columns have types.
 func timeColumn(t *table, c column) (column, error) {
 	if !c.kind.isTime() {
 		return c, fault.New(fault.Invalid, "the cursor column %s of %s is %s, not a time", c.name, t.name, c.typ)
@@ -100,7 +101,7 @@ func timeColumn(t *table, c column) (column, error) {
 	return c, nil
 }
 
-// text returns the value as text, the inverse of how it was read.
+// text returns a value as text, from which the same value is read again.
 func text(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
@@ -144,7 +145,8 @@ func fromJSON(b []byte) (any, bool) {
 	return v, true
 }
 
-// fromFloat keeps what JSON has no number for as text: a mapping may not need it.
+// fromFloat returns infinities and NaN as text, because JSON has no numbers for them. The
+// row stays valid, since a mapping may not use the column.
 func fromFloat(f float64) any {
 	switch {
 	case math.IsNaN(f):
@@ -157,7 +159,8 @@ func fromFloat(f float64) any {
 	return f
 }
 
-// fromFloat32 has the digits that the database shows, 0.1 and not 0.10000000149.
+// fromFloat32 returns the number with the digits that the database shows: 0.1 and not
+// 0.10000000149.
 func fromFloat32(f float32) any {
 	v, err := strconv.ParseFloat(strconv.FormatFloat(float64(f), 'g', -1, 32), 64)
 	if err != nil {
@@ -185,7 +188,7 @@ func fromText(name, s string) (any, error) {
 
 func fromBytes(b []byte) any { return base64.StdEncoding.EncodeToString(b) }
 
-// toBytes is the inverse of fromBytes.
+// toBytes reverses fromBytes.
 func toBytes(v any) ([]byte, error) {
 	s, ok := v.(string)
 	if !ok {
@@ -198,7 +201,7 @@ func toBytes(v any) ([]byte, error) {
 	return b, nil
 }
 
-// toBool reads what sources call true and false.
+// toBool reads the values that sources use for true and false.
 func toBool(v any) (bool, error) {
 	switch v := v.(type) {
 	case bool:

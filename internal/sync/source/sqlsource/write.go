@@ -9,13 +9,13 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// statement returns the change's, or nil if there is nothing to do.
+// statement returns the statement of a change, or nil if there is nothing to do.
 func (p *pusher) statement(ctx context.Context, c source.Change) (*statement, error) {
 	if c.Key != nil && len(c.Key) != len(p.keys) {
 		return nil, fault.New(fault.Invalid, "the key of %s has %d columns, not %d", p.table.name, len(p.keys), len(c.Key))
 	}
 	if c.Key == nil && (c.Op != source.Create || p.attempt == nil) {
-		return nil, fault.New(fault.Invalid, "the record has no key for %s; where the database chooses keys, options.generatesKeys says so", p.table.name)
+		return nil, fault.New(fault.Invalid, "the record has no key for %s: set options.generatesKeys if the database chooses the keys", p.table.name)
 	}
 	switch c.Op {
 	case source.Create:
@@ -23,7 +23,7 @@ func (p *pusher) statement(ctx context.Context, c source.Change) (*statement, er
 	case source.Update:
 		return p.update(c)
 	case source.Delete:
-		return p.remove(ctx, c)
+		return p.deletion(ctx, c)
 	}
 	return nil, fault.New(fault.Invalid, "%q is not an operation", c.Op)
 }
@@ -70,8 +70,9 @@ func (p *pusher) insert(c source.Change) (*statement, error) {
 	return s, nil
 }
 
-// update sets the changed columns, if they are what both sides last agreed on
-// or, because it was sent before, what it sets.
+// update returns a statement that sets the changed columns. Its condition holds if they
+// have the values on which both sides last agreed, or already the new ones: an earlier
+// attempt may have written them and lost its answer.
 func (p *pusher) update(c source.Change) (*statement, error) {
 	if len(c.Changed) == 0 {
 		return nil, nil
@@ -114,8 +115,8 @@ func (p *pusher) update(c source.Change) (*statement, error) {
 	return s, nil
 }
 
-// remove deletes the row or marks it as deleted.
-func (p *pusher) remove(ctx context.Context, c source.Change) (*statement, error) {
+// deletion returns a statement that deletes the row or marks it as deleted.
+func (p *pusher) deletion(ctx context.Context, c source.Change) (*statement, error) {
 	s := &statement{engine: p.engine}
 	var mark any
 	if p.deleted == nil {
@@ -154,7 +155,8 @@ func (p *pusher) remove(ctx context.Context, c source.Change) (*statement, error
 	return s, nil
 }
 
-// mark is the value of a deleted row: what the mapping says, or the time.
+// mark returns the value that marks a deleted row: the mapping's, or else the present time
+// for a column of times, or else true.
 func (p *pusher) mark(ctx context.Context) (any, error) {
 	switch {
 	case p.spec.DeletedEquals != nil:

@@ -10,34 +10,35 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// A short statement has thousands of values in memory at once: as columns, as arguments,
-// in subqueries, and while it sorts. A limit for each value bounds none of that. So
-// SQLite's own allocator counts: a guarded connection that asks for memory while all of
-// SQLite in this process has that much is refused, and its statement fails. Others, as
-// the embedded store's, are counted, and never refused.
+// A short statement can hold thousands of values in memory at once: as columns, as
+// arguments, in subqueries and while it sorts. A limit for each value bounds none of that.
+// So SQLite's allocator counts all memory of SQLite in this process. If a guarded
+// connection asks for memory above the limit, it gets none and its statement fails. The
+// memory of other connections, such as the embedded store's, is counted but never refused.
 const (
-	// maxMemory is the most bytes that guarded connections make SQLite have. A process
-	// whose memory is limited lets them have a tenth of it, as the Go runtime leaves that
-	// to what it does not count, but at least minMemory: less sorts no long rows.
+	// maxMemory is the limit in bytes. If the process has a memory limit, a tenth of it is
+	// the limit here, but at least minMemory: with less, SQLite cannot sort long rows.
+	// The Go runtime does not count SQLite's memory. The tenth is the part that its own
+	// limit leaves for memory that it does not count.
 	maxMemory = 128 << 20
 	minMemory = 64 << 20
 )
 
 var (
-	bounded sync.Map     // of *guard, by the thread that SQLite knows its connection by
-	held    atomic.Int64 // bytes that SQLite has
+	bounded sync.Map     // *guard by the *libc.TLS of its connection
+	held    atomic.Int64 // bytes that SQLite holds now
 	most    atomic.Int64
 
-	ordinary  sqlite3.Tsqlite3_mem_methods // SQLite's own
-	allocator = installAllocator()         // SQLite takes one only before its first connection in the process
+	ordinary  sqlite3.Tsqlite3_mem_methods // SQLite's own allocator
+	allocator = installAllocator()         // SQLite accepts one only before the process's first connection
 )
 
-// Memory returns how many bytes SQLite may have before guarded connections are refused more.
+// Memory returns the number of bytes above which guarded connections get no more memory.
 func Memory() int64 { return most.Load() }
 
 func boundMemory() { most.Store(share(debug.SetMemoryLimit(-1))) }
 
-// share returns how many of a limit's bytes SQLite may have.
+// share returns the part of a process's memory limit that SQLite may hold, in bytes.
 func share(limit int64) int64 { return min(max(limit/10, minMemory), maxMemory) }
 
 type (
@@ -47,7 +48,8 @@ type (
 	xSize    = func(tls *libc.TLS, block uintptr) int32
 )
 
-// installAllocator returns SQLite's code for how it went.
+// installAllocator replaces SQLite's allocator by one that counts. It returns SQLite's
+// result code.
 func installAllocator() int32 {
 	tls := libc.NewTLS()
 	defer tls.Close()
@@ -57,7 +59,7 @@ func installAllocator() int32 {
 		return sqlite3.SQLITE_NOMEM
 	}
 	defer libc.Xfree(tls, arguments)
-	defer libc.Xfree(tls, methods) // SQLite copies them
+	defer libc.Xfree(tls, methods) // SQLite keeps a copy
 	if rc := sqlite3.Xsqlite3_config(tls, sqlite3.SQLITE_CONFIG_GETMALLOC, libc.VaList(arguments, methods)); rc != sqlite3.SQLITE_OK {
 		return rc
 	}
@@ -67,11 +69,12 @@ func installAllocator() int32 {
 	return sqlite3.Xsqlite3_config(tls, sqlite3.SQLITE_CONFIG_MALLOC, libc.VaList(arguments, methods))
 }
 
-// aLot is how many bytes a statement that is to end gets no more of: what ends it
-// early is that it makes long values.
+// aLot is the size in bytes from which a stopped statement gets no more memory. A statement
+// that makes long values ends earlier in this way.
 const aLot = 16 << 10
 
-// take counts n bytes more, unless the connection is guarded and may have no more.
+// take counts n more bytes. It reports false and counts nothing if the connection is
+// guarded and may not have them.
 func take(tls *libc.TLS, n int64) bool {
 	room := held.Add(n) <= most.Load() || n <= 0
 	if room && n < aLot {
@@ -108,7 +111,8 @@ func release(tls *libc.TLS, block uintptr) {
 	function[xFree](ordinary.FxFree)(tls, block)
 }
 
-// resize counts both blocks until the content is copied.
+// resize counts the old and the new block until the content is copied, because both exist
+// at once.
 func resize(tls *libc.TLS, block uintptr, n int32) uintptr {
 	before := int64(function[xSize](ordinary.FxSize)(tls, block))
 	if !take(tls, int64(n)) {

@@ -5,7 +5,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// reader reads the characters of a text as SQLite does, whatever bytes it has.
+// reader reads the characters of a text exactly as SQLite does, even if the text is not
+// valid UTF-8.
 type reader struct {
 	text []byte
 	at   int
@@ -13,7 +14,7 @@ type reader struct {
 
 func (r *reader) more() bool { return r.at < len(r.text) }
 
-// next returns the next character; 0: there is none.
+// next returns the next character, or 0 at the end.
 func (r *reader) next() uint32 {
 	if !r.more() {
 		return 0
@@ -23,7 +24,7 @@ func (r *reader) next() uint32 {
 	if c < 0xc0 {
 		return c
 	}
-	switch { // the bits that the first byte has
+	switch { // the bits of the character that are in the first byte
 	case c < 0xe0:
 		c &= 0x1f
 	case c < 0xf0:
@@ -53,7 +54,8 @@ func lower(c uint32) uint32 {
 	return c
 }
 
-// wildcards are the special characters of LIKE or of GLOB; 0: it has none.
+// wildcards holds the special characters of LIKE or GLOB; 0: the operator has no such
+// character.
 type wildcards struct {
 	all, one, set, escape uint32
 	anyCase               bool
@@ -92,8 +94,8 @@ func callGlob(tls *libc.TLS, context uintptr, _ int32, argv uintptr) {
 	}
 }
 
-// fail ends the statement with the message. SQLite copies it out of memory of its own: what
-// lies on Go's stack may move while SQLite reads it.
+// fail ends the statement with a message. The message is first copied to SQLite's own
+// memory, because a value on Go's stack may move while SQLite reads it.
 func (c *call) fail(message string) {
 	at, text := c.made(len(message))
 	if at == 0 {
@@ -103,7 +105,8 @@ func (c *call) fail(message string) {
 	sqlite3.Xsqlite3_free(c.tls, at)
 }
 
-// patterned reports whether there is something to compare. Blobs match nothing.
+// patterned reports whether the arguments must be compared. Otherwise it has answered: a
+// blob matches nothing, and a pattern that is too long is an error.
 func (c *call) patterned() bool {
 	if c.kind(0) == sqlite3.SQLITE_BLOB || c.kind(1) == sqlite3.SQLITE_BLOB {
 		sqlite3.Xsqlite3_result_int(c.tls, c.context, 0)
@@ -133,18 +136,18 @@ func (c *call) match(w wildcards) {
 	}
 }
 
-// Outcomes of a comparison.
+// The outcomes of a comparison.
 const (
 	matches = iota
 	differs
-	never // also if what is before had matched more of the text
+	never // differs, and would differ even if an earlier wildcard matched more text
 	ended
 )
 
-// compare compares as SQLite does, step by step.
+// compare matches the text against the pattern with SQLite's own algorithm.
 func (c *call) compare(w wildcards, pattern, text []byte) int {
 	p, s := reader{text: pattern}, reader{text: text}
-	escaped := -1 // the place after an escaped character
+	escaped := -1 // index after the last escaped character
 	for {
 		if c.ends(1) {
 			return ended
@@ -178,7 +181,7 @@ func (c *call) compare(w wildcards, pattern, text []byte) int {
 	}
 }
 
-// compareRest compares what follows a wildcard for any number of characters.
+// compareRest matches the rest of a pattern after a wildcard for any number of characters.
 func (c *call) compareRest(w wildcards, p, s *reader) int {
 	char := p.next()
 	for char == w.all && char != 0 || char == w.one && char != 0 {
@@ -213,7 +216,7 @@ func (c *call) compareRest(w wildcards, p, s *reader) int {
 		if c.ends(1) {
 			return ended
 		}
-		if char < 0x80 { // bytes, whatever characters they are part of
+		if char < 0x80 { // like SQLite, search byte by byte, even within other characters
 			b := uint32(s.text[s.at])
 			s.at++
 			if b != char && (!w.anyCase || lower(b) != lower(char)) {
@@ -229,7 +232,8 @@ func (c *call) compareRest(w wildcards, p, s *reader) int {
 	return never
 }
 
-// inSet reports whether the next character is in the set that the pattern has next.
+// inSet reads a set from the pattern and a character from the text. It reports whether the
+// character is in the set.
 func (c *call) inSet(p, s *reader) bool {
 	char := s.next()
 	if char == 0 {

@@ -8,15 +8,16 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// SQLite asks whether a statement is to end only between instructions, and a call of a
-// function is one instruction. Most functions look at each byte of their arguments a few
-// times. Those below compare every place of one argument with all of the other, which
-// takes hours for 8 MiB. So guarded connections that read have these instead, which
-// return the same and end when the statement is to. A test compares them with SQLite's.
+// SQLite checks only between instructions whether a statement must stop, and a call of a
+// function is one instruction. Most functions read each byte of their arguments a few
+// times. The functions below compare every position of one argument with all of the other,
+// which takes hours for 8 MiB. So guarded connections that read get the following
+// replacements. They return the same results and stop with the statement. A test compares
+// them with SQLite's own functions.
 //
-// LIKE and GLOB use no index then, as with any function that is not SQLite's own.
+// With replacements, LIKE and GLOB use no index. SQLite uses one only for its own functions.
 
-// replacement is a function that takes SQLite's place.
+// replacement is a function that replaces one of SQLite's own.
 type replacement struct {
 	name string
 	args int32
@@ -31,7 +32,8 @@ func replacements() []replacement {
 	}
 }
 
-// replaceFunctions returns SQLite's code for how it went. id is the connection's guard.
+// replaceFunctions replaces the functions on a connection. id is the number of the
+// connection's guard. It returns SQLite's result code.
 func replaceFunctions(tls *libc.TLS, db uintptr, id int64) int32 {
 	for _, r := range replacements() {
 		name, err := libc.CString(r.name)
@@ -48,8 +50,8 @@ func replaceFunctions(tls *libc.TLS, db uintptr, id int64) int32 {
 	return sqlite3.SQLITE_OK
 }
 
-// stepsBetweenLooks is how many steps a replacement takes before it looks whether it
-// is to end: a fraction of a millisecond.
+// stepsBetweenLooks is the number of steps after which a replacement checks whether it must
+// stop. They take a fraction of a millisecond.
 const stepsBetweenLooks = 1 << 16
 
 // call is one call of a replacement.
@@ -69,7 +71,7 @@ func newCall(tls *libc.TLS, context, argv uintptr) *call {
 	return c
 }
 
-// ends counts steps and reports whether the statement is to end.
+// ends counts steps and reports whether the statement must stop.
 func (c *call) ends(steps int) bool {
 	if c.steps += steps; c.steps < stepsBetweenLooks {
 		return false
@@ -86,8 +88,8 @@ func (c *call) arg(i int) uintptr {
 
 func (c *call) kind(i int) int32 { return sqlite3.Xsqlite3_value_type(c.tls, c.arg(i)) }
 
-// text returns a value's text, which is SQLite's until the call returns; nil: it is
-// NULL, or there is no memory for it.
+// text returns a value as text, in SQLite's memory and valid until the call returns. It
+// returns nil for NULL, and if there is no memory for the text.
 func (c *call) text(value uintptr) []byte {
 	at := sqlite3.Xsqlite3_value_text(c.tls, value)
 	if at == 0 {
@@ -96,7 +98,7 @@ func (c *call) text(value uintptr) []byte {
 	return view(at, sqlite3.Xsqlite3_value_bytes(c.tls, value))
 }
 
-// view returns n bytes of SQLite's memory. It is not nil.
+// view returns n bytes of SQLite's memory as a slice, which is never nil.
 func view(at uintptr, n int32) []byte {
 	if at == 0 || n <= 0 {
 		return []byte{}
@@ -104,14 +106,14 @@ func view(at uintptr, n int32) []byte {
 	return unsafe.Slice(valueAt[byte](at), n)
 }
 
-// toNUL returns the text as C has it.
+// toNUL returns the text up to its first zero byte, where it ends in C.
 func toNUL(text []byte) []byte {
 	before, _, _ := bytes.Cut(text, []byte{0})
 	return before
 }
 
-// made returns n bytes of SQLite's own memory, which count as any of its; nil: the
-// statement fails.
+// made allocates n bytes in SQLite's counted memory. If it returns nil, it has already set
+// the error of the statement.
 func (c *call) made(n int) (uintptr, []byte) {
 	if n > int(sqlite3.Xsqlite3_limit(c.tls, sqlite3.Xsqlite3_context_db_handle(c.tls, c.context), sqlite3.SQLITE_LIMIT_LENGTH, -1)) {
 		sqlite3.Xsqlite3_result_error_toobig(c.tls, c.context)
@@ -128,13 +130,13 @@ func (c *call) made(n int) (uintptr, []byte) {
 // transient tells SQLite to copy the result.
 const transient = ^uintptr(0)
 
-// returnText answers with the text, which must lie in SQLite's memory, as the arguments do:
-// Go's stack may move while SQLite reads.
+// returnText sets the result of the call to a text in SQLite's memory, such as a part of an
+// argument. A text on Go's stack may move while SQLite reads it.
 func (c *call) returnText(text []byte) {
 	sqlite3.Xsqlite3_result_text(c.tls, c.context, address(text), int32(len(text)), transient)
 }
 
-var empty [1]byte // what the address of no bytes is
+var empty [1]byte // lends its address to texts of no bytes
 
 func address(text []byte) uintptr {
 	if len(text) == 0 {
@@ -145,7 +147,7 @@ func address(text []byte) uintptr {
 
 func continues(text []byte, i int) bool { return i < len(text) && text[i]&0xc0 == 0x80 }
 
-// after returns the place after the character at i.
+// after returns the index after the character at i.
 func after(text []byte, i int) int {
 	first := text[i]
 	i++
@@ -169,7 +171,7 @@ func callInstr(tls *libc.TLS, context uintptr, _ int32, argv uintptr) {
 			in[i] = view(sqlite3.Xsqlite3_value_blob(tls, value), n)
 			continue
 		}
-		if blobs[0] != blobs[1] { // the argument itself stays what it is
+		if blobs[0] != blobs[1] { // works on copies, so that the argument keeps its type
 			value = sqlite3.Xsqlite3_value_dup(tls, value)
 			defer sqlite3.Xsqlite3_value_free(tls, value)
 		}
@@ -186,8 +188,8 @@ func callInstr(tls *libc.TLS, context uintptr, _ int32, argv uintptr) {
 	sqlite3.Xsqlite3_result_int(tls, context, int32(at))
 }
 
-// find returns the number of the character, or of the byte, where the needle begins;
-// 0: nowhere. Not ok: the statement is to end.
+// find returns the number, from 1, of the character or byte at which needle begins in hay,
+// or 0 if hay does not contain it. ok is false if the statement must stop.
 func (c *call) find(hay, needle []byte, text bool) (at int, ok bool) {
 	if len(needle) == 0 {
 		return 1, true
@@ -251,7 +253,8 @@ func callReplace(tls *libc.TLS, context uintptr, _ int32, argv uintptr) {
 	sqlite3.Xsqlite3_result_text(tls, context, at, int32(length), pointerTo(sqlite3.Xsqlite3_free))
 }
 
-// eachPlace calls do with every place of the pattern, and reports whether it was not ended.
+// eachPlace calls do with every index at which the pattern occurs in the text. It reports
+// false if the statement must stop.
 func (c *call) eachPlace(text, pattern []byte, do func(int)) bool {
 	for i := 0; len(pattern) <= len(text)-i; {
 		steps := 1
@@ -341,7 +344,8 @@ func callUnhex(tls *libc.TLS, context uintptr, _ int32, argv uintptr) {
 	sqlite3.Xsqlite3_result_blob(tls, context, at, int32(n), pointerTo(sqlite3.Xsqlite3_free))
 }
 
-// unhex writes the bytes that the digits stand for. Not ok: it is NULL, or an error.
+// unhex writes the bytes that the digits stand for to out. If ok is false, the result is
+// NULL or an error.
 func (c *call) unhex(out, digits, pass []byte) (n int, ok bool) {
 	in := reader{text: digits}
 	for in.more() {

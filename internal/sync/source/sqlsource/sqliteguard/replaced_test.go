@@ -13,7 +13,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// A replacement returns what SQLite's own function does, whatever it gets.
+// A replacement returns the same as SQLite's own function for any arguments.
 func TestReplacementsAreSQLitesFunctions(t *testing.T) {
 	t.Parallel()
 	db := opened(t)
@@ -68,18 +68,20 @@ func TestReplacementsAreSQLitesFunctions(t *testing.T) {
 	}
 }
 
-// endless are expressions that take a core for minutes to days. None takes more memory
-// than it may, or returns anything long.
+// endless returns expressions that occupy a core for minutes to days. None takes more
+// memory than it may or returns a long value.
 //
 // One call at the limit of 8 MiB took, on one of two busy cores: length 50 ms, substr
 // 50, =, NOCASE and RTRIM 15 to 25, upper 70, hex 40, unhex 60, quote 100, soundex 40,
 // CAST 30, trim of one character 80, randomblob 400, printf 430, strftime 1,700, date
 // 120, json_valid 700 (1,400 of deep text), json_extract 100 a path, json_remove 800 of
-// 900 paths, json_pretty 800, concat 20, unistr 50, min and max 25 an argument. All are
-// linear, or end for want of memory. So those are held by the number of instructions
-// between two looks, and of arguments. Not linear were instr (2 h), replace (2 h), trim of
-// a set (days), unhex with a set (days), LIKE and GLOB (26 ms a character of the pattern),
-// json_patch (600 ms for 60 KB, with its square), and the geopoly functions.
+// 900 paths, json_pretty 800, concat 20, unistr 50, min and max 25 an argument. All of them
+// are linear or fail for lack of memory. So it suffices to bound the number of
+// instructions between two checks and the number of arguments.
+//
+// The others are not linear: instr (2 h), replace (2 h), trim with a set (days), unhex with
+// a set (days), LIKE and GLOB (26 ms for each character of the pattern), json_patch (600 ms
+// for 60 KB, growing with the square) and the geopoly functions.
 func endless() map[string]string {
 	calls := func(n int, call string) string {
 		return strings.TrimSuffix(strings.Repeat("ifnull("+call+",0)+", n), "+")
@@ -106,7 +108,7 @@ func endless() map[string]string {
 	}
 }
 
-// A statement ends soon after its context does, wherever it is.
+// A statement ends soon after its context, at any point of its execution.
 func TestAttackStatementsEnd(t *testing.T) {
 	t.Parallel()
 	db := openedWith(t, 8<<20)
@@ -120,14 +122,14 @@ func TestAttackStatementsEnd(t *testing.T) {
 			done, err := Read(ctx, conn, 8<<20, false)
 			require.NoError(t, err)
 			ended := make(chan error, 1)
-			go func() { // without the context, so that the driver does nothing
+			go func() { // without the context, so that the driver does not interrupt it
 				var v any
 				ended <- conn.QueryRowContext(context.Background(), query).Scan(&v)
 			}()
 			select {
 			case err := <-ended:
 				require.Fail(t, "it ended by itself", "%v", err)
-			case <-time.After(300 * time.Millisecond): // it is under way
+			case <-time.After(300 * time.Millisecond): // the statement is running by now
 			}
 			cancel()
 			select {
@@ -141,7 +143,7 @@ func TestAttackStatementsEnd(t *testing.T) {
 	}
 }
 
-// What takes long and cannot be ended is refused.
+// A function that takes long and cannot be stopped is refused.
 func TestAttackEndlessFunctionsAreRefused(t *testing.T) {
 	t.Parallel()
 	db := openedWith(t, 8<<20)
@@ -164,8 +166,8 @@ func TestAttackEndlessFunctionsAreRefused(t *testing.T) {
 	require.NoError(t, done())
 }
 
-// known are all functions of SQLite that a definition's query may call. Before one is
-// added here, somebody has to measure what one call of it takes with values of 8 MiB.
+// known lists all functions of SQLite that a definition's query may call. Before you add
+// one, measure how long one call takes with values of 8 MiB.
 const known = `-> ->> abs acos acosh asin asinh atan atan2 atanh avg bm25 ceil ceiling changes char coalesce concat concat_ws cos cosh count cume_dist
 current_date current_time current_timestamp date datetime degrees dense_rank exp first_value floor format fts5 fts5_get_locale fts5_insttoken fts5_locale
 fts5_source_id glob group_concat hex highlight if ifnull iif instr json json_array json_array_insert json_array_length json_error_position json_extract

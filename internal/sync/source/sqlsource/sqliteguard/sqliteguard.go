@@ -1,19 +1,22 @@
 // Package sqliteguard opens SQLite files for SQL that a stranger wrote.
 //
 // The author of a definition writes SQL that runs in this process, on files of this
-// machine. So the engine itself guards every connection, before its first statement:
+// machine. So the engine itself guards every connection before its first statement
+// (docs/decisions/011):
 //
-//   - no other database can be attached, and no value or statement is longer than
-//     a limit;
-//   - an authorizer, which the parser asks about everything that a statement does,
-//     allows reading, and on the connections that pushes use also changing rows;
-//   - the temporary files of all connections together have a limit, and so has their memory;
-//   - a statement ends soon after its context does, also while it finds nothing: it is
-//     told so between instructions, when it takes memory, and within the functions that
-//     look at much more than their arguments' bytes. Others of those are refused.
+//   - No other database can be attached. No value and no statement is longer than a limit.
+//   - An authorizer allows only reading, and on the connections of pushes also changes of
+//     rows. SQLite's parser asks it about every action of a statement.
+//   - The temporary files of all guarded connections together have a limit. So has the
+//     memory.
+//   - A statement stops soon after its context ends, even if it finds no rows. It checks
+//     for that between instructions, when it takes memory, and within functions that take
+//     much longer than reading their arguments. Such functions that cannot be stopped are
+//     refused.
 //
-// SQLite's driver offers none of this, so the hook that SQLite calls for each new
-// connection does it. SQLite is C, translated: it is handed numbers, not Go values.
+// SQLite's driver offers none of this, so the package uses the hook that SQLite calls for
+// each new connection. SQLite is C code that was translated to Go. It receives numbers
+// instead of Go values, and the package looks up its guards by these numbers.
 package sqliteguard
 
 import (
@@ -36,18 +39,18 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// guard is what a connection is held to.
+// guard holds the limits and the state of a guarded connection.
 type guard struct {
 	writes  bool        // the connection is for pushes
-	stopped atomic.Bool // the statement that runs is to end
-	refused atomic.Bool // the statement that runs was refused memory
-	longest int32       // bytes of a value
+	stopped atomic.Bool // the running statement must stop
+	refused atomic.Bool // the running statement asked for too much memory
+	longest int32       // most bytes of a value
 	tls     *libc.TLS
 	db      uintptr // SQLite's connection
 }
 
 var (
-	guards     sync.Map // of *guard, by the number in the connection's URI
+	guards     sync.Map // *guard by the number in the connection's URI
 	lastGuard  atomic.Int64
 	installing sync.Once
 	installed  int32
@@ -55,19 +58,20 @@ var (
 
 const (
 	guardParameter = "headgate_guard"
-	// opsBetweenLooks is how many instructions SQLite's machine runs before it looks
-	// whether it is to stop. Each may be a function's call with a value of 8 MiB.
+	// opsBetweenLooks is the number of instructions after which SQLite checks whether a
+	// statement must stop. Each of them may call a function with a value of 8 MiB.
 	opsBetweenLooks = 100
 	maxSQL          = 1 << 20
-	// maxStraight bounds what a statement looks at without a jump back, for SQLite looks
-	// whether it is to stop only there: instructions times the bytes of a value. SQLite
-	// doubles a program's space from 42 instructions on, and refuses what is more than this.
+	// maxStraight bounds the bytes that a statement can read without a jump back:
+	// instructions times bytes of a value. SQLite checks only at jumps back whether a
+	// statement must stop. SQLite doubles the space of a program, starting with 42
+	// instructions, and refuses a program that needs more than the limit.
 	maxStraight  = 22 << 30
-	maxArguments = 127 // a call with more is one instruction, too
+	maxArguments = 127 // a call with many arguments is still one instruction
 )
 
-// install has SQLite call guardConnection for every connection that is opened
-// from now on. Those without the parameter, as the embedded store's, stay as they are.
+// install makes SQLite call guardConnection for every connection that is opened from now
+// on. Connections without guardParameter, such as the embedded store's, are not guarded.
 func install() error {
 	installing.Do(func() {
 		tls := libc.NewTLS()
@@ -80,19 +84,19 @@ func install() error {
 		}
 	})
 	if installed != sqlite3.SQLITE_OK {
-		return fault.New(fault.Internal, "SQLite's connections cannot be guarded, so none is made")
+		return fault.New(fault.Internal, "SQLite's connections cannot be guarded, so none is opened")
 	}
 	return nil
 }
 
-// pointerTo returns a Go function as translated C code has it. f is declared at the
-// top level of a package, so it never moves.
+// pointerTo returns a Go function as a pointer of translated C code. f must be declared at
+// the top level of a package, because such a function never moves.
 func pointerTo[F any](f F) uintptr {
 	return *(*uintptr)(unsafe.Pointer(&struct{ f F }{f}))
 }
 
-// guardConnection is called by SQLite with a new connection. Anything but
-// SQLITE_OK fails the opening.
+// guardConnection sets the limits of a new connection. SQLite calls it, and does not open
+// the connection unless it returns SQLITE_OK.
 func guardConnection(tls *libc.TLS, db, _, _ uintptr) int32 {
 	id, _ := strconv.ParseInt(uriParameter(tls, db, guardParameter), 10, 64)
 	if id == 0 {
@@ -138,7 +142,8 @@ func uriParameter(tls *libc.TLS, db uintptr, name string) string {
 	return libc.GoString(sqlite3.Xsqlite3_uri_parameter(tls, file, parameter))
 }
 
-// guardProgress ends a statement by any answer but 0.
+// guardProgress tells SQLite whether the running statement must stop: any answer but 0
+// stops it.
 func guardProgress(_ *libc.TLS, id uintptr) int32 {
 	g, ok := guards.Load(int64(id))
 	if !ok || g.(*guard).stopped.Load() {
@@ -147,7 +152,8 @@ func guardProgress(_ *libc.TLS, id uintptr) int32 {
 	return 0
 }
 
-// guardAction answers SQLite's parser, which asks about each action of a statement.
+// guardAction allows or denies an action of a statement. SQLite's parser calls it for every
+// action.
 func guardAction(_ *libc.TLS, id uintptr, action int32, first, second, _, _ uintptr) int32 {
 	g, ok := guards.Load(int64(id))
 	if ok && g.(*guard).allows(action, libc.GoString(first), libc.GoString(second)) {
@@ -156,10 +162,12 @@ func guardAction(_ *libc.TLS, id uintptr, action int32, first, second, _, _ uint
 	return sqlite3.SQLITE_DENY
 }
 
-// setUp are the pragmas that a connection begins with. Afterwards they change nothing.
+// setUp holds the pragmas that every connection starts with. They are allowed at any time,
+// because later they change nothing.
 var setUp = map[string]string{"busy_timeout": "10000", "trusted_schema": "0", "query_only": "1"}
 
-// internal are tables of the engine itself: its pages, and what pragmas say of this machine.
+// internal reports whether a table belongs to SQLite itself. Such tables show the pages of
+// the file, or tell about this machine through pragmas.
 func internal(table string) bool {
 	table = strings.ToLower(table)
 	return table == "sqlite_dbpage" || table == "dbstat" || strings.HasPrefix(table, "pragma_")
@@ -175,15 +183,15 @@ func (g *guard) allows(action int32, first, second string) bool {
 		switch strings.ToLower(second) {
 		case "load_extension", "fts3_tokenizer", "sqlite_log", "readfile", "writefile", "edit":
 			return false
-		case "json_patch", "jsonb_patch", "rtreecheck", "rtreenode", "rtreedepth": // they take too long, and cannot be ended
+		case "json_patch", "jsonb_patch", "rtreecheck", "rtreenode", "rtreedepth": // these take too long and cannot be stopped
 			return g.writes
 		}
 		return g.writes || !strings.HasPrefix(strings.ToLower(second), "geopoly_")
 	case sqlite3.SQLITE_PRAGMA:
 		switch first {
-		case "data_version": // full-text search asks for it
+		case "data_version": // full-text search uses it
 			return true
-		case "index_list", "index_info", "table_info": // asked before rows are made
+		case "index_list", "index_info", "table_info": // a push asks for the unique keys with these
 			return g.writes
 		}
 		value, ok := setUp[first]
@@ -203,8 +211,8 @@ type Connector struct {
 	writes  bool
 }
 
-// New returns a Connector to the file of that path, which exists. Its values have at
-// most longest bytes. Only with writes may statements change rows.
+// New returns a Connector to an existing file. Values may have at most longest bytes.
+// Statements may change rows only if writes is true.
 func New(path string, longest int, writes bool) (*Connector, error) {
 	if err := install(); err != nil {
 		return nil, err
@@ -220,7 +228,7 @@ func (*Connector) Driver() driver.Driver { return new(sqlite.Driver) }
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	id, g := lastGuard.Add(1), &guard{writes: c.writes, longest: int32(min(c.longest, math.MaxInt32))}
 	guards.Store(id, g)
-	conn, err := c.connect(ctx, id)
+	conn, err := c.open(ctx, id)
 	if err == nil {
 		if whole, ok := conn.(connection); ok {
 			return &guarded{connection: whole, id: id, guard: g}, nil
@@ -231,7 +239,7 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return nil, err
 }
 
-func (c *Connector) connect(ctx context.Context, id int64) (driver.Conn, error) {
+func (c *Connector) open(ctx context.Context, id int64) (driver.Conn, error) {
 	query := "mode=ro&_pragma=query_only(1)"
 	if c.writes {
 		query = "mode=rw&_txlock=immediate"
@@ -244,7 +252,7 @@ func (c *Connector) connect(ctx context.Context, id int64) (driver.Conn, error) 
 	return base.Connect(ctx)
 }
 
-// forget drops the guard of a connection that is closed.
+// forget drops the guard of a closed connection.
 func (g *guard) forget(id int64) {
 	guards.Delete(id)
 	if g.tls != nil {
@@ -252,7 +260,8 @@ func (g *guard) forget(id int64) {
 	}
 }
 
-// connection is what database/sql uses of the driver's connections, and what we do.
+// connection lists the methods that database/sql and this package use of the driver's
+// connections.
 type connection interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -272,10 +281,10 @@ type guarded struct {
 	guard *guard
 }
 
-// Close implements driver.Conn. database/sql closes connections also while the
-// source is open.
+// Close implements driver.Conn. database/sql also closes connections while the source is
+// open, so the guard goes with its connection.
 func (c *guarded) Close() error {
-	defer c.guard.forget(c.id) // SQLite asks it until then
+	defer c.guard.forget(c.id) // SQLite uses the guard until the connection is closed
 	return c.connection.Close()
 }
 
@@ -291,8 +300,8 @@ func raw(conn *sql.Conn, do func(*guarded) error) error {
 	})
 }
 
-// Columns returns the columns that the query returns, as SQLite's parser finds them in
-// its first statement. It runs nothing, and ends when the context does.
+// Columns returns the columns of the first statement in a query, as SQLite's parser
+// determines them. It runs nothing and stops when the context ends.
 func Columns(ctx context.Context, conn *sql.Conn, query string) (columns []sqlite.ColumnInfo, err error) {
 	done, err := Read(ctx, conn, math.MaxInt32, true)
 	if err != nil {
@@ -305,18 +314,19 @@ func Columns(ctx context.Context, conn *sql.Conn, query string) (columns []sqlit
 	return columns, errors.Join(done(), err)
 }
 
-// ErrMemory says that a statement was ended, or has given wrong values, because it
-// needed more memory than there is for all guarded connections.
+// ErrMemory reports that a statement failed or returned wrong values, because it needed
+// more memory than all guarded connections may have.
 var ErrMemory = errors.New("sqliteguard: the statement takes too much memory")
 
-// instructions returns how many a stranger's statement may have, whose values have at
-// most that many bytes.
+// instructions returns the largest number of instructions of a stranger's statement whose
+// values have at most longest bytes.
 func instructions(longest int) int32 { return int32(min(maxStraight/max(longest, 1), math.MaxInt32)) }
 
-// Read has the connection's statements end when the context does, and their values
-// have at most longest bytes, until done is called. The more bytes, the fewer
-// instructions a statement may have, except one of ours. done returns ErrMemory if one
-// was refused memory: then the values that it returned may be wrong.
+// Read prepares the connection for statements until done is called. They stop when the
+// context ends, and their values may have at most longest bytes. The longer the values,
+// the fewer instructions a statement may have; ours lifts this bound for statements of this
+// program. done returns ErrMemory if a statement did not get the memory that it asked for.
+// The values that it returned may then be wrong.
 func Read(ctx context.Context, conn *sql.Conn, longest int, ours bool) (done func() error, err error) {
 	var g *guard
 	if err := raw(conn, func(c *guarded) error {
@@ -336,13 +346,13 @@ func Read(ctx context.Context, conn *sql.Conn, longest int, ours bool) (done fun
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		g.stopped.Store(true)
-		sqlite3.Xsqlite3_interrupt(g.tls, g.db) // it may count the rows of a table, which is one instruction
+		sqlite3.Xsqlite3_interrupt(g.tls, g.db) // stops even within one instruction, such as the count of a table's rows
 		close(ended)
 	})
 	return func() error {
 		if !stop() {
 			<-ended
-			g.stopped.Store(false) // the next statement is another's
+			g.stopped.Store(false) // the next statement belongs to another caller
 		}
 		if g.refused.Load() {
 			return ErrMemory

@@ -31,11 +31,11 @@ func count(m *sync.Map) (n int) {
 	return n
 }
 
-// Guards are dropped when database/sql drops their connections, not when the source
-// closes. It runs alone, for it counts.
+// A guard is dropped when database/sql closes its connection, which may be before the
+// source closes. The test counts all guards, so it does not run in parallel.
 func TestGuardsEndWithTheirConnections(t *testing.T) {
 	db := opened(t)
-	db.SetMaxIdleConns(-1) // each is dropped after its statement
+	db.SetMaxIdleConns(-1) // each connection is closed after its statement
 	for range 20 {
 		require.NoError(t, db.Ping())
 		_, err := db.Exec("DELETE FROM nothing")
@@ -47,7 +47,7 @@ func TestGuardsEndWithTheirConnections(t *testing.T) {
 	require.Zero(t, count(&guards))
 }
 
-// All that SQLite takes is counted, and given back.
+// All memory that SQLite takes is counted and returned.
 func TestMemoryIsGivenBack(t *testing.T) {
 	before := held.Load()
 	db := opened(t)

@@ -8,19 +8,19 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// SQLite sorts, and keeps what a query has in between, in temporary files. A short query
-// makes them as large as the disk. So guarded connections use the ordinary VFS with one
-// difference: the temporary files of all of them together have at most MaxTemporary
-// bytes. A write beyond that fails as it does on a full disk.
+// SQLite sorts and keeps intermediate results in temporary files. A short query can make
+// them as large as the disk. So guarded connections use a VFS that differs from the
+// ordinary one in one point: the temporary files of all guarded connections together have
+// at most MaxTemporary bytes. A write beyond that fails like a write to a full disk.
 
 const (
 	temporaryVFS = "headgate-temporary"
-	// MaxTemporary is the most bytes of all temporary files.
+	// MaxTemporary is the largest size in bytes of all temporary files together.
 	MaxTemporary = 1 << 30
 	temporary    = sqlite3.SQLITE_OPEN_TEMP_DB | sqlite3.SQLITE_OPEN_TRANSIENT_DB | sqlite3.SQLITE_OPEN_TEMP_JOURNAL | sqlite3.SQLITE_OPEN_SUBJOURNAL
 )
 
-// sizes are those of open files, by their address in SQLite.
+// sizes holds the sizes of open files by their address in SQLite.
 type sizes struct {
 	mu    sync.Mutex
 	of    map[uintptr]int64
@@ -28,7 +28,8 @@ type sizes struct {
 	most  int64
 }
 
-// grow reports whether the file may reach to that many bytes.
+// grow notes that a file grows to a number of bytes. It reports false, and notes nothing, if
+// the file may not grow so far.
 func (s *sizes) grow(file uintptr, to int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +44,7 @@ func (s *sizes) grow(file uintptr, to int64) bool {
 	return true
 }
 
-// cut notes that the file has that many bytes now; 0: it is closed.
+// cut notes that a file has shrunk to a number of bytes; 0: the file is closed.
 func (s *sizes) cut(file uintptr, to int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,27 +56,27 @@ func (s *sizes) cut(file uintptr, to int64) {
 	}
 }
 
-// The VFS, and the methods of its files. They are written before the first connection
-// and never again.
+// The VFS and the methods of its files. They are set before they are first used and never
+// change afterwards.
 var (
 	temporaries = sizes{of: map[uintptr]int64{}, most: MaxTemporary}
 	plainVFS    uintptr
-	plain       sqlite3.Tsqlite3_io_methods // of temporary files, as they were
-	counted     uintptr                     // the same, with ours
+	plain       sqlite3.Tsqlite3_io_methods // the ordinary methods of temporary files
+	counted     uintptr                     // address of the methods that count
 	counting    sync.Once
 )
 
-// valueAt returns what lies at an address of SQLite's memory.
+// valueAt returns a pointer to the value at an address in SQLite's memory.
 func valueAt[T any](address uintptr) *T {
 	return *(**T)(unsafe.Pointer(&address))
 }
 
-// function returns the Go function that a pointer of translated C code stands for.
+// function returns the Go function for a function pointer of translated C code.
 func function[F any](pointer uintptr) F {
 	return *(*F)(unsafe.Pointer(&pointer))
 }
 
-// registerVFS makes the VFS known to SQLite.
+// registerVFS registers the VFS with SQLite.
 func registerVFS(tls *libc.TLS) int32 {
 	plainVFS = sqlite3.Xsqlite3_vfs_find(tls, 0)
 	if plainVFS == 0 {
@@ -103,21 +104,21 @@ type (
 	xTruncate = func(tls *libc.TLS, file uintptr, size int64) int32
 )
 
-// openCounted is called by SQLite to open a file.
+// openCounted opens a file for SQLite. Temporary files get the methods that count.
 func openCounted(tls *libc.TLS, _, name, file uintptr, flags int32, out uintptr) int32 {
 	rc := function[xOpen](valueAt[sqlite3.Tsqlite3_vfs](plainVFS).FxOpen)(tls, plainVFS, name, file, flags, out)
 	if rc != sqlite3.SQLITE_OK || flags&temporary == 0 {
 		return rc
 	}
-	methods := valueAt[uintptr](file) // an open file begins with the address of its methods
+	methods := valueAt[uintptr](file) // an open file starts with the address of its methods
 	counting.Do(func() {
 		plain = *valueAt[sqlite3.Tsqlite3_io_methods](*methods)
 		own := valueAt[sqlite3.Tsqlite3_io_methods](counted)
 		*own = plain
 		own.FxClose, own.FxWrite, own.FxTruncate = pointerTo(closeCounted), pointerTo(writeCounted), pointerTo(truncateCounted)
-		own.FiVersion = 2 // without mapped memory, which would be written past us
+		own.FiVersion = 2 // version 2 has no mapped memory, whose writes would not be counted
 	})
-	if *valueAt[sqlite3.Tsqlite3_io_methods](*methods) != plain { // a kind of file that is not known here
+	if *valueAt[sqlite3.Tsqlite3_io_methods](*methods) != plain { // a file with unknown methods, whose writes would not be counted
 		_ = function[xClose](valueAt[sqlite3.Tsqlite3_io_methods](*methods).FxClose)(tls, file)
 		*methods = 0
 		return sqlite3.SQLITE_CANTOPEN

@@ -22,8 +22,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// editedMeanwhile pushes a change of row 1 while edit changes the file, just before
-// the push replaces it, as often as edit says.
+// editedMeanwhile pushes a change of row 1. edit runs each time right before the push
+// replaces the file, and may change it.
 func editedMeanwhile(t *testing.T, content string, edit func(path string, n int)) ([]source.Result, string, error) {
 	t.Helper()
 	dir := root(t, map[string]string{"f.csv": content})
@@ -48,8 +48,8 @@ func editedMeanwhile(t *testing.T, content string, edit func(path string, n int)
 	return results, string(now), err
 }
 
-// Nothing that a person does to the file while it is being rewritten is lost, whatever
-// way their editor writes.
+// A push keeps every edit that somebody makes while it rewrites the file, in whichever way
+// their editor saves.
 func TestAPushKeepsAnEdit(t *testing.T) {
 	t.Parallel()
 	write := func(t *testing.T, path, content string) {
@@ -98,14 +98,14 @@ func TestAPushKeepsAnEdit(t *testing.T) {
 	}
 }
 
-// A row that was edited meanwhile is the next pull's to merge.
+// A push does not overwrite a row that was edited meanwhile. The next pull merges it.
 func TestAPushLeavesARowThatWasEdited(t *testing.T) {
 	t.Parallel()
 	results, now, err := editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {
 		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,theirs\n"), 0o600))
 	})
 	require.Equal(t, fault.Conflict, fault.CodeOf(err), "it is written again and again")
-	require.ErrorContains(t, err, "others changed the file f.csv each of the 5 times")
+	require.ErrorContains(t, err, "somebody changed the file f.csv during each of 5 attempts")
 	require.Empty(t, results)
 	require.Equal(t, "id,name\n1,theirs\n", now)
 	results, now, err = editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {
@@ -118,9 +118,9 @@ func TestAPushLeavesARowThatWasEdited(t *testing.T) {
 	require.Equal(t, "id,name\n1,theirs\n", now)
 }
 
-// A file that is deleted meanwhile is not brought back with its old rows, and one that
-// appears is not replaced.
-func TestAPushOfAFileThatComesOrGoes(t *testing.T) {
+// A file that is deleted during a push does not come back with its old rows. A file that
+// is created during a push is not replaced.
+func TestAPushOfAFileThatIsCreatedOrDeleted(t *testing.T) {
 	t.Parallel()
 	results, now, err := editedMeanwhile(t, "id,name\n1,x\n2,y\n", func(path string, n int) {
 		if n == 0 {
@@ -145,8 +145,8 @@ func TestAPushOfAFileThatComesOrGoes(t *testing.T) {
 	require.Equal(t, "id,name\n9,theirs\n2,für\n", string(content))
 }
 
-// An editor that changes the file again and again, while pushes rewrite it, loses only
-// what it writes in the instants between a push's last look and its rename.
+// An editor changes the file again and again while pushes rewrite it. It loses only the
+// edits in the instants between a push's last check and its rename.
 func TestAttackAnEditorDuringPushes(t *testing.T) {
 	t.Parallel()
 	const edits = 200
@@ -168,8 +168,9 @@ func TestAttackAnEditorDuringPushes(t *testing.T) {
 		}
 		pushed <- nil
 	}()
-	// The editor reads the file, counts its own row up, and renames over it, as editors
-	// do. It looks itself whether the file changed under it: what it loses is Headgate's.
+	// The editor reads the file, increments its own row and renames a new file over the
+	// old one, as editors do. It checks for changes by Headgate itself, so that every lost
+	// edit was lost by a push.
 	value := func() (string, []string, os.FileInfo) {
 		before, err := os.Stat(path)
 		require.NoError(t, err)
@@ -197,10 +198,10 @@ func TestAttackAnEditorDuringPushes(t *testing.T) {
 	cancel()
 	require.NoError(t, <-pushed)
 	t.Logf("%d of %d edits were lost", lost, edits)
-	require.LessOrEqual(t, lost, edits/20) // without the last look it is a fifth of them
+	require.LessOrEqual(t, lost, edits/20) // without the last check a fifth is lost
 }
 
-// after returns a clock that stands still at so long after f.csv was written.
+// after returns a clock that stands still at the time age after the last change of f.csv.
 func after(t *testing.T, dir *os.Root, age time.Duration) func() time.Time {
 	t.Helper()
 	info, err := dir.Stat("f.csv")
@@ -209,11 +210,11 @@ func after(t *testing.T, dir *os.Root, age time.Duration) func() time.Time {
 	return func() time.Time { return at }
 }
 
-// The look at a large file's content takes time, in which the lease can be lost. Then
-// the file is not replaced, although nobody changed it.
+// Comparing a large file's content takes time, and the lease can be lost meanwhile. Then
+// the push does not replace the file, although nobody changed it.
 func TestAPushAsksTheFenceLast(t *testing.T) {
 	t.Parallel()
-	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"}) // so young that its content is compared
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"}) // young enough that its content is compared
 	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir, Now: after(t, dir, 0)})
 	require.NoError(t, err)
 	f, looked := fencetest.New(1<<30, nil), false
@@ -229,11 +230,11 @@ func TestAPushAsksTheFenceLast(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// A second edit within a tick of the file system's clock leaves inode, size and times
-// as they were. The content tells.
+// A second edit within one tick of the file system's clock changes neither inode nor size
+// nor times. Only the content shows it.
 func TestAPushKeepsAnEditWithinATick(t *testing.T) {
 	t.Parallel()
-	for _, age := range []time.Duration{0, time.Second, 2 * time.Second, -time.Hour} { // the last: another machine's clock
+	for _, age := range []time.Duration{0, time.Second, 2 * time.Second, -time.Hour} { // the last one: another machine's clock is ahead
 		dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n2,y\n"})
 		path := filepath.Join(dir.Name(), "f.csv")
 		opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir, Now: after(t, dir, age)})
@@ -245,7 +246,7 @@ func TestAPushKeepsAnEditWithinATick(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, f.unchanged(t.Context(), s))
 		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,x\n2,z\n"), 0o600))
-		s.seen.info, err = os.Stat(path) // as if no time had passed
+		s.seen.info, err = os.Stat(path) // as if the clock had not ticked
 		require.NoError(t, err)
 		require.ErrorIs(t, f.unchanged(t.Context(), s), errChanged, age)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -255,13 +256,13 @@ func TestAPushKeepsAnEditWithinATick(t *testing.T) {
 	}
 }
 
-// Users who could read and write the file still can.
+// A push keeps the file's mode and owner, so that its users can still read and write it.
 func TestAPushKeepsModeAndOwner(t *testing.T) {
 	t.Parallel()
 	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})
 	path := filepath.Join(dir.Name(), "f.csv")
 	require.NoError(t, os.Chmod(path, 0o664))
-	owned := os.Chown(path, 12345, 23456) == nil // only root may
+	owned := os.Chown(path, 12345, 23456) == nil // only root may change the owner
 	opened, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
 	require.NoError(t, err)
 	before, err := os.Stat(path)

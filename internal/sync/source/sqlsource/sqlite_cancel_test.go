@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// A pull ends soon after its context does, also within one call of a function, and
-// while the query's columns are looked at.
+// A pull ends soon after its context, even within one call of a function or while SQLite
+// determines the query's columns.
 func TestAttackSQLiteQueriesEnd(t *testing.T) {
 	t.Parallel()
 	for name, query := range map[string]string{

@@ -11,7 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// repeated returns n of the text, with the number in place of %d.
+// repeated returns the text n times, with the number of each in place of %d.
 func repeated(n int, text, between string) string {
 	parts := make([]string, n)
 	for i := range parts {
@@ -20,8 +20,8 @@ func repeated(n int, text, between string) string {
 	return strings.Join(parts, between)
 }
 
-// hungry are short queries of an empty file that have gigabytes in memory at once, by
-// where they have them. No value of theirs is too long.
+// hungry returns short queries on an empty file that need gigabytes of memory, by the place
+// of that memory. None of their values is too long.
 func hungry() map[string]string {
 	subquery := "(SELECT " + repeated(120, "hex(zeroblob(4e6)) AS v%d", ", ") + ")"
 	return map[string]string{
@@ -32,9 +32,10 @@ func hungry() map[string]string {
 	}
 }
 
-// The memory of a query is bounded, whatever takes it, and the next query finds it free.
+// The memory of a query is bounded, wherever the query needs it. The next query can use it
+// again.
 func TestAttackSQLiteMemory(t *testing.T) {
-	for name, query := range hungry() { // not at once: the memory is everyone's
+	for name, query := range hungry() { // not in parallel, because all queries share the memory
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t, onSQLite)
 			rows, err := queried(t, p, query, "")
@@ -49,7 +50,7 @@ func TestAttackSQLiteMemory(t *testing.T) {
 	}
 }
 
-// The columns of a row together are no longer than what may be read at once.
+// The columns of a row are bounded together.
 func TestAttackSQLiteColumns(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
@@ -63,16 +64,16 @@ func TestAttackSQLiteColumns(t *testing.T) {
 	require.Len(t, rows, 1)
 }
 
-// So many expressions could not be stopped, and a query says so.
+// A query with too many expressions to be stopped soon is refused with a message.
 func TestAttackSQLiteExpressions(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
 	_, err := queried(t, p, "SELECT 1 AS id, "+repeated(50, "max("+repeated(100, "length(v)", ", ")+")", " + ")+" AS v FROM (SELECT hex(zeroblob(4e6)) AS v)", "")
-	require.ErrorContains(t, err, "more expressions")
+	require.ErrorContains(t, err, "too many expressions")
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 
-// A table of many columns is read, also where a row is longer than a column's share.
+// A table with many columns is read, even if one value is longer than a column's share.
 func TestSQLiteManyColumns(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, onSQLite)
