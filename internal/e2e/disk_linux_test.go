@@ -117,7 +117,7 @@ func TestAttackDiskFull(t *testing.T) {
 	p = launch(t, options{data: dir})
 	p.wait(t, time.Minute)
 	require.Contains(t, p.stderr.String(), "the disk is full")
-	require.Contains(t, p.stderr.String(), "make space")
+	require.Contains(t, p.stderr.String(), "free some space")
 	release()
 	p = start(t, options{data: dir})
 	require.Equal(t, stored+2, p.status(t).have())
