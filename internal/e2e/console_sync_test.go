@@ -45,7 +45,7 @@ func TestConsoleSync(t *testing.T) {
 	d.types("#definition", `{"id": "x",`)
 	d.reads("not JSON: line 1")
 	d.types("#definition", `{"id":"x","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["a"]},"nonsense":1}`)
-	d.reads("is not a field that is known here")
+	d.reads("nonsense: unknown field")
 	d.shoot("sync-faults")
 	d.press("Cancel")
 
