@@ -171,10 +171,10 @@ func TestServesOneFunction(t *testing.T) {
 	data := t.TempDir()
 	p := start(t, options{args: []string{"--function", "ingest"}, data: data})
 	p.event(t, "entry1", "hello")
-	for _, path := range []string{"/healthz", "/readyz", "/openapi.json"} {
+	for _, path := range []string{"/", "/healthz", "/readyz", "/openapi.json"} {
 		require.NoError(t, p.expect(200, "GET", path), path)
 	}
-	for _, path := range []string{"/status", "/messages", "/messages/x", "/config", "/trigger", "/reset", "/event/trigger", "/"} {
+	for _, path := range []string{"/status", "/messages", "/messages/x", "/config", "/trigger", "/reset", "/event/trigger", "/nothing"} {
 		require.NoError(t, p.expect(404, "GET", path), path)
 	}
 	for _, path := range []string{"/check", "/sweep", "/trigger", "/messages/x/replay", "/services/My%20First%20Event%20Sync/check"} {

@@ -147,7 +147,7 @@ func TestBackupAndRestore(t *testing.T) {
 	require.NoError(t, <-loaded)
 	code, _, errs = command(t, nil, "backup", backup, "--data", p.o.data)
 	require.Equal(t, 1, code)
-	require.Contains(t, errs, "overwrites none")
+	require.Contains(t, errs, "overwrites no file")
 
 	code, _, errs = command(t, nil, "restore", backup, "--data", p.o.data)
 	require.Equal(t, 1, code)
