@@ -33,7 +33,7 @@ type Config struct {
 	anyOriginSends bool // DISABLE_CORS
 }
 
-// Deployment is what all services of a deployment share.
+// Deployment has the settings that all services of a deployment share.
 type Deployment struct {
 	// Where consumers reach this deployment, such as https://host. Makes contentURL in messages absolute.
 	PublicURL string `json:"publicURL,omitempty" format:"publicURL"`

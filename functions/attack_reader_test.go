@@ -46,7 +46,7 @@ type watched struct {
 	log lines
 }
 
-// lines are what was logged.
+// lines collects the log, line by line.
 type lines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -100,7 +100,7 @@ func newWatched(t *testing.T, more string) *watched {
 	return w
 }
 
-// unseen are how each canary begins, as it is or escaped, and in Basic.
+// unseen lists the first bytes of each canary: plain, escaped, and in the encoding of Basic.
 var unseen = []string{"c4n4ry", base64.StdEncoding.EncodeToString([]byte("c4n4ry"))}
 
 func (w *watched) requireUnseen(what, text string) {

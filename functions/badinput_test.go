@@ -72,7 +72,7 @@ func TestStoreAway(t *testing.T) {
 	require.Equal(t, 200, g.do("GET", "/healthz", "").status)
 }
 
-// What is configured is nobody's business who has shown no credentials.
+// A caller without credentials learns nothing about the configuration.
 func TestNamesAreNotToldWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte("t"))

@@ -96,7 +96,7 @@ func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(everything))
 	g.event("entry1", "waits")
-	g.do("GET", "/drafts/d", "") // whoever reads a draft first makes it
+	g.do("GET", "/drafts/d", "") // the first reader of a draft creates it
 	version := g.version()
 	before := version()
 	try := func(kind string, headers []string, method, path string, refused bool) {
@@ -162,7 +162,7 @@ var programs = map[string][]string{
 	"a webhook like a browser": {"User-Agent", "Mozilla/5.0 (compatible; Hooks/1.0)", "Accept-Encoding", "gzip, deflate"},
 }
 
-// Whoever is not a page of another origin notices nothing.
+// Callers that are no pages of another origin notice nothing.
 func TestOthersActAsBefore(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"publicURL":"https://gate.example/headgate"`))

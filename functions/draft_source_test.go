@@ -182,7 +182,7 @@ func TestABurstIsFetchedOnceMore(t *testing.T) {
 	require.LessOrEqual(t, fetched, 4)
 }
 
-// What changed at the source while nobody was there to hear of it is seen when
+// A change that the source made while no client was connected is seen when
 // somebody is; and who closes does not wait for a source that hangs.
 func TestDraftsAreLookedAtFromTheStart(t *testing.T) {
 	t.Parallel()

@@ -180,7 +180,7 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// What the source refuses is not to be sent again as it is.
+// A change that the source refuses is not sent again unchanged.
 func TestTheSourceRefusesADraft(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -212,7 +212,7 @@ func TestDraftOfRecords(t *testing.T) {
 }
 
 // As many rows as a draft may have, and one more. A number that a float64 does not
-// have is what it was.
+// have keeps its value.
 func TestDraftOfManyRecords(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -254,7 +254,7 @@ func TestBadDraftRequests(t *testing.T) {
 	require.Equal(t, 503, d.do("GET", "/drafts/second", "").status)
 }
 
-// Who did it is who showed the token, where one is asked for.
+// Where a token is required, the author of a change is the owner of the token.
 func TestDraftChangesAreSigned(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte("t0ken"))

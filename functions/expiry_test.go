@@ -33,7 +33,7 @@ func (c certificates) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, err
 }
 
-// A connection does not outlive the token that allowed it, whoever checked it. The
+// A connection does not outlive the token that allowed it, no matter which check that was. The
 // hash of a token does not expire.
 func TestAConnectionEndsWithTheTokenOfAuth(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,7 @@ func (d *document) path(p string) string {
 	return found
 }
 
-// matches is whether the path is of the template: a {name} stands for a segment.
+// matches reports whether the path fits the template, in which {name} stands for a segment.
 func matches(template, path string) bool {
 	want, have := strings.Split(template, "/"), strings.Split(path, "/")
 	if len(want) != len(have) {

@@ -2,7 +2,7 @@ package functions
 
 import "strings"
 
-// operation is how a route appears in the OpenAPI document, which TestDocument makes from
+// operation describes a route for the OpenAPI document, which TestDocument makes from
 // the table and the Go types. The zero operation does not appear.
 type operation struct {
 	id, tag, summary string
@@ -32,7 +32,7 @@ type parameter struct {
 	schema         schema
 }
 
-// body is what a request may carry: each media type with its alternatives, which are
+// body describes the body of a request: each media type with its alternatives, which are
 // values of Go types or schemas.
 type body struct {
 	text     string
@@ -171,9 +171,9 @@ var (
 	accessToken = inQuery("access_token", "A bearer token, for clients that cannot set the header Authorization.")
 )
 
-// webhookHeaders are what a webhook is verified and named with.
+// webhookHeaders are the headers that verify and name a webhook.
 var webhookHeaders = []parameter{
-	inHeader("Webhook-Id", "The webhook's id. One that comes again under the same id is taken once."),
+	inHeader("Webhook-Id", "The webhook's id. A webhook that is sent twice under one id counts once."),
 	inHeader("Webhook-Timestamp", "When it was sent, in seconds since 1970 (Standard Webhooks)."),
 	inHeader("Webhook-Signature", "Its signatures (Standard Webhooks)."),
 	inHeader("X-Hub-Signature-256", "Its signature in GitHub's form. The configuration can name another header."),

@@ -58,7 +58,7 @@ func TestPublishedBesideTriggered(t *testing.T) {
 	}
 }
 
-// Without a scheduler whatever request comes next publishes what waits, whoever sends it.
+// Without a scheduler, the next request of any caller publishes the messages that wait.
 func TestEveryRouteOfTheGatePublishesWhatWaits(t *testing.T) {
 	t.Parallel()
 	for _, route := range [][2]string{

@@ -126,7 +126,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	}
 }
 
-// What is served is described, and the other way round.
+// Every served route is described, and every described one is served.
 func TestDocumentAndRoutes(t *testing.T) {
 	t.Parallel()
 	want := map[string]bool{}

@@ -19,7 +19,7 @@ import (
 // maxData is the largest body of records, in bytes.
 const maxData = 8 << 20
 
-// perReceived is what the answer may have for a record. Longer texts are those of the
+// perReceived is the memory, in bytes, that the answer may take for a record. Longer texts are those of the
 // record itself, whose memory the request has.
 const perReceived = 512
 

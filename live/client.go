@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Protocol is what a client speaks.
+// Protocol is the protocol of a client: Plain or Versioned.
 type Protocol int
 
 // The protocols, with the numbers by which clients ask for them (?protocol=2).

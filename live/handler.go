@@ -16,7 +16,7 @@ import (
 // says otherwise.
 const SecretHeader = "X-Client-Secret"
 
-// Access is what a client may do.
+// Access says what a client may subscribe to, and for how long.
 type Access struct {
 	// Secret is the client's secret until it sends another one.
 	Secret string

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What clients weigh, in bytes, on the high side: TestNothingWeighsMoreThanItCounts
+// These are the bytes that clients take, estimated on the high side: TestNothingWeighsMoreThanItCounts
 // measures it.
 const (
 	clientWeight       = 32 << 10 // two buffers, a goroutine that reads, the socket
@@ -51,7 +51,7 @@ func (h *Hub) admit(weight int64) bool {
 // refused as well if there is no room for its subscriptions, which have this weight.
 func (h *Hub) admitClient(subscriptions int64) error {
 	if h.memory != nil && h.memory.Used()+clientWeight+subscriptions > h.percent(admitTo) || !h.admit(clientWeight) {
-		return refuse(http.StatusServiceUnavailable, "this instance has no memory for another client: come again, or to another instance", 5*time.Second)
+		return refuse(http.StatusServiceUnavailable, "this instance has no memory for another client: connect again later, or to another instance", 5*time.Second)
 	}
 	return nil
 }

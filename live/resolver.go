@@ -8,7 +8,7 @@ import (
 	"errors"
 )
 
-// State is what clients may see of an entity.
+// State is an entity as clients may see it.
 type State struct {
 	// Version differs between any two states of the entity that differ otherwise. Of
 	// an entity that is gone it is not used.

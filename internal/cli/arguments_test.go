@@ -110,7 +110,7 @@ func TestOneDashFlags(t *testing.T) {
 	}
 }
 
-// What is no flag is left as it is.
+// Arguments that are no flags stay unchanged.
 func TestArgumentsThatAreNoFlags(t *testing.T) {
 	t.Parallel()
 	root := newRoot(&Process{Getenv: noEnv})

@@ -29,7 +29,7 @@ func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Conf
 	}
 }
 
-// banner is what a person at a terminal is told when a process serves.
+// banner holds the facts that a person at a terminal needs about a process that serves.
 type banner struct {
 	base     string
 	cfg      *config.Config

@@ -43,7 +43,7 @@ func wrongUsage(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// Process is what a command has of its process.
+// Process gives a command its arguments, environment and streams.
 type Process struct {
 	Args           []string // without the program
 	Program        string   // what a person types to start it; "" is headgate

@@ -16,7 +16,7 @@ import (
 
 var runLine = regexp.MustCompile(`(?m)^[0-9A-Za-z_-]+ (finished|partial) in \S+$`)
 
-// progressLine is what a slow machine prints of a run on the way.
+// progressLine matches the progress that a slow machine prints during a run.
 var progressLine = regexp.MustCompile(`(?m)^(pending|running|(pull|push) .* rows .*)\n`)
 
 // notices returns standard error without progress.

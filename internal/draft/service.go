@@ -27,7 +27,7 @@ type Source interface {
 	Save(ctx context.Context, rows, seen Rows, version string) (named map[string]string, err error)
 }
 
-// Options are what a Service works with.
+// Options configure a Service.
 type Options struct {
 	Docs    store.Docs
 	Sources map[string]Source // by the name of the draft

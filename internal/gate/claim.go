@@ -101,7 +101,7 @@ func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, erro
 }
 
 // claimPart claims events that fit into one commit, and starts their publication. The
-// commit is what decides between instances: it deletes each event's pointer and fails as a
+// commit decides between instances: it deletes each event's pointer and fails as a
 // whole if one is gone (docs/decisions/002). The claim holds the lease of its first attempt
 // from the start, so a sweep that runs at once leaves it alone.
 func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, error) {

@@ -31,7 +31,7 @@ type client struct {
 	http  *http.Client
 }
 
-// answer is what the server answered.
+// answer is an answer of the server.
 type answer struct {
 	status int
 	header http.Header

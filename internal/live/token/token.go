@@ -53,7 +53,7 @@ const (
 	minSecretSize = 32
 )
 
-// Grant is what a token allows.
+// Grant lists the entities that a token allows, and says until when.
 type Grant struct {
 	Allowed func(live.Key) bool // reports whether the client may subscribe
 	Until   time.Time           // when the grant ends

@@ -42,7 +42,7 @@ const maxFaults = 100
 type Format struct {
 	// NotEmpty refuses "", as an item of a list: elsewhere it means omitted.
 	NotEmpty bool
-	// Pattern is what a text has to match, and Not what it must not; nil: anything goes.
+	// A text must match Pattern and must not match Not; nil: no such rule.
 	// They are in the JSON Schema.
 	Pattern, Not *regexp.Regexp
 	// Must says what the text must be, as in "must be a host or host:port".

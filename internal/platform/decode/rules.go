@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Rules are what a field's tags say.
+// Rules are the rules in a field's tags.
 type Rules struct {
 	Required, Nullable, Secret, AnyCase bool
 

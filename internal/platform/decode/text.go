@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// kind is what a JSON value is, as messages say it.
+// kind names the type of a JSON value, as messages use it.
 type kind string
 
 const (

@@ -19,7 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Options are what a Service works with.
+// Options configure a Service.
 type Options struct {
 	Docs store.Docs
 	Now  func() time.Time // nil: time.Now

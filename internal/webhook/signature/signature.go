@@ -84,7 +84,7 @@ func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
 	return http.Header{HeaderID: {id}, HeaderTimestamp: {timestamp}, HeaderSignature: {signature}}, nil
 }
 
-// content is what is signed. It belongs to one webhook only as long as neither the id nor
+// content returns the bytes that are signed. It belongs to one webhook only as long as neither the id nor
 // the timestamp has a full stop: Sign and Verify refuse such an id, and no integer has one.
 func content(id, timestamp string, body []byte) []byte {
 	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
@@ -103,7 +103,7 @@ func decode(secret, prefix string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, prefix))
 }
 
-// CheckSecret is whether the secret can verify.
+// CheckSecret returns an error if the secret can verify nothing.
 func CheckSecret(secret string) error {
 	if strings.HasPrefix(secret, publicPrefix) {
 		if key, err := decode(secret, publicPrefix); err != nil || len(key) != ed25519.PublicKeySize {
@@ -166,7 +166,7 @@ func signaturesOf(header string) (all []signature) {
 	return all
 }
 
-// matches is whether one of the signatures is the secret's.
+// matches reports whether one of the signatures was made with the secret.
 func matches(secret string, given []signature, signed []byte) bool {
 	if strings.HasPrefix(secret, publicPrefix) {
 		key, err := decode(secret, publicPrefix)

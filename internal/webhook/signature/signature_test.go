@@ -128,7 +128,7 @@ func TestSignedIsVerified(t *testing.T) {
 	})
 }
 
-// What is signed is "id.timestamp.body": a full stop elsewhere than between them would let one
+// The signed text is "id.timestamp.body": a full stop elsewhere than between them would let one
 // webhook pass for another. The signature of id m, body "T.x" is that of id m.T, body x.
 func TestAttackOneSignatureForTwoWebhooks(t *testing.T) {
 	t.Parallel()
@@ -145,7 +145,7 @@ func TestAttackOneSignatureForTwoWebhooks(t *testing.T) {
 	require.ErrorIs(t, err, signature.ErrID)
 }
 
-// sealed is what the signature of three strings in the Standard form covers. It is written
+// sealed returns the bytes that a signature of three strings in the Standard form covers. It is written
 // down here once more, so that the test does not depend on the code that it tests.
 func sealed(id, timestamp, body string) string {
 	key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(vectorSecret, "whsec_"))

@@ -16,7 +16,7 @@ import (
 // change names the fields of the earlier ones as well, so a row never has a mixture of two
 // of them.
 
-// SentChange is what one change set at the source.
+// SentChange records the fields that one change set at the source.
 type SentChange struct {
 	Data    json.RawMessage   `json:"d,omitempty"` // the values of the fields that it set
 	Digests map[string]string `json:"h,omitempty"` // digests instead of values that are long

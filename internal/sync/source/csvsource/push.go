@@ -150,7 +150,7 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	// The order of the checks keeps the time before the rename short. An edit after the
 	// check of unchanged is lost, and Allow may take long because it renews the lease, so
 	// Allow comes first. unchanged may take long too, because it can read the whole file,
-	// and the lease may be lost meanwhile. So Allow comes again at the end, where the
+	// and the lease may be lost meanwhile. So Allow is asked once more at the end, where the
 	// renewed lease lets it answer at once (docs/decisions/012).
 	if err := fence.Allow(ctx); err != nil {
 		return temp, err

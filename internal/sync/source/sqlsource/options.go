@@ -28,7 +28,7 @@ var schemes = map[string]string{
 // The values of options.tls.
 const (
 	tlsVerify  = "verify"  // the default beyond loopback
-	tlsRequire = "require" // encrypted, to whoever answers
+	tlsRequire = "require" // encrypted; the server may be anyone
 	tlsDisable = "disable" // the default on loopback
 )
 
