@@ -7,7 +7,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/sync/syncrun"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
 )
 
@@ -249,7 +249,7 @@ var routes = []route{
 	{"POST", "/register-for-webhook", Echo, auth.Operate, web.Reads, deployment(registerWebhook),
 		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
 			takes("The URL.", registration{}).
-			gives(200, "The URL is registered. Only the first answer has the secret.", echo.Target{})},
+			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, web.Reads, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
 			takes("The URL.", registration{}).

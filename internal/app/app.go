@@ -27,7 +27,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/syncrun"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // Store is what a driver keeps: events and claims, and documents.
@@ -82,22 +83,24 @@ type Options struct {
 
 // App is a deployment's use cases.
 type App struct {
-	o      Options
-	gates  []*gate.Gate
-	byKey  map[string]*gate.Gate
-	syncs  *syncrun.Service
-	ents   *entity.Service
-	live   *Live
-	echo   *echo.Service
-	drafts *draft.Service
-	looks  looks
-	beacon *beacon
-	helped atomic.Uint64 // counts
+	o        Options
+	gates    []*gate.Gate
+	byKey    map[string]*gate.Gate
+	syncs    *syncrun.Service
+	ents     *entity.Service
+	live     *Live
+	sessions *incoming.Sessions
+	incoming *incoming.Service
+	outgoing *outgoing.Service
+	drafts   *draft.Service
+	looks    looks
+	beacon   *beacon
+	helped   atomic.Uint64 // counts
 	// unwritable is set while /readyz finds that the store takes no writes.
 	unwritable atomic.Bool
 
-	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
-	hooks    map[string]*echo.Hook
+	echoHook *incoming.Hook // nil: webhooks of the source are taken as they come
+	hooks    map[string]*incoming.Hook
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -122,7 +125,7 @@ func New(o Options) (*App, error) {
 	}
 	a.ents = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.changed})
 	a.syncs = syncrun.New(a.syncOptions())
-	if err := a.newEcho(); err != nil {
+	if err := a.newWebhooks(); err != nil {
 		return nil, err
 	}
 	a.newDrafts()
@@ -142,7 +145,7 @@ func (o *Options) steady() {
 	}
 	longest := time.Duration(0) // the gates ask the clock itself
 	if o.Config.Echo != nil || len(o.Config.Hooks) > 0 {
-		longest = echo.KeptFor
+		longest = outgoing.KeptFor
 	}
 	o.machine = o.Now
 	o.clock = clock.New(clock.Options{Wall: o.Now, Mono: o.Mono, Slept: o.Slept, Longest: longest})
@@ -201,7 +204,7 @@ func (a *App) Start() {
 	a.warn()
 	a.startLive()
 	if a.o.RunsOn {
-		a.echo.Start()
+		a.outgoing.Start()
 		a.telling.Go(func() { a.refreshDrafts(ctx, anyDraft) })
 	}
 	if a.o.Receive {
@@ -325,7 +328,7 @@ func (a *App) Close(ctx context.Context) (err error) {
 		}
 		hubClosed := make(chan error, 1) // it may have to wait for the bus, and the rest must not
 		go func() { hubClosed <- a.live.Hub.Close(ctx) }()
-		if echoErr := a.echo.Close(ctx); echoErr != nil {
+		if echoErr := a.outgoing.Close(ctx); echoErr != nil {
 			err = errors.Join(err, fmt.Errorf("deliveries did not stop: %w", echoErr))
 		}
 		swept := make(chan struct{})

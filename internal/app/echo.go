@@ -15,48 +15,55 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/origin"
 	"github.com/headgate/headgate/internal/sync/syncrun"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
 )
 
-// Types of live entities that are signals of the echo, and no records.
+// Types of live entities that are signals of lists, and no records.
 const (
 	// ListType is a list of the source; its id is the list's.
 	ListType = "task-lists"
-	// SessionType is a session; its id is echo.Session.ID.
+	// SessionType is a session; its id is that of incoming.Session.ID.
 	SessionType = "task-list-sessions"
 )
 
 // signalType is Fluid's.
 const signalType = "ExternalDataChanged_V1.0.0"
 
-// Echo returns the use case of webhooks.
-func (a *App) Echo() *echo.Service { return a.echo }
+// Incoming returns the use case of the webhooks that come in.
+func (a *App) Incoming() *incoming.Service { return a.incoming }
 
-func (a *App) newEcho() error {
-	o := echo.Options{
-		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
-		PublicURL: a.o.Config.PublicURL, Consents: a.consents, Changed: a.listChanged, Inline: !a.o.RunsOn,
+// Sessions returns the use case of the documents that people have open.
+func (a *App) Sessions() *incoming.Sessions { return a.sessions }
+
+// Outgoing returns the use case of the webhooks that are sent.
+func (a *App) Outgoing() *outgoing.Service { return a.outgoing }
+
+func (a *App) newWebhooks() error {
+	public := a.o.Config.PublicURL
+	if public == "" {
+		public = a.o.Base
 	}
-	if o.HTTP == nil {
-		o.HTTP = http.DefaultClient
-	}
-	if o.PublicURL == "" {
-		o.PublicURL = a.o.Base
-	}
+	so := incoming.SessionOptions{Docs: a.o.Store, Log: a.o.Log, Now: a.o.Now, HTTP: a.o.HooksHTTP, PublicURL: public}
 	ctx := context.Background()
 	if cfg := a.o.Config.Echo; cfg != nil {
-		o.Upstream = cfg.Upstream
+		so.Upstream = cfg.Upstream
 		secrets, err := a.secrets(ctx, cfg.Secrets)
 		if err != nil {
 			return fmt.Errorf("echo.secrets: %w", err)
 		}
 		if len(secrets) > 0 {
-			a.echoHook = &echo.Hook{Name: "echo", Verify: echo.Standard, Secrets: secrets}
+			a.echoHook = &incoming.Hook{Name: "echo", Verify: incoming.Standard, Secrets: secrets}
 		}
 	}
-	a.echo = echo.New(o)
-	a.hooks = make(map[string]*echo.Hook)
+	a.sessions = incoming.NewSessions(so)
+	a.incoming = incoming.New(incoming.Options{Docs: a.o.Store, Sessions: a.sessions, Log: a.o.Log, Now: a.o.Now, Changed: a.listChanged})
+	a.outgoing = outgoing.New(outgoing.Options{
+		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
+		PublicURL: public, Consents: a.consents, BackgroundCPU: a.o.RunsOn,
+	})
+	a.hooks = make(map[string]*incoming.Hook)
 	for _, h := range a.o.Config.Hooks {
 		hook, err := a.hook(ctx, h)
 		if err != nil {
@@ -89,20 +96,20 @@ func (a *App) secrets(ctx context.Context, values []string) (out []string, err e
 	return out, nil
 }
 
-func (a *App) hook(ctx context.Context, h config.Hook) (*echo.Hook, error) {
+func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
 	secrets, err := a.secrets(ctx, h.Verify.Secrets)
 	if err != nil {
 		return nil, err
 	}
-	out := &echo.Hook{Name: h.Name, Verify: h.Verify.Type, Header: h.Verify.Header, Secrets: secrets, Signal: h.Signal, Sync: h.Sync}
+	out := &incoming.Hook{Name: h.Name, Verify: h.Verify.Type, Header: h.Verify.Header, Secrets: secrets, Signal: h.Signal, Sync: h.Sync}
 	if h.Event != nil {
 		out.Service, out.EventKey = h.Event.ServiceName, h.Event.EventKey
 	}
 	if h.Entity != "" {
-		if out.Entity, err = echo.Compile(h.Entity); err != nil {
+		if out.Entity, err = incoming.Compile(h.Entity); err != nil {
 			return nil, fmt.Errorf("entity: %w", err)
 		}
-		if out.ID, err = echo.Compile(h.ID); err != nil {
+		if out.ID, err = incoming.Compile(h.ID); err != nil {
 			return nil, fmt.Errorf("id: %w", err)
 		}
 	}
@@ -124,7 +131,7 @@ func (a *App) consents(u *url.URL) bool {
 }
 
 // listChanged tells the live clients of a list and of the sessions that have it open.
-func (a *App) listChanged(ctx context.Context, list string, sessions []echo.Session) {
+func (a *App) listChanged(ctx context.Context, list string, sessions []incoming.Session) {
 	keys := []live.Key{{Org: live.DefaultOrg, Type: ListType, ID: list}}
 	for _, s := range sessions {
 		keys = append(keys, live.Key{Org: live.DefaultOrg, Type: SessionType, ID: s.ID()})
@@ -139,22 +146,26 @@ func (a *App) listChanged(ctx context.Context, list string, sessions []echo.Sess
 	} else {
 		a.refreshDrafts(ctx, showsList(list))
 	}
+	a.outgoing.Announce(ctx, list)
 }
 
 // listResolver has the signals of lists and sessions: they carry no data.
-type listResolver struct{ echo *echo.Service }
+type listResolver struct {
+	lists    *incoming.Service
+	sessions *incoming.Sessions
+}
 
 func (listResolver) PerSecret() bool { return false }
 
 func (r listResolver) Resolve(ctx context.Context, k live.Key, _ string) (s live.State, err error) {
 	open := []string{k.ID}
 	if k.Type == SessionType {
-		if open, err = r.echo.ListsOf(ctx, k.ID); err != nil || len(open) == 0 {
+		if open, err = r.sessions.ListsOf(ctx, k.ID); err != nil || len(open) == 0 {
 			return live.State{Gone: true}, err
 		}
 	}
 	for _, id := range open {
-		l, err := r.echo.List(ctx, id)
+		l, err := r.lists.List(ctx, id)
 		switch fault.CodeOf(err) {
 		case "":
 		case fault.NotFound:
@@ -177,7 +188,7 @@ func (r listResolver) Resolve(ctx context.Context, k live.Key, _ string) (s live
 func (a *App) VerifyEcho(h http.Header, body []byte) (string, error) {
 	hook := a.echoHook
 	if hook == nil {
-		hook = &echo.Hook{Verify: echo.None}
+		hook = &incoming.Hook{Verify: incoming.None}
 	}
 	return hook.Check(h, body, a.o.Now())
 }
@@ -211,7 +222,7 @@ func (a *App) TakeHook(ctx context.Context, name string, h http.Header, body []b
 			return out, fault.New(fault.Invalid, "%s", err)
 		}
 	}
-	out.Duplicate, err = a.echo.Once(ctx, "hook "+name, id, func() error {
+	out.Duplicate, err = a.incoming.Once(ctx, "hook "+name, id, func() error {
 		if hook.Sync != "" {
 			o := syncrun.Start{Trigger: "webhook"}
 			if id != "" {

@@ -107,7 +107,7 @@ func (a *App) resolver(k live.Key) live.Resolver {
 		}
 	}
 	if k.Org == live.DefaultOrg && (k.Type == ListType || k.Type == SessionType) {
-		return listResolver{a.echo}
+		return listResolver{a.incoming, a.sessions}
 	}
 	if k.Org == live.DefaultOrg && k.Type == DraftType {
 		return draftResolver{a.drafts}

@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/firestorestore"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // crashing is a store whose process dies around some of its commits: nothing else of
@@ -51,7 +51,7 @@ func TestCrashesLoseNoNewestVersion(t *testing.T) {
 			rounds = 40
 		}
 		for range rounds {
-			s := w.service(func(o *echo.Options) { o.Docs = &crashing{Docs: w.store, random: random} })
+			s := w.service(func(o *outgoing.Options) { o.Docs = &crashing{Docs: w.store, random: random} })
 			r.answer([]int{200, 200, 500}[random.IntN(3)])
 			for range random.IntN(4) { // what is not acknowledged is sent again, as another version
 				_, _ = s.Receive(t.Context(), "l", "", []byte(tasks))
@@ -59,7 +59,7 @@ func TestCrashesLoseNoNewestVersion(t *testing.T) {
 			_, _ = s.Sweep(t.Context())
 			require.LessOrEqual(t, w.targets()[0].Waiting(), int64(2))
 			w.wait(time.Duration(random.IntN(int(time.Minute))))
-			if x := w.targets()[0]; x.State == echo.Paused {
+			if x := w.targets()[0]; x.State == outgoing.Paused {
 				require.NoError(t, w.svc.Retry(t.Context(), x.ID, x.Head))
 			}
 		}

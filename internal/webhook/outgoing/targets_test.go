@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"net/http"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // patience is longer than anything takes on a slow machine.
@@ -42,8 +42,8 @@ func TestAHangingTargetHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		slow, r, elsewhere := newHanging(t), newReceiver(t), newReceiver(t)
-		w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = w.tick, time.Hour })
-		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "l"})
+		w.svc = w.service(func(o *outgoing.Options) { o.Now, o.Patience = w.tick, time.Hour })
+		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: slow.URL, List: "l"})
 		require.NoError(t, err)
 		w.register(r, "l")
 		w.register(elsewhere, "m")
@@ -62,9 +62,9 @@ func TestHangingTargetsHoldUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := newReceiver(t)
-	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = w.tick, time.Hour })
+	w.svc = w.service(func(o *outgoing.Options) { o.Now, o.Patience = w.tick, time.Hour })
 	for range 20 {
-		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: newHanging(t).URL, List: "l"})
+		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: newHanging(t).URL, List: "l"})
 		require.NoError(t, err)
 	}
 	w.register(r, "m")
@@ -79,7 +79,7 @@ func TestStartDelivers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	slow := newHanging(t)
-	_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "l"})
+	_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: slow.URL, List: "l"})
 	require.NoError(t, err)
 	w.svc.Start()
 	w.receive("l", "", tasks)
@@ -100,12 +100,12 @@ func TestASweepGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	slow, r := newHanging(t), newReceiver(t)
-	w.svc = w.service(func(o *echo.Options) { o.Now, o.Patience = w.tick, time.Hour })
-	_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: slow.URL, List: "a"}) // due first
+	w.svc = w.service(func(o *outgoing.Options) { o.Now, o.Patience = w.tick, time.Hour })
+	_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: slow.URL, List: "a"}) // due first
 	require.NoError(t, err)
 	const n = 250
 	for i := range n {
-		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL + "/" + strconv.Itoa(i), List: "b"})
+		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: r.URL + "/" + strconv.Itoa(i), List: "b"})
 		require.NoError(t, err)
 	}
 	w.receive("a", "", tasks)

@@ -1,4 +1,4 @@
-package echo_test
+package incoming_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
 )
 
 // upstream is a source of truth that others register with.
@@ -68,18 +68,18 @@ func (u *upstream) registered() int {
 	return len(u.have)
 }
 
-func (w *world) watching(u *upstream) *echo.Service {
-	return w.service(func(o *echo.Options) { o.Upstream = u.URL })
+func (w *world) watching(u *upstream) *process {
+	return w.service(func(o *options) { o.Upstream = u.URL })
 }
 
-func (w *world) listsOf(x echo.Session) []string {
+func (w *world) listsOf(x incoming.Session) []string {
 	w.Helper()
 	open, err := w.svc.ListsOf(w.Context(), x.ID())
 	require.NoError(w, err)
 	return open
 }
 
-var sessionX, sessionY = echo.Session{TenantID: "t_1", DocumentID: "x"}, echo.Session{TenantID: "t", DocumentID: "1_x"}
+var sessionX, sessionY = incoming.Session{TenantID: "t_1", DocumentID: "x"}, incoming.Session{TenantID: "t", DocumentID: "1_x"}
 
 // While the last session of a list ends on one instance, one begins on another: we
 // are registered in the end.
@@ -110,7 +110,7 @@ func TestASessionBeginsWhileItEnds(t *testing.T) {
 		u := newUpstream(t)
 		other := w.watching(u)
 		opened := make(chan error, 1)
-		ends := w.service(func(o *echo.Options) {
+		ends := w.service(func(o *options) {
 			o.Upstream = u.URL
 			o.Docs = beforeDeletion{w.store, sync.OnceFunc(func() { meanwhile(opened, func() error { return other.Open(context.Background(), sessionX, "l") }) })}
 		})
@@ -175,22 +175,22 @@ func TestSessionsThatCrossEachOther(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		u := newUpstream(t)
-		services := []*echo.Service{w.watching(u), w.watching(u)}
+		services := []*process{w.watching(u), w.watching(u)}
 		for round := range 15 {
 			var all sync.WaitGroup
 			for i := range 4 {
-				x := echo.Session{TenantID: "t", DocumentID: fmt.Sprint(i % 3)}
+				x := incoming.Session{TenantID: "t", DocumentID: fmt.Sprint(i % 3)}
 				all.Go(func() { fail(t, services[i%2].Open(context.Background(), x, "l")) })
 				all.Go(func() { fail(t, services[(i+round)%2].End(context.Background(), x)) })
 			}
 			all.Wait()
 			open := 0
 			for i := range 3 {
-				open += len(w.listsOf(echo.Session{TenantID: "t", DocumentID: fmt.Sprint(i)}))
+				open += len(w.listsOf(incoming.Session{TenantID: "t", DocumentID: fmt.Sprint(i)}))
 			}
 			require.Equal(t, open > 0, u.registered() > 0, "round %d: %d are open", round, open)
 			for i := range 3 {
-				require.NoError(t, services[0].End(t.Context(), echo.Session{TenantID: "t", DocumentID: fmt.Sprint(i)}))
+				require.NoError(t, services[0].End(t.Context(), incoming.Session{TenantID: "t", DocumentID: fmt.Sprint(i)}))
 			}
 			require.Zero(t, u.registered(), "round %d: nobody has it open", round)
 		}
@@ -204,12 +204,12 @@ func TestSessionsRegisterOnce(t *testing.T) {
 	a, b := w.watching(u), w.watching(u)
 	var all sync.WaitGroup
 	for i := range 10 {
-		x := echo.Session{TenantID: "t", DocumentID: fmt.Sprint(i)}
-		all.Go(func() { fail(t, []*echo.Service{a, b}[i%2].Open(context.Background(), x, "l")) })
+		x := incoming.Session{TenantID: "t", DocumentID: fmt.Sprint(i)}
+		all.Go(func() { fail(t, []*process{a, b}[i%2].Open(context.Background(), x, "l")) })
 	}
 	all.Wait()
 	require.Equal(t, 1, u.calls)
-	require.Equal(t, []string{"l"}, w.listsOf(echo.Session{TenantID: "t", DocumentID: "3"}))
+	require.Equal(t, []string{"l"}, w.listsOf(incoming.Session{TenantID: "t", DocumentID: "3"}))
 }
 
 // The source fails: the session is as it was, and the call may be repeated.
@@ -269,4 +269,21 @@ func TestSessionsOfTwoLists(t *testing.T) {
 	require.Equal(t, 1, u.registered(), "b is open")
 	require.NoError(t, s.End(t.Context(), sessionY))
 	require.Zero(t, u.registered())
+}
+
+// A session can be opened though the process that asked the source died, and its clock
+// was far ahead.
+func TestASourceIsNotAskedForEver(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		col := store.Collection{Kind: "sessions", Scope: "lists"}
+		body, err := json.Marshal(map[string]any{"list": "l", "askingUntil": w.now().Add(10 * 24 * time.Hour)})
+		require.NoError(t, err)
+		_, err = w.store.Commit(t.Context(), []store.Write{{Collection: col, Doc: store.Doc{ID: "l", Body: body}}})
+		require.NoError(t, err)
+		require.NoError(t, w.svc.Open(t.Context(), incoming.Session{TenantID: "t", DocumentID: "d"}, "l"))
+		open, err := w.svc.ListsOf(t.Context(), "t/d")
+		require.NoError(t, err)
+		require.Equal(t, []string{"l"}, open)
+	})
 }

@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // stored returns how many deliveries the store has of the target.
@@ -39,7 +39,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		}
 		require.Equal(t, 1, w.stored(target.ID))
 		x := w.targets()[0]
-		require.Equal(t, echo.Paused, x.State)
+		require.Equal(t, outgoing.Paused, x.State)
 		require.EqualValues(t, 19, x.Replaced)
 		list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 		require.NoError(t, err)
@@ -63,14 +63,14 @@ func TestTheDeliveryUnderWayIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		h := newHook(t, func(*http.Request) { fail(t, receiveTwice(w)) })
-		target, _, err := w.svc.Register(t.Context(), echo.Registration{URL: h.URL, List: "l"})
+		target, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: h.URL, List: "l"})
 		require.NoError(t, err)
 		w.receive("l", "", tasks)
 		require.Equal(t, 2, w.sweep(w.svc))
 		list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 		require.NoError(t, err)
 		require.Equal(t, []int64{3, 1}, []int64{list[0].Version, list[1].Version})
-		require.Equal(t, []string{echo.Delivered, echo.Delivered}, []string{list[0].State, list[1].State})
+		require.Equal(t, []string{outgoing.Delivered, outgoing.Delivered}, []string{list[0].State, list[1].State})
 	})
 }
 
@@ -84,7 +84,7 @@ func TestASlowSenderDoesNotLoseTheNewestVersion(t *testing.T) {
 			_, err := w.svc.Receive(w.Context(), "l", "", []byte(tasks))
 			fail(t, err)
 		})
-		target, _, err := w.svc.Register(t.Context(), echo.Registration{URL: h.URL, List: "l"})
+		target, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: h.URL, List: "l"})
 		require.NoError(t, err)
 		w.receive("l", "", tasks)
 		w.sweep(w.svc)
@@ -97,7 +97,7 @@ func TestASlowSenderDoesNotLoseTheNewestVersion(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.EqualValues(t, 2, list[0].Version)
-		require.Equal(t, echo.Delivered, list[0].State)
+		require.Equal(t, outgoing.Delivered, list[0].State)
 	})
 }
 
@@ -107,11 +107,11 @@ func TestWhatWasDeliveredIsBounded(t *testing.T) {
 	w := newWorld(t)
 	r := newReceiver(t)
 	target := w.register(r, "l")
-	for range echo.KeptDeliveries + 20 {
+	for range outgoing.KeptDeliveries + 20 {
 		w.receive("l", "", tasks)
 		require.Equal(t, 1, w.sweep(w.svc))
 	}
-	require.Equal(t, echo.KeptDeliveries, w.stored(target.ID))
+	require.Equal(t, outgoing.KeptDeliveries, w.stored(target.ID))
 	require.Zero(t, w.targets()[0].Dropped)
 	require.Equal(t, fault.NotFound, fault.CodeOf(w.svc.Retry(t.Context(), target.ID, 20)))
 	require.NoError(t, w.svc.Retry(t.Context(), target.ID, 21))
@@ -129,13 +129,13 @@ func TestRetriesAreBounded(t *testing.T) {
 	r.answer(500)
 	var err error
 	for n := 0; err == nil; n++ {
-		require.LessOrEqual(t, n, echo.KeptDeliveries)
+		require.LessOrEqual(t, n, outgoing.KeptDeliveries)
 		err = w.svc.Retry(t.Context(), target.ID, 1)
 	}
 	require.Contains(t, []fault.Code{fault.Conflict, fault.NotFound}, fault.CodeOf(err), "%v", err)
 	w.receive("l", "", tasks)
 	w.receive("l", "", tasks)
-	require.LessOrEqual(t, w.stored(target.ID), echo.KeptDeliveries)
+	require.LessOrEqual(t, w.stored(target.ID), outgoing.KeptDeliveries)
 	r.answer(200)
 	w.wait(time.Hour)
 	w.sweep(w.svc)
@@ -149,7 +149,7 @@ func TestTooManyThatWaitAreDropped(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
 		var log bytes.Buffer
-		s := w.service(func(o *echo.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		s := w.service(func(o *outgoing.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 		r := newReceiver(t)
 		target := w.register(r, "l")
 		r.answer(500)
@@ -161,9 +161,9 @@ func TestTooManyThatWaitAreDropped(t *testing.T) {
 			require.NoError(t, err)
 		}
 		x := w.targets()[0]
-		require.LessOrEqual(t, x.Waiting(), int64(echo.KeptDeliveries))
+		require.LessOrEqual(t, x.Waiting(), int64(outgoing.KeptDeliveries))
 		require.Positive(t, x.Dropped)
-		require.LessOrEqual(t, w.stored(target.ID), echo.KeptDeliveries)
+		require.LessOrEqual(t, w.stored(target.ID), outgoing.KeptDeliveries)
 		require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("dropped: more wait")), log.String())
 		r.answer(200)
 		w.wait(48 * time.Hour)

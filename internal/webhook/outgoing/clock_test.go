@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // A target waits no longer than it was told to, though the clock is set back: neither
@@ -46,7 +46,7 @@ func TestAnImpossibleWaitIsFoundBehindOthers(t *testing.T) {
 	r, down := newReceiver(t), newReceiver(t)
 	down.answer(500)
 	for i := range 150 {
-		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: down.URL + "/" + strconv.Itoa(i), List: "m"})
+		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: down.URL + "/" + strconv.Itoa(i), List: "m"})
 		require.NoError(t, err)
 	}
 	w.receive("m", "", tasks)
@@ -74,21 +74,4 @@ func (w *world) lease(until time.Time) {
 	d.Order = until.UnixMicro()
 	_, err = w.store.Commit(w.Context(), []store.Write{{Collection: col, Doc: d}})
 	require.NoError(w, err)
-}
-
-// A session can be opened though the process that asked the source died, and its clock
-// was far ahead.
-func TestASourceIsNotAskedForEver(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, w *world) {
-		col := store.Collection{Kind: "sessions", Scope: "lists"}
-		body, err := json.Marshal(map[string]any{"list": "l", "askingUntil": w.now().Add(10 * 24 * time.Hour)})
-		require.NoError(t, err)
-		_, err = w.store.Commit(t.Context(), []store.Write{{Collection: col, Doc: store.Doc{ID: "l", Body: body}}})
-		require.NoError(t, err)
-		require.NoError(t, w.svc.Open(t.Context(), echo.Session{TenantID: "t", DocumentID: "d"}, "l"))
-		open, err := w.svc.ListsOf(t.Context(), "t/d")
-		require.NoError(t, err)
-		require.Equal(t, []string{"l"}, open)
-	})
 }

@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // briefly is for what must not go on forever.
@@ -33,7 +33,7 @@ func TestRegisteringAnew(t *testing.T) {
 		require.Equal(t, 1, w.sweep(w.svc))
 		w.receive("l", "", tasks)
 		require.Equal(t, 1, w.sweep(w.svc))
-		was, err := w.svc.Unregister(t.Context(), echo.Registration{URL: r.URL + "/hook", List: "l"})
+		was, err := w.svc.Unregister(t.Context(), outgoing.Registration{URL: r.URL + "/hook", List: "l"})
 		require.NoError(t, err)
 		require.True(t, was)
 		second := w.register(r, "l")
@@ -61,11 +61,11 @@ func TestRegisteringTwice(t *testing.T) {
 		r := newReceiver(t)
 		first := w.register(r, "l")
 		w.receive("l", "", tasks)
-		again, created, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL + "/hook", List: "l", Format: echo.CloudEvents})
+		again, created, err := w.svc.Register(t.Context(), outgoing.Registration{URL: r.URL + "/hook", List: "l", Format: outgoing.CloudEvents})
 		require.NoError(t, err)
 		require.False(t, created)
 		require.Equal(t, first.ID, again.ID)
-		require.Equal(t, echo.Plain, again.Format)
+		require.Equal(t, outgoing.Plain, again.Format)
 		require.NotEmpty(t, first.Secret)
 		require.Empty(t, again.Secret, "only the first answer has it")
 		w.receive("l", "", tasks)
@@ -90,16 +90,16 @@ func TestRegisteringAnewWhileCalled(t *testing.T) {
 				once.Do(func() {
 					answer = status
 					w.wait(time.Millisecond)
-					_, err := w.svc.Unregister(context.Background(), echo.Registration{URL: r.URL, List: "l"})
+					_, err := w.svc.Unregister(context.Background(), outgoing.Registration{URL: r.URL, List: "l"})
 					fail(t, err)
-					_, _, err = w.svc.Register(context.Background(), echo.Registration{URL: r.URL, List: "l"})
+					_, _, err = w.svc.Register(context.Background(), outgoing.Registration{URL: r.URL, List: "l"})
 					fail(t, err)
 				})
 				calls <- answer
 				rw.WriteHeader(answer)
 			}))
 			defer r.Close()
-			_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL, List: "l"})
+			_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: r.URL, List: "l"})
 			require.NoError(t, err)
 			w.receive("l", "", tasks)
 			w.sweep(w.svc)
@@ -111,25 +111,4 @@ func TestRegisteringAnewWhileCalled(t *testing.T) {
 			require.Len(t, calls, 2)
 		})
 	}
-}
-
-// fail is require.NoError for a goroutine that is not the test's own.
-func fail(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-// A webhook's id is forgotten after four days, though the store may still have it.
-func TestAWebhookOfLongAgo(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, w *world) {
-		require.False(t, w.receive("l", "m", tasks))
-		w.wait(5 * 24 * time.Hour)
-		duplicate, err := w.svc.Receive(briefly(t), "l", "m", []byte(tasks))
-		require.NoError(t, err, "it spins")
-		require.False(t, duplicate)
-		require.True(t, w.receive("l", "m", tasks))
-	})
 }

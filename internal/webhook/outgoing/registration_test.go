@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"fmt"
@@ -11,30 +11,30 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/outbound"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 func TestConsent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	asks := w.service(func(o *echo.Options) { o.Consents = nil })
+	asks := w.service(func(o *outgoing.Options) { o.Consents = nil })
 	r := newReceiver(t)
-	_, _, err := asks.Register(t.Context(), echo.Registration{URL: r.URL})
+	_, _, err := asks.Register(t.Context(), outgoing.Registration{URL: r.URL})
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 	require.ErrorContains(t, err, "WebHook-Allowed-Origin: headgate.example")
 	for _, origin := range []string{"other.example", "headgate.example.evil"} {
 		r.consents = origin
-		_, _, err = asks.Register(t.Context(), echo.Registration{URL: r.URL})
+		_, _, err = asks.Register(t.Context(), outgoing.Registration{URL: r.URL})
 		require.Equal(t, fault.Forbidden, fault.CodeOf(err), origin)
 	}
 	for i, origin := range []string{"*", "headgate.example"} {
 		r.consents = origin
-		_, created, err := asks.Register(t.Context(), echo.Registration{URL: fmt.Sprint(r.URL, "/", i)})
+		_, created, err := asks.Register(t.Context(), outgoing.Registration{URL: fmt.Sprint(r.URL, "/", i)})
 		require.NoError(t, err)
 		require.True(t, created)
 	}
 	options := r.options
-	_, created, err := asks.Register(t.Context(), echo.Registration{URL: r.URL + "/0"})
+	_, created, err := asks.Register(t.Context(), outgoing.Registration{URL: r.URL + "/0"})
 	require.NoError(t, err)
 	require.False(t, created)
 	require.Equal(t, options, r.options, "who is registered is not asked again")
@@ -46,13 +46,13 @@ func TestHostileTargets(t *testing.T) {
 	w := newWorld(t)
 	out, err := outbound.New(outbound.Options{AllowHTTP: true, Attempts: 1, Timeout: 5 * time.Second})
 	require.NoError(t, err)
-	s := w.service(func(o *echo.Options) { o.Consents, o.HTTP = nil, out.HTTP() })
+	s := w.service(func(o *outgoing.Options) { o.Consents, o.HTTP = nil, out.HTTP() })
 	r := newReceiver(t)
 	r.consents = "*"
 	for _, target := range []string{
 		r.URL, "http://10.0.0.1/", "http://169.254.169.254/computeMetadata/v1/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://localhost/",
 	} {
-		_, _, err := s.Register(t.Context(), echo.Registration{URL: target})
+		_, _, err := s.Register(t.Context(), outgoing.Registration{URL: target})
 		require.ErrorContains(t, err, "internal address", target)
 	}
 	require.Zero(t, r.options)
@@ -60,7 +60,7 @@ func TestHostileTargets(t *testing.T) {
 	inside := newReceiver(t)
 	redirect := httptest.NewServer(http.RedirectHandler(inside.URL, http.StatusTemporaryRedirect))
 	defer redirect.Close()
-	_, _, err = w.svc.Register(t.Context(), echo.Registration{URL: redirect.URL, List: "l"})
+	_, _, err = w.svc.Register(t.Context(), outgoing.Registration{URL: redirect.URL, List: "l"})
 	require.NoError(t, err)
 	w.receive("l", "", tasks)
 	w.sweep(w.svc)
@@ -71,7 +71,7 @@ func TestHostileTargets(t *testing.T) {
 func TestBadRegistrations(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, r := range []echo.Registration{
+	for _, r := range []outgoing.Registration{
 		{URL: ""}, {URL: "I am not a URI"}, {URL: "ftp://x/y"}, {URL: "/path"}, {URL: "https://me:pw@example.org/"}, {URL: "https://x/#f"},
 		{URL: "https://x/", Format: "xml"}, {URL: "https://x/", Secret: "short"},
 	} {

@@ -1,4 +1,4 @@
-package echo_test
+package outgoing_test
 
 import (
 	"io"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // hook is a target whose first call does something else first.
@@ -56,7 +56,7 @@ func TestALeaseThatIsLost(t *testing.T) {
 				t.Errorf("%d deliveries, not 2", n)
 			}
 		})
-		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: h.URL, List: "l"})
+		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: h.URL, List: "l"})
 		require.NoError(t, err)
 		w.receive("l", "", tasks)
 		w.sweep(w.svc)
@@ -82,7 +82,7 @@ func TestCloseGivesTheLeaseBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		called := make(chan struct{})
 		h := newHook(t, func(r *http.Request) { close(called); <-r.Context().Done() })
-		_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: h.URL, List: "l"})
+		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: h.URL, List: "l"})
 		require.NoError(t, err)
 		w.receive("l", "", tasks)
 		w.svc.Start()

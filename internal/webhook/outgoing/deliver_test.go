@@ -1,184 +1,18 @@
-package echo_test
+package outgoing_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/platform/outbound"
-	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/store/firestorestore"
-	"github.com/headgate/headgate/internal/store/sqlitestore"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
-
-// world is a store and the processes on it.
-type world struct {
-	*testing.T
-	store store.Docs
-	svc   *echo.Service
-	clock atomic.Int64
-	ids   atomic.Int64
-}
-
-func newWorld(t *testing.T) *world {
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	return worldOn(t, st)
-}
-
-func worldOn(t *testing.T, docs store.Docs) *world {
-	w := &world{T: t, store: docs}
-	w.clock.Store(time.Now().UnixMicro())
-	w.svc = w.service(nil)
-	return w
-}
-
-// onBoth runs a test on SQLite, and on the Firestore emulator if it is there.
-func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
-	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, newWorld(t)) })
-	t.Run("firestore", func(t *testing.T) {
-		t.Parallel()
-		_, project := emulator.Firestore(t)
-		st, err := firestorestore.Open(context.Background(), firestorestore.Options{Project: project})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = st.Close() })
-		test(t, worldOn(t, st))
-	})
-}
-
-func (w *world) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }
-
-// tick returns the time, which passes by a microsecond from one call to the next: what
-// is registered first is due first, and no lease ends, however slow the machine is.
-func (w *world) tick() time.Time { return time.UnixMicro(w.clock.Add(1)).UTC() }
-
-func (w *world) wait(d time.Duration) { w.clock.Add(d.Microseconds()) }
-
-// service is a process's. It delivers when it is told to.
-func (w *world) service(change func(*echo.Options)) *echo.Service {
-	out, err := outbound.New(outbound.Options{AllowLoopback: true, Attempts: 1, Timeout: time.Hour}) // echo.Options.Patience is shorter
-	require.NoError(w, err)
-	w.Cleanup(out.Close)
-	o := echo.Options{
-		Docs: w.store, HTTP: out.HTTP(), Log: slog.New(slog.DiscardHandler), Now: w.now, PublicURL: "https://headgate.example",
-		Random: func() string { return fmt.Sprint(w.ids.Add(1)) }, Consents: func(*url.URL) bool { return true },
-	}
-	if change != nil {
-		change(&o)
-	}
-	s := echo.New(o)
-	w.Cleanup(func() { require.NoError(w, s.Close(context.Background())) })
-	return s
-}
-
-// receiver is a target.
-type receiver struct {
-	*httptest.Server
-	mu       sync.Mutex
-	status   int
-	header   http.Header
-	got      []call
-	consents string
-	options  int
-}
-
-type call struct {
-	header http.Header
-	body   []byte
-}
-
-func newReceiver(t *testing.T) *receiver {
-	r := &receiver{status: 200, header: http.Header{}}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, _ := io.ReadAll(req.Body)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if req.Method == http.MethodOptions {
-			r.options++
-			if r.consents != "" {
-				w.Header().Set("WebHook-Allowed-Origin", r.consents)
-			}
-			return
-		}
-		for k, v := range r.header {
-			w.Header()[k] = v
-		}
-		r.got = append(r.got, call{req.Header.Clone(), body})
-		w.WriteHeader(r.status)
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
-
-func (r *receiver) answer(status int, header ...string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.status, r.header = status, http.Header{}
-	for i := 0; i+1 < len(header); i += 2 {
-		r.header.Set(header[i], header[i+1])
-	}
-}
-
-func (r *receiver) calls() []call {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]call(nil), r.got...)
-}
-
-func (w *world) register(r *receiver, list string) *echo.Target {
-	w.Helper()
-	t, created, err := w.svc.Register(w.Context(), echo.Registration{URL: r.URL + "/hook", List: list})
-	require.NoError(w, err)
-	require.True(w, created)
-	return t
-}
-
-func (w *world) receive(list, id, data string) bool {
-	w.Helper()
-	duplicate, err := w.svc.Receive(w.Context(), list, id, json.RawMessage(data))
-	require.NoError(w, err)
-	return duplicate
-}
-
-func (w *world) sweep(s *echo.Service) int {
-	w.Helper()
-	n, err := s.Sweep(w.Context())
-	require.NoError(w, err)
-	return n
-}
-
-func (w *world) targets() []*echo.Target {
-	w.Helper()
-	list, err := w.svc.Targets(w.Context(), "")
-	require.NoError(w, err)
-	return list
-}
-
-const tasks = `{"12":{"name":"Alpha","priority":1}}`
-
-func versionOf(t *testing.T, c call) int {
-	t.Helper()
-	var m struct{ Version int }
-	require.NoError(t, json.Unmarshal(c.body, &m))
-	return m.Version
-}
 
 func TestDeliveriesAreSignedAndInOrder(t *testing.T) {
 	t.Parallel()
@@ -260,13 +94,13 @@ func TestATargetThatKeepsFailingIsPaused(t *testing.T) {
 	}
 	require.Len(t, r.calls(), 11)
 	require.Len(t, healthy.calls(), 1, "it does not hold up others")
-	var paused *echo.Target
+	var paused *outgoing.Target
 	for _, x := range w.targets() {
 		if x.ID == target.ID {
 			paused = x
 		}
 	}
-	require.Equal(t, echo.Paused, paused.State)
+	require.Equal(t, outgoing.Paused, paused.State)
 	require.Contains(t, paused.LastError, "503")
 	w.receive("l", "", tasks) // it is kept
 	w.sweep(w.svc)
@@ -331,7 +165,7 @@ func TestSweepsShare(t *testing.T) {
 			receivers[i] = newReceiver(t)
 			w.register(receivers[i], "l")
 		}
-		services := []*echo.Service{w.service(nil), w.service(nil), w.service(nil), w.service(nil)}
+		services := []*process{w.service(nil), w.service(nil), w.service(nil), w.service(nil)}
 		for range 10 {
 			w.receive("l", "", tasks)
 			var all sync.WaitGroup
@@ -357,23 +191,4 @@ func TestSweepsShare(t *testing.T) {
 			require.Len(t, seen, 10)
 		}
 	})
-}
-
-func TestCloudEvents(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := newReceiver(t)
-	_, _, err := w.svc.Register(t.Context(), echo.Registration{URL: r.URL, List: "l", Format: echo.CloudEvents})
-	require.NoError(t, err)
-	w.receive("l", "", tasks)
-	w.sweep(w.svc)
-	c := r.calls()[0]
-	require.Equal(t, "application/cloudevents+json", c.header.Get("Content-Type"))
-	var e map[string]any
-	require.NoError(t, json.Unmarshal(c.body, &e))
-	require.Equal(t, "1.0", e["specversion"])
-	require.Equal(t, c.header.Get("webhook-id"), e["id"])
-	require.Equal(t, "https://headgate.example", e["source"])
-	require.Equal(t, "l", e["subject"])
-	require.NotNil(t, e["data"].(map[string]any)["data"])
 }
