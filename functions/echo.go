@@ -26,7 +26,7 @@ func echoWebhook(a *app.App) web.Handler {
 		if err := a.OnTime(r.Context()); err != nil {
 			return err
 		}
-		id, err := a.VerifyEcho(r.Header, body)
+		id, err := a.Flow().VerifySource(r.Header, body)
 		if err != nil {
 			return err
 		}

@@ -87,7 +87,7 @@ func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, runsOn
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
 		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
-		RunsOn: runsOn, Memory: memory, ServesLive: true,
+		RunsOn: runsOn, Memory: memory, ServesLive: true, HooksHTTP: http.DefaultClient,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -36,7 +36,7 @@ func namedHook(a *app.App) web.Handler {
 		if err := a.OnTime(r.Context()); err != nil {
 			return err
 		}
-		taken, err := a.TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {
+		taken, err := a.Flow().TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {
 			return eventOf(a, w, r, body, service, key, id)
 		})
 		if err != nil {

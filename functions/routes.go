@@ -1,8 +1,8 @@
 package functions
 
 import (
-	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/record/entity"
@@ -223,7 +223,7 @@ var routes = []route{
 		op("hook", bySources, "Send a webhook that the configuration names").
 			note(signed).reads(webhookHeaders...).
 			takes("Anything that the configuration's expressions can read.", schema{}).
-			gives(200, "The webhook is stored.", app.Taken{})},
+			gives(200, "The webhook is stored.", flow.Taken{})},
 	{"POST", "/echo-external-data-webhook", Echo, auth.Ingest, web.Reads, guarding(echoSource),
 		op("echoWebhook", bySources, "Send a list from the source of truth").
 			note(signed).reads(listID).reads(webhookHeaders...).

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/webhook/incoming"
@@ -50,7 +51,7 @@ func openSession(a *app.App) web.Handler {
 		if err := a.Sessions().Open(r.Context(), x, in.List); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, sessionJSON{app.SessionType, x.ID()})
+		return web.JSON(w, http.StatusOK, sessionJSON{flow.SessionType, x.ID()})
 	}
 }
 

@@ -24,7 +24,7 @@ func TestWhatIsOpenIsSaid(t *testing.T) {
 	}
 	local := said(&config.Config{Live: token}, true)
 	require.Len(t, local, 1)
-	for _, part := range []string{`"live.token"`, "/orgs", "/notify", "/reset", "/config", `"auth"`, "whoever reaches this process"} {
+	for _, part := range []string{`"live.token"`, "/orgs", "/notify", "/reset", "/config", `"auth"`, "everybody who reaches this process"} {
 		require.Contains(t, local[0], part)
 	}
 	require.NotContains(t, local[0], "not for the log")

@@ -1,4 +1,4 @@
-package app
+package flow
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
-// awayDocs is a store that does not answer, or has nothing.
+// awayDocs is a store that does not answer, or is empty.
 type awayDocs struct {
 	store.Docs
 	err error
@@ -22,7 +22,7 @@ func (d awayDocs) Get(_ context.Context, _ store.Collection, ids []string) ([]*s
 	return make([]*store.Doc, len(ids)), d.err
 }
 
-// A draft whose sync cannot be looked up now is looked at: it may be concerned.
+// A draft whose sync cannot be read now is refreshed, because it may be concerned.
 func TestShowsRecordsInDoubt(t *testing.T) {
 	t.Parallel()
 	d := config.Draft{Name: "d", Sync: &config.DraftSync{ID: "s", Datatype: "task"}}
@@ -30,8 +30,8 @@ func TestShowsRecordsInDoubt(t *testing.T) {
 		err  error
 		want bool
 	}{"away": {errors.New("away"), true}, "no such sync": {nil, false}} {
-		a := &App{syncs: syncrun.New(syncrun.Options{Docs: awayDocs{err: c.err}})}
-		require.Equal(t, c.want, a.showsRecords(t.Context(), "o", "task")(d), name)
-		require.False(t, a.showsRecords(t.Context(), "o", "other")(d), name)
+		f := &Flow{use: UseCases{Syncs: syncrun.New(syncrun.Options{Docs: awayDocs{err: c.err}})}}
+		require.Equal(t, c.want, f.showsRecords(t.Context(), "o", "task")(d), name)
+		require.False(t, f.showsRecords(t.Context(), "o", "other")(d), name)
 	}
 }

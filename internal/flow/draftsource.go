@@ -1,4 +1,4 @@
-package app
+package flow
 
 import (
 	"context"
@@ -14,14 +14,14 @@ import (
 	"github.com/headgate/headgate/internal/sync/syncrun"
 )
 
-// recordsOf are the records of a type as a draft's source.
+// recordsOf makes the records of a type the source of a draft.
 type recordsOf struct {
 	records *entity.Service
 	orgID   string
 	typ     string
 }
 
-// maxRows is how many rows a draft may have.
+// maxRows is the largest number of rows of a draft.
 const maxRows = 2000
 
 func (r recordsOf) list(ctx context.Context) ([]*entity.Entity, error) {
@@ -32,7 +32,8 @@ func (r recordsOf) list(ctx context.Context) ([]*entity.Entity, error) {
 	return all, err
 }
 
-// Fetch implements draft.Source.
+// Fetch implements [draft.Source]. The version that it returns has the version of each
+// record, so that Save overwrites none that changed since.
 func (r recordsOf) Fetch(ctx context.Context) (draft.Rows, string, error) {
 	all, err := r.list(ctx)
 	if err != nil {
@@ -50,7 +51,8 @@ func (r recordsOf) Fetch(ctx context.Context) (draft.Rows, string, error) {
 	return rows, string(text), err
 }
 
-// Save implements draft.Source: each record that changed, if it is as it was seen.
+// Save implements [draft.Source]. It writes each record that the draft changed, on the
+// condition that its version is still the one that was fetched.
 func (r recordsOf) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
 	var versions map[string]int64
 	if err := json.Unmarshal([]byte(version), &versions); err != nil {
@@ -81,6 +83,7 @@ func (r recordsOf) Save(ctx context.Context, rows, seen draft.Rows, version stri
 	return nil, nil
 }
 
+// moved translates the error of a record that changed since it was fetched.
 func moved(err error) error {
 	if fault.CodeOf(err) == fault.PreconditionFailed {
 		return draft.ErrMoved
@@ -88,13 +91,13 @@ func moved(err error) error {
 	return err
 }
 
-// tableOf is what a sync's source has of a datatype, as a draft's source.
+// tableOf makes what a sync's source has of a datatype the source of a draft.
 type tableOf struct{ table *syncrun.Table }
 
-// Fetch implements draft.Source.
+// Fetch implements [draft.Source].
 func (t tableOf) Fetch(ctx context.Context) (draft.Rows, string, error) { return t.table.Read(ctx) }
 
-// Save implements draft.Source.
+// Save implements [draft.Source].
 func (t tableOf) Save(ctx context.Context, rows, seen draft.Rows, version string) (map[string]string, error) {
 	named, err := t.table.Write(ctx, rows, seen, version)
 	if errors.Is(err, source.ErrMoved) {
