@@ -28,7 +28,7 @@ var consoleTypes = map[string]string{
 // the cloud it is served only where "auth" asks callers for credentials.
 func serveConsole(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if a.Config().Auth == nil && a.InCloud() {
+		if a.Config().Auth == nil && a.Platform().Cloud() {
 			return fault.New(fault.Forbidden, `the console is served where "auth" is configured`)
 		}
 		name := r.PathValue("file")

@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -48,8 +49,8 @@ type Options struct {
 	Slept func() time.Duration
 	// SweepEvery is how often every service is swept; 0: a scheduler calls /sweep.
 	SweepEvery time.Duration
-	// RunsOn says that the process has CPU between requests too (see [gate.Options]).
-	RunsOn bool
+	// Platform is what the process runs on; the zero value is Cloud Run.
+	Platform hosting.Platform
 	// Kinds are the kinds of data sources, and Env is what they work with.
 	Kinds source.Registry
 	Env   source.Env
@@ -108,13 +109,13 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	a.flow = flow.New(flow.Options{
-		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: o.RunsOn,
+		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: o.Platform.BackgroundCPU(),
 		Shared: o.liveTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
 	})
 	for _, svc := range o.Config.Services {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
-			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), RunsOn: o.RunsOn,
+			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: o.Platform.BackgroundCPU(),
 			Work: o.Memory.Work, Answers: o.Memory.Answers,
 			Changed: func() { a.flow.GateChanged(svc.ServiceName) },
 		}))
@@ -174,8 +175,8 @@ func (a *App) Log() *slog.Logger { return a.o.Log }
 // logged at start.
 func (a *App) Warnings() []string { return a.o.Warnings }
 
-// InCloud reports whether the process has CPU only while it answers requests.
-func (a *App) InCloud() bool { return !a.o.RunsOn }
+// Platform returns what the process runs on.
+func (a *App) Platform() hosting.Platform { return a.o.Platform }
 
 // Flow returns what connects the use cases.
 func (a *App) Flow() *flow.Flow { return a.flow }

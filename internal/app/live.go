@@ -54,7 +54,7 @@ func (a *App) newLive() (*Live, error) {
 		}
 		a.flow.ClientsChanged(d.Key)
 	}
-	if !a.o.RunsOn {
+	if a.o.Platform.Cloud() {
 		o.MaxConnection = cloudConnection
 	}
 	if topic := a.o.liveTopic(); topic != "" {

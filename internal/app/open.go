@@ -10,7 +10,7 @@ func (a *App) open() (warnings []string) {
 		return nil
 	}
 	reaches, unless := "everybody who reaches this process", `configure "auth"`
-	if a.InCloud() {
+	if a.o.Platform.Cloud() {
 		reaches, unless = "everybody whom the platform lets through", `configure "auth", unless IAM decides who calls`
 	}
 	if cfg.Live != nil && cfg.Live.Token != nil {

@@ -6,29 +6,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 )
 
 // What protects less than it seems to is said at the start.
 func TestWhatIsOpenIsSaid(t *testing.T) {
 	t.Parallel()
 	token := &config.Live{Token: &config.LiveToken{Secret: "not for the log", Audience: "a"}}
-	said := func(cfg *config.Config, runsOn bool) []string {
-		return (&App{o: Options{Config: cfg, RunsOn: runsOn}}).open()
+	said := func(cfg *config.Config, platform hosting.Platform) []string {
+		return (&App{o: Options{Config: cfg, Platform: platform}}).open()
 	}
 	for _, cfg := range []*config.Config{
 		{}, {Live: &config.Live{}}, {CORS: &config.CORS{AllowedOrigins: []string{"https://a.example"}}},
 		{Live: token, CORS: &config.CORS{AllowedOrigins: []string{"*"}}, Auth: &config.Auth{}},
 	} {
-		require.Empty(t, said(cfg, true))
-		require.Empty(t, said(cfg, false))
+		require.Empty(t, said(cfg, hosting.Machine))
+		require.Empty(t, said(cfg, hosting.CloudRun))
 	}
-	local := said(&config.Config{Live: token}, true)
+	local := said(&config.Config{Live: token}, hosting.Machine)
 	require.Len(t, local, 1)
 	for _, part := range []string{`"live.token"`, "/orgs", "/notify", "/reset", "/config", `"auth"`, "everybody who reaches this process"} {
 		require.Contains(t, local[0], part)
 	}
 	require.NotContains(t, local[0], "not for the log")
 	require.NotContains(t, local[0], "\n")
-	require.Contains(t, said(&config.Config{Live: token}, false)[0], "IAM")
-	require.Len(t, said(&config.Config{CORS: &config.CORS{AllowedOrigins: []string{"https://a.example", "*"}}}, true), 1)
+	require.Contains(t, said(&config.Config{Live: token}, hosting.CloudRun)[0], "IAM")
+	require.Len(t, said(&config.Config{CORS: &config.CORS{AllowedOrigins: []string{"https://a.example", "*"}}}, hosting.Machine), 1)
 }

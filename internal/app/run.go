@@ -17,7 +17,7 @@ func (a *App) Start() {
 	a.stop = cancel
 	a.warn()
 	a.startLive()
-	if a.o.RunsOn {
+	if a.o.Platform.BackgroundCPU() {
 		a.outgoing.Start()
 	}
 	a.flow.Start()

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 )
 
 // Settings say where and on what a process runs. They come from flags and the
@@ -30,7 +31,7 @@ type Settings struct {
 	Database   string // Firestore database; "" is (default)
 	Memory     int64  // bytes that this process may use; 0: nobody knows
 
-	CloudRun          bool // also Cloud Functions, which run on it
+	CloudRun          bool // or Cloud Functions, which run on it
 	FirestoreEmulator bool
 	PubSubEmulator    bool
 
@@ -45,6 +46,13 @@ type Settings struct {
 	storeGiven, busGiven      bool   // by a flag
 	projectGiven              bool   // by a flag
 	cloudVariable             string // that names a project or credentials; "" if none does
+}
+
+func (s Settings) platform() hosting.Platform {
+	if s.CloudRun {
+		return hosting.CloudRun
+	}
+	return hosting.Machine
 }
 
 // cloudVariables say that Google Cloud is meant, the first three which project.

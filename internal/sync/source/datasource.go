@@ -39,7 +39,7 @@ type Env struct {
 	// HTTP is for every call out: it checks addresses at dial time, times out,
 	// retries what may be retried, honours Retry-After and limits the rate per host.
 	HTTP *http.Client
-	// DialContext is for what is not HTTP; it checks addresses too.
+	// DialContext is for what is not HTTP; it checks addresses too. nil refuses.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Dir is the one directory that files are read from and written to; nil: none.
 	// Sources open files with OpenFile.
