@@ -3,7 +3,6 @@
 package emulator
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -147,23 +146,6 @@ func (p *Process) Start() {
 	}
 	out, _ := os.ReadFile(p.log)
 	p.t.Fatalf("the emulator does not answer: %s", out[max(0, len(out)-2000):])
-}
-
-// Stop ends it in order.
-func (p *Process) Stop() {
-	p.t.Helper()
-	resp, err := http.Post("http://"+p.Host+"/shutdown", "text/plain", bytes.NewReader(nil))
-	if err == nil {
-		_ = resp.Body.Close()
-	}
-	done := make(chan struct{})
-	go func() { _ = p.cmd.Wait(); close(done) }()
-	select {
-	case <-done:
-		p.cmd = nil
-	case <-time.After(20 * time.Second):
-		p.t.Error("the emulator does not stop")
-	}
 }
 
 // Kill ends it at once.
