@@ -28,7 +28,7 @@ func TestHookExpressions(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Ids are numbers often: all of their digits count, within an expression too.
+// Ids are often numbers. No digit of them is lost, within an expression either.
 func TestNumbersOfHooks(t *testing.T) {
 	t.Parallel()
 	plain, text, item := `body.n`, `"n" + string(body.n)`, `body.list[0].n`

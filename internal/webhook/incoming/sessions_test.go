@@ -81,8 +81,8 @@ func (w *world) listsOf(x incoming.Session) []string {
 
 var sessionX, sessionY = incoming.Session{TenantID: "t_1", DocumentID: "x"}, incoming.Session{TenantID: "t", DocumentID: "1_x"}
 
-// While the last session of a list ends on one instance, one begins on another: we
-// are registered in the end.
+// The last session of a list ends on one instance while another session begins on
+// another instance. In the end we are registered.
 func TestASessionBeginsWhileTheLastEnds(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -103,7 +103,7 @@ func TestASessionBeginsWhileTheLastEnds(t *testing.T) {
 	})
 }
 
-// A session begins again while it ends: it has the list open, and can end.
+// A session begins again while it ends. It then has the list open, and can end.
 func TestASessionBeginsWhileItEnds(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -124,7 +124,7 @@ func TestASessionBeginsWhileItEnds(t *testing.T) {
 	})
 }
 
-// meanwhile does something to its end, or until it is plain that it waits for us.
+// meanwhile waits until do returns, or until do has surely begun to wait for the caller.
 func meanwhile(done chan error, do func() error) {
 	ended := make(chan struct{})
 	go func() { done <- do(); close(ended) }()
@@ -134,7 +134,7 @@ func meanwhile(done chan error, do func() error) {
 	}
 }
 
-// beforeDeletion has something happen just before a deletion is committed.
+// beforeDeletion calls do just before a deletion is committed.
 type beforeDeletion struct {
 	store.Docs
 	do func()
@@ -147,8 +147,8 @@ func (b beforeDeletion) Commit(ctx context.Context, writes []store.Write) ([]str
 	return b.Docs.Commit(ctx, writes)
 }
 
-// A process stalls while it unregisters, others go on without it, and what it asked
-// arrives last: it makes up for it.
+// A process stalls while it unregisters, another registers meanwhile, and the
+// unregistration arrives last. The stalled process then registers again.
 func TestAnUnregistrationThatArrivesLate(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -170,7 +170,7 @@ func TestAnUnregistrationThatArrivesLate(t *testing.T) {
 	})
 }
 
-// Sessions begin and end all at once: we are registered exactly if one is left.
+// Sessions begin and end all at once. We are registered exactly if one is left.
 func TestSessionsThatCrossEachOther(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -212,7 +212,7 @@ func TestSessionsRegisterOnce(t *testing.T) {
 	require.Equal(t, []string{"l"}, w.listsOf(incoming.Session{TenantID: "t", DocumentID: "3"}))
 }
 
-// The source fails: the session is as it was, and the call may be repeated.
+// When the source fails, the session does not change, and the call may be repeated.
 func TestTheSourceFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -236,7 +236,7 @@ func TestTheSourceFails(t *testing.T) {
 	require.Equal(t, calls, u.calls)
 }
 
-// Nobody heard what the source did about an unregistration: who comes next registers.
+// When the answer to an unregistration is lost, the next session registers again.
 func TestASourceThatWasNotHeard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -271,7 +271,7 @@ func TestSessionsOfTwoLists(t *testing.T) {
 	require.Zero(t, u.registered())
 }
 
-// A session can be opened though the process that asked the source died, and its clock
+// A session can be opened although the process that asked the source died and its clock
 // was far ahead.
 func TestASourceIsNotAskedForEver(t *testing.T) {
 	t.Parallel()

@@ -58,7 +58,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	})
 }
 
-// The delivery under way stays what it is; what comes meanwhile is one more.
+// The delivery under way is not replaced. A version that comes meanwhile is one more.
 func TestTheDeliveryUnderWayIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -75,7 +75,7 @@ func TestTheDeliveryUnderWayIsNotReplaced(t *testing.T) {
 }
 
 // A sender that is slower than its lease, and whose version was replaced meanwhile, does
-// not take the newer one for delivered.
+// not mark the newer version as delivered.
 func TestASlowSenderDoesNotLoseTheNewestVersion(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -101,7 +101,7 @@ func TestASlowSenderDoesNotLoseTheNewestVersion(t *testing.T) {
 	})
 }
 
-// What was delivered is kept in number, too.
+// The number of deliveries that were made is bounded as well.
 func TestWhatWasDeliveredIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -118,7 +118,7 @@ func TestWhatWasDeliveredIsBounded(t *testing.T) {
 	require.Equal(t, 1, w.sweep(w.svc))
 }
 
-// A person who asks for deliveries once more cannot make them wait without bound.
+// Retries cannot make more deliveries wait than are kept.
 func TestRetriesAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -143,8 +143,8 @@ func TestRetriesAreBounded(t *testing.T) {
 	require.Equal(t, 3, versionOf(t, calls[len(calls)-1]))
 }
 
-// Deliveries that an earlier release let wait are dropped down to the bound, the oldest
-// first. The target says how many, and the log says it once.
+// Deliveries that waited under an earlier release are dropped down to the bound, oldest
+// first. The target has their number, and the log mentions them once.
 func TestTooManyThatWaitAreDropped(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -174,7 +174,7 @@ func TestTooManyThatWaitAreDropped(t *testing.T) {
 	})
 }
 
-// waiting gives the target what an earlier release had: n deliveries that wait.
+// waiting makes n deliveries of the target wait, as an earlier release could.
 func (w *world) waiting(target string, n int) {
 	w.Helper()
 	list, err := w.svc.Deliveries(w.Context(), target, 1)

@@ -12,8 +12,8 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// A target waits no longer than it was told to, though the clock is set back: neither
-// for its back-off, nor for the lease of a process that died.
+// A target waits no longer than its back-off, or than the lease of a process that died,
+// also when the clock is set back.
 func TestAClockSetBackHoldsUpNoTarget(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -58,7 +58,7 @@ func TestAnImpossibleWaitIsFoundBehindOthers(t *testing.T) {
 	require.Len(t, r.calls(), 1)
 }
 
-// lease has a process, which then died, call the target of list l until the time given.
+// lease leases the target of list l to a process that died, until the time given.
 func (w *world) lease(until time.Time) {
 	w.Helper()
 	col := store.Collection{Kind: "webhooks"}

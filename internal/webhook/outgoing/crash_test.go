@@ -14,8 +14,8 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// crashing is a store whose process dies around some of its commits: nothing else of
-// the process reaches the store, or the target.
+// crashing is a store whose process dies before or after some of its commits. Nothing of
+// the process reaches the store or the target after that.
 type crashing struct {
 	store.Docs
 	random *rand.Rand
@@ -38,8 +38,8 @@ func (c *crashing) Commit(ctx context.Context, writes []store.Write) ([]string, 
 	return revs, err
 }
 
-// Wherever processes die, a target gets the newest version in the end, gets none after
-// a newer one, and never has more than the newest and one under way to wait for.
+// Wherever processes die, a target gets the newest version in the end and never an older
+// one after a newer one. At most two deliveries wait: the newest and one under way.
 func TestCrashesLoseNoNewestVersion(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {

@@ -132,7 +132,7 @@ func TestGoneUnregisters(t *testing.T) {
 	require.Len(t, r.calls(), 1)
 }
 
-// A process dies at any time: another makes the deliveries, in order.
+// A process may die at any time. Another one makes the deliveries, in order.
 func TestDeliveriesSurviveTheProcess(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -156,7 +156,7 @@ func TestDeliveriesSurviveTheProcess(t *testing.T) {
 	})
 }
 
-// Several processes sweep at once: each delivery is made by one of them.
+// When several processes sweep at once, one of them makes each delivery.
 func TestSweepsShare(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {

@@ -13,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// hook is a target whose first call does something else first.
+// hook is a target that calls a function before it answers its first call.
 type hook struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -42,8 +42,8 @@ func (h *hook) called() []string {
 	return append([]string(nil), h.calls...)
 }
 
-// A process that is away for longer than its lease finds that another went on: what
-// it knows is old.
+// A process that stalls for longer than its lease finds that another one took over, and
+// drops its outcome.
 func TestALeaseThatIsLost(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -76,7 +76,8 @@ func receiveTwice(w *world) error {
 	return nil
 }
 
-// What a process leaves in the middle, because it ends, is at once the next one's.
+// A process that ends in the middle of a delivery gives its lease back, so that the next
+// one can retry at once.
 func TestCloseGivesTheLeaseBack(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {

@@ -40,7 +40,7 @@ func TestConsent(t *testing.T) {
 	require.Equal(t, options, r.options, "who is registered is not asked again")
 }
 
-// Nobody has us call what is internal, whatever it says of its consent.
+// An internal address is never called, even if it would consent.
 func TestHostileTargets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -56,7 +56,7 @@ func TestHostileTargets(t *testing.T) {
 		require.ErrorContains(t, err, "internal address", target)
 	}
 	require.Zero(t, r.options)
-	// One that answers with a redirect is not followed.
+	// A redirect is not followed.
 	inside := newReceiver(t)
 	redirect := httptest.NewServer(http.RedirectHandler(inside.URL, http.StatusTemporaryRedirect))
 	defer redirect.Close()

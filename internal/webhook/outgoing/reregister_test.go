@@ -15,7 +15,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// briefly is for what must not go on forever.
+// briefly returns a context for calls that must not retry for ever.
 func briefly(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -23,7 +23,8 @@ func briefly(t *testing.T) context.Context {
 	return ctx
 }
 
-// A registration after an unregistration begins anew, whatever is left of the first.
+// A registration after an unregistration starts from the beginning, whatever is left of
+// the first one.
 func TestRegisteringAnew(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -54,7 +55,7 @@ func TestRegisteringAnew(t *testing.T) {
 	})
 }
 
-// To register what is registered changes nothing.
+// Another registration of the same URL changes nothing.
 func TestRegisteringTwice(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -74,8 +75,8 @@ func TestRegisteringTwice(t *testing.T) {
 	})
 }
 
-// It unregisters and registers anew while it is called: what came of the call is not
-// the new registration's.
+// A target unregisters and registers again while it is called. The outcome of the call
+// does not count for the new registration.
 func TestRegisteringAnewWhileCalled(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 410, 500} {

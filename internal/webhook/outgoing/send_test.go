@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// What a list has is passed on as it is, and grows no larger than a document may be.
+// Data is sent without escapes for HTML, which could make it too large for a document.
 func TestTextIsNotEscaped(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {

@@ -14,14 +14,14 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// patience is longer than anything takes on a slow machine.
+// patience is longer than any step takes on a slow machine.
 const patience = 2 * time.Minute
 
-// hanging is a target that takes calls and never answers, for as long as the test runs.
+// hanging is a target that takes calls and does not answer while the test runs.
 type hanging struct {
 	*httptest.Server
 	calls atomic.Int64
-	// letGo ends its calls, with 200.
+	// letGo answers its calls with 200.
 	letGo func()
 }
 
@@ -37,7 +37,7 @@ func newHanging(t *testing.T) *hanging {
 	return h
 }
 
-// One that does not answer holds up no other, of its list or another.
+// A target that does not answer delays no other target, of its list or of another.
 func TestAHangingTargetHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -57,7 +57,7 @@ func TestAHangingTargetHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// Nor do many of them.
+// Many targets that do not answer delay no other target either.
 func TestHangingTargetsHoldUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -74,7 +74,7 @@ func TestHangingTargetsHoldUpNoOther(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.calls()) == 1 }, patience, 5*time.Millisecond)
 }
 
-// What a target lacks is made one after the other, and at once: the delivery under way, and the newest.
+// A target gets its deliveries one after the other, without a pause between them.
 func TestStartDelivers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// A target that cannot be read is no reason not to call the others.
+// A target that cannot be read does not stop the deliveries to the others.
 func TestATargetThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -63,13 +63,13 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 
 func (w *world) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }
 
-// tick returns the time, which passes by a microsecond from one call to the next: what
-// is registered first is due first, and no lease ends, however slow the machine is.
+// tick returns the time, which advances by a microsecond with each call. So the target
+// that is registered first is due first, and no lease ends on a slow machine.
 func (w *world) tick() time.Time { return time.UnixMicro(w.clock.Add(1)).UTC() }
 
 func (w *world) wait(d time.Duration) { w.clock.Add(d.Microseconds()) }
 
-// inbound has another name than the other half of a process.
+// inbound is incoming.Service under a name of its own, so that process can embed both.
 type inbound = incoming.Service
 
 // process is one process's use cases: what comes in goes out.
