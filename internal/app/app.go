@@ -34,7 +34,7 @@ type Store interface {
 	store.Docs
 }
 
-// Options are what an App is built from. It closes Store and Bus.
+// Options configure an App. It closes Store and Bus.
 type Options struct {
 	Config *config.Config
 	Store  Store

@@ -1,4 +1,4 @@
-// Package flow is what one use case tells another. A record that changed reaches live
+// Package flow carries news between the use cases. A record that changed reaches live
 // clients and drafts; a list that changed reaches them and the targets of webhooks; a
 // message of the gate starts a sync; a hook starts a sync, an event or a signal.
 //
@@ -32,7 +32,7 @@ import (
 // notifyTimeout bounds how long a change waits for the bus.
 const notifyTimeout = 2 * time.Second
 
-// Options are what a Flow works with.
+// Options configure a Flow.
 type Options struct {
 	Config *config.Config
 	Log    *slog.Logger
@@ -50,7 +50,7 @@ type Options struct {
 	Hooks      map[string]*incoming.Hook // by name
 }
 
-// UseCases are what a Flow connects.
+// UseCases are the use cases that a Flow connects.
 type UseCases struct {
 	Gates    []*gate.Gate
 	Records  *entity.Service

@@ -6,8 +6,8 @@ import (
 )
 
 // reruns runs work by key, and never two runs of one key at a time. A request that comes
-// during a run causes one more run after it, because the run may have read what it works
-// on before the request's cause. Any number of such requests cause one.
+// during a run causes one more run after it, because the run may have read its input
+// before the change that caused the request. Any number of such requests cause one.
 type reruns[K comparable] struct {
 	mu      sync.Mutex
 	runs    map[K]bool // a key that runs has an entry; true: it runs once more

@@ -29,7 +29,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/list"
 )
 
-// Options are what a Service works with.
+// Options configure a Service.
 type Options struct {
 	Docs     store.Docs
 	Sessions *Sessions

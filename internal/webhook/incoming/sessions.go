@@ -31,7 +31,7 @@ const (
 	pollWatches = 50 * time.Millisecond
 )
 
-// SessionOptions are what Sessions work with.
+// SessionOptions configure Sessions.
 type SessionOptions struct {
 	Docs store.Docs
 	Log  *slog.Logger

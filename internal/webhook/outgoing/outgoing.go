@@ -31,7 +31,7 @@ import (
 // KeptFor is how long deliveries are kept, the longest that webhooks keep anything.
 const KeptFor = 30 * 24 * time.Hour
 
-// Options are what a Service works with.
+// Options configure a Service.
 type Options struct {
 	Docs store.Docs
 	// HTTP calls targets. It follows no redirect, repeats nothing, and reaches no internal
