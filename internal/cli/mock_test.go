@@ -217,9 +217,9 @@ func TestMockRefusesToStart(t *testing.T) {
 		"unknown fault":          {[]string{"mywell", "--fault", "dance=1"}, `"dance" is not a fault`},
 		"fault without a value":  {[]string{"mywell", "--fault", "rate500"}, "must be NAME=VALUE"},
 		"fault of no number":     {[]string{"mywell", "--fault", "rate500=often"}, "rate500=often"},
-		"fault out of its range": {[]string{"mywell", "--fault", "rate500=2"}, "a probability is from 0 to 1"},
+		"fault out of its range": {[]string{"mywell", "--fault", "rate500=2"}, "a probability must be from 0 to 1"},
 		"rows it has not":        {[]string{"external-data", "--rows", "5"}, "unknown flag: --rows"},
-		"fault below zero":       {[]string{"external-data", "--fault", "delayMs=-5"}, "nothing is negative"},
+		"fault below zero":       {[]string{"external-data", "--fault", "delayMs=-5"}, "no number may be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,7 +3,6 @@
 package emulator
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -148,23 +147,6 @@ func (p *Process) Start() {
 	}
 	out, _ := os.ReadFile(p.log)
 	p.t.Fatalf("the emulator did not answer within a minute: %s", out[max(0, len(out)-2000):])
-}
-
-// Stop shuts the emulator down and waits for its end.
-func (p *Process) Stop() {
-	p.t.Helper()
-	resp, err := http.Post("http://"+p.Host+"/shutdown", "text/plain", bytes.NewReader(nil))
-	if err == nil {
-		_ = resp.Body.Close()
-	}
-	done := make(chan struct{})
-	go func() { _ = p.cmd.Wait(); close(done) }()
-	select {
-	case <-done:
-		p.cmd = nil
-	case <-time.After(20 * time.Second):
-		p.t.Error("the emulator did not stop within 20 seconds")
-	}
 }
 
 // Kill kills the emulator, if it runs.
