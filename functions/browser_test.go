@@ -334,8 +334,8 @@ func TestHosts(t *testing.T) {
 	}
 	require.Equal(t, 200, cloud.on(loopback, "headgate-abc.a.run.app", "GET", "/status").status, "the platform delivers it")
 
-	for _, runsOn := range []bool{true, false} {
-		listed := newGatewayOn(t, oneService(`,"allowedHosts":["gate.example:443","192.168.1.5"]`), runsOn)
+	for _, background := range []bool{true, false} {
+		listed := newGatewayOn(t, oneService(`,"allowedHosts":["gate.example:443","192.168.1.5"]`), background)
 		for host, want := range map[string]int{"gate.example": 200, "gate.example:443": 200, "gate.example:9": 403, "192.168.1.5:8080": 200, "localhost:8080": 200, "10.1.1.1": 403, "evil.test": 403} {
 			for _, address := range []string{loopback, lan} {
 				require.Equal(t, want, listed.on(address, host, "GET", "/status").status, "%s on %s", host, address)

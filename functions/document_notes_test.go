@@ -11,7 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/mapping"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
 )
 
@@ -102,8 +102,8 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[draft.View]():        "Draft",
 	reflect.TypeFor[draft.Draft]():       "DraftValues",
 	reflect.TypeFor[draft.Flag]():        "DraftFlag",
-	reflect.TypeFor[echo.Target]():       "Webhook",
-	reflect.TypeFor[echo.Attempt]():      "DeliveryAttempt",
+	reflect.TypeFor[outgoing.Target]():   "Webhook",
+	reflect.TypeFor[outgoing.Attempt]():  "DeliveryAttempt",
 	reflect.TypeFor[live.ClientInfo]():   "LiveClient",
 	reflect.TypeFor[journal.Entry]():     "LiveSent",
 	reflect.TypeFor[live.Name]():         "EntityName",

@@ -5,7 +5,7 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
 )
 
 // maxWebhook is the largest body of a webhook, in bytes.
@@ -26,15 +26,15 @@ func echoWebhook(a *app.App) web.Handler {
 		if err := a.OnTime(r.Context()); err != nil {
 			return err
 		}
-		id, err := a.VerifyEcho(r.Header, body)
+		id, err := a.Flow().VerifySource(r.Header, body)
 		if err != nil {
 			return err
 		}
-		data, err := echo.CheckTasks(body, "data")
+		data, err := incoming.CheckTasks(body, "data")
 		if err != nil {
 			return err
 		}
-		duplicate, err := a.Echo().Receive(r.Context(), r.URL.Query().Get("externalTaskListId"), id, data)
+		duplicate, err := a.Incoming().Receive(r.Context(), r.URL.Query().Get("externalTaskListId"), id, data)
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -59,20 +60,20 @@ func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
 	return newGatewayOn(t, cfgJSON, false, functions...)
 }
 
-func newGatewayOn(t testing.TB, cfgJSON string, runsOn bool, functions ...string) *gateway {
+func newGatewayOn(t testing.TB, cfgJSON string, background bool, functions ...string) *gateway {
 	t.Helper()
 	cfg, err := config.Parse([]byte(cfgJSON))
 	require.NoError(t, err)
-	return newGatewayOf(t, cfg, runsOn, functions...)
+	return newGatewayOf(t, cfg, background, functions...)
 }
 
-func newGatewayOf(t testing.TB, cfg *config.Config, runsOn bool, functions ...string) *gateway {
+func newGatewayOf(t testing.TB, cfg *config.Config, background bool, functions ...string) *gateway {
 	t.Helper()
-	return newGatewayIn(t, budget.Memory{}, cfg, runsOn, functions...)
+	return newGatewayIn(t, budget.Memory{}, cfg, background, functions...)
 }
 
 // newGatewayIn bounds the memory of requests.
-func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, runsOn bool, functions ...string) *gateway {
+func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, background bool, functions ...string) *gateway {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
 	st, err := sqlitestore.Open(context.Background(), file)
@@ -83,11 +84,15 @@ func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, runsOn
 	}
 	g.dir, err = os.OpenRoot(t.TempDir())
 	require.NoError(t, err)
+	platform := hosting.CloudRun
+	if background {
+		platform = hosting.Machine
+	}
 	g.app, err = app.New(app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
 		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
-		RunsOn: runsOn, Memory: memory, ServesLive: true,
+		Platform: platform, Memory: memory, ServesLive: true, HooksHTTP: http.DefaultClient,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -6,7 +6,7 @@ import (
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
 )
 
 // takeHook takes the webhooks that have a name in the configuration. It asks for the role
@@ -14,7 +14,7 @@ import (
 func takeHook(b *builder, role string) web.Handler {
 	verified := make(map[string]bool)
 	for _, h := range b.app.Config().Hooks {
-		verified[h.Name] = h.Verify.Type != echo.None
+		verified[h.Name] = h.Verify.Type != incoming.None
 	}
 	open := namedHook(b.app)
 	guarded := b.guard.Require(role, open)
@@ -36,7 +36,7 @@ func namedHook(a *app.App) web.Handler {
 		if err := a.OnTime(r.Context()); err != nil {
 			return err
 		}
-		taken, err := a.TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {
+		taken, err := a.Flow().TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {
 			return eventOf(a, w, r, body, service, key, id)
 		})
 		if err != nil {

@@ -30,7 +30,7 @@ func notify(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		if err := a.Notify(r.Context(), keys); err != nil {
+		if err := a.Flow().Notify(r.Context(), keys); err != nil {
 			return err
 		}
 		return web.JSON(w, http.StatusOK, notifiedJSON{len(keys)})

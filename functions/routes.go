@@ -1,13 +1,13 @@
 package functions
 
 import (
-	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/record/entity"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
 )
 
@@ -223,7 +223,7 @@ var routes = []route{
 		op("hook", bySources, "Send a webhook that the configuration names").
 			note(signed).reads(webhookHeaders...).
 			takes("Anything that the configuration's expressions can read.", schema{}).
-			gives(200, "The webhook is stored.", app.Taken{})},
+			gives(200, "The webhook is stored.", flow.Taken{})},
 	{"POST", "/echo-external-data-webhook", Echo, auth.Ingest, web.Reads, guarding(echoSource),
 		op("echoWebhook", bySources, "Send a list from the source of truth").
 			note(signed).reads(listID).reads(webhookHeaders...).
@@ -249,7 +249,7 @@ var routes = []route{
 	{"POST", "/register-for-webhook", Echo, auth.Operate, web.Reads, deployment(registerWebhook),
 		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
 			takes("The URL.", registration{}).
-			gives(200, "The URL is registered. Only the first answer has the secret.", echo.Target{})},
+			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, web.Reads, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
 			takes("The URL.", registration{}).

@@ -4,9 +4,10 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
 )
 
 // sessionOpening is the body of a session that opens a list. Fluid's client also sends
@@ -46,11 +47,11 @@ func openSession(a *app.App) web.Handler {
 				return fault.New(fault.Invalid, "%s is required", name)
 			}
 		}
-		x := echo.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}
-		if err := a.Echo().Open(r.Context(), x, in.List); err != nil {
+		x := incoming.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}
+		if err := a.Sessions().Open(r.Context(), x, in.List); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, sessionJSON{app.SessionType, x.ID()})
+		return web.JSON(w, http.StatusOK, sessionJSON{flow.SessionType, x.ID()})
 	}
 }
 
@@ -69,7 +70,7 @@ func endSession(a *app.App) web.Handler {
 		case in.DocumentID == "":
 			return fault.New(fault.Invalid, "documentId is required")
 		}
-		if err := a.Echo().End(r.Context(), echo.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}); err != nil {
+		if err := a.Sessions().End(r.Context(), incoming.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}); err != nil {
 			return err
 		}
 		return web.JSON(w, http.StatusOK, endedJSON{"ok"})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
@@ -19,7 +20,7 @@ func workOnRun(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		var t app.Task
+		var t flow.Task
 		if err := json.Unmarshal(push.Data, &t); err != nil || t.SyncID == "" || t.RunID == "" {
 			return fault.New(fault.Invalid, "the message's data is not a run to work on")
 		}
@@ -44,7 +45,7 @@ func runOnMessage(a *app.App) web.Handler {
 		service, eventID := push.Attributes["serviceName"], push.Attributes["eventID"]
 		push = event.Push{} // free its memory: a run takes minutes
 		web.HoldOf(w).Shrink(0)
-		run, err := a.OnMessage(r.Context(), service, eventID)
+		run, err := a.Flow().OnMessage(r.Context(), service, eventID)
 		if err != nil {
 			return err
 		}

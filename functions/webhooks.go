@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
 // registration is the body of a registration.
@@ -25,11 +25,11 @@ type unregisteredJSON struct {
 }
 
 type webhooksJSON struct {
-	Webhooks []*echo.Target `json:"webhooks"`
+	Webhooks []*outgoing.Target `json:"webhooks"`
 }
 
 type deliveriesJSON struct {
-	Deliveries []*echo.Delivery `json:"deliveries"`
+	Deliveries []*outgoing.Delivery `json:"deliveries"`
 }
 
 type deliveredJSON struct {
@@ -38,7 +38,7 @@ type deliveredJSON struct {
 
 // registrationOf reads a registration. It names a field whose value is not text. Unknown
 // fields are ignored because Fluid's clients send some.
-func registrationOf(w http.ResponseWriter, r *http.Request) (out echo.Registration, err error) {
+func registrationOf(w http.ResponseWriter, r *http.Request) (out outgoing.Registration, err error) {
 	body, err := readBody(w, r, 64<<10, "the limit of a registration")
 	if err != nil {
 		return out, err
@@ -72,7 +72,7 @@ func registerWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		t, _, err := a.Echo().Register(r.Context(), in)
+		t, _, err := a.Outgoing().Register(r.Context(), in)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func unregisterWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		was, err := a.Echo().Unregister(r.Context(), in)
+		was, err := a.Outgoing().Unregister(r.Context(), in)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func listWebhooks(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		list, err := a.Echo().Targets(r.Context(), q.Get("externalTaskListId"))
+		list, err := a.Outgoing().Targets(r.Context(), q.Get("externalTaskListId"))
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func listDeliveries(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		list, err := a.Echo().Deliveries(r.Context(), r.PathValue("id"), limit)
+		list, err := a.Outgoing().Deliveries(r.Context(), r.PathValue("id"), limit)
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func retryDelivery(a *app.App) web.Handler {
 		if err != nil || n < 1 {
 			return fault.New(fault.Invalid, "the delivery's number must be an integer from 1")
 		}
-		if err := a.Echo().Retry(r.Context(), r.PathValue("id"), n); err != nil {
+		if err := a.Outgoing().Retry(r.Context(), r.PathValue("id"), n); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusAccepted)
@@ -151,7 +151,7 @@ func retryDelivery(a *app.App) web.Handler {
 // sweepWebhooks makes the deliveries that are due.
 func sweepWebhooks(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		n, err := a.Echo().Sweep(r.Context())
+		n, err := a.Outgoing().Sweep(r.Context())
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/shutdown"
 )
 
 // Hub has the clients of one instance of a server. Its methods may be called from many
@@ -85,14 +86,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.ended = true
 	h.mu.Unlock()
-	done := make(chan struct{})
-	go func() { h.running.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return shutdown.Wait(ctx, &h.running)
 }
 
 // spawn runs f in a goroutine that Close waits for. It returns false if the hub ended.

@@ -35,8 +35,7 @@ func init() {
 
 func openApp() (*app.App, error) {
 	launch.TuneGC(os.Getenv)
-	s := launch.FromEnv(os.Getenv)
-	s.Serves = true
+	s := settings(os.Getenv)
 	cfg, _, err := s.LoadConfig(os.Getenv)
 	if err != nil {
 		return nil, err
@@ -47,6 +46,18 @@ func openApp() (*app.App, error) {
 	}
 	a.Start()
 	return a, nil
+}
+
+// settings returns those of the function that FUNCTION_TARGET names. Without its name, the
+// process would take itself for one that serves every function: /readyz would then wait
+// for live's signals, and warnings would speak of live clients that it cannot have.
+func settings(getenv func(string) string) launch.Settings {
+	s := launch.FromEnv(getenv)
+	s.Serves = true
+	if target := getenv("FUNCTION_TARGET"); target != All {
+		s.Function = target
+	}
+	return s
 }
 
 func serve(open func() (*app.App, error), names ...string) http.HandlerFunc {

@@ -26,3 +26,13 @@ func TestAFunctionThatCannotStartSaysSoWithoutItsCause(t *testing.T) {
 	}
 	require.Equal(t, 1, opened)
 }
+
+// The settings know which function is served.
+func TestSettingsNameTheTarget(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]string{functions.Ingest: functions.Ingest, functions.Live: functions.Live, All: "", "": ""} {
+		s := settings(func(name string) string { return map[string]string{"FUNCTION_TARGET": target}[name] })
+		require.Equal(t, want, s.Function, target)
+		require.True(t, s.Serves)
+	}
+}

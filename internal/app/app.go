@@ -1,12 +1,10 @@
-// Package app builds the use cases of a deployment from its configuration and
-// its drivers, and runs what runs beside requests: the sweep at start-up and,
-// where no scheduler calls it, on a ticker.
+// Package app builds the use cases of a deployment from its configuration and its
+// drivers, starts what runs beside requests, and closes everything in order. What one use
+// case tells another is in package flow.
 package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -14,62 +12,63 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
-	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/exchange"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// Store is what a driver keeps: events and claims, and documents.
+// Store is a driver that keeps events and claims, and documents.
 type Store interface {
 	store.Store
 	store.Docs
 }
 
-// Options are what an App is built from. It closes Store and Bus.
+// Options configure an App. It closes Store and Bus.
 type Options struct {
 	Config *config.Config
 	Store  Store
 	Bus    bus.Bus
 	Log    *slog.Logger
 	Now    func() time.Time // the machine's clock; nil: time.Now
-	// Mono is a clock that nobody sets, from any zero; nil: how long the process runs.
+	// Mono returns the time since any fixed moment, on a clock that nobody sets; nil: since
+	// the process began.
 	Mono func() time.Duration
-	// Slept is how long the machine has slept, which Mono does not count; nil: it does.
+	// Slept returns how long the machine has slept, where Mono does not count that; nil: it
+	// does.
 	Slept func() time.Duration
-	// SweepEvery starts a sweep of every service this often; 0 leaves it to a
-	// scheduler that calls /sweep.
+	// SweepEvery is how often every service is swept; 0: a scheduler calls /sweep.
 	SweepEvery time.Duration
-	// RunsOn says that the process has CPU between requests too (see [gate.Options]).
-	RunsOn bool
-	// Kinds of data sources, and what they get.
+	// Platform is what the process runs on; the zero value is Cloud Run.
+	Platform hosting.Platform
+	// Kinds are the kinds of data sources, and Env is what they work with.
 	Kinds source.Registry
 	Env   source.Env
-	// Secret resolves the references of the configuration ("env:NAME", "sm://…"), not
-	// those of definitions. nil: there may be none.
+	// Secret resolves the references of the configuration ("env:NAME", "sm://…"), and not
+	// those of definitions. nil: references are errors.
 	Secret func(ctx context.Context, value string) (string, error)
-	// Receive has this process take the messages that start syncs off the bus;
-	// otherwise a push subscription brings them.
+	// Receive says that this process takes the messages that start syncs off the bus.
+	// Otherwise a push subscription brings them.
 	Receive bool
-	// LiveTopic carries signals between instances; "": there is no other, unless the
-	// configuration names a topic.
+	// LiveTopic carries signals between instances, unless the configuration names a topic;
+	// "": there is no other instance.
 	LiveTopic string
-	// HooksHTTP calls the targets of webhooks: no redirects, no repetitions, no
-	// internal addresses.
+	// HooksHTTP calls the targets of webhooks and external-data services: no redirects, no
+	// repetitions, no internal addresses. nil refuses every call.
 	HooksHTTP *http.Client
-	// Base is where this process is reached, where the configuration has no publicURL.
+	// Base is where this process is reached if the configuration has no publicURL.
 	Base string
 	// Memory bounds what callers make this process hold; the zero value does not.
 	Memory budget.Memory
@@ -79,63 +78,69 @@ type Options struct {
 	Warnings []string
 
 	clock   *clock.Steady
-	machine func() time.Time // which the clock follows
+	machine func() time.Time // the machine's clock, which the steady one follows
 }
 
 // App is a deployment's use cases.
 type App struct {
-	o      Options
-	gates  []*gate.Gate
-	byKey  map[string]*gate.Gate
-	defs   *definition.Service
-	syncs  *syncrun.Service
-	rows   *exchange.Service
-	ents   *entity.Service
-	live   *Live
-	echo   *echo.Service
-	drafts *draft.Service
-	looks  looks
-	beacon *beacon
-	helped atomic.Uint64 // counts
-	// unwritable is set while /readyz finds that the store takes no writes.
-	unwritable atomic.Bool
+	o        Options
+	gates    []*gate.Gate
+	defs     *definition.Service
+	syncs    *syncrun.Service
+	rows     *exchange.Service
+	records  *entity.Service
+	sessions *incoming.Sessions
+	incoming *incoming.Service
+	outgoing *outgoing.Service
+	drafts   *draft.Service
+	live     *Live
+	flow     *flow.Flow
 
-	echoHook *echo.Hook // nil: webhooks of the source are taken as they come
-	hooks    map[string]*echo.Hook
+	helped     atomic.Uint64 // counts calls of Help
+	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	telling sync.WaitGroup // of changes
 	once    sync.Once
 }
 
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
-	a := &App{o: o, byKey: make(map[string]*gate.Gate)}
-	a.beacon = newBeacon(a.signalOwn)
-	for _, svc := range o.Config.Services {
-		g := gate.New(svc, gate.Options{
-			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
-			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), RunsOn: o.RunsOn,
-			Work: o.Memory.Work, Answers: o.Memory.Answers,
-			Changed: func() { a.own(GateType, svc.ServiceName) },
-		})
-		a.gates = append(a.gates, g)
-		a.byKey[svc.ServiceName] = g
-	}
-	a.ents = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.changed})
-	a.newSyncs()
-	if err := a.newEcho(); err != nil {
+	a := &App{o: o}
+	source, hooks, err := a.hooks(context.Background())
+	if err != nil {
 		return nil, err
 	}
-	a.newDrafts()
-	var err error
-	a.live, err = a.newLive()
-	return a, err
+	a.flow = flow.New(flow.Options{
+		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: o.Platform.BackgroundCPU(),
+		Shared: o.liveTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
+	})
+	for _, svc := range o.Config.Services {
+		a.gates = append(a.gates, gate.New(svc, gate.Options{
+			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
+			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: o.Platform.BackgroundCPU(),
+			Work: o.Memory.Work, Answers: o.Memory.Answers,
+			Changed: func() { a.flow.GateChanged(svc.ServiceName) },
+		}))
+	}
+	a.records = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.flow.RecordsChanged})
+	a.newSyncs()
+	a.sessions = a.newSessions()
+	a.incoming = incoming.New(incoming.Options{Docs: o.Store, Sessions: a.sessions, Log: o.Log, Now: o.Now, Changed: a.flow.ListChanged})
+	a.outgoing = a.newOutgoing()
+	a.drafts = draft.NewService(draft.Options{Docs: o.Store, Sources: a.draftSources(), Now: o.Now, Changed: a.flow.DraftChanged})
+	if a.live, err = a.newLive(); err != nil {
+		return nil, err
+	}
+	a.flow.Connect(flow.UseCases{
+		Gates: a.gates, Records: a.records, Definitions: a.defs, Syncs: a.syncs, Sessions: a.sessions,
+		Incoming: a.incoming, Outgoing: a.outgoing, Drafts: a.drafts, Hub: a.live.Hub,
+	})
+	return a, nil
 }
 
-// steady has everything use one clock, which a jump of the machine's does not move.
+// steady makes everything use one clock that does not follow a jump of the machine's.
 func (o *Options) steady() {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -144,13 +149,21 @@ func (o *Options) steady() {
 		began := time.Now()
 		o.Mono = func() time.Duration { return time.Since(began) }
 	}
-	longest := time.Duration(0) // the gates ask the clock itself
+	longest := time.Duration(0) // the gates ask the clock themselves
 	if o.Config.Echo != nil || len(o.Config.Hooks) > 0 {
-		longest = echo.KeptFor
+		longest = outgoing.KeptFor
 	}
 	o.machine = o.Now
 	o.clock = clock.New(clock.Options{Wall: o.Now, Mono: o.Mono, Slept: o.Slept, Longest: longest})
 	o.Now = o.clock.Now
+}
+
+func (a *App) draftSources() map[string]draft.Source {
+	sources := make(map[string]draft.Source)
+	for _, d := range a.o.Config.Drafts {
+		sources[d.Name] = flow.DraftSource(d, a.records, a.rows, a.o.HooksHTTP)
+	}
+	return sources
 }
 
 // Config returns the effective configuration.
@@ -162,6 +175,16 @@ func (a *App) Memory() budget.Memory { return a.o.Memory }
 // Log returns the deployment's logger.
 func (a *App) Log() *slog.Logger { return a.o.Log }
 
+// Warnings returns what the operator should know although everything works. Each was
+// logged at start.
+func (a *App) Warnings() []string { return a.o.Warnings }
+
+// Platform returns what the process runs on.
+func (a *App) Platform() hosting.Platform { return a.o.Platform }
+
+// Flow returns what connects the use cases.
+func (a *App) Flow() *flow.Flow { return a.flow }
+
 // Definitions returns the use case of what syncs are defined to do.
 func (a *App) Definitions() *definition.Service { return a.defs }
 
@@ -172,28 +195,29 @@ func (a *App) Exchange() *exchange.Service { return a.rows }
 func (a *App) Syncs() *syncrun.Service { return a.syncs }
 
 // Entities returns the use case of records.
-func (a *App) Entities() *entity.Service { return a.ents }
+func (a *App) Entities() *entity.Service { return a.records }
+
+// Sessions returns the use case of the documents that people have open.
+func (a *App) Sessions() *incoming.Sessions { return a.sessions }
+
+// Incoming returns the use case of the webhooks that come in.
+func (a *App) Incoming() *incoming.Service { return a.incoming }
+
+// Outgoing returns the use case of the webhooks that are sent.
+func (a *App) Outgoing() *outgoing.Service { return a.outgoing }
+
+// Drafts returns the use case of drafts.
+func (a *App) Drafts() *draft.Service { return a.drafts }
 
 // Gates returns the gates of all services, in configuration order.
 func (a *App) Gates() []*gate.Gate { return a.gates }
 
-// Gate returns the gate of a service; "" is the only or the first one.
-func (a *App) Gate(service string) (*gate.Gate, error) {
-	if service == "" {
-		return a.gates[0], nil
-	}
-	if g, ok := a.byKey[service]; ok {
-		return g, nil
-	}
-	names := make([]string, len(a.gates))
-	for i, g := range a.gates {
-		names[i] = g.Service().ServiceName
-	}
-	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
-}
+// Gate returns the gate of a service. "" means the only service, or the first.
+func (a *App) Gate(service string) (*gate.Gate, error) { return a.flow.Gate(service) }
 
-// Help publishes what waits at the gate, and at one of the others: nobody else may send
-// that one anything. wait is as that of [gate.Gate.Help].
+// Help publishes the claims that wait at the gate, and those at one of the other gates:
+// another gate may get no request of its own for a long time. wait is as that of
+// [gate.Gate.Help].
 func (a *App) Help(g *gate.Gate) (wait func()) {
 	if len(a.gates) == 1 || !g.HelpDue() {
 		return g.Help()
@@ -201,165 +225,4 @@ func (a *App) Help(g *gate.Gate) (wait func()) {
 	other := a.gates[a.helped.Add(1)%uint64(len(a.gates))]
 	one, two := g.Help(), other.Help()
 	return func() { one(); two() }
-}
-
-// Start says what is open, and sweeps once, for what an earlier instance left behind, and then as often
-// as Options say. It returns at once; Close ends it.
-func (a *App) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	a.stop = cancel
-	a.warn()
-	a.startLive()
-	if a.o.RunsOn {
-		a.echo.Start()
-		a.telling.Go(func() { a.refreshDrafts(ctx, anyDraft) })
-	}
-	if a.o.Receive {
-		a.receiveMessages(ctx)
-	}
-	a.running.Go(func() {
-		a.tick(ctx)
-		if a.o.SweepEvery <= 0 {
-			return
-		}
-		t := time.NewTicker(a.o.SweepEvery)
-		defer t.Stop()
-		for {
-			select {
-			case <-t.C:
-				a.tick(ctx)
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-}
-
-// tick does what a scheduler calls for in the cloud.
-func (a *App) tick(ctx context.Context) {
-	_ = a.OnTime(ctx) // which the sweeps ask, too
-	a.sweepAll(ctx)
-	a.runDue(ctx)
-}
-
-// OnTime compares the clock with the store's own time, if that is due, for what is
-// verified or stamped by it. (Gates do so themselves.) An error means that the store has
-// never said what time it is.
-func (a *App) OnTime(ctx context.Context) error {
-	err := a.o.clock.Observe(ctx, a.o.Store.Now)
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() == nil {
-		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
-	}
-	if a.o.clock.Observed() {
-		return nil
-	}
-	return fault.StoreAway(err)
-}
-
-func (a *App) sweepAll(ctx context.Context) {
-	for _, g := range a.gates {
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		s, err := g.Sweep(ctx)
-		cancel()
-		log := a.o.Log.With("serviceName", g.Service().ServiceName)
-		switch {
-		case errors.Is(err, context.Canceled):
-		case err != nil:
-			log.Warn("the sweep did not end", "error", err)
-		case s.Republished+s.Failed > 0:
-			log.Info("swept", "republished", s.Republished, "failed", s.Failed)
-		}
-	}
-}
-
-// Warnings returns what the operator should know and what still works: each was logged
-// at start.
-func (a *App) Warnings() []string { return a.o.Warnings }
-
-// Ready returns nil if the store takes writes, the bus answers and the topics exist.
-func (a *App) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(a.liveReady)
-	eg.Go(func() error {
-		err := a.o.Store.Writable(ctx)
-		if ctx.Err() == nil {
-			a.tellWrites(err)
-		}
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, err, "the store takes no writes")
-		}
-		return nil
-	})
-	topics := make(map[string]bool)
-	for _, svc := range a.o.Config.Services {
-		topic := svc.TargetPubSub.Topic
-		if topics[topic] {
-			continue
-		}
-		topics[topic] = true
-		eg.Go(func() error {
-			err := a.o.Bus.Ping(ctx, topic)
-			if errors.Is(err, bus.ErrNoTopic) {
-				return fault.Wrap(fault.Unavailable, err, "the topic %s does not exist", topic)
-			}
-			if err != nil {
-				return fault.Wrap(fault.Unavailable, err, "the bus does not answer")
-			}
-			return nil
-		})
-	}
-	return eg.Wait()
-}
-
-// tellWrites logs when the store stops taking writes, and when it takes them again.
-func (a *App) tellWrites(err error) {
-	switch failed := err != nil; {
-	case failed && !a.unwritable.Swap(true):
-		a.o.Log.Error("the store takes no writes: this instance is not ready", "error", err)
-	case !failed && a.unwritable.Swap(false):
-		a.o.Log.Info("the store takes writes again")
-	}
-}
-
-// Close ends the sweep, waits for checks and publications under way as long as
-// ctx lets it, and closes the drivers. It is idempotent.
-func (a *App) Close(ctx context.Context) (err error) {
-	a.once.Do(func() {
-		if a.stop != nil {
-			a.stop()
-		}
-		hubClosed := make(chan error, 1) // it may have to wait for the bus, and the rest must not
-		go func() { hubClosed <- a.live.Hub.Close(ctx) }()
-		if echoErr := a.echo.Close(ctx); echoErr != nil {
-			err = errors.Join(err, fmt.Errorf("deliveries did not stop: %w", echoErr))
-		}
-		swept := make(chan struct{})
-		go func() { a.running.Wait(); close(swept) }()
-		select {
-		case <-swept:
-		case <-ctx.Done():
-			err = errors.Join(err, fmt.Errorf("the sweep did not end: %w", ctx.Err()))
-		}
-		if liveErr := <-hubClosed; liveErr != nil {
-			err = errors.Join(err, fmt.Errorf("clients were not all closed: %w", liveErr))
-		}
-		if syncErr := a.syncs.Close(ctx); syncErr != nil {
-			err = errors.Join(err, fmt.Errorf("runs of syncs did not stop: %w", syncErr))
-		}
-		for _, g := range a.gates {
-			if gateErr := g.Close(ctx); gateErr != nil {
-				err = errors.Join(err, fmt.Errorf("checks and publications of %q did not end: %w", g.Service().ServiceName, gateErr))
-			}
-		}
-		a.looks.stop()
-		a.telling.Wait() // each has a time-out
-		a.beacon.close()
-		err = errors.Join(err, a.o.Bus.Close(), a.o.Store.Close())
-	})
-	return err
 }

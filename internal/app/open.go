@@ -2,16 +2,16 @@ package app
 
 import "slices"
 
-// open returns a sentence for each thing that the configuration leaves open and that
-// its author may believe closed.
+// open returns a sentence for everything that the configuration leaves open although its
+// author may believe that it is closed.
 func (a *App) open() (warnings []string) {
 	cfg := a.o.Config
 	if cfg.Auth != nil {
 		return nil
 	}
-	reaches, unless := "whoever reaches this process", `configure "auth"`
-	if a.InCloud() {
-		reaches, unless = "whoever the platform lets through", `configure "auth", unless IAM decides who calls`
+	reaches, unless := "everybody who reaches this process", `configure "auth"`
+	if a.o.Platform.Cloud() {
+		reaches, unless = "everybody whom the platform lets through", `configure "auth", unless IAM decides who calls`
 	}
 	if cfg.Live != nil && cfg.Live.Token != nil {
 		warnings = append(warnings, `"live.token" protects only the WebSocket and GET /live: events, /trigger, /reset, /sync, /orgs, /messages, /status, /config, /notify `+
@@ -23,7 +23,7 @@ func (a *App) open() (warnings []string) {
 	return warnings
 }
 
-// warn logs what is open, each in one line.
+// warn logs a line for everything that is open.
 func (a *App) warn() {
 	for _, w := range a.open() {
 		a.o.Log.Warn(w)

@@ -2,7 +2,7 @@ package app
 
 import (
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
@@ -15,9 +15,9 @@ const minShared = 16
 func (a *App) warnOfSecrets(setting, verify string, secrets []string) {
 	for i, s := range secrets {
 		switch {
-		case verify == echo.Standard && signature.CheckSecret(s) != nil:
+		case verify == incoming.Standard && signature.CheckSecret(s) != nil:
 			a.o.Log.Warn("a secret verifies no webhook: it must be whsec_ and base64 of at least 16 bytes, or whpk_ and a public key", "setting", setting, "index", i)
-		case (verify == echo.GitHub || verify == echo.Bearer) && len(s) < minShared:
+		case (verify == incoming.GitHub || verify == incoming.Bearer) && len(s) < minShared:
 			a.o.Log.Warn("a secret of a webhook is short: it should have at least 16 bytes", "setting", setting, "index", i)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/webhook/echo"
+	"github.com/headgate/headgate/internal/webhook/incoming"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
@@ -18,13 +18,13 @@ func TestWeakSecretsAreSaid(t *testing.T) {
 	for name, c := range map[string]struct {
 		verify, secret, says string
 	}{
-		"standard":       {echo.Standard, signature.NewSecret(), ""},
-		"standard short": {echo.Standard, "whsec_c2hvcnQ=", "verifies no webhook"},
-		"standard other": {echo.Standard, "hunter2", "verifies no webhook"},
-		"github":         {echo.GitHub, strings.Repeat("s", 16), ""},
-		"github short":   {echo.GitHub, "hunter2", "is short"},
-		"bearer short":   {echo.Bearer, "hunter2", "is short"},
-		"none":           {echo.None, "hunter2", ""},
+		"standard":       {incoming.Standard, signature.NewSecret(), ""},
+		"standard short": {incoming.Standard, "whsec_c2hvcnQ=", "verifies no webhook"},
+		"standard other": {incoming.Standard, "hunter2", "verifies no webhook"},
+		"github":         {incoming.GitHub, strings.Repeat("s", 16), ""},
+		"github short":   {incoming.GitHub, "hunter2", "is short"},
+		"bearer short":   {incoming.Bearer, "hunter2", "is short"},
+		"none":           {incoming.None, "hunter2", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/flow"
 )
 
 // A run that sends has to notice at once that its machine was held. The clock that
@@ -16,7 +17,7 @@ func TestRunsSeeAJumpOfTheMachinesClock(t *testing.T) {
 	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	o := Options{Config: &config.Config{}, Now: func() time.Time { return now }, Mono: func() time.Duration { return 0 }}
 	o.steady()
-	syncs := (&App{o: o}).syncOptions()
+	syncs := (&App{o: o, flow: flow.New(flow.Options{})}).syncOptions()
 	began := now
 	now = now.Add(time.Hour)
 	require.Equal(t, now, syncs.Machine())

@@ -20,6 +20,7 @@ import (
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/platform/launch"
 )
 
@@ -100,7 +101,7 @@ func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	a, err := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), RunsOn: true, Memory: budgets()})
+	a, err := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), Platform: hosting.Machine, Memory: budgets()})
 	if err != nil {
 		return "", nil, err
 	}

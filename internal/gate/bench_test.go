@@ -28,7 +28,7 @@ func BenchmarkIngest(b *testing.B) {
 			st, err := sqlitestore.Open(b.Context(), filepath.Join(b.TempDir(), "test.db"))
 			require.NoError(b, err)
 			defer st.Close()
-			g := gate.New(cfg.Services[0], gate.Options{Store: st, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler), RunsOn: true})
+			g := gate.New(cfg.Services[0], gate.Options{Store: st, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler), BackgroundCPU: true})
 			helper, _ := any(g).(interface{ Help() func() })
 			var failed atomic.Int64
 			b.SetParallelism(sources)

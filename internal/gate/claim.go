@@ -158,7 +158,7 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 		defer settle()
 		g.publishNow(c, func() {
 			rel.published = true
-			if g.runsOn {
+			if g.backgroundCPU {
 				settle()
 			}
 		})

@@ -33,6 +33,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -61,9 +62,9 @@ type Options struct {
 	Clock *clock.Steady // nil: one of the gate's own
 	// PublicURL prefixes contentURL; empty makes it a path.
 	PublicURL string
-	// RunsOn means that the process has a processor between requests too. A source is then
+	// BackgroundCPU says that the process has CPU between requests. A source is then
 	// answered as soon as its message is published, before the store has recorded that.
-	RunsOn bool
+	BackgroundCPU bool
 	// Work bounds the memory of messages that are built and sent, Answers that of messages
 	// that are read. nil means no bound.
 	Work, Answers *budget.Budget
@@ -79,15 +80,15 @@ type Gate struct {
 	rules     []window.Rule
 	byKey     map[string]int
 
-	store     store.Store
-	bus       bus.Bus
-	log       *slog.Logger
-	time      *clock.Steady
-	publicURL string
-	runsOn    bool
-	changed   func()
-	work      *budget.Budget
-	answers   *budget.Budget
+	store         store.Store
+	bus           bus.Bus
+	log           *slog.Logger
+	time          *clock.Steady
+	publicURL     string
+	backgroundCPU bool
+	changed       func()
+	work          *budget.Budget
+	answers       *budget.Budget
 
 	commits  *groupCommit
 	checks   coalescer
@@ -112,7 +113,7 @@ func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
-		publicURL: o.PublicURL, runsOn: o.RunsOn, recent: newRecentEvents(cacheBytes), changed: o.Changed,
+		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed,
 		work: o.Work, answers: o.Answers,
 	}
 	if g.changed == nil {
@@ -157,14 +158,7 @@ func (g *Gate) Close(ctx context.Context) error {
 	g.entering.Lock()
 	g.closing.Store(true)
 	g.entering.Unlock()
-	done := make(chan struct{})
-	go func() { g.inFlight.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return shutdown.Wait(ctx, &g.inFlight)
 }
 
 // Service returns the service's configuration.

@@ -79,7 +79,7 @@ func (g *Gate) Help() (wait func()) {
 		defer stop()
 		g.keepWaiting(keeping)
 	}()
-	if g.runsOn {
+	if g.backgroundCPU {
 		return func() {}
 	}
 	t := time.NewTimer(helpWait)

@@ -84,7 +84,7 @@ func Build(rules []Rule, waiting [][]event.Ref) (rel Release, ok bool) {
 
 func choose(send string, members []event.Ref) []event.Ref {
 	n := len(members)
-	if n <= 1 {
+	if n <= 1 || send == All {
 		return members
 	}
 	switch send {

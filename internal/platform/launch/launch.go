@@ -57,8 +57,8 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, RunsOn: !s.CloudRun, Kinds: Kinds()}
-	if !s.CloudRun {
+	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, Platform: s.platform(), Kinds: Kinds()}
+	if o.Platform.BackgroundCPU() {
 		o.SweepEvery, o.Receive = localSweep, true
 	}
 	if o.Env, err = sourceEnv(s, cfg.SyncSettings(), log); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 )
 
 // Settings state where a process runs and which drivers it uses. They come from flags and
@@ -48,6 +49,13 @@ type Settings struct {
 	storeGiven, busGiven      bool   // a flag chose the driver
 	projectGiven              bool   // a flag names the project
 	cloudVariable             string // the variable that names a project or credentials, or ""
+}
+
+func (s Settings) platform() hosting.Platform {
+	if s.CloudRun {
+		return hosting.CloudRun
+	}
+	return hosting.Machine
 }
 
 // cloudVariables show that the user means Google Cloud. The first three name a project.

@@ -94,15 +94,6 @@ func (rw *response) requestID() string {
 	return rw.id
 }
 
-// RequestID returns the id of the request that w answers, for logs: the
-// caller's X-Request-Id or else a random one. It is empty if w is not from an Adapter.
-func RequestID(w http.ResponseWriter) string {
-	if rw := responseOf(w); rw != nil {
-		return rw.requestID()
-	}
-	return ""
-}
-
 // saneID reports whether a caller's id is short and plain enough for the logs.
 func saneID(id string) bool {
 	if id == "" || len(id) > 128 {

@@ -30,6 +30,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -127,14 +128,7 @@ func New(o Options) *Service {
 // over, and waits for that or for ctx.
 func (s *Service) Close(ctx context.Context) error {
 	s.stop()
-	done := make(chan struct{})
-	go func() { s.working.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return shutdown.Wait(ctx, &s.working)
 }
 
 // Locally reports whether the process that starts a run works on it, too.

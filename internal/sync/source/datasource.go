@@ -42,6 +42,7 @@ type Env struct {
 	// retries safe requests, honours Retry-After and limits the rate per host.
 	HTTP *http.Client
 	// DialContext opens connections for protocols other than HTTP. It checks addresses too.
+	// nil refuses every connection.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Dir is the only directory that sources may read and write; nil: they may use no
 	// files. Sources open files with OpenFile, which refuses the embedded store.

@@ -1,6 +1,6 @@
 // Package signature signs webhooks and verifies them: Standard Webhooks
-// (https://www.standardwebhooks.com, v1 and v1a), the signature of GitHub's, and
-// bearer tokens. It touches nothing outside; comparisons take constant time.
+// (https://www.standardwebhooks.com, v1 and v1a), the signatures of GitHub, and bearer
+// tokens. It is pure, and its comparisons take constant time.
 package signature
 
 import (
@@ -35,7 +35,7 @@ const (
 	publicPrefix  = "whpk_"  // v1a: to verify with
 )
 
-// Tolerance is how far a timestamp may be from now.
+// Tolerance is the largest difference between a timestamp and now.
 const Tolerance = 5 * time.Minute
 
 // Why a webhook is refused.
@@ -84,8 +84,9 @@ func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
 	return http.Header{HeaderID: {id}, HeaderTimestamp: {timestamp}, HeaderSignature: {signature}}, nil
 }
 
-// content returns the bytes that are signed. It belongs to one webhook only as long as neither the id nor
-// the timestamp has a full stop: Sign and Verify refuse such an id, and no integer has one.
+// content returns the bytes that are signed. They stand for one webhook only while neither
+// the id nor the timestamp has a full stop. Sign and Verify refuse such an id, and no
+// integer has one.
 func content(id, timestamp string, body []byte) []byte {
 	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
 	b = append(append(b, id...), '.')
@@ -103,7 +104,7 @@ func decode(secret, prefix string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, prefix))
 }
 
-// CheckSecret returns an error if the secret can verify nothing.
+// CheckSecret returns an error if the secret cannot verify webhooks.
 func CheckSecret(secret string) error {
 	if strings.HasPrefix(secret, publicPrefix) {
 		if key, err := decode(secret, publicPrefix); err != nil || len(key) != ed25519.PublicKeySize {
@@ -117,8 +118,8 @@ func CheckSecret(secret string) error {
 	return nil
 }
 
-// Verify checks a Standard Webhook with any of the secrets: whsec_… (v1) or whpk_…
-// (v1a); several are for their rotation. It returns the webhook's id.
+// Verify checks a Standard Webhook with any of the secrets, whsec_… (v1) or whpk_… (v1a).
+// There are several while a secret is rotated. It returns the webhook's id.
 func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id string, err error) {
 	id, timestamp, signatures := h.Get(HeaderID), h.Get(HeaderTimestamp), h.Get(HeaderSignature)
 	if id == "" || timestamp == "" || signatures == "" {
@@ -144,8 +145,8 @@ func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id str
 	return "", ErrSignature
 }
 
-// maxSignatures bounds what is made of a webhook's signatures before anybody knows
-// who sends it. There are several while a secret is rotated.
+// maxSignatures bounds the work for a webhook whose sender is not known yet. A sender
+// that rotates its secret sends several signatures.
 const maxSignatures = 16
 
 type signature struct {
@@ -166,7 +167,7 @@ func signaturesOf(header string) (all []signature) {
 	return all
 }
 
-// matches reports whether one of the signatures was made with the secret.
+// matches reports whether the secret made one of the signatures.
 func matches(secret string, given []signature, signed []byte) bool {
 	if strings.HasPrefix(secret, publicPrefix) {
 		key, err := decode(secret, publicPrefix)

@@ -128,8 +128,8 @@ func TestSignedIsVerified(t *testing.T) {
 	})
 }
 
-// The signed text is "id.timestamp.body": a full stop elsewhere than between them would let one
-// webhook pass for another. The signature of id m, body "T.x" is that of id m.T, body x.
+// The signed text is "id.timestamp.body". A full stop elsewhere than between them would let
+// one webhook pass for another. The signature of id m, body "T.x" is that of id m.T, body x.
 func TestAttackOneSignatureForTwoWebhooks(t *testing.T) {
 	t.Parallel()
 	const at = "1614265330"
@@ -145,8 +145,8 @@ func TestAttackOneSignatureForTwoWebhooks(t *testing.T) {
 	require.ErrorIs(t, err, signature.ErrID)
 }
 
-// sealed returns the bytes that a signature of three strings in the Standard form covers. It is written
-// down here once more, so that the test does not depend on the code that it tests.
+// sealed returns the text that the signature of three strings covers in the Standard form.
+// It stands here once more, so that the test does not depend on the code that it tests.
 func sealed(id, timestamp, body string) string {
 	key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(vectorSecret, "whsec_"))
 	h := hmac.New(sha256.New, key)
@@ -154,7 +154,8 @@ func sealed(id, timestamp, body string) string {
 	return "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// Any text is cut in two ways into an id, a timestamp and a body: at most one of them is taken.
+// A text can be cut into an id, a timestamp and a body in several ways. Verify takes at
+// most one of them.
 func TestASignatureIsOfOneWebhook(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -200,7 +201,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// Nobody who is not known has a large body hashed again and again.
+// A sender that is not verified cannot make us hash a large body again and again.
 func TestManySignatures(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -171,7 +171,7 @@ func TestDialerDecides(t *testing.T) {
 func TestFailuresNameTheirCause(t *testing.T) {
 	t.Parallel()
 	message := func(url string) string {
-		s, err := Kind().Open(t.Context(), source.Datasource{URL: url}, source.Env{})
+		s, err := Kind().Open(t.Context(), source.Datasource{URL: url}, source.Env{DialContext: (&net.Dialer{}).DialContext})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, s.Close()) }()
 		_, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "reading", Key: []string{"id"}}, PageSize: 1})
@@ -200,7 +200,7 @@ func TestEnvironmentIsNotUsed(t *testing.T) {
 	t.Setenv("PGSSLMODE", "verify-full")
 	t.Setenv("PGAPPNAME", "ours")
 	t.Setenv("PGOPTIONS", "-c search_path=ours")
-	s, err := Kind().Open(t.Context(), source.Datasource{URL: "postgres://127.0.0.1/d"}, source.Env{})
+	s, err := Kind().Open(t.Context(), source.Datasource{URL: "postgres://127.0.0.1/d"}, source.Env{DialContext: (&net.Dialer{}).DialContext})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	c := s.(*sqlSource).engine.(*postgres).pool.Config().ConnConfig

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -163,7 +164,7 @@ func (p *place) datasource(t testing.TB) source.Datasource {
 
 func (p *place) environment(t testing.TB) source.Env {
 	t.Helper()
-	env := source.Env{Now: time.Now}
+	env := source.Env{Now: time.Now, DialContext: (&net.Dialer{}).DialContext}
 	if p.dir != "" {
 		root, err := os.OpenRoot(p.dir)
 		require.NoError(t, err)

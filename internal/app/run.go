@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/shutdown"
+)
+
+// Start logs what is open, sweeps once for what an earlier instance left behind, and then
+// as often as the Options say. It returns at once. Close ends it.
+func (a *App) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	a.warn()
+	a.startLive()
+	if a.o.Platform.BackgroundCPU() {
+		a.outgoing.Start()
+	}
+	a.flow.Start()
+	if a.o.Receive {
+		a.running.Go(func() { a.flow.ReceiveMessages(ctx) })
+	}
+	a.running.Go(func() {
+		a.tick(ctx)
+		if a.o.SweepEvery <= 0 {
+			return
+		}
+		t := time.NewTicker(a.o.SweepEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				a.tick(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// tick does what a scheduler calls for in the cloud.
+func (a *App) tick(ctx context.Context) {
+	_ = a.OnTime(ctx) // it logs its error, and the sweeps ask for the time themselves
+	a.sweepAll(ctx)
+	a.runDue(ctx)
+}
+
+// OnTime compares the clock with the store's own time, if that is due, for what is
+// verified or stamped with it. Gates do so themselves. An error means that the store has
+// never said what time it is.
+func (a *App) OnTime(ctx context.Context) error {
+	err := a.o.clock.Observe(ctx, a.o.Store.Now)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() == nil {
+		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
+	}
+	if a.o.clock.Observed() {
+		return nil
+	}
+	return fault.StoreAway(err)
+}
+
+func (a *App) sweepAll(ctx context.Context) {
+	for _, g := range a.gates {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		s, err := g.Sweep(ctx)
+		cancel()
+		log := a.o.Log.With("serviceName", g.Service().ServiceName)
+		switch {
+		case errors.Is(err, context.Canceled):
+		case err != nil:
+			log.Warn("the sweep did not end", "error", err)
+		case s.Republished+s.Failed > 0:
+			log.Info("swept", "republished", s.Republished, "failed", s.Failed)
+		}
+	}
+}
+
+// Close ends what Start started, waits for what is under way as long as ctx lets it, and
+// closes the drivers last, because everything else works on them. It is idempotent.
+func (a *App) Close(ctx context.Context) (err error) {
+	a.once.Do(func() { err = a.close(ctx) })
+	return err
+}
+
+func (a *App) close(ctx context.Context) error {
+	var errs []error
+	failed := func(format string, err error, args ...any) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf(format+": %w", append(args, err)...))
+		}
+	}
+	if a.stop != nil {
+		a.stop()
+	}
+	hubClosed := make(chan error, 1) // the hub may have to wait for the bus, and the others must not
+	go func() { hubClosed <- a.live.Hub.Close(ctx) }()
+	failed("deliveries did not stop", a.outgoing.Close(ctx))
+	failed("the sweep did not end", shutdown.Wait(ctx, &a.running))
+	failed("clients were not all closed", <-hubClosed)
+	failed("runs of syncs did not stop", a.syncs.Close(ctx))
+	for _, g := range a.gates {
+		failed("checks and publications of %q did not end", g.Close(ctx), g.Service().ServiceName)
+	}
+	a.flow.Close()
+	return errors.Join(append(errs, a.o.Bus.Close(), a.o.Store.Close())...)
+}

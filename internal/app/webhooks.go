@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/origin"
+	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
+)
+
+// secret returns a credential that the configuration has, or refers to.
+func (a *App) secret(ctx context.Context, value string) (string, error) {
+	switch {
+	case a.o.Secret != nil:
+		return a.o.Secret(ctx, value)
+	case credential.IsReference(value): // the reference itself would be a secret that anybody can guess
+		return "", fault.New(fault.Invalid, "%s refers to a credential, and nothing resolves it here", value)
+	}
+	return value, nil
+}
+
+func (a *App) secrets(ctx context.Context, values []string) (out []string, err error) {
+	for _, v := range values {
+		s, err := a.secret(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// hook builds the hook of a configuration.
+func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
+	secrets, err := a.secrets(ctx, h.Verify.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	a.warnOfSecrets("hooks."+h.Name+".verify.secrets", h.Verify.Type, secrets)
+	out := &incoming.Hook{Name: h.Name, Verify: h.Verify.Type, Header: h.Verify.Header, Secrets: secrets, Signal: h.Signal, Sync: h.Sync}
+	if h.Event != nil {
+		out.Service, out.EventKey = h.Event.ServiceName, h.Event.EventKey
+	}
+	if h.Entity != "" {
+		if out.Entity, err = incoming.Compile(h.Entity); err != nil {
+			return nil, fmt.Errorf("entity: %w", err)
+		}
+		if out.ID, err = incoming.Compile(h.ID); err != nil {
+			return nil, fmt.Errorf("id: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// consents reports whether a target may be called without asking it: its host is listed,
+// with or without its scheme's default port, or it is this machine. In the cloud this
+// machine is not its user's, so there it does not count.
+func (a *App) consents(u *url.URL) bool {
+	if cfg := a.o.Config.Echo; cfg != nil {
+		for _, h := range cfg.AllowTargets {
+			if h == u.Hostname() || origin.Host(u.Scheme, h) == origin.Host(u.Scheme, u.Host) {
+				return true
+			}
+		}
+	}
+	host := u.Hostname()
+	return !a.o.Platform.Cloud() && (host == "localhost" || host == "127.0.0.1" || host == "::1")
+}
+
+// publicURL returns where this process is reached, without a slash at the end.
+func (a *App) publicURL() string {
+	if u := a.o.Config.PublicURL; u != "" {
+		return u
+	}
+	return a.o.Base
+}
+
+// hooks returns the hook of the source of truth, nil if it has no secrets, and those that
+// have names.
+func (a *App) hooks(ctx context.Context) (source *incoming.Hook, named map[string]*incoming.Hook, err error) {
+	if cfg := a.o.Config.Echo; cfg != nil {
+		secrets, err := a.secrets(ctx, cfg.Secrets)
+		if err != nil {
+			return nil, nil, fmt.Errorf("echo.secrets: %w", err)
+		}
+		a.warnOfSecrets("echo.secrets", incoming.Standard, secrets)
+		if len(secrets) > 0 {
+			source = &incoming.Hook{Name: "echo", Verify: incoming.Standard, Secrets: secrets}
+		}
+	}
+	named = make(map[string]*incoming.Hook)
+	for _, h := range a.o.Config.Hooks {
+		if named[h.Name], err = a.hook(ctx, h); err != nil {
+			return nil, nil, fmt.Errorf("hooks %q: %w", h.Name, err)
+		}
+	}
+	return source, named, nil
+}
+
+func (a *App) newSessions() *incoming.Sessions {
+	o := incoming.SessionOptions{Docs: a.o.Store, Log: a.o.Log, Now: a.o.Now, HTTP: a.o.HooksHTTP, PublicURL: a.publicURL()}
+	if cfg := a.o.Config.Echo; cfg != nil {
+		o.Upstream = cfg.Upstream
+	}
+	return incoming.NewSessions(o)
+}
+
+func (a *App) newOutgoing() *outgoing.Service {
+	return outgoing.New(outgoing.Options{
+		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
+		PublicURL: a.publicURL(), Consents: a.consents, BackgroundCPU: a.o.Platform.BackgroundCPU(),
+	})
+}

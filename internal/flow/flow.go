@@ -1,0 +1,165 @@
+// Package flow carries news between the use cases. A record that changed reaches live
+// clients and drafts; a list that changed reaches them and the targets of webhooks; a
+// message of the gate starts a sync; a hook starts a sync, an event or a signal.
+//
+// The use cases do not know each other. Each calls a function when something happened,
+// and those functions are the methods of [Flow]. It is made before the use cases, because
+// they need its methods, and is given them with [Flow.Connect] before anything happens.
+//
+// What a Flow tells is a hint: everything that it tells of is stored already. On failure
+// it logs and goes on, because live clients compare versions, targets are swept, and
+// drafts are refreshed at start.
+package flow
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/internal/sync/definition"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
+	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
+	"github.com/headgate/headgate/live"
+)
+
+// notifyTimeout bounds how long a change waits for the bus.
+const notifyTimeout = 2 * time.Second
+
+// Options configure a Flow.
+type Options struct {
+	Config *config.Config
+	Log    *slog.Logger
+	Now    func() time.Time
+	Bus    bus.Bus
+	// BackgroundCPU says that the process has CPU between requests. Without it, whatever a
+	// change leads to is done before the change's caller goes on.
+	BackgroundCPU bool
+	// Shared says that changes reach the live clients of other instances.
+	Shared bool
+	// Resolver returns the resolver that the configuration names for an entity, or nil.
+	Resolver func(live.Key) live.Resolver
+	// SourceHook verifies the webhooks of the source of truth; nil: they are not verified.
+	SourceHook *incoming.Hook
+	Hooks      map[string]*incoming.Hook // by name
+}
+
+// UseCases are the use cases that a Flow connects.
+type UseCases struct {
+	Gates       []*gate.Gate
+	Records     *entity.Service
+	Definitions *definition.Service
+	Syncs       *syncrun.Service
+	Sessions    *incoming.Sessions
+	Incoming    *incoming.Service
+	Outgoing    *outgoing.Service
+	Drafts      *draft.Service
+	Hub         *live.Hub
+}
+
+// Flow connects the use cases. All methods may be called concurrently, after Connect.
+type Flow struct {
+	o   Options
+	use UseCases
+
+	telling   sync.WaitGroup // of changes, in the background
+	refreshes *reruns[string]
+	signals   *reruns[live.Key]
+}
+
+// New returns a Flow that connects nothing yet.
+func New(o Options) *Flow {
+	return &Flow{o: o, refreshes: newReruns[string](), signals: newReruns[live.Key]()}
+}
+
+// Connect gives the Flow the use cases. It is called once, before any other method.
+func (f *Flow) Connect(u UseCases) { f.use = u }
+
+// Start refreshes the drafts, whose sources may have changed while no process ran.
+func (f *Flow) Start() {
+	if f.o.BackgroundCPU {
+		f.telling.Go(func() { f.refreshDrafts(context.Background(), everyDraft) })
+	}
+}
+
+// Close stops refreshing drafts and signalling, and waits for what is under way. All of it
+// has a time-out.
+func (f *Flow) Close() {
+	f.refreshes.close()
+	f.telling.Wait()
+	f.signals.close()
+}
+
+// inBackground calls do, and returns at once where the process has CPU between requests.
+// Elsewhere nothing would run once the request is answered, so it returns when do does.
+func (f *Flow) inBackground(do func()) {
+	if f.o.BackgroundCPU {
+		f.telling.Go(do)
+		return
+	}
+	do()
+}
+
+// Notify tells the live clients of every instance that entities changed. Unavailable means
+// that only the clients of this instance were told.
+func (f *Flow) Notify(ctx context.Context, keys []live.Key) error {
+	if err := f.use.Hub.Notify(ctx, keys...); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the bus does not answer: only the clients of this instance were told")
+	}
+	return nil
+}
+
+// heard reports whether a live client could hear of a change.
+func (f *Flow) heard() bool { return f.o.Shared || f.use.Hub.Len() > 0 }
+
+// RecordsChanged tells live clients and drafts of records that were committed. The writer
+// does not wait for the bus, unless the process has no CPU between requests.
+func (f *Flow) RecordsChanged(org, recordType string, ids []string) {
+	if !f.heard() && len(f.o.Config.Drafts) == 0 {
+		return
+	}
+	keys := make([]live.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = live.Key{Org: org, Type: recordType, ID: id}
+	}
+	f.inBackground(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
+		defer cancel()
+		if err := f.Notify(ctx, keys); err != nil {
+			f.o.Log.Warn("not every instance heard of a change: a comparison of versions makes up for it", "error", err)
+		}
+		refreshing, stop := context.WithTimeout(context.Background(), refreshTime) // the bus may have taken all of ctx
+		defer stop()
+		f.refreshDrafts(refreshing, f.showsRecords(refreshing, org, recordType))
+	})
+}
+
+// ListChanged tells the live clients of a list and of the sessions that have it open, the
+// drafts that show it, and the targets of webhooks.
+func (f *Flow) ListChanged(ctx context.Context, list string, sessions []incoming.Session) {
+	keys := []live.Key{{Org: live.DefaultOrg, Type: ListType, ID: list}}
+	for _, s := range sessions {
+		keys = append(keys, live.Key{Org: live.DefaultOrg, Type: SessionType, ID: s.ID()})
+	}
+	tell, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	if err := f.Notify(tell, keys); err != nil {
+		f.o.Log.Warn("not every instance heard of a list's change: a comparison of versions makes up for it", "list", list, "error", err)
+	}
+	f.inBackground(func() { f.refreshDrafts(ctx, showsList(list)) })
+	f.use.Outgoing.Announce(ctx, list)
+}
+
+// DraftChanged tells the live clients of a draft.
+func (f *Flow) DraftChanged(ctx context.Context, name string) {
+	if err := f.Notify(ctx, []live.Key{{Org: live.DefaultOrg, Type: DraftType, ID: name}}); err != nil {
+		f.o.Log.Warn("not every instance heard of a draft's change: a comparison of versions makes up for it", "draft", name, "error", err)
+	}
+}

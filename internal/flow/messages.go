@@ -1,0 +1,122 @@
+package flow
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+	syncrun "github.com/headgate/headgate/internal/sync/run"
+)
+
+// Task is a run of a sync that another invocation works on.
+type Task struct {
+	SyncID string `json:"syncId"`
+	RunID  string `json:"runId"`
+}
+
+// Dispatch returns a function that hands runs to other invocations over a topic.
+func Dispatch(b bus.Bus, topic string) func(ctx context.Context, syncID, runID string) error {
+	return func(ctx context.Context, syncID, runID string) error {
+		data, err := json.Marshal(Task{syncID, runID})
+		if err != nil {
+			return err
+		}
+		_, err = b.Publish(ctx, topic, bus.Message{Data: data})
+		return err
+	}
+}
+
+// Gate returns the gate of a service. "" means the only service, or the first.
+func (f *Flow) Gate(service string) (*gate.Gate, error) {
+	for _, g := range f.use.Gates {
+		if service == "" || service == g.Service().ServiceName {
+			return g, nil
+		}
+	}
+	names := make([]string, len(f.use.Gates))
+	for i, g := range f.use.Gates {
+		names[i] = g.Service().ServiceName
+	}
+	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
+}
+
+// OnMessage starts the sync that the service names for its messages, once per eventID. It
+// returns the run, also if it was started before. NotFound: the service names none.
+func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun.Run, error) {
+	g, err := f.Gate(service)
+	if err != nil {
+		return nil, err
+	}
+	on := g.Service().OnMessage
+	if on == nil || eventID == "" {
+		return nil, fault.New(fault.NotFound, "messages of service %q start no sync: onMessage is not configured, or the message has no eventID", service)
+	}
+	return f.use.Syncs.Start(ctx, on.Sync, syncrun.Start{Trigger: "message", EventID: eventID})
+}
+
+// ReceiveMessages takes the messages of services with onMessage off the bus until ctx
+// ends, and returns then. The bus delivers a message again while its sync is busy.
+func (f *Flow) ReceiveMessages(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, g := range f.use.Gates {
+		if g.Service().OnMessage != nil {
+			all.Go(func() { f.receive(ctx, g) })
+		}
+	}
+	all.Wait()
+}
+
+func (f *Flow) receive(ctx context.Context, g *gate.Gate) {
+	name := g.Service().ServiceName
+	log := f.o.Log.With("serviceName", name, "syncId", g.Service().OnMessage.Sync)
+	sum := sha256.Sum256([]byte(name))
+	sub := bus.Subscription{Topic: g.Service().TargetPubSub.Topic, Name: "headgate-sync-" + hex.EncodeToString(sum[:8])}
+	for ctx.Err() == nil {
+		err := f.o.Bus.Receive(ctx, sub, func() { f.catchUp(ctx, g) }, func(ctx context.Context, m bus.Message) error {
+			if m.Attributes["serviceName"] != name {
+				return nil // another service's: they share the topic
+			}
+			_, err := f.OnMessage(ctx, name, m.Attributes["eventID"])
+			switch fault.CodeOf(err) {
+			case fault.Conflict, fault.Unavailable:
+				return err // the bus delivers the message again, later
+			case "":
+			default:
+				log.Error("a message did not start its sync", "eventID", m.Attributes["eventID"], "error", err)
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			log.Warn("messages that start the sync are not received: trying again", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(5 * time.Second):
+			}
+		}
+	}
+}
+
+// catchUp starts the sync for the latest message, unless a run for it exists or the sync
+// was defined later. A bus within the process loses its messages when the process dies,
+// so messages of before may have started nothing. A sync brings everything up to date,
+// so the latest message is enough.
+func (f *Flow) catchUp(ctx context.Context, g *gate.Gate) {
+	list, err := g.Messages(ctx, store.Page{State: store.Published, Limit: 1})
+	if err != nil || len(list) == 0 {
+		return
+	}
+	def, err := f.use.Definitions.Get(ctx, g.Service().OnMessage.Sync)
+	if err != nil || !list[0].PublishedAt.After(def.CreatedAt) {
+		return
+	}
+	if _, err := f.OnMessage(ctx, g.Service().ServiceName, list[0].EventID); err != nil && fault.CodeOf(err) != fault.Conflict {
+		f.o.Log.Warn("the sync of the latest message was not started", "syncId", def.Sync.ID, "error", err)
+	}
+}

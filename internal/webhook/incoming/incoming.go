@@ -1,0 +1,133 @@
+// Package incoming takes the webhooks of other systems: it verifies them, counts each
+// once, and passes on what they say.
+//
+// Two kinds come in. A webhook of the source of truth carries a whole list, which is
+// stored as a new version ([Service.Receive]). A named hook of the configuration says
+// that something changed, and what then happens is its caller's ([Service.Once]).
+// [Sessions] knows which lists people have open, and registers with the source for them.
+//
+// Promises:
+//
+//   - A webhook is stored before it is answered. One that is sent again, with the same
+//     id, changes nothing.
+//   - What was stored is passed on also when the source hangs up.
+//   - The source calls us for a list exactly while sessions have it open.
+//
+// On failure: a webhook that could not be stored is answered with an error, so its
+// sender retries. A session that the source refuses is not opened.
+package incoming
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/list"
+)
+
+// Options configure a Service.
+type Options struct {
+	Docs     store.Docs
+	Sessions *Sessions
+	Log      *slog.Logger
+	Now      func() time.Time // nil: time.Now
+	// Changed is called with each list that changed, and with the sessions that have it
+	// open. It may take until ctx ends.
+	Changed func(ctx context.Context, list string, sessions []Session)
+}
+
+// Service is the use case. All methods may be called concurrently.
+type Service struct {
+	lists    list.Store
+	seen     memory
+	sessions *Sessions
+	log      *slog.Logger
+	now      func() time.Time
+	changed  func(ctx context.Context, list string, sessions []Session)
+}
+
+// New returns a service.
+func New(o Options) *Service {
+	now := micros(o.Now)
+	return &Service{lists: list.NewStore(o.Docs), seen: memory{o.Docs, now}, sessions: o.Sessions, log: o.Log, now: now, changed: o.Changed}
+}
+
+// micros returns the clock in the resolution that stores keep.
+func micros(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return func() time.Time { return now().UTC().Truncate(time.Microsecond) }
+}
+
+// List returns a list. NotFound: no webhook was ever about it.
+func (s *Service) List(ctx context.Context, id string) (*list.List, error) {
+	l, err := s.lists.Read(ctx, id)
+	if err == nil && l.Version == 0 {
+		return nil, fault.New(fault.NotFound, "nothing was heard of the list %q", id)
+	}
+	return l, err
+}
+
+// Receive stores the data that the source says a list has now, and passes the change on.
+// A webhook whose id came before is a duplicate. One without an id never is.
+func (s *Service) Receive(ctx context.Context, id, webhookID string, data json.RawMessage) (duplicate bool, err error) {
+	if id == "" {
+		id = list.Default
+	}
+	if len(id) > list.MaxID || len(webhookID) > list.MaxID {
+		return false, fault.New(fault.Invalid, "the list's and the webhook's id have at most %d bytes", list.MaxID)
+	}
+	for {
+		duplicate, err = s.store(ctx, id, webhookID, data)
+		if !errors.Is(err, store.ErrConflict) {
+			break
+		}
+	}
+	if err != nil || duplicate {
+		return duplicate, fault.StoreAway(err)
+	}
+	s.passOn(ctx, id)
+	return false, nil
+}
+
+// store commits the new version together with the webhook's id. Were they two commits, a
+// crash between them would lose the version or count it twice.
+func (s *Service) store(ctx context.Context, id, webhookID string, data json.RawMessage) (duplicate bool, err error) {
+	before, known, err := s.seen.find(ctx, sourceHook, webhookID)
+	if err != nil || known {
+		return known, err
+	}
+	l, err := s.lists.Read(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	l.Version, l.Data, l.ReceivedAt, l.WebhookID = l.Version+1, data, s.now(), webhookID
+	if webhookID == "" {
+		return false, s.lists.Commit(ctx, l)
+	}
+	w := s.seen.write(sourceHook, webhookID)
+	w.Doc.Rev = before
+	return false, s.lists.Commit(ctx, l, w)
+}
+
+// passOnTime bounds how long the source waits for us to pass on what is stored.
+const passOnTime = 10 * time.Second
+
+// passOn announces the change. It goes on when the source hangs up: if the source then
+// sends the webhook again, that is a duplicate, and nothing would be passed on.
+func (s *Service) passOn(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passOnTime)
+	defer cancel()
+	open, err := s.sessions.of(ctx, id)
+	if err != nil {
+		s.log.Warn("the sessions of a list cannot be read", "list", id, "error", err)
+	}
+	if s.changed != nil {
+		s.changed(ctx, id, open)
+	}
+}

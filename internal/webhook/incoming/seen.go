@@ -1,0 +1,61 @@
+package incoming
+
+import (
+	"context"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// seenFor is how long the id of a webhook is remembered. Senders retry for three days at
+// most.
+const seenFor = 4 * 24 * time.Hour
+
+// sourceHook is the name under which the ids of the source's own webhooks are remembered.
+const sourceHook = "lists"
+
+// memory keeps the ids of the webhooks that were taken.
+type memory struct {
+	docs store.Docs
+	now  func() time.Time
+}
+
+func seen(hook string) store.Collection { return store.Collection{Kind: "seen", Scope: hook} }
+
+func (m memory) write(hook, id string) store.Write {
+	return store.Write{Collection: seen(hook), Doc: store.Doc{ID: id, Body: []byte(`{}`), ExpireAt: m.now().Add(seenFor)}}
+}
+
+// find reports whether the webhook was taken before, and returns the revision of its
+// document. A document that expired may still be stored: it has a revision, and the
+// webhook is not known.
+func (m memory) find(ctx context.Context, hook, id string) (rev string, known bool, err error) {
+	if id == "" {
+		return "", false, nil
+	}
+	docs, err := m.docs.Get(ctx, seen(hook), []string{id})
+	if err != nil || docs[0] == nil {
+		return "", false, fault.StoreAway(err)
+	}
+	return docs[0].Rev, !docs[0].ExpireAt.Before(m.now()), nil
+}
+
+// Once calls do unless the webhook was taken before, and remembers the webhook if do
+// succeeds. A crash after do makes the sender's retry call it again, so do must be
+// harmless to repeat. A webhook without an id is never a duplicate.
+func (s *Service) Once(ctx context.Context, hook, id string, do func() error) (duplicate bool, err error) {
+	if id == "" {
+		return false, do()
+	}
+	if _, known, err := s.seen.find(ctx, hook, id); err != nil || known {
+		return known, err
+	}
+	if err := do(); err != nil {
+		return false, err
+	}
+	w := s.seen.write(hook, id)
+	w.Any = true
+	_, err = s.seen.docs.Commit(ctx, []store.Write{w})
+	return false, fault.StoreAway(err)
+}

@@ -1,0 +1,61 @@
+package list_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/webhook/list"
+)
+
+func newStore(t *testing.T) list.Store {
+	t.Helper()
+	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	return list.NewStore(st)
+}
+
+// A list is behind from a new version until that is fanned out, whatever dies in between.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	l, err := s.Read(t.Context(), "l")
+	require.NoError(t, err)
+	require.Zero(t, l.Version)
+	l.Version, l.Data, l.ReceivedAt = 1, []byte(`{}`), time.Unix(1, 0)
+	require.NoError(t, s.Commit(t.Context(), l))
+	behind, err := s.Behind(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"l"}, behind)
+
+	l, err = s.Read(t.Context(), "l")
+	require.NoError(t, err)
+	l.Fanned = 1
+	require.NoError(t, s.Commit(t.Context(), l))
+	behind, err = s.Behind(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, behind)
+}
+
+func TestCommitOfAListThatChanged(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	first, err := s.Read(t.Context(), "l")
+	require.NoError(t, err)
+	second, err := s.Read(t.Context(), "l")
+	require.NoError(t, err)
+	first.Version, second.Version = 1, 1
+	require.NoError(t, s.Commit(t.Context(), first))
+	require.ErrorIs(t, s.Commit(t.Context(), second), store.ErrConflict)
+}
+
+func TestEncodeDoesNotEscape(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, `"<&>"`, string(list.Encode("<&>")))
+}

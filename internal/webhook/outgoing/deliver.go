@@ -1,0 +1,170 @@
+package outgoing
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+const (
+	// leaseTime is how long a process owns a target that it calls. It is longer than a call
+	// and its commit.
+	leaseTime = 45 * time.Second
+	// settleTime is how long a process that is stopping takes to give a lease back.
+	settleTime = 5 * time.Second
+)
+
+// backoff is how long a failed delivery waits, by the number of failures. After the last
+// the target is paused. Together that is about two days.
+var backoff = []time.Duration{
+	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+}
+
+// longestWait is the longest that a target can have to wait: the last back-off with its
+// spread. No Retry-After is longer.
+var longestWait = backoff[len(backoff)-1] * 6 / 5
+
+// deliver leases the target and makes its deliveries in order, until one fails or none is
+// left. Each delivery renews the lease.
+func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err error) {
+	for t != nil && t.State == Active && t.Waiting() > 0 && ctx.Err() == nil {
+		t.LeaseUntil = s.now().Add(leaseTime)
+		revs, err := s.docs.Commit(ctx, []store.Write{t.write()})
+		if errors.Is(err, store.ErrConflict) {
+			return delivered, nil // another process leased it, or it changed and will be due again
+		}
+		if err != nil {
+			return delivered, fault.StoreAway(err)
+		}
+		t.rev = revs[0]
+		docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(t.Head)})
+		if err != nil {
+			return delivered, fault.StoreAway(err)
+		}
+		if docs[0] == nil { // the delivery expired
+			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head++ }); err != nil {
+				return delivered, err
+			}
+			continue
+		}
+		d, err := parseDelivery(*docs[0])
+		if err != nil {
+			return delivered, err
+		}
+		var ok bool
+		if t, ok, err = s.attempt(ctx, t, d); err != nil {
+			return delivered, err
+		}
+		if !ok {
+			return delivered, nil
+		}
+		delivered++
+	}
+	return delivered, nil
+}
+
+// attempt calls the target once and records the outcome. ok reports whether the target
+// took the delivery.
+func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Target, ok bool, err error) {
+	began := s.now()
+	status, retryAfter, sendErr := s.sender.send(ctx, t, d)
+	if ctx.Err() != nil { // this process is stopping: the outcome is unknown, and another retries
+		return t, false, s.release(ctx, t)
+	}
+	now := s.now()
+	a := Attempt{At: began, Status: status, TookMs: now.Sub(began).Milliseconds()}
+	if sendErr != nil {
+		a.Error = sendErr.Error()
+	}
+	d.record(a)
+	if status == http.StatusGone {
+		s.log.Info("the target of a webhook is gone: it is removed", "id", t.ID)
+		return nil, false, s.remove(ctx, t)
+	}
+	ok = sendErr == nil
+	t, err = s.settle(ctx, t, d, func(t *Target) {
+		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
+		if ok {
+			t.Head, t.Failures, t.FailingSince, t.NextAttempt, t.Wait = max(t.Head, d.N+1), 0, time.Time{}, time.Time{}, 0
+			return
+		}
+		if t.Failures == 0 {
+			t.FailingSince = now
+		}
+		if t.Failures++; t.Failures > len(backoff) {
+			t.State = Paused
+			return
+		}
+		wait := backoff[t.Failures-1]
+		t.Wait = max(wait+rand.N(wait/5+1), retryAfter)
+		t.NextAttempt = now.Add(t.Wait)
+	})
+	return t, ok, err
+}
+
+// release drops the lease at shutdown, so that another process can retry at once. When
+// only the request ended, the lease stays: it keeps the next request from calling a
+// target that hangs.
+func (s *Service) release(ctx context.Context, t *Target) error {
+	if s.stopped.Err() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	_, err := s.settle(ctx, t, nil, func(t *Target) { t.LeaseUntil = time.Time{} })
+	return err
+}
+
+// settle commits the delivery and the change of the target, which fan-outs change at the
+// same time. It returns the target after the commit. nil means that the outcome was
+// dropped: the target is gone, was registered anew, or its lease passed to another
+// process, which calls it again.
+func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change func(*Target)) (*Target, error) {
+	for {
+		next := *t
+		change(&next)
+		writes := []store.Write{next.write()}
+		if d != nil {
+			writes = append(writes, d.write(t))
+		}
+		revs, err := s.docs.Commit(ctx, writes)
+		if err == nil {
+			next.rev = revs[0]
+			return &next, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return nil, fault.StoreAway(err)
+		}
+		if t, err = s.reread(ctx, t); t == nil {
+			return nil, err
+		}
+	}
+}
+
+// remove deletes the target, but not one that was registered anew meanwhile.
+func (s *Service) remove(ctx context.Context, t *Target) error {
+	for {
+		_, err := s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID(), Rev: t.rev}, Delete: true}})
+		if !errors.Is(err, store.ErrConflict) {
+			return fault.StoreAway(err)
+		}
+		if t, err = s.reread(ctx, t); t == nil {
+			return err
+		}
+	}
+}
+
+// reread reads a leased target again after a conflict. nil means that this registration
+// is gone, or that the lease is lost.
+func (s *Service) reread(ctx context.Context, t *Target) (*Target, error) {
+	now, err := s.targets.read(ctx, t.docID())
+	if now == nil || !now.CreatedAt.Equal(t.CreatedAt) || !now.LeaseUntil.Equal(t.LeaseUntil) {
+		return nil, err
+	}
+	return now, nil
+}

@@ -1,0 +1,106 @@
+package outgoing
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/list"
+)
+
+// States of a delivery.
+const (
+	Waits     = "pending"
+	Delivered = "delivered"
+)
+
+// Delivery is a version of a list for one target.
+type Delivery struct {
+	N         int64           `json:"n"`
+	WebhookID string          `json:"webhookId"`
+	List      string          `json:"externalTaskListId"`
+	Version   int64           `json:"version"`
+	Data      json.RawMessage `json:"data"`
+	CreatedAt time.Time       `json:"createdAt"`
+	State     string          `json:"state"`
+	Attempts  []Attempt       `json:"attempts,omitempty"` // the latest
+	Tries     int             `json:"tries"`
+	// Replaced is how many earlier versions this one replaced before they were delivered.
+	Replaced int64 `json:"replaced,omitempty"`
+
+	rev string
+}
+
+// Attempt is a call of a target.
+type Attempt struct {
+	At     time.Time `json:"at"`
+	Status int       `json:"status,omitempty"`
+	Error  string    `json:"error,omitempty"`
+	TookMs int64     `json:"tookMs"`
+}
+
+// maxAttemptsKept is how many attempts a delivery's document has.
+const maxAttemptsKept = 10
+
+func deliveriesOf(target string) store.Collection {
+	return store.Collection{Kind: "deliveries", Scope: target}
+}
+
+func deliveryID(n int64) string { return fmt.Sprintf("%012d", n) }
+
+// write overwrites whatever is stored under the delivery's number: a version that was not
+// delivered, or a delivery of an earlier registration. That is safe only in a commit that
+// also writes the target, because the writer of the target owns its numbers.
+func (d *Delivery) write(t *Target) store.Write {
+	return store.Write{Collection: deliveriesOf(t.ID), Any: true, Doc: store.Doc{
+		ID: deliveryID(d.N), Body: list.Encode(d), Rev: d.rev, ExpireAt: d.CreatedAt.Add(KeptFor),
+	}}
+}
+
+func parseDelivery(doc store.Doc) (*Delivery, error) {
+	d := &Delivery{rev: doc.Rev}
+	return d, json.Unmarshal(doc.Body, d)
+}
+
+// record notes an attempt, and that the delivery is made if it succeeded.
+func (d *Delivery) record(a Attempt) {
+	d.Tries++
+	d.Attempts = append(d.Attempts, a)
+	if len(d.Attempts) > maxAttemptsKept {
+		d.Attempts = d.Attempts[1:]
+	}
+	if a.Error == "" {
+		d.State = Delivered
+	}
+}
+
+// Deliveries returns the deliveries of a target, newest first.
+func (s *Service) Deliveries(ctx context.Context, id string, limit int) ([]*Delivery, error) {
+	t, err := s.targets.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := []*Delivery{}
+	var ids []string
+	for n := t.Next - 1; n > 0 && len(ids) < limit; n-- {
+		ids = append(ids, deliveryID(n))
+	}
+	docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), ids)
+	if err != nil {
+		return nil, fault.StoreAway(err)
+	}
+	for _, doc := range docs {
+		if doc == nil {
+			continue
+		}
+		d, err := parseDelivery(*doc)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}

@@ -1,0 +1,84 @@
+package outgoing
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/list"
+)
+
+// fanOut gives every target of the list a delivery of its newest version.
+func (s *Service) fanOut(ctx context.Context, id string) error {
+	for {
+		l, err := s.lists.Read(ctx, id)
+		if err != nil || l.Fanned >= l.Version {
+			return err
+		}
+		err = s.targets.each(ctx, id, func(t *Target) error { return s.enqueue(ctx, t, l) })
+		if err != nil {
+			return err
+		}
+		l.Fanned = l.Version
+		if err := s.lists.Commit(ctx, l); !errors.Is(err, store.ErrConflict) {
+			return fault.StoreAway(err)
+		} // the list changed meanwhile: fan the newer version out as well
+	}
+}
+
+// fanOutBehind completes the fan-outs that a crash or an error cut short.
+func (s *Service) fanOutBehind(ctx context.Context) error {
+	behind, err := s.lists.Behind(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range behind {
+		if err := s.fanOut(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enqueue gives the target a delivery of the list's version, unless it has one. The
+// version replaces an earlier one that waits, so what waits does not grow with the
+// changes. The target's own document says enough to decide, so a change costs no more
+// where much waits.
+func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
+	for t.Version < l.Version {
+		now := s.now()
+		d := &Delivery{N: t.Next, WebhookID: "msg_" + s.random(), List: l.ID, Version: l.Version, Data: l.Data, CreatedAt: now, State: Waits}
+		next := *t
+		next.Version = l.Version
+		var writes []store.Write
+		if t.replaceable(now) {
+			d.N = t.Newest
+			writes = next.drop(now)
+			next.Replaced++
+			d.Replaced = next.Replaced
+			// A sender whose lease has passed may still be in its call. Clearing the lease
+			// makes its commit fail: it must not mark this version as delivered, because it
+			// sent the one before.
+			if t.Newest == t.Head {
+				next.LeaseUntil = time.Time{}
+			}
+		} else {
+			next.Replaced = 0
+			writes = next.add(now)
+			next.Newest = d.N
+		}
+		_, err := s.docs.Commit(ctx, append(writes, d.write(t), next.write()))
+		if err == nil && next.Dropped > 0 && t.Dropped == 0 {
+			s.log.Warn("deliveries of a webhook are dropped: more wait than are kept", "id", t.ID, "kept", KeptDeliveries, "dropped", next.Dropped)
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return fault.StoreAway(err)
+		}
+		if t, err = s.targets.read(ctx, t.docID()); t == nil {
+			return err // the target unregistered
+		}
+	}
+	return nil
+}

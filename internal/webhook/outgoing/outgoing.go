@@ -1,0 +1,103 @@
+// Package outgoing tells other systems by webhook that a list changed. They register a
+// URL, which is then a target.
+//
+// Promises:
+//
+//   - Every target gets the newest version of its list, at least once, with its number.
+//     A newer version replaces one that waits, so what waits is bounded by the number of
+//     targets. Versions are delivered in order. Deliveries survive restarts.
+//   - A target that did not consent is never called, and neither is an internal address.
+//     A target that does not answer delays no other.
+//
+// On failure: a delivery is retried for about two days. Then its target is paused, and
+// the newest version is kept for it. A target that answers 410 is removed.
+package outgoing
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/outbound"
+	"github.com/headgate/headgate/internal/platform/shutdown"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/list"
+)
+
+// KeptFor is how long deliveries are kept, the longest that webhooks keep anything.
+const KeptFor = 30 * 24 * time.Hour
+
+// Options configure a Service.
+type Options struct {
+	Docs store.Docs
+	// HTTP calls targets. It follows no redirect, repeats nothing, and reaches no internal
+	// address. nil refuses every call.
+	HTTP   *http.Client
+	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now
+	Random func() string    // an id that nobody else has
+	// PublicURL is where we are reached, without a slash at the end.
+	PublicURL string
+	// Consents reports whether a target may be called without asking it. nil: none may.
+	Consents func(*url.URL) bool
+	// BackgroundCPU says that the process has CPU between requests. Without it, deliveries
+	// are tried before a request is answered, for a while.
+	BackgroundCPU bool
+	// Patience is how long a target may take to answer; 0: 15 s.
+	Patience time.Duration
+}
+
+// Service is the use case. All methods may be called concurrently.
+type Service struct {
+	docs    store.Docs
+	lists   list.Store
+	targets targets
+	sender  sender
+
+	log           *slog.Logger
+	now           func() time.Time
+	random        func() string
+	consents      func(*url.URL) bool
+	backgroundCPU bool
+
+	kick    chan struct{} // wakes Start's loop
+	calling chan struct{} // a place for each target that Start's loop is calling
+	stop    context.CancelFunc
+	stopped context.Context
+	running sync.WaitGroup
+}
+
+// New returns a service. Start begins to deliver.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	now := func() time.Time { return o.Now().UTC().Truncate(time.Microsecond) } // as stores keep it
+	s := &Service{
+		docs: o.Docs, lists: list.NewStore(o.Docs), targets: targets{o.Docs, o.Log},
+		sender: sender{http: outbound.OrRefuse(o.HTTP), now: now, publicURL: o.PublicURL, patience: cmp.Or(o.Patience, sendTime)},
+		log:    o.Log, now: now, random: o.Random, consents: o.Consents, backgroundCPU: o.BackgroundCPU,
+		kick: make(chan struct{}, 1), calling: make(chan struct{}, maxCalls),
+	}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Announce gives every target of the list a delivery of its newest version, and begins to
+// deliver. What fails is logged and left to a sweep.
+func (s *Service) Announce(ctx context.Context, id string) {
+	if err := s.fanOut(ctx, id); err != nil {
+		s.log.Warn("not every target has its delivery yet: a sweep makes up for it", "list", id, "error", err)
+	}
+	s.deliverSoon(ctx)
+}
+
+// Close stops the deliveries under way. Another process, or the next, retries them.
+func (s *Service) Close(ctx context.Context) error {
+	s.stop()
+	return shutdown.Wait(ctx, &s.running)
+}

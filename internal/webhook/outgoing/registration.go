@@ -1,0 +1,137 @@
+package outgoing
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/list"
+	"github.com/headgate/headgate/internal/webhook/signature"
+)
+
+// everRegistered has the lists that a URL was ever registered for.
+var everRegistered = store.Collection{Kind: "listed"}
+
+// Registration is a request to be called when a list changes.
+type Registration struct {
+	URL    string
+	List   string // "": the default one
+	Format string // "": json
+	Secret string // that signs the webhooks; "": one is made
+}
+
+// check returns the URL, and fills in the defaults.
+func (r *Registration) check() (*url.URL, error) {
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fault.New(fault.Invalid, "url must be an http or https URL")
+	}
+	if u.User != nil || u.Fragment != "" || len(r.URL) > 2000 {
+		return nil, fault.New(fault.Invalid, "url must have no credentials and no fragment, and at most 2000 bytes")
+	}
+	if r.List == "" {
+		r.List = list.Default
+	}
+	if len(r.List) > list.MaxID {
+		return nil, fault.New(fault.Invalid, "externalTaskListId has at most %d bytes", list.MaxID)
+	}
+	if r.Format == "" {
+		r.Format = Plain
+	}
+	if r.Format != Plain && r.Format != CloudEvents {
+		return nil, fault.New(fault.Invalid, "format must be %s or %s", Plain, CloudEvents)
+	}
+	if r.Secret != "" && (!strings.HasPrefix(r.Secret, "whsec_") || signature.CheckSecret(r.Secret) != nil) {
+		return nil, fault.New(fault.Invalid, "secret must be whsec_ and base64 of 16 bytes or more")
+	}
+	return u, nil
+}
+
+// Register adds a URL that is called when the list changes, if the URL consents. Another
+// registration of the same URL changes nothing. Only the first answer has the secret.
+func (s *Service) Register(ctx context.Context, r Registration) (t *Target, created bool, err error) {
+	u, err := r.check()
+	if err != nil {
+		return nil, false, err
+	}
+	t = &Target{ID: idOf(r.URL, r.List), URL: r.URL, List: r.List}
+	for {
+		docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
+		if err != nil {
+			return nil, false, fault.StoreAway(err)
+		}
+		if docs[0] != nil {
+			if t, err = parseTarget(*docs[0]); err != nil {
+				return nil, false, err
+			}
+			t.Secret = ""
+			return t, false, nil
+		}
+		if err := s.consent(ctx, u); err != nil {
+			return nil, false, err
+		}
+		l, err := s.lists.Read(ctx, r.List)
+		if err != nil {
+			return nil, false, err
+		}
+		t.Format, t.Secret, t.State, t.CreatedAt, t.Next, t.Head = r.Format, r.Secret, Active, s.now(), 1, 1
+		t.Version = l.Version // earlier versions are not delivered
+		if t.Secret == "" {
+			t.Secret = signature.NewSecret()
+		}
+		_, err = s.docs.Commit(ctx, []store.Write{t.write(), {
+			Collection: everRegistered, Doc: store.Doc{ID: r.List, Body: []byte(`{}`)}, Any: true,
+		}})
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		return t, true, fault.StoreAway(err)
+	}
+}
+
+// consent returns nil if the target may be called.
+func (s *Service) consent(ctx context.Context, u *url.URL) error {
+	if s.consents != nil && s.consents(u) {
+		return nil
+	}
+	return s.sender.askConsent(ctx, u)
+}
+
+// Unregister stops deliveries to a URL. was reports whether the URL was registered.
+// Invalid: no URL was ever registered for this list.
+func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err error) {
+	if _, err := r.check(); err != nil {
+		return false, err
+	}
+	t := &Target{ID: idOf(r.URL, r.List), List: r.List}
+	docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
+	if err != nil {
+		return false, fault.StoreAway(err)
+	}
+	if docs[0] == nil {
+		listed, err := s.docs.Get(ctx, everRegistered, []string{r.List})
+		if err != nil {
+			return false, fault.StoreAway(err)
+		}
+		if listed[0] == nil {
+			return false, fault.New(fault.Invalid, "no webhook was ever registered for the list %q", r.List)
+		}
+		return false, nil
+	}
+	_, err = s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
+	return true, fault.StoreAway(err)
+}
+
+// idOf returns an id that depends on the parts alone.
+func idOf(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		_, _ = h.Write(append([]byte(p), 0)) // never fails
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}

@@ -1,0 +1,82 @@
+package outgoing
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/url"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/list"
+)
+
+// Formats of deliveries.
+const (
+	Plain       = "json"
+	CloudEvents = "cloudevents"
+)
+
+// States of a target.
+const (
+	Active = "active"
+	Paused = "paused" // it failed for about two days; its deliveries are kept
+)
+
+// Target is a URL that is called when a list changes. Deliveries have consecutive
+// numbers. Those from Head up to Next wait, and the target's document decides what is
+// delivered next: whoever commits it owns the numbers and the lease.
+type Target struct {
+	ID        string    `json:"id"`
+	URL       string    `json:"url"`
+	List      string    `json:"externalTaskListId"`
+	Format    string    `json:"format"`
+	Secret    string    `json:"secret,omitempty"`
+	State     string    `json:"state"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	Version      int64     `json:"version"`            // the newest version of the list with a delivery for this target
+	Next         int64     `json:"next"`               // number of the next delivery
+	Head         int64     `json:"head"`               // number of the oldest delivery that waits
+	Newest       int64     `json:"newest,omitempty"`   // number of the delivery of Version; 0: none
+	Replaced     int64     `json:"replaced,omitempty"` // versions that Newest replaced
+	Dropped      int64     `json:"dropped,omitempty"`  // deliveries that were dropped because too many waited
+	Failures     int       `json:"failures,omitempty"`
+	FailingSince time.Time `json:"failingSince,omitzero"`
+	NextAttempt  time.Time `json:"nextAttempt,omitzero"`
+	// Wait is how far ahead NextAttempt was set. A NextAttempt that is further away came
+	// from a clock that was ahead, and is not waited for.
+	Wait       time.Duration `json:"wait,omitempty"`
+	LastStatus int           `json:"lastStatus,omitempty"`
+	LastError  string        `json:"lastError,omitempty"`
+	LeaseUntil time.Time     `json:"leaseUntil,omitzero"`
+
+	rev string
+}
+
+// Waiting returns how many deliveries are to be made.
+func (t *Target) Waiting() int64 { return t.Next - t.Head }
+
+// due reports whether the target may be called: its back-off has passed, and no process
+// has a lease of it.
+func (t *Target) due(now time.Time) bool {
+	return clock.Over(t.NextAttempt, now, cmp.Or(t.Wait, longestWait)) && clock.Over(t.LeaseUntil, now, leaseTime)
+}
+
+// docID begins with the list, so that the targets of a list are next to each other.
+func (t *Target) docID() string { return targetPrefix(t.List) + t.ID }
+
+func targetPrefix(listID string) string { return url.PathEscape(listID) + "/" }
+
+func (t *Target) write() store.Write {
+	d := store.Doc{ID: t.docID(), Body: list.Encode(t), Rev: t.rev}
+	if t.State == Active && t.Waiting() > 0 {
+		d.Order = max(1, max(t.NextAttempt.UnixMicro(), t.LeaseUntil.UnixMicro()))
+	}
+	return store.Write{Collection: registered, Doc: d}
+}
+
+func parseTarget(d store.Doc) (*Target, error) {
+	t := &Target{rev: d.Rev}
+	return t, json.Unmarshal(d.Body, t)
+}
