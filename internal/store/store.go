@@ -66,6 +66,8 @@ type Append struct {
 	// has passed. Zero means no bound.
 	ForgetAfter time.Time
 	ExpireAt    time.Time // from then on the store may delete the event
+	// Place is where the event waits in a set of keys; nil: in the endpoint's plain set.
+	Place *Place
 }
 
 // AppendResult answers one Append.
@@ -73,6 +75,9 @@ type AppendResult struct {
 	Duplicate  bool
 	ReceivedAt time.Time // of the stored event: the first one's, if Duplicate
 	Err        error     // the event is not stored, or the store did not answer
+	// Superseded is the event that lost the slot of Place, and waits no longer: the one that
+	// waited there before, or this one. Its zero value means that neither did.
+	Superseded event.Ref
 }
 
 // Forgotten reports whether an event that is stored under the same id, and was received at
@@ -97,12 +102,49 @@ type List struct {
 // State of a claim.
 type State string
 
-// A claim is created Claimed, and becomes Published when the bus has acknowledged its
-// message. It never goes back.
+// A claim is created Claimed, and becomes Published when its targets have acknowledged the
+// message. It never goes back. A Dropped one is the record of a window that was closed
+// without a message; it is final from the start.
 const (
 	Claimed   State = "claimed"
 	Published State = "published"
+	Dropped   State = "dropped"
 )
+
+// Completion says why a window was released.
+type Completion string
+
+// The completions of a window. The zero value is that of a service without deadlines.
+const (
+	Complete     Completion = "complete"   // the condition held
+	Partial      Completion = "partial"    // the window closed before
+	Manual       Completion = "manual"     // somebody triggered it
+	DeadLettered Completion = "deadLetter" // it closed before, and went to the dead letters
+	Expired      Completion = "dropped"    // it closed before, and nothing was sent
+)
+
+// Window describes the window that a claim took from a set of keys.
+type Window struct {
+	Key            string // correlation key
+	Completion     Completion
+	Opened, Closes time.Time // zero for windows that have no such time
+	Missing        []Shortfall
+}
+
+// Shortfall tells that an endpoint had fewer events than it needed.
+type Shortfall struct {
+	Key        string // of the endpoint
+	Have, Need int
+}
+
+// Target is what became of a claim's message at one of the service's targets.
+type Target struct {
+	Name        string
+	Attempts    int
+	NextAttempt time.Time // zero once delivered
+	DeliveredAt time.Time // zero until then
+	LastError   string
+}
 
 // Claim is a released window. It is also the outbox entry of the window's message.
 type Claim struct {
@@ -128,12 +170,20 @@ type ClaimInfo struct {
 	// under way. So a claim without LastError is leased by a publisher until NextAttempt, and
 	// a claim with LastError only backs off until then.
 	LastError string
+	// Window is nil for a claim from plain sets by a service without further rules.
+	Window *Window
+	// Targets are empty if the service has one target, whose state is the claim's own.
+	Targets []Target
+	// ExpireAt of a Dropped claim: from then on the store may delete it. A driver need not
+	// return it.
+	ExpireAt time.Time
 }
 
 // Taken lists the pointers that a claim consumes from one endpoint.
 type Taken struct {
 	Endpoint Endpoint
-	Pointers []Pointer
+	Pointers []Pointer // of the plain set
+	Waiting  []Waiting // of the set of keys: each must wait as it was read
 }
 
 // Summary describes an endpoint's pending events.
@@ -151,9 +201,11 @@ type Cursor struct {
 // Page selects a part of the list of claims.
 type Page struct {
 	State State   // "" for any
+	// Key selects the claims of one correlation key; nil for any.
+	Key   *string
 	After *Cursor // nil: from the beginning
 	Limit int     // > 0
-	// OldestFirst reverses the order. It needs a State.
+	// OldestFirst reverses the order. It needs a State, and goes with no Key.
 	OldestFirst bool
 }
 
@@ -164,14 +216,19 @@ type Outcome struct {
 	ExpireAt    time.Time // from then on the store may delete a published claim
 	NextAttempt time.Time // of a failed attempt: the earliest time of the next
 	Error       string    // of a failed attempt
+	Targets     []Target  // of an attempt at several targets: their states now
 }
 
 // Store is implemented by every driver.
 type Store interface {
+	Windows
+
 	// Append stores each event together with its pointer, both or neither. Results are in
 	// the order of the requests. Events may share a commit, but a refused event (a duplicate,
 	// one too large) does not fail the others. Of two events with the same id in one call,
-	// one is a duplicate. A duplicate stores nothing. Idempotent by event id.
+	// one is a duplicate. A duplicate stores nothing. Idempotent by event id. An event whose
+	// Place has a slot waits there, or is stored without a pointer if the slot stays with
+	// another; of several in one call, the later one counts as the newer.
 	Append(ctx context.Context, events []Append) []AppendResult
 
 	// Pending returns the pointers received strictly after the instant, oldest first, by
@@ -188,7 +245,7 @@ type Store interface {
 	// It returns ErrConflict if any pointer is gone, or a claim with that id exists. With
 	// nothing taken it only creates the claim. If the answer to its own commit was lost, it
 	// looks for its Owner in the store before it answers. A call takes at most MaxClaim
-	// pointers.
+	// pointers of both kinds.
 	Claim(ctx context.Context, c Claim, taken []Taken) error
 
 	// MaxClaim returns the largest number of pointers that one Claim may take.
