@@ -192,7 +192,7 @@ type Summary struct {
 	First, Last time.Time // zero when Count is 0
 }
 
-// Cursor is a position in the list of claims: that of the claim listed last.
+// Cursor is a position in a list that is ordered by time: that of the entry listed last.
 type Cursor struct {
 	Date time.Time
 	ID   string
@@ -200,7 +200,7 @@ type Cursor struct {
 
 // Page selects a part of the list of claims.
 type Page struct {
-	State State   // "" for any
+	State State // "" for any
 	// Key selects the claims of one correlation key; nil for any.
 	Key   *string
 	After *Cursor // nil: from the beginning

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -42,12 +44,9 @@ type Waiting struct {
 	Rev string
 }
 
-// Compare orders pointers as their set does: by At, then by the reference.
+// Compare orders pointers as their set does: by (At, ID).
 func (w Waiting) Compare(v Waiting) int {
-	if c := w.At.Compare(v.At); c != 0 {
-		return c
-	}
-	return w.Ref.Compare(v.Ref)
+	return cmp.Or(w.At.Compare(v.At), strings.Compare(w.ID, v.ID))
 }
 
 // Span is a half-open interval of a window's times: from <= At < to. A zero time is no bound.
@@ -56,12 +55,6 @@ type Span struct{ From, To time.Time }
 // Has reports whether the instant is in the span.
 func (s Span) Has(at time.Time) bool {
 	return (s.From.IsZero() || !at.Before(s.From)) && (s.To.IsZero() || at.Before(s.To))
-}
-
-// Position is a place in a set's order: that of the pointer read last.
-type Position struct {
-	At time.Time
-	ID string
 }
 
 // Windows is the part of a [Store] that keeps the sets of keys. The cost of each call
@@ -73,9 +66,9 @@ type Windows interface {
 	WaitingOf(ctx context.Context, ep Endpoint, key string, in Span, slots bool, limit int) ([]Waiting, error)
 
 	// WaitingUpTo returns at most limit pointers of all keys whose At is not after the
-	// instant, in their order, after the position (nil: from the beginning). A zero instant
+	// instant, in their order, after the cursor (nil: from the beginning). A zero instant
 	// is no bound.
-	WaitingUpTo(ctx context.Context, ep Endpoint, upTo time.Time, after *Position, limit int) ([]Waiting, error)
+	WaitingUpTo(ctx context.Context, ep Endpoint, upTo time.Time, after *Cursor, limit int) ([]Waiting, error)
 
 	// CountWaiting counts the pointers of all keys, no further than limit unless that is 0.
 	CountWaiting(ctx context.Context, ep Endpoint, limit int) (int, error)
