@@ -1,9 +1,7 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -30,24 +28,10 @@ type Place struct {
 // MaxKeyBytes is the length of the longest correlation key.
 const MaxKeyBytes = 1000
 
-// Waiting is the pointer to an event that waits in a window of a key.
-type Waiting struct {
-	event.Ref
-	Key string
-	At  time.Time
-	// First is the At of the first event that waited in the slot since the slot was last
-	// taken; the same as At for an event without a slot.
-	First time.Time
-	Slot  string
-	// Rev is the driver's. It changes when another event takes the slot, so a claim or a
-	// Discard takes exactly the event that its caller has read.
-	Rev string
-}
-
-// Compare orders pointers as their set does: by (At, ID).
-func (w Waiting) Compare(v Waiting) int {
-	return cmp.Or(w.At.Compare(v.At), strings.Compare(w.ID, v.ID))
-}
+// Waiting is the pointer to an event that waits in a window of a key. Its Rev is the
+// driver's: it changes when another event takes the slot, so a claim or a Discard takes
+// exactly the event that its caller has read.
+type Waiting = event.Waiting
 
 // Span is a half-open interval of a window's times: from <= At < to. A zero time is no bound.
 type Span struct{ From, To time.Time }
