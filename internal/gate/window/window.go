@@ -28,6 +28,7 @@ const (
 type Rule struct {
 	Key  string
 	Need int // minNbOfOccurrence, >= 1
+	Max  int // maxNbOfOccurrence; 0: no bound
 	Send string
 }
 
