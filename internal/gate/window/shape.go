@@ -77,8 +77,8 @@ type Window struct {
 // a window closed is not in it, even if nobody has looked at the closed window yet.
 //
 // waiting may hold only the first events of each endpoint, as many as its rule needs or
-// more. Then a window with the verdict Open is right, and any other verdict must be found
-// again from all events.
+// more. Then a window with the verdict Open is right, unless events are stamped after now,
+// and any other verdict must be found again from all events.
 func (s *Shape) Windows(waiting [][]event.Waiting, now time.Time) []Window {
 	rest := slices.Clone(waiting)
 	if s.Kind == Sliding {

@@ -282,7 +282,7 @@ func TestAPrefixIsEnoughForOpen(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := shapes().Draw(r, "shape")
 		ws := arrivals(r)
-		now := t0.Add(time.Duration(rapid.IntRange(0, 500).Draw(r, "now")) * time.Minute)
+		now := t0.Add(time.Duration(rapid.IntRange(300, 500).Draw(r, "now")) * time.Minute)
 		prefix := make([][]event.Waiting, len(ws))
 		cut := false
 		for i, list := range ws {
