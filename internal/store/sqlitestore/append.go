@@ -130,8 +130,13 @@ func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, err
 			return store.AppendResult{}, err
 		}
 	}
-	_, err = change(t.addPointer, endpoint, receivedAt, r.id, r.size)
-	return store.AppendResult{ReceivedAt: instant(receivedAt)}, err
+	stored := store.AppendResult{ReceivedAt: instant(receivedAt)}
+	if a.Place == nil {
+		_, err = change(t.addPointer, endpoint, receivedAt, r.id, r.size)
+	} else {
+		stored.Superseded, err = t.addWaitingAt(a.Place, endpoint, event.Ref{ID: e.ID, ReceivedAt: stored.ReceivedAt, Size: r.size}, r.id)
+	}
+	return stored, err
 }
 
 // encodeID decodes the 32 hex digits of an id to 16 bytes.

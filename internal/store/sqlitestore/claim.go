@@ -21,6 +21,7 @@ func (s *Store) MaxClaim() int { return claimLimit }
 type takenKeys struct {
 	endpoint store.Endpoint
 	keys     []pointerKey
+	waiting  []waitingKey
 }
 
 // Claim implements [store.Store].
@@ -36,7 +37,10 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		if deletes[i].keys, err = encodePointers(t.Pointers); err != nil {
 			return err
 		}
-		n += len(t.Pointers)
+		if deletes[i].waiting, err = encodeWaiting(t.Waiting); err != nil {
+			return err
+		}
+		n += len(t.Pointers) + len(t.Waiting)
 	}
 	if n > claimLimit {
 		return fault.New(fault.Invalid, "the claim takes %d events, and %d is the most", n, claimLimit)
@@ -62,12 +66,13 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 	if err != nil {
 		return err
 	}
-	published := 0
-	if c.State == store.Published {
-		published = 1
+	key, window, targets, err := encodeDetails(&c.ClaimInfo)
+	if err != nil {
+		return err
 	}
 	n, err := change(t.addClaim, service, c.ID, c.EventID, c.TriggerType, c.Date.UnixMicro(), c.Owner, c.NumberOfEvents,
-		published, c.Size, c.Attempts, c.NextAttempt.UnixMicro(), c.PublishedAt.UnixMicro(), c.LastError, lists)
+		stateNum(c.State), c.Size, c.Attempts, c.NextAttempt.UnixMicro(), c.PublishedAt.UnixMicro(), c.LastError,
+		expiry(c.ExpireAt), key, window, targets, lists)
 	if err != nil {
 		return err
 	}
@@ -82,7 +87,7 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 		return nil // our own commit, whose answer was lost
 	}
 	for _, d := range deletes {
-		if len(d.keys) == 0 {
+		if len(d.keys)+len(d.waiting) == 0 {
 			continue
 		}
 		owner := service
@@ -97,6 +102,15 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 		}
 		for _, k := range d.keys {
 			n, err := change(t.deletePointer, endpoint, k.receivedAt, k.id)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return store.ErrConflict
+			}
+		}
+		for _, k := range d.waiting {
+			n, err := change(t.deleteWaiting, endpoint, k.key, k.at, k.id)
 			if err != nil {
 				return err
 			}
@@ -137,10 +151,14 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
 	return s.update(ctx, "settle", service, func(tx *tx, num int64) (err error) {
 		var n int
+		targets, err := encodeTargets(o.Targets)
+		if err != nil {
+			return err
+		}
 		if o.PublishedAt.IsZero() {
-			n, err = change(tx.settleFailed, o.NextAttempt.UnixMicro(), o.Error, num, id)
+			n, err = change(tx.settleFailed, o.NextAttempt.UnixMicro(), o.Error, targets, num, id)
 		} else {
-			n, err = change(tx.settlePublished, o.PublishedAt.UnixMicro(), o.Size, expiry(o.ExpireAt), time.Time{}.UnixMicro(), num, id)
+			n, err = change(tx.settlePublished, o.PublishedAt.UnixMicro(), o.Size, expiry(o.ExpireAt), time.Time{}.UnixMicro(), targets, num, id)
 		}
 		if n > 0 || err != nil {
 			return err

@@ -43,11 +43,13 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 		date = math.MinInt64 // before every claim
 	}
 	q, args := s.q.claims, []any{date, id, page.Limit}
-	if page.State != "" {
-		q, args = s.q.claimsByState, append([]any{page.State == store.Published}, args...)
-	}
-	if page.OldestFirst {
-		q = s.q.claimsOldest
+	switch {
+	case page.Key != nil:
+		q, args = s.q.claimsByKey, append([]any{[]byte(*page.Key), stateNum(page.State), stateNum(page.State)}, args...)
+	case page.OldestFirst:
+		q, args = s.q.claimsOldest, append([]any{stateNum(page.State)}, args...)
+	case page.State != "":
+		q, args = s.q.claimsByState, append([]any{stateNum(page.State)}, args...)
 	}
 	claims, err := s.queryClaims(ctx, service, q, false, args...)
 	return toInfos(claims), s.reading("claims", err)
@@ -87,13 +89,13 @@ func (s *Store) queryClaims(ctx context.Context, service string, q *sql.Stmt, wi
 	defer rows.Close()
 	var claims []store.Claim
 	for rows.Next() {
-		c := store.Claim{ClaimInfo: store.ClaimInfo{Service: service, State: store.Claimed}}
+		c := store.Claim{ClaimInfo: store.ClaimInfo{Service: service}}
 		var date, nextAttempt, publishedAt int64
-		var published bool
-		var lists sql.RawBytes
+		var state int
+		var lists, window, targets sql.RawBytes
 		fields := []any{
-			&c.ID, &c.EventID, &c.TriggerType, &date, &c.Owner, &c.NumberOfEvents, &published, &c.Size,
-			&c.Attempts, &nextAttempt, &publishedAt, &c.LastError,
+			&c.ID, &c.EventID, &c.TriggerType, &date, &c.Owner, &c.NumberOfEvents, &state, &c.Size,
+			&c.Attempts, &nextAttempt, &publishedAt, &c.LastError, &window, &targets,
 		}
 		if withLists {
 			fields = append(fields, &lists)
@@ -101,8 +103,9 @@ func (s *Store) queryClaims(ctx context.Context, service string, q *sql.Stmt, wi
 		if err := rows.Scan(fields...); err != nil {
 			return nil, err
 		}
-		if published {
-			c.State = store.Published
+		c.State = states[state]
+		if err := decodeDetails(&c.ClaimInfo, window, targets); err != nil {
+			return nil, err
 		}
 		c.Date, c.NextAttempt, c.PublishedAt = instant(date), instant(nextAttempt), instant(publishedAt)
 		if withLists {

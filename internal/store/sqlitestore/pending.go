@@ -80,28 +80,34 @@ func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Point
 	if err != nil {
 		return 0, err
 	}
+	return s.discard(ctx, ep, len(keys), func(tx *tx, endpoint int64, i int) (int, error) {
+		return change(tx.deletePointer, endpoint, keys[i].receivedAt, keys[i].id)
+	})
+}
+
+// discard calls remove for the numbers from 0 to n-1, several in a commit, and adds up what
+// it removed.
+func (s *Store) discard(ctx context.Context, ep store.Endpoint, n int, remove func(tx *tx, endpoint int64, i int) (int, error)) (int, error) {
 	num, ok, err := s.endpointNum(ctx, ep)
 	if !ok || err != nil {
 		return 0, s.reading("discard", err)
 	}
 	total := 0
-	for len(keys) > 0 {
-		chunk := keys[:min(discardChunk, len(keys))]
-		keys = keys[len(chunk):]
-		n := 0
-		if err := s.w.do(&op{ctx: ctx, what: "discard", weight: len(chunk), run: func(tx *tx) error {
-			for _, k := range chunk {
-				deleted, err := change(tx.deletePointer, num, k.receivedAt, k.id)
+	for from := 0; from < n; from += discardChunk {
+		to, removed := min(from+discardChunk, n), 0
+		if err := s.w.do(&op{ctx: ctx, what: "discard", weight: to - from, run: func(tx *tx) error {
+			for i := from; i < to; i++ {
+				deleted, err := remove(tx, num, i)
 				if err != nil {
 					return err
 				}
-				n += deleted
+				removed += deleted
 			}
 			return nil
 		}}); err != nil {
 			return total, err
 		}
-		total += n
+		total += removed
 	}
 	return total, nil
 }

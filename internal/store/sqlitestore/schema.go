@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	schemaVersion = 2
+	schemaVersion = 3
 	applicationID = 0x48474154 // "HGAT", so that a foreign file is recognised
 )
 
@@ -119,8 +119,35 @@ CREATE TABLE revision (last INTEGER NOT NULL) STRICT;
 INSERT INTO revision VALUES (0);
 `
 
+// windowSchema is added in version 3: the sets that are kept by correlation key. Their
+// pointers lie together by key, and an index has those of all keys in the order of their
+// times. A claim from such a set says which window it took; published = 2 means that the
+// window was dropped.
+const windowSchema = `
+CREATE TABLE waiting (
+	endpoint    INTEGER NOT NULL,
+	key         BLOB NOT NULL,
+	at          INTEGER NOT NULL,
+	id          BLOB NOT NULL,
+	received_at INTEGER NOT NULL,
+	size        INTEGER NOT NULL,
+	first       INTEGER NOT NULL,
+	slot        BLOB,             -- NULL: none
+	PRIMARY KEY (endpoint, key, at, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX waiting_at ON waiting (endpoint, at, id);
+CREATE UNIQUE INDEX waiting_slot ON waiting (endpoint, key, slot) WHERE slot IS NOT NULL;
+
+ALTER TABLE claim ADD COLUMN key BLOB;     -- the correlation key; NULL: none
+ALTER TABLE claim ADD COLUMN window BLOB;  -- JSON; NULL: none
+ALTER TABLE claim ADD COLUMN targets BLOB; -- JSON; NULL: none
+DROP INDEX claim_expire_at;
+CREATE INDEX claim_expire_at ON claim (expire_at) WHERE published > 0;
+CREATE INDEX claim_key ON claim (service, key, date, id) WHERE key IS NOT NULL;
+`
+
 // migrations[i] changes a file of version i to version i+1.
-var migrations = [schemaVersion]string{schema, docSchema}
+var migrations = [schemaVersion]string{schema, docSchema, windowSchema}
 
 // migrate changes the file to schemaVersion, in one transaction. Several processes that
 // start at once may all call it.

@@ -16,6 +16,8 @@ type statements struct {
 
 	addEvent, event, archiveEvent, addPointer, deletePointer *sql.Stmt
 
+	waitingIn, addWaiting, deleteWaiting *sql.Stmt
+
 	addClaim, claimOwner, claimState, lease, settlePublished, settleFailed *sql.Stmt
 
 	addCollection, collection *sql.Stmt
@@ -77,16 +79,21 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.addPointer:    `INSERT OR REPLACE INTO pending (endpoint, received_at, id, size) VALUES (?, ?, ?, ?)`,
 		&s.deletePointer: `DELETE FROM pending WHERE endpoint = ? AND received_at = ? AND id = ?`,
 
+		&s.waitingIn: `SELECT id, at, received_at, size, first FROM waiting WHERE endpoint = ? AND key = ? AND slot = ?`,
+		&s.addWaiting: `INSERT OR REPLACE INTO waiting (endpoint, key, at, id, received_at, size, first, slot)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		&s.deleteWaiting: `DELETE FROM waiting WHERE endpoint = ? AND key = ? AND at = ? AND id = ?`,
+
 		&s.addClaim: `INSERT INTO claim (service, id, event_id, trigger_type, date, owner, events, published,
-			size, attempts, next_attempt, published_at, last_error, lists)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			size, attempts, next_attempt, published_at, last_error, expire_at, key, window, targets, lists)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		&s.claimOwner: sqlClaimOwner,
 		&s.claimState: `SELECT published FROM claim WHERE service = ? AND id = ?`,
 		&s.lease: `UPDATE claim SET next_attempt = ?, attempts = attempts + 1, last_error = ''
 			WHERE service = ? AND id = ? AND attempts = ? AND published = 0`,
 		&s.settlePublished: `UPDATE claim SET published = 1, published_at = ?, size = ?, expire_at = ?, next_attempt = ?,
-			last_error = '' WHERE service = ? AND id = ? AND published = 0`,
-		&s.settleFailed: `UPDATE claim SET next_attempt = ?, last_error = ? WHERE service = ? AND id = ? AND published = 0`,
+			last_error = '', targets = coalesce(?, targets) WHERE service = ? AND id = ? AND published = 0`,
+		&s.settleFailed: `UPDATE claim SET next_attempt = ?, last_error = ?, targets = coalesce(?, targets) WHERE service = ? AND id = ? AND published = 0`,
 
 		&s.addCollection: `INSERT INTO collection (kind, scope) VALUES (?, ?) ON CONFLICT DO NOTHING`,
 		&s.collection:    sqlCollection,
@@ -104,7 +111,7 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.purgeDocs:   `DELETE FROM doc WHERE seq IN (SELECT seq FROM doc WHERE expire_at <= ? LIMIT ?)`,
 		&s.purgeEvents: `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE expire_at <= ? LIMIT ?)`,
 		&s.purgeClaims: `DELETE FROM claim WHERE seq IN
-			(SELECT seq FROM claim WHERE published = 1 AND expire_at <= ? LIMIT ?)`,
+			(SELECT seq FROM claim WHERE published > 0 AND expire_at <= ? LIMIT ?)`,
 	})
 	return s, err
 }
@@ -115,7 +122,9 @@ type queries struct {
 
 	pending, count, summarize, stale, event, expires *sql.Stmt
 
-	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, claimsOldest, backlog *sql.Stmt
+	waitingOf, waitingUpTo, countWaiting *sql.Stmt
+
+	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, claimsByKey, claimsOldest, backlog *sql.Stmt
 
 	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs *sql.Stmt
 }
@@ -123,7 +132,9 @@ type queries struct {
 const (
 	sqlClaimOwner = `SELECT owner FROM claim WHERE service = ? AND id = ?`
 
-	claimInfo = `id, event_id, trigger_type, date, owner, events, published, size, attempts, next_attempt, published_at, last_error`
+	claimInfo = `id, event_id, trigger_type, date, owner, events, published, size, attempts, next_attempt, published_at, last_error, window, targets`
+
+	waitingRow = `key, at, id, received_at, size, first, slot`
 )
 
 func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
@@ -140,6 +151,12 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.event: `SELECT e.received_at, k.key, e.meta, e.content FROM event e JOIN endpoint k ON k.num = e.endpoint
 			WHERE e.service = ? AND e.id = ?`,
 		&q.expires: `SELECT expire_at FROM event WHERE service = ? AND id = ? AND received_at = ?`,
+
+		&q.waitingOf: `SELECT ` + waitingRow + ` FROM waiting WHERE endpoint = ? AND key = ? AND at >= ? AND at < ?
+			ORDER BY at, id LIMIT ?`,
+		&q.waitingUpTo: `SELECT ` + waitingRow + ` FROM waiting WHERE endpoint = ? AND (at, id) > (?, ?) AND at <= ?
+			ORDER BY at, id LIMIT ?`,
+		&q.countWaiting: `SELECT count(*) FROM (SELECT 1 FROM waiting WHERE endpoint = ? LIMIT ?)`,
 
 		&q.collection:      sqlCollection,
 		&q.doc:             sqlDoc + `id = ?`,
@@ -159,6 +176,8 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.claims: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
 		&q.claimsByState: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) < (?, ?)
+			ORDER BY date DESC, id DESC LIMIT ?`,
+		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND (? < 0 OR published = ?) AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
 		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
 			ORDER BY date, id LIMIT ?`,

@@ -85,3 +85,19 @@ func (b *twoStores) Purge(ctx context.Context, now time.Time, limit int) (int, e
 func (b *twoStores) Writable(ctx context.Context) error { return b.next().Writable(ctx) }
 
 func (b *twoStores) Close() error { return nil } // openAt closes each store
+
+func (b *twoStores) WaitingOf(ctx context.Context, ep store.Endpoint, key string, in store.Span, slots bool, limit int) ([]store.Waiting, error) {
+	return b.next().WaitingOf(ctx, ep, key, in, slots, limit)
+}
+
+func (b *twoStores) WaitingUpTo(ctx context.Context, ep store.Endpoint, upTo time.Time, after *store.Cursor, limit int) ([]store.Waiting, error) {
+	return b.next().WaitingUpTo(ctx, ep, upTo, after, limit)
+}
+
+func (b *twoStores) CountWaiting(ctx context.Context, ep store.Endpoint, limit int) (int, error) {
+	return b.next().CountWaiting(ctx, ep, limit)
+}
+
+func (b *twoStores) DiscardWaiting(ctx context.Context, ep store.Endpoint, ws []store.Waiting) (int, error) {
+	return b.next().DiscardWaiting(ctx, ep, ws)
+}

@@ -65,7 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, probe Probe) {
 			run(name, 0, test)
 		}
 	}
-	for _, topic := range []map[string]func(*fixture){pendingTests, claimTests, contentionTests, discardTests} {
+	for _, topic := range []map[string]func(*fixture){pendingTests, claimTests, contentionTests, discardTests, waitingTests} {
 		for name, test := range topic {
 			for _, shards := range []int{0, 4} {
 				run(fmt.Sprintf("%s/shards=%d", name, shards), shards, test)
@@ -186,6 +186,17 @@ func requireClaim(t require.TestingT, want, got store.Claim) {
 
 func plainInfo(c store.ClaimInfo) store.ClaimInfo {
 	c.Date, c.NextAttempt, c.PublishedAt = c.Date.UTC(), c.NextAttempt.UTC(), c.PublishedAt.UTC()
+	if c.Window != nil {
+		w := *c.Window
+		w.Opened, w.Closes = w.Opened.UTC(), w.Closes.UTC()
+		c.Window = &w
+	}
+	targets := make([]store.Target, len(c.Targets))
+	for i, t := range c.Targets {
+		t.NextAttempt, t.DeliveredAt = t.NextAttempt.UTC(), t.DeliveredAt.UTC()
+		targets[i] = t
+	}
+	c.Targets = targets
 	return c
 }
 
