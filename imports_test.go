@@ -48,10 +48,10 @@ var layers = map[string][]string{
 	"internal/sync/source/mywell":                {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
 	"internal/sync/source/sourceexample":         {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/mock":                              {"internal/platform/etag"},
-	"internal/sync/schedule":                     {},
+	"internal/schedule":                     {},
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
-	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/sync/schedule", "internal/sync/source", "internal/platform/decode"},
+	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/schedule", "internal/sync/source", "internal/platform/decode"},
 	"internal/sync/run/plan":                     {"internal/record", "internal/sync/definition", "internal/sync/mapping"},
 	"internal/sync/run":                          {"internal/platform/budget", "internal/platform/clock", "internal/platform/fault", "internal/platform/fence", "internal/record", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run/plan", "internal/sync/source", "internal/platform/shutdown"},
 	"internal/sync/exchange":                     {"internal/platform/fault", "internal/record", "internal/record/entity", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run", "internal/sync/run/plan", "internal/sync/source"},
@@ -120,7 +120,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode"}
+var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

@@ -24,8 +24,8 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/schedule"
 	"github.com/headgate/headgate/internal/sync/mapping"
-	"github.com/headgate/headgate/internal/sync/schedule"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 

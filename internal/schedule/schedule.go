@@ -127,7 +127,7 @@ func (s *Schedule) nearest(t time.Time, direction int, better func(at, best time
 
 // due calls yield with every instant at which the schedule is due for the date.
 func (s *Schedule) due(date time.Time, yield func(time.Time)) {
-	periods := s.periods(date)
+	periods := periodsOf(date, s.zone)
 	for hour := range 24 {
 		if !s.hour.has(hour) {
 			continue
@@ -140,44 +140,18 @@ func (s *Schedule) due(date time.Time, yield func(time.Time)) {
 	}
 }
 
-// period is a time during which the zone's clocks do not change.
-type period struct {
-	begin, end time.Time // zero: unbounded
-	offset     time.Duration
-}
-
-// reads returns the instant at which the period's clocks show a local time. The instant
-// may lie outside of the period.
-func (p period) reads(local time.Time) time.Time { return local.Add(-p.offset) }
-
-// periods returns the periods in which a clock can show a time of the date.
-func (s *Schedule) periods(date time.Time) (list []period) {
-	const furthest = 26 * time.Hour // no zone is further from UTC
-	for at := date.Add(-furthest); ; {
-		local := at.In(s.zone)
-		_, offset := local.Zone()
-		p := period{offset: time.Duration(offset) * time.Second}
-		p.begin, p.end = local.ZoneBounds()
-		list = append(list, p)
-		if p.end.IsZero() || p.end.After(date.Add(24*time.Hour+furthest)) {
-			return list
-		}
-		at = p.end
-	}
-}
-
 // instants calls yield with every instant at which a local time is due. The local time is
 // written as if it were UTC.
 func (s *Schedule) instants(periods []period, local time.Time, yield func(time.Time)) {
+	if !s.hour.star {
+		yield(first(periods, local).In(s.zone))
+		return
+	}
 	found := false
 	for _, p := range periods {
-		at := p.reads(local)
-		if at.Before(p.begin) || !p.end.IsZero() && !at.Before(p.end) {
-			continue
-		}
-		yield(at.In(s.zone))
-		if found = true; !s.hour.star {
-			return
+		if at := p.reads(local); p.contains(at) {
+			yield(at.In(s.zone))
+			found = true
 		}
 	}
 	if found {
@@ -187,14 +161,9 @@ func (s *Schedule) instants(periods []period, local time.Time, yield func(time.T
 	// where the earlier clock would show the time after the change and the later clock
 	// before the change.
 	for i, p := range periods[:len(periods)-1] {
-		at := p.reads(local)
-		if at.Before(p.end) || !periods[i+1].reads(local).Before(p.end) {
-			continue
+		if at := p.reads(local); !at.Before(p.end) && periods[i+1].reads(local).Before(p.end) {
+			yield(at.In(s.zone))
+			return
 		}
-		if !s.hour.star {
-			at = p.end
-		}
-		yield(at.In(s.zone))
-		return
 	}
 }

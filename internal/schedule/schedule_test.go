@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/headgate/headgate/internal/sync/schedule"
+	"github.com/headgate/headgate/internal/schedule"
 )
 
 func zone(t require.TestingT, name string) *time.Location {
