@@ -21,6 +21,18 @@ type checkResult struct {
 	err      error
 }
 
+// and returns the result of two checks: what the first one released, and any error.
+func (v checkResult) and(other checkResult) checkResult {
+	if v.released == nil {
+		v.released = other.released
+	}
+	if v.err == nil {
+		v.err = other.err
+	}
+	v.complete = v.complete || other.complete
+	return v
+}
+
 // published reports whether every part of the release has been published. Call wait first.
 func (v checkResult) published() bool {
 	for r := v.released; r != nil; r = r.rest {
@@ -48,11 +60,20 @@ type Verdict struct {
 
 // Check releases the window if it is complete, and otherwise returns the missing events.
 // It never releases the window of a service whose trigger has type none.
-func (g *Gate) Check(ctx context.Context) (Verdict, error) {
+//
+// A service that waits for each correlation key separately checks the windows of one key,
+// or (key nil) all windows whose time may have run out.
+func (g *Gate) Check(ctx context.Context, key *string) (Verdict, error) {
 	if !g.enter() {
 		return Verdict{}, errClosing
 	}
 	defer g.inFlight.Done()
+	if err := g.checkKey(key); err != nil {
+		return Verdict{}, err
+	}
+	if g.rules.byKey {
+		return g.checkByKey(ctx, key)
+	}
 	return g.checkWindow(ctx)
 }
 
@@ -90,7 +111,7 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, unavailable(err, "the window could not be read")
 	}
-	missing := window.Missing(g.rules, have)
+	missing := window.Missing(g.rules.shape.Rules, have)
 	return Verdict{Complete: len(missing) == 0, Missing: missing}, nil
 }
 
@@ -116,7 +137,7 @@ func (g *Gate) checkOnce(ctx context.Context) checkResult {
 		if waiting == nil {
 			return checkResult{}
 		}
-		rel, err := g.claim(ctx, waiting)
+		rel, err := g.claim(ctx, taking{refs: waiting})
 		if !errors.Is(err, store.ErrConflict) {
 			return checkResult{complete: true, released: rel, err: err}
 		}
@@ -167,7 +188,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	rest := g.allEndpoints()
 	if suspect := int(g.suspect.Load()); suspect != noEndpoint {
 		have, _, err := g.probe(ctx, []int{suspect}, since, 0)
-		if err != nil || have[suspect] < g.rules[suspect].Need {
+		if err != nil || have[suspect] < g.rules.shape.Rules[suspect].Need {
 			return nil, err
 		}
 	}
@@ -176,7 +197,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 		return nil, err
 	}
 	for _, i := range rest {
-		if have[i] < g.rules[i].Need {
+		if have[i] < g.rules.shape.Rules[i].Need {
 			g.suspect.Store(int64(i))
 			return nil, nil
 		}
@@ -186,7 +207,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 		return nil, err
 	}
 	for i := range waiting { // another instance may have claimed between the two reads
-		if len(waiting[i]) < g.rules[i].Need {
+		if len(waiting[i]) < g.rules.shape.Rules[i].Need {
 			g.suspect.Store(int64(i))
 			return nil, nil
 		}
@@ -198,9 +219,9 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 // further than need and extra. waiting[i] holds the endpoint's events, or nil if there may
 // be more than it read.
 func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra int) (have []int, waiting [][]event.Ref, err error) {
-	have, waiting = make([]int, len(g.rules)), make([][]event.Ref, len(g.rules))
+	have, waiting = make([]int, len(g.endpoints)), make([][]event.Ref, len(g.endpoints))
 	one := func(ctx context.Context, i int) (err error) {
-		need := g.rules[i].Need
+		need := g.rules.shape.Rules[i].Need
 		if need > largeNeed {
 			have[i], err = g.store.Count(ctx, g.endpoints[i], since, need)
 			return err
@@ -241,7 +262,7 @@ func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.T
 }
 
 func (g *Gate) allEndpoints() []int {
-	all := make([]int, len(g.rules))
+	all := make([]int, len(g.endpoints))
 	for i := range all {
 		all[i] = i
 	}

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -33,19 +35,32 @@ type Triggered struct {
 	Published      bool // false: the bus did not take the message, and a sweep retries it
 }
 
-// Trigger claims and publishes every event in the window now, complete or not.
-func (g *Gate) Trigger(ctx context.Context) (Triggered, error) {
+// Trigger claims and publishes every event in the window now, complete or not. A service
+// with correlation needs the key.
+func (g *Gate) Trigger(ctx context.Context, key *string) (Triggered, error) {
+	if err := g.checkKey(key); err != nil {
+		return Triggered{}, err
+	}
+	if key == nil && g.correlated() {
+		return Triggered{}, fault.New(fault.Invalid, "key is required: this service waits for each correlation key separately")
+	}
 	if err := g.observe(ctx); err != nil {
 		return Triggered{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		waiting := make([][]event.Ref, len(g.rules))
-		if err := g.readRest(ctx, waiting, g.since()); err != nil {
-			return Triggered{}, unavailable(err, "the window could not be read")
+		var rel *release
+		var err error
+		if g.rules.byKey {
+			rel, err = g.triggerKey(ctx, orEmptyKey(key))
+		} else {
+			waiting := make([][]event.Ref, len(g.endpoints))
+			if err := g.readRest(ctx, waiting, g.since()); err != nil {
+				return Triggered{}, unavailable(err, "the window could not be read")
+			}
+			rel, err = g.claim(ctx, taking{refs: waiting})
 		}
-		rel, err := g.claim(ctx, waiting)
 		if err == nil {
 			return rel.summary(), nil
 		}
@@ -70,6 +85,13 @@ func (r *release) summary() Triggered {
 	return t
 }
 
+// taking is what a claim takes.
+type taking struct {
+	refs    [][]event.Ref            // by endpoint
+	waiting map[string]event.Waiting // the same by id, from a set of keys; nil: from the plain sets
+	window  *store.Window            // nil: of a service with plain sets
+}
+
 // claim takes the given events out of the window and publishes them. It returns nil if
 // there are none, or if the service keeps its events and has claimed this very message
 // before. It returns ErrConflict if another instance was first.
@@ -77,12 +99,11 @@ func (r *release) summary() Triggered {
 // A window with more events than one commit can take is claimed in parts. The first part
 // takes the endpoints with the fewest events whole. These endpoints are then short, so no
 // other instance finds the window complete while the other parts follow.
-func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, error) {
+func (g *Gate) claim(ctx context.Context, t taking) (*release, error) {
 	var first, last *release
-	for rest := waiting; rest != nil; {
-		var part [][]event.Ref
-		part, rest = split(rest, g.store.MaxClaim())
-		next, err := g.claimPart(ctx, part)
+	for rest := t.refs; rest != nil; {
+		t.refs, rest = split(rest, g.store.MaxClaim())
+		next, err := g.claimPart(ctx, t)
 		switch {
 		case err != nil && first == nil:
 			return nil, err
@@ -104,8 +125,8 @@ func (g *Gate) claim(ctx context.Context, waiting [][]event.Ref) (*release, erro
 // commit decides between instances: it deletes each event's pointer and fails as a
 // whole if one is gone (docs/decisions/002). The claim holds the lease of its first attempt
 // from the start, so a sweep that runs at once leaves it alone.
-func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, error) {
-	r, ok := window.Build(g.rules, waiting)
+func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
+	r, ok := window.Build(g.rules.shape.Rules, t.refs)
 	if !ok {
 		return nil, nil
 	}
@@ -117,9 +138,13 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 		ID: claimID(r), Service: g.svc.ServiceName, EventID: r.EventID, TriggerType: g.svc.Trigger.Type,
 		Date: now, Owner: event.RandomID(), State: store.Claimed,
 		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the lease of the attempt below
+		Window: t.window,
 	}}
+	dropped := t.window != nil && t.window.Completion == store.Expired
 	resting := !g.elapsed(&g.busAway, busRest)
-	if resting { // the bus failed a moment ago: make no attempt, take no lease, and back off
+	if dropped { // a record that is final, and no message
+		c.State, c.Attempts, c.NextAttempt, c.ExpireAt = store.Dropped, 0, time.Time{}, whole(g.time.After(g.retention()))
+	} else if resting { // the bus failed a moment ago: make no attempt, take no lease, and back off
 		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
 	}
 	var taken []store.Taken
@@ -133,7 +158,7 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 			c.Size += ref.Size
 		}
 		if !keep && len(l.Members) > 0 {
-			taken = append(taken, store.Taken{Endpoint: g.endpoints[i], Pointers: l.Members})
+			taken = append(taken, g.take(i, l.Members, t.waiting))
 		}
 	}
 	if keep { // no pointer is deleted, so the claim's id must tell that the message was claimed
@@ -147,7 +172,7 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 	}
 	g.changed()
 	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
-	if resting {
+	if resting || dropped {
 		close(rel.settled)
 		return rel, nil
 	}
@@ -164,6 +189,19 @@ func (g *Gate) claimPart(ctx context.Context, waiting [][]event.Ref) (*release, 
 		})
 	}()
 	return rel, nil
+}
+
+// take returns the pointers of an endpoint's members, from the set in which they wait.
+func (g *Gate) take(endpoint int, members []event.Ref, waiting map[string]event.Waiting) store.Taken {
+	t := store.Taken{Endpoint: g.endpoints[endpoint]}
+	if waiting == nil {
+		t.Pointers = members
+		return t
+	}
+	for _, m := range members {
+		t.Waiting = append(t.Waiting, waiting[m.ID])
+	}
+	return t
 }
 
 // distinguish gives the release another eventID if an earlier message of other events has
@@ -232,10 +270,17 @@ func split(waiting [][]event.Ref, most int) (part, rest [][]event.Ref) {
 }
 
 // Reset removes every event from the window without publishing it, for one endpoint or
-// (eventKey "") for all. It returns the number of events removed, also with an error.
-func (g *Gate) Reset(ctx context.Context, eventKey string) (int, error) {
+// (eventKey "") for all, and for one correlation key or (key nil) for all. It returns the
+// number of events removed, also with an error.
+func (g *Gate) Reset(ctx context.Context, eventKey string, key *string) (int, error) {
+	if err := g.checkKey(key); err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 4*storeTimeout)
 	defer cancel()
+	if g.rules.byKey {
+		return g.resetByKey(ctx, eventKey, key)
+	}
 	since, n := g.since(), 0
 	for _, ep := range g.endpoints {
 		if eventKey != "" && ep.Key != eventKey {

@@ -30,7 +30,7 @@ func TestNothingBeginsAfterClose(t *testing.T) {
 		i.Help()()
 		for what, begin := range map[string]func() error{
 			"ingest": func() error { _, err := i.Ingest(ctx, gate.Incoming{EventKey: "a"}); return err },
-			"check":  func() error { _, err := i.Check(ctx); return err },
+			"check":  func() error { _, err := i.Check(ctx, nil); return err },
 			"sweep":  func() error { _, err := i.Sweep(ctx); return err },
 			"replay": func() error { _, err := i.Replay(ctx, id); return err },
 		} {

@@ -29,7 +29,6 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
-	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -77,7 +76,7 @@ type Options struct {
 type Gate struct {
 	svc       config.Service
 	endpoints []store.Endpoint
-	rules     []window.Rule
+	rules     *rules
 	byKey     map[string]int
 
 	store         store.Store
@@ -92,6 +91,8 @@ type Gate struct {
 
 	commits  *groupCommit
 	checks   coalescer
+	scopes   scopeChecks
+	overs    sync.Mutex // guards the counts of a sweep
 	recent   *recentEvents
 	suspect  atomic.Int64 // the endpoint that was short at the last check, or noEndpoint
 	busAway  atomic.Int64 // time.Ran when the bus last failed
@@ -108,7 +109,7 @@ type Gate struct {
 	keepNext time.Duration // the time from kept to the next pass
 }
 
-// New returns the gate of a service. It starts nothing.
+// New returns the gate of a service, whose configuration is valid. It starts nothing.
 func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
@@ -129,7 +130,10 @@ func New(svc config.Service, o Options) *Gate {
 	for i, e := range svc.Endpoints {
 		g.byKey[e.EventKey] = i
 		g.endpoints = append(g.endpoints, store.Endpoint{Service: svc.ServiceName, Key: e.EventKey, Shards: e.Shards})
-		g.rules = append(g.rules, window.Rule{Key: e.EventKey, Need: e.MinNbOfOccurrence, Send: e.EventToSend})
+	}
+	var err error
+	if g.rules, err = compile(svc); err != nil {
+		panic("gate: the configuration was not validated: " + err.Error())
 	}
 	g.commits = newGroupCommit(g.commit)
 	return g
@@ -175,8 +179,8 @@ func (g *Gate) Endpoint(key string) (config.Endpoint, bool) {
 
 // Keys returns the keys of all endpoints, in configuration order.
 func (g *Gate) Keys() []string {
-	keys := make([]string, len(g.rules))
-	for i, r := range g.rules {
+	keys := make([]string, len(g.endpoints))
+	for i, r := range g.rules.shape.Rules {
 		keys[i] = r.Key
 	}
 	return keys
@@ -196,13 +200,13 @@ func publishLease(attempt int) time.Duration { return buildTime(attempt) + 2*pub
 
 // remember returns the time for which an idempotency key is remembered. It is never less
 // than the window's period, so that a retry within one window counts once.
-func (g *Gate) remember() time.Duration { return max(memory, g.svc.Trigger.Period()) }
+func (g *Gate) remember() time.Duration { return max(memory, g.rules.longest()) }
 
 // retention returns the time for which a published message can be read and replayed. With
 // keepEventAfterTrigger it also outlasts the window: the claim is the record that its
 // events were published, and they would be published again if it expired before them.
 func (g *Gate) retention() time.Duration {
-	return max(time.Duration(g.svc.RetentionDays)*24*time.Hour, g.svc.Trigger.Period())
+	return max(time.Duration(g.svc.RetentionDays)*24*time.Hour, g.rules.longest())
 }
 
 // contentURL returns the URL at which the whole message of an eventID can be read.

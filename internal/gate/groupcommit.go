@@ -33,11 +33,14 @@ const fewUnits = 16
 
 // unit is one request's events.
 type unit struct {
-	appends []store.Append
-	results []store.AppendResult
-	verdict checkResult
-	done    chan struct{}
-	held    *budget.Hold // the memory reserved for the events, until they are answered
+	appends  []store.Append
+	index    []int // the place of each append among the request's events
+	receipts []Receipt
+	named    bool // every event has an idempotency key, so a retry stores none of them twice
+	results  []store.AppendResult
+	verdict  checkResult
+	done     chan struct{}
+	held     *budget.Hold // the memory reserved for the events, until they are answered
 }
 
 func newGroupCommit(run func([]*unit)) *groupCommit { return &groupCommit{run: run} }
@@ -129,6 +132,7 @@ type coalescer struct {
 	mu      sync.Mutex
 	running bool
 	next    *checkRun
+	idle    func() // called when no check runs and none is queued; may be nil
 }
 
 type checkRun struct {
@@ -158,6 +162,9 @@ func (c *coalescer) loop(check func() checkResult) {
 		if r == nil {
 			c.running = false
 			c.mu.Unlock()
+			if c.idle != nil {
+				c.idle()
+			}
 			return
 		}
 		c.next = nil

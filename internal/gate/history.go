@@ -16,14 +16,22 @@ import (
 type Waiting struct {
 	EventKey string
 	Events   []event.Ref // oldest first
+	Keys     []string    // the correlation key of each, where events wait by key; else nil
 	More     bool        // more events wait than were read
 }
 
-// Pending returns the events in the window, at most limit of each endpoint.
-func (g *Gate) Pending(ctx context.Context, limit int) ([]Waiting, error) {
-	out, since := make([]Waiting, len(g.rules)), g.since()
+// Pending returns the events in the window, at most limit of each endpoint: of one
+// correlation key, or (key nil) of all.
+func (g *Gate) Pending(ctx context.Context, key *string, limit int) ([]Waiting, error) {
+	if err := g.checkKey(key); err != nil {
+		return nil, err
+	}
+	if g.rules.byKey {
+		return g.pendingByKey(ctx, key, limit)
+	}
+	out, since := make([]Waiting, len(g.endpoints)), g.since()
 	eg, ctx := errgroup.WithContext(ctx)
-	for i, r := range g.rules {
+	for i, r := range g.rules.shape.Rules {
 		eg.Go(func() error {
 			refs, err := g.store.Pending(ctx, g.endpoints[i], since, limit+1)
 			more := len(refs) > limit
@@ -78,7 +86,7 @@ func (g *Gate) History(ctx context.Context) (History, error) {
 			}
 		}
 	}
-	waiting, err := g.Pending(ctx, historyEvents)
+	waiting, err := g.Pending(ctx, nil, historyEvents)
 	if err != nil {
 		return h, err
 	}

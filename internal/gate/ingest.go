@@ -16,6 +16,8 @@ type Incoming struct {
 	EventKey string // of a configured endpoint
 	Meta     event.Meta
 	Content  []byte
+	// Attributes are those of the Pub/Sub push that carried the event; nil: there was none.
+	Attributes map[string]string
 	// IdempotencyKey is the source's name for the event. Without one ("") each request is
 	// an event of its own, and a retry counts twice.
 	IdempotencyKey string
@@ -30,6 +32,13 @@ type Receipt struct {
 	EventKey   string
 	ReceivedAt time.Time
 	Duplicate  bool
+	// Left says why the event, which is acknowledged, is not stored; "" if it is.
+	Left Left
+	// Superseded says that another event with the same distinct value counts in its place.
+	Superseded bool
+	// Err is the error of an event that the rules refuse. It is not stored, and the others
+	// of its batch are not affected. Its code is Invalid.
+	Err error
 }
 
 // Ingested is the answer to a batch: a receipt for each event, in order, and the eventID
@@ -54,13 +63,18 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	}
 	err := g.observe(ctx)
 	var u *unit
-	var keyed bool
 	if err == nil {
-		u, keyed, err = g.unit(in)
+		u, err = g.unit(in)
 	}
-	if err != nil {
+	if err == nil && g.rules.slotsMove() {
+		err = g.closeBefore(ctx, u)
+	}
+	if err != nil || len(u.appends) == 0 {
 		g.inFlight.Done()
-		return Ingested{}, err
+		if err != nil {
+			return Ingested{}, err
+		}
+		return Ingested{Receipts: u.receipts}, nil
 	}
 	if len(in) > 0 {
 		u.held = in[0].Held.Share() // all events of a request share its reserved memory
@@ -68,19 +82,20 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	if err := g.commits.do(ctx, u); err != nil {
 		return Ingested{}, unavailable(err, "the store did not answer in time")
 	}
-	out := Ingested{Receipts: make([]Receipt, len(in))}
+	out := Ingested{Receipts: u.receipts}
 	for i, r := range u.results {
 		if r.Err != nil {
 			return Ingested{}, unavailable(r.Err, "the event could not be stored")
 		}
-		out.Receipts[i] = Receipt{
-			ID: u.appends[i].Event.ID, EventKey: in[i].EventKey, ReceivedAt: r.ReceivedAt, Duplicate: r.Duplicate,
+		id := u.appends[i].Event.ID
+		out.Receipts[u.index[i]] = Receipt{
+			ID: id, EventKey: in[u.index[i]].EventKey, ReceivedAt: r.ReceivedAt, Duplicate: r.Duplicate, Superseded: r.Superseded.ID == id,
 		}
 	}
 	// The events are durable, but the check may have failed. A source whose events all have
 	// keys gets an error: its retry adds nothing and checks again. A retry without keys
 	// would store the events twice, so that source gets receipts and a sweep checks instead.
-	if u.verdict.err != nil && keyed {
+	if u.verdict.err != nil && u.named {
 		return Ingested{}, unavailable(u.verdict.err, "the event is stored, but the window could not be checked")
 	}
 	if u.verdict.released != nil {
@@ -89,39 +104,52 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	return out, nil
 }
 
-// unit converts the events of a request to the store's form. keyed reports whether every
-// event has an idempotency key, so that a retry stores none of them twice.
-func (g *Gate) unit(in []Incoming) (u *unit, keyed bool, err error) {
-	u, keyed = &unit{appends: make([]store.Append, len(in))}, true
+// unit applies the rules to the events of a request, and converts those that are to be
+// stored to the store's form.
+func (g *Gate) unit(in []Incoming) (*unit, error) {
+	u := &unit{
+		appends: make([]store.Append, 0, len(in)), index: make([]int, 0, len(in)), receipts: make([]Receipt, len(in)), named: true,
+	}
 	// A message is built and served from its events, so they must outlive the window, then
 	// the message's retention, and a day more for a claim that waits.
 	stamp := g.time.Stamp(g.remember(), g.remember()+g.retention()+24*time.Hour)
 	now, expireAt := whole(stamp.Now), whole(stamp.Until)
 	forgetBefore, forgetAfter := g.memoryOfNames(stamp)
-	for i, e := range in {
+	for i := range in {
+		e := &in[i]
 		n, ok := g.byKey[e.EventKey]
 		if !ok {
-			return nil, false, fault.New(fault.NotFound, "no endpoint %q", e.EventKey)
+			return nil, fault.New(fault.NotFound, "no endpoint %q", e.EventKey)
+		}
+		a := admission{name: e.IdempotencyKey}
+		if g.rules.apply(n) {
+			var err error
+			if a, err = g.rules.admit(n, seen(e, now), e.IdempotencyKey, now); err != nil || a.left != "" {
+				u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Left: a.left, Err: err}
+				continue
+			}
 		}
 		id := event.NewID(now)
-		if e.IdempotencyKey != "" {
-			id = event.DeriveID(g.svc.ServiceName, e.EventKey, e.IdempotencyKey)
+		if a.name != "" {
+			id = event.DeriveID(g.svc.ServiceName, e.EventKey, a.name)
 		} else {
-			keyed = false
+			u.named = false
 		}
-		u.appends[i] = store.Append{
+		u.index = append(u.index, i)
+		u.appends = append(u.appends, store.Append{
 			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: e.Meta, Content: e.Content},
 			Endpoint:     g.endpoints[n],
 			Attempt:      event.RandomID()[:16],
 			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,
 			ExpireAt: expireAt,
-		}
+			Place:    a.place,
+		})
 	}
-	return u, keyed, nil
+	return u, nil
 }
 
 // commit stores the events of the units in one commit, then answers the units: after the
-// check, or at once if there is no check to wait for.
+// checks, or at once if there is no check to wait for.
 func (g *Gate) commit(units []*unit) {
 	appends := units[0].appends
 	if len(units) > 1 {
@@ -153,20 +181,34 @@ func (g *Gate) commit(units []*unit) {
 		g.answer(units, checkResult{})
 		return
 	}
-	run := g.startCheck()
-	g.inFlight.Add(1) // the units may be answered before the check ends
+	if !g.rules.byKey {
+		g.answerAfter(units, g.startCheck())
+		return
+	}
+	for _, u := range units {
+		g.answerAfter([]*unit{u}, g.startChecks(u)...)
+	}
+}
+
+// answerAfter answers the units after the checks, or at once if the service is asynchronous.
+func (g *Gate) answerAfter(units []*unit, runs ...*checkRun) {
+	g.inFlight.Add(1) // the units may be answered before the checks end
 	if g.svc.AsyncEventTrigger {
 		g.answer(units, checkResult{})
-		units = nil // the check needs no bodies, so their memory can be freed
+		units = nil // the checks need no bodies, so their memory can be freed
 	}
 	go func() { // the leader must be free for the next commit
 		defer g.inFlight.Done()
-		<-run.done
-		run.verdict.wait()
+		var all checkResult
+		for _, run := range runs {
+			<-run.done
+			run.verdict.wait()
+			all = all.and(run.verdict)
+		}
 		if !g.svc.AsyncEventTrigger {
-			g.answer(units, run.verdict)
-		} else if run.verdict.err != nil {
-			g.log.Error("the window could not be checked; the next event or sweep checks it", "error", run.verdict.err)
+			g.answer(units, all)
+		} else if all.err != nil {
+			g.log.Error("the window could not be checked; the next event or sweep checks it", "error", all.err)
 		}
 	}()
 }

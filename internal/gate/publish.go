@@ -86,7 +86,7 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 	}
 	ctx, cancel = context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if _, err = g.bus.Publish(ctx, g.svc.TargetPubSub.Topic, bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
+	if _, err = g.bus.Publish(ctx, g.topicOf(c), bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
 		g.busAway.Store(int64(g.time.Ran()))
 		return 0, fmt.Errorf("%w: %w", errBus, err)
 	}
@@ -135,6 +135,15 @@ func (g *Gate) headOf(c store.Claim) (message.Head, []message.List, int64) {
 	head := message.Head{
 		EventID: c.EventID, Date: c.Date, ServiceName: c.Service, TriggerType: c.TriggerType,
 		ContentURL: g.contentURL(c.EventID),
+	}
+	if w := c.Window; w != nil {
+		head.Window = &message.Window{CorrelationKey: w.Key, Completion: string(w.Completion)}
+		for _, m := range w.Missing {
+			head.Window.Missing = append(head.Window.Missing, message.Shortfall{EventKey: m.Key, Have: m.Have, Need: m.Need})
+		}
+		if !w.Opened.IsZero() && !w.Closes.IsZero() {
+			head.Window.Window = &message.Times{Opened: w.Opened, Closes: w.Closes}
+		}
 	}
 	lists, size := make([]message.List, len(c.Lists)), int64(0)
 	for i, l := range c.Lists {
@@ -219,7 +228,24 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 	if form != message.Whole {
 		attrs["claimCheck"] = "true"
 	}
+	if w := c.Window; w != nil {
+		attrs["completion"] = string(w.Completion)
+		if g.correlated() {
+			attrs["correlationKey"] = cut(w.Key)
+		}
+		if w.Completion != store.Complete {
+			attrs["ce-type"] = "dev.headgate.sync." + string(w.Completion) + ".v1"
+		}
+	}
 	return attrs
+}
+
+// topicOf returns the topic of a claim's message.
+func (g *Gate) topicOf(c store.Claim) string {
+	if c.Window != nil && c.Window.Completion == store.DeadLettered && g.svc.DeadLetter != nil {
+		return g.svc.DeadLetter.Topic
+	}
+	return g.svc.TargetPubSub.Topic
 }
 
 // cut shortens an attribute's value to Pub/Sub's limit. The message itself has it whole.

@@ -30,15 +30,27 @@ type Status struct {
 	BacklogOldest time.Time // zero if there are none
 	Warning       string    // what an operator should do about them, or ""
 	LastMessage   *store.ClaimInfo
+	// Window is the first window of the key, where events wait by key; nil: it has none.
+	Window *OpenWindow
 }
 
-// Status returns the state of the window and the outbox.
-func (g *Gate) Status(ctx context.Context) (Status, error) {
-	s := Status{Endpoints: make([]EndpointStatus, len(g.rules))}
-	have := make([]int, len(g.rules))
+// Status returns the state of the window and the outbox. For a service that waits for each
+// correlation key separately, it is the window of one key, or (key nil) what waits in all.
+func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
+	if err := g.checkKey(key); err != nil {
+		return Status{}, err
+	}
+	s := Status{Endpoints: make([]EndpointStatus, len(g.endpoints))}
+	have := make([]int, len(g.endpoints))
 	since := g.since()
 	eg, ctx := errgroup.WithContext(ctx)
-	for i, r := range g.rules {
+	if g.rules.byKey {
+		eg.Go(func() error { return g.statusByKey(ctx, key, &s, have) })
+	}
+	for i, r := range g.rules.shape.Rules {
+		if g.rules.byKey {
+			break
+		}
 		eg.Go(func() error {
 			sum, err := g.store.Summarize(ctx, g.endpoints[i], since)
 			e := EndpointStatus{EventKey: r.Key, Have: sum.Count, Need: r.Need, First: sum.First, Last: sum.Last}
@@ -64,8 +76,14 @@ func (g *Gate) Status(ctx context.Context) (Status, error) {
 		return Status{}, unavailable(err, "the status could not be read")
 	}
 	s.Warning = g.warning(s.Backlog, s.BacklogOldest)
-	s.Missing = window.Missing(g.rules, have)
-	s.Complete = len(s.Missing) == 0
+	switch {
+	case !g.rules.byKey:
+		s.Missing = window.Missing(g.rules.shape.Rules, have)
+		s.Complete = len(s.Missing) == 0
+	case key != nil || !g.correlated():
+		s.Missing = g.missing(have)
+		s.Complete = len(s.Missing) == 0
+	}
 	return s, nil
 }
 

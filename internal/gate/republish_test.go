@@ -177,7 +177,7 @@ func TestEventsLiveAsLongAsAClaimWaits(t *testing.T) {
 		i := w.instance(0)
 		waits := i.claimed()
 		status := func() gate.Status {
-			s, err := i.Status(ctx)
+			s, err := i.Status(ctx, nil)
 			require.NoError(w, err)
 			return s
 		}

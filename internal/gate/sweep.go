@@ -52,7 +52,17 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 		return s, unavailable(err, "the outbox could not be swept")
 	}
 	var unchecked error // a failed check does not stop deletions
-	if g.windowed() {
+	switch {
+	case g.rules.byKey:
+		unchecked = g.closeDue(ctx, func(_ scope, v checkResult) {
+			v.wait()
+			g.overs.Lock()
+			defer g.overs.Unlock()
+			if v.released != nil && s.Triggered == "" {
+				s.Triggered, s.Published = v.released.EventID, v.published()
+			}
+		})
+	case g.windowed():
 		var v Verdict
 		v, unchecked = g.checkWindow(ctx)
 		s.Triggered, s.Published = v.Triggered, v.Published
@@ -64,6 +74,11 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 	for _, ep := range g.endpoints {
 		if err := g.discardOver(ctx, ep, &s); err != nil {
 			return s, unavailable(err, "the window could not be swept")
+		}
+	}
+	if g.rules.byKey {
+		if err := g.discardWaitingOver(ctx, &s); err != nil {
+			return s, unavailable(err, "the windows could not be swept")
 		}
 	}
 	if g.doubtful.Load() {

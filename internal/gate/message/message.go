@@ -38,6 +38,29 @@ type Head struct {
 	ServiceName string
 	TriggerType string
 	ContentURL  string // written in every form but Whole
+	// Window is nil for a service without correlation, deadlines and conditions.
+	Window *Window
+}
+
+// Window says which window the message is of. Its fields are written where they are used.
+type Window struct {
+	CorrelationKey string      `json:"correlationKey,omitempty"`
+	Completion     string      `json:"completion"`
+	Missing        []Shortfall `json:"missing,omitempty"`
+	Window         *Times      `json:"window,omitempty"`
+}
+
+// Times are those between which a window was open.
+type Times struct {
+	Opened time.Time `json:"opened"`
+	Closes time.Time `json:"closes"`
+}
+
+// Shortfall tells that the window had fewer events of an endpoint than it needed.
+type Shortfall struct {
+	EventKey string `json:"eventKey"`
+	Have     int    `json:"have"`
+	Need     int    `json:"need"`
 }
 
 // List is one endpoint's part.
@@ -75,6 +98,9 @@ func Write(w io.Writer, head Head, lists []List, form Form, fetch Fetch) error {
 	p.raw(`,"date":`).value(head.Date)
 	p.raw(`,"serviceName":`).value(head.ServiceName)
 	p.raw(`,"triggerType":`).value(head.TriggerType)
+	if w := head.Window; w != nil {
+		p.members(w)
+	}
 	if form != Whole {
 		p.raw(`,"contentURL":`).value(head.ContentURL)
 	}
@@ -89,6 +115,16 @@ func Write(w io.Writer, head Head, lists []List, form Form, fetch Fetch) error {
 	}
 	p.raw("}}")
 	return p.err
+}
+
+// members writes the members of a value that is a JSON object, as members of the message.
+func (p *printer) members(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		p.err = err
+		return
+	}
+	p.raw(",").raw(string(b[1 : len(b)-1]))
 }
 
 func (p *printer) endpoint(l List, form Form, fetch Fetch) error {

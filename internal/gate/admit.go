@@ -1,0 +1,130 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/gate/expression"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Left says why an event that was acknowledged is not stored.
+type Left string
+
+// The reasons for which an event is not stored.
+const (
+	Filtered Left = "filtered" // the endpoint's filter is false
+	NoKey    Left = "noKey"    // it has no correlation key, and onMissing is drop
+	Late     Left = "late"     // its window has closed, and late is drop
+)
+
+// admission is what the rules say about an incoming event.
+type admission struct {
+	left  Left         // "": it is stored
+	name  string       // its idempotency key; "": none
+	place *store.Place // nil: in the plain set
+}
+
+// admit applies the rules of the endpoint to an event that was received at the instant now.
+// It is a function of its arguments alone. The error is Invalid, and names the expression.
+func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.Time) (a admission, err error) {
+	rule := r.endpoints[endpoint]
+	a.name = name
+	if rule.filter != nil {
+		counts, err := rule.filter.Bool(e)
+		if err != nil {
+			return a, refused("filter", err)
+		}
+		if !counts {
+			return admission{left: Filtered}, nil
+		}
+	}
+	if rule.id != nil && name == "" {
+		id, err := rule.id.Text(e)
+		if err != nil {
+			return a, refused("id", err)
+		}
+		if id == "" {
+			return a, refused("id", errors.New("it gives no text"))
+		}
+		a.name = "id:" + id
+	}
+	if !r.byKey {
+		return a, nil
+	}
+	p := &store.Place{At: now}
+	if rule.key != nil {
+		key, err := rule.key.Text(e)
+		if err == nil && key == "" {
+			err = errors.New("it gives no text")
+		}
+		if err == nil && len(key) > store.MaxKeyBytes {
+			err = errors.New("it gives " + strconv.Itoa(len(key)) + " bytes, and " + strconv.Itoa(store.MaxKeyBytes) + " is the most")
+		}
+		switch {
+		case err != nil && r.onMissing == "drop":
+			return admission{left: NoKey}, nil
+		case err != nil:
+			return a, refused("correlation.key", err)
+		}
+		p.Key = key
+	}
+	slot := ""
+	if r.shape.Kind == window.Tumbling {
+		var late bool
+		if p.At, late, err = r.tumblingTime(e, now); err != nil {
+			return a, err
+		}
+		if late && r.late == "drop" {
+			return admission{left: Late}, nil
+		}
+		start, _ := r.shape.Interval(p.At)
+		slot = strconv.FormatInt(start.UnixMicro(), 10) // one value counts once in each interval
+	}
+	if rule.distinct != nil {
+		value, err := rule.distinct.Text(e)
+		if err != nil {
+			return a, refused("distinct", err)
+		}
+		sum := sha256.Sum256([]byte(slot + "\x00" + value))
+		p.Slot, p.KeepFirst = hex.EncodeToString(sum[:16]), rule.keepFirst
+		p.HoldAt = r.shape.Kind == window.Anchored // a window does not move when an event takes another's place
+	}
+	a.place = p
+	return a, nil
+}
+
+// tumblingTime returns the time by which an event belongs to an interval. late reports
+// that the interval of its own time has closed; then it is the receipt.
+func (r *rules) tumblingTime(e *expression.Event, now time.Time) (at time.Time, late bool, err error) {
+	if r.eventTime == nil {
+		return now, false, nil
+	}
+	if at, err = r.eventTime.Time(e); err != nil {
+		return now, false, refused("trigger.eventTime", err)
+	}
+	at = whole(at)
+	if at.After(now.Add(r.mostAhead())) {
+		return now, false, refused("trigger.eventTime", errors.New("it gives a time that is more than an interval and a day ahead"))
+	}
+	if _, end := r.shape.Interval(at); !now.Before(end.Add(r.shape.Grace)) {
+		return now, true, nil
+	}
+	return at, false, nil
+}
+
+// refused says which expression refused an event. An expression's error never has a value
+// of the event in it.
+func refused(field string, err error) error {
+	return fault.New(fault.Invalid, "the expression in %q refuses the event: %s", field, err)
+}
+
+// seen returns what an expression sees of an event.
+func seen(in *Incoming, now time.Time) *expression.Event {
+	return &expression.Event{EventKey: in.EventKey, ReceivedAt: now, Meta: in.Meta, Content: in.Content, Attributes: in.Attributes}
+}

@@ -1,0 +1,148 @@
+package gate
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// scopesAtOnce bounds the scopes that are looked at concurrently.
+const scopesAtOnce = 8
+
+// CloseDue looks at every window whose time may have run out, of all keys, and carries out
+// what has become of it. It costs a query per endpoint if none is due.
+//
+// Punctuality depends on it, correctness does not: a window is closed by its time, whoever
+// looks at it first and whenever. Any instance may call it at any time.
+func (g *Gate) CloseDue(ctx context.Context) error {
+	if !g.enter() {
+		return errClosing
+	}
+	defer g.inFlight.Done()
+	if err := g.observe(ctx); err != nil {
+		return err
+	}
+	return g.closeDue(ctx, func(scope, checkResult) {})
+}
+
+// closeDue is CloseDue for callers that are in flight. It reports the check of each scope.
+func (g *Gate) closeDue(ctx context.Context, report func(scope, checkResult)) error {
+	if !g.rules.byKey || !g.windowed() || g.rules.shape.Kind == window.Sliding {
+		return nil // what leaves a sliding window leaves by itself, and is swept
+	}
+	return g.eachScope(ctx, whole(g.rules.shape.Due(g.windowTime())), func(ctx context.Context, sc scope) error {
+		run := g.scopes.do(sc, func() checkResult {
+			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+			defer cancel()
+			return g.checkScope(ctx, sc)
+		})
+		select {
+		case <-run.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		report(sc, run.verdict)
+		return run.verdict.err
+	})
+}
+
+// eachScope calls do once for each scope that has an event whose time is not after the
+// instant, several at once, and returns the first error.
+func (g *Gate) eachScope(ctx context.Context, upTo time.Time, do func(context.Context, scope) error) error {
+	seen := make(map[scope]bool)
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(scopesAtOnce)
+	for _, ep := range g.endpoints {
+		var after *store.Cursor
+		for {
+			page, err := g.store.WaitingUpTo(ctx, ep, upTo, after, sweepPage)
+			if err != nil {
+				return errFirst(eg.Wait(), err)
+			}
+			for _, w := range page {
+				if sc := g.rules.scopeOf(w.Key, w.At); !seen[sc] {
+					seen[sc] = true
+					eg.Go(func() error { return do(ctx, sc) })
+				}
+			}
+			if len(page) < sweepPage || ctx.Err() != nil || g.closing.Load() {
+				break
+			}
+			last := page[len(page)-1]
+			after = &store.Cursor{Date: last.At, ID: last.ID}
+		}
+	}
+	return eg.Wait()
+}
+
+func errFirst(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+// discardWaitingOver deletes the pointers to events that have left the windows of their
+// keys by age or by a reset. The clock must be settled, and a minute must have passed: a
+// clock that is ahead would delete events that still count (docs/decisions/010). Until
+// then every reader ignores them.
+func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
+	if g.rules.shape.Kind != window.Sliding && g.rules.shape.Resets == nil {
+		return nil // windows close, and nothing leaves them otherwise
+	}
+	now := g.windowTime().Add(-clock.Skew)
+	due := g.rules.shape.Due(now)
+	return g.eachScope(ctx, whole(due), func(ctx context.Context, sc scope) error {
+		waiting, _, err := g.waitingOf(ctx, sc, now, false)
+		if err != nil {
+			return err
+		}
+		for _, w := range g.rules.shape.Windows(waiting, now) {
+			if w.Verdict != window.Over {
+				continue
+			}
+			n, err := g.discardMembers(ctx, w.Members)
+			g.countOver(ctx, sc.key, w, n, s)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// discardMembers deletes the pointers of a window, by endpoint.
+func (g *Gate) discardMembers(ctx context.Context, members [][]event.Waiting) (total int, err error) {
+	for i, ws := range members {
+		if len(ws) == 0 {
+			continue
+		}
+		n, err := g.store.DiscardWaiting(ctx, g.endpoints[i], ws)
+		if total += n; n > 0 {
+			g.changed()
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// countOver says that events left a window without a message.
+func (g *Gate) countOver(ctx context.Context, key string, w window.Window, n int, s *Swept) {
+	if n == 0 {
+		return
+	}
+	g.overs.Lock()
+	s.Expired += n
+	g.overs.Unlock()
+	g.log.WarnContext(ctx, "events left the window without a message", "correlationKey", key, "events", n,
+		"have", slices.Clone(w.Have), "missing", g.missing(w.Have), "oldest", w.Opened.Format(time.RFC3339))
+}

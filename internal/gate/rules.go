@@ -1,0 +1,168 @@
+package gate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/gate/calendar"
+	"github.com/headgate/headgate/internal/gate/condition"
+	"github.com/headgate/headgate/internal/gate/expression"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/schedule"
+)
+
+// rules are a service's rules, compiled. A configuration that was validated always
+// compiles.
+type rules struct {
+	endpoints []endpointRules
+	shape     window.Shape
+	condition *condition.Condition
+	// byKey says that events wait in sets of keys: the service uses a rule that the plain
+	// sets do not know.
+	byKey     bool
+	interval  time.Duration // that no tumbling window exceeds
+	eventTime *expression.Expression
+	late      string
+	onMissing string
+	onClose   string
+}
+
+// endpointRules are the expressions of an endpoint; nil: it has none.
+type endpointRules struct {
+	filter, key, distinct, id *expression.Expression
+	keepFirst                 bool
+}
+
+// compile compiles the rules of a service.
+func compile(svc config.Service) (r *rules, err error) {
+	t := svc.Trigger
+	r = &rules{late: t.Late, onClose: t.OnClose}
+	expr := func(text string, k expression.Kind) *expression.Expression {
+		if text == "" || err != nil {
+			return nil
+		}
+		var e *expression.Expression
+		if e, err = expression.Compile(text, k); err != nil {
+			err = fmt.Errorf("%s: %w", text, err)
+		}
+		return e
+	}
+	r.eventTime = expr(t.EventTime, expression.Time)
+	var names []string
+	var required []int
+	shared := ""
+	if svc.Correlation != nil {
+		shared, r.onMissing, r.byKey = svc.Correlation.Key, svc.Correlation.OnMissing, true
+	}
+	for i, e := range svc.Endpoints {
+		key := shared
+		if e.Key != "" {
+			key = e.Key
+		}
+		r.endpoints = append(r.endpoints, endpointRules{
+			filter: expr(e.Filter, expression.Bool), key: expr(key, expression.Text), id: expr(e.ID, expression.Text),
+			distinct: expr(e.Distinct, expression.Text), keepFirst: e.Keep == "first",
+		})
+		r.shape.Rules = append(r.shape.Rules, window.Rule{Key: e.EventKey, Need: e.MinNbOfOccurrence, Max: e.MaxNbOfOccurrence, Send: e.EventToSend})
+		if names = append(names, e.EventKey); !e.Optional {
+			required = append(required, i)
+		}
+		r.byKey = r.byKey || e.Optional || e.Distinct != "" || e.MaxNbOfOccurrence > 0
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.condition = condition.All(required)
+	if t.Condition != "" {
+		if r.condition, err = condition.Parse(t.Condition, names); err != nil {
+			return nil, err
+		}
+	}
+	r.shape.Complete = r.condition
+	r.shape.Kind, r.shape.AtClose = window.Sliding, t.Release == "close"
+	if t.Window != "" {
+		r.shape.Kind = window.Kind(t.Window)
+	}
+	r.byKey = r.byKey || t.Condition != "" || r.shape.Kind != window.Sliding || len(svc.Reset) > 0
+	r.shape.Period, r.shape.Grace = t.Period(), time.Duration(t.Grace)*time.Second
+	if r.shape.Kind == window.Session {
+		r.shape.MaxPeriod = t.LongestSession()
+	}
+	if r.shape.Kind == window.Tumbling {
+		every, err := calendar.Parse(t.EveryText(), t.At, t.TimeZone)
+		if err != nil {
+			return nil, err
+		}
+		r.shape.Interval, r.interval = every.Interval, t.LongestInterval()
+	}
+	r.shape.Resets, err = instants(svc.Reset)
+	return r, err
+}
+
+// apply reports whether there is a rule for the endpoint's events.
+func (r *rules) apply(endpoint int) bool {
+	e := r.endpoints[endpoint]
+	return r.byKey || e.filter != nil || e.id != nil
+}
+
+// longest returns the longest time for which an event can wait for its window.
+func (r *rules) longest() time.Duration {
+	switch r.shape.Kind {
+	case window.Session:
+		return max(r.shape.Period, r.shape.MaxPeriod)
+	case window.Tumbling:
+		if r.eventTime != nil {
+			return r.mostAhead() + r.interval + r.shape.Grace
+		}
+		return r.interval + r.shape.Grace
+	}
+	return r.shape.Period
+}
+
+// mostAhead bounds how far ahead an event's own time may be. Such an event waits until
+// then, and every event of the service is kept for as long as one may wait.
+func (r *rules) mostAhead() time.Duration { return r.interval + 24*time.Hour }
+
+// crons is several schedules as one.
+type crons []*schedule.Schedule
+
+// instants returns nil if there are no schedules.
+func instants(list []config.Cron) (window.Instants, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	var all crons
+	for _, c := range list {
+		zone, err := time.LoadLocation(c.TimeZone)
+		if err != nil {
+			return nil, err
+		}
+		s, err := schedule.Parse(c.Cron, zone)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Next implements [window.Instants].
+func (all crons) Next(t time.Time) (next time.Time) {
+	for _, s := range all {
+		if at := s.Next(t).UTC(); next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// Latest implements [window.Instants].
+func (all crons) Latest(t time.Time) (latest time.Time) {
+	for _, s := range all {
+		if at := s.Latest(t).UTC(); at.After(latest) {
+			latest = at
+		}
+	}
+	return latest
+}

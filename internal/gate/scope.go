@@ -1,0 +1,154 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// scope names the events that are looked at together: those of a correlation key, and of a
+// service with tumbling windows those of one interval of it.
+type scope struct {
+	key      string
+	from, to int64 // Unix microseconds; both 0: all of the key
+}
+
+func (sc scope) span() store.Span {
+	if sc.from == 0 && sc.to == 0 {
+		return store.Span{}
+	}
+	return store.Span{From: time.UnixMicro(sc.from).UTC(), To: time.UnixMicro(sc.to).UTC()}
+}
+
+// scopeOf returns the scope of an event that waits under the key with that time.
+func (r *rules) scopeOf(key string, at time.Time) scope {
+	if r.shape.Kind != window.Tumbling {
+		return scope{key: key}
+	}
+	start, end := r.shape.Interval(at)
+	return scope{key, start.UnixMicro(), end.UnixMicro()}
+}
+
+// scopeChecks shares the checks of a scope between callers, as coalescer does. A scope
+// takes memory only while it is checked.
+type scopeChecks struct {
+	mu     sync.Mutex
+	checks map[scope]*coalescer
+}
+
+// do returns a check of the scope that begins after this call.
+func (s *scopeChecks) do(sc scope, check func() checkResult) *checkRun {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.checks[sc]
+	if c == nil {
+		if s.checks == nil {
+			s.checks = make(map[scope]*coalescer)
+		}
+		c = new(coalescer)
+		c.idle = func() { s.forget(sc, c) }
+		s.checks[sc] = c
+	}
+	return c.do(check)
+}
+
+// forget drops the scope, unless another check was queued since.
+func (s *scopeChecks) forget(sc scope, c *coalescer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running && s.checks[sc] == c {
+		delete(s.checks, sc)
+	}
+}
+
+// startChecks starts a check of each scope that the unit's events are in.
+func (g *Gate) startChecks(u *unit) []*checkRun {
+	var runs []*checkRun
+	for _, sc := range g.scopesOf(u) {
+		runs = append(runs, g.scopes.do(sc, func() checkResult {
+			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+			defer cancel()
+			return g.checkScope(ctx, sc)
+		}))
+	}
+	return runs
+}
+
+// scopesOf returns the scopes that the unit's events are in, each once.
+func (g *Gate) scopesOf(u *unit) []scope {
+	var all []scope
+	seen := make(map[scope]bool)
+	for i := range u.appends {
+		p := u.appends[i].Place
+		if sc := g.rules.scopeOf(p.Key, p.At); !seen[sc] {
+			seen[sc] = true
+			all = append(all, sc)
+		}
+	}
+	return all
+}
+
+// slotsMove reports whether an event may take the place of one whose window has closed,
+// and that nobody has looked at yet.
+func (r *rules) slotsMove() bool {
+	return (r.shape.Kind == window.Anchored || r.shape.Kind == window.Session) &&
+		slices.ContainsFunc(r.endpoints, func(e endpointRules) bool { return e.distinct != nil })
+}
+
+// closeBefore closes what is due in the scopes of a request's events before these are
+// stored. Otherwise an event could take the place of one that belongs to a closed window.
+func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
+	for _, run := range g.startChecks(u) {
+		select {
+		case <-run.done:
+		case <-ctx.Done():
+			return unavailable(ctx.Err(), "the window could not be checked in time")
+		}
+		if run.verdict.err != nil {
+			return unavailable(run.verdict.err, "the window could not be checked")
+		}
+	}
+	return nil
+}
+
+// checkScope looks at the windows of a scope, and carries out what has become of them. A
+// conflict means that another instance was first: then it looks again.
+func (g *Gate) checkScope(ctx context.Context, sc scope) checkResult {
+	var all checkResult
+	for attempt := 0; ; attempt++ {
+		found, err := g.windowsOf(ctx, sc, g.windowTime())
+		for _, w := range found {
+			if err != nil {
+				break
+			}
+			var rel *release
+			if rel, err = g.settleWindow(ctx, sc.key, w); rel != nil {
+				all.complete, all.released = true, rel.before(all.released)
+			}
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			all.err = err
+			return all
+		}
+		if all.err = pause(ctx, attempt); all.err != nil {
+			return all
+		}
+	}
+}
+
+// before returns the release r, followed by another.
+func (r *release) before(rest *release) *release {
+	last := r
+	for last.rest != nil {
+		last = last.rest
+	}
+	last.rest = rest
+	return r
+}
