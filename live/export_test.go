@@ -13,6 +13,9 @@ const (
 	MaxMessage              = maxMessage
 )
 
+// WithDefaults returns the options with every default filled in.
+func (o Options) WithDefaults() Options { return o.withDefaults() }
+
 // recorder is a transport that keeps what was written.
 type recorder struct{ frames chan []byte }
 
