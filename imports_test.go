@@ -120,7 +120,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode"}
+var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode", "internal/platform/decode/schema", "internal/webhook/signature"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
