@@ -68,7 +68,7 @@ type writer struct {
 	mu     sync.Mutex
 	idle   *sync.Cond // signalled when busy becomes false
 	queue  []*op
-	busy   bool // a leader is at work or appointed
+	busy   bool  // a leader is at work or appointed
 	refuse error // what every op gets: nil until the store is closed
 	// afterCommit returns the error of a commit whose answer was lost. Tests only.
 	afterCommit func() error
