@@ -21,7 +21,7 @@ import (
 
 func newSync(p *Process) *cobra.Command {
 	return group(&cobra.Command{
-		Use: "sync COMMAND", Short: "Define, run and inspect syncs", GroupID: groupDeployment,
+		Use: "sync COMMAND", Short: "Define, run and inspect syncs", GroupID: groupSync,
 		Long: `Define, run and inspect syncs. A sync keeps records in step with one system outside: it
 pulls rows in, pushes records out, or both.`,
 		Example: `  $ headgate sync run testdata/readings.json
