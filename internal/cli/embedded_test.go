@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,6 +45,22 @@ func TestOnlyTheEmbeddedStore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A file or a store that does not exist is named, and nothing is made.
+func TestNothingToBackUpOrRestore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	status, _, stderr := headgate(t, nil, "backup", filepath.Join(dir, "copy.db"), "--data", data)
+	require.Equal(t, exitError, status)
+	require.Equal(t, "headgate: the store was not backed up: there is no store in "+data+"\n", stderr)
+	status, _, stderr = headgate(t, nil, "restore", filepath.Join(dir, "copy.db"), "--data", data)
+	require.Equal(t, exitError, status)
+	require.Contains(t, stderr, "headgate: the store was not restored: stat "+dir+"/copy.db: no such file")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
 }
 
 func TestBackupAndRestore(t *testing.T) {

@@ -120,7 +120,7 @@ func operands(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return wrongUsage("%s needs %s", pathOf(cmd), names[len(args)])
+			return wrongUsage("%s needs %s", pathOf(cmd), strings.TrimSuffix(names[len(args)], "…"))
 		case len(args) > len(names) && (len(names) == 0 || !strings.HasSuffix(names[len(names)-1], "…")):
 			return wrongUsage("unexpected %q", args[len(names)])
 		}
