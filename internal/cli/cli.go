@@ -52,7 +52,6 @@ type Process struct {
 	Version        string // set in release builds; "" is the module's
 
 	settings launch.Settings // that the environment gives
-	words    []string        // Args in one spelling
 }
 
 // Main runs the command until it has ended or ctx ends, and returns the exit status.
@@ -61,11 +60,14 @@ func Main(ctx context.Context, p Process) int {
 	p.settings = launch.FromEnv(p.Getenv)
 	p.settings.Program = p.Program
 	root := newRoot(&p)
-	p.words = arguments(root, p.Args)
-	root.SetArgs(p.words)
+	words := arguments(root, p.Args)
+	root.SetArgs(words)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := misspelt(root, words)
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return 0
 	}

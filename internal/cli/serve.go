@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -53,6 +55,12 @@ func serves(p *Process, cmd *cobra.Command) {
 		if *verbose {
 			level = slog.LevelDebug
 		}
+		if err := checkFlags(cmd, s); err != nil {
+			return err
+		}
+		if names := functions.Names(); s.Function != "" && !slices.Contains(names, s.Function) {
+			return wrongUsage("--function %q: must be one of %s", s.Function, strings.Join(names, ", "))
+		}
 		return p.serve(cmd.Context(), s, level)
 	}
 	completes(cmd, "function", functions.Names()...)
@@ -62,9 +70,6 @@ func serves(p *Process, cmd *cobra.Command) {
 
 // serve opens, listens, says where, and drains when ctx ends.
 func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level) (err error) {
-	if err := s.Check(); err != nil {
-		return err
-	}
 	cfg, example, err := s.LoadConfig(p.Getenv)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ file. If one of the files is not a definition, nothing is stored.`,
 			return err
 		}
 		out := newProgress(p.Stderr, *asJSON)
-		return where.with(cmd.Context(), makesStore, out.say, func(d deployment.Deployment) error {
+		return where.with(cmd.Context(), makes, out.say, func(d deployment.Deployment) error {
 			return p.apply(cmd, d, files, definitions, *asJSON)
 		})
 	}

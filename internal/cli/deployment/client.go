@@ -23,8 +23,8 @@ const (
 	maxAnswer = 64 << 20
 )
 
-// client calls a server.
-type client struct {
+// Client calls a server.
+type Client struct {
 	base  string // without a slash at its end
 	token string
 	agent string
@@ -38,8 +38,9 @@ type answer struct {
 	body   []byte
 }
 
-// newClient checks the address.
-func newClient(address, token, agent string) (*client, error) {
+// NewClient returns a client of the server at the address, which it checks. The token may
+// be "". Nothing is called yet.
+func NewClient(address, token, version string) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not the address of a deployment: it must look like https://gate.example.com", address)
@@ -47,15 +48,26 @@ func newClient(address, token, agent string) (*client, error) {
 	if u.User != nil { // every message shows the address
 		return nil, errors.New("the address of a deployment has no user or password: give a token")
 	}
-	return &client{
-		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: agent,
+	return &Client{
+		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: "headgate/" + version,
 		http: &http.Client{Timeout: callTimeout},
 	}, nil
 }
 
+// Close lets go of connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Answers reports whether the server answers at once.
+func (c *Client) Answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	a, err := c.call(ctx, http.MethodGet, "/healthz", nil)
+	return err == nil && a.status == http.StatusOK
+}
+
 // call sends a request and returns the answer, whatever its status. The path has its
 // query.
-func (c *client) call(ctx context.Context, method, path string, body any) (*answer, error) {
+func (c *Client) call(ctx context.Context, method, path string, body any) (*answer, error) {
 	var sent io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -88,9 +100,9 @@ func (c *client) call(ctx context.Context, method, path string, body any) (*answ
 	return &answer{resp.StatusCode, resp.Header, b}, nil
 }
 
-// do is call for those who take a success only, and decodes it into out, unless that
-// is nil.
-func (c *client) do(ctx context.Context, method, path string, body, out any) error {
+// Do sends a request and decodes the answer into out, unless that is nil. Any answer but
+// a success is an error, with the server's message for a person.
+func (c *Client) Do(ctx context.Context, method, path string, body, out any) error {
 	a, err := c.call(ctx, method, path, body)
 	if err != nil {
 		return err
@@ -100,7 +112,7 @@ func (c *client) do(ctx context.Context, method, path string, body, out any) err
 
 // read decodes an answer of success into out, unless that is nil. Any other answer is
 // an error.
-func (c *client) read(a *answer, out any) error {
+func (c *Client) read(a *answer, out any) error {
 	if a.status < 200 || a.status > 299 {
 		return c.refusal(a)
 	}
@@ -114,7 +126,7 @@ func (c *client) read(a *answer, out any) error {
 }
 
 // refusal returns what the server said about a request that it did not do.
-func (c *client) refusal(a *answer) error {
+func (c *Client) refusal(a *answer) error {
 	var problem struct{ Detail string }
 	if strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
 		_ = json.Unmarshal(a.body, &problem) // what is no JSON has no detail

@@ -26,32 +26,13 @@ const (
 
 // remote works on a server.
 type remote struct {
-	c *client
+	c *Client
 	// failurePause is how long to wait after a call that failed.
 	failurePause time.Duration
 }
 
-// At returns the deployment that answers at the address. The token may be "". Nothing
-// is called yet.
-func At(address, token, version string) (Deployment, error) {
-	c, err := newClient(address, token, "headgate/"+version)
-	if err != nil {
-		return nil, err
-	}
-	return &remote{c, failurePause}, nil
-}
-
-// Answers reports whether a server answers at the address at once.
-func Answers(ctx context.Context, address string) bool {
-	c, err := newClient(address, "", "headgate")
-	if err != nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	a, err := c.call(ctx, http.MethodGet, "/healthz", nil)
-	return err == nil && a.status == http.StatusOK
-}
+// At returns the deployment that the client calls. Its Close closes the client.
+func At(c *Client) Deployment { return &remote{c, failurePause} }
 
 // stored is a definition as the server shows it.
 type stored struct {
@@ -66,11 +47,11 @@ func pathOf(id string, more ...string) string {
 	return p
 }
 
-func (r *remote) Close() { r.c.http.CloseIdleConnections() }
+func (r *remote) Close() { r.c.Close() }
 
 func (r *remote) Syncs(ctx context.Context) ([]definition.Sync, error) {
 	var list struct{ Syncs []stored }
-	if err := r.c.do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
+	if err := r.c.Do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
 		return nil, err
 	}
 	out := make([]definition.Sync, len(list.Syncs))
@@ -86,7 +67,7 @@ func (r *remote) Apply(ctx context.Context, def *definition.Sync) (Applied, erro
 		return "", err
 	}
 	if a.status == http.StatusNotFound {
-		return Created, r.c.do(ctx, http.MethodPost, "/sync", def, nil)
+		return Created, r.c.Do(ctx, http.MethodPost, "/sync", def, nil)
 	}
 	var old stored
 	if err := r.c.read(a, &old); err != nil {
@@ -103,11 +84,11 @@ func (r *remote) Apply(ctx context.Context, def *definition.Sync) (Applied, erro
 	if err != nil || same && open {
 		return Unchanged, err
 	}
-	return Changed, r.c.do(ctx, http.MethodPut, pathOf(def.ID), def, nil)
+	return Changed, r.c.Do(ctx, http.MethodPut, pathOf(def.ID), def, nil)
 }
 
 func (r *remote) Delete(ctx context.Context, id string) error {
-	return r.c.do(ctx, http.MethodDelete, pathOf(id), nil, nil)
+	return r.c.Do(ctx, http.MethodDelete, pathOf(id), nil, nil)
 }
 
 func (r *remote) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
@@ -142,14 +123,14 @@ func (r *remote) start(ctx context.Context, id string, o Options, w Watch) (*syn
 		return run, r.c.read(a, run)
 	}
 	var def stored
-	if err := r.c.do(ctx, http.MethodGet, pathOf(id), nil, &def); err != nil {
+	if err := r.c.Do(ctx, http.MethodGet, pathOf(id), nil, &def); err != nil {
 		return nil, err
 	}
 	runID, err := url.PathUnescape(path.Base(busy))
 	if err != nil {
 		return nil, r.c.refusal(a)
 	}
-	if err := r.c.do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
+	if err := r.c.Do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
 		return nil, err
 	}
 	if run.Method != o.method(&def.Sync) { // not what was asked for
@@ -201,7 +182,7 @@ func (r *remote) follow(ctx context.Context, run *syncrun.Run, w Watch) (*syncru
 
 func (r *remote) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
 	var list struct{ Runs []*syncrun.Run }
-	err := r.c.do(ctx, http.MethodGet, pathOf(id, "runs")+"?limit="+strconv.Itoa(latestRuns), nil, &list)
+	err := r.c.Do(ctx, http.MethodGet, pathOf(id, "runs")+"?limit="+strconv.Itoa(latestRuns), nil, &list)
 	return list.Runs, err
 }
 
@@ -213,7 +194,7 @@ func (r *remote) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, e
 			Rejects []*syncrun.Rejected
 			Next    string
 		}
-		if err := r.c.do(ctx, http.MethodGet, pathOf(id, "rejects")+"?"+q.Encode(), nil, &page); err != nil {
+		if err := r.c.Do(ctx, http.MethodGet, pathOf(id, "rejects")+"?"+q.Encode(), nil, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Rejects...)

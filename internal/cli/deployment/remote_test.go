@@ -37,9 +37,9 @@ func serve(t *testing.T, answers map[string][]reply) (*server, *remote) {
 	s := &server{t: t, answers: answers}
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
-	d, err := At(srv.URL+"/base/", "", "test")
+	c, err := NewClient(srv.URL+"/base/", "", "test")
 	require.NoError(t, err)
-	r := d.(*remote)
+	r := At(c).(*remote)
 	r.failurePause = 0
 	t.Cleanup(r.Close)
 	return s, r
@@ -245,10 +245,10 @@ func TestRefusals(t *testing.T) {
 				_, _ = io.WriteString(w, c.body)
 			}))
 			defer srv.Close()
-			d, err := At(srv.URL, c.token, "test")
+			client, err := NewClient(srv.URL, c.token, "test")
 			require.NoError(t, err)
-			defer d.Close()
-			_, err = d.Syncs(t.Context())
+			defer client.Close()
+			_, err = At(client).Syncs(t.Context())
 			require.EqualError(t, err, strings.ReplaceAll(c.want, "BASE", srv.URL))
 		})
 	}
