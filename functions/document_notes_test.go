@@ -57,8 +57,8 @@ var problems = map[int]problemNote{
 	503: {"Unavailable", "The store or the bus does not answer, or the memory for the request is in use. Send the same request again.", "Retry-After"},
 }
 
-// note says of a use case's field what its Go type does not. Use cases do not know the
-// document; the types of functions carry tags instead.
+// note adds to the schema of a use case's field what its Go type does not say. Use cases
+// do not know the document. The types of functions have tags instead.
 type note struct {
 	text   string
 	enum   []any
@@ -67,7 +67,7 @@ type note struct {
 	hidden bool   // no answer has the field
 }
 
-// schemaNames are the names of types that are called otherwise in Go.
+// schemaNames has the names of schemas that differ from the names of their Go types.
 var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[batchJSON]():        "BatchResult",
 	reflect.TypeFor[itemJSON]():         "BatchItem",
@@ -110,10 +110,10 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[fault.Detail]():      "Fault",
 }
 
-// neverNil are the types whose embedded pointers always point to something.
+// neverNil has the types whose embedded pointers are never nil.
 var neverNil = map[reflect.Type]bool{reflect.TypeFor[syncrun.Run](): true}
 
-// openSchemas may have members that are ignored.
+// openSchemas has the schemas that allow unknown members, which are ignored.
 var openSchemas = map[string]bool{"Registration": true, "TaskList": true, "Task": true, "PushBody": true, "PushedMessage": true}
 
 var (
@@ -122,7 +122,7 @@ var (
 	object     = schema{"type": "object"}
 )
 
-// notes are by schema and property.
+// notes has the notes by schema and property.
 var notes = map[string]note{
 	"PushedMessage.attributes": {null: true},
 	"Shortfall.have":           {text: "Events in the window."},
