@@ -121,7 +121,7 @@ func standard(secret string) string {
 	return ""
 }
 
-// redactSecrets replaces what is not a reference.
+// redactSecrets replaces every secret that is not a reference.
 func redactSecrets(secrets []string) (shown []string) {
 	for _, s := range secrets {
 		if !credential.IsReference(s) {

@@ -131,7 +131,7 @@ var notes = map[string]note{
 
 	"Sync.id":          {text: "Default: one is made.", schema: schema{"pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"}},
 	"Sync.orgId":       {text: "The organisation whose records are synced.", schema: schema{"minLength": 1}},
-	"Sync.isOneTime":   {text: "The sync runs until a run ends well, and then no more."},
+	"Sync.isOneTime":   {text: "The sync runs until one run succeeds, and never again."},
 	"Sync.frequency":   {text: "hourly, daily, weekly, or five fields of cron. Left out, the sync runs only when asked."},
 	"Sync.timeZone":    {text: "Of frequency: an IANA name. Default: UTC."},
 	"Sync.type":        {text: "The direction, seen from here: pull reads from the data source, push writes to it.", enum: []any{"pull", "push", "both"}},

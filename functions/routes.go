@@ -49,7 +49,7 @@ var routes = []route{
 		op("check", byScheduler, "Release the window if it is complete").
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
 	{"POST", "/sweep", Sweep, auth.Operate, web.Reads, perService(sweepService),
-		op("sweep", byScheduler, "Publish all that waits, and delete what is over").
+		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
 			note("It finishes the work of instances that stopped in the middle of it.").
 			gives(200, "How much was done.", sweptJSON{})},
 

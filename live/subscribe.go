@@ -179,7 +179,7 @@ func (h *Hub) replaced(s *subscription) (version string, have *string, missed bo
 	return s.version, s.have, s.missed
 }
 
-// showAgain shows the client the present state, whatever it has.
+// showAgain sends the client the present state, even if the client has it already.
 func (h *Hub) showAgain(s *subscription) {
 	if s.client.protocol == Versioned && s.key.ID != Any {
 		h.catchUp(s, "")

@@ -52,8 +52,8 @@ func newRoot(p *Process) *cobra.Command {
 	serves(p, root)
 	root.SetVersionTemplate(name + " {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		// A misspelt command leaves its flags to the command that stands alone, which
-		// does not know them: the command is what is wrong.
+		// After a misspelt command, the root command gets the flags and does not know them.
+		// The error must name the command, not the flags.
 		if word := firstOperand(p.words); cmd == root && word != "" {
 			return unknownCommand(root, "command", word)
 		}
@@ -83,7 +83,7 @@ func typedAs(cmd *cobra.Command, program string) {
 func group(cmd *cobra.Command, what string, commands ...*cobra.Command) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.DisableFlagsInUseLine = true
-	cmd.FParseErrWhitelist.UnknownFlags = true // they are of a command that is misspelt
+	cmd.FParseErrWhitelist.UnknownFlags = true // they belong to a misspelt command
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return wrongUsage("%s needs a %s", pathOf(cmd), what)

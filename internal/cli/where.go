@@ -45,7 +45,7 @@ func whereOf(p *Process, cmd *cobra.Command) *where {
 	return w
 }
 
-// Whether a command may make the embedded store.
+// Values that say whether a command may make the embedded store.
 type making bool
 
 const (
@@ -86,8 +86,8 @@ func (w *where) open(ctx context.Context, m making, say func(format string, args
 	return deployment.Local(a.Definitions(), a.Syncs(), closeApp), nil
 }
 
-// address returns the URL that was given; "" means the store. A flag wins over the
-// environment: with --data and HEADGATE_URL the store is meant.
+// address returns the given URL; "" means the store. A flag wins over the environment:
+// --data selects the store even if HEADGATE_URL is set.
 func (w *where) address() (string, error) {
 	var local string
 	for _, place := range places {
