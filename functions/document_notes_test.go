@@ -34,7 +34,7 @@ var requestID = inHeader("X-Request-Id", "The request's id, for the log and the 
 
 var answerHeaders = schema{
 	"ETag":             schema{"schema": schema{"type": "string"}, "description": "The version of what the answer shows."},
-	"Location":         schema{"schema": schema{"type": "string"}, "description": "The path of what was made, or of what is in the way."},
+	"Location":         schema{"schema": schema{"type": "string"}, "description": "The path of the resource that was made, or of the one that conflicts with the request."},
 	"Allow":            schema{"schema": schema{"type": "string"}, "description": "The methods that the path takes."},
 	"WWW-Authenticate": schema{"schema": schema{"type": "string"}, "description": "Bearer."},
 	"Retry-After":      schema{"schema": schema{"type": "integer", "minimum": 1}, "description": "Seconds to wait before the same request is sent again."},
@@ -49,7 +49,7 @@ var problems = map[int]problemNote{
 	403: {"Forbidden", "The caller lacks the role. Or the request names a host that is not this deployment's. Or a browser sent it for a page of another origin that the configuration does not list.", ""},
 	404: {"NotFound", "There is no such service, endpoint, message, sync, run, record or path.", ""},
 	405: {"MethodNotAllowed", "The path does not take this method.", "Allow"},
-	409: {"Conflict", "The present state does not permit it. detail says why. If a run is in the way, Location is its path.", "Location"},
+	409: {"Conflict", "The present state does not permit it. detail says why. If a run prevents it, Location is its path.", "Location"},
 	410: {"Gone", "The message's events expired, or the record was deleted.", ""},
 	412: {"PreconditionFailed", "If-Match or If-None-Match does not hold. Read the current version and decide again.", ""},
 	413: {"TooLarge", "The body is larger than the limit that detail names, or needs more memory than this process has for bodies.", ""},
@@ -246,7 +246,7 @@ var notes = map[string]note{
 	"Webhook.leaseUntil":     {text: "Until when one instance has the URL to itself."},
 	"Delivery.n":             {text: "The delivery's number."},
 	"Delivery.version":       {text: "The version of the list."},
-	"Delivery.data":          {text: "The list as it was sent."},
+	"Delivery.data":          {text: "The list that was sent."},
 	"Delivery.replaced":      {text: "Earlier versions that this one replaced before they were delivered."},
 	"Delivery.state":         {enum: []any{"pending", "delivered"}},
 	"Delivery.attempts":      {text: "The latest attempts."},

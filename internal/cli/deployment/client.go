@@ -108,7 +108,7 @@ func (c *client) read(a *answer, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
-		return fmt.Errorf("%s does not answer in the way of Headgate: %w", c.base, err)
+		return fmt.Errorf("%s does not answer like Headgate: %w", c.base, err)
 	}
 	return nil
 }
@@ -132,5 +132,5 @@ func (c *client) refusal(a *answer) error {
 	case detail != "":
 		return errors.New(detail)
 	}
-	return fmt.Errorf("%s answers %s, but not in the way of Headgate: is the address right?", c.base, fault.Status(a.status))
+	return fmt.Errorf("%s answers %s, but not like Headgate: is the address right?", c.base, fault.Status(a.status))
 }

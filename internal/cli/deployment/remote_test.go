@@ -231,8 +231,8 @@ func TestRefusals(t *testing.T) {
 		"Cloud Run, a token":    {401, "text/html", "<html>", "t", "BASE does not accept the token: 401 Unauthorized"},
 		"role":                  {403, "application/problem+json", problem("not allowed"), "t", "BASE does not allow this caller to do that: not allowed"},
 		"a fault":               {400, "application/problem+json", problem("method must be pull"), "", "method must be pull"},
-		"something else":        {404, "text/plain", "404 page not found", "", "BASE answers 404 Not Found, but not in the way of Headgate: is the address right?"},
-		"something that is 200": {200, "text/html", "<html>", "", "BASE does not answer in the way of Headgate: invalid character '<' looking for beginning of value"},
+		"something else":        {404, "text/plain", "404 page not found", "", "BASE answers 404 Not Found, but not like Headgate: is the address right?"},
+		"something that is 200": {200, "text/html", "<html>", "", "BASE does not answer like Headgate: invalid character '<' looking for beginning of value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

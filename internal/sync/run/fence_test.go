@@ -18,7 +18,7 @@ import (
 type stoppable struct {
 	store.Docs
 	mu      sync.Mutex
-	stopped chan struct{} // closed when it goes on; nil: it runs
+	stopped chan struct{} // closed when the process resumes; nil: it runs
 }
 
 func (s *stoppable) stop() (goOn func()) {

@@ -13,7 +13,7 @@ import (
 )
 
 // A process may die before any of its commits, or after a commit and before its answer.
-// Another process goes on, and nothing is lost or doubled on either side.
+// Another process continues, and nothing is lost or doubled on either side.
 func TestADeadProcessIsTakenOver(t *testing.T) {
 	t.Parallel()
 	for _, lostAnswer := range []bool{false, true} {
