@@ -98,7 +98,7 @@ var layers = map[string][]string{
 	"internal/bus/busqueue":             {"internal/bus"},
 }
 
-// sdks says who alone may import a technology.
+// sdks lists for each technology the only packages that may import it.
 var sdks = map[string][]string{
 	"cloud.google.com/go/firestore":                         {"internal/store/firestorestore"},
 	"cloud.google.com/go/pubsub":                            {"internal/bus/pubsubbus"},

@@ -32,9 +32,8 @@ import (
 
 const testTopic = "projects/test-project/topics/sync"
 
-// gateway is all of Headgate on the embedded store, with a clock, a bus and a
-// store that a test can move, watch and break. It checks every answer against
-// the OpenAPI document.
+// gateway is all of Headgate on the embedded store. A test can move its clock, watch its
+// bus and break its store. It checks every answer against the OpenAPI document.
 type gateway struct {
 	testing.TB
 	h     http.Handler
@@ -53,8 +52,8 @@ func oneService(more string) string {
 		"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],"targetPubSub":{"topic":"` + testTopic + `"}` + more + `}`
 }
 
-// newGateway has no processor between requests, as on Cloud Run: when a request is
-// answered, all that it led to is done.
+// newGateway returns a gateway without CPU between requests, as on Cloud Run: when a
+// request is answered, all of its effects are complete.
 func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
 	t.Helper()
 	return newGatewayOn(t, cfgJSON, false, functions...)
@@ -72,7 +71,7 @@ func newGatewayOf(t testing.TB, cfg *config.Config, background bool, functions .
 	return newGatewayIn(t, budget.Memory{}, cfg, background, functions...)
 }
 
-// newGatewayIn bounds the memory of requests.
+// newGatewayIn returns a gateway that bounds the memory of requests.
 func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, background bool, functions ...string) *gateway {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
@@ -116,7 +115,7 @@ func (g *gateway) elapsed() time.Duration {
 	return g.ran
 }
 
-// advance has time pass.
+// advance lets time pass.
 func (g *gateway) advance(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -165,7 +164,7 @@ func (g *gateway) send(r *http.Request) answer {
 	return a
 }
 
-// event sends one and requires that it is stored.
+// event sends an event and requires that it is stored.
 func (g *gateway) event(key, body string, headers ...string) answer {
 	g.Helper()
 	a := g.do("POST", "/event/"+key, body, headers...)
@@ -263,7 +262,7 @@ func (s *brokenStore) Writable(ctx context.Context) error {
 	return s.Store.Writable(ctx)
 }
 
-// watchedBus keeps what was published, and refuses it while away.
+// watchedBus keeps the published messages, and refuses messages while away.
 type watchedBus struct {
 	bus.Bus
 	mu        sync.Mutex

@@ -4,12 +4,12 @@
 // Invariants:
 //
 //   - One file per command, named after it.
-//   - What was asked for goes to standard output; notices, progress and errors go to
-//     standard error, so that output can be piped.
+//   - Results go to standard output. Notices, progress and errors go to standard error, so
+//     that results can be piped.
 //   - A command that only reads makes no store.
 //
-// On failure: an error is printed once, by Main, and the exit status says of what kind
-// it is. A usage error comes with the usage of its own command.
+// On failure: Main prints an error once, and the exit status tells its kind. A usage error
+// comes with the usage of its command.
 package cli
 
 import (

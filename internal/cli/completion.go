@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newCompletion replaces cobra's command of the same name, whose errors are not usage
-// errors of ours.
+// newCompletion replaces cobra's command of the same name, which does not report mistakes
+// as our usage errors.
 func newCompletion(p *Process) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use: "completion SHELL", Short: "Print a script that completes commands in your shell",

@@ -78,8 +78,8 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
 
-	// The address comes before the store: a process that cannot have its address must
-	// not touch the data, which may be another process's.
+	// Listen before opening the store: if the address is in use, the data may belong to the
+	// other process and must not be touched.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Addr)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -103,7 +103,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 		closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		if closeErr := a.Close(closing); closeErr != nil {
-			log.Warn("shutdown timed out: a later sweep does what is left", "error", closeErr)
+			log.Warn("shutdown timed out: a later sweep completes the work", "error", closeErr)
 		}
 	}()
 	var names []string

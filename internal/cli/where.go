@@ -112,8 +112,8 @@ func (w *where) open(ctx context.Context, may access, say notice) (deployment.De
 	return deployment.Local(a.Definitions(), a.Syncs(), closeApp), nil
 }
 
-// address returns the URL that was given; "" means the store. A flag wins over the
-// environment: with --data and HEADGATE_URL the store is meant.
+// address returns the given URL; "" means the store. A flag wins over the environment:
+// --data selects the store even if HEADGATE_URL is set.
 func (w *where) address() (string, error) {
 	if err := checkFlags(w.cmd, w.settings); err != nil {
 		return "", err

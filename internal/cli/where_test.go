@@ -189,7 +189,7 @@ func TestBesideAServerOfAnotherFunction(t *testing.T) {
 	status, stdout, stderr := headgate(t, env, "sync", "run", csvSync(t, dir, "good", false), "--data", data)
 	require.Zero(t, status, stderr)
 	require.Contains(t, stdout, "finished")
-	require.Empty(t, notices(stderr), "not a word of the server")
+	require.Empty(t, notices(stderr), "the server is not mentioned")
 }
 
 // With "auth", the commands need a token, and the banner says how to give curl one.
@@ -217,7 +217,7 @@ func TestTokens(t *testing.T) {
 	}{
 		"none":              {[]string{"--url", base}, "", 1, "headgate: " + base + " asks for a token: set HEADGATE_TOKEN, or give --token\n"},
 		"none, by data":     {[]string{"--data", data}, "", 1, base + " asks for a token: set HEADGATE_TOKEN, or give --token\n"},
-		"wrong":             {[]string{"--url", base, "--token", "guess"}, "", 1, "headgate: " + base + " does not take the token"},
+		"wrong":             {[]string{"--url", base, "--token", "guess"}, "", 1, "headgate: " + base + " does not accept the token"},
 		"flag":              {[]string{"--url", base, "--token", "s3cret"}, "guess", 0, ""},
 		"variable":          {[]string{"--url", base}, "s3cret", 0, ""},
 		"variable, by data": {[]string{"--data", data}, "s3cret", 0, ""},
@@ -235,7 +235,7 @@ func TestTokens(t *testing.T) {
 		t.Parallel()
 		status, _, stderr := headgate(t, nil, "sync", "delete", "x", "--url", base, "--token", "reader")
 		require.Equal(t, exitError, status)
-		require.Equal(t, "headgate: "+base+" does not let this caller do that: not allowed\n", stderr)
+		require.Equal(t, "headgate: "+base+" does not allow this caller to do that: not allowed\n", stderr)
 	})
 }
 

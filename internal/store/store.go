@@ -217,7 +217,7 @@ type Store interface {
 	Lease(ctx context.Context, service, id string, attempts int, until time.Time) error
 
 	// Settle records the outcome of an attempt to publish. A Published claim stays Published,
-	// whatever a late attempt reports. ErrNotFound if there is no such claim.
+	// even if a late attempt reports a failure. ErrNotFound if there is no such claim.
 	Settle(ctx context.Context, service, id string, o Outcome) error
 
 	// ClaimByEventID returns the claim with that eventID, or ErrNotFound.

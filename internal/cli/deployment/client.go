@@ -19,7 +19,7 @@ import (
 const (
 	// callTimeout bounds one call. None of ours waits for a run to end.
 	callTimeout = time.Minute
-	// maxAnswer bounds what an address that is no Headgate can make us hold.
+	// maxAnswer bounds an answer, because the address may not be a Headgate's.
 	maxAnswer = 64 << 20
 )
 
@@ -120,7 +120,7 @@ func (c *Client) read(a *answer, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
-		return fmt.Errorf("%s does not answer as Headgate does: %w", c.base, err)
+		return fmt.Errorf("%s does not answer like Headgate: %w", c.base, err)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (c *Client) read(a *answer, out any) error {
 func (c *Client) refusal(a *answer) error {
 	var problem struct{ Detail string }
 	if strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
-		_ = json.Unmarshal(a.body, &problem) // what is no JSON has no detail
+		_ = json.Unmarshal(a.body, &problem) // a body that is not JSON has no detail
 	}
 	detail := strings.TrimSpace(problem.Detail)
 	// Cloud Run refuses calls without a token with 403 and a page, Headgate with 401.
@@ -138,11 +138,11 @@ func (c *Client) refusal(a *answer) error {
 	case denied && c.token == "":
 		return fmt.Errorf("%s asks for a token: set HEADGATE_TOKEN, or give --token", c.base)
 	case denied:
-		return fmt.Errorf("%s does not take the token: %s", c.base, cmp.Or(detail, fault.Status(a.status)))
+		return fmt.Errorf("%s does not accept the token: %s", c.base, cmp.Or(detail, fault.Status(a.status)))
 	case a.status == http.StatusForbidden:
-		return fmt.Errorf("%s does not let this caller do that: %s", c.base, detail)
+		return fmt.Errorf("%s does not allow this caller to do that: %s", c.base, detail)
 	case detail != "":
 		return errors.New(detail)
 	}
-	return fmt.Errorf("%s answers %s, and not as Headgate does: is the address right?", c.base, fault.Status(a.status))
+	return fmt.Errorf("%s answers %s, but not like Headgate: is the address right?", c.base, fault.Status(a.status))
 }

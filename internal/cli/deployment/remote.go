@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// While a run is followed, its server may restart: this many calls in a row may
-	// fail. With the pauses between them that is about twenty seconds.
+	// While a run is followed, its server may restart, so this many calls in a row may
+	// fail. With the pauses between them, that is about twenty seconds.
 	maxFailures  = 10
 	failurePause = 2 * time.Second
 	firstPause   = 50 * time.Millisecond
@@ -73,8 +73,8 @@ func (r *remote) Apply(ctx context.Context, def *definition.Sync) (Applied, erro
 	if err := r.c.read(a, &old); err != nil {
 		return "", err
 	}
-	// The server shows no credentials, so that one of ours may have changed although
-	// both look the same: a definition that has any is sent.
+	// The server shows no credentials, so one of them may have changed although both
+	// definitions look the same. So a definition with credentials is always sent.
 	shown := def.Redact()
 	same, err := sameDefinition(&shown, &old.Sync)
 	if err != nil {
@@ -133,15 +133,15 @@ func (r *remote) start(ctx context.Context, id string, o Options, w Watch) (*syn
 	if err := r.c.Do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
 		return nil, err
 	}
-	if run.Method != o.method(&def.Sync) { // not what was asked for
+	if run.Method != o.method(&def.Sync) { // the user asked for another method
 		return nil, r.c.refusal(a)
 	}
 	w.Say("run %s is under way already: following it", run.ID)
 	return run, nil
 }
 
-// follow returns the run once it has ended, or as it was last seen when ctx ends. It
-// outlasts a restart of the server.
+// follow returns the run once it has ended. If ctx ends first, it returns the last state
+// that it saw. It survives a restart of the server.
 func (r *remote) follow(ctx context.Context, run *syncrun.Run, w Watch) (*syncrun.Run, error) {
 	pause, failures := firstPause, 0
 	for !run.State.Ended() {

@@ -159,7 +159,7 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 		for _, t := range topics {
 			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 			if err := b.Ensure(ctx, t); err != nil {
-				log.Warn("the topic could not be made in the Pub/Sub emulator", "topic", t, "error", err)
+				log.Warn("the topic could not be created in the Pub/Sub emulator", "topic", t, "error", err)
 			}
 			cancel()
 		}

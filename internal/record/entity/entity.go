@@ -1,8 +1,9 @@
 // Package entity serves the records of organisations to people and programs. Writes use
 // optimistic concurrency by version.
 //
-// Syncs push what is written here. Every write puts the record into the order in which
-// pushes read, and keeps for each sync what it last agreed on with its source. A write
+// Syncs push the records that are written here. Every write puts the record into the order
+// in which pushes read, and keeps for each sync the values that it last agreed on with its
+// source. A write
 // that loses to a concurrent one is repeated on the new version, unless the caller's
 // If-Match forbids that.
 package entity

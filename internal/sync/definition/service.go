@@ -17,7 +17,7 @@ import (
 
 var collection = store.Collection{Kind: "syncs"}
 
-// Runs keeps what the runs of a sync remember: where they go on, and which of them is
+// Runs keeps the state of a sync's runs: the places where they continue, and which of them is
 // at work. Both methods return writes and make none, so that the definition and its
 // runs change in one commit.
 type Runs interface {

@@ -179,7 +179,7 @@ func (s *Service) Rejects(ctx context.Context, id, after string, limit int) (lis
 	return pageOf[Rejected](ctx, s, id, newRejectList(s.docs, id).collection, after, limit)
 }
 
-// pageOf returns a page of a sync's documents, by id, and the id to go on after.
+// pageOf returns a page of a sync's documents, by id, and the id after which to continue.
 func pageOf[T any](ctx context.Context, s *Service, id string, c store.Collection, after string, limit int) (list []*T, next string, err error) {
 	if _, err := s.defs.Get(ctx, id); err != nil {
 		return nil, "", err

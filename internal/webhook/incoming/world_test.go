@@ -33,7 +33,7 @@ type process struct {
 	*incoming.Sessions
 }
 
-// options change what a process is made of.
+// options change the dependencies of a process.
 type options struct {
 	incoming.SessionOptions
 	changed func(ctx context.Context, list string, sessions []incoming.Session)
@@ -92,7 +92,7 @@ func (w *world) receive(list, id, data string) bool {
 	return duplicate
 }
 
-// fail is for goroutines, which must not end the test themselves.
+// fail reports a failure from a goroutine, which must not end the test itself.
 func fail(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

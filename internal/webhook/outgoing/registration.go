@@ -14,7 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// everRegistered has the lists that a URL was ever registered for.
+// everRegistered has a document for each list that ever had a target.
 var everRegistered = store.Collection{Kind: "listed"}
 
 // Registration is a request to be called when a list changes.
@@ -22,7 +22,7 @@ type Registration struct {
 	URL    string
 	List   string // "": the default one
 	Format string // "": json
-	Secret string // that signs the webhooks; "": one is made
+	Secret string // signs the webhooks; "": Register makes one
 }
 
 // check returns the URL, and fills in the defaults.
@@ -52,7 +52,7 @@ func (r *Registration) check() (*url.URL, error) {
 	return u, nil
 }
 
-// Register adds a URL that is called when the list changes, if the URL consents. Another
+// Register adds a URL to call when the list changes, if the URL consents. Another
 // registration of the same URL changes nothing. Only the first answer has the secret.
 func (s *Service) Register(ctx context.Context, r Registration) (t *Target, created bool, err error) {
 	u, err := r.check()
