@@ -32,7 +32,7 @@ var layers = map[string][]string{
 	"internal/platform/fence":                    {},
 	"internal/gate/window":                       {"internal/event"},
 	"internal/gate/message":                      {"internal/event"},
-	"internal/store":                             {"internal/event"},
+	"internal/store":                             {"internal/event", "internal/platform/fault"},
 	"internal/bus":                               {},
 	"internal/platform/obs":                      {"internal/platform/credential"},
 	"internal/record":                            {"internal/platform/decode"},

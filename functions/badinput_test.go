@@ -57,21 +57,6 @@ func TestBadRequests(t *testing.T) {
 	require.Equal(t, 0, g.do("POST", "/trigger", "").num("numberOfEvents")-1, "nothing of that was stored but the one event")
 }
 
-func TestStoreAway(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, oneService(""))
-	g.store.set(true)
-	for _, a := range []answer{
-		g.do("POST", "/event/entry1", "x"), g.do("POST", "/events/entry1", "[1]"), g.do("POST", "/trigger", ""),
-		g.do("POST", "/check", ""), g.do("POST", "/reset", ""), g.do("GET", "/readyz", ""),
-	} {
-		requireProblem(t, a, 503)
-		require.NotEmpty(t, a.header.Get("Retry-After"))
-		require.NotContains(t, string(a.raw), "secret cause")
-	}
-	require.Equal(t, 200, g.do("GET", "/healthz", "").status)
-}
-
 // A caller without credentials learns nothing about the configuration.
 func TestNamesAreNotToldWithoutCredentials(t *testing.T) {
 	t.Parallel()

@@ -194,11 +194,12 @@ type syncMessage struct {
 	}
 }
 
-// brokenStore fails every call while broken.
+// brokenStore fails while broken: Append, Pending, Writable, and the calls for documents.
 type brokenStore struct {
 	app.Store
-	mu     sync.Mutex
-	broken bool
+	mu       sync.Mutex
+	broken   bool
+	readOnly bool // only commits of documents fail
 
 	settled  int              // outcomes recorded
 	maxClaim int              // if it is not 0
@@ -226,13 +227,15 @@ func (s *brokenStore) Settle(ctx context.Context, service, id string, o store.Ou
 	return s.Store.Settle(ctx, service, id, o)
 }
 
+var errAway = errors.New("the secret cause")
+
 func (s *brokenStore) set(broken bool) { s.mu.Lock(); s.broken = broken; s.mu.Unlock() }
 
 func (s *brokenStore) err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken {
-		return errors.New("the secret cause")
+		return errAway
 	}
 	return nil
 }
@@ -253,6 +256,33 @@ func (s *brokenStore) Pending(ctx context.Context, ep store.Endpoint, after time
 		return nil, err
 	}
 	return s.Store.Pending(ctx, ep, after, limit)
+}
+
+func (s *brokenStore) Get(ctx context.Context, c store.Collection, ids []string) ([]*store.Doc, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.Get(ctx, c, ids)
+}
+
+func (s *brokenStore) Commit(ctx context.Context, writes []store.Write) ([]string, error) {
+	s.mu.Lock()
+	readOnly := s.readOnly
+	s.mu.Unlock()
+	if readOnly {
+		return nil, errAway
+	}
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.Commit(ctx, writes)
+}
+
+func (s *brokenStore) List(ctx context.Context, l store.Listing) ([]store.Doc, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.List(ctx, l)
 }
 
 func (s *brokenStore) Writable(ctx context.Context) error {

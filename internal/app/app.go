@@ -36,6 +36,13 @@ type Store interface {
 	store.Docs
 }
 
+// coded is a Store whose documents come with errors that use cases pass on. The gate marks
+// the errors of its part itself, because its answers say which step failed.
+type coded struct {
+	store.Store
+	store.Docs
+}
+
 // Options configure an App. It closes Store and Bus.
 type Options struct {
 	Config *config.Config
@@ -108,6 +115,7 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
+	o.Store = coded{o.Store, store.Coded(o.Store)}
 	a := &App{o: o}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/shutdown"
+	"github.com/headgate/headgate/internal/store"
 )
 
 // Start logs warnings and begins the background work. It sweeps once, for what an earlier
@@ -63,7 +63,7 @@ func (a *App) OnTime(ctx context.Context) error {
 	if a.o.clock.Observed() {
 		return nil
 	}
-	return fault.StoreAway(err)
+	return store.CodedError(err)
 }
 
 func (a *App) sweepAll(ctx context.Context) {

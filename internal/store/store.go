@@ -17,7 +17,7 @@
 //     them for its own namespace without collisions.
 //   - Every method honours ctx. An error that is none of this package's, and has no fault
 //     code, means that the store did not answer. A write may then have happened or not, and
-//     it is safe to repeat the call.
+//     it is safe to repeat the call. [Coded] says so to the use cases.
 package store
 
 import (

@@ -105,7 +105,7 @@ func (s *Service) read(ctx context.Context, org, recordType, id string) (*record
 	}
 	docs, err := s.docs.Get(ctx, store.RecordsOf(org, recordType), []string{id})
 	if err != nil {
-		return nil, nil, fault.StoreAway(err)
+		return nil, nil, err
 	}
 	if docs[0] == nil {
 		return nil, nil, nil
@@ -129,7 +129,7 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 		}
 		docs, err := s.docs.List(ctx, l)
 		if err != nil {
-			return nil, "", fault.StoreAway(err)
+			return nil, "", err
 		}
 		for _, d := range docs {
 			r, err := record.Parse(d.ID, d.Body)
@@ -207,7 +207,7 @@ func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string
 			return Of(r), !exists, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return nil, false, fault.StoreAway(err)
+			return nil, false, err
 		}
 	}
 }
@@ -228,7 +228,7 @@ func (s *Service) Delete(ctx context.Context, org, recordType, id, ifMatch strin
 		r.Delete(s.clock())
 		err = s.commit(ctx, org, recordType, r, doc)
 		if err == nil || !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 	}
 }

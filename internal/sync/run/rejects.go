@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -187,7 +186,7 @@ func pageOf[T any](ctx context.Context, s *Service, id string, c store.Collectio
 	l := store.Listing{Collection: c, After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes}
 	docs, err := s.docs.List(ctx, l)
 	if err != nil {
-		return nil, "", fault.StoreAway(err)
+		return nil, "", err
 	}
 	list = make([]*T, len(docs))
 	for i, d := range docs {

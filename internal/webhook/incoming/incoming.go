@@ -90,7 +90,7 @@ func (s *Service) Receive(ctx context.Context, id, webhookID string, data json.R
 		}
 	}
 	if err != nil || duplicate {
-		return duplicate, fault.StoreAway(err)
+		return duplicate, err
 	}
 	s.passOn(ctx, id)
 	return false, nil

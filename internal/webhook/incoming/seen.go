@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -36,7 +35,7 @@ func (m memory) find(ctx context.Context, hook, id string) (rev string, known bo
 	}
 	docs, err := m.docs.Get(ctx, seen(hook), []string{id})
 	if err != nil || docs[0] == nil {
-		return "", false, fault.StoreAway(err)
+		return "", false, err
 	}
 	return docs[0].Rev, !docs[0].ExpireAt.Before(m.now()), nil
 }
@@ -57,5 +56,5 @@ func (s *Service) Once(ctx context.Context, hook, id string, do func() error) (d
 	w := s.seen.write(hook, id)
 	w.Any = true
 	_, err = s.seen.docs.Commit(ctx, []store.Write{w})
-	return false, fault.StoreAway(err)
+	return false, err
 }

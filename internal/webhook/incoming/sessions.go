@@ -74,7 +74,7 @@ func (s *Sessions) of(ctx context.Context, id string) ([]Session, error) {
 func (s *Sessions) ListsOf(ctx context.Context, session string) (open []string, err error) {
 	docs, err := s.docs.Get(ctx, sessions, []string{session})
 	if err != nil || docs[0] == nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	err = json.Unmarshal(docs[0].Body, &open)
 	return open, err
@@ -122,7 +122,7 @@ func (s *Sessions) change(ctx context.Context, x Session, id string, open bool) 
 			err = s.ask(ctx, w, next, x, path)
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 	}
 }

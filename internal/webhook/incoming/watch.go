@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -35,7 +34,7 @@ var watches = store.Collection{Kind: "sessions", Scope: "lists"}
 func (s *Sessions) readWatch(ctx context.Context, id string) (*watch, error) {
 	docs, err := s.docs.Get(ctx, watches, []string{id})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	w := &watch{List: id}
 	if docs[0] == nil {

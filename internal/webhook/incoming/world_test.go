@@ -81,6 +81,7 @@ func (w *world) service(change func(*options)) *process {
 	if change != nil {
 		change(&o)
 	}
+	o.Docs = store.Coded(o.Docs) // as in a deployment
 	sessions := incoming.NewSessions(o.SessionOptions)
 	return &process{incoming.New(incoming.Options{Docs: o.Docs, Sessions: sessions, Log: o.Log, Now: o.Now, Changed: o.changed}), sessions}
 }

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -59,7 +58,7 @@ func (l *List) write() store.Write {
 func (s Store) Read(ctx context.Context, id string) (*List, error) {
 	docs, err := s.docs.Get(ctx, lists, []string{id})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	if docs[0] == nil {
 		return &List{ID: id}, nil
@@ -81,7 +80,7 @@ func (s Store) Commit(ctx context.Context, l *List, with ...store.Write) error {
 func (s Store) Behind(ctx context.Context) (ids []string, err error) {
 	docs, err := s.docs.List(ctx, store.Listing{Collection: lists, ByOrder: true, Limit: behindPage})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	for _, d := range docs {
 		ids = append(ids, d.ID)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -39,12 +38,12 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 			return delivered, nil // another process leased it, or it changed and will be due again
 		}
 		if err != nil {
-			return delivered, fault.StoreAway(err)
+			return delivered, err
 		}
 		t.rev = revs[0]
 		docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(t.Head)})
 		if err != nil {
-			return delivered, fault.StoreAway(err)
+			return delivered, err
 		}
 		if docs[0] == nil { // the delivery expired
 			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head++ }); err != nil {
@@ -138,7 +137,7 @@ func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change fun
 			return &next, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return nil, fault.StoreAway(err)
+			return nil, err
 		}
 		if t, err = s.reread(ctx, t); t == nil {
 			return nil, err
@@ -151,7 +150,7 @@ func (s *Service) remove(ctx context.Context, t *Target) error {
 	for {
 		_, err := s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID(), Rev: t.rev}, Delete: true}})
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 		if t, err = s.reread(ctx, t); t == nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -90,7 +89,7 @@ func (s *Service) Deliveries(ctx context.Context, id string, limit int) ([]*Deli
 	}
 	docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), ids)
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	for _, doc := range docs {
 		if doc == nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -23,7 +22,7 @@ func (s *Service) fanOut(ctx context.Context, id string) error {
 		}
 		l.Fanned = l.Version
 		if err := s.lists.Commit(ctx, l); !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		} // the list changed meanwhile: fan the newer version out as well
 	}
 }
@@ -74,7 +73,7 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
 			s.log.Warn("deliveries of a webhook are dropped: more wait than can be kept", "id", t.ID, "kept", KeptDeliveries, "dropped", next.Dropped)
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 		if t, err = s.targets.read(ctx, t.docID()); t == nil {
 			return err // the target unregistered

@@ -63,7 +63,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 	for {
 		docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
 		if err != nil {
-			return nil, false, fault.StoreAway(err)
+			return nil, false, err
 		}
 		if docs[0] != nil {
 			if t, err = parseTarget(*docs[0]); err != nil {
@@ -90,7 +90,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		return t, true, fault.StoreAway(err)
+		return t, true, err
 	}
 }
 
@@ -111,12 +111,12 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 	t := &Target{ID: idOf(r.URL, r.List), List: r.List}
 	docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
 	if err != nil {
-		return false, fault.StoreAway(err)
+		return false, err
 	}
 	if docs[0] == nil {
 		listed, err := s.docs.Get(ctx, everRegistered, []string{r.List})
 		if err != nil {
-			return false, fault.StoreAway(err)
+			return false, err
 		}
 		if listed[0] == nil {
 			return false, fault.New(fault.Invalid, "no webhook was ever registered for the list %q", r.List)
@@ -124,7 +124,7 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 		return false, nil
 	}
 	_, err = s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
-	return true, fault.StoreAway(err)
+	return true, err
 }
 
 // idOf returns an id that depends on the parts alone.

@@ -19,7 +19,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 	for {
 		docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(n)}) // each time: another version may have replaced it
 		if err != nil {
-			return fault.StoreAway(err)
+			return err
 		}
 		if docs[0] == nil || n >= t.Next { // a number from Next on is an earlier registration's
 			return fault.New(fault.NotFound, "webhook %q has no delivery %d", id, n)
@@ -45,7 +45,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 		if t, err = s.targets.find(ctx, id); err != nil {
 			return err

@@ -40,7 +40,7 @@ func (s targets) parse(d store.Doc) *Target {
 func (s targets) read(ctx context.Context, docID string) (*Target, error) {
 	docs, err := s.docs.Get(ctx, registered, []string{docID})
 	if err != nil || docs[0] == nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	t, err := parseTarget(*docs[0])
 	if err != nil {
@@ -58,7 +58,7 @@ func (s targets) each(ctx context.Context, listID string, do func(*Target) error
 	for after := prefix; ; {
 		docs, err := s.docs.List(ctx, store.Listing{Collection: registered, After: store.Position{ID: after}, Limit: targetPage})
 		if err != nil {
-			return fault.StoreAway(err)
+			return err
 		}
 		for _, d := range docs {
 			after = d.ID
@@ -109,7 +109,7 @@ func (s targets) due(ctx context.Context, now time.Time) (due []*Target, err err
 		}
 	}
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	for _, d := range docs {
 		if t := s.parse(d); t != nil && t.due(now) {

@@ -92,6 +92,7 @@ func (w *world) service(change func(*outgoing.Options)) *process {
 	if change != nil {
 		change(&o)
 	}
+	o.Docs = store.Coded(o.Docs) // as in a deployment
 	s := outgoing.New(o)
 	w.Cleanup(func() { require.NoError(w, s.Close(context.Background())) })
 	sessions := incoming.NewSessions(incoming.SessionOptions{Docs: o.Docs, Log: o.Log, Now: o.Now})
