@@ -2,7 +2,7 @@
 
 FUZZTIME ?= 10s
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 run:
 	go run .
@@ -17,7 +17,7 @@ lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go mod tidy -diff
 	go vet ./...
-	go run $(STATICCHECK) ./...
+	go run $(GOLANGCI_LINT) run ./...
 	go run $(ACTIONLINT) .github/workflows/*.yml
 	./scripts/gosec
 	./scripts/govulncheck

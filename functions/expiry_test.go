@@ -62,7 +62,7 @@ func TestAConnectionEndsWithTheTokenOfAuth(t *testing.T) {
 	g.advance(expiry.Add(-2 * time.Second).Sub(g.clock()))
 
 	dial := func(token string) *websocket.Conn {
-		c, _, err := websocket.Dial(ctx, server.URL+"/ws/entity-sync/?protocol=2", &websocket.DialOptions{ //nolint:bodyclose // the library does
+		c, _, err := websocket.Dial(ctx, server.URL+"/ws/entity-sync/?protocol=2", &websocket.DialOptions{
 			HTTPHeader: http.Header{"Authorization": {"bearer  " + token}},
 		})
 		require.NoError(t, err)

@@ -54,7 +54,7 @@ var routes = []route{
 			gives(200, "How much was done.", sweptJSON{})},
 
 	// People operate the gate.
-	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, perService(notByHead(triggerWindow)),
+	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, notByHead(triggerWindow),
 		op("trigger", byPeople, "Publish every event in the window now, complete or not").
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
@@ -62,7 +62,7 @@ var routes = []route{
 			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead, and has its parameters.").
 			reads(ofEvents...).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
-	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, perService(notByHead(resetWindow)),
+	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, notByHead(resetWindow),
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
 			reads(inQuery("eventKey", "Only the events of this endpoint.")).
 			gives(200, "How many events were taken out.", resetJSON{})},

@@ -88,9 +88,7 @@ func checkSync(a *app.App) web.Handler {
 		} else if err != nil {
 			return err
 		} else {
-			for _, f := range a.Definitions().Check(def) {
-				out.Errors = append(out.Errors, fault.Detail(f))
-			}
+			out.Errors = append(out.Errors, a.Definitions().Check(def)...)
 		}
 		out.Valid = len(out.Errors) == 0
 		return web.JSON(w, http.StatusOK, out)
