@@ -1,22 +1,23 @@
-# One image for every function: Cloud Run's --args say which (docs/deploy.md).
+# One image for every function. Cloud Run's --args select the function (docs/deploy.md).
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=""
-# No cgo: the embedded store is pure Go, so the binary needs nothing around it.
+# Without cgo: the embedded store is pure Go, so the binary needs no libraries.
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /headgate . && mkdir /data
 
-# Certificates, time zones, a user without rights, and nothing else.
+# This base has certificates, time zones, a user without rights, and nothing else.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /headgate /headgate
 COPY LICENSE /LICENSE
-# With the embedded store, data go to ./data here: a new volume that is mounted there
-# belongs to the user that may write it.
+# The embedded store writes to ./data. A new volume that is mounted there gets this
+# directory's owner, so the process may write to it.
 COPY --from=build --chown=65532:65532 /data /home/nonroot/data
-# PORT: listen there on all addresses, for loopback ends at the container. Cloud Run sets
-# it, too. Every program that reaches the port may operate Headgate unless "auth" is set.
+# PORT makes the process listen on all addresses, because nothing outside the container
+# reaches its loopback address. Cloud Run sets PORT, too. Unless "auth" is set, every
+# program that reaches the port may operate Headgate.
 ENV PORT=8080
 WORKDIR /home/nonroot
 USER nonroot:nonroot

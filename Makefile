@@ -2,27 +2,27 @@
 
 FUZZTIME ?= 10s
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 run:
 	go run .
 
-test: ## what a machine with only Go can run
+test: ## run the tests that need only Go; the others skip themselves
 	go test ./...
 
-check: ## what CI runs
+check: ## run all checks, as CI does
 	.ci/run
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go mod tidy -diff
 	go vet ./...
-	go run $(STATICCHECK) ./...
+	go run $(GOLANGCI_LINT) run ./...
 	go run $(ACTIONLINT) .github/workflows/*.yml
 	./scripts/gosec
 	./scripts/govulncheck
 
-fuzz: ## each fuzz target for FUZZTIME
+fuzz: ## run each fuzz target for FUZZTIME
 	./scripts/fuzz $(FUZZTIME)
 
 bench: ## print the table of docs/performance.md, with emulators and databases of its own
@@ -31,7 +31,7 @@ bench: ## print the table of docs/performance.md, with emulators and databases o
 crash: ## kill -9 under load, 200 times on each store
 	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e
 
-attack: ## the attacks that must fail, on 127.0.0.1 only; those too slow for every test run as well
+attack: ## run the attacks that must fail, on 127.0.0.1 only, including those too slow for every test run
 	HEADGATE_ATTACK=1 ./scripts/with-emulators ./scripts/with-databases go test -count=1 -timeout 30m -run '^TestAttack' -v ./...
 
 function-source: ## stage build/function for deployment as native Cloud Functions

@@ -1,6 +1,8 @@
 // Package config is Headgate's configuration: its types, defaults, validation
 // and JSON Schema. A configuration that EventSync accepts and that worked there
-// is accepted here and means the same.
+// means the same here. It is refused only if it has fields that EventSync ignores, an
+// eventKey that HTTP clients clean ("a/"), a period over 366 days, or a need of more than
+// a million events.
 //
 // A Config that Parse returned is valid and effective: defaults are filled in, and
 // spellings are normalised. Two things are left: a section that was omitted is nil

@@ -121,7 +121,7 @@ func TestNormalised(t *testing.T) {
 	require.Equal(t, []config.Token{{Name: "t", SHA256: hash, Roles: []string{"read", "ingest"}}}, cfg.Auth.Tokens)
 }
 
-// What a section omits is filled in, and so is the whole of one that is omitted.
+// Fields that a section omits get their defaults, and so does a section that is omitted.
 func TestEffective(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t, with(`
@@ -149,7 +149,7 @@ func TestEffective(t *testing.T) {
 	require.Equal(t, &config.Sync{RatePerSecond: 50}, cfg.SyncSettings())
 }
 
-// EventSync's GET /config writes what was omitted as null.
+// EventSync's GET /config writes omitted fields as null.
 func TestNullIsOmitted(t *testing.T) {
 	t.Parallel()
 	doc := strings.NewReplacer(`60`, `60, "keepEventAfterTrigger": null`,

@@ -31,7 +31,7 @@ type DraftRecords struct {
 	Type string `json:"type" decode:"required"`
 }
 
-// DraftSync is what a sync's source has of a datatype.
+// DraftSync names a datatype at the source of a sync.
 type DraftSync struct {
 	// The sync's id.
 	ID string `json:"id" decode:"required" format:"name"`

@@ -107,7 +107,7 @@ func (v *validator) hookEvent(path string, e *HookEvent, services []Service) {
 				return
 			}
 		}
-		v.Add(path+".eventKey", "is no endpoint of service %q: %q", decode.Short(s.ServiceName), decode.Short(e.EventKey))
+		v.Add(path+".eventKey", "is not an endpoint of service %q: %q", decode.Short(s.ServiceName), decode.Short(e.EventKey))
 		return
 	}
 	v.Add(path+".serviceName", "there is no service %q", decode.Short(e.ServiceName))
@@ -116,12 +116,12 @@ func (v *validator) hookEvent(path string, e *HookEvent, services []Service) {
 // standard returns what keeps a secret from verifying a Standard Webhook.
 func standard(secret string) string {
 	if signature.CheckSecret(secret) != nil {
-		return "is no secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key"
+		return "is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key"
 	}
 	return ""
 }
 
-// redactSecrets replaces what is not a reference.
+// redactSecrets replaces every secret that is not a reference.
 func redactSecrets(secrets []string) (shown []string) {
 	for _, s := range secrets {
 		if !credential.IsReference(s) {

@@ -26,7 +26,7 @@ func Schema() []byte { return bytes.Clone(schema) }
 
 // ApplyEnv applies EventSync's environment variables, which win over the file:
 // ASYNC_EVENT_TRIGGER (true) answers sources before the check, in every service,
-// and DISABLE_CORS (any value) lets pages of any origin send events, and no more.
+// and DISABLE_CORS (any value) lets pages of any origin send events, and do nothing else.
 func (c *Config) ApplyEnv(getenv func(string) string) {
 	if async, err := strconv.ParseBool(strings.ToLower(getenv("ASYNC_EVENT_TRIGGER"))); err == nil && async {
 		for i := range c.Services {

@@ -1,4 +1,4 @@
 package config
 
-// Formats are those that the fields' tags name.
+// Formats has the formats that tags of fields may name.
 var Formats = formats

@@ -171,15 +171,15 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"echo's secret", with(`"echo": {"secrets": ["env:A B"]}`), `$.echo.secrets[0]: "env:A B" names no variable of the environment: env:NAME`, true},
 		{"live's secret", with(`"live": {"token": {"secret": "env:", "audience": "a"}}`), `$.live.token.secret: "env:" names no variable of the environment: env:NAME`, true},
 
-		{"hook's short secret", hooks(`"verify": {"type": "standard", "secrets": ["whsec_c2hvcnQ="]}, "sync": "s"`), `$.hooks[0].verify.secrets[0]: is no secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key`, true},
-		{"echo's short secret", with(`"echo": {"secrets": ["hunter2"]}`), `$.echo.secrets[0]: is no secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key`, true},
+		{"hook's short secret", hooks(`"verify": {"type": "standard", "secrets": ["whsec_c2hvcnQ="]}, "sync": "s"`), `$.hooks[0].verify.secrets[0]: is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key`, true},
+		{"echo's short secret", with(`"echo": {"secrets": ["hunter2"]}`), `$.echo.secrets[0]: is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key`, true},
 		{"live's short secret", with(`"live": {"token": {"secret": "hunte", "audience": "a"}}`), `$.live.token.secret: is too short for HS256: it must have at least 32 bytes`, true},
 
 		// Hooks.
 		{"hook without verify", with(`"hooks": [{"name": "a", "sync": "s"}]`), "$.hooks[0].verify: is required", false},
 		{"hook's verify", hooks(`"verify": {"type": "hmac"}, "sync": "s"`), `$.hooks[0].verify.type: must be standard, github, bearer or none, not "hmac"`, false},
 		{"hook does nothing", hooks(`"verify": {"type": "none"}`), "$.hooks[0]: does nothing: give it signal, sync or event", true},
-		{"hook's endpoint", hooks(`"verify": {"type": "none"}, "event": {"eventKey": "c"}`), `$.hooks[0].event.eventKey: is no endpoint of service "s": "c"`, true},
+		{"hook's endpoint", hooks(`"verify": {"type": "none"}, "event": {"eventKey": "c"}`), `$.hooks[0].event.eventKey: is not an endpoint of service "s": "c"`, true},
 		{"hook's service", hooks(`"verify": {"type": "none"}, "event": {"serviceName": "t", "eventKey": "a"}`), `$.hooks[0].event.serviceName: there is no service "t"`, true},
 
 		// Deployment.

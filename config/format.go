@@ -84,8 +84,8 @@ func checkReference(s string) string {
 	return wrongReference(s)
 }
 
-// wrongReference returns what is wrong with a text that is meant as a reference to a
-// credential. Any other text is no concern of its, and is not shown.
+// wrongReference returns the fault of a text that is meant as a reference to a credential,
+// or "". It has no opinion about other texts, and does not show them.
 func wrongReference(s string) string {
 	switch {
 	case strings.HasPrefix(s, "env:") && !envName.MatchString(s):

@@ -6,7 +6,7 @@ import "github.com/headgate/headgate/internal/platform/decode"
 type Live struct {
 	// The WebSocket's path. The default is entity-sync's.
 	Path string `json:"path,omitempty" default:"/ws/entity-sync/" format:"socketPath"`
-	// The Pub/Sub topic, projects/P/topics/T, that carries signals between instances. Without it, on Cloud Run, nothing is live.
+	// The Pub/Sub topic, projects/P/topics/T, that carries signals between instances. Without it a client hears at once only of changes made through its own instance.
 	Topic string `json:"topic,omitempty" format:"topic"`
 	// Pages that may connect beside our own: a host, with wildcards, or *.
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`

@@ -60,7 +60,8 @@ func TestExamples(t *testing.T) {
 
 var update = flag.Bool("update", false, "rewrite schema.json")
 
-// The committed schema is the one that the structs declare: go generate ./config.
+// The committed schema equals the one that the structs declare. After a change, run
+// go generate ./config.
 func TestSchemaIsGenerated(t *testing.T) {
 	t.Parallel()
 	comments, err := schema.Comments(".")
@@ -97,10 +98,10 @@ func TestSchemaIsGenerated(t *testing.T) {
 		require.NoError(t, os.WriteFile("schema.json", made.Bytes(), 0o644))
 		return
 	}
-	require.True(t, made.String() == string(config.Schema()), "schema.json is not what the structs declare: run go generate ./config")
+	require.True(t, made.String() == string(config.Schema()), "schema.json differs from the structs: run go generate ./config")
 }
 
-// Every field that a person may write is described, and says what it defaults to.
+// Every field that a person may write has a description with its default.
 func TestSchemaDescribesEveryField(t *testing.T) {
 	t.Parallel()
 	var doc struct {

@@ -71,7 +71,7 @@ func (v *validator) service(path string, s *Service) {
 	}
 }
 
-// callers are the headers with which callers of Headgate prove who they are.
+// callers has the headers by which callers of Headgate authenticate.
 var callers = []string{"Authorization", "X-Serverless-Authorization", "X-Forwarded-Authorization", "Proxy-Authorization"}
 
 // canonical spells the names of headers as net/http does. Those of query parameters,

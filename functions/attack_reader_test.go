@@ -36,11 +36,11 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/sqlsource"
 )
 
-// canary stands at every place of a definition where a credential can.
+// canary is put at every place of a definition that may hold a credential.
 const canary = "c4n4ry/of%+the=definition"
 
-// watched is Headgate with every kind of source, a log that can be read, and a person
-// who may only read.
+// watched is Headgate with every kind of source, a log that the test reads, and a caller
+// with the role read only.
 type watched struct {
 	*gateway
 	log lines
@@ -154,8 +154,8 @@ func definitions(server string) map[string]string {
 	return all
 }
 
-// echoing is a server that tells everything it was sent: in the message of a refusal, or
-// in the link to a next page.
+// echoing is a server that repeats everything that it was sent: in the message of a
+// refusal, or in the link to a next page.
 func echoing(t *testing.T) *httptest.Server {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -180,8 +180,8 @@ func echoing(t *testing.T) *httptest.Server {
 	return srv
 }
 
-// A person who may only read looks everywhere for the credentials of definitions, also
-// after runs whose errors repeat all that was sent.
+// A caller with the role read finds the credentials of definitions nowhere, not even after
+// runs whose errors repeat all that was sent.
 func TestAttackReaderFindsACredential(t *testing.T) {
 	t.Parallel()
 	srv := echoing(t)
@@ -197,7 +197,7 @@ func TestAttackReaderFindsACredential(t *testing.T) {
 			w.requireUnseen(name+": the answer to a run", string(a.raw))
 		}
 		run := w.as("read", "GET", "/sync/"+id+"/runs?limit=1", "").json["runs"].([]any)[0].(map[string]any)
-		require.NotEmpty(t, run["errors"], "%s: a run that fails is what is to be looked at", name)
+		require.NotEmpty(t, run["errors"], "%s: the test needs a run that fails", name)
 		for _, path := range []string{"", "/runs", "/runs/" + run["id"].(string), "/rejects", "/conflicts"} {
 			a := w.as("read", "GET", "/sync/"+id+path, "")
 			require.Equal(t, http.StatusOK, a.status)
@@ -213,7 +213,7 @@ func TestAttackReaderFindsACredential(t *testing.T) {
 	w.requireUnseen("the log", w.log.String())
 }
 
-// A definition that is refused is in the log of a process that logs every request.
+// A process that logs every request logs a refused definition without its credentials.
 func TestAttackCredentialOfARefusedDefinitionIsLogged(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t, "")
@@ -239,7 +239,7 @@ func TestAttackCredentialOfARefusedDefinitionIsLogged(t *testing.T) {
 	w.requireUnseen("the log", w.log.String())
 }
 
-// sendBack sends a definition back as it was shown: its credentials stay.
+// sendBack sends a definition back unchanged: the stored credentials stay.
 func (w *watched) sendBack(name, id string) {
 	w.Helper()
 	before, err := w.app.Definitions().Get(w.Context(), id)
@@ -258,7 +258,7 @@ func (w *watched) sendBack(name, id string) {
 	require.JSONEq(w, string(had), string(has), name)
 }
 
-// Webhooks that are registered, and the configuration, have URLs and secrets too.
+// Registered webhooks and the configuration have URLs and secrets, too.
 func TestAttackReaderFindsACredentialOfAWebhook(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -57,21 +57,6 @@ func TestBadRequests(t *testing.T) {
 	require.Equal(t, 0, g.do("POST", "/trigger", "").num("numberOfEvents")-1, "nothing of that was stored but the one event")
 }
 
-func TestStoreAway(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, oneService(""))
-	g.store.set(true)
-	for _, a := range []answer{
-		g.do("POST", "/event/entry1", "x"), g.do("POST", "/events/entry1", "[1]"), g.do("POST", "/trigger", ""),
-		g.do("POST", "/check", ""), g.do("POST", "/reset", ""), g.do("GET", "/readyz", ""),
-	} {
-		requireProblem(t, a, 503)
-		require.NotEmpty(t, a.header.Get("Retry-After"))
-		require.NotContains(t, string(a.raw), "secret cause")
-	}
-	require.Equal(t, 200, g.do("GET", "/healthz", "").status)
-}
-
 // A caller without credentials learns nothing about the configuration.
 func TestNamesAreNotToldWithoutCredentials(t *testing.T) {
 	t.Parallel()
@@ -104,8 +89,8 @@ func TestCORS(t *testing.T) {
 	require.Equal(t, 1, g.do("POST", "/reset", "").num("reset"), "any other OPTIONS is")
 }
 
-// The rows of the fault table of EventSync that a request can show; those of the
-// process are end-to-end tests, those of the configuration are in its package.
+// The known faults of EventSync that a request can show. End-to-end tests show those of the
+// process, and the tests of package config those of the configuration.
 
 func TestEventSyncFault_MessageOverTheBussLimit(t *testing.T) {
 	t.Parallel()
@@ -117,7 +102,7 @@ func TestEventSyncFault_MessageOverTheBussLimit(t *testing.T) {
 	require.LessOrEqual(t, len(g.bus.all()[0].Data), 9_900_000)
 	require.Equal(t, big, g.message(id).Events["entry2"].Events[0].Content)
 	g.event("entry1", "a")
-	require.NotNil(t, g.event("entry2", "b").json["triggered"], "and the next window is not held up")
+	require.NotNil(t, g.event("entry2", "b").json["triggered"], "the next window is not delayed")
 }
 
 func TestEventSyncFault_WhatAStoreDoesNotTake(t *testing.T) {
@@ -162,12 +147,12 @@ func TestEventSyncFault_PublishFails(t *testing.T) {
 	g.bus.set(errors.New("away"))
 	g.event("entry1", "a")
 	id := g.event("entry2", "b").str("triggered")
-	require.NotEmpty(t, id, "claimed: the event is safe")
+	require.NotEmpty(t, id, "the event is in a claim, so it is safe")
 	s := g.do("GET", "/status", "")
 	require.EqualValues(t, 1, s.json["outbox"].(map[string]any)["backlog"])
 	require.Contains(t, string(g.do("GET", "/messages?state=claimed", "").raw), "away")
 	g.bus.set(nil)
-	require.Equal(t, 1, g.do("POST", "/sweep", "").num("republished"), "somebody asks: whatever its back-off")
+	require.Equal(t, 1, g.do("POST", "/sweep", "").num("republished"), "a sweep on request ignores the back-off")
 	require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
 	require.Equal(t, 0, g.do("POST", "/sweep", "").num("republished"))
 
@@ -177,7 +162,8 @@ func TestEventSyncFault_PublishFails(t *testing.T) {
 	require.NotEmpty(t, g.event("entry2", "d").str("triggered"), "a topic that does not exist loses nothing")
 }
 
-// The rest that a bus gets after it failed ends, also if the clock is set back meanwhile.
+// After a failure of the bus, an instance pauses publishing. The pause ends, even if the
+// clock is set back meanwhile.
 func TestAClockSetBackDoesNotKeepTheBusAway(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
@@ -187,7 +173,7 @@ func TestAClockSetBackDoesNotKeepTheBusAway(t *testing.T) {
 	g.bus.set(nil)
 	g.event("entry1", "c")
 	g.event("entry2", "d")
-	require.Empty(t, g.bus.all(), "resting")
+	require.Empty(t, g.bus.all(), "publishing pauses")
 	g.jump(-24 * time.Hour)
 	g.advance(5 * time.Second)
 	g.do("POST", "/reset", "")
@@ -206,8 +192,8 @@ func TestEventSyncFault_SecretsAreNotKept(t *testing.T) {
 	require.Contains(t, raw, `"redacted":["Authorization","Cookie","X-Mine","X-Serverless-Authorization"]`)
 }
 
-// Headers and the query go by one list, which the configuration adds to and takes from,
-// and events of a batch do as others.
+// One list of names applies to headers and to the query. The configuration adds names and
+// removes names. Events of a batch are treated like others.
 func TestCredentialsOfARequestAreNotKept(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"redactHeaders":["?mine"],"keepHeaders":["x-tenant-key","?key"]`))
@@ -225,14 +211,14 @@ func TestCredentialsOfARequestAreNotKept(t *testing.T) {
 		require.Contains(t, raw, `"redacted":["?access_token","?api_key","?mine","?sig","?token","Apikey","Password","Token","X-Auth-Key","X-Original-Url?token","X-Rapidapi-Key"]`)
 		require.Contains(t, raw, `"rawQuery":"a=1&key=kept1&q=%ff"`)
 	}
-	// Attributes of CloudEvents repeat URLs. An event's id goes by all of them.
+	// Attributes of CloudEvents repeat URLs. An event's id depends on the unredacted values.
 	first := g.event("entry1", "a", "Ce-Specversion", "1.0", "Ce-Id", "7", "Ce-Type", "t", "Ce-Source", "http://me:s3cret@h/?token=s3cret", "Ce-Other", "Bearer s3cret")
 	g.do("POST", "/events/entry1", `[{"specversion":"1.0","id":"7","type":"t","source":"http://h/","subject":"kept"},{"specversion":"1.0","id":"7","type":"t","source":"http://me:s3cret@h/?token=s3cret"}]`,
 		"Content-Type", "application/cloudevents-batch+json", "Referer", "http://me:s3cret@h/")
 	id := g.do("POST", "/trigger", "").str("triggered")
 	message := g.do("GET", "/messages/"+id, "")
 	require.Contains(t, string(message.raw), first.str("id"))
-	require.Equal(t, 2, strings.Count(string(message.raw), `"cloudEvent"`), "the second of the batch is the first event again")
+	require.Equal(t, 2, strings.Count(string(message.raw), `"cloudEvent"`), "the second event of the batch is a duplicate of the first")
 	require.NotContains(t, string(message.raw), "s3cret")
 	require.Contains(t, string(message.raw), `"redacted":["Ce-Other","Ce-Source?@","Ce-Source?token"]`)
 	require.Contains(t, string(message.raw), `"redacted":["Referer?@"]`)
@@ -248,8 +234,8 @@ func TestEventSyncFault_EmptyWindowSendsNothing(t *testing.T) {
 	require.Empty(t, g.bus.all())
 }
 
-// FuzzIngest: whatever is sent, the answer is never a 5xx, and what was answered
-// with 200 comes back byte for byte.
+// FuzzIngest sends arbitrary requests. The answer is never a 5xx, and an event that was
+// answered with 200 can be read byte for byte.
 func FuzzIngest(f *testing.F) {
 	f.Add("POST", "q=%ff&=1", "text/plain", "caf\xe9", []byte("body"))
 	f.Add("PUT", "", "application/cloudevents+json", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t"}`))

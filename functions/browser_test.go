@@ -21,7 +21,7 @@ import (
 // everything is a configuration in which every kind of route leads somewhere.
 const everything = `,"hooks":[{"name":"h","verify":{"type":"none"},"event":{"eventKey":"entry1"}}],"drafts":[{"name":"d","records":{"orgId":"o","type":"t"}}]`
 
-// Requests of a page of another origin, as a browser marks them.
+// Headers by which a browser marks a request of a page of another origin.
 var foreignPages = map[string][]string{
 	"image":                   {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"},
 	"link":                    {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"},
@@ -34,7 +34,7 @@ var foreignPages = map[string][]string{
 	"websocket":               {"Origin", "https://evil.test", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
 }
 
-// Parts of any page, whose requests may carry no origin.
+// Headers of requests for parts of a page, which may have no origin.
 var partsOfPages = map[string][]string{
 	"image without https":  {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept-Language", "en"},
 	"fetch without https":  {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept-Language", "", "Accept", "", "Accept-Encoding", "gzip, deflate"},
@@ -46,13 +46,13 @@ var partsOfPages = map[string][]string{
 
 var allMethods = []string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 
-// actsByGet are the paths at which safe methods act.
+// actsByGet has the paths at which GET changes something.
 var actsByGet = []string{"/event/entry1", "/event", "/event/trigger", "/events/entry1", "/events", "/trigger", "/reset"}
 
-// connectsByGet are those that open a live connection.
+// connectsByGet has the paths at which GET opens a live connection.
 var connectsByGet = []string{"/ws/entity-sync/", "/live"}
 
-// paths returns a path of every route that there is.
+// paths returns a path of every route.
 func (g *gateway) paths() (paths []string) {
 	guard, err := auth.New(nil)
 	require.NoError(g, err)
@@ -79,7 +79,7 @@ func (g *gateway) version() func() int {
 	}
 }
 
-// plain sends a request; what it leads to need not be in the OpenAPI document.
+// plain sends a request, and does not compare the answer with the OpenAPI document.
 func (g *gateway) plain(method, target, body string, headers ...string) answer {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	for i := 0; i+1 < len(headers); i += 2 {
@@ -138,7 +138,7 @@ func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
 	require.NotEqual(t, before, version(), "the test sees commits")
 }
 
-// programs are the headers that callers which are no browsers were seen to send.
+// programs has the headers of callers that are not browsers, as observed.
 var programs = map[string][]string{
 	"curl":                     nil,
 	"curl that names itself":   {"User-Agent", "curl/8.5.0", "Accept", "*/*"},
@@ -162,7 +162,7 @@ var programs = map[string][]string{
 	"a webhook like a browser": {"User-Agent", "Mozilla/5.0 (compatible; Hooks/1.0)", "Accept-Encoding", "gzip, deflate"},
 }
 
-// Callers that are no pages of another origin notice nothing.
+// The rules for pages of other origins do not affect other callers.
 func TestOthersActAsBefore(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"publicURL":"https://gate.example/headgate"`))
@@ -183,13 +183,13 @@ func TestOthersActAsBefore(t *testing.T) {
 			require.Equal(t, 200, g.do(method, "/trigger", "", headers...).status, "%s %s", kind, method)
 		}
 	}
-	// A page elsewhere may lead here, where that changes nothing.
+	// A page of another origin may link to pages here that change nothing.
 	for _, path := range []string{"/console", "/status", "/healthz"} {
 		require.NotContains(t, g.do("GET", path, "", foreignPages["link"]...).str("detail"), "another origin")
 	}
 }
 
-// Origins that the configuration lists may do what it lists them for.
+// A listed origin may do everything that the list allows.
 func TestListedOrigins(t *testing.T) {
 	t.Parallel()
 	parse := func(more string, env ...string) *gateway {
@@ -257,7 +257,7 @@ func TestListedOrigins(t *testing.T) {
 		}
 		c.g.do("POST", "/reset", "")
 	}
-	// The alias of the trigger is an endpoint where one has its name.
+	// The alias of the trigger is an endpoint if an endpoint has that name.
 	named := strings.Replace(oneService(""), "entry1", "trigger", 1)
 	cfg, err := config.Parse([]byte(named))
 	require.NoError(t, err)
@@ -278,7 +278,7 @@ func (g *gateway) on(address, host, method, path string, headers ...string) answ
 	return g.send(r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(local))))
 }
 
-// A page whose name was pointed at this machine reaches nothing, at any route.
+// A page whose host name an attacker pointed at this machine reaches no route.
 func TestHosts(t *testing.T) {
 	t.Parallel()
 	const loopback, lan = "127.0.0.1:8080", "192.168.1.5:8080"
@@ -311,7 +311,7 @@ func TestHosts(t *testing.T) {
 		require.Equal(t, 200, g.on(lan, host, "GET", "/status").status, "%s: not over loopback", host)
 	}
 	cloud := newGateway(t, oneService(""))
-	// The port of a container is reached beyond loopback, and so is an office's machine.
+	// Requests to a container's port do not arrive over loopback, nor do those over a local network.
 	browsers := map[string][]string{
 		"as it is":             {"User-Agent", "Mozilla/5.0", "Accept-Language", "en"},
 		"without a language":   {"User-Agent", "Mozilla/5.0", "Accept-Language", "", "Accept", ""},
@@ -326,13 +326,13 @@ func TestHosts(t *testing.T) {
 	} {
 		for kind, headers := range browsers {
 			require.Equal(t, want, g.on("172.17.0.2:8080", host, "GET", "/status", headers...).status, "a browser %s, of %s", kind, host)
-			require.Equal(t, 200, cloud.on("172.17.0.2:8080", host, "GET", "/status", headers...).status, "the platform delivers it")
+			require.Equal(t, 200, cloud.on("172.17.0.2:8080", host, "GET", "/status", headers...).status, "on Cloud Run the platform checks the host")
 		}
 		for kind, headers := range programs {
 			require.Equal(t, 200, g.on("172.17.0.2:8080", host, "GET", "/status", headers...).status, "%s, of %s", kind, host)
 		}
 	}
-	require.Equal(t, 200, cloud.on(loopback, "headgate-abc.a.run.app", "GET", "/status").status, "the platform delivers it")
+	require.Equal(t, 200, cloud.on(loopback, "headgate-abc.a.run.app", "GET", "/status").status, "on Cloud Run the platform checks the host")
 
 	for _, background := range []bool{true, false} {
 		listed := newGatewayOn(t, oneService(`,"allowedHosts":["gate.example:443","192.168.1.5"]`), background)
@@ -341,7 +341,7 @@ func TestHosts(t *testing.T) {
 				require.Equal(t, want, listed.on(address, host, "GET", "/status").status, "%s on %s", host, address)
 			}
 		}
-		require.Equal(t, 200, listed.on("10.1.1.1:8080", "10.1.1.1:8080", "GET", "/status").status, "its own address cannot be pointed elsewhere")
+		require.Equal(t, 200, listed.on("10.1.1.1:8080", "10.1.1.1:8080", "GET", "/status").status, "nobody can point an IP address elsewhere")
 		require.Equal(t, 200, listed.on(lan, "evil.test", "GET", "/healthz").status, "a probe")
 	}
 	require.NotContains(t, fmt.Sprint(g.on(loopback, "x", "GET", "/status").header), "Access-Control")

@@ -103,8 +103,8 @@ func (b *builder) does(r *http.Request) web.Access {
 	return b.access[pattern]
 }
 
-// An endpoint makes the handler of a route. Its kinds say what the handler acts on, and
-// who asks the caller for the role.
+// An endpoint makes the handler of a route. Its kinds differ in what the handler gets, and
+// in where the caller's role is checked.
 type endpoint interface {
 	handler(b *builder, rt route) web.Handler
 }

@@ -11,7 +11,7 @@ import (
 
 const withToken = `,"auth":{"tokens":[{"name":"a","sha256":"` + readerHash + `","roles":["read"]}]}`
 
-// readerHash is of "token-read".
+// readerHash is the hash of "token-read".
 const readerHash = "990252273aeedbafc14b317b19e00ceb178afff6e76bfb0f224e9dda3b3eb50a"
 
 func TestConsoleFiles(t *testing.T) {
@@ -35,7 +35,7 @@ func TestConsoleFiles(t *testing.T) {
 	require.Equal(t, "../console", slash.Header().Get("Location"))
 
 	cloud := newGateway(t, oneService(""))
-	require.Equal(t, 403, cloud.do("GET", "/console", "").status, "anybody could operate it")
+	require.Equal(t, 403, cloud.do("GET", "/console", "").status, "without auth anybody could operate it")
 	require.Equal(t, 200, newGateway(t, oneService(withToken)).do("GET", "/console", "").status)
 	require.Equal(t, 404, newGatewayOn(t, oneService(""), true, Status).do("GET", "/console", "").status)
 }
@@ -68,7 +68,7 @@ func TestPendingAndHistory(t *testing.T) {
 	h := g.do("GET", "/history", "")
 	require.Equal(t, []map[string]any{
 		{"at": began.Format(time.RFC3339), "events": 1.0}, {"at": began.Add(time.Minute).Format(time.RFC3339), "events": 3.0},
-	}, h.list("minutes"), "what waits and what went out")
+	}, h.list("minutes"), "events that wait, and events that were published")
 	require.Equal(t, began.Format(time.RFC3339), h.list("messages")[0]["firstEvent"])
 	require.Equal(t, false, h.json["partial"])
 
@@ -77,7 +77,7 @@ func TestPendingAndHistory(t *testing.T) {
 	require.Len(t, g.do("GET", "/history", "").list("minutes"), 3)
 	g.advance(15 * time.Minute)
 	later := g.do("GET", "/history", "")
-	require.Len(t, later.list("minutes"), 1, "an hour is what is told of")
+	require.Len(t, later.list("minutes"), 1, "the history covers one hour")
 	require.Empty(t, later.list("messages"))
 }
 
@@ -117,13 +117,13 @@ func TestDraftByEcho(t *testing.T) {
 	next := own.live("task-lists", "task-list-1")
 	set("Alfa")
 	_, heard := next(10 * time.Second)
-	require.True(t, heard, "clients hear that the list changed")
-	require.Equal(t, "Alpha", own.do("GET", "/drafts/task-list-1", "").at("incoming", "12", "name"), "nobody asked yet")
+	require.True(t, heard, "clients get a signal that the list changed")
+	require.Equal(t, "Alpha", own.do("GET", "/drafts/task-list-1", "").at("incoming", "12", "name"), "no client asked for a fetch yet")
 	fetched := own.do("POST", "/drafts/task-list-1/fetch", "")
 	require.Equal(t, "Alfa", fetched.at("incoming", "12", "name"))
 }
 
-// Credentials that are shown redacted do not follow a definition to another system.
+// Redacted credentials are not kept when a definition is changed to another system.
 func TestRedactedCredentialsStayWithTheirSystem(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Everything that a caller can send has words of its own, and no words are about what is
-// not there any more.
+// Everything that a caller can send has a description, and every description belongs to
+// something that exists.
 func TestDocumentIsComplete(t *testing.T) {
 	t.Parallel()
 	schemas := api.at(api.raw, "components", "schemas").(map[string]any)

@@ -34,7 +34,7 @@ var requestID = inHeader("X-Request-Id", "The request's id, for the log and the 
 
 var answerHeaders = schema{
 	"ETag":             schema{"schema": schema{"type": "string"}, "description": "The version of what the answer shows."},
-	"Location":         schema{"schema": schema{"type": "string"}, "description": "The path of what was made, or of what is in the way."},
+	"Location":         schema{"schema": schema{"type": "string"}, "description": "The path of the resource that was made, or of the one that conflicts with the request."},
 	"Allow":            schema{"schema": schema{"type": "string"}, "description": "The methods that the path takes."},
 	"WWW-Authenticate": schema{"schema": schema{"type": "string"}, "description": "Bearer."},
 	"Retry-After":      schema{"schema": schema{"type": "integer", "minimum": 1}, "description": "Seconds to wait before the same request is sent again."},
@@ -49,7 +49,7 @@ var problems = map[int]problemNote{
 	403: {"Forbidden", "The caller lacks the role. Or the request names a host that is not this deployment's. Or a browser sent it for a page of another origin that the configuration does not list.", ""},
 	404: {"NotFound", "There is no such service, endpoint, message, sync, run, record or path.", ""},
 	405: {"MethodNotAllowed", "The path does not take this method.", "Allow"},
-	409: {"Conflict", "The present state does not permit it. detail says why. If a run is in the way, Location is its path.", "Location"},
+	409: {"Conflict", "The present state does not permit it. detail says why. If a run prevents it, Location is its path.", "Location"},
 	410: {"Gone", "The message's events expired, or the record was deleted.", ""},
 	412: {"PreconditionFailed", "If-Match or If-None-Match does not hold. Read the current version and decide again.", ""},
 	413: {"TooLarge", "The body is larger than the limit that detail names, or needs more memory than this process has for bodies.", ""},
@@ -57,8 +57,8 @@ var problems = map[int]problemNote{
 	503: {"Unavailable", "The store or the bus does not answer, or the memory for the request is in use. Send the same request again.", "Retry-After"},
 }
 
-// note says of a use case's field what its Go type does not. Use cases do not know the
-// document; the types of functions carry tags instead.
+// note adds to the schema of a use case's field what its Go type does not say. Use cases
+// do not know the document. The types of functions have tags instead.
 type note struct {
 	text   string
 	enum   []any
@@ -67,7 +67,7 @@ type note struct {
 	hidden bool   // no answer has the field
 }
 
-// schemaNames are the names of types that are called otherwise in Go.
+// schemaNames has the names of schemas that differ from the names of their Go types.
 var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[batchJSON]():        "BatchResult",
 	reflect.TypeFor[itemJSON]():         "BatchItem",
@@ -110,10 +110,10 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[fault.Detail]():      "Fault",
 }
 
-// neverNil are the types whose embedded pointers always point to something.
+// neverNil has the types whose embedded pointers are never nil.
 var neverNil = map[reflect.Type]bool{reflect.TypeFor[syncrun.Run](): true}
 
-// openSchemas may have members that are ignored.
+// openSchemas has the schemas that allow unknown members, which are ignored.
 var openSchemas = map[string]bool{"Registration": true, "TaskList": true, "Task": true, "PushBody": true, "PushedMessage": true}
 
 var (
@@ -122,7 +122,7 @@ var (
 	object     = schema{"type": "object"}
 )
 
-// notes are by schema and property.
+// notes has the notes by schema and property.
 var notes = map[string]note{
 	"PushedMessage.attributes": {null: true},
 	"Shortfall.have":           {text: "Events in the window."},
@@ -131,7 +131,7 @@ var notes = map[string]note{
 
 	"Sync.id":          {text: "Default: one is made.", schema: schema{"pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"}},
 	"Sync.orgId":       {text: "The organisation whose records are synced.", schema: schema{"minLength": 1}},
-	"Sync.isOneTime":   {text: "The sync runs until a run ends well, and then no more."},
+	"Sync.isOneTime":   {text: "The sync runs until one run succeeds, and never again."},
 	"Sync.frequency":   {text: "hourly, daily, weekly, or five fields of cron. Left out, the sync runs only when asked."},
 	"Sync.timeZone":    {text: "Of frequency: an IANA name. Default: UTC."},
 	"Sync.type":        {text: "The direction, seen from here: pull reads from the data source, push writes to it.", enum: []any{"pull", "push", "both"}},
@@ -246,7 +246,7 @@ var notes = map[string]note{
 	"Webhook.leaseUntil":     {text: "Until when one instance has the URL to itself."},
 	"Delivery.n":             {text: "The delivery's number."},
 	"Delivery.version":       {text: "The version of the list."},
-	"Delivery.data":          {text: "The list as it was sent."},
+	"Delivery.data":          {text: "The list that was sent."},
 	"Delivery.replaced":      {text: "Earlier versions that this one replaced before they were delivered."},
 	"Delivery.state":         {enum: []any{"pending", "delivered"}},
 	"Delivery.attempts":      {text: "The latest attempts."},

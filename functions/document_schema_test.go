@@ -52,8 +52,8 @@ func schemaName(t reflect.Type) string {
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
-// finish says of the schemas what the library does not know of encoding/json: which
-// properties are always there, which can be null, and that there are no others.
+// finish adds to the schemas what the library does not know about encoding/json: which
+// properties are always present, which can be null, and that there are no others.
 func (w *writer) finish() {
 	for name, t := range w.types {
 		s, ok := w.schemas[name].(map[string]any)
@@ -77,8 +77,8 @@ func (w *writer) finishStruct(s map[string]any, t reflect.Type, name string) {
 	}
 }
 
-// fields finishes the properties that come from the fields of t, and returns those that
-// are always there. always is false within an embedded pointer, which may be nil.
+// fields finishes the properties of the fields of t, and returns those that are always
+// present. always is false within an embedded pointer, which may be nil.
 func (w *writer) fields(properties map[string]any, t reflect.Type, name string, always bool) (required []string) {
 	for f := range fieldsOf(t) {
 		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -122,7 +122,7 @@ func fieldsOf(t reflect.Type) func(func(reflect.StructField) bool) {
 	}
 }
 
-// apply adds what the note says to a property.
+// apply applies the note to a property.
 func (n note) apply(p map[string]any, null bool) map[string]any {
 	if types, ok := p["type"].([]any); ok { // the library adds null to every slice, map and pointer
 		types = slices.DeleteFunc(types, func(v any) bool { return v == "null" })

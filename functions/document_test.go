@@ -21,13 +21,13 @@ import (
 var update = flag.Bool("update", false, "write openapi.json")
 
 // openapi.json is made from the table of routes and the Go types of bodies and answers.
-// After a change to either: go generate ./functions
+// After a change to either, run go generate ./functions.
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	made, err := makeDocument()
 	require.NoError(t, err)
 	if *update {
-		require.NoError(t, os.WriteFile("openapi.json", made, 0o644)) //nolint:gosec // it is public
+		require.NoError(t, os.WriteFile("openapi.json", made, 0o644))
 		return
 	}
 	require.Equal(t, string(openapiJSON), string(made), "openapi.json is not up to date: run go generate ./functions")
@@ -111,7 +111,8 @@ func (rt route) describedMethods() []string {
 	return strings.Fields(rt.methods)
 }
 
-// operation describes one method of a route. Several methods get ids of their own.
+// operation describes one method of a route. If a route has several methods, each gets its
+// own id.
 func (w *writer) operation(prefix string, rt route, method string, several bool) (map[string]any, error) {
 	o := rt.doc
 	id := o.id

@@ -71,7 +71,7 @@ func (a *tasksAPI) name(id string) any {
 	return a.rows[id]["name"]
 }
 
-// A draft of what an API has, through the definition of a sync.
+// A draft shows the rows of an API, through the definition of a sync.
 func TestDraftOfAnAPI(t *testing.T) {
 	t.Parallel()
 	api := &tasksAPI{rows: map[string]map[string]any{}}
@@ -91,14 +91,14 @@ func TestDraftOfAnAPI(t *testing.T) {
 	api.set("a", "Alfa") // and nobody says so
 	refused := g.do("POST", "/drafts/tasks/save", "")
 	require.Equal(t, 409, refused.status, "%s", refused.raw)
-	require.Equal(t, "Alfa", api.name("a"), "nothing is overwritten unseen")
+	require.Equal(t, "Alfa", api.name("a"), "a save does not overwrite a change that nobody saw")
 	g.do("POST", "/drafts/tasks/keep", `{"row":"a"}`)
 	saved := g.do("POST", "/drafts/tasks/save", `{"by":"Ada"}`)
 	require.Equal(t, 200, saved.status, "%s", saved.raw)
 	require.Equal(t, "Alef", api.name("a"))
 	require.Equal(t, "Gimel", api.name("n1"))
 	require.Nil(t, api.name("b"))
-	require.Equal(t, "Gimel", saved.at("draft", "n1", "name"), "the row has the id that its source gave it")
+	require.Equal(t, "Gimel", saved.at("draft", "n1", "name"), "the row has the id that the source chose")
 	require.Nil(t, saved.at("draft", "new"))
 	require.Empty(t, saved.list("flags"), "%s", saved.raw)
 
@@ -119,7 +119,7 @@ func TestDraftOfAnAPI(t *testing.T) {
 	require.Equal(t, 404, g.do("GET", "/drafts/none", "").status)
 }
 
-// A draft of a file: what breaks the mapping's rules is left alone.
+// A draft of a file leaves rows that break the mapping's rules unchanged.
 func TestDraftOfAFile(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"drafts":[{"name":"prices","sync":{"id":"prices","datatype":"price"}}]`))
@@ -148,7 +148,7 @@ func TestDraftOfAFile(t *testing.T) {
 	require.Equal(t, "id,amount\n1,3.75\n2,dear\n3,1\n", string(text[:n]))
 }
 
-// Changes that come while the source is being looked at share one more look.
+// Changes that arrive while the source is being read cause one more reading together.
 func TestABurstIsFetchedOnceMore(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -182,8 +182,8 @@ func TestABurstIsFetchedOnceMore(t *testing.T) {
 	require.LessOrEqual(t, fetched, 4)
 }
 
-// A change that the source made while no client was connected is seen when
-// somebody is; and who closes does not wait for a source that hangs.
+// The start fetches a change that the source made before it. Close does not wait for a
+// source that hangs.
 func TestDraftsAreLookedAtFromTheStart(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -15,7 +15,7 @@ import (
 	"github.com/headgate/headgate/internal/mock"
 )
 
-// desk is a draft of the mock source.
+// desk is Headgate with a draft of the mock source.
 type desk struct {
 	*gateway
 	source *mock.ExternalData
@@ -38,7 +38,7 @@ func (d *desk) set(t *testing.T, tasks string) {
 	t.Helper()
 	status, body := post(t, d.url+"/set-tasks/task-list-1", `{"taskList":`+tasks+`}`)
 	require.Equal(t, 200, status, body)
-	// As the source's webhook does.
+	// The source's webhook.
 	require.Equal(t, 200, d.do("POST", "/echo-external-data-webhook", `{"data":`+tasks+`}`).status)
 }
 
@@ -65,7 +65,7 @@ func TestDraft(t *testing.T) {
 	edited := d.do("PATCH", "/drafts/task-list-1", `{"by":"Ada","rows":{"12":{"name":"Alef"},"56":{"name":"Gimel","priority":3},"34":null}}`)
 	require.Equal(t, 200, edited.status, "%s", edited.raw)
 	require.Equal(t, "Ada", edited.str("changedBy"))
-	require.Empty(t, edited.list("flags"), "a purely local edit is no outside change")
+	require.Empty(t, edited.list("flags"), "a local edit is not flagged")
 	require.Nil(t, edited.at("draft", "34"))
 
 	// Two fields change outside: one that we edited, one that we did not.
@@ -75,7 +75,7 @@ func TestDraft(t *testing.T) {
 	require.Equal(t, "Alef", now.at("draft", "12", "name"), "the draft is ours")
 	refused := d.do("POST", "/drafts/task-list-1/save", "")
 	requireProblem(t, refused, 409, "2 changes at the source")
-	require.Len(t, refused.at("draft", "flags"), 2, "nothing is overwritten unseen")
+	require.Len(t, refused.at("draft", "flags"), 2, "a save does not overwrite a change that nobody saw")
 
 	require.Len(t, d.do("POST", "/drafts/task-list-1/keep", `{"row":"12","field":"name"}`).list("flags"), 1)
 	accepted := d.do("POST", "/drafts/task-list-1/accept", `{"row":"12","field":"priority"}`)
@@ -121,7 +121,7 @@ func TestFluidClientFaults(t *testing.T) {
 		},
 		"save overwrote concurrent changes": func(t *testing.T, d *desk) {
 			d.do("PATCH", "/drafts/task-list-1", `{"rows":{"12":{"name":"ours"}}}`)
-			// The source changes, and no webhook comes.
+			// The source changes, and no webhook arrives.
 			status, _ := post(t, d.url+"/set-tasks/task-list-1", `{"taskList":{"12":{"name":"theirs","priority":1},"34":{"name":"Beta","priority":2}}}`)
 			require.Equal(t, 200, status)
 			a := d.do("POST", "/drafts/task-list-1/save", "")
@@ -151,8 +151,8 @@ func TestFluidClientFaults(t *testing.T) {
 	}
 }
 
-// Nobody decides about what they have not seen: the source changes once more, just
-// before somebody presses the button.
+// A decision counts only for the version that the person saw. Here the source changes once
+// more just before the decision.
 func TestDecideAboutWhatIsSeen(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -191,7 +191,7 @@ func TestTheSourceRefusesADraft(t *testing.T) {
 	require.Equal(t, "high", d.do("GET", "/drafts/task-list-1", "").at("draft", "12", "priority"), "the draft stays")
 }
 
-// A draft of records of ours.
+// A draft of our own records.
 func TestDraftOfRecords(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -211,8 +211,8 @@ func TestDraftOfRecords(t *testing.T) {
 	require.Equal(t, false, d.do("GET", "/drafts/items", "").json["edited"])
 }
 
-// As many rows as a draft may have, and one more. A number that a float64 does not
-// have keeps its value.
+// A draft takes its largest number of rows, and refuses one more. A number that a float64
+// cannot hold keeps its value.
 func TestDraftOfManyRecords(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -254,7 +254,7 @@ func TestBadDraftRequests(t *testing.T) {
 	require.Equal(t, 503, d.do("GET", "/drafts/second", "").status)
 }
 
-// Where a token is required, the author of a change is the owner of the token.
+// If a token is required, the author of a change is the owner of the token.
 func TestDraftChangesAreSigned(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte("t0ken"))

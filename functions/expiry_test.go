@@ -24,7 +24,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/auth"
 )
 
-// certificates answers as Google does, with one key.
+// certificates serves one key in the form of Google's certificates.
 type certificates struct{ key *rsa.PrivateKey }
 
 func (c certificates) RoundTrip(*http.Request) (*http.Response, error) {
@@ -33,8 +33,8 @@ func (c certificates) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, err
 }
 
-// A connection does not outlive the token that allowed it, no matter which check that was. The
-// hash of a token does not expire.
+// A connection ends when the token that allowed it expires, whichever check accepted the
+// token. A token that is known by its hash does not expire.
 func TestAConnectionEndsWithTheTokenOfAuth(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -62,7 +62,7 @@ func TestAConnectionEndsWithTheTokenOfAuth(t *testing.T) {
 	g.advance(expiry.Add(-2 * time.Second).Sub(g.clock()))
 
 	dial := func(token string) *websocket.Conn {
-		c, _, err := websocket.Dial(ctx, server.URL+"/ws/entity-sync/?protocol=2", &websocket.DialOptions{ //nolint:bodyclose // the library does
+		c, _, err := websocket.Dial(ctx, server.URL+"/ws/entity-sync/?protocol=2", &websocket.DialOptions{
 			HTTPHeader: http.Header{"Authorization": {"bearer  " + token}},
 		})
 		require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// fluid is the source of truth, Headgate and who listens to it, on real ports.
+// fluid has the source of truth, Headgate and a listener, on real ports.
 type fluid struct {
 	*gateway
 	source   *mock.ExternalData
@@ -63,7 +63,7 @@ func post(t *testing.T, target, body string) (status int, answer string) {
 	return resp.StatusCode, string(b)
 }
 
-// live connects a plain client that is subscribed.
+// live connects a plain client and subscribes it.
 func (f *fluid) live(entity, id string) (next func(time.Duration) (string, bool)) {
 	f.Helper()
 	t := f.TB.(*testing.T)
@@ -123,13 +123,13 @@ func TestFluidCases(t *testing.T) {
 	t.Run("unregister existing, another's, without any webhook, bad URL, bad id", func(t *testing.T) {
 		t.Parallel()
 		f := newFluid(t, "")
-		require.Equal(t, 400, f.do("POST", "/unregister-webhook", `{"url":"`+f.listener+`"}`).status, "nobody ever registered")
+		require.Equal(t, 400, f.do("POST", "/unregister-webhook", `{"url":"`+f.listener+`"}`).status, "the list never had a webhook")
 		f.do("POST", "/register-for-webhook", `{"url":"`+f.listener+`"}`)
 		require.Equal(t, 200, f.do("POST", "/unregister-webhook", `{"url":"https://example.org/other"}`).status)
 		require.Len(t, f.do("GET", "/webhooks", "").list("webhooks"), 1)
 		require.Equal(t, 200, f.do("POST", "/unregister-webhook", `{"url":"`+f.listener+`"}`).status)
 		require.Empty(t, f.do("GET", "/webhooks", "").list("webhooks"))
-		require.Equal(t, 200, f.do("POST", "/unregister-webhook", `{"url":"`+f.listener+`"}`).status, "it had one")
+		require.Equal(t, 200, f.do("POST", "/unregister-webhook", `{"url":"`+f.listener+`"}`).status, "the list had a webhook before")
 		for _, body := range []string{`{"url":"not a url"}`, `{"url":{}}`, `{"url":123}`, `{}`, `{"url":"http://x/","externalTaskListId":123}`} {
 			require.Equal(t, 400, f.do("POST", "/unregister-webhook", body).status, body)
 		}
@@ -158,7 +158,7 @@ func TestFluidCases(t *testing.T) {
 			require.NoError(t, json.Unmarshal([]byte(body), &got))
 			require.JSONEq(t, newTasks, string(got.Data))
 		case <-time.After(30 * time.Second):
-			require.Fail(t, "it was not called")
+			require.Fail(t, "the listener was not called")
 		}
 	})
 	t.Run("session, registration, set: a signal with the list's id; session-end: no further signal", func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestFluidCases(t *testing.T) {
 	})
 }
 
-// Each fault of Fluid's example that is the echo's, by name.
+// Each known fault of Fluid's example that concerns the echo, by name.
 func TestFluidFaults(t *testing.T) {
 	t.Parallel()
 	t.Run("the echo's success never answered", func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestFluidFaults(t *testing.T) {
 		}
 		require.Len(t, f.source.Hooks("list_1"), 1)
 		f.do("POST", "/events-listener", `{"type":"session-end","tenantId":"a_b","documentId":"c"}`)
-		require.Len(t, f.source.Hooks("list_1"), 1, "the other session is there")
+		require.Len(t, f.source.Hooks("list_1"), 1, "the other session still has the list open")
 		f.do("POST", "/events-listener", `{"type":"session-end","tenantId":"a","documentId":"b_c"}`)
 		require.Empty(t, f.source.Hooks("list_1"))
 	})

@@ -30,7 +30,7 @@ func TestFirstSuccess(t *testing.T) {
 	whole := g.do("GET", "/messages/"+id, "")
 	published := g.bus.all()
 	require.Len(t, published, 1)
-	require.Equal(t, string(published[0].Data), string(whole.raw), "served as it was published")
+	require.Equal(t, string(published[0].Data), string(whole.raw), "the published bytes are served")
 	for k, want := range map[string]string{
 		"serviceName": "My First Event Sync", "eventID": id, "triggerType": "window", "ce-specversion": "1.0", "ce-id": id,
 	} {
@@ -55,7 +55,7 @@ func TestCheckTriggerReset(t *testing.T) {
 	for _, path := range []string{"/trigger", "/event/trigger", "/services/My%20First%20Event%20Sync/trigger"} {
 		a := g.do("GET", path, "")
 		require.Equal(t, 200, a.status)
-		require.Nil(t, a.json["triggered"], "nothing is eligible: no message")
+		require.Nil(t, a.json["triggered"], "without eligible events there is no message")
 	}
 	require.Empty(t, g.bus.all())
 
@@ -120,8 +120,8 @@ func TestIdempotency(t *testing.T) {
 	require.Equal(t, "new", g.message(g.event("entry2", "x").str("triggered")).Events["entry1"].Events[0].Content)
 }
 
-// Sources that use the same names day by day have a message each day, and none that
-// consumers would take for yesterday's.
+// Sources that use the same names every day get a message every day, with another eventID
+// than yesterday's.
 func TestNamesUsedAgainAreAnotherMessage(t *testing.T) {
 	t.Parallel()
 	for _, more := range []string{"", `,"keepEventAfterTrigger":true`} {
@@ -146,7 +146,7 @@ func TestNamesUsedAgainAreAnotherMessage(t *testing.T) {
 	}
 }
 
-// A duplicate still runs the check: its first attempt may have died before it.
+// A duplicate still runs the check: the first attempt may have died before its check.
 func TestADuplicateChecks(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
@@ -269,7 +269,8 @@ func TestSeveralServices(t *testing.T) {
 	require.Contains(t, string(g.do("GET", "/config", "").raw), `"services"`)
 }
 
-// A redirect that lost the service would take an event to the first one's window.
+// A redirect must keep the service. Otherwise an event would get into the first service's
+// window.
 func TestAPathThatIsNotCleanStaysWithItsService(t *testing.T) {
 	t.Parallel()
 	second := strings.Replace(oneService(""), "My First Event Sync", "the/second one", 1)

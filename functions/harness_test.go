@@ -32,9 +32,8 @@ import (
 
 const testTopic = "projects/test-project/topics/sync"
 
-// gateway is all of Headgate on the embedded store, with a clock, a bus and a
-// store that a test can move, watch and break. It checks every answer against
-// the OpenAPI document.
+// gateway is all of Headgate on the embedded store. A test can move its clock, watch its
+// bus and break its store. It checks every answer against the OpenAPI document.
 type gateway struct {
 	testing.TB
 	h     http.Handler
@@ -53,8 +52,8 @@ func oneService(more string) string {
 		"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],"targetPubSub":{"topic":"` + testTopic + `"}` + more + `}`
 }
 
-// newGateway has no processor between requests, as on Cloud Run: when a request is
-// answered, all that it led to is done.
+// newGateway returns a gateway without CPU between requests, as on Cloud Run: when a
+// request is answered, all of its effects are complete.
 func newGateway(t testing.TB, cfgJSON string, functions ...string) *gateway {
 	t.Helper()
 	return newGatewayOn(t, cfgJSON, false, functions...)
@@ -72,7 +71,7 @@ func newGatewayOf(t testing.TB, cfg *config.Config, background bool, functions .
 	return newGatewayIn(t, budget.Memory{}, cfg, background, functions...)
 }
 
-// newGatewayIn bounds the memory of requests.
+// newGatewayIn returns a gateway that bounds the memory of requests.
 func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, background bool, functions ...string) *gateway {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
@@ -116,7 +115,7 @@ func (g *gateway) elapsed() time.Duration {
 	return g.ran
 }
 
-// advance has time pass.
+// advance lets time pass.
 func (g *gateway) advance(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -165,7 +164,7 @@ func (g *gateway) send(r *http.Request) answer {
 	return a
 }
 
-// event sends one and requires that it is stored.
+// event sends an event and requires that it is stored.
 func (g *gateway) event(key, body string, headers ...string) answer {
 	g.Helper()
 	a := g.do("POST", "/event/"+key, body, headers...)
@@ -195,11 +194,12 @@ type syncMessage struct {
 	}
 }
 
-// brokenStore fails every call while broken.
+// brokenStore fails while broken: Append, Pending, Writable, and the calls for documents.
 type brokenStore struct {
 	app.Store
-	mu     sync.Mutex
-	broken bool
+	mu       sync.Mutex
+	broken   bool
+	readOnly bool // only commits of documents fail
 
 	settled  int              // outcomes recorded
 	maxClaim int              // if it is not 0
@@ -227,13 +227,15 @@ func (s *brokenStore) Settle(ctx context.Context, service, id string, o store.Ou
 	return s.Store.Settle(ctx, service, id, o)
 }
 
+var errAway = errors.New("the secret cause")
+
 func (s *brokenStore) set(broken bool) { s.mu.Lock(); s.broken = broken; s.mu.Unlock() }
 
 func (s *brokenStore) err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken {
-		return errors.New("the secret cause")
+		return errAway
 	}
 	return nil
 }
@@ -256,6 +258,33 @@ func (s *brokenStore) Pending(ctx context.Context, ep store.Endpoint, after time
 	return s.Store.Pending(ctx, ep, after, limit)
 }
 
+func (s *brokenStore) Get(ctx context.Context, c store.Collection, ids []string) ([]*store.Doc, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.Get(ctx, c, ids)
+}
+
+func (s *brokenStore) Commit(ctx context.Context, writes []store.Write) ([]string, error) {
+	s.mu.Lock()
+	readOnly := s.readOnly
+	s.mu.Unlock()
+	if readOnly {
+		return nil, errAway
+	}
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.Commit(ctx, writes)
+}
+
+func (s *brokenStore) List(ctx context.Context, l store.Listing) ([]store.Doc, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.Store.List(ctx, l)
+}
+
 func (s *brokenStore) Writable(ctx context.Context) error {
 	if err := s.err(); err != nil {
 		return err
@@ -263,7 +292,7 @@ func (s *brokenStore) Writable(ctx context.Context) error {
 	return s.Store.Writable(ctx)
 }
 
-// watchedBus keeps what was published, and refuses it while away.
+// watchedBus keeps the published messages, and refuses messages while away.
 type watchedBus struct {
 	bus.Bus
 	mu        sync.Mutex

@@ -11,9 +11,9 @@ type homeJSON struct {
 	OpenAPI   string   `json:"openapi"`
 }
 
-// home answers a person who opened the bare address: with the console where it is served,
-// or else with what is served here. The Location is relative because a proxy may have put
-// a prefix before the path.
+// home answers a person who opened the bare address. It redirects to the console if that is
+// served, and lists the served functions otherwise. The Location is relative because a
+// proxy may have put a prefix before the path.
 func home(b *builder, _ string) web.Handler {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		if b.serves(Console) && consoleIsOpen(b.app) {

@@ -11,8 +11,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 )
 
-// A request that changed something is never answered 503 for want of memory for its
-// answer: it is refused before the change, or answered.
+// A request that changed something is never answered with 503 because there is no memory
+// for its answer. It is refused before the change, or it gets its answer.
 func TestChangesAreRefusedBeforeTheyAreMade(t *testing.T) {
 	t.Parallel()
 	cfg, err := config.Parse([]byte(oneService("")))
@@ -52,13 +52,13 @@ func TestChangesAreRefusedBeforeTheyAreMade(t *testing.T) {
 	}
 	require.Equal(t, 1000, stored())
 
-	// Enough for the body, not for the answer.
+	// Memory for the body, but not for the answer.
 	left := int64(512 << 10)
 	require.True(t, memory.Requests.Try(memory.Requests.Total()-left))
 	require.Equal(t, 503, g.do("POST", "/events/entry1", "["+strings.Join(rows, ",")+"]").status)
 	require.Equal(t, 503, g.do("PATCH", "/orgs/o/notes/1", `{"more":false}`).status)
 	memory.Requests.Give(memory.Requests.Total() - left)
-	require.Equal(t, 1000, stored(), "what was refused is not stored")
+	require.Equal(t, 1000, stored(), "refused records are not stored")
 	memory.Answers.Give(memory.Answers.Total())
 	require.Equal(t, float64(2), g.do("GET", "/orgs/o/notes/1", "").json["version"], "nor changed")
 	require.Zero(t, memory.Requests.Used())

@@ -36,13 +36,13 @@ func TestMessagesPagingAndReplay(t *testing.T) {
 	for _, bad := range []string{"limit=0", "limit=1001", "limit=x", "after=!", "after=eA", "state=x", "unknown=1", "limit=1&limit=2", "limit=%zz"} {
 		require.Equal(t, 400, g.do("GET", "/messages?"+bad, "").status, bad)
 	}
-	// Firestore takes neither a date so far nor an id so long.
+	// Firestore accepts neither such a late date nor such a long id.
 	for _, bad := range []string{"1y2p0ij32e8e7." + ids[0], "-1y2p0ij32e8e7." + ids[0], "0." + strings.Repeat("a", 2000)} {
 		require.Equal(t, 400, g.do("GET", "/messages?after="+base64.RawURLEncoding.EncodeToString([]byte(bad)), "").status, bad)
 	}
 	settled := g.store.settled
 	require.Equal(t, 200, g.do("POST", "/messages/"+ids[0]+"/replay", "").status)
-	require.Equal(t, settled, g.store.settled, "when it was published is not written over")
+	require.Equal(t, settled, g.store.settled, "the time of the first publication stays")
 	all := g.bus.all()
 	require.Equal(t, all[4], all[5], "the same message, the same ids")
 	require.Equal(t, 404, g.do("GET", "/messages/nope", "").status)
@@ -68,9 +68,9 @@ func TestClaimCheck(t *testing.T) {
 	require.Equal(t, "https://h.example.com/services/My%20First%20Event%20Sync/messages/"+id, url)
 	require.NotContains(t, string(m.Data), `"content":`)
 	a := g.do("GET", strings.TrimPrefix(url, "https://h.example.com"), "")
-	require.Contains(t, string(a.raw), body, "the whole is behind it")
+	require.Contains(t, string(a.raw), body, "contentURL serves the whole message")
 
-	for i := range 30 { // so many that even what is said of each event is too much
+	for i := range 30 { // so many that even their envelopes are too large
 		g.event("entry1", fmt.Sprint(i), "X-Long", strings.Repeat("h", 100))
 	}
 	g.event("entry2", "x")
@@ -79,8 +79,7 @@ func TestClaimCheck(t *testing.T) {
 	require.Contains(t, string(last.Data), `"numberOfEvents":30`)
 }
 
-// A limit that not even the smallest claim check meets must not keep a message back
-// for ever.
+// If even the smallest claim check is over the limit, the message must still be published.
 func TestTheSmallestClaimCheckGoesOutWhateverTheLimit(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, strings.Replace(oneService(`,"maxMessageBytes":1024`), "My First Event Sync", strings.Repeat("n", 2000), 1))

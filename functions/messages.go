@@ -83,7 +83,7 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, out)
 }
 
-// getMessage serves a whole message, as it was published or behind its claim check.
+// getMessage serves a whole message: the published bytes, or the message behind a claim check.
 func getMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	started := false
 	err := g.WriteMessage(r.Context(), r.PathValue("eventID"), w, func(size int) {

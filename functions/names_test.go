@@ -21,7 +21,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 	requireProblem(t, g.do("POST", "/notify", `[{"entity":"items","id":"1"}] x`), 400)
 	require.Equal(t, 200, g.do("POST", "/hooks/h", `{"entity":"items","id":"1"}`).status)
 
-	// A session's list is one that there can be webhooks of, and its name one that can be subscribed to.
+	// A session's list must have an id that webhooks can have, and the session one that clients can subscribe to.
 	session := func(tenant, list string) answer {
 		return g.do("POST", "/register-session-url", `{"tenantId":"`+tenant+`","documentId":"d","externalTaskListId":"`+list+`"}`)
 	}
@@ -30,7 +30,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 	require.Equal(t, 200, session("t", strings.Repeat("l", 256)).status)
 }
 
-// A bus that hangs keeps no webhook from being answered.
+// Webhooks are answered even if the bus hangs.
 func TestAWebhookDoesNotWaitForTheBus(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"live":{"topic":"projects/p/topics/live"}`))

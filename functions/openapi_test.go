@@ -35,7 +35,7 @@ func loadDocument() *document {
 	return &document{raw: raw.(map[string]any), compiler: c}
 }
 
-// at follows keys, and the reference that it may meet.
+// at follows keys and references.
 func (d *document) at(v any, keys ...string) any {
 	for _, k := range keys {
 		m, ok := v.(map[string]any)
@@ -97,7 +97,7 @@ func matches(template, path string) bool {
 	return true
 }
 
-// check requires that an answer is one that the document describes.
+// check requires that the document describes the answer.
 func (d *document) check(t testing.TB, r *http.Request, a answer) {
 	t.Helper()
 	template := d.path(r.URL.EscapedPath())

@@ -14,7 +14,7 @@ type operation struct {
 	failures         []int   // beside those that every route of its kind has
 }
 
-// Tags say who calls.
+// Tags name the callers of an operation.
 const (
 	bySources   = "sources"
 	byScheduler = "scheduler"

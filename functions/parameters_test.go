@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every parameter of the query and of the header that a handler reads is described, and
-// none other. The handlers' source tells: the scan follows a request, its header and its
-// query from the handler through every function of this module that gets them.
+// The document describes exactly the query parameters and headers that the handlers read.
+// The test finds them in the source: it follows a request, its header and its query from
+// the handler through every function of this module that gets them.
 func TestParametersAreThoseThatHandlersRead(t *testing.T) {
 	t.Parallel()
 	src := parseSource(t)
@@ -42,12 +42,12 @@ func TestParametersAreThoseThatHandlersRead(t *testing.T) {
 	}
 }
 
-// reads are "query name" and "header name", in lower case.
+// reads is a set of "query NAME" and "header NAME", in lower case.
 type reads map[string]bool
 
 func sorted(r reads) []string { return slices.Sorted(maps.Keys(r)) }
 
-// notParameters are headers that OpenAPI or HTTP itself describes.
+// notParameters has the headers that OpenAPI or HTTP itself describes.
 var notParameters = map[string]bool{
 	"content-type": true, "authorization": true, "expect": true,
 	"connection": true, "upgrade": true, // of a WebSocket
@@ -160,7 +160,7 @@ func (s *codebase) rows(t *testing.T) (rows [][]string) {
 	return rows
 }
 
-// follow collects what the function of this name reads of the request that it gets.
+// follow collects the parameters that the function with this name reads from its request.
 func (s *codebase) follow(dir, name string, found reads, seen map[*ast.FuncDecl]bool) {
 	for _, fn := range s.funcs[dir+"."+name] {
 		s.scan(fn, found, seen)
@@ -257,7 +257,7 @@ func (s *codebase) call(f *file, call *ast.CallExpr, holds holders, found reads,
 	}
 }
 
-// holders are a function's variables that hold a request, a header or a query.
+// holders has the variables of a function that hold a request, a header or a query.
 type holders map[string]string
 
 func holdersOf(fn *ast.FuncDecl) holders {
@@ -286,7 +286,7 @@ func holdersOf(fn *ast.FuncDecl) holders {
 	return holds
 }
 
-// localNames are the names that a function declares.
+// localNames returns the names that a function declares.
 func localNames(fn *ast.FuncDecl) map[string]bool {
 	names := map[string]bool{}
 	declare := func(e ast.Expr) {
@@ -356,7 +356,7 @@ func isName(e ast.Expr, name string) bool {
 	return false
 }
 
-// text returns the value of a string, or of a constant that is one.
+// text returns the value of a string literal or a string constant.
 func (s *codebase) text(f *file, e ast.Expr) (string, bool) {
 	if text, ok := literal(e); ok {
 		return text, true

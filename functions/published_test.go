@@ -13,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// Every answer that says what was triggered says whether the bus has it.
+// Every answer with a triggered message also tells whether the bus has the message.
 func TestPublishedBesideTriggered(t *testing.T) {
 	t.Parallel()
 	stored := func(g *gateway) { // by an instance that died before its check
@@ -37,7 +37,7 @@ func TestPublishedBesideTriggered(t *testing.T) {
 			g := newGateway(t, oneService(""))
 			nothing := g.event("entry1", "a")
 			require.Nil(t, nothing.json["triggered"])
-			require.NotContains(t, nothing.json, "published", "there is nothing that could be")
+			require.NotContains(t, nothing.json, "published", "there is no message")
 			a := release(g)
 			require.NotEmpty(t, a.str("triggered"), "%s", a.raw)
 			require.Equal(t, true, a.json["published"])
@@ -48,12 +48,12 @@ func TestPublishedBesideTriggered(t *testing.T) {
 			g.event("entry1", "a")
 			a = release(g)
 			require.NotEmpty(t, a.str("triggered"))
-			require.Equal(t, false, a.json["published"], "claimed, and the bus did not take it")
+			require.Equal(t, false, a.json["published"], "the bus did not take the claimed message")
 
 			g.event("entry1", "a")
 			a = release(g)
 			require.NotEmpty(t, a.str("triggered"))
-			require.Equal(t, false, a.json["published"], "the bus rests")
+			require.Equal(t, false, a.json["published"], "publishing pauses")
 		})
 	}
 }
@@ -80,7 +80,7 @@ func TestEveryRouteOfTheGatePublishesWhatWaits(t *testing.T) {
 	}
 }
 
-// A service that nobody sends anything is helped by the requests of the others.
+// Requests to other services publish the messages of a service that gets no requests.
 func TestRequestsOfOneServiceHelpTheOthers(t *testing.T) {
 	t.Parallel()
 	service := func(name string) string {
@@ -100,7 +100,7 @@ func TestRequestsOfOneServiceHelpTheOthers(t *testing.T) {
 	require.Equal(t, id, g.bus.all()[0].Attributes["eventID"])
 }
 
-// Where the process runs on after an answer, the answer waits for nothing.
+// If the process has CPU after an answer, the answer does not wait for publications.
 func TestHelpDelaysNoAnswerWhereTheProcessRunsOn(t *testing.T) {
 	t.Parallel()
 	g := newGatewayOn(t, oneService(""), true)
@@ -110,10 +110,10 @@ func TestHelpDelaysNoAnswerWhereTheProcessRunsOn(t *testing.T) {
 	g.bus.set(nil)
 	g.advance(11 * time.Second)
 	require.Equal(t, 200, g.do("GET", "/status", "").status)
-	require.Eventually(t, func() bool { return len(g.bus.all()) == 1 }, time.Minute, time.Millisecond, "the process goes on after the answer")
+	require.Eventually(t, func() bool { return len(g.bus.all()) == 1 }, time.Minute, time.Millisecond, "the publication continues after the answer")
 }
 
-// Status says what somebody should do about messages that wait for a day.
+// Status tells the operator what to do about messages that have waited for a day.
 func TestStatusWarnsOfMessagesThatWait(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
@@ -131,8 +131,8 @@ func TestStatusWarnsOfMessagesThatWait(t *testing.T) {
 	require.Nil(t, warning())
 }
 
-// The whole application keeps to one clock, which a jump of the machine's does not
-// move: not the window, nor names, nor what is kept.
+// The whole application uses one clock. A jump of the machine's clock does not affect the
+// window, idempotency keys or retention.
 func TestAttackClockThroughTheAPI(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
@@ -159,7 +159,8 @@ func TestAttackClockThroughTheAPI(t *testing.T) {
 	require.Equal(t, 1, g.message(id).Events["entry1"].NumberOfEvents, "nothing was lost")
 }
 
-// A process whose clock is hours off from its start takes webhooks by the store's time.
+// A process whose clock is wrong by hours from the start checks webhooks by the store's
+// time.
 func TestAttackClockOfWebhooks(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/hooks/h", "/external-data-webhook"} {

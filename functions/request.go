@@ -1,8 +1,6 @@
 package functions
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -88,31 +86,40 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, name string) 
 	return body, nil
 }
 
-// readJSON reads a small JSON body. Unknown fields are refused.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+// readJSON reads a small JSON body into a struct. Unknown fields are refused, and the
+// answer lists every fault.
+func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	body, err := readBody(w, r, maxBody, "the limit of a body")
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	d.UseNumber()
-	if err := d.Decode(v); err != nil {
-		return fault.New(fault.Invalid, "the body is not valid: %s", err)
+	f := decode.Faults{AnyCase: true}
+	f.Decode("", body, into)
+	details := f.Details()
+	if len(details) == 0 {
+		return nil
 	}
-	if err := decode.End(d); err != nil {
-		return fault.New(fault.Invalid, "the body is not valid: %s", err)
+	lines := make([]string, len(details))
+	for i, d := range details {
+		lines[i] = d.String()
 	}
-	return nil
+	invalid := fault.New(fault.Invalid, "the body is not valid: %s", strings.Join(lines, "; "))
+	invalid.Details = details
+	return invalid
 }
 
-// readObject reads a small JSON object.
+// readObject reads a small JSON object with whatever fields it has.
 func readObject(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
-	var data map[string]any
-	if err := readJSON(w, r, &data); err != nil {
+	body, err := readBody(w, r, maxBody, "the limit of a body")
+	if err != nil {
 		return nil, err
 	}
-	if data == nil {
+	v, err := decode.One(body)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "the body is not valid: %s", err)
+	}
+	data, ok := v.(map[string]any)
+	if !ok {
 		return nil, fault.New(fault.Invalid, "the body must be a JSON object")
 	}
 	return data, nil

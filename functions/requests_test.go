@@ -15,7 +15,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// checkRequest requires that a request that was taken is one that the document describes.
+// checkRequest requires that the document describes every accepted request.
 func (d *document) checkRequest(t testing.TB, r *http.Request, body string, a answer) {
 	t.Helper()
 	template, method := d.path(r.URL.EscapedPath()), strings.ToLower(r.Method)
@@ -64,8 +64,8 @@ func (d *document) has(parameters []any, in, name string) bool {
 	return false
 }
 
-// Each parameter that is described is taken, and where its schema says more than that it
-// is text, a value that the schema forbids is refused by name.
+// Each described parameter is accepted. A value that its schema forbids is refused, and the
+// refusal names the parameter.
 func TestDescribedParametersAreTaken(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"hooks":[{"name":"x","verify":{"type":"none"},"entity":"body.entity","id":"body.id","signal":true}]`))
@@ -88,7 +88,7 @@ func TestDescribedParametersAreTaken(t *testing.T) {
 	}
 }
 
-// with sends a request that has the parameter.
+// with sends a request with the parameter.
 func (g *gateway) with(rt route, p parameter, value string) answer {
 	g.Helper()
 	target, headers := rt.example(), []string(nil)
@@ -100,7 +100,7 @@ func (g *gateway) with(rt route, p parameter, value string) answer {
 	return g.do(rt.method(), target, "{}", headers...)
 }
 
-// samples returns a value that the schema allows, and one that it does not, if any.
+// samples returns a value that the schema allows, and one that it forbids, if there is one.
 func samples(t *testing.T, s schema) (good, bad string) {
 	t.Helper()
 	switch values, enum := s["enum"].([]string); {
@@ -117,8 +117,7 @@ func samples(t *testing.T, s schema) (good, bad string) {
 	return "x", ""
 }
 
-// A live client's parameters: the stream resumes by either name, and who connects is found
-// by either token.
+// A live client may resume the stream by two names, and may show its token in two ways.
 func TestLiveParameters(t *testing.T) {
 	t.Parallel()
 	g := newGatewayOn(t, oneService(""), true)

@@ -49,12 +49,12 @@ var routes = []route{
 		op("check", byScheduler, "Release the window if it is complete").
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
 	{"POST", "/sweep", Sweep, auth.Operate, web.Reads, perService(sweepService),
-		op("sweep", byScheduler, "Publish all that waits, and delete what is over").
+		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
 			note("It finishes the work of instances that stopped in the middle of it.").
 			gives(200, "How much was done.", sweptJSON{})},
 
 	// People operate the gate.
-	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, perService(notByHead(triggerWindow)),
+	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, notByHead(triggerWindow),
 		op("trigger", byPeople, "Publish every event in the window now, complete or not").
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
@@ -62,7 +62,7 @@ var routes = []route{
 			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead, and has its parameters.").
 			reads(ofEvents...).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
-	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, perService(notByHead(resetWindow)),
+	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, notByHead(resetWindow),
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
 			reads(inQuery("eventKey", "Only the events of this endpoint.")).
 			gives(200, "How many events were taken out.", resetJSON{})},
@@ -118,11 +118,11 @@ var routes = []route{
 	{"POST", "/sync/{id}", SyncRun, auth.Operate, web.Reads, deployment(runSync),
 		op("runSyncShort", byPeople, "Run a sync (OurWater's path)").
 			reads(runMethod, wait, allowDeletes).
-			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
 	{"POST", "/sync/{id}/run", SyncRun, auth.Operate, web.Reads, deployment(runSync),
 		op("runSync", byPeople, "Run a sync").
 			reads(runMethod, wait, allowDeletes).
-			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
 	{"GET", "/sync/{id}/runs", SyncRun, auth.Read, web.Reads, deployment(listRuns),
 		op("syncRuns", byPeople, "List the latest runs, newest first").
 			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).
@@ -139,7 +139,7 @@ var routes = []route{
 	{"POST", "/sync/{id}/rejects/retry", SyncRun, auth.Operate, web.Reads, deployment(retryRejects),
 		op("retryRejects", byPeople, "Run a sync for the rejected rows only").
 			reads(wait).
-			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run goes on.", runAnswer{}, "Location").fails(409)},
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
 	{"GET", "/sync/{id}/conflicts", SyncRun, auth.Read, web.Reads, deployment(listConflicts),
 		op("conflicts", byPeople, "List the records that wait for a decision").
 			reads(limit, after).gives(200, "A page of conflicts.", conflictsJSON{})},

@@ -13,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// method returns one that the route takes.
+// method returns a method that the route accepts.
 func (rt route) method() string {
 	if rt.methods == anyMethod {
 		return "POST"
@@ -26,7 +26,7 @@ func (rt route) described() bool {
 	return rt.path != "/" && rt.path != "/{$}" && rt.path != "/console/{$}"
 }
 
-// example returns a path that leads to the route.
+// example returns a path of the route.
 func (rt route) example() string {
 	return strings.NewReplacer("{key...}", "entry1", "{$}", "", "{n}", "1", "{file}", "app.js", "{action}", "keep",
 		"{eventID}", "x", "{id}", "x", "{runId}", "x", "{recordId}", "x", "{org}", "x", "{type}", "x", "{name}", "x").Replace(rt.path)
@@ -89,7 +89,8 @@ func TestFunctionsServeTheirPathsOnly(t *testing.T) {
 	require.ErrorContains(t, err, "ingest")
 }
 
-// The rules for web pages are a path's, because they are decided before the method is.
+// All methods of a path have the same rules for web pages, because these are checked before
+// the method.
 func TestRoutesOfAPathHaveOneAccess(t *testing.T) {
 	t.Parallel()
 	access := map[string]web.Access{}
@@ -126,7 +127,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	}
 }
 
-// Every served route is described, and every described one is served.
+// Every served route is described, and every described route is served.
 func TestDocumentAndRoutes(t *testing.T) {
 	t.Parallel()
 	want := map[string]bool{}

@@ -79,7 +79,7 @@ type problemJSON struct {
 // draftConflict is a problem that shows the draft.
 type draftConflict struct {
 	problemJSON
-	Draft draft.View `json:"draft" description:"The draft as it is now, with what is flagged."`
+	Draft draft.View `json:"draft" description:"The present draft with its flags."`
 }
 
 // definitionForms are the bodies in which a sync's definition is accepted.

@@ -36,7 +36,7 @@ type checkedJSON struct {
 
 type dueJSON struct {
 	Started   []*syncrun.Run `json:"started" description:"The runs that were due."`
-	TakenOver int            `json:"takenOver" description:"How many runs whose process died go on now."`
+	TakenOver int            `json:"takenOver" description:"How many runs whose process died continue now."`
 }
 
 // createdSyncJSON is a new sync, with OurWater's name for its id as well.
@@ -88,9 +88,7 @@ func checkSync(a *app.App) web.Handler {
 		} else if err != nil {
 			return err
 		} else {
-			for _, f := range a.Definitions().Check(def) {
-				out.Errors = append(out.Errors, fault.Detail(f))
-			}
+			out.Errors = append(out.Errors, a.Definitions().Check(def)...)
 		}
 		out.Valid = len(out.Errors) == 0
 		return web.JSON(w, http.StatusOK, out)
@@ -172,7 +170,7 @@ func startDue(a *app.App) web.Handler {
 	}
 }
 
-// conflictOf adds the path of the run that is in the way to the answer.
+// conflictOf adds the path of the run that caused the conflict to the answer.
 func conflictOf(w http.ResponseWriter, id string, run *syncrun.Run, err error) error {
 	if fault.CodeOf(err) == fault.Conflict && run != nil {
 		w.Header().Set("Location", runPath(id, run.ID))

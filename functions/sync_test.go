@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readingsSync is a sync of a CSV file; more is added to the definition.
+// readingsSync returns the definition of a sync of a CSV file. more is added to it.
 func readingsSync(more string) string {
 	return `{"id":"readings","orgId":"acme","type":"pull","datasource":{"type":"csv","fileUrl":"readings.csv","selectedDatatypes":["reading"]},
 		"mapping":{"reading":{"key":["well","at"],"fields":{
@@ -104,7 +104,7 @@ func TestRejectsAreKeptAndRetried(t *testing.T) {
 	require.Contains(t, list[0]["reason"], "number")
 	require.Equal(t, "high", list[0]["raw"].(map[string]any)["value"])
 
-	// The rule was too strict: without it the row is good, and it is not read again.
+	// The rule was too strict. Without it the row is valid, and a retry does not read the file again.
 	def := strings.Replace(readingsSync(`,"maxRejected":0.5`), `"type":"number","required":true`, `"type":"string"`, 1)
 	require.Equal(t, 200, g.do("PUT", "/sync/readings", def).status)
 	retried := g.do("POST", "/sync/readings/rejects/retry?wait=true", "")
@@ -233,7 +233,7 @@ func TestOneRunAtATime(t *testing.T) {
 	}
 	g.file("readings.csv", b.String())
 	g.define(readingsSync(""))
-	started := g.do("POST", "/sync/readings", "") // the seed's way
+	started := g.do("POST", "/sync/readings", "") // the shorter path of OurWater
 	require.Equal(t, 202, started.status, "%s", started.raw)
 	id := started.str("id")
 	require.Equal(t, map[string]any{"syncRunId": id}, started.json["data"])
@@ -260,7 +260,7 @@ func TestOthersPushInAndPullOut(t *testing.T) {
 	require.Equal(t, "created", results[0]["result"])
 	require.Equal(t, "rejected", results[1]["result"])
 	require.Equal(t, "value", results[1]["field"])
-	require.Equal(t, "created", results[2]["result"], "a bad one does not lose its neighbours")
+	require.Equal(t, "created", results[2]["result"], "an invalid record does not affect the others")
 	again := g.do("POST", "/sync/readings/data", `[{"well":"w1","at":"2026-01-05","value":8.75}]`)
 	require.Equal(t, "unchanged", again.list("results")[0]["result"])
 
@@ -289,7 +289,7 @@ func TestRecords(t *testing.T) {
 	require.Equal(t, 412, g.do("PUT", path, `{}`, "If-Match", `"7"`).status)
 
 	patched := g.do("PATCH", path, `{"name":null,"more":{"x":1}}`, "Content-Type", "application/x-www-form-urlencoded")
-	require.Equal(t, 200, patched.status, "what curl -d sends")
+	require.Equal(t, 200, patched.status, "the content type of curl -d is accepted")
 	require.Equal(t, `"2"`, patched.header.Get("ETag"))
 	require.NotContains(t, patched.json["data"], "name")
 	require.Equal(t, 400, g.do("PATCH", path, `[]`, "Content-Type", "application/json-patch+json").status)
@@ -371,10 +371,10 @@ func TestAMessageRunsTheSyncOnce(t *testing.T) {
 	}
 	runs := g.do("GET", "/sync/readings/runs", "").list("runs")
 	require.Len(t, runs, 1)
-	require.Equal(t, "finished", runs[0]["state"], "when the push is answered, the run has ended")
+	require.Equal(t, "finished", runs[0]["state"], "the run ended before the push was answered")
 	require.Equal(t, m.Attributes["eventID"], runs[0]["eventId"])
 
-	// A run that is handed on, and one that has ended already.
+	// A run that is handed to another invocation, and a run that has ended.
 	id, _ := runs[0]["id"].(string)
 	require.Equal(t, 204, g.do("POST", "/sync/work", push(nil, `{"syncId":"readings","runId":"`+id+`"}`)).status)
 }

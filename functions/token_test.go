@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A caller whose token is not valid is not told that a token is needed.
+// A caller with an invalid token is told that, and not that a token is needed.
 func TestATokenThatIsNotValid(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"live":{"token":{"secret":"`+strings.Repeat("s", 32)+`","audience":"headgate"}}`))

@@ -17,21 +17,21 @@ func TestWindowEdges(t *testing.T) {
 	g := newGateway(t, oneService(""))
 	g.event("entry1", "old")
 	g.advance(time.Hour)
-	require.Nil(t, g.event("entry2", "x").json["triggered"], "one exactly a period old is out")
+	require.Nil(t, g.event("entry2", "x").json["triggered"], "an event that is exactly a period old is not in the window")
 	require.Equal(t, 1, g.do("POST", "/reset", "").num("reset"))
 
 	g.event("entry1", "young")
 	g.advance(time.Hour - time.Microsecond)
-	require.NotNil(t, g.event("entry2", "x").json["triggered"], "a microsecond younger is in")
+	require.NotNil(t, g.event("entry2", "x").json["triggered"], "an event that is a microsecond younger is in the window")
 
 	g.event("entry1", "from a faster clock")
 	g.advance(-30 * time.Second)
-	require.NotNil(t, g.event("entry2", "x").json["triggered"], "there is no upper bound")
+	require.NotNil(t, g.event("entry2", "x").json["triggered"], "the window has no upper bound")
 
 	g.event("entry1", "left")
 	g.advance(2 * time.Hour)
 	s := g.do("POST", "/sweep", "")
-	require.Equal(t, 2, s.num("expired"), "pointers that left the window: this and the first")
+	require.Equal(t, 2, s.num("expired"), "two pointers left the window")
 }
 
 func TestRulesOfEndpoints(t *testing.T) {
@@ -53,7 +53,7 @@ func TestRulesOfEndpoints(t *testing.T) {
 			got = append(got, e.Content)
 		}
 		require.Equal(t, want, got, send)
-		require.Equal(t, 0, g.do("POST", "/reset", "").num("reset"), "all members are consumed, also those left out")
+		require.Equal(t, 0, g.do("POST", "/reset", "").num("reset"), "all events are consumed, including those that were not sent")
 	}
 }
 
@@ -73,8 +73,8 @@ func TestKeepEventAfterTrigger(t *testing.T) {
 	require.Len(t, g.bus.all(), 2)
 }
 
-// A window too large for one claim goes out in parts, and a part that went out
-// before does not hold up those behind it.
+// A window that is too large for one claim is published in parts. A part that was published
+// earlier does not delay the later ones.
 func TestAWindowTooLargeForOneClaim(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []string{"false", "true"} {
@@ -112,7 +112,7 @@ func TestAWindowTooLargeForOneClaim(t *testing.T) {
 	}
 }
 
-// A window that cannot be checked does not keep what is over from being deleted.
+// If a window cannot be checked, expired data are deleted all the same.
 func TestASweepDeletesWhatIsOverThoughTheCheckFails(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))

@@ -25,7 +25,7 @@ func TestPassThrough(t *testing.T) {
 	require.Equal(t, `s3 {"type": "chat",  "text":"hello"}`, <-w.passed, "byte for byte")
 }
 
-// A frame without an action is passed on whatever its other members are.
+// A frame without an action is passed on, with any other members.
 func TestPassThroughTakesAnyMembers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(w *world, o *live.Options) {

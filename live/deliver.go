@@ -111,7 +111,7 @@ func (h *Hub) tellForbidden(g *group, forced bool) {
 	sh := h.shard(g.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	g.known = false // whatever a later fetch is allowed to see is new
+	g.known = false // a later fetch that is allowed must count as a new state
 	for s := range g.subs {
 		if forced || s.have != nil || !s.denied {
 			s.fail("forbidden", "not allowed for this secret")

@@ -44,7 +44,7 @@
 //   - A change whose message was lost is found by comparing versions, every
 //     [Options.CompareEvery]. Subscriptions to all of a type are not compared.
 //   - A hub whose queue breaks closes its clients (close code 1012), so that they
-//     connect to an instance that still hears of changes. [Hub.Connected] reports it.
+//     connect to an instance that still gets changes. [Hub.Connected] reports it.
 //   - A hub that runs out of memory refuses new clients and subscriptions first. Then
 //     it closes clients that do not read (1013).
 package live

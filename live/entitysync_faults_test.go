@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// The known faults of entity-sync, each under its name: none of them is ours.
+// The known faults of entity-sync, by name. The hub has none of them.
 func TestEntitySyncFaults(t *testing.T) {
 	t.Parallel()
 	t.Run("a slow client stalls every client", func(t *testing.T) {

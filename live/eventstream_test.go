@@ -83,7 +83,7 @@ func TestEventStream(t *testing.T) {
 	}
 }
 
-// The ids of events do not grow with what comes under a subscription to all of a type.
+// The ids of events do not grow with the changes of a subscription to all of a type.
 func TestEventStreamOfAType(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

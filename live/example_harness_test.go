@@ -38,11 +38,12 @@ func (s *itemStore) rename(id, name string) {
 	s.names[id] = name
 }
 
-// exampleClient is a client of the examples. What fails panics: an example has no test.
+// exampleClient is a client of the examples. It panics on failure, because an example has no
+// testing.T.
 type exampleClient struct{ conn *websocket.Conn }
 
-// connect connects a Plain client, which sends the frames. It returns once the hub
-// hears of changes and has the client's subscriptions: nothing else acknowledges them.
+// connect connects a Plain client, which sends the frames. Subscriptions of Plain clients
+// are not acknowledged, so connect waits until the hub has them and receives changes.
 func connect(hub *live.Hub, server *httptest.Server, frames ...string) *exampleClient {
 	before, wanted := subscriptions(hub), strings.Count(strings.Join(frames, ""), `"subscribe"`)
 	c := dialExample(server, "")

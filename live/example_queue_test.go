@@ -9,8 +9,8 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// broker stands for a queue that you have: it calls every subscriber with what is
-// published.
+// broker stands for a queue that you have: it calls every subscriber with each published
+// message.
 type broker struct {
 	mu          sync.Mutex
 	subscribers map[int]func([]byte)
@@ -41,7 +41,7 @@ func (b *broker) publish(data []byte) {
 	}
 }
 
-// brokerQueue makes a [live.Queue] of it.
+// brokerQueue makes a [live.Queue] of the broker.
 type brokerQueue struct{ broker *broker }
 
 func (q brokerQueue) Publish(_ context.Context, data []byte) error {
@@ -52,7 +52,7 @@ func (q brokerQueue) Publish(_ context.Context, data []byte) error {
 func (q brokerQueue) Receive(ctx context.Context, ready func(), handle func(data []byte)) error {
 	cancel := q.broker.subscribe(handle)
 	defer cancel()
-	ready() // what is published from here on arrives
+	ready() // messages that are published from here on arrive
 	<-ctx.Done()
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// counters is a resolver of entities that have versions. Everybody sees the same, so that
-// one fetch serves all clients.
+// counters is a resolver of entities that have versions. All clients see the same, so one
+// fetch serves them all.
 type counters map[string]int
 
 func (counters) PerSecret() bool { return false }

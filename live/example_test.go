@@ -11,8 +11,8 @@ import (
 	"github.com/headgate/headgate/live/localqueue"
 )
 
-// A server: it says how an item is fetched, serves the clients, and tells the hub when an
-// item changed.
+// A server gives the hub a function that fetches an item, serves the clients, and tells the
+// hub when an item changed.
 func Example() {
 	items := newItems()
 

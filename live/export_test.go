@@ -5,13 +5,16 @@ import (
 	"net/http"
 )
 
-// Names of what is not exported, for tests.
+// Exported names for tests.
 const (
 	Patience                = patience
 	DefaultMaxSubscriptions = defaultMaxSubscriptions
 	DefaultMaxFrameBytes    = defaultMaxFrameBytes
 	MaxMessage              = maxMessage
 )
+
+// WithDefaults returns the options with every default filled in.
+func (o Options) WithDefaults() Options { return o.withDefaults() }
 
 // recorder is a transport that keeps what was written.
 type recorder struct{ frames chan []byte }
@@ -26,8 +29,7 @@ func (r *recorder) Write(frame []byte, _ bool) error {
 func (r *recorder) Ping() error       { return nil }
 func (r *recorder) Close(int, string) {}
 
-// Try handles a frame of a new client, and returns the answers that were written by
-// then.
+// Try handles a frame of a new client, and returns the answers that were written so far.
 func (h *Hub) Try(frame []byte) (answers [][]byte) {
 	r := &recorder{make(chan []byte, 10)}
 	c := &client{transport: r, protocol: Versioned}

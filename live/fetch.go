@@ -46,7 +46,7 @@ func (h *Hub) enqueueAfter(g *group, wait time.Duration) {
 	}
 }
 
-// due enqueues the group if it needs a fetch, and lets go of it otherwise.
+// due enqueues the group if it needs a fetch, and drops it otherwise.
 func (h *Hub) due(g *group) {
 	sh := h.shard(g.key)
 	sh.mu.Lock()

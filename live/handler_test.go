@@ -104,5 +104,5 @@ func TestRegister(t *testing.T) {
 	resp, err := srv.Client().Get(srv.URL + "/live")
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Equal(t, http.StatusBadRequest, resp.StatusCode, "it names no entities")
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode, "the request names no entities")
 }

@@ -58,8 +58,8 @@ func (w *world) Resolve(_ context.Context, k live.Key, secret string) (live.Stat
 	return live.State{Version: fmt.Sprint(v), Rows: [][]byte{fmt.Appendf(nil, `{"id":%q,"v":%d}`, k.ID, v)}}, nil
 }
 
-// newWorld starts a server. Its queries may say who connects: ?secret= and ?only=, the
-// one entity that the client may subscribe to.
+// newWorld starts a server. A client's query may have ?secret=, and ?only= for the one
+// entity that the client may subscribe to.
 func newWorld(t *testing.T, change func(*world, *live.Options)) *world {
 	w := &world{T: t, states: map[live.Key]int{}, denied: map[string]bool{}, passed: make(chan string, 10)}
 	o := live.Options{

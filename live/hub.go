@@ -57,7 +57,7 @@ func New(o Options) *Hub {
 }
 
 // Start starts to receive from the queue and to compare versions, until [Hub.Close].
-// Without it the hub serves clients, but hears of no change of another instance. It
+// Without it the hub serves clients, but gets no changes of other instances. It
 // returns at once. Further calls do nothing.
 func (h *Hub) Start() {
 	h.startOnce.Do(func() {

@@ -28,7 +28,7 @@ func TestDrain(t *testing.T) {
 	require.Equal(t, 1012, (&peer{t, late}).code())
 }
 
-// The callbacks tell of clients, of subscriptions and of what was given to whom.
+// The callbacks report clients, subscriptions, and changes that clients got.
 func TestCallbacks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

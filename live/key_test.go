@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// The name of an entity is its own: no other key has it.
+// No two keys have the same entity name and id.
 func TestKeysAndNames(t *testing.T) {
 	t.Parallel()
 	for _, k := range []live.Key{

@@ -34,8 +34,8 @@ func newLarge(t *testing.T, bytes int, memory int64) *entityWorld {
 	})
 }
 
-// What waits for clients that do not read is bounded for all of them together. They are
-// closed and told to try again later, and the one that reads gets everything.
+// The frames that wait for clients that do not read are bounded for all of them together.
+// These clients are closed and told to try again later. A client that reads gets everything.
 func TestClientsThatDoNotReadAreClosedForTheOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestClientsThatDoNotReadAreClosedForTheOthers(t *testing.T) {
 }
 
 // A client that reads slowly is not closed, however much waits for it. At worst it delays
-// what is fetched for others.
+// the fetches for others.
 func TestAClientThatReadsSlowlyStays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -92,7 +92,7 @@ func (c *client) inform(s *subscription, frame []byte, failed bool) {
 	c.queue(slot{Name: s.name, failed: failed}, pending{sub: s, frame: frame})
 }
 
-// queue puts p into the slot, at the place of what is there. c.mu is held. A writer runs
+// queue puts p into the slot and replaces what waits there. c.mu is held. A writer runs
 // only while something waits: an idle client costs one goroutine less.
 func (c *client) queue(k slot, p pending) {
 	if c.closed || !c.charge(p) {

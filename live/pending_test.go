@@ -62,8 +62,8 @@ func TestEndlessQuestions(t *testing.T) {
 	})
 }
 
-// What waits under a subscription to all of a type is bounded, whatever else the client
-// subscribed to. There is room again once the client has read it.
+// The changes that wait for a subscription to all of a type are bounded, even if the client
+// has other subscriptions. There is room again once the client has read them.
 func TestAllOfATypeThatIsNotRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

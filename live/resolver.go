@@ -13,7 +13,7 @@ type State struct {
 	// Version differs between any two states of the entity that differ otherwise. Of
 	// an entity that is gone it is not used.
 	Version string
-	// Rows are what is sent. A Plain client gets each as a frame. A Versioned client
+	// Rows are sent to clients. A Plain client gets each as a frame. A Versioned client
 	// gets one row as it is, and several as a JSON array. Rows may be any bytes, see
 	// [Hub.Handle]. They must not be changed any more.
 	Rows [][]byte

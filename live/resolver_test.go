@@ -24,8 +24,8 @@ func newHandled(t *testing.T, fetch func(secret string) ([][]byte, error)) *worl
 	return w
 }
 
-// Rows may be any bytes. Plain clients get them as they are, Versioned ones in base64
-// unless all are JSON.
+// Rows may be any bytes. Plain clients get them unchanged. Versioned clients get them in
+// base64, unless all are JSON.
 func TestRowsOfAnyBytes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -135,7 +135,7 @@ func TestHandleMistakes(t *testing.T) {
 	fetch := func(context.Context, live.Key, string) ([][]byte, error) { return nil, nil }
 	hub.Handle("items", fetch)
 	hub.Handle("acme/items", fetch)
-	require.Panics(t, func() { hub.Handle("default/items", fetch) }, "it is the same as items")
+	require.Panics(t, func() { hub.Handle("default/items", fetch) }, "the name means the same as items")
 	require.Panics(t, func() { hub.Handle("", fetch) })
 	require.Panics(t, func() { hub.Handle("/items", fetch) })
 }

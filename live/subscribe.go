@@ -119,7 +119,7 @@ func (c *client) unsubscribe(t target, ref string) {
 }
 
 // changeSecret replaces the client's subscriptions by ones with the new secret. What
-// waits for the client is what the old secret may see: it is not written any more. So
+// waits for the client was fetched for the old secret, so it is no longer written. So
 // that no change is lost, the new subscriptions ask again for what waited, and for what
 // was delivered to the old ones during the change.
 func (c *client) changeSecret(secret string) {
@@ -179,7 +179,7 @@ func (h *Hub) replaced(s *subscription) (version string, have *string, missed bo
 	return s.version, s.have, s.missed
 }
 
-// showAgain shows the client the present state, whatever it has.
+// showAgain sends the client the present state, even if the client has it already.
 func (h *Hub) showAgain(s *subscription) {
 	if s.client.protocol == Versioned && s.key.ID != Any {
 		h.catchUp(s, "")

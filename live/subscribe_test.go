@@ -92,8 +92,8 @@ func TestAllowedLater(t *testing.T) {
 	require.Equal(t, "3", p.read()["version"])
 }
 
-// A change that comes while a client changes its secret is not lost: the new
-// subscriptions ask again for what waited for the old ones.
+// A change is not lost if it arrives while a client changes its secret: the new
+// subscriptions fetch what waited for the old ones.
 func TestAChangeWhileTheSecretChanges(t *testing.T) {
 	t.Parallel()
 	for _, protocol := range []string{"", "protocol=2&"} {

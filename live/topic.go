@@ -34,7 +34,7 @@ type group struct {
 	fetching bool   // a fetch runs, is queued or has a timer
 	failures int    // in a row
 	dirty    bool   // another fetch is needed
-	forced   bool   // a change was announced: plain clients get the state whatever its version
+	forced   bool   // a change was announced: plain clients get the state even if its version is the same
 	last     time.Time
 }
 

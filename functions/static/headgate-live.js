@@ -1,7 +1,7 @@
 // @ts-check
-// Headgate's live client: a WebSocket that comes back by itself, with jitter,
-// subscribes again with the versions that it has, and falls back to an event
-// stream where WebSockets do not get through. No dependencies.
+// Headgate's live client: a WebSocket that reconnects by itself, with jitter, and
+// subscribes again with the versions that it has. Where WebSockets do not get through,
+// it falls back to an event stream. It has no dependencies.
 //
 //   import { connect } from "/live/client.js";
 //   const live = connect();
@@ -14,8 +14,8 @@
  * @typedef {{entity: string, id: string, version: string, began: boolean, handlers: Set<(c: Change) => void>}} Subscription
  *
  * @typedef {object} Options
- * @property {string} [base] where Headgate is; default: where the page is
- * @property {string} [path] of the WebSocket; default: /ws/entity-sync/
+ * @property {string} [base] Headgate's URL; default: the page's
+ * @property {string} [path] the WebSocket's path; default: /ws/entity-sync/
  * @property {string} [token] sent as access_token
  * @property {string} [secret] sent as the client's secret
  * @property {"auto"|"websocket"|"sse"} [transport] default: auto
@@ -25,13 +25,13 @@
 
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 15000;
-/** After so many sockets that never opened, event streams are used. */
+/** The client falls back to an event stream after this many sockets that did not open. */
 const SOCKETS_TRIED = 2;
-/** The same where one opened before: it is the server, most likely, that is away. */
+/** The same once a socket has opened. Then most likely the server is down, and an event stream would fail, too. */
 const SOCKETS_TRIED_AGAIN = 10;
-/** After so long without a word a socket is asked for one: it does not tell of the server's pings. */
+/** Milliseconds of silence after which the client sends a frame that the server answers: browsers hide the server's pings. */
 const QUIET = 45000;
-/** Nothing heard for so long means that the connection is dead. */
+/** Milliseconds of silence after which the connection counts as dead. */
 const SILENCE = 70000;
 
 /** @param {Options} [options] */
@@ -44,7 +44,7 @@ export function connect(options = {}) {
   let connection = null;
   let transport = options.transport === "sse" ? "sse" : "websocket";
   let failures = 0;
-  let through = false; // sockets got through
+  let through = false; // a socket has opened once
   let stopped = false;
   /** @type {any} */
   let timer = null;
@@ -64,10 +64,10 @@ export function connect(options = {}) {
 
   const heard = () => {
     quiet();
-    prober = setTimeout(() => send({ action: "unsubscribe", body: { entity: "headgate/nothing", id: "-" } }), QUIET); // which is answered
+    prober = setTimeout(() => send({ action: "unsubscribe", body: { entity: "headgate/nothing", id: "-" } }), QUIET); // the server answers it
     watchdog = setTimeout(() => {
       connection?.close();
-      if (connection instanceof EventSource) again(); // it does not say that it is closed
+      if (connection instanceof EventSource) again(); // unlike a socket, it has no close event
     }, SILENCE);
   };
 
@@ -81,7 +81,7 @@ export function connect(options = {}) {
     heard();
     switch (frame.type) {
       case "subscribed": {
-        // A pattern brings changes only: what came while we were away has to be read.
+        // A pattern gets changes only. After a reconnection, the handlers must read what they missed.
         const s = subscriptions.get(key(frame.entity, frame.id));
         if (s?.id !== "*") break;
         if (s.began) for (const handler of s.handlers) handler({ type: "resync", entity: s.entity, id: "*" });
@@ -150,10 +150,10 @@ export function connect(options = {}) {
   };
 
   const openStream = () => {
-    clearTimeout(timer); // of a stream that was to be opened again: this is it
+    clearTimeout(timer); // of a retry: this is it
     quiet();
     const named = [...subscriptions.values()].slice(0, 50);
-    if (named.length === 0) { // there is nothing to stream yet
+    if (named.length === 0) { // nothing to stream yet
       connection = null;
       return;
     }
@@ -180,14 +180,14 @@ export function connect(options = {}) {
     stream.addEventListener("ping", heard);
     stream.onerror = () => {
       if (connection !== stream) return;
-      stream.close(); // it would come back with what it knew at first
-      if (!opened && options.transport !== "sse") transport = "websocket"; // it is not better
+      stream.close(); // by itself it would reconnect with the versions of its first request
+      if (!opened && options.transport !== "sse") transport = "websocket"; // streams fail as well
       again();
     };
   };
 
   let anew = false;
-  /** Streams what is subscribed to by the end of this turn. */
+  /** Opens a new stream with all subscriptions, once for the calls of one turn of the event loop. */
   const streamAnew = () => {
     if (anew) return;
     anew = true;
@@ -209,12 +209,12 @@ export function connect(options = {}) {
 
   return {
     /**
-     * Calls handler with what the entity is, and with every change. id "*" is all
-     * of the type (changes only).
+     * Calls handler with the entity's present state, and then with every change. The
+     * id "*" stands for all entities of the type; its handler gets changes only.
      * @param {string} entity
      * @param {string} id
      * @param {(c: Change) => void} handler
-     * @returns {() => void} ends it
+     * @returns {() => void} a function that ends the subscription
      */
     subscribe(entity, id, handler) {
       const k = key(entity, id);
@@ -232,7 +232,7 @@ export function connect(options = {}) {
         if (transport === "sse") streamAnew(); else send({ action: "unsubscribe", body: { entity, id } });
       };
     },
-    /** Which transport is used now. */
+    /** The transport that is in use now. */
     get transport() { return transport; },
     close() {
       stopped = true;

@@ -1,6 +1,6 @@
 // Package app builds the use cases of a deployment from its configuration and its
-// drivers, starts what runs beside requests, and closes everything in order. What one use
-// case tells another is in package flow.
+// drivers, starts the work that runs beside requests, and closes everything in order.
+// Package flow carries news from one use case to another.
 package app
 
 import (
@@ -36,6 +36,13 @@ type Store interface {
 	store.Docs
 }
 
+// coded is a Store whose documents come with errors that use cases pass on. The gate marks
+// the errors of its part itself, because its answers say which step failed.
+type coded struct {
+	store.Store
+	store.Docs
+}
+
 // Options configure an App. It closes Store and Bus.
 type Options struct {
 	Config *config.Config
@@ -43,21 +50,21 @@ type Options struct {
 	Bus    bus.Bus
 	Log    *slog.Logger
 	Now    func() time.Time // the machine's clock; nil: time.Now
-	// Mono returns the time since any fixed moment, on a clock that nobody sets; nil: since
-	// the process began.
+	// Mono returns the time since some fixed moment, on a clock that nobody sets. nil: the
+	// moment is the start of the process.
 	Mono func() time.Duration
-	// Slept returns how long the machine has slept, where Mono does not count that; nil: it
-	// does.
+	// Slept returns how long the machine has slept. It is for a Mono that does not count
+	// sleep; nil: Mono counts it.
 	Slept func() time.Duration
-	// SweepEvery is how often every service is swept; 0: a scheduler calls /sweep.
+	// SweepEvery is the time between two sweeps of all services; 0: a scheduler calls /sweep.
 	SweepEvery time.Duration
-	// Platform is what the process runs on; the zero value is Cloud Run.
+	// Platform tells where the process runs; the zero value is Cloud Run.
 	Platform hosting.Platform
-	// Kinds are the kinds of data sources, and Env is what they work with.
+	// Kinds are the kinds of data sources, and Env is their environment.
 	Kinds source.Registry
 	Env   source.Env
-	// Secret resolves the references of the configuration ("env:NAME", "sm://…"), and not
-	// those of definitions. nil: references are errors.
+	// Secret resolves references of the configuration ("env:NAME", "sm://…"). It is not for
+	// those of definitions. nil: a reference is an error.
 	Secret func(ctx context.Context, value string) (string, error)
 	// Receive says that this process takes the messages that start syncs off the bus.
 	// Otherwise a push subscription brings them.
@@ -68,13 +75,14 @@ type Options struct {
 	// HooksHTTP calls the targets of webhooks and external-data services: no redirects, no
 	// repetitions, no internal addresses. nil refuses every call.
 	HooksHTTP *http.Client
-	// Base is where this process is reached if the configuration has no publicURL.
+	// Base is the URL of this process if the configuration has no publicURL.
 	Base string
-	// Memory bounds what callers make this process hold; the zero value does not.
+	// Memory bounds the memory that callers can make this process use; the zero value has
+	// no bound.
 	Memory budget.Memory
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
-	// Warnings are what /readyz says beside "ready".
+	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
 
 	clock   *clock.Steady
@@ -107,6 +115,7 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
+	o.Store = coded{o.Store, store.Coded(o.Store)}
 	a := &App{o: o}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
@@ -175,17 +184,17 @@ func (a *App) Memory() budget.Memory { return a.o.Memory }
 // Log returns the deployment's logger.
 func (a *App) Log() *slog.Logger { return a.o.Log }
 
-// Warnings returns what the operator should know although everything works. Each was
-// logged at start.
+// Warnings returns warnings about a setup that works, but perhaps not as intended. Each
+// was logged at start.
 func (a *App) Warnings() []string { return a.o.Warnings }
 
-// Platform returns what the process runs on.
+// Platform returns the platform that the process runs on.
 func (a *App) Platform() hosting.Platform { return a.o.Platform }
 
-// Flow returns what connects the use cases.
+// Flow returns the connection between the use cases.
 func (a *App) Flow() *flow.Flow { return a.flow }
 
-// Definitions returns the use case of what syncs are defined to do.
+// Definitions returns the use case of the definitions of syncs.
 func (a *App) Definitions() *definition.Service { return a.defs }
 
 // Exchange returns the use case of rows that pass between a sync and others without a run.
@@ -197,13 +206,13 @@ func (a *App) Syncs() *syncrun.Service { return a.syncs }
 // Entities returns the use case of records.
 func (a *App) Entities() *entity.Service { return a.records }
 
-// Sessions returns the use case of the documents that people have open.
+// Sessions returns the use case of the sessions: the documents that people have open.
 func (a *App) Sessions() *incoming.Sessions { return a.sessions }
 
-// Incoming returns the use case of the webhooks that come in.
+// Incoming returns the use case of incoming webhooks.
 func (a *App) Incoming() *incoming.Service { return a.incoming }
 
-// Outgoing returns the use case of the webhooks that are sent.
+// Outgoing returns the use case of outgoing webhooks.
 func (a *App) Outgoing() *outgoing.Service { return a.outgoing }
 
 // Drafts returns the use case of drafts.
@@ -215,8 +224,8 @@ func (a *App) Gates() []*gate.Gate { return a.gates }
 // Gate returns the gate of a service. "" means the only service, or the first.
 func (a *App) Gate(service string) (*gate.Gate, error) { return a.flow.Gate(service) }
 
-// Help publishes the claims that wait at the gate, and those at one of the other gates:
-// another gate may get no request of its own for a long time. wait is as that of
+// Help publishes the claims that wait at the gate, and those of one other gate, because
+// that gate may get no request of its own for a long time. wait means the same as for
 // [gate.Gate.Help].
 func (a *App) Help(g *gate.Gate) (wait func()) {
 	if len(a.gates) == 1 || !g.HelpDue() {

@@ -20,8 +20,8 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// cloudConnection ends connections before Cloud Run does, which cuts off a request after
-// an hour.
+// cloudConnection is the longest time of a connection on Cloud Run, which cuts off a
+// request after an hour.
 const cloudConnection = 55 * time.Minute
 
 // Live is the push of changes to clients.
@@ -47,7 +47,7 @@ func (a *App) newLive() (*Live, error) {
 	l := &Live{}
 	o := live.Options{Resolver: a.flow.Resolver, Log: a.o.Log, Now: a.o.Now, MaxMemory: a.o.Memory.Live.Total(), ClientsChanged: a.flow.ClientsChanged}
 	o.Delivered = func(d live.Delivery) {
-		if d.Key.Org != flow.OwnOrg { // the console subscribes to those itself: they are no news to its viewer
+		if d.Key.Org != flow.OwnOrg { // only the console subscribes to those: listing them would not help its viewer
 			l.Journal.Add(d)
 		}
 		a.flow.ClientsChanged(d.Key)

@@ -11,7 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// The error goes to the log, where a URL that is signed has no business.
+// The error is logged, and the log must not have a signed URL.
 func TestPassThroughDoesNotRepeatTheURL(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.NotFoundHandler())

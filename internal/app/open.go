@@ -2,28 +2,28 @@ package app
 
 import "slices"
 
-// open returns a sentence for everything that the configuration leaves open although its
-// author may believe that it is closed.
+// open returns one warning for each thing that the configuration leaves open although its
+// author may believe that it is protected.
 func (a *App) open() (warnings []string) {
 	cfg := a.o.Config
 	if cfg.Auth != nil {
 		return nil
 	}
-	reaches, unless := "everybody who reaches this process", `configure "auth"`
+	callers, remedy := "everybody who reaches this process", `configure "auth"`
 	if a.o.Platform.Cloud() {
-		reaches, unless = "everybody whom the platform lets through", `configure "auth", unless IAM decides who calls`
+		callers, remedy = "everybody whom the platform lets through", `configure "auth", unless IAM decides who may call`
 	}
 	if cfg.Live != nil && cfg.Live.Token != nil {
 		warnings = append(warnings, `"live.token" protects only the WebSocket and GET /live: events, /trigger, /reset, /sync, /orgs, /messages, /status, /config, /notify `+
-			`and all other paths that are served answer `+reaches+": "+unless)
+			`and all other paths answer `+callers+": "+remedy)
 	}
 	if cfg.CORS != nil && slices.Contains(cfg.CORS.AllowedOrigins, "*") {
-		warnings = append(warnings, `"cors.allowedOrigins" has "*": any web page may read and operate what its reader's browser reaches: list origins, or `+unless)
+		warnings = append(warnings, `"cors.allowedOrigins" has "*": any web page that a user opens may read and operate this deployment through the user's browser: list the origins, or `+remedy)
 	}
 	return warnings
 }
 
-// warn logs a line for everything that is open.
+// warn logs the warnings of open.
 func (a *App) warn() {
 	for _, w := range a.open() {
 		a.o.Log.Warn(w)

@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/hosting"
 )
 
-// What protects less than it seems to is said at the start.
+// A line at start warns of settings that protect less than they seem to.
 func TestWhatIsOpenIsSaid(t *testing.T) {
 	t.Parallel()
 	token := &config.Live{Token: &config.LiveToken{Secret: "not for the log", Audience: "a"}}

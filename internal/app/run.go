@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/shutdown"
+	"github.com/headgate/headgate/internal/store"
 )
 
-// Start logs what is open, sweeps once for what an earlier instance left behind, and then
-// as often as the Options say. It returns at once. Close ends it.
+// Start logs warnings and begins the background work. It sweeps once, for what an earlier
+// instance left undone, and then every SweepEvery. It returns at once. Close ends the work.
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
@@ -42,28 +42,28 @@ func (a *App) Start() {
 	})
 }
 
-// tick does what a scheduler calls for in the cloud.
+// tick does the periodic work. In the cloud a scheduler requests it.
 func (a *App) tick(ctx context.Context) {
 	_ = a.OnTime(ctx) // it logs its error, and the sweeps ask for the time themselves
 	a.sweepAll(ctx)
 	a.runDue(ctx)
 }
 
-// OnTime compares the clock with the store's own time, if that is due, for what is
-// verified or stamped with it. Gates do so themselves. An error means that the store has
-// never said what time it is.
+// OnTime compares the clock with the store's own time, if that is due, for use cases that
+// verify or stamp with the clock. Gates compare it themselves. An error means that the
+// clock was never compared, because the store has not answered yet.
 func (a *App) OnTime(ctx context.Context) error {
 	err := a.o.clock.Observe(ctx, a.o.Store.Now)
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() == nil {
-		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted meanwhile", "error", err)
+		a.o.Log.Warn("the clock cannot be compared with the store's time: nothing is deleted until it can", "error", err)
 	}
 	if a.o.clock.Observed() {
 		return nil
 	}
-	return fault.StoreAway(err)
+	return store.CodedError(err)
 }
 
 func (a *App) sweepAll(ctx context.Context) {
@@ -75,15 +75,15 @@ func (a *App) sweepAll(ctx context.Context) {
 		switch {
 		case errors.Is(err, context.Canceled):
 		case err != nil:
-			log.Warn("the sweep did not end", "error", err)
+			log.Warn("the sweep failed: the next one tries again", "error", err)
 		case s.Republished+s.Failed > 0:
-			log.Info("swept", "republished", s.Republished, "failed", s.Failed)
+			log.Info("the sweep published waiting messages", "republished", s.Republished, "failed", s.Failed)
 		}
 	}
 }
 
-// Close ends what Start started, waits for what is under way as long as ctx lets it, and
-// closes the drivers last, because everything else works on them. It is idempotent.
+// Close ends the work that Start began, and waits for it until ctx ends. It closes the
+// drivers last, because everything else uses them. It is idempotent.
 func (a *App) Close(ctx context.Context) (err error) {
 	a.once.Do(func() { err = a.close(ctx) })
 	return err
@@ -99,7 +99,7 @@ func (a *App) close(ctx context.Context) error {
 	if a.stop != nil {
 		a.stop()
 	}
-	hubClosed := make(chan error, 1) // the hub may have to wait for the bus, and the others must not
+	hubClosed := make(chan error, 1) // in the background: the hub may have to wait for the bus, and nothing else should
 	go func() { hubClosed <- a.live.Hub.Close(ctx) }()
 	failed("deliveries did not stop", a.outgoing.Close(ctx))
 	failed("the sweep did not end", shutdown.Wait(ctx, &a.running))

@@ -6,26 +6,27 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// minShared is the least that a shared secret should have, in bytes: what is shorter
-// can be guessed from one signed webhook.
+// minShared is the smallest length of a shared secret, in bytes, that gets no warning. A
+// shorter one can be guessed from one signed webhook.
 const minShared = 16
 
-// warnOfSecrets logs secrets of webhooks that protect nothing, or let nothing in. The
-// configuration was checked before; what its references lead to is known only now.
+// warnOfSecrets warns of webhook secrets that are easy to guess, or that verify no webhook.
+// The configuration was checked before, but the secrets behind its references are known
+// only now.
 func (a *App) warnOfSecrets(setting, verify string, secrets []string) {
 	for i, s := range secrets {
 		switch {
 		case verify == incoming.Standard && signature.CheckSecret(s) != nil:
-			a.o.Log.Warn("a secret verifies no webhook: it must be whsec_ and base64 of at least 16 bytes, or whpk_ and a public key", "setting", setting, "index", i)
+			a.o.Log.Warn("a webhook secret is not valid, so it verifies no webhook: it must be whsec_ and base64 of at least 16 bytes, or whpk_ and a public key", "setting", setting, "index", i)
 		case (verify == incoming.GitHub || verify == incoming.Bearer) && len(s) < minShared:
-			a.o.Log.Warn("a secret of a webhook is short: it should have at least 16 bytes", "setting", setting, "index", i)
+			a.o.Log.Warn("a webhook secret is short and can be guessed: it should have at least 16 bytes", "setting", setting, "index", i)
 		}
 	}
 }
 
-// warnOfToken logs that no token will be valid.
+// warnOfToken warns of a secret that is too short: with it, no token is valid.
 func (a *App) warnOfToken(secret string) {
 	if secret != "" && len(secret) < config.MinTokenSecret {
-		a.o.Log.Warn("a secret verifies no token: HS256 needs at least 32 bytes", "setting", "live.token.secret")
+		a.o.Log.Warn("the secret of tokens is too short, so no token is accepted: HS256 needs at least 32 bytes", "setting", "live.token.secret")
 	}
 }

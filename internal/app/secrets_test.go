@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// A reference may lead to a secret that is not one. The log says so, and does not show it.
+// The secret behind a reference may not be valid. The log says so, and does not show it.
 func TestWeakSecretsAreSaid(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -12,8 +12,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// defaultInvocation ends an invocation in time to conclude: Cloud Run allows a request
-// five minutes by default.
+// defaultInvocation is the longest time of an invocation. It leaves a minute to finish,
+// because Cloud Run allows a request five minutes by default.
 const defaultInvocation = 4 * time.Minute
 
 // newSyncs builds the use cases of syncs.
@@ -56,6 +56,6 @@ func (a *App) runDue(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if _, _, err := a.syncs.Due(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		a.o.Log.Warn("syncs that are due were not all started", "error", err)
+		a.o.Log.Warn("not every sync that is due was started: the next sweep tries again", "error", err)
 	}
 }

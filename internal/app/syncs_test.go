@@ -10,8 +10,8 @@ import (
 	"github.com/headgate/headgate/internal/flow"
 )
 
-// A run that sends has to notice at once that its machine was held. The clock that
-// everything else uses does not follow a jump for minutes.
+// A run that sends must notice at once that its machine was suspended. The clock that
+// everything else uses follows a jump only after minutes.
 func TestRunsSeeAJumpOfTheMachinesClock(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)

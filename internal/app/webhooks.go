@@ -15,13 +15,13 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// secret returns a credential that the configuration has, or refers to.
+// secret returns the credential that value is, or refers to.
 func (a *App) secret(ctx context.Context, value string) (string, error) {
 	switch {
 	case a.o.Secret != nil:
 		return a.o.Secret(ctx, value)
 	case credential.IsReference(value): // the reference itself would be a secret that anybody can guess
-		return "", fault.New(fault.Invalid, "%s refers to a credential, and nothing resolves it here", value)
+		return "", fault.New(fault.Invalid, "%s refers to a credential, but references cannot be resolved here", value)
 	}
 	return value, nil
 }
@@ -37,7 +37,7 @@ func (a *App) secrets(ctx context.Context, values []string) (out []string, err e
 	return out, nil
 }
 
-// hook builds the hook of a configuration.
+// hook builds a hook from its configuration.
 func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
 	secrets, err := a.secrets(ctx, h.Verify.Secrets)
 	if err != nil {
@@ -59,9 +59,9 @@ func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
 	return out, nil
 }
 
-// consents reports whether a target may be called without asking it: its host is listed,
-// with or without its scheme's default port, or it is this machine. In the cloud this
-// machine is not its user's, so there it does not count.
+// consents reports whether a target may be called without a handshake: its host is listed,
+// with or without its scheme's default port, or it is this machine. In the cloud, this
+// machine does not belong to the user, so there the second case does not count.
 func (a *App) consents(u *url.URL) bool {
 	if cfg := a.o.Config.Echo; cfg != nil {
 		for _, h := range cfg.AllowTargets {
@@ -74,7 +74,7 @@ func (a *App) consents(u *url.URL) bool {
 	return !a.o.Platform.Cloud() && (host == "localhost" || host == "127.0.0.1" || host == "::1")
 }
 
-// publicURL returns where this process is reached, without a slash at the end.
+// publicURL returns the URL of this process, without a slash at the end.
 func (a *App) publicURL() string {
 	if u := a.o.Config.PublicURL; u != "" {
 		return u
@@ -82,8 +82,8 @@ func (a *App) publicURL() string {
 	return a.o.Base
 }
 
-// hooks returns the hook of the source of truth, nil if it has no secrets, and those that
-// have names.
+// hooks returns the hook of the source of truth, nil if it has no secrets, and the named
+// hooks.
 func (a *App) hooks(ctx context.Context) (source *incoming.Hook, named map[string]*incoming.Hook, err error) {
 	if cfg := a.o.Config.Echo; cfg != nil {
 		secrets, err := a.secrets(ctx, cfg.Secrets)

@@ -10,13 +10,13 @@ import (
 // arguments returns the arguments in the one spelling that cobra reads the same way at
 // every place:
 //
-//   - "-addr" becomes "--addr", for flags had one dash once and scripts still do.
-//     Without this, "-addr" would be the flags -a, -d and so on.
+//   - "-addr" becomes "--addr": flags had one dash once, and scripts still use it. Without
+//     this, "-addr" would be the flags -a, -d and so on.
 //   - "--json" becomes "--json=true". A flag may stand before the command that declares
-//     it, and there cobra takes an unknown flag's next word for its value.
+//     it. At that place cobra takes the next word for the value of an unknown flag.
 //
-// The words after a flag that takes a value and after "--" are left alone. So is
-// everything where the shell asks for completions: the last word is not yet whole there.
+// The word after a flag that takes a value, and the words after "--", do not change. Nor
+// does anything if the shell asks for completions, because the last word is incomplete then.
 func arguments(root *cobra.Command, args []string) []string {
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		return args

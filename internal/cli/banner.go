@@ -14,7 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/launch"
 )
 
-// announce logs what is served, and where.
+// announce logs the services and the address, and prints the banner.
 func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Config, addr net.Addr) {
 	for _, svc := range cfg.Services {
 		log.Info("service", "serviceName", svc.ServiceName, "trigger", svc.Trigger.Type,

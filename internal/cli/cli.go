@@ -4,12 +4,12 @@
 // Invariants:
 //
 //   - One file per command, named after it.
-//   - What was asked for goes to standard output; notices, progress and errors go to
-//     standard error, so that output can be piped.
+//   - Results go to standard output. Notices, progress and errors go to standard error, so
+//     that results can be piped.
 //   - A command that only reads makes no store.
 //
-// On failure: an error is printed once, by Main, and the exit status says of what kind
-// it is. A usage error comes with the usage of its own command.
+// On failure: Main prints an error once, and the exit status tells its kind. A usage error
+// comes with the usage of its command.
 package cli
 
 import (
@@ -52,7 +52,6 @@ type Process struct {
 	Version        string // set in release builds; "" is the module's
 
 	settings launch.Settings // that the environment gives
-	words    []string        // Args in one spelling
 }
 
 // Main runs the command until it has ended or ctx ends, and returns the exit status.
@@ -61,11 +60,14 @@ func Main(ctx context.Context, p Process) int {
 	p.settings = launch.FromEnv(p.Getenv)
 	p.settings.Program = p.Program
 	root := newRoot(&p)
-	p.words = arguments(root, p.Args)
-	root.SetArgs(p.words)
+	words := arguments(root, p.Args)
+	root.SetArgs(words)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := misspelt(root, words)
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return 0
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newCompletion replaces cobra's command of the same name, whose errors are not usage
-// errors of ours.
+// newCompletion replaces cobra's command of the same name, which does not report mistakes
+// as our usage errors.
 func newCompletion(p *Process) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use: "completion SHELL", Short: "Print a script that completes commands in your shell",
@@ -19,11 +19,11 @@ func newCompletion(p *Process) *cobra.Command {
 		script               func(root *cobra.Command, w io.Writer) error
 	}{
 		{
-			"bash", "It needs the package bash-completion.", "completion bash > ~/.local/share/bash-completion/completions/headgate",
+			"bash", "It needs the package bash-completion.\nTo try it in one shell: source <(headgate completion bash)", "completion bash > ~/.local/share/bash-completion/completions/headgate",
 			func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) },
 		},
 		{
-			"fish", "Put it among your completions.", "completion fish > ~/.config/fish/completions/headgate.fish",
+			"fish", "Put it among your completions.\nTo try it in one shell: headgate completion fish | source", "completion fish > ~/.config/fish/completions/headgate.fish",
 			func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) },
 		},
 		{
@@ -31,7 +31,7 @@ func newCompletion(p *Process) *cobra.Command {
 			(*cobra.Command).GenPowerShellCompletionWithDesc,
 		},
 		{
-			"zsh", "Put it where $fpath finds it, and call compinit.", `completion zsh > "${fpath[1]}/_headgate"`,
+			"zsh", "Put it where $fpath finds it, and call compinit.\nTo try it in one shell: source <(headgate completion zsh)", `completion zsh > "${fpath[1]}/_headgate"`,
 			(*cobra.Command).GenZshCompletion,
 		},
 	} {

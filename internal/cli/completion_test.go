@@ -1,10 +1,27 @@
 package cli
 
 import (
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// Bash can load the script, and has a completion for the command then.
+func TestBashLoadsItsScript(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("needs bash")
+	}
+	_, script, _ := headgate(t, nil, "completion", "bash")
+	cmd := exec.Command(bash, "--norc", "-c", "source /dev/stdin && complete -p headgate")
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "-F __start_headgate headgate")
+}
 
 func TestCompletion(t *testing.T) {
 	t.Parallel()

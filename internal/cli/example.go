@@ -26,7 +26,7 @@ func exampleDraft(base string) config.Draft {
 	return config.Draft{Name: "task-list-1", ExternalData: &config.DraftExternal{URL: base + exampleSource}}
 }
 
-// onThisMachine reports whether we reach the address without crossing a network.
+// onThisMachine reports whether the address can be reached without a network.
 func onThisMachine(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && (tcp.IP.IsLoopback() || tcp.IP.IsUnspecified())
@@ -38,7 +38,7 @@ func newExample() http.Handler {
 }
 
 // withExample returns a handler that serves the task list below its path, and h
-// elsewhere. It is no http.ServeMux, which would redirect paths that h takes as they are.
+// elsewhere. It does not use http.ServeMux, which would redirect paths that h accepts.
 func withExample(h, tasks http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, exampleSource+"/") {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -18,8 +19,14 @@ func newHelp() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return unknownCommand(cmd.Root(), "command", strings.Join(args, " "))
+			if err != nil {
+				return usageError{err}
+			}
+			if len(rest) > 0 && found.HasSubCommands() {
+				return unknownCommand(found, rest[0])
+			}
+			if len(rest) > 0 {
+				return wrongUsage("unexpected %q: %s has no commands", rest[0], pathOf(found))
 			}
 			found.InitDefaultHelpFlag()
 			found.InitDefaultVersionFlag()
@@ -39,7 +46,8 @@ func printUsage(cmd *cobra.Command) error {
 	printCommands(w, cmd)
 	printFlags(w, cmd)
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(w, "\n%q says more about a command.\n", cmd.CommandPath()+" COMMAND --help")
+		what := cmp.Or(cmd.Annotations[below], "command")
+		fmt.Fprintf(w, "\n%q says more about a %s.\n", cmd.CommandPath()+" "+strings.ToUpper(what)+" --help", what)
 	}
 	_, err := io.WriteString(cmd.OutOrStdout(), w.String())
 	return err
@@ -84,7 +92,8 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 		section(g.Title, g.ID)
 	}
 	if len(cmd.Groups()) == 0 {
-		section("Commands", "")
+		what := cmp.Or(cmd.Annotations[below], "command")
+		section(strings.ToUpper(what[:1])+what[1:]+"s", "")
 		return
 	}
 	section("More", "")
@@ -95,7 +104,7 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 func printFlags(w io.Writer, cmd *cobra.Command) {
 	own, where := pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if cmd.LocalFlags().Lookup("url") != nil && (f.Name == "token" || slices.Contains(places, f.Name)) {
+		if url := cmd.LocalFlags().Lookup("url"); url != nil && !url.Hidden && (f.Name == "token" || slices.Contains(places, f.Name)) {
 			where.AddFlag(f)
 			return
 		}

@@ -18,7 +18,7 @@ func commands(cmd *cobra.Command, f func(*cobra.Command)) {
 	}
 }
 
-// Every command has a help with an example, which is what testdata has.
+// Every command has a help with an example. testdata has the expected texts.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	commands(newRoot(&Process{Getenv: noEnv}), func(cmd *cobra.Command) {

@@ -24,7 +24,7 @@ func newMock(p *Process) *cobra.Command {
 one. It keeps everything in memory and can be told to misbehave.`,
 		Example: `  $ headgate mock mywell
   $ headgate mock openfn --rows 1000 --fault rate500=0.1 --fault delayMs=200`,
-	}, "mock server")
+	}, "server")
 	for _, m := range mockServers() {
 		cmd.AddCommand(newMockServer(p, m))
 	}

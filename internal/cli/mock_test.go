@@ -207,8 +207,8 @@ func TestMockRefusesToStart(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no name":                {nil, "mock needs a mock server"},
-		"unknown name":           {[]string{"dragon"}, `no mock server "dragon"`},
+		"no name":                {nil, "mock needs a server"},
+		"unknown name":           {[]string{"dragon"}, `no server "dragon"`},
 		"unknown flag":           {[]string{"mywell", "--colour", "red"}, "--colour"},
 		"stray argument":         {[]string{"mywell", "now"}, `unexpected "now"`},
 		"rows that are none":     {[]string{"mywell", "--rows", "many"}, "--rows"},

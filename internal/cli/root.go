@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,12 +10,14 @@ import (
 // name is the command's name.
 const name = "headgate"
 
-// Groups of commands in the help. Commands for gates belong to groupDeployment.
+// Groups of commands in the help. A command that sends events or shows what a gate does
+// belongs to groupGate; the help leaves a group out that is empty.
 const (
-	groupServe      = "serve"
-	groupDeployment = "deployment"
-	groupStore      = "store"
-	groupTools      = "tools"
+	groupServe = "serve"
+	groupGate  = "gate"
+	groupSync  = "sync"
+	groupStore = "store"
+	groupTools = "tools"
 )
 
 const (
@@ -35,35 +38,25 @@ func newRoot(p *Process) *cobra.Command {
 	root := &cobra.Command{
 		Use: name, Long: rootLong, Example: rootExample, Version: p.version(),
 		SilenceErrors: true, SilenceUsage: true, // Main prints them
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, "command", args[0])
-			}
-			return nil
-		},
+		Args:                       operands(),
 		SuggestionsMinimumDistance: 2,
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupServe, Title: "Serve"},
-		&cobra.Group{ID: groupDeployment, Title: "Work with a deployment"},
+		&cobra.Group{ID: groupGate, Title: "Work with gates"},
+		&cobra.Group{ID: groupSync, Title: "Work with syncs"},
 		&cobra.Group{ID: groupStore, Title: "Keep the embedded store"},
 		&cobra.Group{ID: groupTools, Title: "Try and check"},
 	)
 	serves(p, root)
 	root.SetVersionTemplate(name + " {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		// A misspelt command leaves its flags to the command that stands alone, which
-		// does not know them: the command is what is wrong.
-		if word := firstOperand(p.words); cmd == root && word != "" {
-			return unknownCommand(root, "command", word)
-		}
-		return usageError{err}
-	})
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageFunc(printUsage)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
 		newServe(p), newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
 	)
+	root.InitDefaultHelpCmd()
 	if p.Program == goRun {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: goRun}
 		typedAs(root, goRun)
@@ -79,23 +72,41 @@ func typedAs(cmd *cobra.Command, program string) {
 	}
 }
 
-// group makes a command of one that only holds others. what names those others in errors.
+// group makes a command of one that only holds others. what names those others in errors,
+// and in the usage line.
 func group(cmd *cobra.Command, what string, commands ...*cobra.Command) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.DisableFlagsInUseLine = true
-	cmd.FParseErrWhitelist.UnknownFlags = true // they are of a command that is misspelt
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return wrongUsage("%s needs a %s", pathOf(cmd), what)
-		}
-		return unknownCommand(cmd, what, args[0])
-	}
+	cmd.Annotations = map[string]string{below: what}
+	cmd.Args = operands("a " + what)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args[0]) }
 	cmd.AddCommand(commands...)
 	return cmd
 }
 
+// below is the annotation that names what a command holds, where that is not commands.
+const below = "below"
+
+// misspelt returns an error if a word stands where a command should, and is none. Cobra
+// would find out only after it has read the flags: it would complain of a flag that is the
+// meant command's, and explain another command where --help is among the words.
+func misspelt(root *cobra.Command, words []string) (*cobra.Command, error) {
+	if len(words) > 0 && strings.HasPrefix(words[0], cobra.ShellCompRequestCmd) {
+		return root, nil
+	}
+	cmd, rest, err := root.Find(words)
+	if err != nil {
+		return root, usageError{err}
+	}
+	if word := firstOperand(rest); word != "" && cmd.HasSubCommands() {
+		return cmd, unknownCommand(cmd, word)
+	}
+	return cmd, nil
+}
+
 // unknownCommand says which commands the person may have meant.
-func unknownCommand(cmd *cobra.Command, what, typed string) error {
+func unknownCommand(cmd *cobra.Command, typed string) error {
+	what := cmp.Or(cmd.Annotations[below], "command")
 	meant := cmd.SuggestionsFor(typed)
 	if len(meant) == 0 {
 		return wrongUsage("no %s %q", what, typed)
@@ -109,7 +120,7 @@ func operands(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return wrongUsage("%s needs %s", pathOf(cmd), names[len(args)])
+			return wrongUsage("%s needs %s", pathOf(cmd), strings.TrimSuffix(names[len(args)], "…"))
 		case len(args) > len(names) && (len(names) == 0 || !strings.HasSuffix(names[len(names)-1], "…")):
 			return wrongUsage("unexpected %q", args[len(names)])
 		}

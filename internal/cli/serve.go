@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -53,6 +55,12 @@ func serves(p *Process, cmd *cobra.Command) {
 		if *verbose {
 			level = slog.LevelDebug
 		}
+		if err := checkFlags(cmd, s); err != nil {
+			return err
+		}
+		if names := functions.Names(); s.Function != "" && !slices.Contains(names, s.Function) {
+			return wrongUsage("--function %q: must be one of %s", s.Function, strings.Join(names, ", "))
+		}
 		return p.serve(cmd.Context(), s, level)
 	}
 	completes(cmd, "function", functions.Names()...)
@@ -62,9 +70,6 @@ func serves(p *Process, cmd *cobra.Command) {
 
 // serve opens, listens, says where, and drains when ctx ends.
 func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level) (err error) {
-	if err := s.Check(); err != nil {
-		return err
-	}
 	cfg, example, err := s.LoadConfig(p.Getenv)
 	if err != nil {
 		return err
@@ -73,8 +78,8 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
 
-	// The address comes before the store: a process that cannot have its address must
-	// not touch the data, which may be another process's.
+	// Listen before opening the store: if the address is in use, the data may belong to the
+	// other process and must not be touched.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Addr)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -98,7 +103,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 		closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		if closeErr := a.Close(closing); closeErr != nil {
-			log.Warn("shutdown timed out: a later sweep does what is left", "error", closeErr)
+			log.Warn("shutdown timed out: a later sweep completes the work", "error", closeErr)
 		}
 	}()
 	var names []string

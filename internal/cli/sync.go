@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,16 +10,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/headgate/headgate/internal/cli/deployment"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/definition"
 )
 
 func newSync(p *Process) *cobra.Command {
 	return group(&cobra.Command{
-		Use: "sync COMMAND", Short: "Define, run and inspect syncs", GroupID: groupDeployment,
+		Use: "sync COMMAND", Short: "Define, run and inspect syncs", GroupID: groupSync,
 		Long: `Define, run and inspect syncs. A sync keeps records in step with one system outside: it
 pulls rows in, pushes records out, or both.`,
 		Example: `  $ headgate sync run testdata/readings.json
@@ -26,6 +29,35 @@ pulls rows in, pushes records out, or both.`,
   $ headgate sync list --url https://gate.example.com`,
 	}, "command",
 		newSyncApply(p), newSyncRun(p), newSyncList(p), newSyncRuns(p), newSyncRejects(p), newSyncDelete(p))
+}
+
+// lists makes cmd print a list of the deployment: as a table, one row for each item, or
+// as JSON.
+func lists[T any](p *Process, cmd *cobra.Command,
+	get func(ctx context.Context, d deployment.Deployment, args []string) ([]T, error), columns []string, row func(T) []any,
+) *cobra.Command {
+	where := whereOf(p, cmd)
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		out := newProgress(p.Stderr, *asJSON)
+		return where.with(cmd.Context(), reads, out.say, func(d deployment.Deployment) error {
+			list, err := get(cmd.Context(), d, args)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(p.Stdout, list)
+			}
+			t := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, strings.Join(columns, "\t"))
+			for _, item := range list {
+				cells := row(item)
+				fmt.Fprintf(t, strings.Repeat("%v\t", len(cells)-1)+"%v\n", cells...)
+			}
+			return t.Flush()
+		})
+	}
+	return cmd
 }
 
 func jsonFlag(cmd *cobra.Command) *bool {

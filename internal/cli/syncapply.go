@@ -36,15 +36,15 @@ file. If one of the files is not a definition, nothing is stored.`,
 			return err
 		}
 		out := newProgress(p.Stderr, *asJSON)
-		return where.with(cmd.Context(), makesStore, out.say, func(d deployment.Deployment) error {
+		return where.with(cmd.Context(), makes, out.say, func(d deployment.Deployment) error {
 			return p.apply(cmd, d, files, definitions, *asJSON)
 		})
 	}
 	return cmd
 }
 
-// apply stores the definitions, and says what became of each. One that is refused does
-// not keep the others from being stored.
+// apply stores the definitions, and prints the outcome of each. A refused definition does
+// not stop the others.
 func (p *Process) apply(cmd *cobra.Command, d deployment.Deployment, files []string, definitions []*definition.Sync, asJSON bool) error {
 	type result struct {
 		ID     string             `json:"id"`

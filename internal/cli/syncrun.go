@@ -46,20 +46,23 @@ func newSyncRun(p *Process) *cobra.Command {
 		} else if !ok {
 			o.Method = ""
 		}
+		if *validate && *method != "" {
+			return wrongUsage("--validate and --method exclude each other: a validation is a method of its own")
+		}
 		if *validate {
 			o.Method = syncrun.Validate
 		}
 		out := newProgress(p.Stderr, *asJSON)
-		id, m := args[0], opensStore
+		id, may := args[0], changes
 		var def *definition.Sync
 		if isFile(args[0]) {
 			var err error
 			if def, err = readDefinition(args[0]); err != nil {
 				return err
 			}
-			id, m = def.ID, makesStore
+			id, may = def.ID, makes
 		}
-		return where.with(cmd.Context(), m, out.say, func(d deployment.Deployment) error {
+		return where.with(cmd.Context(), may, out.say, func(d deployment.Deployment) error {
 			if def != nil {
 				if _, err := d.Apply(cmd.Context(), def); err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/cli/deployment"
 	"github.com/headgate/headgate/internal/platform/launch"
@@ -45,40 +47,64 @@ func whereOf(p *Process, cmd *cobra.Command) *where {
 	return w
 }
 
-// Whether a command may make the embedded store.
-type making bool
+// access says what a command may do to the embedded store.
+type access int
 
 const (
-	makesStore making = true
-	opensStore making = false
+	reads   access = iota // changes nothing
+	changes               // changes a store, and makes none
+	makes                 // makes a store where there is none
 )
 
-// open returns the deployment. say prints a notice for the person.
-func (w *where) open(ctx context.Context, m making, say func(format string, args ...any)) (deployment.Deployment, error) {
+// notice prints a line for the person.
+type notice func(format string, args ...any)
+
+// server returns a client of the deployment at the address that was given, or else of the
+// process that has the store open and serves the function. It returns nil if there is
+// neither: then the command may open the store itself.
+func (w *where) server(ctx context.Context, function string, say notice) (*deployment.Client, error) {
 	address, err := w.address()
 	if err != nil {
 		return nil, err
 	}
-	if w.token == "" {
-		w.token = w.p.Getenv(envToken)
-	}
+	token := cmp.Or(w.token, w.p.Getenv(envToken))
 	if address != "" {
-		return deployment.At(address, w.token, w.p.version())
+		c, err := deployment.NewClient(address, token, w.p.version())
+		if err != nil && w.url != "" {
+			err = usageError{err}
+		}
+		return c, err
 	}
-	s := w.settings
-	if err := s.Check(); err != nil {
+	who, address := w.settings.Server(function)
+	if address == "" {
+		return nil, nil
+	}
+	c, err := deployment.NewClient(address, token, w.p.version())
+	if err != nil {
 		return nil, err
 	}
-	if who, address := s.Server(); address != "" {
-		if deployment.Answers(ctx, address) {
-			say("%s has the store in %s open: working through it, with its configuration", who, s.Data)
-			return deployment.At(address, w.token, w.p.version())
-		}
-		say("%s has the store in %s open, but does not answer: working beside it", who, s.Data)
+	if !c.Answers(ctx) {
+		say("%s has the store in %s open, but does not answer: working beside it", who, w.settings.Data)
+		return nil, nil
 	}
-	if m == opensStore && !s.StoreExists() {
+	say("%s has the store in %s open: working through it, with its configuration", who, w.settings.Data)
+	return c, nil
+}
+
+// open returns the deployment, as the commands for syncs need it.
+func (w *where) open(ctx context.Context, may access, say notice) (deployment.Deployment, error) {
+	c, err := w.server(ctx, functions.SyncRun, say)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		return deployment.At(c), nil
+	}
+	s := w.settings
+	if may != makes && !s.StoreExists() {
 		return deployment.None(s.Data, say), nil
 	}
+	s.Reads = may == reads
 	a, closeApp, err := w.p.openApp(ctx, s)
 	if err != nil {
 		return nil, err
@@ -86,9 +112,12 @@ func (w *where) open(ctx context.Context, m making, say func(format string, args
 	return deployment.Local(a.Definitions(), a.Syncs(), closeApp), nil
 }
 
-// address returns the URL that was given; "" means the store. A flag wins over the
-// environment: with --data and HEADGATE_URL the store is meant.
+// address returns the given URL; "" means the store. A flag wins over the environment:
+// --data selects the store even if HEADGATE_URL is set.
 func (w *where) address() (string, error) {
+	if err := checkFlags(w.cmd, w.settings); err != nil {
+		return "", err
+	}
 	var local string
 	for _, place := range places {
 		if f := w.cmd.Flags().Lookup(place); place != "url" && f.Changed {
@@ -98,10 +127,16 @@ func (w *where) address() (string, error) {
 	switch {
 	case w.url != "" && local != "":
 		return "", wrongUsage("--url and %s exclude each other: the deployment has a store and a configuration of its own", local)
-	case w.url != "" || local != "":
+	case w.url != "":
 		return w.url, nil
 	}
-	return w.p.Getenv(envURL), nil
+	if address := w.p.Getenv(envURL); address != "" && local == "" {
+		return address, nil
+	}
+	if w.token != "" && w.settings.Store != launch.SQLite { // no server has that store to itself
+		return "", wrongUsage("--token is for a deployment at --url: with --store %s the command works on the store itself", w.settings.Store)
+	}
+	return "", nil
 }
 
 // openApp opens the store without serving anything. It logs errors only.
@@ -127,8 +162,8 @@ func (p *Process) openApp(ctx context.Context, s launch.Settings) (*app.App, fun
 }
 
 // with calls do on the deployment, and closes that.
-func (w *where) with(ctx context.Context, m making, say func(format string, args ...any), do func(deployment.Deployment) error) error {
-	d, err := w.open(ctx, m, say)
+func (w *where) with(ctx context.Context, may access, say notice, do func(deployment.Deployment) error) error {
+	d, err := w.open(ctx, may, say)
 	if err != nil {
 		return err
 	}

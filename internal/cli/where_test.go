@@ -148,6 +148,36 @@ func TestNoStoreIsMade(t *testing.T) {
 	}
 }
 
+// A command that only reads changes no byte of the store.
+func TestReadingCommandsChangeNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	env := map[string]string{"CONFIG": configOf(dir, "")}
+	status, _, stderr := headgate(t, env, "sync", "run", csvSync(t, dir, "bad", true), "--data", data)
+	require.Equal(t, exitPartial, status, stderr)
+	content := func() map[string]string {
+		files := map[string]string{}
+		entries, err := os.ReadDir(data)
+		require.NoError(t, err)
+		for _, e := range entries {
+			b, err := os.ReadFile(filepath.Join(data, e.Name()))
+			require.NoError(t, err)
+			files[e.Name()] = string(b)
+		}
+		require.Contains(t, files, "headgate.db")
+		return files
+	}
+	before := content()
+	for _, args := range [][]string{{"list"}, {"runs", "bad"}, {"rejects", "bad"}} {
+		status, stdout, stderr := headgate(t, env, append(append([]string{"sync"}, args...), "--data", data)...)
+		require.Zero(t, status, stderr)
+		require.Contains(t, stdout, "pull")
+		require.Empty(t, stderr)
+		require.Equal(t, before, content(), "%q", args)
+	}
+}
+
 // A server that serves another function cannot be asked about syncs: the command works
 // beside it.
 func TestBesideAServerOfAnotherFunction(t *testing.T) {
@@ -159,7 +189,7 @@ func TestBesideAServerOfAnotherFunction(t *testing.T) {
 	status, stdout, stderr := headgate(t, env, "sync", "run", csvSync(t, dir, "good", false), "--data", data)
 	require.Zero(t, status, stderr)
 	require.Contains(t, stdout, "finished")
-	require.Empty(t, notices(stderr), "not a word of the server")
+	require.Empty(t, notices(stderr), "the server is not mentioned")
 }
 
 // With "auth", the commands need a token, and the banner says how to give curl one.
@@ -187,7 +217,7 @@ func TestTokens(t *testing.T) {
 	}{
 		"none":              {[]string{"--url", base}, "", 1, "headgate: " + base + " asks for a token: set HEADGATE_TOKEN, or give --token\n"},
 		"none, by data":     {[]string{"--data", data}, "", 1, base + " asks for a token: set HEADGATE_TOKEN, or give --token\n"},
-		"wrong":             {[]string{"--url", base, "--token", "guess"}, "", 1, "headgate: " + base + " does not take the token"},
+		"wrong":             {[]string{"--url", base, "--token", "guess"}, "", 1, "headgate: " + base + " does not accept the token"},
 		"flag":              {[]string{"--url", base, "--token", "s3cret"}, "guess", 0, ""},
 		"variable":          {[]string{"--url", base}, "s3cret", 0, ""},
 		"variable, by data": {[]string{"--data", data}, "s3cret", 0, ""},
@@ -205,7 +235,7 @@ func TestTokens(t *testing.T) {
 		t.Parallel()
 		status, _, stderr := headgate(t, nil, "sync", "delete", "x", "--url", base, "--token", "reader")
 		require.Equal(t, exitError, status)
-		require.Equal(t, "headgate: "+base+" does not let this caller do that: not allowed\n", stderr)
+		require.Equal(t, "headgate: "+base+" does not allow this caller to do that: not allowed\n", stderr)
 	})
 }
 
@@ -213,12 +243,15 @@ func TestURLsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"gate.example.com", "ftp://gate", "http://", "http://gate?x=1", "::"} {
 		status, _, stderr := headgate(t, nil, "sync", "list", "--url", address)
-		require.Equal(t, exitError, status)
+		require.Equal(t, exitUsage, status)
 		require.Contains(t, stderr, "is not the address of a deployment")
 	}
 	status, _, stderr := headgate(t, nil, "sync", "list", "--url", "https://me:hunter2@gate.example.com")
-	require.Equal(t, exitError, status)
-	require.Equal(t, "headgate: the address of a deployment has no user or password: give a token\n", stderr)
+	require.Equal(t, exitUsage, status)
+	require.True(t, strings.HasPrefix(stderr, "headgate: the address of a deployment has no user or password: give a token\n"), stderr)
+	require.NotContains(t, stderr, "hunter2")
+	status, _, _ = headgate(t, map[string]string{"HEADGATE_URL": "gate"}, "sync", "list")
+	require.Equal(t, exitError, status, "the command line is right, the environment is not")
 	status, _, stderr = headgate(t, nil, "sync", "list", "--url", "http://127.0.0.1:1")
 	require.Equal(t, exitError, status)
 	require.Contains(t, stderr, "headgate: http://127.0.0.1:1 does not answer: ")

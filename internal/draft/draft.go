@@ -145,7 +145,7 @@ func (d Draft) Fetch(rows Rows) Draft {
 }
 
 // Edit sets fields of rows. Nil fields remove a row, and a nil value removes a field. An
-// edit of a removed row restores the row as it was saved: a person who edits a field
+// edit of a removed row restores the saved row: a person who edits a field
 // while another removes the row wants the whole row, and not that field alone.
 func (d Draft) Edit(changes map[string]Row) Draft {
 	d = d.Clone()

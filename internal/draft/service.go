@@ -87,7 +87,7 @@ func (s *Service) source(name string) (Source, error) {
 func (s *Service) read(ctx context.Context, name string) (*View, error) {
 	docs, err := s.o.Docs.Get(ctx, drafts, []string{name})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	if docs[0] == nil {
 		return nil, nil
@@ -139,7 +139,7 @@ func (s *Service) write(ctx context.Context, v *View) error {
 	}
 	revs, err := s.o.Docs.Commit(ctx, []store.Write{{Collection: drafts, Doc: store.Doc{ID: v.Name, Body: body, Rev: v.rev}}})
 	if err != nil {
-		return fault.StoreAway(err)
+		return err
 	}
 	v.rev = revs[0]
 	return nil

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tables is a REST server that ignores preconditions: it writes whatever arrives.
+// tables is a REST server that ignores preconditions: it makes every write.
 type tables struct {
 	*httptest.Server
 	mu      sync.Mutex

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// With live.token alone, a line at start says what stays open to everybody. With auth there
-// is no such line.
+// With live.token alone, a line at start names everything that stays open to everybody. With
+// auth there is no such line.
 func TestStartSaysWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s", 32)

@@ -102,7 +102,7 @@ func TestLiveWithoutATopic(t *testing.T) {
 	}
 	host, project := emulator.Firestore(t)
 	p := start(t, options{env: []string{"FIRESTORE_EMULATOR_HOST=" + host, "CONFIG=" + service("alone", project)}})
-	require.Contains(t, p.stderr.String(), "live clients hear only of changes made through their own instance")
+	require.Contains(t, p.stderr.String(), "live clients get only the changes that are made through their own instance")
 	s := read[state](t, p, "GET", "/readyz")
 	require.Equal(t, "ready", s.Status)
 	require.Len(t, s.Warnings, 1)

@@ -197,7 +197,7 @@ func TestSecondServerOnOneDirectory(t *testing.T) {
 	require.Contains(t, errs, fmt.Sprintf("process %d %s has the store in %s open: working through it", first.cmd.Process.Pid, first.base, first.o.data))
 
 	first.event(t, "entry1", "to the first")
-	require.NotNil(t, second.event(t, "entry2", "to the second").Triggered, "they share what is stored")
+	require.NotNil(t, second.event(t, "entry2", "to the second").Triggered, "both processes use the same stored events")
 	first.kill9()
 	code, _ = second.term(t, 20*time.Second)
 	require.Zero(t, code)

@@ -172,7 +172,7 @@ func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMe
 
 // SplitBatch returns the items of a JSON array, each byte for byte and in memory of its
 // own. It stops at the first item beyond most, so that a body of millions of items costs
-// no more than a body of most.
+// only as much as a body of most items.
 func SplitBatch(body []byte, most int) ([]json.RawMessage, error) {
 	malformed := func(err error) error {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {

@@ -16,7 +16,7 @@ import (
 type Rules struct{ Drop, Keep []string }
 
 // header reports whether a header is dropped: because of its name, or because a value is a
-// credential whatever the name.
+// credential under any name.
 func (r Rules) header(name string, values ...string) bool {
 	if slices.Contains(r.Drop, name) {
 		return true
@@ -33,8 +33,8 @@ func (r Rules) parameter(name, value string) bool {
 }
 
 // Receive returns the parts of a request, other than its body, that are kept. header has
-// canonical names. Redacted names whatever was dropped; the dropped values appear nowhere
-// in the result.
+// canonical names. Redacted names everything that was dropped. The dropped values appear
+// nowhere in the result.
 func (r Rules) Receive(method string, header map[string][]string, rawQuery string) Meta {
 	m := Meta{Method: method}
 	var left, more []string

@@ -30,7 +30,7 @@ func DraftSource(d config.Draft, records *entity.Service, rows *exchange.Service
 // listOf returns a list's name at its external-data service.
 func listOf(d config.Draft) string { return cmp.Or(d.ExternalData.List, d.Name) }
 
-// refreshTime bounds reading a draft's source once.
+// refreshTime bounds one reading of a draft's source.
 const refreshTime = 10 * time.Second
 
 // refreshDrafts reads the sources of the drafts that are concerned. Changes that come
@@ -46,7 +46,7 @@ func (f *Flow) refreshDrafts(ctx context.Context, concerned func(config.Draft) b
 			defer cancel()
 			defer context.AfterFunc(stopped, cancel)()
 			if _, err := f.use.Drafts.Refresh(ctx, d.Name); err != nil {
-				f.o.Log.Warn("a draft does not show yet what changed at its source", "draft", d.Name, "error", err)
+				f.o.Log.Warn("a draft's source could not be read, so the draft does not show its latest changes", "draft", d.Name, "error", err)
 			}
 		})
 	}
@@ -59,8 +59,8 @@ func showsList(list string) func(config.Draft) bool {
 	return func(d config.Draft) bool { return d.ExternalData != nil && listOf(d) == list }
 }
 
-// showsRecords returns the condition that a draft shows records of the type, or what a
-// sync makes of them.
+// showsRecords returns the condition that a draft shows records of the type, either
+// directly or through a sync.
 func (f *Flow) showsRecords(ctx context.Context, org, recordType string) func(config.Draft) bool {
 	return func(d config.Draft) bool {
 		switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/definition"
 )
 
-// awayDocs is a store that does not answer, or is empty.
+// awayDocs is a store that does not answer, or that is empty.
 type awayDocs struct {
 	store.Docs
 	err error
@@ -22,7 +22,7 @@ func (d awayDocs) Get(_ context.Context, _ store.Collection, ids []string) ([]*s
 	return make([]*store.Doc, len(ids)), d.err
 }
 
-// A draft whose sync cannot be read now is refreshed, because it may be concerned.
+// A draft whose sync cannot be read now is refreshed, because the change may concern it.
 func TestShowsRecordsInDoubt(t *testing.T) {
 	t.Parallel()
 	d := config.Draft{Name: "d", Sync: &config.DraftSync{ID: "s", Datatype: "task"}}

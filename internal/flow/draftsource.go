@@ -14,7 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// recordsOf makes the records of a type the source of a draft.
+// recordsOf is a draft's source: the records of a type.
 type recordsOf struct {
 	records *entity.Service
 	orgID   string
@@ -27,13 +27,13 @@ const maxRows = 2000
 func (r recordsOf) list(ctx context.Context) ([]*entity.Entity, error) {
 	all, next, err := r.records.List(ctx, r.orgID, r.typ, "", maxRows+1, false)
 	if err == nil && (next != "" || len(all) > maxRows) {
-		err = fault.New(fault.TooLarge, "there are more than %d records of type %s, or more than %d MiB of them, which is the most for a draft", maxRows, r.typ, store.PageBytes>>20)
+		err = fault.New(fault.TooLarge, "a draft can hold at most %d records of type %s, and at most %d MiB of them", maxRows, r.typ, store.PageBytes>>20)
 	}
 	return all, err
 }
 
 // Fetch implements [draft.Source]. The version that it returns has the version of each
-// record, so that Save overwrites none that changed since.
+// record, so that Save does not overwrite a record that changed since.
 func (r recordsOf) Fetch(ctx context.Context) (draft.Rows, string, error) {
 	all, err := r.list(ctx)
 	if err != nil {
@@ -91,7 +91,7 @@ func moved(err error) error {
 	return err
 }
 
-// tableOf makes what a sync's source has of a datatype the source of a draft.
+// tableOf is a draft's source: the rows of a datatype at a sync's source.
 type tableOf struct{ table *exchange.Table }
 
 // Fetch implements [draft.Source].

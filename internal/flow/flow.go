@@ -3,12 +3,12 @@
 // message of the gate starts a sync; a hook starts a sync, an event or a signal.
 //
 // The use cases do not know each other. Each calls a function when something happened,
-// and those functions are the methods of [Flow]. It is made before the use cases, because
-// they need its methods, and is given them with [Flow.Connect] before anything happens.
+// and those functions are the methods of [Flow]. The Flow is made first, because the use
+// cases need its methods. It gets the use cases by [Flow.Connect], before any of them works.
 //
-// What a Flow tells is a hint: everything that it tells of is stored already. On failure
-// it logs and goes on, because live clients compare versions, targets are swept, and
-// drafts are refreshed at start.
+// Its news are hints: every change is stored before the Flow carries it. On failure the
+// Flow logs and goes on, because live clients compare versions, sweeps deliver to targets,
+// and drafts are refreshed at start.
 package flow
 
 import (
@@ -39,12 +39,12 @@ type Options struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 	Bus    bus.Bus
-	// BackgroundCPU says that the process has CPU between requests. Without it, whatever a
-	// change leads to is done before the change's caller goes on.
+	// BackgroundCPU says that the process has CPU between requests. Without it, all effects
+	// of a change are complete before the caller that made the change continues.
 	BackgroundCPU bool
 	// Shared says that changes reach the live clients of other instances.
 	Shared bool
-	// Resolver returns the resolver that the configuration names for an entity, or nil.
+	// Resolver returns the configured resolver of an entity, or nil.
 	Resolver func(live.Key) live.Resolver
 	// SourceHook verifies the webhooks of the source of truth; nil: they are not verified.
 	SourceHook *incoming.Hook
@@ -69,7 +69,7 @@ type Flow struct {
 	o   Options
 	use UseCases
 
-	telling   sync.WaitGroup // of changes, in the background
+	telling   sync.WaitGroup // the work of inBackground
 	refreshes *reruns[string]
 	signals   *reruns[live.Key]
 }
@@ -89,16 +89,16 @@ func (f *Flow) Start() {
 	}
 }
 
-// Close stops refreshing drafts and signalling, and waits for what is under way. All of it
-// has a time-out.
+// Close stops refreshing drafts and signalling, and waits for the work under way, all of
+// which has a time-out.
 func (f *Flow) Close() {
 	f.refreshes.close()
 	f.telling.Wait()
 	f.signals.close()
 }
 
-// inBackground calls do, and returns at once where the process has CPU between requests.
-// Elsewhere nothing would run once the request is answered, so it returns when do does.
+// inBackground calls do in the background if the process has CPU between requests. If not,
+// nothing would run once the request is answered, so it waits for do.
 func (f *Flow) inBackground(do func()) {
 	if f.o.BackgroundCPU {
 		f.telling.Go(do)
@@ -133,7 +133,7 @@ func (f *Flow) RecordsChanged(org, recordType string, ids []string) {
 		ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 		defer cancel()
 		if err := f.Notify(ctx, keys); err != nil {
-			f.o.Log.Warn("not every instance heard of a change: a comparison of versions makes up for it", "error", err)
+			f.o.Log.Warn("a change did not reach every instance: live clients get it when versions are compared", "error", err)
 		}
 		refreshing, stop := context.WithTimeout(context.Background(), refreshTime) // the bus may have taken all of ctx
 		defer stop()
@@ -151,7 +151,7 @@ func (f *Flow) ListChanged(ctx context.Context, list string, sessions []incoming
 	tell, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()
 	if err := f.Notify(tell, keys); err != nil {
-		f.o.Log.Warn("not every instance heard of a list's change: a comparison of versions makes up for it", "list", list, "error", err)
+		f.o.Log.Warn("a list's change did not reach every instance: live clients get it when versions are compared", "list", list, "error", err)
 	}
 	f.inBackground(func() { f.refreshDrafts(ctx, showsList(list)) })
 	f.use.Outgoing.Announce(ctx, list)
@@ -160,6 +160,6 @@ func (f *Flow) ListChanged(ctx context.Context, list string, sessions []incoming
 // DraftChanged tells the live clients of a draft.
 func (f *Flow) DraftChanged(ctx context.Context, name string) {
 	if err := f.Notify(ctx, []live.Key{{Org: live.DefaultOrg, Type: DraftType, ID: name}}); err != nil {
-		f.o.Log.Warn("not every instance heard of a draft's change: a comparison of versions makes up for it", "draft", name, "error", err)
+		f.o.Log.Warn("a draft's change did not reach every instance: live clients get it when versions are compared", "draft", name, "error", err)
 	}
 }

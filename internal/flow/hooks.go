@@ -19,7 +19,7 @@ func (f *Flow) VerifySource(h http.Header, body []byte) (string, error) {
 	return hook.Check(h, body, f.o.Now())
 }
 
-// Taken says what a webhook at a hook led to.
+// Taken holds the effects of a webhook at a hook.
 type Taken struct {
 	Duplicate bool   `json:"duplicate"`
 	Entity    string `json:"entity,omitempty"`
@@ -28,9 +28,9 @@ type Taken struct {
 	EventID   string `json:"eventId,omitempty"`
 }
 
-// TakeHook verifies a webhook at the hook with this name, and does what the configuration
-// says, once per id: it starts a sync, stores an event, and signals an entity. ingest
-// stores the webhook as an event of a gate, and returns the event's id.
+// TakeHook verifies a webhook at the hook with this name. Once per id, it does what the
+// configuration says: it starts a sync, stores an event, and signals an entity. The
+// function ingest stores the webhook as an event of a gate, and returns the event's id.
 func (f *Flow) TakeHook(ctx context.Context, name string, h http.Header, body []byte, ingest func(service, key, id string) (string, error)) (out Taken, err error) {
 	hook, ok := f.o.Hooks[name]
 	if !ok {
@@ -60,7 +60,7 @@ func (f *Flow) TakeHook(ctx context.Context, name string, h http.Header, body []
 			case "":
 				out.RunID = run.ID
 			case fault.Conflict: // the run under way may have read before the change: the sender must retry
-				return fault.Wrap(fault.Unavailable, err, "the sync is at work; send the webhook again")
+				return fault.Wrap(fault.Unavailable, err, "the sync is running; send the webhook again")
 			default:
 				return err
 			}

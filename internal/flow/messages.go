@@ -89,12 +89,12 @@ func (f *Flow) receive(ctx context.Context, g *gate.Gate) {
 				return err // the bus delivers the message again, later
 			case "":
 			default:
-				log.Error("a message did not start its sync", "eventID", m.Attributes["eventID"], "error", err)
+				log.Error("a message could not start its sync", "eventID", m.Attributes["eventID"], "error", err)
 			}
 			return nil
 		})
 		if err != nil && ctx.Err() == nil {
-			log.Warn("messages that start the sync are not received: trying again", "error", err)
+			log.Warn("messages that start the sync cannot be received: trying again", "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(5 * time.Second):
@@ -105,8 +105,8 @@ func (f *Flow) receive(ctx context.Context, g *gate.Gate) {
 
 // catchUp starts the sync for the latest message, unless a run for it exists or the sync
 // was defined later. A bus within the process loses its messages when the process dies,
-// so messages of before may have started nothing. A sync brings everything up to date,
-// so the latest message is enough.
+// so messages of an earlier process may have started nothing. A sync brings everything up
+// to date, so the latest message is enough.
 func (f *Flow) catchUp(ctx context.Context, g *gate.Gate) {
 	list, err := g.Messages(ctx, store.Page{State: store.Published, Limit: 1})
 	if err != nil || len(list) == 0 {
@@ -117,6 +117,6 @@ func (f *Flow) catchUp(ctx context.Context, g *gate.Gate) {
 		return
 	}
 	if _, err := f.OnMessage(ctx, g.Service().ServiceName, list[0].EventID); err != nil && fault.CodeOf(err) != fault.Conflict {
-		f.o.Log.Warn("the sync of the latest message was not started", "syncId", def.Sync.ID, "error", err)
+		f.o.Log.Warn("the latest message could not start its sync", "syncId", def.Sync.ID, "error", err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // OwnOrg is the organisation of the live entities that are about Headgate itself. They
-// carry no data. A client that hears of one reads the endpoint that has it.
+// carry no data. A client that gets a signal of one reads the endpoint that serves it.
 const OwnOrg = "headgate"
 
 // Types of OwnOrg's entities.
@@ -38,9 +38,9 @@ func (f *Flow) DefinitionChanged(id string) {
 	f.own(SyncType, AllOf)
 }
 
-// ClientsChanged tells live clients that a client subscribed to the entity, left it or was
-// sent it. Our own entities are left out: a viewer of the list of clients would cause the
-// very change that it is then told of, for ever.
+// ClientsChanged tells live clients that a client subscribed to the entity, left it, or
+// got a change of it. Our own entities are left out: a viewer of the list of clients gets
+// changes of that list, and each of these would cause another one, for ever.
 func (f *Flow) ClientsChanged(k live.Key) {
 	if k.Org != OwnOrg {
 		f.own(ClientType, AllOf)
@@ -80,7 +80,7 @@ func (f *Flow) signalOwn(ctx context.Context, k live.Key) {
 		return
 	}
 	if err := f.Notify(ctx, []live.Key{k}); err != nil && ctx.Err() == nil {
-		f.o.Log.Debug("not every instance heard of a change", "type", k.Type, "id", k.ID, "error", err)
+		f.o.Log.Debug("a change did not reach every instance", "type", k.Type, "id", k.ID, "error", err)
 	}
 }
 

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// reruns runs work by key, and never two runs of one key at a time. A request that comes
-// during a run causes one more run after it, because the run may have read its input
-// before the change that caused the request. Any number of such requests cause one.
+// reruns runs work by key, and never two runs of one key at a time. A request during a run
+// causes one more run after it, because the run may have read its input before the change
+// that caused the request. Several such requests cause only one more run.
 type reruns[K comparable] struct {
 	mu      sync.Mutex
-	runs    map[K]bool // a key that runs has an entry; true: it runs once more
+	runs    map[K]bool // has the keys that run; true: the key runs once more
 	stopped context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -22,8 +22,8 @@ func newReruns[K comparable]() *reruns[K] {
 	return r
 }
 
-// do runs the work in the caller's goroutine, or tells the run under way to run once more
-// and returns. The work gets a context that close ends.
+// do runs the work in the caller's goroutine. If a run is under way, do tells it to run
+// once more, and returns. The work gets a context that close cancels.
 func (r *reruns[K]) do(k K, work func(ctx context.Context)) {
 	if r.begin(k) {
 		r.run(k, work)
@@ -61,8 +61,8 @@ func (r *reruns[K]) run(k K, work func(ctx context.Context)) {
 	}
 }
 
-// again reports whether work was requested since the run began. If not, it forgets the
-// key: the next request begins a run.
+// again reports whether another run was requested since the run began. If not, it forgets
+// the key, so that the next request begins a run.
 func (r *reruns[K]) again(k K) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,7 +74,7 @@ func (r *reruns[K]) again(k K) bool {
 	return false
 }
 
-// close ends the context of the work, begins no more, and waits for the runs.
+// close cancels the context of the work, lets no other run begin, and waits for the runs.
 func (r *reruns[K]) close() {
 	r.mu.Lock()
 	r.stop()

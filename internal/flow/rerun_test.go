@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Requests that come during a run cause one more run, however many they are.
+// Requests during a run cause one more run, however many they are.
 func TestRerunsOnceMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -31,7 +31,7 @@ func TestRerunsOnceMore(t *testing.T) {
 		goOn <- struct{}{}
 		synctest.Wait()
 		require.Equal(t, 2, began)
-		require.Empty(t, r.runs, "a key that rests takes no memory")
+		require.Empty(t, r.runs, "a key without a run takes no memory")
 
 		r.spawn("a", work)
 		synctest.Wait()
@@ -54,7 +54,7 @@ func TestRerunsOfOtherKeysGoOn(t *testing.T) {
 	})
 }
 
-// close ends the run under way, drops the one that was to follow, and waits.
+// close cancels the run under way, drops the run that was to follow, and waits.
 func TestRerunsClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -171,7 +171,7 @@ func attack(w *world, r *rand.Rand) {
 		i := instances[r.IntN(len(instances))]
 		switch r.IntN(12) {
 		case 0, 1:
-			i.set = []time.Duration{1, 60, 3600, 86400, 10 * 86400}[r.IntN(5)] * time.Second
+			i.set = []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour, 240 * time.Hour}[r.IntN(5)]
 			if i.set += upTo(time.Minute); r.IntN(2) == 0 {
 				i.set = -i.set
 			}

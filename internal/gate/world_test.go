@@ -65,7 +65,7 @@ func (s *timedStore) Now(ctx context.Context) (time.Time, bool, error) {
 	return s.w.truth(), true, nil
 }
 
-// moodyBus refuses messages while it is away.
+// moodyBus refuses messages while it is down.
 type moodyBus struct {
 	bus.Bus
 	mu   sync.Mutex

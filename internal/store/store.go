@@ -17,7 +17,7 @@
 //     them for its own namespace without collisions.
 //   - Every method honours ctx. An error that is none of this package's, and has no fault
 //     code, means that the store did not answer. A write may then have happened or not, and
-//     it is safe to repeat the call.
+//     it is safe to repeat the call. [Coded] says so to the use cases.
 package store
 
 import (
@@ -274,7 +274,7 @@ type Store interface {
 	Lease(ctx context.Context, service, id string, attempts int, until time.Time) error
 
 	// Settle records the outcome of an attempt to publish. A Published claim stays Published,
-	// whatever a late attempt reports. ErrNotFound if there is no such claim.
+	// even if a late attempt reports a failure. ErrNotFound if there is no such claim.
 	Settle(ctx context.Context, service, id string, o Outcome) error
 
 	// ClaimByEventID returns the claim with that eventID, or ErrNotFound.

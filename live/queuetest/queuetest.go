@@ -1,5 +1,5 @@
-// Package queuetest is the suite that every driver of [live.Queue] passes. It asks for
-// what the contract promises and no more: data may come twice and in any order.
+// Package queuetest is the suite that every driver of [live.Queue] passes. It requires only
+// what the contract promises: data may arrive twice and in any order.
 package queuetest
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// patience is long, for queues that are slow and right.
+// patience bounds every wait. It is long, so that a slow queue does not fail.
 const patience = 30 * time.Second
 
 // Run runs the suite. open returns the queues of two instances of one server, which
@@ -45,14 +45,14 @@ func Run(t *testing.T, open func(t testing.TB) (one, two live.Queue)) {
 	}
 }
 
-// receiver collects what a queue hands over.
+// receiver collects the data that a queue delivers.
 type receiver struct {
 	t    testing.TB
 	got  chan string
 	stop func() error
 }
 
-// receive returns once what is published will arrive.
+// receive starts a receiver, and returns once published data will arrive at it.
 func receive(t testing.TB, q live.Queue) *receiver {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -81,7 +81,7 @@ func receive(t testing.TB, q live.Queue) *receiver {
 	return r
 }
 
-// gets waits until all of want has come. Other data, and data that comes twice, is
+// gets waits until all of want has arrived. Other data, and data that arrives twice, are
 // allowed.
 func (r *receiver) gets(want ...string) {
 	r.t.Helper()
@@ -161,7 +161,7 @@ func publishAfterItsContext(t *testing.T, one, _ live.Queue) {
 	require.Error(t, one.Publish(ctx, []byte("late")))
 }
 
-// A change that one hub is told of reaches a client of the other.
+// A change that is announced to one hub reaches a client of the other hub.
 func twoHubs(t *testing.T, one, two live.Queue) {
 	var version atomic.Int64
 	version.Store(1)

@@ -262,8 +262,8 @@ func (s *suite) receiveWaitsForHandlers() {
 	wait(s, started)
 	cancel()
 	select {
-	case <-done:
-		require.FailNow(s, "Receive left a handler behind")
+	case err := <-done:
+		require.FailNow(s, "Receive left a handler behind", "it returned %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(release)

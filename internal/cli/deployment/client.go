@@ -19,12 +19,12 @@ import (
 const (
 	// callTimeout bounds one call. None of ours waits for a run to end.
 	callTimeout = time.Minute
-	// maxAnswer bounds what an address that is no Headgate can make us hold.
+	// maxAnswer bounds an answer, because the address may not be a Headgate's.
 	maxAnswer = 64 << 20
 )
 
-// client calls a server.
-type client struct {
+// Client calls a server.
+type Client struct {
 	base  string // without a slash at its end
 	token string
 	agent string
@@ -38,8 +38,9 @@ type answer struct {
 	body   []byte
 }
 
-// newClient checks the address.
-func newClient(address, token, agent string) (*client, error) {
+// NewClient returns a client of the server at the address, which it checks. The token may
+// be "". Nothing is called yet.
+func NewClient(address, token, version string) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not the address of a deployment: it must look like https://gate.example.com", address)
@@ -47,15 +48,26 @@ func newClient(address, token, agent string) (*client, error) {
 	if u.User != nil { // every message shows the address
 		return nil, errors.New("the address of a deployment has no user or password: give a token")
 	}
-	return &client{
-		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: agent,
+	return &Client{
+		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: "headgate/" + version,
 		http: &http.Client{Timeout: callTimeout},
 	}, nil
 }
 
+// Close lets go of connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Answers reports whether the server answers at once.
+func (c *Client) Answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	a, err := c.call(ctx, http.MethodGet, "/healthz", nil)
+	return err == nil && a.status == http.StatusOK
+}
+
 // call sends a request and returns the answer, whatever its status. The path has its
 // query.
-func (c *client) call(ctx context.Context, method, path string, body any) (*answer, error) {
+func (c *Client) call(ctx context.Context, method, path string, body any) (*answer, error) {
 	var sent io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -88,9 +100,9 @@ func (c *client) call(ctx context.Context, method, path string, body any) (*answ
 	return &answer{resp.StatusCode, resp.Header, b}, nil
 }
 
-// do is call for those who take a success only, and decodes it into out, unless that
-// is nil.
-func (c *client) do(ctx context.Context, method, path string, body, out any) error {
+// Do sends a request and decodes the answer into out, unless that is nil. Any answer but
+// a success is an error, with the server's message for a person.
+func (c *Client) Do(ctx context.Context, method, path string, body, out any) error {
 	a, err := c.call(ctx, method, path, body)
 	if err != nil {
 		return err
@@ -100,7 +112,7 @@ func (c *client) do(ctx context.Context, method, path string, body, out any) err
 
 // read decodes an answer of success into out, unless that is nil. Any other answer is
 // an error.
-func (c *client) read(a *answer, out any) error {
+func (c *Client) read(a *answer, out any) error {
 	if a.status < 200 || a.status > 299 {
 		return c.refusal(a)
 	}
@@ -108,16 +120,16 @@ func (c *client) read(a *answer, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
-		return fmt.Errorf("%s does not answer as Headgate does: %w", c.base, err)
+		return fmt.Errorf("%s does not answer like Headgate: %w", c.base, err)
 	}
 	return nil
 }
 
 // refusal returns what the server said about a request that it did not do.
-func (c *client) refusal(a *answer) error {
+func (c *Client) refusal(a *answer) error {
 	var problem struct{ Detail string }
 	if strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
-		_ = json.Unmarshal(a.body, &problem) // what is no JSON has no detail
+		_ = json.Unmarshal(a.body, &problem) // a body that is not JSON has no detail
 	}
 	detail := strings.TrimSpace(problem.Detail)
 	// Cloud Run refuses calls without a token with 403 and a page, Headgate with 401.
@@ -126,11 +138,11 @@ func (c *client) refusal(a *answer) error {
 	case denied && c.token == "":
 		return fmt.Errorf("%s asks for a token: set HEADGATE_TOKEN, or give --token", c.base)
 	case denied:
-		return fmt.Errorf("%s does not take the token: %s", c.base, cmp.Or(detail, fault.Status(a.status)))
+		return fmt.Errorf("%s does not accept the token: %s", c.base, cmp.Or(detail, fault.Status(a.status)))
 	case a.status == http.StatusForbidden:
-		return fmt.Errorf("%s does not let this caller do that: %s", c.base, detail)
+		return fmt.Errorf("%s does not allow this caller to do that: %s", c.base, detail)
 	case detail != "":
 		return errors.New(detail)
 	}
-	return fmt.Errorf("%s answers %s, and not as Headgate does: is the address right?", c.base, fault.Status(a.status))
+	return fmt.Errorf("%s answers %s, but not like Headgate: is the address right?", c.base, fault.Status(a.status))
 }

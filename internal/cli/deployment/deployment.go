@@ -1,5 +1,5 @@
-// Package deployment is what the command works on: a store that this process opens, or
-// a server that it calls over HTTP.
+// Package deployment gives commands a deployment to work on: a store that this process
+// opens, or a server that it calls over HTTP.
 //
 // Invariants:
 //
@@ -7,8 +7,8 @@
 //     reports its progress in the same form.
 //   - An error has one message for a person: what happened, where, and what to do.
 //
-// On failure: nothing is sent twice except requests that only read. A run that was
-// started goes on without us, or waits in the store for the next process.
+// On failure: only requests that read are sent twice. A started run continues on its
+// server, or waits in the store for the next process.
 package deployment
 
 import (
@@ -29,7 +29,7 @@ type Deployment interface {
 	Syncs(ctx context.Context) ([]definition.Sync, error)
 	// Apply creates the sync, or replaces its definition where that differs.
 	Apply(ctx context.Context, def *definition.Sync) (Applied, error)
-	// Delete deletes a definition and what its sync remembers. Records stay.
+	// Delete deletes a definition and the state of its sync. Records stay.
 	Delete(ctx context.Context, id string) error
 	// Run starts a run and follows it until it has ended or ctx ends. If a run of the
 	// same method is under way, Run follows that one. Both results are set where a run
@@ -39,13 +39,13 @@ type Deployment interface {
 	Runs(ctx context.Context, id string) ([]*syncrun.Run, error)
 	// Rejects returns the rows and records that the sync refused.
 	Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error)
-	// Close lets go of the store, or of connections.
+	// Close closes the store, or the connections.
 	Close()
 }
 
 // Options say how to run a sync.
 type Options struct {
-	Method       syncrun.Method // "" for what the sync's type says
+	Method       syncrun.Method // "": the one of the sync's type
 	AllowDeletes bool           // delete however many records are gone
 }
 
@@ -57,16 +57,16 @@ func (o Options) method(def *definition.Sync) syncrun.Method {
 	return o.Method
 }
 
-// Watch is told how a run gets on.
+// Watch gets the progress of a run.
 type Watch struct {
 	Say  func(format string, args ...any) // a line for the person
 	Show func(*syncrun.Run)               // called again and again
 }
 
-// Applied says what Apply did.
+// Applied is the effect of Apply.
 type Applied string
 
-// What Apply can do.
+// The effects of Apply.
 const (
 	Created   Applied = "created"
 	Changed   Applied = "changed"
@@ -85,8 +85,8 @@ func plain(err error) error {
 	return err
 }
 
-// sameDefinition reports whether both are the same JSON, in whatever order their
-// objects have their keys: options that were shown once come back in another.
+// sameDefinition reports whether both are the same JSON. The order of an object's keys does
+// not matter, because a server may return options in another order.
 func sameDefinition(a, b *definition.Sync) (bool, error) {
 	x, err := tree(a)
 	if err != nil {

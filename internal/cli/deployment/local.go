@@ -11,8 +11,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// takeOverPause is how long a process that follows another one's run waits before it
-// asks again whether that process died.
+// takeOverPause is how often a process that follows another process's run checks whether
+// that process died.
 const takeOverPause = 500 * time.Millisecond
 
 // local works on a store that this process has open.
@@ -72,8 +72,7 @@ func (l *local) Run(ctx context.Context, id string, o Options, w Watch) (*syncru
 	busy, ok := errors.AsType[*syncrun.Busy](err)
 	switch {
 	case ok && busy.Run.Method == o.method(&def.Sync):
-		// A run of another method is not what was asked for: it must not go on because
-		// of us.
+		// The user did not ask for a run of another method, so we must not continue it.
 		w.Say("run %s is under way elsewhere, or its process died a moment ago: going on with it", busy.Run.ID)
 		run, err = l.takeOver(ctx, busy.Run, w)
 	case err == nil:

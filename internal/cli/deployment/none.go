@@ -8,14 +8,14 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// none is an embedded store that nobody has made yet. Asking about it makes none.
+// none stands for an embedded store that does not exist yet. Reading from it creates none.
 type none struct {
 	dir string
 	say func(format string, args ...any)
 }
 
-// None returns the deployment of a directory that holds no store: it has no sync. A
-// list of none would look like an empty store, so say is told.
+// None returns the deployment of a directory without a store: it has no syncs. An empty
+// list would look like an empty store, so None says the difference by say.
 func None(dir string, say func(format string, args ...any)) Deployment { return none{dir, say} }
 
 func (n none) missing(id string) error {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// While a run is followed, its server may restart: this many calls in a row may
-	// fail. With the pauses between them that is about twenty seconds.
+	// While a run is followed, its server may restart, so this many calls in a row may
+	// fail. With the pauses between them, that is about twenty seconds.
 	maxFailures  = 10
 	failurePause = 2 * time.Second
 	firstPause   = 50 * time.Millisecond
@@ -26,32 +26,13 @@ const (
 
 // remote works on a server.
 type remote struct {
-	c *client
+	c *Client
 	// failurePause is how long to wait after a call that failed.
 	failurePause time.Duration
 }
 
-// At returns the deployment that answers at the address. The token may be "". Nothing
-// is called yet.
-func At(address, token, version string) (Deployment, error) {
-	c, err := newClient(address, token, "headgate/"+version)
-	if err != nil {
-		return nil, err
-	}
-	return &remote{c, failurePause}, nil
-}
-
-// Answers reports whether a server answers at the address at once.
-func Answers(ctx context.Context, address string) bool {
-	c, err := newClient(address, "", "headgate")
-	if err != nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	a, err := c.call(ctx, http.MethodGet, "/healthz", nil)
-	return err == nil && a.status == http.StatusOK
-}
+// At returns the deployment that the client calls. Its Close closes the client.
+func At(c *Client) Deployment { return &remote{c, failurePause} }
 
 // stored is a definition as the server shows it.
 type stored struct {
@@ -66,11 +47,11 @@ func pathOf(id string, more ...string) string {
 	return p
 }
 
-func (r *remote) Close() { r.c.http.CloseIdleConnections() }
+func (r *remote) Close() { r.c.Close() }
 
 func (r *remote) Syncs(ctx context.Context) ([]definition.Sync, error) {
 	var list struct{ Syncs []stored }
-	if err := r.c.do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
+	if err := r.c.Do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
 		return nil, err
 	}
 	out := make([]definition.Sync, len(list.Syncs))
@@ -86,14 +67,14 @@ func (r *remote) Apply(ctx context.Context, def *definition.Sync) (Applied, erro
 		return "", err
 	}
 	if a.status == http.StatusNotFound {
-		return Created, r.c.do(ctx, http.MethodPost, "/sync", def, nil)
+		return Created, r.c.Do(ctx, http.MethodPost, "/sync", def, nil)
 	}
 	var old stored
 	if err := r.c.read(a, &old); err != nil {
 		return "", err
 	}
-	// The server shows no credentials, so that one of ours may have changed although
-	// both look the same: a definition that has any is sent.
+	// The server shows no credentials, so one of them may have changed although both
+	// definitions look the same. So a definition with credentials is always sent.
 	shown := def.Redact()
 	same, err := sameDefinition(&shown, &old.Sync)
 	if err != nil {
@@ -103,11 +84,11 @@ func (r *remote) Apply(ctx context.Context, def *definition.Sync) (Applied, erro
 	if err != nil || same && open {
 		return Unchanged, err
 	}
-	return Changed, r.c.do(ctx, http.MethodPut, pathOf(def.ID), def, nil)
+	return Changed, r.c.Do(ctx, http.MethodPut, pathOf(def.ID), def, nil)
 }
 
 func (r *remote) Delete(ctx context.Context, id string) error {
-	return r.c.do(ctx, http.MethodDelete, pathOf(id), nil, nil)
+	return r.c.Do(ctx, http.MethodDelete, pathOf(id), nil, nil)
 }
 
 func (r *remote) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
@@ -142,25 +123,25 @@ func (r *remote) start(ctx context.Context, id string, o Options, w Watch) (*syn
 		return run, r.c.read(a, run)
 	}
 	var def stored
-	if err := r.c.do(ctx, http.MethodGet, pathOf(id), nil, &def); err != nil {
+	if err := r.c.Do(ctx, http.MethodGet, pathOf(id), nil, &def); err != nil {
 		return nil, err
 	}
 	runID, err := url.PathUnescape(path.Base(busy))
 	if err != nil {
 		return nil, r.c.refusal(a)
 	}
-	if err := r.c.do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
+	if err := r.c.Do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
 		return nil, err
 	}
-	if run.Method != o.method(&def.Sync) { // not what was asked for
+	if run.Method != o.method(&def.Sync) { // the user asked for another method
 		return nil, r.c.refusal(a)
 	}
 	w.Say("run %s is under way already: following it", run.ID)
 	return run, nil
 }
 
-// follow returns the run once it has ended, or as it was last seen when ctx ends. It
-// outlasts a restart of the server.
+// follow returns the run once it has ended. If ctx ends first, it returns the last state
+// that it saw. It survives a restart of the server.
 func (r *remote) follow(ctx context.Context, run *syncrun.Run, w Watch) (*syncrun.Run, error) {
 	pause, failures := firstPause, 0
 	for !run.State.Ended() {
@@ -201,7 +182,7 @@ func (r *remote) follow(ctx context.Context, run *syncrun.Run, w Watch) (*syncru
 
 func (r *remote) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
 	var list struct{ Runs []*syncrun.Run }
-	err := r.c.do(ctx, http.MethodGet, pathOf(id, "runs")+"?limit="+strconv.Itoa(latestRuns), nil, &list)
+	err := r.c.Do(ctx, http.MethodGet, pathOf(id, "runs")+"?limit="+strconv.Itoa(latestRuns), nil, &list)
 	return list.Runs, err
 }
 
@@ -213,7 +194,7 @@ func (r *remote) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, e
 			Rejects []*syncrun.Rejected
 			Next    string
 		}
-		if err := r.c.do(ctx, http.MethodGet, pathOf(id, "rejects")+"?"+q.Encode(), nil, &page); err != nil {
+		if err := r.c.Do(ctx, http.MethodGet, pathOf(id, "rejects")+"?"+q.Encode(), nil, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Rejects...)

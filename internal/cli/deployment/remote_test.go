@@ -37,9 +37,9 @@ func serve(t *testing.T, answers map[string][]reply) (*server, *remote) {
 	s := &server{t: t, answers: answers}
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
-	d, err := At(srv.URL+"/base/", "", "test")
+	c, err := NewClient(srv.URL+"/base/", "", "test")
 	require.NoError(t, err)
-	r := d.(*remote)
+	r := At(c).(*remote)
 	r.failurePause = 0
 	t.Cleanup(r.Close)
 	return s, r
@@ -78,7 +78,7 @@ func runOf(state syncrun.State, read int) string {
 
 func problem(detail string) string { return fmt.Sprintf(`{"detail":%q}`, detail) }
 
-// watch records what a person would see.
+// watch records the output that a person would see.
 func watch() (Watch, *[]string) {
 	seen := &[]string{}
 	return Watch{
@@ -106,8 +106,8 @@ func TestRunIsFollowed(t *testing.T) {
 	require.Len(t, s.asked, 5)
 }
 
-// A server that does not come back ends the following, and the message says that the
-// run may go on.
+// If the server stays away, following the run ends, and the message says that the run may
+// go on.
 func TestServerThatStaysAway(t *testing.T) {
 	t.Parallel()
 	s, d := serve(t, map[string][]reply{
@@ -142,8 +142,8 @@ func TestFollowingIsStopped(t *testing.T) {
 	require.EqualValues(t, 7, run.Counts.Read)
 }
 
-// A run of the same method that is under way is followed; one of another method is in
-// the way.
+// If a run of the same method is under way, it is followed. A run of another method makes
+// the command fail.
 func TestRunThatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	answers := func() map[string][]reply {
@@ -226,13 +226,13 @@ func TestRefusals(t *testing.T) {
 		want              string
 	}{
 		"no token":              {401, "application/problem+json", problem("needs a token"), "", "BASE asks for a token: set HEADGATE_TOKEN, or give --token"},
-		"token":                 {401, "application/problem+json", problem("the token is not valid"), "t", "BASE does not take the token: the token is not valid"},
+		"token":                 {401, "application/problem+json", problem("the token is not valid"), "t", "BASE does not accept the token: the token is not valid"},
 		"Cloud Run, no token":   {403, "text/html", "<html>", "", "BASE asks for a token: set HEADGATE_TOKEN, or give --token"},
-		"Cloud Run, a token":    {401, "text/html", "<html>", "t", "BASE does not take the token: 401 Unauthorized"},
-		"role":                  {403, "application/problem+json", problem("not allowed"), "t", "BASE does not let this caller do that: not allowed"},
+		"Cloud Run, a token":    {401, "text/html", "<html>", "t", "BASE does not accept the token: 401 Unauthorized"},
+		"role":                  {403, "application/problem+json", problem("not allowed"), "t", "BASE does not allow this caller to do that: not allowed"},
 		"a fault":               {400, "application/problem+json", problem("method must be pull"), "", "method must be pull"},
-		"something else":        {404, "text/plain", "404 page not found", "", "BASE answers 404 Not Found, and not as Headgate does: is the address right?"},
-		"something that is 200": {200, "text/html", "<html>", "", "BASE does not answer as Headgate does: invalid character '<' looking for beginning of value"},
+		"something else":        {404, "text/plain", "404 page not found", "", "BASE answers 404 Not Found, but not like Headgate: is the address right?"},
+		"something that is 200": {200, "text/html", "<html>", "", "BASE does not answer like Headgate: invalid character '<' looking for beginning of value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -245,10 +245,10 @@ func TestRefusals(t *testing.T) {
 				_, _ = io.WriteString(w, c.body)
 			}))
 			defer srv.Close()
-			d, err := At(srv.URL, c.token, "test")
+			client, err := NewClient(srv.URL, c.token, "test")
 			require.NoError(t, err)
-			defer d.Close()
-			_, err = d.Syncs(t.Context())
+			defer client.Close()
+			_, err = At(client).Syncs(t.Context())
 			require.EqualError(t, err, strings.ReplaceAll(c.want, "BASE", srv.URL))
 		})
 	}

@@ -1,5 +1,5 @@
-// Peers that nobody here wrote: npm's ws, eventsource and standardwebhooks. It
-// prints a line of JSON for everything that happens.
+// Independent peers: npm's ws, eventsource and standardwebhooks. The script prints a line
+// of JSON for everything that happens.
 import { createRequire } from "node:module";
 import { createServer } from "node:http";
 

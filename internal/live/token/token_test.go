@@ -78,8 +78,8 @@ func TestVerify(t *testing.T) {
 	require.ErrorContains(t, err, "32 is the least")
 }
 
-// A pattern of one organisation never matches an entity of another one, whatever the
-// other's types are called.
+// A pattern of one organisation never matches an entity of another one, even if the types
+// have confusing names.
 func TestPatternsOfOneOrganisation(t *testing.T) {
 	t.Parallel()
 	for _, k := range []live.Key{{Org: "acme", Type: "items", ID: "1"}, {Org: "default", Type: "items", ID: "1"}, {Org: "default", Type: "acme/items", ID: "1"}} {

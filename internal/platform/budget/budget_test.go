@@ -31,7 +31,7 @@ func TestTake(t *testing.T) {
 		begin := time.Now()
 		err := b.Take(t.Context(), 1)
 		require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-		require.Positive(t, err.(*fault.Error).RetryAfter) //nolint:errorlint // it is one
+		require.Positive(t, err.(*fault.Error).RetryAfter)
 		require.Equal(t, 3*time.Second, time.Since(begin))
 
 		require.Equal(t, fault.TooLarge, fault.CodeOf(b.Take(t.Context(), 101)), "waiting would be useless")

@@ -50,7 +50,7 @@ func redactNested(text string, secret func(name, value string) bool, nested int)
 		if value == "" || value == Redacted {
 			continue
 		}
-		now := value
+		var now string
 		if secret(name, unescape(value)) {
 			now, names = Redacted, append(names, name)
 		} else if strings.ContainsRune(value, '%') && nested > 0 {

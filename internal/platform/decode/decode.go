@@ -47,8 +47,8 @@ type Format struct {
 	Pattern, Not *regexp.Regexp
 	// Must says what the text must be, as in "must be a host or host:port".
 	Must string
-	// Check decides in the place of Pattern and Not: it returns what is wrong with a text,
-	// and "" for nothing. What it returns for a secret must not show it.
+	// Check replaces Pattern and Not: it returns the fault of a text, or "". Its result must
+	// not show a secret.
 	Check func(text string) string
 	// Show makes a text fit for a message; nil: it is shown as it is.
 	Show func(text string) string
@@ -162,7 +162,7 @@ func Member(path, name string) string {
 // Index returns the path of a list's item.
 func Index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// Short keeps a message readable, whatever the text has that it shows.
+// Short shortens a text and makes it printable, so that a message with it stays readable.
 func Short(text string) string {
 	const most = 80
 	if len(text) <= most {

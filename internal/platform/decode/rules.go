@@ -186,7 +186,7 @@ func (f *Faults) word(path string, v reflect.Value, r Rules) {
 	}
 }
 
-// shown returns how a message goes on that may show the value.
+// shown returns the end of a message that may show the value.
 func (r Rules) shown(s string, show func(string) string) string {
 	if r.Secret {
 		return ""

@@ -81,15 +81,6 @@ func Wrap(code Code, cause error, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Cause: cause}
 }
 
-// StoreAway marks an error of a store as one to retry, unless it is nil or already
-// says what it is.
-func StoreAway(err error) error {
-	if _, ok := errors.AsType[*Error](err); ok || err == nil {
-		return err
-	}
-	return Wrap(Unavailable, err, "the store did not answer; send the request again")
-}
-
 // WithoutURL returns the error of an HTTP call without the URL that net/http puts
 // around it, which may be signed or hold credentials.
 func WithoutURL(err error) error {

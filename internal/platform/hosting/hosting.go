@@ -1,7 +1,8 @@
 // Package hosting says what the platform that a process runs on gives it.
 package hosting
 
-// Platform is what a process runs on. The zero value is CloudRun, which allows less.
+// Platform is the kind of host that a process runs on. The zero value is CloudRun, which
+// allows less.
 type Platform int
 
 // The platforms.

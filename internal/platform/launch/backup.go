@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/headgate/headgate/internal/store/sqlitestore"
@@ -11,6 +13,9 @@ import (
 
 // Backup copies the embedded store to a new file. A server may have the store open.
 func Backup(ctx context.Context, s Settings, to string) error {
+	if _, err := os.Stat(s.storeFile()); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the store was not backed up: there is no store in %s", s.Data)
+	}
 	if err := sqlitestore.Backup(ctx, s.storeFile(), to); err != nil {
 		return fmt.Errorf("the store was not backed up: %w", err)
 	}
@@ -20,6 +25,9 @@ func Backup(ctx context.Context, s Settings, to string) error {
 // Restore replaces the embedded store by a backup. No process may have the store open.
 // It returns the path where the former store is kept; "" if there was none.
 func Restore(ctx context.Context, s Settings, from string) (kept string, err error) {
+	if _, err := os.Stat(from); err != nil { // Restore would make the store's directory first
+		return "", fmt.Errorf("the store was not restored: %w", err)
+	}
 	kept, err = sqlitestore.Restore(ctx, s.storeFile(), from, time.Now())
 	if errors.Is(err, sqlitestore.ErrInUse) {
 		return kept, fmt.Errorf("the store was not restored: %w\nstop it first", err)

@@ -100,7 +100,11 @@ func (s Settings) storeFile() string { return filepath.Join(s.Data, "headgate.db
 func openStore(ctx context.Context, s Settings, cfg *config.Config) (app.Store, []warning, error) {
 	if s.Store == SQLite {
 		path := s.storeFile()
-		st, err := sqlitestore.Open(ctx, path)
+		open := sqlitestore.Open
+		if s.Reads {
+			open = sqlitestore.OpenForReading
+		}
+		st, err := open(ctx, path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the embedded store %s: %w%s", path, err, advice(s, err))
 		}
@@ -144,7 +148,7 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 	if t := liveTopic(s, cfg); t != "" {
 		topics = append(topics, t)
 	}
-	if s.Bus == Local {
+	if s.Bus == Local || s.Reads { // a command that reads publishes nothing
 		return localbus.New(topics...), nil
 	}
 	b, err := pubsubbus.Open(ctx, pubsubbus.Options{Project: s.Project, CreateTopics: s.PubSubEmulator})
@@ -155,7 +159,7 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 		for _, t := range topics {
 			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 			if err := b.Ensure(ctx, t); err != nil {
-				log.Warn("the topic could not be made in the Pub/Sub emulator", "topic", t, "error", err)
+				log.Warn("the topic could not be created in the Pub/Sub emulator", "topic", t, "error", err)
 			}
 			cancel()
 		}

@@ -10,9 +10,6 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// syncFunction is the function that serves syncs.
-const syncFunction = "syncrun"
-
 // introduction returns the text by which a serving process introduces itself to other
 // processes that find its store in use: "process 71 http://127.0.0.1:8080". A process
 // that serves one function adds its name, because it answers no other requests.
@@ -25,15 +22,15 @@ func (s Settings) introduction() string {
 }
 
 // Server returns the introduction of the process that serves the embedded store, and the
-// address at which it serves syncs. Both are "" if no process serves the store. The
-// address is also "" if the process has none, or serves another function.
-func (s Settings) Server() (who, address string) {
+// address at which it serves the function. Both are "" if no process serves the store. The
+// address is also "" if the process has none, or serves another function only.
+func (s Settings) Server(function string) (who, address string) {
 	if s.Store != SQLite {
 		return "", ""
 	}
 	who = sqlitestore.ServedBy(s.storeFile())
-	said := strings.Fields(who) // "process", number, address, and perhaps "serving", function
-	if len(said) == 3 || len(said) == 5 && said[4] == syncFunction {
+	said := strings.Fields(who) // "process", number, address, and perhaps "serving", a function
+	if len(said) == 3 || len(said) == 5 && said[4] == function {
 		address = said[2]
 	}
 	return who, address

@@ -26,7 +26,7 @@ func TestServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := Settings{Store: SQLite, Data: filepath.Join(t.TempDir(), "data"), Base: c.base, Function: c.function}
-			who, _ := s.Server()
+			who, _ := s.Server("syncrun")
 			require.Empty(t, who)
 			require.False(t, s.StoreExists())
 			require.NoDirExists(t, s.Data, "asking makes nothing")
@@ -34,19 +34,19 @@ func TestServer(t *testing.T) {
 			st, err := sqlitestore.Open(t.Context(), s.storeFile())
 			require.NoError(t, err)
 			require.True(t, s.StoreExists())
-			who, _ = s.Server()
+			who, _ = s.Server("syncrun")
 			require.Empty(t, who)
 			require.NoFileExists(t, s.storeFile()+".serving", "asking makes nothing")
 
 			other, err := st.Serve(s.introduction())
 			require.NoError(t, err)
 			require.Empty(t, other)
-			who, address := s.Server()
+			who, address := s.Server("syncrun")
 			require.Equal(t, s.introduction(), who)
 			require.Equal(t, c.want, address)
 
 			require.NoError(t, st.Close())
-			who, _ = s.Server()
+			who, _ = s.Server("syncrun")
 			require.Empty(t, who, "the process has ended")
 		})
 	}

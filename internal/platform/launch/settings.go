@@ -44,6 +44,9 @@ type Settings struct {
 	// Serves is true for a process that serves requests, and false for a command that
 	// uses the store for a moment.
 	Serves bool
+	// Reads is true for a command that changes nothing. It opens the embedded store for
+	// reading, and creates no topic.
+	Reads bool
 
 	firestoreHost, pubsubHost string // of the emulators
 	storeGiven, busGiven      bool   // a flag chose the driver

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// emulatorWait is how long an emulator may take to listen before a warning names
-	// it. A script often starts it a moment before Headgate.
+	// emulatorWait is how long an emulator may take to listen. After that a warning
+	// names it. A script often starts the emulator a moment before Headgate.
 	emulatorWait = 3 * time.Second
 	dialTimeout  = time.Second
 	dialPause    = 100 * time.Millisecond
@@ -49,12 +49,12 @@ func (s Settings) unchosen() (found []warning) {
 		return nil
 	}
 	if s.Store == SQLite && !s.storeGiven {
-		found = append(found, warning{"a Google Cloud project or credentials are given, but everything is kept in an SQLite file, the default here: " +
-			"choose with --store firestore or --store sqlite", []any{"given", given, "data", s.Data}})
+		found = append(found, warning{"a Google Cloud project or credentials are set, but everything is stored in an SQLite file, because no store was chosen: " +
+			"choose --store firestore or --store sqlite", []any{"given", given, "data", s.Data}})
 	}
 	if s.Bus == Local && !s.busGiven {
-		found = append(found, warning{"a Google Cloud project or credentials are given, but nothing is published to Pub/Sub, for messages stay in this process by default here: " +
-			"choose with --bus pubsub or --bus local", []any{"given", given}})
+		found = append(found, warning{"a Google Cloud project or credentials are set, but messages stay in this process and do not reach Pub/Sub, because no bus was chosen: " +
+			"choose --bus pubsub or --bus local", []any{"given", given}})
 	}
 	return found
 }
@@ -62,7 +62,7 @@ func (s Settings) unchosen() (found []warning) {
 // aloneWithClients warns of live clients that get only the changes of their own instance.
 func aloneWithClients(s Settings, cfg *config.Config) []warning {
 	if s.Serves && s.servesLive() && s.Store == Firestore && !signalsLeave(s, cfg) {
-		return []warning{{`live clients hear only of changes made through their own instance: name a topic in "live.topic", with --bus pubsub, unless this is the only instance`, nil}}
+		return []warning{{`live clients get only the changes that are made through their own instance: if there are several instances, set "live.topic" and --bus pubsub`, nil}}
 	}
 	return nil
 }
@@ -85,8 +85,8 @@ func serveAlone(s Settings, cfg *config.Config, st *sqlitestore.Store) ([]warnin
 	if err != nil || other == "" || signalsLeave(s, cfg) {
 		return nil, err
 	}
-	return []warning{{"another process serves this data directory, too: the two share what is stored, but live clients and the in-process bus " +
-		"hear only of what their own process does: stop one, or give it a directory of its own with --data", []any{"other", other, "data", s.Data}}}, nil
+	return []warning{{"another process serves this data directory, too: both use the same stored data, but live clients and the in-process bus " +
+		"get only the changes of their own process: stop one of the two, or give it its own directory with --data", []any{"other", other, "data", s.Data}}}, nil
 }
 
 // silentEmulators warns of emulators that do not answer. They may start later: the

@@ -1,8 +1,9 @@
 // Package entity serves the records of organisations to people and programs. Writes use
 // optimistic concurrency by version.
 //
-// Syncs push what is written here. Every write puts the record into the order in which
-// pushes read, and keeps for each sync what it last agreed on with its source. A write
+// Syncs push the records that are written here. Every write puts the record into the order
+// in which pushes read, and keeps for each sync the values that it last agreed on with its
+// source. A write
 // that loses to a concurrent one is repeated on the new version, unless the caller's
 // If-Match forbids that.
 package entity
@@ -104,7 +105,7 @@ func (s *Service) read(ctx context.Context, org, recordType, id string) (*record
 	}
 	docs, err := s.docs.Get(ctx, store.RecordsOf(org, recordType), []string{id})
 	if err != nil {
-		return nil, nil, fault.StoreAway(err)
+		return nil, nil, err
 	}
 	if docs[0] == nil {
 		return nil, nil, nil
@@ -128,7 +129,7 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 		}
 		docs, err := s.docs.List(ctx, l)
 		if err != nil {
-			return nil, "", fault.StoreAway(err)
+			return nil, "", err
 		}
 		for _, d := range docs {
 			r, err := record.Parse(d.ID, d.Body)
@@ -206,7 +207,7 @@ func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string
 			return Of(r), !exists, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return nil, false, fault.StoreAway(err)
+			return nil, false, err
 		}
 	}
 }
@@ -227,7 +228,7 @@ func (s *Service) Delete(ctx context.Context, org, recordType, id, ifMatch strin
 		r.Delete(s.clock())
 		err = s.commit(ctx, org, recordType, r, doc)
 		if err == nil || !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 	}
 }

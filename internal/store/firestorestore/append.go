@@ -1,7 +1,5 @@
 package firestorestore
 
-//lint:file-ignore SA1019 WriteBatch: see newBatch
-
 import (
 	"context"
 	"errors"

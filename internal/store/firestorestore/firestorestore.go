@@ -24,8 +24,6 @@
 // document, and Claim by the claim's owner.
 package firestorestore
 
-//lint:file-ignore SA1019 WriteBatch: see newBatch
-
 import (
 	"context"
 	"errors"

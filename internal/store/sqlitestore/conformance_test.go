@@ -92,6 +92,24 @@ func TestDocsConformance(t *testing.T) {
 	})
 }
 
+// codedDocs are documents as use cases get them, with the store below them.
+type codedDocs struct {
+	store.Docs
+	below *Store
+}
+
+func TestDocsConformanceOfCodedErrors(t *testing.T) {
+	t.Parallel()
+	lose := probe().InjectLostAnswer
+	open := func(t *testing.T) store.Docs {
+		s := openNew(t)
+		return codedDocs{store.Coded(s), s}
+	}
+	storetest.RunDocs(t, open, storetest.DocsProbe{
+		InjectLostAnswer: func(t *testing.T, s store.Docs, scope string) { lose(t, s.(codedDocs).below, scope) },
+	})
+}
+
 // Two stores on one file are like two processes to SQLite.
 func TestConformanceOfTwoStoresOnOneFile(t *testing.T) {
 	t.Parallel()

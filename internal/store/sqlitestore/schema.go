@@ -28,7 +28,7 @@ func IsStore(head []byte) bool {
 // schema is version 1. Times are microseconds since 1970. Names are blobs, so that any bytes
 // are allowed and compared one by one. Ids of events are 16 bytes.
 //
-// Events have a rowid, so they are appended in order of arrival whatever their ids, and only
+// Events have a rowid, so they are appended in order of arrival and not of their ids. Only
 // the small entries of event_id are scattered. The key of a pointer is the order in which
 // pointers are read. The index for expiry grows at its end, which is cheap.
 const schema = `

@@ -98,16 +98,11 @@ func openStore(ctx context.Context, path string) (*Store, error) {
 	if s.w, err = openWriter(ctx, path, &s.names, s.health); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
-	s.read, err = sql.Open("sqlite", dsn(path, readerCacheKB, "query_only(1)"))
+	s.read, err = openReaders(path)
 	if err != nil {
 		return nil, errors.Join(err, s.w.close(), s.lock.Close())
 	}
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
-	if err = check(ctx, s.read, path); err == nil {
-		s.q, err = prepareQueries(ctx, s.read)
-	}
-	if err == nil {
+	if err = s.ready(ctx); err == nil {
 		// A full disk does not prevent Open, because the store can still be read; Writable
 		// reports the full disk later. (If even the 32 KiB that SQLite maps beside the file
 		// did not fit, the lines above have failed.)
@@ -120,6 +115,25 @@ func openStore(ctx context.Context, path string) (*Store, error) {
 	}
 	s.w.files = openFiles(path)
 	return s, nil
+}
+
+// openReaders opens the connections that read. It creates no file.
+func openReaders(path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn(path, readerCacheKB, "query_only(1)")+"&mode=rw")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(readers)
+	db.SetMaxIdleConns(readers)
+	return db, nil
+}
+
+// ready looks for damage and prepares the queries.
+func (s *Store) ready(ctx context.Context) (err error) {
+	if err = check(ctx, s.read, s.path); err == nil {
+		s.q, err = prepareQueries(ctx, s.read)
+	}
+	return err
 }
 
 // createFile creates the file unless it exists, and returns its absolute path.

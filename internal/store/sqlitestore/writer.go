@@ -68,8 +68,8 @@ type writer struct {
 	mu     sync.Mutex
 	idle   *sync.Cond // signalled when busy becomes false
 	queue  []*op
-	busy   bool // a leader is at work or appointed
-	closed bool
+	busy   bool  // a leader is at work or appointed
+	refuse error // what every op gets: nil until the store is closed
 	// afterCommit returns the error of a commit whose answer was lost. Tests only.
 	afterCommit func() error
 }
@@ -109,11 +109,14 @@ func openWriter(ctx context.Context, path string, names *names, health *health) 
 // close waits for the group under way and everything queued, then closes the connection.
 func (w *writer) close() error {
 	w.mu.Lock()
-	w.closed = true
+	w.refuse = errClosed
 	for w.busy {
 		w.idle.Wait()
 	}
 	w.mu.Unlock()
+	if w.db == nil { // the store is open for reading
+		return nil
+	}
 	return errors.Join(w.fold(), w.conn.Close(), w.db.Close())
 }
 
@@ -144,9 +147,9 @@ func (w *writer) do(o *op) error {
 	}
 	o.turn = make(chan bool, 1)
 	w.mu.Lock()
-	if w.closed {
+	if err := w.refuse; err != nil {
 		w.mu.Unlock()
-		return fmt.Errorf("sqlitestore: %s: %w", o.what, errClosed)
+		return fmt.Errorf("sqlitestore: %s: %w", o.what, err)
 	}
 	w.queue = append(w.queue, o)
 	lead := !w.busy

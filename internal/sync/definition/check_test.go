@@ -32,7 +32,7 @@ func TestSchedulesThatNeverCome(t *testing.T) {
 	}
 }
 
-// All faults are found at once, and nothing that has one is stored.
+// All faults are found at once, and a definition with a fault is not stored.
 func TestFaultsOfADefinition(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -44,7 +44,7 @@ func TestWhatIsNoDefinition(t *testing.T) {
 	}
 }
 
-// One unknown field hides no other fault, neither of the text nor of what it means.
+// An unknown field hides no other fault, neither one of the form nor one of the meaning.
 func TestAllFaultsOfADefinitionAtOnce(t *testing.T) {
 	t.Parallel()
 	const body = `{"orgld":"o","type":"sideways","isOneTime":"yes","frequency":"sometimes",
@@ -65,5 +65,5 @@ func TestAllFaultsOfADefinitionAtOnce(t *testing.T) {
 	}, paths, err)
 	_, err = svc.Decode([]byte(`{"orgId"`))
 	require.ErrorAs(t, err, &e)
-	require.Len(t, e.Details, 1, "the rest of the text is not known")
+	require.Len(t, e.Details, 1, "the rest of the text cannot be read")
 }

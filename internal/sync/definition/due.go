@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/clock"
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -41,7 +40,7 @@ func (s *Service) ByDue(ctx context.Context, f func(*Stored) error) error {
 	for {
 		docs, err := s.docs.List(ctx, listing)
 		if err != nil {
-			return fault.StoreAway(err)
+			return err
 		}
 		for _, doc := range docs {
 			d, err := parse(doc)
@@ -81,7 +80,7 @@ func (s *Service) Replan(ctx context.Context, d *Stored, now time.Time) error {
 // planned the same.
 func (s *Service) reschedule(ctx context.Context, d *Stored) error {
 	if _, err := s.docs.Commit(ctx, []store.Write{d.write()}); err != nil && !errors.Is(err, store.ErrConflict) {
-		return fault.StoreAway(err)
+		return err
 	}
 	return nil
 }

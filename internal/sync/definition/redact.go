@@ -62,8 +62,8 @@ func isPrivate(name string) bool {
 	return credential.Named(name) || slices.Contains(private, strings.ToLower(name))
 }
 
-// shower returns a function that returns what is shown of the option at a path. It needs
-// the whole of the options, because they declare which headers are public.
+// shower returns a function that returns the redacted form of the option at a path. It needs
+// all options, because they declare which headers are public.
 func shower(d source.Datasource) func(path []string, value any) any {
 	if d.Type == "csv" { // its "headers" are the names of columns, and no option is a credential
 		return func(_ []string, value any) any { return value }

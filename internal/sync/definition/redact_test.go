@@ -37,8 +37,8 @@ func TestRedactShowsWhatIsNoCredential(t *testing.T) {
 	require.Equal(t, []source.ExtraField{{Name: "apiKey", Value: credential.Redacted}, {Name: "batchSize", Value: "100"}, {Name: "note", Value: credential.Redacted}, {Name: "password", Value: "env:P"}}, s.Redact().Datasource.ExtraFields)
 }
 
-// Whatever the credential is and wherever it stands, it is not shown, and a definition
-// that is sent back as it was shown has it still.
+// No credential is shown, wherever it is in the definition. A definition that is sent back
+// as shown keeps it.
 func TestNoCredentialIsShownAndNoneIsLost(t *testing.T) {
 	t.Parallel()
 	places := []string{
@@ -66,8 +66,8 @@ func TestNoCredentialIsShownAndNoneIsLost(t *testing.T) {
 	})
 }
 
-// A credential that is not shown stays where it is: no change of the definition brings it
-// to another system, or to a place where it is shown.
+// A redacted credential stays at its place: no change of the definition moves it to another
+// system, or to a place where it is shown.
 func TestAttackRedactedCredentialIsMoved(t *testing.T) {
 	t.Parallel()
 	const options = `{"headers":{"X-A":"c4n4ry"},"list":"t?k=c4n4ry","auth":{"type":"bearer","token":"c4n4ry"}}`
@@ -99,5 +99,5 @@ func TestAttackRedactedCredentialIsMoved(t *testing.T) {
 	}
 	old := syncOf("api", "https://h/?k=c4n4ry", "")
 	now := syncOf("api", "https://h/other?k=REDACTED", "")
-	require.Len(t, now.keepSecrets(&old), 1, "the path of a URL with a credential was changed, and the credential is not in it")
+	require.Len(t, now.keepSecrets(&old), 1, "the path of a URL was changed, and the URL was sent without its credential")
 }

@@ -17,7 +17,7 @@ import (
 
 var collection = store.Collection{Kind: "syncs"}
 
-// Runs keeps what the runs of a sync remember: where they go on, and which of them is
+// Runs keeps the state of a sync's runs: the places where they continue, and which of them is
 // at work. Both methods return writes and make none, so that the definition and its
 // runs change in one commit.
 type Runs interface {
@@ -107,7 +107,7 @@ func (s *Service) Create(ctx context.Context, def *Sync) (*Stored, error) {
 		if errors.Is(err, store.ErrConflict) {
 			return nil, fault.New(fault.Conflict, "there is a sync %q already", def.ID)
 		}
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	s.o.Changed(def.ID)
 	return d, nil
@@ -126,7 +126,7 @@ func (s *Service) Check(def *Sync) []fault.Detail {
 func (s *Service) Get(ctx context.Context, id string) (*Stored, error) {
 	docs, err := s.docs.Get(ctx, collection, []string{id})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	if docs[0] == nil {
 		return nil, fault.New(fault.NotFound, "no sync %q", id)
@@ -140,7 +140,7 @@ func (s *Service) List(ctx context.Context, org string) ([]*Stored, error) {
 	for after := (store.Position{}); ; {
 		docs, err := s.docs.List(ctx, store.Listing{Collection: collection, After: after, Limit: 200})
 		if err != nil {
-			return nil, fault.StoreAway(err)
+			return nil, err
 		}
 		for _, doc := range docs {
 			d, err := parse(doc)
@@ -222,7 +222,7 @@ func (s *Service) commit(ctx context.Context, writes []store.Write) error {
 	if errors.Is(err, store.ErrConflict) {
 		return fault.New(fault.Conflict, "the sync changed at the same time: read it again")
 	}
-	return fault.StoreAway(err)
+	return err
 }
 
 // sameSource reports whether cursors of one definition hold for the other.

@@ -29,7 +29,7 @@ type world struct {
 	changed []string
 }
 
-// runs is a sync's memory: one document, of which it counts the changes.
+// runs is a fake memory of runs: one document. It counts the changes.
 type runs struct {
 	busy       bool
 	redefined  int
@@ -114,13 +114,13 @@ func TestADefinitionIsCreatedChangedAndDeleted(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(2), second.Version)
 	require.True(t, w.runs.sameSource)
-	require.True(t, w.marked(), "the runs' writes are made with it")
+	require.True(t, w.marked(), "the same commit has the runs' writes")
 	_, err = w.defs.Update(t.Context(), "s", newSync(), first.ETag())
 	require.Equal(t, fault.PreconditionFailed, fault.CodeOf(err))
 	other := newSync()
 	other.ID = "t"
 	_, err = w.defs.Update(t.Context(), "s", other, "")
-	require.Equal(t, fault.Invalid, fault.CodeOf(err), "an id does not change")
+	require.Equal(t, fault.Invalid, fault.CodeOf(err), "an id cannot change")
 
 	def = newSync()
 	def.OrgID = "other"
@@ -136,7 +136,7 @@ func TestADefinitionIsCreatedChangedAndDeleted(t *testing.T) {
 	require.Equal(t, []string{"s", "s", "s", "s"}, w.changed, "once for each change")
 }
 
-// While a run is at work, neither the definition nor anything else changes.
+// A definition cannot be changed while a run is at work. A refused change has no effect.
 func TestARunAtWorkKeepsItsDefinition(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -153,8 +153,8 @@ func TestARunAtWorkKeepsItsDefinition(t *testing.T) {
 	require.Len(t, w.changed, 1)
 }
 
-// A definition that was shown redacted and is sent back keeps its credentials, and reads
-// from the same source, whatever the order of its options.
+// A redacted definition that is sent back keeps its credentials and its source, in whatever
+// order its options are.
 func TestADefinitionSentBackIsTheSame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -221,8 +221,8 @@ func TestByDue(t *testing.T) {
 	require.Equal(t, []string{"daily", "weekly", "hourly"}, visit())
 }
 
-// A due time that a clock which was ahead has planned is planned again, under another id
-// of its run.
+// A due time that was planned by a clock that was ahead is planned again, and its run gets
+// another id.
 func TestReplan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -230,7 +230,7 @@ func TestReplan(t *testing.T) {
 	w.now = right.Add(10 * 24 * time.Hour)
 	d := w.create(newSync())
 	ahead := d.RunID(d.Due())
-	require.NoError(t, w.defs.Replan(t.Context(), d, w.now), "it is as planned")
+	require.NoError(t, w.defs.Replan(t.Context(), d, w.now), "the plan is right and stays")
 	require.Zero(t, d.Replanned)
 	d, err := w.defs.Get(t.Context(), "s")
 	require.NoError(t, err)
@@ -261,7 +261,7 @@ func TestOthersPush(t *testing.T) {
 	pusher := newSync()
 	pusher.ID = "pusher"
 	w.create(pusher)
-	require.False(t, push(), "for a moment the others are not read again")
+	require.False(t, push(), "the others are cached for a moment")
 	w.now = w.now.Add(time.Minute)
 	require.True(t, push())
 }

@@ -54,7 +54,7 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 	// now on, and one look is enough.
 	sent, err := run.ReadSent(ctx, s.docs, id, datatype)
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	r.planner.Sent = sent.Of
 	out := make([]Received, len(rows))
@@ -65,7 +65,7 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 			continue
 		}
 		if out[i], err = r.apply(ctx, &item); err != nil {
-			return nil, fault.StoreAway(err)
+			return nil, err
 		}
 		out[i].Index = i
 	}

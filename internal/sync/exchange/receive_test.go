@@ -15,15 +15,15 @@ func TestReceive(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	a, b := map[string]any{"id": "a", "name": "n", "value": int64(1)}, map[string]any{"id": "b", "value": "high"}
-	require.Equal(t, []string{"created", "rejected"}, w.receive(a, b), "a bad row does not keep others back")
+	require.Equal(t, []string{"created", "rejected"}, w.receive(a, b), "a bad row does not stop the others")
 	require.Equal(t, []string{"unchanged"}, w.receive(a))
 	require.Equal(t, []string{"updated", "unchanged"}, w.receive(map[string]any{"id": "a", "name": "m", "value": int64(1)}, map[string]any{"id": "c", "deleted": true}))
 	require.Equal(t, "m", w.data("a")["name"])
 
 	w.put("a", map[string]any{"name": "m", "value": int64(2)})
-	require.Equal(t, []string{"updated"}, w.receive(map[string]any{"id": "a", "name": "p", "value": int64(1)}), "fields merge as those of a pull do")
+	require.Equal(t, []string{"updated"}, w.receive(map[string]any{"id": "a", "name": "p", "value": int64(1)}), "fields are merged as in a pull")
 	require.Equal(t, map[string]any{"name": "p", "value": 2.0}, w.data("a"))
-	require.Equal(t, []string{"deleted"}, w.receive(map[string]any{"id": "a", "deleted": true}), "the rule is that the source wins")
+	require.Equal(t, []string{"deleted"}, w.receive(map[string]any{"id": "a", "deleted": true}), "under the rule source, the source wins")
 	require.Equal(t, []string{"a", "a", "a", "a"}, w.changed)
 	require.Zero(t, w.status)
 }

@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
@@ -30,7 +29,7 @@ func (s *Service) Send(ctx context.Context, id, datatype, after string, skip, li
 			Collection: store.RecordsOf(d.Sync.OrgID, datatype), After: store.Position{ID: after}, Limit: min(500, skip+limit-len(list)), Bytes: store.PageBytes,
 		})
 		if err != nil {
-			return nil, "", fault.StoreAway(err)
+			return nil, "", err
 		}
 		if len(docs) == 0 {
 			return list, "", nil

@@ -18,7 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Table is a datatype at the source of a sync, for somebody who edits it there. It is read
+// Table is a datatype at the source of a sync, for a person who edits it there. It is read
 // and written through the sync's mapping and with its credentials. Neither the store's
 // records nor the sync's cursors are touched.
 type Table struct {

@@ -32,12 +32,12 @@ func TestATableIsReadAndWritten(t *testing.T) {
 	require.NotEqual(t, version, other)
 
 	_, err = table.Write(t.Context(), rows, seen, version)
-	require.ErrorIs(t, err, source.ErrMoved, "there is another version by now")
+	require.ErrorIs(t, err, source.ErrMoved, "the row has a newer version")
 	require.Equal(t, 3, w.source.pushed)
 	_, err = table.Write(t.Context(), exchange.TableRows{"a": {"name": "refused"}}, now, other)
 	require.ErrorContains(t, err, "no such name")
 	_, err = w.ents.Get(t.Context(), "acme", "item", "a")
-	require.Equal(t, fault.NotFound, fault.CodeOf(err), "the store's records are not touched")
+	require.Equal(t, fault.NotFound, fault.CodeOf(err), "our records do not change")
 }
 
 func TestATableThatIsNotThere(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// world is a sync with what its use cases share.
+// world is a sync and the use cases that work on it.
 type world struct {
 	t       *testing.T
 	rows    *exchange.Service
@@ -102,7 +102,7 @@ func (w *world) data(id string) map[string]any {
 	return data
 }
 
-// table is a source in memory: rows by id, of which it refuses those that are named so.
+// table is a source in memory: rows by id. It refuses rows by their name.
 type table struct {
 	rows   map[string]map[string]any
 	pushed int

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A null field becomes a null column, whatever its type.
+// A null field of any type becomes a null column.
 func TestUnmapNull(t *testing.T) {
 	t.Parallel()
 	m := compile(t, "thing", `{"fields":{"s":{"from":"a","type":"string"},"t":{"from":"b","type":"time","format":"unix"},"n":{"from":"c","type":"number"}}}`)

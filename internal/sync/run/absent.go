@@ -88,8 +88,8 @@ func (p *puller) deleteAbsent(ctx context.Context) error {
 	return nil
 }
 
-// absentOf appends the rows of those records that the pull did not bring. It counts in
-// sure those that are deleted for it whatever the sync's rule: records without an edit.
+// absentOf appends the rows of the records that the pull did not bring. It counts in sure
+// those that are deleted under every rule: records without an edit.
 func (p *puller) absentOf(docs []store.Doc, gone []mapping.Mapped, sure *int64) ([]mapping.Mapped, error) {
 	for _, d := range docs {
 		r, err := record.Parse(d.ID, d.Body)

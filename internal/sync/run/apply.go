@@ -17,8 +17,8 @@ import (
 // apply applies a page in one commit, or in several if it is too large for one; the last
 // of them moves the checkpoint. A process that dies in between repeats the page.
 //
-// People may edit records while they are merged. Each write is conditional on the record
-// as it was read, so a conflict means that a decision was made about an outdated record:
+// People may edit records while they are merged. Each write requires that the record has
+// not changed since it was read, so a conflict means a decision about an outdated record:
 // the records are read again, and all rows of the page are decided anew.
 func (p *puller) apply(ctx context.Context, m *mapped) error {
 	before := p.step.Counts

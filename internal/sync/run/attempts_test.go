@@ -53,7 +53,7 @@ func TestWhatWasSentIsEditedBeforeItsAnswerIsKnown(t *testing.T) {
 	w.put("ours-0", map[string]any{"name": "edited"})
 	require.NoError(t, w.ents.Delete(t.Context(), "acme", "item", "ours-1", ""))
 	run := w.finished(syncrun.Start{Method: syncrun.DoPull})
-	require.True(t, run.Results[0].Settle, "it finds out first what became of them")
+	require.True(t, run.Results[0].Settle, "the run first resolves the unanswered creations")
 	require.Len(t, w.records(), 2)
 	w.wait(time.Minute)
 	w.finished(syncrun.Start{})

@@ -26,8 +26,8 @@ func TestManualConflict(t *testing.T) {
 			run := w.finished(syncrun.Start{})
 			require.Equal(t, int64(1), run.Counts.Conflicts)
 			require.Equal(t, "ours", w.records()["a"]["name"], "the store keeps its value until somebody decides")
-			require.Equal(t, "theirs", w.source.live()["a"]["name"], "and so does the source")
-			require.Equal(t, "2", fmt.Sprint(w.source.live()["a"]["value"]), "the other fields move")
+			require.Equal(t, "theirs", w.source.live()["a"]["name"], "the source keeps its value, too")
+			require.Equal(t, "2", fmt.Sprint(w.source.live()["a"]["value"]), "the other fields are synced")
 
 			list, _, err := w.svc.Conflicts(t.Context(), "s", "", 10)
 			require.NoError(t, err)
@@ -91,10 +91,10 @@ func TestManualAsksBeforeItDeletesAnEditedRow(t *testing.T) {
 	}
 }
 
-// The conflict about a deleted row is over when the row is there again.
+// The conflict about a deleted row ends when the row exists again.
 func TestARowThatComesBackIsNotDeleted(t *testing.T) {
 	t.Parallel()
-	for name, value := range map[string]string{"as it was": "n", "changed": "back"} {
+	for name, value := range map[string]string{"unchanged": "n", "changed": "back"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, func(s *definition.Sync) { s.Conflict = definition.Manual })

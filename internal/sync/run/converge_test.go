@@ -105,7 +105,7 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 	}
 	w.wait(time.Hour)
 	run := w.finished(syncrun.Start{})
-	require.Zero(r, run.Counts.Created+run.Counts.Updated+run.Counts.Deleted, "it has come to rest")
+	require.Zero(r, run.Counts.Created+run.Counts.Updated+run.Counts.Deleted, "both sides are equal")
 	there := w.source.live()
 	for _, row := range there {
 		delete(row, "id")

@@ -39,7 +39,7 @@ func (s *Service) Decide(ctx context.Context, id, datatype, recordID string, d D
 	for { // until no other writer comes between
 		left, err := s.tryDecide(ctx, &def.Sync, datatype, recordID, d)
 		if !errors.Is(err, store.ErrConflict) {
-			return left, fault.StoreAway(err)
+			return left, err
 		}
 	}
 }

@@ -47,8 +47,8 @@ func (s *Service) Due(ctx context.Context) (started []*Run, takenOver int, err e
 }
 
 // startDue starts the run of a sync that is due, and plans the next. It returns nil if
-// the sync cannot be run now. A sync stays due only while the store is away: if it could
-// not be started for another reason, trying again every tick would not help.
+// the sync cannot be run now. A sync stays due only while the store cannot be reached: if
+// it could not be started for another reason, trying again every tick would not help.
 func (s *Service) startDue(ctx context.Context, d *definition.Stored, now time.Time) (*Run, error) {
 	due := d.Due()
 	run, err := s.Start(ctx, d.Sync.ID, Start{Trigger: "schedule", once: d.RunID(due)})

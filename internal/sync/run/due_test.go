@@ -37,5 +37,5 @@ func TestWhatIsDueStartsOnceHoweverManyAsk(t *testing.T) {
 	w.wait(time.Hour)
 	again, _, err := w.svc.Due(t.Context())
 	require.NoError(t, err)
-	require.Len(t, again, 1, "and the next hour's")
+	require.Len(t, again, 1, "the run of the next hour")
 }

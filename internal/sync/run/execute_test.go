@@ -9,7 +9,7 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// A source that panics ends neither the process nor leaves the run running.
+// A source that panics does not end the process, and its run ends as failed.
 func TestAPanicFailsTheRun(t *testing.T) {
 	t.Parallel()
 	for _, during := range []string{"pull", "push"} {

@@ -13,12 +13,12 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// stoppable is the store as a process sees it that can be stopped, as by SIGSTOP. While
-// it is stopped, none of its commits takes place.
+// stoppable is the store of a process that can be stopped, as by SIGSTOP. While the process
+// is stopped, it makes no commit.
 type stoppable struct {
 	store.Docs
 	mu      sync.Mutex
-	stopped chan struct{} // closed when it goes on; nil: it runs
+	stopped chan struct{} // closed when the process resumes; nil: it runs
 }
 
 func (s *stoppable) stop() (goOn func()) {
@@ -63,9 +63,9 @@ func (w *world) stoppedBefore(n int) (run *syncrun.Run, asleep *syncrun.Service,
 	return run, asleep, goOn
 }
 
-// A process is stopped in the middle of a push. Another takes the run over, people edit,
-// and their edits are pushed. Then the process goes on. Its changes are stale: it sends
-// none of them, not even creations, and no acknowledged edit is lost.
+// A process is stopped in the middle of a push. Another process takes the run over, people
+// edit, and their edits are pushed. Then the first process resumes. Its changes are stale:
+// it sends none of them, not even creations, and no acknowledged edit is lost.
 func TestAStoppedHolderPushesNothing(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 4; n++ {
@@ -108,8 +108,8 @@ func TestAStoppedHolderPushesNothing(t *testing.T) {
 	}
 }
 
-// A process was stopped for long, and no other took the run over. It finds that out, and
-// goes on.
+// A process was stopped for long, but no other process took the run over. It finds that out
+// and continues.
 func TestAStoppedHolderThatNobodyReplacedGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
@@ -131,7 +131,8 @@ func TestAStoppedHolderThatNobodyReplacedGoesOn(t *testing.T) {
 	}
 }
 
-// While the store is away the process cannot know who holds the run: it sends nothing.
+// While the store cannot be reached, the process does not know whether it still holds the
+// run, so it sends nothing.
 func TestNothingIsSentWhileTheLeaseIsInDoubt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

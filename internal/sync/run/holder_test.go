@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The monotonic clock alone is enough to doubt, and so is the wall clock alone.
+// If either the monotonic clock or the wall clock says that the lease has ended, the holder
+// doubts.
 func TestALeaseIsSureByBothClocks(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -40,7 +41,7 @@ func TestALeaseIsSureByBothClocks(t *testing.T) {
 	})
 }
 
-// A lease that ends later than any process can have set it to keeps nobody waiting.
+// A lease with an end that no process can have set, because it is too late, is void.
 func TestALeaseFromTheFutureIsVoid(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)

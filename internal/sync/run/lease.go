@@ -36,7 +36,7 @@ type lease struct {
 // lease would be to wait for as long as the clock was wrong by.
 func (l *lease) live(now time.Time) bool { return l != nil && !clock.Over(l.Until, now, leaseTime) }
 
-// Why a holder can write no more.
+// Reasons for which a holder may no longer write.
 var (
 	errLost      = errors.New("run: another process holds this sync now")
 	errCancelled = errors.New("run: cancelled")
@@ -155,9 +155,9 @@ func (h *holder) refresh(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
-// keep renews the lease until ctx ends. If the run may not go on, it ends the work with
-// the reason. Other errors are left to the next tick: while the store is away the lease
-// may run out, and then the fence keeps the run from sending anything.
+// keep renews the lease until ctx ends. If the run may not continue, it ends the work with
+// the reason. After other errors the next tick tries again: while the store cannot be
+// reached, the lease may expire, and then the fence stops the run from sending anything.
 func (h *holder) keep(ctx context.Context) {
 	t := time.NewTicker(leaseTime / 4)
 	defer t.Stop()

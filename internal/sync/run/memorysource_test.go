@@ -18,9 +18,9 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// memory is a data source in memory: a table with the key id, the columns that are
-// written, updated_at and deleted. It keeps the contract, and can be made to fail as
-// real sources do.
+// memory is a data source in memory: a table with the key id, the columns of the rows,
+// updated_at and deleted. It follows the contract, and can be made to fail as real sources
+// do.
 type memory struct {
 	mu   sync.Mutex
 	rows map[string]map[string]any
@@ -35,15 +35,15 @@ type memory struct {
 	beforePage    func(n int) error // called before each page
 	beforePush    func() error
 	afterPush     func() error // an error means that the answer is lost
-	// partly says for each change of a push whether it is written and answered. The
-	// first that is not answered ends the push. nil: all are.
+	// partly says for each change of a push whether it is written and answered. The first
+	// change without an answer ends the push. nil: all changes are written and answered.
 	partly     func(i int) (written, answered bool)
 	duringPush func(changes []source.Change) // called before the answer
 	pageSize   int
 	snapshot   bool
-	blind      bool // it writes whatever arrives
+	blind      bool // it ignores Expect and writes everything
 	silent     bool // a push leaves updated_at as it is
-	// stores returns what the source makes of a value that is pushed; nil: it keeps it.
+	// stores returns the value that the source stores for a pushed value; nil: the same.
 	stores func(v any) any
 }
 
@@ -259,7 +259,8 @@ func (m *memory) write(changes []source.Change) ([]source.Result, error) {
 	return out, nil
 }
 
-// pushed is set, for what a push writes.
+// pushed writes a row for a push. It stores values as m.stores says, and leaves updated_at
+// alone if the source is silent.
 func (m *memory) pushed(id string, fields map[string]any) {
 	stamp := any(nil)
 	if row := m.rows[id]; row != nil && m.silent {
@@ -325,4 +326,4 @@ func (m *memory) change(c source.Change) source.Result {
 	return source.Result{}
 }
 
-var errAway = errors.New("the source is away")
+var errAway = errors.New("the source cannot be reached")

@@ -11,7 +11,7 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// mortal is the store as a process sees it that dies after some commits.
+// mortal is the store of a process that dies after some commits.
 type mortal struct {
 	store.Docs
 	left atomic.Int64
@@ -45,7 +45,7 @@ func (m *mortal) Commit(ctx context.Context, writes []store.Write) ([]string, er
 	return m.Docs.Commit(ctx, writes)
 }
 
-// takeOver makes another process go on with the run, if there is one.
+// takeOver makes another process continue the run, if there is one.
 func (w *world) takeOver() {
 	w.t.Helper()
 	_, _, err := w.svc.Due(context.Background())

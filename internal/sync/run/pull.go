@@ -236,7 +236,7 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 		}
 		err := p.e.pause(ctx)
 		if p.e.dry() {
-			// A validation writes nothing else that could keep where it goes on.
+			// A validation writes nothing else that could keep the place to continue from.
 			if err := save(errors.Is(err, errHandOn)); err != nil {
 				return err
 			}

@@ -269,7 +269,7 @@ func (p *pusher) expect(o *outgoing, base map[string]any) map[string]any {
 }
 
 // wrongKey refuses a change whose key has more or fewer parts than the rows' key has
-// columns: the record's id is no key of the source's, or its row had another key before
+// columns: the record's id is not a valid key at the source, or its row had another key before
 // the definition changed. The source could neither find such a row nor make it.
 func (p *pusher) wrongKey(o *outgoing) *Rejected {
 	columns := p.mapper.Spec().Key

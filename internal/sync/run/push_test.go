@@ -33,8 +33,8 @@ func TestPushAndNoEcho(t *testing.T) {
 	require.Equal(t, int64(1), e.Version)
 }
 
-// A push refuses a record whose id is no key of the source's, and a record whose row had
-// a key of other columns before the definition changed.
+// A push refuses a record whose id is not a valid key at the source. It also refuses a
+// record whose row had a key of other columns before the definition changed.
 func TestAnIDThatIsNoKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *definition.Sync) {

@@ -9,8 +9,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// A source may choose a key that a record here has for an id. The row and that record
-// stay two.
+// A source may choose a key that is the id of another record here. The row does not become
+// that record.
 func TestAChosenKeyThatIsAnID(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -179,7 +178,7 @@ func (s *Service) Rejects(ctx context.Context, id, after string, limit int) (lis
 	return pageOf[Rejected](ctx, s, id, newRejectList(s.docs, id).collection, after, limit)
 }
 
-// pageOf returns a page of a sync's documents, by id, and the id to go on after.
+// pageOf returns a page of a sync's documents, by id, and the id after which to continue.
 func pageOf[T any](ctx context.Context, s *Service, id string, c store.Collection, after string, limit int) (list []*T, next string, err error) {
 	if _, err := s.defs.Get(ctx, id); err != nil {
 		return nil, "", err
@@ -187,7 +186,7 @@ func pageOf[T any](ctx context.Context, s *Service, id string, c store.Collectio
 	l := store.Listing{Collection: c, After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes}
 	docs, err := s.docs.List(ctx, l)
 	if err != nil {
-		return nil, "", fault.StoreAway(err)
+		return nil, "", err
 	}
 	list = make([]*T, len(docs))
 	for i, d := range docs {

@@ -67,8 +67,8 @@ func TestTooManyRejectsFail(t *testing.T) {
 	require.Contains(t, run.Errors[0], "10 of 10 rows were rejected")
 }
 
-// A row that had no key is taken off the list when it has one and is accepted. If it is
-// refused for another reason, it is on the list once.
+// A rejected row without a key leaves the list when it gets a key and is accepted. If it is
+// rejected for another reason, it is on the list once.
 func TestARetriedRowIsOnTheListOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *definition.Sync) {

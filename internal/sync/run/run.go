@@ -84,12 +84,12 @@ type Step struct {
 	Progress     Progress      `json:"progress"`
 	CursorBefore source.Cursor `json:"cursorBefore,omitzero"`
 	CursorAfter  source.Cursor `json:"cursorAfter,omitzero"`
-	// Resume and Position are where the step goes on after its last checkpoint.
+	// Resume and Position are the places where the step continues after its last checkpoint.
 	Resume   json.RawMessage `json:"resume,omitempty"`
 	Position *store.Position `json:"position,omitempty"`
 }
 
-// Shown returns the run without the places where its pulls go on. Such a place may be a
+// Shown returns the run without the places where its pulls continue. Such a place may be a
 // URL in which the source repeats a credential, and callers have no use for it.
 func (r *Run) Shown() *Run {
 	out := *r

@@ -33,8 +33,8 @@ var losses = map[string]func(w *world){
 	"the process is killed": func(w *world) { w.killedDuringPush() },
 }
 
-// killedDuringPush runs the sync in a process that dies when the source has written and
-// before it answers. Its lease runs out.
+// killedDuringPush runs the sync in a process that dies after the source has written and
+// before it answers. Its lease expires.
 func (w *world) killedDuringPush() {
 	docs := &mortal{Docs: w.store}
 	docs.left.Store(1 << 30)
@@ -60,14 +60,14 @@ func (w *world) unanswered() int {
 	return n
 }
 
-// The answer to a push, or to a part of it, is lost. What people do afterwards is not
-// overwritten by what was pushed, and reaches the source, whatever the rule.
+// The answer to a push, or to a part of it, is lost. The pushed values do not overwrite
+// what people do afterwards, and their changes reach the source, under every rule.
 func TestWhatWasPushedDoesNotComeBackOverALaterEdit(t *testing.T) {
 	t.Parallel()
 	type sides struct{ here, there map[string]any }
 	edited := map[string]any{"name": "B", "note": "x"}
 	for name, c := range map[string]struct {
-		before func(w *world, id string) // what is pushed and lost
+		before func(w *world, id string) // makes the push whose answer is lost
 		after  func(w *world, id string) // what people do then
 		want   map[string]any            // nil: the record is gone
 	}{
@@ -94,7 +94,7 @@ func TestWhatWasPushedDoesNotComeBackOverALaterEdit(t *testing.T) {
 			before: func(w *world, id string) { w.remove(id) },
 			after:  func(w *world, id string) { w.put(id, edited) }, want: edited,
 		},
-		"deleted, and made anew as it was": {
+		"deleted, and made anew unchanged": {
 			before: func(w *world, id string) { w.remove(id) },
 			after:  func(w *world, id string) { w.put(id, map[string]any{"name": "first", "note": "x"}) }, want: map[string]any{"name": "first", "note": "x"},
 		},
@@ -110,7 +110,7 @@ func TestWhatWasPushedDoesNotComeBackOverALaterEdit(t *testing.T) {
 						continue // only a pull can compare digests
 					}
 					if rule == definition.Manual && kind != "" {
-						continue // the rule makes no difference to what is sent
+						continue // the rule does not affect the sent changes
 					}
 					t.Run(fmt.Sprint(name, "/", loss, "/", kind, "/", rule), func(t *testing.T) {
 						t.Parallel()
@@ -141,10 +141,10 @@ func TestWhatWasPushedDoesNotComeBackOverALaterEdit(t *testing.T) {
 							require.Equal(t, sides{c.want, c.want}, sides{here[id], there[id]}, id)
 						}
 						require.Zero(t, w.unanswered())
-						require.Zero(t, w.finished(syncrun.Start{}).Counts.Updated, "it has come to rest")
+						require.Zero(t, w.finished(syncrun.Start{}).Counts.Updated, "both sides are equal")
 						list, _, err := w.svc.Conflicts(t.Context(), "s", "", 10)
 						require.NoError(t, err)
-						require.Empty(t, list, "nobody is asked about what was our own")
+						require.Empty(t, list, "our own values are no conflict")
 					})
 				}
 			}
@@ -288,5 +288,5 @@ func TestWhatIsKeptOfAPushIsOneDocumentABatch(t *testing.T) {
 	require.Equal(t, int64(records), w.finished(syncrun.Start{Method: syncrun.DoPush}).Counts.Updated)
 	t.Logf("%d records, %d batches: %d commits, %d writes, %v", records, batches, docs.commits, docs.writes, docs.of)
 	require.Equal(t, records, docs.of["records acme"])
-	require.Equal(t, 2*batches, docs.of["state sent"], "it is kept, and it is forgotten")
+	require.Equal(t, 2*batches, docs.of["state sent"], "one write keeps the batch, and one forgets it")
 }

@@ -53,7 +53,7 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 			continue // another process was faster: look again
 		}
 		if err != nil {
-			return run, fault.StoreAway(err)
+			return run, err
 		}
 		if run.State == Pending {
 			if err := s.dispatch(ctx, id, run.ID); err != nil {
@@ -143,7 +143,7 @@ func (s *Service) Runs(ctx context.Context, id string, limit int) ([]*Run, error
 	}
 	docs, err := s.docs.List(ctx, store.Listing{Collection: runsOf(id), ByOrder: true, Descending: true, Limit: limit})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	out := make([]*Run, len(docs))
 	for i, doc := range docs {
@@ -184,7 +184,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		// still look alive, and its outcome would be overwritten.
 		st, err := s.ledger.readState(ctx, id)
 		if err != nil {
-			return nil, fault.StoreAway(err)
+			return nil, err
 		}
 		run, rev, err := s.ledger.readRun(ctx, id, runID)
 		if err != nil {
@@ -206,7 +206,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		if _, err := s.docs.Commit(ctx, writes); err == nil {
 			return run, nil
 		} else if !errors.Is(err, store.ErrConflict) {
-			return nil, fault.StoreAway(err)
+			return nil, err
 		}
 	}
 }
@@ -236,7 +236,7 @@ func (s *Service) each(ctx context.Context, c store.Collection, f func(store.Doc
 	for {
 		docs, err := s.docs.List(ctx, listing)
 		if err != nil {
-			return fault.StoreAway(err)
+			return err
 		}
 		for _, doc := range docs {
 			if err := f(doc); err != nil {

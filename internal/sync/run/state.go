@@ -127,7 +127,7 @@ func (l *Ledger) readState(ctx context.Context, id string) (*syncState, error) {
 func (l *Ledger) readRun(ctx context.Context, id, runID string) (*Run, string, error) {
 	docs, err := l.docs.Get(ctx, runsOf(id), []string{runID})
 	if err != nil {
-		return nil, "", fault.StoreAway(err)
+		return nil, "", err
 	}
 	if docs[0] == nil {
 		return nil, "", fault.New(fault.NotFound, "no run %q of sync %q", runID, id)
@@ -154,7 +154,7 @@ func parseRun(doc store.Doc) (*Run, error) {
 func (l *Ledger) Redefine(ctx context.Context, id string, sameSource bool) ([]store.Write, error) {
 	st, err := l.readState(ctx, id)
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	if st.Lease.live(l.now()) {
 		return nil, fault.New(fault.Conflict, "run %s is at work: change the sync when it has ended, or cancel it", st.Lease.RunID)
@@ -180,7 +180,7 @@ func (l *Ledger) Redefine(ctx context.Context, id string, sameSource bool) ([]st
 func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
 	st, err := l.readState(ctx, id)
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	if st.Lease.live(l.now()) {
 		return nil, fault.New(fault.Conflict, "run %s is at work: cancel it first", st.Lease.RunID)

@@ -13,8 +13,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// A definition that is read and sent back is the same, whatever the order of its options:
-// the sync remembers what it did.
+// A definition that is read and sent back counts as unchanged, in whatever order its
+// options are: the sync keeps its state.
 func TestADefinitionSentBackForgetsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *definition.Sync) {
@@ -75,7 +75,7 @@ func TestARunThatNobodyHasIsCancelled(t *testing.T) {
 	require.Equal(t, syncrun.Cancelled, run.State)
 }
 
-// No process goes on with a run of an earlier definition.
+// No process continues a run of an earlier definition.
 func TestAChangedSyncLeavesNoRunToBeTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

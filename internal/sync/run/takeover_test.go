@@ -13,7 +13,7 @@ import (
 )
 
 // A process may die before any of its commits, or after a commit and before its answer.
-// Another process goes on, and nothing is lost or doubled on either side.
+// Another process continues, and nothing is lost or doubled on either side.
 func TestADeadProcessIsTakenOver(t *testing.T) {
 	t.Parallel()
 	for _, lostAnswer := range []bool{false, true} {
@@ -46,7 +46,7 @@ func TestADeadProcessIsTakenOver(t *testing.T) {
 	}
 }
 
-// A process that only seemed dead may write nothing when it wakes.
+// A process that only seemed dead writes nothing when it resumes.
 func TestAStaleHolderWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -90,7 +90,7 @@ func TestHandOn(t *testing.T) {
 		select {
 		case id := <-tasks:
 			require.NoError(t, svc.Work(t.Context(), "s", id))
-			require.NoError(t, svc.Work(t.Context(), "s", id), "a task that comes twice")
+			require.NoError(t, svc.Work(t.Context(), "s", id), "a task that arrives twice")
 		default:
 			require.Fail(t, "nobody works on the run", "%+v", run)
 		}

@@ -49,7 +49,7 @@ func normalised(fields []syncrun.FieldChange) []syncrun.FieldChange {
 	return fields
 }
 
-// A validation goes on in the next invocation, and lists nothing twice.
+// A validation continues in the next invocation, and lists nothing twice.
 func TestAValidationIsHandedOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -12,8 +12,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// A run that waits for memory waits once in a process, however often somebody looks for
-// dead runs meanwhile.
+// A run waits for memory only once in a process, however often dead runs are looked for
+// meanwhile.
 func TestARunWaitsForMemoryOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -29,11 +29,11 @@ func TestARunWaitsForMemoryOnce(t *testing.T) {
 		require.NoError(t, err)
 		return n
 	}
-	require.Eventually(t, func() bool { return takenOver() == 0 }, time.Minute, time.Millisecond, "it waits")
+	require.Eventually(t, func() bool { return takenOver() == 0 }, time.Minute, time.Millisecond, "the run waits")
 	for range 50 {
 		require.Zero(t, takenOver())
 	}
-	// Further calls, as of messages that were sent more than once, return at once.
+	// Further calls return at once, for example those of messages that arrive twice.
 	for range 10 {
 		require.NoError(t, svc.Work(t.Context(), "s", run.ID))
 	}
@@ -47,7 +47,7 @@ func TestARunWaitsForMemoryOnce(t *testing.T) {
 	require.Equal(t, 1, run.Invocations)
 }
 
-// Where runs are handed on by messages, a run that waits gets no further message.
+// If messages hand runs on, a run that waits gets no further message.
 func TestAWaitingRunIsDispatchedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

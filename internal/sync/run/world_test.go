@@ -89,6 +89,7 @@ func (w *world) service() *syncrun.Service { return w.serviceOn(w.store) }
 func (w *world) serviceOn(docs store.Docs) *syncrun.Service { return w.serviceWith(docs, nil) }
 
 func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syncrun.Service {
+	docs = store.Coded(docs) // as in a deployment
 	kinds := source.NewRegistry(w.source.kind())
 	o := syncrun.Options{
 		Docs: docs, Kinds: kinds, Log: slog.New(slog.DiscardHandler), Now: w.now, Random: w.id,

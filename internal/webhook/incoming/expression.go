@@ -45,10 +45,10 @@ func (e *Expression) text(vars map[string]any) (string, error) {
 		return v, nil
 	case int64, uint64:
 		return fmt.Sprint(v), nil
-	case float64: // without an exponent, which an id is never written with
+	case float64: // without an exponent: ids have none
 		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	}
-	return "", fmt.Errorf("it gives a %s, and text is needed", out.Type().TypeName())
+	return "", fmt.Errorf("its result is a %s, and must be text", out.Type().TypeName())
 }
 
 // parse reads JSON and keeps whole numbers as integers. As floating point, a long id

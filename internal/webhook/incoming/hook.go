@@ -18,7 +18,7 @@ const (
 	None     = "none"
 )
 
-// Hook is a configured address at which webhooks come in.
+// Hook is a configured address that takes webhooks.
 type Hook struct {
 	Name     string
 	Verify   string // Standard, GitHub, Bearer or None
@@ -33,7 +33,7 @@ type Hook struct {
 }
 
 // Check verifies a webhook and returns its id, "" if it has none. Unauthenticated: the
-// webhook does not prove who sent it.
+// webhook does not prove that it comes from the configured sender.
 func (h *Hook) Check(header http.Header, body []byte, now time.Time) (id string, err error) {
 	switch h.Verify {
 	case Standard:
@@ -46,10 +46,10 @@ func (h *Hook) Check(header http.Header, body []byte, now time.Time) (id string,
 		id = header.Get(signature.HeaderID)
 	}
 	if err != nil {
-		return "", fault.Wrap(fault.Unauthenticated, err, "the webhook is not verified: %s", strings.TrimPrefix(err.Error(), "webhook: "))
+		return "", fault.Wrap(fault.Unauthenticated, err, "the webhook cannot be verified: %s", strings.TrimPrefix(err.Error(), "webhook: "))
 	}
 	if len(id) > list.MaxID {
-		return "", fault.New(fault.Invalid, "the webhook's id has at most %d bytes", list.MaxID)
+		return "", fault.New(fault.Invalid, "the webhook's id must have at most %d bytes", list.MaxID)
 	}
 	return id, nil
 }
@@ -72,7 +72,7 @@ func (h *Hook) Named(header http.Header, body []byte) (entity, id string, err er
 		id, err = h.ID.text(vars)
 	}
 	if err != nil {
-		return "", "", fault.New(fault.Invalid, "hook %s cannot tell which entity the webhook is about: %s", h.Name, err)
+		return "", "", fault.New(fault.Invalid, "the expressions of hook %s do not find the entity of this webhook: %s", h.Name, err)
 	}
 	return entity, id, nil
 }

@@ -1,16 +1,17 @@
 // Package incoming takes the webhooks of other systems: it verifies them, counts each
 // once, and passes on what they say.
 //
-// Two kinds come in. A webhook of the source of truth carries a whole list, which is
-// stored as a new version ([Service.Receive]). A named hook of the configuration says
-// that something changed, and what then happens is its caller's ([Service.Once]).
-// [Sessions] knows which lists people have open, and registers with the source for them.
+// There are two kinds. A webhook of the source of truth carries a whole list, which is
+// stored as a new version ([Service.Receive]). A webhook at a named hook of the
+// configuration says that something changed, and the caller of [Service.Once] does the
+// work. [Sessions] knows which lists people have open, and registers with the source for
+// them.
 //
 // Promises:
 //
 //   - A webhook is stored before it is answered. One that is sent again, with the same
 //     id, changes nothing.
-//   - What was stored is passed on also when the source hangs up.
+//   - A stored version is passed on even if the source hangs up.
 //   - The source calls us for a list exactly while sessions have it open.
 //
 // On failure: a webhook that could not be stored is answered with an error, so its
@@ -68,19 +69,19 @@ func micros(now func() time.Time) func() time.Time {
 func (s *Service) List(ctx context.Context, id string) (*list.List, error) {
 	l, err := s.lists.Read(ctx, id)
 	if err == nil && l.Version == 0 {
-		return nil, fault.New(fault.NotFound, "nothing was heard of the list %q", id)
+		return nil, fault.New(fault.NotFound, "no webhook was ever received about the list %q", id)
 	}
 	return l, err
 }
 
-// Receive stores the data that the source says a list has now, and passes the change on.
-// A webhook whose id came before is a duplicate. One without an id never is.
+// Receive stores the data of a list that the source sent, and passes the change on. A
+// webhook whose id was received before is a duplicate. One without an id never is.
 func (s *Service) Receive(ctx context.Context, id, webhookID string, data json.RawMessage) (duplicate bool, err error) {
 	if id == "" {
 		id = list.Default
 	}
 	if len(id) > list.MaxID || len(webhookID) > list.MaxID {
-		return false, fault.New(fault.Invalid, "the list's and the webhook's id have at most %d bytes", list.MaxID)
+		return false, fault.New(fault.Invalid, "the list's id and the webhook's id must have at most %d bytes", list.MaxID)
 	}
 	for {
 		duplicate, err = s.store(ctx, id, webhookID, data)
@@ -89,7 +90,7 @@ func (s *Service) Receive(ctx context.Context, id, webhookID string, data json.R
 		}
 	}
 	if err != nil || duplicate {
-		return duplicate, fault.StoreAway(err)
+		return duplicate, err
 	}
 	s.passOn(ctx, id)
 	return false, nil
@@ -115,11 +116,11 @@ func (s *Service) store(ctx context.Context, id, webhookID string, data json.Raw
 	return false, s.lists.Commit(ctx, l, w)
 }
 
-// passOnTime bounds how long the source waits for us to pass on what is stored.
+// passOnTime bounds how long the source waits while we pass on its change.
 const passOnTime = 10 * time.Second
 
-// passOn announces the change. It goes on when the source hangs up: if the source then
-// sends the webhook again, that is a duplicate, and nothing would be passed on.
+// passOn announces the change. It continues if the source hangs up: the source would send
+// the webhook again, but as a duplicate that passes nothing on.
 func (s *Service) passOn(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), passOnTime)
 	defer cancel()

@@ -25,8 +25,8 @@ func (l hangsUp) Commit(ctx context.Context, writes []store.Write) ([]string, er
 	return l.Docs.Commit(ctx, writes)
 }
 
-// The change is passed on, with time left to do so, also when the source hangs up: its
-// webhook would be a duplicate if it came again.
+// The change is passed on, with time left to do so, even if the source hangs up: the
+// source would send the webhook again, but as a duplicate.
 func TestReceivePassesOnWhenTheSourceHangsUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -94,5 +94,5 @@ func TestOnce(t *testing.T) {
 	require.Equal(t, 2, done)
 	duplicate, err := w.svc.Once(t.Context(), "hook b", "m", do(nil))
 	require.NoError(t, err)
-	require.False(t, duplicate, "ids are a hook's own")
+	require.False(t, duplicate, "each hook has its own ids")
 }

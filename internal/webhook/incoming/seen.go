@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -15,7 +14,7 @@ const seenFor = 4 * 24 * time.Hour
 // sourceHook is the name under which the ids of the source's own webhooks are remembered.
 const sourceHook = "lists"
 
-// memory keeps the ids of the webhooks that were taken.
+// memory keeps the ids of the webhooks that were accepted.
 type memory struct {
 	docs store.Docs
 	now  func() time.Time
@@ -27,22 +26,22 @@ func (m memory) write(hook, id string) store.Write {
 	return store.Write{Collection: seen(hook), Doc: store.Doc{ID: id, Body: []byte(`{}`), ExpireAt: m.now().Add(seenFor)}}
 }
 
-// find reports whether the webhook was taken before, and returns the revision of its
-// document. A document that expired may still be stored: it has a revision, and the
-// webhook is not known.
+// find reports whether the webhook was accepted before, and returns the revision of its
+// document. An expired document may still be stored: it has a revision, but the webhook
+// counts as new.
 func (m memory) find(ctx context.Context, hook, id string) (rev string, known bool, err error) {
 	if id == "" {
 		return "", false, nil
 	}
 	docs, err := m.docs.Get(ctx, seen(hook), []string{id})
 	if err != nil || docs[0] == nil {
-		return "", false, fault.StoreAway(err)
+		return "", false, err
 	}
 	return docs[0].Rev, !docs[0].ExpireAt.Before(m.now()), nil
 }
 
-// Once calls do unless the webhook was taken before, and remembers the webhook if do
-// succeeds. A crash after do makes the sender's retry call it again, so do must be
+// Once calls do unless the webhook was accepted before, and remembers the webhook if do
+// succeeds. After a crash behind do, the sender's retry calls do again, so do must be
 // harmless to repeat. A webhook without an id is never a duplicate.
 func (s *Service) Once(ctx context.Context, hook, id string, do func() error) (duplicate bool, err error) {
 	if id == "" {
@@ -57,5 +56,5 @@ func (s *Service) Once(ctx context.Context, hook, id string, do func() error) (d
 	w := s.seen.write(hook, id)
 	w.Any = true
 	_, err = s.seen.docs.Commit(ctx, []store.Write{w})
-	return false, fault.StoreAway(err)
+	return false, err
 }

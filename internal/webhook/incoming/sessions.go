@@ -26,8 +26,8 @@ type Session struct {
 func (s Session) ID() string { return url.PathEscape(s.TenantID) + "/" + url.PathEscape(s.DocumentID) }
 
 const (
-	maxSession  = 1000            // bytes of a session's id, the limit of any document's
-	settleTime  = 5 * time.Second // to store the source's answer, also when the caller is gone
+	maxSession  = 1000            // bytes of a session's id: the limit for every document's id
+	settleTime  = 5 * time.Second // to store the source's answer, even if the caller is gone
 	pollWatches = 50 * time.Millisecond
 )
 
@@ -40,12 +40,13 @@ type SessionOptions struct {
 	HTTP *http.Client
 	// Upstream is the URL of the source with which sessions register us; "": none.
 	Upstream string
-	// PublicURL is where we are reached, without a slash at the end.
+	// PublicURL is our own URL, without a slash at the end.
 	PublicURL string
 }
 
-// Sessions knows which sessions have which lists open, and has the source call us for a
-// list while any session does. All methods may be called concurrently.
+// Sessions knows which sessions have which lists open. It keeps us registered with the
+// source for a list while any session has the list open. All methods may be called
+// concurrently.
 type Sessions struct {
 	docs   store.Docs
 	log    *slog.Logger
@@ -73,7 +74,7 @@ func (s *Sessions) of(ctx context.Context, id string) ([]Session, error) {
 func (s *Sessions) ListsOf(ctx context.Context, session string) (open []string, err error) {
 	docs, err := s.docs.Get(ctx, sessions, []string{session})
 	if err != nil || docs[0] == nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	err = json.Unmarshal(docs[0].Body, &open)
 	return open, err
@@ -92,7 +93,7 @@ func (s *Sessions) Open(ctx context.Context, x Session, id string) error {
 }
 
 // End removes a session from all of its lists. The last session of a list unregisters us
-// from the source. Ending a session that is not there changes nothing.
+// from the source. To end an unknown session changes nothing.
 func (s *Sessions) End(ctx context.Context, x Session) error {
 	open, err := s.ListsOf(ctx, x.ID())
 	if err != nil {
@@ -117,11 +118,11 @@ func (s *Sessions) change(ctx context.Context, x Session, id string, open bool) 
 		if path := s.source.toAsk(next, doubt || !w.AskingUntil.IsZero()); path == "" {
 			err = s.put(ctx, next, x)
 		} else if err = s.hold(ctx, w); err == nil {
-			doubt = true // if the commit below conflicts, the source may already have done it
+			doubt = true // if the commit below conflicts, the source may already have agreed
 			err = s.ask(ctx, w, next, x, path)
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 	}
 }
@@ -152,7 +153,7 @@ func (s *Sessions) hold(ctx context.Context, w *watch) error {
 }
 
 // ask asks the source, and ends the hold. It stores next if the source agreed, and
-// otherwise the watch as it was.
+// otherwise the unchanged watch.
 func (s *Sessions) ask(ctx context.Context, w, next *watch, x Session, path string) error {
 	refused := s.source.call(ctx, path, w.List)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)

@@ -18,12 +18,12 @@ import (
 	"github.com/headgate/headgate/internal/webhook/incoming"
 )
 
-// upstream is a source of truth that others register with.
+// upstream is a source of truth.
 type upstream struct {
 	*httptest.Server
 	mu     sync.Mutex
 	status int
-	before func(path string) // of what it does; it may take its time
+	before func(path string) // called before a request is handled; may block
 	have   map[string]string // URL by list
 	calls  int
 }
@@ -220,7 +220,7 @@ func TestTheSourceFails(t *testing.T) {
 	s := w.watching(u)
 	u.set(503, nil)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(s.Open(t.Context(), sessionX, "l")))
-	require.Empty(t, w.listsOf(sessionX), "a failed registration is none")
+	require.Empty(t, w.listsOf(sessionX), "a failed registration opens nothing")
 	u.set(200, nil)
 	require.NoError(t, s.Open(t.Context(), sessionX, "l"))
 	require.Equal(t, 1, u.registered())
@@ -250,7 +250,7 @@ func TestASourceThatWasNotHeard(t *testing.T) {
 	require.Error(t, s.End(ctx, sessionX))
 	u.set(200, nil)
 	close(done)
-	require.Eventually(t, func() bool { return u.registered() == 0 }, 30*time.Second, 5*time.Millisecond, "it did it all the same")
+	require.Eventually(t, func() bool { return u.registered() == 0 }, 30*time.Second, 5*time.Millisecond, "the source unregistered us although its answer was lost")
 	require.NoError(t, w.watching(u).Open(t.Context(), sessionY, "l"))
 	require.Equal(t, 1, u.registered())
 }

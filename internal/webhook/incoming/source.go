@@ -21,10 +21,10 @@ const (
 // sourceTime is how long the source may take to answer.
 const sourceTime = 15 * time.Second
 
-// source is the source of truth, with which sessions register us.
+// source calls the source of truth, with which sessions register us.
 type source struct {
 	http      *http.Client
-	url       string // "": there is none
+	url       string // "": no source is configured
 	publicURL string
 }
 
@@ -33,8 +33,8 @@ func newSource(o SessionOptions) source {
 }
 
 // toAsk returns the endpoint to call so that we are registered exactly while sessions
-// exist; "": none. In doubt about an earlier call, it registers again, because the source
-// may do what it was asked before at any time.
+// exist; "": none. If the outcome of an earlier call is in doubt, it registers again,
+// because the source may still carry out that call.
 func (s source) toAsk(w *watch, doubt bool) string {
 	switch {
 	case s.url == "":
@@ -49,7 +49,7 @@ func (s source) toAsk(w *watch, doubt bool) string {
 // call registers us with the source for a list, or unregisters us.
 func (s source) call(ctx context.Context, path, id string) error {
 	if s.publicURL == "" {
-		return fault.New(fault.Unavailable, "the source cannot be told where to call: publicURL is not configured")
+		return fault.New(fault.Unavailable, "we cannot register with the source: publicURL is not configured")
 	}
 	ctx, cancel := context.WithTimeout(ctx, sourceTime)
 	defer cancel()

@@ -6,24 +6,24 @@ import (
 	"slices"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
 
-// askingTime is the longest that asking the source takes, with a margin over sourceTime.
+// askingTime is longer than any call of the source takes: sourceTime and a margin.
 const askingTime = 30 * time.Second
 
-// watch is the sessions of a list, and whether the source calls us for it. A caller that
-// asks the source for a change holds the watch until the source answered. Otherwise an
-// unregistration under way could undo a registration that was made after it.
+// watch holds the sessions of a list, and records whether we are registered with the
+// source for it. A caller that asks the source for a change holds the watch until the
+// source has answered. Otherwise an unregistration under way could undo a later
+// registration.
 type watch struct {
 	List       string    `json:"list"`
 	Sessions   []Session `json:"sessions"`
 	Registered bool      `json:"registered"`
-	// AskingUntil is when the holder has surely given up. The zero time means that nobody
-	// holds the watch. A time that has passed means that the holder never stored the
-	// source's answer, so Registered is in doubt.
+	// AskingUntil is the time at which the holder has surely given up. The zero time means
+	// that nobody holds the watch. A time in the past means that the holder never stored
+	// the source's answer, so Registered is in doubt.
 	AskingUntil time.Time `json:"askingUntil,omitzero"`
 
 	rev string
@@ -34,7 +34,7 @@ var watches = store.Collection{Kind: "sessions", Scope: "lists"}
 func (s *Sessions) readWatch(ctx context.Context, id string) (*watch, error) {
 	docs, err := s.docs.Get(ctx, watches, []string{id})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	w := &watch{List: id}
 	if docs[0] == nil {

@@ -33,7 +33,7 @@ type process struct {
 	*incoming.Sessions
 }
 
-// options change what a process is made of.
+// options change the dependencies of a process.
 type options struct {
 	incoming.SessionOptions
 	changed func(ctx context.Context, list string, sessions []incoming.Session)
@@ -81,6 +81,7 @@ func (w *world) service(change func(*options)) *process {
 	if change != nil {
 		change(&o)
 	}
+	o.Docs = store.Coded(o.Docs) // as in a deployment
 	sessions := incoming.NewSessions(o.SessionOptions)
 	return &process{incoming.New(incoming.Options{Docs: o.Docs, Sessions: sessions, Log: o.Log, Now: o.Now, Changed: o.changed}), sessions}
 }
@@ -92,7 +93,7 @@ func (w *world) receive(list, id, data string) bool {
 	return duplicate
 }
 
-// fail is for goroutines, which must not end the test themselves.
+// fail reports a failure from a goroutine, which must not end the test itself.
 func fail(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package list keeps what the source of truth has, one document per list.
+// Package list keeps the lists of the source of truth, one document per list.
 //
 // Incoming webhooks write a list, and outgoing webhooks read it. Each write makes a new
 // version, and the document also says which version every target has a delivery of. The
@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -23,14 +22,14 @@ const Default = "task-list-1"
 // MaxID bounds the ids of lists and webhooks, in bytes.
 const MaxID = 256
 
-// List is what the source has, as its last webhook said.
+// List is a list as the source's last webhook gave it.
 type List struct {
 	ID         string          `json:"id"`
 	Version    int64           `json:"version"`
 	Data       json.RawMessage `json:"data"`
 	ReceivedAt time.Time       `json:"receivedAt"`
 	WebhookID  string          `json:"webhookId,omitempty"`
-	// Fanned is the version that every target has a delivery of.
+	// Fanned is the latest version of which every target has a delivery.
 	Fanned int64 `json:"fanned"`
 
 	rev string
@@ -59,7 +58,7 @@ func (l *List) write() store.Write {
 func (s Store) Read(ctx context.Context, id string) (*List, error) {
 	docs, err := s.docs.Get(ctx, lists, []string{id})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	if docs[0] == nil {
 		return &List{ID: id}, nil
@@ -77,11 +76,11 @@ func (s Store) Commit(ctx context.Context, l *List, with ...store.Write) error {
 	return err
 }
 
-// Behind returns the ids of lists with a version that not every target has a delivery of.
+// Behind returns the ids of lists whose version some target has no delivery of.
 func (s Store) Behind(ctx context.Context) (ids []string, err error) {
 	docs, err := s.docs.List(ctx, store.Listing{Collection: lists, ByOrder: true, Limit: behindPage})
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	for _, d := range docs {
 		ids = append(ids, d.ID)
@@ -89,8 +88,8 @@ func (s Store) Behind(ctx context.Context) (ids []string, err error) {
 	return ids, nil
 }
 
-// Encode returns the JSON of a type of ours, which always has one. It does not escape
-// for HTML: that can make what others wrote six times as large, and too large for a
+// Encode returns the JSON of one of our types, which can always be encoded. It does not
+// escape for HTML: that can make data of others six times as large, and too large for a
 // document.
 func Encode(v any) []byte {
 	var b bytes.Buffer

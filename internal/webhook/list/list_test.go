@@ -21,7 +21,8 @@ func newStore(t *testing.T) list.Store {
 	return list.NewStore(st)
 }
 
-// A list is behind from a new version until that is fanned out, whatever dies in between.
+// A list is behind from a new version until that version is fanned out, even if the
+// process dies in between.
 func TestBehind(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

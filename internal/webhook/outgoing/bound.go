@@ -7,25 +7,25 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// What waits for a target is bounded: the delivery under way, the newest version, and
-// what people asked to have made once more. Everything here only changes the target, and
-// takes effect in the commit that writes it.
+// The deliveries that wait for a target are bounded: the delivery under way, the newest
+// version, and the retries that people requested. The functions here only change the
+// target in memory, and take effect in the commit that writes it.
 
-// KeptDeliveries is how many deliveries of a target are kept, made or not.
+// KeptDeliveries is how many deliveries of a target are kept, delivered or not.
 const KeptDeliveries = 100
 
 // dropsAtOnce bounds a commit. The next one drops the rest.
 const dropsAtOnce = 50
 
-// replaceable reports whether a newer version may replace Newest: it waits, it is the
-// last, and no sender has it. After a retry, the copy is the last: a newer version then
-// gets a number of its own, because it must be delivered after the copy.
+// replaceable reports whether a newer version may replace Newest: Newest waits, it is the
+// last delivery, and it is not being sent. After a retry, the copy is the last delivery: a
+// newer version then gets its own number, because it must be delivered after the copy.
 func (t *Target) replaceable(now time.Time) bool {
 	return t.Newest >= t.Head && t.Newest == t.Next-1 && (t.Newest > t.Head || clock.Over(t.LeaseUntil, now, leaseTime))
 }
 
-// add takes the next number, and returns the deletions of deliveries that are not kept
-// any longer.
+// add takes the next number, and returns the deletions of the deliveries that exceed
+// KeptDeliveries.
 func (t *Target) add(now time.Time) []store.Write {
 	t.Next++
 	if made := t.Next - KeptDeliveries - 1; made > 0 && made < t.Head {
@@ -34,8 +34,8 @@ func (t *Target) add(now time.Time) []store.Write {
 	return t.drop(now)
 }
 
-// drop gives up the oldest of too many deliveries that wait, and returns their deletions.
-// It drops nothing while a delivery is under way, because its sender has the oldest.
+// drop drops the oldest deliveries if too many wait, and returns their deletions. It drops
+// nothing while a delivery is under way, because that is the oldest.
 func (t *Target) drop(now time.Time) []store.Write {
 	if t.Waiting() <= KeptDeliveries || !clock.Over(t.LeaseUntil, now, leaseTime) {
 		return nil
@@ -43,7 +43,7 @@ func (t *Target) drop(now time.Time) []store.Write {
 	first := t.Head
 	t.Head = min(t.Next-KeptDeliveries, first+dropsAtOnce)
 	t.Dropped += t.Head - first
-	t.LeaseUntil = time.Time{} // the commit of a sender whose lease has passed then fails: its delivery is dropped
+	t.LeaseUntil = time.Time{} // makes the commit of a sender fail whose lease has expired: its delivery is dropped
 	return t.deletions(first, t.Head)
 }
 

@@ -24,8 +24,8 @@ func (w *world) stored(target string) int {
 	return n
 }
 
-// What waits for a target does not grow with the changes of its list, whether it fails
-// or is paused, and the target gets the newest version when it is back.
+// The number of waiting deliveries does not grow with the changes of the list, whether the
+// target fails or is paused. When the target works again, it gets the newest version.
 func TestWhatWaitsIsBounded(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -58,7 +58,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	})
 }
 
-// The delivery under way is not replaced. A version that comes meanwhile is one more.
+// The delivery under way is not replaced. A version that arrives meanwhile is one more.
 func TestTheDeliveryUnderWayIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -101,7 +101,7 @@ func TestASlowSenderDoesNotLoseTheNewestVersion(t *testing.T) {
 	})
 }
 
-// The number of deliveries that were made is bounded as well.
+// The number of finished deliveries is bounded as well.
 func TestWhatWasDeliveredIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -164,7 +164,7 @@ func TestTooManyThatWaitAreDropped(t *testing.T) {
 		require.LessOrEqual(t, x.Waiting(), int64(outgoing.KeptDeliveries))
 		require.Positive(t, x.Dropped)
 		require.LessOrEqual(t, w.stored(target.ID), outgoing.KeptDeliveries)
-		require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("dropped: more wait")), log.String())
+		require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("dropped: more wait than can be kept")), log.String())
 		r.answer(200)
 		w.wait(48 * time.Hour)
 		w.sweep(w.svc)

@@ -13,7 +13,7 @@ import (
 )
 
 // A target waits no longer than its back-off, or than the lease of a process that died,
-// also when the clock is set back.
+// even if the clock is set back.
 func TestAClockSetBackHoldsUpNoTarget(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -24,22 +24,22 @@ func TestAClockSetBackHoldsUpNoTarget(t *testing.T) {
 		require.Zero(t, w.sweep(w.svc))
 		require.Len(t, r.calls(), 1)
 		r.answer(200)
-		require.Zero(t, w.sweep(w.svc), "it backs off")
+		require.Zero(t, w.sweep(w.svc), "the target backs off")
 		require.Len(t, r.calls(), 1)
 
 		w.wait(-time.Hour)
-		require.Equal(t, 1, w.sweep(w.service(nil)), "another process, whose clock has always been so")
+		require.Equal(t, 1, w.sweep(w.service(nil)), "another process, whose clock never jumped")
 
 		w.receive("l", "", tasks)
 		w.lease(w.now().Add(10 * 24 * time.Hour))
 		require.Equal(t, 1, w.sweep(w.service(nil)))
 		w.receive("l", "", tasks)
 		w.lease(w.now().Add(30 * time.Second))
-		require.Zero(t, w.sweep(w.service(nil)), "a lease that can have been taken holds")
+		require.Zero(t, w.sweep(w.service(nil)), "a lease of a possible time is respected")
 	})
 }
 
-// Targets that wait for an impossible time are found behind any number of others.
+// Targets that wait for an impossible time are found, however many targets are due before.
 func TestAnImpossibleWaitIsFoundBehindOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// crashing is a store whose process dies before or after some of its commits. Nothing of
-// the process reaches the store or the target after that.
+// crashing is a store whose process dies before or after some of its commits. After that,
+// nothing from the process reaches the store or the target.
 type crashing struct {
 	store.Docs
 	random *rand.Rand
@@ -53,7 +53,7 @@ func TestCrashesLoseNoNewestVersion(t *testing.T) {
 		for range rounds {
 			s := w.service(func(o *outgoing.Options) { o.Docs = &crashing{Docs: w.store, random: random} })
 			r.answer([]int{200, 200, 500}[random.IntN(3)])
-			for range random.IntN(4) { // what is not acknowledged is sent again, as another version
+			for range random.IntN(4) { // the source sends again what is not acknowledged, as another version
 				_, _ = s.Receive(t.Context(), "l", "", []byte(tasks))
 			}
 			_, _ = s.Sweep(t.Context())

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -15,18 +14,18 @@ const (
 	// leaseTime is how long a process owns a target that it calls. It is longer than a call
 	// and its commit.
 	leaseTime = 45 * time.Second
-	// settleTime is how long a process that is stopping takes to give a lease back.
+	// settleTime bounds the release of a lease by a process that is stopping.
 	settleTime = 5 * time.Second
 )
 
-// backoff is how long a failed delivery waits, by the number of failures. After the last
-// the target is paused. Together that is about two days.
+// backoff is how long a delivery waits after each failure. After the last one the target
+// is paused. All of them together are about two days.
 var backoff = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 }
 
-// longestWait is the longest that a target can have to wait: the last back-off with its
-// spread. No Retry-After is longer.
+// longestWait is the longest time that a target can have to wait: the last back-off with
+// its random spread. A longer Retry-After is cut to it.
 var longestWait = backoff[len(backoff)-1] * 6 / 5
 
 // deliver leases the target and makes its deliveries in order, until one fails or none is
@@ -39,12 +38,12 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 			return delivered, nil // another process leased it, or it changed and will be due again
 		}
 		if err != nil {
-			return delivered, fault.StoreAway(err)
+			return delivered, err
 		}
 		t.rev = revs[0]
 		docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(t.Head)})
 		if err != nil {
-			return delivered, fault.StoreAway(err)
+			return delivered, err
 		}
 		if docs[0] == nil { // the delivery expired
 			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head++ }); err != nil {
@@ -120,10 +119,10 @@ func (s *Service) release(ctx context.Context, t *Target) error {
 	return err
 }
 
-// settle commits the delivery and the change of the target, which fan-outs change at the
-// same time. It returns the target after the commit. nil means that the outcome was
-// dropped: the target is gone, was registered anew, or its lease passed to another
-// process, which calls it again.
+// settle commits the delivery and the change of the target, which fan-outs may change at
+// the same time. It returns the target after the commit. nil means that the outcome was
+// dropped: the target is gone, it was registered anew, or another process has its lease
+// and calls it again.
 func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change func(*Target)) (*Target, error) {
 	for {
 		next := *t
@@ -138,7 +137,7 @@ func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change fun
 			return &next, nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return nil, fault.StoreAway(err)
+			return nil, err
 		}
 		if t, err = s.reread(ctx, t); t == nil {
 			return nil, err
@@ -151,7 +150,7 @@ func (s *Service) remove(ctx context.Context, t *Target) error {
 	for {
 		_, err := s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID(), Rev: t.rev}, Delete: true}})
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 		if t, err = s.reread(ctx, t); t == nil {
 			return err

@@ -23,7 +23,7 @@ func TestDeliveriesAreSignedAndInOrder(t *testing.T) {
 			require.False(t, w.receive("list_1", fmt.Sprint("m", v), tasks))
 			require.Equal(t, 1, w.sweep(w.svc))
 		}
-		require.True(t, w.receive("list_1", "m3", tasks), "it came before")
+		require.True(t, w.receive("list_1", "m3", tasks), "it was received before")
 		require.Len(t, r.calls(), 5)
 		for i, c := range r.calls() {
 			id, err := signature.Verify([]string{target.Secret}, c.header, c.body, w.now())
@@ -33,7 +33,7 @@ func TestDeliveriesAreSignedAndInOrder(t *testing.T) {
 			require.Equal(t, "application/json", c.header.Get("Content-Type"))
 		}
 		require.Equal(t, 0, w.sweep(w.svc))
-		require.Empty(t, w.targets()[0].Secret, "it is given once")
+		require.Empty(t, w.targets()[0].Secret, "the secret is shown once")
 		l, err := w.svc.List(t.Context(), "list_1")
 		require.NoError(t, err)
 		require.Equal(t, int64(5), l.Version)
@@ -93,7 +93,7 @@ func TestATargetThatKeepsFailingIsPaused(t *testing.T) {
 		w.wait(30 * time.Hour)
 	}
 	require.Len(t, r.calls(), 11)
-	require.Len(t, healthy.calls(), 1, "it does not hold up others")
+	require.Len(t, healthy.calls(), 1, "a failing target does not delay others")
 	var paused *outgoing.Target
 	for _, x := range w.targets() {
 		if x.ID == target.ID {
@@ -108,7 +108,7 @@ func TestATargetThatKeepsFailingIsPaused(t *testing.T) {
 	r.answer(204)
 	require.NoError(t, w.svc.Retry(t.Context(), target.ID, 1))
 	require.Equal(t, 1, w.sweep(w.svc))
-	require.NoError(t, w.svc.Retry(t.Context(), target.ID, 1), "one that was delivered is made once more")
+	require.NoError(t, w.svc.Retry(t.Context(), target.ID, 1), "a finished delivery is made once more")
 	require.Equal(t, 1, w.sweep(w.svc))
 	calls := r.calls()
 	require.Len(t, calls, 13)
@@ -184,7 +184,7 @@ func TestSweepsShare(t *testing.T) {
 			last := 0
 			for _, c := range r.calls() {
 				v := versionOf(t, c)
-				require.False(t, seen[v], "version %d came twice", v)
+				require.False(t, seen[v], "version %d arrived twice", v)
 				require.Greater(t, v, last)
 				seen[v], last = true, v
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -42,7 +41,7 @@ type Attempt struct {
 	TookMs int64     `json:"tookMs"`
 }
 
-// maxAttemptsKept is how many attempts a delivery's document has.
+// maxAttemptsKept bounds the attempts in a delivery's document.
 const maxAttemptsKept = 10
 
 func deliveriesOf(target string) store.Collection {
@@ -51,9 +50,9 @@ func deliveriesOf(target string) store.Collection {
 
 func deliveryID(n int64) string { return fmt.Sprintf("%012d", n) }
 
-// write overwrites whatever is stored under the delivery's number: a version that was not
-// delivered, or a delivery of an earlier registration. That is safe only in a commit that
-// also writes the target, because the writer of the target owns its numbers.
+// write overwrites the document under the delivery's number, if there is one: a version
+// that was not delivered, or a delivery of an earlier registration. That is safe only in a
+// commit that also writes the target, because the writer of the target owns its numbers.
 func (d *Delivery) write(t *Target) store.Write {
 	return store.Write{Collection: deliveriesOf(t.ID), Any: true, Doc: store.Doc{
 		ID: deliveryID(d.N), Body: list.Encode(d), Rev: d.rev, ExpireAt: d.CreatedAt.Add(KeptFor),
@@ -65,7 +64,7 @@ func parseDelivery(doc store.Doc) (*Delivery, error) {
 	return d, json.Unmarshal(doc.Body, d)
 }
 
-// record notes an attempt, and that the delivery is made if it succeeded.
+// record adds an attempt. After a successful one, the delivery is marked as delivered.
 func (d *Delivery) record(a Attempt) {
 	d.Tries++
 	d.Attempts = append(d.Attempts, a)
@@ -90,7 +89,7 @@ func (s *Service) Deliveries(ctx context.Context, id string, limit int) ([]*Deli
 	}
 	docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), ids)
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	for _, doc := range docs {
 		if doc == nil {

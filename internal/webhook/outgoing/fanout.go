@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -23,7 +22,7 @@ func (s *Service) fanOut(ctx context.Context, id string) error {
 		}
 		l.Fanned = l.Version
 		if err := s.lists.Commit(ctx, l); !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		} // the list changed meanwhile: fan the newer version out as well
 	}
 }
@@ -43,9 +42,9 @@ func (s *Service) fanOutBehind(ctx context.Context) error {
 }
 
 // enqueue gives the target a delivery of the list's version, unless it has one. The
-// version replaces an earlier one that waits, so what waits does not grow with the
-// changes. The target's own document says enough to decide, so a change costs no more
-// where much waits.
+// version replaces an earlier one that waits, so the number of waiting deliveries does not
+// grow with the changes. The target's own document has all that the decision needs, so a
+// change costs the same however many deliveries wait.
 func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
 	for t.Version < l.Version {
 		now := s.now()
@@ -58,9 +57,9 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
 			writes = next.drop(now)
 			next.Replaced++
 			d.Replaced = next.Replaced
-			// A sender whose lease has passed may still be in its call. Clearing the lease
-			// makes its commit fail: it must not mark this version as delivered, because it
-			// sent the one before.
+			// A sender whose lease has expired may still be in its call. Clearing the lease
+			// makes its commit fail. It must not mark this version as delivered, because it
+			// sent the previous one.
 			if t.Newest == t.Head {
 				next.LeaseUntil = time.Time{}
 			}
@@ -71,10 +70,10 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
 		}
 		_, err := s.docs.Commit(ctx, append(writes, d.write(t), next.write()))
 		if err == nil && next.Dropped > 0 && t.Dropped == 0 {
-			s.log.Warn("deliveries of a webhook are dropped: more wait than are kept", "id", t.ID, "kept", KeptDeliveries, "dropped", next.Dropped)
+			s.log.Warn("deliveries of a webhook are dropped: more wait than can be kept", "id", t.ID, "kept", KeptDeliveries, "dropped", next.Dropped)
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 		if t, err = s.targets.read(ctx, t.docID()); t == nil {
 			return err // the target unregistered

@@ -21,8 +21,8 @@ func (l leaving) Commit(ctx context.Context, writes []store.Write) ([]string, er
 	return l.Docs.Commit(ctx, writes)
 }
 
-// The targets get their delivery also when the source hangs up: its webhook would be a
-// duplicate if it came again.
+// The targets get their delivery even if the source hangs up: it would send the webhook
+// again, but as a duplicate.
 func TestASourceThatHangsUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

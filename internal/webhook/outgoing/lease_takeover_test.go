@@ -23,7 +23,7 @@ type hook struct {
 func newHook(t *testing.T, first func(*http.Request)) *hook {
 	h := &hook{}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // else it is not noticed that the caller hangs up
+		_, _ = io.Copy(io.Discard, r.Body) // without this, the server does not notice that the caller hangs up
 		h.mu.Lock()
 		h.calls = append(h.calls, r.Header.Get("Webhook-Id"))
 		n := len(h.calls)
@@ -62,7 +62,7 @@ func TestALeaseThatIsLost(t *testing.T) {
 		w.sweep(w.svc)
 		calls := h.called()
 		require.Len(t, calls, 3)
-		require.Equal(t, calls[0], calls[1], "it is not known to have been delivered")
+		require.Equal(t, calls[0], calls[1], "the outcome of the first call is unknown, so it is made again")
 		require.EqualValues(t, 3, w.targets()[0].Head)
 	})
 }
@@ -76,8 +76,8 @@ func receiveTwice(w *world) error {
 	return nil
 }
 
-// A process that ends in the middle of a delivery gives its lease back, so that the next
-// one can retry at once.
+// A process that stops in the middle of a delivery drops its lease, so that another one
+// can retry at once.
 func TestCloseGivesTheLeaseBack(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {

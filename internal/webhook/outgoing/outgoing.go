@@ -1,11 +1,11 @@
-// Package outgoing tells other systems by webhook that a list changed. They register a
-// URL, which is then a target.
+// Package outgoing sends webhooks to other systems when a list changes. A system registers
+// a URL, which is then a target.
 //
 // Promises:
 //
 //   - Every target gets the newest version of its list, at least once, with its number.
-//     A newer version replaces one that waits, so what waits is bounded by the number of
-//     targets. Versions are delivered in order. Deliveries survive restarts.
+//     A newer version replaces one that waits, so the number of waiting deliveries is
+//     bounded. Versions are delivered in order. Deliveries survive restarts.
 //   - A target that did not consent is never called, and neither is an internal address.
 //     A target that does not answer delays no other.
 //
@@ -28,7 +28,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/list"
 )
 
-// KeptFor is how long deliveries are kept, the longest that webhooks keep anything.
+// KeptFor is how long deliveries are kept. Nothing else of webhooks is kept longer.
 const KeptFor = 30 * 24 * time.Hour
 
 // Options configure a Service.
@@ -39,10 +39,10 @@ type Options struct {
 	HTTP   *http.Client
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
-	Random func() string    // an id that nobody else has
-	// PublicURL is where we are reached, without a slash at the end.
+	Random func() string    // returns a unique id
+	// PublicURL is our own URL, without a slash at the end.
 	PublicURL string
-	// Consents reports whether a target may be called without asking it. nil: none may.
+	// Consents reports whether a target may be called without a handshake. nil: none may.
 	Consents func(*url.URL) bool
 	// BackgroundCPU says that the process has CPU between requests. Without it, deliveries
 	// are tried before a request is answered, for a while.
@@ -65,7 +65,7 @@ type Service struct {
 	backgroundCPU bool
 
 	kick    chan struct{} // wakes Start's loop
-	calling chan struct{} // a place for each target that Start's loop is calling
+	calling chan struct{} // has a token for each target that Start's loop is calling
 	stop    context.CancelFunc
 	stopped context.Context
 	running sync.WaitGroup
@@ -88,15 +88,15 @@ func New(o Options) *Service {
 }
 
 // Announce gives every target of the list a delivery of its newest version, and begins to
-// deliver. What fails is logged and left to a sweep.
+// deliver. A failure is logged, and a sweep completes the work.
 func (s *Service) Announce(ctx context.Context, id string) {
 	if err := s.fanOut(ctx, id); err != nil {
-		s.log.Warn("not every target has its delivery yet: a sweep makes up for it", "list", id, "error", err)
+		s.log.Warn("not every target has its delivery yet: a sweep will add the rest", "list", id, "error", err)
 	}
 	s.deliverSoon(ctx)
 }
 
-// Close stops the deliveries under way. Another process, or the next, retries them.
+// Close stops the deliveries under way. Another process, now or later, retries them.
 func (s *Service) Close(ctx context.Context) error {
 	s.stop()
 	return shutdown.Wait(ctx, &s.running)

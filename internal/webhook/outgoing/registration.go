@@ -14,7 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// everRegistered has the lists that a URL was ever registered for.
+// everRegistered has a document for each list that ever had a target.
 var everRegistered = store.Collection{Kind: "listed"}
 
 // Registration is a request to be called when a list changes.
@@ -22,7 +22,7 @@ type Registration struct {
 	URL    string
 	List   string // "": the default one
 	Format string // "": json
-	Secret string // that signs the webhooks; "": one is made
+	Secret string // signs the webhooks; "": Register makes one
 }
 
 // check returns the URL, and fills in the defaults.
@@ -52,7 +52,7 @@ func (r *Registration) check() (*url.URL, error) {
 	return u, nil
 }
 
-// Register adds a URL that is called when the list changes, if the URL consents. Another
+// Register adds a URL to call when the list changes, if the URL consents. Another
 // registration of the same URL changes nothing. Only the first answer has the secret.
 func (s *Service) Register(ctx context.Context, r Registration) (t *Target, created bool, err error) {
 	u, err := r.check()
@@ -63,7 +63,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 	for {
 		docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
 		if err != nil {
-			return nil, false, fault.StoreAway(err)
+			return nil, false, err
 		}
 		if docs[0] != nil {
 			if t, err = parseTarget(*docs[0]); err != nil {
@@ -90,7 +90,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		return t, true, fault.StoreAway(err)
+		return t, true, err
 	}
 }
 
@@ -111,12 +111,12 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 	t := &Target{ID: idOf(r.URL, r.List), List: r.List}
 	docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
 	if err != nil {
-		return false, fault.StoreAway(err)
+		return false, err
 	}
 	if docs[0] == nil {
 		listed, err := s.docs.Get(ctx, everRegistered, []string{r.List})
 		if err != nil {
-			return false, fault.StoreAway(err)
+			return false, err
 		}
 		if listed[0] == nil {
 			return false, fault.New(fault.Invalid, "no webhook was ever registered for the list %q", r.List)
@@ -124,7 +124,7 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 		return false, nil
 	}
 	_, err = s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
-	return true, fault.StoreAway(err)
+	return true, err
 }
 
 // idOf returns an id that depends on the parts alone.

@@ -37,7 +37,7 @@ func TestConsent(t *testing.T) {
 	_, created, err := asks.Register(t.Context(), outgoing.Registration{URL: r.URL + "/0"})
 	require.NoError(t, err)
 	require.False(t, created)
-	require.Equal(t, options, r.options, "who is registered is not asked again")
+	require.Equal(t, options, r.options, "a registered target is not asked again")
 }
 
 // An internal address is never called, even if it would consent.

@@ -23,8 +23,8 @@ func briefly(t *testing.T) context.Context {
 	return ctx
 }
 
-// A registration after an unregistration starts from the beginning, whatever is left of
-// the first one.
+// A registration after an unregistration starts from the beginning, even if documents of
+// the first registration are left.
 func TestRegisteringAnew(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
@@ -42,15 +42,15 @@ func TestRegisteringAnew(t *testing.T) {
 		ctx := briefly(t)
 		_, err = w.svc.Receive(ctx, "l", "", []byte(tasks))
 		require.NoError(t, err)
-		require.NoError(t, ctx.Err(), "it spins")
+		require.NoError(t, ctx.Err(), "the fan-out retries for ever")
 		require.Equal(t, 1, w.sweep(w.svc))
 		require.Len(t, r.calls(), 3)
 		list, err := w.svc.Deliveries(t.Context(), second.ID, 10)
 		require.NoError(t, err)
-		require.Len(t, list, 1, "the first's are not its own")
+		require.Len(t, list, 1, "deliveries of the first registration do not count")
 		require.Equal(t, int64(3), list[0].Version)
 		require.Equal(t, fault.NotFound, fault.CodeOf(w.svc.Retry(t.Context(), second.ID, 2)))
-		require.NoError(t, w.svc.Retry(ctx, second.ID, 1), "what is left of the first is not in the way")
+		require.NoError(t, w.svc.Retry(ctx, second.ID, 1), "documents of the first registration do not matter")
 		require.Equal(t, 1, w.sweep(w.svc))
 	})
 }
@@ -75,8 +75,8 @@ func TestRegisteringTwice(t *testing.T) {
 	})
 }
 
-// A target unregisters and registers again while it is called. The outcome of the call
-// does not count for the new registration.
+// A target unregisters and registers again during a call. The outcome of the call does not
+// count for the new registration.
 func TestRegisteringAnewWhileCalled(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 410, 500} {

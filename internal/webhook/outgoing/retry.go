@@ -9,8 +9,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Retry makes a delivery now, and resumes a target that is paused. A delivery that was
-// made before is made once more, with the id that it had, after those that wait.
+// Retry makes a delivery now, and resumes a paused target. A delivery that succeeded
+// before is made once more, with the same id, after those that wait.
 func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 	t, err := s.targets.find(ctx, id)
 	if err != nil {
@@ -19,7 +19,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 	for {
 		docs, err := s.docs.Get(ctx, deliveriesOf(t.ID), []string{deliveryID(n)}) // each time: another version may have replaced it
 		if err != nil {
-			return fault.StoreAway(err)
+			return err
 		}
 		if docs[0] == nil || n >= t.Next { // a number from Next on is an earlier registration's
 			return fault.New(fault.NotFound, "webhook %q has no delivery %d", id, n)
@@ -33,7 +33,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 		writes := []store.Write{}
 		if n < t.Head {
 			if t.Waiting() >= KeptDeliveries {
-				return fault.New(fault.Conflict, "webhook %q already has %d deliveries that wait, which is the most that are kept: try again when some are made", id, t.Waiting())
+				return fault.New(fault.Conflict, "webhook %q already has %d waiting deliveries, and no more can be kept: try again when some have been delivered", id, t.Waiting())
 			}
 			copied := *d
 			copied.N, copied.State, copied.Attempts, copied.Tries, copied.rev, copied.CreatedAt = t.Next, Waits, nil, 0, "", s.now()
@@ -45,7 +45,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			return fault.StoreAway(err)
+			return err
 		}
 		if t, err = s.targets.find(ctx, id); err != nil {
 			return err

@@ -29,8 +29,8 @@ type sender struct {
 	patience  time.Duration
 }
 
-// send calls the target with a delivery. Its error is for people, and names no more of
-// the URL than its host.
+// send calls the target with a delivery. Its error is for people. Of the URL it shows only
+// the host.
 func (s sender) send(ctx context.Context, t *Target, d *Delivery) (status int, retryAfter time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
@@ -87,9 +87,9 @@ func (s sender) body(t *Target, d *Delivery) (body []byte, contentType string) {
 	}{"1.0", d.WebhookID, source, "io.headgate.list.changed", d.List, d.CreatedAt, "application/json", plain}), "application/cloudevents+json"
 }
 
-// askConsent asks a target whether it wants to be called: the handshake of the
-// CloudEvents specification, HTTP 1.1 Web Hooks for Event Delivery. Without it, anybody
-// could make us send requests to the servers of others.
+// askConsent asks a target whether it wants to be called. It is the handshake of the
+// CloudEvents specification "HTTP 1.1 Web Hooks for Event Delivery". Without it, anybody
+// could make us send requests to servers of others.
 func (s sender) askConsent(ctx context.Context, u *url.URL) error {
 	origin := "headgate"
 	if public, err := url.Parse(s.publicURL); err == nil && public.Host != "" {

@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// maxCalls is how many targets are called at once. It is large because a call that
-	// hangs waits and needs no CPU.
+	// maxCalls is how many targets are called at the same time. It is large because a
+	// target that hangs needs no CPU.
 	maxCalls = 64
 	// inlineTime is how long a request tries deliveries where the process has no CPU after
 	// the answer.
 	inlineTime = 4 * time.Second
 )
 
-// deliverSoon begins to deliver what is due. Without CPU between requests, it delivers
-// before it returns.
+// deliverSoon begins the deliveries that are due. Without CPU between requests, it
+// delivers before it returns.
 func (s *Service) deliverSoon(ctx context.Context) {
 	if s.backgroundCPU {
 		s.wake()
@@ -26,11 +26,11 @@ func (s *Service) deliverSoon(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), inlineTime)
 	defer cancel()
 	if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-		s.log.Warn("deliveries are not all tried", "error", err)
+		s.log.Warn("not every delivery that is due was tried: a sweep tries again", "error", err)
 	}
 }
 
-// wake makes Start's loop look for what is due.
+// wake makes Start's loop look for targets that are due.
 func (s *Service) wake() {
 	select {
 	case s.kick <- struct{}{}:
@@ -38,14 +38,14 @@ func (s *Service) wake() {
 	}
 }
 
-// Start delivers what is due, now and whenever something is due, until Close.
+// Start makes the deliveries that are due, now and whenever one becomes due, until Close.
 func (s *Service) Start() {
 	s.running.Go(func() {
 		t := time.NewTicker(time.Second)
 		defer t.Stop()
 		for {
 			if err := s.callDue(s.stopped); err != nil && s.stopped.Err() == nil {
-				s.log.Warn("deliveries are not all tried", "error", err)
+				s.log.Warn("not every delivery that is due was tried: trying again", "error", err)
 			}
 			select {
 			case <-s.stopped.Done():
@@ -66,7 +66,7 @@ func (s *Service) callDue(ctx context.Context) error {
 		select {
 		case s.calling <- struct{}{}:
 		default:
-			return behind // a call that ends wakes the loop, which then finds the rest
+			return behind // the end of a call wakes the loop, which then finds the rest
 		}
 		s.running.Go(func() {
 			_, err := s.deliver(ctx, t)
@@ -75,15 +75,15 @@ func (s *Service) callDue(ctx context.Context) error {
 			case err == nil:
 				s.wake()
 			case ctx.Err() == nil:
-				s.log.Warn("a delivery is not made, or not recorded: it is tried again", "id", t.ID, "error", err)
+				s.log.Warn("a delivery was not made, or its outcome was not recorded: it will be tried again", "id", t.ID, "error", err)
 			}
 		})
 	}
 	return errors.Join(behind, err)
 }
 
-// Sweep gives targets the deliveries that they lack, tries all that is due, and returns
-// how many were delivered. A target that hangs keeps Sweep, but no other target, waiting.
+// Sweep gives targets the deliveries that they lack, tries all deliveries that are due,
+// and returns how many succeeded. A target that hangs delays Sweep, but no other target.
 func (s *Service) Sweep(ctx context.Context) (delivered int, err error) {
 	if err := s.fanOutBehind(ctx); err != nil {
 		return 0, err

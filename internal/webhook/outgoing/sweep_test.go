@@ -120,5 +120,5 @@ func TestASweepGoesOn(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return len(r.calls()) == n }, patience, 5*time.Millisecond)
 	slow.letGo()
-	require.Equal(t, n+1, <-swept, "and it waits for all")
+	require.Equal(t, n+1, <-swept, "the sweep waits for all")
 }

@@ -24,8 +24,8 @@ const (
 )
 
 // Target is a URL that is called when a list changes. Deliveries have consecutive
-// numbers. Those from Head up to Next wait, and the target's document decides what is
-// delivered next: whoever commits it owns the numbers and the lease.
+// numbers. Those from Head up to Next wait. The target's document decides which delivery
+// is next: a process that commits it owns the numbers and the lease.
 type Target struct {
 	ID        string    `json:"id"`
 	URL       string    `json:"url"`
@@ -44,8 +44,8 @@ type Target struct {
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`
-	// Wait is how far ahead NextAttempt was set. A NextAttempt that is further away came
-	// from a clock that was ahead, and is not waited for.
+	// Wait is how far ahead NextAttempt was set. If NextAttempt is further away now, a clock
+	// was ahead when it was set, and the target is due.
 	Wait       time.Duration `json:"wait,omitempty"`
 	LastStatus int           `json:"lastStatus,omitempty"`
 	LastError  string        `json:"lastError,omitempty"`
@@ -54,11 +54,11 @@ type Target struct {
 	rev string
 }
 
-// Waiting returns how many deliveries are to be made.
+// Waiting returns how many deliveries wait.
 func (t *Target) Waiting() int64 { return t.Next - t.Head }
 
 // due reports whether the target may be called: its back-off has passed, and no process
-// has a lease of it.
+// leases it.
 func (t *Target) due(now time.Time) bool {
 	return clock.Over(t.NextAttempt, now, cmp.Or(t.Wait, longestWait)) && clock.Over(t.LeaseUntil, now, leaseTime)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// targets reads the targets that the store has.
+// targets reads targets from the store.
 type targets struct {
 	docs store.Docs
 	log  *slog.Logger
@@ -30,7 +30,7 @@ const (
 func (s targets) parse(d store.Doc) *Target {
 	t, err := parseTarget(d)
 	if err != nil {
-		s.log.Error("a webhook that is registered cannot be read, and is left out", "document", d.ID, "error", err)
+		s.log.Error("a registered webhook cannot be read and gets no deliveries", "document", d.ID, "error", err)
 		return nil
 	}
 	return t
@@ -40,7 +40,7 @@ func (s targets) parse(d store.Doc) *Target {
 func (s targets) read(ctx context.Context, docID string) (*Target, error) {
 	docs, err := s.docs.Get(ctx, registered, []string{docID})
 	if err != nil || docs[0] == nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	t, err := parseTarget(*docs[0])
 	if err != nil {
@@ -58,7 +58,7 @@ func (s targets) each(ctx context.Context, listID string, do func(*Target) error
 	for after := prefix; ; {
 		docs, err := s.docs.List(ctx, store.Listing{Collection: registered, After: store.Position{ID: after}, Limit: targetPage})
 		if err != nil {
-			return fault.StoreAway(err)
+			return err
 		}
 		for _, d := range docs {
 			after = d.ID
@@ -91,9 +91,9 @@ func (s targets) find(ctx context.Context, id string) (found *Target, err error)
 	return found, err
 }
 
-// due returns targets that are to be called now, the one that is due longest first. They
-// are ordered by when they are due. A clock that was ahead, or that was set back, leaves
-// targets with a time that is too far away to be true. Those are due as well, and are
+// due returns targets to call now, the one that has been due longest first. The store
+// orders them by the time at which they are due. After a clock was ahead, or was set back,
+// some targets have a time that is too far away to be true. These are due as well, and are
 // found at the other end of the order.
 func (s targets) due(ctx context.Context, now time.Time) (due []*Target, err error) {
 	docs, err := s.docs.List(ctx, store.Listing{Collection: registered, ByOrder: true, Limit: duePage})
@@ -109,7 +109,7 @@ func (s targets) due(ctx context.Context, now time.Time) (due []*Target, err err
 		}
 	}
 	if err != nil {
-		return nil, fault.StoreAway(err)
+		return nil, err
 	}
 	for _, d := range docs {
 		if t := s.parse(d); t != nil && t.due(now) {
@@ -119,8 +119,8 @@ func (s targets) due(ctx context.Context, now time.Time) (due []*Target, err err
 	return due, nil
 }
 
-// Targets returns the targets of a list, or of all lists if it is "". It leaves secrets
-// out, also those in URLs.
+// Targets returns the targets of a list, or of all lists if it is "". It leaves out
+// secrets, including those in URLs.
 func (s *Service) Targets(ctx context.Context, listID string) ([]*Target, error) {
 	out := []*Target{}
 	err := s.targets.each(ctx, listID, func(t *Target) error {

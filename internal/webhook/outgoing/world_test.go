@@ -64,15 +64,16 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 func (w *world) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }
 
 // tick returns the time, which advances by a microsecond with each call. So the target
-// that is registered first is due first, and no lease ends on a slow machine.
+// that is registered first is due first, and no lease expires because a machine is slow.
 func (w *world) tick() time.Time { return time.UnixMicro(w.clock.Add(1)).UTC() }
 
 func (w *world) wait(d time.Duration) { w.clock.Add(d.Microseconds()) }
 
-// inbound is incoming.Service under a name of its own, so that process can embed both.
+// inbound is another name of incoming.Service, so that process can embed both services.
 type inbound = incoming.Service
 
-// process is one process's use cases: what comes in goes out.
+// process has the use cases of one process. Its outgoing service announces the lists that
+// its incoming service receives.
 type process struct {
 	*outgoing.Service
 	*inbound
@@ -91,6 +92,7 @@ func (w *world) service(change func(*outgoing.Options)) *process {
 	if change != nil {
 		change(&o)
 	}
+	o.Docs = store.Coded(o.Docs) // as in a deployment
 	s := outgoing.New(o)
 	w.Cleanup(func() { require.NoError(w, s.Close(context.Background())) })
 	sessions := incoming.NewSessions(incoming.SessionOptions{Docs: o.Docs, Log: o.Log, Now: o.Now})

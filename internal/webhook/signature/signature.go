@@ -38,13 +38,13 @@ const (
 // Tolerance is the largest difference between a timestamp and now.
 const Tolerance = 5 * time.Minute
 
-// Why a webhook is refused.
+// Errors of webhooks that are refused.
 var (
 	ErrUnsigned  = errors.New("webhook: it has no signature, id or timestamp")
-	ErrTimestamp = errors.New("webhook: its timestamp is not one, or too far from now")
+	ErrTimestamp = errors.New("webhook: its timestamp is malformed, or too far from now")
 	ErrSignature = errors.New("webhook: no signature matches")
-	ErrID        = errors.New("webhook: its id has a full stop, which ends the id in what is signed")
-	ErrSecret    = errors.New("webhook: a secret is not one: whsec_ or whpk_ and base64")
+	ErrID        = errors.New("webhook: its id must not have a full stop, which ends the id in the signed text")
+	ErrSecret    = errors.New("webhook: a secret is malformed: it must be whsec_ or whpk_ and base64")
 )
 
 // NewSecret returns a shared secret.
@@ -54,8 +54,8 @@ func NewSecret() string {
 	return secretPrefix + base64.StdEncoding.EncodeToString(b)
 }
 
-// Sign returns the headers of a webhook. The secret is whsec_… (v1) or whsk_… (v1a); the
-// id has no full stop.
+// Sign returns the headers of a webhook. The secret is whsec_… (v1) or whsk_… (v1a). The
+// id must not have a full stop.
 func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
 	if strings.Contains(id, ".") {
 		return nil, ErrID
@@ -84,9 +84,9 @@ func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
 	return http.Header{HeaderID: {id}, HeaderTimestamp: {timestamp}, HeaderSignature: {signature}}, nil
 }
 
-// content returns the bytes that are signed. They stand for one webhook only while neither
-// the id nor the timestamp has a full stop. Sign and Verify refuse such an id, and no
-// integer has one.
+// content returns the bytes to sign. They describe one webhook only if neither the id nor
+// the timestamp has a full stop. Sign and Verify refuse such an id, and a timestamp is an
+// integer.
 func content(id, timestamp string, body []byte) []byte {
 	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
 	b = append(append(b, id...), '.')
@@ -118,8 +118,8 @@ func CheckSecret(secret string) error {
 	return nil
 }
 
-// Verify checks a Standard Webhook with any of the secrets, whsec_… (v1) or whpk_… (v1a).
-// There are several while a secret is rotated. It returns the webhook's id.
+// Verify checks a Standard Webhook with each of the secrets, whsec_… (v1) or whpk_… (v1a),
+// until one fits: there are several while a secret is rotated. It returns the webhook's id.
 func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id string, err error) {
 	id, timestamp, signatures := h.Get(HeaderID), h.Get(HeaderTimestamp), h.Get(HeaderSignature)
 	if id == "" || timestamp == "" || signatures == "" {

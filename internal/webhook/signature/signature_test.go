@@ -128,8 +128,8 @@ func TestSignedIsVerified(t *testing.T) {
 	})
 }
 
-// The signed text is "id.timestamp.body". A full stop elsewhere than between them would let
-// one webhook pass for another. The signature of id m, body "T.x" is that of id m.T, body x.
+// The signed text is "id.timestamp.body". A full stop in an id would let one webhook pass
+// for another: id m with body "T.x" has the same signature as id m.T with body x.
 func TestAttackOneSignatureForTwoWebhooks(t *testing.T) {
 	t.Parallel()
 	const at = "1614265330"
@@ -145,8 +145,8 @@ func TestAttackOneSignatureForTwoWebhooks(t *testing.T) {
 	require.ErrorIs(t, err, signature.ErrID)
 }
 
-// sealed returns the text that the signature of three strings covers in the Standard form.
-// It stands here once more, so that the test does not depend on the code that it tests.
+// sealed returns the signature of three strings in the Standard form. The test has its own
+// copy, so that it does not depend on the code that it tests.
 func sealed(id, timestamp, body string) string {
 	key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(vectorSecret, "whsec_"))
 	h := hmac.New(sha256.New, key)
@@ -201,7 +201,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// A sender that is not verified cannot make us hash a large body again and again.
+// An unverified sender cannot make us hash a large body many times.
 func TestManySignatures(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -61,7 +61,7 @@ type Outcome struct {
 	// record has to take its place in the order that pushes read.
 	Pushes bool
 	// Clashes counts the fields that both sides changed, and a deletion on one side of
-	// what the other side changed, whatever the rule made of them.
+	// a record that the other side changed. It counts them under every rule.
 	Clashes int
 	// Seen are changes of ours whose outcome the row shows.
 	Seen []*SentChange

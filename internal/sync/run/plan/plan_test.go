@@ -99,7 +99,7 @@ func TestPulled(t *testing.T) {
 	}
 }
 
-// While a change that was sent has no answer, its values in the row are ours: they do not
+// While a sent change has no answer, its values in a row count as ours: they do not
 // overwrite a later edit here.
 func TestAValueThatWeSentIsNoChangeByTheSource(t *testing.T) {
 	t.Parallel()
@@ -126,7 +126,7 @@ func TestAValueThatWeSentIsNoChangeByTheSource(t *testing.T) {
 	require.Empty(t, out.Seen, "the request may still be on its way")
 }
 
-// A row that is pulled again changes nothing, whatever the first time did.
+// A row that is pulled a second time changes nothing, in every case.
 func TestARepeatedRowChangesNothing(t *testing.T) {
 	t.Parallel()
 	values := rapid.SampledFrom([]string{`{"x":1}`, `{"x":2}`, `{"x":1,"y":1}`, `{"y":2}`})

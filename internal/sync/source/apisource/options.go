@@ -15,7 +15,7 @@ type options struct {
 	PublicHeaders  []string `json:"publicHeaders"`
 	Auth           *auth    `json:"auth"`
 	TimeoutSeconds int      `json:"timeoutSeconds" default:"60" range:"1..600 seconds"` // of a call
-	// Types has what is different for a datatype.
+	// Types has the options that differ for a datatype.
 	Types map[string]resource `json:"types"`
 }
 

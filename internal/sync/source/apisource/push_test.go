@@ -76,7 +76,7 @@ func TestKeysThatNameAnotherResource(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.ErrorContains(t, results[0].Err, "cannot be the id in a URL")
-			require.NoError(t, results[1].Err, "it is refused alone")
+			require.NoError(t, results[1].Err, "only the bad row is refused")
 		}
 	}
 	for _, call := range s.calls {

@@ -99,7 +99,7 @@ func TestAttackPackedFileWithoutEnd(t *testing.T) {
 			case err := <-ended:
 				require.Error(t, err)
 			case <-time.After(time.Minute):
-				require.FailNow(t, "it goes on")
+				require.FailNow(t, "the pull does not end")
 			}
 			var now runtime.MemStats
 			runtime.GC()

@@ -104,7 +104,7 @@ func TestAPushLeavesARowThatWasEdited(t *testing.T) {
 	results, now, err := editedMeanwhile(t, "id,name\n1,x\n", func(path string, n int) {
 		require.NoError(t, os.WriteFile(path, []byte("id,name\n1,theirs\n"), 0o600))
 	})
-	require.Equal(t, fault.Conflict, fault.CodeOf(err), "it is written again and again")
+	require.Equal(t, fault.Conflict, fault.CodeOf(err), "an editor writes the file again and again")
 	require.ErrorContains(t, err, "somebody changed the file f.csv during each of 5 attempts")
 	require.Empty(t, results)
 	require.Equal(t, "id,name\n1,theirs\n", now)

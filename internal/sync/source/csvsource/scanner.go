@@ -255,7 +255,6 @@ func endOfQuoted(data []byte, delimiter byte) int {
 			return i + 1
 		case c == '"' && first:
 			inside = true
-			first = false
 		case c == delimiter:
 			first = true
 			continue

@@ -70,7 +70,8 @@ func pathOf(d source.Datasource, name string) string {
 	return "options." + name
 }
 
-// fields are taken one by one; what is left is not known.
+// fields has the fields of an object. Known ones are taken out one by one; those that are
+// left are unknown.
 type fields struct {
 	decode.Faults
 	values map[string]string

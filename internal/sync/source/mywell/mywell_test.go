@@ -294,7 +294,7 @@ func TestNotMoved(t *testing.T) {
 		return results[0].Err
 	}
 	require.NoError(t, push(update))
-	require.NoError(t, push(update), "it is sent again")
+	require.NoError(t, push(update), "the update is sent again")
 	gone := source.Change{Op: source.Delete, Key: update.Key, Expect: was, ExternalIDs: external}
 	require.ErrorIs(t, push(gone), source.ErrMoved)
 	was["elevation"], was["coords"], was["mobile"] = 2.5, update.Fields["coords"], "1"

@@ -168,7 +168,7 @@ func TestAQueryIsCancelled(t *testing.T) {
 			case err := <-ended:
 				require.Error(t, err)
 			case <-time.After(time.Minute):
-				require.FailNow(t, "the query goes on")
+				require.FailNow(t, "the query does not end")
 			}
 			require.NoError(t, src.Close())
 			if s.name == "postgres" {
@@ -208,7 +208,7 @@ func TestSQLiteStatementsEndWithTheirCaller(t *testing.T) {
 		case err := <-ended:
 			require.ErrorIs(t, err, context.DeadlineExceeded, name)
 		case <-time.After(time.Minute):
-			require.FailNow(t, "it goes on", name)
+			require.FailNow(t, "the statement does not end", name)
 		}
 		cancel()
 	}

@@ -48,7 +48,7 @@ func TestAttackSQLiteQueriesEnd(t *testing.T) {
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.NoError(t, s.Close())
 			case <-time.After(2 * time.Minute):
-				require.Fail(t, "it does not end")
+				require.Fail(t, "the pull does not end")
 			}
 		})
 	}

@@ -158,7 +158,7 @@ func TestTypes(t *testing.T) {
 			c.Fields = map[string]any{name: v}
 			results, err := src.Push(t.Context(), spec, []source.Change{c})
 			require.NoError(t, err, name)
-			require.NoError(t, results[0].Err, "%s: %v is not what is there", name, v)
+			require.NoError(t, results[0].Err, "%s: %v differs from the stored value", name, v)
 		}
 		results, err := src.Push(t.Context(), spec, []source.Change{same})
 		require.NoError(t, err)
