@@ -151,7 +151,8 @@ function service(ctx, svc) {
   async function trigger() {
     if (!await ask("Release the window now?", "The events in the window are published as one message now, whether the window is complete or not.", "Trigger")) return;
     const r = await send("POST", base + "trigger");
-    say(r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
+    say(r.repeated ? ["Message ", short(r.triggered), ", which was released before, has the events of the window."]
+      : r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
   }
 
   async function reset() {
