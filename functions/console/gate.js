@@ -15,6 +15,10 @@ const CONTENT = 512 << 10; // bytes of a message's content that are shown
 export function gateView(ctx) {
   const names = ctx.services.map((s) => s.serviceName);
   const at = Math.max(0, names.indexOf(ctx.rest[0]));
+  if (names.length === 0) {
+    return el("section", { class: "card" }, el("h2", {}, "No gate"),
+      el("p", {}, "The configuration of this deployment names no service, so no events are taken and no messages are published."));
+  }
   if (names.length === 1) return service(ctx, ctx.services[0]);
   const choose = el("select", { id: "service", onchange: () => { location.hash = "#gate/" + encodeURIComponent(choose.value); } },
     names.map((n, i) => el("option", { value: n, selected: i === at }, n)));

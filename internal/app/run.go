@@ -67,6 +67,9 @@ func (a *App) OnTime(ctx context.Context) error {
 }
 
 func (a *App) sweepAll(ctx context.Context) {
+	if len(a.gates) == 0 {
+		a.purge(ctx)
+	}
 	for _, g := range a.gates {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		s, err := g.Sweep(ctx)
@@ -79,6 +82,23 @@ func (a *App) sweepAll(ctx context.Context) {
 		case s.Republished+s.Failed > 0:
 			log.Info("swept", "republished", s.Republished, "failed", s.Failed)
 		}
+	}
+}
+
+// purgeLimit bounds what one purge deletes.
+const purgeLimit = 20_000
+
+// purge deletes documents that have expired. The sweep of any gate does so otherwise,
+// because it has to keep events that claims wait for.
+func (a *App) purge(ctx context.Context) {
+	upTo, ok := a.o.clock.Settled()
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := a.o.Store.Purge(ctx, upTo.UTC().Truncate(time.Microsecond), purgeLimit); err != nil && !errors.Is(err, context.Canceled) {
+		a.o.Log.Warn("expired data could not be deleted", "error", err)
 	}
 }
 

@@ -33,12 +33,16 @@ func Dispatch(b bus.Bus, topic string) func(ctx context.Context, syncID, runID s
 	}
 }
 
-// Gate returns the gate of a service. "" means the only service, or the first.
+// Gate returns the gate of a service. "" means the only service, or the first. NotFound:
+// there is no such service, or the deployment has none at all.
 func (f *Flow) Gate(service string) (*gate.Gate, error) {
 	for _, g := range f.use.Gates {
 		if service == "" || service == g.Service().ServiceName {
 			return g, nil
 		}
+	}
+	if len(f.use.Gates) == 0 {
+		return nil, fault.New(fault.NotFound, "this deployment has no gate: its configuration names no service")
 	}
 	names := make([]string, len(f.use.Gates))
 	for i, g := range f.use.Gates {
