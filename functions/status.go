@@ -26,6 +26,7 @@ type endpointJSON struct {
 	FirstEvent     *time.Time `json:"firstEvent"`
 	LastEvent      *time.Time `json:"lastEvent"`
 	OldestLeavesAt *time.Time `json:"oldestLeavesAt" description:"When the oldest event leaves the window."`
+	Expired        int        `json:"expired" description:"Events that have ever left the window without a message. Each sweep that finds some logs a warning."`
 }
 
 type outboxJSON struct {
@@ -47,7 +48,7 @@ func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, e := range s.Endpoints {
 		out.Endpoints = append(out.Endpoints, endpointJSON{
-			e.EventKey, e.Have, e.Need, timeOrNull(e.First), timeOrNull(e.Last), timeOrNull(e.OldestLeaves),
+			e.EventKey, e.Have, e.Need, timeOrNull(e.First), timeOrNull(e.Last), timeOrNull(e.OldestLeaves), e.Expired,
 		})
 	}
 	if s.LastMessage != nil {

@@ -93,6 +93,7 @@ function service(ctx, svc) {
       timeline(events, now),
       el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
         el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no events"), el("span", {}, "now")),
+      e.expired > 0 && el("p", { class: "small warn" }, `${count(e.expired, "event")} left the window without a message.`),
       waits?.more && el("p", { class: "small soft" }, `Only the oldest ${most} events are shown.`));
   }
 

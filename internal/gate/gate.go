@@ -57,6 +57,7 @@ const (
 // Options configures a Gate.
 type Options struct {
 	Store store.Store
+	Docs  store.Docs // keeps how many events expired; nil: that is not kept
 	Bus   bus.Bus
 	Log   *slog.Logger
 	Clock *clock.Steady // nil: one of the gate's own
@@ -81,6 +82,7 @@ type Gate struct {
 	byKey     map[string]int
 
 	store         store.Store
+	docs          store.Docs
 	bus           bus.Bus
 	log           *slog.Logger
 	time          *clock.Steady
@@ -103,6 +105,9 @@ type Gate struct {
 	entering sync.RWMutex // write-held while closing is set, read-held while work begins
 	inFlight sync.WaitGroup
 
+	expiring  sync.Mutex     // held by the call that counts expired events; guards uncounted
+	uncounted map[string]int // expired events by eventKey that could not be counted in the store yet
+
 	keeping  sync.Mutex    // held by the call that postpones expiry; guards the next two
 	round    round         // the current pass over waiting claims, if a call left some to the next
 	keepNext time.Duration // the time from kept to the next pass
@@ -112,7 +117,7 @@ type Gate struct {
 func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
-		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
+		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed,
 		work: o.Work, answers: o.Answers,
 	}
