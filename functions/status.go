@@ -17,6 +17,7 @@ type statusJSON struct {
 	Missing     []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
 	Outbox      outboxJSON         `json:"outbox"`
 	LastMessage *messageJSON       `json:"lastMessage"`
+	Warnings    []string           `json:"warnings,omitempty" description:"What an operator should correct, such as a sync that messages start and that does not exist."`
 }
 
 type endpointJSON struct {
@@ -44,7 +45,8 @@ func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	out := statusJSON{
 		ServiceName: g.Service().ServiceName, TriggerType: g.Service().Trigger.Type,
 		Complete: s.Complete, Missing: orEmpty(s.Missing),
-		Outbox: outboxJSON{s.Backlog, timeOrNull(s.BacklogOldest), orNull(s.Warning)},
+		Outbox:   outboxJSON{s.Backlog, timeOrNull(s.BacklogOldest), orNull(s.Warning)},
+		Warnings: s.Warnings,
 	}
 	for _, e := range s.Endpoints {
 		out.Endpoints = append(out.Endpoints, endpointJSON{

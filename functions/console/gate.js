@@ -43,6 +43,7 @@ function service(ctx, svc) {
 
   const state = el("span", { class: "badge" }, "…");
   const missing = el("p", { class: "missing", role: "status" }, "Loading…");
+  const warnings = el("div", {});
   const endpoints = el("div", { class: "endpoints" });
   const charts = el("div", { class: "columns" });
   const messages = el("div", {});
@@ -77,6 +78,7 @@ function service(ctx, svc) {
     state.className = "badge" + (!windowed ? "" : status.complete ? " good" : " warn");
     update(state, !windowed ? "manual" : status.complete ? "complete" : "waiting");
     update(missing, inWords(status, now));
+    update(warnings, (status.warnings ?? []).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))));
     update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
   }
 
@@ -187,7 +189,7 @@ function service(ctx, svc) {
     el("div", { class: "card" },
       el("div", { class: "row" }, el("h2", {}, said(svc.serviceName)), state),
       el("p", { class: "soft small" }, windowed ? `A message is released when every endpoint has the events that it needs within ${lasts(period)}.` : "A message is released only on a trigger.", " Messages go to ", said(svc.targetPubSub.topic), "."),
-      missing, endpoints,
+      missing, warnings, endpoints,
       el("form", { class: "row actions", onsubmit: (/** @type {Event} */ e) => e.preventDefault() },
         el("label", {}, "Endpoint", key), el("label", {}, "Content", body),
         button("Send a test event", event, { class: "primary" }), button("Trigger", trigger), button("Reset", reset, { class: "danger" }))),

@@ -121,7 +121,8 @@ func New(o Options) (*App, error) {
 			Store: o.Store, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: o.Platform.BackgroundCPU(),
 			Work: o.Memory.Work, Answers: o.Memory.Answers,
-			Changed: func() { a.flow.GateChanged(svc.ServiceName) },
+			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
+			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))
 	}
 	a.records = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.flow.RecordsChanged})

@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/shutdown"
 )
 
-// Start logs what is open, sweeps once for what an earlier instance left behind, and then
+// Start logs what is open and which syncs are missing, sweeps once for what an earlier instance left behind, and then
 // as often as the Options say. It returns at once. Close ends it.
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -25,6 +25,7 @@ func (a *App) Start() {
 		a.running.Go(func() { a.flow.ReceiveMessages(ctx) })
 	}
 	a.running.Go(func() {
+		a.flow.WarnOfMissingSyncs(ctx)
 		a.tick(ctx)
 		if a.o.SweepEvery <= 0 {
 			return

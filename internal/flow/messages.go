@@ -52,7 +52,8 @@ func (f *Flow) Gate(service string) (*gate.Gate, error) {
 }
 
 // OnMessage starts the sync that the service names for its messages, once per eventID. It
-// returns the run, also if it was started before. NotFound: the service names none.
+// returns the run, also if it was started before. NotFound: the service names none, or one
+// that does not exist.
 func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun.Run, error) {
 	g, err := f.Gate(service)
 	if err != nil {
@@ -62,7 +63,11 @@ func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun
 	if on == nil || eventID == "" {
 		return nil, fault.New(fault.NotFound, "messages of service %q start no sync: onMessage is not configured, or the message has no eventID", service)
 	}
-	return f.use.Syncs.Start(ctx, on.Sync, syncrun.Start{Trigger: "message", EventID: eventID})
+	run, err := f.use.Syncs.Start(ctx, on.Sync, syncrun.Start{Trigger: "message", EventID: eventID})
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil, fault.Wrap(fault.NotFound, err, "message %s of service %q was not delivered to the sync %q, which onMessage names and which does not exist", eventID, service, on.Sync)
+	}
+	return run, err
 }
 
 // ReceiveMessages takes the messages of services with onMessage off the bus until ctx

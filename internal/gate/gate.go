@@ -69,6 +69,9 @@ type Options struct {
 	// Work bounds the memory of messages that are built and sent, Answers that of messages
 	// that are read. nil means no bound.
 	Work, Answers *budget.Budget
+	// Warnings returns what an operator should correct about what messages start. May be
+	// nil.
+	Warnings func(ctx context.Context) ([]string, error)
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -89,6 +92,7 @@ type Gate struct {
 	publicURL     string
 	backgroundCPU bool
 	changed       func()
+	warnings      func(ctx context.Context) ([]string, error)
 	work          *budget.Budget
 	answers       *budget.Budget
 
@@ -118,7 +122,7 @@ func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
-		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed,
+		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
 		work: o.Work, answers: o.Answers,
 	}
 	if g.changed == nil {

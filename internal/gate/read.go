@@ -32,6 +32,7 @@ type Status struct {
 	BacklogOldest time.Time // zero if there are none
 	Warning       string    // what an operator should do about them, or ""
 	LastMessage   *store.ClaimInfo
+	Warnings      []string // what an operator should correct, see Options
 }
 
 // Status returns the state of the window and the outbox.
@@ -51,6 +52,12 @@ func (g *Gate) Status(ctx context.Context) (Status, error) {
 				e.Expired, err = g.unswept(ctx, g.endpoints[i], since, sum.Count)
 			}
 			s.Endpoints[i], have[i] = e, sum.Count
+			return err
+		})
+	}
+	if g.warnings != nil {
+		eg.Go(func() (err error) {
+			s.Warnings, err = g.warnings(ctx)
 			return err
 		})
 	}
