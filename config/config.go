@@ -24,10 +24,10 @@ import "time"
 
 // Config is a deployment's configuration. Its JSON is either one service's
 // fields with the deployment's beside them (EventSync's form), or the
-// deployment's fields with a list "services".
+// deployment's fields, with or without a list "services".
 type Config struct {
-	// The services of this deployment. Their names are unique.
-	Services []Service `json:"services" decode:"required" least:"1 service"`
+	// The services of this deployment, which are its gates. Their names are unique. Omit it for a deployment that only has syncs, webhooks, drafts or live clients.
+	Services []Service `json:"services,omitempty" least:"1 service"`
 	Deployment
 
 	flat bool // read from EventSync's form: written back in it
@@ -65,7 +65,7 @@ type Service struct {
 	// When the window is released.
 	Trigger Trigger `json:"trigger" decode:"required"`
 	// The event sources' addresses. Their keys are unique.
-	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"2 endpoints"`
+	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"1 endpoint"`
 	// Where messages go.
 	TargetPubSub TargetPubSub `json:"targetPubSub" decode:"required"`
 

@@ -95,7 +95,11 @@ func (v *validator) hook(path string, h *Hook, services []Service) {
 // hookEvent checks that the webhook's events are for an endpoint: they would be refused
 // one by one otherwise.
 func (v *validator) hookEvent(path string, e *HookEvent, services []Service) {
-	if e.ServiceName == "" && len(services) > 0 {
+	if len(services) == 0 {
+		v.Add(path, "needs a service, and the configuration has none")
+		return
+	}
+	if e.ServiceName == "" {
 		e.ServiceName = services[0].ServiceName
 	}
 	for _, s := range services {

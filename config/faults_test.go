@@ -116,7 +116,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"period over int64", period(`99999999999999999999`), tooLong, false},
 
 		// Endpoints.
-		{"one endpoint", change(t, `, `+endpointB, ``), "$.endpoints: must have at least two endpoints", false},
+		{"no endpoint", change(t, `{"eventKey": "a"}, `+endpointB, ``), "$.endpoints: must have at least one endpoint", false},
 		{"no key", change(t, endpointB, `{}`), "$.endpoints[1].eventKey: is required", false},
 		{"key empty", key(``), "$.endpoints[1].eventKey: must not be empty", false},
 		{"same keys", key(`a`), `$.endpoints[1].eventKey: endpoints[0] and endpoints[1] have the same eventKey "a"`, true},

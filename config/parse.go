@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/internal/platform/decode"
@@ -38,7 +39,7 @@ func Parse(data []byte) (*Config, error) {
 	}
 	v := &validator{decode.Faults{Formats: formats, Strict: true, AnyCase: true}}
 	c := new(Config)
-	if c.flat = !hasServices(data); c.flat {
+	if c.flat = isFlat(data); c.flat {
 		var f flat
 		v.Decode("$", data, &f)
 		c.Services, c.Deployment = []Service{f.Service}, f.Deployment
@@ -53,13 +54,29 @@ func Parse(data []byte) (*Config, error) {
 	return c, nil
 }
 
-// hasServices reports whether the document has the form with a list of services.
-func hasServices(data []byte) bool {
-	var form struct {
-		Services json.RawMessage `json:"services"`
+// isFlat reports whether the document is in EventSync's form. A document with a list of
+// services is not, and neither is one that has fields of a deployment and none of a
+// service. A document with no field that is known is read as a service, whose missing
+// fields are then the faults.
+func isFlat(data []byte) bool {
+	var written map[string]json.RawMessage
+	_ = json.Unmarshal(data, &written) // of another form: Decode says so
+	has := func(fields []decode.Field) bool {
+		for name := range written {
+			if slices.ContainsFunc(fields, func(f decode.Field) bool { return strings.EqualFold(f.Name, name) }) {
+				return true
+			}
+		}
+		return false
 	}
-	_ = json.Unmarshal(data, &form) // of another form: Decode says so
-	return form.Services != nil
+	switch {
+	case has([]decode.Field{{Name: "services"}}):
+		return false
+	case has(decode.FieldsOf(reflect.TypeFor[Service]())):
+		return true
+	default:
+		return !has(decode.FieldsOf(reflect.TypeFor[Deployment]()))
+	}
 }
 
 // misplaced explains a service's field that stands beside the list of services.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/decode/schema"
 )
 
@@ -77,16 +78,24 @@ func TestSchemaIsGenerated(t *testing.T) {
 	list := object{{Name: "services", Value: object{
 		{Name: "description", Value: comments["Config.Services"]}, {Name: "type", Value: "array"}, {Name: "minItems", Value: 1}, {Name: "items", Value: append(service, closed)},
 	}}}
+	var anyField []object // of a service
+	for _, f := range decode.FieldsOf(reflect.TypeFor[config.Service]()) {
+		anyField = append(anyField, object{{Name: "required", Value: []string{f.Name}}})
+	}
 	doc := object{
 		{Name: "$schema", Value: "https://json-schema.org/draft/2020-12/schema"},
 		{Name: "$id", Value: schemaID},
 		{Name: "title", Value: "Headgate configuration"},
-		{Name: "description", Value: "Either one service's fields with the deployment's beside them (EventSync's form), or the deployment's fields with a list of services. " +
+		{Name: "description", Value: "Either one service's fields with the deployment's beside them (EventSync's form), or the deployment's fields, with or without a list of services. " +
 			"A schema cannot say that names are unique, or which fields go together: the process checks it too."},
 		{Name: "type", Value: "object"},
 		{Name: "if", Value: object{{Name: "required", Value: []string{"services"}}}},
 		{Name: "then", Value: append(deployment, schema.Member{Name: "properties", Value: list}, closed)},
-		{Name: "else", Value: object{{Name: "allOf", Value: []object{deployment, service}}, closed}},
+		{Name: "else", Value: object{
+			{Name: "if", Value: object{{Name: "anyOf", Value: anyField}}},
+			{Name: "then", Value: object{{Name: "allOf", Value: []object{deployment, service}}, closed}},
+			{Name: "else", Value: append(deployment, schema.Member{Name: "minProperties", Value: 1}, closed)},
+		}},
 		{Name: "$defs", Value: g.Definitions()},
 	}
 	var made bytes.Buffer

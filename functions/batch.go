@@ -114,10 +114,8 @@ func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJ
 		}
 		rules(g.Service()).CloudEvent(&in.Meta, cloudEvent)
 	}
-	if name := event.IdempotencyKey(map[string][]string{"Idempotency-Key": r.Header["Idempotency-Key"]}, nil, event.Push{}); name != "" {
-		// The header names the batch. An item's name is its place in the batch.
-		in.IdempotencyKey = name + "#" + strconv.Itoa(i)
-	} else {
+	// The header names the batch. An item's name is then its place in the batch.
+	if in.IdempotencyKey = event.ItemKey(r.Header, i); in.IdempotencyKey == "" {
 		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
 	}
 	return nil

@@ -293,3 +293,20 @@ func get(t *testing.T, target string) (status int, answer string) {
 	require.NoError(t, err)
 	return resp.StatusCode, string(b)
 }
+
+// Hook "a" with the id "b-1" and hook "a-b" with the id "1" are two webhooks.
+func TestTwoHooksStartTwoRuns(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"hooks":[
+		{"name":"a","verify":{"type":"none"},"sync":"readings"},{"name":"a-b","verify":{"type":"none"},"sync":"readings"}]`))
+	g.file("readings.csv", threeReadings)
+	g.define(readingsSync(""))
+	for i, hook := range []string{"a", "a-b"} {
+		a := g.do("POST", "/hooks/"+hook, "{}", "Webhook-Id", []string{"b-1", "1"}[i])
+		require.Equal(t, 200, a.status, "%s", a.raw)
+		require.Eventually(t, func() bool {
+			runs := g.do("GET", "/sync/readings/runs", "").list("runs")
+			return len(runs) == i+1 && runs[0]["state"] == "finished"
+		}, time.Minute, 10*time.Millisecond)
+	}
+}

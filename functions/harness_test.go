@@ -45,7 +45,25 @@ type gateway struct {
 	ran   time.Duration
 	dir   *os.Root // that syncs may use
 	db    string   // file of the store
+	logs  logs     // lines of level WARN and above
 }
+
+// logs keeps the first megabyte of what is logged.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.text.Len() < 1<<20 {
+		l.text.Write(b)
+	}
+	return len(b), nil
+}
+
+func (l *logs) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
 
 func oneService(more string) string {
 	return `{"serviceName":"My First Event Sync","trigger":{"type":"window","observationPeriod":3600},
@@ -88,7 +106,7 @@ func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, backgr
 		platform = hosting.Machine
 	}
 	g.app, err = app.New(app.Options{
-		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.DiscardHandler), Now: g.clock,
+		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.NewTextHandler(&g.logs, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: g.clock,
 		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 		Platform: platform, Memory: memory, ServesLive: true, HooksHTTP: http.DefaultClient,

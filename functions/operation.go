@@ -154,7 +154,7 @@ func (p parameter) many() parameter {
 var (
 	ofEvents = []parameter{
 		idempotencyKey, ce("specversion"), ce("id"), ce("source"), ce("type"),
-		inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. It names the event."),
+		inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. Together with the subscription it names the event."),
 		inHeader("X-Goog-Pubsub-Subscription-Name", "The subscription of an unwrapped Pub/Sub push. It is part of the event's name."),
 	}
 	idempotencyKey = inHeader("Idempotency-Key", "The event's name. An event that is sent again under the same name counts once. It is remembered for 24 hours, or for the window if that is longer.")

@@ -17,6 +17,7 @@ type statusJSON struct {
 	Missing     []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
 	Outbox      outboxJSON         `json:"outbox"`
 	LastMessage *messageJSON       `json:"lastMessage"`
+	Warnings    []string           `json:"warnings,omitempty" description:"What an operator should correct, such as a sync that messages start and that does not exist."`
 }
 
 type endpointJSON struct {
@@ -26,6 +27,7 @@ type endpointJSON struct {
 	FirstEvent     *time.Time `json:"firstEvent"`
 	LastEvent      *time.Time `json:"lastEvent"`
 	OldestLeavesAt *time.Time `json:"oldestLeavesAt" description:"When the oldest event leaves the window."`
+	Expired        int        `json:"expired" description:"Events that have ever left the window without a message. Each sweep that finds some logs a warning."`
 }
 
 type outboxJSON struct {
@@ -43,11 +45,12 @@ func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	out := statusJSON{
 		ServiceName: g.Service().ServiceName, TriggerType: g.Service().Trigger.Type,
 		Complete: s.Complete, Missing: orEmpty(s.Missing),
-		Outbox: outboxJSON{s.Backlog, timeOrNull(s.BacklogOldest), orNull(s.Warning)},
+		Outbox:   outboxJSON{s.Backlog, timeOrNull(s.BacklogOldest), orNull(s.Warning)},
+		Warnings: s.Warnings,
 	}
 	for _, e := range s.Endpoints {
 		out.Endpoints = append(out.Endpoints, endpointJSON{
-			e.EventKey, e.Have, e.Need, timeOrNull(e.First), timeOrNull(e.Last), timeOrNull(e.OldestLeaves),
+			e.EventKey, e.Have, e.Need, timeOrNull(e.First), timeOrNull(e.Last), timeOrNull(e.OldestLeaves), e.Expired,
 		})
 	}
 	if s.LastMessage != nil {

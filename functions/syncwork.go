@@ -80,7 +80,7 @@ func readPush(w http.ResponseWriter, r *http.Request) (event.Push, error) {
 	if err != nil {
 		return event.Push{}, err
 	}
-	push, ok := event.ParsePush(body)
+	push, ok := event.DecodePush(body)
 	if !ok {
 		return event.Push{}, fault.New(fault.Invalid, "the body is not a Pub/Sub push")
 	}

@@ -2,6 +2,7 @@ package functions
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -65,12 +66,30 @@ func TestKeepEventAfterTrigger(t *testing.T) {
 	first := g.event("entry2", "b").str("triggered")
 	require.NotEmpty(t, first)
 	require.Nil(t, g.do("POST", "/check", "").json["triggered"], "the same message is not published again")
-	require.Nil(t, g.do("POST", "/trigger", "").json["triggered"])
+	for range 2 { // the window is not empty, so the answer says which message has its events
+		a := g.do("POST", "/trigger", "")
+		require.Equal(t, map[string]any{"triggered": first, "repeated": true, "numberOfEvents": 2.0, "published": true}, a.json)
+	}
 	second := g.event("entry1", "c").str("triggered")
 	require.NotEmpty(t, second)
 	require.NotEqual(t, first, second)
 	require.Len(t, g.message(second).Events["entry1"].Events, 2)
 	require.Len(t, g.bus.all(), 2)
+	require.NotContains(t, g.event("entry2", "d").json, "repeated")
+	g.advance(2 * time.Hour)
+	require.Equal(t, map[string]any{"triggered": nil, "numberOfEvents": 0.0, "published": false}, g.do("POST", "/trigger", "").json)
+}
+
+// The message that has the events may still wait for the bus.
+func TestARepeatedTriggerSaysWhetherTheMessageIsPublished(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, strings.Replace(oneService(""), `3600`, `3600,"keepEventAfterTrigger":true`, 1))
+	g.bus.set(errors.New("away"))
+	g.event("entry1", "a")
+	first := g.do("POST", "/trigger", "")
+	require.Equal(t, map[string]any{"triggered": first.str("triggered"), "numberOfEvents": 1.0, "published": false}, first.json)
+	again := g.do("POST", "/trigger", "")
+	require.Equal(t, map[string]any{"triggered": first.str("triggered"), "repeated": true, "numberOfEvents": 1.0, "published": false}, again.json)
 }
 
 // A window that is too large for one claim is published in parts. A part that was published

@@ -77,9 +77,14 @@ function decoded(part) {
   }
 }
 
+/** The services of the deployment: a list, the only one in its place, or none. */
+function services() {
+  return config.services ?? (config.serviceName === undefined ? [] : [config]);
+}
+
 function visit() {
   const [name, ...rest] = location.hash.slice(1).split("/").map(decoded);
-  const at = Object.hasOwn(views, name) ? name : "gate";
+  const at = Object.hasOwn(views, name) ? name : services().length > 0 ? "gate" : "syncs";
   for (const f of leaving) f();
   opened = [];
   leaving = [];
@@ -89,7 +94,7 @@ function visit() {
   }
   document.title = views[at].title + " · Headgate";
   set(main, views[at].view({
-    config, services: config.services ?? [config], rest,
+    config, services: services(), rest,
     listen: (entity, id, handler) => {
       const off = live?.subscribe(entity, id, handler) ?? (() => {});
       leaving.push(off);

@@ -15,6 +15,10 @@ const CONTENT = 512 << 10; // bytes of a message's content that are shown
 export function gateView(ctx) {
   const names = ctx.services.map((s) => s.serviceName);
   const at = Math.max(0, names.indexOf(ctx.rest[0]));
+  if (names.length === 0) {
+    return el("section", { class: "card" }, el("h2", {}, "No gate"),
+      el("p", {}, "The configuration of this deployment names no service, so no events are taken and no messages are published."));
+  }
   if (names.length === 1) return service(ctx, ctx.services[0]);
   const choose = el("select", { id: "service", onchange: () => { location.hash = "#gate/" + encodeURIComponent(choose.value); } },
     names.map((n, i) => el("option", { value: n, selected: i === at }, n)));
@@ -39,6 +43,7 @@ function service(ctx, svc) {
 
   const state = el("span", { class: "badge" }, "…");
   const missing = el("p", { class: "missing", role: "status" }, "Loading…");
+  const warnings = el("div", {});
   const endpoints = el("div", { class: "endpoints" });
   const charts = el("div", { class: "columns" });
   const messages = el("div", {});
@@ -73,6 +78,7 @@ function service(ctx, svc) {
     state.className = "badge" + (!windowed ? "" : status.complete ? " good" : " warn");
     update(state, !windowed ? "manual" : status.complete ? "complete" : "waiting");
     update(missing, inWords(status, now));
+    update(warnings, (status.warnings ?? []).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))));
     update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
   }
 
@@ -89,6 +95,7 @@ function service(ctx, svc) {
       timeline(events, now),
       el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
         el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no events"), el("span", {}, "now")),
+      e.expired > 0 && el("p", { class: "small warn" }, `${count(e.expired, "event")} left the window without a message.`),
       waits?.more && el("p", { class: "small soft" }, `Only the oldest ${most} events are shown.`));
   }
 
@@ -151,7 +158,8 @@ function service(ctx, svc) {
   async function trigger() {
     if (!await ask("Release the window now?", "The events in the window are published as one message now, whether the window is complete or not.", "Trigger")) return;
     const r = await send("POST", base + "trigger");
-    say(r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
+    say(r.repeated ? ["Message ", short(r.triggered), ", which was released before, has the events of the window."]
+      : r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
   }
 
   async function reset() {
@@ -181,7 +189,7 @@ function service(ctx, svc) {
     el("div", { class: "card" },
       el("div", { class: "row" }, el("h2", {}, said(svc.serviceName)), state),
       el("p", { class: "soft small" }, windowed ? `A message is released when every endpoint has the events that it needs within ${lasts(period)}.` : "A message is released only on a trigger.", " Messages go to ", said(svc.targetPubSub.topic), "."),
-      missing, endpoints,
+      missing, warnings, endpoints,
       el("form", { class: "row actions", onsubmit: (/** @type {Event} */ e) => e.preventDefault() },
         el("label", {}, "Endpoint", key), el("label", {}, "Content", body),
         button("Send a test event", event, { class: "primary" }), button("Trigger", trigger), button("Reset", reset, { class: "danger" }))),

@@ -127,10 +127,11 @@ func New(o Options) (*App, error) {
 	})
 	for _, svc := range o.Config.Services {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
-			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
+			Store: o.Store, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: o.Platform.BackgroundCPU(),
 			Work: o.Memory.Work, Answers: o.Memory.Answers,
-			Changed: func() { a.flow.GateChanged(svc.ServiceName) },
+			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
+			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))
 	}
 	a.records = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.flow.RecordsChanged})

@@ -10,8 +10,9 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Start logs warnings and begins the background work. It sweeps once, for what an earlier
-// instance left undone, and then every SweepEvery. It returns at once. Close ends the work.
+// Start logs warnings, also about syncs that are named and do not exist, and begins the
+// background work. It sweeps once, for what an earlier instance left undone, and then every
+// SweepEvery. It returns at once. Close ends the work.
 func (a *App) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
@@ -25,6 +26,7 @@ func (a *App) Start() {
 		a.running.Go(func() { a.flow.ReceiveMessages(ctx) })
 	}
 	a.running.Go(func() {
+		a.flow.WarnOfMissingSyncs(ctx)
 		a.tick(ctx)
 		if a.o.SweepEvery <= 0 {
 			return
@@ -67,6 +69,9 @@ func (a *App) OnTime(ctx context.Context) error {
 }
 
 func (a *App) sweepAll(ctx context.Context) {
+	if len(a.gates) == 0 {
+		a.purge(ctx)
+	}
 	for _, g := range a.gates {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		s, err := g.Sweep(ctx)
@@ -79,6 +84,23 @@ func (a *App) sweepAll(ctx context.Context) {
 		case s.Republished+s.Failed > 0:
 			log.Info("the sweep published waiting messages", "republished", s.Republished, "failed", s.Failed)
 		}
+	}
+}
+
+// purgeLimit bounds what one purge deletes.
+const purgeLimit = 20_000
+
+// purge deletes documents that have expired. Where there is a gate, its sweep does so,
+// because it has to keep events that claims wait for.
+func (a *App) purge(ctx context.Context) {
+	upTo, ok := a.o.clock.Settled()
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := a.o.Store.Purge(ctx, upTo.UTC().Truncate(time.Microsecond), purgeLimit); err != nil && !errors.Is(err, context.Canceled) {
+		a.o.Log.Warn("expired data could not be deleted", "error", err)
 	}
 }
 

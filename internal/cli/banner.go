@@ -56,6 +56,10 @@ func printBanner(w io.Writer, b banner) {
 	if b.function == "" || b.function == functions.Console {
 		fmt.Fprintf(w, "\nConsole\n  %s/console\n", b.base)
 	}
+	if len(b.cfg.Services) == 0 {
+		fmt.Fprintf(w, "\nNo gate: the configuration names no service. What is served\n  %s/openapi.json\n\n", b.base)
+		return
+	}
 	curl := "curl"
 	if b.cfg.Auth == nil {
 		fmt.Fprintf(w, "\nTry it:\n")

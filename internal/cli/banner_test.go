@@ -2,10 +2,13 @@ package cli
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
 )
 
 // Banners without "auth" are for a person who has no token.
@@ -19,4 +22,14 @@ func TestBannerWithoutAuth(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, 200, resp.StatusCode)
+}
+
+// A deployment without a gate has no event to try.
+func TestBannerWithoutServices(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Parse([]byte(`{"sync": {}}`))
+	require.NoError(t, err)
+	var out strings.Builder
+	printBanner(&out, banner{base: "http://127.0.0.1:1", cfg: cfg})
+	require.Equal(t, "\nConsole\n  http://127.0.0.1:1/console\n\nNo gate: the configuration names no service. What is served\n  http://127.0.0.1:1/openapi.json\n\n", out.String())
 }

@@ -25,10 +25,20 @@ func newConfigCheck(p *Process) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s is not valid:\n%w", args[0], err)
 			}
+			if len(cfg.Services) == 0 {
+				fmt.Fprintln(p.Stdout, "ok: no services, so no gate")
+			}
 			for _, s := range cfg.Services {
-				fmt.Fprintf(p.Stdout, "ok: %q, %s, %d endpoints, to %s\n", s.ServiceName, s.Trigger.Type, len(s.Endpoints), s.TargetPubSub.Topic)
+				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s\n", s.ServiceName, s.Trigger.Type, endpoints(len(s.Endpoints)), s.TargetPubSub.Topic)
 			}
 			return nil
 		},
 	}
+}
+
+func endpoints(n int) string {
+	if n == 1 {
+		return "1 endpoint"
+	}
+	return fmt.Sprintf("%d endpoints", n)
 }

@@ -108,29 +108,6 @@ func TestCloudEvent(t *testing.T) {
 	require.ErrorContains(t, err, `"id"`)
 }
 
-func TestIdempotencyKey(t *testing.T) {
-	t.Parallel()
-	ce := map[string]json.RawMessage{"source": json.RawMessage(`"s"`), "id": json.RawMessage(`"1"`)}
-	push, ok := event.ParsePush([]byte(`{"message":{"data":"aGk=","messageId":"7"},"subscription":"projects/p/subscriptions/s"}`))
-	require.True(t, ok)
-	require.Equal(t, "hi", string(push.Data))
-	header := map[string][]string{"Idempotency-Key": {"k"}}
-
-	require.Equal(t, "key:k", event.IdempotencyKey(header, ce, push), "the header comes first")
-	require.Equal(t, "ce:1:s1", event.IdempotencyKey(nil, ce, push), "then the CloudEvent")
-	require.Contains(t, event.IdempotencyKey(nil, nil, push), "pubsub:", "then the push")
-	unwrapped := map[string][]string{
-		"X-Goog-Pubsub-Message-Id": {"7"}, "X-Goog-Pubsub-Subscription-Name": {"projects/p/subscriptions/s"},
-	}
-	require.Equal(t, event.IdempotencyKey(nil, nil, push), event.IdempotencyKey(unwrapped, nil, event.Push{}))
-	require.Empty(t, event.IdempotencyKey(map[string][]string{"Idempotency-Key": {" "}}, nil, event.Push{}))
-
-	for _, body := range []string{`{"messageId":"7"}`, `{"message":{"messageId":""}}`, `{"message":{"messageId":"7","data":"%"}}`, `"messageId"`, ``} {
-		_, ok := event.ParsePush([]byte(body))
-		require.False(t, ok, body)
-	}
-}
-
 func TestSplitBatchKeepsItemsByteForByte(t *testing.T) {
 	t.Parallel()
 	items, err := event.SplitBatch([]byte("[ {\"a\" :  1.0e0} ,\n2, \"\\u00e9\"]"), 3)

@@ -2,13 +2,11 @@ package event
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -79,8 +77,6 @@ func Parsed(header map[string][]string, body []byte) bool {
 	return MediaType(get(header, "Content-Type")) == TypeCloudEvent || bytes.Contains(body, messageID)
 }
 
-var messageID = []byte(`"messageId"`)
-
 // StructuredCloudEvent returns the attributes of a CloudEvent in JSON format: all of its
 // members except the data.
 func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
@@ -111,63 +107,6 @@ func checkCloudEvent(attrs map[string]json.RawMessage) error {
 		return errors.New(`CloudEvent attribute "specversion" must be "1.0" or "0.3"`)
 	}
 	return nil
-}
-
-// Push is a Pub/Sub push request in its wrapped form.
-type Push struct {
-	MessageID    string
-	Subscription string
-	Data         []byte
-	Attributes   map[string]string
-}
-
-// ParsePush decodes the body of a wrapped Pub/Sub push. It returns false for any other body.
-func ParsePush(body []byte) (Push, bool) {
-	if !bytes.Contains(body, messageID) { // most bodies are no push, and need no decoding
-		return Push{}, false
-	}
-	var p struct {
-		Message *struct {
-			Data       *string           `json:"data"`
-			MessageID  string            `json:"messageId"`
-			Attributes map[string]string `json:"attributes"`
-		} `json:"message"`
-		Subscription string `json:"subscription"`
-	}
-	if json.Unmarshal(body, &p) != nil || p.Message == nil || p.Message.MessageID == "" {
-		return Push{}, false
-	}
-	push := Push{MessageID: p.Message.MessageID, Subscription: p.Subscription, Attributes: p.Message.Attributes}
-	if p.Message.Data != nil {
-		data, err := base64.StdEncoding.DecodeString(*p.Message.Data)
-		if err != nil {
-			return Push{}, false
-		}
-		push.Data = data
-	}
-	return push, true
-}
-
-// IdempotencyKey returns the source's name for the event, or "" if the request has none.
-// It takes the first of: the Idempotency-Key header; the CloudEvents source and id; the
-// message id of a Pub/Sub push, wrapped (push) or unwrapped (headers). Each kind has a
-// prefix of its own, so that names of different kinds never collide.
-func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMessage, push Push) string {
-	if k := strings.TrimSpace(get(header, "Idempotency-Key")); k != "" {
-		return "key:" + k
-	}
-	if cloudEvent != nil {
-		source := unquote(cloudEvent["source"])
-		return "ce:" + strconv.Itoa(len(source)) + ":" + source + unquote(cloudEvent["id"])
-	}
-	if push.MessageID == "" {
-		push.MessageID = get(header, "X-Goog-Pubsub-Message-Id")
-		push.Subscription = get(header, "X-Goog-Pubsub-Subscription-Name")
-	}
-	if push.MessageID != "" {
-		return "pubsub:" + strconv.Itoa(len(push.Subscription)) + ":" + push.Subscription + push.MessageID
-	}
-	return ""
 }
 
 // SplitBatch returns the items of a JSON array, each byte for byte and in memory of its

@@ -53,7 +53,7 @@ func (f *Flow) TakeHook(ctx context.Context, name string, h http.Header, body []
 		if hook.Sync != "" {
 			o := syncrun.Start{Trigger: "webhook"}
 			if id != "" {
-				o.EventID = name + "-" + id
+				o.EventID = name + ":" + id // a hook's name has no colon, so two hooks never share one
 			}
 			run, err := f.use.Syncs.Start(ctx, hook.Sync, o)
 			switch fault.CodeOf(err) {

@@ -33,12 +33,16 @@ func Dispatch(b bus.Bus, topic string) func(ctx context.Context, syncID, runID s
 	}
 }
 
-// Gate returns the gate of a service. "" means the only service, or the first.
+// Gate returns the gate of a service. "" means the only service, or the first. NotFound:
+// there is no such service, or the deployment has none at all.
 func (f *Flow) Gate(service string) (*gate.Gate, error) {
 	for _, g := range f.use.Gates {
 		if service == "" || service == g.Service().ServiceName {
 			return g, nil
 		}
+	}
+	if len(f.use.Gates) == 0 {
+		return nil, fault.New(fault.NotFound, "this deployment has no gate: its configuration names no service")
 	}
 	names := make([]string, len(f.use.Gates))
 	for i, g := range f.use.Gates {
@@ -48,7 +52,8 @@ func (f *Flow) Gate(service string) (*gate.Gate, error) {
 }
 
 // OnMessage starts the sync that the service names for its messages, once per eventID. It
-// returns the run, also if it was started before. NotFound: the service names none.
+// returns the run, also if it was started before. NotFound: the service names none, or one
+// that does not exist.
 func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun.Run, error) {
 	g, err := f.Gate(service)
 	if err != nil {
@@ -58,7 +63,11 @@ func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun
 	if on == nil || eventID == "" {
 		return nil, fault.New(fault.NotFound, "messages of service %q start no sync: onMessage is not configured, or the message has no eventID", service)
 	}
-	return f.use.Syncs.Start(ctx, on.Sync, syncrun.Start{Trigger: "message", EventID: eventID})
+	run, err := f.use.Syncs.Start(ctx, on.Sync, syncrun.Start{Trigger: "message", EventID: eventID})
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil, fault.Wrap(fault.NotFound, err, "message %s of service %q was not delivered to the sync %q, which onMessage names and which does not exist", eventID, service, on.Sync)
+	}
+	return run, err
 }
 
 // ReceiveMessages takes the messages of services with onMessage off the bus until ctx

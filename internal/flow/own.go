@@ -32,10 +32,15 @@ func (f *Flow) GateChanged(service string) { f.own(GateType, service) }
 func (f *Flow) SyncChanged(id string) { f.own(SyncType, id) }
 
 // DefinitionChanged tells live clients that a sync's definition changed, and so the list
-// of syncs.
+// of syncs, and the warnings of gates whose messages start it.
 func (f *Flow) DefinitionChanged(id string) {
 	f.own(SyncType, id)
 	f.own(SyncType, AllOf)
+	for _, svc := range f.o.Config.Services {
+		if svc.OnMessage != nil && svc.OnMessage.Sync == id {
+			f.GateChanged(svc.ServiceName)
+		}
+	}
 }
 
 // ClientsChanged tells live clients that a client subscribed to the entity, left it, or

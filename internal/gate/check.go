@@ -138,6 +138,9 @@ func (g *Gate) checkOnce(ctx context.Context) checkResult {
 			return checkResult{}
 		}
 		rel, err := g.claim(ctx, taking{refs: waiting})
+		if rel != nil && rel.repeated {
+			rel = nil // this check released nothing
+		}
 		if !errors.Is(err, store.ErrConflict) {
 			return checkResult{complete: true, released: rel, err: err}
 		}

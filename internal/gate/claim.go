@@ -24,15 +24,30 @@ type release struct {
 	NumberOfEvents int
 	settled        chan struct{} // closed when it is published, or left to the sweep
 	published      bool          // valid once settled is closed
+	repeated       bool          // the service keeps its events, and claimed this very message before
 	rest           *release      // the next part of a window too large for one claim
 }
 
-// Triggered is the answer of Trigger. The zero value means that no event was in the window,
-// or (with keepEventAfterTrigger) that all of them had been published before.
+// releases is a list of releases, linked by rest.
+type releases struct{ first, last *release }
+
+func (l *releases) add(r *release) {
+	if l.first == nil {
+		l.first = r
+	} else {
+		l.last.rest = r
+	}
+	l.last = r
+}
+
+// Triggered is the answer of Trigger. The zero value means that no event was in the window.
 type Triggered struct {
 	EventIDs       []string // more than one only for a window too large for one claim
 	NumberOfEvents int
 	Published      bool // false: the bus did not take the message, and a sweep retries it
+	// Repeated says that the call released nothing: with keepEventAfterTrigger, an earlier
+	// call released these messages, which have the events of the window.
+	Repeated bool
 }
 
 // Trigger claims and publishes every event in the window now, complete or not. A service
@@ -61,6 +76,9 @@ func (g *Gate) Trigger(ctx context.Context, key *string) (Triggered, error) {
 			}
 			rel, err = g.claim(ctx, taking{refs: waiting})
 		}
+		if err == nil && rel != nil && rel.repeated {
+			return g.repeated(ctx, rel)
+		}
 		if err == nil {
 			return rel.summary(), nil
 		}
@@ -85,6 +103,21 @@ func (r *release) summary() Triggered {
 	return t
 }
 
+// repeated describes messages that were released before.
+func (g *Gate) repeated(ctx context.Context, r *release) (Triggered, error) {
+	t := Triggered{Published: true, Repeated: true}
+	for ; r != nil; r = r.rest {
+		c, err := g.claimOf(ctx, r.EventID)
+		if err != nil {
+			return Triggered{}, err
+		}
+		t.EventIDs = append(t.EventIDs, r.EventID)
+		t.NumberOfEvents += c.NumberOfEvents
+		t.Published = t.Published && c.State == store.Published
+	}
+	return t, nil
+}
+
 // taking is what a claim takes.
 type taking struct {
 	refs    [][]event.Ref            // by endpoint
@@ -93,32 +126,36 @@ type taking struct {
 }
 
 // claim takes the given events out of the window and publishes them. It returns nil if
-// there are none, or if the service keeps its events and has claimed this very message
-// before. It returns ErrConflict if another instance was first.
+// there are none. If the service keeps its events and has claimed all of these messages
+// before, it returns these, as repeated. It returns ErrConflict if another instance was
+// first.
 //
 // A window with more events than one commit can take is claimed in parts. The first part
 // takes the endpoints with the fewest events whole. These endpoints are then short, so no
 // other instance finds the window complete while the other parts follow.
 func (g *Gate) claim(ctx context.Context, t taking) (*release, error) {
-	var first, last *release
+	var fresh, before releases
 	for rest := t.refs; rest != nil; {
 		t.refs, rest = split(rest, g.store.MaxClaim())
 		next, err := g.claimPart(ctx, t)
 		switch {
-		case err != nil && first == nil:
+		case err != nil && fresh.first == nil:
 			return nil, err
 		case err != nil:
 			// The events of the other parts still wait in the window, for the next release.
-			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", first.EventID, "error", err)
-			return first, nil
-		case next == nil: // this part was published before, but later parts may not have been
-		case first == nil:
-			first, last = next, next
+			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", fresh.first.EventID, "error", err)
+			return fresh.first, nil
+		case next == nil: // no events
+		case next.repeated: // but later parts may not have been published
+			before.add(next)
 		default:
-			last.rest, last = next, next
+			fresh.add(next)
 		}
 	}
-	return first, nil
+	if fresh.first == nil {
+		return before.first, nil
+	}
+	return fresh.first, nil
 }
 
 // claimPart claims events that fit into one commit, and starts their publication. The
@@ -166,7 +203,7 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 	}
 	if err := g.store.Claim(ctx, c, taken); err != nil {
 		if keep && errors.Is(err, store.ErrConflict) {
-			return nil, nil
+			return &release{EventID: c.EventID, repeated: true}, nil
 		}
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -109,7 +108,9 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 				continue
 			}
 			n, err := g.discardMembers(ctx, w.Members)
-			g.countOver(ctx, sc.key, w, n, s)
+			if n > 0 {
+				g.reportOver(ctx, sc.key, w, n, s)
+			}
 			if err != nil {
 				return err
 			}
@@ -135,14 +136,12 @@ func (g *Gate) discardMembers(ctx context.Context, members [][]event.Waiting) (t
 	return total, nil
 }
 
-// countOver says that events left a window without a message.
-func (g *Gate) countOver(ctx context.Context, key string, w window.Window, n int, s *Swept) {
-	if n == 0 {
-		return
-	}
+// reportOver says that events left a window without a message, and counts them.
+func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, n int, s *Swept) {
 	g.overs.Lock()
 	s.Expired += n
 	g.overs.Unlock()
-	g.log.WarnContext(ctx, "events left the window without a message", "correlationKey", key, "events", n,
-		"have", slices.Clone(w.Have), "missing", g.missing(w.Have), "oldest", w.Opened.Format(time.RFC3339))
+	g.leftUnpublished(w.Members)
+	g.log.WarnContext(ctx, "events left the window without a message", "correlationKey", key, "count", n,
+		"have", w.Have, "missing", g.missing(w.Have), "oldest", w.Opened.Format(time.RFC3339))
 }

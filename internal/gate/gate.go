@@ -56,6 +56,7 @@ const (
 // Options configures a Gate.
 type Options struct {
 	Store store.Store
+	Docs  store.Docs // keeps how many events expired; nil: that is not kept
 	Bus   bus.Bus
 	Log   *slog.Logger
 	Clock *clock.Steady // nil: one of the gate's own
@@ -67,6 +68,9 @@ type Options struct {
 	// Work bounds the memory of messages that are built and sent, Answers that of messages
 	// that are read. nil means no bound.
 	Work, Answers *budget.Budget
+	// Warnings returns what an operator should correct about what messages start. May be
+	// nil.
+	Warnings func(ctx context.Context) ([]string, error)
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -80,12 +84,14 @@ type Gate struct {
 	byKey     map[string]int
 
 	store         store.Store
+	docs          store.Docs
 	bus           bus.Bus
 	log           *slog.Logger
 	time          *clock.Steady
 	publicURL     string
 	backgroundCPU bool
 	changed       func()
+	warnings      func(ctx context.Context) ([]string, error)
 	work          *budget.Budget
 	answers       *budget.Budget
 
@@ -104,6 +110,9 @@ type Gate struct {
 	entering sync.RWMutex // write-held while closing is set, read-held while work begins
 	inFlight sync.WaitGroup
 
+	expiring  sync.Mutex     // held by the call that counts expired events; guards uncounted
+	uncounted map[string]int // expired events by eventKey that could not be counted in the store yet
+
 	keeping  sync.Mutex    // held by the call that postpones expiry; guards the next two
 	round    round         // the current pass over waiting claims, if a call left some to the next
 	keepNext time.Duration // the time from kept to the next pass
@@ -113,8 +122,8 @@ type Gate struct {
 func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
-		store: o.Store, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
-		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed,
+		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
+		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
 		work: o.Work, answers: o.Answers,
 	}
 	if g.changed == nil {

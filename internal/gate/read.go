@@ -19,6 +19,8 @@ type EndpointStatus struct {
 	First, Last time.Time // of the events in the window; zero if there are none
 	// OldestLeaves is the time at which the first of them leaves the window.
 	OldestLeaves time.Time
+	// Expired is the number of events that have ever left the window without a message.
+	Expired int
 }
 
 // Status describes the window and the outbox of a service.
@@ -31,7 +33,8 @@ type Status struct {
 	Warning       string    // what an operator should do about them, or ""
 	LastMessage   *store.ClaimInfo
 	// Window is the first window of the key, where events wait by key; nil: it has none.
-	Window *OpenWindow
+	Window   *OpenWindow
+	Warnings []string // what an operator should correct, see Options
 }
 
 // Status returns the state of the window and the outbox. For a service that waits for each
@@ -57,7 +60,23 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 			if sum.Count > 0 {
 				e.OldestLeaves = sum.First.Add(g.svc.Trigger.Period())
 			}
+			if err == nil {
+				e.Expired, err = g.unswept(ctx, g.endpoints[i], since, sum.Count)
+			}
 			s.Endpoints[i], have[i] = e, sum.Count
+			return err
+		})
+	}
+	if g.warnings != nil {
+		eg.Go(func() (err error) {
+			s.Warnings, err = g.warnings(ctx)
+			return err
+		})
+	}
+	var counted expiredDoc
+	if g.docs != nil {
+		eg.Go(func() (err error) {
+			counted, _, err = g.readExpired(ctx)
 			return err
 		})
 	}
@@ -74,6 +93,9 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 	})
 	if err := eg.Wait(); err != nil {
 		return Status{}, unavailable(err, "the status could not be read")
+	}
+	for i := range s.Endpoints {
+		s.Endpoints[i].Expired += counted.Endpoints[s.Endpoints[i].EventKey]
 	}
 	s.Warning = g.warning(s.Backlog, s.BacklogOldest)
 	switch {

@@ -80,10 +80,16 @@ func (g *Gate) settleWindow(ctx context.Context, key string, w window.Window) (*
 		}
 	}
 	rel, err := g.claimWindow(ctx, key, w, completion)
+	if rel != nil && rel.repeated {
+		return nil, err // this look released nothing
+	}
 	if err == nil && completion != store.Complete {
 		g.reportIncomplete(ctx, key, w, completion)
 	}
 	if completion == store.Expired {
+		if err == nil {
+			g.leftUnpublished(w.Members)
+		}
 		return nil, err
 	}
 	return rel, err

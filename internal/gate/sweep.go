@@ -12,7 +12,7 @@ import (
 type Swept struct {
 	Republished int    // waiting claims that were published
 	Failed      int    // waiting claims that still could not be published
-	Expired     int    // deleted pointers, which had left the window
+	Expired     int    // events that had left the window without a message; their pointers are deleted
 	Purged      int    // deleted events and messages, which had expired
 	Triggered   string // eventID of a window found complete, or ""
 	Published   bool   // with Triggered: the bus has the message; if false, a sweep retries it
@@ -71,15 +71,21 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 	if !ok {
 		return s, unchecked
 	}
-	for _, ep := range g.endpoints {
-		if err := g.discardOver(ctx, ep, &s); err != nil {
-			return s, unavailable(err, "the window could not be swept")
+	lapses, left := make([]lapse, len(g.endpoints)), sweepLimit
+	for i, ep := range g.endpoints {
+		if err = g.discardOver(ctx, ep, &lapses[i], &left); err != nil {
+			break
 		}
 	}
-	if g.rules.byKey {
-		if err := g.discardWaitingOver(ctx, &s); err != nil {
-			return s, unavailable(err, "the windows could not be swept")
-		}
+	if err == nil && g.rules.byKey {
+		err = g.discardWaitingOver(ctx, &s)
+	}
+	g.tellExpired(ctx, lapses)
+	for _, l := range lapses {
+		s.Expired += l.count
+	}
+	if err != nil {
+		return s, unavailable(err, "the window could not be swept")
 	}
 	if g.doubtful.Load() {
 		return s, unchecked
@@ -92,8 +98,9 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 
 // discardOver deletes the endpoint's pointers to events that have left the window. The
 // clock must be settled: a clock that is ahead would delete events that still count
-// (docs/decisions/010).
-func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, s *Swept) error {
+// (docs/decisions/010). It adds those that were in no message to l, also if it fails, and
+// deletes about as many as are left.
+func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, l *lapse, left *int) error {
 	const page = 5 * sweepPage
 	upTo := g.since().Add(-clock.Skew)
 	// No correct clock can have shown a time after latest within the period. An event with
@@ -115,12 +122,17 @@ func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, s *Swept) err
 			return ahead, err
 		},
 	} {
-		for s.Expired < sweepLimit {
+		for *left > 0 {
 			over, err := list()
 			if err == nil && len(over) > 0 {
+				var lost []store.Pointer
+				if lost, err = g.withoutMessage(ctx, over); err != nil {
+					return err
+				}
 				var n int
 				n, err = g.store.Discard(ctx, ep, over)
-				if s.Expired += n; n > 0 {
+				l.add(min(n, len(lost)), lost) // another sweep may have deleted, and counted, the others
+				if *left -= n; n > 0 {
 					g.changed()
 				}
 			}

@@ -36,6 +36,8 @@ type world struct {
 	*testing.T
 	timed  bool // the store has a time of its own
 	store  *timedStore
+	docs   store.Docs
+	log    slog.Handler
 	bus    *moodyBus
 	ran    time.Duration // true time since the test began
 	began  time.Time
@@ -124,17 +126,20 @@ func (i *instance) restart() {
 		Wall: func() time.Time { return i.w.truth().Add(i.set) },
 		Mono: func() time.Duration { return i.w.ran },
 	})
-	i.Gate = gate.New(i.w.cfg, gate.Options{Store: i.w.store, Bus: i.w.bus, Log: slog.New(slog.DiscardHandler), Clock: i.clock})
+	i.Gate = gate.New(i.w.cfg, gate.Options{Store: i.w.store, Docs: i.w.docs, Bus: i.w.bus, Log: slog.New(i.w.log), Clock: i.clock})
 }
 
 // onBoth runs a test on SQLite, and on the Firestore emulator if that is running.
 func onBoth(t *testing.T, test func(w *world)) {
-	on := func(t *testing.T, st store.Store, timed bool) {
+	on := func(t *testing.T, st interface {
+		store.Store
+		store.Docs
+	}, timed bool) {
 		cfg, err := config.Parse([]byte(`{"serviceName":"s","retentionDays":1,"trigger":{"type":"window","observationPeriod":600},
 			"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":"` + topic + `"}}`))
 		require.NoError(t, err)
 		w := &world{T: t, timed: timed, bus: &moodyBus{Bus: localbus.New(topic)}, began: time.Now().UTC().Truncate(time.Second), cfg: cfg.Services[0]}
-		w.store = &timedStore{st, w}
+		w.store, w.docs, w.log = &timedStore{st, w}, st, slog.DiscardHandler
 		test(w)
 	}
 	t.Run("sqlite", func(t *testing.T) {

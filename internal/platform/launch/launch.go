@@ -46,6 +46,9 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 		return nil, err
 	}
 	s.FindProject(ctx, cfg)
+	if s.Project == "" && (s.Store == Firestore || s.Bus == PubSub) {
+		return nil, errors.New("no Google Cloud project is known: name it with --project or $GOOGLE_CLOUD_PROJECT")
+	}
 	warnings := append(s.unchosen(), aloneWithClients(s, cfg)...)
 	tell(log, silentEmulators(ctx, s)) // only logged: /readyz asks the emulators itself
 	st, more, err := openStore(ctx, s, cfg)
@@ -168,7 +171,8 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 }
 
 // FindProject sets the project if none is given: to that of the metadata server on
-// Google Cloud, and elsewhere to that of the first topic.
+// Google Cloud, and elsewhere to that of the first topic. A configuration without a topic
+// leaves it empty.
 func (s *Settings) FindProject(ctx context.Context, cfg *config.Config) {
 	if s.Project != "" {
 		return
@@ -181,5 +185,9 @@ func (s *Settings) FindProject(ctx context.Context, cfg *config.Config) {
 			return
 		}
 	}
-	s.Project, _, _ = strings.Cut(strings.TrimPrefix(cfg.Services[0].TargetPubSub.Topic, "projects/"), "/")
+	topic := cfg.LiveSettings().Topic
+	if len(cfg.Services) > 0 {
+		topic = cfg.Services[0].TargetPubSub.Topic
+	}
+	s.Project, _, _ = strings.Cut(strings.TrimPrefix(topic, "projects/"), "/")
 }

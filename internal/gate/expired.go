@@ -1,0 +1,203 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// expiredDocs has one document per service: how many events of each endpoint left the
+// window without a message. Only a sweep that found some writes it, so that an event costs
+// nothing more, and the count survives a restart.
+var expiredDocs = store.Collection{Kind: "state", Scope: "expired"}
+
+type expiredDoc struct {
+	ServiceName string         `json:"serviceName"`
+	Endpoints   map[string]int `json:"endpoints"` // by eventKey
+}
+
+// lapse describes the events of an endpoint that a sweep found to have left the window
+// without a message.
+type lapse struct {
+	count  int
+	oldest time.Time // receivedAt of the oldest; zero if count is 0
+}
+
+func (l *lapse) add(n int, ps []store.Pointer) {
+	if n == 0 {
+		return
+	}
+	l.count += n
+	for _, p := range ps {
+		if l.oldest.IsZero() || p.ReceivedAt.Before(l.oldest) {
+			l.oldest = p.ReceivedAt
+		}
+	}
+}
+
+// tellExpired logs a line for each endpoint whose events left the window without a message,
+// and adds them to the service's count. It does not fail: the events are gone already.
+func (g *Gate) tellExpired(ctx context.Context, lapses []lapse) {
+	g.expiring.Lock()
+	defer g.expiring.Unlock()
+	for i, l := range lapses {
+		if l.count == 0 {
+			continue
+		}
+		r := g.rules.shape.Rules[i]
+		attrs := []any{"eventKey", r.Key, "need", r.Need, "count", l.count, "oldest", l.oldest.Format(time.RFC3339Nano)}
+		if have, err := g.store.Count(ctx, g.endpoints[i], g.since(), r.Need); err == nil {
+			attrs = append(attrs, "have", have)
+		}
+		g.log.WarnContext(ctx, "events left the window without a message", attrs...)
+		g.addExpired(i, l.count)
+	}
+	if len(g.uncounted) == 0 || g.docs == nil {
+		return
+	}
+	if err := g.countExpired(ctx); err != nil {
+		g.log.WarnContext(ctx, "the count of events that left the window could not be stored: the next sweep tries again", "error", err)
+		return
+	}
+	clear(g.uncounted)
+}
+
+// addExpired adds to what is not counted yet. The caller holds g.expiring.
+func (g *Gate) addExpired(endpoint, n int) {
+	if g.uncounted == nil {
+		g.uncounted = make(map[string]int)
+	}
+	g.uncounted[g.endpoints[endpoint].Key] += n
+}
+
+// leftUnpublished adds the events of a window that nobody gets. The next sweep stores the
+// count.
+func (g *Gate) leftUnpublished(members [][]event.Waiting) {
+	g.expiring.Lock()
+	defer g.expiring.Unlock()
+	for i, ws := range members {
+		if len(ws) > 0 {
+			g.addExpired(i, len(ws))
+		}
+	}
+}
+
+// countExpired adds what was not counted yet to the service's document. Two instances that
+// count at once both succeed, one after the other.
+func (g *Gate) countExpired(ctx context.Context) error {
+	for attempt := 0; ; attempt++ {
+		d, rev, err := g.readExpired(ctx)
+		if err != nil {
+			return err
+		}
+		for key, n := range g.uncounted {
+			d.Endpoints[key] += n
+		}
+		body, err := json.Marshal(d)
+		if err != nil {
+			return err
+		}
+		_, err = g.docs.Commit(ctx, []store.Write{{Collection: expiredDocs, Doc: store.Doc{ID: g.expiredID(), Body: body, Rev: rev}}})
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+	}
+}
+
+// expiredID returns the id of the service's document. A service's name may be longer than
+// an id.
+func (g *Gate) expiredID() string { return event.DeriveID("expired", g.svc.ServiceName, "") }
+
+func (g *Gate) readExpired(ctx context.Context) (d expiredDoc, rev string, err error) {
+	d = expiredDoc{ServiceName: g.svc.ServiceName, Endpoints: map[string]int{}}
+	docs, err := g.docs.Get(ctx, expiredDocs, []string{g.expiredID()})
+	if err != nil || docs[0] == nil {
+		return d, "", err
+	}
+	if err := json.Unmarshal(docs[0].Body, &d); err != nil {
+		return d, "", fmt.Errorf("read the count of events that left the window: %w", err)
+	}
+	if d.Endpoints == nil {
+		d.Endpoints = map[string]int{}
+	}
+	return d, docs[0].Rev, nil
+}
+
+// unswept returns how many events of the endpoint left the window without a message and
+// were not counted by a sweep yet. in is the number of events in the window.
+func (g *Gate) unswept(ctx context.Context, ep store.Endpoint, since time.Time, in int) (int, error) {
+	const page = 100
+	over, err := g.store.Stale(ctx, ep, since, page)
+	if err != nil || len(over) == 0 {
+		return 0, err
+	}
+	lost, err := g.withoutMessage(ctx, over)
+	if err != nil || len(over) < page || g.svc.Trigger.KeepEventAfterTrigger {
+		return len(lost), err
+	}
+	all, err := g.store.Count(ctx, ep, time.Time{}, 0)
+	return max(len(lost), all-in), err
+}
+
+// withoutMessage returns those of the events that were in no message, of events that have
+// left the window. A claim deletes the pointers to its events, so normally all of them. With
+// keepEventAfterTrigger it does not: but it has every event of the window, so an event was
+// in a message if a claim was made within its period.
+func (g *Gate) withoutMessage(ctx context.Context, over []store.Pointer) ([]store.Pointer, error) {
+	if !g.svc.Trigger.KeepEventAfterTrigger || len(over) == 0 {
+		return over, nil
+	}
+	first, last := over[0].ReceivedAt, over[0].ReceivedAt
+	for _, p := range over {
+		if p.ReceivedAt.Before(first) {
+			first = p.ReceivedAt
+		}
+		if p.ReceivedAt.After(last) {
+			last = p.ReceivedAt
+		}
+	}
+	var claimed []time.Time
+	for _, state := range []store.State{store.Claimed, store.Published} {
+		dates, err := g.claimedFrom(ctx, state, first, last)
+		if err != nil {
+			return nil, err
+		}
+		claimed = append(claimed, dates...)
+	}
+	slices.SortFunc(claimed, time.Time.Compare)
+	return slices.DeleteFunc(slices.Clone(over), func(p store.Pointer) bool {
+		i, _ := slices.BinarySearchFunc(claimed, p.ReceivedAt, time.Time.Compare)
+		return i < len(claimed) && claimed[i].Sub(p.ReceivedAt) <= g.svc.Trigger.Period()
+	}), nil
+}
+
+// claimedFrom returns the dates of the claims in the state from first on, up to the first
+// one that is not before last.
+func (g *Gate) claimedFrom(ctx context.Context, state store.State, first, last time.Time) (dates []time.Time, err error) {
+	page := store.Page{State: state, OldestFirst: true, Limit: sweepPage, After: &store.Cursor{Date: first.Add(-time.Microsecond)}}
+	for {
+		infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range infos {
+			dates = append(dates, info.Date)
+			if !info.Date.Before(last) {
+				return dates, nil
+			}
+			page.After = &store.Cursor{Date: info.Date, ID: info.ID}
+		}
+		if len(infos) < page.Limit {
+			return dates, nil
+		}
+	}
+}
