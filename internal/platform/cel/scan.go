@@ -12,7 +12,7 @@ type entry struct {
 }
 
 // scanner checks a JSON text and finds its values in one pass. It accepts what
-// encoding/json accepts (FuzzJSON), in a third of the time of json.Valid and an index.
+// encoding/json accepts (FuzzJSON), and is faster than json.Valid followed by an index.
 type scanner struct {
 	data  []byte
 	at    int
