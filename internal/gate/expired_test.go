@@ -51,7 +51,7 @@ func (w *world) logs() *logged {
 // expired returns the count of each endpoint in the status.
 func (i *instance) expired() (counts [2]int) {
 	i.w.Helper()
-	s, err := i.Status(context.Background())
+	s, err := i.Status(context.Background(), nil)
 	require.NoError(i.w, err)
 	for n, e := range s.Endpoints {
 		counts[n] = e.Expired

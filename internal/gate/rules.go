@@ -73,7 +73,7 @@ func compile(svc config.Service) (r *rules, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r.condition = condition.All(required)
+	r.condition = condition.All(required, names)
 	if t.Condition != "" {
 		if r.condition, err = condition.Parse(t.Condition, names); err != nil {
 			return nil, err

@@ -10,11 +10,12 @@ import (
 	"sync"
 	"time"
 
-	"cel.dev/cel-go/cel"
+	celgo "cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 
+	"github.com/headgate/headgate/internal/platform/cel"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/sync/source"
 )
@@ -23,18 +24,12 @@ import (
 // may hold any expression, and without the bound one row could stop a run.
 const celCost = 100_000
 
-// environment returns CEL's environment with the variable row. It is expensive to make
-// and never changes, so all mappings share it.
-var environment = sync.OnceValues(func() (*cel.Env, error) {
-	return cel.NewEnv(
-		cel.Variable("row", cel.MapType(cel.StringType, cel.DynType)),
+var environment = sync.OnceValues(func() (*cel.Environment, error) {
+	return cel.New(
+		celgo.Variable("row", celgo.MapType(celgo.StringType, celgo.DynType)),
 		ext.Strings(), ext.Math(),
 	)
 })
-
-// compiling allows one compilation at a time. An environment that reports a fault writes
-// to its own fields, which a second compilation would read at the same time.
-var compiling sync.Mutex
 
 // compileCEL compiles an expression. The expression reads the row's values by column from
 // the variable row.
@@ -43,18 +38,12 @@ func compileCEL(text string) (func(source.Row) (any, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	compiling.Lock()
-	ast, issues := env.Compile(text)
-	compiling.Unlock()
-	if issues.Err() != nil {
-		return nil, issues.Err()
-	}
-	program, err := env.Program(ast, cel.CostLimit(celCost))
+	program, err := env.Compile(text, celCost)
 	if err != nil {
 		return nil, err
 	}
 	return func(row source.Row) (any, error) {
-		out, _, err := program.Eval(map[string]any{"row": celRow(row)})
+		out, err := program.Eval(map[string]any{"row": celRow(row)})
 		if err != nil {
 			return nil, fmt.Errorf("the expression fails: %s", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/cel"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/webhook/list"
 	"github.com/headgate/headgate/internal/webhook/signature"
@@ -59,7 +60,7 @@ func (h *Hook) Named(header http.Header, body []byte) (entity, id string, err er
 	if h.Entity == nil {
 		return "", "", nil
 	}
-	value, err := parse(body)
+	value, err := cel.JSON(body)
 	if err != nil {
 		return "", "", fault.Wrap(fault.Invalid, err, "the body is not JSON")
 	}
