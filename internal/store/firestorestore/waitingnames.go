@@ -122,30 +122,35 @@ func next(b []byte) []byte {
 	return nil
 }
 
-// toWaiting is the inverse of packWaiting. The pointer's Rev is set if it has a slot; without
-// one, its name is all that a claim must compare.
+// unpackWaiting is the inverse of packWaiting.
+func unpackWaiting(b []byte) (store.Waiting, error) {
+	if len(b) < packed || len(b) < packed+int(b[packed-1]) {
+		return store.Waiting{}, fmt.Errorf("firestorestore: a packed pointer has only %d bytes", len(b))
+	}
+	const ids = 8 + event.IDLen/2
+	num := func(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
+	slotEnd := packed + int(b[packed-1])
+	return store.Waiting{
+		Ref:   event.Ref{ID: hex.EncodeToString(b[8:ids]), ReceivedAt: micros(num(ids)), Size: num(ids + 16)},
+		At:    micros(int64(binary.BigEndian.Uint64(b) ^ 1<<63)),
+		First: micros(num(ids + 8)),
+		Slot:  string(b[packed:slotEnd]),
+		Key:   string(b[slotEnd:]),
+	}, nil
+}
+
+// toWaiting reads a pointer. It sets Rev if the pointer has a slot; without one, its name is
+// all that a claim must compare.
 func toWaiting(d *firestore.DocumentSnapshot) (store.Waiting, error) {
 	var doc waitingDoc
 	if err := d.DataTo(&doc); err != nil {
 		return store.Waiting{}, err
 	}
-	b := doc.Packed
-	if len(b) < packed || len(b) < packed+int(b[packed-1]) {
-		return store.Waiting{}, fmt.Errorf("firestorestore: the pointer %s has only %d bytes", d.Ref.ID, len(b))
-	}
-	num := func(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
-	const ids = 8 + event.IDLen/2
-	w := store.Waiting{
-		Ref:   event.Ref{ID: hex.EncodeToString(b[8:ids]), ReceivedAt: micros(num(ids)), Size: num(ids + 16)},
-		At:    micros(int64(binary.BigEndian.Uint64(b) ^ 1<<63)),
-		First: micros(num(ids + 8)),
-		Slot:  string(b[packed : packed+int(b[packed-1])]),
-	}
-	w.Key = string(b[packed+len(w.Slot):])
+	w, err := unpackWaiting(doc.Packed)
 	if w.Slot != "" {
 		w.Rev = toRev(d.UpdateTime)
 	}
-	return w, nil
+	return w, err
 }
 
 func micros(n int64) time.Time { return time.UnixMicro(n).UTC() }
