@@ -54,6 +54,9 @@ type adding struct {
 	result *store.AppendResult
 	doc    eventDoc
 	parts  []partDoc
+
+	lost     event.Ref // the event that loses the slot by the commit that is prepared
+	slotRead time.Time // when the slot was read for that commit; zero without a slot
 }
 
 // Append implements [store.Store].
@@ -78,16 +81,25 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 			results[i].Err = fault.New(fault.TooLarge, "the event has %d bytes, and %d is the most", a.doc.Size, maxEventBytes)
 			continue
 		}
+		if a.Place != nil {
+			if _, err := packWaiting(a.waiting()); err != nil {
+				results[i].Err = err
+				continue
+			}
+		}
 		if len(group) == groupEvents || len(group) > 0 && weight+a.doc.Size > groupBytes {
 			s.add(ctx, group)
 			group, weight = nil, 0
 		}
 		group, weight = append(group, a), weight+a.doc.Size+512
+		if a.Place != nil {
+			weight += int64(len(a.Place.Key))
+		}
 	}
 	s.add(ctx, group)
 	for i, j := range repeats {
 		results[i] = results[j]
-		results[i].Duplicate = results[j].Err == nil
+		results[i].Duplicate, results[i].Superseded = results[j].Err == nil, event.Ref{}
 	}
 	return results
 }
@@ -118,7 +130,8 @@ func split(payload []byte, expireAt time.Time) (first []byte, parts []partDoc) {
 // add stores a group in one commit. If the commit is refused, add answers the events that
 // are stored already, and tries again with the others.
 func (s *Store) add(ctx context.Context, group []*adding) {
-	for range rounds {
+	most := roundsOf(group)
+	for round := range most {
 		if len(group) == 0 {
 			return
 		}
@@ -129,7 +142,10 @@ func (s *Store) add(ctx context.Context, group []*adding) {
 			for i, p := range a.parts {
 				b.Create(part(ref, i), p)
 			}
-			s.addPointer(b, a)
+		}
+		if err := s.addPointers(ctx, b, group); err != nil {
+			answer(group, err)
+			return
 		}
 		marked := s.mark(b, group)
 		_, err := b.Commit(ctx)
@@ -137,7 +153,7 @@ func (s *Store) add(ctx context.Context, group []*adding) {
 		if err == nil {
 			s.latest.raise(marked)
 			for _, a := range group {
-				a.result.ReceivedAt = a.doc.ReceivedAt
+				a.result.ReceivedAt, a.result.Superseded = a.doc.ReceivedAt, a.lost
 			}
 			return
 		}
@@ -145,9 +161,13 @@ func (s *Store) add(ctx context.Context, group []*adding) {
 			answer(group, failed("append", err))
 			return
 		}
+		before := len(group)
 		if group, err = s.answerStored(ctx, group); err != nil {
 			answer(group, err)
 			return
+		}
+		if len(group) == before && most == slotRounds { // not a duplicate, so a slot interfered
+			backOff(ctx, round)
 		}
 	}
 	answer(group, failed("append", errBusy))
@@ -157,11 +177,6 @@ func answer(group []*adding, err error) {
 	for _, a := range group {
 		a.result.Err = err
 	}
-}
-
-func (s *Store) addPointer(b *firestore.WriteBatch, a *adding) {
-	ref := event.Ref{ID: a.Event.ID, ReceivedAt: a.doc.ReceivedAt, Size: a.doc.Size}
-	b.Create(s.pointer(s.shards(a.Endpoint), ref), pendingDoc{a.doc.ReceivedAt})
 }
 
 func part(event *firestore.DocumentRef, i int) *firestore.DocumentRef {
@@ -193,6 +208,9 @@ func (s *Store) answerStored(ctx context.Context, group []*adding) (rest []*addi
 		switch {
 		case there.Attempt != "" && there.Attempt == a.Attempt: // our own commit, whose answer was lost
 			a.result.ReceivedAt = there.ReceivedAt
+			if !a.slotRead.IsZero() && docs[i].CreateTime.After(a.slotRead) { // the commit of this call, not of an earlier one
+				a.result.Superseded = a.lost
+			}
 		case !a.Forgotten(there.ReceivedAt):
 			*a.result = store.AppendResult{Duplicate: true, ReceivedAt: there.ReceivedAt}
 		default:
@@ -201,7 +219,7 @@ func (s *Store) answerStored(ctx context.Context, group []*adding) (rest []*addi
 			} else if err != nil {
 				a.result.Err = failed("append: replace a forgotten event", err)
 			} else {
-				a.result.ReceivedAt = a.doc.ReceivedAt
+				a.result.ReceivedAt, a.result.Superseded = a.doc.ReceivedAt, a.lost
 			}
 		}
 	}
@@ -229,7 +247,9 @@ func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.Document
 			b.Delete(part(snap.Ref, i))
 		}
 	}
-	s.addPointer(b, a)
+	if err := s.addPointers(ctx, b, []*adding{a}); err != nil {
+		return err
+	}
 	marked := s.mark(b, []*adding{a})
 	_, err := b.Commit(ctx)
 	s.wrote(err)

@@ -17,6 +17,8 @@ import (
 // document, however many events of other endpoints wait. (On the emulator every query scans
 // its whole collection, so the bound helps there most.)
 //
+// Events that wait in a set of keys do not count: the read of one key is cheap anyway.
+//
 // The commit of an event beyond the bound raises it, with an atomic maximum, so it never
 // falls and is never below a pointer. The margin makes this one write per hour and endpoint,
 // and not one per event.
@@ -58,6 +60,9 @@ func (s *Store) mark(b *firestore.WriteBatch, group []*adding) map[string]int64 
 	var marked map[string]int64
 	refs := make(map[string]*firestore.DocumentRef)
 	for _, a := range group {
+		if a.Place != nil {
+			continue
+		}
 		ref := s.endpointDoc(a.Endpoint)
 		at := a.doc.ReceivedAt.UnixMicro()
 		if at <= s.latest.get(ref.ID) {

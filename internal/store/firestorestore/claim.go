@@ -3,6 +3,7 @@ package firestorestore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -26,14 +27,17 @@ type claimDoc struct {
 	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed: Due queries it
 	PublishedAt    *time.Time `firestore:"publishedAt,omitempty"`
 	LastError      string     `firestore:"lastError,omitempty"`
-	ExpireAt       *time.Time `firestore:"expireAt,omitempty"` // only when published: an unpublished claim never expires
+	ExpireAt       *time.Time `firestore:"expireAt,omitempty"`       // only when published or dropped: an unpublished claim never expires
+	CorrelationKey *string    `firestore:"correlationKey,omitempty"` // only with a Window: Claims queries it
+	Window         []byte     `firestore:"window,omitempty"`         // JSON
+	Targets        []byte     `firestore:"targets,omitempty"`        // JSON
 	Lists          []byte     `firestore:"lists"`
 }
 
 // infoFields are the fields of claimDoc that a list reads: all except Lists, which is large.
 var infoFields = []string{
 	"eventID", "triggerType", "date", "owner", "numberOfEvents", "state", "size", "attempts",
-	"nextAttemptAt", "publishedAt", "lastError",
+	"nextAttemptAt", "publishedAt", "lastError", "window", "targets",
 }
 
 // listJSON is a store.List with packed members; see pack.
@@ -63,11 +67,12 @@ func toClaimDoc(c store.Claim) (claimDoc, error) {
 	if err != nil {
 		return claimDoc{}, err
 	}
-	return claimDoc{
+	doc := claimDoc{
 		EventID: c.EventID, TriggerType: c.TriggerType, Date: c.Date, Owner: c.Owner,
 		NumberOfEvents: c.NumberOfEvents, State: string(c.State), Size: c.Size, Attempts: c.Attempts,
-		NextAttemptAt: orNil(c.NextAttempt), PublishedAt: orNil(c.PublishedAt), LastError: c.LastError, Lists: blob,
-	}, nil
+		NextAttemptAt: orNil(c.NextAttempt), PublishedAt: orNil(c.PublishedAt), LastError: c.LastError, ExpireAt: orNil(c.ExpireAt), Lists: blob,
+	}
+	return doc, doc.addDetails(c.ClaimInfo)
 }
 
 func toClaimInfo(service string, d *firestore.DocumentSnapshot) (store.ClaimInfo, claimDoc, error) {
@@ -75,11 +80,15 @@ func toClaimInfo(service string, d *firestore.DocumentSnapshot) (store.ClaimInfo
 	if err := d.DataTo(&doc); err != nil {
 		return store.ClaimInfo{}, doc, failed("read a claim", err)
 	}
-	return store.ClaimInfo{
+	info := store.ClaimInfo{
 		ID: d.Ref.ID, Service: service, EventID: doc.EventID, TriggerType: doc.TriggerType, Date: doc.Date.UTC(),
 		Owner: doc.Owner, NumberOfEvents: doc.NumberOfEvents, State: store.State(doc.State), Size: doc.Size,
 		Attempts: doc.Attempts, NextAttempt: orZero(doc.NextAttemptAt), PublishedAt: orZero(doc.PublishedAt), LastError: doc.LastError,
-	}, doc, nil
+	}
+	if err := doc.details(&info); err != nil {
+		return info, doc, failed("read a claim's details", err)
+	}
+	return info, doc, nil
 }
 
 func toClaim(service string, d *firestore.DocumentSnapshot) (store.Claim, error) {
@@ -148,6 +157,8 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		}
 	}
 	switch {
+	case errors.Is(err, store.ErrConflict):
+		return err
 	case len(taken) == 0 && status.Code(err) == codes.Aborted:
 		return failed("claim", fmt.Errorf("%w: %w", errBusy, err))
 	case refused(err):
@@ -167,6 +178,14 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 		shards := s.shards(t.Endpoint)
 		for _, p := range t.Pointers {
 			b.Delete(s.pointer(shards, p), firestore.Exists)
+		}
+		set := s.waitingSet(t.Endpoint)
+		for _, w := range t.Waiting {
+			r, ok := asRead(w)
+			if !ok {
+				return false, store.ErrConflict
+			}
+			b.Delete(namesOf(set, w.Key).doc(w), r.condition())
 		}
 	}
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)

@@ -5,6 +5,7 @@
 //	services/{service}/events/{id}/parts/{nnn}         the parts of an event that exceeds a document's limit
 //	endpoints/{service}:{key}                          the bound, see bound.go
 //	endpoints/{service}:{key}/pending-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
+//	endpoints/{service}:{key}/waiting-{hash}/…          a pointer in a set of keys, see waitingnames.go
 //	services/{service}/outbox/{claim id}               a claim
 //	docs/{scope}/{kind}/{id}                           a document; see encodeID
 //	commits/{attempt}                                  the mark of a commit of deletions only
@@ -15,6 +16,8 @@
 //     pointers that it took. Such a commit is a WriteBatch with preconditions, and reads
 //     nothing. Read-then-write transactions on documents that all instances share collapse
 //     under contention. Of several blind commits exactly one succeeds (docs/decisions/002).
+//   - A commit that gives a slot to an event reads the slot before, and has the condition that
+//     the slot is unchanged. So of several such commits one succeeds, and the others read again.
 //   - Reads are strong, as Firestore's are.
 //   - Bodies are bytes in fields without an index.
 //

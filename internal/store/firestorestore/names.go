@@ -64,9 +64,14 @@ func (s *Store) endpointDoc(ep store.Endpoint) *firestore.DocumentRef {
 // included, so every check would pay for the other endpoints. The name is short, because a
 // claim's commit contains it once per pointer.
 func (s *Store) shards(ep store.Endpoint) []*firestore.CollectionRef {
+	return s.shardsOf(ep, colPending)
+}
+
+// shardsOf returns the endpoint's collections of one kind of pointers.
+func (s *Store) shardsOf(ep store.Endpoint, kind string) []*firestore.CollectionRef {
 	first := s.endpointDoc(ep)
 	sum := sha256.Sum256([]byte(first.ID))
-	name := colPending + "-" + hex.EncodeToString(sum[:8])
+	name := kind + "-" + hex.EncodeToString(sum[:8])
 	shards := []*firestore.CollectionRef{first.Collection(name)}
 	for i := 1; i < ep.Shards; i++ {
 		shards = append(shards, s.client.Collection("endpoints").Doc(first.ID+"~"+strconv.Itoa(i)).Collection(name))

@@ -14,7 +14,7 @@ import (
 func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	q := byDue.on(s.service(service).Collection(colOutbox), nil)
+	q := byDue.on(s.service(service).Collection(colOutbox))
 	infos, err := readDue(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
 	if err != nil || beyond.IsZero() {
 		return infos, err
@@ -60,26 +60,30 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 // Settle implements [store.Store]. A success is written without reading the claim. A failure
 // is written only if the claim is still Claimed, because another attempt may have succeeded.
 func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
+	targets, err := targetsUpdate(o.Targets)
+	if err != nil {
+		return err
+	}
 	if o.PublishedAt.IsZero() {
 		return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
 			if c.State != string(store.Claimed) {
 				return nil, nil
 			}
-			return []firestore.Update{
-				{Path: "nextAttemptAt", Value: o.NextAttempt}, {Path: "lastError", Value: o.Error},
-			}, nil
+			return append(targets,
+				firestore.Update{Path: "nextAttemptAt", Value: o.NextAttempt}, firestore.Update{Path: "lastError", Value: o.Error},
+			), nil
 		})
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := s.claimRef(service, id).Update(ctx, []firestore.Update{
+	_, err = s.claimRef(service, id).Update(ctx, append([]firestore.Update{
 		{Path: "state", Value: string(store.Published)},
 		{Path: "publishedAt", Value: o.PublishedAt},
 		{Path: "size", Value: o.Size},
 		{Path: "expireAt", Value: orDelete(o.ExpireAt)},
 		{Path: "nextAttemptAt", Value: firestore.Delete},
 		{Path: "lastError", Value: firestore.Delete},
-	})
+	}, targets...))
 	s.wrote(err)
 	if notFound(err) {
 		return store.ErrNotFound
@@ -136,13 +140,16 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	col := s.service(service).Collection(colOutbox)
-	q := byDateDesc.on(col, nil)
-	if page.State != "" {
-		q = byStateDateDesc.on(col, string(page.State))
-	}
-	beyond := "<"
-	if page.OldestFirst {
+	q, beyond := byDateDesc.on(col), "<"
+	switch {
+	case page.Key != nil && page.State != "":
+		q = byKeyStateDateDesc.on(col, storedKey(*page.Key), string(page.State))
+	case page.Key != nil:
+		q = byKeyDateDesc.on(col, storedKey(*page.Key))
+	case page.OldestFirst:
 		q, beyond = byStateDate.on(col, string(page.State)), ">="
+	case page.State != "":
+		q = byStateDateDesc.on(col, string(page.State))
 	}
 	if page.After != nil {
 		// The cursor's id need not belong to a claim, but Firestore must accept it as a document id.
@@ -175,7 +182,7 @@ func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time
 	if err := docs[0].DataTo(&doc); err != nil {
 		return 0, time.Time{}, failed("read the backlog", err)
 	}
-	if n, err = countQuery(ctx, byDue.on(col, nil)); err != nil {
+	if n, err = countQuery(ctx, byDue.on(col)); err != nil {
 		return 0, time.Time{}, failed("count the backlog", err)
 	}
 	return max(n, 1), doc.Date.UTC(), nil

@@ -30,7 +30,7 @@ func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, li
 	defer cancel()
 	var stale []store.Pointer
 	for _, col := range s.shards(ep) {
-		q := byReceivedAt.on(col, nil).Where("receivedAt", "<=", upTo).Limit(limit - len(stale))
+		q := byReceivedAt.on(col).Where("receivedAt", "<=", upTo).Limit(limit - len(stale))
 		docs, err := q.Documents(ctx).GetAll()
 		if err != nil {
 			return nil, failed("read stale pointers", err)
@@ -56,7 +56,7 @@ func (s *Store) pointers(ctx context.Context, ep store.Endpoint, sh shape, limit
 	eg, ctx := errgroup.WithContext(ctx)
 	for i, col := range shards {
 		eg.Go(func() error {
-			q := where(sh.on(col, nil))
+			q := where(sh.on(col))
 			if limit > 0 {
 				q = q.Limit(limit)
 			}
@@ -105,7 +105,7 @@ func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, l
 	defer cancel()
 	total := 0
 	for _, col := range s.shards(ep) {
-		q := byReceivedAt.on(col, nil).Where("receivedAt", ">", after)
+		q := byReceivedAt.on(col).Where("receivedAt", ">", after)
 		if limit > 0 {
 			q = q.Limit(limit - total)
 		}
@@ -154,19 +154,44 @@ func (s *Store) Summarize(ctx context.Context, ep store.Endpoint, after time.Tim
 	return sum, nil
 }
 
-// discardGroup is the number of pointers that are deleted in one commit.
-const discardGroup = 400
+// discardChunk is the number of pointers that are deleted in one commit.
+const discardChunk = 400
 
 // Discard implements [store.Store]. Each delete has the condition that the pointer exists,
 // so that a pointer which a claim took meanwhile is not counted.
 func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Pointer) (n int, err error) {
 	shards := s.shards(ep)
-	for group := range slices.Chunk(ps, discardGroup) {
-		refs := make([]*firestore.DocumentRef, len(group))
-		for i, p := range group {
-			refs[i] = s.pointer(shards, p)
-		}
-		gone, err := s.discardRefs(ctx, refs)
+	removals := make([]removal, len(ps))
+	for i, p := range ps {
+		removals[i].ref = s.pointer(shards, p)
+	}
+	return s.discard(ctx, removals)
+}
+
+// removal is the deletion of a document on a condition.
+type removal struct {
+	ref *firestore.DocumentRef
+	// updated, if it is not zero, requires that the document was last changed then. Otherwise
+	// it must exist.
+	updated time.Time
+}
+
+func (r removal) condition() firestore.Precondition {
+	if r.updated.IsZero() {
+		return firestore.Exists
+	}
+	return firestore.LastUpdateTime(r.updated)
+}
+
+func (r removal) holds(d *firestore.DocumentSnapshot) bool {
+	return d.Exists() && (r.updated.IsZero() || d.UpdateTime.Equal(r.updated))
+}
+
+// discard deletes the documents, several in a commit. It returns the number of documents
+// deleted.
+func (s *Store) discard(ctx context.Context, removals []removal) (n int, err error) {
+	for group := range slices.Chunk(removals, discardChunk) {
+		gone, err := s.discardGroup(ctx, group)
 		if n += gone; err != nil {
 			return n, err
 		}
@@ -174,23 +199,25 @@ func (s *Store) Discard(ctx context.Context, ep store.Endpoint, ps []store.Point
 	return n, nil
 }
 
-// discardRefs deletes the documents in one commit. If it is refused because some are gone,
-// it tries again with the rest. It returns the number of documents deleted.
-func (s *Store) discardRefs(ctx context.Context, refs []*firestore.DocumentRef) (int, error) {
+// discardGroup deletes the documents in one commit. If it is refused because the condition of
+// some no longer holds, it tries again with the rest.
+func (s *Store) discardGroup(ctx context.Context, removals []removal) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	for range rounds {
-		if len(refs) == 0 {
+		if len(removals) == 0 {
 			return 0, nil
 		}
 		b := s.newBatch()
-		for _, ref := range refs {
-			b.Delete(ref, firestore.Exists)
+		refs := make([]*firestore.DocumentRef, len(removals))
+		for i, r := range removals {
+			refs[i] = r.ref
+			b.Delete(r.ref, r.condition())
 		}
 		_, err := b.Commit(ctx)
 		s.wrote(err)
 		if err == nil {
-			return len(refs), nil
+			return len(removals), nil
 		}
 		if !refused(err) {
 			return 0, failed("discard", err)
@@ -199,12 +226,13 @@ func (s *Store) discardRefs(ctx context.Context, refs []*firestore.DocumentRef) 
 		if err != nil {
 			return 0, failed("discard: read what is left", err)
 		}
-		refs = refs[:0]
-		for _, d := range docs {
-			if d.Exists() {
-				refs = append(refs, d.Ref)
+		rest := make([]removal, 0, len(removals))
+		for i, d := range docs {
+			if removals[i].holds(d) {
+				rest = append(rest, removals[i])
 			}
 		}
+		removals = rest
 	}
 	return 0, failed("discard", errBusy)
 }

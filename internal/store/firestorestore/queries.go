@@ -7,6 +7,7 @@ const (
 	colEvents  = "events"
 	colParts   = "parts"
 	colPending = "pending"
+	colWaiting = "waiting"
 	colOutbox  = "outbox"
 	colDocs    = "docs"
 	colCommits = "commits"
@@ -23,22 +24,30 @@ var kinds = []string{
 // would not notice a missing one.
 type shape struct {
 	collection string
-	equal      string // field compared for equality, "" if none
-	order      string // field ordered by, and compared for range, "" if none
+	equal      []string // fields compared for equality
+	order      string   // field ordered by, and compared for range, "" if none
 	descending bool
 	paged      bool // cursors also contain a document's name
 }
 
 var (
-	byReceivedAt     = shape{collection: colPending, order: "receivedAt"}
-	byReceivedAtDesc = shape{collection: colPending, order: "receivedAt", descending: true}
-	byDue            = shape{collection: colOutbox, order: "nextAttemptAt"}
-	byEventID        = shape{collection: colOutbox, equal: "eventID"}
-	byDateDesc       = shape{collection: colOutbox, order: "date", descending: true}
-	byStateDateDesc  = shape{collection: colOutbox, equal: "state", order: "date", descending: true}
-	byStateDate      = shape{collection: colOutbox, equal: "state", order: "date", paged: true}
+	byReceivedAt       = shape{collection: colPending, order: "receivedAt"}
+	byReceivedAtDesc   = shape{collection: colPending, order: "receivedAt", descending: true}
+	byDue              = shape{collection: colOutbox, order: "nextAttemptAt"}
+	byEventID          = shape{collection: colOutbox, equal: []string{"eventID"}}
+	byDateDesc         = shape{collection: colOutbox, order: "date", descending: true}
+	byStateDateDesc    = shape{collection: colOutbox, equal: []string{"state"}, order: "date", descending: true}
+	byKeyDateDesc      = shape{collection: colOutbox, equal: []string{"correlationKey"}, order: "date", descending: true}
+	byKeyStateDateDesc = shape{collection: colOutbox, equal: []string{"correlationKey", "state"}, order: "date", descending: true}
+	byStateDate        = shape{collection: colOutbox, equal: []string{"state"}, order: "date", paged: true}
 
-	shapes = []shape{byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byStateDate}
+	byKeyHash    = byDocID(colWaiting) // the name of a pointer begins with a hash of its key
+	byWindowTime = shape{collection: colWaiting, order: waitingField}
+
+	shapes = []shape{
+		byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byKeyDateDesc, byKeyStateDateDesc, byStateDate,
+		byKeyHash, byWindowTime,
+	}
 )
 
 // byDocID returns the shape of a query by id. Firestore always has that index, but only
@@ -49,11 +58,12 @@ func byDocOrder(kind string, descending bool) shape {
 	return shape{collection: kind, order: "order", descending: descending, paged: true}
 }
 
-// on builds the query on a collection. value is the one that equal is compared with.
-func (s shape) on(col *firestore.CollectionRef, value any) firestore.Query {
+// on builds the query on a collection. values are those that the fields in equal are
+// compared with.
+func (s shape) on(col *firestore.CollectionRef, values ...any) firestore.Query {
 	q := col.Query
-	if s.equal != "" {
-		q = q.Where(s.equal, "==", value)
+	for i, field := range s.equal {
+		q = q.Where(field, "==", values[i])
 	}
 	if s.order != "" {
 		dir := firestore.Asc
