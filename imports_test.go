@@ -21,7 +21,9 @@ const module = "github.com/headgate/headgate/"
 // flow knows several, to tell one what another did. The three of a sync go one way: an
 // exchange uses what a run is made of, and both use definitions.
 var layers = map[string][]string{
-	"config":                                     {"internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
+	"internal/gate/calendar":                     {"internal/schedule"},
+	"internal/gate/condition":                    {},
+	"config":                                     {"internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
 	"internal/event":                             {"internal/platform/credential", "internal/platform/decode"},
 	"internal/platform/fault":                    {},
 	"internal/platform/clock":                    {},
@@ -65,7 +67,7 @@ var layers = map[string][]string{
 	"internal/platform/hosting":                  {},
 	"internal/platform/shutdown":                 {},
 	"internal/platform/budget":                   {"internal/platform/fault"},
-	"internal/gate":                              {"internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/store", "internal/bus", "internal/platform/fault"},
+	"internal/gate":                              {"internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault"},
 	"internal/store/sqlitestore":                 {"internal/platform/clock", "internal/store", "internal/event", "internal/platform/fault"},
 	"internal/store/firestorestore":              {"internal/platform/clock", "internal/store", "internal/event", "internal/platform/fault"},
 	"internal/bus/localbus":                      {"internal/bus"},
@@ -122,7 +124,7 @@ var sdks = map[string][]string{
 }
 
 // pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode", "internal/platform/decode/schema", "internal/webhook/signature"}
+var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode", "internal/platform/decode/schema", "internal/webhook/signature"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,14 @@ import (
 	"time"
 )
 
+// Topics returns the topics to which the service publishes.
+func (s Service) Topics() []string {
+	if s.DeadLetter != nil {
+		return []string{s.TargetPubSub.Topic, s.DeadLetter.Topic}
+	}
+	return []string{s.TargetPubSub.Topic}
+}
+
 // LongestSession returns for how long a session lasts at most.
 func (t Trigger) LongestSession() time.Duration {
 	const week = 7 * 24 * 3600

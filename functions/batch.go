@@ -29,10 +29,24 @@ type itemJSON struct {
 }
 
 type storedJSON struct {
-	ID         string    `json:"id" description:"The event's id."`
+	ID         string    `json:"id,omitempty" description:"The event's id. Absent if the event is not stored."`
 	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
 	ReceivedAt time.Time `json:"receivedAt"`
 	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
+	Filtered   bool      `json:"filtered,omitempty" description:"The endpoint's filter is false for this event. It is acknowledged and not stored."`
+	Dropped    gate.Left `json:"dropped,omitempty" enum:"noKey,late" description:"Why the event is acknowledged and not stored: it has no correlation key, or its window has closed."`
+	Superseded bool      `json:"superseded,omitempty" description:"Another event with the same distinct value counts in the place of this one."`
+}
+
+func stored(rc gate.Receipt) storedJSON {
+	out := storedJSON{
+		ID: rc.ID, EventKey: rc.EventKey, ReceivedAt: rc.ReceivedAt, Duplicate: rc.Duplicate,
+		Filtered: rc.Left == gate.Filtered, Superseded: rc.Superseded,
+	}
+	if !out.Filtered {
+		out.Dropped = rc.Left
+	}
+	return out
 }
 
 // takeBatch takes a batch of CloudEvents, or a JSON array of anything, as one event per
@@ -50,7 +64,7 @@ func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fault.New(fault.Invalid, "%s", err)
 	}
-	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
+	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch || g.Evaluates(e.EventKey) {
 		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
@@ -79,7 +93,12 @@ func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for i, rc := range done.Receipts {
-			out.Results[at[i]] = itemJSON{Status: http.StatusOK, storedJSON: &storedJSON{rc.ID, rc.EventKey, rc.ReceivedAt, rc.Duplicate}}
+			if rc.Err != nil {
+				out.Results[at[i]] = itemJSON{Status: http.StatusBadRequest, Error: "item " + strconv.Itoa(at[i]) + ": " + rc.Err.Error()}
+				continue
+			}
+			s := stored(rc)
+			out.Results[at[i]] = itemJSON{Status: http.StatusOK, storedJSON: &s}
 		}
 		out.releasedJSON = released(done.Triggered, done.Published)
 	}

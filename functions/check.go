@@ -16,7 +16,7 @@ type verdictJSON struct {
 
 // checkWindow releases the window if it is complete.
 func checkWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	v, err := g.Check(r.Context())
+	v, err := g.Check(r.Context(), keyOf(r))
 	if err != nil {
 		return err
 	}

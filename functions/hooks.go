@@ -60,11 +60,16 @@ func eventOf(a *app.App, w http.ResponseWriter, r *http.Request, body []byte, se
 	if id != "" {
 		in.IdempotencyKey = "webhook " + r.PathValue("name") + " " + id
 	}
+	if g.Evaluates(e.EventKey) {
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return "", err
+		}
+	}
 	wait := a.Help(g)
 	out, err := g.Ingest(r.Context(), in)
 	wait()
 	if err != nil {
 		return "", err
 	}
-	return out.Receipts[0].ID, nil
+	return out.Receipts[0].ID, out.Receipts[0].Err
 }

@@ -3,7 +3,6 @@ package functions
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
@@ -13,10 +12,7 @@ import (
 )
 
 type receiptJSON struct {
-	ID         string    `json:"id" description:"The event's id."`
-	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
-	ReceivedAt time.Time `json:"receivedAt"`
-	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
+	storedJSON
 	releasedJSON
 }
 
@@ -36,7 +32,7 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if event.Parsed(r.Header, body) {
+	if event.Parsed(r.Header, body) || g.Evaluates(e.EventKey) {
 		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
@@ -50,11 +46,10 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rc := out.Receipts[0]
-	return web.JSON(w, http.StatusOK, receiptJSON{
-		ID: rc.ID, EventKey: rc.EventKey, ReceivedAt: rc.ReceivedAt, Duplicate: rc.Duplicate,
-		releasedJSON: released(out.Triggered, out.Published),
-	})
+	if err := out.Receipts[0].Err; err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, receiptJSON{stored(out.Receipts[0]), released(out.Triggered, out.Published)})
 }
 
 // receive turns a request into an event.
@@ -74,6 +69,7 @@ func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte
 		if push, wrapped = event.ParsePush(body); wrapped && e.Unwrap == "pubsub" {
 			in.Content = push.Data
 		}
+		in.Attributes = push.Attributes
 	}
 	in.IdempotencyKey = event.IdempotencyKey(r.Header, cloudEvent, push)
 	return in, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/store"
@@ -18,13 +19,23 @@ type messageJSON struct {
 	EventID        string      `json:"eventID" description:"The id that consumers deduplicate on."`
 	ClaimID        string      `json:"claimID" description:"The id of the claim that took the events out of the window."`
 	Date           time.Time   `json:"date" description:"When the events were claimed."`
-	State          store.State `json:"state" enum:"claimed,published" description:"A claimed message waits to be published."`
+	State          store.State `json:"state" enum:"claimed,published,dropped" description:"A claimed message waits to be published. A dropped one is the record of a window that closed without a message."`
 	TriggerType    string      `json:"triggerType" enum:"window,none"`
 	NumberOfEvents int         `json:"numberOfEvents"`
 	Size           int64       `json:"size" description:"Bytes. An estimate until the message is published."`
 	Attempts       int         `json:"attempts" description:"How often publishing was tried."`
 	PublishedAt    *time.Time  `json:"publishedAt"`
 	LastError      string      `json:"lastError,omitempty" description:"Why the bus did not take the message the last time."`
+	*windowOfMessageJSON
+}
+
+// windowOfMessageJSON is present where a service has correlation, deadlines or a condition.
+type windowOfMessageJSON struct {
+	CorrelationKey string             `json:"correlationKey,omitempty" description:"What the events share."`
+	Completion     store.Completion   `json:"completion" enum:"complete,partial,manual,dropped,deadLetter" description:"Why the window was released or closed."`
+	Opened         *time.Time         `json:"opened,omitempty"`
+	Closes         *time.Time         `json:"closes,omitempty"`
+	Missing        []window.Shortfall `json:"missing,omitempty" description:"What the window lacked."`
 }
 
 type messagesJSON struct {
@@ -39,19 +50,26 @@ type replayedJSON struct {
 }
 
 func toMessageJSON(c store.ClaimInfo) messageJSON {
-	return messageJSON{
-		c.EventID, c.ID, c.Date, c.State, c.TriggerType, c.NumberOfEvents, c.Size, c.Attempts,
-		timeOrNull(c.PublishedAt), c.LastError,
+	m := messageJSON{
+		EventID: c.EventID, ClaimID: c.ID, Date: c.Date, State: c.State, TriggerType: c.TriggerType, NumberOfEvents: c.NumberOfEvents,
+		Size: c.Size, Attempts: c.Attempts, PublishedAt: timeOrNull(c.PublishedAt), LastError: c.LastError,
 	}
+	if w := c.Window; w != nil {
+		m.windowOfMessageJSON = &windowOfMessageJSON{CorrelationKey: w.Key, Completion: w.Completion, Opened: timeOrNull(w.Opened), Closes: timeOrNull(w.Closes)}
+		for _, s := range w.Missing {
+			m.Missing = append(m.Missing, window.Shortfall{EventKey: s.Key, Have: s.Have, Need: s.Need})
+		}
+	}
+	return m
 }
 
 // listMessages lists messages, newest first.
 func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "after", "state")
+	q, err := query(r, "limit", "after", "state", "key")
 	if err != nil {
 		return err
 	}
-	page := store.Page{Limit: defaultPage}
+	page := store.Page{Limit: defaultPage, Key: keyOf(r)}
 	if v := q.Get("limit"); q.Has("limit") {
 		if page.Limit, err = strconv.Atoi(v); err != nil || page.Limit < 1 || page.Limit > maxPage {
 			return fault.New(fault.Invalid, "limit must be an integer from 1 to %d", maxPage)
@@ -64,8 +82,8 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	if q.Has("state") {
 		page.State = store.State(q.Get("state"))
-		if page.State != store.Claimed && page.State != store.Published {
-			return fault.New(fault.Invalid, "state must be claimed or published")
+		if page.State != store.Claimed && page.State != store.Published && page.State != store.Dropped {
+			return fault.New(fault.Invalid, "state must be claimed, published or dropped")
 		}
 	}
 	infos, err := g.Messages(r.Context(), page)

@@ -161,6 +161,7 @@ var (
 	ifMatch        = inHeader("If-Match", "ETags, one of which the current version must have; otherwise the answer is 412 and nothing changes. `*` is any version.")
 	limit          = number("limit", "Items per page.", 1, maxPage, defaultPage)
 	after          = inQuery("after", "The `next` of the page before.")
+	correlationKey = inQuery("key", "A correlation key, of a service with correlation.")
 	wait           = yesOrNo("wait", "Answer when the run has ended, or after four minutes with the run as it then is.")
 	listID         = inQuery("externalTaskListId", "The id of the list.")
 	clientSecret   = inHeader("X-Client-Secret", "The client's secret, which Headgate passes on to the resolver of an entity.")

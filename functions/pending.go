@@ -9,10 +9,11 @@ import (
 )
 
 type pendingJSON struct {
-	ID         string    `json:"id"`
-	ReceivedAt time.Time `json:"receivedAt"`
-	LeavesAt   time.Time `json:"leavesAt" description:"When it leaves the window."`
-	Size       int64     `json:"size" description:"Bytes."`
+	ID         string     `json:"id"`
+	ReceivedAt time.Time  `json:"receivedAt"`
+	LeavesAt   *time.Time `json:"leavesAt,omitempty" description:"When it leaves the window, if each event leaves by itself."`
+	Size       int64      `json:"size" description:"Bytes."`
+	Key        string     `json:"correlationKey,omitempty" description:"Of a service with correlation."`
 }
 
 type waitingJSON struct {
@@ -28,7 +29,7 @@ type windowJSON struct {
 
 // listPending lists the events in the window, oldest first.
 func listPending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit")
+	q, err := query(r, "limit", "key")
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func listPending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	waiting, err := g.Pending(r.Context(), limit)
+	waiting, err := g.Pending(r.Context(), keyOf(r), limit)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,15 @@ func listPending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	for i, one := range waiting {
 		out.Endpoints[i] = waitingJSON{one.EventKey, make([]pendingJSON, len(one.Events)), one.More}
 		for n, e := range one.Events {
-			out.Endpoints[i].Events[n] = pendingJSON{e.ID, e.ReceivedAt, e.ReceivedAt.Add(g.Service().Trigger.Period()), e.Size}
+			p := pendingJSON{ID: e.ID, ReceivedAt: e.ReceivedAt, Size: e.Size}
+			if !g.Closes() {
+				leaves := e.ReceivedAt.Add(g.Service().Trigger.Period())
+				p.LeavesAt = &leaves
+			}
+			if one.Keys != nil {
+				p.Key = one.Keys[n]
+			}
+			out.Endpoints[i].Events[n] = p
 		}
 	}
 	return web.JSON(w, http.StatusOK, out)

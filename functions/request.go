@@ -40,6 +40,16 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 	return q, nil
 }
 
+// keyOf returns the parameter key: a correlation key. nil: it is not given.
+func keyOf(r *http.Request) *string {
+	q := r.URL.Query()
+	if !q.Has("key") {
+		return nil
+	}
+	key := q.Get("key")
+	return &key
+}
+
 func limitOf(s string, byDefault int) (int, error) {
 	if s == "" {
 		return byDefault, nil

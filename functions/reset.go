@@ -15,7 +15,7 @@ type resetJSON struct {
 
 // resetWindow takes the events of the window, or of one endpoint, out of it.
 func resetWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "eventKey")
+	q, err := query(r, "eventKey", "key")
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func resetWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if _, ok := g.Endpoint(key); key != "" && !ok {
 		return unknownKey(g, key)
 	}
-	n, err := g.Reset(r.Context(), key)
+	n, err := g.Reset(r.Context(), key, keyOf(r))
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,8 @@ var routes = []route{
 	// Cloud Scheduler and Eventarc have the gate look at its window.
 	{"POST", "/check", Check, auth.Operate, web.Reads, perService(checkWindow),
 		op("check", byScheduler, "Release the window if it is complete").
+			note("A service with correlation closes what is due of all keys, or checks one key.").
+			reads(correlationKey).
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
 	{"POST", "/sweep", Sweep, auth.Operate, web.Reads, perService(sweepService),
 		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
@@ -56,26 +58,34 @@ var routes = []route{
 	// People operate the gate.
 	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, notByHead(triggerWindow),
 		op("trigger", byPeople, "Publish every event in the window now, complete or not").
+			reads(correlationKey).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
 		op("triggerAlias", byPeople, "Publish every event in the window now, complete or not").only("GET POST").
 			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead, and has its parameters.").
-			reads(ofEvents...).
+			reads(append([]parameter{correlationKey}, ofEvents...)...).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, notByHead(resetWindow),
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
-			reads(inQuery("eventKey", "Only the events of this endpoint.")).
+			reads(inQuery("eventKey", "Only the events of this endpoint."), correlationKey).
 			gives(200, "How many events were taken out.", resetJSON{})},
 	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, web.Reads, perService(replayMessage),
 		op("replay", byPeople, "Publish a message again, with the same ids").
 			gives(200, "The message is published.", replayedJSON{}).fails(410)},
 	{"GET", "/status", Status, auth.Read, web.Reads, perService(showStatus),
 		op("status", byPeople, "Show the window and the messages that wait").
+			note("Of a service with correlation, the window of one key, or what waits under all keys.").
+			reads(correlationKey).
 			gives(200, "The status.", statusJSON{})},
 	{"GET", "/pending", Status, auth.Read, web.Reads, perService(listPending),
 		op("pending", byPeople, "List the events in the window, oldest first").
-			reads(number("limit", "Events per endpoint.", 1, maxPage, defaultPage)).
+			reads(number("limit", "Events per endpoint.", 1, maxPage, defaultPage), correlationKey).
 			gives(200, "The events, by endpoint.", windowJSON{})},
+	{"GET", "/windows", Status, auth.Read, web.Reads, perService(listWindows),
+		op("windows", byPeople, "List the windows that have events, oldest first").
+			note("Only a service with correlation, deadlines or a condition has such windows.").
+			reads(limit, after, correlationKey, choice("state", "open: its time goes on. closing: it is complete or its time is over, and that is about to be carried out.", "open", "closing")).
+			gives(200, "A page of windows.", windowsJSON{})},
 	{"GET", "/history", Status, auth.Read, web.Reads, perService(showHistory),
 		op("history", byPeople, "Show the events per minute, and how long messages took, in the last hour").
 			gives(200, "The last hour.", historyJSON{})},
@@ -86,7 +96,7 @@ var routes = []route{
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
 		op("messages", byConsumers, "List messages, newest first").
-			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published")).
+			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published", "dropped"), correlationKey).
 			gives(200, "A page of messages.", messagesJSON{})},
 	{"GET", "/messages/{eventID}", Status, auth.Read, web.Reads, perService(getMessage),
 		op("message", byConsumers, "Get a whole message, as it was published or behind its claim check").

@@ -38,7 +38,7 @@ type outboxJSON struct {
 
 // showStatus shows the window and the messages that wait.
 func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	s, err := g.Status(r.Context())
+	s, err := g.Status(r.Context(), keyOf(r))
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type triggeredJSON struct {
 
 // triggerWindow publishes every event in the window now, complete or not.
 func triggerWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	t, err := g.Trigger(r.Context())
+	t, err := g.Trigger(r.Context(), keyOf(r))
 	if err != nil {
 		return err
 	}

@@ -21,12 +21,13 @@ func (a *App) Ready(ctx context.Context) error {
 	eg.Go(func() error { return a.storeReady(ctx) })
 	topics := make(map[string]bool)
 	for _, svc := range a.o.Config.Services {
-		topic := svc.TargetPubSub.Topic
-		if topics[topic] {
-			continue
+		for _, topic := range svc.Topics() {
+			if topics[topic] {
+				continue
+			}
+			topics[topic] = true
+			eg.Go(func() error { return a.topicReady(ctx, topic) })
 		}
-		topics[topic] = true
-		eg.Go(func() error { return a.topicReady(ctx, topic) })
 	}
 	return eg.Wait()
 }

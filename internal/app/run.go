@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -25,6 +26,13 @@ func (a *App) Start() {
 	if a.o.Receive {
 		a.running.Go(func() { a.flow.ReceiveMessages(ctx) })
 	}
+	if a.o.SweepEvery > 0 {
+		for _, g := range a.gates {
+			if g.Closes() {
+				a.running.Go(func() { a.closeWindows(ctx, g) })
+			}
+		}
+	}
 	a.running.Go(func() {
 		a.flow.WarnOfMissingSyncs(ctx)
 		a.tick(ctx)
@@ -42,6 +50,30 @@ func (a *App) Start() {
 			}
 		}
 	})
+}
+
+// closeEvery is the time between two looks for windows whose time has run out. They cost a
+// query per endpoint if there is none.
+const closeEvery = time.Second
+
+// closeWindows closes the windows of a service on time. Without it they are closed by the
+// next event of their key, or by a sweep.
+func (a *App) closeWindows(ctx context.Context, g *gate.Gate) {
+	t := time.NewTicker(closeEvery)
+	defer t.Stop()
+	for failed := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		err := g.CloseDue(ctx)
+		if err != nil && !failed && ctx.Err() == nil { // once, and not every second
+			a.o.Log.Warn("windows whose time has run out could not be closed; they are closed once the store answers",
+				"serviceName", g.Service().ServiceName, "error", err)
+		}
+		failed = err != nil
+	}
 }
 
 // tick does the periodic work. In the cloud a scheduler requests it.

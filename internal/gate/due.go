@@ -15,6 +15,11 @@ import (
 // scopesAtOnce bounds the scopes that are looked at concurrently.
 const scopesAtOnce = 8
 
+// Closes reports whether the service's windows have an end, so that CloseDue has work.
+func (g *Gate) Closes() bool {
+	return g.rules.byKey && g.windowed() && g.rules.shape.Kind != window.Sliding
+}
+
 // CloseDue looks at every window whose time may have run out, of all keys, and carries out
 // what has become of it. It costs a query per endpoint if none is due.
 //
@@ -33,7 +38,7 @@ func (g *Gate) CloseDue(ctx context.Context) error {
 
 // closeDue is CloseDue for callers that are in flight. It reports the check of each scope.
 func (g *Gate) closeDue(ctx context.Context, report func(scope, checkResult)) error {
-	if !g.rules.byKey || !g.windowed() || g.rules.shape.Kind == window.Sliding {
+	if !g.Closes() {
 		return nil // what leaves a sliding window leaves by itself, and is swept
 	}
 	return g.eachScope(ctx, whole(g.rules.shape.Due(g.windowTime())), func(ctx context.Context, sc scope) error {

@@ -69,8 +69,11 @@ func (g *Gate) Help() (wait func()) {
 		if err == nil {
 			_, _, err = g.republish(ctx, dueClaims)
 		}
+		if err == nil {
+			err = g.closeDue(ctx, func(scope, checkResult) {})
+		}
 		if err != nil {
-			g.log.Warn("waiting claims could not be listed; the next request tries again", "error", err)
+			g.log.Warn("waiting claims and windows could not be looked at; the next request tries again", "error", err)
 		}
 		if g.closing.Load() {
 			return

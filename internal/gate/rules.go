@@ -106,6 +106,17 @@ func (r *rules) apply(endpoint int) bool {
 	return r.byKey || e.filter != nil || e.id != nil
 }
 
+// Evaluates reports whether expressions look at the events of an endpoint. The caller then
+// reserves the memory for their bodies as values.
+func (g *Gate) Evaluates(eventKey string) bool {
+	i, ok := g.byKey[eventKey]
+	if !ok {
+		return false
+	}
+	e := g.rules.endpoints[i]
+	return e.filter != nil || e.key != nil || e.distinct != nil || e.id != nil || g.rules.eventTime != nil
+}
+
 // longest returns the longest time for which an event can wait for its window.
 func (r *rules) longest() time.Duration {
 	switch r.shape.Kind {

@@ -144,9 +144,9 @@ func advice(s Settings, err error) string {
 }
 
 func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (bus.Bus, error) {
-	topics := make([]string, len(cfg.Services))
-	for i, svc := range cfg.Services {
-		topics[i] = svc.TargetPubSub.Topic
+	var topics []string
+	for _, svc := range cfg.Services {
+		topics = append(topics, svc.Topics()...)
 	}
 	if t := liveTopic(s, cfg); t != "" {
 		topics = append(topics, t)

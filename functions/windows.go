@@ -1,0 +1,80 @@
+package functions
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+)
+
+type windowsJSON struct {
+	Windows []openWindowJSON `json:"windows"`
+	Next    *string          `json:"next" description:"The value of after for the next page; null at the end."`
+}
+
+type openWindowJSON struct {
+	CorrelationKey string             `json:"correlationKey,omitempty" description:"What the events share."`
+	State          string             `json:"state" enum:"open,closing"`
+	Opened         time.Time          `json:"opened"`
+	Closes         *time.Time         `json:"closes" description:"null: each event leaves by itself."`
+	Endpoints      []haveJSON         `json:"endpoints"`
+	Missing        []window.Shortfall `json:"missing" description:"The smallest set of events that would complete the window."`
+}
+
+type haveJSON struct {
+	EventKey string `json:"eventKey"`
+	Have     int    `json:"have"`
+	Need     int    `json:"need"`
+}
+
+// listWindows lists the windows that have events, the oldest first.
+func listWindows(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "limit", "after", "state", "key")
+	if err != nil {
+		return err
+	}
+	page := gate.WindowPage{Key: keyOf(r)}
+	if page.Limit, err = limitOf(q.Get("limit"), defaultPage); err != nil {
+		return err
+	}
+	if q.Has("after") {
+		if page.After, err = parseCursor(q.Get("after")); err != nil {
+			return fault.New(fault.Invalid, `after must be the "next" of an earlier answer`)
+		}
+	}
+	if q.Has("state") {
+		state := q.Get("state")
+		if state != "open" && state != "closing" {
+			return fault.New(fault.Invalid, "state must be open or closing")
+		}
+		closing := state == "closing"
+		page.Closing = &closing
+	}
+	list, next, err := g.OpenWindows(r.Context(), page)
+	if err != nil {
+		return err
+	}
+	out := windowsJSON{Windows: make([]openWindowJSON, 0, len(list))}
+	for _, o := range list {
+		out.Windows = append(out.Windows, toOpenWindow(g, o))
+	}
+	if next != nil {
+		cursor := formatCursor(*next)
+		out.Next = &cursor
+	}
+	return web.JSON(w, http.StatusOK, out)
+}
+
+func toOpenWindow(g *gate.Gate, o gate.OpenWindow) openWindowJSON {
+	one := openWindowJSON{CorrelationKey: o.Key, State: "open", Opened: o.Opened, Closes: timeOrNull(o.Closes), Missing: orEmpty(o.Missing)}
+	if o.Closing {
+		one.State = "closing"
+	}
+	for i, e := range g.Service().Endpoints {
+		one.Endpoints = append(one.Endpoints, haveJSON{e.EventKey, o.Have[i], e.MinNbOfOccurrence})
+	}
+	return one
+}
