@@ -304,3 +304,36 @@ func (w *world) settle(i *instance) {
 	i.Gate = nil
 	i.restart()
 }
+
+// An instance died between the commit of an event and the check. Nobody looks at the key
+// again, so the sweep releases the window when its first event would leave it.
+func TestACheckThatNeverRanIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.configured(`"observationPeriod":600`, twoEndpoints, `,"correlation":{"key":"event.body.order"}`)
+		i := w.instance(0)
+		i.post("a", order(1))
+		w.ran += time.Minute
+		b := store.Append{
+			Event:    event.Event{ID: event.RandomID(), Key: "b", ReceivedAt: w.truth().UTC(), Content: []byte(order(1))},
+			Endpoint: store.Endpoint{Service: "s", Key: "b"}, Attempt: "x", ExpireAt: w.truth().Add(100 * time.Hour),
+			Place: &store.Place{Key: "1", At: w.truth().UTC()},
+		}
+		require.NoError(w, w.store.Append(w.Context(), []store.Append{b})[0].Err)
+		w.ran += time.Hour // the clock is settled by now
+		_, err := i.Sweep(w.Context())
+		require.NoError(w, err)
+		w.settle(i)
+		require.Equal(w, []string{"1 complete a1 b1"}, w.published())
+		require.Empty(w, i.waitingKeys())
+	})
+}
+
+func (i *instance) waitingKeys() (keys []string) {
+	list, err := i.Pending(i.w.Context(), nil, 100)
+	require.NoError(i.w, err)
+	for _, w := range list {
+		keys = append(keys, w.Keys...)
+	}
+	return keys
+}

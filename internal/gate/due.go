@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -109,6 +110,12 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 			return err
 		}
 		for _, w := range g.rules.shape.Windows(waiting, now) {
+			if w.Verdict == window.Complete && g.windowed() {
+				// The look that should have released it never ended. Another instance may be at it.
+				if _, err := g.settleWindow(ctx, sc.key, w); err != nil && !errors.Is(err, store.ErrConflict) {
+					return err
+				}
+			}
 			if w.Verdict != window.Over {
 				continue
 			}

@@ -81,6 +81,7 @@ func compile(svc config.Service) (r *rules, err error) {
 	}
 	r.shape.Complete = r.condition
 	r.shape.Kind, r.shape.AtClose = window.Sliding, t.Release == "close"
+	r.shape.Kept = t.KeepEventAfterTrigger
 	if t.Window != "" {
 		r.shape.Kind = window.Kind(t.Window)
 	}

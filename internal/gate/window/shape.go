@@ -30,7 +30,9 @@ type Shape struct {
 	// nil: there are none.
 	Resets  Instants
 	AtClose bool // a complete window is released when it closes, not before
-	Rules   []Rule
+	// Kept says that events stay in a sliding window after a message has had them.
+	Kept  bool
+	Rules []Rule
 	// Complete is the condition: enough reports whether an endpoint has the events that it needs.
 	Complete Condition
 }
@@ -109,30 +111,62 @@ func (s *Shape) Windows(waiting [][]event.Waiting, now time.Time) []Window {
 	}
 }
 
-// sliding returns the window of the last Period, and before it what has left the window.
-func (s *Shape) sliding(rest [][]event.Waiting, now time.Time) []Window {
-	since := now.Add(-s.Period)
-	left := func(w event.Waiting) bool { return !w.At.After(since) }
-	if s.Resets != nil {
-		reset := s.Resets.Latest(now)
-		left = func(w event.Waiting) bool { return !w.At.After(since) || !w.ReceivedAt.After(reset) }
+// sliding returns the window of the last Period, before it what has left the window, and
+// first of all the windows that were complete before. A complete window is normally released
+// when it becomes complete. If the look that would have released it never ended, this one
+// finds it, as long as the events that have left are still in the set.
+func (s *Shape) sliding(rest [][]event.Waiting, now time.Time) (all []Window) {
+	if !s.Kept && slices.ContainsFunc(rest, func(ws []event.Waiting) bool { return len(ws) > 0 && s.left(ws[0], now) }) {
+		all = s.missed(rest, now)
 	}
 	over, in := make([][]event.Waiting, len(rest)), make([][]event.Waiting, len(rest))
 	for i, ws := range rest {
 		for _, w := range ws {
-			if left(w) {
+			if s.left(w, now) {
 				over[i] = append(over[i], w)
 			} else {
 				in[i] = append(in[i], w)
 			}
 		}
 	}
-	var all []Window
 	if first, ok := earliest(over); ok {
 		all = append(all, s.judged(Window{Opened: first.At, Members: over, Verdict: Over}, now))
 	}
 	if first, ok := earliest(in); ok {
 		all = append(all, s.judged(Window{Opened: first.At, Members: in}, now))
+	}
+	return all
+}
+
+// left reports whether an event has left a sliding window at the instant, by age or by a reset.
+func (s *Shape) left(w event.Waiting, at time.Time) bool {
+	return !w.At.After(at.Add(-s.Period)) || s.Resets != nil && !w.ReceivedAt.After(s.Resets.Latest(at))
+}
+
+// missed takes the windows out of rest that were complete at an instant up to now.
+func (s *Shape) missed(rest [][]event.Waiting, now time.Time) (all []Window) {
+	for _, w := range slices.SortedFunc(slices.Values(slices.Concat(rest...)), event.Waiting.Compare) {
+		if w.At.After(now) {
+			break
+		}
+		in := make([][]event.Waiting, len(rest))
+		for i, ws := range rest {
+			for _, m := range ws[:before(ws, w.At.Add(time.Nanosecond))] {
+				if !s.left(m, w.At) {
+					in[i] = append(in[i], m)
+				}
+			}
+		}
+		first, ok := earliest(in)
+		if !ok {
+			continue
+		}
+		if one := s.judged(Window{Opened: first.At, Members: in}, w.At); one.Verdict == Complete {
+			all = append(all, one)
+			for i := range rest {
+				rest[i] = without(rest[i], one.Members[i])
+			}
+		}
 	}
 	return all
 }

@@ -235,6 +235,48 @@ func TestALateLookFindsWhatAPunctualOneDoes(t *testing.T) {
 	})
 }
 
+// A sliding window is released when it becomes complete. If nobody looked then, a later
+// look releases the same events.
+func TestALateLookReleasesWhatAPunctualOneDoes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		s := shapes().Draw(r, "shape")
+		s.Kind, s.AtClose = window.Sliding, false
+		all := arrivals(r)
+		released := func(ws []window.Window) (list []string) {
+			for _, w := range ws {
+				if w.Verdict == window.Complete {
+					list = append(list, described([]window.Window{w})[0])
+				}
+			}
+			return list
+		}
+		var punctual []string
+		set := make([][]event.Waiting, 2)
+		const end = 600
+		for minute := range end + 1 {
+			now := t0.Add(time.Duration(minute) * time.Minute)
+			for i, list := range all {
+				for _, w := range list {
+					if w.At.Equal(now) {
+						set[i] = append(set[i], w)
+					}
+				}
+			}
+			found := s.Windows(set, now)
+			punctual = append(punctual, released(found)...)
+			for _, w := range found {
+				for i := range set {
+					set[i] = slices.DeleteFunc(slices.Clone(set[i]), func(p event.Waiting) bool {
+						return w.Verdict != window.Open && slices.ContainsFunc(w.Members[i], func(m event.Waiting) bool { return m.ID == p.ID })
+					})
+				}
+			}
+		}
+		require.Equal(r, punctual, released(s.Windows(all, t0.Add(end*time.Minute))))
+	})
+}
+
 // Each event is in exactly one window or beyond the most of an open one; no open window is
 // past its time; no window is due whose events are all after Due.
 func TestWindowsHoldEachEventOnce(t *testing.T) {
