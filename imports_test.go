@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -119,8 +121,23 @@ var sdks = map[string][]string{
 	"github.com/swaggest/jsonschema-go":                     {},
 }
 
-// pure packages import the standard library only, and no clock or network of it.
-var pure = []string{"internal/platform/clock", "internal/platform/fence", "internal/sync/schedule", "internal/sync/run/plan", "internal/event", "internal/gate/window", "internal/gate/message", "internal/record", "internal/platform/etag", "internal/platform/origin", "internal/platform/credential", "internal/platform/decode", "internal/platform/decode/schema", "internal/webhook/signature"}
+// pure packages import only the standard library and each other. They use nothing of the
+// standard library that reaches the network, the operating system or the clock, so the
+// same arguments give the same result, except for random ids. See checkPure.
+var pure = []string{
+	"internal/event", "internal/gate/message", "internal/gate/window", "internal/platform/bearer",
+	"internal/platform/clock", "internal/platform/credential", "internal/platform/decode", "internal/platform/etag",
+	"internal/platform/fault", "internal/platform/fence", "internal/platform/origin", "internal/record",
+	"internal/sync/schedule", "internal/webhook/signature",
+}
+
+// outside are the trees of the standard library that reach the world, and what a pure
+// package may use of them because it only computes: whole packages, or names.
+var (
+	outside  = []string{"database", "log", "net", "os", "plugin", "runtime", "syscall", "go/parser", "path/filepath"}
+	computes = map[string][]string{"net/url": nil, "net/textproto": nil, "net": {"SplitHostPort"}, "net/http": {"Header", "StatusText"}}
+	clocks   = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"} // of package time
+)
 
 func TestImports(t *testing.T) {
 	t.Parallel()
@@ -140,18 +157,21 @@ func TestImports(t *testing.T) {
 		if d.IsDir() || !strings.HasSuffix(path, ".go") {
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		require.NoError(t, err)
-		pkg := filepath.ToSlash(filepath.Dir(path))
 		if strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		pkg := filepath.ToSlash(filepath.Dir(path))
 		require.Contains(t, layers, pkg, "the package is under no rule: say in layers what it may import")
 		seen[pkg] = true
 		for _, imp := range file.Imports {
 			name, err := strconv.Unquote(imp.Path.Value)
 			require.NoError(t, err)
 			checkImport(t, path, pkg, name)
+			if slices.Contains(pure, pkg) {
+				require.NoError(t, checkPure(file, imp, name), path)
+			}
 		}
 		return nil
 	})
@@ -170,15 +190,81 @@ func checkImport(t *testing.T, path, pkg, name string) {
 		}
 		return
 	}
-	if slices.Contains(pure, pkg) {
-		require.NotContains(t, strings.Split(name, "/")[0], ".", "%s, which is pure, imports %s", path, name)
-	}
 	if strings.HasPrefix(pkg, "internal/bench") || pkg == "internal/emulator" || strings.HasSuffix(pkg, "test") {
 		return
 	}
 	for sdk, owners := range sdks {
 		if strings.HasPrefix(name, sdk) {
 			require.Contains(t, owners, pkg, "%s imports %s", path, name)
+		}
+	}
+}
+
+// checkPure returns an error if the import of that name, or what the file uses of it,
+// makes the file's package impure.
+func checkPure(file *ast.File, imp *ast.ImportSpec, name string) error {
+	if ours, ok := strings.CutPrefix(name, module); ok {
+		if !slices.Contains(pure, ours) {
+			return fmt.Errorf("a pure package imports %s, which is not", ours)
+		}
+		return nil
+	}
+	if strings.Contains(strings.Split(name, "/")[0], ".") {
+		return fmt.Errorf("a pure package imports %s, of another module", name)
+	}
+	names, some := computes[name]
+	reaches := slices.ContainsFunc(outside, func(tree string) bool { return name == tree || strings.HasPrefix(name, tree+"/") })
+	switch {
+	case name == "time":
+	case !reaches || some && names == nil:
+		return nil
+	case !some:
+		return fmt.Errorf("a pure package imports %s", name)
+	}
+	local := name[strings.LastIndex(name, "/")+1:]
+	if imp.Name != nil {
+		local = imp.Name.Name
+	}
+	if local == "." {
+		return fmt.Errorf("a pure package imports %s without a name", name)
+	}
+	var err error
+	ast.Inspect(file, func(n ast.Node) bool {
+		if use, ok := n.(*ast.SelectorExpr); ok && err == nil {
+			used := use.Sel.Name
+			if x, ok := use.X.(*ast.Ident); ok && x.Name == local && (name == "time" && slices.Contains(clocks, used) || some && !slices.Contains(names, used)) {
+				err = fmt.Errorf("a pure package uses %s.%s", name, used)
+			}
+		}
+		return true
+	})
+	return err
+}
+
+func TestCheckPure(t *testing.T) {
+	t.Parallel()
+	for text, fails := range map[string]string{
+		`import "strings"`: "", `import "net/url"`: "",
+		`import "time"; var d time.Duration`:                                    "",
+		`import "net/http"; func f(h http.Header) string { return h.Get("x") }`: "",
+		`import "github.com/headgate/headgate/internal/event"`:                  "",
+		`import "github.com/headgate/headgate/internal/store"`:                  "imports internal/store",
+		`import "golang.org/x/text/cases"`:                                      "another module",
+		`import "os/exec"`:                                                      "imports os/exec",
+		`import "net/http"; var c http.Client`:                                  "uses net/http.Client",
+		`import web "net/http"; var get = web.Get`:                              "uses net/http.Get",
+		`import . "net/http"`:                                                   "without a name",
+		`import "time"; var now = time.Now`:                                     "uses time.Now",
+		`import "net"; func f() { _, _ = net.Dial("tcp", "127.0.0.1:1") }`:      "uses net.Dial",
+	} {
+		file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x; "+text, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		name, err := strconv.Unquote(file.Imports[0].Path.Value)
+		require.NoError(t, err)
+		if err := checkPure(file, file.Imports[0], name); fails == "" {
+			require.NoError(t, err, text)
+		} else {
+			require.ErrorContains(t, err, fails, text)
 		}
 	}
 }
