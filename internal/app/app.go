@@ -36,9 +36,9 @@ type Store interface {
 	store.Docs
 }
 
-// coded is a Store whose documents come with errors that use cases pass on. The gate marks
+// codedStore is a Store whose documents come with errors that use cases pass on. The gate marks
 // the errors of its part itself, because its answers say which step failed.
-type coded struct {
+type codedStore struct {
 	store.Store
 	store.Docs
 }
@@ -115,7 +115,7 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
-	o.Store = coded{o.Store, store.Coded(o.Store)}
+	o.Store = codedStore{o.Store, store.Coded(o.Store)}
 	a := &App{o: o}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
@@ -123,7 +123,7 @@ func New(o Options) (*App, error) {
 	}
 	a.flow = flow.New(flow.Options{
 		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: o.Platform.BackgroundCPU(),
-		Shared: o.liveTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
+		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
 	})
 	for _, svc := range o.Config.Services {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{

@@ -85,11 +85,11 @@ func (a *App) sweepAll(ctx context.Context) {
 // Close ends the work that Start began, and waits for it until ctx ends. It closes the
 // drivers last, because everything else uses them. It is idempotent.
 func (a *App) Close(ctx context.Context) (err error) {
-	a.once.Do(func() { err = a.close(ctx) })
+	a.once.Do(func() { err = a.shutDown(ctx) })
 	return err
 }
 
-func (a *App) close(ctx context.Context) error {
+func (a *App) shutDown(ctx context.Context) error {
 	var errs []error
 	failed := func(format string, err error, args ...any) {
 		if err != nil {

@@ -82,7 +82,7 @@ func Main(ctx context.Context, p Process) int {
 	return exitUsage
 }
 
-func (p *Process) version() string {
+func (p *Process) shownVersion() string {
 	if p.Version != "" {
 		return p.Version
 	}

@@ -36,7 +36,7 @@ Without a command it serves, as "serve" does.`
 // newRoot returns the whole tree of commands.
 func newRoot(p *Process) *cobra.Command {
 	root := &cobra.Command{
-		Use: name, Long: rootLong, Example: rootExample, Version: p.version(),
+		Use: name, Long: rootLong, Example: rootExample, Version: p.shownVersion(),
 		SilenceErrors: true, SilenceUsage: true, // Main prints them
 		Args:                       operands(),
 		SuggestionsMinimumDistance: 2,

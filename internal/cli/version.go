@@ -11,7 +11,7 @@ func newVersion(p *Process) *cobra.Command {
 		Use: "version", Short: "Print the version", Example: "  $ headgate version",
 		Args: operands(),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(p.Stdout, name, p.version())
+			_, err := fmt.Fprintln(p.Stdout, name, p.shownVersion())
 			return err
 		},
 	}

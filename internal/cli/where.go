@@ -69,7 +69,7 @@ func (w *where) server(ctx context.Context, function string, say notice) (*deplo
 	}
 	token := cmp.Or(w.token, w.p.Getenv(envToken))
 	if address != "" {
-		c, err := deployment.NewClient(address, token, w.p.version())
+		c, err := deployment.NewClient(address, token, w.p.shownVersion())
 		if err != nil && w.url != "" {
 			err = usageError{err}
 		}
@@ -79,7 +79,7 @@ func (w *where) server(ctx context.Context, function string, say notice) (*deplo
 	if address == "" {
 		return nil, nil
 	}
-	c, err := deployment.NewClient(address, token, w.p.version())
+	c, err := deployment.NewClient(address, token, w.p.shownVersion())
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func (r *remote) start(ctx context.Context, id string, o Options, w Watch) (*syn
 	if err := r.c.Do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
 		return nil, err
 	}
-	if run.Method != o.method(&def.Sync) { // the user asked for another method
+	if run.Method != o.effectiveMethod(&def.Sync) { // the user asked for another method
 		return nil, r.c.refusal(a)
 	}
 	w.Say("run %s is under way already: following it", run.ID)

@@ -129,7 +129,7 @@ func (p *pusher) conclude(ctx context.Context) error {
 	upTo := p.run.StartedAt.UnixMicro()
 	return p.e.checkpoint(ctx, nil, func(st *syncState) {
 		t := st.datatype(p.step.Datatype)
-		t.pushed(upTo)
+		t.notePushed(upTo)
 		t.Doubt, t.DeletedThere = false, 0
 	})
 }
