@@ -1,7 +1,5 @@
 package functions
 
-import "strings"
-
 // operation describes a route for the OpenAPI document, which TestDocument makes from
 // the table and the Go types. The zero operation does not appear.
 type operation struct {
@@ -209,6 +207,3 @@ var pathSchemas = map[string]schema{
 	"/webhooks/{id}/deliveries/{n}": {"type": "integer", "minimum": 1},
 	"/drafts/{name}/{action}":       {"enum": []string{"accept", "keep", "save", "discard", "fetch"}},
 }
-
-// template returns the route's path as OpenAPI writes it.
-func (rt route) template() string { return strings.Replace(rt.path, "...", "", 1) }
