@@ -37,15 +37,15 @@ type Config struct {
 
 // Deployment has the settings that all services of a deployment share.
 type Deployment struct {
-	// Where consumers reach this deployment, such as https://host. Makes contentURL in messages absolute.
+	// The address at which consumers reach this deployment, such as https://host. It makes contentURL in messages absolute.
 	PublicURL string `json:"publicURL,omitempty" format:"publicURL"`
 	// Hosts that requests may name, beside localhost, loopback addresses and the host of publicURL: host (on any port) or host:port. Without it, only connections over loopback are checked.
 	AllowedHosts []string `json:"allowedHosts,omitempty" format:"host"`
-	// Who may call. Without it everybody may; on Cloud Run, IAM decides first.
+	// The callers that are allowed. Without it everybody may call; on Cloud Run, IAM decides first.
 	Auth *Auth `json:"auth,omitempty"`
 	// The origins whose pages may call. DISABLE_CORS in the environment lets pages of any origin send events, and nothing else.
 	CORS *CORS `json:"cors,omitempty"`
-	// What syncs may reach, and how they run.
+	// The systems that syncs may reach, and how syncs run.
 	Sync *Sync `json:"sync,omitempty"`
 	// The push of changes to clients.
 	Live *Live `json:"live,omitempty"`
@@ -62,11 +62,11 @@ type Deployment struct {
 type Service struct {
 	// The service's name, in messages, their serviceName attribute and paths. Any text.
 	ServiceName string `json:"serviceName" decode:"required"`
-	// When the window is released.
+	// The condition on which the window is released.
 	Trigger Trigger `json:"trigger" decode:"required"`
 	// The event sources' addresses. Their keys are unique.
 	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"2 endpoints"`
-	// Where messages go.
+	// The topic of the messages.
 	TargetPubSub TargetPubSub `json:"targetPubSub" decode:"required"`
 
 	// The largest body of an event, in bytes.
@@ -81,7 +81,7 @@ type Service struct {
 	RedactHeaders []string `json:"redactHeaders,omitempty" format:"kept"`
 	// Headers, and query parameters after ?, that are kept in spite of the built-in list of credentials.
 	KeepHeaders []string `json:"keepHeaders,omitempty" format:"kept"`
-	// What each message of this service starts.
+	// The sync that each message of this service starts.
 	OnMessage *OnMessage `json:"onMessage,omitempty"`
 }
 
@@ -95,9 +95,9 @@ type OnMessage struct {
 type Trigger struct {
 	// window: as soon as every endpoint has its events. none: only by the manual trigger.
 	Type string `json:"type" decode:"required" enum:"window none"`
-	// For how many seconds an event counts; at most 366 days.
+	// The seconds for which an event counts; at most 366 days.
 	ObservationPeriod int `json:"observationPeriod" decode:"required" range:"1..31622400 seconds (366 days)"`
-	// Whether events still count after a message has had them.
+	// true: events still count after a message has had them.
 	KeepEventAfterTrigger bool `json:"keepEventAfterTrigger" decode:"nullable"`
 }
 
@@ -110,9 +110,9 @@ type Endpoint struct {
 	EventKey string `json:"eventKey" decode:"required" format:"eventKey"`
 	// The methods with which the source may call, in any letter case. Empty or omitted accepts all.
 	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty" decode:"nullable,anycase" enum:"GET POST OPTIONS HEAD PUT DELETE TRACE CONNECT PATCH"`
-	// Which of the endpoint's events a message has: all, the first, the last, or the first and the last.
+	// The endpoint's events that a message has: all, the first, the last, or the first and the last.
 	EventToSend string `json:"eventToSend" decode:"nullable,anycase" enum:"ALL FIRST LAST BOUNDARIES" default:"ALL"`
-	// How many events of this endpoint the window needs.
+	// The number of events of this endpoint that the window needs.
 	MinNbOfOccurrence int `json:"minNbOfOccurrence" decode:"nullable" default:"1" range:"1..1000000"`
 	// pubsub: a Pub/Sub push request's body is the envelope; keep the message that is in it.
 	Unwrap string `json:"unwrap,omitempty" enum:"pubsub"`
@@ -152,7 +152,7 @@ type Member struct {
 
 // Token is a bearer token, known only by its hash.
 type Token struct {
-	// What logs call the token.
+	// The token's name in logs.
 	Name string `json:"name" decode:"required"`
 	// The SHA-256 of the token: printf %s "$TOKEN" | sha256sum
 	SHA256 string `json:"sha256" decode:"required,secret" format:"sha256"`

@@ -8,7 +8,7 @@ type operation struct {
 	text             string
 	parameters       []parameter
 	accepts          *body
-	answers          []reply // the good ones
+	answers          []reply // of success
 	failures         []int   // beside those that every route of its kind has
 }
 

@@ -128,7 +128,7 @@ func (h *Hub) all() []*client {
 }
 
 // closeClients closes all clients (1012). Each is told to reconnect at another time, or
-// all would come back at once.
+// all would reconnect at once.
 func (h *Hub) closeClients(reason string) {
 	for _, c := range h.all() {
 		h.spawn(func() { c.bye(reason) })

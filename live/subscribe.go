@@ -51,7 +51,7 @@ func (c *client) subscribe(t target, ref string) {
 	}
 }
 
-// added and the others are what newSubscription did.
+// subscribed says what newSubscription did.
 type subscribed int
 
 const (

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// Cloud Run kills the process ten seconds after SIGTERM. Requests get most of that
-	// time, and the work that they started in the background the rest.
+	// drainTimeout and closeTimeout divide the ten seconds between the SIGTERM of Cloud Run
+	// and its SIGKILL: requests get most of them, and their work in the background the rest.
 	drainTimeout = 5 * time.Second
 	closeTimeout = 1500 * time.Millisecond
 )

@@ -84,10 +84,10 @@ func (w *where) server(ctx context.Context, function string, say notice) (*deplo
 		return nil, err
 	}
 	if !c.Answers(ctx) {
-		say("%s has the store in %s open, but does not answer: working beside it", who, w.settings.Data)
+		say("%s has the store in %s open, but does not answer: using the store beside it", who, w.settings.Data)
 		return nil, nil
 	}
-	say("%s has the store in %s open: working through it, with its configuration", who, w.settings.Data)
+	say("%s has the store in %s open: using that process, with its configuration", who, w.settings.Data)
 	return c, nil
 }
 

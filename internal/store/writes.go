@@ -51,7 +51,7 @@ func (w *Writes) Ended(err error) {
 
 // Writable returns nil if a write succeeded within Fresh and none has failed since.
 // Otherwise it calls write, which must write something durable, and returns its error.
-// Concurrent callers share one try, so the try goes on if the caller that started it
+// Concurrent callers share one try, so the try continues if the caller that started it
 // leaves. A failed try is repeated only after Retry.
 func (w *Writes) Writable(ctx context.Context, write func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {

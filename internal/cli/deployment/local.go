@@ -82,7 +82,7 @@ func (l *openStore) Run(ctx context.Context, id string, o Options, w Watch) (*sy
 		return nil, plain(err)
 	}
 	if !run.State.Ended() {
-		return run, fmt.Errorf("stopped: run it again to go on with run %s", run.ID)
+		return run, fmt.Errorf("stopped: run it again to continue run %s", run.ID)
 	}
 	return run, nil
 }

@@ -36,7 +36,7 @@ type execution struct {
 var errHandOn = errors.New("run: the rest is for another invocation")
 
 // Work works on the run until it has ended, or this invocation's time is up, or
-// ctx ends: then it gives up the lease, and another call goes on from the last
+// ctx ends: then it gives up the lease, and another call continues from the last
 // checkpoint. It does nothing if another process is at work on the run, or another call
 // in this process waits for the memory for it. An error means that the store did not
 // answer.
