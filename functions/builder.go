@@ -87,7 +87,7 @@ func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
 // handler serves the routes. Every request passes the rules for hosts and for pages of
 // other origins first.
 func (b *builder) handler() http.Handler {
-	browsers := web.NewBrowsers(b.app.Config(), b.app.Platform().Cloud(), b.app.Log())
+	browsers := web.NewBrowsers(b.app.Config(), b.app.Platform().Proxied(), b.app.Log())
 	return browsers.Hosts(withService(browsers.Handler(b.does, b.mux)))
 }
 

@@ -104,6 +104,8 @@ type App struct {
 	live     *Live
 	flow     *flow.Flow
 
+	backgroundCPU bool // the platform's answer, asked once
+
 	helped     atomic.Uint64 // counts calls of Help
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
 
@@ -116,19 +118,19 @@ type App struct {
 func New(o Options) (*App, error) {
 	o.steady()
 	o.Store = codedStore{o.Store, store.Coded(o.Store)}
-	a := &App{o: o}
+	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU()}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	a.flow = flow.New(flow.Options{
-		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: o.Platform.BackgroundCPU(),
+		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: a.backgroundCPU,
 		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
 	})
 	for _, svc := range o.Config.Services {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
-			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: o.Platform.BackgroundCPU(),
+			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
 			Work: o.Memory.Work, Answers: o.Memory.Answers,
 			Changed: func() { a.flow.GateChanged(svc.ServiceName) },
 		}))

@@ -52,7 +52,7 @@ func (a *App) newLive() (*Live, error) {
 		}
 		a.flow.ClientsChanged(d.Key)
 	}
-	if a.o.Platform.Cloud() {
+	if a.o.Platform.EndsRequests() {
 		o.MaxConnection = cloudConnection
 	}
 	o.MaxSubscriptions, o.MaxFrameBytes, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond

@@ -17,7 +17,7 @@ func (a *App) Start() {
 	a.stop = cancel
 	a.warn()
 	a.startLive()
-	if a.o.Platform.BackgroundCPU() {
+	if a.backgroundCPU {
 		a.outgoing.Start()
 	}
 	a.flow.Start()

@@ -71,7 +71,7 @@ func (a *App) consents(u *url.URL) bool {
 		}
 	}
 	host := u.Hostname()
-	return !a.o.Platform.Cloud() && (host == "localhost" || host == "127.0.0.1" || host == "::1")
+	return a.o.Platform.OwnMachine() && (host == "localhost" || host == "127.0.0.1" || host == "::1")
 }
 
 // publicURL returns the URL of this process, without a slash at the end.
@@ -115,6 +115,6 @@ func (a *App) newSessions() *incoming.Sessions {
 func (a *App) newOutgoing() *outgoing.Service {
 	return outgoing.New(outgoing.Options{
 		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
-		PublicURL: a.publicURL(), Consents: a.consents, BackgroundCPU: a.o.Platform.BackgroundCPU(),
+		PublicURL: a.publicURL(), Consents: a.consents, BackgroundCPU: a.backgroundCPU,
 	})
 }

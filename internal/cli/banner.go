@@ -24,7 +24,7 @@ func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Conf
 	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", s.Function, "version", p.shownVersion())
 	tcp, ok := addr.(*net.TCPAddr)
 	loopback := ok && tcp.IP.IsLoopback()
-	if cfg.Auth == nil && !loopback && !s.CloudRun {
+	if cfg.Auth == nil && !loopback && !s.Platform.Proxied() {
 		log.Warn(`anybody who reaches this address may send events and trigger: configure "auth"`)
 	}
 }

@@ -74,7 +74,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 	if err != nil {
 		return err
 	}
-	log := obs.NewLogger(p.Stderr, s.CloudRun, level)
+	log := obs.NewLogger(p.Stderr, s.Platform.StructuredLogs(), level)
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
 
@@ -88,7 +88,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 		return err
 	}
 	defer listener.Close()
-	if !s.CloudRun {
+	if !s.Platform.Proxied() {
 		s.Base = baseOf(listener.Addr())
 	}
 	withTasks := example && s.Function == "" && onThisMachine(listener.Addr())
@@ -124,7 +124,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 	}
 	server.RegisterOnShutdown(a.Drain) // Shutdown would wait for streams for ever
 	p.announce(log, s, cfg, listener.Addr())
-	if !s.CloudRun {
+	if !s.Platform.Proxied() {
 		printBanner(p.Stdout, banner{base: baseOf(listener.Addr()), cfg: cfg, function: s.Function, example: example, tasks: withTasks})
 	}
 	a.Start()
