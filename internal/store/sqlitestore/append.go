@@ -130,6 +130,8 @@ func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, err
 			return store.AppendResult{}, err
 		}
 	}
+	// In the same transaction as the event: without its pointer the event would be acknowledged
+	// and never claimed.
 	_, err = change(t.addPointer, endpoint, receivedAt, r.id, r.size)
 	return store.AppendResult{ReceivedAt: instant(receivedAt)}, err
 }

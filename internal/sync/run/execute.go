@@ -66,6 +66,9 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	h.stop = stop
+	// The source is called with this context only. The fence in it asks for the lease before each
+	// request. That keep ends the work is not enough: a process that was suspended would send
+	// before keep can notice.
 	working = fence.With(working, h.allow)
 	s.working.Go(func() { h.keep(working) })
 	err = e.safely(func() error { return e.runSteps(working) })
@@ -106,6 +109,8 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	id, runID := e.run.SyncID, e.run.ID
+	// The counts go back to the last checkpoint. What came after it was not committed, and a
+	// process that continues the run does it again.
 	if err != nil {
 		e.run.Results = e.committed
 	}

@@ -97,6 +97,8 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 			if !listing.ByOrder {
 				listing.After.Order = 0
 			}
+			// The next checkpoint stores the place. If the process dies before, its successor looks
+			// at the page again. Records that were settled have no base by then and are passed over.
 			position := listing.After
 			step.Position = &position
 		}
