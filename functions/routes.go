@@ -32,7 +32,7 @@ var routes = []route{
 	// Sources send events.
 	{anyMethod, "/event/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeEvent),
 		op("ingest", bySources, "Send an event").
-			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id name the event, as does the message id of a Pub/Sub push.").
+			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id are its idempotency key, as is the message id of a Pub/Sub push.").
 			reads(ofEvents...).
 			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
 			gives(200, "The event is durable, and the window was checked.", receiptJSON{})},
@@ -40,7 +40,7 @@ var routes = []route{
 		op("ingestBatch", bySources, "Send a batch of events").
 			note("Each item becomes one event. A bad item does not lose its neighbours.").
 			reads(parameter{in: "header", name: "Idempotency-Key", schema: schema{"type": "string"},
-				text: "The batch's name. The name of an item is its place in the batch: send the same items in the same order again."}).
+				text: "The batch's key. An item's place in the batch completes it: send the same items in the same order again."}).
 			takesAs("CloudEvents, or a JSON array of anything.", []string{"application/cloudevents-batch+json", "application/json"}, schema{"type": "array", "maxItems": maxBatchItems}).
 			gives(200, "One result per item, in the order of the items.", batchJSON{})},
 
