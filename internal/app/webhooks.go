@@ -59,10 +59,10 @@ func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
 	return out, nil
 }
 
-// consents reports whether a target may be called without a handshake: its host is listed,
+// needsNoHandshake reports whether a target may be called without a handshake: its host is listed,
 // with or without its scheme's default port, or it is this machine. In the cloud, this
 // machine does not belong to the user, so there the second case does not count.
-func (a *App) consents(u *url.URL) bool {
+func (a *App) needsNoHandshake(u *url.URL) bool {
 	if cfg := a.o.Config.Echo; cfg != nil {
 		for _, h := range cfg.AllowTargets {
 			if h == u.Hostname() || origin.Host(u.Scheme, h) == origin.Host(u.Scheme, u.Host) {
@@ -115,6 +115,6 @@ func (a *App) newSessions() *incoming.Sessions {
 func (a *App) newOutgoing() *outgoing.Service {
 	return outgoing.New(outgoing.Options{
 		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
-		PublicURL: a.publicURL(), Consents: a.consents, BackgroundCPU: a.o.Platform.BackgroundCPU(),
+		PublicURL: a.publicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.o.Platform.BackgroundCPU(),
 	})
 }
