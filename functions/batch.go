@@ -32,7 +32,7 @@ type storedJSON struct {
 	ID         string    `json:"id" description:"The event's id."`
 	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
 	ReceivedAt time.Time `json:"receivedAt"`
-	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
+	Duplicate  bool      `json:"duplicate" description:"An event with this idempotency key was stored before. It counts once."`
 }
 
 // takeBatch takes a batch of CloudEvents, or a JSON array of anything, as one event per

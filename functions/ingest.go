@@ -16,7 +16,7 @@ type receiptJSON struct {
 	ID         string    `json:"id" description:"The event's id."`
 	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
 	ReceivedAt time.Time `json:"receivedAt"`
-	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
+	Duplicate  bool      `json:"duplicate" description:"An event with this idempotency key was stored before. It counts once."`
 	releasedJSON
 }
 

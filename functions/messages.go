@@ -18,7 +18,7 @@ type messageJSON struct {
 	EventID        string      `json:"eventID" description:"The id that consumers deduplicate on."`
 	ClaimID        string      `json:"claimID" description:"The id of the claim that took the events out of the window."`
 	Date           time.Time   `json:"date" description:"When the events were claimed."`
-	State          store.State `json:"state" enum:"claimed,published" description:"A claimed message waits to be published."`
+	State          store.State `json:"state" enum:"claimed,published" description:"A claimed message waits to be published, or its publication is not recorded yet."`
 	TriggerType    string      `json:"triggerType" enum:"window,none"`
 	NumberOfEvents int         `json:"numberOfEvents"`
 	Size           int64       `json:"size" description:"Bytes. An estimate until the message is published."`

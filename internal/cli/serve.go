@@ -38,7 +38,7 @@ func newServe(p *Process) *cobra.Command {
 		Example: `  $ headgate serve
   $ headgate serve --config gate.json --data /var/lib/headgate
   $ headgate serve --function ingest --store firestore --bus pubsub`,
-		Args: operands(),
+		Args: noOperands,
 	}
 	serves(p, cmd)
 	return cmd

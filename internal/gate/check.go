@@ -167,7 +167,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	rest := g.allEndpoints()
 	if suspect := int(g.suspect.Load()); suspect != noEndpoint {
 		have, _, err := g.probe(ctx, []int{suspect}, since, 0)
-		if err != nil || have[suspect] < g.rules[suspect].Need {
+		if err != nil || !g.rules[suspect].Met(have[suspect]) {
 			return nil, err
 		}
 	}
@@ -176,7 +176,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 		return nil, err
 	}
 	for _, i := range rest {
-		if have[i] < g.rules[i].Need {
+		if !g.rules[i].Met(have[i]) {
 			g.suspect.Store(int64(i))
 			return nil, nil
 		}
@@ -186,7 +186,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 		return nil, err
 	}
 	for i := range waiting { // another instance may have claimed between the two reads
-		if len(waiting[i]) < g.rules[i].Need {
+		if !g.rules[i].Met(len(waiting[i])) {
 			g.suspect.Store(int64(i))
 			return nil, nil
 		}

@@ -30,6 +30,9 @@ type Rule struct {
 	Send string
 }
 
+// Met reports whether have events are enough for the endpoint.
+func (r Rule) Met(have int) bool { return have >= r.Need }
+
 // Shortfall tells that an endpoint has fewer events than it needs.
 type Shortfall struct {
 	EventKey string `json:"eventKey"`
@@ -54,7 +57,7 @@ type List struct {
 func Missing(rules []Rule, have []int) []Shortfall {
 	var short []Shortfall
 	for i, r := range rules {
-		if have[i] < r.Need {
+		if !r.Met(have[i]) {
 			short = append(short, Shortfall{EventKey: r.Key, Have: have[i], Need: r.Need})
 		}
 	}

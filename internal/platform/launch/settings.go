@@ -141,7 +141,7 @@ func (s *Settings) StoreFlags(fs *pflag.FlagSet) {
 
 // DataFlag declares the flag for the directory of the embedded store.
 func (s *Settings) DataFlag(fs *pflag.FlagSet) {
-	fs.StringVar(&s.Data, "data", s.Data, "keep the embedded store in this `DIRECTORY`")
+	fs.StringVar(&s.Data, "data", s.Data, "the `DIRECTORY` of the embedded store")
 }
 
 // Check returns an error that lists every setting that is not valid.

@@ -16,7 +16,7 @@ var errReading = errors.New("the store is open for reading only")
 func OpenForReading(ctx context.Context, path string) (*Store, error) {
 	s, err := openShared(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, explain(err))
+		return nil, explain(err)
 	}
 	return s, nil
 }
