@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -46,7 +48,7 @@ var layers = map[string][]string{
 	"internal/sync/source/csvsource":             {"internal/platform/credential", "internal/sync/source", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/source/sqlsource":             {"internal/sync/source", "internal/sync/source/sqlsource/sqliteguard", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/source/sqlsource/sqliteguard": {"internal/platform/fault"},
-	"internal/sync/source/rest":                  {"internal/sync/source", "internal/platform/fault", "internal/platform/fence", "internal/platform/budget", "internal/platform/decode"},
+	"internal/sync/source/rest":                  {"internal/platform/credential", "internal/sync/source", "internal/platform/fault", "internal/platform/fence", "internal/platform/budget", "internal/platform/decode"},
 	"internal/sync/source/apisource":             {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
 	"internal/sync/source/datacollect":           {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
 	"internal/sync/source/mywell":                {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
@@ -90,6 +92,7 @@ var layers = map[string][]string{
 	"internal/platform/decode/schema":            {"internal/platform/decode"},
 	// The rest builds, measures or tests the whole.
 	".":                                 {"internal/cli"},
+	"examples/live":                     {"live"},
 	"functions/cloudfunctions":          {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
 	"internal/platform/launch":          {"config", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource"},
 	"internal/bench":                    {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store/firestorestore", "internal/store/sqlitestore", "live"},
@@ -144,18 +147,21 @@ func TestImports(t *testing.T) {
 		if d.IsDir() || !strings.HasSuffix(path, ".go") {
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		require.NoError(t, err)
-		pkg := filepath.ToSlash(filepath.Dir(path))
 		if strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		pkg := filepath.ToSlash(filepath.Dir(path))
 		require.Contains(t, layers, pkg, "the package is under no rule: say in layers what it may import")
 		seen[pkg] = true
 		for _, imp := range file.Imports {
 			name, err := strconv.Unquote(imp.Path.Value)
 			require.NoError(t, err)
 			checkImport(t, path, pkg, name)
+			if slices.Contains(pure, pkg) {
+				require.NoError(t, checkPure(file, imp, name), path)
+			}
 		}
 		return nil
 	})
@@ -174,15 +180,81 @@ func checkImport(t *testing.T, path, pkg, name string) {
 		}
 		return
 	}
-	if slices.Contains(pure, pkg) {
-		require.NotContains(t, strings.Split(name, "/")[0], ".", "%s, which is pure, imports %s", path, name)
-	}
 	if strings.HasPrefix(pkg, "internal/bench") || pkg == "internal/emulator" || strings.HasSuffix(pkg, "test") {
 		return
 	}
 	for sdk, owners := range sdks {
 		if strings.HasPrefix(name, sdk) {
 			require.Contains(t, owners, pkg, "%s imports %s", path, name)
+		}
+	}
+}
+
+// checkPure returns an error if the import of that name, or what the file uses of it,
+// makes the file's package impure.
+func checkPure(file *ast.File, imp *ast.ImportSpec, name string) error {
+	if ours, ok := strings.CutPrefix(name, module); ok {
+		if !slices.Contains(pure, ours) {
+			return fmt.Errorf("a pure package imports %s, which is not", ours)
+		}
+		return nil
+	}
+	if strings.Contains(strings.Split(name, "/")[0], ".") {
+		return fmt.Errorf("a pure package imports %s, of another module", name)
+	}
+	names, some := computes[name]
+	reaches := slices.ContainsFunc(outside, func(tree string) bool { return name == tree || strings.HasPrefix(name, tree+"/") })
+	switch {
+	case name == "time":
+	case !reaches || some && names == nil:
+		return nil
+	case !some:
+		return fmt.Errorf("a pure package imports %s", name)
+	}
+	local := name[strings.LastIndex(name, "/")+1:]
+	if imp.Name != nil {
+		local = imp.Name.Name
+	}
+	if local == "." {
+		return fmt.Errorf("a pure package imports %s without a name", name)
+	}
+	var err error
+	ast.Inspect(file, func(n ast.Node) bool {
+		if use, ok := n.(*ast.SelectorExpr); ok && err == nil {
+			used := use.Sel.Name
+			if x, ok := use.X.(*ast.Ident); ok && x.Name == local && (name == "time" && slices.Contains(clocks, used) || some && !slices.Contains(names, used)) {
+				err = fmt.Errorf("a pure package uses %s.%s", name, used)
+			}
+		}
+		return true
+	})
+	return err
+}
+
+func TestCheckPure(t *testing.T) {
+	t.Parallel()
+	for text, fails := range map[string]string{
+		`import "strings"`: "", `import "net/url"`: "",
+		`import "time"; var d time.Duration`:                                    "",
+		`import "net/http"; func f(h http.Header) string { return h.Get("x") }`: "",
+		`import "github.com/headgate/headgate/internal/event"`:                  "",
+		`import "github.com/headgate/headgate/internal/store"`:                  "imports internal/store",
+		`import "golang.org/x/text/cases"`:                                      "another module",
+		`import "os/exec"`:                                                      "imports os/exec",
+		`import "net/http"; var c http.Client`:                                  "uses net/http.Client",
+		`import web "net/http"; var get = web.Get`:                              "uses net/http.Get",
+		`import . "net/http"`:                                                   "without a name",
+		`import "time"; var now = time.Now`:                                     "uses time.Now",
+		`import "net"; func f() { _, _ = net.Dial("tcp", "127.0.0.1:1") }`:      "uses net.Dial",
+	} {
+		file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x; "+text, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		name, err := strconv.Unquote(file.Imports[0].Path.Value)
+		require.NoError(t, err)
+		if err := checkPure(file, file.Imports[0], name); fails == "" {
+			require.NoError(t, err, text)
+		} else {
+			require.ErrorContains(t, err, fails, text)
 		}
 	}
 }

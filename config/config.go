@@ -37,15 +37,15 @@ type Config struct {
 
 // Deployment has the settings that all services of a deployment share.
 type Deployment struct {
-	// Where consumers reach this deployment, such as https://host. Makes contentURL in messages absolute.
+	// The address at which consumers reach this deployment, such as https://host. It makes contentURL in messages absolute.
 	PublicURL string `json:"publicURL,omitempty" format:"publicURL"`
 	// Hosts that requests may name, beside localhost, loopback addresses and the host of publicURL: host (on any port) or host:port. Without it, only connections over loopback are checked.
 	AllowedHosts []string `json:"allowedHosts,omitempty" format:"host"`
-	// Who may call. Without it everybody may; on Cloud Run, IAM decides first.
+	// The callers that are allowed. Without it everybody may call; on Cloud Run, IAM decides first.
 	Auth *Auth `json:"auth,omitempty"`
 	// The origins whose pages may call. DISABLE_CORS in the environment lets pages of any origin send events, and nothing else.
 	CORS *CORS `json:"cors,omitempty"`
-	// What syncs may reach, and how they run.
+	// The systems that syncs may reach, and how syncs run.
 	Sync *Sync `json:"sync,omitempty"`
 	// The push of changes to clients.
 	Live *Live `json:"live,omitempty"`
@@ -62,7 +62,7 @@ type Deployment struct {
 type Service struct {
 	// The service's name, in messages, their serviceName attribute and paths. Any text.
 	ServiceName string `json:"serviceName" decode:"required"`
-	// When the window is released.
+	// The condition on which the window is released.
 	Trigger Trigger `json:"trigger" decode:"required"`
 	// The event sources' addresses. Their keys are unique.
 	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"1 endpoint"`
@@ -81,7 +81,7 @@ type Service struct {
 	RedactHeaders []string `json:"redactHeaders,omitempty" format:"kept"`
 	// Headers, and query parameters after ?, that are kept in spite of the built-in list of credentials.
 	KeepHeaders []string `json:"keepHeaders,omitempty" format:"kept"`
-	// What each message of this service starts.
+	// The sync that each message of this service starts.
 	OnMessage *OnMessage `json:"onMessage,omitempty"`
 	// What related events share. The service waits for each key separately. Without it, all events belong together.
 	Correlation *Correlation `json:"correlation,omitempty"`
@@ -154,9 +154,9 @@ type Endpoint struct {
 	EventKey string `json:"eventKey" decode:"required" format:"eventKey"`
 	// The methods with which the source may call, in any letter case. Empty or omitted accepts all.
 	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty" decode:"nullable,anycase" enum:"GET POST OPTIONS HEAD PUT DELETE TRACE CONNECT PATCH"`
-	// Which of the endpoint's events a message has: all, the first, the last, or the first and the last.
+	// The endpoint's events that a message has: all, the first, the last, or the first and the last.
 	EventToSend string `json:"eventToSend" decode:"nullable,anycase" enum:"ALL FIRST LAST BOUNDARIES" default:"ALL"`
-	// How many events of this endpoint the window needs.
+	// The number of events of this endpoint that the window needs.
 	MinNbOfOccurrence int `json:"minNbOfOccurrence" decode:"nullable" default:"1" range:"1..1000000"`
 	// The most events of this endpoint that a window takes. Further ones wait for the next window. Omitted: no bound.
 	MaxNbOfOccurrence int `json:"maxNbOfOccurrence,omitempty" range:"1..1000000"`
@@ -210,7 +210,7 @@ type Member struct {
 
 // Token is a bearer token, known only by its hash.
 type Token struct {
-	// What logs call the token.
+	// The token's name in logs.
 	Name string `json:"name" decode:"required"`
 	// The SHA-256 of the token: printf %s "$TOKEN" | sha256sum
 	SHA256 string `json:"sha256" decode:"required,secret" format:"sha256"`

@@ -9,9 +9,9 @@ type Draft struct {
 	ExternalData *DraftExternal `json:"externalData,omitempty"`
 	// Records of ours.
 	Records *DraftRecords `json:"records,omitempty"`
-	// What a sync's source has of a datatype, edited there: an API, a database or a file.
+	// The rows of a datatype in a sync's source, which is an API, a database or a file. They are edited there.
 	Sync *DraftSync `json:"sync,omitempty"`
-	// Whether clients fetch from the source themselves when it changes; otherwise the server does, once for all.
+	// true: clients fetch from the source themselves when it changes. Otherwise the server does, once for all.
 	Echo bool `json:"echo,omitempty"`
 }
 

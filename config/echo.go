@@ -28,7 +28,7 @@ type Hook struct {
 	Entity string `json:"entity,omitempty"`
 	// CEL over body and headers: the entity's id.
 	ID string `json:"id,omitempty"`
-	// Whether live clients hear that the entity changed.
+	// true: live clients are told that the entity changed.
 	Signal bool `json:"signal,omitempty"`
 	// The id of a sync to run.
 	Sync string `json:"sync,omitempty" format:"id"`

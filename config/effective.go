@@ -12,17 +12,17 @@ import (
 )
 
 //go:embed example.json
-var example []byte
+var exampleJSON []byte
 
 //go:embed schema.json
-var schema []byte
+var schemaJSON []byte
 
 // Example returns a valid configuration to start from.
-func Example() []byte { return bytes.Clone(example) }
+func Example() []byte { return bytes.Clone(exampleJSON) }
 
 // Schema returns the configuration's JSON Schema (2020-12). It is stricter than Parse
 // where letter case is concerned (field names), and cannot say that names are unique.
-func Schema() []byte { return bytes.Clone(schema) }
+func Schema() []byte { return bytes.Clone(schemaJSON) }
 
 // ApplyEnv applies EventSync's environment variables, which win over the file:
 // ASYNC_EVENT_TRIGGER (true) answers sources before the check, in every service,

@@ -23,8 +23,8 @@ var (
 // formats are those that the fields' tags name.
 var formats = decode.Formats{
 	"nonempty":   {NotEmpty: true},
-	"id":         {Pattern: plainID, Must: "must be the id of a sync"},
-	"name":       {Pattern: plainID, Must: "must be letters, digits, . _ ~ -"},
+	"id":         {Pattern: plainIDForm, Must: "must be the id of a sync"},
+	"name":       {Pattern: plainIDForm, Must: "must be letters, digits, . _ ~ -"},
 	"host":       {Pattern: hostPort, Must: "must be a host or host:port"},
 	"network":    {NotEmpty: true, Check: checkNetwork},
 	"email":      {Pattern: regexp.MustCompile(`^[^@\s]+@[^@\s]+$`), Must: "must be an e-mail address"},

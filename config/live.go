@@ -23,9 +23,9 @@ type Live struct {
 	MaxFrameBytes int `json:"maxFrameBytes,omitempty" default:"65536" range:"1..16777216"`
 	// The most frames from a client in a second.
 	FramesPerSecond int `json:"framesPerSecond,omitempty" default:"50" range:"1..10000"`
-	// After how many seconds connections end, at spread times before it. 0: 3300 on Cloud Run, otherwise never.
+	// The seconds after which connections end; each ends a little earlier, at a time of its own. 0: 3300 on Cloud Run, otherwise never.
 	MaxConnectionSeconds int `json:"maxConnectionSeconds,omitempty" range:"0..86400"`
-	// How many seconds lie between comparisons of versions, which make up for lost signals.
+	// The seconds between comparisons of versions, which make up for lost signals.
 	CompareSeconds int `json:"compareSeconds,omitempty" default:"300" range:"1..86400"`
 }
 
@@ -35,7 +35,7 @@ type LiveResolver struct {
 	Entity string `json:"entity" decode:"required"`
 	// Called with GET; {org}, {type} and {id} are filled in. The client's secret is in X-Client-Secret.
 	URL string `json:"url" decode:"required" format:"httpURL"`
-	// How many seconds a call may take.
+	// The seconds that a call may take.
 	TimeoutSeconds int `json:"timeoutSeconds,omitempty" default:"5" range:"1..60"`
 }
 

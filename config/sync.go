@@ -8,7 +8,7 @@ type Sync struct {
 	Directory string `json:"directory,omitempty"`
 	// Internal addresses that syncs may call all the same: host, host:port, an IP address or a CIDR. Loopback is allowed off Cloud Run.
 	AllowHosts []string `json:"allowHosts,omitempty" format:"network"`
-	// Whether connections beyond loopback may be unencrypted.
+	// true: connections beyond loopback may be unencrypted.
 	AllowHTTP bool `json:"allowHTTP,omitempty"`
 	// The references to credentials that definitions of syncs may use. Omitted: on Cloud Run none; elsewhere env:NAME where NAME begins with HEADGATE_SECRET_.
 	Secrets []SyncSecret `json:"secrets,omitzero"`
@@ -16,7 +16,7 @@ type Sync struct {
 	RatePerSecond int `json:"ratePerSecond,omitempty" default:"50" range:"1..10000"`
 	// The Pub/Sub topic, projects/P/topics/T, that hands a run to a new invocation through a push subscription to /sync/work. Without it a run stays in the process where it began.
 	WorkTopic string `json:"workTopic,omitempty" format:"topic"`
-	// For how many seconds one invocation works on a run before it hands it on. 0: 240 on Cloud Run with a workTopic, otherwise no limit.
+	// The seconds for which one invocation works on a run before it hands it on. 0: 240 on Cloud Run with a workTopic, otherwise no limit.
 	MaxInvocationSeconds int `json:"maxInvocationSeconds,omitempty" range:"0..3600"`
 }
 
@@ -24,7 +24,7 @@ type Sync struct {
 type SyncSecret struct {
 	// env:NAME or sm://projects/P/secrets/S, as definitions write it.
 	Ref string `json:"ref" decode:"required" format:"reference"`
-	// Where it may be sent: host (at any port) or host:port.
+	// The hosts that it may be sent to: host (at any port) or host:port.
 	Hosts []string `json:"hosts" decode:"required" least:"1 host" format:"host"`
 }
 

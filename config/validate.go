@@ -87,7 +87,7 @@ func canonical(names []string) []string {
 }
 
 // secret checks a reference to a credential, or else the credential itself by a rule.
-// What a reference leads to is not known here.
+// The credential behind a reference is not known here.
 func (v *validator) secret(path, value string, rule func(secret string) string) {
 	check := rule
 	if credential.IsReference(value) {

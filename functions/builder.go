@@ -46,7 +46,7 @@ func newBuilder(a *app.App, guard *auth.Guard, names []string) *builder {
 
 func (b *builder) serves(function string) bool { return slices.Contains(b.names, function) }
 
-// register adds the routes of one path. They have the same access, as a test checks.
+// register adds the routes of one path. They have the same onGet, as a test checks.
 func (b *builder) register(path string, of []route) {
 	handlers := map[string]web.Handler{}
 	var methods []string
@@ -61,7 +61,7 @@ func (b *builder) register(path string, of []route) {
 		handlers[http.MethodHead] = handlers[http.MethodGet]
 		serve = web.Methods(func(w http.ResponseWriter, r *http.Request) error { return handlers[r.Method](w, r) }, methods...)
 	}
-	access := of[0].access
+	access := of[0].onGet
 	if access == web.Acts || access == web.Takes {
 		inner := serve
 		serve = func(w http.ResponseWriter, r *http.Request) error {
@@ -87,7 +87,7 @@ func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
 // handler serves the routes. Every request passes the rules for hosts and for pages of
 // other origins first.
 func (b *builder) handler() http.Handler {
-	browsers := web.NewBrowsers(b.app.Config(), b.app.Platform().Cloud(), b.app.Log())
+	browsers := web.NewBrowsers(b.app.Config(), b.app.Platform().Proxied(), b.app.Log())
 	return browsers.Hosts(withService(browsers.Handler(b.does, b.mux)))
 }
 

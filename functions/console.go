@@ -54,7 +54,7 @@ func serveConsole(a *app.App) web.Handler {
 
 // consoleIsOpen reports whether the console is served: in the cloud only where callers are
 // asked for credentials, because there everybody reaches it.
-func consoleIsOpen(a *app.App) bool { return a.Config().Auth != nil || !a.Platform().Cloud() }
+func consoleIsOpen(a *app.App) bool { return a.Config().Auth != nil || !a.Platform().Proxied() }
 
 // consoleSlash redirects /console/ to /console, where the page's relative links work.
 // The Location is relative because a proxy may have put a prefix before the path.

@@ -253,3 +253,6 @@ func problemResponses() map[string]any {
 	}
 	return out
 }
+
+// template returns the route's path as OpenAPI writes it.
+func (rt route) template() string { return strings.Replace(rt.path, "...", "", 1) }

@@ -11,6 +11,17 @@ import (
 // maxWebhook is the largest body of a webhook, in bytes.
 const maxWebhook = 512 << 10
 
+// webhookBody returns the body of a webhook whose signature can be checked now. The check
+// compares times, so it fails with 503 if the clock was never compared with the store's: the
+// sender repeats the webhook, and none is refused for good by a wrong clock.
+func webhookBody(a *app.App, w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
+	if err != nil {
+		return nil, err
+	}
+	return body, a.OnTime(r.Context())
+}
+
 type echoAnswer struct {
 	Status    string `json:"status" enum:"ok"`
 	Duplicate bool   `json:"duplicate" description:"This webhook was taken before, and changed nothing now."`
@@ -19,11 +30,8 @@ type echoAnswer struct {
 // echoWebhook takes the whole list from the source of truth, and passes it on.
 func echoWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
+		body, err := webhookBody(a, w, r)
 		if err != nil {
-			return err
-		}
-		if err := a.OnTime(r.Context()); err != nil {
 			return err
 		}
 		id, err := a.Flow().VerifySource(r.Header, body)

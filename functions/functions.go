@@ -45,7 +45,7 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 			return nil, fmt.Errorf("no function %q: the functions are %q", n, Names())
 		}
 	}
-	guard, err := auth.New(a.Config().Auth)
+	guard, err := auth.New(a.Config().Auth, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +56,6 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 // origins. It is for handlers that are served on the same port and are no function.
 // The safe methods of h must not act.
 func Beside(a *app.App, h http.Handler) http.Handler {
-	browsers := web.NewBrowsers(a.Config(), a.Platform().Cloud(), a.Log())
+	browsers := web.NewBrowsers(a.Config(), a.Platform().Proxied(), a.Log())
 	return browsers.Hosts(browsers.Handler(func(*http.Request) web.Access { return web.Reads }, h))
 }

@@ -245,7 +245,7 @@ func (s *brokenStore) Settle(ctx context.Context, service, id string, o store.Ou
 	return s.Store.Settle(ctx, service, id, o)
 }
 
-var errAway = errors.New("the secret cause")
+var errUnreachable = errors.New("the secret cause")
 
 func (s *brokenStore) set(broken bool) { s.mu.Lock(); s.broken = broken; s.mu.Unlock() }
 
@@ -253,7 +253,7 @@ func (s *brokenStore) err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken {
-		return errAway
+		return errUnreachable
 	}
 	return nil
 }
@@ -288,7 +288,7 @@ func (s *brokenStore) Commit(ctx context.Context, writes []store.Write) ([]strin
 	readOnly := s.readOnly
 	s.mu.Unlock()
 	if readOnly {
-		return nil, errAway
+		return nil, errUnreachable
 	}
 	if err := s.err(); err != nil {
 		return nil, err

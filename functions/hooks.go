@@ -29,11 +29,8 @@ func takeHook(b *builder, role string) web.Handler {
 // namedHook takes the webhooks that have a name.
 func namedHook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
+		body, err := webhookBody(a, w, r)
 		if err != nil {
-			return err
-		}
-		if err := a.OnTime(r.Context()); err != nil {
 			return err
 		}
 		taken, err := a.Flow().TakeHook(r.Context(), r.PathValue("name"), r.Header, body, func(service, key, id string) (string, error) {

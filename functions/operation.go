@@ -1,7 +1,5 @@
 package functions
 
-import "strings"
-
 // operation describes a route for the OpenAPI document, which TestDocument makes from
 // the table and the Go types. The zero operation does not appear.
 type operation struct {
@@ -10,7 +8,7 @@ type operation struct {
 	text             string
 	parameters       []parameter
 	accepts          *body
-	answers          []reply // the good ones
+	answers          []reply // of success
 	failures         []int   // beside those that every route of its kind has
 }
 
@@ -157,7 +155,7 @@ var (
 		inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. Together with the subscription it names the event."),
 		inHeader("X-Goog-Pubsub-Subscription-Name", "The subscription of an unwrapped Pub/Sub push. It is part of the event's name."),
 	}
-	idempotencyKey = inHeader("Idempotency-Key", "The event's name. An event that is sent again under the same name counts once. It is remembered for 24 hours, or for the window if that is longer.")
+	idempotencyKey = inHeader("Idempotency-Key", "An event that is sent again with the same key counts once. The key is remembered for 24 hours, or for the window if that is longer.")
 	ifMatch        = inHeader("If-Match", "ETags, one of which the current version must have; otherwise the answer is 412 and nothing changes. `*` is any version.")
 	limit          = number("limit", "Items per page.", 1, maxPage, defaultPage)
 	after          = inQuery("after", "The `next` of the page before.")
@@ -210,6 +208,3 @@ var pathSchemas = map[string]schema{
 	"/webhooks/{id}/deliveries/{n}": {"type": "integer", "minimum": 1},
 	"/drafts/{name}/{action}":       {"enum": []string{"accept", "keep", "save", "discard", "fetch"}},
 }
-
-// template returns the route's path as OpenAPI writes it.
-func (rt route) template() string { return strings.Replace(rt.path, "...", "", 1) }

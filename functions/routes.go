@@ -17,7 +17,7 @@ type route struct {
 	path     string     // a ServeMux pattern's; per-service paths exist under /services/{service} too
 	function string     // that serves it; "" is all of them
 	role     string     // that a caller needs, where the configuration asks callers for credentials
-	access   web.Access // of GET, HEAD and OPTIONS
+	onGet    web.Access // what GET, HEAD and OPTIONS do; web.Takes also lets pages send events by other methods
 	handle   endpoint
 	doc      operation
 }
@@ -27,12 +27,16 @@ const (
 	anyMethod = "*"      // the handler decides which methods it takes
 )
 
+// noGet is the onGet of rows that take no GET. If another row of the path takes it, that row
+// reads; otherwise GET gets 405.
+const noGet = web.Reads
+
 // routes is the table of all that is served.
 var routes = []route{
 	// Sources send events.
 	{anyMethod, "/event/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeEvent),
 		op("ingest", bySources, "Send an event").
-			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id name the event, as does the message id of a Pub/Sub push.").
+			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id are its idempotency key, as is the message id of a Pub/Sub push.").
 			reads(ofEvents...).
 			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
 			gives(200, "The event is durable, and the window was checked.", receiptJSON{})},
@@ -40,17 +44,17 @@ var routes = []route{
 		op("ingestBatch", bySources, "Send a batch of events").
 			note("Each item becomes one event. A bad item does not lose its neighbours.").
 			reads(parameter{in: "header", name: "Idempotency-Key", schema: schema{"type": "string"},
-				text: "The batch's name. The name of an item is its place in the batch: send the same items in the same order again."}).
+				text: "The batch's key. An item's place in the batch completes it: send the same items in the same order again."}).
 			takesAs("CloudEvents, or a JSON array of anything.", []string{"application/cloudevents-batch+json", "application/json"}, schema{"type": "array", "maxItems": maxBatchItems}).
 			gives(200, "One result per item, in the order of the items.", batchJSON{})},
 
 	// Cloud Scheduler and Eventarc have the gate look at its window.
-	{"POST", "/check", Check, auth.Operate, web.Reads, perService(checkWindow),
+	{"POST", "/check", Check, auth.Operate, noGet, perService(checkWindow),
 		op("check", byScheduler, "Release the window if it is complete").
 			note("A service with correlation closes what is due of all keys, or checks one key.").
 			reads(correlationKey).
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
-	{"POST", "/sweep", Sweep, auth.Operate, web.Reads, perService(sweepService),
+	{"POST", "/sweep", Sweep, auth.Operate, noGet, perService(sweepService),
 		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
 			note("It finishes the work of instances that stopped in the middle of it.").
 			gives(200, "How much was done.", sweptJSON{})},
@@ -69,7 +73,7 @@ var routes = []route{
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
 			reads(inQuery("eventKey", "Only the events of this endpoint."), correlationKey).
 			gives(200, "How many events were taken out.", resetJSON{})},
-	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, web.Reads, perService(replayMessage),
+	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, noGet, perService(replayMessage),
 		op("replay", byPeople, "Publish a message again, with the same ids").
 			gives(200, "The message is published.", replayedJSON{}).fails(410)},
 	{"GET", "/status", Status, auth.Read, web.Reads, perService(showStatus),
@@ -107,29 +111,29 @@ var routes = []route{
 		op("syncs", byPeople, "List syncs").
 			reads(inQuery("orgId", "Only syncs of this organisation.")).
 			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
-	{"POST", "/sync", SyncRun, auth.Operate, web.Reads, deployment(createSync),
+	{"POST", "/sync", SyncRun, auth.Operate, noGet, deployment(createSync),
 		op("createSync", byPeople, "Define a sync").
 			takes("The definition, in one of three forms.", definitionForms...).
 			gives(201, "The sync is stored.", createdSyncJSON{}, "ETag", "Location").fails(409)},
-	{"POST", "/sync/check", SyncRun, auth.Read, web.Reads, deployment(checkSync),
+	{"POST", "/sync/check", SyncRun, auth.Read, noGet, deployment(checkSync),
 		op("checkSync", byPeople, "Check a definition, and store nothing").
 			takes("The definition, in one of three forms.", schema{}).
 			gives(200, "Every fault of the definition.", checkedJSON{})},
 	{"GET", "/sync/{id}", SyncRun, auth.Read, web.Reads, deployment(getSync),
 		op("sync", byPeople, "Show a sync").
 			gives(200, "The sync, with its credentials redacted.", syncJSON{}, "ETag")},
-	{"PUT", "/sync/{id}", SyncRun, auth.Operate, web.Reads, deployment(updateSync),
+	{"PUT", "/sync/{id}", SyncRun, auth.Operate, noGet, deployment(updateSync),
 		op("updateSync", byPeople, "Replace the definition of a sync").
 			reads(ifMatch).takes("The definition, in one of three forms.", definitionForms...).
 			gives(200, "The sync as it is now.", syncJSON{}, "ETag").fails(409, 412)},
-	{"DELETE", "/sync/{id}", SyncRun, auth.Operate, web.Reads, deployment(deleteSync),
+	{"DELETE", "/sync/{id}", SyncRun, auth.Operate, noGet, deployment(deleteSync),
 		op("deleteSync", byPeople, "Delete a sync, and keep its records").
 			reads(ifMatch).done(204, "The sync is deleted.").fails(409, 412)},
-	{"POST", "/sync/{id}", SyncRun, auth.Operate, web.Reads, deployment(runSync),
+	{"POST", "/sync/{id}", SyncRun, auth.Operate, noGet, deployment(runSync),
 		op("runSyncShort", byPeople, "Run a sync (OurWater's path)").
 			reads(runMethod, wait, allowDeletes).
 			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
-	{"POST", "/sync/{id}/run", SyncRun, auth.Operate, web.Reads, deployment(runSync),
+	{"POST", "/sync/{id}/run", SyncRun, auth.Operate, noGet, deployment(runSync),
 		op("runSync", byPeople, "Run a sync").
 			reads(runMethod, wait, allowDeletes).
 			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
@@ -140,20 +144,20 @@ var routes = []route{
 	{"GET", "/sync/{id}/runs/{runId}", SyncRun, auth.Read, web.Reads, deployment(getRun),
 		op("syncRun", byPeople, "Show a run").
 			gives(200, "The run.", syncrun.Run{})},
-	{"POST", "/sync/{id}/runs/{runId}/cancel", SyncRun, auth.Operate, web.Reads, deployment(cancelRun),
+	{"POST", "/sync/{id}/runs/{runId}/cancel", SyncRun, auth.Operate, noGet, deployment(cancelRun),
 		op("cancelRun", byPeople, "Ask a run to stop after its current page").
 			gives(202, "The run, which will stop.", syncrun.Run{}, "Location").fails(409)},
 	{"GET", "/sync/{id}/rejects", SyncRun, auth.Read, web.Reads, deployment(listRejects),
 		op("rejects", byPeople, "List the rows that were rejected").
 			reads(limit, after).gives(200, "A page of rejects.", rejectsJSON{})},
-	{"POST", "/sync/{id}/rejects/retry", SyncRun, auth.Operate, web.Reads, deployment(retryRejects),
+	{"POST", "/sync/{id}/rejects/retry", SyncRun, auth.Operate, noGet, deployment(retryRejects),
 		op("retryRejects", byPeople, "Run a sync for the rejected rows only").
 			reads(wait).
 			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
 	{"GET", "/sync/{id}/conflicts", SyncRun, auth.Read, web.Reads, deployment(listConflicts),
 		op("conflicts", byPeople, "List the records that wait for a decision").
 			reads(limit, after).gives(200, "A page of conflicts.", conflictsJSON{})},
-	{"POST", "/sync/{id}/conflicts/{recordId}", SyncRun, auth.Operate, web.Reads, deployment(decideConflict),
+	{"POST", "/sync/{id}/conflicts/{recordId}", SyncRun, auth.Operate, noGet, deployment(decideConflict),
 		op("decide", byPeople, "Settle a conflict").
 			reads(datatype).takes("The decision.", syncrun.Decision{}).
 			gives(200, "What is left of the conflict.", decidedJSON{})},
@@ -164,7 +168,7 @@ var routes = []route{
 			reads(datatype, limit, number("start", "How many records to skip.", 0, 1_000_000, 0), number("page", "How many pages of limit records to skip.", 0, 1_000_000, 0),
 				inQuery("cursor", "The `next` of the page before. It goes with neither start nor page.")).
 			gives(200, "A page of records.", sentJSON{})},
-	{"POST", "/sync/{id}/data", SyncRun, auth.Operate, web.Reads, deployment(receiveData),
+	{"POST", "/sync/{id}/data", SyncRun, auth.Operate, noGet, deployment(receiveData),
 		op("receiveData", bySources, "Push records in (OurWater's pushDataFromDatasource)").
 			reads(datatype).
 			takes("At most 1,000 records.", schema{"type": "array", "items": schema{"type": "object"}, "maxItems": 1000},
@@ -178,27 +182,27 @@ var routes = []route{
 		op("record", byConsumers, "Show a record").
 			reads(inHeader("If-None-Match", "ETags that the caller has. If the record has one of them, the answer is 304.")).
 			gives(200, "The record.", entity.Entity{}, "ETag").done(304, "The caller has this version.", "ETag").fails(410)},
-	{"PUT", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, web.Reads, deployment(putRecord),
+	{"PUT", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, noGet, deployment(putRecord),
 		op("putRecord", bySources, "Create or replace a record").
 			reads(ifMatch, inHeader("If-None-Match", "`*` creates a record only: the answer is 412 if there is one.")).
 			takes("The record's fields.", schema{"type": "object"}).
 			gives(200, "The record is replaced.", entity.Entity{}, "ETag").gives(201, "The record is created.", entity.Entity{}, "ETag").fails(412)},
-	{"PATCH", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, web.Reads, deployment(patchRecord),
+	{"PATCH", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, noGet, deployment(patchRecord),
 		op("patchRecord", bySources, "Merge a patch into a record (RFC 7396)").
 			reads(ifMatch).takesAs("The fields to change; null removes one.", []string{"application/merge-patch+json", "application/json"}, schema{"type": "object"}).
 			gives(200, "The record as it is now.", entity.Entity{}, "ETag").fails(412)},
-	{"DELETE", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, web.Reads, deployment(deleteRecord),
+	{"DELETE", "/orgs/{org}/{type}/{id}", SyncRun, auth.Operate, noGet, deployment(deleteRecord),
 		op("deleteRecord", bySources, "Delete a record").
 			reads(ifMatch).done(204, "The record is deleted.").fails(412)},
 
 	// Cloud Scheduler and Pub/Sub start runs, and hand them on.
-	{"POST", "/sync/due", SyncRun, auth.Operate, web.Reads, deployment(startDue),
+	{"POST", "/sync/due", SyncRun, auth.Operate, noGet, deployment(startDue),
 		op("dueSyncs", byScheduler, "Start the syncs that are due, and take over runs whose process died").
 			gives(200, "The runs.", dueJSON{})},
-	{"POST", "/sync/work", SyncRun, auth.Operate, web.Reads, deployment(workOnRun),
+	{"POST", "/sync/work", SyncRun, auth.Operate, noGet, deployment(workOnRun),
 		op("syncWork", byScheduler, "Continue a run (Pub/Sub push)").
 			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.")},
-	{"POST", "/sync/message", SyncRun, auth.Operate, web.Reads, deployment(runOnMessage),
+	{"POST", "/sync/message", SyncRun, auth.Operate, noGet, deployment(runOnMessage),
 		op("syncMessage", byScheduler, "Run the sync that a service's message starts (Pub/Sub push)").
 			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.").fails(409)},
 
@@ -223,44 +227,44 @@ var routes = []route{
 		op("liveClients", byPeople, "List the clients that are connected to this instance, newest first").
 			reads(parameter{in: "query", name: "limit", text: "The most clients to list. Default: all.", schema: schema{"type": "integer", "minimum": 1, "maximum": maxPage}}).
 			gives(200, "The clients.", clientsJSON{})},
-	{"POST", "/notify", Live, auth.Operate, web.Reads, deployment(notify),
+	{"POST", "/notify", Live, auth.Operate, noGet, deployment(notify),
 		op("notify", bySources, "Tell live clients, on every instance, that entities changed").
 			takes("One entity, or up to 1,000.", live.Name{}, []live.Name{}).
 			gives(200, "How many entities were named.", notifiedJSON{})},
 
 	// Webhooks come in.
-	{"POST", "/hooks/{name}", Echo, auth.Ingest, web.Reads, guarding(takeHook),
+	{"POST", "/hooks/{name}", Echo, auth.Ingest, noGet, guarding(takeHook),
 		op("hook", bySources, "Send a webhook that the configuration names").
 			note(signed).reads(webhookHeaders...).
 			takes("Anything that the configuration's expressions can read.", schema{}).
 			gives(200, "The webhook is stored.", flow.Taken{})},
-	{"POST", "/echo-external-data-webhook", Echo, auth.Ingest, web.Reads, guarding(echoSource),
+	{"POST", "/echo-external-data-webhook", Echo, auth.Ingest, noGet, guarding(echoSource),
 		op("echoWebhook", bySources, "Send a list from the source of truth").
 			note(signed).reads(listID).reads(webhookHeaders...).
 			takes("The whole list.", taskList{}).
 			gives(200, "The list is stored.", echoAnswer{})},
-	{"POST", "/external-data-webhook", Echo, auth.Ingest, web.Reads, guarding(echoSource),
+	{"POST", "/external-data-webhook", Echo, auth.Ingest, noGet, guarding(echoSource),
 		op("externalDataWebhook", bySources, "Send a list from the source of truth (Fluid's path)").
 			note(signed).reads(listID).reads(webhookHeaders...).
 			takes("The whole list.", taskList{}).
 			gives(200, "The list is stored.", echoAnswer{})},
-	{"POST", "/register-session-url", Echo, auth.Ingest, web.Reads, deployment(openSession),
+	{"POST", "/register-session-url", Echo, auth.Ingest, noGet, deployment(openSession),
 		op("openSession", byConsumers, "Open a session of a list").
 			note("For the first session of a list, Headgate registers for webhooks at the source.").
 			takes("The session.", sessionOpening{}).
 			gives(200, "What the session's live clients subscribe to.", sessionJSON{})},
-	{"POST", "/events-listener", Echo, auth.Ingest, web.Reads, deployment(endSession),
+	{"POST", "/events-listener", Echo, auth.Ingest, noGet, deployment(endSession),
 		op("endSession", byConsumers, "End a session").
 			note("After the last session of a list, Headgate unregisters at the source.").
 			takes("The session.", sessionEnding{}).
 			gives(200, "The session gets no more signals.", endedJSON{})},
 
 	// Webhooks go out.
-	{"POST", "/register-for-webhook", Echo, auth.Operate, web.Reads, deployment(registerWebhook),
+	{"POST", "/register-for-webhook", Echo, auth.Operate, noGet, deployment(registerWebhook),
 		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
 			takes("The URL.", registration{}).
 			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
-	{"POST", "/unregister-webhook", Echo, auth.Operate, web.Reads, deployment(unregisterWebhook),
+	{"POST", "/unregister-webhook", Echo, auth.Operate, noGet, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
 			takes("The URL.", registration{}).
 			gives(200, "The URL is not called any more.", unregisteredJSON{})},
@@ -271,10 +275,10 @@ var routes = []route{
 		op("deliveries", byPeople, "List what was sent to a URL, newest first").
 			reads(number("limit", "The most deliveries to list.", 1, maxPage, 50)).
 			gives(200, "The deliveries, with attempts and answers.", deliveriesJSON{})},
-	{"POST", "/webhooks/{id}/deliveries/{n}/retry", Echo, auth.Operate, web.Reads, deployment(retryDelivery),
+	{"POST", "/webhooks/{id}/deliveries/{n}/retry", Echo, auth.Operate, noGet, deployment(retryDelivery),
 		op("retryDelivery", byPeople, "Try a delivery now, or make it again").
 			done(202, "The delivery will be tried.").fails(409)},
-	{"POST", "/webhooks/sweep", Echo, auth.Operate, web.Reads, deployment(sweepWebhooks),
+	{"POST", "/webhooks/sweep", Echo, auth.Operate, noGet, deployment(sweepWebhooks),
 		op("sweepWebhooks", byScheduler, "Make the deliveries that are due").
 			gives(200, "How many deliveries were made.", deliveredJSON{})},
 
@@ -282,12 +286,12 @@ var routes = []route{
 	{"GET", "/drafts/{name}", Draft, auth.Read, web.Reads, deployment(getDraft),
 		op("draft", byPeople, "Show a draft: its saved, incoming and draft values, and what is flagged").
 			gives(200, "The draft.", draft.View{}, "ETag").fails(413)},
-	{"PATCH", "/drafts/{name}", Draft, auth.Operate, web.Reads, deployment(editDraft),
+	{"PATCH", "/drafts/{name}", Draft, auth.Operate, noGet, deployment(editDraft),
 		op("editDraft", byPeople, "Edit a draft").
 			note("The last writer of a field wins. A null removes a field or a row.").
 			takes("The fields to set.", draftEdit{}).
 			gives(200, "The draft as it is now.", draft.View{}, "ETag")},
-	{"POST", "/drafts/{name}/{action}", Draft, auth.Operate, web.Reads, deployment(decideDraft),
+	{"POST", "/drafts/{name}/{action}", Draft, auth.Operate, noGet, deployment(decideDraft),
 		op("decideDraft", byPeople, "Accept the source's values, keep ours, save to the source, discard, or fetch").
 			takes("What to decide.", draftDecision{}).orNothing().
 			gives(200, "The draft as it is now.", draft.View{}, "ETag").

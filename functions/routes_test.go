@@ -96,9 +96,9 @@ func TestRoutesOfAPathHaveOneAccess(t *testing.T) {
 	access := map[string]web.Access{}
 	for _, rt := range routes {
 		if have, ok := access[rt.path]; ok {
-			require.Equal(t, have, rt.access, rt.path)
+			require.Equal(t, have, rt.onGet, rt.path)
 		}
-		access[rt.path] = rt.access
+		access[rt.path] = rt.onGet
 	}
 }
 

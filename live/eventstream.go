@@ -123,7 +123,7 @@ func (h *Hub) ServeEventStream(w http.ResponseWriter, r *http.Request, access Ac
 	if !h.join(c) {
 		s.mu.Unlock()
 		h.memory.Give(clientWeight)
-		return refuse(http.StatusServiceUnavailable, "the server restarts: come back", 0)
+		return refuse(http.StatusServiceUnavailable, "the server restarts: reconnect", 0)
 	}
 	defer c.close(closeGoingAway, "")
 	err = s.begin()

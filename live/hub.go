@@ -23,6 +23,7 @@ type Hub struct {
 
 	handlersMu sync.RWMutex
 	handlers   map[string]Resolver // by entity
+	unhandled  map[string]struct{} // entities without a handler that were logged
 
 	receiving atomic.Bool // from the queue
 	relieving atomic.Bool
@@ -40,7 +41,7 @@ type Hub struct {
 
 // New returns a hub. It starts nothing: call [Hub.Start].
 func New(o Options) *Hub {
-	h := &Hub{o: o.withDefaults(), seed: maphash.MakeSeed(), members: map[*client]struct{}{}, handlers: map[string]Resolver{}}
+	h := &Hub{o: o.withDefaults(), seed: maphash.MakeSeed(), members: map[*client]struct{}{}, handlers: map[string]Resolver{}, unhandled: map[string]struct{}{}}
 	for i := range h.fetches {
 		h.fetches[i].maxWorkers = maxFetches
 	}
@@ -128,7 +129,7 @@ func (h *Hub) all() []*client {
 }
 
 // closeClients closes all clients (1012). Each is told to reconnect at another time, or
-// all would come back at once.
+// all would reconnect at once.
 func (h *Hub) closeClients(reason string) {
 	for _, c := range h.all() {
 		h.spawn(func() { c.bye(reason) })

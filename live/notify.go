@@ -19,7 +19,7 @@ type Queue interface {
 	Publish(ctx context.Context, data []byte) error
 	// Receive calls handle with what is published until ctx ends. Then it waits for the
 	// calls under way and returns nil. It calls ready once, as soon as everything that is
-	// published from then on will arrive. It returns an error when it cannot go on: data
+	// published from then on will arrive. It returns an error when it cannot continue: data
 	// may have been missed, and the hub calls it again after a while. handle may be
 	// called from many goroutines. It does not block and does not keep data.
 	Receive(ctx context.Context, ready func(), handle func(data []byte)) error

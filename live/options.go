@@ -15,7 +15,8 @@ type Options struct {
 	// clients of this hub only. The hub does not close it.
 	Queue Queue
 	// Resolver returns the resolver of entities that have no handler, see [Hub.Handle].
-	// It may return nil: there are no such entities.
+	// It may return nil: then there are no such entities, and a Versioned client that
+	// subscribes to one gets the error "invalid".
 	Resolver func(Key) Resolver
 	// PassThrough takes frames that are JSON objects without an action, byte for byte,
 	// with the client's secret. It is called for one frame of a client at a time; the

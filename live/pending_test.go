@@ -46,7 +46,7 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 	})
 }
 
-// A client that goes on asking and does not read is closed.
+// A client that keeps asking and does not read is closed.
 func TestEndlessQuestions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -41,6 +41,8 @@ type Resolver interface {
 
 // Handle says how entities of a type are fetched, "items" or "acme/items". Call it
 // before clients connect. It panics if the entity has a handler or cannot be named so.
+// A subscription to an entity that has neither a handler nor a [Resolver] is logged as a
+// warning, and a Versioned client gets the error "invalid".
 //
 // fetch returns the rows of the entity that the secret may see, or no rows if there is
 // no such entity, or [ErrDenied]. Any other error is retried. It is called once for
@@ -77,6 +79,29 @@ func (h *Hub) resolverOf(k Key) Resolver {
 		return nothing{}
 	}
 	return r
+}
+
+// maxUnhandled bounds the entities without a handler that are logged: clients choose their
+// names.
+const maxUnhandled = 20
+
+// handles reports whether the key has a resolver. It logs each entity that has none once,
+// because a Plain client that subscribes to it cannot be told.
+func (h *Hub) handles(k Key) bool {
+	if _, none := h.resolverOf(k).(nothing); !none {
+		return true
+	}
+	h.handlersMu.Lock()
+	_, known := h.unhandled[k.Entity()]
+	log := !known && len(h.unhandled) < maxUnhandled
+	if log {
+		h.unhandled[k.Entity()] = struct{}{}
+	}
+	h.handlersMu.Unlock()
+	if log {
+		h.o.Log.Warn("a client subscribes to an entity that has no handler", "entity", k.Entity())
+	}
+	return false
 }
 
 // rowsResolver is the function that Handle got.

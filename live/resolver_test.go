@@ -1,7 +1,12 @@
 package live_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,6 +68,54 @@ func TestRowsOfAnyBytes(t *testing.T) {
 	}
 }
 
+// syncBuffer is a buffer that a hub's goroutines may write to while a test reads it.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// A misspelt entity is an error that a Versioned client and the log name. A Plain client
+// cannot be told.
+func TestEntitiesWithoutAHandler(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	w := newWorld(t, func(_ *world, o *live.Options) {
+		o.Resolver, o.Log = nil, slog.New(slog.NewTextHandler(&log, nil))
+	})
+	w.hub.Handle("items", func(context.Context, live.Key, string) ([][]byte, error) { return nil, nil })
+	p, plain := w.dial("protocol=2"), w.dial("")
+	plain.send(`{"action":"subscribe","body":{"entity":"item","id":"1"}}`)
+	w.settled(1)
+	w.hub.NotifyLocal(live.KeyOf("item", "1")) // harms nobody
+	for _, id := range []string{"1", "*"} {
+		p.send(`{"action":"subscribe","body":{"entity":"item","id":"` + id + `","have":""},"ref":"a"}`)
+		require.Equal(t, map[string]any{
+			"type": "error", "code": "invalid", "message": `no handler for the entity "item"`, "entity": "item", "id": id, "ref": "a",
+		}, p.read())
+	}
+	p.send(`{"action":"subscribe","body":{"entity":"items","id":"1","have":""}}`)
+	require.Equal(t, "subscribed", p.read()["type"])
+	require.Equal(t, "gone", p.read()["type"], "this one has a handler")
+	require.Equal(t, 1, strings.Count(log.String(), `level=WARN msg="a client subscribes to an entity that has no handler" entity=item`))
+	for i := range 30 {
+		p.send(fmt.Sprintf(`{"action":"subscribe","body":{"entity":"e%d","id":"1"}}`, i))
+		require.Equal(t, "invalid", p.read()["code"])
+	}
+	require.Equal(t, 20, strings.Count(log.String(), "has no handler"), "clients cannot fill the log")
+}
+
 // A handler is asked once for each secret, and may deny one.
 func TestHandleIsPerSecret(t *testing.T) {
 	t.Parallel()
@@ -116,17 +169,6 @@ func TestVersionsOfRows(t *testing.T) {
 	set()
 	w.hub.NotifyLocal(live.KeyOf("items", "1"))
 	require.Equal(t, true, p.read()["deleted"])
-}
-
-// An entity that has no handler does not exist. That harms nobody.
-func TestUnknownEntities(t *testing.T) {
-	t.Parallel()
-	w := newHandled(t, func(string) ([][]byte, error) { return nil, nil })
-	p := w.dial("protocol=2")
-	p.send(`{"action":"subscribe","body":{"entity":"dragons","id":"1","have":""}}`)
-	require.Equal(t, "subscribed", p.read()["type"])
-	require.Equal(t, "gone", p.read()["type"])
-	w.hub.NotifyLocal(live.KeyOf("dragons", "1"))
 }
 
 func TestHandleMistakes(t *testing.T) {

@@ -1,6 +1,9 @@
 package live
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // subscribe adds a subscription, or repeats the answer to one that is there.
 func (c *client) subscribe(t target, ref string) {
@@ -16,6 +19,9 @@ func (c *client) subscribe(t target, ref string) {
 		return // entity-sync has no patterns: this is an entity that does not exist
 	case !c.mayTake(key):
 		deny("forbidden", "this connection may not subscribe to it")
+		return
+	case !c.hub.handles(key) && c.protocol == Versioned: // "gone" would look like a deleted entity
+		deny("invalid", "no handler for the entity "+strconv.Quote(t.Entity))
 		return
 	}
 	s, result := c.newSubscription(Name{t.Entity, t.ID}, key)
@@ -51,7 +57,7 @@ func (c *client) subscribe(t target, ref string) {
 	}
 }
 
-// added and the others are what newSubscription did.
+// subscribed says what newSubscription did.
 type subscribed int
 
 const (

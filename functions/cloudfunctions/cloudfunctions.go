@@ -40,7 +40,7 @@ func openApp() (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := launch.Open(context.Background(), s, cfg, obs.NewLogger(os.Stderr, s.CloudRun, slog.LevelInfo))
+	a, err := launch.Open(context.Background(), s, cfg, obs.NewLogger(os.Stderr, s.Platform.StructuredLogs(), slog.LevelInfo))
 	if err != nil {
 		return nil, err
 	}

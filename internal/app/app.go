@@ -36,9 +36,9 @@ type Store interface {
 	store.Docs
 }
 
-// coded is a Store whose documents come with errors that use cases pass on. The gate marks
+// codedStore is a Store whose documents come with errors that use cases pass on. The gate marks
 // the errors of its part itself, because its answers say which step failed.
-type coded struct {
+type codedStore struct {
 	store.Store
 	store.Docs
 }
@@ -104,6 +104,8 @@ type App struct {
 	live     *Live
 	flow     *flow.Flow
 
+	backgroundCPU bool // the platform's answer, asked once
+
 	helped     atomic.Uint64 // counts calls of Help
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
 
@@ -115,15 +117,15 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
-	o.Store = coded{o.Store, store.Coded(o.Store)}
-	a := &App{o: o}
+	o.Store = codedStore{o.Store, store.Coded(o.Store)}
+	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU()}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	a.flow = flow.New(flow.Options{
-		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: o.Platform.BackgroundCPU(),
-		Shared: o.liveTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
+		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: a.backgroundCPU,
+		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
 	})
 	for _, svc := range o.Config.Services {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{

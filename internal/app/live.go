@@ -34,8 +34,8 @@ type Live struct {
 // Live returns the push of changes.
 func (a *App) Live() *Live { return a.live }
 
-// liveTopic returns the topic that carries signals between instances; "": there is none.
-func (o *Options) liveTopic() string {
+// signalTopic returns the topic that carries signals between instances; "": there is none.
+func (o *Options) signalTopic() string {
 	if cfg := o.Config.Live; cfg != nil && cfg.Topic != "" {
 		return cfg.Topic
 	}
@@ -52,7 +52,7 @@ func (a *App) newLive() (*Live, error) {
 		}
 		a.flow.ClientsChanged(d.Key)
 	}
-	if a.o.Platform.Cloud() {
+	if a.o.Platform.EndsRequests() {
 		o.MaxConnection = cloudConnection
 	}
 	o.MaxSubscriptions, o.MaxFrameBytes, o.FramesPerSecond = cfg.MaxSubscriptions, cfg.MaxFrameBytes, cfg.FramesPerSecond
@@ -73,7 +73,7 @@ func (a *App) newLive() (*Live, error) {
 	if cfg.PassThrough != nil {
 		o.PassThrough = a.passThrough
 	}
-	if topic := a.o.liveTopic(); topic != "" {
+	if topic := a.o.signalTopic(); topic != "" {
 		o.Queue = busqueue.New(a.o.Bus, topic, "headgate-live-"+event.NewID(time.Now()))
 	}
 	l.Hub = live.New(o)

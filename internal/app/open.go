@@ -10,7 +10,7 @@ func (a *App) open() (warnings []string) {
 		return nil
 	}
 	callers, remedy := "everybody who reaches this process", `configure "auth"`
-	if a.o.Platform.Cloud() {
+	if a.o.Platform.Proxied() {
 		callers, remedy = "everybody whom the platform lets through", `configure "auth", unless IAM decides who may call`
 	}
 	if cfg.Live != nil && cfg.Live.Token != nil {

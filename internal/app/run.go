@@ -19,7 +19,7 @@ func (a *App) Start() {
 	a.stop = cancel
 	a.warn()
 	a.startLive()
-	if a.o.Platform.BackgroundCPU() {
+	if a.backgroundCPU {
 		a.outgoing.Start()
 	}
 	a.flow.Start()
@@ -139,11 +139,11 @@ func (a *App) purge(ctx context.Context) {
 // Close ends the work that Start began, and waits for it until ctx ends. It closes the
 // drivers last, because everything else uses them. It is idempotent.
 func (a *App) Close(ctx context.Context) (err error) {
-	a.once.Do(func() { err = a.close(ctx) })
+	a.once.Do(func() { err = a.shutDown(ctx) })
 	return err
 }
 
-func (a *App) close(ctx context.Context) error {
+func (a *App) shutDown(ctx context.Context) error {
 	var errs []error
 	failed := func(format string, err error, args ...any) {
 		if err != nil {

@@ -1,10 +1,37 @@
 package app
 
 import (
+	"context"
+
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/webhook/incoming"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
+
+// secret returns the credential that value is, or refers to.
+func (a *App) secret(ctx context.Context, value string) (string, error) {
+	switch {
+	case a.o.Secret != nil:
+		return a.o.Secret(ctx, value)
+	case credential.IsReference(value): // the reference itself would be a secret that anybody can guess
+		return "", fault.New(fault.Invalid, "%s refers to a credential, but references cannot be resolved here", value)
+	}
+	return value, nil
+}
+
+// secrets returns the credentials that the values are, or refer to.
+func (a *App) secrets(ctx context.Context, values []string) (out []string, err error) {
+	for _, v := range values {
+		s, err := a.secret(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
 
 // minShared is the smallest length of a shared secret, in bytes, that gets no warning. A
 // shorter one can be guessed from one signed webhook.

@@ -42,7 +42,7 @@ func (a *App) syncOptions() syncrun.Options {
 		return o
 	}
 	o.MaxInvocation = time.Duration(cfg.MaxInvocationSeconds) * time.Second
-	if cfg.WorkTopic != "" && !a.o.Platform.BackgroundCPU() {
+	if cfg.WorkTopic != "" && !a.backgroundCPU {
 		if o.MaxInvocation == 0 {
 			o.MaxInvocation = defaultInvocation
 		}

@@ -8,34 +8,10 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
-	"github.com/headgate/headgate/internal/platform/credential"
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/origin"
 	"github.com/headgate/headgate/internal/webhook/incoming"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
-
-// secret returns the credential that value is, or refers to.
-func (a *App) secret(ctx context.Context, value string) (string, error) {
-	switch {
-	case a.o.Secret != nil:
-		return a.o.Secret(ctx, value)
-	case credential.IsReference(value): // the reference itself would be a secret that anybody can guess
-		return "", fault.New(fault.Invalid, "%s refers to a credential, but references cannot be resolved here", value)
-	}
-	return value, nil
-}
-
-func (a *App) secrets(ctx context.Context, values []string) (out []string, err error) {
-	for _, v := range values {
-		s, err := a.secret(ctx, v)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
 
 // hook builds a hook from its configuration.
 func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
@@ -59,10 +35,10 @@ func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
 	return out, nil
 }
 
-// consents reports whether a target may be called without a handshake: its host is listed,
+// needsNoHandshake reports whether a target may be called without a handshake: its host is listed,
 // with or without its scheme's default port, or it is this machine. In the cloud, this
 // machine does not belong to the user, so there the second case does not count.
-func (a *App) consents(u *url.URL) bool {
+func (a *App) needsNoHandshake(u *url.URL) bool {
 	if cfg := a.o.Config.Echo; cfg != nil {
 		for _, h := range cfg.AllowTargets {
 			if h == u.Hostname() || origin.Host(u.Scheme, h) == origin.Host(u.Scheme, u.Host) {
@@ -71,7 +47,7 @@ func (a *App) consents(u *url.URL) bool {
 		}
 	}
 	host := u.Hostname()
-	return !a.o.Platform.Cloud() && (host == "localhost" || host == "127.0.0.1" || host == "::1")
+	return a.o.Platform.OwnMachine() && (host == "localhost" || host == "127.0.0.1" || host == "::1")
 }
 
 // publicURL returns the URL of this process, without a slash at the end.
@@ -115,6 +91,6 @@ func (a *App) newSessions() *incoming.Sessions {
 func (a *App) newOutgoing() *outgoing.Service {
 	return outgoing.New(outgoing.Options{
 		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
-		PublicURL: a.publicURL(), Consents: a.consents, BackgroundCPU: a.o.Platform.BackgroundCPU(),
+		PublicURL: a.publicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU,
 	})
 }

@@ -28,6 +28,6 @@ func TestListedTargets(t *testing.T) {
 		a := &App{o: Options{Config: &config.Config{Deployment: config.Deployment{Echo: &config.Echo{AllowTargets: []string{c.listed}}}}}}
 		u, err := url.Parse(c.target)
 		require.NoError(t, err)
-		require.Equal(t, c.want, a.consents(u), "%s, %s", c.listed, c.target)
+		require.Equal(t, c.want, a.needsNoHandshake(u), "%s, %s", c.listed, c.target)
 	}
 }

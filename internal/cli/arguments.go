@@ -18,7 +18,7 @@ import (
 // The word after a flag that takes a value, and the words after "--", do not change. Nor
 // does anything if the shell asks for completions, because the last word is incomplete then.
 func arguments(root *cobra.Command, args []string) []string {
-	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+	if completing(args) {
 		return args
 	}
 	known := flagsOf(root)

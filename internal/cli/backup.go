@@ -19,7 +19,7 @@ Run it on the machine of the server. For a store in Firestore there is
 "gcloud firestore export".`,
 		Example: `  $ headgate backup headgate-monday.db
   $ headgate backup headgate-monday.db --data /var/lib/headgate`,
-		Args: operands("a FILE"),
+		Args: operand("FILE"),
 	}, "gcloud firestore export", func(cmd *cobra.Command, s launch.Settings, file string) error {
 		if err := launch.Backup(cmd.Context(), s, file); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,10 +22,10 @@ func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Conf
 			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.TargetPubSub.Topic)
 	}
 	log.Info("memory", "limitMiB", s.Memory>>20, "budgets", budget.Divide(s.Memory))
-	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", s.Function, "version", p.version())
+	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", cmp.Or(s.Function, "all"), "version", p.shownVersion())
 	tcp, ok := addr.(*net.TCPAddr)
 	loopback := ok && tcp.IP.IsLoopback()
-	if cfg.Auth == nil && !loopback && !s.CloudRun {
+	if cfg.Auth == nil && !loopback && !s.Platform.Proxied() {
 		log.Warn(`anybody who reaches this address may send events and trigger: configure "auth"`)
 	}
 }

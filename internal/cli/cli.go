@@ -60,6 +60,9 @@ func Main(ctx context.Context, p Process) int {
 	p.settings = launch.FromEnv(p.Getenv)
 	p.settings.Program = p.Program
 	root := newRoot(&p)
+	if completing(p.Args) {
+		unquote(root)
+	}
 	words := arguments(root, p.Args)
 	root.SetArgs(words)
 	root.SetOut(p.Stdout)
@@ -82,7 +85,7 @@ func Main(ctx context.Context, p Process) int {
 	return exitUsage
 }
 
-func (p *Process) version() string {
+func (p *Process) shownVersion() string {
 	if p.Version != "" {
 		return p.Version
 	}

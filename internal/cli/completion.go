@@ -1,9 +1,16 @@
 package cli
 
 import (
+	"context"
 	"io"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/headgate/headgate/internal/cli/deployment"
 )
 
 // newCompletion replaces cobra's command of the same name, which does not report mistakes
@@ -39,7 +46,7 @@ func newCompletion(p *Process) *cobra.Command {
 			Use: shell.name, Short: "Print the script for " + shell.name,
 			Long:    "Print the script for " + shell.name + ". " + shell.where,
 			Example: "  $ headgate " + shell.example,
-			Args:    operands(),
+			Args:    noOperands,
 			RunE:    func(cmd *cobra.Command, _ []string) error { return shell.script(cmd.Root(), p.Stdout) },
 		})
 	}
@@ -58,5 +65,63 @@ func completes(cmd *cobra.Command, flag string, values ...string) {
 func completesFiles(cmd *cobra.Command, ends ...string) {
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return ends, cobra.ShellCompDirectiveFilterFileExt
+	}
+}
+
+// completesIDs lets the shell offer the ids of stored syncs as the operand, and files with
+// these ends beside them. Where no id fits, the shell looks for the files itself.
+func (w *where) completesIDs(cmd *cobra.Command, ends ...string) {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		offers := w.ids(cmd.Context(), typed)
+		if len(offers) == 0 && len(ends) > 0 {
+			return ends, cobra.ShellCompDirectiveFilterFileExt
+		}
+		for _, end := range ends {
+			files, _ := filepath.Glob(typed + "*." + end) // the only error is a pattern that nobody completes
+			offers = append(offers, files...)
+		}
+		return offers, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completionTime is how long a person waits for completions of a store or a deployment.
+const completionTime = 2 * time.Second
+
+// ids returns the ids of the stored syncs that begin with the text. It says nothing of what
+// fails: that would be written into the line that the person types.
+func (w *where) ids(ctx context.Context, begin string) (ids []string) {
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	process, silent := *w.p, *w
+	process.Stderr = io.Discard
+	silent.p = &process
+	_ = silent.with(ctx, reads, func(string, ...any) {}, func(d deployment.Deployment) error {
+		syncs, err := d.Syncs(ctx)
+		for _, s := range syncs {
+			if strings.HasPrefix(s.ID, begin) {
+				ids = append(ids, s.ID)
+			}
+		}
+		return err
+	})
+	return ids
+}
+
+// completing reports whether the shell asks for completions.
+func completing(args []string) bool {
+	return len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd)
+}
+
+// unquote removes the backquotes that mark names in the texts of flags. The help uses
+// them, and completions would show them.
+func unquote(cmd *cobra.Command) {
+	plain := func(f *pflag.Flag) { _, f.Usage = pflag.UnquoteUsage(f) }
+	cmd.Flags().VisitAll(plain)
+	cmd.PersistentFlags().VisitAll(plain)
+	for _, c := range cmd.Commands() {
+		unquote(c)
 	}
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -43,4 +45,36 @@ func TestCompletion(t *testing.T) {
 		require.Zero(t, status)
 		require.Contains(t, stdout, want)
 	}
+}
+
+// The ids of stored syncs are offered, and nothing is said where there is no store.
+func TestCompletionOfIDs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	complete := func(data string, args ...string) string {
+		status, stdout, stderr := headgate(t, map[string]string{"CONFIG": configOf(dir, "")}, append([]string{"__complete", args[0], args[1], "--data", data}, args[2:]...)...)
+		require.Zero(t, status)
+		require.Equal(t, 1, strings.Count(stderr, "\n"), "cobra's line only: %s", stderr)
+		return stdout
+	}
+	require.Equal(t, "json\n:8\n", complete(data, "sync", "run", ""), "files that end in json")
+	require.NoDirExists(t, data)
+	status, _, stderr := headgate(t, map[string]string{"CONFIG": configOf(dir, "")}, "sync", "apply", csvSync(t, dir, "good", false), "--data", data)
+	require.Zero(t, status, stderr)
+	require.Equal(t, "good\n:4\n", complete(data, "sync", "run", ""))
+	require.Equal(t, "good\n:4\n", complete(data, "sync", "rejects", "go"))
+	require.Equal(t, "good\n:4\n", complete(data, "sync", "delete", ""))
+	require.Equal(t, ":4\n", complete(data, "sync", "runs", "good", ""), "there is one operand")
+	require.Equal(t, "json\n:8\n", complete(data, "sync", "run", "x"))
+	require.NoError(t, os.WriteFile(filepath.Join(data, "headgate.db"), []byte("no store"), 0o600))
+	require.Equal(t, ":4\n", complete(data, "sync", "runs", ""), "a damaged store is no reason to write into the line")
+}
+
+// The marks that name a flag's value in the help are not shown.
+func TestCompletionOfFlagsIsPlain(t *testing.T) {
+	t.Parallel()
+	_, stdout, _ := headgate(t, nil, "__complete", "backup", "--")
+	require.Contains(t, stdout, "--data\tthe DIRECTORY of the embedded store\n")
+	require.NotContains(t, stdout, "`")
 }

@@ -15,7 +15,7 @@ func newConfigCheck(p *Process) *cobra.Command {
 		Long: "List every fault of a configuration at once, each with its JSON path.",
 		Example: `  $ headgate config check gate.json
   $ headgate config check gate.json && headgate --config gate.json`,
-		Args: operands("a FILE"),
+		Args: operand("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {

@@ -11,7 +11,7 @@ func newConfigSchema(p *Process) *cobra.Command {
 		Use: "schema", Short: "Print the JSON Schema of the configuration",
 		Long:    "Print the JSON Schema of the configuration, for editors.",
 		Example: "  $ headgate config schema > headgate.schema.json",
-		Args:    operands(),
+		Args:    noOperands,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := p.Stdout.Write(config.Schema())
 			return err

@@ -45,12 +45,14 @@ func TestHelp(t *testing.T) {
 }
 
 // The help shows the commands as the person who reads it can type them.
-func TestHelpOfGoRun(t *testing.T) {
+func TestHelpOfOtherPrograms(t *testing.T) {
 	t.Parallel()
-	var out strings.Builder
-	p := Process{Args: []string{"sync", "run", "--help"}, Program: goRun, Getenv: noEnv, Stdout: &out, Stderr: &out}
-	require.Zero(t, Main(t.Context(), p))
-	require.Contains(t, out.String(), "Usage:\n  go run . sync run {ID | FILE} [flags]\n")
-	require.Contains(t, out.String(), "\n  $ go run . sync run testdata/readings.json\n")
-	require.NotContains(t, out.String(), "headgate sync")
+	for _, program := range []string{goRun, "/opt/gate/hg", "'/opt/a gate/hg'"} {
+		var out strings.Builder
+		p := Process{Args: []string{"sync", "run", "--help"}, Program: program, Getenv: noEnv, Stdout: &out, Stderr: &out}
+		require.Zero(t, Main(t.Context(), p))
+		require.Contains(t, out.String(), "Usage:\n  "+program+" sync run {ID | FILE} [flags]\n")
+		require.Contains(t, out.String(), "\n  $ "+program+" sync run testdata/readings.json\n")
+		require.NotContains(t, out.String(), "headgate sync")
+	}
 }

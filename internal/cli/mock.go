@@ -40,10 +40,12 @@ type mockHandler interface {
 func newMockServer(p *Process, m mockServer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: m.name, Short: m.about,
-		Long: fmt.Sprintf(`Serve a stand-in for a system outside: %s. It prints what to try,
-and serves until it is stopped. PUT /faults changes what goes wrong while it runs.`, strings.Replace(m.about, "The mock", "the mock", 1)),
+		Long: fmt.Sprintf(`Serve a stand-in for a system outside. It prints what to try, and serves until it is
+stopped. PUT /faults changes what goes wrong while it runs.
+
+The system is %s.`, strings.Replace(m.about, "The mock", "the mock", 1)),
 		Example: "  $ headgate mock " + m.name + "\n  $ headgate mock " + m.name + " --addr 127.0.0.1:9000 --fault rate500=0.1",
-		Args:    operands(),
+		Args:    noOperands,
 	}
 	addr := cmd.Flags().String("addr", m.addr, "listen on this `HOST:PORT`")
 	rows := new(int)

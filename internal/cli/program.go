@@ -28,8 +28,8 @@ func Program(arg0 string) string {
 // is not to be shown.
 var places = []string{"url", "config", "store", "bus", "data", "project", "database"}
 
-// typed returns the command that a person can type to go on at the place where cmd
-// worked.
+// typed returns the command line for another command on the deployment that cmd worked
+// on.
 func (p *Process) typed(cmd *cobra.Command, words ...string) string {
 	line := p.Program + " " + strings.Join(words, " ")
 	cmd.Flags().Visit(func(f *pflag.Flag) {

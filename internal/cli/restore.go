@@ -19,7 +19,7 @@ Run it on the machine of the server. For a store in Firestore there is
 "gcloud firestore import".`,
 		Example: `  $ headgate restore headgate-monday.db
   $ headgate restore headgate-monday.db --data /var/lib/headgate`,
-		Args: operands("a FILE"),
+		Args: operand("FILE"),
 	}, "gcloud firestore import", func(cmd *cobra.Command, s launch.Settings, file string) error {
 		kept, err := launch.Restore(cmd.Context(), s, file)
 		if err != nil {

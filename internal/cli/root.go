@@ -2,9 +2,12 @@ package cli
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // name is the command's name.
@@ -36,9 +39,9 @@ Without a command it serves, as "serve" does.`
 // newRoot returns the whole tree of commands.
 func newRoot(p *Process) *cobra.Command {
 	root := &cobra.Command{
-		Use: name, Long: rootLong, Example: rootExample, Version: p.version(),
+		Use: name, Long: rootLong, Example: rootExample, Version: p.shownVersion(),
 		SilenceErrors: true, SilenceUsage: true, // Main prints them
-		Args:                       operands(),
+		Args:                       noOperands,
 		SuggestionsMinimumDistance: 2,
 	}
 	root.AddGroup(
@@ -50,18 +53,48 @@ func newRoot(p *Process) *cobra.Command {
 	)
 	serves(p, root)
 	root.SetVersionTemplate(name + " {{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{withSuggestion(cmd, err)} })
 	root.SetUsageFunc(printUsage)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
 		newServe(p), newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
 	)
 	root.InitDefaultHelpCmd()
-	if p.Program == goRun {
-		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: goRun}
-		typedAs(root, goRun)
+	finish(root)
+	if p.Program != "" && p.Program != name {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: p.Program}
+		typedAs(root, p.Program)
 	}
 	return root
+}
+
+// finish leaves "[flags]" out of the usage lines of the commands that have no flag but --help.
+func finish(cmd *cobra.Command) {
+	own := false
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { own = own || !f.Hidden && f.Name != "help" })
+	cmd.DisableFlagsInUseLine = !own
+	for _, c := range cmd.Commands() {
+		finish(c)
+	}
+}
+
+// withSuggestion adds to the error for an unknown flag which one the person may have meant.
+func withSuggestion(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok || unknown.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // cobra's rule for commands, applied to flags
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		}
+	})
+	meant := flags.SuggestionsFor(unknown.GetSpecifiedName())
+	if len(meant) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: did you mean --%s?", err, strings.Join(meant, " or --"))
 }
 
 // typedAs puts what a person types in place of the name in all examples.
@@ -78,7 +111,7 @@ func group(cmd *cobra.Command, what string, commands ...*cobra.Command) *cobra.C
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.DisableFlagsInUseLine = true
 	cmd.Annotations = map[string]string{below: what}
-	cmd.Args = operands("a " + what)
+	cmd.Args = operand(what)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return unknownCommand(cmd, args[0]) }
 	cmd.AddCommand(commands...)
 	return cmd
@@ -91,7 +124,7 @@ const below = "below"
 // would find out only after it has read the flags: it would complain of a flag that is the
 // meant command's, and explain another command where --help is among the words.
 func misspelt(root *cobra.Command, words []string) (*cobra.Command, error) {
-	if len(words) > 0 && strings.HasPrefix(words[0], cobra.ShellCompRequestCmd) {
+	if completing(words) {
 		return root, nil
 	}
 	cmd, rest, err := root.Find(words)
@@ -114,15 +147,28 @@ func unknownCommand(cmd *cobra.Command, typed string) error {
 	return wrongUsage("no %s %q: did you mean %s?", what, typed, strings.Join(meant, " or "))
 }
 
-// operands returns a check that there is an operand for each name, and any number more
-// of the last where its name ends in an ellipsis.
-func operands(names ...string) cobra.PositionalArgs {
+// noOperands returns an error if there is an operand.
+func noOperands(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return wrongUsage("unexpected %q", args[0])
+	}
+	return nil
+}
+
+// operand returns a check that there is one operand, or any number more where the name
+// ends in an ellipsis. The name is "ID" or "ID or FILE".
+func operand(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		only, more := strings.CutSuffix(name, "…")
 		switch {
-		case len(args) < len(names):
-			return wrongUsage("%s needs %s", pathOf(cmd), strings.TrimSuffix(names[len(args)], "…"))
-		case len(args) > len(names) && (len(names) == 0 || !strings.HasSuffix(names[len(names)-1], "…")):
-			return wrongUsage("unexpected %q", args[len(names)])
+		case len(args) == 0:
+			article := "a "
+			if strings.ContainsAny(only[:1], "AEIO") {
+				article = "an "
+			}
+			return wrongUsage("%s needs %s%s", pathOf(cmd), article, strings.ReplaceAll(only, " or ", " or a "))
+		case len(args) > 1 && !more:
+			return wrongUsage("%s takes one %s: unexpected %q", pathOf(cmd), only, args[1])
 		}
 		return nil
 	}

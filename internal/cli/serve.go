@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// Cloud Run kills the process ten seconds after SIGTERM. Requests get most of that
-	// time, and the work that they started in the background the rest.
+	// drainTimeout and closeTimeout divide the ten seconds between the SIGTERM of Cloud Run
+	// and its SIGKILL: requests get most of them, and their work in the background the rest.
 	drainTimeout = 5 * time.Second
 	closeTimeout = 1500 * time.Millisecond
 )
@@ -38,7 +38,7 @@ func newServe(p *Process) *cobra.Command {
 		Example: `  $ headgate serve
   $ headgate serve --config gate.json --data /var/lib/headgate
   $ headgate serve --function ingest --store firestore --bus pubsub`,
-		Args: operands(),
+		Args: noOperands,
 	}
 	serves(p, cmd)
 	return cmd
@@ -74,7 +74,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 	if err != nil {
 		return err
 	}
-	log := obs.NewLogger(p.Stderr, s.CloudRun, level)
+	log := obs.NewLogger(p.Stderr, s.Platform.StructuredLogs(), level)
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
 
@@ -88,7 +88,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 		return err
 	}
 	defer listener.Close()
-	if !s.CloudRun {
+	if !s.Platform.Proxied() {
 		s.Base = baseOf(listener.Addr())
 	}
 	withTasks := example && s.Function == "" && onThisMachine(listener.Addr())
@@ -124,7 +124,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level
 	}
 	server.RegisterOnShutdown(a.Drain) // Shutdown would wait for streams for ever
 	p.announce(log, s, cfg, listener.Addr())
-	if !s.CloudRun {
+	if !s.Platform.Proxied() {
 		printBanner(p.Stdout, banner{base: baseOf(listener.Addr()), cfg: cfg, function: s.Function, example: example, tasks: withTasks})
 	}
 	a.Start()

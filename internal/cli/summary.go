@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
@@ -56,7 +57,8 @@ func planLine(c syncrun.PlannedChange) string {
 	return b.String()
 }
 
-// short returns the value as JSON, of which a long one is cut.
+// short returns the value as JSON, cut after 57 bytes if it is long, but not inside a
+// character.
 func short(v any) string {
 	if v == nil {
 		return "nothing"
@@ -66,7 +68,11 @@ func short(v any) string {
 		return fmt.Sprint(v)
 	}
 	if len(b) > 60 {
-		return string(b[:57]) + "…"
+		n := 57
+		for !utf8.RuneStart(b[n]) {
+			n--
+		}
+		return string(b[:n]) + "…"
 	}
 	return string(b)
 }

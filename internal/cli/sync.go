@@ -37,6 +37,9 @@ func lists[T any](p *Process, cmd *cobra.Command,
 	get func(ctx context.Context, d deployment.Deployment, args []string) ([]T, error), columns []string, row func(T) []any,
 ) *cobra.Command {
 	where := whereOf(p, cmd)
+	if strings.HasSuffix(cmd.Use, " ID") {
+		where.completesIDs(cmd)
+	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		out := newProgress(p.Stderr, *asJSON)

@@ -18,7 +18,7 @@ differs from what is stored replaces it. A definition without an "id" is named a
 file. If one of the files is not a definition, nothing is stored.`,
 		Example: `  $ headgate sync apply syncs/*.json
   $ headgate sync apply readings.json --url https://gate.example.com`,
-		Args: operands("a FILE…"),
+		Args: operand("FILE…"),
 	}
 	where := whereOf(p, cmd)
 	asJSON := jsonFlag(cmd)

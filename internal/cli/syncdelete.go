@@ -14,9 +14,10 @@ func newSyncDelete(p *Process) *cobra.Command {
 		Long: `Delete the definition of a sync and what the sync remembers of its pulls and pushes.
 Records stay. A sync whose run is under way is not deleted.`,
 		Example: "  $ headgate sync delete readings-2026",
-		Args:    operands("an ID"),
+		Args:    operand("ID"),
 	}
 	where := whereOf(p, cmd)
+	where.completesIDs(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		out := newProgress(p.Stderr, false)
 		return where.with(cmd.Context(), changes, out.say, func(d deployment.Deployment) error {

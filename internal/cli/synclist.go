@@ -15,7 +15,7 @@ func newSyncList(p *Process) *cobra.Command {
 		Long: "List the syncs. Credentials of their definitions are not shown.",
 		Example: `  $ headgate sync list
   $ headgate sync list --json --url https://gate.example.com`,
-		Args: operands(),
+		Args: noOperands,
 	}, func(ctx context.Context, d deployment.Deployment, _ []string) ([]definition.Sync, error) {
 		return d.Syncs(ctx)
 	}, []string{"id", "organisation", "type", "data source", "frequency"}, func(s definition.Sync) []any {

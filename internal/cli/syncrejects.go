@@ -14,7 +14,7 @@ func newSyncRejects(p *Process) *cobra.Command {
 		Use: "rejects ID", Short: "List the rows that a sync rejected",
 		Long:    "List the rows that a sync rejected, with the field and the reason. --json also shows each row.",
 		Example: "  $ headgate sync rejects readings-2026",
-		Args:    operands("an ID"),
+		Args:    operand("ID"),
 	}, func(ctx context.Context, d deployment.Deployment, args []string) ([]*syncrun.Rejected, error) {
 		return d.Rejects(ctx, args[0])
 	}, []string{"phase", "type", "line", "key", "field", "reason", "times"}, func(r *syncrun.Rejected) []any {

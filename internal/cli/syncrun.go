@@ -29,14 +29,14 @@ func newSyncRun(p *Process) *cobra.Command {
 		Example: `  $ headgate sync run testdata/readings.json
   $ headgate sync run readings-2026 --validate
   $ headgate sync run wells --method pull --url https://gate.example.com`,
-		Args: operands("an ID or a FILE"),
+		Args: operand("ID or FILE"),
 	}
 	where := whereOf(p, cmd)
 	asJSON := jsonFlag(cmd)
 	validate := cmd.Flags().Bool("validate", false, "only show what the run would do")
 	allowDeletes := cmd.Flags().Bool("allow-deletes", false, "delete however many records are gone at the source")
 	method := cmd.Flags().String("method", "", "run with this `METHOD`: pull, push or both (default the sync's type)")
-	completesFiles(cmd, "json")
+	where.completesIDs(cmd, "json")
 	completes(cmd, "method", string(syncrun.DoPull), string(syncrun.DoPush), string(syncrun.DoBoth))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o := deployment.Options{AllowDeletes: *allowDeletes}

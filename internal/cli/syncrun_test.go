@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A validation changes nothing: it must not go on with a run that somebody else began.
+// A validation changes nothing: it must not continue a run that somebody else began.
 func TestAValidationGoesOnWithNoOtherRun(t *testing.T) {
 	t.Parallel()
 	asked, answer := make(chan struct{}), make(chan struct{})
@@ -55,7 +55,7 @@ func TestAValidationGoesOnWithNoOtherRun(t *testing.T) {
 	require.Contains(t, run("--validate"), "status 0: ")
 }
 
-// A run that the person stops waits in the store: the same command goes on with it.
+// A run that the person stops waits in the store: the same command continues it.
 func TestRunIsStoppedAndGoesOn(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
@@ -81,7 +81,7 @@ func TestRunIsStoppedAndGoesOn(t *testing.T) {
 	}
 	status, said := run(ctx)
 	require.Equal(t, exitError, status)
-	require.Regexp(t, `headgate: stopped: run it again to go on with run \S+\n$`, said)
+	require.Regexp(t, `headgate: stopped: run it again to continue run \S+\n$`, said)
 	id := said[strings.LastIndex(said, " ")+1 : len(said)-1]
 	status, said = run(t.Context())
 	require.Zero(t, status, said)

@@ -16,7 +16,7 @@ func newSyncRuns(p *Process) *cobra.Command {
 		Use: "runs ID", Short: "List the latest runs of a sync",
 		Long:    "List the latest runs of a sync, the newest first.",
 		Example: "  $ headgate sync runs readings-2026",
-		Args:    operands("an ID"),
+		Args:    operand("ID"),
 	}, func(ctx context.Context, d deployment.Deployment, args []string) ([]*syncrun.Run, error) {
 		runs, err := d.Runs(ctx, args[0])
 		for i, run := range runs {

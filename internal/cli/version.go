@@ -8,10 +8,10 @@ import (
 
 func newVersion(p *Process) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  $ headgate version",
-		Args: operands(),
+		Use: "version", Short: "Print the version", Long: "Print the version.", Example: "  $ headgate version",
+		Args: noOperands,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(p.Stdout, name, p.version())
+			_, err := fmt.Fprintln(p.Stdout, name, p.shownVersion())
 			return err
 		},
 	}

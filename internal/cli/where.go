@@ -69,7 +69,7 @@ func (w *where) server(ctx context.Context, function string, say notice) (*deplo
 	}
 	token := cmp.Or(w.token, w.p.Getenv(envToken))
 	if address != "" {
-		c, err := deployment.NewClient(address, token, w.p.version())
+		c, err := deployment.NewClient(address, token, w.p.shownVersion())
 		if err != nil && w.url != "" {
 			err = usageError{err}
 		}
@@ -79,15 +79,15 @@ func (w *where) server(ctx context.Context, function string, say notice) (*deplo
 	if address == "" {
 		return nil, nil
 	}
-	c, err := deployment.NewClient(address, token, w.p.version())
+	c, err := deployment.NewClient(address, token, w.p.shownVersion())
 	if err != nil {
 		return nil, err
 	}
 	if !c.Answers(ctx) {
-		say("%s has the store in %s open, but does not answer: working beside it", who, w.settings.Data)
+		say("%s has the store in %s open, but does not answer: using the store beside it", who, w.settings.Data)
 		return nil, nil
 	}
-	say("%s has the store in %s open: working through it, with its configuration", who, w.settings.Data)
+	say("%s has the store in %s open: using that process, with its configuration", who, w.settings.Data)
 	return c, nil
 }
 

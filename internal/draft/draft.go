@@ -117,17 +117,17 @@ func (d Draft) Flags() []Flag {
 
 func fieldFlags(id string, saved, incoming, ours Row) (flags []Flag) {
 	for _, f := range names(saved, incoming, ours) {
-		b, inSaved := saved[f]
+		base, inSaved := saved[f]
 		theirs, inIncoming := incoming[f]
 		mine, inDraft := ours[f]
-		if inIncoming == inSaved && record.Same(theirs, b) || inIncoming == inDraft && record.Same(theirs, mine) {
+		if inIncoming == inSaved && record.Same(theirs, base) || inIncoming == inDraft && record.Same(theirs, mine) {
 			continue
 		}
 		kind := Changed
 		if !inIncoming {
 			kind = Deleted
 		}
-		flags = append(flags, Flag{Row: id, Field: f, Kind: kind, Saved: b, Incoming: theirs, Draft: mine})
+		flags = append(flags, Flag{Row: id, Field: f, Kind: kind, Saved: base, Incoming: theirs, Draft: mine})
 	}
 	return flags
 }

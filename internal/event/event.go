@@ -79,6 +79,17 @@ func DeriveID(service, endpoint, key string) string {
 	return hex.EncodeToString(h.Sum(nil)[:IDLen/2])
 }
 
+// List is one endpoint's part of a window that is released: in the decision, in the claim,
+// and in the message. A store keeps all of its fields.
+type List struct {
+	Key         string
+	Need        int       // minNbOfOccurrence
+	Send        string    // eventToSend
+	Count       int       // events of the window, included or not
+	First, Last time.Time // of all of them; zero if there are none
+	Included    []Ref     // the events that the message carries, in (receivedAt, id) order
+}
+
 // NewID returns the id of an event that has no idempotency key. It begins with the time,
 // so that an index of ids grows at its end: inserts at random places would dirty a page
 // of the index for each event.

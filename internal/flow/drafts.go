@@ -34,7 +34,7 @@ func listOf(d config.Draft) string { return cmp.Or(d.ExternalData.List, d.Name) 
 const refreshTime = 10 * time.Second
 
 // refreshDrafts reads the sources of the drafts that are concerned. Changes that come
-// while a source is read cause one more reading, not one each. It goes on when ctx is
+// while a source is read cause one more reading, not one each. It continues when ctx is
 // cancelled: the request that changed something may be over, but the draft's viewers wait.
 func (f *Flow) refreshDrafts(ctx context.Context, concerned func(config.Draft) bool) {
 	for _, d := range f.o.Config.Drafts {

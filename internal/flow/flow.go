@@ -7,7 +7,7 @@
 // cases need its methods. It gets the use cases by [Flow.Connect], before any of them works.
 //
 // Its news are hints: every change is stored before the Flow carries it. On failure the
-// Flow logs and goes on, because live clients compare versions, sweeps deliver to targets,
+// Flow logs and continues, because live clients compare versions, sweeps deliver to targets,
 // and drafts are refreshed at start.
 package flow
 

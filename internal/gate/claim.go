@@ -187,9 +187,7 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 	var taken []store.Taken
 	keep := g.svc.Trigger.KeepEventAfterTrigger
 	for i, l := range r.Lists {
-		c.Lists = append(c.Lists, store.List{
-			Key: l.Key, Need: l.Need, Send: l.Send, Count: len(l.Members), First: l.First, Last: l.Last, Included: l.Included,
-		})
+		c.Lists = append(c.Lists, l.List)
 		c.NumberOfEvents += len(l.Included)
 		for _, ref := range l.Included {
 			c.Size += ref.Size

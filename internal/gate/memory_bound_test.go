@@ -63,7 +63,7 @@ func TestAMessageWithoutMemoryWaits(t *testing.T) {
 		const topic = "projects/p/topics/t"
 		st := &slowStore{claim: store.Claim{
 			ClaimInfo: store.ClaimInfo{ID: "c", EventID: "e", Service: "s", State: store.Claimed, NextAttempt: time.Now()},
-			Lists:     []store.List{{Key: "a", Count: 1, Included: []event.Ref{{ID: "1", Size: 1 << 20}}}},
+			Lists:     []event.List{{Key: "a", Count: 1, Included: []event.Ref{{ID: "1", Size: 1 << 20}}}},
 		}}
 		b := budget.New(100 << 20)
 		g := New(config.Service{ServiceName: "s", TargetPubSub: config.TargetPubSub{Topic: topic}, MaxMessageBytes: 9 << 20},

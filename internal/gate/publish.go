@@ -111,7 +111,7 @@ func messageMemory(c store.Claim, limit int) int64 {
 // encode returns the message in the largest form that fits the bus and the configuration.
 func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form, error) {
 	limit := min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())
-	head, lists, size := g.headOf(c)
+	head, size := g.headOf(c)
 	form := message.Whole
 	if size > 2*int64(limit) { // JSON never halves the size: the whole message cannot fit, so do not read it
 		form = message.NoContent
@@ -121,7 +121,7 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 			limit = g.bus.MaxMessageBytes()
 		}
 		buf := &message.Limit{Max: limit}
-		err := message.Write(buf, head, lists, form, g.fetch(ctx))
+		err := message.Write(buf, head, c.Lists, form, g.fetch(ctx))
 		if errors.Is(err, message.ErrTooLarge) && form < message.NoEvents {
 			continue
 		}
@@ -129,9 +129,9 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 	}
 }
 
-// headOf converts the claim to the parts of its message. The last result is the sum of the
-// included events' sizes.
-func (g *Gate) headOf(c store.Claim) (message.Head, []message.List, int64) {
+// headOf returns the head of the claim's message, and the sum of the included
+// events' sizes.
+func (g *Gate) headOf(c store.Claim) (message.Head, int64) {
 	head := message.Head{
 		EventID: c.EventID, Date: c.Date, ServiceName: c.Service, TriggerType: c.TriggerType,
 		ContentURL: g.contentURL(c.EventID),
@@ -154,7 +154,7 @@ func (g *Gate) headOf(c store.Claim) (message.Head, []message.List, int64) {
 			size += ref.Size
 		}
 	}
-	return head, lists, size
+	return head, size
 }
 
 // fetch returns a function that reads events a page at a time: from memory if this instance
@@ -271,18 +271,18 @@ func (g *Gate) WriteMessage(ctx context.Context, eventID string, w io.Writer, re
 	if err != nil {
 		return err
 	}
-	head, lists, _ := g.headOf(c)
+	head, _ := g.headOf(c)
 	room := g.answers.Hold()
 	defer room.Release()
 	if err := room.Resize(ctx, messageMemory(c, pageBytes)); err != nil {
 		return err
 	}
 	buf := &message.Limit{Max: pageBytes}
-	err = message.Write(buf, head, lists, message.Whole, g.fetch(ctx))
+	err = message.Write(buf, head, c.Lists, message.Whole, g.fetch(ctx))
 	switch {
 	case errors.Is(err, message.ErrTooLarge):
 		ready(-1)
-		return message.Write(w, head, lists, message.Whole, g.fetch(ctx))
+		return message.Write(w, head, c.Lists, message.Whole, g.fetch(ctx))
 	case err != nil:
 		return g.expired(err, eventID)
 	}

@@ -76,7 +76,7 @@ func TestAMessageThatTakesLongToBuildIsPublished(t *testing.T) {
 		}
 		st := &slowStore{page: 3 * time.Second, claim: store.Claim{
 			ClaimInfo: store.ClaimInfo{ID: event.RandomID(), EventID: event.RandomID(), Attempts: 1, State: store.Claimed},
-			Lists:     []store.List{{Key: "a", Count: len(members), Included: members}},
+			Lists:     []event.List{{Key: "a", Count: len(members), Included: members}},
 		}}
 		g := New(cfg.Services[0], Options{Store: st, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler)})
 		for st.claim.State != store.Published {

@@ -203,3 +203,108 @@ func TestMergePatchIsTheRFCs(t *testing.T) {
 	})
 	require.NotNil(t, record.MergePatch(nil, nil))
 }
+
+// object draws a small object whose fields often coincide with those of others.
+func object() *rapid.Generator[map[string]any] {
+	return rapid.Custom(func(t *rapid.T) map[string]any {
+		value := rapid.SampledFrom([]any{nil, true, "a", "b", int64(1), 2.5, []any{int64(1)}, map[string]any{"x": int64(1)}, map[string]any{"x": int64(2)}})
+		return rapid.MapOfN(rapid.SampledFrom([]string{"p", "q", "r", "s"}), value, 0, 4).Draw(t, "object")
+	})
+}
+
+func same(t require.TestingT, want, got map[string]any) {
+	a, err := record.Canonical(want)
+	require.NoError(t, err)
+	b, err := record.Canonical(got)
+	require.NoError(t, err)
+	require.Equal(t, string(a), string(b))
+}
+
+func TestMergeProperties(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		base, store, source := object().Draw(t, "base"), object().Draw(t, "store"), object().Draw(t, "source")
+		before := [3]map[string]any{maps.Clone(base), maps.Clone(store), maps.Clone(source)}
+
+		merged, conflicts := record.Merge(base, store, source, nil, record.Source)
+		mirror, mirrored := record.Merge(base, source, store, nil, record.Store)
+		same(t, merged, mirror) // the result does not depend on the names of the sides
+		require.Len(t, mirrored, len(conflicts))
+
+		ours, _ := record.Merge(base, store, source, nil, record.Store)
+		held, _ := record.Merge(base, store, source, nil, record.Manual)
+		same(t, ours, held)
+		conflicting := map[string]bool{}
+		for _, c := range conflicts {
+			conflicting[c.Field] = true
+		}
+		for _, side := range []map[string]any{store, source} { // a change of one side alone is in every result
+			other := source
+			if &side == &source {
+				other = store
+			}
+			for _, c := range record.Diff(base, side, nil) {
+				if len(record.Diff(base, other, []string{c.Field})) > 0 {
+					continue
+				}
+				require.False(t, conflicting[c.Field])
+				require.Empty(t, record.Diff(side, merged, []string{c.Field}), c.Field)
+				require.Empty(t, record.Diff(side, ours, []string{c.Field}), c.Field)
+			}
+		}
+		for f := range conflicting {
+			require.Empty(t, record.Diff(source, merged, []string{f}))
+			require.Empty(t, record.Diff(store, ours, []string{f}))
+		}
+		// Merging a result again changes nothing.
+		again, none := record.Merge(source, merged, source, nil, record.Source)
+		same(t, merged, again)
+		require.Empty(t, none)
+		for i, m := range []map[string]any{base, store, source} {
+			same(t, before[i], m)
+		}
+	})
+}
+
+func TestMergeOfSomeFields(t *testing.T) {
+	t.Parallel()
+	merged, conflicts := record.Merge(
+		map[string]any{"a": 1, "b": 1}, map[string]any{"a": 1, "b": 1, "mine": 1}, map[string]any{"a": 2, "b": 2}, []string{"a"}, record.Source)
+	require.Empty(t, conflicts)
+	require.Equal(t, map[string]any{"a": 2, "b": 1, "mine": 1}, merged)
+}
+
+// The cases of RFC 7396, appendix A, in which the documents are objects.
+func TestMergePatch(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},
+		{`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`},
+		{`{"a":"b"}`, `{"a":null}`, `{}`},
+		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`},
+		{`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`},
+		{`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
+		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`},
+		{`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
+		{`{"e":null}`, `{"a":1}`, `{"a":1,"e":null}`},
+		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
+	} {
+		target, err := record.Decode([]byte(c[0]))
+		require.NoError(t, err)
+		patch, err := record.Decode([]byte(c[1]))
+		require.NoError(t, err)
+		got, err := record.Canonical(record.MergePatch(target, patch))
+		require.NoError(t, err)
+		require.Equal(t, c[2], string(got), c)
+	}
+}
+
+func BenchmarkMerge(b *testing.B) {
+	base := map[string]any{"a": "x", "b": 1.5, "c": int64(3), "d": "y"}
+	store, source := maps.Clone(base), maps.Clone(base)
+	store["a"], source["b"] = "z", 2.5
+	b.ReportAllocs()
+	for b.Loop() {
+		record.Merge(base, store, source, nil, record.Source)
+	}
+}

@@ -2,9 +2,11 @@ package record_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -132,5 +134,60 @@ func TestInvalidNumbers(t *testing.T) {
 	for _, s := range []string{"", "-", "01.5", "1.", ".5", "1e", "1e+", "0x1", "NaN", "Infinity", "1 ", "1_0", "1e5e5", "1e1.5", "1e_1", "١", "1e9999999999", "1e99999999999999999999", "1e-99999999999999999999"} {
 		_, err := record.Canonical(json.Number(s))
 		require.ErrorContains(t, err, "is not a number", "%q", s)
+	}
+}
+
+// A number has one spelling, for each Go type that it may be decoded to.
+func TestNumbersHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	for _, same := range [][]any{
+		{1, int64(1), uint64(1), 1.0, json.Number("1"), json.Number("1.0"), json.Number("1e0"), json.Number("10e-1")},
+		{0.1, json.Number("0.1"), json.Number("1e-1"), json.Number("0.100")},
+		{1e21, json.Number("1e21"), json.Number("1000000000000000000000")},
+		{math.Copysign(0, -1), 0, json.Number("-0.0")},
+	} {
+		first, err := record.Canonical(same[0])
+		require.NoError(t, err)
+		for _, v := range same {
+			got, err := record.Canonical(v)
+			require.NoError(t, err)
+			require.Equal(t, string(first), string(got), "%T %v", v, v)
+		}
+	}
+}
+
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{"0", "-0.0e1", "1e21", "123456789012345678901234567890", "0.000001", "1E-7", "9007199254740993.0",
+		"10E1000000000", "0.01e-1000000000", "1" + strings.Repeat("2", 380), "0." + strings.Repeat("3", 390) + "e-99999999", strings.Repeat("1", 369) + "e-1000000000"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := record.Canonical(json.Number(s))
+		if err != nil {
+			return
+		}
+		require.True(t, json.Valid(got), "%q became %s", s, got)
+		again, err := record.Canonical(json.Number(got))
+		require.NoError(t, err)
+		require.Equal(t, string(got), string(again))
+		if json.Valid([]byte(s)) {
+			data, err := record.Decode(fmt.Appendf(nil, `{"n":%s}`, s))
+			require.NoError(t, err)
+			text, err := record.Canonical(data["n"])
+			require.NoError(t, err)
+			require.Equal(t, string(got), string(text))
+		}
+	})
+}
+
+func BenchmarkNumbers(b *testing.B) {
+	for name, v := range map[string]any{"float": 1234567.25, "number": json.Number("8.75"), "long": json.Number("12345678901234567890.25")} {
+		b.Run(name, func(b *testing.B) {
+			var out []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				out, _ = record.AppendCanonical(out[:0], v)
+			}
+		})
 	}
 }

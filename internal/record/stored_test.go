@@ -129,3 +129,64 @@ func BenchmarkAppendJSON(b *testing.B) {
 		out = r.AppendJSON(out[:0])
 	}
 }
+
+func TestStoredForm(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		data, err := record.Canonical(object().Draw(t, "data"))
+		require.NoError(t, err)
+		r := &record.Record{
+			ID: "id", Version: rapid.Int64Range(1, 1<<40).Draw(t, "version"), Data: data,
+			UpdatedAt: time.UnixMicro(rapid.Int64Range(0, 1<<50).Draw(t, "time")).UTC(), Deleted: rapid.Bool().Draw(t, "deleted"),
+		}
+		if rapid.Bool().Draw(t, "external") {
+			r.ExternalIDs = map[string]string{"a": rapid.String().Draw(t, "external id")}
+		}
+		for _, id := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"s1", "s2", "s3"}), 0, 3, rapid.ID).Draw(t, "syncs") {
+			l := record.Link{Gone: rapid.Bool().Draw(t, "gone")}
+			if rapid.Bool().Draw(t, "has a key") {
+				l.Key = rapid.String().Draw(t, "key")
+			}
+			if rapid.Bool().Draw(t, "has a base") {
+				l.Base = json.RawMessage(`{"x":1}`)
+			}
+			if rapid.Bool().Draw(t, "attempt") {
+				l.Attempt = "attempt"
+			}
+			r.SetLink(id, l)
+		}
+		back, err := record.Parse("id", r.AppendJSON(nil))
+		require.NoError(t, err)
+		require.Equal(t, r, back)
+	})
+}
+
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	r := &record.Record{ID: "r", Data: []byte(`{"a":1}`), Version: 1}
+	_, known := r.Link("s")
+	require.False(t, known)
+	r.SetLink("s", record.Link{Key: "r"})
+	l, known := r.Link("s")
+	require.True(t, known)
+	require.Equal(t, "r", l.Key)
+	require.Empty(t, r.Links["s"].Key, "a key that equals the id is not stored")
+
+	r.SetLink("gone", record.Link{Gone: true})
+	r.SetLink("tried", record.Link{Attempt: "x"})
+	_, known = r.Link("tried")
+	require.False(t, known, "the outcome of the creation is unknown")
+	copied := r.Clone()
+	r.Edit([]byte(`{"a":2}`), time.Unix(5, 0))
+	require.Equal(t, int64(2), r.Version)
+	require.JSONEq(t, `{"a":1}`, string(r.Links["s"].Base), "what both sides agreed on")
+	require.JSONEq(t, `{"a":1}`, string(r.Links["tried"].Base), "what was sent")
+	require.Nil(t, r.Links["gone"].Base)
+	require.Nil(t, copied.Links["s"].Base, "a clone has its own links")
+	r.Edit([]byte(`{"a":3}`), time.Unix(6, 0))
+	require.JSONEq(t, `{"a":1}`, string(r.Links["s"].Base), "the base stays what it was")
+	r.Delete(time.Unix(7, 0))
+	require.True(t, r.Deleted)
+	require.Equal(t, int64(4), r.Version)
+	require.JSONEq(t, `{"a":3}`, string(r.Data))
+}

@@ -10,7 +10,7 @@ import (
 // Coded returns docs with errors that use cases can pass on: each is ErrConflict,
 // ErrNotFound or has a fault code. An error that the driver left without a code becomes
 // fault.Unavailable (see [CodedError]).
-func Coded(docs Docs) Docs { return coded{docs} }
+func Coded(docs Docs) Docs { return codedDocs{docs} }
 
 // CodedError returns err with a fault code. ErrConflict, ErrNotFound and errors that have a
 // code stay as they are. Any other error means that the store did not answer, so it becomes
@@ -25,28 +25,28 @@ func CodedError(err error) error {
 	return fault.Wrap(fault.Unavailable, err, "the store did not answer; send the request again")
 }
 
-// coded does not embed the Docs, or a new method of the contract would return errors
+// codedDocs does not embed the Docs, or a new method of the contract would return errors
 // without a code.
-type coded struct{ docs Docs }
+type codedDocs struct{ docs Docs }
 
-func (c coded) Get(ctx context.Context, collection Collection, ids []string) ([]*Doc, error) {
+func (c codedDocs) Get(ctx context.Context, collection Collection, ids []string) ([]*Doc, error) {
 	docs, err := c.docs.Get(ctx, collection, ids)
 	return docs, CodedError(err)
 }
 
-func (c coded) Commit(ctx context.Context, writes []Write) ([]string, error) {
+func (c codedDocs) Commit(ctx context.Context, writes []Write) ([]string, error) {
 	revs, err := c.docs.Commit(ctx, writes)
 	return revs, CodedError(err)
 }
 
-func (c coded) List(ctx context.Context, l Listing) ([]Doc, error) {
+func (c codedDocs) List(ctx context.Context, l Listing) ([]Doc, error) {
 	docs, err := c.docs.List(ctx, l)
 	return docs, CodedError(err)
 }
 
-func (c coded) CountDocs(ctx context.Context, collection Collection, limit int) (int, error) {
+func (c codedDocs) CountDocs(ctx context.Context, collection Collection, limit int) (int, error) {
 	n, err := c.docs.CountDocs(ctx, collection, limit)
 	return n, CodedError(err)
 }
 
-func (c coded) Limits() Limits { return c.docs.Limits() }
+func (c codedDocs) Limits() Limits { return c.docs.Limits() }

@@ -89,16 +89,6 @@ func (a *Append) Forgotten(receivedAt time.Time) bool {
 // Member is an event inside a claim. A driver keeps all of its fields, Size too.
 type Member = event.Ref
 
-// List is one endpoint's part of a claim.
-type List struct {
-	Key         string
-	Need        int    // minNbOfOccurrence
-	Send        string // eventToSend
-	Count       int    // events of the window, included or not
-	First, Last time.Time
-	Included    []Member // in (receivedAt, id) order
-}
-
 // State of a claim.
 type State string
 
@@ -149,7 +139,7 @@ type Target struct {
 // Claim is a released window. It is also the outbox entry of the window's message.
 type Claim struct {
 	ClaimInfo
-	Lists []List // in configuration order
+	Lists []event.List // in configuration order
 }
 
 // ClaimInfo is a claim without its members.

@@ -20,11 +20,11 @@ type Writes struct {
 	// Now returns the time by which both are measured; nil means time.Now.
 	Now func() time.Time
 
-	mu     sync.Mutex
-	ended  time.Time // when the last write ended; zero: none yet
-	err    error     // of the last write
-	tried  time.Time // when the last try ended
-	trying *try      // the try under way
+	mu      sync.Mutex
+	endedAt time.Time // when the last write ended; zero: none yet
+	err     error     // of the last write
+	tried   time.Time // when the last try ended
+	trying  *try      // the try under way
 }
 
 // longestTry bounds a try. A store that takes longer for a tiny write is not ready.
@@ -35,7 +35,7 @@ type try struct {
 	err  error
 }
 
-func (w *Writes) now() time.Time {
+func (w *Writes) instant() time.Time {
 	if w.Now == nil {
 		return time.Now()
 	}
@@ -46,12 +46,12 @@ func (w *Writes) now() time.Time {
 func (w *Writes) Ended(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended, w.err = w.now(), err
+	w.endedAt, w.err = w.instant(), err
 }
 
 // Writable returns nil if a write succeeded within Fresh and none has failed since.
 // Otherwise it calls write, which must write something durable, and returns its error.
-// Concurrent callers share one try, so the try goes on if the caller that started it
+// Concurrent callers share one try, so the try continues if the caller that started it
 // leaves. A failed try is repeated only after Retry.
 func (w *Writes) Writable(ctx context.Context, write func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
@@ -59,10 +59,10 @@ func (w *Writes) Writable(ctx context.Context, write func(context.Context) error
 	}
 	w.mu.Lock()
 	switch {
-	case !w.ended.IsZero() && w.err == nil && w.now().Sub(w.ended) < w.Fresh:
+	case !w.endedAt.IsZero() && w.err == nil && w.instant().Sub(w.endedAt) < w.Fresh:
 		w.mu.Unlock()
 		return nil
-	case w.err != nil && !w.tried.IsZero() && w.now().Sub(w.tried) < w.Retry:
+	case w.err != nil && !w.tried.IsZero() && w.instant().Sub(w.tried) < w.Retry:
 		defer w.mu.Unlock()
 		return w.err
 	case w.trying != nil:
@@ -82,8 +82,8 @@ func (w *Writes) Writable(ctx context.Context, write func(context.Context) error
 	defer func() { // after a panic too, or every later caller would wait for this try
 		w.mu.Lock()
 		w.trying = nil
-		w.ended, w.err = w.now(), t.err
-		w.tried = w.ended
+		w.endedAt, w.err = w.instant(), t.err
+		w.tried = w.endedAt
 		w.mu.Unlock()
 		close(t.done)
 	}()

@@ -144,7 +144,8 @@ func concurrent(t *testing.T, one, two live.Queue) {
 	r.gets(want...)
 }
 
-// Receive returns nil when its context ends, and may be called again.
+// receiveEnds requires that Receive returns nil when its context ends, and may be called
+// again.
 func receiveEnds(t *testing.T, one, two live.Queue) {
 	require.NoError(t, receive(t, one).stop())
 	r := receive(t, one)
@@ -161,7 +162,7 @@ func publishAfterItsContext(t *testing.T, one, _ live.Queue) {
 	require.Error(t, one.Publish(ctx, []byte("late")))
 }
 
-// A change that is announced to one hub reaches a client of the other hub.
+// twoHubs requires that a change announced to one hub reaches a client of the other hub.
 func twoHubs(t *testing.T, one, two live.Queue) {
 	var version atomic.Int64
 	version.Store(1)

@@ -49,8 +49,8 @@ type Options struct {
 	AllowDeletes bool           // delete however many records are gone
 }
 
-// method returns the method that a run of the sync will have.
-func (o Options) method(def *definition.Sync) syncrun.Method {
+// effectiveMethod returns the method that a run of the sync will have.
+func (o Options) effectiveMethod(def *definition.Sync) syncrun.Method {
 	if o.Method == "" {
 		return syncrun.Method(def.Type)
 	}

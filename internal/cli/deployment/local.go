@@ -15,22 +15,22 @@ import (
 // that process died.
 const takeOverPause = 500 * time.Millisecond
 
-// local works on a store that this process has open.
-type local struct {
+// openStore works on a store that this process has open.
+type openStore struct {
 	definitions *definition.Service
 	syncs       *syncrun.Service
-	close       func()
+	closeStore  func()
 }
 
 // Local returns the deployment in a store that this process has open. Its Close calls
 // closeStore.
 func Local(definitions *definition.Service, syncs *syncrun.Service, closeStore func()) Deployment {
-	return &local{definitions, syncs, closeStore}
+	return &openStore{definitions, syncs, closeStore}
 }
 
-func (l *local) Close() { l.close() }
+func (l *openStore) Close() { l.closeStore() }
 
-func (l *local) Syncs(ctx context.Context) ([]definition.Sync, error) {
+func (l *openStore) Syncs(ctx context.Context) ([]definition.Sync, error) {
 	list, err := l.definitions.List(ctx, "")
 	if err != nil {
 		return nil, plain(err)
@@ -42,7 +42,7 @@ func (l *local) Syncs(ctx context.Context) ([]definition.Sync, error) {
 	return shown, nil
 }
 
-func (l *local) Apply(ctx context.Context, def *definition.Sync) (Applied, error) {
+func (l *openStore) Apply(ctx context.Context, def *definition.Sync) (Applied, error) {
 	old, err := l.definitions.Get(ctx, def.ID)
 	if fault.CodeOf(err) == fault.NotFound {
 		_, err = l.definitions.Create(ctx, def)
@@ -59,11 +59,11 @@ func (l *local) Apply(ctx context.Context, def *definition.Sync) (Applied, error
 	return Changed, plain(err)
 }
 
-func (l *local) Delete(ctx context.Context, id string) error {
+func (l *openStore) Delete(ctx context.Context, id string) error {
 	return plain(l.definitions.Delete(ctx, id, ""))
 }
 
-func (l *local) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
+func (l *openStore) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
 	def, err := l.definitions.Get(ctx, id)
 	if err != nil {
 		return nil, plain(err)
@@ -71,7 +71,7 @@ func (l *local) Run(ctx context.Context, id string, o Options, w Watch) (*syncru
 	run, err := l.syncs.Start(ctx, id, syncrun.Start{Trigger: "command", Method: o.Method, AllowDeletes: o.AllowDeletes})
 	busy, ok := errors.AsType[*syncrun.Busy](err)
 	switch {
-	case ok && busy.Run.Method == o.method(&def.Sync):
+	case ok && busy.Run.Method == o.effectiveMethod(&def.Sync):
 		// The user did not ask for a run of another method, so we must not continue it.
 		w.Say("run %s is under way elsewhere, or its process died a moment ago: going on with it", busy.Run.ID)
 		run, err = l.takeOver(ctx, busy.Run, w)
@@ -82,14 +82,14 @@ func (l *local) Run(ctx context.Context, id string, o Options, w Watch) (*syncru
 		return nil, plain(err)
 	}
 	if !run.State.Ended() {
-		return run, fmt.Errorf("stopped: run it again to go on with run %s", run.ID)
+		return run, fmt.Errorf("stopped: run it again to continue run %s", run.ID)
 	}
 	return run, nil
 }
 
 // takeOver works on a run that another process began, as soon as that process has lost
 // its lease, and shows it until then.
-func (l *local) takeOver(ctx context.Context, run *syncrun.Run, w Watch) (*syncrun.Run, error) {
+func (l *openStore) takeOver(ctx context.Context, run *syncrun.Run, w Watch) (*syncrun.Run, error) {
 	for {
 		if err := l.syncs.Work(ctx, run.SyncID, run.ID); err != nil {
 			return nil, err
@@ -106,12 +106,12 @@ func (l *local) takeOver(ctx context.Context, run *syncrun.Run, w Watch) (*syncr
 	}
 }
 
-func (l *local) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
+func (l *openStore) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
 	runs, err := l.syncs.Runs(ctx, id, latestRuns)
 	return runs, plain(err)
 }
 
-func (l *local) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error) {
+func (l *openStore) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error) {
 	all := []*syncrun.Rejected{}
 	for after := ""; ; {
 		list, next, err := l.syncs.Rejects(ctx, id, after, 500)

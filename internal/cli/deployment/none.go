@@ -8,39 +8,41 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// none stands for an embedded store that does not exist yet. Reading from it creates none.
-type none struct {
+// absentStore stands for an embedded store that does not exist yet. Reading from it creates none.
+type absentStore struct {
 	dir string
 	say func(format string, args ...any)
 }
 
 // None returns the deployment of a directory without a store: it has no syncs. An empty
 // list would look like an empty store, so None says the difference by say.
-func None(dir string, say func(format string, args ...any)) Deployment { return none{dir, say} }
+func None(dir string, say func(format string, args ...any)) Deployment { return absentStore{dir, say} }
 
-func (n none) missing(id string) error {
+func (n absentStore) missing(id string) error {
 	return fmt.Errorf("no sync %q: there is no store in %s", id, n.dir)
 }
 
-func (none) Close() {}
+func (absentStore) Close() {}
 
-func (n none) Syncs(context.Context) ([]definition.Sync, error) {
+func (n absentStore) Syncs(context.Context) ([]definition.Sync, error) {
 	n.say("there is no store in %s", n.dir)
 	return []definition.Sync{}, nil
 }
 
-func (n none) Apply(_ context.Context, def *definition.Sync) (Applied, error) {
+func (n absentStore) Apply(_ context.Context, def *definition.Sync) (Applied, error) {
 	return "", n.missing(def.ID)
 }
 
-func (n none) Delete(_ context.Context, id string) error { return n.missing(id) }
+func (n absentStore) Delete(_ context.Context, id string) error { return n.missing(id) }
 
-func (n none) Run(_ context.Context, id string, _ Options, _ Watch) (*syncrun.Run, error) {
+func (n absentStore) Run(_ context.Context, id string, _ Options, _ Watch) (*syncrun.Run, error) {
 	return nil, n.missing(id)
 }
 
-func (n none) Runs(_ context.Context, id string) ([]*syncrun.Run, error) { return nil, n.missing(id) }
+func (n absentStore) Runs(_ context.Context, id string) ([]*syncrun.Run, error) {
+	return nil, n.missing(id)
+}
 
-func (n none) Rejects(_ context.Context, id string) ([]*syncrun.Rejected, error) {
+func (n absentStore) Rejects(_ context.Context, id string) ([]*syncrun.Rejected, error) {
 	return nil, n.missing(id)
 }

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// While a run is followed, its server may restart, so this many calls in a row may
-	// fail. With the pauses between them, that is about twenty seconds.
+	// maxFailures bounds how many calls in a row may fail while a run is followed: its
+	// server may restart. With the pauses between them, that is about twenty seconds.
 	maxFailures  = 10
 	failurePause = 2 * time.Second
 	firstPause   = 50 * time.Millisecond
@@ -98,7 +98,7 @@ func (r *remote) Run(ctx context.Context, id string, o Options, w Watch) (*syncr
 	}
 	run, err = r.follow(ctx, run, w)
 	if err == nil && !run.State.Ended() {
-		err = fmt.Errorf("run %s goes on at %s", run.ID, r.c.base)
+		err = fmt.Errorf("run %s continues at %s", run.ID, r.c.base)
 	}
 	return run, err
 }
@@ -133,7 +133,7 @@ func (r *remote) start(ctx context.Context, id string, o Options, w Watch) (*syn
 	if err := r.c.Do(ctx, http.MethodGet, pathOf(id, "runs", runID), nil, run); err != nil {
 		return nil, err
 	}
-	if run.Method != o.method(&def.Sync) { // the user asked for another method
+	if run.Method != o.effectiveMethod(&def.Sync) { // the user asked for another method
 		return nil, r.c.refusal(a)
 	}
 	w.Say("run %s is under way already: following it", run.ID)
@@ -174,7 +174,7 @@ func (r *remote) follow(ctx context.Context, run *syncrun.Run, w Watch) (*syncru
 			err = r.c.refusal(a)
 		}
 		if failures++; failures == maxFailures {
-			return run, fmt.Errorf("run %s may go on, but it cannot be followed: %w", run.ID, err)
+			return run, fmt.Errorf("run %s may continue, but it cannot be followed: %w", run.ID, err)
 		}
 	}
 	return run, nil

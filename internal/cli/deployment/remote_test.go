@@ -106,9 +106,9 @@ func TestRunIsFollowed(t *testing.T) {
 	require.Len(t, s.asked, 5)
 }
 
-// If the server stays away, following the run ends, and the message says that the run may
-// go on.
-func TestServerThatStaysAway(t *testing.T) {
+// If the server does not answer any more, following the run ends, and the message says that
+// the run may continue.
+func TestServerStopsAnswering(t *testing.T) {
 	t.Parallel()
 	s, d := serve(t, map[string][]reply{
 		"POST /sync/a%20b/run?": {{202, runOf(syncrun.Pending, 0), ""}},
@@ -118,12 +118,12 @@ func TestServerThatStaysAway(t *testing.T) {
 	})
 	w, _ := watch()
 	run, err := d.Run(t.Context(), "a b", Options{}, w)
-	require.EqualError(t, err, "run r1 may go on, but it cannot be followed: the store did not answer")
+	require.EqualError(t, err, "run r1 may continue, but it cannot be followed: the store did not answer")
 	require.EqualValues(t, 7, run.Counts.Read)
 	require.Len(t, s.asked, 2+maxFailures)
 }
 
-// When the person stops the command, the run goes on at the server.
+// When the person stops the command, the run continues at the server.
 func TestFollowingIsStopped(t *testing.T) {
 	t.Parallel()
 	_, d := serve(t, map[string][]reply{
@@ -138,7 +138,7 @@ func TestFollowingIsStopped(t *testing.T) {
 		}
 	}}
 	run, err := d.Run(ctx, "a b", Options{}, w)
-	require.EqualError(t, err, "run r1 goes on at "+d.c.base)
+	require.EqualError(t, err, "run r1 continues at "+d.c.base)
 	require.EqualValues(t, 7, run.Counts.Read)
 }
 

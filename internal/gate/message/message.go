@@ -63,16 +63,6 @@ type Shortfall struct {
 	Need     int    `json:"need"`
 }
 
-// List is one endpoint's part.
-type List struct {
-	Key         string
-	Count       int // events of the window, included or not
-	Need        int
-	Send        string
-	First, Last time.Time // zero if there were no events, and then not written
-	Included    []event.Ref
-}
-
 type eventJSON struct {
 	ID              string                     `json:"id"`
 	Datetime        time.Time                  `json:"datetime"`
@@ -92,7 +82,7 @@ type Fetch func(included []event.Ref) iter.Seq2[event.Event, error]
 
 // Write writes the message to w. It keeps one event in memory at a time. It returns the
 // first error of fetch or w, and fails if fetch returns fewer events than asked.
-func Write(w io.Writer, head Head, lists []List, form Form, fetch Fetch) error {
+func Write(w io.Writer, head Head, lists []event.List, form Form, fetch Fetch) error {
 	p := &printer{w: w}
 	p.raw(`{"eventID":`).value(head.EventID)
 	p.raw(`,"date":`).value(head.Date)
@@ -129,7 +119,7 @@ func (p *printer) members(v any) {
 
 func (p *printer) endpoint(l List, form Form, fetch Fetch) error {
 	p.value(l.Key).raw(":{")
-	if l.Count > 0 { // EventSync's document spells the first with a capital F
+	if l.Count > 0 { // otherwise there are no times. EventSync's document spells the first with a capital F
 		p.raw(`"FirstEventDate":`).value(l.First).raw(`,"lastEventDate":`).value(l.Last).raw(",")
 	}
 	p.raw(`"numberOfEvents":`).value(l.Count)

@@ -37,7 +37,7 @@ var (
 			CloudEvent: map[string]json.RawMessage{"id": json.RawMessage(`"7"`)},
 		}},
 	}
-	lists = []message.List{
+	lists = []event.List{
 		{Key: "entry2", Count: 3, Need: 1, Send: "LAST", First: t1, Last: t2, Included: []event.Ref{{ID: "2"}}},
 		{Key: "entry1", Count: 1, Need: 1, Send: "ALL", First: t1, Last: t1, Included: []event.Ref{{ID: "1"}}},
 		{Key: "none", Need: 2, Send: "ALL"},
@@ -131,7 +131,7 @@ func FuzzContentSurvives(f *testing.F) {
 			return func(yield func(event.Event, error) bool) { yield(e, nil) }
 		}
 		var buf bytes.Buffer
-		require.NoError(t, message.Write(&buf, head, []message.List{{Key: "k", Count: 1, Included: []event.Ref{{}}}}, message.Whole, one))
+		require.NoError(t, message.Write(&buf, head, []event.List{{Key: "k", Count: 1, Included: []event.Ref{{}}}}, message.Whole, one))
 		var got struct {
 			Events map[string]struct {
 				Events []struct {

@@ -11,7 +11,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/headgate/headgate/internal/event"
 )
@@ -32,6 +31,9 @@ type Rule struct {
 	Send string
 }
 
+// Met reports whether have events are enough for the endpoint.
+func (r Rule) Met(have int) bool { return have >= r.Need }
+
 // Shortfall tells that an endpoint has fewer events than it needs.
 type Shortfall struct {
 	EventKey string `json:"eventKey"`
@@ -47,10 +49,8 @@ type Release struct {
 
 // List is one endpoint's part of a release.
 type List struct {
-	Rule
-	Members     []event.Ref // all of the window, in order: the claim consumes them
-	Included    []event.Ref // the members that the message carries
-	First, Last time.Time   // of Members; zero if there are none
+	event.List
+	Members []event.Ref // all of the window, in order: the claim consumes them
 }
 
 // Missing returns the endpoints that have fewer events than they need. The window is
@@ -58,7 +58,7 @@ type List struct {
 func Missing(rules []Rule, have []int) []Shortfall {
 	var short []Shortfall
 	for i, r := range rules {
-		if have[i] < r.Need {
+		if !r.Met(have[i]) {
 			short = append(short, Shortfall{EventKey: r.Key, Have: have[i], Need: r.Need})
 		}
 	}
@@ -72,8 +72,9 @@ func Build(rules []Rule, waiting [][]event.Ref) (rel Release, ok bool) {
 	for i, r := range rules {
 		members := slices.Clone(waiting[i])
 		slices.SortFunc(members, event.Ref.Compare)
-		l := List{Rule: r, Members: members, Included: choose(r.Send, members)}
-		if n := len(members); n > 0 {
+		n := len(members)
+		l := List{Members: members, List: event.List{Key: r.Key, Need: r.Need, Send: r.Send, Count: n, Included: choose(r.Send, members)}}
+		if n > 0 {
 			l.First, l.Last = members[0].ReceivedAt, members[n-1].ReceivedAt
 			ok = true
 		}

@@ -65,6 +65,15 @@ func TestMissing(t *testing.T) {
 	require.Empty(t, window.Missing(rules, []int{2, 5}))
 }
 
+func TestMet(t *testing.T) {
+	t.Parallel()
+	two := window.Rule{Key: "a", Need: 2}
+	require.False(t, two.Met(0))
+	require.False(t, two.Met(1))
+	require.True(t, two.Met(2))
+	require.True(t, two.Met(3))
+}
+
 // FuzzBuild compares the decision with a slow, obvious model.
 func FuzzBuild(f *testing.F) {
 	f.Add([]byte{0x12, 0x01, 0x80, 0x33}, uint8(0), uint8(1))

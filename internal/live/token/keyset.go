@@ -75,7 +75,7 @@ func (v *Verifier) cached(id string) (keys jose.JSONWebKeySet, known, final bool
 	return v.keys, known, true, v.failure
 }
 
-// fetchKeys fetches the key set. It goes on when ctx is cancelled: other callers wait
+// fetchKeys fetches the key set. It continues when ctx is cancelled: other callers wait
 // for the same keys. Errors do not repeat the URL, which may hold credentials.
 func (v *Verifier) fetchKeys(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)

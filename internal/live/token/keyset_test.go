@@ -94,7 +94,7 @@ func TestKeySetAfterTheClockWasSetBack(t *testing.T) {
 	require.NoError(t, check(2))
 }
 
-// While the key server does not answer, known keys go on working, a token with another
+// While the key server does not answer, known keys keep working, a token with another
 // key is not called invalid, and not every token causes a fetch.
 func TestKeyServerDoesNotAnswer(t *testing.T) {
 	t.Parallel()

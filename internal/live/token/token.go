@@ -2,7 +2,7 @@
 // and list what it may subscribe to.
 //
 // A token is never accepted unchecked: while its key set cannot be fetched, keys that
-// are known go on working, and a token with another key gets an error that says "not
+// are known keep working, and a token with another key gets an error that says "not
 // now" rather than "not valid".
 package token
 

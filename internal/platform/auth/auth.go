@@ -86,22 +86,11 @@ type Guard struct {
 	oidc   *oidc
 }
 
-// Option changes how a Guard is made.
-type Option func(*options)
-
-type options struct{ client *http.Client }
-
-// WithHTTPClient fetches Google's certificates with c.
-func WithHTTPClient(c *http.Client) Option { return func(o *options) { o.client = c } }
-
 // New returns the Guard that cfg describes. A nil cfg allows everything to everybody.
-func New(cfg *config.Auth, opts ...Option) (*Guard, error) {
+// client fetches Google's certificates; nil: a client with the default transport.
+func New(cfg *config.Auth, client *http.Client) (*Guard, error) {
 	if cfg == nil {
 		return &Guard{}, nil
-	}
-	var o options
-	for _, f := range opts {
-		f(&o)
 	}
 	g := &Guard{closed: true}
 	for i, t := range cfg.Tokens {
@@ -117,7 +106,7 @@ func New(cfg *config.Auth, opts ...Option) (*Guard, error) {
 	}
 	if cfg.OIDC != nil {
 		var err error
-		if g.oidc, err = newOIDC(cfg.OIDC, o.client); err != nil {
+		if g.oidc, err = newOIDC(cfg.OIDC, client); err != nil {
 			return nil, err
 		}
 	}

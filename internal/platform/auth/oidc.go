@@ -55,6 +55,10 @@ func newOIDC(cfg *config.OIDC, client *http.Client) (*oidc, error) {
 	if base.Timeout == 0 {
 		base.Timeout = 5 * time.Second
 	}
+	// The default transport, and not the one of package outbound: that one refuses internal
+	// addresses and proxies, because users choose the URLs of its calls. The URL of the
+	// certificates is a constant of idtoken, always https, and a deployment may well reach
+	// Google through a private endpoint or a proxy.
 	if base.Transport == nil {
 		base.Transport = http.DefaultTransport
 	}

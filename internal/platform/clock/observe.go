@@ -39,7 +39,7 @@ func (s *Steady) Observed() bool {
 }
 
 func (s *Steady) toObserve(at time.Duration) bool {
-	return s.store == unasked || s.store == decides && (s.doubt || at-s.observed >= observeEvery)
+	return s.store == unasked || s.store == decides && (s.doubt || at-s.observedAt >= observeEvery)
 }
 
 // Observe asks for the store's own time when that is due: at the beginning, after a
@@ -120,7 +120,7 @@ func (s *Steady) answer(q *question, sent time.Duration, theirs time.Time, has b
 		return
 	}
 	first := s.store != decides
-	s.store, s.observed, s.failed, s.claimed = decides, at, at-observeRetry, false
+	s.store, s.observedAt, s.failed, s.claimed = decides, at, at-observeRetry, false
 	// The store read its clock at some moment between our two readings; take the middle.
 	zero, within := theirs.Add(-(sent+at)/2), tolerance+(at-sent)/2
 	if near(now.Add(-at), zero, within) {

@@ -60,10 +60,10 @@ type Steady struct {
 	claimed    bool
 	claimSince time.Duration
 
-	store    opinion
-	observed time.Duration // when the store was asked last
-	failed   time.Duration // when the store failed to answer last
-	asked    *question     // the question that waits for its answer, or nil
+	store      opinion
+	observedAt time.Duration // when the store was asked last
+	failed     time.Duration // when the store failed to answer last
+	asked      *question     // the question that waits for its answer, or nil
 
 	longest time.Duration // for which any data is kept
 }

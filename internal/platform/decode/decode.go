@@ -91,12 +91,12 @@ func (f *Faults) Add(path, format string, args ...any) {
 			return
 		}
 	}
-	f.add(path, format, args...)
+	f.report(path, format, args...)
 }
 
 // unreadable reports a fault of a value that is not in the struct afterwards.
 func (f *Faults) unreadable(path, format string, args ...any) {
-	if f.add(path, format, args...) {
+	if f.report(path, format, args...) {
 		if f.broken == nil {
 			f.broken = make(map[string]bool)
 		}
@@ -106,7 +106,7 @@ func (f *Faults) unreadable(path, format string, args ...any) {
 
 // breaks reports that a value breaks a rule of its tags.
 func (f *Faults) breaks(path, format string, args ...any) {
-	if f.add(path, format, args...) {
+	if f.report(path, format, args...) {
 		if f.wrong == nil {
 			f.wrong = make(map[string]bool)
 		}
@@ -114,8 +114,8 @@ func (f *Faults) breaks(path, format string, args ...any) {
 	}
 }
 
-// add reports whether there was room for the fault.
-func (f *Faults) add(path, format string, args ...any) bool {
+// report adds the fault, and reports whether there was room for the fault.
+func (f *Faults) report(path, format string, args ...any) bool {
 	switch {
 	case f.more:
 		return false
@@ -144,7 +144,7 @@ func (f *Faults) Decode(path string, data []byte, into any) {
 
 // Fill sets the defaults of the struct that into points to, as if a document had omitted
 // all of its fields.
-func (f *Faults) Fill(into any) { f.fill(reflect.ValueOf(into).Elem()) }
+func (f *Faults) Fill(into any) { f.setDefaults(reflect.ValueOf(into).Elem()) }
 
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 

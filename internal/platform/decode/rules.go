@@ -213,8 +213,8 @@ func count(n int) string {
 	return strconv.Itoa(n)
 }
 
-// fill sets the defaults of a struct whose fields were all omitted.
-func (f *Faults) fill(v reflect.Value) {
+// setDefaults sets the defaults of a struct whose fields were all omitted.
+func (f *Faults) setDefaults(v reflect.Value) {
 	if v.Kind() != reflect.Struct {
 		return
 	}
@@ -226,7 +226,7 @@ func (f *Faults) fill(v reflect.Value) {
 // omitted sets the default of a field that has no value.
 func (f *Faults) omitted(v reflect.Value, r Rules) {
 	if v.Kind() == reflect.Struct {
-		f.fill(v)
+		f.setDefaults(v)
 		return
 	}
 	if r.Default == "" || !v.IsZero() {

@@ -8,8 +8,8 @@ import (
 // maxListed is how many fields a message lists.
 const maxListed = 16
 
-// unknown reports a field that is not known.
-func (f *Faults) unknown(path, name string, fields []Field) {
+// unknownField reports a field that is not known.
+func (f *Faults) unknownField(path, name string, fields []Field) {
 	message := ""
 	if f.Unknown != nil {
 		message = f.Unknown(path, name)

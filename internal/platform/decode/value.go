@@ -167,7 +167,7 @@ func (f *Faults) object(path string, t *text, v reflect.Value) {
 		i := f.find(fields, name)
 		if i < 0 {
 			t.raw()
-			f.unknown(path, name, fields)
+			f.unknownField(path, name, fields)
 			continue
 		}
 		one := fields[i]

@@ -12,11 +12,12 @@ func TestPlatform(t *testing.T) {
 	t.Parallel()
 	var unknown Platform
 	require.Equal(t, CloudRun, unknown)
-	for p, c := range map[Platform]struct{ backgroundCPU, cloud bool }{
-		CloudRun: {false, true},
-		Machine:  {true, false},
-	} {
-		require.Equal(t, c.backgroundCPU, p.BackgroundCPU())
-		require.Equal(t, c.cloud, p.Cloud())
+	for p, own := range map[Platform]bool{CloudRun: false, Machine: true} {
+		require.Equal(t, own, p.BackgroundCPU())
+		require.Equal(t, own, p.OwnMachine())
+		require.Equal(t, !own, p.Proxied())
+		require.Equal(t, !own, p.EndsRequests())
+		require.Equal(t, !own, p.GoogleCloud())
+		require.Equal(t, !own, p.StructuredLogs())
 	}
 }

@@ -17,7 +17,7 @@ func Backup(ctx context.Context, s Settings, to string) error {
 		return fmt.Errorf("the store was not backed up: there is no store in %s", s.Data)
 	}
 	if err := sqlitestore.Backup(ctx, s.storeFile(), to); err != nil {
-		return fmt.Errorf("the store was not backed up: %w", err)
+		return fmt.Errorf("the store in %s was not backed up to %s: %w", s.Data, to, err)
 	}
 	return nil
 }
@@ -30,10 +30,10 @@ func Restore(ctx context.Context, s Settings, from string) (kept string, err err
 	}
 	kept, err = sqlitestore.Restore(ctx, s.storeFile(), from, time.Now())
 	if errors.Is(err, sqlitestore.ErrInUse) {
-		return kept, fmt.Errorf("the store was not restored: %w\nstop it first", err)
+		return kept, fmt.Errorf("the store in %s was not restored: %w\nstop it first", s.Data, err)
 	}
 	if err != nil {
-		return kept, fmt.Errorf("the store was not restored: %w", err)
+		return kept, fmt.Errorf("the store in %s was not restored from %s: %w", s.Data, from, err)
 	}
 	return kept, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -123,14 +124,14 @@ func TestAttackDefinitionTakesASecretOfTheProcess(t *testing.T) {
 		ref      string
 		says     string
 	}{
-		"a laptop":                {Settings{}, nil, "env:CANARY_OF_THE_PROCESS", "begins with HEADGATE_SECRET_"},
-		"a laptop, its manager":   {Settings{}, nil, "sm://projects/p/secrets/s", "list it in sync.secrets"},
-		"Cloud Run":               {Settings{CloudRun: true}, nil, "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
-		"a list of others":        {Settings{}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:OTHER", Hosts: []string{"127.0.0.1"}}}}, "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
-		"an empty list":           {Settings{}, &config.Sync{Secrets: []config.SyncSecret{}}, "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
-		"another host":            {Settings{}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:CANARY_OF_THE_PROCESS", Hosts: []string{"api.example.com"}}}}, "env:CANARY_OF_THE_PROCESS", "may not be sent to 127.0.0.1:"},
-		"another port":            {Settings{}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:CANARY_OF_THE_PROCESS", Hosts: []string{"127.0.0.1:1"}}}}, "env:CANARY_OF_THE_PROCESS", "may not be sent to 127.0.0.1:"},
-		"another host of the sm:": {Settings{CloudRun: true}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "sm://projects/p/secrets/s", Hosts: []string{"api.example.com"}}}}, "sm://projects/p/secrets/s", "may not be sent to 127.0.0.1:"},
+		"a laptop":                {Settings{Platform: hosting.Machine}, nil, "env:CANARY_OF_THE_PROCESS", "begins with HEADGATE_SECRET_"},
+		"a laptop, its manager":   {Settings{Platform: hosting.Machine}, nil, "sm://projects/p/secrets/s", "list it in sync.secrets"},
+		"Cloud Run":               {Settings{Platform: hosting.CloudRun}, nil, "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
+		"a list of others":        {Settings{Platform: hosting.Machine}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:OTHER", Hosts: []string{"127.0.0.1"}}}}, "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
+		"an empty list":           {Settings{Platform: hosting.Machine}, &config.Sync{Secrets: []config.SyncSecret{}}, "env:HEADGATE_SECRET_MINE", "list it in sync.secrets"},
+		"another host":            {Settings{Platform: hosting.Machine}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:CANARY_OF_THE_PROCESS", Hosts: []string{"api.example.com"}}}}, "env:CANARY_OF_THE_PROCESS", "may not be sent to 127.0.0.1:"},
+		"another port":            {Settings{Platform: hosting.Machine}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:CANARY_OF_THE_PROCESS", Hosts: []string{"127.0.0.1:1"}}}}, "env:CANARY_OF_THE_PROCESS", "may not be sent to 127.0.0.1:"},
+		"another host of the sm:": {Settings{Platform: hosting.CloudRun}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "sm://projects/p/secrets/s", Hosts: []string{"api.example.com"}}}}, "sm://projects/p/secrets/s", "may not be sent to 127.0.0.1:"},
 	} {
 		x := newThief(t)
 		env, err := sourceEnv(c.settings, (&config.Config{Deployment: config.Deployment{Sync: c.sync}}).SyncSettings(), slog.New(slog.DiscardHandler))
@@ -153,7 +154,7 @@ func TestAttackDefinitionTakesASecretOfTheProcess(t *testing.T) {
 func TestAttackSecretOfOneHostIsSentToAnother(t *testing.T) {
 	t.Setenv("WELLS_TOKEN", "c4n4ry-0f-the-pr0cess")
 	mine, other := newThief(t), newThief(t)
-	env, err := sourceEnv(Settings{}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:WELLS_TOKEN", Hosts: []string{mine.host()}}}}, slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{Platform: hosting.Machine}, &config.Sync{Secrets: []config.SyncSecret{{Ref: "env:WELLS_TOKEN", Hosts: []string{mine.host()}}}}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for place, d := range asking(mine.URL, "env:WELLS_TOKEN") {
 		if d.Type == "sql" { // thief is not a database
@@ -198,7 +199,7 @@ func TestTheConfigurationsOwnReferences(t *testing.T) {
 	got, err := resolve(t.Context(), "env:HOOK_SECRET")
 	require.NoError(t, err)
 	require.Equal(t, "0f-the-h00k", got)
-	env, err := sourceEnv(Settings{}, new(config.Config).SyncSettings(), slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{Platform: hosting.Machine}, new(config.Config).SyncSettings(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	_, err = env.Secret(t.Context(), "env:HOOK_SECRET", "127.0.0.1:80")
 	require.ErrorContains(t, err, "is not allowed for syncs")
@@ -207,7 +208,7 @@ func TestTheConfigurationsOwnReferences(t *testing.T) {
 // A definition that calls http:// is told which setting allows that.
 func TestSyncsUseHTTPS(t *testing.T) {
 	t.Parallel()
-	env, err := sourceEnv(Settings{}, new(config.Config).SyncSettings(), slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{Platform: hosting.Machine}, new(config.Config).SyncSettings(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.org/", nil)
 	require.NoError(t, err)

@@ -60,7 +60,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, Platform: s.platform(), Kinds: Kinds()}
+	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, Platform: s.Platform, Kinds: Kinds()}
 	if o.Platform.BackgroundCPU() {
 		o.SweepEvery, o.Receive = localSweep, true
 	}
@@ -177,7 +177,7 @@ func (s *Settings) FindProject(ctx context.Context, cfg *config.Config) {
 	if s.Project != "" {
 		return
 	}
-	if s.CloudRun {
+	if s.Platform.GoogleCloud() {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		if p, err := metadata.ProjectIDWithContext(ctx); err == nil && p != "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
@@ -41,7 +42,7 @@ func TestOpenStoreSaysWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := Settings{Store: SQLite, Data: filepath.Join(t.TempDir(), "data")}
+			s := Settings{Platform: hosting.Machine, Store: SQLite, Data: filepath.Join(t.TempDir(), "data")}
 			c.prepare(t, s.Data)
 			_, _, err := openStore(t.Context(), s, &config.Config{})
 			require.Error(t, err)
@@ -50,9 +51,9 @@ func TestOpenStoreSaysWhatToDo(t *testing.T) {
 			}
 		})
 	}
-	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrForeign), "move d/headgate.db away")
-	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrReadOnly), "--data")
-	require.Contains(t, advice(Settings{Data: "d"}, sqlitestore.ErrFull), "free some space on the disk of d")
+	require.Contains(t, advice(Settings{Platform: hosting.Machine, Data: "d"}, sqlitestore.ErrForeign), "move d/headgate.db away")
+	require.Contains(t, advice(Settings{Platform: hosting.Machine, Data: "d"}, sqlitestore.ErrReadOnly), "--data")
+	require.Contains(t, advice(Settings{Platform: hosting.Machine, Data: "d"}, sqlitestore.ErrFull), "free some space on the disk of d")
 }
 
 // inData writes the file of the store.

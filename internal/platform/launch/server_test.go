@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
@@ -25,7 +26,7 @@ func TestServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := Settings{Store: SQLite, Data: filepath.Join(t.TempDir(), "data"), Base: c.base, Function: c.function}
+			s := Settings{Platform: hosting.Machine, Store: SQLite, Data: filepath.Join(t.TempDir(), "data"), Base: c.base, Function: c.function}
 			who, _ := s.Server("syncrun")
 			require.Empty(t, who)
 			require.False(t, s.StoreExists())
@@ -50,9 +51,9 @@ func TestServer(t *testing.T) {
 			require.Empty(t, who, "the process has ended")
 		})
 	}
-	cloud := Settings{Store: Firestore, Data: t.TempDir()}
+	cloud := Settings{Platform: hosting.Machine, Store: Firestore, Data: t.TempDir()}
 	require.True(t, cloud.StoreExists())
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	require.True(t, Settings{Store: SQLite, Data: file}.StoreExists(), "Open reports a file that cannot be a store")
+	require.True(t, Settings{Platform: hosting.Machine, Store: SQLite, Data: file}.StoreExists(), "Open reports a file that cannot be a store")
 }

@@ -33,7 +33,7 @@ type Settings struct {
 	Database   string // Firestore database; "" means (default)
 	Memory     int64  // bytes that this process may use; 0: unknown
 
-	CloudRun          bool // on Cloud Run, or in Cloud Functions, which run on it
+	Platform          hosting.Platform // where the process runs; the zero value is Cloud Run
 	FirestoreEmulator bool
 	PubSubEmulator    bool
 
@@ -52,13 +52,6 @@ type Settings struct {
 	storeGiven, busGiven      bool   // a flag chose the driver
 	projectGiven              bool   // a flag names the project
 	cloudVariable             string // the variable that names a project or credentials, or ""
-}
-
-func (s Settings) platform() hosting.Platform {
-	if s.CloudRun {
-		return hosting.CloudRun
-	}
-	return hosting.Machine
 }
 
 // cloudVariables show that the user means Google Cloud. The first three name a project.
@@ -94,21 +87,24 @@ func FromEnv(getenv func(string) string) Settings {
 	s := Settings{
 		Addr: "127.0.0.1:8080", Store: SQLite, Bus: Local, Data: "./data",
 		Database:      getenv("FIRESTORE_DATABASE"),
-		CloudRun:      getenv("K_SERVICE") != "",
+		Platform:      hosting.Machine,
 		firestoreHost: getenv("FIRESTORE_EMULATOR_HOST"),
 		pubsubHost:    getenv("PUBSUB_EMULATOR_HOST"),
 	}
+	if getenv("K_SERVICE") != "" {
+		s.Platform = hosting.CloudRun
+	}
 	s.FirestoreEmulator, s.PubSubEmulator = s.firestoreHost != "", s.pubsubHost != ""
-	if s.CloudRun {
+	if s.Platform.Proxied() {
 		s.Addr = ":8080"
 	}
 	if port := getenv("PORT"); port != "" { // set by a platform or an image, to be reached from outside
 		s.Addr = ":" + port
 	}
-	if s.CloudRun || s.FirestoreEmulator {
+	if s.Platform.GoogleCloud() || s.FirestoreEmulator {
 		s.Store = Firestore
 	}
-	if s.CloudRun || s.PubSubEmulator {
+	if s.Platform.GoogleCloud() || s.PubSubEmulator {
 		s.Bus = PubSub
 	}
 	s.Memory = memoryLimit(getenv)
@@ -145,7 +141,7 @@ func (s *Settings) StoreFlags(fs *pflag.FlagSet) {
 
 // DataFlag declares the flag for the directory of the embedded store.
 func (s *Settings) DataFlag(fs *pflag.FlagSet) {
-	fs.StringVar(&s.Data, "data", s.Data, "keep the embedded store in this `DIRECTORY`")
+	fs.StringVar(&s.Data, "data", s.Data, "the `DIRECTORY` of the embedded store")
 }
 
 // Check returns an error that lists every setting that is not valid.
@@ -175,7 +171,7 @@ func (s Settings) LoadConfig(getenv func(string) string) (cfg *config.Config, ex
 			return nil, false, fmt.Errorf("read the configuration: %w", err)
 		}
 	case len(data) > 0:
-	case s.CloudRun:
+	case s.Platform.GoogleCloud():
 		return nil, false, errors.New("there is no configuration: set CONFIG (the JSON itself) or CONFIG_FILE")
 	default:
 		data, from, example = config.Example(), "the example", true

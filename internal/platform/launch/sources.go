@@ -29,7 +29,7 @@ func Kinds() source.Registry {
 // sourceEnv returns the environment in which data sources work.
 func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, error) {
 	out, err := outbound.New(outbound.Options{
-		Allow: cfg.AllowHosts, AllowLoopback: !s.CloudRun, AllowHTTP: cfg.AllowHTTP, HTTPSetting: "sync.allowHTTP",
+		Allow: cfg.AllowHosts, AllowLoopback: s.Platform.OwnMachine(), AllowHTTP: cfg.AllowHTTP, HTTPSetting: "sync.allowHTTP",
 		RatePerSecond: float64(cfg.RatePerSecond), Burst: cfg.RatePerSecond, MaxRedirects: 5,
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 		Now: time.Now, Log: log,
 	}
 	dir := cfg.Directory
-	if dir == "" && !s.CloudRun {
+	if dir == "" && s.Platform.OwnMachine() {
 		dir = "."
 	}
 	if dir == "" {
@@ -59,7 +59,7 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 // configuration lists. On a laptop without such a list, it is the variables whose names
 // begin with secret.Prefix.
 func policy(s Settings, cfg *config.Sync) secret.Policy {
-	p := secret.Policy{Prefixed: cfg.Secrets == nil && !s.CloudRun}
+	p := secret.Policy{Prefixed: cfg.Secrets == nil && s.Platform.OwnMachine()}
 	for _, x := range cfg.Secrets {
 		p.Grants = append(p.Grants, secret.Grant{Ref: x.Ref, Hosts: x.Hosts})
 	}
@@ -86,7 +86,7 @@ func configured(cfg *config.Config) (func(context.Context, string) (string, erro
 // hooksHTTP returns the client that calls the targets of webhooks, and the source at
 // which sessions are registered.
 func hooksHTTP(s Settings, cfg *config.Config) (*http.Client, error) {
-	o := outbound.Options{AllowLoopback: !s.CloudRun, Attempts: 1, Timeout: 15 * time.Second}
+	o := outbound.Options{AllowLoopback: s.Platform.OwnMachine(), Attempts: 1, Timeout: 15 * time.Second}
 	if cfg.Echo != nil {
 		o.Allow = append(o.Allow, cfg.Echo.AllowTargets...)
 		if u, err := url.Parse(cfg.Echo.Upstream); err == nil && u.Host != "" {

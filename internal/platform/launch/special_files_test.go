@@ -17,6 +17,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/sourceexample"
 )
@@ -88,7 +89,7 @@ func TestAttackSpecialFiles(t *testing.T) {
 				require.NoError(t, err)
 				t.Cleanup(func() { _ = os.RemoveAll(dir) })
 				name := place(t, filepath.Join(dir, "it"))
-				env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+				env, err := sourceEnv(Settings{Platform: hosting.Machine, Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
 				require.NoError(t, err)
 				t.Cleanup(func() { _ = env.Dir.Close() })
 				before := names(t, dir)

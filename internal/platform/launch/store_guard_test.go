@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -30,7 +31,7 @@ func TestNoSyncReadsTheStoreItself(t *testing.T) {
 	}
 	require.NoError(t, os.Symlink("headgate.db", filepath.Join(dir, "data/link.db")))
 	require.NoError(t, os.Link(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "hard.db")))
-	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{Platform: hosting.Machine, Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer env.Dir.Close()
 	open := func(d source.Datasource) error {
@@ -57,13 +58,13 @@ func TestNoSyncReadsTheStoreItself(t *testing.T) {
 func TestNoSyncReadsABackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	settings := Settings{Platform: hosting.Machine, Store: SQLite, Data: filepath.Join(dir, "data")}
 	st, _, err := openStore(t.Context(), settings, &config.Config{})
 	require.NoError(t, err)
 	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db")))
 	require.NoError(t, st.Close())
 	require.NoError(t, os.Rename(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "old.csv"))) // as a person might
-	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{Platform: hosting.Machine, Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer env.Dir.Close()
 	for _, name := range []string{"monday.db", "old.csv"} {
@@ -82,7 +83,7 @@ func TestNoSyncReadsABackup(t *testing.T) {
 func TestNoSyncReadsAPackedBackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	settings := Settings{Platform: hosting.Machine, Store: SQLite, Data: filepath.Join(dir, "data")}
 	st, _, err := openStore(t.Context(), settings, &config.Config{})
 	require.NoError(t, err)
 	log, err := os.ReadFile(filepath.Join(dir, "data/headgate.db-wal"))
@@ -116,7 +117,7 @@ func TestNoSyncReadsAPackedBackup(t *testing.T) {
 	require.NoError(t, errors.Join(err, z.Close()))
 	journal := append([]byte("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7\nx\x00"), backup...)
 
-	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{Platform: hosting.Machine, Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer env.Dir.Close()
 	for name, content := range map[string][]byte{
@@ -140,13 +141,13 @@ func TestNoSyncReadsAPackedBackup(t *testing.T) {
 func TestNoSyncReadsACopiedLog(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	settings := Settings{Store: SQLite, Data: filepath.Join(dir, "data")}
+	settings := Settings{Platform: hosting.Machine, Store: SQLite, Data: filepath.Join(dir, "data")}
 	st, _, err := openStore(t.Context(), settings, &config.Config{})
 	require.NoError(t, err)
 	log, err := os.ReadFile(filepath.Join(dir, "data/headgate.db-wal"))
 	require.NoError(t, err)
 	require.NoError(t, st.Close())
-	env, err := sourceEnv(Settings{Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
+	env, err := sourceEnv(Settings{Platform: hosting.Machine, Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer env.Dir.Close()
 	for name, content := range map[string]string{"text": "id\n1\n", "page": strings.Repeat("x", 4096)} {

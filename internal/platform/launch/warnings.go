@@ -45,7 +45,7 @@ func (s Settings) unchosen() (found []warning) {
 	if s.projectGiven {
 		given = "--project"
 	}
-	if s.CloudRun || given == "" {
+	if s.Platform.GoogleCloud() || given == "" {
 		return nil
 	}
 	if s.Store == SQLite && !s.storeGiven {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 )
 
 func texts(warnings []warning) string {
@@ -61,14 +62,14 @@ func TestLiveClientsOfOneInstanceAmongSeveral(t *testing.T) {
 		cfg  *config.Config
 		want bool
 	}{
-		"no topic":               {Settings{Serves: true, Store: Firestore, Bus: PubSub}, &config.Config{}, true},
-		"a topic":                {Settings{Serves: true, Store: Firestore, Bus: PubSub}, topic, false},
-		"a topic, no bus for it": {Settings{Serves: true, Store: Firestore, Bus: Local}, topic, true},
-		"live alone":             {Settings{Serves: true, Store: Firestore, Bus: PubSub, Function: "live"}, &config.Config{}, true},
-		"another function":       {Settings{Serves: true, Store: Firestore, Bus: PubSub, Function: "ingest"}, &config.Config{}, false},
-		"an embedded store":      {Settings{Serves: true, Store: SQLite, Bus: Local}, &config.Config{}, false},
-		"a command":              {Settings{Store: Firestore, Bus: PubSub}, &config.Config{}, false},
-		"the emulator's topic":   {Settings{Serves: true, Store: Firestore, Bus: PubSub, PubSubEmulator: true, Project: "p"}, &config.Config{}, false},
+		"no topic":               {Settings{Platform: hosting.Machine, Serves: true, Store: Firestore, Bus: PubSub}, &config.Config{}, true},
+		"a topic":                {Settings{Platform: hosting.Machine, Serves: true, Store: Firestore, Bus: PubSub}, topic, false},
+		"a topic, no bus for it": {Settings{Platform: hosting.Machine, Serves: true, Store: Firestore, Bus: Local}, topic, true},
+		"live alone":             {Settings{Platform: hosting.Machine, Serves: true, Store: Firestore, Bus: PubSub, Function: "live"}, &config.Config{}, true},
+		"another function":       {Settings{Platform: hosting.Machine, Serves: true, Store: Firestore, Bus: PubSub, Function: "ingest"}, &config.Config{}, false},
+		"an embedded store":      {Settings{Platform: hosting.Machine, Serves: true, Store: SQLite, Bus: Local}, &config.Config{}, false},
+		"a command":              {Settings{Platform: hosting.Machine, Store: Firestore, Bus: PubSub}, &config.Config{}, false},
+		"the emulator's topic":   {Settings{Platform: hosting.Machine, Serves: true, Store: Firestore, Bus: PubSub, PubSubEmulator: true, Project: "p"}, &config.Config{}, false},
 	} {
 		require.Equal(t, c.want, len(aloneWithClients(c.s, c.cfg)) > 0, name)
 	}

@@ -127,7 +127,8 @@ func (c *Client) HTTP() *http.Client {
 	return &http.Client{Transport: (*transport)(c), CheckRedirect: c.checkRedirect}
 }
 
-// Close closes idle connections.
+// Close closes idle connections. A process that ends need not call it; a test does, so that it
+// leaves no goroutine behind.
 func (c *Client) Close() {
 	if t, ok := c.base.(*http.Transport); ok {
 		t.CloseIdleConnections()

@@ -21,7 +21,7 @@ const (
 	firstStep = 64 << 10
 	// overhead is the memory of a request in addition to its header and body.
 	overhead = 4 << 10
-	// In each paceTime, paceBytes of a body must arrive, or the rest of it. Otherwise
+	// paceBytes of a body, or the rest of it, must arrive in each paceTime. Otherwise
 	// a slow body would keep its memory for minutes.
 	paceBytes = 256 << 10
 	paceTime  = 15 * time.Second

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -40,7 +41,7 @@ var infoFields = []string{
 	"nextAttemptAt", "publishedAt", "lastError", "window", "targets",
 }
 
-// listJSON is a store.List with packed members; see pack.
+// listJSON is an event.List with packed members; see pack.
 type listJSON struct {
 	Key     string `json:"k"`
 	Need    int    `json:"n"`
@@ -106,7 +107,7 @@ func toClaim(service string, d *firestore.DocumentSnapshot) (store.Claim, error)
 		if err != nil {
 			return c, failed("read a claim's members", err)
 		}
-		list := store.List{Key: l.Key, Need: l.Need, Send: l.Send, Count: l.Count, Included: members}
+		list := event.List{Key: l.Key, Need: l.Need, Send: l.Send, Count: l.Count, Included: members}
 		if l.First != 0 {
 			list.First, list.Last = time.UnixMicro(l.First).UTC(), time.UnixMicro(l.Last).UTC()
 		}

@@ -191,7 +191,7 @@ func (s *Store) newDocCommit(writes []store.Write) (*docCommit, error) {
 	}
 	if len(c.written) == 0 && conditional {
 		ref := s.client.Collection(colCommits).Doc(c.attempt)
-		c.batch.Set(ref, commitDoc{ExpireAt: s.now().Add(commitMemory)})
+		c.batch.Set(ref, commitDoc{ExpireAt: s.wall().Add(commitMemory)})
 		c.written = append(c.written, ref)
 	}
 	return c, nil

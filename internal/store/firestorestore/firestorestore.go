@@ -66,7 +66,7 @@ type Store struct {
 	client         *firestore.Client
 	latest         bounds
 	maxCommitBytes int
-	now            func() time.Time
+	wall           func() time.Time
 	writes         store.Writes
 	probeID        string // names this process's document of probes
 }
@@ -84,8 +84,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("firestorestore: %w", err)
 	}
-	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, now: time.Now, probeID: "probe-" + event.RandomID()}
-	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.now
+	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, wall: time.Now, probeID: "probe-" + event.RandomID()}
+	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.wall
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // the client itself goes by this too
 		s.maxCommitBytes = maxDocCommitBytesEmulator
 	}

@@ -35,7 +35,7 @@ func (s *Store) Writable(ctx context.Context) error { return s.writes.Writable(c
 // would abort each other. It expires like the marks of commits beside it.
 func (s *Store) probe(ctx context.Context) error {
 	ref := s.client.Collection(colCommits).Doc(s.probeID)
-	if _, err := ref.Set(ctx, commitDoc{ExpireAt: s.now().Add(commitMemory)}); err != nil {
+	if _, err := ref.Set(ctx, commitDoc{ExpireAt: s.wall().Add(commitMemory)}); err != nil {
 		return failed("probe", err)
 	}
 	return nil

@@ -14,13 +14,10 @@ import (
 // Backup copies the store in the file path to the new file to. Other processes may read and
 // write meanwhile. The copy contains everything that was stored before the call. It is one
 // file, readable by its owner only, and checked for damage. It gets its name only when it is
-// complete. Backup does not overwrite an existing file.
+// complete. Backup does not overwrite an existing file. Its errors say why the copy failed,
+// and the caller says what failed.
 func Backup(ctx context.Context, path, to string) error {
-	err := makeBackup(ctx, path, to)
-	if err != nil {
-		return fmt.Errorf("sqlitestore: back %s up to %s: %w", path, to, explain(err))
-	}
-	return nil
+	return explain(makeBackup(ctx, path, to))
 }
 
 func makeBackup(ctx context.Context, path, to string) error {

@@ -49,6 +49,9 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		ctx: ctx, what: "claim", weight: n + 1, bytes: len(lists), undo: true,
 		run: func(tx *tx) error { return tx.addClaimAndTake(&c, lists, deletes) },
 	})
+	// A refused claim and one whose caller left in the queue have written nothing. After any
+	// other error the commit may have succeeded all the same. A failure would then
+	// leave the message to the process that finds the claim when its lease has ended.
 	if err == nil || refused(err) || errors.Is(err, ctx.Err()) {
 		return err
 	}
@@ -76,7 +79,7 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 	if err != nil {
 		return err
 	}
-	if n == 0 {
+	if n == 0 { // instances that see the same window make the same id, so only the owner tells them apart
 		var owner string
 		if err := t.claimOwner.QueryRowContext(context.Background(), service, c.ID).Scan(&owner); err != nil {
 			return err
@@ -105,7 +108,7 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 			if err != nil {
 				return err
 			}
-			if n == 0 {
+			if n == 0 { // another claim has the event: without this check it would be in two messages
 				return store.ErrConflict
 			}
 		}
@@ -133,7 +136,9 @@ func (s *Store) owns(ctx context.Context, c store.Claim) bool {
 	return err == nil && owner == c.Owner
 }
 
-// Lease implements [store.Store].
+// Lease implements [store.Store]. The statement's condition on attempts is the fence: of two
+// publishers that read the same count one raises it, and the other gets ErrConflict. A claim
+// that was published meanwhile is a conflict, too, so nobody publishes it again.
 func (s *Store) Lease(ctx context.Context, service, id string, attempts int, until time.Time) error {
 	return s.update(ctx, "lease", service, func(tx *tx, num int64) error {
 		n, err := change(tx.lease, until.UnixMicro(), num, id, attempts)
@@ -147,7 +152,8 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 	})
 }
 
-// Settle implements [store.Store].
+// Settle implements [store.Store]. A publisher that lost its lease may settle late. Its failure
+// must not turn a published claim into one that waits, or the message would be sent again.
 func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
 	return s.update(ctx, "settle", service, func(tx *tx, num int64) (err error) {
 		var n int

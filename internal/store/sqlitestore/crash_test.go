@@ -88,7 +88,7 @@ func childWrite(path string) error {
 				}
 				c := store.Claim{
 					ClaimInfo: store.ClaimInfo{ID: event.RandomID(), Service: "crash", EventID: event.RandomID(), Owner: event.RandomID(), State: store.Claimed},
-					Lists:     []store.List{{Key: "a", Included: ps}},
+					Lists:     []event.List{{Key: "a", Included: ps}},
 				}
 				err = s.Claim(ctx, c, []store.Taken{{Endpoint: crashEndpoint, Pointers: ps}})
 				if err == nil {

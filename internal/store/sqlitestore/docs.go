@@ -17,7 +17,7 @@ var _ store.Docs = (*Store)(nil)
 const (
 	// docsAtOnce is the number of documents that share a statement where possible.
 	docsAtOnce = 16
-	// The limits of a commit keep it short, because every other writer waits for it.
+	// maxDocCommit and maxDocCommitBytes keep a commit short: every other writer waits for it.
 	maxDocCommit      = 5_000
 	maxDocCommitBytes = 32 << 20
 	maxDocBytes       = 16 << 20

@@ -16,7 +16,7 @@ const listsFormat = 1
 
 var errLists = errors.New("the stored lists of a claim are damaged")
 
-func encodeLists(lists []store.List) ([]byte, error) {
+func encodeLists(lists []event.List) ([]byte, error) {
 	size := 2
 	for _, l := range lists {
 		size += 40 + len(l.Key) + len(l.Send) + 27*len(l.Included)
@@ -46,14 +46,14 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-func decodeLists(b []byte) ([]store.List, error) {
+func decodeLists(b []byte) ([]event.List, error) {
 	if len(b) == 0 || b[0] != listsFormat {
 		return nil, errLists
 	}
 	d := decoder{b: b[1:]}
-	var lists []store.List
+	var lists []event.List
 	for range d.count(1) {
-		l := store.List{Key: d.string(), Send: d.string(), Need: int(d.varint()), Count: int(d.varint())}
+		l := event.List{Key: d.string(), Send: d.string(), Need: int(d.varint()), Count: int(d.varint())}
 		before := d.varint()
 		l.First, l.Last = instant(before), instant(d.varint())
 		if n := int(d.varint()); n > 0 && n <= len(d.b) {

@@ -10,7 +10,7 @@ import (
 )
 
 func FuzzLists(f *testing.F) {
-	for _, lists := range [][]store.List{nil, {{}}, {{Key: "k", Send: "all", Included: []store.Member{{ID: event.RandomID(), Size: 7}}}}} {
+	for _, lists := range [][]event.List{nil, {{}}, {{Key: "k", Send: "all", Included: []store.Member{{ID: event.RandomID(), Size: 7}}}}} {
 		b, err := encodeLists(lists)
 		require.NoError(f, err)
 		f.Add(b)

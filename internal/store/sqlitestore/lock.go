@@ -16,8 +16,9 @@ var ErrInUse = errors.New("another process has the store open")
 // ErrRestoring means that a restore is under way.
 var ErrRestoring = errors.New("a restore is under way: wait until it has ended")
 
-// Three files beside the store serve as locks. The operating system drops a process's locks
-// when it ends, so a killed process leaves none behind.
+// lockFile, servingFile and waitingFile return the paths of the files beside the store that
+// serve as locks. The operating system drops a process's locks when it ends, so a killed
+// process leaves none behind.
 //
 //   - lockFile: every process that has the store open holds a shared lock. Restore replaces
 //     the store's file, and needs the exclusive lock.

@@ -14,14 +14,14 @@ var errReading = errors.New("the store is open for reading only")
 // OpenForReading opens the store in an existing file. It creates no store and brings none
 // up to date, and every write fails. Other processes may write meanwhile.
 func OpenForReading(ctx context.Context, path string) (*Store, error) {
-	s, err := openForReading(ctx, path)
+	s, err := openShared(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, explain(err))
+		return nil, explain(err)
 	}
 	return s, nil
 }
 
-func openForReading(ctx context.Context, path string) (*Store, error) {
+func openShared(ctx context.Context, path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err

@@ -14,15 +14,9 @@ import (
 // Restore checks the backup, and then puts it in place of the store in the file path. It
 // keeps the former store, and returns that file's name, which ends with the time now ("" if
 // there was no store). No other process may have the store open. If Restore is killed, path
-// holds either the former store or the restored one, whole.
+// holds either the former store or the restored one, whole. Its errors say why it failed, and
+// the caller says what failed.
 func Restore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
-	if kept, err = replaceStore(ctx, path, from, now); err != nil {
-		return kept, fmt.Errorf("sqlitestore: restore %s from %s: %w", path, from, err)
-	}
-	return kept, nil
-}
-
-func replaceStore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return "", err

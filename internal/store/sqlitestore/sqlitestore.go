@@ -77,11 +77,11 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open opens the store in the file. It creates a missing file and its folder, readable by
-// their owner only.
+// their owner only. Its errors say why it failed, and the caller says what failed.
 func Open(ctx context.Context, path string) (*Store, error) {
 	s, err := openStore(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("sqlitestore: open %s: %w", path, explain(err))
+		return nil, explain(err)
 	}
 	return s, nil
 }

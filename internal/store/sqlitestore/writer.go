@@ -281,7 +281,9 @@ func (w *writer) run(group *[]*op) error {
 			return fmt.Errorf("%s: %w", o.what, err)
 		}
 	}
-	if err := w.files.present(); err != nil { // cheap compared with the commit
+	// SQLite would keep writing to files that were removed, and the commit would be gone with
+	// them. The check is cheap compared with the commit.
+	if err := w.files.present(); err != nil {
 		w.undo()
 		return err
 	}

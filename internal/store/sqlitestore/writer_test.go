@@ -59,7 +59,7 @@ func add(t *testing.T, s *Store, req store.Append) func() error {
 func claimOf(ps ...store.Pointer) store.Claim {
 	return store.Claim{
 		ClaimInfo: store.ClaimInfo{ID: event.RandomID(), Service: "s", EventID: event.RandomID(), Owner: event.RandomID(), State: store.Claimed},
-		Lists:     []store.List{{Key: "a", Included: ps}},
+		Lists:     []event.List{{Key: "a", Included: ps}},
 	}
 }
 

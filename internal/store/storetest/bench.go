@@ -77,7 +77,7 @@ func Bench(b *testing.B, open func(b *testing.B) store.Store) {
 					ID: event.RandomID(), Service: ep.Service, EventID: event.RandomID(), Owner: event.RandomID(),
 					Date: start, State: store.Claimed, NumberOfEvents: len(ps), NextAttempt: start,
 				},
-				Lists: []store.List{{Key: ep.Key, Need: 2, Count: len(ps), Included: ps}},
+				Lists: []event.List{{Key: ep.Key, Need: 2, Count: len(ps), Included: ps}},
 			}
 			b.StartTimer()
 			if err := s.Claim(b.Context(), c, []store.Taken{{Endpoint: ep, Pointers: ps}}); err != nil {

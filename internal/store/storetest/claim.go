@@ -13,7 +13,7 @@ var claimTests = map[string]func(*fixture){
 	"Claim/TakesPointersAndLeavesEvents": func(f *fixture) {
 		a, b := f.put("a", 3), f.put("b", 2)
 		c := f.claim("a", a[:2]...)
-		c.Lists = append(c.Lists, store.List{Key: "b", Included: b})
+		c.Lists = append(c.Lists, event.List{Key: "b", Included: b})
 		require.NoError(f, f.s.Claim(f.ctx, c, []store.Taken{f.take("a", a[:2]...), f.take("b", b...)}))
 		requireRefs(f, a[2:], f.pending("a"))
 		require.Empty(f, f.pending("b"))
@@ -33,7 +33,7 @@ var claimTests = map[string]func(*fixture){
 				Date: f.at(123457), Owner: "owner/é", NumberOfEvents: 5, State: store.Claimed, Size: 1<<40 + 1,
 				Attempts: 3, NextAttempt: f.at(654321), LastError: "last time: \"no\"\n",
 			},
-			Lists: []store.List{
+			Lists: []event.List{
 				{Key: "z", Need: 2, Send: "last", Count: 7, First: f.at(1), Last: f.at(9), Included: []store.Member{ref(1, 0), ref(1, 1), ref(2, 1<<33)}},
 				{Key: "empty", Need: 0, Send: "", Count: 0},
 				{Key: "a", Need: 1, Send: "all", Count: 2, First: f.at(-5), Last: f.at(-3), Included: []store.Member{ref(-5, 7), ref(-3, 8)}},

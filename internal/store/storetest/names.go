@@ -34,7 +34,7 @@ var nameTests = map[string]func(*fixture){
 		c := f.claim(hostileNames[0])
 		c.Lists = nil
 		for i, name := range hostileNames {
-			c.Lists = append(c.Lists, store.List{Key: name, Included: []event.Ref{reqs[i].Event.Ref()}})
+			c.Lists = append(c.Lists, event.List{Key: name, Included: []event.Ref{reqs[i].Event.Ref()}})
 		}
 		require.NoError(f, f.s.Claim(f.ctx, c, nil))
 		requireClaim(f, c, f.outbox(c))

@@ -158,7 +158,7 @@ func (f *fixture) claim(key string, ps ...store.Pointer) store.Claim {
 			Date: f.now, Owner: event.RandomID(), NumberOfEvents: len(ps), State: store.Claimed,
 			Size: 100, NextAttempt: f.now,
 		},
-		Lists: []store.List{{Key: key, Need: 1, Send: "all", Count: len(ps), Included: ps}},
+		Lists: []event.List{{Key: key, Need: 1, Send: "all", Count: len(ps), Included: ps}},
 	}
 	if len(ps) > 0 {
 		c.Lists[0].First, c.Lists[0].Last = ps[0].ReceivedAt, ps[len(ps)-1].ReceivedAt
@@ -202,7 +202,7 @@ func plainInfo(c store.ClaimInfo) store.ClaimInfo {
 
 func plainClaim(c store.Claim) store.Claim {
 	c.ClaimInfo = plainInfo(c.ClaimInfo)
-	lists := make([]store.List, len(c.Lists))
+	lists := make([]event.List, len(c.Lists))
 	for i, l := range c.Lists {
 		l.First, l.Last, l.Included = l.First.UTC(), l.Last.UTC(), plain(l.Included)
 		lists[i] = l

@@ -160,7 +160,7 @@ func (s *Service) List(ctx context.Context, org string) ([]*Stored, error) {
 
 // Update replaces a definition. ifMatch is the If-Match header, or "".
 //
-// The sync goes on where its last pull ended, unless it now reads from somewhere
+// The sync continues where its last pull ended, unless it now reads from somewhere
 // else or belongs to another organisation. Credentials that def shows redacted keep
 // their values.
 func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch string) (*Stored, error) {

@@ -6,7 +6,7 @@
 //   - A row that is pushed in is mapped and merged exactly as a pulled row is, by the
 //     same planner.
 //   - Each row is a commit of its own, conditional on the record as it was read. So an
-//     exchange needs no lease, and may go on while a run of the sync is at work.
+//     exchange needs no lease, and may run beside a run of the sync.
 //   - No cursor moves: a run neither passes over anything nor repeats anything because
 //     of an exchange.
 //

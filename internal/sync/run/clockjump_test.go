@@ -94,7 +94,7 @@ func TestAKilledRunIsTakenOverAlthoughTheClockWentBack(t *testing.T) {
 				w.source.put(fmt.Sprint("r", i), map[string]any{"name": "n"})
 			}
 			w.source.pageSize = 5
-			docs := &mortal{Docs: w.store}
+			docs := &dyingStore{Docs: w.store}
 			docs.left.Store(4)
 			doomed := w.serviceOn(docs)
 			run, err := doomed.Start(context.Background(), "s", syncrun.Start{})

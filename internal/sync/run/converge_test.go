@@ -69,7 +69,7 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 			w.run(syncrun.Start{Method: syncrun.DoPull})
 		case "fail":
 			misbehave(r, w)
-			if rapid.Bool().Draw(r, "people go on meanwhile") {
+			if rapid.Bool().Draw(r, "people edit meanwhile") {
 				w.source.duringPush = func(changes []source.Change) {
 					w.source.duringPush = nil
 					m.edit(r, w, changes[0].ID, field)
@@ -83,7 +83,7 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 		case "die in a push":
 			w.killedDuringPush()
 			w.heals()
-			if rapid.Bool().Draw(r, "another goes on") {
+			if rapid.Bool().Draw(r, "another continues") {
 				m.edit(r, w, id, field)
 				_, _, err := w.svc.Due(context.Background())
 				require.NoError(r, err)

@@ -29,7 +29,7 @@ func TestDeletesBothWays(t *testing.T) {
 	require.Zero(t, run.Counts.Deleted+run.Counts.Created+run.Counts.Updated)
 }
 
-// A source that loses most of its rows stops the run. AllowDeletes lets it go on.
+// A source that loses most of its rows stops the run. AllowDeletes lets it continue.
 func TestMassDeleteAsks(t *testing.T) {
 	t.Parallel()
 	for _, side := range []string{"source", "store"} {

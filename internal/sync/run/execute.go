@@ -36,7 +36,7 @@ type execution struct {
 var errHandOn = errors.New("run: the rest is for another invocation")
 
 // Work works on the run until it has ended, or this invocation's time is up, or
-// ctx ends: then it gives up the lease, and another call goes on from the last
+// ctx ends: then it gives up the lease, and another call continues from the last
 // checkpoint. It does nothing if another process is at work on the run, or another call
 // in this process waits for the memory for it. An error means that the store did not
 // answer.
@@ -66,6 +66,9 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	h.stop = stop
+	// The source is called with this context only. The fence in it asks for the lease before each
+	// request. That keep ends the work is not enough: a process that was suspended would send
+	// before keep can notice.
 	working = fence.With(working, h.allow)
 	s.working.Go(func() { h.keep(working) })
 	err = e.safely(func() error { return e.runSteps(working) })
@@ -106,6 +109,8 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	id, runID := e.run.SyncID, e.run.ID
+	// The counts go back to the last checkpoint. What came after it was not committed, and a
+	// process that continues the run does it again.
 	if err != nil {
 		e.run.Results = e.committed
 	}

@@ -43,8 +43,8 @@ func (h *holder) allow(ctx context.Context) error {
 }
 
 // sure reports whether the lease is held without any doubt. Both clocks have to say so.
-// The monotonic clock cannot be set, and it goes on while the process is stopped. The
-// wall clock goes on while the machine is suspended, and other processes decide by it
+// The monotonic clock cannot be set, and it runs on while the process is stopped. The
+// wall clock runs on while the machine is suspended, and other processes decide by it
 // that the lease is over. A wall clock that went back proves nothing.
 func (h *holder) sure() bool {
 	at, now := *h.proven.Load(), h.machine()

@@ -139,7 +139,7 @@ func TestNothingIsSentWhileTheLeaseIsInDoubt(t *testing.T) {
 	for i := range 24 {
 		w.put(fmt.Sprintf("r%02d", i), map[string]any{"name": "first"})
 	}
-	docs := &mortal{Docs: w.store}
+	docs := &dyingStore{Docs: w.store}
 	docs.left.Store(1 << 30)
 	cut := w.serviceOn(docs)
 	pushes, reached := 0, make(chan struct{})

@@ -65,7 +65,7 @@ func TestTakenOverOnFirestore(t *testing.T) {
 				w.source.put(fmt.Sprint("theirs-", i), map[string]any{"name": fmt.Sprint("n", i)})
 				w.put(fmt.Sprint("ours-", i), map[string]any{"name": fmt.Sprint("m", i)})
 			}
-			docs := &mortal{Docs: w.store, lostAnswer: commits%2 == 0}
+			docs := &dyingStore{Docs: w.store, lostAnswer: commits%2 == 0}
 			docs.left.Store(int64(commits))
 			doomed := w.serviceOn(docs)
 			if _, err := doomed.Start(context.Background(), "s", syncrun.Start{}); err == nil {

@@ -88,7 +88,7 @@ func (s *Service) hold(ctx context.Context, syncID, runID string) (*holder, erro
 }
 
 // commit makes the writes and the change to the state together. It returns errLost or
-// errCancelled if the run may not go on, and store.ErrConflict if one of the documents
+// errCancelled if the run may not continue, and store.ErrConflict if one of the documents
 // has changed. Nothing is written in these cases.
 func (h *holder) commit(ctx context.Context, writes []store.Write, change func(*syncState)) ([]string, error) {
 	return h.write(ctx, writes, change, false)

@@ -54,5 +54,5 @@ func (t *typeState) pushFrom(now time.Time) int64 {
 	return max(1, from-pushOverlap.Microseconds())
 }
 
-// pushed notes the place up to which a push looked at every record.
-func (t *typeState) pushed(to int64) { t.PushedBefore, t.Pushed = t.Pushed, to }
+// notePushed notes the place up to which a push looked at every record.
+func (t *typeState) notePushed(to int64) { t.PushedBefore, t.Pushed = t.Pushed, to }

@@ -97,6 +97,8 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 			if !listing.ByOrder {
 				listing.After.Order = 0
 			}
+			// The next checkpoint stores the place. If the process dies before, its successor looks
+			// at the page again. Records that were settled have no base by then and are passed over.
 			position := listing.After
 			step.Position = &position
 		}
@@ -129,7 +131,7 @@ func (p *pusher) conclude(ctx context.Context) error {
 	upTo := p.run.StartedAt.UnixMicro()
 	return p.e.checkpoint(ctx, nil, func(st *syncState) {
 		t := st.datatype(p.step.Datatype)
-		t.pushed(upTo)
+		t.notePushed(upTo)
 		t.Doubt, t.DeletedThere = false, 0
 	})
 }

@@ -36,7 +36,7 @@ var losses = map[string]func(w *world){
 // killedDuringPush runs the sync in a process that dies after the source has written and
 // before it answers. Its lease expires.
 func (w *world) killedDuringPush() {
-	docs := &mortal{Docs: w.store}
+	docs := &dyingStore{Docs: w.store}
 	docs.left.Store(1 << 30)
 	doomed := w.serviceOn(docs)
 	w.source.duringPush = func([]source.Change) { docs.left.Store(-1) }

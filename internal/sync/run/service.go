@@ -19,7 +19,7 @@
 //     conflict.
 //
 // On failure: an error of the source or the store ends the run as failed, with
-// everything up to the last checkpoint applied; the next run goes on from there.
+// everything up to the last checkpoint applied; the next run continues from there.
 package run
 
 import (

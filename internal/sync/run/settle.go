@@ -42,6 +42,9 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 	var done []int
 	for i, o := range batch {
 		res := results[i]
+		// The source may have the change or not. Its batch stays stored, so that a pull that finds
+		// the values takes them for ours. The link stays as it is, so that a later push sends the
+		// change again.
 		if errors.Is(res.Err, source.ErrUnanswered) {
 			continue
 		}
@@ -86,6 +89,9 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 	if !later {
 		writes = append(writes, forget...)
 	}
+	// It is one commit, so that a pull never finds a value that neither the link nor the stored
+	// batch explains. Batches that are too many for it are dropped after it: until then both
+	// explain the value, which does no harm.
 	err := p.e.checkpoint(ctx, writes, p.invalidate)
 	if errors.Is(err, store.ErrConflict) { // somebody edited a record while it was sent
 		err, later = p.settleEach(ctx, batch, results, done), true
@@ -193,6 +199,7 @@ func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []so
 			if !errors.Is(err, store.ErrConflict) {
 				return err
 			}
+			// It was edited once more, and is read again. A lost lease is another error.
 		}
 	}
 	return nil

@@ -194,6 +194,8 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 			return nil, fault.New(fault.Conflict, "run %s has ended: it is %s", runID, run.State)
 		}
 		var writes []store.Write
+		// The holder ends the run itself at its next commit, because only it knows what the run did.
+		// If it is dead, the process that takes the run over does.
 		if st.Lease != nil && st.Lease.RunID == runID {
 			st.Lease.Cancel = true
 		} else { // no process works on it, and none will

@@ -33,8 +33,8 @@ type Hook struct {
 	EventKey string      // "": the gate gets none
 }
 
-// Check verifies a webhook and returns its id, "" if it has none. Unauthenticated: the
-// webhook does not prove that it comes from the configured sender.
+// Check verifies a webhook and returns its id, "" if it has none. The error is
+// Unauthenticated if the webhook does not prove that it comes from the configured sender.
 func (h *Hook) Check(header http.Header, body []byte, now time.Time) (id string, err error) {
 	switch h.Verify {
 	case Standard:

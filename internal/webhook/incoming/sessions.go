@@ -59,7 +59,7 @@ func NewSessions(o SessionOptions) *Sessions {
 	return &Sessions{docs: o.Docs, log: o.Log, now: micros(o.Now), source: newSource(o)}
 }
 
-var sessions = store.Collection{Kind: "sessions", Scope: "sessions"}
+var sessionDocs = store.Collection{Kind: "sessions", Scope: "sessions"}
 
 // of returns the sessions that have the list open.
 func (s *Sessions) of(ctx context.Context, id string) ([]Session, error) {
@@ -72,7 +72,7 @@ func (s *Sessions) of(ctx context.Context, id string) ([]Session, error) {
 
 // ListsOf returns the lists that a session has open.
 func (s *Sessions) ListsOf(ctx context.Context, session string) (open []string, err error) {
-	docs, err := s.docs.Get(ctx, sessions, []string{session})
+	docs, err := s.docs.Get(ctx, sessionDocs, []string{session})
 	if err != nil || docs[0] == nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func (s *Sessions) put(ctx context.Context, w *watch, x Session) error {
 }
 
 func (s *Sessions) writes(ctx context.Context, w *watch, x Session) ([]store.Write, error) {
-	docs, err := s.docs.Get(ctx, sessions, []string{x.ID()})
+	docs, err := s.docs.Get(ctx, sessionDocs, []string{x.ID()})
 	if err != nil {
 		return nil, err
 	}
@@ -205,9 +205,9 @@ func (s *Sessions) writes(ctx context.Context, w *watch, x Session) ([]store.Wri
 	switch {
 	case len(open) > 0:
 		d.Body = list.Encode(open)
-		return []store.Write{{Collection: sessions, Doc: d}}, nil
+		return []store.Write{{Collection: sessionDocs, Doc: d}}, nil
 	case d.Rev != "":
-		return []store.Write{{Collection: sessions, Doc: d, Delete: true}}, nil
+		return []store.Write{{Collection: sessionDocs, Doc: d, Delete: true}}, nil
 	}
 	return nil, nil
 }

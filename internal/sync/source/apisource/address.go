@@ -36,7 +36,7 @@ func addressed(template string) bool {
 }
 
 // errKey marks the error of a row whose key cannot be part of a URL. It concerns this row
-// only, so the push goes on with the others.
+// only, so the push continues with the others.
 var errKey = errors.New("the key cannot be in a URL")
 
 // address fills in a template and returns the URL. Keys come from records, so they are

@@ -134,7 +134,7 @@ func (c *checker) write(path string, op source.Op, w *write) {
 	switch {
 	case w.URL == "" && op != source.Create:
 		c.Add(path+".url", "is required")
-	case w.method(op) == http.MethodDelete && !w.addressed():
+	case w.httpMethod(op) == http.MethodDelete && !w.addressed():
 		c.Add(path+".url", "has neither {id} nor a column of the key in braces: the whole list would be deleted")
 	case w.Batch > 1 && w.addressed():
 		c.Add(path+".batch", "goes with a url that is that of no single row")

@@ -17,8 +17,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
 
-// method returns the HTTP method of the operation.
-func (w *write) method(op source.Op) string {
+// httpMethod returns the HTTP method of the operation.
+func (w *write) httpMethod(op source.Op) string {
 	return cmp.Or(w.Method, map[source.Op]string{
 		source.Create: http.MethodPost, source.Update: http.MethodPatch, source.Delete: http.MethodDelete,
 	}[op])
@@ -118,7 +118,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 		}
 		header = seen.condition(header)
 	}
-	answer, err := p.Call(ctx, w.method(c.Op), target, header, w.envelop(body))
+	answer, err := p.Call(ctx, w.httpMethod(c.Op), target, header, w.envelop(body))
 	if err != nil {
 		return p.refusal(ctx, c, err)
 	}
@@ -185,7 +185,7 @@ func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Chang
 		rows[n] = p.row(w, changes[i])
 		fmt.Fprintln(attempts, changes[i].Attempt)
 	}
-	answer, err := p.Call(ctx, w.method(op), target, w.idempotency(hex.EncodeToString(attempts.Sum(nil)[:16])), w.envelop(rows))
+	answer, err := p.Call(ctx, w.httpMethod(op), target, w.idempotency(hex.EncodeToString(attempts.Sum(nil)[:16])), w.envelop(rows))
 	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() {
 		for _, i := range at {
 			r, err := p.one(ctx, changes[i])
@@ -250,7 +250,7 @@ func (p *pusher) result(w *write, made any) (source.Result, error) {
 // row returns the body of a change, or nil if the change needs none.
 func (p *pusher) row(w *write, c source.Change) any {
 	row := make(map[string]any, len(c.Fields)+len(c.Key)+1)
-	whole := c.Op == source.Create || c.Op == source.Update && (w.Whole || w.method(c.Op) == http.MethodPut)
+	whole := c.Op == source.Create || c.Op == source.Update && (w.Whole || w.httpMethod(c.Op) == http.MethodPut)
 	if whole || !w.addressed() {
 		for i, k := range c.Key {
 			row[p.spec.Key[i]] = k

@@ -21,6 +21,7 @@ import (
 	"unicode"
 
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
@@ -224,7 +225,7 @@ func (c *Client) Clean(text string) string {
 			continue
 		}
 		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
-			text = strings.ReplaceAll(text, form, "REDACTED")
+			text = strings.ReplaceAll(text, form, credential.Redacted)
 		}
 	}
 	text = strings.Map(func(r rune) rune {

@@ -26,7 +26,7 @@ type mySQL struct {
 
 func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	c := mysql.NewConfig()
-	c.User, c.Passwd, c.Net = withDefault(o.user, "root"), o.password, "tcp"
+	c.User, c.Passwd, c.Net = withDefault(o.user, "root"), o.effectivePassword, "tcp"
 	c.Addr, c.DBName = net.JoinHostPort(o.host, withDefault(o.port, "3306")), o.database
 	if o.Schema != "" {
 		c.DBName = o.Schema

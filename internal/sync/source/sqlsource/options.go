@@ -17,7 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// drivers are the values of options.driver.
+// drivers are the dialects that we know.
 var drivers = struct{ postgres, mysql, sqlite string }{"postgres", "mysql", "sqlite"}
 
 // schemes are those of a URL, and their drivers.
@@ -38,7 +38,7 @@ var sslModes = map[string]map[string]string{
 	drivers.mysql:    {"false": tlsDisable, "skip-verify": tlsRequire, "true": tlsVerify},
 }
 
-// options are a definition's, as it has them and as they are understood.
+// options are those of a definition, and below them what they and its URL say together.
 type options struct {
 	Driver        string                     `json:"driver" enum:"postgres postgresql mysql mariadb sqlite"`
 	Password      string                     `json:"password" decode:"secret"`
@@ -50,13 +50,13 @@ type options struct {
 	GeneratesKeys bool                       `json:"generatesKeys"`
 	AttemptColumn string                     `json:"attemptColumn"`
 
-	driver   string
-	host     string
-	port     string
-	user     string
-	password string
-	database string // or the file
-	tables   map[string]location
+	dialect           string
+	host              string
+	port              string
+	user              string
+	effectivePassword string
+	database          string // or the file
+	locations         map[string]location
 }
 
 // location is where a datatype's rows are.
@@ -76,7 +76,7 @@ func parse(d source.Datasource) (options, []fault.Detail) {
 	var o options
 	var faults decode.Faults
 	d.DecodeOptions(&faults, &o)
-	o.password = o.Password
+	o.effectivePassword = o.Password
 	for i, e := range d.ExtraFields {
 		faults.Add(decode.Index("extraFields", i), "%q is not used by a sql source", e.Name)
 	}
@@ -111,15 +111,15 @@ func (o *options) parseURL(raw string, faults *decode.Faults) {
 		return
 	}
 	scheme, rest, _ := strings.Cut(raw, ":")
-	o.driver = schemes[scheme]
-	if o.driver == "" {
+	o.dialect = schemes[scheme]
+	if o.dialect == "" {
 		faults.Add("url", "must begin with postgres:, mysql: or sqlite:")
 		return
 	}
-	if named := schemes[o.Driver]; named != "" && named != o.driver {
-		faults.Add("options.driver", "is %s, but the URL is for %s", o.Driver, o.driver)
+	if named := schemes[o.Driver]; named != "" && named != o.dialect {
+		faults.Add("options.driver", "is %s, but the URL is for %s", o.Driver, o.dialect)
 	}
-	if o.driver == drivers.sqlite {
+	if o.dialect == drivers.sqlite {
 		o.database = strings.TrimPrefix(rest, "//")
 		switch {
 		case o.database == "" || strings.HasPrefix(o.database, ":"):
@@ -134,7 +134,7 @@ func (o *options) parseURL(raw string, faults *decode.Faults) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
-		faults.Add("url", "cannot be read as %s://user@host/database", o.driver)
+		faults.Add("url", "cannot be read as %s://user@host/database", o.dialect)
 		return
 	}
 	o.host, o.port, o.user = u.Hostname(), u.Port(), u.User.Username()
@@ -143,12 +143,12 @@ func (o *options) parseURL(raw string, faults *decode.Faults) {
 		faults.Add("url", "must name one host")
 	}
 	if p, ok := u.User.Password(); ok {
-		if o.password != "" {
+		if o.effectivePassword != "" {
 			faults.Add("options.password", "is in the URL already")
 		}
-		o.password = p
+		o.effectivePassword = p
 	}
-	if o.database == "" && o.driver == drivers.postgres {
+	if o.database == "" && o.dialect == drivers.postgres {
 		faults.Add("url", "must name a database")
 	}
 	o.parseParameters(u.Query(), faults)
@@ -157,14 +157,14 @@ func (o *options) parseURL(raw string, faults *decode.Faults) {
 // parseParameters takes the one parameter that makes sense here. Others name
 // files of this machine, or change what the source relies on.
 func (o *options) parseParameters(q url.Values, faults *decode.Faults) {
-	name := map[string]string{drivers.postgres: "sslmode", drivers.mysql: "tls"}[o.driver]
+	name := map[string]string{drivers.postgres: "sslmode", drivers.mysql: "tls"}[o.dialect]
 	for _, p := range slices.Sorted(maps.Keys(q)) {
-		mode := sslModes[o.driver][q.Get(p)]
+		mode := sslModes[o.dialect][q.Get(p)]
 		switch {
 		case p != name:
 			faults.Add("url", "the parameter %q is not supported: only %s is", p, name)
 		case mode == "":
-			faults.Add("url", "%s must be one of %s", p, strings.Join(slices.Sorted(maps.Keys(sslModes[o.driver])), ", "))
+			faults.Add("url", "%s must be one of %s", p, strings.Join(slices.Sorted(maps.Keys(sslModes[o.dialect])), ", "))
 		case o.TLS != "" && o.TLS != mode:
 			faults.Add("options.tls", "contradicts the URL's %s", p)
 		default:
@@ -174,7 +174,7 @@ func (o *options) parseParameters(q url.Values, faults *decode.Faults) {
 }
 
 func (o *options) parseTables(faults *decode.Faults) {
-	o.tables = make(map[string]location, len(o.Tables))
+	o.locations = make(map[string]location, len(o.Tables))
 	for datatype, raw := range o.Tables {
 		path := decode.Member("options.tables", datatype)
 		var p location
@@ -208,7 +208,7 @@ func (o *options) parseTables(faults *decode.Faults) {
 		if strings.ContainsRune(p.Schema+p.Table+p.Query, 0) {
 			faults.Add(path, "has a zero byte")
 		}
-		o.tables[datatype] = p
+		o.locations[datatype] = p
 	}
 }
 

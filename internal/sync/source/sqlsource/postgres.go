@@ -44,7 +44,7 @@ func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
 		return nil, fault.New(fault.Invalid, "url: %q is not a port", o.port)
 	}
 	cc := c.ConnConfig
-	cc.Host, cc.Port, cc.Database, cc.User, cc.Password = o.host, uint16(port), o.database, withDefault(o.user, "postgres"), o.password
+	cc.Host, cc.Port, cc.Database, cc.User, cc.Password = o.host, uint16(port), o.database, withDefault(o.user, "postgres"), o.effectivePassword
 	cc.KerberosSrvName, cc.KerberosSpn = "", ""
 	cc.TLSConfig, cc.Fallbacks, cc.ConnectTimeout = tls, nil, connectTimeout
 	cc.RuntimeParams = map[string]string{

@@ -70,7 +70,7 @@ func openSource(ctx context.Context, d source.Datasource, env source.Env) (sourc
 	if len(faults) > 0 {
 		return nil, fault.New(fault.Invalid, "%s", faults[0])
 	}
-	for path, value := range map[string]*string{"options.password": &o.password, "options.ca": &o.CA} {
+	for path, value := range map[string]*string{"options.password": &o.effectivePassword, "options.ca": &o.CA} {
 		resolved, err := env.Credential(ctx, d, path, *value)
 		if err != nil {
 			return nil, err
@@ -85,14 +85,14 @@ func openSource(ctx context.Context, d source.Datasource, env source.Env) (sourc
 }
 
 func openEngine(o options, env source.Env) (engine, error) {
-	if o.driver == drivers.sqlite {
+	if o.dialect == drivers.sqlite {
 		return openSQLite(o, env)
 	}
 	tls, err := o.tlsConfig(env)
 	if err != nil {
 		return nil, err
 	}
-	if o.driver == drivers.mysql {
+	if o.dialect == drivers.mysql {
 		return openMySQL(o, tls, env)
 	}
 	return openPostgres(o, tls, env)
@@ -163,7 +163,7 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	if ok {
 		return t, nil
 	}
-	where, ok := s.options.tables[datatype]
+	where, ok := s.options.locations[datatype]
 	if !ok {
 		where = location{Schema: s.options.Schema, Table: datatype}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestStoreAway(t *testing.T) {
+func TestStoreUnreachable(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
 	g.store.set(true)
@@ -22,8 +22,8 @@ func TestStoreAway(t *testing.T) {
 	require.Equal(t, 200, g.do("GET", "/healthz", "").status)
 }
 
-// newAway has a configuration of everything that keeps documents, and a sync.
-func newAway(t *testing.T) *gateway {
+// newUnreachable has a configuration of everything that keeps documents, and a sync.
+func newUnreachable(t *testing.T) *gateway {
 	t.Helper()
 	g := newGateway(t, oneService(`,"publicURL":"http://gate.example","echo":{"allowTargets":["t.example"]},
 		"hooks":[{"name":"h","verify":{"type":"none"},"entity":"body.entity","id":"body.id","sync":"readings"}],
@@ -33,9 +33,9 @@ func newAway(t *testing.T) *gateway {
 	return g
 }
 
-// requireAway requires that each call, written as method, path and body, is answered as
+// requireUnreachable requires that each call, written as method, path and body, is answered as
 // the store's errors are, whichever use case it is for.
-func (g *gateway) requireAway(t *testing.T, calls ...string) {
+func (g *gateway) requireUnreachable(t *testing.T, calls ...string) {
 	t.Helper()
 	for _, call := range calls {
 		method, rest, _ := strings.Cut(call, " ")
@@ -44,7 +44,7 @@ func (g *gateway) requireAway(t *testing.T, calls ...string) {
 		require.Equal(t, 503, a.status, "%s: %s", call, a.raw)
 		require.Equal(t, "the store did not answer; send the request again", a.str("detail"), call)
 		require.NotEmpty(t, a.header.Get("Retry-After"), call)
-		require.NotContains(t, string(a.raw), errAway.Error(), call)
+		require.NotContains(t, string(a.raw), errUnreachable.Error(), call)
 	}
 }
 
@@ -53,11 +53,11 @@ const (
 	aSession = `{"tenantId":"t","documentId":"d","externalTaskListId":"l"}`
 )
 
-func TestStoreAwayForDocuments(t *testing.T) {
+func TestStoreUnreachableForDocuments(t *testing.T) {
 	t.Parallel()
-	g := newAway(t)
+	g := newUnreachable(t)
 	g.store.set(true)
-	g.requireAway(t,
+	g.requireUnreachable(t,
 		`GET /sync`, `POST /sync `+strings.Replace(readingsSync(""), "readings", "others", 1), `GET /sync/readings`, `PUT /sync/readings `+readingsSync(""),
 		`DELETE /sync/readings`, `POST /sync/readings`, `POST /sync/due`,
 		`GET /sync/readings/runs`, `GET /sync/readings/runs/r`, `POST /sync/readings/runs/r/cancel`,
@@ -74,13 +74,13 @@ func TestStoreAwayForDocuments(t *testing.T) {
 
 func TestStoreTakesNoDocuments(t *testing.T) {
 	t.Parallel()
-	g := newAway(t)
+	g := newUnreachable(t)
 	require.Equal(t, 201, g.do("PUT", "/orgs/acme/reading/1", `{"n":1}`).status)
 	require.Equal(t, 200, g.do("POST", "/register-for-webhook", `{"url":"http://t.example/1"}`).status)
 	g.store.mu.Lock()
 	g.store.readOnly = true
 	g.store.mu.Unlock()
-	g.requireAway(t,
+	g.requireUnreachable(t,
 		`POST /sync `+strings.Replace(readingsSync(""), "readings", "others", 1), `PUT /sync/readings `+readingsSync(`,"maxRejected":0.5`), `DELETE /sync/readings`,
 		`POST /sync/readings`, `POST /sync/readings/data [{"well":"w9","at":"2026-01-05","value":1}]`,
 		`PUT /orgs/acme/reading/2 {"n":1}`, `PATCH /orgs/acme/reading/1 {"n":2}`, `DELETE /orgs/acme/reading/1`,

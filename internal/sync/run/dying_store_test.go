@@ -11,8 +11,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// mortal is the store of a process that dies after some commits.
-type mortal struct {
+// dyingStore is the store of a process that dies after some commits.
+type dyingStore struct {
 	store.Docs
 	left atomic.Int64
 	// lostAnswer says that the last commit takes effect before the process dies.
@@ -21,21 +21,21 @@ type mortal struct {
 
 var errDead = errors.New("this process is dead")
 
-func (m *mortal) Get(ctx context.Context, c store.Collection, ids []string) ([]*store.Doc, error) {
+func (m *dyingStore) Get(ctx context.Context, c store.Collection, ids []string) ([]*store.Doc, error) {
 	if m.left.Load() < 0 {
 		return nil, errDead
 	}
 	return m.Docs.Get(ctx, c, ids)
 }
 
-func (m *mortal) List(ctx context.Context, l store.Listing) ([]store.Doc, error) {
+func (m *dyingStore) List(ctx context.Context, l store.Listing) ([]store.Doc, error) {
 	if m.left.Load() < 0 {
 		return nil, errDead
 	}
 	return m.Docs.List(ctx, l)
 }
 
-func (m *mortal) Commit(ctx context.Context, writes []store.Write) ([]string, error) {
+func (m *dyingStore) Commit(ctx context.Context, writes []store.Write) ([]string, error) {
 	if m.left.Add(-1) < 0 {
 		if m.lostAnswer && m.left.Load() == -1 {
 			_, _ = m.Docs.Commit(ctx, writes)
