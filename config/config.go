@@ -66,7 +66,7 @@ type Service struct {
 	Trigger Trigger `json:"trigger" decode:"required"`
 	// The event sources' addresses. Their keys are unique.
 	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"1 endpoint"`
-	// Where messages go.
+	// The topic of the messages.
 	TargetPubSub TargetPubSub `json:"targetPubSub" decode:"required"`
 
 	// The largest body of an event, in bytes.
@@ -83,11 +83,11 @@ type Service struct {
 	KeepHeaders []string `json:"keepHeaders,omitempty" format:"kept"`
 	// The sync that each message of this service starts.
 	OnMessage *OnMessage `json:"onMessage,omitempty"`
-	// What related events share. The service waits for each key separately. Without it, all events belong together.
+	// The key that related events share. The service waits for each key separately. Without it, all events belong together.
 	Correlation *Correlation `json:"correlation,omitempty"`
-	// When all events leave their windows without a message.
+	// The instants at which all events leave their windows without a message.
 	Reset []Cron `json:"reset,omitempty"`
-	// Where windows go that close incomplete, if trigger.onClose is deadLetter.
+	// The topic of windows that close incomplete, if trigger.onClose is deadLetter.
 	DeadLetter *TargetPubSub `json:"deadLetter,omitempty"`
 }
 
@@ -95,7 +95,7 @@ type Service struct {
 type Correlation struct {
 	// The CEL expression for an event's key: text, a number or a boolean, at most 1,000 bytes.
 	Key string `json:"key" decode:"required"`
-	// What happens to an event without a key. reject (if omitted): 400. drop: it is acknowledged and not stored.
+	// The policy for an event without a key. reject (if omitted): 400. drop: it is acknowledged and not stored.
 	OnMissing string `json:"onMissing,omitempty" enum:"reject drop"`
 }
 
@@ -117,11 +117,11 @@ type OnMessage struct {
 type Trigger struct {
 	// window: as soon as every endpoint has its events. none: only by the manual trigger.
 	Type string `json:"type" decode:"required" enum:"window none"`
-	// For how many seconds an event counts; at most 366 days. A tumbling window needs none.
+	// The seconds for which an event counts; at most 366 days. A tumbling window needs none.
 	ObservationPeriod int `json:"observationPeriod,omitempty" range:"1..31622400 seconds (366 days)"`
-	// Whether events still count after a message has had them.
+	// true: events still count after a message has had them.
 	KeepEventAfterTrigger bool `json:"keepEventAfterTrigger" decode:"nullable"`
-	// Which events belong together. sliding (if omitted): those of the last observationPeriod seconds. anchored: those of observationPeriod seconds from the first one on. tumbling: those of an interval of the calendar. session: those until observationPeriod seconds pass without one.
+	// The events that belong together. sliding (if omitted): those of the last observationPeriod seconds. anchored: those of observationPeriod seconds from the first one on. tumbling: those of an interval of the calendar. session: those until observationPeriod seconds pass without one.
 	Window string `json:"window,omitempty" enum:"sliding anchored tumbling session"`
 	// The interval of a tumbling window: hour, day, week, month, or a number of seconds.
 	Every any `json:"every,omitempty"`
@@ -129,19 +129,19 @@ type Trigger struct {
 	At string `json:"at,omitempty"`
 	// The time zone of at, such as Europe/Berlin. Omitted: UTC.
 	TimeZone string `json:"timeZone,omitempty"`
-	// For how many seconds after its interval a tumbling window still takes events of it.
+	// The seconds after its interval for which a tumbling window still takes events of it.
 	Grace int `json:"grace,omitempty" range:"0..604800 seconds (a week)"`
 	// The CEL expression for the time by which an event belongs to a tumbling window. Omitted: its receipt.
 	EventTime string `json:"eventTime,omitempty"`
-	// What happens to an event whose tumbling window has closed. next (if omitted): it counts for the window that is open. drop: it is acknowledged and not stored.
+	// The policy for an event whose tumbling window has closed. next (if omitted): it counts for the window that is open. drop: it is acknowledged and not stored.
 	Late string `json:"late,omitempty" enum:"next drop"`
-	// For how many seconds a session lasts at most. Omitted: a week, or observationPeriod if that is longer.
+	// The seconds that a session lasts at most. Omitted: a week, or observationPeriod if that is longer.
 	MaxPeriod int `json:"maxPeriod,omitempty" range:"1..31622400 seconds (366 days)"`
-	// Which endpoints complete the window: eventKeys with &&, ||, parentheses, atLeast(n, a, b, …) and endpoint("any name"). Omitted: all that are not optional.
+	// The endpoints that complete the window: eventKeys with &&, ||, parentheses, atLeast(n, a, b, …) and endpoint("any name"). Omitted: all that are not optional.
 	Condition string `json:"condition,omitempty"`
 	// complete (if omitted): a window is released as soon as its condition holds. close: once it closes.
 	Release string `json:"release,omitempty" enum:"complete close"`
-	// What happens to a window that closes before its condition holds. drop (if omitted): nothing is sent. partial: a message says what is missing. deadLetter: the message goes to the topic of deadLetter.
+	// The policy for a window that closes before its condition holds. drop (if omitted): nothing is sent. partial: a message says what is missing. deadLetter: the message goes to the topic of deadLetter.
 	OnClose string `json:"onClose,omitempty" enum:"drop partial deadLetter"`
 }
 
@@ -160,13 +160,13 @@ type Endpoint struct {
 	MinNbOfOccurrence int `json:"minNbOfOccurrence" decode:"nullable" default:"1" range:"1..1000000"`
 	// The most events of this endpoint that a window takes. Further ones wait for the next window. Omitted: no bound.
 	MaxNbOfOccurrence int `json:"maxNbOfOccurrence,omitempty" range:"1..1000000"`
-	// Whether a window is complete without this endpoint's events. Those that wait are in its message.
+	// true: a window is complete without this endpoint's events. Those that wait are in its message.
 	Optional bool `json:"optional,omitempty"`
 	// The CEL expression that says whether an event counts. false: it is acknowledged and not stored.
 	Filter string `json:"filter,omitempty"`
-	// The CEL expression for what makes an event distinct: of the events in a window with the same value, one counts.
+	// The CEL expression for the value that makes an event distinct: of the events in a window with the same value, one counts.
 	Distinct string `json:"distinct,omitempty"`
-	// Which of the events with the same distinct value counts. last (if omitted) or first.
+	// The one of the events with the same distinct value that counts. last (if omitted) or first.
 	Keep string `json:"keep,omitempty" enum:"first last"`
 	// The CEL expression for an event's name, as an Idempotency-Key is one. It is used where the source sends none.
 	ID string `json:"id,omitempty"`

@@ -32,7 +32,7 @@ type storedJSON struct {
 	ID         string    `json:"id,omitempty" description:"The event's id. Absent if the event is not stored."`
 	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
 	ReceivedAt time.Time `json:"receivedAt"`
-	Duplicate  bool      `json:"duplicate" description:"An event with this name was stored before. It counts once."`
+	Duplicate  bool      `json:"duplicate" description:"An event with this idempotency key was stored before. It counts once."`
 	Filtered   bool      `json:"filtered,omitempty" description:"The endpoint's filter is false for this event. It is acknowledged and not stored."`
 	Dropped    gate.Left `json:"dropped,omitempty" enum:"noKey,late" description:"Why the event is acknowledged and not stored: it has no correlation key, or its window has closed."`
 	Superseded bool      `json:"superseded,omitempty" description:"Another event with the same distinct value counts in the place of this one."`
@@ -133,7 +133,7 @@ func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJ
 		}
 		rules(g.Service()).CloudEvent(&in.Meta, cloudEvent)
 	}
-	// The header names the batch. An item's name is then its place in the batch.
+	// The header is the batch's key. An item's key then has its place in the batch as well.
 	if in.IdempotencyKey = event.ItemKey(r.Header, i); in.IdempotencyKey == "" {
 		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
 	}

@@ -19,7 +19,7 @@ type messageJSON struct {
 	EventID        string      `json:"eventID" description:"The id that consumers deduplicate on."`
 	ClaimID        string      `json:"claimID" description:"The id of the claim that took the events out of the window."`
 	Date           time.Time   `json:"date" description:"When the events were claimed."`
-	State          store.State `json:"state" enum:"claimed,published,dropped" description:"A claimed message waits to be published. A dropped one is the record of a window that closed without a message."`
+	State          store.State `json:"state" enum:"claimed,published,dropped" description:"A claimed message waits to be published, or its publication is not recorded yet. A dropped one is the record of a window that closed without a message."`
 	TriggerType    string      `json:"triggerType" enum:"window,none"`
 	NumberOfEvents int         `json:"numberOfEvents"`
 	Size           int64       `json:"size" description:"Bytes. An estimate until the message is published."`

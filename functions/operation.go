@@ -152,8 +152,8 @@ func (p parameter) many() parameter {
 var (
 	ofEvents = []parameter{
 		idempotencyKey, ce("specversion"), ce("id"), ce("source"), ce("type"),
-		inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. Together with the subscription it names the event."),
-		inHeader("X-Goog-Pubsub-Subscription-Name", "The subscription of an unwrapped Pub/Sub push. It is part of the event's name."),
+		inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. It is part of the idempotency key."),
+		inHeader("X-Goog-Pubsub-Subscription-Name", "The subscription of an unwrapped Pub/Sub push. It is part of the idempotency key."),
 	}
 	idempotencyKey = inHeader("Idempotency-Key", "An event that is sent again with the same key counts once. The key is remembered for 24 hours, or for the window if that is longer.")
 	ifMatch        = inHeader("If-Match", "ETags, one of which the current version must have; otherwise the answer is 412 and nothing changes. `*` is any version.")

@@ -130,7 +130,7 @@ func New(o Options) (*App, error) {
 	for _, svc := range o.Config.Services {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: o.Store, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
-			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: o.Platform.BackgroundCPU(),
+			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
 			Work: o.Memory.Work, Answers: o.Memory.Answers,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },

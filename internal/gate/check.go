@@ -191,7 +191,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 	rest := g.allEndpoints()
 	if suspect := int(g.suspect.Load()); suspect != noEndpoint {
 		have, _, err := g.probe(ctx, []int{suspect}, since, 0)
-		if err != nil || have[suspect] < g.rules.shape.Rules[suspect].Need {
+		if err != nil || !g.rules.shape.Rules[suspect].Met(have[suspect]) {
 			return nil, err
 		}
 	}
@@ -200,7 +200,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 		return nil, err
 	}
 	for _, i := range rest {
-		if have[i] < g.rules.shape.Rules[i].Need {
+		if !g.rules.shape.Rules[i].Met(have[i]) {
 			g.suspect.Store(int64(i))
 			return nil, nil
 		}
@@ -210,7 +210,7 @@ func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
 		return nil, err
 	}
 	for i := range waiting { // another instance may have claimed between the two reads
-		if len(waiting[i]) < g.rules.shape.Rules[i].Need {
+		if !g.rules.shape.Rules[i].Met(len(waiting[i])) {
 			g.suspect.Store(int64(i))
 			return nil, nil
 		}

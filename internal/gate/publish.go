@@ -145,11 +145,8 @@ func (g *Gate) headOf(c store.Claim) (message.Head, int64) {
 			head.Window.Window = &message.Times{Opened: w.Opened, Closes: w.Closes}
 		}
 	}
-	lists, size := make([]message.List, len(c.Lists)), int64(0)
-	for i, l := range c.Lists {
-		lists[i] = message.List{
-			Key: l.Key, Count: l.Count, Need: l.Need, Send: l.Send, First: l.First, Last: l.Last, Included: l.Included,
-		}
+	size := int64(0)
+	for _, l := range c.Lists {
 		for _, ref := range l.Included {
 			size += ref.Size
 		}

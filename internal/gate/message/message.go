@@ -117,7 +117,7 @@ func (p *printer) members(v any) {
 	p.raw(",").raw(string(b[1 : len(b)-1]))
 }
 
-func (p *printer) endpoint(l List, form Form, fetch Fetch) error {
+func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
 	p.value(l.Key).raw(":{")
 	if l.Count > 0 { // otherwise there are no times. EventSync's document spells the first with a capital F
 		p.raw(`"FirstEventDate":`).value(l.First).raw(`,"lastEventDate":`).value(l.Last).raw(",")

@@ -235,7 +235,7 @@ func (s *Shape) judged(w Window, now time.Time) Window {
 		return w
 	}
 	closed := !w.Closes.IsZero() && !now.Before(w.Closes)
-	complete := s.Complete.Holds(func(i int) bool { return w.Have[i] >= s.Rules[i].Need })
+	complete := s.Complete.Holds(func(i int) bool { return s.Rules[i].Met(w.Have[i]) })
 	switch {
 	case complete && (closed || !s.AtClose):
 		w.Verdict = Complete

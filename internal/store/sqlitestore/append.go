@@ -114,6 +114,8 @@ func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, err
 		if err := t.event.QueryRowContext(context.Background(), service, r.id).Scan(&storedAt, &attempt); err != nil {
 			return store.AppendResult{}, err
 		}
+		// In the same transaction as the event: without its pointer the event would be acknowledged
+		// and never claimed.
 		stored := store.AppendResult{ReceivedAt: instant(storedAt)}
 		if a.Attempt != "" && a.Attempt == string(attempt) {
 			return stored, nil // our own commit, whose answer was lost
@@ -130,6 +132,8 @@ func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, err
 			return store.AppendResult{}, err
 		}
 	}
+	// In the same transaction as the event: without its pointer the event would be acknowledged
+	// and never claimed.
 	stored := store.AppendResult{ReceivedAt: instant(receivedAt)}
 	if a.Place == nil {
 		_, err = change(t.addPointer, endpoint, receivedAt, r.id, r.size)
