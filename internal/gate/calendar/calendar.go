@@ -58,7 +58,8 @@ func (r Rule) Interval(t time.Time) (start, end time.Time) {
 		return r.latestHour(t), r.nextHour(t)
 	case shift:
 		begin, next := r.dated(t)
-		start = begin.Add(t.Sub(begin) / r.length * r.length)
+		passed := t.Sub(begin)
+		start = begin.Add(passed - passed%r.length)
 		if end = start.Add(r.length); end.After(next) {
 			end = next
 		}
