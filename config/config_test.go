@@ -233,6 +233,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(with(`"publicURL": "https://h", "redactHeaders": ["a"], "auth": {"oidc": {"audiences": ["x"], "members": [{"email": "a@b", "roles": ["read"]}]}}`)))
 	f.Add([]byte(`{"services": null, "endpoints": [null], "trigger": {"observationPeriod": 1e99}}`))
 	f.Add([]byte("{\"a\":\n[1,]}"))
+	for _, doc := range gates {
+		f.Add([]byte(doc))
+	}
 	schema := compileSchema(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		cfg, err := config.Parse(data)

@@ -56,6 +56,7 @@ func cases(t *testing.T) []broken {
 	service := func(name string) string { return strings.Replace(valid, `"s"`, `"`+name+`"`, 1) }
 	const (
 		methods  = "must be GET, POST, OPTIONS, HEAD, PUT, DELETE, TRACE, CONNECT or PATCH, not "
+		noPeriod = "$.trigger.observationPeriod: is required: from 1 to 31622400 seconds (366 days)"
 		tooLong  = "$.trigger.observationPeriod: must be from 1 to 31622400 seconds (366 days)"
 		badURL   = "$.publicURL: must be an absolute http or https URL without user, query and fragment, not "
 		badTopic = "$.targetPubSub.topic: "
@@ -103,14 +104,14 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"services null", `{"services": null}`, "$.services: must be an array, not null", false},
 		{"same names", `{"services": [` + service("x") + `,` + service("y") + `,` + service("x") + `]}`, `$.services[2].serviceName: services[0] and services[2] have the same serviceName "x"`, true},
 		{"fault of a service", `{"services": [` + valid + `,` + service("") + `]}`, "$.services[1].serviceName: must not be empty", false},
-		{"deployment field in a service", `{"services": [` + with(`"cors": {}`) + `]}`, "$.services[0].cors: unknown field; the fields are asyncEventTrigger, endpoints, keepHeaders, maxEventBytes, maxMessageBytes, onMessage, redactHeaders, retentionDays, serviceName, targetPubSub, trigger", false},
+		{"deployment field in a service", `{"services": [` + with(`"cors": {}`) + `]}`, "$.services[0].cors: unknown field; the fields are asyncEventTrigger, correlation, deadLetter, endpoints, keepHeaders, maxEventBytes, maxMessageBytes, onMessage, redactHeaders, reset, retentionDays, serviceName, targetPubSub, trigger", false},
 		{"name empty", change(t, `"s"`, `""`), "$.serviceName: must not be empty", false},
 
 		// Trigger.
 		{"type", change(t, `"window"`, `"Window"`), `$.trigger.type: must be window or none, not "Window"`, false},
 		{"no type", change(t, `"type": "window", `, ``), "$.trigger.type: is required", false},
-		{"no period", change(t, `, "observationPeriod": 60`, ``), "$.trigger.observationPeriod: is required", false},
-		{"period 0", period(`0`), tooLong, false},
+		{"no period", change(t, `, "observationPeriod": 60`, ``), noPeriod, true},
+		{"period 0", period(`0`), noPeriod, true},
 		{"period negative", period(`-1`), tooLong, false},
 		{"period 10^10", period(`10000000000`), tooLong, false},
 		{"period over int64", period(`99999999999999999999`), tooLong, false},
@@ -268,7 +269,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		`$.color: unknown field`,
 		`$.trigger.type: must be window or none, not "sometimes"`,
 		`$.trigger.observationPeriod: must be an integer, not a string`,
-		`$.trigger.keepEvents: unknown field; the fields are keepEventAfterTrigger, observationPeriod, type`,
+		`$.trigger.keepEvents: unknown field; the fields are at, condition, eventTime, every, grace, keepEventAfterTrigger, late, maxPeriod, observationPeriod, onClose, release, timeZone, type, window`,
 		`$.endpoints[0].eventToSend: must be ALL, FIRST, LAST or BOUNDARIES, not "SOME"`,
 		`$.endpoints[1]: must be an object, not null`,
 		`$.endpoints[2].shards: must be an integer, not 1.5`,

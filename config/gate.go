@@ -1,8 +1,8 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -37,12 +37,12 @@ func (v *validator) trigger(path string, s *Service) {
 		kind = "sliding"
 	}
 	only := func(field string, given bool, kinds string) {
-		if given && !strings.Contains(" "+kinds+" ", " "+kind+" ") {
-			v.Add(path+"."+field, "goes with window %s only, and this one is %s", strings.ReplaceAll(kinds, " ", " or "), kind)
+		if given && !strings.Contains(kinds, kind) {
+			v.Add(path+"."+field, "goes with window %s only, and this one is %s", kinds, kind)
 		}
 	}
 	if kind != "tumbling" && t.ObservationPeriod == 0 {
-		v.Add(path+".observationPeriod", "is required")
+		v.Add(path+".observationPeriod", "is required: from 1 to 31622400 seconds (366 days)")
 	}
 	only("every", t.Every != nil, "tumbling")
 	only("at", t.At != "", "tumbling")
@@ -51,8 +51,8 @@ func (v *validator) trigger(path string, s *Service) {
 	only("eventTime", t.EventTime != "", "tumbling")
 	only("late", t.Late != "", "tumbling")
 	only("maxPeriod", t.MaxPeriod != 0, "session")
-	only("release", t.Release != "", "anchored tumbling session")
-	only("onClose", t.OnClose != "", "anchored tumbling session")
+	only("release", t.Release != "", "anchored, tumbling or session")
+	only("onClose", t.OnClose != "", "anchored, tumbling or session")
 	if t.MaxPeriod > 0 && t.MaxPeriod < t.ObservationPeriod {
 		v.Add(path+".maxPeriod", "is shorter than observationPeriod")
 	}
@@ -75,6 +75,12 @@ func (v *validator) trigger(path string, s *Service) {
 func (v *validator) every(path string, t *Trigger) {
 	if t.Every == nil {
 		v.Add(path+".every", "is required for window tumbling: hour, day, week, month, or a number of seconds")
+		return
+	}
+	switch t.Every.(type) {
+	case string, json.Number, float64:
+	default:
+		v.Add(path+".every", "must be hour, day, week, month, or a number of seconds")
 		return
 	}
 	_, err := calendar.Parse(t.EveryText(), t.At, t.TimeZone)
@@ -149,9 +155,9 @@ func (v *validator) cron(path string, c Cron) {
 	zone, err := time.LoadLocation(c.TimeZone)
 	if err != nil || c.TimeZone == "Local" {
 		v.Add(path+".timeZone", "%q is not the name of a time zone, such as Europe/Berlin", decode.Short(c.TimeZone))
-		return
+		zone = time.UTC
 	}
 	if _, err := schedule.Parse(c.Cron, zone); err != nil {
-		v.Add(path+".cron", "%s", fmt.Sprint(err))
+		v.Add(path+".cron", "%s", err)
 	}
 }
