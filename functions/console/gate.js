@@ -152,7 +152,7 @@ function service(ctx, svc) {
   function wholeEnds(open, events, now) {
     if (!open) return el("p", { class: "ends small soft" }, el("span", {}, "no window is open"));
     return el("p", { class: "ends small soft" }, el("span", {}, "opened ", clock(open.opened)),
-      el("span", {}, events.length > 0 ? closesIn(open, now) : `no events, ${closesIn(open, now)}`), el("span", {}, clock(open.closes)));
+      el("span", {}, events.length > 0 ? "" : "no events, ", "closes ", closesIn(open, now)), el("span", {}, clock(open.closes)));
   }
 
   /** @param {any} list */

@@ -129,7 +129,7 @@ export function clock(at) {
 export function closesIn(open, now) {
   if (!open.closes) return "each event leaves by itself";
   const left = Date.parse(open.closes) - now;
-  return open.state === "closing" || left <= 0 ? "closing now" : "closes in " + lasts(left);
+  return open.state === "closing" || left <= 0 ? "now" : "in " + lasts(left);
 }
 
 /** Says what became of an event that the server acknowledged. @param {any} receipt */
