@@ -162,7 +162,7 @@ function service(ctx, svc) {
     const told = list.messages.some((/** @type {any} */ m) => m.completion);
     update(messages, table("Messages, newest first", ["Event id", keyed && "Key", "Date", "State", told && "Completion", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"].filter((h) => h !== false),
       list.messages.map((/** @type {any} */ m) => [
-        short(m.eventID), keyed && said(m.correlationKey, 80), time(m.date),
+        short(m.eventID), keyed && el("div", { class: "key" }, said(m.correlationKey, 80)), time(m.date),
         [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.lastError && [" ", said(m.lastError)]],
         told && (m.completion ? completion(m) : ""),
         m.numberOfEvents.toLocaleString(), m.size.toLocaleString(), m.publishedAt ? time(m.publishedAt) : m.state === "dropped" ? "never" : "not yet",

@@ -21,7 +21,7 @@ export function openWindows(base, refresh) {
   let sought = ""; // the key that is searched for; "": all
   let limit = PAGE;
   let asked = 0; // the latest request: only its answer is shown
-  const rows = el("div", {});
+  const rows = el("div", { class: "windows" });
   const field = el("input", { type: "search", name: "correlation-key", maxlength: 1000, autocomplete: "off", spellcheck: "false" });
 
   async function load() {
@@ -50,7 +50,7 @@ export function openWindows(base, refresh) {
     if (!list) return;
     update(rows, table(sought ? "Open windows of one key" : "Open windows, oldest first", ["Key", "Opened", "Closes", "Events", "Missing", "Actions"],
       list.windows.map((/** @type {any} */ w) => [
-        said(w.correlationKey, 200), time(w.opened), closesIn(w, now), has(w.endpoints),
+        el("div", { class: "key" }, said(w.correlationKey, 200)), time(w.opened), closesIn(w, now), has(w.endpoints),
         w.missing.length === 0 ? el("span", { class: "good" }, "nothing") : lacks(w.missing),
         el("div", { class: "row" },
           button("Trigger", () => trigger(w.correlationKey), { class: "slim", "aria-label": `Trigger ${clip(w.correlationKey, 200)}` }),

@@ -5,6 +5,7 @@
 import { el, said, lasts, count } from "./ui.js";
 
 const LISTED = 10; // endpoints that a sentence names
+const LONGEST = 400; // characters of a condition that is put into words
 
 /** Reports whether the windows of a service close as a whole. @param {any} svc */
 export const closes = (svc) => svc.trigger.type === "window" && (svc.trigger.window ?? "sliding") !== "sliding";
@@ -21,22 +22,22 @@ export function ruleInWords(svc) {
   const t = svc.trigger;
   const parts = [];
   if (t.type !== "window") parts.push("A message is released only on a trigger.");
-  else if (t.release === "close") parts.push("When its window closes, a message is released if ", enough(svc), ".");
-  else parts.push("A message is released when ", enough(svc), closes(svc) ? "." : ` within ${lasts(t.observationPeriod * 1000)}.`);
+  else if (t.release === "close") parts.push("When its window closes, a message is released if ", enough(svc, ""), ".");
+  else parts.push("A message is released when ", enough(svc, closes(svc) ? "" : ` within ${lasts(t.observationPeriod * 1000)}`), ".");
   if (closes(svc)) parts.push(" ", ...windowInWords(t), " ", ...incompleteInWords(svc));
   if (svc.correlation) {
     const own = svc.endpoints.filter((/** @type {any} */ e) => e.key).length;
-    parts.push(" The events of each key wait in windows of their own. The key is ", code(svc.correlation.key), own > 0 && `, or that of the endpoint (${count(own, "endpoint")})`, ".");
+    parts.push(" The events of each key wait in windows of their own. The key is ", code(svc.correlation.key), own > 0 && ` (${count(own, "endpoint has", "endpoints have")} another expression)`, ".");
   }
   for (const r of svc.reset ?? []) parts.push(" Events that wait are dropped at ", code(r.cron), ` (${r.timeZone || "UTC"}).`);
   return parts;
 }
 
-/** @param {any} svc */
-function enough(svc) {
-  if (svc.trigger.condition) return ["these have the events that they need: ", conditionInWords(svc.trigger.condition)];
-  if (svc.endpoints.some((/** @type {any} */ e) => e.optional)) return "every endpoint that is not optional has the events that it needs";
-  return "every endpoint has the events that it needs";
+/** @param {any} svc @param {string} within the period of a sliding window */
+function enough(svc, within) {
+  if (svc.trigger.condition) return [`these have the events that they need${within}: `, conditionInWords(svc.trigger.condition)];
+  const all = svc.endpoints.some((/** @type {any} */ e) => e.optional) ? "every endpoint that is not optional" : "every endpoint";
+  return `${all} has the events that it needs${within}`;
 }
 
 /**
@@ -57,7 +58,7 @@ export function conditionInWords(text) {
     else if (m[0] === ",") parts.push(", ");
     else if (m[0].trim()) parts.push(/^[()]$/.test(m[0]) ? m[0] : said(m[0]));
   }
-  return end === text.length ? parts : code(text);
+  return end === text.length && end <= LONGEST ? parts : code(text);
 }
 
 /** @param {string} quoted */
