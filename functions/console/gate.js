@@ -4,11 +4,14 @@
 
 import { get, send, call, head, segment } from "./api.js";
 import { el, svg, update, table, time, said, short, lasts, count, button, say, ask, show, coalesce, complain } from "./ui.js";
+import { closes, ruleInWords, inWords, lacks, clock, closesIn, receiptInWords, completion } from "./words.js";
+import { openWindows } from "./windows.js";
 
 const SHOWN = 300; // events that the time line of an endpoint shows
 const DRAWN = 3000; // events of all endpoints together: each is requested and drawn on every refresh
 const PAST = 5000; // ms between two requests for the history, the most expensive one; longer if there are many events
 const MESSAGES = 15;
+const COUNTED = 10_000; // events of all keys that the server counts at most
 const CONTENT = 512 << 10; // bytes of a message's content that are shown
 
 /** @param {import("./app.js").Context} ctx */
@@ -33,10 +36,14 @@ function service(ctx, svc) {
   const base = ctx.services.length === 1 ? "" : `services/${segment(svc.serviceName)}/`;
   const period = svc.trigger.observationPeriod * 1000;
   const windowed = svc.trigger.type === "window";
+  const closing = closes(svc); // its windows close as a whole
+  const optional = new Set(svc.endpoints.filter((/** @type {any} */ e) => e.optional).map((/** @type {any} */ e) => e.eventKey));
   /** @type {any} */
   let status = null;
   /** @type {any} */
   let pending = { endpoints: [] };
+  /** @type {any[]} the open windows of a service that has one key and whose windows close, the oldest first */
+  let opened = [];
   /** @type {string|null} */
   let after = null; // where the page of messages begins; null: at the newest
   const most = Math.min(SHOWN, Math.max(10, Math.floor(DRAWN / svc.endpoints.length)));
@@ -49,13 +56,19 @@ function service(ctx, svc) {
   const messages = el("div", {});
 
   const refresh = coalesce(async () => {
-    [status, pending] = await Promise.all([get(base + "status"), get(base + `pending?limit=${most}`)]);
+    if (keys) [status] = await Promise.all([get(base + "status"), keys.load()]);
+    else if (closing) {
+      let list;
+      [status, pending, list] = await Promise.all([get(base + "status"), get(base + `pending?limit=${most}`), get(base + "windows")]);
+      opened = list.windows;
+    } else [status, pending] = await Promise.all([get(base + "status"), get(base + `pending?limit=${most}`)]);
     draw();
     drawMessages(await get(base + `messages?limit=${MESSAGES}` + (after ? `&after=${encodeURIComponent(after)}` : "")));
     if (!later) later = setTimeout(past, Math.max(0, looked + rest - Date.now()));
     // Each event is a read of the store: wait one millisecond per event before the next refresh.
-    await new Promise((r) => setTimeout(r, pending.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.events.length, 0)));
+    await new Promise((r) => setTimeout(r, keys ? keys.cost() : pending.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.events.length, 0)));
   });
+  const keys = svc.correlation ? openWindows(base, refresh) : null;
 
   let looked = 0; // when the history was loaded
   let rest = PAST;
@@ -75,25 +88,38 @@ function service(ctx, svc) {
     if (!status) return;
     const now = Date.now();
     const waits = new Map(pending.endpoints.map((/** @type {any} */ e) => [e.eventKey, e]));
-    state.className = "badge" + (!windowed ? "" : status.complete ? " good" : " warn");
-    update(state, !windowed ? "manual" : status.complete ? "complete" : "waiting");
-    update(missing, inWords(status, now));
+    state.className = "badge" + (!windowed || keys ? "" : status.complete ? " good" : " warn");
+    update(state, !windowed ? "manual" : keys ? "by key" : status.complete ? "complete" : "waiting");
+    update(missing, inWords(svc, status, opened[0], now));
     update(warnings, (status.warnings ?? []).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))));
-    update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
+    if (keys) {
+      update(endpoints, el("dl", { class: "counts" }, status.endpoints.map(waitingOf)));
+      keys.draw(now);
+    } else update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
+  }
+
+  /** The events of an endpoint that wait in the windows of all keys. @param {any} e */
+  function waitingOf(e) {
+    return el("div", {}, el("dt", {}, said(e.eventKey), optional.has(e.eventKey) && " (optional)"),
+      el("dd", {}, e.have >= COUNTED ? `${COUNTED.toLocaleString()} or more` : e.have.toLocaleString(),
+        e.expired > 0 && el("span", { class: "warn" }, `, ${e.expired.toLocaleString()} left without a message`)));
   }
 
   /** @param {any} e @param {any} waits @param {number} now */
   function endpoint(e, waits, now) {
-    const events = (waits?.events ?? []).filter((/** @type {any} */ x) => Date.parse(x.leavesAt) > now);
+    const open = opened[0];
+    const until = open ? Date.parse(open.closes) : 0;
+    // An event that was received after the window closed belongs to the next one.
+    const events = (waits?.events ?? []).filter((/** @type {any} */ x) => closing ? Date.parse(x.receivedAt) < until : Date.parse(x.leavesAt) > now);
     const bar = el("div", {});
     bar.style.width = `${Math.min(100, 100 * e.have / Math.max(1, e.need))}%`;
     const id = "endpoint-" + btoa(encodeURIComponent(svc.serviceName + "\n" + e.eventKey)).replace(/=/g, "");
     return el("div", { class: "endpoint" },
-      el("div", { class: "head" }, el("h3", { id }, said(e.eventKey)), el("span", {}, `${e.have.toLocaleString()} of ${e.need.toLocaleString()}`)),
+      el("div", { class: "head" }, el("h3", { id }, said(e.eventKey), optional.has(e.eventKey) && " (optional)"), el("span", {}, `${e.have.toLocaleString()} of ${e.need.toLocaleString()}`)),
       el("div", { class: "meter" + (e.have >= e.need ? " full" : ""), role: "meter", "aria-labelledby": id, "aria-valuemin": 0, "aria-valuemax": e.need,
         "aria-valuenow": Math.min(e.have, e.need), "aria-valuetext": `${e.have} of ${e.need} events` }, bar),
-      timeline(events, now),
-      el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
+      closing ? wholeTimeline(open, events, now) : timeline(events, now),
+      closing ? wholeEnds(open, events, now) : el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
         el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no events"), el("span", {}, "now")),
       e.expired > 0 && el("p", { class: "small warn" }, `${count(e.expired, "event")} left the window without a message.`),
       waits?.more && el("p", { class: "small soft" }, `Only the oldest ${most} events are shown.`));
@@ -109,30 +135,61 @@ function service(ctx, svc) {
       svg("title", {}, `received ${new Date(e.receivedAt).toLocaleTimeString()}, leaves ${new Date(e.leavesAt).toLocaleTimeString()}`))));
   }
 
+  /** The time line of a window that closes as a whole. @param {any} open @param {any[]} events @param {number} now */
+  function wholeTimeline(open, events, now) {
+    const from = open ? Date.parse(open.opened) : 0;
+    const long = open ? Math.max(1, Date.parse(open.closes) - from) : 1;
+    const at = (/** @type {number} */ t) => 6 + 988 * Math.min(1, Math.max(0, (t - from) / long));
+    return svg("svg", { class: "timeline", viewBox: "0 0 1000 30", preserveAspectRatio: "none", role: "img",
+      "aria-label": open ? `${count(events.length, "event")} in the window, which opened at ${clock(open.opened)} and closes at ${clock(open.closes)}` : "No window is open" },
+    svg("line", { class: "axis", x1: 0, x2: 1000, y1: 15, y2: 15 }),
+    open && svg("line", { class: "past", x1: 0, x2: at(now), y1: 15, y2: 15 }),
+    events.map((e) => svg("line", { class: "event", x1: at(Date.parse(e.receivedAt)), x2: at(Date.parse(e.receivedAt)), y1: 6, y2: 24 },
+      svg("title", {}, `received ${clock(e.receivedAt)}`))));
+  }
+
+  /** @param {any} open @param {any[]} events @param {number} now */
+  function wholeEnds(open, events, now) {
+    if (!open) return el("p", { class: "ends small soft" }, el("span", {}, "no window is open"));
+    return el("p", { class: "ends small soft" }, el("span", {}, "opened ", clock(open.opened)),
+      el("span", {}, events.length > 0 ? "" : "no events, ", "closes ", closesIn(open, now)), el("span", {}, clock(open.closes)));
+  }
+
   /** @param {any} list */
   function drawMessages(list) {
-    update(messages, table("Messages, newest first", ["Event id", "Date", "State", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"],
+    // Only a service with keys, a condition or windows that close has these.
+    const keyed = list.messages.some((/** @type {any} */ m) => m.correlationKey);
+    const told = list.messages.some((/** @type {any} */ m) => m.completion);
+    update(messages, table("Messages, newest first", ["Event id", keyed && "Key", "Date", "State", told && "Completion", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"].filter((h) => h !== false),
       list.messages.map((/** @type {any} */ m) => [
-        short(m.eventID), time(m.date),
+        short(m.eventID), keyed && el("div", { class: "key" }, said(m.correlationKey, 80)), time(m.date),
         [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.lastError && [" ", said(m.lastError)]],
-        m.numberOfEvents.toLocaleString(), m.size.toLocaleString(), m.publishedAt ? time(m.publishedAt) : "not yet",
+        told && (m.completion ? completion(m) : ""),
+        m.numberOfEvents.toLocaleString(), m.size.toLocaleString(), m.publishedAt ? time(m.publishedAt) : m.state === "dropped" ? "never" : "not yet",
         el("div", { class: "row" },
-          button("Content", () => content(m.eventID), { class: "slim", "aria-label": `Content of ${m.eventID}` }),
-          button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` })),
-      ]), "No messages yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
+          button("Content", () => content(m), { class: "slim", "aria-label": `Content of ${m.eventID}` }),
+          m.state !== "dropped" && button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` })),
+      ].filter((cell) => cell !== false)), "No messages yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
     el("p", { class: "actions" },
       after && button("Newest", () => { after = null; return refresh(); }, { class: "slim" }),
       list.next && button("Older", () => { after = list.next; return refresh(); }, { class: "slim" })));
   }
 
-  /** @param {string} eventID */
-  async function content(eventID) {
-    const { text, whole } = await head(base + "messages/" + segment(eventID), CONTENT);
+  /** @param {any} m */
+  async function content(m) {
+    const { text, whole } = await head(base + "messages/" + segment(m.eventID), CONTENT);
     let pretty = text;
     try {
       if (whole) pretty = JSON.stringify(JSON.parse(text), null, 2);
     } catch { /* not JSON: show the text unchanged */ }
-    show("Message", el("p", { class: "mono" }, eventID), !whole && el("p", {}, `Only the first ${CONTENT.toLocaleString()} bytes are shown.`), el("pre", { tabindex: "0" }, pretty));
+    show("Message", el("p", { class: "mono" }, m.eventID), m.completion && about(m), !whole && el("p", {}, `Only the first ${CONTENT.toLocaleString()} bytes are shown.`), el("pre", { tabindex: "0" }, pretty));
+  }
+
+  /** The window of a message. @param {any} m */
+  function about(m) {
+    const fact = (/** @type {string} */ name, /** @type {any} */ value) => value && [el("dt", {}, name), el("dd", {}, value)];
+    return el("dl", { class: "facts" }, fact("Key", m.correlationKey && said(m.correlationKey)), fact("Completion", completion(m)),
+      fact("Opened", m.opened && time(m.opened)), fact("Closed", m.closes && time(m.closes)), fact("Missing", m.missing?.length > 0 && lacks(m.missing)));
   }
 
   /** @param {string} eventID */
@@ -152,7 +209,7 @@ function service(ctx, svc) {
     const text = method === "GET" || method === "HEAD" ? undefined : body.value;
     const answer = await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), { text });
     const resp = method === "HEAD" ? {} : await answer.json();
-    say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " was released."] : "The event was stored.");
+    say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " was released."] : receiptInWords(resp));
   }
 
   async function trigger() {
@@ -164,7 +221,7 @@ function service(ctx, svc) {
 
   async function reset() {
     const which = el("select", { id: "reset-key" }, el("option", { value: "" }, "all endpoints"), svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
-    if (!await ask("Reset the window?", el("span", { class: "stack" }, "Events are removed from the window, and no message will contain them.", el("label", {}, "Events of", which)), "Reset")) return;
+    if (!await ask(keys ? "Reset the windows of all keys?" : "Reset the window?", el("span", { class: "stack" }, keys ? "Events of all keys are removed, and no message will contain them." : "Events are removed from the window, and no message will contain them.", el("label", {}, "Events of", which)), "Reset")) return;
     const r = await send("POST", base + "reset" + (which.value ? `?eventKey=${encodeURIComponent(which.value)}` : ""));
     say(`${count(r.reset, "event")} removed from the window.`);
   }
@@ -177,7 +234,7 @@ function service(ctx, svc) {
   let left = 0;
   const tick = setInterval(() => {
     draw();
-    const leaves = Math.min(...(status?.endpoints ?? []).map((/** @type {any} */ e) => e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) : Infinity));
+    const leaves = keys ? keys.closesNext() : Math.min(...(status?.endpoints ?? []).map((/** @type {any} */ e) => e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) : Infinity));
     if (leaves < Date.now() && leaves !== left) {
       left = leaves;
       refresh();
@@ -188,33 +245,12 @@ function service(ctx, svc) {
   return el("section", { class: "stack", "aria-label": svc.serviceName },
     el("div", { class: "card" },
       el("div", { class: "row" }, el("h2", {}, said(svc.serviceName)), state),
-      el("p", { class: "soft small" }, windowed ? `A message is released when every endpoint has the events that it needs within ${lasts(period)}.` : "A message is released only on a trigger.", " Messages go to ", said(svc.targetPubSub.topic), "."),
+      el("p", { class: "soft small" }, ruleInWords(svc), " Messages go to ", said(svc.targetPubSub.topic), "."),
       missing, warnings, endpoints,
       el("form", { class: "row actions", onsubmit: (/** @type {Event} */ e) => e.preventDefault() },
         el("label", {}, "Endpoint", key), el("label", {}, "Content", body),
-        button("Send a test event", event, { class: "primary" }), button("Trigger", trigger), button("Reset", reset, { class: "danger" }))),
-    charts, el("div", { class: "card" }, messages));
-}
-
-/** What is missing, in words. @param {any} status @param {number} now */
-export function inWords(status, now) {
-  const parts = [];
-  if (status.triggerType === "none") { // only a trigger releases
-    const n = status.endpoints.reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
-    parts.push(`${count(n, "event")} in the window. Press Trigger to release a message.`);
-  } else if (status.complete) parts.push("Nothing is missing.");
-  else {
-    const list = status.missing.map((/** @type {any} */ m) => [count(m.need - m.have, "more event"), " at ", said(m.eventKey)]);
-    parts.push("Missing: ");
-    list.slice(0, 10).forEach((/** @type {any} */ p, /** @type {number} */ i) => parts.push(i === 0 ? "" : i === list.length - 1 ? " and " : ", ", ...p));
-    if (list.length > 10) parts.push(` and at ${count(list.length - 10, "other endpoint")}`);
-    parts.push(".");
-    const leaving = status.endpoints.filter((/** @type {any} */ e) => e.oldestLeavesAt && Date.parse(e.oldestLeavesAt) > now)
-      .sort((/** @type {any} */ a, /** @type {any} */ b) => Date.parse(a.oldestLeavesAt) - Date.parse(b.oldestLeavesAt))[0];
-    if (leaving) parts.push(" The next event leaves ", said(leaving.eventKey), " at ", new Date(leaving.oldestLeavesAt).toLocaleTimeString(), ".");
-  }
-  if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest has been waiting since ${new Date(status.outbox.oldest).toLocaleTimeString()}.`);
-  return parts;
+        button("Send a test event", event, { class: "primary" }), !keys && button("Trigger", trigger), button("Reset", reset, { class: "danger" }))),
+    keys?.card, charts, el("div", { class: "card" }, messages));
 }
 
 /** @param {any} h */

@@ -218,7 +218,7 @@ export function complain(err) {
   say(said(err?.message ?? String(err), 600), true);
 }
 
-/** Asks for confirmation; resolves to true if the user confirms. @param {string} title @param {Child} text @param {string} yes */
+/** Asks for confirmation; resolves to true if the user confirms. @param {string} title @param {Child|Child[]} text @param {string} yes */
 export function ask(title, text, yes) {
   return new Promise((resolve) => {
     const id = "ask-" + Math.random().toString(36).slice(2);

@@ -1,0 +1,155 @@
+// @ts-check
+// What a configuration, a window and a message say, in words. Names and keys come from
+// outside: they are only put into text nodes.
+
+import { el, said, lasts, count } from "./ui.js";
+
+const LISTED = 10; // endpoints that a sentence names
+const LONGEST = 400; // characters of a condition that is put into words
+
+/** Reports whether the windows of a service close as a whole. @param {any} svc */
+export const closes = (svc) => svc.trigger.type === "window" && (svc.trigger.window ?? "sliding") !== "sliding";
+
+/** @param {string} text */
+const code = (text) => el("code", {}, said(text));
+
+/**
+ * Says when messages are released, in which windows, and what becomes of windows that
+ * close incomplete.
+ * @param {any} svc
+ */
+export function ruleInWords(svc) {
+  const t = svc.trigger;
+  const parts = [];
+  if (t.type !== "window") parts.push("A message is released only on a trigger.");
+  else if (t.release === "close") parts.push("When its window closes, a message is released if ", enough(svc, ""), ".");
+  else parts.push("A message is released when ", enough(svc, closes(svc) ? "" : ` within ${lasts(t.observationPeriod * 1000)}`), ".");
+  if (closes(svc)) parts.push(" ", ...windowInWords(t), " ", ...incompleteInWords(svc));
+  if (svc.correlation) {
+    const own = svc.endpoints.filter((/** @type {any} */ e) => e.key).length;
+    parts.push(" The events of each key wait in windows of their own. The key is ", code(svc.correlation.key), own > 0 && ` (${count(own, "endpoint has", "endpoints have")} another expression)`, ".");
+  }
+  for (const r of svc.reset ?? []) parts.push(" Events that wait are dropped at ", code(r.cron), ` (${r.timeZone || "UTC"}).`);
+  return parts;
+}
+
+/** @param {any} svc @param {string} within the period of a sliding window */
+function enough(svc, within) {
+  if (svc.trigger.condition) return [`these have the events that they need${within}: `, conditionInWords(svc.trigger.condition)];
+  const all = svc.endpoints.some((/** @type {any} */ e) => e.optional) ? "every endpoint that is not optional" : "every endpoint";
+  return `${all} has the events that it needs${within}`;
+}
+
+/**
+ * Writes a condition with words for its operators. The server has checked it, so that
+ * splitting it is enough.
+ * @param {string} text
+ */
+export function conditionInWords(text) {
+  const token = /\s+|&&|\|\||atLeast\s*\(\s*(\d+)\s*,\s*|endpoint\s*\(\s*("(?:[^"\\]|\\.)*")\s*\)|[A-Za-z_][A-Za-z0-9_]*|[(),]/gy;
+  const parts = [];
+  let end = 0;
+  for (let m = token.exec(text); m; m = token.exec(text)) {
+    end = token.lastIndex;
+    if (m[0] === "&&") parts.push(" and ");
+    else if (m[0] === "||") parts.push(" or ");
+    else if (m[1]) parts.push(`at least ${m[1]} of (`);
+    else if (m[2]) parts.push(said(unquoted(m[2])));
+    else if (m[0] === ",") parts.push(", ");
+    else if (m[0].trim()) parts.push(/^[()]$/.test(m[0]) ? m[0] : said(m[0]));
+  }
+  return end === text.length && end <= LONGEST ? parts : code(text);
+}
+
+/** @param {string} quoted */
+function unquoted(quoted) {
+  try {
+    return JSON.parse(quoted);
+  } catch {
+    return quoted;
+  }
+}
+
+/** @param {any} t the trigger */
+function windowInWords(t) {
+  const period = lasts((t.observationPeriod ?? 0) * 1000);
+  if (t.window === "anchored") return [`A window is open for ${period} from its first event.`];
+  if (t.window === "session") return [`A window is open until ${period} pass without an event`, t.maxPeriod ? `, for ${lasts(t.maxPeriod * 1000)} at most.` : "."];
+  const long = typeof t.every === "string" && !/^\d+$/.test(t.every) ? `one ${t.every}` : `${lasts(Number(t.every) * 1000)}`;
+  return [`A window is ${long} of the calendar`, t.at && `, from ${t.at}`, (t.at || t.timeZone) && ` (${t.timeZone || "UTC"})`,
+    t.grace ? `. It closes ${lasts(t.grace * 1000)} after its end.` : "."];
+}
+
+/** @param {any} svc */
+function incompleteInWords(svc) {
+  switch (svc.trigger.onClose) {
+    case "partial": return ["If it closes incomplete, a partial message says what is missing."];
+    case "deadLetter": return ["If it closes incomplete, its message goes to ", said(svc.deadLetter?.topic), "."];
+    default: return ["If it closes incomplete, it is dropped."];
+  }
+}
+
+/** Names the events that endpoints lack. @param {any[]} shortfalls */
+export function lacks(shortfalls) {
+  const list = shortfalls.map((m) => [count(m.need - m.have, "more event"), " at ", said(m.eventKey)]);
+  /** @type {any[]} */
+  const parts = [];
+  list.slice(0, LISTED).forEach((p, i) => parts.push(i === 0 ? "" : i === list.length - 1 ? " and " : ", ", ...p));
+  if (list.length > LISTED) parts.push(` and at ${count(list.length - LISTED, "other endpoint")}`);
+  return parts;
+}
+
+/** What is missing, in words. @param {any} svc @param {any} status @param {any} open the oldest open window, of a service whose windows close @param {number} now */
+export function inWords(svc, status, open, now) {
+  const parts = [];
+  const waiting = status.endpoints.reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
+  if (svc.correlation) {
+    parts.push(`${count(waiting, "event")} in the windows of all keys.`);
+  } else if (status.triggerType === "none") { // only a trigger releases
+    parts.push(`${count(waiting, "event")} in the window. Press Trigger to release a message.`);
+  } else {
+    parts.push(...status.complete ? ["Nothing is missing."] : ["Missing: ", ...lacks(status.missing), "."]);
+    if (closes(svc)) parts.push(open ? ` The window closes at ${clock(open.closes)}.` : " No window is open.");
+    else if (!status.complete) {
+      const leaving = status.endpoints.filter((/** @type {any} */ e) => e.oldestLeavesAt && Date.parse(e.oldestLeavesAt) > now)
+        .sort((/** @type {any} */ a, /** @type {any} */ b) => Date.parse(a.oldestLeavesAt) - Date.parse(b.oldestLeavesAt))[0];
+      if (leaving) parts.push(" The next event leaves ", said(leaving.eventKey), " at ", new Date(leaving.oldestLeavesAt).toLocaleTimeString(), ".");
+    }
+  }
+  if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest has been waiting since ${new Date(status.outbox.oldest).toLocaleTimeString()}.`);
+  return parts;
+}
+
+/** The time of day, and the date if it is another day. @param {string} at */
+export function clock(at) {
+  const d = new Date(at);
+  return d.toDateString() === new Date().toDateString() ? d.toLocaleTimeString() : d.toLocaleString();
+}
+
+/** Says how far away the end of a window is. @param {any} open @param {number} now */
+export function closesIn(open, now) {
+  if (!open.closes) return "each event leaves by itself";
+  const left = Date.parse(open.closes) - now;
+  return open.state === "closing" || left <= 0 ? "now" : "in " + lasts(left);
+}
+
+/** Says what became of an event that the server acknowledged. @param {any} receipt */
+export function receiptInWords(receipt) {
+  if (receipt.filtered) return "The endpoint's filter is false for the event: it was not stored.";
+  if (receipt.dropped === "noKey") return "The event has no correlation key: it was dropped.";
+  if (receipt.dropped === "late") return "The window of the event has closed: the event was dropped.";
+  if (receipt.dropped) return ["The event was dropped: ", said(receipt.dropped), "."];
+  if (receipt.superseded) return "The event was superseded: another one with the same distinct value counts.";
+  if (receipt.duplicate) return "An event of this name was stored before: it counts once.";
+  return "The event was stored.";
+}
+
+/** @type {Record<string, string>} */
+const completions = { complete: "complete", partial: "partial", manual: "manual", dropped: "dropped", deadLetter: "dead letter" };
+
+/** Shows why a window was released or closed. @param {any} message */
+export function completion(message) {
+  const short = (message.missing ?? []).map((/** @type {any} */ m) => `${m.eventKey}: ${m.have} of ${m.need}`).join(", ");
+  return el("span", { class: message.completion === "complete" ? "good" : message.completion === "manual" ? null : "warn", title: short ? "Missing: " + short.slice(0, 400) : null },
+    completions[message.completion] ?? said(message.completion));
+}
