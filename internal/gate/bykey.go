@@ -54,7 +54,7 @@ func (g *Gate) checkByKey(ctx context.Context, key *string) (Verdict, error) {
 		run := g.scopes.do(sc, func() checkResult {
 			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 			defer cancel()
-			return g.checkScope(ctx, sc)
+			return g.checkScope(ctx, sc, false)
 		})
 		select {
 		case <-run.done:

@@ -46,7 +46,7 @@ func (g *Gate) closeDue(ctx context.Context, report func(scope, checkResult)) er
 		run := g.scopes.do(sc, func() checkResult {
 			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 			defer cancel()
-			return g.checkScope(ctx, sc)
+			return g.checkScope(ctx, sc, true)
 		})
 		select {
 		case <-run.done:

@@ -70,7 +70,7 @@ func (g *Gate) Help() (wait func()) {
 			_, _, err = g.republish(ctx, dueClaims)
 		}
 		if err == nil {
-			err = g.closeDue(ctx, func(scope, checkResult) {})
+			err = g.closeDue(ctx, func(_ scope, v checkResult) { v.wait() })
 		}
 		if err != nil {
 			g.log.Warn("waiting claims and windows could not be looked at; the next request tries again", "error", err)

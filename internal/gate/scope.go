@@ -75,7 +75,7 @@ func (g *Gate) startChecks(u *unit) []*checkRun {
 		runs = append(runs, g.scopes.do(sc, func() checkResult {
 			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 			defer cancel()
-			return g.checkScope(ctx, sc)
+			return g.checkScope(ctx, sc, false)
 		}))
 	}
 	return runs
@@ -119,11 +119,12 @@ func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
 }
 
 // checkScope looks at the windows of a scope, and carries out what has become of them. A
-// conflict means that another instance was first: then it looks again.
-func (g *Gate) checkScope(ctx context.Context, sc scope) checkResult {
+// conflict means that another instance was first: then it looks again. due says that an
+// event of the scope is known to be due: then all events are read at once.
+func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
 	var all checkResult
 	for attempt := 0; ; attempt++ {
-		found, err := g.windowsOf(ctx, sc, g.windowTime())
+		found, err := g.windowsOf(ctx, sc, g.windowTime(), due)
 		for _, w := range found {
 			if err != nil {
 				break

@@ -21,9 +21,10 @@ func (g *Gate) windowTime() time.Time {
 }
 
 // windowsOf returns the windows of a scope. It first reads a few events of each endpoint,
-// and all of them only if a window is not open.
-func (g *Gate) windowsOf(ctx context.Context, sc scope, now time.Time) ([]window.Window, error) {
-	few, whole, err := g.waitingOf(ctx, sc, now, true)
+// and all of them only if a window is not open. If an event is known to be due, it reads all
+// at once, slots too: they may be left from a configuration that had them.
+func (g *Gate) windowsOf(ctx context.Context, sc scope, now time.Time, due bool) ([]window.Window, error) {
+	few, whole, err := g.waitingOf(ctx, sc, now, !due)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool)
 			if few {
 				limit = g.rules.shape.Rules[i].Need + margin
 			}
-			waiting[i], err = g.store.WaitingOf(ctx, ep, sc.key, span, g.rules.endpoints[i].distinct != nil, limit)
+			waiting[i], err = g.store.WaitingOf(ctx, ep, sc.key, span, !few || g.rules.endpoints[i].distinct != nil, limit)
 			cut[i] = limit > 0 && len(waiting[i]) >= limit
 			return err
 		})
