@@ -11,6 +11,21 @@ func First(local time.Time, zone *time.Location) time.Time {
 	return first(periodsOf(time.Date(y, m, d, 0, 0, 0, 0, time.UTC), zone), local).UTC()
 }
 
+// Bounds returns a period around t in which the clocks of t's zone do not change; zero is
+// unbounded. t is at or after begin, and before end. The clocks need not change at a bound.
+//
+// It differs from ZoneBounds on the last day of a leap year that is beyond the zone's table
+// (from 2040 on). ZoneBounds takes each such year for 365 days, and returns an end that is
+// not after t, so a walk from end to end would never get further.
+func Bounds(t time.Time) (begin, end time.Time) {
+	begin, end = t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		const day = 24 * time.Hour
+		end = t.Truncate(day).Add(day).In(t.Location()) // the end of the year in UTC
+	}
+	return begin, end
+}
+
 // period is a time during which the zone's clocks do not change.
 type period struct {
 	begin, end time.Time // zero: unbounded
@@ -34,7 +49,7 @@ func periodsOf(date time.Time, zone *time.Location) (list []period) {
 		local := at.In(zone)
 		_, offset := local.Zone()
 		p := period{offset: time.Duration(offset) * time.Second}
-		p.begin, p.end = local.ZoneBounds()
+		p.begin, p.end = Bounds(local)
 		list = append(list, p)
 		if p.end.IsZero() || p.end.After(date.Add(24*time.Hour+furthest)) {
 			return list

@@ -32,6 +32,28 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+// From 2040 on, the zones' tables end and rules take over.
+func TestTheEndOfDistantLeapYears(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Gaza"} {
+		z := zone(t, name)
+		for _, year := range []int{2040, 2088, 2400} {
+			for hour := range 48 {
+				at := time.Date(year, 12, 30, 12+hour, 30, 0, 0, z)
+				begin, end := schedule.Bounds(at)
+				require.False(t, at.Before(begin), at)
+				require.True(t, at.Before(end), at)
+				require.True(t, schedule.First(time.Date(year, 12, 30, 12+hour, 30, 0, 0, time.UTC), z).Equal(at), at)
+			}
+			s, err := schedule.Parse("*/30 * * * *", z)
+			require.NoError(t, err)
+			at := time.Date(year, 12, 31, 12, 0, 0, 0, z)
+			require.True(t, s.Next(at).Equal(at.Add(30*time.Minute)))
+			require.True(t, s.Latest(at.Add(1)).Equal(at))
+		}
+	}
+}
+
 // The model walks from minute to minute until the clock shows the time or a later one.
 func TestFirstAgainstAModel(t *testing.T) {
 	t.Parallel()

@@ -113,12 +113,12 @@ func (r Rule) step(date time.Time, n int) time.Time {
 func (r Rule) latestHour(t time.Time) time.Time {
 	for {
 		local := t.In(r.zone)
-		begin, _ := local.ZoneBounds()
+		begin, _ := schedule.Bounds(local)
 		at := t.Add(-r.since(local))
 		if !at.Before(begin) {
 			return at.UTC()
 		}
-		t = begin.Add(-1) // the clocks changed after they showed the minute
+		t = begin.Add(-1) // the clocks may have changed after they showed the minute
 	}
 }
 
@@ -126,7 +126,7 @@ func (r Rule) latestHour(t time.Time) time.Time {
 func (r Rule) nextHour(t time.Time) time.Time {
 	for {
 		local := t.In(r.zone)
-		_, change := local.ZoneBounds()
+		_, change := schedule.Bounds(local)
 		at := t.Add(time.Hour - r.since(local))
 		if change.IsZero() || at.Before(change) {
 			return at.UTC()
