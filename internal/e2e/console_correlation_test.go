@@ -131,3 +131,33 @@ func TestConsoleWindowThatCloses(t *testing.T) {
 	d.reads("Nothing is missing. The window closes at ")
 	d.until("the event is on its time line", `document.querySelectorAll(".timeline .event").length === 1`)
 }
+
+// The list of open windows has pages, and the record of a dropped window says so.
+func TestConsoleManyWindows(t *testing.T) {
+	t.Parallel()
+	p := gates(t, `{"serviceName":"many","trigger":{"type":"window","observationPeriod":3600},"correlation":{"key":"event.body.k"},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
+		"targetPubSub":{"topic":"projects/p/topics/sync"}},
+		{"serviceName":"gone","trigger":{"type":"window","window":"anchored","observationPeriod":1},"endpoints":[{"eventKey":"c","minNbOfOccurrence":2}],
+		"targetPubSub":{"topic":"projects/p/topics/sync"}}`)
+	var items []string
+	for i := range 45 {
+		items = append(items, fmt.Sprintf(`{"k":"key %d"}`, i))
+	}
+	p.must(t, "POST", "/services/many/events/a", "["+strings.Join(items, ",")+"]")
+	d := p.console(t, "gate/many")
+	d.reads("A message is released when every endpoint has the events that it needs within 1 h.")
+	d.reads("45 events in the windows of all keys.")
+	d.reads("each event leaves by itself")
+	for _, n := range []int{20, 40} {
+		d.until(fmt.Sprintf("%d windows are listed", n), fmt.Sprintf(keysShown+`.length === %d`, n))
+		d.press("More")
+	}
+	d.until("all are listed", keysShown+`.length === 45 && ![...document.querySelectorAll("button")].some((b) => b.textContent === "More")`)
+
+	p.must(t, "POST", "/services/gone/event/c", "x")
+	d.eval(`location.hash = "#gate/gone"`)
+	d.until("the dropped window is recorded", `document.querySelector('[aria-label="Messages, newest first"]')?.innerText.includes("never")`)
+	d.reads("dropped")
+	d.until("nothing replays it", `!document.querySelector('button[aria-label^="Replay"]')`)
+	d.reads("No window is open.")
+}
