@@ -30,7 +30,10 @@ import (
 	"github.com/headgate/headgate/internal/sync/source/csvsource"
 )
 
-const testTopic = "projects/test-project/topics/sync"
+const (
+	testTopic = "projects/test-project/topics/sync"
+	deadTopic = "projects/test-project/topics/dead"
+)
 
 // gateway is all of Headgate on the embedded store. A test can move its clock, watch its
 // bus and break its store. It checks every answer against the OpenAPI document.
@@ -97,7 +100,7 @@ func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, backgr
 	require.NoError(t, err)
 	g := &gateway{
 		TB: t, db: file, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
-		store: &brokenStore{Store: st}, bus: &watchedBus{Bus: localbus.New(testTopic)},
+		store: &brokenStore{Store: st}, bus: &watchedBus{Bus: localbus.New(testTopic, deadTopic)},
 	}
 	g.dir, err = os.OpenRoot(t.TempDir())
 	require.NoError(t, err)
@@ -317,6 +320,7 @@ type watchedBus struct {
 	away      error
 	hangs     bool
 	published []bus.Message
+	topics    []string // of the published messages
 }
 
 func (b *watchedBus) set(err error) { b.mu.Lock(); b.away = err; b.mu.Unlock() }
@@ -331,7 +335,7 @@ func (b *watchedBus) Publish(ctx context.Context, topic string, m bus.Message) (
 	if b.away != nil {
 		return "", b.away
 	}
-	b.published = append(b.published, m)
+	b.published, b.topics = append(b.published, m), append(b.topics, topic)
 	return b.Bus.Publish(ctx, topic, m)
 }
 

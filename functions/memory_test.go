@@ -63,3 +63,45 @@ func TestChangesAreRefusedBeforeTheyAreMade(t *testing.T) {
 	require.Equal(t, float64(2), g.do("GET", "/orgs/o/notes/1", "").json["version"], "nor changed")
 	require.Zero(t, memory.Requests.Used())
 }
+
+// An event that expressions read takes the memory for its body as values, and gives it back.
+// Without that memory it is refused before it is stored. Events that no expression reads
+// need none.
+func TestExpressionsTakeMemoryForTheBody(t *testing.T) {
+	t.Parallel()
+	body := `{"ok":true,"list":[` + strings.Repeat("1,", 20_000) + `1]}` // 40 kB are 3 MB of values
+	for name, c := range map[string]struct {
+		cfg, path, body string
+		want            int
+	}{
+		"no expression":            {oneService(""), "/event/entry1", body, 200},
+		"filter":                   {windowed("", `,"filter":"event.body.ok"`, ""), "/event/entry1", body, 503},
+		"endpoint without filter":  {windowed("", `,"filter":"event.body.ok"`, ""), "/event/entry2", body, 200},
+		"correlation":              {oneService(`,"correlation":{"key":"event.body.ok"}`), "/event/entry2", body, 503},
+		"batch":                    {windowed("", `,"filter":"event.body.ok"`, ""), "/events/entry1", "[" + body + "]", 503},
+		"batch without expression": {windowed("", `,"filter":"event.body.ok"`, ""), "/events/entry2", "[" + body + "]", 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg, err := config.Parse([]byte(c.cfg))
+			require.NoError(t, err)
+			memory := budget.Memory{Requests: budget.New(32 << 20), Answers: budget.New(1 << 20)}
+			g := newGatewayIn(t, memory, cfg, false)
+			others := memory.Requests.Total() - 1<<20 // other requests have all but this
+			require.True(t, memory.Requests.Try(others))
+			a := g.do("POST", c.path, c.body)
+			require.Equal(t, c.want, a.status, "%s", a.raw)
+			require.Equal(t, others, memory.Requests.Used())
+			stored := 0
+			for _, e := range g.do("GET", "/pending", "").json["endpoints"].([]any) {
+				stored += len(field(e, "events").([]any))
+			}
+			require.Equal(t, c.want == 200, stored == 1)
+			memory.Requests.Give(others)
+			if c.want == 503 {
+				require.Equal(t, 200, g.do("POST", c.path, c.body).status, "with memory")
+				require.Zero(t, memory.Requests.Used())
+			}
+		})
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
 )
 
 // The types here describe what no Go type of a use case says: messages are written one
@@ -12,11 +14,25 @@ import (
 
 // wholeMessage is a message as internal/gate/message writes it.
 type wholeMessage struct {
-	EventID     string               `json:"eventID" description:"The id that consumers deduplicate on."`
-	Date        time.Time            `json:"date" description:"When the events were claimed."`
-	ServiceName string               `json:"serviceName"`
-	TriggerType string               `json:"triggerType" enum:"window,none"`
-	Events      map[string]eventList `json:"events" description:"By eventKey."`
+	EventID     string    `json:"eventID" description:"The id that consumers deduplicate on."`
+	Date        time.Time `json:"date" description:"When the events were claimed."`
+	ServiceName string    `json:"serviceName"`
+	TriggerType string    `json:"triggerType" enum:"window,none"`
+	*windowOfWholeMessage
+	Events map[string]eventList `json:"events" description:"By eventKey."`
+}
+
+// windowOfWholeMessage is present where a service has correlation, deadlines or a condition.
+type windowOfWholeMessage struct {
+	CorrelationKey string             `json:"correlationKey,omitempty" description:"What the events share."`
+	Completion     store.Completion   `json:"completion" enum:"complete,partial,manual,deadLetter" description:"Why the message was published: its window was complete, closed before it was complete, or was released by hand."`
+	Missing        []window.Shortfall `json:"missing,omitempty" description:"What the window lacked."`
+	Window         *windowTimes       `json:"window,omitempty" description:"When the window was open. Absent where each event leaves by itself."`
+}
+
+type windowTimes struct {
+	Opened time.Time `json:"opened"`
+	Closes time.Time `json:"closes"`
 }
 
 // eventList is one endpoint's part of a message.

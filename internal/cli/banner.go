@@ -49,6 +49,9 @@ func printBanner(w io.Writer, b banner) {
 			prefix += "/services/" + gate.PathSegment(svc.ServiceName)
 		}
 		fmt.Fprintf(w, "\n%s\n", svc.ServiceName)
+		if words := gate.Words(svc); words != "" {
+			fmt.Fprintf(w, "  window    %s\n", words)
+		}
 		for _, e := range svc.Endpoints {
 			fmt.Fprintf(w, "  event     %s/event/%s\n", prefix, escapeKey(e.EventKey))
 		}

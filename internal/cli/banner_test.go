@@ -2,6 +2,8 @@ package cli
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,4 +34,26 @@ func TestBannerWithoutServices(t *testing.T) {
 	var out strings.Builder
 	printBanner(&out, banner{base: "http://127.0.0.1:1", cfg: cfg})
 	require.Equal(t, "\nConsole\n  http://127.0.0.1:1/console\n\nNo gate: the configuration names no service. What is served\n  http://127.0.0.1:1/openapi.json\n\n", out.String())
+}
+
+// A window by key, with a deadline or a condition is described in words.
+func TestBannerSaysWhatTheWindowIs(t *testing.T) {
+	t.Parallel()
+	const doc = `{"serviceName": "s", "trigger": {"type": "window", "window": "anchored", "observationPeriod": 3600, "onClose": "partial"},
+		"endpoints": [{"eventKey": "orders"}, {"eventKey": "payment"}], "targetPubSub": {"topic": "projects/p-1/topics/sync"},
+		"correlation": {"key": "event.body.orderId"}}`
+	const words = "anchored for 1h, by event.body.orderId; complete with orders and payment; else partial"
+	cfg, err := config.Parse([]byte(doc))
+	require.NoError(t, err)
+	var out strings.Builder
+	printBanner(&out, banner{base: "http://127.0.0.1:1", cfg: cfg})
+	require.Contains(t, out.String(), "\ns\n  window    "+words+"\n  event     http://127.0.0.1:1/event/orders\n")
+
+	file := filepath.Join(t.TempDir(), "gate.json")
+	require.NoError(t, os.WriteFile(file, []byte(doc), 0o600))
+	var checked strings.Builder
+	check := newConfigCheck(&Process{Stdout: &checked})
+	check.SetArgs([]string{file})
+	require.NoError(t, check.Execute())
+	require.Equal(t, "ok: \"s\", window, 2 endpoints, to projects/p-1/topics/sync\n  window: "+words+"\n", checked.String())
 }

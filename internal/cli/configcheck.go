@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/gate"
 )
 
 func newConfigCheck(p *Process) *cobra.Command {
@@ -30,6 +31,9 @@ func newConfigCheck(p *Process) *cobra.Command {
 			}
 			for _, s := range cfg.Services {
 				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s\n", s.ServiceName, s.Trigger.Type, endpoints(len(s.Endpoints)), s.TargetPubSub.Topic)
+				if words := gate.Words(s); words != "" {
+					fmt.Fprintln(p.Stdout, "  window: "+words)
+				}
 			}
 			return nil
 		},

@@ -111,6 +111,9 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 
 // Messages lists messages, newest first.
 func (g *Gate) Messages(ctx context.Context, page store.Page) ([]store.ClaimInfo, error) {
+	if err := g.checkKey(page.Key); err != nil {
+		return nil, err
+	}
 	infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)
 	if err != nil {
 		return nil, unavailable(err, "the messages could not be read")
