@@ -147,6 +147,20 @@ func (g *Gate) discardMembers(ctx context.Context, key string, members [][]event
 	return left, nil
 }
 
+// reportOusted counts an event that had left its window, and whose slot an event took before
+// a sweep found it.
+func (g *Gate) reportOusted(a *store.Append, r store.AppendResult) {
+	ref := r.Superseded
+	if ref.ID == "" || ref.ID == a.Event.ID || a.Place.Over.IsZero() || ref.ReceivedAt.After(a.Place.Over) {
+		return
+	}
+	left := make([]int, len(g.endpoints))
+	left[g.byKey[a.Event.Key]] = 1
+	g.leftUnpublished(left)
+	g.log.Warn("an event left the window without a message", "correlationKey", a.Place.Key, "eventKey", a.Event.Key,
+		"receivedAt", ref.ReceivedAt.Format(time.RFC3339))
+}
+
 // reportOver says that events left a window without a message, and counts them: left, by
 // endpoint.
 func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, left []int, s *Swept) {

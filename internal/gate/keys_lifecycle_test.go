@@ -174,6 +174,38 @@ func TestKeptEventsOfAKeyLeaveTheWindow(t *testing.T) {
 	})
 }
 
+// An event that has left its window, and that no sweep has found yet, neither keeps its slot
+// from the next event nor lends it its time.
+func TestAnEventThatLeftItsWindowGivesItsSlotAway(t *testing.T) {
+	t.Parallel()
+	const endpoints = `{"eventKey":"a","distinct":"event.body.order","keep":"first"},{"eventKey":"b"}`
+	onBoth(t, func(w *world) {
+		w.configured(`"observationPeriod":600`, endpoints, "")
+		i := w.instance(0)
+		i.post("a", order(1))
+		w.ran += 5 * time.Minute
+		require.True(w, i.post("a", order(1)).Receipts[0].Superseded)
+		w.ran += 5 * time.Minute
+		require.False(w, i.post("a", order(1)).Receipts[0].Superseded)
+		w.ran += 9 * time.Minute
+		require.NotEmpty(w, i.post("b", "{}").Triggered)
+		w.pass(40*time.Minute, i)
+		s, err := i.Status(w.Context(), nil)
+		require.NoError(w, err)
+		require.Equal(w, 1, s.Endpoints[0].Expired)
+	})
+	onBoth(t, func(w *world) {
+		w.began = time.Date(2026, 5, 4, 3, 55, 0, 0, time.UTC)
+		w.configured(`"window":"anchored","observationPeriod":600`, strings.Replace(endpoints, "first", "last", 1), `,"reset":[{"cron":"0 4 * * *"}]`)
+		i := w.instance(0)
+		i.post("a", order(1))
+		w.ran += 6 * time.Minute
+		i.post("a", order(1))
+		w.ran += 9 * time.Minute
+		require.NotEmpty(w, i.post("b", "{}").Triggered, "its window opened after the reset")
+	})
+}
+
 // What waits in the plain sets when a service gets rules for windows is counted and warned
 // of. It is in no window any more.
 func TestEventsThatWaitedBeforeTheServiceGotKeys(t *testing.T) {

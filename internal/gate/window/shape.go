@@ -245,6 +245,20 @@ func (s *Shape) Due(now time.Time) time.Time {
 	return due
 }
 
+// Over returns the latest receipt of the events that have left their window by age or by a
+// reset; zero: none has.
+func (s *Shape) Over(now time.Time) (over time.Time) {
+	if s.Kind == Sliding {
+		over = now.Add(-s.Period)
+	}
+	if s.Resets != nil {
+		if reset := s.Resets.Latest(now); reset.After(over) {
+			over = reset
+		}
+	}
+	return over
+}
+
 // Missing returns the endpoints that have fewer events than they need.
 func (s *Shape) Missing(have []int) []Shortfall { return Missing(s.Rules, have) }
 
