@@ -29,7 +29,7 @@ func TestCrash(t *testing.T) {
 	slow(t)
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		p, acked := crash(t, options{env: []string{"CONFIG=" + service("crash", "p")}})
+		p, acked := crash(t, options{env: []string{"CONFIG=" + service("crash", "p")}}, (*process).settle)
 		c := newCensus()
 		c.collect(t, p, 0)
 		c.check(t, acked)
@@ -38,7 +38,7 @@ func TestCrash(t *testing.T) {
 		t.Parallel()
 		env, pubsubHost, project := emulated(t)
 		s := consume(t, pubsubHost, project, nil)
-		p, acked := crash(t, options{env: env})
+		p, acked := crash(t, options{env: env}, (*process).settle)
 		s.receivesAll(t, acked)
 		redelivered := s.redelivered()
 		s.census.collect(t, p, 300) // few: the emulator reads all claims to find one
@@ -47,9 +47,9 @@ func TestCrash(t *testing.T) {
 	})
 }
 
-// crash loads and kills processes. It returns the last one, with no event waiting, and the
-// acknowledged events.
-func crash(t *testing.T, o options) (*process, []string) {
+// crash loads and kills processes. It returns the last one, after settle has left no event
+// waiting, and the acknowledged events.
+func crash(t *testing.T, o options, settle func(*process, *testing.T)) (*process, []string) {
 	t.Helper()
 	rounds := crashRounds(t)
 	o.addr = fixedPort(t)
@@ -71,7 +71,7 @@ func crash(t *testing.T, o options) (*process, []string) {
 	l.finish()
 	took := time.Since(began)
 	require.NotEmpty(t, l.acked)
-	p.settle(t)
+	settle(p, t)
 	t.Logf("%d kills, %d events acknowledged, %d requests repeated, %v under load, %v in all",
 		rounds, len(l.acked), l.retries.Load(), took.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	return p, l.acked

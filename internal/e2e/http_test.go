@@ -105,6 +105,8 @@ func (s serviceStatus) have() (n int) {
 type messageInfo struct {
 	EventID, ClaimID, State, LastError string
 	NumberOfEvents, Attempts           int
+	CorrelationKey, Completion         string
+	Opened, Closes                     time.Time
 }
 
 // messages returns all messages of the list.

@@ -51,11 +51,7 @@ func (g *Gate) checkByKey(ctx context.Context, key *string) (Verdict, error) {
 	}
 	var out Verdict
 	for _, sc := range scopes {
-		run := g.scopes.do(sc, func() checkResult {
-			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-			defer cancel()
-			return g.checkScope(ctx, sc, false)
-		})
+		run := g.startScope(sc, false)
 		select {
 		case <-run.done:
 		case <-ctx.Done():

@@ -43,11 +43,7 @@ func (g *Gate) closeDue(ctx context.Context, report func(scope, checkResult)) er
 		return nil // what leaves a sliding window leaves by itself, and is swept
 	}
 	return g.eachScope(ctx, whole(g.rules.shape.Due(g.windowTime())), func(ctx context.Context, sc scope) error {
-		run := g.scopes.do(sc, func() checkResult {
-			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-			defer cancel()
-			return g.checkScope(ctx, sc, true)
-		})
+		run := g.startScope(sc, true)
 		select {
 		case <-run.done:
 		case <-ctx.Done():
@@ -59,10 +55,11 @@ func (g *Gate) closeDue(ctx context.Context, report func(scope, checkResult)) er
 }
 
 // eachScope calls do once for each scope that has an event whose time is not after the
-// instant, several at once, and returns the first error.
+// instant, several at once, and returns the first error. A scope that fails does not keep
+// the others from their turn.
 func (g *Gate) eachScope(ctx context.Context, upTo time.Time, do func(context.Context, scope) error) error {
 	seen := make(map[scope]bool)
-	eg, ctx := errgroup.WithContext(ctx)
+	var eg errgroup.Group
 	eg.SetLimit(scopesAtOnce)
 	for _, ep := range g.endpoints {
 		var after *store.Cursor
@@ -119,10 +116,8 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 			if w.Verdict != window.Over {
 				continue
 			}
-			n, err := g.discardMembers(ctx, w.Members)
-			if n > 0 {
-				g.reportOver(ctx, sc.key, w, n, s)
-			}
+			left, err := g.discardMembers(ctx, sc.key, w.Members)
+			g.reportOver(ctx, sc.key, w, left, s)
 			if err != nil {
 				return err
 			}
@@ -131,29 +126,62 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 	})
 }
 
-// discardMembers deletes the pointers of a window, by endpoint.
-func (g *Gate) discardMembers(ctx context.Context, members [][]event.Waiting) (total int, err error) {
+// discardMembers deletes the pointers of a window. left has, by endpoint, how many of these
+// events no message has, also with an error. Those that another sweep deleted are counted
+// by that one.
+func (g *Gate) discardMembers(ctx context.Context, key string, members [][]event.Waiting) (left []int, err error) {
+	left = make([]int, len(members))
 	for i, ws := range members {
 		if len(ws) == 0 {
 			continue
 		}
+		refs := make([]event.Ref, len(ws))
+		for n, w := range ws {
+			refs[n] = w.Ref
+		}
+		lost, err := g.withoutMessage(ctx, key, refs)
+		if err != nil {
+			return left, err
+		}
 		n, err := g.store.DiscardWaiting(ctx, g.endpoints[i], ws)
-		if total += n; n > 0 {
+		if left[i] = min(n, len(lost)); n > 0 {
 			g.changed()
 		}
 		if err != nil {
-			return total, err
+			return left, err
 		}
 	}
-	return total, nil
+	return left, nil
 }
 
-// reportOver says that events left a window without a message, and counts them.
-func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, n int, s *Swept) {
+// reportOusted counts an event that had left its window, and whose slot an event took before
+// a sweep found it.
+func (g *Gate) reportOusted(a *store.Append, r store.AppendResult) {
+	ref := r.Superseded
+	if ref.ID == "" || ref.ID == a.Event.ID || a.Place.Over.IsZero() || ref.ReceivedAt.After(a.Place.Over) {
+		return
+	}
+	left := make([]int, len(g.endpoints))
+	left[g.byKey[a.Event.Key]] = 1
+	g.leftUnpublished(left)
+	g.log.Warn("an event left the window without a message", "correlationKey", a.Place.Key, "eventKey", a.Event.Key,
+		"receivedAt", ref.ReceivedAt.Format(time.RFC3339))
+}
+
+// reportOver says that events left a window without a message, and counts them: left, by
+// endpoint.
+func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, left []int, s *Swept) {
+	total := 0
+	for _, n := range left {
+		total += n
+	}
+	if total == 0 {
+		return
+	}
 	g.overs.Lock()
-	s.Expired += n
+	s.Expired += total
 	g.overs.Unlock()
-	g.leftUnpublished(w.Members)
-	g.log.WarnContext(ctx, "events left the window without a message", "correlationKey", key, "count", n,
+	g.leftUnpublished(left)
+	g.log.WarnContext(ctx, "events left the window without a message", "correlationKey", key, "count", total,
 		"have", w.Have, "missing", g.missing(w.Have), "oldest", w.Opened.Format(time.RFC3339))
 }

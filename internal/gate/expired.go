@@ -76,14 +76,14 @@ func (g *Gate) addExpired(endpoint, n int) {
 	g.uncounted[g.endpoints[endpoint].Key] += n
 }
 
-// leftUnpublished adds the events of a window that nobody gets. The next sweep stores the
-// count.
-func (g *Gate) leftUnpublished(members [][]event.Waiting) {
+// leftUnpublished adds the events of a window that nobody gets, by endpoint. The next sweep
+// stores the count.
+func (g *Gate) leftUnpublished(left []int) {
 	g.expiring.Lock()
 	defer g.expiring.Unlock()
-	for i, ws := range members {
-		if len(ws) > 0 {
-			g.addExpired(i, len(ws))
+	for i, n := range left {
+		if n > 0 {
+			g.addExpired(i, n)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (g *Gate) unswept(ctx context.Context, ep store.Endpoint, since time.Time, 
 	if err != nil || len(over) == 0 {
 		return 0, err
 	}
-	lost, err := g.withoutMessage(ctx, over)
+	lost, err := g.withoutMessage(ctx, "", over)
 	if err != nil || len(over) < page || g.svc.Trigger.KeepEventAfterTrigger {
 		return len(lost), err
 	}
@@ -151,8 +151,8 @@ func (g *Gate) unswept(ctx context.Context, ep store.Endpoint, since time.Time, 
 // withoutMessage returns those of the events that were in no message, of events that have
 // left the window. A claim deletes the pointers to its events, so normally all of them. With
 // keepEventAfterTrigger it does not: but it has every event of the window, so an event was
-// in a message if a claim was made within its period.
-func (g *Gate) withoutMessage(ctx context.Context, over []store.Pointer) ([]store.Pointer, error) {
+// in a message if a claim of its correlation key was made within its period.
+func (g *Gate) withoutMessage(ctx context.Context, key string, over []store.Pointer) ([]store.Pointer, error) {
 	if !g.svc.Trigger.KeepEventAfterTrigger || len(over) == 0 {
 		return over, nil
 	}
@@ -167,7 +167,7 @@ func (g *Gate) withoutMessage(ctx context.Context, over []store.Pointer) ([]stor
 	}
 	var claimed []time.Time
 	for _, state := range []store.State{store.Claimed, store.Published} {
-		dates, err := g.claimedFrom(ctx, state, first, last)
+		dates, err := g.claimedFrom(ctx, state, key, first, last)
 		if err != nil {
 			return nil, err
 		}
@@ -180,9 +180,9 @@ func (g *Gate) withoutMessage(ctx context.Context, over []store.Pointer) ([]stor
 	}), nil
 }
 
-// claimedFrom returns the dates of the claims in the state from first on, up to the first
-// one that is not before last.
-func (g *Gate) claimedFrom(ctx context.Context, state store.State, first, last time.Time) (dates []time.Time, err error) {
+// claimedFrom returns the dates of the key's claims in the state from first on, up to the
+// first one that is not before last. A claim from the plain sets has the key "".
+func (g *Gate) claimedFrom(ctx context.Context, state store.State, key string, first, last time.Time) (dates []time.Time, err error) {
 	page := store.Page{State: state, OldestFirst: true, Limit: sweepPage, After: &store.Cursor{Date: first.Add(-time.Microsecond)}}
 	for {
 		infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)
@@ -190,11 +190,14 @@ func (g *Gate) claimedFrom(ctx context.Context, state store.State, first, last t
 			return nil, err
 		}
 		for _, info := range infos {
+			page.After = &store.Cursor{Date: info.Date, ID: info.ID}
+			if info.Window != nil && info.Window.Key != key {
+				continue
+			}
 			dates = append(dates, info.Date)
 			if !info.Date.Before(last) {
 				return dates, nil
 			}
-			page.After = &store.Cursor{Date: info.Date, ID: info.ID}
 		}
 		if len(infos) < page.Limit {
 			return dates, nil

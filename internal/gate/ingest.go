@@ -169,6 +169,7 @@ func (g *Gate) commit(units []*unit) {
 			if !r.Duplicate {
 				g.recent.add(appends[i].Event)
 			}
+			g.reportOusted(&appends[i], r)
 		}
 	}
 	for _, u := range units {

@@ -132,6 +132,9 @@ func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, err
 	if err != nil {
 		return store.ClaimInfo{}, err
 	}
+	if c.State == store.Dropped {
+		return store.ClaimInfo{}, fault.New(fault.Conflict, "message %q is the record of a window that was dropped: it has no message to replay", eventID)
+	}
 	if err := g.publish(ctx, c, longestBuild, func() {}); err != nil {
 		return store.ClaimInfo{}, g.expired(err, eventID)
 	}

@@ -68,15 +68,28 @@ func (s *scopeChecks) forget(sc scope, c *coalescer) {
 	}
 }
 
+// startScope returns a check of the scope that begins after this call. Its context is its
+// own, because it serves many callers. The caller is in flight. The check is in flight too,
+// so that Close waits for it even if every caller leaves. due says that an event of the
+// scope is known to be due.
+func (g *Gate) startScope(sc scope, due bool) *checkRun {
+	run := g.scopes.do(sc, func() checkResult {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		return g.checkScope(ctx, sc, due)
+	})
+	g.inFlight.Go(func() {
+		<-run.done
+		run.verdict.wait()
+	})
+	return run
+}
+
 // startChecks starts a check of each scope that the unit's events are in.
 func (g *Gate) startChecks(u *unit) []*checkRun {
 	var runs []*checkRun
 	for _, sc := range g.scopesOf(u) {
-		runs = append(runs, g.scopes.do(sc, func() checkResult {
-			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-			defer cancel()
-			return g.checkScope(ctx, sc, false)
-		}))
+		runs = append(runs, g.startScope(sc, false))
 	}
 	return runs
 }

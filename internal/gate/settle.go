@@ -89,7 +89,7 @@ func (g *Gate) settleWindow(ctx context.Context, key string, w window.Window) (*
 	}
 	if completion == store.Expired {
 		if err == nil {
-			g.leftUnpublished(w.Members)
+			g.leftUnpublished(w.Have)
 		}
 		return nil, err
 	}

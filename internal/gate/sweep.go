@@ -126,7 +126,7 @@ func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, l *lapse, lef
 			over, err := list()
 			if err == nil && len(over) > 0 {
 				var lost []store.Pointer
-				if lost, err = g.withoutMessage(ctx, over); err != nil {
+				if lost, err = g.withoutMessage(ctx, "", over); err != nil {
 					return err
 				}
 				var n int

@@ -76,7 +76,8 @@ type AppendResult struct {
 	ReceivedAt time.Time // of the stored event: the first one's, if Duplicate
 	Err        error     // the event is not stored, or the store did not answer
 	// Superseded is the event that lost the slot of Place, and waits no longer: the one that
-	// waited there before, or this one. Its zero value means that neither did.
+	// waited there before, or this one. Its zero value means that neither did. One that was
+	// received until Place.Over had left its window: no other event counts in its place.
 	Superseded event.Ref
 }
 

@@ -23,6 +23,9 @@ type Place struct {
 	KeepFirst bool
 	// HoldAt says that an event which takes the place of another also takes its At.
 	HoldAt bool
+	// Over, if it is not zero, is the latest receipt of the events that have left their
+	// window. Such an event in the slot gives the slot away as if it did not wait there.
+	Over time.Time
 }
 
 // MaxKeyBytes is the length of the longest correlation key.

@@ -1,6 +1,7 @@
 package window
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -181,11 +182,14 @@ func (s *Shape) window(rest [][]event.Waiting, first event.Waiting, now time.Tim
 		w.Closes = w.Opened.Add(s.Period)
 		until = w.Closes
 	case Session:
-		w.Opened, w.Closes = s.session(rest, first)
+		w.Opened, w.Closes = s.session(rest)
 		until = w.Closes
 	case Tumbling:
 		w.Opened, until = s.Interval(first.At)
 		w.Closes = until.Add(s.Grace)
+	}
+	if !until.After(first.At) { // rules with shorter windows came after the slot's first event
+		until = first.At.Add(time.Microsecond)
 	}
 	for i, ws := range rest {
 		w.Members[i] = ws[:before(ws, until)]
@@ -193,23 +197,24 @@ func (s *Shape) window(rest [][]event.Waiting, first event.Waiting, now time.Tim
 	return s.judged(w, now)
 }
 
-// session returns the times at which the session of the earliest event opened, and closes.
-func (s *Shape) session(rest [][]event.Waiting, first event.Waiting) (opened, closes time.Time) {
-	opened, closes = first.First, first.At.Add(s.Period)
-	for _, w := range slices.SortedFunc(slices.Values(slices.Concat(rest...)), event.Waiting.Compare) {
+// session returns the times at which the earliest session opened, and closes. An event in a
+// slot stands for all that waited there: the session lasted from the first of them, although
+// the others' pointers are gone.
+func (s *Shape) session(rest [][]event.Waiting) (opened, closes time.Time) {
+	all := slices.SortedFunc(slices.Values(slices.Concat(rest...)), func(a, b event.Waiting) int {
+		return cmp.Or(a.First.Compare(b.First), a.Compare(b))
+	})
+	opened = all[0].First
+	for _, w := range all {
+		if !closes.IsZero() && !w.First.Before(closes) {
+			break
+		}
+		if end := w.At.Add(s.Period); end.After(closes) {
+			closes = end
+		}
 		if longest := opened.Add(s.MaxPeriod); s.MaxPeriod > 0 && closes.After(longest) {
 			closes = longest
 		}
-		if !w.At.Before(closes) {
-			break
-		}
-		closes = w.At.Add(s.Period)
-		if w.First.Before(opened) {
-			opened = w.First
-		}
-	}
-	if longest := opened.Add(s.MaxPeriod); s.MaxPeriod > 0 && closes.After(longest) {
-		closes = longest
 	}
 	return opened, closes
 }
@@ -277,6 +282,20 @@ func (s *Shape) Due(now time.Time) time.Time {
 		}
 	}
 	return due
+}
+
+// Over returns the latest receipt of the events that have left their window by age or by a
+// reset; zero: none has.
+func (s *Shape) Over(now time.Time) (over time.Time) {
+	if s.Kind == Sliding {
+		over = now.Add(-s.Period)
+	}
+	if s.Resets != nil {
+		if reset := s.Resets.Latest(now); reset.After(over) {
+			over = reset
+		}
+	}
+	return over
 }
 
 // Missing returns the endpoints that have fewer events than they need.

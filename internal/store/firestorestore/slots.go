@@ -30,11 +30,15 @@ type slot struct {
 // offered one, or none.
 func (s *slot) offer(w store.Waiting, p *store.Place) (lost event.Ref) {
 	if h := s.holder; h != nil {
-		if p.KeepFirst || h.ReceivedAt.UnixMicro() > w.ReceivedAt.UnixMicro() {
+		over := !p.Over.IsZero() && h.ReceivedAt.UnixMicro() <= p.Over.UnixMicro()
+		if !over && (p.KeepFirst || h.ReceivedAt.UnixMicro() > w.ReceivedAt.UnixMicro()) {
 			return w.Ref
 		}
-		lost, w.First = h.Ref, h.First
-		if p.HoldAt {
+		lost = h.Ref
+		if !over {
+			w.First = h.First
+		}
+		if !over && p.HoldAt {
 			w.At = h.At
 		}
 	}

@@ -25,17 +25,21 @@ func (t *tx) addWaitingAt(p *store.Place, endpoint int64, ref event.Ref, id []by
 		}
 		err := t.waitingIn.QueryRowContext(context.Background(), endpoint, []byte(p.Key), slot).
 			Scan(&there.id, &there.at, &there.receivedAt, &there.size, &there.first)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-		case err != nil:
+		found := err == nil
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return lost, err
-		case p.KeepFirst || there.receivedAt > ref.ReceivedAt.UnixMicro():
+		}
+		over := found && !p.Over.IsZero() && there.receivedAt <= p.Over.UnixMicro()
+		if found && !over && (p.KeepFirst || there.receivedAt > ref.ReceivedAt.UnixMicro()) {
 			return ref, nil
-		default:
+		}
+		if found {
 			lost = event.Ref{ID: hex.EncodeToString(there.id), ReceivedAt: instant(there.receivedAt), Size: there.size}
 			if _, err := change(t.deleteWaiting, endpoint, []byte(p.Key), there.at, there.id); err != nil {
 				return lost, err
 			}
+		}
+		if found && !over {
 			if first = there.first; p.HoldAt {
 				at = there.at
 			}
