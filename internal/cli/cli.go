@@ -48,6 +48,7 @@ type Process struct {
 	Args           []string // without the program
 	Program        string   // what a person types to start it; "" is headgate
 	Getenv         func(string) string
+	Stdin          io.Reader // nil is empty
 	Stdout, Stderr io.Writer
 	Version        string // set in release builds; "" is the module's
 
@@ -77,7 +78,7 @@ func Main(ctx context.Context, p Process) int {
 	if errors.Is(err, errPartial) {
 		return exitPartial
 	}
-	fmt.Fprintln(p.Stderr, "headgate:", err)
+	fmt.Fprintln(p.Stderr, "headgate:", printable(err.Error(), "\n")) // it may quote a server
 	if _, ok := errors.AsType[usageError](err); !ok {
 		return exitError
 	}

@@ -32,6 +32,8 @@ Without a command it serves, as "serve" does.`
 
 	rootExample = `  $ headgate                                        # serve the example on 127.0.0.1:8080
   $ headgate --config gate.json --addr :8080        # serve a configuration
+  $ headgate send entry1 -d hello                   # send an event to the server
+  $ headgate status                                 # show what the gate waits for
   $ headgate sync run testdata/readings.json        # pull a file into the store
   $ headgate sync list --url https://gate.example.com`
 )
@@ -57,7 +59,8 @@ func newRoot(p *Process) *cobra.Command {
 	root.SetUsageFunc(printUsage)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
-		newServe(p), newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
+		newServe(p), newStatus(p), newWindows(p), newMessages(p), newSend(p), newTrigger(p), newReset(p), newReplay(p),
+		newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
 	)
 	root.InitDefaultHelpCmd()
 	finish(root)

@@ -14,9 +14,9 @@ func TestUsageErrors(t *testing.T) {
 		want  string
 		usage string
 	}{
-		"misspelt command":      {[]string{"synk"}, `no command "synk": did you mean sync?`, "headgate COMMAND"},
+		"misspelt command":      {[]string{"snyc"}, `no command "snyc": did you mean sync?`, "headgate COMMAND"},
 		"unknown command":       {[]string{"dance"}, `no command "dance"`, "headgate COMMAND"},
-		"misspelt, with flags":  {[]string{"synk", "list", "--url", "http://x", "--json"}, `no command "synk": did you mean sync?`, "headgate COMMAND"},
+		"misspelt, with flags":  {[]string{"snyc", "list", "--url", "http://x", "--json"}, `no command "snyc": did you mean sync?`, "headgate COMMAND"},
 		"misspelt, with a flag": {[]string{"sync", "lsit", "--data", "x"}, `no command "lsit": did you mean list?`, "headgate sync COMMAND"},
 		"unknown flag":          {[]string{"--colour", "red"}, "unknown flag: --colour", "headgate [flags]"},
 		"unknown one-dash flag": {[]string{"-colour", "red"}, "unknown flag: --colour", "headgate [flags]"},
@@ -34,7 +34,7 @@ func TestUsageErrors(t *testing.T) {
 		"help, misspelt":        {[]string{"help", "sync", "lsit"}, `no command "lsit": did you mean list?`, "headgate help [COMMAND]"},
 		"help of an operand":    {[]string{"help", "sync", "runs", "x"}, `unexpected "x": sync runs has no commands`, "headgate help [COMMAND]"},
 		"--help of no command":  {[]string{"dance", "--help"}, `no command "dance"`, "headgate COMMAND"},
-		"--help, misspelt":      {[]string{"synk", "list", "--url", "http://x", "--help"}, `no command "synk": did you mean sync?`, "headgate COMMAND"},
+		"--help, misspelt":      {[]string{"snyc", "list", "--url", "http://x", "--help"}, `no command "snyc": did you mean sync?`, "headgate COMMAND"},
 		"--help before it":      {[]string{"-help", "sync", "lsit"}, `no command "lsit": did you mean list?`, "headgate sync COMMAND"},
 		"--help of no shell":    {[]string{"completion", "tcsh", "-h"}, `no shell "tcsh"`, "headgate completion SHELL"},
 		"--help of no server":   {[]string{"mock", "mywel", "--help"}, `no server "mywel": did you mean mywell?`, "headgate mock SERVER"},

@@ -59,28 +59,37 @@ const (
 // notice prints a line for the person.
 type notice func(format string, args ...any)
 
+// named returns a client of the deployment at the address that was given; nil if none was.
+func (w *where) named() (*deployment.Client, error) {
+	address, err := w.address()
+	if err != nil || address == "" {
+		return nil, err
+	}
+	c, err := w.client(address)
+	if err != nil && w.url != "" {
+		err = usageError{err}
+	}
+	return c, err
+}
+
+// client returns a client of the server at the address, with the token that was given.
+func (w *where) client(address string) (*deployment.Client, error) {
+	return deployment.NewClient(address, cmp.Or(w.token, w.p.Getenv(envToken)), w.p.shownVersion())
+}
+
 // server returns a client of the deployment at the address that was given, or else of the
 // process that has the store open and serves the function. It returns nil if there is
 // neither: then the command may open the store itself.
 func (w *where) server(ctx context.Context, function string, say notice) (*deployment.Client, error) {
-	address, err := w.address()
-	if err != nil {
-		return nil, err
-	}
-	token := cmp.Or(w.token, w.p.Getenv(envToken))
-	if address != "" {
-		c, err := deployment.NewClient(address, token, w.p.shownVersion())
-		if err != nil && w.url != "" {
-			err = usageError{err}
-		}
+	c, err := w.named()
+	if c != nil || err != nil {
 		return c, err
 	}
 	who, address := w.settings.Server(function)
 	if address == "" {
 		return nil, nil
 	}
-	c, err := deployment.NewClient(address, token, w.p.shownVersion())
-	if err != nil {
+	if c, err = w.client(address); err != nil {
 		return nil, err
 	}
 	if !c.Answers(ctx) {
@@ -120,7 +129,7 @@ func (w *where) address() (string, error) {
 	}
 	var local string
 	for _, place := range places {
-		if f := w.cmd.Flags().Lookup(place); place != "url" && f.Changed {
+		if f := w.cmd.Flags().Lookup(place); place != "url" && f != nil && f.Changed {
 			local = "--" + place
 		}
 	}

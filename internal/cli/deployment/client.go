@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -65,29 +66,31 @@ func (c *Client) Answers(ctx context.Context) bool {
 	return err == nil && a.status == http.StatusOK
 }
 
-// call sends a request and returns the answer, whatever its status. The path has its
-// query.
+// call sends a request with the body as JSON and returns the answer, whatever its status.
+// The path has its query.
 func (c *Client) call(ctx context.Context, method, path string, body any) (*answer, error) {
-	var sent io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		sent = bytes.NewReader(b)
+	if body == nil {
+		return c.request(ctx, method, path, nil, nil)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, sent)
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return c.request(ctx, method, path, http.Header{"Content-Type": {"application/json"}}, b)
+}
+
+// request sends the bytes with these headers and those of the client.
+func (c *Client) request(ctx context.Context, method, path string, header http.Header, body []byte) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("User-Agent", c.agent)
 	req.Header.Set("Accept", "application/json")
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
+	maps.Copy(req.Header, header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not answer: %w", c.base, fault.WithoutURL(err))
@@ -98,6 +101,18 @@ func (c *Client) call(ctx context.Context, method, path string, body any) (*answ
 		return nil, fmt.Errorf("%s did not finish its answer: %w", c.base, err)
 	}
 	return &answer{resp.StatusCode, resp.Header, b}, nil
+}
+
+// Send sends the bytes with these headers, which win over those of the client. It returns
+// the JSON of an answer of success. Any other answer is an error, as for Do.
+func (c *Client) Send(ctx context.Context, method, path string, header http.Header, body []byte) (json.RawMessage, error) {
+	a, err := c.request(ctx, method, path, header, body)
+	if err != nil {
+		return nil, err
+	}
+	var out json.RawMessage
+	err = c.read(a, &out)
+	return out, err
 }
 
 // Do sends a request and decodes the answer into out, unless that is nil. Any answer but

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headgate/headgate/functions"
+)
+
+// messageAnswer holds what tables show of a message.
+type messageAnswer struct {
+	EventID, State, LastError  string
+	CorrelationKey, Completion string
+	Date                       *time.Time
+	NumberOfEvents             int
+	Missing                    []shortfall
+}
+
+type messagesAnswer struct {
+	Messages []messageAnswer
+	Next     *string
+}
+
+func newMessages(p *Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "messages", Short: "List the messages of a gate, the newest first",
+		Long: "List the messages of a gate, the newest first.",
+		Example: `  $ headgate messages --limit 10
+  $ headgate messages --state claimed --url https://gate.example.com`,
+		Args: operands(),
+	}
+	g := gatewayOf(p, cmd, functions.Status)
+	g.keyFlag("list messages of this correlation `KEY` only")
+	cmd.Flags().String("state", "", "list messages in this `STATE` only: claimed, published or dropped")
+	cmd.Flags().Int("limit", 0, "list at most this many `MESSAGES` (default 50)")
+	completes(cmd, "state", "claimed", "published", "dropped")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if err := g.pick(map[string]string{"key": "key", "state": "state", "limit": "limit"}); err != nil {
+			return err
+		}
+		return g.call(http.MethodGet, "/messages", tableOf(func(w io.Writer, a *messagesAnswer) error {
+			return p.printMessages(w, a)
+		}))
+	}
+	return cmd
+}
+
+func (p *Process) printMessages(w io.Writer, a *messagesAnswer) error {
+	if len(a.Messages) == 0 {
+		fmt.Fprintln(p.Stderr, "no messages")
+		return nil
+	}
+	now := time.Now()
+	rows := make([][]string, len(a.Messages))
+	for i, m := range a.Messages {
+		rows[i] = []string{m.EventID, m.State, when(now, m.Date), strconv.Itoa(m.NumberOfEvents), m.CorrelationKey, m.Completion, inWords(m.Missing), m.LastError}
+	}
+	columns := []string{"event id", "state", "claimed", "events", "key", "completion", "missing", "error"}
+	if err := printTable(w, columns, rows); err != nil {
+		return err
+	}
+	p.more(a.Next)
+	return nil
+}

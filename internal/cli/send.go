@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headgate/headgate/functions"
+)
+
+type sendAnswer struct {
+	ID, EventKey, Dropped           string
+	Duplicate, Filtered, Superseded bool
+	Triggered                       *string
+	Published                       bool
+}
+
+func newSend(p *Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "send ENDPOINT", Short: "Send an event to a gate",
+		Long: `Send an event to a gate by POST. Without --body, the event is standard input.
+
+Two events with the same --name count once: give one to an event that you may send again.`,
+		Example: `  $ headgate send entry1 -d hello
+  $ headgate send payment -d @payment.json -H 'Content-Type: application/json' --name payment-4711`,
+		Args: operands("an ENDPOINT"),
+	}
+	g := gatewayOf(p, cmd, functions.Ingest)
+	body := cmd.Flags().StringP("body", "d", "", "send this `TEXT`, or the file after an @ (default standard input)")
+	headers := cmd.Flags().StringArrayP("header", "H", nil, "send this `HEADER`, as 'Name: value'; may be repeated")
+	cmd.Flags().String("name", "", "name the event by this `IDEMPOTENCY-KEY`")
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return g.endpoints()
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		to := "/event/" + args[0]
+		if path.Clean(to) != to { // the server would redirect it to another path
+			return wrongUsage("%q is not the name of an endpoint", args[0])
+		}
+		header, err := headersOf(*headers)
+		if err != nil {
+			return err
+		}
+		if name := cmd.Flags().Lookup("name"); name.Changed {
+			if value := name.Value.String(); value == "" || !headerValue.MatchString(value) {
+				return wrongUsage("--name must be a line of text")
+			} else {
+				header.Set("Idempotency-Key", value)
+			}
+		}
+		if err := g.check(); err != nil {
+			return err
+		}
+		content, err := p.content(cmd.Context(), *body, cmd.Flags().Changed("body"))
+		if err != nil {
+			return err
+		}
+		return g.send(http.MethodPost, "/event/"+escapeKey(args[0]), header, content, tableOf(printReceipt))
+	}
+	return cmd
+}
+
+// content returns what the event holds.
+func (p *Process) content(ctx context.Context, body string, given bool) ([]byte, error) {
+	if !given {
+		return p.readStdin(ctx)
+	}
+	if file, ok := strings.CutPrefix(body, "@"); ok {
+		return os.ReadFile(file)
+	}
+	return []byte(body), nil
+}
+
+// readStdin reads standard input to its end, or until ctx ends: a terminal has no end, and
+// reading cannot be interrupted.
+func (p *Process) readStdin(ctx context.Context) ([]byte, error) {
+	if p.Stdin == nil {
+		return nil, nil
+	}
+	var content []byte
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		content, err = io.ReadAll(p.Stdin)
+	}()
+	select {
+	case <-done:
+		return content, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+var (
+	headerName  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	headerValue = regexp.MustCompile(`^[^\x00-\x08\x0a-\x1f\x7f]*$`)
+)
+
+// ofTransport are the headers that the connection sets: others would have no effect.
+var ofTransport = []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer"}
+
+// headersOf reads headers of the form "Name: value".
+func headersOf(lines []string) (http.Header, error) {
+	header := http.Header{}
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		if !ok || !headerName.MatchString(name) || !headerValue.MatchString(value) {
+			return nil, wrongUsage("--header must be like 'Name: value', not %q", name) // the value may be a secret
+		}
+		if slices.Contains(ofTransport, http.CanonicalHeaderKey(name)) {
+			return nil, wrongUsage("--header cannot set %s", name)
+		}
+		header.Add(name, value)
+	}
+	return header, nil
+}
+
+func printReceipt(w io.Writer, a *sendAnswer) error {
+	var what string
+	switch {
+	case a.Filtered:
+		what = "not stored: the filter of " + a.EventKey + " is false for it"
+	case a.Dropped == "noKey":
+		what = "not stored: it has no correlation key"
+	case a.Dropped == "late":
+		what = "not stored: its window has closed"
+	case a.Dropped != "":
+		what = "not stored: " + a.Dropped
+	case a.Duplicate:
+		what = "event " + a.ID + ": stored before, counts once"
+	case a.Superseded:
+		what = "event " + a.ID + ": stored, another event counts in its place"
+	default:
+		what = "event " + a.ID + ": stored"
+	}
+	if _, err := fmt.Fprintln(w, printable(what, "")); err != nil || a.Triggered == nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "message %s: %s\n", printable(*a.Triggered, ""), published(a.Published))
+	return err
+}

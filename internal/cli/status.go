@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headgate/headgate/functions"
+)
+
+// statusAnswer holds what the table shows of the status.
+type statusAnswer struct {
+	ServiceName string
+	Complete    bool
+	Endpoints   []struct {
+		shortfall
+		FirstEvent, LastEvent, OldestLeavesAt *time.Time
+		Expired                               int
+	}
+	Missing []shortfall
+	Outbox  struct {
+		Backlog int
+		Oldest  *time.Time
+		Warning string
+	}
+	LastMessage *messageAnswer
+	Warnings    []string
+}
+
+func newStatus(p *Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what a gate has and what it waits for",
+		Long: `Show what a gate has and what it waits for, endpoint by endpoint, and the messages that are
+not published yet.`,
+		Example: `  $ headgate status
+  $ headgate status --key order-4711 --url https://gate.example.com`,
+		Args: operands(),
+	}
+	g := gatewayOf(p, cmd, functions.Status)
+	g.keyFlag("show the window of this correlation `KEY`")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		if err := g.pick(map[string]string{"key": "key"}); err != nil {
+			return err
+		}
+		return g.call(http.MethodGet, "/status", tableOf(printStatus))
+	}
+	return cmd
+}
+
+func printStatus(w io.Writer, s *statusAnswer) error {
+	now := time.Now()
+	state := "complete"
+	if !s.Complete {
+		state = "not complete"
+		if len(s.Missing) > 0 {
+			state = "waits for " + inWords(s.Missing)
+		}
+	}
+	fmt.Fprintf(w, "%s: %s\n\n", printable(s.ServiceName, ""), printable(state, ""))
+	rows := make([][]string, len(s.Endpoints))
+	for i, e := range s.Endpoints {
+		expired := ""
+		if e.Expired > 0 {
+			expired = strconv.Itoa(e.Expired)
+		}
+		rows[i] = []string{e.EventKey, e.of(), when(now, e.FirstEvent), when(now, e.LastEvent), when(now, e.OldestLeavesAt), expired}
+	}
+	if err := printTable(w, []string{"endpoint", "events", "first", "last", "oldest leaves", "expired"}, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	if m := s.LastMessage; m != nil {
+		fmt.Fprintf(w, "last message %s, %s, %s\n", printable(m.EventID, ""), printable(m.State, ""), when(now, m.Date))
+	} else {
+		fmt.Fprintln(w, "no message yet")
+	}
+	if s.Outbox.Backlog > 0 {
+		fmt.Fprintf(w, "%s not published yet, the oldest %s\n", count(s.Outbox.Backlog, "message"), when(now, s.Outbox.Oldest))
+	}
+	if s.Outbox.Warning != "" {
+		s.Warnings = append(s.Warnings, s.Outbox.Warning)
+	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintln(w, "warning:", printable(warning, ""))
+	}
+	return nil
+}
