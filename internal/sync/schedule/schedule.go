@@ -83,7 +83,7 @@ func (s *Schedule) on(date time.Time) bool {
 }
 
 const (
-	// daysAround is how many days around an instant are searched. A zone's clocks have
+	// daysAround is the number of days around an instant that are searched. A zone's clocks have
 	// changed by at most one day: Samoa once skipped a whole date.
 	daysAround = 2
 	// mostDays is longer than the longest time between two 29ths of February, eight years.
@@ -157,13 +157,28 @@ func (s *Schedule) periods(date time.Time) (list []period) {
 		local := at.In(s.zone)
 		_, offset := local.Zone()
 		p := period{offset: time.Duration(offset) * time.Second}
-		p.begin, p.end = local.ZoneBounds()
+		p.begin, p.end = steadyAround(local)
 		list = append(list, p)
 		if p.end.IsZero() || p.end.After(date.Add(24*time.Hour+furthest)) {
 			return list
 		}
 		at = p.end
 	}
+}
+
+// steadyAround returns a time around t in which the clocks of t's zone do not change; zero is
+// unbounded. t is at or after begin, and before end. The clocks need not change at a bound.
+//
+// It differs from ZoneBounds on the last day of a leap year that is beyond the zone's table
+// (from 2040 on). ZoneBounds takes each such year for 365 days and returns an end that is
+// not after t, so a walk from end to end would not advance, and would not end.
+func steadyAround(t time.Time) (begin, end time.Time) {
+	begin, end = t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		const day = 24 * time.Hour
+		end = t.Truncate(day).Add(day).In(t.Location()) // the end of the year in UTC
+	}
+	return begin, end
 }
 
 // instants calls yield with every instant at which a local time is due. The local time is
