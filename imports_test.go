@@ -80,7 +80,7 @@ var layers = map[string][]string{
 	"internal/app":                               {"internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature"},
 	"functions":                                  {"config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode"},
 	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/definition", "internal/sync/run"},
-	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/fault", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run"},
+	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run"},
 	"live":                                       {"internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "internal/platform/origin", "internal/platform/decode"},
 	"live/localqueue":                            {"internal/bus/busqueue", "internal/bus/localbus"},
 	"live/pubsubqueue":                           {"internal/bus/busqueue", "internal/bus/pubsubbus"},
@@ -99,6 +99,7 @@ var layers = map[string][]string{
 	"internal/e2e":                      {},
 	"internal/emulator":                 {},
 	"internal/bus/bustest":              {"internal/bus"},
+	"internal/store/drivertest":         {"internal/emulator", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore"},
 	"internal/store/storetest":          {"internal/event", "internal/platform/fault", "internal/store"},
 	"internal/sync/source/sourcetest":   {"internal/platform/fault", "internal/platform/fence/fencetest", "internal/platform/outbound", "internal/sync/source"},
 	"internal/platform/fence/fencetest": {"internal/platform/fence"},
@@ -190,7 +191,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

@@ -11,7 +11,7 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// maxWait is how long ?wait=true waits for a run. Platforms give a request longer. If the
+// maxWait is the longest time for which ?wait=true waits for a run. Platforms give a request longer. If the
 // run takes longer than that, the answer is 202 with the run as it then is.
 const maxWait = 4 * time.Minute
 

@@ -58,7 +58,7 @@ type client struct {
 	waits    atomic.Int64 // bytes that wait for it, alone or shared with others
 	handled  atomic.Int64 // frames from it
 	handling atomic.Bool  // a frame from it
-	// writes is when the present write began; nil while there is none.
+	// writes is the time at which the present write began; nil while there is none.
 	writes atomic.Pointer[time.Time]
 
 	mu            sync.Mutex

@@ -28,7 +28,7 @@ type stream struct {
 	over  bool              // the handler has returned
 }
 
-// streamKey is how an event's id names an entity.
+// streamKey returns the name of an entity in an event's id.
 func streamKey(name Name) string { return name.Entity + "\x00" + name.ID }
 
 // Write sends a frame as an event. The event's id holds the versions that the client has

@@ -25,8 +25,8 @@ const (
 	relieveTo = 75
 )
 
-// patience is how long one write may block before the client counts as one that does not
-// read. A client that reads, however slowly, ends a write in less.
+// patience is the time for which one write may block. Then the client counts as one that
+// does not read. A client that reads, however slowly, ends a write in less.
 const patience = 3 * time.Second
 
 // After roomTimeout, every client that held a state at its beginning has read it or is

@@ -33,16 +33,16 @@ type Options struct {
 	// ("https://app.example.com"), or "*". Pages of the server's own host may always
 	// connect, and so may clients that are no web pages.
 	Origins []string
-	// Path is where [Hub.Register] serves WebSockets; default "/ws/entity-sync/".
+	// Path is the path at which [Hub.Register] serves WebSockets; default "/ws/entity-sync/".
 	Path string
-	// StreamPath is where [Hub.Register] serves event streams; default "/live".
+	// StreamPath is the path at which [Hub.Register] serves event streams; default "/live".
 	StreamPath string
 
 	// MaxSubscriptions is the limit of one client; default 1000.
 	MaxSubscriptions int
 	// MaxFrameBytes is the limit of one frame from a client; default 64 KiB.
 	MaxFrameBytes int
-	// FramesPerSecond is how many frames a client may send; default 50. At once it may
+	// FramesPerSecond bounds the frames that a client sends; default 50. At once it may
 	// send twice as many, and one for each subscription that it may have.
 	FramesPerSecond int
 	// MaxConnection bounds how long a connection lasts, for platforms that cut off long
@@ -53,8 +53,8 @@ type Options struct {
 	MaxMemory int64
 	// Coalesce is the least time between two fetches of an entity; default 100 ms.
 	Coalesce time.Duration
-	// CompareEvery is how often the versions of what clients subscribed to are compared,
-	// to find changes whose message was lost; default 5 minutes.
+	// CompareEvery is the time between two comparisons of the versions that clients have,
+	// which find changes whose message was lost; default 5 minutes.
 	CompareEvery time.Duration
 
 	// ClientsChanged is called when a client connects or leaves (with the zero Key), and

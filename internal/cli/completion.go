@@ -87,7 +87,8 @@ func (w *where) completesIDs(cmd *cobra.Command, ends ...string) {
 	}
 }
 
-// completionTime is how long a person waits for completions of a store or a deployment.
+// completionTime bounds the search for completions in a store or a deployment: a person
+// waits for it.
 const completionTime = 2 * time.Second
 
 // ids returns the ids of the stored syncs that begin with the text. It says nothing of what

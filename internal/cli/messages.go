@@ -32,7 +32,7 @@ func newMessages(p *Process) *cobra.Command {
 		Long: "List the messages of a gate, the newest first.",
 		Example: `  $ headgate messages --limit 10
   $ headgate messages --state claimed --url https://gate.example.com`,
-		Args: operands(),
+		Args: noOperands,
 	}
 	g := gatewayOf(p, cmd, functions.Status)
 	g.keyFlag("list messages of this correlation `KEY` only")

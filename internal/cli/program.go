@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// goRun is how a person starts Headgate from its source.
+// goRun is the command that starts Headgate from its source.
 const goRun = "go run ."
 
 // builtByRun matches the path of a program that "go run" built: in a directory of its

@@ -18,7 +18,7 @@ func newReplay(p *Process) *cobra.Command {
 		Long: `Publish a message again, with the same ids, so that consumers recognise it. "headgate messages"
 lists the EVENTIDs.`,
 		Example: `  $ headgate replay 9b1e0c52a7d3f48e60b1c2d3e4f5a697`,
-		Args:    operands("an EVENTID"),
+		Args:    operand("EVENTID"),
 	}
 	g := gatewayOf(p, cmd, functions.Trigger)
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

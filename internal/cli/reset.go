@@ -16,7 +16,7 @@ func newReset(p *Process) *cobra.Command {
 		Long: "Take the events of the window, or of one endpoint, out of it. They are in no message then.",
 		Example: `  $ headgate reset --endpoint entry1
   $ headgate reset --key order-4711 --url https://gate.example.com`,
-		Args: operands(),
+		Args: noOperands,
 	}
 	g := gatewayOf(p, cmd, functions.Trigger)
 	g.keyFlag("take out events of this correlation `KEY` only")

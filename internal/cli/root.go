@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/headgate/headgate/internal/platform/decode"
 )
 
 // name is the command's name.
@@ -87,17 +89,17 @@ func withSuggestion(cmd *cobra.Command, err error) error {
 	if !ok || unknown.GetSpecifiedShortnames() != "" {
 		return err
 	}
-	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // cobra's rule for commands, applied to flags
+	var flags []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
-			flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+			flags = append(flags, f.Name)
 		}
 	})
-	meant := flags.SuggestionsFor(unknown.GetSpecifiedName())
-	if len(meant) == 0 {
+	meant := decode.Nearest(unknown.GetSpecifiedName(), flags)
+	if meant == "" {
 		return err
 	}
-	return fmt.Errorf("%w: did you mean --%s?", err, strings.Join(meant, " or --"))
+	return fmt.Errorf("%w: did you mean --%s?", err, meant)
 }
 
 // typedAs puts what a person types in place of the name in all examples.

@@ -31,7 +31,7 @@ func newSend(p *Process) *cobra.Command {
 Two events with the same --name count once: give one to an event that you may send again.`,
 		Example: `  $ headgate send entry1 -d hello
   $ headgate send payment -d @payment.json -H 'Content-Type: application/json' --name payment-4711`,
-		Args: operands("an ENDPOINT"),
+		Args: operand("ENDPOINT"),
 	}
 	g := gatewayOf(p, cmd, functions.Ingest)
 	body := cmd.Flags().StringP("body", "d", "", "send this `TEXT`, or the file after an @ (default standard input)")

@@ -38,7 +38,7 @@ func newStatus(p *Process) *cobra.Command {
 not published yet.`,
 		Example: `  $ headgate status
   $ headgate status --key order-4711 --url https://gate.example.com`,
-		Args: operands(),
+		Args: noOperands,
 	}
 	g := gatewayOf(p, cmd, functions.Status)
 	g.keyFlag("show the window of this correlation `KEY`")

@@ -23,7 +23,7 @@ func newTrigger(p *Process) *cobra.Command {
 		Long: "Publish the events in the window now, complete or not.",
 		Example: `  $ headgate trigger
   $ headgate trigger --key order-4711 --url https://gate.example.com`,
-		Args: operands(),
+		Args: noOperands,
 	}
 	g := gatewayOf(p, cmd, functions.Trigger)
 	g.keyFlag("publish the window of this correlation `KEY`")

@@ -27,7 +27,7 @@ func newWindows(p *Process) *cobra.Command {
 Only a service with correlation, deadlines or a condition has such windows.`,
 		Example: `  $ headgate windows
   $ headgate windows --state closing --url https://gate.example.com`,
-		Args: operands(),
+		Args: noOperands,
 	}
 	g := gatewayOf(p, cmd, functions.Status)
 	g.keyFlag("list the window of this correlation `KEY` only")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
@@ -160,12 +161,10 @@ func TestAnyInterleavingConverges(t *testing.T) {
 // Both sides removed the same rows: a save sends nothing and leaves nothing to save.
 func TestBothSidesMadeTheSameChange(t *testing.T) {
 	t.Parallel()
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	src := &source{rows: draft.Rows{"1": {"name": "a"}}}
 	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
-	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": nil})
+	_, err := s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": nil})
 	require.NoError(t, err)
 	src.remove("1")
 	v, err := s.Save(t.Context(), "d", "me")
@@ -178,9 +177,7 @@ func TestBothSidesMadeTheSameChange(t *testing.T) {
 // Sixteen people edit at once, and no edit is lost.
 func TestConcurrentEdits(t *testing.T) {
 	t.Parallel()
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	src := &source{rows: draft.Rows{"1": {}}}
 	told := 0
 	var mu sync.Mutex
@@ -229,12 +226,10 @@ func (s *slow) Save(ctx context.Context, rows, seen draft.Rows, version string) 
 // refresh nor after a save.
 func TestAnOlderListArrivesLast(t *testing.T) {
 	t.Parallel()
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	src := &slow{source: &source{rows: draft.Rows{"1": {"name": "a", "note": "n"}}}, afterSave: func() {}}
 	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": src}})
-	_, err = s.Get(t.Context(), "d")
+	_, err := s.Get(t.Context(), "d")
 	require.NoError(t, err)
 	newer := func(value string) func() {
 		return func() {
@@ -265,9 +260,7 @@ func TestAnOlderListArrivesLast(t *testing.T) {
 // Numbers that a float64 cannot hold stay exact, and 1 equals 1.0.
 func TestNumbersStayExact(t *testing.T) {
 	t.Parallel()
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	list := `{"taskList":{"1":{"name":"a","priority":9007199254740993,"weight":1.0}}}`
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
@@ -292,9 +285,7 @@ func TestNumbersStayExact(t *testing.T) {
 // Save does not use a weak ETag, because it would never match.
 func TestWeakETags(t *testing.T) {
 	t.Parallel()
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	list := `{"taskList":{"1":{"name":"a"}}}`
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("If-Match") != "" {
@@ -310,7 +301,7 @@ func TestWeakETags(t *testing.T) {
 	}))
 	t.Cleanup(outside.Close)
 	s := draft.NewService(draft.Options{Docs: st, Sources: map[string]draft.Source{"d": &draft.External{HTTP: outside.Client(), URL: outside.URL, List: "l"}}})
-	_, err = s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "b"}})
+	_, err := s.Edit(t.Context(), "d", "me", map[string]draft.Row{"1": {"name": "b"}})
 	require.NoError(t, err)
 	_, err = s.Save(t.Context(), "d", "me")
 	require.NoError(t, err)

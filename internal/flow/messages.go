@@ -117,15 +117,24 @@ func (f *Flow) receive(ctx context.Context, g *gate.Gate) {
 // so messages of an earlier process may have started nothing. A sync brings everything up
 // to date, so the latest message is enough.
 func (f *Flow) catchUp(ctx context.Context, g *gate.Gate) {
+	id := g.Service().OnMessage.Sync
+	if err := f.startLatest(ctx, g, id); err != nil && ctx.Err() == nil {
+		f.o.Log.Warn("the latest message could not start its sync", "serviceName", g.Service().ServiceName, "syncId", id, "error", err)
+	}
+}
+
+func (f *Flow) startLatest(ctx context.Context, g *gate.Gate, id string) error {
 	list, err := g.Messages(ctx, store.Page{State: store.Published, Limit: 1})
 	if err != nil || len(list) == 0 {
-		return
+		return err
 	}
-	def, err := f.use.Definitions.Get(ctx, g.Service().OnMessage.Sync)
+	def, err := f.use.Definitions.Get(ctx, id)
 	if err != nil || !list[0].PublishedAt.After(def.CreatedAt) {
-		return
+		return err
 	}
-	if _, err := f.OnMessage(ctx, g.Service().ServiceName, list[0].EventID); err != nil && fault.CodeOf(err) != fault.Conflict {
-		f.o.Log.Warn("the latest message could not start its sync", "syncId", def.Sync.ID, "error", err)
+	_, err = f.OnMessage(ctx, g.Service().ServiceName, list[0].EventID)
+	if fault.CodeOf(err) == fault.Conflict { // the sync is running already
+		return nil
 	}
+	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -15,13 +14,11 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
-	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/store/firestorestore"
-	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/store/drivertest"
 )
 
 const (
@@ -144,18 +141,11 @@ func onBoth(t *testing.T, test func(w *world)) {
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		st, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, st.Close()) })
-		on(t, st, false)
+		on(t, drivertest.SQLite(t), false)
 	})
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()
-		_, project := emulator.Firestore(t)
-		st, err := firestorestore.Open(t.Context(), firestorestore.Options{Project: project})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = st.Close() })
-		on(t, st, true)
+		on(t, drivertest.Firestore(t), true)
 	})
 }
 

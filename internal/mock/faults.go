@@ -45,7 +45,7 @@ type Faults map[Name]Fault
 
 // Fault states how often a fault happens.
 type Fault struct {
-	// Next is how many of the next requests, or of the next written rows, have it.
+	// Next is the number of the next requests, or of the next written rows, that have it.
 	Next int `json:"next,omitempty"`
 	// Probability is that of each request or row, if Next is 0.
 	Probability float64 `json:"probability,omitempty"`

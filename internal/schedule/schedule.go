@@ -83,7 +83,7 @@ func (s *Schedule) on(date time.Time) bool {
 }
 
 const (
-	// daysAround is how many days around an instant are searched. A zone's clocks have
+	// daysAround is the number of days around an instant that are searched. A zone's clocks have
 	// changed by at most one day: Samoa once skipped a whole date.
 	daysAround = 2
 	// mostDays is longer than the longest time between two 29ths of February, eight years.

@@ -20,7 +20,7 @@ import (
 
 // Options say where the topic is.
 type Options struct {
-	// Project is where the subscription is made.
+	// Project is the project in which the subscription is made.
 	Project string
 	// Topic is "projects/P/topics/T". All instances of a server use the same one, and no
 	// other server does.

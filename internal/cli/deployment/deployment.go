@@ -73,7 +73,7 @@ const (
 	Unchanged Applied = "unchanged"
 )
 
-// latestRuns is how many runs Runs returns.
+// latestRuns is the most runs that Runs returns.
 const latestRuns = 50
 
 // plain returns the error as a person should see it: the message of a fault stands

@@ -11,8 +11,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// takeOverPause is how often a process that follows another process's run checks whether
-// that process died.
+// takeOverPause is the pause between two looks of a process that follows the run of
+// another one. Each look tells whether that other process died.
 const takeOverPause = 500 * time.Millisecond
 
 // openStore works on a store that this process has open.

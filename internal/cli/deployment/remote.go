@@ -27,7 +27,7 @@ const (
 // remote works on a server.
 type remote struct {
 	c *Client
-	// failurePause is how long to wait after a call that failed.
+	// failurePause is the pause after a call that failed.
 	failurePause time.Duration
 }
 

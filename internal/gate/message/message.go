@@ -21,7 +21,7 @@ import (
 
 // Form states how much of its events a message carries. A message that is too large for
 // the bus is published in the largest form that fits. Such a message is a claim check: its
-// ContentURL is where a consumer reads the whole message.
+// ContentURL is the URL at which a consumer reads the whole message.
 type Form int
 
 // The forms.

@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// size is how many entries are kept.
+// size is the most entries that are kept.
 const size = 100
 
 // Entry is a change that was sent.

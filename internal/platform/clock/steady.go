@@ -11,10 +11,10 @@ const (
 	// tolerance is the largest deviation of the machine's clock that counts as a
 	// correction, as NTP makes them, and is followed at once. A larger one is a jump.
 	tolerance = time.Second
-	// Hold is how long the machine's clock must keep its new time after a jump before
-	// Steady follows it.
+	// Hold is the time for which the machine's clock must keep its new time after a jump.
+	// Then Steady follows it.
 	Hold = 5 * time.Minute
-	// Grace is how long the clock must run without a jump before data may be deleted
+	// Grace is the time for which the clock must run without a jump. Then data may be deleted
 	// by it. A wrong clock has been corrected by NTP by then.
 	Grace = 30 * time.Minute
 	// maxSpans bounds how many earlier settings are remembered. If the clock is set more

@@ -34,7 +34,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// maxFaults is how many faults a report has: a text of a megabyte may have a hundred
+// maxFaults is the most faults that a report has: a text of a megabyte may have a hundred
 // thousand, and nobody reads more than these.
 const maxFaults = 100
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// maxListed is how many fields a message lists.
+// maxListed is the most fields that a message lists.
 const maxListed = 16
 
 // unknownField reports a field that is not known.
@@ -22,22 +22,28 @@ func (f *Faults) unknownField(path, name string, fields []Field) {
 
 // meant says which field may be meant by a name that is not known, or which there are.
 func meant(fields []Field, name string) string {
-	best, least := "", len(name)/3+2
-	for _, one := range fields {
-		if len(name) > 2*len(one.Name) {
-			continue
-		}
-		if n := distance(strings.ToLower(name), strings.ToLower(one.Name)); n < least {
-			best, least = one.Name, n
-		}
-	}
-	switch {
+	known := names(fields)
+	switch best := Nearest(name, known); {
 	case best != "":
 		return fmt.Sprintf("unknown field; did you mean %q?", best)
 	case len(fields) > maxListed:
 		return "unknown field"
 	}
-	return "unknown field; the fields are " + strings.Join(names(fields), ", ")
+	return "unknown field; the fields are " + strings.Join(known, ", ")
+}
+
+// Nearest returns the known name that a misspelt one probably means, and "" if none is near.
+func Nearest(misspelt string, known []string) (best string) {
+	least := len(misspelt)/3 + 2
+	for _, name := range known {
+		if len(misspelt) > 2*len(name) {
+			continue
+		}
+		if n := distance(strings.ToLower(misspelt), strings.ToLower(name)); n < least {
+			best, least = name, n
+		}
+	}
+	return best
 }
 
 // distance returns the Levenshtein distance in bytes.

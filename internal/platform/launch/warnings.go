@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// emulatorWait is how long an emulator may take to listen. After that a warning
-	// names it. A script often starts the emulator a moment before Headgate.
+	// emulatorWait is the time that an emulator has until it must listen. After that a
+	// warning names it. A script often starts the emulator a moment before Headgate.
 	emulatorWait = 3 * time.Second
 	dialTimeout  = time.Second
 	dialPause    = 100 * time.Millisecond

@@ -19,7 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// remembered is how long a secret of Secret Manager is cached.
+// remembered is the time for which a secret of Secret Manager is cached.
 const remembered = 5 * time.Minute
 
 // Resolver returns the credentials that references name. Its methods may be called

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// copies is how many copies of a body are in memory at most: as it arrived, as
-	// decoded parts, and as the store's driver encodes it.
+	// copies is the most copies of a body in memory: as it arrived, as decoded parts, and
+	// as the store's driver encodes it.
 	copies = 3
-	// firstStep is how many bytes of a body get memory before any of it has arrived.
+	// firstStep is the memory that a body gets before any of it has arrived, in bytes.
 	// Each further step doubles that, so that a client that announces a large body and
 	// sends nothing holds little.
 	firstStep = 64 << 10

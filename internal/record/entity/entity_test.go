@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
-	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/store/drivertest"
 )
 
 type changed struct {
@@ -23,9 +22,7 @@ type changed struct {
 
 func newService(t *testing.T) (*entity.Service, *changed) {
 	t.Helper()
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	c := new(changed)
 	return entity.New(entity.Options{Docs: st, Now: time.Now, Changed: func(org, typ string, ids []string) {
 		c.mu.Lock()

@@ -63,8 +63,8 @@ type Sync struct {
 	Mapping     map[string]*mapping.Type `json:"mapping,omitempty"` // by datatype
 	Conflict    Rule                     `json:"conflict,omitempty"`
 	MaxRejected *float64                 `json:"maxRejected,omitempty"` // share of rows, 0 to 1; default 0.2
-	// MaxDeletes is how many of every 100 records a run may delete without being
-	// told to; it may always delete ten. Default 10.
+	// MaxDeletes is the percentage of the records that a run may delete without being told
+	// to; it may always delete ten. Default 10.
 	MaxDeletes *float64 `json:"maxDeletes,omitempty"`
 }
 

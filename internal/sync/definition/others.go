@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// othersAge is how long Others trusts what it read. A page is applied within a moment,
+// othersAge is the time for which Others trusts what it read. A page is applied within a moment,
 // and reading all definitions for each would cost more than the page.
 const othersAge = 2 * time.Second
 

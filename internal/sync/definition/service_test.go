@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 )
@@ -63,9 +62,7 @@ func (r *runs) Forget(_ context.Context, id string) ([]store.Write, error) {
 }
 
 func newWorld(t *testing.T) *world {
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	w := &world{t: t, docs: st, runs: new(runs), now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	ids := 0
 	w.defs = definition.New(definition.Options{

@@ -24,7 +24,7 @@ type Received struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// MaxReceive is how many rows a call of Receive takes.
+// MaxReceive is the most rows that a call of Receive takes.
 const MaxReceive = 1_000
 
 // Receive applies rows that another system pushes in. A bad row is answered as rejected,

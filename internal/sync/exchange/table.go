@@ -30,7 +30,7 @@ type Table struct {
 // TableRows are a table's rows, mapped as records are, by key.
 type TableRows = map[string]map[string]any
 
-// maxTable is how many rows a table may have: it is read whole, into memory.
+// maxTable is the most rows that a table may have: it is read whole, into memory.
 const maxTable = 2000
 
 // Table returns the table of a datatype. The sync need not exist yet.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
-	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/exchange"
 	"github.com/headgate/headgate/internal/sync/mapping"
@@ -37,9 +36,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, change func(*definition.Sync)) *world {
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	w := &world{t: t, source: newTable(), now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	now := func() time.Time { return w.now }
 	ids := 0
@@ -68,7 +65,7 @@ func newWorld(t *testing.T, change func(*definition.Sync)) *world {
 	if change != nil {
 		change(def)
 	}
-	_, err = defs.Create(t.Context(), def)
+	_, err := defs.Create(t.Context(), def)
 	require.NoError(t, err)
 	return w
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,7 +17,7 @@ import (
 
 	"github.com/headgate/headgate/internal/mock"
 	"github.com/headgate/headgate/internal/record/entity"
-	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -53,9 +52,7 @@ func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *
 		b.mock.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	st := drivertest.SQLite(t)
 	var ids atomic.Int64
 	kinds := source.NewRegistry(datacollect.SyncServer(), datacollect.OpenFnAdapter(), mywell.Kind())
 	env := source.Env{HTTP: http.DefaultClient, Now: b.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}

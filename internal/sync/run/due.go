@@ -63,7 +63,7 @@ func (s *Service) startDue(ctx context.Context, d *definition.Stored, now time.T
 	return run, s.defs.Started(ctx, d, due, now)
 }
 
-// allEvery is how often Due looks at the syncs that are not due.
+// allEvery is the time between two looks of Due at the syncs that are not due.
 const allEvery = 10 * time.Minute
 
 // lookAtAll reports whether to look for due times that are too far ahead, because a clock

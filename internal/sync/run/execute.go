@@ -23,7 +23,7 @@ type execution struct {
 	run    *Run
 	runRev string
 	source source.Source
-	// handOn is when the rest of the run is left to another invocation; zero: never.
+	// handOn is the time at which the rest of the run is left to another invocation; zero: never.
 	handOn time.Time
 	others *definition.Others
 	// committed are the steps as of the last checkpoint. What was counted since is not

@@ -14,8 +14,8 @@ import (
 // change leaves this process only while the lease is certainly held. That is decided
 // here, and without asking the store where possible: it is decided before every request.
 
-// margin is how long before the end of its lease a holder stops sending. A request that
-// leaves just before has that long to arrive, and the clocks of two processes may differ
+// margin is the time before the end of its lease in which a holder sends nothing. A request
+// that leaves just before it has that time to arrive, and the clocks of two processes may differ
 // by as much.
 const margin = leaseTime / 3
 

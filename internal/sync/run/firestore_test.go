@@ -9,19 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/store/firestorestore"
+	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 func onFirestore(t *testing.T, change func(*definition.Sync)) *world {
-	_, project := emulator.Firestore(t)
-	st, err := firestorestore.Open(context.Background(), firestorestore.Options{Project: project})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = st.Close() })
-	w := &world{t: t, store: st}
+	w := &world{t: t, store: drivertest.Firestore(t)}
 	w.define(change)
 	return w
 }

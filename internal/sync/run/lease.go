@@ -11,7 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// leaseTime is how long a sync waits for a process that died: its lease runs out then,
+// leaseTime is the time that a sync waits for a process that died: then its lease runs out,
 // and another process takes the run over. A live process renews the lease four times as
 // often, and with every checkpoint, so that a single slow commit does not cost it the run.
 const leaseTime = 15 * time.Second

@@ -18,7 +18,7 @@ import (
 // during two runs to mislead a third. A place that is still to come is not used at all:
 // such a run looks at everything.
 
-// sourceAhead is how far a source's clock may be ahead of ours. Its cursors are times of
+// sourceAhead is the most by which a source's clock may be ahead of ours. Its cursors are times of
 // its own clock, and a source that is a little ahead must not be read whole each time.
 const sourceAhead = time.Hour
 

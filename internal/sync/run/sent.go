@@ -27,7 +27,7 @@ import (
 const (
 	// maxSentDoc is about how many bytes a document of a batch has: every driver takes it.
 	maxSentDoc = 512 << 10
-	// sentRoom is how many of the documents one commit may write: see commitReserve.
+	// sentRoom is the most of these documents that one commit may write: see commitReserve.
 	sentRoom = 6
 )
 

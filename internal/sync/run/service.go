@@ -37,7 +37,7 @@ import (
 )
 
 const (
-	// pageSize is how many rows a page has; fewer where the store takes fewer in a commit.
+	// pageSize is the number of rows of a page; fewer where the store takes fewer in a commit.
 	pageSize = 2_000
 	// runMemory is the memory that a run takes: the page that is applied, the next one
 	// and the one that is read meanwhile, each as rows, as records and as documents. A row
@@ -64,8 +64,8 @@ type Options struct {
 	// Dispatch makes some process call Work for the run soon: in the cloud a new
 	// invocation. nil: this process does.
 	Dispatch func(ctx context.Context, syncID, runID string) error
-	// MaxInvocation is how long one call of Work may take before it hands the run
-	// on; 0: there is no limit.
+	// MaxInvocation bounds one call of Work, which then hands the run on; 0: there is no
+	// limit.
 	MaxInvocation time.Duration
 	// RecordsChanged is called with the records that a commit changed. May be nil.
 	RecordsChanged func(org, datatype string, ids []string)

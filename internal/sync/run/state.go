@@ -24,7 +24,7 @@ func runsOf(syncID string) store.Collection { return store.Collection{Kind: "run
 type syncState struct {
 	Lease *lease                `json:"lease,omitempty"`
 	Types map[string]*typeState `json:"types,omitempty"`
-	// FinishedAt is when a run last ended well. A one-time sync is done then.
+	// FinishedAt is the time at which a run last succeeded. A one-time sync is done then.
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 	LastRun    string    `json:"lastRun,omitempty"`
 
@@ -33,8 +33,8 @@ type syncState struct {
 
 // typeState holds what a sync remembers of a datatype.
 type typeState struct {
-	// Cursor is where the last pull ended, and CursorBefore where the one before it
-	// did. place.go tells why there are two.
+	// Cursor is the position at which the last pull ended, and CursorBefore that of the pull
+	// before it. place.go tells why there are two.
 	Cursor       source.Cursor `json:"cursor,omitzero"`
 	CursorBefore source.Cursor `json:"cursorBefore,omitzero"`
 	// Digests names the document with the digests of the last whole pull's pages.

@@ -7,7 +7,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// seenFor is how long the id of a webhook is remembered. Senders retry for three days at
+// seenFor is the time for which the id of a webhook is remembered. Senders retry for three days at
 // most.
 const seenFor = 4 * 24 * time.Hour
 

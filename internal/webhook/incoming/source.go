@@ -18,7 +18,7 @@ const (
 	unregisterPath = "/unregister-webhook"
 )
 
-// sourceTime is how long the source may take to answer.
+// sourceTime bounds a call of the source.
 const sourceTime = 15 * time.Second
 
 // source calls the source of truth, with which sessions register us.

@@ -43,7 +43,7 @@ func NewStore(docs store.Docs) Store { return Store{docs} }
 
 var lists = store.Collection{Kind: "lists"}
 
-// behindPage is how many lists one sweep completes.
+// behindPage is the most lists that one sweep completes.
 const behindPage = 100
 
 func (l *List) write() store.Write {

@@ -11,7 +11,7 @@ import (
 // version, and the retries that people requested. The functions here only change the
 // target in memory, and take effect in the commit that writes it.
 
-// KeptDeliveries is how many deliveries of a target are kept, delivered or not.
+// KeptDeliveries is the most deliveries of a target that are kept, delivered or not.
 const KeptDeliveries = 100
 
 // dropsAtOnce bounds a commit. The next one drops the rest.

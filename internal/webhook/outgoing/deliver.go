@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// leaseTime is how long a process owns a target that it calls. It is longer than a call
-	// and its commit.
+	// leaseTime is the time for which a process owns a target that it calls. A call and its
+	// commit take less.
 	leaseTime = 45 * time.Second
 	// settleTime bounds the release of a lease by a process that is stopping.
 	settleTime = 5 * time.Second
 )
 
-// backoff is how long a delivery waits after each failure. After the last one the target
+// backoff has the time that a delivery waits after each failure. After the last one the target
 // is paused. All of them together are about two days.
 var backoff = []time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,

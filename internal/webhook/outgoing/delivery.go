@@ -27,7 +27,7 @@ type Delivery struct {
 	State     string          `json:"state"`
 	Attempts  []Attempt       `json:"attempts,omitempty"` // the latest
 	Tries     int             `json:"tries"`
-	// Replaced is how many earlier versions this one replaced before they were delivered.
+	// Replaced counts the earlier versions that this one replaced before they were delivered.
 	Replaced int64 `json:"replaced,omitempty"`
 
 	rev string

@@ -28,7 +28,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/list"
 )
 
-// KeptFor is how long deliveries are kept. Nothing else of webhooks is kept longer.
+// KeptFor is the time for which deliveries are kept. Nothing else of webhooks is kept longer.
 const KeptFor = 30 * 24 * time.Hour
 
 // Options configure a Service.
@@ -47,7 +47,7 @@ type Options struct {
 	// BackgroundCPU says that the process has CPU between requests. Without it, deliveries
 	// are tried before a request is answered, for a while.
 	BackgroundCPU bool
-	// Patience is how long a target may take to answer; 0: 15 s.
+	// Patience bounds a call of a target; 0: 15 s.
 	Patience time.Duration
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
-// sendTime is how long a target may take to answer.
+// sendTime bounds a call of a target.
 const sendTime = 15 * time.Second
 
 // sender calls targets.

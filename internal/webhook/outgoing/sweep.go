@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// maxCalls is how many targets are called at the same time. It is large because a
+	// maxCalls is the most targets that are called at the same time. It is large because a
 	// target that hangs needs no CPU.
 	maxCalls = 64
-	// inlineTime is how long a request tries deliveries where the process has no CPU after
-	// the answer.
+	// inlineTime bounds the deliveries that a request tries before its answer, where the
+	// process has no CPU after it.
 	inlineTime = 4 * time.Second
 )
 

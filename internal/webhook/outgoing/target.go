@@ -44,7 +44,7 @@ type Target struct {
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`
-	// Wait is how far ahead NextAttempt was set. If NextAttempt is further away now, a clock
+	// Wait is the time by which NextAttempt was set ahead. If NextAttempt is further away now, a clock
 	// was ahead when it was set, and the target is due.
 	Wait       time.Duration `json:"wait,omitempty"`
 	LastStatus int           `json:"lastStatus,omitempty"`

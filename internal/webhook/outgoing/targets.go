@@ -21,7 +21,7 @@ var registered = store.Collection{Kind: "webhooks"}
 
 const (
 	targetPage = 200
-	// duePage is how many targets are read at once when looking for those that are due.
+	// duePage is the most targets that one search for due targets reads.
 	duePage = 100
 )
 

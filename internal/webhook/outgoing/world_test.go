@@ -9,20 +9,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/headgate/headgate/internal/emulator"
+	"github.com/stretchr/testify/require"
+
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/store"
-	"github.com/headgate/headgate/internal/store/firestorestore"
-	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/webhook/incoming"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
-	"github.com/stretchr/testify/require"
 )
 
 // world is a store and the processes on it.
@@ -35,10 +33,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	return worldOn(t, st)
+	return worldOn(t, drivertest.SQLite(t))
 }
 
 func worldOn(t *testing.T, docs store.Docs) *world {
@@ -50,15 +45,7 @@ func worldOn(t *testing.T, docs store.Docs) *world {
 
 // onBoth runs a test on SQLite, and on the Firestore emulator if it is there.
 func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
-	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, newWorld(t)) })
-	t.Run("firestore", func(t *testing.T) {
-		t.Parallel()
-		_, project := emulator.Firestore(t)
-		st, err := firestorestore.Open(context.Background(), firestorestore.Options{Project: project})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = st.Close() })
-		test(t, worldOn(t, st))
-	})
+	drivertest.Each(t, func(t *testing.T, s drivertest.Store) { test(t, worldOn(t, s)) })
 }
 
 func (w *world) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }

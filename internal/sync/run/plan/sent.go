@@ -25,7 +25,7 @@ type SentChange struct {
 }
 
 const (
-	// maxSentRow is how many bytes of a row are kept as they are. If a row has more,
+	// maxSentRow is the most bytes of a row that are kept as they are. If a row has more,
 	// digests stand for the values that are longer than longValue.
 	maxSentRow = 4 << 10
 	longValue  = 64

@@ -85,7 +85,7 @@ type auth struct {
 type write struct {
 	URL    string `json:"url"`                                 // "", of a create: that of the list
 	Method string `json:"method" enum:"POST PUT PATCH DELETE"` // "": POST to create, PATCH to update, DELETE to delete
-	// Batch is how many rows one call takes; 1 sends an object and not an array.
+	// Batch is the most rows that one call takes; 1 sends an object and not an array.
 	Batch    int    `json:"batch" range:"1..10000"`
 	Envelope string `json:"envelope"` // the member of an object that the body goes into
 	// Whole sends all fields of an update, as PUT always does, and not only those

@@ -74,7 +74,7 @@ func parse(d source.Datasource) (o options, faults []fault.Detail) {
 	return o, f.Details()
 }
 
-// location is where the file is.
+// location is the place of the file.
 type location struct {
 	path   string // in the directory that files may be in
 	url    string // http or https

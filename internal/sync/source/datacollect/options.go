@@ -60,7 +60,7 @@ func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	return s, r.Details()
 }
 
-// pathOf is where the definition has the option.
+// pathOf returns the option's path in the definition.
 func pathOf(d source.Datasource, name string) string {
 	for i, x := range d.ExtraFields {
 		if x.Name == name {

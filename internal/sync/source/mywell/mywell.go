@@ -52,7 +52,7 @@ func Kind() source.Kind {
 type options struct {
 	// AccessToken is LoopBack's access_token, or refers to where it is: env:NAME, sm://….
 	AccessToken string `json:"accessToken" decode:"secret"`
-	// PageSize is how many rows a call asks for.
+	// PageSize is the number of rows that a call asks for.
 	PageSize       int `json:"pageSize" default:"500" range:"1..10000"`
 	TimeoutSeconds int `json:"timeoutSeconds" default:"60" range:"1..600 seconds"` // of a call
 }

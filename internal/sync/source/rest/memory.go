@@ -8,8 +8,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// readCopies is how many copies of an answer's bytes are in memory while it is read: the
-// slice, its larger successor while it grows, and the part that was just read.
+// readCopies is the number of copies of an answer in memory while it is read: the slice,
+// its larger successor while it grows, and the part that was just read.
 const readCopies = 3
 
 // readAll reads an answer of at most limit bytes. It reserves the memory for each part

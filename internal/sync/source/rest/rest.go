@@ -38,7 +38,7 @@ const (
 	// minSecret is the length of the shortest secret that is removed from a server's
 	// message. Shorter texts are no credentials, and most messages contain them by chance.
 	minSecret = 4
-	// maxMessage is how many bytes of a server's message people see.
+	// maxMessage is the most bytes of a server's message that people see.
 	maxMessage = 300
 )
 

@@ -59,7 +59,7 @@ type options struct {
 	locations         map[string]location
 }
 
-// location is where a datatype's rows are.
+// location is the place of a datatype's rows.
 type location struct {
 	Schema string `json:"schema"`
 	Table  string `json:"table"`
