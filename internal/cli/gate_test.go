@@ -162,7 +162,8 @@ func TestGateCommandsByKey(t *testing.T) {
 	require.Contains(t, do("status", "--key", "o1"), "waits for payment 0 of 1")
 	require.Equal(t, "1 event taken out\n", do("reset", "--key", "o2"))
 	require.Equal(t, "message ID: published, 1 event\n", do("trigger", "--key", "o1"))
-	require.Contains(t, do("messages", "--key", "o1"), "event id  state  claimed  events  key  completion  missing\nID  published  WHEN  1  o1  manual  payment 0 of 1\n")
+	require.Eventually(t, func() bool { return strings.Contains(do("messages", "--key", "o1"), "  published  ") }, time.Minute, time.Millisecond)
+	require.Equal(t, "event id  state  claimed  events  key  completion  missing\nID  published  WHEN  1  o1  manual  payment 0 of 1\n", do("messages", "--key", "o1"))
 }
 
 // An event can come from standard input.
