@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -150,7 +151,15 @@ const (
 // refused says which expression refused an event. An expression's error never has a value
 // of the event in it.
 func refused(field string, err error) error {
-	return fault.New(fault.Invalid, "the expression in %q refuses the event: %s", field, err)
+	return refusal("the expression in %q refuses the event: %s", field, err)
+}
+
+// MaxRefusal bounds the message of a refusal, in bytes. The answer to a batch has one for
+// each item.
+const MaxRefusal = 400
+
+func refusal(format string, args ...any) error {
+	return fault.New(fault.Invalid, "%s", cutAt(fmt.Sprintf(format, args...), MaxRefusal))
 }
 
 // seen returns what an expression sees of an event.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/gate/expression"
-	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // feedRules lead the events of a feed to endpoints.
@@ -86,7 +85,7 @@ func (f *feedRules) none(failed error) (a admission, err error) {
 	if failed == nil {
 		failed = errors.New("none of them is true")
 	}
-	return a, fault.New(fault.Invalid, "no route of feed %q takes the event: %s", f.name, failed)
+	return a, refusal("no route of feed %q takes the event: %s", f.name, failed)
 }
 
 // Feed reports whether the service has a feed of that name.

@@ -249,11 +249,13 @@ func (g *Gate) topicOf(c store.Claim) string {
 }
 
 // cut shortens an attribute's value to Pub/Sub's limit. The message itself has it whole.
-func cut(s string) string {
-	if len(s) <= maxAttribute {
+func cut(s string) string { return cutAt(s, maxAttribute) }
+
+// cutAt returns the first characters of s that have at most n bytes.
+func cutAt(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	n := maxAttribute
 	for !utf8.RuneStart(s[n]) {
 		n--
 	}
