@@ -27,6 +27,11 @@ func takeFeed(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if in.Pushed != nil { // or at what it carries
+		if err := web.Decoding(r.Context(), w, in.Pushed); err != nil {
+			return err
+		}
+	}
 	in.Feed = name
 	return answerEvent(g, w, r, in)
 }

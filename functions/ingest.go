@@ -41,6 +41,11 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if e.Unwrap == "pubsub" && g.Evaluates(e.EventKey) { // expressions read what the push carried
+		if err := web.Decoding(r.Context(), w, in.Content); err != nil {
+			return err
+		}
+	}
 	return answerEvent(g, w, r, in)
 }
 
