@@ -87,16 +87,20 @@ type Service struct {
 	Correlation *Correlation `json:"correlation,omitempty"`
 	// The instants at which all events leave their windows without a message.
 	Reset []Cron `json:"reset,omitempty"`
-	// The topic of windows that close incomplete, if trigger.onClose is deadLetter.
+	// The topic of windows that close incomplete, and of single events, where a policy is deadLetter.
 	DeadLetter *TargetPubSub `json:"deadLetter,omitempty"`
+	// The number of waiting events over which further ones are refused with 429. It is counted every few seconds. Omitted: no bound.
+	MaxPending int `json:"maxPending,omitempty" range:"1..1000000000"`
+	// Addresses of sources that send everything to one place. Their names are unique within the service.
+	Feeds []Feed `json:"feeds,omitempty"`
 }
 
 // Correlation says which events belong together.
 type Correlation struct {
 	// The CEL expression for an event's key: text, a number or a boolean, at most 1,000 bytes.
 	Key string `json:"key" decode:"required"`
-	// The policy for an event without a key. reject (if omitted): 400. drop: it is acknowledged and not stored.
-	OnMissing string `json:"onMissing,omitempty" enum:"reject drop"`
+	// The policy for an event without a key. reject (if omitted): 400. drop: it is acknowledged and not stored. deadLetter: it goes to the topic of deadLetter.
+	OnMissing string `json:"onMissing,omitempty" enum:"reject drop deadLetter"`
 }
 
 // Cron is a schedule.
@@ -133,8 +137,8 @@ type Trigger struct {
 	Grace int `json:"grace,omitempty" range:"0..604800 seconds (a week)"`
 	// The CEL expression for the time by which an event belongs to a tumbling window. Omitted: its receipt.
 	EventTime string `json:"eventTime,omitempty"`
-	// The policy for an event whose tumbling window has closed. next (if omitted): it counts for the window that is open. drop: it is acknowledged and not stored.
-	Late string `json:"late,omitempty" enum:"next drop"`
+	// The policy for an event whose tumbling window has closed. next (if omitted): it counts for the window that is open. drop: it is acknowledged and not stored. deadLetter: it goes to the topic of deadLetter.
+	Late string `json:"late,omitempty" enum:"next drop deadLetter"`
 	// The seconds that a session lasts at most. Omitted: a week, or observationPeriod if that is longer.
 	MaxPeriod int `json:"maxPeriod,omitempty" range:"1..31622400 seconds (366 days)"`
 	// The endpoints that complete the window: eventKeys with &&, ||, parentheses, atLeast(n, a, b, …) and endpoint("any name"). Omitted: all that are not optional.
@@ -172,6 +176,8 @@ type Endpoint struct {
 	ID string `json:"id,omitempty"`
 	// The CEL expression for this endpoint's correlation key, in the place of correlation.key.
 	Key string `json:"key,omitempty"`
+	// The policy for an event for which filter, id, distinct or trigger.eventTime fails. reject (if omitted): 400. deadLetter: it goes to the topic of deadLetter.
+	OnError string `json:"onError,omitempty" enum:"reject deadLetter"`
 	// pubsub: a Pub/Sub push request's body is the envelope; keep the message that is in it.
 	Unwrap string `json:"unwrap,omitempty" enum:"pubsub"`
 	// Over how many collections Firestore spreads the endpoint's waiting events, for rates beyond 500 per second. 0 and 1 mean one.

@@ -23,6 +23,14 @@ func (v *validator) gate(path string, s *Service) {
 	}
 	if c := s.Correlation; c != nil {
 		v.expression(path+".correlation.key", c.Key, expression.Text)
+		v.deadLetter(path+".correlation.onMissing", s, c.OnMissing)
+	}
+	var feeds []string
+	for i := range s.Feeds {
+		at := decode.Index(path+".feeds", i)
+		v.feed(at, s, &s.Feeds[i])
+		v.unique("feeds", "name", feeds, s.Feeds[i].Name, at+".name")
+		feeds = append(feeds, s.Feeds[i].Name)
 	}
 	for i, c := range s.Reset {
 		v.cron(decode.Index(path+".reset", i), c)
@@ -62,9 +70,8 @@ func (v *validator) trigger(path string, s *Service) {
 	if kind != "sliding" && t.KeepEventAfterTrigger {
 		v.Add(path+".keepEventAfterTrigger", "goes with window sliding only: another window ends with its message")
 	}
-	if t.OnClose == "deadLetter" && s.DeadLetter == nil {
-		v.Add(path+".onClose", `"deadLetter" needs deadLetter.topic`)
-	}
+	v.deadLetter(path+".onClose", s, t.OnClose)
+	v.deadLetter(path+".late", s, t.Late)
 	v.expression(path+".eventTime", t.EventTime, expression.Time)
 	if kind == "tumbling" {
 		v.every(path, t)
@@ -133,6 +140,10 @@ func (v *validator) endpoint(path string, s *Service, e *Endpoint) {
 	}
 	if e.Keep != "" && e.Distinct == "" {
 		v.Add(path+".keep", "says which of the events with the same distinct value counts, and there is no distinct")
+	}
+	v.deadLetter(path+".onError", s, e.OnError)
+	if e.OnError != "" && !e.fails(&s.Trigger) {
+		v.Add(path+".onError", "says what happens where filter, id, distinct or trigger.eventTime fails, and there is none of them")
 	}
 	if e.MaxNbOfOccurrence > 0 && e.MaxNbOfOccurrence < e.MinNbOfOccurrence {
 		v.Add(path+".maxNbOfOccurrence", "is less than minNbOfOccurrence: no window would be complete")

@@ -40,6 +40,13 @@ var gates = map[string]string{
 		`, "correlation": {"key": "event.body.order", "onMissing": "drop"}, "reset": [{"cron": "0 4 * * *", "timeZone": "Europe/Berlin"}, {"cron": "0 12 * * 1-5"}]`),
 	"endpoints": gateOf(sliding, `{"eventKey": "a", "filter": "event.body.size > 0", "distinct": "event.body.name", "keep": "first", "id": "event.body.id",
 		"minNbOfOccurrence": 2, "maxNbOfOccurrence": 2}, {"eventKey": "b", "optional": true}`, ``),
+	"feeds": gateOf(tumbling+`, "every": "day", "eventTime": "event.body.at", "late": "deadLetter"`,
+		`{"eventKey": "a", "filter": "event.body.size > 0", "onError": "deadLetter"}, {"eventKey": "b", "onError": "reject"}`,
+		`, "correlation": {"key": "event.body.day", "onMissing": "deadLetter"}, "deadLetter": {"topic": "`+topic+`"}, "maxPending": 1000000, "feeds": [
+			{"name": "files", "routes": [{"when": "event.body.name.startsWith('a/')", "eventKey": "a"}], "otherwise": "drop"},
+			{"name": "rest", "routes": [{"when": "event.method == 'POST'", "eventKey": "a"}, {"when": "true", "eventKey": "b"}], "otherwise": "b"},
+			{"name": "dead", "routes": [{"when": "false", "eventKey": "a"}], "otherwise": "deadLetter"},
+			{"name": "plain", "routes": [{"when": "false", "eventKey": "a"}], "otherwise": "reject"}]`),
 	"names of any text": gateOf(sliding+`, "condition": "endpoint(\"a/b\") || c"`, `{"eventKey": "a/b"}, {"eventKey": "c"}`, ``),
 	"type none":         gateOf(`"type": "none", "observationPeriod": 60`, `{"eventKey": "a", "optional": true}, {"eventKey": "b"}`, ``),
 }
@@ -152,7 +159,7 @@ $.trigger.maxPeriod: goes with window session only, and this one is anchored`},
 		{"events that are kept", gateOf(session+`, "keepEventAfterTrigger": true`, twoKeys, ``), `$.trigger.keepEventAfterTrigger: goes with window sliding only: another window ends with its message`},
 		{"policies", gateOf(tumbling+`, "every": "day", "release": "never", "onClose": "keep", "late": "reject", "grace": -1`, twoKeys, ``), `$.trigger.release: must be complete or close, not "never"
 $.trigger.onClose: must be drop, partial or deadLetter, not "keep"
-$.trigger.late: must be next or drop, not "reject"
+$.trigger.late: must be next, drop or deadLetter, not "reject"
 $.trigger.grace: must be from 0 to 604800 seconds (a week)`},
 		{"no dead letters", gateOf(anchored+`, "onClose": "deadLetter"`, twoKeys, ``), `$.trigger.onClose: "deadLetter" needs deadLetter.topic`},
 		{"topic of dead letters", gateOf(anchored+`, "onClose": "deadLetter"`, twoKeys, `, "deadLetter": {"topic": "dead"}`), `$.deadLetter.topic: must be projects/<project>/topics/<name>, not "dead"`},
@@ -189,7 +196,7 @@ $.trigger.timeZone: "Berlin" is not the name of a time zone, such as Europe/Berl
 
 		// Expressions.
 		{"correlation without a key", gateOf(sliding, twoKeys, `, "correlation": {}`), `$.correlation.key: is required`},
-		{"empty key", gateOf(sliding, twoKeys, `, "correlation": {"key": "", "onMissing": "keep"}`), "$.correlation.key: must not be empty\n" + `$.correlation.onMissing: must be reject or drop, not "keep"`},
+		{"empty key", gateOf(sliding, twoKeys, `, "correlation": {"key": "", "onMissing": "keep"}`), "$.correlation.key: must not be empty\n" + `$.correlation.onMissing: must be reject, drop or deadLetter, not "keep"`},
 		{"blank key", gateOf(sliding, twoKeys, `, "correlation": {"key": " "}`), `$.correlation.key: 1:1: the expression is empty`},
 		{"misspelt field", gateOf(sliding, twoKeys, `, "correlation": {"key": "event.bdy.id"}`), `$.correlation.key: 1:6: undefined field 'bdy'`},
 		{"unknown variable", endpoint(`"filter": "true &&\n body.x"`), `$.endpoints[0].filter: 2:2: undeclared reference to 'body'`},

@@ -30,18 +30,19 @@ type itemJSON struct {
 
 type storedJSON struct {
 	ID         string    `json:"id,omitempty" description:"The event's id. Absent if the event is not stored."`
-	EventKey   string    `json:"eventKey" description:"The endpoint that took it."`
+	EventKey   string    `json:"eventKey" description:"The endpoint that took it; of a feed whose routes do not take it, /feed/ and the name of the feed."`
 	ReceivedAt time.Time `json:"receivedAt"`
 	Duplicate  bool      `json:"duplicate" description:"An event with this idempotency key was stored before. It counts once."`
 	Filtered   bool      `json:"filtered,omitempty" description:"The endpoint's filter is false for this event. It is acknowledged and not stored."`
-	Dropped    gate.Left `json:"dropped,omitempty" enum:"noKey,late" description:"Why the event is acknowledged and not stored: it has no correlation key, or its window has closed."`
+	Dropped    gate.Left `json:"dropped,omitempty" enum:"noKey,late,noRoute" description:"Why the event is acknowledged and not stored: it has no correlation key, its window has closed, or no route of the feed takes it."`
+	DeadLetter string    `json:"deadLetter,omitempty" description:"Why the event, which is stored, goes to the dead letters: the field of the configuration whose expression fails, late (its window has closed) or noRoute (no route of the feed takes it)."`
 	Superseded bool      `json:"superseded,omitempty" description:"Another event with the same distinct value counts in the place of this one."`
 }
 
 func stored(rc gate.Receipt) storedJSON {
 	out := storedJSON{
 		ID: rc.ID, EventKey: rc.EventKey, ReceivedAt: rc.ReceivedAt, Duplicate: rc.Duplicate,
-		Filtered: rc.Left == gate.Filtered, Superseded: rc.Superseded,
+		Filtered: rc.Left == gate.Filtered, Superseded: rc.Superseded, DeadLetter: rc.DeadLetter,
 	}
 	if !out.Filtered {
 		out.Dropped = rc.Left
@@ -64,7 +65,13 @@ func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fault.New(fault.Invalid, "%s", err)
 	}
-	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch || g.Evaluates(e.EventKey) {
+	return answerBatch(g, w, r, raw, body, gate.Incoming{EventKey: e.EventKey})
+}
+
+// answerBatch takes the items of a batch for the endpoint or the feed that to names.
+func answerBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request, raw []json.RawMessage, body []byte, to gate.Incoming) error {
+	evaluates := to.Feed != "" || g.Evaluates(to.EventKey)
+	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch || evaluates {
 		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
@@ -77,14 +84,15 @@ func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.TooLarge, "the headers and the query are kept with each of the %d items: %d bytes, and %d is the most", len(raw), kept, maxBatchBytes)
 	}
 	for i, item := range raw {
-		in := gate.Incoming{EventKey: e.EventKey, Meta: m, Content: item, Held: web.HoldOf(w)}
+		in := to
+		in.Meta, in.Content, in.Held = m, item, web.HoldOf(w)
 		if bad := receiveItem(g, r, i, &in); bad != nil {
 			out.Results[i] = *bad
 			continue
 		}
 		good, at = append(good, in), append(at, i)
 	}
-	if err := web.Answering(r.Context(), w, answerOf(out, e.EventKey)); err != nil {
+	if err := web.Answering(r.Context(), w, answerOf(g, out, to)); err != nil {
 		return err
 	}
 	if len(good) > 0 {
@@ -106,10 +114,24 @@ func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 }
 
 // answerOf returns the most bytes that the answer to a batch may have. A byte of a key
-// is at most six in JSON.
-func answerOf(out batchJSON, key string) (most int) {
+// is at most six in JSON. An expression may still refuse an item that has no error yet.
+func answerOf(g *gate.Gate, out batchJSON, to gate.Incoming) (most int) {
+	key, refusal := len(to.EventKey), 0
+	if to.Feed != "" {
+		for _, k := range g.Keys() {
+			key = max(key, len(k))
+		}
+		key = max(key, len("/feed/")+len(to.Feed))
+	}
+	if to.Feed != "" || g.Evaluates(to.EventKey) {
+		refusal = gate.MaxRefusal
+	}
 	for _, item := range out.Results {
-		most += perReceipt + 6*(len(key)+len(item.Error))
+		text := len(item.Error)
+		if text == 0 {
+			text = refusal
+		}
+		most += perReceipt + 6*(key+text)
 	}
 	return most
 }

@@ -53,6 +53,7 @@ var problems = map[int]problemNote{
 	410: {"Gone", "The message's events expired, or the record was deleted.", ""},
 	412: {"PreconditionFailed", "If-Match or If-None-Match does not hold. Read the current version and decide again.", ""},
 	413: {"TooLarge", "The body is larger than the limit that detail names, or needs more memory than this process has for bodies.", ""},
+	429: {"TooMany", "More events wait than maxPending. Nothing is stored: send the same request again later.", "Retry-After"},
 	500: {"Internal", "Headgate failed. Its log has the cause under the request's id.", ""},
 	503: {"Unavailable", "The store or the bus does not answer, or the memory for the request is in use. Send the same request again.", "Retry-After"},
 }

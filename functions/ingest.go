@@ -41,6 +41,16 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if e.Unwrap == "pubsub" && g.Evaluates(e.EventKey) { // expressions read what the push carried
+		if err := web.Decoding(r.Context(), w, in.Content); err != nil {
+			return err
+		}
+	}
+	return answerEvent(g, w, r, in)
+}
+
+// answerEvent stores an event and answers its source.
+func answerEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request, in gate.Incoming) error {
 	in.Held = web.HoldOf(w)
 	out, err := g.Ingest(r.Context(), in)
 	if err != nil {
@@ -54,20 +64,33 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 
 // receive turns a request into an event.
 func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte) (gate.Incoming, error) {
+	in, err := read(svc, r, body, "/events/"+e.EventKey)
+	in.EventKey = e.EventKey
+	if in.Pushed != nil && e.Unwrap == "pubsub" {
+		in.Content = in.Pushed
+	}
+	in.Pushed = nil // only a feed's route decides later
+	return in, err
+}
+
+// read turns a request into an event of no endpoint yet. batches is the path for batches.
+func read(svc config.Service, r *http.Request, body []byte, batches string) (gate.Incoming, error) {
 	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
-		return gate.Incoming{}, fault.New(fault.Invalid, "a batch of CloudEvents goes to /events/%s", e.EventKey)
+		return gate.Incoming{}, fault.New(fault.Invalid, "a batch of CloudEvents goes to %s", batches)
 	}
 	cloudEvent, err := event.CloudEvent(r.Header, body)
 	if err != nil {
 		return gate.Incoming{}, fault.New(fault.Invalid, "%s", err)
 	}
-	in := gate.Incoming{EventKey: e.EventKey, Meta: meta(svc, r), Content: body}
+	in := gate.Incoming{Meta: meta(svc, r), Content: body}
 	rules(svc).CloudEvent(&in.Meta, cloudEvent)
 	var push event.Push
 	if cloudEvent == nil {
 		var wrapped bool
-		if push, wrapped = event.ParsePush(body); wrapped && e.Unwrap == "pubsub" {
-			in.Content = push.Data
+		if push, wrapped = event.ParsePush(body); wrapped {
+			if in.Pushed = push.Data; in.Pushed == nil {
+				in.Pushed = []byte{}
+			}
 		}
 		in.Attributes = push.Attributes
 	}

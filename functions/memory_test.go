@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -70,6 +71,8 @@ func TestChangesAreRefusedBeforeTheyAreMade(t *testing.T) {
 func TestExpressionsTakeMemoryForTheBody(t *testing.T) {
 	t.Parallel()
 	body := `{"ok":true,"list":[` + strings.Repeat("1,", 20_000) + `1]}` // 40 kB are 3 MB of values
+	push := `{"message":{"data":"` + base64.StdEncoding.EncodeToString([]byte(body)) + `","messageId":"1"},"subscription":"s"}`
+	feed := `,"feeds":[{"name":"f","routes":[{"when":"event.body.ok","eventKey":"entry1"}]}]`
 	for name, c := range map[string]struct {
 		cfg, path, body string
 		want            int
@@ -79,6 +82,10 @@ func TestExpressionsTakeMemoryForTheBody(t *testing.T) {
 		"endpoint without filter":  {windowed("", `,"filter":"event.body.ok"`, ""), "/event/entry2", body, 200},
 		"correlation":              {oneService(`,"correlation":{"key":"event.body.ok"}`), "/event/entry2", body, 503},
 		"batch":                    {windowed("", `,"filter":"event.body.ok"`, ""), "/events/entry1", "[" + body + "]", 503},
+		"push":                     {windowed("", `,"unwrap":"pubsub","filter":"event.body.ok"`, ""), "/event/entry1", push, 503},
+		"feed":                     {oneService(feed), "/feed/f", body, 503},
+		"push to a feed":           {windowed("", `,"unwrap":"pubsub"`, feed), "/feed/f", push, 503},
+		"batch to a feed":          {oneService(feed), "/feeds/f", "[" + body + "]", 503},
 		"batch without expression": {windowed("", `,"filter":"event.body.ok"`, ""), "/events/entry2", "[" + body + "]", 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,4 +111,26 @@ func TestExpressionsTakeMemoryForTheBody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A batch whose items an expression may refuse takes the memory for that many errors before
+// any item is stored.
+func TestABatchTakesMemoryForRefusals(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Parse([]byte(windowed("", `,"filter":"event.body.secret"`, "")))
+	require.NoError(t, err)
+	memory := budget.Memory{Requests: budget.New(32 << 20), Answers: budget.New(1 << 20)}
+	g := newGatewayIn(t, memory, cfg, false)
+	batch := "[" + strings.Repeat(`{"secret":1},`, 999) + `{"secret":true}]`
+	left := int64(2 << 20) // enough for 1,000 receipts
+	require.True(t, memory.Requests.Try(memory.Requests.Total()-left))
+	require.Equal(t, 503, g.do("POST", "/events/entry1", batch).status)
+	require.Empty(t, field(g.do("GET", "/pending", "").json["endpoints"], 0, "events"))
+	require.Equal(t, 200, g.do("POST", "/events/entry2", batch).status, "no expression can refuse these")
+	memory.Requests.Give(memory.Requests.Total() - left)
+	a := g.do("POST", "/events/entry1", batch)
+	require.Equal(t, 200, a.status)
+	require.Equal(t, 400.0, field(a.json["results"], 998, "status"))
+	require.Equal(t, 200.0, field(a.json["results"], 999, "status"))
+	require.Zero(t, memory.Requests.Used())
 }

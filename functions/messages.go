@@ -33,6 +33,7 @@ type messageJSON struct {
 type windowOfMessageJSON struct {
 	CorrelationKey string             `json:"correlationKey,omitempty" description:"What the events share."`
 	Completion     store.Completion   `json:"completion" enum:"complete,partial,manual,dropped,deadLetter" description:"Why the window was released or closed."`
+	Reason         string             `json:"reason,omitempty" description:"Why a single event went to the dead letters."`
 	Opened         *time.Time         `json:"opened,omitempty"`
 	Closes         *time.Time         `json:"closes,omitempty"`
 	Missing        []window.Shortfall `json:"missing,omitempty" description:"What the window lacked."`
@@ -55,7 +56,7 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 		Size: c.Size, Attempts: c.Attempts, PublishedAt: timeOrNull(c.PublishedAt), LastError: c.LastError,
 	}
 	if w := c.Window; w != nil {
-		m.windowOfMessageJSON = &windowOfMessageJSON{CorrelationKey: w.Key, Completion: w.Completion, Opened: timeOrNull(w.Opened), Closes: timeOrNull(w.Closes)}
+		m.windowOfMessageJSON = &windowOfMessageJSON{CorrelationKey: w.Key, Completion: w.Completion, Reason: w.Reason, Opened: timeOrNull(w.Opened), Closes: timeOrNull(w.Closes)}
 		for _, s := range w.Missing {
 			m.Missing = append(m.Missing, window.Shortfall{EventKey: s.Key, Have: s.Have, Need: s.Need})
 		}

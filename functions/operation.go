@@ -154,6 +154,14 @@ var (
 		idempotencyKey, ce("specversion"), ce("id"), ce("source"), ce("type"),
 		inHeader("X-Goog-Pubsub-Message-Id", "The message id of an unwrapped Pub/Sub push. It is part of the idempotency key."),
 		inHeader("X-Goog-Pubsub-Subscription-Name", "The subscription of an unwrapped Pub/Sub push. It is part of the idempotency key."),
+		inHeader("X-CloudTasks-QueueName", "The queue of a Cloud Task. It is part of the idempotency key."),
+		inHeader("X-CloudTasks-TaskName", "The name of a Cloud Task. It is part of the idempotency key."),
+		inHeader("X-CloudScheduler-JobName", "The job of Cloud Scheduler. It is part of the idempotency key."),
+		inHeader("X-CloudScheduler-ScheduleTime", "The time of the job's run. It is part of the idempotency key."),
+	}
+	ofBatch = parameter{
+		in: "header", name: "Idempotency-Key", schema: schema{"type": "string"},
+		text: "The batch's key. An item's place in the batch completes it: send the same items in the same order again.",
 	}
 	idempotencyKey = inHeader("Idempotency-Key", "An event that is sent again with the same key counts once. The key is remembered for 24 hours, or for the window if that is longer.")
 	ifMatch        = inHeader("If-Match", "ETags, one of which the current version must have; otherwise the answer is 412 and nothing changes. `*` is any version.")
@@ -187,6 +195,8 @@ const alsoLive = "A token that `live.token` of the configuration describes lets 
 var pathParameters = map[string]string{
 	"/event/{key}":                    "The endpoint's eventKey. It may contain slashes.",
 	"/events/{key}":                   "The endpoint's eventKey. It may contain slashes.",
+	"/feed/{name}":                    "The feed's name in the configuration.",
+	"/feeds/{name}":                   "The feed's name in the configuration.",
 	"/messages/{eventID}":             "The message's eventID.",
 	"/sync/{id}":                      "The sync's id.",
 	"/sync/{id}/runs/{runId}":         "The run's id.",

@@ -39,14 +39,25 @@ var routes = []route{
 			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id are its idempotency key, as is the message id of a Pub/Sub push.").
 			reads(ofEvents...).
 			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
-			gives(200, "The event is durable, and the window was checked.", receiptJSON{})},
+			gives(200, "The event is durable, and the window was checked.", receiptJSON{}).fails(429)},
 	{"POST", "/events/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeBatch),
 		op("ingestBatch", bySources, "Send a batch of events").
 			note("Each item becomes one event. A bad item does not lose its neighbours.").
-			reads(parameter{in: "header", name: "Idempotency-Key", schema: schema{"type": "string"},
-				text: "The batch's key. An item's place in the batch completes it: send the same items in the same order again."}).
+			reads(ofBatch).
 			takesAs("CloudEvents, or a JSON array of anything.", []string{"application/cloudevents-batch+json", "application/json"}, schema{"type": "array", "maxItems": maxBatchItems}).
-			gives(200, "One result per item, in the order of the items.", batchJSON{})},
+			gives(200, "One result per item, in the order of the items.", batchJSON{}).fails(429)},
+	{"POST", "/feed/{name}", Ingest, auth.Ingest, web.Takes, perService(takeFeed),
+		op("feed", bySources, "Send an event of a source that sends everything to one place").
+			note("The first route of the feed that takes the event gives it to an endpoint.").
+			reads(ofEvents...).
+			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
+			gives(200, "The event is durable, and the window was checked.", receiptJSON{}).fails(429)},
+	{"POST", "/feeds/{name}", Ingest, auth.Ingest, web.Takes, perService(takeFeedBatch),
+		op("feedBatch", bySources, "Send a batch of events to a feed").
+			note("Each item becomes one event. A bad item does not lose its neighbours.").
+			reads(ofBatch).
+			takesAs("CloudEvents, or a JSON array of anything.", []string{"application/cloudevents-batch+json", "application/json"}, schema{"type": "array", "maxItems": maxBatchItems}).
+			gives(200, "One result per item, in the order of the items.", batchJSON{}).fails(429)},
 
 	// Cloud Scheduler and Eventarc have the gate look at its window.
 	{"POST", "/check", Check, auth.Operate, noGet, perService(checkWindow),
@@ -237,7 +248,7 @@ var routes = []route{
 		op("hook", bySources, "Send a webhook that the configuration names").
 			note(signed).reads(webhookHeaders...).
 			takes("Anything that the configuration's expressions can read.", schema{}).
-			gives(200, "The webhook is stored.", flow.Taken{})},
+			gives(200, "The webhook is stored.", flow.Taken{}).fails(429)},
 	{"POST", "/echo-external-data-webhook", Echo, auth.Ingest, noGet, guarding(echoSource),
 		op("echoWebhook", bySources, "Send a list from the source of truth").
 			note(signed).reads(listID).reads(webhookHeaders...).

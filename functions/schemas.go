@@ -26,6 +26,7 @@ type wholeMessage struct {
 type windowOfWholeMessage struct {
 	CorrelationKey string             `json:"correlationKey,omitempty" description:"What the events share."`
 	Completion     store.Completion   `json:"completion" enum:"complete,partial,manual,deadLetter" description:"Why the message was published: its window was complete, closed before it was complete, or was released by hand."`
+	Reason         string             `json:"reason,omitempty" description:"Why a single event went to the dead letters: the field of the configuration whose expression fails, late or noRoute."`
 	Missing        []window.Shortfall `json:"missing,omitempty" description:"What the window lacked."`
 	Window         *windowTimes       `json:"window,omitempty" description:"When the window was open. Absent where each event leaves by itself."`
 }

@@ -8,7 +8,8 @@ import (
 
 // IdempotencyKey returns the source's name for the event, or "" if the request has none.
 // It takes the first of: the Idempotency-Key header; the CloudEvents source and id; the
-// message id of a Pub/Sub push, unwrapped (headers) or wrapped (push). Each kind has a
+// message id of a Pub/Sub push, unwrapped (headers) or wrapped (push); the queue and the
+// name of a Cloud Task; the job and the schedule time of Cloud Scheduler. Each kind has a
 // prefix of its own, so that names of different kinds never collide.
 //
 // Two events with one name count once, and the second is lost if it was another event. So
@@ -29,8 +30,23 @@ func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMe
 	case push.MessageID != "":
 		return push.key()
 	default:
-		return ""
+		return scheduled(header)
 	}
+}
+
+// scheduled returns the name that Cloud Tasks or Cloud Scheduler gives a request, which
+// stays the same when they send it again, or "". A task's name is unique in its queue only,
+// and a job without a schedule time may be another run.
+func scheduled(header map[string][]string) string {
+	queue, task := get(header, "X-Cloudtasks-Queuename"), get(header, "X-Cloudtasks-Taskname")
+	if queue != "" && task != "" {
+		return "task:" + strconv.Itoa(len(queue)) + ":" + queue + task
+	}
+	job, at := get(header, "X-Cloudscheduler-Jobname"), get(header, "X-Cloudscheduler-Scheduletime")
+	if job != "" && at != "" {
+		return "job:" + strconv.Itoa(len(job)) + ":" + job + at
+	}
+	return ""
 }
 
 // ItemKey returns the name of item i of a batch that the Idempotency-Key header names, or

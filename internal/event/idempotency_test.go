@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,4 +58,32 @@ func TestItemsOfABatchHaveNamesOfTheirOwn(t *testing.T) {
 		}
 	}
 	require.Empty(t, event.ItemKey(of(" "), 0))
+}
+
+// Cloud Tasks and Cloud Scheduler send the same headers with each attempt.
+func TestTasksAndJobsHaveNames(t *testing.T) {
+	t.Parallel()
+	of := func(pairs ...string) string {
+		header := http.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			header.Set(pairs[i], pairs[i+1])
+		}
+		return event.IdempotencyKey(header, nil, event.Push{})
+	}
+	task := []string{"X-CloudTasks-QueueName", "work", "X-CloudTasks-TaskName", "7"}
+	job := []string{"X-CloudScheduler-JobName", "nightly", "X-CloudScheduler-ScheduleTime", "2026-05-01T02:00:00Z"}
+	require.Equal(t, "task:4:work7", of(task...))
+	require.Equal(t, "task:4:work7", of(append(task, "X-CloudTasks-TaskRetryCount", "3")...), "a retry")
+	require.Equal(t, "job:7:nightly2026-05-01T02:00:00Z", of(job...))
+	require.NotEqual(t, of(job...), of("X-CloudScheduler-JobName", "nightly", "X-CloudScheduler-ScheduleTime", "2026-05-02T02:00:00Z"))
+	require.NotEqual(t, of(task...), of("X-CloudTasks-QueueName", "work7", "X-CloudTasks-TaskName", ""))
+
+	require.Empty(t, of(task[:2]...))
+	require.Empty(t, of(task[2:]...), "a task's name is unique in its queue only")
+	require.Empty(t, of(job[:2]...), "the next run has the same job")
+	require.Empty(t, of(job[2:]...))
+
+	require.Equal(t, "key:k", of(append(task, "Idempotency-Key", "k")...), "what the source says comes first")
+	ce := map[string]json.RawMessage{"source": json.RawMessage(`"s"`), "id": json.RawMessage(`"1"`)}
+	require.Equal(t, "ce:1:s1", event.IdempotencyKey(http.Header{"X-Cloudtasks-Queuename": {"work"}, "X-Cloudtasks-Taskname": {"7"}}, ce, event.Push{}))
 }

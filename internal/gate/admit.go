@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -21,24 +22,39 @@ const (
 	Filtered Left = "filtered" // the endpoint's filter is false
 	NoKey    Left = "noKey"    // it has no correlation key, and onMissing is drop
 	Late     Left = "late"     // its window has closed, and late is drop
+	NoRoute  Left = "noRoute"  // no route of its feed takes it, and otherwise is drop
 )
+
+// deadLetter is the policy by which an event goes to the dead letters.
+const deadLetter = "deadLetter"
 
 // admission is what the rules say about an incoming event.
 type admission struct {
-	left  Left         // "": it is stored
-	name  string       // its idempotency key; "": none
-	place *store.Place // nil: in the plain set
+	left   Left         // "": it is stored
+	letter string       // why it goes to the dead letters; "": it does not
+	key    string       // its correlation key, as far as it is known
+	name   string       // its idempotency key; "": none
+	place  *store.Place // nil: in the plain set
+}
+
+// failed returns what becomes of an event for which the expression in a field fails.
+func (e *endpointRules) failed(a admission, field string, err error) (admission, error) {
+	if e.toLetters {
+		a.letter = field
+		return a, nil
+	}
+	return a, refused(field, err)
 }
 
 // admit applies the rules of the endpoint to an event that was received at the instant now.
 // It is a function of its arguments alone. The error is Invalid, and names the expression.
 func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.Time) (a admission, err error) {
-	rule := r.endpoints[endpoint]
+	rule := &r.endpoints[endpoint]
 	a.name = name
 	if rule.filter != nil {
 		counts, err := rule.filter.Bool(e)
 		if err != nil {
-			return a, refused("filter", err)
+			return rule.failed(a, "filter", err)
 		}
 		if !counts {
 			return admission{left: Filtered}, nil
@@ -47,10 +63,10 @@ func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.T
 	if rule.id != nil && name == "" {
 		id, err := rule.id.Text(e)
 		if err != nil {
-			return a, refused("id", err)
+			return rule.failed(a, "id", err)
 		}
 		if id == "" {
-			return a, refused("id", errors.New("it gives no text"))
+			return rule.failed(a, "id", errors.New("it gives no text"))
 		}
 		a.name = "id:" + id
 	}
@@ -69,19 +85,26 @@ func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.T
 		switch {
 		case err != nil && r.onMissing == "drop":
 			return admission{left: NoKey}, nil
+		case err != nil && r.onMissing == deadLetter:
+			a.letter = keyField
+			return a, nil
 		case err != nil:
-			return a, refused("correlation.key", err)
+			return a, refused(keyField, err)
 		}
-		p.Key = key
+		p.Key, a.key = key, key
 	}
 	slot := ""
 	if r.shape.Kind == window.Tumbling {
 		var late bool
 		if p.At, late, err = r.tumblingTime(e, now); err != nil {
-			return a, err
+			return rule.failed(a, timeField, err)
 		}
 		if late && r.late == "drop" {
 			return admission{left: Late}, nil
+		}
+		if late && r.late == deadLetter {
+			a.letter = string(Late)
+			return a, nil
 		}
 		start, _ := r.shape.Interval(p.At)
 		slot = strconv.FormatInt(start.UnixMicro(), 10) // one value counts once in each interval
@@ -89,7 +112,7 @@ func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.T
 	if rule.distinct != nil {
 		value, err := rule.distinct.Text(e)
 		if err != nil {
-			return a, refused("distinct", err)
+			return rule.failed(a, "distinct", err)
 		}
 		sum := sha256.Sum256([]byte(slot + "\x00" + value))
 		p.Slot, p.KeepFirst = hex.EncodeToString(sum[:16]), rule.keepFirst
@@ -107,11 +130,11 @@ func (r *rules) tumblingTime(e *expression.Event, now time.Time) (at time.Time, 
 		return now, false, nil
 	}
 	if at, err = r.eventTime.Time(e); err != nil {
-		return now, false, refused("trigger.eventTime", err)
+		return now, false, err
 	}
 	at = whole(at)
 	if at.After(now.Add(r.mostAhead())) {
-		return now, false, refused("trigger.eventTime", errors.New("it gives a time that is more than an interval and a day ahead"))
+		return now, false, errors.New("it gives a time that is more than an interval and a day ahead")
 	}
 	if _, end := r.shape.Interval(at); !now.Before(end.Add(r.shape.Grace)) {
 		return now, true, nil
@@ -119,10 +142,24 @@ func (r *rules) tumblingTime(e *expression.Event, now time.Time) (at time.Time, 
 	return at, false, nil
 }
 
+// The fields whose names are used more than once.
+const (
+	keyField  = "correlation.key"
+	timeField = "trigger.eventTime"
+)
+
 // refused says which expression refused an event. An expression's error never has a value
 // of the event in it.
 func refused(field string, err error) error {
-	return fault.New(fault.Invalid, "the expression in %q refuses the event: %s", field, err)
+	return refusal("the expression in %q refuses the event: %s", field, err)
+}
+
+// MaxRefusal bounds the message of a refusal, in bytes. The answer to a batch has one for
+// each item.
+const MaxRefusal = 400
+
+func refusal(format string, args ...any) error {
+	return fault.New(fault.Invalid, "%s", cutAt(fmt.Sprintf(format, args...), MaxRefusal))
 }
 
 // seen returns what an expression sees of an event.

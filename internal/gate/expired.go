@@ -181,7 +181,8 @@ func (g *Gate) withoutMessage(ctx context.Context, key string, over []store.Poin
 }
 
 // claimedFrom returns the dates of the key's claims in the state from first on, up to the
-// first one that is not before last. A claim from the plain sets has the key "".
+// first one that is not before last. A claim from the plain sets has the key "". A
+// dead letter is not counted: it has no event of the window.
 func (g *Gate) claimedFrom(ctx context.Context, state store.State, key string, first, last time.Time) (dates []time.Time, err error) {
 	page := store.Page{State: state, OldestFirst: true, Limit: sweepPage, After: &store.Cursor{Date: first.Add(-time.Microsecond)}}
 	for {
@@ -191,7 +192,7 @@ func (g *Gate) claimedFrom(ctx context.Context, state store.State, key string, f
 		}
 		for _, info := range infos {
 			page.After = &store.Cursor{Date: info.Date, ID: info.ID}
-			if info.Window != nil && info.Window.Key != key {
+			if w := info.Window; w != nil && (w.Key != key || w.Completion == store.DeadLettered) {
 				continue
 			}
 			dates = append(dates, info.Date)

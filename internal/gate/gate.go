@@ -98,12 +98,17 @@ type Gate struct {
 	commits  *groupCommit
 	checks   coalescer
 	scopes   scopeChecks
-	overs    sync.Mutex // guards the counts of a sweep
+	sending  coalescer // of dead letters
+	tally    tally
+	counting time.Duration // time.Ran when the tally began
+	overs    sync.Mutex    // guards the counts of a sweep
 	recent   *recentEvents
 	suspect  atomic.Int64 // the endpoint that was short at the last check, or noEndpoint
 	busAway  atomic.Int64 // time.Ran when the bus last failed
 	helped   atomic.Int64 // time.Ran when a request last looked for waiting claims
 	kept     atomic.Int64 // time.Ran when the expiry of waiting events was last postponed
+	pressed  atomic.Int64 // time.Ran when the waiting events were last counted
+	overFull atomic.Bool  // they were more than maxPending
 	unkept   atomic.Bool  // postponing failed last time
 	doubtful atomic.Bool  // postponing has not yet succeeded but still may: nothing is purged meanwhile
 	closing  atomic.Bool  // Close was called: no new work begins
@@ -132,10 +137,11 @@ func New(svc config.Service, o Options) *Gate {
 	if g.time == nil {
 		g.time = newClock()
 	}
-	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept} {
+	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept, &g.pressed} {
 		at.Store(int64(never))
 	}
 	g.doubtful.Store(true)
+	g.counting = g.time.Ran()
 	for i, e := range svc.Endpoints {
 		g.byKey[e.EventKey] = i
 		g.endpoints = append(g.endpoints, store.Endpoint{Service: svc.ServiceName, Key: e.EventKey, Shards: e.Shards})

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -14,8 +15,13 @@ import (
 // Incoming is an event as a source sent it.
 type Incoming struct {
 	EventKey string // of a configured endpoint
-	Meta     event.Meta
-	Content  []byte
+	// Feed is the name of the feed that took the event; then its routes give the EventKey.
+	Feed    string
+	Meta    event.Meta
+	Content []byte
+	// Pushed, of an event of a feed, is the data of the Pub/Sub push that Content is; nil:
+	// it is none. An endpoint that unwraps pushes keeps it in the place of Content.
+	Pushed []byte
 	// Attributes are those of the Pub/Sub push that carried the event; nil: there was none.
 	Attributes map[string]string
 	// IdempotencyKey is the source's name for the event. Without one ("") each request is
@@ -32,6 +38,10 @@ type Receipt struct {
 	EventKey   string
 	ReceivedAt time.Time
 	Duplicate  bool
+	// DeadLetter says why the event, which is stored, goes to the dead letters and to no
+	// window: the field whose expression fails, "late" or "noRoute". "" if it does not, or if
+	// the event is a duplicate.
+	DeadLetter string
 	// Left says why the event, which is acknowledged, is not stored; "" if it is.
 	Left Left
 	// Superseded says that another event with the same distinct value counts in its place.
@@ -62,6 +72,9 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 		return Ingested{}, errClosing
 	}
 	err := g.observe(ctx)
+	if err == nil {
+		err = g.full(ctx)
+	}
 	var u *unit
 	if err == nil {
 		u, err = g.unit(in)
@@ -74,6 +87,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 		if err != nil {
 			return Ingested{}, err
 		}
+		g.countReceipts(u.receipts)
 		return Ingested{Receipts: u.receipts}, nil
 	}
 	if len(in) > 0 {
@@ -88,9 +102,11 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 			return Ingested{}, unavailable(r.Err, "the event could not be stored")
 		}
 		id := u.appends[i].Event.ID
-		out.Receipts[u.index[i]] = Receipt{
-			ID: id, EventKey: in[u.index[i]].EventKey, ReceivedAt: r.ReceivedAt, Duplicate: r.Duplicate, Superseded: r.Superseded.ID == id,
+		rc := Receipt{ID: id, EventKey: u.appends[i].Event.Key, ReceivedAt: r.ReceivedAt, Duplicate: r.Duplicate, Superseded: r.Superseded.ID == id}
+		if !r.Duplicate {
+			rc.DeadLetter = reasonOf(&u.appends[i])
 		}
+		out.Receipts[u.index[i]] = rc
 	}
 	// The events are durable, but the check may have failed. A source whose events all have
 	// keys gets an error: its retry adds nothing and checks again. A retry without keys
@@ -98,6 +114,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	if u.verdict.err != nil && u.named {
 		return Ingested{}, unavailable(u.verdict.err, "the event is stored, but the window could not be checked")
 	}
+	g.countReceipts(out.Receipts)
 	if u.verdict.released != nil {
 		out.Triggered, out.Published = u.verdict.released.EventID, u.verdict.published()
 	}
@@ -116,18 +133,14 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 	now, expireAt := whole(stamp.Now), whole(stamp.Until)
 	forgetBefore, forgetAfter := g.memoryOfNames(stamp)
 	for i := range in {
-		e := &in[i]
-		n, ok := g.byKey[e.EventKey]
-		if !ok {
-			return nil, fault.New(fault.NotFound, "no endpoint %q", e.EventKey)
+		n, a, err := g.admitted(&in[i], now)
+		if fault.CodeOf(err) == fault.NotFound {
+			return nil, err
 		}
-		a := admission{name: e.IdempotencyKey}
-		if g.rules.apply(n) {
-			var err error
-			if a, err = g.rules.admit(n, seen(e, now), e.IdempotencyKey, now); err != nil || a.left != "" {
-				u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Left: a.left, Err: err}
-				continue
-			}
+		e := &in[i]
+		if err != nil || a.left != "" {
+			u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Left: a.left, Err: err}
+			continue
 		}
 		id := event.NewID(now)
 		if a.name != "" {
@@ -135,17 +148,52 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 		} else {
 			u.named = false
 		}
-		u.index = append(u.index, i)
-		u.appends = append(u.appends, store.Append{
+		one := store.Append{
 			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: e.Meta, Content: e.Content},
-			Endpoint:     g.endpoints[n],
 			Attempt:      event.RandomID()[:16],
 			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,
 			ExpireAt: expireAt,
-			Place:    a.place,
-		})
+		}
+		if a.letter != "" {
+			one.Endpoint, one.Place = g.letters(), letterPlace(a, now)
+		} else {
+			one.Endpoint, one.Place = g.endpoints[n], a.place
+		}
+		u.index, u.appends = append(u.index, i), append(u.appends, one)
 	}
 	return u, nil
+}
+
+// admitted applies the rules to an event, and gives one of a feed its EventKey and its
+// content. The endpoint is noEndpoint if no route takes the event; the error is NotFound if
+// there is no such endpoint.
+func (g *Gate) admitted(e *Incoming, now time.Time) (endpoint int, a admission, err error) {
+	if e.Feed != "" {
+		f := g.rules.feeds[e.Feed]
+		if f == nil {
+			return noEndpoint, a, fault.New(fault.NotFound, "no feed %q", e.Feed)
+		}
+		n, failed := f.route(e, now)
+		if n == noEndpoint {
+			e.EventKey = f.path()
+			a, err = f.none(failed)
+			a.name = e.IdempotencyKey
+			return noEndpoint, a, err
+		}
+		e.EventKey = g.endpoints[n].Key
+		if e.Pushed != nil && g.svc.Endpoints[n].Unwrap == "pubsub" {
+			e.Content = e.Pushed
+		}
+	}
+	n, ok := g.byKey[e.EventKey]
+	if !ok {
+		return noEndpoint, a, fault.New(fault.NotFound, "no endpoint %q", e.EventKey)
+	}
+	if !g.rules.apply(n) {
+		return n, admission{name: e.IdempotencyKey}, nil
+	}
+	a, err = g.rules.admit(n, seen(e, now), e.IdempotencyKey, now)
+	return n, a, err
 }
 
 // commit stores the events of the units in one commit, then answers the units: after the
@@ -170,6 +218,7 @@ func (g *Gate) commit(units []*unit) {
 				g.recent.add(appends[i].Event)
 			}
 			g.reportOusted(&appends[i], r)
+			g.countStored(&appends[i], r)
 		}
 	}
 	for _, u := range units {
@@ -178,16 +227,25 @@ func (g *Gate) commit(units []*unit) {
 	if stored {
 		g.changed()
 	}
-	if !stored || !g.windowed() {
+	if !stored {
 		g.answer(units, checkResult{})
 		return
 	}
-	if !g.rules.byKey {
-		g.answerAfter(units, g.startCheck())
-		return
+	var sent []*checkRun // the dead letters
+	if g.rules.letters && slices.ContainsFunc(appends, func(a store.Append) bool { return isLetter(&a) }) {
+		sent = append(sent, g.startLetters())
 	}
-	for _, u := range units {
-		g.answerAfter([]*unit{u}, g.startChecks(u)...)
+	switch {
+	case !g.windowed() && sent == nil:
+		g.answer(units, checkResult{})
+	case !g.windowed():
+		g.answerAfter(units, sent...)
+	case !g.rules.byKey:
+		g.answerAfter(units, append(sent, g.startCheck())...)
+	default:
+		for _, u := range units {
+			g.answerAfter([]*unit{u}, append(g.startChecks(u), sent...)...)
+		}
 	}
 }
 

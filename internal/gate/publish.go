@@ -137,7 +137,7 @@ func (g *Gate) headOf(c store.Claim) (message.Head, int64) {
 		ContentURL: g.contentURL(c.EventID),
 	}
 	if w := c.Window; w != nil {
-		head.Window = &message.Window{CorrelationKey: w.Key, Completion: string(w.Completion)}
+		head.Window = &message.Window{CorrelationKey: w.Key, Completion: string(w.Completion), Reason: w.Reason}
 		for _, m := range w.Missing {
 			head.Window.Missing = append(head.Window.Missing, message.Shortfall{EventKey: m.Key, Have: m.Have, Need: m.Need})
 		}
@@ -227,7 +227,10 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 	}
 	if w := c.Window; w != nil {
 		attrs["completion"] = string(w.Completion)
-		if g.correlated() {
+		if w.Reason != "" {
+			attrs["reason"] = w.Reason
+		}
+		if g.correlated() && (w.Key != "" || w.Reason == "") { // a dead letter may have no key
 			attrs["correlationKey"] = cut(w.Key)
 		}
 		if w.Completion != store.Complete {
@@ -246,11 +249,13 @@ func (g *Gate) topicOf(c store.Claim) string {
 }
 
 // cut shortens an attribute's value to Pub/Sub's limit. The message itself has it whole.
-func cut(s string) string {
-	if len(s) <= maxAttribute {
+func cut(s string) string { return cutAt(s, maxAttribute) }
+
+// cutAt returns the first characters of s that have at most n bytes.
+func cutAt(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	n := maxAttribute
 	for !utf8.RuneStart(s[n]) {
 		n--
 	}

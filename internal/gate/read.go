@@ -21,6 +21,8 @@ type EndpointStatus struct {
 	OldestLeaves time.Time
 	// Expired is the number of events that have ever left the window without a message.
 	Expired int
+	// Counts are those of this instance.
+	Counts Counts
 }
 
 // Status describes the window and the outbox of a service.
@@ -35,6 +37,9 @@ type Status struct {
 	// Window is the first window of the key, where events wait by key; nil: it has none.
 	Window   *OpenWindow
 	Warnings []string // what an operator should correct, see Options
+	// CountedSince is when this instance began to count what Counts has.
+	CountedSince time.Time
+	Feeds        []FeedStatus
 }
 
 // Status returns the state of the window and the outbox. For a service that waits for each
@@ -97,6 +102,7 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 	for i := range s.Endpoints {
 		s.Endpoints[i].Expired += counted.Endpoints[s.Endpoints[i].EventKey]
 	}
+	g.counted(&s)
 	s.Warning = g.warning(s.Backlog, s.BacklogOldest)
 	switch {
 	case !g.rules.byKey:

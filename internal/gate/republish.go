@@ -70,6 +70,7 @@ func (g *Gate) Help() (wait func()) {
 			_, _, err = g.republish(ctx, dueClaims)
 		}
 		if err == nil {
+			g.helpLetters(ctx)
 			err = g.closeDue(ctx, func(_ scope, v checkResult) { v.wait() })
 		}
 		if err != nil {

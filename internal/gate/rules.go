@@ -26,12 +26,16 @@ type rules struct {
 	late      string
 	onMissing string
 	onClose   string
+	feeds     map[string]*feedRules // by name
+	// letters says that single events can go to the dead letters.
+	letters bool
 }
 
 // endpointRules are the expressions of an endpoint; nil: it has none.
 type endpointRules struct {
 	filter, key, distinct, id *expression.Expression
 	keepFirst                 bool
+	toLetters                 bool // an event for which one of them fails goes to the dead letters
 }
 
 // compile compiles the rules of a service.
@@ -62,14 +66,17 @@ func compile(svc config.Service) (r *rules, err error) {
 		}
 		r.endpoints = append(r.endpoints, endpointRules{
 			filter: expr(e.Filter, expression.Bool), key: expr(key, expression.Text), id: expr(e.ID, expression.Text),
-			distinct: expr(e.Distinct, expression.Text), keepFirst: e.Keep == "first",
+			distinct: expr(e.Distinct, expression.Text), keepFirst: e.Keep == "first", toLetters: e.OnError == deadLetter,
 		})
+		r.letters = r.letters || e.OnError == deadLetter
 		r.shape.Rules = append(r.shape.Rules, window.Rule{Key: e.EventKey, Need: e.MinNbOfOccurrence, Max: e.MaxNbOfOccurrence, Send: e.EventToSend})
 		if names = append(names, e.EventKey); !e.Optional {
 			required = append(required, i)
 		}
 		r.byKey = r.byKey || e.Optional || e.Distinct != "" || e.MaxNbOfOccurrence > 0
 	}
+	r.letters = r.letters || r.late == deadLetter || r.onMissing == deadLetter
+	r.compileFeeds(svc, names, expr)
 	if err != nil {
 		return nil, err
 	}

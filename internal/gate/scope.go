@@ -99,6 +99,9 @@ func (g *Gate) scopesOf(u *unit) []scope {
 	var all []scope
 	seen := make(map[scope]bool)
 	for i := range u.appends {
+		if isLetter(&u.appends[i]) {
+			continue
+		}
 		p := u.appends[i].Place
 		if sc := g.rules.scopeOf(p.Key, p.At); !seen[sc] {
 			seen[sc] = true

@@ -44,6 +44,7 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 		return s, err
 	}
 	var err error
+	g.helpLetters(ctx)
 	s.Republished, s.Failed, err = g.republish(ctx, which)
 	keeping, cancel := context.WithTimeout(ctx, keepTime)
 	g.keepWaiting(keeping) // even if publishing failed: then claims wait longest

@@ -120,6 +120,7 @@ type Window struct {
 	Completion     Completion
 	Opened, Closes time.Time // zero for windows that have no such time
 	Missing        []Shortfall
+	Reason         string // of a single event's dead letter; "" for a window
 }
 
 // Shortfall tells that an endpoint had fewer events than it needed.

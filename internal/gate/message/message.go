@@ -46,6 +46,7 @@ type Head struct {
 type Window struct {
 	CorrelationKey string      `json:"correlationKey,omitempty"`
 	Completion     string      `json:"completion"`
+	Reason         string      `json:"reason,omitempty"`
 	Missing        []Shortfall `json:"missing,omitempty"`
 	Window         *Times      `json:"window,omitempty"`
 }

@@ -15,7 +15,7 @@ import (
 // Code says what kind of failure an error is.
 type Code string
 
-// The codes. Unavailable is the only one that a caller should retry unchanged.
+// The codes. A caller should retry Unavailable and TooMany unchanged, and no other.
 const (
 	Internal         Code = "internal"
 	Invalid          Code = "invalid"
@@ -26,6 +26,7 @@ const (
 	Conflict         Code = "conflict"
 	Gone             Code = "gone"
 	TooLarge         Code = "too large"
+	TooMany          Code = "too many"
 	Unavailable      Code = "unavailable"
 
 	PreconditionFailed Code = "precondition failed"
@@ -35,7 +36,7 @@ const (
 type Error struct {
 	Code       Code
 	Message    string        // for the caller: no secrets, no internals
-	RetryAfter time.Duration // Unavailable only; 0 lets the edge choose
+	RetryAfter time.Duration // Unavailable and TooMany only; 0 lets the edge choose
 	Allow      []string      // MethodNotAllowed only: the methods that are
 	Details    []Detail      // Invalid only: every fault, where there may be several
 	Member     *Member       // what the answer tells beside the message; nil: nothing

@@ -150,6 +150,7 @@ var statuses = map[fault.Code]int{
 	fault.Gone:               http.StatusGone,
 	fault.PreconditionFailed: http.StatusPreconditionFailed,
 	fault.TooLarge:           http.StatusRequestEntityTooLarge,
+	fault.TooMany:            http.StatusTooManyRequests,
 	fault.Unavailable:        http.StatusServiceUnavailable,
 }
 
@@ -173,7 +174,7 @@ func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
 		h.Set("WWW-Authenticate", "Bearer")
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", strings.Join(f.Allow, ", "))
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(f.RetryAfter.Seconds())))))
 	}
 	// Remove headers that the handler set for an answer that it did not give.
