@@ -87,6 +87,8 @@ type Service struct {
 	Correlation *Correlation `json:"correlation,omitempty"`
 	// The instants at which all events leave their windows without a message.
 	Reset []Cron `json:"reset,omitempty"`
+	// The fields of a message. headgate (if omitted): EventSync's and our own. eventsync-1: exactly those of EventSync's document. eventsync-2: exactly those of its later versions. The latter two are for consumers that refuse unknown fields.
+	MessageFormat string `json:"messageFormat,omitempty" enum:"headgate eventsync-1 eventsync-2"`
 	// The topic of windows that close incomplete, if trigger.onClose is deadLetter.
 	DeadLetter *TargetPubSub `json:"deadLetter,omitempty"`
 }

@@ -75,7 +75,7 @@ var routes = []route{
 			gives(200, "How many events were taken out.", resetJSON{})},
 	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, noGet, perService(replayMessage),
 		op("replay", byPeople, "Publish a message again, with the same ids").
-			gives(200, "The message is published.", replayedJSON{}).fails(410)},
+			gives(200, "The message is published.", replayedJSON{}).fails(409, 410)},
 	{"GET", "/status", Status, auth.Read, web.Reads, perService(showStatus),
 		op("status", byPeople, "Show the window and the messages that wait").
 			note("Of a service with correlation, the window of one key, or what waits under all keys.").
