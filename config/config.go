@@ -89,6 +89,8 @@ type Service struct {
 	Reset []Cron `json:"reset,omitempty"`
 	// The fields of a message. headgate (if omitted): EventSync's and our own. eventsync-1: exactly those of EventSync's document. eventsync-2: exactly those of its later versions. The latter two are for consumers that refuse unknown fields.
 	MessageFormat string `json:"messageFormat,omitempty" enum:"headgate eventsync-1 eventsync-2"`
+	// Tasks of Cloud Tasks that close windows on time where no process runs between requests.
+	Timers *Timers `json:"timers,omitempty"`
 	// The topic of windows that close incomplete, if trigger.onClose is deadLetter.
 	DeadLetter *TargetPubSub `json:"deadLetter,omitempty"`
 }

@@ -41,6 +41,8 @@ var gates = map[string]string{
 	"endpoints": gateOf(sliding, `{"eventKey": "a", "filter": "event.body.size > 0", "distinct": "event.body.name", "keep": "first", "id": "event.body.id",
 		"minNbOfOccurrence": 2, "maxNbOfOccurrence": 2}, {"eventKey": "b", "optional": true}`, ``),
 	"names of any text": gateOf(sliding+`, "condition": "endpoint(\"a/b\") || c"`, `{"eventKey": "a/b"}, {"eventKey": "c"}`, ``),
+	"format and timers": gateOf(anchored, twoKeys, `, "messageFormat": "eventsync-2",
+		"timers": {"queue": "projects/p-1/locations/europe-west1/queues/windows", "url": "https://check.example.com", "serviceAccount": "t@p-1.iam.gserviceaccount.com"}`),
 	"type none":         gateOf(`"type": "none", "observationPeriod": 60`, `{"eventKey": "a", "optional": true}, {"eventKey": "b"}`, ``),
 }
 
