@@ -52,7 +52,7 @@ var routes = []route{
 	{"POST", "/check", Check, auth.Operate, noGet, perService(checkWindow),
 		op("check", byScheduler, "Release the window if it is complete").
 			note("A service with correlation closes what is due of all keys, or checks one key.").
-			reads(correlationKey).
+			reads(correlationKey, firedTask).
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
 	{"POST", "/sweep", Sweep, auth.Operate, noGet, perService(sweepService),
 		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
