@@ -43,6 +43,7 @@ var formats = decode.Formats{
 		Pattern: regexp.MustCompile(`^projects/([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{1,100}$`),
 		Must:    "must be projects/<project>/locations/<location>/queues/<name>",
 	},
+	"interval": {Must: "must be hour, day, week, month, or a number of seconds"},
 	"eventKey": {Not: regexp.MustCompile(`(^|/)\.{0,2}(/|$)`), Check: checkEventKey},
 }
 

@@ -25,7 +25,11 @@ type timed struct {
 }
 
 func newTimed(t *testing.T, trigger, more string) *timed {
-	cfg, err := config.Parse([]byte(windowed(trigger, "", `,"timers":{"queue":"`+testQueue+`","url":"https://check.example.com"}`+more)))
+	text := windowed(trigger, "", `,"timers":{"queue":"`+testQueue+`","url":"https://check.example.com"}`+more)
+	if strings.Contains(trigger, "tumbling") {
+		text = strings.Replace(text, `"observationPeriod":3600,`, "", 1)
+	}
+	cfg, err := config.Parse([]byte(text))
 	require.NoError(t, err)
 	x := &timed{}
 	x.gateway = newGatewayTimed(t, func(g *gateway) gate.Timer {
