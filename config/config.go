@@ -87,6 +87,10 @@ type Service struct {
 	Correlation *Correlation `json:"correlation,omitempty"`
 	// The instants at which all events leave their windows without a message.
 	Reset []Cron `json:"reset,omitempty"`
+	// The fields of a message. headgate (if omitted): EventSync's and our own. eventsync-1: exactly those of EventSync's document. eventsync-2: exactly those of its later versions. The latter two are for consumers that refuse unknown fields.
+	MessageFormat string `json:"messageFormat,omitempty" enum:"headgate eventsync-1 eventsync-2"`
+	// Tasks of Cloud Tasks that close windows on time where no process runs between requests.
+	Timers *Timers `json:"timers,omitempty"`
 	// The topic of windows that close incomplete, and of single events, where a policy is deadLetter.
 	DeadLetter *TargetPubSub `json:"deadLetter,omitempty"`
 	// The number of waiting events over which further ones are refused with 429. It is counted every few seconds. Omitted: no bound.
@@ -121,14 +125,14 @@ type OnMessage struct {
 type Trigger struct {
 	// window: as soon as every endpoint has its events. none: only by the manual trigger.
 	Type string `json:"type" decode:"required" enum:"window none"`
-	// The seconds for which an event counts; at most 366 days. A tumbling window needs none.
+	// The seconds for which an event counts; at most 366 days. It is required, but for a tumbling window, which has none.
 	ObservationPeriod int `json:"observationPeriod,omitempty" range:"1..31622400 seconds (366 days)"`
 	// true: events still count after a message has had them.
 	KeepEventAfterTrigger bool `json:"keepEventAfterTrigger" decode:"nullable"`
 	// The events that belong together. sliding (if omitted): those of the last observationPeriod seconds. anchored: those of observationPeriod seconds from the first one on. tumbling: those of an interval of the calendar. session: those until observationPeriod seconds pass without one.
 	Window string `json:"window,omitempty" enum:"sliding anchored tumbling session"`
 	// The interval of a tumbling window: hour, day, week, month, or a number of seconds.
-	Every any `json:"every,omitempty"`
+	Every any `json:"every,omitempty" types:"string integer" format:"interval"`
 	// The local time at which a tumbling window's interval begins: HH:MM.
 	At string `json:"at,omitempty"`
 	// The time zone of at, such as Europe/Berlin. Omitted: UTC.

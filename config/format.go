@@ -39,6 +39,11 @@ var formats = decode.Formats{
 		Pattern: regexp.MustCompile(`^projects/([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/topics/[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}$`),
 		Not:     regexp.MustCompile(`/topics/goog`), Check: checkTopic,
 	},
+	"queue": {
+		Pattern: regexp.MustCompile(`^projects/([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{1,100}$`),
+		Must:    "must be projects/<project>/locations/<location>/queues/<name>",
+	},
+	"interval": {Must: "must be hour, day, week, month, or a number of seconds"},
 	"eventKey": {Not: regexp.MustCompile(`(^|/)\.{0,2}(/|$)`), Check: checkEventKey},
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -52,6 +51,7 @@ func (v *validator) trigger(path string, s *Service) {
 	if kind != "tumbling" && t.ObservationPeriod == 0 {
 		v.Add(path+".observationPeriod", "is required: from 1 to 31622400 seconds (366 days)")
 	}
+	only("observationPeriod", t.ObservationPeriod != 0, "sliding, anchored or session")
 	only("every", t.Every != nil, "tumbling")
 	only("at", t.At != "", "tumbling")
 	only("timeZone", t.TimeZone != "", "tumbling")
@@ -82,12 +82,6 @@ func (v *validator) trigger(path string, s *Service) {
 func (v *validator) every(path string, t *Trigger) {
 	if t.Every == nil {
 		v.Add(path+".every", "is required for window tumbling: hour, day, week, month, or a number of seconds")
-		return
-	}
-	switch t.Every.(type) {
-	case string, json.Number, float64:
-	default:
-		v.Add(path+".every", "must be hour, day, week, month, or a number of seconds")
 		return
 	}
 	_, err := calendar.Parse(t.EveryText(), t.At, t.TimeZone)

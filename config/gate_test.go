@@ -48,7 +48,33 @@ var gates = map[string]string{
 			{"name": "dead", "routes": [{"when": "false", "eventKey": "a"}], "otherwise": "deadLetter"},
 			{"name": "plain", "routes": [{"when": "false", "eventKey": "a"}], "otherwise": "reject"}]`),
 	"names of any text": gateOf(sliding+`, "condition": "endpoint(\"a/b\") || c"`, `{"eventKey": "a/b"}, {"eventKey": "c"}`, ``),
-	"type none":         gateOf(`"type": "none", "observationPeriod": 60`, `{"eventKey": "a", "optional": true}, {"eventKey": "b"}`, ``),
+	"format and timers": gateOf(anchored, twoKeys, `, "messageFormat": "eventsync-2",
+		"timers": {"queue": "projects/p-1/locations/europe-west1/queues/windows", "url": "https://check.example.com", "serviceAccount": "t@p-1.iam.gserviceaccount.com"}`),
+	"type none": gateOf(`"type": "none", "observationPeriod": 60`, `{"eventKey": "a", "optional": true}, {"eventKey": "b"}`, ``),
+}
+
+// The schema knows which windows need observationPeriod, and what an interval is.
+func TestSchemaOfTriggers(t *testing.T) {
+	t.Parallel()
+	schema := compileSchema(t)
+	for trigger, valid := range map[string]bool{
+		sliding: true, anchored: true, session: true, tumbling + `, "every": 60`: true, tumbling + `, "every": "day"`: true,
+		`"type": "window"`:                                  false,
+		`"type": "window", "observationPeriod": 0`:          false,
+		`"type": "none"`:                                    false,
+		`"type": "window", "window": "anchored"`:            false,
+		`"type": "window", "window": "session"`:             false,
+		tumbling:                                            false,
+		tumbling + `, "every": null`:                        false,
+		tumbling + `, "every": true`:                        false,
+		tumbling + `, "every": ["day"]`:                     false,
+		tumbling + `, "every": 60, "observationPeriod": 60`: false,
+	} {
+		doc := gateOf(trigger, twoKeys, ``)
+		_, err := config.Parse([]byte(doc))
+		require.Equal(t, valid, err == nil, trigger)
+		require.Equal(t, valid, validateSchema(t, schema, doc) == nil, trigger)
+	}
 }
 
 // A valid gate is effective as it is written, in either form.
@@ -151,7 +177,7 @@ $.trigger.late: goes with window tumbling only, and this one is sliding
 $.trigger.maxPeriod: goes with window session only, and this one is sliding
 $.trigger.release: goes with window anchored, tumbling or session only, and this one is sliding
 $.trigger.onClose: goes with window anchored, tumbling or session only, and this one is sliding`},
-		{"fields of others, anchored", gateOf(anchored+`, "every": true, "maxPeriod": 70`, twoKeys, ``), `$.trigger.every: goes with window tumbling only, and this one is anchored
+		{"fields of others, anchored", gateOf(anchored+`, "every": "day", "maxPeriod": 70`, twoKeys, ``), `$.trigger.every: goes with window tumbling only, and this one is anchored
 $.trigger.maxPeriod: goes with window session only, and this one is anchored`},
 		{"fields of others, tumbling", gateOf(tumbling+`, "every": 60, "maxPeriod": 70`, twoKeys, ``), `$.trigger.maxPeriod: goes with window session only, and this one is tumbling`},
 		{"maxPeriod", gateOf(session+`, "maxPeriod": 59`, twoKeys, ``), `$.trigger.maxPeriod: is shorter than observationPeriod`},
@@ -166,10 +192,12 @@ $.trigger.grace: must be from 0 to 604800 seconds (a week)`},
 
 		// Intervals of the calendar.
 		{"no interval", gateOf(tumbling, twoKeys, ``), `$.trigger.every: is required for window tumbling: hour, day, week, month, or a number of seconds`},
-		{"interval null", every(`null`), `$.trigger.every: is required for window tumbling: hour, day, week, month, or a number of seconds`},
-		{"interval true", every(`true`), notEvery},
-		{"interval an object", every(`{"day": 1}`), notEvery},
-		{"interval a list", every(`["day"]`), notEvery},
+		{"interval null", every(`null`), `$.trigger.every: must be hour, day, week, month, or a number of seconds, not null`},
+		{"interval null, sliding", gateOf(sliding+`, "every": null`, twoKeys, ``), `$.trigger.every: must be hour, day, week, month, or a number of seconds, not null`},
+		{"a period", gateOf(tumbling+`, "every": 60, "observationPeriod": 60`, twoKeys, ``), `$.trigger.observationPeriod: goes with window sliding, anchored or session only, and this one is tumbling`},
+		{"interval true", every(`true`), notEvery + `, not true or false`},
+		{"interval an object", every(`{"day": 1}`), notEvery + `, not an object`},
+		{"interval a list", every(`["day"]`), notEvery + `, not an array`},
 		{"interval 0", every(`0`), `$.trigger.every: "0" is neither hour, day, week or month nor a number of seconds from 1 to 31622400`},
 		{"interval negative", every(`-60`), `$.trigger.every: "-60" is neither hour, day, week or month nor a number of seconds from 1 to 31622400`},
 		{"interval a fraction", every(`1.5`), `$.trigger.every: "1.5" is neither hour, day, week or month nor a number of seconds from 1 to 31622400`},

@@ -70,7 +70,12 @@ func TestSchemaIsGenerated(t *testing.T) {
 	g := &schema.Generator{
 		Formats: config.Formats, Comments: comments, Open: []string{"service", "deployment"},
 		More: map[string]schema.Object{"auth": {{Name: "anyOf", Value: json.RawMessage(
-			`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}}},
+			`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}},
+			"trigger": {
+				{Name: "if", Value: json.RawMessage(`{ "required": ["window"], "properties": { "window": { "const": "tumbling" } } }`)},
+				{Name: "then", Value: json.RawMessage(`{ "required": ["every"], "properties": { "observationPeriod": { "const": 0 } } }`)},
+				{Name: "else", Value: json.RawMessage(`{ "required": ["observationPeriod"], "properties": { "observationPeriod": { "minimum": 1 } } }`)},
+			}},
 	}
 	type object = schema.Object
 	closed := schema.Member{Name: "unevaluatedProperties", Value: false}

@@ -20,6 +20,7 @@ func (v *validator) config(c *Config) {
 			path = decode.Index("$.services", i)
 		}
 		v.service(path, &c.Services[i])
+		v.timers(path+".timers", c, &c.Services[i])
 		v.unique("services", "serviceName", names, c.Services[i].ServiceName, path+".serviceName")
 		names = append(names, c.Services[i].ServiceName)
 	}

@@ -16,9 +16,15 @@ type verdictJSON struct {
 
 // checkWindow releases the window if it is complete.
 func checkWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	v, err := g.Check(r.Context(), keyOf(r))
+	key := keyOf(r)
+	v, err := g.Check(r.Context(), key)
 	if err != nil {
 		return err
+	}
+	if r.Header.Get("X-CloudTasks-TaskName") != "" { // a timer has fired, perhaps before the window closes
+		if err := g.Rearm(r.Context(), key); err != nil {
+			return err
+		}
 	}
 	return web.JSON(w, http.StatusOK, verdictJSON{v.Complete, released(v.Triggered, v.Published), orEmpty(v.Missing)})
 }

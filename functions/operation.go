@@ -168,6 +168,7 @@ var (
 	limit          = number("limit", "Items per page.", 1, maxPage, defaultPage)
 	after          = inQuery("after", "The `next` of the page before.")
 	correlationKey = inQuery("key", "A correlation key, of a service with correlation.")
+	firedTask      = inHeader("X-CloudTasks-TaskName", "The task of Cloud Tasks that calls. If the window is still open, the next task is created.")
 	wait           = yesOrNo("wait", "Answer when the run has ended, or after four minutes with the run as it then is.")
 	listID         = inQuery("externalTaskListId", "The id of the list.")
 	clientSecret   = inHeader("X-Client-Secret", "The client's secret, which Headgate passes on to the resolver of an entity.")

@@ -63,7 +63,7 @@ var routes = []route{
 	{"POST", "/check", Check, auth.Operate, noGet, perService(checkWindow),
 		op("check", byScheduler, "Release the window if it is complete").
 			note("A service with correlation closes what is due of all keys, or checks one key.").
-			reads(correlationKey).
+			reads(correlationKey, firedTask).
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
 	{"POST", "/sweep", Sweep, auth.Operate, noGet, perService(sweepService),
 		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
@@ -86,7 +86,7 @@ var routes = []route{
 			gives(200, "How many events were taken out.", resetJSON{})},
 	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, noGet, perService(replayMessage),
 		op("replay", byPeople, "Publish a message again, with the same ids").
-			gives(200, "The message is published.", replayedJSON{}).fails(410)},
+			gives(200, "The message is published.", replayedJSON{}).fails(409, 410)},
 	{"GET", "/status", Status, auth.Read, web.Reads, perService(showStatus),
 		op("status", byPeople, "Show the window and the messages that wait").
 			note("Of a service with correlation, the window of one key, or what waits under all keys.").

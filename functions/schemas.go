@@ -38,26 +38,27 @@ type windowTimes struct {
 
 // eventList is one endpoint's part of a message.
 type eventList struct {
-	FirstEventDate    time.Time      `json:"FirstEventDate,omitzero" description:"EventSync writes this name with a capital F."`
+	FirstEventDate    time.Time      `json:"FirstEventDate,omitzero" description:"The name that EventSync's document has. Absent in messageFormat eventsync-2."`
+	EarliestDate      time.Time      `json:"firstEventDate,omitzero" description:"The same time under the name that EventSync's later versions write. Absent in messageFormat eventsync-1."`
 	LastEventDate     time.Time      `json:"lastEventDate,omitzero"`
 	NumberOfEvents    int            `json:"numberOfEvents" description:"Events of the window, sent or not."`
-	MinNbOfOccurrence int            `json:"minNbOfOccurrence"`
-	EventToSend       string         `json:"eventToSend" enum:"ALL,FIRST,LAST,BOUNDARIES"`
+	MinNbOfOccurrence int            `json:"minNbOfOccurrence,omitempty" description:"Absent in messageFormat eventsync-1."`
+	EventToSend       string         `json:"eventToSend,omitempty" description:"Absent in messageFormat eventsync-1." enum:"ALL,FIRST,LAST,BOUNDARIES"`
 	Events            []messageEvent `json:"events,omitempty"`
 }
 
 // messageEvent is an event in a message.
 type messageEvent struct {
-	ID              string              `json:"id"`
+	ID              string              `json:"id,omitempty" description:"Absent in EventSync's formats."`
 	Datetime        time.Time           `json:"datetime" description:"When it was received."`
 	EventKey        string              `json:"eventKey"`
-	Headers         map[string][]string `json:"headers"`
-	QueryParams     map[string][]string `json:"queryParams"`
+	Headers         map[string][]string `json:"headers,omitempty" description:"Absent in messageFormat eventsync-2 if there are none."`
+	QueryParams     map[string][]string `json:"queryParams,omitempty" description:"Absent in messageFormat eventsync-2 if there are none."`
 	RawQuery        string              `json:"rawQuery,omitempty" description:"The query as it came, without credentials, where queryParams cannot say it exactly."`
 	Redacted        []string            `json:"redacted,omitempty" description:"What was left out as a credential: names of headers, names of query parameters after ?, and ?@ for the user and password of a URL."`
 	Content         string              `json:"content" description:"The body."`
 	ContentEncoding string              `json:"contentEncoding,omitempty" enum:"base64" description:"Present where the body is not valid UTF-8."`
-	HTTPMethod      string              `json:"httpMethod"`
+	HTTPMethod      string              `json:"httpMethod,omitempty" description:"Absent in messageFormat eventsync-1."`
 	CloudEvent      map[string]any      `json:"cloudEvent,omitempty" description:"The attributes of a CloudEvent, without its data."`
 }
 

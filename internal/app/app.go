@@ -80,6 +80,9 @@ type Options struct {
 	// Memory bounds the memory that callers can make this process use; the zero value has
 	// no bound.
 	Memory budget.Memory
+	// Timer returns the timer of a service whose configuration has one. nil: the process runs
+	// between requests, and closes windows by itself.
+	Timer func(svc config.Service) (gate.Timer, error)
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
 	// Warnings are shown by /readyz beside "ready".
@@ -128,10 +131,16 @@ func New(o Options) (*App, error) {
 		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
 	})
 	for _, svc := range o.Config.Services {
+		var timer gate.Timer
+		if svc.Timers != nil && o.Timer != nil {
+			if timer, err = o.Timer(svc); err != nil {
+				return nil, err
+			}
+		}
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: o.Store, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers,
+			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))

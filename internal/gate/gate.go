@@ -68,6 +68,9 @@ type Options struct {
 	// Work bounds the memory of messages that are built and sent, Answers that of messages
 	// that are read. nil means no bound.
 	Work, Answers *budget.Budget
+	// Timer makes the closing of windows punctual where no process runs between requests.
+	// nil: requests and sweeps close them.
+	Timer Timer
 	// Warnings returns what an operator should correct about what messages start. May be
 	// nil.
 	Warnings func(ctx context.Context) ([]string, error)
@@ -95,6 +98,7 @@ type Gate struct {
 	work          *budget.Budget
 	answers       *budget.Budget
 
+	timers   timers
 	commits  *groupCommit
 	checks   coalescer
 	scopes   scopeChecks
@@ -129,7 +133,7 @@ func New(svc config.Service, o Options) *Gate {
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
-		work: o.Work, answers: o.Answers,
+		work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
 	}
 	if g.changed == nil {
 		g.changed = func() {}
@@ -137,7 +141,7 @@ func New(svc config.Service, o Options) *Gate {
 	if g.time == nil {
 		g.time = newClock()
 	}
-	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept, &g.pressed} {
+	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept, &g.pressed, &g.timers.away} {
 		at.Store(int64(never))
 	}
 	g.doubtful.Store(true)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/message"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -140,6 +142,10 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 		e := &in[i]
 		if err != nil || a.left != "" {
 			u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Left: a.left, Err: err}
+			continue
+		}
+		if format := message.Format(g.svc.MessageFormat); format.Strict() && !utf8.Valid(e.Content) {
+			u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Err: fault.New(fault.Invalid, "the body is not UTF-8, and messageFormat %s carries text only", format)}
 			continue
 		}
 		id := event.NewID(now)

@@ -12,6 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/message"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -112,6 +113,9 @@ func messageMemory(c store.Claim, limit int) int64 {
 func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form, error) {
 	limit := min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())
 	head, size := g.headOf(c)
+	if head.Format.Strict() {
+		return g.encodeStrict(ctx, c, head, limit)
+	}
 	form := message.Whole
 	if size > 2*int64(limit) { // JSON never halves the size: the whole message cannot fit, so do not read it
 		form = message.NoContent
@@ -129,10 +133,24 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 	}
 }
 
+// encodeStrict returns the whole message, because EventSync's formats have no claim check. If
+// it is too large, the claim keeps waiting with that error, its events are kept, and an
+// operator decides. A message without its bodies would look to the consumer like a whole one.
+func (g *Gate) encodeStrict(ctx context.Context, c store.Claim, head message.Head, limit int) ([]byte, message.Form, error) {
+	buf := &message.Limit{Max: limit}
+	err := message.Write(buf, head, c.Lists, message.Whole, g.fetch(ctx))
+	if errors.Is(err, message.ErrTooLarge) {
+		err = fault.Wrap(fault.Conflict, err, "message %q has over %d bytes, and messageFormat %s has no claim check: read it at %s, or set messageFormat to headgate",
+			c.EventID, limit, head.Format, head.ContentURL)
+	}
+	return buf.Bytes(), message.Whole, err
+}
+
 // headOf returns the head of the claim's message, and the sum of the included
 // events' sizes.
 func (g *Gate) headOf(c store.Claim) (message.Head, int64) {
 	head := message.Head{
+		Format:  message.Format(g.svc.MessageFormat),
 		EventID: c.EventID, Date: c.Date, ServiceName: c.Service, TriggerType: c.TriggerType,
 		ContentURL: g.contentURL(c.EventID),
 	}

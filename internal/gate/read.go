@@ -99,6 +99,9 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 	if err := eg.Wait(); err != nil {
 		return Status{}, unavailable(err, "the status could not be read")
 	}
+	if w := g.timersWarning(); w != "" {
+		s.Warnings = append(s.Warnings, w)
+	}
 	for i := range s.Endpoints {
 		s.Endpoints[i].Expired += counted.Endpoints[s.Endpoints[i].EventKey]
 	}

@@ -151,7 +151,9 @@ func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
 			}
 		}
 		if !errors.Is(err, store.ErrConflict) {
-			all.err = err
+			if all.err = err; err == nil {
+				g.setTimers(ctx, sc.key, found)
+			}
 			return all
 		}
 		if all.err = pause(ctx, attempt); all.err != nil {

@@ -33,6 +33,7 @@ const (
 
 // Head holds the fields of a message outside its events.
 type Head struct {
+	Format      Format
 	EventID     string
 	Date        time.Time
 	ServiceName string
@@ -65,16 +66,16 @@ type Shortfall struct {
 }
 
 type eventJSON struct {
-	ID              string                     `json:"id"`
+	ID              string                     `json:"id,omitempty"`
 	Datetime        time.Time                  `json:"datetime"`
 	EventKey        string                     `json:"eventKey"`
-	Headers         map[string][]string        `json:"headers"`
-	QueryParams     map[string][]string        `json:"queryParams"`
+	Headers         map[string][]string        `json:"headers,omitzero"`
+	QueryParams     map[string][]string        `json:"queryParams,omitzero"`
 	RawQuery        string                     `json:"rawQuery,omitempty"`
 	Redacted        []string                   `json:"redacted,omitempty"`
 	Content         *string                    `json:"content,omitempty"`
 	ContentEncoding string                     `json:"contentEncoding,omitempty"`
-	HTTPMethod      string                     `json:"httpMethod"`
+	HTTPMethod      string                     `json:"httpMethod,omitempty"`
 	CloudEvent      map[string]json.RawMessage `json:"cloudEvent,omitempty"`
 }
 
@@ -82,14 +83,18 @@ type eventJSON struct {
 type Fetch func(included []event.Ref) iter.Seq2[event.Event, error]
 
 // Write writes the message to w. It keeps one event in memory at a time. It returns the
-// first error of fetch or w, and fails if fetch returns fewer events than asked.
+// first error of fetch or w, and fails if fetch returns fewer events than asked. EventSync's
+// formats have the form Whole only.
 func Write(w io.Writer, head Head, lists []event.List, form Form, fetch Fetch) error {
-	p := &printer{w: w}
+	if form != Whole && head.Format.Strict() {
+		return fmt.Errorf("%w: the format %s has no claim check", ErrTooLarge, head.Format)
+	}
+	p := &printer{w: w, format: head.Format}
 	p.raw(`{"eventID":`).value(head.EventID)
 	p.raw(`,"date":`).value(head.Date)
 	p.raw(`,"serviceName":`).value(head.ServiceName)
 	p.raw(`,"triggerType":`).value(head.TriggerType)
-	if w := head.Window; w != nil {
+	if w := head.Window; w != nil && !head.Format.Strict() {
 		p.members(w)
 	}
 	if form != Whole {
@@ -120,12 +125,20 @@ func (p *printer) members(v any) {
 
 func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
 	p.value(l.Key).raw(":{")
-	if l.Count > 0 { // otherwise there are no times. EventSync's document spells the first with a capital F
-		p.raw(`"FirstEventDate":`).value(l.First).raw(`,"lastEventDate":`).value(l.Last).raw(",")
+	if l.Count > 0 { // otherwise there are no times
+		if p.format != EventSync2 {
+			p.raw(`"FirstEventDate":`).value(l.First).raw(",")
+		}
+		if p.format != EventSync1 {
+			p.raw(`"firstEventDate":`).value(l.First).raw(",")
+		}
+		p.raw(`"lastEventDate":`).value(l.Last).raw(",")
 	}
 	p.raw(`"numberOfEvents":`).value(l.Count)
-	p.raw(`,"minNbOfOccurrence":`).value(l.Need)
-	p.raw(`,"eventToSend":`).value(l.Send)
+	if p.format != EventSync1 {
+		p.raw(`,"minNbOfOccurrence":`).value(l.Need)
+		p.raw(`,"eventToSend":`).value(l.Send)
+	}
 	if len(l.Included) > 0 && form != NoEvents {
 		p.raw(`,"events":[`)
 		i := 0
@@ -136,7 +149,7 @@ func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
 			if i > 0 {
 				p.raw(",")
 			}
-			p.value(toJSON(e, form))
+			p.value(p.format.shown(toJSON(e, form)))
 			if i++; p.err != nil {
 				return p.err
 			}
@@ -175,9 +188,10 @@ func orEmpty(m map[string][]string) map[string][]string {
 
 // printer writes JSON. It keeps the first error, and writes nothing after it.
 type printer struct {
-	w   io.Writer
-	buf bytes.Buffer
-	err error
+	w      io.Writer
+	format Format
+	buf    bytes.Buffer
+	err    error
 }
 
 func (p *printer) raw(s string) *printer {

@@ -34,6 +34,7 @@ type document struct {
 	Kind    string             `json:"kind" decode:"secret" enum:"a b"`
 	Options json.RawMessage    `json:"options"`
 	Any     any                `json:"any"`
+	Some    any                `json:"some" types:"string integer"`
 	Flag    bool               `json:"flag"`
 
 	hidden int
@@ -96,7 +97,7 @@ func TestEveryFault(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
 		{"several", `{"color":1,"name":"A b","mode":"SOME","paging":{"style":"x","size":1001},"each":[{},3,{"style":"page","size":1.5}],"hosts":["a"],"share":2,"flag":"true"}`,
-			`$.color: unknown field; the fields are any, each, flag, hosts, kind, list, mode, name, options, paging, secret, share, types
+			`$.color: unknown field; the fields are any, each, flag, hosts, kind, list, mode, name, options, paging, secret, share, some, types
 $.name: must be lower case, not "A B"
 $.mode: must be ALL or FIRST, not "SOME"
 $.paging.style: must be none, page or link, not "x"
@@ -111,6 +112,8 @@ $.flag: must be true or false, not a string`},
 		{"in a map", `{"name":"a","types":{"x-y":{"style":"page","sice":1},"a.b":7}}`, "$.types.x-y.sice: unknown field; did you mean \"size\"?\n$.types[\"a.b\"]: must be an object, not a number"},
 		{"twice", `{"name":"a","types":{"x":{"style":"page"},"x":{"style":"page"}},"name":"b"}`, "$.types.x: given twice\n$.name: given twice"},
 		{"null", `{"name":null,"mode":null,"flag":null}`, "$.name: must be a string, not null\n$.flag: must be true or false, not null"},
+		{"another type", `{"name":"a","some":null}`, "$.some: must be a string or an integer, not null"},
+		{"yet another type", `{"name":"a","some":[1]}`, "$.some: must be a string or an integer, not an array"},
 		{"large", `{"name":"a","paging":{"style":"page","size":99999999999999999999},"share":1e999}`, "$.paging.size: must be from 1 to 1000 items\n$.share: is too large a number"},
 		{"letter case", `{"Name":"a"}`, "$.Name: unknown field; did you mean \"name\"?\n$.name: is required"},
 		{"two values", `{"name":"a"} {}`, "$: not JSON: line 1, column 14: invalid character '{' after top-level value"},

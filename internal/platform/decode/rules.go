@@ -16,8 +16,9 @@ type Rules struct {
 	Range   *Range // nil: any number
 	Enum    []string
 	Format  string
-	Least   int    // items of a list
-	Noun    string // what they are
+	Types   []string // of any: string, integer, number, boolean, object, array; none: whatever there is
+	Least   int      // items of a list
+	Noun    string   // what they are
 }
 
 // Range is the least and the most that a number may be.
@@ -99,7 +100,7 @@ func rulesOf(t reflect.Type, sf reflect.StructField) (r Rules) {
 		}
 	}
 	r.Default, r.Format = sf.Tag.Get("default"), sf.Tag.Get("format")
-	r.Enum = strings.Fields(sf.Tag.Get("enum"))
+	r.Enum, r.Types = strings.Fields(sf.Tag.Get("enum")), strings.Fields(sf.Tag.Get("types"))
 	if text := sf.Tag.Get("range"); text != "" {
 		bounds, unit, hasUnit := strings.Cut(text, " ")
 		least, most, ok := strings.Cut(bounds, "..")

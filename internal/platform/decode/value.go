@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -59,6 +60,21 @@ var expected = map[reflect.Kind]kind{
 	reflect.Int: number, reflect.Int64: number, reflect.Float64: number,
 }
 
+// typed has the kinds of the values of a JSON type.
+var typed = map[string]kind{"string": str, "integer": number, "number": number, "boolean": boolean, "object": object, "array": array}
+
+// withArticles returns "a string" for string.
+func withArticles(names []string) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = "a " + name
+		if strings.ContainsRune("aio", rune(name[0])) {
+			list[i] = "an " + name
+		}
+	}
+	return list
+}
+
 // read reads a value of the kind into v, which is no pointer, and reports whether v has
 // it afterwards. Faults within it do not count.
 func (f *Faults) read(path string, is kind, t *text, v reflect.Value, r Rules) bool {
@@ -71,6 +87,14 @@ func (f *Faults) read(path string, is kind, t *text, v reflect.Value, r Rules) b
 	}
 	if v.Kind() == reflect.Interface {
 		tree, _ := One(t.raw()) // it was checked
+		if len(r.Types) > 0 && !slices.ContainsFunc(r.Types, func(name string) bool { return typed[name] == is }) {
+			must := "must be " + alternatives(withArticles(r.Types))
+			if format := f.Formats[r.Format]; format.Must != "" {
+				must = format.Must
+			}
+			f.unreadable(path, "%s, not %s", must, is)
+			return false
+		}
 		v.Set(reflect.ValueOf(&tree).Elem())
 		return true
 	}

@@ -20,6 +20,8 @@ import (
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/bus/pubsubbus"
+	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/cloudtimer"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
@@ -69,6 +71,11 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	}
 	if o.Secret, err = configured(cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	if !o.Platform.BackgroundCPU() && !s.Reads {
+		o.Timer = func(svc config.Service) (gate.Timer, error) {
+			return cloudtimer.Open(ctx, cloudtimer.Options{Queue: svc.Timers.Queue, URL: cfg.TimersURL(svc), ServiceAccount: svc.Timers.ServiceAccount})
+		}
 	}
 	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.servesLive()
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {

@@ -193,8 +193,11 @@ func (g *Generator) value(t reflect.Type, r decode.Rules) Object {
 		return Object{{"type", kind("boolean", r)}}
 	case reflect.Int:
 		return g.integer(r)
-	case reflect.Interface: // any value; what the code accepts is in the description
-		return Object{}
+	case reflect.Interface:
+		if len(r.Types) > 0 {
+			return Object{{"type", r.Types}}
+		}
+		return Object{} // any value; what the code accepts is in the description
 	}
 	panic(fmt.Sprintf("schema: %s is of a type that no schema is made of", t))
 }

@@ -29,6 +29,8 @@ type Outer struct {
 	One *Inner `json:"one"`
 	// Several.
 	Several []Inner `json:"several"`
+	// Either.
+	Either any `json:"either" types:"string integer"`
 	// Whether.
 	Flag bool `json:"flag"`
 }
@@ -55,6 +57,7 @@ func TestSchema(t *testing.T) {
 				"hosts": {"description": "Where.", "type": "array", "minItems": 2, "items": {"type": "string", "minLength": 1, "pattern": "^[a-z<]+$", "not": {"pattern": "x"}}},
 				"one": {"description": "One.", "$ref": "#/$defs/inner"},
 				"several": {"description": "Several.", "type": "array", "items": {"$ref": "#/$defs/inner"}},
+				"either": {"description": "Either.", "type": ["string", "integer"]},
 				"flag": {"description": "Whether.", "type": "boolean", "default": false}
 			}
 		},
