@@ -95,7 +95,7 @@ func TestDamageThatIsFoundLater(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	overwrite(t, path, 256<<10, int(info.Size()-256<<10)) // behind the tables' definitions
-	s.read.SetMaxIdleConns(0) // drop the cached pages
+	s.read.SetMaxIdleConns(0)                             // drop the cached pages
 	s.read.SetMaxIdleConns(readers)
 	s.q, err = prepareQueries(t.Context(), s.read)
 	require.NoError(t, err)
