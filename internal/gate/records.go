@@ -39,7 +39,7 @@ func (g *Gate) Records(ctx context.Context, q RecordQuery, write func([]event.Re
 	for after := q.After; ; {
 		page, err := g.store.EventsBetween(ctx, g.svc.ServiceName, q.Received, after, pageEvents)
 		if err != nil {
-			return next, unavailable(err, "the events could not be read")
+			return next, g.unread(ctx, err, next)
 		}
 		if len(page) == 0 {
 			return next, nil
@@ -48,7 +48,7 @@ func (g *Gate) Records(ctx context.Context, q RecordQuery, write func([]event.Re
 			chunk, refs := chunkOf(page, q.EventKey)
 			records, err := g.records(ctx, room, refs, q.Key)
 			if err != nil {
-				return next, unavailable(err, "the events could not be read")
+				return next, g.unread(ctx, err, next)
 			}
 			if len(records) > 0 {
 				if err := write(records); err != nil {
@@ -63,6 +63,15 @@ func (g *Gate) Records(ctx context.Context, q RecordQuery, write func([]event.Re
 			page = page[len(chunk):]
 		}
 	}
+}
+
+// unread returns the error of reading events. If some are written, no other place can log
+// the cause: the answer has begun, and its connection is aborted.
+func (g *Gate) unread(ctx context.Context, err error, next *store.Cursor) error {
+	if next != nil && ctx.Err() == nil {
+		g.log.WarnContext(ctx, "a list of events broke off; the client can go on where it ended", "error", err)
+	}
+	return unavailable(err, "the events could not be read")
 }
 
 // chunkOf returns the beginning of the page that is read at once, and the references of
