@@ -28,7 +28,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 bench: ## print the table of docs/performance.md, with emulators and databases of its own
 	./scripts/with-emulators ./scripts/with-databases go run ./internal/bench
 
-crash: ## kill -9 under load, 200 times on each store
+crash: ## kill -9 under load, and while windows complete and close, 200 times on each store
 	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e
 
 attack: ## run the attacks that must fail, on 127.0.0.1 only, including those too slow for every test run

@@ -36,6 +36,12 @@ type result struct {
 
 // load sends n requests over conns connections, request i to path(i).
 func load(base string, n, conns int, path func(i int) string) (result, error) {
+	return loadWith(base, n, conns, func(i int) (string, []byte) { return path(i), body })
+}
+
+// loadWith sends n requests over conns connections, and takes each one's path and body from
+// request.
+func loadWith(base string, n, conns int, request func(i int) (path string, body []byte)) (result, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	latencies := make([]time.Duration, n)
@@ -50,8 +56,9 @@ func load(base string, n, conns int, path func(i int) string) (result, error) {
 				if i >= n || failed.Load() != nil {
 					return
 				}
+				path, body := request(i)
 				at := time.Now()
-				if err := post(client, base+path(i)); err != nil {
+				if err := postBody(client, base+path, body); err != nil {
 					failed.Store(&err)
 					return
 				}
@@ -68,7 +75,9 @@ func load(base string, n, conns int, path func(i int) string) (result, error) {
 	return result{float64(n) / took.Seconds(), latencies[n/2], latencies[n*99/100]}, nil
 }
 
-func post(client *http.Client, url string) error {
+func post(client *http.Client, url string) error { return postBody(client, url, body) }
+
+func postBody(client *http.Client, url string, body []byte) error {
 	resp, err := client.Post(url, "text/plain", bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -101,16 +110,23 @@ func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	a, err := app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), Platform: hosting.Machine, Memory: budgets()})
+	_, base, stop, err = serveConfig(cfg, st, b)
+	return base, stop, err
+}
+
+// serveConfig is serve for a configuration of its own. The app's background work is not
+// started.
+func serveConfig(cfg *config.Config, st app.Store, b bus.Bus) (a *app.App, base string, stop func(), err error) {
+	a, err = app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), Platform: hosting.Machine, Memory: budgets()})
 	if err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
 	h, err := functions.Handler(a)
 	if err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
 	base, stopServer, err := listen(h)
-	return base, func() { stopServer(); _ = a.Close(context.Background()) }, err
+	return a, base, func() { stopServer(); _ = a.Close(context.Background()) }, err
 }
 
 // budgets returns the memory budgets that a real process would have on this machine.

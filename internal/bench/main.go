@@ -58,7 +58,7 @@ func (r row) resident() string {
 func main() {
 	launch.TuneGC(os.Getenv)
 	b := &bench{ctx: context.Background()}
-	only := flag.String("only", "", "comma-separated sections: embedded, process, syncs, live, waiting, concurrent, operations")
+	only := flag.String("only", "", "comma-separated sections: embedded, keys, closing, process, syncs, live, waiting, concurrent, operations, keyoperations")
 	flag.IntVar(&b.events, "events", 20_000, "events per measured run on the embedded store; a tenth of it on the emulators")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -81,12 +81,15 @@ func main() {
 		run       func(*bench) error
 	}{
 		{"embedded", false, embedded},
+		{"keys", false, keys},
+		{"closing", false, closing},
 		{"process", false, process},
 		{"syncs", false, syncs},
 		{"live", false, lives},
 		{"waiting", true, waiting},
 		{"concurrent", true, concurrent},
 		{"operations", true, operations},
+		{"keyoperations", true, keyOperations},
 	} {
 		if *only != "" && !strings.Contains(","+*only+",", ","+s.name+",") {
 			continue

@@ -57,9 +57,14 @@ func crash(t *testing.T, o options, settle func(*process, *testing.T)) (*process
 	l := startLoad(t, p, "c", 8, 0)
 	began := time.Now()
 	for round := range rounds {
-		if round%4 == 3 { // kill it while it starts and recovers from the previous crash
+		switch round % 4 {
+		case 3: // kill it while it starts and recovers from the previous crash
 			time.Sleep(rand.N(60 * time.Millisecond))
-		} else {
+		case 0: // on a busy machine, no other round may last until an event is acknowledged
+			p.listens(t)
+			l.goesOn(t)
+			time.Sleep(rand.N(150 * time.Millisecond))
+		default:
 			p.listens(t)
 			time.Sleep(5*time.Millisecond + rand.N(145*time.Millisecond))
 		}

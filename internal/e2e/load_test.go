@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -86,6 +87,23 @@ func (l *load) deliver(p *process, key, id string) bool {
 		l.t.Errorf("%s is not acknowledged in time", id)
 	}
 	return false
+}
+
+// goesOn waits until another event is acknowledged.
+func (l *load) goesOn(t *testing.T) {
+	t.Helper()
+	acked := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.acked)
+	}
+	before := acked()
+	eventually(t, 60*time.Second, "another event is acknowledged", func() error {
+		if acked() == before {
+			return errors.New("none was")
+		}
+		return nil
+	})
 }
 
 // finish stops the clients, after each has delivered its current event.

@@ -47,19 +47,21 @@ func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool)
 	}
 	waiting = make([][]event.Waiting, len(g.endpoints))
 	cut := make([]bool, len(g.endpoints))
-	eg, ctx := errgroup.WithContext(ctx)
-	for i, ep := range g.endpoints {
-		eg.Go(func() (err error) {
-			limit := 0
-			if few {
-				limit = g.rules.shape.Rules[i].Need + margin
-			}
-			waiting[i], err = g.store.WaitingOf(ctx, ep, sc.key, span, !few || g.rules.endpoints[i].distinct != nil, limit)
-			cut[i] = limit > 0 && len(waiting[i]) >= limit
-			return err
-		})
+	read := func(ctx context.Context, i int) (err error) {
+		limit := 0
+		if few {
+			limit = g.rules.shape.Rules[i].Need + margin
+		}
+		waiting[i], err = g.store.WaitingOf(ctx, g.endpoints[i], sc.key, span, !few || g.rules.endpoints[i].distinct != nil, limit)
+		cut[i] = limit > 0 && len(waiting[i]) >= limit
+		return err
 	}
-	err = eg.Wait()
+	eg, reading := errgroup.WithContext(ctx)
+	last := len(g.endpoints) - 1
+	for i := range last {
+		eg.Go(func() error { return read(reading, i) })
+	}
+	err = errFirst(read(ctx, last), eg.Wait()) // a goroutine of its own would cost more than an embedded store's read
 	return waiting, !slices.Contains(cut, true), err
 }
 

@@ -18,13 +18,13 @@ const discardChunk = 1000
 
 // Pending implements [store.Store].
 func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time, limit int) ([]store.Pointer, error) {
-	ps, err := s.pointers(ctx, s.q.pending, ep, after, unlimited(limit))
+	ps, err := s.pointers(brief(ctx, limit), s.q.pending, ep, after, unlimited(limit))
 	return ps, s.reading("pending", err)
 }
 
 // Stale implements [store.Store].
 func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, limit int) ([]store.Pointer, error) {
-	ps, err := s.pointers(ctx, s.q.stale, ep, upTo, limit)
+	ps, err := s.pointers(brief(ctx, limit), s.q.stale, ep, upTo, limit)
 	return ps, s.reading("stale", err)
 }
 
@@ -166,7 +166,7 @@ func (s *Store) event(ctx context.Context, service int64, id string, m store.Mem
 	e := event.Event{ID: m.ID, ReceivedAt: m.ReceivedAt.UTC()}
 	var receivedAt int64
 	var meta []byte
-	err = s.q.event.QueryRowContext(ctx, service, key).Scan(&receivedAt, &e.Key, &meta, &e.Content)
+	err = s.q.event.QueryRowContext(brief(ctx, 1), service, key).Scan(&receivedAt, &e.Key, &meta, &e.Content)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && receivedAt != m.ReceivedAt.UnixMicro() {
 		return event.Event{}, store.ErrNotFound
 	}
@@ -175,6 +175,19 @@ func (s *Store) event(ctx context.Context, service int64, id string, m store.Mem
 	}
 	e.Meta, err = event.ParseMeta(meta)
 	return e, err
+}
+
+// fewRows bounds the rows of a query that takes less time than it takes to watch a context.
+const fewRows = 1000
+
+// brief returns the context for a query of at most limit rows; 0 means no limit. If they are
+// few, the query does not watch ctx, unless that has ended. For each query, watching takes
+// two goroutines, and thus more time than to read a few rows by an index.
+func brief(ctx context.Context, limit int) context.Context {
+	if limit <= 0 || limit > fewRows || ctx.Err() != nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
 }
 
 func unlimited(limit int) int {

@@ -108,10 +108,10 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 
 		&s.keepEvent: `UPDATE event SET expire_at = ?1 WHERE service = ?2 AND id = ?3 AND received_at = ?4 AND expire_at < ?1`,
 
-		&s.purgeDocs:   `DELETE FROM doc WHERE seq IN (SELECT seq FROM doc WHERE expire_at <= ? LIMIT ?)`,
-		&s.purgeEvents: `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE expire_at <= ? LIMIT ?)`,
+		&s.purgeDocs:   `DELETE FROM doc WHERE seq IN (SELECT seq FROM doc WHERE expire_at <= ? LIMIT +?)`,
+		&s.purgeEvents: `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE expire_at <= ? LIMIT +?)`,
 		&s.purgeClaims: `DELETE FROM claim WHERE seq IN
-			(SELECT seq FROM claim WHERE published > 0 AND expire_at <= ? LIMIT ?)`,
+			(SELECT seq FROM claim WHERE published > 0 AND expire_at <= ? LIMIT +?)`,
 	})
 	return s, err
 }
@@ -143,11 +143,11 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.endpoint: sqlEndpoint,
 
 		&q.pending: `SELECT id, received_at, size FROM pending WHERE endpoint = ? AND received_at > ?
-			ORDER BY received_at, id LIMIT ?`,
-		&q.count:     `SELECT count(*) FROM (SELECT 1 FROM pending WHERE endpoint = ? AND received_at > ? LIMIT ?)`,
+			ORDER BY received_at, id LIMIT +?`,
+		&q.count:     `SELECT count(*) FROM (SELECT 1 FROM pending WHERE endpoint = ? AND received_at > ? LIMIT +?)`,
 		&q.summarize: `SELECT count(*), min(received_at), max(received_at) FROM pending WHERE endpoint = ? AND received_at > ?`,
 		&q.stale: `SELECT id, received_at, size FROM pending WHERE endpoint = ? AND received_at <= ?
-			ORDER BY received_at, id LIMIT ?`,
+			ORDER BY received_at, id LIMIT +?`,
 		&q.event: `SELECT e.received_at, k.key, e.meta, e.content FROM event e JOIN endpoint k ON k.num = e.endpoint
 			WHERE e.service = ? AND e.id = ?`,
 		&q.expires: `SELECT expire_at FROM event WHERE service = ? AND id = ? AND received_at = ?`,
@@ -157,41 +157,45 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY e.received_at, e.id LIMIT ?`,
 
 		&q.waitingOf: `SELECT ` + waitingRow + ` FROM waiting WHERE endpoint = ? AND key = ? AND at >= ? AND at < ?
-			ORDER BY at, id LIMIT ?`,
+			ORDER BY at, id LIMIT +?`,
 		&q.waitingUpTo: `SELECT ` + waitingRow + ` FROM waiting WHERE endpoint = ? AND (at, id) > (?, ?) AND at <= ?
-			ORDER BY at, id LIMIT ?`,
-		&q.countWaiting: `SELECT count(*) FROM (SELECT 1 FROM waiting WHERE endpoint = ? LIMIT ?)`,
+			ORDER BY at, id LIMIT +?`,
+		&q.countWaiting: `SELECT count(*) FROM (SELECT 1 FROM waiting WHERE endpoint = ? LIMIT +?)`,
 
 		&q.collection:      sqlCollection,
 		&q.doc:             sqlDoc + `id = ?`,
 		&q.docs:            sqlDoc + `id IN (?` + strings.Repeat(", ?", docsAtOnce-1) + `)`,
-		&q.docsUp:          sqlDoc + `id > ? ORDER BY id LIMIT ?`,
-		&q.docsDown:        sqlDoc + `id < ? ORDER BY id DESC LIMIT ?`,
-		&q.docsByOrderUp:   sqlDoc + `ord > 0 AND (ord, id) > (?, ?) ORDER BY ord, id LIMIT ?`,
-		&q.docsByOrderDown: sqlDoc + `ord > 0 AND (ord, id) < (?, ?) ORDER BY ord DESC, id DESC LIMIT ?`,
-		&q.countDocs:       `SELECT count(*) FROM (SELECT 1 FROM doc WHERE collection = ? LIMIT ?)`,
+		&q.docsUp:          sqlDoc + `id > ? ORDER BY id LIMIT +?`,
+		&q.docsDown:        sqlDoc + `id < ? ORDER BY id DESC LIMIT +?`,
+		&q.docsByOrderUp:   sqlDoc + `ord > 0 AND (ord, id) > (?, ?) ORDER BY ord, id LIMIT +?`,
+		&q.docsByOrderDown: sqlDoc + `ord > 0 AND (ord, id) < (?, ?) ORDER BY ord DESC, id DESC LIMIT +?`,
+		&q.countDocs:       `SELECT count(*) FROM (SELECT 1 FROM doc WHERE collection = ? LIMIT +?)`,
 
 		&q.due: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
-			ORDER BY next_attempt LIMIT ?`,
+			ORDER BY next_attempt LIMIT +?`,
 		&q.dueBeyond: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
-			ORDER BY next_attempt DESC LIMIT ?`,
+			ORDER BY next_attempt DESC LIMIT +?`,
 		&q.claimOwner:     sqlClaimOwner,
 		&q.claimByEventID: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND event_id = ? ORDER BY seq DESC LIMIT 1`,
 		&q.claims: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND (date, id) < (?, ?)
-			ORDER BY date DESC, id DESC LIMIT ?`,
+			ORDER BY date DESC, id DESC LIMIT +?`,
 		&q.claimsByState: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) < (?, ?)
-			ORDER BY date DESC, id DESC LIMIT ?`,
+			ORDER BY date DESC, id DESC LIMIT +?`,
 		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND (? < 0 OR published = ?) AND (date, id) < (?, ?)
-			ORDER BY date DESC, id DESC LIMIT ?`,
+			ORDER BY date DESC, id DESC LIMIT +?`,
 		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
-			ORDER BY date, id LIMIT ?`,
+			ORDER BY date, id LIMIT +?`,
 		&q.backlog: `SELECT count(*), min(date) FROM claim WHERE service = ? AND published = 0`,
 	})
 	return q, err
 }
 
-// prepare prepares all texts. It returns the prepared statements even if others failed, so
-// that the caller can close them.
+// prepare prepares all texts. Every LIMIT with a parameter is written as "+?": SQLite looks
+// at the value of a bare one when it plans, and so parses and plans the statement again
+// after each bind, which takes several times as long as to read a few rows.
+//
+// prepare returns the prepared statements even if others failed, so that the caller can
+// close them.
 func prepare(ctx context.Context, p preparer, texts map[**sql.Stmt]string) (all []*sql.Stmt, err error) {
 	var errs []error
 	for stmt, text := range texts {

@@ -58,7 +58,7 @@ func (s *Store) WaitingOf(ctx context.Context, ep store.Endpoint, key string, in
 	if !in.To.IsZero() {
 		to = in.To.UnixMicro()
 	}
-	ws, err := s.waiting(ctx, s.q.waitingOf, ep, []byte(key), from, to, unlimited(limit))
+	ws, err := s.waiting(brief(ctx, limit), s.q.waitingOf, ep, []byte(key), from, to, unlimited(limit))
 	return ws, s.reading("waiting of a key", err)
 }
 
@@ -75,7 +75,7 @@ func (s *Store) WaitingUpTo(ctx context.Context, ep store.Endpoint, upTo time.Ti
 	if !upTo.IsZero() {
 		last = upTo.UnixMicro()
 	}
-	ws, err := s.waiting(ctx, s.q.waitingUpTo, ep, at, id, last, limit)
+	ws, err := s.waiting(brief(ctx, limit), s.q.waitingUpTo, ep, at, id, last, limit)
 	return ws, s.reading("waiting of all keys", err)
 }
 

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/config"
+)
+
+// closing measures how late windows are closed by the ticker of a local process. Their
+// deadlines are spread evenly over a minute.
+func closing(b *bench) error {
+	const windows, period = 10_000, 10 * time.Second
+	cfg, err := config.Parse(fmt.Appendf(nil, `{"serviceName":"bench","trigger":{"type":"window","window":"anchored","observationPeriod":%d,"onClose":"partial"},
+		"endpoints":[%s],"targetPubSub":{"topic":%q}%s}`, int(period.Seconds()), bothPlain, topic, correlated))
+	if err != nil {
+		return err
+	}
+	s, err := serveEmbeddedConfig(b.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	s.app.Start()
+	began := time.Now()
+	_, err = loadWith(s.base, windows, 16, func(i int) (string, []byte) {
+		time.Sleep(time.Until(began.Add(time.Duration(i) * time.Minute / windows)))
+		return "/event/a", keyed(fmt.Sprint("k", i), i)
+	})
+	if err != nil {
+		return err
+	}
+	time.Sleep(period + 10*time.Second)
+	var late []time.Duration
+	for after := ""; ; {
+		var page struct {
+			Messages []struct{ Closes, PublishedAt time.Time }
+			Next     *string
+		}
+		if err := get(s.base+"/messages?limit=1000"+after, &page); err != nil {
+			return err
+		}
+		for _, m := range page.Messages {
+			late = append(late, m.PublishedAt.Sub(m.Closes))
+		}
+		if page.Next == nil {
+			break
+		}
+		after = "&after=" + *page.Next
+	}
+	if len(late) != windows {
+		return fmt.Errorf("%d of %d windows are closed", len(late), windows)
+	}
+	slices.Sort(late)
+	p99 := late[windows*99/100]
+	b.add(p99 <= 1500*time.Millisecond, "from a window's deadline until its message is published, 10,000 windows that close within one minute, embedded, local ticker", "p99 ≤ 1.5 s",
+		"p99 %v, p50 %v, longest %v", p99.Round(time.Millisecond), late[windows/2].Round(time.Millisecond), late[windows-1].Round(time.Millisecond))
+	return nil
+}
