@@ -95,6 +95,12 @@ func newGatewayOf(t testing.TB, cfg *config.Config, background bool, functions .
 // newGatewayIn returns a gateway that bounds the memory of requests.
 func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, background bool, functions ...string) *gateway {
 	t.Helper()
+	return newGatewayWith(t, cfg, background, func(o *app.Options) { o.Memory = memory }, functions...)
+}
+
+// newGatewayWith returns a gateway with changed options.
+func newGatewayWith(t testing.TB, cfg *config.Config, background bool, change func(*app.Options), functions ...string) *gateway {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
 	st, err := sqlitestore.Open(context.Background(), file)
 	require.NoError(t, err)
@@ -108,12 +114,14 @@ func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, backgr
 	if background {
 		platform = hosting.Machine
 	}
-	g.app, err = app.New(app.Options{
+	o := app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.NewTextHandler(&g.logs, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: g.clock,
 		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
-		Platform: platform, Memory: memory, ServesLive: true, HooksHTTP: http.DefaultClient,
-	})
+		Platform: platform, ServesLive: true, HooksHTTP: http.DefaultClient,
+	}
+	change(&o)
+	g.app, err = app.New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_ = g.app.Close(context.Background())
