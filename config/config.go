@@ -66,8 +66,8 @@ type Service struct {
 	Trigger Trigger `json:"trigger" decode:"required"`
 	// The event sources' addresses. Their keys are unique.
 	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"1 endpoint"`
-	// The topic of the messages.
-	TargetPubSub TargetPubSub `json:"targetPubSub" decode:"required"`
+	// The topic of the messages: the short form of the first target. It is required unless there are targets.
+	TargetPubSub TargetPubSub `json:"targetPubSub,omitzero"`
 
 	// The largest body of an event, in bytes.
 	MaxEventBytes int `json:"maxEventBytes" default:"1048576" range:"1..8388608"`
@@ -97,6 +97,8 @@ type Service struct {
 	MaxPending int `json:"maxPending,omitempty" range:"1..1000000000"`
 	// Addresses of sources that send everything to one place. Their names are unique within the service.
 	Feeds []Feed `json:"feeds,omitempty"`
+	// Where each message goes, beside the topic of targetPubSub. Each target has its own state and retries.
+	Targets []Target `json:"targets,omitempty" least:"1 target"`
 }
 
 // Correlation says which events belong together.

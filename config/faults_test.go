@@ -134,7 +134,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"shards negative", endpoint(`"shards": -1`), "$.endpoints[1].shards: must be from 0 to 64", false},
 
 		// Topic.
-		{"no target", change(t, `"targetPubSub"`, `"target"`), "$.target: unknown field\n$.targetPubSub: is required", false},
+		{"no target", change(t, `"targetPubSub"`, `"target"`), "$.target: unknown field; did you mean \"targets\"?\n$.targetPubSub: is required", false},
 		{"no topic", change(t, `"topic": "`+topic+`"`, ``), "$.targetPubSub.topic: is required", false},
 		{"topic empty", topicOf(``), badTopic + "must not be empty", false},
 		{"topic a/b/c/d", topicOf(`a/b/c/d`), badTopic + `must be projects/<project>/topics/<name>, not "a/b/c/d"`, false},

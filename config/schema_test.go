@@ -69,13 +69,16 @@ func TestSchemaIsGenerated(t *testing.T) {
 	require.NoError(t, err)
 	g := &schema.Generator{
 		Formats: config.Formats, Comments: comments, Open: []string{"service", "deployment"},
-		More: map[string]schema.Object{"auth": {{Name: "anyOf", Value: json.RawMessage(
-			`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}},
+		More: map[string]schema.Object{
+			"service": {{Name: "anyOf", Value: json.RawMessage(`[{ "required": ["targetPubSub"] }, { "required": ["targets"] }]`)}},
+			"auth": {{Name: "anyOf", Value: json.RawMessage(
+				`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}},
 			"trigger": {
 				{Name: "if", Value: json.RawMessage(`{ "required": ["window"], "properties": { "window": { "const": "tumbling" } } }`)},
 				{Name: "then", Value: json.RawMessage(`{ "required": ["every"], "properties": { "observationPeriod": { "const": 0 } } }`)},
 				{Name: "else", Value: json.RawMessage(`{ "required": ["observationPeriod"], "properties": { "observationPeriod": { "minimum": 1 } } }`)},
-			}},
+			},
+		},
 	}
 	type object = schema.Object
 	closed := schema.Member{Name: "unevaluatedProperties", Value: false}

@@ -7,11 +7,16 @@ import (
 )
 
 // Topics returns the topics to which the service publishes.
-func (s Service) Topics() []string {
-	if s.DeadLetter != nil {
-		return []string{s.TargetPubSub.Topic, s.DeadLetter.Topic}
+func (s Service) Topics() (topics []string) {
+	for _, t := range s.AllTargets() {
+		if t.PubSub != nil {
+			topics = append(topics, t.PubSub.Topic)
+		}
 	}
-	return []string{s.TargetPubSub.Topic}
+	if s.DeadLetter != nil {
+		topics = append(topics, s.DeadLetter.Topic)
+	}
+	return topics
 }
 
 // LongestSession returns for how long a session lasts at most.

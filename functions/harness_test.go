@@ -21,7 +21,6 @@ import (
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/bus/localbus"
-	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/store"
@@ -96,11 +95,11 @@ func newGatewayOf(t testing.TB, cfg *config.Config, background bool, functions .
 // newGatewayIn returns a gateway that bounds the memory of requests.
 func newGatewayIn(t testing.TB, memory budget.Memory, cfg *config.Config, background bool, functions ...string) *gateway {
 	t.Helper()
-	return newGatewayTimed(t, nil, memory, cfg, background, functions...)
+	return newGatewayWith(t, cfg, background, func(_ *gateway, o *app.Options) { o.Memory = memory }, functions...)
 }
 
-// newGatewayTimed returns a gateway whose services have timers.
-func newGatewayTimed(t testing.TB, timer func(*gateway) gate.Timer, memory budget.Memory, cfg *config.Config, background bool, functions ...string) *gateway {
+// newGatewayWith returns a gateway with changed options.
+func newGatewayWith(t testing.TB, cfg *config.Config, background bool, change func(*gateway, *app.Options), functions ...string) *gateway {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
 	st, err := sqlitestore.Open(context.Background(), file)
@@ -119,11 +118,9 @@ func newGatewayTimed(t testing.TB, timer func(*gateway) gate.Timer, memory budge
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.NewTextHandler(&g.logs, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: g.clock,
 		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
-		Platform: platform, Memory: memory, ServesLive: true, HooksHTTP: http.DefaultClient,
+		Platform: platform, ServesLive: true, HooksHTTP: http.DefaultClient,
 	}
-	if timer != nil {
-		o.Timer = func(config.Service) (gate.Timer, error) { return timer(g), nil }
-	}
+	change(g, &o)
 	g.app, err = app.New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -10,10 +10,10 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/gate/cloudtimer"
 	"github.com/headgate/headgate/internal/gate/cloudtimer/tasktest"
-	"github.com/headgate/headgate/internal/platform/budget"
 )
 
 const testQueue = "projects/test-project/locations/europe-west1/queues/windows"
@@ -32,13 +32,13 @@ func newTimed(t *testing.T, trigger, more string) *timed {
 	cfg, err := config.Parse([]byte(text))
 	require.NoError(t, err)
 	x := &timed{}
-	x.gateway = newGatewayTimed(t, func(g *gateway) gate.Timer {
+	x.gateway = newGatewayWith(t, cfg, false, func(g *gateway, o *app.Options) {
 		x.queue = tasktest.New(t, testQueue, g.clock)
 		timer, err := cloudtimer.Open(t.Context(), cloudtimer.Options{Queue: testQueue, URL: cfg.TimersURL(cfg.Services[0])},
 			option.WithEndpoint(x.queue.URL), option.WithHTTPClient(x.queue.Client()))
 		require.NoError(t, err)
-		return timer
-	}, budget.Memory{}, cfg, false)
+		o.Timer = func(config.Service) (gate.Timer, error) { return timer, nil }
+	})
 	return x
 }
 

@@ -29,6 +29,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -74,6 +75,9 @@ type Options struct {
 	// Warnings returns what an operator should correct about what messages start. May be
 	// nil.
 	Warnings func(ctx context.Context) ([]string, error)
+	// Senders reach the targets that are not topics, by name. A target of the configuration
+	// that has none is not the gate's task.
+	Senders map[string]target.Sender
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -84,6 +88,8 @@ type Gate struct {
 	svc       config.Service
 	endpoints []store.Endpoint
 	rules     *rules
+	topic     string      // of the first target that is a topic; "": there is none
+	receivers []*receiver // of a service with more than one topic; otherwise nil
 	byKey     map[string]int
 
 	store         store.Store
@@ -154,6 +160,7 @@ func New(svc config.Service, o Options) *Gate {
 	if g.rules, err = compile(svc); err != nil {
 		panic("gate: the configuration was not validated: " + err.Error())
 	}
+	g.compileTargets(o.Senders)
 	g.commits = newGroupCommit(g.commit)
 	return g
 }
