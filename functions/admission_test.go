@@ -155,3 +155,27 @@ func TestCountsOfEventsThatDoNotCount(t *testing.T) {
 		field(s.json["endpoints"], 0, "counts"))
 	require.NotContains(t, field(s.json["endpoints"], 1), "counts")
 }
+
+// A topic of dead letters that is gone delays no message.
+func TestMessagesDoNotWaitForDeadLetters(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, windowed("", `,"onError":"deadLetter","filter":"event.body.ok"`, deadLetters))
+	g.bus.awayFrom = deadTopic
+	g.bus.set(errors.New("no such topic"))
+	for range 20 {
+		g.event("entry1", "{}")
+	}
+	g.event("entry1", `{"ok":true}`)
+	require.Equal(t, true, g.event("entry2", "{}").json["published"])
+	g.bus.awayFrom = "" // the message of the next window waits behind the dead letters
+	g.event("entry1", `{"ok":true}`)
+	require.Equal(t, false, g.event("entry2", "{}").json["published"])
+	g.bus.awayFrom = deadTopic
+	g.advance(time.Minute)
+	require.Equal(t, 1, g.do("POST", "/sweep", "").num("republished"))
+	require.Equal(t, []string{testTopic, testTopic}, g.bus.topics)
+	require.Len(t, g.do("GET", "/messages?state=claimed", "").json["messages"], 20)
+
+	g.bus.set(nil)
+	require.Equal(t, 20, g.do("POST", "/sweep", "").num("republished"), "an operator need not wait")
+}

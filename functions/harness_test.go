@@ -326,6 +326,7 @@ type watchedBus struct {
 	bus.Bus
 	mu        sync.Mutex
 	away      error
+	awayFrom  string // only from this topic; "": from all
 	hangs     bool
 	published []bus.Message
 	topics    []string // of the published messages
@@ -340,7 +341,7 @@ func (b *watchedBus) Publish(ctx context.Context, topic string, m bus.Message) (
 		<-ctx.Done()
 		return "", ctx.Err()
 	}
-	if b.away != nil {
+	if b.away != nil && (b.awayFrom == "" || b.awayFrom == topic) {
 		return "", b.away
 	}
 	b.published, b.topics = append(b.published, m), append(b.topics, topic)

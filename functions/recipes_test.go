@@ -22,7 +22,7 @@ const gateDocument = "../docs/gate.md"
 // The recipes of docs/gate.md with what they publish: the correlation key, the completion,
 // the number of events by endpoint, and after a minus sign what is missing.
 var recipes = map[string][]string{
-	"three-files-and-a-push": {" complete approved=1 file=3"},
+	"three-files-and-a-push": {" complete approved=1 customers=1 orders=1 prices=1"},
 	"shards-of-a-job":        {"8a complete shard-done=4", "8b partial shard-done=1 -shard-done"},
 	"order-payment-stock":    {"17 complete note=1 order=1 payment=1 stock=1", "18 partial order=1 -payment -stock"},
 	"daily-close":            {" complete inventory=1 sales=2", " partial sales=1 -stock"},

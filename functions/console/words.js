@@ -138,7 +138,9 @@ export function receiptInWords(receipt) {
   if (receipt.filtered) return "The endpoint's filter is false for the event: it was not stored.";
   if (receipt.dropped === "noKey") return "The event has no correlation key: it was dropped.";
   if (receipt.dropped === "late") return "The window of the event has closed: the event was dropped.";
+  if (receipt.dropped === "noRoute") return "No route of the feed takes the event: it was dropped.";
   if (receipt.dropped) return ["The event was dropped: ", said(receipt.dropped), "."];
+  if (receipt.deadLetter) return ["The event goes to the dead letters because of ", said(receipt.deadLetter), "."];
   if (receipt.superseded) return "The event was superseded: another one with the same distinct value counts.";
   if (receipt.duplicate) return "An event of this name was stored before: it counts once.";
   return "The event was stored.";
@@ -149,7 +151,8 @@ const completions = { complete: "complete", partial: "partial", manual: "manual"
 
 /** Shows why a window was released or closed. @param {any} message */
 export function completion(message) {
+  const why = message.reason ? "Because of " + message.reason : null;
   const short = (message.missing ?? []).map((/** @type {any} */ m) => `${m.eventKey}: ${m.have} of ${m.need}`).join(", ");
-  return el("span", { class: message.completion === "complete" ? "good" : message.completion === "manual" ? null : "warn", title: short ? "Missing: " + short.slice(0, 400) : null },
+  return el("span", { class: message.completion === "complete" ? "good" : message.completion === "manual" ? null : "warn", title: short ? "Missing: " + short.slice(0, 400) : why },
     completions[message.completion] ?? said(message.completion));
 }

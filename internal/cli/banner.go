@@ -55,6 +55,9 @@ func printBanner(w io.Writer, b banner) {
 		for _, e := range svc.Endpoints {
 			fmt.Fprintf(w, "  event     %s/event/%s\n", prefix, escapeKey(e.EventKey))
 		}
+		for _, f := range svc.Feeds {
+			fmt.Fprintf(w, "  feed      %s/feed/%s\n", prefix, f.Name)
+		}
 		fmt.Fprintf(w, "  status    %[1]s/status\n  messages  %[1]s/messages\n  trigger   %[1]s/trigger\n", prefix)
 	}
 	if b.function == "" || b.function == functions.Console {

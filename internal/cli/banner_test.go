@@ -41,13 +41,15 @@ func TestBannerSaysWhatTheWindowIs(t *testing.T) {
 	t.Parallel()
 	const doc = `{"serviceName": "s", "trigger": {"type": "window", "window": "anchored", "observationPeriod": 3600, "onClose": "partial"},
 		"endpoints": [{"eventKey": "orders"}, {"eventKey": "payment"}], "targetPubSub": {"topic": "projects/p-1/topics/sync"},
-		"correlation": {"key": "event.body.orderId"}}`
+		"correlation": {"key": "event.body.orderId"},
+		"feeds": [{"name": "bucket", "routes": [{"when": "true", "eventKey": "orders"}]}]}`
 	const words = "anchored for 1h, by event.body.orderId; complete with orders and payment; else partial"
 	cfg, err := config.Parse([]byte(doc))
 	require.NoError(t, err)
 	var out strings.Builder
 	printBanner(&out, banner{base: "http://127.0.0.1:1", cfg: cfg})
 	require.Contains(t, out.String(), "\ns\n  window    "+words+"\n  event     http://127.0.0.1:1/event/orders\n")
+	require.Contains(t, out.String(), "/event/payment\n  feed      http://127.0.0.1:1/feed/bucket\n  status ")
 
 	file := filepath.Join(t.TempDir(), "gate.json")
 	require.NoError(t, os.WriteFile(file, []byte(doc), 0o600))

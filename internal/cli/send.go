@@ -18,6 +18,7 @@ import (
 
 type sendAnswer struct {
 	ID, EventKey, Dropped           string
+	DeadLetter                      string
 	Duplicate, Filtered, Superseded bool
 	Triggered                       *string
 	Published                       bool
@@ -137,10 +138,14 @@ func printReceipt(w io.Writer, a *sendAnswer) error {
 		what = "not stored: it has no correlation key"
 	case a.Dropped == "late":
 		what = "not stored: its window has closed"
+	case a.Dropped == "noRoute":
+		what = "not stored: no route of the feed takes it"
 	case a.Dropped != "":
 		what = "not stored: " + a.Dropped
 	case a.Duplicate:
 		what = "event " + a.ID + ": stored before, counts once"
+	case a.DeadLetter != "":
+		what = "event " + a.ID + ": stored, goes to the dead letters because of " + a.DeadLetter
 	case a.Superseded:
 		what = "event " + a.ID + ": stored, another event counts in its place"
 	default:

@@ -77,7 +77,11 @@ func (s *unsteady) Settle(ctx context.Context, service, id string, o store.Outco
 func TestEachAcknowledgedEventHasOneEnd(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
-		for seed := range uint64(6) {
+		seeds := uint64(6)
+		if w.timed { // an emulator is slow
+			seeds = 2
+		}
+		for seed := range seeds {
 			admissions(w, seed)
 		}
 	})
@@ -142,7 +146,13 @@ func admissions(w *world, seed uint64) {
 	st.mu.Lock()
 	st.shaky = false
 	st.mu.Unlock()
-	w.pass(6*time.Hour, instances...)
+	for range 16 { // until the last window has closed, and all is published
+		w.ran += 20 * time.Minute
+		for _, i := range instances {
+			_, err := i.Sweep(context.Background())
+			require.NoError(w, err)
+		}
+	}
 
 	got := map[string]string{}
 	claims := w.claims(name)

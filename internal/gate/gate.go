@@ -115,6 +115,7 @@ type Gate struct {
 	recent   *recentEvents
 	suspect  atomic.Int64 // the endpoint that was short at the last check, or noEndpoint
 	busAway  atomic.Int64 // time.Ran when the bus last failed
+	deadAway atomic.Int64 // time.Ran when the topic of dead letters last failed
 	helped   atomic.Int64 // time.Ran when a request last looked for waiting claims
 	kept     atomic.Int64 // time.Ran when the expiry of waiting events was last postponed
 	pressed  atomic.Int64 // time.Ran when the waiting events were last counted
@@ -147,7 +148,7 @@ func New(svc config.Service, o Options) *Gate {
 	if g.time == nil {
 		g.time = newClock()
 	}
-	for _, at := range []*atomic.Int64{&g.busAway, &g.helped, &g.kept, &g.pressed, &g.timers.away} {
+	for _, at := range []*atomic.Int64{&g.busAway, &g.deadAway, &g.helped, &g.kept, &g.pressed, &g.timers.away} {
 		at.Store(int64(never))
 	}
 	g.doubtful.Store(true)

@@ -68,7 +68,7 @@ type Ingested struct {
 //
 // An error means that there is no receipt. Some of the events may still be stored, so a
 // source should give its events idempotency keys and send them all again. The codes are
-// NotFound (no such endpoint), TooLarge and Unavailable.
+// NotFound (no such endpoint or feed), TooLarge, TooMany (see maxPending) and Unavailable.
 func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	if !g.enter() { // answer ends this, even if the caller leaves earlier
 		return Ingested{}, errClosing

@@ -47,6 +47,11 @@ func reasonOf(a *store.Append) string {
 	return reason
 }
 
+// isDeadLetter reports whether the claim's message goes to the dead letters.
+func isDeadLetter(c store.ClaimInfo) bool {
+	return c.Window != nil && c.Window.Completion == store.DeadLettered
+}
+
 // startLetters returns a run that begins after this call, and makes a dead letter of each
 // event that waits for that. The caller is in flight. The run never has an error: the
 // events are durable, and a later run finds those that are left.
@@ -120,7 +125,7 @@ func (g *Gate) sendLetter(ctx context.Context, w event.Waiting) error {
 		},
 		Lists: []event.List{r.Lists[0].List},
 	}
-	resting := !g.elapsed(&g.busAway, busRest)
+	resting := !g.elapsed(&g.busAway, busRest) || !g.elapsed(&g.deadAway, busRest)
 	if resting { // the bus failed a moment ago: make no attempt, take no lease, and back off
 		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
 	}

@@ -87,6 +87,10 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if _, err = g.bus.Publish(ctx, g.topicOf(c), bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
+		if isDeadLetter(c.ClaimInfo) { // the topic of the messages may be well
+			g.deadAway.Store(int64(g.time.Ran()))
+			return 0, fmt.Errorf("the topic of dead letters did not take the message: %w", err)
+		}
 		g.busAway.Store(int64(g.time.Ran()))
 		return 0, fmt.Errorf("%w: %w", errBus, err)
 	}

@@ -108,6 +108,9 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 	// Published claims leave the list. The others stay at its head: each page reads them
 	// again, and stay tells which of them to skip.
 	stay := make(map[string]bool)
+	if which == allClaims { // an operator knows that the topic is back
+		g.deadAway.Store(int64(never))
+	}
 	for {
 		now := g.clock()
 		upTo, beyond := now, now.Add(g.longestRest()+clock.Skew)
@@ -159,6 +162,9 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 		eg.Go(func() error {
 			if refused.Load() || g.closing.Load() || ctx.Err() != nil {
 				return ctx.Err()
+			}
+			if isDeadLetter(c) && !g.elapsed(&g.deadAway, busRest) {
+				return nil // another one was refused a moment ago, and messages must not wait for it
 			}
 			err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(leaseOf(c, c.Attempts+1)))
 			if errors.Is(err, store.ErrConflict) {

@@ -41,6 +41,8 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	notAllowed.Allow = []string{"GET", "HEAD"}
 	later := fault.Wrap(fault.Unavailable, cause, "later")
 	later.RetryAfter = 1200 * time.Millisecond
+	full := fault.New(fault.TooMany, "full")
+	full.RetryAfter = 5 * time.Second
 	for name, c := range map[string]struct {
 		err    error
 		status int
@@ -58,6 +60,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		"too large":                             {fault.New(fault.TooLarge, "no"), 413, "no", nil, ""},
 		"unavailable":                           {fault.Wrap(fault.Unavailable, cause, "busy"), 503, "busy", http.Header{"Retry-After": {"1"}}, "WARN"},
 		"retry rounds up":                       {later, 503, "later", http.Header{"Retry-After": {"2"}}, "WARN"},
+		"too many":                              {full, 429, "full", http.Header{"Retry-After": {"5"}}, ""},
 		"wrapped":                               {fmt.Errorf("at: %w", fault.New(fault.Gone, "gone")), 410, "gone", nil, ""},
 		"internal":                              {fault.Wrap(fault.Internal, cause, "do not show"), 500, "internal error", nil, "ERROR"},
 		"unknown code":                          {fault.New("surprise", "do not show"), 500, "internal error", nil, "ERROR"},

@@ -264,7 +264,7 @@ var waitingTests = map[string]func(*fixture){
 		windows := []*store.Window{
 			{Key: "a", Completion: store.Complete}, nil,
 			{Key: "a", Completion: store.Partial, Opened: f.at(-9), Closes: f.at(-1), Missing: []store.Shortfall{{Key: "o", Have: 1, Need: 3}}},
-			{Key: "", Completion: store.Manual}, {Key: "a", Completion: store.Expired},
+			{Key: "", Completion: store.DeadLettered, Reason: "correlation.key"}, {Key: "a", Completion: store.Expired},
 		}
 		claims := make([]store.Claim, len(windows))
 		for i, w := range windows {
