@@ -15,6 +15,7 @@ type statusJSON struct {
 	Complete    bool               `json:"complete" description:"Every endpoint has the events that it needs."`
 	Endpoints   []endpointJSON     `json:"endpoints"`
 	Missing     []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
+	Window      *openWindowJSON    `json:"window,omitempty" description:"The oldest window that has events, of a service whose windows close. With correlation, ask for a key."`
 	Outbox      outboxJSON         `json:"outbox"`
 	LastMessage *messageJSON       `json:"lastMessage"`
 	Warnings    []string           `json:"warnings,omitempty" description:"What an operator should correct, such as a sync that messages start and that does not exist."`
@@ -38,7 +39,11 @@ type outboxJSON struct {
 
 // showStatus shows the window and the messages that wait.
 func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	s, err := g.Status(r.Context(), keyOf(r))
+	key, err := oneKey(r)
+	if err != nil {
+		return err
+	}
+	s, err := g.Status(r.Context(), key)
 	if err != nil {
 		return err
 	}
@@ -52,6 +57,10 @@ func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		out.Endpoints = append(out.Endpoints, endpointJSON{
 			e.EventKey, e.Have, e.Need, timeOrNull(e.First), timeOrNull(e.Last), timeOrNull(e.OldestLeaves), e.Expired,
 		})
+	}
+	if s.Window != nil && g.Closes() {
+		o := toOpenWindow(g, *s.Window)
+		out.Window = &o
 	}
 	if s.LastMessage != nil {
 		m := toMessageJSON(*s.LastMessage)
