@@ -35,7 +35,7 @@ func TestKeptEventsOfAKeyCostOneClaim(t *testing.T) {
 		listed := &listedStore{Store: w.store.Store}
 		w.store.Store = listed
 		i := w.instance(0)
-		w.pass(time.Hour, i)
+		w.hourly(2, i)
 		const keys = 30
 		for n := range keys {
 			i.post("a", order(n))
@@ -60,7 +60,7 @@ func TestKeptEventsBetweenMessages(t *testing.T) {
 	onBoth(t, func(w *world) {
 		w.configured(`"observationPeriod":600,"keepEventAfterTrigger":true`, twoEndpoints, byOrder)
 		i := w.instance(0)
-		w.pass(time.Hour, i)
+		w.hourly(2, i)
 		i.post("a", order(1)) // never in a message
 		w.ran += 11 * time.Minute
 		i.post("a", order(1))

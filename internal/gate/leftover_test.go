@@ -41,11 +41,11 @@ func TestEventsOfFormerRulesLeaveAfterADay(t *testing.T) {
 				w.pass(time.Minute, i)
 				require.Contains(w, logged.String(), "events wait under rules that the service no longer has")
 				logged.Reset()
-				w.pass(2*time.Hour, i)
+				w.hourly(2, i)
 				require.Empty(w, logged.String(), "they are kept, and the warning is given once")
 				require.Empty(w, w.published())
 
-				w.pass(24*time.Hour, i)
+				w.hourly(24, i)
 				require.Contains(w, logged.String(), "events left the window without a message")
 				s, err := i.Status(context.Background(), nil)
 				require.NoError(w, err)
@@ -54,7 +54,7 @@ func TestEventsOfFormerRulesLeaveAfterADay(t *testing.T) {
 
 				logged.Reset()
 				i.restart()
-				w.pass(time.Hour, i)
+				w.hourly(2, i)
 				require.Empty(w, logged.String())
 			})
 		})
@@ -87,9 +87,18 @@ func TestFormerRulesAreLookedForOnce(t *testing.T) {
 		scanning := &scanningStore{Store: w.store.Store}
 		w.store.Store = scanning
 		i := w.instance(0)
-		w.pass(2*time.Hour, i)
+		w.hourly(5, i)
 		require.Equal(w, 2, scanning.scans, "one for each endpoint")
 	})
+}
+
+// hourly lets hours pass, each with a sweep.
+func (w *world) hourly(n int, i *instance) {
+	for range n {
+		w.ran += time.Hour
+		_, err := i.Sweep(context.Background())
+		require.NoError(w, err)
+	}
 }
 
 // pointers returns the number of pointers in all sets of endpoint a.
