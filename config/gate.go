@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -61,6 +62,9 @@ func (v *validator) trigger(path string, s *Service) {
 	only("maxPeriod", t.MaxPeriod != 0, "session")
 	only("release", t.Release != "", "anchored, tumbling or session")
 	only("onClose", t.OnClose != "", "anchored, tumbling or session")
+	if kind == "tumbling" && t.Late != "" && t.EventTime == "" {
+		v.Add(path+".late", "is about an event whose own time is in a closed window, and there is no eventTime: by its receipt no event is late")
+	}
 	if t.MaxPeriod > 0 && t.MaxPeriod < t.ObservationPeriod {
 		v.Add(path+".maxPeriod", "is shorter than observationPeriod")
 	}
@@ -129,6 +133,16 @@ func (v *validator) endpoint(path string, s *Service, e *Endpoint) {
 	v.expression(path+".distinct", e.Distinct, expression.Text)
 	v.expression(path+".id", e.ID, expression.Text)
 	v.expression(path+".key", e.Key, expression.Text)
+	if e.Distinct != "" && constant(e.Distinct) && e.MinNbOfOccurrence > 1 {
+		v.Add(path+".distinct", "is the same for every event, so one of them counts, and minNbOfOccurrence is %d: no window would be complete", e.MinNbOfOccurrence)
+	}
+	if e.Filter != "" && constant(e.Filter) {
+		if filter, err := expression.Compile(e.Filter, expression.Bool); err == nil {
+			if counts, err := filter.Bool(&expression.Event{}); err == nil && !counts {
+				v.Add(path+".filter", "is always false, so no event of this endpoint would count")
+			}
+		}
+	}
 	if e.Key != "" && s.Correlation == nil {
 		v.Add(path+".key", "takes the place of correlation.key, and there is no correlation")
 	}
@@ -146,6 +160,11 @@ func (v *validator) endpoint(path string, s *Service, e *Endpoint) {
 		v.Add(path, "has distinct or maxNbOfOccurrence, which need windows that end with their message: take keepEventAfterTrigger away")
 	}
 }
+
+var ofEvent = regexp.MustCompile(`\bevent\b`)
+
+// constant reports whether an expression cannot depend on the event.
+func constant(text string) bool { return !ofEvent.MatchString(text) }
 
 func (v *validator) expression(path, text string, k expression.Kind) {
 	if text == "" {

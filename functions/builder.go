@@ -175,6 +175,9 @@ func (b *builder) byService(path string, of func(*gate.Gate) web.Handler) web.Ha
 		if err != nil { // it names the services, which only callers with a role may learn
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
 		}
+		if err := b.unnamed(path, g, name); err != nil {
+			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
+		}
 		if path == "/sweep" { // it publishes what waits itself, and counts it
 			return handlers[g](w, r)
 		}
@@ -184,6 +187,21 @@ func (b *builder) byService(path string, of func(*gate.Gate) web.Handler) web.Ha
 		wait()
 		return err
 	}
+}
+
+// unnamed refuses a request by hand that releases or empties a window and does not say of
+// which of several services. It would act on the first, which need not be the one that was
+// meant.
+func (b *builder) unnamed(path string, g *gate.Gate, name string) error {
+	gates := b.app.Gates()
+	if name != "" || len(gates) == 1 || path != "/trigger" && path != "/reset" && (path != triggerAliasPath || takesTrigger(g)) {
+		return nil
+	}
+	names := make([]string, len(gates))
+	for i, one := range gates {
+		names[i] = one.Service().ServiceName
+	}
+	return fault.New(fault.Invalid, "name the service: /services/{service}%s; the services are %q", path, names)
 }
 
 // noSuchPath answers every path that has no route.

@@ -16,7 +16,10 @@ type verdictJSON struct {
 
 // checkWindow releases the window if it is complete.
 func checkWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	key := keyOf(r)
+	key, err := oneKey(r)
+	if err != nil {
+		return err
+	}
 	v, err := g.Check(r.Context(), key)
 	if err != nil {
 		return err

@@ -50,6 +50,14 @@ func keyOf(r *http.Request) *string {
 	return &key
 }
 
+// oneKey is keyOf for routes that take any other parameter, as EventSync's do.
+func oneKey(r *http.Request) (*string, error) {
+	if n := len(r.URL.Query()["key"]); n > 1 {
+		return nil, fault.New(fault.Invalid, "query parameter %q is given %d times", "key", n)
+	}
+	return keyOf(r), nil
+}
+
 func limitOf(s string, byDefault int) (int, error) {
 	if s == "" {
 		return byDefault, nil

@@ -74,6 +74,7 @@ var routes = []route{
 	// People operate the gate.
 	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, notByHead(triggerWindow),
 		op("trigger", byPeople, "Publish every event in the window now, complete or not").
+			note("A deployment with several services needs the service in the path.").
 			reads(correlationKey).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
@@ -83,6 +84,7 @@ var routes = []route{
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, notByHead(resetWindow),
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
+			note("A deployment with several services needs the service in the path.").
 			reads(inQuery("eventKey", "Only the events of this endpoint."), correlationKey).
 			gives(200, "How many events were taken out.", resetJSON{})},
 	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, noGet, perService(replayMessage),

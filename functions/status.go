@@ -16,6 +16,7 @@ type statusJSON struct {
 	Complete    bool               `json:"complete" description:"Every endpoint has the events that it needs."`
 	Endpoints   []endpointJSON     `json:"endpoints"`
 	Missing     []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
+	Window      *openWindowJSON    `json:"window,omitempty" description:"The oldest window that has events, of a service whose windows close. With correlation, ask for a key."`
 	Outbox      outboxJSON         `json:"outbox"`
 	LastMessage *messageJSON       `json:"lastMessage"`
 	Counted     *time.Time         `json:"countedSince,omitempty" description:"When this instance started: counts are those since then, of this instance. Present with counts."`
@@ -72,7 +73,11 @@ func (s statusJSON) counts() bool {
 
 // showStatus shows the window and the messages that wait.
 func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	s, err := g.Status(r.Context(), keyOf(r))
+	key, err := oneKey(r)
+	if err != nil {
+		return err
+	}
+	s, err := g.Status(r.Context(), key)
 	if err != nil {
 		return err
 	}
@@ -92,6 +97,10 @@ func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	if out.counts() {
 		out.Counted = &s.CountedSince
+	}
+	if s.Window != nil && g.Closes() {
+		o := toOpenWindow(g, *s.Window)
+		out.Window = &o
 	}
 	if s.LastMessage != nil {
 		m := toMessageJSON(*s.LastMessage)

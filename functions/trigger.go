@@ -17,7 +17,11 @@ type triggeredJSON struct {
 
 // triggerWindow publishes every event in the window now, complete or not.
 func triggerWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	t, err := g.Trigger(r.Context(), keyOf(r))
+	key, err := oneKey(r)
+	if err != nil {
+		return err
+	}
+	t, err := g.Trigger(r.Context(), key)
 	if err != nil {
 		return err
 	}

@@ -43,9 +43,9 @@ func printBanner(w io.Writer, b banner) {
 	if b.example {
 		fmt.Fprintln(w, "No configuration given: serving the example (see --config).")
 	}
-	for i, svc := range b.cfg.Services {
+	for _, svc := range b.cfg.Services {
 		prefix := b.base
-		if i > 0 {
+		if len(b.cfg.Services) > 1 {
 			prefix += "/services/" + gate.PathSegment(svc.ServiceName)
 		}
 		fmt.Fprintf(w, "\n%s\n", svc.ServiceName)

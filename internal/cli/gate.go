@@ -47,7 +47,7 @@ func gatewayOf(p *Process, cmd *cobra.Command, function string) *gateway {
 	fs.StringVar(&g.url, "url", "", "work on the deployment at this `URL` (else $"+envURL+")")
 	fs.StringVar(&g.token, "token", "", "show this `TOKEN` to the deployment (better $"+envToken+": others can read a command line)")
 	fs.StringVar(&g.settings.Data, "data", g.settings.Data, "work on the server that has the store in this `DIRECTORY` open")
-	fs.StringVar(&g.service, "service", "", "work on the service of this `NAME` (default the first)")
+	fs.StringVar(&g.service, "service", "", "work on the service of this `NAME` (default the first; trigger and reset need it if there are several)")
 	fs.StringVarP(&g.output, "output", "o", "table", "print in this `FORM`: table, or json for the server's whole answer")
 	completes(cmd, "output", "table", "json")
 	cmd.GroupID = groupGate

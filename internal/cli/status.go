@@ -22,6 +22,7 @@ type statusAnswer struct {
 		Expired                               int
 	}
 	Missing []shortfall
+	Window  *struct{ Opened, Closes *time.Time }
 	Outbox  struct {
 		Backlog int
 		Oldest  *time.Time
@@ -73,6 +74,9 @@ func printStatus(w io.Writer, s *statusAnswer) error {
 		return err
 	}
 	fmt.Fprintln(w)
+	if o := s.Window; o != nil {
+		fmt.Fprintf(w, "the window opened %s and closes %s\n", when(now, o.Opened), when(now, o.Closes))
+	}
 	if m := s.LastMessage; m != nil {
 		fmt.Fprintf(w, "last message %s, %s, %s\n", printable(m.EventID, ""), printable(m.State, ""), when(now, m.Date))
 	} else {

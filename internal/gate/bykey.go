@@ -238,7 +238,8 @@ func (g *Gate) statusByKey(ctx context.Context, key *string, s *Status, have []i
 		return err
 	}
 	w := open[0]
-	s.Window = &OpenWindow{Key: orEmptyKey(key), Window: w}
+	first := g.described(orEmptyKey(key), w)
+	s.Window = &first
 	for i, ws := range w.Members {
 		have[i] = w.Have[i]
 		s.Endpoints[i].Have = w.Have[i]

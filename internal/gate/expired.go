@@ -152,60 +152,64 @@ func (g *Gate) unswept(ctx context.Context, ep store.Endpoint, since time.Time, 
 // left the window. A claim deletes the pointers to its events, so normally all of them. With
 // keepEventAfterTrigger it does not: but it has every event of the window, so an event was
 // in a message if a claim of its correlation key was made within its period.
+//
+// Each query decides about at least the latest event that is left, and normally about all:
+// events that a sweep finds have left at about the same time. It reads one claim of the key,
+// however many the key or the service has.
 func (g *Gate) withoutMessage(ctx context.Context, key string, over []store.Pointer) ([]store.Pointer, error) {
 	if !g.svc.Trigger.KeepEventAfterTrigger || len(over) == 0 {
 		return over, nil
 	}
-	first, last := over[0].ReceivedAt, over[0].ReceivedAt
-	for _, p := range over {
-		if p.ReceivedAt.Before(first) {
-			first = p.ReceivedAt
-		}
-		if p.ReceivedAt.After(last) {
-			last = p.ReceivedAt
-		}
+	period := g.svc.Trigger.Period()
+	rest := slices.SortedFunc(slices.Values(over), store.Pointer.Compare)
+	upTo := func(t time.Time) int { // how many events were received until then
+		n, _ := slices.BinarySearchFunc(rest, t, func(p store.Pointer, t time.Time) int {
+			if p.ReceivedAt.After(t) {
+				return 1
+			}
+			return -1
+		})
+		return n
 	}
-	var claimed []time.Time
-	states := []store.State{store.Claimed, store.Published}
-	if len(g.receivers) > 0 {
-		states = append(states, store.Failed)
-	}
-	for _, state := range states {
-		dates, err := g.claimedFrom(ctx, state, key, first, last)
+	var lost []store.Pointer
+	for len(rest) > 0 {
+		claimed, err := g.lastClaim(ctx, key, rest[0].ReceivedAt, rest[len(rest)-1].ReceivedAt.Add(period))
 		if err != nil {
 			return nil, err
 		}
-		claimed = append(claimed, dates...)
+		n := upTo(claimed)
+		lost = append(lost, rest[n:]...)
+		rest = rest[:upTo(claimed.Add(-period-time.Microsecond))] // the others were in this message
 	}
-	slices.SortFunc(claimed, time.Time.Compare)
-	return slices.DeleteFunc(slices.Clone(over), func(p store.Pointer) bool {
-		i, _ := slices.BinarySearchFunc(claimed, p.ReceivedAt, time.Time.Compare)
-		return i < len(claimed) && claimed[i].Sub(p.ReceivedAt) <= g.svc.Trigger.Period()
-	}), nil
+	return lost, nil
 }
 
-// claimedFrom returns the dates of the key's claims in the state from first on, up to the
-// first one that is not before last. A claim from the plain sets has the key "". A
-// dead letter is not counted: it has no event of the window.
-func (g *Gate) claimedFrom(ctx context.Context, state store.State, key string, first, last time.Time) (dates []time.Time, err error) {
-	page := store.Page{State: state, OldestFirst: true, Limit: sweepPage, After: &store.Cursor{Date: first.Add(-time.Microsecond)}}
+// lastClaim returns the date of the key's last claim from the instant first on, up to last;
+// zero: there is none. A claim from the plain sets has the key "".
+func (g *Gate) lastClaim(ctx context.Context, key string, first, last time.Time) (time.Time, error) {
+	page := store.Page{Limit: 1, After: &store.Cursor{Date: last.Add(time.Microsecond)}}
+	if g.correlated() {
+		page.Key = &key
+	}
 	for {
 		infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)
 		if err != nil {
-			return nil, err
+			return time.Time{}, err
 		}
 		for _, info := range infos {
+			w := info.Window
+			ours := w == nil && key == "" || w != nil && w.Key == key && w.Completion != store.DeadLettered // a dead letter has no event of a window
+			switch {
+			case info.Date.Before(first):
+				return time.Time{}, nil
+			case ours && info.State != store.Dropped:
+				return info.Date, nil
+			}
 			page.After = &store.Cursor{Date: info.Date, ID: info.ID}
-			if w := info.Window; w != nil && (w.Key != key || w.Completion == store.DeadLettered) {
-				continue
-			}
-			dates = append(dates, info.Date)
-			if !info.Date.Before(last) {
-				return dates, nil
-			}
 		}
 		if len(infos) < page.Limit {
-			return dates, nil
+			return time.Time{}, nil
 		}
+		page.Limit = sweepPage // records of former rules lie between
 	}
 }

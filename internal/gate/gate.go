@@ -105,6 +105,7 @@ type Gate struct {
 	answers       *budget.Budget
 
 	timers   timers
+	left     leftovers
 	commits  *groupCommit
 	checks   coalescer
 	scopes   scopeChecks

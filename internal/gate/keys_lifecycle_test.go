@@ -207,7 +207,7 @@ func TestAnEventThatLeftItsWindowGivesItsSlotAway(t *testing.T) {
 }
 
 // What waits in the plain sets when a service gets rules for windows is counted and warned
-// of. It is in no window any more.
+// of. It is in no window any more, and leaves after a day.
 func TestEventsThatWaitedBeforeTheServiceGotKeys(t *testing.T) {
 	t.Parallel()
 	for _, trigger := range []string{`"window":"anchored","observationPeriod":600`, `"window":"tumbling","every":"hour"`} {
@@ -224,7 +224,7 @@ func TestEventsThatWaitedBeforeTheServiceGotKeys(t *testing.T) {
 			require.Empty(w, i.post("b", order(1)).Triggered)
 			left := 0
 			for range 30 {
-				w.ran += time.Minute
+				w.ran += time.Hour
 				s, err := i.Sweep(w.Context())
 				require.NoError(w, err)
 				left += s.Expired

@@ -68,15 +68,24 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 		v, unchecked = g.checkWindow(ctx)
 		s.Triggered, s.Published = v.Triggered, v.Published
 	}
+	if err = g.lookForLeftovers(ctx); err != nil {
+		return s, unavailable(err, "the window could not be swept")
+	}
 	upTo, ok := g.time.Settled()
 	if !ok {
 		return s, unchecked
 	}
 	lapses, left := make([]lapse, len(g.endpoints)), sweepLimit
 	for i, ep := range g.endpoints {
+		if g.rules.byKey {
+			break
+		}
 		if err = g.discardOver(ctx, ep, &lapses[i], &left); err != nil {
 			break
 		}
+	}
+	if err == nil {
+		err = g.discardLeftovers(ctx, lapses, &left)
 	}
 	if err == nil && g.rules.byKey {
 		err = g.discardWaitingOver(ctx, &s)
