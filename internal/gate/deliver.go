@@ -112,6 +112,9 @@ func (d *delivery) start(ctx context.Context, build time.Duration) (answers chan
 // errAway is the failure of a target that did not answer a moment ago. It is no attempt.
 var errAway = errors.New("it did not answer a moment ago")
 
+// errLeft is the failure of an attempt that was cut off, so its outcome is not known.
+var errLeft = errors.New("the attempt was cut off")
+
 // errRemoved is the failure of a target that is not in the configuration any more.
 var errRemoved = &target.Failure{Message: "the configuration has no such target any more", Final: true}
 
@@ -123,9 +126,13 @@ func (d *delivery) send(ctx context.Context, name string, m target.Message) erro
 	case !d.replay && !d.g.elapsed(&r.away, busRest):
 		return errAway
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.g.patience(r, d.c.Attempts))
+	attempt, cancel := context.WithTimeout(ctx, d.g.patience(r, d.c.Attempts))
 	defer cancel()
-	return r.send.Send(ctx, m)
+	err := r.send.Send(attempt, m)
+	if err != nil && ctx.Err() != nil { // not the target's fault: whoever asked for the attempt has left
+		return errLeft
+	}
+	return err
 }
 
 // take changes the state of the target that answered.
@@ -136,7 +143,7 @@ func (d *delivery) take(a answer) {
 	}
 	switch {
 	case t.Delivered(): // a replay
-	case errors.Is(a.err, errAway):
+	case errors.Is(a.err, errAway), errors.Is(a.err, errLeft):
 		t.LastError, t.NextAttempt = a.err.Error(), d.g.clock().Add(busRest)
 	case errors.Is(a.err, errRemoved):
 		t.LastError, t.NextAttempt = a.err.Error(), time.Time{}
