@@ -89,6 +89,10 @@ type Service struct {
 	Reset []Cron `json:"reset,omitempty"`
 	// The topic of windows that close incomplete, if trigger.onClose is deadLetter.
 	DeadLetter *TargetPubSub `json:"deadLetter,omitempty"`
+	// The instants by which a complete message must have been published since the instant before. Otherwise an alert says what is missing.
+	Expect []Cron `json:"expect,omitempty"`
+	// The receivers of alerts. Without it, alerts are lines of the log.
+	Alerts *Alerts `json:"alerts,omitempty"`
 }
 
 // Correlation says which events belong together.

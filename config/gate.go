@@ -27,6 +27,10 @@ func (v *validator) gate(path string, s *Service) {
 	for i, c := range s.Reset {
 		v.cron(decode.Index(path+".reset", i), c)
 	}
+	for i, c := range s.Expect {
+		v.cron(decode.Index(path+".expect", i), c)
+	}
+	v.alerts(path, s)
 }
 
 // trigger checks which fields go with the kind of window.

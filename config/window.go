@@ -8,10 +8,14 @@ import (
 
 // Topics returns the topics to which the service publishes.
 func (s Service) Topics() []string {
+	topics := []string{s.TargetPubSub.Topic}
 	if s.DeadLetter != nil {
-		return []string{s.TargetPubSub.Topic, s.DeadLetter.Topic}
+		topics = append(topics, s.DeadLetter.Topic)
 	}
-	return []string{s.TargetPubSub.Topic}
+	if s.Alerts != nil && s.Alerts.Topic != "" {
+		topics = append(topics, s.Alerts.Topic)
+	}
+	return topics
 }
 
 // LongestSession returns for how long a session lasts at most.

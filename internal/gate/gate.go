@@ -29,6 +29,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -71,6 +72,8 @@ type Options struct {
 	// Warnings returns what an operator should correct about what messages start. May be
 	// nil.
 	Warnings func(ctx context.Context) ([]string, error)
+	// AlertReceivers get the service's alerts, beside the topic of its configuration.
+	AlertReceivers []alert.Receiver
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -94,6 +97,7 @@ type Gate struct {
 	warnings      func(ctx context.Context) ([]string, error)
 	work          *budget.Budget
 	answers       *budget.Budget
+	alerts        alerts
 
 	commits  *groupCommit
 	checks   coalescer
@@ -110,8 +114,9 @@ type Gate struct {
 	entering sync.RWMutex // write-held while closing is set, read-held while work begins
 	inFlight sync.WaitGroup
 
-	expiring  sync.Mutex     // held by the call that counts expired events; guards uncounted
+	expiring  sync.Mutex     // held by the call that counts expired events; guards the next two
 	uncounted map[string]int // expired events by eventKey that could not be counted in the store yet
+	untold    []store.Write  // the alerts about them
 
 	keeping  sync.Mutex    // held by the call that postpones expiry; guards the next two
 	round    round         // the current pass over waiting claims, if a call left some to the next
@@ -144,6 +149,7 @@ func New(svc config.Service, o Options) *Gate {
 	if g.rules, err = compile(svc); err != nil {
 		panic("gate: the configuration was not validated: " + err.Error())
 	}
+	g.alerts.outbox = g.newOutbox(o.AlertReceivers)
 	g.commits = newGroupCommit(g.commit)
 	return g
 }

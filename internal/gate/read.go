@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -35,6 +36,8 @@ type Status struct {
 	// Window is the first window of the key, where events wait by key; nil: it has none.
 	Window   *OpenWindow
 	Warnings []string // what an operator should correct, see Options
+	// Alerts are the latest ones, the newest first.
+	Alerts []alert.Sent
 }
 
 // Status returns the state of the window and the outbox. For a service that waits for each
@@ -77,6 +80,12 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 	if g.docs != nil {
 		eg.Go(func() (err error) {
 			counted, _, err = g.readExpired(ctx)
+			return err
+		})
+	}
+	if g.alerts.outbox != nil {
+		eg.Go(func() (err error) {
+			s.Alerts, err = g.alerts.outbox.Latest(ctx, statusAlerts)
 			return err
 		})
 	}

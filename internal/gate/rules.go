@@ -26,6 +26,7 @@ type rules struct {
 	late      string
 	onMissing string
 	onClose   string
+	expect    window.Instants // nil: nothing is expected
 }
 
 // endpointRules are the expressions of an endpoint; nil: it has none.
@@ -97,7 +98,10 @@ func compile(svc config.Service) (r *rules, err error) {
 		}
 		r.shape.Interval, r.interval = every.Interval, t.LongestInterval()
 	}
-	r.shape.Resets, err = instants(svc.Reset)
+	if r.shape.Resets, err = instants(svc.Reset); err != nil {
+		return nil, err
+	}
+	r.expect, err = instants(svc.Expect)
 	return r, err
 }
 

@@ -34,8 +34,7 @@ func (g *Gate) Sweep(ctx context.Context) (Swept, error) { return g.runSweep(ctx
 // when the bus is back. Claims that another instance is publishing are still left to it.
 func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.runSweep(ctx, allClaims) }
 
-func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
-	var s Swept
+func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 	if !g.enter() {
 		return s, errClosing
 	}
@@ -43,7 +42,6 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 	if err := g.observe(ctx); err != nil {
 		return s, err
 	}
-	var err error
 	s.Republished, s.Failed, err = g.republish(ctx, which)
 	keeping, cancel := context.WithTimeout(ctx, keepTime)
 	g.keepWaiting(keeping) // even if publishing failed: then claims wait longest
@@ -67,6 +65,12 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 		v, unchecked = g.checkWindow(ctx)
 		s.Triggered, s.Published = v.Triggered, v.Published
 	}
+	defer func() { // what is missing is known once the windows were looked at
+		sent, overdue := g.mindAlerts(ctx)
+		if waitFor(ctx, sent); err == nil && overdue != nil {
+			err = unavailable(overdue, "expectations could not be evaluated")
+		}
+	}()
 	upTo, ok := g.time.Settled()
 	if !ok {
 		return s, unchecked

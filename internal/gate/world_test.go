@@ -16,6 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
@@ -40,6 +41,8 @@ type world struct {
 	began  time.Time
 	cfg    config.Service
 	events []*sent
+
+	receivers []alert.Receiver
 }
 
 // sent is an event that was acknowledged.
@@ -123,7 +126,7 @@ func (i *instance) restart() {
 		Wall: func() time.Time { return i.w.truth().Add(i.set) },
 		Mono: func() time.Duration { return i.w.ran },
 	})
-	i.Gate = gate.New(i.w.cfg, gate.Options{Store: i.w.store, Docs: i.w.docs, Bus: i.w.bus, Log: slog.New(i.w.log), Clock: i.clock})
+	i.Gate = gate.New(i.w.cfg, gate.Options{Store: i.w.store, Docs: i.w.docs, Bus: i.w.bus, Log: slog.New(i.w.log), Clock: i.clock, AlertReceivers: i.w.receivers})
 }
 
 // onBoth runs a test on SQLite, and on the Firestore emulator if that is running.
