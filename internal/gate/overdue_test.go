@@ -1,0 +1,453 @@
+package gate_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/store"
+)
+
+const (
+	hourly  = `,"expect":[{"cron":"0 * * * *"}]`
+	overdue = "no complete message was published in time"
+)
+
+// beginAt makes the world begin at a local time.
+func (w *world) beginAt(local, zone string) {
+	at, err := time.LoadLocation(zone)
+	require.NoError(w, err)
+	began, err := time.ParseInLocation("2006-01-02 15:04", local, at)
+	require.NoError(w, err)
+	w.began = began.UTC()
+}
+
+// live lets time pass, a minute at a time, while the instances do what they do every second.
+func (w *world) live(d time.Duration, instances ...*instance) {
+	w.Helper()
+	for ; d > 0; d -= time.Minute {
+		w.ran += min(d, time.Minute)
+		w.tick(instances...)
+	}
+}
+
+// instants returns the instants of the alerts of expectations that went out.
+func (w *world) instants() (list []string) {
+	for _, a := range w.alerts() {
+		if a.Kind == alert.Overdue {
+			list = append(list, a.At.Format("02 15:04"))
+		}
+	}
+	return list
+}
+
+func TestAMessageThatDoesNotComeIsAlertedOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:10", "UTC")
+		w.configured(`"observationPeriod":600`, twoEndpoints, hourly+withAlerts)
+		logs := w.logs()
+		i, other := w.instance(0), w.instance(0)
+		w.live(10*time.Minute, i, other)
+		i.send("a", "")
+		require.NotEmpty(w, i.send("b", ""))
+		w.live(50*time.Minute, i, other) // 13:10
+		require.Empty(w, w.instants(), "12:00 was before anybody looked, and 13:00 was met")
+		w.live(45*time.Minute, i, other) // 13:55
+		i.send("a", "")
+		w.live(6*time.Minute, i, other) // 14:01
+		require.Equal(w, []string{"04 14:00"}, w.instants())
+		require.Equal(w, []string{"overdue   a1/1 b0/1 -b"}, w.told())
+		a := w.alerts()[0]
+		require.Equal(w, a.At.Add(-time.Hour), *a.Since)
+		i.restart()
+		other.restart()
+		w.live(30*time.Minute, other, i)
+		require.Len(w, w.instants(), 1, "restarts do not repeat it")
+		lines := logs.saying(overdue)
+		require.Len(w, lines, 1)
+		require.Equal(w, "WARN", lines[0]["level"])
+		require.Equal(w, "2026-05-04T14:00:00Z", lines[0]["at"])
+		require.Equal(w, []any{map[string]any{"eventKey": "b", "have": 0.0, "need": 1.0}}, lines[0]["missing"])
+	})
+}
+
+// After downtime, each instant of the last day is told.
+func TestInstantsThatWereMissedAreAlerted(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:10", "UTC")
+		w.configured(`"observationPeriod":600`, twoEndpoints, hourly+withAlerts)
+		i, other := w.instance(0), w.instance(0)
+		w.tick(i)
+		i.send("a", "")
+		i.send("b", "")
+		i.Idle()
+		w.ran += 4 * time.Hour
+		i.restart()
+		var both sync.WaitGroup
+		for _, one := range []*instance{i, other} {
+			both.Go(func() { _ = one.CloseDue(context.Background()) })
+		}
+		both.Wait()
+		w.tick(i, other)
+		require.ElementsMatch(w, []string{"04 14:00", "04 15:00", "04 16:00"}, w.instants(), "13:00 was met")
+		w.ran += 100 * time.Hour
+		w.tick(other, i)
+		require.Len(w, w.instants(), 3+24)
+	})
+}
+
+// The commit that creates the alert also moves the evaluation on.
+func TestAnOverdueAlertOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:50", "UTC")
+		w.configured(`"observationPeriod":600`, twoEndpoints, hourly+withAlerts)
+		i, other := w.instance(0), w.instance(0)
+		w.tick(i)
+		w.bus.set(true)
+		w.ran += 11 * time.Minute
+		w.tick(i)
+		w.bus.set(false)
+		require.Empty(w, w.instants())
+		w.ran += 5 * time.Minute
+		w.tick(other)
+		i.restart()
+		w.live(10*time.Minute, i, other)
+		require.Equal(w, []string{"04 13:00"}, w.instants())
+	})
+}
+
+// Only a complete message that was published counts: not one that is partial, that was
+// triggered by hand, or that still waits for the bus.
+func TestOnlyACompletePublicationCounts(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:10", "UTC")
+		w.configured(`"window":"anchored","observationPeriod":600,"onClose":"partial"`, twoEndpoints, hourly)
+		logs := w.logs()
+		i := w.instance(0)
+		w.tick(i)
+		i.post("a", "{}")
+		w.live(15*time.Minute, i)
+		i.post("a", "{}")
+		_, err := i.Trigger(w.Context(), nil)
+		require.NoError(w, err)
+		w.live(40*time.Minute, i)
+		require.Equal(w, []string{" partial a1 b0 -b", " manual a1 b0 -b"}, w.published())
+		require.Len(w, logs.saying(overdue), 1, "13:00")
+
+		w.bus.set(true)
+		i.post("a", "{}")
+		i.post("b", "{}")
+		w.live(60*time.Minute, i)
+		require.Len(w, logs.saying(overdue), 2, "14:00")
+		w.bus.set(false)
+		for range 8 {
+			_, err = i.Sweep(w.Context())
+			require.NoError(w, err)
+			w.live(time.Minute, i)
+		}
+		require.Len(w, w.published(), 3)
+		w.live(60*time.Minute, i)
+		require.Len(w, logs.saying(overdue), 2, "15:00 was met by the message that came late")
+	})
+}
+
+// A window without any further rule says nothing of its completion; its events do.
+func TestAManualMessageOfAPlainWindowDoesNotCount(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:10", "UTC")
+		w.configured(`"observationPeriod":600`, twoEndpoints, hourly+withAlerts)
+		i := w.instance(0)
+		w.tick(i)
+		i.send("a", "")
+		_, err := i.Trigger(w.Context(), nil)
+		require.NoError(w, err)
+		w.live(time.Hour, i)
+		require.Equal(w, []string{"04 13:00"}, w.instants())
+	})
+}
+
+func TestAnOverdueServiceNamesItsOldestKeys(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:50", "UTC")
+		w.configured(`"window":"anchored","observationPeriod":86400`, twoEndpoints, `,"correlation":{"key":"event.body.order"}`+hourly+withAlerts)
+		i := w.instance(0)
+		w.tick(i)
+		for n := range 13 {
+			w.ran += time.Second
+			i.post("a", order(n))
+		}
+		w.live(15*time.Minute, i)
+		list := w.alerts()
+		require.Len(w, list, 1)
+		require.Len(w, list[0].Windows, 10)
+		require.True(w, list[0].MoreWindows)
+		for n, open := range list[0].Windows {
+			require.Equal(w, fmt.Sprint(n), open.CorrelationKey)
+			require.Equal(w, "b", open.Missing[0].EventKey)
+		}
+	})
+}
+
+// Clocks change: a local time that does not exist is the first instant after the gap, and
+// one that occurs twice counts once.
+func TestExpectationsOnDaysWhenClocksChange(t *testing.T) {
+	t.Parallel()
+	for begin, want := range map[string][]string{
+		"2026-03-28 12:00": {"29 01:00", "30 00:30"},
+		"2026-10-24 12:00": {"25 00:30", "26 01:30"},
+	} {
+		onBoth(t, func(w *world) {
+			w.beginAt(begin, "Europe/Berlin")
+			w.configured(`"observationPeriod":600`, twoEndpoints, `,"expect":[{"cron":"30 2 * * *","timeZone":"Europe/Berlin"}]`+withAlerts)
+			i := w.instance(0)
+			for range 48 * 4 {
+				w.tick(i)
+				w.ran += 15 * time.Minute
+			}
+			require.Equal(w, want, w.instants())
+		})
+	}
+}
+
+// Nothing was expected at instants of a schedule before it was configured.
+func TestAnotherScheduleBeginsAnew(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:10", "UTC")
+		w.configured(`"observationPeriod":600`, twoEndpoints, `,"expect":[{"cron":"0 6 * * *"}]`+withAlerts)
+		i := w.instance(0)
+		w.tick(i)
+		w.ran += 5 * time.Hour // 17:10
+		w.configured(`"observationPeriod":600`, twoEndpoints, hourly+withAlerts)
+		i.restart()
+		w.tick(i)
+		require.Empty(w, w.instants())
+		w.ran += time.Hour
+		w.tick(i)
+		require.Equal(w, []string{"04 18:00"}, w.instants())
+	})
+}
+
+// The clock of one instance may be wrong: each instant is alerted once all the same, and
+// not in the time that only the wrong clock shows for ever.
+func TestAClockThatWasAheadDoesNotSilenceExpectations(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:10", "UTC")
+		w.timed = false // no time of the store's corrects the clock
+		w.configured(`"observationPeriod":600`, twoEndpoints, hourly+withAlerts)
+		ahead := w.instance(30 * 24 * time.Hour)
+		w.tick(ahead)
+		w.ran += time.Hour
+		w.tick(ahead) // it has evaluated until a month from now
+		i := w.instance(0)
+		w.tick(i)
+		w.ran += time.Hour
+		w.tick(i)
+		require.Contains(w, w.instants(), "04 14:00")
+	})
+}
+
+// An expectation that is not yet due costs nothing.
+func TestExpectationsAreReadAtTheirInstantsOnly(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.beginAt("2026-05-04 12:10", "UTC")
+		w.configured(`"observationPeriod":600`, twoEndpoints, hourly)
+		docs, tally := &countingDocs{Docs: w.docs}, &tallyStore{Store: w.store.Store, n: map[string]int{}}
+		w.docs, w.store = docs, &timedStore{tally, w}
+		i := w.instance(0)
+		i.send("a", "")
+		i.send("b", "")
+		i.Idle()
+		w.tick(i)
+		w.ran += time.Minute
+		w.tick(i)
+		before, calls := tally.n["claims"], docs.calls
+		for range 2000 { // half an hour of seconds
+			w.ran += time.Second
+			require.NoError(w, i.CloseDue(w.Context()))
+		}
+		require.Equal(w, before, tally.n["claims"])
+		require.LessOrEqual(w, docs.calls-calls, 40, "one look a minute for alerts that others left")
+		w.ran += time.Hour
+		w.tick(i)
+		require.Equal(w, before+1, tally.n["claims"], "the latest message tells")
+	})
+}
+
+// evaluator is a moment at which an instance looks, and may die.
+type look struct {
+	By, Pass, Calls   int
+	Lost, Fresh, Away bool
+	Publish           bool
+}
+
+// Whoever looks, whenever, and wherever they die: each instant at which no complete message
+// had been published since the one before is alerted exactly once, and no other is.
+func TestNeverTwiceAndNeverLost(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		looks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) look {
+			return look{
+				By: rapid.IntRange(0, 1).Draw(t, "by"), Pass: rapid.IntRange(0, 100).Draw(t, "pass"), Calls: rapid.IntRange(-3, 6).Draw(t, "calls"),
+				Lost: rapid.Bool().Draw(t, "lost"), Fresh: rapid.IntRange(0, 4).Draw(t, "fresh") == 0, Away: rapid.IntRange(0, 4).Draw(t, "away") == 0,
+				Publish: rapid.IntRange(0, 3).Draw(t, "publish") == 0,
+			}
+		}), 1, 12).Draw(rt, "looks")
+		newExpectTrial(t, rt).run(looks)
+	})
+}
+
+// expectTrial has two instances whose connections to the store die, and a bus.
+type expectTrial struct {
+	rt    *rapid.T
+	w     *world
+	conns [2]*mortalDocs
+	insts [2]*instance
+}
+
+func newExpectTrial(t *testing.T, rt *rapid.T) *expectTrial {
+	w := newWorld(t)
+	w.beginAt("2026-05-04 12:00", "UTC")
+	w.configured(`"window":"anchored","observationPeriod":600,"onClose":"drop"`, twoEndpoints, hourly+withAlerts)
+	tr := &expectTrial{rt: rt, w: w}
+	base := w.docs
+	for n := range tr.insts {
+		tr.conns[n] = &mortalDocs{Docs: base, left: -1}
+		w.docs = tr.conns[n]
+		tr.insts[n] = w.instance(0)
+	}
+	w.docs = base
+	w.tick(tr.insts[0]) // from now on something is expected
+	return tr
+}
+
+func (tr *expectTrial) run(looks []look) {
+	ctx := context.Background()
+	var published []time.Time
+	closed := 0
+	began := tr.w.truth()
+	for _, l := range looks {
+		tr.w.ran += time.Duration(l.Pass)*time.Minute + time.Second
+		i, conn := tr.insts[l.By], tr.conns[l.By]
+		tr.w.bus.set(false)
+		if l.Publish {
+			i.post("a", "{}")
+			i.Idle()
+			i.post("b", "{}")
+			i.Idle()
+			published = append(published, tr.w.truth())
+		} else {
+			i.post("a", "{}") // a window that closes incomplete
+			i.Idle()
+		}
+		tr.w.bus.set(l.Away)
+		if conn.set(l.Calls, l.Lost); l.Fresh { // another process of it
+			i.Gate = tr.w.gateOf(conn, i)
+		}
+		_ = i.CloseDue(ctx)
+		i.Idle()
+		conn.set(-1, false)
+	}
+	tr.w.bus.set(false)
+	for range 20 {
+		tr.w.ran += 6 * time.Minute
+		tr.w.tick(tr.insts[:]...)
+	}
+	ids, instants := map[string]string{}, map[string]int{}
+	for _, a := range tr.w.alerts() {
+		body, err := json.Marshal(a)
+		require.NoError(tr.rt, err)
+		if before, ok := ids[a.ID]; ok { // sent again: the same alert
+			require.Equal(tr.rt, before, string(body))
+			continue
+		}
+		if ids[a.ID] = string(body); a.Kind == alert.Overdue {
+			instants[a.At.Format(time.RFC3339)]++
+		} else {
+			closed++
+		}
+	}
+	want := map[string]int{}
+	for at := began.Truncate(time.Hour).Add(time.Hour); !at.After(tr.w.truth()); at = at.Add(time.Hour) {
+		met := false
+		for _, p := range published {
+			met = met || alert.Expectation{Since: at.Add(-time.Hour), At: at}.MetBy(p)
+		}
+		if !met {
+			want[at.Format(time.RFC3339)] = 1
+		}
+	}
+	require.Equal(tr.rt, want, instants)
+	dropped := 0
+	infos, err := tr.insts[0].Messages(ctx, store.Page{Limit: 1000})
+	require.NoError(tr.rt, err)
+	for _, c := range infos {
+		if c.Window.Completion == store.Expired {
+			dropped++
+		}
+	}
+	require.Equal(tr.rt, dropped, closed, "each window that closed incomplete has one alert")
+}
+
+// mortalDocs fails after some calls, before or after the call takes effect.
+type mortalDocs struct {
+	store.Docs
+	mu   sync.Mutex
+	left int // calls until it fails; negative: it lives
+	lost bool
+}
+
+func (d *mortalDocs) set(left int, lost bool) {
+	d.mu.Lock()
+	d.left, d.lost = left, lost
+	d.mu.Unlock()
+}
+
+func (d *mortalDocs) call(do func() error) error {
+	d.mu.Lock()
+	left, lost := d.left, d.lost
+	if d.left > 0 {
+		d.left--
+	}
+	d.mu.Unlock()
+	if left != 0 {
+		return do()
+	}
+	if lost {
+		_ = do()
+		d.mu.Lock()
+		d.lost = false // the first call that fails
+		d.mu.Unlock()
+	}
+	return errDead
+}
+
+func (d *mortalDocs) Get(ctx context.Context, c store.Collection, ids []string) (out []*store.Doc, err error) {
+	err = d.call(func() error { out, err = d.Docs.Get(ctx, c, ids); return err })
+	return out, err
+}
+
+func (d *mortalDocs) Commit(ctx context.Context, writes []store.Write) (revs []string, err error) {
+	err = d.call(func() error { revs, err = d.Docs.Commit(ctx, writes); return err })
+	return revs, err
+}
+
+func (d *mortalDocs) List(ctx context.Context, l store.Listing) (out []store.Doc, err error) {
+	err = d.call(func() error { out, err = d.Docs.List(ctx, l); return err })
+	return out, err
+}
