@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/web"
 )
@@ -17,6 +18,7 @@ type statusJSON struct {
 	Missing     []window.Shortfall `json:"missing" description:"The endpoints that lack events."`
 	Outbox      outboxJSON         `json:"outbox"`
 	LastMessage *messageJSON       `json:"lastMessage"`
+	Alerts      []alertJSON        `json:"alerts,omitempty" description:"The latest alerts, the newest first, of a service with alerts or expectations."`
 	Warnings    []string           `json:"warnings,omitempty" description:"What an operator should correct, such as a sync that messages start and that does not exist."`
 }
 
@@ -36,6 +38,12 @@ type outboxJSON struct {
 	Warning *string    `json:"warning" description:"What to do about messages that wait for long."`
 }
 
+type alertJSON struct {
+	alert.Alert
+	Waiting   bool   `json:"waiting,omitempty" description:"Some receiver does not have it yet."`
+	LastError string `json:"lastError,omitempty" description:"The error of the last attempt to deliver it."`
+}
+
 // showStatus shows the window and the messages that wait.
 func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	s, err := g.Status(r.Context(), keyOf(r))
@@ -52,6 +60,9 @@ func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		out.Endpoints = append(out.Endpoints, endpointJSON{
 			e.EventKey, e.Have, e.Need, timeOrNull(e.First), timeOrNull(e.Last), timeOrNull(e.OldestLeaves), e.Expired,
 		})
+	}
+	for _, a := range s.Alerts {
+		out.Alerts = append(out.Alerts, alertJSON{a.Alert, a.Waiting, a.LastError})
 	}
 	if s.LastMessage != nil {
 		m := toMessageJSON(*s.LastMessage)

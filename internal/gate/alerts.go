@@ -82,9 +82,9 @@ func (g *Gate) alertOfClosed(c store.Claim, have []int) []store.Write {
 	return []store.Write{write}
 }
 
-func (g *Gate) endpointsOf(have []int) (list []alert.Endpoint) {
+func (g *Gate) endpointsOf(have []int) (list []alert.Tally) {
 	for i, r := range g.rules.shape.Rules {
-		list = append(list, alert.Endpoint{EventKey: r.Key, Have: have[i], Need: r.Need})
+		list = append(list, alert.Tally{EventKey: r.Key, Have: have[i], Need: r.Need})
 	}
 	return list
 }

@@ -169,7 +169,7 @@ func (g *Gate) reportOusted(a *store.Append, r store.AppendResult) {
 	left[g.byKey[a.Event.Key]] = 1
 	rule := g.rules.shape.Rules[g.byKey[a.Event.Key]]
 	g.leftUnpublished(left, &alert.Alert{
-		CorrelationKey: a.Place.Key, Endpoints: []alert.Endpoint{{EventKey: rule.Key, Need: rule.Need, Expired: 1, Oldest: &ref.ReceivedAt}},
+		CorrelationKey: a.Place.Key, Endpoints: []alert.Tally{{EventKey: rule.Key, Need: rule.Need, Expired: 1, Oldest: &ref.ReceivedAt}},
 	})
 	if g.alerting() {
 		g.startAlerts()

@@ -59,7 +59,7 @@ func (g *Gate) tellExpired(ctx context.Context, lapses []lapse) {
 		}
 		g.log.WarnContext(ctx, "events left the window without a message", attrs...)
 		g.addExpired(i, l.count)
-		g.lapsed(alert.Alert{Endpoints: []alert.Endpoint{{EventKey: r.Key, Have: have, Need: r.Need, Expired: l.count, Oldest: &l.oldest}}})
+		g.lapsed(alert.Alert{Endpoints: []alert.Tally{{EventKey: r.Key, Have: have, Need: r.Need, Expired: l.count, Oldest: &l.oldest}}})
 	}
 	g.storeExpired(ctx)
 }

@@ -259,7 +259,7 @@ func (g *Gate) lacking(ctx context.Context, a *alert.Alert) (err error) {
 		}
 		for _, w := range list {
 			t := timesOf(w.Opened, w.Closes)
-			a.Windows = append(a.Windows, alert.OpenWindow{CorrelationKey: w.Key, Opened: t.Opened, Closes: t.Closes, Missing: w.Missing})
+			a.Windows = append(a.Windows, alert.Lacking{CorrelationKey: w.Key, Opened: t.Opened, Closes: t.Closes, Missing: w.Missing})
 		}
 		a.MoreWindows = next != nil
 		return nil

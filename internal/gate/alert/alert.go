@@ -38,13 +38,13 @@ type Alert struct {
 	Completion string             `json:"completion,omitempty" description:"What became of the window: partial, dropped or deadLetter. Only of incomplete."`
 	EventID    string             `json:"eventID,omitempty" description:"The message, or the record of the window. Only of incomplete."`
 	Window     *Times             `json:"window,omitempty"`
-	Endpoints  []Endpoint         `json:"endpoints,omitempty" description:"What the endpoints had and needed."`
+	Endpoints  []Tally            `json:"endpoints,omitempty" description:"What the endpoints had and needed."`
 	Missing    []window.Shortfall `json:"missing,omitempty" description:"The smallest set of events that would have completed the window."`
 	// Since is the instant before: nothing complete was published after it.
-	Since       *time.Time   `json:"since,omitempty" description:"The instant of the expectation before. Only of overdue."`
-	Windows     []OpenWindow `json:"windows,omitempty" description:"The oldest open windows. Only of overdue, for a service with correlation."`
-	MoreWindows bool         `json:"moreWindows,omitempty" description:"Further windows are open."`
-	Shortened   bool         `json:"shortened,omitempty" description:"Details were left out because there are too many."`
+	Since       *time.Time `json:"since,omitempty" description:"The instant of the expectation before. Only of overdue."`
+	Windows     []Lacking  `json:"windows,omitempty" description:"The oldest open windows. Only of overdue, for a service with correlation."`
+	MoreWindows bool       `json:"moreWindows,omitempty" description:"Further windows are open."`
+	Shortened   bool       `json:"shortened,omitempty" description:"Details were left out because there are too many."`
 }
 
 // Times are the limits of a window.
@@ -53,8 +53,8 @@ type Times struct {
 	Closes *time.Time `json:"closes,omitempty"`
 }
 
-// Endpoint is what an endpoint had and needed.
-type Endpoint struct {
+// Tally is what an endpoint had and needed.
+type Tally struct {
 	EventKey string `json:"eventKey"`
 	Have     int    `json:"have"`
 	Need     int    `json:"need"`
@@ -63,8 +63,8 @@ type Endpoint struct {
 	Oldest *time.Time `json:"oldest,omitempty" description:"When the oldest of them was received."`
 }
 
-// OpenWindow is a window that still lacks events.
-type OpenWindow struct {
+// Lacking is an open window that lacks events.
+type Lacking struct {
 	CorrelationKey string             `json:"correlationKey"`
 	Opened         time.Time          `json:"opened"`
 	Closes         *time.Time         `json:"closes,omitempty"`
