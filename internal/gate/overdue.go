@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -68,19 +70,18 @@ func (g *Gate) evaluate(ctx context.Context, now time.Time) error {
 		g.expectAfter(now, from)
 		return nil
 	}
-	missed := due
+	missed, past := due, past{}
 	if len(due) > 0 {
-		published, underway, err := g.publishedSince(ctx, due, now)
-		if err != nil {
+		if past, err = g.lookBack(ctx, due, now); err != nil {
 			return err
 		}
-		missed = alert.Missed(due, published)
-		if underway && len(missed) > 0 && now.Sub(due[len(due)-1].At) < undecided {
+		missed = alert.Missed(due, past.published)
+		if past.underway && len(missed) > 0 && now.Sub(due[len(due)-1].At) < undecided {
 			return nil // the next look decides
 		}
 		from = due[len(due)-1].At
 	}
-	alerts, err := g.overdueAlerts(ctx, missed)
+	alerts, err := g.overdueAlerts(ctx, missed, past)
 	if err != nil {
 		return err
 	}
@@ -157,35 +158,47 @@ const (
 	claimsFirst, claimsMost = 20, 10_000
 )
 
-// publishedSince returns when the complete messages were published that meet one of the
-// expectations each, where it finds them. underway reports that an attempt to publish a
-// complete message is not settled.
-func (g *Gate) publishedSince(ctx context.Context, due []alert.Expectation, now time.Time) (published []time.Time, underway bool, err error) {
+// past is what the claims tell about expectations.
+type past struct {
+	published []time.Time       // of complete messages, of which each meets an expectation
+	underway  bool              // an attempt to publish a complete message is not settled
+	closed    []store.ClaimInfo // windows that closed incomplete, the latest first
+}
+
+// lookBack reads the claims, the latest first, until each expectation is met or no claim can
+// meet it.
+func (g *Gate) lookBack(ctx context.Context, due []alert.Expectation, now time.Time) (p past, err error) {
 	page := store.Page{Limit: claimsFirst}
+	unmet := due
 	for read := 0; read < claimsMost; {
 		infos, err := g.store.Claims(ctx, g.svc.ServiceName, page)
 		if err != nil {
-			return nil, false, err
+			return p, err
 		}
 		for _, c := range infos {
 			page.After = &store.Cursor{Date: c.Date, ID: c.ID}
 			if c.Date.Before(due[0].Since.Add(-publishedLate)) {
-				return published, underway, nil
+				return p, nil
+			}
+			if w := c.Window; w != nil && w.Completion != store.Complete && w.Completion != store.Manual {
+				p.closed = append(p.closed, c)
+				continue
 			}
 			leased := c.State == store.Claimed && c.LastError == "" && c.NextAttempt.After(now)
-			unmet := c.State == store.Published && len(alert.Missed(alert.Missed(due, published), []time.Time{c.PublishedAt})) < len(alert.Missed(due, published))
-			if !leased && !unmet {
+			left := alert.Missed(unmet, []time.Time{c.PublishedAt})
+			if !leased && (c.State != store.Published || len(left) == len(unmet)) {
 				continue
 			}
 			complete, err := g.wasComplete(ctx, c)
 			switch {
 			case err != nil:
-				return nil, false, err
+				return p, err
 			case complete && leased:
-				underway = true
+				p.underway = true
 			case complete:
-				if published = append(published, c.PublishedAt); len(alert.Missed(due, published)) == 0 {
-					return published, false, nil
+				p.published, unmet = append(p.published, c.PublishedAt), left
+				if len(unmet) == 0 {
+					return p, nil
 				}
 			}
 		}
@@ -194,7 +207,7 @@ func (g *Gate) publishedSince(ctx context.Context, due []alert.Expectation, now 
 		}
 		page.Limit = sweepPage
 	}
-	return published, underway, nil
+	return p, nil
 }
 
 // wasComplete reports whether a claim took a complete window. Claims from plain sets do not
@@ -216,7 +229,7 @@ func (g *Gate) wasComplete(ctx context.Context, info store.ClaimInfo) (bool, err
 }
 
 // overdueAlerts returns the alerts of expectations that were missed, except those that exist.
-func (g *Gate) overdueAlerts(ctx context.Context, missed []alert.Expectation) (alerts []alert.Alert, err error) {
+func (g *Gate) overdueAlerts(ctx context.Context, missed []alert.Expectation, p past) (alerts []alert.Alert, err error) {
 	if len(missed) == 0 {
 		return nil, nil
 	}
@@ -228,41 +241,64 @@ func (g *Gate) overdueAlerts(ctx context.Context, missed []alert.Expectation) (a
 	if err != nil {
 		return nil, err
 	}
-	lack := alert.Alert{Kind: alert.Overdue, ServiceName: g.svc.ServiceName}
-	if err := g.lacking(ctx, &lack); err != nil {
+	now := alert.Alert{}
+	if err := g.lacking(ctx, &now); err != nil {
 		return nil, err
 	}
 	for i, m := range missed {
 		if exist[ids[i]] {
 			continue
 		}
-		a := lack
-		since := m.Since.UTC()
-		a.ID, a.At, a.Since = ids[i], m.At.UTC(), &since
+		a, since, closed := now, m.Since.UTC(), p.closedFor(m)
+		a.ID, a.Kind, a.ServiceName, a.At, a.Since = ids[i], alert.Overdue, g.svc.ServiceName, m.At.UTC(), &since
+		switch {
+		case len(closed) == 0:
+		case g.correlated():
+			list := append(closed, now.Windows...)
+			a.Windows, a.MoreWindows = list[:min(overdueWindows, len(list))], now.MoreWindows || len(list) > overdueWindows
+		default: // what is missing in the window that is open now was not expected yet
+			last := closed[len(closed)-1]
+			a.Completion, a.Window, a.Missing, a.Endpoints = last.Completion, &alert.Times{Opened: last.Opened, Closes: last.Closes}, last.Missing, nil
+		}
 		alerts = append(alerts, a)
 	}
 	return alerts, nil
 }
 
-// overdueWindows is the number of open windows that an alert names.
+// closedFor returns the windows that closed incomplete while the expectation waited, oldest
+// first.
+func (p past) closedFor(e alert.Expectation) (list []alert.Lacking) {
+	for _, c := range slices.Backward(p.closed) {
+		if w := c.Window; w.Closes.After(e.Since) && !w.Closes.After(e.At) {
+			l := alert.Lacking{CorrelationKey: w.Key, Opened: w.Opened, Closes: &w.Closes, Completion: string(w.Completion)}
+			for _, m := range w.Missing {
+				l.Missing = append(l.Missing, window.Shortfall{EventKey: m.Key, Have: m.Have, Need: m.Need})
+			}
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// overdueWindows is the number of windows that an alert names.
 const overdueWindows = 10
 
-// lacking fills in what is missing now: of the first window, or of the oldest open windows
+// lacking fills in what is missing now: in the first window, or in the oldest open windows
 // of a service that waits for each key separately.
 func (g *Gate) lacking(ctx context.Context, a *alert.Alert) (err error) {
 	have := make([]int, len(g.endpoints))
 	switch {
 	case g.correlated():
 		list, next, err := g.walkWindows(ctx, WindowPage{Limit: overdueWindows})
-		if err != nil {
-			return err
-		}
 		for _, w := range list {
+			if len(w.Missing) == 0 { // it is complete, and waits for its end
+				continue
+			}
 			t := timesOf(w.Opened, w.Closes)
 			a.Windows = append(a.Windows, alert.Lacking{CorrelationKey: w.Key, Opened: t.Opened, Closes: t.Closes, Missing: w.Missing})
 		}
 		a.MoreWindows = next != nil
-		return nil
+		return err
 	case g.rules.byKey:
 		have, err = g.haveOf(ctx, "")
 	default:

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -191,11 +192,48 @@ func TestAnOverdueServiceNamesItsOldestKeys(t *testing.T) {
 		require.Len(w, list, 1)
 		require.Len(w, list[0].Windows, 10)
 		require.True(w, list[0].MoreWindows)
+		require.Empty(w, list[0].Missing)
 		for n, open := range list[0].Windows {
 			require.Equal(w, fmt.Sprint(n), open.CorrelationKey)
 			require.Equal(w, "b", open.Missing[0].EventKey)
 		}
 	})
+}
+
+// Windows that closed incomplete while the expectation waited are what people look for, and
+// not those that have opened since.
+func TestAnOverdueServiceNamesTheWindowThatClosed(t *testing.T) {
+	t.Parallel()
+	for more, want := range map[string]string{"": "", `,"correlation":{"key":"event.body.order"}`: "1"} {
+		onBoth(t, func(w *world) {
+			w.beginAt("2026-05-04 12:05", "UTC")
+			w.configured(`"window":"anchored","observationPeriod":600`, twoEndpoints, more+hourly+withAlerts)
+			i := w.instance(0)
+			w.tick(i)
+			i.post("a", order(1))
+			w.live(50*time.Minute, i) // it closed at 12:15
+			i.post("b", order(2))
+			w.ran += 2 * time.Hour // nobody looks for a while
+			w.tick(i)
+			list := w.alerts()
+			list = slices.DeleteFunc(list, func(a alert.Alert) bool { return a.Kind != alert.Overdue })
+			require.Len(w, list, 2)
+			slices.SortFunc(list, func(a, b alert.Alert) int { return a.At.Compare(b.At) })
+			for n, short := range []string{"b", "a"} { // the other one closed at 13:05
+				a := list[n]
+				if want == "" {
+					require.Equal(w, "dropped", a.Completion)
+					require.Equal(w, short, a.Missing[0].EventKey)
+					require.Equal(w, 10*time.Minute, a.Window.Closes.Sub(a.Window.Opened))
+					continue
+				}
+				require.Len(w, a.Windows, 1)
+				require.Equal(w, "dropped", a.Windows[0].Completion)
+				require.Equal(w, fmt.Sprint(n+1), a.Windows[0].CorrelationKey)
+				require.Equal(w, short, a.Windows[0].Missing[0].EventKey)
+			}
+		})
+	}
 }
 
 // Clocks change: a local time that does not exist is the first instant after the gap, and

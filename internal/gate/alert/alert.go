@@ -35,15 +35,15 @@ type Alert struct {
 	CorrelationKey string `json:"correlationKey,omitempty" description:"What the events of the window share."`
 	// At is the end of the window, the time of the sweep, or the instant of the expectation.
 	At         time.Time          `json:"at" description:"When the window closed, when a sweep found that events had left it, or the instant of the expectation."`
-	Completion string             `json:"completion,omitempty" description:"What became of the window: partial, dropped or deadLetter. Only of incomplete."`
+	Completion string             `json:"completion,omitempty" description:"What became of the window: partial, dropped or deadLetter."`
 	EventID    string             `json:"eventID,omitempty" description:"The message, or the record of the window. Only of incomplete."`
 	Window     *Times             `json:"window,omitempty"`
 	Endpoints  []Tally            `json:"endpoints,omitempty" description:"What the endpoints had and needed."`
-	Missing    []window.Shortfall `json:"missing,omitempty" description:"The smallest set of events that would have completed the window."`
+	Missing    []window.Shortfall `json:"missing,omitempty" description:"The smallest set of events that would have completed the window. Of overdue: the window that closed last since the instant before, or else the open one."`
 	// Since is the instant before: nothing complete was published after it.
 	Since       *time.Time `json:"since,omitempty" description:"The instant of the expectation before. Only of overdue."`
-	Windows     []Lacking  `json:"windows,omitempty" description:"The oldest open windows. Only of overdue, for a service with correlation."`
-	MoreWindows bool       `json:"moreWindows,omitempty" description:"Further windows are open."`
+	Windows     []Lacking  `json:"windows,omitempty" description:"The windows that closed incomplete since the instant before, and the oldest open ones. Only of overdue, for a service with correlation."`
+	MoreWindows bool       `json:"moreWindows,omitempty" description:"There are further ones."`
 	Shortened   bool       `json:"shortened,omitempty" description:"Details were left out because there are too many."`
 }
 
@@ -63,11 +63,12 @@ type Tally struct {
 	Oldest *time.Time `json:"oldest,omitempty" description:"When the oldest of them was received."`
 }
 
-// Lacking is an open window that lacks events.
+// Lacking is a window that lacks events, or lacked them when it closed.
 type Lacking struct {
 	CorrelationKey string             `json:"correlationKey"`
 	Opened         time.Time          `json:"opened"`
 	Closes         *time.Time         `json:"closes,omitempty"`
+	Completion     string             `json:"completion,omitempty" description:"What became of it, if it closed incomplete while the expectation waited."`
 	Missing        []window.Shortfall `json:"missing"`
 }
 
