@@ -25,7 +25,10 @@ const module = "github.com/headgate/headgate/"
 var layers = map[string][]string{
 	"internal/gate/calendar":                     {"internal/schedule"},
 	"internal/gate/condition":                    {},
-	"config":                                     {"internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
+	"internal/gate/target":                       {"internal/gate/target/template", "internal/platform/fault", "internal/platform/outbound", "internal/webhook/signature"},
+	"internal/gate/target/template":              {},
+	"internal/platform/googletoken":              {"internal/platform/fault"},
+	"config":                                     {"internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/gate/target/template", "internal/schedule", "internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
 	"internal/event":                             {"internal/platform/credential", "internal/platform/decode"},
 	"internal/platform/fault":                    {},
 	"internal/platform/clock":                    {},
@@ -132,7 +135,7 @@ var sdks = map[string][]string{
 // standard library that reaches the network, the operating system or the clock, so the
 // same arguments give the same result, except for random ids. See checkPure.
 var pure = []string{
-	"internal/event", "internal/gate/calendar", "internal/gate/condition", "internal/gate/message", "internal/gate/window", "internal/platform/bearer",
+	"internal/event", "internal/gate/calendar", "internal/gate/condition", "internal/gate/message", "internal/gate/target/template", "internal/gate/window", "internal/platform/bearer",
 	"internal/platform/clock", "internal/platform/credential", "internal/platform/decode", "internal/platform/etag",
 	"internal/platform/fault", "internal/platform/fence", "internal/platform/origin", "internal/record",
 	"internal/schedule", "internal/webhook/signature",

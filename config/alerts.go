@@ -1,18 +1,59 @@
 package config
 
+import (
+	"slices"
+
+	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/decode"
+)
+
 // Alerts says where alerts go: about windows that closed incomplete, events that left their
 // window without a message, and messages that were expected and did not come.
 type Alerts struct {
 	// projects/<project>/topics/<name>
 	Topic string `json:"topic,omitempty" format:"topic"`
+	// HTTP endpoints.
+	HTTP []TargetHTTP `json:"http,omitempty" least:"1 endpoint"`
 }
 
 // alerts applies the rules of alerts and expectations.
 func (v *validator) alerts(path string, s *Service) {
-	if s.Alerts != nil && s.Alerts.Topic == "" {
-		v.Add(path+".alerts", `must have "topic"`)
+	for i, c := range s.Expect {
+		v.cron(decode.Index(path+".expect", i), c)
 	}
-	if s.Expect != nil && len(s.Expect) == 0 {
-		v.Add(path+".expect", "has no schedule: omit it, or name one")
+	if s.Alerts == nil {
+		return
 	}
+	path += ".alerts"
+	if s.Alerts.Topic == "" && len(s.Alerts.HTTP) == 0 {
+		v.Add(path, `must have "topic" or "http"`)
+	}
+	var urls []string
+	for i := range s.Alerts.HTTP {
+		h, at := &s.Alerts.HTTP[i], decode.Index(path+".http", i)
+		v.unique(path+".http", "url", urls, h.URL, at+".url")
+		urls = append(urls, h.URL)
+		v.httpTarget(at, h)
+	}
+}
+
+// shown returns a copy of the endpoint without credentials.
+func (h TargetHTTP) shown() TargetHTTP {
+	h.URL = credential.RedactURL(h.URL)
+	if h.Secret != "" && !credential.IsReference(h.Secret) {
+		h.Secret = credential.Redacted
+	}
+	return h
+}
+
+// shown returns a copy of the alerts without credentials; nil of nil.
+func (a *Alerts) shown() *Alerts {
+	if a == nil {
+		return nil
+	}
+	out := Alerts{Topic: a.Topic, HTTP: slices.Clone(a.HTTP)}
+	for i, h := range out.HTTP {
+		out.HTTP[i] = h.shown()
+	}
+	return &out
 }

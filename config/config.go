@@ -66,8 +66,8 @@ type Service struct {
 	Trigger Trigger `json:"trigger" decode:"required"`
 	// The event sources' addresses. Their keys are unique.
 	Endpoints []Endpoint `json:"endpoints" decode:"required" least:"1 endpoint"`
-	// The topic of the messages.
-	TargetPubSub TargetPubSub `json:"targetPubSub" decode:"required"`
+	// The topic of the messages: the short form of the first target. It is required unless there are targets.
+	TargetPubSub TargetPubSub `json:"targetPubSub,omitzero"`
 
 	// The largest body of an event, in bytes.
 	MaxEventBytes int `json:"maxEventBytes" default:"1048576" range:"1..8388608"`
@@ -90,9 +90,11 @@ type Service struct {
 	// The topic of windows that close incomplete, if trigger.onClose is deadLetter.
 	DeadLetter *TargetPubSub `json:"deadLetter,omitempty"`
 	// The instants by which a complete message must have been published since the instant before. Otherwise an alert says what is missing.
-	Expect []Cron `json:"expect,omitempty"`
+	Expect []Cron `json:"expect,omitempty" least:"1 schedule"`
 	// The receivers of alerts. Without it, alerts are lines of the log.
 	Alerts *Alerts `json:"alerts,omitempty"`
+	// Where each message goes, beside the topic of targetPubSub. Each target has its own state and retries.
+	Targets []Target `json:"targets,omitempty" least:"1 target"`
 }
 
 // Correlation says which events belong together.

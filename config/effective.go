@@ -62,6 +62,10 @@ func (c *Config) JSON() []byte {
 		echo.Secrets = redactSecrets(echo.Secrets)
 		shown.Echo = &echo
 	}
+	shown.Services = slices.Clone(c.Services)
+	for i := range shown.Services {
+		shown.Services[i] = shown.Services[i].shown()
+	}
 	shown.Hooks = slices.Clone(c.Hooks)
 	for i := range shown.Hooks {
 		shown.Hooks[i].Verify.Secrets = redactSecrets(shown.Hooks[i].Verify.Secrets)
@@ -77,7 +81,7 @@ func (c *Config) JSON() []byte {
 	if !c.flat || len(c.Services) != 1 {
 		return marshal(shown)
 	}
-	return marshal(flat{c.Services[0], shown.Deployment})
+	return marshal(flat{shown.Services[0], shown.Deployment})
 }
 
 // shown returns a copy of l without credentials.
@@ -103,8 +107,8 @@ func (l *Live) shown() *Live {
 	return &live
 }
 
-// JSON returns the service's effective configuration.
-func (s Service) JSON() []byte { return marshal(s) }
+// JSON returns the service's effective configuration, without credentials.
+func (s Service) JSON() []byte { return marshal(s.shown()) }
 
 func marshal(v any) []byte {
 	var b bytes.Buffer

@@ -27,9 +27,6 @@ func (v *validator) gate(path string, s *Service) {
 	for i, c := range s.Reset {
 		v.cron(decode.Index(path+".reset", i), c)
 	}
-	for i, c := range s.Expect {
-		v.cron(decode.Index(path+".expect", i), c)
-	}
 	v.alerts(path, s)
 }
 

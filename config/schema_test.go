@@ -69,7 +69,7 @@ func TestSchemaIsGenerated(t *testing.T) {
 	require.NoError(t, err)
 	g := &schema.Generator{
 		Formats: config.Formats, Comments: comments, Open: []string{"service", "deployment"},
-		More: map[string]schema.Object{"auth": {{Name: "anyOf", Value: json.RawMessage(
+		More: map[string]schema.Object{"service": {{Name: "anyOf", Value: json.RawMessage(`[{ "required": ["targetPubSub"] }, { "required": ["targets"] }]`)}}, "auth": {{Name: "anyOf", Value: json.RawMessage(
 			`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}}},
 	}
 	type object = schema.Object

@@ -59,6 +59,7 @@ func (v *validator) service(path string, s *Service) {
 		v.unique("endpoints", "eventKey", keys, e.EventKey, decode.Index(path+".endpoints", i)+".eventKey")
 		keys = append(keys, e.EventKey)
 	}
+	v.targets(path, s)
 	v.gate(path, s)
 	s.RedactHeaders = canonical(s.RedactHeaders)
 	s.KeepHeaders = canonical(s.KeepHeaders)

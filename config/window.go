@@ -7,8 +7,12 @@ import (
 )
 
 // Topics returns the topics to which the service publishes.
-func (s Service) Topics() []string {
-	topics := []string{s.TargetPubSub.Topic}
+func (s Service) Topics() (topics []string) {
+	for _, t := range s.AllTargets() {
+		if t.PubSub != nil {
+			topics = append(topics, t.PubSub.Topic)
+		}
+	}
 	if s.DeadLetter != nil {
 		topics = append(topics, s.DeadLetter.Topic)
 	}

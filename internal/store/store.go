@@ -23,6 +23,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -95,11 +96,14 @@ type State string
 
 // A claim is created Claimed, and becomes Published when its targets have acknowledged the
 // message. It never goes back. A Dropped one is the record of a window that was closed
-// without a message; it is final from the start.
+// without a message; it is final from the start. A claim becomes Failed when some of its
+// targets are given up and the others have acknowledged. It is not published again by itself,
+// but a replay can still make it Published.
 const (
 	Claimed   State = "claimed"
 	Published State = "published"
 	Dropped   State = "dropped"
+	Failed    State = "failed"
 )
 
 // Completion says why a window was released.
@@ -132,10 +136,16 @@ type Shortfall struct {
 type Target struct {
 	Name        string
 	Attempts    int
-	NextAttempt time.Time // zero once delivered
+	NextAttempt time.Time // zero once delivered or given up
 	DeliveredAt time.Time // zero until then
 	LastError   string
 }
+
+// Delivered reports whether the target has acknowledged the message.
+func (t Target) Delivered() bool { return !t.DeliveredAt.IsZero() }
+
+// GivenUp reports whether no further attempt is made.
+func (t Target) GivenUp() bool { return !t.Delivered() && t.NextAttempt.IsZero() }
 
 // Claim is a released window. It is also the outbox entry of the window's message.
 type Claim struct {
@@ -210,10 +220,25 @@ type Page struct {
 type Outcome struct {
 	PublishedAt time.Time // zero if it failed
 	Size        int64
-	ExpireAt    time.Time // from then on the store may delete a published claim
+	ExpireAt    time.Time // from then on the store may delete a published or failed claim
 	NextAttempt time.Time // of a failed attempt: the earliest time of the next
 	Error       string    // of a failed attempt
 	Targets     []Target  // of an attempt at several targets: their states now
+	// Failed, with no PublishedAt: no further attempt is made. The claim becomes Failed.
+	Failed bool
+}
+
+// Merge returns the states of a claim's targets after the outcome, of which stored has those
+// before it. A target that has acknowledged stays so: an attempt that lost its lease may
+// settle late, and must not have the message sent again.
+func (o *Outcome) Merge(stored []Target) []Target {
+	merged := slices.Clone(o.Targets)
+	for i, t := range merged {
+		if n := slices.IndexFunc(stored, func(s Target) bool { return s.Name == t.Name && s.Delivered() }); n >= 0 {
+			merged[i] = stored[n]
+		}
+	}
+	return merged
 }
 
 // Store is implemented by every driver.
@@ -271,7 +296,9 @@ type Store interface {
 	Lease(ctx context.Context, service, id string, attempts int, until time.Time) error
 
 	// Settle records the outcome of an attempt to publish. A Published claim stays Published,
-	// even if a late attempt reports a failure. ErrNotFound if there is no such claim.
+	// even if a late attempt reports a failure. A Failed one becomes Published, or stays
+	// Failed. The states of targets are merged with those in the store (see Outcome.Merge) in
+	// the same commit. ErrNotFound if there is no such claim.
 	Settle(ctx context.Context, service, id string, o Outcome) error
 
 	// ClaimByEventID returns the claim with that eventID, or ErrNotFound.

@@ -28,7 +28,7 @@ type claimDoc struct {
 	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed: Due queries it
 	PublishedAt    *time.Time `firestore:"publishedAt,omitempty"`
 	LastError      string     `firestore:"lastError,omitempty"`
-	ExpireAt       *time.Time `firestore:"expireAt,omitempty"`       // only when published or dropped: an unpublished claim never expires
+	ExpireAt       *time.Time `firestore:"expireAt,omitempty"`       // only when published, failed or dropped: a waiting claim never expires
 	CorrelationKey *string    `firestore:"correlationKey,omitempty"` // only with a Window: Claims queries it
 	Window         []byte     `firestore:"window,omitempty"`         // JSON
 	Targets        []byte     `firestore:"targets,omitempty"`        // JSON

@@ -46,10 +46,14 @@ func (d *claimDoc) details(c *store.ClaimInfo) error {
 func storedKey(key string) string { return strings.ToValidUTF8(key, "\uFFFD") }
 
 // targetsUpdate returns the update of a claim's targets: none if the claim has one target.
-func targetsUpdate(targets []store.Target) ([]firestore.Update, error) {
-	if len(targets) == 0 {
+func targetsUpdate(o store.Outcome, c claimDoc) ([]firestore.Update, error) {
+	if len(o.Targets) == 0 {
 		return nil, nil
 	}
-	b, err := json.Marshal(targets)
+	var before store.ClaimInfo
+	if err := c.details(&before); err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(o.Merge(before.Targets))
 	return []firestore.Update{{Path: "targets", Value: b}}, err
 }

@@ -57,33 +57,26 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 	})
 }
 
-// Settle implements [store.Store]. A success is written without reading the claim. A failure
-// is written only if the claim is still Claimed, because another attempt may have succeeded.
+// Settle implements [store.Store]. The success of a claim with one target is written without
+// reading the claim. Any other outcome is written only if it still matters, because another
+// attempt may have succeeded.
 func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
-	targets, err := targetsUpdate(o.Targets)
+	if o.PublishedAt.IsZero() || len(o.Targets) > 0 {
+		return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
+			state := store.State(c.State)
+			if state != store.Claimed && (state != store.Failed || o.PublishedAt.IsZero() && !o.Failed) {
+				return nil, nil
+			}
+			return outcomeUpdates(o, c)
+		})
+	}
+	updates, err := outcomeUpdates(o, claimDoc{})
 	if err != nil {
 		return err
 	}
-	if o.PublishedAt.IsZero() {
-		return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
-			if c.State != string(store.Claimed) {
-				return nil, nil
-			}
-			return append(targets,
-				firestore.Update{Path: "nextAttemptAt", Value: o.NextAttempt}, firestore.Update{Path: "lastError", Value: o.Error},
-			), nil
-		})
-	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err = s.claimRef(service, id).Update(ctx, append([]firestore.Update{
-		{Path: "state", Value: string(store.Published)},
-		{Path: "publishedAt", Value: o.PublishedAt},
-		{Path: "size", Value: o.Size},
-		{Path: "expireAt", Value: orDelete(o.ExpireAt)},
-		{Path: "nextAttemptAt", Value: firestore.Delete},
-		{Path: "lastError", Value: firestore.Delete},
-	}, targets...))
+	_, err = s.claimRef(service, id).Update(ctx, updates)
 	s.wrote(err)
 	if notFound(err) {
 		return store.ErrNotFound
@@ -92,6 +85,37 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 		return failed("settle", err)
 	}
 	return nil
+}
+
+// outcomeUpdates returns the changes of a claim after an attempt to publish.
+func outcomeUpdates(o store.Outcome, c claimDoc) ([]firestore.Update, error) {
+	updates, err := targetsUpdate(o, c)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !o.PublishedAt.IsZero():
+		return append(updates,
+			firestore.Update{Path: "state", Value: string(store.Published)},
+			firestore.Update{Path: "publishedAt", Value: o.PublishedAt},
+			firestore.Update{Path: "size", Value: o.Size},
+			firestore.Update{Path: "expireAt", Value: orDelete(o.ExpireAt)},
+			firestore.Update{Path: "nextAttemptAt", Value: firestore.Delete},
+			firestore.Update{Path: "lastError", Value: firestore.Delete},
+		), nil
+	case o.Failed:
+		return append(updates,
+			firestore.Update{Path: "state", Value: string(store.Failed)},
+			firestore.Update{Path: "size", Value: o.Size},
+			firestore.Update{Path: "expireAt", Value: orDelete(o.ExpireAt)},
+			firestore.Update{Path: "nextAttemptAt", Value: firestore.Delete},
+			firestore.Update{Path: "lastError", Value: o.Error},
+		), nil
+	default:
+		return append(updates,
+			firestore.Update{Path: "nextAttemptAt", Value: o.NextAttempt}, firestore.Update{Path: "lastError", Value: o.Error},
+		), nil
+	}
 }
 
 func orDelete(t time.Time) any {

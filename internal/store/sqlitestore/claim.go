@@ -165,20 +165,44 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
 	return s.update(ctx, "settle", service, func(tx *tx, num int64) (err error) {
 		var n int
-		targets, err := encodeTargets(o.Targets)
+		targets, err := tx.mergeTargets(num, id, o)
 		if err != nil {
 			return err
 		}
-		if o.PublishedAt.IsZero() {
+		none := time.Time{}.UnixMicro()
+		switch {
+		case !o.PublishedAt.IsZero():
+			n, err = change(tx.settlePublished, o.PublishedAt.UnixMicro(), o.Size, expiry(o.ExpireAt), none, targets, num, id)
+		case o.Failed:
+			n, err = change(tx.settleGivenUp, o.Size, expiry(o.ExpireAt), none, o.Error, targets, num, id)
+		default:
 			n, err = change(tx.settleFailed, o.NextAttempt.UnixMicro(), o.Error, targets, num, id)
-		} else {
-			n, err = change(tx.settlePublished, o.PublishedAt.UnixMicro(), o.Size, expiry(o.ExpireAt), time.Time{}.UnixMicro(), targets, num, id)
 		}
 		if n > 0 || err != nil {
 			return err
 		}
 		return tx.exists(num, id) // a published claim stays published
 	})
+}
+
+// mergeTargets returns the column targets after the outcome. nil leaves it as it is.
+func (t *tx) mergeTargets(service int64, id string, o store.Outcome) (any, error) {
+	if len(o.Targets) == 0 {
+		return nil, nil
+	}
+	var stored []byte
+	err := t.claimTargets.QueryRowContext(context.Background(), service, id).Scan(&stored)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, store.ErrNotFound
+	}
+	var before store.ClaimInfo
+	if err == nil {
+		err = decodeDetails(&before, nil, stored)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return encodeTargets(o.Merge(before.Targets))
 }
 
 // update runs a change of a claim of the service. It returns ErrNotFound if the service has

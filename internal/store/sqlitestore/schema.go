@@ -122,7 +122,7 @@ INSERT INTO revision VALUES (0);
 // windowSchema is added in version 3: the sets that are kept by correlation key. Their
 // pointers lie together by key, and an index has those of all keys in the order of their
 // times. A claim from such a set says which window it took; published = 2 means that the
-// window was dropped.
+// window was dropped, and 3 that a target was given up.
 const windowSchema = `
 CREATE TABLE waiting (
 	endpoint    INTEGER NOT NULL,

@@ -18,7 +18,7 @@ type statements struct {
 
 	waitingIn, addWaiting, deleteWaiting *sql.Stmt
 
-	addClaim, claimOwner, claimState, lease, settlePublished, settleFailed *sql.Stmt
+	addClaim, claimOwner, claimState, claimTargets, lease, settlePublished, settleFailed, settleGivenUp *sql.Stmt
 
 	addCollection, collection *sql.Stmt
 
@@ -87,12 +87,15 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.addClaim: `INSERT INTO claim (service, id, event_id, trigger_type, date, owner, events, published,
 			size, attempts, next_attempt, published_at, last_error, expire_at, key, window, targets, lists)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		&s.claimOwner: sqlClaimOwner,
-		&s.claimState: `SELECT published FROM claim WHERE service = ? AND id = ?`,
+		&s.claimOwner:   sqlClaimOwner,
+		&s.claimState:   `SELECT published FROM claim WHERE service = ? AND id = ?`,
+		&s.claimTargets: `SELECT targets FROM claim WHERE service = ? AND id = ?`,
 		&s.lease: `UPDATE claim SET next_attempt = ?, attempts = attempts + 1, last_error = ''
 			WHERE service = ? AND id = ? AND attempts = ? AND published = 0`,
 		&s.settlePublished: `UPDATE claim SET published = 1, published_at = ?, size = ?, expire_at = ?, next_attempt = ?,
-			last_error = '', targets = coalesce(?, targets) WHERE service = ? AND id = ? AND published = 0`,
+			last_error = '', targets = coalesce(?, targets) WHERE service = ? AND id = ? AND published IN (0, 3)`,
+		&s.settleGivenUp: `UPDATE claim SET published = 3, size = ?, expire_at = ?, next_attempt = ?, last_error = ?,
+			targets = coalesce(?, targets) WHERE service = ? AND id = ? AND published IN (0, 3)`,
 		&s.settleFailed: `UPDATE claim SET next_attempt = ?, last_error = ?, targets = coalesce(?, targets) WHERE service = ? AND id = ? AND published = 0`,
 
 		&s.addCollection: `INSERT INTO collection (kind, scope) VALUES (?, ?) ON CONFLICT DO NOTHING`,

@@ -330,4 +330,57 @@ var waitingTests = map[string]func(*fixture){
 		require.Equal(f, "b", got.Targets[1].Name)
 		requireTime(f, f.at(10), got.Targets[1].DeliveredAt)
 	},
+
+	// An attempt that lost its lease reports what it knows, and takes nothing back.
+	"Waiting/TargetsThatHaveAMessageKeepIt": func(f *fixture) {
+		c := f.claim("e")
+		c.Targets = []store.Target{{Name: "a", NextAttempt: f.now}, {Name: "b", NextAttempt: f.now}}
+		require.NoError(f, f.s.Claim(f.ctx, c, nil))
+		a, b := store.Target{Name: "a", Attempts: 1, DeliveredAt: f.at(1)}, store.Target{Name: "b", Attempts: 1, DeliveredAt: f.at(2)}
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, store.Outcome{NextAttempt: f.at(9), Targets: []store.Target{a, c.Targets[1]}}))
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, store.Outcome{NextAttempt: f.at(9), Error: "late", Targets: []store.Target{
+			{Name: "a", Attempts: 1, NextAttempt: f.at(5), LastError: "late"}, b,
+		}}))
+		c.Targets, c.NextAttempt, c.LastError = []store.Target{a, b}, f.at(9), "late"
+		requireClaim(f, c, f.outbox(c))
+		require.ErrorIs(f, f.s.Settle(f.ctx, f.service, "00000000000000000000000000000000", store.Outcome{Targets: c.Targets, Failed: true}), store.ErrNotFound)
+	},
+
+	// A claim with a target that is given up waits no longer. Only a replay settles it again.
+	"Waiting/FailedIsFinalUntilAReplay": func(f *fixture) {
+		c := f.claim("e")
+		c.Targets = []store.Target{{Name: "a", NextAttempt: f.now}, {Name: "b", NextAttempt: f.now}}
+		require.NoError(f, f.s.Claim(f.ctx, c, nil))
+		states := []store.Target{{Name: "a", Attempts: 1, DeliveredAt: f.at(1)}, {Name: "b", Attempts: 3, LastError: "gone"}}
+		givenUp := store.Outcome{Failed: true, Error: "b: gone", Size: 7, ExpireAt: f.now.Add(24 * time.Hour), Targets: states}
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, givenUp))
+		c.State, c.Targets, c.LastError, c.Size, c.NextAttempt = store.Failed, states, "b: gone", 7, time.Time{}
+		requireClaim(f, c, f.outbox(c))
+		require.True(f, states[1].GivenUp())
+
+		due, err := f.s.Due(f.ctx, f.service, f.at(1000), time.Time{}, 10)
+		require.NoError(f, err)
+		require.Empty(f, due)
+		n, _, err := f.s.Backlog(f.ctx, f.service)
+		require.NoError(f, err)
+		require.Zero(f, n)
+		require.ErrorIs(f, f.s.Lease(f.ctx, f.service, c.ID, c.Attempts, f.at(50)), store.ErrConflict)
+		infos, err := f.s.Claims(f.ctx, f.service, store.Page{State: store.Failed, Limit: 10})
+		require.NoError(f, err)
+		require.Len(f, infos, 1)
+
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, store.Outcome{NextAttempt: f.at(50), Error: "late", Targets: states}))
+		requireClaim(f, c, f.outbox(c))
+		givenUp.Error = "b: gone again"
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, givenUp))
+		c.LastError = givenUp.Error
+		requireClaim(f, c, f.outbox(c))
+
+		states[1] = store.Target{Name: "b", Attempts: 4, DeliveredAt: f.at(60)}
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, store.Outcome{PublishedAt: f.at(60), Size: 7, ExpireAt: givenUp.ExpireAt, Targets: states}))
+		c.State, c.Targets, c.LastError, c.PublishedAt = store.Published, states, "", f.at(60)
+		requireClaim(f, c, f.outbox(c))
+		require.NoError(f, f.s.Settle(f.ctx, f.service, c.ID, givenUp))
+		requireClaim(f, c, f.outbox(c))
+	},
 }
