@@ -73,7 +73,7 @@ var layers = map[string][]string{
 	"internal/platform/shutdown":                 {},
 	"internal/platform/budget":                   {"internal/platform/fault"},
 	"internal/gate/alert":                        {"internal/event", "internal/gate/window", "internal/platform/clock", "internal/store"},
-	"internal/gate":                              {"internal/gate/alert", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault"},
+	"internal/gate":                              {"internal/gate/alert", "internal/gate/target", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault"},
 	"internal/store/sqlitestore":                 {"internal/platform/clock", "internal/store", "internal/event", "internal/platform/fault"},
 	"internal/store/firestorestore":              {"internal/platform/clock", "internal/store", "internal/event", "internal/platform/fault"},
 	"internal/bus/localbus":                      {"internal/bus"},

@@ -25,15 +25,16 @@ func (v *validator) alerts(path string, s *Service) {
 		return
 	}
 	path += ".alerts"
-	if s.Alerts.Topic == "" && len(s.Alerts.HTTP) == 0 {
+	if s.Alerts.Topic == "" && s.Alerts.HTTP == nil {
 		v.Add(path, `must have "topic" or "http"`)
 	}
-	var urls []string
 	for i := range s.Alerts.HTTP {
 		h, at := &s.Alerts.HTTP[i], decode.Index(path+".http", i)
-		v.unique(path+".http", "url", urls, h.URL, at+".url")
-		urls = append(urls, h.URL)
 		v.httpTarget(at, h)
+		same := func(o TargetHTTP) bool { return o.URL == h.URL && h.URL != "" }
+		if first := slices.IndexFunc(s.Alerts.HTTP[:i], same); first >= 0 { // a URL may have a secret: do not show it
+			v.Add(at+".url", "is that of http[%d], too", first)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -35,24 +36,27 @@ type alerts struct {
 	asked     time.Time  // when expected was computed
 }
 
-// newOutbox returns the outbox of the service's alerts. The receivers beside the topic are
-// those of the options.
-func (g *Gate) newOutbox(receivers []alert.Receiver) *alert.Outbox {
+// newOutbox returns the outbox of the service's alerts. senders reach the endpoints of the
+// configuration, in its order.
+func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 	if g.docs == nil || g.svc.Alerts == nil && len(g.svc.Expect) == 0 {
 		return nil
 	}
 	o := &alert.Outbox{
-		Docs: g.docs, Service: g.svc.ServiceName, Source: cut("/services/" + PathSegment(g.svc.ServiceName)), Log: g.log, Now: g.clock,
+		Docs: g.docs, Service: g.svc.ServiceName, Source: "/services/" + PathSegment(g.svc.ServiceName), Log: g.log, Now: g.clock,
 		Expire: func() time.Time { return whole(g.time.After(max(g.retention(), 7*24*time.Hour))) },
 	}
 	if a := g.svc.Alerts; a != nil && a.Topic != "" {
 		o.Receivers = append(o.Receivers, alert.Receiver{Name: "topic", Send: func(ctx context.Context, m alert.Message) error {
-			m.Attributes["serviceName"] = cut(g.svc.ServiceName)
 			_, err := g.bus.Publish(ctx, a.Topic, bus.Message{Data: m.Data, Attributes: m.Attributes})
 			return err
 		}})
 	}
-	o.Receivers = append(o.Receivers, receivers...)
+	for i, s := range senders {
+		o.Receivers = append(o.Receivers, alert.Receiver{Name: alert.NameOf(g.svc.Alerts.HTTP[i].URL), Send: func(ctx context.Context, m alert.Message) error {
+			return s.Send(ctx, target.Message{ID: m.ID, Data: m.Data, Attributes: m.Attributes})
+		}, Final: target.Final})
+	}
 	return o
 }
 

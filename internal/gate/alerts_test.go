@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -254,48 +254,53 @@ func TestManyAlertsAtOnce(t *testing.T) {
 	})
 }
 
+// sender is a receiver of alerts that takes them, or fails.
+type sender struct {
+	mu  sync.Mutex
+	err error
+	got []string // ids
+}
+
+func (s *sender) Send(_ context.Context, m target.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.Attributes["ce-type"] != alert.Type {
+		return errors.New("not an alert")
+	}
+	if !target.Final(s.err) && s.err != nil {
+		return s.err
+	}
+	s.got = append(s.got, m.ID)
+	return s.err
+}
+
 // Each alert goes to every receiver; one that fails does not keep it from the others.
 func TestReceiversAreIndependent(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
-		w.configured(`"window":"anchored","observationPeriod":600`, twoEndpoints, withAlerts)
-		var mu sync.Mutex
-		got := map[string][]string{}
-		down := true
-		receive := func(name string) func(context.Context, alert.Message) error {
-			return func(_ context.Context, m alert.Message) error {
-				mu.Lock()
-				defer mu.Unlock()
-				if name == "lame" && down {
-					return errors.New("no answer")
-				}
-				got[name] = append(got[name], m.ID)
-				if name == "gone" {
-					return errors.New("gone")
-				}
-				return nil
-			}
-		}
-		w.receivers = []alert.Receiver{
-			{Name: "lame", Send: receive("lame")}, {Name: "fine", Send: receive("fine")},
-			{Name: "gone", Send: receive("gone"), Final: func(err error) bool { return strings.Contains(err.Error(), "gone") }},
-		}
+		w.configured(`"window":"anchored","observationPeriod":600`, twoEndpoints, `,"alerts":{"topic":"`+alertTopic+`",
+			"http":[{"url":"https://a.example/lame?token=hidden"},{"url":"https://a.example/fine"},{"url":"https://a.example/gone"}]}`)
+		lame, fine, gone := &sender{err: errors.New("no answer")}, &sender{}, &sender{err: &target.Failure{Message: "gone", Final: true}}
+		w.senders = []target.Sender{lame, fine, gone}
+		logs := w.logs()
 		i := w.instance(0)
 		i.post("a", "{}")
 		w.ran += 11 * time.Minute
 		w.tick(i)
 		require.Len(w, w.told(), 1)
-		require.Len(w, got["fine"], 1)
+		require.Len(w, fine.got, 1)
 		i.restart()
 		w.ran += 6 * time.Minute
 		w.tick(i)
-		require.Empty(w, got["lame"])
-		down = false
+		require.Empty(w, lame.got)
+		lame.err = nil
 		w.ran += 6 * time.Minute
 		w.tick(i)
-		id := w.alerts()[0].ID
-		require.Equal(w, map[string][]string{"fine": {id}, "lame": {id}, "gone": {id}}, got)
+		id := []string{w.alerts()[0].ID}
+		require.Equal(w, [][]string{id, id, id}, [][]string{lame.got, fine.got, gone.got})
 		require.Len(w, w.told(), 1)
+		require.Len(w, logs.saying("an alert cannot be delivered; it is given up"), 1)
+		require.NotContains(w, logs.lines.String(), "hidden")
 	})
 }
 

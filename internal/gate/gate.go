@@ -29,7 +29,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus"
-	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -72,8 +72,9 @@ type Options struct {
 	// Warnings returns what an operator should correct about what messages start. May be
 	// nil.
 	Warnings func(ctx context.Context) ([]string, error)
-	// AlertReceivers get the service's alerts, beside the topic of its configuration.
-	AlertReceivers []alert.Receiver
+	// AlertSenders reach the HTTP endpoints of the service's alerts, in the configuration's
+	// order.
+	AlertSenders []target.Sender
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -149,7 +150,7 @@ func New(svc config.Service, o Options) *Gate {
 	if g.rules, err = compile(svc); err != nil {
 		panic("gate: the configuration was not validated: " + err.Error())
 	}
-	g.alerts.outbox = g.newOutbox(o.AlertReceivers)
+	g.alerts.outbox = g.newOutbox(o.AlertSenders)
 	g.commits = newGroupCommit(g.commit)
 	return g
 }

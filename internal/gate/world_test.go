@@ -16,7 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
-	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
@@ -42,7 +42,7 @@ type world struct {
 	cfg    config.Service
 	events []*sent
 
-	receivers []alert.Receiver
+	senders []target.Sender // of alerts
 }
 
 // sent is an event that was acknowledged.
@@ -130,7 +130,7 @@ func (i *instance) restart() {
 }
 
 func (w *world) gateOf(docs store.Docs, i *instance) *gate.Gate {
-	return gate.New(w.cfg, gate.Options{Store: w.store, Docs: docs, Bus: w.bus, Log: slog.New(w.log), Clock: i.clock, AlertReceivers: w.receivers})
+	return gate.New(w.cfg, gate.Options{Store: w.store, Docs: docs, Bus: w.bus, Log: slog.New(w.log), Clock: i.clock, AlertSenders: w.senders})
 }
 
 // onBoth runs a test on SQLite, and on the Firestore emulator if that is running.

@@ -10,6 +10,7 @@ package alert
 import (
 	"encoding/json"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/gate/window"
 )
@@ -103,8 +104,27 @@ type Message struct {
 // message returns the message of an alert. source is the service's path.
 func (a Alert) message(source string) (Message, error) {
 	data, err := a.encode()
-	return Message{ID: a.ID, Data: data, Attributes: map[string]string{
-		"kind": string(a.Kind), "alertID": a.ID, "content-type": "application/json",
-		"ce-specversion": "1.0", "ce-id": a.ID, "ce-source": source, "ce-type": Type, "ce-time": a.At.Format(time.RFC3339Nano),
-	}}, err
+	m := Message{ID: a.ID, Data: data, Attributes: map[string]string{
+		"kind": string(a.Kind), "alertID": a.ID, "serviceName": cut(a.ServiceName), "content-type": "application/json",
+		"ce-specversion": "1.0", "ce-id": a.ID, "ce-source": cut(source), "ce-type": Type, "ce-time": a.At.Format(time.RFC3339Nano),
+	}}
+	for name, value := range map[string]string{"correlationKey": a.CorrelationKey, "completion": a.Completion, "eventID": a.EventID} {
+		if value != "" {
+			m.Attributes[name] = cut(value)
+		}
+	}
+	return m, err
+}
+
+// cut shortens an attribute's value to Pub/Sub's limit. The data has it whole.
+func cut(s string) string {
+	const most = 1024
+	if len(s) <= most {
+		return s
+	}
+	n := most
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }

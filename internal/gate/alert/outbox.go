@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,16 @@ type Receiver struct {
 	Send func(ctx context.Context, m Message) error
 	// Final reports whether no other attempt can succeed after the error; nil: one always can.
 	Final func(err error) bool
+}
+
+// NameOf returns the name of a receiver with that URL: its host, and a hash of all of it. The
+// rest of a URL may be a secret.
+func NameOf(address string) string {
+	host := "?"
+	if u, err := url.Parse(address); err == nil {
+		host = u.Host
+	}
+	return host + " " + event.DeriveID("alerts", "url", address)[:8]
 }
 
 // Outbox keeps a service's alerts in documents. One collection has those that some receiver
