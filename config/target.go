@@ -64,6 +64,34 @@ func (s Service) AllTargets() []Target {
 	return all
 }
 
+// Where returns what the target is, without credentials: a topic, a URL's host, or a sync.
+func (t Target) Where() string {
+	switch {
+	case t.PubSub != nil:
+		return t.PubSub.Topic
+	case t.HTTP != nil:
+		if u, err := url.Parse(t.HTTP.URL); err == nil {
+			return u.Host
+		}
+		return ""
+	case t.Sync != nil:
+		return "sync " + t.Sync.ID
+	}
+	return ""
+}
+
+// Where returns what the service's targets are, on one line.
+func (s Service) Where() string {
+	var all []string
+	for _, t := range s.AllTargets() {
+		all = append(all, t.Where())
+	}
+	return strings.Join(all, ", ")
+}
+
+// OnMessage reports whether the target is the short form onMessage.sync.
+func (t Target) OnMessage() bool { return strings.HasPrefix(t.Name, syncTargetPrefix) }
+
 // SyncsStarted returns the ids of the syncs that the service's messages start.
 func (s Service) SyncsStarted() (ids []string) {
 	for _, t := range s.AllTargets() {

@@ -3,6 +3,7 @@ package functions
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,14 +20,37 @@ type messageJSON struct {
 	EventID        string      `json:"eventID" description:"The id that consumers deduplicate on."`
 	ClaimID        string      `json:"claimID" description:"The id of the claim that took the events out of the window."`
 	Date           time.Time   `json:"date" description:"When the events were claimed."`
-	State          store.State `json:"state" enum:"claimed,published,dropped" description:"A claimed message waits to be published, or its publication is not recorded yet. A dropped one is the record of a window that closed without a message."`
+	State          store.State `json:"state" enum:"claimed,published,dropped,failed" description:"A claimed message waits to be published, or its publication is not recorded yet. A dropped one is the record of a window that closed without a message. A failed one was given up by a target, and the other targets have it."`
 	TriggerType    string      `json:"triggerType" enum:"window,none"`
 	NumberOfEvents int         `json:"numberOfEvents"`
 	Size           int64       `json:"size" description:"Bytes. An estimate until the message is published."`
 	Attempts       int         `json:"attempts" description:"How often publishing was tried."`
 	PublishedAt    *time.Time  `json:"publishedAt"`
 	LastError      string      `json:"lastError,omitempty" description:"Why the bus did not take the message the last time."`
+	// Targets are present where a service has several.
+	Targets []targetJSON `json:"targets,omitempty" description:"What became of the message at each target, where the service has several."`
 	*windowOfMessageJSON
+}
+
+// targetJSON is the state of a message at one of several targets.
+type targetJSON struct {
+	Name        string     `json:"name"`
+	State       string     `json:"state" enum:"pending,delivered,failed" description:"A failed target gets no further attempt until the message is replayed."`
+	Attempts    int        `json:"attempts"`
+	NextAttempt *time.Time `json:"nextAttempt,omitempty"`
+	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
+	LastError   string     `json:"lastError,omitempty" description:"Why the target did not take the message the last time."`
+}
+
+func toTargetJSON(t store.Target) targetJSON {
+	state := "pending"
+	switch {
+	case t.Delivered():
+		state = "delivered"
+	case t.GivenUp():
+		state = "failed"
+	}
+	return targetJSON{t.Name, state, t.Attempts, timeOrNull(t.NextAttempt), timeOrNull(t.DeliveredAt), t.LastError}
 }
 
 // windowOfMessageJSON is present where a service has correlation, deadlines or a condition.
@@ -53,6 +77,9 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 	m := messageJSON{
 		EventID: c.EventID, ClaimID: c.ID, Date: c.Date, State: c.State, TriggerType: c.TriggerType, NumberOfEvents: c.NumberOfEvents,
 		Size: c.Size, Attempts: c.Attempts, PublishedAt: timeOrNull(c.PublishedAt), LastError: c.LastError,
+	}
+	for _, t := range c.Targets {
+		m.Targets = append(m.Targets, toTargetJSON(t))
 	}
 	if w := c.Window; w != nil {
 		m.windowOfMessageJSON = &windowOfMessageJSON{CorrelationKey: w.Key, Completion: w.Completion, Opened: timeOrNull(w.Opened), Closes: timeOrNull(w.Closes)}
@@ -82,8 +109,8 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	if q.Has("state") {
 		page.State = store.State(q.Get("state"))
-		if page.State != store.Claimed && page.State != store.Published && page.State != store.Dropped {
-			return fault.New(fault.Invalid, "state must be claimed, published or dropped")
+		if !slices.Contains([]store.State{store.Claimed, store.Published, store.Dropped, store.Failed}, page.State) {
+			return fault.New(fault.Invalid, "state must be claimed, published, dropped or failed")
 		}
 	}
 	infos, err := g.Messages(r.Context(), page)
@@ -117,9 +144,16 @@ func getMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// replayMessage publishes a message again.
+// replayMessage publishes a message again, to one target or to all.
 func replayMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	c, err := g.Replay(r.Context(), r.PathValue("eventID"))
+	q, err := query(r, "target")
+	if err != nil {
+		return err
+	}
+	if q.Has("target") && q.Get("target") == "" {
+		return fault.New(fault.Invalid, "target is empty: the targets are %s", strings.Join(g.TargetNames(), ", "))
+	}
+	c, err := g.Replay(r.Context(), r.PathValue("eventID"), q.Get("target"))
 	if err != nil {
 		return err
 	}

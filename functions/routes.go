@@ -75,6 +75,7 @@ var routes = []route{
 			gives(200, "How many events were taken out.", resetJSON{})},
 	{"POST", "/messages/{eventID}/replay", Trigger, auth.Operate, noGet, perService(replayMessage),
 		op("replay", byPeople, "Publish a message again, with the same ids").
+			reads(inQuery("target", "Send it to this target only.")).
 			gives(200, "The message is published.", replayedJSON{}).fails(410)},
 	{"GET", "/status", Status, auth.Read, web.Reads, perService(showStatus),
 		op("status", byPeople, "Show the window and the messages that wait").
@@ -100,7 +101,7 @@ var routes = []route{
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
 		op("messages", byConsumers, "List messages, newest first").
-			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published", "dropped"), correlationKey).
+			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published", "dropped", "failed"), correlationKey).
 			gives(200, "A page of messages.", messagesJSON{})},
 	{"GET", "/messages/{eventID}", Status, auth.Read, web.Reads, perService(getMessage),
 		op("message", byConsumers, "Get a whole message, as it was published or behind its claim check").

@@ -117,7 +117,7 @@ func TestDroppedWindowsAreListed(t *testing.T) {
 	require.Len(t, g.do("GET", "/messages?state=dropped&key=1", "").json["messages"], 1)
 	a = g.do("GET", "/messages?state=expired", "")
 	require.Equal(t, 400, a.status)
-	require.Contains(t, a.str("detail"), "state must be claimed, published or dropped")
+	require.Contains(t, a.str("detail"), "state must be claimed, published, dropped or failed")
 	require.Len(t, g.bus.all(), 1, "nothing is sent for it")
 	require.Equal(t, 1, strings.Count(g.logs.String(), "a window closed before it was complete"), g.logs.String())
 	require.Zero(t, field(g.do("GET", "/status", "").json["outbox"], "backlog"), "it does not wait for the bus")

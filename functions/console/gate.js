@@ -166,16 +166,25 @@ function service(ctx, svc) {
     update(messages, table("Messages, newest first", ["Event id", keyed && "Key", "Date", "State", told && "Completion", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"].filter((h) => h !== false),
       list.messages.map((/** @type {any} */ m) => [
         short(m.eventID), keyed && el("div", { class: "key" }, said(m.correlationKey, 80)), time(m.date),
-        [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.lastError && [" ", said(m.lastError)]],
+        [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.targets ? targets(m) : m.lastError && [" ", said(m.lastError)]],
         told && (m.completion ? completion(m) : ""),
         m.numberOfEvents.toLocaleString(), m.size.toLocaleString(), m.publishedAt ? time(m.publishedAt) : m.state === "dropped" ? "never" : "not yet",
         el("div", { class: "row" },
           button("Content", () => content(m), { class: "slim", "aria-label": `Content of ${m.eventID}` }),
-          m.state !== "dropped" && button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` })),
+          m.state !== "dropped" && button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` }),
+          (m.targets ?? []).filter((/** @type {any} */ t) => t.state === "failed").map((/** @type {any} */ t) =>
+            button(`Replay to ${t.name}`, () => replay(m.eventID, t.name), { class: "slim", "aria-label": `Replay ${m.eventID} to ${t.name}` }))),
       ].filter((cell) => cell !== false)), "No messages yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
     el("p", { class: "actions" },
       after && button("Newest", () => { after = null; return refresh(); }, { class: "slim" }),
       list.next && button("Older", () => { after = list.next; return refresh(); }, { class: "slim" })));
+  }
+
+  /** What became of a message at each of several targets. @param {any} m */
+  function targets(m) {
+    return el("ul", { class: "small" }, m.targets.map((/** @type {any} */ t) => el("li", {}, said(t.name, 80), " ",
+      el("span", { class: t.state === "delivered" ? "good" : "warn" }, t.state), t.lastError && [" ", said(t.lastError)],
+      t.state === "pending" && t.attempts > 0 && [" again ", time(t.nextAttempt)])));
   }
 
   /** @param {any} m */
@@ -195,10 +204,11 @@ function service(ctx, svc) {
       fact("Opened", m.opened && time(m.opened)), fact("Closed", m.closes && time(m.closes)), fact("Missing", m.missing?.length > 0 && lacks(m.missing)));
   }
 
-  /** @param {string} eventID */
-  async function replay(eventID) {
-    if (!await ask("Replay this message?", "Consumers get the message again, with the same eventID.", "Replay")) return;
-    const r = await send("POST", base + `messages/${segment(eventID)}/replay`);
+  /** @param {string} eventID @param {string} [target] */
+  async function replay(eventID, target) {
+    const consumers = target ? `The target ${target} gets` : "Consumers get";
+    if (!await ask("Replay this message?", `${consumers} the message again, with the same eventID.`, "Replay")) return;
+    const r = await send("POST", base + `messages/${segment(eventID)}/replay` + (target ? `?target=${encodeURIComponent(target)}` : ""));
     say(["Published again: ", short(r.eventID)]);
   }
 

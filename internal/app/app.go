@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/hosting"
@@ -75,6 +77,8 @@ type Options struct {
 	// HooksHTTP calls the targets of webhooks and external-data services: no redirects, no
 	// repetitions, no internal addresses. nil refuses every call.
 	HooksHTTP *http.Client
+	// Tokens authenticates calls of targets with Google's tokens; nil: they fail.
+	Tokens target.Tokens
 	// Base is the URL of this process if the configuration has no publicURL.
 	Base string
 	// Memory bounds the memory that callers can make this process use; the zero value has
@@ -128,10 +132,18 @@ func New(o Options) (*App, error) {
 		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
 	})
 	for _, svc := range o.Config.Services {
+		senders, err := a.senders(context.Background(), svc)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
+		}
+		alerts, err := a.alertSenders(context.Background(), svc)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
+		}
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: o.Store, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers,
+			Work: o.Memory.Work, Answers: o.Memory.Answers, Senders: senders, AlertSenders: alerts,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))

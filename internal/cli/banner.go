@@ -19,7 +19,7 @@ import (
 func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Config, addr net.Addr) {
 	for _, svc := range cfg.Services {
 		log.Info("service", "serviceName", svc.ServiceName, "trigger", svc.Trigger.Type,
-			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.TargetPubSub.Topic)
+			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.Where())
 	}
 	log.Info("memory", "limitMiB", s.Memory>>20, "budgets", budget.Divide(s.Memory))
 	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", cmp.Or(s.Function, "all"), "version", p.shownVersion())

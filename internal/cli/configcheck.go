@@ -30,7 +30,7 @@ func newConfigCheck(p *Process) *cobra.Command {
 				fmt.Fprintln(p.Stdout, "ok: no services, so no gate")
 			}
 			for _, s := range cfg.Services {
-				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s\n", s.ServiceName, s.Trigger.Type, endpoints(len(s.Endpoints)), s.TargetPubSub.Topic)
+				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s\n", s.ServiceName, s.Trigger.Type, endpoints(len(s.Endpoints)), s.Where())
 				if words := gate.Words(s); words != "" {
 					fmt.Fprintln(p.Stdout, "  window: "+words)
 				}

@@ -36,9 +36,9 @@ func newMessages(p *Process) *cobra.Command {
 	}
 	g := gatewayOf(p, cmd, functions.Status)
 	g.keyFlag("list messages of this correlation `KEY` only")
-	cmd.Flags().String("state", "", "list messages in this `STATE` only: claimed, published or dropped")
+	cmd.Flags().String("state", "", "list messages in this `STATE` only: claimed, published, dropped or failed")
 	cmd.Flags().Int("limit", 0, "list at most this many `MESSAGES` (default 50)")
-	completes(cmd, "state", "claimed", "published", "dropped")
+	completes(cmd, "state", "claimed", "published", "dropped", "failed")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		if err := g.pick(map[string]string{"key": "key", "state": "state", "limit": "limit"}); err != nil {
 			return err

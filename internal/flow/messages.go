@@ -63,9 +63,16 @@ func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun
 	if on == nil || eventID == "" {
 		return nil, fault.New(fault.NotFound, "messages of service %q start no sync: onMessage is not configured, or the message has no eventID", service)
 	}
-	run, err := f.use.Syncs.Start(ctx, on.Sync, syncrun.Start{Trigger: "message", EventID: eventID})
+	return f.StartSync(ctx, service, eventID, on.Sync)
+}
+
+// StartSync starts a sync for a message of the service, once per eventID. It returns the
+// run, also if it was started before. NotFound: there is no such sync. Conflict: another run
+// of it is at work.
+func (f *Flow) StartSync(ctx context.Context, service, eventID, id string) (*syncrun.Run, error) {
+	run, err := f.use.Syncs.Start(ctx, id, syncrun.Start{Trigger: "message", EventID: eventID})
 	if fault.CodeOf(err) == fault.NotFound {
-		return nil, fault.Wrap(fault.NotFound, err, "message %s of service %q was not delivered to the sync %q, which onMessage names and which does not exist", eventID, service, on.Sync)
+		return nil, fault.Wrap(fault.NotFound, err, "message %s of service %q was not delivered to the sync %q, which the configuration names and which does not exist", eventID, service, id)
 	}
 	return run, err
 }
@@ -75,7 +82,7 @@ func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun
 func (f *Flow) ReceiveMessages(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, g := range f.use.Gates {
-		if g.Service().OnMessage != nil {
+		if g.Service().OnMessage != nil && g.Topic() != "" {
 			all.Go(func() { f.receive(ctx, g) })
 		}
 	}
@@ -86,7 +93,7 @@ func (f *Flow) receive(ctx context.Context, g *gate.Gate) {
 	name := g.Service().ServiceName
 	log := f.o.Log.With("serviceName", name, "syncId", g.Service().OnMessage.Sync)
 	sum := sha256.Sum256([]byte(name))
-	sub := bus.Subscription{Topic: g.Service().TargetPubSub.Topic, Name: "headgate-sync-" + hex.EncodeToString(sum[:8])}
+	sub := bus.Subscription{Topic: g.Topic(), Name: "headgate-sync-" + hex.EncodeToString(sum[:8])}
 	for ctx.Err() == nil {
 		err := f.o.Bus.Receive(ctx, sub, func() { f.catchUp(ctx, g) }, func(ctx context.Context, m bus.Message) error {
 			if m.Attributes["serviceName"] != name {

@@ -11,14 +11,25 @@ import (
 // Warnings returns what an operator should correct about what the messages of the service
 // start. Syncs are created and deleted at any time, so it looks each time.
 func (f *Flow) Warnings(ctx context.Context, svc config.Service) ([]string, error) {
-	if svc.OnMessage == nil {
-		return nil, nil
+	var warnings []string
+	for _, id := range svc.SyncsStarted() {
+		missing, err := f.missing(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if missing {
+			warnings = append(warnings, fmt.Sprintf("%s names the sync %q, which does not exist: messages start nothing until it is created", setting(svc, id), id))
+		}
 	}
-	missing, err := f.missing(ctx, svc.OnMessage.Sync)
-	if err != nil || !missing {
-		return nil, err
+	return warnings, nil
+}
+
+// setting returns the place in the configuration that names the sync.
+func setting(svc config.Service, id string) string {
+	if svc.OnMessage != nil && svc.OnMessage.Sync == id {
+		return "onMessage.sync"
 	}
-	return []string{fmt.Sprintf("onMessage.sync names the sync %q, which does not exist: messages start nothing until it is created", svc.OnMessage.Sync)}, nil
+	return "a target"
 }
 
 // missing reports whether there is no sync of that id.
@@ -44,8 +55,12 @@ func (f *Flow) WarnOfMissingSyncs(ctx context.Context) {
 		}
 	}
 	for _, svc := range f.o.Config.Services {
-		if svc.OnMessage != nil {
-			warn(svc.OnMessage.Sync, "onMessage names a sync that does not exist: messages start nothing until it is created", "serviceName", svc.ServiceName)
+		for _, id := range svc.SyncsStarted() {
+			what := "a target names a sync that does not exist: messages start nothing until it is created"
+			if svc.OnMessage != nil && svc.OnMessage.Sync == id {
+				what = "onMessage names a sync that does not exist: messages start nothing until it is created"
+			}
+			warn(id, what, "serviceName", svc.ServiceName)
 		}
 	}
 	for _, h := range f.o.Config.Hooks {

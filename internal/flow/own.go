@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,7 +38,7 @@ func (f *Flow) DefinitionChanged(id string) {
 	f.own(SyncType, id)
 	f.own(SyncType, AllOf)
 	for _, svc := range f.o.Config.Services {
-		if svc.OnMessage != nil && svc.OnMessage.Sync == id {
+		if slices.Contains(svc.SyncsStarted(), id) {
 			f.GateChanged(svc.ServiceName)
 		}
 	}

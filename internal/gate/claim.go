@@ -179,9 +179,13 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the lease of the attempt below
 		Window: t.window,
 	}}
+	if c.Window == nil || c.Window.Completion != store.DeadLettered && c.Window.Completion != store.Expired {
+		c.Targets = g.newTargets(now)
+		c.NextAttempt = now.Add(leaseOf(c.ClaimInfo, 1))
+	}
 	dropped := t.window != nil && t.window.Completion == store.Expired
-	resting := !g.elapsed(&g.busAway, busRest)
-	if dropped { // a record that is final, and no message
+	resting := len(c.Targets) == 0 && !g.elapsed(&g.busAway, busRest) // several targets rest each by itself
+	if dropped {                                                      // a record that is final, and no message
 		c.State, c.Attempts, c.NextAttempt, c.ExpireAt = store.Dropped, 0, time.Time{}, whole(g.time.After(g.retention()))
 	} else if resting { // the bus failed a moment ago: make no attempt, take no lease, and back off
 		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
@@ -222,12 +226,16 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 	g.inFlight.Add(1)
 	go func() {
 		defer g.inFlight.Done()
-		settle := sync.OnceFunc(func() { close(rel.settled) })
-		defer settle()
+		var once sync.Once
+		published := false
+		settle := func(published bool) { once.Do(func() { rel.published = published; close(rel.settled) }) }
+		defer func() { settle(published) }()
+		if len(c.Targets) > 0 && g.backgroundCPU { // the sender of an event waits no longer for an endpoint than for a topic
+			defer time.AfterFunc(publishTimeout, func() { settle(false) }).Stop()
+		}
 		g.publishNow(c, func() {
-			rel.published = true
-			if g.backgroundCPU {
-				settle()
+			if published = true; g.backgroundCPU {
+				settle(true)
 			}
 		})
 	}()

@@ -32,7 +32,7 @@ func TestNothingBeginsAfterClose(t *testing.T) {
 			"ingest": func() error { _, err := i.Ingest(ctx, gate.Incoming{EventKey: "a"}); return err },
 			"check":  func() error { _, err := i.Check(ctx, nil); return err },
 			"sweep":  func() error { _, err := i.Sweep(ctx); return err },
-			"replay": func() error { _, err := i.Replay(ctx, id); return err },
+			"replay": func() error { _, err := i.Replay(ctx, id, ""); return err },
 		} {
 			require.Equal(w, fault.Unavailable, fault.CodeOf(begin()), what)
 		}

@@ -186,7 +186,11 @@ func (g *Gate) withoutMessage(ctx context.Context, key string, over []store.Poin
 		}
 	}
 	var claimed []time.Time
-	for _, state := range []store.State{store.Claimed, store.Published} {
+	states := []store.State{store.Claimed, store.Published}
+	if len(g.receivers) > 0 {
+		states = append(states, store.Failed)
+	}
+	for _, state := range states {
 		dates, err := g.claimedFrom(ctx, state, key, first, last)
 		if err != nil {
 			return nil, err

@@ -75,6 +75,9 @@ type Options struct {
 	// AlertSenders reach the HTTP endpoints of the service's alerts, in the configuration's
 	// order.
 	AlertSenders []target.Sender
+	// Senders reach the targets that are not topics, by name. A target of the configuration
+	// that has none is not the gate's task.
+	Senders map[string]target.Sender
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -85,6 +88,8 @@ type Gate struct {
 	svc       config.Service
 	endpoints []store.Endpoint
 	rules     *rules
+	topic     string      // of the first target that is a topic; "": there is none
+	receivers []*receiver // of a service with more than one topic; otherwise nil
 	byKey     map[string]int
 
 	store         store.Store
@@ -151,6 +156,7 @@ func New(svc config.Service, o Options) *Gate {
 		panic("gate: the configuration was not validated: " + err.Error())
 	}
 	g.alerts.outbox = g.newOutbox(o.AlertSenders)
+	g.compileTargets(o.Senders)
 	g.commits = newGroupCommit(g.commit)
 	return g
 }

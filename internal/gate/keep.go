@@ -79,7 +79,7 @@ func (g *Gate) keepWaiting(ctx context.Context) {
 			"oldest", oldest.Format(time.RFC3339), "expires", g.losesAt(oldest).Format(time.RFC3339), "error", err)
 	case now.Sub(oldest) >= warnAfter:
 		g.log.WarnContext(ctx, "messages have waited long for publication: check that the topic exists and takes messages; their events are kept meanwhile",
-			"waiting", n, "oldest", oldest.Format(time.RFC3339), "topic", g.svc.TargetPubSub.Topic)
+			"waiting", n, "oldest", oldest.Format(time.RFC3339), "topic", g.topic)
 	}
 }
 

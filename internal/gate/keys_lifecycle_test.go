@@ -137,7 +137,7 @@ func TestADroppedWindowIsNotReplayed(t *testing.T) {
 		infos, err := i.Messages(w.Context(), store.Page{Limit: 10})
 		require.NoError(w, err)
 		require.Len(w, infos, 1)
-		_, err = i.Replay(w.Context(), infos[0].EventID)
+		_, err = i.Replay(w.Context(), infos[0].EventID, "")
 		require.Equal(w, fault.Conflict, fault.CodeOf(err))
 		w.pass(10*time.Minute, i)
 		require.Empty(w, w.bus.ids())

@@ -31,7 +31,7 @@ const (
 func (g *Gate) publishNow(c store.Claim, acked func()) {
 	if err := g.publish(context.Background(), c, buildTime(1), acked); err != nil {
 		g.log.Error("a claim could not be published; a later request or sweep retries it",
-			"eventID", c.EventID, "claimID", c.ID, "topic", g.svc.TargetPubSub.Topic, "error", err)
+			"eventID", c.EventID, "claimID", c.ID, "topic", g.topic, "error", err)
 	}
 }
 
@@ -44,7 +44,15 @@ var errBus = errors.New("the bus did not take the message")
 // the bus did not acknowledge the message; the bus may have it all the same. The same holds
 // if the process dies before the outcome is recorded. A retry then publishes the message
 // twice, and consumers recognise it by its eventID.
+//
+// A claim with several targets is sent to all that wait: see deliver.
 func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
+	if len(c.Targets) == 0 && g.topicOf(c) == "" { // it was claimed before the configuration had other targets than a topic
+		c.Targets = g.newTargets(g.clock())
+	}
+	if len(c.Targets) > 0 {
+		return g.deliver(ctx, delivery{c: c, choose: pending}, build, acked)
+	}
 	size, err := g.send(ctx, c, build)
 	if c.State == store.Published { // a replay changes neither PublishedAt nor ExpireAt
 		return err
@@ -70,27 +78,35 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 
 // send builds the claim's message and publishes it.
 func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (size int, err error) {
-	building, cancel := context.WithTimeout(ctx, build)
-	// The memory of all messages under way is bounded. A message that gets none within its
-	// build time fails like any other that could not be built, and a sweep retries it.
-	room := min(messageMemory(c, min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
-	if err := g.work.Take(building, room); err != nil {
-		cancel()
-		return 0, fmt.Errorf("build the message: %w", err)
-	}
-	defer g.work.Give(room)
-	data, form, err := g.encode(building, c)
-	cancel()
+	data, form, done, err := g.assemble(ctx, c, build)
 	if err != nil {
-		return 0, fmt.Errorf("build the message: %w", err)
+		return 0, err
 	}
-	ctx, cancel = context.WithTimeout(ctx, publishTimeout)
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if _, err = g.bus.Publish(ctx, g.topicOf(c), bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
 		g.busAway.Store(int64(g.time.Ran()))
 		return 0, fmt.Errorf("%w: %w", errBus, err)
 	}
 	return len(data), nil
+}
+
+// assemble returns the claim's message. done gives back the message's memory.
+func (g *Gate) assemble(ctx context.Context, c store.Claim, build time.Duration) (data []byte, form message.Form, done func(), err error) {
+	building, cancel := context.WithTimeout(ctx, build)
+	defer cancel()
+	// The memory of all messages under way is bounded. A message that gets none within its
+	// build time fails like any other that could not be built, and a sweep retries it.
+	room := min(messageMemory(c, min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
+	if err := g.work.Take(building, room); err != nil {
+		return nil, 0, nil, fmt.Errorf("build the message: %w", err)
+	}
+	if data, form, err = g.encode(building, c); err != nil {
+		g.work.Give(room)
+		return nil, 0, nil, fmt.Errorf("build the message: %w", err)
+	}
+	return data, form, func() { g.work.Give(room) }, nil
 }
 
 // messageMemory estimates the memory needed to build and send the claim's message. It is
@@ -104,8 +120,11 @@ func messageMemory(c store.Claim, limit int) int64 {
 			size, largest = size+ref.Size, max(largest, ref.Size)
 		}
 	}
-	page := min(size, max(pageBytes, largest))
-	return 16<<10 + 2*page + 12*largest + 4*min(2*size, int64(limit))
+	page, copies := min(size, max(pageBytes, largest)), int64(4)
+	if len(c.Targets) > 0 { // a body that has the message as text inside of other JSON
+		copies = 10
+	}
+	return 16<<10 + 2*page + 12*largest + copies*min(2*size, int64(limit))
 }
 
 // encode returns the message in the largest form that fits the bus and the configuration.
@@ -242,7 +261,7 @@ func (g *Gate) topicOf(c store.Claim) string {
 	if c.Window != nil && c.Window.Completion == store.DeadLettered && g.svc.DeadLetter != nil {
 		return g.svc.DeadLetter.Topic
 	}
-	return g.svc.TargetPubSub.Topic
+	return g.topic
 }
 
 // cut shortens an attribute's value to Pub/Sub's limit. The message itself has it whole.

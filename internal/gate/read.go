@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -131,12 +132,15 @@ func (g *Gate) Messages(ctx context.Context, page store.Page) ([]store.ClaimInfo
 }
 
 // Replay publishes a message again, with the same ids, whether or not it was published
-// before.
-func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, error) {
+// before: to one target, or (to "") to all of them.
+func (g *Gate) Replay(ctx context.Context, eventID, to string) (store.ClaimInfo, error) {
 	if !g.enter() {
 		return store.ClaimInfo{}, errClosing
 	}
 	defer g.inFlight.Done()
+	if err := g.checkTarget(to); err != nil {
+		return store.ClaimInfo{}, err
+	}
 	c, err := g.claimOf(ctx, eventID)
 	if err != nil {
 		return store.ClaimInfo{}, err
@@ -144,10 +148,27 @@ func (g *Gate) Replay(ctx context.Context, eventID string) (store.ClaimInfo, err
 	if c.State == store.Dropped {
 		return store.ClaimInfo{}, fault.New(fault.Conflict, "message %q is the record of a window that was dropped: it has no message to replay", eventID)
 	}
-	if err := g.publish(ctx, c, longestBuild, func() {}); err != nil {
+	if err := g.replay(ctx, c, to); err != nil {
+		if u, ok := errors.AsType[undelivered](err); ok {
+			return store.ClaimInfo{}, fault.Wrap(fault.Unavailable, u, "the message was not delivered: %s", u)
+		}
 		return store.ClaimInfo{}, g.expired(err, eventID)
 	}
 	return c.ClaimInfo, nil
+}
+
+// replay publishes a claim again. A target that was added to the configuration after the
+// claim was made can get it, too; that is not recorded.
+func (g *Gate) replay(ctx context.Context, c store.Claim, to string) error {
+	if len(g.receivers) == 0 || c.Window != nil && c.Window.Completion == store.DeadLettered {
+		return g.publish(ctx, c, longestBuild, func() {})
+	}
+	if r := g.receiver(to); len(c.Targets) == 0 || r != nil && !slices.ContainsFunc(c.Targets, func(t store.Target) bool { return t.Name == to }) {
+		c.Targets, c.State = g.newTargets(g.clock()), store.Published
+	}
+	return g.deliver(ctx, delivery{c: c, replay: true, choose: func(t store.Target) bool {
+		return to == "" || t.Name == to
+	}}, longestBuild, func() {})
 }
 
 // claimOf returns the claim of a message.

@@ -17,7 +17,8 @@ const (
 	// longestRest is the longest back-off of a claim.
 	longestRest = 5 * time.Minute
 	// maxFailed is the number of failed claims after which a sweep ends. Failed claims stay
-	// at the head of the list, and each further page would read all of them again.
+	// at the head of the list, and each further page would read all of them again. So do
+	// claims whose targets are several, and of which those that wait do not answer.
 	maxFailed = 1000
 	// helpEvery is the least time between two requests that look for waiting claims.
 	helpEvery = 5 * time.Second
@@ -111,9 +112,9 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 	stay := make(map[string]bool)
 	for {
 		now := g.clock()
-		upTo, beyond := now, now.Add(longestRest+clock.Skew)
+		upTo, beyond := now, now.Add(g.longestRest()+clock.Skew)
 		if which == allClaims {
-			upTo = beyond
+			upTo = now.Add(longestRest + clock.Skew)
 		}
 		limit := sweepPage + len(stay)
 		waiting, err := g.store.Due(ctx, g.svc.ServiceName, upTo, beyond, limit)
@@ -122,25 +123,35 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 		}
 		more := len(waiting) >= limit
 		waiting = slices.DeleteFunc(waiting, func(c store.ClaimInfo) bool {
-			leave := stay[c.ID] || !which.free(c, now)
+			leave := stay[c.ID] || !g.free(c, now, which)
 			if leave {
 				stay[c.ID] = true
 			}
 			return leave
 		})
-		ok, bad, away, err := g.republishPage(ctx, waiting, stay)
+		ok, bad, away, err := g.republishPage(ctx, waiting, stay, which)
 		published, failed = published+ok, failed+bad
-		if err != nil || away || !more || failed > maxFailed || g.closing.Load() {
+		if err != nil || away || !more || failed > maxFailed || len(g.receivers) > 0 && len(stay) > maxFailed || g.closing.Load() {
 			return published, failed, err
 		}
 	}
+}
+
+// publishDue publishes a leased claim, to those of its targets that are due.
+func (g *Gate) publishDue(ctx context.Context, c store.Claim, which which) error {
+	build := buildTime(c.Attempts)
+	if len(c.Targets) == 0 {
+		return g.publish(ctx, c, build, func() {})
+	}
+	now := g.clock()
+	return g.deliver(ctx, delivery{c: c, choose: func(t store.Target) bool { return g.due(t, now, which) }}, build, func() {})
 }
 
 // republishPage publishes the claims, except those that another instance leases first. It
 // adds the claims that it did not publish to stay. It reads the members of a few claims at
 // a time, because those of a whole page could take gigabytes. away reports that the bus
 // refused a message.
-func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay map[string]bool) (published, failed int, away bool, err error) {
+func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay map[string]bool, which which) (published, failed int, away bool, err error) {
 	var ok, bad atomic.Int64
 	done := make([]bool, len(claims))
 	var refused atomic.Bool
@@ -151,7 +162,7 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 			if refused.Load() || g.closing.Load() || ctx.Err() != nil {
 				return ctx.Err()
 			}
-			err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(publishLease(c.Attempts+1)))
+			err := g.store.Lease(ctx, g.svc.ServiceName, c.ID, c.Attempts, g.clock().Add(leaseOf(c, c.Attempts+1)))
 			if errors.Is(err, store.ErrConflict) {
 				return nil // another instance has it
 			}
@@ -162,7 +173,7 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 			claim, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, c.EventID)
 			if err == nil {
 				claim.Attempts = c.Attempts
-				err = g.publish(ctx, claim, buildTime(c.Attempts), func() {})
+				err = g.publishDue(ctx, claim, which)
 			} // else the lease expires, and a later call retries
 			if err != nil {
 				bad.Add(1)

@@ -40,9 +40,9 @@ func (h *HTTP) Send(ctx context.Context, m Message) error {
 	resp, err := outbound.OrRefuse(h.Client).Do(req)
 	if err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
-			return &Failure{Message: f.Message, Cause: f}
+			return &Failure{Message: f.Message, Unanswered: true, Cause: f}
 		}
-		return &Failure{Message: req.URL.Host + " does not answer in time", Cause: fault.WithoutURL(err)}
+		return &Failure{Message: req.URL.Host + " does not answer in time", Unanswered: true, Cause: fault.WithoutURL(err)}
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // a body that was read lets the connection be used again

@@ -41,6 +41,7 @@ type Tokens interface {
 type Failure struct {
 	Message    string        // for people
 	Final      bool          // another attempt cannot succeed
+	Unanswered bool          // it did not answer, so another message would not reach it now either
 	RetryAfter time.Duration // the target asks for this pause; 0: it does not say
 	Cause      error         // for the log; may be nil
 }

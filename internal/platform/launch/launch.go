@@ -21,6 +21,7 @@ import (
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/bus/pubsubbus"
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/googletoken"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
@@ -74,6 +75,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
+	o.Tokens = new(googletoken.Source)
 	o.Base, o.Slept, o.Memory = s.Base, slept, budget.Divide(s.Memory)
 	o.Env.Memory = o.Memory.Work
 	o.Warnings = tell(log, warnings)
@@ -186,8 +188,11 @@ func (s *Settings) FindProject(ctx context.Context, cfg *config.Config) {
 		}
 	}
 	topic := cfg.LiveSettings().Topic
-	if len(cfg.Services) > 0 {
-		topic = cfg.Services[0].TargetPubSub.Topic
+	for _, svc := range cfg.Services {
+		if topics := svc.Topics(); len(topics) > 0 {
+			topic = topics[0]
+			break
+		}
 	}
 	s.Project, _, _ = strings.Cut(strings.TrimPrefix(topic, "projects/"), "/")
 }

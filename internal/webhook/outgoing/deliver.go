@@ -3,10 +3,10 @@ package outgoing
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -17,16 +17,6 @@ const (
 	// settleTime bounds the release of a lease by a process that is stopping.
 	settleTime = 5 * time.Second
 )
-
-// backoff has the time that a delivery waits after each failure. After the last one the target
-// is paused. All of them together are about two days.
-var backoff = []time.Duration{
-	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
-}
-
-// longestWait is the longest time that a target can have to wait: the last back-off with
-// its random spread. A longer Retry-After is cut to it.
-var longestWait = backoff[len(backoff)-1] * 6 / 5
 
 // deliver leases the target and makes its deliveries in order, until one fails or none is
 // left. Each delivery renews the lease.
@@ -95,12 +85,13 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 		if t.Failures == 0 {
 			t.FailingSince = now
 		}
-		if t.Failures++; t.Failures > len(backoff) {
+		t.Failures++
+		wait, again := outbound.Pause(t.Failures, retryAfter)
+		if !again {
 			t.State = Paused
 			return
 		}
-		wait := backoff[t.Failures-1]
-		t.Wait = max(wait+rand.N(wait/5+1), retryAfter)
+		t.Wait = wait
 		t.NextAttempt = now.Add(t.Wait)
 	})
 	return t, ok, err

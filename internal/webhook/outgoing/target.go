@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -60,7 +61,7 @@ func (t *Target) Waiting() int64 { return t.Next - t.Head }
 // due reports whether the target may be called: its back-off has passed, and no process
 // leases it.
 func (t *Target) due(now time.Time) bool {
-	return clock.Over(t.NextAttempt, now, cmp.Or(t.Wait, longestWait)) && clock.Over(t.LeaseUntil, now, leaseTime)
+	return clock.Over(t.NextAttempt, now, cmp.Or(t.Wait, outbound.LongestPause)) && clock.Over(t.LeaseUntil, now, leaseTime)
 }
 
 // docID begins with the list, so that the targets of a list are next to each other.

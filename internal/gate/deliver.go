@@ -1,0 +1,210 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/gate/target"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// delivery is one attempt to publish a claim that has several targets.
+type delivery struct {
+	g      *Gate
+	c      store.Claim
+	size   int
+	choose func(store.Target) bool // the targets to send to
+	replay bool                    // an operator asks for it, beside the outbox's own attempts
+	errs   []error
+}
+
+// answer is what became of an attempt at one of the targets.
+type answer struct {
+	at  int // in the claim's targets
+	err error
+}
+
+// deliver sends the claim's message to the targets that are chosen, to all at the same time,
+// and calls acked when every topic and endpoint has it.
+//
+// Each acknowledgement is recorded in the store as soon as it arrives, together with those
+// that arrived meanwhile. So a process that dies between two targets leaves a claim from
+// which the next one sees who has the message. An error means that one of the chosen
+// targets did not take it.
+func (g *Gate) deliver(ctx context.Context, d delivery, build time.Duration, acked func()) error {
+	d.g, d.c.Targets = g, slices.Clone(d.c.Targets)
+	answers, n, done, err := d.start(ctx, build)
+	if err != nil {
+		if d.c.State != store.Published && !d.replay {
+			d.settle(ctx, store.Outcome{NextAttempt: nextAttempt(g.clock(), d.c.Attempts), Error: err.Error(), Targets: d.c.Targets})
+		}
+		return err
+	}
+	defer done()
+	told := false
+	for {
+		if !told && d.everybodyHas() {
+			told = true
+			acked()
+		}
+		if n == 0 {
+			break
+		}
+		d.take(<-answers)
+		for n--; n > 0 && len(answers) > 0; n-- {
+			d.take(<-answers)
+		}
+		if n > 0 {
+			d.record(ctx)
+		}
+	}
+	d.finish(ctx)
+	if len(d.errs) > 0 {
+		return undelivered(d.errs)
+	}
+	return nil
+}
+
+// undelivered has the failures of the targets that did not take a message.
+type undelivered []error
+
+// Error returns all of them on one line.
+func (u undelivered) Error() string {
+	texts := make([]string, len(u))
+	for i, err := range u {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns the failures.
+func (u undelivered) Unwrap() []error { return u }
+
+// start builds the message and begins to send it. done gives back the message's memory.
+func (d *delivery) start(ctx context.Context, build time.Duration) (answers chan answer, n int, done func(), err error) {
+	var chosen []int
+	for i, t := range d.c.Targets {
+		if d.choose(t) {
+			chosen = append(chosen, i)
+		}
+	}
+	answers = make(chan answer, len(chosen))
+	if len(chosen) == 0 {
+		return answers, 0, func() {}, nil
+	}
+	data, form, done, err := d.g.assemble(ctx, d.c, build)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	d.size = len(data)
+	m := target.Message{ID: d.c.EventID, Data: data, Attributes: d.g.attributes(d.c, form)}
+	for _, i := range chosen {
+		go func() { answers <- answer{i, d.send(ctx, d.c.Targets[i].Name, m)} }()
+	}
+	return answers, len(chosen), done, nil
+}
+
+// errAway is the failure of a target that did not answer a moment ago. It is no attempt.
+var errAway = errors.New("it did not answer a moment ago")
+
+// errRemoved is the failure of a target that is not in the configuration any more.
+var errRemoved = &target.Failure{Message: "the configuration has no such target any more", Final: true}
+
+func (d *delivery) send(ctx context.Context, name string, m target.Message) error {
+	r := d.g.receiver(name)
+	switch {
+	case r == nil:
+		return errRemoved
+	case !d.replay && !d.g.elapsed(&r.away, busRest):
+		return errAway
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.g.patience(r, d.c.Attempts))
+	defer cancel()
+	return r.send.Send(ctx, m)
+}
+
+// take changes the state of the target that answered.
+func (d *delivery) take(a answer) {
+	t := &d.c.Targets[a.at]
+	if a.err != nil {
+		d.errs = append(d.errs, fmt.Errorf("target %s: %w", t.Name, a.err))
+	}
+	switch {
+	case t.Delivered(): // a replay
+	case errors.Is(a.err, errAway):
+		t.LastError, t.NextAttempt = a.err.Error(), d.g.clock().Add(busRest)
+	case errors.Is(a.err, errRemoved):
+		t.LastError, t.NextAttempt = a.err.Error(), time.Time{}
+	default:
+		waited := pending(*t)
+		if *t = d.g.settled(d.g.receiver(t.Name), *t, a.err); waited && t.GivenUp() {
+			d.g.log.Error("a target is given up: send the message again with replay?target= once it can take it",
+				"target", t.Name, "eventID", d.c.EventID, "claimID", d.c.ID, "attempts", t.Attempts, "error", a.err)
+		} else if !waited && !t.Delivered() {
+			t.NextAttempt = time.Time{} // given up before: a replay that fails makes no further attempts
+		}
+	}
+}
+
+// everybodyHas reports whether every topic and endpoint has the message. A sync starts when
+// it can: nobody waits for the one that is at work.
+func (d *delivery) everybodyHas() bool {
+	return !slices.ContainsFunc(d.c.Targets, func(t store.Target) bool {
+		r := d.g.receiver(t.Name)
+		return !t.Delivered() && (r == nil || r.kind != aSync)
+	})
+}
+
+// record stores the states of the targets while others have not answered yet. The attempt
+// keeps its lease.
+func (d *delivery) record(ctx context.Context) {
+	if d.c.State == store.Claimed {
+		d.settle(ctx, store.Outcome{NextAttempt: d.c.NextAttempt, Error: d.c.LastError, Targets: d.c.Targets})
+	}
+}
+
+// finish stores the outcome of the attempt.
+func (d *delivery) finish(ctx context.Context) {
+	if d.c.State == store.Published { // a replay changes nothing of it
+		return
+	}
+	now := d.g.clock()
+	out := store.Outcome{Size: cmp.Or(int64(d.size), d.c.Size), ExpireAt: whole(d.g.time.After(d.g.retention())), Targets: d.c.Targets}
+	next, failed := time.Time{}, []string(nil)
+	for _, t := range d.c.Targets {
+		if !t.Delivered() {
+			failed = append(failed, t.Name+": "+t.LastError)
+		}
+		if pending(t) && (next.IsZero() || t.NextAttempt.Before(next)) {
+			next = t.NextAttempt
+		}
+	}
+	switch {
+	case len(failed) == 0:
+		out.PublishedAt = now
+	case next.IsZero():
+		out.Failed, out.Error = true, strings.Join(failed, "; ")
+	case d.replay: // the outbox's own attempts go on as they would have
+		out.NextAttempt, out.Error = d.c.NextAttempt, d.c.LastError
+	default:
+		out.NextAttempt, out.Error = next, strings.Join(failed, "; ")
+	}
+	d.settle(ctx, out)
+}
+
+// settle stores an outcome, also if ctx has ended: a target that has the message would get
+// it again.
+func (d *delivery) settle(ctx context.Context, out store.Outcome) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	defer cancel()
+	if err := d.g.store.Settle(ctx, d.g.svc.ServiceName, d.c.ID, out); err != nil {
+		d.g.log.Error("the outcome of a publication could not be recorded; the message may be published again, with the same eventID",
+			"eventID", d.c.EventID, "claimID", d.c.ID, "error", err)
+	}
+	d.g.changed()
+}
