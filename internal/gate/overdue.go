@@ -155,7 +155,7 @@ const (
 	publishedLate = 24 * time.Hour
 	// claimsMost bounds the claims that an evaluation reads. Most often the latest one is a
 	// complete message.
-	claimsFirst, claimsMost = 20, 10_000
+	claimsFirst, claimsMost = 5, 10_000
 )
 
 // past is what the claims tell about expectations.
