@@ -132,8 +132,12 @@ func (g *Gate) mindAlerts(ctx context.Context) (sent <-chan struct{}, err error)
 	return sent, err
 }
 
-// startAlerts sends the alerts that wait, in the background. The caller is in flight.
+// startAlerts sends the alerts that wait, in the background. The caller is in flight. It
+// returns nil if nobody gets alerts.
 func (g *Gate) startAlerts() (sent <-chan struct{}) {
+	if !g.alerting() {
+		return nil
+	}
 	run := g.alerts.passes.do(func() checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), alertTime)
 		defer cancel()

@@ -33,7 +33,7 @@ func (w *world) alerts() (list []alert.Alert) {
 		var a alert.Alert
 		require.NoError(w, json.Unmarshal(m.Data, &a))
 		for name, want := range map[string]string{
-			"ce-id": a.ID, "ce-specversion": "1.0", "ce-source": "/services/s", "content-type": "application/json", "serviceName": "s", "kind": string(a.Kind),
+			"ce-id": a.ID, "ce-specversion": "1.0", "ce-source": "/services/" + w.cfg.ServiceName, "content-type": "application/json", "serviceName": w.cfg.ServiceName, "kind": string(a.Kind),
 			"ce-time": a.At.Format(time.RFC3339Nano), "alertID": a.ID,
 		} {
 			require.Equal(w, want, m.Attributes[name], name)
@@ -82,6 +82,11 @@ func TestAWindowThatClosesIncompleteIsAlertedOnce(t *testing.T) {
 			i.post("b", order(2))
 			opened := w.truth()
 			w.ran += 10*time.Minute + time.Second
+			var both sync.WaitGroup
+			for _, one := range []*instance{i, other} {
+				both.Go(func() { _ = one.CloseDue(context.Background()) })
+			}
+			both.Wait()
 			w.tick(i, other)
 			i.restart()
 			w.tick(other, i)

@@ -171,9 +171,7 @@ func (g *Gate) reportOusted(a *store.Append, r store.AppendResult) {
 	g.leftUnpublished(left, &alert.Alert{
 		CorrelationKey: a.Place.Key, Endpoints: []alert.Tally{{EventKey: rule.Key, Need: rule.Need, Expired: 1, Oldest: &ref.ReceivedAt}},
 	})
-	if g.alerting() {
-		g.startAlerts()
-	}
+	g.startAlerts()
 	g.log.Warn("an event left the window without a message", "correlationKey", a.Place.Key, "eventKey", a.Event.Key,
 		"receivedAt", ref.ReceivedAt.Format(time.RFC3339))
 }
