@@ -97,6 +97,10 @@ type Service struct {
 	MaxPending int `json:"maxPending,omitempty" range:"1..1000000000"`
 	// Addresses of sources that send everything to one place. Their names are unique within the service.
 	Feeds []Feed `json:"feeds,omitempty"`
+	// The instants by which a complete message must have been published since the instant before. Otherwise an alert says what is missing.
+	Expect []Cron `json:"expect,omitempty" least:"1 schedule"`
+	// The receivers of alerts. Without it, alerts are lines of the log.
+	Alerts *Alerts `json:"alerts,omitempty"`
 	// Where each message goes, beside the topic of targetPubSub. Each target has its own state and retries.
 	Targets []Target `json:"targets,omitempty" least:"1 target"`
 }

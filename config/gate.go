@@ -35,6 +35,7 @@ func (v *validator) gate(path string, s *Service) {
 	for i, c := range s.Reset {
 		v.cron(decode.Index(path+".reset", i), c)
 	}
+	v.alerts(path, s)
 }
 
 // trigger checks which fields go with the kind of window.

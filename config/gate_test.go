@@ -47,7 +47,10 @@ var gates = map[string]string{
 			{"name": "rest", "routes": [{"when": "event.method == 'POST'", "eventKey": "a"}, {"when": "true", "eventKey": "b"}], "otherwise": "b"},
 			{"name": "dead", "routes": [{"when": "false", "eventKey": "a"}], "otherwise": "deadLetter"},
 			{"name": "plain", "routes": [{"when": "false", "eventKey": "a"}], "otherwise": "reject"}]`),
-	"names of any text": gateOf(sliding+`, "condition": "endpoint(\"a/b\") || c"`, `{"eventKey": "a/b"}, {"eventKey": "c"}`, ``),
+	"alerts": gateOf(sliding, twoKeys, `, "expect": [{"cron": "30 6 * * 1-5", "timeZone": "Europe/Berlin"}, {"cron": "0 18 * * *"}],
+		"alerts": {"topic": "`+topic+`", "http": [{"url": "https://a.example/", "oidc": true}, {"url": "http://localhost:8080/", "secret": "env:ALERTS"}]}`),
+	"expectations without alerts": gateOf(sliding, twoKeys, `, "expect": [{"cron": "30 6 * * *"}]`),
+	"names of any text":           gateOf(sliding+`, "condition": "endpoint(\"a/b\") || c"`, `{"eventKey": "a/b"}, {"eventKey": "c"}`, ``),
 	"format and timers": gateOf(anchored, twoKeys, `, "messageFormat": "eventsync-2",
 		"timers": {"queue": "projects/p-1/locations/europe-west1/queues/windows", "url": "https://check.example.com", "serviceAccount": "t@p-1.iam.gserviceaccount.com"}`),
 	"type none": gateOf(`"type": "none", "observationPeriod": 60`, `{"eventKey": "a", "optional": true}, {"eventKey": "b"}`, ``),
@@ -258,6 +261,20 @@ $.reset[0].timeZone: "Berlin" is not the name of a time zone, such as Europe/Ber
 $.reset[0].cron: there are 4 fields, and cron has 5: minute, hour, day of the month, month, day of the week
 $.reset[3].cron: it never comes: none of its months has such a day
 $.reset[4].cron: hour: "25" is not one of 0 to 23`},
+
+		// Alerts.
+		{"alerts", gateOf(sliding, twoKeys, `, "expect": [{"cron": "30 6 * *", "timeZone": "Berlin"}, {"cron": "0 25 * * *"}], "alerts": {"http": [
+			{"url": "https://a.example/?t=hidden"}, {"url": "https://a.example/?t=hidden", "oauth": true}, {"url": "http://a.example/", "secret": "x"}]}`),
+			`$.expect[0].timeZone: "Berlin" is not the name of a time zone, such as Europe/Berlin
+$.expect[0].cron: there are 4 fields, and cron has 5: minute, hour, day of the month, month, day of the week
+$.expect[1].cron: hour: "25" is not one of 0 to 23
+$.alerts.http[1].oauth: would give a.example a token for Google's APIs: it is for hosts of googleapis.com; use oidc
+$.alerts.http[1].url: is that of http[0], too
+$.alerts.http[2].url: must use https
+$.alerts.http[2].secret: is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes`},
+		{"alerts for nobody", gateOf(sliding, twoKeys, `, "alerts": {}`), `$.alerts: must have "topic" or "http"`},
+		{"nothing expected", gateOf(sliding, twoKeys, `, "expect": [], "alerts": {"http": []}`), `$.expect: must have at least one schedule
+$.alerts.http: must have at least one endpoint`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/gate/target/template"
-	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/webhook/signature"
@@ -277,12 +276,9 @@ func (s Service) shown() Service {
 		if t.HTTP == nil {
 			continue
 		}
-		h := *t.HTTP
-		h.URL = credential.RedactURL(h.URL)
-		if h.Secret != "" && !credential.IsReference(h.Secret) {
-			h.Secret = credential.Redacted
-		}
+		h := t.HTTP.shown()
 		s.Targets[i].HTTP = &h
 	}
+	s.Alerts = s.Alerts.shown()
 	return s
 }

@@ -93,11 +93,13 @@ func TestFaultsOfTargets(t *testing.T) {
 func TestSecretsOfTargetsAreNotShown(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t, targeted(`{"name": "a", "http": {"url": "https://a.example/?token=hidden", "secret": "`+whsec+`"}},
-		{"name": "b", "http": {"url": "https://a.example/", "secret": "sm://projects/p/secrets/s"}}`, ``))
+		{"name": "b", "http": {"url": "https://a.example/", "secret": "sm://projects/p/secrets/s"}}`,
+		`, "alerts": {"http": [{"url": "https://a.example/?token=hidden", "secret": "`+whsec+`"}]}`))
 	for _, shown := range [][]byte{cfg.JSON(), cfg.Services[0].JSON()} {
 		require.NotContains(t, string(shown), "hidden")
 		require.NotContains(t, string(shown), whsec)
 		require.Contains(t, string(shown), "sm://projects/p/secrets/s")
 	}
 	require.Equal(t, whsec, cfg.Services[0].Targets[0].HTTP.Secret, "the configuration itself keeps it")
+	require.Equal(t, whsec, cfg.Services[0].Alerts.HTTP[0].Secret)
 }

@@ -16,6 +16,9 @@ func (s Service) Topics() (topics []string) {
 	if s.DeadLetter != nil {
 		topics = append(topics, s.DeadLetter.Topic)
 	}
+	if s.Alerts != nil && s.Alerts.Topic != "" {
+		topics = append(topics, s.Alerts.Topic)
+	}
 	return topics
 }
 

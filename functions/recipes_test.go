@@ -25,7 +25,7 @@ var recipes = map[string][]string{
 	"three-files-and-a-push": {" complete approved=1 customers=1 orders=1 prices=1"},
 	"shards-of-a-job":        {"8a complete shard-done=4", "8b partial shard-done=1 -shard-done"},
 	"order-payment-stock":    {"17 complete note=1 order=1 payment=1 stock=1", "18 partial order=1 -payment -stock"},
-	"daily-close":            {" complete inventory=1 sales=2", " partial sales=1 -stock"},
+	"daily-close":            {" complete inventory=1 sales=2", " partial sales=1 -stock", "alert incomplete -stock", "alert overdue -stock"},
 	"debounce":               {"beta complete changed=1", "acme complete changed=3"},
 }
 
@@ -136,9 +136,13 @@ func (r *recipe) published() (list []string) {
 			Completion     string
 			Missing        []struct{ EventKey string }
 			Events         map[string]struct{ NumberOfEvents int }
+			Kind           string // of an alert
 		}
 		require.NoError(r, json.Unmarshal(m.Data, &body))
 		var counts []string
+		if body.Kind != "" {
+			body.CorrelationKey, body.Completion = "alert", body.Kind
+		}
 		for key, e := range body.Events {
 			if e.NumberOfEvents > 0 {
 				counts = append(counts, fmt.Sprintf("%s=%d", key, e.NumberOfEvents))

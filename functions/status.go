@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/web"
 )
@@ -21,6 +22,7 @@ type statusJSON struct {
 	LastMessage *messageJSON       `json:"lastMessage"`
 	Counted     *time.Time         `json:"countedSince,omitempty" description:"When this instance started: counts are those since then, of this instance. Present with counts."`
 	Feeds       []feedJSON         `json:"feeds,omitempty" description:"Events of feeds that no route took."`
+	Alerts      []alertJSON        `json:"alerts,omitempty" description:"The latest alerts, the newest first, of a service with alerts or expectations."`
 	Warnings    []string           `json:"warnings,omitempty" description:"What an operator should correct, such as a sync that messages start and that does not exist."`
 }
 
@@ -71,6 +73,12 @@ func (s statusJSON) counts() bool {
 		slices.ContainsFunc(s.Feeds, func(f feedJSON) bool { return f.Counts != nil })
 }
 
+type alertJSON struct {
+	alert.Alert
+	Waiting   bool   `json:"waiting,omitempty" description:"Some receiver does not have it yet."`
+	LastError string `json:"lastError,omitempty" description:"The error of the last attempt to deliver it."`
+}
+
 // showStatus shows the window and the messages that wait.
 func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	key, err := oneKey(r)
@@ -101,6 +109,9 @@ func showStatus(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if s.Window != nil && g.Closes() {
 		o := toOpenWindow(g, *s.Window)
 		out.Window = &o
+	}
+	for _, a := range s.Alerts {
+		out.Alerts = append(out.Alerts, alertJSON{a.Alert, a.Waiting, a.LastError})
 	}
 	if s.LastMessage != nil {
 		m := toMessageJSON(*s.LastMessage)

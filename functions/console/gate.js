@@ -6,6 +6,7 @@ import { get, send, call, head, segment } from "./api.js";
 import { el, svg, update, table, time, said, short, lasts, count, button, say, ask, show, coalesce, complain } from "./ui.js";
 import { closes, ruleInWords, inWords, lacks, clock, closesIn, receiptInWords, completion } from "./words.js";
 import { openWindows } from "./windows.js";
+import { alertList } from "./alerts.js";
 
 const SHOWN = 300; // events that the time line of an endpoint shows
 const DRAWN = 3000; // events of all endpoints together: each is requested and drawn on every refresh
@@ -51,6 +52,7 @@ function service(ctx, svc) {
   const state = el("span", { class: "badge" }, "…");
   const missing = el("p", { class: "missing", role: "status" }, "Loading…");
   const warnings = el("div", {});
+  const alerts = el("div", {});
   const endpoints = el("div", { class: "endpoints" });
   const charts = el("div", { class: "columns" });
   const messages = el("div", {});
@@ -92,6 +94,7 @@ function service(ctx, svc) {
     update(state, !windowed ? "manual" : keys ? "by key" : status.complete ? "complete" : "waiting");
     update(missing, inWords(svc, status, opened[0], now));
     update(warnings, (status.warnings ?? []).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))));
+    update(alerts, alertList(status.alerts ?? []));
     if (keys) {
       update(endpoints, el("dl", { class: "counts" }, status.endpoints.map(waitingOf)));
       keys.draw(now);
@@ -256,7 +259,7 @@ function service(ctx, svc) {
     el("div", { class: "card" },
       el("div", { class: "row" }, el("h2", {}, said(svc.serviceName)), state),
       el("p", { class: "soft small" }, ruleInWords(svc), " Messages go to ", said(svc.targetPubSub.topic), "."),
-      missing, warnings, endpoints,
+      missing, warnings, alerts, endpoints,
       el("form", { class: "row actions", onsubmit: (/** @type {Event} */ e) => e.preventDefault() },
         el("label", {}, "Endpoint", key), el("label", {}, "Content", body),
         button("Send a test event", event, { class: "primary" }), !keys && button("Trigger", trigger), button("Reset", reset, { class: "danger" }))),

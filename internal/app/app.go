@@ -145,10 +145,14 @@ func New(o Options) (*App, error) {
 		if err != nil {
 			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
 		}
+		alerts, err := a.alertSenders(context.Background(), svc)
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
+		}
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: o.Store, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders,
+			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))

@@ -28,7 +28,7 @@ func (a *App) Start() {
 	}
 	if a.o.SweepEvery > 0 {
 		for _, g := range a.gates {
-			if g.Closes() {
+			if g.Ticks() {
 				a.running.Go(func() { a.closeWindows(ctx, g) })
 			}
 		}

@@ -19,7 +19,7 @@ func newReplay(p *Process) *cobra.Command {
 lists the EVENTIDs.`,
 		Example: `  $ headgate replay 9b1e0c52a7d3f48e60b1c2d3e4f5a697
   $ headgate replay 9b1e0c52a7d3f48e60b1c2d3e4f5a697 --target workflow`,
-		Args:    operand("EVENTID"),
+		Args: operand("EVENTID"),
 	}
 	g := gatewayOf(p, cmd, functions.Trigger)
 	cmd.Flags().String("target", "", "send it to this target, by its `NAME`, and to no other")

@@ -29,7 +29,13 @@ type statusAnswer struct {
 		Warning string
 	}
 	LastMessage *messageAnswer
-	Warnings    []string
+	Alerts      []struct {
+		Kind, CorrelationKey string
+		At                   *time.Time
+		Missing              []shortfall
+		Waiting              bool
+	}
+	Warnings []string
 }
 
 func newStatus(p *Process) *cobra.Command {
@@ -84,6 +90,19 @@ func printStatus(w io.Writer, s *statusAnswer) error {
 	}
 	if s.Outbox.Backlog > 0 {
 		fmt.Fprintf(w, "%s not published yet, the oldest %s\n", count(s.Outbox.Backlog, "message"), when(now, s.Outbox.Oldest))
+	}
+	for _, a := range s.Alerts {
+		line := "alert: " + a.Kind
+		if a.CorrelationKey != "" {
+			line += " of " + a.CorrelationKey
+		}
+		if len(a.Missing) > 0 {
+			line += ", missing " + inWords(a.Missing)
+		}
+		if a.Waiting {
+			line += ", not delivered yet"
+		}
+		fmt.Fprintf(w, "%s, %s\n", printable(line, ""), when(now, a.At))
 	}
 	if s.Outbox.Warning != "" {
 		s.Warnings = append(s.Warnings, s.Outbox.Warning)

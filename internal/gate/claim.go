@@ -123,6 +123,7 @@ type taking struct {
 	refs    [][]event.Ref            // by endpoint
 	waiting map[string]event.Waiting // the same by id, from a set of keys; nil: from the plain sets
 	window  *store.Window            // nil: of a service with plain sets
+	have    []int                    // by endpoint, of a window that closed incomplete and needs an alert; else nil
 }
 
 // claim takes the given events out of the window and publishes them. It returns nil if
@@ -150,6 +151,7 @@ func (g *Gate) claim(ctx context.Context, t taking) (*release, error) {
 			before.add(next)
 		default:
 			fresh.add(next)
+			t.have = nil // the window has its alert
 		}
 	}
 	if fresh.first == nil {
@@ -203,6 +205,9 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 	if keep { // no pointer is deleted, so the claim's id must tell that the message was claimed
 		c.ID = event.DeriveID("kept", g.svc.ServiceName, r.EventID)
 	}
+	if t.have != nil {
+		c.Docs = g.alertOfClosed(c, t.have)
+	}
 	if err := g.store.Claim(ctx, c, taken); err != nil {
 		if keep && errors.Is(err, store.ErrConflict) {
 			return &release{EventID: c.EventID, repeated: true}, nil
@@ -210,6 +215,9 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 		return nil, err
 	}
 	g.changed()
+	if len(c.Docs) > 0 {
+		g.startAlerts()
+	}
 	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
 	if resting || dropped {
 		close(rel.settled)

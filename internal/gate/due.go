@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
@@ -22,7 +23,8 @@ func (g *Gate) Closes() bool {
 }
 
 // CloseDue looks at every window whose time may have run out, of all keys, and carries out
-// what has become of it. It costs a query per endpoint if none is due.
+// what has become of it. It costs a query per endpoint if none is due. It also evaluates
+// expectations whose instant has come, and begins to send alerts that wait.
 //
 // Punctuality depends on it, correctness does not: a window is closed by its time, whoever
 // looks at it first and whenever. Any instance may call it at any time.
@@ -34,7 +36,9 @@ func (g *Gate) CloseDue(ctx context.Context) error {
 	if err := g.observe(ctx); err != nil {
 		return err
 	}
-	return g.closeDue(ctx, func(scope, checkResult) {})
+	err := g.closeDue(ctx, func(scope, checkResult) {})
+	_, overdue := g.mindAlerts(ctx) // a receiver that does not answer must not delay windows
+	return errFirst(err, overdue)
 }
 
 // closeDue is CloseDue for callers that are in flight. It reports the check of each scope.
@@ -163,7 +167,11 @@ func (g *Gate) reportOusted(a *store.Append, r store.AppendResult) {
 	}
 	left := make([]int, len(g.endpoints))
 	left[g.byKey[a.Event.Key]] = 1
-	g.leftUnpublished(left)
+	rule := g.rules.shape.Rules[g.byKey[a.Event.Key]]
+	g.leftUnpublished(left, &alert.Alert{
+		CorrelationKey: a.Place.Key, Endpoints: []alert.Tally{{EventKey: rule.Key, Need: rule.Need, Expired: 1, Oldest: &ref.ReceivedAt}},
+	})
+	g.startAlerts()
 	g.log.Warn("an event left the window without a message", "correlationKey", a.Place.Key, "eventKey", a.Event.Key,
 		"receivedAt", ref.ReceivedAt.Format(time.RFC3339))
 }
@@ -181,7 +189,13 @@ func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, left
 	g.overs.Lock()
 	s.Expired += total
 	g.overs.Unlock()
-	g.leftUnpublished(left)
+	about := alert.Alert{CorrelationKey: key, Window: timesOf(w.Opened, w.Closes), Endpoints: g.endpointsOf(w.Have), Missing: g.missing(w.Have)}
+	for i, ws := range w.Members {
+		if about.Endpoints[i].Expired = left[i]; left[i] > 0 {
+			about.Endpoints[i].Oldest = &ws[0].ReceivedAt
+		}
+	}
+	g.leftUnpublished(left, &about)
 	g.log.WarnContext(ctx, "events left the window without a message", "correlationKey", key, "count", total,
 		"have", w.Have, "missing", g.missing(w.Have), "oldest", w.Opened.Format(time.RFC3339))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -52,21 +53,35 @@ func (g *Gate) tellExpired(ctx context.Context, lapses []lapse) {
 		}
 		r := g.rules.shape.Rules[i]
 		attrs := []any{"eventKey", r.Key, "need", r.Need, "count", l.count, "oldest", l.oldest.Format(time.RFC3339Nano)}
-		if have, err := g.store.Count(ctx, g.endpoints[i], g.since(), r.Need); err == nil {
+		have, err := g.store.Count(ctx, g.endpoints[i], g.since(), r.Need)
+		if err == nil {
 			attrs = append(attrs, "have", have)
 		}
 		g.log.WarnContext(ctx, "events left the window without a message", attrs...)
 		g.addExpired(i, l.count)
+		g.lapsed(alert.Alert{Endpoints: []alert.Tally{{EventKey: r.Key, Have: have, Need: r.Need, Expired: l.count, Oldest: &l.oldest}}})
 	}
-	if len(g.uncounted) == 0 || g.docs == nil {
-		return
-	}
-	if err := g.countExpired(ctx); err != nil {
-		g.log.WarnContext(ctx, "the count of events that left the window could not be stored: the next sweep tries again", "error", err)
-		return
-	}
-	clear(g.uncounted)
+	g.storeExpired(ctx)
 }
+
+// storeExpired adds what was not counted yet to the service's count. The caller holds
+// g.expiring.
+func (g *Gate) storeExpired(ctx context.Context) {
+	for g.docs != nil && len(g.uncounted)+len(g.untold) > 0 {
+		n := min(len(g.untold), untoldAtOnce)
+		if err := g.countExpired(ctx, g.untold[:n]); err != nil {
+			g.log.WarnContext(ctx, "the count of events that left the window could not be stored: the next sweep tries again", "error", err)
+			return
+		}
+		clear(g.uncounted)
+		if g.untold = g.untold[n:]; n > 0 {
+			g.alerts.next.Store(int64(never)) // the next look sends them
+		}
+	}
+}
+
+// untoldAtOnce is the number of alerts that share a commit.
+const untoldAtOnce = 40
 
 // addExpired adds to what is not counted yet. The caller holds g.expiring.
 func (g *Gate) addExpired(endpoint, n int) {
@@ -76,11 +91,15 @@ func (g *Gate) addExpired(endpoint, n int) {
 	g.uncounted[g.endpoints[endpoint].Key] += n
 }
 
-// leftUnpublished adds the events of a window that nobody gets, by endpoint. The next sweep
-// stores the count.
-func (g *Gate) leftUnpublished(left []int) {
+// leftUnpublished adds the events of a window that nobody gets, by endpoint, and the alert
+// about them unless it is nil. The next sweep stores the count, and the next look for
+// alerts does if there is one.
+func (g *Gate) leftUnpublished(left []int, about *alert.Alert) {
 	g.expiring.Lock()
 	defer g.expiring.Unlock()
+	if about != nil {
+		g.lapsed(*about)
+	}
 	for i, n := range left {
 		if n > 0 {
 			g.addExpired(i, n)
@@ -88,9 +107,9 @@ func (g *Gate) leftUnpublished(left []int) {
 	}
 }
 
-// countExpired adds what was not counted yet to the service's document. Two instances that
-// count at once both succeed, one after the other.
-func (g *Gate) countExpired(ctx context.Context) error {
+// countExpired adds what was not counted yet to the service's document, and creates the
+// alerts about it. Two instances that count at once both succeed, one after the other.
+func (g *Gate) countExpired(ctx context.Context, alerts []store.Write) error {
 	for attempt := 0; ; attempt++ {
 		d, rev, err := g.readExpired(ctx)
 		if err != nil {
@@ -103,7 +122,8 @@ func (g *Gate) countExpired(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = g.docs.Commit(ctx, []store.Write{{Collection: expiredDocs, Doc: store.Doc{ID: g.expiredID(), Body: body, Rev: rev}}})
+		count := store.Write{Collection: expiredDocs, Doc: store.Doc{ID: g.expiredID(), Body: body, Rev: rev}}
+		_, err = g.docs.Commit(ctx, append([]store.Write{count}, alerts...))
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}

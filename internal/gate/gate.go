@@ -75,6 +75,9 @@ type Options struct {
 	// Warnings returns what an operator should correct about what messages start. May be
 	// nil.
 	Warnings func(ctx context.Context) ([]string, error)
+	// AlertSenders reach the HTTP endpoints of the service's alerts, in the configuration's
+	// order.
+	AlertSenders []target.Sender
 	// Senders reach the targets that are not topics, by name. A target of the configuration
 	// that has none is not the gate's task.
 	Senders map[string]target.Sender
@@ -103,6 +106,7 @@ type Gate struct {
 	warnings      func(ctx context.Context) ([]string, error)
 	work          *budget.Budget
 	answers       *budget.Budget
+	alerts        alerts
 
 	timers   timers
 	left     leftovers
@@ -127,8 +131,9 @@ type Gate struct {
 	entering sync.RWMutex // write-held while closing is set, read-held while work begins
 	inFlight sync.WaitGroup
 
-	expiring  sync.Mutex     // held by the call that counts expired events; guards uncounted
+	expiring  sync.Mutex     // held by the call that counts expired events; guards the next two
 	uncounted map[string]int // expired events by eventKey that could not be counted in the store yet
+	untold    []store.Write  // the alerts about them
 
 	keeping  sync.Mutex    // held by the call that postpones expiry; guards the next two
 	round    round         // the current pass over waiting claims, if a call left some to the next
@@ -162,6 +167,7 @@ func New(svc config.Service, o Options) *Gate {
 	if g.rules, err = compile(svc); err != nil {
 		panic("gate: the configuration was not validated: " + err.Error())
 	}
+	g.alerts.outbox = g.newOutbox(o.AlertSenders)
 	g.compileTargets(o.Senders)
 	g.commits = newGroupCommit(g.commit)
 	return g

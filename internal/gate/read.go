@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -41,6 +42,8 @@ type Status struct {
 	// CountedSince is when this instance began to count what Counts has.
 	CountedSince time.Time
 	Feeds        []FeedStatus
+	// Alerts are the latest ones, the newest first.
+	Alerts []alert.Sent
 }
 
 // Status returns the state of the window and the outbox. For a service that waits for each
@@ -83,6 +86,12 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 	if g.docs != nil {
 		eg.Go(func() (err error) {
 			counted, _, err = g.readExpired(ctx)
+			return err
+		})
+	}
+	if g.alerts.outbox != nil {
+		eg.Go(func() (err error) {
+			s.Alerts, err = g.alerts.outbox.Latest(ctx, statusAlerts)
 			return err
 		})
 	}

@@ -74,9 +74,12 @@ func (g *Gate) Help() (wait func()) {
 			g.helpLetters(ctx)
 			err = g.closeDue(ctx, func(_ scope, v checkResult) { v.wait() })
 		}
+		sent, overdue := g.mindAlerts(ctx)
+		err = errFirst(err, overdue)
 		if err != nil {
 			g.log.Warn("waiting claims and windows could not be looked at; the next request tries again", "error", err)
 		}
+		waitFor(ctx, sent)
 		if g.closing.Load() {
 			return
 		}

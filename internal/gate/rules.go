@@ -29,6 +29,7 @@ type rules struct {
 	feeds     map[string]*feedRules // by name
 	// letters says that single events can go to the dead letters.
 	letters bool
+	expect  window.Instants // nil: nothing is expected
 }
 
 // endpointRules are the expressions of an endpoint; nil: it has none.
@@ -104,7 +105,10 @@ func compile(svc config.Service) (r *rules, err error) {
 		}
 		r.shape.Interval, r.interval = every.Interval, t.LongestInterval()
 	}
-	r.shape.Resets, err = instants(svc.Reset)
+	if r.shape.Resets, err = instants(svc.Reset); err != nil {
+		return nil, err
+	}
+	r.expect, err = instants(svc.Expect)
 	return r, err
 }
 

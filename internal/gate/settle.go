@@ -91,7 +91,7 @@ func (g *Gate) settleWindow(ctx context.Context, key string, w window.Window) (*
 	}
 	if completion == store.Expired {
 		if err == nil {
-			g.leftUnpublished(w.Have)
+			g.leftUnpublished(w.Have, nil) // the window has its alert
 		}
 		return nil, err
 	}
@@ -116,6 +116,9 @@ func (g *Gate) claimWindow(ctx context.Context, key string, w window.Window, com
 		for _, m := range g.missing(w.Have) {
 			t.window.Missing = append(t.window.Missing, store.Shortfall{Key: m.EventKey, Have: m.Have, Need: m.Need})
 		}
+	}
+	if w.Verdict == window.Closed && completion != store.Complete && g.alerting() {
+		t.have = w.Have
 	}
 	return g.claim(ctx, t)
 }

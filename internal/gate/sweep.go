@@ -34,8 +34,7 @@ func (g *Gate) Sweep(ctx context.Context) (Swept, error) { return g.runSweep(ctx
 // when the bus is back. Claims that another instance is publishing are still left to it.
 func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.runSweep(ctx, allClaims) }
 
-func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
-	var s Swept
+func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 	if !g.enter() {
 		return s, errClosing
 	}
@@ -43,7 +42,6 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 	if err := g.observe(ctx); err != nil {
 		return s, err
 	}
-	var err error
 	g.helpLetters(ctx)
 	s.Republished, s.Failed, err = g.republish(ctx, which)
 	keeping, cancel := context.WithTimeout(ctx, keepTime)
@@ -68,6 +66,12 @@ func (g *Gate) runSweep(ctx context.Context, which which) (Swept, error) {
 		v, unchecked = g.checkWindow(ctx)
 		s.Triggered, s.Published = v.Triggered, v.Published
 	}
+	defer func() { // what is missing is known once the windows were looked at
+		sent, overdue := g.mindAlerts(ctx)
+		if waitFor(ctx, sent); err == nil && overdue != nil {
+			err = unavailable(overdue, "expectations could not be evaluated")
+		}
+	}()
 	if err = g.lookForLeftovers(ctx); err != nil {
 		return s, unavailable(err, "the window could not be swept")
 	}

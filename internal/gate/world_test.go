@@ -16,6 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/bus/localbus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
@@ -40,6 +41,8 @@ type world struct {
 	began  time.Time
 	cfg    config.Service
 	events []*sent
+
+	senders []target.Sender // of alerts
 }
 
 // sent is an event that was acknowledged.
@@ -123,30 +126,35 @@ func (i *instance) restart() {
 		Wall: func() time.Time { return i.w.truth().Add(i.set) },
 		Mono: func() time.Duration { return i.w.ran },
 	})
-	i.Gate = gate.New(i.w.cfg, gate.Options{Store: i.w.store, Docs: i.w.docs, Bus: i.w.bus, Log: slog.New(i.w.log), Clock: i.clock})
+	i.Gate = i.w.gateOf(i.w.docs, i)
+}
+
+func (w *world) gateOf(docs store.Docs, i *instance) *gate.Gate {
+	return gate.New(w.cfg, gate.Options{Store: w.store, Docs: docs, Bus: w.bus, Log: slog.New(w.log), Clock: i.clock, AlertSenders: w.senders})
 }
 
 // onBoth runs a test on SQLite, and on the Firestore emulator if that is running.
 func onBoth(t *testing.T, test func(w *world)) {
-	on := func(t *testing.T, st interface {
-		store.Store
-		store.Docs
-	}, timed bool) {
-		cfg, err := config.Parse([]byte(`{"serviceName":"s","retentionDays":1,"trigger":{"type":"window","observationPeriod":600},
-			"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":"` + topic + `"}}`))
-		require.NoError(t, err)
-		w := &world{T: t, timed: timed, bus: &moodyBus{Bus: localbus.New(topic)}, began: time.Now().UTC().Truncate(time.Second), cfg: cfg.Services[0]}
-		w.store, w.docs, w.log = &timedStore{st, w}, st, slog.DiscardHandler
-		test(w)
-	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		on(t, drivertest.SQLite(t), false)
+		test(newWorld(t))
 	})
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()
-		on(t, drivertest.Firestore(t), true)
+		test(worldOn(t, drivertest.Firestore(t), true))
 	})
+}
+
+// newWorld returns a world on SQLite.
+func newWorld(t *testing.T) *world { return worldOn(t, drivertest.SQLite(t), false) }
+
+func worldOn(t *testing.T, st drivertest.Store, timed bool) *world {
+	cfg, err := config.Parse([]byte(`{"serviceName":"s","retentionDays":1,"trigger":{"type":"window","observationPeriod":600},
+		"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":"` + topic + `"}}`))
+	require.NoError(t, err)
+	w := &world{T: t, timed: timed, bus: &moodyBus{Bus: localbus.New(topic)}, began: time.Now().UTC().Truncate(time.Second), cfg: cfg.Services[0]}
+	w.store, w.docs, w.log = &timedStore{st, w}, st, slog.DiscardHandler
+	return w
 }
 
 // send ingests an event, with an idempotency key unless name is "", and returns the eventID

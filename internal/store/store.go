@@ -152,7 +152,13 @@ func (t Target) GivenUp() bool { return !t.Delivered() && t.NextAttempt.IsZero()
 type Claim struct {
 	ClaimInfo
 	Lists []event.List // in configuration order
+	// Docs are documents that the claim's commit writes too, at most MaxClaimDocs, each with
+	// Any. They are stored exactly if the claim is. A driver does not return them.
+	Docs []Write
 }
+
+// MaxClaimDocs is the most documents that a claim's commit writes.
+const MaxClaimDocs = 4
 
 // ClaimInfo is a claim without its members.
 type ClaimInfo struct {
@@ -261,7 +267,7 @@ type Store interface {
 
 	// Claim deletes the taken pointers and creates the claim in one commit, all or nothing.
 	// It returns ErrConflict if any pointer is gone, or a claim with that id exists. With
-	// nothing taken it only creates the claim. If the answer to its own commit was lost, it
+	// nothing taken it only creates the claim and its documents. If the answer to its own commit was lost, it
 	// looks for its Owner in the store before it answers. A call takes at most MaxClaim
 	// pointers of both kinds.
 	Claim(ctx context.Context, c Claim, taken []Taken) error

@@ -137,6 +137,9 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	if err != nil {
 		return err
 	}
+	if err := s.checkCommit(c.Docs); err != nil {
+		return err
+	}
 	for round := range rounds {
 		var there bool
 		there, err = s.tryClaim(ctx, c, doc, taken)
@@ -175,6 +178,14 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 	ref := s.claimRef(c.Service, c.ID)
 	b := s.newBatch()
 	b.Create(ref, doc)
+	for _, w := range c.Docs {
+		col, err := s.docs(w.Collection)
+		if err != nil {
+			return false, err
+		}
+		d := w.Doc
+		b.Set(col.Doc(encodeID(d.ID)), docDoc{Body: d.Body, Order: d.Order, Attempt: c.Owner, ExpireAt: d.ExpireAt})
+	}
 	for _, t := range taken {
 		shards := s.shards(t.Endpoint)
 		for _, p := range t.Pointers {

@@ -16,7 +16,7 @@ const (
 // kinds are the kinds of documents. Production needs settings for each, so an unknown kind
 // is refused. To add a kind, add it here, and run TestIndexes with -update.
 var kinds = []string{
-	"aliases", "conflicts", "deliveries", "drafts", "listed", "lists", "records", "rejects", "runs", "seen", "sessions", "state", "syncs", "webhooks",
+	"alerts", "aliases", "conflicts", "deliveries", "drafts", "listed", "lists", "records", "rejects", "runs", "seen", "sessions", "state", "syncs", "webhooks",
 }
 
 // shape describes the index that a query needs. Every query is built from a shape, and a test

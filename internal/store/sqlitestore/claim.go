@@ -31,7 +31,10 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		return err
 	}
 	deletes := make([]takenKeys, len(taken))
-	n := 0
+	if _, err := checkCommit(c.Docs); err != nil {
+		return err
+	}
+	n := len(c.Docs)
 	for i, t := range taken {
 		deletes[i].endpoint = t.Endpoint
 		if deletes[i].keys, err = encodePointers(t.Pointers); err != nil {
@@ -42,7 +45,7 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		}
 		n += len(t.Pointers) + len(t.Waiting)
 	}
-	if n > claimLimit {
+	if n > claimLimit+store.MaxClaimDocs {
 		return fault.New(fault.Invalid, "the claim takes %d events, and %d is the most", n, claimLimit)
 	}
 	err = s.w.do(&op{
@@ -88,6 +91,11 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 			return store.ErrConflict
 		}
 		return nil // our own commit, whose answer was lost
+	}
+	if len(c.Docs) > 0 {
+		if _, err := t.commitDocs(c.Docs); err != nil {
+			return err
+		}
 	}
 	for _, d := range deletes {
 		if len(d.keys)+len(d.waiting) == 0 {

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"slices"
+
+	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/decode"
+)
+
+// Alerts says where alerts go: about windows that closed incomplete, events that left their
+// window without a message, and messages that were expected and did not come.
+type Alerts struct {
+	// projects/<project>/topics/<name>
+	Topic string `json:"topic,omitempty" format:"topic"`
+	// HTTP endpoints.
+	HTTP []TargetHTTP `json:"http,omitempty" least:"1 endpoint"`
+}
+
+// alerts applies the rules of alerts and expectations.
+func (v *validator) alerts(path string, s *Service) {
+	for i, c := range s.Expect {
+		v.cron(decode.Index(path+".expect", i), c)
+	}
+	if s.Alerts == nil {
+		return
+	}
+	path += ".alerts"
+	if s.Alerts.Topic == "" && s.Alerts.HTTP == nil {
+		v.Add(path, `must have "topic" or "http"`)
+	}
+	for i := range s.Alerts.HTTP {
+		h, at := &s.Alerts.HTTP[i], decode.Index(path+".http", i)
+		v.httpTarget(at, h)
+		same := func(o TargetHTTP) bool { return o.URL == h.URL && h.URL != "" }
+		if first := slices.IndexFunc(s.Alerts.HTTP[:i], same); first >= 0 { // a URL may have a secret: do not show it
+			v.Add(at+".url", "is that of http[%d], too", first)
+		}
+	}
+}
+
+// shown returns a copy of the endpoint without credentials.
+func (h TargetHTTP) shown() TargetHTTP {
+	h.URL = credential.RedactURL(h.URL)
+	if h.Secret != "" && !credential.IsReference(h.Secret) {
+		h.Secret = credential.Redacted
+	}
+	return h
+}
+
+// shown returns a copy of the alerts without credentials; nil of nil.
+func (a *Alerts) shown() *Alerts {
+	if a == nil {
+		return nil
+	}
+	out := Alerts{Topic: a.Topic, HTTP: slices.Clone(a.HTTP)}
+	for i, h := range out.HTTP {
+		out.HTTP[i] = h.shown()
+	}
+	return &out
+}

@@ -1,0 +1,176 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/target"
+	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/store"
+)
+
+const (
+	// alertsEvery is the time between two looks for alerts that another instance left
+	// behind. Those of this instance are sent at once.
+	alertsEvery = time.Minute
+	// alertTime bounds one look, with the alerts that it sends.
+	alertTime = time.Minute
+	// statusAlerts is the number of alerts in the status.
+	statusAlerts = 10
+)
+
+// alerts is what a gate knows of its service's alerts.
+type alerts struct {
+	outbox *alert.Outbox // nil: the service has neither alerts nor expectations
+	passes coalescer
+	next   atomic.Int64 // time.Ran of the next look for alerts to send
+
+	expecting sync.Mutex // held by the call that evaluates expectations; guards the rest
+	expected  time.Time  // the next instant to evaluate; zero: not known
+	asked     time.Time  // when expected was computed
+}
+
+// newOutbox returns the outbox of the service's alerts. senders reach the endpoints of the
+// configuration, in its order.
+func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
+	if g.docs == nil || g.svc.Alerts == nil && len(g.svc.Expect) == 0 {
+		return nil
+	}
+	o := &alert.Outbox{
+		Docs: g.docs, Service: g.svc.ServiceName, Source: "/services/" + PathSegment(g.svc.ServiceName), Log: g.log, Now: g.clock,
+		Expire: func() time.Time { return whole(g.time.After(max(g.retention(), 7*24*time.Hour))) },
+	}
+	if a := g.svc.Alerts; a != nil && a.Topic != "" {
+		o.Receivers = append(o.Receivers, alert.Receiver{Name: "topic", Send: func(ctx context.Context, m alert.Message) error {
+			_, err := g.bus.Publish(ctx, a.Topic, bus.Message{Data: m.Data, Attributes: m.Attributes})
+			return err
+		}})
+	}
+	for i, s := range senders {
+		o.Receivers = append(o.Receivers, alert.Receiver{Name: alert.NameOf(g.svc.Alerts.HTTP[i].URL), Send: func(ctx context.Context, m alert.Message) error {
+			return s.Send(ctx, target.Message{ID: m.ID, Data: m.Data, Attributes: m.Attributes})
+		}, Final: target.Final})
+	}
+	return o
+}
+
+// alerting reports whether somebody gets the service's alerts. Without, they are lines of
+// the log only, and what expectations found.
+func (g *Gate) alerting() bool { return g.alerts.outbox != nil && g.svc.Alerts != nil }
+
+// Ticks reports whether CloseDue has work to do every second.
+func (g *Gate) Ticks() bool { return g.Closes() || g.alerts.outbox != nil }
+
+// alertOfClosed returns the write that creates the alert of a window that closed incomplete,
+// for the commit of the window's record. So the alert exists exactly if the record does.
+func (g *Gate) alertOfClosed(c store.Claim, have []int) []store.Write {
+	w := c.Window
+	a := alert.Alert{
+		ID: event.DeriveID("incomplete", g.svc.ServiceName, c.ID), Kind: alert.Incomplete, ServiceName: g.svc.ServiceName, CorrelationKey: w.Key,
+		At: w.Closes, Completion: string(w.Completion), EventID: c.EventID, Window: timesOf(w.Opened, w.Closes), Endpoints: g.endpointsOf(have),
+	}
+	for _, m := range w.Missing {
+		a.Missing = append(a.Missing, window.Shortfall{EventKey: m.Key, Have: m.Have, Need: m.Need})
+	}
+	write, err := g.alerts.outbox.Create(a)
+	if err != nil { // not reached; the window must close all the same
+		g.log.Error("an alert could not be created", "alertID", a.ID, "error", err)
+		return nil
+	}
+	return []store.Write{write}
+}
+
+func (g *Gate) endpointsOf(have []int) (list []alert.Tally) {
+	for i, r := range g.rules.shape.Rules {
+		list = append(list, alert.Tally{EventKey: r.Key, Have: have[i], Need: r.Need})
+	}
+	return list
+}
+
+func timesOf(opened, closes time.Time) *alert.Times {
+	t := &alert.Times{Opened: opened}
+	if !closes.IsZero() {
+		t.Closes = &closes
+	}
+	return t
+}
+
+// lapsed adds an alert about events that left their window without a message. The commit
+// that adds these events to the service's count creates it. The caller holds g.expiring.
+func (g *Gate) lapsed(a alert.Alert) {
+	if !g.alerting() {
+		return
+	}
+	a.ID, a.Kind, a.ServiceName, a.At = event.RandomID(), alert.Expired, g.svc.ServiceName, g.clock()
+	write, err := g.alerts.outbox.Create(a)
+	if err != nil {
+		g.log.Error("an alert could not be created", "kind", a.Kind, "error", err)
+		return
+	}
+	g.untold = append(g.untold, write)
+}
+
+// mindAlerts creates the alerts of expectations that were not met, and sends what waits. It
+// costs nothing while there is nothing to do. sent is closed when the alerts that waited
+// before the call were tried; nil: none can wait.
+func (g *Gate) mindAlerts(ctx context.Context) (sent <-chan struct{}, err error) {
+	if g.alerts.outbox == nil {
+		return nil, nil
+	}
+	if err = g.tellOverdue(ctx); err != nil {
+		err = fmt.Errorf("evaluate expectations: %w", err)
+	}
+	if int64(g.time.Ran()) >= g.alerts.next.Load() {
+		sent = g.startAlerts()
+	}
+	return sent, err
+}
+
+// startAlerts sends the alerts that wait, in the background. The caller is in flight. It
+// returns nil if nobody gets alerts.
+func (g *Gate) startAlerts() (sent <-chan struct{}) {
+	if !g.alerting() {
+		return nil
+	}
+	run := g.alerts.passes.do(func() checkResult {
+		ctx, cancel := context.WithTimeout(context.Background(), alertTime)
+		defer cancel()
+		g.sendAlerts(ctx)
+		return checkResult{}
+	})
+	g.inFlight.Go(func() { <-run.done })
+	return run.done
+}
+
+// sendAlerts sends the alerts that are due.
+func (g *Gate) sendAlerts(ctx context.Context) {
+	g.expiring.Lock()
+	g.storeExpired(ctx)
+	g.expiring.Unlock()
+	rest := alertsEvery
+	next, err := g.alerts.outbox.Send(ctx)
+	if err != nil {
+		g.log.WarnContext(ctx, "alerts could not be sent; the next look tries again", "error", err)
+		rest = busRest
+	} else if !next.IsZero() {
+		rest = min(max(next.Sub(g.clock()), 0), rest)
+	}
+	g.alerts.next.Store(int64(g.time.Ran() + rest))
+}
+
+// waitFor waits until alerts were tried, or ctx ends.
+func waitFor(ctx context.Context, sent <-chan struct{}) {
+	if sent == nil {
+		return
+	}
+	select {
+	case <-sent:
+	case <-ctx.Done():
+	}
+}
