@@ -91,9 +91,12 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 	return m
 }
 
+// completions has the values that windows are listed by.
+var completions = []store.Completion{store.Complete, store.Partial, store.Manual, store.Expired, store.DeadLettered}
+
 // listMessages lists messages, newest first.
 func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "after", "state", "key")
+	q, err := query(r, "limit", "after", "state", "key", "completion")
 	if err != nil {
 		return err
 	}
@@ -112,6 +115,12 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		page.State = store.State(q.Get("state"))
 		if !slices.Contains([]store.State{store.Claimed, store.Published, store.Dropped, store.Failed}, page.State) {
 			return fault.New(fault.Invalid, "state must be claimed, published, dropped or failed")
+		}
+	}
+	if q.Has("completion") {
+		page.Completion = store.Completion(q.Get("completion"))
+		if !slices.Contains(completions, page.Completion) {
+			return fault.New(fault.Invalid, "completion must be one of %q", completions)
 		}
 	}
 	infos, err := g.Messages(r.Context(), page)

@@ -54,7 +54,7 @@ type expectTrial struct {
 func newExpectTrial(t *testing.T, rt *rapid.T, st drivertest.Store, n int) *expectTrial {
 	w := worldOn(t, st, false)
 	w.beginAt("2026-05-04 12:00", "UTC")
-	w.configured(`"window":"anchored","observationPeriod":600,"onClose":"drop"`, twoEndpoints, hourly+withAlerts)
+	w.configured(`"window":"anchored","observationPeriod":600,"onClose":"drop"`, twoEndpoints, everyHour+withAlerts)
 	w.cfg.ServiceName = fmt.Sprint("s", n)
 	tr := &expectTrial{rt: rt, w: w}
 	base := w.docs
