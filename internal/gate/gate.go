@@ -87,6 +87,8 @@ type Gate struct {
 	rules     *rules
 	topic     string      // of the first target that is a topic; "": there is none
 	receivers []*receiver // of a service with more than one topic; otherwise nil
+
+	targetNames []string // in configuration order
 	byKey     map[string]int
 
 	store         store.Store
