@@ -89,7 +89,7 @@ type Gate struct {
 	receivers []*receiver // of a service with more than one topic; otherwise nil
 
 	targetNames []string // in configuration order
-	byKey     map[string]int
+	byKey       map[string]int
 
 	store         store.Store
 	docs          store.Docs
