@@ -91,9 +91,11 @@ type Gate struct {
 	svc       config.Service
 	endpoints []store.Endpoint
 	rules     *rules
-	topic     string      // of the first target that is a topic; "": there is none
-	receivers []*receiver // of a service with more than one topic; otherwise nil
 	byKey     map[string]int
+
+	topic       string      // of the first target that is a topic; "": there is none
+	receivers   []*receiver // the targets; nil if they are one topic and nothing else
+	targetNames []string    // in configuration order
 
 	store         store.Store
 	docs          store.Docs

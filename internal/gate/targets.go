@@ -43,6 +43,7 @@ const (
 func (g *Gate) compileTargets(senders map[string]target.Sender) {
 	all := slices.DeleteFunc(g.svc.AllTargets(), func(t config.Target) bool { return t.PubSub == nil && senders[t.Name] == nil })
 	for _, t := range all {
+		g.targetNames = append(g.targetNames, t.Name)
 		if t.PubSub != nil && g.topic == "" {
 			g.topic = t.PubSub.Topic
 		}
@@ -100,13 +101,8 @@ func (g *Gate) receiver(name string) *receiver {
 	return g.receivers[i]
 }
 
-// TargetNames returns the names of the service's targets.
-func (g *Gate) TargetNames() (names []string) {
-	for _, t := range g.svc.AllTargets() {
-		names = append(names, t.Name)
-	}
-	return names
-}
+// TargetNames returns the names of the targets to which the gate sends.
+func (g *Gate) TargetNames() []string { return g.targetNames }
 
 // checkTarget returns an error if the service has no such target.
 func (g *Gate) checkTarget(name string) error {
