@@ -29,7 +29,7 @@ const (
 type alerts struct {
 	outbox *alert.Outbox // nil: the service has neither alerts nor expectations
 	passes coalescer
-	latest atomic.Pointer[checkRun] // the pass that began last
+	latest atomic.Pointer[checkRun] // the latest pass: done, running or queued
 	next   atomic.Int64             // time.Ran of the next look for alerts to send
 
 	expecting sync.Mutex // held by the call that evaluates expectations; guards the rest
