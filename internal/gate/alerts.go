@@ -29,7 +29,8 @@ const (
 type alerts struct {
 	outbox *alert.Outbox // nil: the service has neither alerts nor expectations
 	passes coalescer
-	next   atomic.Int64 // time.Ran of the next look for alerts to send
+	latest atomic.Pointer[checkRun] // the latest pass: done, running or queued
+	next   atomic.Int64             // time.Ran of the next look for alerts to send
 
 	expecting sync.Mutex // held by the call that evaluates expectations; guards the rest
 	expected  time.Time  // the next instant to evaluate; zero: not known
@@ -127,7 +128,10 @@ func (g *Gate) mindAlerts(ctx context.Context) (sent <-chan struct{}, err error)
 		err = fmt.Errorf("evaluate expectations: %w", err)
 	}
 	if int64(g.time.Ran()) >= g.alerts.next.Load() {
-		sent = g.startAlerts()
+		return g.startAlerts(), err
+	}
+	if run := g.alerts.latest.Load(); run != nil {
+		sent = run.done
 	}
 	return sent, err
 }
@@ -144,6 +148,7 @@ func (g *Gate) startAlerts() (sent <-chan struct{}) {
 		g.sendAlerts(ctx)
 		return checkResult{}
 	})
+	g.alerts.latest.Store(run)
 	g.inFlight.Go(func() { <-run.done })
 	return run.done
 }
