@@ -8,12 +8,18 @@ import (
 	"github.com/headgate/headgate/config"
 )
 
+// anchored returns the configuration of a service with correlation keys, whose windows close
+// that many seconds after they open.
+func anchored(endpoints string, seconds int) (*config.Config, error) {
+	return config.Parse(fmt.Appendf(nil, `{"serviceName":"bench","trigger":{"type":"window","window":"anchored","observationPeriod":%d,"onClose":"partial"},
+		"endpoints":[%s],"targetPubSub":{"topic":%q}%s}`, seconds, endpoints, topic, correlated))
+}
+
 // closing measures how late windows are closed by the ticker of a local process. Their
 // deadlines are spread evenly over a minute.
 func closing(b *bench) error {
 	const windows, period = 10_000, 10 * time.Second
-	cfg, err := config.Parse(fmt.Appendf(nil, `{"serviceName":"bench","trigger":{"type":"window","window":"anchored","observationPeriod":%d,"onClose":"partial"},
-		"endpoints":[%s],"targetPubSub":{"topic":%q}%s}`, int(period.Seconds()), bothPlain, topic, correlated))
+	cfg, err := anchored(bothPlain, int(period.Seconds()))
 	if err != nil {
 		return err
 	}
