@@ -63,7 +63,7 @@ func keyOperations(b *bench) error {
 	if err != nil {
 		return err
 	}
-	if err := open(b.ctx, st, 100, 20_000); err != nil {
+	if err := open(b.ctx, st, 100, 5_000); err != nil {
 		return err
 	}
 	many, err := pairs("many")
@@ -73,7 +73,7 @@ func keyOperations(b *bench) error {
 	messages := float64(n) / 2
 	writes := func(c counts) float64 { return (float64(c.writes) - 2*messages) / n }
 	b.add(writes(many) <= 2 && many.per(n, many.deletes) <= 1 && many.per(n, many.reads) <= 2 && many == few,
-		"Firestore operations per event with a key, two endpoints, two events a message, 20,000 open keys (100)", "≤ 2 writes, ≤ 1 delete, ≤ 2 reads, the same",
+		"Firestore operations per event with a key, two endpoints, two events a message, 5,000 open keys (100)", "≤ 2 writes, ≤ 1 delete, ≤ 2 reads, the same",
 		"%.2f writes, %.2f deletes, %.2f reads (%.2f, %.2f, %.2f); and 2 writes per message", writes(many), many.per(n, many.deletes), many.per(n, many.reads),
 		writes(few), few.per(n, few.deletes), few.per(n, few.reads))
 
@@ -88,7 +88,7 @@ func keyOperations(b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.add(whole.reads <= 10, "reads of a sweep with 20,000 open keys and none due, two endpoints, Firestore", "≤ 5 per endpoint",
+	b.add(whole.reads <= 10, "reads of a sweep with 5,000 open keys and none due, two endpoints, Firestore", "≤ 5 per endpoint",
 		"%d, of which %d look for windows", whole.reads, sweep.reads)
 	return nil
 }
