@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"slices"
 
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
@@ -12,6 +14,10 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 )
+
+// openOnFirestore is the number of open keys. The emulator scans what production finds by an
+// index, so it is too slow for more; the number of operations does not depend on it.
+const openOnFirestore = 5000
 
 // keyOperations counts the operations that Firestore bills for a service with correlation
 // keys, beside few and beside many open keys.
@@ -44,36 +50,48 @@ func keyOperations(b *bench) error {
 	}
 	defer stop()
 
-	const n = 200
-	pairs := func(round string) (counts, error) {
-		return ops.during(func() error {
-			_, err := loadWith(base, n, 1, func(i int) (string, []byte) {
-				return alternating(i), keyed(fmt.Sprint(round, "-", i/2), i)
+	// A request looks for what is due every few seconds, whatever the number of events. The
+	// median of small batches leaves that out.
+	const n, batches = 10, 21
+	batch := func(round string) (counts, error) {
+		var all []counts
+		for k := range batches {
+			c, err := ops.during(func() error {
+				_, err := loadWith(base, n, 1, func(i int) (string, []byte) {
+					return alternating(i), keyed(fmt.Sprint(round, "-", k, "-", i/2), i)
+				})
+				return err
 			})
-			return err
-		})
+			if err != nil {
+				return c, err
+			}
+			all = append(all, c)
+		}
+		slices.SortFunc(all, func(a, b counts) int { return cmp.Compare(a.reads+a.writes, b.reads+b.writes) })
+		return all[batches/2], nil
 	}
-	if _, err := pairs("warm"); err != nil {
+	if _, err := batch("warm"); err != nil {
 		return err
 	}
 	if err := open(b.ctx, st, 0, 100); err != nil {
 		return err
 	}
-	few, err := pairs("few")
+	few, err := batch("few")
 	if err != nil {
 		return err
 	}
-	if err := open(b.ctx, st, 100, 5_000); err != nil {
+	if err := open(b.ctx, st, 100, openOnFirestore); err != nil {
 		return err
 	}
-	many, err := pairs("many")
+	many, err := batch("many")
 	if err != nil {
 		return err
 	}
-	messages := float64(n) / 2
+	const messages = n / 2
 	writes := func(c counts) float64 { return (float64(c.writes) - 2*messages) / n }
 	b.add(writes(many) <= 2 && many.per(n, many.deletes) <= 1 && many.per(n, many.reads) <= 2 && many == few,
-		"Firestore operations per event with a key, two endpoints, two events a message, 5,000 open keys (100)", "≤ 2 writes, ≤ 1 delete, ≤ 2 reads, the same",
+		fmt.Sprintf("Firestore operations per event with a key, two endpoints, two events a message, %d open keys (100)", openOnFirestore),
+		"≤ 2 writes, ≤ 1 delete, ≤ 2 reads, the same",
 		"%.2f writes, %.2f deletes, %.2f reads (%.2f, %.2f, %.2f); and 2 writes per message", writes(many), many.per(n, many.deletes), many.per(n, many.reads),
 		writes(few), few.per(n, few.deletes), few.per(n, few.reads))
 
@@ -88,7 +106,7 @@ func keyOperations(b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.add(whole.reads <= 10, "reads of a sweep with 5,000 open keys and none due, two endpoints, Firestore", "≤ 5 per endpoint",
+	b.add(whole.reads <= 10, fmt.Sprintf("reads of a sweep with %d open keys and none due, two endpoints, Firestore", openOnFirestore), "≤ 5 per endpoint",
 		"%d, of which %d look for windows", whole.reads, sweep.reads)
 	return nil
 }
