@@ -95,7 +95,7 @@ var layers = map[string][]string{
 	"examples/live":                     {"live"},
 	"functions/cloudfunctions":          {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
 	"internal/platform/launch":          {"config", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource"},
-	"internal/bench":                    {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store/firestorestore", "internal/store/sqlitestore", "live"},
+	"internal/bench":                    {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live"},
 	"internal/e2e":                      {},
 	"internal/emulator":                 {},
 	"internal/bus/bustest":              {"internal/bus"},
