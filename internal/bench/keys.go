@@ -176,7 +176,9 @@ func keyRates(b *bench) error {
 	}{
 		{"on one key", bothPlain, correlated, one, 0.8},
 		{"over 10,000 keys in turn", bothPlain, correlated, manyKeys, 0.7},
-		{"with a filter, a key and a distinct value", bothChosen, correlated, manyKeys, 0.8},
+		{"with a filter, a key and a distinct value; the windows never complete", bothChosen, correlated, func(n, i int) (string, []byte) {
+			return oneSided(i), keyed(fmt.Sprint("k", (n+i)%10_000), n+i)
+		}, 0.8},
 	} {
 		plain, err := serveEmbedded(b.ctx, bothPlain, "")
 		if err != nil {
@@ -208,7 +210,7 @@ func keyRates(b *bench) error {
 			slices.Sort(l)
 		}
 		ratio := ratios[rounds/2]
-		b.add(ratio >= c.target, "durable ingest "+c.name+", two endpoints, embedded, 64 connections, against a service without any; median of 5",
+		b.add(ratio >= c.target, "durable ingest, two endpoints, embedded, 64 connections, against the same of a service without keys, "+c.name+"; median of 5",
 			fmt.Sprintf("≥ %.1f", c.target), "%.2f (%.0f/s against %.0f/s)", ratio, rates[rounds/2], floors[rounds/2])
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 func windows(name, project string) string {
 	return fmt.Sprintf(`{"serviceName":%q,"trigger":{"type":"window","window":"anchored","observationPeriod":1,"onClose":"partial"},`+
 		`"correlation":{"key":"event.text.substring(0, 3)"},`+
-		`"endpoints":[{"eventKey":"entry1","minNbOfOccurrence":20},{"eventKey":"entry2"}],"targetPubSub":{"topic":%q}}`, name, topicOf(project))
+		`"endpoints":[{"eventKey":"entry1","minNbOfOccurrence":3},{"eventKey":"entry2"}],"targetPubSub":{"topic":%q}}`, name, topicOf(project))
 }
 
 // The process is killed at random moments while windows complete and close. Each event that
@@ -95,7 +95,7 @@ func (c *census) checkWindows(t *testing.T, list []messageInfo) {
 			Events                     map[string]struct{ Events []struct{ Content string } }
 		}
 		require.NoError(t, json.Unmarshal(body, &m))
-		complete := len(m.Events["entry1"].Events) >= 20 && len(m.Events["entry2"].Events) >= 1
+		complete := len(m.Events["entry1"].Events) >= 3 && len(m.Events["entry2"].Events) >= 1
 		require.Equal(t, complete, m.Completion == "complete", "message %s is %s:\n%s", id, m.Completion, body)
 		for _, l := range m.Events {
 			for _, e := range l.Events {

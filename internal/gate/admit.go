@@ -117,7 +117,7 @@ func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.T
 		sum := sha256.Sum256([]byte(slot + "\x00" + value))
 		p.Slot, p.KeepFirst = hex.EncodeToString(sum[:16]), rule.keepFirst
 		p.Over = r.shape.Over(now)
-		p.HoldAt = r.shape.Kind == window.Anchored // a window does not move when an event takes another's place
+		p.HoldAt = r.slotsMove() // a window does not move when an event takes another's place, and is due by its oldest
 	}
 	a.place = p
 	return a, nil

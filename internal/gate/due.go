@@ -14,8 +14,10 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// scopesAtOnce bounds the scopes that are looked at concurrently.
-const scopesAtOnce = 8
+// scopesAtOnce bounds the scopes that are looked at concurrently. Each closing waits for a
+// commit, so their number decides how many windows with one deadline close in a second. An
+// embedded store puts their commits together.
+const scopesAtOnce = 32
 
 // Closes reports whether the service's windows have an end, so that CloseDue has work.
 func (g *Gate) Closes() bool {

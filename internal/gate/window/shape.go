@@ -133,8 +133,15 @@ func (s *Shape) sliding(rest [][]event.Waiting, now time.Time) (all []Window) {
 	if first, ok := earliest(over); ok {
 		all = append(all, s.judged(Window{Opened: first.At, Members: over, Verdict: Over}, now))
 	}
-	if first, ok := earliest(in); ok {
-		all = append(all, s.judged(Window{Opened: first.At, Members: in}, now))
+	for first, ok := earliest(in); ok; first, ok = earliest(in) {
+		w := s.judged(Window{Opened: first.At, Members: slices.Clone(in)}, now)
+		all = append(all, w)
+		if w.Verdict != Complete {
+			break
+		}
+		for i := range in { // those beyond a rule's Max may be enough for another message
+			in[i] = without(in[i], w.Members[i])
+		}
 	}
 	return all
 }
@@ -198,8 +205,8 @@ func (s *Shape) window(rest [][]event.Waiting, first event.Waiting, now time.Tim
 }
 
 // session returns the times at which the earliest session opened, and closes. An event in a
-// slot stands for all that waited there: the session lasted from the first of them, although
-// the others' pointers are gone.
+// slot stands for all that waited there: the session lasted from the first of them until the
+// newest, although the others' pointers are gone.
 func (s *Shape) session(rest [][]event.Waiting) (opened, closes time.Time) {
 	all := slices.SortedFunc(slices.Values(slices.Concat(rest...)), func(a, b event.Waiting) int {
 		return cmp.Or(a.First.Compare(b.First), a.Compare(b))
@@ -209,7 +216,11 @@ func (s *Shape) session(rest [][]event.Waiting) (opened, closes time.Time) {
 		if !closes.IsZero() && !w.First.Before(closes) {
 			break
 		}
-		if end := w.At.Add(s.Period); end.After(closes) {
+		newest := w.At
+		if w.Slot != "" { // its pointer lies where the first one did, so that what is due is found by it
+			newest = w.ReceivedAt
+		}
+		if end := newest.Add(s.Period); end.After(closes) {
 			closes = end
 		}
 		if longest := opened.Add(s.MaxPeriod); s.MaxPeriod > 0 && closes.After(longest) {

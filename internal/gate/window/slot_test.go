@@ -36,3 +36,22 @@ func TestASlotThatIsOlderThanAWindowLasts(t *testing.T) {
 		require.Len(t, got[0].Members[0], 1)
 	}
 }
+
+// The pointer of a slot may lie where the first event of the slot lay. The session lasts
+// until the newest one has aged.
+func TestASlotProlongsASessionByItsNewestEvent(t *testing.T) {
+	t.Parallel()
+	s := window.Shape{Kind: window.Session, Period: 10 * time.Minute, Complete: every(2), Rules: []window.Rule{{Key: "a", Need: 1}, {Key: "b", Need: 1}}}
+	w := held(0, 0, 0)
+	w.ReceivedAt = t0.Add(9 * time.Minute)
+	got := s.Windows([][]event.Waiting{{w}, nil}, t0.Add(15*time.Minute))
+	require.Equal(t, []string{"open 0..19 a -"}, described(got))
+}
+
+// What a rule's most leaves over is enough for another message of the same look.
+func TestWhatIsBeyondTheMostOfASlidingWindowIsReleasedToo(t *testing.T) {
+	t.Parallel()
+	s := window.Shape{Kind: window.Sliding, Period: time.Hour, Complete: every(1), Rules: []window.Rule{{Key: "a", Need: 1, Max: 1}}}
+	got := s.Windows([][]event.Waiting{{waiting(0, 0), waiting(1, 1), waiting(2, 2)}}, t0.Add(3*time.Minute))
+	require.Equal(t, []string{"complete 0..- a", "complete 1..- b", "complete 2..- c"}, described(got))
+}

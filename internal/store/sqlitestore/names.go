@@ -92,7 +92,7 @@ func (s *Store) num(ctx context.Context, service int64, text string, get *sql.St
 		return num, true, nil
 	}
 	n := name{service: service, name: text}
-	switch err := get.QueryRowContext(ctx, args...).Scan(&n.num); {
+	switch err := get.QueryRowContext(brief(ctx, 1), args...).Scan(&n.num); {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, false, nil
 	case err != nil:
