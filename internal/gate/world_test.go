@@ -126,7 +126,7 @@ func (i *instance) restart() {
 	i.Gate = gate.New(i.w.cfg, gate.Options{Store: i.w.store, Docs: i.w.docs, Bus: i.w.bus, Log: slog.New(i.w.log), Clock: i.clock})
 }
 
-// onBoth runs a test on SQLite, and on the Firestore emulator if that is running.
+// onBoth runs a test on SQLite, in memory, and on the Firestore emulator if that is running.
 func onBoth(t *testing.T, test func(w *world)) {
 	on := func(t *testing.T, st interface {
 		store.Store
@@ -142,6 +142,10 @@ func onBoth(t *testing.T, test func(w *world)) {
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		on(t, drivertest.SQLite(t), false)
+	})
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		on(t, drivertest.Memory(t), false)
 	})
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()

@@ -1,0 +1,218 @@
+package memorystore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Claim implements [store.Store].
+func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	svc := s.service(c.Service)
+	if old := svc.claims[c.ID]; old != nil {
+		if c.Owner == "" || old.Owner != c.Owner {
+			return store.ErrConflict
+		}
+		return nil
+	}
+	for _, t := range taken { // all of them, before anything changes
+		ep := s.endpoint(t.Endpoint)
+		for _, p := range t.Pointers {
+			if _, ok := ep.plain.get(p); !ok {
+				return store.ErrConflict
+			}
+		}
+		if slices.ContainsFunc(t.Waiting, func(w store.Waiting) bool { return !ep.has(w) }) {
+			return store.ErrConflict
+		}
+	}
+	own := &claim{Claim: detached(c), expireAt: c.ExpireAt}
+	if own.State == store.Claimed {
+		own.expireAt = time.Time{}
+	}
+	s.include(svc, own, 1)
+	for _, t := range taken {
+		ep, of := s.endpoint(t.Endpoint), s.service(t.Endpoint.Service)
+		for _, p := range t.Pointers {
+			if _, ok := ep.plain.remove(p); ok {
+				s.unpoint(of, p)
+			}
+		}
+		for _, w := range t.Waiting {
+			s.unwait(of, ep, w)
+		}
+	}
+	if s.options.Forget && own.State != store.Claimed {
+		s.include(svc, own, -1)
+		return nil
+	}
+	svc.claims[c.ID], svc.byEventID[c.EventID] = own, own
+	svc.list.put(own)
+	if own.State == store.Claimed {
+		svc.open.put(own)
+	}
+	s.expire(own.expireAt)
+	return nil
+}
+
+// include adds n to the number of unpublished claims that need the claim's events.
+func (s *Store) include(svc *service, c *claim, n int) {
+	if !s.options.Forget {
+		return
+	}
+	for _, l := range c.Lists {
+		for _, m := range l.Included {
+			if e, id := svc.find(m); e != nil {
+				e.claims += n
+				s.release(svc, id)
+			}
+		}
+	}
+}
+
+// detached returns a copy that shares nothing that its user may change.
+func detached(c store.Claim) store.Claim {
+	c.ClaimInfo = info(c.ClaimInfo)
+	c.Lists = slices.Clone(c.Lists)
+	for i := range c.Lists {
+		c.Lists[i].Included = slices.Clone(c.Lists[i].Included)
+	}
+	return c
+}
+
+func info(c store.ClaimInfo) store.ClaimInfo {
+	if c.Window != nil {
+		w := *c.Window
+		w.Missing = slices.Clone(w.Missing)
+		c.Window = &w
+	}
+	c.Targets = slices.Clone(c.Targets)
+	return c
+}
+
+// change calls do with a claim, which may change all of it but its id and date.
+func (s *Store) change(ctx context.Context, name, id string, do func(svc *service, c *claim) error) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	svc := s.service(name)
+	c := svc.claims[id]
+	if c == nil {
+		return store.ErrNotFound
+	}
+	if c.State == store.Claimed {
+		svc.open.remove(c)
+		defer func() {
+			if c.State == store.Claimed {
+				svc.open.put(c)
+			}
+		}()
+	}
+	return do(svc, c)
+}
+
+// Lease implements [store.Store].
+func (s *Store) Lease(ctx context.Context, name, id string, attempts int, until time.Time) error {
+	return s.change(ctx, name, id, func(_ *service, c *claim) error {
+		if c.State != store.Claimed || c.Attempts != attempts {
+			return store.ErrConflict
+		}
+		c.NextAttempt, c.LastError = until, ""
+		c.Attempts++
+		return nil
+	})
+}
+
+// Settle implements [store.Store].
+func (s *Store) Settle(ctx context.Context, name, id string, o store.Outcome) error {
+	return s.change(ctx, name, id, func(svc *service, c *claim) error {
+		if c.State != store.Claimed {
+			return nil // a published claim stays published
+		}
+		if o.Targets != nil {
+			c.Targets = slices.Clone(o.Targets)
+		}
+		if o.PublishedAt.IsZero() {
+			c.NextAttempt, c.LastError = o.NextAttempt, o.Error
+			return nil
+		}
+		c.State, c.PublishedAt, c.Size, c.NextAttempt, c.LastError = store.Published, o.PublishedAt, o.Size, time.Time{}, ""
+		c.expireAt = o.ExpireAt
+		s.expire(c.expireAt)
+		if s.options.Forget {
+			s.include(svc, c, -1)
+			svc.drop(c)
+		}
+		return nil
+	})
+}
+
+func (svc *service) drop(c *claim) {
+	delete(svc.claims, c.ID)
+	if svc.byEventID[c.EventID] == c {
+		delete(svc.byEventID, c.EventID)
+	}
+	svc.list.remove(c)
+}
+
+// Keep implements [store.Store].
+func (s *Store) Keep(ctx context.Context, service string, members []store.Member, until time.Time) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	svc := s.service(service)
+	for i, m := range members {
+		e, _ := svc.find(m)
+		switch {
+		case e == nil && i == 0:
+			return store.ErrNotFound
+		case e != nil && !e.expireAt.IsZero() && e.expireAt.Before(until):
+			e.expireAt = until
+		}
+	}
+	return nil
+}
+
+// Purge implements [store.Store].
+func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	if err := s.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	if s.expires.IsZero() || now.Before(s.expires) {
+		return 0, nil
+	}
+	s.expires = time.Time{}
+	over := func(at time.Time) bool {
+		if at.IsZero() || at.After(now) || n == limit {
+			s.expire(at)
+			return false
+		}
+		n++
+		return true
+	}
+	for _, svc := range s.services {
+		for id, e := range svc.events {
+			if over(e.expireAt) {
+				delete(svc.events, id)
+			}
+		}
+		for _, c := range svc.claims {
+			if over(c.expireAt) {
+				svc.drop(c)
+			}
+		}
+	}
+	for _, docs := range s.docs {
+		docs.purge(over)
+	}
+	return n, nil
+}
