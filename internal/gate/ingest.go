@@ -21,6 +21,9 @@ type Incoming struct {
 	// IdempotencyKey is the source's name for the event. Without one ("") each request is
 	// an event of its own, and a retry counts twice.
 	IdempotencyKey string
+	// ID is the id of an event that was recorded, and is played again. It is kept unless the
+	// event has a name. "": the event is new.
+	ID string
 	// Held is the memory reserved for the content, or nil if memory is not bounded. It
 	// stays reserved until the event is stored, even if the caller leaves earlier.
 	Held *budget.Hold
@@ -129,10 +132,12 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 				continue
 			}
 		}
-		id := event.NewID(now)
-		if a.name != "" {
+		id := e.ID
+		switch {
+		case a.name != "":
 			id = event.DeriveID(g.svc.ServiceName, e.EventKey, a.name)
-		} else {
+		case id == "":
+			id = event.NewID(now)
 			u.named = false
 		}
 		u.index = append(u.index, i)
