@@ -229,3 +229,31 @@ func (svc *service) find(m store.Member) (*stored, string) {
 	}
 	return nil, ""
 }
+
+// Earliest returns the earliest time of an event that waits in any set of the service. In
+// the plain sets it is the receipt.
+func (s *Store) Earliest(service string) (at time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.service(service).endpoints {
+		if p, found := e.plain.first(); found && (!ok || p.ReceivedAt.Before(at)) {
+			at, ok = p.ReceivedAt, true
+		}
+		if w, found := e.all.first(); found && (!ok || w.At.Before(at)) {
+			at, ok = w.At, true
+		}
+	}
+	return at, ok
+}
+
+// WaitsUnder reports whether an event waits under the key.
+func (s *Store) WaitsUnder(service, key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.service(service).endpoints {
+		if e.keys[key] != nil {
+			return true
+		}
+	}
+	return false
+}

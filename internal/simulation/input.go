@@ -1,0 +1,187 @@
+package simulation
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate"
+)
+
+// Event is an event to be played.
+type Event struct {
+	At time.Time // of its receipt
+	In gate.Incoming
+	// Label names the event in the lines of the result: its recorded id, or what the person
+	// who wrote it calls it.
+	Label string
+	// Recorded says that a deployment stored the event. Several that were received in the
+	// same microsecond came in one request.
+	Recorded bool
+	Line     int // of the file
+}
+
+// maxLine bounds a line: the largest event, whose bytes may all be escaped.
+const maxLine = 64 << 20
+
+// Read yields the events of JSON Lines. A line is a record, as GET /events writes it, or a
+// short one that a person wrote (see written). Lines are in the order of time. Empty lines,
+// and those that begin with "//", are skipped. After an error nothing follows.
+func Read(r io.Reader) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+		last := time.Time{}
+		for n := 1; lines.Scan(); n++ {
+			line := bytes.TrimSpace(lines.Bytes())
+			if len(line) == 0 || bytes.HasPrefix(line, []byte("//")) {
+				continue
+			}
+			e, err := parse(line, n)
+			if err == nil && e.At.Before(last) {
+				err = fmt.Errorf("is received at %s, before the line above it", e.At.Format(time.RFC3339Nano))
+			}
+			if err != nil {
+				yield(e, fmt.Errorf("line %d: %w", n, err))
+				return
+			}
+			if last = e.At; !yield(e, nil) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(Event{}, err)
+		}
+	}
+}
+
+// written is an event as a person writes it: when it is received, its endpoint and its body.
+// What a request may have beside that is optional.
+type written struct {
+	At       time.Time         `json:"at"`
+	EventKey string            `json:"eventKey"`
+	Body     json.RawMessage   `json:"body"` // JSON, sent as it stands
+	Text     *string           `json:"text"` // or any text
+	ID       string            `json:"id"`   // what the result calls the event
+	Name     string            `json:"idempotencyKey"`
+	Headers  map[string]string `json:"headers"`
+	Query    map[string]string `json:"query"`
+	Attrs    map[string]string `json:"attributes"`
+}
+
+func parse(line []byte, n int) (Event, error) {
+	var kind struct {
+		At         *json.RawMessage `json:"at"`
+		ReceivedAt *json.RawMessage `json:"receivedAt"`
+		Error      *string          `json:"error"`
+	}
+	if err := json.Unmarshal(line, &kind); err != nil {
+		return Event{}, err
+	}
+	switch {
+	case kind.Error != nil && kind.ReceivedAt == nil:
+		return Event{}, fmt.Errorf("the events end here, before their time: %s", *kind.Error)
+	case kind.At != nil:
+		return parseWritten(line, n)
+	case kind.ReceivedAt != nil:
+		return parseRecord(line, n)
+	}
+	return Event{}, errors.New(`has neither "receivedAt", as recorded events do, nor "at"`)
+}
+
+func parseRecord(line []byte, n int) (Event, error) {
+	var r event.Record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return Event{}, err
+	}
+	e, err := r.Event()
+	if err != nil {
+		return Event{}, err
+	}
+	if !isID(e.ID) {
+		return Event{}, fmt.Errorf("%.40q is not the id of an event", e.ID)
+	}
+	e.Meta.Attributes, e.Meta.CorrelationKey = nil, "" // the rules of this configuration decide
+	return Event{
+		At: e.ReceivedAt.UTC().Truncate(time.Microsecond), Label: e.ID, Recorded: true, Line: n,
+		In: gate.Incoming{EventKey: e.Key, Meta: e.Meta, Content: e.Content, Attributes: r.PushAttributes(), ID: e.ID},
+	}, nil
+}
+
+func parseWritten(line []byte, n int) (Event, error) {
+	var w written
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&w); err != nil {
+		return Event{}, err
+	}
+	if w.EventKey == "" {
+		return Event{}, errors.New("eventKey is missing")
+	}
+	if w.Body != nil && w.Text != nil {
+		return Event{}, errors.New("has both body and text")
+	}
+	e := Event{At: w.At.UTC().Truncate(time.Microsecond), Label: w.ID, Line: n}
+	if e.Label == "" {
+		e.Label = "line " + strconv.Itoa(n)
+	}
+	content := []byte(w.Body)
+	if w.Text != nil {
+		content = []byte(*w.Text)
+	}
+	header := http.Header{}
+	if w.Body != nil {
+		header.Set("Content-Type", "application/json")
+	}
+	for name, value := range w.Headers {
+		header.Set(name, value)
+	}
+	if w.Name != "" {
+		header.Set("Idempotency-Key", w.Name)
+	}
+	cloudEvent, err := event.CloudEvent(header, content)
+	if err != nil {
+		return Event{}, err
+	}
+	var push event.Push
+	if cloudEvent == nil && w.Attrs == nil {
+		push, _ = event.ParsePush(content)
+		w.Attrs = push.Attributes
+	}
+	meta := event.Meta{Method: "POST", Headers: header, CloudEvent: cloudEvent}
+	for name, value := range w.Query {
+		if meta.Query == nil {
+			meta.Query = map[string][]string{}
+		}
+		meta.Query[name] = []string{value}
+	}
+	e.In = gate.Incoming{
+		EventKey: w.EventKey, Meta: meta, Content: content, Attributes: w.Attrs, ID: idAt(e.At, n),
+		IdempotencyKey: event.IdempotencyKey(header, cloudEvent, push),
+	}
+	return e, nil
+}
+
+// idAt returns the id of the event in the line. It has the form of an id without a name, but
+// is the same each time.
+func idAt(at time.Time, line int) string {
+	var b [event.IDLen / 2]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixMilli())<<16)
+	binary.BigEndian.PutUint64(b[8:], uint64(line))
+	return hex.EncodeToString(b[:])
+}
+
+func isID(id string) bool {
+	_, err := hex.DecodeString(id)
+	return err == nil && len(id) == event.IDLen
+}
