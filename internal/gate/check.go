@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
@@ -118,6 +116,9 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 // startCheck returns a check that begins after this call. Calls that arrive while one
 // runs share the next. Its context is its own, because it serves many requests.
 func (g *Gate) startCheck() *checkRun {
+	if g.alone {
+		return ended(g.checkOnce(context.Background()))
+	}
 	return g.checks.do(func() checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
@@ -238,27 +239,20 @@ func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra in
 	if len(which) == 1 {
 		return have, waiting, one(ctx, which[0])
 	}
-	eg, ctx := errgroup.WithContext(ctx)
-	for _, i := range which {
-		eg.Go(func() error { return one(ctx, i) })
-	}
-	return have, waiting, eg.Wait()
+	return have, waiting, g.atOnce(ctx, len(which), func(ctx context.Context, n int) error { return one(ctx, which[n]) })
 }
 
 // readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole.
 func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.Time) error {
-	eg, ctx := errgroup.WithContext(ctx)
-	for i := range waiting {
+	err := g.atOnce(ctx, len(waiting), func(ctx context.Context, i int) error {
 		if waiting[i] != nil {
-			continue
+			return nil
 		}
-		eg.Go(func() error {
-			refs, err := g.store.Pending(ctx, g.endpoints[i], since, 0)
-			waiting[i] = notNil(refs)
-			return err
-		})
-	}
-	if err := eg.Wait(); err != nil {
+		refs, err := g.store.Pending(ctx, g.endpoints[i], since, 0)
+		waiting[i] = notNil(refs)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("read the window: %w", err)
 	}
 	return nil

@@ -71,6 +71,10 @@ type Options struct {
 	// Warnings returns what an operator should correct about what messages start. May be
 	// nil.
 	Warnings func(ctx context.Context) ([]string, error)
+	// Alone says that one caller plays events one after the other, in a simulation. All work is
+	// then done in its goroutine, in one order, and no limit of time depends on the machine.
+	// Messages are claimed and not sent: the caller knows them from its store.
+	Alone bool
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -90,6 +94,7 @@ type Gate struct {
 	time          *clock.Steady
 	publicURL     string
 	backgroundCPU bool
+	alone         bool
 	changed       func()
 	warnings      func(ctx context.Context) ([]string, error)
 	work          *budget.Budget
@@ -123,7 +128,7 @@ func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
-		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
+		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
 		work: o.Work, answers: o.Answers,
 	}
 	if g.changed == nil {
@@ -145,6 +150,7 @@ func New(svc config.Service, o Options) *Gate {
 		panic("gate: the configuration was not validated: " + err.Error())
 	}
 	g.commits = newGroupCommit(g.commit)
+	g.commits.alone = g.alone
 	return g
 }
 

@@ -163,7 +163,7 @@ func (g *Gate) commit(units []*unit) {
 			appends = append(appends, u.appends...)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := g.bounded(storeTimeout)
 	results := g.store.Append(ctx, appends)
 	cancel()
 
@@ -171,7 +171,7 @@ func (g *Gate) commit(units []*unit) {
 	for i, r := range results {
 		if r.Err == nil {
 			stored = true
-			if !r.Duplicate {
+			if !r.Duplicate && !g.alone {
 				g.recent.add(appends[i].Event)
 			}
 			g.reportOusted(&appends[i], r)
@@ -203,7 +203,7 @@ func (g *Gate) answerAfter(units []*unit, runs ...*checkRun) {
 		g.answer(units, checkResult{})
 		units = nil // the checks need no bodies, so their memory can be freed
 	}
-	go func() { // the leader must be free for the next commit
+	g.spawn(func() { // the leader must be free for the next commit
 		defer g.inFlight.Done()
 		var all checkResult
 		for _, run := range runs {
@@ -216,7 +216,7 @@ func (g *Gate) answerAfter(units []*unit, runs ...*checkRun) {
 		} else if all.err != nil {
 			g.log.Error("the window could not be checked; the next event or sweep checks it", "error", all.err)
 		}
-	}()
+	})
 }
 
 // answer gives the units the result of their check, frees their memory and ends their time

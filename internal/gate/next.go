@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// Retention returns the time for which a published message is kept.
+func (g *Gate) Retention() time.Duration { return g.retention() }
+
 // Earliest returns the first instant at which something may become of an event with that
 // window's time, if no other event comes: its window closes, or it leaves a sliding window.
 // A driver of virtual time jumps there, and need not look each second.

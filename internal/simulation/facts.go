@@ -108,7 +108,13 @@ func (r *recorder) Append(ctx context.Context, appends []store.Append) []store.A
 }
 
 // Claim notes the window that was released or closed.
+//
+// Nothing is sent, so a message counts as published once it is claimed.
 func (r *recorder) Claim(ctx context.Context, c store.Claim, taken []store.Taken) error {
+	if c.State == store.Claimed {
+		c.State, c.PublishedAt, c.NextAttempt = store.Published, c.Date, time.Time{}
+		c.ExpireAt = c.Date.Add(r.s.retention)
+	}
 	if err := r.Store.Claim(ctx, c, taken); err != nil {
 		return err
 	}

@@ -37,32 +37,73 @@ const maxLine = 64 << 20
 // Read yields the events of JSON Lines. A line is a record, as GET /events writes it, or a
 // short one that a person wrote (see written). Lines are in the order of time. Empty lines,
 // and those that begin with "//", are skipped. After an error nothing follows.
+//
+// A goroutine parses ahead: that is a good part of a simulation's work. It ends with the
+// iteration, after the read that is under way.
 func Read(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		lines := bufio.NewScanner(r)
-		lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-		last := time.Time{}
-		for n := 1; lines.Scan(); n++ {
-			line := bytes.TrimSpace(lines.Bytes())
-			if len(line) == 0 || bytes.HasPrefix(line, []byte("//")) {
-				continue
+		groups, stop := make(chan []parsed, groupsAhead), make(chan struct{})
+		defer close(stop)
+		go func() {
+			defer close(groups)
+			parseAll(r, func(g []parsed) bool {
+				select {
+				case groups <- g:
+					return true
+				case <-stop:
+					return false
+				}
+			})
+		}()
+		for g := range groups {
+			for _, one := range g {
+				if !yield(one.event, one.err) || one.err != nil {
+					return
+				}
 			}
-			e, err := parse(line, n)
-			if err == nil && e.At.Before(last) {
-				err = fmt.Errorf("is received at %s, before the line above it", e.At.Format(time.RFC3339Nano))
-			}
-			if err != nil {
-				yield(e, fmt.Errorf("line %d: %w", n, err))
-				return
-			}
-			if last = e.At; !yield(e, nil) {
-				return
-			}
-		}
-		if err := lines.Err(); err != nil {
-			yield(Event{}, err)
 		}
 	}
+}
+
+// groupSize and groupsAhead bound the events that are parsed ahead.
+const groupSize, groupsAhead = 64, 4
+
+type parsed struct {
+	event Event
+	err   error
+}
+
+// parseAll calls take with the events, some at a time, until it returns false.
+func parseAll(r io.Reader, take func([]parsed) bool) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	last := time.Time{}
+	group := make([]parsed, 0, groupSize)
+	for n := 1; lines.Scan(); n++ {
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 || bytes.HasPrefix(line, []byte("//")) {
+			continue
+		}
+		e, err := parse(line, n)
+		if err == nil && e.At.Before(last) {
+			err = fmt.Errorf("is received at %s, before the line above it", e.At.Format(time.RFC3339Nano))
+		}
+		if err != nil {
+			take(append(group, parsed{e, fmt.Errorf("line %d: %w", n, err)}))
+			return
+		}
+		last = e.At
+		if group = append(group, parsed{e, nil}); len(group) == groupSize {
+			if !take(group) {
+				return
+			}
+			group = make([]parsed, 0, groupSize)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		group = append(group, parsed{Event{}, err})
+	}
+	take(group)
 }
 
 // written is an event as a person writes it: when it is received, its endpoint and its body.
@@ -80,6 +121,9 @@ type written struct {
 }
 
 func parse(line []byte, n int) (Event, error) {
+	if e, ok := parseRecord(line, n); ok {
+		return e, nil
+	}
 	var kind struct {
 		At         *json.RawMessage `json:"at"`
 		ReceivedAt *json.RawMessage `json:"receivedAt"`
@@ -94,12 +138,23 @@ func parse(line []byte, n int) (Event, error) {
 	case kind.At != nil:
 		return parseWritten(line, n)
 	case kind.ReceivedAt != nil:
-		return parseRecord(line, n)
+		return recordOf(line, n)
 	}
 	return Event{}, errors.New(`has neither "receivedAt", as recorded events do, nor "at"`)
 }
 
-func parseRecord(line []byte, n int) (Event, error) {
+var receivedAt = []byte(`"receivedAt"`)
+
+// parseRecord parses what is surely a record: the usual line of a long file.
+func parseRecord(line []byte, n int) (e Event, ok bool) {
+	if !bytes.Contains(line, receivedAt) {
+		return e, false
+	}
+	e, err := recordOf(line, n)
+	return e, err == nil
+}
+
+func recordOf(line []byte, n int) (Event, error) {
 	var r event.Record
 	if err := json.Unmarshal(line, &r); err != nil {
 		return Event{}, err

@@ -83,6 +83,7 @@ type simulator struct {
 	now       atomic.Int64 // Unix microseconds
 	began     int64
 	deadlines deadlines
+	retention time.Duration
 	closes    bool      // windows have an end
 	swept     time.Time // the last sweep
 	reset     time.Time // the next reset that is not swept yet; zero: none
@@ -106,13 +107,13 @@ func (s *simulator) start(first time.Time) {
 	s.began = first.Add(-warmUp).UnixMicro()
 	s.now.Store(s.began)
 	s.gate = gate.New(s.svc, gate.Options{
-		Store: &recorder{s.store, s}, Docs: s.store, Bus: &listener{s}, Log: slog.New(slog.DiscardHandler),
+		Store: &recorder{s.store, s}, Docs: s.store, Bus: &listener{s}, Alone: true, Log: slog.New(slog.DiscardHandler),
 		Clock: clock.New(clock.Options{
 			Wall: func() time.Time { return time.UnixMicro(s.now.Load()).UTC() },
 			Mono: func() time.Duration { return time.Duration(s.now.Load()-s.began) * time.Microsecond },
 		}),
 	})
-	s.closes = s.gate.Closes()
+	s.closes, s.retention = s.gate.Closes(), s.gate.Retention()
 	s.now.Store(first.UnixMicro())
 	s.swept = first
 	s.reset = s.gate.NextReset(first.Add(-time.Nanosecond))

@@ -50,10 +50,15 @@ func (s *Store) add(a *store.Append) store.AppendResult {
 	}
 	one := &stored{Event: *e, attempt: a.Attempt, expireAt: a.ExpireAt}
 	one.ReceivedAt = one.ReceivedAt.UTC()
+	ref := event.Ref{ID: e.ID, ReceivedAt: one.ReceivedAt, Size: int64(len(e.Content))}
+	if s.options.Forget {
+		one.Meta, one.Content = event.Meta{}, nil
+	} else {
+		ref.Size = e.Size()
+	}
 	svc.events[e.ID] = one
 	s.expire(one.expireAt)
 	result := store.AppendResult{ReceivedAt: one.ReceivedAt}
-	ref := one.Ref()
 	if ep := s.endpoint(a.Endpoint); a.Place == nil {
 		one.waits++
 		ep.plain.put(ref)

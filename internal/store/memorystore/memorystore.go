@@ -24,8 +24,9 @@ import (
 
 // Options configures a Store.
 type Options struct {
-	// Forget drops an event once nothing waits for it, and a claim once it is published or
-	// dropped. A message cannot be read again then. A service that keeps its events after the
+	// Forget drops what an event holds at once, an event once it waits no more and its message
+	// is published, and a claim once it is published or dropped. So no message can be built or
+	// read, and the size of an event is that of its content. A service that keeps its events after the
 	// trigger needs its claims, to know what it has published: it goes without Forget.
 	Forget bool
 }
