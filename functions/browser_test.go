@@ -47,7 +47,7 @@ var partsOfPages = map[string][]string{
 var allMethods = []string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 
 // actsByGet has the paths at which GET changes something.
-var actsByGet = []string{"/event/entry1", "/event", "/event/trigger", "/events/entry1", "/events", "/trigger", "/reset"}
+var actsByGet = []string{"/event/entry1", "/event", "/event/trigger", "/events/entry1", "/trigger", "/reset"}
 
 // connectsByGet has the paths at which GET opens a live connection.
 var connectsByGet = []string{"/ws/entity-sync/", "/live"}

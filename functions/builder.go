@@ -39,15 +39,28 @@ func newBuilder(a *app.App, guard *auth.Guard, names []string) *builder {
 		paths[rt.path] = append(paths[rt.path], rt)
 	}
 	for _, path := range order {
-		b.register(path, paths[path])
+		b.register(path, paths[path], paths[path+keyed])
+		// The ServeMux would redirect the path without a key, and lose the service.
+		switch bare, ok := strings.CutSuffix(path, keyed); {
+		case !ok || paths[bare] != nil:
+		case slices.ContainsFunc(routes, func(rt route) bool { return rt.path == bare }): // a path of another function
+			b.register(bare, nil, paths[path])
+		default:
+			b.register(bare, paths[path], nil)
+		}
 	}
 	return b
 }
 
+// keyed ends the paths that go on with the key of an endpoint.
+const keyed = "/{key...}"
+
 func (b *builder) serves(function string) bool { return slices.Contains(b.names, function) }
 
-// register adds the routes of one path. They have the same onGet, as a test checks.
-func (b *builder) register(path string, of []route) {
+// register adds the routes of one path. They have the same onGet, as a test checks. lacking
+// are the routes of the path with a key: an event that is sent to the path without one is
+// told the keys.
+func (b *builder) register(path string, of, lacking []route) {
 	handlers := map[string]web.Handler{}
 	var methods []string
 	for _, rt := range of {
@@ -61,7 +74,21 @@ func (b *builder) register(path string, of []route) {
 		handlers[http.MethodHead] = handlers[http.MethodGet]
 		serve = web.Methods(func(w http.ResponseWriter, r *http.Request) error { return handlers[r.Method](w, r) }, methods...)
 	}
-	access := of[0].onGet
+	access := web.Reads
+	if len(of) > 0 {
+		access = of[0].onGet
+	} else {
+		serve = noSuchPath
+	}
+	for _, rt := range lacking {
+		own, h := serve, rt.handle.handler(b, rt)
+		serve = func(w http.ResponseWriter, r *http.Request) error {
+			if slices.Contains(strings.Fields(rt.methods), r.Method) {
+				return h(w, r)
+			}
+			return own(w, r)
+		}
+	}
 	if access == web.Acts || access == web.Takes {
 		inner := serve
 		serve = func(w http.ResponseWriter, r *http.Request) error {
@@ -73,10 +100,6 @@ func (b *builder) register(path string, of []route) {
 		path = socketPath(b.app)
 	}
 	b.handle(path, access, serve)
-	// The ServeMux would redirect the path without a key, and lose the service.
-	if bare, ok := strings.CutSuffix(path, "/{key...}"); ok {
-		b.handle(bare, access, serve)
-	}
 }
 
 func (b *builder) handle(pattern string, access web.Access, h web.Handler) {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/live/journal"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
@@ -99,6 +100,7 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[mapping.Cursor]():    "MappingCursor",
 	reflect.TypeFor[mapping.Delete]():    "MappingDelete",
 	reflect.TypeFor[entity.Entity]():     "Record",
+	reflect.TypeFor[event.Record]():      "EventRecord",
 	reflect.TypeFor[draft.View]():        "Draft",
 	reflect.TypeFor[draft.Draft]():       "DraftValues",
 	reflect.TypeFor[draft.Flag]():        "DraftFlag",

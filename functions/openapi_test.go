@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -126,7 +127,13 @@ func (d *document) check(t testing.TB, r *http.Request, a answer) {
 	sch, err := d.compiler.Compile("openapi.json" + name)
 	d.mu.Unlock()
 	require.NoError(t, err)
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.raw))
-	require.NoError(t, err)
-	require.NoError(t, sch.Validate(v), "%s %s: %s", r.Method, r.URL, a.raw)
+	values := [][]byte{a.raw}
+	if ct == jsonLines {
+		values = slices.Collect(bytes.Lines(a.raw))
+	}
+	for _, value := range values {
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
+		require.NoError(t, err)
+		require.NoError(t, sch.Validate(v), "%s %s: %s", r.Method, r.URL, value)
+	}
 }

@@ -100,6 +100,12 @@ func (o operation) serves(text string, media ...string) operation {
 	return o
 }
 
+// lists adds an answer of JSON Lines. of describes a line.
+func (o operation) lists(text string, of any) operation {
+	o.answers = append(o.answers, reply{status: 200, text: text, media: []string{jsonLines}, of: of})
+	return o
+}
+
 // done adds an answer without a body.
 func (o operation) done(status int, text string, headers ...string) operation {
 	o.answers = append(o.answers, reply{status: status, text: text, headers: headers})
@@ -123,6 +129,10 @@ func inQuery(name, text string) parameter {
 
 func inHeader(name, text string) parameter {
 	return parameter{in: "header", name: name, text: text, schema: schema{"type": "string"}}
+}
+
+func instant(name, text string) parameter {
+	return parameter{in: "query", name: name, text: text, schema: schema{"type": "string", "format": "date-time"}}
 }
 
 func choice(name, text string, values ...string) parameter {

@@ -110,6 +110,8 @@ func samples(t *testing.T, s schema) (good, bad string) {
 		return fmt.Sprint(s["maximum"]), fmt.Sprint(s["maximum"].(int) + 1)
 	case s["type"] == "boolean":
 		return "false", "perhaps"
+	case s["format"] == "date-time":
+		return "2026-05-01T12:00:00Z", "yesterday"
 	case s["type"] == "array":
 		return "x", ""
 	}

@@ -2,6 +2,7 @@ package functions
 
 import (
 	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/web"
@@ -90,6 +91,13 @@ var routes = []route{
 			note("Only a service with correlation, deadlines or a condition has such windows.").
 			reads(limit, after, correlationKey, choice("state", "open: its time goes on. closing: it is complete or its time is over, and that is about to be carried out.", "open", "closing")).
 			gives(200, "A page of windows.", windowsJSON{})},
+	{"GET", "/events", Status, auth.Read, web.Reads, perService(streamEvents),
+		op("events", byPeople, "Get the stored events as JSON Lines, in the order of their receipt").
+			note("Events are listed whether they still wait or not, until they expire. A stream that breaks off ends with a line `{\"error\": …, \"next\": …}`, and its connection is aborted.").
+			reads(instant("since", "Only events received at this time or later (RFC 3339)."), instant("until", "Only events received before this time (RFC 3339)."),
+				inQuery("after", "The `next` of a stream that broke off."),
+				inQuery("eventKey", "Only the events of this endpoint, which may have left the configuration."), correlationKey).
+			lists("The events, one on each line.", event.Record{})},
 	{"GET", "/history", Status, auth.Read, web.Reads, perService(showHistory),
 		op("history", byPeople, "Show the events per minute, and how long messages took, in the last hour").
 			gives(200, "The last hour.", historyJSON{})},

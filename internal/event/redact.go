@@ -123,6 +123,28 @@ func (r Rules) CloudEvent(m *Meta, attrs map[string]json.RawMessage) {
 	m.Redacted = slices.Compact(left)
 }
 
+// Attributes adds the attributes of a Pub/Sub push to m, without credentials. Redacted names
+// the dropped ones as headers: an unwrapped push has them there.
+func (r Rules) Attributes(m *Meta, attrs map[string]string) {
+	if len(attrs) == 0 {
+		return
+	}
+	m.Attributes = make(map[string]string, len(attrs))
+	left := slices.Clone(m.Redacted)
+	for name, value := range attrs {
+		header := textproto.CanonicalMIMEHeaderKey(Text(name))
+		if r.header(header, value) {
+			left = append(left, header)
+			continue
+		}
+		now, found := r.redactText(header, value)
+		left = append(left, found...)
+		m.Attributes[name] = now
+	}
+	slices.Sort(left)
+	m.Redacted = slices.Compact(left)
+}
+
 // redactQuery drops the pairs that are credentials. The value of another pair may contain
 // credentials too, after ";" or in a URL: they are redacted in place.
 func (r Rules) redactQuery(raw string) (kept string, left []string) {

@@ -243,3 +243,16 @@ func BenchmarkReceive(b *testing.B) {
 		event.Rules{}.Receive("POST", h, "a=1&b=2")
 	}
 }
+
+// The attributes of a push are kept like headers.
+func TestAttributesLoseCredentials(t *testing.T) {
+	t.Parallel()
+	m := event.Meta{Redacted: []string{"Authorization"}}
+	event.Rules{Drop: []string{"Internal"}}.Attributes(&m, map[string]string{
+		"region": "eu", "access_token": "s3cret", "internal": "x", "link": "https://h/?page=2&token=s3cret",
+	})
+	require.Equal(t, map[string]string{"region": "eu", "link": "https://h/?page=2&token=REDACTED"}, m.Attributes)
+	require.Equal(t, []string{"Access_token", "Authorization", "Internal", "Link?token"}, m.Redacted)
+	event.Rules{}.Attributes(&m, nil)
+	require.Len(t, m.Attributes, 2)
+}

@@ -142,7 +142,7 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 		}
 		u.index = append(u.index, i)
 		u.appends = append(u.appends, store.Append{
-			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: e.Meta, Content: e.Content},
+			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: g.metaOf(n, e, a.place), Content: e.Content},
 			Endpoint:     g.endpoints[n],
 			Attempt:      event.RandomID()[:16],
 			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,

@@ -213,6 +213,7 @@ type Outcome struct {
 // Store is implemented by every driver.
 type Store interface {
 	Windows
+	Received
 
 	// Append stores each event together with its pointer, both or neither. Results are in
 	// the order of the requests. Events may share a commit, but a refused event (a duplicate,

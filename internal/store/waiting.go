@@ -36,7 +36,7 @@ const MaxKeyBytes = 1000
 // exactly the event that its caller has read.
 type Waiting = event.Waiting
 
-// Span is a half-open interval of a window's times: from <= At < to. A zero time is no bound.
+// Span is a half-open interval of times: from <= t < to. A zero time is no bound.
 type Span struct{ From, To time.Time }
 
 // Has reports whether the instant is in the span.

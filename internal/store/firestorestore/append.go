@@ -36,6 +36,7 @@ type eventDoc struct {
 	MetaSize   int64     `firestore:"metaSize"`
 	Payload    []byte    `firestore:"payload"` // the first partBytes of meta and content
 	Parts      int       `firestore:"parts"`   // the number of further documents
+	Receipt    []byte    `firestore:"receipt"` // see packReceipt
 	ExpireAt   time.Time `firestore:"expireAt,omitempty"`
 }
 
@@ -79,6 +80,9 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 		a := newAdding(&events[i], &results[i])
 		if a.doc.Size > maxEventBytes {
 			results[i].Err = fault.New(fault.TooLarge, "the event has %d bytes, and %d is the most", a.doc.Size, maxEventBytes)
+			continue
+		}
+		if a.doc.Receipt, results[i].Err = packReceipt(events[i].Event.Ref()); results[i].Err != nil {
 			continue
 		}
 		if a.Place != nil {
@@ -238,7 +242,7 @@ func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.Document
 		{Path: "eventKey", Value: a.doc.EventKey}, {Path: "receivedAt", Value: a.doc.ReceivedAt},
 		{Path: "size", Value: a.doc.Size}, {Path: "attempt", Value: a.doc.Attempt},
 		{Path: "metaSize", Value: a.doc.MetaSize}, {Path: "payload", Value: a.doc.Payload},
-		{Path: "parts", Value: a.doc.Parts}, {Path: "expireAt", Value: a.doc.ExpireAt},
+		{Path: "parts", Value: a.doc.Parts}, {Path: "receipt", Value: a.doc.Receipt}, {Path: "expireAt", Value: a.doc.ExpireAt},
 	}, firestore.LastUpdateTime(snap.UpdateTime))
 	for i := range max(there.Parts, len(a.parts)) {
 		if i < len(a.parts) {
@@ -268,9 +272,13 @@ func (s *Store) archive(ctx context.Context, service, id string, ref *firestore.
 	if err != nil {
 		return err
 	}
-	archive := s.event(service, event.ArchivedID(id, there.ReceivedAt))
+	name := event.Ref{ID: event.ArchivedID(id, there.ReceivedAt), ReceivedAt: there.ReceivedAt}
+	archive := s.event(service, name.ID)
 	b := s.newBatch()
 	old := there
+	if old.Receipt, err = packReceipt(name); err != nil {
+		return err
+	}
 	var parts []partDoc
 	old.Payload, parts = split(payload, there.ExpireAt)
 	b.Create(archive, old)

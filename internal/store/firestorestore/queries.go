@@ -43,10 +43,11 @@ var (
 
 	byKeyHash    = byDocID(colWaiting) // the name of a pointer begins with a hash of its key
 	byWindowTime = shape{collection: colWaiting, order: waitingField}
+	byReceipt    = shape{collection: colEvents, order: receiptField}
 
 	shapes = []shape{
 		byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byKeyDateDesc, byKeyStateDateDesc, byStateDate,
-		byKeyHash, byWindowTime,
+		byKeyHash, byWindowTime, byReceipt,
 	}
 )
 

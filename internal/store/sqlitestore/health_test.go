@@ -94,8 +94,8 @@ func TestDamageThatIsFoundLater(t *testing.T) {
 	require.NoError(t, s.Writable(t.Context()))
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	overwrite(t, path, 16<<10, int(info.Size()-16<<10))
-	s.read.SetMaxIdleConns(0) // drop the cached pages
+	overwrite(t, path, 256<<10, int(info.Size()-256<<10)) // behind the tables' definitions
+	s.read.SetMaxIdleConns(0)                             // drop the cached pages
 	s.read.SetMaxIdleConns(readers)
 	s.q, err = prepareQueries(t.Context(), s.read)
 	require.NoError(t, err)

@@ -122,7 +122,7 @@ INSERT INTO revision VALUES (0);
 // windowSchema is added in version 3: the sets that are kept by correlation key. Their
 // pointers lie together by key, and an index has those of all keys in the order of their
 // times. A claim from such a set says which window it took; published = 2 means that the
-// window was dropped.
+// window was dropped. The index of receipts lists events for GET /events; it grows at its end.
 const windowSchema = `
 CREATE TABLE waiting (
 	endpoint    INTEGER NOT NULL,
@@ -144,6 +144,8 @@ ALTER TABLE claim ADD COLUMN targets BLOB; -- JSON; NULL: none
 DROP INDEX claim_expire_at;
 CREATE INDEX claim_expire_at ON claim (expire_at) WHERE published > 0;
 CREATE INDEX claim_key ON claim (service, key, date, id) WHERE key IS NOT NULL;
+
+CREATE INDEX event_received_at ON event (service, received_at, id);
 `
 
 // migrations[i] changes a file of version i to version i+1.

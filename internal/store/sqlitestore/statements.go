@@ -120,7 +120,7 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 type queries struct {
 	service, endpoint *sql.Stmt
 
-	pending, count, summarize, stale, event, expires *sql.Stmt
+	pending, count, summarize, stale, event, expires, eventsBetween *sql.Stmt
 
 	waitingOf, waitingUpTo, countWaiting *sql.Stmt
 
@@ -151,6 +151,10 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.event: `SELECT e.received_at, k.key, e.meta, e.content FROM event e JOIN endpoint k ON k.num = e.endpoint
 			WHERE e.service = ? AND e.id = ?`,
 		&q.expires: `SELECT expire_at FROM event WHERE service = ? AND id = ? AND received_at = ?`,
+		&q.eventsBetween: `SELECT e.id, e.received_at, length(e.meta) + coalesce(length(e.content), 0), k.key
+			FROM event e JOIN endpoint k ON k.num = e.endpoint
+			WHERE e.service = ? AND (e.received_at, e.id) > (?, ?) AND e.received_at < ?
+			ORDER BY e.received_at, e.id LIMIT ?`,
 
 		&q.waitingOf: `SELECT ` + waitingRow + ` FROM waiting WHERE endpoint = ? AND key = ? AND at >= ? AND at < ?
 			ORDER BY at, id LIMIT ?`,

@@ -50,6 +50,10 @@ func (b *twoStores) Events(ctx context.Context, service string, members []store.
 	return b.next().Events(ctx, service, members)
 }
 
+func (b *twoStores) EventsBetween(ctx context.Context, service string, in store.Span, after *store.Cursor, limit int) ([]store.Stored, error) {
+	return b.next().EventsBetween(ctx, service, in, after, limit)
+}
+
 func (b *twoStores) Keep(ctx context.Context, service string, ms []store.Member, until time.Time) error {
 	return b.next().Keep(ctx, service, ms, until)
 }

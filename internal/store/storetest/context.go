@@ -58,6 +58,7 @@ var contextTests = map[string]func(*fixture){
 			"Discard":        func() error { _, err := f.s.Discard(ctx, ep, ps); return err },
 			"Stale":          func() error { _, err := f.s.Stale(ctx, ep, f.now, 1); return err },
 			"Events":         func() error { _, err := f.s.Events(ctx, f.service, ps); return err },
+			"EventsBetween":  func() error { _, err := f.s.EventsBetween(ctx, f.service, store.Span{}, nil, 1); return err },
 			"Due":            func() error { _, err := f.s.Due(ctx, f.service, f.now, time.Time{}, 1); return err },
 			"Lease":          func() error { return f.s.Lease(ctx, f.service, c.ID, 0, f.now) },
 			"Settle":         func() error { return f.s.Settle(ctx, f.service, c.ID, f.published(f.now)) },

@@ -59,7 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, probe Probe) {
 		})
 	}
 	for _, topic := range []map[string]func(*fixture){
-		appendTests, forgetTests, nameTests, bodyTests, expiryTests, outboxTests, listTests, contextTests,
+		appendTests, forgetTests, nameTests, bodyTests, expiryTests, outboxTests, listTests, contextTests, receivedTests,
 	} {
 		for name, test := range topic {
 			run(name, 0, test)
