@@ -41,8 +41,8 @@ func (s *Store) add(a *store.Append) store.AppendResult {
 			stored.Duplicate = true
 			return stored
 		}
-		delete(svc.events, e.ID)
-		svc.events[event.ArchivedID(e.ID, old.ReceivedAt)] = old
+		svc.remove(e.ID)
+		svc.put(event.ArchivedID(e.ID, old.ReceivedAt), old)
 	}
 	svc.names.prune(a.ForgetBefore)
 	if receivedAt, ok := svc.names.find(e.ID); ok && !a.Forgotten(receivedAt) {
@@ -56,7 +56,7 @@ func (s *Store) add(a *store.Append) store.AppendResult {
 	} else {
 		ref.Size = e.Size()
 	}
-	svc.events[e.ID] = one
+	svc.put(e.ID, one)
 	s.expire(one.expireAt)
 	result := store.AppendResult{ReceivedAt: one.ReceivedAt}
 	if ep := s.endpoint(a.Endpoint); a.Place == nil {

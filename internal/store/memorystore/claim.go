@@ -202,7 +202,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (n int, err
 	for _, svc := range s.services {
 		for id, e := range svc.events {
 			if over(e.expireAt) {
-				delete(svc.events, id)
+				svc.remove(id)
 			}
 		}
 		for _, c := range svc.claims {

@@ -55,9 +55,10 @@ func New(o Options) *Store {
 // service is what the store keeps of a service.
 type service struct {
 	endpoints map[string]*endpoint
-	events    map[string]*stored // by id
-	names     names              // of events that were forgotten
-	claims    map[string]*claim  // by id
+	events    map[string]*stored  // by id
+	received  *ordered[event.Ref] // those, by (receivedAt, id)
+	names     names               // of events that were forgotten
+	claims    map[string]*claim   // by id
 	byEventID map[string]*claim
 	list      *ordered[*claim] // by (Date, ID)
 	open      *ordered[*claim] // in state Claimed, by (NextAttempt, ID)
@@ -88,7 +89,7 @@ func (s *Store) service(name string) *service {
 	svc := s.services[name]
 	if svc == nil {
 		svc = &service{
-			endpoints: map[string]*endpoint{}, events: map[string]*stored{}, claims: map[string]*claim{}, byEventID: map[string]*claim{},
+			endpoints: map[string]*endpoint{}, events: map[string]*stored{}, received: newOrdered(event.Ref.Compare), claims: map[string]*claim{}, byEventID: map[string]*claim{},
 			list: newOrdered(func(a, b *claim) int { return cmp.Or(a.Date.Compare(b.Date), cmp.Compare(a.ID, b.ID)) }),
 			open: newOrdered(func(a, b *claim) int {
 				return cmp.Or(a.NextAttempt.Compare(b.NextAttempt), cmp.Compare(a.ID, b.ID))
@@ -215,6 +216,17 @@ func (s *Store) release(svc *service, id string) {
 		return
 	}
 	svc.names.add(event.Ref{ID: e.ID, ReceivedAt: e.ReceivedAt})
+	svc.remove(id)
+}
+
+// put stores an event under the id, which is its own or the archived one.
+func (svc *service) put(id string, e *stored) {
+	svc.events[id] = e
+	svc.received.put(event.Ref{ID: id, ReceivedAt: e.ReceivedAt})
+}
+
+func (svc *service) remove(id string) {
+	svc.received.remove(event.Ref{ID: id, ReceivedAt: svc.events[id].ReceivedAt})
 	delete(svc.events, id)
 }
 
