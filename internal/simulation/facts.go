@@ -161,7 +161,7 @@ func lineOf(c store.Claim) *Line {
 	l.Key = w.Key
 	switch w.Completion {
 	case store.Expired:
-		l.Kind, l.EventID = Dropped, ""
+		l.Kind = Dropped
 	case store.DeadLettered:
 		l.Kind = DeadLetter
 	default:
