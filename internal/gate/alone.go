@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/headgate/headgate/internal/event"
 )
 
 // ended returns a check that has ended.
@@ -12,6 +14,18 @@ func ended(v checkResult) *checkRun {
 	run := &checkRun{verdict: v, done: make(chan struct{})}
 	close(run.done)
 	return run
+}
+
+// named returns the id of an event with the name. A recorded event that its source had named
+// keeps its id if only a rule gives the name: the rule had no say. But one whose id had to
+// make room for a later event of that name gets its id back.
+func (g *Gate) named(e *Incoming, name string, now time.Time) string {
+	id := event.DeriveID(g.svc.ServiceName, e.EventKey, name)
+	recorded := event.Ref{ID: e.ID, ReceivedAt: now}
+	if e.ID == "" || e.IdempotencyKey != "" || recorded.Unnamed() || event.ArchivedID(id, now) == e.ID {
+		return id
+	}
+	return e.ID
 }
 
 // bounded returns a context that belongs to no caller, and ends after the time. In a

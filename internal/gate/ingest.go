@@ -21,8 +21,8 @@ type Incoming struct {
 	// IdempotencyKey is the source's name for the event. Without one ("") each request is
 	// an event of its own, and a retry counts twice.
 	IdempotencyKey string
-	// ID is the id of an event that was recorded, and is played again. It is kept unless the
-	// event has a name. "": the event is new.
+	// ID is the id of an event that was recorded, and is played again. It is kept, unless a
+	// name gives the event another one that it did not have yet. "": the event is new.
 	ID string
 	// Held is the memory reserved for the content, or nil if memory is not bounded. It
 	// stays reserved until the event is stored, even if the caller leaves earlier.
@@ -135,7 +135,7 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 		id := e.ID
 		switch {
 		case a.name != "":
-			id = event.DeriveID(g.svc.ServiceName, e.EventKey, a.name)
+			id = g.named(e, a.name, now)
 		case id == "":
 			id = event.NewID(now)
 			u.named = false

@@ -109,8 +109,13 @@ func (r *recorder) Append(ctx context.Context, appends []store.Append) []store.A
 
 // Claim notes the window that was released or closed.
 //
-// Nothing is sent, so a message counts as published once it is claimed.
+// Nothing is sent, so a message counts as published once it is claimed. A sweep of a service
+// that keeps its events would publish what is left of a window once some have left it. When
+// depends on its scheduler alone, so it is refused, as if the message had been claimed before.
 func (r *recorder) Claim(ctx context.Context, c store.Claim, taken []store.Taken) error {
+	if r.s.sweeping && r.s.svc.Trigger.KeepEventAfterTrigger {
+		return store.ErrConflict
+	}
 	if c.State == store.Claimed {
 		c.State, c.PublishedAt, c.NextAttempt = store.Published, c.Date, time.Time{}
 		c.ExpireAt = c.Date.Add(r.s.retention)

@@ -167,10 +167,25 @@ func recordOf(line []byte, n int) (Event, error) {
 		return Event{}, fmt.Errorf("%.40q is not the id of an event", e.ID)
 	}
 	e.Meta.Attributes, e.Meta.CorrelationKey = nil, "" // the rules of this configuration decide
-	return Event{
-		At: e.ReceivedAt.UTC().Truncate(time.Microsecond), Label: e.ID, Recorded: true, Line: n,
-		In: gate.Incoming{EventKey: e.Key, Meta: e.Meta, Content: e.Content, Attributes: r.PushAttributes(), ID: e.ID},
-	}, nil
+	in := gate.Incoming{EventKey: e.Key, Meta: e.Meta, Content: e.Content, Attributes: r.PushAttributes(), ID: e.ID}
+	if !(event.Ref{ID: e.ID, ReceivedAt: e.ReceivedAt}).Unnamed() {
+		in.IdempotencyKey = nameOf(&r, e)
+	}
+	return Event{At: e.ReceivedAt.UTC().Truncate(time.Microsecond), Label: e.ID, Recorded: true, Line: n, In: in}, nil
+}
+
+// nameOf returns the name that the source gave the event; "" if the record does not tell it,
+// because a rule named the event, or its batch or push did.
+func nameOf(r *event.Record, e event.Event) string {
+	push, _ := event.ParsePush(e.Content)
+	name := event.IdempotencyKey(e.Meta.Headers, e.Meta.CloudEvent, push)
+	if name == "" {
+		return ""
+	}
+	if id := event.DeriveID(r.Service, r.EventKey, name); id != e.ID && event.ArchivedID(id, e.ReceivedAt) != e.ID {
+		return ""
+	}
+	return name
 }
 
 func parseWritten(line []byte, n int) (Event, error) {

@@ -86,6 +86,7 @@ type simulator struct {
 	retention time.Duration
 	closes    bool      // windows have an end
 	swept     time.Time // the last sweep
+	sweeping  bool
 	reset     time.Time // the next reset that is not swept yet; zero: none
 
 	step   int
@@ -310,7 +311,9 @@ func (s *simulator) nextSweep() (at time.Time, ok bool) {
 // sweep lets the gate sweep.
 func (s *simulator) sweep() error {
 	s.swept = s.time()
+	s.sweeping = true
 	_, err := s.gate.Sweep(s.ctx)
+	s.sweeping = false
 	for !s.reset.IsZero() && !s.reset.Add(clock.Skew).After(s.swept) {
 		s.reset = s.gate.NextReset(s.reset)
 	}
