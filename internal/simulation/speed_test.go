@@ -18,6 +18,7 @@ import (
 // time. Every tenth order is never paid.
 type orders struct {
 	n, most int
+	unnamed bool // the events have no names, and so no ids that are remembered
 	rest    bytes.Buffer
 }
 
@@ -30,9 +31,13 @@ func (o *orders) Read(b []byte) (int, error) {
 		if kind == "payment" && order%10 == 0 {
 			kind = "order"
 		}
-		at := began.Add(time.Duration(o.n) * 20 * time.Millisecond)
+		at := began.Add(time.Duration(o.n) * time.Second)
+		id := event.DeriveID("s", kind, fmt.Sprint(o.n))
+		if o.unnamed {
+			id = event.NewID(at)
+		}
 		fmt.Fprintf(&o.rest, `{"id":%q,"service":"orders","eventKey":%q,"receivedAt":%q,"method":"POST","headers":{"Content-Type":["application/json"]},"content":"{\"orderId\":%d,\"id\":\"%s-%d\",\"metadata\":{\"order\":%d}}"}`+"\n",
-			event.DeriveID("s", kind, fmt.Sprint(o.n)), kind, at.Format(time.RFC3339Nano), order, kind, o.n, order)
+			id, kind, at.Format(time.RFC3339Nano), order, kind, o.n, order)
 		o.n++
 	}
 	if o.rest.Len() == 0 {
