@@ -54,6 +54,9 @@ it or in the nearest folder above. A difference makes the exit status 1.`,
 	cmd.Long = long
 	fs := cmd.Flags()
 	fs.StringVar(&s.config, "config", "", "simulate the configuration in this `FILE`")
+	if err := fs.SetAnnotation("config", ofCommand, []string{}); err != nil {
+		panic(err) // the command has no such flag
+	}
 	fs.StringVar(&s.events, "events", "", "play the events in this `FILE`; - is standard input")
 	fs.StringVar(&s.since, "since", "", "play the deployment's events from this `TIME` on")
 	fs.StringVar(&s.until, "until", "", "end at this `TIME` (default when no window is open any more)")

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -20,7 +19,20 @@ import (
 
 // recorded returns the deployment's events in the span, as they arrive.
 func (s *simulator) recorded(ctx context.Context, since, until time.Time) (io.Reader, func(), error) {
-	return nil, nil, errors.New("not yet")
+	c, err := s.gateway.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	query := url.Values{"since": {since.Format(time.RFC3339Nano)}}
+	if !until.IsZero() {
+		query.Set("until", until.Format(time.RFC3339Nano))
+	}
+	body, err := c.Download(ctx, s.servicePath("/events?"+query.Encode()))
+	if err != nil {
+		c.Close()
+		return nil, nil, err
+	}
+	return body, func() { _ = body.Close(); c.Close() }, nil
 }
 
 // compareRecorded compares the lines with the deployment's messages of the same time.
