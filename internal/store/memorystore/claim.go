@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -32,11 +33,10 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 			return store.ErrConflict
 		}
 	}
-	own := &claim{Claim: detached(c), expireAt: c.ExpireAt}
-	if own.State == store.Claimed {
-		own.expireAt = time.Time{}
+	forget := s.options.Forget && c.State != store.Claimed // it is final
+	if !forget {
+		s.include(svc, c.Lists, 1)
 	}
-	s.include(svc, own, 1)
 	for _, t := range taken {
 		ep, of := s.endpoint(t.Endpoint), s.service(t.Endpoint.Service)
 		for _, p := range t.Pointers {
@@ -48,9 +48,12 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 			s.unwait(of, ep, w)
 		}
 	}
-	if s.options.Forget && own.State != store.Claimed {
-		s.include(svc, own, -1)
+	if forget {
 		return nil
+	}
+	own := &claim{Claim: detached(c), expireAt: c.ExpireAt}
+	if own.State == store.Claimed {
+		own.expireAt = time.Time{}
 	}
 	svc.claims[c.ID], svc.byEventID[c.EventID] = own, own
 	svc.list.put(own)
@@ -61,12 +64,12 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	return nil
 }
 
-// include adds n to the number of unpublished claims that need the claim's events.
-func (s *Store) include(svc *service, c *claim, n int) {
+// include adds n to the number of unpublished claims that need the events of the lists.
+func (s *Store) include(svc *service, lists []event.List, n int) {
 	if !s.options.Forget {
 		return
 	}
-	for _, l := range c.Lists {
+	for _, l := range lists {
 		for _, m := range l.Included {
 			if e, id := svc.find(m); e != nil {
 				e.claims += n
@@ -147,7 +150,7 @@ func (s *Store) Settle(ctx context.Context, name, id string, o store.Outcome) er
 		c.expireAt = o.ExpireAt
 		s.expire(c.expireAt)
 		if s.options.Forget {
-			s.include(svc, c, -1)
+			s.include(svc, c.Lists, -1)
 			svc.drop(c)
 		}
 		return nil
