@@ -3,6 +3,7 @@ package functions
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,9 +64,12 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 	return m
 }
 
+// completions has the values that windows are listed by.
+var completions = []store.Completion{store.Complete, store.Partial, store.Manual, store.Expired, store.DeadLettered}
+
 // listMessages lists messages, newest first.
 func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "after", "state", "key")
+	q, err := query(r, "limit", "after", "state", "key", "completion")
 	if err != nil {
 		return err
 	}
@@ -84,6 +88,12 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		page.State = store.State(q.Get("state"))
 		if page.State != store.Claimed && page.State != store.Published && page.State != store.Dropped {
 			return fault.New(fault.Invalid, "state must be claimed, published or dropped")
+		}
+	}
+	if q.Has("completion") {
+		page.Completion = store.Completion(q.Get("completion"))
+		if !slices.Contains(completions, page.Completion) {
+			return fault.New(fault.Invalid, "completion must be one of %q", completions)
 		}
 	}
 	infos, err := g.Messages(r.Context(), page)

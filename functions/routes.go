@@ -108,7 +108,8 @@ var routes = []route{
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
 		op("messages", byConsumers, "List messages, newest first").
-			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published", "dropped"), correlationKey).
+			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published", "dropped"), correlationKey,
+				choice("completion", "Only messages of windows that ended like this, of a service with correlation, deadlines or a condition.", "complete", "partial", "manual", "dropped", "deadLetter")).
 			gives(200, "A page of messages.", messagesJSON{})},
 	{"GET", "/messages/{eventID}", Status, auth.Read, web.Reads, perService(getMessage),
 		op("message", byConsumers, "Get a whole message, as it was published or behind its claim check").

@@ -40,6 +40,16 @@ type gateway struct {
 	query    url.Values
 }
 
+// readerOf makes cmd one that reads a gate, and declares its flags. It works on the store
+// itself if no server has that open.
+func readerOf(p *Process, cmd *cobra.Command) *gateway {
+	g := &gateway{function: functions.Status, query: url.Values{}}
+	cmd.GroupID = groupGate
+	g.where = whereOf(p, cmd)
+	cmd.Flags().StringVar(&g.service, "service", "", "work on the service of this `NAME` (default the first)")
+	return g
+}
+
 // gatewayOf makes cmd one that works on a gate, and declares its flags.
 func gatewayOf(p *Process, cmd *cobra.Command, function string) *gateway {
 	g := &gateway{where: &where{p: p, cmd: cmd, settings: p.settings}, function: function, query: url.Values{}}
@@ -183,14 +193,44 @@ func offer[T any](g *gateway, path string, values func(*T) []string) ([]string, 
 	return slices.DeleteFunc(values(out), func(v string) bool { return printable(v, "\t") != v }), directive
 }
 
-// endpoints offers the names of the endpoints.
+// endpoints offers the names of the endpoints: those that the server has, or those of the
+// configuration.
 func (g *gateway) endpoints() ([]string, cobra.ShellCompDirective) {
-	return offer(g, "/status", func(s *statusAnswer) (names []string) {
+	names, directive := offer(g, "/status", func(s *statusAnswer) (names []string) {
 		for _, e := range s.Endpoints {
 			names = append(names, e.EventKey+"\t"+e.of())
 		}
 		return names
 	})
+	if address, err := g.address(); len(names) > 0 || err != nil || address != "" {
+		return names, directive
+	}
+	cfg, example, err := g.settings.LoadConfig(g.p.Getenv)
+	if err != nil || example {
+		return nil, directive
+	}
+	for i, svc := range cfg.Services {
+		if g.service != svc.ServiceName && (g.service != "" || i > 0) {
+			continue
+		}
+		for _, e := range svc.Endpoints {
+			if printable(e.EventKey, "") == e.EventKey {
+				names = append(names, e.EventKey)
+			}
+		}
+	}
+	return names, directive
+}
+
+// endpointFlag declares --endpoint.
+func (g *gateway) endpointFlag(text string) {
+	g.cmd.Flags().String("endpoint", "", text)
+	err := g.cmd.RegisterFlagCompletionFunc("endpoint", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return g.endpoints()
+	})
+	if err != nil {
+		panic(err) // the command has no such flag
+	}
 }
 
 // shortfall is an endpoint with the events that it has and needs.

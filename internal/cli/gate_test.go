@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -73,6 +74,7 @@ func TestGateCommandsAtEveryPlace(t *testing.T) {
 			out, _ = do(0, "send", "payment", "-d", "-5", "-H", "X-Kind: a: b")
 			require.Equal(t, "event ID: stored\nmessage ID: published\n", steady(out))
 
+			settled(t, env, flags...)
 			out, _ = do(0, "messages", "--state", "published", "--limit", "5")
 			require.Equal(t, "event id  state  claimed  events\nID  published  WHEN  2\n", steady(out))
 			id := someID.FindString(out)
@@ -128,6 +130,16 @@ func TestGateCommandsAtEveryPlace(t *testing.T) {
 	}
 }
 
+// settled waits until the store says of no message that it waits to be published: a server
+// answers before it has recorded that.
+func settled(t *testing.T, env map[string]string, flags ...string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, stdout, _ := headgate(t, env, append([]string{"messages", "--state", "claimed"}, flags...)...)
+		return stdout == ""
+	}, time.Minute, time.Millisecond)
+}
+
 // completion returns what the shell offers for the last word.
 func completion(t *testing.T, env map[string]string, flags []string, args ...string) string {
 	t.Helper()
@@ -157,6 +169,7 @@ func TestGateCommandsByKey(t *testing.T) {
 	require.Contains(t, do("status", "--key", "o1"), "waits for payment 0 of 1")
 	require.Equal(t, "1 event taken out\n", do("reset", "--key", "o2"))
 	require.Equal(t, "message ID: published, 1 event\n", do("trigger", "--key", "o1"))
+	settled(t, env, "--url", base)
 	require.Contains(t, do("messages", "--key", "o1"), "event id  state  claimed  events  key  completion  missing\nID  published  WHEN  1  o1  manual  payment 0 of 1\n")
 }
 
@@ -194,7 +207,7 @@ func TestGateCommandsNeedTheToken(t *testing.T) {
 		fmt.Fprint(w, `{"detail":"no such token"}`)
 	}))
 	t.Cleanup(s.Close)
-	for _, args := range [][]string{{"status"}, {"windows"}, {"messages"}, {"trigger"}, {"reset"}, {"replay", "x"}, {"send", "a"}} {
+	for _, args := range [][]string{{"status"}, {"windows"}, {"messages"}, {"events"}, {"trigger"}, {"reset"}, {"replay", "x"}, {"send", "a"}} {
 		status, stdout, stderr := headgate(t, nil, append(args, "--url", s.URL)...)
 		require.Equal(t, exitError, status)
 		require.Empty(t, stdout)

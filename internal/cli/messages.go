@@ -36,11 +36,13 @@ func newMessages(p *Process) *cobra.Command {
 	}
 	g := gatewayOf(p, cmd, functions.Status)
 	g.keyFlag("list messages of this correlation `KEY` only")
+	cmd.Flags().String("completion", "", "list messages of this `COMPLETION` only: complete, partial, manual, dropped or deadLetter")
 	cmd.Flags().String("state", "", "list messages in this `STATE` only: claimed, published or dropped")
 	cmd.Flags().Int("limit", 0, "list at most this many `MESSAGES` (default 50)")
 	completes(cmd, "state", "claimed", "published", "dropped")
+	completes(cmd, "completion", "complete", "partial", "manual", "dropped", "deadLetter")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if err := g.pick(map[string]string{"key": "key", "state": "state", "limit": "limit"}); err != nil {
+		if err := g.pick(map[string]string{"key": "key", "state": "state", "completion": "completion", "limit": "limit"}); err != nil {
 			return err
 		}
 		return g.call(http.MethodGet, "/messages", tableOf(func(w io.Writer, a *messagesAnswer) error {

@@ -20,13 +20,7 @@ func newReset(p *Process) *cobra.Command {
 	}
 	g := gatewayOf(p, cmd, functions.Trigger)
 	g.keyFlag("take out events of this correlation `KEY` only")
-	cmd.Flags().String("endpoint", "", "take out events of this `ENDPOINT` only")
-	err := cmd.RegisterFlagCompletionFunc("endpoint", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return g.endpoints()
-	})
-	if err != nil {
-		panic(err) // the command has no such flag
-	}
+	g.endpointFlag("take out events of this `ENDPOINT` only")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		if err := g.pick(map[string]string{"key": "key", "endpoint": "eventKey"}); err != nil {
 			return err

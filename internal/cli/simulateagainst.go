@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/simulation"
 	"github.com/headgate/headgate/internal/store"
@@ -27,12 +28,17 @@ func (s *simulator) recorded(ctx context.Context, since, until time.Time) (io.Re
 	if !until.IsZero() {
 		query.Set("until", until.Format(time.RFC3339Nano))
 	}
-	body, err := c.Download(ctx, s.servicePath("/events?"+query.Encode()))
-	if err != nil {
-		c.Close()
-		return nil, nil, err
-	}
-	return body, func() { _ = body.Close(); c.Close() }, nil
+	ctx, cancel := context.WithCancel(ctx)
+	lines, to := io.Pipe()
+	go func() {
+		defer c.Close()
+		err := c.Records(ctx, s.servicePath("/events"), query, func(line []byte, _ *event.Record) error {
+			_, err := to.Write(append(line, '\n'))
+			return err
+		})
+		_ = to.CloseWithError(err) // nil: the end
+	}()
+	return lines, func() { cancel(); _ = lines.Close() }, nil
 }
 
 // compareRecorded compares the lines with the deployment's messages of the same time.

@@ -11,13 +11,16 @@ import (
 	"github.com/headgate/headgate/functions"
 )
 
+// windowAnswer holds what tables show of a window.
+type windowAnswer struct {
+	CorrelationKey, State string
+	Opened, Closes        *time.Time
+	Endpoints, Missing    []shortfall
+}
+
 type windowsAnswer struct {
-	Windows []struct {
-		CorrelationKey, State string
-		Opened, Closes        *time.Time
-		Endpoints, Missing    []shortfall
-	}
-	Next *string
+	Windows []windowAnswer
+	Next    *string
 }
 
 func newWindows(p *Process) *cobra.Command {

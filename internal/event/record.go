@@ -74,6 +74,9 @@ func (r Record) Event() (Event, error) {
 	return e, nil
 }
 
+// Ref returns the reference to the event, with its size unknown.
+func (r *Record) Ref() Ref { return Ref{ID: r.ID, ReceivedAt: r.ReceivedAt} }
+
 // PushAttributes returns what expressions see as the attributes of a Pub/Sub push: those
 // that are stored, or those of the push in the content, which an endpoint that does not
 // unwrap keeps whole.

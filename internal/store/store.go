@@ -193,10 +193,13 @@ type Cursor struct {
 type Page struct {
 	State State // "" for any
 	// Key selects the claims of one correlation key; nil for any.
-	Key   *string
-	After *Cursor // nil: from the beginning
-	Limit int     // > 0
-	// OldestFirst reverses the order. It needs a State, and goes with no Key.
+	Key *string
+	// Completion selects the claims of windows that were released for this reason; "" for
+	// any. A claim without a Window has none.
+	Completion Completion
+	After      *Cursor // nil: from the beginning
+	Limit      int     // > 0
+	// OldestFirst reverses the order. It needs a State, and goes with no Key and no Completion.
 	OldestFirst bool
 }
 

@@ -85,11 +85,8 @@ func (c *Client) request(ctx context.Context, method, path string, header http.H
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", c.agent)
+	c.identify(req)
 	req.Header.Set("Accept", "application/json")
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
 	maps.Copy(req.Header, header)
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -101,6 +98,14 @@ func (c *Client) request(ctx context.Context, method, path string, header http.H
 		return nil, fmt.Errorf("%s did not finish its answer: %w", c.base, err)
 	}
 	return &answer{resp.StatusCode, resp.Header, b}, nil
+}
+
+// identify adds the headers that say who calls.
+func (c *Client) identify(req *http.Request) {
+	req.Header.Set("User-Agent", c.agent)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 }
 
 // Send sends the bytes with these headers, which win over those of the client. It returns

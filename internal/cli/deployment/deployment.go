@@ -76,9 +76,9 @@ const (
 // latestRuns is the most runs that Runs returns.
 const latestRuns = 50
 
-// plain returns the error as a person should see it: the message of a fault stands
+// Plain returns the error as a person should see it: the message of a fault stands
 // without the cause, which is for a server's log.
-func plain(err error) error {
+func Plain(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return errors.New(f.Message)
 	}

@@ -33,7 +33,7 @@ func (l *openStore) Close() { l.closeStore() }
 func (l *openStore) Syncs(ctx context.Context) ([]definition.Sync, error) {
 	list, err := l.definitions.List(ctx, "")
 	if err != nil {
-		return nil, plain(err)
+		return nil, Plain(err)
 	}
 	shown := make([]definition.Sync, len(list))
 	for i, d := range list {
@@ -46,27 +46,27 @@ func (l *openStore) Apply(ctx context.Context, def *definition.Sync) (Applied, e
 	old, err := l.definitions.Get(ctx, def.ID)
 	if fault.CodeOf(err) == fault.NotFound {
 		_, err = l.definitions.Create(ctx, def)
-		return Created, plain(err)
+		return Created, Plain(err)
 	}
 	if err != nil {
-		return "", plain(err)
+		return "", Plain(err)
 	}
 	same, err := sameDefinition(def, &old.Sync)
 	if err != nil || same {
 		return Unchanged, err
 	}
 	_, err = l.definitions.Update(ctx, def.ID, def, "")
-	return Changed, plain(err)
+	return Changed, Plain(err)
 }
 
 func (l *openStore) Delete(ctx context.Context, id string) error {
-	return plain(l.definitions.Delete(ctx, id, ""))
+	return Plain(l.definitions.Delete(ctx, id, ""))
 }
 
 func (l *openStore) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
 	def, err := l.definitions.Get(ctx, id)
 	if err != nil {
-		return nil, plain(err)
+		return nil, Plain(err)
 	}
 	run, err := l.syncs.Start(ctx, id, syncrun.Start{Trigger: "command", Method: o.Method, AllowDeletes: o.AllowDeletes})
 	busy, ok := errors.AsType[*syncrun.Busy](err)
@@ -79,7 +79,7 @@ func (l *openStore) Run(ctx context.Context, id string, o Options, w Watch) (*sy
 		run, err = l.syncs.Wait(ctx, id, run.ID, w.Show)
 	}
 	if err != nil {
-		return nil, plain(err)
+		return nil, Plain(err)
 	}
 	if !run.State.Ended() {
 		return run, fmt.Errorf("stopped: run it again to continue run %s", run.ID)
@@ -108,7 +108,7 @@ func (l *openStore) takeOver(ctx context.Context, run *syncrun.Run, w Watch) (*s
 
 func (l *openStore) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
 	runs, err := l.syncs.Runs(ctx, id, latestRuns)
-	return runs, plain(err)
+	return runs, Plain(err)
 }
 
 func (l *openStore) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error) {
@@ -116,7 +116,7 @@ func (l *openStore) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected
 	for after := ""; ; {
 		list, next, err := l.syncs.Rejects(ctx, id, after, 500)
 		if err != nil {
-			return nil, plain(err)
+			return nil, Plain(err)
 		}
 		all = append(all, list...)
 		if after = next; next == "" {

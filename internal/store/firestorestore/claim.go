@@ -30,6 +30,7 @@ type claimDoc struct {
 	LastError      string     `firestore:"lastError,omitempty"`
 	ExpireAt       *time.Time `firestore:"expireAt,omitempty"`       // only when published or dropped: an unpublished claim never expires
 	CorrelationKey *string    `firestore:"correlationKey,omitempty"` // only with a Window: Claims queries it
+	Completion     string     `firestore:"completion,omitempty"`     // only with a Window: Claims queries it
 	Window         []byte     `firestore:"window,omitempty"`         // JSON
 	Targets        []byte     `firestore:"targets,omitempty"`        // JSON
 	Lists          []byte     `firestore:"lists"`

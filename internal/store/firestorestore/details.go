@@ -22,7 +22,7 @@ func (d *claimDoc) addDetails(c store.ClaimInfo) (err error) {
 	}
 	w := *c.Window
 	w.Key = storedKey(w.Key)
-	d.CorrelationKey = &w.Key
+	d.CorrelationKey, d.Completion = &w.Key, string(w.Completion)
 	d.Window, err = json.Marshal(w)
 	return err
 }

@@ -72,6 +72,12 @@ func TestIndexes(t *testing.T) {
 	automatic := map[string]bool{colPending + ".receivedAt": true} // fields whose automatic index a query needs
 	for _, s := range asked() {
 		switch {
+		case s.merged: // from an index for each field, in the same order
+			for _, f := range s.equal {
+				require.True(t, slices.ContainsFunc(asked(), func(one shape) bool {
+					return one.collection == s.collection && slices.Equal(one.equal, []string{f}) && one.order == s.order && one.descending == s.descending && !one.merged
+				}), "%v cannot be merged: %s has no index", s.equal, f)
+			}
 		case s.order == firestore.DocumentID:
 			require.False(t, s.descending, "Firestore cannot list %s by descending name", s.collection)
 		case len(s.equal) > 0 && s.order != "":

@@ -142,6 +142,14 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	col := s.service(service).Collection(colOutbox)
 	q, beyond := byDateDesc.on(col), "<"
 	switch {
+	case page.Completion != "" && page.Key != nil && page.State != "":
+		q = byKeyCompletionStateDateDesc.on(col, storedKey(*page.Key), string(page.State), string(page.Completion))
+	case page.Completion != "" && page.Key != nil:
+		q = byKeyCompletionDateDesc.on(col, storedKey(*page.Key), string(page.Completion))
+	case page.Completion != "" && page.State != "":
+		q = byCompletionStateDateDesc.on(col, string(page.State), string(page.Completion))
+	case page.Completion != "":
+		q = byCompletionDateDesc.on(col, string(page.Completion))
 	case page.Key != nil && page.State != "":
 		q = byKeyStateDateDesc.on(col, storedKey(*page.Key), string(page.State))
 	case page.Key != nil:

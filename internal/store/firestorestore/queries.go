@@ -28,26 +28,35 @@ type shape struct {
 	order      string   // field ordered by, and compared for range, "" if none
 	descending bool
 	paged      bool // cursors also contain a document's name
+	// merged says that the query has no index of its own: Firestore merges those that its
+	// fields have one by one. An index costs with every claim, a merge with this query only.
+	merged bool
 }
 
 var (
-	byReceivedAt       = shape{collection: colPending, order: "receivedAt"}
-	byReceivedAtDesc   = shape{collection: colPending, order: "receivedAt", descending: true}
-	byDue              = shape{collection: colOutbox, order: "nextAttemptAt"}
-	byEventID          = shape{collection: colOutbox, equal: []string{"eventID"}}
-	byDateDesc         = shape{collection: colOutbox, order: "date", descending: true}
-	byStateDateDesc    = shape{collection: colOutbox, equal: []string{"state"}, order: "date", descending: true}
-	byKeyDateDesc      = shape{collection: colOutbox, equal: []string{"correlationKey"}, order: "date", descending: true}
-	byKeyStateDateDesc = shape{collection: colOutbox, equal: []string{"correlationKey", "state"}, order: "date", descending: true}
-	byStateDate        = shape{collection: colOutbox, equal: []string{"state"}, order: "date", paged: true}
+	byReceivedAt         = shape{collection: colPending, order: "receivedAt"}
+	byReceivedAtDesc     = shape{collection: colPending, order: "receivedAt", descending: true}
+	byDue                = shape{collection: colOutbox, order: "nextAttemptAt"}
+	byEventID            = shape{collection: colOutbox, equal: []string{"eventID"}}
+	byDateDesc           = shape{collection: colOutbox, order: "date", descending: true}
+	byStateDateDesc      = shape{collection: colOutbox, equal: []string{"state"}, order: "date", descending: true}
+	byKeyDateDesc        = shape{collection: colOutbox, equal: []string{"correlationKey"}, order: "date", descending: true}
+	byKeyStateDateDesc   = shape{collection: colOutbox, equal: []string{"correlationKey", "state"}, order: "date", descending: true}
+	byCompletionDateDesc = shape{collection: colOutbox, equal: []string{"completion"}, order: "date", descending: true}
+	byStateDate          = shape{collection: colOutbox, equal: []string{"state"}, order: "date", paged: true}
 
 	byKeyHash    = byDocID(colWaiting) // the name of a pointer begins with a hash of its key
 	byWindowTime = shape{collection: colWaiting, order: waitingField}
 	byReceipt    = shape{collection: colEvents, order: receiptField}
 
+	byCompletionStateDateDesc    = byCompletionDateDesc.and("state")
+	byKeyCompletionDateDesc      = byCompletionDateDesc.and("correlationKey")
+	byKeyCompletionStateDateDesc = byCompletionStateDateDesc.and("correlationKey")
+
 	shapes = []shape{
 		byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byKeyDateDesc, byKeyStateDateDesc, byStateDate,
 		byKeyHash, byWindowTime, byReceipt,
+		byCompletionDateDesc, byCompletionStateDateDesc, byKeyCompletionDateDesc, byKeyCompletionStateDateDesc,
 	}
 )
 
@@ -57,6 +66,12 @@ func byDocID(kind string) shape { return shape{collection: kind, order: firestor
 
 func byDocOrder(kind string, descending bool) shape {
 	return shape{collection: kind, order: "order", descending: descending, paged: true}
+}
+
+// and returns the shape of a query that compares one more field, before the others.
+func (s shape) and(field string) shape {
+	s.equal, s.merged = append([]string{field}, s.equal...), true
+	return s
 }
 
 // on builds the query on a collection. values are those that the fields in equal are

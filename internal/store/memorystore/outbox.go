@@ -74,7 +74,8 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 		if len(infos) == page.Limit {
 			break
 		}
-		if page.State != "" && c.State != page.State || page.Key != nil && (c.Window == nil || c.Window.Key != *page.Key) {
+		if page.State != "" && c.State != page.State || page.Key != nil && (c.Window == nil || c.Window.Key != *page.Key) ||
+			page.Completion != "" && (c.Window == nil || c.Window.Completion != page.Completion) {
 			continue
 		}
 		infos = append(infos, info(c.ClaimInfo))

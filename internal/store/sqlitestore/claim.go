@@ -73,9 +73,13 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 	if err != nil {
 		return err
 	}
+	var completion any // NULL: none
+	if c.Window != nil {
+		completion = string(c.Window.Completion)
+	}
 	n, err := change(t.addClaim, service, c.ID, c.EventID, c.TriggerType, c.Date.UnixMicro(), c.Owner, c.NumberOfEvents,
 		stateNum(c.State), c.Size, c.Attempts, c.NextAttempt.UnixMicro(), c.PublishedAt.UnixMicro(), c.LastError,
-		expiry(c.ExpireAt), key, window, targets, lists)
+		expiry(c.ExpireAt), key, window, targets, completion, lists)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,9 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	q, args := s.q.claims, []any{date, id, page.Limit}
 	switch {
 	case page.Key != nil:
-		q, args = s.q.claimsByKey, append([]any{[]byte(*page.Key), stateNum(page.State), stateNum(page.State)}, args...)
+		q, args = s.q.claimsByKey, append([]any{[]byte(*page.Key), stateNum(page.State), string(page.Completion)}, args...)
+	case page.Completion != "":
+		q, args = s.q.claimsByCompletion, append([]any{string(page.Completion), stateNum(page.State)}, args...)
 	case page.OldestFirst:
 		q, args = s.q.claimsOldest, append([]any{stateNum(page.State)}, args...)
 	case page.State != "":

@@ -145,6 +145,9 @@ DROP INDEX claim_expire_at;
 CREATE INDEX claim_expire_at ON claim (expire_at) WHERE published > 0;
 CREATE INDEX claim_key ON claim (service, key, date, id) WHERE key IS NOT NULL;
 
+ALTER TABLE claim ADD COLUMN completion TEXT; -- of the window; NULL: none
+CREATE INDEX claim_completion ON claim (service, completion, date, id) WHERE completion IS NOT NULL;
+
 CREATE INDEX event_received_at ON event (service, received_at, id);
 `
 

@@ -85,8 +85,8 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.deleteWaiting: `DELETE FROM waiting WHERE endpoint = ? AND key = ? AND at = ? AND id = ?`,
 
 		&s.addClaim: `INSERT INTO claim (service, id, event_id, trigger_type, date, owner, events, published,
-			size, attempts, next_attempt, published_at, last_error, expire_at, key, window, targets, lists)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			size, attempts, next_attempt, published_at, last_error, expire_at, key, window, targets, completion, lists)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		&s.claimOwner: sqlClaimOwner,
 		&s.claimState: `SELECT published FROM claim WHERE service = ? AND id = ?`,
 		&s.lease: `UPDATE claim SET next_attempt = ?, attempts = attempts + 1, last_error = ''
@@ -124,7 +124,7 @@ type queries struct {
 
 	waitingOf, waitingUpTo, countWaiting *sql.Stmt
 
-	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, claimsByKey, claimsOldest, backlog *sql.Stmt
+	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, claimsByKey, claimsByCompletion, claimsOldest, backlog *sql.Stmt
 
 	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs *sql.Stmt
 }
@@ -181,7 +181,9 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY date DESC, id DESC LIMIT ?`,
 		&q.claimsByState: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
-		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND (? < 0 OR published = ?) AND (date, id) < (?, ?)
+		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND (?3 < 0 OR published = ?3) AND (?4 = '' OR completion = ?4) AND (date, id) < (?, ?)
+			ORDER BY date DESC, id DESC LIMIT ?`,
+		&q.claimsByCompletion: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND completion = ? AND (?3 < 0 OR published = ?3) AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
 		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
 			ORDER BY date, id LIMIT ?`,

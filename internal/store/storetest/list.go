@@ -46,6 +46,40 @@ var listTests = map[string]func(*fixture){
 		}
 	},
 
+	"Claims/ByCompletion": func(f *fixture) {
+		var all []store.Claim
+		for i := range 24 {
+			c := f.claim("a")
+			c.Date = f.at(i)
+			if i%4 > 0 {
+				c.Window = &store.Window{Key: []string{"x", "y"}[i%2], Completion: []store.Completion{store.Complete, store.Partial, store.Expired}[i%3]}
+			}
+			if c.Window != nil && c.Window.Completion == store.Expired {
+				c.State, c.ExpireAt = store.Dropped, f.at(1000)
+			}
+			require.NoError(f, f.s.Claim(f.ctx, c, nil))
+			all = append(all, c)
+		}
+		slices.Reverse(all)
+		for _, completion := range []store.Completion{store.Complete, store.Partial, store.Expired, store.Manual} {
+			for _, state := range []store.State{"", store.Claimed, store.Dropped} {
+				for _, key := range []string{"", "x", "y"} {
+					page := store.Page{Completion: completion, State: state, Limit: 2}
+					if key != "" {
+						page.Key = &key
+					}
+					want := []string{}
+					for _, c := range all {
+						if c.Window != nil && c.Window.Completion == completion && (state == "" || c.State == state) && (key == "" || c.Window.Key == key) {
+							want = append(want, c.ID)
+						}
+					}
+					require.Equal(f, want, f.walkFrom(page), "%s %s %s", completion, state, key)
+				}
+			}
+		}
+	},
+
 	// The claim of the cursor may have been deleted meanwhile.
 	"Claims/CursorOfAnyPosition": func(f *fixture) {
 		c := f.claimed(f.now)
