@@ -46,20 +46,30 @@ func (g *Gate) spawn(do func()) {
 	go do()
 }
 
-// atOnce calls do for the numbers below n, all at once, and returns the first error. In a
-// simulation it calls one after the other.
-func (g *Gate) atOnce(ctx context.Context, n int, do func(context.Context, int) error) error {
-	if g.alone {
-		for i := range n {
-			if err := do(ctx, i); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	eg, ctx := errgroup.WithContext(ctx)
-	for i := range n {
-		eg.Go(func() error { return do(ctx, i) })
-	}
-	return eg.Wait()
+// group is what reads several things at once.
+type group interface {
+	Go(do func() error)
+	Wait() error
 }
+
+// group returns a group whose context ends with the first error. In a simulation it does one
+// thing after the other.
+func (g *Gate) group(ctx context.Context) (group, context.Context) {
+	if g.alone {
+		return new(sequence), ctx
+	}
+	return errgroup.WithContext(ctx)
+}
+
+// sequence is a group that does nothing more after an error.
+type sequence struct{ err error }
+
+// Go calls do at once.
+func (s *sequence) Go(do func() error) {
+	if s.err == nil {
+		s.err = do()
+	}
+}
+
+// Wait returns the first error.
+func (s *sequence) Wait() error { return s.err }

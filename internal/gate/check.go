@@ -239,20 +239,27 @@ func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra in
 	if len(which) == 1 {
 		return have, waiting, one(ctx, which[0])
 	}
-	return have, waiting, g.atOnce(ctx, len(which), func(ctx context.Context, n int) error { return one(ctx, which[n]) })
+	eg, ctx := g.group(ctx)
+	for _, i := range which {
+		eg.Go(func() error { return one(ctx, i) })
+	}
+	return have, waiting, eg.Wait()
 }
 
 // readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole.
 func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.Time) error {
-	err := g.atOnce(ctx, len(waiting), func(ctx context.Context, i int) error {
+	eg, ctx := g.group(ctx)
+	for i := range waiting {
 		if waiting[i] != nil {
-			return nil
+			continue
 		}
-		refs, err := g.store.Pending(ctx, g.endpoints[i], since, 0)
-		waiting[i] = notNil(refs)
-		return err
-	})
-	if err != nil {
+		eg.Go(func() error {
+			refs, err := g.store.Pending(ctx, g.endpoints[i], since, 0)
+			waiting[i] = notNil(refs)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
 		return fmt.Errorf("read the window: %w", err)
 	}
 	return nil

@@ -45,15 +45,19 @@ func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool)
 	}
 	waiting = make([][]event.Waiting, len(g.endpoints))
 	cut := make([]bool, len(g.endpoints))
-	err = g.atOnce(ctx, len(g.endpoints), func(ctx context.Context, i int) (err error) {
-		limit := 0
-		if few {
-			limit = g.rules.shape.Rules[i].Need + margin
-		}
-		waiting[i], err = g.store.WaitingOf(ctx, g.endpoints[i], sc.key, span, !few || g.rules.endpoints[i].distinct != nil, limit)
-		cut[i] = limit > 0 && len(waiting[i]) >= limit
-		return err
-	})
+	eg, ctx := g.group(ctx)
+	for i, ep := range g.endpoints {
+		eg.Go(func() (err error) {
+			limit := 0
+			if few {
+				limit = g.rules.shape.Rules[i].Need + margin
+			}
+			waiting[i], err = g.store.WaitingOf(ctx, ep, sc.key, span, !few || g.rules.endpoints[i].distinct != nil, limit)
+			cut[i] = limit > 0 && len(waiting[i]) >= limit
+			return err
+		})
+	}
+	err = eg.Wait()
 	return waiting, !slices.Contains(cut, true), err
 }
 
