@@ -22,46 +22,65 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 		}
 		return nil
 	}
-	for _, t := range taken { // all of them, before anything changes
+	if !s.allWait(taken) { // before anything changes
+		return store.ErrConflict
+	}
+	if s.options.Forget && c.State != store.Claimed { // it is final
+		s.take(taken)
+		return nil
+	}
+	s.include(svc, c.Lists, 1)
+	s.take(taken)
+	own := &claim{Claim: detached(c), expireAt: c.ExpireAt}
+	if own.waits() {
+		own.expireAt = time.Time{}
+	}
+	svc.enlist(own)
+	s.expire(own.expireAt)
+	return nil
+}
+
+// allWait reports whether all of the pointers wait as they were read.
+func (s *Store) allWait(taken []store.Taken) bool {
+	for _, t := range taken {
 		ep := s.endpoint(t.Endpoint)
 		for _, p := range t.Pointers {
 			if _, ok := ep.plain.get(p); !ok {
-				return store.ErrConflict
+				return false
 			}
 		}
 		if slices.ContainsFunc(t.Waiting, func(w store.Waiting) bool { return !ep.has(w) }) {
-			return store.ErrConflict
+			return false
 		}
 	}
-	forget := s.options.Forget && c.State != store.Claimed // it is final
-	if !forget {
-		s.include(svc, c.Lists, 1)
-	}
+	return true
+}
+
+// take deletes the pointers.
+func (s *Store) take(taken []store.Taken) {
 	for _, t := range taken {
-		ep, of := s.endpoint(t.Endpoint), s.service(t.Endpoint.Service)
+		ep, svc := s.endpoint(t.Endpoint), s.service(t.Endpoint.Service)
 		for _, p := range t.Pointers {
 			if _, ok := ep.plain.remove(p); ok {
-				s.unpoint(of, p)
+				s.unpoint(svc, p)
 			}
 		}
 		for _, w := range t.Waiting {
-			s.unwait(of, ep, w)
+			s.unwait(svc, ep, w)
 		}
 	}
-	if forget {
-		return nil
+}
+
+// waits reports whether the claim is still to be worked on, so that it is in the open list.
+func (c *claim) waits() bool { return c.State == store.Claimed }
+
+// enlist stores the claim.
+func (svc *service) enlist(c *claim) {
+	svc.claims[c.ID], svc.byEventID[c.EventID] = c, c
+	svc.list.put(c)
+	if c.waits() {
+		svc.open.put(c)
 	}
-	own := &claim{Claim: detached(c), expireAt: c.ExpireAt}
-	if own.State == store.Claimed {
-		own.expireAt = time.Time{}
-	}
-	svc.claims[c.ID], svc.byEventID[c.EventID] = own, own
-	svc.list.put(own)
-	if own.State == store.Claimed {
-		svc.open.put(own)
-	}
-	s.expire(own.expireAt)
-	return nil
 }
 
 // include adds n to the number of unpublished claims that need the events of the lists.
@@ -110,10 +129,10 @@ func (s *Store) change(ctx context.Context, name, id string, do func(svc *servic
 	if c == nil {
 		return store.ErrNotFound
 	}
-	if c.State == store.Claimed {
+	if c.waits() {
 		svc.open.remove(c)
 		defer func() {
-			if c.State == store.Claimed {
+			if c.waits() {
 				svc.open.put(c)
 			}
 		}()
@@ -124,7 +143,7 @@ func (s *Store) change(ctx context.Context, name, id string, do func(svc *servic
 // Lease implements [store.Store].
 func (s *Store) Lease(ctx context.Context, name, id string, attempts int, until time.Time) error {
 	return s.change(ctx, name, id, func(_ *service, c *claim) error {
-		if c.State != store.Claimed || c.Attempts != attempts {
+		if !c.waits() || c.Attempts != attempts {
 			return store.ErrConflict
 		}
 		c.NextAttempt, c.LastError = until, ""
