@@ -41,6 +41,8 @@ const (
 	warmUp = 2 * clock.Grace
 	// sweepEvery is the shortest time between two sweeps, as schedulers of deployments make it.
 	sweepEvery = time.Minute
+	// longestEnd bounds the time after the last event. No window lasts longer.
+	longestEnd = 3 * 366 * 24 * time.Hour
 	// purgeEvery is the time between sweeps that only delete expired data.
 	purgeEvery = 6 * time.Hour
 )
@@ -108,7 +110,7 @@ func (s *simulator) start(first time.Time) {
 	s.began = first.Add(-warmUp).UnixMicro()
 	s.now.Store(s.began)
 	s.gate = gate.New(s.svc, gate.Options{
-		Store: &recorder{s.store, s}, Docs: s.store, Bus: &listener{s}, Alone: true, Log: slog.New(slog.DiscardHandler),
+		Store: &recorder{s.store, s}, Docs: &documents{s.store, s}, Bus: &listener{}, Alone: true, Log: slog.New(slog.DiscardHandler),
 		Clock: clock.New(clock.Options{
 			Wall: func() time.Time { return time.UnixMicro(s.now.Load()).UTC() },
 			Mono: func() time.Duration { return time.Duration(s.now.Load()-s.began) * time.Microsecond },
@@ -337,7 +339,7 @@ func (s *simulator) end(until time.Time) error {
 	}
 	for until.IsZero() {
 		at, _, ok := s.due()
-		if !ok || s.store.Waits(s.svc.ServiceName) == 0 {
+		if !ok || s.store.Waits(s.svc.ServiceName) == 0 || at.Sub(s.summary.Last) > longestEnd {
 			break
 		}
 		if err := s.pass(at); err != nil {
