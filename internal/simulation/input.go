@@ -3,7 +3,6 @@ package simulation
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -245,10 +244,7 @@ func parseWritten(line []byte, n int) (Event, error) {
 // idAt returns the id of the event in the line. It has the form of an id without a name, but
 // is the same each time.
 func idAt(at time.Time, line int) string {
-	var b [event.IDLen / 2]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixMilli())<<16)
-	binary.BigEndian.PutUint64(b[8:], uint64(line))
-	return hex.EncodeToString(b[:])
+	return fmt.Sprintf("%012x%020x", at.UnixMilli(), line)
 }
 
 func isID(id string) bool {
