@@ -104,7 +104,7 @@ func printCommands(w io.Writer, cmd *cobra.Command) {
 func printFlags(w io.Writer, cmd *cobra.Command) {
 	own, where := pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if url := cmd.LocalFlags().Lookup("url"); url != nil && !url.Hidden && (f.Name == "token" || slices.Contains(places, f.Name)) {
+		if url := cmd.LocalFlags().Lookup("url"); url != nil && !url.Hidden && (f.Name == "token" || isPlace(f)) {
 			where.AddFlag(f)
 			return
 		}

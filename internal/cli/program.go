@@ -28,12 +28,20 @@ func Program(arg0 string) string {
 // is not to be shown.
 var places = []string{"url", "config", "store", "bus", "data", "project", "database"}
 
+// ofCommand marks a flag that has the name of a place, and says something else.
+const ofCommand = "of-command"
+
+// isPlace reports whether the flag says where its command works.
+func isPlace(f *pflag.Flag) bool {
+	return slices.Contains(places, f.Name) && f.Annotations[ofCommand] == nil
+}
+
 // typed returns the command line for another command on the deployment that cmd worked
 // on.
 func (p *Process) typed(cmd *cobra.Command, words ...string) string {
 	line := p.Program + " " + strings.Join(words, " ")
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if slices.Contains(places, f.Name) {
+		if isPlace(f) {
 			line += " --" + f.Name + " " + quoted(f.Value.String())
 		}
 	})

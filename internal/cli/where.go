@@ -129,7 +129,7 @@ func (w *where) address() (string, error) {
 	}
 	var local string
 	for _, place := range places {
-		if f := w.cmd.Flags().Lookup(place); place != "url" && f != nil && f.Changed {
+		if f := w.cmd.Flags().Lookup(place); place != "url" && f != nil && f.Changed && isPlace(f) {
 			local = "--" + place
 		}
 	}

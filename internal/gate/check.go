@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
@@ -118,6 +116,9 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 // startCheck returns a check that begins after this call. Calls that arrive while one
 // runs share the next. Its context is its own, because it serves many requests.
 func (g *Gate) startCheck() *checkRun {
+	if g.alone {
+		return ended(g.checkOnce(context.Background()))
+	}
 	return g.checks.do(func() checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
@@ -238,7 +239,7 @@ func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra in
 	if len(which) == 1 {
 		return have, waiting, one(ctx, which[0])
 	}
-	eg, ctx := errgroup.WithContext(ctx)
+	eg, ctx := g.group(ctx)
 	for _, i := range which {
 		eg.Go(func() error { return one(ctx, i) })
 	}
@@ -247,7 +248,7 @@ func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra in
 
 // readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole.
 func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.Time) error {
-	eg, ctx := errgroup.WithContext(ctx)
+	eg, ctx := g.group(ctx)
 	for i := range waiting {
 		if waiting[i] != nil {
 			continue

@@ -219,7 +219,7 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 		g.startAlerts()
 	}
 	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
-	if resting || dropped {
+	if resting || dropped || g.alone {
 		close(rel.settled)
 		return rel, nil
 	}

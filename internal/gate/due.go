@@ -67,6 +67,9 @@ func (g *Gate) eachScope(ctx context.Context, upTo time.Time, do func(context.Co
 	seen := make(map[scope]bool)
 	var eg errgroup.Group
 	eg.SetLimit(scopesAtOnce)
+	if g.alone {
+		eg.SetLimit(1) // in order
+	}
 	for _, ep := range g.endpoints {
 		var after *store.Cursor
 		for {

@@ -81,6 +81,10 @@ type Options struct {
 	// Senders reach the targets that are not topics, by name. A target of the configuration
 	// that has none is not the gate's task.
 	Senders map[string]target.Sender
+	// Alone says that one caller plays events one after the other, in a simulation. All work is
+	// then done in its goroutine, in one order, and no limit of time depends on the machine.
+	// Messages are claimed and not sent: the caller knows them from its store.
+	Alone bool
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -104,6 +108,7 @@ type Gate struct {
 	time          *clock.Steady
 	publicURL     string
 	backgroundCPU bool
+	alone         bool
 	changed       func()
 	warnings      func(ctx context.Context) ([]string, error)
 	work          *budget.Budget
@@ -147,7 +152,7 @@ func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
-		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
+		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
 		work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
 	}
 	if g.changed == nil {
@@ -172,6 +177,7 @@ func New(svc config.Service, o Options) *Gate {
 	g.alerts.outbox = g.newOutbox(o.AlertSenders)
 	g.compileTargets(o.Senders)
 	g.commits = newGroupCommit(g.commit)
+	g.commits.alone = g.alone
 	return g
 }
 

@@ -17,7 +17,8 @@ import (
 // wait. One commit runs at a time: parallel commits would only be smaller. The leader sets
 // no timer to collect more requests: in measurements that only made each request slower.
 type groupCommit struct {
-	run func(units []*unit) // commits the units, and answers each, perhaps after it returns
+	run   func(units []*unit) // commits the units, and answers each, perhaps after it returns
+	alone bool                // see Options.Alone
 
 	mu      sync.Mutex
 	waiting []*unit
@@ -49,6 +50,10 @@ func newGroupCommit(run func([]*unit)) *groupCommit { return &groupCommit{run: r
 // stays queued and its events are probably stored all the same.
 func (c *groupCommit) do(ctx context.Context, u *unit) error {
 	u.done = make(chan struct{})
+	if c.alone {
+		c.run([]*unit{u})
+		return nil
+	}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, u)
 	c.present++

@@ -29,6 +29,9 @@ type Incoming struct {
 	// IdempotencyKey is the source's name for the event. Without one ("") each request is
 	// an event of its own, and a retry counts twice.
 	IdempotencyKey string
+	// ID is the id of an event that was recorded, and is played again. It is kept, unless a
+	// name gives the event another one that it did not have yet. "": the event is new.
+	ID string
 	// Held is the memory reserved for the content, or nil if memory is not bounded. It
 	// stays reserved until the event is stored, even if the caller leaves earlier.
 	Held *budget.Hold
@@ -148,10 +151,12 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 			u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Err: fault.New(fault.Invalid, "the body is not UTF-8, and messageFormat %s carries text only", format)}
 			continue
 		}
-		id := event.NewID(now)
-		if a.name != "" {
-			id = event.DeriveID(g.svc.ServiceName, e.EventKey, a.name)
-		} else {
+		id := e.ID
+		switch {
+		case a.name != "":
+			id = g.named(e, a.name, now)
+		case id == "":
+			id = event.NewID(now)
 			u.named = false
 		}
 		one := store.Append{
@@ -212,7 +217,7 @@ func (g *Gate) commit(units []*unit) {
 			appends = append(appends, u.appends...)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := g.bounded(storeTimeout)
 	results := g.store.Append(ctx, appends)
 	cancel()
 
@@ -220,7 +225,7 @@ func (g *Gate) commit(units []*unit) {
 	for i, r := range results {
 		if r.Err == nil {
 			stored = true
-			if !r.Duplicate {
+			if !r.Duplicate && !g.alone {
 				g.recent.add(appends[i].Event)
 			}
 			g.reportOusted(&appends[i], r)
@@ -262,7 +267,7 @@ func (g *Gate) answerAfter(units []*unit, runs ...*checkRun) {
 		g.answer(units, checkResult{})
 		units = nil // the checks need no bodies, so their memory can be freed
 	}
-	go func() { // the leader must be free for the next commit
+	g.spawn(func() { // the leader must be free for the next commit
 		defer g.inFlight.Done()
 		var all checkResult
 		for _, run := range runs {
@@ -275,7 +280,7 @@ func (g *Gate) answerAfter(units []*unit, runs ...*checkRun) {
 		} else if all.err != nil {
 			g.log.Error("the window could not be checked; the next event or sweep checks it", "error", all.err)
 		}
-	}()
+	})
 }
 
 // answer gives the units the result of their check, frees their memory and ends their time

@@ -73,6 +73,9 @@ func (s *scopeChecks) forget(sc scope, c *coalescer) {
 // so that Close waits for it even if every caller leaves. due says that an event of the
 // scope is known to be due.
 func (g *Gate) startScope(sc scope, due bool) *checkRun {
+	if g.alone {
+		return ended(g.checkScope(context.Background(), sc, due))
+	}
 	run := g.scopes.do(sc, func() checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
@@ -56,7 +54,7 @@ func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool)
 		cut[i] = limit > 0 && len(waiting[i]) >= limit
 		return err
 	}
-	eg, reading := errgroup.WithContext(ctx)
+	eg, reading := g.group(ctx)
 	last := len(g.endpoints) - 1
 	for i := range last {
 		eg.Go(func() error { return read(reading, i) })

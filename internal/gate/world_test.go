@@ -133,11 +133,15 @@ func (w *world) gateOf(docs store.Docs, i *instance) *gate.Gate {
 	return gate.New(w.cfg, gate.Options{Store: w.store, Docs: docs, Bus: w.bus, Log: slog.New(w.log), Clock: i.clock, AlertSenders: w.senders})
 }
 
-// onBoth runs a test on SQLite, and on the Firestore emulator if that is running.
+// onBoth runs a test on SQLite, in memory, and on the Firestore emulator if that is running.
 func onBoth(t *testing.T, test func(w *world)) {
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		test(newWorld(t))
+	})
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(worldOn(t, drivertest.Memory(t), false))
 	})
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/firestorestore"
+	"github.com/headgate/headgate/internal/store/memorystore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
@@ -29,6 +30,9 @@ func SQLite(t testing.TB) *sqlitestore.Store {
 	return s
 }
 
+// Memory returns a store in memory, which forgets nothing.
+func Memory(testing.TB) *memorystore.Store { return memorystore.New(memorystore.Options{}) }
+
 // Firestore returns a store in a new project of the emulator. It skips the test if no
 // emulator runs.
 func Firestore(t testing.TB) *firestorestore.Store {
@@ -44,5 +48,6 @@ func Firestore(t testing.TB) *firestorestore.Store {
 func Each(t *testing.T, test func(t *testing.T, s Store)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, SQLite(t)) })
+	t.Run("memory", func(t *testing.T) { t.Parallel(); test(t, Memory(t)) })
 	t.Run("firestore", func(t *testing.T) { t.Parallel(); test(t, Firestore(t)) })
 }
