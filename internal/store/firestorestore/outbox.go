@@ -47,7 +47,7 @@ func toInfos(service string, docs []*firestore.DocumentSnapshot) (infos []store.
 // Lease implements [store.Store].
 func (s *Store) Lease(ctx context.Context, service, id string, attempts int, until time.Time) error {
 	return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
-		if c.State != string(store.Claimed) || c.Attempts != attempts {
+		if c.State != string(store.Claimed) && c.State != string(store.Gathering) || c.Attempts != attempts {
 			return nil, store.ErrConflict
 		}
 		return []firestore.Update{
@@ -73,6 +73,9 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 				firestore.Update{Path: "nextAttemptAt", Value: o.NextAttempt}, firestore.Update{Path: "lastError", Value: o.Error},
 			), nil
 		})
+	}
+	if err := s.expireParts(ctx, s.claimRef(service, id), o.Parts, o.ExpireAt); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
