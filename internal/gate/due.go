@@ -102,8 +102,8 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 	now := g.windowTime().Add(-clock.Skew)
 	due := g.rules.shape.Due(now)
 	return g.eachScope(ctx, whole(due), func(ctx context.Context, sc scope) error {
-		waiting, _, err := g.waitingOf(ctx, sc, now, false)
-		if err != nil {
+		waiting, mark, _, err := g.waitingOf(ctx, sc, now, false)
+		if err != nil || mark != nil { // what a claim in parts takes does not leave its window
 			return err
 		}
 		for _, w := range g.rules.shape.Windows(waiting, now) {

@@ -98,6 +98,7 @@ type Gate struct {
 	commits  *groupCommit
 	checks   coalescer
 	scopes   scopeChecks
+	gathers  gathers
 	overs    sync.Mutex // guards the counts of a sweep
 	recent   *recentEvents
 	suspect  atomic.Int64 // the endpoint that was short at the last check, or noEndpoint

@@ -23,30 +23,34 @@ func (g *Gate) windowTime() time.Time {
 // windowsOf returns the windows of a scope. It first reads a few events of each endpoint,
 // and all of them only if a window is not open. If an event is known to be due, it reads all
 // at once, slots too: they may be left from a configuration that had them.
-func (g *Gate) windowsOf(ctx context.Context, sc scope, now time.Time, due bool) ([]window.Window, error) {
-	few, whole, err := g.waitingOf(ctx, sc, now, !due)
-	if err != nil {
-		return nil, err
+//
+// mark is that of a claim in parts which takes events of the scope. Until it is whole, no
+// window of the scope is judged.
+func (g *Gate) windowsOf(ctx context.Context, sc scope, now time.Time, due bool) (found []window.Window, mark *event.Waiting, err error) {
+	few, mark, whole, err := g.waitingOf(ctx, sc, now, !due)
+	if err != nil || mark != nil {
+		return nil, mark, err
 	}
-	found := g.rules.shape.Windows(few, now)
+	found = g.rules.shape.Windows(few, now)
 	if whole || !slices.ContainsFunc(found, func(w window.Window) bool { return w.Verdict != window.Open }) {
-		return found, nil
+		return found, nil, nil
 	}
-	all, _, err := g.waitingOf(ctx, sc, now, false)
-	if err != nil {
-		return nil, err
+	all, mark, _, err := g.waitingOf(ctx, sc, now, false)
+	if err != nil || mark != nil {
+		return nil, mark, err
 	}
-	return g.rules.shape.Windows(all, now), nil
+	return g.rules.shape.Windows(all, now), nil, nil
 }
 
-// waitingOf reads the events of a scope. whole reports that it read all of them.
-func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool) (waiting [][]event.Waiting, whole bool, err error) {
+// waitingOf reads the events of a scope, and the mark of a claim in parts if it finds one.
+// whole reports that it read all of them.
+func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool) (waiting [][]event.Waiting, mark *event.Waiting, whole bool, err error) {
 	span := sc.span()
 	if g.rules.shape.Kind == window.Sliding && few { // those that have left are the sweep's
 		span.From = now.Add(-g.rules.shape.Period + time.Microsecond)
 	}
 	waiting = make([][]event.Waiting, len(g.endpoints))
-	cut := make([]bool, len(g.endpoints))
+	cut, marks := make([]bool, len(g.endpoints)), make([]*event.Waiting, len(g.endpoints))
 	eg, ctx := errgroup.WithContext(ctx)
 	for i, ep := range g.endpoints {
 		eg.Go(func() (err error) {
@@ -56,11 +60,17 @@ func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool)
 			}
 			waiting[i], err = g.store.WaitingOf(ctx, ep, sc.key, span, !few || g.rules.endpoints[i].distinct != nil, limit)
 			cut[i] = limit > 0 && len(waiting[i]) >= limit
+			waiting[i], marks[i] = unmarkedWaiting(waiting[i])
 			return err
 		})
 	}
 	err = eg.Wait()
-	return waiting, !slices.Contains(cut, true), err
+	for _, m := range marks {
+		if m != nil {
+			mark = m
+		}
+	}
+	return waiting, mark, !slices.Contains(cut, true), err
 }
 
 // settleWindow carries out what has become of a window. It returns nil if no message was
@@ -98,7 +108,7 @@ func (g *Gate) settleWindow(ctx context.Context, key string, w window.Window) (*
 
 // claimWindow claims the members of a window of a key.
 func (g *Gate) claimWindow(ctx context.Context, key string, w window.Window, completion store.Completion) (*release, error) {
-	t := taking{refs: make([][]event.Ref, len(w.Members)), waiting: make(map[string]event.Waiting)}
+	t := taking{asked: completion == store.Manual, refs: make([][]event.Ref, len(w.Members)), waiting: make(map[string]event.Waiting)}
 	for i, members := range w.Members {
 		t.refs[i] = make([]event.Ref, len(members))
 		for n, m := range members {

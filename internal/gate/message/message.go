@@ -83,6 +83,16 @@ type Fetch func(included []event.Ref) iter.Seq2[event.Event, error]
 // Write writes the message to w. It keeps one event in memory at a time. It returns the
 // first error of fetch or w, and fails if fetch returns fewer events than asked.
 func Write(w io.Writer, head Head, lists []event.List, form Form, fetch Fetch) error {
+	return WriteFrom(w, head, lists, form, func(list int) (int, iter.Seq2[event.Event, error]) {
+		return len(lists[list].Included), fetch(lists[list].Included)
+	})
+}
+
+// Source returns the number of a list's included events, and these in order.
+type Source func(list int) (n int, events iter.Seq2[event.Event, error])
+
+// WriteFrom is Write for lists whose included events are not at hand.
+func WriteFrom(w io.Writer, head Head, lists []event.List, form Form, source Source) error {
 	p := &printer{w: w}
 	p.raw(`{"eventID":`).value(head.EventID)
 	p.raw(`,"date":`).value(head.Date)
@@ -99,7 +109,8 @@ func Write(w io.Writer, head Head, lists []event.List, form Form, fetch Fetch) e
 		if i > 0 {
 			p.raw(",")
 		}
-		if err := p.endpoint(l, form, fetch); err != nil {
+		n, events := source(i)
+		if err := p.endpoint(l, form, n, events); err != nil {
 			return err
 		}
 	}
@@ -117,7 +128,7 @@ func (p *printer) members(v any) {
 	p.raw(",").raw(string(b[1 : len(b)-1]))
 }
 
-func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
+func (p *printer) endpoint(l event.List, form Form, n int, events iter.Seq2[event.Event, error]) error {
 	p.value(l.Key).raw(":{")
 	if l.Count > 0 { // otherwise there are no times. EventSync's document spells the first with a capital F
 		p.raw(`"FirstEventDate":`).value(l.First).raw(`,"lastEventDate":`).value(l.Last).raw(",")
@@ -125,10 +136,10 @@ func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
 	p.raw(`"numberOfEvents":`).value(l.Count)
 	p.raw(`,"minNbOfOccurrence":`).value(l.Need)
 	p.raw(`,"eventToSend":`).value(l.Send)
-	if len(l.Included) > 0 && form != NoEvents {
+	if n > 0 && form != NoEvents {
 		p.raw(`,"events":[`)
 		i := 0
-		for e, err := range fetch(l.Included) {
+		for e, err := range events {
 			if err != nil {
 				return err
 			}
@@ -140,8 +151,8 @@ func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
 				return p.err
 			}
 		}
-		if i != len(l.Included) {
-			return fmt.Errorf("message: only %d of %d events of endpoint %q were read", i, len(l.Included), l.Key)
+		if i != n {
+			return fmt.Errorf("message: only %d of %d events of endpoint %q were read", i, n, l.Key)
 		}
 		p.raw("]")
 	}
