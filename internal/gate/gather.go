@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -24,7 +23,6 @@ type gathered struct {
 	Kept    bool           `json:"kept,omitempty"`  // the service keeps its events: no pointer is taken
 	Order   []int          `json:"order"`           // the endpoints, as they are taken
 	Next    int            `json:"next"`            // the number of endpoints that were taken whole
-	Last    position       `json:"last"`            // the last event taken of the next endpoint
 	Spans   []gatherable   `json:"spans"`           // by endpoint
 	Marks   []time.Time    `json:"marks,omitempty"` // of the first endpoint
 	Lists   []gatheredList `json:"lists"`           // by endpoint
@@ -54,45 +52,12 @@ type gatheredList struct {
 	Included    int       `json:"included"` // the members in parts, which the message carries
 	Mixed       bool      `json:"mixed"`    // the parts are not in the order of the message
 	From, To    int       // the parts that have members
+	At          position  // the last that was taken
 }
-
-// markSize is the size of a mark, by which it differs from the pointer of an event.
-const markSize = -1
 
 // gatherPage bounds the events of a part, and so the memory that claiming takes and the time
 // for which other writers wait.
 const gatherPage = 10_000
-
-// unmarked returns the pointers without marks, and the id of the claim whose mark is there.
-func unmarked(refs []event.Ref) (rest []event.Ref, mark string) {
-	isMark := func(r event.Ref) bool { return r.Size == markSize }
-	i := slices.IndexFunc(refs, isMark)
-	if i < 0 {
-		return refs, ""
-	}
-	mark = refs[i].ID
-	return slices.DeleteFunc(refs, isMark), mark
-}
-
-// unmarkedWaiting is unmarked for pointers of a set of keys.
-func unmarkedWaiting(ws []event.Waiting) (rest []event.Waiting, mark *event.Waiting) {
-	isMark := func(w event.Waiting) bool { return w.Size == markSize }
-	i := slices.IndexFunc(ws, isMark)
-	if i < 0 {
-		return ws, nil
-	}
-	one := ws[i]
-	return slices.DeleteFunc(ws, isMark), &one
-}
-
-func markOf(marks []string) string {
-	for _, m := range marks {
-		if m != "" {
-			return m
-		}
-	}
-	return ""
-}
 
 // claimInParts begins a claim of more events than one commit can take. The other parts
 // follow, and the release is settled when the message is published.
@@ -221,20 +186,6 @@ type gatheringError struct{ id string }
 
 func (e *gatheringError) Error() string { return "the window is being claimed in parts" }
 
-// marks returns the marks of the claim: one in each scope that has members.
-func (g *Gate) marks(c store.Claim, s gathered) store.Taken {
-	t := store.Taken{Endpoint: g.endpoints[0]}
-	for _, at := range s.Marks {
-		ref := event.Ref{ID: c.ID, ReceivedAt: at, Size: markSize}
-		if c.Window == nil {
-			t.Pointers = append(t.Pointers, ref)
-		} else {
-			t.Waiting = append(t.Waiting, event.Waiting{Ref: ref, Key: c.Window.Key, At: at, First: at})
-		}
-	}
-	return t
-}
-
 // partsID returns the id of a claim in parts, which is derived from its first part: two
 // instances that begin with the same events begin the same claim.
 func partsID(p store.Part) string {
@@ -266,36 +217,60 @@ func (g *Gate) gather(ctx context.Context, c *store.Claim, s gathered, p store.P
 
 // nextPart reads the next page of members, and moves the claim behind it. Nothing is left
 // when total, the number of members, is 0.
+//
+// The first part has, of as many endpoints as possible, the events that these need. So the
+// claim is complete, whatever becomes of the others: another instance may have read a part of
+// the window before the mark was there, and claim that part a moment later. Both windows are
+// complete then.
 func (g *Gate) nextPart(ctx context.Context, c *store.Claim, s *gathered) (p store.Part, total int, err error) {
-	p = store.Part{Members: make([][]event.Ref, len(g.endpoints))}
+	p.Members = make([][]event.Ref, len(g.endpoints))
 	room := max(1, min(gatherPage, g.store.MaxClaim()-len(s.Marks)))
-	for room > 0 && s.Next < len(s.Order) {
-		i := s.Order[s.Next]
-		span, l := s.Spans[i], &s.Lists[i]
-		want := room
-		if span.Most > 0 {
-			want = min(want, span.Most-l.Count)
-		}
-		var ws []event.Waiting
-		if !span.None && want > 0 {
-			if ws, err = g.members(ctx, c.Window, i, *s, want); err != nil {
-				return p, 0, fmt.Errorf("read the window: %w", err)
+	if c.Parts == 0 && !s.Kept {
+		order := slices.Clone(s.Order)
+		need := func(i int) int { return g.rules.shape.Rules[i].Need }
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(need(a), need(b)) })
+		for _, i := range order {
+			n, _, err := g.takeSome(ctx, c, s, &p, i, min(need(i), room-total))
+			if err != nil {
+				return p, 0, err
 			}
+			total += n
 		}
-		if n := len(ws); n > 0 {
-			s.Last = position{ws[n-1].At, ws[n-1].ID}
-			room, total = room-n, total+n
-			p.Members[i] = s.add(l, ws, g.rules.shape.Rules[i].Send, c.Parts)
-			c.NumberOfEvents += len(p.Members[i])
-			if !s.Kept {
-				p.Taken = append(p.Taken, g.taken(i, ws, c.Window))
-			}
+	}
+	for s.Next < len(s.Order) && total < room {
+		n, end, err := g.takeSome(ctx, c, s, &p, s.Order[s.Next], room-total)
+		if err != nil {
+			return p, 0, err
 		}
-		if len(ws) < want || span.Most > 0 && l.Count >= span.Most {
-			s.Next, s.Last = s.Next+1, position{}
+		if total += n; end {
+			s.Next++
 		}
 	}
 	return p, total, nil
+}
+
+// takeSome adds the next members of an endpoint to a part, at most limit. end reports that
+// there are no more.
+func (g *Gate) takeSome(ctx context.Context, c *store.Claim, s *gathered, p *store.Part, i, limit int) (n int, end bool, err error) {
+	span, l := s.Spans[i], &s.Lists[i]
+	if span.Most > 0 && l.Count+limit >= span.Most {
+		limit, end = span.Most-l.Count, true
+	}
+	if span.None || limit <= 0 {
+		return 0, true, nil
+	}
+	ws, err := g.members(ctx, c.Window, i, *s, limit)
+	if n = len(ws); n == 0 || err != nil {
+		return 0, true, err
+	}
+	l.At = position{ws[n-1].At, ws[n-1].ID}
+	included := s.add(l, ws, g.rules.shape.Rules[i].Send, c.Parts)
+	p.Members[i] = append(p.Members[i], included...)
+	c.NumberOfEvents += len(included)
+	if !s.Kept {
+		p.Taken = append(p.Taken, g.taken(i, ws, c.Window))
+	}
+	return n, end || n < limit, nil
 }
 
 // add adds members to a list, and returns those that the message carries and that a part
@@ -365,8 +340,8 @@ func (g *Gate) taken(endpoint int, ws []event.Waiting, w *store.Window) store.Ta
 func (g *Gate) members(ctx context.Context, w *store.Window, endpoint int, s gathered, limit int) ([]event.Waiting, error) {
 	span, ep := s.Spans[endpoint], g.endpoints[endpoint]
 	from := span.From
-	if s.Last.At.After(from) {
-		from = s.Last.At
+	if last := s.Lists[endpoint].At.At; last.After(from) {
+		from = last
 	}
 	slots := g.rules.endpoints[endpoint].distinct != nil
 	for n := limit + 2; ; n *= 2 {
@@ -388,7 +363,7 @@ func (g *Gate) members(ctx context.Context, w *store.Window, endpoint int, s gat
 			return nil, err
 		}
 		all := slots && w != nil || len(ws) < n
-		ws = slices.DeleteFunc(ws, func(one event.Waiting) bool { return !g.belongs(one, span, s) })
+		ws = slices.DeleteFunc(ws, func(one event.Waiting) bool { return !g.belongs(one, span, s.Lists[endpoint].At, s.Kept) })
 		if all || len(ws) >= limit {
 			return ws[:min(len(ws), limit)], nil
 		}
@@ -397,13 +372,13 @@ func (g *Gate) members(ctx context.Context, w *store.Window, endpoint int, s gat
 
 // belongs reports whether a pointer of an endpoint is a member that is not taken yet. An
 // event that has taken the slot of a member in the meantime is a member in its place.
-func (g *Gate) belongs(w event.Waiting, span gatherable, s gathered) bool {
+func (g *Gate) belongs(w event.Waiting, span gatherable, last position, kept bool) bool {
 	at := position{w.At, w.ID}
 	if w.Size == markSize || w.At.Before(span.From) {
 		return false
 	}
-	if w.Slot == "" || s.Kept {
-		return at.compare(s.Last) > 0 && at.compare(span.To) <= 0
+	if w.Slot == "" || kept {
+		return at.compare(last) > 0 && at.compare(span.To) <= 0
 	}
 	// In the other kinds of windows an event waits until the claim is whole: see closeBefore.
 	replaced := g.rules.shape.Kind == window.Sliding || g.rules.shape.Kind == window.Tumbling
