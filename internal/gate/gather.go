@@ -259,7 +259,18 @@ func (g *Gate) takeSome(ctx context.Context, c *store.Claim, s *gathered, p *sto
 	if span.None || limit <= 0 {
 		return 0, true, nil
 	}
-	ws, err := g.members(ctx, c.Window, i, *s, limit)
+	// The first part takes twice from an endpoint, and a slot has no place in the order.
+	before := make(map[string]bool)
+	for _, t := range p.Taken {
+		for _, w := range t.Waiting {
+			before[w.ID] = w.Slot != ""
+		}
+	}
+	ws, err := g.members(ctx, c.Window, i, *s, limit+len(before))
+	if len(before) > 0 {
+		ws = slices.DeleteFunc(ws, func(w event.Waiting) bool { return before[w.ID] })
+		ws = ws[:min(len(ws), limit)]
+	}
 	if n = len(ws); n == 0 || err != nil {
 		return 0, true, err
 	}
