@@ -28,12 +28,18 @@ import (
 type killedStore struct {
 	store.Store
 	max  int // MaxClaim
+	now  func() time.Time
 	mu   sync.Mutex
 	left int // commits of parts until it dies; negative: it lives
 	lost bool
 }
 
 func (s *killedStore) MaxClaim() int { return s.max }
+
+func (s *killedStore) Now(ctx context.Context) (time.Time, bool, error) {
+	_, ok, err := s.Store.Now(ctx)
+	return s.now(), ok, err
+}
 
 func (s *killedStore) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 	s.mu.Lock()
@@ -82,7 +88,7 @@ func newPair(t require.TestingT, st drivertest.Store, trigger, sendA, sendB stri
 // start starts an instance, or replaces one that died.
 func (p *pair) start(n int) {
 	p.close(n)
-	p.conn[n] = &killedStore{Store: p.store, max: p.max, left: -1}
+	p.conn[n] = &killedStore{Store: p.store, max: p.max, left: -1, now: func() time.Time { return p.began.Add(p.ran) }}
 	p.one[n] = gate.New(p.cfg, gate.Options{
 		Store: p.conn[n], Docs: p.store, Bus: p.bus, Log: slog.New(slog.DiscardHandler),
 		Clock: clock.New(clock.Options{
