@@ -161,7 +161,7 @@ func (g *Gate) triggerKey(ctx context.Context, key string) (rel *release, mark s
 	if len(open) == 0 {
 		return nil, "", nil
 	}
-	rel, err = g.claimWindow(ctx, key, all, store.Manual)
+	rel, err = g.claimWindow(ctx, key, foundWindow{Window: all}, store.Manual)
 	return rel, "", err
 }
 

@@ -121,6 +121,9 @@ type taking struct {
 	asked   bool                     // a user wants the window, complete or not
 	waiting map[string]event.Waiting // the same by id, from a set of keys; nil: from the plain sets
 	window  *store.Window            // nil: of a service with plain sets
+	more    []bool                   // the endpoints of which refs has only the first events; nil: none
+	until   time.Time                // the members' times are before it; zero: no bound
+	ended   bool                     // no event received from now on belongs to the window
 }
 
 // claim takes the given events out of the window and publishes them. It returns nil if

@@ -109,7 +109,7 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 		for _, w := range g.rules.shape.Windows(waiting, now) {
 			if w.Verdict == window.Complete && g.windowed() {
 				// The look that should have released it never ended. Another instance may be at it.
-				if _, err := g.settleWindow(ctx, sc.key, w); err != nil && !errors.Is(err, store.ErrConflict) {
+				if _, err := g.settleWindow(ctx, sc.key, foundWindow{Window: w}); err != nil && !errors.Is(err, store.ErrConflict) {
 					return err
 				}
 			}

@@ -142,6 +142,10 @@ func (g *Gate) delimit(ctx context.Context, t taking, s *gathered) error {
 			if m := g.rules.shape.Rules[i].Max; m > 0 && !t.asked {
 				s.Spans[i].Most = m
 			}
+			if t.more != nil && t.more[i] {
+				s.Spans[i].To = g.endOf(t, last.At)
+				later(g.rules.scopeOf(last.Key, last.At), s.Spans[i].To.At)
+			}
 			for _, ref := range refs {
 				w := t.waiting[ref.ID]
 				later(g.rules.scopeOf(w.Key, w.At), w.At)
@@ -176,6 +180,23 @@ func (g *Gate) delimit(ctx context.Context, t taking, s *gathered) error {
 		s.Marks = slices.SortedFunc(maps.Values(latest), time.Time.Compare)
 	}
 	return nil
+}
+
+// endOf returns the end of the span of an endpoint of which only the first events were read,
+// the last of them at the given time. What is received from now on is not in it, unless only
+// an event's own time decides.
+func (g *Gate) endOf(t taking, last time.Time) position {
+	if !t.until.IsZero() && (t.ended || g.rules.eventTime != nil) {
+		return position{t.until.Add(-time.Microsecond), lastID}
+	}
+	now := g.windowTime()
+	if !t.until.IsZero() && !now.Before(t.until) {
+		now = t.until.Add(-time.Microsecond)
+	}
+	if now.Before(last) {
+		now = last
+	}
+	return position{now, lastID}
 }
 
 // lastID is after the ids of all events.

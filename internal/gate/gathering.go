@@ -133,6 +133,13 @@ func (g *Gate) runGathering(id string, run *gathering) {
 	run.err = err
 	if err == nil && c.State != "" {
 		run.rel.EventID, run.rel.NumberOfEvents = c.EventID, c.NumberOfEvents
+		if c.State == store.Dropped {
+			left := make([]int, len(s.Lists))
+			for i, l := range s.Lists {
+				left[i] = l.Count
+			}
+			g.leftUnpublished(left)
+		}
 		g.changed()
 	}
 	close(run.done)

@@ -150,6 +150,7 @@ func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
 func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
 	var all checkResult
 	for attempt := 0; ; attempt++ {
+		again := false
 		found, mark, err := g.windowsOf(ctx, sc, g.windowTime(), due)
 		if mark != nil && err == nil {
 			all.gathering = append(all.gathering, mark.ID)
@@ -167,6 +168,11 @@ func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
 				all.gathering = append(all.gathering, id)
 				break
 			}
+			// What is behind a window that was found alone is looked at next.
+			again = err == nil && w.more != nil && g.windowed() && !g.rules.shape.Kept && (w.Verdict == window.Complete || w.Verdict == window.Closed)
+		}
+		if again {
+			continue
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			all.err = err
