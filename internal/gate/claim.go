@@ -30,11 +30,11 @@ type release struct {
 
 // Triggered is the answer of Trigger. The zero value means that no event was in the window.
 type Triggered struct {
-	EventIDs       []string
+	EventID        string
 	NumberOfEvents int
 	Published      bool // false: the bus did not take the message, and a sweep retries it
 	// Repeated says that the call released nothing: with keepEventAfterTrigger, an earlier
-	// call released these messages, which have the events of the window.
+	// call released this message, which has the events of the window.
 	Repeated bool
 }
 
@@ -90,19 +90,16 @@ func (g *Gate) triggerOnce(ctx context.Context, key *string) (rel *release, mark
 	return rel, "", err
 }
 
-// summary waits until every release is published or left to the sweep, and adds them up.
+// summary waits until the release is published or left to the sweep, and describes it.
 func (r *release) summary() (Triggered, error) {
-	t := Triggered{Published: r != nil}
-	for ; r != nil; r = r.rest {
-		<-r.settled
-		if r.EventID == "" {
-			return t, fault.New(fault.Unavailable, "the window is claimed, but not whole yet; the message follows")
-		}
-		t.EventIDs = append(t.EventIDs, r.EventID)
-		t.NumberOfEvents += r.NumberOfEvents
-		t.Published = t.Published && r.published
+	if r == nil {
+		return Triggered{}, nil
 	}
-	return t, nil
+	<-r.settled
+	if r.EventID == "" {
+		return Triggered{}, fault.New(fault.Unavailable, "the window is claimed, but not whole yet; its message follows")
+	}
+	return Triggered{EventID: r.EventID, NumberOfEvents: r.NumberOfEvents, Published: r.published}, nil
 }
 
 // repeated describes a message that was released before.
@@ -111,7 +108,7 @@ func (g *Gate) repeated(ctx context.Context, r *release) (Triggered, error) {
 	if err != nil {
 		return Triggered{}, err
 	}
-	return Triggered{EventIDs: []string{r.EventID}, NumberOfEvents: c.NumberOfEvents, Published: c.State == store.Published, Repeated: true}, nil
+	return Triggered{EventID: r.EventID, NumberOfEvents: c.NumberOfEvents, Published: c.State == store.Published, Repeated: true}, nil
 }
 
 // taking is what a claim takes.

@@ -57,7 +57,7 @@ type gatheredList struct {
 
 // gatherPage bounds the events of a part, and so the memory that claiming takes and the time
 // for which other writers wait.
-const gatherPage = 10_000
+const gatherPage = 5_000
 
 // claimInParts begins a claim of more events than one commit can take. The other parts
 // follow, and the release is settled when the message is published.
