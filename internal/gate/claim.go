@@ -77,7 +77,11 @@ func (g *Gate) Trigger(ctx context.Context, key *string) (Triggered, error) {
 // triggerOnce claims what is in the window. mark names a claim in parts that takes it already.
 func (g *Gate) triggerOnce(ctx context.Context, key *string) (rel *release, mark string, err error) {
 	if g.rules.byKey {
-		return g.triggerKey(ctx, orEmptyKey(key))
+		rel, mark, err = g.triggerKey(ctx, orEmptyKey(key))
+		if by, ok := errors.AsType[*gatheringError](err); ok {
+			return nil, by.id, nil
+		}
+		return rel, mark, err
 	}
 	waiting, since := make([][]event.Ref, len(g.endpoints)), g.since()
 	if mark, err = g.readRest(ctx, waiting, since); err != nil || mark != "" {

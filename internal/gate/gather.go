@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -122,91 +121,6 @@ func (g *Gate) scopesOfClaim(c store.Claim, s gathered) (all []scope) {
 	return all
 }
 
-// delimit finds out which events belong to the claim: those up to the last that waits now.
-func (g *Gate) delimit(ctx context.Context, t taking, s *gathered) error {
-	s.Spans = make([]gatherable, len(g.endpoints))
-	latest := make(map[scope]time.Time) // the last event of each scope has the time of its mark
-	later := func(sc scope, at time.Time) {
-		if at.After(latest[sc]) {
-			latest[sc] = at
-		}
-	}
-	if t.waiting != nil {
-		for i, refs := range t.refs {
-			if len(refs) == 0 {
-				s.Spans[i].None = true
-				continue
-			}
-			first, last := t.waiting[refs[0].ID], t.waiting[refs[len(refs)-1].ID]
-			s.Spans[i] = gatherable{From: first.At, To: position{last.At, last.ID}}
-			if m := g.rules.shape.Rules[i].Max; m > 0 && !t.asked {
-				s.Spans[i].Most = m
-			}
-			if t.more != nil && t.more[i] {
-				s.Spans[i].To = g.endOf(t, last.At)
-				later(g.rules.scopeOf(last.Key, last.At), s.Spans[i].To.At)
-			}
-			for _, ref := range refs {
-				w := t.waiting[ref.ID]
-				later(g.rules.scopeOf(w.Key, w.At), w.At)
-			}
-		}
-	} else {
-		if !s.Kept { // its mark may be behind what was read
-			if parts, err := g.store.Gatherings(ctx, g.svc.ServiceName, 1); err != nil || len(parts) > 0 {
-				if err != nil {
-					return err
-				}
-				return &gatheringError{parts[0].ID}
-			}
-		}
-		for i, ep := range g.endpoints {
-			sum, err := g.store.Summarize(ctx, ep, t.since)
-			if err != nil {
-				return err
-			}
-			if !t.asked && !g.rules.shape.Rules[i].Met(sum.Count) {
-				return store.ErrConflict // another instance has claimed some of them meanwhile
-			}
-			if sum.Count > 0 {
-				later(scope{}, sum.Last)
-			}
-		}
-		for i := range s.Spans {
-			s.Spans[i] = gatherable{From: t.since.Add(time.Microsecond), To: position{latest[scope{}], lastID}}
-		}
-	}
-	if !s.Kept {
-		s.Marks = slices.SortedFunc(maps.Values(latest), time.Time.Compare)
-	}
-	return nil
-}
-
-// endOf returns the end of the span of an endpoint of which only the first events were read,
-// the last of them at the given time. What is received from now on is not in it, unless only
-// an event's own time decides.
-func (g *Gate) endOf(t taking, last time.Time) position {
-	if !t.until.IsZero() && (t.ended || g.rules.eventTime != nil) {
-		return position{t.until.Add(-time.Microsecond), lastID}
-	}
-	now := g.windowTime()
-	if !t.until.IsZero() && !now.Before(t.until) {
-		now = t.until.Add(-time.Microsecond)
-	}
-	if now.Before(last) {
-		now = last
-	}
-	return position{now, lastID}
-}
-
-// lastID is after the ids of all events.
-const lastID = "g"
-
-// gatheringError says that another claim in parts takes the window's events.
-type gatheringError struct{ id string }
-
-func (e *gatheringError) Error() string { return "the window is being claimed in parts" }
-
 // partsID returns the id of a claim in parts, which is derived from its first part: two
 // instances that begin with the same events begin the same claim.
 func partsID(p store.Part) string {
@@ -244,11 +158,11 @@ func (g *Gate) gather(ctx context.Context, c *store.Claim, s gathered, p store.P
 // the window before the mark was there, and claim that part a moment later. Both windows are
 // complete then.
 func (g *Gate) nextPart(ctx context.Context, c *store.Claim, s *gathered) (p store.Part, total int, err error) {
-	p.Members = make([][]event.Ref, len(g.endpoints))
+	p.Members = make([][]event.Ref, len(c.Lists))
 	room := max(1, min(gatherPage, g.store.MaxClaim()-len(s.Marks)))
 	if c.Parts == 0 && !s.Kept {
 		order := slices.Clone(s.Order)
-		need := func(i int) int { return g.rules.shape.Rules[i].Need }
+		need := func(i int) int { return c.Lists[i].Need }
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(need(a), need(b)) })
 		for _, i := range order {
 			n, _, err := g.takeSome(ctx, c, s, &p, i, min(need(i), room-total))
@@ -287,7 +201,7 @@ func (g *Gate) takeSome(ctx context.Context, c *store.Claim, s *gathered, p *sto
 			before[w.ID] = w.Slot != ""
 		}
 	}
-	ws, err := g.members(ctx, c.Window, i, *s, limit+len(before))
+	ws, err := g.members(ctx, c, i, *s, limit+len(before))
 	if len(before) > 0 {
 		ws = slices.DeleteFunc(ws, func(w event.Waiting) bool { return before[w.ID] })
 		ws = ws[:min(len(ws), limit)]
@@ -296,11 +210,11 @@ func (g *Gate) takeSome(ctx context.Context, c *store.Claim, s *gathered, p *sto
 		return 0, true, err
 	}
 	l.At = position{ws[n-1].At, ws[n-1].ID}
-	included := s.add(l, ws, g.rules.shape.Rules[i].Send, c.Parts)
+	included := s.add(l, ws, c.Lists[i].Send, c.Parts)
 	p.Members[i] = append(p.Members[i], included...)
 	c.NumberOfEvents += len(included)
 	if !s.Kept {
-		p.Taken = append(p.Taken, g.taken(i, ws, c.Window))
+		p.Taken = append(p.Taken, taken(g.endpointOf(c, i), ws, c.Window))
 	}
 	return n, end || n < limit, nil
 }
@@ -354,9 +268,18 @@ func (s *gathered) carries(r event.Ref) {
 	s.Named = s.Named && !r.Unnamed()
 }
 
+// endpointOf returns the endpoint of a list. The configuration may have changed since the
+// claim was begun.
+func (g *Gate) endpointOf(c *store.Claim, list int) store.Endpoint {
+	if i, ok := g.byKey[c.Lists[list].Key]; ok {
+		return g.endpoints[i]
+	}
+	return store.Endpoint{Service: c.Service, Key: c.Lists[list].Key}
+}
+
 // taken returns the pointers of an endpoint's members.
-func (g *Gate) taken(endpoint int, ws []event.Waiting, w *store.Window) store.Taken {
-	t := store.Taken{Endpoint: g.endpoints[endpoint]}
+func taken(ep store.Endpoint, ws []event.Waiting, w *store.Window) store.Taken {
+	t := store.Taken{Endpoint: ep}
 	if w != nil {
 		t.Waiting = ws
 		return t
@@ -366,55 +289,3 @@ func (g *Gate) taken(endpoint int, ws []event.Waiting, w *store.Window) store.Ta
 	}
 	return t
 }
-
-// members returns the next members of an endpoint, at most limit. Fewer mean that there are
-// no more.
-func (g *Gate) members(ctx context.Context, w *store.Window, endpoint int, s gathered, limit int) ([]event.Waiting, error) {
-	span, ep := s.Spans[endpoint], g.endpoints[endpoint]
-	from := span.From
-	if last := s.Lists[endpoint].At.At; last.After(from) {
-		from = last
-	}
-	slots := g.rules.endpoints[endpoint].distinct != nil
-	for n := limit + 2; ; n *= 2 {
-		var ws []event.Waiting
-		var err error
-		switch {
-		case w == nil:
-			var refs []event.Ref
-			refs, err = g.store.Pending(ctx, ep, from.Add(-time.Microsecond), n)
-			for _, r := range refs {
-				ws = append(ws, event.Waiting{Ref: r, At: r.ReceivedAt, First: r.ReceivedAt})
-			}
-		case slots:
-			ws, err = g.store.WaitingOf(ctx, ep, w.Key, store.Span{}, true, 0)
-		default:
-			ws, err = g.store.WaitingOf(ctx, ep, w.Key, store.Span{From: from, To: span.To.At.Add(time.Microsecond)}, false, n)
-		}
-		if err != nil {
-			return nil, err
-		}
-		all := slots && w != nil || len(ws) < n
-		ws = slices.DeleteFunc(ws, func(one event.Waiting) bool { return !g.belongs(one, span, s.Lists[endpoint].At, s.Kept) })
-		if all || len(ws) >= limit {
-			return ws[:min(len(ws), limit)], nil
-		}
-	}
-}
-
-// belongs reports whether a pointer of an endpoint is a member that is not taken yet. An
-// event that has taken the slot of a member in the meantime is a member in its place.
-func (g *Gate) belongs(w event.Waiting, span gatherable, last position, kept bool) bool {
-	at := position{w.At, w.ID}
-	if w.Size == markSize || w.At.Before(span.From) {
-		return false
-	}
-	if w.Slot == "" || kept {
-		return at.compare(last) > 0 && at.compare(span.To) <= 0
-	}
-	// In the other kinds of windows an event waits until the claim is whole: see closeBefore.
-	replaced := g.rules.shape.Kind == window.Sliding || g.rules.shape.Kind == window.Tumbling
-	return !w.At.After(span.To.At) || replaced && !w.First.After(span.To.At)
-}
-
-func (p position) compare(o position) int { return cmp.Or(p.At.Compare(o.At), cmp.Compare(p.ID, o.ID)) }

@@ -134,9 +134,11 @@ func (g *Gate) runGathering(id string, run *gathering) {
 	if err == nil && c.State != "" {
 		run.rel.EventID, run.rel.NumberOfEvents = c.EventID, c.NumberOfEvents
 		if c.State == store.Dropped {
-			left := make([]int, len(s.Lists))
-			for i, l := range s.Lists {
-				left[i] = l.Count
+			left := make([]int, len(g.endpoints))
+			for i, l := range c.Lists {
+				if at, ok := g.byKey[l.Key]; ok {
+					left[at] = s.Lists[i].Count
+				}
 			}
 			g.leftUnpublished(left)
 		}

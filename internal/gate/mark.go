@@ -12,7 +12,7 @@ const markSize = -1
 
 // marks returns the marks of the claim: one in each scope that has members.
 func (g *Gate) marks(c store.Claim, s gathered) store.Taken {
-	t := store.Taken{Endpoint: g.endpoints[0]}
+	t := store.Taken{Endpoint: g.endpointOf(&c, 0)}
 	for _, at := range s.Marks {
 		ref := event.Ref{ID: c.ID, ReceivedAt: at, Size: markSize}
 		if c.Window == nil {

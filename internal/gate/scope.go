@@ -174,6 +174,10 @@ func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
 		if again {
 			continue
 		}
+		if by, ok := errors.AsType[*gatheringError](err); ok {
+			all.gathering = append(all.gathering, by.id)
+			err = g.help(ctx, by.id)
+		}
 		if !errors.Is(err, store.ErrConflict) {
 			all.err = err
 			return all
