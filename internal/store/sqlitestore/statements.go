@@ -182,7 +182,7 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.dueBeyond: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
 			ORDER BY next_attempt DESC LIMIT ?`,
 		&q.claimOwner: sqlClaimOwner,
-		&q.claimByEventID: `SELECT ` + claimInfo + `, gather, lists FROM claim WHERE service = ? AND event_id = ? AND published < 3
+		&q.claimByEventID: `SELECT ` + claimInfo + `, gather, lists FROM claim WHERE service = ? AND event_id = ? AND +published < 3
 			ORDER BY seq DESC LIMIT 1`,
 		&q.claimByID:  `SELECT ` + claimInfo + `, gather, lists FROM claim WHERE service = ? AND id = ?`,
 		&q.partOwner:  sqlPartOwner,
@@ -192,11 +192,11 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY next_attempt LIMIT ?`,
 		&q.gatheringsBeyond: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 3 AND next_attempt > ?
 			ORDER BY next_attempt DESC LIMIT ?`,
-		&q.claims: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published < 3 AND (date, id) < (?, ?)
+		&q.claims: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND +published < 3 AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
 		&q.claimsByState: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
-		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND published < 3 AND (? < 0 OR published = ?) AND (date, id) < (?, ?)
+		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND +published < 3 AND (? < 0 OR published = ?) AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT ?`,
 		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
 			ORDER BY date, id LIMIT ?`,
