@@ -2,16 +2,13 @@ package gate
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
 	"sync"
 
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -269,7 +266,7 @@ func (g *Gate) complete(ctx context.Context, c *store.Claim, s *gathered) error 
 
 // hash returns the two eventIDs that [window.Release] has for the same events.
 func (g *Gate) hash(ctx context.Context, c store.Claim, s gathered) (id, withTimes string, err error) {
-	plain, timed := md5.New(), md5.New()
+	h := window.NewHash()
 	in := included{g, c, s}
 	for i := range c.Lists {
 		for refs, err := range in.refs(ctx, i) {
@@ -277,18 +274,17 @@ func (g *Gate) hash(ctx context.Context, c store.Claim, s gathered) (id, withTim
 				return "", "", err
 			}
 			for _, r := range refs {
-				_, _ = io.WriteString(plain, r.ID)
-				_, _ = io.WriteString(timed, r.ID+"@"+strconv.FormatInt(r.ReceivedAt.UnixMicro(), 10))
+				h.Add(r)
 			}
 		}
 	}
-	return hex.EncodeToString(plain.Sum(nil)), hex.EncodeToString(timed.Sum(nil)), nil
+	return h.EventID(), h.EventIDWithTimes(), nil
 }
 
 // expectedID returns the eventID of a claim in parts that takes no pointers, before it is
 // begun.
 func (g *Gate) expectedID(ctx context.Context, c store.Claim, s gathered) (string, error) {
-	h := md5.New()
+	h := window.NewHash()
 	for i := range c.Lists {
 		part := s
 		part.Order, part.Lists = []int{i}, make([]gatheredList, len(s.Lists))
@@ -299,14 +295,14 @@ func (g *Gate) expectedID(ctx context.Context, c store.Claim, s gathered) (strin
 				return "", err
 			}
 			for _, r := range p.Members[i] {
-				_, _ = io.WriteString(h, r.ID)
+				h.Add(r)
 			}
 		}
 		for _, r := range part.Lists[i].few(c.Lists[i].Send) {
-			_, _ = io.WriteString(h, r.ID)
+			h.Add(r)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return h.EventID(), nil
 }
 
 // claimedBefore returns the release of a claim that takes no pointers, if it was made, or
