@@ -1,4 +1,4 @@
-.PHONY: run test check lint fuzz bench crash attack function-source emulators
+.PHONY: run test check lint fuzz bench crash large attack function-source emulators
 
 FUZZTIME ?= 10s
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -30,6 +30,9 @@ bench: ## print the table of docs/performance.md, with emulators and databases o
 
 crash: ## kill -9 under load, and while windows complete and close, 200 times on each store
 	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e
+
+large: ## claim a window of a million events, with crashes, and one of 50,000 on the emulator
+	HEADGATE_LARGE=1 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestLargeWindow' -v ./internal/gate
 
 attack: ## run the attacks that must fail, on 127.0.0.1 only, including those too slow for every test run
 	HEADGATE_ATTACK=1 ./scripts/with-emulators ./scripts/with-databases go test -count=1 -timeout 30m -run '^TestAttack' -v ./...

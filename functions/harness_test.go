@@ -212,8 +212,8 @@ func (g *gateway) message(eventID string) syncMessage {
 }
 
 type syncMessage struct {
-	EventID, ServiceName, TriggerType string
-	Events                            map[string]struct {
+	EventID, ServiceName, TriggerType, ContentURL string
+	Events                                        map[string]struct {
 		NumberOfEvents int
 		Events         []struct {
 			ID, Content, ContentEncoding, HTTPMethod, RawQuery string

@@ -8,11 +8,10 @@ import (
 )
 
 type triggeredJSON struct {
-	Triggered      *string  `json:"triggered" description:"The eventID of the message that has the window's events; null if the window was empty."`
-	NumberOfEvents int      `json:"numberOfEvents" description:"Events in the messages that this answer names."`
-	Published      bool     `json:"published" description:"The bus has the messages. If false with a message, it is claimed, and later requests and sweeps publish it."`
-	Repeated       bool     `json:"repeated,omitempty" description:"This request released nothing: with keepEventAfterTrigger, the same events were released before, in the message that triggered names."`
-	AlsoTriggered  []string `json:"alsoTriggered,omitempty" description:"Further messages, if the window was too large for one."`
+	Triggered      *string `json:"triggered" description:"The eventID of the message that has the window's events; null if the window was empty."`
+	NumberOfEvents int     `json:"numberOfEvents" description:"Events in the message."`
+	Published      bool    `json:"published" description:"The bus has the message. If false with a message, it is claimed, and later requests and sweeps publish it."`
+	Repeated       bool    `json:"repeated,omitempty" description:"This request released nothing: with keepEventAfterTrigger, the same events were released before, in the message that triggered names."`
 }
 
 // triggerWindow publishes every event in the window now, complete or not.
@@ -26,8 +25,8 @@ func triggerWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := triggeredJSON{NumberOfEvents: t.NumberOfEvents, Published: t.Published, Repeated: t.Repeated}
-	if len(t.EventIDs) > 0 {
-		out.Triggered, out.AlsoTriggered = &t.EventIDs[0], t.EventIDs[1:]
+	if t.EventID != "" {
+		out.Triggered = &t.EventID
 	}
 	return web.JSON(w, http.StatusOK, out)
 }

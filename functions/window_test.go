@@ -1,6 +1,8 @@
 package functions
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,8 +94,8 @@ func TestARepeatedTriggerSaysWhetherTheMessageIsPublished(t *testing.T) {
 	require.Equal(t, map[string]any{"triggered": first.str("triggered"), "repeated": true, "numberOfEvents": 1.0, "published": false}, again.json)
 }
 
-// A window that is too large for one claim is published in parts. A part that was published
-// earlier does not delay the later ones.
+// A window that is too large for one commit is one message all the same. It is a claim check,
+// and its contentURL has the whole message.
 func TestAWindowTooLargeForOneClaim(t *testing.T) {
 	t.Parallel()
 	for _, keep := range []string{"false", "true"} {
@@ -107,26 +109,38 @@ func TestAWindowTooLargeForOneClaim(t *testing.T) {
 		}
 		send("entry1", 9)
 		send("entry2", 1)
-		contents := func() map[string]bool {
-			seen := map[string]bool{}
-			for _, m := range g.bus.all() {
-				var msg syncMessage
-				require.NoError(t, json.Unmarshal(m.Data, &msg))
-				for _, list := range msg.Events {
-					require.LessOrEqual(t, len(list.Events), 4)
-					for _, e := range list.Events {
-						require.True(t, keep == "true" || !seen[e.Content], e.Content)
-						seen[e.Content] = true
-					}
+		contents := func(message int) (all []string) {
+			m := g.bus.all()[message]
+			require.Equal(t, "true", m.Attributes["claimCheck"])
+			var short, whole syncMessage
+			require.NoError(t, json.Unmarshal(m.Data, &short))
+			res := g.do("GET", short.ContentURL, "")
+			require.Equal(t, 200, res.status)
+			require.NoError(t, json.Unmarshal(res.raw, &whole))
+			ids := md5.New()
+			for _, key := range []string{"entry1", "entry2"} {
+				require.Empty(t, short.Events[key].Events)
+				require.Equal(t, short.Events[key].NumberOfEvents, len(whole.Events[key].Events))
+				for _, e := range whole.Events[key].Events {
+					all = append(all, e.Content)
+					ids.Write([]byte(e.ID))
 				}
 			}
-			return seen
+			require.Equal(t, hex.EncodeToString(ids.Sum(nil)), whole.EventID)
+			return all
 		}
-		require.Len(t, contents(), 10)
-		require.Len(t, g.bus.all(), 3)
+		want := []string{"entry10", "entry11", "entry12", "entry13", "entry14", "entry15", "entry16", "entry17", "entry18", "entry20"}
+		require.Len(t, g.bus.all(), 1)
+		require.Equal(t, want, contents(0))
+		require.Equal(t, 200, g.do("POST", "/sweep", "").status)
+		require.Len(t, g.bus.all(), 1, "nothing is released twice")
 		if keep == "true" {
+			again := g.do("POST", "/trigger", "").json
+			require.Equal(t, true, again["repeated"])
+			require.Equal(t, 10.0, again["numberOfEvents"])
 			g.event("entry1", "late")
-			require.True(t, contents()["late"])
+			require.Len(t, g.bus.all(), 2)
+			require.Contains(t, contents(1), "late")
 		}
 	}
 }

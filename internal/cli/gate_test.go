@@ -250,7 +250,7 @@ func TestHostileAnswersAreShown(t *testing.T) {
 	raw := bytes.ReplaceAll(quoted, []byte(`\u007f`), []byte("\x7f"))
 	answer := strings.ReplaceAll(`{"serviceName":§,"id":§,"eventKey":§,"dropped":§,"triggered":§,"eventID":§,"missing":[{"eventKey":§}],"endpoints":[{"eventKey":§}],
 		"lastMessage":{"eventID":§,"state":§},"warnings":[§],"outbox":{"warning":§},"messages":[{"eventID":§,"state":§,"lastError":§,"missing":[{"eventKey":§}]}],
-		"windows":[{"correlationKey":§,"state":§,"endpoints":[{"eventKey":§}]}],"alsoTriggered":[§]}`, "§", string(raw))
+		"windows":[{"correlationKey":§,"state":§,"endpoints":[{"eventKey":§}]}]}`, "§", string(raw))
 	status := http.StatusOK
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")

@@ -14,7 +14,6 @@ type triggerAnswer struct {
 	Triggered           *string
 	NumberOfEvents      int
 	Published, Repeated bool
-	AlsoTriggered       []string
 }
 
 func newTrigger(p *Process) *cobra.Command {
@@ -41,22 +40,12 @@ func printTrigger(w io.Writer, a *triggerAnswer) error {
 		_, err := fmt.Fprintln(w, "the window is empty: nothing to publish")
 		return err
 	}
-	for i, id := range append([]string{*a.Triggered}, a.AlsoTriggered...) {
-		what := published(a.Published)
-		if a.Repeated {
-			what = "has the same events already, " + what
-		}
-		if i == 0 {
-			what += ", " + count(a.NumberOfEvents, "event")
-			if len(a.AlsoTriggered) > 0 {
-				what += " with those below"
-			}
-		}
-		if _, err := fmt.Fprintf(w, "message %s: %s\n", printable(id, ""), what); err != nil {
-			return err
-		}
+	what := published(a.Published)
+	if a.Repeated {
+		what = "has the same events already, " + what
 	}
-	return nil
+	_, err := fmt.Fprintf(w, "message %s: %s, %s\n", printable(*a.Triggered, ""), what, count(a.NumberOfEvents, "event"))
+	return err
 }
 
 // published says whether the bus has a message.

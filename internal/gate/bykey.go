@@ -100,11 +100,14 @@ func (g *Gate) scopesOfKey(ctx context.Context, key string) ([]scope, error) {
 	if g.rules.shape.Kind != window.Tumbling {
 		return []scope{{key: key}}, nil
 	}
-	waiting, _, err := g.waitingOf(ctx, scope{key: key}, g.windowTime(), false)
+	waiting, mark, _, err := g.waitingOf(ctx, scope{key: key}, g.windowTime(), false)
 	if err != nil {
 		return nil, err
 	}
 	var all []scope
+	if mark != nil { // its interval may have no other pointer left
+		all = append(all, g.rules.scopeOf(key, mark.At))
+	}
 	for _, w := range g.rules.shape.Windows(waiting, g.windowTime()) {
 		if sc := g.rules.scopeOf(key, w.Opened); !slices.Contains(all, sc) {
 			all = append(all, sc)
@@ -113,30 +116,36 @@ func (g *Gate) scopesOfKey(ctx context.Context, key string) ([]scope, error) {
 	return all, nil
 }
 
-// openOf returns the windows of a key that are open or not yet looked at, oldest first.
-func (g *Gate) openOf(ctx context.Context, key string) ([]window.Window, error) {
+// openOf returns the windows of a key that are open or not yet looked at, oldest first. mark
+// is that of a claim in parts which takes events of the key; nil: there is none.
+func (g *Gate) openOf(ctx context.Context, key string) (open []window.Window, mark *event.Waiting, err error) {
 	now := g.windowTime()
-	waiting, _, err := g.waitingOf(ctx, scope{key: key}, now, false)
+	waiting, mark, _, err := g.waitingOf(ctx, scope{key: key}, now, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.DeleteFunc(g.rules.shape.Windows(waiting, now), func(w window.Window) bool { return w.Verdict == window.Over }), nil
+	over := func(w window.Window) bool { return w.Verdict == window.Over }
+	return slices.DeleteFunc(g.rules.shape.Windows(waiting, now), over), mark, nil
 }
 
 // haveOf returns how many events the first window of a key has by endpoint.
 func (g *Gate) haveOf(ctx context.Context, key string) ([]int, error) {
-	open, err := g.openOf(ctx, key)
+	open, _, err := g.openOf(ctx, key)
 	if err != nil || len(open) == 0 {
 		return make([]int, len(g.endpoints)), err
 	}
 	return open[0].Have, nil
 }
 
-// triggerKey claims every event of a key that is in a window.
-func (g *Gate) triggerKey(ctx context.Context, key string) (*release, error) {
-	open, err := g.openOf(ctx, key)
+// triggerKey claims every event of a key that is in a window. mark names a claim in parts
+// that takes events of the key already.
+func (g *Gate) triggerKey(ctx context.Context, key string) (rel *release, mark string, err error) {
+	open, marked, err := g.openOf(ctx, key)
 	if err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	if marked != nil {
+		return nil, marked.ID, nil
 	}
 	all := window.Window{Members: make([][]event.Waiting, len(g.endpoints)), Have: make([]int, len(g.endpoints))}
 	for _, w := range open {
@@ -150,9 +159,10 @@ func (g *Gate) triggerKey(ctx context.Context, key string) (*release, error) {
 		}
 	}
 	if len(open) == 0 {
-		return nil, nil
+		return nil, "", nil
 	}
-	return g.claimWindow(ctx, key, all, store.Manual)
+	rel, err = g.claimWindow(ctx, key, foundWindow{Window: all}, store.Manual)
+	return rel, "", err
 }
 
 // resetByKey is Reset for sets of keys.
@@ -171,6 +181,8 @@ func (g *Gate) resetByKey(ctx context.Context, eventKey string, key *string) (to
 			if err != nil {
 				return total, unavailable(err, "the window could not be read")
 			}
+			read := len(ws)
+			ws, _ = unmarkedWaiting(ws)
 			n, err := g.store.DiscardWaiting(ctx, ep, ws)
 			if total += n; n > 0 {
 				g.changed()
@@ -178,7 +190,7 @@ func (g *Gate) resetByKey(ctx context.Context, eventKey string, key *string) (to
 			if err != nil {
 				return total, unavailable(err, "the window could not be reset whole")
 			}
-			if key != nil || len(ws) < resetPage {
+			if key != nil || read < resetPage || n == 0 {
 				break
 			}
 		}
@@ -202,6 +214,7 @@ func (g *Gate) pendingByKey(ctx context.Context, key *string, limit int) ([]Wait
 				ws, err = g.store.WaitingUpTo(ctx, ep, time.Time{}, nil, limit+1)
 			}
 			out[i] = Waiting{EventKey: ep.Key, More: len(ws) > limit}
+			ws, _ = unmarkedWaiting(ws)
 			for _, w := range ws[:min(len(ws), limit)] {
 				out[i].Events = append(out[i].Events, w.Ref)
 				out[i].Keys = append(out[i].Keys, w.Key)
@@ -233,7 +246,7 @@ func (g *Gate) statusByKey(ctx context.Context, key *string, s *Status, have []i
 		}
 		return nil
 	}
-	open, err := g.openOf(ctx, orEmptyKey(key))
+	open, _, err := g.openOf(ctx, orEmptyKey(key))
 	if err != nil || len(open) == 0 {
 		return err
 	}

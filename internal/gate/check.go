@@ -17,6 +17,8 @@ type checkResult struct {
 	complete bool
 	released *release // nil: nothing was released, or all of it had been published before
 	err      error
+	// gathering names the claims in parts that take events of the scope.
+	gathering []string
 }
 
 // and returns the result of two checks: what the first one released, and any error.
@@ -105,7 +107,7 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 			return out, nil
 		}
 	}
-	have, _, err := g.probe(ctx, g.allEndpoints(), g.since(), 0)
+	have, _, _, err := g.probe(ctx, g.allEndpoints(), g.since(), 0)
 	if err != nil {
 		return Verdict{}, unavailable(err, "the window could not be read")
 	}
@@ -131,14 +133,26 @@ func (g *Gate) startCheck() *checkRun {
 // until no claim is lost (docs/decisions/002).
 func (g *Gate) checkOnce(ctx context.Context) checkResult {
 	for attempt := 0; ; attempt++ {
-		waiting, err := g.completeWindow(ctx)
-		if err != nil {
+		since := g.since()
+		waiting, mark, err := g.completeWindow(ctx, since)
+		if mark != "" && err == nil { // what is left waits until that claim is whole
+			if err = g.help(ctx, mark); err == nil {
+				return checkResult{gathering: []string{mark}}
+			}
+		}
+		if err != nil && !errors.Is(err, store.ErrConflict) {
 			return checkResult{err: err}
 		}
-		if waiting == nil {
+		if waiting == nil && err == nil {
 			return checkResult{}
 		}
-		rel, err := g.claim(ctx, taking{refs: waiting})
+		var rel *release
+		if err == nil {
+			rel, err = g.claim(ctx, taking{refs: waiting, since: since})
+		}
+		if by, ok := errors.AsType[*gatheringError](err); ok {
+			return checkResult{gathering: []string{by.id}, err: g.help(ctx, by.id)}
+		}
 		if rel != nil && rel.repeated {
 			rel = nil // this check released nothing
 		}
@@ -181,49 +195,50 @@ const margin = 60
 const largeNeed = 100
 
 // completeWindow returns the events of every endpoint in the window, or nil if the window
-// is not complete.
+// is not complete. Of a window with more than MaxClaim events it returns only some, but more
+// than that. mark names a claim in parts that takes events of the window; then it returns nil.
 //
 // It first asks about the endpoint that was short last time (the suspect), and stops if
 // that is still short. An event that does not complete the window then costs one small
 // query, however many others wait. After a complete window there is no suspect. Under load
 // the next window is likely complete too, so all endpoints are read at once.
-func (g *Gate) completeWindow(ctx context.Context) ([][]event.Ref, error) {
-	since := g.since()
+func (g *Gate) completeWindow(ctx context.Context, since time.Time) (waiting [][]event.Ref, mark string, err error) {
 	rest := g.allEndpoints()
 	if suspect := int(g.suspect.Load()); suspect != noEndpoint {
-		have, _, err := g.probe(ctx, []int{suspect}, since, 0)
+		have, _, _, err := g.probe(ctx, []int{suspect}, since, 0)
 		if err != nil || !g.rules.shape.Rules[suspect].Met(have[suspect]) {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	have, waiting, err := g.probe(ctx, rest, since, margin)
-	if err != nil {
-		return nil, err
+	have, waiting, mark, err := g.probe(ctx, rest, since, margin)
+	if err != nil || mark != "" {
+		return nil, mark, err
 	}
 	for _, i := range rest {
 		if !g.rules.shape.Rules[i].Met(have[i]) {
 			g.suspect.Store(int64(i))
-			return nil, nil
+			return nil, "", nil
 		}
 	}
 	g.suspect.Store(noEndpoint)
-	if err := g.readRest(ctx, waiting, since); err != nil {
-		return nil, err
+	if mark, err := g.readRest(ctx, waiting, since); err != nil || mark != "" {
+		return nil, mark, err
 	}
 	for i := range waiting { // another instance may have claimed between the two reads
-		if !g.rules.shape.Rules[i].Met(len(waiting[i])) {
+		if n := len(waiting[i]); n <= g.store.MaxClaim() && !g.rules.shape.Rules[i].Met(n) {
 			g.suspect.Store(int64(i))
-			return nil, nil
+			return nil, "", nil
 		}
 	}
-	return waiting, nil
+	return waiting, "", nil
 }
 
 // probe returns how many events wait at each of the endpoints in which, counting no
 // further than need and extra. waiting[i] holds the endpoint's events, or nil if there may
-// be more than it read.
-func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra int) (have []int, waiting [][]event.Ref, err error) {
+// be more than it read. mark names a claim in parts whose mark it has read.
+func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra int) (have []int, waiting [][]event.Ref, mark string, err error) {
 	have, waiting = make([]int, len(g.endpoints)), make([][]event.Ref, len(g.endpoints))
+	marks := make([]string, len(g.endpoints))
 	one := func(ctx context.Context, i int) (err error) {
 		need := g.rules.shape.Rules[i].Need
 		if need > largeNeed {
@@ -231,38 +246,45 @@ func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra in
 			return err
 		}
 		refs, err := g.store.Pending(ctx, g.endpoints[i], since, need+extra)
-		if have[i] = len(refs); len(refs) < need+extra {
+		few := len(refs) < need+extra
+		refs, marks[i] = unmarked(refs)
+		if have[i] = len(refs); few {
 			waiting[i] = notNil(refs)
 		}
 		return err
 	}
 	if len(which) == 1 {
-		return have, waiting, one(ctx, which[0])
+		err := one(ctx, which[0])
+		return have, waiting, markOf(marks), err
 	}
 	eg, ctx := g.group(ctx)
 	for _, i := range which {
 		eg.Go(func() error { return one(ctx, i) })
 	}
-	return have, waiting, eg.Wait()
+	err = eg.Wait()
+	return have, waiting, markOf(marks), err
 }
 
-// readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole.
-func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.Time) error {
+// readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole. It
+// reads no more than shows that a window is too large for one claim.
+func (g *Gate) readRest(ctx context.Context, waiting [][]event.Ref, since time.Time) (mark string, err error) {
+	marks := make([]string, len(g.endpoints))
 	eg, ctx := g.group(ctx)
 	for i := range waiting {
 		if waiting[i] != nil {
 			continue
 		}
 		eg.Go(func() error {
-			refs, err := g.store.Pending(ctx, g.endpoints[i], since, 0)
+			refs, err := g.store.Pending(ctx, g.endpoints[i], since, g.store.MaxClaim()+2) // one may be a mark
+			refs, marks[i] = unmarked(refs)
 			waiting[i] = notNil(refs)
 			return err
 		})
 	}
 	if err := eg.Wait(); err != nil {
-		return fmt.Errorf("read the window: %w", err)
+		return "", fmt.Errorf("read the window: %w", err)
 	}
-	return nil
+	return markOf(marks), nil
 }
 
 func (g *Gate) allEndpoints() []int {

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,35 +17,24 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// release is a window that this instance claimed.
+// release is a window that this instance claimed. All but repeated and rest is valid once
+// settled is closed.
 type release struct {
-	EventID        string
+	EventID        string // "" if the claim is made in parts, and this instance could not end it
 	NumberOfEvents int
 	settled        chan struct{} // closed when it is published, or left to the sweep
-	published      bool          // valid once settled is closed
-	repeated       bool          // the service keeps its events, and claimed this very message before
-	rest           *release      // the next part of a window too large for one claim
-}
-
-// releases is a list of releases, linked by rest.
-type releases struct{ first, last *release }
-
-func (l *releases) add(r *release) {
-	if l.first == nil {
-		l.first = r
-	} else {
-		l.last.rest = r
-	}
-	l.last = r
+	published      bool
+	repeated       bool     // the service keeps its events, and claimed this very message before
+	rest           *release // another window that the same look released
 }
 
 // Triggered is the answer of Trigger. The zero value means that no event was in the window.
 type Triggered struct {
-	EventIDs       []string // more than one only for a window too large for one claim
+	EventID        string
 	NumberOfEvents int
 	Published      bool // false: the bus did not take the message, and a sweep retries it
 	// Repeated says that the call released nothing: with keepEventAfterTrigger, an earlier
-	// call released these messages, which have the events of the window.
+	// call released this message, which has the events of the window.
 	Repeated bool
 }
 
@@ -65,22 +53,17 @@ func (g *Gate) Trigger(ctx context.Context, key *string) (Triggered, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		var rel *release
-		var err error
-		if g.rules.byKey {
-			rel, err = g.triggerKey(ctx, orEmptyKey(key))
-		} else {
-			waiting := make([][]event.Ref, len(g.endpoints))
-			if err := g.readRest(ctx, waiting, g.since()); err != nil {
-				return Triggered{}, unavailable(err, "the window could not be read")
+		rel, mark, err := g.triggerOnce(ctx, key)
+		if mark != "" { // its events belong to another message: then what waits beside them is claimed
+			if err = g.finish(ctx, mark); err == nil {
+				continue
 			}
-			rel, err = g.claim(ctx, taking{refs: waiting})
 		}
 		if err == nil && rel != nil && rel.repeated {
 			return g.repeated(ctx, rel)
 		}
 		if err == nil {
-			return rel.summary(), nil
+			return rel.summary()
 		}
 		if errors.Is(err, store.ErrConflict) {
 			err = pause(ctx, attempt)
@@ -91,80 +74,80 @@ func (g *Gate) Trigger(ctx context.Context, key *string) (Triggered, error) {
 	}
 }
 
-// summary waits until every part is published or left to the sweep, and adds them up.
-func (r *release) summary() Triggered {
-	t := Triggered{Published: r != nil}
-	for ; r != nil; r = r.rest {
-		<-r.settled
-		t.EventIDs = append(t.EventIDs, r.EventID)
-		t.NumberOfEvents += r.NumberOfEvents
-		t.Published = t.Published && r.published
+// triggerOnce claims what is in the window. mark names a claim in parts that takes it already.
+func (g *Gate) triggerOnce(ctx context.Context, key *string) (rel *release, mark string, err error) {
+	if g.rules.byKey {
+		rel, mark, err = g.triggerKey(ctx, orEmptyKey(key))
+		if by, ok := errors.AsType[*gatheringError](err); ok {
+			return nil, by.id, nil
+		}
+		return rel, mark, err
 	}
-	return t
+	waiting, since := make([][]event.Ref, len(g.endpoints)), g.since()
+	if mark, err = g.readRest(ctx, waiting, since); err != nil || mark != "" {
+		return nil, mark, unavailableOrNil(err, "the window could not be read")
+	}
+	rel, err = g.claim(ctx, taking{refs: waiting, since: since, asked: true})
+	if by, ok := errors.AsType[*gatheringError](err); ok {
+		return nil, by.id, nil
+	}
+	return rel, "", err
 }
 
-// repeated describes messages that were released before.
-func (g *Gate) repeated(ctx context.Context, r *release) (Triggered, error) {
-	t := Triggered{Published: true, Repeated: true}
-	for ; r != nil; r = r.rest {
-		c, err := g.claimOf(ctx, r.EventID)
-		if err != nil {
-			return Triggered{}, err
-		}
-		t.EventIDs = append(t.EventIDs, r.EventID)
-		t.NumberOfEvents += c.NumberOfEvents
-		t.Published = t.Published && c.State == store.Published
+// summary waits until the release is published or left to the sweep, and describes it.
+func (r *release) summary() (Triggered, error) {
+	if r == nil {
+		return Triggered{}, nil
 	}
-	return t, nil
+	<-r.settled
+	if r.EventID == "" {
+		return Triggered{}, fault.New(fault.Unavailable, "the window is claimed, but not whole yet; its message follows")
+	}
+	return Triggered{EventID: r.EventID, NumberOfEvents: r.NumberOfEvents, Published: r.published}, nil
+}
+
+// repeated describes a message that was released before.
+func (g *Gate) repeated(ctx context.Context, r *release) (Triggered, error) {
+	c, err := g.claimOf(ctx, r.EventID)
+	if err != nil {
+		return Triggered{}, err
+	}
+	return Triggered{EventID: r.EventID, NumberOfEvents: c.NumberOfEvents, Published: c.State == store.Published, Repeated: true}, nil
 }
 
 // taking is what a claim takes.
 type taking struct {
-	refs    [][]event.Ref            // by endpoint
+	refs    [][]event.Ref            // by endpoint; of the plain sets not all, if there are more than MaxClaim
+	since   time.Time                // of the plain sets: the start of the window
+	asked   bool                     // a user wants the window, complete or not
 	waiting map[string]event.Waiting // the same by id, from a set of keys; nil: from the plain sets
 	window  *store.Window            // nil: of a service with plain sets
+	more    []bool                   // the endpoints of which refs has only the first events; nil: none
+	until   time.Time                // the members' times are before it; zero: no bound
+	ended   bool                     // no event received from now on belongs to the window
 	have    []int                    // by endpoint, of a window that closed incomplete and needs an alert; else nil
 }
 
 // claim takes the given events out of the window and publishes them. It returns nil if
-// there are none. If the service keeps its events and has claimed all of these messages
-// before, it returns these, as repeated. It returns ErrConflict if another instance was
-// first.
-//
-// A window with more events than one commit can take is claimed in parts. The first part
-// takes the endpoints with the fewest events whole. These endpoints are then short, so no
-// other instance finds the window complete while the other parts follow.
+// there are none. If the service keeps its events and has claimed this message before, it
+// returns that, as repeated. It returns ErrConflict if another instance was first. A window
+// with more events than one commit can take is claimed in parts, which follow.
 func (g *Gate) claim(ctx context.Context, t taking) (*release, error) {
-	var fresh, before releases
-	for rest := t.refs; rest != nil; {
-		t.refs, rest = split(rest, g.store.MaxClaim())
-		next, err := g.claimPart(ctx, t)
-		switch {
-		case err != nil && fresh.first == nil:
-			return nil, err
-		case err != nil:
-			// The events of the other parts still wait in the window, for the next release.
-			g.log.WarnContext(ctx, "a window larger than one claim was released in part", "eventID", fresh.first.EventID, "error", err)
-			return fresh.first, nil
-		case next == nil: // no events
-		case next.repeated: // but later parts may not have been published
-			before.add(next)
-		default:
-			fresh.add(next)
-			t.have = nil // the window has its alert
-		}
+	total := 0
+	for _, refs := range t.refs {
+		total += len(refs)
 	}
-	if fresh.first == nil {
-		return before.first, nil
+	if total > g.store.MaxClaim() {
+		return g.claimInParts(ctx, t)
 	}
-	return fresh.first, nil
+	return g.claimAtOnce(ctx, t)
 }
 
-// claimPart claims events that fit into one commit, and starts their publication. The
+// claimAtOnce claims events that fit into one commit, and starts their publication. The
 // commit decides between instances: it deletes each event's pointer and fails as a
 // whole if one is gone (docs/decisions/002). The claim holds the lease of its first attempt
 // from the start, so a sweep that runs at once leaves it alone.
-func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
+func (g *Gate) claimAtOnce(ctx context.Context, t taking) (*release, error) {
 	r, ok := window.Build(g.rules.shape.Rules, t.refs)
 	if !ok {
 		return nil, nil
@@ -172,24 +155,11 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 	if err := g.distinguish(ctx, &r); err != nil {
 		return nil, err
 	}
-	now := g.clock()
 	c := store.Claim{ClaimInfo: store.ClaimInfo{
 		ID: claimID(r), Service: g.svc.ServiceName, EventID: r.EventID, TriggerType: g.svc.Trigger.Type,
-		Date: now, Owner: event.RandomID(), State: store.Claimed,
-		Attempts: 1, NextAttempt: now.Add(publishLease(1)), // the lease of the attempt below
-		Window: t.window,
+		Owner: event.RandomID(), Window: t.window,
 	}}
-	if c.Window == nil || c.Window.Completion != store.DeadLettered && c.Window.Completion != store.Expired {
-		c.Targets = g.newTargets(now)
-		c.NextAttempt = now.Add(leaseOf(c.ClaimInfo, 1))
-	}
-	dropped := t.window != nil && t.window.Completion == store.Expired
-	resting := len(c.Targets) == 0 && !g.elapsed(&g.busAway, busRest) // several targets rest each by itself
-	if dropped {                                                      // a record that is final, and no message
-		c.State, c.Attempts, c.NextAttempt, c.ExpireAt = store.Dropped, 0, time.Time{}, whole(g.time.After(g.retention()))
-	} else if resting { // the bus failed a moment ago: make no attempt, take no lease, and back off
-		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
-	}
+	follows := g.enterOutbox(&c)
 	var taken []store.Taken
 	keep := g.svc.Trigger.KeepEventAfterTrigger
 	for i, l := range r.Lists {
@@ -219,27 +189,53 @@ func (g *Gate) claimPart(ctx context.Context, t taking) (*release, error) {
 		g.startAlerts()
 	}
 	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
-	if resting || dropped || g.alone {
+	if !follows || g.alone {
 		close(rel.settled)
 		return rel, nil
 	}
 	g.inFlight.Add(1)
 	go func() {
 		defer g.inFlight.Done()
-		var once sync.Once
-		published := false
-		settle := func(published bool) { once.Do(func() { rel.published = published; close(rel.settled) }) }
-		defer func() { settle(published) }()
-		if len(c.Targets) > 0 && g.backgroundCPU { // the sender of an event waits no longer for an endpoint than for a topic
-			defer time.AfterFunc(publishTimeout, func() { settle(false) }).Stop()
-		}
-		g.publishNow(c, func() {
-			if published = true; g.backgroundCPU {
-				settle(true)
-			}
-		})
+		g.publishRelease(c, rel)
 	}()
 	return rel, nil
+}
+
+// enterOutbox gives the claim its date and the state in which it is whole. It reports
+// whether this instance is to publish it now.
+func (g *Gate) enterOutbox(c *store.Claim) (follows bool) {
+	now := g.clock()
+	c.Date, c.State, c.Attempts, c.LastError = now, store.Claimed, 1, ""
+	if c.Window != nil && c.Window.Completion == store.Expired { // a record that is final, and no message
+		c.State, c.Attempts, c.NextAttempt, c.ExpireAt = store.Dropped, 0, time.Time{}, whole(g.time.After(g.retention()))
+		return false
+	}
+	if c.Window == nil || c.Window.Completion != store.DeadLettered {
+		c.Targets = g.newTargets(now)
+	}
+	c.NextAttempt = now.Add(leaseOf(c.ClaimInfo, 1))             // the lease of the attempt that follows
+	if len(c.Targets) == 0 && !g.elapsed(&g.busAway, busRest) { // several targets rest each by itself
+		// The bus failed a moment ago: make no attempt, take no lease, and back off.
+		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
+		return false
+	}
+	return true
+}
+
+// publishRelease makes the first attempt to publish a claim, and settles the release.
+func (g *Gate) publishRelease(c store.Claim, rel *release) {
+	var once sync.Once
+	published := false
+	settle := func(published bool) { once.Do(func() { rel.published = published; close(rel.settled) }) }
+	defer func() { settle(published) }()
+	if len(c.Targets) > 0 && g.backgroundCPU { // the sender of an event waits no longer for an endpoint than for a topic
+		defer time.AfterFunc(publishTimeout, func() { settle(false) }).Stop()
+	}
+	g.publishNow(c, func() {
+		if published = true; g.backgroundCPU {
+			settle(true)
+		}
+	})
 }
 
 // take returns the pointers of an endpoint's members, from the set in which they wait.
@@ -295,31 +291,6 @@ func claimID(r window.Release) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// split returns a part of at most most events, and the rest, or nil if nothing is left. It
-// fills the part from the endpoints with the fewest events first, the oldest events first.
-func split(waiting [][]event.Ref, most int) (part, rest [][]event.Ref) {
-	total := 0
-	for _, refs := range waiting {
-		total += len(refs)
-	}
-	if total <= most {
-		return waiting, nil
-	}
-	order := make([]int, len(waiting))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(waiting[a]), len(waiting[b])) })
-	part, rest = make([][]event.Ref, len(waiting)), make([][]event.Ref, len(waiting))
-	for _, i := range order {
-		refs := slices.SortedFunc(slices.Values(waiting[i]), event.Ref.Compare)
-		n := min(len(refs), most)
-		part[i], rest[i] = refs[:n], refs[n:]
-		most -= n
-	}
-	return part, rest
-}
-
 // Reset removes every event from the window without publishing it, for one endpoint or
 // (eventKey "") for all, and for one correlation key or (key nil) for all. It returns the
 // number of events removed, also with an error.
@@ -329,6 +300,9 @@ func (g *Gate) Reset(ctx context.Context, eventKey string, key *string) (int, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*storeTimeout)
 	defer cancel()
+	if err := g.finishAll(ctx, key); err != nil {
+		return 0, unavailable(err, "a large window is being claimed")
+	}
 	if g.rules.byKey {
 		return g.resetByKey(ctx, eventKey, key)
 	}
@@ -341,6 +315,7 @@ func (g *Gate) Reset(ctx context.Context, eventKey string, key *string) (int, er
 		if err != nil {
 			return n, unavailable(err, "the window could not be read")
 		}
+		refs, _ = unmarked(refs)
 		gone, err := g.store.Discard(ctx, ep, refs)
 		if n += gone; gone > 0 {
 			g.changed()

@@ -181,7 +181,7 @@ func (d *delivery) finish(ctx context.Context) {
 		return
 	}
 	now := d.g.clock()
-	out := store.Outcome{Size: cmp.Or(int64(d.size), d.c.Size), ExpireAt: whole(d.g.time.After(d.g.retention())), Targets: d.c.Targets}
+	out := store.Outcome{Size: cmp.Or(int64(d.size), d.c.Size), ExpireAt: whole(d.g.time.After(d.g.retention())), Targets: d.c.Targets, Parts: d.c.Parts}
 	next, failed := time.Time{}, []string(nil)
 	for _, t := range d.c.Targets {
 		if !t.Delivered() {

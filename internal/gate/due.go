@@ -111,14 +111,14 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 	now := g.windowTime().Add(-clock.Skew)
 	due := g.rules.shape.Due(now)
 	return g.eachScope(ctx, whole(due), func(ctx context.Context, sc scope) error {
-		waiting, _, err := g.waitingOf(ctx, sc, now, false)
-		if err != nil {
+		waiting, mark, _, err := g.waitingOf(ctx, sc, now, false)
+		if err != nil || mark != nil { // what a claim in parts takes does not leave its window
 			return err
 		}
 		for _, w := range g.rules.shape.Windows(waiting, now) {
 			if w.Verdict == window.Complete && g.windowed() {
 				// The look that should have released it never ended. Another instance may be at it.
-				if _, err := g.settleWindow(ctx, sc.key, w); err != nil && !errors.Is(err, store.ErrConflict) {
+				if _, err := g.settleWindow(ctx, sc.key, foundWindow{Window: w}); err != nil && !errors.Is(err, store.ErrConflict) {
 					return err
 				}
 			}

@@ -120,6 +120,7 @@ type Gate struct {
 	commits  *groupCommit
 	checks   coalescer
 	scopes   scopeChecks
+	gathers  gathers
 	sending  coalescer // of dead letters
 	tally    tally
 	counting time.Duration // time.Ran when the tally began

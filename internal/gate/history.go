@@ -35,6 +35,7 @@ func (g *Gate) Pending(ctx context.Context, key *string, limit int) ([]Waiting, 
 		eg.Go(func() error {
 			refs, err := g.store.Pending(ctx, g.endpoints[i], since, limit+1)
 			more := len(refs) > limit
+			refs, _ = unmarked(refs)
 			out[i] = Waiting{EventKey: r.Key, Events: refs[:min(len(refs), limit)], More: more}
 			return err
 		})

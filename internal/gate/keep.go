@@ -132,11 +132,33 @@ func (g *Gate) keepClaim(ctx context.Context, info store.ClaimInfo, until time.T
 	if err != nil || c.State != store.Claimed {
 		return err
 	}
+	if c.Parts > 0 {
+		return g.keepParts(ctx, c, until)
+	}
 	var members []store.Member
 	for _, l := range c.Lists {
 		members = append(members, l.Included...)
 	}
 	return g.store.Keep(ctx, g.svc.ServiceName, members, until)
+}
+
+// keepParts is keepClaim for a claim in parts. The parts stay as long as the claim does.
+func (g *Gate) keepParts(ctx context.Context, c store.Claim, until time.Time) error {
+	in, err := g.includedIn(c)
+	if err != nil {
+		return err
+	}
+	for i := range c.Lists {
+		for refs, err := range in.refs(ctx, i) {
+			if err == nil {
+				err = g.store.Keep(ctx, g.svc.ServiceName, refs, until)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // losesAt returns the time at which the first events of a claim of that date expire, unless

@@ -2,8 +2,11 @@ package gate_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/store"
 )
@@ -100,6 +103,37 @@ func (s *mortalStore) Claim(ctx context.Context, c store.Claim, taken []store.Ta
 		}
 		return err
 	})
+}
+
+func (s *mortalStore) Gather(ctx context.Context, c store.Claim, p store.Part) error {
+	return s.call(func() error {
+		err := s.Store.Gather(ctx, c, p)
+		if err != nil || c.State == store.Gathering {
+			return err
+		}
+		c.Lists = slices.Clone(c.Lists)
+		for part := range c.Parts {
+			members, err := s.Store.Members(ctx, c.Service, c.ID, part)
+			require.NoError(s.tr, err)
+			for i := range members {
+				c.Lists[i].Included = append(c.Lists[i].Included, members[i]...)
+			}
+		}
+		s.tr.mu.Lock()
+		s.tr.claims = append(s.tr.claims, claimed{c, s.tr.truth()})
+		s.tr.mu.Unlock()
+		return nil
+	})
+}
+
+func (s *mortalStore) ClaimByID(ctx context.Context, service, id string) (c store.Claim, err error) {
+	err = s.call(func() error { c, err = s.Store.ClaimByID(ctx, service, id); return err })
+	return c, err
+}
+
+func (s *mortalStore) Gatherings(ctx context.Context, service string, limit int) (out []store.ClaimInfo, err error) {
+	err = s.call(func() error { out, err = s.Store.Gatherings(ctx, service, limit); return err })
+	return out, err
 }
 
 func (s *mortalStore) DiscardWaiting(ctx context.Context, ep store.Endpoint, ws []store.Waiting) (n int, err error) {

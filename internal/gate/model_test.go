@@ -125,10 +125,8 @@ func (tr *trial) checkClaim(c claimed) {
 		}
 	}
 	require.True(tr, r.Max == 0 || have[0] <= r.Max || w.Completion == store.Manual, "more events than the bound")
-	if r.MaxClaim == 0 { // otherwise it may be a part of its window
-		holds := r.holds(have)
-		require.True(tr, holds == (w.Completion == store.Complete) || w.Completion == store.Manual, "%s with %v", w.Completion, have)
-	}
+	holds := r.holds(have)
+	require.True(tr, holds == (w.Completion == store.Complete) || w.Completion == store.Manual, "%s with %v", w.Completion, have)
 	if w.Completion == store.Manual {
 		return
 	}
@@ -152,7 +150,7 @@ func (tr *trial) checkClaim(c claimed) {
 		require.Equal(tr, tr.period(), w.Closes.Sub(w.Opened))
 	case "session":
 		require.LessOrEqual(tr, w.Closes.Sub(w.Opened), time.Duration(r.MaxPeriod)*time.Second)
-		for i := 1; i < len(times) && !r.Distinct && r.Max == 0 && r.MaxClaim == 0; i++ {
+		for i := 1; i < len(times) && !r.Distinct && r.Max == 0; i++ {
 			require.Less(tr, times[i].Sub(times[i-1]), tr.period(), "a pause ends a session")
 		}
 	case "tumbling":
@@ -167,7 +165,7 @@ func (tr *trial) checkClaim(c claimed) {
 
 // checkIntervals requires that an interval closes once.
 func (tr *trial) checkIntervals() {
-	if tr.Rules.Kind != "tumbling" || tr.Rules.Max > 0 || tr.Rules.MaxClaim > 0 || tr.Skew != 0 {
+	if tr.Rules.Kind != "tumbling" || tr.Rules.Max > 0 || tr.Skew != 0 {
 		return
 	}
 	type interval struct {

@@ -17,7 +17,7 @@ func (g *Gate) Earliest(at time.Time) time.Time { return g.rules.shape.Earliest(
 // closes; zero: none does. key is "" for a service without correlation.
 func (g *Gate) NextClose(ctx context.Context, key string) (time.Time, error) {
 	now := g.windowTime()
-	waiting, _, err := g.waitingOf(ctx, scope{key: key}, now, false)
+	waiting, _, _, err := g.waitingOf(ctx, scope{key: key}, now, false)
 	if err != nil {
 		return time.Time{}, unavailable(err, "the window could not be read")
 	}

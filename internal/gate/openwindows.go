@@ -53,7 +53,7 @@ func unavailableOrNil(err error, message string) error {
 }
 
 func (g *Gate) windowsOfKey(ctx context.Context, key string, page WindowPage) (list []OpenWindow, err error) {
-	open, err := g.openOf(ctx, key)
+	open, _, err := g.openOf(ctx, key)
 	for _, w := range open {
 		if o := g.described(key, w); (page.Closing == nil || *page.Closing == o.Closing) && len(list) < page.Limit {
 			list = append(list, o)
@@ -89,11 +89,11 @@ func (g *Gate) walkWindows(ctx context.Context, page WindowPage) (list []OpenWin
 			return list, next, nil
 		}
 		now := g.windowTime()
-		waiting, _, err := g.waitingOf(ctx, sc, now, false)
+		waiting, _, _, err := g.waitingOf(ctx, sc, now, false)
 		if err != nil {
 			return nil, nil, err
 		}
-		if earliest := earliestIn(waiting); earliest.Compare(w) < 0 {
+		if earliest := earliestIn(waiting); earliest.ID == "" || earliest.Compare(w) < 0 {
 			continue // listed on an earlier page
 		}
 		for _, one := range g.rules.shape.Windows(waiting, now) {

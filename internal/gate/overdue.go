@@ -302,7 +302,7 @@ func (g *Gate) lacking(ctx context.Context, a *alert.Alert) (err error) {
 	case g.rules.byKey:
 		have, err = g.haveOf(ctx, "")
 	default:
-		have, _, err = g.probe(ctx, g.allEndpoints(), g.since(), 0)
+		have, _, _, err = g.probe(ctx, g.allEndpoints(), g.since(), 0)
 	}
 	a.Endpoints, a.Missing = g.endpointsOf(have), g.missing(have)
 	return err

@@ -59,7 +59,7 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 		return err
 	}
 	now := g.clock()
-	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: whole(g.time.After(g.retention()))}
+	out := store.Outcome{PublishedAt: now, Size: int64(size), ExpireAt: whole(g.time.After(g.retention())), Parts: c.Parts}
 	if err != nil {
 		out = store.Outcome{NextAttempt: nextAttempt(now, c.Attempts), Error: err.Error()}
 	} else {
@@ -101,46 +101,57 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 func (g *Gate) assemble(ctx context.Context, c store.Claim, build time.Duration) (data []byte, form message.Form, done func(), err error) {
 	building, cancel := context.WithTimeout(ctx, build)
 	defer cancel()
+	in, err := g.includedIn(c)
+	if err != nil {
+		return nil, 0, nil, err
+	}
 	// The memory of all messages under way is bounded. A message that gets none within its
 	// build time fails like any other that could not be built, and a sweep retries it.
-	room := min(messageMemory(c, min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
+	room := min(in.sendMemory(min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
 	if err := g.work.Take(building, room); err != nil {
 		return nil, 0, nil, fmt.Errorf("build the message: %w", err)
 	}
-	if data, form, err = g.encode(building, c); err != nil {
+	if data, form, err = g.encode(building, in); err != nil {
 		g.work.Give(room)
 		return nil, 0, nil, fmt.Errorf("build the message: %w", err)
 	}
 	return data, form, func() { g.work.Give(room) }, nil
 }
 
-// messageMemory estimates the memory needed to build and send the claim's message. It is
+// messageMemory estimates the memory needed to build and send a claim's message. It is
 // the sum of: a page of events as they are read; the largest event as JSON, in which every
 // byte may be escaped; and the message, whose buffer doubles as it grows and which the bus
 // copies.
-func messageMemory(c store.Claim, limit int) int64 {
-	size, largest := int64(0), int64(0)
-	for _, l := range c.Lists {
-		for _, ref := range l.Included {
-			size, largest = size+ref.Size, max(largest, ref.Size)
-		}
-	}
+func (in included) messageMemory(limit int) int64 {
+	size, largest := in.size()
 	page, copies := min(size, max(pageBytes, largest)), int64(4)
-	if len(c.Targets) > 0 { // a body that has the message as text inside of other JSON
+	if len(in.c.Targets) > 0 { // a body that has the message as text inside of other JSON
 		copies = 10
 	}
-	return 16<<10 + 2*page + 12*largest + copies*min(2*size, int64(limit))
+	return 16<<10 + 2*page + 12*largest + copies*min(2*size, int64(limit)) + in.memory()
+}
+
+// sendMemory is messageMemory for the message that is published.
+func (in included) sendMemory(limit int) int64 {
+	if in.c.Parts > 0 && !in.g.format().Strict() {
+		return 64 << 10 // it has no events
+	}
+	return in.messageMemory(limit)
 }
 
 // encode returns the message in the largest form that fits the bus and the configuration.
-func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form, error) {
+func (g *Gate) encode(ctx context.Context, in included) ([]byte, message.Form, error) {
 	limit := min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())
-	head, size := g.headOf(c)
+	head := g.headOf(in.c)
 	if head.Format.Strict() {
-		return g.encodeStrict(ctx, c, head, limit)
+		return g.encodeStrict(ctx, in, head, limit)
 	}
+	size, _ := in.size()
 	form := message.Whole
-	if size > 2*int64(limit) { // JSON never halves the size: the whole message cannot fit, so do not read it
+	switch {
+	case in.c.Parts > 0: // even the list of its events may be too large
+		form = message.NoEvents
+	case size > 2*int64(limit): // JSON never halves the size: the whole message cannot fit, so do not read it
 		form = message.NoContent
 	}
 	for ; ; form++ {
@@ -148,7 +159,7 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 			limit = g.bus.MaxMessageBytes()
 		}
 		buf := &message.Limit{Max: limit}
-		err := message.Write(buf, head, c.Lists, form, g.fetch(ctx))
+		err := message.WriteFrom(buf, head, in.c.Lists, form, in.events(ctx))
 		if errors.Is(err, message.ErrTooLarge) && form < message.NoEvents {
 			continue
 		}
@@ -159,21 +170,23 @@ func (g *Gate) encode(ctx context.Context, c store.Claim) ([]byte, message.Form,
 // encodeStrict returns the whole message, because EventSync's formats have no claim check. If
 // it is too large, the claim keeps waiting with that error, its events are kept, and an
 // operator decides. A message without its bodies would look to the consumer like a whole one.
-func (g *Gate) encodeStrict(ctx context.Context, c store.Claim, head message.Head, limit int) ([]byte, message.Form, error) {
+func (g *Gate) encodeStrict(ctx context.Context, in included, head message.Head, limit int) ([]byte, message.Form, error) {
 	buf := &message.Limit{Max: limit}
-	err := message.Write(buf, head, c.Lists, message.Whole, g.fetch(ctx))
+	err := message.WriteFrom(buf, head, in.c.Lists, message.Whole, in.events(ctx))
 	if errors.Is(err, message.ErrTooLarge) {
 		err = fault.Wrap(fault.Conflict, err, "message %q has over %d bytes, and messageFormat %s has no claim check: read it at %s, or set messageFormat to headgate",
-			c.EventID, limit, head.Format, head.ContentURL)
+			in.c.EventID, limit, head.Format, head.ContentURL)
 	}
 	return buf.Bytes(), message.Whole, err
 }
 
-// headOf returns the head of the claim's message, and the sum of the included
-// events' sizes.
-func (g *Gate) headOf(c store.Claim) (message.Head, int64) {
+// format returns the format of the service's messages.
+func (g *Gate) format() message.Format { return message.Format(g.svc.MessageFormat) }
+
+// headOf returns the head of the claim's message.
+func (g *Gate) headOf(c store.Claim) message.Head {
 	head := message.Head{
-		Format:  message.Format(g.svc.MessageFormat),
+		Format:  g.format(),
 		EventID: c.EventID, Date: c.Date, ServiceName: c.Service, TriggerType: c.TriggerType,
 		ContentURL: g.contentURL(c.EventID),
 	}
@@ -186,13 +199,7 @@ func (g *Gate) headOf(c store.Claim) (message.Head, int64) {
 			head.Window.Window = &message.Times{Opened: w.Opened, Closes: w.Closes}
 		}
 	}
-	size := int64(0)
-	for _, l := range c.Lists {
-		for _, ref := range l.Included {
-			size += ref.Size
-		}
-	}
-	return head, size
+	return head
 }
 
 // fetch returns a function that reads events a page at a time: from memory if this instance
@@ -314,18 +321,22 @@ func (g *Gate) WriteMessage(ctx context.Context, eventID string, w io.Writer, re
 	if err != nil {
 		return err
 	}
-	head, _ := g.headOf(c)
+	in, err := g.includedIn(c)
+	if err != nil {
+		return err
+	}
+	head := g.headOf(c)
 	room := g.answers.Hold()
 	defer room.Release()
-	if err := room.Resize(ctx, messageMemory(c, pageBytes)); err != nil {
+	if err := room.Resize(ctx, in.messageMemory(pageBytes)); err != nil {
 		return err
 	}
 	buf := &message.Limit{Max: pageBytes}
-	err = message.Write(buf, head, c.Lists, message.Whole, g.fetch(ctx))
+	err = message.WriteFrom(buf, head, c.Lists, message.Whole, in.events(ctx))
 	switch {
 	case errors.Is(err, message.ErrTooLarge):
 		ready(-1)
-		return message.Write(w, head, c.Lists, message.Whole, g.fetch(ctx))
+		return message.WriteFrom(w, head, c.Lists, message.Whole, in.events(ctx))
 	case err != nil:
 		return g.expired(err, eventID)
 	}

@@ -177,6 +177,10 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 				return err
 			}
 			c.Attempts++
+			if c.State == store.Gathering { // it is published when it is whole
+				g.gathers.start(g, c.ID, nil)
+				return nil
+			}
 			claim, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, c.EventID)
 			if err == nil {
 				claim.Attempts = c.Attempts

@@ -122,16 +122,29 @@ func (r *rules) slotsMove() bool {
 }
 
 // closeBefore closes what is due in the scopes of a request's events before these are
-// stored. Otherwise an event could take the place of one that belongs to a closed window.
+// stored. Otherwise an event could take the place of one that belongs to a closed window. It
+// also waits until a claim in parts has all its members.
 func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
-	for _, run := range g.startChecks(u) {
-		select {
-		case <-run.done:
-		case <-ctx.Done():
-			return unavailable(ctx.Err(), "the window could not be checked in time")
-		}
-		if run.verdict.err != nil {
-			return unavailable(run.verdict.err, "the window could not be checked")
+	scopes := g.scopesOf(u)
+	for i, run := range g.startChecks(u) {
+		for {
+			select {
+			case <-run.done:
+			case <-ctx.Done():
+				return unavailable(ctx.Err(), "the window could not be checked in time")
+			}
+			if run.verdict.err != nil {
+				return unavailable(run.verdict.err, "the window could not be checked")
+			}
+			if len(run.verdict.gathering) == 0 {
+				break
+			}
+			for _, id := range run.verdict.gathering {
+				if err := g.finish(ctx, id); err != nil {
+					return unavailable(err, "the window could not be claimed in time")
+				}
+			}
+			run = g.startScope(scopes[i], false)
 		}
 	}
 	return nil
@@ -143,7 +156,12 @@ func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
 func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
 	var all checkResult
 	for attempt := 0; ; attempt++ {
-		found, err := g.windowsOf(ctx, sc, g.windowTime(), due)
+		again := false
+		found, mark, err := g.windowsOf(ctx, sc, g.windowTime(), due)
+		if mark != nil && err == nil {
+			all.gathering = append(all.gathering, mark.ID)
+			err = g.help(ctx, mark.ID)
+		}
 		for _, w := range found {
 			if err != nil {
 				break
@@ -152,6 +170,19 @@ func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
 			if rel, err = g.settleWindow(ctx, sc.key, w); rel != nil {
 				all.complete, all.released = true, rel.before(all.released)
 			}
+			if id := g.gathers.of(sc); id != "" { // the scope's next windows wait for this one
+				all.gathering = append(all.gathering, id)
+				break
+			}
+			// What is behind a window that was found alone is looked at next.
+			again = err == nil && w.more != nil && g.windowed() && !g.rules.shape.Kept && (w.Verdict == window.Complete || w.Verdict == window.Closed)
+		}
+		if again {
+			continue
+		}
+		if by, ok := errors.AsType[*gatheringError](err); ok {
+			all.gathering = append(all.gathering, by.id)
+			err = g.help(ctx, by.id)
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			if all.err = err; err == nil {

@@ -19,39 +19,102 @@ func (g *Gate) windowTime() time.Time {
 }
 
 // windowsOf returns the windows of a scope. It first reads a few events of each endpoint,
-// and all of them only if a window is not open. If an event is known to be due, it reads all
-// at once, slots too: they may be left from a configuration that had them.
-func (g *Gate) windowsOf(ctx context.Context, sc scope, now time.Time, due bool) ([]window.Window, error) {
-	few, whole, err := g.waitingOf(ctx, sc, now, !due)
-	if err != nil {
-		return nil, err
+// and more only if a window is not open: all of them, slots too, which may be left from a
+// configuration that had them. If an event is known to be due, it reads these at once. Of a
+// window that is too large for one claim it reads only as much as tells its verdict, where
+// that is possible; then it returns this window alone.
+//
+// mark is that of a claim in parts which takes events of the scope. Until it is whole, no
+// window of the scope is judged.
+func (g *Gate) windowsOf(ctx context.Context, sc scope, now time.Time, due bool) (found []foundWindow, mark *event.Waiting, err error) {
+	if !due {
+		few, mark, whole, err := g.waitingOf(ctx, sc, now, true)
+		if err != nil || mark != nil {
+			return nil, mark, err
+		}
+		found := g.rules.shape.Windows(few, now)
+		if whole || !slices.ContainsFunc(found, func(w window.Window) bool { return w.Verdict != window.Open }) {
+			return foundAll(found), nil, nil
+		}
 	}
-	found := g.rules.shape.Windows(few, now)
-	if whole || !slices.ContainsFunc(found, func(w window.Window) bool { return w.Verdict != window.Open }) {
-		return found, nil
+	first, cut, mark, err := g.readScope(ctx, sc.key, sc.span(), true, g.atOnce)
+	if err != nil || mark != nil {
+		return nil, mark, err
 	}
-	all, _, err := g.waitingOf(ctx, sc, now, false)
-	if err != nil {
-		return nil, err
+	if slices.Contains(cut, true) && g.rules.shape.Bounded(first, now) {
+		// The window may be larger than one claim: nothing is looked at behind it.
+		return foundLarge(g.rules.shape.Windows(first, now), first, cut), nil, nil
 	}
-	return g.rules.shape.Windows(all, now), nil
+	if slices.Contains(cut, true) {
+		if first, _, mark, err = g.readScope(ctx, sc.key, sc.span(), true, noLimit); err != nil || mark != nil {
+			return nil, mark, err
+		}
+	}
+	return foundAll(g.rules.shape.Windows(first, now)), nil, nil
 }
 
-// waitingOf reads the events of a scope. whole reports that it read all of them.
-func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool) (waiting [][]event.Waiting, whole bool, err error) {
+// foundWindow is a window of a scope. more says of each endpoint that it has more members
+// than were read; nil: none has.
+type foundWindow struct {
+	window.Window
+	more []bool
+}
+
+func foundAll(windows []window.Window) []foundWindow {
+	all := make([]foundWindow, len(windows))
+	for i, w := range windows {
+		all[i].Window = w
+	}
+	return all
+}
+
+// foundLarge returns the first of the windows, which were found from the first events of
+// endpoints that have more.
+func foundLarge(windows []window.Window, first [][]event.Waiting, cut []bool) []foundWindow {
+	if len(windows) == 0 {
+		return nil
+	}
+	w := foundWindow{windows[0], make([]bool, len(cut))}
+	for i, members := range w.Members {
+		n := len(first[i])
+		w.more[i] = cut[i] && len(members) > 0 && members[len(members)-1].ID == first[i][n-1].ID
+	}
+	return []foundWindow{w}
+}
+
+// atOnce is the number of an endpoint's pointers that tell a window which is too large for
+// one claim, and enough to judge it.
+func (g *Gate) atOnce(endpoint int) int {
+	return max(g.store.MaxClaim()+2, g.rules.shape.Rules[endpoint].Need+1)
+}
+
+func noLimit(int) int { return 0 }
+
+// waitingOf reads the events of a scope, and the mark of a claim in parts if it finds one.
+// whole reports that it read all of them.
+func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool) (waiting [][]event.Waiting, mark *event.Waiting, whole bool, err error) {
 	span := sc.span()
 	if g.rules.shape.Kind == window.Sliding && few { // those that have left are the sweep's
 		span.From = now.Add(-g.rules.shape.Period + time.Microsecond)
 	}
+	limit := noLimit
+	if few {
+		limit = func(i int) int { return g.rules.shape.Rules[i].Need + margin }
+	}
+	waiting, cut, mark, err := g.readScope(ctx, sc.key, span, !few, limit)
+	return waiting, mark, !slices.Contains(cut, true), err
+}
+
+// readScope reads the first pointers of each endpoint in the span, at most limit(endpoint) or
+// (0) all. cut[i] reports that an endpoint may have more.
+func (g *Gate) readScope(ctx context.Context, key string, span store.Span, slots bool, limit func(endpoint int) int) (waiting [][]event.Waiting, cut []bool, mark *event.Waiting, err error) {
 	waiting = make([][]event.Waiting, len(g.endpoints))
-	cut := make([]bool, len(g.endpoints))
+	cut, marks := make([]bool, len(g.endpoints)), make([]*event.Waiting, len(g.endpoints))
 	read := func(ctx context.Context, i int) (err error) {
-		limit := 0
-		if few {
-			limit = g.rules.shape.Rules[i].Need + margin
-		}
-		waiting[i], err = g.store.WaitingOf(ctx, g.endpoints[i], sc.key, span, !few || g.rules.endpoints[i].distinct != nil, limit)
-		cut[i] = limit > 0 && len(waiting[i]) >= limit
+		most := limit(i)
+		waiting[i], err = g.store.WaitingOf(ctx, g.endpoints[i], key, span, slots || g.rules.endpoints[i].distinct != nil, most)
+		cut[i] = most > 0 && len(waiting[i]) >= most
+		waiting[i], marks[i] = unmarkedWaiting(waiting[i])
 		return err
 	}
 	eg, reading := g.group(ctx)
@@ -60,12 +123,17 @@ func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool)
 		eg.Go(func() error { return read(reading, i) })
 	}
 	err = errFirst(read(ctx, last), eg.Wait()) // a goroutine of its own would cost more than an embedded store's read
-	return waiting, !slices.Contains(cut, true), err
+	for _, m := range marks {
+		if m != nil {
+			mark = m
+		}
+	}
+	return waiting, cut, mark, err
 }
 
 // settleWindow carries out what has become of a window. It returns nil if no message was
 // released. What is over is left to the sweep, which deletes by a settled clock only.
-func (g *Gate) settleWindow(ctx context.Context, key string, w window.Window) (*release, error) {
+func (g *Gate) settleWindow(ctx context.Context, key string, w foundWindow) (*release, error) {
 	if w.Verdict == window.Open || w.Verdict == window.Over || !g.windowed() {
 		return nil, nil
 	}
@@ -85,10 +153,10 @@ func (g *Gate) settleWindow(ctx context.Context, key string, w window.Window) (*
 		return nil, err // this look released nothing
 	}
 	if err == nil && completion != store.Complete {
-		g.reportIncomplete(ctx, key, w, completion)
+		g.reportIncomplete(ctx, key, w.Window, completion)
 	}
 	if completion == store.Expired {
-		if err == nil {
+		if err == nil && !g.large(w.Have) { // a large one is counted when it is taken whole
 			g.leftUnpublished(w.Have, nil) // the window has its alert
 		}
 		return nil, err
@@ -96,9 +164,18 @@ func (g *Gate) settleWindow(ctx context.Context, key string, w window.Window) (*
 	return rel, err
 }
 
+// large reports whether a window with that many events is claimed in parts.
+func (g *Gate) large(have []int) bool {
+	total := 0
+	for _, n := range have {
+		total += n
+	}
+	return total > g.store.MaxClaim()
+}
+
 // claimWindow claims the members of a window of a key.
-func (g *Gate) claimWindow(ctx context.Context, key string, w window.Window, completion store.Completion) (*release, error) {
-	t := taking{refs: make([][]event.Ref, len(w.Members)), waiting: make(map[string]event.Waiting)}
+func (g *Gate) claimWindow(ctx context.Context, key string, w foundWindow, completion store.Completion) (*release, error) {
+	t := taking{more: w.more, until: w.Until, ended: w.Verdict == window.Closed || !w.Closes.IsZero() && !g.windowTime().Before(w.Closes), asked: completion == store.Manual, refs: make([][]event.Ref, len(w.Members)), waiting: make(map[string]event.Waiting)}
 	for i, members := range w.Members {
 		t.refs[i] = make([]event.Ref, len(members))
 		for n, m := range members {

@@ -139,6 +139,10 @@ func (g *Gate) discardOver(ctx context.Context, ep store.Endpoint, l *lapse, lef
 		for *left > 0 {
 			over, err := list()
 			if err == nil && len(over) > 0 {
+				// What a claim in parts takes does not leave its window, however long it takes.
+				if parts, err := g.store.Gatherings(ctx, g.svc.ServiceName, 1); err != nil || len(parts) > 0 {
+					return err
+				}
 				var lost []store.Pointer
 				if lost, err = g.withoutMessage(ctx, "", over); err != nil {
 					return err

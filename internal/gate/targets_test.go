@@ -242,7 +242,7 @@ func TestABusySyncStartsLater(t *testing.T) {
 		s.fail("load", &target.Failure{Message: "the sync is at work on an earlier message"})
 		out, err := p.Trigger(t.Context(), nil)
 		require.NoError(t, err)
-		require.Empty(t, out.EventIDs)
+		require.Empty(t, out.EventID)
 		id := p.send()
 		p.Idle()
 		state, _ := s.states(id)

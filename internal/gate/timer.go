@@ -83,13 +83,13 @@ func (t *timers) forget(name string) {
 // setTimers sets the first timer of each window that is open. Its name is that of the window,
 // which all instances give it. The deadline of a session moves with each event, and the timer
 // does not: it fires, finds the session open, and Rearm sets the next one.
-func (g *Gate) setTimers(ctx context.Context, key string, found []window.Window) {
+func (g *Gate) setTimers(ctx context.Context, key string, found []foundWindow) {
 	if g.timers.timer == nil {
 		return
 	}
 	for _, w := range found {
 		if w.Verdict == window.Open && !w.Closes.IsZero() {
-			_ = g.setTimer(ctx, key, w, g.fires(w), timerName(g.svc.ServiceName, key, w.Opened))
+			_ = g.setTimer(ctx, key, w.Window, g.fires(w.Window), timerName(g.svc.ServiceName, key, w.Opened))
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (g *Gate) Rearm(ctx context.Context, key *string) error {
 	if err := g.checkKey(key); err != nil {
 		return err
 	}
-	open, err := g.openOf(ctx, orEmptyKey(key))
+	open, _, err := g.openOf(ctx, orEmptyKey(key))
 	if err != nil {
 		return unavailable(err, "the window could not be read")
 	}

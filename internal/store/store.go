@@ -127,6 +127,11 @@ type Window struct {
 	Reason         string // of a single event's dead letter; "" for a window
 }
 
+// ClosedIncomplete reports whether the window closed before it was complete.
+func (w *Window) ClosedIncomplete() bool {
+	return w.Reason == "" && (w.Completion == Partial || w.Completion == DeadLettered || w.Completion == Expired)
+}
+
 // Shortfall tells that an endpoint had fewer events than it needed.
 type Shortfall struct {
 	Key        string // of the endpoint
@@ -182,6 +187,11 @@ type ClaimInfo struct {
 	Window *Window
 	// Targets are empty if the service has one target, whose state is the claim's own.
 	Targets []Target
+	// Parts is the number of parts of a claim in parts, which have the members that its Lists
+	// lack; 0 for any other claim.
+	Parts int
+	// Gather is the caller's own record of a claim in parts. Lists of claims may lack it.
+	Gather []byte
 	// ExpireAt of a Dropped claim: from then on the store may delete it. A driver need not
 	// return it.
 	ExpireAt time.Time
@@ -228,6 +238,7 @@ type Outcome struct {
 	NextAttempt time.Time // of a failed attempt: the earliest time of the next
 	Error       string    // of a failed attempt
 	Targets     []Target  // of an attempt at several targets: their states now
+	Parts       int       // of the claim: they expire with it
 	// Failed, with no PublishedAt: no further attempt is made. The claim becomes Failed.
 	Failed bool
 }
@@ -249,6 +260,7 @@ func (o *Outcome) Merge(stored []Target) []Target {
 type Store interface {
 	Windows
 	Received
+	Parts
 
 	// Append stores each event together with its pointer, both or neither. Results are in
 	// the order of the requests. Events may share a commit, but a refused event (a duplicate,
@@ -290,12 +302,12 @@ type Store interface {
 	// sum of their sizes.
 	Events(ctx context.Context, service string, members []Member) ([]event.Event, error)
 
-	// Due returns claims in state Claimed: first those whose NextAttempt is not after now,
+	// Due returns claims in state Claimed or Gathering: first those whose NextAttempt is not after now,
 	// the longest due first; then, unless beyond is zero, those whose NextAttempt is after
 	// beyond, which only a clock that was ahead can have set. At most limit of each.
 	Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]ClaimInfo, error)
 
-	// Lease gives the caller a Claimed claim until the instant: it sets NextAttempt, adds 1
+	// Lease gives the caller a Claimed or Gathering claim until the instant: it sets NextAttempt, adds 1
 	// to Attempts and clears LastError. It returns ErrConflict unless Attempts still is the
 	// given number, because another instance has leased the claim then.
 	Lease(ctx context.Context, service, id string, attempts int, until time.Time) error
@@ -309,7 +321,7 @@ type Store interface {
 	// ClaimByEventID returns the claim with that eventID, or ErrNotFound.
 	ClaimByEventID(ctx context.Context, service, eventID string) (Claim, error)
 
-	// Claims lists claims, newest first by (Date, ID), both descending; with
+	// Claims lists claims, except those in state Gathering, newest first by (Date, ID), both descending; with
 	// Page.OldestFirst both ascending.
 	Claims(ctx context.Context, service string, page Page) ([]ClaimInfo, error)
 

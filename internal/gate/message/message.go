@@ -86,6 +86,16 @@ type Fetch func(included []event.Ref) iter.Seq2[event.Event, error]
 // first error of fetch or w, and fails if fetch returns fewer events than asked. EventSync's
 // formats have the form Whole only.
 func Write(w io.Writer, head Head, lists []event.List, form Form, fetch Fetch) error {
+	return WriteFrom(w, head, lists, form, func(list int) (int, iter.Seq2[event.Event, error]) {
+		return len(lists[list].Included), fetch(lists[list].Included)
+	})
+}
+
+// Source returns the number of a list's included events, and these in order.
+type Source func(list int) (n int, events iter.Seq2[event.Event, error])
+
+// WriteFrom is Write for lists whose included events are not at hand.
+func WriteFrom(w io.Writer, head Head, lists []event.List, form Form, source Source) error {
 	if form != Whole && head.Format.Strict() {
 		return fmt.Errorf("%w: the format %s has no claim check", ErrTooLarge, head.Format)
 	}
@@ -105,7 +115,8 @@ func Write(w io.Writer, head Head, lists []event.List, form Form, fetch Fetch) e
 		if i > 0 {
 			p.raw(",")
 		}
-		if err := p.endpoint(l, form, fetch); err != nil {
+		n, events := source(i)
+		if err := p.endpoint(l, form, n, events); err != nil {
 			return err
 		}
 	}
@@ -123,7 +134,7 @@ func (p *printer) members(v any) {
 	p.raw(",").raw(string(b[1 : len(b)-1]))
 }
 
-func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
+func (p *printer) endpoint(l event.List, form Form, n int, events iter.Seq2[event.Event, error]) error {
 	p.value(l.Key).raw(":{")
 	if l.Count > 0 { // otherwise there are no times
 		if p.format != EventSync2 {
@@ -139,10 +150,10 @@ func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
 		p.raw(`,"minNbOfOccurrence":`).value(l.Need)
 		p.raw(`,"eventToSend":`).value(l.Send)
 	}
-	if len(l.Included) > 0 && form != NoEvents {
+	if n > 0 && form != NoEvents {
 		p.raw(`,"events":[`)
 		i := 0
-		for e, err := range fetch(l.Included) {
+		for e, err := range events {
 			if err != nil {
 				return err
 			}
@@ -154,8 +165,8 @@ func (p *printer) endpoint(l event.List, form Form, fetch Fetch) error {
 				return p.err
 			}
 		}
-		if i != len(l.Included) {
-			return fmt.Errorf("message: only %d of %d events of endpoint %q were read", i, len(l.Included), l.Key)
+		if i != n {
+			return fmt.Errorf("message: only %d of %d events of endpoint %q were read", i, n, l.Key)
 		}
 		p.raw("]")
 	}

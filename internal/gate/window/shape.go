@@ -70,6 +70,20 @@ type Window struct {
 	Closes  time.Time         // of an Over window: the reset; zero: never as a whole
 	Members [][]event.Waiting // by endpoint, in the order of the Rules; at most Max each
 	Have    []int             // the number of members by endpoint
+	// Until is the time before which the members' times are; zero: there is none.
+	Until time.Time
+}
+
+// Bounded reports whether the first events of each endpoint, as many as its rule needs or
+// more, tell the first window, its verdict, and by Until all its members.
+func (s *Shape) Bounded(first [][]event.Waiting, now time.Time) bool {
+	if s.Resets != nil {
+		return false
+	}
+	if s.Kind == Sliding {
+		return !slices.ContainsFunc(first, func(ws []event.Waiting) bool { return len(ws) > 0 && s.left(ws[0], now) })
+	}
+	return s.Kind == Anchored || s.Kind == Tumbling
 }
 
 // Windows divides the events of one key into its windows, oldest first, as they are at the
@@ -198,6 +212,7 @@ func (s *Shape) window(rest [][]event.Waiting, first event.Waiting, now time.Tim
 	if !until.After(first.At) { // rules with shorter windows came after the slot's first event
 		until = first.At.Add(time.Microsecond)
 	}
+	w.Until = until
 	for i, ws := range rest {
 		w.Members[i] = ws[:before(ws, until)]
 	}

@@ -8,6 +8,7 @@ package window
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"hash"
 	"io"
 	"slices"
 	"strconv"
@@ -137,3 +138,21 @@ func (r Release) EventIDWithTimes() string {
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
+
+// Hash computes the two eventIDs of a release whose included events are not all at hand.
+type Hash struct{ ids, times hash.Hash }
+
+// NewHash returns a Hash of no events.
+func NewHash() Hash { return Hash{md5.New(), md5.New()} }
+
+// Add adds the next included event.
+func (h Hash) Add(ref event.Ref) {
+	_, _ = io.WriteString(h.ids, ref.ID)
+	_, _ = io.WriteString(h.times, ref.ID+"@"+strconv.FormatInt(ref.ReceivedAt.UnixMicro(), 10))
+}
+
+// EventID returns what Release.EventID is for these events.
+func (h Hash) EventID() string { return hex.EncodeToString(h.ids.Sum(nil)) }
+
+// EventIDWithTimes returns what [Release.EventIDWithTimes] returns for these events.
+func (h Hash) EventIDWithTimes() string { return hex.EncodeToString(h.times.Sum(nil)) }

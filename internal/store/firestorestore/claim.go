@@ -17,15 +17,15 @@ import (
 )
 
 type claimDoc struct {
-	EventID        string     `firestore:"eventID"`
+	EventID        string     `firestore:"eventID,omitempty"` // this and Date: only once the claim is whole
 	TriggerType    string     `firestore:"triggerType"`
-	Date           time.Time  `firestore:"date"`
+	Date           time.Time  `firestore:"date,omitempty"`
 	Owner          string     `firestore:"owner"`
 	NumberOfEvents int        `firestore:"numberOfEvents"`
 	State          string     `firestore:"state"`
 	Size           int64      `firestore:"size"`
 	Attempts       int        `firestore:"attempts"`
-	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed: Due queries it
+	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed or gathering: Due queries it
 	PublishedAt    *time.Time `firestore:"publishedAt,omitempty"`
 	LastError      string     `firestore:"lastError,omitempty"`
 	ExpireAt       *time.Time `firestore:"expireAt,omitempty"`       // only when published, failed or dropped: a waiting claim never expires
@@ -33,13 +33,15 @@ type claimDoc struct {
 	Completion     string     `firestore:"completion,omitempty"`     // only with a Window: Claims queries it
 	Window         []byte     `firestore:"window,omitempty"`         // JSON
 	Targets        []byte     `firestore:"targets,omitempty"`        // JSON
+	Parts          int        `firestore:"parts,omitempty"`
+	Gather         []byte     `firestore:"gather,omitempty"` // the caller's
 	Lists          []byte     `firestore:"lists"`
 }
 
-// infoFields are the fields of claimDoc that a list reads: all except Lists, which is large.
+// infoFields are the fields of claimDoc that a list reads: all except Lists and Gather, which may be large.
 var infoFields = []string{
 	"eventID", "triggerType", "date", "owner", "numberOfEvents", "state", "size", "attempts",
-	"nextAttemptAt", "publishedAt", "lastError", "window", "targets",
+	"nextAttemptAt", "publishedAt", "lastError", "window", "targets", "parts",
 }
 
 // listJSON is an event.List with packed members; see pack.
@@ -73,6 +75,7 @@ func toClaimDoc(c store.Claim) (claimDoc, error) {
 		EventID: c.EventID, TriggerType: c.TriggerType, Date: c.Date, Owner: c.Owner,
 		NumberOfEvents: c.NumberOfEvents, State: string(c.State), Size: c.Size, Attempts: c.Attempts,
 		NextAttemptAt: orNil(c.NextAttempt), PublishedAt: orNil(c.PublishedAt), LastError: c.LastError, ExpireAt: orNil(c.ExpireAt), Lists: blob,
+		Parts: c.Parts, Gather: c.Gather,
 	}
 	return doc, doc.addDetails(c.ClaimInfo)
 }
@@ -86,6 +89,7 @@ func toClaimInfo(service string, d *firestore.DocumentSnapshot) (store.ClaimInfo
 		ID: d.Ref.ID, Service: service, EventID: doc.EventID, TriggerType: doc.TriggerType, Date: doc.Date.UTC(),
 		Owner: doc.Owner, NumberOfEvents: doc.NumberOfEvents, State: store.State(doc.State), Size: doc.Size,
 		Attempts: doc.Attempts, NextAttempt: orZero(doc.NextAttemptAt), PublishedAt: orZero(doc.PublishedAt), LastError: doc.LastError,
+		Parts: doc.Parts, Gather: doc.Gather,
 	}
 	if err := doc.details(&info); err != nil {
 		return info, doc, failed("read a claim's details", err)
@@ -172,6 +176,19 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	return failed("claim", err)
 }
 
+// addDocs adds the writes of a claim's commit to it.
+func (s *Store) addDocs(b *firestore.WriteBatch, c store.Claim) error {
+	for _, w := range c.Docs {
+		col, err := s.docs(w.Collection)
+		if err != nil {
+			return err
+		}
+		d := w.Doc
+		b.Set(col.Doc(encodeID(d.ID)), docDoc{Body: d.Body, Order: d.Order, Attempt: c.Owner, ExpireAt: d.ExpireAt})
+	}
+	return nil
+}
+
 // tryClaim commits the claim. If the commit fails, it reads the claim: a claim with the
 // caller's owner is the caller's own, and no error. Otherwise it returns the error, and
 // whether another owner's claim exists.
@@ -179,27 +196,11 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 	ref := s.claimRef(c.Service, c.ID)
 	b := s.newBatch()
 	b.Create(ref, doc)
-	for _, w := range c.Docs {
-		col, err := s.docs(w.Collection)
-		if err != nil {
-			return false, err
-		}
-		d := w.Doc
-		b.Set(col.Doc(encodeID(d.ID)), docDoc{Body: d.Body, Order: d.Order, Attempt: c.Owner, ExpireAt: d.ExpireAt})
+	if err := s.addDocs(b, c); err != nil {
+		return false, err
 	}
-	for _, t := range taken {
-		shards := s.shards(t.Endpoint)
-		for _, p := range t.Pointers {
-			b.Delete(s.pointer(shards, p), firestore.Exists)
-		}
-		set := s.waitingSet(t.Endpoint)
-		for _, w := range t.Waiting {
-			r, ok := asRead(w)
-			if !ok {
-				return false, store.ErrConflict
-			}
-			b.Delete(namesOf(set, w.Key).doc(w), r.condition())
-		}
+	if !s.take(b, taken) {
+		return false, store.ErrConflict
 	}
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -221,6 +222,26 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 		return true, nil
 	}
 	return true, err
+}
+
+// take adds the deletion of the taken pointers to a commit. It returns false if one cannot
+// wait as it was read.
+func (s *Store) take(b *firestore.WriteBatch, taken []store.Taken) bool {
+	for _, t := range taken {
+		shards := s.shards(t.Endpoint)
+		for _, p := range t.Pointers {
+			b.Delete(s.pointer(shards, p), firestore.Exists)
+		}
+		set := s.waitingSet(t.Endpoint)
+		for _, w := range t.Waiting {
+			r, ok := asRead(w)
+			if !ok {
+				return false
+			}
+			b.Delete(namesOf(set, w.Key).doc(w), r.condition())
+		}
+	}
+	return true
 }
 
 // ClaimByEventID implements [store.Store].

@@ -7,6 +7,7 @@
 //	endpoints/{service}:{key}/pending-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
 //	endpoints/{service}:{key}/waiting-{hash}/…          a pointer in a set of keys, see waitingnames.go
 //	services/{service}/outbox/{claim id}               a claim
+//	services/{service}/outbox/{claim id}/parts/{nnnnnn} the members of a claim in parts
 //	docs/{scope}/{kind}/{id}                           a document; see encodeID
 //	commits/{attempt}                                  the mark of a commit of deletions only
 //

@@ -47,7 +47,7 @@ func toInfos(service string, docs []*firestore.DocumentSnapshot) (infos []store.
 // Lease implements [store.Store].
 func (s *Store) Lease(ctx context.Context, service, id string, attempts int, until time.Time) error {
 	return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
-		if c.State != string(store.Claimed) || c.Attempts != attempts {
+		if c.State != string(store.Claimed) && c.State != string(store.Gathering) || c.Attempts != attempts {
 			return nil, store.ErrConflict
 		}
 		return []firestore.Update{
@@ -61,6 +61,11 @@ func (s *Store) Lease(ctx context.Context, service, id string, attempts int, unt
 // reading the claim. Any other outcome is written only if it still matters, because another
 // attempt may have succeeded.
 func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome) error {
+	if !o.PublishedAt.IsZero() || o.Failed {
+		if err := s.expireParts(ctx, s.claimRef(service, id), o.Parts, o.ExpireAt); err != nil {
+			return err
+		}
+	}
 	if o.PublishedAt.IsZero() || len(o.Targets) > 0 {
 		return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
 			state := store.State(c.State)

@@ -37,6 +37,7 @@ var (
 	byReceivedAt         = shape{collection: colPending, order: "receivedAt"}
 	byReceivedAtDesc     = shape{collection: colPending, order: "receivedAt", descending: true}
 	byDue                = shape{collection: colOutbox, order: "nextAttemptAt"}
+	byState              = shape{collection: colOutbox, equal: []string{"state"}}
 	byEventID            = shape{collection: colOutbox, equal: []string{"eventID"}}
 	byDateDesc           = shape{collection: colOutbox, order: "date", descending: true}
 	byStateDateDesc      = shape{collection: colOutbox, equal: []string{"state"}, order: "date", descending: true}
@@ -54,7 +55,7 @@ var (
 	byKeyCompletionStateDateDesc = byCompletionStateDateDesc.and("correlationKey")
 
 	shapes = []shape{
-		byReceivedAt, byReceivedAtDesc, byDue, byEventID, byDateDesc, byStateDateDesc, byKeyDateDesc, byKeyStateDateDesc, byStateDate,
+		byReceivedAt, byReceivedAtDesc, byDue, byState, byEventID, byDateDesc, byStateDateDesc, byKeyDateDesc, byKeyStateDateDesc, byStateDate,
 		byKeyHash, byWindowTime, byReceipt,
 		byCompletionDateDesc, byCompletionStateDateDesc, byKeyCompletionDateDesc, byKeyCompletionStateDateDesc,
 	}

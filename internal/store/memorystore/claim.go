@@ -11,6 +11,9 @@ import (
 
 // Claim implements [store.Store].
 func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) error {
+	if err := checkCommit(c.Docs); err != nil {
+		return err
+	}
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -25,6 +28,8 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	if !s.allWait(taken) { // before anything changes
 		return store.ErrConflict
 	}
+	s.write(c.Docs)
+	c.Docs = nil
 	if s.options.Forget && c.State != store.Claimed { // it is final
 		s.take(taken)
 		return nil
@@ -72,12 +77,15 @@ func (s *Store) take(taken []store.Taken) {
 }
 
 // waits reports whether the claim is still to be worked on, so that it is in the open list.
-func (c *claim) waits() bool { return c.State == store.Claimed }
+func (c *claim) waits() bool { return c.State == store.Claimed || c.State == store.Gathering }
 
 // enlist stores the claim.
 func (svc *service) enlist(c *claim) {
-	svc.claims[c.ID], svc.byEventID[c.EventID] = c, c
-	svc.list.put(c)
+	svc.claims[c.ID] = c
+	if c.State != store.Gathering {
+		svc.byEventID[c.EventID] = c
+		svc.list.put(c)
+	}
 	if c.waits() {
 		svc.open.put(c)
 	}
@@ -109,6 +117,7 @@ func detached(c store.Claim) store.Claim {
 }
 
 func info(c store.ClaimInfo) store.ClaimInfo {
+	c.Gather = slices.Clone(c.Gather)
 	if c.Window != nil {
 		w := *c.Window
 		w.Missing = slices.Clone(w.Missing)
@@ -155,21 +164,31 @@ func (s *Store) Lease(ctx context.Context, name, id string, attempts int, until 
 // Settle implements [store.Store].
 func (s *Store) Settle(ctx context.Context, name, id string, o store.Outcome) error {
 	return s.change(ctx, name, id, func(svc *service, c *claim) error {
-		if c.State != store.Claimed {
-			return nil // a published claim stays published
+		if c.State != store.Claimed && (c.State != store.Failed || o.PublishedAt.IsZero() && !o.Failed) {
+			return nil // a published claim stays published, and a failed one failed
 		}
-		if o.Targets != nil {
-			c.Targets = slices.Clone(o.Targets)
+		if len(o.Targets) > 0 {
+			c.Targets = o.Merge(c.Targets)
 		}
-		if o.PublishedAt.IsZero() {
+		switch {
+		case !o.PublishedAt.IsZero():
+			c.State, c.PublishedAt, c.LastError = store.Published, o.PublishedAt, ""
+		case o.Failed:
+			c.State, c.LastError = store.Failed, o.Error
+		default:
 			c.NextAttempt, c.LastError = o.NextAttempt, o.Error
 			return nil
 		}
-		c.State, c.PublishedAt, c.Size, c.NextAttempt, c.LastError = store.Published, o.PublishedAt, o.Size, time.Time{}, ""
+		c.Size, c.NextAttempt = o.Size, time.Time{}
 		c.expireAt = o.ExpireAt
 		s.expire(c.expireAt)
 		if s.options.Forget {
 			s.include(svc, c.Lists, -1)
+			for _, p := range c.parts {
+				for _, members := range p.members {
+					s.include(svc, []event.List{{Included: members}}, -1)
+				}
+			}
 			svc.drop(c)
 		}
 		return nil

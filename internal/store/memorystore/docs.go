@@ -115,6 +115,11 @@ func (s *Store) Commit(ctx context.Context, writes []store.Write) ([]string, err
 			return nil, store.ErrConflict
 		}
 	}
+	return s.write(writes), nil
+}
+
+// write makes the writes, whose conditions hold, and returns the revisions.
+func (s *Store) write(writes []store.Write) []string {
 	revs := make([]string, len(writes))
 	for i, w := range writes {
 		c := s.docs[w.Collection]
@@ -133,7 +138,7 @@ func (s *Store) Commit(ctx context.Context, writes []store.Write) ([]string, err
 		s.expire(d.ExpireAt)
 		revs[i] = d.Rev
 	}
-	return revs, nil
+	return revs
 }
 
 func checkCommit(writes []store.Write) error {

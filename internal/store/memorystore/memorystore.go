@@ -61,7 +61,7 @@ type service struct {
 	claims    map[string]*claim   // by id
 	byEventID map[string]*claim
 	list      *ordered[*claim] // by (Date, ID)
-	open      *ordered[*claim] // in state Claimed, by (NextAttempt, ID)
+	open      *ordered[*claim] // in state Claimed or Gathering, by (NextAttempt, ID)
 }
 
 // endpoint has the sets of an endpoint.
@@ -82,6 +82,7 @@ type stored struct {
 
 type claim struct {
 	store.Claim
+	parts    []part
 	expireAt time.Time
 }
 

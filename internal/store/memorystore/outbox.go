@@ -89,11 +89,13 @@ func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time
 		return 0, oldest, err
 	}
 	defer s.mu.Unlock()
-	open := s.service(service).open
-	for c := range open.from(none[*claim]) {
-		if oldest.IsZero() || c.Date.Before(oldest) {
+	for c := range s.service(service).open.from(none[*claim]) {
+		if c.State != store.Claimed {
+			continue
+		}
+		if n++; oldest.IsZero() || c.Date.Before(oldest) {
 			oldest = c.Date
 		}
 	}
-	return open.len(), oldest, nil
+	return n, oldest, nil
 }

@@ -30,26 +30,15 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	if err != nil {
 		return err
 	}
-	deletes := make([]takenKeys, len(taken))
 	if _, err := checkCommit(c.Docs); err != nil {
 		return err
 	}
-	n := len(c.Docs)
-	for i, t := range taken {
-		deletes[i].endpoint = t.Endpoint
-		if deletes[i].keys, err = encodePointers(t.Pointers); err != nil {
-			return err
-		}
-		if deletes[i].waiting, err = encodeWaiting(t.Waiting); err != nil {
-			return err
-		}
-		n += len(t.Pointers) + len(t.Waiting)
-	}
-	if n > claimLimit+store.MaxClaimDocs {
-		return fault.New(fault.Invalid, "the claim takes %d events, and %d is the most", n, claimLimit)
+	deletes, n, err := encodeTaken(taken)
+	if err != nil {
+		return err
 	}
 	err = s.w.do(&op{
-		ctx: ctx, what: "claim", weight: n + 1, bytes: len(lists), undo: true,
+		ctx: ctx, what: "claim", weight: n + 1 + len(c.Docs), bytes: len(lists), undo: true,
 		run: func(tx *tx) error { return tx.addClaimAndTake(&c, lists, deletes) },
 	})
 	// A refused claim and one whose caller left in the queue have written nothing. After any
@@ -64,6 +53,25 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	return err
 }
 
+// encodeTaken encodes what a commit takes, and counts it.
+func encodeTaken(taken []store.Taken) (deletes []takenKeys, n int, err error) {
+	deletes = make([]takenKeys, len(taken))
+	for i, t := range taken {
+		deletes[i].endpoint = t.Endpoint
+		if deletes[i].keys, err = encodePointers(t.Pointers); err != nil {
+			return nil, 0, err
+		}
+		if deletes[i].waiting, err = encodeWaiting(t.Waiting); err != nil {
+			return nil, 0, err
+		}
+		n += len(t.Pointers) + len(t.Waiting)
+	}
+	if n > claimLimit {
+		return nil, 0, fault.New(fault.Invalid, "the claim takes %d events, and %d is the most", n, claimLimit)
+	}
+	return deletes, n, nil
+}
+
 // addClaimAndTake creates the claim and deletes the taken pointers. If a pointer is missing,
 // or another attempt has created the claim, it returns ErrConflict, and the savepoint of the
 // op undoes its deletions.
@@ -72,17 +80,11 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 	if err != nil {
 		return err
 	}
-	key, window, targets, err := encodeDetails(&c.ClaimInfo)
+	row, err := claimRow(service, c, lists)
 	if err != nil {
 		return err
 	}
-	var completion any // NULL: none
-	if c.Window != nil {
-		completion = string(c.Window.Completion)
-	}
-	n, err := change(t.addClaim, service, c.ID, c.EventID, c.TriggerType, c.Date.UnixMicro(), c.Owner, c.NumberOfEvents,
-		stateNum(c.State), c.Size, c.Attempts, c.NextAttempt.UnixMicro(), c.PublishedAt.UnixMicro(), c.LastError,
-		expiry(c.ExpireAt), key, window, targets, completion, lists)
+	n, err := change(t.addClaim, row...)
 	if err != nil {
 		return err
 	}
@@ -96,17 +98,47 @@ func (t *tx) addClaimAndTake(c *store.Claim, lists []byte, deletes []takenKeys) 
 		}
 		return nil // our own commit, whose answer was lost
 	}
-	if len(c.Docs) > 0 {
-		if _, err := t.commitDocs(c.Docs); err != nil {
-			return err
-		}
+	if err := t.addClaimDocs(c.Docs); err != nil {
+		return err
 	}
+	return t.take(c.Service, service, deletes)
+}
+
+// addClaimDocs makes the writes that a claim's commit makes too.
+func (t *tx) addClaimDocs(writes []store.Write) error {
+	if len(writes) == 0 {
+		return nil
+	}
+	_, err := t.commitDocs(writes)
+	return err
+}
+
+// claimRow returns the arguments of addClaim and replaceClaim.
+func claimRow(service int64, c *store.Claim, lists []byte) ([]any, error) {
+	key, window, targets, err := encodeDetails(&c.ClaimInfo)
+	var gather, completion any // NULL: none
+	if len(c.Gather) > 0 {
+		gather = c.Gather
+	}
+	if c.Window != nil {
+		completion = string(c.Window.Completion)
+	}
+	return []any{
+		service, c.ID, c.EventID, c.TriggerType, c.Date.UnixMicro(), c.Owner, c.NumberOfEvents,
+		stateNum(c.State), c.Size, c.Attempts, c.NextAttempt.UnixMicro(), c.PublishedAt.UnixMicro(), c.LastError,
+		expiry(c.ExpireAt), key, window, targets, completion, c.Parts, gather, lists,
+	}, err
+}
+
+// take deletes the taken pointers. It returns ErrConflict if one is missing.
+func (t *tx) take(serviceName string, service int64, deletes []takenKeys) error {
 	for _, d := range deletes {
 		if len(d.keys)+len(d.waiting) == 0 {
 			continue
 		}
 		owner := service
-		if d.endpoint.Service != c.Service {
+		if d.endpoint.Service != serviceName {
+			var err error
 			if owner, err = t.internService(d.endpoint.Service); err != nil {
 				return err
 			}

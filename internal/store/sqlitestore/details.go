@@ -7,7 +7,7 @@ import (
 )
 
 // states are the values of the column claim.published.
-var states = [...]store.State{store.Claimed, store.Published, store.Dropped, store.Failed}
+var states = [...]store.State{store.Claimed, store.Published, store.Dropped, store.Failed, store.Gathering}
 
 // stateNum returns the column's value, and -1 for any other state.
 func stateNum(state store.State) int {

@@ -94,8 +94,9 @@ func TestDamageThatIsFoundLater(t *testing.T) {
 	require.NoError(t, s.Writable(t.Context()))
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	overwrite(t, path, 256<<10, int(info.Size()-256<<10)) // behind the tables' definitions
-	s.read.SetMaxIdleConns(0)                             // drop the cached pages
+	const schema = 256 << 10 // the pages at the beginning, which have it
+	overwrite(t, path, schema, int(info.Size())-schema)
+	s.read.SetMaxIdleConns(0) // drop the cached pages
 	s.read.SetMaxIdleConns(readers)
 	s.q, err = prepareQueries(t.Context(), s.read)
 	require.NoError(t, err)

@@ -1,10 +1,12 @@
 package sqlitestore
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/store"
@@ -12,13 +14,28 @@ import (
 
 // Due implements [store.Store].
 func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
-	claims, err := s.queryClaims(ctx, service, s.q.due, false, now.UnixMicro(), limit)
+	claims, err := s.queryEither(ctx, service, s.q.due, s.q.gatheringsDue, now.UnixMicro(), limit)
 	if err == nil && !beyond.IsZero() {
 		var void []store.Claim
-		void, err = s.queryClaims(ctx, service, s.q.dueBeyond, false, max(now.UnixMicro(), beyond.UnixMicro()), limit)
+		void, err = s.queryEither(ctx, service, s.q.dueBeyond, s.q.gatheringsBeyond, max(now.UnixMicro(), beyond.UnixMicro()), limit)
 		claims = append(claims, void...)
 	}
 	return toInfos(claims), s.reading("due", err)
+}
+
+// queryEither returns what two queries find, first what is due first, at most limit.
+func (s *Store) queryEither(ctx context.Context, service string, one, other *sql.Stmt, at int64, limit int) ([]store.Claim, error) {
+	claims, err := s.queryClaims(ctx, service, one, false, at, limit)
+	if err != nil {
+		return nil, err
+	}
+	more, err := s.queryClaims(ctx, service, other, false, at, limit)
+	if len(more) == 0 || err != nil {
+		return claims, err
+	}
+	claims = append(claims, more...)
+	slices.SortStableFunc(claims, func(a, b store.Claim) int { return a.NextAttempt.Compare(b.NextAttempt) })
+	return claims[:min(len(claims), limit)], nil
 }
 
 // ClaimByEventID implements [store.Store].
@@ -94,13 +111,13 @@ func (s *Store) queryClaims(ctx context.Context, service string, q *sql.Stmt, wi
 		c := store.Claim{ClaimInfo: store.ClaimInfo{Service: service}}
 		var date, nextAttempt, publishedAt int64
 		var state int
-		var lists, window, targets sql.RawBytes
+		var lists, gather, window, targets sql.RawBytes
 		fields := []any{
 			&c.ID, &c.EventID, &c.TriggerType, &date, &c.Owner, &c.NumberOfEvents, &state, &c.Size,
-			&c.Attempts, &nextAttempt, &publishedAt, &c.LastError, &window, &targets,
+			&c.Attempts, &nextAttempt, &publishedAt, &c.LastError, &window, &targets, &c.Parts,
 		}
 		if withLists {
-			fields = append(fields, &lists)
+			fields = append(fields, &gather, &lists)
 		}
 		if err := rows.Scan(fields...); err != nil {
 			return nil, err
@@ -111,6 +128,7 @@ func (s *Store) queryClaims(ctx context.Context, service string, q *sql.Stmt, wi
 		}
 		c.Date, c.NextAttempt, c.PublishedAt = instant(date), instant(nextAttempt), instant(publishedAt)
 		if withLists {
+			c.Gather = bytes.Clone(gather)
 			if c.Lists, err = decodeLists(lists); err != nil {
 				return nil, err
 			}

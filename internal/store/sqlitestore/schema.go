@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	schemaVersion = 3
+	schemaVersion = 4
 	applicationID = 0x48474154 // "HGAT", so that a foreign file is recognised
 )
 
@@ -152,8 +152,28 @@ CREATE INDEX claim_completion ON claim (service, completion, date, id) WHERE com
 CREATE INDEX event_received_at ON event (service, received_at, id);
 `
 
+// partSchema is added in version 4: claims in parts. published = 4 means that such a claim
+// does not have all its members yet.
+const partSchema = `
+ALTER TABLE claim ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE claim ADD COLUMN gather BLOB; -- NULL: none
+CREATE INDEX claim_gathering ON claim (service, next_attempt) WHERE published = 4;
+
+CREATE TABLE part (
+	service INTEGER NOT NULL,
+	claim   TEXT NOT NULL,
+	num     INTEGER NOT NULL,
+	owner   TEXT NOT NULL,
+	lists   BLOB NOT NULL,
+	PRIMARY KEY (service, claim, num)
+) STRICT;
+CREATE TRIGGER claim_parts AFTER DELETE ON claim WHEN old.parts > 0 BEGIN
+	DELETE FROM part WHERE service = old.service AND claim = old.id;
+END;
+`
+
 // migrations[i] changes a file of version i to version i+1.
-var migrations = [schemaVersion]string{schema, docSchema, windowSchema}
+var migrations = [schemaVersion]string{schema, docSchema, windowSchema, partSchema}
 
 // migrate changes the file to schemaVersion, in one transaction. Several processes that
 // start at once may all call it.

@@ -20,6 +20,8 @@ type statements struct {
 
 	addClaim, claimOwner, claimState, claimTargets, lease, settlePublished, settleFailed, settleGivenUp *sql.Stmt
 
+	addPart, partOwner, replaceClaim *sql.Stmt
+
 	addCollection, collection *sql.Stmt
 
 	nextRevision, addDoc, addDocs, putDoc, replaceDoc, deleteDoc, deleteDocAt *sql.Stmt
@@ -85,13 +87,18 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.deleteWaiting: `DELETE FROM waiting WHERE endpoint = ? AND key = ? AND at = ? AND id = ?`,
 
 		&s.addClaim: `INSERT INTO claim (service, id, event_id, trigger_type, date, owner, events, published,
-			size, attempts, next_attempt, published_at, last_error, expire_at, key, window, targets, completion, lists)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			size, attempts, next_attempt, published_at, last_error, expire_at, key, window, targets, completion, parts, gather, lists)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		&s.replaceClaim: `UPDATE claim SET event_id = ?3, trigger_type = ?4, date = ?5, owner = ?6, events = ?7, published = ?8,
+			size = ?9, attempts = ?10, next_attempt = ?11, published_at = ?12, last_error = ?13, expire_at = ?14, key = ?15, window = ?16,
+			targets = ?17, completion = ?18, parts = ?19, gather = ?20, lists = ?21 WHERE service = ?1 AND id = ?2 AND published = 4`,
+		&s.addPart:      `INSERT INTO part (service, claim, num, owner, lists) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		&s.partOwner:    sqlPartOwner,
 		&s.claimOwner:   sqlClaimOwner,
 		&s.claimState:   `SELECT published FROM claim WHERE service = ? AND id = ?`,
 		&s.claimTargets: `SELECT targets FROM claim WHERE service = ? AND id = ?`,
 		&s.lease: `UPDATE claim SET next_attempt = ?, attempts = attempts + 1, last_error = ''
-			WHERE service = ? AND id = ? AND attempts = ? AND published = 0`,
+			WHERE service = ? AND id = ? AND attempts = ? AND published IN (0, 4)`,
 		&s.settlePublished: `UPDATE claim SET published = 1, published_at = ?, size = ?, expire_at = ?, next_attempt = ?,
 			last_error = '', targets = coalesce(?, targets) WHERE service = ? AND id = ? AND published IN (0, 3)`,
 		&s.settleGivenUp: `UPDATE claim SET published = 3, size = ?, expire_at = ?, next_attempt = ?, last_error = ?,
@@ -127,6 +134,8 @@ type queries struct {
 
 	waitingOf, waitingUpTo, countWaiting *sql.Stmt
 
+	gatherings, gatheringsDue, gatheringsBeyond, partOwner, part, claimByID *sql.Stmt
+
 	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, claimsByKey, claimsByCompletion, claimsOldest, backlog *sql.Stmt
 
 	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs *sql.Stmt
@@ -135,7 +144,8 @@ type queries struct {
 const (
 	sqlClaimOwner = `SELECT owner FROM claim WHERE service = ? AND id = ?`
 
-	claimInfo = `id, event_id, trigger_type, date, owner, events, published, size, attempts, next_attempt, published_at, last_error, window, targets`
+	claimInfo    = `id, event_id, trigger_type, date, owner, events, published, size, attempts, next_attempt, published_at, last_error, window, targets, parts`
+	sqlPartOwner = `SELECT owner FROM part WHERE service = ? AND claim = ? AND num = ?`
 
 	waitingRow = `key, at, id, received_at, size, first, slot`
 )
@@ -178,15 +188,24 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY next_attempt LIMIT +?`,
 		&q.dueBeyond: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt > ?
 			ORDER BY next_attempt DESC LIMIT +?`,
-		&q.claimOwner:     sqlClaimOwner,
-		&q.claimByEventID: `SELECT ` + claimInfo + `, lists FROM claim WHERE service = ? AND event_id = ? ORDER BY seq DESC LIMIT 1`,
-		&q.claims: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND (date, id) < (?, ?)
+		&q.claimOwner: sqlClaimOwner,
+		&q.claimByEventID: `SELECT ` + claimInfo + `, gather, lists FROM claim WHERE service = ? AND event_id = ? AND +published < 4
+			ORDER BY seq DESC LIMIT 1`,
+		&q.claimByID:  `SELECT ` + claimInfo + `, gather, lists FROM claim WHERE service = ? AND id = ?`,
+		&q.partOwner:  sqlPartOwner,
+		&q.part:       `SELECT lists FROM part WHERE service = ? AND claim = ? AND num = ?`,
+		&q.gatherings: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 4 ORDER BY next_attempt LIMIT +?`,
+		&q.gatheringsDue: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 4 AND next_attempt <= ?
+			ORDER BY next_attempt LIMIT +?`,
+		&q.gatheringsBeyond: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 4 AND next_attempt > ?
+			ORDER BY next_attempt DESC LIMIT +?`,
+		&q.claims: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND +published < 4 AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT +?`,
 		&q.claimsByState: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT +?`,
-		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND (?3 < 0 OR published = ?3) AND (?4 = '' OR completion = ?4) AND (date, id) < (?, ?)
+		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND +published < 4 AND (?3 < 0 OR published = ?3) AND (?4 = '' OR completion = ?4) AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT +?`,
-		&q.claimsByCompletion: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND completion = ? AND (?3 < 0 OR published = ?3) AND (date, id) < (?, ?)
+		&q.claimsByCompletion: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND completion = ? AND +published < 4 AND (?3 < 0 OR published = ?3) AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT +?`,
 		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
 			ORDER BY date, id LIMIT +?`,

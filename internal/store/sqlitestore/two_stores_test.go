@@ -105,3 +105,19 @@ func (b *twoStores) CountWaiting(ctx context.Context, ep store.Endpoint, limit i
 func (b *twoStores) DiscardWaiting(ctx context.Context, ep store.Endpoint, ws []store.Waiting) (int, error) {
 	return b.next().DiscardWaiting(ctx, ep, ws)
 }
+
+func (b *twoStores) Gather(ctx context.Context, c store.Claim, p store.Part) error {
+	return b.next().Gather(ctx, c, p)
+}
+
+func (b *twoStores) Members(ctx context.Context, service, id string, part int) ([][]store.Member, error) {
+	return b.next().Members(ctx, service, id, part)
+}
+
+func (b *twoStores) ClaimByID(ctx context.Context, service, id string) (store.Claim, error) {
+	return b.next().ClaimByID(ctx, service, id)
+}
+
+func (b *twoStores) Gatherings(ctx context.Context, service string, limit int) ([]store.ClaimInfo, error) {
+	return b.next().Gatherings(ctx, service, limit)
+}
