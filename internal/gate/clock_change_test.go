@@ -165,9 +165,11 @@ func (c clockChange) check(t *testing.T, every time.Duration) {
 	w.cfg.RetentionDays = 30
 	i := w.instance(0)
 	to := func(at time.Time) {
+		i.Idle() // time stands still while messages are published
 		for every > 0 && w.truth().Add(every).Before(at) {
 			w.ran += every
 			require.NoError(t, i.CloseDue(t.Context()))
+			i.Idle()
 		}
 		w.ran = at.Sub(w.began)
 	}
@@ -178,10 +180,12 @@ func (c clockChange) check(t *testing.T, every time.Duration) {
 	}
 	to(instantOf(t, c.until))
 	require.NoError(t, i.CloseDue(t.Context()))
+	i.Idle()
 	for range 2 { // what has left by itself is deleted once the clock is settled
 		w.ran += 2 * time.Minute
 		_, err := i.Sweep(t.Context())
 		require.NoError(t, err)
+		i.Idle()
 	}
 	infos, err := i.Messages(t.Context(), store.Page{Limit: 100})
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ func TestASessionOfOneSlotClosesAtItsLongest(t *testing.T) {
 		i := w.instance(0)
 		for w.ran < 300*time.Second {
 			i.post("a", order(1))
+			i.Idle()
 			w.ran += 100 * time.Second
 		}
 		w.ran = 299 * time.Second
