@@ -41,7 +41,7 @@ $.feeds[2].routes[0].eventKey: there is no endpoint "A": the endpoints are ["a" 
 $.feeds[2].name: feeds[0] and feeds[2] have the same name "f"`},
 
 		// Policies.
-		{"policies without a topic", gateOf(tumbling+`, "every": "day", "late": "deadLetter"`, `{"eventKey": "a", "filter": "true", "onError": "deadLetter"}`,
+		{"policies without a topic", gateOf(tumbling+`, "every": "day", "eventTime": "event.body.at", "late": "deadLetter"`, `{"eventKey": "a", "filter": "true", "onError": "deadLetter"}`,
 			`, "correlation": {"key": "event.text", "onMissing": "deadLetter"}`),
 			`$.trigger.late: "deadLetter" needs deadLetter.topic
 $.endpoints[0].onError: "deadLetter" needs deadLetter.topic
