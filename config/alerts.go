@@ -18,6 +18,9 @@ type Alerts struct {
 
 // alerts applies the rules of alerts and expectations.
 func (v *validator) alerts(path string, s *Service) {
+	if len(s.Expect) > 0 && s.Trigger.Type == "none" {
+		v.Add(path+".expect", "is about complete messages, and type none publishes none by itself: every instant would send an alert; use type window")
+	}
 	for i, c := range s.Expect {
 		v.cron(decode.Index(path+".expect", i), c)
 	}

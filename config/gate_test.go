@@ -272,6 +272,8 @@ $.alerts.http[1].oauth: would give a.example a token for Google's APIs: it is fo
 $.alerts.http[1].url: is that of http[0], too
 $.alerts.http[2].url: must use https
 $.alerts.http[2].secret: is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes`},
+		{"complete messages of type none", gateOf(`"type": "none", "observationPeriod": 60`, twoKeys, `, "expect": [{"cron": "30 6 * * *"}]`),
+			`$.expect: is about complete messages, and type none publishes none by itself: every instant would send an alert; use type window`},
 		{"alerts for nobody", gateOf(sliding, twoKeys, `, "alerts": {}`), `$.alerts: must have "topic" or "http"`},
 		{"nothing expected", gateOf(sliding, twoKeys, `, "expect": [], "alerts": {"http": []}`), `$.expect: must have at least one schedule
 $.alerts.http: must have at least one endpoint`},
