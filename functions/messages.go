@@ -3,6 +3,7 @@ package functions
 import (
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,23 +35,16 @@ type messageJSON struct {
 
 // targetJSON is the state of a message at one of several targets.
 type targetJSON struct {
-	Name        string     `json:"name"`
-	State       string     `json:"state" enum:"pending,delivered,failed" description:"A failed target gets no further attempt until the message is replayed."`
-	Attempts    int        `json:"attempts"`
-	NextAttempt *time.Time `json:"nextAttempt,omitempty"`
-	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
-	LastError   string     `json:"lastError,omitempty" description:"Why the target did not take the message the last time."`
+	Name        string           `json:"name"`
+	State       gate.TargetState `json:"state" enum:"pending,delivered,failed" description:"A failed target gets no further attempt until the message is replayed."`
+	Attempts    int              `json:"attempts"`
+	NextAttempt *time.Time       `json:"nextAttempt,omitempty"`
+	DeliveredAt *time.Time       `json:"deliveredAt,omitempty"`
+	LastError   string           `json:"lastError,omitempty" description:"Why the target did not take the message the last time."`
 }
 
 func toTargetJSON(t store.Target) targetJSON {
-	state := "pending"
-	switch {
-	case t.Delivered():
-		state = "delivered"
-	case t.GivenUp():
-		state = "failed"
-	}
-	return targetJSON{t.Name, state, t.Attempts, timeOrNull(t.NextAttempt), timeOrNull(t.DeliveredAt), t.LastError}
+	return targetJSON{t.Name, gate.StateAt(t), t.Attempts, timeOrNull(t.NextAttempt), timeOrNull(t.DeliveredAt), t.LastError}
 }
 
 // windowOfMessageJSON is present where a service has correlation, deadlines or a condition.
@@ -94,36 +88,37 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 // completions has the values that windows are listed by.
 var completions = []store.Completion{store.Complete, store.Partial, store.Manual, store.Expired, store.DeadLettered}
 
+// targetStates has the values that messages are listed by.
+var targetStates = []gate.TargetState{gate.TargetPending, gate.TargetDelivered, gate.TargetFailed}
+
 // listMessages lists messages, newest first.
 func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "after", "state", "key", "completion")
+	q, err := query(r, "limit", "after", "state", "key", "completion", "target", "targetState")
 	if err != nil {
 		return err
 	}
-	page := store.Page{Limit: defaultPage, Key: keyOf(r)}
-	if v := q.Get("limit"); q.Has("limit") {
-		if page.Limit, err = strconv.Atoi(v); err != nil || page.Limit < 1 || page.Limit > maxPage {
-			return fault.New(fault.Invalid, "limit must be an integer from 1 to %d", maxPage)
-		}
+	page, err := messagePage(q)
+	if err != nil {
+		return err
 	}
-	if q.Has("after") {
-		if page.After, err = parseCursor(q.Get("after")); err != nil {
-			return fault.New(fault.Invalid, `after must be the "next" of an earlier answer`)
-		}
+	page.Key = keyOf(r)
+	at := gate.AtTarget{Name: q.Get("target"), State: gate.TargetState(q.Get("targetState"))}
+	if q.Has("target") && at.Name == "" {
+		return fault.New(fault.Invalid, "target is empty: the targets are %s", strings.Join(g.TargetNames(), ", "))
 	}
-	if q.Has("state") {
-		page.State = store.State(q.Get("state"))
-		if !slices.Contains([]store.State{store.Claimed, store.Published, store.Dropped, store.Failed}, page.State) {
-			return fault.New(fault.Invalid, "state must be claimed, published, dropped or failed")
-		}
+	if q.Has("targetState") && !slices.Contains(targetStates, at.State) {
+		return fault.New(fault.Invalid, "targetState must be one of %q", targetStates)
 	}
-	if q.Has("completion") {
-		page.Completion = store.Completion(q.Get("completion"))
-		if !slices.Contains(completions, page.Completion) {
-			return fault.New(fault.Invalid, "completion must be one of %q", completions)
+	var infos []store.ClaimInfo
+	var next *store.Cursor
+	if at == (gate.AtTarget{}) {
+		infos, err = g.Messages(r.Context(), page)
+		if n := len(infos); n == page.Limit {
+			next = &store.Cursor{Date: infos[n-1].Date, ID: infos[n-1].ID}
 		}
+	} else {
+		infos, next, err = g.MessagesAt(r.Context(), page, at)
 	}
-	infos, err := g.Messages(r.Context(), page)
 	if err != nil {
 		return err
 	}
@@ -131,11 +126,39 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	for _, c := range infos {
 		out.Messages = append(out.Messages, toMessageJSON(c))
 	}
-	if n := len(infos); n == page.Limit {
-		next := formatCursor(store.Cursor{Date: infos[n-1].Date, ID: infos[n-1].ID})
-		out.Next = &next
+	if next != nil {
+		cursor := formatCursor(*next)
+		out.Next = &cursor
 	}
 	return web.JSON(w, http.StatusOK, out)
+}
+
+// messagePage reads which messages to list, but for what happened at their targets.
+func messagePage(q url.Values) (page store.Page, err error) {
+	page.Limit = defaultPage
+	if q.Has("limit") {
+		if page.Limit, err = strconv.Atoi(q.Get("limit")); err != nil || page.Limit < 1 || page.Limit > maxPage {
+			return page, fault.New(fault.Invalid, "limit must be an integer from 1 to %d", maxPage)
+		}
+	}
+	if q.Has("after") {
+		if page.After, err = parseCursor(q.Get("after")); err != nil {
+			return page, fault.New(fault.Invalid, `after must be the "next" of an earlier answer`)
+		}
+	}
+	if q.Has("state") {
+		page.State = store.State(q.Get("state"))
+		if !slices.Contains([]store.State{store.Claimed, store.Published, store.Dropped, store.Failed}, page.State) {
+			return page, fault.New(fault.Invalid, "state must be claimed, published, dropped or failed")
+		}
+	}
+	if q.Has("completion") {
+		page.Completion = store.Completion(q.Get("completion"))
+		if !slices.Contains(completions, page.Completion) {
+			return page, fault.New(fault.Invalid, "completion must be one of %q", completions)
+		}
+	}
+	return page, nil
 }
 
 // getMessage serves a whole message: the published bytes, or the message behind a claim check.

@@ -123,7 +123,9 @@ var routes = []route{
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
 		op("messages", byConsumers, "List messages, newest first").
 			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published", "dropped", "failed"), correlationKey,
-				choice("completion", "Only messages of windows that ended like this, of a service with correlation, deadlines or a condition.", "complete", "partial", "manual", "dropped", "deadLetter")).
+				choice("completion", "Only messages of windows that ended like this, of a service with correlation, deadlines or a condition.", "complete", "partial", "manual", "dropped", "deadLetter"),
+				inQuery("target", "Only messages for this target. Such a page may have fewer messages than limit, or none, and a `next` all the same."),
+				choice("targetState", "Only messages in this state at the target, or else at any target.", "pending", "delivered", "failed")).
 			gives(200, "A page of messages.", messagesJSON{})},
 	{"GET", "/messages/{eventID}", Status, auth.Read, web.Reads, perService(getMessage),
 		op("message", byConsumers, "Get a whole message, as it was published or behind its claim check").

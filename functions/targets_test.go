@@ -151,6 +151,23 @@ func TestTargetsAreListedAndReplayed(t *testing.T) {
 	require.Equal(t, "workflowexecutions.googleapis.com answers 503 Service Unavailable", targets["workflow"]["lastError"])
 	require.Equal(t, 1.0, targets["workflow"]["attempts"])
 
+	listed := func(query string, want ...string) {
+		t.Helper()
+		ids := []string{}
+		for _, m := range g.do("GET", "/messages"+query, "").list("messages") {
+			ids = append(ids, m["eventID"].(string))
+		}
+		require.Equal(t, append([]string{}, want...), ids, query)
+	}
+	listed("?target=workflow", id)
+	listed("?target=workflow&targetState=pending", id)
+	listed("?targetState=pending&state=published")
+	listed("?target=workflow&targetState=delivered")
+	listed("?targetState=failed")
+	requireProblem(t, g.do("GET", "/messages?target=workflows", ""), 400, `there is no target "workflows": the targets are bus, workflow`)
+	requireProblem(t, g.do("GET", "/messages?target=", ""), 400, "the targets are bus, workflow")
+	requireProblem(t, g.do("GET", "/messages?targetState=done", ""), 400, "targetState must be one of")
+
 	for range 11 {
 		g.advance(30 * time.Hour)
 		require.Equal(t, 200, g.do("POST", "/sweep", "").status)
@@ -160,6 +177,11 @@ func TestTargetsAreListedAndReplayed(t *testing.T) {
 	require.Equal(t, "failed", targets["workflow"]["state"])
 	require.Equal(t, "delivered", targets["bus"]["state"])
 	require.Len(t, g.do("GET", "/messages?state=failed", "").json["messages"], 1)
+	listed("?targetState=failed", id)
+	listed("?target=workflow&targetState=failed", id)
+	listed("?target=workflow&targetState=pending")
+	listed("?target=bus&targetState=failed")
+	listed("?target=bus&targetState=delivered", id)
 	require.Zero(t, g.do("GET", "/status", "").num("backlog"))
 
 	requireProblem(t, g.do("POST", "/messages/"+id+"/replay?target=workflows", ""), 400, `there is no target "workflows": the targets are bus, workflow`)
@@ -183,6 +205,11 @@ func TestOneTopicShowsNoTargets(t *testing.T) {
 	g.event("entry1", "x")
 	id := g.event("entry2", "x").str("triggered")
 	require.NotContains(t, g.do("GET", "/messages", "").json["messages"].([]any)[0], "targets")
+	a := g.do("GET", "/messages?target=pubsub&limit=1", "")
+	require.Equal(t, id, field(a.json["messages"], 0, "eventID"))
+	a = g.do("GET", "/messages?target=pubsub&limit=1&after="+a.str("next"), "")
+	require.Empty(t, a.json["messages"])
+	require.Nil(t, a.json["next"])
 	require.Equal(t, 200, g.do("POST", "/messages/"+id+"/replay?target=pubsub", "").status)
 	require.Len(t, g.bus.all(), 2)
 }

@@ -88,12 +88,12 @@ func TestGateCommandsAtEveryPlace(t *testing.T) {
 			require.Equal(t, id, list.Messages[0].EventID)
 			require.NotEmpty(t, list.Messages[0].ClaimID, "JSON has what the table leaves out")
 
-			out, _ = do(0, "trigger")
+			out, _ = do(0, "trigger", "--service", "orders")
 			require.Equal(t, "the window is empty: nothing to publish\n", out)
 			do(0, "send", "payment", "-d", "x")
-			out, _ = do(0, "reset", "--endpoint", "order")
+			out, _ = do(0, "reset", "--service", "orders", "--endpoint", "order")
 			require.Equal(t, "0 events taken out\n", out)
-			out, _ = do(0, "reset")
+			out, _ = do(0, "reset", "--service", "orders")
 			require.Equal(t, "1 event taken out\n", out)
 			do(0, "send", "x", "--service", "a/b", "-d", "x")
 			out, _ = do(0, "trigger", "--service", "a/b")
@@ -104,7 +104,7 @@ func TestGateCommandsAtEveryPlace(t *testing.T) {
 			for want, args := range map[string][]string{
 				`no service "none": the services are ["orders" "a/b"]`:   {"status", "--service", "none"},
 				`no endpoint "none": the endpoints are`:                  {"send", "none", "-d", "x"},
-				`no endpoint "x": the endpoints are`:                     {"reset", "--endpoint", "x"},
+				`no endpoint "x": the endpoints are`:                     {"reset", "--service", "orders", "--endpoint", "x"},
 				`limit must be an integer from 1 to 1000`:                {"messages", "--limit", "0"},
 				`this service has one window: see /status`:               {"windows"},
 				`state must be open or closing`:                          {"windows", "--state", "ajar"},
@@ -309,4 +309,27 @@ func TestUsageOfGateCommands(t *testing.T) {
 		require.True(t, strings.HasPrefix(stderr, "headgate: "+want), stderr)
 		require.Contains(t, stderr, "\n  headgate "+command)
 	}
+}
+
+// An event goes to the endpoint that the feed's routes choose.
+func TestSendToAFeed(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	env := map[string]string{"CONFIG": `{"serviceName":"orders","trigger":{"type":"window","observationPeriod":600},
+		"endpoints":[{"eventKey":"order"},{"eventKey":"payment"}],"targetPubSub":{"topic":"projects/p/topics/orders"},
+		"feeds":[{"name":"files","routes":[{"when":"event.text == 'paid'","eventKey":"payment"}],"otherwise":"drop"}]}`}
+	serving(t, env, "--data", data)
+	do := func(want int, args ...string) string {
+		t.Helper()
+		status, stdout, stderr := headgate(t, env, append(args, "--data", data)...)
+		require.Equal(t, want, status, "%q: %s%s", args, stdout, stderr)
+		return steady(stdout + stderr)
+	}
+	require.Equal(t, "event ID: stored\n", do(0, "send", "files", "--feed", "-d", "paid"))
+	require.Equal(t, "not stored: no route of the feed takes it\n", do(0, "send", "files", "--feed", "-d", "sent"))
+	require.Contains(t, do(0, "status"), "waits for order 0 of 1\n")
+	require.Contains(t, do(1, "send", "none", "--feed", "-d", "x"), `no feed "none": the feeds are ["files"]`)
+	require.Contains(t, do(2, "send", "a/../b", "--feed", "-d", "x"), "is not the name of a feed")
+	offered, _, _ := strings.Cut(completion(t, env, []string{"--data", data}, "send", "--feed", ""), ":4\n")
+	require.Equal(t, "files\n", offered)
 }

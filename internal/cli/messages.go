@@ -31,6 +31,7 @@ func newMessages(p *Process) *cobra.Command {
 		Use: "messages", Short: "List the messages of a gate, the newest first",
 		Long: "List the messages of a gate, the newest first.",
 		Example: `  $ headgate messages --limit 10
+  $ headgate messages --target workflow --target-state failed
   $ headgate messages --state claimed --url https://gate.example.com`,
 		Args: noOperands,
 	}
@@ -38,11 +39,17 @@ func newMessages(p *Process) *cobra.Command {
 	g.keyFlag("list messages of this correlation `KEY` only")
 	cmd.Flags().String("completion", "", "list messages of this `COMPLETION` only: complete, partial, manual, dropped or deadLetter")
 	cmd.Flags().String("state", "", "list messages in this `STATE` only: claimed, published, dropped or failed")
+	cmd.Flags().String("target", "", "list messages for this target, by its `NAME`, only")
+	cmd.Flags().String("target-state", "", "list messages in this `STATE` at the target, or else at any target, only: pending, delivered or failed")
 	cmd.Flags().Int("limit", 0, "list at most this many `MESSAGES` (default 50)")
 	completes(cmd, "state", "claimed", "published", "dropped", "failed")
+	completes(cmd, "target-state", "pending", "delivered", "failed")
 	completes(cmd, "completion", "complete", "partial", "manual", "dropped", "deadLetter")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if err := g.pick(map[string]string{"key": "key", "state": "state", "completion": "completion", "limit": "limit"}); err != nil {
+		err := g.pick(map[string]string{
+			"key": "key", "state": "state", "completion": "completion", "target": "target", "target-state": "targetState", "limit": "limit",
+		})
+		if err != nil {
 			return err
 		}
 		return g.call(http.MethodGet, "/messages", tableOf(func(w io.Writer, a *messagesAnswer) error {
@@ -54,6 +61,10 @@ func newMessages(p *Process) *cobra.Command {
 
 func (p *Process) printMessages(w io.Writer, a *messagesAnswer) error {
 	if len(a.Messages) == 0 {
+		if a.Next != nil { // the server looked at the latest ones only
+			fmt.Fprintln(p.Stderr, "no such message among the latest ones")
+			return nil
+		}
 		fmt.Fprintln(p.Stderr, "no messages")
 		return nil
 	}

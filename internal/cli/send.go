@@ -27,27 +27,36 @@ type sendAnswer struct {
 func newSend(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "send ENDPOINT", Short: "Send an event to a gate",
-		Long: `Send an event to a gate by POST. Without --body, the event is standard input.
+		Long: `Send an event to a gate by POST. Without --body, the event is standard input. With --feed,
+ENDPOINT is a feed, whose routes choose the endpoint.
 
 Two events with the same --name count once: give one to an event that you may send again.`,
 		Example: `  $ headgate send entry1 -d hello
-  $ headgate send payment -d @payment.json -H 'Content-Type: application/json' --name payment-4711`,
+  $ headgate send payment -d @payment.json -H 'Content-Type: application/json' --name payment-4711
+  $ headgate send files --feed -d '{"name":"orders/1.csv"}' -H 'Content-Type: application/json'`,
 		Args: operand("ENDPOINT"),
 	}
 	g := gatewayOf(p, cmd, functions.Ingest)
 	body := cmd.Flags().StringP("body", "d", "", "send this `TEXT`, or the file after an @ (default standard input)")
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "send this `HEADER`, as 'Name: value'; may be repeated")
+	feed := cmd.Flags().Bool("feed", false, "send it to the feed of that name")
 	cmd.Flags().String("name", "", "name the event by this `IDEMPOTENCY-KEY`")
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		if *feed {
+			return offer(g, "/status", feedNames)
+		}
 		return g.endpoints()
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		to := "/event/" + args[0]
-		if path.Clean(to) != to { // the server would redirect it to another path
-			return wrongUsage("%q is not the name of an endpoint", args[0])
+		to, kind := "/event/", "an endpoint"
+		if *feed {
+			to, kind = "/feed/", "a feed"
+		}
+		if path.Clean(to+args[0]) != to+args[0] { // the server would redirect it to another path
+			return wrongUsage("%q is not the name of %s", args[0], kind)
 		}
 		header, err := headersOf(*headers)
 		if err != nil {
@@ -67,9 +76,16 @@ Two events with the same --name count once: give one to an event that you may se
 		if err != nil {
 			return err
 		}
-		return g.send(http.MethodPost, "/event/"+escapeKey(args[0]), header, content, tableOf(printReceipt))
+		return g.send(http.MethodPost, to+escapeKey(args[0]), header, content, tableOf(printReceipt))
 	}
 	return cmd
+}
+
+func feedNames(s *statusAnswer) (names []string) {
+	for _, f := range s.Feeds {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // content returns what the event holds.

@@ -21,6 +21,7 @@ type statusAnswer struct {
 		FirstEvent, LastEvent, OldestLeavesAt *time.Time
 		Expired                               int
 	}
+	Feeds   []struct{ Name string }
 	Missing []shortfall
 	Window  *struct{ Opened, Closes *time.Time }
 	Outbox  struct {
