@@ -128,8 +128,10 @@ func (r *recipe) run(method, path, body string) string {
 	return longID.ReplaceAllString(strings.TrimSpace(string(a.raw)), "$1…")
 }
 
-// published describes the messages that the bus has, in order.
+// published describes the messages that the bus has, in order, and then the alerts: a
+// message and the alert about it are sent at the same time.
 func (r *recipe) published() (list []string) {
+	var alerts []string
 	for _, m := range r.bus.all() {
 		var body struct {
 			CorrelationKey string
@@ -152,7 +154,12 @@ func (r *recipe) published() (list []string) {
 		for _, short := range body.Missing {
 			counts = append(counts, "-"+short.EventKey)
 		}
-		list = append(list, body.CorrelationKey+" "+body.Completion+" "+strings.Join(counts, " "))
+		line := body.CorrelationKey + " " + body.Completion + " " + strings.Join(counts, " ")
+		if body.Kind != "" {
+			alerts = append(alerts, line)
+		} else {
+			list = append(list, line)
+		}
 	}
-	return list
+	return append(list, alerts...)
 }
