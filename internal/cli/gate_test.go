@@ -69,8 +69,8 @@ func TestGateCommandsAtEveryPlace(t *testing.T) {
 			out, _ = do(0, "send", "order", "-d", "@"+file, "--name", "n1")
 			require.Equal(t, "event ID: stored before, counts once\n", steady(out))
 			out, _ = do(0, "status")
-			require.Equal(t, "orders: waits for payment 0 of 1\n\nendpoint  events  first  last  oldest leaves\n"+
-				"order  1 of 1  WHEN  WHEN  WHEN\npayment  0 of 1  -  -  -\n\nno message yet\n", steady(out))
+			require.Equal(t, "orders: waits for payment 0 of 1\n\nendpoint  events  first  last  oldest leaves  duplicate\n"+
+				"order  1 of 1  WHEN  WHEN  WHEN  1\npayment  0 of 1  -  -  -  -\n\nno message yet\n", steady(out))
 			out, _ = do(0, "send", "payment", "-d", "-5", "-H", "X-Kind: a: b")
 			require.Equal(t, "event ID: stored\nmessage ID: published\n", steady(out))
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,28 @@ type messageAnswer struct {
 	Date                       *time.Time
 	NumberOfEvents             int
 	Missing                    []shortfall
+	Targets                    []struct{ Name, State, LastError string }
+}
+
+// failure returns why the message waits, where its targets do not say it.
+func (m *messageAnswer) failure() string {
+	if len(m.Targets) > 0 {
+		return ""
+	}
+	return m.LastError
+}
+
+// targets says what became of the message at each of several targets, with the reason of
+// those that do not have it.
+func (m *messageAnswer) targets() string {
+	words := make([]string, len(m.Targets))
+	for i, t := range m.Targets {
+		words[i] = t.Name + " " + t.State
+		if t.LastError != "" && t.State != "delivered" {
+			words[i] += " (" + t.LastError + ")"
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 type messagesAnswer struct {
@@ -71,9 +94,9 @@ func (p *Process) printMessages(w io.Writer, a *messagesAnswer) error {
 	now := time.Now()
 	rows := make([][]string, len(a.Messages))
 	for i, m := range a.Messages {
-		rows[i] = []string{m.EventID, m.State, when(now, m.Date), strconv.Itoa(m.NumberOfEvents), m.CorrelationKey, m.Completion, inWords(m.Missing), m.LastError}
+		rows[i] = []string{m.EventID, m.State, when(now, m.Date), strconv.Itoa(m.NumberOfEvents), m.CorrelationKey, m.Completion, inWords(m.Missing), m.targets(), m.failure()}
 	}
-	columns := []string{"event id", "state", "claimed", "events", "key", "completion", "missing", "error"}
+	columns := []string{"event id", "state", "claimed", "events", "key", "completion", "missing", "targets", "error"}
 	if err := printTable(w, columns, rows); err != nil {
 		return err
 	}

@@ -20,8 +20,12 @@ type statusAnswer struct {
 		shortfall
 		FirstEvent, LastEvent, OldestLeavesAt *time.Time
 		Expired                               int
+		Counts                                countsAnswer
 	}
-	Feeds   []struct{ Name string }
+	Feeds []struct {
+		Name   string
+		Counts countsAnswer
+	}
 	Missing []shortfall
 	Window  *struct{ Opened, Closes *time.Time }
 	Outbox  struct {
@@ -37,6 +41,26 @@ type statusAnswer struct {
 		Waiting              bool
 	}
 	Warnings []string
+}
+
+// countsAnswer counts events that are in no window.
+type countsAnswer struct {
+	Duplicate, Filtered, Superseded, Dropped, DeadLettered, Refused int
+}
+
+// countColumns are the names of the cells.
+var countColumns = []string{"duplicate", "filtered", "superseded", "dropped", "dead letters", "refused"}
+
+// cells returns the counts, each "" where it is 0.
+func (c countsAnswer) cells() (cells []string) {
+	for _, n := range []int{c.Duplicate, c.Filtered, c.Superseded, c.Dropped, c.DeadLettered, c.Refused} {
+		cell := ""
+		if n > 0 {
+			cell = strconv.Itoa(n)
+		}
+		cells = append(cells, cell)
+	}
+	return cells
 }
 
 func newStatus(p *Process) *cobra.Command {
@@ -69,15 +93,21 @@ func printStatus(w io.Writer, s *statusAnswer) error {
 		}
 	}
 	fmt.Fprintf(w, "%s: %s\n\n", printable(s.ServiceName, ""), printable(state, ""))
-	rows := make([][]string, len(s.Endpoints))
-	for i, e := range s.Endpoints {
+	var rows [][]string
+	for _, e := range s.Endpoints {
 		expired := ""
 		if e.Expired > 0 {
 			expired = strconv.Itoa(e.Expired)
 		}
-		rows[i] = []string{e.EventKey, e.of(), when(now, e.FirstEvent), when(now, e.LastEvent), when(now, e.OldestLeavesAt), expired}
+		row := []string{e.EventKey, e.of(), when(now, e.FirstEvent), when(now, e.LastEvent), when(now, e.OldestLeavesAt), expired}
+		rows = append(rows, append(row, e.Counts.cells()...))
 	}
-	if err := printTable(w, []string{"endpoint", "events", "first", "last", "oldest leaves", "expired"}, rows); err != nil {
+	for _, f := range s.Feeds {
+		if f.Counts != (countsAnswer{}) {
+			rows = append(rows, append([]string{"/feed/" + f.Name, "", "", "", "", ""}, f.Counts.cells()...))
+		}
+	}
+	if err := printTable(w, append([]string{"endpoint", "events", "first", "last", "oldest leaves", "expired"}, countColumns...), rows); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)

@@ -20,3 +20,16 @@ func TestStatusNamesAlerts(t *testing.T) {
 	require.Contains(t, out.String(), "missing stock 1 of 2, not delivered yet, 2026-05-03 04:15Z\n")
 	require.NotContains(t, out.String(), "17\n", "a key begins no line of its own")
 }
+
+// Events that are in no window are counted, where there are some.
+func TestStatusShowsCounts(t *testing.T) {
+	t.Parallel()
+	var s statusAnswer
+	require.NoError(t, json.Unmarshal([]byte(`{"serviceName":"nightly","complete":true,"endpoints":[
+		{"eventKey":"a","have":1,"need":1,"counts":{"duplicate":2,"filtered":0,"superseded":3,"dropped":0,"deadLettered":0,"refused":0}},{"eventKey":"b","have":1,"need":1}],
+		"feeds":[{"name":"files","counts":{"duplicate":0,"filtered":0,"superseded":0,"dropped":4,"deadLettered":0,"refused":0}},{"name":"quiet"}]}`), &s))
+	var out strings.Builder
+	require.NoError(t, printStatus(&out, &s))
+	require.Contains(t, spaces.ReplaceAllString(out.String(), "  "),
+		"endpoint  events  duplicate  superseded  dropped\na  1 of 1  2  3  -\nb  1 of 1  -  -  -\n/feed/files  -  -  -  4\n\n")
+}

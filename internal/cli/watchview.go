@@ -181,7 +181,7 @@ func stampOf(at *time.Time) string {
 func messageLine(m *messageAnswer) string {
 	line := fmt.Sprintf("%s  message %s  %s  %s", stampOf(m.Date), m.EventID, m.State, count(m.NumberOfEvents, "event"))
 	for _, part := range []struct{ name, text string }{
-		{"  key ", m.CorrelationKey}, {"  ", m.Completion}, {"  missing ", inWords(m.Missing)}, {"  error: ", m.LastError},
+		{"  key ", m.CorrelationKey}, {"  ", m.Completion}, {"  missing ", inWords(m.Missing)}, {"  targets ", m.targets()}, {"  error: ", m.failure()},
 	} {
 		if part.text != "" {
 			line += part.name + part.text
