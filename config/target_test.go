@@ -92,7 +92,7 @@ func TestFaultsOfTargets(t *testing.T) {
 
 func TestSecretsOfTargetsAreNotShown(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t, targeted(`{"name": "a", "http": {"url": "https://a.example/?token=hidden", "secret": "`+whsec+`"}},
+	cfg := parse(t, targeted(`{"name": "a", "http": {"url": "https://a.example/?token=hidden", "secret": "`+whsec+`", "body": {"apiKey": "hidden"}}},
 		{"name": "b", "http": {"url": "https://a.example/", "secret": "sm://projects/p/secrets/s"}}`,
 		`, "alerts": {"http": [{"url": "https://a.example/?token=hidden", "secret": "`+whsec+`"}]}`))
 	for _, shown := range [][]byte{cfg.JSON(), cfg.Services[0].JSON()} {
