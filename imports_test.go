@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"internal/gate/calendar":                     {"internal/schedule"},
 	"internal/gate/condition":                    {},
 	"internal/gate/target":                       {"internal/gate/target/template", "internal/platform/fault", "internal/platform/outbound", "internal/webhook/signature"},
-	"internal/gate/target/template":              {},
+	"internal/gate/target/template":              {"internal/platform/credential"},
 	"internal/platform/googletoken":              {"internal/platform/fault"},
 	"config":                                     {"internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/gate/target/template", "internal/schedule", "internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/signature"},
 	"internal/event":                             {"internal/platform/credential", "internal/platform/decode"},

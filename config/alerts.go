@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 
+	"github.com/headgate/headgate/internal/gate/target/template"
 	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/decode"
 )
@@ -47,6 +48,7 @@ func (h TargetHTTP) shown() TargetHTTP {
 	if h.Secret != "" && !credential.IsReference(h.Secret) {
 		h.Secret = credential.Redacted
 	}
+	h.Body = template.Shown(h.Body)
 	return h
 }
 

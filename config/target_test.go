@@ -92,7 +92,7 @@ func TestFaultsOfTargets(t *testing.T) {
 
 func TestSecretsOfTargetsAreNotShown(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t, targeted(`{"name": "a", "http": {"url": "https://a.example/?token=hidden", "secret": "`+whsec+`"}},
+	cfg := parse(t, targeted(`{"name": "a", "http": {"url": "https://a.example/?token=hidden", "secret": "`+whsec+`", "body": {"apiKey": "hidden"}}},
 		{"name": "b", "http": {"url": "https://a.example/", "secret": "sm://projects/p/secrets/s"}}`,
 		`, "alerts": {"http": [{"url": "https://a.example/?token=hidden", "secret": "`+whsec+`"}]}`))
 	for _, shown := range [][]byte{cfg.JSON(), cfg.Services[0].JSON()} {
@@ -102,4 +102,22 @@ func TestSecretsOfTargetsAreNotShown(t *testing.T) {
 	}
 	require.Equal(t, whsec, cfg.Services[0].Targets[0].HTTP.Secret, "the configuration itself keeps it")
 	require.Equal(t, whsec, cfg.Services[0].Alerts.HTTP[0].Secret)
+}
+
+// Whoever gets an access token can use Google's APIs in our name.
+func TestAccessTokensAreForGoogleOnly(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"https://xgoogleapis.com/", "https://googleapis.com.example/", "https://a.googleapis.com.example/", "https://a.example/googleapis.com", "https://a.example/?.googleapis.com",
+		"https://a.example/#.googleapis.com", "https://a.googleapis.com@a.example/", "https://a:b@storage.googleapis.com/", "https://a.example:443/.googleapis.com", "http://a.googleapis.com/",
+		"https://a.example%2e.googleapis.com/", `https://a.example\\.googleapis.com/`, "https://a.example%00.googleapis.com/", "https://[::1].googleapis.com/", "https://a.googleapis.com./",
+		"https://a.ｇoogleapis.com/", "https://googleapiſ.com/", "https://10.0.0.7/", "https://127.0.0.1.example/", "https://localhost.example/",
+	} {
+		_, err := config.Parse([]byte(targeted(`{"name": "a", "http": {"url": "`+url+`", "oauth": true}}`, "")))
+		require.Error(t, err, url)
+	}
+	for _, url := range []string{"https://googleapis.com/", "https://A.GoogleAPIs.com:443/x?y=z", "https://eu-run.a.googleapis.com/", "http://127.0.0.1:8080/", "http://[::1]:8080/", "HTTPS://a.googleapis.com/"} {
+		_, err := config.Parse([]byte(targeted(`{"name": "a", "http": {"url": "`+url+`", "oauth": true}}`, "")))
+		require.NoError(t, err, url)
+	}
 }

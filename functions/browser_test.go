@@ -19,7 +19,7 @@ import (
 )
 
 // everything is a configuration in which every kind of route leads somewhere.
-const everything = `,"hooks":[{"name":"h","verify":{"type":"none"},"event":{"eventKey":"entry1"}}],"drafts":[{"name":"d","records":{"orgId":"o","type":"t"}}]`
+const everything = `,"feeds":[{"name":"d","routes":[{"when":"true","eventKey":"entry1"}]}],"hooks":[{"name":"h","verify":{"type":"none"},"event":{"eventKey":"entry1"}}],"drafts":[{"name":"d","records":{"orgId":"o","type":"t"}}]`
 
 // Headers by which a browser marks a request of a page of another origin.
 var foreignPages = map[string][]string{
@@ -47,7 +47,7 @@ var partsOfPages = map[string][]string{
 var allMethods = []string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 
 // actsByGet has the paths at which GET changes something.
-var actsByGet = []string{"/event/entry1", "/event", "/event/trigger", "/events/entry1", "/trigger", "/reset"}
+var actsByGet = []string{"/event/entry1", "/event", "/event/trigger", "/events/entry1", "/feed/d", "/feeds/d", "/trigger", "/reset"}
 
 // connectsByGet has the paths at which GET opens a live connection.
 var connectsByGet = []string{"/ws/entity-sync/", "/live"}

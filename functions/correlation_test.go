@@ -243,3 +243,18 @@ func TestFieldsOfAMessageWithAKey(t *testing.T) {
 		require.NotContains(t, g.bus.all()[0].Attributes, name)
 	}
 }
+
+// A key is found under the text by which it was sent, whatever bytes it has.
+func TestKeysOfAllBytes(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, windowed(`,"window":"anchored"`, "", `,"correlation":{"key":"event.query.k"}`))
+	for _, key := range []string{"%ff", "%ed%a0%80", "%00", "a%00b", "0", "%0d%0a", "%2FdeadLetter", "e%cc%81", "%c3%a9", "%2e%2e", "__x__", strings.Repeat("k", 1000)} {
+		require.Equal(t, 200, g.do("POST", "/event/entry1?k="+key, "x").status)
+		for _, path := range []string{"/status", "/pending", "/windows", "/messages", "/events"} {
+			require.Equal(t, 200, g.do("GET", path+"?key="+key, "").status, "%s %s", path, key)
+		}
+		require.Len(t, g.lines("?key="+key), 1, key)
+		require.Equal(t, 1, g.do("POST", "/trigger?key="+key, "").num("numberOfEvents"), key)
+	}
+	require.Empty(t, field(g.do("GET", "/windows", "").json["windows"]))
+}

@@ -53,6 +53,7 @@ func streamEvents(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	lines := newLineWriter(w)
 	next, err := g.Records(r.Context(), of, func(records []event.Record) error {
+		lines.allow()
 		for i := range records {
 			if err := lines.add(&records[i]); err != nil {
 				return err
@@ -64,14 +65,14 @@ func streamEvents(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !errors.Is(err, errLeft) {
+		lines.allow()
 		_ = lines.add(event.Broken{Error: shown(err), Next: cursorOrNone(next)})
 		_ = lines.flush()
 	}
 	panic(http.ErrAbortHandler) // so that the reader does not take a part for the whole
 }
 
-// lineWriter writes values as lines of JSON. It lets the client take linesTime for each
-// flush: a stream may last longer than the server allows other answers.
+// lineWriter writes values as lines of JSON.
 type lineWriter struct {
 	w     http.ResponseWriter
 	to    *http.ResponseController
@@ -87,13 +88,19 @@ func newLineWriter(w http.ResponseWriter) *lineWriter {
 	return l
 }
 
+// allow lets the client take linesTime for the lines that follow: a stream may last longer
+// than the server allows other answers. It is not called for each line, or a client that
+// takes a line every minute would hold the memory of all of them for hours.
+func (l *lineWriter) allow() {
+	_ = l.to.SetWriteDeadline(time.Now().Add(linesTime)) // not every server has deadlines
+}
+
 func (l *lineWriter) add(v any) error {
 	l.buf.Reset()
 	if err := l.enc.Encode(v); err != nil {
 		return err
 	}
 	l.began = true
-	_ = l.to.SetWriteDeadline(time.Now().Add(linesTime)) // not every server has deadlines
 	if _, err := l.w.Write(l.buf.Bytes()); err != nil {
 		return errLeft
 	}

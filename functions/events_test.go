@@ -211,3 +211,25 @@ func TestAStreamOfEventsIsFlat(t *testing.T) {
 	require.Len(t, g.lines(""), 40)
 	require.Zero(t, memory.Answers.Used())
 }
+
+// deadlines counts how often an answer gets more time.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set int
+}
+
+func (d *deadlines) SetWriteDeadline(time.Time) error { d.set++; return nil }
+
+// A client that reads a line now and then does not keep the memory of all lines for hours:
+// the time is that of about a megabyte, not of a line.
+func TestAStreamOfEventsHasADeadlineForManyLines(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(""))
+	for range 50 {
+		g.event("entry1", "x")
+	}
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	g.h.ServeHTTP(w, httptest.NewRequest("GET", "/events", nil))
+	require.Equal(t, 50, strings.Count(w.Body.String(), "\n"))
+	require.Equal(t, 1, w.set)
+}

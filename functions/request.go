@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/decode"
@@ -40,13 +41,14 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 	return q, nil
 }
 
-// keyOf returns the parameter key: a correlation key. nil: it is not given.
+// keyOf returns the parameter key: a correlation key. nil: it is not given. Bytes that are
+// not UTF-8 are read as those of an event's query are.
 func keyOf(r *http.Request) *string {
 	q := r.URL.Query()
 	if !q.Has("key") {
 		return nil
 	}
-	key := q.Get("key")
+	key := event.Text(q.Get("key"))
 	return &key
 }
 

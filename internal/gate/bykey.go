@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +26,8 @@ func (g *Gate) checkKey(key *string) error {
 		return fault.New(fault.Invalid, "key must not be given: this service has no correlation")
 	case *key == "" || len(*key) > store.MaxKeyBytes:
 		return fault.New(fault.Invalid, "key must have 1 to %d bytes", store.MaxKeyBytes)
+	case !utf8.ValidString(*key):
+		return fault.New(fault.Invalid, "key must be UTF-8")
 	}
 	return nil
 }

@@ -115,14 +115,15 @@ var errAway = errors.New("it did not answer a moment ago")
 // errLeft is the failure of an attempt that was cut off, so its outcome is not known.
 var errLeft = errors.New("the attempt was cut off")
 
-// errRemoved is the failure of a target that is not in the configuration any more.
-var errRemoved = &target.Failure{Message: "the configuration has no such target any more", Final: true}
+// errUnknown is the failure of a target that is not in the configuration: not any more, or
+// not yet.
+var errUnknown = &target.Failure{Message: "the configuration has no such target"}
 
 func (d *delivery) send(ctx context.Context, name string, m target.Message) error {
 	r := d.g.receiver(name)
 	switch {
 	case r == nil:
-		return errRemoved
+		return errUnknown
 	case !d.replay && !d.g.elapsed(&r.away, busRest):
 		return errAway
 	}
@@ -145,8 +146,8 @@ func (d *delivery) take(a answer) {
 	case t.Delivered(): // a replay
 	case errors.Is(a.err, errAway), errors.Is(a.err, errLeft):
 		t.LastError, t.NextAttempt = a.err.Error(), d.g.clock().Add(busRest)
-	case errors.Is(a.err, errRemoved):
-		t.LastError, t.NextAttempt = a.err.Error(), time.Time{}
+	case errors.Is(a.err, errUnknown):
+		d.unknown(t, a.err)
 	default:
 		waited := pending(*t)
 		if *t = d.g.settled(d.g.receiver(t.Name), *t, a.err); waited && t.GivenUp() {
@@ -155,6 +156,21 @@ func (d *delivery) take(a answer) {
 		} else if !waited && !t.Delivered() {
 			t.NextAttempt = time.Time{} // given up before: a replay that fails makes no further attempts
 		}
+	}
+}
+
+// unknown changes the state of a target that this instance's configuration does not have. It
+// leaves a target of a young message to an instance that has it, and gives up one that was
+// removed.
+func (d *delivery) unknown(t *store.Target, err error) {
+	again := d.g.clock().Add(busRest)
+	switch {
+	case t.GivenUp():
+	case again.Sub(d.c.Date) < unknownFor:
+		t.LastError, t.NextAttempt = err.Error(), again
+	default:
+		t.LastError, t.NextAttempt = err.Error(), time.Time{}
+		d.g.log.Error("a target is given up, because it left the configuration", "target", t.Name, "eventID", d.c.EventID, "claimID", d.c.ID)
 	}
 }
 

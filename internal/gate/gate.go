@@ -99,6 +99,7 @@ type Gate struct {
 
 	topic       string      // of the first target that is a topic; "": there is none
 	receivers   []*receiver // the targets; nil if they are one topic and nothing else
+	sole        *receiver   // that topic; nil if there are more targets
 	targetNames []string    // in configuration order
 
 	store         store.Store

@@ -82,7 +82,7 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 	}
 	var u *unit
 	if err == nil {
-		u, err = g.unit(in)
+		u, err = g.unit(ctx, in)
 	}
 	if err == nil && g.rules.slotsMove() {
 		err = g.closeBefore(ctx, u)
@@ -127,8 +127,9 @@ func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
 }
 
 // unit applies the rules to the events of a request, and converts those that are to be
-// stored to the store's form.
-func (g *Gate) unit(in []Incoming) (*unit, error) {
+// stored to the store's form. It ends when the caller leaves: expressions of a whole batch
+// can take minutes, which nobody would wait for.
+func (g *Gate) unit(ctx context.Context, in []Incoming) (*unit, error) {
 	u := &unit{
 		appends: make([]store.Append, 0, len(in)), index: make([]int, 0, len(in)), receipts: make([]Receipt, len(in)), named: true,
 	}
@@ -138,6 +139,9 @@ func (g *Gate) unit(in []Incoming) (*unit, error) {
 	now, expireAt := whole(stamp.Now), whole(stamp.Until)
 	forgetBefore, forgetAfter := g.memoryOfNames(stamp)
 	for i := range in {
+		if err := ctx.Err(); err != nil {
+			return nil, unavailable(err, "the events could not be looked at in time")
+		}
 		n, a, err := g.admitted(&in[i], now)
 		if fault.CodeOf(err) == fault.NotFound {
 			return nil, err

@@ -48,7 +48,7 @@ var errBus = errors.New("the bus did not take the message")
 //
 // A claim with several targets is sent to all that wait: see deliver.
 func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
-	if len(c.Targets) == 0 && g.topicOf(c) == "" { // it was claimed before the configuration had other targets than a topic
+	if len(c.Targets) == 0 && g.topicOf(c) == "" && !isDeadLetter(c.ClaimInfo) { // it was claimed before the configuration had other targets than a topic
 		c.Targets = g.newTargets(g.clock())
 	}
 	if len(c.Targets) > 0 {
@@ -79,6 +79,10 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 
 // send builds the claim's message and publishes it.
 func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (size int, err error) {
+	if isDeadLetter(c.ClaimInfo) && g.topicOf(c) == "" { // another instance, or a former configuration, has a topic for it
+		g.deadAway.Store(int64(g.time.Ran()))
+		return 0, fault.New(fault.Conflict, "message %q is a dead letter, and the configuration has no deadLetter.topic: it waits for one", c.EventID)
+	}
 	data, form, done, err := g.assemble(ctx, c, build)
 	if err != nil {
 		return 0, err
@@ -288,12 +292,15 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 	return attrs
 }
 
-// topicOf returns the topic of a claim's message.
+// topicOf returns the topic of a claim's message; "" if the configuration has none.
 func (g *Gate) topicOf(c store.Claim) string {
-	if c.Window != nil && c.Window.Completion == store.DeadLettered && g.svc.DeadLetter != nil {
+	switch {
+	case !isDeadLetter(c.ClaimInfo):
+		return g.topic
+	case g.svc.DeadLetter != nil:
 		return g.svc.DeadLetter.Topic
 	}
-	return g.topic
+	return ""
 }
 
 // cut shortens an attribute's value to Pub/Sub's limit. The message itself has it whole.

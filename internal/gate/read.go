@@ -166,18 +166,17 @@ func (g *Gate) Replay(ctx context.Context, eventID, to string) (store.ClaimInfo,
 	return c.ClaimInfo, nil
 }
 
-// replay publishes a claim again. A target that was added to the configuration after the
-// claim was made can get it, too; that is not recorded.
+// replay publishes a claim again, to targets that the configuration has. One that was added
+// after the claim was made can get it, too; that is not recorded.
 func (g *Gate) replay(ctx context.Context, c store.Claim, to string) error {
-	if len(g.receivers) == 0 || c.Window != nil && c.Window.Completion == store.DeadLettered {
-		return g.publish(ctx, c, longestBuild, func() {})
-	}
-	if r := g.receiver(to); len(c.Targets) == 0 || r != nil && !slices.ContainsFunc(c.Targets, func(t store.Target) bool { return t.Name == to }) {
+	choose := func(t store.Target) bool { return g.receiver(t.Name) != nil && (to == "" || t.Name == to) }
+	if !isDeadLetter(c.ClaimInfo) && !slices.ContainsFunc(c.Targets, choose) && len(c.Targets)+len(g.receivers) > 0 {
 		c.Targets, c.State = g.newTargets(g.clock()), store.Published
 	}
-	return g.deliver(ctx, delivery{c: c, replay: true, choose: func(t store.Target) bool {
-		return to == "" || t.Name == to
-	}}, longestBuild, func() {})
+	if len(c.Targets) == 0 {
+		return g.publish(ctx, c, longestBuild, func() {})
+	}
+	return g.deliver(ctx, delivery{c: c, replay: true, choose: choose}, longestBuild, func() {})
 }
 
 // claimOf returns the claim of a message.

@@ -37,8 +37,14 @@ const (
 	aSync
 )
 
+// unknownFor is the age of a message at which a target that the configuration does not have
+// is given up. While a deployment replaces instances, an older one finds messages of newer
+// ones, whose targets it does not know yet.
+const unknownFor = time.Hour
+
 // compileTargets sets where messages go. A service with one topic and nothing else has no
-// receivers: its claims are as they always were, and their state is the topic's. A target
+// receivers but the sole one: its claims are as they always were, and their state is the
+// topic's. A claim of a configuration with more targets finds the topic there. A target
 // without a sender, such as a sync that this process cannot run, is left out.
 func (g *Gate) compileTargets(senders map[string]target.Sender) {
 	all := slices.DeleteFunc(g.svc.AllTargets(), func(t config.Target) bool { return t.PubSub == nil && senders[t.Name] == nil })
@@ -48,9 +54,7 @@ func (g *Gate) compileTargets(senders map[string]target.Sender) {
 			g.topic = t.PubSub.Topic
 		}
 	}
-	if len(all) == 1 && all[0].PubSub != nil {
-		return
-	}
+	sole := len(all) == 1 && all[0].PubSub != nil
 	for _, t := range all {
 		r := &receiver{name: t.Name, send: senders[t.Name]}
 		switch {
@@ -62,6 +66,10 @@ func (g *Gate) compileTargets(senders map[string]target.Sender) {
 			r.kind = aSync
 		}
 		r.away.Store(int64(never))
+		if sole {
+			g.sole = r
+			return
+		}
 		g.receivers = append(g.receivers, r)
 	}
 }
@@ -93,7 +101,11 @@ func (g *Gate) newTargets(now time.Time) (targets []store.Target) {
 	return targets
 }
 
+// receiver returns the receiver of that name, or nil if the configuration has none.
 func (g *Gate) receiver(name string) *receiver {
+	if g.sole != nil && g.sole.name == name {
+		return g.sole
+	}
 	i := slices.IndexFunc(g.receivers, func(r *receiver) bool { return r.name == name })
 	if i < 0 {
 		return nil

@@ -83,12 +83,15 @@ type process struct {
 	dead  atomic.Bool
 }
 
-func (s *scene) process() *process {
+func (s *scene) process() *process { return s.processOf(s.cfg) }
+
+// processOf returns an instance with a configuration of its own.
+func (s *scene) processOf(cfg config.Service) *process {
 	p := &process{s: s}
 	p.left.Store(-1)
 	p.store = &watchedStore{s.store, p}
 	senders := map[string]target.Sender{"hook": fakeSender{p, "hook"}, "load": fakeSender{p, "load"}}
-	p.Gate = gate.New(s.cfg, gate.Options{
+	p.Gate = gate.New(cfg, gate.Options{
 		Store: p.store, Bus: &sceneBus{localbus.New(topic), fakeSender{p, "bus"}}, Log: slog.New(slog.DiscardHandler), Senders: senders, BackgroundCPU: true,
 		Clock: clock.New(clock.Options{Wall: func() time.Time { return s.began.Add(time.Duration(s.ran.Load())) }, Mono: func() time.Duration { return time.Duration(s.ran.Load()) }}),
 	})

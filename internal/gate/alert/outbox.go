@@ -69,6 +69,25 @@ type entry struct {
 	Delivered []string `json:"delivered,omitempty"` // names of receivers
 	Attempts  int      `json:"attempts,omitempty"`
 	LastError string   `json:"lastError,omitempty"`
+	// To are the receivers of the configuration that created the alert. While a deployment
+	// replaces instances, an older one may not know all of them: it leaves those to the newer
+	// ones until Shared.
+	To     []string  `json:"to,omitempty"`
+	Shared time.Time `json:"shared,omitzero"`
+}
+
+// unknownFor is the time for which an alert waits for an instance that knows its receiver.
+const unknownFor = time.Hour
+
+// elsewhere returns an error for each receiver that only other instances know.
+func (o *Outbox) elsewhere(e *entry) (unknown []string) {
+	for _, name := range e.To {
+		known := slices.ContainsFunc(o.Receivers, func(r Receiver) bool { return r.Name == name })
+		if !known && !slices.Contains(e.Delivered, name) && o.Now().Before(e.Shared) {
+			unknown = append(unknown, name+": the configuration has no such receiver")
+		}
+	}
+	return unknown
 }
 
 // Sent is an alert, and what became of it.
@@ -91,6 +110,10 @@ func (o *Outbox) Create(a Alert) (store.Write, error) {
 	e := entry{Alert: a}
 	if len(o.Receivers) == 0 {
 		return o.write(o.done(), e, a.At, o.Expire())
+	}
+	e.Shared = o.Now().Add(unknownFor)
+	for _, r := range o.Receivers {
+		e.To = append(e.To, r.Name)
 	}
 	return o.write(o.waiting(), e, o.Now(), o.Expire())
 }
@@ -213,7 +236,7 @@ func (o *Outbox) attempt(ctx context.Context, d store.Doc) (next time.Time, err 
 	if err != nil {
 		return next, err
 	}
-	failed := o.deliver(ctx, &e)
+	failed := append(o.deliver(ctx, &e), o.elsewhere(&e)...)
 	e.Attempts++
 	e.LastError = strings.Join(failed, "; ")
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)

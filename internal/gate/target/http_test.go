@@ -181,7 +181,11 @@ func TestRedirectsAndInternalAddressesAreRefused(t *testing.T) {
 	require.Empty(t, got)
 	require.NotContains(t, err.Error(), "hidden")
 
-	for _, internal := range []string{"https://10.0.0.7/x", "https://169.254.169.254/computeMetadata/v1/", "https://[fd00::7]/x", "http://example.com/x"} {
+	for _, internal := range []string{"https://10.0.0.7/x", "https://169.254.169.254/computeMetadata/v1/", "https://[fd00::7]/x", "http://example.com/x",
+		"https://[::ffff:10.0.0.7]/", "https://[::ffff:a9fe:a9fe]/", "https://[64:ff9b::a00:7]/", "https://[2002:a00:7::]/", "https://[::10.0.0.7]/", "https://[fe80::1%25lo]/",
+		"https://0.0.0.0/", "https://[::]/", "https://100.64.0.1/", "https://192.168.0.1/", "https://172.16.0.1/", "https://198.18.0.1/", "https://255.255.255.255/", "https://224.0.0.1/",
+		"https://[fd00:ec2::254]/", "https://[fd20:ce::254]/", "https://100.100.100.200/", "https://[::ffff:0:10.0.0.7]/", "https://[ff02::1]/",
+	} {
 		err = sender(t, internal).Send(t.Context(), sent)
 		require.Error(t, err, internal)
 		require.Regexp(t, "internal address|must use https", err.Error())

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/headgate/headgate/internal/platform/credential"
 )
 
 // Names are the placeholders. message is the message and cloudEvent the whole CloudEvent,
@@ -36,15 +38,50 @@ func Check(template any) string {
 	return wrong
 }
 
+// filled matches texts that are placeholders only.
+var filled = regexp.MustCompile(`^(` + placeholder.String() + `)+$`)
+
+// Shown returns a copy of the template without credentials: the values of members that are
+// named like one, and those inside of URLs and texts.
+func Shown(template any) any { return shown(template, false) }
+
+func shown(value any, secret bool) any {
+	switch v := value.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, one := range v {
+			out[i] = shown(one, secret)
+		}
+		return out
+	case map[string]any:
+		name, _ := v["name"].(string) // {"name": "API_KEY", "value": …} is a variable of a job, or a header
+		out := make(map[string]any, len(v))
+		for member, one := range v {
+			out[member] = shown(one, secret || credential.Named(member) || member == "value" && credential.Named(name))
+		}
+		return out
+	case string:
+		switch {
+		case v == "" || filled.MatchString(v):
+			return v
+		case secret:
+			return credential.Redacted
+		}
+		return credential.RedactText(v)
+	default:
+		return v
+	}
+}
+
 // Render returns the template as JSON, with the values in the place of their names.
 func Render(template any, value func(name string) string) ([]byte, error) {
-	filled := walk(template, func(text string) string {
+	whole := walk(template, func(text string) string {
 		return placeholder.ReplaceAllStringFunc(text, func(p string) string { return value(p[1 : len(p)-1]) })
 	})
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(filled); err != nil {
+	if err := enc.Encode(whole); err != nil {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
