@@ -19,8 +19,8 @@ type Part struct {
 
 // Parts is the part of a [Store] that keeps claims whose members do not fit into one commit.
 type Parts interface {
-	// Gather replaces the claim with c, and adds part number c.Parts-1, in one commit: all or
-	// nothing. The first part creates the claim. It returns ErrConflict if the part exists, or
+	// Gather replaces the claim with c, adds part number c.Parts-1 and writes c.Docs, in one
+	// commit: all or nothing. The first part creates the claim. It returns ErrConflict if the part exists, or
 	// any pointer is gone; the first part also if the claim exists. If the answer to its own
 	// commit was lost, it recognises the part by c.Owner. A call takes and creates at most
 	// MaxClaim pointers.

@@ -219,7 +219,7 @@ func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time
 	if err := docs[0].DataTo(&doc); err != nil {
 		return 0, time.Time{}, failed("read the backlog", err)
 	}
-	if n, err = countQuery(ctx, byDue.on(col)); err != nil {
+	if n, err = countQuery(ctx, byState.on(col, string(store.Claimed))); err != nil {
 		return 0, time.Time{}, failed("count the backlog", err)
 	}
 	return max(n, 1), doc.Date.UTC(), nil

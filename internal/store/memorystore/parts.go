@@ -16,6 +16,9 @@ type part struct {
 
 // Gather implements [store.Parts].
 func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
+	if err := checkCommit(c.Docs); err != nil {
+		return err
+	}
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -34,11 +37,16 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 	case !s.allWait(p.Taken):
 		return store.ErrConflict
 	}
+	s.write(c.Docs)
+	c.Docs = nil
 	for _, members := range p.Members {
 		s.include(svc, []event.List{{Included: members}}, 1)
 	}
 	s.take(p.Taken)
 	own := &claim{Claim: detached(c)}
+	if !own.waits() {
+		own.expireAt = c.ExpireAt
+	}
 	if old != nil {
 		own.parts = old.parts
 		svc.open.remove(old)

@@ -56,6 +56,25 @@ var claimDocsTests = map[string]func(*fixture){
 		require.Nil(f, got[0])
 	},
 
+	"ClaimDocs/AreStoredWithTheLastPart": func(f *fixture) {
+		docs, col := f.docs()
+		c := next(f.gathering())
+		require.NoError(f, f.s.Gather(f.ctx, c, store.Part{}))
+		last := whole(f, c)
+		last.Docs = []store.Write{{Any: true, Collection: col, Doc: store.Doc{ID: "alert", Body: []byte("{}")}}}
+		late := last
+		late.Owner, late.Docs = event.RandomID(), []store.Write{{Any: true, Collection: col, Doc: store.Doc{ID: "late", Body: []byte("{}")}}}
+		for range 2 { // a call whose answer was lost is repeated
+			require.NoError(f, f.s.Gather(f.ctx, last, store.Part{}))
+		}
+		require.ErrorIs(f, f.s.Gather(f.ctx, late, store.Part{}), store.ErrConflict)
+		got, err := docs.Get(f.ctx, col, []string{"alert", "late"})
+		require.NoError(f, err)
+		require.NotNil(f, got[0])
+		require.Nil(f, got[1])
+		require.Empty(f, f.byID(last).Docs)
+	},
+
 	"ClaimDocs/ReplaceWhatIsThere": func(f *fixture) {
 		docs, col := f.docs()
 		_, err := docs.Commit(f.ctx, []store.Write{{Collection: col, Doc: store.Doc{ID: "x", Body: []byte("old"), Order: 9}}})

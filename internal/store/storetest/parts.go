@@ -208,6 +208,43 @@ var partTests = map[string]func(*fixture){
 		require.ErrorIs(f, err, store.ErrNotFound)
 	},
 
+	"Gather/DroppedAndPurged": func(f *fixture) {
+		c := next(f.gathering())
+		require.NoError(f, f.s.Gather(f.ctx, c, store.Part{Members: [][]store.Member{f.put("a", 1), nil}}))
+		last := whole(f, c)
+		last.State, last.Attempts, last.NextAttempt, last.ExpireAt = store.Dropped, 0, time.Time{}, f.now.Add(-time.Hour)
+		require.NoError(f, f.s.Gather(f.ctx, last, store.Part{}))
+		require.Equal(f, store.Dropped, f.outbox(last).State)
+		due, err := f.s.Due(f.ctx, f.service, f.at(1000), time.Time{}, 10)
+		require.NoError(f, err)
+		require.Empty(f, due)
+		if f.probe.ExpiresItself {
+			return
+		}
+		_, err = f.s.Purge(f.ctx, f.now, 100)
+		require.NoError(f, err)
+		_, err = f.s.ClaimByID(f.ctx, f.service, last.ID)
+		require.ErrorIs(f, err, store.ErrNotFound)
+		_, err = f.s.Members(f.ctx, f.service, last.ID, 0)
+		require.ErrorIs(f, err, store.ErrNotFound)
+	},
+
+	// It has no message yet that could be published.
+	"Gather/IsNotInTheBacklog": func(f *fixture) {
+		c := next(f.gathering())
+		require.NoError(f, f.s.Gather(f.ctx, c, store.Part{}))
+		n, oldest, err := f.s.Backlog(f.ctx, f.service)
+		require.NoError(f, err)
+		require.Zero(f, n)
+		require.Zero(f, oldest)
+		ordinary := f.claim("a")
+		require.NoError(f, f.s.Claim(f.ctx, ordinary, nil))
+		n, oldest, err = f.s.Backlog(f.ctx, f.service)
+		require.NoError(f, err)
+		require.Equal(f, 1, n)
+		requireTime(f, ordinary.Date, oldest)
+	},
+
 	"Gather/AmbiguousCommit": func(f *fixture) {
 		if f.probe.InjectLostAnswer == nil {
 			f.Skip("the probe cannot lose an answer")
