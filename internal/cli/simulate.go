@@ -226,7 +226,7 @@ func (s *simulator) printer(svc config.Service) (emit func(*simulation.Line) err
 	}
 	return func(l *simulation.Line) error {
 		var missing []shortfall
-		for _, m := range l.Missing {
+		for _, m := range l.Lacking() {
 			missing = append(missing, shortfall(m))
 		}
 		rows = append(rows, []string{l.At.Format(time.RFC3339Nano), what(l), l.Key, l.Shown(endpoints), inWords(missing), l.EventID})
@@ -239,19 +239,21 @@ func (s *simulator) printer(svc config.Service) (emit func(*simulation.Line) err
 
 // what says in a word what a line tells.
 func what(l *simulation.Line) string {
+	word := string(l.Kind)
 	switch l.Kind {
 	case simulation.Message:
 		if l.Completion != "" {
-			return string(l.Completion)
+			word = string(l.Completion)
 		}
 	case simulation.DeadLetter:
-		return "dead letter"
-	case simulation.Refused:
-		return "refused: " + l.Reason
+		word = "dead letter"
 	case simulation.Alert:
-		return "alert " + string(l.Alert)
+		word = "alert: " + l.AlertKind()
 	}
-	return string(l.Kind)
+	if l.Reason != "" {
+		word += ": " + l.Reason
+	}
+	return word
 }
 
 // sumUp says what became of the events.

@@ -213,7 +213,7 @@ func (g *Gate) enterOutbox(c *store.Claim) (follows bool) {
 	if c.Window == nil || c.Window.Completion != store.DeadLettered {
 		c.Targets = g.newTargets(now)
 	}
-	c.NextAttempt = now.Add(leaseOf(c.ClaimInfo, 1))             // the lease of the attempt that follows
+	c.NextAttempt = now.Add(leaseOf(c.ClaimInfo, 1))            // the lease of the attempt that follows
 	if len(c.Targets) == 0 && !g.elapsed(&g.busAway, busRest) { // several targets rest each by itself
 		// The bus failed a moment ago: make no attempt, take no lease, and back off.
 		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
