@@ -74,7 +74,7 @@ func TestAlertsAreLines(t *testing.T) {
 
 // A simulation with expectations remembers no more claims than they need.
 func TestExpectationsDoNotHoldClaims(t *testing.T) { // not parallel: it measures the heap
-	svc := gateOf(t, `"expect":[{"cron":"* * * * *"}],"trigger":{"type":"window","observationPeriod":600},"endpoints":[{"eventKey":"a"}]`)
+	svc := gateOf(t, `"expect":[{"cron":"0 * * * *"}],"trigger":{"type":"window","observationPeriod":600},"endpoints":[{"eventKey":"a"}]`)
 	heap := func(events int) uint64 {
 		var text strings.Builder
 		at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)

@@ -119,7 +119,6 @@ func (svc *service) forget(c store.Claim) {
 			return
 		}
 	}
-	svc.messages.prune(c.Date)
 	svc.messages.add(event.Ref{ID: c.EventID, ReceivedAt: c.ExpireAt})
 }
 
