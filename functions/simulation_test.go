@@ -33,7 +33,7 @@ var simulated = map[string]string{
 		"trigger":{"type":"window","window":"tumbling","every":"hour","eventTime":"event.body.bookedAt","grace":60,"late":"deadLetter","release":"close","onClose":"deadLetter"},
 		"correlation":{"key":"event.body.value == '0' ? '' : event.body.order","onMissing":"deadLetter"},"endpoints":[{"eventKey":"a","onError":"deadLetter","filter":"event.body.value != '1' || event.body.none"},{"eventKey":"b"}],"targetPubSub":{"topic":"` + testTopic + `"}}`,
 	"names": `{"serviceName":"n","alerts":{"topic":"` + testTopic + `"},"trigger":{"type":"window","observationPeriod":600},
-		"endpoints":[{"eventKey":"a","id":"event.body.value"},{"eventKey":"b","id":"event.body.value"}],"targetPubSub":{"topic":"` + testTopic + `"}}`,
+		"endpoints":[{"eventKey":"a","id":"event.body.value"}],"targetPubSub":{"topic":"` + testTopic + `"}}`,
 	"feed": `{"serviceName":"f","deadLetter":{"topic":"` + deadTopic + `"},"trigger":{"type":"window","observationPeriod":1200},
 		"endpoints":[{"eventKey":"a","unwrap":"pubsub","distinct":"event.attributes.objectId"},{"eventKey":"b"}],"targetPubSub":{"topic":"` + testTopic + `"},
 		"feeds":[{"name":"x","routes":[{"when":"event.attributes.objectId.contains('orders')","eventKey":"a"},{"when":"event.attributes.objectId.contains('prices')","eventKey":"b"}],"otherwise":"deadLetter"}]}`,

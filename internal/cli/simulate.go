@@ -28,14 +28,14 @@ type simulator struct {
 func newSimulate(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "simulate", Short: "Show what a configuration makes of events, in virtual time",
-		Long: `Show what a configuration makes of events: each message, each window that closes without one, and
-the events that leave their window, at their virtual time. It writes and sends nothing.
+		Long: `Show what a configuration makes of events: each message, each window that closes without one,
+the events that no message has, and the alerts, at their virtual time. It writes and sends nothing.
 
 --events are JSON Lines, as GET /events writes them, or short ones of a person's own:
 
   {"at": "2026-05-01T12:00:01Z", "eventKey": "order", "body": {"orderId": 17}}
 
-beside at and eventKey they may have body or text, id (what the result calls the event),
+beside at, and eventKey or feed, they may have body or text, id (what the result calls the event),
 idempotencyKey, headers, query and attributes. Without --events, the events are those of the
 deployment at --url, or of the server that has the store in --data open, from --since on.
 
