@@ -28,14 +28,14 @@ type simulator struct {
 func newSimulate(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "simulate", Short: "Show what a configuration makes of events, in virtual time",
-		Long: `Show what a configuration makes of events: each message, each window that closes without one, and
-the events that leave their window, at their virtual time. It writes and sends nothing.
+		Long: `Show what a configuration makes of events: each message, each window that closes without one,
+the events that no message has, and the alerts, at their virtual time. It writes and sends nothing.
 
 --events are JSON Lines, as GET /events writes them, or short ones of a person's own:
 
   {"at": "2026-05-01T12:00:01Z", "eventKey": "order", "body": {"orderId": 17}}
 
-beside at and eventKey they may have body or text, id (what the result calls the event),
+beside at, and eventKey or feed, they may have body or text, id (what the result calls the event),
 idempotencyKey, headers, query and attributes. Without --events, the events are those of the
 deployment at --url, or of the server that has the store in --data open, from --since on.
 
@@ -226,7 +226,7 @@ func (s *simulator) printer(svc config.Service) (emit func(*simulation.Line) err
 	}
 	return func(l *simulation.Line) error {
 		var missing []shortfall
-		for _, m := range l.Missing {
+		for _, m := range l.Lacking() {
 			missing = append(missing, shortfall(m))
 		}
 		rows = append(rows, []string{l.At.Format(time.RFC3339Nano), what(l), l.Key, l.Shown(endpoints), inWords(missing), l.EventID})
@@ -239,19 +239,21 @@ func (s *simulator) printer(svc config.Service) (emit func(*simulation.Line) err
 
 // what says in a word what a line tells.
 func what(l *simulation.Line) string {
+	word := string(l.Kind)
 	switch l.Kind {
 	case simulation.Message:
 		if l.Completion != "" {
-			return string(l.Completion)
+			word = string(l.Completion)
 		}
 	case simulation.DeadLetter:
-		return "dead letter"
-	case simulation.Refused:
-		return "refused: " + l.Reason
+		word = "dead letter"
 	case simulation.Alert:
-		return "alert " + string(l.Alert)
+		word = "alert: " + l.AlertKind()
 	}
-	return string(l.Kind)
+	if l.Reason != "" {
+		word += ": " + l.Reason
+	}
+	return word
 }
 
 // sumUp says what became of the events.

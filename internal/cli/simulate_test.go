@@ -40,6 +40,21 @@ $`, out)
 	require.Contains(t, errs, "4 differences")
 }
 
+// Alerts and single events say in a word what they are.
+func TestSimulateShowsAlerts(t *testing.T) {
+	t.Parallel()
+	const daily = "../../examples/gate/daily-close/"
+	status, out, errs := headgate(t, nil, "simulate", "--config", daily+"config.json", "--events", daily+"events.jsonl")
+	require.Zero(t, status, errs)
+	require.Regexp(t, `
+2026-05-02T04:16:00Z +dropped: late +sales 1 .*
+2026-05-03T04:15:00Z +partial +sales 1 .*
+2026-05-03T04:15:00Z +alert: incomplete +- +stock 0 of 1 .*
+2026-05-03T04:30:00Z +alert: overdue +- +stock 0 of 1 .*
+$`, out)
+	require.Equal(t, "5 events, 1 dropped by the rules\n", errs)
+}
+
 func TestSimulatePlaysCases(t *testing.T) {
 	t.Parallel()
 	status, out, errs := headgate(t, nil, "simulate", "--cases", "../../examples/gate")

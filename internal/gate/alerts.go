@@ -137,9 +137,15 @@ func (g *Gate) mindAlerts(ctx context.Context) (sent <-chan struct{}, err error)
 }
 
 // startAlerts sends the alerts that wait, in the background. The caller is in flight. It
-// returns nil if nobody gets alerts.
+// returns nil if nobody gets alerts. A simulation creates alerts, and sends none.
 func (g *Gate) startAlerts() (sent <-chan struct{}) {
 	if !g.alerting() {
+		return nil
+	}
+	if g.alone {
+		g.expiring.Lock()
+		defer g.expiring.Unlock()
+		g.storeExpired(context.Background())
 		return nil
 	}
 	run := g.alerts.passes.do(func() checkResult {

@@ -83,7 +83,8 @@ type Options struct {
 	Senders map[string]target.Sender
 	// Alone says that one caller plays events one after the other, in a simulation. All work is
 	// then done in its goroutine, in one order, and no limit of time depends on the machine.
-	// Messages are claimed and not sent: the caller knows them from its store.
+	// Messages are claimed, alerts are created, and none is sent: the caller knows them from
+	// its store.
 	Alone bool
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.

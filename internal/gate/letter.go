@@ -56,14 +56,18 @@ func isDeadLetter(c store.ClaimInfo) bool {
 // event that waits for that. The caller is in flight. The run never has an error: the
 // events are durable, and a later run finds those that are left.
 func (g *Gate) startLetters() *checkRun {
-	run := g.sending.do(func() checkResult {
-		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	send := func() checkResult {
+		ctx, cancel := g.bounded(storeTimeout)
 		defer cancel()
 		if err := g.sendLetters(ctx); err != nil {
 			g.log.Error("events could not be sent to the dead letters; a later request or sweep retries it", "error", err)
 		}
 		return checkResult{}
-	})
+	}
+	if g.alone {
+		return ended(send())
+	}
+	run := g.sending.do(send)
 	g.inFlight.Go(func() { <-run.done })
 	return run
 }
@@ -88,6 +92,9 @@ func (g *Gate) sendLetters(ctx context.Context) error {
 		}
 		var eg errgroup.Group
 		eg.SetLimit(scopesAtOnce)
+		if g.alone {
+			eg.SetLimit(1) // in order
+		}
 		for _, w := range page {
 			eg.Go(func() error { return g.sendLetter(ctx, w) })
 		}
@@ -137,7 +144,7 @@ func (g *Gate) sendLetter(ctx context.Context, w event.Waiting) error {
 		return err
 	}
 	g.changed()
-	if !resting {
+	if !resting && !g.alone {
 		g.publishNow(c, func() {})
 	}
 	return nil

@@ -31,3 +31,25 @@ func (g *Gate) NextReset(after time.Time) time.Time {
 	}
 	return g.rules.shape.Resets.Next(after)
 }
+
+// NextExpected returns the first instant of the service's expectations after the instant;
+// zero: there is none.
+func (g *Gate) NextExpected(after time.Time) time.Time {
+	if g.rules.expect == nil {
+		return time.Time{}
+	}
+	return g.rules.expect.Next(after)
+}
+
+// Expect evaluates the expectations whose instants have come, and looks at no window. The
+// first call begins with the instant after it. CloseDue does the same after its windows.
+func (g *Gate) Expect(ctx context.Context) error {
+	if !g.enter() {
+		return errClosing
+	}
+	defer g.inFlight.Done()
+	if err := g.observe(ctx); err != nil {
+		return err
+	}
+	return g.tellOverdue(ctx)
+}

@@ -3,14 +3,14 @@ package simulation
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/memorystore"
 )
 
-// documents are those of the simulated gate. An alert is a document that waits to be sent.
+// documents are those of the simulated gate. An alert is a document, which nobody changes:
+// the gate has nobody to send it to.
 type documents struct {
 	*memorystore.Store
 	s *simulator
@@ -27,10 +27,11 @@ func (d *documents) Commit(ctx context.Context, writes []store.Write) ([]string,
 	return revs, err
 }
 
-// alerted notes the alerts among the documents. The caller holds s.noting.
+// alerted notes the alerts among the documents, of which those of windows are written with
+// their claims. The caller holds s.noting.
 func (s *simulator) alerted(writes []store.Write) {
 	for _, w := range writes {
-		if w.Delete || w.Doc.Rev != "" || w.Collection.Kind != "alerts" || !strings.HasPrefix(w.Collection.Scope, "waiting/") {
+		if w.Delete || w.Doc.Rev != "" || w.Collection.Kind != "alerts" {
 			continue
 		}
 		var body map[string]any
@@ -50,4 +51,21 @@ func (s *simulator) alerted(writes []store.Write) {
 		l.Alert, _ = json.Marshal(body) // of values that were JSON
 		s.facts.lines = append(s.facts.lines, l)
 	}
+}
+
+// AlertKind returns the kind of an alert: incomplete, expired or overdue.
+func (l *Line) AlertKind() string {
+	var a struct{ Kind string }
+	_ = json.Unmarshal(l.Alert, &a) // it was written here
+	return a.Kind
+}
+
+// Lacking returns what the window lacks, or what an alert says is missing.
+func (l *Line) Lacking() []Shortfall {
+	if l.Kind != Alert {
+		return l.Missing
+	}
+	var a struct{ Missing []Shortfall }
+	_ = json.Unmarshal(l.Alert, &a)
+	return a.Missing
 }

@@ -18,11 +18,11 @@ func TestAnAlertIsALine(t *testing.T) {
 	var lines []*Line
 	s := newSimulator(t.Context(), svc, func(l *Line) error { lines = append(lines, l); return nil })
 	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	s.start(noon)
+	require.NoError(t, s.start(noon))
 	defer s.close()
 	s.begin()
 	docs := &documents{s.store, s}
-	for _, c := range []store.Collection{{Kind: "alerts", Scope: "waiting/x"}, {Kind: "alerts", Scope: "done/x"}, {Kind: "state", Scope: "waiting/x"}} {
+	for _, c := range []store.Collection{{Kind: "alerts", Scope: "done/x"}, {Kind: "state", Scope: "done/x"}} {
 		_, err := docs.Commit(t.Context(), []store.Write{{Any: true, Collection: c, Doc: store.Doc{
 			ID: "1", Body: []byte(`{"id":"random","kind":"overdue","at":"2026-05-01T11:59:00Z","serviceName":"s","correlationKey":"k","missing":[]}`),
 		}}})

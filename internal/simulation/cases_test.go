@@ -18,7 +18,13 @@ func TestTheExamplesAreAsExpected(t *testing.T) {
 	t.Parallel()
 	cases, err := simulation.Cases(os.DirFS(examples))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(cases), 5)
+	var names []string
+	for _, c := range cases {
+		names = append(names, c.Name)
+	}
+	require.Equal(t, []string{"daily-close", "debounce", "order-payment-stock", "shards-of-a-job", "three-files-and-a-push", "workflow"}, names)
+	doc, err := os.ReadFile("../../docs/gate.md")
+	require.NoError(t, err)
 	for _, c := range cases {
 		difference, err := c.Run(t.Context(), nil, "")
 		require.NoError(t, err, c.Name)
@@ -28,6 +34,7 @@ func TestTheExamplesAreAsExpected(t *testing.T) {
 		recipe, err := os.ReadFile(path.Join("../../config/examples", c.Name+".json"))
 		require.NoError(t, err)
 		require.Equal(t, string(recipe), string(config), "%s has the configuration of the recipe", c.Name)
+		require.Contains(t, string(doc), "```json\n"+string(config)+"```\n", "%s is a recipe", c.Name)
 	}
 }
 

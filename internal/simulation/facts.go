@@ -99,6 +99,9 @@ func (r *recorder) Append(ctx context.Context, appends []store.Append) []store.A
 			r.s.summary.Superseded++
 			r.s.facts.gone = append(r.s.facts.gone, lost.ID)
 		}
+		if isLetter := appends[i].Endpoint.Key != appends[i].Event.Key; isLetter {
+			continue // it is in no window
+		}
 		if p := appends[i].Place; p != nil && r.s.closes {
 			r.s.deadlines.set(p.Key, r.s.gate.Earliest(p.At))
 			r.s.facts.keys = append(r.s.facts.keys, p.Key)
@@ -118,7 +121,7 @@ func (r *recorder) Claim(ctx context.Context, c store.Claim, taken []store.Taken
 	}
 	if c.State == store.Claimed {
 		c.State, c.PublishedAt, c.NextAttempt = store.Published, c.Date, time.Time{}
-		c.ExpireAt = c.Date.Add(r.s.retention)
+		c.ExpireAt, c.Targets = c.Date.Add(r.s.retention), nil
 	}
 	if err := r.Store.Claim(ctx, c, taken); err != nil {
 		return err
@@ -126,6 +129,7 @@ func (r *recorder) Claim(ctx context.Context, c store.Claim, taken []store.Taken
 	r.s.noting.Lock()
 	defer r.s.noting.Unlock()
 	r.s.facts.lines = append(r.s.facts.lines, lineOf(c))
+	r.s.alerted(c.Docs)
 	for _, t := range taken {
 		for _, p := range t.Pointers {
 			r.s.facts.gone = append(r.s.facts.gone, p.ID)
@@ -136,7 +140,9 @@ func (r *recorder) Claim(ctx context.Context, c store.Claim, taken []store.Taken
 	}
 	key := ""
 	if c.Window != nil {
-		key = c.Window.Key
+		if key = c.Window.Key; c.Window.Reason != "" { // a single event, which was in no window
+			return nil
+		}
 	}
 	if r.s.svc.Trigger.KeepEventAfterTrigger {
 		r.s.claims.add(key, c.Date, r.s.svc.Trigger.Period())
@@ -175,6 +181,7 @@ func lineOf(c store.Claim) *Line {
 	if !w.Opened.IsZero() && !w.Closes.IsZero() {
 		l.Opened, l.Closes = &w.Opened, &w.Closes
 	}
+	l.Reason = w.Reason
 	for _, m := range w.Missing {
 		l.Missing = append(l.Missing, Shortfall{EventKey: m.Key, Have: m.Have, Need: m.Need})
 	}

@@ -11,6 +11,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -105,11 +106,12 @@ func parseAll(r io.Reader, take func([]parsed) bool) {
 	take(group)
 }
 
-// written is an event as a person writes it: when it is received, its endpoint and its body.
-// What a request may have beside that is optional.
+// written is an event as a person writes it: when it is received, its endpoint or feed, and
+// its body. What a request may have beside that is optional.
 type written struct {
 	At       time.Time         `json:"at"`
 	EventKey string            `json:"eventKey"`
+	Feed     string            `json:"feed"` // in the place of eventKey, which its routes give
 	Body     json.RawMessage   `json:"body"` // JSON, sent as it stands
 	Text     *string           `json:"text"` // or any text
 	ID       string            `json:"id"`   // what the result calls the event
@@ -167,11 +169,20 @@ func recordOf(line []byte, n int) (Event, error) {
 	}
 	e.Meta.Attributes, e.Meta.CorrelationKey = nil, "" // the rules of this configuration decide
 	in := gate.Incoming{EventKey: e.Key, Meta: e.Meta, Content: e.Content, Attributes: r.PushAttributes(), ID: e.ID}
+	if feed, ok := strings.CutPrefix(e.Key, feedPath); ok { // a dead letter: the present routes may take it
+		in.EventKey, in.Feed = "", feed
+		if push, wrapped := event.ParsePush(e.Content); wrapped && e.Meta.CloudEvent == nil {
+			in.Pushed = notNil(push.Data)
+		}
+	}
 	if !(event.Ref{ID: e.ID, ReceivedAt: e.ReceivedAt}).Unnamed() {
 		in.IdempotencyKey = nameOf(&r, e)
 	}
 	return Event{At: e.ReceivedAt.UTC().Truncate(time.Microsecond), Label: e.ID, Recorded: true, Line: n, In: in}, nil
 }
+
+// feedPath stands before the name of a feed, in the place of the eventKey that no route gave.
+const feedPath = "/feed/"
 
 // nameOf returns the name that the source gave the event; "" if the record does not tell it,
 // because a rule named the event, or its batch or push did.
@@ -194,8 +205,11 @@ func parseWritten(line []byte, n int) (Event, error) {
 	if err := d.Decode(&w); err != nil {
 		return Event{}, err
 	}
-	if w.EventKey == "" {
-		return Event{}, errors.New("eventKey is missing")
+	switch {
+	case w.EventKey == "" && w.Feed == "":
+		return Event{}, errors.New("has neither eventKey nor feed")
+	case w.EventKey != "" && w.Feed != "":
+		return Event{}, errors.New("has both eventKey and feed")
 	}
 	if w.Body != nil && w.Text != nil {
 		return Event{}, errors.New("has both body and text")
@@ -223,9 +237,15 @@ func parseWritten(line []byte, n int) (Event, error) {
 		return Event{}, err
 	}
 	var push event.Push
-	if cloudEvent == nil && w.Attrs == nil {
-		push, _ = event.ParsePush(content)
-		w.Attrs = push.Attributes
+	var pushed []byte
+	switch {
+	case w.Attrs != nil: // the line has what a push carries, and not its envelope
+		pushed = notNil(content)
+	case cloudEvent == nil:
+		var wrapped bool
+		if push, wrapped = event.ParsePush(content); wrapped {
+			w.Attrs, pushed = push.Attributes, notNil(push.Data)
+		}
 	}
 	meta := event.Meta{Method: "POST", Headers: header, CloudEvent: cloudEvent}
 	for name, value := range w.Query {
@@ -235,10 +255,17 @@ func parseWritten(line []byte, n int) (Event, error) {
 		meta.Query[name] = []string{value}
 	}
 	e.In = gate.Incoming{
-		EventKey: w.EventKey, Meta: meta, Content: content, Attributes: w.Attrs, ID: idAt(e.At, n),
+		EventKey: w.EventKey, Feed: w.Feed, Meta: meta, Content: content, Pushed: pushed, Attributes: w.Attrs, ID: idAt(e.At, n),
 		IdempotencyKey: event.IdempotencyKey(header, cloudEvent, push),
 	}
 	return e, nil
+}
+
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // idAt returns the id of the event in the line. It has the form of an id without a name, but

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,11 +17,11 @@ type Kind string
 // The kinds of lines.
 const (
 	Message    Kind = "message"    // a message was published
-	DeadLetter Kind = "deadLetter" // a window closed incomplete, and its events went to the dead letters
-	Dropped    Kind = "dropped"    // a window closed incomplete, and nothing was published
+	DeadLetter Kind = "deadLetter" // a window closed incomplete, or (with a reason) an event is in no window: a dead letter
+	Dropped    Kind = "dropped"    // the same, and nothing was published
 	Expired    Kind = "expired"    // events left their window, by age or by a reset, and no message has them
 	Refused    Kind = "refused"    // a source got an error for its event
-	Alert      Kind = "alert"      // an alert was sent
+	Alert      Kind = "alert"      // an alert would be sent
 )
 
 // Line is one line of the result: what the gate did at an instant.
@@ -37,8 +38,10 @@ type Line struct {
 	Opened  *time.Time          `json:"opened,omitempty"`
 	Closes  *time.Time          `json:"closes,omitempty"`
 	EventID string              `json:"eventID,omitempty"`
-	Reason  string              `json:"reason,omitempty"` // of a refusal
-	Alert   json.RawMessage     `json:"alert,omitempty"`
+	// Reason is that of a refusal, or why a single event is in no window; then it is dropped, or
+	// a dead letter.
+	Reason string          `json:"reason,omitempty"`
+	Alert  json.RawMessage `json:"alert,omitempty"`
 
 	step     int  // lines of one step have no order of their own
 	labelled bool // Events are as the file calls them
@@ -66,10 +69,12 @@ func (l *Line) compare(o *Line) int {
 	return strings.Compare(l.Key+"\x00"+l.EventID+string(l.Alert), o.Key+"\x00"+o.EventID+string(o.Alert))
 }
 
-// Shown returns the events of the line in words: "order 1, payment 2".
+// Shown returns the events of the line in words, in the order of the endpoints: "order 1,
+// payment 2". An event that no route of a feed took is in none of them.
 func (l *Line) Shown(endpoints []string) string {
 	var words []string
-	for _, key := range endpoints {
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(l.Have)), func(key string) bool { return slices.Contains(endpoints, key) })
+	for _, key := range append(slices.Clone(endpoints), others...) {
 		if n := l.Have[key]; n > 0 {
 			words = append(words, key+" "+strconv.Itoa(n))
 		}

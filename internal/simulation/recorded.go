@@ -79,7 +79,7 @@ func Against(recorded []Recorded, got []*Line, since time.Time, detail func(*Rec
 		sides = append(sides, l)
 	}
 	for _, l := range got {
-		if l.Kind == Expired || l.Kind == Refused || l.Kind == Alert {
+		if l.Kind == Expired || l.Kind == Refused || l.Kind == Alert || l.Kind == Dropped && l.Reason != "" {
 			continue // a deployment does not list them
 		}
 		if o := l.outcome(); deployed[o] > 0 {

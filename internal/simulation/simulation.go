@@ -20,8 +20,6 @@ package simulation
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"sync"
@@ -31,7 +29,6 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/clock"
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store/memorystore"
 )
 
@@ -50,7 +47,7 @@ const (
 // Options of a simulation.
 type Options struct {
 	// Until ends it at that instant. Zero: it ends when the events have ended and nothing
-	// waits any more that time alone would end.
+	// waits any more that time alone would end; with expectations, at their next instant.
 	Until time.Time
 }
 
@@ -90,6 +87,7 @@ type simulator struct {
 	swept     time.Time // the last sweep
 	sweeping  bool
 	reset     time.Time // the next reset that is not swept yet; zero: none
+	expected  time.Time // the next instant of an expectation; zero: none
 
 	step   int
 	noting sync.Mutex        // guards what the recorder notes: the gate looks at several keys at once
@@ -101,12 +99,12 @@ type simulator struct {
 
 func newSimulator(ctx context.Context, svc config.Service, emit func(*Line) error) *simulator {
 	s := &simulator{ctx: ctx, svc: prepared(svc), emit: emit, labels: map[string]string{}}
-	s.store = memorystore.New(memorystore.Options{Forget: !svc.Trigger.KeepEventAfterTrigger})
+	s.store = memorystore.New(memorystore.Options{Forget: !svc.Trigger.KeepEventAfterTrigger, Claims: len(svc.Expect) > 0})
 	return s
 }
 
-// start makes the gate, at a time before the first event.
-func (s *simulator) start(first time.Time) {
+// start makes the gate, at a time before the first event. Nothing is expected before that.
+func (s *simulator) start(first time.Time) error {
 	s.began = first.Add(-warmUp).UnixMicro()
 	s.now.Store(s.began)
 	s.gate = gate.New(s.svc, gate.Options{
@@ -121,13 +119,17 @@ func (s *simulator) start(first time.Time) {
 	s.swept = first
 	s.reset = s.gate.NextReset(first.Add(-time.Nanosecond))
 	s.summary.First = first
+	return s.expect()
 }
 
 // prepared returns the service as it is simulated: it waits for its checks, so that one
-// event comes after the other.
+// event comes after the other, and it has nobody to send anything to.
 func prepared(svc config.Service) config.Service {
 	svc.AsyncEventTrigger = false
-	svc.OnMessage = nil
+	svc.OnMessage, svc.Targets, svc.Timers = nil, nil, nil
+	if svc.Alerts != nil {
+		svc.Alerts = &config.Alerts{}
+	}
 	return svc
 }
 
@@ -147,7 +149,9 @@ func (s *simulator) play(events iter.Seq2[Event, error], until time.Time) error 
 			return err
 		}
 		if s.gate == nil {
-			s.start(e.At)
+			if err := s.start(e.At); err != nil {
+				return err
+			}
 		}
 		if !until.IsZero() && !e.At.Before(until) {
 			break
@@ -164,69 +168,6 @@ func (s *simulator) play(events iter.Seq2[Event, error], until time.Time) error 
 		return nil
 	}
 	return s.ingest(batch)
-}
-
-// ingest plays the events of one request.
-func (s *simulator) ingest(batch []Event) error {
-	at := batch[0].At
-	if err := s.pass(at); err != nil {
-		return err
-	}
-	in := make([]gate.Incoming, len(batch))
-	for i, e := range batch {
-		in[i] = e.In
-	}
-	s.summary.Events += len(batch)
-	s.summary.Last = at
-	s.begin()
-	out, err := s.gate.Ingest(s.ctx, in...)
-	if refused, ok := errors.AsType[*fault.Error](err); ok && s.ctx.Err() == nil {
-		for _, e := range batch {
-			s.refuse(e, refused)
-		}
-		return s.finish()
-	}
-	if err != nil {
-		return fmt.Errorf("line %d: %w", batch[0].Line, err)
-	}
-	for i, r := range out.Receipts {
-		e := batch[i]
-		switch {
-		case r.Err != nil:
-			s.refuse(e, r.Err)
-			continue
-		case r.Left == gate.Filtered:
-			s.summary.Filtered++
-			continue
-		case r.Left != "":
-			s.summary.Dropped++
-			continue
-		case r.Duplicate:
-			s.summary.Duplicates++
-			continue
-		case r.Superseded:
-			s.summary.Superseded++
-		}
-		if r.ID != e.Label {
-			s.labels[r.ID] = e.Label
-		}
-	}
-	return s.finish()
-}
-
-func (s *simulator) refuse(e Event, err error) {
-	s.summary.Refused++
-	s.facts.lines = append(s.facts.lines, &Line{
-		At: s.time(), Kind: Refused, Events: map[string][]string{e.In.EventKey: {e.Label}}, Reason: message(err), labelled: true,
-	})
-}
-
-// message returns what the source gets to read.
-func message(err error) string {
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return f.Message
-	}
-	return err.Error()
 }
 
 // pass lets time pass until the instant, and does what is due meanwhile.
@@ -262,6 +203,10 @@ func (s *simulator) due() (at time.Time, do func() error, ok bool) {
 	}
 	if sweep, found := s.nextSweep(); found && (!ok || sweep.Before(at)) {
 		at, do, ok = sweep, s.sweep, true
+	}
+	// A message of this instant is published after it.
+	if !s.expected.IsZero() && (!ok || !s.expected.After(at)) {
+		at, do, ok = s.expected, s.expect, true
 	}
 	return at, do, ok
 }
@@ -322,6 +267,23 @@ func (s *simulator) sweep() error {
 	return err
 }
 
+// expect lets the gate evaluate what is expected by now. Claims that were made until now are
+// not needed for a later instant.
+func (s *simulator) expect() error {
+	if len(s.svc.Expect) == 0 {
+		return nil
+	}
+	if err := s.gate.Expect(s.ctx); err != nil {
+		return err
+	}
+	now := s.time()
+	s.expected = s.gate.NextExpected(now)
+	if !s.svc.Trigger.KeepEventAfterTrigger {
+		s.store.DropClaims(s.svc.ServiceName, now)
+	}
+	return nil
+}
+
 // earliest returns the first instant at which an event that waits may leave its window or
 // close it.
 func (s *simulator) earliest() (at time.Time, ok bool) {
@@ -332,7 +294,7 @@ func (s *simulator) earliest() (at time.Time, ok bool) {
 	return s.gate.Earliest(first), true
 }
 
-// end lets time pass until the end.
+// end lets time pass until the end. What is expected after the last event counts once.
 func (s *simulator) end(until time.Time) error {
 	if s.gate == nil {
 		return nil
@@ -343,6 +305,11 @@ func (s *simulator) end(until time.Time) error {
 			break
 		}
 		if err := s.pass(at); err != nil {
+			return err
+		}
+	}
+	if until.IsZero() && !s.expected.IsZero() && s.store.Waits(s.svc.ServiceName) == 0 {
+		if err := s.pass(s.expected); err != nil {
 			return err
 		}
 	}

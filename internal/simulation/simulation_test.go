@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -156,28 +157,32 @@ func TestTheSameEventsGiveTheSameLines(t *testing.T) {
 func TestMemoryDoesNotGrowWithTheEvents(t *testing.T) { // not parallel: it measures the heap
 	svc := gateOf(t, `"trigger":{"type":"window","window":"anchored","observationPeriod":3600,"onClose":"partial"},"correlation":{"key":"event.body.orderId"},
 		"endpoints":[{"eventKey":"order"},{"eventKey":"payment"},{"eventKey":"stock"}]`)
-	heap := func(events int) uint64 {
-		seen, largest := 0, uint64(0)
-		_, err := simulation.Run(t.Context(), svc, simulation.Read(&orders{most: events, unnamed: true}), simulation.Options{}, func(*simulation.Line) error {
-			if seen++; seen%500 == 0 {
-				runtime.GC()
-				var m runtime.MemStats
-				runtime.ReadMemStats(&m)
-				largest = max(largest, m.HeapAlloc)
-			}
-			return nil
-		})
-		require.NoError(t, err)
-		return largest
-	}
+	heap := func(events int) uint64 { return largestHeap(t, svc, &orders{most: events, unnamed: true}) }
 	short := heap(12_000)
 	require.Less(t, heap(60_000), short+1<<20)
+}
+
+// largestHeap plays the events, and returns the largest heap that it saw.
+func largestHeap(t *testing.T, svc config.Service, events io.Reader) (largest uint64) {
+	t.Helper()
+	seen := 0
+	_, err := simulation.Run(t.Context(), svc, simulation.Read(events), simulation.Options{}, func(*simulation.Line) error {
+		if seen++; seen%500 == 0 {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			largest = max(largest, m.HeapAlloc)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return largest
 }
 
 func TestFaultsOfTheEvents(t *testing.T) {
 	t.Parallel()
 	for events, want := range map[string]string{
-		`{"at":"2026-05-01T12:00:00Z"}`: "line 1: eventKey is missing",
+		`{"at":"2026-05-01T12:00:00Z"}`: "line 1: has neither eventKey nor feed",
 		`{"eventKey":"a"}`:              `line 1: has neither "receivedAt"`,
 		"\n" + `{"at":"2026-05-01T12:00:00Z","eventKey":"a","bdoy":1}`:                                         `line 2: json: unknown field "bdoy"`,
 		`{"error":"the store did not answer"}`:                                                                 "line 1: the events end here, before their time: the store did not answer",

@@ -45,6 +45,7 @@ func (s *Store) add(a *store.Append) store.AppendResult {
 		svc.put(event.ArchivedID(e.ID, old.ReceivedAt), old)
 	}
 	svc.names.prune(a.ForgetBefore)
+	svc.messages.prune(e.ReceivedAt)
 	if receivedAt, ok := svc.names.find(e.ID); ok && !a.Forgotten(receivedAt) {
 		return store.AppendResult{ReceivedAt: receivedAt, Duplicate: true}
 	}

@@ -32,6 +32,11 @@ func (s *Store) Claim(ctx context.Context, c store.Claim, taken []store.Taken) e
 	c.Docs = nil
 	if s.options.Forget && c.State != store.Claimed { // it is final
 		s.take(taken)
+		svc.forget(c)
+		if s.options.Claims {
+			svc.enlist(&claim{Claim: withoutMembers(c), expireAt: c.ExpireAt})
+			s.expire(c.ExpireAt)
+		}
 		return nil
 	}
 	s.include(svc, c.Lists, 1)
@@ -103,6 +108,45 @@ func (s *Store) include(svc *service, lists []event.List, n int) {
 				s.release(svc, id)
 			}
 		}
+	}
+}
+
+// forget remembers of a final claim only its eventID, and this only if other events may get
+// the same: those that have its events' names, once these are forgotten.
+func (svc *service) forget(c store.Claim) {
+	for _, l := range c.Lists {
+		if slices.ContainsFunc(l.Included, store.Member.Unnamed) {
+			return
+		}
+	}
+	svc.messages.add(event.Ref{ID: c.EventID, ReceivedAt: c.ExpireAt})
+}
+
+// withoutMembers returns a copy that has the counts of its events only.
+func withoutMembers(c store.Claim) store.Claim {
+	c.Lists = slices.Clone(c.Lists)
+	for i := range c.Lists {
+		c.Lists[i].Included = nil
+	}
+	return detached(c)
+}
+
+// DropClaims drops the claims of the service that were made until the instant.
+func (s *Store) DropClaims(name string, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	svc := s.service(name)
+	var gone []*claim
+	for c := range svc.list.from(none[*claim]) {
+		if c.Date.After(until) {
+			break
+		}
+		if !c.waits() {
+			gone = append(gone, c)
+		}
+	}
+	for _, c := range gone {
+		svc.drop(c)
 	}
 }
 

@@ -86,3 +86,59 @@ func TestForgetDropsWhatLeaves(t *testing.T) {
 	require.Zero(t, s.Held("s"))
 	require.False(t, s.WaitsUnder("s", "k"))
 }
+
+// With Claims, a published claim tells how many events it had, and no more, until it is dropped.
+func TestClaimsThatAreKept(t *testing.T) {
+	t.Parallel()
+	s, ep := New(Options{Forget: true, Claims: true}), store.Endpoint{Service: "s", Key: "e"}
+	publish := func(at time.Time) store.Claim {
+		add(t, s, request(event.NewID(at), at, nil))
+		ps, err := s.Pending(t.Context(), ep, time.Time{}, 0)
+		require.NoError(t, err)
+		c := claimOf(ps...)
+		c.Date, c.State, c.PublishedAt, c.ExpireAt = at, store.Published, at, at.Add(time.Hour)
+		c.Lists[0].Count = len(ps)
+		require.NoError(t, s.Claim(t.Context(), c, []store.Taken{{Endpoint: ep, Pointers: ps}}))
+		return c
+	}
+	first, second := publish(noon), publish(noon.Add(time.Minute))
+	require.Zero(t, s.Held("s"))
+	infos, err := s.Claims(t.Context(), "s", store.Page{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, infos, 2)
+	c, err := s.ClaimByEventID(t.Context(), "s", first.EventID)
+	require.NoError(t, err)
+	require.Equal(t, 1, c.Lists[0].Count)
+	require.Empty(t, c.Lists[0].Included)
+	s.DropClaims("s", noon)
+	infos, err = s.Claims(t.Context(), "s", store.Page{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, infos, 1)
+	require.Equal(t, second.EventID, infos[0].EventID)
+}
+
+// The eventID of a message whose events all have names is found for its retention, because
+// other events may have the same names later. That of others is forgotten at once.
+func TestForgetRemembersEventIDsThatCanComeAgain(t *testing.T) {
+	t.Parallel()
+	s, ep := New(Options{Forget: true}), store.Endpoint{Service: "s", Key: "e"}
+	for id, found := range map[string]bool{event.DeriveID("s", "e", "n"): true, event.NewID(noon): false} {
+		add(t, s, request(id, noon, nil))
+		ps, err := s.Pending(t.Context(), ep, time.Time{}, 0)
+		require.NoError(t, err)
+		c := claimOf(ps...)
+		c.State, c.ExpireAt = store.Published, noon.Add(time.Hour)
+		require.NoError(t, s.Claim(t.Context(), c, []store.Taken{{Endpoint: ep, Pointers: ps}}))
+		_, err = s.ClaimByEventID(t.Context(), "s", c.EventID)
+		if !found {
+			require.ErrorIs(t, err, store.ErrNotFound)
+			continue
+		}
+		require.NoError(t, err)
+		defer func() {
+			add(t, s, request(event.NewID(noon), noon.Add(time.Hour), nil))
+			_, err = s.ClaimByEventID(t.Context(), "s", c.EventID)
+			require.ErrorIs(t, err, store.ErrNotFound)
+		}()
+	}
+}

@@ -29,6 +29,9 @@ type Options struct {
 	// read, and the size of an event is that of its content. A service that keeps its events after the
 	// trigger needs its claims, to know what it has published: it goes without Forget.
 	Forget bool
+	// Claims, with Forget, keeps the claims and the counts of their events until DropClaims.
+	// A service with expectations looks back at them.
+	Claims bool
 }
 
 // Store is a [store.Store] and [store.Docs] in memory. Use New.
@@ -58,6 +61,7 @@ type service struct {
 	events    map[string]*stored  // by id
 	received  *ordered[event.Ref] // those, by (receivedAt, id)
 	names     names               // of events that were forgotten
+	messages  names               // the eventIDs of forgotten claims, with the ends of their retention
 	claims    map[string]*claim   // by id
 	byEventID map[string]*claim
 	list      *ordered[*claim] // by (Date, ID)

@@ -44,11 +44,14 @@ func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (st
 		return store.Claim{}, err
 	}
 	defer s.mu.Unlock()
-	c := s.service(service).byEventID[eventID]
-	if c == nil {
-		return store.Claim{}, store.ErrNotFound
+	svc := s.service(service)
+	if c := svc.byEventID[eventID]; c != nil {
+		return detached(c.Claim), nil
 	}
-	return detached(c.Claim), nil
+	if _, ok := svc.messages.find(eventID); ok { // of other events than those that still wait
+		return store.Claim{ClaimInfo: store.ClaimInfo{Service: service, EventID: eventID}}, nil
+	}
+	return store.Claim{}, store.ErrNotFound
 }
 
 // Claims implements [store.Store].
