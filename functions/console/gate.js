@@ -57,7 +57,7 @@ function service(ctx, svc) {
   const warnings = el("div", {});
   const trouble = el("div", { role: "alert" });
   const alerts = el("div", { class: "card listed hidden" });
-  const endpoints = el("div", { class: "endpoints" });
+  const endpoints = el("div", { class: "endpoints listed" });
   const charts = el("div", { class: "columns charts" });
   const messages = el("div", { class: "listed" });
 
@@ -71,7 +71,7 @@ function service(ctx, svc) {
       update(trouble);
     } catch (err) {
       const { message, status: code } = /** @type {any} */ (err);
-      update(trouble, el("p", { class: "bad" }, "This view is not up to date: ", said(message), loaded > 0 && ` What you see is of ${clock(new Date(loaded).toISOString())}.`));
+      update(trouble, el("p", { class: "bad" }, "This view is not up to date", loaded > 0 && ` (what you see is of ${clock(new Date(loaded).toISOString())})`, ": ", said(message)));
       // The live channel reports when a server that was away is there again, but not when a store is.
       if (code === 429 || code >= 500) again = setTimeout(refresh, RETRY);
       if (!code) throw err;
@@ -199,7 +199,7 @@ function service(ctx, svc) {
     const sought = keys?.sought();
     update(messages, sought && el("p", { class: "small soft", "data-key": "sought" }, "Only those of the key ", said(sought, 80), "."), table("Messages, newest first", ["Event id", keyed && "Key", "Date", "State", told && "Completion", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"].filter((h) => h !== false),
       list.messages.map((/** @type {any} */ m) => [
-        short(m.eventID), keyed && el("div", { class: "key" }, said(m.correlationKey, 80)), time(m.date),
+        short(m.eventID), keyed && (m.correlationKey === undefined ? "" : el("div", { class: "key" }, said(m.correlationKey, 80))), time(m.date),
         [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.targets ? targets(m) : m.lastError && [" ", said(m.lastError)]],
         told && (m.completion ? completion(m) : ""),
         m.numberOfEvents.toLocaleString(), m.size.toLocaleString(), m.publishedAt ? time(m.publishedAt) : m.state === "dropped" ? "never" : "not yet",
