@@ -23,10 +23,10 @@ export function uncounted(e) {
  * @param {any[]} endpoints of /status @param {Set<string>} optional
  */
 export function waiting(endpoints, optional) {
-  return table("Events of all keys", ["Endpoint", { text: "Waiting", number: true }, { text: "Left without a message", number: true }, "In no window"], endpoints.map((e) => [
+  return table("Events of all keys", ["Endpoint", { text: "Waiting", number: true }, { text: "Expired", number: true }, "In no window"], endpoints.map((e) => [
     [said(e.eventKey, 80), optional.has(e.eventKey) && " (optional)"],
     e.have >= COUNTED ? `${COUNTED.toLocaleString()} or more` : e.have.toLocaleString(),
-    el("span", { class: e.expired > 0 ? "warn" : null }, e.expired.toLocaleString()),
+    el("span", { class: e.expired > 0 ? "warn" : null, title: "left their window without a message" }, e.expired.toLocaleString()),
     named(e.counts),
   ]), "", endpoints.map((e) => e.eventKey));
 }

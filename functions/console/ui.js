@@ -158,7 +158,7 @@ export const time = (at) => {
 export function lasts(ms) {
   const s = Math.max(0, ms) / 1000;
   if (s < 1) return `${Math.round(ms)} ms`;
-  if (s < 60) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`;
+  if (s < 60) return `${s < 10 ? Number(s.toFixed(1)) : Math.round(s)} s`;
   const two = (/** @type {number} */ whole, /** @type {string} */ a, /** @type {number} */ rest, /** @type {string} */ b) => rest > 0 ? `${whole} ${a} ${rest} ${b}` : `${whole} ${a}`;
   if (s < 3600) return two(Math.floor(s / 60), "min", Math.floor(s % 60), "s");
   if (s < 172800) return two(Math.floor(s / 3600), "h", Math.floor(s % 3600 / 60), "min");
