@@ -93,7 +93,7 @@ function visit() {
     else a.removeAttribute("aria-current");
   }
   document.title = views[at].title + " · Headgate";
-  set(main, views[at].view({
+  set(main, viewOf(views[at].view, {
     config, services: services(), rest,
     listen: (entity, id, handler) => {
       const off = live?.subscribe(entity, id, handler) ?? (() => {});
@@ -103,6 +103,16 @@ function visit() {
     onOpen: (f) => opened.push(f),
     onLeave: (f) => leaving.push(f),
   }));
+}
+
+/** Returns a view, or what went wrong, because an empty page tells nobody anything. @param {(c: Context) => any} view @param {Context} context */
+function viewOf(view, context) {
+  try {
+    return view(context);
+  } catch (err) {
+    console.error(err);
+    return el("section", { class: "card", role: "alert" }, el("h2", {}, "This view cannot be shown"), el("p", {}, said(String(err))));
+  }
 }
 
 async function begin() {

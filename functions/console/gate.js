@@ -7,12 +7,13 @@ import { el, svg, update, table, time, said, short, lasts, count, button, say, a
 import { closes, ruleInWords, inWords, lacks, clock, closesIn, receiptInWords, completion } from "./words.js";
 import { openWindows } from "./windows.js";
 import { alertList } from "./alerts.js";
+import { uncounted, waiting, feedsAndSince } from "./counts.js";
 
 const SHOWN = 300; // events that the time line of an endpoint shows
 const DRAWN = 3000; // events of all endpoints together: each is requested and drawn on every refresh
 const PAST = 5000; // ms between two requests for the history, the most expensive one; longer if there are many events
 const MESSAGES = 15;
-const COUNTED = 10_000; // events of all keys that the server counts at most
+const RETRY = 5000; // ms until what the server could not answer is requested again
 const CONTENT = 512 << 10; // bytes of a message's content that are shown
 
 /** @param {import("./app.js").Context} ctx */
@@ -47,17 +48,38 @@ function service(ctx, svc) {
   let opened = [];
   /** @type {string|null} */
   let after = null; // where the page of messages begins; null: at the newest
+  let only = ""; // the messages that are listed, as a query; "": all
+  let page = 0; // the latest request for messages: only its answer is shown
   const most = Math.min(SHOWN, Math.max(10, Math.floor(DRAWN / svc.endpoints.length)));
 
   const state = el("span", { class: "badge" }, "…");
   const missing = el("p", { class: "missing", role: "status" }, "Loading…");
   const warnings = el("div", {});
-  const alerts = el("div", {});
-  const endpoints = el("div", { class: "endpoints" });
-  const charts = el("div", { class: "columns" });
-  const messages = el("div", {});
+  const trouble = el("div", { role: "alert" });
+  const alerts = el("div", { class: "card listed hidden" });
+  const endpoints = el("div", { class: "endpoints listed" });
+  const charts = el("div", { class: "columns charts" });
+  const messages = el("div", { class: "listed" });
 
+  let again = 0;
+  let loaded = 0; // when the server answered last
   const refresh = coalesce(async () => {
+    clearTimeout(again);
+    try {
+      await load();
+      loaded = Date.now();
+      update(trouble);
+    } catch (err) {
+      const { message, status: code } = /** @type {any} */ (err);
+      update(trouble, el("p", { class: "bad" }, "This view is not up to date", loaded > 0 && ` (what you see is of ${clock(new Date(loaded).toISOString())})`, ": ", said(message)));
+      // The live channel reports when a server that was away is there again, but not when a store is.
+      if (code === 429 || code >= 500) again = setTimeout(refresh, RETRY);
+      if (!code) throw err;
+    }
+  });
+  ctx.onLeave(() => clearTimeout(again));
+
+  async function load() {
     if (keys) [status] = await Promise.all([get(base + "status"), keys.load()]);
     else if (closing) {
       let list;
@@ -65,12 +87,25 @@ function service(ctx, svc) {
       opened = list.windows;
     } else [status, pending] = await Promise.all([get(base + "status"), get(base + `pending?limit=${most}`)]);
     draw();
-    drawMessages(await get(base + `messages?limit=${MESSAGES}` + (after ? `&after=${encodeURIComponent(after)}` : "")));
+    await loadMessages();
     if (!later) later = setTimeout(past, Math.max(0, looked + rest - Date.now()));
     // Each event is a read of the store: wait one millisecond per event before the next refresh.
     await new Promise((r) => setTimeout(r, keys ? keys.cost() : pending.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.events.length, 0)));
-  });
-  const keys = svc.correlation ? openWindows(base, refresh) : null;
+  }
+
+  async function loadMessages() {
+    const turn = ++page;
+    const key = keys?.sought();
+    const list = await get(base + `messages?limit=${MESSAGES}${only}` + (key ? `&key=${encodeURIComponent(key)}` : "") + (after ? `&after=${encodeURIComponent(after)}` : ""));
+    if (turn === page) drawMessages(list);
+  }
+
+  /** Lists the messages from the newest again, because others are asked for. */
+  const sift = () => {
+    after = null;
+    return loadMessages();
+  };
+  const keys = svc.correlation ? openWindows(base, refresh, sift) : null;
 
   let looked = 0; // when the history was loaded
   let rest = PAST;
@@ -93,19 +128,17 @@ function service(ctx, svc) {
     state.className = "badge" + (!windowed || keys ? "" : status.complete ? " good" : " warn");
     update(state, !windowed ? "manual" : keys ? "by key" : status.complete ? "complete" : "waiting");
     update(missing, inWords(svc, status, opened[0], now));
-    update(warnings, (status.warnings ?? []).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))));
-    update(alerts, alertList(status.alerts ?? []));
+    const all = status.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.have, 0);
+    update(warnings, [...status.warnings ?? [], status.outbox.warning].filter((w) => w).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))),
+      svc.maxPending && all > svc.maxPending && el("p", { class: "bad" }, `${count(all, "event")} wait, which is more than maxPending: sources get 429 for further ones.`));
+    const listed = alertList(status.alerts ?? [], svc);
+    alerts.classList.toggle("hidden", !listed);
+    update(alerts, listed);
     if (keys) {
-      update(endpoints, el("dl", { class: "counts" }, status.endpoints.map(waitingOf)));
+      update(endpoints, waiting(status.endpoints, optional), feedsAndSince(status));
       keys.draw(now);
-    } else update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)));
-  }
-
-  /** The events of an endpoint that wait in the windows of all keys. @param {any} e */
-  function waitingOf(e) {
-    return el("div", {}, el("dt", {}, said(e.eventKey), optional.has(e.eventKey) && " (optional)"),
-      el("dd", {}, e.have >= COUNTED ? `${COUNTED.toLocaleString()} or more` : e.have.toLocaleString(),
-        e.expired > 0 && el("span", { class: "warn" }, `, ${e.expired.toLocaleString()} left without a message`)));
+    } else update(endpoints, status.endpoints.map((/** @type {any} */ e) => endpoint(e, waits.get(e.eventKey), now)),
+      opened.length > 1 && el("p", { class: "small soft" }, `Beside it, ${count(opened.length - 1, "further window is", "further windows are")} open. The latest closes at ${clock(opened[opened.length - 1].closes)}.`), feedsAndSince(status));
   }
 
   /** @param {any} e @param {any} waits @param {number} now */
@@ -124,7 +157,7 @@ function service(ctx, svc) {
       closing ? wholeTimeline(open, events, now) : timeline(events, now),
       closing ? wholeEnds(open, events, now) : el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
         el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no events"), el("span", {}, "now")),
-      e.expired > 0 && el("p", { class: "small warn" }, `${count(e.expired, "event")} left the window without a message.`),
+      e.expired > 0 && el("p", { class: "small warn" }, `${count(e.expired, "event")} left the window without a message.`), uncounted(e),
       waits?.more && el("p", { class: "small soft" }, `Only the oldest ${most} events are shown.`));
   }
 
@@ -146,7 +179,7 @@ function service(ctx, svc) {
     return svg("svg", { class: "timeline", viewBox: "0 0 1000 30", preserveAspectRatio: "none", role: "img",
       "aria-label": open ? `${count(events.length, "event")} in the window, which opened at ${clock(open.opened)} and closes at ${clock(open.closes)}` : "No window is open" },
     svg("line", { class: "axis", x1: 0, x2: 1000, y1: 15, y2: 15 }),
-    open && svg("line", { class: "past", x1: 0, x2: at(now), y1: 15, y2: 15 }),
+    open && [svg("line", { class: "past", x1: 0, x2: at(now), y1: 15, y2: 15 }), svg("line", { class: "end", x1: 998, x2: 998, y1: 4, y2: 26 })],
     events.map((e) => svg("line", { class: "event", x1: at(Date.parse(e.receivedAt)), x2: at(Date.parse(e.receivedAt)), y1: 6, y2: 24 },
       svg("title", {}, `received ${clock(e.receivedAt)}`))));
   }
@@ -163,9 +196,10 @@ function service(ctx, svc) {
     // Only a service with keys, a condition or windows that close has these.
     const keyed = list.messages.some((/** @type {any} */ m) => m.correlationKey);
     const told = list.messages.some((/** @type {any} */ m) => m.completion);
-    update(messages, table("Messages, newest first", ["Event id", keyed && "Key", "Date", "State", told && "Completion", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"].filter((h) => h !== false),
+    const sought = keys?.sought();
+    update(messages, sought && el("p", { class: "small soft", "data-key": "sought" }, "Only those of the key ", said(sought, 80), "."), table("Messages, newest first", ["Event id", keyed && "Key", "Date", "State", told && "Completion", { text: "Events", number: true }, { text: "Bytes", number: true }, "Published", "Actions"].filter((h) => h !== false),
       list.messages.map((/** @type {any} */ m) => [
-        short(m.eventID), keyed && el("div", { class: "key" }, said(m.correlationKey, 80)), time(m.date),
+        short(m.eventID), keyed && (m.correlationKey === undefined ? "" : el("div", { class: "key" }, said(m.correlationKey, 80))), time(m.date),
         [el("span", { class: m.state === "published" ? "good" : "warn" }, m.state), m.targets ? targets(m) : m.lastError && [" ", said(m.lastError)]],
         told && (m.completion ? completion(m) : ""),
         m.numberOfEvents.toLocaleString(), m.size.toLocaleString(), m.publishedAt ? time(m.publishedAt) : m.state === "dropped" ? "never" : "not yet",
@@ -174,7 +208,7 @@ function service(ctx, svc) {
           m.state !== "dropped" && button("Replay", () => replay(m.eventID), { class: "slim", "aria-label": `Replay ${m.eventID}` }),
           (m.targets ?? []).filter((/** @type {any} */ t) => t.state === "failed").map((/** @type {any} */ t) =>
             button(`Replay to ${t.name}`, () => replay(m.eventID, t.name), { class: "slim", "aria-label": `Replay ${m.eventID} to ${t.name}` }))),
-      ].filter((cell) => cell !== false)), "No messages yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
+      ].filter((cell) => cell !== false)), only || sought ? "There are none." : "No messages yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
     el("p", { class: "actions" },
       after && button("Newest", () => { after = null; return refresh(); }, { class: "slim" }),
       list.next && button("Older", () => { after = list.next; return refresh(); }, { class: "slim" })));
@@ -182,9 +216,9 @@ function service(ctx, svc) {
 
   /** What became of a message at each of several targets. @param {any} m */
   function targets(m) {
-    return el("ul", { class: "small" }, m.targets.map((/** @type {any} */ t) => el("li", {}, said(t.name, 80), " ",
-      el("span", { class: t.state === "delivered" ? "good" : "warn" }, t.state), t.lastError && [" ", said(t.lastError)],
-      t.state === "pending" && t.attempts > 0 && [" again ", time(t.nextAttempt)])));
+    return el("ul", { class: "small list wide" }, m.targets.map((/** @type {any} */ t) => el("li", {}, said(t.name, 80), " ",
+      el("span", { class: t.state === "delivered" ? "good" : t.state === "failed" ? "bad" : "warn" }, t.state), t.lastError && [": ", said(t.lastError, 200)],
+      t.state === "pending" && t.attempts > 0 && t.nextAttempt && [", again ", time(t.nextAttempt)])));
   }
 
   /** @param {any} m */
@@ -212,6 +246,10 @@ function service(ctx, svc) {
     say(["Published again: ", short(r.eventID)]);
   }
 
+  const choices = kindsOfMessages(svc);
+  const which = el("select", { name: "messages", onchange: () => { only = which.value; sift().catch(complain); } },
+    el("option", { value: "" }, "all messages"), choices.map(([query, words]) => el("option", { value: query }, words)));
+
   const key = el("select", { name: "key" }, svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
   const body = el("input", { name: "content", value: "hello", maxlength: 10000 });
   async function event() {
@@ -223,6 +261,7 @@ function service(ctx, svc) {
     const answer = await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), { text });
     const resp = method === "HEAD" ? {} : await answer.json();
     say(resp.triggered ? ["The window was complete: message ", short(resp.triggered), " was released."] : receiptInWords(resp));
+    refresh(); // an event that is not stored changes counts, and signals nothing
   }
 
   async function trigger() {
@@ -258,12 +297,22 @@ function service(ctx, svc) {
   return el("section", { class: "stack", "aria-label": svc.serviceName },
     el("div", { class: "card" },
       el("div", { class: "row" }, el("h2", {}, said(svc.serviceName)), state),
-      el("p", { class: "soft small" }, ruleInWords(svc), " Messages go to ", said(svc.targetPubSub.topic), "."),
-      missing, warnings, alerts, endpoints,
+      el("p", { class: "soft small" }, ruleInWords(svc)),
+      trouble, missing, warnings, endpoints,
       el("form", { class: "row actions", onsubmit: (/** @type {Event} */ e) => e.preventDefault() },
         el("label", {}, "Endpoint", key), el("label", {}, "Content", body),
         button("Send a test event", event, { class: "primary" }), !keys && button("Trigger", trigger), button("Reset", reset, { class: "danger" }))),
-    keys?.card, charts, el("div", { class: "card" }, messages));
+    keys?.card, alerts, charts, el("div", { class: "card" }, choices.length > 0 && el("p", { class: "row" }, el("label", {}, "Show", which)), messages));
+}
+
+/** The kinds of messages that a service can have beside those that are published. @param {any} svc @returns {[string, string][]} queries, with words */
+function kindsOfMessages(svc) {
+  /** @type {[string, string][]} */
+  const kinds = [];
+  if (closes(svc)) kinds.push(["&completion=partial", "partial"], ["&state=dropped", "dropped"]);
+  if (svc.deadLetter) kinds.push(["&completion=deadLetter", "dead letters"]);
+  if (svc.targets) kinds.push(["&state=claimed", "not at all targets yet"], ["&state=failed", "given up by a target"]);
+  return kinds;
 }
 
 /** @param {any} h */

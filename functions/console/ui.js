@@ -145,7 +145,7 @@ export const said = (value, longest = LONGEST) => el("bdi", {}, clip(typeof valu
 export const shown = (value) => value === undefined ? el("em", { class: "soft" }, "nothing") : el("bdi", { class: "mono" }, clip(JSON.stringify(value), LONGEST));
 
 /** @param {string} text */
-export const short = (text) => el("bdi", { class: "mono", title: clip(text) }, text.length > 12 ? text.slice(0, 10) + "…" : text);
+export const short = (text) => el("bdi", { class: "mono short", title: clip(text) }, text.length > 12 ? text.slice(0, 10) + "…" : text);
 
 /** @param {string|number|Date} at */
 export const time = (at) => {
@@ -158,7 +158,7 @@ export const time = (at) => {
 export function lasts(ms) {
   const s = Math.max(0, ms) / 1000;
   if (s < 1) return `${Math.round(ms)} ms`;
-  if (s < 60) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`;
+  if (s < 60) return `${s < 10 ? Number(s.toFixed(1)) : Math.round(s)} s`;
   const two = (/** @type {number} */ whole, /** @type {string} */ a, /** @type {number} */ rest, /** @type {string} */ b) => rest > 0 ? `${whole} ${a} ${rest} ${b}` : `${whole} ${a}`;
   if (s < 3600) return two(Math.floor(s / 60), "min", Math.floor(s % 60), "s");
   if (s < 172800) return two(Math.floor(s / 3600), "h", Math.floor(s % 3600 / 60), "min");
@@ -198,11 +198,12 @@ export const button = (text, act, attributes = {}) => el("button", {
  */
 export function table(caption, heads, rows, none, keys = []) {
   if (rows.length === 0) return el("div", {}, el("h3", {}, caption), el("p", { class: "soft" }, none));
+  const headOf = (/** @type {number} */ i) => { const h = heads[i]; return typeof h === "string" ? h : h.text; }; // a narrow screen shows it in each row
   const number = (/** @type {number} */ i) => { const h = heads[i]; return typeof h !== "string" && h.number ? "number" : null; };
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, el("table", {},
     el("caption", {}, caption),
-    el("thead", {}, el("tr", {}, heads.map((h, i) => el("th", { scope: "col", class: number(i) }, typeof h === "string" ? h : h.text)))),
-    el("tbody", {}, rows.map((r, n) => el("tr", { "data-key": keys[n] }, r.map((c, i) => el("td", { class: number(i) }, c)))))));
+    el("thead", {}, el("tr", {}, heads.map((_, i) => el("th", { scope: "col", class: number(i) }, headOf(i))))),
+    el("tbody", {}, rows.map((r, n) => el("tr", { "data-key": keys[n] }, r.map((c, i) => el("td", { class: number(i), "data-label": headOf(i) }, c)))))));
 }
 
 /** Shows a message for a while. @param {Child|Child[]} text */

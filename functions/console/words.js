@@ -30,7 +30,18 @@ export function ruleInWords(svc) {
     parts.push(" The events of each key wait in windows of their own. The key is ", code(svc.correlation.key), own > 0 && ` (${count(own, "endpoint has", "endpoints have")} another expression)`, ".");
   }
   for (const r of svc.reset ?? []) parts.push(" Events that wait are dropped at ", code(r.cron), ` (${r.timeZone || "UTC"}).`);
+  for (const x of svc.expect ?? []) parts.push(" A complete message is expected by ", code(x.cron), ` (${x.timeZone || "UTC"}).`);
+  if (svc.maxPending) parts.push(` While more than ${svc.maxPending.toLocaleString()} events wait, further ones are refused.`);
+  parts.push(" Messages go to ", ...receivers(svc), ".");
   return parts;
+}
+
+/** Names the topic and the targets of messages. @param {any} svc */
+function receivers(svc) {
+  const list = (svc.targets ?? []).map((/** @type {any} */ t) => [said(t.name, 80), t.pubsub ? [" (", said(t.pubsub.topic), ")"] : t.http ? [" (", said(t.http.url, 200), ")"] : t.sync ? [" (the sync ", said(t.sync.id), ")"] : ""]);
+  if (svc.targetPubSub) list.unshift([said(svc.targetPubSub.topic)]);
+  if (svc.onMessage?.sync) list.push(["the sync ", said(svc.onMessage.sync)]);
+  return list.map((/** @type {any[]} */ r, /** @type {number} */ i) => [i === 0 ? "" : i === list.length - 1 ? " and " : ", ", r]);
 }
 
 /** @param {any} svc @param {string} within the period of a sliding window */
@@ -116,7 +127,7 @@ export function inWords(svc, status, open, now) {
       if (leaving) parts.push(" The next event leaves ", said(leaving.eventKey), " at ", new Date(leaving.oldestLeavesAt).toLocaleTimeString(), ".");
     }
   }
-  if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest has been waiting since ${new Date(status.outbox.oldest).toLocaleTimeString()}.`);
+  if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest has been waiting since ${clock(status.outbox.oldest)}.`);
   return parts;
 }
 

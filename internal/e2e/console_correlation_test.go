@@ -36,7 +36,7 @@ func TestConsoleWindowsByKey(t *testing.T) {
 	d.reads("No windows are open.")
 	event := func(endpoint, key string) { p.must(t, "POST", "/event/"+endpoint, `{"order":`+quote(key)+`,"size":1}`) }
 	event("orders", "late")
-	d.until("its row says when it closes", `/^in \d+/.test(document.querySelector('[aria-label^="Open windows"] tbody tr')?.cells[2].textContent)`)
+	d.until("its row says when it closes", `/^in \d+/.test(document.querySelector('[aria-label^="Open windows"] tbody tr')?.cells[4].textContent)`)
 	d.reads("1 more event at prices")
 	event("stock", "whole")
 	d.until("both windows are there", `document.querySelectorAll('button[aria-label^="Reset "]').length === 2`)
