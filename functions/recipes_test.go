@@ -17,9 +17,9 @@ import (
 	"github.com/headgate/headgate/internal/bus/localbus"
 )
 
-const gateDocument = "../docs/gate.md"
+const cookbook = "../docs/cookbook.md"
 
-// The recipes of docs/gate.md with what they publish: the correlation key, the completion,
+// The recipes of docs/cookbook.md with what they publish: the correlation key, the completion,
 // the number of events by endpoint, and after a minus sign what is missing.
 var recipes = map[string][]string{
 	"three-files-and-a-push": {" complete approved=1 customers=1 orders=1 prices=1"},
@@ -33,7 +33,7 @@ var recipes = map[string][]string{
 // the document shows. After a change, run go test ./functions -run TestRecipes -update.
 func TestRecipes(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile(gateDocument)
+	doc, err := os.ReadFile(cookbook)
 	require.NoError(t, err)
 	text := string(doc)
 	for name, published := range recipes {
@@ -57,7 +57,7 @@ func TestRecipes(t *testing.T) {
 		})
 	}
 	if *update && !t.Failed() {
-		require.NoError(t, os.WriteFile(gateDocument, []byte(text), 0o644))
+		require.NoError(t, os.WriteFile(cookbook, []byte(text), 0o644))
 	}
 }
 
@@ -128,8 +128,10 @@ func (r *recipe) run(method, path, body string) string {
 	return longID.ReplaceAllString(strings.TrimSpace(string(a.raw)), "$1…")
 }
 
-// published describes the messages that the bus has, in order.
-func (r *recipe) published() (list []string) {
+// published describes the messages that the bus has, in order, and then the alerts. An
+// alert and the message of its window are sent at the same time, in any order.
+func (r *recipe) published() []string {
+	var list, alerts []string
 	for _, m := range r.bus.all() {
 		var body struct {
 			CorrelationKey string
@@ -152,7 +154,12 @@ func (r *recipe) published() (list []string) {
 		for _, short := range body.Missing {
 			counts = append(counts, "-"+short.EventKey)
 		}
-		list = append(list, body.CorrelationKey+" "+body.Completion+" "+strings.Join(counts, " "))
+		line := body.CorrelationKey + " " + body.Completion + " " + strings.Join(counts, " ")
+		if body.Kind != "" {
+			alerts = append(alerts, line)
+		} else {
+			list = append(list, line)
+		}
 	}
-	return list
+	return append(list, alerts...)
 }

@@ -13,7 +13,7 @@ import (
 
 const examples = "../../examples/gate"
 
-// Each recipe of docs/gate.md has a case, which begins with the recipe's configuration.
+// Each recipe of docs/cookbook.md has a case, which begins with the recipe's configuration.
 func TestTheExamplesAreAsExpected(t *testing.T) {
 	t.Parallel()
 	cases, err := simulation.Cases(os.DirFS(examples))
