@@ -17,9 +17,9 @@ import (
 	"github.com/headgate/headgate/internal/bus/localbus"
 )
 
-const gateDocument = "../docs/gate.md"
+const cookbook = "../docs/cookbook.md"
 
-// The recipes of docs/gate.md with what they publish: the correlation key, the completion,
+// The recipes of docs/cookbook.md with what they publish: the correlation key, the completion,
 // the number of events by endpoint, and after a minus sign what is missing.
 var recipes = map[string][]string{
 	"three-files-and-a-push": {" complete approved=1 customers=1 orders=1 prices=1"},
@@ -33,7 +33,7 @@ var recipes = map[string][]string{
 // the document shows. After a change, run go test ./functions -run TestRecipes -update.
 func TestRecipes(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile(gateDocument)
+	doc, err := os.ReadFile(cookbook)
 	require.NoError(t, err)
 	text := string(doc)
 	for name, published := range recipes {
@@ -57,7 +57,7 @@ func TestRecipes(t *testing.T) {
 		})
 	}
 	if *update && !t.Failed() {
-		require.NoError(t, os.WriteFile(gateDocument, []byte(text), 0o644))
+		require.NoError(t, os.WriteFile(cookbook, []byte(text), 0o644))
 	}
 }
 

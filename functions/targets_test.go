@@ -113,11 +113,11 @@ func (g *gateway) targets(eventID string) (state string, targets map[string]map[
 	return state, targets
 }
 
-// The recipe of docs/gate.md: the document has the example's configuration, and Workflows
+// The recipe of docs/cookbook.md: the document has the example's configuration, and Workflows
 // starts with the message as a CloudEvent.
 func TestWorkflowsAsATarget(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile(gateDocument)
+	doc, err := os.ReadFile(cookbook)
 	require.NoError(t, err)
 	file, err := os.ReadFile("../config/examples/workflow.json")
 	require.NoError(t, err)

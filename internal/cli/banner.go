@@ -75,7 +75,12 @@ func printBanner(w io.Writer, b banner) {
 		curl += ` -H "Authorization: Bearer $TOKEN"`
 	}
 	for _, e := range b.cfg.Services[0].Endpoints {
-		fmt.Fprintf(w, "  %s -d 'hello' %s/event/%s\n", curl, b.base, escapeKey(e.EventKey))
+		body, decides := sample(b.cfg.Services[0], e)
+		note := ""
+		if decides != "" {
+			body, note = "…", fmt.Sprintf("  # a body that %q in the configuration accepts", decides)
+		}
+		fmt.Fprintf(w, "  %s -d '%s' %s/event/%s%s\n", curl, body, b.base, escapeKey(e.EventKey), note)
 	}
 	fmt.Fprintf(w, "  %s %s/messages\n", curl, b.base)
 	if b.tasks {

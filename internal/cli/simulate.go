@@ -46,7 +46,7 @@ it or in the nearest folder above. A difference makes the exit status 1.`,
 		Example: `  $ headgate simulate --config new.json --events events.jsonl
   $ headgate simulate --config new.json --events events.jsonl -o json > expected.jsonl
   $ headgate simulate --config new.json --url https://gate.example.com --since 2026-05-01T00:00:00Z --against recorded
-  $ headgate simulate --cases testdata/gate`,
+  $ headgate simulate --cases examples/gate`,
 		Args: noOperands,
 	}
 	long := cmd.Long

@@ -13,7 +13,7 @@ import (
 
 const examples = "../../examples/gate"
 
-// Each recipe of docs/gate.md has a case, which begins with the recipe's configuration.
+// Each recipe of docs/cookbook.md has a case, which begins with the recipe's configuration.
 func TestTheExamplesAreAsExpected(t *testing.T) {
 	t.Parallel()
 	cases, err := simulation.Cases(os.DirFS(examples))
@@ -23,7 +23,7 @@ func TestTheExamplesAreAsExpected(t *testing.T) {
 		names = append(names, c.Name)
 	}
 	require.Equal(t, []string{"daily-close", "debounce", "order-payment-stock", "shards-of-a-job", "three-files-and-a-push", "workflow"}, names)
-	doc, err := os.ReadFile("../../docs/gate.md")
+	doc, err := os.ReadFile("../../docs/cookbook.md")
 	require.NoError(t, err)
 	for _, c := range cases {
 		difference, err := c.Run(t.Context(), nil, "")
