@@ -235,7 +235,7 @@ function service(ctx, svc) {
   function about(m) {
     const fact = (/** @type {string} */ name, /** @type {any} */ value) => value && [el("dt", {}, name), el("dd", {}, value)];
     return el("dl", { class: "facts" }, fact("Key", m.correlationKey && said(m.correlationKey)), fact("Completion", completion(m)),
-      fact("Opened", m.opened && time(m.opened)), fact("Closed", m.closes && time(m.closes)), fact("Missing", m.missing?.length > 0 && lacks(m.missing)));
+      fact("Window", m.opened && ["from ", time(m.opened), m.closes && [" to ", time(m.closes)]]), fact("Missing", m.missing?.length > 0 && lacks(m.missing)));
   }
 
   /** @param {string} eventID @param {string} [target] */

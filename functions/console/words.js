@@ -13,6 +13,9 @@ export const closes = (svc) => svc.trigger.type === "window" && (svc.trigger.win
 /** @param {string} text */
 const code = (text) => el("code", {}, said(text));
 
+/** @param {string} text of a schedule, which is short and read as one */
+const cron = (text) => el("code", { class: "short" }, said(text));
+
 /**
  * Says when messages are released, in which windows, and what becomes of windows that
  * close incomplete.
@@ -29,8 +32,8 @@ export function ruleInWords(svc) {
     const own = svc.endpoints.filter((/** @type {any} */ e) => e.key).length;
     parts.push(" The events of each key wait in windows of their own. The key is ", code(svc.correlation.key), own > 0 && ` (${count(own, "endpoint has", "endpoints have")} another expression)`, ".");
   }
-  for (const r of svc.reset ?? []) parts.push(" Events that wait are dropped at ", code(r.cron), ` (${r.timeZone || "UTC"}).`);
-  for (const x of svc.expect ?? []) parts.push(" A complete message is expected by ", code(x.cron), ` (${x.timeZone || "UTC"}).`);
+  for (const r of svc.reset ?? []) parts.push(" Events that wait are dropped at ", cron(r.cron), ` (${r.timeZone || "UTC"}).`);
+  for (const x of svc.expect ?? []) parts.push(" A complete message is expected by ", cron(x.cron), ` (${x.timeZone || "UTC"}).`);
   if (svc.maxPending) parts.push(` While more than ${svc.maxPending.toLocaleString()} events wait, further ones are refused.`);
   parts.push(" Messages go to ", ...receivers(svc), ".");
   return parts;

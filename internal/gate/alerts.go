@@ -45,7 +45,8 @@ func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 	}
 	o := &alert.Outbox{
 		Docs: g.docs, Service: g.svc.ServiceName, Source: "/services/" + PathSegment(g.svc.ServiceName), Log: g.log, Now: g.clock,
-		Expire: func() time.Time { return whole(g.time.After(max(g.retention(), 7*24*time.Hour))) },
+		Expire:  func() time.Time { return whole(g.time.After(max(g.retention(), 7*24*time.Hour))) },
+		Changed: func() { g.changed() },
 	}
 	if a := g.svc.Alerts; a != nil && a.Topic != "" {
 		o.Receivers = append(o.Receivers, alert.Receiver{Name: "topic", Send: func(ctx context.Context, m alert.Message) error {

@@ -61,6 +61,7 @@ type Outbox struct {
 	Log       *slog.Logger
 	Now       func() time.Time // whole microseconds
 	Expire    func() time.Time // when an alert that is created now may be deleted
+	Changed   func()           // called after each attempt, because its outcome is shown to people; nil: nobody looks
 }
 
 // entry is an alert as it is stored.
@@ -235,6 +236,9 @@ func (o *Outbox) attempt(ctx context.Context, d store.Doc) (next time.Time, err 
 	}
 	if err != nil {
 		return next, err
+	}
+	if o.Changed != nil {
+		defer o.Changed()
 	}
 	failed := append(o.deliver(ctx, &e), o.elsewhere(&e)...)
 	e.Attempts++
