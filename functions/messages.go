@@ -77,7 +77,9 @@ func toMessageJSON(c store.ClaimInfo) messageJSON {
 		m.Targets = append(m.Targets, toTargetJSON(t))
 	}
 	if w := c.Window; w != nil {
-		m.windowOfMessageJSON = &windowOfMessageJSON{CorrelationKey: w.Key, Completion: w.Completion, Reason: w.Reason, Opened: timeOrNull(w.Opened), Closes: timeOrNull(w.Closes)}
+		m.windowOfMessageJSON = &windowOfMessageJSON{
+			CorrelationKey: w.Key, Completion: w.Completion, Reason: w.Reason, Opened: timeOrNull(w.Opened), Closes: timeOrNull(w.Closes),
+		}
 		for _, s := range w.Missing {
 			m.Missing = append(m.Missing, window.Shortfall{EventKey: s.Key, Have: s.Have, Need: s.Need})
 		}

@@ -30,7 +30,7 @@ func newConfigCheck(p *Process) *cobra.Command {
 				fmt.Fprintln(p.Stdout, "ok: no services, so no gate")
 			}
 			for _, s := range cfg.Services {
-				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s\n", s.ServiceName, s.Trigger.Type, endpoints(len(s.Endpoints)), s.Where())
+				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s\n", s.ServiceName, s.Trigger.Type, count(len(s.Endpoints), "endpoint"), s.Where())
 				if words := gate.Words(s); words != "" {
 					fmt.Fprintln(p.Stdout, "  window: "+words)
 				}
@@ -38,11 +38,4 @@ func newConfigCheck(p *Process) *cobra.Command {
 			return nil
 		},
 	}
-}
-
-func endpoints(n int) string {
-	if n == 1 {
-		return "1 endpoint"
-	}
-	return fmt.Sprintf("%d endpoints", n)
 }

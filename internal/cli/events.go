@@ -156,7 +156,8 @@ func printEvent(w io.Writer) func([]byte, *event.Record) error {
 		if key == "" {
 			key = "-"
 		}
-		line := fmt.Sprintf(form, r.ReceivedAt.UTC().Format("2006-01-02T15:04:05.000000Z"), printable(r.ID, ""), printable(r.EventKey, ""), printable(key, ""), string(content))
+		received := r.ReceivedAt.UTC().Format("2006-01-02T15:04:05.000000Z")
+		line := fmt.Sprintf(form, received, printable(r.ID, ""), printable(r.EventKey, ""), printable(key, ""), string(content))
 		_, err := fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 		return err
 	}

@@ -94,7 +94,10 @@ func (p *Process) printMessages(w io.Writer, a *messagesAnswer) error {
 	now := time.Now()
 	rows := make([][]string, len(a.Messages))
 	for i, m := range a.Messages {
-		rows[i] = []string{m.EventID, m.State, when(now, m.Date), strconv.Itoa(m.NumberOfEvents), m.CorrelationKey, m.Completion, inWords(m.Missing), m.targets(), m.failure()}
+		rows[i] = []string{
+			m.EventID, m.State, when(now, m.Date), strconv.Itoa(m.NumberOfEvents),
+			m.CorrelationKey, m.Completion, inWords(m.Missing), m.targets(), m.failure(),
+		}
 	}
 	columns := []string{"event id", "state", "claimed", "events", "key", "completion", "missing", "targets", "error"}
 	if err := printTable(w, columns, rows); err != nil {

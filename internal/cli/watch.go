@@ -63,6 +63,7 @@ type watcher struct {
 	g       *gateway
 	view    watchView
 	began   bool              // a look has succeeded
+	away    bool              // the last look failed
 	one     bool              // the service has one window: see /status
 	known   map[string]string // messages as they were shown, by claim
 	order   []string          // the keys of known, the oldest first
@@ -72,7 +73,6 @@ type watcher struct {
 // follow ends with nil when ctx ends. The first look must succeed, so that a wrong address
 // is told; later, a server may be away for as long as it takes.
 func (w *watcher) follow(ctx context.Context, every time.Duration) error {
-	away := false
 	for {
 		err := w.look(ctx)
 		switch {
@@ -80,12 +80,9 @@ func (w *watcher) follow(ctx context.Context, every time.Duration) error {
 			return w.view.end()
 		case err != nil && (!w.began || errors.Is(err, errOutput)):
 			return err
-		case err != nil && !away:
-			away = true
+		case err != nil && !w.away:
+			w.away = true
 			w.view.notice(w.g.p.Stderr, fmt.Sprintf("%s; trying again until it answers", err))
-		case err == nil && away:
-			away = false
-			w.view.notice(w.g.p.Stderr, "the server answers again")
 		}
 		w.began = w.began || err == nil
 		timer := time.NewTimer(every)
@@ -122,9 +119,14 @@ func (w *watcher) look(ctx context.Context) error {
 	return w.shown(err)
 }
 
+// shown ends a look. What it shows comes after the notice that the server answers again.
 func (w *watcher) shown(err error) error {
 	if err != nil {
 		return err
+	}
+	if w.away {
+		w.away = false
+		w.view.notice(w.g.p.Stderr, "the server answers again")
 	}
 	return w.view.flush()
 }

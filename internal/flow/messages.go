@@ -72,7 +72,8 @@ func (f *Flow) OnMessage(ctx context.Context, service, eventID string) (*syncrun
 func (f *Flow) StartSync(ctx context.Context, service, eventID, id string) (*syncrun.Run, error) {
 	run, err := f.use.Syncs.Start(ctx, id, syncrun.Start{Trigger: "message", EventID: eventID})
 	if fault.CodeOf(err) == fault.NotFound {
-		return nil, fault.Wrap(fault.NotFound, err, "message %s of service %q was not delivered to the sync %q, which the configuration names and which does not exist", eventID, service, id)
+		return nil, fault.Wrap(fault.NotFound, err,
+			"message %s of service %q was not delivered to the sync %q, which the configuration names and which does not exist", eventID, service, id)
 	}
 	return run, err
 }

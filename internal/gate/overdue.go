@@ -286,7 +286,7 @@ const overdueWindows = 10
 // lacking fills in what is missing now: in the first window, or in the oldest open windows
 // of a service that waits for each key separately.
 func (g *Gate) lacking(ctx context.Context, a *alert.Alert) (err error) {
-	have := make([]int, len(g.endpoints))
+	var have []int
 	switch {
 	case g.correlated():
 		list, next, err := g.walkWindows(ctx, WindowPage{Limit: overdueWindows})
