@@ -12,7 +12,7 @@ import (
 
 type windowsJSON struct {
 	Windows []openWindowJSON `json:"windows"`
-	Next    *string          `json:"next" description:"The value of after for the next page; null at the end."`
+	Next    *string          `json:"next" description:"The value of after for the next page; null at the end. With a state, a page can have fewer windows than its limit although others follow."`
 }
 
 type openWindowJSON struct {

@@ -284,6 +284,41 @@ func TestOpenWindowsOldestFirst(t *testing.T) {
 	})
 }
 
+// A filter that hardly any window meets does not read all of them for one page.
+func TestAPageOfWindowsIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.configured(`"window":"anchored","observationPeriod":600`, twoEndpoints, `,"correlation":{"key":"event.body.order"}`)
+	i := w.instance(0)
+	for n := range 3 {
+		batch := make([]gate.Incoming, 1000)
+		for k := range batch {
+			batch[k] = gate.Incoming{EventKey: "a", Content: []byte(order(1000*n + k)), Meta: event.Meta{Method: "POST"}}
+		}
+		_, err := i.Ingest(t.Context(), batch...)
+		require.NoError(t, err)
+		w.ran += time.Second
+	}
+	w.ran += 10*time.Minute - 3*time.Second // the first thousand are over
+	closing, pages, sizes := false, 0, 0
+	for page := (gate.WindowPage{Closing: &closing, Limit: 100}); ; pages++ {
+		list, next, err := i.OpenWindows(t.Context(), page)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(list), 100)
+		if sizes += len(list); next == nil {
+			break
+		}
+		page.After = next
+	}
+	require.Equal(t, 2000, sizes)
+	require.GreaterOrEqual(t, pages, 19)
+	closing = true
+	list, next, err := i.OpenWindows(t.Context(), gate.WindowPage{Closing: &closing, Limit: 1, After: &store.Cursor{Date: w.truth().Add(-10*time.Minute + time.Second), ID: strings.Repeat("0", 32)}})
+	require.NoError(t, err)
+	require.Empty(t, list)
+	require.NotNil(t, next, "others may follow")
+}
+
 func TestAScheduledResetEmptiesTheWindow(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {

@@ -28,8 +28,16 @@ type WindowPage struct {
 	Limit   int
 }
 
+// mostLooked and mostWalked bound the work for a page, in windows that are not listed and in
+// events. Otherwise a filter that no window meets would read all of them.
+const (
+	mostLooked = 1000
+	mostWalked = 10_000
+)
+
 // OpenWindows lists the windows that have events, the oldest first: by the time of their
-// earliest event. next is the cursor of the next page; nil at the end.
+// earliest event. next is the cursor of the next page; nil at the end. A page can have fewer
+// windows than its limit, and none, although others follow.
 func (g *Gate) OpenWindows(ctx context.Context, page WindowPage) (list []OpenWindow, next *store.Cursor, err error) {
 	if err := g.checkKey(page.Key); err != nil {
 		return nil, nil, err
@@ -74,12 +82,16 @@ func (g *Gate) walkWindows(ctx context.Context, page WindowPage) (list []OpenWin
 		heads[i] = &walk{g: g, endpoint: ep, after: page.After}
 	}
 	seen := make(map[scope]bool)
-	for {
+	var w event.Waiting
+	for walked := 0; ; walked++ {
 		first, err := earliestOf(ctx, heads)
 		if err != nil || first == nil {
 			return list, nil, err
 		}
-		w := *first
+		if walked == mostWalked || len(seen) == page.Limit+mostLooked {
+			return list, &store.Cursor{Date: w.At, ID: w.ID}, nil
+		}
+		w = *first
 		sc := g.rules.scopeOf(w.Key, w.At)
 		if seen[sc] {
 			continue
