@@ -72,14 +72,14 @@ func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 			err = unavailable(overdue, "expectations could not be evaluated")
 		}
 	}()
-	if err = g.lookForLeftovers(ctx); err != nil {
-		return s, unavailable(err, "the window could not be swept")
+	if unlooked := g.lookForLeftovers(ctx); unlooked != nil { // the next sweep looks again, and nothing else depends on it
+		unchecked = errFirst(unchecked, unavailable(unlooked, "events of former rules could not be looked for"))
 	}
 	upTo, ok := g.time.Settled()
 	if !ok {
 		return s, unchecked
 	}
-	lapses, left := make([]lapse, len(g.endpoints)), sweepLimit
+	lapses, left := make([]lapse, len(g.endpoints)+1), sweepLimit // the last one is of dead letters
 	for i, ep := range g.endpoints {
 		if g.rules.byKey {
 			break
