@@ -115,6 +115,11 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 		if err != nil || mark != nil { // what a claim in parts takes does not leave its window
 			return err
 		}
+		if g.svc.Trigger.KeepEventAfterTrigger { // such a claim has no mark
+			if parts, err := g.store.Gatherings(ctx, g.svc.ServiceName, 1); err != nil || len(parts) > 0 {
+				return err
+			}
+		}
 		for _, w := range g.rules.shape.Windows(waiting, now) {
 			if w.Verdict == window.Complete && g.windowed() {
 				// The look that should have released it never ended. Another instance may be at it.

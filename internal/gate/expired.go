@@ -43,12 +43,18 @@ func (l *lapse) add(n int, ps []store.Pointer) {
 }
 
 // tellExpired logs a line for each endpoint whose events left the window without a message,
-// and adds them to the service's count. It does not fail: the events are gone already.
+// and adds them to the service's count. The last lapse is of single events that waited for dead
+// letters. It does not fail: the events are gone already.
 func (g *Gate) tellExpired(ctx context.Context, lapses []lapse) {
 	g.expiring.Lock()
 	defer g.expiring.Unlock()
 	for i, l := range lapses {
 		if l.count == 0 {
+			continue
+		}
+		if i == len(g.endpoints) {
+			g.log.WarnContext(ctx, "events left without a dead letter, which the service no longer has", "count", l.count, "oldest", l.oldest.Format(time.RFC3339Nano))
+			g.lapsed(alert.Alert{Endpoints: []alert.Tally{{EventKey: letterSet, Expired: l.count, Oldest: &l.oldest}}})
 			continue
 		}
 		r := g.rules.shape.Rules[i]

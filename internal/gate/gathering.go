@@ -133,6 +133,9 @@ func (g *Gate) runGathering(id string, run *gathering) {
 		if c.State == store.Dropped {
 			g.leftUnpublished(g.countsOf(c), nil) // the window has its alert
 		}
+		if len(c.Docs) > 0 {
+			g.startAlerts()
+		}
 		g.changed()
 	}
 	close(run.done)

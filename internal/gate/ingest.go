@@ -164,7 +164,7 @@ func (g *Gate) unit(ctx context.Context, in []Incoming) (*unit, error) {
 			u.named = false
 		}
 		one := store.Append{
-			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: g.metaOf(n, e, a.place), Content: e.Content},
+			Event:        event.Event{ID: id, Key: e.EventKey, ReceivedAt: now, Meta: g.metaOf(n, e, a.key), Content: e.Content},
 			Attempt:      event.RandomID()[:16],
 			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,
 			ExpireAt: expireAt,

@@ -15,10 +15,13 @@ import (
 // rollback, or an instance of the former revision, still finds them. So they leave without a
 // message only when they have waited for as long as a name is remembered: a day, or the
 // longest window if that is longer. Then they are counted and logged like all others.
+//
+// The same holds for single events that wait for dead letters which the service no longer has.
 type leftovers struct {
-	mu     sync.Mutex
-	looked bool // the first sweep of this process has looked for them
-	some   bool // there were some at the last look
+	mu      sync.Mutex
+	looked  bool // the first sweep of this process has looked for them
+	some    bool // there were some at the last look
+	letters bool // single events for dead letters were among them
 }
 
 // lookForLeftovers looks for leftovers once per process, because nobody adds any later. It
@@ -28,6 +31,9 @@ func (g *Gate) lookForLeftovers(ctx context.Context) error {
 	defer g.left.mu.Unlock()
 	if g.left.looked {
 		return nil
+	}
+	if err := g.lookForLetters(ctx); err != nil {
+		return err
 	}
 	for _, ep := range g.endpoints {
 		first, err := g.firstLeft(ctx, ep)
@@ -42,6 +48,25 @@ func (g *Gate) lookForLeftovers(ctx context.Context) error {
 			"eventKey", ep.Key, "oldest", first.Format(time.RFC3339), "leaves", first.Add(g.remember()).Format(time.RFC3339))
 	}
 	g.left.looked = true
+	return nil
+}
+
+// lookForLetters looks for single events that wait for their way to the dead letters, although
+// no rule sends any there now. It sends them if there still is a topic.
+func (g *Gate) lookForLetters(ctx context.Context) error {
+	if g.rules.letters {
+		return nil
+	}
+	if g.svc.DeadLetter != nil {
+		return g.sendLetters(ctx)
+	}
+	ws, err := g.store.WaitingUpTo(ctx, g.letters(), time.Time{}, nil, 1)
+	if err != nil || len(ws) == 0 {
+		return err
+	}
+	g.left.some, g.left.letters = true, true
+	g.log.WarnContext(ctx, "events wait for dead letters that the service no longer has: they leave without a message, unless it gets the former rules back",
+		"oldest", ws[0].ReceivedAt.Format(time.RFC3339), "leaves", ws[0].ReceivedAt.Add(g.remember()).Format(time.RFC3339))
 	return nil
 }
 
@@ -62,15 +87,30 @@ func (g *Gate) firstLeft(ctx context.Context, ep store.Endpoint) (time.Time, err
 }
 
 // discardLeftovers deletes the pointers to leftovers whose time is over, and adds them to the
-// lapses. The clock must be settled.
+// lapses. The clock must be settled. Nothing is deleted while a claim in parts is made: it may
+// have begun under the former rules, and then takes its events from the sets that these used.
 func (g *Gate) discardLeftovers(ctx context.Context, lapses []lapse, left *int) error {
 	g.left.mu.Lock()
 	defer g.left.mu.Unlock()
 	if !g.left.some {
 		return nil
 	}
+	if parts, err := g.store.Gatherings(ctx, g.svc.ServiceName, 1); err != nil || len(parts) > 0 {
+		return err
+	}
 	upTo := whole(g.time.Since(g.remember())).Add(-clock.Skew)
 	some := false
+	if g.left.letters {
+		if err := g.discardWaitingLeft(ctx, g.letters(), upTo, &lapses[len(g.endpoints)], left); err != nil {
+			return err
+		}
+		ws, err := g.store.WaitingUpTo(ctx, g.letters(), time.Time{}, nil, 1)
+		if err != nil {
+			return err
+		}
+		g.left.letters = len(ws) > 0
+		some = g.left.letters
+	}
 	for i, ep := range g.endpoints {
 		discard := g.discardWaitingLeft
 		if g.rules.byKey {

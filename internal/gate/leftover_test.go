@@ -3,13 +3,16 @@ package gate_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/store/drivertest"
 )
 
 // rules are the trigger and the further fields of a service.
@@ -88,8 +91,109 @@ func TestFormerRulesAreLookedForOnce(t *testing.T) {
 		w.store.Store = scanning
 		i := w.instance(0)
 		w.hourly(5, i)
-		require.Equal(w, 2, scanning.scans, "one for each endpoint")
+		require.Equal(w, 3, scanning.scans, "one for each endpoint, and one for dead letters")
 	})
+}
+
+// filtered is an endpoint whose events go to the dead letters if the filter fails.
+const filtered = `{"eventKey":"a","filter":"event.body.ok","onError":"deadLetter"},{"eventKey":"b"}`
+
+// letterLeft returns an instance of a service without dead letters. An instance of its former
+// revision died before it had made a dead letter of an event. more are further fields.
+func (w *world) letterLeft(more string) *instance {
+	w.configured(plain.trigger, filtered, `,"deadLetter":{"topic":"`+deadTopic+`"}`)
+	away := &claimless{Store: w.store.Store}
+	w.store.Store = away
+	i := w.instance(0)
+	away.set(true)
+	require.Equal(w, "filter", i.receive("a", `{}`, "").DeadLetter)
+	away.set(false)
+	w.ran += 2 * time.Minute
+	w.configured(plain.trigger, twoEndpoints, more)
+	i.restart()
+	return i
+}
+
+// A single event that waits for dead letters which the service no longer has is kept for a
+// day, and then leaves with a line and an alert.
+func TestADeadLetterOfFormerRulesLeavesAfterADay(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		logs := w.logs()
+		i := w.letterLeft(withAlerts)
+		w.hourly(23, i)
+		require.Len(w, logs.saying("events wait for dead letters that the service no longer has: they leave without a message, unless it gets the former rules back"), 1)
+		n, err := w.store.CountWaiting(w.Context(), store.Endpoint{Service: "s", Key: "/deadLetter"}, 0)
+		require.NoError(w, err)
+		require.Equal(w, 1, n)
+		w.hourly(2, i)
+		i.Idle()
+		require.Len(w, logs.saying("events left without a dead letter, which the service no longer has"), 1)
+		require.Len(w, w.alerts(), 1)
+		n, err = w.store.CountWaiting(w.Context(), store.Endpoint{Service: "s", Key: "/deadLetter"}, 0)
+		require.NoError(w, err)
+		require.Zero(w, n)
+	})
+}
+
+// While the service has a topic for dead letters, it gets those of former rules too.
+func TestADeadLetterOfFormerRulesIsSent(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		i := w.letterLeft(`,"deadLetter":{"topic":"` + deadTopic + `"}`)
+		w.pass(time.Minute, i)
+		require.Len(w, w.bus.ids(), 1)
+	})
+}
+
+// A claim in parts that began under former rules finds its events, however long it takes.
+func TestAClaimInPartsOfFormerRules(t *testing.T) {
+	t.Parallel()
+	drivertest.Each(t, func(t *testing.T, st drivertest.Store) {
+		p := interrupted(t, st)
+		former := p.cfg
+		keyed := p.cfg
+		keyed.Correlation = &config.Correlation{Key: "event.body.order"}
+		p.cfg = keyed
+		for range 30 {
+			p.start(1)
+			p.conn[1].left = 0 // no commit of a part succeeds
+			p.ran += time.Hour
+			_, err := p.one[1].Sweep(t.Context())
+			require.NoError(t, err)
+			p.idle()
+		}
+		p.start(1)
+		p.ran += time.Hour // the lease of the last attempt is over
+		_, err := p.one[1].Sweep(t.Context())
+		require.NoError(t, err)
+		p.idle()
+		p.cfg = former
+		p.start(0)
+		require.Len(t, p.bus.ids(), 1)
+		require.Equal(t, 19, p.read(p.bus.ids()[0]).Events["a"].NumberOfEvents)
+	})
+}
+
+// A failed look for them keeps a sweep from nothing else.
+func TestASweepGoesOnWithoutALookAtFormerRules(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	blind := &blindStore{Store: w.store.Store}
+	w.store.Store = blind
+	i := w.instance(0)
+	i.send("a", "")
+	w.ran += 30 * time.Minute
+	s, err := i.Sweep(t.Context())
+	require.ErrorContains(t, err, "events of former rules could not be looked for")
+	require.Equal(t, 1, s.Expired)
+}
+
+// blindStore is a store in which the sets of keys cannot be read.
+type blindStore struct{ store.Store }
+
+func (s *blindStore) WaitingUpTo(context.Context, store.Endpoint, time.Time, *store.Cursor, int) ([]store.Waiting, error) {
+	return nil, errors.New("away")
 }
 
 // hourly lets hours pass, each with a sweep.

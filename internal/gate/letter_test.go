@@ -84,6 +84,27 @@ func TestADeadLetterThatAnInstanceLeft(t *testing.T) {
 	})
 }
 
+// A dead letter keeps the correlation key that its event has, so a list of the key's events
+// has it too.
+func TestADeadLetterKeepsItsKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.configure("keyed", `"observationPeriod":600`, `{"eventKey":"a","distinct":"event.body.d","onError":"deadLetter"},{"eventKey":"b"}`, byOrder)
+	i := w.instance(0)
+	r := i.receive("a", order(7), "")
+	require.Equal(t, "distinct", r.DeadLetter)
+	key := "7"
+	var found []string
+	_, err := i.Records(t.Context(), gate.RecordQuery{Key: &key}, func(records []event.Record) error {
+		for _, one := range records {
+			found = append(found, one.ID)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{r.ID}, found)
+}
+
 func (i *instance) countsOf(key string) gate.Counts {
 	i.w.Helper()
 	s, err := i.Status(context.Background(), nil)

@@ -46,6 +46,7 @@ func unmarkedWaiting(ws []event.Waiting) (rest []event.Waiting, mark *event.Wait
 	return slices.DeleteFunc(ws, isMark), &one
 }
 
+// markOf returns the first mark that some endpoint has, or "".
 func markOf(marks []string) string {
 	for _, m := range marks {
 		if m != "" {

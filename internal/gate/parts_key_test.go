@@ -83,3 +83,51 @@ func TestAWindowOfAKeyInParts(t *testing.T) {
 		})
 	}
 }
+
+// What a claim in parts takes does not leave its window, although events that are kept have
+// no mark.
+func TestAKeptWindowOfAKeyInPartsDoesNotExpire(t *testing.T) {
+	t.Parallel()
+	drivertest.Each(t, func(t *testing.T, st drivertest.Store) {
+		p := newPair(t, st, `,"condition":"a && b","keepEventAfterTrigger":true`, window.All, window.All, 6)
+		t.Cleanup(func() { p.close(0); p.close(1) })
+		p.send(0, "a", 19)
+		p.conn[0].left = 2
+		p.send(0, "b", 1)
+		p.idle()
+		p.conn[1].left = 0 // no commit of a part succeeds
+		for range 3 {
+			p.ran += time.Hour
+			_, err := p.one[1].Sweep(context.Background())
+			require.NoError(t, err)
+			p.idle()
+		}
+		p.start(1)
+		p.ran += time.Minute
+		_, err := p.one[1].Sweep(context.Background())
+		require.NoError(t, err)
+		p.idle()
+		require.Len(t, p.bus.ids(), 1)
+		require.Len(t, p.read(p.bus.ids()[0]).Events["a"].Events, 19)
+	})
+}
+
+// The alert of a large window that closed incomplete is sent when the claim is whole.
+func TestALargeWindowIsAlertedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, onClose := range []string{"drop", "partial"} {
+		onBoth(t, func(w *world) {
+			w.configured(`"window":"anchored","observationPeriod":600,"onClose":"`+onClose+`"`, twoEndpoints, withAlerts)
+			w.store.Store = &killedStore{Store: w.store.Store, max: 6, left: -1, now: w.truth}
+			i := w.instance(0)
+			for range 20 {
+				i.send("a", "")
+			}
+			w.ran += 10 * time.Minute
+			require.NoError(w, i.CloseDue(w.Context()))
+			i.Idle()
+			require.Len(w, w.alerts(), 1)
+			require.Equal(w, 20, w.alerts()[0].Endpoints[0].Have)
+		})
+	}
+}

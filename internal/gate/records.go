@@ -135,11 +135,9 @@ func (g *Gate) eventsLeft(ctx context.Context, refs []event.Ref) (left []event.E
 
 // metaOf returns what is stored of the event beside its content. Where rules apply, this
 // includes what they saw or decided and cannot find in the event again.
-func (g *Gate) metaOf(endpoint int, e *Incoming, place *store.Place) event.Meta {
+func (g *Gate) metaOf(endpoint int, e *Incoming, correlationKey string) event.Meta {
 	meta := e.Meta
-	if place != nil {
-		meta.CorrelationKey = place.Key
-	}
+	meta.CorrelationKey = correlationKey
 	if endpoint != noEndpoint && g.rules.apply(endpoint) && g.svc.Endpoints[endpoint].Unwrap != "" {
 		event.Rules{Drop: g.svc.RedactHeaders, Keep: g.svc.KeepHeaders}.Attributes(&meta, e.Attributes)
 	}

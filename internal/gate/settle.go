@@ -107,7 +107,9 @@ func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool)
 
 // readScope reads the first pointers of each endpoint in the span, at most limit(endpoint) or
 // (0) all. cut[i] reports that an endpoint may have more.
-func (g *Gate) readScope(ctx context.Context, key string, span store.Span, slots bool, limit func(endpoint int) int) (waiting [][]event.Waiting, cut []bool, mark *event.Waiting, err error) {
+func (g *Gate) readScope(
+	ctx context.Context, key string, span store.Span, slots bool, limit func(endpoint int) int,
+) (waiting [][]event.Waiting, cut []bool, mark *event.Waiting, err error) {
 	waiting = make([][]event.Waiting, len(g.endpoints))
 	cut, marks := make([]bool, len(g.endpoints)), make([]*event.Waiting, len(g.endpoints))
 	read := func(ctx context.Context, i int) (err error) {
@@ -175,7 +177,11 @@ func (g *Gate) large(have []int) bool {
 
 // claimWindow claims the members of a window of a key.
 func (g *Gate) claimWindow(ctx context.Context, key string, w foundWindow, completion store.Completion) (*release, error) {
-	t := taking{more: w.more, until: w.Until, ended: w.Verdict == window.Closed || !w.Closes.IsZero() && !g.windowTime().Before(w.Closes), asked: completion == store.Manual, refs: make([][]event.Ref, len(w.Members)), waiting: make(map[string]event.Waiting)}
+	t := taking{
+		refs: make([][]event.Ref, len(w.Members)), waiting: make(map[string]event.Waiting), more: w.more, until: w.Until,
+		asked: completion == store.Manual,
+		ended: w.Verdict == window.Closed || !w.Closes.IsZero() && !g.windowTime().Before(w.Closes),
+	}
 	for i, members := range w.Members {
 		t.refs[i] = make([]event.Ref, len(members))
 		for n, m := range members {

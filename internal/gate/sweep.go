@@ -72,14 +72,29 @@ func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 			err = unavailable(overdue, "expectations could not be evaluated")
 		}
 	}()
-	if err = g.lookForLeftovers(ctx); err != nil {
-		return s, unavailable(err, "the window could not be swept")
+	if unlooked := g.lookForLeftovers(ctx); unlooked != nil { // the next sweep looks again, and nothing else depends on it
+		unchecked = errFirst(unchecked, unavailable(unlooked, "events of former rules could not be looked for"))
 	}
 	upTo, ok := g.time.Settled()
 	if !ok {
 		return s, unchecked
 	}
-	lapses, left := make([]lapse, len(g.endpoints)), sweepLimit
+	if err = g.discardLapsed(ctx, &s); err != nil {
+		return s, unavailable(err, "the window could not be swept")
+	}
+	if g.doubtful.Load() {
+		return s, unchecked
+	}
+	if s.Purged, err = g.store.Purge(ctx, whole(upTo), sweepLimit); err != nil {
+		return s, unavailable(err, "expired data could not be deleted")
+	}
+	return s, unchecked
+}
+
+// discardLapsed deletes the pointers to events that no window has any more, and tells of those
+// that were in no message. The clock must be settled.
+func (g *Gate) discardLapsed(ctx context.Context, s *Swept) (err error) {
+	lapses, left := make([]lapse, len(g.endpoints)+1), sweepLimit // the last one is of dead letters
 	for i, ep := range g.endpoints {
 		if g.rules.byKey {
 			break
@@ -92,22 +107,13 @@ func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 		err = g.discardLeftovers(ctx, lapses, &left)
 	}
 	if err == nil && g.rules.byKey {
-		err = g.discardWaitingOver(ctx, &s)
+		err = g.discardWaitingOver(ctx, s)
 	}
 	g.tellExpired(ctx, lapses)
 	for _, l := range lapses {
 		s.Expired += l.count
 	}
-	if err != nil {
-		return s, unavailable(err, "the window could not be swept")
-	}
-	if g.doubtful.Load() {
-		return s, unchecked
-	}
-	if s.Purged, err = g.store.Purge(ctx, whole(upTo), sweepLimit); err != nil {
-		return s, unavailable(err, "expired data could not be deleted")
-	}
-	return s, unchecked
+	return err
 }
 
 // discardOver deletes the endpoint's pointers to events that have left the window. The
