@@ -11,8 +11,8 @@
 //   - The same configuration and events give the same lines in the same order. Ids are those
 //     of the events, and nothing reads the machine's clock.
 //   - Memory holds what is open: events that wait, the deadlines of their keys, and the names
-//     of events for as long as the gate remembers them. It does not grow with the number of
-//     events that were played.
+//     of events and their messages for as long as the gate remembers them. It does not grow
+//     with the number of events that were played.
 //
 // An error ends a simulation: an event that cannot be read, or one that ctx ended. An event
 // that the rules refuse is a line.

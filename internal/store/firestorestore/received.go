@@ -2,7 +2,6 @@ package firestorestore
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -41,7 +40,7 @@ func unpackReceipt(b []byte) (event.Ref, error) {
 	if len(b) != 1+8+event.IDLen/2 {
 		return event.Ref{}, fmt.Errorf("firestorestore: an event's receipt has %d bytes", len(b))
 	}
-	return event.Ref{ID: hex.EncodeToString(b[9:]), ReceivedAt: micros(int64(ascending(int64(binary.BigEndian.Uint64(b[1:])))))}, nil
+	return event.Ref{ID: hex.EncodeToString(b[9:]), ReceivedAt: unpackTime(b[1:])}, nil
 }
 
 // EventsBetween implements [store.Received]. It is one query per bucket. A page is merged

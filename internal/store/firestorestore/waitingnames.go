@@ -111,6 +111,9 @@ func packPosition(micros int64, id string) ([]byte, error) {
 
 func packTime(micros int64) []byte { return binary.BigEndian.AppendUint64(nil, ascending(micros)) }
 
+// unpackTime is the inverse of packTime. It reads the first 8 bytes.
+func unpackTime(b []byte) time.Time { return micros(int64(binary.BigEndian.Uint64(b) ^ 1<<63)) }
+
 // next returns the smallest bytes of the same length that sort after every string with the
 // prefix b, and nil if there are none.
 func next(b []byte) []byte {
@@ -132,7 +135,7 @@ func unpackWaiting(b []byte) (store.Waiting, error) {
 	slotEnd := packed + int(b[packed-1])
 	return store.Waiting{
 		Ref:   event.Ref{ID: hex.EncodeToString(b[8:ids]), ReceivedAt: micros(num(ids)), Size: num(ids + 16)},
-		At:    micros(int64(binary.BigEndian.Uint64(b) ^ 1<<63)),
+		At:    unpackTime(b),
 		First: micros(num(ids + 8)),
 		Slot:  string(b[packed:slotEnd]),
 		Key:   string(b[slotEnd:]),
