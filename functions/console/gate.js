@@ -4,7 +4,7 @@
 
 import { get, send, call, head, segment } from "./api.js";
 import { el, svg, update, table, time, said, short, lasts, count, button, say, ask, show, coalesce, complain } from "./ui.js";
-import { closes, ruleInWords, inWords, lacks, clock, closesIn, receiptInWords, completion } from "./words.js";
+import { closes, ruleInWords, inWords, lacks, clock, closesIn, receiptInWords, completion, sample } from "./words.js";
 import { openWindows } from "./windows.js";
 import { alertList } from "./alerts.js";
 import { uncounted, waiting, feedsAndSince } from "./counts.js";
@@ -251,11 +251,16 @@ function service(ctx, svc) {
     el("option", { value: "" }, "all messages"), choices.map(([query, words]) => el("option", { value: query }, words)));
 
   const key = el("select", { name: "key" }, svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
-  const body = el("input", { name: "content", value: "hello", maxlength: 10000 });
+  const chosen = () => svc.endpoints.find((/** @type {any} */ x) => x.eventKey === key.value);
+  let suggested = sample(svc, chosen());
+  const body = el("input", { name: "content", value: suggested, maxlength: 10000 });
+  key.addEventListener("change", () => {
+    if (body.value !== suggested) return; // a person's own text stays
+    body.value = suggested = sample(svc, chosen());
+  });
   async function event() {
-    const e = svc.endpoints.find((/** @type {any} */ x) => x.eventKey === key.value);
     /** @type {string[]} */
-    const methods = e?.acceptedHttpMethods ?? ["POST"];
+    const methods = chosen()?.acceptedHttpMethods ?? ["POST"];
     const method = methods.find((m) => m !== "GET" && m !== "HEAD") ?? methods.find((m) => m === "GET") ?? methods[0];
     const text = method === "GET" || method === "HEAD" ? undefined : body.value;
     const answer = await call(method, base + "event/" + key.value.split("/").map(segment).join("/"), { text });

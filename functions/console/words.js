@@ -170,3 +170,16 @@ export function completion(message) {
   return el("span", { class: message.completion === "complete" ? "good" : message.completion === "manual" ? null : "warn", title: short ? "Missing: " + short.slice(0, 400) : why },
     completions[message.completion] ?? said(message.completion));
 }
+
+/** A content for a test event. It has the fields that the endpoint's rules read, as far as they are nothing but fields of the body. @param {any} svc @param {any} e */
+export function sample(svc, e) {
+  const whole = Object.create(null); // so that a field may have any name
+  for (const rule of [e?.key ?? svc.correlation?.key, e?.id, e?.distinct]) {
+    const path = /^\s*event\.body((?:\.[A-Za-z_]\w*)+)\s*$/.exec(rule ?? "")?.[1].slice(1).split(".");
+    if (!path) continue;
+    let at = whole;
+    for (const name of path.slice(0, -1)) at = at[name] = typeof at[name] === "object" ? at[name] : Object.create(null);
+    at[path[path.length - 1]] ??= 1;
+  }
+  return Object.keys(whole).length > 0 ? JSON.stringify(whole) : "hello";
+}

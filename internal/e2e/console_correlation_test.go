@@ -34,6 +34,7 @@ func TestConsoleWindowsByKey(t *testing.T) {
 	d.reads("A window is open for 25 s from its first event. If it closes incomplete, a partial message says what is missing.")
 	d.reads("The key is event.body.order.")
 	d.reads("No windows are open.")
+	d.until("a test event has a key", `document.querySelector('[name="content"]').value === '{"order":1}'`)
 	event := func(endpoint, key string) { p.must(t, "POST", "/event/"+endpoint, `{"order":`+quote(key)+`,"size":1}`) }
 	event("orders", "late")
 	d.until("its row says when it closes", `/^in \d+/.test(document.querySelector('[aria-label^="Open windows"] tbody tr')?.cells[4].textContent)`)
