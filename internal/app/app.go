@@ -124,6 +124,7 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
+	events := o.Store // codedStore would hide what else the driver can do with windows
 	o.Store = codedStore{o.Store, store.Coded(o.Store)}
 	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU()}
 	source, hooks, err := a.hooks(context.Background())
@@ -150,7 +151,7 @@ func New(o Options) (*App, error) {
 			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
 		}
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
-			Store: o.Store, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
+			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
 			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },

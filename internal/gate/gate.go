@@ -120,6 +120,7 @@ type Gate struct {
 	timers   timers
 	left     leftovers
 	commits  *groupCommit
+	many     store.ManyWindows // nil: each scope is looked at by itself
 	checks   coalescer
 	scopes   scopeChecks
 	gathers  gathers
@@ -176,6 +177,9 @@ func New(svc config.Service, o Options) *Gate {
 	var err error
 	if g.rules, err = compile(svc); err != nil {
 		panic("gate: the configuration was not validated: " + err.Error())
+	}
+	if g.many, _ = o.Store.(store.ManyWindows); g.alone || g.timers.timer != nil || svc.AsyncEventTrigger { // a look at one key sets its timer
+		g.many = nil
 	}
 	g.alerts.outbox = g.newOutbox(o.AlertSenders)
 	g.compileTargets(o.Senders)

@@ -143,14 +143,24 @@ type coalescer struct {
 type checkRun struct {
 	verdict checkResult
 	done    chan struct{}
+	// read has the windows that the run's only caller has read; nil: the run reads them.
+	read []foundWindow
 }
 
 // do returns a run that begins after this call. The caller waits for its done channel.
 func (c *coalescer) do(check func() checkResult) *checkRun {
+	return c.doFrom(func([]foundWindow) checkResult { return check() }, nil)
+}
+
+// doFrom is do for a check that may begin with what the caller has read. It gets that only if
+// no other caller shares the run.
+func (c *coalescer) doFrom(check func(read []foundWindow) checkResult, read []foundWindow) *checkRun {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == nil {
-		c.next = &checkRun{done: make(chan struct{})}
+		c.next = &checkRun{done: make(chan struct{}), read: read}
+	} else {
+		c.next.read = nil // another caller's events may have come after it was read
 	}
 	r := c.next
 	if !c.running {
@@ -160,7 +170,7 @@ func (c *coalescer) do(check func() checkResult) *checkRun {
 	return r
 }
 
-func (c *coalescer) loop(check func() checkResult) {
+func (c *coalescer) loop(check func([]foundWindow) checkResult) {
 	for {
 		c.mu.Lock()
 		r := c.next
@@ -172,9 +182,9 @@ func (c *coalescer) loop(check func() checkResult) {
 			}
 			return
 		}
-		c.next = nil
+		c.next = nil // from here on nobody joins r
 		c.mu.Unlock()
-		r.verdict = check()
+		r.verdict = check(r.read)
 		close(r.done)
 	}
 }

@@ -99,3 +99,27 @@ func TestCoalescerNeverAnswersFromAnEarlierCheck(t *testing.T) {
 		require.False(t, c.running)
 	})
 }
+
+// What a caller has read may be older than the events of another one that shares its run.
+func TestOnlyASingleCallersReadIsUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var c coalescer
+		var used []int
+		check := func(read []foundWindow) checkResult {
+			used = append(used, len(read))
+			time.Sleep(time.Second)
+			return checkResult{}
+		}
+		c.doFrom(check, make([]foundWindow, 1))
+		synctest.Wait() // it is under way
+		c.doFrom(check, make([]foundWindow, 2))
+		c.doFrom(check, make([]foundWindow, 3))
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		c.doFrom(check, make([]foundWindow, 4))
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		require.Equal(t, []int{1, 0, 4}, used, "the second run has two callers, and reads for itself")
+	})
+}

@@ -257,6 +257,8 @@ func (g *Gate) commit(units []*unit) {
 		g.answerAfter(units, sent...)
 	case !g.rules.byKey:
 		g.answerAfter(units, append(sent, g.startCheck())...)
+	case g.many != nil:
+		g.lookAtMany(units, sent)
 	default:
 		for _, u := range units {
 			g.answerAfter([]*unit{u}, append(g.startChecks(u), sent...)...)

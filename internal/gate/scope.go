@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -41,8 +42,9 @@ type scopeChecks struct {
 	checks map[scope]*coalescer
 }
 
-// do returns a check of the scope that begins after this call.
-func (s *scopeChecks) do(sc scope, check func() checkResult) *checkRun {
+// do returns a check of the scope that begins after this call, or that begins with what the
+// caller has read.
+func (s *scopeChecks) do(sc scope, check func(read []foundWindow) checkResult, read []foundWindow) *checkRun {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.checks[sc]
@@ -54,7 +56,7 @@ func (s *scopeChecks) do(sc scope, check func() checkResult) *checkRun {
 		c.idle = func() { s.forget(sc, c) }
 		s.checks[sc] = c
 	}
-	return c.do(check)
+	return c.doFrom(check, read)
 }
 
 // forget drops the scope, unless another check was queued since.
@@ -72,15 +74,19 @@ func (s *scopeChecks) forget(sc scope, c *coalescer) {
 // own, because it serves many callers. The caller is in flight. The check is in flight too,
 // so that Close waits for it even if every caller leaves. due says that an event of the
 // scope is known to be due.
-func (g *Gate) startScope(sc scope, due bool) *checkRun {
+func (g *Gate) startScope(sc scope, due bool) *checkRun { return g.startScopeFrom(sc, due, nil) }
+
+// startScopeFrom is startScope for a caller that has just read all windows of the scope. nil:
+// it has not.
+func (g *Gate) startScopeFrom(sc scope, due bool, read []foundWindow) *checkRun {
 	if g.alone {
-		return ended(g.checkScope(context.Background(), sc, due))
+		return ended(g.checkScope(context.Background(), sc, due, read))
 	}
-	run := g.scopes.do(sc, func() checkResult {
+	run := g.scopes.do(sc, func(read []foundWindow) checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		return g.checkScope(ctx, sc, due)
-	})
+		return g.checkScope(ctx, sc, due, read)
+	}, read)
 	g.inFlight.Go(func() {
 		<-run.done
 		run.verdict.wait()
@@ -152,12 +158,17 @@ func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
 
 // checkScope looks at the windows of a scope, and carries out what has become of them. A
 // conflict means that another instance was first: then it looks again. due says that an
-// event of the scope is known to be due: then all events are read at once.
-func (g *Gate) checkScope(ctx context.Context, sc scope, due bool) checkResult {
+// event of the scope is known to be due: then all events are read at once. read has all windows
+// as the caller has read them; nil: it has not. They may be older than the last claim, like
+// those of another instance: then it is a conflict.
+func (g *Gate) checkScope(ctx context.Context, sc scope, due bool, read []foundWindow) checkResult {
 	var all checkResult
 	for attempt := 0; ; attempt++ {
 		again := false
-		found, mark, err := g.windowsOf(ctx, sc, g.windowTime(), due)
+		found, mark, err := read, (*event.Waiting)(nil), error(nil)
+		if read = nil; found == nil {
+			found, mark, err = g.windowsOf(ctx, sc, g.windowTime(), due)
+		}
 		if mark != nil && err == nil {
 			all.gathering = append(all.gathering, mark.ID)
 			err = g.help(ctx, mark.ID)

@@ -93,17 +93,25 @@ func noLimit(int) int { return 0 }
 // waitingOf reads the events of a scope, and the mark of a claim in parts if it finds one.
 // whole reports that it read all of them.
 func (g *Gate) waitingOf(ctx context.Context, sc scope, now time.Time, few bool) (waiting [][]event.Waiting, mark *event.Waiting, whole bool, err error) {
-	span := sc.span()
-	if g.rules.shape.Kind == window.Sliding && few { // those that have left are the sweep's
-		span.From = now.Add(-g.rules.shape.Period + time.Microsecond)
-	}
-	limit := noLimit
+	span, limit := sc.span(), noLimit
 	if few {
-		limit = func(i int) int { return g.rules.shape.Rules[i].Need + margin }
+		span, limit = g.fewSpan(sc, now), g.fewMost
 	}
 	waiting, cut, mark, err := g.readScope(ctx, sc.key, span, !few, limit)
 	return waiting, mark, !slices.Contains(cut, true), err
 }
+
+// fewSpan and fewMost bound the first look at a scope. It leaves what has left a sliding window
+// to the sweep.
+func (g *Gate) fewSpan(sc scope, now time.Time) store.Span {
+	span := sc.span()
+	if g.rules.shape.Kind == window.Sliding {
+		span.From = now.Add(-g.rules.shape.Period + time.Microsecond)
+	}
+	return span
+}
+
+func (g *Gate) fewMost(endpoint int) int { return g.rules.shape.Rules[endpoint].Need + margin }
 
 // readScope reads the first pointers of each endpoint in the span, at most limit(endpoint) or
 // (0) all. cut[i] reports that an endpoint may have more.

@@ -65,3 +65,19 @@ type Windows interface {
 	// event replaced. Not atomic as a whole.
 	DiscardWaiting(ctx context.Context, ep Endpoint, ws []Waiting) (int, error)
 }
+
+// Look names what a [Windows.WaitingOf] with these arguments reads.
+type Look struct {
+	Endpoint Endpoint
+	Key      string
+	In       Span
+	Slots    bool
+	Limit    int // not 0
+}
+
+// ManyWindows is a [Windows] for which many looks at once cost little more than one. A driver
+// whose looks each cost a request of their own does not implement it.
+type ManyWindows interface {
+	// WaitingOfMany returns the answers of WaitingOf to the looks, in their order.
+	WaitingOfMany(ctx context.Context, looks []Look) ([][]Waiting, error)
+}

@@ -133,6 +133,7 @@ type queries struct {
 	pending, count, summarize, stale, event, expires, eventsBetween *sql.Stmt
 
 	waitingOf, waitingUpTo, countWaiting *sql.Stmt
+	waitingOfMany                        [len(manyLooks)]*sql.Stmt
 
 	gatherings, gatheringsDue, gatheringsBeyond, partOwner, part, claimByID *sql.Stmt
 
@@ -151,7 +152,7 @@ const (
 )
 
 func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
-	_, err = prepare(ctx, p, map[**sql.Stmt]string{
+	texts := map[**sql.Stmt]string{
 		&q.service:  sqlService,
 		&q.endpoint: sqlEndpoint,
 
@@ -210,7 +211,11 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
 			ORDER BY date, id LIMIT +?`,
 		&q.backlog: `SELECT count(*), min(date) FROM claim WHERE service = ? AND published = 0`,
-	})
+	}
+	for i, n := range manyLooks {
+		texts[&q.waitingOfMany[i]] = sqlManyLooks(n)
+	}
+	_, err = prepare(ctx, p, texts)
 	return q, err
 }
 

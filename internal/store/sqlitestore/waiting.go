@@ -98,11 +98,16 @@ func (s *Store) waiting(ctx context.Context, q *sql.Stmt, ep store.Endpoint, arg
 		if err := rows.Scan(&key, &at, &id, &receivedAt, &w.Size, &first, &slot); err != nil {
 			return nil, err
 		}
-		w.Key, w.ID, w.Slot = string(key), hex.EncodeToString(id), string(slot)
-		w.At, w.ReceivedAt, w.First = instant(at), instant(receivedAt), instant(first)
+		readWaiting(&w, key, id, slot, at, receivedAt, first)
 		ws = append(ws, w)
 	}
 	return ws, rows.Err()
+}
+
+// readWaiting gives the pointer the columns of its row.
+func readWaiting(w *store.Waiting, key, id, slot []byte, at, receivedAt, first int64) {
+	w.Key, w.ID, w.Slot = string(key), hex.EncodeToString(id), string(slot)
+	w.At, w.ReceivedAt, w.First = instant(at), instant(receivedAt), instant(first)
 }
 
 // CountWaiting implements [store.Windows].
