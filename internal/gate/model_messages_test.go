@@ -46,7 +46,7 @@ type live struct {
 
 func newLive(t require.TestingT, p plan, st store.Store, late bool) *live {
 	tr := newTrial(t, p, st, false)
-	return &live{tr, &obvious{planRules: p.Rules, now: tr.truth(), names: map[string]bool{}}, late}
+	return &live{tr, &obvious{planRules: p.Rules, now: tr.truth(), names: map[string]bool{}, late: late}, late}
 }
 
 func (l *live) run() {

@@ -19,6 +19,7 @@ type obvious struct {
 	windows []*obviousWindow // in the order in which they opened
 	names   map[string]bool  // that are remembered
 	out     []string
+	late    bool // what closed is said to end at its close
 }
 
 // obviousWindow is an open window. A sliding window never closes.
@@ -202,7 +203,11 @@ func (o *obvious) members(w *obviousWindow) (in, beyond []*obviousEvent) {
 // end ends the window.
 func (o *obvious) end(w *obviousWindow, c store.Completion) {
 	in := o.take(w)
-	o.out = append(o.out, line(w.key, c, w.opened, w.closes, in, o.now))
+	at := o.now
+	if o.late && !w.closes.IsZero() && at.After(w.closes) {
+		at = w.closes // it is what was too many in a window that closed after it
+	}
+	o.out = append(o.out, line(w.key, c, w.opened, w.closes, in, at))
 }
 
 // take takes the window's events out of it. Those that were too many are received anew, each
