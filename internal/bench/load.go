@@ -114,10 +114,13 @@ func serve(st app.Store, b bus.Bus) (base string, stop func(), err error) {
 	return base, stop, err
 }
 
-// serveConfig is serve for a configuration of its own. The app's background work is not
-// started.
+// serveConfig is serve for a configuration of its own. The app's background work, as in a
+// local process, begins with its Start.
 func serveConfig(cfg *config.Config, st app.Store, b bus.Bus) (a *app.App, base string, stop func(), err error) {
-	a, err = app.New(app.Options{Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), Platform: hosting.Machine, Memory: budgets()})
+	a, err = app.New(app.Options{
+		Config: cfg, Store: st, Bus: b, Log: slog.New(slog.DiscardHandler), Platform: hosting.Machine, Memory: budgets(),
+		SweepEvery: 10 * time.Second, // without it the app has no ticker
+	})
 	if err != nil {
 		return nil, "", nil, err
 	}
