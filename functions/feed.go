@@ -54,5 +54,8 @@ func takeFeedBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 }
 
 func unknownFeed(g *gate.Gate, name string) error {
+	if len(g.Feeds()) == 0 {
+		return fault.New(fault.NotFound, "no feed %q: this service has no feeds", name)
+	}
 	return fault.New(fault.NotFound, "no feed %q: the feeds are %q", name, g.Feeds())
 }

@@ -55,7 +55,9 @@ func TestAFeedLeadsEventsToEndpoints(t *testing.T) {
 	a := g.do("POST", "/feed/files", `[]`, "Content-Type", "application/cloudevents-batch+json")
 	require.Equal(t, 400, a.status)
 	require.Contains(t, a.str("detail"), "/feeds/files")
-	require.Equal(t, 404, newGateway(t, oneService("")).do("POST", "/feed/files", `{}`).status)
+	a = newGateway(t, oneService("")).do("POST", "/feed/files", `{}`)
+	require.Equal(t, 404, a.status)
+	require.Equal(t, `no feed "files": this service has no feeds`, a.str("detail"))
 }
 
 func TestWhatNoRouteOfAFeedTakes(t *testing.T) {

@@ -125,7 +125,7 @@ func printStatus(w io.Writer, s *statusAnswer) error {
 	for _, a := range s.Alerts {
 		line := "alert: " + a.Kind
 		if a.CorrelationKey != "" {
-			line += " of " + a.CorrelationKey
+			line += " of key " + a.CorrelationKey
 		}
 		if len(a.Missing) > 0 {
 			line += ", missing " + inWords(a.Missing)

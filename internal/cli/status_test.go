@@ -17,6 +17,7 @@ func TestStatusNamesAlerts(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, printStatus(&out, &s))
 	require.Contains(t, out.String(), "alert: overdue, missing stock 0 of 1, 2026-05-03 04:30Z\n")
+	require.Contains(t, out.String(), "alert: incomplete of key 17")
 	require.Contains(t, out.String(), "missing stock 1 of 2, not delivered yet, 2026-05-03 04:15Z\n")
 	require.NotContains(t, out.String(), "17\n", "a key begins no line of its own")
 }
