@@ -221,7 +221,7 @@ $.trigger.timeZone: "Berlin" is not the name of a time zone, such as Europe/Berl
 		{"blank", condition(" "), `$.trigger.condition: at 2: an endpoint is expected, not the end`},
 		{"function", condition("most(a, b)"), `$.trigger.condition: at 1: there is no function "most": the functions are atLeast and endpoint`},
 		{"always", condition("a || b || atLeast(0, a)"), `$.trigger.condition: at 11: atLeast(0, …) is always true: the number must be at least 1`},
-		{"never", condition("atLeast(3, a, b)"), `$.trigger.condition: at 1: atLeast(3, …) is never true: it has 2 conditions`},
+		{"never", condition("atLeast(3, a, b)"), `$.trigger.condition: at 1: atLeast(3, …) is never true: the number of its conditions is 2`},
 		{"endpoint that is not used", condition("a"), `$.trigger.condition: does not name endpoint "b": name it, or make it optional`},
 		{"all optional", gateOf(sliding, `{"eventKey": "a", "optional": true}`, ``), `$.endpoints: are all optional, so every window is complete: make one required, or write trigger.condition`},
 

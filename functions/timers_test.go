@@ -139,7 +139,7 @@ func TestTimerFailureCostsPunctualityOnly(t *testing.T) {
 	x.event("entry1", `{"order":2}`)
 	require.Equal(t, 1, x.queue.Calls(), "an API that is known to be down does not hold up each event")
 	require.Contains(t, x.logs.String(), "a timer could not be set")
-	require.Contains(t, string(x.do("GET", "/status?key=1", "").raw), "1 timers could not be set")
+	require.Contains(t, string(x.do("GET", "/status?key=1", "").raw), "1 timer could not be set")
 
 	x.advance(10 * time.Second)
 	x.queue.Away(false)

@@ -15,7 +15,8 @@ func embedded(p *Process, cmd *cobra.Command, elsewhere string, run func(cmd *co
 	s := p.settings
 	s.DataFlag(cmd.Flags())
 	here := func(given string) error {
-		return wrongUsage("%s: %s works on the file of the embedded store: run it on the machine of the server, with --data naming the server's directory", given, cmd.Name())
+		return wrongUsage("%s: %s works on the file of the embedded store: run it on the machine of the server, with --data naming the server's directory",
+			given, cmd.Name())
 	}
 	// These flags are declared so that their error says more than that they are unknown.
 	others := []string{"url", "token", "project", "database", "config", "bus"}

@@ -77,8 +77,14 @@ func mockWells(s *mock.Server, n int) error {
 	for i := 0; err == nil && i < n; i++ {
 		id := 1111500 + i
 		err = errors.Join(
-			s.Put("resource", mock.Row{"id": id, "postcode": postcode, "villageId": 11, "type": "well", "owner": fmt.Sprintf("Owner %d", i+1), "geo": map[string]any{"lat": 24.5 + float64(i)/1e4, "lng": 74.2}}),
-			s.Put("reading", mock.Row{"id": i + 1, "postcode": postcode, "resourceId": id, "villageId": 11, "date": "2026-01-05T00:00:00.000Z", "value": 8.5 + float64(i%10)/10}),
+			s.Put("resource", mock.Row{
+				"id": id, "postcode": postcode, "villageId": 11, "type": "well",
+				"owner": fmt.Sprintf("Owner %d", i+1), "geo": map[string]any{"lat": 24.5 + float64(i)/1e4, "lng": 74.2},
+			}),
+			s.Put("reading", mock.Row{
+				"id": i + 1, "postcode": postcode, "resourceId": id, "villageId": 11,
+				"date": "2026-01-05T00:00:00.000Z", "value": 8.5 + float64(i%10)/10,
+			}),
 		)
 	}
 	return err

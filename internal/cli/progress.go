@@ -88,7 +88,7 @@ func (p *progress) line(run *syncrun.Run) string {
 			left = fmt.Sprintf("  %s left", time.Duration(elapsed/share*(1-share)*float64(time.Second)).Round(time.Second))
 		}
 	}
-	fmt.Fprintf(b, "%d rows  %.0f/s", run.Counts.Read, rate)
+	fmt.Fprintf(b, "%s  %.0f/s", count(int(run.Counts.Read), "row"), rate)
 	if run.Counts.Rejected > 0 {
 		fmt.Fprintf(b, "  %d rejected", run.Counts.Rejected)
 	}

@@ -28,7 +28,7 @@ const (
 // deadLetter is the policy by which an event goes to the dead letters.
 const deadLetter = "deadLetter"
 
-// admission is what the rules say about an incoming event.
+// admission is the decision of the rules about an incoming event.
 type admission struct {
 	left   Left         // "": it is stored
 	letter string       // why it goes to the dead letters; "": it does not

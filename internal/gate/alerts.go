@@ -25,7 +25,7 @@ const (
 	statusAlerts = 10
 )
 
-// alerts is what a gate knows of its service's alerts.
+// alerts holds the outbox of the service's alerts, and the state of the work on them.
 type alerts struct {
 	outbox *alert.Outbox // nil: the service has neither alerts nor expectations
 	passes coalescer

@@ -46,7 +46,7 @@ func (g *Gate) spawn(do func()) {
 	go do()
 }
 
-// group is what reads several things at once.
+// group runs several reads, concurrently or one after the other. Wait returns the first error.
 type group interface {
 	Go(do func() error)
 	Wait() error

@@ -6,7 +6,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// TargetState is what became of a message at one target.
+// TargetState is the state of a message at one target.
 type TargetState string
 
 // The states of a message at a target. One that failed gets no further attempt until the
@@ -28,7 +28,7 @@ func StateAt(t store.Target) TargetState {
 	return TargetPending
 }
 
-// AtTarget selects messages by what became of them at their targets.
+// AtTarget selects messages by their states at targets.
 type AtTarget struct {
 	Name  string      // "" for any target
 	State TargetState // "" for any state

@@ -115,7 +115,7 @@ func (g *Gate) repeated(ctx context.Context, r *release) (Triggered, error) {
 	return Triggered{EventID: r.EventID, NumberOfEvents: c.NumberOfEvents, Published: c.State == store.Published, Repeated: true}, nil
 }
 
-// taking is what a claim takes.
+// taking holds the events that a claim takes, and how they were chosen.
 type taking struct {
 	refs    [][]event.Ref            // by endpoint; of the plain sets not all, if there are more than MaxClaim
 	since   time.Time                // of the plain sets: the start of the window

@@ -23,7 +23,7 @@ type delivery struct {
 	errs   []error
 }
 
-// answer is what became of an attempt at one of the targets.
+// answer is the outcome of an attempt at one of the targets.
 type answer struct {
 	at  int // in the claim's targets
 	err error

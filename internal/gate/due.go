@@ -130,8 +130,8 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 			if w.Verdict != window.Over {
 				continue
 			}
-			left, err := g.discardMembers(ctx, sc.key, w.Members)
-			g.reportOver(ctx, sc.key, w, left, s)
+			lost, err := g.discardMembers(ctx, sc.key, w.Members)
+			g.reportOver(ctx, sc.key, w, lost, s)
 			if err != nil {
 				return err
 			}
@@ -140,11 +140,11 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 	})
 }
 
-// discardMembers deletes the pointers of a window. left has, by endpoint, how many of these
+// discardMembers deletes the pointers of a window. lost has, by endpoint, how many of these
 // events no message has, also with an error. Those that another sweep deleted are counted
 // by that one.
-func (g *Gate) discardMembers(ctx context.Context, key string, members [][]event.Waiting) (left []int, err error) {
-	left = make([]int, len(members))
+func (g *Gate) discardMembers(ctx context.Context, key string, members [][]event.Waiting) (lost []int, err error) {
+	lost = make([]int, len(members))
 	for i, ws := range members {
 		if len(ws) == 0 {
 			continue
@@ -153,19 +153,19 @@ func (g *Gate) discardMembers(ctx context.Context, key string, members [][]event
 		for n, w := range ws {
 			refs[n] = w.Ref
 		}
-		lost, err := g.withoutMessage(ctx, key, refs)
+		unsent, err := g.withoutMessage(ctx, key, refs)
 		if err != nil {
-			return left, err
+			return lost, err
 		}
 		n, err := g.store.DiscardWaiting(ctx, g.endpoints[i], ws)
-		if left[i] = min(n, len(lost)); n > 0 {
+		if lost[i] = min(n, len(unsent)); n > 0 {
 			g.changed()
 		}
 		if err != nil {
-			return left, err
+			return lost, err
 		}
 	}
-	return left, nil
+	return lost, nil
 }
 
 // reportOusted counts an event that had left its window, and whose slot an event took before
@@ -175,10 +175,10 @@ func (g *Gate) reportOusted(a *store.Append, r store.AppendResult) {
 	if ref.ID == "" || ref.ID == a.Event.ID || a.Place.Over.IsZero() || ref.ReceivedAt.After(a.Place.Over) {
 		return
 	}
-	left := make([]int, len(g.endpoints))
-	left[g.byKey[a.Event.Key]] = 1
+	lost := make([]int, len(g.endpoints))
+	lost[g.byKey[a.Event.Key]] = 1
 	rule := g.rules.shape.Rules[g.byKey[a.Event.Key]]
-	g.leftUnpublished(left, &alert.Alert{
+	g.leftUnpublished(lost, &alert.Alert{
 		CorrelationKey: a.Place.Key, Endpoints: []alert.Tally{{EventKey: rule.Key, Need: rule.Need, Expired: 1, Oldest: &ref.ReceivedAt}},
 	})
 	g.startAlerts()
@@ -186,11 +186,11 @@ func (g *Gate) reportOusted(a *store.Append, r store.AppendResult) {
 		"receivedAt", ref.ReceivedAt.Format(time.RFC3339))
 }
 
-// reportOver says that events left a window without a message, and counts them: left, by
+// reportOver says that events left a window without a message, and counts them: lost, by
 // endpoint.
-func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, left []int, s *Swept) {
+func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, lost []int, s *Swept) {
 	total := 0
-	for _, n := range left {
+	for _, n := range lost {
 		total += n
 	}
 	if total == 0 {
@@ -201,11 +201,11 @@ func (g *Gate) reportOver(ctx context.Context, key string, w window.Window, left
 	g.overs.Unlock()
 	about := alert.Alert{CorrelationKey: key, Window: timesOf(w.Opened, w.Closes), Endpoints: g.endpointsOf(w.Have), Missing: g.missing(w.Have)}
 	for i, ws := range w.Members {
-		if about.Endpoints[i].Expired = left[i]; left[i] > 0 {
+		if about.Endpoints[i].Expired = lost[i]; lost[i] > 0 {
 			about.Endpoints[i].Oldest = &ws[0].ReceivedAt
 		}
 	}
-	g.leftUnpublished(left, &about)
+	g.leftUnpublished(lost, &about)
 	g.log.WarnContext(ctx, "events left the window without a message", "correlationKey", key, "count", total,
 		"have", w.Have, "missing", g.missing(w.Have), "oldest", w.Opened.Format(time.RFC3339))
 }

@@ -100,13 +100,13 @@ func (g *Gate) addExpired(endpoint, n int) {
 // leftUnpublished adds the events of a window that nobody gets, by endpoint, and the alert
 // about them unless it is nil. The next sweep stores the count, and the next look for
 // alerts does if there is one.
-func (g *Gate) leftUnpublished(left []int, about *alert.Alert) {
+func (g *Gate) leftUnpublished(lost []int, about *alert.Alert) {
 	g.expiring.Lock()
 	defer g.expiring.Unlock()
 	if about != nil {
 		g.lapsed(*about)
 	}
-	for i, n := range left {
+	for i, n := range lost {
 		if n > 0 {
 			g.addExpired(i, n)
 		}

@@ -156,8 +156,8 @@ func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
-		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes), changed: o.Changed, warnings: o.Warnings,
-		work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
+		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes),
+		changed: o.Changed, warnings: o.Warnings, work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
 	}
 	if g.changed == nil {
 		g.changed = func() {}

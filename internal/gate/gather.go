@@ -16,8 +16,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// gathered is what the gate keeps of a claim in parts, in Claim.Gather: what belongs to it,
-// and how far it is (docs/decisions/018).
+// gathered is the progress of a claim in parts, which the store keeps in Claim.Gather: the
+// events that belong to the claim, and those that it has taken (docs/decisions/018).
 type gathered struct {
 	Kept    bool           `json:"kept,omitempty"`  // the service keeps its events: no pointer is taken
 	Order   []int          `json:"order"`           // the endpoints, as they are taken

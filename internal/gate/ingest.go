@@ -152,7 +152,8 @@ func (g *Gate) unit(ctx context.Context, in []Incoming) (*unit, error) {
 			continue
 		}
 		if format := message.Format(g.svc.MessageFormat); format.Strict() && !utf8.Valid(e.Content) {
-			u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Err: fault.New(fault.Invalid, "the body is not UTF-8, and messageFormat %s carries text only", format)}
+			err := fault.New(fault.Invalid, "the body is not UTF-8, and messageFormat %s carries text only", format)
+			u.receipts[i] = Receipt{EventKey: e.EventKey, ReceivedAt: now, Err: err}
 			continue
 		}
 		id := e.ID

@@ -168,13 +168,16 @@ func (g *Gate) losesAt(date time.Time) time.Time { return date.Add(g.retention()
 // warning tells an operator what to do about claims that wait, or returns "".
 func (g *Gate) warning(backlog int, oldest time.Time) string {
 	waits := g.clock().Sub(oldest)
-	switch {
-	case backlog == 0 || waits < warnAfter:
+	if backlog == 0 || waits < warnAfter {
 		return ""
-	case g.unkept.Load():
-		return fmt.Sprintf("%d messages are not published, the oldest for %d hours, and their events could not be kept: the first expire at %s. Check that the topic exists and takes messages, then POST /sweep",
-			backlog, int(waits.Hours()), g.losesAt(oldest).Format(time.RFC3339))
 	}
-	return fmt.Sprintf("%d messages are not published, the oldest for %d hours: check that the topic exists and takes messages, then POST /sweep",
-		backlog, int(waits.Hours()))
+	waiting := fmt.Sprintf("%d messages are not published, the oldest for %d hours", backlog, int(waits.Hours()))
+	if backlog == 1 {
+		waiting = fmt.Sprintf("1 message is not published for %d hours", int(waits.Hours()))
+	}
+	if g.unkept.Load() {
+		return fmt.Sprintf("%s, and the events could not be kept: the first expire at %s. Check that the topic exists and takes messages, then POST /sweep",
+			waiting, g.losesAt(oldest).Format(time.RFC3339))
+	}
+	return waiting + ": check that the topic exists and takes messages, then POST /sweep"
 }

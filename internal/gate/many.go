@@ -52,7 +52,7 @@ func (g *Gate) lookAtMany(units []*unit, sent []*checkRun) {
 	})
 }
 
-// firstLook is what a first look at a scope has found.
+// firstLook is the result of a first look at a scope.
 type firstLook struct {
 	quiet bool          // all windows are open
 	found []foundWindow // all windows; nil: they must be read again

@@ -158,7 +158,7 @@ const (
 	claimsFirst, claimsMost = 5, 10_000
 )
 
-// past is what the claims tell about expectations.
+// past holds the facts about expectations that the claims tell.
 type past struct {
 	published []time.Time       // of complete messages, of which each meets an expectation
 	underway  bool              // an attempt to publish a complete message is not settled

@@ -35,7 +35,7 @@ func (g *Gate) full(ctx context.Context) error {
 	if !g.overFull.Load() {
 		return nil
 	}
-	e := fault.New(fault.TooMany, "more than %d events wait, and maxPending is %d: send the request again later", most, most)
+	e := fault.New(fault.TooMany, "more events wait than maxPending, which is %d: send the request again later", most)
 	e.RetryAfter = countEvery
 	return e
 }

@@ -178,7 +178,8 @@ func (g *Gate) encodeStrict(ctx context.Context, in included, head message.Head,
 	buf := &message.Limit{Max: limit}
 	err := message.WriteFrom(buf, head, in.c.Lists, message.Whole, in.events(ctx))
 	if errors.Is(err, message.ErrTooLarge) {
-		err = fault.Wrap(fault.Conflict, err, "message %q has over %d bytes, and messageFormat %s has no claim check: read it at %s, or set messageFormat to headgate",
+		err = fault.Wrap(fault.Conflict, err,
+			"message %q has over %d bytes, and messageFormat %s has no claim check: read it at %s, or set messageFormat to headgate",
 			in.c.EventID, limit, head.Format, head.ContentURL)
 	}
 	return buf.Bytes(), message.Whole, err

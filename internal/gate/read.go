@@ -39,7 +39,7 @@ type Status struct {
 	// Window is the first window of the key, where events wait by key; nil: it has none.
 	Window   *OpenWindow
 	Warnings []string // what an operator should correct, see Options
-	// CountedSince is when this instance began to count what Counts has.
+	// CountedSince is the time at which this instance began to count what Counts has.
 	CountedSince time.Time
 	Feeds        []FeedStatus
 	// Alerts are the latest ones, the newest first.

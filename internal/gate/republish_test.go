@@ -190,7 +190,7 @@ func TestEventsLiveAsLongAsAClaimWaits(t *testing.T) {
 				_, err := i.Sweep(ctx)
 				require.NoError(w, err)
 			}
-			require.Contains(w, status().Warning, "1 messages are not published", day)
+			require.Contains(w, status().Warning, "1 message is not published", day)
 			if day == 10 { // another process takes over
 				i.restart()
 			}

@@ -28,7 +28,7 @@ type receiver struct {
 	away atomic.Int64 // time.Ran when it last did not answer
 }
 
-// kind is what a receiver is.
+// kind is the kind of a receiver, which decides how long and how often it is tried.
 type kind int
 
 const (

@@ -20,7 +20,7 @@ import (
 // by its time, whoever looks at it first. A timer makes that look punctual where no process
 // runs between requests.
 type Timer interface {
-	// Set has the call made. A call whose name was set before is not made twice, so that all
+	// Set schedules the call. A call whose name was set before is not made twice, so that all
 	// instances may set it.
 	Set(ctx context.Context, c TimedCall) error
 }
@@ -40,7 +40,7 @@ const (
 	timerTime = 2 * time.Second
 	// timerRest is the time after a failure in which no timer is set.
 	timerRest = 5 * time.Second
-	// timerMost is how far ahead a timer is set; Cloud Tasks takes 30 days. A timer that fires
+	// timerMost is the longest time ahead for which a timer is set; Cloud Tasks takes 30 days. A timer that fires
 	// before the window closes sets the next one.
 	timerMost = 28 * 24 * time.Hour
 	// timersKnown bounds the names of timers that an instance remembers, twice.
@@ -166,8 +166,11 @@ func (g *Gate) timersWarning() string {
 	if n == 0 || g.elapsed(&g.timers.away, time.Hour) {
 		return ""
 	}
-	return strconv.FormatInt(n, 10) + " timers could not be set since this instance began, the last of them within an hour: " +
-		"windows close by the next request instead. The log says why"
+	failed := "1 timer could not be set since this instance began, within the last hour"
+	if n > 1 {
+		failed = strconv.FormatInt(n, 10) + " timers could not be set since this instance began, the last of them within an hour"
+	}
+	return failed + ": windows close by the next request instead. The log says why"
 }
 
 // timerName returns a name that does not show the key, and whose first digits are spread

@@ -74,7 +74,8 @@ func sameTime(a, b any) bool {
 	return err == nil && at.Equal(other)
 }
 
-// nearby is how far Compare looks for the place at which two lists agree again.
+// nearby is the number of lines that Compare looks ahead for the place at which two lists
+// agree again.
 const nearby = 100
 
 // Compare returns the difference in the form of a diff: the lines that are missing, each

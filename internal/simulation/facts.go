@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/store/memorystore"
 )
 
-// facts are what the gate did in one step: in one request, or in one look.
+// facts holds what the gate did in one step: in one request, or in one look.
 type facts struct {
 	lines []*Line
 	gone  []string // ids of events that wait no more

@@ -33,8 +33,8 @@ func (r *Recorded) line() *Line {
 	return l
 }
 
-// outcome is what is compared of a message: its events, key and completion. Times are not:
-// a deployment looks up to a second later, or whenever it is asked.
+// outcome has the properties of a message that are compared: its events, key and completion.
+// Times are not compared: a deployment looks up to a second later, or whenever it is asked.
 type outcome struct {
 	eventID, key string
 	kind         Kind

@@ -7,7 +7,7 @@ import "context"
 // Dropped.
 const Gathering State = "gathering"
 
-// Part is what one commit adds to a claim in parts (docs/decisions/018).
+// Part holds the events that one commit adds to a claim in parts (docs/decisions/018).
 type Part struct {
 	// Members are the events that the message carries, by list of the claim. A driver keeps
 	// their order.

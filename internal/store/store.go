@@ -67,7 +67,7 @@ type Append struct {
 	// has passed. Zero means no bound.
 	ForgetAfter time.Time
 	ExpireAt    time.Time // from then on the store may delete the event
-	// Place is where the event waits in a set of keys; nil: in the endpoint's plain set.
+	// Place is the event's place in a set of keys; nil: it waits in the endpoint's plain set.
 	Place *Place
 }
 
@@ -138,7 +138,7 @@ type Shortfall struct {
 	Have, Need int
 }
 
-// Target is what became of a claim's message at one of the service's targets.
+// Target is the state of a claim's message at one of the service's targets.
 type Target struct {
 	Name        string
 	Attempts    int

@@ -23,7 +23,7 @@ const (
 	lineTimeout = 3 * time.Minute
 )
 
-// errBroken is why a stream ended too early.
+// errBroken wraps the cause of a stream that ended too early.
 type errBroken struct{ error }
 
 // Records calls each with the lines of GET /events at the path, in their order, and what

@@ -54,7 +54,7 @@ type Times struct {
 	Closes *time.Time `json:"closes,omitempty"`
 }
 
-// Tally is what an endpoint had and needed.
+// Tally has the number of events that an endpoint had, and the number that it needed.
 type Tally struct {
 	EventKey string `json:"eventKey"`
 	Have     int    `json:"have"`

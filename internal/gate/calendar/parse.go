@@ -56,7 +56,8 @@ func Parse(every, at, zone string) (Rule, error) {
 	}
 	if r.unit == seconds && (at != "" || r.zone != time.UTC) && r.length > 0 {
 		if r.unit = shift; 24*time.Hour%r.length != 0 {
-			faults.add("every", "%s seconds do not divide a day of 86400 seconds, as they must with at or timeZone, because they are counted from the beginning of each day", every)
+			faults.add("every", "%s seconds do not divide a day of 86400 seconds, as they must with at or timeZone, "+
+				"because they are counted from the beginning of each day", every)
 		}
 	}
 	if faults != nil {

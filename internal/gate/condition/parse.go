@@ -222,7 +222,7 @@ func (p *parser) atLeast(begin int) *node {
 	case least < 1:
 		return p.fail(begin, "atLeast(%d, …) is always true: the number must be at least 1", least)
 	case least > len(n.args):
-		return p.fail(begin, "atLeast(%d, …) is never true: it has %d conditions", least, len(n.args))
+		return p.fail(begin, "atLeast(%d, …) is never true: the number of its conditions is %d", least, len(n.args))
 	}
 	return n
 }

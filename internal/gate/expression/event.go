@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/cel"
 )
 
-// Event is what expressions see of an event. A part of it is converted when the first
+// Event is an event as expressions see it. A part of it is converted when the first
 // expression reads it, and once for all expressions. So an Event is not safe for
 // concurrent use, and its Content must not change.
 //

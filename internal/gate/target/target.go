@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Message is what a target gets.
+// Message is a sync message in the form in which targets get it.
 type Message struct {
-	// ID is what consumers deduplicate on. A signed message's must not have a full stop.
+	// ID is the id that consumers deduplicate on. A signed message's must not have a full stop.
 	ID   string
 	Data []byte // JSON
 	// Attributes are those of the message on the bus. The ones that begin with "ce-" are

@@ -63,7 +63,7 @@ const (
 	Over                    // its events left it by age or by a reset, and no message has them
 )
 
-// Window is what one window of a key holds, and what becomes of it.
+// Window holds one window of a key: its events, its times and its verdict.
 type Window struct {
 	Verdict Verdict
 	Opened  time.Time

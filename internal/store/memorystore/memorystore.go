@@ -55,7 +55,7 @@ func New(o Options) *Store {
 	return &Store{options: o, services: map[string]*service{}, docs: map[store.Collection]*collection{}}
 }
 
-// service is what the store keeps of a service.
+// service holds the endpoints, events and claims of one service.
 type service struct {
 	endpoints map[string]*endpoint
 	events    map[string]*stored  // by id
@@ -94,7 +94,8 @@ func (s *Store) service(name string) *service {
 	svc := s.services[name]
 	if svc == nil {
 		svc = &service{
-			endpoints: map[string]*endpoint{}, events: map[string]*stored{}, received: newOrdered(event.Ref.Compare), claims: map[string]*claim{}, byEventID: map[string]*claim{},
+			endpoints: map[string]*endpoint{}, events: map[string]*stored{}, received: newOrdered(event.Ref.Compare),
+			claims: map[string]*claim{}, byEventID: map[string]*claim{},
 			list: newOrdered(func(a, b *claim) int { return cmp.Or(a.Date.Compare(b.Date), cmp.Compare(a.ID, b.ID)) }),
 			open: newOrdered(func(a, b *claim) int {
 				return cmp.Or(a.NextAttempt.Compare(b.NextAttempt), cmp.Compare(a.ID, b.ID))

@@ -203,7 +203,8 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 		if err != nil {
 			return err
 		}
-		_, err = conn.ExecContext(ctx, strings.Join(migrations[version:], "")+fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion))
+		_, err = conn.ExecContext(ctx, strings.Join(migrations[version:], "")+
+			fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion))
 		return err
 	}()
 	if err == nil {

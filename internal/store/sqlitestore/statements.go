@@ -204,9 +204,11 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 			ORDER BY date DESC, id DESC LIMIT +?`,
 		&q.claimsByState: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT +?`,
-		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ? AND +published < 4 AND (?3 < 0 OR published = ?3) AND (?4 = '' OR completion = ?4) AND (date, id) < (?, ?)
+		&q.claimsByKey: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND key = ?
+			AND +published < 4 AND (?3 < 0 OR published = ?3) AND (?4 = '' OR completion = ?4) AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT +?`,
-		&q.claimsByCompletion: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND completion = ? AND +published < 4 AND (?3 < 0 OR published = ?3) AND (date, id) < (?, ?)
+		&q.claimsByCompletion: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND completion = ?
+			AND +published < 4 AND (?3 < 0 OR published = ?3) AND (date, id) < (?, ?)
 			ORDER BY date DESC, id DESC LIMIT +?`,
 		&q.claimsOldest: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = ? AND (date, id) > (?, ?)
 			ORDER BY date, id LIMIT +?`,

@@ -54,7 +54,10 @@ var slotTests = map[string]func(*fixture){
 	},
 
 	"Waiting/SlotsOfOneCall": func(f *fixture) {
-		reqs := []store.Append{f.inSlot("e", "k", "0a", 0), f.inSlot("e", "k", "0a", 1), f.inSlot("e", "k", "0a", 2), f.inSlot("e", "l", "0a", 3), f.inSlot("o", "k", "0a", 4)}
+		reqs := []store.Append{
+			f.inSlot("e", "k", "0a", 0), f.inSlot("e", "k", "0a", 1), f.inSlot("e", "k", "0a", 2),
+			f.inSlot("e", "l", "0a", 3), f.inSlot("o", "k", "0a", 4),
+		}
 		results := f.s.Append(f.ctx, reqs)
 		for _, r := range results {
 			require.NoError(f, r.Err)

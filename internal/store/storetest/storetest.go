@@ -65,7 +65,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, probe Probe) {
 			run(name, 0, test)
 		}
 	}
-	for _, topic := range []map[string]func(*fixture){pendingTests, claimTests, claimDocsTests, contentionTests, discardTests, waitingTests, slotTests, partTests} {
+	for _, topic := range []map[string]func(*fixture){
+		pendingTests, claimTests, claimDocsTests, contentionTests, discardTests, waitingTests, slotTests, partTests,
+	} {
 		for name, test := range topic {
 			for _, shards := range []int{0, 4} {
 				run(fmt.Sprintf("%s/shards=%d", name, shards), shards, test)

@@ -27,7 +27,7 @@ type Task struct {
 	at               time.Time
 }
 
-// Request is what a task calls.
+// Request is the HTTP request that a task sends.
 type Request struct {
 	HTTPMethod string `json:"httpMethod"`
 	URL        string `json:"url"`
