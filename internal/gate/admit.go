@@ -75,13 +75,7 @@ func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.T
 	}
 	p := &store.Place{At: now}
 	if rule.key != nil {
-		key, err := rule.key.Text(e)
-		if err == nil && key == "" {
-			err = errors.New("it gives no text")
-		}
-		if err == nil && len(key) > store.MaxKeyBytes {
-			err = errors.New("it gives " + strconv.Itoa(len(key)) + " bytes, and " + strconv.Itoa(store.MaxKeyBytes) + " is the most")
-		}
+		key, err := rule.correlationKey(e)
 		switch {
 		case err != nil && r.onMissing == "drop":
 			return admission{left: NoKey}, nil
@@ -93,7 +87,7 @@ func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.T
 		}
 		p.Key, a.key = key, key
 	}
-	slot := ""
+	interval := "" // one value counts once in each
 	if r.shape.Kind == window.Tumbling {
 		var late bool
 		if p.At, late, err = r.tumblingTime(e, now); err != nil {
@@ -107,20 +101,39 @@ func (r *rules) admit(endpoint int, e *expression.Event, name string, now time.T
 			return a, nil
 		}
 		start, _ := r.shape.Interval(p.At)
-		slot = strconv.FormatInt(start.UnixMicro(), 10) // one value counts once in each interval
+		interval = strconv.FormatInt(start.UnixMicro(), 10)
 	}
 	if rule.distinct != nil {
 		value, err := rule.distinct.Text(e)
 		if err != nil {
 			return rule.failed(a, "distinct", err)
 		}
-		sum := sha256.Sum256([]byte(slot + "\x00" + value))
-		p.Slot, p.KeepFirst = hex.EncodeToString(sum[:16]), rule.keepFirst
+		p.Slot, p.KeepFirst = slotOf(interval, value), rule.keepFirst
 		p.Over = r.shape.Over(now)
 		p.HoldAt = r.slotsMove() // a window does not move when an event takes another's place, and is due by its oldest
 	}
 	a.place = p
 	return a, nil
+}
+
+// correlationKey returns the key that the endpoint's expression gives the event.
+func (e *endpointRules) correlationKey(in *expression.Event) (string, error) {
+	key, err := e.key.Text(in)
+	switch {
+	case err != nil:
+		return "", err
+	case key == "":
+		return "", errors.New("it gives no text")
+	case len(key) > store.MaxKeyBytes:
+		return "", errors.New("it gives " + strconv.Itoa(len(key)) + " bytes, and " + strconv.Itoa(store.MaxKeyBytes) + " is the most")
+	}
+	return key, nil
+}
+
+// slotOf returns the slot of a distinct value; interval is "" unless windows tumble.
+func slotOf(interval, value string) string {
+	sum := sha256.Sum256([]byte(interval + "\x00" + value))
+	return hex.EncodeToString(sum[:16])
 }
 
 // tumblingTime returns the time by which an event belongs to an interval. late reports

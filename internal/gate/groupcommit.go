@@ -79,7 +79,7 @@ func (c *groupCommit) do(ctx context.Context, u *unit) error {
 // lead commits group after group until no unit waits.
 func (c *groupCommit) lead() {
 	for {
-		c.gather()
+		c.yield()
 		units := c.take()
 		if units == nil {
 			return
@@ -88,9 +88,9 @@ func (c *groupCommit) lead() {
 	}
 }
 
-// gather yields the processor as long as that brings more units. Requests that are ready
+// yield lets other goroutines run as long as that brings more units. Requests that are ready
 // to run then join this commit instead of the next one. It never waits for a timer.
-func (c *groupCommit) gather() {
+func (c *groupCommit) yield() {
 	for before := -1; ; {
 		c.mu.Lock()
 		n := len(c.waiting)

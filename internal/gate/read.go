@@ -59,20 +59,13 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 	if g.rules.byKey {
 		eg.Go(func() error { return g.statusByKey(ctx, key, &s, have) })
 	}
-	for i, r := range g.rules.shape.Rules {
+	for i := range g.endpoints {
 		if g.rules.byKey {
 			break
 		}
-		eg.Go(func() error {
-			sum, err := g.store.Summarize(ctx, g.endpoints[i], since)
-			e := EndpointStatus{EventKey: r.Key, Have: sum.Count, Need: r.Need, First: sum.First, Last: sum.Last}
-			if sum.Count > 0 {
-				e.OldestLeaves = sum.First.Add(g.svc.Trigger.Period())
-			}
-			if err == nil {
-				e.Expired, err = g.unswept(ctx, g.endpoints[i], since, sum.Count)
-			}
-			s.Endpoints[i], have[i] = e, sum.Count
+		eg.Go(func() (err error) {
+			s.Endpoints[i], err = g.statusOf(ctx, i, since)
+			have[i] = s.Endpoints[i].Have
 			return err
 		})
 	}
@@ -126,6 +119,20 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 		s.Complete = len(s.Missing) == 0
 	}
 	return s, nil
+}
+
+// statusOf describes what waits in the plain set of an endpoint.
+func (g *Gate) statusOf(ctx context.Context, endpoint int, since time.Time) (EndpointStatus, error) {
+	r := g.rules.shape.Rules[endpoint]
+	sum, err := g.store.Summarize(ctx, g.endpoints[endpoint], since)
+	e := EndpointStatus{EventKey: r.Key, Have: sum.Count, Need: r.Need, First: sum.First, Last: sum.Last}
+	if sum.Count > 0 {
+		e.OldestLeaves = sum.First.Add(g.svc.Trigger.Period())
+	}
+	if err == nil {
+		e.Expired, err = g.unswept(ctx, g.endpoints[endpoint], since, sum.Count)
+	}
+	return e, err
 }
 
 // Messages lists messages, newest first.

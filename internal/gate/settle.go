@@ -37,7 +37,7 @@ func (g *Gate) windowsOf(ctx context.Context, sc scope, now time.Time, due bool)
 			return foundAll(found), nil, nil
 		}
 	}
-	first, cut, mark, err := g.readScope(ctx, sc.key, sc.span(), true, g.atOnce)
+	first, cut, mark, err := g.readScope(ctx, sc.key, sc.span(), true, g.enoughToJudge)
 	if err != nil || mark != nil {
 		return nil, mark, err
 	}
@@ -82,9 +82,9 @@ func foundLarge(windows []window.Window, first [][]event.Waiting, cut []bool) []
 	return []foundWindow{w}
 }
 
-// atOnce is the number of an endpoint's pointers that tell a window which is too large for
-// one claim, and enough to judge it.
-func (g *Gate) atOnce(endpoint int) int {
+// enoughToJudge returns the number of an endpoint's pointers that show that a window is too
+// large for one claim, and that suffice to judge it.
+func (g *Gate) enoughToJudge(endpoint int) int {
 	return max(g.store.MaxClaim()+2, g.rules.shape.Rules[endpoint].Need+1)
 }
 

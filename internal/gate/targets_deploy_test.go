@@ -23,6 +23,20 @@ func (s *scene) only(name string) config.Service {
 	return cfg
 }
 
+// sendWhileAllAreAway returns the message that the process released while no target answered.
+// They all answer afterwards.
+func (s *scene) sendWhileAllAreAway(p *process) (id string) {
+	for name := range s.got {
+		s.fail(name, errors.New("away"))
+	}
+	id = p.send()
+	p.Idle()
+	for name := range s.got {
+		s.fail(name, nil)
+	}
+	return id
+}
+
 // While instances are replaced, an older one finds messages whose targets it does not know.
 // It leaves these to the newer ones, and does its part for those that it knows.
 func TestATargetThatOtherInstancesKnowIsLeftToThem(t *testing.T) {
@@ -30,14 +44,7 @@ func TestATargetThatOtherInstancesKnowIsLeftToThem(t *testing.T) {
 	for _, knows := range []string{"bus", "hook"} {
 		scenes(t, func(t *testing.T, s *scene) {
 			newer := s.process()
-			for name := range s.got {
-				s.fail(name, errors.New("away"))
-			}
-			id := newer.send()
-			newer.Idle()
-			for name := range s.got {
-				s.fail(name, nil)
-			}
+			id := s.sendWhileAllAreAway(newer)
 			older := s.processOf(s.only(knows))
 			for range 5 {
 				s.pass(10 * time.Minute)
@@ -67,14 +74,7 @@ func TestARemovedTargetIsGivenUp(t *testing.T) {
 	for _, left := range []string{"bus", "hook"} {
 		scenes(t, func(t *testing.T, s *scene) {
 			before := s.process()
-			for name := range s.got {
-				s.fail(name, errors.New("away"))
-			}
-			id := before.send()
-			before.Idle()
-			for name := range s.got {
-				s.fail(name, nil)
-			}
+			id := s.sendWhileAllAreAway(before)
 			p := s.processOf(s.only(left))
 			for range 3 {
 				s.pass(40 * time.Minute)

@@ -11,18 +11,6 @@ import (
 	"github.com/headgate/headgate/internal/gate/window"
 )
 
-// everyEndpoint is a condition that holds with an event of each endpoint.
-type everyEndpoint int
-
-func (n everyEndpoint) Holds(enough func(int) bool) bool {
-	for i := range int(n) {
-		if !enough(i) {
-			return false
-		}
-	}
-	return true
-}
-
 // Nothing becomes of a window before the instant that NextClose names, and it closes then. An
 // event is due no earlier than Earliest says.
 func TestNothingClosesBeforeItsTime(t *testing.T) {
@@ -32,7 +20,7 @@ func TestNothingClosesBeforeItsTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := window.Shape{
 			Kind: rapid.SampledFrom([]window.Kind{window.Anchored, window.Tumbling, window.Session}).Draw(t, "kind"), Period: 10 * time.Minute,
-			MaxPeriod: 25 * time.Minute, Grace: time.Minute, Interval: hour, Rules: []window.Rule{{Key: "a", Need: 1}, {Key: "b", Need: 1}}, Complete: everyEndpoint(2),
+			MaxPeriod: 25 * time.Minute, Grace: time.Minute, Interval: hour, Rules: []window.Rule{{Key: "a", Need: 1}, {Key: "b", Need: 1}}, Complete: every(2),
 		}
 		waiting := make([][]event.Waiting, 2)
 		at := began
