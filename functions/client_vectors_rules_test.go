@@ -90,7 +90,7 @@ func webhookVectors(t *testing.T) (all []webhookVector) {
 	add("invalid: another id", with(good, "webhook-id", "msg_2"), body, 0, vectorSecret)
 	add("invalid: another timestamp", with(good, "webhook-timestamp", "1614265331"), body, 0, vectorSecret)
 	add("invalid: an id with a full stop", with(good, "webhook-id", id+".1"), body, 0, vectorSecret)
-	for _, bad := range []string{"now", "1614265330.5", "0x60378472", " ", "16142653301614265330"} {
+	for _, bad := range []string{"now", "1614265330.5", "0x60378472", "-", "16142653301614265330"} {
 		add(fmt.Sprintf("invalid: the timestamp %q", bad), with(good, "webhook-timestamp", bad), body, 0, vectorSecret)
 	}
 	add("invalid: a signature without its version", with(good, "webhook-signature", strings.TrimPrefix(mine, "v1,")), body, 0, vectorSecret)
