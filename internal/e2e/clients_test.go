@@ -1,0 +1,142 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// documented returns the first program in that language of docs/clients.md.
+func documented(t *testing.T, language string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/clients.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(doc)
+	require.NotNil(t, block)
+	return string(block[1])
+}
+
+// program is a client that a test started.
+type program struct {
+	stdout, stderr output
+	cmd            *exec.Cmd
+	end            func()
+}
+
+// run starts a command in a directory, and ends it with the test.
+func run(t *testing.T, dir string, env []string, name string, args ...string) *program {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &program{cmd: exec.CommandContext(ctx, name, args...)}
+	p.cmd.Dir, p.cmd.Env = dir, append(environment(nil), env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	require.NoError(t, p.cmd.Start())
+	p.end = func() {
+		cancel()
+		_ = p.cmd.Wait()
+	}
+	t.Cleanup(func() {
+		p.end()
+		if t.Failed() {
+			t.Logf("the client %s said\n%s%s", name, p.stdout.String(), tail(p.stderr.String(), 4000))
+		}
+	})
+	return p
+}
+
+// says waits until the program has written a line that begins with a word, and returns the rest of it.
+func (p *program) says(t *testing.T, word string) (rest string) {
+	t.Helper()
+	eventually(t, 60*time.Second, "the client says "+word, func() error {
+		for line := range strings.Lines(p.stdout.String()) {
+			if after, ok := strings.CutPrefix(line, word+" "); ok {
+				rest = strings.TrimSpace(after)
+				return nil
+			}
+		}
+		return fmt.Errorf("it says %q", p.stdout.String())
+	})
+	return rest
+}
+
+// installed reports whether a program is here; if not, the test is skipped, or fails where it is required.
+func installed(t *testing.T, name, variable string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		require.Empty(t, os.Getenv(variable), "%s is set, but %s is not installed", variable, name)
+		t.Skipf("%s is not installed", name)
+	}
+}
+
+// The documents' program in JavaScript sends an event to a server that is not there yet. The
+// event survives a crash of the server, and its message is handled once, however often it is sent.
+func TestTheDocumentsJavaScript(t *testing.T) {
+	t.Parallel()
+	installed(t, "node", "HEADGATE_REQUIRE_NODE")
+	dir := t.TempDir()
+	source, err := filepath.Abs("../../client/js")
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "node_modules/@headgate"), 0o750))
+	require.NoError(t, os.Symlink(source, filepath.Join(dir, "node_modules/@headgate/client")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.mjs"), []byte(documented(t, "js")), 0o600))
+	p, at := fixedPort(t), fixedPort(t)
+	c := run(t, dir, []string{"HEADGATE=http://" + p, "PORT=" + at[strings.LastIndex(at, ":")+1:]}, "node", "main.mjs")
+	consumedOnce(t, p, at, c, nil)
+}
+
+// The same in Python, where the consumer crashes as well, and remembers what it handled.
+func TestTheDocumentsPython(t *testing.T) {
+	t.Parallel()
+	installed(t, "python3", "HEADGATE_REQUIRE_NODE")
+	dir := t.TempDir()
+	module, err := os.ReadFile("../../client/python/headgate.py")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "headgate.py"), module, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.py"), []byte(documented(t, "python")), 0o600))
+	p, at := fixedPort(t), fixedPort(t)
+	begin := func() *program {
+		return run(t, dir, []string{"HEADGATE=http://" + p, "PORT=" + at[strings.LastIndex(at, ":")+1:]}, "python3", "-B", "main.py")
+	}
+	consumedOnce(t, p, at, begin(), begin)
+}
+
+// consumedOnce starts the server under a client that already sends to it at addr, and listens
+// at consumer. again starts the client again; nil: it stays.
+func consumedOnce(t *testing.T, addr, consumer string, c *program, again func() *program) {
+	t.Helper()
+	time.Sleep(500 * time.Millisecond) // most likely the client's first attempts are refused
+	cfg := `{"serviceName":"s","trigger":{"type":"window","observationPeriod":3600},"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],
+		"targets":[{"name":"mine","http":{"url":"http://` + consumer + `/"}}]}`
+	p := start(t, options{addr: addr, env: []string{"CONFIG=" + cfg}})
+	stored := c.says(t, "stored")
+	p.kill9()
+	p = p.restart(t).listens(t)
+	p.ready(t)
+	require.True(t, p.event(t, "entry1", "unnamed").Triggered == nil)
+	triggered := p.event(t, "entry2", "completes").Triggered
+	require.NotNil(t, triggered)
+	require.Equal(t, *triggered, c.says(t, "handled"))
+	require.Contains(t, p.must(t, "GET", "/messages/"+*triggered, ""), stored, "the event of the client is in the message")
+	first := c
+	if again != nil {
+		c.end()
+		c = again()
+		require.Equal(t, stored, c.says(t, "stored"), "the event is sent under the same name, and is the same")
+		require.NotContains(t, c.stdout.String(), "handled")
+	}
+	eventually(t, 30*time.Second, "the message is replayed", func() error {
+		return p.expect(200, "POST", "/messages/"+*triggered+"/replay")
+	})
+	require.Equal(t, 1, strings.Count(first.stdout.String(), "handled"))
+	if again != nil {
+		require.NotContains(t, c.stdout.String(), "handled")
+	}
+}
