@@ -148,7 +148,7 @@ export function connect(options = {}) {
       state("open");
     };
     socket.onmessage = (m) => take(JSON.parse(m.data));
-    socket.onclose = () => {
+    socket.onclose = socket.onerror = () => { // the WebSocket of Node 20 does not close after an error
       if (connection !== socket) return;
       if (!opened && Stream && options.transport !== "websocket" && failures + 1 >= (through ? SOCKETS_TRIED_AGAIN : SOCKETS_TRIED)) transport = "sse";
       again();

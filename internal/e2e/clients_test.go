@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,4 +141,57 @@ func consumedOnce(t *testing.T, addr, consumer string, c *program, again func() 
 	if again != nil {
 		require.NotContains(t, c.stdout.String(), "handled")
 	}
+}
+
+// The JavaScript client works in a page of another origin that the configuration lists: it
+// sends, verifies as the vectors say, and sees changes.
+func TestBrowserClientOfAnotherOrigin(t *testing.T) {
+	t.Parallel()
+	files := httptest.NewServer(http.FileServer(http.Dir("../../client")))
+	t.Cleanup(files.Close)
+	p := start(t, options{env: []string{`CONFIG={"serviceName":"s","trigger":{"type":"window","observationPeriod":3600},"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],
+		"targetPubSub":{"topic":"projects/p/topics/sync"},"cors":{"allowedOrigins":["` + files.URL + `"]}}`}})
+	page := browser(t, files.URL+"/vectors.json")
+	require.True(t, js[bool](t, page, `import("/js/index.js").then((m) => { window.headgate = m; window.gate = { url: "`+p.base+`" }; return true; })`))
+	for range 2 {
+		sent := js[receipt](t, page, `headgate.send(gate, { eventKey: "entry1", body: Uint8Array.of(0, 255), idempotencyKey: "a" })`)
+		require.NotEmpty(t, sent.ID)
+	}
+	require.Equal(t, 1, p.status(t).have(), "both are the same event")
+	require.Equal(t, "404 no endpoint", js[string](t, page, `headgate.send(gate, { eventKey: "nope" }).catch((e) => e.status + " " + e.detail.slice(0, 11))`))
+	wrong := js[[]string](t, page, `fetch("/vectors.json").then((r) => r.json()).then(async ({ webhooks }) => {
+		const wrong = [];
+		for (const v of webhooks) {
+			const body = Uint8Array.from(atob(v.bodyBase64), (c) => c.charCodeAt(0));
+			const got = await headgate.verify({ headers: v.headers, body, secrets: v.secrets, now: v.now * 1000 }).then((id) => ["", id], (e) => [e.code, ""]);
+			if (got[0] !== v.error || got[1] !== v.id) wrong.push(v.name + ": " + got);
+		}
+		return wrong.concat(webhooks.length > 20 ? [] : "too few vectors");
+	})`)
+	require.Empty(t, wrong)
+	p.put(t, 1)
+	require.True(t, js[bool](t, page, strings.Replace(strings.Replace(listen, "/live/client.js", "/js/live.js", 1), "m.connect({", `m.connect({ base: "`+p.base+`",`, 1)))
+	sees(t, page, 1)
+	p.put(t, 2)
+	sees(t, page, 2)
+	require.Equal(t, "open websocket", js[string](t, page, "window.state"))
+}
+
+// The live client also runs in Node, and misses nothing while the server restarts.
+func TestLiveClientInNode(t *testing.T) {
+	t.Parallel()
+	installed(t, "node", "HEADGATE_REQUIRE_NODE")
+	source, err := filepath.Abs("../../client/js/live.js")
+	require.NoError(t, err)
+	p := start(t, options{addr: fixedPort(t)})
+	c := run(t, t.TempDir(), nil, "node", "--experimental-websocket", "--input-type=module", "-e", `
+		import { connect } from "file://`+source+`";
+		connect({ base: "`+p.base+`" }).subscribe("items", "1", (c) => c.data && console.log("n" + c.data.n, "seen"));`)
+	p.put(t, 1)
+	c.says(t, "n1")
+	p.kill9()
+	p = p.restart(t).listens(t)
+	p.ready(t)
+	p.put(t, 2)
+	c.says(t, "n2")
 }
