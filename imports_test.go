@@ -90,6 +90,7 @@ var layers = map[string][]string{
 	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/definition", "internal/sync/run", "internal/event"},
 	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store"},
 	"live":                                       {"internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "internal/platform/origin", "internal/platform/decode"},
+	"client":                                     {},
 	"live/localqueue":                            {"internal/bus/busqueue", "internal/bus/localbus"},
 	"live/pubsubqueue":                           {"internal/bus/busqueue", "internal/bus/pubsubbus"},
 	"live/queuetest":                             {"live"},
@@ -136,6 +137,9 @@ var sdks = map[string][]string{
 	"github.com/spf13/pflag":                                {"internal/cli", "internal/platform/launch"},
 	"github.com/swaggest/jsonschema-go":                     {},
 }
+
+// standalone packages import the standard library only: who uses one has no other dependency.
+var standalone = []string{"client"}
 
 // pure packages import only the standard library and each other. They use nothing of the
 // standard library that reaches the network, the operating system or the clock, so the
@@ -185,6 +189,9 @@ func TestImports(t *testing.T) {
 			name, err := strconv.Unquote(imp.Path.Value)
 			require.NoError(t, err)
 			checkImport(t, path, pkg, name)
+			if slices.Contains(standalone, pkg) {
+				require.NotContains(t, strings.Split(name, "/")[0], ".", "%s imports %s, which is not of the standard library", path, name)
+			}
 			if slices.Contains(pure, pkg) {
 				require.NoError(t, checkPure(file, imp, name), path)
 			}
