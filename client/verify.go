@@ -97,12 +97,16 @@ const maxSignatures = 16
 func anyOf(header string, fits func(version string, signature []byte) bool) bool {
 	n := 0
 	for one := range strings.FieldsSeq(header) {
-		if n++; n > maxSignatures {
-			return false
-		}
 		version, text, _ := strings.Cut(one, ",")
-		if signature, err := base64.StdEncoding.DecodeString(text); err == nil && fits(version, signature) {
+		signature, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || version != "v1" && version != "v1a" {
+			continue
+		}
+		if fits(version, signature) {
 			return true
+		}
+		if n++; n == maxSignatures {
+			return false
 		}
 	}
 	return false
