@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -63,7 +64,7 @@ func (g *Gate) attempt(ctx context.Context, address string, c call, read func(io
 	if err != nil {
 		return &final{err}
 	}
-	req.Header = c.header.Clone()
+	maps.Copy(req.Header, c.header.Clone())
 	req.Header.Set("User-Agent", "Headgate-Client-Go")
 	if g.Token != nil {
 		token, err := g.Token(ctx)
