@@ -101,6 +101,7 @@ var layers = map[string][]string{
 	"internal/platform/decode/schema":            {"internal/platform/decode"},
 	// The rest builds, measures or tests the whole.
 	".":                                 {"internal/cli"},
+	"examples/client":                   {"client"},
 	"examples/live":                     {"live"},
 	"functions/cloudfunctions":          {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
 	"internal/platform/launch":          {"config", "internal/app", "internal/gate", "internal/gate/cloudtimer", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource", "internal/platform/googletoken"},
@@ -120,7 +121,7 @@ var layers = map[string][]string{
 var sdks = map[string][]string{
 	"cloud.google.com/go/firestore":                         {"internal/store/firestorestore"},
 	"cloud.google.com/go/pubsub":                            {"internal/bus/pubsubbus"},
-	"modernc.org/sqlite":                                    {"internal/store/sqlitestore", "internal/sync/source/sqlsource", "internal/sync/source/sqlsource/sqliteguard"},
+	"modernc.org/sqlite":                                    {"examples/client", "internal/store/sqlitestore", "internal/sync/source/sqlsource", "internal/sync/source/sqlsource/sqliteguard"},
 	"modernc.org/libc":                                      {"internal/sync/source/sqlsource/sqliteguard"},
 	"github.com/jackc/pgx":                                  {"internal/sync/source/sqlsource"},
 	"github.com/go-sql-driver/mysql":                        {"internal/sync/source/sqlsource"},
