@@ -35,7 +35,7 @@ type Message struct {
 
 	Events map[string]Events `json:"events"` // by eventKey, also of endpoints that have none
 
-	// Attributes are those of the Pub/Sub message; nil where it came without.
+	// Attributes are those of the Pub/Sub message that was pulled, or pushed in a wrapper.
 	Attributes map[string]string `json:"-"`
 }
 
@@ -76,6 +76,16 @@ type PublishedEvent struct {
 	ContentEncoding string                     `json:"contentEncoding,omitempty"`
 	HTTPMethod      string                     `json:"httpMethod,omitempty"`
 	CloudEvent      map[string]json.RawMessage `json:"cloudEvent,omitempty"` // the attributes, if it was one
+	PubSub          *PubSub                    `json:"pubsub,omitempty"`     // if Content is the data of a push
+}
+
+// PubSub is what a Pub/Sub push said about its message, beside the data.
+type PubSub struct {
+	Subscription string            `json:"subscription,omitempty"`
+	MessageID    string            `json:"messageId,omitempty"`
+	PublishTime  string            `json:"publishTime,omitempty"` // as it was sent
+	OrderingKey  string            `json:"orderingKey,omitempty"`
+	Attributes   map[string]string `json:"attributes,omitempty"`
 }
 
 // Body returns the bytes that the source sent. It is empty in a claim check.

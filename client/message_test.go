@@ -68,6 +68,13 @@ func TestWindowOfAMessage(t *testing.T) {
 	}, m)
 }
 
+func TestAPushInsideAMessage(t *testing.T) {
+	t.Parallel()
+	m, err := ParseMessage([]byte(`{"eventID":"x","events":{"a":{"events":[{"content":"hello","pubsub":{"subscription":"s","messageId":"1","publishTime":"2026-05-01T12:00:00.1Z","orderingKey":"k","attributes":{"a":"b"}}}]}}}`))
+	require.NoError(t, err)
+	require.Equal(t, &PubSub{"s", "1", "2026-05-01T12:00:00.1Z", "k", map[string]string{"a": "b"}}, m.Events["a"].Events[0].PubSub)
+}
+
 func TestWhatIsNoMessageIsPermanent(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
