@@ -38,6 +38,8 @@ import { PermanentError } from "./error.js";
  * @property {"base64"} [contentEncoding]
  * @property {string} [httpMethod]
  * @property {Record<string, unknown>} [cloudEvent] the attributes, if it was one
+ * @property {{subscription?: string, messageId?: string, publishTime?: string, orderingKey?: string, attributes?: Record<string, string>}} [pubsub] what a
+ *   push said about its message, if content is the push's data
  */
 
 /** The longest eventID that stores have room for, in bytes. Headgate's have 32. */

@@ -207,6 +207,7 @@ class PublishedEvent(TypedDict, total=False):
     contentEncoding: str
     httpMethod: str
     cloudEvent: dict[str, Any]  # the attributes, if it was one
+    pubsub: dict[str, Any]  # what a push said about its message, if content is the push's data
 
 
 class EventList(TypedDict, total=False):

@@ -122,4 +122,15 @@ export type PublishedEvent = {
      * the attributes, if it was one
      */
     cloudEvent?: Record<string, unknown> | undefined;
+    /**
+     * what a
+     * push said about its message, if content is the push's data
+     */
+    pubsub?: {
+        subscription?: string;
+        messageId?: string;
+        publishTime?: string;
+        orderingKey?: string;
+        attributes?: Record<string, string>;
+    } | undefined;
 };
