@@ -62,7 +62,8 @@ function dateOf(text) {
  */
 export async function exchange(gate, path, request, patience = {}) {
   const address = gate.url.replace(/\/+$/, "") + path;
-  new URL(address); // a malformed one fails at once
+  const { username, password } = new URL(address); // throws if it is malformed
+  if (username || password) throw new TypeError("headgate: the URL must not have credentials: give a token");
   const end = Date.now() + (patience.timeout ?? PATIENCE);
   for (let attempt = 1; ; attempt++) {
     patience.signal?.throwIfAborted();
@@ -85,7 +86,7 @@ export async function exchange(gate, path, request, patience = {}) {
       after = decision.after;
     } catch (error) {
       patience.signal?.throwIfAborted();
-      if (error === failure) throw error;
+      if (error === failure || untrusted(error)) throw error;
       failure = error;
     } finally {
       clearTimeout(timer);
@@ -95,6 +96,11 @@ export async function exchange(gate, path, request, patience = {}) {
     if (Date.now() + pause >= end) throw new Error(`headgate: gave up after ${attempt} attempts: ${/** @type {Error} */ (failure).message}`, { cause: failure });
     await sleep(pause, patience.signal);
   }
+}
+
+/** Reports whether the server's certificate is not trusted, which no other attempt changes. @param {any} error */
+function untrusted(error) {
+  return /CERT|LEAF_SIGNATURE/.test(error?.cause?.code ?? "");
 }
 
 /** @param {number} status @param {Response} answer */

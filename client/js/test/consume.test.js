@@ -127,6 +127,10 @@ test("with secrets only signed requests are taken", async () => {
   const signature = "v1," + createHmac("sha256", Buffer.from(secret.slice(6), "base64")).update(`m.${at}.${plain.data}`).digest("base64");
   const headers = { "webhook-id": "m", "webhook-timestamp": at, "webhook-signature": signature };
   assert.equal((await handler(push(plain.data + " ", headers))).status, 401);
+  for (const secrets of [[], ""]) {
+    const closed = consumePush({ store: memoryStore(), secrets, handle: () => void calls++ });
+    assert.equal((await closed(push(plain.data, headers))).status, 401);
+  }
   assert.equal(calls, 0);
   assert.equal((await handler(push(plain.data, headers))).status, 204);
   assert.equal(calls, 1);

@@ -63,6 +63,18 @@ test("a refusal is final, and says why", async (t) => {
   assert.equal(requests.length, 4);
 });
 
+test("what no other attempt changes is not tried again", async () => {
+  let calls = 0;
+  const fetch = async () => {
+    calls++;
+    throw new TypeError("fetch failed", { cause: Object.assign(new Error("expired"), { code: "CERT_HAS_EXPIRED" }) });
+  };
+  await assert.rejects(send({ url: "https://gate.example", fetch }, { eventKey: "a" }), (error) => error.cause.code === "CERT_HAS_EXPIRED");
+  assert.equal(calls, 1);
+  await assert.rejects(send({ url: "https://me:secret@gate.example", fetch }, { eventKey: "a" }), /credentials/);
+  assert.equal(calls, 1);
+});
+
 test("Retry-After is waited for", async (t) => {
   const { url, requests } = await answering(t, { status: 503, headers: { "Retry-After": "1" } }, {});
   const began = performance.now();
