@@ -23,6 +23,7 @@ const module = "github.com/headgate/headgate/"
 // flow knows several, to tell one what another did. The three of a sync go one way: an
 // exchange uses what a run is made of, and both use definitions.
 var layers = map[string][]string{
+	"client/js":                                  {},
 	"internal/gate/calendar":                     {"internal/schedule"},
 	"internal/gate/condition":                    {},
 	"internal/gate/target":                       {"internal/gate/target/template", "internal/platform/fault", "internal/platform/outbound", "internal/webhook/signature"},
@@ -85,10 +86,11 @@ var layers = map[string][]string{
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
 	"internal/flow":                              {"config", "internal/bus", "internal/draft", "internal/gate", "internal/platform/etag", "internal/platform/fault", "internal/platform/outbound", "internal/record/entity", "internal/store", "internal/sync/source", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/webhook/incoming", "internal/webhook/outgoing", "live"},
 	"internal/app":                               {"internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target"},
-	"functions":                                  {"config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode"},
+	"functions":                                  {"client/js", "config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode"},
 	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/definition", "internal/sync/run", "internal/event"},
 	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store"},
 	"live":                                       {"internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "internal/platform/origin", "internal/platform/decode"},
+	"client":                                     {},
 	"live/localqueue":                            {"internal/bus/busqueue", "internal/bus/localbus"},
 	"live/pubsubqueue":                           {"internal/bus/busqueue", "internal/bus/pubsubbus"},
 	"live/queuetest":                             {"live"},
@@ -99,6 +101,7 @@ var layers = map[string][]string{
 	"internal/platform/decode/schema":            {"internal/platform/decode"},
 	// The rest builds, measures or tests the whole.
 	".":                                 {"internal/cli"},
+	"examples/client":                   {"client"},
 	"examples/live":                     {"live"},
 	"functions/cloudfunctions":          {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
 	"internal/platform/launch":          {"config", "internal/app", "internal/gate", "internal/gate/cloudtimer", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource", "internal/platform/googletoken"},
@@ -118,7 +121,7 @@ var layers = map[string][]string{
 var sdks = map[string][]string{
 	"cloud.google.com/go/firestore":                         {"internal/store/firestorestore"},
 	"cloud.google.com/go/pubsub":                            {"internal/bus/pubsubbus"},
-	"modernc.org/sqlite":                                    {"internal/store/sqlitestore", "internal/sync/source/sqlsource", "internal/sync/source/sqlsource/sqliteguard"},
+	"modernc.org/sqlite":                                    {"examples/client", "internal/store/sqlitestore", "internal/sync/source/sqlsource", "internal/sync/source/sqlsource/sqliteguard"},
 	"modernc.org/libc":                                      {"internal/sync/source/sqlsource/sqliteguard"},
 	"github.com/jackc/pgx":                                  {"internal/sync/source/sqlsource"},
 	"github.com/go-sql-driver/mysql":                        {"internal/sync/source/sqlsource"},
@@ -135,6 +138,9 @@ var sdks = map[string][]string{
 	"github.com/spf13/pflag":                                {"internal/cli", "internal/platform/launch"},
 	"github.com/swaggest/jsonschema-go":                     {},
 }
+
+// standalone packages import the standard library only: who uses one has no other dependency.
+var standalone = []string{"client"}
 
 // pure packages import only the standard library and each other. They use nothing of the
 // standard library that reaches the network, the operating system or the clock, so the
@@ -184,6 +190,9 @@ func TestImports(t *testing.T) {
 			name, err := strconv.Unquote(imp.Path.Value)
 			require.NoError(t, err)
 			checkImport(t, path, pkg, name)
+			if slices.Contains(standalone, pkg) {
+				require.NotContains(t, strings.Split(name, "/")[0], ".", "%s imports %s, which is not of the standard library", path, name)
+			}
 			if slices.Contains(pure, pkg) {
 				require.NoError(t, checkPure(file, imp, name), path)
 			}

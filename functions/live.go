@@ -2,11 +2,11 @@ package functions
 
 import (
 	"cmp"
-	_ "embed"
 	"errors"
 	"net/http"
 	"slices"
 
+	"github.com/headgate/headgate/client/js"
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/live/journal"
 	"github.com/headgate/headgate/internal/live/token"
@@ -122,13 +122,10 @@ func liveClients(a *app.App) web.Handler {
 	}
 }
 
-//go:embed static/headgate-live.js
-var liveClientJS []byte
-
 // liveClient serves the JavaScript client.
 func liveClient(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
-	_, err := w.Write(liveClientJS)
+	_, err := w.Write(js.Live)
 	return err
 }

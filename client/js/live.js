@@ -3,6 +3,8 @@
 // subscribes again with the versions that it has. Where WebSockets do not get through,
 // it falls back to an event stream. It has no dependencies.
 //
+// The server has it at /live/client.js; it is also in the npm package @headgate/client.
+//
 //   import { connect } from "/live/client.js";
 //   const live = connect();
 //   const off = live.subscribe("items", "100", (change) => console.log(change));
@@ -14,11 +16,12 @@
  * @typedef {{entity: string, id: string, version: string, began: boolean, handlers: Set<(c: Change) => void>}} Subscription
  *
  * @typedef {object} Options
- * @property {string} [base] Headgate's URL; default: the page's
+ * @property {string} [base] Headgate's URL; default: the page's. Outside of a browser it must be given
  * @property {string} [path] the WebSocket's path; default: /ws/entity-sync/
  * @property {string} [token] sent as access_token
  * @property {string} [secret] sent as the client's secret
  * @property {"auto"|"websocket"|"sse"} [transport] default: auto
+ * @property {typeof globalThis.WebSocket} [WebSocket] default: the global one, which Node has from 22 on
  * @property {(state: "connecting"|"open"|"closed", transport: string) => void} [onState]
  * @property {(frame: any) => void} [onError] gets error frames
  */
@@ -37,6 +40,9 @@ const SILENCE = 70000;
 /** @param {Options} [options] */
 export function connect(options = {}) {
   const base = new URL(options.base ?? globalThis.location.href);
+  const Socket = options.WebSocket ?? globalThis.WebSocket;
+  const Stream = globalThis.EventSource; // Node has none: there the client tries sockets only
+  if (!Socket) throw new TypeError("headgate: there is no WebSocket here: give one in the options");
   /** @type {Map<string, Subscription>} */
   const subscriptions = new Map();
   const key = (/** @type {string} */ entity, /** @type {string} */ id) => entity + "\u0000" + id;
@@ -67,7 +73,7 @@ export function connect(options = {}) {
     prober = setTimeout(() => send({ action: "unsubscribe", body: { entity: "headgate/nothing", id: "-" } }), QUIET); // the server answers it
     watchdog = setTimeout(() => {
       connection?.close();
-      if (connection instanceof EventSource) again(); // unlike a socket, it has no close event
+      if (Stream && connection instanceof Stream) again(); // unlike a socket, it has no close event
     }, SILENCE);
   };
 
@@ -120,7 +126,7 @@ export function connect(options = {}) {
   };
 
   const send = (/** @type {any} */ frame) => {
-    if (connection instanceof WebSocket && connection.readyState === WebSocket.OPEN) connection.send(JSON.stringify(frame));
+    if (connection instanceof Socket && connection.readyState === 1) connection.send(JSON.stringify(frame));
   };
 
   const ask = (/** @type {Subscription} */ s) => {
@@ -130,7 +136,7 @@ export function connect(options = {}) {
   const openSocket = () => {
     const u = address(options.path ?? "/ws/entity-sync/", "ws");
     u.searchParams.set("protocol", "2");
-    const socket = new WebSocket(u);
+    const socket = new Socket(u);
     connection = socket;
     let opened = false;
     socket.onopen = () => {
@@ -142,9 +148,9 @@ export function connect(options = {}) {
       state("open");
     };
     socket.onmessage = (m) => take(JSON.parse(m.data));
-    socket.onclose = () => {
+    socket.onclose = socket.onerror = () => { // the WebSocket of Node 20 does not close after an error
       if (connection !== socket) return;
-      if (!opened && options.transport !== "websocket" && failures + 1 >= (through ? SOCKETS_TRIED_AGAIN : SOCKETS_TRIED)) transport = "sse";
+      if (!opened && Stream && options.transport !== "websocket" && failures + 1 >= (through ? SOCKETS_TRIED_AGAIN : SOCKETS_TRIED)) transport = "sse";
       again();
     };
   };
@@ -167,7 +173,7 @@ export function connect(options = {}) {
     }
     const bytes = new TextEncoder().encode(JSON.stringify(have));
     u.searchParams.set("lastEventId", btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, ""));
-    const stream = new EventSource(u);
+    const stream = new Stream(u);
     connection = stream;
     let opened = false;
     stream.onopen = () => {

@@ -1,0 +1,17 @@
+export { connect } from "./live.js";
+export type Gate = import("./retry.js").Gate;
+export type Patience = import("./retry.js").Patience;
+export type Event = import("./send.js").Event;
+export type Batch = import("./send.js").Batch;
+export type Receipt = import("./send.js").Receipt;
+export type Result = import("./send.js").Result;
+export type Message = import("./message.js").Message;
+export type EventList = import("./message.js").EventList;
+export type PublishedEvent = import("./message.js").PublishedEvent;
+export type Change = import("./live.js").Change;
+export type Store<Tx = void> = import("./consume.js").Store<Tx>;
+export { send, sendBatch } from "./send.js";
+export { HeadgateError, PermanentError } from "./error.js";
+export { consumePush, memoryStore, nodeListener } from "./consume.js";
+export { bodyOf, parseMessage, parsePush } from "./message.js";
+export { verify, WebhookError } from "./verify.js";
