@@ -105,7 +105,8 @@ func TestTheProgramOfTheDocument(t *testing.T) {
 	require.Contains(t, string(config), "127.0.0.1:9000")
 	o := options{addr: fixedPort(t), data: t.TempDir(), env: []string{"CONFIG=" + strings.Replace(string(config), "127.0.0.1:9000", taking, 1)}}
 
-	ended := runClient(t, program, "-gate", "http://"+o.addr, "-addr", taking, "-db", file)
+	args := []string{"-gate", "http://" + o.addr, "-addr", taking, "-db", file}
+	consumer := run(t, dir, nil, program, args...)
 	p := launch(t, o).listens(t)
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
@@ -133,8 +134,8 @@ func TestTheProgramOfTheDocument(t *testing.T) {
 	p.kill9()
 	p = p.restart(t).listens(t)
 	replay()
-	ended()
-	runClient(t, program, "-gate", "http://"+o.addr, "-addr", taking, "-db", file) // it sends a second event
+	consumer.end()
+	run(t, dir, nil, program, args...) // it sends a second event
 	replay()
 	require.Equal(t, 1, func() int { n, err := invoices(id); require.NoError(t, err); return n }())
 	eventually(t, time.Minute, "the second message is handled, too", func() error {
@@ -148,23 +149,3 @@ func TestTheProgramOfTheDocument(t *testing.T) {
 }
 
 type messageList struct{ Messages []struct{ EventID string } }
-
-// runClient starts the program, and returns a function that kills it.
-func runClient(t *testing.T, program string, args ...string) (kill func()) {
-	t.Helper()
-	var log output
-	cmd := exec.Command(program, args...)
-	cmd.Stdout, cmd.Stderr, cmd.Env = &log, &log, environment(nil)
-	require.NoError(t, cmd.Start())
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	t.Cleanup(func() {
-		kill()
-		if t.Failed() {
-			t.Logf("%s: %s", program, log.String())
-		}
-	})
-	return kill
-}
