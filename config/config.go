@@ -101,6 +101,8 @@ type Service struct {
 	Expect []Cron `json:"expect,omitempty" least:"1 schedule"`
 	// The receivers of alerts. Without it, alerts are lines of the log.
 	Alerts *Alerts `json:"alerts,omitempty"`
+	// The policy for a request that claims to be a CloudEvent and is malformed. reject (if omitted): 400. keep: it is stored as a plain event, as EventSync does, and its CloudEvents attributes count for nothing.
+	Malformed string `json:"malformed,omitempty" enum:"reject keep"`
 	// Where each message goes, beside the topic of targetPubSub. Each target has its own state and retries.
 	Targets []Target `json:"targets,omitempty" least:"1 target"`
 }
