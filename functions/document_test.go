@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,7 +165,11 @@ func (w *writer) operation(prefix string, rt route, method string, several bool)
 		out["description"] = description
 	}
 	out["parameters"] = parameters
-	responses, err := w.responses(o.answers, fails)
+	answers := o.answers
+	if method == http.MethodOptions {
+		answers = append(slices.Clone(answers), reply{status: 204, text: "The request is no event. Deliveries are welcome.", headers: []string{"Allow", "WebHook-Allowed-Origin", "WebHook-Allowed-Rate"}})
+	}
+	responses, err := w.responses(answers, fails)
 	out["responses"] = responses
 	return out, err
 }

@@ -3,7 +3,6 @@ package functions
 import (
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
@@ -23,9 +22,9 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return unknownKey(g, r.PathValue("key"))
 	}
-	if len(e.AcceptedHTTPMethods) > 0 && !slices.Contains(e.AcceptedHTTPMethods, r.Method) {
+	if !accepts(e, r.Method) {
 		return &fault.Error{
-			Code: fault.MethodNotAllowed, Allow: e.AcceptedHTTPMethods,
+			Code: fault.MethodNotAllowed, Allow: accepted(e),
 			Message: "endpoint " + e.EventKey + " does not accept " + r.Method,
 		}
 	}
