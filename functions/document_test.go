@@ -57,6 +57,11 @@ func makeDocument() ([]byte, error) {
 			}
 			paths[path][strings.ToLower(m)] = op
 		}
+		if asked, ok := rt.asked(); ok {
+			op, err := w.operation(prefix, asked, http.MethodOptions, true)
+			paths[path]["options"] = op
+			return err
+		}
 		return nil
 	}
 	for _, rt := range routes {
@@ -164,11 +169,14 @@ func (w *writer) operation(prefix string, rt route, method string, several bool)
 	if description != "" {
 		out["description"] = description
 	}
-	out["parameters"] = parameters
 	answers := o.answers
-	if method == http.MethodOptions {
-		answers = append(slices.Clone(answers), reply{status: 204, text: "The request is no event. Deliveries are welcome.", headers: []string{"Allow", "WebHook-Allowed-Origin", "WebHook-Allowed-Rate"}})
+	if method == http.MethodOptions && rt.methods == anyMethod {
+		answers = append(slices.Clone(answers), consent)
+		for _, p := range consentParameters {
+			parameters = append(parameters, w.parameter(p))
+		}
 	}
+	out["parameters"] = parameters
 	responses, err := w.responses(answers, fails)
 	out["responses"] = responses
 	return out, err
