@@ -1,7 +1,7 @@
 // Package config is Headgate's configuration: its types, defaults, validation
 // and JSON Schema. A configuration that EventSync accepts and that worked there
 // means the same here. It is refused only if it has fields that EventSync ignores, an
-// eventKey that HTTP clients clean ("a/"), a period over 366 days, or a need of more than
+// eventKey that HTTP clients clean ("a//b"), a period over 366 days, or a need of more than
 // a million events.
 //
 // A Config that Parse returned is valid and effective: defaults are filled in, and
@@ -101,6 +101,8 @@ type Service struct {
 	Expect []Cron `json:"expect,omitempty" least:"1 schedule"`
 	// The receivers of alerts. Without it, alerts are lines of the log.
 	Alerts *Alerts `json:"alerts,omitempty"`
+	// The policy for a request that claims to be a CloudEvent and is malformed. reject (if omitted): 400. keep: it is stored as a plain event, as EventSync does, and its CloudEvents attributes count for nothing.
+	Malformed string `json:"malformed,omitempty" enum:"reject keep"`
 	// Where each message goes, beside the topic of targetPubSub. Each target has its own state and retries.
 	Targets []Target `json:"targets,omitempty" least:"1 target"`
 }
@@ -164,9 +166,9 @@ func (t Trigger) Period() time.Duration { return time.Duration(t.ObservationPeri
 
 // Endpoint is one event source's address: /event/{eventKey}.
 type Endpoint struct {
-	// The end of the path that the source calls. No segment is empty, "." or "..", which HTTP clients clean away.
+	// The end of the path that the source calls. No segment is empty, "." or "..", which HTTP clients clean away; a slash may end it.
 	EventKey string `json:"eventKey" decode:"required" format:"eventKey"`
-	// The methods with which the source may call, in any letter case. Empty or omitted accepts all.
+	// The methods with which the source may call, in any letter case. Empty or omitted accepts all but HEAD and OPTIONS.
 	AcceptedHTTPMethods []string `json:"acceptedHttpMethods,omitempty" decode:"nullable,anycase" enum:"GET POST OPTIONS HEAD PUT DELETE TRACE CONNECT PATCH"`
 	// The endpoint's events that a message has: all, the first, the last, or the first and the last.
 	EventToSend string `json:"eventToSend" decode:"nullable,anycase" enum:"ALL FIRST LAST BOUNDARIES" default:"ALL"`

@@ -205,6 +205,9 @@ func TestApplyEnv(t *testing.T) {
 		{async: "TRUE", wantAsync: true},
 		{async: "tRuE", wantAsync: true},
 		{async: "false"},
+		{async: "1"},
+		{async: "t"},
+		{async: " true"},
 		{async: "yes"},
 		{cors: "false", wantSends: true},
 	} {

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/headgate/headgate/internal/platform/credential"
@@ -28,7 +27,7 @@ func Schema() []byte { return bytes.Clone(schemaJSON) }
 // ASYNC_EVENT_TRIGGER (true) answers sources before the check, in every service,
 // and DISABLE_CORS (any value) lets pages of any origin send events, and do nothing else.
 func (c *Config) ApplyEnv(getenv func(string) string) {
-	if async, err := strconv.ParseBool(strings.ToLower(getenv("ASYNC_EVENT_TRIGGER"))); err == nil && async {
+	if strings.EqualFold(getenv("ASYNC_EVENT_TRIGGER"), "true") { // and by no other spelling, as in EventSync
 		for i := range c.Services {
 			c.Services[i].AsyncEventTrigger = true
 		}

@@ -44,7 +44,7 @@ var formats = decode.Formats{
 		Must:    "must be projects/<project>/locations/<location>/queues/<name>",
 	},
 	"interval": {Must: "must be hour, day, week, month, or a number of seconds"},
-	"eventKey": {Not: regexp.MustCompile(`(^|/)\.{0,2}(/|$)`), Check: checkEventKey},
+	"eventKey": {Not: regexp.MustCompile(`^/|//|(^|/)\.{1,2}(/|$)`), Check: checkEventKey},
 }
 
 func checkNetwork(s string) string {
@@ -122,8 +122,9 @@ func checkTopic(s string) string {
 	return ""
 }
 
+// checkEventKey takes a slash at the end, as EventSync does: "a/" is another key than "a".
 func checkEventKey(s string) string {
-	for segment := range strings.SplitSeq(s, "/") {
+	for segment := range strings.SplitSeq(strings.TrimSuffix(s, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
 			return fmt.Sprintf(`%q cannot be a URL's path: a segment is empty, "." or ".."`, decode.Short(s))
 		}

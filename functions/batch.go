@@ -70,8 +70,11 @@ func takeBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 
 // answerBatch takes the items of a batch for the endpoint or the feed that to names.
 func answerBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request, raw []json.RawMessage, body []byte, to gate.Incoming) error {
-	evaluates := to.Feed != "" || g.Evaluates(to.EventKey)
-	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch || evaluates {
+	decodings := event.Decodings(r.Header, body)
+	if to.Feed != "" || g.Evaluates(to.EventKey) {
+		decodings++
+	}
+	for range decodings {
 		if err := web.Decoding(r.Context(), w, body); err != nil {
 			return err
 		}
@@ -84,12 +87,12 @@ func answerBatch(g *gate.Gate, w http.ResponseWriter, r *http.Request, raw []jso
 		return fault.New(fault.TooLarge, "the headers and the query are kept with each of the %d items: %d bytes, and %d is the most", len(raw), kept, maxBatchBytes)
 	}
 	for i, item := range raw {
-		in := to
-		in.Meta, in.Content, in.Held = m, item, web.HoldOf(w)
-		if bad := receiveItem(g, r, i, &in); bad != nil {
+		in, bad := receiveItem(g, r, i, item, m)
+		if bad != nil {
 			out.Results[i] = *bad
 			continue
 		}
+		in.EventKey, in.Feed, in.Held = to.EventKey, to.Feed, web.HoldOf(w)
 		good, at = append(good, in), append(at, i)
 	}
 	if err := web.Answering(r.Context(), w, answerOf(g, out, to)); err != nil {
@@ -139,25 +142,23 @@ func answerOf(g *gate.Gate, out batchJSON, to gate.Incoming) (most int) {
 // perReceipt is the most that a receipt has beside its texts.
 const perReceipt = 256
 
-// receiveItem completes the event of item i, or returns the result that says what is wrong.
-func receiveItem(g *gate.Gate, r *http.Request, i int, in *gate.Incoming) *itemJSON {
-	if limit := g.Service().MaxEventBytes; len(in.Content) > limit {
-		return &itemJSON{
+// receiveItem returns the event that item i carries, or the result that says what is wrong.
+func receiveItem(g *gate.Gate, r *http.Request, i int, item []byte, m event.Meta) (gate.Incoming, *itemJSON) {
+	svc := g.Service()
+	if limit := svc.MaxEventBytes; len(item) > limit {
+		return gate.Incoming{}, &itemJSON{
 			Status: http.StatusRequestEntityTooLarge,
 			Error:  "item " + strconv.Itoa(i) + " is over maxEventBytes, " + strconv.Itoa(limit) + " bytes",
 		}
 	}
-	var cloudEvent map[string]json.RawMessage
-	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
-		var err error
-		if cloudEvent, err = event.StructuredCloudEvent(in.Content); err != nil {
-			return &itemJSON{Status: http.StatusBadRequest, Error: "item " + strconv.Itoa(i) + ": " + err.Error()}
-		}
-		rules(g.Service()).CloudEvent(&in.Meta, cloudEvent)
+	c, err := event.DecodeItem(event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch, item)
+	if err != nil && !keepsMalformed(svc) {
+		return gate.Incoming{}, &itemJSON{Status: http.StatusBadRequest, Error: "item " + strconv.Itoa(i) + ": " + err.Error()}
 	}
+	in := carrying(svc, m, c)
 	// The header is the batch's key. An item's key then has its place in the batch as well.
 	if in.IdempotencyKey = event.ItemKey(r.Header, i); in.IdempotencyKey == "" {
-		in.IdempotencyKey = event.IdempotencyKey(nil, cloudEvent, event.Push{})
+		in.IdempotencyKey = c.Key
 	}
-	return nil
+	return in, nil
 }

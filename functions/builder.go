@@ -75,6 +75,9 @@ func (b *builder) register(path string, of, lacking []route) {
 		serve = web.Methods(func(w http.ResponseWriter, r *http.Request) error { return handlers[r.Method](w, r) }, methods...)
 	}
 	access := web.Reads
+	if len(of) > 0 && (of[0].role == auth.Ingest || path == triggerAliasPath) { // sources deliver here
+		serve = b.consenting(path, methods, serve)
+	}
 	if len(of) > 0 {
 		access = of[0].onGet
 	} else {
@@ -108,10 +111,10 @@ func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
 }
 
 // handler serves the routes. Every request passes the rules for hosts and for pages of
-// other origins first.
+// other origins first. Standard methods may be in any letter case, as in EventSync.
 func (b *builder) handler() http.Handler {
 	browsers := web.NewBrowsers(b.app.Config(), b.app.Platform().Proxied(), b.app.Log())
-	return browsers.Hosts(withService(browsers.Handler(b.does, b.mux)))
+	return browsers.Hosts(web.AnyCase(withService(browsers.Handler(b.does, b.mux))))
 }
 
 // does returns what a request would do at the route that it leads to.

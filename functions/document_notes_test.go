@@ -34,11 +34,13 @@ var documentTags = []schema{
 var requestID = inHeader("X-Request-Id", "The request's id, for the log and the answer: up to 128 letters, digits and -_.~:=+/. Default: a random one.")
 
 var answerHeaders = schema{
-	"ETag":             schema{"schema": schema{"type": "string"}, "description": "The version of what the answer shows."},
-	"Location":         schema{"schema": schema{"type": "string"}, "description": "The path of the resource that was made, or of the one that conflicts with the request."},
-	"Allow":            schema{"schema": schema{"type": "string"}, "description": "The methods that the path takes."},
-	"WWW-Authenticate": schema{"schema": schema{"type": "string"}, "description": "Bearer."},
-	"Retry-After":      schema{"schema": schema{"type": "integer", "minimum": 1}, "description": "Seconds to wait before the same request is sent again."},
+	"ETag":                   schema{"schema": schema{"type": "string"}, "description": "The version of what the answer shows."},
+	"Location":               schema{"schema": schema{"type": "string"}, "description": "The path of the resource that was made, or of the one that conflicts with the request."},
+	"Allow":                  schema{"schema": schema{"type": "string"}, "description": "The methods that the path takes."},
+	"WebHook-Allowed-Origin": schema{"schema": schema{"type": "string"}, "description": "The origin that asked for the consent to deliver."},
+	"WebHook-Allowed-Rate":   schema{"schema": schema{"type": "string"}, "description": "The deliveries per minute that it asked for, or * for any."},
+	"WWW-Authenticate":       schema{"schema": schema{"type": "string"}, "description": "Bearer."},
+	"Retry-After":            schema{"schema": schema{"type": "integer", "minimum": 1}, "description": "Seconds to wait before the same request is sent again."},
 }
 
 // problem is an answer that reports a failure.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,6 +56,11 @@ func makeDocument() ([]byte, error) {
 				paths[path] = map[string]any{}
 			}
 			paths[path][strings.ToLower(m)] = op
+		}
+		if asked, ok := rt.asked(); ok {
+			op, err := w.operation(prefix, asked, http.MethodOptions, true)
+			paths[path]["options"] = op
+			return err
 		}
 		return nil
 	}
@@ -163,8 +169,15 @@ func (w *writer) operation(prefix string, rt route, method string, several bool)
 	if description != "" {
 		out["description"] = description
 	}
+	answers := o.answers
+	if method == http.MethodOptions && rt.methods == anyMethod {
+		answers = append(slices.Clone(answers), consent)
+		for _, p := range consentParameters {
+			parameters = append(parameters, w.parameter(p))
+		}
+	}
 	out["parameters"] = parameters
-	responses, err := w.responses(o.answers, fails)
+	responses, err := w.responses(answers, fails)
 	out["responses"] = responses
 	return out, err
 }

@@ -99,7 +99,7 @@ func TestEventsAreRefusedAQueryThatIsWrong(t *testing.T) {
 	}
 }
 
-// A line has the correlation key of its event, and the attributes that expressions saw.
+// A line has the correlation key of its event, and the attributes of the push that carried it.
 func TestEventsByKey(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, windowed(`,"window":"anchored"`, `,"unwrap":"pubsub","filter":"has(event.attributes.region)"`, byOrder))
@@ -110,7 +110,7 @@ func TestEventsByKey(t *testing.T) {
 	lines := g.lines("")
 	require.Equal(t, []string{`{"order":1}`, `{"order":2}`}, contents(lines))
 	require.Equal(t, []string{"1", "2"}, []string{lines[0].CorrelationKey, lines[1].CorrelationKey})
-	require.Equal(t, map[string]string{"region": "eu"}, lines[0].Attributes)
+	require.Equal(t, map[string]string{"region": "eu"}, lines[0].PubSub.Attributes)
 	require.Equal(t, []string{"Access_token"}, lines[0].Redacted)
 	require.Equal(t, lines[1:], g.lines("?key=2"))
 	g.do("POST", "/trigger?key=2", "")
@@ -119,7 +119,7 @@ func TestEventsByKey(t *testing.T) {
 
 	g = newGateway(t, windowed("", `,"unwrap":"pubsub"`, ""))
 	g.event("entry1", push)
-	require.Nil(t, g.lines("")[0].Attributes, "no expression: an event is stored as before")
+	require.Equal(t, map[string]string{"region": "eu"}, g.lines("")[0].PubSub.Attributes, "without expressions, too")
 }
 
 // failingStore answers some pages of events, and then fails.

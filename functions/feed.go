@@ -20,17 +20,9 @@ func takeFeed(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := web.Decoding(r.Context(), w, body); err != nil { // the routes look at it
-		return err
-	}
-	in, err := read(g.Service(), r, body, "/feeds/"+name)
+	in, err := read(g, w, r, body, true, "/feeds/"+name) // the routes look at it
 	if err != nil {
 		return err
-	}
-	if in.Pushed != nil { // or at what it carries
-		if err := web.Decoding(r.Context(), w, in.Pushed); err != nil {
-			return err
-		}
 	}
 	in.Feed = name
 	return answerEvent(g, w, r, in)

@@ -218,7 +218,7 @@ type syncMessage struct {
 		Events         []struct {
 			ID, Content, ContentEncoding, HTTPMethod, RawQuery string
 			Headers, QueryParams                               map[string][]string
-			CloudEvent                                         map[string]any
+			CloudEvent, PubSub                                 map[string]any
 		}
 	}
 }

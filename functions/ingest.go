@@ -1,8 +1,8 @@
 package functions
 
 import (
+	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
@@ -22,9 +22,9 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return unknownKey(g, r.PathValue("key"))
 	}
-	if len(e.AcceptedHTTPMethods) > 0 && !slices.Contains(e.AcceptedHTTPMethods, r.Method) {
+	if !accepts(e, r.Method) {
 		return &fault.Error{
-			Code: fault.MethodNotAllowed, Allow: e.AcceptedHTTPMethods,
+			Code: fault.MethodNotAllowed, Allow: accepted(e),
 			Message: "endpoint " + e.EventKey + " does not accept " + r.Method,
 		}
 	}
@@ -32,20 +32,11 @@ func takeEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if event.Parsed(r.Header, body) || g.Evaluates(e.EventKey) {
-		if err := web.Decoding(r.Context(), w, body); err != nil {
-			return err
-		}
-	}
-	in, err := receive(g.Service(), e, r, body)
+	in, err := read(g, w, r, body, g.Evaluates(e.EventKey), "/events/"+e.EventKey)
 	if err != nil {
 		return err
 	}
-	if e.Unwrap == "pubsub" && g.Evaluates(e.EventKey) { // expressions read what the push carried
-		if err := web.Decoding(r.Context(), w, in.Content); err != nil {
-			return err
-		}
-	}
+	in.EventKey = e.EventKey
 	return answerEvent(g, w, r, in)
 }
 
@@ -62,41 +53,44 @@ func answerEvent(g *gate.Gate, w http.ResponseWriter, r *http.Request, in gate.I
 	return web.JSON(w, http.StatusOK, receiptJSON{stored(out.Receipts[0]), released(out.Triggered, out.Published)})
 }
 
-// receive turns a request into an event.
-func receive(svc config.Service, e config.Endpoint, r *http.Request, body []byte) (gate.Incoming, error) {
-	in, err := read(svc, r, body, "/events/"+e.EventKey)
-	in.EventKey = e.EventKey
-	if in.Pushed != nil && e.Unwrap == "pubsub" {
-		in.Content = in.Pushed
+// read turns a request into an event of no endpoint yet, and takes the memory for decoding
+// it. evaluates reports that expressions will look at it. batches is the path for batches.
+func read(g *gate.Gate, w http.ResponseWriter, r *http.Request, body []byte, evaluates bool, batches string) (gate.Incoming, error) {
+	decodings := event.Decodings(r.Header, body)
+	if evaluates {
+		decodings++
 	}
-	in.Pushed = nil // only a feed's route decides later
-	return in, err
-}
-
-// read turns a request into an event of no endpoint yet. batches is the path for batches.
-func read(svc config.Service, r *http.Request, body []byte, batches string) (gate.Incoming, error) {
-	if event.MediaType(r.Header.Get("Content-Type")) == event.TypeCloudEventBatch {
+	for range decodings {
+		if err := web.Decoding(r.Context(), w, body); err != nil {
+			return gate.Incoming{}, err
+		}
+	}
+	svc := g.Service()
+	c, err := event.Decode(r.Header, body)
+	switch {
+	case err == nil || keepsMalformed(svc):
+	case errors.Is(err, event.ErrBatch):
 		return gate.Incoming{}, fault.New(fault.Invalid, "a batch of CloudEvents goes to %s", batches)
-	}
-	cloudEvent, err := event.CloudEvent(r.Header, body)
-	if err != nil {
+	default:
 		return gate.Incoming{}, fault.New(fault.Invalid, "%s", err)
 	}
-	in := gate.Incoming{Meta: meta(svc, r), Content: body}
-	rules(svc).CloudEvent(&in.Meta, cloudEvent)
-	var push event.Push
-	if cloudEvent == nil {
-		var wrapped bool
-		if push, wrapped = event.ParsePush(body); wrapped {
-			if in.Pushed = push.Data; in.Pushed == nil {
-				in.Pushed = []byte{}
-			}
-		}
-		in.Attributes = push.Attributes
+	in := carrying(svc, meta(svc, r), c)
+	in.IdempotencyKey = c.Key
+	if evaluates && in.Push != nil { // expressions may read what the push carries
+		return in, web.Decoding(r.Context(), w, in.Push.Data)
 	}
-	in.IdempotencyKey = event.IdempotencyKey(r.Header, cloudEvent, push)
 	return in, nil
 }
+
+// carrying returns the event that a request or an item of a batch carries.
+func carrying(svc config.Service, m event.Meta, c event.Carried) gate.Incoming {
+	in := gate.Incoming{Meta: m, Content: c.Content, Push: c.Push, Opened: c.Opened}
+	rules(svc).CloudEvent(&in.Meta, c.CloudEvent)
+	return in
+}
+
+// keepsMalformed reports whether the service takes a malformed CloudEvent as a plain event.
+func keepsMalformed(svc config.Service) bool { return svc.Malformed == "keep" }
 
 func meta(svc config.Service, r *http.Request) event.Meta {
 	return rules(svc).Receive(r.Method, r.Header, r.URL.RawQuery)

@@ -24,8 +24,15 @@ type route struct {
 }
 
 const (
-	public    = "public" // the role that everybody has
-	anyMethod = "*"      // the handler decides which methods it takes
+	public    = "public"                    // the role that everybody has
+	anyMethod = "*"                         // the handler decides which methods it takes
+	byHand    = "GET POST PUT PATCH DELETE" // any method that EventSync's callers may use to operate
+)
+
+// Paths that other files name.
+const (
+	eventPath = "/event/{key...}"
+	hookPath  = "/hooks/{name}"
 )
 
 // noGet is the onGet of rows that take no GET. If another row of the path takes it, that row
@@ -35,9 +42,9 @@ const noGet = web.Reads
 // routes is the table of all that is served.
 var routes = []route{
 	// Sources send events.
-	{anyMethod, "/event/{key...}", Ingest, auth.Ingest, web.Takes, perService(takeEvent),
+	{anyMethod, eventPath, Ingest, auth.Ingest, web.Takes, perService(takeEvent),
 		op("ingest", bySources, "Send an event").
-			note("The endpoint's acceptedHttpMethods say which methods it takes. A CloudEvent (structured or binary) keeps its attributes. Its source and id are its idempotency key, as is the message id of a Pub/Sub push.").
+			note("The endpoint's acceptedHttpMethods say which methods it takes; HEAD and OPTIONS are events only where it names them. Any other OPTIONS request is answered with 204, and agrees to deliveries of WebHook-Request-Origin. A CloudEvent (structured or binary) keeps its attributes. Its source and id are its idempotency key, as is the message id of a Pub/Sub push.").
 			reads(ofEvents...).
 			takesAs("Any bytes, up to maxEventBytes. They are kept as they are.", []string{"*/*"}).orNothing().
 			gives(200, "The event is durable, and the window was checked.", receiptJSON{}).fails(429)},
@@ -72,17 +79,17 @@ var routes = []route{
 			gives(200, "How much was done.", sweptJSON{})},
 
 	// People operate the gate.
-	{"GET POST", "/trigger", Trigger, auth.Operate, web.Acts, notByHead(triggerWindow),
+	{byHand, "/trigger", Trigger, auth.Operate, web.Acts, notByHead(triggerWindow),
 		op("trigger", byPeople, "Publish every event in the window now, complete or not").
 			note("A deployment with several services needs the service in the path.").
 			reads(correlationKey).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
 	{anyMethod, triggerAliasPath, "", auth.Operate, web.Acts, guarding(triggerAlias),
-		op("triggerAlias", byPeople, "Publish every event in the window now, complete or not").only("GET POST").
+		op("triggerAlias", byPeople, "Publish every event in the window now, complete or not").only(byHand).
 			note("This is EventSync's path of /trigger. If an endpoint has the eventKey `trigger`, a request is an event of that endpoint instead, and has its parameters.").
 			reads(append([]parameter{correlationKey}, ofEvents...)...).
 			gives(200, "The message; null if the window was empty.", triggeredJSON{})},
-	{"GET POST", "/reset", Trigger, auth.Operate, web.Acts, notByHead(resetWindow),
+	{byHand, "/reset", Trigger, auth.Operate, web.Acts, notByHead(resetWindow),
 		op("reset", byPeople, "Take the events of the window, or of one endpoint, out of it").
 			note("A deployment with several services needs the service in the path.").
 			reads(inQuery("eventKey", "Only the events of this endpoint."), correlationKey).
@@ -258,7 +265,7 @@ var routes = []route{
 			gives(200, "How many entities were named.", notifiedJSON{})},
 
 	// Webhooks come in.
-	{"POST", "/hooks/{name}", Echo, auth.Ingest, noGet, guarding(takeHook),
+	{"POST", hookPath, Echo, auth.Ingest, noGet, guarding(takeHook),
 		op("hook", bySources, "Send a webhook that the configuration names").
 			note(signed).reads(webhookHeaders...).
 			takes("Anything that the configuration's expressions can read.", schema{}).

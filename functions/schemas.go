@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/draft"
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -60,6 +61,7 @@ type messageEvent struct {
 	ContentEncoding string              `json:"contentEncoding,omitempty" enum:"base64" description:"Present where the body is not valid UTF-8."`
 	HTTPMethod      string              `json:"httpMethod,omitempty" description:"Absent in messageFormat eventsync-1."`
 	CloudEvent      map[string]any      `json:"cloudEvent,omitempty" description:"The attributes of a CloudEvent, without its data."`
+	PubSub          *event.PubSub       `json:"pubsub,omitempty" description:"What the Pub/Sub push that carried the event says, if the content is its data. Without credentials."`
 }
 
 // taskList is the body of a webhook of the source of truth.

@@ -2,6 +2,7 @@ package functions
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/auth"
@@ -30,7 +31,7 @@ func triggerAlias(b *builder, role string) web.Handler {
 			})
 		case !configured && b.serves(Trigger):
 			h := notByHead(triggerWindow)
-			return web.Methods(b.guard.Require(role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) }), http.MethodGet, http.MethodPost)
+			return web.Methods(b.guard.Require(role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) }), strings.Fields(byHand)...)
 		default:
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") })
 		}
@@ -43,7 +44,7 @@ func notByHead(h perService) perService {
 	return func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		if r.Method == http.MethodHead {
 			f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
-			f.Allow = []string{http.MethodGet, http.MethodPost}
+			f.Allow = strings.Fields(byHand)
 			return f
 		}
 		return h(g, w, r)

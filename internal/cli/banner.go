@@ -15,11 +15,18 @@ import (
 	"github.com/headgate/headgate/internal/platform/launch"
 )
 
-// announce logs the services and the address, and prints the banner.
+// announce logs the services in words and the address, and prints the banner.
 func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Config, addr net.Addr) {
 	for _, svc := range cfg.Services {
-		log.Info("service", "serviceName", svc.ServiceName, "trigger", svc.Trigger.Type,
-			"observationPeriod", svc.Trigger.Period().String(), "endpoints", len(svc.Endpoints), "topic", svc.Where())
+		endpoints := make([]string, len(svc.Endpoints))
+		for i, e := range svc.Endpoints {
+			endpoints[i] = gate.EndpointWords(e)
+		}
+		attrs := []any{"serviceName", svc.ServiceName, "trigger", svc.Trigger.Type, "observationPeriod", svc.Trigger.Period().String()}
+		if words := gate.Words(svc); words != "" {
+			attrs = append(attrs, "window", words)
+		}
+		log.Info("service", append(attrs, "endpoints", endpoints, "keep", gate.KeepWords(svc.Trigger), "asyncEventTrigger", svc.AsyncEventTrigger, "topic", svc.Where())...)
 	}
 	log.Info("memory", "limitMiB", s.Memory>>20, "budgets", budget.Divide(s.Memory))
 	log.Info("listening", "addr", addr.String(), "store", s.Store, "bus", s.Bus, "function", cmp.Or(s.Function, "all"), "version", p.shownVersion())

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/launch"
 )
 
 // Banners without "auth" are for a person who has no token.
@@ -57,5 +61,25 @@ func TestBannerSaysWhatTheWindowIs(t *testing.T) {
 	check := newConfigCheck(&Process{Stdout: &checked})
 	check.SetArgs([]string{file})
 	require.NoError(t, check.Execute())
-	require.Equal(t, "ok: \"s\", window, 2 endpoints, to projects/p-1/topics/sync\n  window: "+words+"\n", checked.String())
+	require.Equal(t, "ok: \"s\", window, 2 endpoints, to projects/p-1/topics/sync; events count for one message\n"+
+		"  \"orders\": any method but HEAD and OPTIONS; needs 1; sends all\n"+
+		"  \"payment\": any method but HEAD and OPTIONS; needs 1; sends all\n  window: "+words+"\n", checked.String())
+}
+
+// The start says the configuration in words, so that its log tells what the service does.
+func TestTheStartSaysTheConfiguration(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Parse([]byte(`{"serviceName": "s", "trigger": {"type": "window", "observationPeriod": 3600, "keepEventAfterTrigger": true},
+		"endpoints": [{"eventKey": "orders", "acceptedHttpMethods": ["post"], "minNbOfOccurrence": 3, "eventToSend": "LAST"}, {"eventKey": "payment"}],
+		"targetPubSub": {"topic": "projects/p-1/topics/sync"}}`))
+	require.NoError(t, err)
+	var log strings.Builder
+	p := &Process{Stdout: io.Discard}
+	p.announce(slog.New(slog.NewTextHandler(&log, nil)), launch.Settings{}, cfg, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+	for _, words := range []string{
+		"serviceName=s", "trigger=window", "observationPeriod=1h0m0s", `\"orders\": POST; needs 3; sends the last`, `\"payment\": any method but HEAD and OPTIONS; needs 1; sends all`,
+		`keep="events count again after a message"`, "topic=projects/p-1/topics/sync", "asyncEventTrigger=false",
+	} {
+		require.Contains(t, log.String(), words)
+	}
 }

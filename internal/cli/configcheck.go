@@ -30,7 +30,10 @@ func newConfigCheck(p *Process) *cobra.Command {
 				fmt.Fprintln(p.Stdout, "ok: no services, so no gate")
 			}
 			for _, s := range cfg.Services {
-				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s\n", s.ServiceName, s.Trigger.Type, count(len(s.Endpoints), "endpoint"), s.Where())
+				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s; %s\n", s.ServiceName, s.Trigger.Type, count(len(s.Endpoints), "endpoint"), s.Where(), gate.KeepWords(s.Trigger))
+				for _, e := range s.Endpoints {
+					fmt.Fprintln(p.Stdout, "  "+gate.EndpointWords(e))
+				}
 				if words := gate.Words(s); words != "" {
 					fmt.Fprintln(p.Stdout, "  window: "+words)
 				}

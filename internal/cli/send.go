@@ -55,7 +55,7 @@ Two events with the same --name count once: give one to an event that you may se
 		if *feed {
 			to, kind = "/feed/", "a feed"
 		}
-		if path.Clean(to+args[0]) != to+args[0] { // the server would redirect it to another path
+		if name := strings.TrimSuffix(args[0], "/"); path.Clean(to+name) != to+name { // the server would redirect it to another path
 			return wrongUsage("%q is not the name of %s", args[0], kind)
 		}
 		header, err := headersOf(*headers)

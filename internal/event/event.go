@@ -63,9 +63,9 @@ type Meta struct {
 	Redacted []string `json:"redacted,omitempty"`
 	// CloudEvent holds the CloudEvents attributes, if the event is one.
 	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty"`
-	// Attributes are those of the Pub/Sub push that carried the event, if the content does
-	// not have them and expressions may read them.
-	Attributes map[string]string `json:"attributes,omitempty"`
+	// PubSub is what the Pub/Sub push that carried the event says beside its data, if the
+	// content is that data.
+	PubSub *PubSub `json:"pubsub,omitempty"`
 	// CorrelationKey is the key that the rules gave the event; "" without correlation. It is
 	// kept here because an event's pointer, which has it too, is gone once it is claimed.
 	CorrelationKey string `json:"correlationKey,omitempty"`

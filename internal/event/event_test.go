@@ -61,53 +61,6 @@ func TestQueryLosesNothing(t *testing.T) {
 	}
 }
 
-func TestCloudEvent(t *testing.T) {
-	t.Parallel()
-	binary := map[string][]string{
-		"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Source": {"//s"}, "Ce-Type": {"t"},
-		"Ce-Subject": {"caf%C3%A9"}, "Content-Type": {"text/plain"}, "Accept": {"*/*"},
-	}
-	attrs, err := event.CloudEvent(binary, []byte("body"))
-	require.NoError(t, err)
-	b, _ := json.Marshal(attrs)
-	require.JSONEq(t, `{"specversion":"1.0","id":"1","source":"//s","type":"t","subject":"café","datacontenttype":"text/plain"}`, string(b))
-
-	structured := map[string][]string{"Content-Type": {"application/cloudevents+json; charset=utf-8"}}
-	attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t","n":7,"data":{"x":1}}`))
-	require.NoError(t, err)
-	b, _ = json.Marshal(attrs)
-	require.JSONEq(t, `{"specversion":"1.0","id":"1","source":"s","type":"t","n":7}`, string(b))
-
-	attrs, err = event.CloudEvent(map[string][]string{"Content-Type": {"application/json"}}, []byte(`{"id":"1"}`))
-	require.NoError(t, err)
-	require.Nil(t, attrs)
-
-	// Bytes that are not UTF-8 would make the message invalid JSON, and two different ids
-	// equal.
-	keys := map[string]bool{}
-	for _, id := range []string{"caf\xe9", "caf\xe8"} {
-		attrs, err = event.CloudEvent(structured, []byte(`{"specversion":"1.0","id":"`+id+`","source":"s","type":"t","data":"`+id+`"}`))
-		require.NoError(t, err)
-		require.True(t, utf8.Valid(event.Event{Meta: event.Meta{CloudEvent: attrs}}.MetaJSON()))
-		keys[event.IdempotencyKey(nil, attrs, event.Push{})] = true
-	}
-	require.Equal(t, map[string]bool{"ce:1:scafé": true, "ce:1:scafè": true}, keys)
-
-	for body, want := range map[string]string{
-		`[]`: "not a JSON object", `null`: "not a JSON object", `{`: "not a JSON object",
-		`{"specversion":"1.0","id":"","source":"s","type":"t"}`:  `"id"`,
-		`{"specversion":"1.0","id":"1","source":3,"type":"t"}`:   `"source"`,
-		`{"specversion":"2.0","id":"1","source":"s","type":"t"}`: `"specversion"`,
-		`{"specversion":"1.0","id":"1","source":"s"}`:            `"type"`,
-	} {
-		_, err := event.CloudEvent(structured, []byte(body))
-		require.ErrorContains(t, err, want, body)
-	}
-	delete(binary, "Ce-Id")
-	_, err = event.CloudEvent(binary, nil)
-	require.ErrorContains(t, err, `"id"`)
-}
-
 func TestSplitBatchKeepsItemsByteForByte(t *testing.T) {
 	t.Parallel()
 	items, err := event.SplitBatch([]byte("[ {\"a\" :  1.0e0} ,\n2, \"\\u00e9\"]"), 3)
@@ -150,6 +103,7 @@ func TestMetaRoundTrip(t *testing.T) {
 // must be valid UTF-8, because a document store takes nothing else.
 func FuzzReceive(f *testing.F) {
 	f.Add("a=1&%ff=%zz", "application/cloudevents+json", "caf\xe9", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"t"}`))
+	f.Add("", "application/cloudevents+json", "1.0", []byte(`{"specversion":"1.0","id":"\ud800","source":"s","type":"t","data":{"subscription":"s","message":{"messageId":"1","data":"aGk="}}}`))
 	f.Add("=&&;", "application/json", "x", []byte(`{"message":{"messageId":"7","data":"aGk="}}`))
 	f.Fuzz(func(t *testing.T, rawQuery, contentType, header string, body []byte) {
 		values, exact := event.Query(rawQuery)
@@ -179,15 +133,17 @@ func FuzzReceive(f *testing.F) {
 		for name, vs := range meta.Query {
 			require.Len(t, vs, len(values[name]), "a parameter is kept whole or not at all")
 		}
-		ce, err := event.CloudEvent(h, body)
-		push, _ := event.ParsePush(body)
-		if err == nil {
-			event.IdempotencyKey(h, ce, push)
-			e := event.Event{Meta: event.Meta{CloudEvent: ce, Query: values}, Content: body}
-			m, err := event.ParseMeta(e.MetaJSON())
-			require.NoError(t, err)
-			require.Len(t, m.CloudEvent, len(ce))
+		c, err := event.Decode(h, body)
+		require.True(t, err == nil || c.CloudEvent == nil, "what is malformed is a plain event")
+		e := event.Event{Meta: event.Meta{CloudEvent: c.CloudEvent, Query: values}, Content: c.Content}
+		if c.Push != nil {
+			event.Rules{}.PubSub(&e.Meta, c.Push.PubSub)
 		}
+		require.True(t, utf8.Valid(e.MetaJSON()))
+		m, err := event.ParseMeta(e.MetaJSON())
+		require.NoError(t, err)
+		require.Len(t, m.CloudEvent, len(c.CloudEvent))
+		_, _ = event.DecodeItem(true, body)
 		_, _ = event.SplitBatch(body, 1000)
 	})
 }

@@ -14,7 +14,7 @@ import (
 //
 // Two events with one name count once, and the second is lost if it was another event. So
 // a request that leaves a doubt has no name: at worst, its retry counts twice.
-func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMessage, push Push) string {
+func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMessage, push *Push) string {
 	if k := listed(header["Idempotency-Key"]); k != "" {
 		return "key:" + k
 	}
@@ -27,7 +27,7 @@ func IdempotencyKey(header map[string][]string, cloudEvent map[string]json.RawMe
 	switch {
 	case id != "" && subscription != "":
 		return pubsubKey(subscription, id)
-	case push.MessageID != "":
+	case push != nil:
 		return push.key()
 	default:
 		return scheduled(header)
@@ -52,7 +52,7 @@ func scheduled(header map[string][]string) string {
 // ItemKey returns the name of item i of a batch that the Idempotency-Key header names, or
 // "" without that header. It is never the name of a single event, or of another batch's item.
 func ItemKey(header map[string][]string, i int) string {
-	name := IdempotencyKey(map[string][]string{"Idempotency-Key": header["Idempotency-Key"]}, nil, Push{})
+	name := IdempotencyKey(map[string][]string{"Idempotency-Key": header["Idempotency-Key"]}, nil, nil)
 	if name == "" {
 		return ""
 	}

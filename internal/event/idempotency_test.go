@@ -18,28 +18,28 @@ func TestIdempotencyKey(t *testing.T) {
 	require.Equal(t, "hi", string(push.Data))
 	header := map[string][]string{"Idempotency-Key": {"k"}}
 
-	require.Equal(t, "key:k", event.IdempotencyKey(header, ce, push), "the header comes first")
-	require.Equal(t, "ce:1:s1", event.IdempotencyKey(nil, ce, push), "then the CloudEvent")
-	require.Contains(t, event.IdempotencyKey(nil, nil, push), "pubsub:", "then the push")
+	require.Equal(t, "key:k", event.IdempotencyKey(header, ce, &push), "the header comes first")
+	require.Equal(t, "ce:1:s1", event.IdempotencyKey(nil, ce, &push), "then the CloudEvent")
+	require.Contains(t, event.IdempotencyKey(nil, nil, &push), "pubsub:", "then the push")
 	unwrapped := map[string][]string{
 		"X-Goog-Pubsub-Message-Id": {"8"}, "X-Goog-Pubsub-Subscription-Name": {"projects/p/subscriptions/s"},
 	}
-	require.Equal(t, "pubsub:26:projects/p/subscriptions/s8", event.IdempotencyKey(unwrapped, nil, event.Push{}))
-	require.Equal(t, "pubsub:26:projects/p/subscriptions/s8", event.IdempotencyKey(unwrapped, nil, push), "the push of this request, not one that it passes on")
-	require.Empty(t, event.IdempotencyKey(map[string][]string{"Idempotency-Key": {" "}}, nil, event.Push{}))
+	require.Equal(t, "pubsub:26:projects/p/subscriptions/s8", event.IdempotencyKey(unwrapped, nil, nil))
+	require.Equal(t, "pubsub:26:projects/p/subscriptions/s8", event.IdempotencyKey(unwrapped, nil, &push), "the push of this request, not one that it passes on")
+	require.Empty(t, event.IdempotencyKey(map[string][]string{"Idempotency-Key": {" "}}, nil, nil))
 }
 
 // A message id is unique in its topic only: two topics may push to one endpoint.
 func TestAnUnwrappedPushWithoutSubscriptionHasNoName(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, event.IdempotencyKey(map[string][]string{"X-Goog-Pubsub-Message-Id": {"7"}}, nil, event.Push{}))
-	require.Empty(t, event.IdempotencyKey(map[string][]string{"X-Goog-Pubsub-Subscription-Name": {"s"}}, nil, event.Push{}))
+	require.Empty(t, event.IdempotencyKey(map[string][]string{"X-Goog-Pubsub-Message-Id": {"7"}}, nil, nil))
+	require.Empty(t, event.IdempotencyKey(map[string][]string{"X-Goog-Pubsub-Subscription-Name": {"s"}}, nil, nil))
 }
 
 func TestEveryLineOfTheHeaderCounts(t *testing.T) {
 	t.Parallel()
 	of := func(values ...string) string {
-		return event.IdempotencyKey(map[string][]string{"Idempotency-Key": values}, nil, event.Push{})
+		return event.IdempotencyKey(map[string][]string{"Idempotency-Key": values}, nil, nil)
 	}
 	require.NotEqual(t, of("order 1", "line 1"), of("order 1", "line 2"))
 	require.Equal(t, of("order 1, line 1"), of("order 1", "line 1"), "HTTP reads both alike")
@@ -51,7 +51,7 @@ func TestItemsOfABatchHaveNamesOfTheirOwn(t *testing.T) {
 	of := func(key string) map[string][]string { return map[string][]string{"Idempotency-Key": {key}} }
 	seen := map[string]bool{}
 	for _, key := range []string{"a", "a#0", "a#0#0", "0:a", "item:0:a"} {
-		names := []string{event.IdempotencyKey(of(key), nil, event.Push{}), event.ItemKey(of(key), 0), event.ItemKey(of(key), 1)}
+		names := []string{event.IdempotencyKey(of(key), nil, nil), event.ItemKey(of(key), 0), event.ItemKey(of(key), 1)}
 		for _, name := range names {
 			require.False(t, seen[name], name)
 			seen[name] = true
@@ -68,7 +68,7 @@ func TestTasksAndJobsHaveNames(t *testing.T) {
 		for i := 0; i < len(pairs); i += 2 {
 			header.Set(pairs[i], pairs[i+1])
 		}
-		return event.IdempotencyKey(header, nil, event.Push{})
+		return event.IdempotencyKey(header, nil, nil)
 	}
 	task := []string{"X-CloudTasks-QueueName", "work", "X-CloudTasks-TaskName", "7"}
 	job := []string{"X-CloudScheduler-JobName", "nightly", "X-CloudScheduler-ScheduleTime", "2026-05-01T02:00:00Z"}
@@ -85,5 +85,5 @@ func TestTasksAndJobsHaveNames(t *testing.T) {
 
 	require.Equal(t, "key:k", of(append(task, "Idempotency-Key", "k")...), "what the source says comes first")
 	ce := map[string]json.RawMessage{"source": json.RawMessage(`"s"`), "id": json.RawMessage(`"1"`)}
-	require.Equal(t, "ce:1:s1", event.IdempotencyKey(http.Header{"X-Cloudtasks-Queuename": {"work"}, "X-Cloudtasks-Taskname": {"7"}}, ce, event.Push{}))
+	require.Equal(t, "ce:1:s1", event.IdempotencyKey(http.Header{"X-Cloudtasks-Queuename": {"work"}, "X-Cloudtasks-Taskname": {"7"}}, ce, nil))
 }

@@ -11,18 +11,25 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/headgate/headgate/internal/platform/decode"
 )
 
+// PubSub is what a Pub/Sub push says about its message, beside the data. A field that was
+// not sent is empty.
+type PubSub struct {
+	Subscription string            `json:"subscription,omitempty"`
+	MessageID    string            `json:"messageId,omitempty"`
+	PublishTime  string            `json:"publishTime,omitempty"` // as it was sent
+	OrderingKey  string            `json:"orderingKey,omitempty"`
+	Attributes   map[string]string `json:"attributes,omitempty"`
+}
+
 // Push is a Pub/Sub push request in its wrapped form.
 type Push struct {
-	MessageID    string
-	Subscription string
-	Data         []byte
-	Attributes   map[string]string
-	PublishTime  string // as it was sent; "" if it was not
-	OrderingKey  string
+	PubSub
+	Data []byte
 }
 
 // pushBody has every member of a push's body, in the spellings that Pub/Sub sends.
@@ -79,9 +86,42 @@ func (p pushBody) push() (Push, bool) {
 	m := p.Message
 	data, err := base64.StdEncoding.DecodeString(m.Data)
 	return Push{
-		MessageID: m.MessageID, Subscription: p.Subscription, Data: data, Attributes: m.Attributes,
-		PublishTime: cmp.Or(m.PublishTime, m.SnakeTime), OrderingKey: m.OrderingKey,
+		Data: data,
+		PubSub: PubSub{
+			MessageID: m.MessageID, Subscription: p.Subscription, Attributes: m.Attributes,
+			PublishTime: cmp.Or(m.PublishTime, m.SnakeTime), OrderingKey: m.OrderingKey,
+		},
 	}, err == nil
+}
+
+// cloudEvent returns the attributes of the CloudEvent that the message is, or nil. Like a
+// request over HTTP, a message may be one in structured mode, by its content type, or in
+// binary mode, by attributes that begin with "ce-". The names of a message's attributes are
+// free, so only ce-specversion claims that they are those of a CloudEvent. Their values
+// are text, and not encoded.
+func (p Push) cloudEvent() (map[string]json.RawMessage, error) {
+	contentType := ""
+	for name, v := range p.Attributes {
+		if strings.EqualFold(name, "content-type") {
+			contentType = v
+		}
+	}
+	if MediaType(contentType) == TypeCloudEvent {
+		return StructuredCloudEvent(p.Data)
+	}
+	if _, claims := p.Attributes["ce-specversion"]; !claims {
+		return nil, nil
+	}
+	attrs := make(map[string]json.RawMessage)
+	for name, v := range p.Attributes {
+		if attr, ok := strings.CutPrefix(name, "ce-"); ok {
+			attrs[attr] = quote(v)
+		}
+	}
+	if contentType != "" {
+		attrs["datacontenttype"] = quote(contentType)
+	}
+	return attrs, checkCloudEvent(attrs)
 }
 
 // key returns the name of the message. Pub/Sub's subscription and message id name it, but

@@ -27,12 +27,15 @@ func TestParsePush(t *testing.T) {
 	for _, body := range pushes {
 		push, ok := event.ParsePush([]byte(body))
 		require.True(t, ok, body)
-		require.NotEmpty(t, event.IdempotencyKey(nil, nil, push))
+		require.NotEmpty(t, event.IdempotencyKey(nil, nil, &push))
 	}
 	push, _ := event.ParsePush([]byte(pushes[0]))
 	require.Equal(t, event.Push{
-		MessageID: "2070443601311540", Subscription: "projects/p/subscriptions/s", Data: []byte("Hello"),
-		Attributes: map[string]string{"key": "value"}, PublishTime: "2021-02-26T19:13:55.749Z",
+		PubSub: event.PubSub{
+			MessageID: "2070443601311540", Subscription: "projects/p/subscriptions/s",
+			Attributes: map[string]string{"key": "value"}, PublishTime: "2021-02-26T19:13:55.749Z",
+		},
+		Data: []byte("Hello"),
 	}, push)
 }
 
@@ -76,7 +79,7 @@ func TestAPushIsNamedByAllThatItSays(t *testing.T) {
 	name := func(body string) string {
 		push, ok := event.ParsePush([]byte(body))
 		require.True(t, ok, body)
-		return event.IdempotencyKey(nil, nil, push)
+		return event.IdempotencyKey(nil, nil, &push)
 	}
 	for old, other := range map[string]string{
 		`"messageId":"1"`: `"messageId":"2"`, `"subscription":"s"`: `"subscription":"t"`, `aGk=`: `aG8=`, `"a":"b"`: `"a":"c"`,

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -32,81 +31,6 @@ func Text(s string) string {
 func MediaType(contentType string) string {
 	t, _, _ := strings.Cut(contentType, ";")
 	return strings.ToLower(strings.TrimSpace(t))
-}
-
-// CloudEvents media types.
-const (
-	TypeCloudEvent      = "application/cloudevents+json"
-	TypeCloudEventBatch = "application/cloudevents-batch+json"
-)
-
-// CloudEvent returns the CloudEvents attributes of a request in binary or structured
-// mode, or nil if the request is not a CloudEvent. header has canonical names. The
-// attributes still contain credentials, because IdempotencyKey needs them whole;
-// Rules.CloudEvent drops the credentials before anything is stored. A request that claims
-// to be a CloudEvent but is malformed is an error.
-func CloudEvent(header map[string][]string, body []byte) (map[string]json.RawMessage, error) {
-	if MediaType(get(header, "Content-Type")) == TypeCloudEvent {
-		return StructuredCloudEvent(body)
-	}
-	if get(header, "Ce-Specversion") == "" {
-		return nil, nil
-	}
-	attrs := make(map[string]json.RawMessage)
-	for name, values := range header {
-		attr, ok := strings.CutPrefix(name, "Ce-")
-		if !ok || len(values) == 0 {
-			continue
-		}
-		// The HTTP binding percent-encodes what a header cannot carry.
-		v, err := url.PathUnescape(values[0])
-		if err != nil {
-			v = values[0]
-		}
-		attrs[strings.ToLower(attr)] = quote(Text(v))
-	}
-	if ct := get(header, "Content-Type"); ct != "" {
-		attrs["datacontenttype"] = quote(Text(ct))
-	}
-	return attrs, checkCloudEvent(attrs)
-}
-
-// Parsed reports whether the body of such a request will be decoded. Decoding takes more
-// memory than the bytes of the body, and the caller has to reserve it first.
-func Parsed(header map[string][]string, body []byte) bool {
-	return MediaType(get(header, "Content-Type")) == TypeCloudEvent || bytes.Contains(body, messageID)
-}
-
-// StructuredCloudEvent returns the attributes of a CloudEvent in JSON format: all of its
-// members except the data.
-func StructuredCloudEvent(body []byte) (map[string]json.RawMessage, error) {
-	var attrs map[string]json.RawMessage
-	if err := json.Unmarshal(body, &attrs); err != nil || attrs == nil {
-		return nil, errors.New("the CloudEvent is not a JSON object")
-	}
-	delete(attrs, "data")
-	delete(attrs, "data_base64")
-	for name, value := range attrs { // encoding/json accepts other bytes, but the message must be valid UTF-8
-		if !utf8.Valid(value) {
-			attrs[name] = json.RawMessage(Text(string(value)))
-		}
-	}
-	return attrs, checkCloudEvent(attrs)
-}
-
-// required lists the attributes that every CloudEvent has.
-var required = [...]string{"specversion", "id", "source", "type"}
-
-func checkCloudEvent(attrs map[string]json.RawMessage) error {
-	for _, name := range required {
-		if v, ok := attrs[name]; !ok || unquote(v) == "" {
-			return fmt.Errorf("CloudEvent attribute %q must be a non-empty string", name)
-		}
-	}
-	if v := unquote(attrs["specversion"]); v != "1.0" && v != "0.3" {
-		return errors.New(`CloudEvent attribute "specversion" must be "1.0" or "0.3"`)
-	}
-	return nil
 }
 
 // SplitBatch returns the items of a JSON array, each byte for byte and in memory of its

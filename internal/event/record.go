@@ -25,7 +25,7 @@ type Record struct {
 	RawQuery   string                     `json:"rawQuery,omitempty" description:"The query as it was received, if it is malformed or not UTF-8."`
 	Redacted   []string                   `json:"redacted,omitempty" description:"The names of the credentials that were dropped."`
 	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty" description:"The attributes of a CloudEvent."`
-	Attributes map[string]string          `json:"attributes,omitempty" description:"The attributes of the Pub/Sub push that carried the event, if the endpoint unwraps pushes and has expressions. Without credentials."`
+	PubSub     *PubSub                    `json:"pubsub,omitempty" description:"What the Pub/Sub push that carried the event says, if the content is its data. Without credentials."`
 
 	Content         string `json:"content"`
 	ContentEncoding string `json:"contentEncoding,omitempty" enum:"base64" description:"base64: the content is not UTF-8."`
@@ -38,7 +38,7 @@ func RecordOf(service string, e Event) Record {
 	r := Record{
 		ID: e.ID, Service: service, EventKey: e.Key, CorrelationKey: e.Meta.CorrelationKey, ReceivedAt: e.ReceivedAt.UTC(),
 		Method: e.Meta.Method, Headers: e.Meta.Headers, Query: e.Meta.Query, RawQuery: e.Meta.RawQuery, Redacted: e.Meta.Redacted,
-		CloudEvent: e.Meta.CloudEvent, Attributes: e.Meta.Attributes, Content: string(e.Content),
+		CloudEvent: e.Meta.CloudEvent, PubSub: e.Meta.PubSub, Content: string(e.Content),
 	}
 	if !utf8.ValidString(r.Content) {
 		r.Content, r.ContentEncoding = base64.StdEncoding.EncodeToString(e.Content), encodingBase64
@@ -52,7 +52,7 @@ func (r Record) Event() (Event, error) {
 		ID: r.ID, Key: r.EventKey, ReceivedAt: r.ReceivedAt.UTC(), Content: []byte(r.Content),
 		Meta: Meta{
 			Method: r.Method, Headers: r.Headers, Query: r.Query, RawQuery: r.RawQuery, Redacted: r.Redacted,
-			CloudEvent: r.CloudEvent, Attributes: r.Attributes, CorrelationKey: r.CorrelationKey,
+			CloudEvent: r.CloudEvent, PubSub: r.PubSub, CorrelationKey: r.CorrelationKey,
 		},
 	}
 	switch r.ContentEncoding {
@@ -77,15 +77,16 @@ func (r Record) Event() (Event, error) {
 // Ref returns the reference to the event, with its size unknown.
 func (r *Record) Ref() Ref { return Ref{ID: r.ID, ReceivedAt: r.ReceivedAt} }
 
-// PushAttributes returns what expressions see as the attributes of a Pub/Sub push: those
-// that are stored, or those of the push in the content, which an endpoint that does not
-// unwrap keeps whole.
-func (r Record) PushAttributes() map[string]string {
-	if r.Attributes != nil || r.CloudEvent != nil || r.ContentEncoding != "" {
-		return r.Attributes
+// Push returns the Pub/Sub push that carried the event, or nil. opened reports that the
+// content is its data; otherwise the content is the push, or a CloudEvent around it.
+func (r Record) Push(content []byte) (p *Push, opened bool) {
+	if r.PubSub != nil {
+		return &Push{PubSub: *r.PubSub, Data: content}, true
 	}
-	push, _ := ParsePush([]byte(r.Content))
-	return push.Attributes
+	if push, ok := PushIn(r.Headers, content); ok {
+		return &push, false
+	}
+	return nil, false
 }
 
 // Line is a line of GET /events: a record, or, as the last line of a stream that broke off,

@@ -23,7 +23,7 @@ func TestARecordKeepsTheWholeEvent(t *testing.T) {
 			Meta: event.Meta{
 				Method: "POST", Headers: values.Draw(t, "headers"), Query: values.Draw(t, "query"), RawQuery: rapid.String().Draw(t, "raw"),
 				Redacted: []string{"?token"}, CloudEvent: map[string]json.RawMessage{"id": json.RawMessage(`"1"`)},
-				Attributes: rapid.MapOfN(rapid.String(), rapid.String(), 1, 3).Draw(t, "attributes"), CorrelationKey: rapid.String().Draw(t, "key"),
+				PubSub: &event.PubSub{OrderingKey: rapid.String().Draw(t, "orderingKey"), Attributes: rapid.MapOfN(rapid.String(), rapid.String(), 1, 3).Draw(t, "attributes")}, CorrelationKey: rapid.String().Draw(t, "key"),
 			},
 		}
 		line, err := json.Marshal(event.RecordOf("orders", e))
@@ -66,11 +66,23 @@ func TestALineTellsThatTheStreamBrokeOff(t *testing.T) {
 	require.Equal(t, &event.Broken{Error: "the store did not answer", Next: "abc"}, read.Broken)
 }
 
-func TestPushAttributesAreThoseOfTheContentOrThoseStored(t *testing.T) {
+func TestThePushOfARecord(t *testing.T) {
 	t.Parallel()
-	const push = `{"subscription":"projects/p/subscriptions/s","message":{"messageId":"1","data":"e30=","attributes":{"a":"b"}}}`
-	require.Equal(t, map[string]string{"a": "b"}, event.Record{Content: push}.PushAttributes())
-	require.Equal(t, map[string]string{"c": "d"}, event.Record{Content: "{}", Attributes: map[string]string{"c": "d"}}.PushAttributes())
-	require.Nil(t, event.Record{Content: "{}"}.PushAttributes())
-	require.Nil(t, event.Record{Content: push, CloudEvent: map[string]json.RawMessage{"id": json.RawMessage(`"1"`)}}.PushAttributes())
+	push := pushWith("hi", map[string]string{"a": "b"})
+	for name, c := range map[string]struct {
+		record event.Record
+		opened bool
+	}{
+		"unwrapped":       {event.Record{Content: "hi", PubSub: &event.PubSub{Attributes: map[string]string{"a": "b"}}}, true},
+		"whole":           {event.Record{Content: push}, false},
+		"in a CloudEvent": {event.Record{Headers: structured, Content: `{"specversion":"1.0","data":` + push + `}`}, false},
+	} {
+		got, opened := c.record.Push([]byte(c.record.Content))
+		require.NotNil(t, got, name)
+		require.Equal(t, "b", got.Attributes["a"], name)
+		require.Equal(t, "hi", string(got.Data), name)
+		require.Equal(t, c.opened, opened, name)
+	}
+	got, _ := event.Record{Content: "hi"}.Push([]byte("hi"))
+	require.Nil(t, got)
 }

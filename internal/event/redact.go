@@ -123,15 +123,12 @@ func (r Rules) CloudEvent(m *Meta, attrs map[string]json.RawMessage) {
 	m.Redacted = slices.Compact(left)
 }
 
-// Attributes adds the attributes of a Pub/Sub push to m, without credentials. Redacted names
-// the dropped ones as headers: an unwrapped push has them there.
-func (r Rules) Attributes(m *Meta, attrs map[string]string) {
-	if len(attrs) == 0 {
-		return
-	}
-	m.Attributes = make(map[string]string, len(attrs))
+// PubSub adds what a Pub/Sub push says about its message to m, without credentials. Redacted
+// names the dropped attributes as headers: an unwrapped push has them there.
+func (r Rules) PubSub(m *Meta, p PubSub) {
+	kept := make(map[string]string, len(p.Attributes))
 	left := slices.Clone(m.Redacted)
-	for name, value := range attrs {
+	for name, value := range p.Attributes {
 		header := textproto.CanonicalMIMEHeaderKey(Text(name))
 		if r.header(header, value) {
 			left = append(left, header)
@@ -139,10 +136,12 @@ func (r Rules) Attributes(m *Meta, attrs map[string]string) {
 		}
 		now, found := r.redactText(header, value)
 		left = append(left, found...)
-		m.Attributes[name] = now
+		kept[name] = now
 	}
 	slices.Sort(left)
 	m.Redacted = slices.Compact(left)
+	p.Attributes = kept
+	m.PubSub = &p
 }
 
 // redactQuery drops the pairs that are credentials. The value of another pair may contain

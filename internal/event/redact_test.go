@@ -248,11 +248,10 @@ func BenchmarkReceive(b *testing.B) {
 func TestAttributesLoseCredentials(t *testing.T) {
 	t.Parallel()
 	m := event.Meta{Redacted: []string{"Authorization"}}
-	event.Rules{Drop: []string{"Internal"}}.Attributes(&m, map[string]string{
+	event.Rules{Drop: []string{"Internal"}}.PubSub(&m, event.PubSub{OrderingKey: "k", Attributes: map[string]string{
 		"region": "eu", "access_token": "s3cret", "internal": "x", "link": "https://h/?page=2&token=s3cret",
-	})
-	require.Equal(t, map[string]string{"region": "eu", "link": "https://h/?page=2&token=REDACTED"}, m.Attributes)
+	}})
+	require.Equal(t, map[string]string{"region": "eu", "link": "https://h/?page=2&token=REDACTED"}, m.PubSub.Attributes)
+	require.Equal(t, "k", m.PubSub.OrderingKey)
 	require.Equal(t, []string{"Access_token", "Authorization", "Internal", "Link?token"}, m.Redacted)
-	event.Rules{}.Attributes(&m, nil)
-	require.Len(t, m.Attributes, 2)
 }

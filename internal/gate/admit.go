@@ -177,5 +177,9 @@ func refusal(format string, args ...any) error {
 
 // seen returns what an expression sees of an event.
 func seen(in *Incoming, now time.Time) *expression.Event {
-	return &expression.Event{EventKey: in.EventKey, ReceivedAt: now, Meta: in.Meta, Content: in.Content, Attributes: in.Attributes}
+	e := &expression.Event{EventKey: in.EventKey, ReceivedAt: now, Meta: in.Meta, Content: in.Content}
+	if in.Push != nil {
+		e.Attributes = in.Push.Attributes
+	}
+	return e
 }

@@ -51,8 +51,8 @@ func (f *feedRules) route(in *Incoming, now time.Time) (endpoint int, failed err
 	whole := seen(in, now)
 	whole.EventKey = ""
 	unwrapped := whole
-	if in.Pushed != nil {
-		unwrapped = &expression.Event{ReceivedAt: now, Meta: in.Meta, Content: in.Pushed, Attributes: in.Attributes}
+	if in.Push != nil {
+		unwrapped = &expression.Event{ReceivedAt: now, Meta: in.Meta, Content: in.Push.Data, Attributes: in.Push.Attributes}
 	}
 	for _, r := range f.routes {
 		sees := whole

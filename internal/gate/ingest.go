@@ -21,11 +21,11 @@ type Incoming struct {
 	Feed    string
 	Meta    event.Meta
 	Content []byte
-	// Pushed, of an event of a feed, is the data of the Pub/Sub push that Content is; nil:
-	// it is none. An endpoint that unwraps pushes keeps it in the place of Content.
-	Pushed []byte
-	// Attributes are those of the Pub/Sub push that carried the event; nil: there was none.
-	Attributes map[string]string
+	// Push is the Pub/Sub push that carried the event; nil: none did. An endpoint that unwraps
+	// pushes keeps the data of Push in the place of Content.
+	Push *event.Push
+	// Opened reports that Content is the data of Push already.
+	Opened bool
 	// IdempotencyKey is the source's name for the event. Without one ("") each request is
 	// an event of its own, and a retry counts twice.
 	IdempotencyKey string
@@ -197,13 +197,13 @@ func (g *Gate) admitted(e *Incoming, now time.Time) (endpoint int, a admission, 
 			return noEndpoint, a, err
 		}
 		e.EventKey = g.endpoints[n].Key
-		if e.Pushed != nil && g.svc.Endpoints[n].Unwrap == "pubsub" {
-			e.Content = e.Pushed
-		}
 	}
 	n, ok := g.byKey[e.EventKey]
 	if !ok {
 		return noEndpoint, a, fault.New(fault.NotFound, "no endpoint %q", e.EventKey)
+	}
+	if g.opens(n, e) {
+		e.Content = e.Push.Data
 	}
 	if !g.rules.apply(n) {
 		return n, admission{name: e.IdempotencyKey}, nil

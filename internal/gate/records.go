@@ -133,13 +133,17 @@ func (g *Gate) eventsLeft(ctx context.Context, refs []event.Ref) (left []event.E
 	return left, nil
 }
 
-// metaOf returns what is stored of the event beside its content. Where rules apply, this
-// includes what they saw or decided and cannot find in the event again.
+// opens reports whether the event's content is the data of the push that carried it.
+func (g *Gate) opens(endpoint int, e *Incoming) bool {
+	return e.Push != nil && (e.Opened || endpoint != noEndpoint && g.svc.Endpoints[endpoint].Unwrap == "pubsub")
+}
+
+// metaOf returns what is stored of the event beside its content.
 func (g *Gate) metaOf(endpoint int, e *Incoming, correlationKey string) event.Meta {
 	meta := e.Meta
 	meta.CorrelationKey = correlationKey
-	if endpoint != noEndpoint && g.rules.apply(endpoint) && g.svc.Endpoints[endpoint].Unwrap != "" {
-		event.Rules{Drop: g.svc.RedactHeaders, Keep: g.svc.KeepHeaders}.Attributes(&meta, e.Attributes)
+	if g.opens(endpoint, e) {
+		event.Rules{Drop: g.svc.RedactHeaders, Keep: g.svc.KeepHeaders}.PubSub(&meta, e.Push.PubSub)
 	}
 	return meta
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -60,6 +61,31 @@ func Words(svc config.Service) string {
 		onClose = "dead letter"
 	}
 	return b.String() + "; else " + onClose
+}
+
+// EndpointWords says in plain English what an endpoint takes, needs and sends.
+func EndpointWords(e config.Endpoint) string {
+	methods := "any method but HEAD and OPTIONS"
+	if len(e.AcceptedHTTPMethods) > 0 {
+		methods = strings.Join(e.AcceptedHTTPMethods, ", ")
+	}
+	needs := fmt.Sprintf("needs %d", e.MinNbOfOccurrence)
+	if e.Optional {
+		needs = "optional"
+	}
+	if e.MaxNbOfOccurrence > 0 {
+		needs += fmt.Sprintf(", takes %d", e.MaxNbOfOccurrence)
+	}
+	sends := map[string]string{"FIRST": "the first", "LAST": "the last", "BOUNDARIES": "the first and the last"}[e.EventToSend]
+	return fmt.Sprintf("%q: %s; %s; sends %s", e.EventKey, methods, needs, cmp.Or(sends, "all"))
+}
+
+// KeepWords says what becomes of events that a message has.
+func KeepWords(t config.Trigger) string {
+	if t.KeepEventAfterTrigger {
+		return "events count again after a message"
+	}
+	return "events count for one message"
 }
 
 // short writes a duration without units that are 0.

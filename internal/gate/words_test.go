@@ -27,3 +27,17 @@ func TestWords(t *testing.T) {
 		require.Equal(t, c.want, gate.Words(cfg.Services[0]))
 	}
 }
+
+func TestEndpointWords(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]string{
+		`"eventKey":"a b"`: `"a b": any method but HEAD and OPTIONS; needs 1; sends all`,
+		`"eventKey":"a","acceptedHttpMethods":["post","head"],"minNbOfOccurrence":2,"maxNbOfOccurrence":5,"eventToSend":"boundaries"`: `"a": POST, HEAD; needs 2, takes 5; sends the first and the last`,
+		`"eventKey":"a","optional":true,"eventToSend":"LAST"`:                                                                         `"a": any method but HEAD and OPTIONS; optional; sends the last`,
+	} {
+		cfg, err := config.Parse([]byte(`{"serviceName":"s","trigger":{"type":"window","observationPeriod":60},"endpoints":[{` + endpoint + `},{"eventKey":"z"}],"targetPubSub":{"topic":"` + topic + `"}}`))
+		require.NoError(t, err)
+		require.Equal(t, want, gate.EndpointWords(cfg.Services[0].Endpoints[0]))
+	}
+	require.NotEqual(t, gate.KeepWords(config.Trigger{}), gate.KeepWords(config.Trigger{KeepEventAfterTrigger: true}))
+}

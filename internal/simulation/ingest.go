@@ -16,7 +16,7 @@ func (s *simulator) ingest(batch []Event) error {
 	}
 	in := make([]gate.Incoming, len(batch))
 	for i, e := range batch {
-		in[i] = s.unwrapped(e.In)
+		in[i] = e.In
 	}
 	s.summary.Events += len(batch)
 	s.summary.Last = at
@@ -73,18 +73,6 @@ func (s *simulator) alone(e Event, k Kind, reason string) {
 	s.facts.lines = append(s.facts.lines, &Line{
 		At: s.time(), Kind: k, Have: map[string]int{e.In.EventKey: 1}, Events: map[string][]string{e.In.EventKey: {e.Label}}, Reason: reason, labelled: true,
 	})
-}
-
-// unwrapped returns the event as its endpoint takes it. Of a feed, the route decides later.
-func (s *simulator) unwrapped(in gate.Incoming) gate.Incoming {
-	if in.Feed != "" {
-		return in
-	}
-	if e, ok := s.gate.Endpoint(in.EventKey); ok && in.Pushed != nil && e.Unwrap == "pubsub" {
-		in.Content = in.Pushed
-	}
-	in.Pushed = nil
-	return in
 }
 
 // message returns what the source gets to read.

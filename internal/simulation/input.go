@@ -167,16 +167,14 @@ func recordOf(line []byte, n int) (Event, error) {
 	if !isID(e.ID) {
 		return Event{}, fmt.Errorf("%.40q is not the id of an event", e.ID)
 	}
-	e.Meta.Attributes, e.Meta.CorrelationKey = nil, "" // the rules of this configuration decide
-	in := gate.Incoming{EventKey: e.Key, Meta: e.Meta, Content: e.Content, Attributes: r.PushAttributes(), ID: e.ID}
+	e.Meta.PubSub, e.Meta.CorrelationKey = nil, "" // the rules of this configuration decide
+	in := gate.Incoming{EventKey: e.Key, Meta: e.Meta, Content: e.Content, ID: e.ID}
+	in.Push, in.Opened = r.Push(e.Content)
 	if feed, ok := strings.CutPrefix(e.Key, feedPath); ok { // a dead letter: the present routes may take it
 		in.EventKey, in.Feed = "", feed
-		if push, wrapped := event.ParsePush(e.Content); wrapped && e.Meta.CloudEvent == nil {
-			in.Pushed = notNil(push.Data)
-		}
 	}
 	if !(event.Ref{ID: e.ID, ReceivedAt: e.ReceivedAt}).Unnamed() {
-		in.IdempotencyKey = nameOf(&r, e)
+		in.IdempotencyKey = nameOf(&r, e, in.Push)
 	}
 	return Event{At: e.ReceivedAt.UTC().Truncate(time.Microsecond), Label: e.ID, Recorded: true, Line: n, In: in}, nil
 }
@@ -186,8 +184,7 @@ const feedPath = "/feed/"
 
 // nameOf returns the name that the source gave the event; "" if the record does not tell it,
 // because a rule named the event, or its batch or push did.
-func nameOf(r *event.Record, e event.Event) string {
-	push, _ := event.ParsePush(e.Content)
+func nameOf(r *event.Record, e event.Event, push *event.Push) string {
 	name := event.IdempotencyKey(e.Meta.Headers, e.Meta.CloudEvent, push)
 	if name == "" {
 		return ""
@@ -232,22 +229,14 @@ func parseWritten(line []byte, n int) (Event, error) {
 	if w.Name != "" {
 		header.Set("Idempotency-Key", w.Name)
 	}
-	cloudEvent, err := event.CloudEvent(header, content)
+	carried, err := event.Decode(header, content)
 	if err != nil {
 		return Event{}, err
 	}
-	var push event.Push
-	var pushed []byte
-	switch {
-	case w.Attrs != nil: // the line has what a push carries, and not its envelope
-		pushed = notNil(content)
-	case cloudEvent == nil:
-		var wrapped bool
-		if push, wrapped = event.ParsePush(content); wrapped {
-			w.Attrs, pushed = push.Attributes, notNil(push.Data)
-		}
+	if w.Attrs != nil { // the line has what a push carries, and not its envelope
+		carried.Push, carried.Opened = &event.Push{PubSub: event.PubSub{Attributes: w.Attrs}, Data: content}, true
 	}
-	meta := event.Meta{Method: "POST", Headers: header, CloudEvent: cloudEvent}
+	meta := event.Meta{Method: "POST", Headers: header, CloudEvent: carried.CloudEvent}
 	for name, value := range w.Query {
 		if meta.Query == nil {
 			meta.Query = map[string][]string{}
@@ -255,17 +244,10 @@ func parseWritten(line []byte, n int) (Event, error) {
 		meta.Query[name] = []string{value}
 	}
 	e.In = gate.Incoming{
-		EventKey: w.EventKey, Feed: w.Feed, Meta: meta, Content: content, Pushed: pushed, Attributes: w.Attrs, ID: idAt(e.At, n),
-		IdempotencyKey: event.IdempotencyKey(header, cloudEvent, push),
+		EventKey: w.EventKey, Feed: w.Feed, Meta: meta, Content: carried.Content, Push: carried.Push, Opened: carried.Opened,
+		ID: idAt(e.At, n), IdempotencyKey: carried.Key,
 	}
 	return e, nil
-}
-
-func notNil(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }
 
 // idAt returns the id of the event in the line. It has the form of an id without a name, but

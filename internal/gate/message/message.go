@@ -77,6 +77,7 @@ type eventJSON struct {
 	ContentEncoding string                     `json:"contentEncoding,omitempty"`
 	HTTPMethod      string                     `json:"httpMethod,omitempty"`
 	CloudEvent      map[string]json.RawMessage `json:"cloudEvent,omitempty"`
+	PubSub          *event.PubSub              `json:"pubsub,omitempty"`
 }
 
 // Fetch returns the events of a list, in the order of its Included.
@@ -178,7 +179,7 @@ func toJSON(e event.Event, form Form) eventJSON {
 	j := eventJSON{
 		ID: e.ID, Datetime: e.ReceivedAt.UTC(), EventKey: e.Key,
 		Headers: orEmpty(e.Meta.Headers), QueryParams: orEmpty(e.Meta.Query), RawQuery: e.Meta.RawQuery,
-		HTTPMethod: e.Meta.Method, CloudEvent: e.Meta.CloudEvent, Redacted: e.Meta.Redacted,
+		HTTPMethod: e.Meta.Method, CloudEvent: e.Meta.CloudEvent, PubSub: e.Meta.PubSub, Redacted: e.Meta.Redacted,
 	}
 	if form == Whole {
 		content := string(e.Content)

@@ -27,8 +27,10 @@ const (
 	paceTime  = 15 * time.Second
 	// bodyTime bounds the time in which a whole body must arrive.
 	bodyTime = 2 * time.Minute
-	// drainTime bounds how long the rest of a refused body is read.
-	drainTime = 10 * time.Second
+	// drainTime and drainBytes bound how long, and how much of, the rest of a refused body is
+	// read. Cloud Run passes no larger body on.
+	drainTime  = 10 * time.Second
+	drainBytes = 64 << 20
 )
 
 // ReadBody returns the request's body. It takes the memory for the body and the header
@@ -52,9 +54,6 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, field string)
 	if err != nil {
 		in.buf = nil
 		hold.Shrink(before)
-		if fault.CodeOf(err) == fault.Unavailable && !in.late {
-			drain(w, r, limit)
-		}
 	}
 	return body, err
 }
@@ -70,7 +69,6 @@ type incoming struct {
 	buf   []byte
 	paced bool      // deadlines have been set
 	until time.Time // the deadline of the whole body
-	late  bool      // a deadline passed: nothing more can be read
 }
 
 func (in *incoming) read() ([]byte, error) {
@@ -89,6 +87,7 @@ func (in *incoming) read() ([]byte, error) {
 	if err := in.hold.Grow(in.r.Context(), copies*(paid+beside)); err != nil {
 		return nil, err
 	}
+	in.state(bodyBegun)
 	body := http.MaxBytesReader(inner(in.w), in.r.Body, in.limit)
 	in.buf = make([]byte, 0, paid+1) // one byte more, so that the end is seen without growing
 	if paid > overhead {
@@ -127,6 +126,7 @@ func (in *incoming) read() ([]byte, error) {
 // end returns the whole body, or the reason why reading failed.
 func (in *incoming) end(err error) ([]byte, error) {
 	if errors.Is(err, io.EOF) {
+		in.state(bodyOver)
 		if in.paced { // at the deadline, the server would take the client for disconnected
 			_ = http.NewResponseController(in.w).SetReadDeadline(time.Time{})
 		}
@@ -135,7 +135,8 @@ func (in *incoming) end(err error) ([]byte, error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, in.tooLarge()
 	}
-	if in.late = in.paced && errors.Is(err, os.ErrDeadlineExceeded); in.late {
+	in.state(bodyOver)
+	if in.paced && errors.Is(err, os.ErrDeadlineExceeded) {
 		f := fault.Wrap(fault.Unavailable, err, "the body arrives too slowly: %d KiB must arrive in %d seconds, and all of it in %d",
 			paceBytes>>10, int(paceTime.Seconds()), int(bodyTime.Seconds()))
 		return nil, f
@@ -172,16 +173,31 @@ func inner(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// drain reads and drops the rest of a refused body. Many clients read the answer only
-// after they have sent the body: cut off earlier, they would see a broken connection
-// instead of the answer that tells them to retry. A client that waits for 100 Continue
-// has sent nothing yet.
-func drain(w http.ResponseWriter, r *http.Request, limit int64) {
-	if r.Header.Get("Expect") != "" {
+// The states of a body.
+const (
+	bodyUnread = iota
+	bodyBegun
+	bodyOver // it was read to its end, broke off, or is too slow
+)
+
+func (in *incoming) state(now int) {
+	if rw := responseOf(in.w); rw != nil {
+		rw.body = now
+	}
+}
+
+// drain reads and drops the rest of the body of a refused request. Many clients read the
+// answer only after they have sent the body: cut off earlier, they would see a broken
+// connection in the place of the answer, and send the request again for ever. A client that
+// waits for 100 Continue has sent nothing yet.
+func (rw *response) drain(r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody || rw.body == bodyOver || r.ContentLength > drainBytes ||
+		rw.body == bodyUnread && r.Header.Get("Expect") != "" {
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime))
-	_, _ = io.CopyN(io.Discard, r.Body, limit)
+	rw.body = bodyOver
+	_ = http.NewResponseController(rw.w).SetReadDeadline(time.Now().Add(drainTime))
+	_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
 }
 
 func headerBytes(h http.Header) (n int64) {

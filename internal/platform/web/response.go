@@ -23,6 +23,7 @@ type response struct {
 	status   int // 0 until the header is sent
 	hijacked bool
 	acts     bool // the request may change state
+	body     int  // of the request: bodyUnread, bodyBegun or bodyOver
 
 	requests *budget.Budget
 	answers  *budget.Budget

@@ -121,6 +121,7 @@ func (a *adapted) fail(rw *response, r *http.Request, err error) {
 			slog.String("requestId", rw.requestID()), slog.Any("error", err))
 	}
 	if !rw.wrote() {
+		rw.drain(r)
 		rw.problem(r, status, f)
 	}
 }
