@@ -28,7 +28,8 @@ type Consumer[Tx any] struct {
 	// is delivered again.
 	Gate *Gate
 	// Secrets are those of a target with a secret: ServeHTTP then takes only requests that
-	// one of them signed. Pub/Sub does not sign: there, have the platform check its ID token.
+	// one of them signed, and none if the list is empty. With nil it takes any request: Pub/Sub
+	// does not sign, so have the platform check its ID token.
 	Secrets []string
 	// Report is told of every failure. The message is nil if there is none in what arrived.
 	// Nil writes to slog.Default. [IsPermanent] tells whether the message is acknowledged.

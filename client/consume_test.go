@@ -156,6 +156,8 @@ func TestOnlySignedRequestsWithSecrets(t *testing.T) {
 		require.Equal(t, 401, s.post(small+" ", sign...))
 	}
 	require.Equal(t, []string{"x"}, s.done)
+	s.Secrets = []string{}
+	require.Equal(t, 401, s.post(small), "a list that was meant to have secrets lets nobody in")
 }
 
 func TestClaimChecksAreFetched(t *testing.T) {

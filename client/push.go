@@ -31,7 +31,7 @@ func (c *Consumer[Tx]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the request broke off", http.StatusBadRequest)
 		return
 	}
-	if len(c.Secrets) > 0 {
+	if c.Secrets != nil {
 		if _, err := Verify(r.Header, body, c.Secrets...); err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
