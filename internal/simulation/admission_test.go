@@ -50,6 +50,25 @@ func TestRecordedEventsOfAFeed(t *testing.T) {
 		`{"kind":"deadLetter","reason":"noRoute","have":{"/feed/bucket":1},"events":{"/feed/bucket":["`+b+`"]}}`)
 }
 
+// What a push says reaches the rules again, whether the endpoint unwrapped it when it was
+// recorded or does so now only, and whether a CloudEvent carried it or not.
+func TestRecordedPushes(t *testing.T) {
+	t.Parallel()
+	const push = `{\"message\":{\"messageId\":\"1\",\"data\":\"eyJzaXplIjoxfQ==\",\"attributes\":{\"region\":\"eu\"}},\"subscription\":\"s\"}`
+	events := ""
+	for i, line := range []string{
+		`"content":"{\"size\":1}","pubsub":{"messageId":"1","attributes":{"region":"eu"}}`,
+		`"content":"` + push + `"`,
+		`"content":"{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":` + push + `}","headers":{"Content-Type":["application/cloudevents+json"]},"cloudEvent":{"specversion":"1.0","id":"1","source":"s","type":"t"}`,
+	} {
+		events += fmt.Sprintf(`{"id":"0%d93a5b0c1d2e3f405162738495a6b7c","service":"s","eventKey":"a","receivedAt":"2026-05-01T12:00:0%dZ","method":"POST",%s}`, i+1, i+1, line) + "\n"
+	}
+	lines, sum := run(t, gateOf(t, `"trigger":{"type":"window","observationPeriod":600},
+		"endpoints":[{"eventKey":"a","unwrap":"pubsub","filter":"event.attributes.region == 'eu' && event.body.size == 1","minNbOfOccurrence":3}]`), simulation.Options{}, events)
+	require.Zero(t, sum.Filtered+sum.Refused, "%v", lines)
+	require.Len(t, lines, 1)
+}
+
 // An event that a policy keeps from every window is a line: a dead letter, or dropped. What a
 // filter or a feed is there to drop is only counted.
 func TestEventsThatAPolicyTakes(t *testing.T) {
