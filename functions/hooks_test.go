@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,57 +135,96 @@ func mac(secret, text string) []byte {
 	return m.Sum(nil)
 }
 
-// Webhooks as their senders make them, at hooks with the configuration of docs/webhooks.md.
-func TestPresets(t *testing.T) {
+// webhookRecipe returns a hook of docs/webhooks.md, with a secret.
+func webhookRecipe(t *testing.T, name, secret string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../docs/webhooks.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(doc), "\n### Senders\n")
+	require.True(t, found)
+	for _, block := range strings.Split(section, "```json\n")[1:] {
+		text, _, _ := strings.Cut(block, "```")
+		if strings.HasPrefix(text, `{"name": "`+name+`"`) {
+			return regexp.MustCompile(`"env:[A-Z_]+"`).ReplaceAllString(text, `"`+secret+`"`)
+		}
+	}
+	require.Fail(t, "the document has no recipe", name)
+	return ""
+}
+
+// The recipes of docs/webhooks.md take webhooks as their senders make them, once each.
+func TestRecipesOfWebhooks(t *testing.T) {
 	t.Parallel()
 	const secret = "It's a Secret to Everybody"
-	hook := func(verify, more string) string {
-		return `,"publicURL":"https://h.example","hooks":[{"name":"h","verify":{"type":"` + verify + `","secrets":["` + secret + `"]` + more + `,"event":{"eventKey":"entry1"}}]`
-	}
 	now := fmt.Sprint(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).Unix())
+	hub := func(body string) string { return "sha256=" + hubSignature(secret, body) }
+	base := func(text string) string { return base64.StdEncoding.EncodeToString(mac(secret, text)) }
+	v0 := func(body string) string { return "v0=" + hex.EncodeToString(mac(secret, "v0:"+now+":"+body)) }
 	twilio := hmac.New(sha1.New, []byte(secret))
-	_, _ = io.WriteString(twilio, "https://h.example/hooks/hBodyhelloSmsSidSM1")
+	_, _ = io.WriteString(twilio, "https://h.example/hooks/twilioBodyhelloSmsSidSM1")
+	const (
+		form             = "application/x-www-form-urlencoded"
+		pushed           = `{"ref":"refs/heads/main"}`
+		payload          = `payload=%7B%22ref%22%3A%22refs%2Fheads%2Fmain%22%7D`
+		charge           = `{"id":"evt_1","type":"charge.succeeded"}`
+		callback, asked  = `{"type":"event_callback","event_id":"Ev1"}`, `{"type":"url_verification","challenge":"3eZ"}`
+		started, gitPush = `{"event":"meeting.started"}`, `{"object_kind":"push"}`
+	)
 	for name, c := range map[string]struct {
-		config, body string
+		recipe, body string
 		headers      []string
-		content      string // of the event, if it is not the body
 	}{
-		"github": {hook("github", "}"), `{"ref":"refs/heads/main"}`, []string{"X-Hub-Signature-256", "sha256=" + hubSignature(secret, `{"ref":"refs/heads/main"}`), "X-GitHub-Delivery", "72d3162e"}, ""},
-		"github, form": {hook("github", `},"when":"body.ref == 'refs/heads/main'"`), `payload=%7B%22ref%22%3A%22refs%2Fheads%2Fmain%22%7D`,
-			[]string{"X-Hub-Signature-256", "sha256=" + hubSignature(secret, `payload=%7B%22ref%22%3A%22refs%2Fheads%2Fmain%22%7D`), "X-GitHub-Delivery", "72d3162e", "Content-Type", "application/x-www-form-urlencoded"}, `{"ref":"refs/heads/main"}`},
-		"gitlab":           {hook("gitlab", "}"), `{"object_kind":"push"}`, []string{"X-Gitlab-Token", secret, "Idempotency-Key", "f5e5f430"}, ""},
-		"bitbucket":        {hook("bitbucket", "}"), `{"push":{}}`, []string{"X-Hub-Signature", "sha256=" + hubSignature(secret, `{"push":{}}`), "X-Request-UUID", "5d9a"}, ""},
-		"stripe":           {hook("stripe", "}"), `{"id":"evt_1","type":"charge.succeeded"}`, []string{"Stripe-Signature", "t=" + now + ",v1=" + hex.EncodeToString(mac(secret, now+`.{"id":"evt_1","type":"charge.succeeded"}`))}, ""},
-		"slack":            {hook("slack", "}"), `{"type":"event_callback","event_id":"Ev1"}`, []string{"X-Slack-Request-Timestamp", now, "X-Slack-Signature", "v0=" + hex.EncodeToString(mac(secret, "v0:"+now+`:{"type":"event_callback","event_id":"Ev1"}`))}, ""},
-		"shopify":          {hook("shopify", "}"), `{"id":1}`, []string{"X-Shopify-Hmac-SHA256", base64.StdEncoding.EncodeToString(mac(secret, `{"id":1}`)), "X-Shopify-Webhook-Id", "b54557e4"}, ""},
-		"shopify's events": {hook("shopify", "}"), `{"id":1}`, []string{"Shopify-Hmac-Sha256", base64.StdEncoding.EncodeToString(mac(secret, `{"id":1}`)), "Shopify-Webhook-Id", "b54557e4"}, ""},
-		"twilio":           {hook("twilio", `},"when":"body.Body == 'hello'"`), "SmsSid=SM1&Body=hello", []string{"X-Twilio-Signature", base64.StdEncoding.EncodeToString(twilio.Sum(nil)), "I-Twilio-Idempotency-Token", "t1", "Content-Type", "application/x-www-form-urlencoded"}, ""},
-		"hmac": {hook("hmac", `,"header":"X-Zm-Signature","form":"v0={signature}","signed":"v0:{timestamp}:{body}","timestampHeader":"X-Zm-Request-Timestamp","tolerance":60},"webhookId":"headers['x-zm-trackingid']"`), `{"event":"meeting.started"}`,
-			[]string{"X-Zm-Request-Timestamp", now, "X-Zm-Signature", "v0=" + hex.EncodeToString(mac(secret, "v0:"+now+`:{"event":"meeting.started"}`)), "X-Zm-Trackingid", "z1"}, ""},
+		"github":           {"code", pushed, []string{"X-Hub-Signature-256", hub(pushed), "X-GitHub-Delivery", "72d3162e", "X-GitHub-Event", "push"}},
+		"github, a form":   {"code", payload, []string{"X-Hub-Signature-256", hub(payload), "X-GitHub-Delivery", "72d3162e", "X-GitHub-Event", "push", "Content-Type", form}},
+		"gitlab":           {"gitlab", gitPush, []string{"X-Gitlab-Token", secret, "Idempotency-Key", "f5e5f430"}},
+		"bitbucket":        {"bitbucket", `{"push":{}}`, []string{"X-Hub-Signature", hub(`{"push":{}}`), "X-Request-UUID", "5d9a", "X-Event-Key", "repo:push"}},
+		"stripe":           {"stripe", charge, []string{"Stripe-Signature", "t=" + now + ",v1=" + hex.EncodeToString(mac(secret, now+"."+charge))}},
+		"slack":            {"slack", callback, []string{"X-Slack-Request-Timestamp", now, "X-Slack-Signature", v0(callback)}},
+		"shopify":          {"shopify", `{"id":1}`, []string{"X-Shopify-Hmac-SHA256", base(`{"id":1}`), "X-Shopify-Webhook-Id", "b54557e4", "X-Shopify-Topic", "orders/create"}},
+		"shopify's events": {"shopify", `{"id":1}`, []string{"Shopify-Hmac-Sha256", base(`{"id":1}`), "Shopify-Webhook-Id", "b54557e4", "X-Shopify-Topic", "orders/create"}},
+		"twilio":           {"twilio", "SmsSid=SM1&Body=hello", []string{"X-Twilio-Signature", base64.StdEncoding.EncodeToString(twilio.Sum(nil)), "I-Twilio-Idempotency-Token", "t1", "Content-Type", form}},
+		"zoom":             {"zoom", started, []string{"X-Zm-Request-Timestamp", now, "X-Zm-Signature", v0(started), "X-Zm-Trackingid", "z1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGateway(t, oneService(c.config))
-			requireProblem(t, g.do("POST", "/hooks/h", c.body), 401, "no signature")
+			g := newGateway(t, oneService(`,"publicURL":"https://h.example","hooks":[`+webhookRecipe(t, c.recipe, secret)+`]`))
+			g.file("readings.csv", threeReadings)
+			g.define(readingsSync(""))
+			path := "/hooks/" + c.recipe
+			requireProblem(t, g.do("POST", path, c.body), 401, "no signature")
 			if name != "gitlab" { // whose token does not cover the body
-				requireProblem(t, g.do("POST", "/hooks/h", c.body+"x", c.headers...), 401)
+				requireProblem(t, g.do("POST", path, c.body+"x", c.headers...), 401)
 			}
-			first := g.do("POST", "/hooks/h", c.body, c.headers...)
+			first := g.do("POST", path, c.body, c.headers...)
 			require.Equal(t, 200, first.status, "%s", first.raw)
-			require.NotEmpty(t, first.str("eventId"))
-			again := g.do("POST", "/hooks/h", c.body, c.headers...)
+			require.NotEmpty(t, first.str("eventId")+first.str("runId"), "%s", first.raw)
+			again := g.do("POST", path, c.body, c.headers...)
 			require.Equal(t, true, again.json["duplicate"], "%s", again.raw)
-			require.Equal(t, 1.0, g.do("GET", "/status", "").list("endpoints")[0]["have"])
-			g.event("entry2", "x")
-			want := c.content
-			if want == "" {
-				want = c.body
-			}
-			message := string(g.bus.all()[0].Data)
-			require.Contains(t, message, fmt.Sprintf("%q", want))
-			require.NotContains(t, message+g.logs.String(), secret)
+			require.NotContains(t, g.logs.String()+string(g.do("GET", "/config", "").raw), secret)
 		})
 	}
+	t.Run("github's ping, and another branch", func(t *testing.T) {
+		t.Parallel()
+		g := newGateway(t, oneService(`,"hooks":[`+webhookRecipe(t, "code", secret)+`]`))
+		for body, event := range map[string]string{`{"zen":"Keep it logically awesome."}`: "ping", `{"ref":"refs/heads/x"}`: "push"} {
+			a := g.do("POST", "/hooks/code", body, "X-Hub-Signature-256", hub(body), "X-GitHub-Event", event)
+			require.Equal(t, true, a.json["dropped"], "%s", a.raw)
+		}
+	})
+	t.Run("slack's question", func(t *testing.T) {
+		t.Parallel()
+		g := newGateway(t, oneService(`,"hooks":[`+webhookRecipe(t, "slack", secret)+`]`))
+		require.Equal(t, "3eZ", string(g.do("POST", "/hooks/slack", asked, "X-Slack-Request-Timestamp", now, "X-Slack-Signature", v0(asked)).raw))
+	})
+}
+
+// A form that carries JSON becomes an event with that JSON.
+func TestAFormWithAPayload(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, oneService(`,"hooks":[{"name":"h","verify":{"type":"none"},"event":{"eventKey":"entry1"}}]`))
+	require.Equal(t, 200, g.do("POST", "/hooks/h", "payload=%7B%22a%22%3A1%7D", "Content-Type", "application/x-www-form-urlencoded; charset=utf-8").status)
+	g.event("entry2", "x")
+	require.Contains(t, string(g.bus.all()[0].Data), fmt.Sprintf("%q", `{"a":1}`))
 }
 
 // Slack asks once whether the address is ours, in a signed request.
