@@ -51,12 +51,12 @@ func (s *Service) enqueue(ctx context.Context, id string, st *syncState, runID s
 
 // promote gives the lease to the run that waits, if there is one, and returns its id. No
 // process works on it yet.
-func (st *syncState) promote(now time.Time) (runID string) {
-	if st.Next == "" || st.Lease == nil {
+func (s *syncState) promote(now time.Time) (runID string) {
+	if s.Next == "" || s.Lease == nil {
 		return ""
 	}
-	runID, st.Next = st.Next, ""
-	st.Lease.RunID, st.Lease.Owner, st.Lease.Cancel, st.Lease.Until, st.LastRun = runID, "", false, now.Add(leaseTime), runID
+	runID, s.Next = s.Next, ""
+	s.Lease.RunID, s.Lease.Owner, s.Lease.Cancel, s.Lease.Until, s.LastRun = runID, "", false, now.Add(leaseTime), runID
 	return runID
 }
 
