@@ -136,7 +136,7 @@ func TestEffective(t *testing.T) {
 		Resolvers: []config.LiveResolver{{Entity: "e", URL: "https://h/{id}", TimeoutSeconds: 5}},
 	}, cfg.Live)
 	require.Equal(t, &config.Sync{RatePerSecond: 50}, cfg.Sync)
-	require.Equal(t, &config.Echo{}, cfg.Echo)
+	require.Equal(t, &config.Echo{MaxBytes: 1 << 20}, cfg.Echo)
 	require.Equal(t, "X-Hub-Signature-256", cfg.Hooks[0].Verify.Header)
 	require.Equal(t, "s", cfg.Hooks[0].Event.ServiceName)
 	require.Equal(t, "X-Sig", cfg.Hooks[1].Verify.Header)

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/decode"
+	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
@@ -16,6 +19,8 @@ type Echo struct {
 	Secrets []string `json:"secrets,omitempty" decode:"secret"`
 	// Hosts that may be registered as webhooks without being asked; internal ones may be called.
 	AllowTargets []string `json:"allowTargets,omitempty" format:"host"`
+	// The largest body of a webhook of the source, in bytes.
+	MaxBytes int `json:"maxBytes" default:"1048576" range:"1..26214400"`
 }
 
 // Hook is a webhook that is taken at /hooks/{name}.
@@ -24,6 +29,12 @@ type Hook struct {
 	Name string `json:"name" decode:"required" format:"name"`
 	// How the sender proves who it is.
 	Verify HookVerify `json:"verify" decode:"required"`
+	// CEL over body and headers: the webhook's name, by which one that is sent again counts once. Omitted: the sender's own, where it is known. Empty text: this webhook has none.
+	WebhookID string `json:"webhookId,omitempty"`
+	// CEL over body and headers: a webhook for which it is false is acknowledged and has no effect. Omitted: true.
+	When string `json:"when,omitempty"`
+	// The largest body, in bytes. For a hook with event, at most 8,388,608.
+	MaxBytes int `json:"maxBytes" default:"1048576" range:"1..26214400"`
 	// CEL over body and headers: the type, or organisation/type, of the entity.
 	Entity string `json:"entity,omitempty"`
 	// CEL over body and headers: the entity's id.
@@ -38,12 +49,37 @@ type Hook struct {
 
 // HookVerify says how the sender of a webhook proves who it is.
 type HookVerify struct {
-	// standard is Standard Webhooks, github its signature header.
-	Type string `json:"type" decode:"required" enum:"standard github bearer none"`
+	// standard is Standard Webhooks, also with Svix's headers; a sender's name is its own form; hmac is any other keyed hash, which the fields below describe; bearer is a token.
+	Type string `json:"type" decode:"required" enum:"standard github gitlab bitbucket stripe slack shopify twilio hmac bearer none"`
 	// Any of them; several for their rotation: env:NAME, sm://projects/P/secrets/S, or the secrets themselves. One of standard is whsec_ and base64.
 	Secrets []string `json:"secrets,omitempty" decode:"secret"`
-	// The header that has the signature, for github. Omitted: X-Hub-Signature-256.
+	// The header that has the signature, for hmac, and for github instead of X-Hub-Signature-256.
 	Header string `json:"header,omitempty"`
+	// For hmac, the form of that header: sha256={signature}, or a list such as t={timestamp},v1={signature}. Omitted: {signature}.
+	Form string `json:"form,omitempty"`
+	// For hmac. Omitted: sha256.
+	Algorithm string `json:"algorithm,omitempty" enum:"sha1 sha256 sha512"`
+	// For hmac: how the signature is written. Omitted: hex.
+	Encoding string `json:"encoding,omitempty" enum:"hex base64"`
+	// For hmac: the signed text, with {body}, {timestamp} and {url}. Omitted: {body}.
+	Signed string `json:"signed,omitempty"`
+	// For hmac: the header with the timestamp, in seconds or milliseconds, if form has none.
+	TimestampHeader string `json:"timestampHeader,omitempty"`
+	// The largest difference between the timestamp and now, in seconds, for hmac, stripe and slack. Omitted: 300.
+	Tolerance int `json:"tolerance,omitempty" range:"1..86400"`
+}
+
+// Scheme returns the signatures of a type that has some.
+func (h HookVerify) Scheme() signature.Scheme {
+	s, preset := signature.Presets[h.Type]
+	if !preset {
+		s = signature.Scheme{Form: h.Form, Algorithm: h.Algorithm, Encoding: h.Encoding, Signed: h.Signed, TimestampHeader: h.TimestampHeader}
+	}
+	if h.Header != "" {
+		s.Header = h.Header
+	}
+	s.Tolerance = time.Duration(h.Tolerance) * time.Second
+	return s
 }
 
 // HookEvent is an endpoint of the gate.
@@ -62,21 +98,10 @@ func (v *validator) echo(e *Echo) {
 }
 
 func (v *validator) hook(path string, h *Hook, services []Service) {
-	switch h.Verify.Type {
-	case "standard", "github", "bearer":
-		if len(h.Verify.Secrets) == 0 {
-			v.Add(path+".verify.secrets", "must have one or more")
-		}
-	}
-	for i, s := range h.Verify.Secrets {
-		rule := func(string) string { return "" }
-		if h.Verify.Type == "standard" {
-			rule = standard
-		}
-		v.secret(decode.Index(path+".verify.secrets", i), s, rule)
-	}
-	if h.Verify.Type == "github" && h.Verify.Header == "" {
-		h.Verify.Header = "X-Hub-Signature-256"
+	v.hookVerify(path+".verify", &h.Verify)
+	v.hookExpressions(path, h)
+	if h.Event != nil && h.MaxBytes > maxEvent {
+		v.Add(path+".maxBytes", "must be at most %d for a hook with event, as an event is", maxEvent)
 	}
 	if (h.Entity == "") != (h.ID == "") {
 		v.Add(path+".id", "goes with entity, and entity with id")
@@ -89,6 +114,59 @@ func (v *validator) hook(path string, h *Hook, services []Service) {
 	}
 	if !h.Signal && h.Sync == "" && h.Event == nil {
 		v.Add(path, "does nothing: give it signal, sync or event")
+	}
+}
+
+// maxEvent is the largest maxEventBytes.
+const maxEvent = 8 << 20
+
+func (v *validator) hookVerify(path string, h *HookVerify) {
+	if h.Type != "none" && len(h.Secrets) == 0 {
+		v.Add(path+".secrets", "must have one or more")
+	}
+	for i, s := range h.Secrets {
+		rule := func(string) string { return "" }
+		if h.Type == "standard" {
+			rule = standard
+		}
+		v.secret(decode.Index(path+".secrets", i), s, rule)
+	}
+	for _, one := range []struct{ field, value, of string }{
+		{"header", h.Header, "hmac github"}, {"form", h.Form, "hmac"}, {"algorithm", h.Algorithm, "hmac"}, {"encoding", h.Encoding, "hmac"},
+		{"signed", h.Signed, "hmac"}, {"timestampHeader", h.TimestampHeader, "hmac"},
+	} {
+		if one.value != "" && !slices.Contains(strings.Fields(one.of), h.Type) {
+			v.Add(path+"."+one.field, "goes with the type %s only", strings.ReplaceAll(one.of, " ", " or "))
+		}
+	}
+	if h.Tolerance != 0 && !slices.Contains([]string{"hmac", "stripe", "slack"}, h.Type) {
+		v.Add(path+".tolerance", "goes with the type hmac, stripe or slack only")
+	}
+	if h.Type == "github" && h.Header == "" {
+		h.Header = signature.Presets[h.Type].Header
+	}
+	if h.Type == "hmac" {
+		for _, f := range h.Scheme().Faults() {
+			v.Add(path+"."+f.Field, "%s", f.Message)
+		}
+	}
+}
+
+// hookExpressions checks the expressions, and names their faults.
+func (v *validator) hookExpressions(path string, h *Hook) {
+	for _, one := range []struct {
+		field, text string
+		compile     func(string) (*expression.Expression, error)
+	}{
+		{"webhookId", h.WebhookID, expression.Compile}, {"when", h.When, expression.Condition},
+		{"entity", h.Entity, expression.Compile}, {"id", h.ID, expression.Compile},
+	} {
+		if one.text == "" {
+			continue
+		}
+		if _, err := one.compile(one.text); err != nil {
+			v.Add(path+"."+one.field, "is not a valid expression: %s", err)
+		}
 	}
 }
 

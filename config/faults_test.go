@@ -178,7 +178,15 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 
 		// Hooks.
 		{"hook without verify", with(`"hooks": [{"name": "a", "sync": "s"}]`), "$.hooks[0].verify: is required", false},
-		{"hook's verify", hooks(`"verify": {"type": "hmac"}, "sync": "s"`), `$.hooks[0].verify.type: must be standard, github, bearer or none, not "hmac"`, false},
+		{"hook's verify", hooks(`"verify": {"type": "md5", "secrets": ["x"]}, "sync": "s"`), `$.hooks[0].verify.type: must be standard, github, gitlab, bitbucket, stripe, slack, shopify, twilio, hmac, bearer or none, not "md5"`, false},
+		{"hook's header", hooks(`"verify": {"type": "hmac", "secrets": ["x"]}, "sync": "s"`), "$.hooks[0].verify.header: must name the header that has the signature", true},
+		{"hook's signed", hooks(`"verify": {"type": "hmac", "secrets": ["x"], "header": "h", "signed": "{timestamp}"}, "sync": "s"`), "$.hooks[0].verify.signed: must contain {body}: otherwise a signature is valid for any body\n$.hooks[0].verify.timestampHeader: is needed, because signed contains {timestamp}", true},
+		{"hook's form", hooks(`"verify": {"type": "stripe", "secrets": ["x"], "form": "{signature}"}, "sync": "s"`), "$.hooks[0].verify.form: goes with the type hmac only", true},
+		{"hook's tolerance", hooks(`"verify": {"type": "github", "secrets": ["x"], "tolerance": 5}, "sync": "s"`), "$.hooks[0].verify.tolerance: goes with the type hmac, stripe or slack only", true},
+		{"hook's when", hooks(`"verify": {"type": "none"}, "when": "'x'", "sync": "s"`), "$.hooks[0].when: is not a valid expression: 1:1: it gives a string, and true or false is needed", true},
+		{"hook's webhookId", hooks(`"verify": {"type": "none"}, "webhookId": "body.", "sync": "s"`), "$.hooks[0].webhookId: is not a valid expression: 1:6: Syntax error: no viable alternative at input '.'", true},
+		{"hook's maxBytes", hooks(`"verify": {"type": "none"}, "maxBytes": 26214401, "sync": "s"`), "$.hooks[0].maxBytes: must be from 1 to 26214400", false},
+		{"hook's event's maxBytes", hooks(`"verify": {"type": "none"}, "maxBytes": 8388609, "event": {"eventKey": "a"}`), "$.hooks[0].maxBytes: must be at most 8388608 for a hook with event, as an event is", true},
 		{"hook does nothing", hooks(`"verify": {"type": "none"}`), "$.hooks[0]: does nothing: give it signal, sync or event", true},
 		{"hook's endpoint", hooks(`"verify": {"type": "none"}, "event": {"eventKey": "c"}`), `$.hooks[0].event.eventKey: is not an endpoint of service "s": "c"`, true},
 		{"hook's service", hooks(`"verify": {"type": "none"}, "event": {"serviceName": "t", "eventKey": "a"}`), `$.hooks[0].event.serviceName: there is no service "t"`, true},

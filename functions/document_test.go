@@ -148,7 +148,7 @@ func (w *writer) operation(prefix string, rt route, method string, several bool)
 	if rt.role != public {
 		fails = append(fails, 401)
 		out["security"] = []any{schema{}, schema{"bearer": []string{}}}
-		if description != signed {
+		if description != signedNote {
 			description = strings.TrimSpace(description + " " + needs(rt.role))
 		}
 	}
@@ -239,6 +239,9 @@ func (w *writer) responses(answers []reply, fails []int) (map[string]any, error)
 			content, err := w.content(a.media, []any{a.of})
 			if err != nil {
 				return nil, err
+			}
+			if a.orText {
+				content["text/plain; charset=utf-8"] = schema{"schema": schema{"type": "string"}}
 			}
 			r["content"] = content
 		}

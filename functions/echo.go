@@ -8,14 +8,11 @@ import (
 	"github.com/headgate/headgate/internal/webhook/incoming"
 )
 
-// maxWebhook is the largest body of a webhook, in bytes.
-const maxWebhook = 512 << 10
-
 // webhookBody returns the body of a webhook whose signature can be checked now. The check
 // compares times, so it fails with 503 if the clock was never compared with the store's: the
 // sender repeats the webhook, and none is refused for good by a wrong clock.
-func webhookBody(a *app.App, w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := readBody(w, r, maxWebhook, "the limit of a webhook")
+func webhookBody(a *app.App, w http.ResponseWriter, r *http.Request, limit int, name string) ([]byte, error) {
+	body, err := readBody(w, r, int64(limit), name)
 	if err != nil {
 		return nil, err
 	}
@@ -29,12 +26,16 @@ type echoAnswer struct {
 
 // echoWebhook takes the whole list from the source of truth, and passes it on.
 func echoWebhook(a *app.App) web.Handler {
+	limit := defaultHookBytes
+	if cfg := a.Config().Echo; cfg != nil {
+		limit = cfg.MaxBytes
+	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := webhookBody(a, w, r)
+		body, err := webhookBody(a, w, r, limit, "echo.maxBytes")
 		if err != nil {
 			return err
 		}
-		id, err := a.Flow().VerifySource(r.Header, body)
+		id, err := a.Flow().VerifySource(signed(a, r, body))
 		if err != nil {
 			return err
 		}

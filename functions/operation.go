@@ -1,5 +1,7 @@
 package functions
 
+import "slices"
+
 // operation describes a route for the OpenAPI document, which TestDocument makes from
 // the table and the Go types. The zero operation does not appear.
 type operation struct {
@@ -46,6 +48,7 @@ type reply struct {
 	media   []string
 	of      any // a value of the Go type, or a schema; nil for none
 	headers []string
+	orText  bool // plain text is an answer, too
 }
 
 func op(id, tag, summary string) operation {
@@ -91,6 +94,13 @@ func (o operation) orNothing() operation {
 // gives adds an answer of JSON.
 func (o operation) gives(status int, text string, of any, headers ...string) operation {
 	o.answers = append(o.answers, reply{status: status, text: text, media: []string{"application/json"}, of: of, headers: headers})
+	return o
+}
+
+// orText says that the answer added last may be plain text as well.
+func (o operation) orText() operation {
+	o.answers = slices.Clone(o.answers)
+	o.answers[len(o.answers)-1].orText = true
 	return o
 }
 
@@ -196,9 +206,19 @@ var webhookHeaders = []parameter{
 	inHeader("Webhook-Signature", "Its signatures (Standard Webhooks)."),
 	inHeader("X-Hub-Signature-256", "Its signature in GitHub's form. The configuration can name another header."),
 	inHeader("X-GitHub-Delivery", "The webhook's id in GitHub's form."),
+	inHeader("X-Hub-Signature", "Its signature in Bitbucket's form."),
+	inHeader("X-Request-UUID", "The webhook's id in Bitbucket's form."),
+	inHeader("X-Gitlab-Token", "GitLab's secret token."),
+	inHeader("Idempotency-Key", "The webhook's id in GitLab's form, and in that of others."),
+	inHeader("Stripe-Signature", "Its timestamp and its signatures in Stripe's form. The body has its id."),
+	inHeader("X-Slack-Signature", "Its signature in Slack's form. The body has its id."),
+	inHeader("X-Slack-Request-Timestamp", "When Slack sent it, in seconds since 1970."),
+	inHeader("X-Shopify-Hmac-SHA256", "Its signature in Shopify's form."),
+	inHeader("X-Shopify-Webhook-Id", "The webhook's id in Shopify's form."),
+	inHeader("X-Twilio-Signature", "Its signature in Twilio's form."),
 }
 
-const signed = "A signature shows who calls, where the configuration has secrets to check it with. Elsewhere the caller needs the role `ingest`, if the configuration has `auth`."
+const signedNote = "A signature shows who calls, where the configuration has secrets to check it with. Elsewhere the caller needs the role `ingest`, if the configuration has `auth`."
 
 const alsoLive = "A token that `live.token` of the configuration describes lets the client in as well."
 

@@ -33,7 +33,9 @@ func TestParametersAreThoseThatHandlersRead(t *testing.T) {
 		}
 		described := reads{}
 		for _, p := range rt.doc.parameters {
-			described.add(p.in, p.name)
+			if rt.function != Echo || p.in == "query" || !slices.ContainsFunc(webhookHeaders, func(w parameter) bool { return w.name == p.name }) {
+				described.add(p.in, p.name)
+			} // the configuration decides which of the headers of webhooks are read
 		}
 		t.Run(rt.methods+" "+rt.path, func(t *testing.T) {
 			t.Parallel()
@@ -51,7 +53,6 @@ func sorted(r reads) []string { return slices.Sorted(maps.Keys(r)) }
 var notParameters = map[string]bool{
 	"content-type": true, "authorization": true, "expect": true,
 	"connection": true, "upgrade": true, // of a WebSocket
-	"x-hub-signature-256": true, // the configuration can name another
 }
 
 func (r reads) add(in, name string) {

@@ -233,10 +233,10 @@ var routes = []route{
 			gives(200, "The runs.", dueJSON{})},
 	{"POST", "/sync/work", SyncRun, auth.Operate, noGet, deployment(workOnRun),
 		op("syncWork", byScheduler, "Continue a run (Pub/Sub push)").
-			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.")},
+			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on; or the push can never succeed, and the log says why.")},
 	{"POST", "/sync/message", SyncRun, auth.Operate, noGet, deployment(runOnMessage),
 		op("syncMessage", byScheduler, "Run the sync that a service's message starts (Pub/Sub push)").
-			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on.").fails(409)},
+			takes("A Pub/Sub push.", pushBody{}).done(204, "The run ended, or was handed on; or the push can never succeed, and the log says why.")},
 
 	// Live clients connect, and applications notify them.
 	{"GET", defaultSocketPath, Live, auth.Read, web.Connects, guarding(liveSocket),
@@ -267,17 +267,18 @@ var routes = []route{
 	// Webhooks come in.
 	{"POST", hookPath, Echo, auth.Ingest, noGet, guarding(takeHook),
 		op("hook", bySources, "Send a webhook that the configuration names").
-			note(signed).reads(webhookHeaders...).
+			note(signedNote).reads(webhookHeaders...).
 			takes("Anything that the configuration's expressions can read.", schema{}).
-			gives(200, "The webhook is stored.", flow.Taken{}).fails(429)},
+			gives(200, "The webhook is stored. A sender that asks whether the address is its receiver's gets the answer as text.", flow.Taken{}).orText().
+			gives(202, "The webhook is stored. The run of the sync begins when the one that is at work has ended.", flow.Taken{}).fails(429)},
 	{"POST", "/echo-external-data-webhook", Echo, auth.Ingest, noGet, guarding(echoSource),
 		op("echoWebhook", bySources, "Send a list from the source of truth").
-			note(signed).reads(listID).reads(webhookHeaders...).
+			note(signedNote).reads(listID).reads(webhookHeaders...).
 			takes("The whole list.", taskList{}).
 			gives(200, "The list is stored.", echoAnswer{})},
 	{"POST", "/external-data-webhook", Echo, auth.Ingest, noGet, guarding(echoSource),
 		op("externalDataWebhook", bySources, "Send a list from the source of truth (Fluid's path)").
-			note(signed).reads(listID).reads(webhookHeaders...).
+			note(signedNote).reads(listID).reads(webhookHeaders...).
 			takes("The whole list.", taskList{}).
 			gives(200, "The list is stored.", echoAnswer{})},
 	{"POST", "/register-session-url", Echo, auth.Ingest, noGet, deployment(openSession),

@@ -3,6 +3,7 @@ package functions
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
@@ -13,21 +14,27 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
+// Pub/Sub sends a push again until it is acknowledged, for days. So a push that can never
+// succeed is acknowledged, and the log says why. Only what another try can change is refused.
+
 // workOnRun takes a Pub/Sub push with a run, and continues the run while the request lasts.
 func workOnRun(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		push, err := readPush(w, r)
+		push, ok, err := readPush(w, r)
 		if err != nil {
 			return err
 		}
 		var t flow.Task
-		if err := json.Unmarshal(push.Data, &t); err != nil || t.SyncID == "" || t.RunID == "" {
-			return fault.New(fault.Invalid, "the message's data is not a run to work on")
+		if ok {
+			_ = json.Unmarshal(push.Data, &t)
+		}
+		if t.SyncID == "" || t.RunID == "" {
+			return acknowledge(a, w, r, fault.New(fault.Invalid, "the body is not a Pub/Sub push of a run to work on"))
 		}
 		push = event.Push{} // free its memory: a run takes minutes
 		web.HoldOf(w).Shrink(0)
 		if err := a.Syncs().Work(r.Context(), t.SyncID, t.RunID); err != nil {
-			return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
+			return retried(a, w, r, err, "syncId", t.SyncID, "runId", t.RunID)
 		}
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -38,20 +45,23 @@ func workOnRun(a *app.App) web.Handler {
 // the service's configuration names, once per eventID.
 func runOnMessage(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		push, err := readPush(w, r)
+		push, ok, err := readPush(w, r)
 		if err != nil {
 			return err
+		}
+		if !ok {
+			return acknowledge(a, w, r, fault.New(fault.Invalid, "the body is not a Pub/Sub push"))
 		}
 		service, eventID := push.Attributes["serviceName"], push.Attributes["eventID"]
 		push = event.Push{} // free its memory: a run takes minutes
 		web.HoldOf(w).Shrink(0)
 		run, err := a.Flow().OnMessage(r.Context(), service, eventID)
 		if err != nil {
-			return err
+			return retried(a, w, r, err, "serviceName", service, "eventID", eventID)
 		}
 		if !run.State.Ended() { // now, because the platform may give this process no CPU after the answer
 			if err := a.Syncs().Work(r.Context(), run.SyncID, run.ID); err != nil {
-				return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
+				return retried(a, w, r, err, "syncId", run.SyncID, "runId", run.ID)
 			}
 			if err := untilDone(r.Context(), a, run); err != nil {
 				return err
@@ -60,6 +70,28 @@ func runOnMessage(a *app.App) web.Handler {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+}
+
+// retried answers a push that failed: with 503 if another try may succeed.
+func retried(a *app.App, w http.ResponseWriter, r *http.Request, err error, attrs ...any) error {
+	_, busy := errors.AsType[*syncrun.Busy](err)
+	switch fault.CodeOf(err) {
+	case fault.NotFound, fault.Invalid, fault.Gone:
+		return acknowledge(a, w, r, err, attrs...)
+	case fault.Conflict:
+		if !busy { // a one-time sync has finished
+			return acknowledge(a, w, r, err, attrs...)
+		}
+		return fault.Wrap(fault.Unavailable, err, "the sync is at work; send the message again")
+	}
+	return fault.Wrap(fault.Unavailable, err, "the run could not be worked on; send the message again")
+}
+
+// acknowledge answers a push that can never succeed, so that it does not come again.
+func acknowledge(a *app.App, w http.ResponseWriter, r *http.Request, err error, attrs ...any) error {
+	a.Log().WarnContext(r.Context(), "a push was acknowledged that can never succeed", append(attrs, "path", r.URL.Path, "error", err)...)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // untilDone waits for a run that this process works on already, because the platform may
@@ -75,14 +107,12 @@ func untilDone(ctx context.Context, a *app.App, run *syncrun.Run) error {
 	return err
 }
 
-func readPush(w http.ResponseWriter, r *http.Request) (event.Push, error) {
+// readPush reports false for a body that is no push. Pub/Sub sends none over 16 MiB.
+func readPush(w http.ResponseWriter, r *http.Request) (push event.Push, ok bool, err error) {
 	body, err := readBody(w, r, 16<<20, "the limit of a push")
 	if err != nil {
-		return event.Push{}, err
+		return event.Push{}, false, err
 	}
-	push, ok := event.DecodePush(body)
-	if !ok {
-		return event.Push{}, fault.New(fault.Invalid, "the body is not a Pub/Sub push")
-	}
-	return push, nil
+	push, ok = event.DecodePush(body)
+	return push, ok, nil
 }

@@ -45,7 +45,7 @@ func (a *App) warnOfSecrets(setting, verify string, secrets []string) {
 		switch {
 		case verify == incoming.Standard && signature.CheckSecret(s) != nil:
 			a.o.Log.Warn("a webhook secret is not valid, so it verifies no webhook: it must be whsec_ and base64 of at least 16 bytes, or whpk_ and a public key", "setting", setting, "index", i)
-		case (verify == incoming.GitHub || verify == incoming.Bearer) && len(s) < minShared:
+		case verify != incoming.Standard && verify != incoming.None && len(s) < minShared:
 			a.o.Log.Warn("a webhook secret is short and can be guessed: it should have at least 16 bytes", "setting", setting, "index", i)
 		}
 	}

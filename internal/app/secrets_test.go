@@ -21,8 +21,8 @@ func TestWeakSecretsAreSaid(t *testing.T) {
 		"standard":       {incoming.Standard, signature.NewSecret(), ""},
 		"standard short": {incoming.Standard, "whsec_c2hvcnQ=", "verifies no webhook"},
 		"standard other": {incoming.Standard, "hunter2", "verifies no webhook"},
-		"github":         {incoming.GitHub, strings.Repeat("s", 16), ""},
-		"github short":   {incoming.GitHub, "hunter2", "is short"},
+		"github":         {"github", strings.Repeat("s", 16), ""},
+		"github short":   {"github", "hunter2", "is short"},
 		"bearer short":   {incoming.Bearer, "hunter2", "is short"},
 		"none":           {incoming.None, "hunter2", ""},
 	} {

@@ -9,6 +9,7 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/origin"
+	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/internal/webhook/incoming"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
@@ -20,16 +21,25 @@ func (a *App) hook(ctx context.Context, h config.Hook) (*incoming.Hook, error) {
 		return nil, err
 	}
 	a.warnOfSecrets("hooks."+h.Name+".verify.secrets", h.Verify.Type, secrets)
-	out := &incoming.Hook{Name: h.Name, Verify: h.Verify.Type, Header: h.Verify.Header, Secrets: secrets, Signal: h.Signal, Sync: h.Sync}
+	out := &incoming.Hook{Name: h.Name, Verify: h.Verify.Type, Scheme: h.Verify.Scheme(), Secrets: secrets, Signal: h.Signal, Sync: h.Sync}
 	if h.Event != nil {
 		out.Service, out.EventKey = h.Event.ServiceName, h.Event.EventKey
 	}
-	if h.Entity != "" {
-		if out.Entity, err = incoming.Compile(h.Entity); err != nil {
-			return nil, fmt.Errorf("entity: %w", err)
+	for _, one := range []struct {
+		field, text string
+		into        **expression.Expression
+		compile     func(string) (*expression.Expression, error)
+	}{
+		{"webhookId", h.WebhookID, &out.WebhookID, expression.Compile},
+		{"when", h.When, &out.When, expression.Condition},
+		{"entity", h.Entity, &out.Entity, expression.Compile},
+		{"id", h.ID, &out.ID, expression.Compile},
+	} {
+		if one.text == "" {
+			continue
 		}
-		if out.ID, err = incoming.Compile(h.ID); err != nil {
-			return nil, fmt.Errorf("id: %w", err)
+		if *one.into, err = one.compile(one.text); err != nil {
+			return nil, fmt.Errorf("%s: %w", one.field, err)
 		}
 	}
 	return out, nil
@@ -50,8 +60,8 @@ func (a *App) needsNoHandshake(u *url.URL) bool {
 	return a.o.Platform.OwnMachine() && (host == "localhost" || host == "127.0.0.1" || host == "::1")
 }
 
-// publicURL returns the URL of this process, without a slash at the end.
-func (a *App) publicURL() string {
+// PublicURL returns the URL of this process, without a slash at the end.
+func (a *App) PublicURL() string {
 	if u := a.o.Config.PublicURL; u != "" {
 		return u
 	}
@@ -81,7 +91,7 @@ func (a *App) hooks(ctx context.Context) (source *incoming.Hook, named map[strin
 }
 
 func (a *App) newSessions() *incoming.Sessions {
-	o := incoming.SessionOptions{Docs: a.o.Store, Log: a.o.Log, Now: a.o.Now, HTTP: a.o.HooksHTTP, PublicURL: a.publicURL()}
+	o := incoming.SessionOptions{Docs: a.o.Store, Log: a.o.Log, Now: a.o.Now, HTTP: a.o.HooksHTTP, PublicURL: a.PublicURL()}
 	if cfg := a.o.Config.Echo; cfg != nil {
 		o.Upstream = cfg.Upstream
 	}
@@ -91,6 +101,6 @@ func (a *App) newSessions() *incoming.Sessions {
 func (a *App) newOutgoing() *outgoing.Service {
 	return outgoing.New(outgoing.Options{
 		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
-		PublicURL: a.publicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU,
+		PublicURL: a.PublicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU,
 	})
 }

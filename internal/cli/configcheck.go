@@ -13,7 +13,7 @@ import (
 func newConfigCheck(p *Process) *cobra.Command {
 	return &cobra.Command{
 		Use: "check FILE", Short: "List every fault of a configuration",
-		Long: "List every fault of a configuration at once, each with its JSON path.",
+		Long: "List every fault of a configuration at once, each with its JSON path. For a valid one, it says what each service and hook does, and what a hook's expressions make of a sample of its sender.",
 		Example: `  $ headgate config check gate.json
   $ headgate config check gate.json && headgate --config gate.json`,
 		Args: operand("FILE"),
@@ -37,6 +37,9 @@ func newConfigCheck(p *Process) *cobra.Command {
 				if words := gate.Words(s); words != "" {
 					fmt.Fprintln(p.Stdout, "  window: "+words)
 				}
+			}
+			for _, h := range cfg.Hooks {
+				showHook(p.Stdout, h)
 			}
 			return nil
 		},

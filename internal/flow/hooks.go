@@ -2,45 +2,65 @@ package flow
 
 import (
 	"context"
-	"net/http"
+	"errors"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/store"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/signature"
 	"github.com/headgate/headgate/live"
 )
 
 // VerifySource checks a webhook of the source of truth and returns its id.
-func (f *Flow) VerifySource(h http.Header, body []byte) (string, error) {
+func (f *Flow) VerifySource(r signature.Request) (string, error) {
 	hook := f.o.SourceHook
 	if hook == nil {
-		hook = &incoming.Hook{Verify: incoming.None}
+		hook = &incoming.Hook{Name: "echo", Verify: incoming.None}
 	}
-	return hook.Check(h, body, f.o.Now())
+	w, err := hook.Take(r, f.o.Now())
+	if err != nil {
+		return "", err
+	}
+	return w.ID, nil
 }
 
 // Taken holds the effects of a webhook at a hook.
 type Taken struct {
 	Duplicate bool   `json:"duplicate"`
+	Dropped   bool   `json:"dropped,omitempty" description:"The hook's condition does not hold for the webhook, so it has no effect."`
 	Entity    string `json:"entity,omitempty"`
 	ID        string `json:"id,omitempty"`
 	RunID     string `json:"runId,omitempty"`
+	Waiting   bool   `json:"waiting,omitempty" description:"The run begins when the one that is at work now has ended."`
 	EventID   string `json:"eventId,omitempty"`
+	// Challenge is what a sender asks to be answered instead.
+	Challenge string `json:"-"`
 }
 
+// Ingest stores a webhook as an event of a gate, and returns the event's id.
+type Ingest func(w *incoming.Webhook, service, key string) (string, error)
+
 // TakeHook verifies a webhook at the hook with this name. Once per id, it does what the
-// configuration says: it starts a sync, stores an event, and signals an entity. The
-// function ingest stores the webhook as an event of a gate, and returns the event's id.
-func (f *Flow) TakeHook(ctx context.Context, name string, h http.Header, body []byte, ingest func(service, key, id string) (string, error)) (out Taken, err error) {
+// configuration says: it stores an event, signals an entity, and starts a sync.
+func (f *Flow) TakeHook(ctx context.Context, name string, r signature.Request, ingest Ingest) (out Taken, err error) {
 	hook, ok := f.o.Hooks[name]
 	if !ok {
 		return out, fault.New(fault.NotFound, "no hook %q is configured", name)
 	}
-	id, err := hook.Check(h, body, f.o.Now())
+	w, err := hook.Take(r, f.o.Now())
 	if err != nil {
 		return out, err
 	}
-	if out.Entity, out.ID, err = hook.Named(h, body); err != nil {
+	if out.Challenge = w.Challenge(); out.Challenge != "" {
+		return out, nil
+	}
+	meant, err := w.Meant()
+	if err != nil || !meant {
+		out.Dropped = err == nil
+		return out, err
+	}
+	if out.Entity, out.ID, err = w.Entity(); err != nil {
 		return out, err
 	}
 	changed := live.KeyOf(out.Entity, out.ID)
@@ -49,31 +69,50 @@ func (f *Flow) TakeHook(ctx context.Context, name string, h http.Header, body []
 			return out, fault.New(fault.Invalid, "%s", err)
 		}
 	}
-	out.Duplicate, err = f.use.Incoming.Once(ctx, "hook "+name, id, func() error {
-		if hook.Sync != "" {
-			o := syncrun.Start{Trigger: "webhook"}
-			if id != "" {
-				o.EventID = name + ":" + id // a hook's name has no colon, so two hooks never share one
-			}
-			run, err := f.use.Syncs.Start(ctx, hook.Sync, o)
-			switch fault.CodeOf(err) {
-			case "":
-				out.RunID = run.ID
-			case fault.Conflict: // the run under way may have read before the change: the sender must retry
-				return fault.Wrap(fault.Unavailable, err, "the sync is running; send the webhook again")
-			default:
-				return err
-			}
+	if hook.Sync != "" { // before anything is stored: the sender may send the refused webhook again and again
+		if _, err := f.use.Definitions.Get(ctx, hook.Sync); err != nil {
+			return out, err
 		}
-		if hook.EventKey != "" {
-			if out.EventID, err = ingest(hook.Service, hook.EventKey, id); err != nil {
-				return err
-			}
-		}
-		if hook.Signal {
-			return f.Notify(ctx, []live.Key{changed})
-		}
-		return nil
+	}
+	out.Duplicate, err = f.use.Incoming.Once(ctx, "hook "+name, w.ID, func(seen []store.Write) (bool, error) {
+		return f.act(ctx, hook, w, changed, seen, ingest, &out)
 	})
 	return out, err
+}
+
+// act carries out a webhook. The run of a sync comes last, because it is committed together
+// with the webhook's id; what comes before is harmless to repeat. It reports whether seen is
+// committed.
+func (f *Flow) act(ctx context.Context, hook *incoming.Hook, w *incoming.Webhook, changed live.Key, seen []store.Write, ingest Ingest, out *Taken) (bool, error) {
+	var err error
+	if hook.EventKey != "" {
+		if out.EventID, err = ingest(w, hook.Service, hook.EventKey); err != nil {
+			return false, err
+		}
+	}
+	if hook.Signal {
+		if err := f.Notify(ctx, []live.Key{changed}); err != nil {
+			if hook.EventKey == "" && hook.Sync == "" {
+				return false, err
+			} // a signal is a hint, and must not cost the sender's only webhook its run
+			f.o.Log.Warn("a hook's signal did not reach every instance: live clients get the change when versions are compared", "hook", hook.Name, "error", err)
+		}
+	}
+	if hook.Sync == "" {
+		return false, nil
+	}
+	o := syncrun.Start{Trigger: "webhook", With: seen}
+	if w.ID != "" {
+		o.EventID = hook.Name + ":" + w.ID // a hook's name has no colon, so two hooks never share one
+	}
+	run, waiting, err := f.use.Syncs.Queue(ctx, hook.Sync, o)
+	switch {
+	case err == nil:
+		out.RunID, out.Waiting = run.ID, waiting
+		return true, nil
+	case fault.CodeOf(err) == fault.Conflict && !errors.Is(err, store.ErrConflict): // no retry would change that
+		f.o.Log.Warn("a webhook started no run: the sync is a one-time sync and has finished", "hook", hook.Name, "syncId", hook.Sync)
+		return false, nil
+	}
+	return false, err
 }

@@ -140,8 +140,9 @@ func (f *Flow) startLatest(ctx context.Context, g *gate.Gate, id string) error {
 	if err != nil || !list[0].PublishedAt.After(def.CreatedAt) {
 		return err
 	}
-	_, err = f.OnMessage(ctx, g.Service().ServiceName, list[0].EventID)
-	if fault.CodeOf(err) == fault.Conflict { // the sync is running already
+	// A run that is at work may have read its source before this message.
+	_, _, err = f.use.Syncs.Queue(ctx, id, syncrun.Start{Trigger: "message", EventID: list[0].EventID})
+	if fault.CodeOf(err) == fault.Conflict { // a one-time sync has finished
 		return nil
 	}
 	return err

@@ -62,6 +62,9 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	if e.run, e.runRev, err = s.ledger.readRun(ctx, syncID, runID); err != nil {
 		return err
 	}
+	if e.run.State == Pending && e.outdated() {
+		return e.finish(ctx, Cancelled)
+	}
 	e.committed = cloneSteps(e.run.Results)
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -76,6 +79,22 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 		err = cause
 	}
 	return e.conclude(ctx, err)
+}
+
+// outdated adapts a run that has not begun to a sync that has changed while it waited. It
+// reports true if nothing is left to do: a one-time sync has finished.
+func (e *execution) outdated() bool {
+	e.run.StartedAt = e.svc.clock() // a run may wait for another one, or for memory
+	if m, err := methodOf(e.def, e.run.Method); err != nil {
+		e.run.Method = Method(e.def.Type)
+	} else {
+		e.run.Method = m
+	}
+	if at := e.lease.current().FinishedAt; e.def.IsOneTime && !at.IsZero() && !e.dry() {
+		e.run.warn("the sync is a one-time sync and finished at " + at.Format(time.RFC3339) + ", before this run began")
+		return true
+	}
+	return false
 }
 
 // awaitMemory waits until this process has the memory for the run, and returns how much
@@ -178,6 +197,7 @@ func (e *execution) finish(ctx context.Context, end State) error {
 	now := e.svc.clock()
 	e.run.sum()
 	e.run.end(end, now)
+	var next string
 	err := e.lease.end(ctx, []store.Write{e.run.write(e.runRev)}, func(st *syncState) {
 		st.Lease.Until, st.LastRun = now, e.run.ID
 		// The token stays: a holder of long ago must never meet its own token again.
@@ -185,10 +205,16 @@ func (e *execution) finish(ctx context.Context, end State) error {
 		if (end == Finished || end == Partial) && e.run.Method != Validate {
 			st.FinishedAt = now
 		}
+		next = st.promote(now)
 	})
-	if errors.Is(err, errLost) {
+	switch {
+	case errors.Is(err, errLost):
 		e.tookOver()
 		return nil
+	case err == nil && next != "":
+		if err := e.svc.dispatch(ctx, e.run.SyncID, next); err != nil { // TakeOver finds it
+			e.svc.log.Warn("a run that waited could not be dispatched; the next sweep starts it", "syncId", e.run.SyncID, "runId", next, "error", err)
+		}
 	}
 	return err
 }

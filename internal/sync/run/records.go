@@ -83,6 +83,15 @@ type Located struct {
 	Alias []store.Write
 }
 
+// isOther reports whether the record is that of another row of the source.
+func (r *Records) isOther(rec StoredRecord, key string) bool {
+	if rec.Record == nil {
+		return false
+	}
+	link, known := rec.Link(r.syncID)
+	return known && !link.Gone && link.Key != key
+}
+
 // Locate finds the records of rows by their keys. aliased says that aliases may exist.
 //
 // The record whose id is a row's key may be another row: a source that chooses keys may
@@ -105,27 +114,37 @@ func (r *Records) Locate(ctx context.Context, keys []string, aliased bool) ([]Lo
 	if err != nil {
 		return nil, err
 	}
+	used := make(map[string]bool, len(ids)) // also by rows of this page whose records do not exist yet
+	for _, id := range ids {
+		used[id] = true
+	}
 	var taken []int
-	var instead []string
 	for i, rec := range found {
 		out[i] = Located{StoredRecord: rec, RecordID: ids[i]}
-		if rec.Record == nil {
-			continue
-		}
-		if link, known := rec.Link(r.syncID); known && !link.Gone && link.Key != keys[i] {
-			id := keys[i] + "@" + r.syncID
-			taken, instead = append(taken, i), append(instead, id)
-			out[i].Alias = []store.Write{r.alias(keys[i], id)}
+		if r.isOther(rec, keys[i]) {
+			taken = append(taken, i)
 		}
 	}
-	if len(taken) == 0 {
-		return out, nil
-	}
-	if found, err = r.read(ctx, instead); err != nil {
-		return nil, err
-	}
-	for n, i := range taken {
-		out[i].StoredRecord, out[i].RecordID = found[n], instead[n]
+	for round := ""; len(taken) > 0; {
+		round += "@" + r.syncID
+		instead := make([]string, len(taken))
+		for n, i := range taken {
+			instead[n] = keys[i] + round
+		}
+		if found, err = r.read(ctx, instead); err != nil {
+			return nil, err
+		}
+		left := taken[:0]
+		for n, i := range taken {
+			id := instead[n]
+			if used[id] || r.isOther(found[n], keys[i]) { // a key may look like our own ids
+				left = append(left, i)
+				continue
+			}
+			used[id] = true
+			out[i] = Located{StoredRecord: found[n], RecordID: id, Alias: []store.Write{r.alias(keys[i], id)}}
+		}
+		taken = left
 	}
 	return out, nil
 }

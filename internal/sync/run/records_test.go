@@ -34,3 +34,33 @@ func TestAChosenKeyThatIsAnID(t *testing.T) {
 	require.Equal(t, "row-2", out[0].ID)
 	require.Len(t, w.records(), 2)
 }
+
+// A row whose key looks like an id that a record got here, because its own was taken, is
+// another row: whichever of the two comes first, or if both come at once.
+func TestAKeyThatLooksLikeAnIDOfOurs(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][][]string{
+		"at once": {{"row-2", "row-2@s"}}, "first": {{"row-2@s"}, {"row-2"}}, "second": {{"row-2"}, {"row-2@s"}},
+	} {
+		w := newWorld(t, nil)
+		w.source.chooses = true
+		w.put("row-2", map[string]any{"name": "ours"})
+		w.finished(syncrun.Start{}) // it is row-1 there
+		for _, keys := range order {
+			for _, key := range keys {
+				w.source.put(key, map[string]any{"name": "theirs " + key})
+			}
+			w.wait(time.Hour)
+			w.finished(syncrun.Start{})
+		}
+		w.wait(time.Hour)
+		w.finished(syncrun.Start{})
+		names := map[any]bool{}
+		for _, data := range w.records() {
+			names[data["name"]] = true
+		}
+		require.Equal(t, map[any]bool{"ours": true, "theirs row-2": true, "theirs row-2@s": true}, names, name)
+		require.Len(t, w.records(), 3, name)
+		require.Len(t, w.source.live(), 3, name)
+	}
+}

@@ -129,6 +129,8 @@ type Run struct {
 	Warnings     []string        `json:"warnings"`
 	Errors       []string        `json:"errors"`
 	Plan         []PlannedChange `json:"plan,omitempty"` // of a validation, at most maxPlan changes
+
+	waits bool // for another run to end; see queue.go
 }
 
 // PlannedChange is a change that a run would make, as a validation found it.

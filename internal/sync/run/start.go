@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -22,6 +23,10 @@ type Start struct {
 	AllowDeletes bool
 	// Retry runs over the rejects instead of the source.
 	Retry bool
+	// With are documents that are committed exactly if the run is. If one of them has
+	// changed, the start returns store.ErrConflict.
+	With  []store.Write
+	queue bool // see Queue
 }
 
 // Busy is the error of a start while another run of the sync is at work.
@@ -50,12 +55,18 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 	for {
 		run, err := s.tryStart(ctx, d, runID, o)
 		if errors.Is(err, store.ErrConflict) {
-			continue // another process was faster: look again
+			changed, failed := s.changed(ctx, o.With)
+			if failed != nil {
+				return nil, failed
+			}
+			if !changed {
+				continue // another process was faster: look again
+			}
 		}
 		if err != nil {
 			return run, err
 		}
-		if run.State == Pending {
+		if run.State == Pending && !run.waits {
 			if err := s.dispatch(ctx, id, run.ID); err != nil {
 				// The run is stored. TakeOver finds it as it finds runs whose process died.
 				s.log.Error("a run could not be dispatched; it starts when its lease has run out", "syncId", id, "runId", run.ID, "error", err)
@@ -105,29 +116,37 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 		switch {
 		case before != nil && before.ID == runID:
 			return before, nil // another call for the same run was faster
+		case old.live(now) && before != nil && o.queue:
+			return s.enqueue(ctx, id, st, runID, o)
 		case old.live(now) && before != nil:
 			return before, fault.Wrap(fault.Conflict, &Busy{before}, "run %s of this sync is at work since %s", before.ID, before.StartedAt.Format(time.RFC3339))
+		case before != nil && !before.State.Ended() && st.Next == "" && before.outlasts(o):
+			st.Next = before.ID
 		case before != nil && !before.State.Ended():
 			before.Errors = append(before.Errors, "its process died; run "+runID+" went on from its last checkpoint")
 			before.end(Failed, now)
 			writes = append(writes, before.write(rev))
 		}
 	}
-	run := &Run{
-		ID: runID, SyncID: id, Method: o.Method, State: Pending, Trigger: o.Trigger, EventID: o.EventID,
-		StartedAt: now, UpdatedAt: now, AllowDeletes: o.AllowDeletes, Retry: o.Retry, Results: []*Step{}, Warnings: []string{}, Errors: []string{},
-	}
+	run := newRun(id, runID, o, now)
 	var token int64
 	if st.Lease != nil {
 		token = st.Lease.Token
 	}
 	st.Lease = &lease{RunID: runID, Token: token + 1, Until: now.Add(leaseTime)}
 	st.LastRun = runID
-	if _, err = s.docs.Commit(ctx, append(writes, run.write(""), st.write(id))); err != nil {
+	if _, err = s.docs.Commit(ctx, slices.Concat(writes, []store.Write{run.write(""), st.write(id)}, o.With)); err != nil {
 		return nil, err
 	}
 	s.o.StatusChanged(id)
 	return run, nil
+}
+
+func newRun(syncID, runID string, o Start, now time.Time) *Run {
+	return &Run{
+		ID: runID, SyncID: syncID, Method: o.Method, State: Pending, Trigger: o.Trigger, EventID: o.EventID,
+		StartedAt: now, UpdatedAt: now, AllowDeletes: o.AllowDeletes, Retry: o.Retry, Results: []*Step{}, Warnings: []string{}, Errors: []string{},
+	}
 }
 
 // Run returns a run. NotFound.
@@ -199,6 +218,9 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		if st.Lease != nil && st.Lease.RunID == runID {
 			st.Lease.Cancel = true
 		} else { // no process works on it, and none will
+			if st.Next == runID {
+				st.Next = ""
+			}
 			run.end(Cancelled, s.clock())
 			writes = append(writes, run.write(rev))
 		}

@@ -27,6 +27,8 @@ type syncState struct {
 	// FinishedAt is the time at which a run last succeeded. A one-time sync is done then.
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 	LastRun    string    `json:"lastRun,omitempty"`
+	// Next is the id of the run that waits for the one at work to end. See queue.go.
+	Next string `json:"next,omitempty"`
 
 	rev string
 }
@@ -186,6 +188,10 @@ func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
 		return nil, fault.New(fault.Conflict, "run %s is at work: cancel it first", st.Lease.RunID)
 	}
 	writes, err := l.abandon(ctx, id, st, "its process died, and the sync was deleted")
+	if err == nil && st.Lease != nil && st.Lease.RunID != "" { // it waited for the other
+		more, failed := l.abandon(ctx, id, st, "the sync was deleted before the run began")
+		writes, err = append(writes, more...), failed
+	}
 	if err == nil && st.rev != "" {
 		writes = append(writes, store.Write{Collection: states, Doc: store.Doc{ID: id, Rev: st.rev}, Delete: true})
 	}
@@ -193,8 +199,8 @@ func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
 }
 
 // abandon ends a run whose process died, so that no process takes it over: it was
-// planned by the old definition. The lease's token stays, because a holder of long
-// ago must never meet its own token again.
+// planned by the old definition. A run that waits for it gets the lease. The lease's token
+// stays, because a holder of long ago must never meet its own token again.
 func (l *Ledger) abandon(ctx context.Context, id string, st *syncState, why string) ([]store.Write, error) {
 	if st.Lease == nil || st.Lease.RunID == "" {
 		return nil, nil
@@ -204,6 +210,7 @@ func (l *Ledger) abandon(ctx context.Context, id string, st *syncState, why stri
 		return nil, err
 	}
 	st.Lease.RunID, st.Lease.Owner, st.Lease.Cancel = "", "", false
+	st.promote(clockOf(l.now))
 	if run == nil || run.State.Ended() {
 		return nil, nil
 	}

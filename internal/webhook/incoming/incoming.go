@@ -107,7 +107,7 @@ func (s *Service) store(ctx context.Context, id, webhookID string, data json.Raw
 	if err != nil {
 		return false, err
 	}
-	l.Version, l.Data, l.ReceivedAt, l.WebhookID = l.Version+1, data, s.now(), webhookID
+	l.Version, l.Data, l.Large, l.ReceivedAt, l.WebhookID = l.Version+1, data, nil, s.now(), webhookID
 	if webhookID == "" {
 		return false, s.lists.Commit(ctx, l)
 	}

@@ -3,6 +3,9 @@ package incoming_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,7 +85,9 @@ func TestOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	done := 0
-	do := func(result error) func() error { return func() error { done++; return result } }
+	do := func(result error) func([]store.Write) (bool, error) {
+		return func([]store.Write) (bool, error) { done++; return false, result }
+	}
 	failed := errors.New("failed")
 	_, err := w.svc.Once(t.Context(), "hook a", "m", do(failed))
 	require.ErrorIs(t, err, failed)
@@ -95,4 +100,33 @@ func TestOnce(t *testing.T) {
 	duplicate, err := w.svc.Once(t.Context(), "hook b", "m", do(nil))
 	require.NoError(t, err)
 	require.False(t, duplicate, "each hook has its own ids")
+}
+
+// Two deliveries of one webhook at the same time: what is committed with its id happens once.
+func TestOnceCommitsWithTheWork(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		effects := store.Collection{Kind: "effects", Scope: "x"}
+		var all sync.WaitGroup
+		var done, duplicates atomic.Int64
+		for i := range 8 {
+			all.Go(func() {
+				duplicate, err := w.svc.Once(context.Background(), "hook a", "m", func(seen []store.Write) (bool, error) {
+					_, err := w.store.Commit(context.Background(), append(seen, store.Write{Collection: effects, Doc: store.Doc{ID: strconv.Itoa(i), Body: []byte("{}")}, Any: true}))
+					if err == nil {
+						done.Add(1)
+					}
+					return true, err
+				})
+				fail(t, err)
+				if duplicate {
+					duplicates.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		n, err := w.store.CountDocs(t.Context(), effects, 100)
+		require.NoError(t, err)
+		require.Equal(t, []int64{1, 1, 7}, []int64{int64(n), done.Load(), duplicates.Load()})
+	})
 }

@@ -2,6 +2,7 @@ package incoming
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/headgate/headgate/internal/store"
@@ -41,20 +42,28 @@ func (m memory) find(ctx context.Context, hook, id string) (rev string, known bo
 }
 
 // Once calls do unless the webhook was accepted before, and remembers the webhook if do
-// succeeds. After a crash behind do, the sender's retry calls do again, so do must be
-// harmless to repeat. A webhook without an id is never a duplicate.
-func (s *Service) Once(ctx context.Context, hook, id string, do func() error) (duplicate bool, err error) {
-	if id == "" {
-		return false, do()
+// succeeds. do reports whether it has committed seen together with its effects; Once commits
+// it otherwise. After a crash before that commit, the sender's retry calls do again, so what
+// do does before must be harmless to repeat. A webhook without an id is never a duplicate:
+// its seen is empty.
+func (s *Service) Once(ctx context.Context, hook, id string, do func(seen []store.Write) (committed bool, err error)) (duplicate bool, err error) {
+	for {
+		var seen []store.Write
+		if id != "" {
+			rev, known, err := s.seen.find(ctx, hook, id)
+			if err != nil || known {
+				return known, err
+			}
+			w := s.seen.write(hook, id)
+			w.Doc.Rev = rev
+			seen = []store.Write{w}
+		}
+		committed, err := do(seen)
+		if err == nil && !committed && id != "" {
+			_, err = s.seen.docs.Commit(ctx, seen)
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return false, err
+		} // another delivery of the webhook was faster
 	}
-	if _, known, err := s.seen.find(ctx, hook, id); err != nil || known {
-		return known, err
-	}
-	if err := do(); err != nil {
-		return false, err
-	}
-	w := s.seen.write(hook, id)
-	w.Any = true
-	_, err = s.seen.docs.Commit(ctx, []store.Write{w})
-	return false, err
 }

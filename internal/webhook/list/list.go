@@ -26,7 +26,8 @@ const MaxID = 256
 type List struct {
 	ID         string          `json:"id"`
 	Version    int64           `json:"version"`
-	Data       json.RawMessage `json:"data"`
+	Data       json.RawMessage `json:"data,omitempty"`
+	Large      *Large          `json:"large,omitempty"` // instead of Data
 	ReceivedAt time.Time       `json:"receivedAt"`
 	WebhookID  string          `json:"webhookId,omitempty"`
 	// Fanned is the latest version of which every target has a delivery.
@@ -69,9 +70,16 @@ func (s Store) Read(ctx context.Context, id string) (*List, error) {
 	return l, err
 }
 
-// Commit writes the list, and other documents in the same commit.
-// store.ErrConflict means that the list changed since it was read.
+// Commit writes the list, and other documents in the same commit. Data that are too large
+// for it become Large. store.ErrConflict means that the list changed since it was read.
 func (s Store) Commit(ctx context.Context, l *List, with ...store.Write) error {
+	if len(l.Data) > inline {
+		large, err := s.writeLarge(ctx, l.Data, l.ReceivedAt)
+		if err != nil {
+			return err
+		}
+		l.Data, l.Large = nil, large
+	}
 	_, err := s.docs.Commit(ctx, append([]store.Write{l.write()}, with...))
 	return err
 }

@@ -61,7 +61,7 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 // took the delivery.
 func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Target, ok bool, err error) {
 	began := s.now()
-	status, retryAfter, sendErr := s.sender.send(ctx, t, d)
+	status, retryAfter, sendErr := s.call(ctx, t, d)
 	if ctx.Err() != nil { // this process is stopping: the outcome is unknown, and another retries
 		return t, false, s.release(ctx, t)
 	}
@@ -95,6 +95,17 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 		t.NextAttempt = now.Add(t.Wait)
 	})
 	return t, ok, err
+}
+
+// call sends the delivery, and its data if they are stored apart.
+func (s *Service) call(ctx context.Context, t *Target, d *Delivery) (status int, retryAfter time.Duration, err error) {
+	whole := *d // the data do not become a part of the delivery's own document
+	if d.Large != nil {
+		if whole.Data, err = s.lists.Load(ctx, d.Large); err != nil {
+			return 0, 0, errors.New("the delivery's data cannot be read")
+		}
+	}
+	return s.sender.send(ctx, t, &whole)
 }
 
 // release drops the lease at shutdown, so that another process can retry at once. When

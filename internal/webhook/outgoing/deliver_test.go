@@ -3,6 +3,7 @@ package outgoing_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -189,6 +190,38 @@ func TestSweepsShare(t *testing.T) {
 				seen[v], last = true, v
 			}
 			require.Len(t, seen, 10)
+		}
+	})
+}
+
+// A list that is too large for a document is delivered whole, also when it is sent again.
+func TestALargeListIsDelivered(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		target := w.register(r, "l")
+		large := `{"12":{"name":"` + strings.Repeat("x", 3_000_000) + `","priority":1}}`
+		r.answer(500)
+		w.receive("l", "m1", large)
+		require.Equal(t, 0, w.sweep(w.svc))
+		r.answer(200)
+		w.wait(time.Minute)
+		require.Equal(t, 1, w.sweep(w.svc))
+		w.receive("l", "m2", tasks)
+		require.Equal(t, 1, w.sweep(w.svc))
+		require.NoError(t, w.svc.Retry(t.Context(), target.ID, 1))
+		require.Equal(t, 1, w.sweep(w.svc))
+		require.Len(t, r.calls(), 4)
+		for i, whole := range []bool{true, true, false, true} {
+			c := r.calls()[i]
+			_, err := signature.Verify([]string{target.Secret}, c.header, c.body, w.now())
+			require.NoError(t, err)
+			require.Equal(t, whole, strings.Contains(string(c.body), `"data":`+large), i)
+		}
+		kept, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+		require.NoError(t, err)
+		for _, d := range kept {
+			require.Less(t, len(d.Data), 1000)
 		}
 	})
 }

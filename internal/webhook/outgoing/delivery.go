@@ -22,7 +22,8 @@ type Delivery struct {
 	WebhookID string          `json:"webhookId"`
 	List      string          `json:"externalTaskListId"`
 	Version   int64           `json:"version"`
-	Data      json.RawMessage `json:"data"`
+	Data      json.RawMessage `json:"data,omitempty"`
+	Large     *list.Large     `json:"large,omitempty"` // instead of data
 	CreatedAt time.Time       `json:"createdAt"`
 	State     string          `json:"state"`
 	Attempts  []Attempt       `json:"attempts,omitempty"` // the latest

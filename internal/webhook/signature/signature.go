@@ -1,6 +1,7 @@
 // Package signature signs webhooks and verifies them: Standard Webhooks
-// (https://www.standardwebhooks.com, v1 and v1a), the signatures of GitHub, and bearer
-// tokens. It is pure, and its comparisons take constant time.
+// (https://www.standardwebhooks.com, v1 and v1a), the signatures of senders that have a
+// form of their own (see [Scheme]), and bearer tokens. It is pure, and its comparisons take
+// constant time.
 package signature
 
 import (
@@ -10,7 +11,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -122,6 +122,9 @@ func CheckSecret(secret string) error {
 // until one fits: there are several while a secret is rotated. It returns the webhook's id.
 func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id string, err error) {
 	id, timestamp, signatures := h.Get(HeaderID), h.Get(HeaderTimestamp), h.Get(HeaderSignature)
+	if signatures == "" { // Svix had the headers before they were standard
+		id, timestamp, signatures = h.Get("Svix-Id"), h.Get("Svix-Timestamp"), h.Get("Svix-Signature")
+	}
 	if id == "" || timestamp == "" || signatures == "" {
 		return "", ErrUnsigned
 	}
@@ -181,25 +184,6 @@ func matches(secret string, given []signature, signed []byte) bool {
 	}
 	want := mac(key, signed)
 	return slices.ContainsFunc(given, func(s signature) bool { return s.version == "v1" && hmac.Equal(s.bytes, want) })
-}
-
-// VerifyGitHub checks the header X-Hub-Signature-256, or another of its form:
-// "sha256=" and the HMAC of the body in hex. It returns the delivery's id, if it has one.
-func VerifyGitHub(secrets []string, header string, h http.Header, body []byte) (id string, err error) {
-	text, ok := strings.CutPrefix(h.Get(header), "sha256=")
-	if !ok {
-		return "", ErrUnsigned
-	}
-	signature, err := hex.DecodeString(text)
-	if err != nil {
-		return "", ErrSignature
-	}
-	for _, secret := range secrets {
-		if secret != "" && hmac.Equal(signature, mac([]byte(secret), body)) {
-			return h.Get("X-Github-Delivery"), nil
-		}
-	}
-	return "", ErrSignature
 }
 
 // VerifyBearer checks a bearer token.

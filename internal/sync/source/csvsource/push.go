@@ -57,7 +57,17 @@ func keyOf(parts []any) string {
 	for i, p := range parts {
 		texts[i] = text(p)
 	}
-	return strings.Join(texts, "\x00")
+	return joined(texts)
+}
+
+// joined returns one text for the parts of a key. A cell may have any bytes, so each part
+// begins with its length: otherwise two keys could be one.
+func joined(parts []string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(strconv.Itoa(len(p)) + ":" + p)
+	}
+	return b.String()
 }
 
 // text returns the value as the text of a cell.
@@ -320,7 +330,7 @@ func (w *rewriter) keyOfRow(cells []string) string {
 	for i, k := range w.keys {
 		parts[i] = w.cell(cells, k)
 	}
-	return strings.Join(parts, "\x00")
+	return joined(parts)
 }
 
 // cell returns the value of a cell as a pull returns it.

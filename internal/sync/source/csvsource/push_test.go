@@ -110,3 +110,19 @@ func TestAPushToAFileWithSpaces(t *testing.T) {
 	require.Len(t, rows, 1)
 	require.Equal(t, "z", rows[0]["name"])
 }
+
+// A cell may have any bytes. Two keys of several columns are never one, whatever is in them.
+func TestKeysOfSeveralColumns(t *testing.T) {
+	t.Parallel()
+	dir := root(t, map[string]string{"f.csv": "a,b,name\nx\x00,y,one\nx,\x00y,two\n1:,2,three\n"})
+	s, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv", Options: []byte("{}")}, source.Env{Dir: dir})
+	require.NoError(t, err)
+	update := func(a, b, name string) source.Change {
+		return source.Change{Op: source.Update, Key: []any{a, b}, Fields: map[string]any{"name": name}, Changed: []string{"name"}}
+	}
+	_, err = s.Push(t.Context(), source.Spec{Datatype: "row", Key: []string{"a", "b"}}, []source.Change{update("x\x00", "y", "first"), update("x", "\x00y", "second")})
+	require.NoError(t, err)
+	content, err := dir.ReadFile("f.csv")
+	require.NoError(t, err)
+	require.Equal(t, "a,b,name\nx\x00,y,first\nx,\x00y,second\n1:,2,three\n", string(content))
+}

@@ -69,10 +69,11 @@ func text(v any) string {
 	}
 }
 
-// composite returns "postcode.id", or "" if one of the two is missing.
+// composite returns "postcode.id", or "" if one of the two is missing, or if the postcode
+// has a full stop: split would find another postcode, and two rows could be one.
 func composite(postcode, id any) string {
 	p, i := text(postcode), text(id)
-	if p == "" || i == "" {
+	if p == "" || i == "" || strings.Contains(p, ".") {
 		return ""
 	}
 	return p + "." + i
