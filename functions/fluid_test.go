@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,41 @@ func TestFluidCases(t *testing.T) {
 		require.Equal(t, 200, f.do("POST", "/echo-external-data-webhook", `{"data":`+newTasks+`}`).status)
 		_, ok = next(time.Second)
 		require.False(t, ok)
+	})
+	t.Run("the query names the list of a registration", func(t *testing.T) {
+		t.Parallel()
+		f := newFluid(t, "")
+		first := f.do("GET", "/register-for-webhook?externalTaskListId=task-list-2&url="+url.QueryEscape(f.listener), "")
+		require.Equal(t, 200, first.status, "%s", first.raw)
+		require.NotEmpty(t, first.str("secret"))
+		again := f.do("POST", "/register-for-webhook?externalTaskListId=task-list-2", `{"url":"`+f.listener+`/"}`)
+		require.Equal(t, first.str("id"), again.str("id"))
+		require.Equal(t, "task-list-2", again.str("externalTaskListId"))
+		for _, c := range [][3]string{
+			{"GET", "/register-for-webhook?externalTaskListId=l", ""}, {"GET", "/register-for-webhook?externalTaskListId=&url=http://x/", ""},
+			{"GET", "/register-for-webhook?url=http://x/&format=xml", ""}, {"POST", "/register-for-webhook?externalTaskListId=", `{"url":"http://x/"}`},
+			{"POST", "/register-for-webhook?externalTaskListId=a", `{"url":"http://x/","externalTaskListId":"b"}`}, {"POST", "/register-for-webhook?url=http://x/", `{}`},
+		} {
+			require.Equal(t, 400, f.do(c[0], c[1], c[2]).status, c)
+		}
+		require.Equal(t, 405, f.do("HEAD", "/register-for-webhook?url="+url.QueryEscape(f.listener), "").status)
+		require.Len(t, f.do("GET", "/webhooks", "").list("webhooks"), 1)
+		require.Equal(t, 200, f.do("POST", "/unregister-webhook?externalTaskListId=task-list-2", `{"url":"`+f.listener+`"}`).status)
+		require.Empty(t, f.do("GET", "/webhooks", "").list("webhooks"))
+	})
+	t.Run("a container's URL names the session", func(t *testing.T) {
+		t.Parallel()
+		f := newFluid(t, "")
+		opened := f.do("POST", "/register-session-url", `{"containerUrl":"http://localhost:7070/fluid/tenant_1/doc_1_2/?x=y","externalTaskListId":"task-list-1"}`)
+		require.Equal(t, 200, opened.status, "%s", opened.raw)
+		require.Equal(t, f.do("POST", "/register-session-url", session).str("id"), opened.str("id"), "it is the session of its tenant and document")
+		for _, bad := range []string{"http://localhost:7070/doc", "not a url", "/tenant/doc", "http://localhost/a/%zz"} {
+			a := f.do("POST", "/register-session-url", `{"containerUrl":"`+bad+`","externalTaskListId":"task-list-1"}`)
+			require.Equal(t, 400, a.status, bad)
+			require.Contains(t, a.str("detail"), "containerUrl")
+		}
+		require.Equal(t, 200, f.do("POST", "/events-listener", `{"type":"session-end","tenantId":"tenant_1","documentId":"doc_1_2"}`).status)
+		require.Empty(t, f.source.Hooks("task-list-1"))
 	})
 	t.Run("sessions: missing fields and other types: 400", func(t *testing.T) {
 		t.Parallel()

@@ -285,12 +285,15 @@ var routes = []route{
 			gives(200, "The session gets no more signals.", endedJSON{})},
 
 	// Webhooks go out.
-	{"POST", "/register-for-webhook", Echo, auth.Operate, noGet, deployment(registerWebhook),
+	{"GET POST", "/register-for-webhook", Echo, auth.Operate, web.Acts, deployment(registerWebhook),
 		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
+			note("The query may name the list. With GET it names the URL, too.").
+			reads(listID, inQuery("url", "GET: where the webhooks are sent."), choice("format", "GET: how the body is written.", outgoing.Plain, outgoing.CloudEvents)).
 			takes("The URL.", registration{}).
 			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, noGet, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
+			reads(listID).
 			takes("The URL.", registration{}).
 			gives(200, "The URL is not called any more.", unregisteredJSON{})},
 	{"GET", "/webhooks", Echo, auth.Read, web.Reads, deployment(listWebhooks),

@@ -41,11 +41,19 @@ func triggerAlias(b *builder, role string) web.Handler {
 // whether a page exists: it must not release or empty a window.
 func notByHead(h perService) perService {
 	return func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-		if r.Method == http.MethodHead {
-			f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
-			f.Allow = []string{http.MethodGet, http.MethodPost}
-			return f
+		if err := refuseHead(r); err != nil {
+			return err
 		}
 		return h(g, w, r)
 	}
+}
+
+// refuseHead refuses HEAD at a path whose GET changes something.
+func refuseHead(r *http.Request) error {
+	if r.Method != http.MethodHead {
+		return nil
+	}
+	f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
+	f.Allow = []string{http.MethodGet, http.MethodPost}
+	return f
 }

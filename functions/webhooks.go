@@ -37,27 +37,30 @@ type deliveredJSON struct {
 }
 
 // registrationOf reads a registration. It names a field whose value is not text. Unknown
-// fields are ignored because Fluid's clients send some.
+// fields are ignored because Fluid's clients send some. The query may name the list, and
+// with GET, which has no body, everything but the secret: URLs are logged.
 func registrationOf(w http.ResponseWriter, r *http.Request) (out outgoing.Registration, err error) {
-	body, err := readBody(w, r, 64<<10, "the limit of a registration")
-	if err != nil {
-		return out, err
-	}
-	var in map[string]any
-	d := json.NewDecoder(bytes.NewReader(body))
-	if err := d.Decode(&in); err != nil || in == nil {
-		return out, fault.New(fault.Invalid, "the body must be a JSON object with url")
-	}
-	for name, to := range map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format, "secret": &out.Secret} {
-		v, there := in[name]
-		if !there {
-			continue
+	fields := map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format}
+	inQuery := []string{"externalTaskListId"}
+	if r.Method == http.MethodGet {
+		inQuery = []string{"url", "externalTaskListId", "format"}
+	} else {
+		fields["secret"] = &out.Secret
+		if err := registrationIn(w, r, fields); err != nil {
+			return out, err
 		}
-		text, ok := v.(string)
-		if !ok || text == "" {
-			return out, fault.New(fault.Invalid, "%s must be text, and not empty", name)
+	}
+	q := r.URL.Query()
+	for _, name := range inQuery {
+		switch to := fields[name]; {
+		case !q.Has(name):
+		case q.Get(name) == "":
+			return out, fault.New(fault.Invalid, "%s must not be empty", name)
+		case *to != "" && *to != q.Get(name):
+			return out, fault.New(fault.Invalid, "%s of the query differs from that of the body", name)
+		default:
+			*to = q.Get(name)
 		}
-		*to = text
 	}
 	if out.URL == "" {
 		return out, fault.New(fault.Invalid, "url is required")
@@ -65,9 +68,37 @@ func registrationOf(w http.ResponseWriter, r *http.Request) (out outgoing.Regist
 	return out, nil
 }
 
+// registrationIn reads the body of a registration into the fields.
+func registrationIn(w http.ResponseWriter, r *http.Request, fields map[string]*string) error {
+	body, err := readBody(w, r, 64<<10, "the limit of a registration")
+	if err != nil {
+		return err
+	}
+	var in map[string]any
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(&in); err != nil || in == nil {
+		return fault.New(fault.Invalid, "the body must be a JSON object with url")
+	}
+	for name, to := range fields {
+		v, there := in[name]
+		if !there {
+			continue
+		}
+		text, ok := v.(string)
+		if !ok || text == "" {
+			return fault.New(fault.Invalid, "%s must be text, and not empty", name)
+		}
+		*to = text
+	}
+	return nil
+}
+
 // registerWebhook adds a URL that is called when a list changes.
 func registerWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := refuseHead(r); err != nil {
+			return err
+		}
 		in, err := registrationOf(w, r)
 		if err != nil {
 			return err
