@@ -68,7 +68,7 @@ var layers = map[string][]string{
 	"internal/draft":                             {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
 	"internal/webhook/list":                      {"internal/store", "internal/platform/fault"},
 	"internal/webhook/incoming":                  {"internal/platform/cel", "internal/platform/clock", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/store", "internal/platform/fault"},
-	"internal/webhook/outgoing":                  {"internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/platform/shutdown", "internal/store", "internal/platform/fault"},
+	"internal/webhook/outgoing":                  {"internal/platform/clock", "internal/platform/credential", "internal/platform/origin", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/platform/shutdown", "internal/store", "internal/platform/fault"},
 	"internal/platform/hosting":                  {},
 	"internal/platform/shutdown":                 {},
 	"internal/platform/budget":                   {"internal/platform/fault"},
