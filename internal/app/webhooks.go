@@ -82,8 +82,9 @@ func (a *App) hooks(ctx context.Context) (source *incoming.Hook, named map[strin
 
 func (a *App) newSessions() *incoming.Sessions {
 	o := incoming.SessionOptions{Docs: a.o.Store, Log: a.o.Log, Now: a.o.Now, HTTP: a.o.HooksHTTP, PublicURL: a.publicURL()}
+	o.Many = !a.o.Platform.OwnMachine()
 	if cfg := a.o.Config.Echo; cfg != nil {
-		o.Upstream = cfg.Upstream
+		o.Upstream, o.Lists = cfg.Upstream, cfg.Lists
 	}
 	return incoming.NewSessions(o)
 }
