@@ -306,6 +306,15 @@ var routes = []route{
 	{"POST", "/webhooks/{id}/deliveries/{n}/retry", Echo, auth.Operate, noGet, deployment(retryDelivery),
 		op("retryDelivery", byPeople, "Try a delivery now, or make it again").
 			done(202, "The delivery will be tried.").fails(409)},
+	{"POST", "/webhooks/{id}/test", Echo, auth.Operate, noGet, deployment(tryWebhook),
+		op("testWebhook", byPeople, "Make a test delivery now").
+			note("It has no data, is not recorded and not tried again.").
+			gives(200, "What the URL answered.", outgoing.Trial{})},
+	{"POST", "/webhooks/{id}/rotate", Echo, auth.Operate, noGet, deployment(rotateSecret),
+		op("rotateSecret", byPeople, "Give a webhook a new secret").
+			note("For 24 hours, deliveries are signed with the former secret, too.").
+			takes("The secret.", rotation{}).orNothing().
+			gives(200, "The webhook with its new secret, which only this answer has.", outgoing.Target{}).fails(409)},
 	{"POST", "/webhooks/sweep", Echo, auth.Operate, noGet, deployment(sweepWebhooks),
 		op("sweepWebhooks", byScheduler, "Make the deliveries that are due").
 			gives(200, "How many deliveries were made.", deliveredJSON{})},

@@ -20,6 +20,11 @@ type registration struct {
 	Secret string `json:"secret,omitempty" minLength:"1" description:"What the webhooks are signed with: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one."`
 }
 
+// rotation is the body of a rotation of a secret.
+type rotation struct {
+	Secret string `json:"secret,omitempty" minLength:"1" description:"The new secret: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one. With it, the request can be repeated."`
+}
+
 type unregisteredJSON struct {
 	Message string `json:"message"`
 }
@@ -37,29 +42,26 @@ type deliveredJSON struct {
 }
 
 // registrationOf reads a registration. It names a field whose value is not text. Unknown
-// fields are ignored because Fluid's clients send some. The query may name the list, and
-// with GET, which has no body, everything but the secret: URLs are logged.
-func registrationOf(w http.ResponseWriter, r *http.Request) (out outgoing.Registration, err error) {
+// fields are ignored because Fluid's clients send some. inQuery has what the query may
+// name: the list, and with GET, which has no body, all but the secret, because URLs are logged.
+func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]string) (out outgoing.Registration, err error) {
 	fields := map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format}
-	inQuery := []string{"externalTaskListId"}
-	if r.Method == http.MethodGet {
-		inQuery = []string{"url", "externalTaskListId", "format"}
-	} else {
+	if r.Method != http.MethodGet {
 		fields["secret"] = &out.Secret
 		if err := registrationIn(w, r, fields); err != nil {
 			return out, err
 		}
 	}
 	q := r.URL.Query()
-	for _, name := range inQuery {
+	for name, value := range inQuery {
 		switch to := fields[name]; {
 		case !q.Has(name):
-		case q.Get(name) == "":
+		case value == "":
 			return out, fault.New(fault.Invalid, "%s must not be empty", name)
-		case *to != "" && *to != q.Get(name):
+		case *to != "" && *to != value:
 			return out, fault.New(fault.Invalid, "%s of the query differs from that of the body", name)
 		default:
-			*to = q.Get(name)
+			*to = value
 		}
 	}
 	if out.URL == "" {
@@ -99,7 +101,12 @@ func registerWebhook(a *app.App) web.Handler {
 		if err := refuseHead(r); err != nil {
 			return err
 		}
-		in, err := registrationOf(w, r)
+		q := r.URL.Query()
+		inQuery := map[string]string{"externalTaskListId": q.Get("externalTaskListId")}
+		if r.Method == http.MethodGet {
+			inQuery["url"], inQuery["format"] = q.Get("url"), q.Get("format")
+		}
+		in, err := registrationOf(w, r, inQuery)
 		if err != nil {
 			return err
 		}
@@ -114,7 +121,7 @@ func registerWebhook(a *app.App) web.Handler {
 // unregisterWebhook stops deliveries to a URL.
 func unregisterWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := registrationOf(w, r)
+		in, err := registrationOf(w, r, map[string]string{"externalTaskListId": r.URL.Query().Get("externalTaskListId")})
 		if err != nil {
 			return err
 		}
@@ -176,6 +183,34 @@ func retryDelivery(a *app.App) web.Handler {
 		}
 		w.WriteHeader(http.StatusAccepted)
 		return nil
+	}
+}
+
+// tryWebhook makes a test delivery.
+func tryWebhook(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		out, err := a.Outgoing().Try(r.Context(), r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, out)
+	}
+}
+
+// rotateSecret gives a webhook a new secret.
+func rotateSecret(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var in rotation
+		if r.ContentLength != 0 {
+			if err := readJSON(w, r, &in); err != nil {
+				return err
+			}
+		}
+		t, err := a.Outgoing().Rotate(r.Context(), r.PathValue("id"), in.Secret)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, t)
 	}
 }
 

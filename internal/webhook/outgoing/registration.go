@@ -52,8 +52,10 @@ func (r *Registration) check() (*url.URL, error) {
 	}
 	r.spellings = spellings(r.URL, u)
 	r.URL = r.spellings[0]
-	if r.Secret != "" && (!strings.HasPrefix(r.Secret, "whsec_") || signature.CheckSecret(r.Secret) != nil) {
-		return nil, fault.New(fault.Invalid, "secret must be whsec_ and base64 of 16 bytes or more")
+	if r.Secret != "" {
+		if err := checkSecret(r.Secret); err != nil {
+			return nil, err
+		}
 	}
 	return u, nil
 }
@@ -75,7 +77,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 			if t, err = parseTarget(there[0]); err != nil {
 				return nil, false, err
 			}
-			t.Secret = ""
+			t.hideSecrets()
 			return t, false, nil
 		}
 		if err := s.consent(ctx, u); err != nil {
