@@ -92,6 +92,6 @@ func (a *App) newSessions() *incoming.Sessions {
 func (a *App) newOutgoing() *outgoing.Service {
 	return outgoing.New(outgoing.Options{
 		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
-		PublicURL: a.publicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU,
+		PublicURL: a.publicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU, Changed: a.flow.WebhooksChanged,
 	})
 }

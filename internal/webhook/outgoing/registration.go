@@ -98,6 +98,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
+		s.changed()
 		return t, true, err
 	}
 }
@@ -135,6 +136,7 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 		writes = append(writes, store.Write{Collection: registered, Doc: store.Doc{ID: d.ID}, Delete: true, Any: true})
 	}
 	_, err = s.docs.Commit(ctx, writes)
+	s.changed()
 	return true, err
 }
 

@@ -61,6 +61,7 @@ func (s *Service) Rotate(ctx context.Context, id, secret string) (*Target, error
 		t.Secret = secret
 		_, err = s.docs.Commit(ctx, []store.Write{t.write()})
 		if !errors.Is(err, store.ErrConflict) {
+			s.changed()
 			return t.withSecret(secret), err
 		}
 	}
