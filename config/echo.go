@@ -13,8 +13,12 @@ import (
 
 // Echo is the webhooks of one source of truth, and those of ours that pass them on.
 type Echo struct {
-	// The source's address: when a session opens, we register with it.
+	// The source's address: we register with it at start, and when a session opens.
 	Upstream string `json:"upstream,omitempty" format:"httpURL"`
+	// Lists for which we stay registered with upstream. Omitted: task-list-1 from the start until its last session ends.
+	Lists []string `json:"lists,omitempty"`
+	// The Fluid service that gets a signal for each session of a list that changed, at /{tenantId}/{documentId}/broadcast-signal.
+	Broadcast string `json:"broadcast,omitempty" format:"httpURL"`
 	// Any of them verifies its webhooks (Standard Webhooks): env:NAME, sm://projects/P/secrets/S, or whsec_ and base64. None: every webhook is taken.
 	Secrets []string `json:"secrets,omitempty" decode:"secret"`
 	// Hosts that may be registered as webhooks without being asked; internal ones may be called.
@@ -22,6 +26,9 @@ type Echo struct {
 	// The largest body of a webhook of the source, in bytes.
 	MaxBytes int `json:"maxBytes" default:"1048576" range:"1..26214400"`
 }
+
+// maxList bounds the id of a list, in bytes.
+const maxList = 256
 
 // Hook is a webhook that is taken at /hooks/{name}.
 type Hook struct {
@@ -91,7 +98,15 @@ type HookEvent struct {
 }
 
 func (v *validator) echo(e *Echo) {
-	e.Upstream = strings.TrimRight(e.Upstream, "/")
+	e.Upstream, e.Broadcast = strings.TrimRight(e.Upstream, "/"), strings.TrimRight(e.Broadcast, "/")
+	if len(e.Lists) > 0 && e.Upstream == "" {
+		v.Add("$.echo.lists", "needs upstream")
+	}
+	for i, id := range e.Lists {
+		if id == "" || len(id) > maxList {
+			v.Add(decode.Index("$.echo.lists", i), "must have 1 to %d bytes", maxList)
+		}
+	}
 	for i, s := range e.Secrets {
 		v.secret(decode.Index("$.echo.secrets", i), s, standard)
 	}

@@ -57,7 +57,7 @@ func (c *Config) JSON() []byte {
 	}
 	if c.Echo != nil {
 		echo := *c.Echo
-		echo.Upstream = credential.RedactURL(echo.Upstream)
+		echo.Upstream, echo.Broadcast = credential.RedactURL(echo.Upstream), credential.RedactURL(echo.Broadcast)
 		echo.Secrets = redactSecrets(echo.Secrets)
 		shown.Echo = &echo
 	}

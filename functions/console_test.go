@@ -137,3 +137,20 @@ func TestRedactedCredentialsStayWithTheirSystem(t *testing.T) {
 	require.Equal(t, 200, g.do("PUT", "/sync/a", strings.Replace(strings.Replace(def, "a.example", "b.example", 1), "s3cret", "another", 1)).status)
 	require.Equal(t, 400, g.do("PUT", "/sync/a", shown).status, "nor back")
 }
+
+// The console's view of webhooks loads again when a delivery was made.
+func TestTheConsoleHearsOfDeliveries(t *testing.T) {
+	t.Parallel()
+	f := newFluid(t, "")
+	first := f.do("POST", "/register-for-webhook", `{"url":"`+f.listener+`"}`)
+	require.Equal(t, 200, first.status, "%s", first.raw)
+	next := f.live("headgate/webhooks", "all")
+	f.do("POST", "/echo-external-data-webhook", `{"data":`+newTasks+`}`)
+	_, ok := next(30 * time.Second)
+	require.True(t, ok)
+	require.Equal(t, 200, f.do("GET", "/console/webhooks.js", "").status)
+	require.Eventually(t, func() bool {
+		sent := f.do("GET", "/webhooks/"+first.str("id")+"/deliveries", "").list("deliveries")
+		return len(sent) == 1 && sent[0]["state"] == "delivered"
+	}, 30*time.Second, 5*time.Millisecond)
+}

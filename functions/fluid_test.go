@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,7 @@ func newFluid(t *testing.T, more string) *fluid {
 	t.Cleanup(ours.Close)
 	f.ours = base
 	f.app.Start()
+	require.Eventually(t, func() bool { return len(f.source.Hooks("task-list-1")) == 1 }, 30*time.Second, time.Millisecond, "a start registers with the source")
 	return f
 }
 
@@ -179,6 +181,78 @@ func TestFluidCases(t *testing.T) {
 		_, ok = next(time.Second)
 		require.False(t, ok)
 	})
+	t.Run("the query names the list of a registration", func(t *testing.T) {
+		t.Parallel()
+		f := newFluid(t, "")
+		first := f.do("GET", "/register-for-webhook?externalTaskListId=task-list-2&url="+url.QueryEscape(f.listener), "")
+		require.Equal(t, 200, first.status, "%s", first.raw)
+		require.NotEmpty(t, first.str("secret"))
+		again := f.do("POST", "/register-for-webhook?externalTaskListId=task-list-2", `{"url":"`+f.listener+`/"}`)
+		require.Equal(t, first.str("id"), again.str("id"))
+		require.Equal(t, "task-list-2", again.str("externalTaskListId"))
+		for _, c := range [][3]string{
+			{"GET", "/register-for-webhook?externalTaskListId=l", ""}, {"GET", "/register-for-webhook?externalTaskListId=&url=http://x/", ""},
+			{"GET", "/register-for-webhook?url=http://x/&format=xml", ""}, {"POST", "/register-for-webhook?externalTaskListId=", `{"url":"http://x/"}`},
+			{"POST", "/register-for-webhook?externalTaskListId=a", `{"url":"http://x/","externalTaskListId":"b"}`}, {"POST", "/register-for-webhook?url=http://x/", `{}`},
+		} {
+			require.Equal(t, 400, f.do(c[0], c[1], c[2]).status, c)
+		}
+		require.Equal(t, 405, f.do("HEAD", "/register-for-webhook?url="+url.QueryEscape(f.listener), "").status)
+		require.Len(t, f.do("GET", "/webhooks", "").list("webhooks"), 1)
+		require.Equal(t, 200, f.do("POST", "/unregister-webhook?externalTaskListId=task-list-2", `{"url":"`+f.listener+`"}`).status)
+		require.Empty(t, f.do("GET", "/webhooks", "").list("webhooks"))
+	})
+	t.Run("a webhook is tested, and its secret rotated", func(t *testing.T) {
+		t.Parallel()
+		f := newFluid(t, "")
+		first := f.do("POST", "/register-for-webhook", `{"url":"`+f.listener+`"}`)
+		require.Equal(t, 200, first.status, "%s", first.raw)
+		tried := f.do("POST", "/webhooks/"+first.str("id")+"/test", "")
+		require.Equal(t, 200, tried.status, "%s", tried.raw)
+		require.Equal(t, true, tried.json["ok"])
+		require.JSONEq(t, `{"test":true,"externalTaskListId":"task-list-1"}`, <-f.called)
+		rotated := f.do("POST", "/webhooks/"+first.str("id")+"/rotate", "")
+		require.Equal(t, 200, rotated.status, "%s", rotated.raw)
+		require.NotEqual(t, first.str("secret"), rotated.str("secret"))
+		require.NotContains(t, string(rotated.raw), first.str("secret"))
+		again := f.do("POST", "/webhooks/"+first.str("id")+"/rotate", `{"secret":"`+rotated.str("secret")+`"}`)
+		require.Equal(t, rotated.str("secret"), again.str("secret"))
+		require.Equal(t, 400, f.do("POST", "/webhooks/"+first.str("id")+"/rotate", `{"secret":"x"}`).status)
+		require.Equal(t, 404, f.do("POST", "/webhooks/none/test", "").status)
+		require.NotContains(t, string(f.do("GET", "/webhooks", "").raw), "whsec_")
+	})
+	t.Run("a container's URL names the session", func(t *testing.T) {
+		t.Parallel()
+		f := newFluid(t, "")
+		opened := f.do("POST", "/register-session-url", `{"containerUrl":"http://localhost:7070/fluid/tenant_1/doc_1_2/?x=y","externalTaskListId":"task-list-1"}`)
+		require.Equal(t, 200, opened.status, "%s", opened.raw)
+		require.Equal(t, f.do("POST", "/register-session-url", session).str("id"), opened.str("id"), "it is the session of its tenant and document")
+		for _, bad := range []string{"http://localhost:7070/doc", "not a url", "/tenant/doc", "http://localhost/a/%zz"} {
+			a := f.do("POST", "/register-session-url", `{"containerUrl":"`+bad+`","externalTaskListId":"task-list-1"}`)
+			require.Equal(t, 400, a.status, bad)
+			require.Contains(t, a.str("detail"), "containerUrl")
+		}
+		require.Equal(t, 200, f.do("POST", "/events-listener", `{"type":"session-end","tenantId":"tenant_1","documentId":"doc_1_2"}`).status)
+		require.Empty(t, f.source.Hooks("task-list-1"))
+	})
+	t.Run("the Fluid service gets the signal of a session", func(t *testing.T) {
+		t.Parallel()
+		got := make(chan string, 10)
+		service := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			got <- r.Method + " " + r.URL.Path + " " + string(b)
+		}))
+		t.Cleanup(service.Close)
+		f := newFluid(t, `,"broadcast":"`+service.URL+`/"`)
+		require.Equal(t, 200, f.do("POST", "/register-session-url", session).status)
+		post(t, f.external+"/set-tasks", `{"taskList":`+newTasks+`}`)
+		select {
+		case call := <-got:
+			require.Equal(t, `POST /tenant_1/doc_1_2/broadcast-signal {"signalContent":{"contents":{"content":{"externalTaskListId":"task-list-1"},"type":"ExternalDataChanged_V1.0.0"}}}`, call)
+		case <-time.After(30 * time.Second):
+			require.Fail(t, "the Fluid service was not called")
+		}
+	})
 	t.Run("sessions: missing fields and other types: 400", func(t *testing.T) {
 		t.Parallel()
 		f := newFluid(t, "")
@@ -209,11 +283,12 @@ func TestFluidFaults(t *testing.T) {
 		t.Parallel()
 		f := newFluid(t, "")
 		f.source.SetFaults(mock.Faults{mock.Rate500: {Next: 1}})
+		session := strings.Replace(session, "task-list-1", "task-list-2", 1) // a list for which no start registers
 		a := f.do("POST", "/register-session-url", session)
 		require.Equal(t, 503, a.status)
-		require.Empty(t, f.source.Hooks("task-list-1"))
+		require.Empty(t, f.source.Hooks("task-list-2"))
 		require.Equal(t, 200, f.do("POST", "/register-session-url", session).status)
-		require.Len(t, f.source.Hooks("task-list-1"), 1)
+		require.Len(t, f.source.Hooks("task-list-2"), 1)
 	})
 	t.Run("unregister upstream used a wrong field, so subscriptions leaked; ids with _ broke the session key", func(t *testing.T) {
 		t.Parallel()

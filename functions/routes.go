@@ -293,12 +293,15 @@ var routes = []route{
 			gives(200, "The session gets no more signals.", endedJSON{})},
 
 	// Webhooks go out.
-	{"POST", "/register-for-webhook", Echo, auth.Operate, noGet, deployment(registerWebhook),
+	{"GET POST", "/register-for-webhook", Echo, auth.Operate, web.Acts, deployment(registerWebhook),
 		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
+			note("The query may name the list. With GET it names the URL, too.").
+			reads(listID, inQuery("url", "GET: where the webhooks are sent."), choice("format", "GET: how the body is written.", outgoing.Plain, outgoing.CloudEvents)).
 			takes("The URL.", registration{}).
 			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, noGet, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
+			reads(listID).
 			takes("The URL.", registration{}).
 			gives(200, "The URL is not called any more.", unregisteredJSON{})},
 	{"GET", "/webhooks", Echo, auth.Read, web.Reads, deployment(listWebhooks),
@@ -311,6 +314,15 @@ var routes = []route{
 	{"POST", "/webhooks/{id}/deliveries/{n}/retry", Echo, auth.Operate, noGet, deployment(retryDelivery),
 		op("retryDelivery", byPeople, "Try a delivery now, or make it again").
 			done(202, "The delivery will be tried.").fails(409)},
+	{"POST", "/webhooks/{id}/test", Echo, auth.Operate, noGet, deployment(tryWebhook),
+		op("testWebhook", byPeople, "Make a test delivery now").
+			note("It has no data, is not recorded and not tried again.").
+			gives(200, "What the URL answered.", outgoing.Trial{})},
+	{"POST", "/webhooks/{id}/rotate", Echo, auth.Operate, noGet, deployment(rotateSecret),
+		op("rotateSecret", byPeople, "Give a webhook a new secret").
+			note("For 24 hours, deliveries are signed with the former secret, too.").
+			takes("The secret.", rotation{}).orNothing().
+			gives(200, "The webhook with its new secret, which only this answer has.", outgoing.Target{}).fails(409)},
 	{"POST", "/webhooks/sweep", Echo, auth.Operate, noGet, deployment(sweepWebhooks),
 		op("sweepWebhooks", byScheduler, "Make the deliveries that are due").
 			gives(200, "How many deliveries were made.", deliveredJSON{})},

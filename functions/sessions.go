@@ -2,6 +2,8 @@ package functions
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/flow"
@@ -10,13 +12,47 @@ import (
 	"github.com/headgate/headgate/internal/webhook/incoming"
 )
 
-// sessionOpening is the body of a session that opens a list. Fluid's client also sends
-// the URL of its container, which Headgate does not need.
+// sessionOpening is the body of a session that opens a list. Versions of Fluid's client
+// name the session by its tenant and document, or by the URL of its container.
 type sessionOpening struct {
-	TenantID     string `json:"tenantId" minLength:"1"`
-	DocumentID   string `json:"documentId" minLength:"1"`
+	TenantID     string `json:"tenantId,omitempty" minLength:"1"`
+	DocumentID   string `json:"documentId,omitempty" minLength:"1"`
 	List         string `json:"externalTaskListId" minLength:"1" description:"The list that the session shows."`
-	ContainerURL any    `json:"containerUrl,omitempty" description:"Accepted and not used."`
+	ContainerURL any    `json:"containerUrl,omitempty" description:"The address of the session's container, which ends in /{tenantId}/{documentId}. Not used if these two are given."`
+}
+
+// session returns the session that opens.
+func (o sessionOpening) session() (x incoming.Session, err error) {
+	x = incoming.Session{TenantID: o.TenantID, DocumentID: o.DocumentID}
+	if address, isText := o.ContainerURL.(string); isText && address != "" && x == (incoming.Session{}) {
+		if x, err = sessionOf(address); err != nil {
+			return x, err
+		}
+	}
+	for _, f := range []struct{ name, value string }{{"tenantId", x.TenantID}, {"documentId", x.DocumentID}, {"externalTaskListId", o.List}} {
+		if f.value == "" {
+			return x, fault.New(fault.Invalid, "%s is required", f.name)
+		}
+	}
+	return x, nil
+}
+
+// sessionOf returns the session of a container's URL: the last two parts of its path are
+// the tenant and the document.
+func sessionOf(address string) (x incoming.Session, err error) {
+	u, err := url.Parse(address)
+	var parts []string
+	if err == nil && u.Host != "" {
+		parts = strings.Split(strings.Trim(u.EscapedPath(), "/"), "/")
+	}
+	if len(parts) >= 2 {
+		tenant, tenantErr := url.PathUnescape(parts[len(parts)-2])
+		document, documentErr := url.PathUnescape(parts[len(parts)-1])
+		if tenantErr == nil && documentErr == nil {
+			return incoming.Session{TenantID: tenant, DocumentID: document}, nil
+		}
+	}
+	return x, fault.New(fault.Invalid, "containerUrl must be a URL whose path ends in /{tenantId}/{documentId}")
 }
 
 type sessionJSON struct {
@@ -42,12 +78,10 @@ func openSession(a *app.App) web.Handler {
 		if err := readJSON(w, r, &in); err != nil {
 			return err
 		}
-		for name, v := range map[string]string{"tenantId": in.TenantID, "documentId": in.DocumentID, "externalTaskListId": in.List} {
-			if v == "" {
-				return fault.New(fault.Invalid, "%s is required", name)
-			}
+		x, err := in.session()
+		if err != nil {
+			return err
 		}
-		x := incoming.Session{TenantID: in.TenantID, DocumentID: in.DocumentID}
 		if err := a.Sessions().Open(r.Context(), x, in.List); err != nil {
 			return err
 		}

@@ -42,11 +42,20 @@ func triggerAlias(b *builder, role string) web.Handler {
 // whether a page exists: it must not release or empty a window.
 func notByHead(h perService) perService {
 	return func(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-		if r.Method == http.MethodHead {
-			f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
-			f.Allow = strings.Fields(byHand)
-			return f
+		if err := refuseHead(r, byHand); err != nil {
+			return err
 		}
 		return h(g, w, r)
 	}
+}
+
+// refuseHead refuses HEAD at a path whose GET changes something. allowed lists the path's
+// methods.
+func refuseHead(r *http.Request, allowed string) error {
+	if r.Method != http.MethodHead {
+		return nil
+	}
+	f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
+	f.Allow = strings.Fields(allowed)
+	return f
 }

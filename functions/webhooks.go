@@ -20,6 +20,11 @@ type registration struct {
 	Secret string `json:"secret,omitempty" minLength:"1" description:"What the webhooks are signed with: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one."`
 }
 
+// rotation is the body of a rotation of a secret.
+type rotation struct {
+	Secret string `json:"secret,omitempty" minLength:"1" description:"The new secret: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one. With it, the request can be repeated."`
+}
+
 type unregisteredJSON struct {
 	Message string `json:"message"`
 }
@@ -37,27 +42,27 @@ type deliveredJSON struct {
 }
 
 // registrationOf reads a registration. It names a field whose value is not text. Unknown
-// fields are ignored because Fluid's clients send some.
-func registrationOf(w http.ResponseWriter, r *http.Request) (out outgoing.Registration, err error) {
-	body, err := readBody(w, r, 64<<10, "the limit of a registration")
-	if err != nil {
-		return out, err
-	}
-	var in map[string]any
-	d := json.NewDecoder(bytes.NewReader(body))
-	if err := d.Decode(&in); err != nil || in == nil {
-		return out, fault.New(fault.Invalid, "the body must be a JSON object with url")
-	}
-	for name, to := range map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format, "secret": &out.Secret} {
-		v, there := in[name]
-		if !there {
-			continue
+// fields are ignored because Fluid's clients send some. inQuery has what the query may
+// name: the list, and with GET, which has no body, all but the secret, because URLs are logged.
+func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]string) (out outgoing.Registration, err error) {
+	fields := map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format}
+	if r.Method != http.MethodGet {
+		fields["secret"] = &out.Secret
+		if err := registrationIn(w, r, fields); err != nil {
+			return out, err
 		}
-		text, ok := v.(string)
-		if !ok || text == "" {
-			return out, fault.New(fault.Invalid, "%s must be text, and not empty", name)
+	}
+	q := r.URL.Query()
+	for name, value := range inQuery {
+		switch to := fields[name]; {
+		case !q.Has(name):
+		case value == "":
+			return out, fault.New(fault.Invalid, "%s must not be empty", name)
+		case *to != "" && *to != value:
+			return out, fault.New(fault.Invalid, "%s of the query differs from that of the body", name)
+		default:
+			*to = value
 		}
-		*to = text
 	}
 	if out.URL == "" {
 		return out, fault.New(fault.Invalid, "url is required")
@@ -65,10 +70,43 @@ func registrationOf(w http.ResponseWriter, r *http.Request) (out outgoing.Regist
 	return out, nil
 }
 
+// registrationIn reads the body of a registration into the fields.
+func registrationIn(w http.ResponseWriter, r *http.Request, fields map[string]*string) error {
+	body, err := readBody(w, r, 64<<10, "the limit of a registration")
+	if err != nil {
+		return err
+	}
+	var in map[string]any
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(&in); err != nil || in == nil {
+		return fault.New(fault.Invalid, "the body must be a JSON object with url")
+	}
+	for name, to := range fields {
+		v, there := in[name]
+		if !there {
+			continue
+		}
+		text, ok := v.(string)
+		if !ok || text == "" {
+			return fault.New(fault.Invalid, "%s must be text, and not empty", name)
+		}
+		*to = text
+	}
+	return nil
+}
+
 // registerWebhook adds a URL that is called when a list changes.
 func registerWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := registrationOf(w, r)
+		if err := refuseHead(r, "GET POST"); err != nil {
+			return err
+		}
+		q := r.URL.Query()
+		inQuery := map[string]string{"externalTaskListId": q.Get("externalTaskListId")}
+		if r.Method == http.MethodGet {
+			inQuery["url"], inQuery["format"] = q.Get("url"), q.Get("format")
+		}
+		in, err := registrationOf(w, r, inQuery)
 		if err != nil {
 			return err
 		}
@@ -83,7 +121,7 @@ func registerWebhook(a *app.App) web.Handler {
 // unregisterWebhook stops deliveries to a URL.
 func unregisterWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := registrationOf(w, r)
+		in, err := registrationOf(w, r, map[string]string{"externalTaskListId": r.URL.Query().Get("externalTaskListId")})
 		if err != nil {
 			return err
 		}
@@ -145,6 +183,34 @@ func retryDelivery(a *app.App) web.Handler {
 		}
 		w.WriteHeader(http.StatusAccepted)
 		return nil
+	}
+}
+
+// tryWebhook makes a test delivery.
+func tryWebhook(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		out, err := a.Outgoing().Try(r.Context(), r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, out)
+	}
+}
+
+// rotateSecret gives a webhook a new secret.
+func rotateSecret(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var in rotation
+		if r.ContentLength != 0 {
+			if err := readJSON(w, r, &in); err != nil {
+				return err
+			}
+		}
+		t, err := a.Outgoing().Rotate(r.Context(), r.PathValue("id"), in.Secret)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, t)
 	}
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The console: one page, four views, one live connection. Nothing polls: a view loads its
+// The console: one page, five views, one live connection. Nothing polls: a view loads its
 // data again when the live channel reports a change.
 
 import { connect } from "../live/client.js";
@@ -9,6 +9,7 @@ import { gateView } from "./gate.js";
 import { syncsView } from "./syncs.js";
 import { draftView } from "./draft.js";
 import { liveView } from "./clients.js";
+import { webhooksView } from "./webhooks.js";
 
 /**
  * The parameters of a view. Its subscriptions end when the user leaves the view.
@@ -39,6 +40,7 @@ const views = {
   syncs: { title: "Syncs", view: syncsView },
   draft: { title: "Draft", view: draftView },
   live: { title: "Live", view: liveView },
+  webhooks: { title: "Webhooks", view: webhooksView },
 };
 
 /** @type {(() => void)[]} */

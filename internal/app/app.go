@@ -133,7 +133,7 @@ func New(o Options) (*App, error) {
 	}
 	a.flow = flow.New(flow.Options{
 		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: a.backgroundCPU,
-		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks,
+		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks, HTTP: o.HooksHTTP,
 	})
 	for _, svc := range o.Config.Services {
 		var timer gate.Timer

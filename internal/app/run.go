@@ -23,6 +23,7 @@ func (a *App) Start() {
 		a.outgoing.Start()
 	}
 	a.flow.Start()
+	a.running.Go(func() { a.sessions.KeepRegistered(ctx, nil) })
 	if a.o.Receive {
 		a.running.Go(func() { a.flow.ReceiveMessages(ctx) })
 	}

@@ -92,8 +92,9 @@ func (a *App) hooks(ctx context.Context) (source *incoming.Hook, named map[strin
 
 func (a *App) newSessions() *incoming.Sessions {
 	o := incoming.SessionOptions{Docs: a.o.Store, Log: a.o.Log, Now: a.o.Now, HTTP: a.o.HooksHTTP, PublicURL: a.PublicURL()}
+	o.Many = !a.o.Platform.OwnMachine()
 	if cfg := a.o.Config.Echo; cfg != nil {
-		o.Upstream = cfg.Upstream
+		o.Upstream, o.Lists = cfg.Upstream, cfg.Lists
 	}
 	return incoming.NewSessions(o)
 }
@@ -101,6 +102,6 @@ func (a *App) newSessions() *incoming.Sessions {
 func (a *App) newOutgoing() *outgoing.Service {
 	return outgoing.New(outgoing.Options{
 		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
-		PublicURL: a.PublicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU,
+		PublicURL: a.PublicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU, Changed: a.flow.WebhooksChanged,
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 )
@@ -50,11 +51,49 @@ func (e *External) call(ctx context.Context, method, path, match string, body []
 	case resp.StatusCode == http.StatusPreconditionFailed:
 		return nil, nil, ErrSourceChanged
 	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity || resp.StatusCode == http.StatusRequestEntityTooLarge:
-		return nil, nil, fault.New(fault.Invalid, "%s refuses the request: it answers %s", req.URL.Host, fault.Status(resp.StatusCode))
+		return nil, nil, fault.New(fault.Invalid, "%s refuses the request: it answers %s%s", req.URL.Host, fault.Status(resp.StatusCode), reason(b))
 	case resp.StatusCode >= 300:
-		return nil, nil, fault.New(fault.Unavailable, "%s answers %s", req.URL.Host, fault.Status(resp.StatusCode))
+		return nil, nil, fault.New(fault.Unavailable, "%s answers %s%s", req.URL.Host, fault.Status(resp.StatusCode), reason(b))
 	}
 	return resp, b, nil
+}
+
+// maxReason bounds how much of a source's answer people are shown, in characters.
+const maxReason = 300
+
+// reason returns what a source says about its refusal, after ": "; "" if it says nothing. The
+// answer is JSON with message, detail (RFC 9457), title or error, or else plain text. A
+// page of HTML is left out.
+func reason(body []byte) string {
+	text := string(body)
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) == nil {
+		text = ""
+		for _, name := range []string{"message", "detail", "error", "title"} {
+			v := fields[name]
+			if inner, ok := v.(map[string]any); ok { // {"error": {"message": …}}
+				v = inner["message"]
+			}
+			if said, ok := v.(string); ok && said != "" {
+				text = said
+				break
+			}
+		}
+	}
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " ")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, text)
+	if text == "" || strings.HasPrefix(text, "<") {
+		return ""
+	}
+	if r := []rune(text); len(r) > maxReason {
+		text = string(r[:maxReason]) + "…"
+	}
+	return ": " + text
 }
 
 // Fetch implements Source.

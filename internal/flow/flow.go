@@ -14,6 +14,7 @@ package flow
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ type Options struct {
 	// SourceHook verifies the webhooks of the source of truth; nil: they are not verified.
 	SourceHook *incoming.Hook
 	Hooks      map[string]*incoming.Hook // by name
+	// HTTP calls the Fluid service of the configuration. nil refuses.
+	HTTP *http.Client
 }
 
 // UseCases are the use cases that a Flow connects.
@@ -154,6 +157,9 @@ func (f *Flow) ListChanged(ctx context.Context, list string, sessions []incoming
 		f.o.Log.Warn("a list's change did not reach every instance: live clients get it when versions are compared", "list", list, "error", err)
 	}
 	f.inBackground(func() { f.refreshDrafts(ctx, showsList(list)) })
+	if cfg := f.o.Config.Echo; cfg != nil && cfg.Broadcast != "" {
+		f.inBackground(func() { f.broadcast(ctx, cfg.Broadcast, list, sessions) })
+	}
 	f.use.Outgoing.Announce(ctx, list)
 }
 

@@ -18,6 +18,7 @@ const (
 	GateType   = "gates"       // id: the service's name; /status, /pending, /messages
 	SyncType   = "syncs"       // id: the sync's; /sync/{id}, /sync/{id}/runs; AllOf: /sync
 	ClientType = "connections" // id: AllOf; of this instance alone; /live/clients
+	HookType   = "webhooks"    // id: AllOf; /webhooks, /webhooks/{id}/deliveries
 )
 
 // AllOf is the id of the list of a type.
@@ -31,6 +32,9 @@ func (f *Flow) GateChanged(service string) { f.own(GateType, service) }
 
 // SyncChanged tells live clients that a sync's run or its conflicts changed.
 func (f *Flow) SyncChanged(id string) { f.own(SyncType, id) }
+
+// WebhooksChanged tells live clients that a registered URL or its deliveries changed.
+func (f *Flow) WebhooksChanged() { f.own(HookType, AllOf) }
 
 // DefinitionChanged tells live clients that a sync's definition changed, and so the list
 // of syncs, and the warnings of gates whose messages start it.

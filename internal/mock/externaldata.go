@@ -2,6 +2,7 @@ package mock
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,9 +25,10 @@ import (
 //
 //	GET  /fetch-tasks[/{list}]   {"taskList": TaskData}
 //	POST /set-tasks[/{list}]     {"taskList": TaskData}: replaces the list, then calls the webhooks
-//	POST /register-for-webhook   {"url", "externalTaskListId"?}
+//	POST /register-for-webhook   {"url", "externalTaskListId"?}, or ?externalTaskListId=
 //	POST /unregister-webhook     the same
 //	POST /debug-reset-task-list  restores the samples
+//	GET  /                       answers 200
 //	GET, PUT /faults             the faults to inject: see Faults
 //
 // Unlike the original, a GET answers with the list's version as ETag, and a set with
@@ -100,6 +102,11 @@ func (e *ExternalData) Hooks(list string) []string {
 
 // ServeHTTP implements http.Handler.
 func (e *ExternalData) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	allowEveryOrigin(w, r)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		e.refuse(w, http.StatusRequestEntityTooLarge, "the body is too large")
@@ -138,9 +145,11 @@ func (e *ExternalData) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "POST set-tasks":
 		e.set(w, r, list, body)
 	case "POST register-for-webhook":
-		e.register(w, body)
+		e.register(w, r, body)
 	case "POST unregister-webhook":
-		e.unregister(w, body)
+		e.unregister(w, r, body)
+	case "GET ":
+		respond(w, http.StatusOK, map[string]string{"message": "the external data service is up"})
 	case "POST debug-reset-task-list":
 		e.mu.Lock()
 		e.reset()
@@ -156,6 +165,18 @@ func (e *ExternalData) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (e *ExternalData) refuse(w http.ResponseWriter, status int, message string) {
 	respond(w, status, map[string]string{"message": message})
+}
+
+// allowEveryOrigin lets web pages of any origin call the service, as the original does: its
+// client is a page of another origin.
+func allowEveryOrigin(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "ETag")
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT")
+		h.Set("Access-Control-Allow-Headers", "*")
+	}
 }
 
 func (e *ExternalData) serveFaults(w http.ResponseWriter, r *http.Request, body []byte) {
@@ -244,8 +265,9 @@ func (e *ExternalData) call(list string) {
 	}
 }
 
-// registration decodes and checks {"url", "externalTaskListId"?}.
-func (e *ExternalData) registration(w http.ResponseWriter, body []byte) (target, list string, ok bool) {
+// registration decodes and checks {"url", "externalTaskListId"?}. The query may name the
+// list instead, as in later versions of the original.
+func (e *ExternalData) registration(w http.ResponseWriter, r *http.Request, body []byte) (target, list string, ok bool) {
 	var form map[string]any
 	_ = json.Unmarshal(body, &form) // after an error, form has no url
 	target, isText := form["url"].(string)
@@ -254,7 +276,7 @@ func (e *ExternalData) registration(w http.ResponseWriter, body []byte) (target,
 		e.refuse(w, http.StatusBadRequest, "url must be an http or https URL")
 		return "", "", false
 	}
-	list = defaultTaskList
+	list = cmp.Or(r.URL.Query().Get("externalTaskListId"), defaultTaskList)
 	if v, there := form["externalTaskListId"]; there {
 		if list, isText = v.(string); !isText || list == "" {
 			e.refuse(w, http.StatusBadRequest, "externalTaskListId must be text")
@@ -264,8 +286,8 @@ func (e *ExternalData) registration(w http.ResponseWriter, body []byte) (target,
 	return target, list, true
 }
 
-func (e *ExternalData) register(w http.ResponseWriter, body []byte) {
-	target, list, ok := e.registration(w, body)
+func (e *ExternalData) register(w http.ResponseWriter, r *http.Request, body []byte) {
+	target, list, ok := e.registration(w, r, body)
 	if !ok {
 		return
 	}
@@ -278,8 +300,8 @@ func (e *ExternalData) register(w http.ResponseWriter, body []byte) {
 	respond(w, http.StatusOK, map[string]string{"message": "registered"})
 }
 
-func (e *ExternalData) unregister(w http.ResponseWriter, body []byte) {
-	target, list, ok := e.registration(w, body)
+func (e *ExternalData) unregister(w http.ResponseWriter, r *http.Request, body []byte) {
+	target, list, ok := e.registration(w, r, body)
 	if !ok {
 		return
 	}

@@ -95,6 +95,32 @@ func TestExternalData(t *testing.T) {
 		}
 		e.Wait()
 	})
+	t.Run("the query names the list", func(t *testing.T) {
+		t.Parallel()
+		e := mock.NewExternalData(mock.Options{})
+		const ours = `{"url":"http://127.0.0.1:1/x"}`
+		status, _, _ := call(t, e, "POST", "/register-for-webhook?externalTaskListId=task-list-2", ours)
+		require.Equal(t, 200, status)
+		require.Empty(t, e.Hooks("task-list-1"))
+		require.Len(t, e.Hooks("task-list-2"), 1)
+		status, _, _ = call(t, e, "POST", "/unregister-webhook?externalTaskListId=task-list-2", ours)
+		require.Equal(t, 200, status)
+		require.Empty(t, e.Hooks("task-list-2"))
+	})
+	t.Run("pages of any origin may call it, and GET / answers", func(t *testing.T) {
+		t.Parallel()
+		e := mock.NewExternalData(mock.Options{})
+		status, _, _ := call(t, e, "GET", "/", "")
+		require.Equal(t, 200, status)
+		status, _, h := call(t, e, "OPTIONS", "/set-tasks", "", "Origin", "http://localhost:8080", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
+		require.Equal(t, 204, status)
+		require.Contains(t, h.Get("Access-Control-Allow-Methods"), "POST")
+		require.Equal(t, "*", h.Get("Access-Control-Allow-Headers"))
+		for _, path := range []string{"/", "/fetch-tasks", "/fetch-tasks/none", "/no-such-path"} {
+			_, _, h = call(t, e, "GET", path, "", "Origin", "http://localhost:8080")
+			require.Equal(t, "*", h.Get("Access-Control-Allow-Origin"), path)
+		}
+	})
 	t.Run("faults", func(t *testing.T) {
 		t.Parallel()
 		e := mock.NewExternalData(mock.Options{})

@@ -89,9 +89,11 @@ func hooksHTTP(s Settings, cfg *config.Config) (*http.Client, error) {
 	o := outbound.Options{AllowLoopback: s.Platform.OwnMachine(), Attempts: 1, Timeout: 15 * time.Second}
 	if cfg.Echo != nil {
 		o.Allow = append(o.Allow, cfg.Echo.AllowTargets...)
-		if u, err := url.Parse(cfg.Echo.Upstream); err == nil && u.Host != "" {
-			o.Allow = append(o.Allow, u.Host) // the author of the configuration may name any host
-			o.AllowHTTP = u.Scheme == "http"
+		for _, address := range []string{cfg.Echo.Upstream, cfg.Echo.Broadcast} {
+			if u, err := url.Parse(address); err == nil && u.Host != "" {
+				o.Allow = append(o.Allow, u.Host) // the author of the configuration may name any host
+				o.AllowHTTP = o.AllowHTTP || u.Scheme == "http"
+			}
 		}
 	}
 	out, err := outbound.New(o)

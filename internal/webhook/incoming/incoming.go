@@ -12,7 +12,8 @@
 //   - A webhook is stored before it is answered. One that is sent again, with the same
 //     id, changes nothing.
 //   - A stored version is passed on even if the source hangs up.
-//   - The source calls us for a list exactly while sessions have it open.
+//   - The source calls us for a list while sessions have it open, and always for the lists
+//     that the configuration names. A start registers for them again.
 //
 // On failure: a webhook that could not be stored is answered with an error, so its
 // sender retries. A session that the source refuses is not opened.

@@ -40,23 +40,29 @@ type SessionOptions struct {
 	HTTP *http.Client
 	// Upstream is the URL of the source with which sessions register us; "": none.
 	Upstream string
+	// Lists are those for which we stay registered without sessions.
+	Lists []string
+	// Many says that many processes start on the store. They register once, and not at each start.
+	Many bool
 	// PublicURL is our own URL, without a slash at the end.
 	PublicURL string
 }
 
 // Sessions knows which sessions have which lists open. It keeps us registered with the
-// source for a list while any session has the list open. All methods may be called
+// source for a list while any session has the list open, and for the lists of
+// SessionOptions.Lists always. All methods may be called
 // concurrently.
 type Sessions struct {
 	docs   store.Docs
 	log    *slog.Logger
 	now    func() time.Time
 	source source
+	many   bool
 }
 
 // NewSessions returns the sessions that the store has.
 func NewSessions(o SessionOptions) *Sessions {
-	return &Sessions{docs: o.Docs, log: o.Log, now: micros(o.Now), source: newSource(o)}
+	return &Sessions{docs: o.Docs, log: o.Log, now: micros(o.Now), source: newSource(o), many: o.Many}
 }
 
 var sessionDocs = store.Collection{Kind: "sessions", Scope: "sessions"}
@@ -115,7 +121,8 @@ func (s *Sessions) change(ctx context.Context, x Session, id string, open bool) 
 			return err
 		}
 		next := w.with(x, open)
-		if path := s.source.toAsk(next, doubt || !w.AskingUntil.IsZero()); path == "" {
+		first := len(w.Sessions) == 0 // it asks even if a start registered us: the source may have forgotten
+		if path := s.source.toAsk(next, doubt || first || !w.AskingUntil.IsZero()); path == "" {
 			err = s.put(ctx, next, x)
 		} else if err = s.hold(ctx, w); err == nil {
 			doubt = true // if the commit below conflicts, the source may already have agreed

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -26,10 +27,11 @@ type source struct {
 	http      *http.Client
 	url       string // "": no source is configured
 	publicURL string
+	always    []string // lists for which we stay registered
 }
 
 func newSource(o SessionOptions) source {
-	return source{http: outbound.OrRefuse(o.HTTP), url: o.Upstream, publicURL: o.PublicURL}
+	return source{http: outbound.OrRefuse(o.HTTP), url: o.Upstream, publicURL: o.PublicURL, always: o.Lists}
 }
 
 // toAsk returns the endpoint to call so that we are registered exactly while sessions
@@ -40,7 +42,7 @@ func (s source) toAsk(w *watch, doubt bool) string {
 	case s.url == "":
 	case len(w.Sessions) > 0 && (doubt || !w.Registered):
 		return registerPath
-	case len(w.Sessions) == 0 && w.Registered:
+	case len(w.Sessions) == 0 && w.Registered && !slices.Contains(s.always, w.List):
 		return unregisterPath
 	}
 	return ""
@@ -62,11 +64,11 @@ func (s source) call(ctx context.Context, path, id string) error {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "the source does not answer: the session is not changed; send the request again")
+		return fault.Wrap(fault.Unavailable, fault.WithoutURL(err), "the source does not answer: nothing is changed; send the request again")
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return fault.New(fault.Unavailable, "the source answers %s to %s: the session is not changed; send the request again", fault.Status(resp.StatusCode), path)
+		return fault.New(fault.Unavailable, "the source answers %s to %s: nothing is changed; send the request again", fault.Status(resp.StatusCode), path)
 	}
 	return nil
 }

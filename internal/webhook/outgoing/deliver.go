@@ -135,6 +135,7 @@ func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change fun
 		}
 		revs, err := s.docs.Commit(ctx, writes)
 		if err == nil {
+			s.changed()
 			next.rev = revs[0]
 			return &next, nil
 		}
@@ -152,6 +153,7 @@ func (s *Service) remove(ctx context.Context, t *Target) error {
 	for {
 		_, err := s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID(), Rev: t.rev}, Delete: true}})
 		if !errors.Is(err, store.ErrConflict) {
+			s.changed()
 			return err
 		}
 		if t, err = s.reread(ctx, t); t == nil {

@@ -31,7 +31,8 @@ type Delivery struct {
 	// Replaced counts the earlier versions that this one replaced before they were delivered.
 	Replaced int64 `json:"replaced,omitempty"`
 
-	rev string
+	rev   string
+	trial bool // a test delivery, which is never stored
 }
 
 // Attempt is a call of a target.

@@ -73,6 +73,7 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
 			s.log.Warn("deliveries of a webhook are dropped: more wait than can be kept", "id", t.ID, "kept", KeptDeliveries, "dropped", next.Dropped)
 		}
 		if !errors.Is(err, store.ErrConflict) {
+			s.changed()
 			return err
 		}
 		if t, err = s.targets.read(ctx, t.docID()); t == nil {

@@ -47,6 +47,8 @@ type Options struct {
 	// BackgroundCPU says that the process has CPU between requests. Without it, deliveries
 	// are tried before a request is answered, for a while.
 	BackgroundCPU bool
+	// Changed is called after a target or one of its deliveries changed. It must not block. nil: nothing is called.
+	Changed func()
 	// Patience bounds a call of a target; 0: 15 s.
 	Patience time.Duration
 }
@@ -62,6 +64,7 @@ type Service struct {
 	now           func() time.Time
 	random        func() string
 	consents      func(*url.URL) bool
+	changed       func()
 	backgroundCPU bool
 
 	kick    chan struct{} // wakes Start's loop
@@ -76,11 +79,14 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
 	now := func() time.Time { return o.Now().UTC().Truncate(time.Microsecond) } // as stores keep it
 	s := &Service{
 		docs: o.Docs, lists: list.NewStore(o.Docs), targets: targets{o.Docs, o.Log},
 		sender: sender{http: outbound.OrRefuse(o.HTTP), now: now, publicURL: o.PublicURL, patience: cmp.Or(o.Patience, sendTime)},
-		log:    o.Log, now: now, random: o.Random, consents: o.Consents, backgroundCPU: o.BackgroundCPU,
+		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, backgroundCPU: o.BackgroundCPU,
 		kick: make(chan struct{}, 1), calling: make(chan struct{}, maxCalls),
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/origin"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 	"github.com/headgate/headgate/internal/webhook/signature"
@@ -23,6 +25,8 @@ type Registration struct {
 	List   string // "": the default one
 	Format string // "": json
 	Secret string // signs the webhooks; "": Register makes one
+
+	spellings []string // of URL; the first one is canonical
 }
 
 // check returns the URL, and fills in the defaults.
@@ -46,8 +50,12 @@ func (r *Registration) check() (*url.URL, error) {
 	if r.Format != Plain && r.Format != CloudEvents {
 		return nil, fault.New(fault.Invalid, "format must be %s or %s", Plain, CloudEvents)
 	}
-	if r.Secret != "" && (!strings.HasPrefix(r.Secret, "whsec_") || signature.CheckSecret(r.Secret) != nil) {
-		return nil, fault.New(fault.Invalid, "secret must be whsec_ and base64 of 16 bytes or more")
+	r.spellings = spellings(r.URL, u)
+	r.URL = r.spellings[0]
+	if r.Secret != "" {
+		if err := checkSecret(r.Secret); err != nil {
+			return nil, err
+		}
 	}
 	return u, nil
 }
@@ -61,15 +69,15 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 	}
 	t = &Target{ID: idOf(r.URL, r.List), URL: r.URL, List: r.List}
 	for {
-		docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
+		there, err := s.registrations(ctx, r)
 		if err != nil {
 			return nil, false, err
 		}
-		if docs[0] != nil {
-			if t, err = parseTarget(*docs[0]); err != nil {
+		if len(there) > 0 {
+			if t, err = parseTarget(there[0]); err != nil {
 				return nil, false, err
 			}
-			t.Secret = ""
+			t.hideSecrets()
 			return t, false, nil
 		}
 		if err := s.consent(ctx, u); err != nil {
@@ -90,6 +98,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
+		s.changed()
 		return t, true, err
 	}
 }
@@ -108,12 +117,11 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 	if _, err := r.check(); err != nil {
 		return false, err
 	}
-	t := &Target{ID: idOf(r.URL, r.List), List: r.List}
-	docs, err := s.docs.Get(ctx, registered, []string{t.docID()})
+	there, err := s.registrations(ctx, r)
 	if err != nil {
 		return false, err
 	}
-	if docs[0] == nil {
+	if len(there) == 0 {
 		listed, err := s.docs.Get(ctx, everRegistered, []string{r.List})
 		if err != nil {
 			return false, err
@@ -123,8 +131,50 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 		}
 		return false, nil
 	}
-	_, err = s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
+	var writes []store.Write
+	for _, d := range there {
+		writes = append(writes, store.Write{Collection: registered, Doc: store.Doc{ID: d.ID}, Delete: true, Any: true})
+	}
+	_, err = s.docs.Commit(ctx, writes)
+	s.changed()
 	return true, err
+}
+
+// registrations returns the documents of the URL's targets for the list. There is one, or
+// several if an earlier release registered the URL in several spellings.
+func (s *Service) registrations(ctx context.Context, r Registration) (there []store.Doc, err error) {
+	var ids []string
+	for _, spelling := range r.spellings {
+		ids = append(ids, (&Target{ID: idOf(spelling, r.List), List: r.List}).docID())
+	}
+	docs, err := s.docs.Get(ctx, registered, ids)
+	for _, d := range docs {
+		if d != nil {
+			there = append(there, *d)
+		}
+	}
+	return there, err
+}
+
+// spellings returns the spellings of a URL under which it may be registered. The first one
+// is canonical, as in RFC 3986, 6.2.3: scheme and host in lower case, no default port, and
+// / for an empty path. Earlier releases registered a URL as it was written, so the others
+// are the given one, and the canonical one without that /.
+func spellings(given string, u *url.URL) []string {
+	c := *u
+	c.Scheme, c.Host = strings.ToLower(u.Scheme), origin.Host(strings.ToLower(u.Scheme), u.Host)
+	if c.Path == "" {
+		c.Path = "/"
+	}
+	all := []string{c.String()}
+	if c.Path == "/" {
+		c.Path = ""
+		all = append(all, c.String())
+	}
+	if !slices.Contains(all, given) {
+		all = append(all, given)
+	}
+	return all
 }
 
 // idOf returns an id that depends on the parts alone.

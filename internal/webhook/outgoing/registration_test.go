@@ -1,6 +1,8 @@
 package outgoing_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/outbound"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
@@ -78,4 +81,69 @@ func TestBadRegistrations(t *testing.T) {
 		_, _, err := w.svc.Register(t.Context(), r)
 		require.Equal(t, fault.Invalid, fault.CodeOf(err), "%+v", r)
 	}
+}
+
+// Spellings that mean the same URL are one target, which any of them unregisters.
+func TestSpellingsOfOneURL(t *testing.T) {
+	t.Parallel()
+	for _, same := range [][]string{
+		{"http://h.example", "http://h.example/", "HTTP://H.Example:80", "http://h.example:80/"},
+		{"https://h.example/?a=b", "https://h.example?a=b", "https://H.example:443/?a=b"},
+		{"https://h.example/Path", "https://H.EXAMPLE/Path"},
+	} {
+		w := newWorld(t)
+		first, created, err := w.svc.Register(t.Context(), outgoing.Registration{URL: same[0], List: "l"})
+		require.NoError(t, err)
+		require.True(t, created)
+		for _, url := range same {
+			again, created, err := w.svc.Register(t.Context(), outgoing.Registration{URL: url, List: "l"})
+			require.NoError(t, err)
+			require.False(t, created, url)
+			require.Equal(t, first.ID, again.ID, url)
+		}
+		require.Len(t, w.targets(), 1)
+		was, err := w.svc.Unregister(t.Context(), outgoing.Registration{URL: same[len(same)-1], List: "l"})
+		require.NoError(t, err)
+		require.True(t, was)
+		require.Empty(t, w.targets())
+	}
+}
+
+// Paths and queries that differ are different targets.
+func TestOtherURLsAreOtherTargets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	urls := []string{"https://h/", "https://h/a", "https://h/A", "https://h/a/", "https://h/a?b", "http://h/", "https://h:8443/"}
+	for _, url := range urls {
+		_, created, err := w.svc.Register(t.Context(), outgoing.Registration{URL: url, List: "l"})
+		require.NoError(t, err)
+		require.True(t, created, url)
+	}
+	require.Len(t, w.targets(), len(urls))
+}
+
+// An earlier release registered each spelling by itself. These targets are still found, by
+// every spelling that they were registered with.
+func TestSpellingsOfAnEarlierRelease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old := func(url string) {
+		sum := sha256.Sum256([]byte(url + "\x00l\x00"))
+		id := hex.EncodeToString(sum[:12])
+		body := fmt.Sprintf(`{"id":%q,"url":%q,"externalTaskListId":"l","format":"json","secret":"whsec_AAAAAAAAAAAAAAAAAAAAAA==","state":"active","next":1,"head":1}`, id, url)
+		_, err := w.store.Commit(t.Context(), []store.Write{{Collection: store.Collection{Kind: "webhooks"}, Doc: store.Doc{ID: "l/" + id, Body: []byte(body)}}})
+		require.NoError(t, err)
+	}
+	old("http://h.example")
+	for _, url := range []string{"http://h.example", "http://h.example/"} {
+		_, created, err := w.svc.Register(t.Context(), outgoing.Registration{URL: url, List: "l"})
+		require.NoError(t, err)
+		require.False(t, created, url)
+	}
+	old("http://h.example/")
+	require.Len(t, w.targets(), 2)
+	was, err := w.svc.Unregister(t.Context(), outgoing.Registration{URL: "http://h.example/", List: "l"})
+	require.NoError(t, err)
+	require.True(t, was)
+	require.Empty(t, w.targets())
 }

@@ -41,6 +41,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 		}
 		_, err = s.docs.Commit(ctx, append(writes, next.write()))
 		if err == nil {
+			s.changed()
 			s.deliverSoon(ctx)
 			return nil
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/webhook/list"
-	"github.com/headgate/headgate/internal/webhook/signature"
 )
 
 // sendTime bounds a call of a target.
@@ -39,7 +38,7 @@ func (s sender) send(ctx context.Context, t *Target, d *Delivery) (status int, r
 	if err != nil {
 		return 0, 0, errors.New("the URL cannot be called")
 	}
-	headers, err := signature.Sign(t.Secret, d.WebhookID, s.now(), body)
+	headers, err := t.sign(d.WebhookID, s.now(), body)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -63,13 +62,16 @@ func (s sender) send(ctx context.Context, t *Target, d *Delivery) (status int, r
 
 // body returns the delivery in the target's format.
 func (s sender) body(t *Target, d *Delivery) (body []byte, contentType string) {
-	plain := struct {
+	typ, data := "io.headgate.list.changed", any(struct {
 		Data    json.RawMessage `json:"data"`
 		List    string          `json:"externalTaskListId"`
 		Version int64           `json:"version"`
-	}{d.Data, d.List, d.Version}
+	}{d.Data, d.List, d.Version})
+	if d.trial {
+		typ, data = "io.headgate.test", trialBody(d)
+	}
 	if t.Format != CloudEvents {
-		return list.Encode(plain), "application/json"
+		return list.Encode(data), "application/json"
 	}
 	source := s.publicURL
 	if source == "" {
@@ -84,7 +86,7 @@ func (s sender) body(t *Target, d *Delivery) (body []byte, contentType string) {
 		Time        time.Time `json:"time"`
 		ContentType string    `json:"datacontenttype"`
 		Data        any       `json:"data"`
-	}{"1.0", d.WebhookID, source, "io.headgate.list.changed", d.List, d.CreatedAt, "application/json", plain}), "application/cloudevents+json"
+	}{"1.0", d.WebhookID, source, typ, d.List, d.CreatedAt, "application/json", data}), "application/cloudevents+json"
 }
 
 // askConsent asks a target whether it wants to be called. It is the handshake of the

@@ -33,6 +33,7 @@ type Target struct {
 	List      string    `json:"externalTaskListId"`
 	Format    string    `json:"format"`
 	Secret    string    `json:"secret,omitempty"`
+	Former    []Former  `json:"formerSecrets,omitempty"` // webhooks are signed with them, too, until their time
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"createdAt"`
 

@@ -124,7 +124,8 @@ func (s targets) due(ctx context.Context, now time.Time) (due []*Target, err err
 func (s *Service) Targets(ctx context.Context, listID string) ([]*Target, error) {
 	out := []*Target{}
 	err := s.targets.each(ctx, listID, func(t *Target) error {
-		t.Secret, t.URL = "", credential.RedactURL(t.URL)
+		t.hideSecrets()
+		t.URL = credential.RedactURL(t.URL)
 		out = append(out, t)
 		return nil
 	})
