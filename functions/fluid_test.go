@@ -117,7 +117,7 @@ func TestFluidCases(t *testing.T) {
 	t.Run("register missing, I am not a URI, 123: 400", func(t *testing.T) {
 		t.Parallel()
 		f := newFluid(t, "")
-		for _, body := range []string{`{}`, `{"url":"I am not a URI"}`, `{"url":123}`, `{"url":null}`, `[]`, ``, `{"url":"http://x/","externalTaskListId":123}`} {
+		for _, body := range []string{`{}`, `{"url":"I am not a URI"}`, `{"url":123}`, `{"url":null}`, `[]`, ``, `{"url":"http://x/","externalTaskListId":123}`, `{"url":"http://x/","filter":"1 +"}`, `{"url":"http://x/","filter":true}`} {
 			a := f.do("POST", "/register-for-webhook", body)
 			require.Equal(t, 400, a.status, body)
 		}

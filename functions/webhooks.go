@@ -17,6 +17,7 @@ type registration struct {
 	URL    string `json:"url" description:"Where the webhooks are sent."`
 	List   string `json:"externalTaskListId,omitempty" minLength:"1" description:"The list whose changes are sent. Default: task-list-1."`
 	Format string `json:"format,omitempty" enum:"json,cloudevents" default:"json" description:"How the body is written."`
+	Filter string `json:"filter,omitempty" minLength:"1" description:"CEL over data, externalTaskListId and version: only versions for which it gives true are sent."`
 	Secret string `json:"secret,omitempty" minLength:"1" description:"What the webhooks are signed with: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one."`
 }
 
@@ -47,7 +48,7 @@ type deliveredJSON struct {
 func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]string) (out outgoing.Registration, err error) {
 	fields := map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format}
 	if r.Method != http.MethodGet {
-		fields["secret"] = &out.Secret
+		fields["secret"], fields["filter"] = &out.Secret, &out.Filter
 		if err := registrationIn(w, r, fields); err != nil {
 			return out, err
 		}

@@ -106,7 +106,7 @@ func TestOnce(t *testing.T) {
 func TestOnceCommitsWithTheWork(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, w *world) {
-		effects := store.Collection{Kind: "effects", Scope: "x"}
+		effects := store.Collection{Kind: "runs", Scope: "x"}
 		var all sync.WaitGroup
 		var done, duplicates atomic.Int64
 		for i := range 8 {

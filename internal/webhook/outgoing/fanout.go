@@ -46,6 +46,16 @@ func (s *Service) fanOutBehind(ctx context.Context) error {
 // grow with the changes. The target's own document has all that the decision needs, so a
 // change costs the same however many deliveries wait.
 func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
+	if t.Version >= l.Version {
+		return nil
+	}
+	wanted, err := t.wants(l)
+	if err != nil {
+		s.log.Warn("the filter of a webhook fails: the version is delivered", "id", t.ID, "list", l.ID, "version", l.Version, "error", err)
+	}
+	if !wanted {
+		return s.skip(ctx, t, l)
+	}
 	for t.Version < l.Version {
 		now := s.now()
 		d := &Delivery{N: t.Next, WebhookID: "msg_" + s.random(), List: l.ID, Version: l.Version, Data: l.Data, Large: l.Large, CreatedAt: now, State: Waits}
@@ -74,6 +84,23 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			s.changed()
+			return err
+		}
+		if t, err = s.targets.read(ctx, t.docID()); t == nil {
+			return err // the target unregistered
+		}
+	}
+	return nil
+}
+
+// skip records that the target needs no delivery of the version. Without that, a fan-out
+// that begins anew would ask the filter about it again.
+func (s *Service) skip(ctx context.Context, t *Target, l *list.List) error {
+	for t.Version < l.Version {
+		next := *t
+		next.Version = l.Version
+		_, err := s.docs.Commit(ctx, []store.Write{next.write()})
+		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		if t, err = s.targets.read(ctx, t.docID()); t == nil {

@@ -25,6 +25,7 @@ type Registration struct {
 	List   string // "": the default one
 	Format string // "": json
 	Secret string // signs the webhooks; "": Register makes one
+	Filter string // CEL: which versions are delivered; "": all
 
 	spellings []string // of URL; the first one is canonical
 }
@@ -52,6 +53,11 @@ func (r *Registration) check() (*url.URL, error) {
 	}
 	r.spellings = spellings(r.URL, u)
 	r.URL = r.spellings[0]
+	if r.Filter != "" {
+		if _, err := compileFilter(r.Filter); err != nil {
+			return nil, err
+		}
+	}
 	if r.Secret != "" {
 		if err := checkSecret(r.Secret); err != nil {
 			return nil, err
@@ -88,6 +94,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 			return nil, false, err
 		}
 		t.Format, t.Secret, t.State, t.CreatedAt, t.Next, t.Head = r.Format, r.Secret, Active, s.now(), 1, 1
+		t.Filter = r.Filter
 		t.Version = l.Version // earlier versions are not delivered
 		if t.Secret == "" {
 			t.Secret = signature.NewSecret()

@@ -32,6 +32,7 @@ type Target struct {
 	URL       string    `json:"url"`
 	List      string    `json:"externalTaskListId"`
 	Format    string    `json:"format"`
+	Filter    string    `json:"filter,omitempty"` // CEL: the versions to deliver
 	Secret    string    `json:"secret,omitempty"`
 	Former    []Former  `json:"formerSecrets,omitempty"` // webhooks are signed with them, too, until their time
 	State     string    `json:"state"`
