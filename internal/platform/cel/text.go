@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -13,9 +15,16 @@ import (
 // Text returns a result as text: a string, or a number or a boolean as JSON spells it.
 // A number has no exponent, which an id is never written with: 1e21 gives
 // "1000000000000000000000". Equal numbers give equal text.
+//
+// The text names something, so two texts must not become one. A string with U+FFFD is
+// refused, for it stands for whatever could not be read: bytes that are not UTF-8, or half
+// a surrogate pair.
 func Text(v ref.Val) (string, error) {
 	switch v := v.(type) {
 	case types.String:
+		if strings.ContainsRune(string(v), utf8.RuneError) {
+			return "", errors.New("it gives text with the character U+FFFD, which stands for what is not UTF-8")
+		}
 		return string(v), nil
 	case types.Bool:
 		return strconv.FormatBool(bool(v)), nil

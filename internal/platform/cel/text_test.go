@@ -28,3 +28,19 @@ func TestText(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// JSON of different bytes never gives the same text.
+func TestTextNamesOneThing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`"\ud800"`, `"\ud801"`, `"order \udfff"`, "\"\xff\"", "\"\xfe\"", `"\ufffd"`} {
+		v, err := cel.JSON([]byte(body))
+		require.NoError(t, err)
+		_, err = cel.Text(v)
+		require.ErrorContains(t, err, "U+FFFD", body)
+	}
+	v, err := cel.JSON([]byte(`"\ud83d\ude00"`))
+	require.NoError(t, err)
+	got, err := cel.Text(v)
+	require.NoError(t, err)
+	require.Equal(t, "😀", got)
+}
