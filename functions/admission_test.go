@@ -119,7 +119,7 @@ func TestEventsAreRefusedOverMaxPending(t *testing.T) {
 			require.Equal(t, 429, a.status, "%s: %s", name, a.raw)
 			require.Equal(t, "5", a.header.Get("Retry-After"))
 			require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
-			require.Contains(t, a.str("detail"), "maxPending is 3")
+			require.Contains(t, a.str("detail"), "maxPending, which is 3")
 		}
 		require.Equal(t, 4.0, field(g.do("GET", "/status", "").json["endpoints"], 0, "have"), name)
 		require.Equal(t, 200, g.do("POST", "/reset", "").status, "an operator still acts")

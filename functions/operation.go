@@ -145,6 +145,10 @@ func instant(name, text string) parameter {
 	return parameter{in: "query", name: name, text: text, schema: schema{"type": "string", "format": "date-time"}}
 }
 
+func address(name, text string) parameter {
+	return parameter{in: "query", name: name, text: text, schema: schema{"type": "string", "format": "uri"}}
+}
+
 func choice(name, text string, values ...string) parameter {
 	return parameter{in: "query", name: name, text: text, schema: schema{"enum": values}}
 }

@@ -96,7 +96,11 @@ func (g *gateway) with(rt route, p parameter, value string) answer {
 	g.Helper()
 	target, headers := rt.example(), []string(nil)
 	if p.in == "query" {
-		target += "?" + url.Values{p.name: {value}}.Encode()
+		q := url.Values{p.name: {value}}
+		if rt.path == "/register-for-webhook" && p.name != "url" {
+			q.Set("url", "https://example.com/hook")
+		}
+		target += "?" + q.Encode()
 	} else {
 		headers = []string{p.name, value}
 	}
@@ -115,6 +119,8 @@ func samples(t *testing.T, s schema) (good, bad string) {
 		return "false", "perhaps"
 	case s["format"] == "date-time":
 		return "2026-05-01T12:00:00Z", "yesterday"
+	case s["format"] == "uri":
+		return "https://example.com/hook", "x"
 	case s["type"] == "array":
 		return "x", ""
 	}

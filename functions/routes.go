@@ -296,7 +296,7 @@ var routes = []route{
 	{"GET POST", "/register-for-webhook", Echo, auth.Operate, web.Acts, deployment(registerWebhook),
 		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
 			note("The query may name the list. With GET it names the URL, too.").
-			reads(listID, inQuery("url", "GET: where the webhooks are sent."), choice("format", "GET: how the body is written.", outgoing.Plain, outgoing.CloudEvents)).
+			reads(listID, address("url", "GET: where the webhooks are sent."), choice("format", "GET: how the body is written.", outgoing.Plain, outgoing.CloudEvents)).
 			takes("The URL.", registration{}).
 			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, noGet, deployment(unregisterWebhook),

@@ -39,7 +39,7 @@ func TestARefusalShowsTheSourcesReason(t *testing.T) {
 		{409, `{"error":"another release is under way"}`, ": another release is under way", ""},
 		{400, "  name is\x00 too   long\r\n", ": name is too long", "\x00"},
 		{400, "<html><body>Bad Request</body></html>", "400 Bad Request", "<"},
-		{400, `{"code":17}`, "400 Bad Request", "17"},
+		{400, `{"code":17}`, "400 Bad Request", "code"},
 		{400, "", "400 Bad Request", "Request:"},
 		{400, strings.Repeat("é", 5000), ": é", strings.Repeat("é", 301)},
 	} {
