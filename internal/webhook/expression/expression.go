@@ -3,6 +3,8 @@
 package expression
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -95,7 +97,7 @@ func Of(header http.Header, body []byte) (Variables, error) {
 }
 
 func valueOf(header http.Header, body []byte) (any, error) {
-	if isForm(header) {
+	if isForm(header) && !isObject(body) {
 		fields, err := url.ParseQuery(string(body))
 		if err != nil {
 			return nil, errForm
@@ -113,6 +115,13 @@ func valueOf(header http.Header, body []byte) (any, error) {
 		return nil, errJSON
 	}
 	return value, nil
+}
+
+// isObject reports whether the body is an object of JSON. curl -d says that anything it
+// sends is a form, and no form begins with a brace: forms are percent-encoded.
+func isObject(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	return len(body) > 0 && body[0] == '{' && json.Valid(body)
 }
 
 func isForm(header http.Header) bool {
