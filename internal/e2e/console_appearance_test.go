@@ -176,11 +176,11 @@ func TestConsoleKeyboard(t *testing.T) {
 		require.NoError(t, err)
 	}
 	var order []string
-	for range 11 {
+	for range 12 {
 		press(kb.Tab)
 		order = append(order, focused())
 	}
-	require.Equal(t, []string{"Skip to the content", "Gate", "Syncs", "Draft", "Live", "Theme", "Endpoint", "Content", "Send a test event", "Trigger", "Reset"}, order)
+	require.Equal(t, []string{"Skip to the content", "Gate", "Syncs", "Draft", "Live", "Webhooks", "Theme", "Endpoint", "Content", "Send a test event", "Trigger", "Reset"}, order)
 	for range 3 {
 		press(kb.Tab, chromedp.KeyModifiers(chromedp.ModifierShift))
 	}
