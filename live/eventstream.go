@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -100,6 +101,11 @@ func (h *Hub) ServeEventStream(w http.ResponseWriter, r *http.Request, access Ac
 	if err != nil {
 		return err
 	}
+	if r.Method == http.MethodHead { // it asks about the stream, and is no client
+		streamHeader(w.Header())
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
 	had := lastEvent(r)
 	s := &stream{w: w, c: http.NewResponseController(w), done: make(chan struct{}), have: map[string]string{}, named: map[string]bool{}}
 	weight := int64(0)
@@ -146,13 +152,19 @@ func (h *Hub) ServeEventStream(w http.ResponseWriter, r *http.Request, access Ac
 	return nil
 }
 
-// begin sends the header; s.mu is held.
+// begin sends the header, and when to reconnect after a failure. The times are spread,
+// or all clients of an instance that dies would reconnect at once. s.mu is held.
 func (s *stream) begin() error {
-	s.w.Header().Set("Content-Type", "text/event-stream")
-	s.w.Header().Set("Cache-Control", "no-store")
-	s.w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
+	streamHeader(s.w.Header())
 	s.w.WriteHeader(http.StatusOK)
-	return s.send([]byte("retry: 2000\n\n"))
+	return s.send(fmt.Appendf(nil, "retry: %d\n\n", 1000+rand.IntN(3000)))
+}
+
+// streamHeader sets the header of an event stream.
+func streamHeader(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses would hold events back
+	h.Set("X-Accel-Buffering", "no")                 // nginx would, too
 }
 
 // streamed returns the entities that the query names.

@@ -30,6 +30,7 @@ func (w *world) events(query, last string) (next func() (id string, m map[string
 	w.Cleanup(func() { _ = resp.Body.Close() })
 	require.Equal(w, 200, resp.StatusCode)
 	require.Equal(w, "text/event-stream", resp.Header.Get("Content-Type"))
+	require.Equal(w, "no-store, no-transform", resp.Header.Get("Cache-Control"))
 	lines := bufio.NewScanner(resp.Body)
 	return func() (string, map[string]any) {
 		w.Helper()
@@ -138,7 +139,8 @@ func TestStreamsAreToldWhenToReconnect(t *testing.T) {
 		}
 	}
 	require.Len(t, retries, 2)
-	require.Equal(t, 2000, retries[0])
+	require.GreaterOrEqual(t, retries[0], 1000)
+	require.Less(t, retries[0], 4000)
 	require.GreaterOrEqual(t, retries[1], 100)
 	require.Less(t, retries[1], 5000)
 }
@@ -161,4 +163,47 @@ func TestAStreamThatConnectsDuringDrain(t *testing.T) {
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+}
+
+// Clients that lose an instance at the same moment do not all return at the same moment.
+func TestTheFirstRetryIsSpread(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	seen := map[string]bool{}
+	for range 20 {
+		resp, err := http.Get(w.url + "/live?entity=items&id=1")
+		require.NoError(t, err)
+		line, err := bufio.NewReader(resp.Body).ReadString('\n')
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Regexp(t, `^retry: [1-3][0-9]{3}\n$`, line)
+		seen[line] = true
+	}
+	require.Greater(t, len(seen), 1)
+}
+
+// HEAD is answered with the stream's header, and connects no client.
+func TestStreamHead(t *testing.T) {
+	t.Parallel()
+	joined := make(chan live.Key, 1)
+	w := newWorld(t, func(_ *world, o *live.Options) {
+		o.ClientsChanged = func(k live.Key) {
+			select {
+			case joined <- k:
+			default:
+			}
+		}
+	})
+	resp, err := http.Head(w.url + "/live?entity=items&id=1")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 200, resp.StatusCode)
+	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+	require.Equal(t, "no-store, no-transform", resp.Header.Get("Cache-Control"))
+	require.Empty(t, joined)
+
+	resp, err = http.Head(w.url + "/live?entity=items")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, 400, resp.StatusCode)
 }

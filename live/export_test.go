@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // Exported names for tests.
@@ -69,7 +70,12 @@ type FakeClient struct{ c *client }
 
 // Connect joins a client whose connection is the transport.
 func (h *Hub) Connect(t transport, protocol Protocol) FakeClient {
-	c := &client{transport: t, kind: "test", protocol: protocol}
+	return h.ConnectUntil(t, protocol, time.Time{})
+}
+
+// ConnectUntil is Connect with access that ends.
+func (h *Hub) ConnectUntil(t transport, protocol Protocol, until time.Time) FakeClient {
+	c := &client{transport: t, kind: "test", protocol: protocol, until: until}
 	h.join(c)
 	return FakeClient{c}
 }

@@ -9,6 +9,10 @@ import (
 
 const pingEvery = 25 * time.Second
 
+// byeTimeout bounds how long a client keeps its connection after its access ended, if it
+// reads so slowly that a ping or the last frame waits.
+const byeTimeout = 3 * time.Second
+
 // lifetime returns when a connection that begins now has to end. The times are spread,
 // or clients that connected together would all reconnect together. Zero means never.
 func (h *Hub) lifetime() time.Time {
@@ -29,6 +33,10 @@ func (c *client) startHeartbeat(end time.Time) {
 
 // beat pings the client, or ends its connection if it is time.
 func (c *client) beat() {
+	if !c.until.IsZero() {
+		end := max(c.until.Sub(c.hub.o.Now()), 0) + byeTimeout
+		defer time.AfterFunc(end, func() { c.close(closeRestart, "the token has expired") }).Stop()
+	}
 	switch now := c.hub.o.Now(); {
 	case !c.until.IsZero() && !now.Before(c.until):
 		c.bye("the token has expired")

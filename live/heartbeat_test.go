@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +83,37 @@ func TestAMissingPongWhileAFrameIsHandled(t *testing.T) {
 	<-handled
 	w.hub.Beat()
 	require.Zero(t, w.hub.Len(), "an idle client that does not answer is closed")
+}
+
+// full is a connection whose client has stopped reading: writes wait.
+type full struct{ pings bool } // pings wait, too
+
+func (full) Write([]byte, bool) error {
+	time.Sleep(10 * time.Second)
+	return errors.New("it does not read")
+}
+func (f full) Ping() error {
+	if f.pings {
+		return f.Write(nil, false)
+	}
+	return nil
+}
+func (full) Close(int, string) {}
+
+// A client that does not read loses its connection within 5 s of the end of its access,
+// whenever that comes between two pings.
+func TestAccessEndsInTimeForAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	for _, f := range []full{{pings: false}, {pings: true}} {
+		for _, after := range []time.Duration{time.Second, 26 * time.Second, 40 * time.Second, 2 * time.Minute} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newEntities(t, nil)
+				w.hub.ConnectUntil(f, live.Versioned, time.Now().Add(after))
+				time.Sleep(after + 5*time.Second)
+				synctest.Wait()
+				require.Zero(t, w.hub.Len(), "%v after %v", f, after)
+				time.Sleep(time.Minute) // for what waits to end
+			})
+		}
+	}
 }
