@@ -80,7 +80,17 @@ func (r *HTTP) Resolve(ctx context.Context, k live.Key, secret string) (live.Sta
 		return live.State{}, err
 	}
 	defer release()
-	return stateOf(k, body)
+	state, err := stateOf(k, body)
+	if tag := resp.Header.Get("ETag"); err == nil && tag != "" {
+		state.Version = versionOf([]byte(tag)) // the service says what is new: rows may hold the time
+	}
+	return state, err
+}
+
+// versionOf returns a version that changes with b, and is short whatever b is.
+func versionOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
 }
 
 func (r *HTTP) request(ctx context.Context, k live.Key, secret string) (*http.Request, error) {
@@ -121,13 +131,12 @@ func (r *HTTP) read(ctx context.Context, k live.Key, from io.Reader) (body []byt
 }
 
 // stateOf returns the state that an answer describes. Its version is a hash of the
-// answer. An answer that is not UTF-8 is an error: no text frame can carry it.
+// answer, unless the service sends an ETag. An answer that is not UTF-8 is an error: no text frame can carry it.
 func stateOf(k live.Key, body []byte) (live.State, error) {
 	if !utf8.Valid(body) {
 		return live.State{}, fmt.Errorf("the resolver of %s does not answer in UTF-8", k.Type)
 	}
-	sum := sha256.Sum256(body)
-	s := live.State{Version: hex.EncodeToString(sum[:8])}
+	s := live.State{Version: versionOf(body)}
 	var rows []json.RawMessage
 	if err := json.Unmarshal(body, &rows); err == nil {
 		for _, row := range rows {

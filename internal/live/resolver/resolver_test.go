@@ -38,3 +38,25 @@ func TestSecretsThatNoHeaderCanCarry(t *testing.T) {
 		require.NoError(t, err, "%q", secret)
 	}
 }
+
+// An ETag decides what is new: rows may hold the time.
+func TestAnETagIsTheVersion(t *testing.T) {
+	t.Parallel()
+	answers := [][2]string{{`"a"`, `{"at":1}`}, {`"a"`, `{"at":2}`}, {`"b"`, `{"at":2}`}, {"", `{"at":3}`}, {"", `{"at":4}`}}
+	var versions []string
+	for _, a := range answers {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if a[0] != "" {
+				w.Header().Set("ETag", a[0])
+			}
+			_, _ = w.Write([]byte(a[1]))
+		}))
+		s, err := (&resolver.HTTP{Client: srv.Client(), URL: srv.URL}).Resolve(t.Context(), live.Key{Org: "o", Type: "t", ID: "1"}, "")
+		srv.Close()
+		require.NoError(t, err)
+		versions = append(versions, s.Version)
+	}
+	require.Equal(t, versions[0], versions[1])
+	require.NotEqual(t, versions[1], versions[2])
+	require.NotEqual(t, versions[3], versions[4])
+}
