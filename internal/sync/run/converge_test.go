@@ -64,9 +64,9 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 		case "delete":
 			m.delete(r, w, id)
 		case "run":
-			w.run(syncrun.Start{})
+			w.runToRest(syncrun.Start{})
 		case "pull":
-			w.run(syncrun.Start{Method: syncrun.DoPull})
+			w.runToRest(syncrun.Start{Method: syncrun.DoPull})
 		case "fail":
 			misbehave(r, w)
 			if rapid.Bool().Draw(r, "people edit meanwhile") {
@@ -75,7 +75,7 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 					m.edit(r, w, changes[0].ID, field)
 				}
 			}
-			w.run(syncrun.Start{})
+			w.runToRest(syncrun.Start{})
 			w.source.beforePage = nil
 			w.heals()
 		case "die":
@@ -87,12 +87,7 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 				m.edit(r, w, id, field)
 				_, _, err := w.svc.Due(context.Background())
 				require.NoError(r, err)
-				runs, err := w.svc.Runs(context.Background(), "s", 1)
-				require.NoError(r, err)
-				for _, run := range runs {
-					_, err = w.svc.Wait(context.Background(), "s", run.ID, nil)
-					require.NoError(r, err)
-				}
+				w.rest()
 			}
 		case "decide":
 			w.decideAll(r, rapid.SampledFrom([]string{"source", "store"}).Draw(r, "choice"))
@@ -100,11 +95,11 @@ func converge(t *testing.T, r *rapid.T, rule definition.Rule) {
 	}
 	for range 3 { // a decision may be made while its record is being pushed
 		w.wait(time.Hour)
-		w.finished(syncrun.Start{})
+		w.finishedToRest()
 		w.decideAll(r, "source")
 	}
 	w.wait(time.Hour)
-	run := w.finished(syncrun.Start{})
+	run := w.finishedToRest()
 	require.Zero(r, run.Counts.Created+run.Counts.Updated+run.Counts.Deleted, "both sides are equal")
 	there := w.source.live()
 	for _, row := range there {
@@ -221,5 +216,32 @@ func (w *world) decideAll(r *rapid.T, choice string) {
 		if err != nil {
 			require.Equal(r, fault.NotFound, fault.CodeOf(err))
 		}
+	}
+}
+
+// runToRest runs the sync, and also what follows: a run whose process died before it began
+// goes on after a run that does less.
+func (w *world) runToRest(o syncrun.Start) *syncrun.Run {
+	w.t.Helper()
+	run := w.run(o)
+	w.rest()
+	return run
+}
+
+func (w *world) finishedToRest() *syncrun.Run {
+	w.t.Helper()
+	run := w.finished(syncrun.Start{})
+	w.rest()
+	return run
+}
+
+// rest waits until every run has ended.
+func (w *world) rest() {
+	w.t.Helper()
+	runs, err := w.svc.Runs(context.Background(), "s", 10)
+	require.NoError(w.t, err)
+	for _, run := range runs {
+		_, err = w.svc.Wait(context.Background(), "s", run.ID, nil)
+		require.NoError(w.t, err)
 	}
 }
