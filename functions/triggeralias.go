@@ -55,7 +55,8 @@ func refuseHead(r *http.Request, allowed string) error {
 	if r.Method != http.MethodHead {
 		return nil
 	}
-	f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use GET or POST")
-	f.Allow = strings.Fields(allowed)
+	methods := strings.Fields(allowed)
+	f := fault.New(fault.MethodNotAllowed, "HEAD is not allowed here: use %s", strings.Join(methods, ", "))
+	f.Allow = methods
 	return f
 }

@@ -2,9 +2,11 @@ package run
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/definition"
 )
 
 // A request for a run may come while a run of the sync is at work. That run may have read
@@ -27,16 +29,23 @@ func (s *Service) Queue(ctx context.Context, id string, o Start) (run *Run, wait
 }
 
 // enqueue stores a run that begins when the one at work has ended, or joins the one that
-// waits already: it waited after the request came, so it reads the source after that.
-func (s *Service) enqueue(ctx context.Context, id string, st *syncState, runID string, o Start) (*Run, error) {
+// waits already: it waited after the request came, so it reads the source after that. If the
+// two differ in their method, that one does all that the sync does.
+func (s *Service) enqueue(ctx context.Context, d *definition.Sync, st *syncState, runID string, o Start) (*Run, error) {
+	id := d.ID
 	if st.Next != "" {
-		run, _, err := s.ledger.readRun(ctx, id, st.Next)
+		run, rev, err := s.ledger.readRun(ctx, id, st.Next)
 		if err != nil {
 			return nil, err
 		}
+		writes := slices.Clone(o.With)
+		if run.Method != o.Method {
+			run.Method = Method(d.Type)
+			writes = append(writes, run.write(rev))
+		}
 		run.waits = true
-		if len(o.With) > 0 {
-			_, err = s.docs.Commit(ctx, o.With)
+		if len(writes) > 0 {
+			_, err = s.docs.Commit(ctx, writes)
 		}
 		return run, err
 	}

@@ -76,6 +76,28 @@ func TestRequestsDuringARunShareTheNextOne(t *testing.T) {
 	require.Equal(t, syncrun.Finished, w.ended(last.ID).State)
 }
 
+// A request is not served by a run that does less: one that waits to pull also pushes, if a
+// request for the whole sync joins it.
+func TestARunThatWaitsDoesWhatItsRequestsAskFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.source.put("a", map[string]any{"name": "n"})
+	reached, open := w.holdFirstPage()
+	w.queue(w.svc, "h:1")
+	<-reached
+	first, waiting, err := w.svc.Queue(t.Context(), "s", syncrun.Start{Method: syncrun.DoPull, EventID: "h:2"})
+	require.NoError(t, err)
+	require.True(t, waiting)
+	whole, waiting := w.queue(w.svc, "h:3")
+	require.True(t, waiting)
+	require.Equal(t, first.ID, whole.ID)
+	w.put("b", map[string]any{"name": "edited here"})
+	open()
+	require.Equal(t, syncrun.Finished, w.ended(whole.ID).State)
+	require.Equal(t, syncrun.DoBoth, w.ended(whole.ID).Method)
+	require.Len(t, w.source.live(), 2, "the edit was pushed")
+}
+
 // Whenever the process dies, a request that was acknowledged is followed by a run that
 // begins after it.
 func TestAQueuedRunSurvivesACrash(t *testing.T) {

@@ -117,7 +117,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 		case before != nil && before.ID == runID:
 			return before, nil // another call for the same run was faster
 		case old.live(now) && before != nil && o.queue:
-			return s.enqueue(ctx, id, st, runID, o)
+			return s.enqueue(ctx, &d.Sync, st, runID, o)
 		case old.live(now) && before != nil:
 			return before, fault.Wrap(fault.Conflict, &Busy{before}, "run %s of this sync is at work since %s", before.ID, before.StartedAt.Format(time.RFC3339))
 		case before != nil && !before.State.Ended() && st.Next == "" && before.outlasts(o):

@@ -4,7 +4,6 @@ package expression
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -97,31 +96,27 @@ func Of(header http.Header, body []byte) (Variables, error) {
 }
 
 func valueOf(header http.Header, body []byte) (any, error) {
-	if isForm(header) && !isObject(body) {
+	value, invalid := cel.JSON(body)
+	// curl -d says that anything it sends is a form. No form begins with a brace, which would
+	// be percent-encoded.
+	isObject := invalid == nil && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))
+	if isForm(header) && !isObject {
 		fields, err := url.ParseQuery(string(body))
 		if err != nil {
 			return nil, errForm
 		}
-		value := make(map[string]any, len(fields))
+		form := make(map[string]any, len(fields))
 		for name, v := range fields {
-			if value[name] = v[0]; len(v) > 1 {
-				value[name] = v
+			if form[name] = v[0]; len(v) > 1 {
+				form[name] = v
 			}
 		}
-		return value, nil
+		return form, nil
 	}
-	value, err := cel.JSON(body)
-	if err != nil {
+	if invalid != nil {
 		return nil, errJSON
 	}
 	return value, nil
-}
-
-// isObject reports whether the body is an object of JSON. curl -d says that anything it
-// sends is a form, and no form begins with a brace: forms are percent-encoded.
-func isObject(body []byte) bool {
-	body = bytes.TrimSpace(body)
-	return len(body) > 0 && body[0] == '{' && json.Valid(body)
 }
 
 func isForm(header http.Header) bool {

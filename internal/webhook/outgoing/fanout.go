@@ -3,8 +3,10 @@ package outgoing
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -16,7 +18,8 @@ func (s *Service) fanOut(ctx context.Context, id string) error {
 		if err != nil || l.Fanned >= l.Version {
 			return err
 		}
-		err = s.targets.each(ctx, id, func(t *Target) error { return s.enqueue(ctx, t, l) })
+		data := sync.OnceValues(func() ([]byte, error) { return s.dataOf(ctx, l) }) // once for all targets with a filter
+		err = s.targets.each(ctx, id, func(t *Target) error { return s.enqueue(ctx, t, l, data) })
 		if err != nil {
 			return err
 		}
@@ -43,18 +46,24 @@ func (s *Service) fanOutBehind(ctx context.Context) error {
 
 // enqueue gives the target a delivery of the list's version, unless it has one. The
 // version replaces an earlier one that waits, so the number of waiting deliveries does not
-// grow with the changes. The target's own document has all that the decision needs, so a
+// grow with the changes. data returns the list's data, for a filter. The target's own document has all that the decision needs, so a
 // change costs the same however many deliveries wait.
-func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
+func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List, data func() ([]byte, error)) error {
 	if t.Version >= l.Version {
 		return nil
 	}
-	wanted, err := t.wants(l)
-	if err != nil {
-		s.log.Warn("the filter of a webhook fails: the version is delivered", "id", t.ID, "list", l.ID, "version", l.Version, "error", err)
-	}
-	if !wanted {
-		return s.skip(ctx, t, l)
+	if t.Filter != "" {
+		whole, err := data()
+		if err != nil {
+			return err
+		}
+		wanted, err := t.wants(l, whole)
+		if err != nil {
+			s.log.Warn("the filter of a webhook fails: the version is delivered", "id", t.ID, "list", l.ID, "version", l.Version, "error", err)
+		}
+		if !wanted {
+			return s.skip(ctx, t, l)
+		}
 	}
 	for t.Version < l.Version {
 		now := s.now()
@@ -91,6 +100,19 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List) error {
 		}
 	}
 	return nil
+}
+
+// dataOf returns the data of the list's version, wherever they are stored. Parts that have
+// expired are no data: no delivery of the version can be made.
+func (s *Service) dataOf(ctx context.Context, l *list.List) ([]byte, error) {
+	if l.Large == nil {
+		return l.Data, nil
+	}
+	data, err := s.lists.Load(ctx, l.Large)
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return data, err
 }
 
 // skip records that the target needs no delivery of the version. Without that, a fan-out

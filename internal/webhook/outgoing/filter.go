@@ -41,21 +41,18 @@ func compileFilter(text string) (*cel.Program, error) {
 	return p, nil
 }
 
-// wants reports whether the target's filter lets the version through. The error says why
-// the filter cannot decide. The version is delivered then, so that none is lost.
-func (t *Target) wants(l *list.List) (bool, error) {
-	if t.Filter == "" {
-		return true, nil
-	}
+// wants reports whether the target's filter lets the version with these data through. The
+// error says why the filter cannot decide. The version is delivered then, so that none is lost.
+func (t *Target) wants(l *list.List, data []byte) (bool, error) {
 	p, err := compileFilter(t.Filter)
 	if err != nil {
 		return true, err
 	}
-	data, err := cel.JSON(l.Data)
+	value, err := cel.JSON(data)
 	if err != nil {
 		return true, err
 	}
-	out, err := p.Eval(map[string]any{"data": data, "externalTaskListId": l.ID, "version": l.Version})
+	out, err := p.Eval(map[string]any{"data": value, "externalTaskListId": l.ID, "version": l.Version})
 	if err != nil {
 		return true, errors.New(p.Explain(err))
 	}

@@ -35,6 +35,26 @@ func TestFilter(t *testing.T) {
 	})
 }
 
+// A filter sees a list whatever its size: data over a document's size are stored apart.
+func TestAFilterSeesALargeList(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		r := newReceiver(t)
+		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: r.URL, List: "l", Filter: `data["12"].priority > 5`})
+		require.NoError(t, err)
+		name := strings.Repeat("x", 2<<20)
+		for _, priority := range []string{"1", "6", "5"} {
+			w.receive("l", "", `{"12":{"name":"`+name+`","priority":`+priority+`}}`)
+			w.sweep(w.svc)
+		}
+		got := []int{}
+		for _, c := range r.calls() {
+			got = append(got, versionOf(t, c))
+		}
+		require.Equal(t, []int{2}, got)
+	})
+}
+
 // A version that waits is not replaced by one that the filter leaves out.
 func TestAVersionThatIsLeftOutReplacesNone(t *testing.T) {
 	t.Parallel()
