@@ -10,7 +10,7 @@ import (
 )
 
 // Store remembers which messages were handled, in the place where the work is done. Tx is
-// what the work needs to be a part of the same commit, such as a *sql.Tx.
+// the handle that makes the work a part of the same commit, such as a *sql.Tx.
 type Store[Tx any] interface {
 	// Once calls work with a transaction, and commits what work did together with eventID. If
 	// eventID was committed before, it returns nil without a call. If work fails, nothing is

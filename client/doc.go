@@ -7,7 +7,7 @@
 //     HTTP targets, and [Consumer.Receive] for pull. A message is handled exactly once,
 //     because its eventID is recorded in the transaction in which the function works.
 //     [SQLStore] does so in SQLite, PostgreSQL, MySQL and MariaDB.
-//   - [Message] is what Headgate publishes.
+//   - [Message] is a sync message.
 //   - [Verify] checks the signature of a webhook.
 //
 // On failure: [Gate] returns an [Error] for an answer that will not change, and otherwise

@@ -34,7 +34,7 @@ func must[T any](v T, err error) T {
 
 var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
 
-// logged is what a server has written so far.
+// logged collects the log of a server.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder

@@ -88,7 +88,8 @@ func (g *Gate) attempt(ctx context.Context, address string, c call, read func(io
 	return causeOf(ctx, read(resp.Body))
 }
 
-// causeOf returns why ctx ended, if that is why the call failed: net/http says "canceled".
+// causeOf returns the cause of the end of ctx, if that made the call fail: net/http would
+// only say "canceled".
 func causeOf(ctx context.Context, err error) error {
 	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
 		return errSilent

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Message is what Headgate publishes, in any of its formats: those of EventSync have fewer
+// Message is a sync message in any of Headgate's formats. Those of EventSync have fewer
 // fields.
 type Message struct {
 	EventID     string    `json:"eventID"` // the same at each delivery
@@ -19,8 +19,8 @@ type Message struct {
 	ServiceName string    `json:"serviceName"`
 	TriggerType string    `json:"triggerType"` // window or none
 
-	// CorrelationKey is what the events share. Completion is why the message was published:
-	// complete, partial, manual or deadLetter. Both are "" for a service without correlation,
+	// CorrelationKey is the key that the events share. Completion gives the reason for which
+	// the message was published: complete, partial, manual or deadLetter. Both are "" for a service without correlation,
 	// deadlines and conditions, and in EventSync's formats, where they are Attributes only.
 	CorrelationKey string      `json:"correlationKey,omitempty"`
 	Completion     string      `json:"completion,omitempty"`
@@ -28,9 +28,9 @@ type Message struct {
 	Missing        []Shortfall `json:"missing,omitempty"` // what the window lacked
 	Window         *Window     `json:"window,omitempty"`  // nil for a sliding window
 
-	// ContentURL says that this is a claim check: the message is too large for the bus, and
-	// this is where the whole is. Here the events have no content, or are left out. A
-	// [Consumer] with a Gate hands over the whole message; so does [Gate.Whole].
+	// ContentURL is the address of the whole message, if it is too large for the bus. This one
+	// is then a claim check: its events have no content, or are left out. A [Consumer] with a
+	// Gate hands over the whole message; [Gate.Whole] returns it.
 	ContentURL string `json:"contentURL,omitempty"`
 
 	Events map[string]Events `json:"events"` // by eventKey, also of endpoints that have none
@@ -79,7 +79,7 @@ type PublishedEvent struct {
 	PubSub          *PubSub                    `json:"pubsub,omitempty"`     // if Content is the data of a push
 }
 
-// PubSub is what a Pub/Sub push said about its message, beside the data.
+// PubSub has the fields of a Pub/Sub push other than the data.
 type PubSub struct {
 	Subscription string            `json:"subscription,omitempty"`
 	MessageID    string            `json:"messageId,omitempty"`

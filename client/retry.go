@@ -18,8 +18,8 @@ const (
 	longestWait = 24 * time.Hour         // of Retry-After
 	// patience bounds the attempts under a context that has no deadline.
 	patience = 5 * time.Minute
-	// silence is how long an attempt may go on without a byte from the server. A machine
-	// that vanished sends no reset.
+	// silence bounds the time without a byte from the server, after which an attempt ends. A
+	// machine that vanished sends no reset.
 	silence = time.Minute
 )
 

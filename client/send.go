@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Event is what [Gate.Send] sends.
+// Event is an event that [Gate.Send] sends.
 type Event struct {
 	// EventKey names the endpoint that takes the event.
 	EventKey string
@@ -31,8 +31,8 @@ type Event struct {
 	Header http.Header
 }
 
-// Receipt is what the server says about an event. The event is durable, or one of Filtered
-// and Dropped says why it is not kept.
+// Receipt is the server's answer to an event. If Filtered is false and Dropped is empty, the
+// event is durable.
 type Receipt struct {
 	ID         string    `json:"id"`       // of the event; "" if it is not stored
 	EventKey   string    `json:"eventKey"` // the endpoint that took it
@@ -71,7 +71,7 @@ func (g *Gate) Send(ctx context.Context, e Event) (Receipt, error) {
 	return r, err
 }
 
-// Batch is what [Gate.SendBatch] sends: one event for each item.
+// Batch is a list of events that [Gate.SendBatch] sends: one for each item.
 type Batch struct {
 	EventKey string // names the endpoint that takes the events
 	Feed     string // in place of EventKey, names a feed
@@ -88,14 +88,14 @@ type Batch struct {
 	Header http.Header
 }
 
-// Result is what the server says about an item of a batch. Its Triggered is empty.
+// Result is the server's answer to one item of a batch. Its Triggered is empty.
 type Result struct {
 	Receipt
 	Status int    `json:"status"` // 200, or what the item would have got alone: 400 or 413
 	Error  string `json:"error"`  // why the item was not taken
 }
 
-// BatchReceipt is what the server says about a batch.
+// BatchReceipt is the server's answer to a batch.
 type BatchReceipt struct {
 	Results   []Result // one for each item, in their order
 	Triggered []string // the eventIDs of the messages that it released

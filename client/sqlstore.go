@@ -18,7 +18,7 @@ const (
 	MySQL // and MariaDB
 )
 
-// statements are what a store needs, in one dialect.
+// statements has the SQL of a store in one dialect.
 type statements struct{ create, insert, forget string }
 
 var dialects = map[Dialect]statements{

@@ -29,7 +29,8 @@ func (e envelope) header() http.Header {
 	return h
 }
 
-// vectors are what the server's tests write for the client libraries of all languages.
+// vectors holds the file that the server's tests write for the client libraries of all
+// languages.
 type vectors struct {
 	Messages []struct {
 		Name, Data, Whole                            string

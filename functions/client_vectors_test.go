@@ -18,7 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/event"
 )
 
-// vectorsFile has what the client libraries are tested with. It is made here, from what the
+// vectorsFile has the cases of the tests of all client libraries. It is made here, from what the
 // server really sends and answers, so a library that passes reads the server's messages.
 const vectorsFile = "../client/vectors.json"
 
@@ -40,12 +40,12 @@ type messageVector struct {
 	Wrapped    envelopeVector    `json:"wrapped"`
 	Unwrapped  envelopeVector    `json:"unwrapped"`
 	Bare       envelopeVector    `json:"unwrappedWithoutMetadata"`
-	// Whole is what the message's contentURL answers, where the message is a claim check.
+	// Whole is the answer of the message's contentURL, if the message is a claim check.
 	Whole  string        `json:"whole,omitempty"`
 	Expect messageExpect `json:"expect"`
 }
 
-// messageExpect is what a consumer must have read, in every envelope.
+// messageExpect has the fields that a consumer must have read, in every envelope.
 type messageExpect struct {
 	EventID        string              `json:"eventID"`
 	ServiceName    string              `json:"serviceName"`

@@ -53,8 +53,8 @@ func (b *builder) consenting(path string, allowed []string, serve web.Handler) w
 }
 
 // delivers returns the methods that the address of a source takes, if they are its own.
-// asOther reports that an OPTIONS request is no question there, but like any other request. The error says that nothing has
-// the address.
+// asOther reports that an OPTIONS request is no question there, but like any other request.
+// The error says that nothing has the address.
 func (b *builder) delivers(path string, r *http.Request) (methods []string, asOther bool, err error) {
 	if path == hookPath {
 		if name := r.PathValue("name"); !slices.ContainsFunc(b.app.Config().Hooks, func(h config.Hook) bool { return h.Name == name }) {

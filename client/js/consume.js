@@ -12,8 +12,8 @@ const LONGEST_PUSH = 32 << 20;
 const WHOLE_WITHIN = 120_000;
 
 /**
- * Remembers which messages were handled, in the place where the work is done. Tx is what the
- * work needs to be a part of the same commit, such as a database's transaction.
+ * Remembers which messages were handled, in the place where the work is done. Tx is the
+ * handle that makes the work a part of the same commit, such as a database's transaction.
  *
  * once calls work with a transaction, and commits what work did together with eventID. If
  * eventID was committed before, it does not call work. If work fails, it commits nothing, and

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Carried is what a request carries: a plain event, a CloudEvent, or one of them in a
+// Carried is an event as a request carries it: plain, as a CloudEvent, or one of them in a
 // Pub/Sub push.
 type Carried struct {
 	// CloudEvent has the attributes of a CloudEvent; nil: it is none. They still contain
@@ -25,8 +25,8 @@ type Carried struct {
 // Decode returns what a request carries. header has canonical names.
 //
 // A push may be the body, or the data of a CloudEvent, as Eventarc's Pub/Sub trigger sends
-// it. A push may also carry a CloudEvent, whose attributes are those of its message: that
-// is how Eventarc delivers where a header cannot have an attribute. Then the CloudEvent is
+// it. A push may also carry a CloudEvent, whose attributes are those of its message: Eventarc
+// delivers so, where a header cannot have an attribute. Then the CloudEvent is
 // the event, and its id names it by both ways.
 //
 // The error says why the request is a malformed CloudEvent. Then the result is the plain

@@ -63,8 +63,8 @@ type Meta struct {
 	Redacted []string `json:"redacted,omitempty"`
 	// CloudEvent holds the CloudEvents attributes, if the event is one.
 	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty"`
-	// PubSub is what the Pub/Sub push that carried the event says beside its data, if the
-	// content is that data.
+	// PubSub has the other fields of the Pub/Sub push that carried the event, if the content is
+	// its data.
 	PubSub *PubSub `json:"pubsub,omitempty"`
 	// CorrelationKey is the key that the rules gave the event; "" without correlation. It is
 	// kept here because an event's pointer, which has it too, is gone once it is claimed.

@@ -16,8 +16,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/decode"
 )
 
-// PubSub is what a Pub/Sub push says about its message, beside the data. A field that was
-// not sent is empty.
+// PubSub has the fields of a Pub/Sub push other than the data. A field that was not sent is
+// empty.
 type PubSub struct {
 	Subscription string            `json:"subscription,omitempty"`
 	MessageID    string            `json:"messageId,omitempty"`

@@ -34,7 +34,7 @@ type Taken struct {
 	RunID     string `json:"runId,omitempty"`
 	Waiting   bool   `json:"waiting,omitempty" description:"The run begins when the one that is at work now has ended."`
 	EventID   string `json:"eventId,omitempty"`
-	// Challenge is what a sender asks to be answered instead.
+	// Challenge is the text with which the sender asks to be answered instead.
 	Challenge string `json:"-"`
 }
 

@@ -1,6 +1,6 @@
 /**
- * Remembers which messages were handled, in the place where the work is done. Tx is what the
- * work needs to be a part of the same commit, such as a database's transaction.
+ * Remembers which messages were handled, in the place where the work is done. Tx is the
+ * handle that makes the work a part of the same commit, such as a database's transaction.
  *
  * once calls work with a transaction, and commits what work did together with eventID. If
  * eventID was committed before, it does not call work. If work fails, it commits nothing, and
@@ -51,8 +51,8 @@ export function consumePush<Tx = void>(consumer: Consumer<Tx>): (request: Reques
  */
 export function nodeListener(handler: (request: Request) => Promise<Response>): (/** @type {any} */ req: any, /** @type {any} */ res: any) => Promise<void>;
 /**
- * Remembers which messages were handled, in the place where the work is done. Tx is what the
- * work needs to be a part of the same commit, such as a database's transaction.
+ * Remembers which messages were handled, in the place where the work is done. Tx is the
+ * handle that makes the work a part of the same commit, such as a database's transaction.
  *
  * once calls work with a transaction, and commits what work did together with eventID. If
  * eventID was committed before, it does not call work. If work fails, it commits nothing, and

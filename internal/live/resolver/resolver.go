@@ -130,8 +130,9 @@ func (r *HTTP) read(ctx context.Context, k live.Key, from io.Reader) (body []byt
 	return body, release, nil
 }
 
-// stateOf returns the state that an answer describes. Its version is a hash of the
-// answer, unless the service sends an ETag. An answer that is not UTF-8 is an error: no text frame can carry it.
+// stateOf returns the state that an answer describes. Its version is a hash of the answer;
+// Resolve takes the ETag instead, if there is one. An answer that is not UTF-8 is an error: no
+// text frame can carry it.
 func stateOf(k live.Key, body []byte) (live.State, error) {
 	if !utf8.Valid(body) {
 		return live.State{}, fmt.Errorf("the resolver of %s does not answer in UTF-8", k.Type)

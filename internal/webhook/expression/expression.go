@@ -76,7 +76,7 @@ func (e *Expression) Holds(of Variables) (bool, error) {
 	return bool(b), nil
 }
 
-// Variables are what expressions see of a webhook.
+// Variables is a webhook as expressions see it.
 type Variables struct{ vars map[string]any }
 
 // Errors of bodies that expressions cannot see.

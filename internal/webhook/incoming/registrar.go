@@ -81,8 +81,8 @@ func (s *Sessions) askAgain(ctx context.Context, w *watch) error {
 }
 
 // KeepRegistered registers for Lists, and tries again after a failure, until it succeeds or
-// ctx ends. pause returns the time to wait after a number of failures; nil: the pauses of outgoing
-// webhooks.
+// ctx ends. pause returns the time to wait after a number of failures; nil: the pauses of
+// outgoing webhooks.
 func (s *Sessions) KeepRegistered(ctx context.Context, pause func(failures int) time.Duration) {
 	if s.source.url == "" {
 		return

@@ -49,9 +49,8 @@ type SessionOptions struct {
 }
 
 // Sessions knows which sessions have which lists open. It keeps us registered with the
-// source for a list while any session has the list open, and for the lists of
-// SessionOptions.Lists always. All methods may be called
-// concurrently.
+// source for a list while any session has the list open, and always for the lists of
+// SessionOptions.Lists. All methods may be called concurrently.
 type Sessions struct {
 	docs   store.Docs
 	log    *slog.Logger

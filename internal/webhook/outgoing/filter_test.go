@@ -25,11 +25,7 @@ func TestFilter(t *testing.T) {
 			w.receive("l", "", data)
 			w.sweep(w.svc)
 		}
-		got := []int{}
-		for _, c := range r.calls() {
-			got = append(got, versionOf(t, c))
-		}
-		require.Equal(t, []int{2, 4, 5}, got)
+		require.Equal(t, []int{2, 4, 5}, versionsOf(t, r))
 		require.Equal(t, int64(5), w.targets()[0].Version)
 		require.Zero(t, w.sweep(w.svc))
 	})
@@ -47,11 +43,7 @@ func TestAFilterSeesALargeList(t *testing.T) {
 			w.receive("l", "", `{"12":{"name":"`+name+`","priority":`+priority+`}}`)
 			w.sweep(w.svc)
 		}
-		got := []int{}
-		for _, c := range r.calls() {
-			got = append(got, versionOf(t, c))
-		}
-		require.Equal(t, []int{2}, got)
+		require.Equal(t, []int{2}, versionsOf(t, r))
 	})
 }
 
@@ -66,6 +58,15 @@ func TestAVersionThatIsLeftOutReplacesNone(t *testing.T) {
 	w.receive("l", "", tasks)
 	require.Equal(t, 1, w.sweep(w.svc))
 	require.Equal(t, 1, versionOf(t, r.calls()[0]))
+}
+
+// versionsOf returns the versions that a receiver got.
+func versionsOf(t *testing.T, r *receiver) (got []int) {
+	t.Helper()
+	for _, c := range r.calls() {
+		got = append(got, versionOf(t, c))
+	}
+	return got
 }
 
 func TestBadFilters(t *testing.T) {

@@ -47,7 +47,8 @@ type Options struct {
 	// BackgroundCPU says that the process has CPU between requests. Without it, deliveries
 	// are tried before a request is answered, for a while.
 	BackgroundCPU bool
-	// Changed is called after a target or one of its deliveries changed. It must not block. nil: nothing is called.
+	// Changed is called after a target or one of its deliveries changed. It must not block.
+	// nil: nothing is called.
 	Changed func()
 	// Patience bounds a call of a target; 0: 15 s.
 	Patience time.Duration

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Request is what a signature can cover.
+// Request has the parts of a webhook that a signature can cover.
 type Request struct {
 	URL    string // as the sender called it
 	Header http.Header
@@ -63,7 +63,7 @@ var Presets = map[string]Scheme{
 
 var hashes = map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}
 
-// Fault is what is wrong with a field of a Scheme.
+// Fault says what is wrong with a field of a Scheme.
 type Fault struct{ Field, Message string }
 
 // Faults returns what keeps the scheme from verifying anything, or from being safe.
@@ -93,8 +93,8 @@ func (s Scheme) Faults() (all []Fault) {
 	return all
 }
 
-// elements splits a form: before each of its two parts is what names it. timestamp is ""
-// for a form without a timestamp.
+// elements returns the texts that stand before the two parts of a form. timestamp is "" for
+// a form without a timestamp.
 func elements(form string) (signature, timestamp string, err error) {
 	for part := range strings.SplitSeq(form, separator(form)) {
 		switch before, name, _ := strings.Cut(part, "{"); "{" + name {

@@ -26,7 +26,7 @@ const (
 	stripeSignature = "07b1ede164afb7b5de91267ffa656f568c65d6e0783ce0ac55ee094643578eda"
 )
 
-// vectors are what the senders' own documents and libraries say.
+// vectors has the examples of the senders' own documents and libraries.
 var vectors = map[string]struct {
 	preset, secret string
 	header         http.Header

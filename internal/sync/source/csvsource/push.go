@@ -4,22 +4,18 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/text/transform"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
-	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -50,67 +46,6 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 	}
 	return nil, fault.Wrap(fault.Conflict, errChanged,
 		"somebody changed the file %s during each of %d attempts to replace it: nothing was written", f.path, maxTries)
-}
-
-func keyOf(parts []any) string {
-	texts := make([]string, len(parts))
-	for i, p := range parts {
-		texts[i] = text(p)
-	}
-	return joined(texts)
-}
-
-// joined returns one text for the parts of a key. A cell may have any bytes, so each part
-// begins with its length: otherwise two keys could be one.
-func joined(parts []string) string {
-	var b strings.Builder
-	for _, p := range parts {
-		b.WriteString(strconv.Itoa(len(p)) + ":" + p)
-	}
-	return b.String()
-}
-
-// text returns the value as the text of a cell.
-func text(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	case time.Time:
-		return v.UTC().Format(time.RFC3339Nano)
-	default:
-		b, err := record.Canonical(v)
-		if err != nil {
-			return fmt.Sprint(v)
-		}
-		return string(b)
-	}
-}
-
-// sameCell reports whether a cell means the value v. People write the same value in other
-// ways, such as 1.50 or TRUE, and that is no conflict.
-func sameCell(cell string, v any) bool {
-	if cell == text(v) {
-		return true
-	}
-	switch v := v.(type) {
-	case bool:
-		b, err := strconv.ParseBool(strings.ToLower(cell))
-		return err == nil && b == v
-	case int64, float64, json.Number:
-		a, errA := strconv.ParseFloat(cell, 64)
-		b, errB := strconv.ParseFloat(text(v), 64)
-		return errA == nil && errB == nil && a == b
-	case time.Time:
-		t, err := time.Parse(time.RFC3339Nano, cell)
-		return err == nil && t.Equal(v)
-	case string:
-		a, errA := time.Parse(time.RFC3339Nano, cell)
-		b, errB := time.Parse(time.RFC3339Nano, v)
-		return errA == nil && errB == nil && a.Equal(b)
-	}
-	return false
 }
 
 // rewriter is one attempt of a push to rewrite the file. Each attempt reads the file again.
