@@ -29,6 +29,12 @@ const (
 )
 
 type eventDoc struct {
+	Receipt  []byte    `firestore:"receipt"` // see packReceipt
+	ExpireAt time.Time `firestore:"expireAt,omitempty"`
+	Data     eventData `firestore:"data"`
+}
+
+type eventData struct {
 	EventKey   string    `firestore:"eventKey"`
 	ReceivedAt time.Time `firestore:"receivedAt"`
 	Size       int64     `firestore:"size"`
@@ -36,13 +42,15 @@ type eventDoc struct {
 	MetaSize   int64     `firestore:"metaSize"`
 	Payload    []byte    `firestore:"payload"` // the first partBytes of meta and content
 	Parts      int       `firestore:"parts"`   // the number of further documents
-	Receipt    []byte    `firestore:"receipt"` // see packReceipt
-	ExpireAt   time.Time `firestore:"expireAt,omitempty"`
 }
 
 type partDoc struct {
-	Payload  []byte    `firestore:"payload"`
 	ExpireAt time.Time `firestore:"expireAt,omitempty"`
+	Data     partData  `firestore:"data"`
+}
+
+type partData struct {
+	Payload []byte `firestore:"payload"`
 }
 
 type pendingDoc struct {
@@ -78,8 +86,8 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 		}
 		first[n] = i
 		a := newAdding(&events[i], &results[i])
-		if a.doc.Size > maxEventBytes {
-			results[i].Err = fault.New(fault.TooLarge, "the event has %d bytes, and %d is the most", a.doc.Size, maxEventBytes)
+		if a.doc.Data.Size > maxEventBytes {
+			results[i].Err = fault.New(fault.TooLarge, "the event has %d bytes, and %d is the most", a.doc.Data.Size, maxEventBytes)
 			continue
 		}
 		if a.doc.Receipt, results[i].Err = packReceipt(events[i].Event.Ref()); results[i].Err != nil {
@@ -91,11 +99,11 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 				continue
 			}
 		}
-		if len(group) == groupEvents || len(group) > 0 && weight+a.doc.Size > groupBytes {
+		if len(group) == groupEvents || len(group) > 0 && weight+a.doc.Data.Size > groupBytes {
 			s.add(ctx, group)
 			group, weight = nil, 0
 		}
-		group, weight = append(group, a), weight+a.doc.Size+512
+		group, weight = append(group, a), weight+a.doc.Data.Size+512
 		if a.Place != nil {
 			weight += int64(len(a.Place.Key))
 		}
@@ -112,11 +120,14 @@ func newAdding(a *store.Append, r *store.AppendResult) *adding {
 	meta := a.Event.MetaJSON()
 	payload := append(meta, a.Event.Content...)
 	out := &adding{Append: a, result: r, doc: eventDoc{
-		EventKey: a.Event.Key, ReceivedAt: a.Event.ReceivedAt, Size: int64(len(payload)),
-		Attempt: a.Attempt, MetaSize: int64(len(meta)), ExpireAt: a.ExpireAt,
+		ExpireAt: a.ExpireAt,
+		Data: eventData{
+			EventKey: a.Event.Key, ReceivedAt: a.Event.ReceivedAt, Size: int64(len(payload)),
+			Attempt: a.Attempt, MetaSize: int64(len(meta)),
+		},
 	}}
-	out.doc.Payload, out.parts = split(payload, a.ExpireAt)
-	out.doc.Parts = len(out.parts)
+	out.doc.Data.Payload, out.parts = split(payload, a.ExpireAt)
+	out.doc.Data.Parts = len(out.parts)
 	return out
 }
 
@@ -125,7 +136,7 @@ func split(payload []byte, expireAt time.Time) (first []byte, parts []partDoc) {
 	first, payload = payload[:n], payload[n:]
 	for len(payload) > 0 {
 		n := min(len(payload), partBytes)
-		parts = append(parts, partDoc{Payload: payload[:n], ExpireAt: expireAt})
+		parts = append(parts, partDoc{ExpireAt: expireAt, Data: partData{payload[:n]}})
 		payload = payload[n:]
 	}
 	return first, parts
@@ -157,7 +168,7 @@ func (s *Store) add(ctx context.Context, group []*adding) {
 		if err == nil {
 			s.latest.raise(marked)
 			for _, a := range group {
-				a.result.ReceivedAt, a.result.Superseded = a.doc.ReceivedAt, a.lost
+				a.result.ReceivedAt, a.result.Superseded = a.doc.Data.ReceivedAt, a.lost
 			}
 			return
 		}
@@ -210,20 +221,20 @@ func (s *Store) answerStored(ctx context.Context, group []*adding) (rest []*addi
 			continue
 		}
 		switch {
-		case there.Attempt != "" && there.Attempt == a.Attempt: // our own commit, whose answer was lost
-			a.result.ReceivedAt = there.ReceivedAt
+		case there.Data.Attempt != "" && there.Data.Attempt == a.Attempt: // our own commit, whose answer was lost
+			a.result.ReceivedAt = there.Data.ReceivedAt
 			if !a.slotRead.IsZero() && docs[i].CreateTime.After(a.slotRead) { // the commit of this call, not of an earlier one
 				a.result.Superseded = a.lost
 			}
-		case !a.Forgotten(there.ReceivedAt):
-			*a.result = store.AppendResult{Duplicate: true, ReceivedAt: there.ReceivedAt}
+		case !a.Forgotten(there.Data.ReceivedAt):
+			*a.result = store.AppendResult{Duplicate: true, ReceivedAt: there.Data.ReceivedAt}
 		default:
 			if err := s.replace(ctx, a, docs[i], there); refused(err) {
 				rest = append(rest, a) // another instance was first: read again
 			} else if err != nil {
 				a.result.Err = failed("append: replace a forgotten event", err)
 			} else {
-				a.result.ReceivedAt, a.result.Superseded = a.doc.ReceivedAt, a.lost
+				a.result.ReceivedAt, a.result.Superseded = a.doc.Data.ReceivedAt, a.lost
 			}
 		}
 	}
@@ -239,12 +250,9 @@ func (s *Store) replace(ctx context.Context, a *adding, snap *firestore.Document
 	}
 	b := s.newBatch()
 	b.Update(snap.Ref, []firestore.Update{
-		{Path: "eventKey", Value: a.doc.EventKey}, {Path: "receivedAt", Value: a.doc.ReceivedAt},
-		{Path: "size", Value: a.doc.Size}, {Path: "attempt", Value: a.doc.Attempt},
-		{Path: "metaSize", Value: a.doc.MetaSize}, {Path: "payload", Value: a.doc.Payload},
-		{Path: "parts", Value: a.doc.Parts}, {Path: "receipt", Value: a.doc.Receipt}, {Path: "expireAt", Value: a.doc.ExpireAt},
+		{Path: "data", Value: a.doc.Data}, {Path: "receipt", Value: a.doc.Receipt}, {Path: "expireAt", Value: a.doc.ExpireAt},
 	}, firestore.LastUpdateTime(snap.UpdateTime))
-	for i := range max(there.Parts, len(a.parts)) {
+	for i := range max(there.Data.Parts, len(a.parts)) {
 		if i < len(a.parts) {
 			b.Set(part(snap.Ref, i), a.parts[i])
 		} else {
@@ -272,7 +280,7 @@ func (s *Store) archive(ctx context.Context, service, id string, ref *firestore.
 	if err != nil {
 		return err
 	}
-	name := event.Ref{ID: event.ArchivedID(id, there.ReceivedAt), ReceivedAt: there.ReceivedAt}
+	name := event.Ref{ID: event.ArchivedID(id, there.Data.ReceivedAt), ReceivedAt: there.Data.ReceivedAt}
 	archive := s.event(service, name.ID)
 	b := s.newBatch()
 	old := there
@@ -280,7 +288,7 @@ func (s *Store) archive(ctx context.Context, service, id string, ref *firestore.
 		return err
 	}
 	var parts []partDoc
-	old.Payload, parts = split(payload, there.ExpireAt)
+	old.Data.Payload, parts = split(payload, there.ExpireAt)
 	b.Create(archive, old)
 	for i, p := range parts {
 		b.Create(part(archive, i), p)
@@ -293,10 +301,10 @@ func (s *Store) archive(ctx context.Context, service, id string, ref *firestore.
 
 // payload returns an event's whole payload, including its parts.
 func (s *Store) payload(ctx context.Context, ref *firestore.DocumentRef, d eventDoc) ([]byte, error) {
-	if d.Parts == 0 {
-		return d.Payload, nil
+	if d.Data.Parts == 0 {
+		return d.Data.Payload, nil
 	}
-	refs := make([]*firestore.DocumentRef, d.Parts)
+	refs := make([]*firestore.DocumentRef, d.Data.Parts)
 	for i := range refs {
 		refs[i] = part(ref, i)
 	}
@@ -304,7 +312,7 @@ func (s *Store) payload(ctx context.Context, ref *firestore.DocumentRef, d event
 	if err != nil {
 		return nil, err
 	}
-	payload := append(make([]byte, 0, d.Size), d.Payload...)
+	payload := append(make([]byte, 0, d.Data.Size), d.Data.Payload...)
 	for _, doc := range docs {
 		var p partDoc
 		if !doc.Exists() {
@@ -313,7 +321,7 @@ func (s *Store) payload(ctx context.Context, ref *firestore.DocumentRef, d event
 		if err := doc.DataTo(&p); err != nil {
 			return nil, err
 		}
-		payload = append(payload, p.Payload...)
+		payload = append(payload, p.Data.Payload...)
 	}
 	return payload, nil
 }
@@ -366,7 +374,7 @@ func (s *Store) readEvents(ctx context.Context, service string, members []store.
 				return nil, err
 			}
 		}
-		if !docs[i].Exists() || !d.ReceivedAt.Equal(members[n].ReceivedAt) {
+		if !docs[i].Exists() || !d.Data.ReceivedAt.Equal(members[n].ReceivedAt) {
 			missing = append(missing, n)
 			continue
 		}
@@ -374,12 +382,12 @@ func (s *Store) readEvents(ctx context.Context, service string, members []store.
 		if err != nil {
 			return nil, err
 		}
-		meta, err := event.ParseMeta(payload[:d.MetaSize])
+		meta, err := event.ParseMeta(payload[:d.Data.MetaSize])
 		if err != nil {
 			return nil, err
 		}
 		out[n] = event.Event{
-			ID: members[n].ID, Key: d.EventKey, ReceivedAt: d.ReceivedAt.UTC(), Meta: meta, Content: payload[d.MetaSize:],
+			ID: members[n].ID, Key: d.Data.EventKey, ReceivedAt: d.Data.ReceivedAt.UTC(), Meta: meta, Content: payload[d.Data.MetaSize:],
 		}
 	}
 	return missing, nil

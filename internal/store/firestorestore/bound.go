@@ -64,7 +64,7 @@ func (s *Store) mark(b *firestore.WriteBatch, group []*adding) map[string]int64 
 			continue
 		}
 		ref := s.endpointDoc(a.Endpoint)
-		at := a.doc.ReceivedAt.UnixMicro()
+		at := a.doc.Data.ReceivedAt.UnixMicro()
 		if at <= s.latest.get(ref.ID) {
 			continue
 		}

@@ -16,8 +16,21 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
+// claimDoc has the fields that queries use, each with Firestore's automatic index, and all
+// others in Data. A claim has EventID and the four positions only once it is whole. See
+// claimindex.go for the positions.
 type claimDoc struct {
-	EventID        string     `firestore:"eventID,omitempty"` // this and Date: only once the claim is whole
+	EventID       string     `firestore:"eventID,omitempty"`
+	At            []byte     `firestore:"at,omitempty"`
+	StateAt       []byte     `firestore:"stateAt,omitempty"`
+	KeyAt         []byte     `firestore:"keyAt,omitempty"`
+	CompletionAt  []byte     `firestore:"completionAt,omitempty"`
+	NextAttemptAt *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed or gathering: Due queries it
+	ExpireAt      *time.Time `firestore:"expireAt,omitempty"`      // only when published, failed or dropped: a waiting claim never expires
+	Data          claimData  `firestore:"data"`
+}
+
+type claimData struct {
 	TriggerType    string     `firestore:"triggerType"`
 	Date           time.Time  `firestore:"date,omitempty"`
 	Owner          string     `firestore:"owner"`
@@ -25,23 +38,20 @@ type claimDoc struct {
 	State          string     `firestore:"state"`
 	Size           int64      `firestore:"size"`
 	Attempts       int        `firestore:"attempts"`
-	NextAttemptAt  *time.Time `firestore:"nextAttemptAt,omitempty"` // only while claimed or gathering: Due queries it
 	PublishedAt    *time.Time `firestore:"publishedAt,omitempty"`
 	LastError      string     `firestore:"lastError,omitempty"`
-	ExpireAt       *time.Time `firestore:"expireAt,omitempty"`       // only when published, failed or dropped: a waiting claim never expires
-	CorrelationKey *string    `firestore:"correlationKey,omitempty"` // only with a Window: Claims queries it
-	Completion     string     `firestore:"completion,omitempty"`     // only with a Window: Claims queries it
-	Window         []byte     `firestore:"window,omitempty"`         // JSON
-	Targets        []byte     `firestore:"targets,omitempty"`        // JSON
+	Window         []byte     `firestore:"window,omitempty"`  // JSON
+	Targets        []byte     `firestore:"targets,omitempty"` // JSON
 	Parts          int        `firestore:"parts,omitempty"`
 	Gather         []byte     `firestore:"gather,omitempty"` // the caller's
 	Lists          []byte     `firestore:"lists"`
 }
 
-// infoFields are the fields of claimDoc that a list reads: all except Lists and Gather, which may be large.
+// infoFields are the fields that a list reads: all except Lists and Gather, which may be large,
+// and the positions.
 var infoFields = []string{
-	"eventID", "triggerType", "date", "owner", "numberOfEvents", "state", "size", "attempts",
-	"nextAttemptAt", "publishedAt", "lastError", "window", "targets", "parts",
+	"eventID", "nextAttemptAt", "data.triggerType", "data.date", "data.owner", "data.numberOfEvents", "data.state", "data.size",
+	"data.attempts", "data.publishedAt", "data.lastError", "data.window", "data.targets", "data.parts",
 }
 
 // listJSON is an event.List with packed members; see pack.
@@ -72,12 +82,15 @@ func toClaimDoc(c store.Claim) (claimDoc, error) {
 		return claimDoc{}, err
 	}
 	doc := claimDoc{
-		EventID: c.EventID, TriggerType: c.TriggerType, Date: c.Date, Owner: c.Owner,
-		NumberOfEvents: c.NumberOfEvents, State: string(c.State), Size: c.Size, Attempts: c.Attempts,
-		NextAttemptAt: orNil(c.NextAttempt), PublishedAt: orNil(c.PublishedAt), LastError: c.LastError, ExpireAt: orNil(c.ExpireAt), Lists: blob,
-		Parts: c.Parts, Gather: c.Gather,
+		EventID: c.EventID, NextAttemptAt: orNil(c.NextAttempt), ExpireAt: orNil(c.ExpireAt),
+		Data: claimData{
+			TriggerType: c.TriggerType, Date: c.Date, Owner: c.Owner, NumberOfEvents: c.NumberOfEvents, State: string(c.State),
+			Size: c.Size, Attempts: c.Attempts, PublishedAt: orNil(c.PublishedAt), LastError: c.LastError,
+			Parts: c.Parts, Gather: c.Gather, Lists: blob,
+		},
 	}
-	return doc, doc.addDetails(c.ClaimInfo)
+	doc.addPositions(c.ClaimInfo)
+	return doc, doc.Data.addDetails(c.ClaimInfo)
 }
 
 func toClaimInfo(service string, d *firestore.DocumentSnapshot) (store.ClaimInfo, claimDoc, error) {
@@ -86,12 +99,12 @@ func toClaimInfo(service string, d *firestore.DocumentSnapshot) (store.ClaimInfo
 		return store.ClaimInfo{}, doc, failed("read a claim", err)
 	}
 	info := store.ClaimInfo{
-		ID: d.Ref.ID, Service: service, EventID: doc.EventID, TriggerType: doc.TriggerType, Date: doc.Date.UTC(),
-		Owner: doc.Owner, NumberOfEvents: doc.NumberOfEvents, State: store.State(doc.State), Size: doc.Size,
-		Attempts: doc.Attempts, NextAttempt: orZero(doc.NextAttemptAt), PublishedAt: orZero(doc.PublishedAt), LastError: doc.LastError,
-		Parts: doc.Parts, Gather: doc.Gather,
+		ID: d.Ref.ID, Service: service, EventID: doc.EventID, TriggerType: doc.Data.TriggerType, Date: doc.Data.Date.UTC(),
+		Owner: doc.Data.Owner, NumberOfEvents: doc.Data.NumberOfEvents, State: store.State(doc.Data.State), Size: doc.Data.Size,
+		Attempts: doc.Data.Attempts, NextAttempt: orZero(doc.NextAttemptAt), PublishedAt: orZero(doc.Data.PublishedAt),
+		LastError: doc.Data.LastError, Parts: doc.Data.Parts, Gather: doc.Data.Gather,
 	}
-	if err := doc.details(&info); err != nil {
+	if err := doc.Data.details(&info); err != nil {
 		return info, doc, failed("read a claim's details", err)
 	}
 	return info, doc, nil
@@ -104,7 +117,7 @@ func toClaim(service string, d *firestore.DocumentSnapshot) (store.Claim, error)
 	}
 	c := store.Claim{ClaimInfo: info}
 	var lists []listJSON
-	if err := json.Unmarshal(doc.Lists, &lists); err != nil {
+	if err := json.Unmarshal(doc.Data.Lists, &lists); err != nil {
 		return c, failed("read a claim's lists", err)
 	}
 	for _, l := range lists {
@@ -184,7 +197,7 @@ func (s *Store) addDocs(b *firestore.WriteBatch, c store.Claim) error {
 			return err
 		}
 		d := w.Doc
-		b.Set(col.Doc(encodeID(d.ID)), docDoc{Body: d.Body, Order: d.Order, Attempt: c.Owner, ExpireAt: d.ExpireAt})
+		b.Set(col.Doc(encodeID(d.ID)), docDoc{Order: d.Order, ExpireAt: d.ExpireAt, Data: docData{d.Body, c.Owner}})
 	}
 	return nil
 }
@@ -218,7 +231,7 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 		return false, err
 	}
 	var got claimDoc
-	if d.DataTo(&got) == nil && got.Owner != "" && got.Owner == c.Owner {
+	if d.DataTo(&got) == nil && got.Data.Owner != "" && got.Data.Owner == c.Owner {
 		return true, nil
 	}
 	return true, err
@@ -251,7 +264,7 @@ func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (st
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	docs, err := byEventID.on(s.service(service).Collection(colOutbox), eventID).Limit(1).Documents(ctx).GetAll()
+	docs, err := byEventID.on(s.messages(service), eventID).Limit(1).Documents(ctx).GetAll()
 	if err != nil {
 		return store.Claim{}, failed("read a claim", err)
 	}

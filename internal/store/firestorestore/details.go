@@ -9,9 +9,8 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// addDetails sets the fields of the claim's window and targets. They are JSON in bytes: only
-// the correlation key is queried.
-func (d *claimDoc) addDetails(c store.ClaimInfo) (err error) {
+// addDetails sets the fields of the claim's window and targets. They are JSON in bytes.
+func (d *claimData) addDetails(c store.ClaimInfo) (err error) {
 	if len(c.Targets) > 0 {
 		if d.Targets, err = json.Marshal(c.Targets); err != nil {
 			return err
@@ -22,13 +21,12 @@ func (d *claimDoc) addDetails(c store.ClaimInfo) (err error) {
 	}
 	w := *c.Window
 	w.Key = storedKey(w.Key)
-	d.CorrelationKey, d.Completion = &w.Key, string(w.Completion)
 	d.Window, err = json.Marshal(w)
 	return err
 }
 
 // details is the inverse of addDetails.
-func (d *claimDoc) details(c *store.ClaimInfo) error {
+func (d *claimData) details(c *store.ClaimInfo) error {
 	if len(d.Window) > 0 {
 		c.Window = new(store.Window)
 		if err := json.Unmarshal(d.Window, c.Window); err != nil {
@@ -51,9 +49,9 @@ func targetsUpdate(o store.Outcome, c claimDoc) ([]firestore.Update, error) {
 		return nil, nil
 	}
 	var before store.ClaimInfo
-	if err := c.details(&before); err != nil {
+	if err := c.Data.details(&before); err != nil {
 		return nil, err
 	}
 	b, err := json.Marshal(o.Merge(before.Targets))
-	return []firestore.Update{{Path: "targets", Value: b}}, err
+	return []firestore.Update{{Path: "data.targets", Value: b}}, err
 }

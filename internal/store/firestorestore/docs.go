@@ -37,14 +37,18 @@ const (
 )
 
 type docDoc struct {
-	Body []byte `firestore:"body"`
 	// Order is absent from documents outside of their collection's order, so that these are
 	// not in the index either.
-	Order int64 `firestore:"order,omitempty"`
+	Order    int64     `firestore:"order,omitempty"`
+	ExpireAt time.Time `firestore:"expireAt,omitempty"`
+	Data     docData   `firestore:"data"`
+}
+
+type docData struct {
+	Body []byte `firestore:"body"`
 	// Attempt is random per commit. A writer recognises its own commit by it. It also makes
 	// every write a change: Firestore keeps the update time of a document that stays equal.
-	Attempt  string    `firestore:"attempt"`
-	ExpireAt time.Time `firestore:"expireAt,omitempty"`
+	Attempt string `firestore:"attempt"`
 }
 
 // commitDoc is the mark of a commit of deletions, which leaves no other document to
@@ -173,7 +177,7 @@ func (s *Store) newDocCommit(writes []store.Write) (*docCommit, error) {
 		if err != nil && !w.Any && (w.Delete || w.Doc.Rev != "") {
 			return nil, store.ErrConflict // no document has a revision of this form
 		}
-		doc := docDoc{Body: w.Doc.Body, Order: w.Doc.Order, Attempt: c.attempt, ExpireAt: w.Doc.ExpireAt}
+		doc := docDoc{Order: w.Doc.Order, ExpireAt: w.Doc.ExpireAt, Data: docData{w.Doc.Body, c.attempt}}
 		switch {
 		case w.Delete && w.Any:
 			c.batch.Delete(ref)
@@ -190,7 +194,7 @@ func (s *Store) newDocCommit(writes []store.Write) (*docCommit, error) {
 		}
 	}
 	if len(c.written) == 0 && conditional {
-		ref := s.client.Collection(colCommits).Doc(c.attempt)
+		ref := s.commitMark(c.attempt)
 		c.batch.Set(ref, commitDoc{ExpireAt: s.wall().Add(commitMemory)})
 		c.written = append(c.written, ref)
 	}
@@ -204,8 +208,7 @@ func (d docDoc) updates() []firestore.Update {
 		order = firestore.Delete
 	}
 	return []firestore.Update{
-		{Path: "body", Value: d.Body}, {Path: "order", Value: order},
-		{Path: "attempt", Value: d.Attempt}, {Path: "expireAt", Value: orDelete(d.ExpireAt)},
+		{Path: "data", Value: d.Data}, {Path: "order", Value: order}, {Path: "expireAt", Value: orDelete(d.ExpireAt)},
 	}
 }
 
@@ -226,7 +229,7 @@ func (s *Store) landed(ctx context.Context, c *docCommit) (at time.Time, ours bo
 		if !snap.Exists() {
 			continue
 		}
-		if attempt, err := snap.DataAt("attempt"); snap.Ref.ID == c.attempt || err == nil && attempt == c.attempt {
+		if attempt, err := snap.DataAt("data.attempt"); snap.Ref.ID == c.attempt || err == nil && attempt == c.attempt {
 			return snap.UpdateTime, true, nil
 		}
 	}
@@ -313,7 +316,7 @@ func toDoc(snap *firestore.DocumentSnapshot) (store.Doc, error) {
 	if err := snap.DataTo(&d); err != nil {
 		return store.Doc{}, err
 	}
-	out := store.Doc{ID: id, Body: d.Body, Order: d.Order, Rev: formatRev(snap.UpdateTime)}
+	out := store.Doc{ID: id, Body: d.Data.Body, Order: d.Order, Rev: formatRev(snap.UpdateTime)}
 	if !d.ExpireAt.IsZero() {
 		out.ExpireAt = d.ExpireAt.UTC()
 	}

@@ -13,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headgate/headgate/internal/emulator"
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/storetest"
 )
@@ -59,14 +58,6 @@ func TestDocsCommitWhoseCallerLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, revs[0], docs[0].Rev)
 	require.Equal(t, revs[1], docs[1].Rev)
-}
-
-func TestDocsOfUnknownKind(t *testing.T) {
-	t.Parallel()
-	s := openStore(t, "nobody-is-called", option.WithoutAuthentication())
-	_, err := s.Get(t.Context(), store.Collection{Kind: "novel"}, []string{"a"})
-	require.Equal(t, fault.Internal, fault.CodeOf(err))
-	require.ErrorContains(t, err, "novel")
 }
 
 // Encoded names sort like the ids, differ for different ids, and are valid in Firestore.

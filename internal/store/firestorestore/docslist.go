@@ -64,7 +64,7 @@ func listed(it *firestore.DocumentIterator, most int) ([]store.Doc, error) {
 // order by would cost two index entries with every write.
 func (s *Store) listDown(ctx context.Context, col *firestore.CollectionRef, l store.Listing) ([]store.Doc, error) {
 	for {
-		q := byDocID(l.Collection.Kind).on(col).Select()
+		q := byID.on(col).Select()
 		if l.After.ID != "" {
 			q = q.EndBefore(encodeID(l.After.ID))
 		}
@@ -119,13 +119,13 @@ func last(it *firestore.DocumentIterator, limit int) ([]*firestore.DocumentRef, 
 // after returns the query for the documents after the listing's position.
 func after(col *firestore.CollectionRef, l store.Listing) firestore.Query {
 	if !l.ByOrder {
-		q := byDocID(l.Collection.Kind).on(col)
+		q := byID.on(col)
 		if l.After.ID != "" {
 			q = q.StartAfter(encodeID(l.After.ID))
 		}
 		return q
 	}
-	q := byDocOrder(l.Collection.Kind, l.Descending).on(col)
+	q := byOrder.sorted(l.Descending).on(col)
 	switch {
 	case l.After == store.Position{}:
 		return q

@@ -2,7 +2,6 @@ package firestorestore
 
 import (
 	"encoding/base64"
-	"slices"
 
 	"cloud.google.com/go/firestore"
 
@@ -17,20 +16,22 @@ const maxIDBytes = 1000
 
 func validID(id string) bool { return id != "" && len(id) <= maxIDBytes }
 
-// docs returns the Firestore collection of c. Its name is the kind, because Firestore's
-// settings (indexes, exemptions, expiry) apply to collections of one name.
+// docs returns the Firestore collection of c. All of them have one name, because Firestore's
+// settings (exemptions, expiry) apply to collections of one name. docID never yields ":".
 func (s *Store) docs(c store.Collection) (*firestore.CollectionRef, error) {
-	if !slices.Contains(kinds, c.Kind) {
-		return nil, fault.New(fault.Internal, "firestorestore: documents of kind %q have no settings: add it to kinds", c.Kind)
-	}
 	if len(c.Scope) > maxIDBytes {
 		return nil, fault.New(fault.Invalid, "a scope has %d bytes, and %d is the most", len(c.Scope), maxIDBytes)
 	}
-	scope := "~" // docID never returns this
+	name := c.Kind
 	if c.Scope != "" {
-		scope = docID(c.Scope)
+		name += ":" + docID(c.Scope)
 	}
-	return s.client.Collection(colDocs).Doc(scope).Collection(c.Kind), nil
+	return s.client.Collection(colScopes).Doc(name).Collection(colDocs), nil
+}
+
+// commitMark returns the document of the mark of a commit.
+func (s *Store) commitMark(attempt string) *firestore.DocumentRef {
+	return s.client.Collection(colScopes).Doc(":commits").Collection(colDocs).Doc(attempt)
 }
 
 // encodeID returns the Firestore name of a document. Names are ASCII, and sort like the ids'

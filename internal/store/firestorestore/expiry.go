@@ -20,7 +20,7 @@ const namesAtOnce = 30
 func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	d, err := s.client.Doc("services/-now").Get(ctx)
+	d, err := s.client.Collection(colServices).Doc("-now").Get(ctx)
 	if err != nil && !notFound(err) {
 		return time.Time{}, false, failed("ask for the time", err)
 	}
@@ -30,15 +30,13 @@ func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
 	return d.ReadTime.UTC(), true, nil
 }
 
-// Purge does nothing. Firestore deletes by the TTL policies on expireAt
-// (firestore.indexes.json).
-func (s *Store) Purge(ctx context.Context, _ time.Time, _ int) (int, error) { return 0, ctx.Err() }
-
 // kept holds the fields of an event that Keep needs, without the payload.
 type kept struct {
-	ReceivedAt time.Time `firestore:"receivedAt"`
-	Parts      int       `firestore:"parts"`
-	ExpireAt   time.Time `firestore:"expireAt"`
+	ExpireAt time.Time `firestore:"expireAt"`
+	Data     struct {
+		ReceivedAt time.Time `firestore:"receivedAt"`
+		Parts      int       `firestore:"parts"`
+	} `firestore:"data"`
 }
 
 // Keep implements [store.Store]. The first event stands for all: Keep reads it first, and
@@ -82,7 +80,7 @@ func (s *Store) postpone(ctx context.Context, service string, members []store.Me
 				continue
 			}
 			later := []firestore.Update{{Path: "expireAt", Value: until}}
-			for i := range k.Parts {
+			for i := range k.Data.Parts {
 				b.Update(part(k.ref, i), later)
 			}
 			b.Update(k.ref, later)
@@ -127,7 +125,7 @@ func (s *Store) keptOf(ctx context.Context, service string, members []store.Memb
 		if len(refs) == 0 {
 			break
 		}
-		q := s.service(service).Collection(colEvents).Where(firestore.DocumentID, "in", refs).Select("receivedAt", "parts", "expireAt")
+		q := s.service(service).Collection(colEvents).Where(firestore.DocumentID, "in", refs).Select("data.receivedAt", "data.parts", "expireAt")
 		docs, err := q.Documents(ctx).GetAll()
 		if err != nil {
 			return nil, err
@@ -138,7 +136,7 @@ func (s *Store) keptOf(ctx context.Context, service string, members []store.Memb
 				return nil, err
 			}
 			for _, m := range byRef[d.Ref.ID] {
-				if k.ReceivedAt.Equal(m.ReceivedAt) {
+				if k.Data.ReceivedAt.Equal(m.ReceivedAt) {
 					found[m] = keptEvent{k, d.Ref}
 				}
 			}

@@ -1,15 +1,22 @@
 // Package firestorestore keeps everything in Firestore. No other package imports
 // Firestore's SDK.
 //
-//	services/{service}/events/{id}                     an immutable event; the id is reversed, see spread
-//	services/{service}/events/{id}/parts/{nnn}         the parts of an event that exceeds a document's limit
-//	endpoints/{service}:{key}                          the bound, see bound.go
-//	endpoints/{service}:{key}/pending-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
-//	endpoints/{service}:{key}/waiting-{hash}/…          a pointer in a set of keys, see waitingnames.go
-//	services/{service}/outbox/{claim id}               a claim
-//	services/{service}/outbox/{claim id}/parts/{nnnnnn} the members of a claim in parts
-//	docs/{scope}/{kind}/{id}                           a document; see encodeID
-//	commits/{attempt}                                  the mark of a commit of deletions only
+// Collections (each name begins with "headgate-"):
+//
+//	services/{service}/events/{id}                  an immutable event; the id is reversed, see spread
+//	services/{service}/events/{id}/parts/{nnn}      the parts of an event that exceeds a document's limit
+//	services/{service}/messages/{claim id}          a claim
+//	services/{service}/messages/{id}/parts/{nnnnnn} the members of a claim in parts
+//	endpoints/{service}:{key}                       the bound, see bound.go
+//	endpoints/{service}:{key}/p-{hash}/{id}.{t}.{size} a pointer, unique per (id, receivedAt)
+//	endpoints/{service}:{key}/w-{hash}/…            a pointer in a set of keys, see waitingnames.go
+//	scopes/{kind}:{scope}/docs/{id}                 a document; see encodeID
+//	scopes/:commits/docs/{attempt}                  the mark of a commit of deletions only
+//
+// A document has the fields that queries use at its top, and all others in the map "data".
+// One exemption for data, which its fields inherit, keeps them out of the indexes. Every query
+// uses one field, so none needs a composite index: without any setting everything works, and
+// the settings only make it cheaper (docs/decisions/022).
 //
 // Invariants:
 //
@@ -33,6 +40,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -70,6 +78,8 @@ type Store struct {
 	wall           func() time.Time
 	writes         store.Writes
 	probeID        string // names this process's document of probes
+	purger         purger
+	layoutChecked  atomic.Bool
 }
 
 var _ store.Store = (*Store)(nil)
@@ -86,6 +96,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("firestorestore: %w", err)
 	}
 	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, wall: time.Now, probeID: "probe-" + event.RandomID()}
+	s.purger.every, s.purger.owners, s.purger.next = purgeEvery, purgeOwners, make(map[string]string)
 	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.wall
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // the client itself goes by this too
 		s.maxCommitBytes = maxDocCommitBytesEmulator
@@ -100,7 +111,7 @@ func (s *Store) MaxClaim() int { return claimLimit }
 func (s *Store) Close() error { return s.client.Close() }
 
 func (s *Store) service(name string) *firestore.DocumentRef {
-	return s.client.Collection("services").Doc(docID(name))
+	return s.client.Collection(colServices).Doc(docID(name))
 }
 
 func (s *Store) event(service, id string) *firestore.DocumentRef {
@@ -108,7 +119,11 @@ func (s *Store) event(service, id string) *firestore.DocumentRef {
 }
 
 func (s *Store) claimRef(service, id string) *firestore.DocumentRef {
-	return s.service(service).Collection(colOutbox).Doc(id)
+	return s.messages(service).Doc(id)
+}
+
+func (s *Store) messages(service string) *firestore.CollectionRef {
+	return s.service(service).Collection(colMessages)
 }
 
 // newBatch returns a WriteBatch. The client marks it as deprecated, but BulkWriter is not

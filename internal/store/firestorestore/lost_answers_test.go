@@ -37,8 +37,8 @@ func (l *lostAnswers) take(req *firestorepb.CommitRequest) bool {
 			name = w.GetUpdate().GetName()
 		}
 		for id := range l.ids {
-			if strings.Contains(name, "/services/"+id+"/") || strings.Contains(name, "/endpoints/"+id+":") ||
-				strings.Contains(name, "/docs/"+id+"/") {
+			if strings.Contains(name, "/"+colServices+"/"+id+"/") || strings.Contains(name, "/"+colEndpoints+"/"+id+":") ||
+				strings.Contains(name, ":"+id+"/"+colDocs+"/") {
 				delete(l.ids, id)
 				return true
 			}

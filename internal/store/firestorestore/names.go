@@ -56,7 +56,7 @@ func spread(id string) string {
 
 // endpointDoc returns the document of an endpoint. Its pointers are below it.
 func (s *Store) endpointDoc(ep store.Endpoint) *firestore.DocumentRef {
-	return s.client.Collection("endpoints").Doc(docID(ep.Service) + ":" + docID(ep.Key))
+	return s.client.Collection(colEndpoints).Doc(docID(ep.Service) + ":" + docID(ep.Key))
 }
 
 // shards returns an endpoint's collections of pointers, one per shard. They have a name of
@@ -74,7 +74,7 @@ func (s *Store) shardsOf(ep store.Endpoint, kind string) []*firestore.Collection
 	name := kind + "-" + hex.EncodeToString(sum[:8])
 	shards := []*firestore.CollectionRef{first.Collection(name)}
 	for i := 1; i < ep.Shards; i++ {
-		shards = append(shards, s.client.Collection("endpoints").Doc(first.ID+"~"+strconv.Itoa(i)).Collection(name))
+		shards = append(shards, s.client.Collection(colEndpoints).Doc(first.ID+"~"+strconv.Itoa(i)).Collection(name))
 	}
 	return shards
 }

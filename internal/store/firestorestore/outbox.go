@@ -2,7 +2,6 @@ package firestorestore
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"cloud.google.com/go/firestore"
@@ -14,7 +13,7 @@ import (
 func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	q := byDue.on(s.service(service).Collection(colOutbox))
+	q := byDue.on(s.messages(service))
 	infos, err := readDue(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
 	if err != nil || beyond.IsZero() {
 		return infos, err
@@ -47,12 +46,12 @@ func toInfos(service string, docs []*firestore.DocumentSnapshot) (infos []store.
 // Lease implements [store.Store].
 func (s *Store) Lease(ctx context.Context, service, id string, attempts int, until time.Time) error {
 	return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
-		if c.State != string(store.Claimed) && c.State != string(store.Gathering) || c.Attempts != attempts {
+		if c.Data.State != string(store.Claimed) && c.Data.State != string(store.Gathering) || c.Data.Attempts != attempts {
 			return nil, store.ErrConflict
 		}
 		return []firestore.Update{
-			{Path: "attempts", Value: attempts + 1}, {Path: "nextAttemptAt", Value: until},
-			{Path: "lastError", Value: firestore.Delete},
+			{Path: "data.attempts", Value: attempts + 1}, {Path: "nextAttemptAt", Value: until},
+			{Path: "data.lastError", Value: firestore.Delete},
 		}, nil
 	})
 }
@@ -68,14 +67,14 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 	}
 	if o.PublishedAt.IsZero() || len(o.Targets) > 0 {
 		return s.change(ctx, service, id, func(c claimDoc) ([]firestore.Update, error) {
-			state := store.State(c.State)
+			state := store.State(c.Data.State)
 			if state != store.Claimed && (state != store.Failed || o.PublishedAt.IsZero() && !o.Failed) {
 				return nil, nil
 			}
-			return outcomeUpdates(o, c)
+			return outcomeUpdates(id, o, c)
 		})
 	}
-	updates, err := outcomeUpdates(o, claimDoc{})
+	updates, err := outcomeUpdates(id, o, claimDoc{})
 	if err != nil {
 		return err
 	}
@@ -92,8 +91,9 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 	return nil
 }
 
-// outcomeUpdates returns the changes of a claim after an attempt to publish.
-func outcomeUpdates(o store.Outcome, c claimDoc) ([]firestore.Update, error) {
+// outcomeUpdates returns the changes of a claim after an attempt to publish. A published claim
+// has no position by state, so c may be empty if that is the outcome.
+func outcomeUpdates(id string, o store.Outcome, c claimDoc) ([]firestore.Update, error) {
 	updates, err := targetsUpdate(o, c)
 	if err != nil {
 		return nil, err
@@ -101,24 +101,26 @@ func outcomeUpdates(o store.Outcome, c claimDoc) ([]firestore.Update, error) {
 	switch {
 	case !o.PublishedAt.IsZero():
 		return append(updates,
-			firestore.Update{Path: "state", Value: string(store.Published)},
-			firestore.Update{Path: "publishedAt", Value: o.PublishedAt},
-			firestore.Update{Path: "size", Value: o.Size},
+			firestore.Update{Path: "data.state", Value: string(store.Published)},
+			firestore.Update{Path: "stateAt", Value: firestore.Delete},
+			firestore.Update{Path: "data.publishedAt", Value: o.PublishedAt},
+			firestore.Update{Path: "data.size", Value: o.Size},
 			firestore.Update{Path: "expireAt", Value: orDelete(o.ExpireAt)},
 			firestore.Update{Path: "nextAttemptAt", Value: firestore.Delete},
-			firestore.Update{Path: "lastError", Value: firestore.Delete},
+			firestore.Update{Path: "data.lastError", Value: firestore.Delete},
 		), nil
 	case o.Failed:
 		return append(updates,
-			firestore.Update{Path: "state", Value: string(store.Failed)},
-			firestore.Update{Path: "size", Value: o.Size},
+			firestore.Update{Path: "data.state", Value: string(store.Failed)},
+			firestore.Update{Path: "stateAt", Value: append(statePrefix(store.Failed), packClaim(c.Data.Date, id)...)},
+			firestore.Update{Path: "data.size", Value: o.Size},
 			firestore.Update{Path: "expireAt", Value: orDelete(o.ExpireAt)},
 			firestore.Update{Path: "nextAttemptAt", Value: firestore.Delete},
-			firestore.Update{Path: "lastError", Value: o.Error},
+			firestore.Update{Path: "data.lastError", Value: o.Error},
 		), nil
 	default:
 		return append(updates,
-			firestore.Update{Path: "nextAttemptAt", Value: o.NextAttempt}, firestore.Update{Path: "lastError", Value: o.Error},
+			firestore.Update{Path: "nextAttemptAt", Value: o.NextAttempt}, firestore.Update{Path: "data.lastError", Value: o.Error},
 		), nil
 	}
 }
@@ -162,65 +164,4 @@ func (s *Store) change(ctx context.Context, service, id string, decide func(clai
 		}
 	}
 	return failed("change a claim", errBusy)
-}
-
-// Claims implements [store.Store].
-func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]store.ClaimInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	col := s.service(service).Collection(colOutbox)
-	q, beyond := byDateDesc.on(col), "<"
-	switch {
-	case page.Completion != "" && page.Key != nil && page.State != "":
-		q = byKeyCompletionStateDateDesc.on(col, storedKey(*page.Key), string(page.State), string(page.Completion))
-	case page.Completion != "" && page.Key != nil:
-		q = byKeyCompletionDateDesc.on(col, storedKey(*page.Key), string(page.Completion))
-	case page.Completion != "" && page.State != "":
-		q = byCompletionStateDateDesc.on(col, string(page.State), string(page.Completion))
-	case page.Completion != "":
-		q = byCompletionDateDesc.on(col, string(page.Completion))
-	case page.Key != nil && page.State != "":
-		q = byKeyStateDateDesc.on(col, storedKey(*page.Key), string(page.State))
-	case page.Key != nil:
-		q = byKeyDateDesc.on(col, storedKey(*page.Key))
-	case page.OldestFirst:
-		q, beyond = byStateDate.on(col, string(page.State)), ">="
-	case page.State != "":
-		q = byStateDateDesc.on(col, string(page.State))
-	}
-	if page.After != nil {
-		// The cursor's id need not belong to a claim, but Firestore must accept it as a document id.
-		if id := strings.ReplaceAll(page.After.ID, "/", "0"); id != "" {
-			q = q.StartAfter(page.After.Date, id)
-		} else {
-			q = q.Where("date", beyond, page.After.Date)
-		}
-	}
-	docs, err := q.Select(infoFields...).Limit(page.Limit).Documents(ctx).GetAll()
-	if err != nil {
-		return nil, failed("list claims", err)
-	}
-	return toInfos(service, docs)
-}
-
-// Backlog implements [store.Store].
-func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time.Time, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	col := s.service(service).Collection(colOutbox)
-	docs, err := byStateDate.on(col, string(store.Claimed)).Select("date").Limit(1).Documents(ctx).GetAll()
-	if err != nil || len(docs) == 0 {
-		if err != nil {
-			err = failed("read the backlog", err)
-		}
-		return 0, time.Time{}, err
-	}
-	var doc claimDoc
-	if err := docs[0].DataTo(&doc); err != nil {
-		return 0, time.Time{}, failed("read the backlog", err)
-	}
-	if n, err = countQuery(ctx, byState.on(col, string(store.Claimed))); err != nil {
-		return 0, time.Time{}, failed("count the backlog", err)
-	}
-	return max(n, 1), doc.Date.UTC(), nil
 }

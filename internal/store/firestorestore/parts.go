@@ -48,7 +48,7 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 	}
 	part := claimPart(ref, c.Parts-1)
 	b := s.newBatch()
-	b.Create(part, partDoc{Payload: payload, ExpireAt: c.ExpireAt})
+	b.Create(part, partDoc{ExpireAt: c.ExpireAt, Data: partData{payload}})
 	if c.Parts == 1 {
 		b.Create(ref, doc)
 	} else {
@@ -115,7 +115,7 @@ func readPart(ctx context.Context, part *firestore.DocumentRef) (body partJSON, 
 		err = d.DataTo(&doc)
 	}
 	if err == nil {
-		err = json.Unmarshal(doc.Payload, &body)
+		err = json.Unmarshal(doc.Data.Payload, &body)
 	}
 	if err != nil {
 		return body, failed("read a part of a claim", err)
@@ -158,7 +158,7 @@ func (s *Store) ClaimByID(ctx context.Context, service, id string) (store.Claim,
 func (s *Store) Gatherings(ctx context.Context, service string, limit int) ([]store.ClaimInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	docs, err := byState.on(s.service(service).Collection(colOutbox), string(store.Gathering)).
+	docs, err := inPrefix(byState, s.messages(service), statePrefix(store.Gathering)).
 		Select(infoFields...).Limit(limit).Documents(ctx).GetAll()
 	if err != nil {
 		return nil, failed("list claims in parts", err)

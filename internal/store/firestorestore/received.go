@@ -62,7 +62,7 @@ func (s *Store) EventsBetween(ctx context.Context, service string, in store.Span
 	read := make([][]store.Stored, receiptBuckets)
 	eg, ctx := errgroup.WithContext(ctx)
 	for i := range read {
-		q := byReceipt.on(s.service(service).Collection(colEvents)).Select(receiptField, "eventKey", "size").Limit(each).
+		q := byReceipt.on(s.service(service).Collection(colEvents)).Select(receiptField, "data.eventKey", "data.size").Limit(each).
 			Where(receiptField, ">=", inBucket(byte(i), from))
 		if span.to < math.MaxInt64 {
 			q = q.Where(receiptField, "<", inBucket(byte(i), to))
@@ -95,8 +95,8 @@ func toStored(ctx context.Context, q firestore.Query) ([]store.Stored, error) {
 		if err != nil {
 			return nil, err
 		}
-		ref.Size = doc.Size
-		list[i] = store.Stored{Ref: ref, Key: doc.EventKey}
+		ref.Size = doc.Data.Size
+		list[i] = store.Stored{Ref: ref, Key: doc.Data.EventKey}
 	}
 	return list, nil
 }

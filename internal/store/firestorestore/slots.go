@@ -75,7 +75,7 @@ func (s *Store) addPointers(ctx context.Context, b *firestore.WriteBatch, group 
 	for _, a := range group {
 		switch w := a.waiting(); {
 		case a.Place == nil:
-			b.Create(s.pointer(s.shards(a.Endpoint), w.Ref), pendingDoc{a.doc.ReceivedAt})
+			b.Create(s.pointer(s.shards(a.Endpoint), w.Ref), pendingDoc{a.doc.Data.ReceivedAt})
 		case w.Slot != "":
 			a.lost, a.slotRead = slots[s.waitingRef(a.Endpoint, w).Path].offer(w, a.Place), readAt
 		default:
@@ -139,7 +139,7 @@ func (a *adding) hasSlot() bool { return a.Place != nil && a.Place.Slot != "" }
 
 // waiting returns the event's pointer. Without a Place it has only a Ref.
 func (a *adding) waiting() store.Waiting {
-	w := store.Waiting{Ref: event.Ref{ID: a.Event.ID, ReceivedAt: a.doc.ReceivedAt, Size: a.doc.Size}}
+	w := store.Waiting{Ref: event.Ref{ID: a.Event.ID, ReceivedAt: a.doc.Data.ReceivedAt, Size: a.doc.Data.Size}}
 	if p := a.Place; p != nil {
 		w.Key, w.At, w.First, w.Slot = p.Key, p.At, p.At, p.Slot
 	}

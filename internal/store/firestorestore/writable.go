@@ -28,13 +28,22 @@ func (s *Store) wrote(err error) {
 	}
 }
 
-// Writable implements [store.Store].
-func (s *Store) Writable(ctx context.Context) error { return s.writes.Writable(ctx, s.probe) }
+// Writable implements [store.Store]. The first call also looks for documents of an earlier
+// layout, so that an instance which cannot read them does not become ready.
+func (s *Store) Writable(ctx context.Context) error {
+	if !s.layoutChecked.Load() {
+		if err := s.checkLayout(ctx); err != nil {
+			return err
+		}
+		s.layoutChecked.Store(true)
+	}
+	return s.writes.Writable(ctx, s.probe)
+}
 
 // probe writes a document that only this process writes, because writers of one document
 // would abort each other. It expires like the marks of commits beside it.
 func (s *Store) probe(ctx context.Context) error {
-	ref := s.client.Collection(colCommits).Doc(s.probeID)
+	ref := s.commitMark(s.probeID)
 	if _, err := ref.Set(ctx, commitDoc{ExpireAt: s.wall().Add(commitMemory)}); err != nil {
 		return failed("probe", err)
 	}

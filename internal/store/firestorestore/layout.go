@@ -1,0 +1,24 @@
+package firestorestore
+
+import (
+	"context"
+	"errors"
+)
+
+var errFormerLayout = errors.New("the database has documents of an earlier Headgate, which this one does not read: " +
+	"use another database, or delete the collections commits, docs, endpoints and services")
+
+// checkLayout returns an error if the database has documents as versions before 1.0 kept them.
+// The collection endpoints alone does not show it, because another application may have one.
+func (s *Store) checkLayout(ctx context.Context) error {
+	docs, err := s.client.Collection("endpoints").Limit(1).Documents(ctx).GetAll()
+	if err != nil {
+		return failed("look for a former layout", err)
+	}
+	for _, d := range docs {
+		if _, ok := d.Data()["latest"].(int64); ok && len(d.Data()) == 1 {
+			return errFormerLayout
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package firestorestore
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/headgate/headgate/internal/emulator"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// queriesSeen counts the queries of a client, and refuses them if refuse is set, as Firestore
+// refuses one on a field without an index.
+type queriesSeen struct {
+	n      atomic.Int64
+	refuse atomic.Bool
+}
+
+func (q *queriesSeen) intercept(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if method == firestorepb.Firestore_RunQuery_FullMethodName {
+		q.n.Add(1)
+		if q.refuse.Load() {
+			return nil, status.Error(codes.FailedPrecondition, "the query requires an index")
+		}
+	}
+	return streamer(ctx, d, cc, method, opts...)
+}
+
+// expire stores an event for each of n services, and a document. All of them have expired.
+func expire(t *testing.T, s *Store, n int, now time.Time) {
+	t.Helper()
+	for i := range n {
+		e := event.Event{ID: event.RandomID(), Key: "a", ReceivedAt: now}
+		r := s.Append(t.Context(), []store.Append{{
+			Event: e, Endpoint: store.Endpoint{Service: string(rune('a' + i)), Key: "a"}, Attempt: event.RandomID(), ExpireAt: now.Add(-time.Hour),
+		}})
+		require.NoError(t, r[0].Err)
+	}
+	_, err := s.Commit(t.Context(), []store.Write{{
+		Collection: store.Collection{Kind: "runs", Scope: "s"}, Doc: store.Doc{ID: "r", ExpireAt: now.Add(-time.Hour)}, Any: true,
+	}})
+	require.NoError(t, err)
+}
+
+// Each purge looks into a few services. Together they come round, then rest for a while, and
+// begin again.
+func TestPurgeGoesRoundAndRests(t *testing.T) {
+	t.Parallel()
+	host, project := emulator.Firestore(t)
+	var seen queriesSeen
+	conn, err := emulator.DialFirestore(host, grpc.WithChainStreamInterceptor(seen.intercept))
+	require.NoError(t, err)
+	s := openStore(t, project, option.WithGRPCConn(conn))
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	wall := now
+	s.wall = func() time.Time { return wall }
+	s.purger.owners = 2
+	expire(t, s, 5, now)
+	total := 0
+	for range 10 {
+		seen.n.Store(0)
+		n, err := s.Purge(t.Context(), now, 100)
+		require.NoError(t, err)
+		require.LessOrEqual(t, n, 4)
+		require.LessOrEqual(t, seen.n.Load(), int64(2*2+2))
+		total += n
+	}
+	require.Equal(t, 6, total)
+	require.Zero(t, seen.n.Load(), "it rests")
+	expire(t, s, 1, now)
+	wall = wall.Add(purgeEvery)
+	n, err := s.Purge(t.Context(), now, 100)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+}
+
+// Where a TTL policy has taken the field's index, Firestore refuses the query. The policy does
+// the work then, and no further query is made.
+func TestPurgeLeavesItToThePolicy(t *testing.T) {
+	t.Parallel()
+	host, project := emulator.Firestore(t)
+	var seen queriesSeen
+	conn, err := emulator.DialFirestore(host, grpc.WithChainStreamInterceptor(seen.intercept))
+	require.NoError(t, err)
+	s := openStore(t, project, option.WithGRPCConn(conn))
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	expire(t, s, 1, now)
+	seen.refuse.Store(true)
+	for range 3 {
+		n, err := s.Purge(t.Context(), now, 100)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	}
+	require.Equal(t, int64(1), seen.n.Load())
+}
+
+// An instance does not become ready on a database of the former layout. Another application's
+// collection of the same name does not disturb it.
+func TestFormerLayout(t *testing.T) {
+	t.Parallel()
+	_, project := emulator.Firestore(t)
+	s := openStore(t, project)
+	doc := s.client.Collection("endpoints").Doc("orders:stock")
+	_, err := doc.Set(t.Context(), map[string]any{"url": "https://example.com"})
+	require.NoError(t, err)
+	require.NoError(t, openStore(t, project).Writable(t.Context()))
+	_, err = doc.Set(t.Context(), map[string]any{"latest": 1})
+	require.NoError(t, err)
+	require.ErrorIs(t, s.Writable(t.Context()), errFormerLayout)
+}
