@@ -39,7 +39,10 @@ func notify(a *app.App) web.Handler {
 
 // keysOf reads one entity, or a list of them.
 func keysOf(body []byte) ([]live.Key, error) {
-	var list []live.Name
+	var list []struct {
+		Entity string  `json:"entity"`
+		ID     *string `json:"id"`
+	}
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		body = append(append([]byte("["), body...), ']')
 	}
@@ -56,7 +59,10 @@ func keysOf(body []byte) ([]live.Key, error) {
 	}
 	keys := make([]live.Key, len(list))
 	for i, n := range list {
-		keys[i] = live.KeyOf(n.Entity, n.ID)
+		if n.ID == nil {
+			return nil, fault.New(fault.Invalid, `item %d: id is required; "" is an id`, i)
+		}
+		keys[i] = live.KeyOf(n.Entity, *n.ID)
 		if err := keys[i].Validate(); err != nil {
 			return nil, fault.New(fault.Invalid, "item %d: %s", i, err)
 		}

@@ -24,6 +24,9 @@ import (
 // request after an hour.
 const cloudConnection = 55 * time.Minute
 
+// maxAttribute is the most that the value of a message's attribute may have, in bytes.
+const maxAttribute = 1024
+
 // Live is the push of changes to clients.
 type Live struct {
 	Hub     *live.Hub
@@ -100,10 +103,16 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	to := a.o.Config.Live.PassThrough
 	if to.Topic != "" {
 		attributes := map[string]string{"type": "headgate.frame.v1"}
-		if secret != "" && len(secret) <= 1024 {
+		if len(secret) > maxAttribute {
+			return &live.SecretError{Reason: fmt.Sprintf("the secret has more than %d bytes, so no message can carry it", maxAttribute)}
+		}
+		if secret != "" {
 			attributes["secret"] = secret
 		}
 		_, err := a.o.Bus.Publish(ctx, to.Topic, bus.Message{Data: frame, Attributes: attributes})
+		return err
+	}
+	if err := resolver.CheckHeader(secret); err != nil {
 		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(frame))
