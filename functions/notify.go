@@ -3,6 +3,7 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
@@ -16,7 +17,8 @@ import (
 const maxNotified = 1000
 
 type notifiedJSON struct {
-	Notified int `json:"notified" description:"How many entities were named."`
+	Notified int           `json:"notified" description:"Of how many entities clients were told."`
+	NotSent  []app.NotSent `json:"notSent,omitempty" description:"The entities that no client can get, because their resolver may not be called."`
 }
 
 // notify tells live clients, on every instance, that entities changed.
@@ -30,10 +32,18 @@ func notify(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		keys, not := a.CanSend(r.Context(), keys)
+		if len(keys) == 0 {
+			f := fault.New(fault.Invalid, "nothing was sent: %s", not[0].Reason)
+			for i, n := range not {
+				f.Details = append(f.Details, fault.Detail{Path: fmt.Sprintf("$[%d]", i), Message: n.Reason})
+			}
+			return f
+		}
 		if err := a.Flow().Notify(r.Context(), keys); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, notifiedJSON{len(keys)})
+		return web.JSON(w, http.StatusOK, notifiedJSON{len(keys), not})
 	}
 }
 

@@ -70,7 +70,7 @@ func (a *App) newLive() (*Live, error) {
 		}
 		a.warnOfToken(secret)
 		l.Tokens = &token.Verifier{
-			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: outbound.OrRefuse(a.o.Env.HTTP), Now: a.o.Now,
+			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: outbound.OrRefuse(a.o.LiveHTTP), Now: a.o.Now,
 		}
 	}
 	if cfg.PassThrough != nil {
@@ -92,7 +92,7 @@ func (a *App) resolver(k live.Key) live.Resolver {
 	}
 	for _, r := range cfg.Resolvers {
 		if r.Entity == k.Entity() || r.Entity == k.Type {
-			return &resolver.HTTP{Client: outbound.OrRefuse(a.o.Env.HTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
+			return &resolver.HTTP{Client: outbound.OrRefuse(a.o.LiveHTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
 		}
 	}
 	return nil
@@ -123,7 +123,7 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	if secret != "" {
 		req.Header.Set(live.SecretHeader, secret)
 	}
-	resp, err := outbound.OrRefuse(a.o.Env.HTTP).Do(req)
+	resp, err := outbound.OrRefuse(a.o.LiveHTTP).Do(req)
 	if err != nil {
 		return fmt.Errorf("live.passThrough.url does not answer: %w", fault.WithoutURL(err))
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/bus/localbus"
-	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/live"
 )
 
@@ -19,8 +18,8 @@ func TestPassThroughDoesNotRepeatTheURL(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.NotFoundHandler())
 	a := &App{o: Options{
-		Config: &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &config.LivePassThrough{URL: srv.URL + "/frames?sig=s3cret"}}}},
-		Env:    source.Env{HTTP: srv.Client()},
+		Config:   &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &config.LivePassThrough{URL: srv.URL + "/frames?sig=s3cret"}}}},
+		LiveHTTP: srv.Client(),
 	}}
 	err := a.passThrough(t.Context(), "", []byte(`{}`))
 	require.ErrorContains(t, err, "live.passThrough.url answers 404")
@@ -41,8 +40,8 @@ func TestPassThroughOfSecretsThatCannotBeCarried(t *testing.T) {
 	defer srv.Close()
 	over := func(to config.LivePassThrough) *App {
 		return &App{o: Options{
-			Config: &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &to}}},
-			Env:    source.Env{HTTP: srv.Client()}, Bus: localbus.New(topic),
+			Config:   &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &to}}},
+			LiveHTTP: srv.Client(), Bus: localbus.New(topic),
 		}}
 	}
 	for name, c := range map[string]struct {

@@ -103,9 +103,13 @@ func versionOf(b []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// Target returns the URL that is called for the key.
+func (r *HTTP) Target(k live.Key) string {
+	return strings.NewReplacer("{org}", url.PathEscape(k.Org), "{type}", url.PathEscape(k.Type), "{id}", url.PathEscape(k.ID)).Replace(r.URL)
+}
+
 func (r *HTTP) request(ctx context.Context, k live.Key, secret string) (*http.Request, error) {
-	target := strings.NewReplacer("{org}", url.PathEscape(k.Org), "{type}", url.PathEscape(k.Type), "{id}", url.PathEscape(k.ID)).Replace(r.URL)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Target(k), nil)
 	if err != nil {
 		return nil, errors.New("the resolver's URL cannot be called")
 	}
