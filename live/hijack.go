@@ -16,6 +16,21 @@ import (
 // close code 1007.
 var errCloseReason = errors.New("live: the reason of a close frame is not UTF-8")
 
+// checking returns w with a check of the frames that arrive, if its connection can be taken
+// over. The WebSocket library answers where it cannot.
+func checking(w http.ResponseWriter) http.ResponseWriter {
+	for inner := w; ; {
+		switch t := inner.(type) {
+		case http.Hijacker:
+			return hijacker{w}
+		case interface{ Unwrap() http.ResponseWriter }:
+			inner = t.Unwrap()
+		default:
+			return w
+		}
+	}
+}
+
 // hijacker gives out its connection with a check of the frames that arrive.
 type hijacker struct{ http.ResponseWriter }
 

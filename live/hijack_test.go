@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/iotest"
 
@@ -69,4 +71,18 @@ func TestTheReasonOfAClose(t *testing.T) {
 			require.True(t, bytes.Equal(sent, got))
 		}
 	}
+}
+
+// A server whose connections cannot be taken over says so.
+func TestAConnectionThatCannotBeTakenOver(t *testing.T) {
+	t.Parallel()
+	hub := live.New(live.Options{})
+	r := httptest.NewRequest(http.MethodGet, "/ws", nil)
+	for name, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+		r.Header.Set(name, v)
+	}
+	w := httptest.NewRecorder()
+	require.NoError(t, hub.ServeWebSocket(w, r, live.Access{}))
+	require.Equal(t, http.StatusNotImplemented, w.Code)
+	require.NoError(t, hub.Close(t.Context()))
 }

@@ -83,7 +83,7 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, access Acce
 	if err := h.admitClient(0); err != nil {
 		return err
 	}
-	conn, err := websocket.Accept(hijacker{w}, r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(checking(w), r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, // the Origin was checked before
 		CompressionMode: websocket.CompressionDisabled,
 	})
