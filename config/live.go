@@ -14,6 +14,10 @@ type Live struct {
 	Resolvers []LiveResolver `json:"resolvers,omitempty"`
 	// Takes frames that are not for us: by a url or a topic.
 	PassThrough *LivePassThrough `json:"passThrough,omitempty"`
+	// Internal addresses that resolvers, the pass-through and the keys of tokens may have all the same: host, host:port, an IP address or a CIDR. Loopback is allowed off Cloud Run.
+	AllowHosts []string `json:"allowHosts,omitempty" format:"network"`
+	// true: their calls beyond loopback may be unencrypted.
+	AllowHTTP bool `json:"allowHTTP,omitempty"`
 	// Signed tokens (JWT) whose claim entities lists what they may subscribe to. They are checked with a secret or a jwksURL.
 	Token *LiveToken `json:"token,omitempty"`
 

@@ -118,7 +118,7 @@ func newGatewayWith(t testing.TB, cfg *config.Config, background bool, change fu
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.NewTextHandler(&g.logs, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: g.clock,
 		Mono:  g.elapsed,
 		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
-		Platform: platform, ServesLive: true, HooksHTTP: http.DefaultClient,
+		Platform: platform, ServesLive: true, HooksHTTP: http.DefaultClient, LiveHTTP: http.DefaultClient,
 	}
 	change(g, &o)
 	g.app, err = app.New(o)

@@ -12,13 +12,19 @@ func TestNamesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(`,"hooks":[{"name":"h","verify":{"type":"none"},"entity":"body.entity","id":"body.id","signal":true}]`))
 	long := strings.Repeat("x", 1001)
-	for id, detail := range map[string]string{`"*"`: `"*"`, `""`: "empty", `"` + long + `"`: "1000"} {
+	for id, detail := range map[string]string{`"*"`: `"*"`, `"` + long + `"`: "1000"} {
 		body := `{"entity":"items","id":` + id + `}`
 		requireProblem(t, g.do("POST", "/notify", body), 400, detail, "item 0")
 		requireProblem(t, g.do("POST", "/hooks/h", body), 400, detail)
 	}
 	requireProblem(t, g.do("POST", "/notify", `[{"entity":"items","id":"1"}] x`), 400)
-	require.Equal(t, 200, g.do("POST", "/hooks/h", `{"entity":"items","id":"1"}`).status)
+	for _, body := range []string{`{"entity":"items"}`, `{"entity":"items","id":null}`} {
+		requireProblem(t, g.do("POST", "/notify", body), 400, "item 0: id is required")
+	}
+	for _, id := range []string{"1", ""} { // "" is an id like others
+		require.Equal(t, 200, g.do("POST", "/hooks/h", `{"entity":"items","id":"`+id+`"}`).status)
+		require.Equal(t, 200, g.do("POST", "/notify", `{"entity":"items","id":"`+id+`"}`).status)
+	}
 
 	// A session's list must have an id that webhooks can have, and the session one that clients can subscribe to.
 	session := func(tenant, list string) answer {

@@ -3,6 +3,7 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
@@ -16,7 +17,8 @@ import (
 const maxNotified = 1000
 
 type notifiedJSON struct {
-	Notified int `json:"notified" description:"How many entities were named."`
+	Notified int           `json:"notified" description:"Of how many entities clients were told."`
+	NotSent  []app.NotSent `json:"notSent,omitempty" description:"The entities that no client can get, because their resolver may not be called."`
 }
 
 // notify tells live clients, on every instance, that entities changed.
@@ -30,16 +32,27 @@ func notify(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		keys, not := a.CanSend(r.Context(), keys)
+		if len(keys) == 0 {
+			f := fault.New(fault.Invalid, "nothing was sent: %s", not[0].Reason)
+			for i, n := range not {
+				f.Details = append(f.Details, fault.Detail{Path: fmt.Sprintf("$[%d]", i), Message: n.Reason})
+			}
+			return f
+		}
 		if err := a.Flow().Notify(r.Context(), keys); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, notifiedJSON{len(keys)})
+		return web.JSON(w, http.StatusOK, notifiedJSON{len(keys), not})
 	}
 }
 
 // keysOf reads one entity, or a list of them.
 func keysOf(body []byte) ([]live.Key, error) {
-	var list []live.Name
+	var list []struct {
+		Entity string  `json:"entity"`
+		ID     *string `json:"id"`
+	}
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		body = append(append([]byte("["), body...), ']')
 	}
@@ -56,7 +69,10 @@ func keysOf(body []byte) ([]live.Key, error) {
 	}
 	keys := make([]live.Key, len(list))
 	for i, n := range list {
-		keys[i] = live.KeyOf(n.Entity, n.ID)
+		if n.ID == nil {
+			return nil, fault.New(fault.Invalid, `item %d: id is required; "" is an id`, i)
+		}
+		keys[i] = live.KeyOf(n.Entity, *n.ID)
 		if err := keys[i].Validate(); err != nil {
 			return nil, fault.New(fault.Invalid, "item %d: %s", i, err)
 		}

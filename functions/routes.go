@@ -262,7 +262,7 @@ var routes = []route{
 	{"POST", "/notify", Live, auth.Operate, noGet, deployment(notify),
 		op("notify", bySources, "Tell live clients, on every instance, that entities changed").
 			takes("One entity, or up to 1,000.", live.Name{}, []live.Name{}).
-			gives(200, "How many entities were named.", notifiedJSON{})},
+			gives(200, "Of how many entities clients were told.", notifiedJSON{})},
 
 	// Webhooks come in.
 	{"POST", hookPath, Echo, auth.Ingest, noGet, guarding(takeHook),

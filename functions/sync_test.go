@@ -196,6 +196,8 @@ func TestBadSyncRequests(t *testing.T) {
 		"page":                 {"GET", "/sync/readings/data?page=-1", "", 400, "page"},
 		"record not an object": {"PUT", "/orgs/acme/reading/r1", `[]`, 400, ""},
 		"record null":          {"PUT", "/orgs/acme/reading/r1", `null`, 400, "object"},
+		"record of all ids":    {"PUT", "/orgs/acme/reading/*", `{}`, 400, `no record can have the id "*"`},
+		"record of all, coded": {"PUT", "/orgs/acme/reading/%2A", `{}`, 400, `no record can have the id "*"`},
 		"patch none":           {"PATCH", "/orgs/acme/reading/r1", `{"a":1}`, 404, "r1"},
 		"delete none":          {"DELETE", "/orgs/acme/reading/r1", "", 404, "r1"},
 		"method not allowed":   {"PATCH", "/sync/readings", `{}`, 405, ""},

@@ -3,15 +3,16 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
+	"unicode/utf8"
 )
 
-const (
-	passTimeout = 10 * time.Second
-	maxSecret   = 8 << 10 // bytes
-)
+const passTimeout = 10 * time.Second
 
-// handleFrame acts on a frame. A Plain client is never answered, a Versioned one always.
+// handleFrame acts on a frame. A Versioned client is always answered. A Plain one is
+// closed if it would otherwise wait in vain for an entity, or act with a secret that it has
+// replaced; other faults of its frames are ignored, as entity-sync does.
 func (c *client) handleFrame(ctx context.Context, frame []byte) {
 	c.handled.Add(1)
 	c.handling.Store(true)
@@ -25,10 +26,14 @@ func (c *client) handleFrame(ctx context.Context, frame []byte) {
 		c.fail("", "invalid", "ref must be text")
 		return
 	}
+	if r.Action != "" && !utf8.Valid(frame) { // in a binary frame: it would be read as other text
+		c.refuse(r.Ref.text, closeInvalid, "an action must be UTF-8")
+		return
+	}
 	switch r.Action {
 	case "subscribe", "unsubscribe":
-		var t target
-		if err := json.Unmarshal(r.Body, &t); err != nil {
+		t, ok := targetOf(r.Body, c.protocol)
+		if !ok {
 			c.fail(r.Ref.text, "invalid", `the body must be {"entity":…,"id":…}`)
 			return
 		}
@@ -39,8 +44,12 @@ func (c *client) handleFrame(ctx context.Context, frame []byte) {
 		}
 	case "secret":
 		var secret string
-		if err := json.Unmarshal(r.Body, &secret); err != nil || len(secret) > maxSecret {
-			c.fail(r.Ref.text, "invalid", "the body must be the secret, text of at most 8192 bytes")
+		if err := json.Unmarshal(r.Body, &secret); err != nil {
+			c.refuse(r.Ref.text, closePolicy, "the body must be the secret, a text")
+			return
+		}
+		if err := checkSecret(secret); err != nil {
+			c.refuse(r.Ref.text, closePolicy, err.Error())
 			return
 		}
 		c.changeSecret(secret)
@@ -50,6 +59,16 @@ func (c *client) handleFrame(ctx context.Context, frame []byte) {
 	default:
 		c.fail(r.Ref.text, "invalid", "the actions are subscribe, unsubscribe and secret")
 	}
+}
+
+// refuse tells a Versioned client what is wrong with its frame, and closes a Plain one,
+// which cannot be told.
+func (c *client) refuse(ref string, code int, message string) {
+	if c.protocol == Plain {
+		c.close(code, message)
+		return
+	}
+	c.fail(ref, "invalid", message)
 }
 
 // pass gives a frame to PassThrough.
@@ -64,6 +83,10 @@ func (c *client) pass(ctx context.Context, frame []byte, ref string) {
 	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 	if err := c.hub.o.PassThrough(ctx, secret, frame); err != nil {
+		if secret, is := errors.AsType[*SecretError](err); is {
+			c.refuse(ref, closePolicy, secret.Reason)
+			return
+		}
 		c.hub.o.Log.Warn("a client's frame was not passed on", "error", err)
 		c.fail(ref, "unavailable", "the frame was not passed on")
 		return

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"container/list"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,7 +66,7 @@ type client struct {
 	secret        string
 	subscriptions map[Name]*subscription
 	pending       map[slot]pending
-	order         []slot        // of pending
+	order         *list.List    // of the slots in pending; nil while nothing waits
 	underAny      map[Name]int  // entities that wait under a subscription to all of a type
 	answers       int           // that wait
 	answersSent   chan struct{} // closed when none waits any more; nil: nobody waits for that
@@ -87,7 +88,7 @@ type subscription struct {
 	secret  string  // of its group
 	version string  // that the client has; "" if unknown
 	have    *string // the version that it said it has; nil once answered
-	denied  bool    // the client was told "forbidden"
+	denied  bool    // the client was told why it does not see it
 	missed  bool    // something came after another subscription replaced it
 
 	weight atomic.Int64 // that it has taken of the hub's memory
@@ -157,7 +158,7 @@ func (c *client) info() ClientInfo {
 	defer c.mu.Unlock()
 	i := ClientInfo{
 		ID: c.id, Transport: c.kind, Protocol: c.protocol, Remote: c.remote, Since: c.since, Count: len(c.subscriptions), Sent: c.sent,
-		LastSent: c.last, Waiting: len(c.order), Subscriptions: []Name{},
+		LastSent: c.last, Waiting: len(c.pending), Subscriptions: []Name{},
 	}
 	for name := range c.subscriptions {
 		if len(i.Subscriptions) == shownSubscriptions {

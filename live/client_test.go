@@ -64,8 +64,8 @@ func TestVersionedClient(t *testing.T) {
 		`{}{}`:                            "more than one",
 		`{"action":"dance"}`:              "the actions are",
 		`{"action":"subscribe","body":3}`: "the body must be",
-		`{"action":"subscribe","body":{"entity":"","id":"1"}}`: "must not be empty",
-		`{"action":"subscribe","body":{"entity":"a","id":""}}`: "must not be empty",
+		`{"action":"subscribe","body":{"entity":"","id":"1"}}`: "must have 1 to 512 bytes",
+		`{"action":"subscribe","body":{"entity":"a"}}`:         "the body must be",
 		`{"action":"secret","body":{}}`:                        "must be the secret",
 		`{"hello":"world"}`:                                    "nothing is configured",
 	} {

@@ -10,8 +10,12 @@ const goneVersion = "\x00gone"
 // the state if it does not have it. A Plain one, whose version nobody knows, gets it if
 // a change was announced (forced) or found by comparing.
 func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) {
-	if errors.Is(err, ErrDenied) {
-		h.tellForbidden(g, forced)
+	switch {
+	case errors.Is(err, ErrDenied):
+		h.tellDenied(g, forced, "forbidden", "not allowed for this secret")
+		return
+	case err != nil: // of the secret
+		h.refuseSecret(g, forced, err)
 		return
 	}
 	version := snap.clientVersion()
@@ -82,7 +86,7 @@ func (s *subscription) answerHave(snap *snapshot) {
 	have := *s.have
 	s.have = nil
 	s.version = snap.clientVersion()
-	r := reply{Entity: s.name.Entity, ID: s.name.ID}
+	r := reply{Entity: s.name.Entity, ID: &s.name.ID}
 	switch {
 	case snap.Gone:
 		r.Type = "gone"
@@ -105,16 +109,16 @@ func (h *Hub) tellUnavailable(g *group) {
 	}
 }
 
-// tellForbidden tells the group's Versioned clients that they may not see the entity:
-// those that do not know yet, and all of them if a change was announced.
-func (h *Hub) tellForbidden(g *group, forced bool) {
+// tellDenied tells the group's Versioned clients why they do not see the entity: those
+// that do not know yet, and all of them if a change was announced.
+func (h *Hub) tellDenied(g *group, forced bool, code, message string) {
 	sh := h.shard(g.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	g.known = false // a later fetch that is allowed must count as a new state
 	for s := range g.subs {
 		if forced || s.have != nil || !s.denied {
-			s.fail("forbidden", "not allowed for this secret")
+			s.fail(code, message)
 		}
 		s.denied, s.have = true, nil
 	}
@@ -124,6 +128,6 @@ func (h *Hub) tellForbidden(g *group, forced bool) {
 // held. A Plain one cannot be told.
 func (s *subscription) fail(code, message string) {
 	if s.client.protocol == Versioned {
-		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.Entity, ID: s.name.ID}.frame(), true)
+		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.Entity, ID: &s.name.ID}.frame(), true)
 	}
 }

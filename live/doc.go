@@ -17,7 +17,8 @@
 //
 //   - [Plain] is the protocol of entity-sync, and the default. A client sends the
 //     actions subscribe, unsubscribe and secret, which nobody acknowledges. It gets
-//     each row of a changed entity as a frame of its own, byte for byte.
+//     each row of a changed entity as a frame of its own, byte for byte. A client that
+//     asks for what it cannot have is closed, with the reason.
 //   - [Versioned] is for clients that must not miss a change. Every action is answered.
 //     A client that says which version it has gets the newer state at once, or is told
 //     that its own is current. It may subscribe to all entities of a type ([Any]), and
@@ -34,6 +35,8 @@
 //     follow each other, and each starts after the change that it is for.
 //   - A client sees states, not events: of several changes within [Options.Coalesce],
 //     it gets the last.
+//   - Changes of different entities are written in their order if they are further apart
+//     than [Options.Coalesce] and the time of a fetch, and no fetch failed.
 //   - A slow client slows nobody. Of each entity that it subscribed to, only the newest
 //     state waits for it. It is disconnected when one write takes more than ten seconds.
 //   - What clients cost together is bounded by [Options.MaxMemory].

@@ -101,6 +101,9 @@ func (h *Hub) ServeEventStream(w http.ResponseWriter, r *http.Request, access Ac
 	if err != nil {
 		return err
 	}
+	if err := checkAccess(access); err != nil {
+		return err
+	}
 	if r.Method == http.MethodHead { // it asks about the stream, and is no client
 		streamHeader(w.Header())
 		w.WriteHeader(http.StatusOK)
@@ -179,7 +182,7 @@ func streamed(r *http.Request, access Access) ([]Name, error) {
 		names[i] = Name{entities[i], ids[i]}
 		key := KeyOf(entities[i], ids[i])
 		if !key.subscribable() {
-			return nil, refuse(http.StatusBadRequest, fmt.Sprintf("entity and id must not be empty, and have at most %d and %d bytes", maxEntity, maxID), 0)
+			return nil, refuse(http.StatusBadRequest, fmt.Sprintf("the entity must have 1 to %d bytes, and the id at most %d", maxEntity, maxID), 0)
 		}
 		if access.Allowed != nil && !access.Allowed(key) {
 			return nil, refuse(http.StatusForbidden, fmt.Sprintf("this connection may not subscribe to %s %q", entities[i], ids[i]), 0)

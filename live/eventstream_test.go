@@ -76,7 +76,7 @@ func TestEventStream(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]any{"1": "entity", "2": "current"}, kinds)
-	for _, bad := range []string{"", "entity=a", "entity=a&id=", "id=1"} {
+	for _, bad := range []string{"", "entity=a", "entity=&id=1", "id=1"} {
 		resp, err := http.Get(w.url + "/live?" + bad)
 		require.NoError(t, err)
 		_ = resp.Body.Close()

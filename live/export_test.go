@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 )
@@ -99,3 +100,9 @@ func PingStream(w http.ResponseWriter) error {
 
 // Message returns a message for the queue with the first n keys.
 func Message(keys []Key) (data []byte, n int, err error) { return message(keys) }
+
+// CheckFrames returns the reader of a connection on which r arrives.
+func CheckFrames(r io.Reader) io.Reader { return &checkedConn{from: r} }
+
+// ErrCloseReason is the error of such a reader.
+var ErrCloseReason = errCloseReason

@@ -109,7 +109,8 @@ func (h *Hub) fetch(g *group) {
 			err = errNoMemory
 		}
 	}
-	retry := err != nil && !errors.Is(err, ErrDenied)
+	_, ofSecret := errors.AsType[*SecretError](err)
+	retry := err != nil && !errors.Is(err, ErrDenied) && !ofSecret
 	if retry {
 		if g.failures++; g.failures == maxAttempts {
 			h.o.Log.Warn("an entity cannot be fetched for its subscribers: trying again", "entity", g.key.Entity(), "id", g.key.ID, "error", err)

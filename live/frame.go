@@ -37,9 +37,27 @@ func (r *ref) UnmarshalJSON(b []byte) error {
 
 // target is the body of subscribe and unsubscribe.
 type target struct {
-	Entity string  `json:"entity"`
-	ID     string  `json:"id"`
-	Have   *string `json:"have"` // the version that the client has, "" for none; Versioned only
+	Entity string
+	ID     string
+	Have   *string // the version that the client has, "" for none; Versioned only
+}
+
+// targetOf reads a body. ok is false if it is not valid. As in entity-sync, a Plain client
+// may leave the id out, which means "".
+func targetOf(body []byte, p Protocol) (t target, ok bool) {
+	var in struct {
+		Entity string  `json:"entity"`
+		ID     *string `json:"id"`
+		Have   *string `json:"have"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil || in.ID == nil && p == Versioned {
+		return target{}, false
+	}
+	t = target{Entity: in.Entity, Have: in.Have}
+	if in.ID != nil {
+		t.ID = *in.ID
+	}
+	return t, true
 }
 
 var errNotObject = errors.New("a frame is a JSON object")
@@ -47,6 +65,9 @@ var errNotObject = errors.New("a frame is a JSON object")
 // parseFrame reads a frame. One without an action is for PassThrough.
 func parseFrame(b []byte) (r request, err error) {
 	b = bytes.TrimSpace(b)
+	if string(b) == "null" {
+		return r, nil // entity-sync takes it for an object without members
+	}
 	if len(b) == 0 || b[0] != '{' {
 		return r, errNotObject
 	}
@@ -64,7 +85,7 @@ func parseFrame(b []byte) (r request, err error) {
 type reply struct {
 	Type             string          `json:"type"`
 	Entity           string          `json:"entity,omitempty"`
-	ID               string          `json:"id,omitempty"`
+	ID               *string         `json:"id,omitempty"` // with every entity: "" is an id
 	Version          string          `json:"version,omitempty"`
 	Data             json.RawMessage `json:"data,omitempty"`
 	Encoding         string          `json:"encoding,omitempty"` // of Data, where rows are not JSON
@@ -133,7 +154,7 @@ func (s *snapshot) frame(entity, id string) []byte {
 }
 
 func entityFrame(entity, id string, s *State) []byte {
-	r := reply{Type: "entity", Entity: entity, ID: id, Version: s.Version, Deleted: s.Gone}
+	r := reply{Type: "entity", Entity: entity, ID: &id, Version: s.Version, Deleted: s.Gone}
 	switch {
 	case s.Gone:
 	case !allJSON(s.Rows):

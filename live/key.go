@@ -9,10 +9,11 @@ import (
 const DefaultOrg = "default"
 
 // Any is the id of a subscription to all entities of a type. Only [Versioned] clients
-// have it: to a [Plain] one it is the id of an entity that does not exist.
+// have it: a [Plain] one that asks for it is closed.
 const Any = "*"
 
-// Key names an entity. Its organisation separates the tenants of a server that has
+// Key names an entity. An empty ID is an id like others: a list that is the only one of its
+// type may have it. The key's organisation separates the tenants of a server that has
 // several; for others it is always [DefaultOrg]. The JSON form is what a [Queue] carries.
 type Key struct {
 	Org  string `json:"org"`
@@ -58,7 +59,7 @@ func (k Key) Validate() error {
 	case k.ID == Any:
 		return &KeyError{k, `the id "*" names no entity: name each one that changed`}
 	case !k.subscribable():
-		return &KeyError{k, fmt.Sprintf("entity and id must not be empty, and have at most %d and %d bytes", maxEntity, maxID)}
+		return &KeyError{k, fmt.Sprintf("the entity must have 1 to %d bytes, and the id at most %d", maxEntity, maxID)}
 	}
 	return nil
 }
@@ -66,7 +67,7 @@ func (k Key) Validate() error {
 // subscribable reports whether a client may subscribe to the key: it names an entity,
 // or all entities of a type.
 func (k Key) subscribable() bool {
-	return k.Org != "" && k.Type != "" && k.ID != "" && len(k.Org)+len(k.Type) <= maxEntity && len(k.ID) <= maxID
+	return k.Org != "" && k.Type != "" && len(k.Org)+len(k.Type) <= maxEntity && len(k.ID) <= maxID
 }
 
 // anyOfType returns the key of subscriptions to all entities of the key's type.

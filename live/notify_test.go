@@ -177,7 +177,7 @@ func TestNotifyOfNoEntity(t *testing.T) {
 	p := w.dial("protocol=2")
 	p.send(subscribeTo("*"))
 	require.Equal(t, "subscribed", p.read()["type"])
-	require.NoError(t, w.hub.Notify(t.Context(), live.KeyOf("items", live.Any), live.KeyOf("items", "")))
+	require.NoError(t, w.hub.Notify(t.Context(), live.KeyOf("items", live.Any), live.KeyOf("", "1")))
 	w.set("items", "1", 1)
 	require.Equal(t, "1", p.read()["id"])
 	require.EqualValues(t, 1, w.fetches.Load())

@@ -18,9 +18,10 @@ type Options struct {
 	// It may return nil: then there are no such entities, and a Versioned client that
 	// subscribes to one gets the error "invalid".
 	Resolver func(Key) Resolver
-	// PassThrough takes frames that are JSON objects without an action, byte for byte,
-	// with the client's secret. It is called for one frame of a client at a time; the
-	// next one waits. ctx ends after ten seconds. Without it such frames are refused.
+	// PassThrough takes frames that are JSON objects without an action, or null, byte for
+	// byte, with the client's secret. It is called for one frame of a client at a time; the
+	// next one waits. ctx ends after ten seconds. An error means that the frame was not
+	// passed on; see also [SecretError]. Without PassThrough such frames are refused.
 	PassThrough func(ctx context.Context, secret string, frame []byte) error
 
 	// Access decides who may connect through [Hub.WebSocket] and [Hub.EventStream], and

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"container/list"
 	"time"
 	"unicode/utf8"
 )
@@ -12,6 +13,10 @@ const (
 	// maxUnderAny bounds the entities that wait under a subscription to all of a type.
 	// Beyond it, the client is told to read them again.
 	maxUnderAny = 1000
+	// maxYields bounds how often a state that waits goes behind others because a newer one
+	// replaced it. Without it, a client that is always behind might never get an entity that
+	// changes all the time.
+	maxYields = 10
 )
 
 // slot is a place in what waits for a client. It holds one frame or state: a newer one
@@ -29,6 +34,9 @@ type pending struct {
 	id    string // of the entity
 	snap  *snapshot
 	under Name // the subscription to all of a type that it counts under
+
+	place  *list.Element // in the client's order
+	yields int           // how often a newer state took a later place
 }
 
 // answer queues an answer to a Versioned client. A Plain one never gets any.
@@ -92,20 +100,25 @@ func (c *client) inform(s *subscription, frame []byte, failed bool) {
 	c.queue(slot{Name: s.name, failed: failed}, pending{sub: s, frame: frame})
 }
 
-// queue puts p into the slot and replaces what waits there. c.mu is held. A writer runs
-// only while something waits: an idle client costs one goroutine less.
+// queue puts p into the slot and replaces what waits there. A newer state goes behind what
+// changed before it, so that states are written in the order of their changes. c.mu is
+// held. A writer runs only while something waits: an idle client costs one goroutine less.
 func (c *client) queue(k slot, p pending) {
 	if c.closed || !c.charge(p) {
 		return
 	}
-	if old, waits := c.pending[k]; waits {
-		p.under = old.under
-		c.discharge(old)
-	} else {
-		c.order = append(c.order, k)
-	}
 	if c.pending == nil {
-		c.pending = make(map[slot]pending, 1)
+		c.pending, c.order = make(map[slot]pending, 1), list.New()
+	}
+	if old, waits := c.pending[k]; waits {
+		p.under, p.place, p.yields = old.under, old.place, old.yields
+		c.discharge(old)
+		if p.snap != nil && p.yields < maxYields {
+			p.yields++
+			c.order.MoveToBack(p.place)
+		}
+	} else {
+		p.place = c.order.PushBack(k)
 	}
 	c.pending[k] = p
 	if !c.writing {
@@ -118,13 +131,12 @@ func (c *client) queue(k slot, p pending) {
 func (c *client) writePending() {
 	for {
 		c.mu.Lock()
-		if len(c.order) == 0 || c.closed {
+		if len(c.pending) == 0 || c.closed {
 			c.writing, c.order, c.pending = false, nil, nil
 			c.mu.Unlock()
 			return
 		}
-		k := c.order[0]
-		c.order = c.order[1:]
+		k := c.order.Remove(c.order.Front()).(slot)
 		p := c.pending[k]
 		delete(c.pending, k)
 		if p.sub == nil {

@@ -28,11 +28,10 @@ var ErrDenied = errors.New("live: not allowed")
 // Resolver fetches entities where [Hub.Handle] is not enough: because the server has
 // versions of its own, or because all clients see the same.
 type Resolver interface {
-	// Resolve returns the state of an entity for a secret. After ErrDenied it is called
-	// again when the entity changes or versions are compared. Any other error is retried
-	// soon. Resolve is called from many
-	// goroutines, but not twice at the same time for the same key and secret. ctx ends
-	// after ten seconds, or with the hub.
+	// Resolve returns the state of an entity for a secret. After ErrDenied or a
+	// *SecretError it is called again when the entity changes or versions are compared. Any
+	// other error is retried soon. Resolve is called from many goroutines, but not twice at
+	// the same time for the same key and secret. ctx ends after ten seconds, or with the hub.
 	Resolve(ctx context.Context, key Key, secret string) (State, error)
 	// PerSecret reports whether the secret makes a difference. Where it makes none, one
 	// fetch serves every client, and Resolve gets the secret "".

@@ -8,17 +8,22 @@ import (
 // subscribe adds a subscription, or repeats the answer to one that is there.
 func (c *client) subscribe(t target, ref string) {
 	deny := func(code, message string) {
-		c.answer(reply{Type: "error", Code: code, Message: message, Entity: t.Entity, ID: t.ID, Ref: ref})
+		if c.protocol == Plain { // it cannot be told, and would wait in vain
+			c.close(closePolicy, message+": "+strconv.Quote(t.Entity)+" "+strconv.Quote(t.ID))
+			return
+		}
+		c.answer(reply{Type: "error", Code: code, Message: message, Entity: t.Entity, ID: &t.ID, Ref: ref})
 	}
 	key := KeyOf(t.Entity, t.ID)
 	switch {
 	case !key.subscribable() || !utf8.ValidString(t.Entity+t.ID):
-		deny("invalid", "entity and id must not be empty, and have at most 512 and 1000 bytes")
+		deny("invalid", "the entity must have 1 to 512 bytes, and the id at most 1000")
 		return
 	case t.ID == Any && c.protocol == Plain:
-		return // entity-sync has no patterns: this is an entity that does not exist
+		deny("invalid", "id * is for ?protocol=2 only")
+		return
 	case !c.mayTake(key):
-		deny("forbidden", "this connection may not subscribe to it")
+		deny("forbidden", "this connection may not subscribe to the entity")
 		return
 	case !c.hub.handles(key) && c.protocol == Versioned: // "gone" would look like a deleted entity
 		deny("invalid", "no handler for the entity "+strconv.Quote(t.Entity))
@@ -47,7 +52,7 @@ func (c *client) subscribe(t target, ref string) {
 		}
 	}
 	c.hub.o.ClientsChanged(key)
-	c.answer(reply{Type: "subscribed", Entity: t.Entity, ID: t.ID, Ref: ref})
+	c.answer(reply{Type: "subscribed", Entity: t.Entity, ID: &t.ID, Ref: ref})
 	switch {
 	case t.ID == Any:
 	case c.protocol == Versioned && t.Have != nil:
@@ -121,7 +126,7 @@ func (c *client) unsubscribe(t target, ref string) {
 		c.hub.remove(s)
 		c.hub.o.ClientsChanged(s.key)
 	}
-	c.answer(reply{Type: "unsubscribed", Entity: t.Entity, ID: t.ID, Ref: ref})
+	c.answer(reply{Type: "unsubscribed", Entity: t.Entity, ID: &t.ID, Ref: ref})
 }
 
 // changeSecret replaces the client's subscriptions by ones with the new secret. What

@@ -47,11 +47,20 @@ func (s *socket) Ping() error {
 func (s *socket) Close(code int, reason string) {
 	s.once.Do(func() {
 		go func() { // the closing handshake waits for the peer, for up to 5 s
-			_ = s.conn.Close(websocket.StatusCode(code), reason)
+			_ = s.conn.Close(websocket.StatusCode(code), closeReason(reason))
 			_ = s.conn.CloseNow()
 			close(s.closed)
 		}()
 	})
+}
+
+// closeReason returns the reason, cut to what a close frame can carry.
+func closeReason(reason string) string {
+	const most = 123 // RFC 6455, 5.5
+	if len(reason) <= most {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:most], "")
 }
 
 // ServeWebSocket does what the handler of [Hub.WebSocket] does once it knows what the
@@ -64,6 +73,9 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, access Acce
 	if err != nil {
 		return err
 	}
+	if err := checkAccess(access); err != nil {
+		return err
+	}
 	if !headerHas(r.Header, "Connection", "upgrade") || !headerHas(r.Header, "Upgrade", "websocket") {
 		w.Header().Set("Upgrade", "websocket")
 		return refuse(http.StatusBadRequest, "this is a WebSocket: connect with one", 0)
@@ -71,7 +83,7 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, access Acce
 	if err := h.admitClient(0); err != nil {
 		return err
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(checking(w), r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, // the Origin was checked before
 		CompressionMode: websocket.CompressionDisabled,
 	})
@@ -165,6 +177,8 @@ func (c *client) closeAfter(err error) {
 		c.close(closeBusy, "this instance has no memory for the frame")
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		c.close(closeTooBig, "the frame is too large")
+	case errors.Is(err, errCloseReason):
+		c.close(closeInvalid, "the reason is not UTF-8")
 	case websocket.CloseStatus(err) < 0 && !hungUp(err):
 		c.close(closeProtocol, "this is no WebSocket frame")
 	}

@@ -116,6 +116,9 @@ func TestBadFrames(t *testing.T) {
 		"not UTF-8":           {[]byte{fin | text, 0x81, 0, 0, 0, 0, 0xff}, 1007},
 		"a length of 2^63":    {[]byte{fin | text, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 1002},
 		"a proper close":      {[]byte{fin | closing, 0x82, 0, 0, 0, 0, 0x03, 0xe8}, 1000},
+		"a bad reason":        {[]byte{fin | closing, 0x83, 1, 2, 3, 4, 0x02, 0xea, 0xff ^ 3}, 1007},
+		"a bad reason later":  {[]byte{fin | text, 0x84, 0, 0, 0, 0, 'n', 'u', 'l', 'l', fin | closing, 0x85, 0, 0, 0, 0, 0x03, 0xe8, 'a', 0xc3, 'b'}, 1007},
+		"a good reason":       {[]byte{fin | closing, 0x84, 0, 0, 0, 0, 0x03, 0xe8, 0xc3, 0xa9}, 1000},
 		"a close of one byte": {[]byte{fin | closing, 0x81, 0, 0, 0, 0, 0x03}, 1002},
 		"more than the limit": {append([]byte{fin | text, 0x80 | 127, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0}, bytes.Repeat([]byte("x"), 0x20000)...), 1009},
 	} {

@@ -77,6 +77,9 @@ type Options struct {
 	// HooksHTTP calls the targets of webhooks and external-data services: no redirects, no
 	// repetitions, no internal addresses. nil refuses every call.
 	HooksHTTP *http.Client
+	// LiveHTTP calls the resolvers, the pass-through and the keys of live. nil refuses every
+	// call.
+	LiveHTTP *http.Client
 	// Tokens authenticates calls of targets with Google's tokens; nil: they fail.
 	Tokens target.Tokens
 	// Base is the URL of this process if the configuration has no publicURL.

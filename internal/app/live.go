@@ -24,6 +24,9 @@ import (
 // request after an hour.
 const cloudConnection = 55 * time.Minute
 
+// maxAttribute is the most that the value of a message's attribute may have, in bytes.
+const maxAttribute = 1024
+
 // Live is the push of changes to clients.
 type Live struct {
 	Hub     *live.Hub
@@ -67,7 +70,7 @@ func (a *App) newLive() (*Live, error) {
 		}
 		a.warnOfToken(secret)
 		l.Tokens = &token.Verifier{
-			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: outbound.OrRefuse(a.o.Env.HTTP), Now: a.o.Now,
+			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: outbound.OrRefuse(a.o.LiveHTTP), Now: a.o.Now,
 		}
 	}
 	if cfg.PassThrough != nil {
@@ -89,7 +92,7 @@ func (a *App) resolver(k live.Key) live.Resolver {
 	}
 	for _, r := range cfg.Resolvers {
 		if r.Entity == k.Entity() || r.Entity == k.Type {
-			return &resolver.HTTP{Client: outbound.OrRefuse(a.o.Env.HTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
+			return &resolver.HTTP{Client: outbound.OrRefuse(a.o.LiveHTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
 		}
 	}
 	return nil
@@ -100,10 +103,16 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	to := a.o.Config.Live.PassThrough
 	if to.Topic != "" {
 		attributes := map[string]string{"type": "headgate.frame.v1"}
-		if secret != "" && len(secret) <= 1024 {
+		if len(secret) > maxAttribute {
+			return &live.SecretError{Reason: fmt.Sprintf("the secret has more than %d bytes, so no message can carry it", maxAttribute)}
+		}
+		if secret != "" {
 			attributes["secret"] = secret
 		}
 		_, err := a.o.Bus.Publish(ctx, to.Topic, bus.Message{Data: frame, Attributes: attributes})
+		return err
+	}
+	if err := resolver.CheckHeader(secret); err != nil {
 		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(frame))
@@ -114,7 +123,7 @@ func (a *App) passThrough(ctx context.Context, secret string, frame []byte) erro
 	if secret != "" {
 		req.Header.Set(live.SecretHeader, secret)
 	}
-	resp, err := outbound.OrRefuse(a.o.Env.HTTP).Do(req)
+	resp, err := outbound.OrRefuse(a.o.LiveHTTP).Do(req)
 	if err != nil {
 		return fmt.Errorf("live.passThrough.url does not answer: %w", fault.WithoutURL(err))
 	}

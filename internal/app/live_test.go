@@ -3,12 +3,14 @@ package app
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/config"
-	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/bus/localbus"
+	"github.com/headgate/headgate/live"
 )
 
 // The error is logged, and the log must not have a signed URL.
@@ -16,8 +18,8 @@ func TestPassThroughDoesNotRepeatTheURL(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.NotFoundHandler())
 	a := &App{o: Options{
-		Config: &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &config.LivePassThrough{URL: srv.URL + "/frames?sig=s3cret"}}}},
-		Env:    source.Env{HTTP: srv.Client()},
+		Config:   &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &config.LivePassThrough{URL: srv.URL + "/frames?sig=s3cret"}}}},
+		LiveHTTP: srv.Client(),
 	}}
 	err := a.passThrough(t.Context(), "", []byte(`{}`))
 	require.ErrorContains(t, err, "live.passThrough.url answers 404")
@@ -27,4 +29,33 @@ func TestPassThroughDoesNotRepeatTheURL(t *testing.T) {
 	err = a.passThrough(t.Context(), "", []byte(`{}`))
 	require.ErrorContains(t, err, "live.passThrough.url does not answer")
 	require.NotContains(t, err.Error(), "s3cret")
+}
+
+// A frame never arrives without the secret that its client has.
+func TestPassThroughOfSecretsThatCannotBeCarried(t *testing.T) {
+	t.Parallel()
+	const topic = "projects/p/topics/frames"
+	got := make(chan string, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get(live.SecretHeader) }))
+	defer srv.Close()
+	over := func(to config.LivePassThrough) *App {
+		return &App{o: Options{
+			Config:   &config.Config{Deployment: config.Deployment{Live: &config.Live{PassThrough: &to}}},
+			LiveHTTP: srv.Client(), Bus: localbus.New(topic),
+		}}
+	}
+	for name, c := range map[string]struct {
+		app       *App
+		good, bad string
+	}{
+		"topic": {over(config.LivePassThrough{Topic: topic}), strings.Repeat("x", 1024), strings.Repeat("x", 1025)},
+		"url":   {over(config.LivePassThrough{URL: srv.URL}), strings.Repeat("é", 4096), "a\nb"},
+	} {
+		var bad *live.SecretError
+		require.ErrorAs(t, c.app.passThrough(t.Context(), c.bad, []byte("null")), &bad, name)
+		require.NotContains(t, bad.Error(), c.bad, name)
+		require.NoError(t, c.app.passThrough(t.Context(), c.good, []byte("null")), name)
+	}
+	require.Equal(t, strings.Repeat("é", 4096), <-got)
+	require.Empty(t, got)
 }

@@ -23,9 +23,9 @@ func (a *App) open() (warnings []string) {
 	return warnings
 }
 
-// warn logs the warnings of open.
+// warn logs the warnings of open, and of what live cannot call.
 func (a *App) warn() {
-	for _, w := range a.open() {
+	for _, w := range append(a.open(), UncallableLive(a.o.Config, a.o.LiveHTTP)...) {
 		a.o.Log.Warn(w)
 	}
 }

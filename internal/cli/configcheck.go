@@ -2,12 +2,16 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/hosting"
+	"github.com/headgate/headgate/internal/platform/launch"
 )
 
 func newConfigCheck(p *Process) *cobra.Command {
@@ -41,7 +45,20 @@ func newConfigCheck(p *Process) *cobra.Command {
 			for _, h := range cfg.Hooks {
 				showHook(p.Stdout, h)
 			}
-			return nil
+			return warnOfLive(p.Stdout, cfg)
 		},
 	}
+}
+
+// warnOfLive prints which URLs of live may not be called. The machine counts as the
+// operator's own, so that the configuration may be tried with services on it.
+func warnOfLive(w io.Writer, cfg *config.Config) error {
+	client, err := launch.LiveHTTP(hosting.Machine, cfg)
+	if err != nil {
+		return err
+	}
+	for _, warning := range app.UncallableLive(cfg, client) {
+		fmt.Fprintln(w, "warning: "+warning)
+	}
+	return nil
 }

@@ -53,7 +53,7 @@ func (r recordResolver) Resolve(ctx context.Context, k live.Key, _ string) (live
 	e, err := r.records.Get(ctx, k.Org, k.Type, k.ID)
 	switch fault.CodeOf(err) {
 	case "":
-	case fault.NotFound, fault.Gone:
+	case fault.NotFound, fault.Gone, fault.Invalid: // no record can have such an id
 		return live.State{Gone: true}, nil
 	default:
 		return live.State{}, err

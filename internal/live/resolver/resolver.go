@@ -13,10 +13,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -25,7 +25,8 @@ import (
 
 // HTTP is a [live.Resolver] that calls a service. The key is in the URL and the
 // client's secret in the header X-Client-Secret. The service answers with a JSON array
-// of rows, or with one row; 401 and 403 mean "not allowed", 404 and 410 "there is none".
+// of rows, or with one row, which may be any bytes; 401 and 403 mean "not allowed", 404 and
+// 410 "there is none".
 type HTTP struct {
 	Client  *http.Client
 	URL     string // with {org}, {type} and {id}
@@ -54,8 +55,8 @@ func (r *HTTP) Resolve(ctx context.Context, k live.Key, secret string) (live.Sta
 		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
 		defer cancel()
 	}
-	if strings.ContainsFunc(secret, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-		return live.State{}, live.ErrDenied // no header can carry it: a retry would fail for ever
+	if err := CheckHeader(secret); err != nil {
+		return live.State{}, err
 	}
 	req, err := r.request(ctx, k, secret)
 	if err != nil {
@@ -87,15 +88,28 @@ func (r *HTTP) Resolve(ctx context.Context, k live.Key, secret string) (live.Sta
 	return state, err
 }
 
+// CheckHeader returns a [live.SecretError] if no header can carry the secret as it is.
+func CheckHeader(secret string) error {
+	odd := strings.ContainsFunc(secret, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
+	if odd || secret != textproto.TrimString(secret) { // blanks around a value do not arrive
+		return &live.SecretError{Reason: "no header can carry the secret: it has control characters, or blanks around it"}
+	}
+	return nil
+}
+
 // versionOf returns a version that changes with b, and is short whatever b is.
 func versionOf(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])
 }
 
+// Target returns the URL that is called for the key.
+func (r *HTTP) Target(k live.Key) string {
+	return strings.NewReplacer("{org}", url.PathEscape(k.Org), "{type}", url.PathEscape(k.Type), "{id}", url.PathEscape(k.ID)).Replace(r.URL)
+}
+
 func (r *HTTP) request(ctx context.Context, k live.Key, secret string) (*http.Request, error) {
-	target := strings.NewReplacer("{org}", url.PathEscape(k.Org), "{type}", url.PathEscape(k.Type), "{id}", url.PathEscape(k.ID)).Replace(r.URL)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Target(k), nil)
 	if err != nil {
 		return nil, errors.New("the resolver's URL cannot be called")
 	}
@@ -131,11 +145,11 @@ func (r *HTTP) read(ctx context.Context, k live.Key, from io.Reader) (body []byt
 }
 
 // stateOf returns the state that an answer describes. Its version is a hash of the answer;
-// Resolve takes the ETag instead, if there is one. An answer that is not UTF-8 is an error: no
-// text frame can carry it.
+// Resolve takes the ETag instead, if there is one. An answer without a body is an error: "[]"
+// and 204 say that there is nothing.
 func stateOf(k live.Key, body []byte) (live.State, error) {
-	if !utf8.Valid(body) {
-		return live.State{}, fmt.Errorf("the resolver of %s does not answer in UTF-8", k.Type)
+	if len(body) == 0 {
+		return live.State{}, fmt.Errorf("the resolver of %s answers without a body", k.Type)
 	}
 	s := live.State{Version: versionOf(body)}
 	var rows []json.RawMessage
@@ -145,9 +159,6 @@ func stateOf(k live.Key, body []byte) (live.State, error) {
 		}
 		s.Gone = len(rows) == 0
 		return s, nil
-	}
-	if !json.Valid(body) {
-		return live.State{}, fmt.Errorf("the resolver of %s does not answer with JSON", k.Type)
 	}
 	s.Rows = [][]byte{body}
 	return s, nil

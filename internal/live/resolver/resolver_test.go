@@ -11,31 +11,63 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// A text frame has to be UTF-8: a client that gets another one closes the connection,
-// and would do so after every reconnect.
-func TestRowsAreUTF8(t *testing.T) {
+// An answer is a JSON array of rows, or one row of any bytes.
+func TestRowsAreAnyBytes(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("[{\"a\":\"\xff\"}]")) }))
-	defer srv.Close()
-	_, err := (&resolver.HTTP{Client: srv.Client(), URL: srv.URL}).Resolve(t.Context(), live.KeyOf("items", "1"), "")
-	require.ErrorContains(t, err, "UTF-8")
+	for _, c := range []struct {
+		answer string
+		rows   []string
+	}{
+		{`[{"a":1}, "b" ]`, []string{`{"a":1}`, `"b"`}},
+		{"[{\"a\":\"\xff\"},1]", []string{"{\"a\":\"\xff\"}", "1"}},
+		{`{"a":1}`, []string{`{"a":1}`}},
+		{"plain text", []string{"plain text"}},
+		{"\x00\xff", []string{"\x00\xff"}},
+		{"[1", []string{"[1"}},
+	} {
+		s, err := answered(t, c.answer)
+		require.NoError(t, err, c.answer)
+		require.False(t, s.Gone, c.answer)
+		require.Len(t, s.Rows, len(c.rows), c.answer)
+		for i, row := range s.Rows {
+			require.Equal(t, c.rows[i], string(row), c.answer)
+		}
+	}
+	s, err := answered(t, "[]")
+	require.NoError(t, err)
+	require.True(t, s.Gone)
+	_, err = answered(t, "")
+	require.ErrorContains(t, err, "without a body")
 }
 
-// A secret that no header can carry is denied, not retried for ever.
+// answered returns the state that a service's answer describes.
+func answered(t *testing.T, answer string) (live.State, error) {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) }))
+	defer srv.Close()
+	return (&resolver.HTTP{Client: srv.Client(), URL: srv.URL}).Resolve(t.Context(), live.KeyOf("items", "1"), "")
+}
+
+// A secret that no header can carry as it is is an error of the secret, which the client is
+// told and which is not tried again. Any other arrives as it is.
 func TestSecretsThatNoHeaderCanCarry(t *testing.T) {
 	t.Parallel()
+	var got string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header.Get(live.SecretHeader)
 		_, _ = w.Write([]byte(`[{}]`))
 	}))
 	defer srv.Close()
 	r := &resolver.HTTP{Client: srv.Client(), URL: srv.URL}
-	for _, secret := range []string{"a\nb", "\r", "a\x00", "\x7f"} {
+	for _, secret := range []string{"a\nb", "\r", "a\x00", "\x7f", " a", "a\t"} {
 		_, err := r.Resolve(t.Context(), live.KeyOf("items", "1"), secret)
-		require.ErrorIs(t, err, live.ErrDenied, "%q", secret)
+		var bad *live.SecretError
+		require.ErrorAs(t, err, &bad, "%q", secret)
 	}
 	for _, secret := range []string{"é", "a\tb", "ü ü"} {
 		_, err := r.Resolve(t.Context(), live.KeyOf("items", "1"), secret)
 		require.NoError(t, err, "%q", secret)
+		require.Equal(t, secret, got)
 	}
 }
 

@@ -82,6 +82,9 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
+	if o.LiveHTTP, err = LiveHTTP(s.Platform, cfg); err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
 	o.Tokens = new(googletoken.Source)
 	o.Base, o.Slept, o.Memory = s.Base, slept, budget.Divide(s.Memory)
 	o.Env.Memory = o.Memory.Work

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/platform/secret"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
@@ -81,6 +82,21 @@ func configured(cfg *config.Config) (func(context.Context, string) (string, erro
 	}
 	secrets := &secret.Resolver{Getenv: os.Getenv, HTTP: out.HTTP(), Now: time.Now}
 	return secrets.Resolve, nil
+}
+
+// LiveHTTP returns the client that calls the resolvers, the pass-through and the keys of
+// live. The author of the configuration chose their URLs, but clients choose the names of
+// entities in them.
+func LiveHTTP(platform hosting.Platform, cfg *config.Config) (*http.Client, error) {
+	l := cfg.LiveSettings()
+	out, err := outbound.New(outbound.Options{
+		Allow: l.AllowHosts, AllowSetting: "live.allowHosts", AllowLoopback: platform.OwnMachine(),
+		AllowHTTP: l.AllowHTTP, HTTPSetting: "live.allowHTTP", MaxRedirects: 5,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("live.allowHosts: %w", err)
+	}
+	return out.HTTP(), nil
 }
 
 // hooksHTTP returns the client that calls the targets of webhooks, and the source at

@@ -13,11 +13,13 @@ import (
 )
 
 // describe returns the error of a call with a message for people.
-func describe(host string, err error) error {
+func (c *Client) describe(host string, err error) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
 	switch {
+	case refused(err) && c.o.AllowSetting != "":
+		return fault.Wrap(fault.Invalid, err, "%s is an internal address, which is not allowed here, unless %s in the configuration lists it", host, c.o.AllowSetting)
 	case refused(err):
 		return fault.Wrap(fault.Invalid, err, "%s is an internal address, which is not allowed here", host)
 	case misconfigured(err):

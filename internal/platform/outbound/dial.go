@@ -107,7 +107,7 @@ func (c *Client) DialContext(ctx context.Context, network, addr string) (net.Con
 		if splitErr != nil {
 			host = addr
 		}
-		return nil, describe(host, err)
+		return nil, c.describe(host, err)
 	}
 	return conn, err
 }

@@ -44,6 +44,9 @@ type Options struct {
 	// address or a CIDR prefix. A listed host still may not have a link-local address,
 	// or another at which clouds serve credentials, unless that address is listed too.
 	Allow []string
+	// AllowSetting names the setting that sets Allow, for the message of a refused call; ""
+	// if callers must not know it.
+	AllowSetting string
 	// AllowLoopback allows this machine's own addresses.
 	AllowLoopback bool
 	// AllowHTTP allows http:// beyond loopback.

@@ -18,9 +18,11 @@ func OrRefuse(client *http.Client) *http.Client {
 
 type noClient struct{}
 
+var errNoClient = fault.New(fault.Forbidden, "nothing outside may be called: this process has no client for it")
+
 func (noClient) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		_ = r.Body.Close()
 	}
-	return nil, fault.New(fault.Forbidden, "nothing outside may be called: this process has no client for it")
+	return nil, errNoClient
 }

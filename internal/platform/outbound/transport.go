@@ -53,7 +53,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if errors.Is(context.Cause(ctx), errSlow) {
 			return nil, fault.Wrap(fault.Unavailable, err, "%s did not answer within %v", req.URL.Host, c.o.Timeout)
 		}
-		return nil, describe(req.URL.Host, err)
+		return nil, c.describe(req.URL.Host, err)
 	}
 	resp.Request = req
 	resp.Body = newBody(ctx, cancel, resp.Body, req.URL.Host, c.o.Timeout)

@@ -69,6 +69,8 @@ func Of(r *record.Record) *Entity {
 const (
 	maxName = 256
 	maxID   = 1000
+
+	anyID = "*" // to live clients, all records of a type
 )
 
 func check(org, recordType, id string) error {
@@ -191,6 +193,9 @@ func (s *Service) write(ctx context.Context, org, recordType, id, ifMatch string
 		after := edit(before)
 		if after == nil {
 			return nil, false, fault.New(fault.NotFound, "no %s %q in organisation %q", recordType, id, org)
+		}
+		if !exists && id == anyID {
+			return nil, false, fault.New(fault.Invalid, "no record can have the id %q: it stands for all records of a type where clients subscribe", id)
 		}
 		data, err := record.Canonical(after)
 		if err != nil {
