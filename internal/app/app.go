@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/gate/target"
+	"github.com/headgate/headgate/internal/live/resolver"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/hosting"
@@ -111,6 +112,8 @@ type App struct {
 	live     *Live
 	flow     *flow.Flow
 
+	resolvers []*resolver.HTTP // of the configuration's live.resolvers, in their order
+
 	backgroundCPU bool // the platform's answer, asked once
 
 	helped     atomic.Uint64 // counts calls of Help
@@ -129,6 +132,9 @@ func New(o Options) (*App, error) {
 	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU()}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
+		return nil, err
+	}
+	if a.resolvers, err = o.newResolvers(); err != nil {
 		return nil, err
 	}
 	a.flow = flow.New(flow.Options{

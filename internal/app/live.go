@@ -17,6 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/live/token"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/outbound"
+	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/live"
 )
 
@@ -80,16 +81,26 @@ func (a *App) newLive() (*Live, error) {
 	return l, nil
 }
 
+// newResolvers returns the resolvers over HTTP that the configuration has, in its order.
+func (o *Options) newResolvers() (list []*resolver.HTTP, err error) {
+	for i, r := range o.Config.LiveSettings().Resolvers {
+		h := &resolver.HTTP{Client: outbound.OrRefuse(o.Env.HTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: o.Memory.Work}
+		if r.Version != "" {
+			if h.Version, err = expression.Compile(r.Version); err != nil {
+				return nil, fmt.Errorf("live.resolvers[%d].version: %w", i, err)
+			}
+		}
+		list = append(list, h)
+	}
+	return list, nil
+}
+
 // resolver returns the resolver over HTTP that the configuration names for an entity, or
 // nil.
 func (a *App) resolver(k live.Key) live.Resolver {
-	cfg := a.o.Config.Live
-	if cfg == nil {
-		return nil
-	}
-	for _, r := range cfg.Resolvers {
-		if r.Entity == k.Entity() || r.Entity == k.Type {
-			return &resolver.HTTP{Client: outbound.OrRefuse(a.o.Env.HTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
+	for i, h := range a.resolvers {
+		if r := a.o.Config.Live.Resolvers[i]; r.Entity == k.Entity() || r.Entity == k.Type {
+			return h
 		}
 	}
 	return nil
