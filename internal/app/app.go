@@ -113,6 +113,8 @@ type App struct {
 	flow     *flow.Flow
 
 	resolvers []*resolver.HTTP // of the configuration's live.resolvers, in their order
+	changes   store.Changes    // nil: no other process writes to the store without a signal
+	joined    chan struct{}    // gets a value when a live client connects or leaves
 
 	backgroundCPU bool // the platform's answer, asked once
 
@@ -128,8 +130,9 @@ type App struct {
 func New(o Options) (*App, error) {
 	o.steady()
 	events := o.Store // codedStore would hide what else the driver can do with windows
+	changes, _ := o.Store.(store.Changes)
 	o.Store = codedStore{o.Store, store.Coded(o.Store)}
-	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU()}
+	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
 		return nil, err

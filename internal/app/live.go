@@ -46,7 +46,13 @@ func (o *Options) signalTopic() string {
 func (a *App) newLive() (*Live, error) {
 	cfg := a.o.Config.LiveSettings()
 	l := &Live{}
-	o := live.Options{Resolver: a.flow.Resolver, Log: a.o.Log, Now: a.o.Now, MaxMemory: a.o.Memory.Live.Total(), ClientsChanged: a.flow.ClientsChanged}
+	o := live.Options{Resolver: a.flow.Resolver, Log: a.o.Log, Now: a.o.Now, MaxMemory: a.o.Memory.Live.Total()}
+	o.ClientsChanged = func(k live.Key) {
+		a.flow.ClientsChanged(k)
+		if k == (live.Key{}) {
+			a.clientJoined()
+		}
+	}
 	o.Delivered = func(d live.Delivery) {
 		if d.Key.Org != flow.OwnOrg { // only the console subscribes to those: listing them would not help its viewer
 			l.Journal.Add(d)
