@@ -96,7 +96,7 @@ var layers = map[string][]string{
 	"live/pubsubqueue":                           {"internal/bus/busqueue", "internal/bus/pubsubbus"},
 	"live/queuetest":                             {"live"},
 	"internal/live/token":                        {"live", "internal/platform/clock", "internal/platform/fault"},
-	"internal/live/resolver":                     {"live", "internal/platform/budget", "internal/platform/fault"},
+	"internal/live/resolver":                     {"live", "internal/platform/budget", "internal/platform/fault", "internal/webhook/expression"},
 	"internal/live/journal":                      {"live"},
 	"internal/platform/decode":                   {"internal/platform/fault"},
 	"internal/platform/decode/schema":            {"internal/platform/decode"},

@@ -227,6 +227,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be ingest, operate or read, not "Read"`, false},
 
 		// Live.
+		{"resolver's version", with(`"live": {"resolvers": [{"entity": "e", "url": "https://h/"}, {"entity": "f", "url": "https://h/", "version": "rows[0]"}]}`), "$.live.resolvers[1].version: is not a valid expression: 1:1: undeclared reference to 'rows'", true},
 		{"live path", with(`"live": {"path": "/ws/{"}`), `$.live.path: must begin with / and have no braces, spaces, ? or #, not "/ws/{"`, false},
 		{"live path without slash", with(`"live": {"path": "ws"}`), `$.live.path: must begin with / and have no braces, spaces, ? or #, not "ws"`, false},
 

@@ -1,6 +1,9 @@
 package config
 
-import "github.com/headgate/headgate/internal/platform/decode"
+import (
+	"github.com/headgate/headgate/internal/platform/decode"
+	"github.com/headgate/headgate/internal/webhook/expression"
+)
 
 // Live is the push of changes to clients.
 type Live struct {
@@ -41,6 +44,8 @@ type LiveResolver struct {
 	URL string `json:"url" decode:"required" format:"httpURL"`
 	// The seconds that a call may take.
 	TimeoutSeconds int `json:"timeoutSeconds,omitempty" default:"5" range:"1..60"`
+	// CEL over the answer's body and headers: the version, which decides whether an answer is new. Omitted, or empty text: its ETag, or else its bytes.
+	Version string `json:"version,omitempty"`
 }
 
 // LivePassThrough is a URL or a topic.
@@ -78,6 +83,14 @@ func (c *Config) LiveSettings() *Live {
 }
 
 func (v *validator) live(l *Live) {
+	for i, r := range l.Resolvers {
+		if r.Version == "" {
+			continue
+		}
+		if _, err := expression.Compile(r.Version); err != nil {
+			v.Add(decode.Index("$.live.resolvers", i)+".version", "is not a valid expression: %s", err)
+		}
+	}
 	if t := l.PassThrough; t != nil && (t.URL == "") == (t.Topic == "") {
 		v.Add("$.live.passThrough", "must have url or topic")
 	}

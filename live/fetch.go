@@ -100,7 +100,7 @@ func (h *Hub) fetch(g *group) {
 	g.forced = false
 	sh.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(h.stopped, fetchTimeout)
+	ctx, cancel := context.WithTimeout(announcedIn(h.stopped, forced), fetchTimeout)
 	state, err := g.resolver.Resolve(ctx, g.key, g.secret)
 	cancel()
 	var snap *snapshot

@@ -173,14 +173,18 @@ func (h *Hub) compareRegularly() {
 	}
 }
 
-// compare fetches every entity that has subscribers. Those whose version changed missed
-// a message.
-func (h *Hub) compare() {
+func (h *Hub) compare() { h.Compare(func(Key) bool { return true }) }
+
+// Compare fetches the entities that have subscribers here and for which which is true, and
+// sends those whose version changed: they missed a message. The hub does so by itself every
+// [Options.CompareEvery]. Entities under "*" are not compared. Compare does not wait for the
+// fetches. It calls which while it holds locks of the hub.
+func (h *Hub) Compare(which func(Key) bool) {
 	for i := range h.shards {
 		sh := &h.shards[i]
 		sh.mu.Lock()
 		for k, t := range sh.topics {
-			if k.ID == Any {
+			if k.ID == Any || !which(k) {
 				continue
 			}
 			for _, g := range t.groups {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -181,4 +182,33 @@ func TestNotifyOfNoEntity(t *testing.T) {
 	w.set("items", "1", 1)
 	require.Equal(t, "1", p.read()["id"])
 	require.EqualValues(t, 1, w.fetches.Load())
+}
+
+// A server that learns of changes without names has the versions of some entities compared
+// at once. Only what changed is sent, and the resolver knows that no change was announced.
+func TestVersionsAreComparedOnRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newEntities(t, func(o *live.Options) { o.CompareEvery = 24 * time.Hour })
+		b := newBlocked()
+		c := w.hub.Connect(b, live.Plain)
+		for _, id := range []string{"1", "2", "3"} {
+			c.Handle(`{"action":"subscribe","body":{"entity":"items","id":"` + id + `"}}`)
+		}
+		time.Sleep(time.Second)
+		for _, id := range []string{"1", "2"} {
+			w.setSilently(live.KeyOf("items", id), 7)
+		}
+		before := w.tried()
+		w.hub.Compare(func(k live.Key) bool { return k.ID != "2" })
+		time.Sleep(time.Second)
+		require.Equal(t, before+2, w.tried())
+		require.Equal(t, `{"id":"1","v":7}`, <-b.frames)
+		require.Zero(t, c.Waiting(), "3 did not change, and 2 was not compared")
+		require.Zero(t, w.announced())
+
+		w.set(live.KeyOf("items", "3"), 8)
+		require.Equal(t, `{"id":"3","v":8}`, <-b.frames)
+		require.Equal(t, 1, w.announced())
+	})
 }

@@ -38,6 +38,21 @@ type Resolver interface {
 	PerSecret() bool
 }
 
+type announced struct{}
+
+func announcedIn(ctx context.Context, yes bool) context.Context {
+	return context.WithValue(ctx, announced{}, yes)
+}
+
+// Announced reports whether Resolve is called because a change was announced, for instance by
+// [Hub.Notify]. Otherwise versions are compared, or a client asks for the state. It is for
+// resolvers whose versions are costly to find: an announced change may have any new version.
+// ctx is the one that [Resolver] got.
+func Announced(ctx context.Context) bool {
+	yes, _ := ctx.Value(announced{}).(bool)
+	return yes
+}
+
 // Handle says how entities of a type are fetched, "items" or "acme/items". Call it
 // before clients connect. It panics if the entity has a handler or cannot be named so.
 // A subscription to an entity that has neither a handler nor a [Resolver] is logged as a

@@ -22,6 +22,7 @@ type entityWorld struct {
 	mu       sync.Mutex
 	versions map[live.Key]int // 0: gone
 	fetches  int
+	told     int // fetches because a change was announced
 	failing  bool
 }
 
@@ -39,10 +40,13 @@ func newEntities(t *testing.T, change func(*live.Options)) *entityWorld {
 
 func (*entityWorld) PerSecret() bool { return false }
 
-func (w *entityWorld) Resolve(_ context.Context, k live.Key, _ string) (live.State, error) {
+func (w *entityWorld) Resolve(ctx context.Context, k live.Key, _ string) (live.State, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fetches++
+	if live.Announced(ctx) {
+		w.told++
+	}
 	if w.failing {
 		return live.State{}, errors.New("away")
 	}
@@ -55,10 +59,22 @@ func (w *entityWorld) Resolve(_ context.Context, k live.Key, _ string) (live.Sta
 
 // set changes an entity and tells the hub.
 func (w *entityWorld) set(k live.Key, v int) {
-	w.mu.Lock()
-	w.versions[k] = v
-	w.mu.Unlock()
+	w.setSilently(k, v)
 	w.hub.NotifyLocal(k)
+}
+
+// setSilently changes an entity, and no message about it arrives.
+func (w *entityWorld) setSilently(k live.Key, v int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.versions[k] = v
+}
+
+// announced returns how many fetches there were because a change was announced.
+func (w *entityWorld) announced() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.told
 }
 
 // fail makes fetches fail, or succeed again.

@@ -32,6 +32,8 @@ const LONGEST_WAIT = 15000;
 const SOCKETS_TRIED = 2;
 /** The same once a socket has opened. Then most likely the server is down, and an event stream would fail, too. */
 const SOCKETS_TRIED_AGAIN = 10;
+/** Both transports have been tried after this many failures. */
+const BOTH_TRIED = SOCKETS_TRIED + 1;
 /** Milliseconds of silence after which the client sends a frame that the server answers: browsers hide the server's pings. */
 const QUIET = 45000;
 /** Milliseconds of silence after which the connection counts as dead. */
@@ -51,6 +53,8 @@ export function connect(options = {}) {
   let transport = options.transport === "sse" ? "sse" : "websocket";
   let failures = 0;
   let through = false; // a socket has opened once
+  let reached = false; // a connection of any kind has opened once
+  let told = false;
   let stopped = false;
   /** @type {any} */
   let timer = null;
@@ -111,6 +115,16 @@ export function connect(options = {}) {
     }
   };
 
+  /** Says once that a server of another origin cannot be reached. Browsers do not tell a page why. */
+  const unreachable = () => {
+    const own = globalThis.location?.origin;
+    if (told || !own || own === base.origin) return;
+    told = true;
+    const message = `${base.origin} cannot be reached from a page of ${own}: the server is down, or its configuration does not list ${own} in cors.allowedOrigins`;
+    if (options.onError) options.onError({ type: "error", code: "unavailable", message });
+    else console.error("headgate: " + message);
+  };
+
   let wait = 0;
   const again = () => {
     if (stopped) return;
@@ -118,6 +132,7 @@ export function connect(options = {}) {
     quiet();
     state("closed");
     failures++;
+    if (!reached && failures >= BOTH_TRIED) unreachable();
     const longest = Math.min(FIRST_WAIT * 2 ** Math.min(failures - 1, 10), LONGEST_WAIT);
     const after = wait || longest / 2 + Math.random() * longest / 2;
     wait = 0;
@@ -140,7 +155,7 @@ export function connect(options = {}) {
     connection = socket;
     let opened = false;
     socket.onopen = () => {
-      opened = through = true;
+      opened = through = reached = true;
       failures = 0;
       heard();
       if (options.secret) send({ action: "secret", body: options.secret });
@@ -177,7 +192,7 @@ export function connect(options = {}) {
     connection = stream;
     let opened = false;
     stream.onopen = () => {
-      opened = true;
+      opened = reached = true;
       failures = 0;
       heard();
       state("open");

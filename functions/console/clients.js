@@ -8,8 +8,8 @@ const MOST = 200;
 
 /** @param {import("./app.js").Context} ctx */
 export function liveView(ctx) {
-  const clients = el("section", { class: "card", "aria-label": "Clients" });
-  const sent = el("section", { class: "card", "aria-label": "Latest changes" });
+  const clients = el("section", { class: "card listed", "aria-label": "Clients" });
+  const sent = el("section", { class: "card listed", "aria-label": "Latest changes" });
   const refresh = coalesce(async () => {
     const now = await get(`live/clients?limit=${MOST}`);
     update(clients, el("h2", {}, count(now.count, "client"), " connected to this instance"),

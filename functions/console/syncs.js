@@ -68,9 +68,9 @@ export function syncsView(ctx) {
 function oneSync(ctx, id, o) {
   const base = `sync/${segment(id)}`;
   const about = el("section", { class: "card", "aria-label": "Definition" });
-  const runBox = el("section", { class: "card", "aria-label": "Run" });
-  const rejectBox = el("section", { class: "card", "aria-label": "Rejects" });
-  const conflictBox = el("section", { class: "card", "aria-label": "Conflicts" });
+  const runBox = el("section", { class: "card listed", "aria-label": "Run" });
+  const rejectBox = el("section", { class: "card listed", "aria-label": "Rejects" });
+  const conflictBox = el("section", { class: "card listed", "aria-label": "Conflicts" });
   const rowBox = el("section", { class: "card", "aria-label": "Rows" });
   let ended = false;
   let read = { rows: "", rejects: "" }; // the run and its state for which rows and rejects were loaded

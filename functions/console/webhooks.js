@@ -8,15 +8,15 @@ const MOST = 50;
 
 /** @param {import("./app.js").Context} ctx */
 export function webhooksView(ctx) {
-  const targets = el("section", { class: "card", "aria-label": "Webhooks" });
-  const log = el("section", { class: "card", "aria-label": "Deliveries" });
+  const targets = el("section", { class: "card listed", "aria-label": "Webhooks" });
+  const log = el("section", { class: "card listed", "aria-label": "Deliveries" });
   const [id] = ctx.rest;
   const refresh = coalesce(async () => {
     const { webhooks } = await get("webhooks");
     update(targets, el("h2", {}, count(webhooks.length, "webhook")),
       table("Registered URLs", ["URL", "List", "State", { text: "Waiting", number: true }, "Last answer", "Actions"],
         webhooks.map((/** @type {any} */ t) => [
-          said(t.url, 120), said(t.externalTaskListId, 80), state(t), t.next - t.head, answer(t.lastStatus, t.lastError),
+          el("div", { class: "wide" }, said(t.url, 120)), el("div", { class: "key" }, said(t.externalTaskListId, 80)), state(t), t.next - t.head, answer(t.lastStatus, t.lastError),
           el("span", { class: "actions" }, el("a", { href: `#webhooks/${encodeURIComponent(t.id)}` }, "Deliveries"),
             button("Test", () => test(t)), button("Rotate secret", () => rotate(t, refresh))),
         ]), "No URL is registered: POST /register-for-webhook registers one.", webhooks.map((/** @type {any} */ t) => t.id)));

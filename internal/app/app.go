@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/gate/target"
+	"github.com/headgate/headgate/internal/live/resolver"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/hosting"
@@ -114,6 +115,10 @@ type App struct {
 	live     *Live
 	flow     *flow.Flow
 
+	resolvers []*resolver.HTTP // of the configuration's live.resolvers, in their order
+	changes   store.Changes    // nil: no other process writes to the store without a signal
+	joined    chan struct{}    // gets a value when a live client connects or leaves
+
 	backgroundCPU bool // the platform's answer, asked once
 
 	helped     atomic.Uint64 // counts calls of Help
@@ -128,10 +133,14 @@ type App struct {
 func New(o Options) (*App, error) {
 	o.steady()
 	events := o.Store // codedStore would hide what else the driver can do with windows
+	changes, _ := o.Store.(store.Changes)
 	o.Store = codedStore{o.Store, store.Coded(o.Store)}
-	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU()}
+	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
+		return nil, err
+	}
+	if a.resolvers, err = o.newResolvers(); err != nil {
 		return nil, err
 	}
 	a.flow = flow.New(flow.Options{

@@ -17,6 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/live/token"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/outbound"
+	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/live"
 )
 
@@ -48,7 +49,13 @@ func (o *Options) signalTopic() string {
 func (a *App) newLive() (*Live, error) {
 	cfg := a.o.Config.LiveSettings()
 	l := &Live{}
-	o := live.Options{Resolver: a.flow.Resolver, Log: a.o.Log, Now: a.o.Now, MaxMemory: a.o.Memory.Live.Total(), ClientsChanged: a.flow.ClientsChanged}
+	o := live.Options{Resolver: a.flow.Resolver, Log: a.o.Log, Now: a.o.Now, MaxMemory: a.o.Memory.Live.Total()}
+	o.ClientsChanged = func(k live.Key) {
+		a.flow.ClientsChanged(k)
+		if k == (live.Key{}) {
+			a.clientJoined()
+		}
+	}
 	o.Delivered = func(d live.Delivery) {
 		if d.Key.Org != flow.OwnOrg { // only the console subscribes to those: listing them would not help its viewer
 			l.Journal.Add(d)
@@ -83,16 +90,26 @@ func (a *App) newLive() (*Live, error) {
 	return l, nil
 }
 
+// newResolvers returns the resolvers over HTTP that the configuration has, in its order.
+func (o *Options) newResolvers() (list []*resolver.HTTP, err error) {
+	for i, r := range o.Config.LiveSettings().Resolvers {
+		h := &resolver.HTTP{Client: outbound.OrRefuse(o.LiveHTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: o.Memory.Work}
+		if r.Version != "" {
+			if h.Version, err = expression.Compile(r.Version); err != nil {
+				return nil, fmt.Errorf("live.resolvers[%d].version: %w", i, err)
+			}
+		}
+		list = append(list, h)
+	}
+	return list, nil
+}
+
 // resolver returns the resolver over HTTP that the configuration names for an entity, or
 // nil.
 func (a *App) resolver(k live.Key) live.Resolver {
-	cfg := a.o.Config.Live
-	if cfg == nil {
-		return nil
-	}
-	for _, r := range cfg.Resolvers {
-		if r.Entity == k.Entity() || r.Entity == k.Type {
-			return &resolver.HTTP{Client: outbound.OrRefuse(a.o.LiveHTTP), URL: r.URL, Timeout: time.Duration(r.TimeoutSeconds) * time.Second, Memory: a.o.Memory.Work}
+	for i, h := range a.resolvers {
+		if r := a.o.Config.Live.Resolvers[i]; r.Entity == k.Entity() || r.Entity == k.Type {
+			return h
 		}
 	}
 	return nil

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,4 +60,41 @@ func TestPassThroughOfSecretsThatCannotBeCarried(t *testing.T) {
 	}
 	require.Equal(t, strings.Repeat("é", 4096), <-got)
 	require.Empty(t, got)
+}
+
+// Rows may hold the time. The version that the configuration asks for says whether an answer
+// is new, so such rows are not pushed again at each comparison.
+func TestTheConfiguredVersionReachesTheResolver(t *testing.T) {
+	t.Parallel()
+	var answers atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `[{"revision":7,"at":%d}]`, answers.Add(1))
+	}))
+	defer srv.Close()
+	o := Options{
+		Config: &config.Config{Deployment: config.Deployment{Live: &config.Live{Resolvers: []config.LiveResolver{
+			{Entity: "acme/reports", URL: srv.URL, Version: "body[0].revision"}, {Entity: "plain", URL: srv.URL},
+		}}}},
+		LiveHTTP: srv.Client(),
+	}
+	list, err := o.newResolvers()
+	require.NoError(t, err)
+	a := &App{o: o, resolvers: list}
+	versions := func(k live.Key) (two []string) {
+		for range 2 {
+			s, err := a.resolver(k).Resolve(t.Context(), k, "")
+			require.NoError(t, err)
+			two = append(two, s.Version)
+		}
+		return two
+	}
+	with := versions(live.KeyOf("acme/reports", "1"))
+	require.Equal(t, with[0], with[1])
+	without := versions(live.KeyOf("plain", "1"))
+	require.NotEqual(t, without[0], without[1])
+	require.Nil(t, a.resolver(live.KeyOf("reports", "1")), "of another organisation")
+
+	o.Config.Live.Resolvers[1].Version = "body["
+	_, err = o.newResolvers()
+	require.ErrorContains(t, err, "live.resolvers[1].version")
 }

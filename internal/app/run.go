@@ -24,6 +24,9 @@ func (a *App) Start() {
 	}
 	a.flow.Start()
 	a.running.Go(func() { a.sessions.KeepRegistered(ctx, nil) })
+	if a.changes != nil && a.o.ServesLive {
+		a.running.Go(func() { a.watch(ctx, a.changes) })
+	}
 	if a.o.Receive {
 		a.running.Go(func() { a.flow.ReceiveMessages(ctx) })
 	}

@@ -3,8 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,8 +145,7 @@ func consumedOnce(t *testing.T, addr, consumer string, c *program, again func() 
 // sends, verifies as the vectors say, and sees changes.
 func TestBrowserClientOfAnotherOrigin(t *testing.T) {
 	t.Parallel()
-	files := httptest.NewServer(http.FileServer(http.Dir("../../client")))
-	t.Cleanup(files.Close)
+	files := ownPage(t)
 	p := start(t, options{env: []string{`CONFIG={"serviceName":"s","trigger":{"type":"window","observationPeriod":3600},"endpoints":[{"eventKey":"entry1"},{"eventKey":"entry2"}],
 		"targetPubSub":{"topic":"projects/p/topics/sync"},"cors":{"allowedOrigins":["` + files.URL + `"]}}`}})
 	page := browser(t, files.URL+"/vectors.json")
@@ -170,7 +167,7 @@ func TestBrowserClientOfAnotherOrigin(t *testing.T) {
 	})`)
 	require.Empty(t, wrong)
 	p.put(t, 1)
-	require.True(t, js[bool](t, page, strings.Replace(strings.Replace(listen, "/live/client.js", "/js/live.js", 1), "m.connect({", `m.connect({ base: "`+p.base+`",`, 1)))
+	require.True(t, js[bool](t, page, listenAt(p.base)))
 	sees(t, page, 1)
 	p.put(t, 2)
 	sees(t, page, 2)

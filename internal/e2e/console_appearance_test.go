@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,9 +46,20 @@ func busy(t *testing.T) *process {
 		"mapping":{"reading":{"key":["well","at"],"fields":{"well":{"from":"well"},"at":{"from":"at"},"value":{"from":"value_m","type":"number","required":true}}}}}`)
 	p.must(t, "POST", "/sync/readings/run?wait=true", "")
 	outside.must(t, "POST", "/example/register-for-webhook", `{"url":"`+p.base+`/echo-external-data-webhook"}`)
+	for _, status := range []int{204, 503} { // of the receivers of our own webhooks
+		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(receiver.Close)
+		p.must(t, "POST", "/register-for-webhook", fmt.Sprintf(`{"url":"%s/crm/changes?list=%d"}`, receiver.URL, status))
+	}
 	p.must(t, "GET", "/drafts/task-list-1", "")
 	p.must(t, "PATCH", "/drafts/task-list-1", `{"by":"Ada","rows":{"12":{"name":"Alef"},"34":{"name":"Beth"}}}`)
 	outside.must(t, "POST", "/example/set-tasks", fmt.Sprintf(tasks, "Alfa", 7))
+	eventually(t, 30*time.Second, "both receivers were called", func() error {
+		if w := p.must(t, "GET", "/webhooks", ""); !strings.Contains(w, `"lastStatus":204`) || !strings.Contains(w, `"lastStatus":503`) {
+			return fmt.Errorf("they are %s", w)
+		}
+		return nil
+	})
 	eventually(t, 10*time.Second, "the draft has flags", func() error {
 		if d := p.must(t, "GET", "/drafts/task-list-1", ""); !strings.Contains(d, `"incoming":"Alfa"`) {
 			return fmt.Errorf("it is %s", d)
@@ -57,12 +69,26 @@ func busy(t *testing.T) *process {
 	return p
 }
 
-// views are the views of the console, each with a text that it shows when it is complete.
-var views = []struct{ hash, text string }{
-	{"gate", "Missing: 2 more events at orders and 1 more event at prices."},
-	{"syncs/readings", "Rejected rows"},
-	{"draft", "2 changes at the source to decide about"},
-	{"live", "Latest changes"},
+// view is a view of the console, with a text that it shows when it is complete. follow is the
+// selector of a link in it that leads to more, which the text belongs to.
+type view struct{ hash, follow, text string }
+
+var views = []view{
+	{"gate", "", "Missing: 2 more events at orders and 1 more event at prices."},
+	{"syncs/readings", "", "Rejected rows"},
+	{"draft", "", "2 changes at the source to decide about"},
+	{"live", "", "Latest changes"},
+	{"webhooks", `a[href^="#webhooks/"]`, "Deliveries to"},
+}
+
+// opens opens a view, and waits until it is complete.
+func (d *desk) opens(v view) {
+	d.eval(`location.hash = ` + quote("#"+v.hash))
+	if v.follow != "" {
+		d.until(v.hash+": it has the link", `document.querySelector(`+quote(v.follow)+`) !== null`)
+		d.eval(`document.querySelector(` + quote(v.follow) + `).click()`)
+	}
+	d.reads(v.text)
 }
 
 // readable lists the texts whose contrast with their background is too low for WCAG's
@@ -83,8 +109,12 @@ const readable = `(() => {
 	return bad;
 })()`
 
+// cramped lists the cells of tables that are so narrow that their text runs down the page, a
+// few letters in a line.
+const cramped = `[...document.querySelectorAll("td")].filter((c) => c.innerText.trim() && c.clientWidth < 72 && c.clientHeight > 130).map((c) => c.innerText.slice(0, 60))`
+
 // Every view, light and dark, on a wide screen and on a phone: nothing overflows sideways,
-// and all text is readable.
+// all text is readable, and no cell is cramped.
 func TestConsoleLooks(t *testing.T) {
 	t.Parallel()
 	p := busy(t)
@@ -101,13 +131,13 @@ func TestConsoleLooks(t *testing.T) {
 			d.do(chromedp.EmulateViewport(size.w, size.h))
 			for _, v := range views {
 				what := fmt.Sprintf("%s, %s, %s", v.hash, scheme, size.name)
-				d.eval(`location.hash = ` + quote("#"+v.hash))
-				d.reads(v.text)
+				d.opens(v)
 				if v.hash == "gate" {
 					d.until(what+": all of it is there", `document.querySelectorAll('button[aria-label^="Content of"]').length === 3 && document.querySelectorAll(".chart rect").length > 3`)
 				}
 				d.until(what+": nothing sticks out", `document.documentElement.scrollWidth <= innerWidth`)
 				require.Empty(t, js[[]string](t, d.page, readable), what)
+				require.Empty(t, js[[]string](t, d.page, cramped), what)
 				d.shoot(strings.ReplaceAll(fmt.Sprintf("%s-%s-%s", strings.Split(v.hash, "/")[0], scheme, size.name), " ", ""))
 			}
 		}
@@ -145,8 +175,7 @@ func TestConsoleNamesAndRoles(t *testing.T) {
 		return roles
 	}
 	for _, v := range views {
-		d.eval(`location.hash = ` + quote("#"+v.hash))
-		d.reads(v.text)
+		d.opens(v)
 		roles := check(v.hash)
 		switch {
 		case v.hash == "gate":

@@ -75,6 +75,7 @@ type Flow struct {
 	telling   sync.WaitGroup // the work of inBackground
 	refreshes *reruns[string]
 	signals   *reruns[live.Key]
+	versions  ownVersions
 }
 
 // New returns a Flow that connects nothing yet.

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/live"
@@ -92,14 +91,4 @@ func (f *Flow) signalOwn(ctx context.Context, k live.Key) {
 	if err := f.Notify(ctx, []live.Key{k}); err != nil && ctx.Err() == nil {
 		f.o.Log.Debug("a change did not reach every instance", "type", k.Type, "id", k.ID, "error", err)
 	}
-}
-
-// ownResolver gives our own entities a new version each time, so that every client reads
-// the endpoint again.
-type ownResolver struct{}
-
-func (ownResolver) PerSecret() bool { return false }
-
-func (ownResolver) Resolve(context.Context, live.Key, string) (live.State, error) {
-	return live.State{Version: strconv.FormatInt(time.Now().UnixNano(), 36), Rows: [][]byte{[]byte("{}")}}, nil
 }

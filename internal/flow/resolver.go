@@ -28,7 +28,7 @@ const signalType = "ExternalDataChanged_V1.0.0"
 // or that of the use case which keeps it. Records are the rest.
 func (f *Flow) Resolver(k live.Key) live.Resolver {
 	if k.Org == OwnOrg {
-		return ownResolver{}
+		return ownResolver{f}
 	}
 	if r := f.o.Resolver(k); r != nil {
 		return r

@@ -50,29 +50,59 @@ func TestExternalData(t *testing.T) {
 		require.Equal(t, 200, status, "several lines form one list")
 		status, _, _ = call(t, e, "POST", "/set-tasks/task-list-2", two, "If-Match", h.Get("ETag"))
 		require.Equal(t, 200, status)
-		call(t, e, "POST", "/debug-reset-task-list", "")
-		_, after, _ = call(t, e, "GET", "/fetch-tasks/task-list-2", "")
-		require.Contains(t, after, "CompletelyDifferentAlpha", "the reset restores")
 	})
-	t.Run("register and unregister", func(t *testing.T) {
+	t.Run("the reset restores the sample lists", func(t *testing.T) {
 		t.Parallel()
 		e := mock.NewExternalData(mock.Options{})
-		const ours = `{"url":"http://127.0.0.1:1/x"}`
-		status, _, _ := call(t, e, "POST", "/unregister-webhook", ours)
-		require.Equal(t, 400, status, "without any webhook")
-		for _, bad := range []string{``, `{}`, `{"url":"I am not a URI"}`, `{"url":123}`, `{"url":{}}`, `{"url":"http://x/","externalTaskListId":123}`} {
+		for _, id := range []string{"task-list-1", "task-list-2"} {
+			_, before, _ := call(t, e, "GET", "/fetch-tasks/"+id, "")
+			call(t, e, "POST", "/set-tasks/"+id, two)
+			status, _, _ := call(t, e, "POST", "/debug-reset-task-list", "")
+			require.Equal(t, 200, status)
+			_, after, _ := call(t, e, "GET", "/fetch-tasks/"+id, "")
+			require.JSONEq(t, before, after)
+		}
+	})
+	const ours = `{"url":"http://127.0.0.1:1/x"}`
+	registered := func(t *testing.T) *mock.ExternalData {
+		t.Helper()
+		e := mock.NewExternalData(mock.Options{})
+		status, _, _ := call(t, e, "POST", "/register-for-webhook", ours)
+		require.Equal(t, 200, status)
+		require.Len(t, e.Hooks("task-list-1"), 1)
+		return e
+	}
+	t.Run("register valid URL", func(t *testing.T) {
+		t.Parallel()
+		registered(t)
+	})
+	t.Run("register or unregister missing, I am not a URI, not a url, 123; 123 list id: 400", func(t *testing.T) {
+		t.Parallel()
+		e := registered(t)
+		for _, bad := range []string{``, `{}`, `{"url":"I am not a URI"}`, `{"url":"not a url"}`, `{"url":123}`, `{"url":{}}`, `{"url":"http://x/","externalTaskListId":123}`} {
 			for _, path := range []string{"/register-for-webhook", "/unregister-webhook"} {
-				status, _, _ = call(t, e, "POST", path, bad)
+				status, _, _ := call(t, e, "POST", path, bad)
 				require.Equal(t, 400, status, bad)
 			}
 		}
-		status, _, _ = call(t, e, "POST", "/register-for-webhook", ours)
+		require.Len(t, e.Hooks("task-list-1"), 1)
+	})
+	t.Run("unregister without any webhook: 400", func(t *testing.T) {
+		t.Parallel()
+		status, _, _ := call(t, mock.NewExternalData(mock.Options{}), "POST", "/unregister-webhook", ours)
+		require.Equal(t, 400, status)
+	})
+	t.Run("unregister another's URL: 200", func(t *testing.T) {
+		t.Parallel()
+		e := registered(t)
+		status, _, _ := call(t, e, "POST", "/unregister-webhook", `{"url":"http://other.example/"}`)
 		require.Equal(t, 200, status)
 		require.Len(t, e.Hooks("task-list-1"), 1)
-		status, _, _ = call(t, e, "POST", "/unregister-webhook", `{"url":"http://other.example/"}`)
-		require.Equal(t, 200, status, "another's URL")
-		require.Len(t, e.Hooks("task-list-1"), 1)
-		status, _, _ = call(t, e, "POST", "/unregister-webhook", ours)
+	})
+	t.Run("unregister existing", func(t *testing.T) {
+		t.Parallel()
+		e := registered(t)
+		status, _, _ := call(t, e, "POST", "/unregister-webhook", ours)
 		require.Equal(t, 200, status)
 		require.Empty(t, e.Hooks("task-list-1"))
 	})
@@ -98,7 +128,6 @@ func TestExternalData(t *testing.T) {
 	t.Run("the query names the list", func(t *testing.T) {
 		t.Parallel()
 		e := mock.NewExternalData(mock.Options{})
-		const ours = `{"url":"http://127.0.0.1:1/x"}`
 		status, _, _ := call(t, e, "POST", "/register-for-webhook?externalTaskListId=task-list-2", ours)
 		require.Equal(t, 200, status)
 		require.Empty(t, e.Hooks("task-list-1"))

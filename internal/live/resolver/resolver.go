@@ -20,6 +20,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/live"
 )
 
@@ -32,6 +33,9 @@ type HTTP struct {
 	URL     string // with {org}, {type} and {id}
 	Header  http.Header
 	Timeout time.Duration
+	// Version gives the version of an answer. nil, or empty text: its ETag is the version, or
+	// a hash of the answer where it has none.
+	Version *expression.Expression
 	// Memory bounds the answers that are large; nil means no bound.
 	Memory *budget.Budget
 }
@@ -82,10 +86,36 @@ func (r *HTTP) Resolve(ctx context.Context, k live.Key, secret string) (live.Sta
 	}
 	defer release()
 	state, err := stateOf(k, body)
-	if tag := resp.Header.Get("ETag"); err == nil && tag != "" {
-		state.Version = versionOf([]byte(tag)) // the service says what is new: rows may hold the time
+	if err != nil || state.Gone {
+		return state, err
 	}
-	return state, err
+	named, err := r.named(k, resp.Header, body)
+	if err != nil {
+		return live.State{}, err
+	}
+	if named == "" {
+		named = resp.Header.Get("ETag")
+	}
+	if named != "" {
+		state.Version = versionOf([]byte(named)) // the service says what is new: rows may hold the time
+	}
+	return state, nil
+}
+
+// named returns the version that r.Version finds in an answer, and "" if it finds none.
+func (r *HTTP) named(k live.Key, header http.Header, body []byte) (string, error) {
+	if r.Version == nil {
+		return "", nil
+	}
+	vars, err := expression.Of(header, body)
+	if err != nil {
+		return "", fmt.Errorf("version of the resolver of %s: %w", k.Type, err)
+	}
+	text, err := r.Version.Text(vars)
+	if err != nil {
+		return "", fmt.Errorf("version of the resolver of %s: %w", k.Type, err)
+	}
+	return text, nil
 }
 
 // CheckHeader returns a [live.SecretError] if no header can carry the secret as it is.
@@ -145,8 +175,8 @@ func (r *HTTP) read(ctx context.Context, k live.Key, from io.Reader) (body []byt
 }
 
 // stateOf returns the state that an answer describes. Its version is a hash of the answer;
-// Resolve takes the ETag instead, if there is one. An answer without a body is an error: "[]"
-// and 204 say that there is nothing.
+// Resolve replaces it if the service names the version. An answer without a body is an error:
+// "[]" and 204 say that there is nothing.
 func stateOf(k live.Key, body []byte) (live.State, error) {
 	if len(body) == 0 {
 		return live.State{}, fmt.Errorf("the resolver of %s answers without a body", k.Type)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/live/resolver"
+	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/live"
 )
 
@@ -77,18 +78,67 @@ func TestAnETagIsTheVersion(t *testing.T) {
 	answers := [][2]string{{`"a"`, `{"at":1}`}, {`"a"`, `{"at":2}`}, {`"b"`, `{"at":2}`}, {"", `{"at":3}`}, {"", `{"at":4}`}}
 	var versions []string
 	for _, a := range answers {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			if a[0] != "" {
-				w.Header().Set("ETag", a[0])
-			}
-			_, _ = w.Write([]byte(a[1]))
-		}))
-		s, err := (&resolver.HTTP{Client: srv.Client(), URL: srv.URL}).Resolve(t.Context(), live.Key{Org: "o", Type: "t", ID: "1"}, "")
-		srv.Close()
+		s, err := resolveAnswer(t, &resolver.HTTP{}, map[string]string{"ETag": a[0]}, a[1])
 		require.NoError(t, err)
 		versions = append(versions, s.Version)
 	}
 	require.Equal(t, versions[0], versions[1])
 	require.NotEqual(t, versions[1], versions[2])
 	require.NotEqual(t, versions[3], versions[4])
+}
+
+// The expression decides what is new, before the ETag: an answer that holds the time is not
+// pushed at each comparison of versions.
+func TestAnExpressionIsTheVersion(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, version string
+		answers       [][3]string // X-Revision, ETag, body
+		same          bool
+	}{
+		{"a field", "body[0].revision", [][3]string{{"", `"a"`, `[{"revision":7,"at":1}]`}, {"", `"b"`, `[{"revision":7,"at":2}]`}}, true},
+		{"a field that changes", "body[0].revision", [][3]string{{"", `"a"`, `[{"revision":7}]`}, {"", `"a"`, `[{"revision":8}]`}}, false},
+		{"a header", "headers['x-revision']", [][3]string{{"7", "", `{"at":1}`}, {"7", "", `{"at":2}`}}, true},
+		{"a header that changes", "headers['x-revision']", [][3]string{{"7", "", `{}`}, {"8", "", `{}`}}, false},
+		{"empty text: the ETag", "''", [][3]string{{"", `"a"`, `{"at":1}`}, {"", `"a"`, `{"at":2}`}}, true},
+		{"empty text: the bytes", "''", [][3]string{{"", "", `{"at":1}`}, {"", "", `{"at":2}`}}, false},
+	} {
+		e, err := expression.Compile(c.version)
+		require.NoError(t, err)
+		var versions []string
+		for _, a := range c.answers {
+			s, err := resolveAnswer(t, &resolver.HTTP{Version: e}, map[string]string{"X-Revision": a[0], "ETag": a[1]}, a[2])
+			require.NoError(t, err, c.name)
+			versions = append(versions, s.Version)
+		}
+		require.Equal(t, c.same, versions[0] == versions[1], c.name)
+	}
+}
+
+// An answer without what the expression needs is an error that says so. It is not asked of an
+// entity that is gone.
+func TestAnswersWithoutTheirVersion(t *testing.T) {
+	t.Parallel()
+	e, err := expression.Compile("body[0].revision")
+	require.NoError(t, err)
+	_, err = resolveAnswer(t, &resolver.HTTP{Version: e}, nil, `[{"at":1}]`)
+	require.ErrorContains(t, err, "version of the resolver of t")
+	s, err := resolveAnswer(t, &resolver.HTTP{Version: e}, nil, `[]`)
+	require.NoError(t, err)
+	require.True(t, s.Gone)
+}
+
+func resolveAnswer(t *testing.T, r *resolver.HTTP, header map[string]string, body string) (live.State, error) {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for name, v := range header {
+			if v != "" {
+				w.Header().Set(name, v)
+			}
+		}
+		_, _ = w.Write([]byte(body))
+	}))
+	defer srv.Close()
+	r.Client, r.URL = srv.Client(), srv.URL
+	return r.Resolve(t.Context(), live.Key{Org: "o", Type: "t", ID: "1"}, "")
 }

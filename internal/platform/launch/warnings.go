@@ -75,8 +75,8 @@ func signalsLeave(s Settings, cfg *config.Config) bool {
 func (s Settings) servesLive() bool { return s.Function == "" || s.Function == "live" }
 
 // serveAlone marks the embedded store as served by this process. It warns if another
-// process serves it already: the two share the stored data, but nothing in memory, so
-// live clients miss the changes of the other.
+// process serves it already: the two share the stored data, but nothing in memory, such as
+// the bus.
 func serveAlone(s Settings, cfg *config.Config, st *sqlitestore.Store) ([]warning, error) {
 	if !s.Serves {
 		return nil, nil
@@ -85,8 +85,8 @@ func serveAlone(s Settings, cfg *config.Config, st *sqlitestore.Store) ([]warnin
 	if err != nil || other == "" || signalsLeave(s, cfg) {
 		return nil, err
 	}
-	return []warning{{"another process serves this data directory, too: both use the same stored data, but live clients and the in-process bus " +
-		"get only the changes of their own process: stop one of the two, or give it its own directory with --data", []any{"other", other, "data", s.Data}}}, nil
+	return []warning{{"another process serves this data directory, too: both use the same stored data, but messages of the in-process bus " +
+		"stay in their own process: stop one of the two, or give it its own directory with --data", []any{"other", other, "data", s.Data}}}, nil
 }
 
 // silentEmulators warns of emulators that do not answer. They may start later: the

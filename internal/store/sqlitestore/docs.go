@@ -104,6 +104,7 @@ func (t *tx) commitDocs(writes []store.Write) (last int64, err error) {
 	if err := t.nextRevision.QueryRowContext(context.Background(), len(writes)).Scan(&last); err != nil {
 		return 0, err
 	}
+	t.revs = t.revs.with(last, int64(len(writes)))
 	rev := last - int64(len(writes)) + 1
 	args := make([]any, 0, 6*docsAtOnce)
 	for i := 0; i < len(writes); {

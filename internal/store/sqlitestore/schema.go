@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	schemaVersion = 4
+	schemaVersion = 5
 	applicationID = 0x48474154 // "HGAT", so that a foreign file is recognised
 )
 
@@ -172,8 +172,14 @@ CREATE TRIGGER claim_parts AFTER DELETE ON claim WHEN old.parts > 0 BEGIN
 END;
 `
 
+// changeSchema is added in version 5. The index lists the documents in the order of their last
+// writes, for processes that learn from the file what others wrote. It grows at its end.
+const changeSchema = `
+CREATE INDEX doc_rev ON doc (rev);
+`
+
 // migrations[i] changes a file of version i to version i+1.
-var migrations = [schemaVersion]string{schema, docSchema, windowSchema, partSchema}
+var migrations = [schemaVersion]string{schema, docSchema, windowSchema, partSchema, changeSchema}
 
 // migrate changes the file to schemaVersion, in one transaction. Several processes that
 // start at once may all call it.

@@ -139,7 +139,7 @@ type queries struct {
 
 	due, dueBeyond, claimOwner, claimByEventID, claims, claimsByState, claimsByKey, claimsByCompletion, claimsOldest, backlog *sql.Stmt
 
-	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs *sql.Stmt
+	collection, doc, docs, docsUp, docsDown, docsByOrderUp, docsByOrderDown, countDocs, lastRevision, changedDocs *sql.Stmt
 }
 
 const (
@@ -184,6 +184,9 @@ func prepareQueries(ctx context.Context, p preparer) (q queries, err error) {
 		&q.docsByOrderUp:   sqlDoc + `ord > 0 AND (ord, id) > (?, ?) ORDER BY ord, id LIMIT +?`,
 		&q.docsByOrderDown: sqlDoc + `ord > 0 AND (ord, id) < (?, ?) ORDER BY ord DESC, id DESC LIMIT +?`,
 		&q.countDocs:       `SELECT count(*) FROM (SELECT 1 FROM doc WHERE collection = ? LIMIT +?)`,
+		&q.lastRevision:    `SELECT last FROM revision`,
+		&q.changedDocs: `SELECT c.kind, c.scope, d.id, d.rev FROM doc d JOIN collection c ON c.num = d.collection
+			WHERE d.rev BETWEEN ? AND ? ORDER BY d.rev LIMIT +?`,
 
 		&q.due: `SELECT ` + claimInfo + ` FROM claim WHERE service = ? AND published = 0 AND next_attempt <= ?
 			ORDER BY next_attempt LIMIT +?`,

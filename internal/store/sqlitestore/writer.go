@@ -64,6 +64,7 @@ type writer struct {
 	health  *health
 	files   files
 	changes int // rows changed on this connection, as of the last group
+	own     ownWrites
 
 	mu     sync.Mutex
 	idle   *sync.Cond // signalled when busy becomes false
@@ -79,6 +80,7 @@ type tx struct {
 	statements
 	names *names
 	fresh []name // got their numbers in this transaction
+	revs  span   // of the documents that were written
 }
 
 func openWriter(ctx context.Context, path string, names *names, health *health) (_ *writer, err error) {
@@ -287,7 +289,9 @@ func (w *writer) run(group *[]*op) error {
 		w.undo()
 		return err
 	}
+	w.own.add(tx.revs)
 	if err := w.exec(w.stmts.commit); err != nil {
+		w.own.drop(tx.revs)
 		w.undo()
 		return fmt.Errorf("commit: %w", err)
 	}
@@ -329,12 +333,12 @@ func (w *writer) runOne(tx *tx, o *op) error {
 	if err := w.exec(w.stmts.savepoint); err != nil {
 		return err
 	}
-	fresh := len(tx.fresh)
+	fresh, revs := len(tx.fresh), tx.revs
 	if o.err = o.run(tx); o.err != nil {
 		if !refused(o.err) {
 			return o.err
 		}
-		tx.fresh = tx.fresh[:fresh]
+		tx.fresh, tx.revs = tx.fresh[:fresh], revs
 		if err := w.exec(w.stmts.undo); err != nil {
 			return err
 		}
