@@ -35,8 +35,9 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 		if err != nil {
 			return delivered, err
 		}
-		if docs[0] == nil { // the delivery expired
-			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head++ }); err != nil {
+		if docs[0] == nil {
+			s.log.Warn("a delivery of a webhook is dropped: it waited until it expired", "id", t.ID, "n", t.Head)
+			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head, t.Dropped = t.Head+1, t.Dropped+1 }); err != nil {
 				return delivered, err
 			}
 			continue
@@ -103,6 +104,11 @@ func (s *Service) call(ctx context.Context, t *Target, d *Delivery) (status int,
 	if d.Large != nil {
 		if whole.Data, err = s.lists.Load(ctx, d.Large); err != nil {
 			return 0, 0, errors.New("the delivery's data cannot be read")
+		}
+	}
+	if d.Occurrence != nil {
+		if whole.Data, err = s.dataOfOccurrence(ctx, d.Occurrence); err != nil {
+			return 0, 0, errors.New("the message cannot be read now")
 		}
 	}
 	return s.sender.send(ctx, t, &whole)
