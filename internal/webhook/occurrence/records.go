@@ -1,11 +1,13 @@
 package occurrence
 
 import (
+	"context"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
 
@@ -20,19 +22,36 @@ type Changed struct {
 // MostRecords and mostRecordBytes bound the records of one occurrence. A commit changes
 // thousands, and one webhook for each of them would be too many.
 const (
-	MostRecords     = 500
-	mostRecordBytes = 128 << 10
+	mostRecords     = 500
+	mostRecordBytes = 512 << 10
 )
+
+// MostRecordWrites bounds the writes about the records of one commit, which changes at most
+// 5,000 of them.
+const MostRecordWrites = 20
+
+// RecordBytes bounds what a change of a record with the id adds to the commit.
+func RecordBytes(id string) int { return 6*len(id) + 64 } // a byte may be escaped as \u0000
 
 // defaultOrg is the organisation that the names of entities leave out.
 const defaultOrg = "default"
 
-// OfRecords returns the occurrences of a commit that changes records.
-func OfRecords(org, recordType string, changed []Changed, at time.Time) (all []Occurrence) {
+// RecordWrites returns the writes of the changes of records, for the commit that makes them,
+// if somebody wants them.
+func (o *Outbox) RecordWrites(ctx context.Context, org, recordType string, changed []Changed, at time.Time) []store.Write {
+	if !o.Wants(ctx, Records, EntityOf(org, recordType)) {
+		return nil
+	}
+	return o.Writes(ctx, ofRecords(org, recordType, changed, at)...)
+}
+
+func ofRecords(org, recordType string, changed []Changed, at time.Time) (all []Occurrence) {
 	for len(changed) > 0 {
 		n, size := 0, 0
-		for n < len(changed) && n < MostRecords && (n == 0 || size+len(changed[n].ID) <= mostRecordBytes) {
-			size += len(changed[n].ID) + 64
+		for n < len(changed) && n < mostRecords {
+			if size += len(list.Encode(changed[n])) + 1; n > 0 && size > mostRecordBytes {
+				break
+			}
 			n++
 		}
 		all = append(all, Occurrence{
