@@ -25,9 +25,10 @@ type registration struct {
 
 // unregistration is the body that ends a registration.
 type unregistration struct {
-	URL  string `json:"url,omitempty" description:"Where the webhooks of a list are sent."`
-	List string `json:"externalTaskListId,omitempty" minLength:"1" description:"The list. Default: task-list-1."`
-	ID   string `json:"id,omitempty" description:"Instead: the id of any registration, as that for types."`
+	URL   string   `json:"url,omitempty" description:"Where the webhooks are sent."`
+	List  string   `json:"externalTaskListId,omitempty" minLength:"1" description:"The list. Default: task-list-1."`
+	Types []string `json:"types,omitempty" minItems:"1" description:"Any types: the registration of the URL for types is ended."`
+	ID    string   `json:"id,omitempty" description:"Instead of the others: the registration's id."`
 }
 
 // rotation is the body of a rotation of a secret.
