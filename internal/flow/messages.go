@@ -51,12 +51,12 @@ func (f *Flow) Gate(service string) (*gate.Gate, error) {
 	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
 }
 
-// Message returns a message of a service as its targets get it. NotFound, Gone and Conflict
-// say that it never will be had.
-func (f *Flow) Message(ctx context.Context, service, eventID string) ([]byte, error) {
+// Message returns a message of a service as its targets get it. done gives back its memory.
+// NotFound, Gone and Conflict say that no later call gets it.
+func (f *Flow) Message(ctx context.Context, service, eventID string) (data []byte, done func(), err error) {
 	g, err := f.Gate(service)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return g.Message(ctx, eventID)
 }

@@ -61,20 +61,19 @@ func (g *Gate) occurrenceOfAlert(ctx context.Context, a alert.Alert) ([]store.Wr
 }
 
 // Message returns a message as the targets of the service get it: whole, or as a claim check
-// if it is too large. NotFound: there is none. Gone: its events have expired. Conflict: it is
-// too large, and its format has no claim check.
-func (g *Gate) Message(ctx context.Context, eventID string) ([]byte, error) {
+// if it is too large. done gives back its memory. NotFound: there is none. Gone: its events
+// have expired. Conflict: it is too large, and its format has no claim check.
+func (g *Gate) Message(ctx context.Context, eventID string) (data []byte, done func(), err error) {
 	c, err := g.claimOf(ctx, eventID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	data, _, done, err := g.assemble(ctx, c, longestBuild)
+	data, _, done, err = g.assemble(ctx, c, longestBuild)
 	if fault.CodeOf(err) == fault.Conflict {
-		return nil, err
+		return nil, nil, err
 	}
 	if err != nil {
-		return nil, g.expired(err, eventID)
+		return nil, nil, g.expired(err, eventID)
 	}
-	defer done()
-	return data, nil
+	return data, done, nil
 }

@@ -71,15 +71,16 @@ func TestMessagesAndAlertsAreTold(t *testing.T) {
 		require.EqualValues(w, 3, stored.Load())
 		require.Equal(w, w.bus.ids(), []string{all[0].ID, all[1].ID}, "the ids are those of the messages")
 		for n := range 2 {
-			data, err := i.Message(w.Context(), all[n].EventID)
+			data, done, err := i.Message(w.Context(), all[n].EventID)
 			require.NoError(w, err)
+			done()
 			require.JSONEq(w, string(w.bus.sent[n].Data), string(data))
 			require.Equal(w, w.bus.sent[n].Attributes["ce-type"], all[n].Type)
 		}
 		var a alert.Alert
 		require.NoError(w, json.Unmarshal(all[2].Data, &a))
 		require.Equal(w, []string{all[2].ID, "3", "dropped"}, []string{a.ID, a.CorrelationKey, a.Completion})
-		_, err = i.Message(w.Context(), "no such message")
+		_, _, err = i.Message(w.Context(), "no such message")
 		require.Equal(w, fault.NotFound, fault.CodeOf(err))
 	})
 }
@@ -164,8 +165,9 @@ func TestAMessageInPartsIsTold(t *testing.T) {
 		all := w.occurrences()
 		require.Len(w, all, 1)
 		require.Equal(w, w.bus.ids(), []string{all[0].ID})
-		data, err := i.Message(w.Context(), all[0].EventID)
+		data, done, err := i.Message(w.Context(), all[0].EventID)
 		require.NoError(w, err)
+		done()
 		require.JSONEq(w, string(w.bus.sent[0].Data), string(data))
 		require.Contains(w, string(data), "contentURL", "a claim check, as its targets get it")
 	})

@@ -120,11 +120,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	p.deletes, p.sent = deletes, left
 	p.planner.Sent = left.Of
 	if len(changed) > 0 {
-		ids := make([]string, len(changed))
-		for i, c := range changed {
-			ids[i] = c.ID
-		}
-		p.e.svc.o.RecordsChanged(p.def.OrgID, p.step.Datatype, ids)
+		p.e.svc.o.RecordsChanged(p.def.OrgID, p.step.Datatype, idsOf(changed))
 	}
 	return nil
 }

@@ -67,6 +67,14 @@ func (t teller) writes(ctx context.Context, part []store.Write) []store.Write {
 	return t.outbox.RecordWrites(ctx, t.org, t.typ, changed, t.at)
 }
 
+func idsOf(changed []occurrence.Changed) []string {
+	ids := make([]string, len(changed))
+	for i, c := range changed {
+		ids[i] = c.ID
+	}
+	return ids
+}
+
 // mostRunBytes bounds what is told of a run. Its report has all of it.
 const mostRunBytes = 64 << 10
 

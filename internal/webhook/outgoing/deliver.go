@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// leaseTime is the time for which a process owns a target that it calls. A call and its
-	// commit take less.
+	// leaseTime is the time for which a process owns a target that it calls. Building a message,
+	// calling and the commit take less.
 	leaseTime = 45 * time.Second
 	// settleTime bounds the release of a lease by a process that is stopping.
 	settleTime = 5 * time.Second
@@ -107,9 +107,12 @@ func (s *Service) call(ctx context.Context, t *Target, d *Delivery) (status int,
 		}
 	}
 	if d.Occurrence != nil {
-		if whole.Data, err = s.dataOfOccurrence(ctx, d.Occurrence); err != nil {
+		data, done, err := s.dataOfOccurrence(ctx, d.Occurrence)
+		if err != nil {
 			return 0, 0, errors.New("the message cannot be read now")
 		}
+		defer done()
+		whole.Data = data
 	}
 	return s.sender.send(ctx, t, &whole)
 }

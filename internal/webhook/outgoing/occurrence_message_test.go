@@ -3,6 +3,7 @@ package outgoing_test
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,10 +20,14 @@ func TestAMessageThatCannotBeBuilt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var failure error
+	var held atomic.Int64 // messages whose memory was not given back
 	s := w.service(func(o *outgoing.Options) {
-		o.Message = func(_ context.Context, service, eventID string) ([]byte, error) {
-			require.Equal(t, "s", service)
-			return []byte(`{"eventID":"` + eventID + `","events":{}}`), failure
+		o.Message = func(_ context.Context, _, eventID string) ([]byte, func(), error) {
+			if failure != nil {
+				return nil, nil, failure
+			}
+			held.Add(1)
+			return []byte(`{"eventID":"` + eventID + `","events":{}}`), func() { held.Add(-1) }, nil
 		}
 	})
 	r, filtered, alerts := newReceiver(t), newReceiver(t), newReceiver(t)
@@ -56,6 +61,7 @@ func TestAMessageThatCannotBeBuilt(t *testing.T) {
 	w.wait(time.Minute)
 	require.Equal(t, 2, w.sweep(s))
 	require.Zero(t, w.outbox())
+	require.Zero(t, held.Load())
 	for _, got := range [][]received{eventsOf(t, r), eventsOf(t, filtered)} {
 		require.Len(t, got, 5)
 		for i, e := range got {

@@ -136,7 +136,15 @@ func (s *Service) enqueueOccurrence(ctx context.Context, t *Target, e *occurrenc
 // wanting returns the targets that subscribe to the occurrence and whose filter lets it
 // through.
 func (s *Service) wanting(ctx context.Context, o *occurrence.Occurrence, targets []*Target) (wanting []*Target, err error) {
-	data := sync.OnceValues(func() (json.RawMessage, error) { return s.dataOfOccurrence(ctx, o) }) // once for all filters
+	release := func() {}
+	defer func() { release() }()
+	data := sync.OnceValues(func() (json.RawMessage, error) { // once for all filters
+		whole, done, err := s.dataOfOccurrence(ctx, o)
+		if err == nil {
+			release = done
+		}
+		return whole, err
+	})
 	for _, t := range targets {
 		if !t.subscribes(o.Type, o.Subject) {
 			continue
@@ -161,16 +169,18 @@ func (s *Service) wanting(ctx context.Context, o *occurrence.Occurrence, targets
 
 // dataOfOccurrence returns what is sent. A message is built from its events. If these have
 // expired, or if a message that is too large has no shorter form, the occurrence says which
-// message it was.
-func (s *Service) dataOfOccurrence(ctx context.Context, o *occurrence.Occurrence) (json.RawMessage, error) {
+// message it was. done gives back the memory of the data.
+func (s *Service) dataOfOccurrence(ctx context.Context, o *occurrence.Occurrence) (data json.RawMessage, done func(), err error) {
 	if o.EventID == "" || s.message == nil {
-		return o.Data, nil
+		return o.Data, func() {}, nil
 	}
-	data, err := s.message(ctx, o.Service, o.EventID)
+	ctx, cancel := context.WithTimeout(ctx, s.sender.patience)
+	defer cancel()
+	data, done, err = s.message(ctx, o.Service, o.EventID)
 	switch fault.CodeOf(err) {
 	case fault.NotFound, fault.Gone, fault.Conflict:
 		s.log.Warn("a message cannot be sent as a webhook: its address is sent", "serviceName", o.Service, "eventID", o.EventID, "error", err)
-		return o.Data, nil
+		return o.Data, func() {}, nil
 	}
-	return data, err
+	return data, done, err
 }

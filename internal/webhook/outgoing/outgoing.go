@@ -35,6 +35,10 @@ import (
 // KeptFor is the time for which deliveries are kept. Nothing else of webhooks is kept longer.
 const KeptFor = 30 * 24 * time.Hour
 
+// Message returns the message of a gate. done, which is not nil without an error, gives back
+// the message's memory.
+type Message func(ctx context.Context, service, eventID string) (data []byte, done func(), err error)
+
 // Options configure a Service.
 type Options struct {
 	Docs store.Docs
@@ -58,7 +62,7 @@ type Options struct {
 	Patience time.Duration
 	// Message returns the message of a gate as its targets get it. NotFound, Gone and Conflict
 	// say that it never will. nil: occurrences of messages are sent as they are stored.
-	Message func(ctx context.Context, service, eventID string) ([]byte, error)
+	Message Message
 }
 
 // Service is the use case. All methods may be called concurrently.
@@ -73,7 +77,7 @@ type Service struct {
 	random        func() string
 	consents      func(*url.URL) bool
 	changed       func()
-	message       func(ctx context.Context, service, eventID string) ([]byte, error)
+	message       Message
 	backgroundCPU bool
 
 	subscriptions subscriptions
