@@ -15,8 +15,6 @@ const (
 	// knownFor is the time for which a process relies on the subscriptions that it has read.
 	// Until it ends, the process may not know a target that registered with another one.
 	knownFor = 10 * time.Second
-	// readTime bounds the reading of subscriptions, for which a commit waits.
-	readTime = 5 * time.Second
 	// mostSubjects bounds the subjects of a registration.
 	mostSubjects = 100
 )
@@ -79,9 +77,8 @@ func (s *Service) knownSubscriptions(ctx context.Context) (list []*Target, known
 	subs.mu.Lock()
 	defer subs.mu.Unlock()
 	if now := s.now(); subs.at.IsZero() || now.Before(subs.at) || now.Sub(subs.at) >= knownFor {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTime) // others wait for the answer, too
-		defer cancel()
-		if list, err := s.readSubscriptions(ctx); err == nil {
+		// Others wait for the answer, too. The store bounds each of its calls.
+		if list, err := s.readSubscriptions(context.WithoutCancel(ctx)); err == nil {
 			subs.list, subs.known = list, true
 		} else {
 			s.log.Warn("the subscriptions of webhooks cannot be read: the former ones count until they can", "error", err)
