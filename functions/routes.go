@@ -294,15 +294,15 @@ var routes = []route{
 
 	// Webhooks go out.
 	{"GET POST", "/register-for-webhook", Echo, auth.Operate, web.Acts, deployment(registerWebhook),
-		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes").
-			note("The query may name the list. With GET it names the URL, too.").
+		op("registerWebhook", byConsumers, "Register a URL that is called when a list changes, or something else happens").
+			note("With types, the URL gets CloudEvents of these types. Otherwise it gets a list, which the query may name. With GET the query names the URL, too.").
 			reads(listID, address("url", "GET: where the webhooks are sent."), choice("format", "GET: how the body is written.", outgoing.Plain, outgoing.CloudEvents)).
 			takes("The URL.", registration{}).
 			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, noGet, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
 			reads(listID).
-			takes("The URL.", registration{}).
+			takes("The URL.", unregistration{}).
 			gives(200, "The URL is not called any more.", unregisteredJSON{})},
 	{"GET", "/webhooks", Echo, auth.Read, web.Reads, deployment(listWebhooks),
 		op("webhooks", byPeople, "List the registered URLs").

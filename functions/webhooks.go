@@ -14,11 +14,21 @@ import (
 
 // registration is the body of a registration.
 type registration struct {
-	URL    string `json:"url" description:"Where the webhooks are sent."`
-	List   string `json:"externalTaskListId,omitempty" minLength:"1" description:"The list whose changes are sent. Default: task-list-1."`
-	Format string `json:"format,omitempty" enum:"json,cloudevents" default:"json" description:"How the body is written."`
-	Filter string `json:"filter,omitempty" minLength:"1" description:"CEL over data, externalTaskListId and version: only versions for which it gives true are sent."`
-	Secret string `json:"secret,omitempty" minLength:"1" description:"What the webhooks are signed with: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one."`
+	URL      string   `json:"url" description:"Where the webhooks are sent."`
+	List     string   `json:"externalTaskListId,omitempty" minLength:"1" description:"The list whose changes are sent. Default: task-list-1."`
+	Format   string   `json:"format,omitempty" enum:"json,cloudevents" default:"json" description:"How the body is written. With types: cloudevents."`
+	Types    []string `json:"types,omitempty" minItems:"1" description:"CloudEvents types that are sent, instead of a list: dev.headgate.sync.v1, dev.headgate.sync.partial.v1 and dev.headgate.sync.manual.v1 (messages of a gate), dev.headgate.alert.v1, dev.headgate.run.failed.v1, dev.headgate.run.partial.v1, dev.headgate.records.changed.v1, io.headgate.list.changed."`
+	Subjects []string `json:"subjects,omitempty" minItems:"1" description:"With types: only these services, syncs, entity types or lists."`
+	Filter   string   `json:"filter,omitempty" minLength:"1" description:"CEL over data, externalTaskListId and version, or with types over data, type, source and subject: only what it gives true for is sent."`
+	Secret   string   `json:"secret,omitempty" minLength:"1" description:"What the webhooks are signed with: whsec_ and base64 of 16 bytes or more. Left out, Headgate makes one."`
+}
+
+// unregistration is the body that ends a registration.
+type unregistration struct {
+	URL   string   `json:"url,omitempty" description:"Where the webhooks are sent."`
+	List  string   `json:"externalTaskListId,omitempty" minLength:"1" description:"The list. Default: task-list-1."`
+	Types []string `json:"types,omitempty" minItems:"1" description:"Any types: the registration of the URL for types is ended."`
+	ID    string   `json:"id,omitempty" description:"Instead of the others: the registration's id."`
 }
 
 // rotation is the body of a rotation of a secret.
@@ -45,11 +55,22 @@ type deliveredJSON struct {
 // registrationOf reads a registration. It names a field whose value is not text. Unknown
 // fields are ignored because Fluid's clients send some. inQuery has what the query may
 // name: the list, and with GET, which has no body, all but the secret, because URLs are logged.
-func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]string) (out outgoing.Registration, err error) {
+// id takes the field of that name, instead of which url may be missing; nil: there is none.
+func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]string, id *string) (out outgoing.Registration, err error) {
 	fields := map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format}
 	if r.Method != http.MethodGet {
 		fields["secret"], fields["filter"] = &out.Secret, &out.Filter
-		if err := registrationIn(w, r, fields); err != nil {
+		if id != nil {
+			fields["id"] = id
+		}
+		in, err := registrationIn(w, r)
+		if err == nil {
+			err = textsIn(in, fields)
+		}
+		if err == nil {
+			err = namesIn(in, map[string]*[]string{"types": &out.Types, "subjects": &out.Subjects})
+		}
+		if err != nil {
 			return out, err
 		}
 	}
@@ -65,23 +86,27 @@ func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]s
 			*to = value
 		}
 	}
-	if out.URL == "" {
+	if out.URL == "" && (id == nil || *id == "") {
 		return out, fault.New(fault.Invalid, "url is required")
 	}
 	return out, nil
 }
 
-// registrationIn reads the body of a registration into the fields.
-func registrationIn(w http.ResponseWriter, r *http.Request, fields map[string]*string) error {
+// registrationIn reads the body of a registration.
+func registrationIn(w http.ResponseWriter, r *http.Request) (in map[string]any, err error) {
 	body, err := readBody(w, r, 64<<10, "the limit of a registration")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var in map[string]any
 	d := json.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(&in); err != nil || in == nil {
-		return fault.New(fault.Invalid, "the body must be a JSON object with url")
+		return nil, fault.New(fault.Invalid, "the body must be a JSON object with url")
 	}
+	return in, nil
+}
+
+// textsIn reads fields that are text.
+func textsIn(in map[string]any, fields map[string]*string) error {
 	for name, to := range fields {
 		v, there := in[name]
 		if !there {
@@ -96,7 +121,29 @@ func registrationIn(w http.ResponseWriter, r *http.Request, fields map[string]*s
 	return nil
 }
 
-// registerWebhook adds a URL that is called when a list changes.
+// namesIn reads fields that are lists of text.
+func namesIn(in map[string]any, fields map[string]*[]string) error {
+	for name, to := range fields {
+		v, there := in[name]
+		if !there {
+			continue
+		}
+		items, ok := v.([]any)
+		if !ok || len(items) == 0 {
+			return fault.New(fault.Invalid, "%s must be a list of text, and not empty", name)
+		}
+		for i, item := range items {
+			text, ok := item.(string)
+			if !ok || text == "" {
+				return fault.New(fault.Invalid, "%s[%d] must be text, and not empty", name, i)
+			}
+			*to = append(*to, text)
+		}
+	}
+	return nil
+}
+
+// registerWebhook adds a URL that is called when a list changes, or something else happens.
 func registerWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := refuseHead(r, "GET POST"); err != nil {
@@ -107,7 +154,7 @@ func registerWebhook(a *app.App) web.Handler {
 		if r.Method == http.MethodGet {
 			inQuery["url"], inQuery["format"] = q.Get("url"), q.Get("format")
 		}
-		in, err := registrationOf(w, r, inQuery)
+		in, err := registrationOf(w, r, inQuery, nil)
 		if err != nil {
 			return err
 		}
@@ -122,17 +169,23 @@ func registerWebhook(a *app.App) web.Handler {
 // unregisterWebhook stops deliveries to a URL.
 func unregisterWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		in, err := registrationOf(w, r, map[string]string{"externalTaskListId": r.URL.Query().Get("externalTaskListId")})
+		var id string
+		in, err := registrationOf(w, r, map[string]string{"externalTaskListId": r.URL.Query().Get("externalTaskListId")}, &id)
 		if err != nil {
 			return err
 		}
-		was, err := a.Outgoing().Unregister(r.Context(), in)
+		var was bool
+		if id != "" {
+			was, err = a.Outgoing().UnregisterID(r.Context(), id)
+		} else {
+			was, err = a.Outgoing().Unregister(r.Context(), in)
+		}
 		if err != nil {
 			return err
 		}
 		out := unregisteredJSON{"the webhook is removed"}
 		if !was {
-			out.Message = "this URL was not registered for the list"
+			out.Message = "this URL was not registered"
 		}
 		return web.JSON(w, http.StatusOK, out)
 	}

@@ -1,5 +1,6 @@
 // @ts-check
-// Webhooks: the URLs that are called when a list changes, and what was sent to them.
+// Webhooks: the URLs that are called when a list changes or something else happens, and what
+// was sent to them.
 
 import { call, get, segment, send } from "./api.js";
 import { el, update, table, time, said, count, coalesce, button, say, ask, show } from "./ui.js";
@@ -14,9 +15,9 @@ export function webhooksView(ctx) {
   const refresh = coalesce(async () => {
     const { webhooks } = await get("webhooks");
     update(targets, el("h2", {}, count(webhooks.length, "webhook")),
-      table("Registered URLs", ["URL", "List", "State", { text: "Waiting", number: true }, "Last answer", "Actions"],
+      table("Registered URLs", ["URL", "What", "State", { text: "Waiting", number: true }, "Last answer", "Actions"],
         webhooks.map((/** @type {any} */ t) => [
-          el("div", { class: "wide" }, said(t.url, 120)), el("div", { class: "key" }, said(t.externalTaskListId, 80)), state(t), t.next - t.head, answer(t.lastStatus, t.lastError),
+          el("div", { class: "wide" }, said(t.url, 120)), el("div", { class: "key" }, said(wanted(t), 200)), state(t), waiting(t), answer(t.lastStatus, t.lastError),
           el("span", { class: "actions" }, el("a", { href: `#webhooks/${encodeURIComponent(t.id)}` }, "Deliveries"),
             button("Test", () => test(t)), button("Rotate secret", () => rotate(t, refresh))),
         ]), "No URL is registered: POST /register-for-webhook registers one.", webhooks.map((/** @type {any} */ t) => t.id)));
@@ -24,10 +25,10 @@ export function webhooksView(ctx) {
     if (!chosen) return update(log, el("p", { class: "soft" }, id ? "This webhook is not registered any more." : "Choose a webhook to see what was sent to it."));
     const { deliveries } = await get(`webhooks/${segment(id)}/deliveries?limit=${MOST}`);
     update(log, el("h2", {}, "Deliveries to ", said(chosen.url, 120)),
-      table("Deliveries, newest first", [{ text: "Number", number: true }, "Made", { text: "Version", number: true }, "State", { text: "Tries", number: true }, "Last answer", "Actions"],
+      table("Deliveries, newest first", [{ text: "Number", number: true }, "Made", "What", "State", { text: "Tries", number: true }, "Last answer", "Actions"],
         deliveries.map((/** @type {any} */ d) => {
           const last = d.attempts?.at(-1);
-          return [d.n, time(d.createdAt), d.version, el("span", { class: d.state === "delivered" ? "good" : "warn" }, d.state), d.tries,
+          return [d.n, time(d.createdAt), said(sent(d), 120), el("span", { class: d.state === "delivered" ? "good" : "warn" }, d.state), d.tries,
             last ? [answer(last.status, last.error), " ", time(last.at)] : "none yet",
             button(d.state === "delivered" ? "Send again" : "Retry now", () => retry(id, d.n, refresh))];
         }), "Nothing was sent yet.", deliveries.map((/** @type {any} */ d) => String(d.n))));
@@ -37,6 +38,15 @@ export function webhooksView(ctx) {
   refresh();
   return [targets, log];
 }
+
+/** @param {any} t */
+const wanted = (t) => t.types ? t.types.join(", ") + (t.subjects ? " of " + t.subjects.join(", ") : "") : `list ${t.externalTaskListId}`;
+
+/** @param {any} t */
+const waiting = (t) => `${t.next - t.head}${t.dropped ? `, ${t.dropped} dropped` : ""}`;
+
+/** @param {any} d */
+const sent = (d) => d.occurrence ? `${d.occurrence.type} of ${d.occurrence.subject}` : `version ${d.version}`;
 
 /** @param {any} t */
 const state = (t) => el("span", { class: t.state === "paused" ? "bad" : t.failures ? "warn" : "good" },

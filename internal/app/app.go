@@ -30,6 +30,7 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
@@ -111,6 +112,7 @@ type App struct {
 	sessions *incoming.Sessions
 	incoming *incoming.Service
 	outgoing *outgoing.Service
+	outbox   *occurrence.Outbox
 	drafts   *draft.Service
 	live     *Live
 	flow     *flow.Flow
@@ -147,6 +149,8 @@ func New(o Options) (*App, error) {
 		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: a.backgroundCPU,
 		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks, HTTP: o.HooksHTTP,
 	})
+	a.outgoing = a.newOutgoing()
+	a.outbox = &occurrence.Outbox{Subscribed: a.outgoing.Subscribed, Stored: a.outgoing.Stored}
 	for _, svc := range o.Config.Services {
 		var timer gate.Timer
 		if svc.Timers != nil && o.Timer != nil {
@@ -165,16 +169,15 @@ func New(o Options) (*App, error) {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts,
+			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))
 	}
-	a.records = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.flow.RecordsChanged})
+	a.records = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.flow.RecordsChanged, Outbox: a.outbox})
 	a.newSyncs()
 	a.sessions = a.newSessions()
-	a.incoming = incoming.New(incoming.Options{Docs: o.Store, Sessions: a.sessions, Log: o.Log, Now: o.Now, Changed: a.flow.ListChanged})
-	a.outgoing = a.newOutgoing()
+	a.incoming = incoming.New(incoming.Options{Docs: o.Store, Sessions: a.sessions, Log: o.Log, Now: o.Now, Changed: a.flow.ListChanged, Outbox: a.outbox})
 	a.drafts = draft.NewService(draft.Options{Docs: o.Store, Sources: a.draftSources(), Now: o.Now, Changed: a.flow.DraftChanged})
 	if a.live, err = a.newLive(); err != nil {
 		return nil, err

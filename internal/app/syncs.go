@@ -18,14 +18,16 @@ const defaultInvocation = 4 * time.Minute
 
 // newSyncs builds the use cases of syncs.
 func (a *App) newSyncs() {
+	runs := syncrun.NewLedger(a.o.Store, a.o.Now)
+	runs.Outbox = a.outbox
 	a.defs = definition.New(definition.Options{
-		Docs: a.o.Store, Runs: syncrun.NewLedger(a.o.Store, a.o.Now), Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,
+		Docs: a.o.Store, Runs: runs, Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,
 		Changed: a.flow.DefinitionChanged,
 	})
 	a.syncs = syncrun.New(a.syncOptions())
 	a.rows = exchange.New(exchange.Options{
 		Docs: a.o.Store, Definitions: a.defs, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Random: newID,
-		RecordsChanged: a.flow.RecordsChanged, StatusChanged: a.flow.SyncChanged,
+		RecordsChanged: a.flow.RecordsChanged, StatusChanged: a.flow.SyncChanged, Outbox: a.outbox,
 	})
 }
 
@@ -35,7 +37,7 @@ func (a *App) syncOptions() syncrun.Options {
 	o := syncrun.Options{
 		Docs: a.o.Store, Definitions: a.defs, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Machine: a.o.machine, Memory: a.o.Memory.Runs,
 		RecordsChanged: a.flow.RecordsChanged, StatusChanged: a.flow.SyncChanged,
-		Random: newID,
+		Random: newID, Outbox: a.outbox,
 	}
 	cfg := a.o.Config.Sync
 	if cfg == nil {

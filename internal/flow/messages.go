@@ -51,6 +51,16 @@ func (f *Flow) Gate(service string) (*gate.Gate, error) {
 	return nil, fault.New(fault.NotFound, "no service %q: the services are %q", service, names)
 }
 
+// Message returns a message of a service as its targets get it. done gives back its memory.
+// NotFound, Gone and Conflict say that no later call gets it.
+func (f *Flow) Message(ctx context.Context, service, eventID string) (data []byte, done func(), err error) {
+	g, err := f.Gate(service)
+	if err != nil {
+		return nil, nil, err
+	}
+	return g.Message(ctx, eventID)
+}
+
 // OnMessage starts the sync that the service names for its messages, once per eventID. It
 // returns the run, also if it was started before. NotFound: the service names none, or one
 // that does not exist.

@@ -13,6 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 const (
@@ -44,7 +45,7 @@ func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 		return nil
 	}
 	o := &alert.Outbox{
-		Docs: g.docs, Service: g.svc.ServiceName, Source: "/services/" + PathSegment(g.svc.ServiceName), Log: g.log, Now: g.clock,
+		Docs: g.docs, Service: g.svc.ServiceName, Source: g.source(), Log: g.log, Now: g.clock,
 		Expire:  func() time.Time { return whole(g.time.After(max(g.retention(), 7*24*time.Hour))) },
 		Changed: func() { g.changed() },
 	}
@@ -66,12 +67,31 @@ func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 // the log only, and what expectations found.
 func (g *Gate) alerting() bool { return g.alerts.outbox != nil && g.svc.Alerts != nil }
 
+// tells reports whether an alert must be created: somebody gets the service's alerts, or
+// subscribes to them.
+func (g *Gate) tells(ctx context.Context) bool {
+	return g.alerting() || g.outbox.Wants(ctx, occurrence.Alert, g.svc.ServiceName)
+}
+
+// creating returns the writes that create an alert.
+func (g *Gate) creating(ctx context.Context, a alert.Alert) (writes []store.Write, err error) {
+	if g.alerts.outbox != nil {
+		w, err := g.alerts.outbox.Create(a)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w)
+	}
+	told, err := g.occurrenceOfAlert(ctx, a)
+	return append(writes, told...), err
+}
+
 // Ticks reports whether CloseDue has work to do every second.
 func (g *Gate) Ticks() bool { return g.Closes() || g.alerts.outbox != nil }
 
 // alertOfClosed returns the write that creates the alert of a window that closed incomplete,
 // for the commit of the window's record. So the alert exists exactly if the record does.
-func (g *Gate) alertOfClosed(c store.Claim, have []int) []store.Write {
+func (g *Gate) alertOfClosed(ctx context.Context, c store.Claim, have []int) []store.Write {
 	w := c.Window
 	a := alert.Alert{
 		ID: event.DeriveID("incomplete", g.svc.ServiceName, c.ID), Kind: alert.Incomplete, ServiceName: g.svc.ServiceName, CorrelationKey: w.Key,
@@ -80,12 +100,12 @@ func (g *Gate) alertOfClosed(c store.Claim, have []int) []store.Write {
 	for _, m := range w.Missing {
 		a.Missing = append(a.Missing, window.Shortfall{EventKey: m.Key, Have: m.Have, Need: m.Need})
 	}
-	write, err := g.alerts.outbox.Create(a)
+	writes, err := g.creating(ctx, a)
 	if err != nil { // not reached; the window must close all the same
 		g.log.Error("an alert could not be created", "alertID", a.ID, "error", err)
 		return nil
 	}
-	return []store.Write{write}
+	return writes
 }
 
 func (g *Gate) endpointsOf(have []int) (list []alert.Tally) {
@@ -105,17 +125,17 @@ func timesOf(opened, closes time.Time) *alert.Times {
 
 // lapsed adds an alert about events that left their window without a message. The commit
 // that adds these events to the service's count creates it. The caller holds g.expiring.
-func (g *Gate) lapsed(a alert.Alert) {
-	if !g.alerting() {
+func (g *Gate) lapsed(ctx context.Context, a alert.Alert) {
+	if !g.tells(ctx) {
 		return
 	}
 	a.ID, a.Kind, a.ServiceName, a.At = event.RandomID(), alert.Expired, g.svc.ServiceName, g.clock()
-	write, err := g.alerts.outbox.Create(a)
+	writes, err := g.creating(ctx, a)
 	if err != nil {
 		g.log.Error("an alert could not be created", "kind", a.Kind, "error", err)
 		return
 	}
-	g.untold = append(g.untold, write)
+	g.untold = append(g.untold, writes...)
 }
 
 // mindAlerts creates the alerts of expectations that were not met, and sends what waits. It

@@ -176,8 +176,9 @@ func (g *Gate) claimAtOnce(ctx context.Context, t taking) (*release, error) {
 		c.ID = event.DeriveID("kept", g.svc.ServiceName, r.EventID)
 	}
 	if t.have != nil {
-		c.Docs = g.alertOfClosed(c, t.have)
+		c.Docs = g.alertOfClosed(ctx, c, t.have)
 	}
+	c.Docs = append(c.Docs, g.occurrenceOfMessage(ctx, c)...)
 	if err := g.store.Claim(ctx, c, taken); err != nil {
 		if keep && errors.Is(err, store.ErrConflict) {
 			return &release{EventID: c.EventID, repeated: true}, nil
@@ -185,11 +186,12 @@ func (g *Gate) claimAtOnce(ctx context.Context, t taking) (*release, error) {
 		return nil, err
 	}
 	g.changed()
-	if len(c.Docs) > 0 {
+	if t.have != nil {
 		g.startAlerts()
 	}
 	rel := &release{EventID: c.EventID, NumberOfEvents: c.NumberOfEvents, settled: make(chan struct{})}
 	if !follows || g.alone {
+		g.outbox.Committed(c.Docs)
 		close(rel.settled)
 		return rel, nil
 	}
@@ -236,6 +238,7 @@ func (g *Gate) publishRelease(c store.Claim, rel *release) {
 			settle(true)
 		}
 	})
+	g.outbox.Committed(c.Docs) // where no processor is left after the answer, the answer waits for this, too
 }
 
 // take returns the pointers of an endpoint's members, from the set in which they wait.

@@ -54,7 +54,7 @@ func (g *Gate) tellExpired(ctx context.Context, lapses []lapse) {
 		}
 		if i == len(g.endpoints) {
 			g.log.WarnContext(ctx, "events left without a dead letter, which the service no longer has", "count", l.count, "oldest", l.oldest.Format(time.RFC3339Nano))
-			g.lapsed(alert.Alert{Endpoints: []alert.Tally{{EventKey: letterSet, Expired: l.count, Oldest: &l.oldest}}})
+			g.lapsed(ctx, alert.Alert{Endpoints: []alert.Tally{{EventKey: letterSet, Expired: l.count, Oldest: &l.oldest}}})
 			continue
 		}
 		r := g.rules.shape.Rules[i]
@@ -65,7 +65,7 @@ func (g *Gate) tellExpired(ctx context.Context, lapses []lapse) {
 		}
 		g.log.WarnContext(ctx, "events left the window without a message", attrs...)
 		g.addExpired(i, l.count)
-		g.lapsed(alert.Alert{Endpoints: []alert.Tally{{EventKey: r.Key, Have: have, Need: r.Need, Expired: l.count, Oldest: &l.oldest}}})
+		g.lapsed(ctx, alert.Alert{Endpoints: []alert.Tally{{EventKey: r.Key, Have: have, Need: r.Need, Expired: l.count, Oldest: &l.oldest}}})
 	}
 	g.storeExpired(ctx)
 }
@@ -80,6 +80,7 @@ func (g *Gate) storeExpired(ctx context.Context) {
 			return
 		}
 		clear(g.uncounted)
+		g.outbox.Committed(g.untold[:n])
 		if g.untold = g.untold[n:]; n > 0 {
 			g.alerts.next.Store(int64(never)) // the next look sends them
 		}
@@ -104,7 +105,7 @@ func (g *Gate) leftUnpublished(lost []int, about *alert.Alert) {
 	g.expiring.Lock()
 	defer g.expiring.Unlock()
 	if about != nil {
-		g.lapsed(*about)
+		g.lapsed(context.Background(), *about)
 	}
 	for i, n := range lost {
 		if n > 0 {

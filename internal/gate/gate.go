@@ -35,6 +35,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 const (
@@ -86,6 +87,8 @@ type Options struct {
 	// Messages are claimed, alerts are created, and none is sent: the caller knows them from
 	// its store.
 	Alone bool
+	// Outbox takes the messages and alerts to which others subscribe. nil: nobody does.
+	Outbox *occurrence.Outbox
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -116,6 +119,7 @@ type Gate struct {
 	work          *budget.Budget
 	answers       *budget.Budget
 	alerts        alerts
+	outbox        *occurrence.Outbox
 
 	timers   timers
 	left     leftovers
@@ -158,6 +162,7 @@ func New(svc config.Service, o Options) *Gate {
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes),
 		changed: o.Changed, warnings: o.Warnings, work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
+		outbox: o.Outbox,
 	}
 	if g.changed == nil {
 		g.changed = func() {}

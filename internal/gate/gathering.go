@@ -145,6 +145,9 @@ func (g *Gate) runGathering(id string, run *gathering) {
 	if err == nil && follows {
 		g.publishRelease(c, run.rel)
 	} else {
+		if err == nil {
+			g.outbox.Committed(c.Docs)
+		}
 		close(run.rel.settled)
 	}
 	if err != nil || c.State == "" || !g.windowed() || g.closing.Load() {
@@ -258,9 +261,11 @@ func (g *Gate) complete(ctx context.Context, c *store.Claim, s *gathered) error 
 	}
 	c.EventID = id
 	g.enterOutbox(c)
-	if w := c.Window; w != nil && w.ClosedIncomplete() && g.alerting() {
-		c.Docs = g.alertOfClosed(*c, g.countsOf(*c))
+	c.Docs = nil
+	if w := c.Window; w != nil && w.ClosedIncomplete() && g.tells(ctx) {
+		c.Docs = g.alertOfClosed(ctx, *c, g.countsOf(*c))
 	}
+	c.Docs = append(c.Docs, g.occurrenceOfMessage(ctx, *c)...)
 	return nil
 }
 

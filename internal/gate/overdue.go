@@ -86,7 +86,7 @@ func (g *Gate) evaluate(ctx context.Context, now time.Time) error {
 		return err
 	}
 	doc.Evaluated = from
-	writes, err := g.evaluation(doc, rev, alerts)
+	writes, err := g.evaluation(ctx, doc, rev, alerts)
 	if err != nil {
 		return err
 	}
@@ -98,6 +98,7 @@ func (g *Gate) evaluate(ctx context.Context, now time.Time) error {
 		g.log.WarnContext(ctx, "no complete message was published in time", "at", a.At.Format(time.RFC3339), "since", a.Since.Format(time.RFC3339),
 			"missing", a.Missing, "windows", a.Windows, "alertID", a.ID)
 	}
+	g.outbox.Committed(writes)
 	if len(alerts) > 0 {
 		g.changed()
 		g.startAlerts()
@@ -131,7 +132,7 @@ func (g *Gate) readExpect(ctx context.Context) (d expectDoc, rev string, err err
 }
 
 // evaluation returns the writes of an evaluation.
-func (g *Gate) evaluation(doc expectDoc, rev string, alerts []alert.Alert) ([]store.Write, error) {
+func (g *Gate) evaluation(ctx context.Context, doc expectDoc, rev string, alerts []alert.Alert) ([]store.Write, error) {
 	body, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -140,11 +141,11 @@ func (g *Gate) evaluation(doc expectDoc, rev string, alerts []alert.Alert) ([]st
 		ID: g.expectID(), Body: body, Rev: rev, ExpireAt: whole(g.time.After(expectKept)),
 	}}}
 	for _, a := range alerts {
-		w, err := g.alerts.outbox.Create(a)
+		created, err := g.creating(ctx, a)
 		if err != nil {
 			return nil, err
 		}
-		writes = append(writes, w)
+		writes = append(writes, created...)
 	}
 	return writes, nil
 }

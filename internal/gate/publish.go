@@ -272,7 +272,7 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 		"ce-specversion": "1.0",
 		"ce-id":          c.EventID,
 		"ce-source":      cut("/services/" + PathSegment(c.Service)),
-		"ce-type":        "dev.headgate.sync.v1",
+		"ce-type":        typeOf(c.ClaimInfo),
 		"ce-time":        c.Date.Format(time.RFC3339Nano),
 	}
 	if form != message.Whole {
@@ -285,9 +285,6 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 		}
 		if g.correlated() && (w.Key != "" || w.Reason == "") { // a dead letter may have no key
 			attrs["correlationKey"] = cut(w.Key)
-		}
-		if w.Completion != store.Complete {
-			attrs["ce-type"] = "dev.headgate.sync." + string(w.Completion) + ".v1"
 		}
 	}
 	return attrs

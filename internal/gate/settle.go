@@ -206,7 +206,7 @@ func (g *Gate) claimWindow(ctx context.Context, key string, w foundWindow, compl
 			t.window.Missing = append(t.window.Missing, store.Shortfall{Key: m.EventKey, Have: m.Have, Need: m.Need})
 		}
 	}
-	if w.Verdict == window.Closed && completion != store.Complete && g.alerting() {
+	if w.Verdict == window.Closed && completion != store.Complete && g.tells(ctx) {
 		t.have = w.Have
 	}
 	return g.claim(ctx, t)

@@ -20,6 +20,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 const (
@@ -43,6 +44,7 @@ type world struct {
 	events []*sent
 
 	senders []target.Sender // of alerts
+	outbox  *occurrence.Outbox
 }
 
 // sent is an event that was acknowledged.
@@ -130,7 +132,7 @@ func (i *instance) restart() {
 }
 
 func (w *world) gateOf(docs store.Docs, i *instance) *gate.Gate {
-	return gate.New(w.cfg, gate.Options{Store: w.store, Docs: docs, Bus: w.bus, Log: slog.New(w.log), Clock: i.clock, AlertSenders: w.senders})
+	return gate.New(w.cfg, gate.Options{Store: w.store, Docs: docs, Bus: w.bus, Log: slog.New(w.log), Clock: i.clock, AlertSenders: w.senders, Outbox: w.outbox})
 }
 
 // onBoth runs a test on SQLite, in memory, and on the Firestore emulator if that is running.

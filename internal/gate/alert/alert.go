@@ -76,8 +76,8 @@ type Lacking struct {
 // longest bounds the JSON of an alert, so that it always fits beside a claim in a commit.
 const longest = 64 << 10
 
-// encode returns the alert as JSON, without details if there are too many.
-func (a Alert) encode() ([]byte, error) {
+// Encode returns the alert as JSON, without details if there are too many.
+func (a Alert) Encode() ([]byte, error) {
 	body, err := json.Marshal(a)
 	for _, shorten := range []func(){
 		func() { a.Endpoints = nil }, func() { a.Windows = nil }, func() { a.Missing = nil },
@@ -103,7 +103,7 @@ type Message struct {
 
 // message returns the message of an alert. source is the service's path.
 func (a Alert) message(source string) (Message, error) {
-	data, err := a.encode()
+	data, err := a.Encode()
 	m := Message{ID: a.ID, Data: data, Attributes: map[string]string{
 		"kind": string(a.Kind), "alertID": a.ID, "serviceName": cut(a.ServiceName), "content-type": "application/json",
 		"ce-specversion": "1.0", "ce-id": a.ID, "ce-source": cut(source), "ce-type": Type, "ce-time": a.At.Format(time.RFC3339Nano),

@@ -126,7 +126,7 @@ func (o *Outbox) write(c store.Collection, e entry, order, expire time.Time) (st
 
 // encode returns the entry as it is stored, whose alert has as many details as it may have.
 func (e entry) encode() ([]byte, error) {
-	short, err := e.Alert.encode()
+	short, err := e.Alert.Encode()
 	if err != nil {
 		return nil, err
 	}

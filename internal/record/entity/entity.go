@@ -18,6 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // Options configure a Service.
@@ -26,6 +27,8 @@ type Options struct {
 	Now  func() time.Time // nil: time.Now
 	// Changed is called after each commit of a record. It may be nil.
 	Changed func(org, recordType string, ids []string)
+	// Outbox takes the changes to which others subscribe. nil: nobody does.
+	Outbox *occurrence.Outbox
 }
 
 // Service is the use case. All methods may be called concurrently.
@@ -33,11 +36,12 @@ type Service struct {
 	docs    store.Docs
 	now     func() time.Time
 	changed func(org, recordType string, ids []string)
+	outbox  *occurrence.Outbox
 }
 
 // New returns a service.
 func New(o Options) *Service {
-	s := &Service{docs: o.Docs, now: o.Now, changed: o.Changed}
+	s := &Service{docs: o.Docs, now: o.Now, changed: o.Changed, outbox: o.Outbox}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -258,9 +262,11 @@ func (s *Service) commit(ctx context.Context, org, recordType string, r *record.
 	if most := s.docs.Limits().MaxDocBytes; len(d.Body) > most {
 		return fault.New(fault.TooLarge, "the record has %d bytes, including the copies that syncs keep; at most %d are allowed", len(d.Body), most)
 	}
-	if _, err := s.docs.Commit(ctx, []store.Write{{Collection: store.RecordsOf(org, recordType), Doc: d}}); err != nil {
+	told := s.outbox.RecordWrites(ctx, org, recordType, []occurrence.Changed{{ID: r.ID, Version: r.Version, Deleted: r.Deleted}}, r.UpdatedAt)
+	if _, err := s.docs.Commit(ctx, append(told, store.Write{Collection: store.RecordsOf(org, recordType), Doc: d})); err != nil {
 		return err
 	}
+	s.outbox.Committed(told)
 	if s.changed != nil {
 		s.changed(org, recordType, []string{r.ID})
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/run/plan"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // Received is the answer to one row that another system pushed in.
@@ -122,9 +123,17 @@ func (r *receiver) apply(ctx context.Context, m *mapping.Mapped) (Received, erro
 			writes = append(append(writes, old.Alias...), r.records.Replace(old.StoredRecord, d.Record, order))
 			out.Version = d.Record.Version
 		}
-		_, err = r.s.docs.Commit(ctx, writes)
+		var told []store.Write
+		if d.Record != nil && d.Effect != plan.Linked {
+			change := occurrence.Changed{ID: d.Record.ID, Version: d.Record.Version, Deleted: d.Record.Deleted}
+			told = r.s.o.Outbox.RecordWrites(ctx, r.def.OrgID, r.datatype, []occurrence.Changed{change}, r.planner.Now)
+		}
+		_, err = r.s.docs.Commit(ctx, append(writes, told...))
 		if errors.Is(err, store.ErrConflict) {
 			continue
+		}
+		if err == nil {
+			r.s.o.Outbox.Committed(told)
 		}
 		if err == nil && len(d.Conflicts) > 0 {
 			r.s.o.StatusChanged(r.def.ID)

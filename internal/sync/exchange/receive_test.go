@@ -26,6 +26,7 @@ func TestReceive(t *testing.T) {
 	require.Equal(t, []string{"deleted"}, w.receive(map[string]any{"id": "a", "deleted": true}), "under the rule source, the source wins")
 	require.Equal(t, []string{"a", "a", "a", "a"}, w.changed)
 	require.Zero(t, w.status)
+	w.requireTold()
 }
 
 func TestReceiveRefuses(t *testing.T) {
@@ -63,4 +64,5 @@ func TestWhatIsPushedInCanBeInConflict(t *testing.T) {
 	require.Equal(t, "theirs", w.data("a")["name"])
 	_, err = w.ents.Get(t.Context(), "acme", "item", "b")
 	require.Equal(t, fault.Gone, fault.CodeOf(err))
+	w.requireTold()
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // Options configure a Service.
@@ -38,6 +39,8 @@ type Options struct {
 	Random func() string
 	// RecordsChanged is called with the records that a commit changed. May be nil.
 	RecordsChanged func(org, datatype string, ids []string)
+	// Outbox takes the changes of records to which others subscribe. nil: nobody does.
+	Outbox *occurrence.Outbox
 	// StatusChanged is called after a sync's conflicts changed. It must not block. May
 	// be nil.
 	StatusChanged func(syncID string)

@@ -15,12 +15,14 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/exchange"
 	"github.com/headgate/headgate/internal/sync/mapping"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // world is a sync and the use cases that work on it.
@@ -29,6 +31,7 @@ type world struct {
 	rows    *exchange.Service
 	runs    *syncrun.Service
 	ents    *entity.Service
+	docs    store.Docs
 	source  *table
 	now     time.Time
 	changed []string // records
@@ -42,14 +45,17 @@ func newWorld(t *testing.T, change func(*definition.Sync)) *world {
 	ids := 0
 	random := func() string { ids++; return fmt.Sprint("id-", ids) }
 	kinds := source.NewRegistry(w.source.kind())
-	w.ents = entity.New(entity.Options{Docs: st, Now: now})
+	w.docs = st
+	outbox := &occurrence.Outbox{Subscribed: func(context.Context, string, string) bool { return true }, Stored: func() {}}
+	w.ents = entity.New(entity.Options{Docs: st, Now: now, Outbox: outbox})
 	defs := definition.New(definition.Options{Docs: st, Runs: syncrun.NewLedger(st, now), Kinds: kinds, Now: now, Random: random})
-	w.runs = syncrun.New(syncrun.Options{Docs: st, Definitions: defs, Kinds: kinds, Log: slog.New(slog.DiscardHandler), Now: now, Random: random})
+	w.runs = syncrun.New(syncrun.Options{Docs: st, Definitions: defs, Kinds: kinds, Log: slog.New(slog.DiscardHandler), Now: now, Random: random, Outbox: outbox})
 	t.Cleanup(func() { require.NoError(t, w.runs.Close(context.Background())) })
 	w.rows = exchange.New(exchange.Options{
 		Docs: st, Definitions: defs, Kinds: kinds, Log: slog.New(slog.DiscardHandler), Now: now, Random: random,
 		RecordsChanged: func(_, _ string, ids []string) { w.changed = append(w.changed, ids...) },
 		StatusChanged:  func(string) { w.status++ },
+		Outbox:         outbox,
 	})
 	def := &definition.Sync{
 		ID: "s", OrgID: "acme", Type: definition.Both,
@@ -81,6 +87,33 @@ func (w *world) receive(rows ...map[string]any) (results []string) {
 		results = append(results, r.Result)
 	}
 	return results
+}
+
+// requireTold requires that every version of every record was told exactly once to those who
+// subscribed, and nothing else.
+func (w *world) requireTold() {
+	w.t.Helper()
+	var told, want []string
+	docs, err := w.docs.List(w.t.Context(), store.Listing{Collection: occurrence.Collection, ByOrder: true, Limit: 1000})
+	require.NoError(w.t, err)
+	for _, d := range docs {
+		e, err := occurrence.Parse(d)
+		require.NoError(w.t, err)
+		require.Equal(w.t, []string{occurrence.Records, "acme/item"}, []string{e.Type, e.Subject})
+		var data struct{ Records []occurrence.Changed }
+		require.NoError(w.t, json.Unmarshal(e.Data, &data))
+		for _, c := range data.Records {
+			told = append(told, fmt.Sprintf("%s@%d", c.ID, c.Version))
+		}
+	}
+	all, _, err := w.ents.List(w.t.Context(), "acme", "item", "", 1000, true)
+	require.NoError(w.t, err)
+	for _, e := range all {
+		for v := range e.Version {
+			want = append(want, fmt.Sprintf("%s@%d", e.ID, v+1))
+		}
+	}
+	require.ElementsMatch(w.t, want, told)
 }
 
 func (w *world) put(id string, data map[string]any) {

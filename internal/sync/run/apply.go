@@ -12,6 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/mapping"
 	"github.com/headgate/headgate/internal/sync/run/plan"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // apply applies a page in one commit, or in several if it is too large for one; the last
@@ -55,7 +56,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	}
 	deletes := p.deletes
 	writes := make([]store.Write, 0, len(items)+len(m.rejects))
-	var changed []string
+	var changed []occurrence.Changed
 	known := make(map[*plan.SentChange]bool)
 	for i := range items {
 		old := &olds[i]
@@ -89,7 +90,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 			writes, p.aliased = append(writes, old.Alias...), true
 		}
 		if d.Effect != plan.Linked {
-			changed = append(changed, d.Record.ID)
+			changed = append(changed, occurrence.Changed{ID: d.Record.ID, Version: d.Record.Version, Deleted: d.Record.Deleted})
 		}
 	}
 	if err := p.e.checkDeletes(deletes, p.count, "here"); err != nil {
@@ -113,44 +114,50 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 		known = nil
 	}
 	forget, left := p.sent.without(known)
-	if err := p.commit(ctx, append(append(writes, rejected...), forget...), m); err != nil {
+	if err := p.commit(ctx, append(append(writes, rejected...), forget...), m, changed); err != nil {
 		return err
 	}
 	p.deletes, p.sent = deletes, left
 	p.planner.Sent = left.Of
 	if len(changed) > 0 {
-		p.e.svc.o.RecordsChanged(p.def.OrgID, p.step.Datatype, changed)
+		p.e.svc.o.RecordsChanged(p.def.OrgID, p.step.Datatype, idsOf(changed))
 	}
 	return nil
 }
 
 // commit makes the writes, the last part of them together with the checkpoint. The other
 // parts need none: if the process dies after them, the page is repeated, and the records
-// that are written already are unchanged then.
-func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) error {
-	limits := p.docs.Limits()
+// that are written already are unchanged then. So each part tells by itself which records it
+// changes.
+func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped, changed []occurrence.Changed) error {
+	limits, tell := p.docs.Limits(), p.newTeller(ctx, changed)
 	for {
 		n, size := 0, 64<<10 // of the run and the state
-		for n < len(writes) && n < limits.MaxCommit-commitReserve {
-			if size += len(writes[n].Doc.Body) + 256; n > 0 && size > limits.MaxCommitBytes {
+		for n < len(writes) && n < limits.MaxCommit-commitReserve-tell.reserve() {
+			if size += len(writes[n].Doc.Body) + 256 + tell.bytes(writes[n]); n > 0 && size > limits.MaxCommitBytes {
 				break
 			}
 			n++
 		}
+		told := tell.writes(ctx, writes[:n])
+		part := append(writes[:n:n], told...)
 		if n < len(writes) {
-			if _, err := p.e.lease.commit(ctx, writes[:n], p.invalidate); err != nil {
+			if _, err := p.e.lease.commit(ctx, part, p.invalidate); err != nil {
 				return err
 			}
+			p.e.svc.o.Outbox.Committed(told)
 			writes = writes[n:]
 			continue
 		}
 		resume := p.step.Resume
 		p.step.Resume = m.Resume
-		err := p.e.checkpoint(ctx, writes, p.invalidate)
+		err := p.e.checkpoint(ctx, part, p.invalidate)
 		if err != nil {
 			p.step.Resume = resume
+			return err
 		}
-		return err
+		p.e.svc.o.Outbox.Committed(told)
+		return nil
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // Decision settles a conflict, for all fields or one by one.
@@ -90,8 +91,13 @@ func (s *Service) tryDecide(ctx context.Context, def *definition.Sync, datatype,
 		w.Doc.Body = mustJSON(x)
 	}
 	// The record gets a new place in the order, so that the next push looks at it.
-	_, err = s.docs.Commit(ctx, []store.Write{w, records.Replace(now[0], r, s.clock().UnixMicro())})
+	var told []store.Write
+	if now[0].Version != r.Version {
+		told = s.o.Outbox.RecordWrites(ctx, def.OrgID, datatype, []occurrence.Changed{{ID: recordID, Version: r.Version, Deleted: r.Deleted}}, s.clock())
+	}
+	_, err = s.docs.Commit(ctx, append(told, w, records.Replace(now[0], r, s.clock().UnixMicro())))
 	if err == nil {
+		s.o.Outbox.Committed(told)
 		s.o.StatusChanged(def.ID)
 		s.o.RecordsChanged(def.OrgID, datatype, []string{recordID})
 	}

@@ -198,7 +198,8 @@ func (e *execution) finish(ctx context.Context, end State) error {
 	e.run.sum()
 	e.run.end(end, now)
 	var next string
-	err := e.lease.end(ctx, []store.Write{e.run.write(e.runRev)}, func(st *syncState) {
+	told := ended(ctx, e.svc.o.Outbox, e.run)
+	err := e.lease.end(ctx, append(told, e.run.write(e.runRev)), func(st *syncState) {
 		st.Lease.Until, st.LastRun = now, e.run.ID
 		// The token stays: a holder of long ago must never meet its own token again.
 		st.Lease.Owner, st.Lease.RunID, st.Lease.Cancel = "", "", false
@@ -207,6 +208,9 @@ func (e *execution) finish(ctx context.Context, end State) error {
 		}
 		next = st.promote(now)
 	})
+	if err == nil {
+		e.svc.o.Outbox.Committed(told)
+	}
 	switch {
 	case errors.Is(err, errLost):
 		e.tookOver()

@@ -34,6 +34,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 const (
@@ -69,6 +70,9 @@ type Options struct {
 	MaxInvocation time.Duration
 	// RecordsChanged is called with the records that a commit changed. May be nil.
 	RecordsChanged func(org, datatype string, ids []string)
+	// Outbox takes what others subscribe to: changes of records, and runs that went wrong. nil:
+	// nobody does.
+	Outbox *occurrence.Outbox
 	// Memory bounds the runs that this process works on at once; nil: no bound.
 	Memory *budget.Budget
 	// StatusChanged is called after a sync's run or its conflicts changed. It must not

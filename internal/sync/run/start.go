@@ -125,7 +125,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 		case before != nil && !before.State.Ended():
 			before.Errors = append(before.Errors, "its process died; run "+runID+" went on from its last checkpoint")
 			before.end(Failed, now)
-			writes = append(writes, before.write(rev))
+			writes = append(ended(ctx, s.o.Outbox, before), before.write(rev))
 		}
 	}
 	run := newRun(id, runID, o, now)
@@ -138,6 +138,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 	if _, err = s.docs.Commit(ctx, slices.Concat(writes, []store.Write{run.write(""), st.write(id)}, o.With)); err != nil {
 		return nil, err
 	}
+	s.o.Outbox.Committed(writes)
 	s.o.StatusChanged(id)
 	return run, nil
 }

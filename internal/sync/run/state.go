@@ -9,6 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // states has one document per sync, a syncState.
@@ -103,6 +104,9 @@ func parseState(d store.Doc) (*syncState, error) {
 type Ledger struct {
 	docs store.Docs
 	now  func() time.Time
+	// Outbox takes the runs that fail because their sync was changed or deleted, if others
+	// subscribe to that. nil: nobody does.
+	Outbox *occurrence.Outbox
 }
 
 // NewLedger returns a ledger. now may be nil: time.Now.
@@ -216,7 +220,7 @@ func (l *Ledger) abandon(ctx context.Context, id string, st *syncState, why stri
 	}
 	run.Errors = append(run.Errors, why)
 	run.end(Failed, clockOf(l.now))
-	return []store.Write{run.write(rev)}, nil
+	return append(ended(ctx, l.Outbox, run), run.write(rev)), nil
 }
 
 // clockOf returns the time at the store's precision.

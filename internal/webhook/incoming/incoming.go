@@ -26,9 +26,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // Options configure a Service.
@@ -40,6 +42,8 @@ type Options struct {
 	// Changed is called with each list that changed, and with the sessions that have it
 	// open. It may take until ctx ends.
 	Changed func(ctx context.Context, list string, sessions []Session)
+	// Outbox takes the changes of lists to which others subscribe. nil: nobody does.
+	Outbox *occurrence.Outbox
 }
 
 // Service is the use case. All methods may be called concurrently.
@@ -50,12 +54,13 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time
 	changed  func(ctx context.Context, list string, sessions []Session)
+	outbox   *occurrence.Outbox
 }
 
 // New returns a service.
 func New(o Options) *Service {
 	now := micros(o.Now)
-	return &Service{lists: list.NewStore(o.Docs), seen: memory{o.Docs, now}, sessions: o.Sessions, log: o.Log, now: now, changed: o.Changed}
+	return &Service{lists: list.NewStore(o.Docs), seen: memory{o.Docs, now}, sessions: o.Sessions, log: o.Log, now: now, changed: o.Changed, outbox: o.Outbox}
 }
 
 // micros returns the clock in the resolution that stores keep.
@@ -109,12 +114,41 @@ func (s *Service) store(ctx context.Context, id, webhookID string, data json.Raw
 		return false, err
 	}
 	l.Version, l.Data, l.Large, l.ReceivedAt, l.WebhookID = l.Version+1, data, nil, s.now(), webhookID
-	if webhookID == "" {
-		return false, s.lists.Commit(ctx, l)
+	told := s.told(ctx, l)
+	with := told
+	if webhookID != "" {
+		w := s.seen.write(sourceHook, webhookID)
+		w.Doc.Rev = before
+		with = append(with, w)
 	}
-	w := s.seen.write(sourceHook, webhookID)
-	w.Doc.Rev = before
-	return false, s.lists.Commit(ctx, l, w)
+	if err := s.lists.Commit(ctx, l, with...); err != nil {
+		return false, err
+	}
+	s.outbox.Committed(told)
+	return false, nil
+}
+
+// mostTold bounds the data of a list that are told to those who subscribe to changes. For a
+// larger list they get its version. A target of the list itself gets any.
+const mostTold = 128 << 10
+
+// told returns the write that tells of the list's new version.
+func (s *Service) told(ctx context.Context, l *list.List) []store.Write {
+	if !s.outbox.Wants(ctx, occurrence.List, l.ID) {
+		return nil
+	}
+	data := l.Data
+	if len(data) > mostTold {
+		data = nil
+	}
+	return s.outbox.Writes(ctx, occurrence.Occurrence{
+		ID: event.RandomID(), Type: occurrence.List, Source: "/headgate", Subject: l.ID, Time: l.ReceivedAt,
+		Data: list.Encode(struct {
+			Data    json.RawMessage `json:"data,omitempty"`
+			List    string          `json:"externalTaskListId"`
+			Version int64           `json:"version"`
+		}{data, l.ID, l.Version}),
+	})
 }
 
 // passOnTime bounds how long the source waits while we pass on its change.

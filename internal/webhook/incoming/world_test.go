@@ -14,6 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/webhook/incoming"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // world is a store and the processes on it.
@@ -34,6 +35,7 @@ type process struct {
 type options struct {
 	incoming.SessionOptions
 	changed func(ctx context.Context, list string, sessions []incoming.Session)
+	outbox  *occurrence.Outbox
 }
 
 func newWorld(t *testing.T) *world {
@@ -69,7 +71,7 @@ func (w *world) service(change func(*options)) *process {
 	}
 	o.Docs = store.Coded(o.Docs) // as in a deployment
 	sessions := incoming.NewSessions(o.SessionOptions)
-	return &process{incoming.New(incoming.Options{Docs: o.Docs, Sessions: sessions, Log: o.Log, Now: o.Now, Changed: o.changed}), sessions}
+	return &process{incoming.New(incoming.Options{Docs: o.Docs, Sessions: sessions, Log: o.Log, Now: o.Now, Changed: o.changed, Outbox: o.outbox}), sessions}
 }
 
 func (w *world) receive(list, id, data string) bool {

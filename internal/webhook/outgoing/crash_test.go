@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // nothing from the process reaches the store or the target.
 type crashing struct {
 	store.Docs
+	mu     sync.Mutex // several targets are called at the same time
 	random *rand.Rand
 	dead   bool
 }
@@ -25,6 +27,8 @@ type crashing struct {
 var errCrashed = errors.New("the process died")
 
 func (c *crashing) Commit(ctx context.Context, writes []store.Write) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	died := c.dead || c.random.IntN(6) == 0
 	if c.dead || died && c.random.IntN(2) == 0 {
 		c.dead = true

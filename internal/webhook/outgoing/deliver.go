@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// leaseTime is the time for which a process owns a target that it calls. A call and its
-	// commit take less.
+	// leaseTime is the time for which a process owns a target that it calls. Building a message,
+	// calling and the commit take less.
 	leaseTime = 45 * time.Second
 	// settleTime bounds the release of a lease by a process that is stopping.
 	settleTime = 5 * time.Second
@@ -35,8 +35,9 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 		if err != nil {
 			return delivered, err
 		}
-		if docs[0] == nil { // the delivery expired
-			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head++ }); err != nil {
+		if docs[0] == nil {
+			s.log.Warn("a delivery of a webhook is dropped: it waited until it expired", "id", t.ID, "n", t.Head)
+			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head, t.Dropped = t.Head+1, t.Dropped+1 }); err != nil {
 				return delivered, err
 			}
 			continue
@@ -104,6 +105,14 @@ func (s *Service) call(ctx context.Context, t *Target, d *Delivery) (status int,
 		if whole.Data, err = s.lists.Load(ctx, d.Large); err != nil {
 			return 0, 0, errors.New("the delivery's data cannot be read")
 		}
+	}
+	if d.Occurrence != nil {
+		data, done, err := s.dataOfOccurrence(ctx, d.Occurrence)
+		if err != nil {
+			return 0, 0, errors.New("the message cannot be read now")
+		}
+		defer done()
+		whole.Data = data
 	}
 	return s.sender.send(ctx, t, &whole)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // States of a delivery.
@@ -16,18 +17,20 @@ const (
 	Delivered = "delivered"
 )
 
-// Delivery is a version of a list for one target.
+// Delivery is a version of a list, or an occurrence, for one target.
 type Delivery struct {
 	N         int64           `json:"n"`
 	WebhookID string          `json:"webhookId"`
-	List      string          `json:"externalTaskListId"`
-	Version   int64           `json:"version"`
+	List      string          `json:"externalTaskListId,omitempty"`
+	Version   int64           `json:"version,omitempty"`
 	Data      json.RawMessage `json:"data,omitempty"`
 	Large     *list.Large     `json:"large,omitempty"` // instead of data
-	CreatedAt time.Time       `json:"createdAt"`
-	State     string          `json:"state"`
-	Attempts  []Attempt       `json:"attempts,omitempty"` // the latest
-	Tries     int             `json:"tries"`
+	// Occurrence is what happened, of a target that subscribes to types.
+	Occurrence *occurrence.Occurrence `json:"occurrence,omitempty"`
+	CreatedAt  time.Time              `json:"createdAt"`
+	State      string                 `json:"state"`
+	Attempts   []Attempt              `json:"attempts,omitempty"` // the latest
+	Tries      int                    `json:"tries"`
 	// Replaced counts the earlier versions that this one replaced before they were delivered.
 	Replaced int64 `json:"replaced,omitempty"`
 

@@ -19,7 +19,7 @@ func (s *Service) fanOut(ctx context.Context, id string) error {
 			return err
 		}
 		data := sync.OnceValues(func() ([]byte, error) { return s.dataOf(ctx, l) }) // once for all targets with a filter
-		err = s.targets.each(ctx, id, func(t *Target) error { return s.enqueue(ctx, t, l, data) })
+		err = s.targets.each(ctx, targetPrefix(id), func(t *Target) error { return s.enqueue(ctx, t, l, data) })
 		if err != nil {
 			return err
 		}

@@ -1,16 +1,20 @@
-// Package outgoing sends webhooks to other systems when a list changes. A system registers
-// a URL, which is then a target.
+// Package outgoing sends webhooks to other systems when a list changes, or when something
+// else happens to which they subscribe (see package occurrence). A system registers a URL,
+// which is then a target.
 //
 // Promises:
 //
 //   - Every target gets the newest version of its list, at least once, with its number.
 //     A newer version replaces one that waits, so the number of waiting deliveries is
 //     bounded. Versions are delivered in order. Deliveries survive restarts.
+//   - Every target gets every occurrence to which it subscribes, at least once, with one id,
+//     and none replaces another. What cannot be kept for it is counted and logged.
 //   - A target that did not consent is never called, and neither is an internal address.
 //     A target that does not answer delays no other.
 //
 // On failure: a delivery is retried for about two days. Then its target is paused, and
-// the newest version is kept for it. A target that answers 410 is removed.
+// the newest version, and up to 10,000 occurrences, are kept for it. A target that answers
+// 410 is removed.
 package outgoing
 
 import (
@@ -30,6 +34,10 @@ import (
 
 // KeptFor is the time for which deliveries are kept. Nothing else of webhooks is kept longer.
 const KeptFor = 30 * 24 * time.Hour
+
+// Message returns the message of a gate. done, which is not nil without an error, gives back
+// the message's memory.
+type Message func(ctx context.Context, service, eventID string) (data []byte, done func(), err error)
 
 // Options configure a Service.
 type Options struct {
@@ -52,6 +60,9 @@ type Options struct {
 	Changed func()
 	// Patience bounds a call of a target; 0: 15 s.
 	Patience time.Duration
+	// Message returns the message of a gate as its targets get it. NotFound, Gone and Conflict
+	// say that it never will. nil: occurrences of messages are sent as they are stored.
+	Message Message
 }
 
 // Service is the use case. All methods may be called concurrently.
@@ -66,7 +77,10 @@ type Service struct {
 	random        func() string
 	consents      func(*url.URL) bool
 	changed       func()
+	message       Message
 	backgroundCPU bool
+
+	subscriptions subscriptions
 
 	kick    chan struct{} // wakes Start's loop
 	calling chan struct{} // has a token for each target that Start's loop is calling
@@ -87,7 +101,7 @@ func New(o Options) *Service {
 	s := &Service{
 		docs: o.Docs, lists: list.NewStore(o.Docs), targets: targets{o.Docs, o.Log},
 		sender: sender{http: outbound.OrRefuse(o.HTTP), now: now, publicURL: o.PublicURL, patience: cmp.Or(o.Patience, sendTime)},
-		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, backgroundCPU: o.BackgroundCPU,
+		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, message: o.Message, backgroundCPU: o.BackgroundCPU,
 		kick: make(chan struct{}, 1), calling: make(chan struct{}, maxCalls),
 	}
 	s.stopped, s.stop = context.WithCancel(context.Background())

@@ -1,6 +1,7 @@
 package outgoing
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,13 +20,16 @@ import (
 // everRegistered has a document for each list that ever had a target.
 var everRegistered = store.Collection{Kind: "listed"}
 
-// Registration is a request to be called when a list changes.
+// Registration is a request to be called when a list changes, or when something of the types
+// happens.
 type Registration struct {
-	URL    string
-	List   string // "": the default one
-	Format string // "": json
-	Secret string // signs the webhooks; "": Register makes one
-	Filter string // CEL: which versions are delivered; "": all
+	URL      string
+	List     string   // "": the default one, if there are no types
+	Types    []string // CloudEvents types; none: those of the list
+	Subjects []string // of the types; none: all
+	Format   string   // "": json, and with types cloudevents
+	Secret   string   // signs the webhooks; "": Register makes one
+	Filter   string   // CEL: which versions or occurrences are delivered; "": all
 
 	spellings []string // of URL; the first one is canonical
 }
@@ -39,22 +43,20 @@ func (r *Registration) check() (*url.URL, error) {
 	if u.User != nil || u.Fragment != "" || len(r.URL) > 2000 {
 		return nil, fault.New(fault.Invalid, "url must have no credentials and no fragment, and at most 2000 bytes")
 	}
-	if r.List == "" {
-		r.List = list.Default
+	variables := ofVersions
+	if len(r.Types) > 0 {
+		variables = ofOccurrences
+		err = r.checkTypes()
+	} else {
+		err = r.checkList()
 	}
-	if len(r.List) > list.MaxID {
-		return nil, fault.New(fault.Invalid, "externalTaskListId has at most %d bytes", list.MaxID)
-	}
-	if r.Format == "" {
-		r.Format = Plain
-	}
-	if r.Format != Plain && r.Format != CloudEvents {
-		return nil, fault.New(fault.Invalid, "format must be %s or %s", Plain, CloudEvents)
+	if err != nil {
+		return nil, err
 	}
 	r.spellings = spellings(r.URL, u)
 	r.URL = r.spellings[0]
 	if r.Filter != "" {
-		if _, err := compileFilter(r.Filter); err != nil {
+		if _, err := compileFilter(r.Filter, variables); err != nil {
 			return nil, err
 		}
 	}
@@ -66,8 +68,23 @@ func (r *Registration) check() (*url.URL, error) {
 	return u, nil
 }
 
-// Register adds a URL to call when the list changes, if the URL consents. Another
-// registration of the same URL changes nothing. Only the first answer has the secret.
+// checkList checks what only the registration for a list has.
+func (r *Registration) checkList() error {
+	r.List = cmp.Or(r.List, list.Default)
+	r.Format = cmp.Or(r.Format, Plain)
+	switch {
+	case len(r.List) > list.MaxID:
+		return fault.New(fault.Invalid, "externalTaskListId has at most %d bytes", list.MaxID)
+	case len(r.Subjects) > 0:
+		return fault.New(fault.Invalid, "subjects needs types")
+	case r.Format != Plain && r.Format != CloudEvents:
+		return fault.New(fault.Invalid, "format must be %s or %s", Plain, CloudEvents)
+	}
+	return nil
+}
+
+// Register adds a URL to call, if the URL consents. Another registration of the same URL for
+// the same list, or for types, changes nothing. Only the first answer has the secret.
 func (s *Service) Register(ctx context.Context, r Registration) (t *Target, created bool, err error) {
 	u, err := r.check()
 	if err != nil {
@@ -89,25 +106,41 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 		if err := s.consent(ctx, u); err != nil {
 			return nil, false, err
 		}
-		l, err := s.lists.Read(ctx, r.List)
-		if err != nil {
-			return nil, false, err
-		}
 		t.Format, t.Secret, t.State, t.CreatedAt, t.Next, t.Head = r.Format, r.Secret, Active, s.now(), 1, 1
-		t.Filter = r.Filter
-		t.Version = l.Version // earlier versions are not delivered
+		t.Filter, t.Types, t.Subjects = r.Filter, r.Types, r.Subjects
 		if t.Secret == "" {
 			t.Secret = signature.NewSecret()
 		}
-		_, err = s.docs.Commit(ctx, []store.Write{t.write(), {
-			Collection: everRegistered, Doc: store.Doc{ID: r.List, Body: []byte(`{}`)}, Any: true,
-		}})
+		err = s.add(ctx, t)
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		s.changed()
+		s.registrationsChanged()
 		return t, true, err
 	}
+}
+
+// add stores a new target.
+func (s *Service) add(ctx context.Context, t *Target) error {
+	if len(t.Types) > 0 {
+		_, err := s.docs.Commit(ctx, []store.Write{t.write()})
+		return err
+	}
+	l, err := s.lists.Read(ctx, t.List)
+	if err != nil {
+		return err
+	}
+	t.Version = l.Version // earlier versions are not delivered
+	_, err = s.docs.Commit(ctx, []store.Write{t.write(), {
+		Collection: everRegistered, Doc: store.Doc{ID: t.List, Body: []byte(`{}`)}, Any: true,
+	}})
+	return err
+}
+
+// registrationsChanged makes all see that a target was added or removed.
+func (s *Service) registrationsChanged() {
+	s.subscriptions.forget()
+	s.changed()
 }
 
 // consent returns nil if the target may be called.
@@ -129,6 +162,9 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 		return false, err
 	}
 	if len(there) == 0 {
+		if len(r.Types) > 0 {
+			return false, nil
+		}
 		listed, err := s.docs.Get(ctx, everRegistered, []string{r.List})
 		if err != nil {
 			return false, err
@@ -143,7 +179,21 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 		writes = append(writes, store.Write{Collection: registered, Doc: store.Doc{ID: d.ID}, Delete: true, Any: true})
 	}
 	_, err = s.docs.Commit(ctx, writes)
-	s.changed()
+	s.registrationsChanged()
+	return true, err
+}
+
+// UnregisterID is Unregister for a target whose id the caller knows.
+func (s *Service) UnregisterID(ctx context.Context, id string) (was bool, err error) {
+	t, err := s.targets.find(ctx, id)
+	if fault.CodeOf(err) == fault.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_, err = s.docs.Commit(ctx, []store.Write{{Collection: registered, Doc: store.Doc{ID: t.docID()}, Delete: true, Any: true}})
+	s.registrationsChanged()
 	return true, err
 }
 

@@ -32,7 +32,7 @@ func (s *Service) Retry(ctx context.Context, id string, n int64) error {
 		next.State, next.NextAttempt, next.Failures = Active, time.Time{}, 0
 		writes := []store.Write{}
 		if n < t.Head {
-			if t.Waiting() >= KeptDeliveries {
+			if t.Waiting() >= t.most() {
 				return fault.New(fault.Conflict, "webhook %q already has %d waiting deliveries, and no more can be kept: try again when some have been delivered", id, t.Waiting())
 			}
 			copied := *d

@@ -2,6 +2,7 @@ package outgoing
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/webhook/list"
+	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
 // sendTime bounds a call of a target.
@@ -62,31 +64,34 @@ func (s sender) send(ctx context.Context, t *Target, d *Delivery) (status int, r
 
 // body returns the delivery in the target's format.
 func (s sender) body(t *Target, d *Delivery) (body []byte, contentType string) {
-	typ, data := "io.headgate.list.changed", any(struct {
+	source := cmp.Or(s.publicURL, "/headgate")
+	e := cloudEvent{"1.0", d.WebhookID, source, occurrence.List, d.List, d.CreatedAt, "application/json", struct {
 		Data    json.RawMessage `json:"data"`
 		List    string          `json:"externalTaskListId"`
 		Version int64           `json:"version"`
-	}{d.Data, d.List, d.Version})
-	if d.trial {
-		typ, data = "io.headgate.test", trialBody(d)
+	}{d.Data, d.List, d.Version}}
+	switch o := d.Occurrence; {
+	case d.trial:
+		e.Type, e.Data = "io.headgate.test", trialBody(d)
+	case o != nil:
+		e.Source, e.Type, e.Subject, e.Time, e.Data = o.Source, o.Type, o.Subject, o.Time, d.Data
 	}
 	if t.Format != CloudEvents {
-		return list.Encode(data), "application/json"
+		return list.Encode(e.Data), "application/json"
 	}
-	source := s.publicURL
-	if source == "" {
-		source = "/headgate"
-	}
-	return list.Encode(struct {
-		SpecVersion string    `json:"specversion"`
-		ID          string    `json:"id"`
-		Source      string    `json:"source"`
-		Type        string    `json:"type"`
-		Subject     string    `json:"subject"`
-		Time        time.Time `json:"time"`
-		ContentType string    `json:"datacontenttype"`
-		Data        any       `json:"data"`
-	}{"1.0", d.WebhookID, source, typ, d.List, d.CreatedAt, "application/json", data}), "application/cloudevents+json"
+	return list.Encode(e), "application/cloudevents+json"
+}
+
+// cloudEvent is a CloudEvent in the JSON format.
+type cloudEvent struct {
+	SpecVersion string    `json:"specversion"`
+	ID          string    `json:"id"`
+	Source      string    `json:"source"`
+	Type        string    `json:"type"`
+	Subject     string    `json:"subject,omitempty"`
+	Time        time.Time `json:"time"`
+	ContentType string    `json:"datacontenttype"`
+	Data        any       `json:"data"`
 }
 
 // askConsent asks a target whether it wants to be called. It is the handshake of the

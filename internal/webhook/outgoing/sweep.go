@@ -61,6 +61,9 @@ func (s *Service) Start() {
 // that hangs must not stop the loop for the others. Its lease prevents a second call.
 func (s *Service) callDue(ctx context.Context) error {
 	behind := s.fanOutBehind(ctx)
+	if list, known := s.knownSubscriptions(ctx); len(list) > 0 || !known {
+		behind = errors.Join(behind, s.fanOutOccurrences(ctx))
+	}
 	due, err := s.targets.due(ctx, s.now())
 	for _, t := range due {
 		select {
@@ -88,6 +91,8 @@ func (s *Service) Sweep(ctx context.Context) (delivered int, err error) {
 	if err := s.fanOutBehind(ctx); err != nil {
 		return 0, err
 	}
+	left := s.fanOutOccurrences(ctx)
+	defer func() { err = errors.Join(err, left) }()
 	type outcome struct {
 		target    string
 		delivered int

@@ -24,15 +24,18 @@ const (
 	Paused = "paused" // it failed for about two days; its deliveries are kept
 )
 
-// Target is a URL that is called when a list changes. Deliveries have consecutive
+// Target is a URL that is called when a list changes, or when something happens to which it
+// subscribes. Deliveries have consecutive
 // numbers. Those from Head up to Next wait. The target's document decides which delivery
 // is next: a process that commits it owns the numbers and the lease.
 type Target struct {
 	ID        string    `json:"id"`
 	URL       string    `json:"url"`
-	List      string    `json:"externalTaskListId"`
+	List      string    `json:"externalTaskListId,omitempty"`
+	Types     []string  `json:"types,omitempty" description:"The CloudEvents types to which it subscribes, instead of a list."`
+	Subjects  []string  `json:"subjects,omitempty" description:"Only occurrences with one of these subjects are sent. None: all."`
 	Format    string    `json:"format"`
-	Filter    string    `json:"filter,omitempty"` // CEL: the versions to deliver
+	Filter    string    `json:"filter,omitempty"` // CEL: the versions or occurrences to deliver
 	Secret    string    `json:"secret,omitempty"`
 	Former    []Former  `json:"formerSecrets,omitempty"` // webhooks are signed with them, too, until their time
 	State     string    `json:"state"`
@@ -43,7 +46,7 @@ type Target struct {
 	Head         int64     `json:"head"`               // number of the oldest delivery that waits
 	Newest       int64     `json:"newest,omitempty"`   // number of the delivery of Version; 0: none
 	Replaced     int64     `json:"replaced,omitempty"` // versions that Newest replaced
-	Dropped      int64     `json:"dropped,omitempty"`  // deliveries that were dropped because too many waited
+	Dropped      int64     `json:"dropped,omitempty"`  // deliveries that were dropped because too many waited, or for too long
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`
@@ -69,6 +72,8 @@ func (t *Target) due(now time.Time) bool {
 // docID begins with the list, so that the targets of a list are next to each other.
 func (t *Target) docID() string { return targetPrefix(t.List) + t.ID }
 
+// targetPrefix begins the ids of a list's targets, and for "" those of the targets that
+// subscribe to types.
 func targetPrefix(listID string) string { return url.PathEscape(listID) + "/" }
 
 func (t *Target) write() store.Write {

@@ -49,12 +49,8 @@ func (s targets) read(ctx context.Context, docID string) (*Target, error) {
 	return t, nil
 }
 
-// each calls do with every target of a list, or of all lists if it is "".
-func (s targets) each(ctx context.Context, listID string, do func(*Target) error) error {
-	prefix := ""
-	if listID != "" {
-		prefix = targetPrefix(listID)
-	}
+// each calls do with every target whose document's id begins with the prefix.
+func (s targets) each(ctx context.Context, prefix string, do func(*Target) error) error {
 	for after := prefix; ; {
 		docs, err := s.docs.List(ctx, store.Listing{Collection: registered, After: store.Position{ID: after}, Limit: targetPage})
 		if err != nil {
@@ -119,11 +115,15 @@ func (s targets) due(ctx context.Context, now time.Time) (due []*Target, err err
 	return due, nil
 }
 
-// Targets returns the targets of a list, or of all lists if it is "". It leaves out
+// Targets returns the targets of a list, or all targets if it is "". It leaves out
 // secrets, including those in URLs.
 func (s *Service) Targets(ctx context.Context, listID string) ([]*Target, error) {
+	prefix := ""
+	if listID != "" {
+		prefix = targetPrefix(listID)
+	}
 	out := []*Target{}
-	err := s.targets.each(ctx, listID, func(t *Target) error {
+	err := s.targets.each(ctx, prefix, func(t *Target) error {
 		t.hideSecrets()
 		t.URL = credential.RedactURL(t.URL)
 		out = append(out, t)

@@ -34,6 +34,6 @@ func (s *Service) Try(ctx context.Context, id string) (*Trial, error) {
 func trialBody(d *Delivery) any {
 	return struct {
 		Test bool   `json:"test"`
-		List string `json:"externalTaskListId"`
+		List string `json:"externalTaskListId,omitempty"`
 	}{true, d.List}
 }
