@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -58,10 +59,11 @@ func (m *mySQL) release() error { return m.db.Close() }
 func (m *mySQL) quote(id string) string { return "`" + strings.ReplaceAll(id, "`", "``") + "`" }
 
 // placeholder casts the values that MySQL would otherwise compare as floats, without their
-// last digits.
+// last digits. The cast has the column's own number of decimals: with more, the longest
+// numbers would not fit, and MySQL would compare with the largest number that does.
 func (m *mySQL) placeholder(_ int, c column) string {
 	if c.kind == kindDecimal {
-		return "CAST(? AS DECIMAL(65, 30))"
+		return fmt.Sprintf("CAST(? AS DECIMAL(65, %d))", c.digits)
 	}
 	return "?"
 }
@@ -125,7 +127,7 @@ func (m *mySQL) describe(ctx context.Context, from string) ([]column, error) {
 	for i, t := range types {
 		c := column{name: t.Name(), typ: strings.ToLower(t.DatabaseTypeName()), digits: -1}
 		c.kind = mySQLKind(strings.TrimPrefix(t.DatabaseTypeName(), "UNSIGNED "))
-		if _, scale, ok := t.DecimalSize(); ok && c.kind == kindLocal && scale <= 6 {
+		if _, scale, ok := t.DecimalSize(); ok && (c.kind == kindLocal && scale <= 6 || c.kind == kindDecimal) {
 			c.digits = int(scale)
 		}
 		columns[i] = c
@@ -211,6 +213,9 @@ func mySQLBytes(c column, b []byte) (any, error) {
 		var n uint64
 		for _, x := range b {
 			n = n<<8 | uint64(x)
+		}
+		if n > math.MaxInt64 {
+			return json.Number(strconv.FormatUint(n, 10)), nil
 		}
 		return int64(n), nil
 	case kindBytes:

@@ -21,7 +21,8 @@ type column struct {
 	kind columnKind
 	typ  string // the database's name of the type
 	oid  uint32 // PostgreSQL's number of the type
-	// digits is the number of decimals of a time's seconds; -1: not limited.
+	// digits is the number of decimals of MySQL's exact numbers and of a time's seconds;
+	// -1: not limited.
 	digits int
 	style  timeStyle // form of the times, for SQLite
 }
@@ -169,8 +170,12 @@ func fromFloat32(f float32) any {
 	return fromFloat(v)
 }
 
-// fromDecimal keeps every digit.
+// fromDecimal keeps every digit. It drops the zeros in front, which MySQL's ZEROFILL writes
+// and JSON does not have.
 func fromDecimal(s string) any {
+	for len(s) > 1 && s[0] == '0' && s[1] != '.' {
+		s = s[1:]
+	}
 	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') || s == "-Infinity" {
 		return s // NaN and the infinities
 	}
