@@ -16,7 +16,7 @@ type pass int
 
 const (
 	keyless  pass = iota // rows without a key, which are rejects
-	timeless             // rows whose cursor column is NULL
+	timeless             // rows whose cursor column has no time that the database can order
 	timed                // the other rows; all rows with a key if there is no cursor column
 	ended
 )
@@ -38,6 +38,7 @@ type reader struct {
 	pull   source.Pull
 	keys   []column
 	time   *column // nil: there is no cursor column
+	clocks clocks
 	mark   mark
 
 	life   context.Context // context of the queries, which outlive a call
@@ -105,7 +106,7 @@ func (r *reader) begin(ctx context.Context) error {
 			return fault.New(fault.Invalid, "the pull of %s cannot be resumed: its saved position is not one of this source", r.table.name)
 		}
 		r.mark = m
-		return nil
+		return r.askClocks(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -114,6 +115,9 @@ func (r *reader) begin(ctx context.Context) error {
 		return r.source.failed(ctx, err, "the database's clock cannot be read")
 	}
 	r.mark = mark{Clock: now.UTC(), Last: r.pull.Cursor}
+	if err := r.askClocks(ctx); err != nil {
+		return err
+	}
 	r.mark.Total, err = r.count(ctx)
 	return err
 }
@@ -320,14 +324,9 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 			page.Rejects = append(page.Rejects, r.reject(r.key(), bad.column, bad.reason))
 			continue
 		}
-		if r.time != nil && r.mark.Pass == timed {
-			v := r.dst[r.table.names.Index(r.time.name)]
-			at, ok := r.time.timeOf(v)
-			if !ok {
-				page.Rejects = append(page.Rejects, r.reject(r.key(), r.time.name, "not a time"))
-				continue
-			}
-			r.advance(at)
+		if r.time != nil && !r.follow(r.dst[r.table.names.Index(r.time.name)]) {
+			r.bytes -= r.rows.size()
+			continue
 		}
 		// Many rows share one array, which saves allocations.
 		if len(r.values) < n {
