@@ -92,8 +92,16 @@ func (m *mySQL) since(c column, at, clock time.Time, s *statement) (string, erro
 	return sinceTime(c, at, clock, s)
 }
 
-// unordered returns the condition for a zero date. A column that is NOT NULL finds it as
-// NULL, too.
+// missing leaves out zero dates, which IS NULL finds in a column that is NOT NULL.
+func (m *mySQL) missing(c column) string {
+	condition := m.quote(c.name) + " IS NULL"
+	if c.kind.isTime() {
+		condition = "(" + condition + " AND (" + m.quote(c.name) + " = 0) IS NOT TRUE)"
+	}
+	return condition
+}
+
+// unordered returns the condition for a zero date.
 func (m *mySQL) unordered(c column) string { return m.quote(c.name) + " = 0" }
 
 // upsert returns false. ON DUPLICATE KEY UPDATE replaces a row with any equal unique key,

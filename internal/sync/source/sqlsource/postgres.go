@@ -113,6 +113,8 @@ func (p *postgres) since(c column, at, clock time.Time, s *statement) (string, e
 	return sinceTime(c, at, clock, s)
 }
 
+func (p *postgres) missing(c column) string { return p.quote(c.name) + " IS NULL" }
+
 // unordered returns a condition that can use an index.
 func (p *postgres) unordered(c column) string {
 	return fmt.Sprintf("%[1]s = 'infinity' OR %[1]s = '-infinity'", p.quote(c.name))

@@ -29,6 +29,7 @@ type mark struct {
 	Last  source.Cursor `json:"last"`
 	Done  int64         `json:"done"`
 	Total int64         `json:"total,omitempty"`
+	Skip  int           `json:"skip,omitempty"` // rows without a key that were read
 }
 
 // reader implements source.Reader.
@@ -51,7 +52,6 @@ type reader struct {
 	width  int   // columns of a row
 	values []any // memory for the next rows
 	bytes  int   // bytes of the current page
-	skip   int   // rows without a key that were read
 	weighs bool  // the query checks the length of each row and leaves out long values
 	closed bool
 }
@@ -189,12 +189,12 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return source.Page{}, err
 	}
-	before, skip := r.mark, r.skip
+	before := r.mark
 	page, err := r.nextPage(ctx)
 	if err != nil && !errors.Is(err, io.EOF) {
 		// The next call starts a new query and reads this page again.
 		r.stop()
-		r.mark, r.skip = before, skip
+		r.mark = before
 		return source.Page{}, r.source.failed(ctx, err, "%s cannot be read", r.table.name)
 	}
 	return page, err
@@ -274,7 +274,6 @@ func (r *reader) finishQuery() {
 	limited := r.limit() > 0 && r.got >= r.limit() || buffered && b.cut
 	if r.mark.Pass == keyless { // rows without a key have no position to continue after
 		limited = limited && buffered
-		r.skip += r.got
 	}
 	r.rows.release()
 	r.cancel()
@@ -297,7 +296,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 		page.Rows = make([]source.Row, 0, min(r.pull.PageSize, 1024))
 	}
 	for !r.full(page) {
-		if !r.rows.more() {
+		if !r.rows.more() || !r.passRead() {
 			if err := r.rows.err(); err != nil {
 				return false, err
 			}
@@ -312,6 +311,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 		r.bytes += r.rows.size()
 		r.mark.Done++
 		if r.mark.Pass == keyless {
+			r.mark.Skip++
 			page.Rejects = append(page.Rejects, r.reject("", r.keys[0].name, "the key is NULL"))
 			continue
 		}

@@ -34,14 +34,28 @@ func (r *reader) statement() (*statement, error) {
 			if i > 0 {
 				s.sql.WriteString(" OR ")
 			}
-			s.sql.WriteString(e.quote(k.name) + " IS NULL")
+			s.sql.WriteString(e.missing(k))
 		}
 		if n := r.limit(); e.rawPositions() {
-			s.sql.WriteString(" LIMIT " + strconv.Itoa(n) + " OFFSET " + strconv.Itoa(r.skip))
+			s.sql.WriteString(" LIMIT " + strconv.Itoa(n) + " OFFSET " + strconv.Itoa(r.mark.Skip))
 		}
 		return s, nil
 	}
 	return s, r.rest(s, r.limit())
+}
+
+// passRead passes over the rows without a key that were read before the query began. They
+// have no position to continue after. It reports false if the query has no more rows.
+func (r *reader) passRead() bool {
+	if r.mark.Pass != keyless || r.got > 0 || r.source.engine.rawPositions() {
+		return true
+	}
+	for range r.mark.Skip {
+		if !r.rows.more() {
+			return false
+		}
+	}
+	return true
 }
 
 // rest writes the part of a query after its columns. The query returns at most n rows after

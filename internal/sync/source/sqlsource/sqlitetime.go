@@ -23,7 +23,6 @@ const (
 	styleMicros
 )
 
-func (s timeStyle) isText() bool   { return s >= styleNone && s <= styleISONone }
 func (s timeStyle) isNumber() bool { return s >= styleSeconds && s <= styleMicros }
 
 // units returns how many units of a numeric style make a second.
@@ -89,9 +88,8 @@ func (e *sqliteEngine) cursor(ctx context.Context, t *table, c column) (column, 
 	}); err != nil {
 		return c, err
 	}
-	// Numbers sort before text, and text before nothing: if the column has both, all text
-	// comes with every pull. The smallest number has the smallest unit; in it, no number of
-	// another unit is before the cursor.
+	// Numbers sort before text. The smallest number has the smallest unit; in it, no number
+	// of another unit is before the cursor.
 	if c.style = styleOfValue(first); !c.style.isNumber() {
 		c.style = styleOfValue(last)
 	}
@@ -132,30 +130,27 @@ func styleOfValue(v any) timeStyle {
 // Text is compared as instants, because the same time can be written in several ways.
 func (e *sqliteEngine) since(c column, at, clock time.Time, s *statement) (string, error) {
 	name := e.quote(c.name)
-	switch {
-	case c.style.isNumber():
-		s.args = append(s.args, at.UnixMicro()/int64(1e6/c.style.units()))
-		return name + " >= ?", nil
-	case c.style.isText():
-		// The first comparison lets SQLite use an index. No zone is behind UTC by more
-		// than twelve hours, so no text of a later instant has an earlier date. SQLite
-		// compares milliseconds.
-		first := at
-		if clock.UTC().Before(at) {
-			first = clock.UTC()
-		}
-		const precise = "2006-01-02 15:04:05.000"
-		s.args = append(s.args, first.Add(-12*time.Hour).Format(dateLayout), at.Format(precise), clock.Format(precise))
-		return fmt.Sprintf("%[1]s >= ? AND julianday(%[1]s) >= CASE WHEN substr(%[1]s, 17) GLOB '*[-+zZ]*' THEN julianday(?) ELSE julianday(?) END", name), nil
+	const precise = "2006-01-02 15:04:05.000" // SQLite compares milliseconds
+	asInstant := fmt.Sprintf("julianday(%[1]s) >= CASE WHEN substr(%[1]s, 17) GLOB '*[-+zZ]*' THEN julianday(?) ELSE julianday(?) END", name)
+	// The comparison with first lets SQLite use an index.
+	if c.style.isNumber() { // all numbers sort before all text
+		s.args = append(s.args, at.UnixMicro()/int64(1e6/c.style.units()), at.Format(precise), clock.Format(precise))
+		return fmt.Sprintf("%[1]s >= ? AND (typeof(%[1]s) <> 'text' OR %s)", name, asInstant), nil
 	}
-	return "", nil
+	first := at
+	if clock.UTC().Before(at) {
+		first = clock.UTC()
+	}
+	// No zone is behind UTC by more than twelve hours, so no text of a later instant has an
+	// earlier date.
+	s.args = append(s.args, first.Add(-12*time.Hour).Format(dateLayout), at.Format(precise), clock.Format(precise))
+	return name + " >= ? AND " + asInstant, nil
 }
+
+func (e *sqliteEngine) missing(c column) string { return e.quote(c.name) + " IS NULL" }
 
 // unordered returns the condition for text that SQLite does not read as a date. It reads a
 // time of day as one of the year 2000, and a number as a day.
 func (e *sqliteEngine) unordered(c column) string {
-	if !c.style.isText() {
-		return ""
-	}
-	return fmt.Sprintf("julianday(%[1]s) IS NULL OR substr(%[1]s, 5, 1) <> '-'", e.quote(c.name))
+	return fmt.Sprintf("%[1]s >= '' AND (julianday(%[1]s) IS NULL OR substr(%[1]s, 5, 1) <> '-')", e.quote(c.name))
 }

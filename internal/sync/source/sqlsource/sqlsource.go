@@ -258,9 +258,10 @@ type engine interface {
 	// same returns a condition that compares a column with a placeholder. NULL equals NULL.
 	same(c column, placeholder string) string
 	// since returns the condition that the cursor column is not before a time: at is the
-	// instant, and clock the time of a column or value without a zone. "": the engine
-	// cannot tell, and all rows are read.
+	// instant, and clock the time of a column or value without a zone.
 	since(c column, at, clock time.Time, s *statement) (string, error)
+	// missing returns the condition that the column is NULL.
+	missing(c column) string
 	// unordered returns a condition for the values of the cursor column, other than NULL,
 	// whose order is not that of a time; "": there are none.
 	unordered(c column) string
