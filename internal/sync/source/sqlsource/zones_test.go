@@ -180,3 +180,68 @@ func TestClocksGoBack(t *testing.T) {
 		}
 	}
 }
+
+// A time goes into a column without zones by the clock of its field's zone, and a date stays
+// a date. What was pulled is what a push expects.
+func TestZonesOfColumns(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, s server) {
+		for _, name := range []string{"Asia/Kolkata", "America/New_York"} {
+			zone, err := time.LoadLocation(name)
+			require.NoError(t, err)
+			p := newPlace(t, s)
+			local := "timestamp"
+			if s.name == "mysql" {
+				local = "datetime"
+			}
+			p.exec(t, "CREATE TABLE reading (id varchar(20) PRIMARY KEY, at "+local+", day date)")
+			p.exec(t, "INSERT INTO reading VALUES ('a', '2026-01-02 10:00:00', '2026-02-28')")
+			spec := source.Spec{Datatype: "reading", Key: []string{"id"}, Zones: map[string]*time.Location{"at": zone, "day": zone}}
+			src := p.Open(t)
+			row := pullAll(t, src, source.Pull{Spec: spec, PageSize: 5}).rows[0]
+			require.Equal(t, "2026-02-28", row["day"])
+			at := source.InZone(row["at"].(time.Time), zone)
+			require.Equal(t, time.Date(2026, 1, 2, 10, 0, 0, 0, zone).UTC(), at)
+
+			was := map[string]any{"at": at.Format(time.RFC3339Nano), "day": "2026-02-28T00:00:00Z"} // as the record has them
+			now := map[string]any{"at": at.Add(time.Hour).Format(time.RFC3339Nano), "day": "2026-03-01T00:00:00Z"}
+			results, err := src.Push(t.Context(), spec, []source.Change{
+				{Op: source.Update, Key: []any{"a"}, Fields: now, Changed: []string{"at", "day"}, Expect: was},
+				{Op: source.Create, Key: []any{"b"}, Fields: map[string]any{"id": "b", "at": now["at"], "day": now["day"]}},
+			})
+			require.NoError(t, err)
+			for i, row := range pullAll(t, src, source.Pull{Spec: spec, PageSize: 5}).rows {
+				require.NoError(t, results[i].Err)
+				require.Equal(t, "2026-03-01", row["day"])
+				require.Equal(t, "2026-01-02 11:00:00", row["at"].(time.Time).Format(time.DateTime))
+			}
+		}
+	})
+}
+
+// The key of a new row is the clock of its zone, as pulls return it.
+func TestKeysInAZone(t *testing.T) {
+	t.Parallel()
+	kolkata, err := time.LoadLocation("Asia/Kolkata")
+	require.NoError(t, err)
+	everywhere(t, func(t *testing.T, s server) {
+		p := newPlace(t, s)
+		local := "timestamp"
+		if s.name == "mysql" {
+			local = "datetime"
+		}
+		p.exec(t, "CREATE TABLE reading (at "+local+" PRIMARY KEY, name varchar(20))")
+		spec := source.Spec{Datatype: "reading", Key: []string{"at"}, Zones: map[string]*time.Location{"at": kolkata}}
+		src := p.Open(t)
+		create := source.Change{Op: source.Create, Key: []any{"2026-01-02T04:30:00Z"}, Fields: map[string]any{"at": "2026-01-02T04:30:00Z", "name": "x"}}
+		for range 2 { // the second time the row exists
+			results, err := src.Push(t.Context(), spec, []source.Change{create})
+			require.NoError(t, err)
+			require.NoError(t, results[0].Err)
+			rows := pullAll(t, src, source.Pull{Spec: spec, PageSize: 5}).rows
+			require.Len(t, rows, 1)
+			require.Equal(t, []any{rows[0]["at"]}, results[0].Key)
+			require.Equal(t, "2026-01-02 10:00:00", rows[0]["at"].(time.Time).Format(time.DateTime))
+		}
+	})
+}
