@@ -95,7 +95,7 @@ func stamped(t *testing.T, p *place, typ string) {
 // no cursor runs ahead of the others' rows, and none stays hours behind.
 func TestOneClockForAllWriters(t *testing.T) {
 	t.Parallel()
-	everyZone(t, func(t *testing.T, p *place, _ *time.Location) {
+	everyZone(t, func(t *testing.T, p *place, zone *time.Location) {
 		for _, typ := range map[string][]string{"postgres": {"timestamp", "timestamptz"}, "mysql": {"datetime(6)", "timestamp(6)"}}[p.server.name] {
 			p.exec(t, "DROP TABLE IF EXISTS reading")
 			p.exec(t, map[string]string{"postgres": "DROP FUNCTION IF EXISTS stamp", "mysql": "DO 0"}[p.server.name])
@@ -110,6 +110,9 @@ func TestOneClockForAllWriters(t *testing.T) {
 			require.NoError(t, results[0].Err)
 			first := pullAll(t, src, source.Pull{Spec: spec, PageSize: 10})
 			require.ElementsMatch(t, []string{"theirs", "ours"}, ids(first.rows))
+			for _, row := range first.rows {
+				require.WithinDuration(t, time.Now(), source.InZone(row["updated_at"].(time.Time), zone), time.Minute, "%s of %s", typ, row["id"])
+			}
 			require.WithinDuration(t, time.Now(), first.last.Cursor.Time, time.Hour+time.Minute, "the cursor is an instant")
 			require.False(t, first.last.Cursor.Time.After(time.Now().Add(time.Minute)))
 
