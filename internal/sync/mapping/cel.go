@@ -87,7 +87,7 @@ func native(v ref.Val) (any, error) {
 	case types.String:
 		return string(v), nil
 	case types.Timestamp:
-		return v.Time.UTC(), nil
+		return plainZone(v.Time), nil
 	case types.Duration:
 		return v.Duration.String(), nil
 	case types.Bytes:
@@ -139,13 +139,21 @@ func nativeOf(v ref.Val) (any, error) {
 		}
 		return out, nil
 	case time.Time:
-		return x.UTC(), nil
+		return plainZone(x), nil
 	}
 	out, err := v.ConvertToNative(jsonType)
 	if err != nil {
 		return nil, fmt.Errorf("the expression gives a %s, which has no JSON", v.Type().TypeName())
 	}
 	return out, nil
+}
+
+// plainZone returns the time in UTC. A zoneless time stays one: the field may name its zone.
+func plainZone(t time.Time) time.Time {
+	if t.Location() == source.Zoneless {
+		return t
+	}
+	return t.UTC()
 }
 
 // each converts the elements of a list.

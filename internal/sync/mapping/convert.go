@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/record"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 func appendText(b []byte, s string) ([]byte, error) {
@@ -126,9 +127,11 @@ func asBool(v any) (bool, error) {
 }
 
 // layouts lists the layouts that are tried if the definition has no format.
-var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}
+var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly}
 
-// asTime reads a time. It refuses years that RFC 3339 cannot write, because the record
+// asTime reads a time. The zone is that of a time that names none. A date without a time of
+// day is midnight UTC in every zone, or it would be another date for people; only a layout
+// of the definition makes it midnight in the zone. asTime refuses years that RFC 3339 cannot write, because the record
 // would hold a text that nobody can read as a time again.
 func asTime(v any, format string, zone *time.Location) (time.Time, error) {
 	t, err := readTime(v, format, zone)
@@ -142,40 +145,43 @@ func asTime(v any, format string, zone *time.Location) (time.Time, error) {
 	return t, nil
 }
 
-// changedAt returns the time of the row's last change, or zero if the value is no time.
-// If a field is mapped from the same column, its format applies. Otherwise a number is
-// read as seconds or milliseconds since 1970, whichever gives a plausible year.
-func (m *Mapper) changedAt(v any) time.Time {
+// changedAt returns the time of the row's last change, or zero if the row has none that can
+// be read.
+func (m *Mapper) changedAt(row source.Row) time.Time {
+	v := m.changed.value(row)
+	m.cursors.Rows++
+	if v == nil || v == "" {
+		m.cursors.Empty++
+		return time.Time{}
+	}
+	t, ok := m.readCursor(v)
+	if !ok {
+		if m.cursors.Unread == 0 {
+			m.cursors.Example = describe(v)
+		}
+		m.cursors.Unread++
+	}
+	return t
+}
+
+// readCursor reads a value of the cursor's column. If a field is mapped from the same
+// column, its format applies.
+func (m *Mapper) readCursor(v any) (time.Time, bool) {
+	zone := cmp.Or(m.spec.CursorZone, m.ownZone)
 	for i := range m.fields {
 		if f := &m.fields[i]; f.From == m.spec.CursorTime && f.Type == "time" && f.Format != "" {
-			if t, err := asTime(v, f.Format, f.zone); err == nil {
-				return t
+			if t, err := asTime(v, f.Format, cmp.Or(zone, f.zone)); err == nil {
+				return t, true
 			}
 		}
 	}
-	if t, err := asTime(v, "", time.UTC); err == nil {
-		return t
-	}
-	switch v.(type) {
-	case int64, float64, json.Number:
-	default:
-		return time.Time{}
-	}
-	b, err := appendNumber(nil, v)
-	n, errFloat := strconv.ParseFloat(string(b), 64)
-	if err != nil || errFloat != nil || n < 0 || n > 1e15 {
-		return time.Time{}
-	}
-	if n > 1e11 { // seconds would lie after the year 5000, so these are milliseconds
-		return time.UnixMicro(int64(n * 1e3)).UTC()
-	}
-	return time.UnixMicro(int64(n * 1e6)).UTC()
+	return source.Instant(v, zone)
 }
 
 func readTime(v any, format string, zone *time.Location) (time.Time, error) {
 	switch v := v.(type) {
 	case time.Time:
-		return v, nil
+		return source.InZone(v, zone), nil
 	case int64:
 		return unixTime(v, format)
 	case float64:
@@ -209,7 +215,7 @@ func parseTime(s, format string, zone *time.Location) (time.Time, error) {
 	case "rfc3339":
 		try = layouts[:1]
 	case "date":
-		try = []string{"2006-01-02"}
+		try = layouts[3:]
 	case "unix", "unixms":
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
@@ -227,8 +233,13 @@ func parseTime(s, format string, zone *time.Location) (time.Time, error) {
 		return t, nil
 	}
 	for _, layout := range try {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+		t, err := time.Parse(layout, s)
+		switch {
+		case err != nil:
+		case layout == time.RFC3339Nano || layout == time.DateOnly:
 			return t, nil
+		default:
+			return source.InZone(source.WithoutZone(t), zone), nil
 		}
 	}
 	return time.Time{}, fmt.Errorf("%.40q is not a time of the format %s", s, cmp.Or(format, "rfc3339 or date"))

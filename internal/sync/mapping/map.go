@@ -30,8 +30,8 @@ func (m *Mapper) Map(row source.Row) (Mapped, *source.Reject) {
 		return Mapped{}, m.reject(row, "", m.badKey(row), "the key "+err.Error())
 	}
 	out := Mapped{Key: key, Deleted: m.deleted(row)}
-	if m.timeAt >= 0 && m.timeAt < len(row.Values) {
-		out.Time = m.changedAt(row.Values[m.timeAt])
+	if m.spec.CursorTime != "" {
+		out.Time = m.changedAt(row)
 	}
 	if out.Deleted {
 		return out, nil
@@ -85,26 +85,28 @@ func (m *Mapper) bind(c *source.Columns) {
 	for _, k := range m.spec.Key {
 		m.keyAt = append(m.keyAt, c.Index(k))
 	}
-	m.timeAt, m.deletedAt = -1, -1
-	if m.spec.CursorTime != "" {
-		m.timeAt = c.Index(m.spec.CursorTime)
-	}
+	m.deletedAt = -1
+	m.changed.bind(c)
 	if m.spec.Deleted != "" {
 		m.deletedAt = c.Index(m.spec.Deleted)
 	}
 	for i := range m.fields {
-		f := &m.fields[i]
-		if f.From == "" {
-			continue
-		}
-		if f.at, f.path = c.Index(f.From), nil; f.at < 0 {
-			if first, rest, ok := strings.Cut(f.From, "."); ok {
-				f.at, f.path = c.Index(first), strings.Split(rest, ".")
-			}
-		}
+		m.fields[i].bind(c)
 	}
 	if m.fields == nil {
 		m.identity = identityOf(c, m.spec.Deleted)
+	}
+}
+
+// bind looks up the place of the field's column or path.
+func (f *compiled) bind(c *source.Columns) {
+	if f.From == "" {
+		return
+	}
+	if f.at, f.path = c.Index(f.From), nil; f.at < 0 {
+		if first, rest, ok := strings.Cut(f.From, "."); ok {
+			f.at, f.path = c.Index(first), strings.Split(rest, ".")
+		}
 	}
 }
 

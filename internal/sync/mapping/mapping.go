@@ -37,6 +37,7 @@ type Type struct {
 type Cursor struct {
 	Time    string `json:"time"`              // column with the time of a row's last change
 	Overlap string `json:"overlap,omitempty"` // time that is read again for rows committed late; default 5m
+	Zone    string `json:"zone,omitempty"`    // zone of the column's times that name none; default the source's own, else UTC
 	Margin  string `json:"margin,omitempty"`  // distance of the cursor to the source's clock; default 10s
 }
 
@@ -87,11 +88,22 @@ type Mapper struct {
 	// bind sets the following for the current columns:
 	columns   *source.Columns
 	keyAt     []int
-	timeAt    int
+	changed   compiled // the cursor's column or path
 	deletedAt int
 	identity  []compiled
 
 	slab []byte
+
+	ownZone *time.Location // the source's own zone; nil: it has none
+	cursors Cursors
+}
+
+// Cursors counts the rows that were mapped, by what they have in the cursor's column.
+type Cursors struct {
+	Rows    int    // that have a key
+	Empty   int    // without a value
+	Unread  int    // with a value that is no time
+	Example string // such a value
 }
 
 // compiled is a compiled Field.
@@ -121,6 +133,7 @@ func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []fault.Detai
 		m.fields = append(m.fields, f)
 		m.names = append(m.names, name)
 	}
+	m.compileTimes()
 	for _, name := range slices.Sorted(maps.Keys(m.def.ExternalIDs)) {
 		if name == "" || m.def.ExternalIDs[name] == "" {
 			c.add("externalIds."+name, "must name a column")
@@ -163,6 +176,7 @@ func (m *Mapper) compileSpec(c *checker) {
 		if cur.Time == "" {
 			c.add("cursor.time", "is required: the column that holds when a row last changed")
 		}
+		s.CursorZone = c.zone("cursor.zone", cur.Zone)
 		s.Overlap = c.duration("cursor.overlap", cur.Overlap, defaultOverlap)
 		s.Margin = c.duration("cursor.margin", cur.Margin, defaultMargin)
 	} else if s.CursorTime != "" {
@@ -199,6 +213,39 @@ func (c *checker) duration(path, s string, none time.Duration) time.Duration {
 	return d
 }
 
+// zone returns nil for no name.
+func (c *checker) zone(path, name string) *time.Location {
+	if name == "" {
+		return nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		c.add(path, "%q is not the name of a time zone, such as Asia/Kolkata", name)
+	}
+	return zone
+}
+
+// compileTimes tells the source what the fields say about the columns that hold times.
+func (m *Mapper) compileTimes() {
+	for i := range m.fields {
+		f := &m.fields[i]
+		if f.Type != "time" || f.From == "" || f.Zone == "" {
+			continue
+		}
+		if m.spec.Zones == nil {
+			m.spec.Zones = map[string]*time.Location{}
+		}
+		m.spec.Zones[f.From] = f.zone
+		if f.From == m.spec.CursorTime && m.spec.CursorZone == nil {
+			m.spec.CursorZone = f.zone
+		}
+	}
+	if m.spec.CursorTime != "" {
+		m.changed = compiled{Field: Field{From: m.spec.CursorTime}}
+		m.spec.ReadTime = m.readCursor
+	}
+}
+
 var typeNames = []string{"", "string", "number", "integer", "bool", "time", "json"}
 
 func compileField(c *checker, path, name string, def Field) compiled {
@@ -226,10 +273,8 @@ func compileField(c *checker, path, name string, def Field) compiled {
 	if def.Type != "time" && (def.Format != "" || def.Zone != "") {
 		c.add(path+".format", "can only be used with the type time")
 	}
-	if def.Zone != "" {
-		if f.zone, err = time.LoadLocation(def.Zone); err != nil || def.Zone == "Local" {
-			c.add(path+".zone", "%q is not the name of a time zone, such as Asia/Kolkata", def.Zone)
-		}
+	if zone := c.zone(path+".zone", def.Zone); zone != nil {
+		f.zone = zone
 	}
 	if def.Const != nil {
 		if f.constant, err = record.Canonical(def.Const); err != nil {
@@ -249,6 +294,13 @@ func (m *Mapper) Spec() source.Spec { return m.spec }
 
 // Fields returns the names of the fields that the mapping sets, sorted; nil: all.
 func (m *Mapper) Fields() []string { return m.names }
+
+// InZone tells the mapper the source's own zone, in which the cursor's times are unless the
+// definition names another.
+func (m *Mapper) InZone(own *time.Location) { m.ownZone = own }
+
+// Cursors returns what the rows so far have in the cursor's column.
+func (m *Mapper) Cursors() Cursors { return m.cursors }
 
 // DeleteMissing reports whether a record is deleted if a full pull does not return its row.
 func (m *Mapper) DeleteMissing() bool { return m.def.Delete != nil && m.def.Delete.Missing }

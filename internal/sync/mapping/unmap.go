@@ -45,7 +45,7 @@ func formatTime(t time.Time, format string, zone *time.Location) any {
 	case "", "rfc3339":
 		return t.UTC().Format(time.RFC3339Nano)
 	case "date":
-		return t.In(zone).Format("2006-01-02")
+		return source.DateIn(t, zone)
 	case "unix":
 		return t.Unix()
 	case "unixms":

@@ -78,6 +78,9 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if err != nil {
 		return err
 	}
+	if zoned, ok := reader.(source.Zoned); ok {
+		m.InZone(zoned.Zone())
+	}
 	reading, stop := context.WithCancel(ctx)
 	pages := make(chan *mapped, 1)
 	done := make(chan struct{})
@@ -268,6 +271,7 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 		last = p.e.lease.current().datatype(step.Datatype).Cursor // there were no rows: it stays where it is
 	}
 	step.CursorAfter = last
+	p.warnCursor()
 	if p.e.dry() {
 		p.run.warnValidated(step)
 		return p.e.checkpoint(ctx, nil, nil)
@@ -283,6 +287,20 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 			t.Digests = generation
 		}
 	})
+}
+
+// warnCursor tells people if the cursor does not do what they want it for: rows whose time
+// cannot be read come with every pull, and to the rule newest they are the older ones.
+func (p *puller) warnCursor() {
+	c, column := p.mapper.Cursors(), p.mapper.Spec().CursorTime
+	switch {
+	case c.Unread > 0:
+		p.run.warn(fmt.Sprintf("%s: %d of %d rows have no time that can be read in the cursor's column %s, such as %s, and come with every pull: "+
+			"write it like 2006-01-02T15:04:05Z, or map the column to a field of the type time with its format",
+			p.step.Datatype, c.Unread, c.Rows, column, c.Example))
+	case c.Empty > 0 && c.Empty == c.Rows:
+		p.run.warn(fmt.Sprintf("%s: no row has a value in the cursor's column %s, so every pull reads all rows", p.step.Datatype, column))
+	}
 }
 
 // warnValidated reports a validation in OurWater's words.

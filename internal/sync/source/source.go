@@ -23,11 +23,12 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Row is one row of the source. Values are nil, bool, int64, float64, string, time.Time
-// (UTC), json.Number, []any or map[string]any. Values[i] belongs to Columns.Names()[i].
+// (in UTC or Zoneless), json.Number, []any or map[string]any. Values[i] belongs to Columns.Names()[i].
 type Row struct {
 	Columns *Columns
 	Values  []any
@@ -41,6 +42,31 @@ func (r Row) Get(name string) (any, bool) {
 		return nil, false
 	}
 	return r.Values[i], true
+}
+
+// Find returns the value of a column, or of a path into one such as "meta.updatedAt". It
+// returns nil if the row has no such value.
+func (r Row) Find(path string) any {
+	if v, ok := r.Get(path); ok {
+		return v
+	}
+	first, rest, ok := strings.Cut(path, ".")
+	v, _ := r.Get(first)
+	for ok && v != nil {
+		object, isObject := v.(map[string]any)
+		if !isObject {
+			return nil
+		}
+		if inner, found := object[rest]; found {
+			return inner
+		}
+		first, rest, ok = strings.Cut(rest, ".")
+		v = object[first]
+	}
+	if rest != "" {
+		return nil
+	}
+	return v
 }
 
 // Map returns the row as a map from column to value, for messages and for CEL.
@@ -114,6 +140,14 @@ type Spec struct {
 	// CursorTime is the column with the time of a row's last change; "": there is none,
 	// and every pull reads all rows.
 	CursorTime string
+	// CursorZone is the zone of the times in CursorTime that name none; nil: the source's
+	// own zone, or UTC if it has none.
+	CursorZone *time.Location
+	// ReadTime reads a value of CursorTime; nil: Instant in CursorZone.
+	ReadTime func(v any) (time.Time, bool)
+	// Zones has, by column, the zone in which a record's time is written to a column
+	// without zones. Any other column gets it in UTC.
+	Zones map[string]*time.Location
 	// Overlap is the time before the cursor that a pull reads again. A row gets its
 	// time when it is written and appears when its transaction commits. By then the
 	// cursor may have passed that time, and without an overlap the row would be lost.
@@ -126,6 +160,16 @@ type Spec struct {
 	// deleted if the column has the value DeletedEquals.
 	Deleted       string
 	DeletedEquals any
+}
+
+// TimeOf returns the time of a row's last change. It reports false if the row has none that
+// can be read.
+func (s Spec) TimeOf(row Row) (time.Time, bool) {
+	v := row.Find(s.CursorTime)
+	if s.ReadTime != nil {
+		return s.ReadTime(v)
+	}
+	return Instant(v, s.CursorZone)
 }
 
 // PageBytes is about the largest size of all values of a page. It bounds the memory of a
@@ -156,6 +200,12 @@ type Page struct {
 	// Done and Total measure progress in the source's own unit (rows, bytes). Total is
 	// 0 while it is unknown.
 	Done, Total int64
+}
+
+// Zoned is implemented by readers of a source that has a zone of its own.
+type Zoned interface {
+	// Zone returns the zone in which the source itself writes times without a zone.
+	Zone() *time.Location
 }
 
 // Reader returns the pages of a pull.

@@ -100,7 +100,7 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 func (r *reader) page(answer *rest.Answer, items []any) (p source.Page, err error) {
 	p.Rows, p.Rejects = r.rows.Split(items)
 	r.mark.Done += int64(len(items))
-	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.pull.CursorTime, r.mark.Clock.Add(-r.pull.Margin))
+	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.pull.Spec, r.mark.Clock.Add(-r.pull.Margin))
 	p.Cursor, p.Done = r.mark.Last, r.mark.Done
 	if r.paging.Total != "" {
 		v, _ := rest.Path(answer.Body, r.paging.Total)
@@ -153,16 +153,27 @@ func (r *reader) target() (*url.URL, error) {
 		q.Set(r.paging.SizeParam, strconv.Itoa(cmp.Or(r.paging.Size, min(r.pull.PageSize, 100))))
 	}
 	if s := r.res.Since; s != nil && r.pull.CursorTime != "" && !r.pull.Cursor.Time.IsZero() {
-		q.Set(s.Param, s.text(r.pull.Cursor.Time.Add(-r.pull.Overlap)))
+		q.Set(s.Param, s.text(beginOf(r.pull)))
 	}
 	u.RawQuery = q.Encode()
 	return u, nil
 }
 
+// beginOf returns the time since which the pull asks for changes, in the zone of the
+// cursor's times. In the hours before the zone's clocks go back it is earlier by as much:
+// rows that change afterwards have times from before.
+func beginOf(p source.Pull) time.Time {
+	at := p.Cursor.Time.Add(-p.Overlap).UTC()
+	if p.CursorZone == nil {
+		return at
+	}
+	clock := at.Add(source.Offset(p.CursorZone, at))
+	return at.Add(source.EarliestClock(at, p.CursorZone).Sub(clock)).In(p.CursorZone)
+}
+
 // text returns a time that lies one unit of the format before t. Some servers leave out
 // the rows that changed exactly at the given time, and those rows would be lost.
 func (s *since) text(t time.Time) string {
-	t = t.UTC()
 	switch s.Format {
 	case "date":
 		return t.AddDate(0, 0, -1).Format(time.DateOnly)

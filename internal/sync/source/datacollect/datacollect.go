@@ -212,7 +212,7 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	r.mark.At = placeOf(r.events[n-1])
 	r.events = r.events[n:]
 	r.done += int64(n)
-	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.pull.CursorTime, r.mark.Clock.Add(-r.pull.Margin))
+	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.pull.Spec, r.mark.Clock.Add(-r.pull.Margin))
 	p.Cursor, p.Done, p.Total = r.mark.Last, r.done, r.total
 	var err error
 	p.Resume, err = json.Marshal(r.mark)

@@ -249,7 +249,7 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 		p.Rows = append(p.Rows, r.cols.Of(row))
 	}
 	r.mark.Done += int64(len(items))
-	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.spec.CursorTime, r.mark.Clock.Add(-r.spec.Margin))
+	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.spec.Spec, r.mark.Clock.Add(-r.spec.Margin))
 	p.Cursor, p.Done = r.mark.Last, r.mark.Done
 	p.Resume, err = json.Marshal(r.mark)
 	return p, err

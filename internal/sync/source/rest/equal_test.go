@@ -31,6 +31,8 @@ func TestEqual(t *testing.T) {
 		{at, "2026-03-04T05:06:07.009Z", false},
 		{map[string]any{"a": json.Number("1.0")}, map[string]any{"a": 1}, true},
 		{[]any{1, 2}, []any{2, 1}, false},
+		{int64(1772600767), 1772600767.0001, false}, // numbers, and no times
+		{"1772600767", "1772600767.0", false},
 	} {
 		require.Equal(t, c.same, rest.Equal(c.a, c.b), "%v and %v", c.a, c.b)
 	}

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -89,41 +88,18 @@ func (r *Rows) Split(items []any) (rows []source.Row, rejects []source.Reject) {
 	return rows, rejects
 }
 
-// Instant reads a time from JSON: a text of RFC 3339 or a similar form, or a number of
-// seconds or milliseconds since 1970. It reports whether the value is a time.
-func Instant(v any) (time.Time, bool) {
-	switch v := v.(type) {
-	case time.Time:
-		return v, true
-	case json.Number:
-		n, err := v.Float64()
-		if err != nil || n < 0 || n > 1e15 {
-			return time.Time{}, false
-		}
-		if n > 1e11 { // seconds would lie after the year 5000, so these are milliseconds
-			return time.UnixMicro(int64(n * 1e3)).UTC(), true
-		}
-		return time.UnixMicro(int64(n * 1e6)).UTC(), true
-	case string:
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", time.DateOnly} {
-			if t, err := time.Parse(layout, v); err == nil {
-				return t.UTC(), true
-			}
-		}
-	}
-	return time.Time{}, false
-}
+// Instant reads a time from JSON, see [source.Instant]. A time that names no zone is UTC.
+func Instant(v any) (time.Time, bool) { return source.Instant(v, nil) }
 
-// Later moves the cursor to the latest time in the rows' column, but never past edge, and
-// returns it. edge is the source's clock less the margin: rows that commit later may still
-// get earlier times.
-func Later(c source.Cursor, rows []source.Row, column string, edge time.Time) source.Cursor {
-	if column == "" {
+// Later moves the cursor to the latest time of the rows, but never past edge, and returns
+// it. edge is the source's clock less the margin: rows that commit later may still get
+// earlier times.
+func Later(c source.Cursor, rows []source.Row, spec source.Spec, edge time.Time) source.Cursor {
+	if spec.CursorTime == "" {
 		return c
 	}
 	for _, row := range rows {
-		v, _ := row.Get(column)
-		t, ok := Instant(v)
+		t, ok := spec.TimeOf(row)
 		if !ok {
 			continue
 		}

@@ -81,7 +81,7 @@ func isRowValue(v any) bool {
 	case nil, bool, int64, float64, string, json.Number:
 		return true
 	case time.Time:
-		return v.Location() == time.UTC
+		return v.Location() == time.UTC || v.Location() == source.Zoneless
 	case []any:
 		for _, e := range v {
 			if !isRowValue(e) {

@@ -13,7 +13,7 @@ func conform(t *testing.T, s server, cursor, soft bool) {
 	if s.env != "" {
 		s.serverURL(t)
 	}
-	sourcetest.Run(t, harness(s, cursor, soft))
+	sourcetest.Run(t, harness(t, s, cursor, soft))
 }
 
 func TestPostgres(t *testing.T) {
@@ -90,7 +90,7 @@ func TestInBatches(t *testing.T) {
 		for _, cursor := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/cursor=%v", s.name, cursor), func(t *testing.T) {
 				t.Parallel()
-				sourcetest.Run(t, harness(s, cursor, false))
+				sourcetest.Run(t, harness(t, s, cursor, false))
 			})
 		}
 	}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 // mySQL is the engine for MySQL and MariaDB.
 type mySQL struct {
 	standard
+	session sessionZone
 }
 
 func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
@@ -39,7 +38,6 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	c.Collation = "utf8mb4_general_ci" // known to all versions
 	c.Logger = &mysql.NopLogger{}      // the driver returns its errors as well
 	c.Params = map[string]string{      // settings of the session
-		"time_zone":         "'+00:00'",
 		"sql_mode":          "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')", // refuse a value that does not fit instead of cutting it
 		"net_write_timeout": "3600",                                     // the caller may take long to apply a page
 	}
@@ -47,7 +45,8 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "url: MySQL cannot be set up with it")
 	}
-	m := &mySQL{standard: standard{db: sql.OpenDB(&metered{connector}), value: mySQLValue}}
+	m := &mySQL{}
+	m.standard = standard{db: sql.OpenDB(&metered{connector, &m.session}), value: m.value}
 	m.db.SetMaxOpenConns(maxConnections)
 	m.db.SetConnMaxIdleTime(time.Minute)
 	return m, nil
@@ -58,10 +57,11 @@ func (m *mySQL) release() error { return m.db.Close() }
 func (m *mySQL) quote(id string) string { return "`" + strings.ReplaceAll(id, "`", "``") + "`" }
 
 // placeholder casts the values that MySQL would otherwise compare as floats, without their
-// last digits.
+// last digits. The cast has the column's own number of decimals: with more, the longest
+// numbers would not fit, and MySQL would compare with the largest number that does.
 func (m *mySQL) placeholder(_ int, c column) string {
 	if c.kind == kindDecimal {
-		return "CAST(? AS DECIMAL(65, 30))"
+		return fmt.Sprintf("CAST(? AS DECIMAL(65, %d))", c.digits)
 	}
 	return "?"
 }
@@ -88,10 +88,21 @@ func (m *mySQL) same(c column, placeholder string) string {
 	return m.quote(c.name) + " <=> " + placeholder
 }
 
-func (m *mySQL) since(c column, at time.Time, s *statement) (string, error) {
-	placeholder, err := s.value(c, at)
-	return m.quote(c.name) + " >= " + placeholder, err
+func (m *mySQL) since(c column, at, clock time.Time, s *statement) (string, error) {
+	return sinceTime(c, at, clock, s)
 }
+
+// missing leaves out zero dates, which IS NULL finds in a column that is NOT NULL.
+func (m *mySQL) missing(c column) string {
+	condition := m.quote(c.name) + " IS NULL"
+	if c.kind.isTime() {
+		condition = "(" + condition + " AND (" + m.quote(c.name) + " = 0) IS NOT TRUE)"
+	}
+	return condition
+}
+
+// unordered returns the condition for a zero date.
+func (m *mySQL) unordered(c column) string { return m.quote(c.name) + " = 0" }
 
 // upsert returns false. ON DUPLICATE KEY UPDATE replaces a row with any equal unique key,
 // perhaps another record's. So a row is inserted or else updated by its own key.
@@ -125,7 +136,7 @@ func (m *mySQL) describe(ctx context.Context, from string) ([]column, error) {
 	for i, t := range types {
 		c := column{name: t.Name(), typ: strings.ToLower(t.DatabaseTypeName()), digits: -1}
 		c.kind = mySQLKind(strings.TrimPrefix(t.DatabaseTypeName(), "UNSIGNED "))
-		if _, scale, ok := t.DecimalSize(); ok && c.kind == kindLocal && scale <= 6 {
+		if _, scale, ok := t.DecimalSize(); ok && ((c.kind == kindLocal || c.kind == kindInstant) && scale <= 6 || c.kind == kindDecimal) {
 			c.digits = int(scale)
 		}
 		columns[i] = c
@@ -143,8 +154,10 @@ func mySQLKind(typ string) columnKind {
 		return kindFloat32
 	case "DOUBLE":
 		return kindFloat
-	case "DATETIME", "TIMESTAMP":
-		return kindLocal // the server writes a TIMESTAMP in the session's zone, which is UTC
+	case "DATETIME":
+		return kindLocal
+	case "TIMESTAMP":
+		return kindInstant
 	case "DATE":
 		return kindDate
 	case "JSON":
@@ -157,142 +170,6 @@ func mySQLKind(typ string) columnKind {
 		return kindOther
 	}
 	return kindText
-}
-
-// mySQLValue reads a value of both protocols. A query without arguments uses the text
-// protocol, in which numbers are text.
-func mySQLValue(c column, v any) (any, error) {
-	switch v := v.(type) {
-	case nil:
-		return nil, nil
-	case int64:
-		return v, nil
-	case uint64:
-		return json.Number(strconv.FormatUint(v, 10)), nil
-	case float32:
-		return fromFloat32(v), nil
-	case float64:
-		if c.kind == kindFloat32 {
-			return fromFloat32(float32(v)), nil
-		}
-		return fromFloat(v), nil
-	case []byte:
-		return mySQLBytes(c, v)
-	case string:
-		return mySQLBytes(c, []byte(v))
-	}
-	return nil, &badValue{column: c.name, reason: fmt.Sprintf("cannot be read as a %T", v)}
-}
-
-func mySQLBytes(c column, b []byte) (any, error) {
-	switch c.kind {
-	case kindInteger:
-		if n, err := strconv.ParseInt(string(b), 10, 64); err == nil {
-			return n, nil
-		}
-		return json.Number(b), nil
-	case kindDecimal:
-		return fromDecimal(string(b)), nil
-	case kindFloat, kindFloat32:
-		f, err := strconv.ParseFloat(string(b), 64)
-		if err != nil {
-			return string(b), nil
-		}
-		return fromFloat(f), nil
-	case kindLocal:
-		if t, ok := parseTime(string(b)); ok {
-			return t, nil
-		}
-		return string(b), nil // such as 0000-00-00, which is no date elsewhere
-	case kindBool: // BIT
-		if len(b) == 1 && b[0] <= 1 {
-			return b[0] == 1, nil
-		}
-		var n uint64
-		for _, x := range b {
-			n = n<<8 | uint64(x)
-		}
-		return int64(n), nil
-	case kindBytes:
-		return fromBytes(b), nil
-	case kindJSON:
-		if v, ok := fromJSON(b); ok {
-			return v, nil
-		}
-	}
-	return fromText(c.name, string(b))
-}
-
-func (m *mySQL) bind(c column, v any) (any, error) {
-	if v == nil {
-		return nil, nil
-	}
-	switch c.kind {
-	case kindInteger, kindBool:
-		return mySQLInteger(v)
-	case kindDecimal:
-		if b, ok := v.(bool); ok {
-			return mySQLInteger(b)
-		}
-	case kindFloat, kindFloat32:
-		return mySQLFloat(c, v)
-	case kindLocal, kindDate, kindInstant:
-		if t, ok := timeOf(v); ok && c.digits >= 0 {
-			unit := time.Second
-			for range c.digits {
-				unit /= 10
-			}
-			v = t.UTC().Round(unit) // MySQL rounds in the same way when it stores the time
-		}
-		return localText(c, v)
-	case kindJSON:
-		return jsonText(v)
-	case kindBytes:
-		return toBytes(v)
-	}
-	return text(v)
-}
-
-func mySQLInteger(v any) (any, error) {
-	switch v := v.(type) {
-	case int64:
-		return v, nil
-	case bool:
-		if v {
-			return int64(1), nil
-		}
-		return int64(0), nil
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n, nil
-		}
-		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
-			return n, nil
-		}
-	case string:
-		if b, err := strconv.ParseBool(v); err == nil {
-			return mySQLInteger(b)
-		}
-	}
-	return text(v)
-}
-
-func mySQLFloat(c column, v any) (any, error) {
-	s, err := text(v)
-	if err != nil {
-		return nil, err
-	}
-	if c.kind == kindFloat32 {
-		// The server compares a FLOAT as a double, so the placeholder needs the stored
-		// value to its last bit.
-		if f, err := strconv.ParseFloat(s, 32); err == nil {
-			return f, nil
-		}
-	}
-	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		return f, nil
-	}
-	return s, nil
 }
 
 func (m *mySQL) unique(ctx context.Context, t *table, columns []string) (bool, error) {

@@ -97,8 +97,11 @@ var errAnswerTooLong = errors.New("sqlsource: the server answers with more than 
 // slack is the number of bytes that buffers and TLS may add to a row.
 const slack = 1 << 20
 
-// metered is a driver.Connector that gives each connection a meter.
-type metered struct{ driver.Connector }
+// metered is a driver.Connector that gives each connection a meter and each session its zone.
+type metered struct {
+	driver.Connector
+	zone *sessionZone
+}
 
 // meteredSession is a connection with its meter. database/sql drops both together.
 type meteredSession struct {
@@ -128,7 +131,7 @@ func (c *metered) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := limitTime(ctx, conn); err != nil {
+	if err := errors.Join(limitTime(ctx, conn), c.zone.begin(ctx, conn)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	whole, ok := conn.(session)

@@ -47,8 +47,10 @@ func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
 	cc.Host, cc.Port, cc.Database, cc.User, cc.Password = o.host, uint16(port), o.database, withDefault(o.user, "postgres"), o.effectivePassword
 	cc.KerberosSrvName, cc.KerberosSpn = "", ""
 	cc.TLSConfig, cc.Fallbacks, cc.ConnectTimeout = tls, nil, connectTimeout
+	// The session keeps the server's zone: a trigger or a default that stamps rows by now()
+	// has to stamp them as it does for other programs.
 	cc.RuntimeParams = map[string]string{
-		"application_name": "headgate", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601",
+		"application_name": "headgate", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601",
 		"bytea_output": "hex", "extra_float_digits": "1", "client_encoding": "UTF8",
 		"statement_timeout": strconv.FormatInt(statementTimeout.Milliseconds(), 10),
 	}
@@ -107,9 +109,15 @@ func (p *postgres) same(c column, placeholder string) string {
 	return fmt.Sprintf("%s IS NOT DISTINCT FROM %s", name, placeholder)
 }
 
-func (p *postgres) since(c column, at time.Time, s *statement) (string, error) {
-	placeholder, err := s.value(c, at)
-	return p.quote(c.name) + " >= " + placeholder, err
+func (p *postgres) since(c column, at, clock time.Time, s *statement) (string, error) {
+	return sinceTime(c, at, clock, s)
+}
+
+func (p *postgres) missing(c column) string { return p.quote(c.name) + " IS NULL" }
+
+// unordered returns a condition that can use an index.
+func (p *postgres) unordered(c column) string {
+	return fmt.Sprintf("%[1]s = 'infinity' OR %[1]s = '-infinity'", p.quote(c.name))
 }
 
 func (p *postgres) upsert(key, set []column) (string, bool) {
@@ -238,6 +246,22 @@ func (p *postgres) clock(ctx context.Context) (time.Time, error) {
 	var now time.Time
 	err := p.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
 	return now, err
+}
+
+// offsets implements engine. The session's zone is the server's own.
+func (p *postgres) offsets(ctx context.Context, at []time.Time) ([]time.Duration, error) {
+	rows, err := p.pool.Query(ctx, `
+		SELECT EXTRACT(EPOCH FROM (t AT TIME ZONE current_setting('TimeZone')) - (t AT TIME ZONE 'UTC'))::bigint
+		FROM unnest($1::timestamptz[]) WITH ORDINALITY AS u (t, n) ORDER BY n`, at)
+	if err != nil {
+		return nil, err
+	}
+	seconds, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	out := make([]time.Duration, len(seconds))
+	for i, s := range seconds {
+		out[i] = time.Duration(s) * time.Second
+	}
+	return out, err
 }
 
 func (p *postgres) query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // formats requests the binary format for types that it makes faster to read. All other
@@ -100,8 +101,14 @@ func (r *postgresRows) value(c column, raw []byte) (any, error) {
 		return fromFloat32(math.Float32frombits(binary.BigEndian.Uint32(raw))), nil
 	case pgtype.Float8OID:
 		return fromFloat(math.Float64frombits(binary.BigEndian.Uint64(raw))), nil
-	case pgtype.TimestampOID, pgtype.TimestamptzOID:
+	case pgtype.TimestamptzOID:
 		return postgresTime(int64(binary.BigEndian.Uint64(raw))), nil
+	case pgtype.TimestampOID:
+		v := postgresTime(int64(binary.BigEndian.Uint64(raw)))
+		if t, ok := v.(time.Time); ok {
+			return source.WithoutZone(t), nil
+		}
+		return v, nil
 	case pgtype.DateOID:
 		return postgresDate(int32(binary.BigEndian.Uint32(raw))), nil
 	case pgtype.ByteaOID:
@@ -282,16 +289,16 @@ func (p *postgres) bind(c column, v any) (any, error) {
 	return text(v)
 }
 
-// localText returns a time in UTC without its zone.
+// localText returns a time by the column's clocks, without its zone.
 func localText(c column, v any) (string, error) {
-	layout := localLayout
-	if c.kind == kindDate {
-		layout = dateLayout
+	t, ok := timeOf(v)
+	switch {
+	case !ok:
+		return text(v)
+	case c.kind == kindDate:
+		return c.date(t), nil
 	}
-	if t, ok := timeOf(v); ok {
-		return t.UTC().Format(layout), nil
-	}
-	return text(v)
+	return c.clock(t).Format(localLayout), nil
 }
 
 func writeArray(b *strings.Builder, c column, elements []any) error {

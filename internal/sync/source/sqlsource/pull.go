@@ -16,7 +16,7 @@ type pass int
 
 const (
 	keyless  pass = iota // rows without a key, which are rejects
-	timeless             // rows whose cursor column is NULL
+	timeless             // rows whose cursor column has no time that the database can order
 	timed                // the other rows; all rows with a key if there is no cursor column
 	ended
 )
@@ -29,6 +29,7 @@ type mark struct {
 	Last  source.Cursor `json:"last"`
 	Done  int64         `json:"done"`
 	Total int64         `json:"total,omitempty"`
+	Skip  int           `json:"skip,omitempty"` // rows without a key that were read
 }
 
 // reader implements source.Reader.
@@ -38,6 +39,7 @@ type reader struct {
 	pull   source.Pull
 	keys   []column
 	time   *column // nil: there is no cursor column
+	clocks clocks
 	mark   mark
 
 	life   context.Context // context of the queries, which outlive a call
@@ -50,7 +52,6 @@ type reader struct {
 	width  int   // columns of a row
 	values []any // memory for the next rows
 	bytes  int   // bytes of the current page
-	skip   int   // rows without a key that were read
 	weighs bool  // the query checks the length of each row and leaves out long values
 	closed bool
 }
@@ -105,7 +106,7 @@ func (r *reader) begin(ctx context.Context) error {
 			return fault.New(fault.Invalid, "the pull of %s cannot be resumed: its saved position is not one of this source", r.table.name)
 		}
 		r.mark = m
-		return nil
+		return r.askClocks(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -114,6 +115,9 @@ func (r *reader) begin(ctx context.Context) error {
 		return r.source.failed(ctx, err, "the database's clock cannot be read")
 	}
 	r.mark = mark{Clock: now.UTC(), Last: r.pull.Cursor}
+	if err := r.askClocks(ctx); err != nil {
+		return err
+	}
 	r.mark.Total, err = r.count(ctx)
 	return err
 }
@@ -185,12 +189,12 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return source.Page{}, err
 	}
-	before, skip := r.mark, r.skip
+	before := r.mark
 	page, err := r.nextPage(ctx)
 	if err != nil && !errors.Is(err, io.EOF) {
 		// The next call starts a new query and reads this page again.
 		r.stop()
-		r.mark, r.skip = before, skip
+		r.mark = before
 		return source.Page{}, r.source.failed(ctx, err, "%s cannot be read", r.table.name)
 	}
 	return page, err
@@ -270,7 +274,6 @@ func (r *reader) finishQuery() {
 	limited := r.limit() > 0 && r.got >= r.limit() || buffered && b.cut
 	if r.mark.Pass == keyless { // rows without a key have no position to continue after
 		limited = limited && buffered
-		r.skip += r.got
 	}
 	r.rows.release()
 	r.cancel()
@@ -293,7 +296,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 		page.Rows = make([]source.Row, 0, min(r.pull.PageSize, 1024))
 	}
 	for !r.full(page) {
-		if !r.rows.more() {
+		if !r.rows.more() || !r.passRead() {
 			if err := r.rows.err(); err != nil {
 				return false, err
 			}
@@ -308,6 +311,7 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 		r.bytes += r.rows.size()
 		r.mark.Done++
 		if r.mark.Pass == keyless {
+			r.mark.Skip++
 			page.Rejects = append(page.Rejects, r.reject("", r.keys[0].name, "the key is NULL"))
 			continue
 		}
@@ -320,14 +324,9 @@ func (r *reader) fill(ctx context.Context, page *source.Page) (bool, error) {
 			page.Rejects = append(page.Rejects, r.reject(r.key(), bad.column, bad.reason))
 			continue
 		}
-		if r.time != nil && r.mark.Pass == timed {
-			v := r.dst[r.table.names.Index(r.time.name)]
-			at, ok := r.time.timeOf(v)
-			if !ok {
-				page.Rejects = append(page.Rejects, r.reject(r.key(), r.time.name, "not a time"))
-				continue
-			}
-			r.advance(at)
+		if r.time != nil && !r.follow(r.dst[r.table.names.Index(r.time.name)]) {
+			r.bytes -= r.rows.size()
+			continue
 		}
 		// Many rows share one array, which saves allocations.
 		if len(r.values) < n {

@@ -35,12 +35,16 @@ func (s *sqlSource) Push(ctx context.Context, spec source.Spec, changes []source
 	if err != nil {
 		return nil, err
 	}
+	changes, byClock := p.byClock(changes)
 	results, err := p.together(ctx, changes)
 	if err != nil && p.concernsRow(err) { // a deferred constraint fails the COMMIT
 		results, err = p.apart(ctx, changes)
 	}
 	if err != nil {
 		return results, s.failed(ctx, err, "%s cannot be written", p.table.name)
+	}
+	for i := range byClock {
+		results[i].Key = changes[i].Key
 	}
 	return results, nil
 }
@@ -105,15 +109,6 @@ func (s *sqlSource) pusher(ctx context.Context, spec source.Spec, changes []sour
 		return p, p.checkUnique(ctx)
 	}
 	return p, nil
-}
-
-// column returns the column with a name that was checked before.
-func (p *pusher) column(name string) column {
-	if p.time != nil && p.time.name == name {
-		return *p.time
-	}
-	c, _ := p.table.column(name)
-	return c
 }
 
 // checkUnique returns a fault unless the key has a unique index.

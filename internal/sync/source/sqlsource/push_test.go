@@ -78,7 +78,7 @@ func TestDeletedAt(t *testing.T) {
 			require.NoError(t, results[2].Err)
 		}
 		got := pullAll(t, src, source.Pull{Spec: spec, PageSize: 5}).rows
-		require.WithinDuration(t, time.Now(), got[0]["deleted_at"].(time.Time), time.Minute)
+		require.WithinDuration(t, time.Now(), source.InZone(got[0]["deleted_at"].(time.Time), p.zone), time.Minute)
 		require.Nil(t, got[1]["deleted_at"])
 		require.Nil(t, got[2]["deleted_at"])
 	})

@@ -34,14 +34,28 @@ func (r *reader) statement() (*statement, error) {
 			if i > 0 {
 				s.sql.WriteString(" OR ")
 			}
-			s.sql.WriteString(e.quote(k.name) + " IS NULL")
+			s.sql.WriteString(e.missing(k))
 		}
 		if n := r.limit(); e.rawPositions() {
-			s.sql.WriteString(" LIMIT " + strconv.Itoa(n) + " OFFSET " + strconv.Itoa(r.skip))
+			s.sql.WriteString(" LIMIT " + strconv.Itoa(n) + " OFFSET " + strconv.Itoa(r.mark.Skip))
 		}
 		return s, nil
 	}
 	return s, r.rest(s, r.limit())
+}
+
+// passRead passes over the rows without a key that were read before the query began. They
+// have no position to continue after. It reports false if the query has no more rows.
+func (r *reader) passRead() bool {
+	if r.mark.Pass != keyless || r.got > 0 || r.source.engine.rawPositions() {
+		return true
+	}
+	for range r.mark.Skip {
+		if !r.rows.more() {
+			return false
+		}
+	}
+	return true
 }
 
 // rest writes the part of a query after its columns. The query returns at most n rows after
@@ -71,10 +85,31 @@ func (r *reader) rest(s *statement, n int) error {
 // since returns the condition that leaves out the rows of earlier pulls, or "" if there is
 // none.
 func (r *reader) since(s *statement) (string, error) {
-	if r.time == nil || r.pull.Cursor.Time.IsZero() {
+	at, clock, ok := r.begins()
+	if !ok {
 		return "", nil
 	}
-	return s.engine.since(*r.time, r.pull.Cursor.Time.Add(-r.pull.Overlap), s)
+	return s.engine.since(*r.time, at, clock, s)
+}
+
+// timeless returns the condition for the rows whose cursor column has no time that the
+// database can order.
+func (r *reader) timeless() string {
+	name := r.source.engine.quote(r.time.name)
+	condition := name + " IS NULL"
+	if unordered := r.source.engine.unordered(*r.time); unordered != "" {
+		condition = "(" + condition + " OR " + unordered + ")"
+	}
+	return condition
+}
+
+// timed returns the condition for the other rows. It reverses timeless.
+func (r *reader) timed() string {
+	condition := r.source.engine.quote(r.time.name) + " IS NOT NULL"
+	if unordered := r.source.engine.unordered(*r.time); unordered != "" {
+		condition += " AND NOT (" + unordered + ")"
+	}
+	return condition
 }
 
 // count returns the number of rows that the pull will read, for the progress. A large count
@@ -89,7 +124,7 @@ func (r *reader) count(ctx context.Context) (int64, error) {
 	}
 	s.sql.WriteString("SELECT COUNT(*) FROM " + r.table.from)
 	if since != "" {
-		s.sql.WriteString(" WHERE " + since + " OR " + s.engine.quote(r.time.name) + " IS NULL")
+		s.sql.WriteString(" WHERE " + since + " OR " + r.timeless())
 	}
 	rows, err := r.source.engine.query(ctx, []column{{name: "count", kind: kindInteger}}, s.sql.String(), s.args...)
 	if err != nil {
@@ -108,13 +143,12 @@ func (r *reader) count(ctx context.Context) (int64, error) {
 
 // where writes the condition of the passes timeless and timed.
 func (r *reader) where(s *statement) error {
-	e := r.source.engine
 	condition := "TRUE"
 	switch {
 	case r.mark.Pass == timeless:
-		condition = e.quote(r.time.name) + " IS NULL"
+		condition = r.timeless()
 	case r.time != nil:
-		condition = e.quote(r.time.name) + " IS NOT NULL"
+		condition = r.timed()
 		if r.mark.At == nil {
 			since, err := r.since(s)
 			if err != nil {

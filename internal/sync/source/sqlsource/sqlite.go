@@ -245,7 +245,7 @@ func (e *sqliteEngine) bind(c column, v any) (any, error) {
 		}
 	case kindLocal, kindDate, kindInstant:
 		if t, ok := timeOf(v); ok {
-			return c.style.format(c.kind, t.UTC()), nil
+			return c.styled(t), nil
 		}
 	case kindBytes:
 		return toBytes(v)
@@ -263,7 +263,7 @@ func (e *sqliteEngine) bind(c column, v any) (any, error) {
 	case int64, float64, bool, string:
 		return v, nil
 	case time.Time:
-		return c.style.format(kindLocal, v.UTC()), nil
+		return c.styled(v), nil
 	}
 	return text(v)
 }
@@ -324,6 +324,11 @@ func (e *sqliteEngine) clock(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return time.Parse(time.RFC3339Nano, now)
+}
+
+// offsets implements engine. SQLite's clock is UTC.
+func (e *sqliteEngine) offsets(_ context.Context, at []time.Time) ([]time.Duration, error) {
+	return make([]time.Duration, len(at)), nil
 }
 
 func (e *sqliteEngine) classify(err error) class {

@@ -21,10 +21,8 @@ const (
 	styleSeconds                  // number of seconds since 1970
 	styleMillis
 	styleMicros
-	styleMixed // several forms, whose order is not that of the times
 )
 
-func (s timeStyle) isText() bool   { return s >= styleNone && s <= styleISONone }
 func (s timeStyle) isNumber() bool { return s >= styleSeconds && s <= styleMicros }
 
 // units returns how many units of a numeric style make a second.
@@ -47,19 +45,20 @@ func (s timeStyle) fromNumber(n float64) any {
 	return t
 }
 
-func (s timeStyle) format(k columnKind, t time.Time) any {
-	if k == kindDate {
-		return t.Format(dateLayout)
+// styled returns the value that the column gets for a time.
+func (c column) styled(t time.Time) any {
+	if c.kind == kindDate {
+		return c.date(t)
 	}
-	switch s {
+	switch c.style {
 	case styleISO:
-		return t.Format("2006-01-02T15:04:05.999999Z07:00")
+		return t.UTC().Format("2006-01-02T15:04:05.999999Z07:00")
 	case styleISONone:
-		return t.Format("2006-01-02T15:04:05.999999")
+		return c.clock(t).Format("2006-01-02T15:04:05.999999")
 	case styleSeconds, styleMillis, styleMicros:
-		return t.UnixMicro() / int64(1e6/s.units())
+		return t.UnixMicro() / int64(1e6/c.style.units())
 	}
-	return t.Format(localLayout)
+	return c.clock(t).Format(localLayout)
 }
 
 // sample returns the style of one value of a column, in which a push writes times. columns
@@ -76,8 +75,8 @@ func (e *sqliteEngine) sample(ctx context.Context, from string, c column, column
 	return styleOfValue(v), nil
 }
 
-// cursor returns the column with the style of its smallest and largest values. Numbers sort
-// before text, so a column with both shows here. Any declared type may hold times.
+// cursor returns the column with the style of its smallest or largest value. Any declared
+// type may hold times.
 func (e *sqliteEngine) cursor(ctx context.Context, t *table, c column) (column, error) {
 	name := e.quote(c.name)
 	end := func(order string) string {
@@ -89,16 +88,10 @@ func (e *sqliteEngine) cursor(ctx context.Context, t *table, c column) (column, 
 	}); err != nil {
 		return c, err
 	}
-	a, b := styleOfValue(first), styleOfValue(last)
-	switch {
-	case a == b:
-		c.style = a
-	case a.isNumber() && b.isNumber():
-		c.style = max(a, b)
-	case a.isText() && b.isText():
-		c.style = b
-	default:
-		c.style = styleMixed
+	// Numbers sort before text. The smallest number has the smallest unit; in it, no number
+	// of another unit is before the cursor.
+	if c.style = styleOfValue(first); !c.style.isNumber() {
+		c.style = styleOfValue(last)
 	}
 	if c.style == styleNone && c.kind == kindInteger {
 		c.style = styleSeconds
@@ -123,12 +116,10 @@ func styleOfValue(v any) timeStyle {
 		return number(v)
 	case string:
 		switch {
-		case len(v) > 19 && strings.ContainsAny(v[19:], "+-"):
-			return styleMixed // times with different zones do not sort by time
+		case strings.HasSuffix(v, "Z") || len(v) > 19 && strings.ContainsAny(v[19:], "+-"):
+			return styleISO // no time is lost in UTC
 		case !strings.Contains(v, "T"):
 			return styleSpace
-		case strings.HasSuffix(v, "Z"):
-			return styleISO
 		}
 		return styleISONone
 	}
@@ -136,19 +127,30 @@ func styleOfValue(v any) timeStyle {
 }
 
 // since returns a condition that leaves out older rows, as far as the column sorts by time.
-func (e *sqliteEngine) since(c column, at time.Time, s *statement) (string, error) {
+// Text is compared as instants, because the same time can be written in several ways.
+func (e *sqliteEngine) since(c column, at, clock time.Time, s *statement) (string, error) {
 	name := e.quote(c.name)
-	at = at.UTC()
-	switch {
-	case c.style.isNumber():
-		s.args = append(s.args, at.UnixMicro()/int64(1e6/c.style.units()))
-		return name + " >= ?", nil
-	case c.style.isText():
-		// The comparison of the date lets SQLite use an index. The second one treats T
-		// and a space alike. It ignores seconds, so some older rows are read again,
-		// which the overlap allows.
-		s.args = append(s.args, at.Format(dateLayout), at.Format("2006-01-02 15:04"))
-		return fmt.Sprintf("%s >= ? AND substr(replace(%s, 'T', ' ') || ' 00:00', 1, 16) >= ?", name, name), nil
+	const precise = "2006-01-02 15:04:05.000" // SQLite compares milliseconds
+	asInstant := fmt.Sprintf("julianday(%[1]s) >= CASE WHEN substr(%[1]s, 17) GLOB '*[-+zZ]*' THEN julianday(?) ELSE julianday(?) END", name)
+	// The comparison with first lets SQLite use an index.
+	if c.style.isNumber() { // all numbers sort before all text
+		s.args = append(s.args, at.UnixMicro()/int64(1e6/c.style.units()), at.Format(precise), clock.Format(precise))
+		return fmt.Sprintf("%[1]s >= ? AND (typeof(%[1]s) <> 'text' OR %s)", name, asInstant), nil
 	}
-	return "", nil
+	first := at
+	if clock.UTC().Before(at) {
+		first = clock.UTC()
+	}
+	// No zone is behind UTC by more than twelve hours, so no text of a later instant has an
+	// earlier date.
+	s.args = append(s.args, first.Add(-12*time.Hour).Format(dateLayout), at.Format(precise), clock.Format(precise))
+	return name + " >= ? AND " + asInstant, nil
+}
+
+func (e *sqliteEngine) missing(c column) string { return e.quote(c.name) + " IS NULL" }
+
+// unordered returns the condition for text that SQLite does not read as a date. It reads a
+// time of day as one of the year 2000, and a number as a day.
+func (e *sqliteEngine) unordered(c column) string {
+	return fmt.Sprintf("%[1]s >= '' AND (julianday(%[1]s) IS NULL OR substr(%[1]s, 5, 1) <> '-')", e.quote(c.name))
 }

@@ -5,7 +5,8 @@
 // it loses no row at the end of a page, even if rows change meanwhile. It has three passes:
 //
 //  1. the rows without a key, which are rejects;
-//  2. the rows whose cursor column is NULL, by key. Nobody knows when they changed, so
+//  2. the rows whose cursor column is NULL or has no time that the database can order, such
+//     as infinity, a zero date or other text, by key. Nobody knows when they changed, so
 //     every pull reads them;
 //  3. the other rows, from the cursor less the overlap.
 //
@@ -256,9 +257,14 @@ type engine interface {
 	bind(c column, v any) (any, error)
 	// same returns a condition that compares a column with a placeholder. NULL equals NULL.
 	same(c column, placeholder string) string
-	// since returns the condition that the cursor column is not before a time; "": the
-	// engine cannot tell, and all rows are read.
-	since(c column, at time.Time, s *statement) (string, error)
+	// since returns the condition that the cursor column is not before a time: at is the
+	// instant, and clock the time of a column or value without a zone.
+	since(c column, at, clock time.Time, s *statement) (string, error)
+	// missing returns the condition that the column is NULL.
+	missing(c column) string
+	// unordered returns a condition for the values of the cursor column, other than NULL,
+	// whose order is not that of a time; "": there are none.
+	unordered(c column) string
 	// cursor returns the column as a column of times, or an error if it holds none.
 	cursor(ctx context.Context, t *table, c column) (column, error)
 	// rowValues reports whether the engine compares (a, b) > (1, 2) efficiently.
@@ -287,6 +293,9 @@ type engine interface {
 	// unique reports whether exactly these columns are a unique key of the table.
 	unique(ctx context.Context, t *table, columns []string) (bool, error)
 	clock(ctx context.Context) (time.Time, error)
+	// offsets returns how far the clocks of the database's own zone are ahead of UTC at
+	// the instants.
+	offsets(ctx context.Context, at []time.Time) ([]time.Duration, error)
 	query(ctx context.Context, columns []column, sql string, args ...any) (resultRows, error)
 	begin(ctx context.Context) (transaction, error)
 	classify(err error) class

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // column describes one column of a table.
@@ -21,9 +22,28 @@ type column struct {
 	kind columnKind
 	typ  string // the database's name of the type
 	oid  uint32 // PostgreSQL's number of the type
-	// digits is the number of decimals of a time's seconds; -1: not limited.
+	// digits is the number of decimals of MySQL's exact numbers and of a time's seconds;
+	// -1: not limited.
 	digits int
 	style  timeStyle // form of the times, for SQLite
+	// zone is that of the times written to a column without zones; nil: UTC.
+	zone *time.Location
+}
+
+// clock returns a time as the column's clocks show it.
+func (c column) clock(t time.Time) time.Time {
+	if t.Location() == source.Zoneless || c.zone == nil {
+		return t.UTC()
+	}
+	return t.In(c.zone)
+}
+
+// date returns the date that the column gets for a time.
+func (c column) date(t time.Time) string {
+	if t.Location() == source.Zoneless {
+		return t.Format(dateLayout)
+	}
+	return source.DateIn(t, c.zone)
 }
 
 // columnKind groups the types of columns that are read and written in the same way.
@@ -37,7 +57,7 @@ const (
 	kindFloat32
 	kindBool
 	kindInstant // a time with a zone
-	kindLocal   // a date and time without a zone, which is taken as UTC
+	kindLocal   // a date and time without a zone
 	kindDate
 	kindJSON
 	kindBytes
@@ -53,15 +73,20 @@ const (
 	dateLayout  = "2006-01-02"
 )
 
-// timeLayouts lists the forms of times that people and databases write. A time without a
-// zone is UTC.
-var timeLayouts = []string{
-	time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
-	"2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999 Z07:00", "2006-01-02T15:04", "2006-01-02 15:04", dateLayout,
-}
+// The forms of times that people and databases write.
+var (
+	localLayouts = []string{"2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04", dateLayout}
+	zonedLayouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999 Z07:00"}
+)
 
+// parseTime reads a time. One without a zone is zoneless.
 func parseTime(s string) (time.Time, bool) {
-	for _, layout := range timeLayouts {
+	for _, layout := range localLayouts {
+		if t, err := time.Parse(layout, s); err == nil {
+			return source.WithoutZone(t), true
+		}
+	}
+	for _, layout := range zonedLayouts {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), true
 		}
@@ -69,17 +94,17 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// timeOf returns a value of the column as a time and reports whether it is one.
-func (c column) timeOf(v any) (time.Time, bool) {
+// number returns a number of a column that holds times as numbers, as a time if it is one.
+func (c column) number(v any) any {
 	if c.style.isNumber() {
 		switch n := v.(type) {
 		case int64:
-			v = c.style.fromNumber(float64(n))
+			return c.style.fromNumber(float64(n))
 		case float64:
-			v = c.style.fromNumber(n)
+			return c.style.fromNumber(n)
 		}
 	}
-	return timeOf(v)
+	return v
 }
 
 // timeOf returns a value as a time and reports whether it is one.
@@ -99,6 +124,15 @@ func timeColumn(t *table, c column) (column, error) {
 		return c, fault.New(fault.Invalid, "the cursor column %s of %s is %s, not a time", c.name, t.name, c.typ)
 	}
 	return c, nil
+}
+
+// sinceTime implements engine.since for the databases whose columns have types.
+func sinceTime(c column, at, clock time.Time, s *statement) (string, error) {
+	if c.kind == kindLocal {
+		at = clock
+	}
+	placeholder, err := s.value(c, at)
+	return s.engine.quote(c.name) + " >= " + placeholder, err
 }
 
 // text returns a value as text, from which the same value is read again.
@@ -169,8 +203,12 @@ func fromFloat32(f float32) any {
 	return fromFloat(v)
 }
 
-// fromDecimal keeps every digit.
+// fromDecimal keeps every digit. It drops the zeros in front, which MySQL's ZEROFILL writes
+// and JSON does not have.
 func fromDecimal(s string) any {
+	for len(s) > 1 && s[0] == '0' && s[1] != '.' {
+		s = s[1:]
+	}
 	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') || s == "-Infinity" {
 		return s // NaN and the infinities
 	}

@@ -4,10 +4,49 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 )
+
+// column returns the column with a name that was checked before.
+func (p *pusher) column(name string) column {
+	c, _ := p.table.column(name)
+	if p.time != nil && p.time.name == name {
+		c = *p.time
+	}
+	c.zone = p.spec.Zones[name]
+	return c
+}
+
+// byClock returns the changes with the keys of new rows as pulls return them, and which ones
+// it changed. A record has an instant where a column without zones has the zone's clock.
+func (p *pusher) byClock(changes []source.Change) ([]source.Change, map[int]bool) {
+	changed := map[int]bool{}
+	for k, key := range p.keys {
+		c := p.column(key.name)
+		if c.zone == nil || c.kind != kindLocal {
+			continue
+		}
+		for i := range changes {
+			if changes[i].Op != source.Create || k >= len(changes[i].Key) {
+				continue
+			}
+			t, ok := timeOf(changes[i].Key[k])
+			if !ok || t.Location() == source.Zoneless {
+				continue
+			}
+			if len(changed) == 0 {
+				changes = slices.Clone(changes)
+			}
+			changed[i] = true
+			changes[i].Key = slices.Clone(changes[i].Key)
+			changes[i].Key[k] = source.WithoutZone(t.Add(source.Offset(c.zone, t)))
+		}
+	}
+	return changes, changed
+}
 
 // statement returns the statement of a change, or nil if there is nothing to do.
 func (p *pusher) statement(ctx context.Context, c source.Change) (*statement, error) {
@@ -126,7 +165,7 @@ func (p *pusher) deletion(ctx context.Context, c source.Change) (*statement, err
 		if mark, err = p.mark(ctx); err != nil {
 			return nil, err
 		}
-		placeholder, err := s.value(*p.deleted, mark)
+		placeholder, err := s.value(p.column(p.deleted.name), mark)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +201,15 @@ func (p *pusher) mark(ctx context.Context) (any, error) {
 	case p.spec.DeletedEquals != nil:
 		return p.spec.DeletedEquals, nil
 	case p.deleted.kind.isTime():
-		return p.engine.clock(ctx)
+		now, err := p.engine.clock(ctx)
+		if err != nil || p.deleted.kind == kindInstant || p.spec.Zones[p.deleted.name] != nil {
+			return now, err
+		}
+		own, err := p.engine.offsets(ctx, []time.Time{now}) // as the database's own stamps
+		if err != nil {
+			return nil, err
+		}
+		return source.WithoutZone(now.UTC().Add(own[0])), nil
 	}
 	return true, nil
 }
