@@ -241,6 +241,16 @@ func (c *Client) Clean(text string) string {
 	return text
 }
 
+// Words returns the error that an answer with a status of success reports all the same, safe
+// to show, or "".
+func (c *Client) Words(a *Answer) string {
+	m, _ := a.Body.(map[string]any)
+	if m["errors"] == nil && m["error"] == nil {
+		return ""
+	}
+	return c.Clean(messageOf(a.Raw))
+}
+
 // messageOf finds the message in an answer. It knows the forms of RFC 9457 and LoopBack
 // and the most common others. It returns "" for a page of HTML.
 func messageOf(raw []byte) string {
