@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +37,8 @@ type bench struct {
 	clock atomic.Int64
 	posts atomic.Int64
 	org   string
+	// refuse answers a request instead of the mock server; status 0: the mock answers.
+	refuse func(r *http.Request, body string) (status int, answer string)
 }
 
 const secretKey = "sk_prod_hunter2"
@@ -48,6 +51,15 @@ func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			b.posts.Add(1)
+		}
+		if b.refuse != nil {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if status, answer := b.refuse(r, string(body)); status != 0 {
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, answer)
+				return
+			}
 		}
 		b.mock.ServeHTTP(w, r)
 	}))

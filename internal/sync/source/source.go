@@ -206,6 +206,10 @@ var ErrMoved = errors.New("source: the row changed at the source")
 // failure before it kept the call from being made. The caller sends the change again.
 var ErrUnanswered = errors.New("source: the change was not answered")
 
+// ErrNotWritten reports that the source wrote nothing of a change, although it does not
+// refuse the change itself. The caller sends the change again.
+var ErrNotWritten = errors.New("source: the change was not written")
+
 // Unanswered returns n results with ErrUnanswered. A Push that makes several calls starts
 // with them and fills them in, so that it can return the known results when a call fails.
 func Unanswered(n int) []Result {
@@ -225,9 +229,12 @@ type Result struct {
 	Key []any
 	// ExternalIDs are the source's ids that the caller keeps with the record.
 	ExternalIDs map[string]string
-	// Err is ErrMoved or a *fault.Error if the source refused this change for good. It
-	// then wrote nothing of it, and the other changes of the batch are not affected. Err
-	// is ErrUnanswered only if Push returns an error as well.
+	// Err is ErrMoved or a *fault.Error if the source refused this change. It then wrote
+	// nothing of it, and the other changes of the batch are not affected. The code
+	// Unavailable means that the source failed at this change alone: a later push sends
+	// it again. An Update, a Delete or a Create with a Key may have been written then.
+	//
+	// Err is ErrUnanswered or ErrNotWritten only if Push returns an error as well.
 	Err error
 }
 

@@ -291,7 +291,7 @@ func stamp(c source.Change) time.Time {
 }
 
 // post sends a batch. If the server refuses it for good, post sends each event by itself,
-// so that one bad event does not stop the others.
+// so that one bad event does not stop the others. So it does if the server fails at the batch.
 func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Change, batch []int, results []source.Result) error {
 	events := make([]any, len(batch))
 	for n, i := range batch {
@@ -307,12 +307,13 @@ func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Ch
 		}
 		return nil
 	}
-	if r, ok := errors.AsType[*rest.Refusal](err); !ok || !r.ForGood() || r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed {
+	r, ok := errors.AsType[*rest.Refusal](err)
+	if !ok || !r.ForGood() && !r.MayBeRow() {
 		return err
 	}
 	if len(batch) == 1 {
-		results[batch[0]].Err = err
-		return nil
+		results[batch[0]], err = s.client.Refused(err, r.Failed())
+		return err
 	}
 	for _, i := range batch {
 		if err := s.post(ctx, spec, changes, []int{i}, results); err != nil {
