@@ -3,11 +3,8 @@ package apisource
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -190,56 +187,6 @@ func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (s
 		result.Err = refused // no row has this key, so the Create conflicts with another row
 	}
 	return result, err
-}
-
-// batch sends rows in one call. If the server refuses the call for good, batch sends each
-// row by itself, so that one bad row does not stop the others. So it does if the server
-// fails at the call.
-func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Change, at []int, results []source.Result) error {
-	if len(at) == 1 {
-		return p.alone(ctx, changes, at[0], results)
-	}
-	w := p.res.of(op)
-	target, err := p.target(cmp.Or(w.URL, p.res.List, p.base.String()), source.Change{Op: op})
-	if err != nil {
-		return err
-	}
-	rows, attempts := make([]any, len(at)), sha256.New()
-	for n, i := range at {
-		rows[n] = p.row(w, changes[i])
-		fmt.Fprintln(attempts, changes[i].Attempt)
-	}
-	answer, err := p.send(ctx, op, target, w.idempotency(hex.EncodeToString(attempts.Sum(nil)[:16])), w.envelop(rows))
-	if r, ok := errors.AsType[*rest.Refusal](err); ok && (r.ForGood() || r.MayBeRow()) {
-		for _, i := range at {
-			if err := p.alone(ctx, changes, i, results); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if w.ID == "" && w.Error == "" {
-		for _, i := range at {
-			results[i] = source.Result{}
-		}
-		return nil
-	}
-	list, _ := rest.Path(answer.Body, w.Results)
-	made, ok := list.([]any)
-	if !ok || len(made) != len(at) {
-		return fault.New(fault.Invalid, "%s accepted %d rows but did not return a result for each (options.%s.results)", p.base.Host, len(at), op)
-	}
-	for n, i := range at {
-		r, err := p.result(w, made[n])
-		if err != nil {
-			return err
-		}
-		results[i] = r
-	}
-	return nil
 }
 
 // result reads the server's result for one row: an error, or the key of a new row.

@@ -132,16 +132,6 @@ func (p *pusher) key(c source.Change) map[string]any {
 	return row
 }
 
-// refused decides what the error of a call means, if it has one: a result of this row, or an
-// error of the whole push.
-func (p *pusher) refused(err error) (source.Result, error) {
-	if err == nil {
-		return source.Result{}, nil
-	}
-	r, ok := errors.AsType[*rest.Refusal](err)
-	return p.client.Refused(err, ok && r.Failed())
-}
-
 func status(err error) int {
 	if r, ok := errors.AsType[*rest.Refusal](err); ok {
 		return r.Status
@@ -185,19 +175,6 @@ func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, er
 		answer["postcode"] = theirs["postcode"]
 	}
 	return p.made(answer, nil)
-}
-
-// notMade decides about a row that the server did not make, as it seems. After a failure of
-// the server it looks whether the row is there.
-func (p *pusher) notMade(ctx context.Context, theirs map[string]any, refused error) (source.Result, error) {
-	r, ok := errors.AsType[*rest.Refusal](refused)
-	if !ok || !r.Failed() {
-		return p.client.Refused(refused, false)
-	}
-	if made, err := p.alike(ctx, theirs); made != nil || err != nil {
-		return p.made(made, err)
-	}
-	return p.client.Refused(refused, false)
 }
 
 // alike returns the row that has all the values that were sent, or nil if there is none.
@@ -315,15 +292,28 @@ func (p *pusher) post(ctx context.Context, at []int, body []any, results []sourc
 		r, ok := errors.AsType[*rest.Refusal](err)
 		return ok && (r.ForGood() || r.MayBeRow()), err
 	}
-	made, ok := a.Body.([]any)
-	if !ok || len(made) != len(at) {
-		return false, fault.New(fault.Invalid, "%s accepted %d readings but did not return a result for each", p.base.Host, len(at))
+	made, _ := a.Body.([]any)
+	ids := map[string]string{}
+	for _, item := range made {
+		if m, ok := item.(map[string]any); ok && text(m["id"]) != "" {
+			ids[identityOf(m)] = text(m["id"])
+		}
+	}
+	for n := range at {
+		if theirs, _ := body[n].(map[string]any); ids[identityOf(theirs)] == "" { // the answer does not say which id is whose
+			if ids, err = p.existing(ctx, body); err != nil {
+				return false, err
+			}
+			break
+		}
 	}
 	for n, i := range at {
-		results[i] = source.Result{}
-		if m, ok := made[n].(map[string]any); ok && text(m["id"]) != "" {
-			results[i].ExternalIDs = map[string]string{legacyID: text(m["id"])}
+		theirs, _ := body[n].(map[string]any)
+		id := ids[identityOf(theirs)]
+		if id == "" {
+			return false, fault.New(fault.Invalid, "%s accepted %d readings, and the one of %s is not there", p.base.Host, len(at), identityOf(theirs))
 		}
+		results[i] = source.Result{ExternalIDs: map[string]string{legacyID: id}}
 	}
 	return false, nil
 }
