@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,8 +74,11 @@ func (s *restServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet:
 		list := []any{}
-		for _, row := range s.rows {
-			list = append(list, row)
+		for _, id := range slices.Sorted(maps.Keys(s.rows)) {
+			list = append(list, s.rows[id])
+		}
+		if n, err := strconv.Atoi(r.URL.Query().Get("page")); err == nil {
+			list = list[min((n-1)*3, len(list)):min(n*3, len(list))]
 		}
 		answer = map[string]any{"rows": list}
 	case r.Method == http.MethodPost:

@@ -21,20 +21,42 @@ import (
 // The store and the source cannot commit together, so a process may die between the push
 // and the checkpoint. Then the source has changes that no record knows of. announce has
 // stored them before, so that a pull does not take them for the source's own.
+//
+// If the source asks for a pause, send keeps what is known, waits, and sends the rest.
 func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
-	batch, err := p.announce(ctx, batch)
-	if err != nil || len(batch) == 0 {
-		return err
+	for {
+		var err error
+		if batch, err = p.announce(ctx, batch); err != nil || len(batch) == 0 {
+			return err
+		}
+		results, failed := p.deliver(ctx, batch)
+		switch {
+		case results == nil && fault.Asked(failed) == 0:
+			return failed
+		case results == nil:
+			results = source.Unanswered(len(batch))
+		}
+		var left []*outgoing
+		for i, o := range batch {
+			if errors.Is(results[i].Err, source.ErrUnanswered) {
+				left = append(left, o)
+			}
+		}
+		if p.step.Settle && len(left) == 0 {
+			failed = nil // every outcome is known, and that is all that the step is for
+		}
+		// The outcomes that are known are recorded, also where the rest of the batch failed.
+		if err := p.keep(ctx, batch, results); err != nil || failed == nil {
+			return errors.Join(failed, err)
+		}
+		if len(left) < len(batch) {
+			p.step.Waits = 0
+		}
+		if err := p.e.await(ctx, p.step, failed); err != nil {
+			return err
+		}
+		batch = left
 	}
-	results, failed := p.deliver(ctx, batch)
-	if results == nil {
-		return failed
-	}
-	if p.step.Settle && !slices.ContainsFunc(results, func(r source.Result) bool { return errors.Is(r.Err, source.ErrUnanswered) }) {
-		failed = nil // every outcome is known, and that is all that the step is for
-	}
-	// The outcomes that are known are recorded, also where the rest of the batch failed.
-	return errors.Join(failed, p.keep(ctx, batch, results))
 }
 
 // kept is what is to be recorded of a batch.

@@ -39,6 +39,7 @@ type world struct {
 	kinds  source.Registry
 	clock  atomic.Int64 // microseconds
 	ids    atomic.Int64
+	slept  atomic.Int64 // pauses of runs
 	def    *definition.Sync
 }
 
@@ -103,7 +104,7 @@ func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syn
 	docs = store.Coded(docs) // as in a deployment
 	kinds := w.kinds
 	o := syncrun.Options{
-		Docs: docs, Kinds: kinds, Env: source.Env{HTTP: http.DefaultClient, Now: w.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}, Log: slog.New(slog.DiscardHandler), Now: w.now, Random: w.id,
+		Docs: docs, Kinds: kinds, Env: source.Env{HTTP: http.DefaultClient, Now: w.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}, Log: slog.New(slog.DiscardHandler), Now: w.now, Random: w.id, Sleep: w.sleep,
 		Definitions: definition.New(definition.Options{
 			Docs: docs, Runs: syncrun.NewLedger(docs, w.now), Kinds: kinds, Now: w.now, Random: w.id,
 		}),
@@ -117,6 +118,13 @@ func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syn
 }
 
 func (w *world) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }
+
+// sleep is the pause of a run: the clock moves at once.
+func (w *world) sleep(ctx context.Context, d time.Duration) error {
+	w.slept.Add(1)
+	w.wait(d)
+	return context.Cause(ctx)
+}
 
 func (w *world) wait(d time.Duration) { w.clock.Add(d.Microseconds()) }
 

@@ -12,7 +12,8 @@
 //     at least every row after that page.
 //   - A row that cannot be read is a Reject of its page, never an error.
 //   - An error means that the call failed, as a whole or in part. Repeating the call is
-//     safe. A *fault.Error in it carries the message for people. No error text holds a
+//     safe, also that of a Reader, which then reads the same page. If the source asks
+//     for a pause, the error has a RetryAfter. A *fault.Error in it carries the message for people. No error text holds a
 //     credential.
 //   - Every call ends when its context ends, and has time-outs of its own.
 package source

@@ -107,12 +107,13 @@ func (s *server) Close() error { return nil }
 // PushSize implements source.Source.
 func (s *server) PushSize() int { return s.batch }
 
-// call makes a call and repeats it after failures that may pass, at most retries times.
+// call makes a call and repeats it after failures that may pass, at most retries times. The
+// caller waits if the server asks for it.
 func (s *server) call(ctx context.Context, method, target string, body any) (*rest.Answer, error) {
 	wait := 500 * time.Millisecond
 	for attempt := 0; ; attempt++ {
 		a, err := s.client.Call(ctx, method, target, nil, body)
-		if err == nil || attempt >= s.retries || fault.CodeOf(err) != fault.Unavailable || ctx.Err() != nil {
+		if err == nil || attempt >= s.retries || fault.CodeOf(err) != fault.Unavailable || fault.Asked(err) > 0 || ctx.Err() != nil {
 			return a, err
 		}
 		if err := pause(ctx, wait); err != nil {

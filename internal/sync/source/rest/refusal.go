@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -15,6 +17,8 @@ import (
 type Refusal struct {
 	Status  int
 	Message string // the server's own words, without credentials
+	// Wait is the pause that the server asks for before any further call; 0: none.
+	Wait time.Duration
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("status %d: %s", r.Status, r.Message) }
@@ -23,6 +27,9 @@ func (r *Refusal) Error() string { return fmt.Sprintf("status %d: %s", r.Status,
 // request would fail again; another row may succeed. A status about credentials, load or
 // time-outs concerns every row, so the run fails and no row is blamed.
 func (r *Refusal) ForGood() bool {
+	if r.Wait > 0 {
+		return false
+	}
 	switch r.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
@@ -35,11 +42,36 @@ func (r *Refusal) ForGood() bool {
 // 404 and 405 for a row that refers to nothing, or because of the URL; 500 for a row at
 // which the server fails, or because it fails at all of them.
 func (r *Refusal) MayBeRow() bool {
+	if r.Wait > 0 {
+		return false
+	}
 	switch r.Status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusInternalServerError:
 		return true
 	}
 	return false
+}
+
+// leastWait is the pause after a 429 that does not tell one. Most quotas are for a minute.
+const leastWait = time.Minute
+
+// pause returns the pause that the answer asks for. Servers tell that their quota is used up
+// by 429, or by 403 or 503 with Retry-After.
+func (c *Client) pause(a *Answer) time.Duration {
+	switch a.Status {
+	case http.StatusTooManyRequests, http.StatusForbidden, http.StatusServiceUnavailable:
+	default:
+		return 0
+	}
+	now := time.Now
+	if c.Now != nil {
+		now = c.Now
+	}
+	asked := outbound.RetryAfter(&http.Response{Header: a.Header}, now())
+	if a.Status == http.StatusTooManyRequests && asked == 0 {
+		return leastWait
+	}
+	return asked
 }
 
 // Failed reports whether the server failed at the request, so that it may have done a part

@@ -182,16 +182,18 @@ func (c *Client) failed(host string, err error) error {
 
 // refused returns the error for an answer that is no success.
 func (c *Client) refused(host string, a *Answer) error {
-	r := &Refusal{Status: a.Status, Message: c.Clean(messageOf(a.Raw))}
+	r := &Refusal{Status: a.Status, Message: c.Clean(messageOf(a.Raw)), Wait: c.pause(a)}
 	code := fault.Unavailable
-	if r.ForGood() || a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || a.Status < 400 {
+	if r.Wait == 0 && (r.ForGood() || a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || a.Status < 400) {
 		code = fault.Invalid
 	}
 	text := fmt.Sprintf("%s answers %d %s", host, a.Status, http.StatusText(a.Status))
 	if r.Message != "" {
 		text += ": " + r.Message
 	}
-	return fault.Wrap(code, r, "%s", text)
+	f := fault.Wrap(code, r, "%s", text)
+	f.RetryAfter = r.Wait
+	return f
 }
 
 // Basic returns the value of the scheme Basic for a user and a password (RFC 7617).
