@@ -31,7 +31,8 @@ type mark struct {
 	Done   int64         `json:"done"`
 	Empty  int           `json:"empty,omitempty"`  // consecutive pages without items
 	Before string        `json:"before,omitempty"` // digest of the page before
-	Circle circle        `json:"circle,omitzero"`
+	Circle circle        `json:"circle,omitzero"`  // of the pages' items
+	Keys   circle        `json:"keys,omitzero"`    // of their keys and the token that they lead to
 }
 
 type reader struct {
