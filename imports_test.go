@@ -52,7 +52,7 @@ var layers = map[string][]string{
 	"internal/sync/source/csvsource":             {"internal/platform/credential", "internal/sync/source", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/source/sqlsource":             {"internal/sync/source", "internal/sync/source/sqlsource/sqliteguard", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/source/sqlsource/sqliteguard": {"internal/platform/fault"},
-	"internal/sync/source/rest":                  {"internal/platform/credential", "internal/sync/source", "internal/platform/fault", "internal/platform/fence", "internal/platform/budget", "internal/platform/decode"},
+	"internal/sync/source/rest":                  {"internal/platform/credential", "internal/platform/outbound", "internal/sync/source", "internal/platform/fault", "internal/platform/fence", "internal/platform/budget", "internal/platform/decode"},
 	"internal/sync/source/apisource":             {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
 	"internal/sync/source/datacollect":           {"internal/platform/credential", "internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},
 	"internal/sync/source/mywell":                {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/decode"},

@@ -91,6 +91,20 @@ func WithoutURL(err error) error {
 	return err
 }
 
+// Asked returns the pause that an Error in err's chain asks for, or 0.
+func Asked(err error) time.Duration {
+	for {
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.RetryAfter > 0 {
+			if ok {
+				return e.RetryAfter
+			}
+			return 0
+		}
+		err = e.Cause
+	}
+}
+
 // Status returns what an HTTP status means, as "404 Not Found", in our words: a server's
 // own may repeat the URL that it was called with.
 func Status(code int) string {

@@ -151,7 +151,11 @@ func (t *Table) took(results []source.Result, ids []string, named map[string]str
 		case errors.Is(r.Err, source.ErrMoved):
 			return source.ErrMoved
 		case r.Err != nil:
-			return fault.Wrap(fault.Invalid, r.Err, "the source refuses row %.100q: %s; others may be saved", ids[i], run.Explain(r.Err))
+			code := fault.Invalid
+			if fault.CodeOf(r.Err) == fault.Unavailable {
+				code = fault.Unavailable
+			}
+			return fault.Wrap(code, r.Err, "the source refuses row %.100q: %s; others may be saved", ids[i], run.Explain(r.Err))
 		}
 		if len(r.Key) == 0 {
 			continue

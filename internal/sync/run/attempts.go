@@ -38,6 +38,14 @@ func (p *pusher) resend(r StoredRecord, link record.Link) (*outgoing, *Rejected,
 	}
 	o := &outgoing{StoredRecord: r, link: record.Link{Base: link.Base}, sent: data}
 	fields, reject := p.mapper.Unmap(data)
+	if reject != nil && link.Base != nil && !r.Deleted {
+		// The mapping changed since. The source knows the creation by its name, whatever
+		// values come with it; the base tells the next push what to send again.
+		if o.sent, err = record.Decode(r.Data); err != nil {
+			return nil, nil, err
+		}
+		fields, reject = p.mapper.Unmap(o.sent)
+	}
 	if reject != nil {
 		return nil, p.refuse(o, reject.Field, reject.Reason), nil
 	}

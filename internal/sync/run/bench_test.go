@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +36,12 @@ type bench struct {
 	log   *bytes.Buffer
 	clock atomic.Int64
 	posts atomic.Int64
+	slept atomic.Int64 // pauses of runs
 	org   string
+	// limit answers a request with a status; 0: it goes on to refuse and the mock server.
+	limit func(http.Header) int
+	// refuse answers a request instead of the mock server; status 0: the mock answers.
+	refuse func(r *http.Request, body string) (status int, answer string)
 }
 
 const secretKey = "sk_prod_hunter2"
@@ -48,6 +54,21 @@ func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			b.posts.Add(1)
+		}
+		if b.limit != nil {
+			if status := b.limit(w.Header()); status != 0 {
+				w.WriteHeader(status)
+				return
+			}
+		}
+		if b.refuse != nil {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if status, answer := b.refuse(r, string(body)); status != 0 {
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, answer)
+				return
+			}
 		}
 		b.mock.ServeHTTP(w, r)
 	}))
@@ -62,7 +83,7 @@ func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *
 	})
 	b.svc = syncrun.New(syncrun.Options{
 		Docs: st, Definitions: b.defs, Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: b.now,
-		Kinds: kinds, Env: env, Random: random,
+		Kinds: kinds, Env: env, Random: random, Sleep: func(_ context.Context, d time.Duration) error { b.slept.Add(1); b.wait(d); return nil },
 	})
 	t.Cleanup(func() { require.NoError(t, b.svc.Close(context.Background())) })
 	b.ents = entity.New(entity.Options{Docs: st, Now: b.now})

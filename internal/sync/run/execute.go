@@ -155,6 +155,8 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		e.run.Errors = append(e.run.Errors, Explain(err))
 		e.svc.log.Warn("a run failed", "syncId", id, "runId", runID, "error", err)
 		return e.finish(ctx, Failed)
+	case slices.ContainsFunc(e.run.Results, func(s *Step) bool { return s.State == Failed }):
+		return e.finish(ctx, Failed)
 	case e.hasRejects():
 		return e.finish(ctx, Partial)
 	default:

@@ -17,7 +17,7 @@ import (
 
 func onFirestore(t *testing.T, change func(*definition.Sync)) *world {
 	w := &world{t: t, store: drivertest.Firestore(t)}
-	w.define(change)
+	w.define(nil, change)
 	return w
 }
 

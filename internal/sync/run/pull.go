@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
@@ -33,13 +34,14 @@ type puller struct {
 	// fresh says that there were no records when the step began, and that nobody else
 	// has written any: then they need not be read before they are created.
 	fresh   bool
-	aliased bool         // some records have aliases
-	retry   *retryReader // where the rows come from if they are rejects; nil: the source
-	digests *digests     // nil for a pull that does not read everything
-	absent  *absence     // nil where a missing row means nothing
-	deletes int64        // records deleted since a pull last ended well
-	before  int64        // those of them that earlier runs deleted
-	count   int          // of records, when the step began
+	aliased bool          // some records have aliases
+	retry   *retryReader  // where the rows come from if they are rejects; nil: the source
+	again   chan struct{} // lets the reader repeat a page after a pause
+	digests *digests      // nil for a pull that does not read everything
+	absent  *absence      // nil where a missing row means nothing
+	deletes int64         // records deleted since a pull last ended well
+	before  int64         // those of them that earlier runs deleted
+	count   int           // of records, when the step began
 }
 
 // mapped is a page with its rows mapped.
@@ -83,6 +85,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	}
 	reading, stop := context.WithCancel(ctx)
 	pages := make(chan *mapped, 1)
+	p.again = make(chan struct{}, 1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -166,7 +169,15 @@ func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *m
 		case <-ctx.Done():
 			return
 		}
-		if err != nil {
+		if err == nil {
+			continue
+		}
+		if fault.Asked(err) == 0 {
+			return
+		}
+		select { // the run waits, and then the page is read again
+		case <-p.again:
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -209,8 +220,13 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 			return p.conclude(ctx, last)
 		}
 		if m.err != nil {
-			return m.err
+			if err := p.e.await(ctx, p.step, m.err); err != nil {
+				return err
+			}
+			p.again <- struct{}{}
+			continue
 		}
+		p.step.Waits = 0
 		last = m.Cursor
 		p.step.Counts.Read += m.read
 		p.step.Counts.Rejected += int64(len(m.rejects))

@@ -27,6 +27,8 @@ type pusher struct {
 	rejects *rejectList
 	sent    *SentLog
 
+	later map[string]bool // records at which the source failed in this push; the next one sends them again
+
 	deletes int64 // rows deleted since a push last ended well
 	before  int64 // those of them that earlier runs deleted
 	count   int   // of records, when the step began
@@ -56,7 +58,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	docs := e.svc.docs
 	p := &pusher{
 		e: e, docs: docs, def: e.def, run: e.run, step: step, mapper: m,
-		records: NewRecords(docs, e.def, step.Datatype), rejects: newRejectList(docs, e.def.ID),
+		records: NewRecords(docs, e.def, step.Datatype), rejects: newRejectList(docs, e.def.ID), later: map[string]bool{},
 	}
 	var err error
 	if p.count, err = docs.CountDocs(ctx, p.records.collection, maxCount); err != nil {
@@ -120,7 +122,7 @@ func (p *pusher) conclude(ctx context.Context) error {
 		return p.e.checkpoint(ctx, nil, func(st *syncState) { st.datatype(p.step.Datatype).Doubt = false })
 	}
 	if err := p.e.checkRejected(p.step); err != nil {
-		return err
+		return p.tooMany(ctx, err)
 	}
 	p.step.State, p.step.Position = Finished, nil
 	if p.e.dry() {
@@ -133,6 +135,21 @@ func (p *pusher) conclude(ctx context.Context) error {
 		t := st.datatype(p.step.Datatype)
 		t.notePushed(upTo)
 		t.Doubt, t.DeletedThere = false, 0
+	})
+}
+
+// tooMany ends a step that the source refused too many rows of. The next push sends all of
+// them again: most likely something is wrong that can be put right. But every outcome is
+// known, so the other steps go on: rows that are refused must not stop a pull, nor the
+// rows of another datatype.
+func (p *pusher) tooMany(ctx context.Context, err error) error {
+	p.step.State, p.step.Position = Failed, nil
+	p.run.Errors = append(p.run.Errors, Explain(err))
+	return p.e.checkpoint(ctx, nil, func(st *syncState) {
+		if !p.e.dry() {
+			t := st.datatype(p.step.Datatype)
+			t.Doubt, t.DeletedThere = false, 0
+		}
 	})
 }
 
@@ -190,6 +207,9 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 
 // outgoing returns the change to send for the record; nil: there is none.
 func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
+	if p.later[r.ID] {
+		return nil, nil, nil
+	}
 	if l := r.Links[p.def.ID]; l.Attempt != "" {
 		return p.resend(r, l)
 	}

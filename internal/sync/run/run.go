@@ -78,10 +78,12 @@ type Step struct {
 	// Settle says that the step finds out what became of rows that an earlier run
 	// sent without getting an answer. A pull before that would take them for new rows,
 	// and make a second record of each.
-	Settle       bool          `json:"settle,omitempty"`
-	State        State         `json:"state"`
-	Counts       Counts        `json:"counts"`
-	Progress     Progress      `json:"progress"`
+	Settle   bool     `json:"settle,omitempty"`
+	State    State    `json:"state"`
+	Counts   Counts   `json:"counts"`
+	Progress Progress `json:"progress"`
+	// Waits counts the pauses that the source asked for since the step last made progress.
+	Waits        int           `json:"waits,omitempty"`
 	CursorBefore source.Cursor `json:"cursorBefore,omitzero"`
 	CursorAfter  source.Cursor `json:"cursorAfter,omitzero"`
 	// Resume and Position are the places where the step continues after its last checkpoint.

@@ -60,6 +60,9 @@ type Options struct {
 	// Now is not fit for that: it may hide a jump of the clock for minutes, which is
 	// right for times that are stored. nil: Now.
 	Machine func() time.Time
+	// Sleep waits, or returns the reason why ctx ended; nil: with a timer. A run waits with it
+	// when its source allows no more calls for now.
+	Sleep func(ctx context.Context, d time.Duration) error
 	// Random returns an id that no other call has returned.
 	Random func() string
 	// Dispatch makes some process call Work for the run soon: in the cloud a new
@@ -116,6 +119,9 @@ func New(o Options) *Service {
 	}
 	if s.machine == nil {
 		s.machine = s.now
+	}
+	if s.o.Sleep == nil {
+		s.o.Sleep = sleep
 	}
 	if s.o.StatusChanged == nil {
 		s.o.StatusChanged = func(string) {}

@@ -21,80 +21,123 @@ import (
 // The store and the source cannot commit together, so a process may die between the push
 // and the checkpoint. Then the source has changes that no record knows of. announce has
 // stored them before, so that a pull does not take them for the source's own.
+//
+// If the source asks for a pause, send keeps what is known, waits, and sends the rest.
 func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
-	batch, err := p.announce(ctx, batch)
-	if err != nil || len(batch) == 0 {
-		return err
+	for {
+		var err error
+		if batch, err = p.announce(ctx, batch); err != nil || len(batch) == 0 {
+			return err
+		}
+		results, failed := p.deliver(ctx, batch)
+		switch {
+		case results == nil && fault.Asked(failed) == 0:
+			return failed
+		case results == nil:
+			results = source.Unanswered(len(batch))
+		}
+		var left []*outgoing
+		for i, o := range batch {
+			if errors.Is(results[i].Err, source.ErrUnanswered) {
+				left = append(left, o)
+			}
+		}
+		if p.step.Settle && len(left) == 0 {
+			failed = nil // every outcome is known, and that is all that the step is for
+		}
+		// The outcomes that are known are recorded, also where the rest of the batch failed.
+		if err := p.keep(ctx, batch, results); err != nil || failed == nil {
+			return errors.Join(failed, err)
+		}
+		if len(left) < len(batch) {
+			p.step.Waits = 0
+		}
+		if err := p.e.await(ctx, p.step, failed); err != nil {
+			return err
+		}
+		batch = left
 	}
-	results, failed := p.deliver(ctx, batch)
-	if results == nil {
-		return failed
+}
+
+// kept is what is to be recorded of a batch.
+type kept struct {
+	writes  []store.Write
+	known   map[*plan.SentChange]bool // changes whose outcome is settled
+	refused []*Rejected
+	done    []int // whose records are written
+}
+
+// note adds the outcome of the i-th change.
+func (p *pusher) note(k *kept, i int, o *outgoing, res source.Result) {
+	// The source may have the change or not. Its batch stays stored, so that a pull that finds
+	// the values takes them for ours. The link stays as it is, so that a later push sends the
+	// change again.
+	if errors.Is(res.Err, source.ErrUnanswered) {
+		return
 	}
-	// The outcomes that are known are recorded, also where the rest of the batch failed.
-	return errors.Join(failed, p.keep(ctx, batch, results))
+	k.known[o.own] = true
+	if errors.Is(res.Err, source.ErrMoved) { // the record keeps its base, so it is pushed again later
+		p.step.Counts.Conflicts++
+		p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
+		return
+	}
+	var w []store.Write
+	if res.Err == nil {
+		w, res.Err = p.settle(o, res)
+	}
+	if res.Err != nil {
+		p.refusedAt(k, i, o, res.Err)
+		return
+	}
+	switch o.change.Op {
+	case source.Create:
+		p.step.Counts.Created++
+	case source.Update:
+		p.step.Counts.Updated++
+	case source.Delete:
+		p.step.Counts.Deleted++
+	}
+	k.writes, k.done = append(k.writes, w...), append(k.done, i)
+	for _, c := range o.doubts {
+		k.known[c] = true
+	}
+	if id := rejectIDOf(definition.Push, p.step.Datatype, o.ID); p.rejects.known[id] {
+		k.writes = append(k.writes, p.rejects.clear(id))
+	}
+}
+
+// refusedAt adds a change that the source did not make.
+func (p *pusher) refusedAt(k *kept, i int, o *outgoing, err error) {
+	if fault.CodeOf(err) == fault.Unavailable {
+		delete(k.known, o.own) // the row may have the change
+		p.later[o.ID] = true
+	}
+	if !errors.Is(err, source.ErrNotWritten) {
+		k.refused = append(k.refused, p.refuse(o, "", Explain(err)))
+	}
+	if w := p.release(o, err); w != nil {
+		k.writes, k.done = append(k.writes, *w), append(k.done, i)
+	}
 }
 
 // keep records the outcome of each change.
 func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.Result) error {
-	var writes []store.Write
-	known := make(map[*plan.SentChange]bool) // changes whose outcome is settled
-	var refused []*Rejected
-	var done []int
+	k := &kept{known: make(map[*plan.SentChange]bool)}
 	for i, o := range batch {
-		res := results[i]
-		// The source may have the change or not. Its batch stays stored, so that a pull that finds
-		// the values takes them for ours. The link stays as it is, so that a later push sends the
-		// change again.
-		if errors.Is(res.Err, source.ErrUnanswered) {
-			continue
-		}
-		known[o.own] = true
-		switch {
-		case errors.Is(res.Err, source.ErrMoved): // the record keeps its base, so it is pushed again later
-			p.step.Counts.Conflicts++
-			p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
-			continue
-		case res.Err != nil:
-			refused = append(refused, p.refuse(o, "", Explain(res.Err)))
-			if o.Links[p.def.ID].Attempt != "" { // the outcome is known now: there is no such row
-				next := o.Clone()
-				delete(next.Links, p.def.ID)
-				writes = append(writes, p.records.Replace(o.StoredRecord, next, 0))
-			}
-			continue
-		}
-		switch o.change.Op {
-		case source.Create:
-			p.step.Counts.Created++
-		case source.Update:
-			p.step.Counts.Updated++
-		case source.Delete:
-			p.step.Counts.Deleted++
-		}
-		w, err := p.settle(o, res)
-		if err != nil {
-			return err
-		}
-		writes, done = append(writes, w...), append(done, i)
-		for _, c := range o.doubts {
-			known[c] = true
-		}
-		if id := rejectIDOf(definition.Push, p.step.Datatype, o.ID); p.rejects.known[id] {
-			writes = append(writes, p.rejects.clear(id))
-		}
+		p.note(k, i, o, results[i])
 	}
-	delete(known, nil)
-	forget, left := p.sent.without(known)
+	delete(k.known, nil)
+	forget, left := p.sent.without(k.known)
 	later := len(forget) > sentRoom
 	if !later {
-		writes = append(writes, forget...)
+		k.writes = append(k.writes, forget...)
 	}
 	// It is one commit, so that a pull never finds a value that neither the link nor the stored
 	// batch explains. Batches that are too many for it are dropped after it: until then both
 	// explain the value, which does no harm.
-	err := p.e.checkpoint(ctx, writes, p.invalidate)
+	err := p.e.checkpoint(ctx, k.writes, p.invalidate)
 	if errors.Is(err, store.ErrConflict) { // somebody edited a record while it was sent
-		err, later = p.settleEach(ctx, batch, results, done), true
+		err, later = p.settleEach(ctx, batch, results, k.done), true
 	}
 	if err == nil && later {
 		err = p.dropSent(ctx, forget)
@@ -102,7 +145,25 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 	if err == nil {
 		p.sent = left
 	}
-	return errors.Join(err, p.reject(ctx, refused))
+	return errors.Join(err, p.reject(ctx, k.refused))
+}
+
+// release returns the write of a record whose change the source did not make; nil: it stays
+// as it is. A creation that has an attempt is over: there is no such row. The next push
+// sends the record as it is then. If the source failed at the change alone, the record gets
+// a new place in the order, so that the next push looks at it even if nobody edits it.
+func (p *pusher) release(o *outgoing, refused error) *store.Write {
+	next, order := o.Clone(), int64(0)
+	if fault.CodeOf(refused) == fault.Unavailable {
+		order = p.e.svc.clock().UnixMicro()
+	}
+	if o.Links[p.def.ID].Attempt != "" {
+		delete(next.Links, p.def.ID)
+	} else if order == 0 {
+		return nil
+	}
+	w := p.records.Replace(o.StoredRecord, next, order)
+	return &w
 }
 
 // dropSent makes the writes in commits of their own. If the process dies before that, the
@@ -178,11 +239,14 @@ func (p *pusher) settleEach(ctx context.Context, batch []*outgoing, results []so
 			}
 			edited := *o
 			edited.StoredRecord = now[0]
-			writes, err := p.settle(&edited, results[i])
-			if err != nil {
+			var writes []store.Write
+			if results[i].Err != nil {
+				if w := p.release(&edited, results[i].Err); w != nil {
+					writes = append(writes, *w)
+				}
+			} else if writes, err = p.settle(&edited, results[i]); err != nil {
 				return err
-			}
-			if now[0].Version != o.Version && o.change.Op != source.Delete {
+			} else if now[0].Version != o.Version && o.change.Op != source.Delete {
 				sent, err := record.Canonical(o.sent)
 				if err != nil {
 					return err

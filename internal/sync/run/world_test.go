@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -35,26 +36,37 @@ type world struct {
 	rows   *exchange.Service
 	ents   *entity.Service
 	source *memory
+	kinds  source.Registry
 	clock  atomic.Int64 // microseconds
 	ids    atomic.Int64
+	slept  atomic.Int64 // pauses of runs
 	def    *definition.Sync
 }
 
 func newWorld(t testing.TB, change func(*definition.Sync)) *world {
+	return newWorldOf(t, nil, change)
+}
+
+// newWorldOf is newWorld with other kinds of source.
+func newWorldOf(t testing.TB, kinds source.Registry, change func(*definition.Sync)) *world {
 	st, err := sqlitestore.Open(context.Background(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
 	w := &world{t: t, store: st}
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	w.define(change)
+	w.define(kinds, change)
 	return w
 }
 
-func (w *world) define(change func(*definition.Sync)) {
+// define stores the sync. kinds are the kinds of source; nil: memory.
+func (w *world) define(kinds source.Registry, change func(*definition.Sync)) {
 	t := w.t
 	w.clock.Store(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC).UnixMicro())
 	w.source = newMemory(w.now)
 	w.ents = entity.New(entity.Options{Docs: w.store, Now: w.now})
-	kinds := source.NewRegistry(w.source.kind())
+	if w.kinds = kinds; kinds == nil {
+		w.kinds = source.NewRegistry(w.source.kind())
+	}
+	kinds = w.kinds
 	w.defs = definition.New(definition.Options{
 		Docs: w.store, Runs: syncrun.NewLedger(w.store, w.now), Kinds: kinds, Now: w.now, Random: w.id,
 	})
@@ -90,9 +102,9 @@ func (w *world) serviceOn(docs store.Docs) *syncrun.Service { return w.serviceWi
 
 func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syncrun.Service {
 	docs = store.Coded(docs) // as in a deployment
-	kinds := source.NewRegistry(w.source.kind())
+	kinds := w.kinds
 	o := syncrun.Options{
-		Docs: docs, Kinds: kinds, Log: slog.New(slog.DiscardHandler), Now: w.now, Random: w.id,
+		Docs: docs, Kinds: kinds, Env: source.Env{HTTP: http.DefaultClient, Now: w.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}, Log: slog.New(slog.DiscardHandler), Now: w.now, Random: w.id, Sleep: w.sleep,
 		Definitions: definition.New(definition.Options{
 			Docs: docs, Runs: syncrun.NewLedger(docs, w.now), Kinds: kinds, Now: w.now, Random: w.id,
 		}),
@@ -106,6 +118,13 @@ func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syn
 }
 
 func (w *world) now() time.Time { return time.UnixMicro(w.clock.Load()).UTC() }
+
+// sleep is the pause of a run: the clock moves at once.
+func (w *world) sleep(ctx context.Context, d time.Duration) error {
+	w.slept.Add(1)
+	w.wait(d)
+	return context.Cause(ctx)
+}
 
 func (w *world) wait(d time.Duration) { w.clock.Add(d.Microseconds()) }
 

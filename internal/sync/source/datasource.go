@@ -91,7 +91,7 @@ type Kind struct {
 	// Datatypes is the default selection of a sync; nil: a sync must select datatypes.
 	Datatypes []string
 	// PushFirst makes a run in both directions push before it pulls. If the push fails,
-	// the run does not pull.
+	// the run does not pull. Rows that are refused are no such failure.
 	PushFirst bool
 	// Defaults returns the Spec of a datatype for which the sync has no mapping. A nil
 	// Key means "id". Defaults may be nil.

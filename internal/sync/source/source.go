@@ -12,7 +12,8 @@
 //     at least every row after that page.
 //   - A row that cannot be read is a Reject of its page, never an error.
 //   - An error means that the call failed, as a whole or in part. Repeating the call is
-//     safe. A *fault.Error in it carries the message for people. No error text holds a
+//     safe, also that of a Reader, which then reads the same page. If the source asks
+//     for a pause, the error has a RetryAfter. A *fault.Error in it carries the message for people. No error text holds a
 //     credential.
 //   - Every call ends when its context ends, and has time-outs of its own.
 package source
@@ -256,6 +257,10 @@ var ErrMoved = errors.New("source: the row changed at the source")
 // failure before it kept the call from being made. The caller sends the change again.
 var ErrUnanswered = errors.New("source: the change was not answered")
 
+// ErrNotWritten reports that the source wrote nothing of a change, although it does not
+// refuse the change itself. The caller sends the change again.
+var ErrNotWritten = errors.New("source: the change was not written")
+
 // Unanswered returns n results with ErrUnanswered. A Push that makes several calls starts
 // with them and fills them in, so that it can return the known results when a call fails.
 func Unanswered(n int) []Result {
@@ -275,9 +280,12 @@ type Result struct {
 	Key []any
 	// ExternalIDs are the source's ids that the caller keeps with the record.
 	ExternalIDs map[string]string
-	// Err is ErrMoved or a *fault.Error if the source refused this change for good. It
-	// then wrote nothing of it, and the other changes of the batch are not affected. Err
-	// is ErrUnanswered only if Push returns an error as well.
+	// Err is ErrMoved or a *fault.Error if the source refused this change. It then wrote
+	// nothing of it, and the other changes of the batch are not affected. The code
+	// Unavailable means that the source failed at this change alone: a later push sends
+	// it again. An Update, a Delete or a Create with a Key may have been written then.
+	//
+	// Err is ErrUnanswered or ErrNotWritten only if Push returns an error as well.
 	Err error
 }
 

@@ -28,14 +28,16 @@ func (o *options) public(header string) bool {
 // relative to datasource.url. {type}, {id} and {column} stand for the datatype,
 // the row's key and the columns of the key.
 type resource struct {
-	List   string  `json:"list"`  // "": datasource.url
-	Items  string  `json:"items"` // path to the array in an answer; "": the answer is the array
-	Paging *paging `json:"paging"`
-	Since  *since  `json:"since"`
-	Read   *read   `json:"read"` // nil: rows are changed and deleted unseen
-	Create *write  `json:"create"`
-	Update *write  `json:"update"`
-	Delete *write  `json:"delete"`
+	List  string `json:"list"`  // "": datasource.url
+	Items string `json:"items"` // path to the array in an answer; "": the answer is the array
+	// NullIsEmpty says that null at Items is an empty list, unless the answer reports an error.
+	NullIsEmpty *bool   `json:"nullIsEmpty"`
+	Paging      *paging `json:"paging"`
+	Since       *since  `json:"since"`
+	Read        *read   `json:"read"` // nil: rows are changed and deleted unseen
+	Create      *write  `json:"create"`
+	Update      *write  `json:"update"`
+	Delete      *write  `json:"delete"`
 }
 
 // paging says how the pages of a list follow each other.
@@ -116,6 +118,7 @@ func (w *write) size() int {
 func (o *options) of(datatype string) resource {
 	r, t := o.resource, o.Types[datatype]
 	r.List, r.Items = cmp.Or(t.List, r.List), cmp.Or(t.Items, r.Items)
+	r.NullIsEmpty = cmp.Or(t.NullIsEmpty, r.NullIsEmpty)
 	r.Paging, r.Since = cmp.Or(t.Paging, r.Paging), cmp.Or(t.Since, r.Since)
 	r.Read = cmp.Or(t.Read, r.Read)
 	r.Create, r.Update, r.Delete = cmp.Or(t.Create, r.Create), cmp.Or(t.Update, r.Update), cmp.Or(t.Delete, r.Delete)

@@ -63,8 +63,15 @@ func (r *reader) advance(a *rest.Answer, at *url.URL, items []any) error {
 		r.mark.Ended = true
 		return nil
 	}
-	if token == r.mark.Token || r.mark.Circle.closes(digest([]byte(token))) {
+	repeated, err := r.repeats(token, items)
+	switch {
+	case err != nil:
+		return err
+	case repeated:
 		return r.fault(fault.Unavailable, "the list of %s leads in a circle", r.base.Host)
+	case len(items) == 0 && token == r.mark.Token && r.paging.More == "": // the end of a scroll
+		r.mark.Ended = true
+		return nil
 	}
 	r.mark.Token = token
 	return nil
@@ -96,22 +103,51 @@ func (r *reader) more(a *rest.Answer, n int) (bool, error) {
 // one is an error: the server ignores the position, or the rows moved. The pull would
 // otherwise run for ever or miss rows.
 func (r *reader) count(items []any) error {
-	b, err := json.Marshal(items)
+	repeated, err := r.repeats("", items)
 	if err != nil {
 		return err
 	}
-	sum := digest(b)
-	repeated := len(items) > 0 && (sum == r.mark.Before || r.mark.Circle.closes(sum))
 	if repeated || len(items) == 0 && r.paging.Style == "offset" {
 		return r.fault(fault.Unavailable, "%s sent the same page twice: it seems to ignore the position", r.base.Host)
 	}
-	r.mark.Before = sum
 	if r.paging.Style == "page" {
 		r.mark.Page++
 	} else {
 		r.mark.Page += len(items)
 	}
 	return nil
+}
+
+// repeats notes a page and the token that it leads to, and reports whether it occurred before.
+// The token alone does not tell: a scroll has one for all of its pages, and other servers
+// make a new one for each call. A page with the same items occurred before, and so did one
+// with the same token and items of the same keys, whose other fields may change with each
+// call. A page without items tells nothing.
+func (r *reader) repeats(token string, items []any) (bool, error) {
+	if len(items) == 0 {
+		return false, nil
+	}
+	b, err := json.Marshal(items)
+	if err != nil {
+		return false, err
+	}
+	sum := digest(b)
+	known := sum == r.mark.Before || r.mark.Circle.closes(sum)
+	r.mark.Before = sum
+	keys := make([]any, 0, len(items)*len(r.pull.Key))
+	for _, item := range items {
+		for _, column := range r.pull.Key {
+			key, ok := rest.Path(item, column)
+			if !ok || key == nil {
+				return known, nil
+			}
+			keys = append(keys, key)
+		}
+	}
+	if b, err = json.Marshal(append(keys, token)); err != nil {
+		return false, err
+	}
+	return r.mark.Keys.closes(digest(b)) || known, nil
 }
 
 func digest(b []byte) string {

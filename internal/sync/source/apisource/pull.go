@@ -31,7 +31,8 @@ type mark struct {
 	Done   int64         `json:"done"`
 	Empty  int           `json:"empty,omitempty"`  // consecutive pages without items
 	Before string        `json:"before,omitempty"` // digest of the page before
-	Circle circle        `json:"circle,omitzero"`
+	Circle circle        `json:"circle,omitzero"`  // of the pages' items
+	Keys   circle        `json:"keys,omitzero"`    // of their keys and the token that they lead to
 }
 
 type reader struct {
@@ -196,12 +197,19 @@ func (r *reader) items(a *rest.Answer) ([]any, error) {
 	if list, isList := v.([]any); ok && isList {
 		return list, nil
 	}
-	if ok && v == nil && r.res.Items != "" {
-		return nil, nil // null stands for an empty list
+	words := r.Words(a)
+	null := ok && v == nil && r.res.Items != ""
+	if null && words == "" && r.res.NullIsEmpty != nil && *r.res.NullIsEmpty {
+		return nil, nil
 	}
-	where := "which should be the list of items"
-	if r.res.Items != "" {
-		where = "at " + r.res.Items
+	where := ", which should be the list of items"
+	switch {
+	case words != "":
+		where = fmt.Sprintf(" at %s (options.items), and says: %s", cmp.Or(r.res.Items, "its top"), words)
+	case null:
+		where = fmt.Sprintf(" at %s (options.items), but null: if that is how it writes an empty list, set options.nullIsEmpty", r.res.Items)
+	case r.res.Items != "":
+		where = " at " + r.res.Items
 	}
-	return nil, r.fault(fault.Invalid, "the answer of %s has no array %s", r.base.Host, where)
+	return nil, r.fault(fault.Invalid, "the answer of %s has no array%s", r.base.Host, where)
 }

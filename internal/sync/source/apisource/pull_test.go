@@ -102,7 +102,7 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	s := newServer(t, "{"+paging+token+`}}`)
 	s.answer = func(string, []any) any {
 		calls++
-		return map[string]any{"data": map[string]any{"items": nil}, "meta": map[string]any{"next": calls}}
+		return map[string]any{"data": map[string]any{"items": []any{}}, "meta": map[string]any{"next": calls}}
 	}
 	src := s.Open(t)
 	r, err := src.Pull(t.Context(), source.Pull{Spec: row, PageSize: 100})
@@ -151,6 +151,35 @@ func TestAnswersOfAnotherForm(t *testing.T) {
 	empty.answer = func(string, []any) any { return "" }
 	_, err := drain(t, empty.Open(t))
 	require.ErrorContains(t, err, "no array", "an answer without a body is no empty list")
+}
+
+// A server may report an error with status 200. Such a page is no empty one: the pull would
+// end there, and delete the records whose rows it did not see.
+func TestAnAnswerWithoutTheListIsNoEmptyList(t *testing.T) {
+	t.Parallel()
+	const empty = `{"data":{"items":null},"meta":{}}`
+	for name, c := range map[string]struct{ items, more, answer, says string }{
+		"an error":            {"data", "", `{"data":null,"errors":[{"message":"t0ps3cret is not allowed"}]}`, "has no array at data (options.items), and says: REDACTED is not allowed"},
+		"deeper":              {"data.items", "", `{"data":null,"errors":[{"message":"no"}]}`, "at data.items (options.items), and says: no"},
+		"at the top":          {"", "", `{"error":"overloaded"}`, "and says: overloaded"},
+		"null":                {"data.items", "", empty, "but null: if that is how it writes an empty list, set options.nullIsEmpty"},
+		"null is empty":       {"data.items", `,"nullIsEmpty":true`, empty, ""},
+		"null is no error":    {"data", `,"nullIsEmpty":true`, `{"data":null,"error":"overloaded"}`, "and says: overloaded"},
+		"null is not missing": {"data.items", `,"nullIsEmpty":true`, `{"data":{}}`, "has no array at data.items"},
+	} {
+		for style, paging := range map[string]string{"one page": "", "page": `,"paging":{"style":"page"}`, "cursor": `,"paging":{` + token + `}`, "link": `,"paging":{"style":"link"}`} {
+			s := newServer(t, `{"list":"row","items":"`+c.items+`","auth":{"type":"bearer","token":"t0ps3cret"}`+c.more+paging+`}`)
+			s.answer = func(string, []any) any { return c.answer }
+			rows, err := drain(t, s.Open(t))
+			require.Empty(t, rows)
+			if c.says == "" {
+				require.NoError(t, err, "%s, %s", name, style)
+				continue
+			}
+			require.ErrorContains(t, err, c.says, "%s, %s", name, style)
+			require.Equal(t, fault.Invalid, fault.CodeOf(err))
+		}
+	}
 }
 
 // Some servers answer 404 for the page after the last one.

@@ -3,11 +3,8 @@ package apisource
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -58,11 +55,9 @@ func (a *api) Push(ctx context.Context, spec source.Spec, changes []source.Chang
 			batches[c.Op] = append(batches[c.Op], i)
 			continue
 		}
-		r, err := p.one(ctx, c)
-		if err != nil {
+		if err := p.alone(ctx, changes, i, results); err != nil {
 			return results, p.failed(err)
 		}
-		results[i] = r
 	}
 	for _, op := range []source.Op{source.Create, source.Update, source.Delete} {
 		at := batches[op]
@@ -88,7 +83,17 @@ func (p *pusher) failed(err error) error {
 	return fault.Wrap(f.Code, err, "push of %s: %s", p.spec.Datatype, f.Message)
 }
 
-// one sends one change in a call of its own.
+// alone sends one change in a call of its own, and notes what is known of it.
+func (p *pusher) alone(ctx context.Context, changes []source.Change, i int, results []source.Result) error {
+	r, err := p.one(ctx, changes[i])
+	if err == nil || r.Err != nil {
+		results[i] = r
+	}
+	return err
+}
+
+// one sends one change in a call of its own. Its result is known if it has an error or if
+// one returns none.
 func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error) {
 	w := p.res.of(c.Op)
 	if w == nil {
@@ -118,7 +123,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 		}
 		header = seen.condition(header)
 	}
-	answer, err := p.Call(ctx, w.httpMethod(c.Op), target, header, w.envelop(body))
+	answer, err := p.send(ctx, c.Op, target, header, w.envelop(body))
 	if err != nil {
 		return p.refusal(ctx, c, err)
 	}
@@ -132,6 +137,20 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	return p.result(w, made)
 }
 
+// send makes the call of a write. If the server fails at a creation for which it chooses the
+// key, send asks again: a server that made the row all the same recognises the call, and
+// answers with the row. If it fails again, it made none.
+func (p *pusher) send(ctx context.Context, op source.Op, target string, header http.Header, body any) (*rest.Answer, error) {
+	answer, err := p.Call(ctx, p.res.of(op).httpMethod(op), target, header, body)
+	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.Status == http.StatusInternalServerError && p.chooses(op) {
+		return p.Call(ctx, p.res.of(op).httpMethod(op), target, header, body)
+	}
+	return answer, err
+}
+
+// chooses reports whether the server chooses the keys of what the operation makes.
+func (p *pusher) chooses(op source.Op) bool { return op == source.Create && p.res.Create.ID != "" }
+
 // refusal decides what the error of a call means: a result of this change, or an error of
 // the whole push.
 func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (source.Result, error) {
@@ -139,8 +158,8 @@ func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (sourc
 		return source.Result{Err: source.ErrMoved}, nil
 	}
 	r, ok := errors.AsType[*rest.Refusal](err)
-	if !ok || !r.ForGood() {
-		return source.Result{}, err
+	if !ok {
+		return source.Result{Err: source.ErrUnanswered}, err
 	}
 	gone := (r.Status == http.StatusNotFound || r.Status == http.StatusGone) && p.res.of(c.Op).addressed()
 	switch {
@@ -148,12 +167,10 @@ func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (sourc
 		return source.Result{}, nil
 	case gone && c.Op == source.Update, r.Status == http.StatusPreconditionFailed:
 		return source.Result{Err: source.ErrMoved}, nil
-	case r.Status == http.StatusNotFound, r.Status == http.StatusMethodNotAllowed:
-		return source.Result{}, err // the URL is wrong, not the row
 	case r.Status == http.StatusConflict && c.Op == source.Create && c.Key != nil && p.res.Update != nil && p.res.Update.addressed():
 		return p.instead(ctx, c, err)
 	}
-	return source.Result{Err: err}, nil
+	return p.Refused(err, r.Failed() && !p.chooses(c.Op))
 }
 
 // instead updates a row after the server refused its Create because the row exists. The
@@ -170,54 +187,6 @@ func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (s
 		result.Err = refused // no row has this key, so the Create conflicts with another row
 	}
 	return result, err
-}
-
-// batch sends rows in one call. If the server refuses the call for good, batch sends each
-// row by itself, so that one bad row does not stop the others.
-func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Change, at []int, results []source.Result) error {
-	w := p.res.of(op)
-	target, err := p.target(cmp.Or(w.URL, p.res.List, p.base.String()), source.Change{Op: op})
-	if err != nil {
-		return err
-	}
-	rows, attempts := make([]any, len(at)), sha256.New()
-	for n, i := range at {
-		rows[n] = p.row(w, changes[i])
-		fmt.Fprintln(attempts, changes[i].Attempt)
-	}
-	answer, err := p.Call(ctx, w.httpMethod(op), target, w.idempotency(hex.EncodeToString(attempts.Sum(nil)[:16])), w.envelop(rows))
-	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() {
-		for _, i := range at {
-			r, err := p.one(ctx, changes[i])
-			if err != nil {
-				return err
-			}
-			results[i] = r
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if w.ID == "" && w.Error == "" {
-		for _, i := range at {
-			results[i] = source.Result{}
-		}
-		return nil
-	}
-	list, _ := rest.Path(answer.Body, w.Results)
-	made, ok := list.([]any)
-	if !ok || len(made) != len(at) {
-		return fault.New(fault.Invalid, "%s accepted %d rows but did not return a result for each (options.%s.results)", p.base.Host, len(at), op)
-	}
-	for n, i := range at {
-		r, err := p.result(w, made[n])
-		if err != nil {
-			return err
-		}
-		results[i] = r
-	}
-	return nil
 }
 
 // result reads the server's result for one row: an error, or the key of a new row.
@@ -244,7 +213,10 @@ func (p *pusher) result(w *write, made any) (source.Result, error) {
 			return source.Result{Key: []any{id}}, nil
 		}
 	}
-	return source.Result{}, fault.New(fault.Invalid, "the answer of %s has no key of the new row at %s (options.create.id)", p.base.Host, w.ID)
+	if words := p.Words(&rest.Answer{Body: made}); words != "" {
+		return source.Result{Err: fault.New(fault.Invalid, "%s refuses: %s", p.base.Host, words)}, nil
+	}
+	return source.Result{Err: source.ErrUnanswered}, fault.New(fault.Invalid, "the answer of %s has no key of the new row at %s (options.create.id)", p.base.Host, w.ID)
 }
 
 // row returns the body of a change, or nil if the change needs none.

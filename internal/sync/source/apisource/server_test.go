@@ -96,7 +96,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	var list []any
+	list := []any{}
 	for _, id := range slices.Sorted(maps.Keys(s.rows)) {
 		if since, err := time.Parse(time.RFC3339, q.Get("since")); err == nil {
 			at, _ := time.Parse(time.RFC3339Nano, fmt.Sprint(s.rows[id]["updated_at"]))

@@ -107,12 +107,13 @@ func (s *server) Close() error { return nil }
 // PushSize implements source.Source.
 func (s *server) PushSize() int { return s.batch }
 
-// call makes a call and repeats it after failures that may pass, at most retries times.
+// call makes a call and repeats it after failures that may pass, at most retries times. The
+// caller waits if the server asks for it.
 func (s *server) call(ctx context.Context, method, target string, body any) (*rest.Answer, error) {
 	wait := 500 * time.Millisecond
 	for attempt := 0; ; attempt++ {
 		a, err := s.client.Call(ctx, method, target, nil, body)
-		if err == nil || attempt >= s.retries || fault.CodeOf(err) != fault.Unavailable || ctx.Err() != nil {
+		if err == nil || attempt >= s.retries || fault.CodeOf(err) != fault.Unavailable || fault.Asked(err) > 0 || ctx.Err() != nil {
 			return a, err
 		}
 		if err := pause(ctx, wait); err != nil {
@@ -291,7 +292,7 @@ func stamp(c source.Change) time.Time {
 }
 
 // post sends a batch. If the server refuses it for good, post sends each event by itself,
-// so that one bad event does not stop the others.
+// so that one bad event does not stop the others. So it does if the server fails at the batch.
 func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Change, batch []int, results []source.Result) error {
 	events := make([]any, len(batch))
 	for n, i := range batch {
@@ -307,12 +308,13 @@ func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Ch
 		}
 		return nil
 	}
-	if r, ok := errors.AsType[*rest.Refusal](err); !ok || !r.ForGood() || r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed {
+	r, ok := errors.AsType[*rest.Refusal](err)
+	if !ok || !r.ForGood() && !r.MayBeRow() {
 		return err
 	}
 	if len(batch) == 1 {
-		results[batch[0]].Err = err
-		return nil
+		results[batch[0]], err = s.client.Refused(err, r.Failed())
+		return err
 	}
 	for _, i := range batch {
 		if err := s.post(ctx, spec, changes, []int{i}, results); err != nil {

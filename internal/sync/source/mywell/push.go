@@ -43,10 +43,12 @@ func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Ch
 			continue
 		}
 		r, err := p.one(ctx, c)
+		if err == nil || r.Err != nil {
+			results[i] = r
+		}
 		if err != nil {
 			return results, failed("push of "+spec.Datatype, err)
 		}
-		results[i] = r
 	}
 	if len(readings) > 0 {
 		if err := p.createReadings(ctx, changes, readings, results); err != nil {
@@ -77,7 +79,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	id, theirs, err := p.there(ctx, c)
 	switch {
 	case err != nil:
-		return refusal(err)
+		return p.refused(err)
 	case id == "" && c.Op == source.Delete:
 		return source.Result{}, nil
 	case id == "":
@@ -89,7 +91,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 		if status(err) == http.StatusNotFound {
 			err = nil
 		}
-		return refusal(err)
+		return p.refused(err)
 	}
 	only, err := p.changed(c)
 	if err != nil {
@@ -102,7 +104,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	if status(err) == http.StatusNotFound {
 		return source.Result{Err: source.ErrMoved}, nil
 	}
-	return refusal(err)
+	return p.refused(err)
 }
 
 // changed returns the body of an update: the changed fields in LegacyMyWell's form. One
@@ -128,15 +130,6 @@ func (p *pusher) key(c source.Change) map[string]any {
 		row[p.spec.Key[i]] = k
 	}
 	return row
-}
-
-// refusal decides what the error of a call means: a result of this row, or an error of the
-// whole push.
-func refusal(err error) (source.Result, error) {
-	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() && r.Status != http.StatusNotFound {
-		return source.Result{Err: err}, nil
-	}
-	return source.Result{}, err
 }
 
 func status(err error) int {
@@ -170,6 +163,22 @@ func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, er
 	if err != nil {
 		return source.Result{Err: fault.New(fault.Invalid, "%s", err)}, nil
 	}
+	if made, err := p.alike(ctx, theirs); made != nil || err != nil {
+		return p.made(made, err)
+	}
+	a, err := p.client.Call(ctx, http.MethodPost, p.url(p.model, "", nil), nil, theirs)
+	if err != nil {
+		return p.notMade(ctx, theirs, err)
+	}
+	answer, _ := a.Body.(map[string]any)
+	if answer["postcode"] == nil && answer != nil {
+		answer["postcode"] = theirs["postcode"]
+	}
+	return p.made(answer, nil)
+}
+
+// alike returns the row that has all the values that were sent, or nil if there is none.
+func (p *pusher) alike(ctx context.Context, theirs map[string]any) (map[string]any, error) {
 	same := object{}
 	for _, name := range []string{"postcode", "id", "name", "owner", "type"} {
 		if v, ok := theirs[name]; ok && v != nil {
@@ -178,29 +187,24 @@ func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, er
 	}
 	found, err := p.find(ctx, same, 50)
 	if err != nil {
-		return source.Result{}, err
+		return nil, err
 	}
 	for _, f := range found {
-		if alike(theirs, f) {
-			return p.made(f)
+		if has(f, theirs) {
+			return f, nil
 		}
 	}
-	a, err := p.client.Call(ctx, http.MethodPost, p.url(p.model, "", nil), nil, theirs)
-	if err != nil {
-		return refusal(err)
-	}
-	answer, _ := a.Body.(map[string]any)
-	if answer["postcode"] == nil && answer != nil {
-		answer["postcode"] = theirs["postcode"]
-	}
-	return p.made(answer)
+	return nil, nil
 }
 
-// made returns the result for a row that exists at LegacyMyWell.
-func (p *pusher) made(theirs map[string]any) (source.Result, error) {
+// made returns the result for a row that exists at LegacyMyWell, unless err tells otherwise.
+func (p *pusher) made(theirs map[string]any, err error) (source.Result, error) {
+	if err != nil {
+		return source.Result{Err: source.ErrUnanswered}, err
+	}
 	id := composite(theirs["postcode"], theirs["id"])
 	if id == "" {
-		return source.Result{}, fault.New(fault.Invalid, "the answer of %s has no id of the new row", p.base.Host)
+		return source.Result{Err: source.ErrUnanswered}, fault.New(fault.Invalid, "the answer of %s has no id of the new row", p.base.Host)
 	}
 	external := map[string]string{legacyVillage: id, legacyPincode: text(theirs["postcode"])}
 	if p.datatype == "resource" {
@@ -209,8 +213,8 @@ func (p *pusher) made(theirs map[string]any) (source.Result, error) {
 	return source.Result{Key: []any{id}, ExternalIDs: external}, nil
 }
 
-// alike reports whether a row has all the values that were sent.
-func alike(sent, row map[string]any) bool {
+// has reports whether a row has all the values that were sent.
+func has(row, sent map[string]any) bool {
 	for name, v := range sent {
 		if !equal(v, row[name]) {
 			return false
@@ -246,7 +250,7 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 		if id, ok := there[identityOf(theirs)]; ok {
 			r := source.Result{ExternalIDs: map[string]string{legacyID: id}}
 			if err := p.settle(ctx, id, theirs); err != nil {
-				if r, err = refusal(err); err != nil {
+				if r, err = p.refused(err); err != nil {
 					return err
 				}
 			}
@@ -255,7 +259,23 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 		}
 		post, body = append(post, i), append(body, theirs)
 	}
-	return p.post(ctx, post, body, results)
+	if len(post) == 0 {
+		return nil
+	}
+	refused, err := p.post(ctx, post, body, results)
+	switch {
+	case !refused:
+		return err
+	case len(post) == 1:
+		results[post[0]], err = p.refused(err)
+		return err
+	}
+	for _, i := range post { // one bad reading must not stop the others; some may be there after a failure
+		if err := p.createReadings(ctx, changes, []int{i}, results); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle gives an existing reading the values that were sent.
@@ -264,37 +284,38 @@ func (p *pusher) settle(ctx context.Context, id string, theirs map[string]any) e
 	return err
 }
 
-func (p *pusher) post(ctx context.Context, at []int, body []any, results []source.Result) error {
-	if len(at) == 0 {
-		return nil
-	}
+// post sends the readings in one call. It reports whether the server refused the call for
+// what may be a single reading of it.
+func (p *pusher) post(ctx context.Context, at []int, body []any, results []source.Result) (refused bool, err error) {
 	a, err := p.client.Call(ctx, http.MethodPost, p.url(p.model, "", nil), nil, body)
-	if r, ok := errors.AsType[*rest.Refusal](err); ok && r.ForGood() && r.Status != http.StatusNotFound {
-		if len(at) == 1 {
-			results[at[0]].Err = err
-			return nil
-		}
-		for n := range at { // one bad reading must not stop the others
-			if err := p.post(ctx, at[n:n+1], body[n:n+1], results); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	if err != nil {
-		return err
+		r, ok := errors.AsType[*rest.Refusal](err)
+		return ok && (r.ForGood() || r.MayBeRow()), err
 	}
-	made, ok := a.Body.([]any)
-	if !ok || len(made) != len(at) {
-		return fault.New(fault.Invalid, "%s accepted %d readings but did not return a result for each", p.base.Host, len(at))
+	made, _ := a.Body.([]any)
+	ids := map[string]string{}
+	for _, item := range made {
+		if m, ok := item.(map[string]any); ok && text(m["id"]) != "" {
+			ids[identityOf(m)] = text(m["id"])
+		}
+	}
+	for n := range at {
+		if theirs, _ := body[n].(map[string]any); ids[identityOf(theirs)] == "" { // the answer does not say which id is whose
+			if ids, err = p.existing(ctx, body); err != nil {
+				return false, err
+			}
+			break
+		}
 	}
 	for n, i := range at {
-		results[i] = source.Result{}
-		if m, ok := made[n].(map[string]any); ok && text(m["id"]) != "" {
-			results[i].ExternalIDs = map[string]string{legacyID: text(m["id"])}
+		theirs, _ := body[n].(map[string]any)
+		id := ids[identityOf(theirs)]
+		if id == "" {
+			return false, fault.New(fault.Invalid, "%s accepted %d readings, and the one of %s is not there", p.base.Host, len(at), identityOf(theirs))
 		}
+		results[i] = source.Result{ExternalIDs: map[string]string{legacyID: id}}
 	}
-	return nil
+	return false, nil
 }
 
 func isNumber(v any) bool {

@@ -52,6 +52,8 @@ type Client struct {
 	Limit   int64               // largest answer in bytes; 0: DefaultLimit
 	Now     func() time.Time    // nil: time.Now
 	Memory  *budget.Budget      // bounds the answers that are being read and decoded; nil: no bound
+
+	health health
 }
 
 // Answer is a successful answer of a system.
@@ -61,26 +63,6 @@ type Answer struct {
 	Body   any       // decoded JSON, numbers as json.Number; nil if there was none
 	Raw    []byte    // the body's bytes
 	Clock  time.Time // the system's clock, or ours if the answer has no Date
-}
-
-// Refusal is an answer with an error status or a redirect that was not followed. It is
-// the cause of the *fault.Error that Call returns.
-type Refusal struct {
-	Status  int
-	Message string // the server's own words, without credentials
-}
-
-func (r *Refusal) Error() string { return fmt.Sprintf("status %d: %s", r.Status, r.Message) }
-
-// ForGood reports whether the server refused the content of this request. The same
-// request would fail again; another row may succeed. A status about credentials, load or
-// time-outs concerns every row, so the run fails and no row is blamed.
-func (r *Refusal) ForGood() bool {
-	switch r.Status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	}
-	return r.Status >= 400 && r.Status < 500
 }
 
 // Call sends body as JSON, unless it is nil, and reads the answer. An error of the call is
@@ -110,6 +92,7 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 	if resp.StatusCode >= 300 {
 		return nil, c.refused(host, a)
 	}
+	c.health.succeeded(method)
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return a, nil
 	}
@@ -199,16 +182,18 @@ func (c *Client) failed(host string, err error) error {
 
 // refused returns the error for an answer that is no success.
 func (c *Client) refused(host string, a *Answer) error {
-	r := &Refusal{Status: a.Status, Message: c.Clean(messageOf(a.Raw))}
+	r := &Refusal{Status: a.Status, Message: c.Clean(messageOf(a.Raw)), Wait: c.pause(a)}
 	code := fault.Unavailable
-	if r.ForGood() || a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || a.Status < 400 {
+	if r.Wait == 0 && (r.ForGood() || a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || a.Status < 400) {
 		code = fault.Invalid
 	}
 	text := fmt.Sprintf("%s answers %d %s", host, a.Status, http.StatusText(a.Status))
 	if r.Message != "" {
 		text += ": " + r.Message
 	}
-	return fault.Wrap(code, r, "%s", text)
+	f := fault.Wrap(code, r, "%s", text)
+	f.RetryAfter = r.Wait
+	return f
 }
 
 // Basic returns the value of the scheme Basic for a user and a password (RFC 7617).
@@ -241,6 +226,26 @@ func (c *Client) Clean(text string) string {
 	return text
 }
 
+// Words returns the error that an answer with a status of success reports all the same, safe
+// to show, or "".
+func (c *Client) Words(a *Answer) string {
+	m, _ := a.Body.(map[string]any)
+	for _, name := range []string{"errors", "error"} {
+		switch v := m[name].(type) {
+		case nil:
+		case []any:
+			if len(v) > 0 {
+				return c.Clean(cmp.Or(messageIn(m), "an error"))
+			}
+		default:
+			if v != false && v != "" {
+				return c.Clean(cmp.Or(messageIn(m), "an error"))
+			}
+		}
+	}
+	return ""
+}
+
 // messageOf finds the message in an answer. It knows the forms of RFC 9457 and LoopBack
 // and the most common others. It returns "" for a page of HTML.
 func messageOf(raw []byte) string {
@@ -251,6 +256,10 @@ func messageOf(raw []byte) string {
 		}
 		return ""
 	}
+	return messageIn(v)
+}
+
+func messageIn(v any) string {
 	for range 3 {
 		switch t := v.(type) {
 		case string:
