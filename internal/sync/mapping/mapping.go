@@ -120,6 +120,9 @@ func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []fault.Detai
 		f := compileField(c, "fields."+name, name, m.def.Fields[name])
 		m.fields = append(m.fields, f)
 		m.names = append(m.names, name)
+		if f.From != "" && !slices.Contains(m.spec.Key, f.From) {
+			m.spec.Mapped = append(m.spec.Mapped, f.From)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.def.ExternalIDs)) {
 		if name == "" || m.def.ExternalIDs[name] == "" {

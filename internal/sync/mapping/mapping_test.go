@@ -227,6 +227,16 @@ func TestDeletionTimeAndExternalIDs(t *testing.T) {
 	require.False(t, out.Deleted)
 }
 
+// The columns of the key are not among those that tell a file of the mapping from another.
+func TestMappedColumns(t *testing.T) {
+	t.Parallel()
+	m, faults := mapping.New("x", &mapping.Type{Key: []string{"id"}, Fields: map[string]mapping.Field{
+		"id": {From: "id"}, "name": {From: "owner.name"}, "depth": {From: "depth"}, "sum": {CEL: "row.a + row.b"}, "kind": {Const: []byte("1")},
+	}}, source.Spec{})
+	require.Empty(t, faults)
+	require.Equal(t, []string{"depth", "owner.name"}, m.Spec().Mapped)
+}
+
 func TestFaultsOfAMapping(t *testing.T) {
 	t.Parallel()
 	for def, want := range map[string]string{

@@ -23,7 +23,10 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // Row is one row of the source. Values are nil, bool, int64, float64, string, time.Time
@@ -126,6 +129,25 @@ type Spec struct {
 	// deleted if the column has the value DeletedEquals.
 	Deleted       string
 	DeletedEquals any
+	// Mapped lists the columns other than the key's that the mapping reads; empty: all
+	// columns. "a.b" is a column of that name, or a path into the column a.
+	Mapped []string
+}
+
+// CheckColumns returns a fault if columns, which are all that a file or a table has, hold
+// none that the mapping reads beside the key. Then the file or the table is another one than
+// the mapping is for, or was read in a wrong way, and a pull would empty every record.
+func (s Spec) CheckColumns(columns []string) error {
+	for _, name := range s.Mapped {
+		first, _, _ := strings.Cut(name, ".")
+		if slices.Contains(columns, name) || slices.Contains(columns, first) {
+			return nil
+		}
+	}
+	if len(s.Mapped) == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "there is none of the columns that the mapping of %s reads: they are %q, and the source has %q", s.Datatype, s.Mapped, columns)
 }
 
 // PageBytes is about the largest size of all values of a page. It bounds the memory of a

@@ -112,6 +112,9 @@ func (p *puller) begin(pull source.Pull) error {
 			return fault.New(fault.Invalid, "the file has no column %q, which the key needs: its columns are %q", k, names)
 		}
 	}
+	if err := pull.CheckColumns(names); err != nil {
+		return err
+	}
 	p.columns = source.NewColumns(names)
 	if pull.Resume == nil {
 		return nil
@@ -126,6 +129,10 @@ func (p *puller) begin(pull source.Pull) error {
 	return p.r.skipTo(at.Offset, at.Line)
 }
 
+// errNoHeadings fails a pull. Without it, a file that was cut to nothing would look like a
+// file from which somebody removed all rows.
+var errNoHeadings = fault.New(fault.Invalid, "the file is empty: it has no headings")
+
 // header returns the names of the columns in order.
 func (f *file) header(r *scanner) ([]string, error) {
 	if !f.headings() {
@@ -133,10 +140,7 @@ func (f *file) header(r *scanner) ([]string, error) {
 	}
 	row, err := r.row()
 	if errors.Is(err, io.EOF) {
-		if len(f.Columns) > 0 {
-			return f.Columns, nil
-		}
-		return nil, fault.New(fault.Invalid, "the file is empty: it has no headings")
+		return nil, errNoHeadings
 	}
 	if err != nil {
 		return nil, err

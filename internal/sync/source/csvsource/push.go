@@ -125,7 +125,7 @@ func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error
 		out, closers = z, append(closers, z)
 	}
 	e := encodings[strings.ToLower(w.f.Encoding)]
-	if in != nil && in.encoding != nil {
+	if in != nil {
 		e = in.encoding
 	}
 	if e != nil {
@@ -153,6 +153,9 @@ func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
 		}
 		delimiter = r.delimiter
 		names, err := w.f.header(r)
+		if errors.Is(err, errNoHeadings) && len(w.f.Columns) > 0 {
+			names, err = w.f.Columns, nil
+		}
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package csvsource
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -21,7 +22,7 @@ const maxColumns = 4096
 const tooManyValues = "the row has more than 4096 values"
 
 // scanner splits text into rows of values by RFC 4180. A quoted value may hold any text; a
-// quote in it is doubled. Lines end with LF or CRLF, also mixed. Empty lines are skipped.
+// quote in it is doubled. Lines end with LF, CRLF or CR, also mixed. Empty lines are skipped.
 // The scanner allocates one string for each row, and the row's values are parts of it.
 //
 // It replaces encoding/csv, which reads the rest of a file as one value after a quote that
@@ -33,6 +34,7 @@ type scanner struct {
 	eof        bool
 	before     int64 // bytes of text that are no longer in buf
 	line       int64 // line of buf[start], from 1
+	ends       byte  // last byte of the line end to look for first, see lineEnd
 	delimiter  byte
 	values     []string
 	// alive returns an error if reading must end. A small packed file can hold text for
@@ -49,7 +51,7 @@ type scanned struct {
 }
 
 func newScanner(ctx context.Context, r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, delimiter: ',', alive: ctx.Err}
+	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, ends: '\n', delimiter: ',', alive: ctx.Err}
 }
 
 // offset returns how many bytes of text were consumed.
@@ -117,7 +119,7 @@ func (s *scanner) detect(given, format string) error {
 		s.delimiter = '\t'
 		return nil
 	}
-	for s.end < 64<<10 && bytes.IndexByte(s.buf[s.start:s.end], '\n') < 0 {
+	for s.end < 64<<10 && !bytes.ContainsAny(s.buf[s.start:s.end], "\r\n") {
 		if more, err := s.fill(); err != nil || !more {
 			if err != nil {
 				return err
@@ -134,7 +136,7 @@ func (s *scanner) detect(given, format string) error {
 		if quoted {
 			continue
 		}
-		if c == '\n' {
+		if c == '\n' || c == '\r' {
 			break
 		}
 		counts[c]++
@@ -163,7 +165,7 @@ func (s *scanner) row() (scanned, error) {
 		s.start += len(text)
 		s.line += 1
 		if quoted {
-			s.line += int64(bytes.Count(trimEnd(text), []byte{'\n'}))
+			s.line += countLineEnds(trimEnd(text))
 		}
 		text = trimEnd(text)
 		if len(text) == 0 {
@@ -192,23 +194,22 @@ func (s *scanner) peek() (text []byte, quoted, closed bool, err error) {
 	for {
 		data := s.buf[s.start:s.end]
 		if !quoted {
-			i := bytes.IndexByte(data[searched:], '\n')
+			n := s.lineEnd(data, searched)
 			part := data[searched:]
-			if i >= 0 {
-				part = part[:i+1]
+			if n >= 0 {
+				part = data[searched:n]
 			}
 			if bytes.IndexByte(part, '"') < 0 {
-				if i >= 0 {
-					n := searched + i + 1
+				if n >= 0 {
 					return data[:n], false, n <= maxRow, nil
 				}
-				searched = len(data)
+				searched = max(0, len(data)-1) // the last byte may be the CR of a CRLF
 			} else {
 				quoted = true
 			}
 		}
 		if quoted {
-			if n := endOfQuoted(data, s.delimiter); n >= 0 {
+			if n := endOfQuoted(data, s.delimiter, s.eof); n >= 0 {
 				return data[:n], true, n <= maxRow, nil
 			}
 			searched = 0
@@ -231,8 +232,9 @@ func (s *scanner) peek() (text []byte, quoted, closed bool, err error) {
 }
 
 // endOfQuoted returns the length of the first row, which has quotes, with its line end. It
-// returns -1 if data does not hold the whole row.
-func endOfQuoted(data []byte, delimiter byte) int {
+// returns -1 if data does not hold the whole row. last reports whether no more bytes follow
+// data.
+func endOfQuoted(data []byte, delimiter byte, last bool) int {
 	inside, first := false, true
 	for i := 0; i < len(data); i++ {
 		c := data[i]
@@ -251,8 +253,8 @@ func endOfQuoted(data []byte, delimiter byte) int {
 				return -1 // the next byte may be a second quote
 			}
 			inside = false
-		case c == '\n':
-			return i + 1
+		case c == '\n' || c == '\r':
+			return endOfLine(data, i, last)
 		case c == '"' && first:
 			inside = true
 		case c == delimiter:
@@ -266,48 +268,25 @@ func endOfQuoted(data []byte, delimiter byte) int {
 
 // balanced reports whether all quotes are closed in the last row, which has no line end.
 func balanced(data []byte, delimiter byte) bool {
-	return endOfQuoted(append(data[:len(data):len(data)], '\n'), delimiter) == len(data)+1
+	return endOfQuoted(append(data[:len(data):len(data)], '\n'), delimiter, true) == len(data)+1
 }
 
 // giveUp consumes the first line and returns it as a bad row. The rows after it are read.
 func (s *scanner) giveUp(line int64) (scanned, error) {
 	data := s.buf[s.start:s.end]
-	n := len(data)
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		n = i + 1
-	}
-	text := string(trimEnd(data[:n]))
-	s.start += n
-	s.line++
+	n := s.lineEnd(data, 0)
+	text := string(trimEnd(data[:cmp.Or(max(n, 0), len(data))]))
 	bad := "a quote is opened and never closed"
 	if len(text) > maxRow {
 		bad = "the row is longer than 4 MiB"
 	}
-	if n == len(data) && data[n-1] != '\n' { // the rest of a long line must not be read as a row
-		if err := s.skipLine(); err != nil {
-			return scanned{}, err
-		}
+	s.line++
+	if n >= 0 {
+		s.start += n
+	} else if err := s.skipLine(); err != nil { // the rest of a long line must not be read as a row
+		return scanned{}, err
 	}
 	return scanned{line: line, bad: bad, text: text}, nil
-}
-
-// skipLine consumes the rest of a line.
-func (s *scanner) skipLine() error {
-	for {
-		if i := bytes.IndexByte(s.buf[s.start:s.end], '\n'); i >= 0 {
-			s.start += i + 1
-			return nil
-		}
-		s.start = s.end
-		if more, err := s.fill(); err != nil || !more {
-			return err
-		}
-	}
-}
-
-func trimEnd(text []byte) []byte {
-	text = bytes.TrimSuffix(text, []byte{'\n'})
-	return bytes.TrimSuffix(text, []byte{'\r'})
 }
 
 // split splits a row without quotes.

@@ -2,6 +2,7 @@ package csvsource
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -34,7 +35,7 @@ type stream struct {
 	packed      bool   // the file is packed by gzip
 	mode        fs.FileMode
 	seen        *seen             // state of a local file when it was opened
-	encoding    encoding.Encoding // encoding found by its byte order mark; nil: no mark
+	encoding    encoding.Encoding // by the byte order mark, else by the options; nil: UTF-8
 }
 
 func (s *stream) Close() error {
@@ -87,30 +88,25 @@ func (s *stream) decode(name string) error {
 		s.closers, s.packed = append(s.closers, z), true
 		b = bufio.NewReaderSize(z, bufferSize)
 	}
-	head, _ := b.Peek(headSize) // Peek returns fewer bytes of a shorter file
-	s.head = slices.Clone(head)
-	e := encodings[strings.ToLower(name)]
-	mark, err := b.Peek(3)
+	head, err := b.Peek(headSize) // Peek returns fewer bytes of a shorter file
 	if err != nil && !errors.Is(err, io.EOF) {
 		return readError(err)
 	}
-	switch {
-	case e != nil:
-		s.Reader = e.NewDecoder().Reader(b)
-		return nil
-	case string(mark) == "\xef\xbb\xbf":
-		s.bom = true
+	s.head = slices.Clone(head)
+	s.encoding = encodings[strings.ToLower(name)]
+	switch { // a byte order mark wins over the option: a program that writes one knows its encoding
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		s.bom, s.encoding = true, nil
 		_, _ = b.Discard(3) // these bytes were peeked, so they are in the buffer
-	case len(mark) >= 2 && (string(mark[:2]) == "\xff\xfe" || string(mark[:2]) == "\xfe\xff"):
-		order := unicode.LittleEndian
-		if mark[0] == 0xfe {
-			order = unicode.BigEndian
-		}
-		s.encoding = unicode.UTF16(order, unicode.UseBOM)
-		s.Reader = s.encoding.NewDecoder().Reader(b)
-		return nil
+	case bytes.HasPrefix(head, []byte("\xff\xfe")):
+		s.encoding = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
+	case bytes.HasPrefix(head, []byte("\xfe\xff")):
+		s.encoding = unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
 	}
 	s.Reader = b
+	if s.encoding != nil {
+		s.Reader = s.encoding.NewDecoder().Reader(b)
+	}
 	return nil
 }
 
