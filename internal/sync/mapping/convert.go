@@ -13,10 +13,13 @@ import (
 	"github.com/headgate/headgate/internal/record"
 )
 
+// errNotText is about a text that a record cannot hold.
+var errNotText = errors.New("is not UTF-8, or has half a surrogate pair")
+
 func appendText(b []byte, s string) ([]byte, error) {
 	out, err := record.AppendString(b, s)
 	if err != nil {
-		return nil, errors.New("is not UTF-8")
+		return nil, errNotText
 	}
 	return out, nil
 }

@@ -116,11 +116,8 @@ func identityOf(c *source.Columns, deleted string) []compiled {
 		if n == deleted {
 			continue
 		}
-		member, err := record.AppendString(nil, n)
-		if err != nil {
-			member, _ = record.AppendString(nil, strings.ToValidUTF8(n, "\ufffd"))
-		}
-		fields = append(fields, compiled{name: n, member: append(member, ':'), at: i, zone: time.UTC})
+		member, err := appendText(nil, n) // a name that is no text would become the name of another column
+		fields = append(fields, compiled{name: n, member: append(member, ':'), bad: err, at: i, zone: time.UTC})
 	}
 	slices.SortFunc(fields, func(a, b compiled) int { return cmp.Compare(a.name, b.name) })
 	return fields
@@ -133,7 +130,7 @@ func (m *Mapper) keyOf(row source.Row) (string, error) {
 			err = fmt.Errorf("is longer than %d bytes", maxKey)
 		}
 		if err == nil && !utf8.ValidString(s) {
-			err = errors.New("is not UTF-8")
+			err = errNotText
 		}
 		return s, err
 	}
@@ -144,7 +141,7 @@ func (m *Mapper) keyOf(row source.Row) (string, error) {
 			return "", err
 		}
 		if !utf8.ValidString(s) {
-			return "", errors.New("is not UTF-8")
+			return "", errNotText
 		}
 		texts[i] = s
 	}
@@ -220,6 +217,8 @@ func (f *compiled) value(row source.Row) any {
 func (f *compiled) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
 	var v any
 	switch {
+	case f.bad != nil:
+		return nil, false, fmt.Errorf("the name %w", f.bad)
 	case f.constant != nil:
 		return append(b, f.constant...), true, nil
 	case f.eval != nil:

@@ -99,6 +99,7 @@ type compiled struct {
 	Field
 	name     string
 	member   []byte // "name":
+	bad      error  // why the name cannot be a field's
 	constant []byte
 	at       int // index of the column; -1: the rows have no such column
 	path     []string

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -91,7 +94,7 @@ func TestMarksWin(t *testing.T) {
 		"UTF-16 LE": utf16(t, unicode.LittleEndian, text),
 		"UTF-16 BE": utf16(t, unicode.BigEndian, text),
 	} {
-		for encoding := range encodings {
+		for _, encoding := range []string{"", "utf-8", "UTF-16", "utf-16le", "utf-16be", "latin-1", "windows-1252"} {
 			t.Run(mark+" "+encoding, func(t *testing.T) {
 				t.Parallel()
 				opts := fmt.Sprintf(`{"encoding": %q}`, encoding)
@@ -109,6 +112,48 @@ func TestMarksWin(t *testing.T) {
 				require.Len(t, rows, 2)
 			})
 		}
+	}
+}
+
+// Bytes that stand for no character reject their row. They are not replaced silently.
+func TestBytesOfNoCharacter(t *testing.T) {
+	t.Parallel()
+	for encoding, content := range map[string]string{
+		"windows-1252": "id,name\n1,\x80\n2,\x81\n3,x\n",
+		"utf-16":       strings.Replace(utf16(t, unicode.LittleEndian, "id,name\n1,€\n2,?\n3,x\n"), "?\x00", "\x3d\xd8", 1), // half a surrogate pair
+		"utf-8":        "id,name\n1,€\n2,\x81\n3,x\n",
+	} {
+		rows, rejects, err := readFile(t, content, fmt.Sprintf(`{"encoding": %q}`, encoding), 10)
+		require.NoError(t, err)
+		require.Len(t, rows, 2, encoding)
+		require.Equal(t, "€", rows[0]["name"])
+		require.Len(t, rejects, 1)
+		require.Equal(t, int64(3), rejects[0].Line)
+		require.Contains(t, rejects[0].Reason, "no character of the file's encoding")
+	}
+}
+
+// An HTTP server may name the encoding. The definition and a byte order mark win over it.
+func TestTheCharsetOfAServer(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/csv; charset="+r.URL.Query().Get("charset"))
+		_, _ = io.WriteString(w, r.URL.Query().Get("text"))
+	}))
+	defer srv.Close()
+	for _, c := range []struct{ charset, text, opts string }{
+		{"ISO-8859-1", "id,name\n1,\xe9\n", "{}"},
+		{"windows-1251", "id,name\n1,\xe9\n", `{"encoding": "latin-1"}`},
+		{"ISO-8859-1", "\ufeffid,name\n1,é\n", "{}"},
+		{"klingon", "id,name\n1,é\n", "{}"},
+	} {
+		target := srv.URL + "?" + url.Values{"charset": {c.charset}, "text": {c.text}}.Encode()
+		s, err := open(t.Context(), source.Datasource{FileURL: target, Options: []byte(c.opts)}, source.Env{HTTP: srv.Client()})
+		require.NoError(t, err)
+		rows, rejects, err := readAll(t.Context(), s, 10)
+		require.NoError(t, err)
+		require.Empty(t, rejects)
+		require.Equal(t, "é", rows[0]["name"], c.charset)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/text/transform"
 
+	"github.com/headgate/headgate/internal/platform/charset"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -124,12 +125,12 @@ func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error
 		z := gzip.NewWriter(out)
 		out, closers = z, append(closers, z)
 	}
-	e := encodings[strings.ToLower(w.f.Encoding)]
+	set, _ := charset.Named(w.f.Encoding)
 	if in != nil {
-		e = in.encoding
+		set = in.charset
 	}
-	if e != nil {
-		t := transform.NewWriter(out, e.NewEncoder())
+	if e := set.Encoder(); e != nil {
+		t := transform.NewWriter(out, e)
 		out, closers = t, append(closers, t)
 	}
 	err := w.write(ctx, in, out)
@@ -160,10 +161,8 @@ func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
 			return err
 		}
 		w.names = slices.Clone(names)
-		if in.bom {
-			if _, err := io.WriteString(out, "\ufeff"); err != nil {
-				return err
-			}
+		if _, err := io.WriteString(out, in.charset.Mark()); err != nil {
+			return err
 		}
 	} else if w.f.Delimiter != "" {
 		delimiter = w.f.Delimiter[0]

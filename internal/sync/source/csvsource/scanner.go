@@ -175,7 +175,7 @@ func (s *scanner) row() (scanned, error) {
 		owned := string(text)
 		switch {
 		case !utf8.ValidString(owned):
-			out.bad, out.text = "the row is not UTF-8: set options.encoding (latin-1, windows-1252, utf-16) if the file is written so", owned
+			out.bad, out.text = "the row has bytes that stand for no character of the file's encoding: set options.encoding (utf-8, latin-1, windows-1252, utf-16)", owned
 		case quoted:
 			out.values, out.bad = s.splitQuoted(owned)
 			out.text = owned

@@ -2,7 +2,6 @@ package csvsource
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -17,9 +16,9 @@ import (
 	"sync/atomic"
 
 	"cloud.google.com/go/auth/credentials"
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
+	"github.com/headgate/headgate/internal/platform/charset"
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
@@ -31,11 +30,11 @@ type stream struct {
 	size        int64 // bytes of the raw file; 0: unknown
 	fingerprint string
 	head        []byte // first bytes of the unpacked file, not yet decoded
-	bom         bool   // the file begins with the byte order mark of UTF-8
 	packed      bool   // the file is packed by gzip
 	mode        fs.FileMode
-	seen        *seen             // state of a local file when it was opened
-	encoding    encoding.Encoding // by the byte order mark, else by the options; nil: UTF-8
+	seen        *seen  // state of a local file when it was opened
+	mediaType   string // what the server says about a file over HTTP
+	charset     charset.Charset
 }
 
 func (s *stream) Close() error {
@@ -93,19 +92,17 @@ func (s *stream) decode(name string) error {
 		return readError(err)
 	}
 	s.head = slices.Clone(head)
-	s.encoding = encodings[strings.ToLower(name)]
-	switch { // a byte order mark wins over the option: a program that writes one knows its encoding
-	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		s.bom, s.encoding = true, nil
-		_, _ = b.Discard(3) // these bytes were peeked, so they are in the buffer
-	case bytes.HasPrefix(head, []byte("\xff\xfe")):
-		s.encoding = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)
-	case bytes.HasPrefix(head, []byte("\xfe\xff")):
-		s.encoding = unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
+	var marked bool
+	if s.charset, marked = charset.Marked(head); !marked {
+		s.charset, _ = charset.Named(name) // the name was checked
+		if name == "" {
+			s.charset, _ = charset.OfType(s.mediaType) // UTF-8 if it is not known
+		}
 	}
+	_, _ = b.Discard(len(s.charset.Mark())) // these bytes were peeked, so they are in the buffer
 	s.Reader = b
-	if s.encoding != nil {
-		s.Reader = s.encoding.NewDecoder().Reader(b)
+	if d := s.charset.Decoder(); d != nil {
+		s.Reader = transform.NewReader(b, d)
 	}
 	return nil
 }
@@ -161,7 +158,7 @@ func (f *file) get(ctx context.Context, target, token string) (*stream, error) {
 		}
 		return nil, fault.New(code, "the file at %s was answered with %s", req.URL.Host, fault.Status(resp.StatusCode))
 	}
-	s := &stream{Reader: resp.Body, closers: []io.Closer{resp.Body}, size: max(0, resp.ContentLength)}
+	s := &stream{Reader: resp.Body, closers: []io.Closer{resp.Body}, size: max(0, resp.ContentLength), mediaType: resp.Header.Get("Content-Type")}
 	if tag := resp.Header.Get("ETag"); tag != "" || resp.Header.Get("Last-Modified") != "" {
 		s.fingerprint = fmt.Sprint(tag, " ", resp.Header.Get("Last-Modified"), " ", resp.ContentLength)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
@@ -134,15 +135,10 @@ func jsonText(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// fromJSON reads JSON without losing a digit.
+// fromJSON reads JSON without losing a digit or altering a text.
 func fromJSON(b []byte) (any, bool) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
-		return nil, false
-	}
-	return v, true
+	v, err := decode.Lossless(b)
+	return v, err == nil
 }
 
 // fromFloat returns infinities and NaN as text, because JSON has no numbers for them. The
