@@ -1,7 +1,9 @@
 package csvsource
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -24,7 +26,21 @@ type options struct {
 	// Encoding is the encoding of a file without a byte order mark; "": the one that an HTTP
 	// server names, or else UTF-8.
 	Encoding string `json:"encoding"`
-	Trim     bool   `json:"trim"` // white space around values
+	Trim     bool   `json:"trim"`    // white space around values
+	Comment  string `json:"comment"` // one character; lines that begin with it are no rows
+	// Null is the text without quotes that stands for NULL, such as "" or \N. Without it, NULL
+	// is written as an empty text and read as one.
+	Null *string `json:"null"`
+}
+
+// scanner returns a scanner of the text with the options.
+func (o *options) scanner(ctx context.Context, text io.Reader) *scanner {
+	s := newScanner(ctx, text)
+	s.null = o.Null
+	if o.Comment != "" {
+		s.comment = o.Comment[0]
+	}
+	return s
 }
 
 func (o *options) headings() bool { return o.IncludesHeadings == nil || *o.IncludesHeadings }
@@ -49,6 +65,12 @@ func parse(d source.Datasource) (o options, faults []fault.Detail) {
 	}
 	if o.Delimiter != "" && (len(o.Delimiter) != 1 || strings.ContainsAny(o.Delimiter, "\"\r\n")) {
 		f.Add("options.delimiter", "must be one ASCII character other than a quote and the ends of lines, not %q", decode.Short(o.Delimiter))
+	}
+	if o.Comment != "" && (len(o.Comment) != 1 || o.Comment[0] >= 0x80 || strings.ContainsAny(o.Comment, "\"\r\n ") || o.Comment == o.Delimiter) {
+		f.Add("options.comment", "must be one ASCII character other than a blank, a quote, the delimiter and the ends of lines, not %q", decode.Short(o.Comment))
+	}
+	if o.Null != nil && (strings.ContainsAny(*o.Null, "\"\r\n") || o.Delimiter != "" && strings.Contains(*o.Null, o.Delimiter)) {
+		f.Add("options.null", "must be a text without quotes, delimiters and ends of lines, not %q", decode.Short(*o.Null))
 	}
 	if _, ok := charset.Named(o.Encoding); !ok {
 		f.Add("options.encoding", "must be the name of an encoding, such as utf-8, utf-16, latin-1 or windows-1252, not %q", decode.Short(o.Encoding))

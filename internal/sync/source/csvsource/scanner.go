@@ -22,7 +22,9 @@ const maxColumns = 4096
 const tooManyValues = "the row has more than 4096 values"
 
 // scanner splits text into rows of values by RFC 4180. A quoted value may hold any text; a
-// quote in it is doubled. Lines end with LF, CRLF or CR, also mixed. Empty lines are skipped.
+// quote in it is doubled. Lines end with LF, CRLF or CR, also mixed. Lines without any value
+// are skipped: empty ones, those of delimiters and white space alone, which spreadsheets
+// write, comments, and a first line such as sep=; that names the delimiter.
 // The scanner allocates one string for each row, and the row's values are parts of it.
 //
 // It replaces encoding/csv, which reads the rest of a file as one value after a quote that
@@ -36,7 +38,11 @@ type scanner struct {
 	line       int64 // line of buf[start], from 1
 	ends       byte  // last byte of the line end to look for first, see lineEnd
 	delimiter  byte
+	comment    byte    // first byte of a comment line; 0: there are none
+	null       *string // the unquoted value that stands for NULL, which is read as nullCell
 	values     []string
+	keep       bool   // collect the skipped lines, for a copy of the file
+	skipped    []byte // the lines that were skipped since the caller last took them
 	// alive returns an error if reading must end. A small packed file can hold text for
 	// hours.
 	alive func() error
@@ -46,8 +52,9 @@ type scanner struct {
 type scanned struct {
 	values []string
 	line   int64
-	bad    string // why the row cannot be read; text then holds the row itself
-	text   string
+	bad    string // why the row cannot be read
+	text   string // the row as it is written, without its line end
+	end    string // the line end; "" at the end of the file
 }
 
 func newScanner(ctx context.Context, r io.Reader) *scanner {
@@ -108,28 +115,31 @@ func (s *scanner) skipTo(offset, line int64) error {
 	return nil
 }
 
-// detect chooses the delimiter: the given one, or the candidate that occurs most often in
-// the first line outside of quotes.
+// detect chooses the delimiter: the given one, the one that a line such as sep=; names, or
+// the candidate that occurs most often in the first line outside of quotes.
 func (s *scanner) detect(given, format string) error {
+	first, err := s.firstLine()
+	if err != nil {
+		return err
+	}
+	named := namedDelimiter(first)
+	if named != 0 {
+		s.skip(len(first))
+	}
 	switch {
 	case given != "":
 		s.delimiter = given[0]
+		return nil
+	case named != 0:
+		s.delimiter = named
 		return nil
 	case format == "tsv":
 		s.delimiter = '\t'
 		return nil
 	}
-	for s.end < 64<<10 && !bytes.ContainsAny(s.buf[s.start:s.end], "\r\n") {
-		if more, err := s.fill(); err != nil || !more {
-			if err != nil {
-				return err
-			}
-			break
-		}
-	}
 	counts := map[byte]int{}
 	quoted := false
-	for _, c := range s.buf[s.start:s.end] {
+	for _, c := range s.buf[s.start:s.end] { // a heading may have a line end in quotes
 		if c == '"' {
 			quoted = !quoted
 		}
@@ -151,9 +161,14 @@ func (s *scanner) detect(given, format string) error {
 	return nil
 }
 
-// row returns the next row, or io.EOF. It skips empty lines.
+// row returns the next row, or io.EOF. It skips lines without values.
 func (s *scanner) row() (scanned, error) {
 	for {
+		if skipped, err := s.skipComment(); err != nil {
+			return scanned{}, err
+		} else if skipped {
+			continue
+		}
 		text, quoted, closed, err := s.peek()
 		if err != nil {
 			return scanned{}, err
@@ -162,26 +177,25 @@ func (s *scanner) row() (scanned, error) {
 		if !closed { // reject the first line of the row and continue with the second
 			return s.giveUp(line)
 		}
+		n := len(trimEnd(text))
+		if !quoted && s.blank(text[:n]) {
+			s.skip(len(text))
+			continue
+		}
 		s.start += len(text)
 		s.line += 1
 		if quoted {
-			s.line += countLineEnds(trimEnd(text))
+			s.line += countLineEnds(text[:n])
 		}
-		text = trimEnd(text)
-		if len(text) == 0 {
-			continue
-		}
-		out := scanned{line: line}
 		owned := string(text)
+		out := scanned{line: line, text: owned[:n], end: owned[n:]}
 		switch {
 		case !utf8.ValidString(owned):
-			out.bad, out.text = "the row has bytes that stand for no character of the file's encoding: set options.encoding (utf-8, latin-1, windows-1252, utf-16)", owned
+			out.bad = "the row has bytes that stand for no character of the file's encoding: set options.encoding (utf-8, latin-1, windows-1252, utf-16)"
 		case quoted:
-			out.values, out.bad = s.splitQuoted(owned)
-			out.text = owned
+			out.values, out.bad = s.splitQuoted(out.text)
 		default:
-			out.values, out.bad = s.split(owned)
-			out.text = owned
+			out.values, out.bad = s.split(out.text)
 		}
 		return out, nil
 	}
@@ -298,10 +312,10 @@ func (s *scanner) split(text string) (values []string, bad string) {
 		}
 		i := strings.IndexByte(text, s.delimiter)
 		if i < 0 {
-			s.values = append(s.values, text)
+			s.values = append(s.values, s.unquoted(text))
 			return s.values, ""
 		}
-		s.values = append(s.values, text[:i])
+		s.values = append(s.values, s.unquoted(text[:i]))
 		text = text[i+1:]
 	}
 }
@@ -330,7 +344,7 @@ func (s *scanner) splitQuoted(text string) (values []string, bad string) {
 func (s *scanner) value(text string) (value, rest string, more bool, bad string) {
 	if !strings.HasPrefix(text, `"`) {
 		value, rest, more = strings.Cut(text, string(s.delimiter))
-		return value, rest, more, ""
+		return s.unquoted(value), rest, more, ""
 	}
 	var b []byte // a copy is needed only for doubled quotes
 	for text = text[1:]; ; {
