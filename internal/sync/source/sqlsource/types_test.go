@@ -39,7 +39,7 @@ var types = map[string][]typed{
 		{"double precision", "'-infinity'", "-Infinity"},
 		{"boolean", "true", true},
 		{"text", "'日本'", "日本"},
-		{"char(5)", "'ab'", "ab   "},
+		{"char(5)", "'ab'", "ab"},
 		{"timestamptz", "'2024-02-29 12:34:56.123456+02'", at("2024-02-29T10:34:56.123456Z")},
 		{"timestamptz", "'infinity'", "infinity"},
 		{"timestamptz", "'1900-01-01 00:00:00.000001+00'", at("1900-01-01T00:00:00.000001Z")},

@@ -22,6 +22,11 @@ type column struct {
 	kind columnKind
 	typ  string // the database's name of the type
 	oid  uint32 // PostgreSQL's number of the type
+	// cast is how SQL names the type, where postgres looked it up; delimiter and elementOID
+	// are those of an array.
+	cast       string
+	delimiter  byte
+	elementOID uint32
 	// digits is the number of decimals of a time's seconds; -1: not limited.
 	digits int
 	style  timeStyle // form of the times, for SQLite
