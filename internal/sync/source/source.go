@@ -206,6 +206,9 @@ type Change struct {
 	// Fields holds the row's values by column: all columns of the mapping for a Create
 	// or an Update, none for a Delete.
 	Fields map[string]any
+	// Lacking names the columns of Fields that are nil because the record has no such field.
+	// A source with defaults may use them there, if the Create makes a new row.
+	Lacking []string
 	// Changed names the fields that an Update writes. The others keep the source's values.
 	Changed []string
 	// Expect holds the values on which both sides last agreed: those of the changed
