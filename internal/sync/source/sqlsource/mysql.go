@@ -330,6 +330,8 @@ func (m *mySQL) classify(err error) class {
 		return refusedRow
 	case 1044, 1045, 1142, 1143, 1227, 1792: // 1792: a write in a read-only transaction
 		return denied
+	case 1040, 1203, 1226: // too many connections, of all logins or of this one
+		return full
 	case 1969, 3024: // the time-outs of MariaDB and MySQL
 		return tooSlow
 	}

@@ -282,6 +282,8 @@ func (p *postgres) classify(err error) class {
 		return denied
 	case "57014":
 		return tooSlow
+	case "53300":
+		return full
 	}
 	switch e.Code[:2] {
 	case "22", "23":
