@@ -246,6 +246,11 @@ func (f *compiled) convert(b []byte, v any) ([]byte, error) {
 		return strconv.AppendBool(b, t), err
 	case "time":
 		t, err := asTime(v, f.Format, f.zone)
+		for i := 0; err != nil && i < len(f.Formats); i++ {
+			if other, bad := asTime(v, f.Formats[i], f.zone); bad == nil {
+				t, err = other, nil
+			}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -57,7 +57,10 @@ type Field struct {
 	Type     string          `json:"type,omitempty"` // string, number, integer, bool, time, json; "": not converted
 	Required bool            `json:"required,omitempty"`
 	Format   string          `json:"format,omitempty"` // how a time is written: Go's layout, rfc3339, date, unix, unixms
-	Zone     string          `json:"zone,omitempty"`   // zone of times that name none; default UTC
+	// Formats are tried in order where a time does not have Format, for a source that writes
+	// one column in several. A push writes Format.
+	Formats []string `json:"formats,omitempty"`
+	Zone    string   `json:"zone,omitempty"` // zone of times that name none; default UTC
 }
 
 const (
@@ -227,7 +230,7 @@ func compileField(c *checker, path, name string, def Field) compiled {
 	if !slices.Contains(typeNames, def.Type) {
 		c.add(path+".type", "%q is none of %s", def.Type, strings.Join(typeNames[1:], ", "))
 	}
-	if def.Type != "time" && (def.Format != "" || def.Zone != "") {
+	if def.Type != "time" && (def.Format != "" || def.Zone != "" || len(def.Formats) > 0) {
 		c.add(path+".format", "can only be used with the type time")
 	}
 	if def.Zone != "" {
