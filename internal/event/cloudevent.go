@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/headgate/headgate/internal/platform/decode"
@@ -272,28 +271,5 @@ func text(raw json.RawMessage) (string, bool) {
 		return "", false
 	}
 	s := unquote(raw)
-	return s, !strings.ContainsRune(s, utf8.RuneError) || !hasLoneSurrogate(raw)
-}
-
-func hasLoneSurrogate(raw json.RawMessage) bool {
-	unit := func(at int) rune { // the code unit of an escape, or 0
-		if at+6 > len(raw) || raw[at] != '\\' || raw[at+1] != 'u' {
-			return 0
-		}
-		n, _ := strconv.ParseUint(string(raw[at+2:at+6]), 16, 16)
-		return rune(n)
-	}
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		if r := unit(i); utf16.IsSurrogate(r) {
-			if utf16.DecodeRune(r, unit(i+6)) == utf8.RuneError {
-				return true
-			}
-			i += 10
-		}
-		i++ // the character after the backslash, which may be another backslash
-	}
-	return false
+	return s, !strings.ContainsRune(s, utf8.RuneError) || !decode.LoneSurrogate(raw)
 }

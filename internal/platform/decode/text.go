@@ -189,8 +189,16 @@ func End(d *json.Decoder) error {
 	return nil
 }
 
-// One reads exactly one JSON value. Its numbers are a json.Number, with all their digits.
+// One reads exactly one JSON value. Its numbers are a json.Number, with all their digits. It
+// refuses bytes that are not UTF-8 and half a surrogate pair. encoding/json replaces them by
+// U+FFFD, so that two texts, or two names of an object, become one.
 func One(data []byte) (v any, err error) {
+	switch {
+	case !utf8.Valid(data):
+		return nil, errNotUTF8
+	case LoneSurrogate(data):
+		return nil, errSurrogate
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {

@@ -14,10 +14,13 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
+// errNotText is about a text that a record cannot hold.
+var errNotText = errors.New("is not UTF-8, or has half a surrogate pair")
+
 func appendText(b []byte, s string) ([]byte, error) {
 	out, err := record.AppendString(b, s)
 	if err != nil {
-		return nil, errors.New("is not UTF-8")
+		return nil, errNotText
 	}
 	return out, nil
 }
@@ -69,14 +72,38 @@ func appendNumber(b []byte, v any) ([]byte, error) {
 		if err != nil || !decimal(s) || math.IsInf(f, 0) {
 			return nil, fmt.Errorf("%.40q is not a number", v)
 		}
-		if len(s) > 16 { // a float64 keeps 15 digits for certain; one character is the point
-			if out, err := record.AppendCanonical(b, json.Number(s)); err == nil {
-				return out, nil // keeps every digit
+		if len(s) > 15 { // a float64 keeps 15 digits for certain
+			out, err := record.AppendCanonical(b, jsonNumber(s)) // keeps every digit
+			if err != nil {
+				return nil, fmt.Errorf("%.40q is not a number that a record can hold", v)
 			}
+			return out, nil
 		}
 		return record.AppendCanonical(b, f)
 	}
 	return nil, fmt.Errorf("%s is not a number", describe(v))
+}
+
+// jsonNumber spells a decimal number as JSON does: without a plus, without leading zeros, and
+// with digits on both sides of the point.
+func jsonNumber(s string) json.Number {
+	sign := ""
+	if rest, ok := strings.CutPrefix(s, "-"); ok {
+		sign, s = "-", rest
+	}
+	s = strings.TrimPrefix(s, "+")
+	mantissa, exponent := s, ""
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		mantissa, exponent = s[:i], s[i:]
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	if whole = strings.TrimLeft(whole, "0"); whole == "" {
+		whole = "0"
+	}
+	if fraction != "" {
+		fraction = "." + fraction
+	}
+	return json.Number(sign + whole + fraction + exponent)
 }
 
 func appendInteger(b []byte, v any) ([]byte, error) {
@@ -95,6 +122,9 @@ func appendInteger(b []byte, v any) ([]byte, error) {
 			return strconv.AppendInt(b, i, 10), nil
 		}
 		if f, err := strconv.ParseFloat(s, 64); err == nil && decimal(s) {
+			if !strings.ContainsAny(s, ".eE") { // it has more digits than an int64 holds
+				return record.AppendCanonical(b, jsonNumber(s))
+			}
 			return appendInteger(b, f)
 		}
 	}

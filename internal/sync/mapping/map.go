@@ -118,11 +118,8 @@ func identityOf(c *source.Columns, deleted string) []compiled {
 		if n == deleted {
 			continue
 		}
-		member, err := record.AppendString(nil, n)
-		if err != nil {
-			member, _ = record.AppendString(nil, strings.ToValidUTF8(n, "\ufffd"))
-		}
-		fields = append(fields, compiled{name: n, member: append(member, ':'), at: i, zone: time.UTC})
+		member, err := appendText(nil, n) // a name that is no text would become the name of another column
+		fields = append(fields, compiled{name: n, member: append(member, ':'), bad: err, at: i, zone: time.UTC})
 	}
 	slices.SortFunc(fields, func(a, b compiled) int { return cmp.Compare(a.name, b.name) })
 	return fields
@@ -135,7 +132,7 @@ func (m *Mapper) keyOf(row source.Row) (string, error) {
 			err = fmt.Errorf("is longer than %d bytes", maxKey)
 		}
 		if err == nil && !utf8.ValidString(s) {
-			err = errors.New("is not UTF-8")
+			err = errNotText
 		}
 		return s, err
 	}
@@ -146,7 +143,7 @@ func (m *Mapper) keyOf(row source.Row) (string, error) {
 			return "", err
 		}
 		if !utf8.ValidString(s) {
-			return "", errors.New("is not UTF-8")
+			return "", errNotText
 		}
 		texts[i] = s
 	}
@@ -222,6 +219,8 @@ func (f *compiled) value(row source.Row) any {
 func (f *compiled) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
 	var v any
 	switch {
+	case f.bad != nil:
+		return nil, false, fmt.Errorf("the name %w", f.bad)
 	case f.constant != nil:
 		return append(b, f.constant...), true, nil
 	case f.eval != nil:
@@ -249,6 +248,11 @@ func (f *compiled) convert(b []byte, v any) ([]byte, error) {
 		return strconv.AppendBool(b, t), err
 	case "time":
 		t, err := asTime(v, f.Format, f.zone)
+		for i := 0; err != nil && i < len(f.Formats); i++ {
+			if other, bad := asTime(v, f.Formats[i], f.zone); bad == nil {
+				t, err = other, nil
+			}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -58,7 +58,10 @@ type Field struct {
 	Type     string          `json:"type,omitempty"` // string, number, integer, bool, time, json; "": not converted
 	Required bool            `json:"required,omitempty"`
 	Format   string          `json:"format,omitempty"` // how a time is written: Go's layout, rfc3339, date, unix, unixms
-	Zone     string          `json:"zone,omitempty"`   // zone of times that name none; default UTC
+	// Formats are tried in order where a time does not have Format, for a source that writes
+	// one column in several. A push writes Format.
+	Formats []string `json:"formats,omitempty"`
+	Zone    string   `json:"zone,omitempty"` // zone of times that name none; default UTC
 }
 
 const (
@@ -111,6 +114,7 @@ type compiled struct {
 	Field
 	name     string
 	member   []byte // "name":
+	bad      error  // why the name cannot be a field's
 	constant []byte
 	at       int // index of the column; -1: the rows have no such column
 	path     []string
@@ -132,6 +136,9 @@ func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []fault.Detai
 		f := compileField(c, "fields."+name, name, m.def.Fields[name])
 		m.fields = append(m.fields, f)
 		m.names = append(m.names, name)
+		if f.From != "" && !slices.Contains(m.spec.Key, f.From) {
+			m.spec.Mapped = append(m.spec.Mapped, f.From)
+		}
 	}
 	m.compileTimes()
 	for _, name := range slices.Sorted(maps.Keys(m.def.ExternalIDs)) {
@@ -270,7 +277,7 @@ func compileField(c *checker, path, name string, def Field) compiled {
 	if !slices.Contains(typeNames, def.Type) {
 		c.add(path+".type", "%q is none of %s", def.Type, strings.Join(typeNames[1:], ", "))
 	}
-	if def.Type != "time" && (def.Format != "" || def.Zone != "") {
+	if def.Type != "time" && (def.Format != "" || def.Zone != "" || len(def.Formats) > 0) {
 		c.add(path+".format", "can only be used with the type time")
 	}
 	if zone := c.zone(path+".zone", def.Zone); zone != nil {

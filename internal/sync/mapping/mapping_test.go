@@ -227,6 +227,36 @@ func TestDeletionTimeAndExternalIDs(t *testing.T) {
 	require.False(t, out.Deleted)
 }
 
+// Text that a record cannot hold rejects its row, also as a name: two names would become one.
+func TestTextThatIsNoText(t *testing.T) {
+	t.Parallel()
+	for _, def := range []*mapping.Type{nil, {Fields: map[string]mapping.Field{"a": {From: "a", Type: "json"}, "b": {From: "b", Type: "string"}, "c": {CEL: "row.c"}}}} {
+		m, faults := mapping.New("x", def, source.Spec{})
+		require.Empty(t, faults)
+		for _, bad := range []map[string]any{
+			{"a": map[string]any{"x": "\xff"}}, {"a": []any{"\xed\xa0\xbd"}}, {"b": "\xff"}, {"c": "\xff"}, {"id": "\xff"},
+		} {
+			row := map[string]any{"id": "1", "c": ""}
+			maps.Copy(row, bad)
+			_, reject := m.Map(source.RowOf(row))
+			require.NotNil(t, reject, bad)
+			require.Contains(t, reject.Reason, "UTF-8", bad)
+		}
+		_, reject := m.Map(source.RowOf(map[string]any{"id": "1", "c": "", "\xff": 1, "\xfe": 2}))
+		require.Equal(t, def == nil, reject != nil, "a mapping with fields does not read those columns")
+	}
+}
+
+// The columns of the key are not among those that tell a file of the mapping from another.
+func TestMappedColumns(t *testing.T) {
+	t.Parallel()
+	m, faults := mapping.New("x", &mapping.Type{Key: []string{"id"}, Fields: map[string]mapping.Field{
+		"id": {From: "id"}, "name": {From: "owner.name"}, "depth": {From: "depth"}, "sum": {CEL: "row.a + row.b"}, "kind": {Const: []byte("1")},
+	}}, source.Spec{})
+	require.Empty(t, faults)
+	require.Equal(t, []string{"depth", "owner.name"}, m.Spec().Mapped)
+}
+
 func TestFaultsOfAMapping(t *testing.T) {
 	t.Parallel()
 	for def, want := range map[string]string{

@@ -40,6 +40,20 @@ func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
 	return out, nil
 }
 
+// Lacking returns the columns of Unmap whose fields the record does not have, as opposed to
+// those with a null.
+func (m *Mapper) Lacking(data map[string]any) []string {
+	var lacking []string
+	for i := range m.fields {
+		if f := &m.fields[i]; f.From != "" {
+			if _, ok := data[f.name]; !ok {
+				lacking = append(lacking, f.From)
+			}
+		}
+	}
+	return lacking
+}
+
 func formatTime(t time.Time, format string, zone *time.Location) any {
 	switch format {
 	case "", "rfc3339":

@@ -252,6 +252,7 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	o.change.Fields = fields
 	if !known {
 		o.change.Op, o.change.Key = source.Create, p.mapper.NewKey(p.e.source, r.ID, fields)
+		o.change.Lacking = p.mapper.Lacking(ours)
 		return o, nil, nil
 	}
 	// Fields in doubt are sent as well: the row may have other values than the base.

@@ -64,3 +64,16 @@ func TestAPushToWhatIsReadOnly(t *testing.T) {
 	require.Equal(t, syncrun.Failed, run.State)
 	require.Equal(t, []string{"the data source takes no changes: nothing can be pushed to it"}, run.Errors)
 }
+
+// The source learns which columns are nil because the record has no such field: there a new
+// row may have the source's default.
+func TestANewRowAndDefaults(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	var sent source.Change
+	w.source.duringPush = func(changes []source.Change) { sent = changes[0] }
+	w.put("a", map[string]any{"name": "x", "value": nil})
+	w.finished(syncrun.Start{})
+	require.Equal(t, map[string]any{"name": "x", "value": nil, "note": nil}, sent.Fields)
+	require.Equal(t, []string{"note"}, sent.Lacking)
+}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -53,6 +54,11 @@ func newRejected(phase definition.Direction, datatype string, r source.Reject) *
 	id := rejectIDOf(phase, datatype, r.Key)
 	if r.Key == "" {
 		id = rejectID(phase, datatype, fmt.Sprintf("raw\x00%d\x00%s", r.Line, raw))
+	}
+	if bytes.Contains(raw, []byte(`\ufffd`)) {
+		// encoding/json replaced text that is not UTF-8. As a text, the row is only shown. As an
+		// object, a retry would accept it with the replacements.
+		raw, _ = json.Marshal(string(raw))
 	}
 	if len(raw) > maxRaw {
 		raw, _ = json.Marshal(fmt.Sprintf("%.2000s… (%d bytes)", raw, len(raw)))

@@ -56,6 +56,25 @@ func TestRejects(t *testing.T) {
 	require.Empty(t, list)
 }
 
+// A row with text that is not UTF-8 stays rejected when it is tried again: what is kept of it
+// is not the row.
+func TestARetryOfTextThatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *definition.Sync) { s.Type = definition.Pull; all := 1.0; s.MaxRejected = &all })
+	w.source.put("bad", map[string]any{"name": "Jos\xe9"})
+	for _, retry := range []bool{false, true} {
+		run := w.run(syncrun.Start{Retry: retry})
+		require.Equal(t, syncrun.Partial, run.State)
+		require.Empty(t, w.records())
+		list, _, err := w.svc.Rejects(t.Context(), "s", "", 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Contains(t, list[0].Reason, "UTF-8")
+		require.Contains(t, string(list[0].Raw), "Jos")
+		w.wait(time.Second)
+	}
+}
+
 func TestTooManyRejectsFail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *definition.Sync) { s.Type = definition.Pull })

@@ -26,6 +26,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 // Row is one row of the source. Values are nil, bool, int64, float64, string, time.Time
@@ -161,6 +163,25 @@ type Spec struct {
 	// deleted if the column has the value DeletedEquals.
 	Deleted       string
 	DeletedEquals any
+	// Mapped lists the columns other than the key's that the mapping reads; empty: all
+	// columns. "a.b" is a column of that name, or a path into the column a.
+	Mapped []string
+}
+
+// CheckColumns returns a fault if columns, which are all that a file or a table has, hold
+// none that the mapping reads beside the key. Then the file or the table is another one than
+// the mapping is for, or was read in a wrong way, and a pull would empty every record.
+func (s Spec) CheckColumns(columns []string) error {
+	for _, name := range s.Mapped {
+		first, _, _ := strings.Cut(name, ".")
+		if slices.Contains(columns, name) || slices.Contains(columns, first) {
+			return nil
+		}
+	}
+	if len(s.Mapped) == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "there is none of the columns that the mapping of %s reads: they are %q, and the source has %q", s.Datatype, s.Mapped, columns)
 }
 
 // TimeOf returns the time of a row's last change. It reports false if the row has none that
@@ -235,6 +256,9 @@ type Change struct {
 	// Fields holds the row's values by column: all columns of the mapping for a Create
 	// or an Update, none for a Delete.
 	Fields map[string]any
+	// Lacking names the columns of Fields that are nil because the record has no such field.
+	// A source with defaults may use them there, if the Create makes a new row.
+	Lacking []string
 	// Changed names the fields that an Update writes. The others keep the source's values.
 	Changed []string
 	// Expect holds the values on which both sides last agreed: those of the changed

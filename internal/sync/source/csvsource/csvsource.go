@@ -83,6 +83,7 @@ type puller struct {
 	s       *stream
 	r       *scanner
 	columns *source.Columns
+	width   int // values of a row in the file, which may end with columns without a heading
 	size    int // most rows of a page
 }
 
@@ -92,7 +93,7 @@ func (f *file) Pull(ctx context.Context, p source.Pull) (source.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &puller{f: f, s: s, r: newScanner(ctx, s), size: p.PageSize}
+	out := &puller{f: f, s: s, r: f.scanner(ctx, s), size: p.PageSize}
 	if err := out.begin(p); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -103,14 +104,18 @@ func (p *puller) begin(pull source.Pull) error {
 	if err := p.r.detect(p.f.Delimiter, p.f.format); err != nil {
 		return err
 	}
-	names, err := p.f.header(p.r)
+	names, line, err := p.f.header(p.r)
 	if err != nil {
 		return err
 	}
+	p.width = max(len(names), len(line.values))
 	for _, k := range pull.Key {
 		if !slices.Contains(names, k) {
 			return fault.New(fault.Invalid, "the file has no column %q, which the key needs: its columns are %q", k, names)
 		}
+	}
+	if err := pull.CheckColumns(names); err != nil {
+		return err
 	}
 	p.columns = source.NewColumns(names)
 	if pull.Resume == nil {
@@ -126,45 +131,55 @@ func (p *puller) begin(pull source.Pull) error {
 	return p.r.skipTo(at.Offset, at.Line)
 }
 
-// header returns the names of the columns in order.
-func (f *file) header(r *scanner) ([]string, error) {
+// errNoHeadings fails a pull. Without it, a file that was cut to nothing would look like a
+// file from which somebody removed all rows.
+var errNoHeadings = fault.New(fault.Invalid, "the file is empty: it has no headings")
+
+// header returns the names of the columns in order, and the line with the headings if there
+// is one. Headings at the end of the line may be empty: some programs write a delimiter
+// after the last value, too. Such a column has no name, and is not read.
+func (f *file) header(r *scanner) ([]string, scanned, error) {
 	if !f.headings() {
-		return f.Columns, nil
+		return f.Columns, scanned{}, nil
 	}
 	row, err := r.row()
 	if errors.Is(err, io.EOF) {
-		if len(f.Columns) > 0 {
-			return f.Columns, nil
-		}
-		return nil, fault.New(fault.Invalid, "the file is empty: it has no headings")
+		return nil, row, errNoHeadings
 	}
 	if err != nil {
-		return nil, err
+		return nil, row, err
 	}
 	if row.bad != "" {
-		return nil, fault.New(fault.Invalid, "the headings, line %d: %s", row.line, row.bad)
-	}
-	if len(f.Columns) > 0 {
-		if len(f.Columns) != len(row.values) {
-			return nil, fault.New(fault.Invalid, "options.columns has %d names, and the file %d columns", len(f.Columns), len(row.values))
-		}
-		return f.Columns, nil
+		return nil, row, fault.New(fault.Invalid, "the headings, line %d: %s", row.line, row.bad)
 	}
 	names := make([]string, len(row.values))
 	for i, h := range row.values {
-		name := strings.TrimSpace(h)
+		if names[i] = strings.TrimSpace(h); h == nullCell {
+			names[i] = ""
+		}
+	}
+	for len(names) > 1 && names[len(names)-1] == "" && len(names) > len(f.Columns) {
+		names = names[:len(names)-1]
+	}
+	if len(f.Columns) > 0 {
+		if len(f.Columns) != len(names) {
+			return nil, row, fault.New(fault.Invalid, "options.columns has %d names, and the file %d columns", len(f.Columns), len(names))
+		}
+		return f.Columns, row, nil
+	}
+	for i, name := range names {
 		if to, ok := f.Headers[name]; ok {
 			name = to
 		}
 		switch {
 		case name == "":
-			return nil, fault.New(fault.Invalid, "heading %d is empty", i+1)
+			return nil, row, fault.New(fault.Invalid, "heading %d is empty", i+1)
 		case slices.Contains(names[:i], name):
-			return nil, fault.New(fault.Invalid, "the heading %q is there twice", name)
+			return nil, row, fault.New(fault.Invalid, "the heading %q is there twice", name)
 		}
 		names[i] = name
 	}
-	return names, nil
+	return names, row, nil
 }
 
 func (p *puller) Close() error { return p.s.Close() }
@@ -172,7 +187,7 @@ func (p *puller) Close() error { return p.s.Close() }
 // Next implements [source.Reader].
 func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	p.r.alive = ctx.Err
-	width := len(p.columns.Names())
+	width := p.width
 	rows := min(p.size, max(1, 1<<18/width)) // capacity for ordinary rows; bounded for wide ones
 	page := source.Page{Rows: make([]source.Row, 0, rows)}
 	cells := make([]any, 0, rows*width)
@@ -200,11 +215,15 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 			cells = make([]any, 0, rows*width)
 		}
 		start := len(cells)
-		for _, v := range row.values {
+		for _, v := range row.values[:len(p.columns.Names())] {
 			if p.f.Trim {
 				v = strings.TrimSpace(v)
 			}
-			cells = append(cells, v)
+			if v == nullCell {
+				cells = append(cells, nil)
+			} else {
+				cells = append(cells, v)
+			}
 		}
 		page.Rows = append(page.Rows, source.Row{Columns: p.columns, Values: cells[start:len(cells):len(cells)], Line: row.line})
 	}

@@ -153,7 +153,7 @@ func TestBadHeadings(t *testing.T) {
 	for content, want := range map[string]string{
 		"":             "the file is empty",
 		"a,a\n":        `the heading "a" is there twice`,
-		"a,\n":         "heading 2 is empty",
+		"a,,b\n":       "heading 2 is empty",
 		"a,\"b\n1,2\n": "never closed",
 	} {
 		_, _, err := readFile(t, content, "", 10)

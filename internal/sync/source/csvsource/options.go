@@ -1,16 +1,15 @@
 package csvsource
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
-
+	"github.com/headgate/headgate/internal/platform/charset"
 	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -24,23 +23,27 @@ type options struct {
 	// Headers has the column of a heading.
 	Headers   map[string]string `json:"headers"`
 	Delimiter string            `json:"delimiter"` // one character; "": the first line tells
-	// Encoding is UTF-8, or UTF-16 by its mark, where it is "".
-	Encoding string `json:"encoding" decode:"anycase" enum:"utf-8 utf-16 utf-16le utf-16be latin-1 iso-8859-1 windows-1252"`
-	Trim     bool   `json:"trim"` // white space around values
+	// Encoding is the encoding of a file without a byte order mark; "": the one that an HTTP
+	// server names, or else UTF-8.
+	Encoding string `json:"encoding"`
+	Trim     bool   `json:"trim"`    // white space around values
+	Comment  string `json:"comment"` // one character; lines that begin with it are no rows
+	// Null is the text without quotes that stands for NULL, such as "" or \N. Without it, NULL
+	// is written as an empty text and read as one.
+	Null *string `json:"null"`
+}
+
+// scanner returns a scanner of the text with the options.
+func (o *options) scanner(ctx context.Context, text io.Reader) *scanner {
+	s := newScanner(ctx, text)
+	s.null = o.Null
+	if o.Comment != "" {
+		s.comment = o.Comment[0]
+	}
+	return s
 }
 
 func (o *options) headings() bool { return o.IncludesHeadings == nil || *o.IncludesHeadings }
-
-// encodings that have to be named; nil: UTF-8.
-var encodings = map[string]encoding.Encoding{
-	"": nil, "utf-8": nil,
-	"utf-16":       unicode.UTF16(unicode.LittleEndian, unicode.UseBOM),
-	"utf-16le":     unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM),
-	"utf-16be":     unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
-	"latin-1":      charmap.ISO8859_1,
-	"iso-8859-1":   charmap.ISO8859_1,
-	"windows-1252": charmap.Windows1252,
-}
 
 // check returns every fault of the definition.
 func check(d source.Datasource) []fault.Detail {
@@ -62,6 +65,15 @@ func parse(d source.Datasource) (o options, faults []fault.Detail) {
 	}
 	if o.Delimiter != "" && (len(o.Delimiter) != 1 || strings.ContainsAny(o.Delimiter, "\"\r\n")) {
 		f.Add("options.delimiter", "must be one ASCII character other than a quote and the ends of lines, not %q", decode.Short(o.Delimiter))
+	}
+	if o.Comment != "" && (len(o.Comment) != 1 || o.Comment[0] >= 0x80 || strings.ContainsAny(o.Comment, "\"\r\n ") || o.Comment == o.Delimiter) {
+		f.Add("options.comment", "must be one ASCII character other than a blank, a quote, the delimiter and the ends of lines, not %q", decode.Short(o.Comment))
+	}
+	if o.Null != nil && (strings.ContainsAny(*o.Null, "\"\r\n") || o.Delimiter != "" && strings.Contains(*o.Null, o.Delimiter)) {
+		f.Add("options.null", "must be a text without quotes, delimiters and ends of lines, not %q", decode.Short(*o.Null))
+	}
+	if _, ok := charset.Named(o.Encoding); !ok {
+		f.Add("options.encoding", "must be the name of an encoding, such as utf-8, utf-16, latin-1 or windows-1252, not %q", decode.Short(o.Encoding))
 	}
 	if !o.headings() && len(o.Columns) == 0 {
 		f.Add("options.columns", "is required where includesHeadings is false: the names of the columns, in order")

@@ -3,7 +3,6 @@ package csvsource
 import (
 	"compress/gzip"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/text/transform"
 
+	"github.com/headgate/headgate/internal/platform/charset"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -28,6 +28,7 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 		f.removeStale()
 		f.tidied = true
 	}
+	changes = f.withNull(changes)
 	for range maxTries {
 		w := &rewriter{f: f, spec: spec, byKey: make(map[string]int, len(changes)), changes: changes, results: make([]source.Result, len(changes))}
 		for i, c := range changes {
@@ -57,9 +58,12 @@ type rewriter struct {
 	results []source.Result
 	done    []bool
 
-	names []string
-	keys  []int
-	out   *csv.Writer
+	names   []string
+	keys    []int
+	charset charset.Charset
+	form    *form
+	old     int      // columns of the existing file
+	raw     []string // cells of the present row as they are written
 }
 
 func (w *rewriter) run(ctx context.Context) (temp string, err error) {
@@ -124,12 +128,12 @@ func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error
 		z := gzip.NewWriter(out)
 		out, closers = z, append(closers, z)
 	}
-	e := encodings[strings.ToLower(w.f.Encoding)]
-	if in != nil && in.encoding != nil {
-		e = in.encoding
+	w.charset, _ = charset.Named(w.f.Encoding)
+	if in != nil {
+		w.charset = in.charset
 	}
-	if e != nil {
-		t := transform.NewWriter(out, e.NewEncoder())
+	if e := w.charset.Encoder(); e != nil {
+		t := transform.NewWriter(out, e)
 		out, closers = t, append(closers, t)
 	}
 	err := w.write(ctx, in, out)
@@ -143,60 +147,17 @@ func (w *rewriter) encode(ctx context.Context, in *stream, file io.Writer) error
 	return err
 }
 
-func (w *rewriter) write(ctx context.Context, in *stream, out io.Writer) error {
-	var r *scanner
-	delimiter := byte(',')
-	if in != nil {
-		r = newScanner(ctx, in)
-		if err := r.detect(w.f.Delimiter, w.f.format); err != nil {
-			return err
-		}
-		delimiter = r.delimiter
-		names, err := w.f.header(r)
-		if err != nil {
-			return err
-		}
-		w.names = slices.Clone(names)
-		if in.bom {
-			if _, err := io.WriteString(out, "\ufeff"); err != nil {
-				return err
-			}
-		}
-	} else if w.f.Delimiter != "" {
-		delimiter = w.f.Delimiter[0]
-	} else if w.f.format == "tsv" {
-		delimiter = '\t'
-	}
-	w.out = csv.NewWriter(out)
-	w.out.Comma = rune(delimiter)
-	old := len(w.names)
-	if err := w.columns(in == nil); err != nil {
-		return err
-	}
-	if w.f.headings() {
-		if err := w.out.Write(w.headings()); err != nil {
-			return err
-		}
-	}
-	if r != nil {
-		if err := w.copy(ctx, r, old); err != nil {
-			return err
-		}
-	}
-	if err := w.append(); err != nil {
-		return err
-	}
-	w.out.Flush()
-	return w.out.Error()
-}
-
 // columns adds the new columns of the changes and looks up the key's columns.
 func (w *rewriter) columns(created bool) error {
 	if created {
 		w.names = slices.Clone(w.spec.Key)
 	}
 	var more []string
-	for _, c := range w.changes {
+	for i, c := range w.changes {
+		if w.refuse(i) {
+			w.done[i] = true // it must add no column
+			continue
+		}
 		for name := range c.Fields {
 			if !slices.Contains(w.names, name) && !slices.Contains(more, name) {
 				more = append(more, name)
@@ -216,48 +177,6 @@ func (w *rewriter) columns(created bool) error {
 		w.keys = append(w.keys, i)
 	}
 	return nil
-}
-
-// headings returns the headings of the columns, which may differ from their names.
-func (w *rewriter) headings() []string {
-	out := slices.Clone(w.names)
-	for heading, column := range w.f.Headers {
-		if i := slices.Index(out, column); i >= 0 {
-			out[i] = heading
-		}
-	}
-	return out
-}
-
-// copy writes the existing rows with their changes. A row that cannot be read stops the
-// push: a rewrite would drop the row.
-func (w *rewriter) copy(ctx context.Context, r *scanner, width int) error {
-	for n := 0; ; n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		row, err := r.row()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if row.bad != "" || len(row.values) != width {
-			return fault.New(fault.Invalid, "line %d of the file cannot be read, and rewriting the file would lose it: correct the line first", row.line)
-		}
-		cells := append(slices.Clone(row.values), make([]string, len(w.names)-width)...)
-		keep := true
-		if i, ok := w.byKey[w.keyOfRow(cells)]; ok && !w.done[i] {
-			w.done[i] = true
-			keep = w.change(i, cells)
-		}
-		if keep {
-			if err := w.out.Write(cells); err != nil {
-				return err
-			}
-		}
-	}
 }
 
 func (w *rewriter) keyOfRow(cells []string) string {
@@ -327,7 +246,7 @@ func (w *rewriter) append() error {
 			w.results[i].Err = fault.New(fault.Invalid, "the key of the file has %d columns, not %d", len(w.keys), len(c.Key))
 			continue
 		}
-		cells := make([]string, len(w.names))
+		cells := w.empty(len(w.names))
 		for n, k := range w.keys {
 			cells[k] = text(c.Key[n])
 		}
@@ -336,7 +255,7 @@ func (w *rewriter) append() error {
 				cells[slices.Index(w.names, name)] = s
 			}
 		}
-		if err := w.out.Write(cells); err != nil {
+		if err := w.row(cells, nil, w.form.end); err != nil {
 			return err
 		}
 	}

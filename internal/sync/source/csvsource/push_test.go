@@ -57,14 +57,27 @@ func TestAPushKeepsTheForm(t *testing.T) {
 	}
 }
 
+// A change with a character that the encoding lacks is refused by itself. Its row stays as it
+// is, and the other changes are made.
 func TestAPushOfCharactersThatTheEncodingLacks(t *testing.T) {
 	t.Parallel()
-	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n"})
-	c := second
-	c.Fields = map[string]any{"id": "2", "name": "水"}
-	_, now, err := pushRows(t, dir, `{"encoding": "latin-1"}`, c)
-	require.Equal(t, fault.Invalid, fault.CodeOf(err))
-	require.Equal(t, "id,name\n1,x\n", now)
+	dir := root(t, map[string]string{"f.csv": "id,name\n1,x\n3,y\n"})
+	results, now, err := pushRows(t, dir, `{"encoding": "latin-1"}`,
+		source.Change{Op: source.Update, Key: []any{"1"}, Fields: map[string]any{"name": "水"}, Changed: []string{"name"}, Expect: map[string]any{"name": "x"}},
+		source.Change{Op: source.Update, Key: []any{"3"}, Fields: map[string]any{"name": "z"}, Changed: []string{"name"}, Expect: map[string]any{"name": "y"}},
+		source.Change{Op: source.Create, Key: []any{"水"}, Fields: map[string]any{"id": "水", "name": "w"}},
+		source.Change{Op: source.Create, Key: []any{"4"}, Fields: map[string]any{"id": "4", "水": "w"}},
+		second)
+	require.NoError(t, err)
+	for i, field := range []string{"name", "", "id", "水", ""} {
+		if field == "" {
+			require.NoError(t, results[i].Err)
+			continue
+		}
+		require.Equal(t, fault.Invalid, fault.CodeOf(results[i].Err), i)
+		require.ErrorContains(t, results[i].Err, field+": the text has a character that the file's encoding cannot write")
+	}
+	require.Equal(t, "id,name\n1,x\n3,z\n2,f\xfcr\n", now)
 }
 
 // Somebody removed a column from the file, and then the record lost the field.

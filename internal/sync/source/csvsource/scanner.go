@@ -2,6 +2,7 @@ package csvsource
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -21,7 +22,9 @@ const maxColumns = 4096
 const tooManyValues = "the row has more than 4096 values"
 
 // scanner splits text into rows of values by RFC 4180. A quoted value may hold any text; a
-// quote in it is doubled. Lines end with LF or CRLF, also mixed. Empty lines are skipped.
+// quote in it is doubled. Lines end with LF, CRLF or CR, also mixed. Lines without any value
+// are skipped: empty ones, those of delimiters and white space alone, which spreadsheets
+// write, comments, and a first line such as sep=; that names the delimiter.
 // The scanner allocates one string for each row, and the row's values are parts of it.
 //
 // It replaces encoding/csv, which reads the rest of a file as one value after a quote that
@@ -33,8 +36,13 @@ type scanner struct {
 	eof        bool
 	before     int64 // bytes of text that are no longer in buf
 	line       int64 // line of buf[start], from 1
+	ends       byte  // last byte of the line end to look for first, see lineEnd
 	delimiter  byte
+	comment    byte    // first byte of a comment line; 0: there are none
+	null       *string // the unquoted value that stands for NULL, which is read as nullCell
 	values     []string
+	keep       bool   // collect the skipped lines, for a copy of the file
+	skipped    []byte // the lines that were skipped since the caller last took them
 	// alive returns an error if reading must end. A small packed file can hold text for
 	// hours.
 	alive func() error
@@ -44,12 +52,13 @@ type scanner struct {
 type scanned struct {
 	values []string
 	line   int64
-	bad    string // why the row cannot be read; text then holds the row itself
-	text   string
+	bad    string // why the row cannot be read
+	text   string // the row as it is written, without its line end
+	end    string // the line end; "" at the end of the file
 }
 
 func newScanner(ctx context.Context, r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, delimiter: ',', alive: ctx.Err}
+	return &scanner{r: r, buf: make([]byte, bufferSize), line: 1, ends: '\n', delimiter: ',', alive: ctx.Err}
 }
 
 // offset returns how many bytes of text were consumed.
@@ -106,35 +115,38 @@ func (s *scanner) skipTo(offset, line int64) error {
 	return nil
 }
 
-// detect chooses the delimiter: the given one, or the candidate that occurs most often in
-// the first line outside of quotes.
+// detect chooses the delimiter: the given one, the one that a line such as sep=; names, or
+// the candidate that occurs most often in the first line outside of quotes.
 func (s *scanner) detect(given, format string) error {
+	first, err := s.firstLine()
+	if err != nil {
+		return err
+	}
+	named := namedDelimiter(first)
+	if named != 0 {
+		s.skip(len(first))
+	}
 	switch {
 	case given != "":
 		s.delimiter = given[0]
+		return nil
+	case named != 0:
+		s.delimiter = named
 		return nil
 	case format == "tsv":
 		s.delimiter = '\t'
 		return nil
 	}
-	for s.end < 64<<10 && bytes.IndexByte(s.buf[s.start:s.end], '\n') < 0 {
-		if more, err := s.fill(); err != nil || !more {
-			if err != nil {
-				return err
-			}
-			break
-		}
-	}
 	counts := map[byte]int{}
 	quoted := false
-	for _, c := range s.buf[s.start:s.end] {
+	for _, c := range s.buf[s.start:s.end] { // a heading may have a line end in quotes
 		if c == '"' {
 			quoted = !quoted
 		}
 		if quoted {
 			continue
 		}
-		if c == '\n' {
+		if c == '\n' || c == '\r' {
 			break
 		}
 		counts[c]++
@@ -149,9 +161,14 @@ func (s *scanner) detect(given, format string) error {
 	return nil
 }
 
-// row returns the next row, or io.EOF. It skips empty lines.
+// row returns the next row, or io.EOF. It skips lines without values.
 func (s *scanner) row() (scanned, error) {
 	for {
+		if skipped, err := s.skipComment(); err != nil {
+			return scanned{}, err
+		} else if skipped {
+			continue
+		}
 		text, quoted, closed, err := s.peek()
 		if err != nil {
 			return scanned{}, err
@@ -160,26 +177,25 @@ func (s *scanner) row() (scanned, error) {
 		if !closed { // reject the first line of the row and continue with the second
 			return s.giveUp(line)
 		}
+		n := len(trimEnd(text))
+		if !quoted && s.blank(text[:n]) {
+			s.skip(len(text))
+			continue
+		}
 		s.start += len(text)
 		s.line += 1
 		if quoted {
-			s.line += int64(bytes.Count(trimEnd(text), []byte{'\n'}))
+			s.line += countLineEnds(text[:n])
 		}
-		text = trimEnd(text)
-		if len(text) == 0 {
-			continue
-		}
-		out := scanned{line: line}
 		owned := string(text)
+		out := scanned{line: line, text: owned[:n], end: owned[n:]}
 		switch {
 		case !utf8.ValidString(owned):
-			out.bad, out.text = "the row is not UTF-8: set options.encoding (latin-1, windows-1252, utf-16) if the file is written so", owned
+			out.bad = "the row has bytes that stand for no character of the file's encoding: set options.encoding (utf-8, latin-1, windows-1252, utf-16)"
 		case quoted:
-			out.values, out.bad = s.splitQuoted(owned)
-			out.text = owned
+			out.values, out.bad = s.splitQuoted(out.text)
 		default:
-			out.values, out.bad = s.split(owned)
-			out.text = owned
+			out.values, out.bad = s.split(out.text)
 		}
 		return out, nil
 	}
@@ -192,23 +208,22 @@ func (s *scanner) peek() (text []byte, quoted, closed bool, err error) {
 	for {
 		data := s.buf[s.start:s.end]
 		if !quoted {
-			i := bytes.IndexByte(data[searched:], '\n')
+			n := s.lineEnd(data, searched)
 			part := data[searched:]
-			if i >= 0 {
-				part = part[:i+1]
+			if n >= 0 {
+				part = data[searched:n]
 			}
 			if bytes.IndexByte(part, '"') < 0 {
-				if i >= 0 {
-					n := searched + i + 1
+				if n >= 0 {
 					return data[:n], false, n <= maxRow, nil
 				}
-				searched = len(data)
+				searched = max(0, len(data)-1) // the last byte may be the CR of a CRLF
 			} else {
 				quoted = true
 			}
 		}
 		if quoted {
-			if n := endOfQuoted(data, s.delimiter); n >= 0 {
+			if n := endOfQuoted(data, s.delimiter, s.eof); n >= 0 {
 				return data[:n], true, n <= maxRow, nil
 			}
 			searched = 0
@@ -231,8 +246,9 @@ func (s *scanner) peek() (text []byte, quoted, closed bool, err error) {
 }
 
 // endOfQuoted returns the length of the first row, which has quotes, with its line end. It
-// returns -1 if data does not hold the whole row.
-func endOfQuoted(data []byte, delimiter byte) int {
+// returns -1 if data does not hold the whole row. last reports whether no more bytes follow
+// data.
+func endOfQuoted(data []byte, delimiter byte, last bool) int {
 	inside, first := false, true
 	for i := 0; i < len(data); i++ {
 		c := data[i]
@@ -251,8 +267,8 @@ func endOfQuoted(data []byte, delimiter byte) int {
 				return -1 // the next byte may be a second quote
 			}
 			inside = false
-		case c == '\n':
-			return i + 1
+		case c == '\n' || c == '\r':
+			return endOfLine(data, i, last)
 		case c == '"' && first:
 			inside = true
 		case c == delimiter:
@@ -266,48 +282,25 @@ func endOfQuoted(data []byte, delimiter byte) int {
 
 // balanced reports whether all quotes are closed in the last row, which has no line end.
 func balanced(data []byte, delimiter byte) bool {
-	return endOfQuoted(append(data[:len(data):len(data)], '\n'), delimiter) == len(data)+1
+	return endOfQuoted(append(data[:len(data):len(data)], '\n'), delimiter, true) == len(data)+1
 }
 
 // giveUp consumes the first line and returns it as a bad row. The rows after it are read.
 func (s *scanner) giveUp(line int64) (scanned, error) {
 	data := s.buf[s.start:s.end]
-	n := len(data)
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		n = i + 1
-	}
-	text := string(trimEnd(data[:n]))
-	s.start += n
-	s.line++
+	n := s.lineEnd(data, 0)
+	text := string(trimEnd(data[:cmp.Or(max(n, 0), len(data))]))
 	bad := "a quote is opened and never closed"
 	if len(text) > maxRow {
 		bad = "the row is longer than 4 MiB"
 	}
-	if n == len(data) && data[n-1] != '\n' { // the rest of a long line must not be read as a row
-		if err := s.skipLine(); err != nil {
-			return scanned{}, err
-		}
+	s.line++
+	if n >= 0 {
+		s.start += n
+	} else if err := s.skipLine(); err != nil { // the rest of a long line must not be read as a row
+		return scanned{}, err
 	}
 	return scanned{line: line, bad: bad, text: text}, nil
-}
-
-// skipLine consumes the rest of a line.
-func (s *scanner) skipLine() error {
-	for {
-		if i := bytes.IndexByte(s.buf[s.start:s.end], '\n'); i >= 0 {
-			s.start += i + 1
-			return nil
-		}
-		s.start = s.end
-		if more, err := s.fill(); err != nil || !more {
-			return err
-		}
-	}
-}
-
-func trimEnd(text []byte) []byte {
-	text = bytes.TrimSuffix(text, []byte{'\n'})
-	return bytes.TrimSuffix(text, []byte{'\r'})
 }
 
 // split splits a row without quotes.
@@ -319,10 +312,10 @@ func (s *scanner) split(text string) (values []string, bad string) {
 		}
 		i := strings.IndexByte(text, s.delimiter)
 		if i < 0 {
-			s.values = append(s.values, text)
+			s.values = append(s.values, s.unquoted(text))
 			return s.values, ""
 		}
-		s.values = append(s.values, text[:i])
+		s.values = append(s.values, s.unquoted(text[:i]))
 		text = text[i+1:]
 	}
 }
@@ -351,7 +344,7 @@ func (s *scanner) splitQuoted(text string) (values []string, bad string) {
 func (s *scanner) value(text string) (value, rest string, more bool, bad string) {
 	if !strings.HasPrefix(text, `"`) {
 		value, rest, more = strings.Cut(text, string(s.delimiter))
-		return value, rest, more, ""
+		return s.unquoted(value), rest, more, ""
 	}
 	var b []byte // a copy is needed only for doubled quotes
 	for text = text[1:]; ; {

@@ -16,9 +16,9 @@ import (
 	"sync/atomic"
 
 	"cloud.google.com/go/auth/credentials"
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
+	"github.com/headgate/headgate/internal/platform/charset"
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
@@ -30,11 +30,11 @@ type stream struct {
 	size        int64 // bytes of the raw file; 0: unknown
 	fingerprint string
 	head        []byte // first bytes of the unpacked file, not yet decoded
-	bom         bool   // the file begins with the byte order mark of UTF-8
 	packed      bool   // the file is packed by gzip
 	mode        fs.FileMode
-	seen        *seen             // state of a local file when it was opened
-	encoding    encoding.Encoding // encoding found by its byte order mark; nil: no mark
+	seen        *seen  // state of a local file when it was opened
+	mediaType   string // what the server says about a file over HTTP
+	charset     charset.Charset
 }
 
 func (s *stream) Close() error {
@@ -87,30 +87,23 @@ func (s *stream) decode(name string) error {
 		s.closers, s.packed = append(s.closers, z), true
 		b = bufio.NewReaderSize(z, bufferSize)
 	}
-	head, _ := b.Peek(headSize) // Peek returns fewer bytes of a shorter file
-	s.head = slices.Clone(head)
-	e := encodings[strings.ToLower(name)]
-	mark, err := b.Peek(3)
+	head, err := b.Peek(headSize) // Peek returns fewer bytes of a shorter file
 	if err != nil && !errors.Is(err, io.EOF) {
 		return readError(err)
 	}
-	switch {
-	case e != nil:
-		s.Reader = e.NewDecoder().Reader(b)
-		return nil
-	case string(mark) == "\xef\xbb\xbf":
-		s.bom = true
-		_, _ = b.Discard(3) // these bytes were peeked, so they are in the buffer
-	case len(mark) >= 2 && (string(mark[:2]) == "\xff\xfe" || string(mark[:2]) == "\xfe\xff"):
-		order := unicode.LittleEndian
-		if mark[0] == 0xfe {
-			order = unicode.BigEndian
+	s.head = slices.Clone(head)
+	var marked bool
+	if s.charset, marked = charset.Marked(head); !marked {
+		s.charset, _ = charset.Named(name) // the name was checked
+		if name == "" {
+			s.charset, _ = charset.OfType(s.mediaType) // UTF-8 if it is not known
 		}
-		s.encoding = unicode.UTF16(order, unicode.UseBOM)
-		s.Reader = s.encoding.NewDecoder().Reader(b)
-		return nil
 	}
+	_, _ = b.Discard(len(s.charset.Mark())) // these bytes were peeked, so they are in the buffer
 	s.Reader = b
+	if d := s.charset.Decoder(); d != nil {
+		s.Reader = transform.NewReader(b, d)
+	}
 	return nil
 }
 
@@ -165,7 +158,7 @@ func (f *file) get(ctx context.Context, target, token string) (*stream, error) {
 		}
 		return nil, fault.New(code, "the file at %s was answered with %s", req.URL.Host, fault.Status(resp.StatusCode))
 	}
-	s := &stream{Reader: resp.Body, closers: []io.Closer{resp.Body}, size: max(0, resp.ContentLength)}
+	s := &stream{Reader: resp.Body, closers: []io.Closer{resp.Body}, size: max(0, resp.ContentLength), mediaType: resp.Header.Get("Content-Type")}
 	if tag := resp.Header.Get("ETag"); tag != "" || resp.Header.Get("Last-Modified") != "" {
 		s.fingerprint = fmt.Sprint(tag, " ", resp.Header.Get("Last-Modified"), " ", resp.ContentLength)
 	}

@@ -61,7 +61,7 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   any       // decoded JSON, numbers as json.Number; nil if there was none
-	Raw    []byte    // the body's bytes
+	Raw    []byte    // the body's bytes as UTF-8
 	Clock  time.Time // the system's clock, or ours if the answer has no Date
 }
 
@@ -93,6 +93,10 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 		return nil, c.refused(host, a)
 	}
 	c.health.succeeded(method)
+	if raw, err = utf8Text(ctx, hold, resp.Header.Get("Content-Type"), raw, host); err != nil {
+		return nil, err
+	}
+	a.Raw = raw
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return a, nil
 	}
@@ -101,7 +105,7 @@ func (c *Client) Call(ctx context.Context, method, target string, header http.He
 			return nil, err
 		}
 	}
-	if a.Body, err = decode.One(raw); err != nil {
+	if a.Body, err = decode.Lossless(raw); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the answer of %s is not JSON, or only a part of it came", host)
 	}
 	return a, nil
@@ -249,7 +253,7 @@ func (c *Client) Words(a *Answer) string {
 // messageOf finds the message in an answer. It knows the forms of RFC 9457 and LoopBack
 // and the most common others. It returns "" for a page of HTML.
 func messageOf(raw []byte) string {
-	v, err := decode.One(raw)
+	v, err := decode.Lossless(raw)
 	if err != nil {
 		if text := strings.TrimSpace(string(raw)); !strings.HasPrefix(text, "<") {
 			return text

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -125,8 +124,11 @@ func (m *mySQL) single(ctx context.Context, query string) error {
 
 func (m *mySQL) describe(ctx context.Context, from string) ([]column, error) {
 	var types []*sql.ColumnType
+	var bits map[string]int
 	err := m.reading(ctx, func(tx *sql.Tx) (err error) {
-		types, err = m.types(ctx, tx, from)
+		if types, err = m.types(ctx, tx, from); err == nil {
+			bits = bitWidths(ctx, tx, from, types)
+		}
 		return err
 	})
 	if err != nil {
@@ -136,6 +138,9 @@ func (m *mySQL) describe(ctx context.Context, from string) ([]column, error) {
 	for i, t := range types {
 		c := column{name: t.Name(), typ: strings.ToLower(t.DatabaseTypeName()), digits: -1}
 		c.kind = mySQLKind(strings.TrimPrefix(t.DatabaseTypeName(), "UNSIGNED "))
+		if bits[strings.ToLower(c.name)] > 1 {
+			c.kind = kindInteger
+		}
 		if _, scale, ok := t.DecimalSize(); ok && ((c.kind == kindLocal || c.kind == kindInstant) && scale <= 6 || c.kind == kindDecimal) {
 			c.digits = int(scale)
 		}
@@ -172,54 +177,6 @@ func mySQLKind(typ string) columnKind {
 	return kindText
 }
 
-func (m *mySQL) unique(ctx context.Context, t *table, columns []string) (bool, error) {
-	r, err := m.db.QueryContext(ctx, "SHOW INDEX FROM "+t.from+" WHERE Non_unique = 0")
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = r.Close() }()
-	names, err := r.Columns()
-	if err != nil {
-		return false, err
-	}
-	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
-	for i := range values {
-		into[i] = &values[i]
-	}
-	key, name, part := slices.Index(names, "Key_name"), slices.Index(names, "Column_name"), slices.Index(names, "Sub_part")
-	if key < 0 || name < 0 || part < 0 {
-		return false, errors.New("SHOW INDEX answers in an unknown form")
-	}
-	indexes := map[string][]string{}
-	for r.Next() {
-		if err := r.Scan(into...); err != nil {
-			return false, err
-		}
-		column := values[name].String
-		if values[part].Valid || !values[name].Valid {
-			column = "\x00" // the index covers a prefix of a column or an expression
-		}
-		indexes[values[key].String] = append(indexes[values[key].String], strings.ToLower(column))
-	}
-	return hasIndex(indexes, columns), r.Err()
-}
-
-// hasIndex reports whether an index covers exactly these columns, in any order.
-func hasIndex(indexes map[string][]string, columns []string) bool {
-	want := slices.Clone(columns)
-	for i, c := range want {
-		want[i] = strings.ToLower(c)
-	}
-	slices.Sort(want)
-	for _, have := range indexes {
-		slices.Sort(have)
-		if slices.Equal(have, want) {
-			return true
-		}
-	}
-	return false
-}
-
 func (m *mySQL) clock(ctx context.Context) (time.Time, error) {
 	var now string
 	if err := m.db.QueryRowContext(ctx, "SELECT UTC_TIMESTAMP(6)").Scan(&now); err != nil {
@@ -251,6 +208,8 @@ func (m *mySQL) classify(err error) class {
 		return refusedRow
 	case 1044, 1045, 1142, 1143, 1227, 1792: // 1792: a write in a read-only transaction
 		return denied
+	case 1040, 1203, 1226: // too many connections, of all logins or of this one
+		return full
 	case 1969, 3024: // the time-outs of MariaDB and MySQL
 		return tooSlow
 	}

@@ -3,7 +3,6 @@ package sqlsource
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
 	"time"
 
@@ -38,6 +37,9 @@ func (m *mySQL) value(c column, v any) (any, error) {
 func (m *mySQL) bytes(c column, b []byte) (any, error) {
 	switch c.kind {
 	case kindInteger:
+		if c.typ == "bit" {
+			return fromBits(b), nil
+		}
 		if n, err := strconv.ParseInt(string(b), 10, 64); err == nil {
 			return n, nil
 		}
@@ -64,14 +66,7 @@ func (m *mySQL) bytes(c column, b []byte) (any, error) {
 		if len(b) == 1 && b[0] <= 1 {
 			return b[0] == 1, nil
 		}
-		var n uint64
-		for _, x := range b {
-			n = n<<8 | uint64(x)
-		}
-		if n > math.MaxInt64 {
-			return json.Number(strconv.FormatUint(n, 10)), nil
-		}
-		return int64(n), nil
+		return fromBits(b), nil
 	case kindBytes:
 		return fromBytes(b), nil
 	case kindJSON:

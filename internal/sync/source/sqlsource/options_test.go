@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -180,7 +181,20 @@ func TestFailuresNameTheirCause(t *testing.T) {
 		return f.Message
 	}
 	for _, scheme := range []string{"postgres", "mysql"} {
-		require.Contains(t, message(scheme+"://127.0.0.1:1/d"), "the database at 127.0.0.1 does not answer")
+		require.Contains(t, message(scheme+"://127.0.0.1:1/d"), "the database at 127.0.0.1 does not answer at port 1")
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_ = c.Close() // as a server that stops
+			}
+		}()
+		require.Contains(t, message(scheme+"://"+l.Addr().String()+"/d"), "the connection to the database at "+l.Addr().String()+" was lost")
+		require.NoError(t, l.Close())
 	}
 	for _, s := range []server{onPostgres, onMySQL} {
 		t.Run(s.name, func(t *testing.T) {
@@ -190,6 +204,23 @@ func TestFailuresNameTheirCause(t *testing.T) {
 			require.Contains(t, message(u.String()), "nosuchdatabase")
 		})
 	}
+}
+
+// A login may have as many connections already as it may have.
+func TestTheLimitOfConnectionsIsTold(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, onPostgres)
+	login := "few_" + p.options["schema"].(string)
+	p.exec(t, "CREATE ROLE "+login+" LOGIN CONNECTION LIMIT 0")
+	t.Cleanup(func() { p.exec(t, "DROP ROLE "+login) })
+	u := onPostgres.serverURL(t)
+	u.User = url.User(login)
+	s, err := Kind().Open(t.Context(), source.Datasource{URL: u.String()}, source.Env{DialContext: (&net.Dialer{}).DialContext})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	_, err = s.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "reading", Key: []string{"id"}}, PageSize: 1})
+	require.ErrorContains(t, err, "the database takes no more connections: too many connections for role")
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }
 
 // A definition cannot use this machine's environment variables or password files.

@@ -97,18 +97,6 @@ func (p *postgres) release() error {
 	return nil
 }
 
-// same compares types without an equality operator by their text or as jsonb.
-func (p *postgres) same(c column, placeholder string) string {
-	name := p.quote(c.name)
-	switch c.typ {
-	case "json":
-		return fmt.Sprintf("%s::jsonb IS NOT DISTINCT FROM %s::jsonb", name, placeholder)
-	case "xml", "point", "polygon", "box", "path", "lseg", "circle", "line":
-		return fmt.Sprintf("%s::text IS NOT DISTINCT FROM %s::text", name, placeholder)
-	}
-	return fmt.Sprintf("%s IS NOT DISTINCT FROM %s", name, placeholder)
-}
-
 func (p *postgres) since(c column, at, clock time.Time, s *statement) (string, error) {
 	return sinceTime(c, at, clock, s)
 }
@@ -178,6 +166,7 @@ func (p *postgres) describe(ctx context.Context, from string) ([]column, error) 
 		d, err := tx.Prepare(ctx, "", "SELECT * FROM "+from)
 		if err == nil {
 			columns = postgresColumns(d, tx.Conn().TypeMap())
+			err = lookUpTypes(ctx, tx, columns)
 		}
 		return err
 	})
@@ -187,7 +176,7 @@ func (p *postgres) describe(ctx context.Context, from string) ([]column, error) 
 func postgresColumns(d *pgconn.StatementDescription, types *pgtype.Map) []column {
 	columns := make([]column, len(d.Fields))
 	for i, f := range d.Fields {
-		c := column{name: f.Name, oid: f.DataTypeOID, digits: -1, kind: kindOther, typ: "of another type"}
+		c := column{name: f.Name, oid: f.DataTypeOID, digits: -1, kind: kindOther, typ: otherType}
 		if t, ok := types.TypeForOID(f.DataTypeOID); ok {
 			c.typ = t.Name
 			if _, array := t.Codec.(*pgtype.ArrayCodec); array {
@@ -312,12 +301,14 @@ func (p *postgres) classify(err error) class {
 		return wrong
 	case "23505":
 		return duplicate
-	case "42804", "P0001", "44000", "428C9", "42846":
+	case "42804", "P0001", "44000", "428C9", "42846", "42883": // 42883: a value has a type that cannot be compared
 		return refusedRow
 	case "42501", "25001", "25006": // 25: a write in a read-only transaction, or an attempt to end it
 		return denied
 	case "57014":
 		return tooSlow
+	case "53300":
+		return full
 	}
 	switch e.Code[:2] {
 	case "22", "23":

@@ -1,6 +1,8 @@
 package sqlsource
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -125,6 +127,9 @@ func (r *postgresRows) value(c column, raw []byte) (any, error) {
 	if c.kind == kindArray {
 		return r.array(c, raw)
 	}
+	if c.oid == pgtype.BPCharOID {
+		raw = bytes.TrimRight(raw, " ") // padding is no part of a CHAR's value
+	}
 	if !utf8.Valid(raw) { // possible in a database with the encoding SQL_ASCII
 		return string(raw), errNotUTF8
 	}
@@ -175,47 +180,13 @@ func postgresText(t time.Time, layout string) string {
 	return t.Format(layout)
 }
 
-// array reads an array of any type from its text.
-func (r *postgresRows) array(c column, raw []byte) (any, error) {
-	t, ok := r.types.TypeForOID(c.oid)
-	if !ok {
-		return string(raw), nil
-	}
-	codec, ok := t.Codec.(*pgtype.ArrayCodec)
-	if !ok {
-		return string(raw), nil
-	}
-	var elements pgtype.Array[pgtype.Text]
-	text := &pgtype.ArrayCodec{ElementType: &pgtype.Type{Name: "text", OID: pgtype.TextOID, Codec: pgtype.TextCodec{}}, Delimiter: codec.Delimiter}
-	if err := text.PlanScan(r.types, pgtype.TextArrayOID, pgtype.TextFormatCode, &elements).Scan(raw, &elements); err != nil {
-		return string(raw), nil
-	}
-	element := column{name: c.name, kind: kindOther}
-	if codec.ElementType != nil {
-		if k, ok := postgresKind(codec.ElementType.OID); ok {
-			element.kind = k
-		}
-	}
-	flat := make([]any, len(elements.Elements))
-	for i, e := range elements.Elements {
-		if e.Valid {
-			flat[i] = fromPostgresText(element, e.String)
-		}
-	}
-	for d := len(elements.Dims) - 1; d > 0; d-- { // group the elements by the last dimension first
-		n := int(elements.Dims[d].Length)
-		var nested []any
-		for len(flat) >= n && n > 0 {
-			nested, flat = append(nested, any(flat[:n:n])), flat[n:]
-		}
-		flat = nested
-	}
-	return flat, nil
-}
-
 // fromPostgresText reads one element of an array or an expression from its text.
 func fromPostgresText(c column, s string) any {
 	switch c.kind {
+	case kindText:
+		if c.oid == pgtype.BPCharOID {
+			return strings.TrimRight(s, " ")
+		}
 	case kindInteger, kindDecimal, kindFloat, kindFloat32:
 		if n, ok := fromJSON([]byte(s)); ok {
 			if number, ok := n.(json.Number); ok {
@@ -305,19 +276,25 @@ func writeArray(b *strings.Builder, c column, elements []any) error {
 	b.WriteByte('{')
 	for i, e := range elements {
 		if i > 0 {
-			b.WriteByte(',')
+			b.WriteByte(cmp.Or(c.delimiter, ','))
 		}
 		switch e := e.(type) {
 		case nil:
 			b.WriteString("NULL")
 			continue
 		case []any:
+			if c.isJSON() {
+				break
+			}
 			if err := writeArray(b, c, e); err != nil {
 				return err
 			}
 			continue
 		}
 		s, err := text(e)
+		if c.isJSON() {
+			s, err = jsonText(e)
+		}
 		if err != nil {
 			return errors.New("an element cannot be stored")
 		}

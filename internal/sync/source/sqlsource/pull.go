@@ -65,6 +65,13 @@ func (s *sqlSource) Pull(ctx context.Context, p source.Pull) (source.Reader, err
 	if len(p.Key) == 0 || p.PageSize <= 0 {
 		return nil, fault.New(fault.Invalid, "a pull of %s needs a key and a page size", t.name)
 	}
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = c.name
+	}
+	if err := p.CheckColumns(names); err != nil {
+		return nil, err
+	}
 	r := &reader{source: s, table: t, pull: p, width: len(t.columns)}
 	if r.keys, err = t.need(p.Key...); err != nil {
 		return nil, err

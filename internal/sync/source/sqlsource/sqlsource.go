@@ -24,7 +24,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -240,10 +239,10 @@ func (s *sqlSource) failed(ctx context.Context, err error, format string, args .
 		what += ": " + s.engine.explain(err)
 	case tooSlow:
 		what += ": the statement took longer than the database lets it"
+	case full:
+		what += ": the database takes no more connections: " + s.engine.explain(err)
 	default:
-		if _, ok := errors.AsType[*net.OpError](err); ok {
-			what += ": the database at " + s.options.host + " does not answer"
-		}
+		what += s.options.connection(err)
 	}
 	return fault.Wrap(code, err, "%s", what)
 }
@@ -338,6 +337,7 @@ const (
 	wrong   // the statement, and so the definition, is wrong
 	tooSlow // the database stopped the statement because it took too long
 	tooLong // a row is longer than maxRow
+	full    // the server or the login has as many connections as it may have
 	noRoom  // there is no space for the file, for temporary files or in memory
 )
 

@@ -232,7 +232,10 @@ func TestWrongColumns(t *testing.T) {
 			require.ErrorContains(t, err, `has no column "nokey": its columns are id, name, value, updated_at, deleted`)
 			require.Equal(t, fault.Invalid, fault.CodeOf(err))
 		}
-		_, err := src.Push(t.Context(), p.spec, []source.Change{{Op: source.Create, Key: []any{"a"}, Fields: map[string]any{"colour": 1, "name": "x", "shape": 2}}})
+		_, err := src.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "reading", Key: []string{"id"}, Mapped: []string{"colour", "owner.name"}}, PageSize: 1})
+		require.ErrorContains(t, err, `there is none of the columns that the mapping of reading reads: they are ["colour" "owner.name"]`)
+		require.Equal(t, fault.Invalid, fault.CodeOf(err))
+		_, err = src.Push(t.Context(), p.spec, []source.Change{{Op: source.Create, Key: []any{"a"}, Fields: map[string]any{"colour": 1, "name": "x", "shape": 2}}})
 		require.ErrorContains(t, err, `has no column "colour", "shape": its columns are id, name,`)
 		require.Equal(t, fault.Invalid, fault.CodeOf(err))
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
 )
@@ -22,6 +23,11 @@ type column struct {
 	kind columnKind
 	typ  string // the database's name of the type
 	oid  uint32 // PostgreSQL's number of the type
+	// cast is how SQL names the type, where postgres looked it up; delimiter and elementOID
+	// are those of an array.
+	cast       string
+	delimiter  byte
+	elementOID uint32
 	// digits is the number of decimals of MySQL's exact numbers and of a time's seconds;
 	// -1: not limited.
 	digits int
@@ -168,15 +174,10 @@ func jsonText(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// fromJSON reads JSON without losing a digit.
+// fromJSON reads JSON without losing a digit or altering a text.
 func fromJSON(b []byte) (any, bool) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
-		return nil, false
-	}
-	return v, true
+	v, err := decode.Lossless(b)
+	return v, err == nil
 }
 
 // fromFloat returns infinities and NaN as text, because JSON has no numbers for them. The

@@ -82,10 +82,14 @@ func (p *pusher) insert(c source.Change) (*statement, error) {
 			values[k.name] = c.Key[i]
 		}
 	}
-	names, placeholders := "", ""
+	names, placeholders, nulls := "", "", ""
 	var set []column
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		column := p.column(name)
+		if values[name] == nil && slices.Contains(c.Lacking, name) { // the default holds in a new row, and NULL in one that exists
+			nulls += ", " + p.engine.quote(name) + " = NULL"
+			continue
+		}
 		placeholder, err := s.value(column, values[name])
 		if err != nil {
 			return nil, err
@@ -103,8 +107,14 @@ func (p *pusher) insert(c source.Change) (*statement, error) {
 		end, _ := p.engine.ignoring(*p.attempt)
 		s.sql.WriteString(end)
 	} else {
-		end, _ := p.engine.upsert(p.keys, set)
+		if nulls != "" && len(set) == 0 {
+			set = p.keys[:1] // a SET needs a column before the nulls; this one has the value already
+		}
+		end, whole := p.engine.upsert(p.keys, set)
 		s.sql.WriteString(end)
+		if whole {
+			s.sql.WriteString(nulls)
+		}
 	}
 	return s, nil
 }
