@@ -155,10 +155,11 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped) er
 }
 
 // invalidate drops the last pull's digests before anything that they cover changes, and
-// notes how much was deleted.
+// notes how much was deleted and how values are spelled.
 func (p *puller) invalidate(st *syncState) {
 	t := st.datatype(p.step.Datatype)
 	t.Digests, t.Deleted = "", p.before+p.step.Counts.Deleted
+	p.noteSpelling(t)
 }
 
 // existing returns the records of the rows. A first pull into an empty store spares that

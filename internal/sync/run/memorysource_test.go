@@ -213,7 +213,7 @@ func (r *memoryReader) Next(ctx context.Context) (source.Page, error) {
 	return page, err
 }
 
-func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Change) ([]source.Result, error) {
+func (m *memory) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if m.beforePush != nil {
 		if err := m.beforePush(); err != nil {
 			return nil, err
@@ -222,7 +222,7 @@ func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Chang
 	if err := fence.Allow(ctx); err != nil {
 		return nil, err
 	}
-	out, err := m.write(changes)
+	out, err := m.write(spec, changes)
 	if m.duringPush != nil {
 		m.duringPush(changes)
 	}
@@ -237,7 +237,7 @@ func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Chang
 	return out, nil
 }
 
-func (m *memory) write(changes []source.Change) ([]source.Result, error) {
+func (m *memory) write(spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := source.Unanswered(len(changes))
@@ -249,7 +249,7 @@ func (m *memory) write(changes []source.Change) ([]source.Result, error) {
 		r := source.Result{Err: source.ErrUnanswered}
 		if written {
 			m.pushes++
-			r = m.change(c)
+			r = m.change(spec, c)
 		}
 		if !answered {
 			return out, errAway
@@ -277,7 +277,7 @@ func (m *memory) pushed(id string, fields map[string]any) {
 	}
 }
 
-func (m *memory) change(c source.Change) source.Result {
+func (m *memory) change(spec source.Spec, c source.Change) source.Result {
 	if c.Op == source.Create {
 		var key string
 		switch {
@@ -306,7 +306,7 @@ func (m *memory) change(c source.Change) source.Result {
 		if m.blind {
 			break
 		}
-		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) {
+		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) && !spec.Means(name, row[name], v) {
 			return source.Result{Err: source.ErrMoved}
 		}
 	}

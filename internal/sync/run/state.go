@@ -8,6 +8,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/mapping"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -55,6 +56,8 @@ type typeState struct {
 	// Doubt says that creations were sent to the source whose outcome is unknown.
 	// The records' links have the attempts.
 	Doubt bool `json:"doubt,omitempty"`
+	// Spelling holds the forms in which pulls saw values, so that pushes write the same.
+	Spelling mapping.Spelling `json:"spelling,omitempty"`
 }
 
 func (s *syncState) datatype(datatype string) *typeState {

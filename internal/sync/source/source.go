@@ -126,6 +126,15 @@ type Spec struct {
 	// deleted if the column has the value DeletedEquals.
 	Deleted       string
 	DeletedEquals any
+	// Same reports whether two values of a column mean the same to the mapping, such as
+	// "yes" and true. A push compares with it where the values differ as they are: a row
+	// in another spelling did not change. nil: no other spelling is known.
+	Same func(column string, a, b any) bool
+}
+
+// Means reports whether a value of the column means what is wanted, in any spelling.
+func (s Spec) Means(column string, have, want any) bool {
+	return s.Same != nil && s.Same(column, have, want)
 }
 
 // PageBytes is about the largest size of all values of a page. It bounds the memory of a
@@ -188,8 +197,8 @@ type Change struct {
 	Changed []string
 	// Expect holds the values on which both sides last agreed: those of the changed
 	// fields for an Update, all of them for a Delete. A source that can compare them
-	// refuses the change with ErrMoved if the row has other values now. Otherwise the
-	// push would overwrite an edit that no pull has seen.
+	// refuses the change with ErrMoved if the row has other values now, and does not mean
+	// the same by the Spec. Otherwise the push would overwrite an edit that no pull has seen.
 	Expect      map[string]any
 	ExternalIDs map[string]string
 	// Attempt is an idempotency key: it stays the same when this change is sent again,

@@ -64,9 +64,13 @@ func (p *pusher) moved(c source.Change, row map[string]any) bool {
 	}
 	for name, v := range expect {
 		there, _ := rest.Path(row, name)
-		if !rest.Equal(v, there) && (c.Op != source.Update || !rest.Equal(c.Fields[name], there)) {
+		if !p.same(name, there, v) && (c.Op != source.Update || !p.same(name, there, c.Fields[name])) {
 			return true
 		}
 	}
 	return false
+}
+
+func (p *pusher) same(column string, there, v any) bool {
+	return rest.Equal(v, there) || p.spec.Means(column, there, v)
 }

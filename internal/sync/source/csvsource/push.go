@@ -276,6 +276,11 @@ func (w *rewriter) cell(cells []string, at int) string {
 	return cells[at]
 }
 
+// same reports whether a cell means the value.
+func (w *rewriter) same(column, cell string, v any) bool {
+	return sameCell(cell, v) || w.spec.Means(column, cell, v)
+}
+
 // change applies a change to an existing row and reports whether the row stays.
 func (w *rewriter) change(i int, cells []string) bool {
 	c := &w.changes[i]
@@ -283,7 +288,7 @@ func (w *rewriter) change(i int, cells []string) bool {
 		at := slices.Index(w.names, name)
 		// A cell with this change's own value is no conflict: an earlier attempt may have
 		// written it and lost its result.
-		if at >= 0 && !sameCell(w.cell(cells, at), v) && (c.Op == source.Delete || !sameCell(w.cell(cells, at), c.Fields[name])) {
+		if at >= 0 && !w.same(name, w.cell(cells, at), v) && (c.Op == source.Delete || !w.same(name, w.cell(cells, at), c.Fields[name])) {
 			w.results[i].Err = source.ErrMoved
 			return true
 		}

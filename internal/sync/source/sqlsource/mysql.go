@@ -97,6 +97,8 @@ func (m *mySQL) since(c column, at time.Time, s *statement) (string, error) {
 // perhaps another record's. So a row is inserted or else updated by its own key.
 func (m *mySQL) upsert(_, _ []column) (string, bool) { return "", false }
 
+func (*mySQL) locking() string { return " FOR UPDATE" }
+
 // ignoring returns false. INSERT IGNORE would also accept rows with invalid values.
 func (m *mySQL) ignoring(column) (string, bool) { return "", false }
 

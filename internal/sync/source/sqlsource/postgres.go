@@ -135,6 +135,8 @@ func (p *postgres) upsert(key, set []column) (string, bool) {
 	return b.String(), true
 }
 
+func (*postgres) locking() string { return " FOR UPDATE" }
+
 func (p *postgres) ignoring(c column) (string, bool) {
 	return " ON CONFLICT (" + p.quote(c.name) + ") DO NOTHING", true
 }

@@ -338,14 +338,8 @@ func (p *pusher) finish(ctx context.Context, tx transaction, c source.Change, fo
 	case c.Op == source.Create && c.Key == nil:
 		key, err := p.chosen(ctx, tx, c)
 		return source.Result{Key: key}, err
-	case c.Op == source.Update && found == 0:
-		return source.Result{}, source.ErrMoved
-	case c.Op == source.Delete && found == 0:
-		there, err := p.exists(ctx, tx, c)
-		if err == nil && there {
-			err = source.ErrMoved
-		}
-		return source.Result{}, err
+	case c.Op == source.Update && found == 0, c.Op == source.Delete && found == 0:
+		return source.Result{}, p.otherwise(ctx, tx, c)
 	}
 	return source.Result{}, nil
 }

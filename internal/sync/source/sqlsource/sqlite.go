@@ -139,6 +139,8 @@ func (e *sqliteEngine) upsert(key, set []column) (string, bool) {
 	return (*postgres)(nil).upsert(key, set) // SQLite has the same syntax as PostgreSQL
 }
 
+func (*sqliteEngine) locking() string { return "" }
+
 func (e *sqliteEngine) ignoring(c column) (string, bool) {
 	return (*postgres)(nil).ignoring(c)
 }

@@ -272,6 +272,9 @@ type engine interface {
 	// upsert returns the end of an INSERT that replaces the row with the same key. If it
 	// returns false, the engine has none, and a row is inserted or else updated.
 	upsert(key, set []column) (string, bool)
+	// locking returns the end of a SELECT that locks its rows until the transaction ends;
+	// "": the statement before it has locked the whole database.
+	locking() string
 	// ignoring returns the end of an INSERT that does nothing if the column's value
 	// exists. If it returns false, such an INSERT fails as a duplicate.
 	ignoring(c column) (string, bool)
