@@ -254,8 +254,9 @@ func (m *Mapper) Spec() source.Spec { return m.spec }
 func (m *Mapper) PushSpec() source.Spec {
 	s := m.spec
 	s.Same = m.Same
+	s.IsMark = func(v any) bool { return lenientlyEqual(v, m.spec.DeletedEquals) }
 	if mark, ok := s.DeletedEquals.(bool); ok {
-		s.DeletedEquals = m.mark.spellBool(mark)
+		s.DeletedEquals, s.Live = m.mark.spellBool(mark), m.mark.spellBool(!mark)
 	}
 	return s
 }

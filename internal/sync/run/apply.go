@@ -78,6 +78,9 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 		if d.Record == nil {
 			continue
 		}
+		if id := rejectIDOf(definition.Push, p.step.Datatype, d.Record.ID); p.rejects.known[id] { // its creation met this row
+			writes = append(writes, p.rejects.clear(id))
+		}
 		// A record takes a new place in the order that pushes read only if there is
 		// something to push: another sync pushes the datatype, or the source lacks a
 		// value. Otherwise the next push would look at every record that was pulled.

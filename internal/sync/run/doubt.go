@@ -81,6 +81,9 @@ func (p *pusher) deliver(ctx context.Context, batch []*outgoing) ([]source.Resul
 	if err == nil {
 		err = p.deleteAgain(ctx, batch, results)
 	}
+	if err == nil {
+		err = p.overwrite(ctx, batch, results)
+	}
 	return results, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +46,8 @@ type memory struct {
 	silent     bool // a push leaves updated_at as it is
 	// stores returns the value that the source stores for a pushed value; nil: the same.
 	stores func(v any) any
+	// folds says that keys are compared without regard to case and stored in lower case.
+	folds bool
 }
 
 func newMemory(now func() time.Time) *memory {
@@ -282,7 +285,10 @@ func (m *memory) change(spec source.Spec, c source.Change) source.Result {
 		var key string
 		switch {
 		case c.Key != nil:
-			key = fmt.Sprint(c.Key[0])
+			key = m.key(c.Key)
+			if row := m.rows[key]; !m.blind && row != nil && row["deleted"] != true && !holds(spec, row, c.Fields) {
+				return source.Result{Key: []any{key}, Err: source.ErrExists}
+			}
 		case m.sent[c.Attempt] != "":
 			key = m.sent[c.Attempt]
 		default:
@@ -294,7 +300,7 @@ func (m *memory) change(spec source.Spec, c source.Change) source.Result {
 		m.rows[key]["id"] = key
 		return source.Result{Key: []any{key}}
 	}
-	key := fmt.Sprint(c.Key[0])
+	key := m.key(c.Key)
 	row := m.rows[key]
 	if row == nil || row["deleted"] == true {
 		if c.Op == source.Delete {
@@ -302,13 +308,8 @@ func (m *memory) change(spec source.Spec, c source.Change) source.Result {
 		}
 		return source.Result{Err: source.ErrMoved}
 	}
-	for name, v := range c.Expect {
-		if m.blind {
-			break
-		}
-		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) && !spec.Means(name, row[name], v) {
-			return source.Result{Err: source.ErrMoved}
-		}
+	if !m.blind && !holds(spec, row, c.Expect) {
+		return source.Result{Err: source.ErrMoved}
 	}
 	if c.Op == source.Delete {
 		if m.snapshot {
@@ -324,6 +325,38 @@ func (m *memory) change(spec source.Spec, c source.Change) source.Result {
 	}
 	m.pushed(key, only)
 	return source.Result{}
+}
+
+// key returns the key as the source has it.
+func (m *memory) key(parts []any) string {
+	key := fmt.Sprint(parts[0])
+	if m.folds {
+		key = strings.ToLower(key)
+	}
+	return key
+}
+
+// FindKeys implements source.KeyFinder.
+func (m *memory) FindKeys(_ context.Context, _ source.Spec, keys [][]any) ([][]any, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([][]any, len(keys))
+	for i, parts := range keys {
+		if key := m.key(parts); m.rows[key] != nil {
+			out[i] = []any{key}
+		}
+	}
+	return out, nil
+}
+
+// holds reports whether the row has the values, in any spelling.
+func holds(spec source.Spec, row, values map[string]any) bool {
+	for name, v := range values {
+		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) && !spec.Means(name, row[name], v) {
+			return false
+		}
+	}
+	return true
 }
 
 var errAway = errors.New("the source cannot be reached")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -62,7 +63,7 @@ func worldWith(t *testing.T, o *outside, m *mapping.Type) *world {
 	w.defs = definition.New(definition.Options{
 		Docs: w.store, Runs: syncrun.NewLedger(w.store, w.now), Kinds: kinds, Env: env, Now: w.now, Random: w.id,
 	})
-	w.svc = syncrun.New(syncrun.Options{Docs: w.store, Definitions: w.defs, Kinds: kinds, Env: env, Now: w.now, Random: w.id})
+	w.svc = syncrun.New(syncrun.Options{Docs: w.store, Definitions: w.defs, Kinds: kinds, Env: env, Now: w.now, Random: w.id, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { require.NoError(t, w.svc.Close(context.Background())) })
 	o.datasource.SelectedDatatypes = []string{"item"}
 	w.def = &definition.Sync{
@@ -142,6 +143,8 @@ func postgresOutside(t *testing.T, columns []string, types columnTypes) *outside
 	q := u.Query()
 	q.Set("options", "-csearch_path="+name+",public")
 	u.RawQuery = q.Encode()
+	_, err = db.Exec("CREATE COLLATION " + name + ".folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+	require.NoError(t, err)
 	o.table(t, "pgx", u.String(), columns, types)
 	return o
 }

@@ -125,6 +125,9 @@ func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err
 		return err
 	}
 	p.planner.Sent = p.sent.Of
+	if err := p.learnKeys(ctx); err != nil {
+		return err
+	}
 	n, err := p.docs.CountDocs(ctx, p.records.aliases, 1)
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 	known := make(map[*plan.SentChange]bool) // changes whose outcome is settled
 	var refused []*Rejected
 	var done []int
+	claimed := make(map[string]string) // the records of the batch, by the keys of their rows
 	for i, o := range batch {
 		res := results[i]
 		// The source may have the change or not. Its batch stays stored, so that a pull that finds
@@ -49,10 +50,24 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 			continue
 		}
 		known[o.own] = true
+		if res.Err == nil || errors.Is(res.Err, source.ErrExists) {
+			reject, err := p.claim(ctx, o, res, claimed)
+			if err != nil {
+				return err
+			}
+			if reject != nil {
+				refused = append(refused, reject)
+				continue
+			}
+		}
 		switch {
 		case errors.Is(res.Err, source.ErrMoved): // the record keeps its base, so it is pushed again later
 			p.step.Counts.Conflicts++
 			p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
+			continue
+		case errors.Is(res.Err, source.ErrExists):
+			w, reject := p.met(o, res)
+			writes, refused = append(writes, w...), append(refused, reject)
 			continue
 		case res.Err != nil:
 			refused = append(refused, p.refuse(o, "", Explain(res.Err)))

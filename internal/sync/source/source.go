@@ -126,15 +126,25 @@ type Spec struct {
 	// deleted if the column has the value DeletedEquals.
 	Deleted       string
 	DeletedEquals any
+	// Live is the value of Deleted in a row that is not deleted.
+	Live any
 	// Same reports whether two values of a column mean the same to the mapping, such as
 	// "yes" and true. A push compares with it where the values differ as they are: a row
 	// in another spelling did not change. nil: no other spelling is known.
 	Same func(column string, a, b any) bool
+	// IsMark reports whether a value of the column Deleted marks a deleted row; nil: no
+	// value does.
+	IsMark func(v any) bool
 }
 
 // Means reports whether a value of the column means what is wanted, in any spelling.
 func (s Spec) Means(column string, have, want any) bool {
 	return s.Same != nil && s.Same(column, have, want)
+}
+
+// Marked reports whether a value of the column Deleted marks a deleted row.
+func (s Spec) Marked(v any) bool {
+	return s.IsMark != nil && s.IsMark(v)
 }
 
 // PageBytes is about the largest size of all values of a page. It bounds the memory of a
@@ -211,6 +221,10 @@ type Change struct {
 // decides.
 var ErrMoved = errors.New("source: the row changed at the source")
 
+// ErrExists reports that the row of a Create exists already, by the source's own comparison of
+// keys, and has other values. The source wrote nothing. The result has the row's key.
+var ErrExists = errors.New("source: the row exists already")
+
 // ErrUnanswered reports that the outcome of a change is unknown: its call failed, or a
 // failure before it kept the call from being made. The caller sends the change again.
 var ErrUnanswered = errors.New("source: the change was not answered")
@@ -230,11 +244,12 @@ var ErrReadOnly = errors.New("source: cannot be pushed to")
 
 // Result answers one Change.
 type Result struct {
-	// Key is the key that the source chose for a new row, in the order of Spec.Key.
+	// Key is the key of a Create's row as the source has it, in the order of Spec.Key, where
+	// the source chose it or may spell it otherwise than the change.
 	Key []any
 	// ExternalIDs are the source's ids that the caller keeps with the record.
 	ExternalIDs map[string]string
-	// Err is ErrMoved or a *fault.Error if the source refused this change for good. It
+	// Err is ErrMoved, ErrExists or a *fault.Error if the source refused this change for good. It
 	// then wrote nothing of it, and the other changes of the batch are not affected. Err
 	// is ErrUnanswered only if Push returns an error as well.
 	Err error
@@ -269,4 +284,12 @@ type KeyChooser interface {
 	// ChoosesKeys reports whether the source itself chooses the keys of the datatype's
 	// new rows.
 	ChoosesKeys(datatype string) bool
+}
+
+// KeyFinder is implemented by sources that may spell keys otherwise than they were sent: 7 for
+// 007, or a row abc that is found as ABC.
+type KeyFinder interface {
+	// FindKeys returns the key of the row that the source finds under each of the keys, as
+	// the row has it; nil where it finds none.
+	FindKeys(ctx context.Context, spec Spec, keys [][]any) ([][]any, error)
 }

@@ -163,6 +163,8 @@ func (s *memorySource) Push(ctx context.Context, spec source.Spec, changes []sou
 			rec.Deleted = true
 			s.rows[id] = rec
 		case c.Op == source.Delete && (!ok || rec.Deleted):
+		case c.Op == source.Create && ok && !rec.Deleted && !same(c.Fields):
+			results[i].Err = source.ErrExists
 		case c.Op == source.Create:
 			set(&rec, c.Fields)
 			s.rows[id] = rec

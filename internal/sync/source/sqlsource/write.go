@@ -44,7 +44,6 @@ func (p *pusher) insert(c source.Change) (*statement, error) {
 		}
 	}
 	names, placeholders := "", ""
-	var set []column
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		column := p.column(name)
 		placeholder, err := s.value(column, values[name])
@@ -55,16 +54,13 @@ func (p *pusher) insert(c source.Change) (*statement, error) {
 			names, placeholders = names+", ", placeholders+", "
 		}
 		names, placeholders = names+p.engine.quote(name), placeholders+placeholder
-		if !slices.Contains(p.spec.Key, name) {
-			set = append(set, column)
-		}
 	}
 	s.sql.WriteString("INSERT INTO " + p.table.from + " (" + names + ") VALUES (" + placeholders + ")")
 	if c.Key == nil {
 		end, _ := p.engine.ignoring(*p.attempt)
 		s.sql.WriteString(end)
 	} else {
-		end, _ := p.engine.upsert(p.keys, set)
+		end, _ := p.engine.ignoring(p.keys...)
 		s.sql.WriteString(end)
 	}
 	return s, nil
