@@ -65,8 +65,8 @@ func (p *pusher) met(o *outgoing, res source.Result) ([]store.Write, *Rejected) 
 }
 
 // overwrite sends creations again as updates where that overwrites nobody: the row has what
-// an earlier attempt may have written, or no pull can merge it and the rule prefers the
-// record.
+// an earlier attempt may have written, or no pull can merge it, and an earlier attempt may
+// have made it or the rule prefers the record.
 func (p *pusher) overwrite(ctx context.Context, batch []*outgoing, results []source.Result) error {
 	var at []int
 	var again []source.Change
@@ -82,15 +82,17 @@ func (p *pusher) overwrite(ctx context.Context, batch []*outgoing, results []sou
 		c.Changed = slices.DeleteFunc(slices.Sorted(maps.Keys(c.Fields)), func(name string) bool {
 			return slices.Contains(p.mapper.Spec().Key, name) || name == p.mapper.Spec().CursorTime
 		})
-		if len(o.doubts) > 0 {
-			was, ok := o.doubts[len(o.doubts)-1].Over(nil)
+		switch doubted := len(o.doubts) > 0; {
+		case !p.def.Pulls() && (doubted || p.def.ConflictRule() == definition.StoreWins):
+		case !doubted:
+			continue
+		default:
+			was, ok := o.doubts[len(o.doubts)-1].Over(map[string]any{})
 			values, reject := p.mapper.Unmap(was)
 			if !ok || reject != nil {
 				continue
 			}
 			c.Expect = mapping.Pick(values, c.Changed)
-		} else if p.def.Pulls() || p.def.ConflictRule() != definition.StoreWins {
-			continue
 		}
 		at, again = append(at, i), append(again, c)
 	}

@@ -161,7 +161,7 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	}
 	if o.change.Op == source.Delete {
 		link.Gone, link.Held = true, nil
-	} else if len(link.Held) > 0 {
+	} else if link.Unseen = o.change.Op == source.Create && next.Deleted; len(link.Held) > 0 {
 		base, err := record.Canonical(o.sent)
 		if err != nil {
 			return nil, err

@@ -176,8 +176,12 @@ func (p *Planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	r := old.Clone()
 	maps.Copy(r.ExternalIDs, m.ExternalIDs)
 	if old.Deleted {
-		if seen != nil && len(record.Diff(base, theirs, p.Fields)) == 0 { // all that is new there is ours
+		// The record was deleted before its creation was answered, or all that is new there is ours.
+		if link.Unseen || !known && creates(sent) || seen != nil && len(record.Diff(base, theirs, p.Fields)) == 0 {
 			r.SetLink(p.Sync, record.Link{Key: m.Key, Base: m.Data, Held: link.Held}) // the deletion is still to be pushed
+			if !known {
+				seen = sent
+			}
 			return Outcome{Effect: Linked, Record: r, Pushes: true, Seen: seen}, nil
 		}
 		out := p.revive(m, r, link, known || seen != nil, base, theirs)
