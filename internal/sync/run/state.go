@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -197,6 +198,12 @@ func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
 	}
 	if err == nil && st.rev != "" {
 		writes = append(writes, store.Write{Collection: states, Doc: store.Doc{ID: id, Rev: st.rev}, Delete: true})
+	}
+	if links, failed := readLinked(ctx, l.docs, id); failed != nil {
+		err = errors.Join(err, failed)
+	} else if links != nil {
+		links.Deleted = true
+		writes = append(writes, links.write(id))
 	}
 	return writes, err
 }
