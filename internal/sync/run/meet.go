@@ -20,10 +20,24 @@ import (
 // id. The row's own key becomes an alias of the record, so that pulls find the record by it.
 // A row belongs to one record only, and nobody's row is overwritten by a creation.
 
+// meet returns a reject if a creation did not get its row: another record has it, or it exists
+// with other values. claimed has the keys of the batch's earlier creations.
+func (p *pusher) meet(ctx context.Context, o *outgoing, res source.Result, claimed map[string]string) ([]store.Write, *Rejected, error) {
+	exists := errors.Is(res.Err, source.ErrExists)
+	if res.Err != nil && !exists || o.change.Op != source.Create {
+		return nil, nil, nil
+	}
+	reject, err := p.claim(ctx, o, res, claimed)
+	if err != nil || reject != nil || !exists {
+		return nil, reject, err
+	}
+	writes, reject := p.met(o, res)
+	return writes, reject, nil
+}
+
 // claim returns a reject if the row that a creation made or met belongs to another record.
-// claimed has the keys of the batch's earlier creations.
 func (p *pusher) claim(ctx context.Context, o *outgoing, res source.Result, claimed map[string]string) (*Rejected, error) {
-	if o.change.Op != source.Create || o.change.Key == nil { // Locate knows of keys that a source chose
+	if o.change.Key == nil { // Locate knows of keys that a source chose
 		return nil, nil
 	}
 	key := p.keyOf(o, res)

@@ -74,7 +74,6 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 		step.CursorBefore = known.pullFrom(e.svc.clock())
 	}
 	p.deletes, p.before = known.Deleted, known.Deleted-step.Counts.Deleted
-	m.Spell(known.Spelling)
 	whole := m.Spec().CursorTime == "" && step.Resume == nil && !e.run.Retry
 	if err := p.prepare(ctx, known, whole); err != nil {
 		return err

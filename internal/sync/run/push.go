@@ -70,7 +70,6 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	}
 	known := e.lease.current().datatype(step.Datatype)
 	p.deletes, p.before = known.DeletedThere, known.DeletedThere-step.Counts.Deleted
-	m.Spell(known.Spelling)
 	if e.run.Retry {
 		return p.retry(ctx)
 	}

@@ -50,24 +50,18 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 			continue
 		}
 		known[o.own] = true
-		if res.Err == nil || errors.Is(res.Err, source.ErrExists) {
-			reject, err := p.claim(ctx, o, res, claimed)
-			if err != nil {
-				return err
-			}
-			if reject != nil {
-				refused = append(refused, reject)
-				continue
-			}
+		w, reject, err := p.meet(ctx, o, res, claimed)
+		if err != nil {
+			return err
+		}
+		if reject != nil {
+			writes, refused = append(writes, w...), append(refused, reject)
+			continue
 		}
 		switch {
 		case errors.Is(res.Err, source.ErrMoved): // the record keeps its base, so it is pushed again later
 			p.step.Counts.Conflicts++
 			p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
-			continue
-		case errors.Is(res.Err, source.ErrExists):
-			w, reject := p.met(o, res)
-			writes, refused = append(writes, w...), append(refused, reject)
 			continue
 		case res.Err != nil:
 			refused = append(refused, p.refuse(o, "", Explain(res.Err)))
@@ -86,8 +80,7 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 		case source.Delete:
 			p.step.Counts.Deleted++
 		}
-		w, err := p.settle(o, res)
-		if err != nil {
+		if w, err = p.settle(o, res); err != nil {
 			return err
 		}
 		writes, done = append(writes, w...), append(done, i)

@@ -157,9 +157,26 @@ func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (sourc
 	case r.Status == http.StatusConflict && c.Op == source.Create && c.Key != nil && p.res.Read != nil:
 		return p.met(ctx, c, err)
 	case r.Status == http.StatusConflict && c.Op == source.Create && c.Key != nil && p.res.Update != nil && p.res.Update.addressed():
-		return source.Result{Err: source.ErrExists}, nil
+		return p.instead(ctx, c, err)
 	}
 	return source.Result{Err: err}, nil
+}
+
+// instead updates a row after the server refused its Create because the row exists. The
+// answer to an earlier Create was lost, or somebody else made the row: without options.read
+// the last write wins.
+func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (source.Result, error) {
+	c.Op, c.Changed = source.Update, nil
+	for name := range c.Fields {
+		if !slices.Contains(p.spec.Key, name) {
+			c.Changed = append(c.Changed, name)
+		}
+	}
+	result, err := p.one(ctx, c)
+	if errors.Is(result.Err, source.ErrMoved) {
+		result.Err = refused // no row has this key, so the Create conflicts with another row
+	}
+	return result, err
 }
 
 // batch sends rows in one call. If the server refuses the call for good, batch sends each
