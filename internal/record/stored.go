@@ -34,6 +34,9 @@ type Link struct {
 	// Attempt identifies a creation at the source whose outcome is unknown. Until it is
 	// known, the record counts as not created; Base is the data that was sent.
 	Attempt string `json:"a,omitempty"`
+	// Unseen says that the row was created for a record that had been deleted meanwhile, and
+	// that no pull has shown yet what the source made of it.
+	Unseen bool `json:"u,omitempty"`
 }
 
 // Edit replaces the record's data by data, which must be canonical JSON, and keeps the
@@ -140,7 +143,7 @@ func (r *Record) AppendJSON(b []byte) []byte {
 func appendLinks(b []byte, links map[string]Link) []byte {
 	if len(links) == 1 {
 		for id, l := range links {
-			if l.Key == "" && l.Base == nil && !l.Gone && len(l.Held) == 0 && l.Attempt == "" {
+			if l.Key == "" && l.Base == nil && !l.Gone && len(l.Held) == 0 && l.Attempt == "" && !l.Unseen {
 				b = append(b, '{')
 				b = strconv.AppendQuote(b, id) // ids of syncs are plain ASCII
 				return append(b, `:{}}`...)

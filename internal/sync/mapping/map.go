@@ -175,7 +175,13 @@ func (m *Mapper) deleted(row source.Row) bool {
 	if m.deletedAt < 0 {
 		return false
 	}
-	return lenientlyEqual(at(row, m.deletedAt), m.spec.DeletedEquals)
+	have := at(row, m.deletedAt)
+	if _, ok := m.spec.DeletedEquals.(bool); ok && have != nil {
+		if _, err := asBool(have); err == nil {
+			m.mark.addBool(have)
+		}
+	}
+	return lenientlyEqual(have, m.spec.DeletedEquals)
 }
 
 // lenientlyEqual reports whether two values are equal or one is the text of the other.
@@ -217,19 +223,27 @@ func (f *compiled) value(row source.Row) any {
 // appendValue appends the field's JSON. It reports false if the row has no value for the
 // field. An empty text counts as no value, except for a text field that is not required.
 func (f *compiled) appendValue(b []byte, row source.Row) (_ []byte, there bool, err error) {
-	var v any
 	switch {
 	case f.bad != nil:
 		return nil, false, fmt.Errorf("the name %w", f.bad)
 	case f.constant != nil:
 		return append(b, f.constant...), true, nil
 	case f.eval != nil:
-		if v, err = f.eval(row); err != nil {
+		v, err := f.eval(row)
+		if err != nil {
 			return nil, false, err
 		}
-	default:
-		v = f.value(row)
+		return f.appendFrom(b, v)
 	}
+	v := f.value(row)
+	if b, there, err = f.appendFrom(b, v); there && err == nil {
+		f.note(v)
+	}
+	return b, there, err
+}
+
+// appendFrom appends the JSON of a value that the field comes from.
+func (f *compiled) appendFrom(b []byte, v any) (_ []byte, there bool, err error) {
 	if v == nil || v == "" && f.Type != "string" && f.Type != "" || v == "" && f.Required {
 		return nil, false, nil
 	}

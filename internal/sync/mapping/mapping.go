@@ -96,6 +96,7 @@ type Mapper struct {
 	identity  []compiled
 
 	slab []byte
+	mark forms // of the column that marks deleted rows
 
 	ownZone *time.Location // the source's own zone; nil: it has none
 	cursors Cursors
@@ -120,6 +121,7 @@ type compiled struct {
 	path     []string
 	zone     *time.Location
 	eval     func(source.Row) (any, error)
+	seen     forms
 }
 
 // New compiles a mapping; t may be nil. defaults is the data source's own Spec of the
@@ -298,6 +300,18 @@ func compileField(c *checker, path, name string, def Field) compiled {
 
 // Spec returns what the source needs to know about the mapping.
 func (m *Mapper) Spec() source.Spec { return m.spec }
+
+// PushSpec returns the Spec for a push: it compares values as the mapping reads them, and
+// marks deleted rows as the source does.
+func (m *Mapper) PushSpec() source.Spec {
+	s := m.spec
+	s.Same = m.Same
+	s.IsMark = func(v any) bool { return lenientlyEqual(v, m.spec.DeletedEquals) }
+	if mark, ok := s.DeletedEquals.(bool); ok {
+		s.DeletedEquals, s.Live = m.mark.spellBool(mark), m.mark.spellBool(!mark)
+	}
+	return s
+}
 
 // Fields returns the names of the fields that the mapping sets, sorted; nil: all.
 func (m *Mapper) Fields() []string { return m.names }

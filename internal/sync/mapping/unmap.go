@@ -8,7 +8,7 @@ import (
 )
 
 // Unmap turns a record's data into a row's values by column, with times in the format of
-// their fields. It leaves out constant and computed fields, which have no column. A path
+// their fields and values as the source spells them. It leaves out constant and computed fields, which have no column. A path
 // such as "a.b" stays one name, because only the source knows whether it has such a column.
 func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
 	out := make(map[string]any, len(data))
@@ -28,12 +28,9 @@ func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
 			out[f.From] = nil
 			continue
 		}
-		if f.Type == "time" && v != nil {
-			t, err := asTime(v, "", time.UTC)
-			if err != nil {
-				return nil, &source.Reject{Field: f.name, Reason: err.Error()}
-			}
-			v = formatTime(t, f.Format, f.zone)
+		v, err := f.spell(v)
+		if err != nil {
+			return nil, &source.Reject{Field: f.name, Reason: err.Error()}
 		}
 		out[f.From] = v
 	}

@@ -79,6 +79,9 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 		if d.Record == nil {
 			continue
 		}
+		if id := rejectIDOf(definition.Push, p.step.Datatype, d.Record.ID); p.rejects.known[id] { // its creation met this row
+			writes = append(writes, p.rejects.clear(id))
+		}
 		// A record takes a new place in the order that pushes read only if there is
 		// something to push: another sync pushes the datatype, or the source lacks a
 		// value. Otherwise the next push would look at every record that was pulled.
@@ -162,10 +165,11 @@ func (p *puller) commit(ctx context.Context, writes []store.Write, m *mapped, ch
 }
 
 // invalidate drops the last pull's digests before anything that they cover changes, and
-// notes how much was deleted.
+// notes how much was deleted and how values are spelled.
 func (p *puller) invalidate(st *syncState) {
 	t := st.datatype(p.step.Datatype)
 	t.Digests, t.Deleted = "", p.before+p.step.Counts.Deleted
+	p.noteSpelling(t)
 }
 
 // existing returns the records of the rows. A first pull into an empty store spares that

@@ -81,6 +81,9 @@ func (p *pusher) deliver(ctx context.Context, batch []*outgoing) ([]source.Resul
 	if err == nil {
 		err = p.deleteAgain(ctx, batch, results)
 	}
+	if err == nil {
+		err = p.overwrite(ctx, batch, results)
+	}
 	return results, err
 }
 
@@ -118,7 +121,7 @@ func (p *pusher) deleteAgain(ctx context.Context, batch []*outgoing, results []s
 // pushed calls the source's Push. It returns as many results as changes, or none and an
 // error.
 func (p *pusher) pushed(ctx context.Context, changes []source.Change) ([]source.Result, error) {
-	results, err := p.e.source.Push(ctx, p.mapper.Spec(), changes)
+	results, err := p.e.source.Push(ctx, p.mapper.PushSpec(), changes)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("push %s: %w", p.step.Datatype, err)

@@ -307,6 +307,7 @@ func (e *execution) runSteps(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		m.Spell(e.lease.current().datatype(step.Datatype).Spelling)
 		if step.Phase == definition.Pull {
 			err = e.pull(ctx, step, m)
 		} else {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +46,8 @@ type memory struct {
 	silent     bool // a push leaves updated_at as it is
 	// stores returns the value that the source stores for a pushed value; nil: the same.
 	stores func(v any) any
+	// folds says that keys are compared without regard to case and stored in lower case.
+	folds bool
 }
 
 func newMemory(now func() time.Time) *memory {
@@ -213,7 +216,7 @@ func (r *memoryReader) Next(ctx context.Context) (source.Page, error) {
 	return page, err
 }
 
-func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Change) ([]source.Result, error) {
+func (m *memory) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if m.beforePush != nil {
 		if err := m.beforePush(); err != nil {
 			return nil, err
@@ -222,7 +225,7 @@ func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Chang
 	if err := fence.Allow(ctx); err != nil {
 		return nil, err
 	}
-	out, err := m.write(changes)
+	out, err := m.write(spec, changes)
 	if m.duringPush != nil {
 		m.duringPush(changes)
 	}
@@ -237,7 +240,7 @@ func (m *memory) Push(ctx context.Context, _ source.Spec, changes []source.Chang
 	return out, nil
 }
 
-func (m *memory) write(changes []source.Change) ([]source.Result, error) {
+func (m *memory) write(spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := source.Unanswered(len(changes))
@@ -249,7 +252,7 @@ func (m *memory) write(changes []source.Change) ([]source.Result, error) {
 		r := source.Result{Err: source.ErrUnanswered}
 		if written {
 			m.pushes++
-			r = m.change(c)
+			r = m.change(spec, c)
 		}
 		if !answered {
 			return out, errAway
@@ -277,12 +280,15 @@ func (m *memory) pushed(id string, fields map[string]any) {
 	}
 }
 
-func (m *memory) change(c source.Change) source.Result {
+func (m *memory) change(spec source.Spec, c source.Change) source.Result {
 	if c.Op == source.Create {
 		var key string
 		switch {
 		case c.Key != nil:
-			key = fmt.Sprint(c.Key[0])
+			key = m.key(c.Key)
+			if row := m.rows[key]; !m.blind && row != nil && row["deleted"] != true && !holds(spec, row, c.Fields) {
+				return source.Result{Key: []any{key}, Err: source.ErrExists}
+			}
 		case m.sent[c.Attempt] != "":
 			key = m.sent[c.Attempt]
 		default:
@@ -294,7 +300,7 @@ func (m *memory) change(c source.Change) source.Result {
 		m.rows[key]["id"] = key
 		return source.Result{Key: []any{key}}
 	}
-	key := fmt.Sprint(c.Key[0])
+	key := m.key(c.Key)
 	row := m.rows[key]
 	if row == nil || row["deleted"] == true {
 		if c.Op == source.Delete {
@@ -302,13 +308,8 @@ func (m *memory) change(c source.Change) source.Result {
 		}
 		return source.Result{Err: source.ErrMoved}
 	}
-	for name, v := range c.Expect {
-		if m.blind {
-			break
-		}
-		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) {
-			return source.Result{Err: source.ErrMoved}
-		}
+	if !m.blind && !holds(spec, row, c.Expect) {
+		return source.Result{Err: source.ErrMoved}
 	}
 	if c.Op == source.Delete {
 		if m.snapshot {
@@ -324,6 +325,38 @@ func (m *memory) change(c source.Change) source.Result {
 	}
 	m.pushed(key, only)
 	return source.Result{}
+}
+
+// key returns the key as the source has it.
+func (m *memory) key(parts []any) string {
+	key := fmt.Sprint(parts[0])
+	if m.folds {
+		key = strings.ToLower(key)
+	}
+	return key
+}
+
+// FindKeys implements source.KeyFinder.
+func (m *memory) FindKeys(_ context.Context, _ source.Spec, keys [][]any) ([][]any, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([][]any, len(keys))
+	for i, parts := range keys {
+		if key := m.key(parts); m.rows[key] != nil {
+			out[i] = []any{key}
+		}
+	}
+	return out, nil
+}
+
+// holds reports whether the row has the values, in any spelling.
+func holds(spec source.Spec, row, values map[string]any) bool {
+	for name, v := range values {
+		if name != "id" && fmt.Sprint(row[name]) != fmt.Sprint(v) && !spec.Means(name, row[name], v) {
+			return false
+		}
+	}
+	return true
 }
 
 var errAway = errors.New("the source cannot be reached")

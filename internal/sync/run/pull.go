@@ -42,6 +42,8 @@ type puller struct {
 	deletes int64         // records deleted since a pull last ended well
 	before  int64         // those of them that earlier runs deleted
 	count   int           // of records, when the step began
+
+	spelling mapping.Spelling // as the pages so far showed it; nil: nothing new
 }
 
 // mapped is a page with its rows mapped.
@@ -52,7 +54,9 @@ type mapped struct {
 	retried []string        // ids of the rejects that the rows were
 	read    int64
 	digest  digest
-	err     error // io.EOF after the last page
+	// spelling has the forms of values if the page has a new one; nil otherwise.
+	spelling mapping.Spelling
+	err      error // io.EOF after the last page
 }
 
 // pull works on a pull step: it reads the source's pages and applies them one by one.
@@ -126,6 +130,9 @@ func (p *puller) prepare(ctx context.Context, known *typeState, whole bool) (err
 		return err
 	}
 	p.planner.Sent = p.sent.Of
+	if err := p.learnKeys(ctx); err != nil {
+		return err
+	}
 	n, err := p.docs.CountDocs(ctx, p.records.aliases, 1)
 	if err != nil {
 		return err
@@ -198,6 +205,7 @@ func (p *puller) mapPage(page source.Page) *mapped {
 		m.retried = p.retry.ids
 	}
 	m.Rows = nil // the reader uses them again
+	m.spelling = p.mapper.Spelling()
 	if len(m.rejects) == 0 {
 		m.digest = digestOf(m.items)
 	}
@@ -232,6 +240,9 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 		p.step.Counts.Rejected += int64(len(m.rejects))
 		p.step.Progress = Progress{Done: m.Done, Total: m.Total}
 		p.absent.saw(m)
+		if m.spelling != nil {
+			p.spelling = m.spelling
+		}
 		if p.digests.same(m.digest) {
 			// Nothing is written, so nothing needs a commit. Now and then there is one
 			// anyway: it shows progress, and it notices a cancellation.
@@ -295,6 +306,7 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	writes, generation := p.digests.write(p.def.ID, step.Datatype)
 	return p.e.checkpoint(ctx, writes, func(st *syncState) {
 		t := st.datatype(step.Datatype)
+		p.noteSpelling(t)
 		if !p.run.Retry {
 			t.pulled(last)
 			t.Deleted = 0
@@ -316,6 +328,13 @@ func (p *puller) warnCursor() {
 			p.step.Datatype, c.Unread, c.Rows, column, c.Example))
 	case c.Empty > 0 && c.Empty == c.Rows:
 		p.run.warn(fmt.Sprintf("%s: no row has a value in the cursor's column %s, so every pull reads all rows", p.step.Datatype, column))
+	}
+}
+
+// noteSpelling notes the forms that the pages so far showed.
+func (p *puller) noteSpelling(t *typeState) {
+	if p.spelling != nil {
+		t.Spelling = p.spelling
 	}
 }
 

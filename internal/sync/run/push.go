@@ -242,7 +242,11 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 			o.link.Key = r.ID
 		}
 		o.change.Op, o.change.Key = source.Delete, p.mapper.Unkey(o.link.Key)
-		o.change.Expect = p.expect(o, base)
+		// Nobody knows what the source made of a creation in doubt. If no pull will tell, the
+		// row is deleted as it is.
+		if known && !link.Unseen || p.def.Pulls() {
+			o.change.Expect = p.expect(o, base)
+		}
 		return o, nil, nil
 	}
 	fields, reject := p.mapper.Unmap(ours)

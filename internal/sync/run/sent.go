@@ -112,6 +112,16 @@ func (s *SentLog) Of(id string) []*plan.SentChange {
 	return out
 }
 
+// ids returns the records of which something was sent, sorted.
+func (s *SentLog) ids() []string {
+	var out []string
+	for _, d := range s.docs {
+		out = slices.AppendSeq(out, maps.Keys(d.rows))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // with returns the writes that keep what the batch is about to send, and sets own and
 // doubts of its changes. A change that was sent before is stored already.
 func (s *SentLog) with(batch []*outgoing, fields []string) ([]store.Write, *SentLog, error) {

@@ -64,30 +64,38 @@ type kept struct {
 	writes  []store.Write
 	known   map[*plan.SentChange]bool // changes whose outcome is settled
 	refused []*Rejected
-	done    []int // whose records are written
+	done    []int             // whose records are written
+	claimed map[string]string // the records of the batch, by the keys of their rows
 }
 
 // note adds the outcome of the i-th change.
-func (p *pusher) note(k *kept, i int, o *outgoing, res source.Result) {
+func (p *pusher) note(ctx context.Context, k *kept, i int, o *outgoing, res source.Result) error {
 	// The source may have the change or not. Its batch stays stored, so that a pull that finds
 	// the values takes them for ours. The link stays as it is, so that a later push sends the
 	// change again.
 	if errors.Is(res.Err, source.ErrUnanswered) {
-		return
+		return nil
 	}
 	k.known[o.own] = true
+	w, reject, err := p.meet(ctx, o, res, k.claimed)
+	if err != nil {
+		return err
+	}
+	if reject != nil {
+		k.writes, k.refused = append(k.writes, w...), append(k.refused, reject)
+		return nil
+	}
 	if errors.Is(res.Err, source.ErrMoved) { // the record keeps its base, so it is pushed again later
 		p.step.Counts.Conflicts++
 		p.run.warn(fmt.Sprintf("%s: rows changed at the source meanwhile; the next pull merges them", p.step.Datatype))
-		return
+		return nil
 	}
-	var w []store.Write
 	if res.Err == nil {
 		w, res.Err = p.settle(o, res)
 	}
 	if res.Err != nil {
 		p.refusedAt(k, i, o, res.Err)
-		return
+		return nil
 	}
 	switch o.change.Op {
 	case source.Create:
@@ -104,6 +112,7 @@ func (p *pusher) note(k *kept, i int, o *outgoing, res source.Result) {
 	if id := rejectIDOf(definition.Push, p.step.Datatype, o.ID); p.rejects.known[id] {
 		k.writes = append(k.writes, p.rejects.clear(id))
 	}
+	return nil
 }
 
 // refusedAt adds a change that the source did not make.
@@ -122,9 +131,11 @@ func (p *pusher) refusedAt(k *kept, i int, o *outgoing, err error) {
 
 // keep records the outcome of each change.
 func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.Result) error {
-	k := &kept{known: make(map[*plan.SentChange]bool)}
+	k := &kept{known: make(map[*plan.SentChange]bool), claimed: make(map[string]string)}
 	for i, o := range batch {
-		p.note(k, i, o, results[i])
+		if err := p.note(ctx, k, i, o, results[i]); err != nil {
+			return err
+		}
 	}
 	delete(k.known, nil)
 	forget, left := p.sent.without(k.known)
@@ -207,7 +218,7 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	}
 	if o.change.Op == source.Delete {
 		link.Gone, link.Held = true, nil
-	} else if len(link.Held) > 0 {
+	} else if link.Unseen = o.change.Op == source.Create && next.Deleted; len(link.Held) > 0 {
 		base, err := record.Canonical(o.sent)
 		if err != nil {
 			return nil, err

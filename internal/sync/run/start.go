@@ -103,11 +103,15 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 	if err != nil {
 		return nil, err
 	}
+	links, err := s.relinked(ctx, &d.Sync)
+	if err != nil {
+		return nil, err
+	}
 	now := s.clock()
 	if d.Sync.IsOneTime && !st.FinishedAt.IsZero() && o.Method != Validate {
 		return nil, fault.New(fault.Conflict, "the sync is a one-time sync and finished at %s", st.FinishedAt.Format(time.RFC3339))
 	}
-	var writes []store.Write
+	writes := links
 	if old := st.Lease; old != nil {
 		before, rev, err := s.ledger.readRun(ctx, id, old.RunID)
 		if err != nil && fault.CodeOf(err) != fault.NotFound {

@@ -3,11 +3,13 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/sync/mapping"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
@@ -56,6 +58,8 @@ type typeState struct {
 	// Doubt says that creations were sent to the source whose outcome is unknown.
 	// The records' links have the attempts.
 	Doubt bool `json:"doubt,omitempty"`
+	// Spelling holds the forms in which pulls saw values, so that pushes write the same.
+	Spelling mapping.Spelling `json:"spelling,omitempty"`
 }
 
 func (s *syncState) datatype(datatype string) *typeState {
@@ -198,6 +202,12 @@ func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
 	}
 	if err == nil && st.rev != "" {
 		writes = append(writes, store.Write{Collection: states, Doc: store.Doc{ID: id, Rev: st.rev}, Delete: true})
+	}
+	if links, failed := readLinked(ctx, l.docs, id); failed != nil {
+		err = errors.Join(err, failed)
+	} else if links != nil {
+		links.Deleted = true
+		writes = append(writes, links.write(id))
 	}
 	return writes, err
 }

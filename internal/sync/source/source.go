@@ -166,6 +166,15 @@ type Spec struct {
 	// Mapped lists the columns other than the key's that the mapping reads; empty: all
 	// columns. "a.b" is a column of that name, or a path into the column a.
 	Mapped []string
+	// Live is the value of Deleted in a row that is not deleted.
+	Live any
+	// Same reports whether two values of a column mean the same to the mapping, such as
+	// "yes" and true. A push compares with it where the values differ as they are: a row
+	// in another spelling did not change. nil: no other spelling is known.
+	Same func(column string, a, b any) bool
+	// IsMark reports whether a value of the column Deleted marks a deleted row; nil: no
+	// value does.
+	IsMark func(v any) bool
 }
 
 // CheckColumns returns a fault if columns, which are all that a file or a table has, hold
@@ -192,6 +201,16 @@ func (s Spec) TimeOf(row Row) (time.Time, bool) {
 		return s.ReadTime(v)
 	}
 	return Instant(v, s.CursorZone)
+}
+
+// Means reports whether a value of the column means what is wanted, in any spelling.
+func (s Spec) Means(column string, have, want any) bool {
+	return s.Same != nil && s.Same(column, have, want)
+}
+
+// Marked reports whether a value of the column Deleted marks a deleted row.
+func (s Spec) Marked(v any) bool {
+	return s.IsMark != nil && s.IsMark(v)
 }
 
 // PageBytes is about the largest size of all values of a page. It bounds the memory of a
@@ -263,8 +282,8 @@ type Change struct {
 	Changed []string
 	// Expect holds the values on which both sides last agreed: those of the changed
 	// fields for an Update, all of them for a Delete. A source that can compare them
-	// refuses the change with ErrMoved if the row has other values now. Otherwise the
-	// push would overwrite an edit that no pull has seen.
+	// refuses the change with ErrMoved if the row has other values now, and does not mean
+	// the same by the Spec. Otherwise the push would overwrite an edit that no pull has seen.
 	Expect      map[string]any
 	ExternalIDs map[string]string
 	// Attempt is an idempotency key: it stays the same when this change is sent again,
@@ -276,6 +295,10 @@ type Change struct {
 // agreed. The source wrote nothing. The next pull reads the new values, and the merge
 // decides.
 var ErrMoved = errors.New("source: the row changed at the source")
+
+// ErrExists reports that the row of a Create exists already, by the source's own comparison of
+// keys, and has other values. The source wrote nothing. The result has the row's key.
+var ErrExists = errors.New("source: the row exists already")
 
 // ErrUnanswered reports that the outcome of a change is unknown: its call failed, or a
 // failure before it kept the call from being made. The caller sends the change again.
@@ -300,12 +323,13 @@ var ErrReadOnly = errors.New("source: cannot be pushed to")
 
 // Result answers one Change.
 type Result struct {
-	// Key is the key that the source chose for a new row, in the order of Spec.Key.
+	// Key is the key of a Create's row as the source has it, in the order of Spec.Key, where
+	// the source chose it or may spell it otherwise than the change.
 	Key []any
 	// ExternalIDs are the source's ids that the caller keeps with the record.
 	ExternalIDs map[string]string
-	// Err is ErrMoved or a *fault.Error if the source refused this change. It then wrote
-	// nothing of it, and the other changes of the batch are not affected. The code
+	// Err is ErrMoved, ErrExists or a *fault.Error if the source refused this change. It then
+	// wrote nothing of it, and the other changes of the batch are not affected. The code
 	// Unavailable means that the source failed at this change alone: a later push sends
 	// it again. An Update, a Delete or a Create with a Key may have been written then.
 	//
@@ -342,4 +366,12 @@ type KeyChooser interface {
 	// ChoosesKeys reports whether the source itself chooses the keys of the datatype's
 	// new rows.
 	ChoosesKeys(datatype string) bool
+}
+
+// KeyFinder is implemented by sources that may spell keys otherwise than they were sent: 7 for
+// 007, or a row abc that is found as ABC.
+type KeyFinder interface {
+	// FindKeys returns the key of the row that the source finds under each of the keys, as
+	// the row has it; nil where it finds none.
+	FindKeys(ctx context.Context, spec Spec, keys [][]any) ([][]any, error)
 }

@@ -162,7 +162,9 @@ func (p *Planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	}
 	var seen []*SentChange
 	if sent != nil {
-		base, seen = agreed(base, theirs, sent, p.Fields)
+		if base, seen = agreed(base, theirs, sent, p.Fields); old.Deleted && !known && creates(sent) {
+			base, seen = theirs, sent // what a creation in doubt made
+		}
 	}
 	if seen == nil && known && !link.Gone && len(record.Diff(base, theirs, p.Fields)) == 0 {
 		// The source has what it had. Whatever differs was changed here.
@@ -176,7 +178,7 @@ func (p *Planner) merge(m *mapping.Mapped, old *record.Record, link record.Link,
 	r := old.Clone()
 	maps.Copy(r.ExternalIDs, m.ExternalIDs)
 	if old.Deleted {
-		if seen != nil && len(record.Diff(base, theirs, p.Fields)) == 0 { // all that is new there is ours
+		if link.Unseen || seen != nil && len(record.Diff(base, theirs, p.Fields)) == 0 { // all that is new there is ours
 			r.SetLink(p.Sync, record.Link{Key: m.Key, Base: m.Data, Held: link.Held}) // the deletion is still to be pushed
 			return Outcome{Effect: Linked, Record: r, Pushes: true, Seen: seen}, nil
 		}

@@ -132,6 +132,11 @@ func Deletes(changes []*SentChange) bool {
 	return slices.ContainsFunc(changes, func(c *SentChange) bool { return c.Deleted })
 }
 
+// creates reports whether the changes, of a record without a link, have a creation.
+func creates(changes []*SentChange) bool {
+	return slices.ContainsFunc(changes, func(c *SentChange) bool { return !c.Deleted })
+}
+
 // agreed returns the base with those fields in which the row has what we sent: the source
 // did not change them. It also returns the changes whose outcome the row shows. A row that
 // has not changed shows nothing, because a request can still be on its way.

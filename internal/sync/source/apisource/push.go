@@ -134,7 +134,11 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 			made = items[0]
 		}
 	}
-	return p.result(w, made)
+	result, err := p.result(w, made)
+	if c.Op == source.Create && c.Key != nil && result.Key == nil && result.Err == nil {
+		result.Key = p.respelled(c, made)
+	}
+	return result, err
 }
 
 // send makes the call of a write. If the server fails at a creation for which it chooses the
@@ -167,6 +171,8 @@ func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (sourc
 		return source.Result{}, nil
 	case gone && c.Op == source.Update, r.Status == http.StatusPreconditionFailed:
 		return source.Result{Err: source.ErrMoved}, nil
+	case r.Status == http.StatusConflict && c.Op == source.Create && c.Key != nil && p.res.Read != nil:
+		return p.met(ctx, c, err)
 	case r.Status == http.StatusConflict && c.Op == source.Create && c.Key != nil && p.res.Update != nil && p.res.Update.addressed():
 		return p.instead(ctx, c, err)
 	}
@@ -174,7 +180,8 @@ func (p *pusher) refusal(ctx context.Context, c source.Change, err error) (sourc
 }
 
 // instead updates a row after the server refused its Create because the row exists. The
-// answer to an earlier Create was lost, or somebody else made the row.
+// answer to an earlier Create was lost, or somebody else made the row: without options.read
+// the last write wins.
 func (p *pusher) instead(ctx context.Context, c source.Change, refused error) (source.Result, error) {
 	c.Op, c.Changed = source.Update, nil
 	for name := range c.Fields {

@@ -2,6 +2,7 @@ package apisource_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -105,21 +106,30 @@ func TestKeysInURLs(t *testing.T) {
 	require.Empty(t, s.calls)
 }
 
-// The answer to a Create was lost, or somebody else made the row. The push updates the
-// existing row.
+// Somebody made the row, or the answer to a Create was lost. Only a look at the row tells.
 func TestCreateOfAnExistingRow(t *testing.T) {
 	t.Parallel()
-	s := filled(t, `"list":"row",`+posts, 2)
-	s.rows["r0001"]["theirs"] = "kept"
 	create := func(id, name string) source.Change {
 		return source.Change{Op: source.Create, ID: id, Key: []any{id}, Attempt: id, Fields: map[string]any{"id": id, "name": name}}
 	}
-	results, err := s.Open(t).Push(t.Context(), row, []source.Change{create("r0001", "ours"), create("r0001", "refuse me"), create("r0009", "new")})
+	s := filled(t, looked+`"list":"row",`+posts, 2)
+	s.rows["r0001"]["name"] = "theirs"
+	was := maps.Clone(s.rows["r0001"])
+	results, err := s.Open(t).Push(t.Context(), row, []source.Change{create("r0001", "ours"), create("r0001", "theirs"), create("r0009", "new")})
 	require.NoError(t, err)
-	require.NoError(t, results[0].Err)
-	require.ErrorContains(t, results[1].Err, "name is refused")
+	require.ErrorIs(t, results[0].Err, source.ErrExists)
+	require.NoError(t, results[1].Err)
 	require.NoError(t, results[2].Err)
-	require.Equal(t, map[string]any{"id": "r0001", "n": 1, "name": "ours", "theirs": "kept"}, s.rows["r0001"])
+	require.Equal(t, was, s.rows["r0001"])
+
+	s = filled(t, `"list":"row",`+posts, 2)
+	was = maps.Clone(s.rows["r0001"])
+	results, err = s.Open(t).Push(t.Context(), row, []source.Change{create("r0001", "ours"), create("r0009", "new")})
+	require.NoError(t, err)
+	require.NoError(t, results[0].Err, "without a look, the last write wins")
+	require.NoError(t, results[1].Err)
+	was["name"] = "ours"
+	require.Equal(t, was, s.rows["r0001"])
 
 	s.refuse = func(r *http.Request) (int, string) { // the conflict is about another value, not about the key
 		if r.Method == http.MethodPost {

@@ -195,6 +195,11 @@ func (w *rewriter) cell(cells []string, at int) string {
 	return cells[at]
 }
 
+// same reports whether a cell means the value.
+func (w *rewriter) same(column, cell string, v any) bool {
+	return sameCell(cell, v) || w.spec.Means(column, cell, v)
+}
+
 // change applies a change to an existing row and reports whether the row stays.
 func (w *rewriter) change(i int, cells []string) bool {
 	c := &w.changes[i]
@@ -202,7 +207,7 @@ func (w *rewriter) change(i int, cells []string) bool {
 		at := slices.Index(w.names, name)
 		// A cell with this change's own value is no conflict: an earlier attempt may have
 		// written it and lost its result.
-		if at >= 0 && !sameCell(w.cell(cells, at), v) && (c.Op == source.Delete || !sameCell(w.cell(cells, at), c.Fields[name])) {
+		if at >= 0 && !w.same(name, w.cell(cells, at), v) && (c.Op == source.Delete || !w.same(name, w.cell(cells, at), c.Fields[name])) {
 			w.results[i].Err = source.ErrMoved
 			return true
 		}
@@ -224,11 +229,30 @@ func (w *rewriter) change(i int, cells []string) bool {
 			}
 		}
 	default:
-		for name, v := range c.Fields {
-			cells[slices.Index(w.names, name)] = text(v)
-		}
+		w.results[i].Err = w.meet(c, cells)
 	}
 	return true
+}
+
+// meet handles a Create whose row exists. An earlier attempt may have made it, or it was
+// deleted and is marked: then it is written as a new one. Any other row is somebody else's.
+func (w *rewriter) meet(c *source.Change, cells []string) error {
+	mark := slices.Index(w.names, w.spec.Deleted)
+	if mark < 0 || !w.spec.Marked(w.cell(cells, mark)) {
+		for name, v := range c.Fields {
+			if at := slices.Index(w.names, name); !w.same(name, w.cell(cells, at), v) && !slices.Contains(w.spec.Key, name) && name != w.spec.CursorTime {
+				return source.ErrExists
+			}
+		}
+		return nil
+	}
+	cells[mark] = text(w.spec.Live)
+	for name, v := range c.Fields {
+		if s := text(v); s != "" || !slices.Contains(w.spec.Key, name) {
+			cells[slices.Index(w.names, name)] = s
+		}
+	}
+	return nil
 }
 
 // append writes the new rows.

@@ -57,12 +57,16 @@ func (p *pusher) moved(c source.Change, theirs map[string]any) bool {
 		return true
 	}
 	for name, v := range expect {
-		again := c.Op == source.Update && equal(c.Fields[name], row[name])
-		if !equal(v, row[name]) && !again {
+		again := c.Op == source.Update && p.same(name, row[name], c.Fields[name])
+		if !p.same(name, row[name], v) && !again {
 			return true
 		}
 	}
 	return false
+}
+
+func (p *pusher) same(column string, there, v any) bool {
+	return equal(v, there) || p.spec.Means(column, there, v)
 }
 
 // equal compares two values as the server does. It is written in JavaScript and may return

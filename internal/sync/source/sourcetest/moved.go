@@ -1,6 +1,8 @@
 package sourcetest
 
 import (
+	"fmt"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/sync/source"
@@ -32,6 +34,20 @@ var movedTests = topic{
 		theirs.Value = 99
 		f.place.Put(f, theirs)
 		require.ErrorIs(f, f.push(s, f.remove(was))[0].Err, source.ErrMoved)
+		require.Equal(f, plainRecord(theirs), plainRecord(f.onlyRow()))
+	},
+	"CreateOfARowThatExists": func(f *fixture) {
+		if !f.h.Conditional || f.h.ChoosesKeys {
+			return
+		}
+		theirs := f.nth(1)
+		theirs.Name = "theirs"
+		f.place.Put(f, theirs)
+		result := f.push(f.open(), f.create(1))[0]
+		require.ErrorIs(f, result.Err, source.ErrExists)
+		if result.Key != nil {
+			require.Equal(f, fmt.Sprint(f.h.Key(theirs.ID)), fmt.Sprint(result.Key))
+		}
 		require.Equal(f, plainRecord(theirs), plainRecord(f.onlyRow()))
 	},
 	"UpdateOfAVanishedRow": func(f *fixture) {

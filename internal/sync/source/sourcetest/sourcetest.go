@@ -122,7 +122,7 @@ func Run(t *testing.T, h Harness) {
 		topics = append(topics, cursorTests)
 	}
 	if h.Push {
-		topics = append(topics, pushTests, batchTests, movedTests, fenceTests)
+		topics = append(topics, pushTests, batchTests, movedTests, spelledTests, fenceTests)
 	} else {
 		topics = append(topics, readOnlyTests)
 	}

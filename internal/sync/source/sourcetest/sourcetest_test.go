@@ -135,7 +135,7 @@ func earlier(a, b time.Time) time.Time {
 
 func (r *memoryReader) Close() error { return nil }
 
-func (s *memorySource) Push(ctx context.Context, _ source.Spec, changes []source.Change) ([]source.Result, error) {
+func (s *memorySource) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if err := errors.Join(ctx.Err(), fence.Allow(ctx)); err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (s *memorySource) Push(ctx context.Context, _ source.Spec, changes []source
 		have := map[string]any{"id": rec.ID, "name": rec.Name, "value": rec.Value, "updated_at": rec.UpdatedAt, "deleted": rec.Deleted}
 		same := func(want map[string]any) bool {
 			for name, v := range want {
-				if !reflect.DeepEqual(have[name], v) {
+				if !reflect.DeepEqual(have[name], v) && !spec.Means(name, have[name], v) {
 					return false
 				}
 			}
@@ -163,6 +163,8 @@ func (s *memorySource) Push(ctx context.Context, _ source.Spec, changes []source
 			rec.Deleted = true
 			s.rows[id] = rec
 		case c.Op == source.Delete && (!ok || rec.Deleted):
+		case c.Op == source.Create && ok && !rec.Deleted && !same(c.Fields):
+			results[i].Err = source.ErrExists
 		case c.Op == source.Create:
 			set(&rec, c.Fields)
 			s.rows[id] = rec

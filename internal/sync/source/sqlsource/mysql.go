@@ -103,12 +103,10 @@ func (m *mySQL) missing(c column) string {
 // unordered returns the condition for a zero date.
 func (m *mySQL) unordered(c column) string { return m.quote(c.name) + " = 0" }
 
-// upsert returns false. ON DUPLICATE KEY UPDATE replaces a row with any equal unique key,
-// perhaps another record's. So a row is inserted or else updated by its own key.
-func (m *mySQL) upsert(_, _ []column) (string, bool) { return "", false }
+func (*mySQL) locking() string { return " FOR UPDATE" }
 
 // ignoring returns false. INSERT IGNORE would also accept rows with invalid values.
-func (m *mySQL) ignoring(column) (string, bool) { return "", false }
+func (m *mySQL) ignoring(...column) (string, bool) { return "", false }
 
 // single lets the server's parser decide: without multiStatements, it prepares only a text
 // that is one statement.

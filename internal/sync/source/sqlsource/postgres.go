@@ -108,31 +108,14 @@ func (p *postgres) unordered(c column) string {
 	return fmt.Sprintf("%[1]s = 'infinity' OR %[1]s = '-infinity'", p.quote(c.name))
 }
 
-func (p *postgres) upsert(key, set []column) (string, bool) {
-	var b strings.Builder
-	b.WriteString(" ON CONFLICT (")
-	for i, c := range key {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(p.quote(c.name))
-	}
-	if len(set) == 0 {
-		b.WriteString(") DO NOTHING")
-		return b.String(), true
-	}
-	b.WriteString(") DO UPDATE SET ")
-	for i, c := range set {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(p.quote(c.name) + " = EXCLUDED." + p.quote(c.name))
-	}
-	return b.String(), true
-}
+func (*postgres) locking() string { return " FOR UPDATE" }
 
-func (p *postgres) ignoring(c column) (string, bool) {
-	return " ON CONFLICT (" + p.quote(c.name) + ") DO NOTHING", true
+func (p *postgres) ignoring(unique ...column) (string, bool) {
+	names := make([]string, len(unique))
+	for i, c := range unique {
+		names[i] = p.quote(c.name)
+	}
+	return " ON CONFLICT (" + strings.Join(names, ", ") + ") DO NOTHING", true
 }
 
 // single lets PostgreSQL's parser decide: it prepares only a text that is one statement.

@@ -148,8 +148,10 @@ func (p *pusher) concernsRow(err error) bool {
 // refusal returns the error for the result of one change, or nil if err concerns the whole
 // push.
 func (p *pusher) refusal(err error) error {
-	if errors.Is(err, source.ErrMoved) {
-		return source.ErrMoved
+	for _, known := range []error{source.ErrMoved, source.ErrExists} {
+		if errors.Is(err, known) {
+			return known
+		}
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == fault.Invalid {
 		return f
@@ -240,7 +242,7 @@ func (p *pusher) atOnce(ctx context.Context, tx transaction, changes []source.Ch
 	}
 	for n, i := range of {
 		results[i], err = p.finish(ctx, tx, changes[i], affected[n])
-		if err != nil && !errors.Is(err, source.ErrMoved) {
+		if err != nil && !errors.Is(err, source.ErrMoved) && !errors.Is(err, source.ErrExists) {
 			return nil, err
 		}
 		results[i].Err = err
@@ -292,7 +294,8 @@ func (p *pusher) one(ctx context.Context, tx transaction, c source.Change) (sour
 	return p.finish(ctx, tx, c, n)
 }
 
-// again handles a Create whose row exists, for an engine whose INSERT cannot replace a row.
+// again handles a Create that the database refused as a duplicate: of its own key, or of another
+// unique index.
 func (p *pusher) again(ctx context.Context, tx transaction, c source.Change, duplicate error) (source.Result, error) {
 	if c.Key == nil {
 		r, err := p.finish(ctx, tx, c, 0)
@@ -301,30 +304,10 @@ func (p *pusher) again(ctx context.Context, tx transaction, c source.Change, dup
 		}
 		return r, nil
 	}
-	if _, whole := p.engine.upsert(p.keys, nil); whole {
+	if _, whole := p.engine.ignoring(p.keys...); whole {
 		return source.Result{}, duplicate
 	}
-	c.Changed = nil
-	for name := range c.Fields {
-		if !slices.Contains(p.spec.Key, name) {
-			c.Changed = append(c.Changed, name)
-		}
-	}
-	slices.Sort(c.Changed)
-	c.Expect = nil
-	exists, err := p.exists(ctx, tx, c)
-	if err != nil {
-		return source.Result{}, err
-	}
-	if !exists {
-		return source.Result{}, duplicate
-	}
-	s, err := p.update(c)
-	if err != nil || s == nil {
-		return source.Result{}, err
-	}
-	_, err = tx.exec(ctx, s.sql.String(), s.args...)
-	return source.Result{}, err
+	return p.met(ctx, tx, c, duplicate)
 }
 
 // finish makes the result of a change from the number of rows that its statement found.
@@ -333,14 +316,12 @@ func (p *pusher) finish(ctx context.Context, tx transaction, c source.Change, fo
 	case c.Op == source.Create && c.Key == nil:
 		key, err := p.chosen(ctx, tx, c)
 		return source.Result{Key: key}, err
-	case c.Op == source.Update && found == 0:
-		return source.Result{}, source.ErrMoved
-	case c.Op == source.Delete && found == 0:
-		there, err := p.exists(ctx, tx, c)
-		if err == nil && there {
-			err = source.ErrMoved
-		}
-		return source.Result{}, err
+	case c.Op == source.Create && found == 0:
+		return p.met(ctx, tx, c, source.ErrMoved) // it vanished again: the next push creates it
+	case c.Op == source.Create:
+		return p.made(ctx, tx, c)
+	case c.Op == source.Update && found == 0, c.Op == source.Delete && found == 0:
+		return source.Result{}, p.otherwise(ctx, tx, c)
 	}
 	return source.Result{}, nil
 }
@@ -373,22 +354,4 @@ func (p *pusher) chosen(ctx context.Context, tx transaction, c source.Change) ([
 		err = fmt.Errorf("the row that was just inserted into %s cannot be found", p.table.name)
 	}
 	return key, err
-}
-
-func (p *pusher) exists(ctx context.Context, tx transaction, c source.Change) (bool, error) {
-	s := &statement{engine: p.engine}
-	s.sql.WriteString("SELECT " + p.engine.quote(p.keys[0].name) + " FROM " + p.table.from + " WHERE ")
-	if err := p.whereKey(s, c); err != nil {
-		return false, err
-	}
-	r, err := tx.query(ctx, p.keys[:1], s.sql.String(), s.args...)
-	if err != nil {
-		return false, err
-	}
-	found := false
-	err = each(r, 1, func([]any) error {
-		found = true
-		return nil
-	})
-	return found, err
 }

@@ -135,12 +135,10 @@ func (e *sqliteEngine) same(c column, placeholder string) string {
 	return e.quote(c.name) + " IS " + placeholder
 }
 
-func (e *sqliteEngine) upsert(key, set []column) (string, bool) {
-	return (*postgres)(nil).upsert(key, set) // SQLite has the same syntax as PostgreSQL
-}
+func (*sqliteEngine) locking() string { return "" }
 
-func (e *sqliteEngine) ignoring(c column) (string, bool) {
-	return (*postgres)(nil).ignoring(c)
+func (e *sqliteEngine) ignoring(unique ...column) (string, bool) {
+	return (*postgres)(nil).ignoring(unique...) // SQLite has the same syntax as PostgreSQL
 }
 
 func (e *sqliteEngine) describe(ctx context.Context, from string) ([]column, error) {

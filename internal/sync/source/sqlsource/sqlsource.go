@@ -274,12 +274,12 @@ type engine interface {
 	// buffered returns the number of rows that a query reads at once; 0: a query reads
 	// all rows, one by one.
 	buffered() int
-	// upsert returns the end of an INSERT that replaces the row with the same key. If it
-	// returns false, the engine has none, and a row is inserted or else updated.
-	upsert(key, set []column) (string, bool)
-	// ignoring returns the end of an INSERT that does nothing if the column's value
-	// exists. If it returns false, such an INSERT fails as a duplicate.
-	ignoring(c column) (string, bool)
+	// locking returns the end of a SELECT that locks its rows until the transaction ends;
+	// "": the statement before it has locked the whole database.
+	locking() string
+	// ignoring returns the end of an INSERT that does nothing if the values of the unique
+	// columns exist. If it returns false, such an INSERT fails as a duplicate.
+	ignoring(unique ...column) (string, bool)
 	// abortsOnError reports whether a failed statement ends the whole transaction unless
 	// there is a savepoint.
 	abortsOnError() bool

@@ -82,12 +82,10 @@ func (p *pusher) insert(c source.Change) (*statement, error) {
 			values[k.name] = c.Key[i]
 		}
 	}
-	names, placeholders, nulls := "", "", ""
-	var set []column
+	names, placeholders := "", ""
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		column := p.column(name)
-		if values[name] == nil && slices.Contains(c.Lacking, name) { // the default holds in a new row, and NULL in one that exists
-			nulls += ", " + p.engine.quote(name) + " = NULL"
+		if values[name] == nil && slices.Contains(c.Lacking, name) { // the column's default holds
 			continue
 		}
 		placeholder, err := s.value(column, values[name])
@@ -98,23 +96,14 @@ func (p *pusher) insert(c source.Change) (*statement, error) {
 			names, placeholders = names+", ", placeholders+", "
 		}
 		names, placeholders = names+p.engine.quote(name), placeholders+placeholder
-		if !slices.Contains(p.spec.Key, name) {
-			set = append(set, column)
-		}
 	}
 	s.sql.WriteString("INSERT INTO " + p.table.from + " (" + names + ") VALUES (" + placeholders + ")")
 	if c.Key == nil {
 		end, _ := p.engine.ignoring(*p.attempt)
 		s.sql.WriteString(end)
 	} else {
-		if nulls != "" && len(set) == 0 {
-			set = p.keys[:1] // a SET needs a column before the nulls; this one has the value already
-		}
-		end, whole := p.engine.upsert(p.keys, set)
+		end, _ := p.engine.ignoring(p.keys...)
 		s.sql.WriteString(end)
-		if whole {
-			s.sql.WriteString(nulls)
-		}
 	}
 	return s, nil
 }
