@@ -44,6 +44,7 @@ func (p *pusher) resend(r StoredRecord, link record.Link) (*outgoing, *Rejected,
 	o.change = source.Change{
 		Op: source.Create, ID: r.ID, ExternalIDs: r.ExternalIDs, Fields: fields, Key: p.mapper.NewKey(p.e.source, r.ID, fields), Attempt: link.Attempt,
 	}
+	o.keep(p.mapper.Own(data), nil)
 	return o, nil, nil
 }
 

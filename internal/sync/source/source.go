@@ -111,6 +111,9 @@ type Cursor struct {
 type Spec struct {
 	Datatype string
 	Key      []string // columns that identify a row; never empty
+	// Columns are the columns that a push writes besides the key; nil: all. The source
+	// does not have the others, so they stay in the store and no pull removes them.
+	Columns []string
 	// CursorTime is the column with the time of a row's last change; "": there is none,
 	// and every pull reads all rows.
 	CursorTime string
@@ -260,4 +263,11 @@ type KeyChooser interface {
 	// ChoosesKeys reports whether the source itself chooses the keys of the datatype's
 	// new rows.
 	ChoosesKeys(datatype string) bool
+}
+
+// Selector is implemented by sources that do not get every new record.
+type Selector interface {
+	// Takes reports whether the source gets the record of a Create. Otherwise the record
+	// stays in the store alone: it is neither pushed nor rejected.
+	Takes(datatype string, c Change) bool
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"time"
+	"slices"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -56,8 +56,8 @@ func (s *server) Push(ctx context.Context, spec source.Spec, changes []source.Ch
 	return results, nil
 }
 
-// ours returns the whole row of a change with its key, in OurWater's form.
-func (p *pusher) ours(c source.Change) map[string]any {
+// whole returns the row of a creation with its key, in LegacyMyWell's form.
+func (p *pusher) whole(c source.Change) (map[string]any, error) {
 	row := maps.Clone(c.Fields)
 	if row == nil {
 		row = map[string]any{}
@@ -67,7 +67,7 @@ func (p *pusher) ours(c source.Change) map[string]any {
 			row[p.spec.Key[i]] = k
 		}
 	}
-	return row
+	return p.push(row, externalIDsOf(row, c.ExternalIDs))
 }
 
 func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error) {
@@ -85,11 +85,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	case p.moved(c, theirs):
 		return source.Result{Err: source.ErrMoved}, nil
 	case c.Op == source.Delete:
-		_, err = p.client.Call(ctx, http.MethodDelete, p.url(p.model, id, nil), nil, nil)
-		if status(err) == http.StatusNotFound {
-			err = nil
-		}
-		return refusal(err)
+		return p.remove(ctx, id)
 	}
 	only, err := p.changed(c)
 	if err != nil {
@@ -98,11 +94,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	if len(only) == 0 {
 		return source.Result{}, nil
 	}
-	_, err = p.client.Call(ctx, http.MethodPatch, p.url(p.model, id, nil), nil, only)
-	if status(err) == http.StatusNotFound {
-		return source.Result{Err: source.ErrMoved}, nil
-	}
-	return refusal(err)
+	return p.update(ctx, id, only)
 }
 
 // changed returns the body of an update: the changed fields in LegacyMyWell's form. One
@@ -110,14 +102,14 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 // without the changes and returns the difference.
 func (p *pusher) changed(c source.Change) (map[string]any, error) {
 	row := p.key(c)
-	key, err := p.push(row, c.ExternalIDs)
+	key, err := p.push(row, externalIDsOf(row, c.ExternalIDs))
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range c.Changed {
 		row[name] = c.Fields[name]
 	}
-	out, err := p.push(row, c.ExternalIDs)
+	out, err := p.push(row, externalIDsOf(row, c.ExternalIDs))
 	maps.DeleteFunc(out, func(name string, v any) bool { old, there := key[name]; return there && equal(old, v) })
 	return out, err
 }
@@ -166,7 +158,7 @@ func (p *pusher) find(ctx context.Context, where object, limit int) ([]map[strin
 
 // create makes a village or a resource, unless an earlier attempt already made it.
 func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, error) {
-	theirs, err := p.push(p.ours(c), c.ExternalIDs)
+	theirs, err := p.whole(c)
 	if err != nil {
 		return source.Result{Err: fault.New(fault.Invalid, "%s", err)}, nil
 	}
@@ -181,8 +173,17 @@ func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, er
 		return source.Result{}, err
 	}
 	for _, f := range found {
-		if alike(theirs, f) {
+		if p.alike(theirs, f) {
 			return p.made(f)
+		}
+	}
+	if id := theirs["id"]; id != nil {
+		found, err := p.find(ctx, object{"and": []object{{"postcode": theirs["postcode"]}, {"id": id}}}, 1)
+		if err != nil {
+			return source.Result{}, err
+		}
+		if len(found) > 0 {
+			return source.Result{Err: fault.New(fault.Conflict, "LegacyMyWell has a %s %s already, with other values: pull it, or give this one another id", p.datatype, composite(theirs["postcode"], id))}, nil
 		}
 	}
 	a, err := p.client.Call(ctx, http.MethodPost, p.url(p.model, "", nil), nil, theirs)
@@ -202,16 +203,20 @@ func (p *pusher) made(theirs map[string]any) (source.Result, error) {
 	if id == "" {
 		return source.Result{}, fault.New(fault.Invalid, "the answer of %s has no id of the new row", p.base.Host)
 	}
-	external := map[string]string{legacyVillage: id, legacyPincode: text(theirs["postcode"])}
+	external := map[string]string{legacyID: id, legacyVillage: text(theirs["id"]), legacyPincode: text(theirs["postcode"])}
 	if p.datatype == "resource" {
-		external = map[string]string{legacyID: id, legacyResource: id, legacyPincode: text(theirs["postcode"])}
+		external = map[string]string{legacyID: id, legacyResource: text(theirs["id"]), legacyPincode: text(theirs["postcode"])}
 	}
 	return source.Result{Key: []any{id}, ExternalIDs: external}, nil
 }
 
-// alike reports whether a row has all the values that were sent.
-func alike(sent, row map[string]any) bool {
+// alike reports whether a row has all the values that were sent, except those that the
+// server drops because its model has no such member.
+func (p *pusher) alike(sent, row map[string]any) bool {
 	for name, v := range sent {
+		if _, there := row[name]; !there && !slices.Contains(p.theirs, name) {
+			continue
+		}
 		if !equal(v, row[name]) {
 			return false
 		}
@@ -225,7 +230,7 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 	var fresh []int
 	var rows []any
 	for _, i := range at {
-		theirs, err := p.push(p.ours(changes[i]), changes[i].ExternalIDs)
+		theirs, err := p.whole(changes[i])
 		if err == nil && !isNumber(theirs["value"]) {
 			err = errors.New("value is not a number")
 		}
@@ -245,10 +250,10 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 		theirs, _ := rows[n].(map[string]any)
 		if id, ok := there[identityOf(theirs)]; ok {
 			r := source.Result{ExternalIDs: map[string]string{legacyID: id}}
-			if err := p.settle(ctx, id, theirs); err != nil {
-				if r, err = refusal(err); err != nil {
-					return err
-				}
+			if updated, err := p.update(ctx, id, theirs); err != nil {
+				return err
+			} else if updated.Err != nil {
+				r = updated
 			}
 			results[i] = r
 			continue
@@ -256,12 +261,6 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 		post, body = append(post, i), append(body, theirs)
 	}
 	return p.post(ctx, post, body, results)
-}
-
-// settle gives an existing reading the values that were sent.
-func (p *pusher) settle(ctx context.Context, id string, theirs map[string]any) error {
-	_, err := p.client.Call(ctx, http.MethodPatch, p.url(p.model, id, nil), nil, theirs)
-	return err
 }
 
 func (p *pusher) post(ctx context.Context, at []int, body []any, results []source.Result) error {
@@ -303,66 +302,4 @@ func isNumber(v any) bool {
 		return true
 	}
 	return false
-}
-
-// identityOf returns a text that is equal for two rows of the same reading: the same
-// resource and instant, to the millisecond that the server keeps.
-func identityOf(theirs map[string]any) string {
-	at, _ := rest.Instant(theirs["date"])
-	return composite(theirs["postcode"], theirs["resourceId"]) + " " + at.Truncate(time.Millisecond).UTC().Format(time.RFC3339Nano)
-}
-
-// existing returns the ids of the readings in the rows' resources and span of time, by
-// identity.
-func (p *pusher) existing(ctx context.Context, rows []any) (map[string]string, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	var resources []any
-	seen := map[string]bool{}
-	var first, last time.Time
-	for _, row := range rows {
-		m, _ := row.(map[string]any)
-		if id := text(m["resourceId"]); !seen[id] {
-			seen[id] = true
-			resources = append(resources, m["resourceId"])
-		}
-		at, _ := rest.Instant(m["date"])
-		if first.IsZero() || at.Before(first) {
-			first = at
-		}
-		if at.After(last) {
-			last = at
-		}
-	}
-	const layout = "2006-01-02T15:04:05.000Z07:00"
-	where := object{"and": []object{
-		{"resourceId": object{"inq": resources}},
-		{"date": object{"gte": first.UTC().Format(layout)}}, {"date": object{"lte": last.Add(time.Millisecond).UTC().Format(layout)}},
-	}}
-	out := map[string]string{}
-	after := any(nil)
-	for {
-		w := where
-		if after != nil {
-			w = object{"and": []object{where, {"id": object{"gt": after}}}}
-		}
-		a, err := p.client.Call(ctx, http.MethodGet, p.url(p.model, "", object{"where": w, "order": []string{"id ASC"}, "limit": p.rows}), nil, nil)
-		if err != nil {
-			return nil, err
-		}
-		items, ok := a.Body.([]any)
-		if !ok {
-			return nil, fault.New(fault.Invalid, "the answer of %s is not an array", p.base.Host)
-		}
-		before := text(after)
-		for _, item := range items {
-			if m, ok := item.(map[string]any); ok {
-				out[identityOf(m)], after = text(m["id"]), m["id"]
-			}
-		}
-		if len(items) < p.rows || text(after) == before {
-			return out, nil
-		}
-	}
 }
