@@ -17,9 +17,16 @@ import (
 
 // settings are DataCollect's extraFields, or the same names in options.
 type settings struct {
-	apiKey, workflowID, username, password string
-	batch, retries                         int
-	delay, timeout                         time.Duration
+	apiKey, workflowID, username, password, callbackToken string
+	batch, retries                                        int
+	delay, timeout                                        time.Duration
+}
+
+// credentials returns the settings that are sent as credentials, by name.
+func (s *settings) credentials() map[string]*string {
+	return map[string]*string{
+		"apiKey": &s.apiKey, "workflowId": &s.workflowID, "username": &s.username, "password": &s.password, "callbackToken": &s.callbackToken,
+	}
 }
 
 const (
@@ -38,13 +45,14 @@ func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	for i, x := range d.ExtraFields {
 		r.set(x.Name, x.Value, decode.Index("extraFields", i))
 	}
-	s.apiKey, s.workflowID = r.text("apiKey"), r.text("workflowId")
-	s.username, s.password = r.text("username"), r.text("password")
+	for name, value := range s.credentials() {
+		*value = r.text(name)
+	}
 	s.batch = r.number("batchSize", s.batch, 1, maxBatch)
 	s.retries = r.number("retryAttempts", s.retries, 0, 10)
 	s.delay = time.Duration(r.number("delayBetweenBatches", 0, 0, int(maxPause.Milliseconds()))) * time.Millisecond
 	s.timeout = time.Duration(r.number("timeout", int(s.timeout.Milliseconds()), 1, int(maxPause.Milliseconds()))) * time.Millisecond
-	if f.needsKey && s.apiKey == "" {
+	if f.trigger && s.apiKey == "" {
 		r.Add("extraFields", "apiKey is required")
 	}
 	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -54,7 +62,7 @@ func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	}
 	if len(r.values) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(r.values)) {
-			r.Add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password", name)
+			r.Add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password, callbackToken", name)
 		}
 	}
 	return s, r.Details()
