@@ -12,12 +12,12 @@ package datacollect
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/rest"
 )
@@ -84,23 +84,13 @@ func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) 
 		}
 		*value = v
 	}
+	if err := s.complete(); err != nil {
+		return nil, err
+	}
 	out := &server{flavour: f, settings: s}
 	out.url, _ = url.Parse(d.URL)
-	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Memory: env.Memory, Secrets: append(credential.InURL(d.URL), s.apiKey, s.password, s.username, s.workflowID, s.callbackToken, rest.Basic(s.username, s.password)), To: d.Bound()}
-	out.client.Sign = func(r *http.Request) {
-		if s.apiKey != "" {
-			r.Header.Set("X-Api-Key", s.apiKey)
-		}
-		if s.workflowID != "" {
-			r.Header.Set("X-Workflow-Id", s.workflowID)
-		}
-		if s.callbackToken != "" {
-			r.Header.Set("X-Callback-Token", s.callbackToken)
-		}
-		if s.username != "" {
-			r.SetBasicAuth(s.username, s.password)
-		}
-	}
+	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Memory: env.Memory, Secrets: append(credential.InURL(d.URL), s.apiKey, s.password, s.username, s.workflowID, s.callbackToken, s.token, rest.Basic(s.username, s.password)), To: d.Bound()}
+	out.client.Sign = s.sign
 	return out, nil
 }
 
@@ -110,15 +100,20 @@ func (s *server) Close() error { return nil }
 // PushSize implements source.Source.
 func (s *server) PushSize() int { return s.batch }
 
-// call makes a call and repeats it after failures that may pass, at most retries times.
+// call makes a call and repeats it after failures that may pass: n retryAttempts are n + 1
+// requests. It waits for as long as the server asks, or else longer each time.
 func (s *server) call(ctx context.Context, method, target string, body any) (*rest.Answer, error) {
 	wait := 500 * time.Millisecond
 	for attempt := 0; ; attempt++ {
-		a, err := s.client.Call(ctx, method, target, nil, body)
+		a, err := s.client.Call(outbound.Once(ctx), method, target, nil, body)
 		if err == nil || attempt >= s.retries || fault.CodeOf(err) != fault.Unavailable || ctx.Err() != nil {
 			return a, err
 		}
-		if err := pause(ctx, wait); err != nil {
+		asked := wait
+		if r, ok := errors.AsType[*rest.Refusal](err); ok {
+			asked = min(max(wait, r.RetryAfter), maxAsked)
+		}
+		if err := pause(ctx, asked); err != nil {
 			return nil, err
 		}
 		wait *= 2

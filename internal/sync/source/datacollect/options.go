@@ -17,15 +17,16 @@ import (
 
 // settings are DataCollect's extraFields, or the same names in options.
 type settings struct {
-	apiKey, workflowID, username, password, callbackToken string
-	batch, retries                                        int
-	delay, timeout                                        time.Duration
+	auth                                                         string // one of methods; "": whatever is given is sent
+	apiKey, workflowID, username, password, token, callbackToken string
+	batch, retries                                               int
+	delay, timeout                                               time.Duration
 }
 
 // credentials returns the settings that are sent as credentials, by name.
 func (s *settings) credentials() map[string]*string {
 	return map[string]*string{
-		"apiKey": &s.apiKey, "workflowId": &s.workflowID, "username": &s.username, "password": &s.password, "callbackToken": &s.callbackToken,
+		"apiKey": &s.apiKey, "workflowId": &s.workflowID, "username": &s.username, "password": &s.password, "token": &s.token, "callbackToken": &s.callbackToken,
 	}
 }
 
@@ -35,6 +36,7 @@ const (
 	defaultRetries = 3
 	defaultTimeout = 30 * time.Second
 	maxPause       = 10 * time.Minute
+	maxAsked       = 2 * time.Minute // the longest Retry-After for which a call waits
 )
 
 // read returns the settings, with every fault.
@@ -48,12 +50,20 @@ func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	for name, value := range s.credentials() {
 		*value = r.text(name)
 	}
+	if auth, ok := methods[d.Auth]; ok {
+		s.auth = auth
+	} else {
+		r.Add("auth", "must be none, basic, api-key or bearer")
+	}
 	s.batch = r.number("batchSize", s.batch, 1, maxBatch)
 	s.retries = r.number("retryAttempts", s.retries, 0, 10)
 	s.delay = time.Duration(r.number("delayBetweenBatches", 0, 0, int(maxPause.Milliseconds()))) * time.Millisecond
 	s.timeout = time.Duration(r.number("timeout", int(s.timeout.Milliseconds()), 1, int(maxPause.Milliseconds()))) * time.Millisecond
-	if f.trigger && s.apiKey == "" {
+	if (f.trigger && s.auth == "" || s.auth == apiKeyAuth) && s.apiKey == "" {
 		r.Add("extraFields", "apiKey is required")
+	}
+	if s.auth == bearerAuth && s.bearer() == "" {
+		r.Add("extraFields", "token is required")
 	}
 	if u, err := url.Parse(d.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		r.Add("url", "must be an http or https URL")
@@ -62,7 +72,7 @@ func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	}
 	if len(r.values) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(r.values)) {
-			r.Add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password, callbackToken", name)
+			r.Add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password, token, callbackToken", name)
 		}
 	}
 	return s, r.Details()

@@ -25,6 +25,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/fence"
+	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -66,8 +67,9 @@ type Answer struct {
 // Refusal is an answer with an error status or a redirect that was not followed. It is
 // the cause of the *fault.Error that Call returns.
 type Refusal struct {
-	Status  int
-	Message string // the server's own words, without credentials
+	Status     int
+	Message    string        // the server's own words, without credentials
+	RetryAfter time.Duration // for how long the server asks to wait; 0 if it does not
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("status %d: %s", r.Status, r.Message) }
@@ -199,7 +201,7 @@ func (c *Client) failed(host string, err error) error {
 
 // refused returns the error for an answer that is no success.
 func (c *Client) refused(host string, a *Answer) error {
-	r := &Refusal{Status: a.Status, Message: c.Clean(messageOf(a.Raw))}
+	r := &Refusal{Status: a.Status, Message: c.Clean(messageOf(a.Raw)), RetryAfter: outbound.RetryAfter(&http.Response{Header: a.Header}, a.Clock)}
 	code := fault.Unavailable
 	if r.ForGood() || a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || a.Status < 400 {
 		code = fault.Invalid
