@@ -75,7 +75,7 @@ func (s *Sync) checkTypes(kinds source.Registry) (faults []fault.Detail) {
 			faults = append(faults, fault.Detail{Path: "mapping." + t, Message: "is not one of datasource.selectedDatatypes"})
 		}
 	}
-	k, known := kinds[s.Datasource.Type]
+	k, known := kinds.Of(s.Datasource)
 	if !known {
 		return faults
 	}

@@ -2,6 +2,8 @@ package definition
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
 
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/sync/mapping"
@@ -102,6 +104,14 @@ func readBareExternal(f *decode.Faults, body []byte) *Sync {
 }
 
 func (b *beside) sync(f *decode.Faults, direction Direction, d source.Datasource) *Sync {
+	for i, field := range d.ExtraFields {
+		if field.Name != "syncInterval" || b.Frequency != "" {
+			continue
+		}
+		if b.Frequency = every(field.Value); b.Frequency == "" {
+			f.Add(decode.Member(decode.Index("extraFields", i), "value"), "syncInterval must be milliseconds that make whole minutes of which an hour, or hours of which a day, is a multiple: otherwise take frequency")
+		}
+	}
 	if b.Overlap != "" {
 		const event = "event" // the only datatype of such a system
 		if b.Mapping == nil {
@@ -120,4 +130,21 @@ func (b *beside) sync(f *decode.Faults, direction Direction, d source.Datasource
 		ID: b.ID, OrgID: b.OrgID, Name: b.Name, IsOneTime: b.IsOneTime, Frequency: b.Frequency, TimeZone: b.TimeZone, Type: direction,
 		Datasource: d, Mapping: b.Mapping, Conflict: b.Conflict, MaxRejected: b.MaxRejected, MaxDeletes: b.MaxDeletes,
 	}
+}
+
+// every returns the cron expression of an interval in milliseconds; "" if there is none.
+func every(milliseconds string) string {
+	ms, err := strconv.ParseInt(milliseconds, 10, 64)
+	minutes := ms / 60_000
+	switch hours := minutes / 60; {
+	case err != nil || ms <= 0 || ms%60_000 != 0 || minutes > 24*60:
+		return ""
+	case minutes < 60 && 60%minutes == 0:
+		return fmt.Sprintf("*/%d * * * *", minutes)
+	case minutes == 24*60:
+		return frequencies["daily"]
+	case minutes%60 == 0 && 24%hours == 0:
+		return fmt.Sprintf("0 */%d * * *", hours)
+	}
+	return ""
 }

@@ -102,3 +102,24 @@ func TestDataCollectsConfigurations(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "72h", bare.Mapping["event"].Cursor.Overlap)
 }
+
+// A custom type's syncInterval is when the sync is due.
+func TestSyncInterval(t *testing.T) {
+	t.Parallel()
+	for ms, want := range map[string]string{
+		"300000": "*/5 * * * *", "60000": "*/1 * * * *", "3600000": "0 */1 * * *", "43200000": "0 */12 * * *", "86400000": "0 0 * * *",
+		"5000": "", "420000": "", "18000000": "", "-300000": "", "90000": "", "x": "", "9999999999999999999": "",
+	} {
+		s, err := definition.Decode([]byte(`{"type":"custom-adapter","auth":"basic","url":"https://your-system.com/api/sync","extraFields":[
+			{"name":"username","value":"u"},{"name":"database","value":"production_db"},{"name":"syncInterval","value":"` + ms + `"}]}`))
+		if want == "" {
+			require.ErrorContains(t, err, "extraFields[2].value: syncInterval must be", ms)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, want, s.Frequency)
+		s, err = definition.Decode([]byte(`{"frequency":"daily","externalSync":{"type":"x","url":"https://x","extraFields":[{"name":"syncInterval","value":"` + ms + `"}]}}`))
+		require.NoError(t, err)
+		require.Equal(t, "daily", s.Frequency)
+	}
+}

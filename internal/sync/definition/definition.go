@@ -116,14 +116,16 @@ func (s *Sync) Datatypes(kinds source.Registry) []string {
 	case len(s.Mapping) > 0:
 		return slices.Sorted(maps.Keys(s.Mapping))
 	default:
-		return kinds[s.Datasource.Type].Datatypes
+		kind, _ := kinds.Of(s.Datasource)
+		return kind.Datatypes
 	}
 }
 
 // Mapper returns the mapper of one of the sync's datatypes. Invalid with all faults:
 // a definition that was stored by an older version can have faults.
 func (s *Sync) Mapper(kinds source.Registry, datatype string) (*mapping.Mapper, error) {
-	m, faults := s.compile(kinds[s.Datasource.Type], datatype)
+	kind, _ := kinds.Of(s.Datasource)
+	m, faults := s.compile(kind, datatype)
 	if len(faults) > 0 {
 		return nil, invalidSync(faults...)
 	}

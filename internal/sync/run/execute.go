@@ -269,7 +269,7 @@ func (e *execution) pause(ctx context.Context) error {
 }
 
 func (e *execution) runSteps(ctx context.Context) (err error) {
-	kind, ok := e.svc.kinds[e.def.Datasource.Type]
+	kind, ok := e.svc.kinds.Of(e.def.Datasource)
 	if !ok {
 		return fault.New(fault.Invalid, "%s", e.svc.kinds.Check(e.def.Datasource)[0].Message)
 	}

@@ -98,8 +98,35 @@ type Kind struct {
 	Defaults func(datatype string) Spec
 }
 
+// Custom is the kind of every type that has extraFields or an adapter and is none of the
+// others: DataCollect's definitions name a type for each system.
+const Custom = "custom-adapter"
+
 // Registry holds the kinds by name.
 type Registry map[string]Kind
+
+// Of returns the kind of a definition, and reports whether there is one.
+func (r Registry) Of(d Datasource) (Kind, bool) {
+	k, ok := r[d.Type]
+	if !ok && d.Type != "" && (len(d.ExtraFields) > 0 && r.near(d.Type) == "" || d.hasAdapter()) {
+		k, ok = r[Custom]
+	}
+	return k, ok
+}
+
+// near returns the long name of a kind that is probably misspelt. A short one, such as openfn,
+// is near to too many names that a system may have.
+func (r Registry) near(name string) string {
+	long := slices.DeleteFunc(r.Names(), func(n string) bool { return len(n) < 10 })
+	return decode.Nearest(name, long)
+}
+
+func (d Datasource) hasAdapter() bool {
+	var o struct {
+		Adapter json.RawMessage `json:"adapter"`
+	}
+	return json.Unmarshal(d.Options, &o) == nil && o.Adapter != nil
+}
 
 // NewRegistry returns a registry of the kinds.
 func NewRegistry(kinds ...Kind) Registry {
@@ -122,9 +149,13 @@ func (r Registry) Names() []string {
 
 // Check returns all faults of the definition.
 func (r Registry) Check(d Datasource) []fault.Detail {
-	k, ok := r[d.Type]
+	k, ok := r.Of(d)
 	if !ok {
-		return []fault.Detail{{Path: "type", Message: fmt.Sprintf("%q is not a type of data source: the types are %s", d.Type, strings.Join(r.Names(), ", "))}}
+		text := fmt.Sprintf("%q is not a type of data source: the types are %s", d.Type, strings.Join(r.Names(), ", "))
+		if near := r.near(d.Type); near != "" {
+			text += fmt.Sprintf("; did you mean %s?", near)
+		}
+		return []fault.Detail{{Path: "type", Message: text}}
 	}
 	return k.Check(d)
 }

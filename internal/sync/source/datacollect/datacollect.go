@@ -12,7 +12,9 @@ package datacollect
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/credential"
@@ -27,6 +29,7 @@ const (
 	MockSyncServer = "mock-sync-server"
 	OpenFn         = "openfn-adapter"
 	OpenFnShort    = "openfn" // as DataCollect's documents call it as well
+	Custom         = source.Custom
 )
 
 // Datatype is the only datatype of these kinds.
@@ -37,16 +40,26 @@ type flavour struct {
 	name     string
 	envelope string // the member that holds the events of a push
 	trigger  bool   // it is OpenFn's: it needs a key, and GET may be a mere check
+	custom   bool   // an adapter says how it is called, and it has extraFields of its own
 }
 
 // SyncServer returns the kind mock-sync-server.
-func SyncServer() source.Kind { return flavour{MockSyncServer, "data", false}.kind() }
+func SyncServer() source.Kind { return flavour{name: MockSyncServer, envelope: "data"}.kind() }
 
 // OpenFnAdapter returns the kind openfn-adapter.
-func OpenFnAdapter() source.Kind { return flavour{OpenFn, "entities", true}.kind() }
+func OpenFnAdapter() source.Kind {
+	return flavour{name: OpenFn, envelope: "entities", trigger: true}.kind()
+}
 
 // OpenFnAlias returns the same kind under the name openfn.
-func OpenFnAlias() source.Kind { return flavour{OpenFnShort, "entities", true}.kind() }
+func OpenFnAlias() source.Kind {
+	return flavour{name: OpenFnShort, envelope: "entities", trigger: true}.kind()
+}
+
+// CustomAdapter returns the kind of all systems that have a type of their own.
+func CustomAdapter() source.Kind {
+	return flavour{name: Custom, envelope: "data", custom: true}.kind()
+}
 
 // overlap is the time before the cursor that a pull reads again. A client that was offline
 // sends its events later, with the timestamps at which it recorded them.
@@ -84,12 +97,24 @@ func (f flavour) open(ctx context.Context, d source.Datasource, env source.Env) 
 		}
 		*value = v
 	}
+	for name, value := range s.fields {
+		v, err := env.Credential(ctx, d, pathOf(d, name), value)
+		if err != nil {
+			return nil, err
+		}
+		s.fields[name] = v
+	}
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
 	out := &server{flavour: f, settings: s}
 	out.url, _ = url.Parse(d.URL)
 	out.client = rest.Client{HTTP: env.HTTP, Timeout: s.timeout, Now: env.Now, Memory: env.Memory, Secrets: append(credential.InURL(d.URL), s.apiKey, s.password, s.username, s.workflowID, s.callbackToken, s.token, rest.Basic(s.username, s.password)), To: d.Bound()}
+	for _, v := range s.fields { // any of them may be a credential
+		if _, err := strconv.ParseFloat(v, 64); err != nil {
+			out.client.Secrets = append(out.client.Secrets, v)
+		}
+	}
 	out.client.Sign = s.sign
 	return out, nil
 }
@@ -102,10 +127,10 @@ func (s *server) PushSize() int { return s.batch }
 
 // call makes a call and repeats it after failures that may pass: n retryAttempts are n + 1
 // requests. It waits for as long as the server asks, or else longer each time.
-func (s *server) call(ctx context.Context, method, target string, body any) (*rest.Answer, error) {
+func (s *server) call(ctx context.Context, method, target string, header http.Header, body any) (*rest.Answer, error) {
 	wait := 500 * time.Millisecond
 	for attempt := 0; ; attempt++ {
-		a, err := s.client.Call(outbound.Once(ctx), method, target, nil, body)
+		a, err := s.client.Call(outbound.Once(ctx), method, target, header, body)
 		if err == nil || attempt >= s.retries || fault.CodeOf(err) != fault.Unavailable || ctx.Err() != nil {
 			return a, err
 		}

@@ -21,6 +21,9 @@ type settings struct {
 	apiKey, workflowID, username, password, token, callbackToken string
 	batch, retries                                               int
 	delay, timeout                                               time.Duration
+	// fields are all extraFields of a custom type, by name.
+	fields  map[string]string
+	adapter struct{ push, pull *endpoint }
 }
 
 // credentials returns the settings that are sent as credentials, by name.
@@ -43,9 +46,14 @@ const (
 func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	s := settings{batch: defaultBatch, retries: defaultRetries, timeout: defaultTimeout}
 	r := &fields{values: map[string]string{}, paths: map[string]string{}}
+	adapter := r.adapter(f, d.Options)
+	s.adapter.push, s.adapter.pull = adapter.Push.compile(&r.Faults, "options.adapter.push"), adapter.Pull.compile(&r.Faults, "options.adapter.pull")
 	r.options(d.Options)
 	for i, x := range d.ExtraFields {
 		r.set(x.Name, x.Value, decode.Index("extraFields", i))
+	}
+	if f.custom {
+		s.fields = maps.Clone(r.values)
 	}
 	for name, value := range s.credentials() {
 		*value = r.text(name)
@@ -70,7 +78,7 @@ func (f flavour) read(d source.Datasource) (settings, []fault.Detail) {
 	} else if u.User != nil {
 		r.Add("url", "must hold no credentials: they go into extraFields")
 	}
-	if len(r.values) > 0 {
+	if !f.custom {
 		for _, name := range slices.Sorted(maps.Keys(r.values)) {
 			r.Add(r.paths[name], "%q is none of apiKey, workflowId, batchSize, timeout, retryAttempts, delayBetweenBatches, username, password, token, callbackToken", name)
 		}
@@ -104,6 +112,22 @@ func (r *fields) set(name, value, path string) {
 	r.values[name], r.paths[name] = value, path
 }
 
+// adapter reads how a custom type is called.
+func (r *fields) adapter(f flavour, raw json.RawMessage) (a Adapter) {
+	var m struct {
+		Adapter json.RawMessage `json:"adapter"`
+	}
+	if json.Unmarshal(raw, &m) != nil || m.Adapter == nil {
+		return a
+	}
+	if !f.custom {
+		r.Add("options.adapter", "is for types of your own, and %s is not one", f.name)
+		return a
+	}
+	r.Decode("options.adapter", m.Adapter, &a)
+	return a
+}
+
 func (r *fields) options(raw json.RawMessage) {
 	if len(raw) == 0 {
 		return
@@ -111,6 +135,9 @@ func (r *fields) options(raw json.RawMessage) {
 	var m map[string]json.RawMessage
 	r.Decode("options", raw, &m)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if name == "adapter" {
+			continue
+		}
 		text := string(m[name])
 		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
 			r.Add(decode.Member("options", name), "must be text or a number")

@@ -102,21 +102,22 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 }
 
 func (r *reader) ask(ctx context.Context) error {
-	u := *r.url
-	if since := r.pull.Cursor.Time; r.pull.CursorTime != "" && !since.IsZero() {
-		q := u.Query()
-		q.Set("since", since.Add(-r.pull.Overlap).UTC().Format(time.RFC3339Nano))
-		u.RawQuery = q.Encode()
+	target, header, body, err := r.asking()
+	if err != nil {
+		return err
 	}
-	a, err := r.call(ctx, http.MethodGet, u.String(), nil)
+	a, err := r.call(ctx, cmp.Or(r.adapter.pull.method, http.MethodGet), target, header, body)
 	if refused, ok := errors.AsType[*rest.Refusal](err); ok && r.trigger && (refused.Status == http.StatusNotFound || refused.Status == http.StatusMethodNotAllowed) {
 		r.asked = true // a workflow that only takes events
 		return nil
 	}
+	if err == nil {
+		err = r.refusedInside(a, r.adapter.pull)
+	}
 	if err != nil {
 		return failed("pull of events", err)
 	}
-	events, err := r.eventsIn(a.Body)
+	events, err := r.eventsIn(a)
 	if err != nil {
 		return err
 	}
@@ -133,8 +134,35 @@ func (r *reader) ask(ctx context.Context) error {
 	return nil
 }
 
+// asking returns the call for the events after the cursor.
+func (r *reader) asking() (target string, header http.Header, body any, err error) {
+	since := time.Time{}
+	if c := r.pull.Cursor.Time; r.pull.CursorTime != "" && !c.IsZero() {
+		since = c.Add(-r.pull.Overlap)
+	}
+	if e := r.adapter.pull; e.path != nil || e.body != nil {
+		return e.request(r.url, r.asks(cmp.Or(since, time.Unix(0, 0)).UTC().Format(time.RFC3339Nano), nil))
+	}
+	u := *r.url
+	if !since.IsZero() {
+		q := u.Query()
+		q.Set("since", since.UTC().Format(time.RFC3339Nano))
+		u.RawQuery = q.Encode()
+	}
+	return r.adapter.pull.request(&u, r.asks("", nil))
+}
+
 // eventsIn returns the events of an answer: an array, or the member data or events.
-func (r *reader) eventsIn(body any) ([]any, error) {
+func (r *reader) eventsIn(a *rest.Answer) ([]any, error) {
+	body := a.Body
+	if p := r.adapter.pull.events; p != nil {
+		v, err := value(p, "events", r.answers(a.Status, body))
+		list, ok := v.([]any)
+		if err == nil && !ok {
+			err = fault.New(fault.Invalid, "the adapter: events gives no list")
+		}
+		return list, err
+	}
 	if list, ok := body.([]any); ok {
 		return list, nil
 	}

@@ -1,6 +1,7 @@
 package datacollect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,9 +55,17 @@ func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Ch
 	for n, i := range batch {
 		events[n] = event(spec, changes[i])
 	}
-	a, err := s.call(ctx, http.MethodPost, s.url.String(), map[string]any{s.envelope: events})
+	push := s.adapter.push
+	target, header, body, err := push.request(s.url, s.asks("", events))
+	if err != nil {
+		return err
+	}
+	if push.body == nil {
+		body = map[string]any{s.envelope: events}
+	}
+	a, err := s.call(ctx, cmp.Or(push.method, http.MethodPost), target, header, body)
 	if err == nil {
-		err = s.refusedInside(a)
+		err = s.refusedInside(a, push)
 	}
 	if err == nil {
 		for _, i := range batch {
@@ -81,14 +90,21 @@ func (s *server) post(ctx context.Context, spec source.Spec, changes []source.Ch
 
 // refusedInside returns the error of an answer whose status line reports success and
 // whose body reports an error.
-func (s *server) refusedInside(a *rest.Answer) error {
+func (s *server) refusedInside(a *rest.Answer, e *endpoint) error {
 	m, _ := a.Body.(map[string]any)
-	switch m["status"] {
-	case "error", "failed", "failure":
-		text := s.client.Clean(fmt.Sprint(m["message"]))
-		return fault.Wrap(fault.Invalid, &rest.Refusal{Status: http.StatusUnprocessableEntity, Message: text}, "%s refuses: %s", s.url.Host, text)
+	failed := slices.Contains([]any{"error", "failed", "failure"}, m["status"])
+	if e.ok != nil {
+		v, err := value(e.ok, "ok", s.answers(a.Status, a.Body))
+		if err != nil {
+			return err
+		}
+		failed = v != true
 	}
-	return nil
+	if !failed {
+		return nil
+	}
+	text := s.client.Clean(fmt.Sprint(cmp.Or[any](m["message"], m["error"], "no reason given")))
+	return fault.Wrap(fault.Invalid, &rest.Refusal{Status: http.StatusUnprocessableEntity, Message: text}, "%s refuses: %s", s.url.Host, text)
 }
 
 // event returns the whole event with its guid.
