@@ -145,18 +145,18 @@ var routes = []route{
 			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
 	{"POST", "/sync", SyncRun, auth.Operate, noGet, deployment(createSync),
 		op("createSync", byPeople, "Define a sync").
-			takes("The definition, in one of three forms.", definitionForms...).
+			takes("The definition, in one of its forms.", definitionForms...).
 			gives(201, "The sync is stored.", createdSyncJSON{}, "ETag", "Location").fails(409)},
 	{"POST", "/sync/check", SyncRun, auth.Read, noGet, deployment(checkSync),
 		op("checkSync", byPeople, "Check a definition, and store nothing").
-			takes("The definition, in one of three forms.", schema{}).
+			takes("The definition, in one of its forms.", schema{}).
 			gives(200, "Every fault of the definition.", checkedJSON{})},
 	{"GET", "/sync/{id}", SyncRun, auth.Read, web.Reads, deployment(getSync),
 		op("sync", byPeople, "Show a sync").
 			gives(200, "The sync, with its credentials redacted.", syncJSON{}, "ETag")},
 	{"PUT", "/sync/{id}", SyncRun, auth.Operate, noGet, deployment(updateSync),
 		op("updateSync", byPeople, "Replace the definition of a sync").
-			reads(ifMatch).takes("The definition, in one of three forms.", definitionForms...).
+			reads(ifMatch).takes("The definition, in one of its forms.", definitionForms...).
 			gives(200, "The sync as it is now.", syncJSON{}, "ETag").fails(409, 412)},
 	{"DELETE", "/sync/{id}", SyncRun, auth.Operate, noGet, deployment(deleteSync),
 		op("deleteSync", byPeople, "Delete a sync, and keep its records").
@@ -169,6 +169,10 @@ var routes = []route{
 		op("runSync", byPeople, "Run a sync").
 			reads(runMethod, wait, allowDeletes).
 			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
+	{"POST", "/api/sync/external", SyncRun, auth.Operate, noGet, deployment(runExternal),
+		op("runExternal", byPeople, "Run a sync and wait for its end (DataCollect's path)").
+			takes("The sync, and credentials for this run alone.", externalRequest{}).
+			gives(200, "The run ended.", externalSyncJSON{}, "Location").gives(202, "The run continues.", externalSyncJSON{}, "Location").gives(502, "The run failed.", externalSyncJSON{}, "Location").fails(409)},
 	{"GET", "/sync/{id}/runs", SyncRun, auth.Read, web.Reads, deployment(listRuns),
 		op("syncRuns", byPeople, "List the latest runs, newest first").
 			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).

@@ -36,6 +36,19 @@ type ExtraField struct {
 	Value string `json:"value"`
 }
 
+// Credentials are a user and a password that hold for one run. They are stored nowhere.
+type Credentials struct{ Username, Password string }
+
+// With returns the definition with the credentials in place of its own.
+func (d Datasource) With(c Credentials) Datasource {
+	own := func(f ExtraField) bool { return f.Name == "username" || f.Name == "password" }
+	d.ExtraFields = append(slices.DeleteFunc(slices.Clone(d.ExtraFields), own), ExtraField{"username", c.Username}, ExtraField{"password", c.Password})
+	if d.Auth != "" {
+		d.Auth = "basic"
+	}
+	return d
+}
+
 // Env holds everything that a source receives from the process that runs it.
 type Env struct {
 	// HTTP makes every outgoing call. It checks addresses at dial time, times out,
@@ -90,6 +103,8 @@ type Kind struct {
 	Open func(ctx context.Context, d Datasource, env Env) (Source, error)
 	// Datatypes is the default selection of a sync; nil: a sync must select datatypes.
 	Datatypes []string
+	// Credentials reports that a run may be started with a user and a password of its own.
+	Credentials bool
 	// PushFirst makes a run in both directions push before it pulls. If the push fails,
 	// the run does not pull.
 	PushFirst bool

@@ -67,7 +67,7 @@ const overlap = 30 * 24 * time.Hour
 
 func (f flavour) kind() source.Kind {
 	return source.Kind{
-		Name: f.name, Datatypes: []string{Datatype}, PushFirst: true,
+		Name: f.name, Datatypes: []string{Datatype}, PushFirst: true, Credentials: true,
 		Check: func(d source.Datasource) []fault.Detail { _, faults := f.read(d); return faults },
 		Open:  f.open,
 		Defaults: func(string) source.Spec {
