@@ -198,6 +198,26 @@ var routes = []route{
 			reads(datatype).takes("The decision.", syncrun.Decision{}).
 			gives(200, "What is left of the conflict.", decidedJSON{})},
 
+	// OurWater's paths of the same.
+	{"GET", "/ourwater/{org}", SyncRun, auth.Read, web.Reads, deployment(listOrgSyncs),
+		op("orgSyncs", byPeople, "List the syncs of an organisation (OurWater's path)").
+			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
+	{"POST", "/ourwater/{org}", SyncRun, auth.Operate, noGet, deployment(createOrgSync),
+		op("createOrgSync", byPeople, "Define a sync of an organisation (OurWater's path)").
+			takes("The definition. It need not name the organisation.", schema{"type": "object"}).
+			gives(201, "The sync is stored.", createdSyncJSON{}, "ETag", "Location").fails(409)},
+	{"DELETE", "/ourwater/{org}/{id}", SyncRun, auth.Operate, noGet, deployment(ofOrg(deleteSync)),
+		op("deleteOrgSync", byPeople, "Delete a sync, and keep its records (OurWater's path)").
+			reads(ifMatch).done(204, "The sync is deleted.").fails(409, 412)},
+	{"POST", "/ourwater/{org}/run/{id}", SyncRun, auth.Operate, noGet, deployment(ofOrg(runSync)),
+		op("runOrgSync", byPeople, "Run a sync (OurWater's path)").
+			reads(runMethod, wait, allowDeletes).
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
+	{"GET", "/ourwater/{org}/syncRuns/{id}", SyncRun, auth.Read, web.Reads, deployment(ofOrg(listRuns)),
+		op("orgSyncRuns", byPeople, "List the latest runs of a sync, newest first (OurWater's path)").
+			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).
+			gives(200, "The runs.", runsJSON{})},
+
 	// Other systems exchange records.
 	{"GET", "/sync/{id}/data", SyncRun, auth.Read, web.Reads, deployment(sendData),
 		op("sendData", byConsumers, "Pull records out (OurWater's pullDataFromOurWater)").

@@ -41,6 +41,9 @@ func (s *Sync) Check(kinds source.Registry) []fault.Detail {
 	} else if _, err := s.schedule(); err != nil {
 		add("frequency", "%s", err)
 	}
+	if _, err := s.FirstCursor(); err != nil {
+		add("lastSyncDate", "%s", err)
+	}
 	if s.IsOneTime && s.Frequency != "" {
 		add("frequency", "must be empty: the sync is a one-time sync")
 	}

@@ -59,9 +59,7 @@ func read(body []byte) (*Sync, *decode.Faults) {
 	case form.ExtraFields != nil && form.Datasource == nil:
 		return readBareExternal(f, body), f
 	}
-	def := new(Sync)
-	f.Decode("", body, def)
-	return def, f
+	return readOurWater(f, body), f
 }
 
 // beside has the settings of a sync that may stand beside DataCollect's configuration. Its

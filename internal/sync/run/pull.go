@@ -68,6 +68,9 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	known := e.lease.current().datatype(step.Datatype)
 	if step.Resume == nil { // otherwise its pages are those of the cursor that the pull began with
 		step.CursorBefore = known.pullFrom(e.svc.clock())
+		if first, _ := e.def.FirstCursor(); known.Cursor == (source.Cursor{}) && m.Spec().CursorTime != "" {
+			step.CursorBefore.Time = first
+		}
 	}
 	p.deletes, p.before = known.Deleted, known.Deleted-step.Counts.Deleted
 	whole := m.Spec().CursorTime == "" && step.Resume == nil && !e.run.Retry

@@ -77,7 +77,11 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	// A first push looks at every record, by id: records that were only pulled have no
 	// place in the order. Later pushes look at what changed since.
 	listing := store.Listing{Collection: p.records.collection, Limit: min(500, docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
-	if from := known.pushFrom(e.svc.clock()); from > 0 {
+	from := known.pushFrom(e.svc.clock())
+	if first, _ := e.def.FirstCursor(); known.Pushed == 0 && !first.IsZero() {
+		from = first.UnixMicro()
+	}
+	if from > 0 {
 		listing.ByOrder = true
 		listing.After = store.Position{Order: from}
 	}
