@@ -44,6 +44,9 @@ func TestOurWatersModelAndPaths(t *testing.T) {
 		require.Equal(t, 409, g.do("POST", path+"/run/"+id+"?method=pullFrom", "").status, "a one-time sync runs once")
 		require.Len(t, g.do("GET", path+"/syncRuns/"+id, "").list("runs"), 1)
 
+		posted := g.do("POST", "/sync/"+id+"/data?type=resource", `{"data":[{"id":"a","resourceType":"volcano"},{"id":"b","resourceType":"well"}]}`).list("results")
+		require.Equal(t, []any{"rejected", "resourceType", "created"}, []any{posted[0]["result"], posted[0]["field"], posted[1]["result"]})
+
 		syncs := g.do("GET", path, "").list("syncs")
 		require.Len(t, syncs, 1)
 		require.InDelta(t, g.clock().UnixMilli(), syncs[0]["lastSyncDate"], 3600_000, "the last success")
