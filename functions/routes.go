@@ -7,6 +7,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/internal/sync/exchange"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
@@ -217,6 +218,12 @@ var routes = []route{
 		op("orgSyncRuns", byPeople, "List the latest runs of a sync, newest first (OurWater's path)").
 			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).
 			gives(200, "The runs.", runsJSON{})},
+
+	{"PUT", "/files/{file}", SyncRun, auth.Operate, noGet, deployment(uploadFile),
+		op("uploadFile", byPeople, "Store a file for a sync").
+			note("It replaces a file of that name in sync.directory. A datasource of type csv names it in fileUrl.").
+			takesAs("The file, at most 32 MiB.", []string{"text/csv", "*/*"}, schema{}).
+			gives(200, "The file is stored.", exchange.Uploaded{}).fails(409)},
 
 	// Other systems exchange records.
 	{"GET", "/sync/{id}/data", SyncRun, auth.Read, web.Reads, deployment(sendData),
