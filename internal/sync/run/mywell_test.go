@@ -141,3 +141,28 @@ func TestMyWellKeepsFieldsThatItDoesNotHave(t *testing.T) {
 	b.finished(syncrun.Start{})
 	require.Equal(t, sent, b.posts.Load(), "a field that stays here is not sent again and again")
 }
+
+// A mapping can say that a field names a record. Rows that name one which does not exist are
+// rejected and counted; they are taken once it does.
+func TestReadingsOfUnknownWells(t *testing.T) {
+	t.Parallel()
+	def := strings.Replace(wells, "{", `{"maxRejected":1,"mapping":{"reading":{"references":{"resourceId":"resource"}}},`, 1)
+	b := between(t, mock.NewMyWell, strings.Replace(def, `"url"`, `"selectedDatatypes":["resource","reading"],"url"`, 1))
+	b.theirs("resource", well(117))
+	b.theirs("reading", wellReading(1, 1.5))
+	for i := range 3 {
+		row := wellReading(i+2, 2.5)
+		row["resourceId"] = 999
+		b.theirs("reading", row)
+	}
+	run := b.run(syncrun.Start{Method: syncrun.DoPull})
+	require.Equal(t, syncrun.Partial, run.State, "%q", run.Errors)
+	require.Equal(t, int64(3), run.Counts.Rejected)
+	require.Len(t, b.records("reading"), 1)
+	list, _, err := b.svc.Rejects(t.Context(), "s", "", 10)
+	require.NoError(t, err)
+	require.Equal(t, `resourceId there is no resource "313603.999"`, list[0].Field+" "+list[0].Reason)
+	b.theirs("resource", well(999))
+	b.finished(syncrun.Start{Method: syncrun.DoPull})
+	require.Len(t, b.records("reading"), 4)
+}

@@ -154,7 +154,7 @@ func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *m
 		err := p.e.safely(func() error {
 			page, err := reader.Next(ctx)
 			if err == nil {
-				m = p.mapPage(page)
+				m, err = p.mapPage(ctx, page)
 			}
 			return err
 		})
@@ -172,7 +172,7 @@ func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *m
 	}
 }
 
-func (p *puller) mapPage(page source.Page) *mapped {
+func (p *puller) mapPage(ctx context.Context, page source.Page) (*mapped, error) {
 	m := &mapped{Page: page, items: make([]mapping.Mapped, 0, len(page.Rows)), rejects: page.Rejects}
 	m.read = int64(len(page.Rows) + len(page.Rejects))
 	for _, row := range page.Rows {
@@ -183,6 +183,9 @@ func (p *puller) mapPage(page source.Page) *mapped {
 		}
 		m.items = append(m.items, item)
 	}
+	if err := p.unknown(ctx, m); err != nil {
+		return nil, err
+	}
 	if p.retry != nil {
 		m.retried = p.retry.ids
 	}
@@ -190,7 +193,7 @@ func (p *puller) mapPage(page source.Page) *mapped {
 	if len(m.rejects) == 0 {
 		m.digest = digestOf(m.items)
 	}
-	return m
+	return m, nil
 }
 
 func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
