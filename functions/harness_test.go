@@ -28,6 +28,8 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/apisource"
 	"github.com/headgate/headgate/internal/sync/source/csvsource"
+	"github.com/headgate/headgate/internal/sync/source/datacollect"
+	"github.com/headgate/headgate/internal/sync/source/mywell"
 )
 
 const (
@@ -117,7 +119,7 @@ func newGatewayWith(t testing.TB, cfg *config.Config, background bool, change fu
 	o := app.Options{
 		Config: cfg, Store: g.store, Bus: g.bus, Log: slog.New(slog.NewTextHandler(&g.logs, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: g.clock,
 		Mono:  g.elapsed,
-		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
+		Kinds: source.NewRegistry(csvsource.Kind(), apisource.Kind(), datacollect.CustomAdapter(), mywell.Kind()), Env: source.Env{Dir: g.dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: g.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 		Platform: platform, ServesLive: true, HooksHTTP: http.DefaultClient, LiveHTTP: http.DefaultClient,
 	}
 	change(g, &o)

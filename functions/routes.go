@@ -7,6 +7,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/auth"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/record/entity"
+	"github.com/headgate/headgate/internal/sync/exchange"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
@@ -145,18 +146,18 @@ var routes = []route{
 			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
 	{"POST", "/sync", SyncRun, auth.Operate, noGet, deployment(createSync),
 		op("createSync", byPeople, "Define a sync").
-			takes("The definition, in one of three forms.", definitionForms...).
+			takes("The definition, in one of its forms.", definitionForms...).
 			gives(201, "The sync is stored.", createdSyncJSON{}, "ETag", "Location").fails(409)},
 	{"POST", "/sync/check", SyncRun, auth.Read, noGet, deployment(checkSync),
 		op("checkSync", byPeople, "Check a definition, and store nothing").
-			takes("The definition, in one of three forms.", schema{}).
+			takes("The definition, in one of its forms.", schema{}).
 			gives(200, "Every fault of the definition.", checkedJSON{})},
 	{"GET", "/sync/{id}", SyncRun, auth.Read, web.Reads, deployment(getSync),
 		op("sync", byPeople, "Show a sync").
 			gives(200, "The sync, with its credentials redacted.", syncJSON{}, "ETag")},
 	{"PUT", "/sync/{id}", SyncRun, auth.Operate, noGet, deployment(updateSync),
 		op("updateSync", byPeople, "Replace the definition of a sync").
-			reads(ifMatch).takes("The definition, in one of three forms.", definitionForms...).
+			reads(ifMatch).takes("The definition, in one of its forms.", definitionForms...).
 			gives(200, "The sync as it is now.", syncJSON{}, "ETag").fails(409, 412)},
 	{"DELETE", "/sync/{id}", SyncRun, auth.Operate, noGet, deployment(deleteSync),
 		op("deleteSync", byPeople, "Delete a sync, and keep its records").
@@ -169,6 +170,10 @@ var routes = []route{
 		op("runSync", byPeople, "Run a sync").
 			reads(runMethod, wait, allowDeletes).
 			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
+	{"POST", "/api/sync/external", SyncRun, auth.Operate, noGet, deployment(runExternal),
+		op("runExternal", byPeople, "Run a sync and wait for its end (DataCollect's path)").
+			takes("The sync, and credentials for this run alone.", externalRequest{}).
+			gives(200, "The run ended.", externalSyncJSON{}, "Location").gives(202, "The run continues.", externalSyncJSON{}, "Location").gives(502, "The run failed.", externalSyncJSON{}, "Location").fails(409)},
 	{"GET", "/sync/{id}/runs", SyncRun, auth.Read, web.Reads, deployment(listRuns),
 		op("syncRuns", byPeople, "List the latest runs, newest first").
 			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).
@@ -193,6 +198,32 @@ var routes = []route{
 		op("decide", byPeople, "Settle a conflict").
 			reads(datatype).takes("The decision.", syncrun.Decision{}).
 			gives(200, "What is left of the conflict.", decidedJSON{})},
+
+	// OurWater's paths of the same.
+	{"GET", "/ourwater/{org}", SyncRun, auth.Read, web.Reads, deployment(listOrgSyncs),
+		op("orgSyncs", byPeople, "List the syncs of an organisation (OurWater's path)").
+			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
+	{"POST", "/ourwater/{org}", SyncRun, auth.Operate, noGet, deployment(createOrgSync),
+		op("createOrgSync", byPeople, "Define a sync of an organisation (OurWater's path)").
+			takes("The definition. It need not name the organisation.", schema{"type": "object"}).
+			gives(201, "The sync is stored.", createdSyncJSON{}, "ETag", "Location").fails(409)},
+	{"DELETE", "/ourwater/{org}/{id}", SyncRun, auth.Operate, noGet, deployment(ofOrg(deleteSync)),
+		op("deleteOrgSync", byPeople, "Delete a sync, and keep its records (OurWater's path)").
+			reads(ifMatch).done(204, "The sync is deleted.").fails(409, 412)},
+	{"POST", "/ourwater/{org}/run/{id}", SyncRun, auth.Operate, noGet, deployment(ofOrg(runSync)),
+		op("runOrgSync", byPeople, "Run a sync (OurWater's path)").
+			reads(runMethod, wait, allowDeletes).
+			gives(200, "The run ended.", runAnswer{}, "Location").gives(202, "The run continues.", runAnswer{}, "Location").fails(409)},
+	{"GET", "/ourwater/{org}/syncRuns/{id}", SyncRun, auth.Read, web.Reads, deployment(ofOrg(listRuns)),
+		op("orgSyncRuns", byPeople, "List the latest runs of a sync, newest first (OurWater's path)").
+			reads(number("limit", "The most runs to list.", 1, maxPage, 20)).
+			gives(200, "The runs.", runsJSON{})},
+
+	{"PUT", "/files/{file}", SyncRun, auth.Operate, noGet, deployment(uploadFile),
+		op("uploadFile", byPeople, "Store a file for a sync").
+			note("It replaces a file of that name in sync.directory. A datasource of type csv names it in fileUrl.").
+			takesAs("The file, at most 32 MiB.", []string{"text/csv", "*/*"}, schema{}).
+			gives(200, "The file is stored.", exchange.Uploaded{}).fails(409)},
 
 	// Other systems exchange records.
 	{"GET", "/sync/{id}/data", SyncRun, auth.Read, web.Reads, deployment(sendData),

@@ -111,12 +111,27 @@ var definitionForms = []any{
 		"properties": schema{"data": schema{"$ref": "#/components/schemas/Sync"}},
 	},
 	schema{
-		"description": "DataCollect's form. It goes both ways, in the organisation `default` unless it names one.",
+		"description": "DataCollect's form. It goes both ways, in the organisation `default`, unless it says otherwise.",
 		"type":        "object", "required": []string{"externalSync"}, "additionalProperties": false,
-		"properties": schema{
-			"externalSync": schema{"$ref": "#/components/schemas/Datasource"},
-			"id":           schema{"type": "string"}, "orgId": schema{"type": "string"}, "name": schema{"type": "string"},
-			"frequency": schema{"type": "string"}, "timeZone": schema{"type": "string"},
-		},
+		"properties": besideExternal(schema{"externalSync": schema{"$ref": "#/components/schemas/Datasource"}, "type": schema{"enum": []string{"pull", "push", "both"}}}),
 	},
+	schema{
+		"description": "DataCollect's configuration as it is. Its `type` is that of the system.",
+		"type":        "object", "required": []string{"type", "url", "extraFields"}, "additionalProperties": false,
+		"properties": besideExternal(schema{
+			"type": schema{"type": "string"}, "url": schema{"type": "string"}, "auth": schema{"type": "string"}, "options": schema{"type": "object"},
+			"extraFields": schema{"type": "array", "items": schema{"type": "object", "required": []string{"name", "value"}, "properties": schema{"name": schema{"type": "string"}, "value": schema{"type": "string"}}}},
+		}),
+	},
+}
+
+// besideExternal adds what may stand beside DataCollect's configuration.
+func besideExternal(properties schema) schema {
+	for _, name := range []string{"id", "orgId", "name", "frequency", "timeZone", "conflict", "overlap"} {
+		properties[name] = schema{"type": "string"}
+	}
+	properties["isOneTime"] = schema{"type": "boolean"}
+	properties["maxRejected"], properties["maxDeletes"] = schema{"type": "number"}, schema{"type": "number"}
+	properties["mapping"] = schema{"type": "object"}
+	return properties
 }

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -23,6 +24,9 @@ type syncJSON struct {
 	CreatedAt time.Time       `json:"createdAt"`
 	UpdatedAt time.Time       `json:"updatedAt"`
 	Sync      definition.Sync `json:"sync" description:"The definition, with its credentials redacted."`
+	// LastSyncDate is OurWater's form of a time.
+	LastSyncDate int64                          `json:"lastSyncDate" description:"When a run last succeeded, in milliseconds since 1970; before that the definition's lastSyncDate, or 0."`
+	Cursors      map[string]syncrun.PlaceOfType `json:"cursors,omitempty" description:"By datatype, up to when changes were pulled and pushed."`
 }
 
 type syncsJSON struct {
@@ -47,8 +51,26 @@ type createdSyncJSON struct {
 	} `json:"data" description:"OurWater's form of the answer."`
 }
 
-func toSyncJSON(d *definition.Stored) syncJSON {
-	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact()}
+func toSyncJSON(ctx context.Context, a *app.App, list ...*definition.Stored) ([]syncJSON, error) {
+	ids, out := make([]string, len(list)), make([]syncJSON, len(list))
+	for i, d := range list {
+		ids[i] = d.Sync.ID
+	}
+	places, err := a.Syncs().Places(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range list {
+		last := places[i].LastSync
+		if last.IsZero() {
+			last, _ = d.Sync.FirstCursor() // a stored definition has no fault there
+		}
+		out[i] = syncJSON{ID: d.Sync.ID, Version: d.Version, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Sync: d.Sync.Redact(), Cursors: places[i].Datatypes}
+		if !last.IsZero() {
+			out[i].LastSyncDate = last.UnixMilli()
+		}
+	}
+	return out, nil
 }
 
 func readSync(a *app.App, w http.ResponseWriter, r *http.Request) (*definition.Sync, error) {
@@ -70,10 +92,11 @@ func listSyncs(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		out := syncsJSON{make([]syncJSON, len(list))}
-		for i, d := range list {
-			out.Syncs[i] = toSyncJSON(d)
+		syncs, err := toSyncJSON(r.Context(), a, list...)
+		if err != nil {
+			return err
 		}
+		out := syncsJSON{syncs}
 		return web.JSON(w, http.StatusOK, out)
 	}
 }
@@ -106,12 +129,20 @@ func createSync(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
-		w.Header().Set("ETag", d.ETag())
-		out := createdSyncJSON{syncJSON: toSyncJSON(d)}
-		out.Data.SyncID = d.Sync.ID
-		return web.JSON(w, http.StatusCreated, out)
+		return showCreated(a, w, r, d)
 	}
+}
+
+func showCreated(a *app.App, w http.ResponseWriter, r *http.Request, d *definition.Stored) error {
+	shown, err := toSyncJSON(r.Context(), a, d)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
+	w.Header().Set("ETag", d.ETag())
+	out := createdSyncJSON{syncJSON: shown[0]}
+	out.Data.SyncID = d.Sync.ID
+	return web.JSON(w, http.StatusCreated, out)
 }
 
 // getSync shows a definition.
@@ -121,7 +152,7 @@ func getSync(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return showSync(w, d)
+		return showSync(a, w, r, d)
 	}
 }
 
@@ -136,7 +167,7 @@ func updateSync(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return showSync(w, d)
+		return showSync(a, w, r, d)
 	}
 }
 
@@ -151,9 +182,13 @@ func deleteSync(a *app.App) web.Handler {
 	}
 }
 
-func showSync(w http.ResponseWriter, d *definition.Stored) error {
+func showSync(a *app.App, w http.ResponseWriter, r *http.Request, d *definition.Stored) error {
+	shown, err := toSyncJSON(r.Context(), a, d)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("ETag", d.ETag())
-	return web.JSON(w, http.StatusOK, toSyncJSON(d))
+	return web.JSON(w, http.StatusOK, shown[0])
 }
 
 // startDue starts the syncs that are due, and takes over runs whose process died.

@@ -73,7 +73,7 @@ func mockEvents(s *mock.Server, n int) error {
 // mockWells puts a village with n wells there, and a reading of each.
 func mockWells(s *mock.Server, n int) error {
 	const postcode = 313603
-	err := s.Put("village", mock.Row{"id": 11, "postcode": postcode, "name": "Dharta", "geo": map[string]any{"lat": 24.59, "lng": 74.19}})
+	err := s.Put("village", mock.Row{"id": 11, "postcode": postcode, "name": "Dharta", "coordinates": map[string]any{"lat": 24.59, "lng": 74.19}})
 	for i := 0; err == nil && i < n; i++ {
 		id := 1111500 + i
 		err = errors.Join(

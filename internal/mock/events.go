@@ -25,15 +25,19 @@ func NewSyncServer(o Options) *Server {
 // NewOpenFn returns OpenFn. It serves, at any path, with the header X-Api-Key:
 //
 //	POST {"entities": [event, …]}   stores events; an event replaces one with the same guid
-//	GET ?since=TIMESTAMP            returns an array of the events with a later timestamp, or
-//	                                {"events": [event, …]} at a path that ends in /events
+//	GET                             is a mere check, as at OpenFn's webhook triggers. At a
+//	                                path that ends in /events it has ?since=TIMESTAMP, and
+//	                                returns {"events": [event, …]} with a later timestamp
 func NewOpenFn(o Options) *Server {
 	return newServer(o, eventKind(func(s *Server, r *http.Request, body []byte) answer {
 		key := r.Header.Get("X-Api-Key")
 		if key == "" || o.APIKey != "" && !same(key, o.APIKey) || !s.basic(r) {
 			return answer{status: http.StatusUnauthorized, body: problem("X-Api-Key is missing or wrong")}
 		}
-		return s.events(r, body, "entities", strings.HasSuffix(r.URL.Path, "/events"))
+		if r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/events") {
+			return answer{status: http.StatusOK, body: map[string]any{"message": "OpenFn webhook trigger found. Make a POST request to execute this workflow."}}
+		}
+		return s.events(r, body, "entities", true)
 	}))
 }
 

@@ -22,8 +22,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,6 +46,8 @@ type Options struct {
 	Username, Password string
 	// AccessToken is the required access_token of LegacyMyWell; "": none is required.
 	AccessToken string
+	// Columns are members that LegacyMyWell's models have besides the real ones, by type.
+	Columns map[string][]string
 	// KeepTimes makes LegacyMyWell stamp updatedAt only on rows that have none.
 	KeepTimes bool
 	Faults    Faults
@@ -62,7 +66,7 @@ type Server struct {
 	faults   Faults
 	tables   map[string]*table
 	previous map[string][]byte // the last list of each path, for RepeatPage
-	lastID   int64
+	lastID   map[string]int64  // the last id that was given, by its village; "" for readings
 	lastTime time.Time
 }
 
@@ -71,6 +75,8 @@ type kind struct {
 	types []string
 	// identify returns the key of a row in its table.
 	identify func(typ string, row Row) (string, error)
+	// columns returns the members that a row keeps; it may be nil: all of them.
+	columns func(typ string) []string
 	// place puts the id of a path into the row.
 	place func(typ, id string, row Row)
 	// stamp sets the times of a row that is written at now. old is nil for a new row;
@@ -116,7 +122,7 @@ func newServer(o Options, k kind) *Server {
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults, s.previous, s.lastID, s.lastTime = Faults{}, map[string][]byte{}, 0, time.Time{}
+	s.faults, s.previous, s.lastID, s.lastTime = Faults{}, map[string][]byte{}, map[string]int64{}, time.Time{}
 	s.tables = map[string]*table{}
 	for _, t := range s.kind.types {
 		s.tables[t] = newTable()
@@ -255,6 +261,11 @@ func (s *Server) write(typ string, row Row, merge, byHand bool) (Row, error) {
 		if row = merged(old, row); !dated && !s.o.KeepTimes {
 			delete(row, "updatedAt") // it gets a new stamp
 		}
+	}
+	if s.kind.columns != nil {
+		kept := s.kind.columns(typ)
+		row = maps.Clone(row)
+		maps.DeleteFunc(row, func(name string, _ any) bool { return !slices.Contains(kept, name) })
 	}
 	now := s.o.Now().UTC()
 	stamp := now

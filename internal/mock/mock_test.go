@@ -67,8 +67,9 @@ func TestOpenFn(t *testing.T) {
 	require.Equal(t, 200, status)
 	_, body, _ := call(t, s, "GET", "/events", "", "X-Api-Key", "any")
 	require.Contains(t, body, `{"events":[`)
-	_, body, _ = call(t, s, "GET", "/other", "", "X-Api-Key", "any")
-	require.Len(t, list(t, body), 1)
+	status, body, _ = call(t, s, "GET", "/i/workflow", "", "X-Api-Key", "any")
+	require.Equal(t, 200, status)
+	require.Contains(t, body, `{"message":"OpenFn webhook trigger found`, "elsewhere GET is a check")
 }
 
 func TestMyWell(t *testing.T) {
@@ -76,9 +77,9 @@ func TestMyWell(t *testing.T) {
 	s := mock.NewMyWell(mock.Options{AccessToken: "t"})
 	status, _, _ := call(t, s, "GET", "/api/resources", "")
 	require.Equal(t, 401, status)
-	status, body, _ := call(t, s, "POST", "/api/resources?access_token=t", `{"postcode":313603,"owner":"me"}`)
+	status, body, _ := call(t, s, "POST", "/api/resources?access_token=t", `{"postcode":313603,"villageId":11,"owner":"me"}`)
 	require.Equal(t, 200, status, body)
-	require.Contains(t, body, `"id":1`)
+	require.Contains(t, body, `"id":1110`)
 	status, body, _ = call(t, s, "POST", "/api/readings?access_token=t", `[{"postcode":313603,"resourceId":1,"date":"2026-01-01","value":1},{"postcode":313603,"resourceId":1,"date":"2026-01-02","value":2}]`)
 	require.Equal(t, 200, status, body)
 	require.Len(t, list(t, body), 2)
@@ -111,15 +112,15 @@ func TestMyWellGivesFreeIDs(t *testing.T) {
 	rows := s.Rows("reading")
 	require.Len(t, rows, 4)
 	require.Equal(t, json.Number("1"), rows[0]["value"])
-	for _, want := range []string{`"id":6`, `"id":7`} {
-		status, body, _ = call(t, s, "POST", "/api/resources", `{"postcode":313603,"owner":"me"}`)
+	for _, want := range []string{`"id":710`, `"id":711`} {
+		status, body, _ = call(t, s, "POST", "/api/resources", `{"postcode":313603,"villageId":7,"owner":"me"}`)
 		require.Equal(t, 200, status, body)
 		require.Contains(t, body, want)
 	}
-	status, body, _ = call(t, s, "POST", "/api/resources", `[{"postcode":313603,"owner":"me"},{"id":8,"postcode":313603,"owner":"other"}]`)
+	status, body, _ = call(t, s, "POST", "/api/resources", `[{"postcode":313603,"villageId":7,"owner":"me"},{"id":713,"postcode":313603,"owner":"other"}]`)
 	require.Equal(t, 200, status, body)
-	require.Contains(t, body, `"id":9`)
-	for _, taken := range []string{`[{"id":8,"postcode":313603}]`, `[{"id":20,"postcode":313603},{"id":20,"postcode":313603}]`} {
+	require.Contains(t, body, `"id":712`)
+	for _, taken := range []string{`[{"id":713,"postcode":313603}]`, `[{"id":20,"postcode":313603},{"id":20,"postcode":313603}]`} {
 		status, _, _ = call(t, s, "POST", "/api/resources", taken)
 		require.Equal(t, 422, status, taken)
 	}
@@ -127,6 +128,46 @@ func TestMyWellGivesFreeIDs(t *testing.T) {
 	for _, row := range s.Rows("resource")[:2] {
 		require.Equal(t, "first", row["owner"])
 	}
+}
+
+// The habits of the real server that surprise: a URL takes a number only and knows no
+// postcode, a change needs a call of its own, and unknown members are dropped.
+func TestMyWellIsStrict(t *testing.T) {
+	t.Parallel()
+	s := mock.NewMyWell(mock.Options{})
+	for _, postcode := range []int{5063, 313603} {
+		require.NoError(t, s.Put("resource", mock.Row{"id": 1111, "postcode": postcode, "villageId": 11, "owner": "old"}))
+		require.NoError(t, s.Put("village", mock.Row{"id": 11, "postcode": postcode, "name": "old", "coordinates": mock.Row{"lat": 1, "lng": 2}, "geo": 1}))
+	}
+	ask := func(want int, method, path, body string) string {
+		t.Helper()
+		status, answer, _ := call(t, s, method, path, body)
+		require.Equal(t, want, status, answer)
+		return answer
+	}
+	names := func(typ, member string) (out []any) {
+		for _, row := range s.Rows(typ) {
+			out = append(out, row[member])
+		}
+		return out
+	}
+	for _, method := range []string{"GET", "PATCH", "DELETE"} {
+		ask(404, method, "/api/resources/313603.1111", `{"owner":"new"}`)
+		ask(404, method, "/api/villages/313603.11", `{"name":"new"}`)
+	}
+	ask(200, "PATCH", "/api/resources/1111", `{"owner":"hit"}`)
+	require.Equal(t, []any{"hit", "old"}, names("resource", "owner"), "a bare id is that of another pincode's well")
+	ask(200, "POST", "/api/resources/updateResourceByIdAndPostcode", `{"id":1111,"postcode":313603,"owner":"new","groups":[1]}`)
+	require.Equal(t, []any{"hit", "new"}, names("resource", "owner"))
+	require.NotContains(t, s.Rows("resource")[1], "groups")
+	ask(404, "POST", "/api/resources/updateResourceByIdAndPostcode", `{"id":1111,"postcode":1,"owner":"new"}`)
+	ask(404, "POST", "/api/villages/updateResourceByIdAndPostcode", `{"id":11,"postcode":313603,"name":"new"}`)
+	where := `?where={"and":[{"id":11},{"postcode":313603}]}`
+	require.JSONEq(t, `{"count":1}`, ask(200, "POST", "/api/villages/update"+where, `{"name":"new"}`))
+	require.Equal(t, []any{"old", "new"}, names("village", "name"))
+	require.NotContains(t, s.Rows("village")[0], "geo")
+	require.Contains(t, ask(500, "POST", "/api/resources", `{"postcode":313603,"owner":"me"}`), "id or villageId is required")
+	require.Contains(t, ask(422, "POST", "/api/villages", `{"postcode":313603,"name":"v"}`), "`id` can't be blank")
 }
 
 func TestFaults(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,13 +19,23 @@ import (
 //	GET /api/{type}?filter={"where":…,"order":…,"limit":…,"skip":…}
 //	POST /api/{type}             one row, or an array; answers with ids
 //	GET, PUT, PATCH, DELETE /api/{type}/{id}
+//	POST /api/{type}/update?where={…}    changes all rows that match; answers {"count":…}
+//	POST /api/resources/updateResourceByIdAndPostcode    the body has id and postcode
 //
 // access_token is the credential. Villages and resources are identified by postcode and
 // id, readings by their id. An array is stored as a whole or not at all.
+//
+// It has the habits of the real server, which surprise: /{id} takes a number only, and finds
+// the first row with that id, whatever its postcode. A new resource gets an id that begins
+// with its village's, and must have one of the two; a village must have an id. Members that
+// a model does not have are dropped.
 func NewMyWell(o Options) *Server {
 	return newServer(o, kind{
 		types:    []string{"village", "resource", "reading"},
 		identify: identifyMyWell,
+		columns: func(typ string) []string {
+			return slices.Concat(myWellColumns[typ], []string{"id", "postcode", "createdAt", "updatedAt"}, o.Columns[typ])
+		},
 		place: func(typ, id string, row Row) {
 			if id == "" {
 				return
@@ -72,6 +83,15 @@ func identifyMyWell(typ string, row Row) (string, error) {
 	return fmt.Sprintf("%v.%v", row["postcode"], row["id"]), nil
 }
 
+// myWellColumns has the members of the models, besides those that all of them have.
+var myWellColumns = map[string][]string{
+	"village": {"name", "coordinates"},
+	"resource": {
+		"villageId", "owner", "type", "geo", "last_value", "last_date", "well_depth", "elevation", "image", "mobile", "email", "clientId", "villageId,postcode",
+	},
+	"reading": {"date", "value", "villageId", "resourceId"},
+}
+
 var myWellPaths = map[string]string{"villages": "village", "resources": "resource", "readings": "reading"}
 
 func serveMyWell(s *Server, r *http.Request, body []byte) answer {
@@ -87,6 +107,9 @@ func serveMyWell(s *Server, r *http.Request, body []byte) answer {
 		id, err := url.PathUnescape(id)
 		if err != nil {
 			return loopbackError(http.StatusBadRequest, "the id is not well-formed")
+		}
+		if r.Method == http.MethodPost {
+			return s.updateMyWell(r, typ, id, body)
 		}
 		return s.oneOf(r, typ, id, body)
 	}
@@ -122,6 +145,9 @@ func (s *Server) postMyWell(typ string, body []byte) answer {
 		if text := invalid(typ, row); text != "" {
 			return loopbackError(http.StatusUnprocessableEntity, text)
 		}
+		if typ == "resource" && row["id"] == nil && row["villageId"] == nil {
+			return loopbackError(http.StatusInternalServerError, "id or villageId is required to create a new resource")
+		}
 		rows[i] = maps.Clone(row)
 		if rows[i]["id"] == nil || typ == "reading" {
 			delete(rows[i], "id")
@@ -147,11 +173,17 @@ func (s *Server) postMyWell(typ string, body []byte) answer {
 	return answer{status: http.StatusOK, body: rows[0]}
 }
 
-// giveID gives the row an id that no stored row has, and that is not in taken.
+// giveID gives the row an id that no stored row has, and that is not in taken. That of a
+// resource begins with its village's. An id is not given twice, even if its row was deleted.
 func (s *Server) giveID(typ string, row Row, taken map[string]bool) {
+	village := ""
+	if typ == "resource" {
+		village = fmt.Sprint(row["villageId"])
+		s.lastID[village] = max(9, s.lastID[village])
+	}
 	for {
-		s.lastID++
-		row["id"] = json.Number(strconv.FormatInt(s.lastID, 10))
+		s.lastID[village]++
+		row["id"] = json.Number(fmt.Sprintf("%s%d", village, s.lastID[village]))
 		if key, _ := identifyMyWell(typ, row); !taken[key] && s.tables[typ].get(key) == nil {
 			return
 		}
@@ -161,6 +193,9 @@ func (s *Server) giveID(typ string, row Row, taken map[string]bool) {
 // invalid returns the message of the model's validation; "" if the row is valid.
 func invalid(typ string, row Row) string {
 	required := []string{"postcode"}
+	if typ == "village" {
+		required = []string{"postcode", "id"}
+	}
 	if typ == "reading" {
 		required = []string{"postcode", "resourceId", "date", "value"}
 		if _, ok := row["value"].(json.Number); !ok && row["value"] != nil {
@@ -175,10 +210,49 @@ func invalid(typ string, row Row) string {
 	return ""
 }
 
+// updateMyWell changes rows without knowing their ids in the path.
+func (s *Server) updateMyWell(r *http.Request, typ, method string, body []byte) answer {
+	changes, err := decodeRow(body)
+	if err != nil {
+		return loopbackError(http.StatusBadRequest, err.Error())
+	}
+	var found []Row
+	switch {
+	case method == "updateResourceByIdAndPostcode" && typ == "resource":
+		if row := s.tables[typ].get(fmt.Sprintf("%v.%v", changes["postcode"], changes["id"])); row != nil {
+			found = []Row{row}
+		}
+	case method == "update":
+		filter, _ := json.Marshal(map[string]any{"where": json.RawMessage(r.URL.Query().Get("where"))})
+		if found, err = filtered(s.tables[typ].all(), string(filter)); err != nil {
+			return loopbackError(http.StatusBadRequest, err.Error())
+		}
+	default:
+		return loopbackError(http.StatusNotFound, "There is no method to handle POST "+r.URL.Path)
+	}
+	for i, row := range found {
+		next := merged(row, changes)
+		next["id"], next["postcode"] = row["id"], row["postcode"]
+		if text := invalid(typ, next); text != "" {
+			return loopbackError(http.StatusUnprocessableEntity, text)
+		}
+		if found[i], err = s.write(typ, next, false, false); err != nil {
+			return loopbackError(http.StatusUnprocessableEntity, err.Error())
+		}
+	}
+	switch {
+	case method == "update":
+		return answer{status: http.StatusOK, body: map[string]any{"count": len(found)}}
+	case len(found) == 0:
+		return loopbackError(http.StatusNotFound, "Could not find resource")
+	}
+	return answer{status: http.StatusOK, body: found[0]}
+}
+
 func (s *Server) oneOf(r *http.Request, typ, id string, body []byte) answer {
 	t := s.tables[typ]
 	key, ok := t.find(id)
-	if !ok {
+	if _, err := strconv.ParseUint(id, 10, 64); err != nil || !ok {
 		return loopbackError(http.StatusNotFound, fmt.Sprintf("Unknown %q id %q.", typ, id))
 	}
 	switch r.Method {

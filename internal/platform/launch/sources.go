@@ -24,7 +24,7 @@ import (
 
 // Kinds returns the kinds of data sources.
 func Kinds() source.Registry {
-	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), datacollect.OpenFnAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind())
+	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), datacollect.OpenFnAdapter(), datacollect.OpenFnAlias(), datacollect.CustomAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind())
 }
 
 // sourceEnv returns the environment in which data sources work.

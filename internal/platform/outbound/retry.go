@@ -21,10 +21,18 @@ const (
 	mostAsked = 20 * time.Second
 )
 
+type once struct{}
+
+// Once returns a context for calls that are sent once: the caller retries by itself.
+func Once(ctx context.Context) context.Context { return context.WithValue(ctx, once{}, true) }
+
 // send sends the request until an answer needs no retry, the attempts are used up, or
 // the next wait would exceed the deadline.
 func (c *Client) send(ctx context.Context, cancel context.CancelCauseFunc, req *http.Request) (*http.Response, error) {
-	start := c.o.Now()
+	start, attempts := c.o.Now(), c.o.Attempts
+	if ctx.Value(once{}) != nil {
+		attempts = 1
+	}
 	for attempt := 1; ; attempt++ {
 		if err := fence.Allow(ctx); err != nil { // early, to spare a useless connection
 			closeBody(req)
@@ -39,7 +47,7 @@ func (c *Client) send(ctx context.Context, cancel context.CancelCauseFunc, req *
 			out.Body = body
 		}
 		resp, err := c.base.RoundTrip(out)
-		if attempt >= c.o.Attempts || ctx.Err() != nil || !mayRepeat(req, resp, err) {
+		if attempt >= attempts || ctx.Err() != nil || !mayRepeat(req, resp, err) {
 			return resp, err
 		}
 		wait, ok := c.wait(attempt, resp)

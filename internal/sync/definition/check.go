@@ -41,6 +41,9 @@ func (s *Sync) Check(kinds source.Registry) []fault.Detail {
 	} else if _, err := s.schedule(); err != nil {
 		add("frequency", "%s", err)
 	}
+	if _, err := s.FirstCursor(); err != nil {
+		add("lastSyncDate", "%s", err)
+	}
 	if s.IsOneTime && s.Frequency != "" {
 		add("frequency", "must be empty: the sync is a one-time sync")
 	}
@@ -75,7 +78,7 @@ func (s *Sync) checkTypes(kinds source.Registry) (faults []fault.Detail) {
 			faults = append(faults, fault.Detail{Path: "mapping." + t, Message: "is not one of datasource.selectedDatatypes"})
 		}
 	}
-	k, known := kinds[s.Datasource.Type]
+	k, known := kinds.Of(s.Datasource)
 	if !known {
 		return faults
 	}

@@ -16,6 +16,7 @@ package definition
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -63,6 +64,9 @@ type Sync struct {
 	Mapping     map[string]*mapping.Type `json:"mapping,omitempty"` // by datatype
 	Conflict    Rule                     `json:"conflict,omitempty"`
 	MaxRejected *float64                 `json:"maxRejected,omitempty"` // share of rows, 0 to 1; default 0.2
+	// LastSyncDate is where the first run begins, in both directions: milliseconds since
+	// 1970 as OurWater writes it, or a text of RFC 3339. nil or 0: at the beginning.
+	LastSyncDate any `json:"lastSyncDate,omitempty"`
 	// MaxDeletes is the percentage of the records that a run may delete without being told
 	// to; it may always delete ten. Default 10.
 	MaxDeletes *float64 `json:"maxDeletes,omitempty"`
@@ -72,6 +76,43 @@ const (
 	defaultMaxRejected = 0.2
 	defaultMaxDeletes  = 10
 )
+
+// FirstCursor returns the time of LastSyncDate; zero if there is none.
+func (s *Sync) FirstCursor() (time.Time, error) {
+	wrong := errors.New("must be milliseconds since 1970, or a text such as 2026-01-31T00:00:00Z")
+	switch v := s.LastSyncDate.(type) {
+	case nil:
+		return time.Time{}, nil
+	case string:
+		t, err := time.Parse(time.RFC3339, v)
+		if err != nil {
+			return time.Time{}, wrong
+		}
+		return t.UTC(), nil
+	case json.Number:
+		ms, err := v.Int64()
+		if err != nil || ms < 0 || ms > maxMilliseconds {
+			return time.Time{}, wrong
+		}
+		return ofMilliseconds(ms), nil
+	case float64: // as the store's JSON is decoded
+		if v < 0 || v > maxMilliseconds {
+			return time.Time{}, wrong
+		}
+		return ofMilliseconds(int64(v)), nil
+	}
+	return time.Time{}, wrong
+}
+
+// maxMilliseconds is in the year 9999.
+const maxMilliseconds = 253_402_300_799_999
+
+func ofMilliseconds(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
 
 // RejectLimit returns the share of rows, 0 to 1, above which rejects fail a run.
 func (s *Sync) RejectLimit() float64 {
@@ -116,14 +157,16 @@ func (s *Sync) Datatypes(kinds source.Registry) []string {
 	case len(s.Mapping) > 0:
 		return slices.Sorted(maps.Keys(s.Mapping))
 	default:
-		return kinds[s.Datasource.Type].Datatypes
+		kind, _ := kinds.Of(s.Datasource)
+		return kind.Datatypes
 	}
 }
 
 // Mapper returns the mapper of one of the sync's datatypes. Invalid with all faults:
 // a definition that was stored by an older version can have faults.
 func (s *Sync) Mapper(kinds source.Registry, datatype string) (*mapping.Mapper, error) {
-	m, faults := s.compile(kinds[s.Datasource.Type], datatype)
+	kind, _ := kinds.Of(s.Datasource)
+	m, faults := s.compile(kind, datatype)
 	if len(faults) > 0 {
 		return nil, invalidSync(faults...)
 	}

@@ -78,7 +78,7 @@ func shower(d source.Datasource) func(path []string, value any) any {
 	return func(path []string, value any) any {
 		text, isText := value.(string)
 		name := path[len(path)-1]
-		header := len(path) > 1 && path[0] == "headers" && !public(name)
+		header := slices.Contains(path[:len(path)-1], "headers") && !public(name)
 		switch {
 		case value == nil || value == "" || isText && credential.IsReference(text):
 			return value

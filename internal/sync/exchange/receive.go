@@ -65,6 +65,10 @@ func (s *Service) Receive(ctx context.Context, id, datatype string, rows []map[s
 			out[i] = Received{Index: i, ID: reject.Key, Result: "rejected", Field: reject.Field, Reason: reject.Reason}
 			continue
 		}
+		if field, reason := breaks(m, datatype, &item); reason != "" {
+			out[i] = Received{Index: i, ID: item.Key, Result: "rejected", Field: field, Reason: reason}
+			continue
+		}
 		if out[i], err = r.apply(ctx, &item); err != nil {
 			return nil, err
 		}

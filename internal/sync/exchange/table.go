@@ -49,7 +49,8 @@ func (t *Table) open(ctx context.Context, f func(source.Source, *mapping.Mapper)
 	if err != nil {
 		return err
 	}
-	src, err := t.s.o.Kinds[d.Sync.Datasource.Type].Open(ctx, d.Sync.Datasource, t.s.o.Env)
+	kind, _ := t.s.o.Kinds.Of(d.Sync.Datasource)
+	src, err := kind.Open(ctx, d.Sync.Datasource, t.s.o.Env)
 	if err != nil {
 		return err
 	}

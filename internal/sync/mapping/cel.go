@@ -2,17 +2,11 @@ package mapping
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"math"
-	"reflect"
-	"strconv"
 	"sync"
 	"time"
 
 	celgo "cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 
 	"github.com/headgate/headgate/internal/platform/cel"
@@ -47,8 +41,29 @@ func compileCEL(text string) (func(source.Row) (any, error), error) {
 		if err != nil {
 			return nil, fmt.Errorf("the expression fails: %s", err)
 		}
-		return native(out)
+		v, err := cel.Native(out)
+		return plainZones(v), err
 	}, nil
+}
+
+// plainZones puts all times of a value in UTC. A zoneless time stays one: the field may name
+// its zone.
+func plainZones(v any) any {
+	switch v := v.(type) {
+	case time.Time:
+		if v.Location() != source.Zoneless {
+			return v.UTC()
+		}
+	case []any:
+		for i := range v {
+			v[i] = plainZones(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = plainZones(v[k])
+		}
+	}
+	return v
 }
 
 // celRow returns the row as a map, with its JSON numbers as numbers that CEL knows.
@@ -64,107 +79,4 @@ func celRow(row source.Row) map[string]any {
 		}
 	}
 	return m
-}
-
-var jsonType = reflect.TypeFor[any]()
-
-// native converts a value of CEL into one that a row may hold.
-func native(v ref.Val) (any, error) {
-	switch v := v.(type) {
-	case types.Null:
-		return nil, nil
-	case types.Bool:
-		return bool(v), nil
-	case types.Int:
-		return int64(v), nil
-	case types.Uint:
-		if v > math.MaxInt64 {
-			return json.Number(strconv.FormatUint(uint64(v), 10)), nil
-		}
-		return int64(v), nil // rows hold integers as int64
-	case types.Double:
-		return float64(v), nil
-	case types.String:
-		return string(v), nil
-	case types.Timestamp:
-		return plainZone(v.Time), nil
-	case types.Duration:
-		return v.Duration.String(), nil
-	case types.Bytes:
-		return nil, errors.New("the expression gives bytes, and JSON has none")
-	}
-	if types.IsUnknownOrError(v) {
-		return nil, fmt.Errorf("the expression fails: %v", v)
-	}
-	return nativeOf(v)
-}
-
-// nativeOf converts lists, maps and the values that native does not know.
-func nativeOf(v ref.Val) (any, error) {
-	switch x := v.Value().(type) {
-	case []any:
-		return each(x)
-	case []ref.Val:
-		out := make([]any, len(x))
-		for i, e := range x {
-			n, err := native(e)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = n
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(x))
-		for k, e := range x {
-			n, err := native(types.DefaultTypeAdapter.NativeToValue(e))
-			if err != nil {
-				return nil, err
-			}
-			out[k] = n
-		}
-		return out, nil
-	case map[ref.Val]ref.Val:
-		out := make(map[string]any, len(x))
-		for k, e := range x {
-			name, ok := k.(types.String)
-			if !ok {
-				return nil, errors.New("the expression gives a map whose keys are not text")
-			}
-			n, err := native(e)
-			if err != nil {
-				return nil, err
-			}
-			out[string(name)] = n
-		}
-		return out, nil
-	case time.Time:
-		return plainZone(x), nil
-	}
-	out, err := v.ConvertToNative(jsonType)
-	if err != nil {
-		return nil, fmt.Errorf("the expression gives a %s, which has no JSON", v.Type().TypeName())
-	}
-	return out, nil
-}
-
-// plainZone returns the time in UTC. A zoneless time stays one: the field may name its zone.
-func plainZone(t time.Time) time.Time {
-	if t.Location() == source.Zoneless {
-		return t
-	}
-	return t.UTC()
-}
-
-// each converts the elements of a list.
-func each(list []any) ([]any, error) {
-	out := make([]any, len(list))
-	for i, e := range list {
-		n, err := native(types.DefaultTypeAdapter.NativeToValue(e))
-		if err != nil {
-			return nil, err
-		}
-		out[i] = n
-	}
-	return out, nil
 }

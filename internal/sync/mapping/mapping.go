@@ -31,6 +31,9 @@ type Type struct {
 	Fields map[string]Field `json:"fields,omitempty"` // empty: all columns under their own names
 	// ExternalIDs maps the names of ids that are kept beside the data to their columns.
 	ExternalIDs map[string]string `json:"externalIds,omitempty"`
+	// References maps fields to the datatypes of the records that they name by id. A row
+	// that names a record which does not exist is rejected.
+	References map[string]string `json:"references,omitempty"`
 }
 
 // Cursor describes how to find the rows that changed since the last run.
@@ -148,11 +151,19 @@ func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []fault.Detai
 			c.add("externalIds."+name, "must name a column")
 		}
 	}
+	for _, field := range slices.Sorted(maps.Keys(m.def.References)) {
+		if field == "" || m.def.References[field] == "" {
+			c.add("references."+field, "must name a datatype")
+		}
+	}
 	if len(c.faults) > 0 {
 		return nil, c.faults
 	}
 	return m, nil
 }
+
+// References returns the datatypes of the records that fields name, by field.
+func (m *Mapper) References() map[string]string { return m.def.References }
 
 type checker struct{ faults []fault.Detail }
 

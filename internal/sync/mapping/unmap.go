@@ -8,19 +8,22 @@ import (
 )
 
 // Unmap turns a record's data into a row's values by column, with times in the format of
-// their fields and values as the source spells them. It leaves out constant and computed fields, which have no column. A path
+// their fields and values as the source spells them. It leaves out constant and computed
+// fields, which have no column, and columns that the source does not have. A path
 // such as "a.b" stays one name, because only the source knows whether it has such a column.
 func (m *Mapper) Unmap(data map[string]any) (map[string]any, *source.Reject) {
 	out := make(map[string]any, len(data))
 	if m.fields == nil {
 		for k, v := range data {
-			out[k] = v
+			if m.hasColumn(k) {
+				out[k] = v
+			}
 		}
 		return out, nil
 	}
 	for i := range m.fields {
 		f := &m.fields[i]
-		if f.From == "" {
+		if f.From == "" || !m.hasColumn(f.From) {
 			continue
 		}
 		v, ok := data[f.name]
@@ -66,14 +69,43 @@ func formatTime(t time.Time, format string, zone *time.Location) any {
 	}
 }
 
+// hasColumn reports whether the source has the column.
+func (m *Mapper) hasColumn(name string) bool {
+	return m.spec.Columns == nil || slices.Contains(m.spec.Columns, name) || slices.Contains(m.spec.Key, name)
+}
+
+// Own returns the fields of the data that the source has no column for, and that are
+// therefore the store's own. Constant and computed fields are not among them.
+func (m *Mapper) Own(data map[string]any) (own []string) {
+	if m.spec.Columns == nil {
+		return nil
+	}
+	for name := range data {
+		if m.fields == nil && !m.hasColumn(name) {
+			own = append(own, name)
+		}
+	}
+	for i := range m.fields {
+		if f := &m.fields[i]; f.From != "" && !m.hasColumn(f.From) {
+			own = append(own, f.name)
+		}
+	}
+	return own
+}
+
 // ColumnsOf returns the columns that the fields are written to.
 func (m *Mapper) ColumnsOf(fields []string) []string {
-	if m.fields == nil {
-		return fields
-	}
 	var out []string
+	if m.fields == nil {
+		for _, f := range fields {
+			if m.hasColumn(f) {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
 	for i := range m.fields {
-		if f := &m.fields[i]; f.From != "" && slices.Contains(fields, f.name) {
+		if f := &m.fields[i]; f.From != "" && m.hasColumn(f.From) && slices.Contains(fields, f.name) {
 			out = append(out, f.From)
 		}
 	}

@@ -51,7 +51,7 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 		return err
 	}
 	e := &execution{svc: s, lease: h}
-	if s.o.MaxInvocation > 0 {
+	if _, given := s.given(runKey{syncID, runID}); s.o.MaxInvocation > 0 && !given {
 		e.handOn = s.now().Add(s.o.MaxInvocation)
 	}
 	d, err := s.defs.Get(ctx, syncID)
@@ -196,6 +196,7 @@ func Explain(err error) string {
 }
 
 func (e *execution) finish(ctx context.Context, end State) error {
+	defer e.svc.take(runKey{e.run.SyncID, e.run.ID})
 	now := e.svc.clock()
 	e.run.sum()
 	e.run.end(end, now)
@@ -275,11 +276,11 @@ func (e *execution) pause(ctx context.Context) error {
 }
 
 func (e *execution) runSteps(ctx context.Context) (err error) {
-	kind, ok := e.svc.kinds[e.def.Datasource.Type]
+	kind, ok := e.svc.kinds.Of(e.def.Datasource)
 	if !ok {
 		return fault.New(fault.Invalid, "%s", e.svc.kinds.Check(e.def.Datasource)[0].Message)
 	}
-	e.source, err = kind.Open(ctx, e.def.Datasource, e.svc.o.Env)
+	e.source, err = e.open(ctx, kind)
 	if err != nil {
 		return err
 	}

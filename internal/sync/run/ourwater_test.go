@@ -125,13 +125,13 @@ func TestOurWaterFaults(t *testing.T) {
 	t.Run("a resource with a pincode and no id is new: push it, write the id back", func(t *testing.T) {
 		t.Parallel()
 		b := between(t, mock.NewMyWell, wells)
-		b.put("resource", "mine", map[string]any{"owner": "me", "resourceType": "well", "externalIds": map[string]any{"legacyMyWellPincode": "313603"}})
+		b.put("resource", "mine", map[string]any{"owner": "me", "resourceType": "well", "externalIds": map[string]any{"legacyMyWellPincode": "313603", "legacyMyWellVillageId": "11"}})
 		b.finished(syncrun.Start{})
 		b.finished(syncrun.Start{})
 		require.Len(t, b.mock.Rows("resource"), 1)
 		e, err := b.ents.Get(t.Context(), "mywell", "resource", "mine")
 		require.NoError(t, err)
-		require.Equal(t, "313603.1", e.ExternalIDs["legacyMyWellId"])
+		require.Equal(t, "313603.1110", e.ExternalIDs["legacyMyWellId"])
 		require.Len(t, b.records("resource"), 1)
 	})
 	t.Run("validate reports Validated N readings", func(t *testing.T) {

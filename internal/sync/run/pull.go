@@ -74,6 +74,9 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	known := e.lease.current().datatype(step.Datatype)
 	if step.Resume == nil { // otherwise its pages are those of the cursor that the pull began with
 		step.CursorBefore = known.pullFrom(e.svc.clock())
+		if first, _ := e.def.FirstCursor(); known.Cursor == (source.Cursor{}) && m.Spec().CursorTime != "" {
+			step.CursorBefore.Time = first
+		}
 	}
 	p.deletes, p.before = known.Deleted, known.Deleted-step.Counts.Deleted
 	whole := m.Spec().CursorTime == "" && step.Resume == nil && !e.run.Retry
@@ -164,7 +167,7 @@ func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *m
 		err := p.e.safely(func() error {
 			page, err := reader.Next(ctx)
 			if err == nil {
-				m = p.mapPage(page)
+				m, err = p.mapPage(ctx, page)
 			}
 			return err
 		})
@@ -190,7 +193,7 @@ func (p *puller) read(ctx context.Context, reader source.Reader, pages chan<- *m
 	}
 }
 
-func (p *puller) mapPage(page source.Page) *mapped {
+func (p *puller) mapPage(ctx context.Context, page source.Page) (*mapped, error) {
 	m := &mapped{Page: page, items: make([]mapping.Mapped, 0, len(page.Rows)), rejects: page.Rejects}
 	m.read = int64(len(page.Rows) + len(page.Rejects))
 	for _, row := range page.Rows {
@@ -201,6 +204,9 @@ func (p *puller) mapPage(page source.Page) *mapped {
 		}
 		m.items = append(m.items, item)
 	}
+	if err := p.unknown(ctx, m); err != nil {
+		return nil, err
+	}
 	if p.retry != nil {
 		m.retried = p.retry.ids
 	}
@@ -209,7 +215,7 @@ func (p *puller) mapPage(page source.Page) *mapped {
 	if len(m.rejects) == 0 {
 		m.digest = digestOf(m.items)
 	}
-	return m
+	return m, nil
 }
 
 func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {

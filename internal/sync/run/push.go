@@ -39,6 +39,7 @@ type outgoing struct {
 	StoredRecord
 	change source.Change
 	sent   map[string]any // the record's data as the source gets it
+	part   bool           // the source does not get all of the data
 	fields []string       // those of sent that an update sets or removes
 	link   record.Link
 	known  bool
@@ -78,7 +79,11 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	// A first push looks at every record, by id: records that were only pulled have no
 	// place in the order. Later pushes look at what changed since.
 	listing := store.Listing{Collection: p.records.collection, Limit: min(500, docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
-	if from := known.pushFrom(e.svc.clock()); from > 0 {
+	from := known.pushFrom(e.svc.clock())
+	if first, _ := e.def.FirstCursor(); known.Pushed == 0 && !first.IsZero() {
+		from = first.UnixMicro()
+	}
+	if from > 0 {
 		listing.ByOrder = true
 		listing.After = store.Position{Order: from}
 	}
@@ -257,27 +262,40 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	if !known {
 		o.change.Op, o.change.Key = source.Create, p.mapper.NewKey(p.e.source, r.ID, fields)
 		o.change.Lacking = p.mapper.Lacking(ours)
+		if s, ok := p.e.source.(source.Selector); ok && !s.Takes(p.step.Datatype, o.change) {
+			return nil, nil, nil
+		}
+		o.keep(p.mapper.Own(ours), nil)
 		return o, nil, nil
 	}
 	// Fields in doubt are sent as well: the row may have other values than the base.
-	o.fields = slices.DeleteFunc(p.unsettled(base, ours, sent), func(f string) bool { return slices.Contains(link.Held, f) })
+	kept := slices.Concat(link.Held, p.mapper.Own(ours), p.mapper.Own(base))
+	o.fields = slices.DeleteFunc(p.unsettled(base, ours, sent), func(f string) bool { return slices.Contains(kept, f) })
 	columns := p.mapper.ColumnsOf(o.fields)
 	if len(columns) == 0 {
 		return nil, nil, nil
 	}
 	o.change.Op, o.change.Key, o.change.Changed = source.Update, p.mapper.Unkey(link.Key), columns
 	o.change.Expect = p.expect(o, base)
-	if len(link.Held) > 0 { // held fields stay as the source has them
-		o.sent = maps.Clone(ours)
-		for _, f := range link.Held {
-			if v, ok := base[f]; ok {
-				o.sent[f] = v
-			} else {
-				delete(o.sent, f)
-			}
+	o.keep(kept, base)
+	return o, nil, nil
+}
+
+// keep notes that the source does not get these fields: it has what it had before.
+func (o *outgoing) keep(fields []string, before map[string]any) {
+	if len(fields) == 0 {
+		return
+	}
+	ours := o.sent
+	o.sent = maps.Clone(ours)
+	for _, f := range fields {
+		if v, ok := before[f]; ok {
+			o.sent[f] = v
+		} else {
+			delete(o.sent, f)
 		}
 	}
-	return o, nil, nil
+	o.part = len(record.Diff(o.sent, ours, nil)) > 0
 }
 
 // expect returns the values that the row has if it is as in base: the changed ones for an

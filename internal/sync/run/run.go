@@ -114,23 +114,25 @@ type Progress struct {
 
 // Run is one execution of a sync.
 type Run struct {
-	ID           string          `json:"id"`
-	SyncID       string          `json:"syncId"`
-	Method       Method          `json:"method"`
-	State        State           `json:"state"`
-	Trigger      string          `json:"trigger"` // request, schedule, message, webhook, command
-	EventID      string          `json:"eventId,omitempty"`
-	StartedAt    time.Time       `json:"startedAt"`
-	UpdatedAt    time.Time       `json:"updatedAt"`
-	FinishedAt   time.Time       `json:"finishedAt,omitzero"`
-	Invocations  int             `json:"invocations"` // calls of Work, one after the other
-	AllowDeletes bool            `json:"allowDeletes,omitempty"`
-	Retry        bool            `json:"retry,omitempty"` // of rejects
-	Counts       Counts          `json:"counts"`
-	Results      []*Step         `json:"results"`
-	Warnings     []string        `json:"warnings"`
-	Errors       []string        `json:"errors"`
-	Plan         []PlannedChange `json:"plan,omitempty"` // of a validation, at most maxPlan changes
+	ID           string    `json:"id"`
+	SyncID       string    `json:"syncId"`
+	Method       Method    `json:"method"`
+	State        State     `json:"state"`
+	Trigger      string    `json:"trigger"` // request, schedule, message, webhook, command
+	EventID      string    `json:"eventId,omitempty"`
+	StartedAt    time.Time `json:"startedAt"`
+	UpdatedAt    time.Time `json:"updatedAt"`
+	FinishedAt   time.Time `json:"finishedAt,omitzero"`
+	Invocations  int       `json:"invocations"` // calls of Work, one after the other
+	AllowDeletes bool      `json:"allowDeletes,omitempty"`
+	Retry        bool      `json:"retry,omitempty"` // of rejects
+	// Credentials reports that the run was started with credentials of its own.
+	Credentials bool            `json:"credentials,omitempty"`
+	Counts      Counts          `json:"counts"`
+	Results     []*Step         `json:"results"`
+	Warnings    []string        `json:"warnings"`
+	Errors      []string        `json:"errors"`
+	Plan        []PlannedChange `json:"plan,omitempty"` // of a validation, at most maxPlan changes
 
 	waits bool // for another run to end; see queue.go
 }

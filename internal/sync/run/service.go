@@ -98,6 +98,7 @@ type Service struct {
 	mu          sync.Mutex
 	lookedAtAll time.Time // when Due last looked at syncs that are not due
 	waiting     map[runKey]bool
+	credentials map[runKey]source.Credentials // of runs that this process works on
 
 	stop    context.CancelFunc
 	stopped context.Context
@@ -112,7 +113,7 @@ type runKey struct{ syncID, runID string }
 func New(o Options) *Service {
 	s := &Service{
 		o: o, docs: o.Docs, defs: o.Definitions, kinds: o.Kinds, log: o.Log, now: o.Now, machine: o.Machine, random: o.Random,
-		waiting: make(map[runKey]bool),
+		waiting: make(map[runKey]bool), credentials: make(map[runKey]source.Credentials),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -149,7 +150,7 @@ func (s *Service) clock() time.Time { return clockOf(s.now) }
 
 // dispatch makes some process work on the run.
 func (s *Service) dispatch(ctx context.Context, syncID, runID string) error {
-	if s.o.Dispatch != nil {
+	if _, given := s.given(runKey{syncID, runID}); s.o.Dispatch != nil && !given {
 		return s.o.Dispatch(ctx, syncID, runID)
 	}
 	if s.stopped.Err() != nil {

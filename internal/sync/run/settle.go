@@ -196,8 +196,8 @@ func (p *pusher) invalidate(st *syncState) {
 }
 
 // settle returns the writes that record that the source has what was sent. From then on
-// the link has no base, because both sides agree; unless fields are held, or the record
-// was edited after its creation was first sent.
+// the link has no base, because both sides agree; unless the source did not get all
+// fields, or the record was edited after its creation was first sent.
 func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	next := o.Clone()
 	var writes []store.Write
@@ -218,7 +218,7 @@ func (p *pusher) settle(o *outgoing, res source.Result) ([]store.Write, error) {
 	}
 	if o.change.Op == source.Delete {
 		link.Gone, link.Held = true, nil
-	} else if link.Unseen = o.change.Op == source.Create && next.Deleted; len(link.Held) > 0 {
+	} else if link.Unseen = o.change.Op == source.Create && next.Deleted; len(link.Held) > 0 || o.part {
 		base, err := record.Canonical(o.sent)
 		if err != nil {
 			return nil, err

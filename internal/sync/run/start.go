@@ -9,6 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // Start describes the run to start.
@@ -21,6 +22,8 @@ type Start struct {
 	once    string // the run's id, for a run that must start only once
 	// AllowDeletes lets the run delete however much is gone on the other side.
 	AllowDeletes bool
+	// Credentials hold for this run alone; nil: those of the definition.
+	Credentials *source.Credentials
 	// Retry runs over the rejects instead of the source.
 	Retry bool
 	// With are documents that are committed exactly if the run is. If one of them has
@@ -45,6 +48,11 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 	if o.Method, err = methodOf(&d.Sync, o.Method); err != nil {
 		return nil, err
 	}
+	if o.Credentials != nil {
+		if err := s.takesCredentials(d.Sync.Datasource); err != nil {
+			return nil, err
+		}
+	}
 	if o.EventID != "" {
 		o.once = "event-" + o.EventID
 	}
@@ -52,6 +60,7 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 	if runID == "" {
 		runID = s.random()
 	}
+	s.lend(runKey{id, runID}, o.Credentials) // before the run is stored: from then on it is found
 	for {
 		run, err := s.tryStart(ctx, d, runID, o)
 		if errors.Is(err, store.ErrConflict) {
@@ -64,6 +73,7 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 			}
 		}
 		if err != nil {
+			s.take(runKey{id, runID})
 			return run, err
 		}
 		if run.State == Pending && !run.waits {
@@ -150,7 +160,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 func newRun(syncID, runID string, o Start, now time.Time) *Run {
 	return &Run{
 		ID: runID, SyncID: syncID, Method: o.Method, State: Pending, Trigger: o.Trigger, EventID: o.EventID,
-		StartedAt: now, UpdatedAt: now, AllowDeletes: o.AllowDeletes, Retry: o.Retry, Results: []*Step{}, Warnings: []string{}, Errors: []string{},
+		StartedAt: now, UpdatedAt: now, AllowDeletes: o.AllowDeletes, Retry: o.Retry, Credentials: o.Credentials != nil, Results: []*Step{}, Warnings: []string{}, Errors: []string{},
 	}
 }
 

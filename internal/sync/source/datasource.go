@@ -36,6 +36,19 @@ type ExtraField struct {
 	Value string `json:"value"`
 }
 
+// Credentials are a user and a password that hold for one run. They are stored nowhere.
+type Credentials struct{ Username, Password string }
+
+// With returns the definition with the credentials in place of its own.
+func (d Datasource) With(c Credentials) Datasource {
+	own := func(f ExtraField) bool { return f.Name == "username" || f.Name == "password" }
+	d.ExtraFields = append(slices.DeleteFunc(slices.Clone(d.ExtraFields), own), ExtraField{"username", c.Username}, ExtraField{"password", c.Password})
+	if d.Auth != "" {
+		d.Auth = "basic"
+	}
+	return d
+}
+
 // Env holds everything that a source receives from the process that runs it.
 type Env struct {
 	// HTTP makes every outgoing call. It checks addresses at dial time, times out,
@@ -90,6 +103,8 @@ type Kind struct {
 	Open func(ctx context.Context, d Datasource, env Env) (Source, error)
 	// Datatypes is the default selection of a sync; nil: a sync must select datatypes.
 	Datatypes []string
+	// Credentials reports that a run may be started with a user and a password of its own.
+	Credentials bool
 	// PushFirst makes a run in both directions push before it pulls. If the push fails,
 	// the run does not pull. Rows that are refused are no such failure.
 	PushFirst bool
@@ -98,8 +113,35 @@ type Kind struct {
 	Defaults func(datatype string) Spec
 }
 
+// Custom is the kind of every type that has extraFields or an adapter and is none of the
+// others: DataCollect's definitions name a type for each system.
+const Custom = "custom-adapter"
+
 // Registry holds the kinds by name.
 type Registry map[string]Kind
+
+// Of returns the kind of a definition, and reports whether there is one.
+func (r Registry) Of(d Datasource) (Kind, bool) {
+	k, ok := r[d.Type]
+	if !ok && d.Type != "" && (len(d.ExtraFields) > 0 && r.near(d.Type) == "" || d.hasAdapter()) {
+		k, ok = r[Custom]
+	}
+	return k, ok
+}
+
+// near returns the long name of a kind that is probably misspelt. A short one, such as openfn,
+// is near to too many names that a system may have.
+func (r Registry) near(name string) string {
+	long := slices.DeleteFunc(r.Names(), func(n string) bool { return len(n) < 10 })
+	return decode.Nearest(name, long)
+}
+
+func (d Datasource) hasAdapter() bool {
+	var o struct {
+		Adapter json.RawMessage `json:"adapter"`
+	}
+	return json.Unmarshal(d.Options, &o) == nil && o.Adapter != nil
+}
 
 // NewRegistry returns a registry of the kinds.
 func NewRegistry(kinds ...Kind) Registry {
@@ -122,9 +164,13 @@ func (r Registry) Names() []string {
 
 // Check returns all faults of the definition.
 func (r Registry) Check(d Datasource) []fault.Detail {
-	k, ok := r[d.Type]
+	k, ok := r.Of(d)
 	if !ok {
-		return []fault.Detail{{Path: "type", Message: fmt.Sprintf("%q is not a type of data source: the types are %s", d.Type, strings.Join(r.Names(), ", "))}}
+		text := fmt.Sprintf("%q is not a type of data source: the types are %s", d.Type, strings.Join(r.Names(), ", "))
+		if near := r.near(d.Type); near != "" {
+			text += fmt.Sprintf("; did you mean %s?", near)
+		}
+		return []fault.Detail{{Path: "type", Message: text}}
 	}
 	return k.Check(d)
 }

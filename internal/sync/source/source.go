@@ -140,6 +140,9 @@ type Cursor struct {
 type Spec struct {
 	Datatype string
 	Key      []string // columns that identify a row; never empty
+	// Columns are the columns that a push writes besides the key; nil: all. The source
+	// does not have the others, so they stay in the store and no pull removes them.
+	Columns []string
 	// CursorTime is the column with the time of a row's last change; "": there is none,
 	// and every pull reads all rows.
 	CursorTime string
@@ -374,4 +377,11 @@ type KeyFinder interface {
 	// FindKeys returns the key of the row that the source finds under each of the keys, as
 	// the row has it; nil where it finds none.
 	FindKeys(ctx context.Context, spec Spec, keys [][]any) ([][]any, error)
+}
+
+// Selector is implemented by sources that do not get every new record.
+type Selector interface {
+	// Takes reports whether the source gets the record of a Create. Otherwise the record
+	// stays in the store alone: it is neither pushed nor rejected.
+	Takes(datatype string, c Change) bool
 }

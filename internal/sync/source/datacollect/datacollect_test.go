@@ -209,7 +209,7 @@ func TestWireFormats(t *testing.T) {
 		pull.Cursor.Time = time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 		_, err = drain(t, s, pull)
 		require.NoError(t, err)
-		require.Equal(t, "GET since=2026-02-02T04%3A05%3A06Z", c.p.requests[2], "a day before the cursor")
+		require.Equal(t, "GET since=2026-01-04T04%3A05%3A06Z", c.p.requests[2], "thirty days before the cursor")
 	}
 }
 

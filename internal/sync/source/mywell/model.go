@@ -17,33 +17,40 @@ type model struct {
 	datatype string
 	path     string // path of the list below /api
 	key      []string
+	ours     []string // the columns that LegacyMyWell keeps, under OurWater's names
+	theirs   []string // the same under LegacyMyWell's
 	// pull turns LegacyMyWell's row into OurWater's. push does the reverse and leaves
 	// out the members that have no value.
 	pull func(theirs map[string]any) (map[string]any, *source.Reject)
-	push func(ours map[string]any, external map[string]string) (map[string]any, error)
+	push func(ours map[string]any, known externalIDs) (map[string]any, error)
 	// keyed reports that the server identifies a row by postcode and id. Otherwise the id
 	// alone identifies it.
 	keyed bool
 }
 
 var models = map[string]*model{
-	"group":    {datatype: "group", path: "villages", key: []string{"id"}, pull: pullGroup, push: pushPlace, keyed: true},
-	"resource": {datatype: "resource", path: "resources", key: []string{"id"}, pull: pullResource, push: pushPlace, keyed: true},
-	"reading":  {datatype: "reading", path: "readings", key: []string{"resourceId", "timeseries", "datetime"}, pull: pullReading, push: pushReading},
+	"group": {
+		datatype: "group", path: "villages", key: []string{"id"}, keyed: true, pull: pullGroup, push: pushGroup,
+		ours: []string{"name", "type", "coords", "externalIds"}, theirs: []string{"id", "postcode", "name", "coordinates"},
+	},
+	"resource": {
+		datatype: "resource", path: "resources", key: []string{"id"}, keyed: true, pull: pullResource, push: pushResource,
+		ours:   append([]string{"resourceType", "coords", "lastValue", "lastDate", "externalIds"}, sameColumns...),
+		theirs: append([]string{"id", "postcode", "villageId", "type", "geo", "last_value", "last_date"}, sameColumns...),
+	},
+	"reading": {
+		datatype: "reading", path: "readings", key: []string{"resourceId", "timeseries", "datetime"}, pull: pullReading, push: pushReading,
+		ours: []string{"value", "externalIds"}, theirs: []string{"postcode", "villageId", "resourceId", "date", "value"},
+	},
 }
+
+// sameColumns are those of a resource that have the same name on both sides.
+var sameColumns = []string{"owner", "well_depth", "elevation", "image", "mobile", "email"}
 
 // datatypes lists the datatypes so that each comes after those that it refers to.
 var datatypes = []string{"group", "resource", "reading"}
 
 const timeseries = "default" // the only time series of each resource at LegacyMyWell
-
-// The names of the external ids in OurWater's records.
-const (
-	legacyID       = "legacyMyWellId"
-	legacyResource = "legacyMyWellResourceId"
-	legacyVillage  = "legacyMyWellVillageId"
-	legacyPincode  = "legacyMyWellPincode"
-)
 
 // rename renames members of an object.
 func rename(m map[string]any, names map[string]string) {
@@ -84,6 +91,13 @@ func split(composite string) (postcode, id any) {
 	return number(p), number(i)
 }
 
+// isComposite reports whether a text is an id "postcode.id" of LegacyMyWell's, where both are
+// numbers. Records that were made here have other ids.
+func isComposite(s string) bool {
+	postcode, id, ok := strings.Cut(s, ".")
+	return ok && isNumber(number(postcode)) && isNumber(number(id))
+}
+
 // number returns an id as a number if it is one, because LegacyMyWell's ids are numbers.
 func number(s string) any {
 	if v, err := decode.One([]byte(s)); err == nil {
@@ -92,11 +106,6 @@ func number(s string) any {
 		}
 	}
 	return s
-}
-
-func compact(m map[string]any) map[string]any {
-	maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil || v == "" })
-	return m
 }
 
 // identity returns a copy of a row and its id "postcode.id".
@@ -112,8 +121,8 @@ func pullGroup(theirs map[string]any) (map[string]any, *source.Reject) {
 		return nil, &source.Reject{Field: "id", Reason: "a village needs a postcode and an id", Raw: theirs}
 	}
 	row["id"], row["type"] = id, "village"
-	rename(row, map[string]string{"geo": "coords", "coordinates": "coords"})
-	row["externalIds"] = compact(map[string]any{legacyVillage: id, legacyPincode: text(theirs["postcode"])})
+	rename(row, map[string]string{"coordinates": "coords"})
+	row["externalIds"] = externalIDs{legacyID: id, legacyVillage: text(theirs["id"]), legacyPincode: text(theirs["postcode"])}.shown()
 	delete(row, "postcode")
 	return row, nil
 }
@@ -125,55 +134,68 @@ func pullResource(theirs map[string]any) (map[string]any, *source.Reject) {
 	}
 	row["id"] = id
 	rename(row, map[string]string{"geo": "coords", "type": "resourceType", "last_value": "lastValue", "last_date": "lastDate"})
-	row["externalIds"] = compact(map[string]any{
-		legacyID: id, legacyResource: id, legacyPincode: text(theirs["postcode"]),
-		legacyVillage: composite(theirs["postcode"], theirs["villageId"]),
-	})
+	row["externalIds"] = externalIDs{
+		legacyID: id, legacyResource: text(theirs["id"]), legacyPincode: text(theirs["postcode"]), legacyVillage: text(theirs["villageId"]),
+	}.shown()
 	delete(row, "postcode")
 	delete(row, "villageId")
 	return row, nil
 }
 
-// pushPlace turns a group or a resource of OurWater into a row of LegacyMyWell.
-func pushPlace(ours map[string]any, external map[string]string) (map[string]any, error) {
-	row := maps.Clone(ours)
-	known := externalIDs(ours, external)
-	delete(row, "externalIds")
-	if id := text(ours["id"]); id != "" {
-		row["postcode"], row["id"] = split(id)
-	} else {
-		delete(row, "id")
-		if known[legacyPincode] == "" {
-			return nil, fmt.Errorf("externalIds.%s is missing: LegacyMyWell takes no row without a pincode", legacyPincode)
-		}
-		row["postcode"] = number(known[legacyPincode])
+// pushGroup turns a group of OurWater into a village of LegacyMyWell.
+func pushGroup(ours map[string]any, known externalIDs) (map[string]any, error) {
+	row, err := place(ours, known, legacyVillage)
+	if err != nil {
+		return nil, err
 	}
-	if village := known[legacyVillage]; village != "" && ours["resourceType"] != nil {
-		_, row["villageId"] = split(village)
+	if row["id"] == nil {
+		return nil, fmt.Errorf("externalIds.%s is missing: LegacyMyWell gives villages no ids", legacyVillage)
 	}
-	if ours["type"] == "village" {
-		delete(row, "type")
+	delete(row, "type")
+	rename(row, map[string]string{"coords": "coordinates"})
+	return row, nil
+}
+
+// pushResource turns a resource of OurWater into one of LegacyMyWell.
+func pushResource(ours map[string]any, known externalIDs) (map[string]any, error) {
+	row, err := place(ours, known, legacyResource)
+	if err != nil {
+		return nil, err
+	}
+	if village := known.plain(legacyVillage); village != "" {
+		row["villageId"] = number(village)
+	} else if row["id"] == nil {
+		return nil, fmt.Errorf("externalIds.%s is missing: LegacyMyWell makes a resource's id from its village's, and refuses one that has neither id nor villageId", legacyVillage)
 	}
 	rename(row, map[string]string{"coords": "geo", "resourceType": "type", "lastValue": "last_value", "lastDate": "last_date"})
 	return row, nil
 }
 
-// externalIDs returns the external ids of a record. Those kept with the record override
-// those in its data, because the sync keeps them up to date.
-func externalIDs(ours map[string]any, external map[string]string) map[string]string {
-	out := map[string]string{}
-	if m, ok := ours["externalIds"].(map[string]any); ok {
-		for name, v := range m {
-			out[name] = text(v)
+// place returns a copy of a group or a resource with the postcode and the id, if it has one,
+// as LegacyMyWell names them. own is the external id that holds the id.
+func place(ours map[string]any, known externalIDs, own string) (map[string]any, error) {
+	row := maps.Clone(ours)
+	delete(row, "externalIds")
+	delete(row, "id")
+	switch {
+	case isComposite(text(ours["id"])):
+		row["postcode"], row["id"] = split(text(ours["id"]))
+	case isComposite(known[legacyID]):
+		row["postcode"], row["id"] = split(known[legacyID])
+	case known.pincode() == "":
+		return nil, fmt.Errorf("externalIds.%s is missing: LegacyMyWell takes no row without a pincode", legacyPincode)
+	default:
+		row["postcode"] = number(known.pincode())
+		if id := known.plain(own); id != "" {
+			row["id"] = number(id)
 		}
 	}
-	maps.Copy(out, external)
-	return out
+	return row, nil
 }
 
 func pullReading(theirs map[string]any) (map[string]any, *source.Reject) {
-	row, _ := identity(theirs)
-	resource := composite(theirs["postcode"], theirs["resourceId"])
+	row, resource := maps.Clone(theirs), composite(theirs["postcode"], theirs["resourceId"])
+	delete(row, "villageId,postcode")
 	reject := func(field, reason string) (map[string]any, *source.Reject) {
 		return nil, &source.Reject{Key: text(theirs["id"]), Field: field, Reason: reason, Raw: theirs}
 	}
@@ -188,19 +210,17 @@ func pullReading(theirs map[string]any) (map[string]any, *source.Reject) {
 		return reject("value", "is not a number")
 	}
 	row["resourceId"], row["timeseries"], row["datetime"] = resource, timeseries, at.UTC().Format(time.RFC3339Nano)
-	row["externalIds"] = compact(map[string]any{
-		legacyID: text(theirs["id"]), legacyResource: resource, legacyPincode: text(theirs["postcode"]),
-		legacyVillage: composite(theirs["postcode"], theirs["villageId"]),
-	})
+	row["externalIds"] = externalIDs{
+		legacyID: text(theirs["id"]), legacyResource: text(theirs["resourceId"]), legacyPincode: text(theirs["postcode"]), legacyVillage: text(theirs["villageId"]),
+	}.shown()
 	for _, name := range []string{"id", "date", "postcode", "villageId"} {
 		delete(row, name)
 	}
 	return row, nil
 }
 
-func pushReading(ours map[string]any, external map[string]string) (map[string]any, error) {
+func pushReading(ours map[string]any, known externalIDs) (map[string]any, error) {
 	row := maps.Clone(ours)
-	known := externalIDs(ours, external)
 	at, ok := rest.Instant(ours["datetime"])
 	if !ok {
 		return nil, fmt.Errorf("datetime is not an instant")
@@ -208,11 +228,8 @@ func pushReading(ours map[string]any, external map[string]string) (map[string]an
 	if ts := text(ours["timeseries"]); ts != "" && ts != timeseries {
 		return nil, fmt.Errorf("timeseries %q does not exist at LegacyMyWell: each resource has only %q", ts, timeseries)
 	}
-	resource := text(ours["resourceId"])
-	if !strings.Contains(resource, ".") {
-		resource = known[legacyResource]
-	}
-	if !strings.Contains(resource, ".") {
+	resource := resourceOf(ours, known)
+	if resource == "" {
 		return nil, fmt.Errorf("resourceId is not an id of LegacyMyWell: those have the form pincode.id")
 	}
 	for _, name := range []string{"externalIds", "timeseries", "datetime"} {
@@ -220,8 +237,17 @@ func pushReading(ours map[string]any, external map[string]string) (map[string]an
 	}
 	row["date"] = at.UTC().Format(time.RFC3339Nano)
 	row["postcode"], row["resourceId"] = split(resource)
-	if village := known[legacyVillage]; village != "" {
-		_, row["villageId"] = split(village)
+	if village := known.plain(legacyVillage); village != "" {
+		row["villageId"] = number(village)
 	}
 	return row, nil
+}
+
+// resourceOf returns the id "pincode.id" of a reading's resource, or "" if the resource is
+// not linked to one of LegacyMyWell's.
+func resourceOf(ours map[string]any, known externalIDs) string {
+	if id := text(ours["resourceId"]); isComposite(id) {
+		return id
+	}
+	return composite(known.pincode(), known.plain(legacyResource))
 }

@@ -17,7 +17,8 @@ func (p *pusher) there(ctx context.Context, c source.Change) (id string, row map
 	if p.keyed && len(c.Expect) == 0 {
 		return text(c.Key[0]), nil, nil
 	}
-	theirs, err := p.push(p.key(c), c.ExternalIDs)
+	key := p.key(c)
+	theirs, err := p.push(key, externalIDsOf(key, c.ExternalIDs))
 	if err != nil {
 		return "", nil, fault.Wrap(fault.Invalid, &rest.Refusal{Status: http.StatusUnprocessableEntity}, "%s", err)
 	}

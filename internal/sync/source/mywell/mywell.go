@@ -4,7 +4,10 @@
 // The package translates rows in both directions. OurWater identifies a reading by
 // resource, time series and instant, and a village or resource by "pincode.id".
 // LegacyMyWell's own ids are kept in externalIds. A resource with a pincode and without an
-// id is new: the server gives it an id, which the sync writes back to the record.
+// id is new: the server gives it an id, which the sync writes back to the record. What has
+// no pincode, and a reading whose resource is not linked, is OurWater's alone and stays
+// there. So do the columns that LegacyMyWell's models do not have: it would drop them, and
+// the next pull would take that for a change.
 //
 // Lists are paged by id, so a pull misses no row even if rows change meanwhile. Before a
 // Create the package searches for the row, because an earlier attempt may have made it and
@@ -44,7 +47,7 @@ func Kind() source.Kind {
 			if m == nil {
 				return source.Spec{}
 			}
-			return source.Spec{Key: m.key, CursorTime: "updatedAt"}
+			return source.Spec{Key: m.key, CursorTime: "updatedAt", Columns: m.ours}
 		},
 	}
 }
@@ -117,6 +120,18 @@ func (s *server) PushSize() int { return 100 }
 // ChoosesKeys implements source.KeyChooser.
 func (s *server) ChoosesKeys(datatype string) bool {
 	return models[datatype] != nil && models[datatype].keyed
+}
+
+// Takes implements source.Selector.
+func (s *server) Takes(datatype string, c source.Change) bool {
+	known := externalIDsOf(c.Fields, c.ExternalIDs)
+	switch datatype {
+	case "reading":
+		return resourceOf(c.Fields, known) != ""
+	case "group": // a pincode is a group here, and none there
+		return known.pincode() != "" && (c.Fields["type"] == nil || c.Fields["type"] == "village")
+	}
+	return known.pincode() != ""
 }
 
 func (s *server) url(m *model, id string, filter any) string {

@@ -31,7 +31,8 @@ type place struct {
 }
 
 func newPlace(t testing.TB, datatype string) *place {
-	m := mock.NewMyWell(mock.Options{AccessToken: token, KeepTimes: true})
+	extra := []string{"name", "value", "deleted"} // of the suite's records
+	m := mock.NewMyWell(mock.Options{AccessToken: token, KeepTimes: true, Columns: map[string][]string{"village": extra, "resource": extra, "reading": extra}})
 	srv := httptest.NewServer(m)
 	t.Cleanup(srv.Close)
 	theirs := map[string]string{"group": "village"}[datatype]
@@ -161,7 +162,7 @@ func TestConformance(t *testing.T) {
 				Fields: func(r sourcetest.Record) map[string]any {
 					f := map[string]any{"name": r.Name, "value": r.Value, "updatedAt": r.UpdatedAt.Format(time.RFC3339Nano), "deleted": r.Deleted}
 					if keyed {
-						f["externalIds"] = map[string]any{"legacyMyWellPincode": "313603"}
+						f["externalIds"] = map[string]any{"legacyMyWellPincode": "313603", "legacyMyWellVillageId": map[string]any{"group": strings.TrimPrefix(r.ID, "313603."), "resource": "11"}[datatype]}
 					}
 					return f
 				},
@@ -209,8 +210,8 @@ func TestAResource(t *testing.T) {
 	require.Equal(t, json.Number("20.18"), got["lastValue"])
 	require.Equal(t, json.Number("74.1983086111111"), got["coords"].(map[string]any)["lng"])
 	require.Equal(t, map[string]any{
-		"legacyMyWellId": "313603.1111567890", "legacyMyWellResourceId": "313603.1111567890",
-		"legacyMyWellVillageId": "313603.11", "legacyMyWellPincode": "313603",
+		"legacyMyWellId": "313603.1111567890", "legacyMyWellResourceId": "1111567890", "legacyMyWellVillageId": "11", "legacyMyWellPincode": "313603",
+		"hasLegacyMyWellId": true, "hasLegacyMyWellResourceId": true, "hasLegacyMyWellVillageId": true, "hasLegacyMyWellPincode": true,
 	}, got["externalIds"])
 	require.NotContains(t, got, "villageId,postcode")
 }
@@ -223,14 +224,14 @@ func TestANewResource(t *testing.T) {
 	spec := p.Spec()
 	c := source.Change{Op: source.Create, ID: "mine", Attempt: "a", Fields: map[string]any{
 		"owner": "me", "resourceType": "well", "coords": map[string]any{"lat": 1.5, "lng": 2.5},
-		"externalIds": map[string]any{"legacyMyWellPincode": "313603"},
+		"externalIds": map[string]any{"legacyMyWellPincode": "313603", "legacyMyWellVillageId": "11"},
 	}}
 	for range 2 { // the answer to the first push is lost
 		results, err := s.Push(t.Context(), spec, []source.Change{c})
 		require.NoError(t, err)
 		require.NoError(t, results[0].Err)
-		require.Equal(t, []any{"313603.1"}, results[0].Key)
-		require.Equal(t, "313603.1", results[0].ExternalIDs["legacyMyWellId"])
+		require.Equal(t, []any{"313603.1110"}, results[0].Key)
+		require.Equal(t, map[string]string{"legacyMyWellId": "313603.1110", "legacyMyWellResourceId": "1110", "legacyMyWellPincode": "313603"}, results[0].ExternalIDs)
 	}
 	require.Len(t, p.Server.Rows("resource"), 1)
 	delete(c.Fields, "externalIds")

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"time"
+	"slices"
 
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -87,11 +87,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	case p.moved(c, theirs):
 		return source.Result{Err: source.ErrMoved}, nil
 	case c.Op == source.Delete:
-		_, err = p.client.Call(ctx, http.MethodDelete, p.url(p.model, id, nil), nil, nil)
-		if status(err) == http.StatusNotFound {
-			err = nil
-		}
-		return p.refused(err)
+		return p.remove(ctx, id)
 	}
 	only, err := p.changed(c)
 	if err != nil {
@@ -100,11 +96,7 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	if len(only) == 0 {
 		return source.Result{}, nil
 	}
-	_, err = p.client.Call(ctx, http.MethodPatch, p.url(p.model, id, nil), nil, only)
-	if status(err) == http.StatusNotFound {
-		return source.Result{Err: source.ErrMoved}, nil
-	}
-	return p.refused(err)
+	return p.update(ctx, id, only)
 }
 
 // changed returns the body of an update: the changed fields in LegacyMyWell's form. One
@@ -166,6 +158,13 @@ func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, er
 	if made, err := p.alike(ctx, theirs); made != nil || err != nil {
 		return p.made(made, err)
 	}
+	if taken, err := p.taken(ctx, theirs); taken || err != nil {
+		if err != nil {
+			return p.refused(err)
+		}
+		return source.Result{Err: fault.New(fault.Conflict, "LegacyMyWell has a %s %s already, with other values: pull it, or give this one another id",
+			p.datatype, composite(theirs["postcode"], theirs["id"]))}, nil
+	}
 	a, err := p.client.Call(ctx, http.MethodPost, p.url(p.model, "", nil), nil, theirs)
 	if err != nil {
 		return p.notMade(ctx, theirs, err)
@@ -190,11 +189,21 @@ func (p *pusher) alike(ctx context.Context, theirs map[string]any) (map[string]a
 		return nil, err
 	}
 	for _, f := range found {
-		if has(f, theirs) {
+		if p.has(f, theirs) {
 			return f, nil
 		}
 	}
 	return nil, nil
+}
+
+// taken reports whether the pincode has a row with the id that was sent.
+func (p *pusher) taken(ctx context.Context, theirs map[string]any) (bool, error) {
+	id := theirs["id"]
+	if id == nil {
+		return false, nil
+	}
+	found, err := p.find(ctx, object{"and": []object{{"postcode": theirs["postcode"]}, {"id": id}}}, 1)
+	return len(found) > 0, err
 }
 
 // made returns the result for a row that exists at LegacyMyWell, unless err tells otherwise.
@@ -206,16 +215,20 @@ func (p *pusher) made(theirs map[string]any, err error) (source.Result, error) {
 	if id == "" {
 		return source.Result{Err: source.ErrUnanswered}, fault.New(fault.Invalid, "the answer of %s has no id of the new row", p.base.Host)
 	}
-	external := map[string]string{legacyVillage: id, legacyPincode: text(theirs["postcode"])}
+	external := map[string]string{legacyID: id, legacyVillage: text(theirs["id"]), legacyPincode: text(theirs["postcode"])}
 	if p.datatype == "resource" {
-		external = map[string]string{legacyID: id, legacyResource: id, legacyPincode: text(theirs["postcode"])}
+		external = map[string]string{legacyID: id, legacyResource: text(theirs["id"]), legacyPincode: text(theirs["postcode"])}
 	}
 	return source.Result{Key: []any{id}, ExternalIDs: external}, nil
 }
 
-// has reports whether a row has all the values that were sent.
-func has(row, sent map[string]any) bool {
+// has reports whether a row has all the values that were sent, except those that the server
+// drops because its model has no such member.
+func (p *pusher) has(row, sent map[string]any) bool {
 	for name, v := range sent {
+		if _, there := row[name]; !there && !slices.Contains(p.theirs, name) {
+			continue
+		}
 		if !equal(v, row[name]) {
 			return false
 		}
@@ -249,10 +262,10 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 		theirs, _ := rows[n].(map[string]any)
 		if id, ok := there[identityOf(theirs)]; ok {
 			r := source.Result{ExternalIDs: map[string]string{legacyID: id}}
-			if err := p.settle(ctx, id, theirs); err != nil {
-				if r, err = p.refused(err); err != nil {
-					return err
-				}
+			if updated, err := p.update(ctx, id, theirs); err != nil {
+				return err
+			} else if updated.Err != nil {
+				r = updated
 			}
 			results[i] = r
 			continue
@@ -276,12 +289,6 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 		}
 	}
 	return nil
-}
-
-// settle gives an existing reading the values that were sent.
-func (p *pusher) settle(ctx context.Context, id string, theirs map[string]any) error {
-	_, err := p.client.Call(ctx, http.MethodPatch, p.url(p.model, id, nil), nil, theirs)
-	return err
 }
 
 // post sends the readings in one call. It reports whether the server refused the call for
@@ -324,66 +331,4 @@ func isNumber(v any) bool {
 		return true
 	}
 	return false
-}
-
-// identityOf returns a text that is equal for two rows of the same reading: the same
-// resource and instant, to the millisecond that the server keeps.
-func identityOf(theirs map[string]any) string {
-	at, _ := rest.Instant(theirs["date"])
-	return composite(theirs["postcode"], theirs["resourceId"]) + " " + at.Truncate(time.Millisecond).UTC().Format(time.RFC3339Nano)
-}
-
-// existing returns the ids of the readings in the rows' resources and span of time, by
-// identity.
-func (p *pusher) existing(ctx context.Context, rows []any) (map[string]string, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	var resources []any
-	seen := map[string]bool{}
-	var first, last time.Time
-	for _, row := range rows {
-		m, _ := row.(map[string]any)
-		if id := text(m["resourceId"]); !seen[id] {
-			seen[id] = true
-			resources = append(resources, m["resourceId"])
-		}
-		at, _ := rest.Instant(m["date"])
-		if first.IsZero() || at.Before(first) {
-			first = at
-		}
-		if at.After(last) {
-			last = at
-		}
-	}
-	const layout = "2006-01-02T15:04:05.000Z07:00"
-	where := object{"and": []object{
-		{"resourceId": object{"inq": resources}},
-		{"date": object{"gte": first.UTC().Format(layout)}}, {"date": object{"lte": last.Add(time.Millisecond).UTC().Format(layout)}},
-	}}
-	out := map[string]string{}
-	after := any(nil)
-	for {
-		w := where
-		if after != nil {
-			w = object{"and": []object{where, {"id": object{"gt": after}}}}
-		}
-		a, err := p.client.Call(ctx, http.MethodGet, p.url(p.model, "", object{"where": w, "order": []string{"id ASC"}, "limit": p.rows}), nil, nil)
-		if err != nil {
-			return nil, err
-		}
-		items, ok := a.Body.([]any)
-		if !ok {
-			return nil, fault.New(fault.Invalid, "the answer of %s is not an array", p.base.Host)
-		}
-		before := text(after)
-		for _, item := range items {
-			if m, ok := item.(map[string]any); ok {
-				out[identityOf(m)], after = text(m["id"]), m["id"]
-			}
-		}
-		if len(items) < p.rows || text(after) == before {
-			return out, nil
-		}
-	}
 }
