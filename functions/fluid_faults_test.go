@@ -3,7 +3,6 @@ package functions
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,9 +16,7 @@ func TestFluidFaults(t *testing.T) {
 	t.Run("the echo's success never answered", func(t *testing.T) {
 		t.Parallel()
 		f := newFluid(t, "")
-		began := time.Now()
 		require.Equal(t, "ok", f.do("POST", "/echo-external-data-webhook", `{"data":`+newTasks+`}`).str("status"))
-		require.Less(t, time.Since(began), 5*time.Second)
 	})
 	t.Run("a failed registration counted as done", func(t *testing.T) {
 		t.Parallel()

@@ -1,10 +1,7 @@
 package functions
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -276,41 +273,6 @@ func TestOthersPushInAndPullOut(t *testing.T) {
 	require.Empty(t, g.do("GET", "/sync/readings/data?start=5", "").list("data"))
 }
 
-func TestRecords(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, oneService(""))
-	const path = "/orgs/default/items/a%2Fb%20%C3%A9"
-	created := g.do("PUT", path, `{"name":"One","n":12345678901234567890.5}`)
-	require.Equal(t, 201, created.status, "%s", created.raw)
-	require.Equal(t, `"1"`, created.header.Get("ETag"))
-	require.Equal(t, "a/b é", created.str("id"))
-	require.Contains(t, string(created.raw), "12345678901234567890.5", "numbers keep every digit")
-	require.Equal(t, 412, g.do("PUT", path, `{}`, "If-None-Match", "*").status)
-	require.Equal(t, 412, g.do("PUT", path, `{}`, "If-Match", `"7"`).status)
-
-	patched := g.do("PATCH", path, `{"name":null,"more":{"x":1}}`, "Content-Type", "application/x-www-form-urlencoded")
-	require.Equal(t, 200, patched.status, "the content type of curl -d is accepted")
-	require.Equal(t, `"2"`, patched.header.Get("ETag"))
-	require.NotContains(t, patched.json["data"], "name")
-	require.Equal(t, 400, g.do("PATCH", path, `[]`, "Content-Type", "application/json-patch+json").status)
-	require.Equal(t, 304, g.do("GET", path, "", "If-None-Match", `"2"`).status)
-	require.Equal(t, 412, g.do("PATCH", path, `{"x":1}`, "If-Match", `"1"`).status)
-
-	for i := range 3 {
-		g.do("PUT", fmt.Sprintf("/orgs/default/items/%d", i), `{"i":1}`)
-	}
-	list := g.do("GET", "/orgs/default/items?limit=3", "")
-	require.Len(t, list.list("records"), 3)
-	require.Len(t, g.do("GET", "/orgs/default/items?after="+url.QueryEscape(list.str("next")), "").list("records"), 1)
-
-	require.Equal(t, 412, g.do("DELETE", path, "", "If-Match", `"1"`, "If-Match", `W/"2"`).status)
-	require.Equal(t, 204, g.do("DELETE", path, "", "If-Match", `"1"`, "If-Match", `"2"`).status, "lines are one list")
-	require.Equal(t, 410, g.do("GET", path, "").status)
-	require.Len(t, g.do("GET", "/orgs/default/items", "").list("records"), 3)
-	require.Len(t, g.do("GET", "/orgs/default/items?deleted=true", "").list("records"), 4)
-	require.Equal(t, 404, g.do("GET", "/orgs/other/items/0", "").status)
-}
-
 func TestConflictsAreDecided(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
@@ -348,76 +310,4 @@ func TestWhatIsDueRunsOnce(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return g.do("GET", "/sync/readings/runs", "").list("runs")[0]["state"] == "finished"
 	}, time.Minute, 10*time.Millisecond)
-}
-
-func push(attributes map[string]string, data string) string {
-	body, _ := json.Marshal(map[string]any{"subscription": "projects/p/subscriptions/s", "message": map[string]any{
-		"messageId": "1", "attributes": attributes, "data": base64.StdEncoding.EncodeToString([]byte(data)),
-	}})
-	return string(body)
-}
-
-func TestAMessageRunsTheSyncOnce(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, oneService(`,"onMessage":{"sync":"readings"}`))
-	g.file("readings.csv", threeReadings)
-	g.define(readingsSync(""))
-	g.event("entry1", "x")
-	g.event("entry2", "x")
-	m := g.bus.all()[0]
-	for range 3 { // at least once
-		a := g.do("POST", "/sync/message", push(m.Attributes, string(m.Data)))
-		require.Equal(t, 204, a.status, "%s", a.raw)
-	}
-	runs := g.do("GET", "/sync/readings/runs", "").list("runs")
-	require.Len(t, runs, 1)
-	require.Equal(t, "finished", runs[0]["state"], "the run ended before the push was answered")
-	require.Equal(t, m.Attributes["eventID"], runs[0]["eventId"])
-
-	// A run that is handed to another invocation, and a run that has ended.
-	id, _ := runs[0]["id"].(string)
-	require.Equal(t, 204, g.do("POST", "/sync/work", push(nil, `{"syncId":"readings","runId":"`+id+`"}`)).status)
-}
-
-// Pub/Sub sends a push again until it is acknowledged. What can never succeed is
-// acknowledged with one line of the log, and only the rest gets 503.
-func TestPushesThatCanNeverSucceed(t *testing.T) {
-	t.Parallel()
-	g := newGateway(t, `{"services":[`+oneService(`,"onMessage":{"sync":"readings"}`)+`,`+
-		strings.Replace(oneService(`,"onMessage":{"sync":"none"}`), "My First Event Sync", "no sync", 1)+`,`+
-		strings.Replace(oneService(""), "My First Event Sync", "starts nothing", 1)+`]}`)
-	g.file("readings.csv", threeReadings)
-	g.define(readingsSync(`,"isOneTime":true`))
-	g.runSync("readings", "")
-	message := func(service, id string) string {
-		return push(map[string]string{"serviceName": service, "eventID": id}, "{}")
-	}
-	for name, c := range map[string]struct{ path, body, says string }{
-		"no onMessage":       {"/sync/message", message("starts nothing", "1"), "onMessage"},
-		"an unknown service": {"/sync/message", message("gone", "1"), `no service \"gone\"`},
-		"no such sync":       {"/sync/message", message("no sync", "1"), "does not exist"},
-		"no eventID":         {"/sync/message", message("My First Event Sync", ""), "eventID"},
-		"a one-time sync":    {"/sync/message", message("My First Event Sync", "1"), "one-time"},
-		"no push":            {"/sync/message", `{}`, "not a Pub/Sub push"},
-		"no JSON":            {"/sync/message", `nonsense`, "not a Pub/Sub push"},
-		"work, no run":       {"/sync/work", push(nil, "{}"), "not a Pub/Sub push"},
-		"work, no push":      {"/sync/work", `[]`, "not a Pub/Sub push"},
-		"work, no JSON":      {"/sync/work", push(nil, "nonsense"), "not a Pub/Sub push"},
-	} {
-		before := strings.Count(g.logs.String(), "a push was acknowledged")
-		r := httptest.NewRequest("POST", c.path, strings.NewReader(c.body))
-		w := httptest.NewRecorder()
-		g.h.ServeHTTP(w, r)
-		require.Equal(t, 204, w.Code, "%s: %s", name, w.Body)
-		lines := strings.Split(strings.TrimSpace(g.logs.String()), "\n")
-		require.Equal(t, before+1, strings.Count(g.logs.String(), "a push was acknowledged"), name)
-		require.Contains(t, lines[len(lines)-1], c.says, name)
-	}
-	require.Equal(t, 204, g.do("POST", "/sync/work", push(nil, `{"syncId":"gone","runId":"r"}`)).status, "the sync was deleted")
-
-	g.store.set(true)
-	a := g.do("POST", "/sync/message", message("My First Event Sync", "2"))
-	require.Equal(t, 503, a.status, "%s", a.raw)
-	require.NotEmpty(t, a.header.Get("Retry-After"))
-	require.Equal(t, 503, g.do("POST", "/sync/work", push(nil, `{"syncId":"readings","runId":"r"}`)).status)
 }

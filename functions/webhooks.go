@@ -27,7 +27,7 @@ type registration struct {
 type unregistration struct {
 	URL   string   `json:"url,omitempty" description:"Where the webhooks are sent."`
 	List  string   `json:"externalTaskListId,omitempty" minLength:"1" description:"The list. Default: task-list-1."`
-	Types []string `json:"types,omitempty" minItems:"1" description:"Any types: the registration of the URL for types is ended."`
+	Types []string `json:"types,omitempty" minItems:"1" description:"If given, whichever they are: the URL's registration for types ends, and not one for a list."`
 	ID    string   `json:"id,omitempty" description:"Instead of the others: the registration's id."`
 }
 
@@ -52,10 +52,10 @@ type deliveredJSON struct {
 	Delivered int `json:"delivered" description:"How many deliveries were made."`
 }
 
-// registrationOf reads a registration. It names a field whose value is not text. Unknown
-// fields are ignored because Fluid's clients send some. inQuery has what the query may
-// name: the list, and with GET, which has no body, all but the secret, because URLs are logged.
-// id takes the field of that name, instead of which url may be missing; nil: there is none.
+// registrationOf reads a registration. Its errors name the field whose value has the wrong
+// type. Unknown fields are ignored because Fluid's clients send some. inQuery has what the
+// query may name: the list, and with GET, which has no body, all but the secret, because URLs
+// are logged. If id is not nil, the field id is read into it, and replaces url.
 func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]string, id *string) (out outgoing.Registration, err error) {
 	fields := map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format}
 	if r.Method != http.MethodGet {
@@ -185,7 +185,7 @@ func unregisterWebhook(a *app.App) web.Handler {
 		}
 		out := unregisteredJSON{"the webhook is removed"}
 		if !was {
-			out.Message = "this URL was not registered"
+			out.Message = "this webhook was not registered"
 		}
 		return web.JSON(w, http.StatusOK, out)
 	}

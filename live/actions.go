@@ -26,7 +26,7 @@ func (c *client) handleFrame(ctx context.Context, frame []byte) {
 		c.fail("", "invalid", "ref must be text")
 		return
 	}
-	if r.Action != "" && !utf8.Valid(frame) { // in a binary frame: it would be read as other text
+	if r.Action != "" && !utf8.Valid(frame) { // a binary frame; the decoder would replace what is not UTF-8
 		c.refuse(r.Ref.text, closeInvalid, "an action must be UTF-8")
 		return
 	}
@@ -61,8 +61,8 @@ func (c *client) handleFrame(ctx context.Context, frame []byte) {
 	}
 }
 
-// refuse tells a Versioned client what is wrong with its frame, and closes a Plain one,
-// which cannot be told.
+// refuse tells a Versioned client what is wrong with its frame. It closes a Plain one, whose
+// protocol has no errors.
 func (c *client) refuse(ref string, code int, message string) {
 	if c.protocol == Plain {
 		c.close(code, message)

@@ -88,7 +88,7 @@ type subscription struct {
 	secret  string  // of its group
 	version string  // that the client has; "" if unknown
 	have    *string // the version that it said it has; nil once answered
-	denied  bool    // the client was told why it does not see it
+	denied  bool    // the client was told why it does not get the entity
 	missed  bool    // something came after another subscription replaced it
 
 	weight atomic.Int64 // that it has taken of the hub's memory

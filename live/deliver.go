@@ -14,7 +14,7 @@ func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) {
 	case errors.Is(err, ErrDenied):
 		h.tellDenied(g, forced, "forbidden", "not allowed for this secret")
 		return
-	case err != nil: // of the secret
+	case err != nil: // a *SecretError: fetch retries after any other
 		h.refuseSecret(g, forced, err)
 		return
 	}
@@ -109,8 +109,8 @@ func (h *Hub) tellUnavailable(g *group) {
 	}
 }
 
-// tellDenied tells the group's Versioned clients why they do not see the entity: those
-// that do not know yet, and all of them if a change was announced.
+// tellDenied tells the group's Versioned clients why they do not get the entity: those
+// that were not told yet, and all of them if a change was announced.
 func (h *Hub) tellDenied(g *group, forced bool, code, message string) {
 	sh := h.shard(g.key)
 	sh.mu.Lock()

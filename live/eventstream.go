@@ -182,7 +182,7 @@ func streamed(r *http.Request, access Access) ([]Name, error) {
 		names[i] = Name{entities[i], ids[i]}
 		key := KeyOf(entities[i], ids[i])
 		if !key.subscribable() {
-			return nil, refuse(http.StatusBadRequest, fmt.Sprintf("the entity must have 1 to %d bytes, and the id at most %d", maxEntity, maxID), 0)
+			return nil, refuse(http.StatusBadRequest, nameRule, 0)
 		}
 		if access.Allowed != nil && !access.Allowed(key) {
 			return nil, refuse(http.StatusForbidden, fmt.Sprintf("this connection may not subscribe to %s %q", entities[i], ids[i]), 0)

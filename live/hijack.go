@@ -16,8 +16,8 @@ import (
 // close code 1007.
 var errCloseReason = errors.New("live: the reason of a close frame is not UTF-8")
 
-// checking returns w with a check of the frames that arrive, if its connection can be taken
-// over. The WebSocket library answers where it cannot.
+// checking returns w with a check of the frames that arrive. If w's connection cannot be
+// taken over, it returns w itself, and the WebSocket library answers with 501.
 func checking(w http.ResponseWriter) http.ResponseWriter {
 	for inner := w; ; {
 		switch t := inner.(type) {
@@ -31,7 +31,7 @@ func checking(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// hijacker gives out its connection with a check of the frames that arrive.
+// hijacker is a ResponseWriter whose Hijack returns a checkedConn.
 type hijacker struct{ http.ResponseWriter }
 
 // Hijack implements [http.Hijacker].
@@ -54,7 +54,7 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // checkedConn is a connection whose Read fails with errCloseReason instead of returning the
 // last byte of a close frame whose reason is not UTF-8. It follows the frames only as far
-// as that needs: what else is wrong with them is found by their reader.
+// as this check needs: the WebSocket library finds all other faults.
 type checkedConn struct {
 	net.Conn
 	from io.Reader
@@ -111,11 +111,12 @@ func (c *checkedConn) follow(b []byte) int {
 	return -1
 }
 
-// isClose reports whether the frame closes the connection. One that is too long is not
-// read as one.
+// isClose reports whether the frame is a close frame. One over 125 bytes does not count: the
+// WebSocket library refuses it.
 func (c *checkedConn) isClose() bool { return c.head[0]&0xf == 8 && c.head[1]&0x7f <= 125 }
 
-// headSize returns the size of the frame's head, or of the part that tells it.
+// headSize returns the size of the frame's head. While fewer than two bytes have arrived, it
+// returns two: they tell the rest.
 func (c *checkedConn) headSize() int {
 	size := 2
 	if c.heads < size {

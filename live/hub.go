@@ -175,10 +175,10 @@ func (h *Hub) compareRegularly() {
 
 func (h *Hub) compare() { h.Compare(func(Key) bool { return true }) }
 
-// Compare fetches the entities that have subscribers here and for which which is true, and
-// sends those whose version changed: they missed a message. The hub does so by itself every
-// [Options.CompareEvery]. Entities under "*" are not compared. Compare does not wait for the
-// fetches. It calls which while it holds locks of the hub.
+// Compare fetches those entities with subscribers on this hub that which selects, and sends
+// the ones whose version changed. So clients get changes whose message was lost. The hub
+// compares all entities every [Options.CompareEvery]. Subscriptions to "*" are left out.
+// Compare does not wait for the fetches. It holds locks of the hub while it calls which.
 func (h *Hub) Compare(which func(Key) bool) {
 	for i := range h.shards {
 		sh := &h.shards[i]

@@ -44,6 +44,9 @@ const (
 	maxID     = 1000
 )
 
+// nameRule tells clients which names of entities are valid.
+var nameRule = fmt.Sprintf("the entity must have 1 to %d bytes, and the id at most %d", maxEntity, maxID)
+
 // A KeyError says why a key does not name an entity.
 type KeyError struct {
 	Key    Key
@@ -59,7 +62,7 @@ func (k Key) Validate() error {
 	case k.ID == Any:
 		return &KeyError{k, `the id "*" names no entity: name each one that changed`}
 	case !k.subscribable():
-		return &KeyError{k, fmt.Sprintf("the entity must have 1 to %d bytes, and the id at most %d", maxEntity, maxID)}
+		return &KeyError{k, nameRule}
 	}
 	return nil
 }

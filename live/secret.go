@@ -18,7 +18,7 @@ type SecretError struct{ Reason string }
 // Error returns the reason. It must not repeat the secret.
 func (e *SecretError) Error() string { return e.Reason }
 
-// checkSecret returns an error if no client may have the secret.
+// checkSecret returns an error if the secret is too long or is not text.
 func checkSecret(secret string) error {
 	switch {
 	case len(secret) > maxSecret:

@@ -17,7 +17,7 @@ func (c *client) subscribe(t target, ref string) {
 	key := KeyOf(t.Entity, t.ID)
 	switch {
 	case !key.subscribable() || !utf8.ValidString(t.Entity+t.ID):
-		deny("invalid", "the entity must have 1 to 512 bytes, and the id at most 1000")
+		deny("invalid", nameRule)
 		return
 	case t.ID == Any && c.protocol == Plain:
 		deny("invalid", "id * is for ?protocol=2 only")

@@ -16,7 +16,7 @@ import (
 )
 
 // UncallableLive returns a warning for each URL of live that the client refuses to call. It
-// asks no name server, so it does not find the names of internal addresses.
+// asks no name server, so it misses names that resolve to internal addresses.
 func UncallableLive(cfg *config.Config, client *http.Client) (warnings []string) {
 	if cfg.Live == nil {
 		return nil
@@ -83,11 +83,11 @@ func (a *App) CanSend(ctx context.Context, keys []live.Key) (can []live.Key, not
 func (a *App) uncallable(ctx context.Context, k live.Key, known map[string]error) error {
 	r, is := a.resolver(k).(*resolver.HTTP)
 	if !is {
-		return nil // it is ours
+		return nil // we have the entity ourselves
 	}
 	u, err := url.Parse(r.Target(k))
 	if err != nil {
-		return nil // a fetch says so
+		return nil // the fetch logs it
 	}
 	origin := u.Scheme + "://" + u.Host
 	if _, asked := known[origin]; !asked {

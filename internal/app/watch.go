@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// watchEvery is the time between two looks for what other processes wrote. A look reads
-	// one row if there is nothing.
+	// watchEvery is the time between two looks for what other processes wrote. A look that
+	// finds nothing reads one row.
 	watchEvery = 500 * time.Millisecond
 	// watchPage bounds the documents that one read of a look returns.
 	watchPage = 5_000
 )
 
-// watch tells live clients and drafts what other processes wrote to a store that has nothing
-// but its file in common with them, such as a command beside a server. It looks only while
-// clients are connected. What is not found here is found when versions are compared.
+// watch tells live clients and drafts what other processes, such as a command beside a server,
+// wrote to a store. They share nothing with this process but the store's file. watch looks only
+// while clients are connected. Clients hear of what it misses when versions are compared.
 func (a *App) watch(ctx context.Context, from store.Changes) {
 	t := time.NewTicker(watchEvery)
 	defer t.Stop()
@@ -43,7 +43,7 @@ func (a *App) watch(ctx context.Context, from store.Changes) {
 			watching = true
 			a.flow.ChangedMeanwhile()
 		}
-		if err != nil && !failed && ctx.Err() == nil { // once, and not at every look
+		if err != nil && !failed && ctx.Err() == nil { // one line until a look succeeds
 			a.o.Log.Warn("what other processes wrote cannot be read: live clients get it later", "error", err)
 		}
 		failed = err != nil

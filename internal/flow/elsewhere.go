@@ -8,9 +8,9 @@ import (
 )
 
 // ChangedElsewhere tells the live clients of this instance, and drafts, of documents that
-// another process wrote to the same store. Records are named to the clients. For anything
-// else, the versions of what is not a record are compared: several documents may make up
-// what a client sees.
+// another process wrote to the same store. Clients are notified of records by name. After a
+// write of anything else it compares the versions of all stored entities that are no records,
+// because several documents may make up what a client sees.
 func (f *Flow) ChangedElsewhere(changed []store.Changed) {
 	type kind struct{ org, recordType string }
 	records, others := map[kind][]live.Key{}, false

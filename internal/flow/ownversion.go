@@ -13,10 +13,10 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// ownResolver resolves our own entities. Their rows say nothing, and clients that get a new
-// version read the endpoint. An announced change has a new version without any reading: a
-// gate may change often, and cost much to read. Where versions are compared, what clients
-// read decides, so that nothing is sent where nothing changed.
+// ownResolver resolves our own entities. Their rows are empty: a client that gets a new
+// version reads the endpoint. An announced change gets a new version without reading anything,
+// because a gate may change often, and cost much to read. Where versions are compared, the
+// version is new only if the content that clients read changed.
 type ownResolver struct{ f *Flow }
 
 func (ownResolver) PerSecret() bool { return false }
@@ -42,8 +42,9 @@ func (r ownResolver) Resolve(ctx context.Context, k live.Key, _ string) (s live.
 // shownAtOnce is the number of messages and of runs that a view shows first.
 const shownAtOnce = 20
 
-// contentOf returns what clients read of one of our own entities, as far as it may change
-// without a signal that reaches this instance. Nothing of it depends on the time alone.
+// contentOf returns the part of what clients read of one of our own entities that may change
+// without a signal to this instance. It must not change with the time alone: the entity would
+// be new at every comparison.
 func (f *Flow) contentOf(ctx context.Context, k live.Key) (any, error) {
 	switch k.Type {
 	case GateType:
@@ -55,7 +56,7 @@ func (f *Flow) contentOf(ctx context.Context, k live.Key) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.CountedSince = time.Time{} // the clock's, which is corrected
+			s.CountedSince = time.Time{} // moves when the clock is corrected
 			list, err := g.Messages(ctx, store.Page{Limit: shownAtOnce})
 			return []any{s, list}, err
 		}
@@ -76,11 +77,11 @@ func (f *Flow) contentOf(ctx context.Context, k live.Key) (any, error) {
 	case HookType:
 		return f.use.Outgoing.Targets(ctx, "")
 	}
-	return nil, nil // clients are of this instance, and signals within it are not lost
+	return nil, nil // connections: they are this instance's, and no signal within it is lost
 }
 
-// maxOwnVersions bounds the entities whose versions are remembered: clients choose ids. One
-// that is forgotten has a new version.
+// maxOwnVersions bounds the entities whose versions are remembered, because clients choose the
+// ids. An entity that was forgotten gets a new version.
 const maxOwnVersions = 1000
 
 // ownVersions has the present versions of our own entities.
@@ -91,8 +92,8 @@ type ownVersions struct {
 	count int64 // of versions
 }
 
-// ownVersion is a version, and the digest of what clients read when it was found; the zero
-// digest: that was not read since the version is another.
+// ownVersion is a version, and the digest of the content that it stands for. The digest is zero
+// if a change was announced, and the content has not been read since.
 type ownVersion struct {
 	version string
 	digest  [sha256.Size]byte
@@ -105,8 +106,8 @@ func (o *ownVersions) changed(k live.Key, now time.Time) string {
 	return o.set(k, [sha256.Size]byte{}, now)
 }
 
-// compared returns the present version. It is a new one if what clients read changed, or was
-// not read since the last announced change: a change after that may have had no signal.
+// compared returns the present version. It is a new one if the content changed, or was not
+// read since the last announced change: another change after that may have had no signal.
 func (o *ownVersions) compared(k live.Key, digest [sha256.Size]byte, now time.Time) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -116,8 +117,8 @@ func (o *ownVersions) compared(k live.Key, digest [sha256.Size]byte, now time.Ti
 	return o.set(k, digest, now)
 }
 
-// set stores and returns a new version. It is of this moment, so that no other instance has
-// the same for another state.
+// set stores and returns a new version. The time is part of it, so that no other instance has
+// the same version for another state.
 func (o *ownVersions) set(k live.Key, digest [sha256.Size]byte, now time.Time) string {
 	if o.of == nil {
 		o.of = make(map[live.Key]ownVersion)
@@ -128,7 +129,7 @@ func (o *ownVersions) set(k live.Key, digest [sha256.Size]byte, now time.Time) s
 			break
 		}
 	}
-	o.count++ // the clock may stand
+	o.count++ // two changes may have the same time
 	v := ownVersion{version: strconv.FormatInt(now.UnixNano(), 36) + "." + strconv.FormatInt(o.count, 36), digest: digest}
 	o.of[k] = v
 	return v.version

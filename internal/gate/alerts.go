@@ -67,8 +67,8 @@ func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 // the log only, and what expectations found.
 func (g *Gate) alerting() bool { return g.alerts.outbox != nil && g.svc.Alerts != nil }
 
-// tells reports whether an alert must be created: somebody gets the service's alerts, or
-// subscribes to them.
+// tells reports whether an alert must be created: the service has alerts, or a URL subscribes
+// to them.
 func (g *Gate) tells(ctx context.Context) bool {
 	return g.alerting() || g.outbox.Wants(ctx, occurrence.Alert, g.svc.ServiceName)
 }

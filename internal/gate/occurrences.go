@@ -19,13 +19,13 @@ func typeOf(c store.ClaimInfo) string {
 	return occurrence.Message
 }
 
-// source is the CloudEvents source of the service's messages and alerts.
+// source returns the CloudEvents source of the service's messages and alerts.
 func (g *Gate) source() string { return "/services/" + PathSegment(g.svc.ServiceName) }
 
 // occurrenceOfMessage returns the write that tells of the claim's message, for the commit of
-// the claim. It names the message: its events may be gigabytes, and are stored already. What
-// becomes no message of the service is left out: dead letters, and the records of dropped
-// windows.
+// the claim. The occurrence only names the message, because its events may be gigabytes, and
+// are stored already. Dead letters and the records of dropped windows have none: they are no
+// messages of the service.
 func (g *Gate) occurrenceOfMessage(ctx context.Context, c store.Claim) []store.Write {
 	if c.State == store.Dropped || isDeadLetter(c.ClaimInfo) || !g.outbox.Wants(ctx, typeOf(c.ClaimInfo), c.Service) {
 		return nil

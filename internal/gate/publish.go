@@ -271,7 +271,7 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 		"content-type":   "application/json",
 		"ce-specversion": "1.0",
 		"ce-id":          c.EventID,
-		"ce-source":      cut("/services/" + PathSegment(c.Service)),
+		"ce-source":      cut(g.source()),
 		"ce-type":        typeOf(c.ClaimInfo),
 		"ce-time":        c.Date.Format(time.RFC3339Nano),
 	}

@@ -6,18 +6,19 @@ import (
 	"strings"
 )
 
-// Changes is a driver whose processes share a store, and may have nothing else in common that
-// could tell them of each other's commits. Drivers whose users have a bus do not need it.
+// Changes is implemented by a driver whose processes may share nothing but the store, so that
+// only the store can tell one process of another's commits. A driver whose processes share a
+// bus does not need it.
 //
-// A position is that of a commit in the order of all commits of documents. Both methods read,
-// and wait for no write.
+// A position is the place of a commit in the order of all commits of documents. Both methods
+// only read, and wait for no write.
 type Changes interface {
 	// Position returns the position of the last commit.
 	Position(ctx context.Context) (int64, error)
-	// ChangesSince returns the documents that other processes wrote after a position, in the
-	// order of their last writes, at most limit, and the position up to which that is
-	// complete: the next call begins there. Deleted documents are not among them. A document
-	// that this process wrote may be among them, but seldom.
+	// ChangesSince returns at most limit documents that other processes wrote after a position,
+	// in the order of their last writes. The list is complete up to the position upTo, where
+	// the next call begins. Deleted documents are not in it. Rarely, it has a document that
+	// this process wrote.
 	ChangesSince(ctx context.Context, position int64, limit int) (changed []Changed, upTo int64, err error)
 }
 
@@ -27,8 +28,8 @@ type Changed struct {
 	ID         string
 }
 
-// RecordType returns the organisation and the type whose records the collection has, the
-// inverse of [RecordsOf]. ok is false if it has no records.
+// RecordType returns the organisation and the type whose records the collection has. It is the
+// inverse of [RecordsOf]. ok is false if the collection has no records.
 func RecordType(c Collection) (org, recordType string, ok bool) {
 	first, second, two := strings.Cut(c.Scope, "/")
 	org, err1 := url.PathUnescape(first)

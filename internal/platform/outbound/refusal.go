@@ -10,8 +10,8 @@ import (
 )
 
 // Refused returns the error with which the client will refuse every call of the URL, or nil.
-// It asks what the URL's name resolves to, and calls nothing. A name that cannot be resolved
-// now is not refused. Only clients of this package, and the one of [OrRefuse], refuse calls.
+// It resolves the name in the URL, and calls nothing. It returns nil for a name that cannot be
+// resolved now, and for a client that is not of this package.
 func Refused(ctx context.Context, client *http.Client, u *url.URL) error {
 	return refusedURL(client, u, func(resolver *net.Resolver, host string) []netip.Addr {
 		if resolver == nil {
@@ -25,8 +25,8 @@ func Refused(ctx context.Context, client *http.Client, u *url.URL) error {
 	})
 }
 
-// RefusedUnresolved is Refused without a question to a name server. It does not find the
-// names of internal addresses, other than localhost.
+// RefusedUnresolved is Refused without asking a name server. Of the names that resolve to
+// internal addresses it knows only localhost.
 func RefusedUnresolved(client *http.Client, u *url.URL) error {
 	return refusedURL(client, u, func(_ *net.Resolver, host string) []netip.Addr {
 		if strings.EqualFold(host, "localhost") {

@@ -17,8 +17,8 @@ import (
 )
 
 // claimDoc has the fields that queries use, each with Firestore's automatic index, and all
-// others in Data. A claim has EventID and the four positions only once it is whole. See
-// claimindex.go for the positions.
+// others in Data. See claimindex.go for the positions, whose names end with At. While a claim
+// is gathered it has no EventID, and only one position, StateAt.
 type claimDoc struct {
 	EventID       string     `firestore:"eventID,omitempty"`
 	At            []byte     `firestore:"at,omitempty"`

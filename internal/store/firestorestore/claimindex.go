@@ -12,9 +12,9 @@ import (
 )
 
 // Claims are listed by a state, a correlation key or a completion, in the order of their
-// dates. A query for that would need a composite index for each. So a claim has a position for
-// each: the value, then its date and id, in bytes that sort like them. A range of one field,
-// which has an automatic index, then lists the claims of one value in order.
+// dates. A query of two fields would need a composite index for each of the three. So a claim
+// has a position for each: the value, then the date and the id, in bytes that sort in this
+// order. A range of the position, which has an automatic index, lists the claims of one value.
 
 // packClaim returns the date and the id of a claim. The bytes sort by (date, id).
 func packClaim(date time.Time, id string) []byte { return append(packTime(date.UnixMicro()), id...) }
@@ -33,8 +33,8 @@ func keyPrefix(key string) []byte {
 
 func completionPrefix(c store.Completion) []byte { return []byte(string(c) + ":") }
 
-// addPositions sets the positions of a claim. One that is still gathered has no date, and only
-// its state is queried.
+// addPositions sets the positions of a claim. A claim that is still gathered has no date, and
+// is queried by its state only.
 func (d *claimDoc) addPositions(c store.ClaimInfo) {
 	if c.State != store.Published {
 		d.StateAt = append(statePrefix(c.State), packClaim(c.Date, c.ID)...)
@@ -49,7 +49,8 @@ func (d *claimDoc) addPositions(c store.ClaimInfo) {
 	}
 }
 
-// inPrefix returns the query for the claims whose position has the prefix.
+// inPrefix returns the query for the claims whose position begins with the prefix; nil: all
+// that have the position.
 func inPrefix(s shape, col *firestore.CollectionRef, prefix []byte) firestore.Query {
 	q := s.on(col)
 	if len(prefix) > 0 {
@@ -58,9 +59,9 @@ func inPrefix(s shape, col *firestore.CollectionRef, prefix []byte) firestore.Qu
 	return q
 }
 
-// index returns the positions that a page of claims is read by, their prefix, and the
-// condition that the index does not cover. It takes the value that the fewest claims have:
-// most claims are published, and most windows of a service complete.
+// index returns the position by which a page of claims is read, its prefix, and the condition
+// that the claims must meet besides. It chooses the value that the fewest claims have: most
+// claims are published, and most windows of a service complete.
 func index(page store.Page) (by shape, prefix []byte, keep func(store.ClaimInfo) bool) {
 	keep = func(c store.ClaimInfo) bool {
 		return (page.State == "" || c.State == page.State) &&
@@ -79,8 +80,8 @@ func index(page store.Page) (by shape, prefix []byte, keep func(store.ClaimInfo)
 	}
 }
 
-// Claims implements [store.Store]. It reads on until the page is full: a condition that the
-// index does not cover leaves out some of what was read.
+// Claims implements [store.Store]. It reads on until the page is full, because some of the
+// claims that it reads may not meet the page's other conditions.
 func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]store.ClaimInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -17,7 +17,8 @@ const maxIDBytes = 1000
 func validID(id string) bool { return id != "" && len(id) <= maxIDBytes }
 
 // docs returns the Firestore collection of c. All of them have one name, because Firestore's
-// settings (exemptions, expiry) apply to collections of one name. docID never yields ":".
+// settings (exemptions, expiry) apply to collections of one name. A docID has no ":", so the
+// names of two scopes differ.
 func (s *Store) docs(c store.Collection) (*firestore.CollectionRef, error) {
 	if len(c.Scope) > maxIDBytes {
 		return nil, fault.New(fault.Invalid, "a scope has %d bytes, and %d is the most", len(c.Scope), maxIDBytes)
@@ -29,7 +30,7 @@ func (s *Store) docs(c store.Collection) (*firestore.CollectionRef, error) {
 	return s.client.Collection(colScopes).Doc(name).Collection(colDocs), nil
 }
 
-// commitMark returns the document of the mark of a commit.
+// commitMark returns the document that marks a commit. No kind begins with ":".
 func (s *Store) commitMark(attempt string) *firestore.DocumentRef {
 	return s.client.Collection(colScopes).Doc(":commits").Collection(colDocs).Doc(attempt)
 }

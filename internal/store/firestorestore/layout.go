@@ -8,8 +8,9 @@ import (
 var errFormerLayout = errors.New("the database has documents of an earlier Headgate, which this one does not read: " +
 	"use another database, or delete the collections commits, docs, endpoints and services")
 
-// checkLayout returns an error if the database has documents as versions before 1.0 kept them.
-// The collection endpoints alone does not show it, because another application may have one.
+// checkLayout returns an error if the database has documents in the layout of versions before
+// 1.0. The collection "endpoints" is no proof, because another application may have one: its
+// documents must have the one field that ours had.
 func (s *Store) checkLayout(ctx context.Context) error {
 	docs, err := s.client.Collection("endpoints").Limit(1).Documents(ctx).GetAll()
 	if err != nil {

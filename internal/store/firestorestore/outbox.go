@@ -91,8 +91,8 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 	return nil
 }
 
-// outcomeUpdates returns the changes of a claim after an attempt to publish. A published claim
-// has no position by state, so c may be empty if that is the outcome.
+// outcomeUpdates returns the changes of a claim after an attempt to publish. c is needed only
+// for an outcome that is not published, because a published claim has no position by state.
 func outcomeUpdates(id string, o store.Outcome, c claimDoc) ([]firestore.Update, error) {
 	updates, err := targetsUpdate(o, c)
 	if err != nil {

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// purgeOwners is the number of services, and of scopes, whose collections one purge looks
-	// into. The next one goes on from there. Each look is billed, also if nothing has expired.
+	// purgeOwners is the number of services, and of scopes, whose collections one purge reads.
+	// The next purge goes on from there. Each read is billed, even if nothing has expired.
 	purgeOwners = 10
-	// purgeEvery is the time for which a purge that deleted nothing stands.
+	// purgeEvery is the pause after a purge that reached the end and deleted nothing.
 	purgeEvery = 10 * time.Minute
 )
 
@@ -28,16 +28,16 @@ type purger struct {
 	mu     sync.Mutex
 	every  time.Duration
 	owners int               // on a page
-	next   map[string]string // by collection of owners: the token of the page that follows
-	idle   time.Time         // of the last purge that deleted nothing
-	policy bool              // the database expires data by itself
+	next   map[string]string // by collection of owners: the token of the page to read next
+	idle   time.Time         // when a purge last reached the end and deleted nothing
+	policy bool              // TTL policies delete: Firestore refused the query
 }
 
-// Purge implements [store.Store] for a database without TTL policies. It deletes what has
-// expired of a few services and scopes, each call of the next ones.
+// Purge implements [store.Store] for a database without TTL policies. A call deletes what has
+// expired in a few services and scopes. The next call goes on with the ones that follow.
 //
-// The field expireAt of a collection with a policy has no index, so Firestore refuses the
-// query. From then on Purge leaves all to the policies.
+// Where docs/deploy.md's commands took the index of expireAt away, Firestore refuses the query.
+// From then on Purge makes none, and leaves all collections to the TTL policies.
 func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
@@ -94,8 +94,8 @@ func (s *Store) purgeNext(ctx context.Context, owners string, names []string, no
 	return n, nil
 }
 
-// owners returns the page of owners with that token, and notes the token of the next one. An
-// owner need not exist as a document itself.
+// owners returns the page of owners with that token, and notes the token of the next page. An
+// owner is a service or a scope; its document itself need not exist.
 func (s *Store) owners(ctx context.Context, collection, page string) (refs []*firestore.DocumentRef, err error) {
 	it := s.client.Collection(collection).DocumentRefs(ctx)
 	info := it.PageInfo()
@@ -137,7 +137,7 @@ func (s *Store) purgeCollection(ctx context.Context, col *firestore.CollectionRe
 }
 
 // purgeGroup deletes documents in one commit, on the condition that none has changed since it
-// was read: its id may be in use again. If one has, each is deleted by itself.
+// was read: its id may be in use again. If one changed, each is deleted in a commit of its own.
 func (s *Store) purgeGroup(ctx context.Context, docs []*firestore.DocumentSnapshot) (int, error) {
 	b := s.newBatch()
 	for _, d := range docs {

@@ -17,8 +17,7 @@ const (
 )
 
 // shape describes the index that a query needs. Every query is built from a shape, and a test
-// requires that no shape needs a composite index. The emulator needs no index, and would not
-// notice a missing one.
+// refuses shapes that need a composite index: the emulator needs none, and would not notice.
 type shape struct {
 	collection string
 	equal      string // field compared for equality, "" if none
@@ -58,10 +57,11 @@ func byDocID(collection string) shape {
 	return shape{collection: collection, order: firestore.DocumentID}
 }
 
-// expired returns the shape of a query for documents that have expired. An exemption of that
-// field belongs to a TTL policy, which replaces the query.
+// expired returns the shape of a query for documents that have expired. The field is exempt only
+// where a TTL policy deletes these documents, so that no query is needed.
 func expired(collection string) shape { return shape{collection: collection, order: "expireAt"} }
 
+// sorted returns the shape of the same query in this direction.
 func (s shape) sorted(descending bool) shape {
 	s.descending = descending
 	return s

@@ -13,7 +13,7 @@ var _ store.Changes = (*Store)(nil)
 // span is a run of revisions, both ends included. The zero span has none.
 type span struct{ first, last int64 }
 
-// with returns the span with the revisions that follow it up to last, n of them.
+// with returns the span and the n revisions that follow it, of which last is the last.
 func (s span) with(last, n int64) span {
 	if s == (span{}) {
 		s.first = last - n + 1
@@ -21,8 +21,8 @@ func (s span) with(last, n int64) span {
 	return span{s.first, last}
 }
 
-// maxSpans bounds the spans that a process remembers. Spans touch, and are one, as long as
-// no other process writes in between.
+// maxSpans bounds the spans that a process remembers. Its writes are one span as long as no
+// other process writes in between.
 const maxSpans = 1024
 
 // ownWrites has the revisions that this process gave to documents, so that it can tell them
@@ -49,8 +49,8 @@ func (o *ownWrites) add(s span) {
 	}
 }
 
-// drop removes what was added last. The writer calls it if the commit failed, before another
-// process can get the numbers.
+// drop removes the span that was added last. The writer calls it if the commit failed, before
+// another process can get these revisions.
 func (o *ownWrites) drop(s span) {
 	if s == (span{}) {
 		return
@@ -64,8 +64,8 @@ func (o *ownWrites) drop(s span) {
 	}
 }
 
-// others returns the revisions in (after, upTo] that are not this process's. It forgets those
-// up to after.
+// others returns the revisions in (after, upTo] that other processes gave. It forgets the own
+// ones up to after, so a caller must not go back behind it.
 func (o *ownWrites) others(after, upTo int64) (gaps []span) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -11,7 +11,8 @@
 //   - Reads use connections of their own and never wait for a write.
 //   - Several processes on one machine may open the same file. SQLite locks it, and the
 //     only cached data, the numbers of names, never change. The processes write in turn,
-//     and none holds the file for long. Each can read which documents others wrote. Network file systems do not lock reliably enough.
+//     and none holds the file for long. Each can read which documents others wrote.
+//     Network file systems do not lock reliably enough.
 //
 // A refused write (a duplicate, a conflict) is undone alone, and the rest of its group is
 // stored. An error of SQLite (disk full, I/O, locked by another process for longer than

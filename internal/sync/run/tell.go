@@ -9,8 +9,8 @@ import (
 	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
-// teller finds the records that a part of a page changes, for those who subscribe to them.
-// The zero teller tells nobody.
+// teller writes occurrences of the records that each part of a page changes. The zero teller
+// writes none.
 type teller struct {
 	outbox   *occurrence.Outbox
 	org, typ string
@@ -32,7 +32,7 @@ func (p *puller) newTeller(ctx context.Context, changed []occurrence.Changed) te
 	return t
 }
 
-// reserve returns how many writes it may add to a part.
+// reserve returns the most writes that it adds to a part.
 func (t teller) reserve() int {
 	if t.changed == nil {
 		return 0
@@ -48,7 +48,7 @@ func (t teller) of(w store.Write) (c occurrence.Changed, ok bool) {
 	return c, ok
 }
 
-// bytes returns the most bytes that it adds for a write.
+// bytes returns the most bytes that it adds to a part because of the write.
 func (t teller) bytes(w store.Write) int {
 	if _, ok := t.of(w); ok {
 		return occurrence.RecordBytes(w.Doc.ID)
@@ -56,7 +56,7 @@ func (t teller) bytes(w store.Write) int {
 	return 0
 }
 
-// writes returns what it adds to a part.
+// writes returns the writes that it adds to a part.
 func (t teller) writes(ctx context.Context, part []store.Write) []store.Write {
 	var changed []occurrence.Changed
 	for _, w := range part {
@@ -75,7 +75,8 @@ func idsOf(changed []occurrence.Changed) []string {
 	return ids
 }
 
-// mostRunBytes bounds what is told of a run. Its report has all of it.
+// mostRunBytes is the most bytes of a run that its occurrence carries. A larger run is sent
+// without its steps and warnings, and with its first error only.
 const mostRunBytes = 64 << 10
 
 // ended returns the write that tells of a run that failed or rejected rows, for the commit

@@ -128,8 +128,8 @@ func (s *Service) store(ctx context.Context, id, webhookID string, data json.Raw
 	return false, nil
 }
 
-// mostTold bounds the data of a list that are told to those who subscribe to changes. For a
-// larger list they get its version. A target of the list itself gets any.
+// mostTold is the most bytes of a list that its occurrence carries. Of a larger list,
+// subscribers to changes get only the version. Targets of the list itself get any size.
 const mostTold = 128 << 10
 
 // told returns the write that tells of the list's new version.

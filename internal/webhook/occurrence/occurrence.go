@@ -1,8 +1,8 @@
 // Package occurrence is the outbox of what registered URLs can subscribe to: messages and
 // alerts of gates, runs of syncs that went wrong, changes of records and of lists.
 //
-// Whoever makes something happen writes the occurrence in the commit that makes it true. So
-// it is stored exactly if it happened, and a crash loses none. Package outgoing then gives
+// A use case writes the occurrence in the commit that makes it true. So it is stored exactly
+// if it happened, and a crash loses none. Package outgoing then gives
 // every target that subscribed a delivery, and deletes the occurrence.
 //
 // An occurrence is written only while somebody subscribes to its type and subject.
@@ -32,7 +32,7 @@ const (
 	List           = "io.headgate.list.changed"        // a list changed; its id
 )
 
-// Types are all types.
+// Types lists the types that a URL can subscribe to.
 var Types = []string{Message, MessagePartial, MessageManual, Alert, RunFailed, RunPartial, Records, List}
 
 // Occurrence is something that happened, as it is sent in a CloudEvent.
@@ -52,20 +52,21 @@ type Occurrence struct {
 }
 
 // Collection has the occurrences that some target still has to get, in the order of their
-// times. They share a kind, and with it the settings of the store, with the targets.
+// times.
 var Collection = store.Collection{Kind: "webhooks", Scope: "occurrences"}
 
 // Entry is an occurrence as it is stored.
 type Entry struct {
 	Occurrence
-	// After is the document's id of the last target that has its delivery. Targets get theirs
-	// in the order of these ids.
+	// After is the id of the document of the last target that got its delivery. Targets get
+	// their deliveries in the order of these ids.
 	After string `json:"after,omitempty"`
 
 	rev string
 }
 
-// Write returns the write of an entry: the first one, or one that replaces it as it was read.
+// Write returns the write that creates the entry, or that replaces the revision which was
+// read.
 func (e *Entry) Write() store.Write {
 	return store.Write{Collection: Collection, Any: e.rev == "", Doc: store.Doc{ID: e.DocID(), Body: list.Encode(e), Rev: e.rev, Order: max(1, e.Time.UnixMicro())}}
 }
@@ -77,10 +78,10 @@ func (e *Entry) DocID() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// SetRev says that the entry is stored with this revision.
+// SetRev sets the revision under which the entry is stored.
 func (e *Entry) SetRev(rev string) { e.rev = rev }
 
-// Delete returns the deletion of an entry that is as it was read.
+// Delete returns the write that deletes the revision of the entry which was read.
 func (e *Entry) Delete() store.Write {
 	return store.Write{Collection: Collection, Doc: store.Doc{ID: e.DocID(), Rev: e.rev}, Delete: true}
 }

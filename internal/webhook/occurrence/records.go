@@ -19,8 +19,8 @@ type Changed struct {
 	Deleted bool   `json:"deleted,omitempty"`
 }
 
-// MostRecords and mostRecordBytes bound the records of one occurrence. A commit changes
-// thousands, and one webhook for each of them would be too many.
+// mostRecords and mostRecordBytes bound the records of one occurrence. A commit changes up to
+// thousands of records, and a webhook for each of them would be too many.
 const (
 	mostRecords     = 500
 	mostRecordBytes = 512 << 10
@@ -30,14 +30,14 @@ const (
 // 5,000 of them.
 const MostRecordWrites = 20
 
-// RecordBytes bounds what a change of a record with the id adds to the commit.
+// RecordBytes returns the most bytes that the change of one record adds to the commit.
 func RecordBytes(id string) int { return 6*len(id) + 64 } // a byte may be escaped as \u0000
 
 // defaultOrg is the organisation that the names of entities leave out.
 const defaultOrg = "default"
 
-// RecordWrites returns the writes of the changes of records, for the commit that makes them,
-// if somebody wants them.
+// RecordWrites returns the writes that tell of changed records, for the commit that changes
+// them. It returns none if nobody subscribes to the type.
 func (o *Outbox) RecordWrites(ctx context.Context, org, recordType string, changed []Changed, at time.Time) []store.Write {
 	if !o.Wants(ctx, Records, EntityOf(org, recordType)) {
 		return nil
@@ -45,6 +45,7 @@ func (o *Outbox) RecordWrites(ctx context.Context, org, recordType string, chang
 	return o.Writes(ctx, ofRecords(org, recordType, changed, at)...)
 }
 
+// ofRecords divides the changed records among as few occurrences as the bounds allow.
 func ofRecords(org, recordType string, changed []Changed, at time.Time) (all []Occurrence) {
 	for len(changed) > 0 {
 		n, size := 0, 0

@@ -19,8 +19,8 @@ const occurrencePage = 100
 // Stored begins to deliver the occurrences that were committed.
 func (s *Service) Stored() { s.deliverSoon(context.Background()) }
 
-// fanOutOccurrences gives the targets the deliveries of all occurrences that are stored, the
-// oldest first, and deletes these. One that fails stays, and does not stop the others.
+// fanOutOccurrences gives the targets the deliveries of all stored occurrences, the oldest
+// first, and deletes the occurrences. One that fails stays, and does not stop the others.
 func (s *Service) fanOutOccurrences(ctx context.Context) (failed error) {
 	l := store.Listing{Collection: occurrence.Collection, ByOrder: true, Limit: occurrencePage, Bytes: store.PageBytes}
 	var targets []*Target
@@ -55,7 +55,7 @@ func (s *Service) fanOutOccurrences(ctx context.Context) (failed error) {
 // fanOutOccurrence gives each target that wants the occurrence one delivery of it. The commit
 // of a delivery also notes in the occurrence that the target has it, and the last one deletes
 // the occurrence. So a target gets one delivery, wherever a process dies, and however many
-// processes do this at once. It brings the targets up to date where they changed.
+// processes do this at once. Targets that others changed meanwhile are read again in place.
 func (s *Service) fanOutOccurrence(ctx context.Context, e *occurrence.Entry, targets []*Target) error {
 	wanting, err := s.wanting(ctx, &e.Occurrence, targets)
 	if err != nil {
@@ -107,8 +107,8 @@ func (s *Service) afterConflict(ctx context.Context, e *occurrence.Entry, wantin
 	return e, slices.DeleteFunc(wanting, func(t *Target) bool { return t.docID() <= e.After }), nil
 }
 
-// enqueueOccurrence gives the target a delivery of the occurrence. done reports that this
-// deleted the occurrence, because the target is the last one.
+// enqueueOccurrence gives the target a delivery of the occurrence. If the target is the last
+// one, the same commit deletes the occurrence, and done is true.
 func (s *Service) enqueueOccurrence(ctx context.Context, t *Target, e *occurrence.Entry, last bool) (done bool, err error) {
 	now := s.now()
 	next, noted := *t, *e
@@ -167,9 +167,9 @@ func (s *Service) wanting(ctx context.Context, o *occurrence.Occurrence, targets
 	return wanting, nil
 }
 
-// dataOfOccurrence returns what is sent. A message is built from its events. If these have
-// expired, or if a message that is too large has no shorter form, the occurrence says which
-// message it was. done gives back the memory of the data.
+// dataOfOccurrence returns the data to send. A message is built from its events. If these
+// have expired, or if the message is too large and its format has no claim check, the data
+// only name the message. done gives back the memory of the data.
 func (s *Service) dataOfOccurrence(ctx context.Context, o *occurrence.Occurrence) (data json.RawMessage, done func(), err error) {
 	if o.EventID == "" || s.message == nil {
 		return o.Data, func() {}, nil

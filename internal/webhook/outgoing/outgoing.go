@@ -1,5 +1,5 @@
 // Package outgoing sends webhooks to other systems when a list changes, or when something
-// else happens to which they subscribe (see package occurrence). A system registers a URL,
+// else happens to which those systems subscribe (see package occurrence). A system registers a URL,
 // which is then a target.
 //
 // Promises:
@@ -35,7 +35,7 @@ import (
 // KeptFor is the time for which deliveries are kept. Nothing else of webhooks is kept longer.
 const KeptFor = 30 * 24 * time.Hour
 
-// Message returns the message of a gate. done, which is not nil without an error, gives back
+// Message returns the message of a gate. If there is no error, done is not nil, and gives back
 // the message's memory.
 type Message func(ctx context.Context, service, eventID string) (data []byte, done func(), err error)
 

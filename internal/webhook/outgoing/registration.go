@@ -24,9 +24,9 @@ var everRegistered = store.Collection{Kind: "listed"}
 // happens.
 type Registration struct {
 	URL      string
-	List     string   // "": the default one, if there are no types
-	Types    []string // CloudEvents types; none: those of the list
-	Subjects []string // of the types; none: all
+	List     string   // "": the default list, unless there are Types
+	Types    []string // CloudEvents types that are sent; none: the versions of List
+	Subjects []string // with Types, only these services, syncs, entity types or lists; none: all
 	Format   string   // "": json, and with types cloudevents
 	Secret   string   // signs the webhooks; "": Register makes one
 	Filter   string   // CEL: which versions or occurrences are delivered; "": all
@@ -68,7 +68,7 @@ func (r *Registration) check() (*url.URL, error) {
 	return u, nil
 }
 
-// checkList checks what only the registration for a list has.
+// checkList checks the fields of a registration for a list, and sets their defaults.
 func (r *Registration) checkList() error {
 	r.List = cmp.Or(r.List, list.Default)
 	r.Format = cmp.Or(r.Format, Plain)
@@ -76,7 +76,7 @@ func (r *Registration) checkList() error {
 	case len(r.List) > list.MaxID:
 		return fault.New(fault.Invalid, "externalTaskListId has at most %d bytes", list.MaxID)
 	case len(r.Subjects) > 0:
-		return fault.New(fault.Invalid, "subjects needs types")
+		return fault.New(fault.Invalid, "subjects needs types: a list has no subjects")
 	case r.Format != Plain && r.Format != CloudEvents:
 		return fault.New(fault.Invalid, "format must be %s or %s", Plain, CloudEvents)
 	}
@@ -137,7 +137,8 @@ func (s *Service) add(ctx context.Context, t *Target) error {
 	return err
 }
 
-// registrationsChanged makes all see that a target was added or removed.
+// registrationsChanged forgets the subscriptions that were read, and tells viewers that a
+// target was added or removed.
 func (s *Service) registrationsChanged() {
 	s.subscriptions.forget()
 	s.changed()
@@ -183,7 +184,7 @@ func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err
 	return true, err
 }
 
-// UnregisterID is Unregister for a target whose id the caller knows.
+// UnregisterID removes the target with the id. was is false if there is none.
 func (s *Service) UnregisterID(ctx context.Context, id string) (was bool, err error) {
 	t, err := s.targets.find(ctx, id)
 	if fault.CodeOf(err) == fault.NotFound {

@@ -19,11 +19,11 @@ const (
 	mostSubjects = 100
 )
 
-// subscriptions remembers the targets that subscribe to types, so that whoever commits
-// something seldom has to read them.
+// subscriptions remembers the targets that subscribe to types, so that a commit seldom has to
+// read them.
 type subscriptions struct {
 	mu    sync.Mutex
-	at    time.Time // of the last reading; zero: it is to be read again
+	at    time.Time // of the last reading; zero: the list must be read again
 	known bool      // list was read, perhaps long ago
 	list  []*Target
 }
@@ -34,7 +34,7 @@ func (s *subscriptions) forget() {
 	s.at = time.Time{}
 }
 
-// checkTypes checks what only a registration for types has.
+// checkTypes checks the fields of a registration for types, and sets their defaults.
 func (r *Registration) checkTypes() error {
 	if r.List != "" {
 		return fault.New(fault.Invalid, "a registration has either types or externalTaskListId: a list is a subject of the type %s", occurrence.List)

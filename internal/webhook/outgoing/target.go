@@ -25,9 +25,9 @@ const (
 )
 
 // Target is a URL that is called when a list changes, or when something happens to which it
-// subscribes. Deliveries have consecutive
-// numbers. Those from Head up to Next wait. The target's document decides which delivery
-// is next: a process that commits it owns the numbers and the lease.
+// subscribes. Deliveries have consecutive numbers. Those from Head up to Next wait. The
+// target's document decides which delivery is next: a process that commits it owns the
+// numbers and the lease.
 type Target struct {
 	ID        string    `json:"id"`
 	URL       string    `json:"url"`
