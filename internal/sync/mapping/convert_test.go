@@ -88,11 +88,11 @@ func TestNumbersAsText(t *testing.T) {
 // the first.
 func TestTimesInSeveralFormats(t *testing.T) {
 	t.Parallel()
-	field := Field{From: "at", Type: "time", Format: "02/01/2006", Formats: []string{"date", "2 Jan 2006 15:04"}, Zone: "Asia/Kolkata"}
+	field := Field{From: "at", Type: "time", Format: "02/01/2006", Formats: []string{"date", "2.1.2006", "2 Jan 2006 15:04"}, Zone: "Asia/Kolkata"}
 	m, faults := New("item", &Type{Fields: map[string]Field{"at": field}}, source.Spec{})
 	require.Empty(t, faults)
 	for text, want := range map[string]string{
-		"04/03/2026": "2026-03-03T18:30:00Z", "2026-03-04": "2026-03-03T18:30:00Z", "4 Mar 2026 10:00": "2026-03-04T04:30:00Z", "03-04-2026": "",
+		"04/03/2026": "2026-03-03T18:30:00Z", "2026-03-04": "2026-03-04T00:00:00Z", "4.3.2026": "2026-03-03T18:30:00Z", "4 Mar 2026 10:00": "2026-03-04T04:30:00Z", "03-04-2026": "",
 	} {
 		out, reject := m.Map(source.RowOf(map[string]any{"id": "1", "at": text}))
 		if want == "" {
