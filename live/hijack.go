@@ -113,7 +113,7 @@ func (c *checkedConn) follow(b []byte) int {
 
 // isClose reports whether the frame is a close frame. One over 125 bytes does not count: the
 // WebSocket library refuses it.
-func (c *checkedConn) isClose() bool { return c.head[0]&0xf == 8 && c.head[1]&0x7f <= 125 }
+func (c *checkedConn) isClose() bool { return c.head[0]&0xf == 8 && c.payloadSize() <= 125 }
 
 // headSize returns the size of the frame's head. While fewer than two bytes have arrived, it
 // returns two: they tell the rest.
@@ -148,7 +148,7 @@ func (c *checkedConn) payloadSize() uint64 {
 // validReason reports whether the reason behind the close code is UTF-8.
 func (c *checkedConn) validReason() bool {
 	if c.head[1]&0x80 != 0 {
-		mask := c.head[2:6]
+		mask := c.head[c.headSize()-4 : c.headSize()]
 		for i := range c.closing {
 			c.closing[i] ^= mask[i%4]
 		}

@@ -62,6 +62,9 @@ func (r *HTTP) Resolve(ctx context.Context, k live.Key, secret string) (live.Sta
 	if err := CheckHeader(secret); err != nil {
 		return live.State{}, err
 	}
+	if r.climbs(k) {
+		return live.State{Gone: true}, nil
+	}
 	req, err := r.request(ctx, k, secret)
 	if err != nil {
 		return live.State{}, err
@@ -135,7 +138,28 @@ func versionOf(b []byte) string {
 
 // Target returns the URL that is called for the key.
 func (r *HTTP) Target(k live.Key) string {
-	return strings.NewReplacer("{org}", url.PathEscape(k.Org), "{type}", url.PathEscape(k.Type), "{id}", url.PathEscape(k.ID)).Replace(r.URL)
+	path, query, asks := strings.Cut(r.URL, "?")
+	target := fill(path, k, url.PathEscape)
+	if asks {
+		target += "?" + fill(query, k, url.QueryEscape)
+	}
+	return target
+}
+
+func fill(template string, k live.Key, escape func(string) string) string {
+	return strings.NewReplacer("{org}", escape(k.Org), "{type}", escape(k.Type), "{id}", escape(k.ID)).Replace(template)
+}
+
+// climbs reports whether a name of the key would make the path lead to another place of the
+// service: no escape keeps servers and proxies from following "..".
+func (r *HTTP) climbs(k live.Key) bool {
+	path, _, _ := strings.Cut(r.URL, "?")
+	for placeholder, name := range map[string]string{"{org}": k.Org, "{type}": k.Type, "{id}": k.ID} {
+		if (name == "." || name == "..") && strings.Contains(path, placeholder) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *HTTP) request(ctx context.Context, k live.Key, secret string) (*http.Request, error) {
@@ -153,25 +177,30 @@ func (r *HTTP) request(ctx context.Context, k live.Key, secret string) (*http.Re
 }
 
 // read returns the answer. The caller calls release when it is done with it. Many
-// small answers are read at once; a large one first waits for memory.
+// small answers are read at once; a large one waits for memory, first for its bytes and then
+// for what its values take.
 func (r *HTTP) read(ctx context.Context, k live.Key, from io.Reader) (body []byte, release func(), err error) {
-	release = func() {}
+	hold := r.Memory.Hold()
 	body, err = io.ReadAll(io.LimitReader(from, smallAnswer))
 	if err == nil && len(body) == smallAnswer {
-		room := min(copies*maxAnswer, r.Memory.Total())
-		if err := r.Memory.Take(ctx, room); err != nil {
+		if err := hold.Extend(ctx, min(copies*maxAnswer, r.Memory.Total())); err != nil {
 			return nil, nil, err
 		}
-		release = func() { r.Memory.Give(room) }
 		var rest []byte
 		rest, err = io.ReadAll(io.LimitReader(from, maxAnswer+1-smallAnswer))
 		body = append(body, rest...)
+		if more := budget.OfJSON(body) - hold.Bytes(); err == nil && more > 0 {
+			if err := hold.Extend(ctx, more); err != nil {
+				hold.Release()
+				return nil, nil, err
+			}
+		}
 	}
 	if err != nil || len(body) > maxAnswer {
-		release()
+		hold.Release()
 		return nil, nil, fmt.Errorf("the resolver of %s sends more than %d bytes, or broke off", k.Type, maxAnswer)
 	}
-	return body, release, nil
+	return body, hold.Release, nil
 }
 
 // stateOf returns the state that an answer describes. Its version is a hash of the answer;

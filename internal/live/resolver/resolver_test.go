@@ -3,11 +3,14 @@ package resolver_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/live/resolver"
+	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/live"
 )
@@ -141,4 +144,46 @@ func resolveAnswer(t *testing.T, r *resolver.HTTP, header map[string]string, bod
 	defer srv.Close()
 	r.Client, r.URL = srv.Client(), srv.URL
 	return r.Resolve(t.Context(), live.Key{Org: "o", Type: "t", ID: "1"}, "")
+}
+
+// A name cannot lead out of its place in the URL, neither in the path nor in the query.
+func TestNamesStayInTheirPlace(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.EscapedPath()+" "+r.URL.Query().Get("id")+" "+r.URL.Query().Get("admin"))
+		_, _ = w.Write([]byte("[1]"))
+	}))
+	defer srv.Close()
+	for _, c := range []struct{ template, entity, id, want string }{
+		{"/live/{type}/{id}", "report", "a/../b", "/live/report/a%2F..%2Fb  "},
+		{"/live/{type}/{id}", "report", "", "/live/report/  "},
+		{"/live/{type}/{id}", "report", "..", ""},
+		{"/live/{type}/{id}", "report", ".", ""},
+		{"/live/{org}/{type}/{id}", "../report", "1", ""},
+		{"/live?id={id}", "report", "7&admin=true", "/live 7&admin=true "},
+		{"/live?id={id}", "report", "..", "/live .. "},
+	} {
+		asked = nil
+		r := &resolver.HTTP{Client: srv.Client(), URL: srv.URL + c.template}
+		s, err := r.Resolve(t.Context(), live.KeyOf(c.entity, c.id), "")
+		require.NoError(t, err)
+		require.Equal(t, c.want == "", s.Gone, c.id)
+		if c.want != "" {
+			require.Equal(t, []string{c.want}, asked)
+		}
+	}
+}
+
+// A short answer may have so many values that they take many times its bytes.
+func TestAnAnswerOfManyValuesNeedsItsMemory(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("[" + strings.Repeat("1,", 1<<20) + "1]"))
+	}))
+	defer srv.Close()
+	r := &resolver.HTTP{Client: srv.Client(), URL: srv.URL, Memory: budget.New(64 << 20)}
+	_, err := r.Resolve(t.Context(), live.KeyOf("report", "1"), "")
+	require.Equal(t, fault.TooLarge, fault.CodeOf(err))
+	require.Zero(t, r.Memory.Used())
 }

@@ -59,6 +59,15 @@ func inPrefix(s shape, col *firestore.CollectionRef, prefix []byte) firestore.Qu
 	return q
 }
 
+// claimsAtOnce is the number of claims that a query reads at least, if some of them may not meet
+// the page's other conditions. Otherwise a short page could take a query for each claim.
+const claimsAtOnce = 300
+
+// sifts reports whether the page has a condition besides its position.
+func sifts(page store.Page) bool {
+	return page.State == store.Published || page.Key != nil && page.Completion != "" || page.State != "" && (page.Key != nil || page.Completion != "")
+}
+
 // index returns the position by which a page of claims is read, its prefix, and the condition
 // that the claims must meet besides. It chooses the value that the fewest claims have: most
 // claims are published, and most windows of a service complete.
@@ -90,13 +99,16 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 	if page.OldestFirst {
 		beyond = ">"
 	}
-	claims, after := []store.ClaimInfo{}, page.After
+	claims, after, atOnce := []store.ClaimInfo{}, page.After, page.Limit
+	if sifts(page) {
+		atOnce = max(atOnce, claimsAtOnce)
+	}
 	for {
 		q := all
 		if after != nil {
 			q = q.Where(by.order, beyond, append(slices.Clone(prefix), packClaim(after.Date, after.ID)...))
 		}
-		docs, err := q.Limit(page.Limit).Documents(ctx).GetAll()
+		docs, err := q.Limit(atOnce).Documents(ctx).GetAll()
 		if err != nil {
 			return nil, failed("list claims", err)
 		}
@@ -109,7 +121,7 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 				claims = append(claims, c)
 			}
 		}
-		if len(infos) < page.Limit || len(claims) >= page.Limit {
+		if len(infos) < atOnce || len(claims) >= page.Limit {
 			return claims[:min(len(claims), page.Limit)], nil
 		}
 		last := infos[len(infos)-1]
