@@ -2,7 +2,7 @@
 // Syncs: the list, and one sync with its runs, rejects, conflicts and records.
 
 import { get, send, segment } from "./api.js";
-import { el, set, update, table, time, said, shown, short, lasts, count, button, say, ask, coalesce, complain } from "./ui.js";
+import { el, set, update, table, time, said, shown, short, lasts, count, bytes, button, say, ask, coalesce, complain } from "./ui.js";
 import { editor } from "./editor.js";
 
 const ROWS = 25;
@@ -153,7 +153,7 @@ function oneSync(ctx, id, o) {
   /** @param {any} s */
   function step(s) {
     const p = s.progress;
-    const text = p.total ? `${p.done.toLocaleString()} of ${p.total.toLocaleString()}` : p.done ? p.done.toLocaleString() : s.counts.read.toLocaleString();
+    const text = s.message || (p.total ? `${amount(p.done, p.unit)} of ${amount(p.total, p.unit)}` : p.done ? amount(p.done, p.unit) : count(s.counts.read, "row"));
     const part = s.state === "finished" || s.state === "partial" ? 1 : p.total ? p.done / p.total : 0;
     const bar = el("div", {});
     bar.style.width = `${Math.min(100, 100 * part)}%`;
@@ -225,6 +225,9 @@ function oneSync(ctx, id, o) {
   refresh()?.catch(complain);
   return { node: el("div", { class: "stack" }, about, runBox, conflictBox, rejectBox, rowBox), end: () => { ended = true; off(); } };
 }
+
+/** Says a number of what progress counts. @param {number} n @param {string} [unit] */
+const amount = (n, unit) => unit === "bytes" ? bytes(n) : count(n, unit === "records" ? "record" : "row");
 
 /** @param {string} term @param {...any} text */
 const fact = (term, ...text) => [el("dt", {}, term), el("dd", {}, text)];
