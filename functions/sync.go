@@ -23,6 +23,8 @@ type syncJSON struct {
 	CreatedAt time.Time       `json:"createdAt"`
 	UpdatedAt time.Time       `json:"updatedAt"`
 	Sync      definition.Sync `json:"sync" description:"The definition, with its credentials redacted."`
+	// Owner is "" of a definition that requests change.
+	Owner definition.Owner `json:"owner,omitempty" enum:"config,dropped" description:"config: the configuration declares the sync, and requests cannot change it. dropped: it declared the sync once and does so no longer; the sync goes on until it is deleted. Absent: requests change it."`
 }
 
 type syncsJSON struct {
@@ -47,8 +49,8 @@ type createdSyncJSON struct {
 	} `json:"data" description:"OurWater's form of the answer."`
 }
 
-func toSyncJSON(d *definition.Stored) syncJSON {
-	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact()}
+func toSyncJSON(a *app.App, d *definition.Stored) syncJSON {
+	return syncJSON{d.Sync.ID, d.Version, d.CreatedAt, d.UpdatedAt, d.Sync.Redact(), a.Definitions().Owner(d)}
 }
 
 func readSync(a *app.App, w http.ResponseWriter, r *http.Request) (*definition.Sync, error) {
@@ -72,7 +74,7 @@ func listSyncs(a *app.App) web.Handler {
 		}
 		out := syncsJSON{make([]syncJSON, len(list))}
 		for i, d := range list {
-			out.Syncs[i] = toSyncJSON(d)
+			out.Syncs[i] = toSyncJSON(a, d)
 		}
 		return web.JSON(w, http.StatusOK, out)
 	}
@@ -108,7 +110,7 @@ func createSync(a *app.App) web.Handler {
 		}
 		w.Header().Set("Location", "/sync/"+url.PathEscape(d.Sync.ID))
 		w.Header().Set("ETag", d.ETag())
-		out := createdSyncJSON{syncJSON: toSyncJSON(d)}
+		out := createdSyncJSON{syncJSON: toSyncJSON(a, d)}
 		out.Data.SyncID = d.Sync.ID
 		return web.JSON(w, http.StatusCreated, out)
 	}
@@ -121,7 +123,7 @@ func getSync(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return showSync(w, d)
+		return showSync(a, w, d)
 	}
 }
 
@@ -136,7 +138,7 @@ func updateSync(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		return showSync(w, d)
+		return showSync(a, w, d)
 	}
 }
 
@@ -151,14 +153,15 @@ func deleteSync(a *app.App) web.Handler {
 	}
 }
 
-func showSync(w http.ResponseWriter, d *definition.Stored) error {
+func showSync(a *app.App, w http.ResponseWriter, d *definition.Stored) error {
 	w.Header().Set("ETag", d.ETag())
-	return web.JSON(w, http.StatusOK, toSyncJSON(d))
+	return web.JSON(w, http.StatusOK, toSyncJSON(a, d))
 }
 
 // startDue starts the syncs that are due, and takes over runs whose process died.
 func startDue(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		a.Declare(r.Context())
 		started, takenOver, err := a.Syncs().Due(r.Context())
 		if err != nil {
 			return err

@@ -108,10 +108,12 @@ function oneSync(ctx, id, o) {
     update(about, el("h2", {}, said(s.name || s.id)),
       el("dl", { class: "facts" },
         fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("Source", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
-        fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version)),
+        fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version), stored.owner === "config" && fact("Owner", "the configuration")),
+      stored.owner === "config" && el("p", { class: "soft" }, "The configuration declares this sync. Change it there."),
+      stored.owner === "dropped" && el("p", { class: "warn" }, "The configuration declared this sync and does so no longer. The sync goes on as it was: delete it, edit it to make it yours, or declare it again."),
       el("p", { class: "actions" },
         button("Validate", () => start("validate"), { id: "validate" }), button("Run", () => start(""), { class: "primary", id: "run" }),
-        button("Edit", () => o.edit(stored)), button("Delete", remove, { class: "danger" })));
+        stored.owner !== "config" && [button("Edit", () => o.edit(stored)), button("Delete", remove, { class: "danger" })]));
   }
 
   /** @param {string} method */
