@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/platform/etag"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -201,11 +201,7 @@ func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch stri
 		faults = append(faults, fault.Detail{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
 	}
 	def.ID = id
-	if path := def.carriesOver(&d.Sync); path != "" {
-		faults = append(faults, fault.Detail{Path: path, Message: "is another system: put the credentials for it in place of " + credential.Redacted})
-	} else {
-		faults = append(faults, def.keepSecrets(&d.Sync)...)
-	}
+	faults = append(faults, def.complete(&d.Sync)...)
 	if faults = append(faults, s.Check(def)...); len(faults) > 0 {
 		return nil, invalidSync(faults...)
 	}
@@ -213,6 +209,26 @@ func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch stri
 		return nil, err
 	}
 	return d, nil
+}
+
+// Complete checks a definition that is to be tried and not stored. Credentials that it
+// shows redacted get the values of the stored sync of its id, under the rules of Update.
+// Invalid with all faults.
+func (s *Service) Complete(ctx context.Context, def *Sync) error {
+	old := new(Sync)
+	if def.ID != "" && config.PlainID(def.ID) {
+		switch d, err := s.Get(ctx, def.ID); {
+		case err == nil:
+			old = &d.Sync
+		case fault.CodeOf(err) != fault.NotFound:
+			return err
+		}
+	}
+	faults := def.complete(old)
+	if faults = append(faults, s.Check(def)...); len(faults) > 0 {
+		return invalidSync(faults...)
+	}
+	return nil
 }
 
 // replace stores another definition in the place of d, which becomes the stored one.
