@@ -77,12 +77,18 @@ func (s *Service) Owner(d *Stored) Owner {
 	return ByRequest
 }
 
-// refuseDeclared returns an error if the configuration declares the sync.
-func (s *Service) refuseDeclared(id string) error {
+// MayChange returns an error if requests must not change the definition of the sync,
+// because the configuration declares it.
+func (s *Service) MayChange(id string) error {
 	if s.declared[id] == nil {
 		return nil
 	}
-	return fault.New(fault.Conflict, `the configuration declares the sync %q (in "syncs"): change it there and start the process again`, id)
+	return fault.New(fault.Conflict, "%s", DeclaredMessage(id))
+}
+
+// DeclaredMessage says why a request cannot change the definition of a sync.
+func DeclaredMessage(id string) string {
+	return fmt.Sprintf(`the configuration declares the sync %q (in "syncs"): change it there and start the process again`, id)
 }
 
 // Outcome is what Declare did with a definition.

@@ -110,7 +110,7 @@ func (s *Service) Create(ctx context.Context, def *Sync) (*Stored, error) {
 	if faults := s.Check(def); len(faults) > 0 {
 		return nil, invalidSync(faults...)
 	}
-	if err := s.refuseDeclared(def.ID); err != nil {
+	if err := s.MayChange(def.ID); err != nil {
 		return nil, err
 	}
 	return s.create(ctx, def, false)
@@ -186,7 +186,7 @@ func (s *Service) List(ctx context.Context, org string) ([]*Stored, error) {
 //
 // Conflict: the configuration declares the sync.
 func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch string) (*Stored, error) {
-	if err := s.refuseDeclared(id); err != nil {
+	if err := s.MayChange(id); err != nil {
 		return nil, err
 	}
 	d, err := s.Get(ctx, id)
@@ -253,7 +253,7 @@ func (s *Service) replace(ctx context.Context, d *Stored, def *Sync, declared bo
 // Delete deletes a definition and what the sync remembers. Its records stay. Conflict: the
 // configuration declares the sync.
 func (s *Service) Delete(ctx context.Context, id, ifMatch string) error {
-	if err := s.refuseDeclared(id); err != nil {
+	if err := s.MayChange(id); err != nil {
 		return err
 	}
 	d, err := s.Get(ctx, id)
