@@ -18,7 +18,10 @@
 // deployment to everybody.
 package config
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 //go:generate go test . -run ^TestSchemaIsGenerated$ -update
 
@@ -47,6 +50,8 @@ type Deployment struct {
 	CORS *CORS `json:"cors,omitempty"`
 	// The systems that syncs may reach, and how syncs run.
 	Sync *Sync `json:"sync,omitempty"`
+	// The definitions of syncs that this configuration owns, each with an id, in any of the forms of docs/sync.md. They are stored when a process starts. Requests cannot change them.
+	Syncs []json.RawMessage `json:"syncs,omitempty"`
 	// The push of changes to clients.
 	Live *Live `json:"live,omitempty"`
 	// The webhooks of one source of truth, and those of ours that pass them on.

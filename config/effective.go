@@ -65,6 +65,7 @@ func (c *Config) JSON() []byte {
 	for i := range shown.Services {
 		shown.Services[i] = shown.Services[i].shown()
 	}
+	shown.Syncs = shownSyncs(c.Syncs)
 	shown.Hooks = slices.Clone(c.Hooks)
 	for i := range shown.Hooks {
 		shown.Hooks[i].Verify.Secrets = redactSecrets(shown.Hooks[i].Verify.Secrets)

@@ -226,6 +226,10 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"emails", oidc(`"x"`, `{"email": "a@b", "roles": ["read"]}, {"email": "A@b", "roles": ["read"]}`), `$.auth.oidc.members[1].email: members[0] and members[1] have the same email "a@b"`, true},
 		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be ingest, operate or read, not "Read"`, false},
 
+		// Syncs.
+		{"sync without an id", with(`"syncs": [{}, 3]`), "$.syncs[0].id: is required: a declared sync is known by it from one start to the next\n$.syncs[1].id: is required: a declared sync is known by it from one start to the next", false},
+		{"syncs' ids", with(`"syncs": [{"id": "a"}, {"data": {"id": "a"}}]`), `$.syncs[1].id: syncs[0] and syncs[1] have the same id "a"`, true},
+
 		// Live.
 		{"resolver's version", with(`"live": {"resolvers": [{"entity": "e", "url": "https://h/"}, {"entity": "f", "url": "https://h/", "version": "rows[0]"}]}`), "$.live.resolvers[1].version: is not a valid expression: 1:1: undeclared reference to 'rows'", true},
 		{"live path", with(`"live": {"path": "/ws/{"}`), `$.live.path: must begin with / and have no braces, spaces, ? or #, not "/ws/{"`, false},

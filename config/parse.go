@@ -31,8 +31,10 @@ type flat struct {
 }
 
 // Parse decodes and validates a configuration in either form. The error, if
-// there is one, is an *Error.
-func Parse(data []byte) (*Config, error) {
+// there is one, is an *Error. further checks apply rules that this package does not know,
+// such as those for the definitions in Syncs, so that their faults are reported with the
+// others. They must cope with a configuration that has faults.
+func Parse(data []byte, further ...func(*Config) []fault.Detail) (*Config, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as some editors save files
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, &Error{Faults: []fault.Detail{{Path: "$", Message: "the configuration is empty"}}}
@@ -48,6 +50,11 @@ func Parse(data []byte) (*Config, error) {
 		v.Decode("$", data, c)
 	}
 	v.config(c)
+	for _, check := range further {
+		for _, f := range check(c) {
+			v.Add(f.Path, "%s", f.Message)
+		}
+	}
 	if faults := v.Details(); len(faults) > 0 {
 		return nil, &Error{Faults: faults}
 	}

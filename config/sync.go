@@ -1,6 +1,11 @@
 package config
 
-import "github.com/headgate/headgate/internal/platform/decode"
+import (
+	"cmp"
+	"encoding/json"
+
+	"github.com/headgate/headgate/internal/platform/decode"
+)
 
 // Sync says what syncs may reach, and how they run.
 type Sync struct {
@@ -44,4 +49,42 @@ func (v *validator) sync(s *Sync) {
 		v.unique("secrets", "ref", refs, x.Ref, decode.Index("$.sync.secrets", i)+".ref")
 		refs = append(refs, x.Ref)
 	}
+}
+
+// declared checks what the list of definitions as a whole must be. Package definition
+// knows what one of them is.
+func (v *validator) declared(syncs []json.RawMessage) {
+	var ids []string
+	for i, raw := range syncs {
+		id, path := declaredID(raw), decode.Index("$.syncs", i)+".id"
+		if id == "" {
+			v.Add(path, "is required: a declared sync is known by it from one start to the next")
+		}
+		v.unique("syncs", "id", ids, id, path)
+		ids = append(ids, id)
+	}
+}
+
+// declaredID returns the id in a definition, which OurWater's form has below "data".
+func declaredID(raw json.RawMessage) string {
+	var def struct {
+		ID   string `json:"id"`
+		Data struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	_ = json.Unmarshal(raw, &def) // of another form: package definition says so
+	return cmp.Or(def.Data.ID, def.ID)
+}
+
+// shownSyncs returns the ids of declared definitions only: which of their options are
+// credentials is not known here. GET /sync shows the rest.
+func shownSyncs(syncs []json.RawMessage) []json.RawMessage {
+	var shown []json.RawMessage
+	for _, raw := range syncs {
+		shown = append(shown, marshal(struct {
+			ID string `json:"id"`
+		}{declaredID(raw)}))
+	}
+	return shown
 }

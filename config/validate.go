@@ -31,6 +31,7 @@ func (v *validator) config(c *Config) {
 	if c.Sync != nil {
 		v.sync(c.Sync)
 	}
+	v.declared(c.Syncs)
 	if c.Live != nil {
 		v.live(c.Live)
 	}

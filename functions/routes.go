@@ -152,6 +152,14 @@ var routes = []route{
 		op("checkSync", byPeople, "Check a definition, and store nothing").
 			takes("The definition, in one of its forms.", schema{}).
 			gives(200, "Every fault of the definition.", checkedJSON{})},
+	{"POST", "/sync/columns", SyncRun, auth.Operate, noGet, deployment(tryColumns),
+		op("tryColumns", byPeople, "Connect to the source of a definition, list its columns, and store nothing").
+			note("Credentials that are sent as REDACTED are those of the stored sync of the same id, if the definition is of the same system.").
+			takes("The definition, in one of three forms.", definitionForms...).
+			gives(200, "The columns of each datatype, or why it cannot be read.", columnsJSON{})},
+	{"GET", "/sync/{id}/columns", SyncRun, auth.Read, web.Reads, deployment(getColumns),
+		op("columns", byPeople, "Connect to the source of a sync, and list its columns").
+			gives(200, "The columns of each datatype, or why it cannot be read.", columnsJSON{})},
 	{"GET", "/sync/{id}", SyncRun, auth.Read, web.Reads, deployment(getSync),
 		op("sync", byPeople, "Show a sync").
 			gives(200, "The sync, with its credentials redacted.", syncJSON{}, "ETag")},

@@ -27,6 +27,8 @@ type syncJSON struct {
 	// LastSyncDate is OurWater's form of a time.
 	LastSyncDate int64                          `json:"lastSyncDate" description:"When a run last succeeded, in milliseconds since 1970; before that the definition's lastSyncDate, or 0."`
 	Cursors      map[string]syncrun.PlaceOfType `json:"cursors,omitempty" description:"By datatype, up to when changes were pulled and pushed."`
+	// Owner is "" of a definition that requests change.
+	Owner definition.Owner `json:"owner,omitempty" enum:"config,dropped" description:"config: the configuration declares the sync, and requests cannot change it. dropped: it declared the sync once and does so no longer; the sync goes on until it is deleted. Absent: requests change it."`
 }
 
 type syncsJSON struct {
@@ -65,7 +67,7 @@ func toSyncJSON(ctx context.Context, a *app.App, list ...*definition.Stored) ([]
 		if last.IsZero() {
 			last, _ = d.Sync.FirstCursor() // a stored definition has no fault there
 		}
-		out[i] = syncJSON{ID: d.Sync.ID, Version: d.Version, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Sync: d.Sync.Redact(), Cursors: places[i].Datatypes}
+		out[i] = syncJSON{ID: d.Sync.ID, Version: d.Version, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Sync: d.Sync.Redact(), Cursors: places[i].Datatypes, Owner: a.Definitions().Owner(d)}
 		if !last.IsZero() {
 			out[i].LastSyncDate = last.UnixMilli()
 		}
@@ -194,6 +196,7 @@ func showSync(a *app.App, w http.ResponseWriter, r *http.Request, d *definition.
 // startDue starts the syncs that are due, and takes over runs whose process died.
 func startDue(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		a.Declare(r.Context())
 		started, takenOver, err := a.Syncs().Due(r.Context())
 		if err != nil {
 			return err

@@ -3,7 +3,7 @@
 // the same definition. The server checks it while the user types.
 
 import { send, call, segment } from "./api.js";
-import { el, update, said, count, button, coalesce } from "./ui.js";
+import { el, update, table, said, count, button, coalesce } from "./ui.js";
 
 const SAMPLE = {
   id: "readings", orgId: "mywell", type: "pull",
@@ -54,6 +54,7 @@ export function editor(stored, o) {
   let def = stored?.sync ?? SAMPLE;
   const text = el("textarea", { class: "code", id: "definition", spellcheck: "false", "aria-describedby": "definition-errors", "aria-label": "Definition as JSON" });
   const summary = el("div", { id: "definition-errors", role: "status" });
+  const found = el("div", { class: "stack", id: "columns", role: "status" });
 
   const fields = FIELDS.map((f) => {
     const id = "def-" + f.path.replace(/\./g, "-");
@@ -109,6 +110,27 @@ export function editor(stored, o) {
     ]);
   }
 
+  /** Connects to the source as the form defines it, and shows the columns. */
+  async function look() {
+    update(found, el("p", { class: "soft" }, "Connecting to the source…"));
+    try {
+      const answer = await (await call("POST", "sync/columns", { text: text.value, headers: { "Content-Type": "application/json" } })).json();
+      update(found, answer.datatypes.map(columns));
+    } catch (err) {
+      update(found);
+      const errors = /** @type {any} */ (err).errors;
+      if (!errors?.length) throw err;
+      tell(errors);
+    }
+  }
+
+  /** @param {{datatype: string, columns: {name: string, types: string[]}[], rows: number, rejected?: number, error?: string}} one */
+  function columns(one) {
+    if (one.error) return el("p", { class: "bad" }, said(one.datatype, 80), ": ", said(one.error, 1000));
+    return [table(`Columns of ${one.datatype.slice(0, 80)}`, ["Column", "Type"], one.columns.map((c) => [el("code", {}, said(c.name, 80)), c.types.join(" or ") || "empty"]), "The source answers, and has no rows to learn the columns from."),
+      el("p", { class: "soft" }, `Learnt from ${count(one.rows, "row")}.`, one.rejected ? ` ${count(one.rejected, "row")} could not be read.` : "")];
+  }
+
   async function save() {
     const headers = { "Content-Type": "application/json" };
     try {
@@ -131,6 +153,6 @@ export function editor(stored, o) {
     el("h2", {}, stored ? ["Edit ", said(stored.sync.name || stored.id)] : "Create a sync"),
     el("p", { class: "soft" }, stored ? "Credentials are redacted. They stay the same unless you replace them." : "This is a working sample. Mapping, credentials and options are in the JSON: docs/sync.md describes them all."),
     el("form", { class: "fields", onsubmit: (/** @type {Event} */ e) => e.preventDefault() }, fields.map((f) => f.node)),
-    el("label", {}, "The same as JSON", text), summary,
-    el("p", { class: "actions" }, button(stored ? "Save" : "Create sync", save, { class: "primary", id: "define" }), button("Cancel", () => o.cancel())));
+    el("label", {}, "The same as JSON", text), summary, found,
+    el("p", { class: "actions" }, button(stored ? "Save" : "Create sync", save, { class: "primary", id: "define" }), button("Test connection", look, { id: "look" }), button("Cancel", () => o.cancel())));
 }

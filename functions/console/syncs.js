@@ -2,7 +2,7 @@
 // Syncs: the list, and one sync with its runs, rejects, conflicts and records.
 
 import { get, send, segment } from "./api.js";
-import { el, set, update, table, time, said, shown, short, lasts, count, button, say, ask, coalesce, complain } from "./ui.js";
+import { el, set, update, table, time, said, shown, short, lasts, count, bytes, button, say, ask, coalesce, complain } from "./ui.js";
 import { editor } from "./editor.js";
 
 const ROWS = 25;
@@ -109,11 +109,14 @@ function oneSync(ctx, id, o) {
       el("dl", { class: "facts" },
         fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("Source", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
         fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version),
+        stored.owner === "config" && fact("Owner", "the configuration"),
         Object.entries(stored.cursors ?? {}).map(([type, c]) => [
           c.pulledUpTo && fact(`Pulled up to, ${type}`, time(c.pulledUpTo)), c.pushedUpTo && fact(`Pushed up to, ${type}`, time(c.pushedUpTo))])),
+      stored.owner === "config" && el("p", { class: "soft" }, "The configuration declares this sync. Change it there."),
+      stored.owner === "dropped" && el("p", { class: "warn" }, "The configuration declared this sync and does so no longer. The sync goes on as it was: delete it, edit it to make it yours, or declare it again."),
       el("p", { class: "actions" },
         button("Validate", () => start("validate"), { id: "validate" }), button("Run", () => start(""), { class: "primary", id: "run" }),
-        button("Edit", () => o.edit(stored)), button("Delete", remove, { class: "danger" })));
+        stored.owner !== "config" && [button("Edit", () => o.edit(stored)), button("Delete", remove, { class: "danger" })]));
   }
 
   /** @param {string} method */
@@ -155,7 +158,7 @@ function oneSync(ctx, id, o) {
   /** @param {any} s */
   function step(s) {
     const p = s.progress;
-    const text = p.total ? `${p.done.toLocaleString()} of ${p.total.toLocaleString()}` : p.done ? p.done.toLocaleString() : s.counts.read.toLocaleString();
+    const text = s.message || (p.total ? `${amount(p.done, p.unit)} of ${amount(p.total, p.unit)}` : p.done ? amount(p.done, p.unit) : count(s.counts.read, "row"));
     const part = s.state === "finished" || s.state === "partial" ? 1 : p.total ? p.done / p.total : 0;
     const bar = el("div", {});
     bar.style.width = `${Math.min(100, 100 * part)}%`;
@@ -227,6 +230,9 @@ function oneSync(ctx, id, o) {
   refresh()?.catch(complain);
   return { node: el("div", { class: "stack" }, about, runBox, conflictBox, rejectBox, rowBox), end: () => { ended = true; off(); } };
 }
+
+/** Says a number of what progress counts. @param {number} n @param {string} [unit] */
+const amount = (n, unit) => unit === "bytes" ? bytes(n) : count(n, unit === "records" ? "record" : "row");
 
 /** @param {string} term @param {...any} text */
 const fact = (term, ...text) => [el("dt", {}, term), el("dd", {}, text)];

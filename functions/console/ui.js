@@ -168,6 +168,15 @@ export function lasts(ms) {
 /** @param {number} n @param {string} one @param {string} [many] */
 export const count = (n, one, many = one + "s") => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
+/** @param {number} n in bytes */
+export function bytes(n) {
+  if (n < 1000) return count(n, "byte");
+  const units = ["kB", "MB", "GB", "TB"];
+  let i = -1;
+  do { n /= 1000; i++; } while (n >= 999.5 && i < units.length - 1);
+  return `${n < 9.95 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
+}
+
 /**
  * A button that ignores clicks while its action runs. It is not disabled meanwhile,
  * because it would lose the focus.

@@ -124,6 +124,7 @@ type App struct {
 	backgroundCPU bool // the platform's answer, asked once
 
 	helped     atomic.Uint64 // counts calls of Help
+	declared   atomic.Bool   // the configuration's syncs are stored
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
 
 	stop    context.CancelFunc
@@ -175,7 +176,9 @@ func New(o Options) (*App, error) {
 		}))
 	}
 	a.records = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.flow.RecordsChanged, Outbox: a.outbox})
-	a.newSyncs()
+	if err := a.newSyncs(); err != nil {
+		return nil, err
+	}
 	a.sessions = a.newSessions()
 	a.incoming = incoming.New(incoming.Options{Docs: o.Store, Sessions: a.sessions, Log: o.Log, Now: o.Now, Changed: a.flow.ListChanged, Outbox: a.outbox})
 	a.drafts = draft.NewService(draft.Options{Docs: o.Store, Sources: a.draftSources(), Now: o.Now, Changed: a.flow.DraftChanged})

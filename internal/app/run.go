@@ -38,6 +38,7 @@ func (a *App) Start() {
 		}
 	}
 	a.running.Go(func() {
+		a.Declare(ctx) // before it is told which syncs are missing
 		a.flow.WarnOfMissingSyncs(ctx)
 		a.tick(ctx)
 		if a.o.SweepEvery <= 0 {
@@ -84,6 +85,7 @@ func (a *App) closeWindows(ctx context.Context, g *gate.Gate) {
 func (a *App) tick(ctx context.Context) {
 	_ = a.OnTime(ctx) // it logs its error, and the sweeps ask for the time themselves
 	a.sweepAll(ctx)
+	a.Declare(ctx)
 	a.runDue(ctx)
 }
 

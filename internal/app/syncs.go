@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/flow"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/exchange"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
@@ -16,12 +18,18 @@ import (
 // because Cloud Run allows a request five minutes by default.
 const defaultInvocation = 4 * time.Minute
 
-// newSyncs builds the use cases of syncs.
-func (a *App) newSyncs() {
+// newSyncs builds the use cases of syncs. Its error lists the faults of the definitions
+// that the configuration declares.
+func (a *App) newSyncs() error {
+	declared, faults := definition.Declared(a.o.Config.Syncs, func(def *definition.Sync) []fault.Detail { return def.CheckIn(a.o.Kinds, a.o.Env) })
+	if len(faults) > 0 {
+		return &config.Error{Faults: faults}
+	}
 	runs := syncrun.NewLedger(a.o.Store, a.o.Now)
 	runs.Outbox = a.outbox
 	a.defs = definition.New(definition.Options{
-		Docs: a.o.Store, Runs: runs, Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,
+		Declared: declared,
+		Docs:     a.o.Store, Runs: runs, Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,
 		Changed: a.flow.DefinitionChanged,
 	})
 	a.syncs = syncrun.New(a.syncOptions())
@@ -29,6 +37,35 @@ func (a *App) newSyncs() {
 		Docs: a.o.Store, Definitions: a.defs, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Random: newID,
 		RecordsChanged: a.flow.RecordsChanged, StatusChanged: a.flow.SyncChanged, Outbox: a.outbox,
 	})
+	return nil
+}
+
+// Declare stores the definitions that the configuration declares, unless this process has
+// done so. It logs what it changed, and which syncs were declared once and are no longer:
+// they are not deleted. What it could not store, the next call tries again.
+func (a *App) Declare(ctx context.Context) {
+	if a.declared.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	changed, abandoned, err := a.defs.Declare(ctx)
+	for _, c := range changed {
+		if c.TakenOver {
+			a.o.Log.Warn("the configuration declares a sync that a request had defined: the declared definition replaced that one", "syncId", c.ID)
+		} else {
+			a.o.Log.Info("a declared sync was stored", "syncId", c.ID)
+		}
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+	case err != nil:
+		a.o.Log.Warn("not every sync that the configuration declares was stored: the next sweep tries again", "error", err)
+	case a.declared.CompareAndSwap(false, true):
+		for _, id := range abandoned {
+			a.o.Log.Warn("the configuration no longer declares a sync, which goes on as it was: delete it, or declare it again", "syncId", id)
+		}
+	}
 }
 
 func newID() string { return event.NewID(time.Now()) }

@@ -26,7 +26,7 @@ func newConfigCheck(p *Process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := config.Parse(data)
+			cfg, err := config.Parse(data, p.settings.CheckSyncs)
 			if err != nil {
 				return fmt.Errorf("%s is not valid:\n%w", args[0], err)
 			}
@@ -41,6 +41,9 @@ func newConfigCheck(p *Process) *cobra.Command {
 				if words := gate.Words(s); words != "" {
 					fmt.Fprintln(p.Stdout, "  window: "+words)
 				}
+			}
+			if n := len(cfg.Syncs); n > 0 {
+				fmt.Fprintln(p.Stdout, "ok: "+count(n, "declared sync"))
 			}
 			for _, h := range cfg.Hooks {
 				showHook(p.Stdout, h)

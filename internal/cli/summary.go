@@ -28,6 +28,11 @@ func summarize(w io.Writer, run *syncrun.Run, rejects string) error {
 	for _, c := range run.Plan {
 		fmt.Fprintf(w, "  would %s\n", planLine(c))
 	}
+	for _, s := range run.Results {
+		if s.Message != "" {
+			fmt.Fprintln(w, s.Message)
+		}
+	}
 	for _, m := range run.Warnings {
 		fmt.Fprintln(w, "warning:", m)
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/definition"
 )
 
@@ -73,22 +71,19 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// readDefinition reads the definition of a sync. One without an id gets an id of the
-// file's name, so that the same file is the same sync each time.
-func readDefinition(path string) (*definition.Sync, error) {
-	body, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+// checkedDefinition reads the definition in a file's text. The deployment checks it: the
+// error lists every fault. A definition without an id gets one of the file's name, so that
+// the same file is the same sync each time.
+func checkedDefinition(ctx context.Context, d deployment.Deployment, file string, text []byte) (*definition.Sync, error) {
+	if err := d.Check(ctx, text); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	def, err := definition.Decode(body)
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return nil, fmt.Errorf("%s: %s", path, f.Message)
-	}
+	def, err := definition.Decode(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", file, deployment.Plain(err))
 	}
 	if def.ID == "" {
-		def.ID = idOf(path)
+		def.ID = idOf(file)
 	}
 	return def, nil
 }

@@ -3,12 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
-	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -54,19 +54,24 @@ func newSyncRun(p *Process) *cobra.Command {
 		}
 		out := newProgress(p.Stderr, *asJSON)
 		id, may := args[0], changes
-		var def *definition.Sync
+		var text []byte
 		if isFile(args[0]) {
 			var err error
-			if def, err = readDefinition(args[0]); err != nil {
+			if text, err = os.ReadFile(args[0]); err != nil {
 				return err
 			}
-			id, may = def.ID, makes
+			may = makes
 		}
 		return where.with(cmd.Context(), may, out.say, func(d deployment.Deployment) error {
-			if def != nil {
+			if may == makes {
+				def, err := checkedDefinition(cmd.Context(), d, args[0], text)
+				if err != nil {
+					return err
+				}
 				if _, err := d.Apply(cmd.Context(), def); err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
+				id = def.ID
 			}
 			return p.runSync(cmd, d, id, o, out, *asJSON)
 		})

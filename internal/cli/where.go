@@ -118,6 +118,9 @@ func (w *where) open(ctx context.Context, may access, say notice) (deployment.De
 	if err != nil {
 		return nil, err
 	}
+	if may != reads {
+		a.Declare(ctx) // as a server does at its start
+	}
 	return deployment.Local(a.Definitions(), a.Syncs(), closeApp), nil
 }
 

@@ -73,7 +73,7 @@ func TestSyncCommandsAtEveryPlace(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(good, []byte(strings.Replace(string(def), `"type":"pull"`, `"type":"pull","frequency":"daily"`, 1)), 0o600))
 			out, _ = do(0, "apply", good, "--json")
-			require.JSONEq(t, `[{"id":"good","result":"changed"}]`, out)
+			require.JSONEq(t, `[{"id":"good","result":"changed","changes":[{"field":"frequency","new":"daily"}]}]`, out)
 			out, _ = do(0, "list")
 			require.Equal(t, "id    organisation  type  data source  frequency\nbad   acme          pull  csv          \ngood  acme          pull  csv          daily\n", out)
 

@@ -27,6 +27,10 @@ import (
 type Deployment interface {
 	// Syncs returns the definitions, ordered by id, without their credentials.
 	Syncs(ctx context.Context) ([]definition.Sync, error)
+	// Check returns an error that lists every fault of the text of a definition.
+	Check(ctx context.Context, text []byte) error
+	// Plan returns what Apply would do. An error says why Apply would be refused.
+	Plan(ctx context.Context, def *definition.Sync) (*Plan, error)
 	// Apply creates the sync, or replaces its definition where that differs.
 	Apply(ctx context.Context, def *definition.Sync) (Applied, error)
 	// Delete deletes a definition and the state of its sync. Records stay.

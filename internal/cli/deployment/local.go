@@ -42,6 +42,29 @@ func (l *openStore) Syncs(ctx context.Context) ([]definition.Sync, error) {
 	return shown, nil
 }
 
+func (l *openStore) Check(_ context.Context, text []byte) error {
+	def, err := l.definitions.Decode(text)
+	if err != nil {
+		return Plain(err)
+	}
+	return faultsOf(l.definitions.Check(def))
+}
+
+func (l *openStore) Plan(ctx context.Context, def *definition.Sync) (*Plan, error) {
+	old, err := l.definitions.Get(ctx, def.ID)
+	if fault.CodeOf(err) == fault.NotFound {
+		return &Plan{ID: def.ID, Result: Created}, nil
+	}
+	if err != nil {
+		return nil, Plain(err)
+	}
+	changes, err := changesOf(&old.Sync, def)
+	if err != nil || len(changes) == 0 {
+		return &Plan{ID: def.ID, Result: Unchanged}, err
+	}
+	return &Plan{ID: def.ID, Result: Changed, Changes: changes}, Plain(l.definitions.MayChange(def.ID))
+}
+
 func (l *openStore) Apply(ctx context.Context, def *definition.Sync) (Applied, error) {
 	old, err := l.definitions.Get(ctx, def.ID)
 	if fault.CodeOf(err) == fault.NotFound {

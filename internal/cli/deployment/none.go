@@ -29,6 +29,12 @@ func (n absentStore) Syncs(context.Context) ([]definition.Sync, error) {
 	return []definition.Sync{}, nil
 }
 
+func (n absentStore) Check(context.Context, []byte) error { return nil }
+
+func (n absentStore) Plan(_ context.Context, def *definition.Sync) (*Plan, error) {
+	return nil, n.missing(def.ID)
+}
+
 func (n absentStore) Apply(_ context.Context, def *definition.Sync) (Applied, error) {
 	return "", n.missing(def.ID)
 }

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
@@ -36,7 +38,8 @@ func At(c *Client) Deployment { return &remote{c, failurePause} }
 
 // stored is a definition as the server shows it.
 type stored struct {
-	Sync definition.Sync `json:"sync"`
+	Sync  definition.Sync  `json:"sync"`
+	Owner definition.Owner `json:"owner"`
 }
 
 func pathOf(id string, more ...string) string {
@@ -59,6 +62,51 @@ func (r *remote) Syncs(ctx context.Context) ([]definition.Sync, error) {
 		out[i] = s.Sync
 	}
 	return out, nil
+}
+
+func (r *remote) Check(ctx context.Context, text []byte) error {
+	a, err := r.c.request(ctx, http.MethodPost, "/sync/check", http.Header{"Content-Type": {"application/json"}}, text)
+	if err != nil {
+		return err
+	}
+	var checked struct{ Errors []fault.Detail }
+	if err := r.c.read(a, &checked); err != nil {
+		return err
+	}
+	return faultsOf(checked.Errors)
+}
+
+func (r *remote) Plan(ctx context.Context, def *definition.Sync) (*Plan, error) {
+	a, err := r.c.call(ctx, http.MethodGet, pathOf(def.ID), nil)
+	if err != nil {
+		return nil, err
+	}
+	if a.status == http.StatusNotFound {
+		return &Plan{ID: def.ID, Result: Created}, nil
+	}
+	var old stored
+	if err := r.c.read(a, &old); err != nil {
+		return nil, err
+	}
+	shown := def.Redact()
+	p := &Plan{ID: def.ID, Result: Unchanged}
+	if p.Changes, err = changesOf(&old.Sync, &shown); err != nil {
+		return nil, err
+	}
+	open, err := sameDefinition(&shown, def)
+	if err != nil {
+		return nil, err
+	}
+	if !open {
+		p.Note = sentAgain
+	}
+	if len(p.Changes) > 0 || !open {
+		p.Result = Changed
+	}
+	if p.Result == Changed && old.Owner == definition.ByConfig {
+		return nil, errors.New(definition.DeclaredMessage(def.ID))
+	}
+	return p, nil
 }
 
 func (r *remote) Apply(ctx context.Context, def *definition.Sync) (Applied, error) {

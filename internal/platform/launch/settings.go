@@ -176,7 +176,7 @@ func (s Settings) LoadConfig(getenv func(string) string) (cfg *config.Config, ex
 	default:
 		data, from, example = config.Example(), "the example", true
 	}
-	if cfg, err = config.Parse(data); err != nil {
+	if cfg, err = config.Parse(data, s.CheckSyncs); err != nil {
 		return nil, false, fmt.Errorf("the configuration (%s) is not valid:\n%w", from, err)
 	}
 	cfg.ApplyEnv(getenv)

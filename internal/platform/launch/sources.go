@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/platform/secret"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
+	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/sync/source/apisource"
 	"github.com/headgate/headgate/internal/sync/source/csvsource"
@@ -25,6 +27,13 @@ import (
 // Kinds returns the kinds of data sources.
 func Kinds() source.Registry {
 	return source.NewRegistry(apisource.Kind(), csvsource.Kind(), datacollect.OpenFnAdapter(), datacollect.OpenFnAlias(), datacollect.CustomAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind())
+}
+
+// CheckSyncs returns all faults of the definitions that a configuration declares.
+func (s Settings) CheckSyncs(c *config.Config) []fault.Detail {
+	env := source.Env{MaySend: policy(s, c.SyncSettings()).Check}
+	_, faults := definition.Declared(c.Syncs, func(def *definition.Sync) []fault.Detail { return def.CheckIn(Kinds(), env) })
+	return faults
 }
 
 // sourceEnv returns the environment in which data sources work.

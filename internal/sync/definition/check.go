@@ -59,6 +59,16 @@ func (s *Sync) Check(kinds source.Registry) []fault.Detail {
 	return append(faults, s.checkTypes(kinds)...)
 }
 
+// CheckIn returns all faults that the definition has in an environment: those of Check,
+// and references to credentials that definitions may not use there.
+func (s *Sync) CheckIn(kinds source.Registry, env source.Env) []fault.Detail {
+	faults := s.Check(kinds)
+	for _, f := range env.CheckReferences(s.Datasource) {
+		faults = append(faults, fault.Detail{Path: "datasource." + f.Path, Message: f.Message})
+	}
+	return faults
+}
+
 func (s *Sync) checkTypes(kinds source.Registry) (faults []fault.Detail) {
 	types := s.Datatypes(kinds)
 	if len(types) == 0 {

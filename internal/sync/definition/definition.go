@@ -9,6 +9,8 @@
 //   - A credential that was shown redacted goes to no other system, and to no place
 //     where it would be shown.
 //   - A definition does not change under a run that is at work.
+//   - Requests do not change what the configuration declares, and nothing is deleted
+//     because the configuration declares it no longer.
 //
 // On failure nothing is written: a definition and what the sync remembers of its
 // source change in one commit.

@@ -94,6 +94,15 @@ func shower(d source.Datasource) func(path []string, value any) any {
 	}
 }
 
+// complete is keepSecrets, unless the definition is of another system: then it may have no
+// redacted credentials.
+func (s *Sync) complete(old *Sync) []fault.Detail {
+	if path := s.carriesOver(old); path != "" {
+		return []fault.Detail{{Path: path, Message: "is another system: put the credentials for it in place of " + credential.Redacted}}
+	}
+	return s.keepSecrets(old)
+}
+
 // keepSecrets puts the credentials of old in place of their redaction marks. It returns
 // a fault for each mark that it must not replace: at another place, or in a header that
 // is declared public, the credential would be shown. A mark in a URL that was changed

@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/platform/etag"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
@@ -37,6 +37,9 @@ type Options struct {
 	// Env says which credentials a definition may refer to.
 	Env source.Env
 	Now func() time.Time // nil: time.Now
+	// Declared are the definitions that the configuration declares, as the function
+	// Declared returned them without a fault. Requests cannot change them.
+	Declared []*Sync
 	// Random returns an id that no other call has returned.
 	Random func() string
 	// Changed is called after a definition was created, changed or deleted. It must
@@ -46,8 +49,9 @@ type Options struct {
 
 // Service keeps definitions. All methods may be called concurrently.
 type Service struct {
-	o    Options
-	docs store.Docs
+	o        Options
+	docs     store.Docs
+	declared map[string]*Sync // of Options.Declared, by id
 }
 
 // New returns a service.
@@ -58,7 +62,11 @@ func New(o Options) *Service {
 	if o.Changed == nil {
 		o.Changed = func(string) {}
 	}
-	return &Service{o: o, docs: o.Docs}
+	s := &Service{o: o, docs: o.Docs, declared: make(map[string]*Sync)}
+	for _, def := range o.Declared {
+		s.declared[def.ID] = def
+	}
+	return s
 }
 
 // Stored is a definition and what the store knows about it.
@@ -72,6 +80,8 @@ type Stored struct {
 	// Replanned counts the due times that were planned anew because a clock had
 	// been ahead. See Replan.
 	Replanned int64 `json:"replanned,omitempty"`
+	// Declared says that a configuration declared the definition when it was last changed.
+	Declared bool `json:"declared,omitempty"`
 
 	dueAt int64 // microseconds; 0: not scheduled
 	rev   string
@@ -100,8 +110,15 @@ func (s *Service) Create(ctx context.Context, def *Sync) (*Stored, error) {
 	if faults := s.Check(def); len(faults) > 0 {
 		return nil, invalidSync(faults...)
 	}
+	if err := s.MayChange(def.ID); err != nil {
+		return nil, err
+	}
+	return s.create(ctx, def, false)
+}
+
+func (s *Service) create(ctx context.Context, def *Sync, declared bool) (*Stored, error) {
 	now := s.clock()
-	d := &Stored{Sync: *def, Version: 1, CreatedAt: now, UpdatedAt: now}
+	d := &Stored{Sync: *def, Version: 1, CreatedAt: now, UpdatedAt: now, Declared: declared}
 	d.plan(now)
 	if _, err := s.docs.Commit(ctx, []store.Write{d.write()}); err != nil {
 		if errors.Is(err, store.ErrConflict) {
@@ -114,16 +131,19 @@ func (s *Service) Create(ctx context.Context, def *Sync) (*Stored, error) {
 }
 
 // Check returns all faults of a definition, as Create or Update would.
-func (s *Service) Check(def *Sync) []fault.Detail {
-	faults := def.Check(s.o.Kinds)
-	for _, f := range s.o.Env.CheckReferences(def.Datasource) {
-		faults = append(faults, fault.Detail{Path: "datasource." + f.Path, Message: f.Message})
+func (s *Service) Check(def *Sync) []fault.Detail { return def.CheckIn(s.o.Kinds, s.o.Env) }
+
+// Get returns a definition. NotFound. A declared one exists from the start: a message must
+// not find it missing because this process has just begun.
+func (s *Service) Get(ctx context.Context, id string) (*Stored, error) {
+	d, err := s.stored(ctx, id)
+	if def := s.declared[id]; def != nil && fault.CodeOf(err) == fault.NotFound {
+		d, _, err = s.declare(ctx, def)
 	}
-	return faults
+	return d, err
 }
 
-// Get returns a definition. NotFound.
-func (s *Service) Get(ctx context.Context, id string) (*Stored, error) {
+func (s *Service) stored(ctx context.Context, id string) (*Stored, error) {
 	docs, err := s.docs.Get(ctx, collection, []string{id})
 	if err != nil {
 		return nil, err
@@ -163,7 +183,12 @@ func (s *Service) List(ctx context.Context, org string) ([]*Stored, error) {
 // The sync continues where its last pull ended, unless it now reads from somewhere
 // else or belongs to another organisation. Credentials that def shows redacted keep
 // their values.
+//
+// Conflict: the configuration declares the sync.
 func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch string) (*Stored, error) {
+	if err := s.MayChange(id); err != nil {
+		return nil, err
+	}
 	d, err := s.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -171,33 +196,66 @@ func (s *Service) Update(ctx context.Context, id string, def *Sync, ifMatch stri
 	if err := matches(ifMatch, d.ETag()); err != nil {
 		return nil, err
 	}
+	var faults []fault.Detail
 	if def.ID != "" && def.ID != id {
-		return nil, invalidSync(fault.Detail{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
+		faults = append(faults, fault.Detail{Path: "id", Message: fmt.Sprintf("is %q here, and an id does not change", id)})
 	}
 	def.ID = id
-	if path := def.carriesOver(&d.Sync); path != "" {
-		return nil, invalidSync(fault.Detail{Path: path, Message: "is another system: put the credentials for it in place of " + credential.Redacted})
-	}
-	faults := def.keepSecrets(&d.Sync)
+	faults = append(faults, def.complete(&d.Sync)...)
 	if faults = append(faults, s.Check(def)...); len(faults) > 0 {
 		return nil, invalidSync(faults...)
 	}
-	writes, err := s.o.Runs.Redefine(ctx, id, sameSource(&d.Sync, def))
-	if err != nil {
+	if err := s.replace(ctx, d, def, false); err != nil {
 		return nil, err
 	}
-	now := s.clock()
-	d.Sync, d.Version, d.UpdatedAt = *def, d.Version+1, now
-	d.plan(now)
-	if err := s.commit(ctx, append(writes, d.write())); err != nil {
-		return nil, err
-	}
-	s.o.Changed(id)
 	return d, nil
 }
 
-// Delete deletes a definition and what the sync remembers. Its records stay.
+// Complete checks a definition that is to be tried and not stored. Credentials that it
+// shows redacted get the values of the stored sync of its id, under the rules of Update.
+// Invalid with all faults.
+func (s *Service) Complete(ctx context.Context, def *Sync) error {
+	old := new(Sync)
+	if def.ID != "" && config.PlainID(def.ID) {
+		switch d, err := s.Get(ctx, def.ID); {
+		case err == nil:
+			old = &d.Sync
+		case fault.CodeOf(err) != fault.NotFound:
+			return err
+		}
+	}
+	faults := def.complete(old)
+	if faults = append(faults, s.Check(def)...); len(faults) > 0 {
+		return invalidSync(faults...)
+	}
+	return nil
+}
+
+// replace stores another definition in the place of d, which becomes the stored one.
+func (s *Service) replace(ctx context.Context, d *Stored, def *Sync, declared bool) error {
+	var writes []store.Write
+	var err error
+	if !same(&d.Sync, def) || !declared { // to be declared changes nothing for the runs
+		if writes, err = s.o.Runs.Redefine(ctx, def.ID, sameSource(&d.Sync, def)); err != nil {
+			return err
+		}
+	}
+	now := s.clock()
+	d.Sync, d.Version, d.UpdatedAt, d.Declared = *def, d.Version+1, now, declared
+	d.plan(now)
+	if err := s.commit(ctx, append(writes, d.write())); err != nil {
+		return err
+	}
+	s.o.Changed(def.ID)
+	return nil
+}
+
+// Delete deletes a definition and what the sync remembers. Its records stay. Conflict: the
+// configuration declares the sync.
 func (s *Service) Delete(ctx context.Context, id, ifMatch string) error {
+	if err := s.MayChange(id); err != nil {
+		return err
+	}
 	d, err := s.Get(ctx, id)
 	if err != nil {
 		return err

@@ -262,3 +262,24 @@ func TestOthersPush(t *testing.T) {
 	w.now = w.now.Add(time.Minute)
 	require.True(t, push())
 }
+
+// Whatever is wrong with an update is said at once: another id, credentials that would go
+// to another system, and values that break a rule.
+func TestAllFaultsOfAnUpdate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := newSync()
+	def.ID, def.Datasource.URL, def.Datasource.Options = "s", "https://a.example", json.RawMessage(`{"password":"hunter2"}`)
+	_, err := w.defs.Create(t.Context(), def)
+	require.NoError(t, err)
+	other := newSync()
+	other.ID, other.Type, other.Datasource.URL, other.Datasource.Options = "t", "sideways", "https://b.example", json.RawMessage(`{"password":"REDACTED"}`)
+	_, err = w.defs.Update(t.Context(), "s", other, "")
+	var f *fault.Error
+	require.ErrorAs(t, err, &f)
+	var paths []string
+	for _, d := range f.Details {
+		paths = append(paths, d.Path)
+	}
+	require.Equal(t, []string{"id", "datasource.url", "type"}, paths)
+}

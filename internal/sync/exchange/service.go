@@ -1,5 +1,6 @@
 // Package exchange passes rows between a sync and the outside without a run: other
-// systems push rows in and read records out, and drafts edit the table at the source.
+// systems push rows in and read records out, drafts edit the table at the source, and
+// people look at its columns.
 //
 // Invariants:
 //

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -244,7 +245,7 @@ func (p *puller) pages(ctx context.Context, pages <-chan *mapped) error {
 		last = m.Cursor
 		p.step.Counts.Read += m.read
 		p.step.Counts.Rejected += int64(len(m.rejects))
-		p.step.Progress = Progress{Done: m.Done, Total: m.Total}
+		p.step.Progress = Progress{Done: m.Done, Total: m.Total, Unit: cmp.Or(m.Unit, source.Rows)}
 		p.absent.saw(m)
 		if m.spelling != nil {
 			p.spelling = m.spelling
@@ -306,7 +307,7 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 	step.CursorAfter = last
 	p.warnCursor()
 	if p.e.dry() {
-		p.run.warnValidated(step)
+		step.Message = validated(step)
 		return p.e.checkpoint(ctx, nil, nil)
 	}
 	writes, generation := p.digests.write(p.def.ID, step.Datatype)
@@ -344,7 +345,7 @@ func (p *puller) noteSpelling(t *typeState) {
 	}
 }
 
-// warnValidated reports a validation in OurWater's words.
-func (r *Run) warnValidated(step *Step) {
-	r.warn(fmt.Sprintf("Validated %d %ss.", step.Counts.Read-step.Counts.Rejected, step.Datatype))
+// validated reports a validation in OurWater's words.
+func validated(step *Step) string {
+	return fmt.Sprintf("Validated %d %ss.", step.Counts.Read-step.Counts.Rejected, step.Datatype)
 }

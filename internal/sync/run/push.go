@@ -162,6 +162,7 @@ func (p *pusher) tooMany(ctx context.Context, err error) error {
 func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 	p.step.Counts.Read += int64(len(docs))
 	p.step.Progress.Done += int64(len(docs))
+	p.step.Progress.Unit = unitRecords
 	var out []*outgoing
 	var refused []*Rejected
 	deletes := p.deletes

@@ -82,6 +82,7 @@ type Step struct {
 	State    State    `json:"state"`
 	Counts   Counts   `json:"counts"`
 	Progress Progress `json:"progress"`
+	Message  string   `json:"message,omitempty"` // of a validation: how many rows are valid, in OurWater's words
 	// Waits counts the pauses that the source asked for since the step last made progress.
 	Waits        int           `json:"waits,omitempty"`
 	CursorBefore source.Cursor `json:"cursorBefore,omitzero"`
@@ -106,11 +107,15 @@ func (r *Run) Shown() *Run {
 	return &out
 }
 
-// Progress counts in the source's unit, such as rows or bytes. Total is 0 while unknown.
+// Progress counts in Unit. Total is 0 while unknown.
 type Progress struct {
-	Done  int64 `json:"done"`
-	Total int64 `json:"total,omitempty"`
+	Done  int64       `json:"done"`
+	Total int64       `json:"total,omitempty"`
+	Unit  source.Unit `json:"unit,omitempty"` // rows, bytes or, of a push, records; "" before the first page
 }
+
+// unitRecords is the unit of a push, which looks at the records of the store.
+const unitRecords source.Unit = "records"
 
 // Run is one execution of a sync.
 type Run struct {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	syncrun "github.com/headgate/headgate/internal/sync/run"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 func TestValidateChangesNothing(t *testing.T) {
@@ -23,7 +24,9 @@ func TestValidateChangesNothing(t *testing.T) {
 	run := w.finished(syncrun.Start{Method: syncrun.Validate})
 	require.Equal(t, before, w.records())
 	require.NotContains(t, w.source.live(), "c")
-	require.Contains(t, run.Warnings, "Validated 2 items.")
+	require.Equal(t, "Validated 2 items.", run.Results[0].Message)
+	require.Empty(t, run.Warnings, "nothing is wrong")
+	require.Equal(t, source.Rows, run.Results[0].Progress.Unit)
 	actions := map[string]string{}
 	for _, c := range run.Plan {
 		actions[string(c.Phase)+" "+c.ID] = c.Action

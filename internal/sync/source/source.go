@@ -241,10 +241,19 @@ type Page struct {
 	// never before the cursor with which the pull began. The first bound keeps rows
 	// that commit later within reach; the second keeps a run from moving backwards.
 	Cursor Cursor
-	// Done and Total measure progress in the source's own unit (rows, bytes). Total is
-	// 0 while it is unknown.
+	// Done and Total measure progress in Unit. Total is 0 while it is unknown.
 	Done, Total int64
+	Unit        Unit // "": Rows
 }
+
+// Unit is what progress counts.
+type Unit string
+
+// The units.
+const (
+	Rows  Unit = "rows"
+	Bytes Unit = "bytes" // of a file, as it is stored: a packed file's are those of the archive
+)
 
 // Zoned is implemented by readers of a source that has a zone of its own.
 type Zoned interface {

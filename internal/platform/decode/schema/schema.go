@@ -171,6 +171,9 @@ func (g *Generator) property(t reflect.Type, f decode.Field) Object {
 }
 
 func (g *Generator) value(t reflect.Type, r decode.Rules) Object {
+	if t == reflect.TypeFor[json.RawMessage]() { // another package knows its members
+		return Object{{"type", "object"}}
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return g.value(t.Elem(), r)

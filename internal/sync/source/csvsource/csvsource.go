@@ -232,7 +232,7 @@ func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	}
 	var err error
 	page.Resume, err = json.Marshal(resume{Offset: p.r.offset(), Line: p.r.line, Fingerprint: p.s.fingerprint})
-	page.Done, page.Total = min(p.s.raw.n.Load(), max(p.s.size, 1)), p.s.size
+	page.Done, page.Total, page.Unit = min(p.s.raw.n.Load(), max(p.s.size, 1)), p.s.size, source.Bytes
 	return page, err
 }
 

@@ -273,6 +273,7 @@ func (f *fixture) checkPage(page source.Page, before source.Cursor) {
 	require.True(f, json.Valid(page.Resume), "Resume of a page is not JSON: %q", page.Resume)
 	require.False(f, page.Cursor.Time.Before(before.Time), "the cursor went back from %v to %v", before.Time, page.Cursor.Time)
 	require.False(f, page.Cursor.Time.After(f.h.Now().Add(-margin)), "the cursor %v is later than the clock less the margin", page.Cursor.Time)
+	require.Contains(f, []source.Unit{"", source.Rows, source.Bytes}, page.Unit)
 	require.GreaterOrEqual(f, page.Done, int64(0))
 	if page.Total > 0 {
 		require.LessOrEqual(f, page.Done, page.Total)
