@@ -122,8 +122,10 @@ func TestSubscribersChangeNoKeptAlerts(t *testing.T) {
 		require.Len(w, all, 1)
 		var a alert.Alert
 		require.NoError(w, json.Unmarshal(all[0].Data, &a))
-		require.NotEqual(w, alert.Overdue, a.Kind)
-		require.Empty(w, w.told())
+		require.Equal(w, "dropped", a.Completion)
+		status, err := i.Status(w.Context(), nil)
+		require.NoError(w, err)
+		require.Empty(w, status.Alerts)
 	})
 }
 
