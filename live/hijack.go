@@ -96,12 +96,15 @@ func (c *checkedConn) follow(b []byte) int {
 			}
 			continue
 		}
-		n := int(min(c.rest, uint64(len(b)-i)))
-		if c.isClose() {
-			c.closing = append(c.closing, b[i:i+n]...)
+		arrived := b[i:]
+		if c.rest < uint64(len(arrived)) {
+			arrived = arrived[:c.rest]
 		}
-		i += n
-		if c.rest -= uint64(n); c.rest == 0 {
+		if c.isClose() {
+			c.closing = append(c.closing, arrived...)
+		}
+		i += len(arrived)
+		if c.rest -= uint64(len(arrived)); c.rest == 0 {
 			if c.isClose() && !c.validReason() {
 				return i - 1
 			}

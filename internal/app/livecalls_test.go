@@ -57,9 +57,12 @@ func TestUncallableLive(t *testing.T) {
 // Entities whose resolver may not be called are told from those that clients can get.
 func TestCanSend(t *testing.T) {
 	t.Parallel()
-	a := &App{o: Options{LiveHTTP: guarded(t, "10.0.0.2"), Config: liveOf(config.Live{Resolvers: []config.LiveResolver{
+	o := Options{LiveHTTP: guarded(t, "10.0.0.2"), Config: liveOf(config.Live{Resolvers: []config.LiveResolver{
 		{Entity: "private", URL: "https://10.0.0.1/{id}"}, {Entity: "listed", URL: "https://10.0.0.2/{id}"}, {Entity: "broken", URL: "https://10.0.0.1:{id}/"},
-	}})}}
+	}})}
+	list, err := o.newResolvers()
+	require.NoError(t, err)
+	a := &App{o: o, resolvers: list}
 	keys := []live.Key{live.KeyOf("private", "1"), live.KeyOf("listed", "1"), live.KeyOf("items", "1"), live.KeyOf("acme/private", ""), live.KeyOf("broken", "x")}
 	can, not := a.CanSend(t.Context(), keys)
 	require.Equal(t, []live.Key{keys[1], keys[2], keys[4]}, can)

@@ -63,8 +63,8 @@ func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 	return o
 }
 
-// alerting reports whether somebody gets the service's alerts. Without, they are lines of
-// the log only, and what expectations found.
+// alerting reports whether the configuration sends the service's alerts somewhere. If not,
+// only the alerts of expectations are kept, and all are lines of the log.
 func (g *Gate) alerting() bool { return g.alerts.outbox != nil && g.svc.Alerts != nil }
 
 // tells reports whether an alert must be created: the service has alerts, or a URL subscribes
@@ -73,9 +73,10 @@ func (g *Gate) tells(ctx context.Context) bool {
 	return g.alerting() || g.outbox.Wants(ctx, occurrence.Alert, g.svc.ServiceName)
 }
 
-// creating returns the writes that create an alert.
+// creating returns the writes that create an alert. A service without alerts keeps only those
+// of its expectations: a subscriber to the others must not change what /status shows.
 func (g *Gate) creating(ctx context.Context, a alert.Alert) (writes []store.Write, err error) {
-	if g.alerts.outbox != nil {
+	if g.alerting() || g.alerts.outbox != nil && a.Kind == alert.Overdue {
 		w, err := g.alerts.outbox.Create(a)
 		if err != nil {
 			return nil, err

@@ -106,6 +106,29 @@ func TestOnlyWhatIsWantedIsTold(t *testing.T) {
 	})
 }
 
+// A subscriber gets the alerts of a service that has only expectations. They do not appear
+// among those that the service keeps, as they would not without the subscriber.
+func TestSubscribersChangeNoKeptAlerts(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.configured(`"window":"anchored","observationPeriod":600`, twoEndpoints, everyHour)
+		var stored atomic.Int64
+		w.subscribed(&stored, occurrence.Alert)
+		i := w.instance(0)
+		i.post("a", "{}")
+		w.ran += 11 * time.Minute
+		w.tick(i)
+		all := w.occurrences()
+		require.Len(w, all, 1)
+		var a alert.Alert
+		require.NoError(w, json.Unmarshal(all[0].Data, &a))
+		require.Equal(w, "dropped", a.Completion)
+		status, err := i.Status(w.Context(), nil)
+		require.NoError(w, err)
+		require.Empty(w, status.Alerts)
+	})
+}
+
 // A message is told exactly if it is claimed, whichever of several processes claims it, and
 // also if the one that did can do no more.
 func TestAMessageIsToldExactlyIfItIsClaimed(t *testing.T) {
