@@ -386,8 +386,7 @@ var routes = []route{
 		op("console", byPeople, "Open the operators' page").serves("The page.", "text/html; charset=utf-8")},
 	{"GET", "/console/{file}", Console, public, web.Reads, deployment(serveConsole),
 		op("consoleFile", byPeople, "Get a file of the operators' page").serves("The file.", "text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml")},
-	{"GET", "/console/{$}", Console, public, web.Reads, plain(consoleSlash),
-		operation{}},
+	{"GET", "/console/{$}", Console, public, web.Reads, plain(consoleSlash), operation{}},
 
 	// The platform probes, and everybody finds their way.
 	{"GET", "/healthz", "", public, web.Reads, plain(healthy),
@@ -396,8 +395,6 @@ var routes = []route{
 		op("readyz", byPlatform, "Ask whether the store takes writes, the bus answers and the topics exist").gives(200, "They do.", stateJSON{})},
 	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
 		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
-	{"GET", "/{$}", "", public, web.Reads, guarding(home),
-		operation{}},
-	{anyMethod, "/", "", public, web.Reads, plain(noSuchPath),
-		operation{}},
+	{"GET", "/{$}", "", public, web.Reads, guarding(home), operation{}},
+	{anyMethod, "/", "", public, web.Reads, plain(noSuchPath), operation{}},
 }

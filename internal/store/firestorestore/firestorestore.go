@@ -97,6 +97,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, wall: time.Now, probeID: "probe-" + event.RandomID()}
 	s.purger.every, s.purger.owners, s.purger.next = purgeEvery, purgeOwners, make(map[string]string)
+	s.purger.policy = make(map[string]bool)
 	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.wall
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // the client itself goes by this too
 		s.maxCommitBytes = maxDocCommitBytesEmulator

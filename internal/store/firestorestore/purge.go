@@ -30,14 +30,14 @@ type purger struct {
 	owners int               // on a page
 	next   map[string]string // by collection of owners: the token of the page to read next
 	idle   time.Time         // when a purge last reached the end and deleted nothing
-	policy bool              // TTL policies delete: Firestore refused the query
+	policy map[string]bool   // by name of collections: a TTL policy deletes, because Firestore refused the query
 }
 
 // Purge implements [store.Store] for a database without TTL policies. A call deletes what has
 // expired in a few services and scopes. The next call goes on with the ones that follow.
 //
 // Where docs/deploy.md's commands took the index of expireAt away, Firestore refuses the query.
-// From then on Purge makes none, and leaves all collections to the TTL policies.
+// From then on Purge makes none there, and leaves these collections to their TTL policy.
 func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
@@ -45,7 +45,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error
 	p := &s.purger
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.policy || s.wall().Sub(p.idle) < p.every {
+	if s.wall().Sub(p.idle) < p.every {
 		return 0, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -53,11 +53,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error
 	total := 0
 	for _, in := range [][]string{{colServices, colEvents, colMessages}, {colScopes, colDocs}} {
 		n, err := s.purgeNext(ctx, in[0], in[1:], now, limit-total)
-		if total += n; status.Code(err) == codes.FailedPrecondition {
-			p.policy = true
-			return total, nil
-		}
-		if err != nil {
+		if total += n; err != nil {
 			return total, failed("purge", err)
 		}
 	}
@@ -70,7 +66,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error
 // purgeNext purges the named collections of the next owners. If it reaches the limit, the next
 // call begins with the same owners.
 func (s *Store) purgeNext(ctx context.Context, owners string, names []string, now time.Time, limit int) (n int, err error) {
-	if limit <= 0 {
+	if limit <= 0 || !slices.ContainsFunc(names, func(name string) bool { return !s.purger.policy[name] }) {
 		return 0, nil
 	}
 	page := s.purger.next[owners]
@@ -80,9 +76,14 @@ func (s *Store) purgeNext(ctx context.Context, owners string, names []string, no
 	}
 	for _, owner := range refs {
 		for _, name := range names {
+			if s.purger.policy[name] {
+				continue
+			}
 			col := owner.Collection(name)
 			gone, err := s.purgeCollection(ctx, col, now, limit-n)
-			if n += gone; err != nil {
+			if n += gone; status.Code(err) == codes.FailedPrecondition {
+				s.purger.policy[name] = true
+			} else if err != nil {
 				return n, err
 			}
 			if n >= limit {
