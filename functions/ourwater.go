@@ -55,13 +55,13 @@ func ofOrg(handler func(*app.App) web.Handler) func(*app.App) web.Handler {
 		return func(w http.ResponseWriter, r *http.Request) error {
 			id := r.PathValue("id")
 			d, err := a.Definitions().Get(r.Context(), id)
-			if err == nil && d.Sync.OrgID != r.PathValue("org") {
-				err = fault.New(fault.NotFound, "no sync %q", id)
-			}
-			if err != nil {
+			switch {
+			case err == nil && d.Sync.OrgID != r.PathValue("org"):
+				return fault.New(fault.NotFound, "no sync %q", id)
+			case err != nil && fault.CodeOf(err) != fault.NotFound:
 				return err
 			}
-			return next(w, r)
+			return next(w, r) // which reads the parameters before it looks for the sync
 		}
 	}
 }
