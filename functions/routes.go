@@ -74,7 +74,8 @@ var routes = []route{
 			reads(correlationKey, firedTask).
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
 	{"POST", "/sweep", Sweep, auth.Operate, noGet, perService(sweepService),
-		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
+		op("sweep", byScheduler, "Publish messages that wait, and delete expired data").
+			note("Topics and syncs are tried at once, HTTP targets when their back-off is over: a replay with target does not wait for it.").
 			note("It finishes the work of instances that stopped in the middle of it.").
 			gives(200, "How much was done.", sweptJSON{})},
 
