@@ -299,9 +299,10 @@ var routes = []route{
 			note("With types, the URL gets CloudEvents of these types. Otherwise it gets a list, which the query may name. With GET the query names the URL, too.").
 			reads(listID, address("url", "GET: where the webhooks are sent."), choice("format", "GET: how the body is written.", outgoing.Plain, outgoing.CloudEvents)).
 			takes("The URL.", registration{}).
-			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
+			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{}).fails(409)},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, noGet, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
+			note("The URL alone ends its registration for the default list and that for types.").
 			reads(listID).
 			takes("The URL.", unregistration{}).
 			gives(200, "The URL is not called any more.", unregisteredJSON{})},
