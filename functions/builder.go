@@ -188,6 +188,9 @@ func (b *builder) byService(path string, of func(*gate.Gate) web.Handler) web.Ha
 		wait := b.app.Help(g)
 		err = handlers[g](w, r)
 		wait()
+		if name == "" {
+			err = b.withService(err)
+		}
 		return err
 	}
 }

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -168,8 +169,36 @@ func who(r *http.Request, claimed string) string {
 	return claimed + " (" + name + ")"
 }
 
+// A noEndpoint is the error of an eventKey that the service does not have.
+type noEndpoint struct {
+	error
+	key string
+}
+
+// Unwrap returns the error for the caller.
+func (e *noEndpoint) Unwrap() error { return e.error }
+
 func unknownKey(g *gate.Gate, key string) error {
-	return fault.New(fault.NotFound, "no endpoint %q: the endpoints are %q", key, g.Keys())
+	return &noEndpoint{fault.New(fault.NotFound, "no endpoint %q: the endpoints are %q", key, g.Keys()), key}
+}
+
+// withService adds to the error of an unknown eventKey, in a request that names no service,
+// the path at the other services that have an endpoint of that name.
+func (b *builder) withService(err error) error {
+	e, ok := errors.AsType[*noEndpoint](err)
+	if !ok {
+		return err
+	}
+	var paths []string
+	for _, g := range b.app.Gates() {
+		if _, has := g.Endpoint(e.key); has {
+			paths = append(paths, "/services/"+gate.PathSegment(g.Service().ServiceName)+"/event/"+gate.PathSegment(e.key))
+		}
+	}
+	if len(paths) == 0 {
+		return err
+	}
+	return fault.New(fault.NotFound, "%s. Another service has it: %s", e.error, strings.Join(paths, ", "))
 }
 
 func orNull(s string) *string {

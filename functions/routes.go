@@ -75,8 +75,8 @@ var routes = []route{
 			reads(correlationKey, firedTask).
 			gives(200, "The message that was released, or what is missing.", verdictJSON{})},
 	{"POST", "/sweep", Sweep, auth.Operate, noGet, perService(sweepService),
-		op("sweep", byScheduler, "Publish all messages that wait, and delete expired data").
-			note("It finishes the work of instances that stopped in the middle of it.").
+		op("sweep", byScheduler, "Publish messages that wait, and delete expired data").
+			note("Topics and syncs are tried at once, HTTP targets when their back-off is over: a replay with target does not wait for it. It finishes the work of instances that stopped in the middle of it.").
 			gives(200, "How much was done.", sweptJSON{})},
 
 	// People operate the gate.
@@ -337,11 +337,11 @@ var routes = []route{
 			note("With types, the URL gets CloudEvents of these types. Otherwise it gets a list, which the query may name. With GET the query names the URL, too.").
 			reads(listID, address("url", "GET: where the webhooks are sent."), choice("format", "GET: how the body is written.", outgoing.Plain, outgoing.CloudEvents)).
 			takes("The URL.", registration{}).
-			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{})},
+			gives(200, "The URL is registered. Only the first answer has the secret.", outgoing.Target{}).fails(409)},
 	{"POST", "/unregister-webhook", Echo, auth.Operate, noGet, deployment(unregisterWebhook),
 		op("unregisterWebhook", byConsumers, "Stop deliveries to a URL").
-			reads(listID).
-			takes("The URL.", unregistration{}).
+			note("The URL alone ends its registration for the default list and that for types.").
+			reads(listID).takes("The URL.", unregistration{}).
 			gives(200, "The URL is not called any more.", unregisteredJSON{})},
 	{"GET", "/webhooks", Echo, auth.Read, web.Reads, deployment(listWebhooks),
 		op("webhooks", byPeople, "List the registered URLs").

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -161,14 +162,28 @@ func TestEndASubscription(t *testing.T) {
 		`,"types":["dev.headgate.alert.v2"]`:              "is none of",
 		`,"types":["dev.headgate.alert.v1"],"subjects":1`: "subjects must be a list",
 		`,"subjects":["a"]`:                               "subjects needs types",
+		`,"type":["dev.headgate.alert.v1"]`:               `type: unknown field; did you mean \"types\"?`,
+		`,"filters":"true"`:                               `filters: unknown field; did you mean \"filter\"?`,
+		`,"retries":3`:                                    "retries: unknown field; the fields are externalTaskListId, filter, format, secret, url, subjects, types",
 	} {
 		a := g.do("POST", "/register-for-webhook", `{"url":"`+s.URL+`"`+body+`}`)
 		require.Equal(t, 400, a.status, body)
 		require.Contains(t, string(a.raw), want, body)
 	}
-	x := s.subscribe(g, []string{occurrence.Alert}, `,"subjects":["a"]`)
+	for query, want := range map[string]string{"filter=true": `unknown query parameter \"filter\"`, "formt=json": `unknown query parameter \"formt\"`} {
+		a := g.do("GET", "/register-for-webhook?url="+url.QueryEscape(s.URL)+"&"+query, "")
+		require.Equal(t, 400, a.status, query)
+		require.Contains(t, string(a.raw), want)
+	}
+	require.Equal(t, 400, g.do("POST", "/unregister-webhook", `{"url":"`+s.URL+`","externalTaskListID":"l"}`).status)
+	require.Empty(t, g.do("GET", "/webhooks", "").list("webhooks"), "what is refused registers nothing")
+	x := s.subscribe(g, []string{occurrence.Alert}, `,"subjects":["a"],"tenantId":"t","documentId":"d","containerUrl":"http://f/t/d"`)
 	require.Equal(t, []any{"a"}, x.json["subjects"])
 	require.Equal(t, 200, g.do("POST", "/unregister-webhook", `{"id":"`+x.str("id")+`"}`).status)
+	require.Empty(t, g.do("GET", "/webhooks", "").list("webhooks"))
+	s.subscribe(g, []string{occurrence.Alert}, "")
+	require.Equal(t, 409, g.do("POST", "/register-for-webhook", `{"url":"`+s.URL+`/`+occurrence.Alert+`","types":["`+occurrence.Message+`"]}`).status)
+	require.Equal(t, 200, g.do("POST", "/unregister-webhook", `{"url":"`+s.URL+`/`+occurrence.Alert+`"}`).status, "the URL is enough")
 	require.Empty(t, g.do("GET", "/webhooks", "").list("webhooks"))
 	s.subscribe(g, []string{occurrence.Alert}, "")
 	require.Equal(t, 200, g.do("POST", "/unregister-webhook", `{"url":"`+s.URL+`/`+occurrence.Alert+`","types":["`+occurrence.Alert+`"]}`).status)

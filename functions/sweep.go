@@ -8,8 +8,8 @@ import (
 )
 
 type sweptJSON struct {
-	Republished int `json:"republished" description:"Messages that waited and are published now."`
-	Failed      int `json:"failed" description:"Messages that the bus did not take. They are tried again."`
+	Republished int `json:"republished" description:"Messages that waited, and that every target has now."`
+	Failed      int `json:"failed" description:"Messages that were tried and that a topic or another target still does not have. They are tried again."`
 	Expired     int `json:"expired" description:"Events that left the window without a message."`
 	Purged      int `json:"purged" description:"Messages and events that were deleted because their retention is over."`
 	releasedJSON

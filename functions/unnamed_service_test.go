@@ -29,6 +29,24 @@ func TestManualActsNameTheService(t *testing.T) {
 	require.Equal(t, 200, g.do("GET", "/status", "").status, "looking needs no name")
 }
 
+// An event for another service, whose path names none, is told where that service takes it.
+func TestAnEndpointOfAnotherServiceIsNamed(t *testing.T) {
+	t.Parallel()
+	first := oneService("")
+	second := strings.NewReplacer("My First Event Sync", "Second One", "entry1", "order/x").Replace(first)
+	g := newGateway(t, `{"services":[`+first+`,`+second+`]}`)
+	a := g.do("POST", "/event/order%2Fx", "x")
+	require.Equal(t, 404, a.status)
+	path := "/services/Second%20One/event/order%2Fx"
+	require.Contains(t, a.str("detail"), "Another service has it: "+path)
+	require.Equal(t, 200, g.do("POST", path, "x").status)
+	for _, other := range []string{"/event/none", "/services/My%20First%20Event%20Sync/event/order%2Fx"} {
+		a := g.do("POST", other, "x")
+		require.Equal(t, 404, a.status)
+		require.NotContains(t, a.str("detail"), "Another service", other)
+	}
+}
+
 // EventSync's form has one service, and its paths name none.
 func TestManualActsOfTheOnlyService(t *testing.T) {
 	t.Parallel()

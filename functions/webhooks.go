@@ -3,10 +3,15 @@ package functions
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
@@ -26,8 +31,8 @@ type registration struct {
 // unregistration is the body that ends a registration.
 type unregistration struct {
 	URL   string   `json:"url,omitempty" description:"Where the webhooks are sent."`
-	List  string   `json:"externalTaskListId,omitempty" minLength:"1" description:"The list. Default: task-list-1."`
-	Types []string `json:"types,omitempty" minItems:"1" description:"If given, whichever they are: the URL's registration for types ends, and not one for a list."`
+	List  string   `json:"externalTaskListId,omitempty" minLength:"1" description:"The list whose registration is ended. Without it and types: that for task-list-1 and that for types."`
+	Types []string `json:"types,omitempty" minItems:"1" description:"Any types: only the registration of the URL for types is ended."`
 	ID    string   `json:"id,omitempty" description:"Instead of the others: the registration's id."`
 }
 
@@ -52,32 +57,41 @@ type deliveredJSON struct {
 	Delivered int `json:"delivered" description:"How many deliveries were made."`
 }
 
-// registrationOf reads a registration. Its errors name the field whose value has the wrong
-// type. Unknown fields are ignored because Fluid's clients send some. inQuery has what the
-// query may name: the list, and with GET, which has no body, all but the secret, because URLs
-// are logged. If id is not nil, the field id is read into it, and replaces url.
-func registrationOf(w http.ResponseWriter, r *http.Request, inQuery map[string]string, id *string) (out outgoing.Registration, err error) {
+// ofFluid are fields that Fluid's services have beside those of a registration. They are
+// ignored. Any other unknown field is refused: it may be a misspelt one, without which the
+// registration would be for something else.
+var ofFluid = []string{"tenantId", "documentId", "containerUrl"}
+
+// registrationOf reads a registration. It names a field that is not known, or whose value is
+// not text. q may name the list, and with GET, which has no body, url and format, but not the
+// secret, because URLs are logged. id takes the field of that name, instead of which url may be
+// missing; nil: there is none.
+func registrationOf(w http.ResponseWriter, r *http.Request, q url.Values, id *string) (out outgoing.Registration, err error) {
 	fields := map[string]*string{"url": &out.URL, "externalTaskListId": &out.List, "format": &out.Format}
 	if r.Method != http.MethodGet {
 		fields["secret"], fields["filter"] = &out.Secret, &out.Filter
 		if id != nil {
 			fields["id"] = id
 		}
+		lists := map[string]*[]string{"types": &out.Types, "subjects": &out.Subjects}
 		in, err := registrationIn(w, r)
+		if err == nil {
+			err = refuseUnknown(in, slices.Sorted(maps.Keys(fields)), slices.Sorted(maps.Keys(lists)))
+		}
 		if err == nil {
 			err = textsIn(in, fields)
 		}
 		if err == nil {
-			err = namesIn(in, map[string]*[]string{"types": &out.Types, "subjects": &out.Subjects})
+			err = namesIn(in, lists)
 		}
 		if err != nil {
 			return out, err
 		}
 	}
-	q := r.URL.Query()
-	for name, value := range inQuery {
-		switch to := fields[name]; {
-		case !q.Has(name):
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		switch to, value := fields[name], q.Get(name); {
+		case r.Method != http.MethodGet && name != "externalTaskListId":
+			return out, fault.New(fault.Invalid, "%s belongs in the body of a %s", name, r.Method)
 		case value == "":
 			return out, fault.New(fault.Invalid, "%s must not be empty", name)
 		case *to != "" && *to != value:
@@ -103,6 +117,21 @@ func registrationIn(w http.ResponseWriter, r *http.Request) (in map[string]any, 
 		return nil, fault.New(fault.Invalid, "the body must be a JSON object with url")
 	}
 	return in, nil
+}
+
+// refuseUnknown returns an error that names an unknown field, and the one that may be meant.
+func refuseUnknown(in map[string]any, known ...[]string) error {
+	fields := slices.Concat(known...)
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		switch near := decode.Nearest(name, fields); {
+		case slices.Contains(fields, name), slices.Contains(ofFluid, name):
+		case near != "":
+			return fault.New(fault.Invalid, "%s: unknown field; did you mean %q?", decode.Member("", name), near)
+		default:
+			return fault.New(fault.Invalid, "%s: unknown field; the fields are %s", decode.Member("", name), strings.Join(fields, ", "))
+		}
+	}
+	return nil
 }
 
 // textsIn reads fields that are text.
@@ -149,12 +178,11 @@ func registerWebhook(a *app.App) web.Handler {
 		if err := refuseHead(r, "GET POST"); err != nil {
 			return err
 		}
-		q := r.URL.Query()
-		inQuery := map[string]string{"externalTaskListId": q.Get("externalTaskListId")}
-		if r.Method == http.MethodGet {
-			inQuery["url"], inQuery["format"] = q.Get("url"), q.Get("format")
+		q, err := query(r, "externalTaskListId", "url", "format")
+		if err != nil {
+			return err
 		}
-		in, err := registrationOf(w, r, inQuery, nil)
+		in, err := registrationOf(w, r, q, nil)
 		if err != nil {
 			return err
 		}
@@ -169,8 +197,12 @@ func registerWebhook(a *app.App) web.Handler {
 // unregisterWebhook stops deliveries to a URL.
 func unregisterWebhook(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "externalTaskListId")
+		if err != nil {
+			return err
+		}
 		var id string
-		in, err := registrationOf(w, r, map[string]string{"externalTaskListId": r.URL.Query().Get("externalTaskListId")}, &id)
+		in, err := registrationOf(w, r, q, &id)
 		if err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ export function connect(options = {}) {
   const base = new URL(options.base ?? globalThis.location.href);
   const Socket = options.WebSocket ?? globalThis.WebSocket;
   const Stream = globalThis.EventSource; // Node has none: there the client tries sockets only
-  if (!Socket) throw new TypeError("headgate: there is no WebSocket here: give one in the options");
+  if (!Socket) throw new TypeError("headgate: there is no WebSocket here, as in Node before 22: give one as the option WebSocket, as in connect({ base, WebSocket }) with that of the package ws");
   /** @type {Map<string, Subscription>} */
   const subscriptions = new Map();
   const key = (/** @type {string} */ entity, /** @type {string} */ id) => entity + "\u0000" + id;

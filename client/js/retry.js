@@ -93,9 +93,15 @@ export async function exchange(gate, path, request, patience = {}) {
       patience.signal?.removeEventListener("abort", stop);
     }
     const pause = after + Math.random() * Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE);
-    if (Date.now() + pause >= end) throw new Error(`headgate: gave up after ${attempt} attempts: ${/** @type {Error} */ (failure).message}`, { cause: failure });
+    if (Date.now() + pause >= end) throw new Error(`headgate: gave up after ${attempt} attempts: ${reasonOf(failure)}`, { cause: failure });
     await sleep(pause, patience.signal);
   }
+}
+
+/** Says why an attempt failed: fetch itself only says that it did. @param {any} error */
+function reasonOf(error) {
+  const cause = error?.cause?.message || error?.cause?.code; // the message of several failures is empty
+  return cause ? `${error.message}: ${cause}` : error?.message;
 }
 
 /** Reports whether the server's certificate is not trusted, which no other attempt changes. @param {any} error */

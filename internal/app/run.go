@@ -119,8 +119,10 @@ func (a *App) sweepAll(ctx context.Context) {
 		case errors.Is(err, context.Canceled):
 		case err != nil:
 			log.Warn("the sweep failed: the next one tries again", "error", err)
-		case s.Republished+s.Failed > 0:
-			log.Info("the sweep published waiting messages", "republished", s.Republished, "failed", s.Failed)
+		case s.Failed > 0:
+			log.Warn("the sweep could not publish every waiting message: the next one tries again", "republished", s.Republished, "failed", s.Failed)
+		case s.Republished > 0:
+			log.Info("the sweep published waiting messages", "republished", s.Republished)
 		}
 	}
 }

@@ -76,6 +76,7 @@ type Flow struct {
 	refreshes *reruns[string]
 	signals   *reruns[live.Key]
 	versions  ownVersions
+	refusals  refusals
 }
 
 // New returns a Flow that connects nothing yet.

@@ -42,16 +42,29 @@ type Taken struct {
 type Ingest func(w *incoming.Webhook, service, key string) (string, error)
 
 // TakeHook verifies a webhook at the hook with this name. Once per id, it does what the
-// configuration says: it stores an event, signals an entity, and starts a sync.
+// configuration says: it stores an event, signals an entity, and starts a sync. The log tells
+// of webhooks that are refused.
 func (f *Flow) TakeHook(ctx context.Context, name string, r signature.Request, ingest Ingest) (out Taken, err error) {
 	hook, ok := f.o.Hooks[name]
 	if !ok {
 		return out, fault.New(fault.NotFound, "no hook %q is configured", name)
 	}
 	w, err := hook.Take(r, f.o.Now())
-	if err != nil {
-		return out, err
+	if err == nil {
+		out, err = f.takeVerified(ctx, hook, w, ingest)
 	}
+	if err != nil {
+		id := ""
+		if w != nil {
+			id = w.ID
+		}
+		f.refusals.tell(ctx, f.o.Log, f.o.Now(), name, id, err)
+	}
+	return out, err
+}
+
+// takeVerified is TakeHook for a webhook that is verified.
+func (f *Flow) takeVerified(ctx context.Context, hook *incoming.Hook, w *incoming.Webhook, ingest Ingest) (out Taken, err error) {
 	if out.Challenge = w.Challenge(); out.Challenge != "" {
 		return out, nil
 	}
@@ -74,7 +87,7 @@ func (f *Flow) TakeHook(ctx context.Context, name string, r signature.Request, i
 			return out, err
 		}
 	}
-	out.Duplicate, err = f.use.Incoming.Once(ctx, "hook "+name, w.ID, func(seen []store.Write) (bool, error) {
+	out.Duplicate, err = f.use.Incoming.Once(ctx, "hook "+hook.Name, w.ID, func(seen []store.Write) (bool, error) {
 		return f.act(ctx, hook, w, changed, seen, ingest, &out)
 	})
 	return out, err

@@ -34,16 +34,16 @@ type answer struct {
 //
 // Each acknowledgement is recorded in the store as soon as it arrives, together with those
 // that arrived meanwhile. So a process that dies between two targets leaves a claim from
-// which the next one sees who has the message. An error means that one of the chosen
-// targets did not take it.
-func (g *Gate) deliver(ctx context.Context, d delivery, build time.Duration, acked func()) error {
+// which the next one sees who has the message. whole reports whether every target has it
+// now. An error means that one of the chosen targets did not take it.
+func (g *Gate) deliver(ctx context.Context, d delivery, build time.Duration, acked func()) (whole bool, err error) {
 	d.g, d.c.Targets = g, slices.Clone(d.c.Targets)
 	answers, n, done, err := d.start(ctx, build)
 	if err != nil {
 		if d.c.State != store.Published && !d.replay {
 			d.settle(ctx, store.Outcome{NextAttempt: nextAttempt(g.clock(), d.c.Attempts), Error: err.Error(), Targets: d.c.Targets})
 		}
-		return err
+		return false, err
 	}
 	defer done()
 	told := false
@@ -64,10 +64,11 @@ func (g *Gate) deliver(ctx context.Context, d delivery, build time.Duration, ack
 		}
 	}
 	d.finish(ctx)
+	whole = !slices.ContainsFunc(d.c.Targets, func(t store.Target) bool { return !t.Delivered() })
 	if len(d.errs) > 0 {
-		return undelivered(d.errs)
+		return whole, undelivered(d.errs)
 	}
-	return nil
+	return whole, nil
 }
 
 // undelivered has the failures of the targets that did not take a message.

@@ -52,7 +52,8 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 		c.Targets = g.newTargets(g.clock())
 	}
 	if len(c.Targets) > 0 {
-		return g.deliver(ctx, delivery{c: c, choose: pending}, build, acked)
+		_, err := g.deliver(ctx, delivery{c: c, choose: pending}, build, acked)
+		return err
 	}
 	size, err := g.send(ctx, c, build)
 	if c.State == store.Published { // a replay changes neither PublishedAt nor ExpireAt

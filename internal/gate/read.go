@@ -183,7 +183,8 @@ func (g *Gate) replay(ctx context.Context, c store.Claim, to string) error {
 	if len(c.Targets) == 0 {
 		return g.publish(ctx, c, longestBuild, func() {})
 	}
-	return g.deliver(ctx, delivery{c: c, replay: true, choose: choose}, longestBuild, func() {})
+	_, err := g.deliver(ctx, delivery{c: c, replay: true, choose: choose}, longestBuild, func() {})
+	return err
 }
 
 // claimOf returns the claim of a message.

@@ -141,11 +141,14 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 	}
 }
 
-// publishDue publishes a leased claim, to those of its targets that are due.
-func (g *Gate) publishDue(ctx context.Context, c store.Claim, which which) error {
+// publishDue publishes a leased claim, to those of its targets that are due. It reports
+// whether every target has the message now: without an error, one that was not due, or that
+// did not answer another claim a moment ago, may still wait.
+func (g *Gate) publishDue(ctx context.Context, c store.Claim, which which) (whole bool, err error) {
 	build := buildTime(c.Attempts)
 	if len(c.Targets) == 0 {
-		return g.publish(ctx, c, build, func() {})
+		err := g.publish(ctx, c, build, func() {})
+		return err == nil, err
 	}
 	now := g.clock()
 	return g.deliver(ctx, delivery{c: c, choose: func(t store.Target) bool { return g.due(t, now, which) }}, build, func() {})
@@ -181,10 +184,11 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 				g.gathers.start(g, c.ID, nil)
 				return nil
 			}
+			whole := false
 			claim, err := g.store.ClaimByEventID(ctx, g.svc.ServiceName, c.EventID)
 			if err == nil {
 				claim.Attempts = c.Attempts
-				err = g.publishDue(ctx, claim, which)
+				whole, err = g.publishDue(ctx, claim, which)
 			} // else the lease expires, and a later call retries
 			if err != nil {
 				bad.Add(1)
@@ -193,8 +197,11 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 					"attempts", c.Attempts, "waiting", g.clock().Sub(c.Date).Round(time.Second).String(), "error", err)
 				return nil
 			}
-			ok.Add(1)
-			done[i] = true
+			if done[i] = whole; whole {
+				ok.Add(1)
+			} else {
+				bad.Add(1)
+			}
 			return nil
 		})
 	}

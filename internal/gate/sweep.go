@@ -10,8 +10,8 @@ import (
 
 // Swept is the result of a sweep.
 type Swept struct {
-	Republished int    // waiting claims that were published
-	Failed      int    // waiting claims that still could not be published
+	Republished int    // waiting claims that were published: every target has them
+	Failed      int    // waiting claims that were tried, and still miss a target
 	Expired     int    // events that had left the window without a message; their pointers are deleted
 	Purged      int    // deleted events and messages, which had expired
 	Triggered   string // eventID of a window found complete, or ""
@@ -30,8 +30,10 @@ const (
 // several may at once: leases and conditional writes keep them apart.
 func (g *Gate) Sweep(ctx context.Context) (Swept, error) { return g.runSweep(ctx, dueClaims) }
 
-// SweepNow is a Sweep that also publishes the claims that back off. An operator calls it
-// when the bus is back. Claims that another instance is publishing are still left to it.
+// SweepNow is a Sweep that also publishes to topics and syncs that back off. An operator calls
+// it when the bus is back, and a scheduler each minute: so endpoints keep their back-off, or
+// their attempts would be used up within minutes. Claims that another instance is publishing
+// are still left to it.
 func (g *Gate) SweepNow(ctx context.Context) (Swept, error) { return g.runSweep(ctx, allClaims) }
 
 func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {

@@ -76,6 +76,32 @@ func TestATargetThatIsDownDelaysNoOther(t *testing.T) {
 	})
 }
 
+// A sweep counts a message as published only if every target has it, also where it did not
+// try a target that had just not answered another message.
+func TestASweepCountsOnlyWhatEveryTargetHas(t *testing.T) {
+	t.Parallel()
+	scenes(t, func(t *testing.T, s *scene) {
+		const n = 3 * 8 // more than are sent at once
+		p := s.process()
+		s.fail("hook", &target.Failure{Message: "a.example does not answer", Unanswered: true})
+		for range n {
+			p.send()
+		}
+		p.Idle()
+		s.pass(time.Minute)
+		swept, err := p.Sweep(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, swept.Republished)
+		require.Equal(t, n, swept.Failed)
+		s.fail("hook", nil)
+		s.pass(time.Hour)
+		swept, err = p.Sweep(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, n, swept.Republished)
+		require.Zero(t, swept.Failed)
+	})
+}
+
 // The topic is tried again for ever, and a bus that is down keeps nothing from an endpoint.
 func TestATopicIsNotGivenUp(t *testing.T) {
 	t.Parallel()

@@ -89,6 +89,14 @@ test("a wait that is longer than the time left is not begun", async (t) => {
   assert.equal(requests.length, 1);
 });
 
+test("the last error says why nothing was reached", async () => {
+  const failing = (cause) => async () => { throw new TypeError("fetch failed", { cause }); };
+  const gate = (cause) => ({ url: "http://127.0.0.1:1", fetch: failing(cause) });
+  await assert.rejects(send(gate(new Error("connect ECONNREFUSED 127.0.0.1:1")), { eventKey: "a" }, { timeout: 1 }),
+    (error) => /gave up after \d+ attempts: fetch failed: connect ECONNREFUSED 127.0.0.1:1$/.test(error.message));
+  await assert.rejects(send(gate(Object.assign(new Error(""), { code: "ECONNREFUSED" })), { eventKey: "a" }, { timeout: 1 }), /fetch failed: ECONNREFUSED$/);
+});
+
 test("a signal ends the attempts, a wait and an answer that does not come", async (t) => {
   const { url, requests } = await answering(t, { status: 503, headers: { "Retry-After": "100" } }, () => {});
   for (const n of [1, 2]) {

@@ -80,7 +80,7 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	t, err = s.settle(ctx, t, d, func(t *Target) {
 		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
 		if ok {
-			t.Head, t.Failures, t.FailingSince, t.NextAttempt, t.Wait = max(t.Head, d.N+1), 0, time.Time{}, time.Time{}, 0
+			t.Head, t.Failures, t.FailingSince, t.NextAttempt, t.WaitSeconds = max(t.Head, d.N+1), 0, time.Time{}, time.Time{}, 0
 			return
 		}
 		if t.Failures == 0 {
@@ -92,8 +92,8 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 			t.State = Paused
 			return
 		}
-		t.Wait = wait
-		t.NextAttempt = now.Add(t.Wait)
+		t.WaitSeconds = wait.Seconds()
+		t.NextAttempt = now.Add(wait)
 	})
 	return t, ok, err
 }

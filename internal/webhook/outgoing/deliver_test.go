@@ -89,9 +89,16 @@ func TestATargetThatKeepsFailingIsPaused(t *testing.T) {
 	w.register(healthy, "l")
 	r.answer(503)
 	w.receive("l", "", tasks)
+	w.sweep(w.svc)
+	for _, x := range w.targets() {
+		if x.ID == target.ID {
+			require.InDelta(t, x.NextAttempt.Sub(w.now()).Seconds(), x.WaitSeconds, 0.1, "the pause in seconds")
+			require.Positive(t, x.WaitSeconds)
+		}
+	}
 	for range 20 {
-		w.sweep(w.svc)
 		w.wait(30 * time.Hour)
+		w.sweep(w.svc)
 	}
 	require.Len(t, r.calls(), 11)
 	require.Len(t, healthy.calls(), 1, "a failing target does not delay others")

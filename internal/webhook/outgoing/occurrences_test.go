@@ -315,7 +315,7 @@ func TestRegisterForTypes(t *testing.T) {
 		r := newReceiver(t)
 		x := w.subscribe(r, "", nil, occurrence.Alert, occurrence.Alert)
 		require.Equal(t, []string{occurrence.Alert}, x.Types)
-		again, created, err := w.svc.Register(t.Context(), outgoing.Registration{URL: r.URL + "/all", Types: []string{occurrence.Records}})
+		again, created, err := w.svc.Register(t.Context(), outgoing.Registration{URL: r.URL + "/all", Types: []string{occurrence.Alert}})
 		require.NoError(t, err)
 		require.False(t, created)
 		require.Equal(t, x.ID, again.ID)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"net/url"
@@ -85,6 +86,7 @@ func (r *Registration) checkList() error {
 
 // Register adds a URL to call, if the URL consents. Another registration of the same URL for
 // the same list, or for types, changes nothing. Only the first answer has the secret.
+// Conflict: the registration that is there differs from the request.
 func (s *Service) Register(ctx context.Context, r Registration) (t *Target, created bool, err error) {
 	u, err := r.check()
 	if err != nil {
@@ -92,12 +94,15 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 	}
 	t = &Target{ID: idOf(r.URL, r.List), URL: r.URL, List: r.List}
 	for {
-		there, err := s.registrations(ctx, r)
+		there, err := s.registrations(ctx, r.spellings, r.List)
 		if err != nil {
 			return nil, false, err
 		}
 		if len(there) > 0 {
 			if t, err = parseTarget(there[0]); err != nil {
+				return nil, false, err
+			}
+			if err := r.differs(t); err != nil {
 				return nil, false, err
 			}
 			t.hideSecrets()
@@ -118,6 +123,34 @@ func (s *Service) Register(ctx context.Context, r Registration) (t *Target, crea
 		s.registrationsChanged()
 		return t, true, err
 	}
+}
+
+// differs returns an error if the URL is registered otherwise than r says: the caller would
+// wait for deliveries that are never made, or could not verify them.
+func (r *Registration) differs(t *Target) error {
+	same := func(a, b []string) bool {
+		a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+		return slices.Equal(slices.Compact(a), slices.Compact(b))
+	}
+	var fields []string
+	for _, f := range []struct {
+		name string
+		same bool
+	}{
+		{"types", same(r.Types, t.Types)}, {"subjects", same(r.Subjects, t.Subjects)}, {"filter", r.Filter == t.Filter}, {"format", r.Format == t.Format},
+	} {
+		if !f.same {
+			fields = append(fields, f.name)
+		}
+	}
+	switch {
+	case len(fields) > 0:
+		return fault.New(fault.Conflict, `this URL is registered already, with other values of %s: to change them, end that registration with POST /unregister-webhook {"id": %q}, and register again`,
+			strings.Join(fields, ", "), t.ID)
+	case r.Secret != "" && subtle.ConstantTimeCompare([]byte(r.Secret), []byte(t.Secret)) == 0:
+		return fault.New(fault.Conflict, `this URL is registered already, with another secret: POST /webhooks/%s/rotate {"secret"} changes it`, t.ID)
+	}
+	return nil
 }
 
 // add stores a new target.
@@ -152,13 +185,19 @@ func (s *Service) consent(ctx context.Context, u *url.URL) error {
 	return s.sender.askConsent(ctx, u)
 }
 
-// Unregister stops deliveries to a URL. was reports whether the URL was registered.
-// Invalid: no URL was ever registered for this list.
+// Unregister stops deliveries to a URL: for a list or for types as the request names them, or
+// for the default list and for types if it names neither. was reports whether the URL was
+// registered. Invalid: it was not, and no URL was ever registered for this list.
 func (s *Service) Unregister(ctx context.Context, r Registration) (was bool, err error) {
+	alone := r.List == "" && len(r.Types) == 0
 	if _, err := r.check(); err != nil {
 		return false, err
 	}
-	there, err := s.registrations(ctx, r)
+	lists := []string{r.List}
+	if alone {
+		lists = append(lists, "") // that for types
+	}
+	there, err := s.registrations(ctx, r.spellings, lists...)
 	if err != nil {
 		return false, err
 	}
@@ -198,12 +237,15 @@ func (s *Service) UnregisterID(ctx context.Context, id string) (was bool, err er
 	return true, err
 }
 
-// registrations returns the documents of the URL's targets for the list. There is one, or
-// several if an earlier release registered the URL in several spellings.
-func (s *Service) registrations(ctx context.Context, r Registration) (there []store.Doc, err error) {
+// registrations returns the documents of the URL's targets for the lists, of which "" stands
+// for types. There is one for each, or several if an earlier release registered the URL in
+// several spellings.
+func (s *Service) registrations(ctx context.Context, spellings []string, lists ...string) (there []store.Doc, err error) {
 	var ids []string
-	for _, spelling := range r.spellings {
-		ids = append(ids, (&Target{ID: idOf(spelling, r.List), List: r.List}).docID())
+	for _, list := range lists {
+		for _, spelling := range spellings {
+			ids = append(ids, (&Target{ID: idOf(spelling, list), List: list}).docID())
+		}
 	}
 	docs, err := s.docs.Get(ctx, registered, ids)
 	for _, d := range docs {

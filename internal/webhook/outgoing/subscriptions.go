@@ -51,8 +51,7 @@ func (r *Registration) checkTypes() error {
 		return fault.New(fault.Invalid, "format must be %s with types, because nothing else tells them apart", CloudEvents)
 	}
 	r.Format = CloudEvents
-	slices.Sort(r.Types)
-	r.Types = slices.Compact(r.Types)
+	r.Types = slices.Compact(slices.Sorted(slices.Values(r.Types))) // the caller keeps its own
 	return nil
 }
 

@@ -50,12 +50,12 @@ type Target struct {
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`
-	// Wait is the time by which NextAttempt was set ahead. If NextAttempt is further away now, a clock
+	// WaitSeconds is the time by which NextAttempt was set ahead. If NextAttempt is further away now, a clock
 	// was ahead when it was set, and the target is due.
-	Wait       time.Duration `json:"wait,omitempty"`
-	LastStatus int           `json:"lastStatus,omitempty"`
-	LastError  string        `json:"lastError,omitempty"`
-	LeaseUntil time.Time     `json:"leaseUntil,omitzero"`
+	WaitSeconds float64   `json:"waitSeconds,omitempty"`
+	LastStatus  int       `json:"lastStatus,omitempty"`
+	LastError   string    `json:"lastError,omitempty"`
+	LeaseUntil  time.Time `json:"leaseUntil,omitzero"`
 
 	rev string
 }
@@ -63,10 +63,13 @@ type Target struct {
 // Waiting returns how many deliveries wait.
 func (t *Target) Waiting() int64 { return t.Next - t.Head }
 
+// wait is WaitSeconds. It is 0 in documents of earlier releases, too.
+func (t *Target) wait() time.Duration { return time.Duration(t.WaitSeconds * float64(time.Second)) }
+
 // due reports whether the target may be called: its back-off has passed, and no process
 // leases it.
 func (t *Target) due(now time.Time) bool {
-	return clock.Over(t.NextAttempt, now, cmp.Or(t.Wait, outbound.LongestPause)) && clock.Over(t.LeaseUntil, now, leaseTime)
+	return clock.Over(t.NextAttempt, now, cmp.Or(t.wait(), outbound.LongestPause)) && clock.Over(t.LeaseUntil, now, leaseTime)
 }
 
 // docID begins with the list, so that the targets of a list are next to each other.

@@ -159,7 +159,7 @@ func (s Scheme) given(h http.Header) (signatures [][]byte, timestamp string, err
 		return nil, "", err
 	}
 	timestamp = h.Get(s.TimestampHeader)
-	unsigned := true
+	signed := false
 	for part := range strings.SplitSeq(h.Get(s.Header), separator(form)) {
 		part = strings.TrimSpace(part)
 		if text, ok := strings.CutPrefix(part, beforeTime); ok && beforeTime != "" {
@@ -169,13 +169,16 @@ func (s Scheme) given(h http.Header) (signatures [][]byte, timestamp string, err
 		if !ok || text == "" || len(signatures) == maxSignatures {
 			continue
 		}
-		unsigned = false
+		signed = true
 		if b, err := s.decoded(text); err == nil {
 			signatures = append(signatures, b)
 		}
 	}
-	if unsigned {
-		return nil, "", ErrUnsigned
+	switch {
+	case h.Get(s.Header) == "":
+		return nil, "", without(s.Header)
+	case !signed:
+		return nil, "", unsigned("the header %s does not have the form %s", s.Header, form)
 	}
 	return signatures, timestamp, nil
 }
@@ -194,8 +197,11 @@ const milliseconds = 100_000_000_000
 // checkTime refuses a timestamp that has other characters than digits: it could be cut from
 // the signed text in two ways.
 func (s Scheme) checkTime(timestamp string, now time.Time) error {
-	if timestamp == "" {
-		return ErrUnsigned
+	switch {
+	case timestamp == "" && s.TimestampHeader != "":
+		return without(s.TimestampHeader)
+	case timestamp == "":
+		return unsigned("the header %s has no timestamp: its form is %s", s.Header, s.Form)
 	}
 	n, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil || strings.Trim(timestamp, "0123456789") != "" {

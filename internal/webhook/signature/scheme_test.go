@@ -69,6 +69,48 @@ func TestVectorsOfSenders(t *testing.T) {
 	}
 }
 
+// A webhook that is not signed is told what it lacks, and nothing of what it has.
+func TestUnsignedSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	header := func(pairs ...string) http.Header {
+		h := http.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	preset := func(name string) func(http.Header) error {
+		return func(h http.Header) error {
+			return signature.Presets[name].Verify([]string{"k"}, signature.Request{Header: h, Body: []byte("{}")}, vectorTime)
+		}
+	}
+	standard := func(h http.Header) error {
+		_, err := signature.Verify([]string{vectorSecret}, h, nil, vectorTime)
+		return err
+	}
+	for _, c := range []struct {
+		verify func(http.Header) error
+		header http.Header
+		want   string
+	}{
+		{preset("github"), nil, "the header X-Hub-Signature-256 is missing"},
+		{preset("github"), header("X-Hub-Signature-256", "sha1=canary"), "the header X-Hub-Signature-256 does not have the form sha256={signature}"},
+		{preset("stripe"), header("Stripe-Signature", "v1=00"), "the header Stripe-Signature has no timestamp: its form is t={timestamp},v1={signature}"},
+		{preset("slack"), header("X-Slack-Signature", "v0=00"), "the header X-Slack-Request-Timestamp is missing"},
+		{standard, nil, "the header Webhook-Signature is missing"},
+		{standard, header("webhook-signature", "v1,canary"), "the header Webhook-Id is missing"},
+		{standard, header("webhook-signature", "v1,canary", "webhook-id", "canary"), "the header Webhook-Timestamp is missing"},
+		{func(h http.Header) error { return signature.VerifyGitLab([]string{"k"}, h, nil, vectorTime) }, nil, "the header X-Gitlab-Token is missing"},
+		{func(h http.Header) error { return signature.VerifyTwilio([]string{"k"}, signature.Request{Header: h}) }, nil, "the header X-Twilio-Signature is missing"},
+		{func(h http.Header) error { return signature.VerifyBearer([]string{"k"}, h) }, header("Authorization", "Basic canary"), "the header Authorization has no bearer token"},
+	} {
+		err := c.verify(c.header)
+		require.ErrorIs(t, err, signature.ErrUnsigned, c.want)
+		require.Equal(t, "webhook: it is not signed: "+c.want, err.Error())
+	}
+	require.ErrorIs(t, preset("github")(header("X-Hub-Signature-256", "sha256=00")), signature.ErrSignature, "a wrong one is signed")
+}
+
 // Stripe's library refuses these headers, too (stripe-go's tests).
 func TestMalformedHeadersOfStripe(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func VerifyGitLab(secrets []string, h http.Header, body []byte, now time.Time) e
 	}
 	token := h.Get(headerGitLab)
 	if token == "" {
-		return ErrUnsigned
+		return without(headerGitLab)
 	}
 	have := sha256.Sum256([]byte(token))
 	for _, secret := range secrets {
@@ -50,10 +50,10 @@ func VerifyGitLab(secrets []string, h http.Header, body []byte, now time.Time) e
 // form. For any other body, the URL has its hash.
 func VerifyTwilio(secrets []string, r Request) error {
 	given, err := base64.StdEncoding.DecodeString(r.Header.Get(headerTwilio))
-	if len(given) == 0 {
-		return ErrUnsigned
-	}
-	if err != nil {
+	switch {
+	case r.Header.Get(headerTwilio) == "":
+		return without(headerTwilio)
+	case err != nil:
 		return ErrSignature
 	}
 	text := r.URL

@@ -12,6 +12,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -40,12 +41,20 @@ const Tolerance = 5 * time.Minute
 
 // Errors of webhooks that are refused.
 var (
-	ErrUnsigned  = errors.New("webhook: it has no signature, id or timestamp")
+	ErrUnsigned  = errors.New("webhook: it is not signed") // wrapped with what is missing
 	ErrTimestamp = errors.New("webhook: its timestamp is malformed, or too far from now")
 	ErrSignature = errors.New("webhook: no signature matches")
 	ErrID        = errors.New("webhook: its id must not have a full stop, which ends the id in the signed text")
 	ErrSecret    = errors.New("webhook: a secret is malformed: it must be whsec_ or whpk_ and base64")
 )
+
+// unsigned returns ErrUnsigned with what is missing. It must not show what the webhook has.
+func unsigned(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrUnsigned, fmt.Sprintf(format, args...))
+}
+
+// without returns the error of a webhook that lacks a header.
+func without(header string) error { return unsigned("the header %s is missing", header) }
 
 // NewSecret returns a shared secret.
 func NewSecret() string {
@@ -125,8 +134,13 @@ func Verify(secrets []string, h http.Header, body []byte, now time.Time) (id str
 	if signatures == "" { // Svix had the headers before they were standard
 		id, timestamp, signatures = h.Get("Svix-Id"), h.Get("Svix-Timestamp"), h.Get("Svix-Signature")
 	}
-	if id == "" || timestamp == "" || signatures == "" {
-		return "", ErrUnsigned
+	switch "" {
+	case signatures:
+		return "", without(HeaderSignature)
+	case id:
+		return "", without(HeaderID)
+	case timestamp:
+		return "", without(HeaderTimestamp)
 	}
 	if strings.Contains(id, ".") {
 		return "", ErrID
@@ -190,7 +204,7 @@ func matches(secret string, given []signature, signed []byte) bool {
 func VerifyBearer(secrets []string, h http.Header) error {
 	token, ok := bearer.Token(h)
 	if !ok {
-		return ErrUnsigned
+		return unsigned("the header Authorization has no bearer token")
 	}
 	have := sha256.Sum256([]byte(token))
 	for _, secret := range secrets {
