@@ -198,6 +198,7 @@ var (
 	clientSecret   = inHeader("X-Client-Secret", "The client's secret, which Headgate passes on to the resolver of an entity.")
 	datatype       = inQuery("type", "The datatype. It may be left out if the sync has only one.")
 	runMethod      = choice("method", "Default: the type of the sync. pullFrom and pushTo are OurWater's names for pull and push.", "validate", "pull", "push", "both", "pullFrom", "pushTo")
+	confirm        = yesOrNo("confirm", "Store the new links. Without it, the answer says what would be done.")
 	allowDeletes   = yesOrNo("allowDeletes", "Delete as many records as are gone, however many.")
 
 	accessToken = inQuery("access_token", "A bearer token, for clients that cannot set the header Authorization.")

@@ -190,11 +190,11 @@ var routes = []route{
 		op("syncRun", byPeople, "Show a run").
 			gives(200, "The run.", syncrun.Run{})},
 	{"POST", "/sync/{id}/runs/{runId}/cancel", SyncRun, auth.Operate, noGet, deployment(cancelRun),
-		op("cancelRun", byPeople, "Ask a run to stop after its current page").
-			gives(202, "The run, which will stop.", syncrun.Run{}, "Location").fails(409)},
+		op("cancelRun", byPeople, "Ask a run to stop after its current page").gives(202, "The run, which will stop.", syncrun.Run{}, "Location").fails(409)},
+	{"POST", "/sync/{id}/relink", SyncRun, auth.Operate, noGet, deployment(relinkSync),
+		op("relinkSync", byPeople, "Link the records of a sync to rows of another key or source").reads(confirm).gives(200, "What was done, or would be.", syncrun.Relinking{}).fails(409)},
 	{"GET", "/sync/{id}/rejects", SyncRun, auth.Read, web.Reads, deployment(listRejects),
-		op("rejects", byPeople, "List the rows that were rejected").
-			reads(limit, after).gives(200, "A page of rejects.", rejectsJSON{})},
+		op("rejects", byPeople, "List the rows that were rejected").reads(limit, after).gives(200, "A page of rejects.", rejectsJSON{})},
 	{"POST", "/sync/{id}/rejects/retry", SyncRun, auth.Operate, noGet, deployment(retryRejects),
 		op("retryRejects", byPeople, "Run a sync for the rejected rows only").
 			reads(wait).

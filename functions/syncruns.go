@@ -152,6 +152,25 @@ func cancelRun(a *app.App) web.Handler {
 	}
 }
 
+// relinkSync links a sync's records to its rows anew, or says what that would do.
+func relinkSync(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "confirm")
+		if err != nil {
+			return err
+		}
+		confirmed, err := boolean(q.Get("confirm"), "confirm")
+		if err != nil {
+			return err
+		}
+		out, err := a.Syncs().Relink(r.Context(), r.PathValue("id"), confirmed)
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, out)
+	}
+}
+
 // listRejects lists the rows that were rejected.
 func listRejects(a *app.App) web.Handler {
 	return pageOf(a.Syncs().Rejects, func(list []*syncrun.Rejected, next *string) any { return rejectsJSON{list, next} })

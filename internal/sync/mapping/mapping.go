@@ -163,6 +163,29 @@ func New(datatype string, t *Type, defaults source.Spec) (*Mapper, []fault.Detai
 // References returns the datatypes of the records that fields name, by field.
 func (m *Mapper) References() map[string]string { return m.def.References }
 
+// Refers returns the datatypes of the records that fields name, by field: those of the
+// definition, and those that the source knows of its columns.
+func (m *Mapper) Refers() map[string]string {
+	if len(m.spec.Refers) == 0 {
+		return m.def.References
+	}
+	out := maps.Clone(m.def.References)
+	if out == nil {
+		out = make(map[string]string, len(m.spec.Refers))
+	}
+	for column, datatype := range m.spec.Refers {
+		if m.fields == nil {
+			out[column] = datatype
+		}
+		for i := range m.fields {
+			if f := &m.fields[i]; f.From == column {
+				out[f.name] = datatype
+			}
+		}
+	}
+	return out
+}
+
 type checker struct{ faults []fault.Detail }
 
 func (c *checker) add(path, format string, args ...any) {

@@ -36,7 +36,8 @@ func (p *pusher) resend(r StoredRecord, link record.Link) (*outgoing, *Rejected,
 	if err != nil {
 		return nil, nil, err
 	}
-	o := &outgoing{StoredRecord: r, link: record.Link{Base: link.Base}, sent: data}
+	data, named := p.asThere(data)
+	o := &outgoing{StoredRecord: r, link: record.Link{Base: link.Base}, sent: data, part: named}
 	fields, reject := p.mapper.Unmap(data)
 	if reject != nil && link.Base != nil && !r.Deleted {
 		// The mapping changed since. The source knows the creation by its name, whatever
@@ -44,6 +45,7 @@ func (p *pusher) resend(r StoredRecord, link record.Link) (*outgoing, *Rejected,
 		if o.sent, err = record.Decode(r.Data); err != nil {
 			return nil, nil, err
 		}
+		o.sent, o.part = p.asThere(o.sent)
 		fields, reject = p.mapper.Unmap(o.sent)
 	}
 	if reject != nil {

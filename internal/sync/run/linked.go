@@ -22,7 +22,9 @@ type linked struct {
 	Keys  map[string][]string `json:"keys"`  // the key's columns, by datatype
 	// Deleted says that the definition was deleted since.
 	Deleted bool `json:"deleted,omitempty"`
-	rev     string
+	// Next is what Relink links the records to, while it is at work.
+	Next *linked `json:"next,omitempty"`
+	rev  string
 }
 
 var linkedRows = store.Collection{Kind: "state", Scope: "linked"}
@@ -57,36 +59,50 @@ func placeOf(def *definition.Sync) string {
 	return d.Type + " " + place(d.URL) + " " + place(d.FileURL)
 }
 
-// relinked returns the writes that note what the sync's records are linked to. It refuses a
-// definition whose rows are other ones, as long as there are records.
-func (s *Service) relinked(ctx context.Context, def *definition.Sync) ([]store.Write, error) {
-	now := &linked{OrgID: def.OrgID, Place: placeOf(def), Keys: map[string][]string{}}
+// linksOf returns what the definition means and what the records are linked to, which is
+// nil before the first run.
+func (s *Service) linksOf(ctx context.Context, def *definition.Sync) (now, was *linked, err error) {
+	now = &linked{OrgID: def.OrgID, Place: placeOf(def), Keys: map[string][]string{}}
 	for _, t := range def.Datatypes(s.kinds) {
 		m, err := def.Mapper(s.kinds, t)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		now.Keys[t] = m.Spec().Key
 	}
-	was, err := readLinked(ctx, s.docs, def.ID)
+	if was, err = readLinked(ctx, s.docs, def.ID); err != nil || was == nil {
+		return now, nil, err
+	}
+	for t, key := range was.Keys {
+		if now.Keys[t] == nil && was.OrgID == now.OrgID {
+			now.Keys[t] = key // selected no more; its records stay linked
+		}
+	}
+	return now, was, nil
+}
+
+// relinked returns the writes that note what the sync's records are linked to. It refuses a
+// definition whose rows are other ones, as long as there are records.
+func (s *Service) relinked(ctx context.Context, def *definition.Sync) ([]store.Write, error) {
+	now, was, err := s.linksOf(ctx, def)
 	if err != nil {
 		return nil, err
 	}
 	if was == nil {
 		return []store.Write{now.write(def.ID)}, nil
 	}
+	if was.Next != nil {
+		return nil, errHalfLinked(def.ID)
+	}
 	now.rev = was.rev
 	if was.OrgID == now.OrgID {
 		for t, key := range was.Keys {
-			if now.Keys[t] == nil {
-				now.Keys[t] = key // selected no more; its records stay linked
-			}
 			why := ""
 			switch {
 			case !slices.Equal(key, now.Keys[t]):
-				why = fmt.Sprintf("the rows of %s had the key %q until now, and %q would make a second record of each: keep the key, or give the sync a new id if these are to be new records", t, key, now.Keys[t])
+				why = fmt.Sprintf("the rows of %s had the key %q until now, and %q would make a second record of each: keep the key, relink the sync, or give it a new id if these are to be new records", t, key, now.Keys[t])
 			case was.Deleted && was.Place != now.Place:
-				why = fmt.Sprintf("the records of %s are linked to the rows of another source, whose sync had the id %q: give this one a new id", t, def.ID)
+				why = fmt.Sprintf("the records of %s are linked to the rows of another source, whose sync had the id %q: give this one a new id, or relink it if these are the same rows", t, def.ID)
 			default:
 				continue
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -86,6 +87,53 @@ func TestMyWellGetsOnlyWhatIsItsOwn(t *testing.T) {
 	for _, row := range b.mock.Rows("reading") {
 		require.Equal(t, "1111 313603", fmt.Sprint(row["resourceId"], " ", row["postcode"]))
 	}
+}
+
+// A reading names its well by our own id. It is pushed once the well is, also if it was here
+// before the well had a pincode, and goes on naming the well by our id.
+func TestMyWellReadingsOfOurOwnWells(t *testing.T) {
+	t.Parallel()
+	b := between(t, mock.NewMyWell, wells)
+	reading := func(day int, value any) {
+		at := fmt.Sprintf("2026-02-%02dT00:00:00Z", day)
+		b.put("reading", "r"+at, map[string]any{"resourceId": "mine", "timeseries": "default", "datetime": at, "value": value})
+	}
+	reading(1, 1)
+	b.put("resource", "mine", map[string]any{"owner": "me", "resourceType": "well"})
+	for range 3 {
+		b.finished(syncrun.Start{})
+		b.wait(time.Hour)
+	}
+	require.Empty(t, b.mock.Rows("reading"))
+	b.put("resource", "mine", map[string]any{"owner": "me", "resourceType": "well", "externalIds": map[string]any{"legacyMyWellPincode": "313603", "legacyMyWellVillageId": "11"}})
+	b.finished(syncrun.Start{})
+	reading(2, 2)
+	b.finished(syncrun.Start{})
+	there := func() map[string]string {
+		out := map[string]string{}
+		for _, row := range b.mock.Rows("reading") {
+			out[fmt.Sprint(row["date"])[:10]] = fmt.Sprint(row["postcode"], " ", row["resourceId"], " ", row["value"])
+		}
+		return out
+	}
+	require.Equal(t, map[string]string{"2026-02-01": "313603 1110 1", "2026-02-02": "313603 1110 2"}, there())
+
+	reading(1, 5)
+	for range 3 {
+		b.wait(time.Hour)
+		b.finished(syncrun.Start{})
+	}
+	require.Equal(t, map[string]string{"2026-02-01": "313603 1110 5", "2026-02-02": "313603 1110 2"}, there())
+	sent := b.posts.Load()
+	b.finished(syncrun.Start{})
+	require.Equal(t, sent, b.posts.Load())
+	require.Len(t, b.records("reading"), 2)
+	for _, data := range b.records("reading") {
+		require.Equal(t, "mine", data["resourceId"])
+	}
+	require.NoError(t, b.ents.Delete(t.Context(), b.org, "reading", "r2026-02-01T00:00:00Z", ""))
+	b.finished(syncrun.Start{})
+	require.Equal(t, map[string]string{"2026-02-02": "313603 1110 2"}, there())
 }
 
 // A new well needs a village, because its id begins with the village's. One without is a

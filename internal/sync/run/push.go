@@ -27,6 +27,9 @@ type pusher struct {
 	rejects *rejectList
 	sent    *SentLog
 
+	own  ownIDs // of the records that those of the page name
+	made int64  // rows that were made before the batch
+
 	later map[string]bool // records at which the source failed in this push; the next one sends them again
 
 	deletes int64 // rows deleted since a push last ended well
@@ -163,6 +166,9 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 	p.step.Counts.Read += int64(len(docs))
 	p.step.Progress.Done += int64(len(docs))
 	p.step.Progress.Unit = unitRecords
+	if err := p.readOwnIDs(ctx, docs); err != nil {
+		return err
+	}
 	var out []*outgoing
 	var refused []*Rejected
 	deletes := p.deletes
@@ -235,13 +241,15 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	ours, named := p.asThere(ours)
 	base := ours
 	if link.Base != nil {
 		if base, err = record.Decode(link.Base); err != nil {
 			return nil, nil, err
 		}
+		base, _ = p.asThere(base)
 	}
-	o := &outgoing{StoredRecord: r, link: link, known: known, sent: ours}
+	o := &outgoing{StoredRecord: r, link: link, known: known, sent: ours, part: named}
 	o.change = source.Change{ID: r.ID, ExternalIDs: r.ExternalIDs, Attempt: attempt(p.def.ID, r)}
 	if r.Deleted {
 		if !known { // we may have created the row before the record was deleted
@@ -296,7 +304,7 @@ func (o *outgoing) keep(fields []string, before map[string]any) {
 			delete(o.sent, f)
 		}
 	}
-	o.part = len(record.Diff(o.sent, ours, nil)) > 0
+	o.part = o.part || len(record.Diff(o.sent, ours, nil)) > 0
 }
 
 // expect returns the values that the row has if it is as in base: the changed ones for an

@@ -132,6 +132,7 @@ func (p *pusher) refusedAt(k *kept, i int, o *outgoing, err error) {
 // keep records the outcome of each change.
 func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.Result) error {
 	k := &kept{known: make(map[*plan.SentChange]bool), claimed: make(map[string]string)}
+	p.made = p.step.Counts.Created
 	for i, o := range batch {
 		if err := p.note(ctx, k, i, o, results[i]); err != nil {
 			return err
@@ -193,6 +194,7 @@ func (p *pusher) dropSent(ctx context.Context, writes []store.Write) error {
 func (p *pusher) invalidate(st *syncState) {
 	t := st.datatype(p.step.Datatype)
 	t.Digests, t.DeletedThere = "", p.before+p.step.Counts.Deleted
+	p.lookAgain(st)
 }
 
 // settle returns the writes that record that the source has what was sent. From then on

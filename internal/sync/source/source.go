@@ -169,6 +169,8 @@ type Spec struct {
 	// Mapped lists the columns other than the key's that the mapping reads; empty: all
 	// columns. "a.b" is a column of that name, or a path into the column a.
 	Mapped []string
+	// Refers has, by column, the datatype of the rows whose keys the column holds.
+	Refers map[string]string
 	// Live is the value of Deleted in a row that is not deleted.
 	Live any
 	// Same reports whether two values of a column mean the same to the mapping, such as

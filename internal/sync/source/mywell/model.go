@@ -26,6 +26,8 @@ type model struct {
 	// keyed reports that the server identifies a row by postcode and id. Otherwise the id
 	// alone identifies it.
 	keyed bool
+	// refers has the datatypes of the rows that columns name.
+	refers map[string]string
 }
 
 var models = map[string]*model{
@@ -40,7 +42,8 @@ var models = map[string]*model{
 	},
 	"reading": {
 		datatype: "reading", path: "readings", key: []string{"resourceId", "timeseries", "datetime"}, pull: pullReading, push: pushReading,
-		ours: []string{"value", "externalIds"}, theirs: []string{"postcode", "villageId", "resourceId", "date", "value"},
+		refers: map[string]string{"resourceId": "resource"},
+		ours:   []string{"value", "externalIds"}, theirs: []string{"postcode", "villageId", "resourceId", "date", "value"},
 	},
 }
 

@@ -47,7 +47,7 @@ func Kind() source.Kind {
 			if m == nil {
 				return source.Spec{}
 			}
-			return source.Spec{Key: m.key, CursorTime: "updatedAt", Columns: m.ours}
+			return source.Spec{Key: m.key, CursorTime: "updatedAt", Columns: m.ours, Refers: m.refers}
 		},
 	}
 }

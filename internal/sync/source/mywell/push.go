@@ -104,14 +104,14 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 // without the changes and returns the difference.
 func (p *pusher) changed(c source.Change) (map[string]any, error) {
 	row := p.key(c)
-	key, err := p.push(row, c.ExternalIDs)
+	key, err := p.push(row, externalIDsOf(row, c.ExternalIDs))
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range c.Changed {
 		row[name] = c.Fields[name]
 	}
-	out, err := p.push(row, c.ExternalIDs)
+	out, err := p.push(row, externalIDsOf(row, c.ExternalIDs))
 	maps.DeleteFunc(out, func(name string, v any) bool { old, there := key[name]; return there && equal(old, v) })
 	return out, err
 }
@@ -151,7 +151,8 @@ func (p *pusher) find(ctx context.Context, where object, limit int) ([]map[strin
 
 // create makes a village or a resource, unless an earlier attempt already made it.
 func (p *pusher) create(ctx context.Context, c source.Change) (source.Result, error) {
-	theirs, err := p.push(p.ours(c), c.ExternalIDs)
+	row := p.ours(c)
+	theirs, err := p.push(row, externalIDsOf(row, c.ExternalIDs))
 	if err != nil {
 		return source.Result{Err: fault.New(fault.Invalid, "%s", err)}, nil
 	}
@@ -242,7 +243,8 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 	var fresh []int
 	var rows []any
 	for _, i := range at {
-		theirs, err := p.push(p.ours(changes[i]), changes[i].ExternalIDs)
+		row := p.ours(changes[i])
+		theirs, err := p.push(row, externalIDsOf(row, changes[i].ExternalIDs))
 		if err == nil && !isNumber(theirs["value"]) {
 			err = errors.New("value is not a number")
 		}
