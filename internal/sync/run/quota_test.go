@@ -170,7 +170,7 @@ func TestAQuotaOfTheOtherSystems(t *testing.T) {
 		for name, fill := range map[string]func(b *bench) int{
 			"mywell": func(b *bench) int {
 				for i := range 12 {
-					b.put("group", fmt.Sprint("v", i), map[string]any{"name": fmt.Sprint("v", i), "externalIds": map[string]any{"legacyMyWellPincode": "313603"}})
+					b.put("group", fmt.Sprint("v", i), map[string]any{"name": fmt.Sprint("v", i), "externalIds": map[string]any{"legacyMyWellPincode": "313603", "legacyMyWellVillageId": fmt.Sprint(i + 20)}})
 				}
 				b.theirs("resource", well(117))
 				return len(b.mock.Rows("resource")) + 12

@@ -264,8 +264,8 @@ func TestACreationIsSettledUnderAnotherMapping(t *testing.T) {
 // The stand-ins refuse one row of several, with a status that may be about all of them.
 func TestARefusedRowOfTheOtherSystems(t *testing.T) {
 	t.Parallel()
-	village := func(name string) map[string]any {
-		return map[string]any{"name": name, "externalIds": map[string]any{"legacyMyWellPincode": "313603"}}
+	village := func(name string, id int) map[string]any {
+		return map[string]any{"name": name, "externalIds": map[string]any{"legacyMyWellPincode": "313603", "legacyMyWellVillageId": fmt.Sprint(id + 20)}}
 	}
 	for name, c := range map[string]struct {
 		server   func(mock.Options) *mock.Server
@@ -274,7 +274,7 @@ func TestARefusedRowOfTheOtherSystems(t *testing.T) {
 		put      func(b *bench, i int, bad bool)
 	}{
 		"villages": {mock.NewMyWell, wells, "group", func(b *bench, i int, bad bool) {
-			b.put("group", fmt.Sprint("v", i), village(map[bool]string{true: "bad", false: fmt.Sprint("village ", i)}[bad]))
+			b.put("group", fmt.Sprint("v", i), village(map[bool]string{true: "bad", false: fmt.Sprint("village ", i)}[bad], i))
 		}},
 		"readings": {mock.NewMyWell, wells, "reading", func(b *bench, i int, bad bool) {
 			id, data := ourReading(i, map[bool]float64{true: 666, false: 1.5}[bad])
