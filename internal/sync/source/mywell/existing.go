@@ -16,9 +16,8 @@ func identityOf(theirs map[string]any) string {
 	return composite(theirs["postcode"], theirs["resourceId"]) + " " + at.Truncate(time.Millisecond).UTC().Format(time.RFC3339Nano)
 }
 
-// existing returns the ids of the readings in the rows' resources and span of time, by
-// identity.
-func (p *pusher) existing(ctx context.Context, rows []any) (map[string]string, error) {
+// existing returns the readings in the rows' resources and span of time, by identity.
+func (p *pusher) existing(ctx context.Context, rows []any) (map[string]object, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -44,7 +43,7 @@ func (p *pusher) existing(ctx context.Context, rows []any) (map[string]string, e
 		{"resourceId": object{"inq": resources}},
 		{"date": object{"gte": first.UTC().Format(layout)}}, {"date": object{"lte": last.Add(time.Millisecond).UTC().Format(layout)}},
 	}}
-	out := map[string]string{}
+	out := map[string]object{}
 	after := any(nil)
 	for {
 		w := where
@@ -62,7 +61,7 @@ func (p *pusher) existing(ctx context.Context, rows []any) (map[string]string, e
 		before := text(after)
 		for _, item := range items {
 			if m, ok := item.(map[string]any); ok {
-				out[identityOf(m)], after = text(m["id"]), m["id"]
+				out[identityOf(m)], after = m, m["id"]
 			}
 		}
 		if len(items) < p.rows || text(after) == before {

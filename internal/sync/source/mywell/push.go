@@ -237,8 +237,8 @@ func (p *pusher) has(row, sent map[string]any) bool {
 	return true
 }
 
-// createReadings posts the readings that do not exist yet, in one call. It updates those
-// that exist.
+// createReadings posts the readings that do not exist yet, in one call. One that exists with
+// other values is somebody else's.
 func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at []int, results []source.Result) error {
 	var fresh []int
 	var rows []any
@@ -262,14 +262,10 @@ func (p *pusher) createReadings(ctx context.Context, changes []source.Change, at
 	var body []any
 	for n, i := range fresh {
 		theirs, _ := rows[n].(map[string]any)
-		if id, ok := there[identityOf(theirs)]; ok {
-			r := source.Result{ExternalIDs: map[string]string{legacyID: id}}
-			if updated, err := p.update(ctx, id, theirs); err != nil {
-				return err
-			} else if updated.Err != nil {
-				r = updated
+		if row, ok := there[identityOf(theirs)]; ok {
+			if results[i] = (source.Result{ExternalIDs: map[string]string{legacyID: text(row["id"])}}); !p.has(row, theirs) {
+				results[i].Err = source.ErrExists
 			}
-			results[i] = r
 			continue
 		}
 		post, body = append(post, i), append(body, theirs)
@@ -302,15 +298,15 @@ func (p *pusher) post(ctx context.Context, at []int, body []any, results []sourc
 		return ok && (r.ForGood() || r.MayBeRow()), err
 	}
 	made, _ := a.Body.([]any)
-	ids := map[string]string{}
+	there := map[string]object{}
 	for _, item := range made {
 		if m, ok := item.(map[string]any); ok && text(m["id"]) != "" {
-			ids[identityOf(m)] = text(m["id"])
+			there[identityOf(m)] = m
 		}
 	}
 	for n := range at {
-		if theirs, _ := body[n].(map[string]any); ids[identityOf(theirs)] == "" { // the answer does not say which id is whose
-			if ids, err = p.existing(ctx, body); err != nil {
+		if theirs, _ := body[n].(map[string]any); there[identityOf(theirs)] == nil { // the answer does not say which id is whose
+			if there, err = p.existing(ctx, body); err != nil {
 				return false, err
 			}
 			break
@@ -318,7 +314,7 @@ func (p *pusher) post(ctx context.Context, at []int, body []any, results []sourc
 	}
 	for n, i := range at {
 		theirs, _ := body[n].(map[string]any)
-		id := ids[identityOf(theirs)]
+		id := text(there[identityOf(theirs)]["id"])
 		if id == "" {
 			return false, fault.New(fault.Invalid, "%s accepted %d readings, and the one of %s is not there", p.base.Host, len(at), identityOf(theirs))
 		}
