@@ -61,13 +61,19 @@ type Entry struct {
 	// After is the document's id of the last target that has its delivery. Targets get theirs
 	// in the order of these ids.
 	After string `json:"after,omitempty"`
+	// Tries counts in how many passes a filter could not be asked, because the message could
+	// not be built. Until NextTry, nobody gets the occurrence.
+	Tries   int       `json:"tries,omitempty"`
+	NextTry time.Time `json:"nextTry,omitzero"`
 
 	rev string
 }
 
 // Write returns the write of an entry: the first one, or one that replaces it as it was read.
+// An entry that has to wait leaves its place to those behind it.
 func (e *Entry) Write() store.Write {
-	return store.Write{Collection: Collection, Any: e.rev == "", Doc: store.Doc{ID: e.DocID(), Body: list.Encode(e), Rev: e.rev, Order: max(1, e.Time.UnixMicro())}}
+	order := max(1, e.Time.UnixMicro(), e.NextTry.UnixMicro())
+	return store.Write{Collection: Collection, Any: e.rev == "", Doc: store.Doc{ID: e.DocID(), Body: list.Encode(e), Rev: e.rev, Order: order}}
 }
 
 // DocID returns the id of the entry's document. It depends on the occurrence alone, so one
@@ -76,9 +82,6 @@ func (e *Entry) DocID() string {
 	sum := sha256.Sum256([]byte(e.Source + "\x00" + e.Type + "\x00" + e.ID))
 	return hex.EncodeToString(sum[:16])
 }
-
-// SetRev says that the entry is stored with this revision.
-func (e *Entry) SetRev(rev string) { e.rev = rev }
 
 // Delete returns the deletion of an entry that is as it was read.
 func (e *Entry) Delete() store.Write {
