@@ -103,7 +103,7 @@ func (b *batch) add(t *Target, e *occurrence.Entry) {
 
 // commit commits the batch.
 func (s *Service) commit(ctx context.Context, b *batch) error {
-	writes := b.writes
+	writes := distinct(b.writes)
 	for _, id := range slices.Sorted(maps.Keys(b.targets)) {
 		writes = append(writes, b.targets[id].write())
 	}

@@ -170,12 +170,13 @@ func TestMoreTargetsThanACommitTakes(t *testing.T) {
 	t.Parallel()
 	w := worldOn(t, drivertest.Memory(t))
 	r := newReceiver(t)
+	w.svc = w.service(func(o *outgoing.Options) { o.Patience = time.Hour })
 	const n = 250
 	for i := range n {
 		_, _, err := w.svc.Register(t.Context(), outgoing.Registration{URL: fmt.Sprint(r.URL, "/", i), Types: []string{occurrence.Alert}})
 		require.NoError(t, err)
 	}
-	large := json.RawMessage(`"` + string(bytes.Repeat([]byte("x"), 400<<10)) + `"`)
+	large := json.RawMessage(`"` + string(bytes.Repeat([]byte("x"), 40<<10)) + `"`)
 	w.put(occurrence.Occurrence{ID: "small", Type: occurrence.Alert, Subject: "s"})
 	w.put(occurrence.Occurrence{ID: "large", Type: occurrence.Alert, Subject: "s", Data: large})
 	require.Equal(t, 2*n, w.sweep(w.svc))
