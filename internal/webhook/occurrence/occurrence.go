@@ -61,14 +61,19 @@ type Entry struct {
 	// After is the id of the document of the last target that got its delivery. Targets get
 	// their deliveries in the order of these ids.
 	After string `json:"after,omitempty"`
+	// Tries counts in how many passes a filter could not be asked, because the message could
+	// not be built. Until NextTry, nobody gets the occurrence.
+	Tries   int       `json:"tries,omitempty"`
+	NextTry time.Time `json:"nextTry,omitzero"`
 
 	rev string
 }
 
 // Write returns the write that creates the entry, or that replaces the revision which was
-// read.
+// read. An entry that has to wait leaves its place to those behind it.
 func (e *Entry) Write() store.Write {
-	return store.Write{Collection: Collection, Any: e.rev == "", Doc: store.Doc{ID: e.DocID(), Body: list.Encode(e), Rev: e.rev, Order: max(1, e.Time.UnixMicro())}}
+	order := max(1, e.Time.UnixMicro(), e.NextTry.UnixMicro())
+	return store.Write{Collection: Collection, Any: e.rev == "", Doc: store.Doc{ID: e.DocID(), Body: list.Encode(e), Rev: e.rev, Order: order}}
 }
 
 // DocID returns the id of the entry's document. It depends on the occurrence alone, so one
@@ -77,9 +82,6 @@ func (e *Entry) DocID() string {
 	sum := sha256.Sum256([]byte(e.Source + "\x00" + e.Type + "\x00" + e.ID))
 	return hex.EncodeToString(sum[:16])
 }
-
-// SetRev sets the revision under which the entry is stored.
-func (e *Entry) SetRev(rev string) { e.rev = rev }
 
 // Delete returns the write that deletes the revision of the entry which was read.
 func (e *Entry) Delete() store.Write {

@@ -1,6 +1,7 @@
 package outgoing
 
 import (
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/clock"
@@ -38,26 +39,48 @@ func (t *Target) replaceable(now time.Time) bool {
 	return t.Newest >= t.Head && t.Newest == t.Next-1 && (t.Newest > t.Head || clock.Over(t.LeaseUntil, now, leaseTime))
 }
 
-// add takes the next number, and returns the deletions of the deliveries that are too many.
+// add takes the next number, and returns the deletions of the deliveries that are too many:
+// those that wait, and those that were delivered.
 func (t *Target) add(now time.Time) []store.Write {
 	t.Next++
-	if made := t.Next - KeptDeliveries - 1; made > 0 && made < t.Head {
-		return t.deletions(made, made+1)
-	}
-	return t.drop(now)
+	return distinct(append(t.drop(now), t.forget(t.Next)...))
 }
 
-// drop drops the oldest deliveries if too many wait, and returns their deletions. It drops
-// nothing while a delivery is under way, because that is the oldest.
-func (t *Target) drop(now time.Time) []store.Write {
-	if t.Waiting() <= t.most() || !clock.Over(t.LeaseUntil, now, leaseTime) {
+// forget forgets the oldest deliveries that were made if they are too many, but none from
+// number keep on, and returns their deletions. The targets of earlier releases have no Oldest,
+// and of those only the last may be stored.
+func (t *Target) forget(keep int64) []store.Write {
+	finished := t.Head - KeptDeliveries
+	if len(t.Types) == 0 {
+		finished = min(t.Head, t.Next-KeptDeliveries)
+	}
+	if t.Oldest == 0 {
+		t.Oldest = max(1, t.Next-1-KeptDeliveries)
+	}
+	from := t.Oldest
+	t.Oldest = max(from, min(finished, keep, from+dropsAtOnce))
+	return t.deletions(from, t.Oldest)
+}
+
+// drop drops the oldest deliveries if too many wait, and returns their deletions. It does not
+// drop a delivery that is under way, but those after it.
+func (t *Target) drop(now time.Time) (writes []store.Write) {
+	n := min(t.Waiting()-t.most(), dropsAtOnce)
+	if n <= 0 {
 		return nil
 	}
-	first := t.Head
-	t.Head = min(t.Next-t.most(), first+dropsAtOnce)
-	t.Dropped += t.Head - first
+	t.Dropped += n
+	if !clock.Over(t.LeaseUntil, now, leaseTime) {
+		first := max(t.Head+1, t.Resume)
+		t.Resume = first + n
+		return t.deletions(first, t.Resume)
+	}
 	t.LeaseUntil = time.Time{} // makes the commit of a sender fail whose lease has expired: its delivery is dropped
-	return t.deletions(first, t.Head)
+	for range n {
+		writes = append(writes, t.deletions(t.Head, t.Head+1)...)
+		t.pass(t.Head)
+	}
+	return writes
 }
 
 func (t *Target) deletions(from, to int64) (writes []store.Write) {
@@ -65,4 +88,19 @@ func (t *Target) deletions(from, to int64) (writes []store.Write) {
 		writes = append(writes, store.Write{Collection: deliveriesOf(t.ID), Doc: store.Doc{ID: deliveryID(n)}, Delete: true, Any: true})
 	}
 	return writes
+}
+
+// distinct leaves each deletion of a delivery once: one that was dropped is forgotten later.
+func distinct(writes []store.Write) []store.Write {
+	type name struct {
+		collection store.Collection
+		id         string
+	}
+	seen := map[name]bool{}
+	return slices.DeleteFunc(writes, func(w store.Write) bool {
+		n := name{w.Collection, w.Doc.ID}
+		again := w.Delete && seen[n]
+		seen[n] = true
+		return again
+	})
 }

@@ -37,7 +37,10 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 		}
 		if docs[0] == nil {
 			s.log.Warn("a delivery of a webhook is dropped: it waited until it expired", "id", t.ID, "n", t.Head)
-			if t, err = s.settle(ctx, t, nil, func(t *Target) { t.Head, t.Dropped = t.Head+1, t.Dropped+1 }); err != nil {
+			if t, err = s.settle(ctx, t, nil, func(t *Target) {
+				t.Dropped++
+				t.pass(t.Head)
+			}); err != nil {
 				return delivered, err
 			}
 			continue
@@ -80,7 +83,8 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	t, err = s.settle(ctx, t, d, func(t *Target) {
 		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
 		if ok {
-			t.Head, t.Failures, t.FailingSince, t.NextAttempt, t.WaitSeconds = max(t.Head, d.N+1), 0, time.Time{}, time.Time{}, 0
+			t.pass(d.N)
+			t.Failures, t.FailingSince, t.NextAttempt, t.WaitSeconds = 0, time.Time{}, time.Time{}, 0
 			return
 		}
 		if t.Failures == 0 {
@@ -138,10 +142,11 @@ func (s *Service) settle(ctx context.Context, t *Target, d *Delivery, change fun
 	for {
 		next := *t
 		change(&next)
-		writes := []store.Write{next.write()}
+		var writes []store.Write
 		if d != nil {
-			writes = append(writes, d.write(t))
+			writes = append(next.forget(d.N), d.write(t))
 		}
+		writes = append([]store.Write{next.write()}, writes...)
 		revs, err := s.docs.Commit(ctx, writes)
 		if err == nil {
 			s.changed()

@@ -5,32 +5,93 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
+	"time"
 
+	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
 
-// occurrencePage is the most occurrences that are read at a time.
-const occurrencePage = 100
+const (
+	// mostPairs is the most deliveries of occurrences that one commit adds.
+	mostPairs = 200
+	// A pass reads fewer occurrences if many targets subscribe, because one commit takes
+	// fewer.
+	leastOccurrences, mostOccurrences = 10, 100
+	// longestPause is the number of the longest pause, of an hour, before a message is built
+	// again.
+	longestPause = 6
+)
 
-// Stored begins to deliver the occurrences that were committed.
-func (s *Service) Stored() { s.deliverSoon(context.Background()) }
+// pass is one look at the oldest occurrences. It remembers what must not be done twice if
+// its commit has a conflict.
+type pass struct {
+	verdicts map[verdict]bool
+	stuck    map[string]bool // documents whose message cannot be built now
+	failed   error           // why the first of them cannot: the pass builds no other
+}
 
-// fanOutOccurrences gives the targets the deliveries of all stored occurrences, the oldest
-// first, and deletes the occurrences. One that fails stays, and does not stop the others.
-func (s *Service) fanOutOccurrences(ctx context.Context) (failed error) {
-	l := store.Listing{Collection: occurrence.Collection, ByOrder: true, Limit: occurrencePage, Bytes: store.PageBytes}
-	var targets []*Target
+// verdict names what a filter said of an occurrence's document.
+type verdict struct{ doc, filter string }
+
+// fanOutOccurrences makes one pass: it gives targets the deliveries of the oldest occurrences,
+// in one commit, and deletes the occurrences that all targets have. more reports whether
+// others are left.
+//
+// All that the pass decides depends on the targets as they were read after the occurrences.
+// So a target gets every occurrence that was committed after its registration. After a
+// conflict everything is read and decided again. If the commit fails, the pass ends: the next
+// one begins with the same occurrences, and none overtakes another.
+func (s *Service) fanOutOccurrences(ctx context.Context) (more bool, err error) {
+	p := &pass{verdicts: map[verdict]bool{}, stuck: map[string]bool{}}
 	for {
-		docs, err := s.docs.List(ctx, l)
-		if err == nil && len(docs) > 0 && targets == nil {
-			targets, err = s.readSubscriptions(ctx)
+		pairs := int(s.pairs.Load())
+		more, err = s.fanOutOnce(ctx, p, pairs)
+		if err == nil {
+			s.pairs.Store(min(mostPairs, int64(2*pairs)))
+			return more, p.failed
 		}
-		if err != nil || len(docs) == 0 {
-			return errors.Join(failed, err)
+		if !errors.Is(err, store.ErrConflict) || ctx.Err() != nil {
+			return false, err
+		}
+		// Another process fans out, or a delivery changed a target. A smaller commit touches
+		// fewer targets, and succeeds more easily.
+		s.pairs.Store(int64(max(1, pairs/2)))
+	}
+}
+
+// fanOutOnce reads, decides and commits.
+func (s *Service) fanOutOnce(ctx context.Context, p *pass, pairs int) (more bool, err error) {
+	known, _ := s.knownSubscriptions(ctx)
+	limit := min(mostOccurrences, max(leastOccurrences, pairs/max(1, len(known))))
+	entries, more, err := s.oldestOccurrences(ctx, limit)
+	if err != nil || len(entries) == 0 {
+		return false, err
+	}
+	targets, err := s.judge(ctx, p, entries)
+	if err != nil {
+		return false, err
+	}
+	b := newBatch(s.docs.Limits(), pairs, s.now())
+	for _, e := range entries {
+		if !b.take(e, p, targets) {
+			more = true // none of those behind it may overtake it
+			break
+		}
+	}
+	return more, s.commit(ctx, b)
+}
+
+// oldestOccurrences returns the first occurrences that targets can be given now. more reports
+// whether there may be others behind them.
+func (s *Service) oldestOccurrences(ctx context.Context, limit int) (entries []*occurrence.Entry, more bool, err error) {
+	l := store.Listing{Collection: occurrence.Collection, ByOrder: true, Limit: limit, Bytes: store.PageBytes}
+	for now := s.now(); ; {
+		docs, err := s.docs.List(ctx, l)
+		if err != nil {
+			return nil, false, err
 		}
 		for _, d := range docs {
 			l.After = store.Position{Order: d.Order, ID: d.ID}
@@ -39,132 +100,99 @@ func (s *Service) fanOutOccurrences(ctx context.Context) (failed error) {
 				s.log.Error("an occurrence cannot be read, and nobody gets it", "document", d.ID, "error", err)
 				continue
 			}
-			if err := s.fanOutOccurrence(ctx, e, targets); err != nil {
-				failed = fmt.Errorf("%s %s: %w", e.Type, e.ID, err)
+			if clock.Over(e.NextTry, now, outbound.LongestPause) {
+				entries = append(entries, e)
+			}
+		}
+		if over := l.Over(docs); over || len(entries) > 0 {
+			return entries, !over, nil
+		}
+	}
+}
+
+// expired reports whether the occurrence has waited for too long to be given to targets.
+func expired(e *occurrence.Entry, now time.Time) bool { return now.Sub(e.Time) > KeptFor }
+
+// postponed returns the occurrence with a pause, which grows with its tries.
+func postponed(e *occurrence.Entry, now time.Time) *occurrence.Entry {
+	later := *e
+	later.Tries++
+	pause, _ := outbound.Pause(min(later.Tries, longestPause), 0)
+	later.NextTry = now.Add(pause)
+	return &later
+}
+
+// judge returns the targets after their filters were asked about the occurrences. It reads
+// the targets again after a message was built: that takes time, in which they may change.
+func (s *Service) judge(ctx context.Context, p *pass, entries []*occurrence.Entry) ([]*Target, error) {
+	for {
+		targets, err := s.readSubscriptions(ctx)
+		if err != nil {
+			return nil, err
+		}
+		built := false
+		for _, e := range entries {
+			if !expired(e, s.now()) {
+				built = s.ask(ctx, p, e, targets) || built
 			}
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return nil, ctx.Err()
 			}
 		}
-		if l.Over(docs) {
-			return failed
+		if !built {
+			return targets, nil
 		}
 	}
 }
 
-// fanOutOccurrence gives each target that wants the occurrence one delivery of it. The commit
-// of a delivery also notes in the occurrence that the target has it, and the last one deletes
-// the occurrence. So a target gets one delivery, wherever a process dies, and however many
-// processes do this at once. Targets that others changed meanwhile are read again in place.
-func (s *Service) fanOutOccurrence(ctx context.Context, e *occurrence.Entry, targets []*Target) error {
-	wanting, err := s.wanting(ctx, &e.Occurrence, targets)
-	if err != nil {
-		return err
-	}
-	wanting = slices.DeleteFunc(wanting, func(t *Target) bool { return t.docID() <= e.After })
-	for len(wanting) > 0 && e != nil {
-		t := wanting[0]
-		done, err := s.enqueueOccurrence(ctx, t, e, len(wanting) == 1)
-		if errors.Is(err, store.ErrConflict) {
-			if e, wanting, err = s.afterConflict(ctx, e, wanting); err != nil {
-				return err
-			}
-			continue
-		}
-		if err != nil || done {
-			return err
-		}
-		wanting = wanting[1:]
-	}
-	if e == nil {
-		return nil
-	}
-	_, err = s.docs.Commit(ctx, []store.Write{e.Delete()})
-	if errors.Is(err, store.ErrConflict) {
-		return nil // another process gives it to a target, or has deleted it
-	}
-	return err
-}
-
-// afterConflict reads the occurrence and the first target again. It returns no occurrence if
-// another process has given it to all targets.
-func (s *Service) afterConflict(ctx context.Context, e *occurrence.Entry, wanting []*Target) (*occurrence.Entry, []*Target, error) {
-	docs, err := s.docs.Get(ctx, occurrence.Collection, []string{e.DocID()})
-	if err != nil || docs[0] == nil {
-		return nil, nil, err
-	}
-	if e, err = occurrence.Parse(*docs[0]); err != nil {
-		return nil, nil, err
-	}
-	now, err := s.targets.read(ctx, wanting[0].docID())
-	if err != nil {
-		return nil, nil, err
-	}
-	if now == nil || !now.subscribes(e.Type, e.Subject) { // it unregistered
-		return e, wanting[1:], nil
-	}
-	*wanting[0] = *now
-	return e, slices.DeleteFunc(wanting, func(t *Target) bool { return t.docID() <= e.After }), nil
-}
-
-// enqueueOccurrence gives the target a delivery of the occurrence. If the target is the last
-// one, the same commit deletes the occurrence, and done is true.
-func (s *Service) enqueueOccurrence(ctx context.Context, t *Target, e *occurrence.Entry, last bool) (done bool, err error) {
-	now := s.now()
-	next, noted := *t, *e
-	writes := next.add(now)
-	d := &Delivery{N: t.Next, WebhookID: e.ID, Occurrence: &e.Occurrence, CreatedAt: now, State: Waits}
-	noted.After = t.docID()
-	of := noted.Write()
-	if last {
-		of = e.Delete()
-	}
-	revs, err := s.docs.Commit(ctx, append(writes, d.write(t), next.write(), of))
-	if err != nil {
-		return false, err
-	}
-	if next.Dropped > 0 && t.Dropped == 0 {
-		s.log.Warn("deliveries of a webhook are dropped: more wait than can be kept", "id", t.ID, "kept", t.most(), "dropped", next.Dropped)
-	}
-	s.changed()
-	next.rev = revs[len(revs)-2]
-	*t, *e = next, noted
-	e.SetRev(revs[len(revs)-1])
-	return last, nil
-}
-
-// wanting returns the targets that subscribe to the occurrence and whose filter lets it
-// through.
-func (s *Service) wanting(ctx context.Context, o *occurrence.Occurrence, targets []*Target) (wanting []*Target, err error) {
-	release := func() {}
-	defer func() { release() }()
-	data := sync.OnceValues(func() (json.RawMessage, error) { // once for all filters
-		whole, done, err := s.dataOfOccurrence(ctx, o)
-		if err == nil {
-			release = done
-		}
-		return whole, err
-	})
+// ask asks the filters of the targets about the occurrence, unless they were asked before.
+// built reports whether a message was built for that, or could not be.
+func (s *Service) ask(ctx context.Context, p *pass, e *occurrence.Entry, targets []*Target) (built bool) {
+	doc := e.DocID()
+	var data json.RawMessage
+	asked := false
 	for _, t := range targets {
-		if !t.subscribes(o.Type, o.Subject) {
+		v := verdict{doc, t.Filter}
+		if _, known := p.verdicts[v]; known || t.Filter == "" || p.stuck[doc] || !t.mayWant(&e.Occurrence) {
 			continue
 		}
-		if t.Filter != "" {
-			whole, err := data()
+		if !asked { // the data are the same for all filters
+			if e.EventID != "" && p.failed != nil {
+				p.stuck[doc] = true
+				return false
+			}
+			whole, done, err := s.dataOfOccurrence(ctx, &e.Occurrence)
 			if err != nil {
-				return nil, err
+				p.failed, p.stuck[doc] = fmt.Errorf("%s %s: %w", e.Type, e.ID, err), true
+				return true
 			}
-			wanted, err := t.wantsOccurrence(o, whole)
-			if err != nil {
-				s.log.Warn("the filter of a webhook fails: the occurrence is delivered", "id", t.ID, "type", o.Type, "occurrence", o.ID, "error", err)
-			}
-			if !wanted {
-				continue
-			}
+			defer done()
+			data, asked = whole, true
 		}
-		wanting = append(wanting, t)
+		wanted, err := t.wantsOccurrence(&e.Occurrence, data)
+		if err != nil {
+			s.log.Warn("the filter of a webhook fails: the occurrence is delivered", "id", t.ID, "type", e.Type, "occurrence", e.ID, "error", err)
+		}
+		p.verdicts[v] = wanted
 	}
-	return wanting, nil
+	return asked && e.EventID != ""
+}
+
+// wanting returns the targets that want the occurrence and do not have it yet.
+func (p *pass) wanting(e *occurrence.Entry, targets []*Target) (wanting []*Target) {
+	for _, t := range targets {
+		if t.docID() > e.After && t.mayWant(&e.Occurrence) && (t.Filter == "" || p.verdicts[verdict{e.DocID(), t.Filter}]) {
+			wanting = append(wanting, t)
+		}
+	}
+	return wanting
+}
+
+// mayWant reports whether the target subscribes to the occurrence, and did when it happened.
+// Its filter may still refuse it. The clocks of two processes may differ, so what happened
+// shortly before the registration counts: that is better than to lose what happened after.
+func (t *Target) mayWant(o *occurrence.Occurrence) bool {
+	return t.subscribes(o.Type, o.Subject) && t.CreatedAt.Sub(o.Time) <= clock.Skew
 }
 
 // dataOfOccurrence returns the data to send. A message is built from its events. If these

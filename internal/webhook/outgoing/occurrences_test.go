@@ -274,7 +274,6 @@ func TestDroppedOccurrencesAreTold(t *testing.T) {
 	w.sweep(s)
 	// Most deliveries of a target that was down for long, and which nobody can wait for here.
 	w.rewriteTarget(func(t map[string]any) { t["next"] = 1 + outgoing.KeptOccurrences; t["head"] = 1 })
-	w.wait(time.Minute)
 	w.occur(s, occurrence.Alert, "s", "one more", `{}`)
 	w.sweep(s)
 	require.EqualValues(t, 1, w.targets()[0].Dropped)

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/outbound"
@@ -81,8 +82,11 @@ type Service struct {
 	backgroundCPU bool
 
 	subscriptions subscriptions
+	pairs         atomic.Int64 // how many deliveries of occurrences one commit adds
+	looked        time.Time    // when Start's second loop last looked for occurrences
 
-	kick    chan struct{} // wakes Start's loop
+	kick    chan struct{} // wakes Start's loop that calls targets
+	stored  chan struct{} // wakes Start's loop that fans occurrences out
 	calling chan struct{} // has a token for each target that Start's loop is calling
 	stop    context.CancelFunc
 	stopped context.Context
@@ -102,8 +106,9 @@ func New(o Options) *Service {
 		docs: o.Docs, lists: list.NewStore(o.Docs), targets: targets{o.Docs, o.Log},
 		sender: sender{http: outbound.OrRefuse(o.HTTP), now: now, publicURL: o.PublicURL, patience: cmp.Or(o.Patience, sendTime)},
 		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, message: o.Message, backgroundCPU: o.BackgroundCPU,
-		kick: make(chan struct{}, 1), calling: make(chan struct{}, maxCalls),
+		kick: make(chan struct{}, 1), stored: make(chan struct{}, 1), calling: make(chan struct{}, maxCalls),
 	}
+	s.pairs.Store(mostPairs)
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	return s
 }

@@ -41,9 +41,11 @@ type Target struct {
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"createdAt"`
 
-	Version      int64     `json:"version"`            // the newest version of the list with a delivery for this target
-	Next         int64     `json:"next"`               // number of the next delivery
-	Head         int64     `json:"head"`               // number of the oldest delivery that waits
+	Version      int64     `json:"version"` // the newest version of the list with a delivery for this target
+	Next         int64     `json:"next"`    // number of the next delivery
+	Head         int64     `json:"head"`    // number of the oldest delivery that waits
+	Resume       int64     `json:"resume,omitempty" description:"If it is above head: the deliveries between them were dropped while that of head was sent."`
+	Oldest       int64     `json:"oldest,omitempty" description:"Number of the oldest delivery that is kept."`
 	Newest       int64     `json:"newest,omitempty"`   // number of the delivery of Version; 0: none
 	Replaced     int64     `json:"replaced,omitempty"` // versions that Newest replaced
 	Dropped      int64     `json:"dropped,omitempty"`  // deliveries that were dropped because too many waited, or for too long
@@ -61,7 +63,19 @@ type Target struct {
 }
 
 // Waiting returns how many deliveries wait.
-func (t *Target) Waiting() int64 { return t.Next - t.Head }
+func (t *Target) Waiting() int64 {
+	if t.Resume > t.Head {
+		return 1 + t.Next - t.Resume
+	}
+	return t.Next - t.Head
+}
+
+// pass makes the delivery after number n the oldest that waits.
+func (t *Target) pass(n int64) {
+	if n >= t.Head {
+		t.Head = max(n+1, t.Resume)
+	}
+}
 
 // wait is WaitSeconds. It is 0 in documents of earlier releases, too.
 func (t *Target) wait() time.Duration { return time.Duration(t.WaitSeconds * float64(time.Second)) }
