@@ -254,7 +254,7 @@ var notes = map[string]note{
 	"Webhook.replaced":       {text: "Versions that a newer one replaced before they were delivered, for the delivery that is the newest."},
 	"Webhook.dropped":        {text: "Deliveries that were given up because more than 100 waited."},
 	"Webhook.failures":       {text: "Failures in a row."},
-	"Webhook.wait":           {text: "The wait before the next attempt, in nanoseconds."},
+	"Webhook.waitSeconds":    {text: "The wait before the next attempt, in seconds."},
 	"Webhook.lastStatus":     {text: "The HTTP status of the last attempt."},
 	"Webhook.leaseUntil":     {text: "Until when one instance has the URL to itself."},
 	"Delivery.n":             {text: "The delivery's number."},
