@@ -22,8 +22,8 @@ lint:
 	./scripts/gosec
 	./scripts/govulncheck
 
-fuzz: ## run each fuzz target for FUZZTIME
-	./scripts/fuzz $(FUZZTIME)
+fuzz: ## run each fuzz target for FUZZTIME; with FUZZ=light, those that compile fast
+	./scripts/fuzz $(FUZZTIME) $(FUZZ)
 
 bench: ## print the table of docs/performance.md, with emulators and databases of its own
 	./scripts/with-emulators ./scripts/with-databases go run ./internal/bench
