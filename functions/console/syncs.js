@@ -110,7 +110,7 @@ function oneSync(ctx, id, o) {
         fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("Source", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
         fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version),
         stored.owner === "config" && fact("Owner", "the configuration"),
-        Object.entries(stored.cursors ?? {}).map(([type, c]) => [
+        Object.entries(stored.cursors ?? {}).flatMap(([type, c]) => [
           c.pulledUpTo && fact(`Pulled up to, ${type}`, time(c.pulledUpTo)), c.pushedUpTo && fact(`Pushed up to, ${type}`, time(c.pushedUpTo))])),
       stored.owner === "config" && el("p", { class: "soft" }, "The configuration declares this sync. Change it there."),
       stored.owner === "dropped" && el("p", { class: "warn" }, "The configuration declared this sync and does so no longer. The sync goes on as it was: delete it, edit it to make it yours, or declare it again."),
