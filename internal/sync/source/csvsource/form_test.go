@@ -136,8 +136,11 @@ func FuzzPush(f *testing.F) {
 		results, _, err := pushRows(t, dir, opts, change("#1", a, b), change("2", c, a))
 		require.NoError(t, err)
 		require.NoError(t, results[0].Err)
-		_, now, err := pushRows(t, dir, opts, change("2", b, c))
+		again := change("2", b, c)
+		again.Op, again.Changed = source.Update, []string{"a", "b"}
+		results, now, err := pushRows(t, dir, opts, again)
 		require.NoError(t, err)
+		require.NoError(t, results[0].Err)
 		rows, rejects, err := readFile(t, now, opts, 10)
 		require.NoError(t, err)
 		require.Empty(t, rejects)
