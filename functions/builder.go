@@ -189,7 +189,7 @@ func (b *builder) byService(path string, of func(*gate.Gate) web.Handler) web.Ha
 		err = handlers[g](w, r)
 		wait()
 		if name == "" {
-			err = b.withService(err)
+			err = b.namingOthers(err)
 		}
 		return err
 	}

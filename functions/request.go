@@ -182,9 +182,9 @@ func unknownKey(g *gate.Gate, key string) error {
 	return &noEndpoint{fault.New(fault.NotFound, "no endpoint %q: the endpoints are %q", key, g.Keys()), key}
 }
 
-// withService adds to the error of an unknown eventKey, in a request that names no service,
+// namingOthers adds to the error of an unknown eventKey, in a request that names no service,
 // the path at the other services that have an endpoint of that name.
-func (b *builder) withService(err error) error {
+func (b *builder) namingOthers(err error) error {
 	e, ok := errors.AsType[*noEndpoint](err)
 	if !ok {
 		return err
