@@ -9,7 +9,7 @@ import (
 )
 
 // A new row has the table's default where the record has no field, and NULL where the field
-// is null. A row that exists loses a value that the record lacks.
+// is null. A row that exists and has a value that the record lacks is somebody else's.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, s server) {
@@ -24,12 +24,13 @@ func TestDefaults(t *testing.T) {
 		changes := []source.Change{create("a", "x", "state"), create("b", "x"), create("c", nil, "state", "note"), create("old", nil, "state", "note")}
 		results, err := src.Push(t.Context(), spec, changes)
 		require.NoError(t, err)
-		for _, r := range results {
+		for _, r := range results[:3] {
 			require.NoError(t, r.Err)
 		}
+		require.ErrorIs(t, results[3].Err, source.ErrExists)
 		require.Equal(t, []map[string]any{
 			{"id": "a", "state": "new", "note": "x"}, {"id": "b", "state": nil, "note": "x"},
-			{"id": "c", "state": "new", "note": nil}, {"id": "old", "state": nil, "note": nil},
+			{"id": "c", "state": "new", "note": nil}, {"id": "old", "state": "done", "note": "x"},
 		}, pullAll(t, src, source.Pull{Spec: spec, PageSize: 5}).rows)
 	})
 }

@@ -134,8 +134,7 @@ func (p *pusher) met(ctx context.Context, tx transaction, c source.Change, absen
 			continue
 		}
 		c.Changed = append(c.Changed, name)
-		byDefault := c.Fields[name] == nil && slices.Contains(c.Lacking, name)
-		if name != p.spec.CursorTime && !byDefault { // the database may maintain either
+		if name != p.spec.CursorTime { // the database may maintain it
 			c.Expect[name] = c.Fields[name]
 		}
 	}
