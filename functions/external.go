@@ -10,7 +10,7 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// externalRequest is what DataCollect asks with.
+// externalRequest is the body of DataCollect's request to run a sync.
 type externalRequest struct {
 	ConfigID    string               `json:"configId" decode:"required" description:"The id of the sync."`
 	Credentials *externalCredentials `json:"credentials,omitempty" description:"They hold for this run and are kept nowhere; if omitted, the definition's own."`

@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/definition"
 )
 
-// Plan is what Apply would do with a definition.
+// Plan describes the change that Apply would make to a definition.
 type Plan struct {
 	ID     string  `json:"id"`
 	Result Applied `json:"result"`

@@ -6,10 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
 
-	"github.com/headgate/headgate/internal/emulator"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -18,11 +15,7 @@ import (
 // other condition.
 func TestAShortPageTakesFewQueries(t *testing.T) {
 	t.Parallel()
-	host, project := emulator.Firestore(t)
-	var seen queriesSeen
-	conn, err := emulator.DialFirestore(host, grpc.WithChainStreamInterceptor(seen.intercept))
-	require.NoError(t, err)
-	s := openStore(t, project, option.WithGRPCConn(conn))
+	s, seen := openWatched(t)
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	for i := range 40 {
 		completion := store.Complete

@@ -35,6 +35,16 @@ func (q *queriesSeen) intercept(ctx context.Context, d *grpc.StreamDesc, cc *grp
 	return streamer(ctx, d, cc, method, opts...)
 }
 
+// openWatched opens a store of an empty project, and counts its queries.
+func openWatched(t *testing.T) (*Store, *queriesSeen) {
+	t.Helper()
+	host, project := emulator.Firestore(t)
+	seen := &queriesSeen{}
+	conn, err := emulator.DialFirestore(host, grpc.WithChainStreamInterceptor(seen.intercept))
+	require.NoError(t, err)
+	return openStore(t, project, option.WithGRPCConn(conn)), seen
+}
+
 // expire stores an event for each of n services, and a document. All of them have expired.
 func expire(t *testing.T, s *Store, n int, now time.Time) {
 	t.Helper()
@@ -55,11 +65,7 @@ func expire(t *testing.T, s *Store, n int, now time.Time) {
 // begin again.
 func TestPurgeGoesRoundAndRests(t *testing.T) {
 	t.Parallel()
-	host, project := emulator.Firestore(t)
-	var seen queriesSeen
-	conn, err := emulator.DialFirestore(host, grpc.WithChainStreamInterceptor(seen.intercept))
-	require.NoError(t, err)
-	s := openStore(t, project, option.WithGRPCConn(conn))
+	s, seen := openWatched(t)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	wall := now
 	s.wall = func() time.Time { return wall }
@@ -87,11 +93,7 @@ func TestPurgeGoesRoundAndRests(t *testing.T) {
 // the work then, and no further query is made.
 func TestPurgeLeavesItToThePolicy(t *testing.T) {
 	t.Parallel()
-	host, project := emulator.Firestore(t)
-	var seen queriesSeen
-	conn, err := emulator.DialFirestore(host, grpc.WithChainStreamInterceptor(seen.intercept))
-	require.NoError(t, err)
-	s := openStore(t, project, option.WithGRPCConn(conn))
+	s, seen := openWatched(t)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	expire(t, s, 1, now)
 	seen.refuse.Store(true)

@@ -91,10 +91,10 @@ func DeclaredMessage(id string) string {
 	return fmt.Sprintf(`the configuration declares the sync %q (in "syncs"): change it there and start the process again`, id)
 }
 
-// Outcome is what Declare did with a definition.
+// Outcome names a definition that Declare stored.
 type Outcome struct {
 	ID string
-	// TakenOver says that the definition was made by a request before.
+	// TakenOver reports that the definition replaced one that a request had made.
 	TakenOver bool
 }
 
@@ -122,7 +122,8 @@ func (s *Service) Declare(ctx context.Context) (changed []Outcome, abandoned []s
 	return changed, abandoned, errors.Join(append(errs, err)...)
 }
 
-// declareAttempts is how often declare reads again what another instance stored meanwhile.
+// declareAttempts bounds the attempts to store a definition that another instance stores at the
+// same time.
 const declareAttempts = 3
 
 // declare stores one declared definition. The outcome is nil if it was stored already.

@@ -66,8 +66,8 @@ type Sync struct {
 	Mapping     map[string]*mapping.Type `json:"mapping,omitempty"` // by datatype
 	Conflict    Rule                     `json:"conflict,omitempty"`
 	MaxRejected *float64                 `json:"maxRejected,omitempty"` // share of rows, 0 to 1; default 0.2
-	// LastSyncDate is where the first run begins, in both directions: milliseconds since
-	// 1970 as OurWater writes it, or a text of RFC 3339. nil or 0: at the beginning.
+	// LastSyncDate is the time from which the first run takes changes of both sides, in
+	// milliseconds since 1970, as OurWater writes it, or as a text of RFC 3339. nil or 0: all.
 	LastSyncDate any `json:"lastSyncDate,omitempty"`
 	// MaxDeletes is the percentage of the records that a run may delete without being told
 	// to; it may always delete ten. Default 10.

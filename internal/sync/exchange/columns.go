@@ -20,7 +20,7 @@ const (
 	sampleTime = 30 * time.Second
 )
 
-// Look is what a look at a datatype of a source found.
+// Look lists the columns of one datatype of a source, as one page of its rows shows them.
 type Look struct {
 	Datatype string   `json:"datatype"`
 	Columns  []Column `json:"columns"`

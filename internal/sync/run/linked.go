@@ -20,9 +20,9 @@ type linked struct {
 	OrgID string              `json:"orgId"`
 	Place string              `json:"place"` // of the source
 	Keys  map[string][]string `json:"keys"`  // the key's columns, by datatype
-	// Deleted says that the definition was deleted since.
+	// Deleted reports that the definition was deleted.
 	Deleted bool `json:"deleted,omitempty"`
-	// Next is what Relink links the records to, while it is at work.
+	// Next holds the new place and keys while Relink changes the links; nil at other times.
 	Next *linked `json:"next,omitempty"`
 	rev  string
 }

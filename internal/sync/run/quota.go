@@ -13,9 +13,9 @@ import (
 // what it has done, and goes on from there.
 
 const (
-	// mostAsked is the longest pause that a run makes.
+	// mostAsked is the longest pause for which a run waits.
 	mostAsked = time.Hour
-	// maxWaits is how often a step waits without any progress in between.
+	// maxWaits is the most pauses that a step takes in a row without progress.
 	maxWaits = 5
 )
 

@@ -107,12 +107,14 @@ func (s *Service) call(ctx context.Context, t *Target, d *Delivery) (status int,
 	whole := *d // the data do not become a part of the delivery's own document
 	if d.Large != nil {
 		if whole.Data, err = s.lists.Load(ctx, d.Large); err != nil {
+			s.log.Warn("the data of a webhook cannot be read", "id", t.ID, "delivery", d.N, "error", err)
 			return 0, 0, errors.New("the delivery's data cannot be read")
 		}
 	}
 	if d.Occurrence != nil {
 		data, done, err := s.dataOfOccurrence(ctx, d.Occurrence)
 		if err != nil {
+			s.log.Warn("the message of a webhook cannot be read now", "id", t.ID, "delivery", d.N, "error", err)
 			return 0, 0, errors.New("the message cannot be read now")
 		}
 		defer done()

@@ -23,6 +23,9 @@ const (
 	// longestPause is the number of the longest pause, of an hour, before a message is built
 	// again.
 	longestPause = 6
+	// fanOutAttempts bounds the commits of a pass that others interfere with. Each attempt reads
+	// everything again, so the next pass goes on.
+	fanOutAttempts = 16
 )
 
 // pass is one look at the oldest occurrences. It remembers what must not be done twice if
@@ -46,7 +49,7 @@ type verdict struct{ doc, filter string }
 // one begins with the same occurrences, and none overtakes another.
 func (s *Service) fanOutOccurrences(ctx context.Context) (more bool, err error) {
 	p := &pass{verdicts: map[verdict]bool{}, stuck: map[string]bool{}}
-	for {
+	for range fanOutAttempts {
 		pairs := int(s.pairs.Load())
 		more, err = s.fanOutOnce(ctx, p, pairs)
 		if err == nil {
@@ -60,6 +63,7 @@ func (s *Service) fanOutOccurrences(ctx context.Context) (more bool, err error) 
 		// fewer targets, and succeeds more easily.
 		s.pairs.Store(int64(max(1, pairs/2)))
 	}
+	return false, err
 }
 
 // fanOutOnce reads, decides and commits.
