@@ -88,10 +88,10 @@ func (s *Service) Relink(ctx context.Context, id string, confirmed bool) (*Relin
 	}
 	types := relinkTypes(def, s.kinds, was, now)
 	switch {
-	case len(types) == 0:
-		return nil, fault.New(fault.Conflict, "the records of sync %q are linked to the rows that its definition means: there is nothing to link anew", id)
 	case st.Lease.live(s.clock()) && st.Lease.RunID != "":
 		return nil, fault.New(fault.Conflict, "run %s is at work: cancel it, or wait for its end", st.Lease.RunID)
+	case len(types) == 0:
+		return nil, fault.New(fault.Conflict, "the records of sync %q are linked to the rows that its definition means: there is nothing to link anew", id)
 	case was.Next != nil && !was.Next.means(now):
 		return nil, errHalfLinked(id)
 	}
@@ -104,7 +104,7 @@ func (s *Service) Relink(ctx context.Context, id string, confirmed bool) (*Relin
 	var all []*relinker
 	for _, t := range types {
 		r := &relinker{svc: s, def: def, records: NewRecords(s.docs, def, t), keys: newRowKeys(hold), resumed: was.Next != nil,
-			out: &RelinkType{From: was.Keys[t], To: now.Keys[t]}}
+			out: &RelinkType{From: was.Keys[t], To: now.Keys[t], LinkedExamples: []LinkedPair{}, WithoutExamples: []string{}, UnlinkedExamples: []string{}}}
 		if err := r.read(ctx, t); err != nil {
 			return nil, err
 		}

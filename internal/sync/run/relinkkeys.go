@@ -72,6 +72,7 @@ func (k *rowKeys) take(ctx context.Context) error {
 
 // without returns how many rows have no record, and the first of them by key.
 func (k *rowKeys) without() (n int, examples []string) {
+	examples = []string{}
 	for key, id := range k.records {
 		if id != "" {
 			continue
