@@ -184,7 +184,7 @@ func TestBatchesOfChanges(t *testing.T) {
 		}
 	}
 	src := s.Open(t)
-	require.Equal(t, 10, src.PushSize())
+	require.Equal(t, 50, src.PushSize())
 	results, err := src.Push(t.Context(), row, []source.Change{
 		update("r0000", "a"), update("r0001", "refuse me"), {Op: source.Delete, ID: "r0005", Key: []any{"r0005"}, Attempt: "x"},
 		{Op: source.Create, ID: "n", Key: []any{"n"}}, update("r0404", "c"),
