@@ -215,3 +215,24 @@ func TestAnswersWithoutTheNewKey(t *testing.T) {
 		require.ErrorContains(t, err, "no key of the new row at row.id", answer)
 	}
 }
+
+// A creation has no field that the record lacks, so that the server's default holds. A field
+// that is null is sent, and so is a value that an update removes.
+func TestACreationHasNoFieldThatTheRecordLacks(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{byKey, `"create":{"url":"row","batch":2},"update":{"url":"row/{id}"}`} {
+		s := newServer(t, "{"+`"list":"row",`+options+"}")
+		creation := func(id string) source.Change {
+			return source.Change{Op: source.Create, ID: id, Key: []any{id}, Attempt: id, Lacking: []string{"kind"}, Fields: map[string]any{"id": id, "name": nil, "kind": nil}}
+		}
+		_, err := s.Open(t).Push(t.Context(), row, []source.Change{creation("a"), creation("b")})
+		require.NoError(t, err)
+		for _, id := range []string{"a", "b"} {
+			require.Contains(t, s.rows[id], "name")
+			require.NotContains(t, s.rows[id], "kind")
+		}
+		_, err = s.Open(t).Push(t.Context(), row, []source.Change{{Op: source.Update, ID: "a", Key: []any{"a"}, Changed: []string{"kind"}, Lacking: []string{"kind"}, Fields: map[string]any{"kind": nil}}})
+		require.NoError(t, err)
+		require.Contains(t, s.calls[len(s.calls)-1], `"kind":null`)
+	}
+}
