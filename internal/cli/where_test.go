@@ -136,6 +136,7 @@ func TestNoStoreIsMade(t *testing.T) {
 		`1 |headgate: no sync "y": there is no store in DATA`: {"sync", "runs", "y"},
 		`1 |headgate: no sync "z": there is no store in DATA`: {"sync", "rejects", "z"},
 		`1 |headgate: no sync "a": there is no store in DATA`: {"sync", "delete", "a"},
+		`1 |headgate: no sync "b": there is no store in DATA`: {"sync", "relink", "b"},
 		`1 |headgate: open none.json: no such file`:           {"sync", "run", "none.json"},
 		`1 |headgate: open nil.json: no such file`:            {"sync", "apply", "nil.json"},
 		`2 |headgate: no command "typo"`:                      {"sync", "typo"},

@@ -43,6 +43,9 @@ type Deployment interface {
 	Runs(ctx context.Context, id string) ([]*syncrun.Run, error)
 	// Rejects returns the rows and records that the sync refused.
 	Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error)
+	// Relink links the records of the sync to its rows anew, or returns what that would do
+	// if it is not confirmed.
+	Relink(ctx context.Context, id string, confirmed bool) (*syncrun.Relinking, error)
 	// Close closes the store, or the connections.
 	Close()
 }

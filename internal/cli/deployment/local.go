@@ -147,3 +147,8 @@ func (l *openStore) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected
 		}
 	}
 }
+
+func (l *openStore) Relink(ctx context.Context, id string, confirmed bool) (*syncrun.Relinking, error) {
+	done, err := l.syncs.Relink(ctx, id, confirmed)
+	return done, Plain(err)
+}

@@ -52,3 +52,7 @@ func (n absentStore) Runs(_ context.Context, id string) ([]*syncrun.Run, error) 
 func (n absentStore) Rejects(_ context.Context, id string) ([]*syncrun.Rejected, error) {
 	return nil, n.missing(id)
 }
+
+func (n absentStore) Relink(_ context.Context, id string, _ bool) (*syncrun.Relinking, error) {
+	return nil, n.missing(id)
+}

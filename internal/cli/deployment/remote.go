@@ -252,3 +252,17 @@ func (r *remote) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, e
 		q.Set("after", page.Next)
 	}
 }
+
+// Relink waits for as long as it takes: the server reads all rows of the source. A call that
+// breaks off is finished by another one.
+func (r *remote) Relink(ctx context.Context, id string, confirmed bool) (*syncrun.Relinking, error) {
+	path := pathOf(id, "relink")
+	if confirmed {
+		path += "?confirm=true"
+	}
+	done := new(syncrun.Relinking)
+	if err := r.c.patient().Do(ctx, http.MethodPost, path, nil, done); err != nil {
+		return nil, err
+	}
+	return done, nil
+}
