@@ -46,7 +46,7 @@ var layers = map[string][]string{
 	"internal/bus":                               {},
 	"internal/platform/obs":                      {"internal/platform/credential"},
 	"internal/record":                            {"internal/platform/decode"},
-	"internal/sync/source":                       {"internal/platform/budget", "internal/platform/credential", "internal/platform/fault", "internal/platform/decode"},
+	"internal/sync/source":                       {"internal/platform/budget", "internal/platform/credential", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/mapping":                      {"internal/platform/cel", "internal/sync/source", "internal/record", "internal/platform/fault"},
 	"internal/record/entity":                     {"internal/webhook/occurrence", "internal/platform/etag", "internal/record", "internal/store", "internal/platform/fault"},
 	"internal/sync/source/csvsource":             {"internal/platform/charset", "internal/platform/credential", "internal/sync/source", "internal/record", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},

@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // fileName matches what may be uploaded: a plain name of a table of text. So no upload
@@ -38,7 +39,7 @@ func (s *Service) Upload(name string, content []byte) (Uploaded, error) {
 	if info, err := env.Dir.Lstat(name); err == nil && !info.Mode().IsRegular() {
 		return Uploaded{}, fault.New(fault.Conflict, "%s is there, and is not a file", name)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Uploaded{}, writeFault(name, err)
+		return Uploaded{}, source.WriteFault(name, err)
 	}
 	temporary := name + "." + s.o.Random() + ".tmp"
 	err := write(env.Dir, temporary, content)
@@ -47,7 +48,7 @@ func (s *Service) Upload(name string, content []byte) (Uploaded, error) {
 	}
 	if err != nil {
 		_ = env.Dir.Remove(temporary)
-		return Uploaded{}, writeFault(name, err)
+		return Uploaded{}, source.WriteFault(name, err)
 	}
 	return Uploaded{FileURL: name, Bytes: len(content)}, nil
 }
@@ -59,12 +60,4 @@ func write(dir *os.Root, name string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// writeFault leaves out the path of the directory, which tells callers about this machine.
-func writeFault(name string, err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err
-	}
-	return fault.Wrap(fault.Unavailable, err, "the file %s cannot be written in the directory that syncs may use", name)
 }
