@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -20,18 +21,22 @@ type Uploaded struct {
 	Bytes   int    `json:"bytes"`
 }
 
-// Upload stores a file in the directory that syncs may use, in place of one that has the
+// Upload stores a file in the directory or the bucket that syncs may use, in place of one that has the
 // name. Readers see the old content or the new one, never a part.
-func (s *Service) Upload(name string, content []byte) (Uploaded, error) {
+func (s *Service) Upload(ctx context.Context, name string, content []byte) (Uploaded, error) {
 	env := s.o.Env
 	switch {
-	case env.Dir == nil:
+	case env.Dir == nil && env.Upload == nil:
 		return Uploaded{}, fault.New(fault.Invalid, "this deployment lets syncs use no files: configure sync.directory, or store the file in a bucket and use its gs:// URL")
 	case !fileName.MatchString(name):
 		return Uploaded{}, fault.New(fault.Invalid, "the name of a file must be letters, digits, '.', '_' and '-', and end in .csv, .tsv or .txt, also with .gz")
 	}
 	if err := env.NotStore(name, content[:min(len(content), 100)]); err != nil {
 		return Uploaded{}, err
+	}
+	stored := Uploaded{FileURL: name, Bytes: len(content)}
+	if env.Dir == nil {
+		return stored, env.Upload(ctx, name, content)
 	}
 	if err := env.Reachable(name); err != nil {
 		return Uploaded{}, err
@@ -50,7 +55,7 @@ func (s *Service) Upload(name string, content []byte) (Uploaded, error) {
 		_ = env.Dir.Remove(temporary)
 		return Uploaded{}, source.WriteFault(name, err)
 	}
-	return Uploaded{FileURL: name, Bytes: len(content)}, nil
+	return stored, nil
 }
 
 func write(dir *os.Root, name string, content []byte) error {

@@ -21,7 +21,7 @@ import (
 // Push implements [source.Source]. It rewrites the whole file.
 func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if f.path == "" {
-		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network cannot be written: fileUrl must be a path")
+		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network or in a bucket cannot be written: it has to be in a directory")
 	}
 	if !f.tidied {
 		f.removeStale()
