@@ -159,7 +159,7 @@ func (p *Process) openApp(ctx context.Context, s launch.Settings) (*app.App, fun
 	}
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
-	log := obs.NewLogger(p.Stderr, false, slog.LevelError)
+	log := obs.NewLogger(p.Stderr, obs.Options{Format: obs.Console, Level: slog.LevelError})
 	a, err := launch.Open(ctx, s, cfg, log)
 	if err != nil {
 		return nil, nil, err
