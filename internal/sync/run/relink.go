@@ -97,7 +97,9 @@ func (s *Service) Relink(ctx context.Context, id string, confirmed bool) (*Relin
 	out := &Relinking{SyncID: id, Datatypes: map[string]*RelinkType{}}
 	var all []*relinker
 	for _, t := range types {
-		r := &relinker{svc: s, def: def, records: NewRecords(s.docs, def, t), out: &RelinkType{From: was.Keys[t], To: now.Keys[t]}}
+		r := &relinker{svc: s, def: def, records: NewRecords(s.docs, def, t), out: &RelinkType{
+			From: was.Keys[t], To: now.Keys[t], LinkedExamples: []LinkedPair{}, WithoutExamples: []string{}, UnlinkedExamples: []string{},
+		}}
 		if err := r.read(ctx, t); err != nil {
 			return nil, err
 		}
