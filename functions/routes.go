@@ -100,6 +100,15 @@ var routes = []route{
 		op("config", byPeople, "Show the effective configuration").
 			gives(200, "The configuration, with its secrets redacted.", schema{"$ref": "#/components/schemas/Configuration"})},
 
+	{"GET", "/audit", Status, auth.Operate, web.Reads, deployment(listAudit),
+		op("audit", byPeople, "List who did what, newest first").
+			note("What people do by hand and what changes something: docs/logs.md. A page may have fewer entries than limit, or none, and a `next` all the same.").
+			reads(limit, after, instant("since", "Only acts that began at this time or later (RFC 3339)."), instant("until", "Only acts that began before this time (RFC 3339)."),
+				inQuery("who", "Only acts of this caller: an e-mail address, a token's name, or local."),
+				inQuery("action", "Only this action: the operationId of this document."),
+				inQuery("object", "Only acts on this path, or on a path below it.")).
+			gives(200, "A page of entries.", auditJSON{})},
+
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
 		op("messages", byConsumers, "List messages, newest first").
