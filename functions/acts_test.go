@@ -259,6 +259,11 @@ func TestTheAuditIsForOperators(t *testing.T) {
 	} {
 		require.Len(t, g.do("GET", "/audit"+query, "", "Authorization", "Bearer o").list("entries"), n, query)
 	}
+	require.Equal(t, 200, g.do("POST", "/reset", "", "Authorization", "Bearer o").status)
+	one := g.do("GET", "/audit?limit=1", "", "Authorization", "Bearer o")
+	two := g.do("GET", "/audit?limit=1&after="+one.str("next"), "", "Authorization", "Bearer o")
+	require.NotEqual(t, one.list("entries")[0]["auditId"], two.list("entries")[0]["auditId"])
+	require.Nil(t, two.json["next"])
 	for _, bad := range []string{"?after=x", "?since=yesterday", "?limit=0", "?by=kate"} {
 		require.Equal(t, 400, g.do("GET", "/audit"+bad, "", "Authorization", "Bearer o").status, bad)
 	}

@@ -2,10 +2,13 @@ package functions
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/audit"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/store"
 )
 
 type auditJSON struct {
@@ -31,10 +34,23 @@ func listAudit(a *app.App) web.Handler {
 		if f.Until, err = instantOf(q.Get("until"), "until"); err != nil {
 			return err
 		}
-		entries, next, err := a.Audit().List(r.Context(), f, q.Get("after"), limit)
+		var at store.Position
+		if q.Has("after") {
+			c, err := parseCursor(q.Get("after"))
+			if err != nil {
+				return fault.New(fault.Invalid, `after must be the "next" of an earlier answer`)
+			}
+			at = store.Position{Order: c.Date.UnixMicro(), ID: c.ID}
+		}
+		entries, next, err := a.Audit().List(r.Context(), f, at, limit)
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, auditJSON{entries, orNull(next)})
+		out := auditJSON{Entries: entries}
+		if next != (store.Position{}) {
+			cursor := formatCursor(store.Cursor{Date: time.UnixMicro(next.Order), ID: next.ID})
+			out.Next = &cursor
+		}
+		return web.JSON(w, http.StatusOK, out)
 	}
 }

@@ -71,7 +71,7 @@ func (w *world) do(when audit.When, action, object string, do func(ctx context.C
 
 func (w *world) list(f audit.Filter) (all []audit.Entry) {
 	w.Helper()
-	list, next, err := w.svc.List(w.Context(), f, "", 100)
+	list, next, err := w.svc.List(w.Context(), f, store.Position{}, 100)
 	require.NoError(w, err)
 	require.Empty(w, next)
 	return list
@@ -200,14 +200,14 @@ func TestEntriesAreListed(t *testing.T) {
 			require.NoError(w, w.svc.Do(w.Context(), audit.Before, act, func(context.Context) error { return nil }))
 		}
 		pages := func(f audit.Filter, limit int) (ids []string) {
-			for after := ""; ; {
+			for after := (store.Position{}); ; {
 				list, next, err := w.svc.List(w.Context(), f, after, limit)
 				require.NoError(w, err)
 				require.LessOrEqual(w, len(list), limit)
 				for _, e := range list {
 					ids = append(ids, e.ID)
 				}
-				if after = next; next == "" {
+				if after = next; next == (store.Position{}) {
 					return ids
 				}
 			}
@@ -236,10 +236,6 @@ func TestEntriesAreListed(t *testing.T) {
 			for _, limit := range []int{1, 7, 200, 1000} {
 				require.Equal(w, want, pages(c.filter, limit), "%s, pages of %d", name, limit)
 			}
-		}
-		for _, bad := range []string{"x", "1", "1.", ".a", "-1.a", "x.a"} {
-			_, _, err := w.svc.List(w.Context(), audit.Filter{}, bad, 10)
-			require.Equal(w, fault.Invalid, fault.CodeOf(err), bad)
 		}
 	})
 }

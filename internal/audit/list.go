@@ -3,11 +3,9 @@ package audit
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -31,14 +29,10 @@ func (f Filter) takes(e *Entry) bool {
 		(f.Object == "" || e.Object == f.Object || strings.HasPrefix(e.Object, strings.TrimSuffix(f.Object, "/")+"/"))
 }
 
-// List returns entries, newest first, that follow the cursor after ("": the newest). next is
-// the cursor of the next page; "": there is none. A page may have fewer entries than limit,
-// or none, and a next page all the same.
-func (s *Service) List(ctx context.Context, f Filter, after string, limit int) (entries []Entry, next string, err error) {
-	at, err := position(after)
-	if err != nil {
-		return nil, "", err
-	}
+// List returns entries, newest first, that follow the position at (zero: the newest). next
+// is the position that the next page follows; zero: there is none. A page may have fewer
+// entries than limit, or none, and a next page all the same.
+func (s *Service) List(ctx context.Context, f Filter, at store.Position, limit int) (entries []Entry, next store.Position, err error) {
 	if until := f.Until.UnixMicro(); !f.Until.IsZero() && (at.Order == 0 || at.Order > until) {
 		at = store.Position{Order: until} // no id comes before this one
 	}
@@ -46,40 +40,26 @@ func (s *Service) List(ctx context.Context, f Filter, after string, limit int) (
 	for read := 0; read < readAtMost; read += readAtOnce {
 		docs, err := s.o.Docs.List(ctx, store.Listing{Collection: collection, ByOrder: true, Descending: true, After: at, Limit: readAtOnce})
 		if err != nil {
-			return nil, "", store.CodedError(err)
+			return nil, store.Position{}, store.CodedError(err)
 		}
 		for _, d := range docs {
 			if time.UnixMicro(d.Order).Before(f.Since) {
-				return entries, "", nil
+				return entries, store.Position{}, nil
 			}
 			var e Entry
 			if err := json.Unmarshal(d.Body, &e); err != nil { // one damaged entry must not hide the others
 				s.o.Log.ErrorContext(ctx, "an entry of the audit cannot be read", "auditId", d.ID, "error", err)
 			} else if f.takes(&e) {
 				if len(entries) == limit {
-					return entries, cursor(at), nil
+					return entries, at, nil
 				}
 				entries = append(entries, e)
 			}
 			at = store.Position{Order: d.Order, ID: d.ID}
 		}
 		if len(docs) < readAtOnce {
-			return entries, "", nil
+			return entries, store.Position{}, nil
 		}
 	}
-	return entries, cursor(at), nil
-}
-
-func cursor(p store.Position) string { return strconv.FormatInt(p.Order, 10) + "." + p.ID }
-
-func position(cursor string) (store.Position, error) {
-	if cursor == "" {
-		return store.Position{}, nil
-	}
-	order, id, ok := strings.Cut(cursor, ".")
-	n, err := strconv.ParseInt(order, 10, 64)
-	if !ok || err != nil || n <= 0 || id == "" {
-		return store.Position{}, fault.New(fault.Invalid, "after must be the next of a page before")
-	}
-	return store.Position{Order: n, ID: id}, nil
+	return entries, at, nil
 }

@@ -121,7 +121,7 @@ func (w *where) open(ctx context.Context, may access, say notice) (deployment.De
 	if may != reads {
 		a.Declare(ctx) // as a server does at its start
 	}
-	return deployment.Local(a.Definitions(), a.Syncs(), closeApp), nil
+	return deployment.Local(a.Definitions(), a.Syncs(), a.Audit(), closeApp), nil
 }
 
 // address returns the given URL; "" means the store. A flag wins over the environment:
