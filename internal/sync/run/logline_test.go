@@ -120,3 +120,32 @@ func TestARunThatOthersEndHasOneLine(t *testing.T) {
 	}
 	require.Equal(t, want, got)
 }
+
+// A person hears that a process died in the middle of a run, which goes on.
+func TestADeathHasALine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.source.put("a", map[string]any{"name": "n"})
+	_, err := w.serviceWith(w.store, idling).Start(t.Context(), "s", syncrun.Start{})
+	require.NoError(t, err)
+	w.wait(time.Minute)
+	w.takeOver()
+	require.NotContains(t, w.log.text(), "died", "nobody had begun it")
+
+	reached, open := w.holdFirstPage()
+	asleep := w.service()
+	run, err := asleep.Start(t.Context(), "s", syncrun.Start{Method: syncrun.DoPull})
+	require.NoError(t, err)
+	<-reached
+	w.wait(time.Minute)
+	_, taken, err := w.svc.Due(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, taken)
+	require.Equal(t, 1, strings.Count(w.log.text(), `"level":"WARN","msg":"the process of a run died: another goes on from its last checkpoint","syncId":"s","runId":"`+run.ID+`"`))
+	open()
+	_, err = w.svc.Wait(t.Context(), "s", run.ID, nil)
+	require.NoError(t, err)
+	require.NoError(t, asleep.Close(t.Context()))
+}
+
+func (l *lines) text() string { l.mu.Lock(); defer l.mu.Unlock(); return l.buf.String() }

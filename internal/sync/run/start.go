@@ -266,6 +266,9 @@ func (s *Service) TakeOver(ctx context.Context) (int, error) {
 			return nil
 		}
 		n++
+		if st.Lease.Owner != "" { // it is not one that waits to be begun, or was handed on
+			s.log.WarnContext(ctx, "the process of a run died: another goes on from its last checkpoint", "syncId", doc.ID, "runId", st.Lease.RunID)
+		}
 		return s.dispatch(ctx, doc.ID, st.Lease.RunID)
 	})
 	return n, err
