@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/flow"
@@ -116,6 +117,7 @@ type App struct {
 	drafts   *draft.Service
 	live     *Live
 	flow     *flow.Flow
+	audit    *audit.Service
 
 	resolvers []*resolver.HTTP // of the configuration's live.resolvers, in their order
 	changes   store.Changes    // nil: no other process writes to the store without a signal
@@ -137,8 +139,9 @@ func New(o Options) (*App, error) {
 	o.steady()
 	events := o.Store // codedStore would hide what else the driver can do with windows
 	changes, _ := o.Store.(store.Changes)
-	o.Store = codedStore{o.Store, store.Coded(o.Store)}
-	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
+	entries := audit.New(audit.Options{Docs: o.Store, Log: o.Log, Now: o.Now, Random: newID, Keep: o.Config.AuditKept()})
+	o.Store = codedStore{o.Store, audit.Docs(store.Coded(o.Store))}
+	a := &App{audit: entries, o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
 		return nil, err
@@ -233,6 +236,9 @@ func (a *App) Warnings() []string { return a.o.Warnings }
 
 // Platform returns the platform that the process runs on.
 func (a *App) Platform() hosting.Platform { return a.o.Platform }
+
+// Audit returns the record of what people did.
+func (a *App) Audit() *audit.Service { return a.audit }
 
 // Flow returns the connection between the use cases.
 func (a *App) Flow() *flow.Flow { return a.flow }

@@ -26,7 +26,7 @@ func (a *App) newSyncs() error {
 		return &config.Error{Faults: faults}
 	}
 	runs := syncrun.NewLedger(a.o.Store, a.o.Now)
-	runs.Outbox = a.outbox
+	runs.Outbox, runs.Log = a.outbox, a.o.Log
 	a.defs = definition.New(definition.Options{
 		Declared: declared,
 		Docs:     a.o.Store, Runs: runs, Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,

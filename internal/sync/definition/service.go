@@ -18,7 +18,7 @@ import (
 var collection = store.Collection{Kind: "syncs"}
 
 // Runs keeps the state of a sync's runs: the places where they continue, and which of them is
-// at work. Both methods return writes and make none, so that the definition and its
+// at work. Redefine and Forget return writes and make none, so that the definition and its
 // runs change in one commit.
 type Runs interface {
 	// Redefine prepares the runs of a sync for another definition. sameSource says
@@ -27,6 +27,8 @@ type Runs interface {
 	Redefine(ctx context.Context, syncID string, sameSource bool) ([]store.Write, error)
 	// Forget drops what the runs of a sync remember. Conflict: a run is at work.
 	Forget(ctx context.Context, syncID string) ([]store.Write, error)
+	// Committed tells of what the writes of the others changed, once they are committed.
+	Committed(ctx context.Context, writes []store.Write)
 }
 
 // Options configure a Service.
@@ -246,6 +248,7 @@ func (s *Service) replace(ctx context.Context, d *Stored, def *Sync, declared bo
 	if err := s.commit(ctx, append(writes, d.write())); err != nil {
 		return err
 	}
+	s.o.Runs.Committed(ctx, writes)
 	s.o.Changed(def.ID)
 	return nil
 }
@@ -271,6 +274,7 @@ func (s *Service) Delete(ctx context.Context, id, ifMatch string) error {
 	if err := s.commit(ctx, append(writes, gone)); err != nil {
 		return err
 	}
+	s.o.Runs.Committed(ctx, writes)
 	s.o.Changed(id)
 	return nil
 }
