@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/flow"
@@ -99,6 +100,11 @@ var routes = []route{
 	{"GET", "/config", Status, auth.Read, web.Reads, deployment(showConfig),
 		op("config", byPeople, "Show the effective configuration").
 			gives(200, "The configuration, with its secrets redacted.", schema{"$ref": "#/components/schemas/Configuration"})},
+
+	{"GET", "/doctor", Status, auth.Operate, web.Acts, deployment(examine),
+		op("doctor", byPeople, "Examine the deployment, and say how to correct what is wrong").
+			note("It calls the store, the bus, Google Cloud's administration and the sources of syncs, each with a deadline, and takes 20 seconds at most. It changes nothing but a small document of its own.").
+			gives(200, "The findings, the worst first.", doctor.Report{})},
 
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
@@ -307,6 +308,7 @@ func sweepWebhooks(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		a.Beat(r.Context(), doctor.WebhooksBeat)
 		return web.JSON(w, http.StatusOK, deliveredJSON{n})
 	}
 }

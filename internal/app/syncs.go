@@ -25,6 +25,7 @@ func (a *App) newSyncs() error {
 	if len(faults) > 0 {
 		return &config.Error{Faults: faults}
 	}
+	a.declares = declared
 	runs := syncrun.NewLedger(a.o.Store, a.o.Now)
 	runs.Outbox = a.outbox
 	a.defs = definition.New(definition.Options{
