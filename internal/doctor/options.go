@@ -104,26 +104,35 @@ type Options struct {
 // Examine makes all checks.
 func Examine(ctx context.Context, o Options) Report {
 	e := &examination{o}
-	checks := []Check{e.storeCheck(), e.clockCheck(), e.liveCheck(), e.webhookCheck(), e.grantsCheck()}
+	checks := []Check{e.storeCheck(), e.clockCheck(), e.liveCheck(), e.grantsCheck()}
 	for _, t := range e.topics() {
 		checks = append(checks, e.topicCheck(t))
 	}
 	if e.Place.Firestore {
 		checks = append(checks, e.policiesCheck())
 	}
-	for _, beat := range e.beats() {
-		checks = append(checks, e.beatCheck(beat))
-	}
 	for _, ref := range e.references() {
 		checks = append(checks, e.secretCheck(ref))
 	}
-	for _, svc := range o.Config.Services {
-		checks = append(checks, e.messagesCheck(svc), e.silentCheck(svc))
-	}
-	for _, h := range o.Config.Hooks {
-		checks = append(checks, e.hookCheck(h))
+	if e.Place.StoreMissing == "" {
+		checks = append(checks, e.storedChecks()...)
 	}
 	return Run(ctx, o.Now, append(checks, e.sourceChecks(ctx)...))
+}
+
+// storedChecks look at what the store has.
+func (e *examination) storedChecks() []Check {
+	checks := []Check{e.webhookCheck()}
+	for _, beat := range e.beats() {
+		checks = append(checks, e.beatCheck(beat))
+	}
+	for _, svc := range e.Config.Services {
+		checks = append(checks, e.messagesCheck(svc), e.silentCheck(svc))
+	}
+	for _, h := range e.Config.Hooks {
+		checks = append(checks, e.hookCheck(h))
+	}
+	return checks
 }
 
 type examination struct{ Options }

@@ -38,7 +38,6 @@ func (e *examination) secretCheck(r reference) Check {
 		}
 		value, err := e.Secret(ctx, r.ref)
 		switch {
-		case err != nil && ctx.Err() != nil: // the deadline says so
 		case err != nil:
 			found(e.unresolved(ctx, r.ref, where, err))
 		case value == "":

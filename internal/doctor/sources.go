@@ -50,7 +50,6 @@ func (e *examination) sourceCheck(s Source) Check {
 		switch {
 		case len(failures) == 0:
 			found(ok("source.reachable", "the source of sync %q can be read", s.ID))
-		case ctx.Err() != nil: // the deadline says so
 		default:
 			found(Finding{"source.unreachable", Error, fmt.Sprintf("the source of sync %q cannot be read: %s", s.ID, strings.Join(strings.Fields(strings.Join(failures, "; ")), " ")),
 				e.Place.Headgate("sync", "run", quoted(s.ID), "--validate")})

@@ -33,7 +33,7 @@ func (e *examination) storeCheck() Check {
 		var took [3][]time.Duration
 		for range storeRounds {
 			if err := e.round(ctx, &took); err != nil {
-				found(e.unwritable(ctx, err))
+				found(e.unwritable(err))
 				return
 			}
 		}
@@ -81,10 +81,7 @@ func (e *examination) round(ctx context.Context, took *[3][]time.Duration) error
 	return nil
 }
 
-func (e *examination) unwritable(ctx context.Context, err error) Finding {
-	if ctx.Err() != nil {
-		return Finding{"store.late", Error, fmt.Sprintf("the store did not answer within %s", perCheck), ""}
-	}
+func (e *examination) unwritable(err error) Finding {
 	f := Finding{"store.unwritable", Error, "the store takes no writes: " + oneLine(err), ""}
 	if e.Place.StoreAdvice == nil {
 		return f

@@ -135,7 +135,7 @@ func (e *examination) liveCheck() Check {
 			found(Finding{"live.unconnected", Error, "signals of other instances do not arrive from " + e.Place.LiveTopic + ": live clients of this instance hear of changes late",
 				"gcloud pubsub topics describe " + topicID(e.Place.LiveTopic) + " --project=" + projectOf(e.Place.LiveTopic)})
 		default:
-			found(ok(code, "changes of other instances arrive through %s", e.Place.LiveTopic))
+			found(ok(code, "instances tell each other of changes through %s", e.Place.LiveTopic))
 			e.subscribing(ctx, found)
 		}
 	}}
