@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"sync"
@@ -60,11 +62,17 @@ func (b *Beats) Beat(ctx context.Context, name string) {
 	}
 	at = append(slices.DeleteFunc(at, func(t time.Time) bool { return t.After(now) }), now) // a clock that was ahead set the others
 	body, _ := json.Marshal(beatDoc{at[max(0, len(at)-beatsKept):]})
-	_, _ = b.Docs.Commit(ctx, []store.Write{{Collection: beatDocs, Doc: store.Doc{ID: name, Body: body}, Any: true}})
+	_, _ = b.Docs.Commit(ctx, []store.Write{{Collection: beatDocs, Doc: store.Doc{ID: beatID(name), Body: body}, Any: true}})
+}
+
+// beatID returns the id of a document for a name of any length.
+func beatID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])
 }
 
 func readBeats(ctx context.Context, docs store.Docs, name string) ([]time.Time, error) {
-	found, err := docs.Get(ctx, beatDocs, []string{name})
+	found, err := docs.Get(ctx, beatDocs, []string{beatID(name)})
 	if err != nil || found[0] == nil {
 		return nil, err
 	}

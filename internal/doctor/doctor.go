@@ -22,6 +22,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/headgate/headgate/internal/platform/credential"
 )
 
 // Limits of an examination.
@@ -126,16 +128,22 @@ func (c Check) run(ctx context.Context) []Finding {
 	defer cancel()
 	var mu sync.Mutex
 	var all []Finding
+	found := func(f Finding) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() == nil { // what it finds later is that it was cut off
+			all = append(all, f)
+		}
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.Do(ctx, func(f Finding) {
-			mu.Lock()
-			defer mu.Unlock()
-			if ctx.Err() == nil { // what it finds later is that it was cut off
-				all = append(all, f)
+		defer func() { // a mistake in a check must not end a process that serves
+			if broke := recover(); broke != nil {
+				found(Finding{c.Code + ".broken", Error, fmt.Sprintf("the check of %s itself is broken: please report it", c.Name), ""})
 			}
-		})
+		}()
+		c.Do(ctx, found)
 	}()
 	select {
 	case <-done:
@@ -153,8 +161,13 @@ func (c Check) run(ctx context.Context) []Finding {
 	return append(slices.Clone(all), late)
 }
 
-// oneLine returns the text of an error that belongs in a sentence.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine returns the text of an error as part of a sentence, without credentials.
+func oneLine(err error) string { return inSentence(err.Error()) }
+
+// inSentence returns what another system said as part of a sentence.
+func inSentence(text string) string {
+	return credential.RedactText(strings.Join(strings.Fields(text), " "))
+}
 
 // ok returns the finding that nothing is wrong.
 func ok(code, format string, args ...any) Finding {

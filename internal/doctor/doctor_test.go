@@ -33,6 +33,7 @@ func TestHangingCheckDelaysNoOther(t *testing.T) {
 			{Name: "the bus", Code: "topic", Do: func(context.Context, func(Finding)) { <-forever }},
 			{Name: "the administration", Code: "roles", Late: NotChecked, Limit: time.Second, Do: func(context.Context, func(Finding)) { <-forever }},
 			says(ok("other.fine", "this is fine")),
+			{Name: "nothing", Code: "mistake", Do: func(context.Context, func(Finding)) { panic("c4n4ry") }},
 		})
 		require.Equal(t, perCheck, time.Since(began))
 		require.Equal(t, Error, r.State)
@@ -41,7 +42,8 @@ func TestHangingCheckDelaysNoOther(t *testing.T) {
 		for _, f := range r.Findings {
 			states[f.Code] = f
 		}
-		require.Len(t, states, 5, "%v", r.Findings)
+		require.Equal(t, "the check of nothing itself is broken: please report it", states["mistake.broken"].Text)
+		require.Len(t, states, 6, "%v", r.Findings)
 		require.Equal(t, Finding{"store.late", Error, "the store did not answer within 5s", ""}, states["store.late"])
 		require.Equal(t, Error, states["topic.late"].State)
 		require.Equal(t, Finding{"roles.late", NotChecked, "not checked: the administration did not answer within 1s", ""}, states["roles.late"])

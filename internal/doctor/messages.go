@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/headgate/headgate/config"
@@ -40,7 +39,7 @@ func (e *examination) backlog(ctx context.Context, svc config.Service, found fun
 	text := fmt.Sprintf("%d messages of service %q wait to be published, the oldest for %s", n, svc.ServiceName, short(age))
 	first, err := e.Store.Claims(ctx, svc.ServiceName, store.Page{State: store.Claimed, OldestFirst: true, Limit: 1})
 	if err == nil && len(first) > 0 && first[0].LastError != "" {
-		text += ": " + strings.Join(strings.Fields(first[0].LastError), " ")
+		text += ": " + inSentence(first[0].LastError)
 	}
 	fix := e.curl("POST", e.servicePath(svc)+"/sweep")
 	if err == nil && len(first) > 0 && first[0].EventID != "" {
@@ -60,7 +59,7 @@ func (e *examination) failed(ctx context.Context, svc config.Service, found func
 	for _, t := range failed[0].Targets {
 		if t.GivenUp() {
 			words = append(words, "--target", quoted(t.Name))
-			text += fmt.Sprintf(" at %s (%s)", t.Name, strings.Join(strings.Fields(t.LastError), " "))
+			text += fmt.Sprintf(" at %s (%s)", t.Name, inSentence(t.LastError))
 			break
 		}
 	}
@@ -78,7 +77,7 @@ func (e *examination) alerts(ctx context.Context, svc config.Service, found func
 		found(notChecked("alert.delivered", "the alerts of service %q: they could not be read", svc.ServiceName))
 	case err == nil && a.Waiting > 0 && e.Now().Sub(a.Oldest) >= stuckAfter:
 		found(Finding{"alert.stuck", Error, fmt.Sprintf("%d alerts of service %q have not reached every receiver, the oldest for %s: %s",
-			a.Waiting, svc.ServiceName, short(e.Now().Sub(a.Oldest)), strings.Join(strings.Fields(a.LastError), " ")), e.curl("POST", e.servicePath(svc)+"/sweep")})
+			a.Waiting, svc.ServiceName, short(e.Now().Sub(a.Oldest)), inSentence(a.LastError)), e.curl("POST", e.servicePath(svc)+"/sweep")})
 	}
 }
 

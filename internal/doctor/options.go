@@ -71,7 +71,8 @@ type Place struct {
 	Google Google
 	// StoreAdvice explains errors of the store; nil: nothing is known about them.
 	StoreAdvice Advice
-	// Headgate returns the command line of a headgate command on this deployment.
+	// Headgate returns the command line of a headgate command on this deployment; nil: without
+	// its place.
 	Headgate func(words ...string) string
 	// URL is that of the deployment, or "".
 	URL string
@@ -103,6 +104,9 @@ type Options struct {
 
 // Examine makes all checks.
 func Examine(ctx context.Context, o Options) Report {
+	if o.Place.Headgate == nil {
+		o.Place.Headgate = func(words ...string) string { return "headgate " + strings.Join(words, " ") }
+	}
 	e := &examination{o}
 	checks := []Check{e.storeCheck(), e.clockCheck(), e.liveCheck(), e.grantsCheck()}
 	for _, t := range e.topics() {

@@ -51,7 +51,7 @@ func (e *examination) sourceCheck(s Source) Check {
 		case len(failures) == 0:
 			found(ok("source.reachable", "the source of sync %q can be read", s.ID))
 		default:
-			found(Finding{"source.unreachable", Error, fmt.Sprintf("the source of sync %q cannot be read: %s", s.ID, strings.Join(strings.Fields(strings.Join(failures, "; ")), " ")),
+			found(Finding{"source.unreachable", Error, fmt.Sprintf("the source of sync %q cannot be read: %s", s.ID, inSentence(strings.Join(failures, "; "))),
 				e.Place.Headgate("sync", "run", quoted(s.ID), "--validate")})
 		}
 	}}

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // webhookCheck looks for registered URLs that take no deliveries.
@@ -31,7 +30,7 @@ func (e *examination) webhookCheck() Check {
 				f.Text = fmt.Sprintf("the webhook %s (%s) is paused, because it failed for two days; %d deliveries wait", w.ID, w.Where, w.Waiting)
 			}
 			if w.LastError != "" {
-				f.Text += ": " + strings.Join(strings.Fields(w.LastError), " ")
+				f.Text += ": " + inSentence(w.LastError)
 			}
 			found(f)
 		}
