@@ -30,8 +30,11 @@ func (a *App) swept(service string) func(context.Context, bool) {
 func (a *App) Examine(ctx context.Context) doctor.Report {
 	o := doctor.Options{
 		Config: a.o.Config, Place: a.o.Place, Store: a.o.Store, Docs: a.o.Store, Topic: a.o.Bus.Ping, Secret: a.secret,
-		Sources: a.sources, Webhooks: a.webhooks, Alerts: a.waitingAlerts, HookUsed: a.incoming.Used,
+		Sources: a.sources, Webhooks: a.webhooks, Alerts: a.waitingAlerts, HookUsed: a.flow.HookUsed,
 		Now: a.o.machine, Random: func() string { return event.NewID(time.Now()) },
+	}
+	if a.o.Place.Resolve != nil {
+		o.Secret = a.o.Place.Resolve
 	}
 	if a.o.ServesLive && a.stop != nil {
 		o.Connected = a.live.Hub.Connected

@@ -69,6 +69,9 @@ type Place struct {
 
 	// Google asks Google Cloud's administration; nil: there is none here.
 	Google Google
+	// Resolve resolves a reference to a credential, and fails where the process that serves
+	// would.
+	Resolve func(ctx context.Context, ref string) (string, error)
 	// StoreAdvice explains errors of the store; nil: nothing is known about them.
 	StoreAdvice Advice
 	// Headgate returns the command line of a headgate command on this deployment; nil: without

@@ -61,7 +61,11 @@ func (e *examination) beatCheck(b beat) Check {
 		case err != nil:
 			found(notChecked("sweep.recent", "%s: the store could not be read", b.what))
 		case len(at) == 0:
-			found(Finding{"sweep.never", e.sweepState(), fmt.Sprintf("nothing has called for %s yet: %s", b.what, b.doubt), e.schedule(b, true)})
+			state := Error
+			if e.Place.Background { // a process that has just begun sweeps in a moment
+				state = Warning
+			}
+			found(Finding{"sweep.never", state, fmt.Sprintf("nothing has called for %s yet: %s", b.what, b.doubt), e.schedule(b, true)})
 		default:
 			found(e.age(b, at))
 		}

@@ -83,10 +83,11 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 			return cloudtimer.Open(ctx, cloudtimer.Options{Queue: svc.Timers.Queue, URL: cfg.TimersURL(svc), ServiceAccount: svc.Timers.ServiceAccount})
 		}
 	}
+	o.Place = place(s, cfg)
+	o.Place.Resolve = o.Secret
 	if s.Examines {
 		o.Secret = lenient(o.Secret)
 	}
-	o.Place = place(s, cfg)
 	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.servesLive()
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
