@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/flow"
@@ -108,6 +109,10 @@ var routes = []route{
 				inQuery("action", "Only this action: the operationId of this document."),
 				inQuery("object", "Only acts on this path, or on a path below it.")).
 			gives(200, "A page of entries.", auditJSON{})},
+	{"GET", "/doctor", Status, auth.Operate, web.Acts, deployment(examine),
+		op("doctor", byPeople, "Examine the deployment, and say how to correct what is wrong").
+			note("It calls the store, the bus, Google Cloud's administration and the sources of syncs, each with a deadline, and takes 20 seconds at most. It changes nothing but a small document of its own.").
+			gives(200, "The findings, the worst first.", doctor.Report{})},
 
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/audit"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/platform/etag"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
@@ -203,6 +204,7 @@ func startDue(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		a.Beat(r.Context(), doctor.DueBeat)
 		for i, run := range started {
 			started[i] = run.Shown()
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/audit"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
@@ -323,6 +324,7 @@ func sweepWebhooks(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		a.Beat(r.Context(), doctor.WebhooksBeat)
 		return web.JSON(w, http.StatusOK, deliveredJSON{n})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/gate"
@@ -97,6 +98,8 @@ type Options struct {
 	ServesLive bool
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
+	// Place is what an examination knows of the drivers and of where the process runs.
+	Place doctor.Place
 
 	clock   *clock.Steady
 	machine func() time.Time // the machine's clock, which the steady one follows
@@ -119,9 +122,11 @@ type App struct {
 	flow     *flow.Flow
 	audit    *audit.Service
 
-	resolvers []*resolver.HTTP // of the configuration's live.resolvers, in their order
-	changes   store.Changes    // nil: no other process writes to the store without a signal
-	joined    chan struct{}    // gets a value when a live client connects or leaves
+	resolvers []*resolver.HTTP   // of the configuration's live.resolvers, in their order
+	declares  []*definition.Sync // of the configuration, in its order
+	beats     *doctor.Beats
+	changes   store.Changes // nil: no other process writes to the store without a signal
+	joined    chan struct{} // gets a value when a live client connects or leaves
 
 	backgroundCPU bool // the platform's answer, asked once
 
@@ -142,6 +147,7 @@ func New(o Options) (*App, error) {
 	entries := audit.New(audit.Options{Docs: o.Store, Log: o.Log, Now: o.Now, Random: newID, Keep: o.Config.AuditKept()})
 	o.Store = codedStore{o.Store, audit.Docs(store.Coded(o.Store))}
 	a := &App{audit: entries, o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
+	a.beats = &doctor.Beats{Docs: o.Store, Now: o.Now}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
 		return nil, err
@@ -175,6 +181,7 @@ func New(o Options) (*App, error) {
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
 			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
+			Swept:    a.swept(svc.ServiceName),
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))
 	}

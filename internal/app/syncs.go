@@ -25,6 +25,7 @@ func (a *App) newSyncs() error {
 	if len(faults) > 0 {
 		return &config.Error{Faults: faults}
 	}
+	a.declares = declared
 	runs := syncrun.NewLedger(a.o.Store, a.o.Now)
 	runs.Outbox, runs.Log = a.outbox, a.o.Log
 	a.defs = definition.New(definition.Options{
