@@ -96,6 +96,8 @@ type Options struct {
 	Timer func(svc config.Service) (gate.Timer, error)
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
+	// Reads reports that this process only reads the store, so it stores no declared sync.
+	Reads bool
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
 	// Place is what an examination knows of the drivers and of where the process runs.

@@ -39,14 +39,14 @@ func (l *openStore) act(ctx context.Context, action, id string, detail map[strin
 
 func (l *openStore) Close() { l.closeStore() }
 
-func (l *openStore) Syncs(ctx context.Context) ([]definition.Sync, error) {
+func (l *openStore) Syncs(ctx context.Context) ([]Listed, error) {
 	list, err := l.definitions.List(ctx, "")
 	if err != nil {
 		return nil, Plain(err)
 	}
-	shown := make([]definition.Sync, len(list))
+	shown := make([]Listed, len(list))
 	for i, d := range list {
-		shown[i] = d.Sync.Redact()
+		shown[i] = Listed{d.Sync.Redact(), l.definitions.Owner(d)}
 	}
 	return shown, nil
 }

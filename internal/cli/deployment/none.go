@@ -24,9 +24,9 @@ func (n absentStore) missing(id string) error {
 
 func (absentStore) Close() {}
 
-func (n absentStore) Syncs(context.Context) ([]definition.Sync, error) {
+func (n absentStore) Syncs(context.Context) ([]Listed, error) {
 	n.say("there is no store in %s", n.dir)
-	return []definition.Sync{}, nil
+	return []Listed{}, nil
 }
 
 func (n absentStore) Check(context.Context, []byte) error { return nil }

@@ -52,14 +52,14 @@ func pathOf(id string, more ...string) string {
 
 func (r *remote) Close() { r.c.Close() }
 
-func (r *remote) Syncs(ctx context.Context) ([]definition.Sync, error) {
+func (r *remote) Syncs(ctx context.Context) ([]Listed, error) {
 	var list struct{ Syncs []stored }
 	if err := r.c.Do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
 		return nil, err
 	}
-	out := make([]definition.Sync, len(list.Syncs))
+	out := make([]Listed, len(list.Syncs))
 	for i, s := range list.Syncs {
-		out[i] = s.Sync
+		out[i] = Listed{s.Sync, s.Owner}
 	}
 	return out, nil
 }

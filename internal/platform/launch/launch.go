@@ -64,11 +64,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	if s.Reads { // a declared definition that is not stored yet would be written
-		reading := *cfg
-		cfg, reading.Syncs = &reading, nil
-	}
-	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, Platform: s.Platform, Kinds: Kinds()}
+	o := app.Options{Reads: s.Reads, Config: cfg, Store: st, Bus: b, Log: log, Platform: s.Platform, Kinds: Kinds()}
 	if o.Platform.BackgroundCPU() {
 		o.SweepEvery, o.Receive = localSweep, true
 	}

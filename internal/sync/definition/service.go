@@ -42,6 +42,8 @@ type Options struct {
 	// Declared are the definitions that the configuration declares, as the function
 	// Declared returned them without a fault. Requests cannot change them.
 	Declared []*Sync
+	// Reads reports that nothing may be written: a declared definition is not stored.
+	Reads bool
 	// Random returns an id that no other call has returned.
 	Random func() string
 	// Changed is called after a definition was created, changed or deleted. It must
@@ -139,7 +141,7 @@ func (s *Service) Check(def *Sync) []fault.Detail { return def.CheckIn(s.o.Kinds
 // not find it missing because this process has just begun.
 func (s *Service) Get(ctx context.Context, id string) (*Stored, error) {
 	d, err := s.stored(ctx, id)
-	if def := s.declared[id]; def != nil && fault.CodeOf(err) == fault.NotFound {
+	if def := s.declared[id]; def != nil && !s.o.Reads && fault.CodeOf(err) == fault.NotFound {
 		d, _, err = s.declare(ctx, def)
 	}
 	return d, err
