@@ -62,8 +62,11 @@ func startServer(config string, args ...string) (url string, stop func()) {
 		cli.Main(ctx, cli.Process{
 			Args: append([]string{"--addr", "127.0.0.1:0", "--data", dir, "--store", "sqlite", "--bus", "local"}, args...),
 			Getenv: func(name string) string {
-				if name == "CONFIG" {
+				switch name {
+				case "CONFIG":
 					return config
+				case "HEADGATE_LOG_FORMAT":
+					return "logfmt"
 				}
 				return os.Getenv(name)
 			},

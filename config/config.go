@@ -46,6 +46,8 @@ type Deployment struct {
 	AllowedHosts []string `json:"allowedHosts,omitempty" format:"host"`
 	// The callers that are allowed. Without it everybody may call; on Cloud Run, IAM decides first.
 	Auth *Auth `json:"auth,omitempty"`
+	// How long it is kept who changed what.
+	Audit *Audit `json:"audit,omitempty"`
 	// The origins whose pages may call. DISABLE_CORS in the environment lets pages of any origin send events, and nothing else.
 	CORS *CORS `json:"cors,omitempty"`
 	// The systems that syncs may reach, and how syncs run.

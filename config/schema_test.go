@@ -68,14 +68,14 @@ func TestSchemaIsGenerated(t *testing.T) {
 	comments, err := schema.Comments(".")
 	require.NoError(t, err)
 	g := &schema.Generator{
-		Formats: config.Formats, Comments: comments, Open: []string{"service", "deployment"},
+		Formats: config.Formats, Comments: comments, Strict: true, Open: []string{"service", "deployment"},
 		More: map[string]schema.Object{
 			"service": {{Name: "anyOf", Value: json.RawMessage(`[{ "required": ["targetPubSub"] }, { "required": ["targets"] }]`)}},
 			"auth": {{Name: "anyOf", Value: json.RawMessage(
 				`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}},
 			"trigger": {
 				{Name: "if", Value: json.RawMessage(`{ "required": ["window"], "properties": { "window": { "const": "tumbling" } } }`)},
-				{Name: "then", Value: json.RawMessage(`{ "required": ["every"], "properties": { "observationPeriod": { "const": 0 } } }`)},
+				{Name: "then", Value: json.RawMessage(`{ "required": ["every"], "properties": { "observationPeriod": false } }`)},
 				{Name: "else", Value: json.RawMessage(`{ "required": ["observationPeriod"], "properties": { "observationPeriod": { "minimum": 1 } } }`)},
 			},
 		},

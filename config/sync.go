@@ -9,7 +9,7 @@ import (
 
 // Sync says what syncs may reach, and how they run.
 type Sync struct {
-	// The only directory that files are read from and written to. Omitted: the working directory; on Cloud Run none.
+	// The only directory that files are read from and written to; or gs://BUCKET/PREFIX, where files are uploaded and CSV files are read. Omitted: the working directory; on Cloud Run none.
 	Directory string `json:"directory,omitempty"`
 	// Internal addresses that syncs may call all the same: host, host:port, an IP address or a CIDR. Loopback is allowed off Cloud Run.
 	AllowHosts []string `json:"allowHosts,omitempty" format:"network"`

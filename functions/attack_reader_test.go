@@ -85,7 +85,7 @@ func newWatched(t *testing.T, more string) *watched {
 	require.NoError(t, err)
 	w.now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	w.app, err = app.New(app.Options{
-		Config: cfg, Store: st, Bus: w.bus, Log: obs.NewLogger(&w.log, false, slog.LevelDebug), Now: w.clock, HooksHTTP: http.DefaultClient, LiveHTTP: http.DefaultClient,
+		Config: cfg, Store: st, Bus: w.bus, Log: obs.NewLogger(&w.log, obs.Options{Format: obs.Logfmt, Level: slog.LevelDebug}), Now: w.clock, HooksHTTP: http.DefaultClient, LiveHTTP: http.DefaultClient,
 		Kinds:      source.NewRegistry(csvsource.Kind(), apisource.Kind(), datacollect.OpenFnAdapter(), datacollect.SyncServer(), mywell.Kind(), sqlsource.Kind()),
 		Env:        source.Env{Dir: dir, HTTP: http.DefaultClient, AllowHTTP: true, Now: w.clock, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }},
 		ServesLive: true,

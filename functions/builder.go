@@ -148,11 +148,13 @@ type (
 
 func (h perService) handler(b *builder, rt route) web.Handler {
 	return b.byService(rt.path, func(g *gate.Gate) web.Handler {
-		return b.require(rt.role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) })
+		return b.require(rt.role, b.audited(rt.doc.id, g, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) }))
 	})
 }
 
-func (h deployment) handler(b *builder, rt route) web.Handler { return b.require(rt.role, h(b.app)) }
+func (h deployment) handler(b *builder, rt route) web.Handler {
+	return b.require(rt.role, b.audited(rt.doc.id, nil, h(b.app)))
+}
 
 func (h plain) handler(b *builder, rt route) web.Handler { return b.require(rt.role, web.Handler(h)) }
 

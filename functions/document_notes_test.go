@@ -170,6 +170,7 @@ var notes = map[string]note{
 	"MappingField.type":     {text: "What the value is converted to. Default: as it comes.", enum: []any{"string", "number", "integer", "bool", "time", "json"}},
 	"MappingField.format":   {text: "Of a time: rfc3339, date, unix, unixms, or a layout of Go's."},
 	"MappingField.zone":     {text: "Of a time without one. Default: UTC."},
+	"MappingField.decimal":  {text: "A comma or a point: the sign before the fraction of a number that is a text. With it, the other signs may separate groups of three digits, as in 2.345,75. A push writes the sign, and no groups."},
 	"MappingField.formats":  {text: "Of a time, tried in order where it does not have the format, for a column with several. A push writes the format."},
 
 	"Run.method":                   {text: "validate changes nothing and plans.", enum: []any{"validate", "pull", "push", "both"}},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
@@ -76,6 +77,7 @@ func decideDraft(a *app.App) web.Handler {
 		}
 		name, ctx, by := r.PathValue("name"), r.Context(), who(r, in.By)
 		decision := draft.Decision{By: by, Row: in.Row, Field: in.Field, Seen: in.Seen}
+		audit.Note(ctx, "decision", r.PathValue("action"))
 		var v *draft.View
 		var err error
 		switch r.PathValue("action") {

@@ -3,8 +3,10 @@ package functions
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
@@ -41,10 +43,12 @@ func runExternal(a *app.App) web.Handler {
 		if in.Credentials != nil {
 			o = o.As(in.Credentials.Username, in.Credentials.Password)
 		}
+		audit.Object(r.Context(), "/sync/"+url.PathEscape(in.ConfigID))
 		run, err := a.Syncs().Start(r.Context(), in.ConfigID, o)
 		if err != nil {
 			return conflictOf(w, in.ConfigID, run, err)
 		}
+		audit.Note(r.Context(), "runId", run.ID)
 		ctx, cancel := context.WithTimeout(r.Context(), maxWait)
 		defer cancel()
 		if run, err = a.Syncs().Wait(ctx, in.ConfigID, run.ID, nil); err != nil {

@@ -20,7 +20,7 @@ func uploadFile(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		out, err := a.Exchange().Upload(r.PathValue("file"), content)
+		out, err := a.Exchange().Upload(r.Context(), r.PathValue("file"), content)
 		if err != nil {
 			return err
 		}

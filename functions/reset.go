@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/decode"
@@ -30,6 +32,7 @@ func resetWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		return unknownKey(g, key)
 	}
 	n, err := g.Reset(r.Context(), key, keyOf(r))
+	audit.Note(r.Context(), "events", strconv.Itoa(n)) // also with an error
 	if err != nil {
 		return err
 	}

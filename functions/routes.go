@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/flow"
@@ -12,33 +13,6 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
 )
-
-// route is a row of the table.
-type route struct {
-	methods  string     // separated by spaces; GET answers HEAD too
-	path     string     // a ServeMux pattern's; per-service paths exist under /services/{service} too
-	function string     // that serves it; "" is all of them
-	role     string     // that a caller needs, where the configuration asks callers for credentials
-	onGet    web.Access // what GET, HEAD and OPTIONS do; web.Takes also lets pages send events by other methods
-	handle   endpoint
-	doc      operation
-}
-
-const (
-	public    = "public"                    // the role that everybody has
-	anyMethod = "*"                         // the handler decides which methods it takes
-	byHand    = "GET POST PUT PATCH DELETE" // any method that EventSync's callers may use to operate
-)
-
-// Paths that other files name.
-const (
-	eventPath = "/event/{key...}"
-	hookPath  = "/hooks/{name}"
-)
-
-// noGet is the onGet of rows that take no GET. If another row of the path takes it, that row
-// reads; otherwise GET gets 405.
-const noGet = web.Reads
 
 // routes is the table of all that is served.
 var routes = []route{
@@ -126,6 +100,19 @@ var routes = []route{
 	{"GET", "/config", Status, auth.Read, web.Reads, deployment(showConfig),
 		op("config", byPeople, "Show the effective configuration").
 			gives(200, "The configuration, with its secrets redacted.", schema{"$ref": "#/components/schemas/Configuration"})},
+
+	{"GET", "/audit", Status, auth.Operate, web.Reads, deployment(listAudit),
+		op("audit", byPeople, "List who did what, newest first").
+			note("What people do by hand and what changes something: docs/logs.md. A page may have fewer entries than limit, or none, and a `next` all the same.").
+			reads(limit, after, instant("since", "Only acts that began at this time or later (RFC 3339)."), instant("until", "Only acts that began before this time (RFC 3339)."),
+				inQuery("who", "Only acts of this caller: an e-mail address, a token's name, or local."),
+				inQuery("action", "Only this action: the operationId of this document."),
+				inQuery("object", "Only acts on this path, or on a path below it.")).
+			gives(200, "A page of entries.", auditJSON{})},
+	{"GET", "/doctor", Status, auth.Operate, web.Acts, deployment(examine),
+		op("doctor", byPeople, "Examine the deployment, and say how to correct what is wrong").
+			note("It calls the store, the bus, Google Cloud's administration and the sources of syncs, each with a deadline, and takes 20 seconds at most. It changes nothing but a small document of its own.").
+			gives(200, "The findings, the worst first.", doctor.Report{})},
 
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),

@@ -59,7 +59,7 @@ func TestStoreUnreachableForDocuments(t *testing.T) {
 	g.store.set(true)
 	g.requireUnreachable(t,
 		`GET /sync`, `POST /sync `+strings.Replace(readingsSync(""), "readings", "others", 1), `GET /sync/readings`, `PUT /sync/readings `+readingsSync(""),
-		`DELETE /sync/readings`, `POST /sync/readings`, `POST /sync/due`,
+		`DELETE /sync/readings`, `POST /sync/readings`, `POST /sync/due`, `POST /sync/readings/relink`, `POST /sync/readings/relink?confirm=true`,
 		`GET /sync/readings/runs`, `GET /sync/readings/runs/r`, `POST /sync/readings/runs/r/cancel`,
 		`GET /sync/readings/rejects`, `POST /sync/readings/rejects/retry`,
 		`GET /sync/readings/conflicts`, `POST /sync/readings/conflicts/r {"choose":"store"}`,

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/audit"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/platform/etag"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
@@ -136,6 +138,7 @@ func createSync(a *app.App) web.Handler {
 }
 
 func showCreated(a *app.App, w http.ResponseWriter, r *http.Request, d *definition.Stored) error {
+	audit.Object(r.Context(), "/sync/"+url.PathEscape(d.Sync.ID))
 	shown, err := toSyncJSON(r.Context(), a, d)
 	if err != nil {
 		return err
@@ -201,6 +204,7 @@ func startDue(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		a.Beat(r.Context(), doctor.DueBeat)
 		for i, run := range started {
 			started[i] = run.Shown()
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
@@ -61,6 +62,7 @@ func startRun(a *app.App, w http.ResponseWriter, r *http.Request, o syncrun.Star
 	if err != nil {
 		return conflictOf(w, id, run, err)
 	}
+	audit.Note(r.Context(), "runId", run.ID)
 	if wait {
 		ctx, cancel := context.WithTimeout(r.Context(), maxWait)
 		defer cancel()

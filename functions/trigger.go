@@ -3,6 +3,7 @@ package functions
 import (
 	"net/http"
 
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/web"
 )
@@ -26,6 +27,7 @@ func triggerWindow(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	out := triggeredJSON{NumberOfEvents: t.NumberOfEvents, Published: t.Published, Repeated: t.Repeated}
 	if t.EventID != "" {
+		audit.Note(r.Context(), "eventID", t.EventID)
 		out.Triggered = &t.EventID
 	}
 	return web.JSON(w, http.StatusOK, out)

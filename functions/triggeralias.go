@@ -31,7 +31,8 @@ func triggerAlias(b *builder, role string) web.Handler {
 			})
 		case !configured && b.serves(Trigger):
 			h := notByHead(triggerWindow)
-			return web.Methods(b.guard.Require(role, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) }), strings.Fields(byHand)...)
+			act := b.audited("triggerAlias", g, func(w http.ResponseWriter, r *http.Request) error { return h(g, w, r) })
+			return web.Methods(b.guard.Require(role, act), strings.Fields(byHand)...)
 		default:
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return unknownKey(g, "trigger") })
 		}

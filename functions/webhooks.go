@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/audit"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/platform/decode"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
@@ -186,10 +188,12 @@ func registerWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		audit.Note(r.Context(), "host", hostOf(in.URL))
 		t, _, err := a.Outgoing().Register(r.Context(), in)
 		if err != nil {
 			return err
 		}
+		audit.Object(r.Context(), "/webhooks/"+t.ID)
 		return web.JSON(w, http.StatusOK, t)
 	}
 }
@@ -206,6 +210,10 @@ func unregisterWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		audit.Note(r.Context(), "host", hostOf(in.URL))
+		if id != "" {
+			audit.Object(r.Context(), "/webhooks/"+url.PathEscape(id))
+		}
 		var was bool
 		if id != "" {
 			was, err = a.Outgoing().UnregisterID(r.Context(), id)
@@ -221,6 +229,15 @@ func unregisterWebhook(a *app.App) web.Handler {
 		}
 		return web.JSON(w, http.StatusOK, out)
 	}
+}
+
+// hostOf returns the host of a URL, for the audit: the rest may hold a credential.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // listWebhooks lists the registered URLs.
@@ -307,6 +324,7 @@ func sweepWebhooks(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
+		a.Beat(r.Context(), doctor.WebhooksBeat)
 		return web.JSON(w, http.StatusOK, deliveredJSON{n})
 	}
 }

@@ -36,11 +36,15 @@ func init() {
 func openApp() (*app.App, error) {
 	launch.TuneGC(os.Getenv)
 	s := settings(os.Getenv)
+	logging, err := obs.FromEnv(os.Getenv, false, s.Platform.StructuredLogs())
+	if err != nil {
+		return nil, err
+	}
 	cfg, _, err := s.LoadConfig(os.Getenv)
 	if err != nil {
 		return nil, err
 	}
-	a, err := launch.Open(context.Background(), s, cfg, obs.NewLogger(os.Stderr, s.Platform.StructuredLogs(), slog.LevelInfo))
+	a, err := launch.Open(context.Background(), s, cfg, obs.NewLogger(os.Stderr, logging))
 	if err != nil {
 		return nil, err
 	}

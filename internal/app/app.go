@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/bus"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/gate"
@@ -94,8 +96,12 @@ type Options struct {
 	Timer func(svc config.Service) (gate.Timer, error)
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
+	// Reads reports that this process only reads the store, so it stores no declared sync.
+	Reads bool
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
+	// Place is what an examination knows of the drivers and of where the process runs.
+	Place doctor.Place
 
 	clock   *clock.Steady
 	machine func() time.Time // the machine's clock, which the steady one follows
@@ -116,10 +122,13 @@ type App struct {
 	drafts   *draft.Service
 	live     *Live
 	flow     *flow.Flow
+	audit    *audit.Service
 
-	resolvers []*resolver.HTTP // of the configuration's live.resolvers, in their order
-	changes   store.Changes    // nil: no other process writes to the store without a signal
-	joined    chan struct{}    // gets a value when a live client connects or leaves
+	resolvers []*resolver.HTTP   // of the configuration's live.resolvers, in their order
+	declares  []*definition.Sync // of the configuration, in its order
+	beats     *doctor.Beats
+	changes   store.Changes // nil: no other process writes to the store without a signal
+	joined    chan struct{} // gets a value when a live client connects or leaves
 
 	backgroundCPU bool // the platform's answer, asked once
 
@@ -137,8 +146,10 @@ func New(o Options) (*App, error) {
 	o.steady()
 	events := o.Store // codedStore would hide what else the driver can do with windows
 	changes, _ := o.Store.(store.Changes)
-	o.Store = codedStore{o.Store, store.Coded(o.Store)}
-	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
+	entries := audit.New(audit.Options{Docs: o.Store, Log: o.Log, Now: o.Now, Random: newID, Keep: o.Config.AuditKept()})
+	o.Store = codedStore{o.Store, audit.Docs(store.Coded(o.Store))}
+	a := &App{audit: entries, o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
+	a.beats = &doctor.Beats{Docs: o.Store, Now: o.Now}
 	source, hooks, err := a.hooks(context.Background())
 	if err != nil {
 		return nil, err
@@ -172,6 +183,7 @@ func New(o Options) (*App, error) {
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
 			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
+			Swept:    a.swept(svc.ServiceName),
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))
 	}
@@ -233,6 +245,9 @@ func (a *App) Warnings() []string { return a.o.Warnings }
 
 // Platform returns the platform that the process runs on.
 func (a *App) Platform() hosting.Platform { return a.o.Platform }
+
+// Audit returns the record of what people did.
+func (a *App) Audit() *audit.Service { return a.audit }
 
 // Flow returns the connection between the use cases.
 func (a *App) Flow() *flow.Flow { return a.flow }

@@ -22,14 +22,15 @@ const defaultInvocation = 4 * time.Minute
 // that the configuration declares.
 func (a *App) newSyncs() error {
 	declared, faults := definition.Declared(a.o.Config.Syncs, func(def *definition.Sync) []fault.Detail { return def.CheckIn(a.o.Kinds, a.o.Env) })
-	if len(faults) > 0 {
+	if len(faults) > 0 && !a.o.Reads {
 		return &config.Error{Faults: faults}
 	}
+	a.declares = declared
 	runs := syncrun.NewLedger(a.o.Store, a.o.Now)
-	runs.Outbox = a.outbox
+	runs.Outbox, runs.Log = a.outbox, a.o.Log
 	a.defs = definition.New(definition.Options{
-		Declared: declared,
-		Docs:     a.o.Store, Runs: runs, Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,
+		Declared: declared, Reads: a.o.Reads,
+		Docs: a.o.Store, Runs: runs, Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,
 		Changed: a.flow.DefinitionChanged,
 	})
 	a.syncs = syncrun.New(a.syncOptions())

@@ -58,7 +58,7 @@ func (r row) resident() string {
 func main() {
 	launch.TuneGC(os.Getenv)
 	b := &bench{ctx: context.Background()}
-	only := flag.String("only", "", "comma-separated sections: embedded, keys, closing, process, syncs, live, waiting, concurrent, operations, keyoperations")
+	only := flag.String("only", "", "comma-separated sections: embedded, keys, closing, process, syncs, twoway, push, live, waiting, concurrent, operations, keyoperations")
 	flag.IntVar(&b.events, "events", 20_000, "events per measured run on the embedded store; a tenth of it on the emulators")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -85,6 +85,8 @@ func main() {
 		{"closing", false, closing},
 		{"process", false, process},
 		{"syncs", false, syncs},
+		{"twoway", false, twoWay},
+		{"push", false, push},
 		{"live", false, lives},
 		{"waiting", true, waiting},
 		{"concurrent", true, concurrent},

@@ -23,17 +23,11 @@ import (
 // syncs measures runs of syncs with the real binary. Its floors write the same rows and do
 // nothing else.
 func syncs(b *bench) error {
-	dir, err := os.MkdirTemp("", "headgate-bench")
+	s, err := newSyncBench(b)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	s := &syncBench{bench: b, dir: dir, bin: filepath.Join(dir, "headgate")}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.bin, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
-	}
+	defer os.RemoveAll(s.dir)
 	if err := s.csv(); err != nil {
 		return err
 	}
@@ -52,6 +46,22 @@ func syncs(b *bench) error {
 type syncBench struct {
 	*bench
 	dir, bin string
+}
+
+// newSyncBench builds the binary in a new directory, which the caller removes.
+func newSyncBench(b *bench) (*syncBench, error) {
+	dir, err := os.MkdirTemp("", "headgate-bench")
+	if err != nil {
+		return nil, err
+	}
+	s := &syncBench{bench: b, dir: dir, bin: filepath.Join(dir, "headgate")}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, fmt.Errorf("build: %w: %s", err, out)
+	}
+	return s, nil
 }
 
 // syncRun holds the output of `headgate sync run --json`, and measurements of the process.

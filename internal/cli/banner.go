@@ -22,7 +22,10 @@ func (p *Process) announce(log *slog.Logger, s launch.Settings, cfg *config.Conf
 		for i, e := range svc.Endpoints {
 			endpoints[i] = gate.EndpointWords(e)
 		}
-		attrs := []any{"serviceName", svc.ServiceName, "trigger", svc.Trigger.Type, "observationPeriod", svc.Trigger.Period().String()}
+		attrs := []any{"serviceName", svc.ServiceName, "trigger", svc.Trigger.Type}
+		if period := svc.Trigger.Period(); period > 0 { // a tumbling window has none
+			attrs = append(attrs, "observationPeriod", period.String())
+		}
 		if words := gate.Words(svc); words != "" {
 			attrs = append(attrs, "window", words)
 		}

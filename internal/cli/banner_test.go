@@ -40,6 +40,24 @@ func TestBannerWithoutServices(t *testing.T) {
 	require.Equal(t, "\nConsole\n  http://127.0.0.1:1/console\n\nNo gate: the configuration names no service. What is served\n  http://127.0.0.1:1/openapi.json\n\n", out.String())
 }
 
+// The start names the length of a window that has one: a tumbling window has an interval.
+func TestAnnounceNamesThePeriod(t *testing.T) {
+	t.Parallel()
+	for trigger, want := range map[string]string{
+		`"observationPeriod": 90`:              "observationPeriod=1m30s",
+		`"window": "tumbling", "every": "day"`: "",
+	} {
+		cfg, err := config.Parse([]byte(`{"serviceName": "s", "trigger": {"type": "window", ` + trigger + `},
+			"endpoints": [{"eventKey": "a"}], "targetPubSub": {"topic": "projects/p-1/topics/sync"}}`))
+		require.NoError(t, err)
+		var out strings.Builder
+		p := &Process{Program: name}
+		p.announce(slog.New(slog.NewTextHandler(&out, nil)), launch.Settings{}, cfg, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+		require.Contains(t, out.String(), want)
+		require.Equal(t, want != "", strings.Contains(out.String(), "observationPeriod"), trigger)
+	}
+}
+
 // A window by key, with a deadline or a condition is described in words.
 func TestBannerSaysWhatTheWindowIs(t *testing.T) {
 	t.Parallel()

@@ -34,6 +34,9 @@ const (
 // said so already.
 var errPartial = errors.New("some rows were rejected")
 
+// errUnwell says that an examination found errors. Its report has said so already.
+var errUnwell = errors.New("the examination found errors")
+
 // usageError says that the command line is wrong.
 type usageError struct{ error }
 
@@ -77,6 +80,9 @@ func Main(ctx context.Context, p Process) int {
 	}
 	if errors.Is(err, errPartial) {
 		return exitPartial
+	}
+	if errors.Is(err, errUnwell) {
+		return exitError
 	}
 	fmt.Fprintln(p.Stderr, "headgate:", printable(err.Error(), "\n")) // it may quote a server
 	if _, ok := errors.AsType[usageError](err); !ok {

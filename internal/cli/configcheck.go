@@ -48,6 +48,9 @@ func newConfigCheck(p *Process) *cobra.Command {
 			for _, h := range cfg.Hooks {
 				showHook(p.Stdout, h)
 			}
+			for _, unset := range cfg.Unset(p.Getenv) {
+				fmt.Fprintln(p.Stdout, "warning: "+unset)
+			}
 			return warnOfLive(p.Stdout, cfg)
 		},
 	}

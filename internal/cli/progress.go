@@ -29,11 +29,13 @@ const (
 )
 
 func newProgress(w io.Writer, silent bool) *progress {
-	p := &progress{w: w, silent: silent, began: time.Now(), last: time.Now()}
-	if f, ok := w.(*os.File); ok {
-		p.terminal = term.IsTerminal(int(f.Fd()))
-	}
-	return p
+	return &progress{w: w, silent: silent, began: time.Now(), last: time.Now(), terminal: isTerminal(w)}
+}
+
+// isTerminal reports whether a person at a terminal reads what is written to w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // say prints a notice.

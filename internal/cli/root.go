@@ -61,8 +61,8 @@ func newRoot(p *Process) *cobra.Command {
 	root.SetUsageFunc(printUsage)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
-		newServe(p), newStatus(p), newWindows(p), newMessages(p), newEvents(p), newWatch(p), newSend(p), newTrigger(p), newReset(p), newReplay(p), newSimulate(p),
-		newSync(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
+		newServe(p), newStatus(p), newWindows(p), newMessages(p), newEvents(p), newWatch(p), newSend(p), newTrigger(p), newReset(p), newReplay(p), newAudit(p), newSimulate(p),
+		newSync(p), newDoctor(p), newBackup(p), newRestore(p), newConfig(p), newMock(p), newCompletion(p), newVersion(p),
 	)
 	root.InitDefaultHelpCmd()
 	finish(root)

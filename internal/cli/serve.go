@@ -51,17 +51,13 @@ func serves(p *Process, cmd *cobra.Command) {
 	s.Flags(cmd.Flags(), functions.Names())
 	verbose := cmd.Flags().BoolP("verbose", "v", false, "log every request")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		level := slog.LevelInfo
-		if *verbose {
-			level = slog.LevelDebug
-		}
 		if err := checkFlags(cmd, s); err != nil {
 			return err
 		}
 		if names := functions.Names(); s.Function != "" && !slices.Contains(names, s.Function) {
 			return wrongUsage("--function %q: must be one of %s", s.Function, strings.Join(names, ", "))
 		}
-		return p.serve(cmd.Context(), s, level)
+		return p.serve(cmd.Context(), s, *verbose)
 	}
 	completes(cmd, "function", functions.Names()...)
 	completes(cmd, "store", launch.SQLite, launch.Firestore)
@@ -69,12 +65,19 @@ func serves(p *Process, cmd *cobra.Command) {
 }
 
 // serve opens, listens, says where, and drains when ctx ends.
-func (p *Process) serve(ctx context.Context, s launch.Settings, level slog.Level) (err error) {
+func (p *Process) serve(ctx context.Context, s launch.Settings, verbose bool) (err error) {
 	cfg, example, err := s.LoadConfig(p.Getenv)
 	if err != nil {
 		return err
 	}
-	log := obs.NewLogger(p.Stderr, s.Platform.StructuredLogs(), level)
+	logging, err := obs.FromEnv(p.Getenv, isTerminal(p.Stderr), s.Platform.StructuredLogs())
+	if err != nil {
+		return err
+	}
+	if verbose {
+		logging.Level = slog.LevelDebug
+	}
+	log := obs.NewLogger(p.Stderr, logging)
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,13 +17,8 @@ import (
 type statusAnswer struct {
 	ServiceName string
 	Complete    bool
-	Endpoints   []struct {
-		shortfall
-		FirstEvent, LastEvent, OldestLeavesAt *time.Time
-		Expired                               int
-		Counts                                countsAnswer
-	}
-	Feeds []struct {
+	Endpoints   []endpointAnswer
+	Feeds       []struct {
 		Name   string
 		Counts countsAnswer
 	}
@@ -41,6 +37,29 @@ type statusAnswer struct {
 		Waiting              bool
 	}
 	Warnings []string
+}
+
+// state says in a few words what the window waits for. Of a service with keys nothing is
+// missing as a whole: each key has a window of its own.
+func (s *statusAnswer) state() string {
+	waits := func(e endpointAnswer) bool { return e.Have > 0 }
+	switch {
+	case s.Complete:
+		return "complete"
+	case len(s.Missing) > 0:
+		return "waits for " + inWords(s.Missing)
+	case slices.ContainsFunc(s.Endpoints, waits):
+		return "events wait, each key in a window of its own"
+	}
+	return "nothing waits"
+}
+
+// endpointAnswer is an endpoint in the status.
+type endpointAnswer struct {
+	shortfall
+	FirstEvent, LastEvent, OldestLeavesAt *time.Time
+	Expired                               int
+	Counts                                countsAnswer
 }
 
 // countsAnswer counts events that are in no window.
@@ -85,14 +104,7 @@ not published yet.`,
 
 func printStatus(w io.Writer, s *statusAnswer) error {
 	now := time.Now()
-	state := "complete"
-	if !s.Complete {
-		state = "not complete"
-		if len(s.Missing) > 0 {
-			state = "waits for " + inWords(s.Missing)
-		}
-	}
-	fmt.Fprintf(w, "%s: %s\n\n", printable(s.ServiceName, ""), printable(state, ""))
+	fmt.Fprintf(w, "%s: %s\n\n", printable(s.ServiceName, ""), printable(s.state(), ""))
 	var rows [][]string
 	for _, e := range s.Endpoints {
 		expired := ""

@@ -8,6 +8,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The first line says what a window waits for, also where each key has a window of its own.
+func TestStatusSaysWhatWaits(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]string{
+		`{"complete":true,"endpoints":[{"eventKey":"a","have":1,"need":1}]}`:                                                          "complete",
+		`{"endpoints":[{"eventKey":"a","have":0,"need":2}],"missing":[{"eventKey":"a","have":0,"need":2}]}`:                           "waits for a 0 of 2",
+		`{"endpoints":[{"eventKey":"a","have":0,"need":1},{"eventKey":"b","have":0,"need":1}],"missing":[]}`:                          "nothing waits",
+		`{"endpoints":[{"eventKey":"a","have":0,"need":1},{"eventKey":"b","have":3,"need":1}],"missing":[],"window":{"opened":null}}`: "events wait, each key in a window of its own",
+	} {
+		var s statusAnswer
+		require.NoError(t, json.Unmarshal([]byte(doc), &s))
+		s.ServiceName = "gate"
+		var out strings.Builder
+		require.NoError(t, printStatus(&out, &s))
+		first, _, _ := strings.Cut(out.String(), "\n")
+		require.Equal(t, "gate: "+want, first, doc)
+	}
+}
+
 func TestStatusNamesAlerts(t *testing.T) {
 	t.Parallel()
 	var s statusAnswer

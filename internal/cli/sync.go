@@ -26,7 +26,7 @@ pulls rows in, pushes records out, or both.`,
   $ headgate sync rejects readings-2026
   $ headgate sync list --url https://gate.example.com`,
 	}, "command",
-		newSyncApply(p), newSyncRun(p), newSyncList(p), newSyncRuns(p), newSyncRejects(p), newSyncDelete(p))
+		newSyncApply(p), newSyncRun(p), newSyncList(p), newSyncRuns(p), newSyncRejects(p), newSyncRelink(p), newSyncDelete(p))
 }
 
 // lists makes cmd print a list of the deployment: as a table, one row for each item, or

@@ -121,7 +121,7 @@ func (w *where) open(ctx context.Context, may access, say notice) (deployment.De
 	if may != reads {
 		a.Declare(ctx) // as a server does at its start
 	}
-	return deployment.Local(a.Definitions(), a.Syncs(), closeApp), nil
+	return deployment.Local(a.Definitions(), a.Syncs(), a.Audit(), closeApp), nil
 }
 
 // address returns the given URL; "" means the store. A flag wins over the environment:
@@ -159,7 +159,7 @@ func (p *Process) openApp(ctx context.Context, s launch.Settings) (*app.App, fun
 	}
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
-	log := obs.NewLogger(p.Stderr, false, slog.LevelError)
+	log := obs.NewLogger(p.Stderr, obs.Options{Format: obs.Console, Level: slog.LevelError})
 	a, err := launch.Open(ctx, s, cfg, log)
 	if err != nil {
 		return nil, nil, err

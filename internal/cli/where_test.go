@@ -75,7 +75,7 @@ func TestSyncCommandsAtEveryPlace(t *testing.T) {
 			out, _ = do(0, "apply", good, "--json")
 			require.JSONEq(t, `[{"id":"good","result":"changed","changes":[{"field":"frequency","new":"daily"}]}]`, out)
 			out, _ = do(0, "list")
-			require.Equal(t, "id    organisation  type  data source  frequency\nbad   acme          pull  csv          \ngood  acme          pull  csv          daily\n", out)
+			require.Equal(t, "id    organisation  type  data source  frequency  owner\nbad   acme          pull  csv                     \ngood  acme          pull  csv          daily      \n", out)
 
 			out, _ = do(0, "run", "good", "--validate")
 			require.Contains(t, out, "would create reading w1 value: nothing → 1.5\n")
@@ -130,12 +130,13 @@ func hint(flags []string) string {
 func TestNoStoreIsMade(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		`0 id  organisation  type  data source  frequency|there is no store in DATA`: {"sync", "list"},
+		`0 id  organisation  type  data source  frequency  owner|there is no store in DATA`: {"sync", "list"},
 		`0 []|`: {"sync", "list", "--json"},
 		`1 |headgate: no sync "x": there is no store in DATA`: {"sync", "run", "x"},
 		`1 |headgate: no sync "y": there is no store in DATA`: {"sync", "runs", "y"},
 		`1 |headgate: no sync "z": there is no store in DATA`: {"sync", "rejects", "z"},
 		`1 |headgate: no sync "a": there is no store in DATA`: {"sync", "delete", "a"},
+		`1 |headgate: no sync "b": there is no store in DATA`: {"sync", "relink", "b"},
 		`1 |headgate: open none.json: no such file`:           {"sync", "run", "none.json"},
 		`1 |headgate: open nil.json: no such file`:            {"sync", "apply", "nil.json"},
 		`2 |headgate: no command "typo"`:                      {"sync", "typo"},

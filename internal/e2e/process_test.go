@@ -59,7 +59,7 @@ func (o *output) String() string {
 
 // environment returns more, and of our own environment only what a process needs to run.
 func environment(more []string) []string {
-	env := []string{"GORACE=atexit_sleep_ms=10"} // for builds with the race detector
+	env := []string{"GORACE=atexit_sleep_ms=10", "HEADGATE_LOG_FORMAT=logfmt"} // the former is for builds with the race detector
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SYSTEMROOT"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)

@@ -87,7 +87,7 @@ func (f *Flow) takeVerified(ctx context.Context, hook *incoming.Hook, w *incomin
 			return out, err
 		}
 	}
-	out.Duplicate, err = f.use.Incoming.Once(ctx, "hook "+hook.Name, w.ID, func(seen []store.Write) (bool, error) {
+	out.Duplicate, err = f.use.Incoming.Once(ctx, remembered(hook.Name), w.ID, func(seen []store.Write) (bool, error) {
 		return f.act(ctx, hook, w, changed, seen, ingest, &out)
 	})
 	return out, err
@@ -128,4 +128,12 @@ func (f *Flow) act(ctx context.Context, hook *incoming.Hook, w *incoming.Webhook
 		return false, nil
 	}
 	return false, err
+}
+
+// remembered returns the name under which the ids of a hook's webhooks are remembered.
+func remembered(hook string) string { return "hook " + hook }
+
+// HookUsed reports whether a webhook with an id came to the hook in the last few days.
+func (f *Flow) HookUsed(ctx context.Context, hook string) (bool, error) {
+	return f.use.Incoming.Used(ctx, remembered(hook))
 }

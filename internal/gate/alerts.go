@@ -87,6 +87,14 @@ func (g *Gate) creating(ctx context.Context, a alert.Alert) (writes []store.Writ
 	return append(writes, told...), err
 }
 
+// LatestAlerts returns the latest alerts that are kept, the newest first.
+func (g *Gate) LatestAlerts(ctx context.Context, limit int) ([]alert.Sent, error) {
+	if g.alerts.outbox == nil {
+		return nil, nil
+	}
+	return g.alerts.outbox.Latest(ctx, limit)
+}
+
 // Ticks reports whether CloseDue has work to do every second.
 func (g *Gate) Ticks() bool { return g.Closes() || g.alerts.outbox != nil }
 

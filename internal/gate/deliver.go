@@ -229,6 +229,8 @@ func (d *delivery) settle(ctx context.Context, out store.Outcome) {
 	if err := d.g.store.Settle(ctx, d.g.svc.ServiceName, d.c.ID, out); err != nil {
 		d.g.log.Error("the outcome of a publication could not be recorded; the message may be published again, with the same eventID",
 			"eventID", d.c.EventID, "claimID", d.c.ID, "error", err)
+	} else {
+		d.g.logMessage(ctx, d.c, out)
 	}
 	d.g.changed()
 }

@@ -28,12 +28,13 @@ func (l *logged) Write(b []byte) (int, error) {
 	return l.lines.Write(b)
 }
 
+// saying returns the lines with that text; "": all.
 func (l *logged) saying(msg string) (lines []map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range strings.Lines(l.lines.String()) {
 		var m map[string]any
-		if json.Unmarshal([]byte(line), &m) == nil && m["msg"] == msg {
+		if json.Unmarshal([]byte(line), &m) == nil && (msg == "" || m["msg"] == msg) {
 			lines = append(lines, m)
 		}
 	}

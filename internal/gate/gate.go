@@ -89,6 +89,9 @@ type Options struct {
 	Alone bool
 	// Outbox takes the messages and alerts to which others subscribe. nil: nobody does.
 	Outbox *occurrence.Outbox
+	// Swept is called after a sweep that succeeded. requested says that somebody called for it,
+	// and not this process for itself. May be nil.
+	Swept func(ctx context.Context, requested bool)
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -115,6 +118,7 @@ type Gate struct {
 	backgroundCPU bool
 	alone         bool
 	changed       func()
+	swept         func(ctx context.Context, requested bool)
 	warnings      func(ctx context.Context) ([]string, error)
 	work          *budget.Budget
 	answers       *budget.Budget
@@ -162,7 +166,7 @@ func New(svc config.Service, o Options) *Gate {
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes),
 		changed: o.Changed, warnings: o.Warnings, work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
-		outbox: o.Outbox,
+		outbox: o.Outbox, swept: o.Swept,
 	}
 	if g.changed == nil {
 		g.changed = func() {}

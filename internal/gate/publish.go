@@ -73,6 +73,8 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 	if settleErr := g.store.Settle(settle, g.svc.ServiceName, c.ID, out); settleErr != nil {
 		g.log.Error("the outcome of a publication could not be recorded; the message may be published again, with the same eventID",
 			"eventID", c.EventID, "claimID", c.ID, "error", settleErr)
+	} else {
+		g.logMessage(ctx, c, out)
 	}
 	g.changed()
 	return err

@@ -163,7 +163,7 @@ func (g *Gate) settleWindow(ctx context.Context, key string, w foundWindow) (*re
 		return nil, err // this look released nothing
 	}
 	if err == nil && completion != store.Complete {
-		g.reportIncomplete(ctx, key, w.Window, completion)
+		g.reportIncomplete(ctx, key, w.Window, completion, rel)
 	}
 	if completion == store.Expired {
 		if err == nil && !g.large(w.Have) { // a large one is counted when it is taken whole
@@ -230,8 +230,15 @@ func (g *Gate) missing(have []int) []window.Shortfall {
 	return short
 }
 
-// reportIncomplete says that a window closed incomplete.
-func (g *Gate) reportIncomplete(ctx context.Context, key string, w window.Window, completion store.Completion) {
-	g.log.WarnContext(ctx, "a window closed before it was complete", "correlationKey", key, "completion", completion,
-		"opened", w.Opened.Format(time.RFC3339), "closed", w.Closes.Format(time.RFC3339), "missing", g.missing(w.Have))
+// reportIncomplete says that a window closed incomplete, and names its message, if that is
+// known: a large one gets its eventID when it is taken whole.
+func (g *Gate) reportIncomplete(ctx context.Context, key string, w window.Window, completion store.Completion, rel *release) {
+	attrs := []any{
+		"correlationKey", key, "completion", completion,
+		"opened", w.Opened.Format(time.RFC3339), "closed", w.Closes.Format(time.RFC3339), "missing", g.missing(w.Have),
+	}
+	if rel != nil && rel.EventID != "" {
+		attrs = append(attrs, "eventID", rel.EventID)
+	}
+	g.log.WarnContext(ctx, "a window closed before it was complete", attrs...)
 }

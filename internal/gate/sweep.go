@@ -41,6 +41,11 @@ func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 		return s, errClosing
 	}
 	defer g.inFlight.Done()
+	defer func() {
+		if err == nil && g.swept != nil {
+			g.swept(ctx, which == allClaims)
+		}
+	}()
 	if err := g.observe(ctx); err != nil {
 		return s, err
 	}

@@ -35,13 +35,14 @@ type scene struct {
 	recorded map[string]map[string]bool // deliveries that the store knows of
 	fails    map[string]error           // by target
 	holds    map[string]chan struct{}   // by target: each attempt waits for it
+	log      slog.Handler
 }
 
 func newScene(t require.TestingT, st store.Store, service string) *scene {
 	cfg, err := config.Parse(fmt.Appendf(nil, `{"serviceName":%q,"trigger":{"type":"window","observationPeriod":600},"endpoints":[{"eventKey":"a"}],
 		"targets":[{"name":"bus","pubsub":{"topic":%q}},{"name":"hook","http":{"url":"https://a.example/"}},{"name":"load","sync":{"id":"load"}}]}`, service, topic))
 	require.NoError(t, err)
-	s := &scene{TestingT: t, cfg: cfg.Services[0], store: st, began: time.Date(2026, 11, 27, 6, 0, 0, 0, time.UTC)}
+	s := &scene{TestingT: t, cfg: cfg.Services[0], store: st, began: time.Date(2026, 11, 27, 6, 0, 0, 0, time.UTC), log: slog.DiscardHandler}
 	s.got, s.recorded, s.fails, s.holds = map[string]map[string]int{}, map[string]map[string]bool{}, map[string]error{}, map[string]chan struct{}{}
 	for _, name := range []string{"bus", "hook", "load"} {
 		s.got[name], s.recorded[name] = map[string]int{}, map[string]bool{}
@@ -92,7 +93,7 @@ func (s *scene) processOf(cfg config.Service) *process {
 	p.store = &watchedStore{s.store, p}
 	senders := map[string]target.Sender{"hook": fakeSender{p, "hook"}, "load": fakeSender{p, "load"}}
 	p.Gate = gate.New(cfg, gate.Options{
-		Store: p.store, Bus: &sceneBus{localbus.New(topic), fakeSender{p, "bus"}}, Log: slog.New(slog.DiscardHandler), Senders: senders, BackgroundCPU: true,
+		Store: p.store, Bus: &sceneBus{localbus.New(topic), fakeSender{p, "bus"}}, Log: slog.New(s.log), Senders: senders, BackgroundCPU: true,
 		Clock: clock.New(clock.Options{Wall: func() time.Time { return s.began.Add(time.Duration(s.ran.Load())) }, Mono: func() time.Duration { return time.Duration(s.ran.Load()) }}),
 	})
 	return p

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// callTimeout bounds one call. None of ours waits for a run to end.
+	// callTimeout bounds one call. Only that of a patient client waits for work to end.
 	callTimeout = time.Minute
 	// maxAnswer bounds an answer, because the address may not be a Headgate's.
 	maxAnswer = 64 << 20
@@ -53,6 +53,13 @@ func NewClient(address, token, version string) (*Client, error) {
 		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: "headgate/" + version,
 		http: &http.Client{Timeout: callTimeout},
 	}, nil
+}
+
+// patient returns a client whose calls have no bound but their context.
+func (c *Client) patient() *Client {
+	p := *c
+	p.http = &http.Client{Transport: c.http.Transport}
+	return &p
 }
 
 // Close lets go of connections.

@@ -26,7 +26,7 @@ import (
 // Deployment is a set of syncs with their runs.
 type Deployment interface {
 	// Syncs returns the definitions, ordered by id, without their credentials.
-	Syncs(ctx context.Context) ([]definition.Sync, error)
+	Syncs(ctx context.Context) ([]Listed, error)
 	// Check returns an error that lists every fault of the text of a definition.
 	Check(ctx context.Context, text []byte) error
 	// Plan returns what Apply would do. An error says why Apply would be refused.
@@ -43,8 +43,17 @@ type Deployment interface {
 	Runs(ctx context.Context, id string) ([]*syncrun.Run, error)
 	// Rejects returns the rows and records that the sync refused.
 	Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, error)
+	// Relink links the records of the sync to its rows anew, or returns what that would do
+	// if it is not confirmed.
+	Relink(ctx context.Context, id string, confirmed bool) (*syncrun.Relinking, error)
 	// Close closes the store, or the connections.
 	Close()
+}
+
+// Listed is a definition and who may change it.
+type Listed struct {
+	definition.Sync
+	Owner definition.Owner `json:"owner,omitempty"`
 }
 
 // Options say how to run a sync.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
+	"github.com/headgate/headgate/internal/audit"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
@@ -19,25 +21,32 @@ const takeOverPause = 500 * time.Millisecond
 type openStore struct {
 	definitions *definition.Service
 	syncs       *syncrun.Service
+	audit       *audit.Service
 	closeStore  func()
 }
 
-// Local returns the deployment in a store that this process has open. Its Close calls
-// closeStore.
-func Local(definitions *definition.Service, syncs *syncrun.Service, closeStore func()) Deployment {
-	return &openStore{definitions, syncs, closeStore}
+// Local returns the deployment in a store that this process has open. What it changes has
+// entries in the audit. Its Close calls closeStore.
+func Local(definitions *definition.Service, syncs *syncrun.Service, acts *audit.Service, closeStore func()) Deployment {
+	return &openStore{definitions, syncs, acts, closeStore}
+}
+
+// act does an act of the person at the terminal, in a commit that has its entry.
+func (l *openStore) act(ctx context.Context, action, id string, detail map[string]string, do func(ctx context.Context) error) error {
+	one := audit.Act{Who: "local", Action: action, Object: "/sync/" + url.PathEscape(id), Detail: detail}
+	return l.audit.Do(ctx, audit.InCommit, one, do)
 }
 
 func (l *openStore) Close() { l.closeStore() }
 
-func (l *openStore) Syncs(ctx context.Context) ([]definition.Sync, error) {
+func (l *openStore) Syncs(ctx context.Context) ([]Listed, error) {
 	list, err := l.definitions.List(ctx, "")
 	if err != nil {
 		return nil, Plain(err)
 	}
-	shown := make([]definition.Sync, len(list))
+	shown := make([]Listed, len(list))
 	for i, d := range list {
-		shown[i] = d.Sync.Redact()
+		shown[i] = Listed{d.Sync.Redact(), l.definitions.Owner(d)}
 	}
 	return shown, nil
 }
@@ -68,8 +77,10 @@ func (l *openStore) Plan(ctx context.Context, def *definition.Sync) (*Plan, erro
 func (l *openStore) Apply(ctx context.Context, def *definition.Sync) (Applied, error) {
 	old, err := l.definitions.Get(ctx, def.ID)
 	if fault.CodeOf(err) == fault.NotFound {
-		_, err = l.definitions.Create(ctx, def)
-		return Created, Plain(err)
+		return Created, Plain(l.act(ctx, "createSync", def.ID, nil, func(ctx context.Context) error {
+			_, err := l.definitions.Create(ctx, def)
+			return err
+		}))
 	}
 	if err != nil {
 		return "", Plain(err)
@@ -78,12 +89,14 @@ func (l *openStore) Apply(ctx context.Context, def *definition.Sync) (Applied, e
 	if err != nil || same {
 		return Unchanged, err
 	}
-	_, err = l.definitions.Update(ctx, def.ID, def, "")
-	return Changed, Plain(err)
+	return Changed, Plain(l.act(ctx, "updateSync", def.ID, nil, func(ctx context.Context) error {
+		_, err := l.definitions.Update(ctx, def.ID, def, "")
+		return err
+	}))
 }
 
 func (l *openStore) Delete(ctx context.Context, id string) error {
-	return Plain(l.definitions.Delete(ctx, id, ""))
+	return Plain(l.act(ctx, "deleteSync", id, nil, func(ctx context.Context) error { return l.definitions.Delete(ctx, id, "") }))
 }
 
 func (l *openStore) Run(ctx context.Context, id string, o Options, w Watch) (*syncrun.Run, error) {
@@ -91,7 +104,13 @@ func (l *openStore) Run(ctx context.Context, id string, o Options, w Watch) (*sy
 	if err != nil {
 		return nil, Plain(err)
 	}
-	run, err := l.syncs.Start(ctx, id, syncrun.Start{Trigger: "command", Method: o.Method, AllowDeletes: o.AllowDeletes})
+	var run *syncrun.Run
+	err = l.act(ctx, "runSync", id, o.detail(), func(ctx context.Context) (err error) {
+		if run, err = l.syncs.Start(ctx, id, syncrun.Start{Trigger: "command", Method: o.Method, AllowDeletes: o.AllowDeletes}); err == nil {
+			audit.Note(ctx, "runId", run.ID)
+		}
+		return err
+	})
 	busy, ok := errors.AsType[*syncrun.Busy](err)
 	switch {
 	case ok && busy.Run.Method == o.effectiveMethod(&def.Sync):
@@ -129,6 +148,18 @@ func (l *openStore) takeOver(ctx context.Context, run *syncrun.Run, w Watch) (*s
 	}
 }
 
+// detail returns the options that the audit keeps, as a request's parameters.
+func (o Options) detail() map[string]string {
+	out := map[string]string{}
+	if o.Method != "" {
+		out["method"] = string(o.Method)
+	}
+	if o.AllowDeletes {
+		out["allowDeletes"] = "true"
+	}
+	return out
+}
+
 func (l *openStore) Runs(ctx context.Context, id string) ([]*syncrun.Run, error) {
 	runs, err := l.syncs.Runs(ctx, id, latestRuns)
 	return runs, Plain(err)
@@ -146,4 +177,9 @@ func (l *openStore) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected
 			return all, nil
 		}
 	}
+}
+
+func (l *openStore) Relink(ctx context.Context, id string, confirmed bool) (*syncrun.Relinking, error) {
+	done, err := l.syncs.Relink(ctx, id, confirmed)
+	return done, Plain(err)
 }

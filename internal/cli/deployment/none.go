@@ -24,9 +24,9 @@ func (n absentStore) missing(id string) error {
 
 func (absentStore) Close() {}
 
-func (n absentStore) Syncs(context.Context) ([]definition.Sync, error) {
+func (n absentStore) Syncs(context.Context) ([]Listed, error) {
 	n.say("there is no store in %s", n.dir)
-	return []definition.Sync{}, nil
+	return []Listed{}, nil
 }
 
 func (n absentStore) Check(context.Context, []byte) error { return nil }
@@ -50,5 +50,9 @@ func (n absentStore) Runs(_ context.Context, id string) ([]*syncrun.Run, error) 
 }
 
 func (n absentStore) Rejects(_ context.Context, id string) ([]*syncrun.Rejected, error) {
+	return nil, n.missing(id)
+}
+
+func (n absentStore) Relink(_ context.Context, id string, _ bool) (*syncrun.Relinking, error) {
 	return nil, n.missing(id)
 }

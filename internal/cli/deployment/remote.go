@@ -52,14 +52,14 @@ func pathOf(id string, more ...string) string {
 
 func (r *remote) Close() { r.c.Close() }
 
-func (r *remote) Syncs(ctx context.Context) ([]definition.Sync, error) {
+func (r *remote) Syncs(ctx context.Context) ([]Listed, error) {
 	var list struct{ Syncs []stored }
 	if err := r.c.Do(ctx, http.MethodGet, "/sync", nil, &list); err != nil {
 		return nil, err
 	}
-	out := make([]definition.Sync, len(list.Syncs))
+	out := make([]Listed, len(list.Syncs))
 	for i, s := range list.Syncs {
-		out[i] = s.Sync
+		out[i] = Listed{s.Sync, s.Owner}
 	}
 	return out, nil
 }
@@ -251,4 +251,18 @@ func (r *remote) Rejects(ctx context.Context, id string) ([]*syncrun.Rejected, e
 		}
 		q.Set("after", page.Next)
 	}
+}
+
+// Relink waits for as long as it takes: the server reads all rows of the source. A call that
+// breaks off is finished by another one.
+func (r *remote) Relink(ctx context.Context, id string, confirmed bool) (*syncrun.Relinking, error) {
+	path := pathOf(id, "relink")
+	if confirmed {
+		path += "?confirm=true"
+	}
+	done := new(syncrun.Relinking)
+	if err := r.c.patient().Do(ctx, http.MethodPost, path, nil, done); err != nil {
+		return nil, err
+	}
+	return done, nil
 }

@@ -6,14 +6,15 @@
 //	decode:"nullable"      null means omitted, even where the document is read strictly
 //	decode:"secret"        no message shows its value
 //	decode:"anycase"       an enum's value in any letter case; it is stored as declared
-//	default:"5"            stands for a field that is omitted, null, 0 or ""
+//	default:"5"            stands for a field that is omitted, null, 0 or "" (see below)
 //	range:"1..60 seconds"  least and most of a number; what follows is for the message
 //	enum:"a b"             the values of a text, or of the texts of a list
 //	format:"name"          a [Format] of a text, or of the texts of a list
 //	least:"2 endpoints"    how many items a list has at least
 //
 // A value that is omitted satisfies every rule but required. So does the zero value of a
-// field that is not required: "" and 0 mean omitted.
+// field that is not required: "" and 0 mean omitted. In a document that is read strictly, a 0
+// that is outside the range of a field is a fault all the same, unless the field is nullable.
 //
 // A fault never stops the reading: what can be read is read. So after a fault the struct
 // is only good for finding more of them. [Faults.Add] drops a message about a value that
@@ -62,7 +63,9 @@ type Faults struct {
 	// Formats are those that tags name.
 	Formats Formats
 	// Strict refuses what encoding/json lets pass: null, the same name twice, and text
-	// that is not UTF-8. Otherwise null means omitted, and of a name the last counts.
+	// that is not UTF-8. Otherwise null means omitted, and of a name the last counts. It also
+	// refuses a 0 that is outside the range of a field that is not nullable: whoever writes
+	// "keep for 0 days" does not mean the default.
 	Strict bool
 	// AnyCase takes names in any letter case, as encoding/json does.
 	AnyCase bool

@@ -60,9 +60,20 @@ func read(f *decode.Faults, text string) (d document, faults string) {
 	return d, strings.Join(lines, "\n")
 }
 
+// A 0 outside of a range is a fault where the document is read strictly, and means omitted elsewhere.
+func TestZeroOutsideTheRange(t *testing.T) {
+	t.Parallel()
+	const doc = `{"name":"a","each":[{"style":"none","size":0}]}`
+	_, faults := read(&decode.Faults{Strict: true}, doc)
+	require.Equal(t, "$.each[0].size: must be from 1 to 1000 items", faults)
+	d, faults := read(&decode.Faults{}, doc)
+	require.Empty(t, faults)
+	require.Equal(t, 100, d.Each[0].Size)
+}
+
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	d, faults := read(&decode.Faults{Strict: true}, ` {"name":"a","list":"l","mode":"first","paging":{"style":"page"},"each":[{"style":"none","size":0}],
+	d, faults := read(&decode.Faults{Strict: true}, ` {"name":"a","list":"l","mode":"first","paging":{"style":"page"},"each":[{"style":"none"}],
 		"hosts":["a","b"],"types":{"x-y":{"style":"link","size":7}},"share":0,"secret":"12345678","kind":"b",
 		"options":{"n": 1.50},"any":[12345678901234567890,{"a":"\u00e9"}],"flag":true}`+"\n")
 	require.Empty(t, faults)

@@ -35,6 +35,9 @@ func (f *Faults) value(path string, t *text, v reflect.Value, r Rules) {
 		f.omitted(v, r) // so that rules about other fields do not stumble over this one
 	default:
 		if v.IsZero() && !r.Required { // which is to omit it
+			if f.Strict && is == number && !r.Nullable && !r.Range.has(0) {
+				f.breaks(path, "%s", r.Range)
+			}
 			f.omitted(v, r)
 			return
 		}

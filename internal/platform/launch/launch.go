@@ -25,6 +25,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/googletoken"
 	"github.com/headgate/headgate/internal/store/firestorestore"
+	"github.com/headgate/headgate/internal/store/memorystore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
@@ -63,11 +64,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	if s.Reads { // a declared definition that is not stored yet would be written
-		reading := *cfg
-		cfg, reading.Syncs = &reading, nil
-	}
-	o := app.Options{Config: cfg, Store: st, Bus: b, Log: log, Platform: s.Platform, Kinds: Kinds()}
+	o := app.Options{Reads: s.Reads, Config: cfg, Store: st, Bus: b, Log: log, Platform: s.Platform, Kinds: Kinds()}
 	if o.Platform.BackgroundCPU() {
 		o.SweepEvery, o.Receive = localSweep, true
 	}
@@ -81,6 +78,11 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 		o.Timer = func(svc config.Service) (gate.Timer, error) {
 			return cloudtimer.Open(ctx, cloudtimer.Options{Queue: svc.Timers.Queue, URL: cfg.TimersURL(svc), ServiceAccount: svc.Timers.ServiceAccount})
 		}
+	}
+	o.Place = place(s, cfg)
+	o.Place.Resolve = o.Secret
+	if s.Examines {
+		o.Secret = lenient(o.Secret)
 	}
 	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.servesLive()
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
@@ -118,6 +120,9 @@ func (s Settings) storeFile() string { return filepath.Join(s.Data, "headgate.db
 
 func openStore(ctx context.Context, s Settings, cfg *config.Config) (app.Store, []warning, error) {
 	if s.Store == SQLite {
+		if s.Examines && !s.StoreExists() {
+			return memorystore.New(memorystore.Options{}), nil, nil
+		}
 		path := s.storeFile()
 		open := sqlitestore.Open
 		if s.Reads {
@@ -170,11 +175,11 @@ func openBus(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logg
 	if s.Bus == Local || s.Reads { // a command that reads publishes nothing
 		return localbus.New(topics...), nil
 	}
-	b, err := pubsubbus.Open(ctx, pubsubbus.Options{Project: s.Project, CreateTopics: s.PubSubEmulator})
+	b, err := pubsubbus.Open(ctx, pubsubbus.Options{Project: s.Project, CreateTopics: s.PubSubEmulator && !s.Examines})
 	if err != nil {
 		return nil, fmt.Errorf("open Pub/Sub in project %s: %w", s.Project, err)
 	}
-	if s.PubSubEmulator { // it starts without topics, and no deployment creates them
+	if s.PubSubEmulator && !s.Examines { // it starts without topics, and no deployment creates them
 		for _, t := range topics {
 			ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 			if err := b.Ensure(ctx, t); err != nil {

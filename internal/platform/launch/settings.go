@@ -44,6 +44,10 @@ type Settings struct {
 	// Serves is true for a process that serves requests, and false for a command that
 	// uses the store for a moment.
 	Serves bool
+	// Examines is true for a command that examines a deployment. It opens the drivers as a
+	// process that serves does, but makes no store and no topic, and no missing credential
+	// stops it.
+	Examines bool
 	// Reads is true for a command that changes nothing. It opens the embedded store for
 	// reading, and creates no topic.
 	Reads bool

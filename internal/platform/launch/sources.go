@@ -7,10 +7,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/bucket"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/googletoken"
 	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/platform/secret"
@@ -57,11 +60,29 @@ func sourceEnv(s Settings, cfg *config.Sync, log *slog.Logger) (source.Env, erro
 	if dir == "" {
 		return env, nil
 	}
+	if bucket.Is(dir) {
+		return inBucket(env, dir)
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return env, fmt.Errorf("sync.directory: %w", err)
 	}
 	env.Dir, env.Own, env.IsStore = root, s.storeFile(), sqlitestore.IsStore
+	return env, nil
+}
+
+// inBucket adds the bucket that stands for a directory. Its files are shared by all instances.
+func inBucket(env source.Env, place string) (source.Env, error) {
+	b, err := bucket.Parse(place)
+	if err != nil {
+		return env, fmt.Errorf("sync.directory: %w", err)
+	}
+	tokens := new(googletoken.Source)
+	b.HTTP, b.Token = env.HTTP, func(ctx context.Context) (string, error) { return tokens.OAuth(ctx, []string{bucket.Scope}) }
+	if emulator := os.Getenv("STORAGE_EMULATOR_HOST"); emulator != "" {
+		b.Base, b.Token = "http://"+strings.TrimPrefix(emulator, "http://"), nil
+	}
+	env.Bucket, env.Upload, env.IsStore = b.String(), b.Put, sqlitestore.IsStore
 	return env, nil
 }
 

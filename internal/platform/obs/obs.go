@@ -1,12 +1,11 @@
-// Package obs makes the logger: slog with the field names of Cloud Logging, where each
-// record names its request's trace. An attribute that is named like a credential is
+// Package obs makes the logger: slog that writes lines for people, or JSON with the field
+// names of Cloud Logging, where each record names its request's trace. An attribute that is named like a credential is
 // written as "REDACTED". A secret inside a message or an error's text is not
 // recognised: the code that makes such a text must keep secrets out.
 package obs
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -16,16 +15,6 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/credential"
 )
-
-// NewLogger returns a logger that writes records of at least level to w: as JSON for
-// Cloud Logging if cloud is set, and otherwise as slog's text.
-func NewLogger(w io.Writer, cloud bool, level slog.Level) *slog.Logger {
-	if !cloud {
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: Redact}))
-	}
-	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: cloudNames})
-	return slog.New(&cloudHandler{root: h, h: h})
-}
 
 // cloudNames renames slog's own attributes to those of
 // https://cloud.google.com/logging/docs/structured-logging.
@@ -39,6 +28,8 @@ func cloudNames(groups []string, a slog.Attr) slog.Attr {
 			if l, ok := a.Value.Any().(slog.Level); ok {
 				return slog.String("severity", severity(l))
 			}
+		case "stack": // Error Reporting finds a panic by it
+			a.Key = "stack_trace"
 		}
 	}
 	return Redact(groups, a)

@@ -24,12 +24,13 @@ func TestCloudNames(t *testing.T) {
 		slog.LevelDebug: "DEBUG", slog.LevelInfo: "INFO", slog.LevelWarn: "WARNING", slog.LevelError: "ERROR",
 	} {
 		var b bytes.Buffer
-		NewLogger(&b, true, slog.LevelDebug).Log(t.Context(), level, "hello", "n", 1, "err", errors.New("why"))
+		NewLogger(&b, Options{Format: JSON, Level: slog.LevelDebug}).Log(t.Context(), level, "hello", "n", 1, "err", errors.New("why"))
 		got := parse(t, &b)
 		require.Equal(t, want, got["severity"])
 		require.Equal(t, "hello", got["message"])
 		require.Equal(t, "why", got["err"])
 		require.Contains(t, got, "time")
+		require.NotContains(t, got, "stack")
 		require.NotContains(t, got, "msg")
 		require.NotContains(t, got, "level")
 		source, ok := got["logging.googleapis.com/sourceLocation"].(map[string]any)
@@ -44,9 +45,9 @@ func TestCloudNames(t *testing.T) {
 
 func TestLevel(t *testing.T) {
 	t.Parallel()
-	for _, cloud := range []bool{true, false} {
+	for _, format := range []Format{JSON, Logfmt, Console} {
 		var b bytes.Buffer
-		l := NewLogger(&b, cloud, slog.LevelWarn)
+		l := NewLogger(&b, Options{Format: format, Level: slog.LevelWarn})
 		l.Info("no")
 		require.Empty(t, b.String())
 		l.Warn("yes")
@@ -81,7 +82,7 @@ func TestTrace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b bytes.Buffer
-			log := NewLogger(&b, true, slog.LevelInfo).With("a", 1).WithGroup("g").With("b", 2)
+			log := NewLogger(&b, Options{}).With("a", 1).WithGroup("g").With("b", 2)
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set(c.header, c.value)
 			Traced("p", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -108,11 +109,11 @@ func TestTrace(t *testing.T) {
 
 func TestCredentialsAreRedacted(t *testing.T) {
 	t.Parallel()
-	for _, cloud := range []bool{true, false} {
+	for _, format := range []Format{JSON, Logfmt, Console} {
 		var b bytes.Buffer
-		NewLogger(&b, cloud, slog.LevelInfo).With("Authorization", "hush").WithGroup("cookies").With("a", "hush").
+		NewLogger(&b, Options{Format: format}).With("Authorization", "hush").WithGroup("cookies").With("a", "hush").
 			Info("m", "x", "hush")
-		NewLogger(&b, cloud, slog.LevelInfo).Info("m", "token", "hush", "access_token", "hush", "Set-Cookie", "hush",
+		NewLogger(&b, Options{Format: format}).Info("m", "token", "hush", "access_token", "hush", "Set-Cookie", "hush",
 			"clientSecret", "hush", "PASSWORD", 1234567, "apikey", "hush", "sig", "hush", slog.Group("g", "secrets", []string{"hush"}),
 			slog.Group("token", "x", "hush"),
 			"header", http.Header{"Authorization": {"hush"}, "X-Auth-Key": {"hush"}, "Apikey": {"hush"}, "X-Fine": {"shown"}},

@@ -48,7 +48,7 @@ func settings() indexFile {
 		{Order: "ASCENDING", QueryScope: "COLLECTION"}, {Order: "DESCENDING", QueryScope: "COLLECTION"}, {ArrayConfig: "CONTAINS", QueryScope: "COLLECTION"},
 	}
 	want := indexFile{Indexes: []any{}}
-	for _, collection := range []string{colDocs, colEvents, colMessages, colParts} {
+	for _, collection := range Groups() {
 		expireAt := fieldOverride{collection, "expireAt", true, automatic}
 		if collection == colEvents || collection == colMessages {
 			expireAt.Indexes = []fieldIndex{}

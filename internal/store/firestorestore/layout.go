@@ -23,3 +23,7 @@ func (s *Store) checkLayout(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Groups returns the names of the collection groups that have settings: an exemption for the
+// field data, and a TTL policy for the field expireAt.
+func Groups() []string { return []string{colDocs, colEvents, colMessages, colParts} }

@@ -18,7 +18,7 @@ import (
 var collection = store.Collection{Kind: "syncs"}
 
 // Runs keeps the state of a sync's runs: the places where they continue, and which of them is
-// at work. Both methods return writes and make none, so that the definition and its
+// at work. Redefine and Forget return writes and make none, so that the definition and its
 // runs change in one commit.
 type Runs interface {
 	// Redefine prepares the runs of a sync for another definition. sameSource says
@@ -27,6 +27,8 @@ type Runs interface {
 	Redefine(ctx context.Context, syncID string, sameSource bool) ([]store.Write, error)
 	// Forget drops what the runs of a sync remember. Conflict: a run is at work.
 	Forget(ctx context.Context, syncID string) ([]store.Write, error)
+	// Committed tells of what the writes of the others changed, once they are committed.
+	Committed(ctx context.Context, writes []store.Write)
 }
 
 // Options configure a Service.
@@ -40,6 +42,8 @@ type Options struct {
 	// Declared are the definitions that the configuration declares, as the function
 	// Declared returned them without a fault. Requests cannot change them.
 	Declared []*Sync
+	// Reads reports that nothing may be written: a declared definition is not stored.
+	Reads bool
 	// Random returns an id that no other call has returned.
 	Random func() string
 	// Changed is called after a definition was created, changed or deleted. It must
@@ -137,7 +141,7 @@ func (s *Service) Check(def *Sync) []fault.Detail { return def.CheckIn(s.o.Kinds
 // not find it missing because this process has just begun.
 func (s *Service) Get(ctx context.Context, id string) (*Stored, error) {
 	d, err := s.stored(ctx, id)
-	if def := s.declared[id]; def != nil && fault.CodeOf(err) == fault.NotFound {
+	if def := s.declared[id]; def != nil && !s.o.Reads && fault.CodeOf(err) == fault.NotFound {
 		d, _, err = s.declare(ctx, def)
 	}
 	return d, err
@@ -246,6 +250,7 @@ func (s *Service) replace(ctx context.Context, d *Stored, def *Sync, declared bo
 	if err := s.commit(ctx, append(writes, d.write())); err != nil {
 		return err
 	}
+	s.o.Runs.Committed(ctx, writes)
 	s.o.Changed(def.ID)
 	return nil
 }
@@ -271,6 +276,7 @@ func (s *Service) Delete(ctx context.Context, id, ifMatch string) error {
 	if err := s.commit(ctx, append(writes, gone)); err != nil {
 		return err
 	}
+	s.o.Runs.Committed(ctx, writes)
 	s.o.Changed(id)
 	return nil
 }

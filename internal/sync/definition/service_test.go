@@ -34,6 +34,7 @@ type runs struct {
 	redefined  int
 	sameSource bool
 	forgotten  int
+	committed  int
 }
 
 var errBusy = fault.New(fault.Conflict, "a run is at work")
@@ -60,6 +61,8 @@ func (r *runs) Forget(_ context.Context, id string) ([]store.Write, error) {
 	w.Delete = true
 	return []store.Write{w}, nil
 }
+
+func (r *runs) Committed(context.Context, []store.Write) { r.committed++ }
 
 func newWorld(t *testing.T) *world {
 	st := drivertest.SQLite(t)

@@ -56,6 +56,10 @@ func (s *Service) ColumnsOf(ctx context.Context, def *definition.Sync) ([]Look, 
 	return s.look(ctx, def), nil
 }
 
+// Look is Columns for a definition that is complete as it is. It stores nothing, and reads no
+// definition.
+func (s *Service) Look(ctx context.Context, def *definition.Sync) []Look { return s.look(ctx, def) }
+
 func (s *Service) look(ctx context.Context, def *definition.Sync) []Look {
 	ctx, cancel := context.WithTimeout(ctx, sampleTime)
 	defer cancel()

@@ -1,12 +1,14 @@
 package exchange
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"regexp"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 // fileName matches what may be uploaded: a plain name of a table of text. So no upload
@@ -19,12 +21,12 @@ type Uploaded struct {
 	Bytes   int    `json:"bytes"`
 }
 
-// Upload stores a file in the directory that syncs may use, in place of one that has the
+// Upload stores a file in the directory or the bucket that syncs may use, in place of one that has the
 // name. Readers see the old content or the new one, never a part.
-func (s *Service) Upload(name string, content []byte) (Uploaded, error) {
+func (s *Service) Upload(ctx context.Context, name string, content []byte) (Uploaded, error) {
 	env := s.o.Env
 	switch {
-	case env.Dir == nil:
+	case env.Dir == nil && env.Upload == nil:
 		return Uploaded{}, fault.New(fault.Invalid, "this deployment lets syncs use no files: configure sync.directory, or store the file in a bucket and use its gs:// URL")
 	case !fileName.MatchString(name):
 		return Uploaded{}, fault.New(fault.Invalid, "the name of a file must be letters, digits, '.', '_' and '-', and end in .csv, .tsv or .txt, also with .gz")
@@ -32,13 +34,17 @@ func (s *Service) Upload(name string, content []byte) (Uploaded, error) {
 	if err := env.NotStore(name, content[:min(len(content), 100)]); err != nil {
 		return Uploaded{}, err
 	}
+	stored := Uploaded{FileURL: name, Bytes: len(content)}
+	if env.Dir == nil {
+		return stored, env.Upload(ctx, name, content)
+	}
 	if err := env.Reachable(name); err != nil {
 		return Uploaded{}, err
 	}
 	if info, err := env.Dir.Lstat(name); err == nil && !info.Mode().IsRegular() {
 		return Uploaded{}, fault.New(fault.Conflict, "%s is there, and is not a file", name)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Uploaded{}, writeFault(name, err)
+		return Uploaded{}, source.WriteFault(name, err)
 	}
 	temporary := name + "." + s.o.Random() + ".tmp"
 	err := write(env.Dir, temporary, content)
@@ -47,9 +53,9 @@ func (s *Service) Upload(name string, content []byte) (Uploaded, error) {
 	}
 	if err != nil {
 		_ = env.Dir.Remove(temporary)
-		return Uploaded{}, writeFault(name, err)
+		return Uploaded{}, source.WriteFault(name, err)
 	}
-	return Uploaded{FileURL: name, Bytes: len(content)}, nil
+	return stored, nil
 }
 
 func write(dir *os.Root, name string, content []byte) error {
@@ -59,12 +65,4 @@ func write(dir *os.Root, name string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// writeFault leaves out the path of the directory, which tells callers about this machine.
-func writeFault(name string, err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err
-	}
-	return fault.Wrap(fault.Unavailable, err, "the file %s cannot be written in the directory that syncs may use", name)
 }

@@ -253,10 +253,17 @@ func (f *compiled) appendFrom(b []byte, v any) (_ []byte, there bool, err error)
 
 func (f *compiled) convert(b []byte, v any) ([]byte, error) {
 	switch f.Type {
-	case "number":
-		return appendNumber(b, v)
-	case "integer":
-		return appendInteger(b, v)
+	case "number", "integer":
+		plain, err := f.point(v)
+		if err != nil {
+			return nil, err
+		}
+		if f.Type == "integer" {
+			b, err = appendInteger(b, plain)
+		} else {
+			b, err = appendNumber(b, plain)
+		}
+		return b, f.decimalHint(v, err)
 	case "bool":
 		t, err := asBool(v)
 		return strconv.AppendBool(b, t), err

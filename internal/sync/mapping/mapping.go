@@ -63,6 +63,9 @@ type Field struct {
 	// one column in several. A push writes Format.
 	Formats []string `json:"formats,omitempty"`
 	Zone    string   `json:"zone,omitempty"` // zone of times that name none; default UTC
+	// Decimal is the sign before the fraction of numbers that are texts: a comma or a point.
+	// With it, groups of three digits may be separated. Without it, they may not.
+	Decimal string `json:"decimal,omitempty"`
 }
 
 const (
@@ -313,6 +316,9 @@ func compileField(c *checker, path, name string, def Field) compiled {
 	}
 	if def.Type != "time" && (def.Format != "" || def.Zone != "" || len(def.Formats) > 0) {
 		c.add(path+".format", "can only be used with the type time")
+	}
+	if def.Decimal != "" && (separators[def.Decimal] == "" || def.Type != "number" && def.Type != "integer") {
+		c.add(path+".decimal", "must be a comma or a point, of a field of the type number or integer")
 	}
 	if zone := c.zone(path+".zone", def.Zone); zone != nil {
 		f.zone = zone

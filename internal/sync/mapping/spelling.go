@@ -149,7 +149,7 @@ func (m *Mapper) Spell(s Spelling) {
 // spell returns a value of the record as the source spells it.
 func (f *compiled) spell(v any) (any, error) {
 	switch b, isBool := v.(bool); {
-	case v == nil || len(f.seen.list) == 0 && f.Type != "time" && f.Type != "json":
+	case v == nil || len(f.seen.list) == 0 && f.Type != "time" && f.Type != "json" && f.Decimal == "":
 		return v, nil
 	case f.Type == "time":
 		t, err := asTime(v, "", time.UTC)
@@ -167,6 +167,9 @@ func (f *compiled) spell(v any) (any, error) {
 	list := f.seen.list
 	if f.Type == "json" { // a text as it is would be read as JSON
 		list = append(slices.Clone(list), formOther, formText)
+	}
+	if f.Decimal != "" && len(list) == 0 { // its column is of texts
+		list = []string{formText}
 	}
 	for _, form := range list {
 		w, ok := f.inForm(form, v)
@@ -205,6 +208,9 @@ func (f *compiled) inForm(form string, v any) (any, bool) {
 		case isText:
 		case form == formText:
 			b, err := appendNumber(nil, v)
+			if f.Decimal != "" {
+				b = bytes.Replace(b, []byte("."), []byte(f.Decimal), 1)
+			}
 			return string(b), err == nil
 		case form == formNumber:
 			return v, true

@@ -55,6 +55,9 @@ func (p *pusher) resend(r StoredRecord, link record.Link) (*outgoing, *Rejected,
 		Op: source.Create, ID: r.ID, ExternalIDs: r.ExternalIDs, Fields: fields, Key: p.mapper.NewKey(p.e.source, r.ID, fields), Attempt: link.Attempt,
 		Lacking: p.mapper.Lacking(data),
 	}
+	if reject := p.inherit(o, data); reject != nil {
+		return nil, reject, nil
+	}
 	o.keep(p.mapper.Own(data), nil)
 	return o, nil, nil
 }

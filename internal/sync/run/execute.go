@@ -29,7 +29,8 @@ type execution struct {
 	// committed are the steps as of the last checkpoint. What was counted since is not
 	// committed, and must not be reported if the run ends now.
 	committed []*Step
-	planned   int // changes of a validation, as of the last checkpoint
+	planned   int   // changes of a validation, as of the last checkpoint
+	cause     error // of a failure, for the log; nil: the run's errors say all
 }
 
 // errHandOn ends this invocation's part of a run at a page boundary.
@@ -153,7 +154,7 @@ func (e *execution) conclude(ctx context.Context, err error) error {
 		return e.finish(ctx, Cancelled)
 	case err != nil:
 		e.run.Errors = append(e.run.Errors, Explain(err))
-		e.svc.log.Warn("a run failed", "syncId", id, "runId", runID, "error", err)
+		e.cause = err
 		return e.finish(ctx, Failed)
 	case slices.ContainsFunc(e.run.Results, func(s *Step) bool { return s.State == Failed }):
 		return e.finish(ctx, Failed)
@@ -213,6 +214,7 @@ func (e *execution) finish(ctx context.Context, end State) error {
 	})
 	if err == nil {
 		e.svc.o.Outbox.Committed(told)
+		logEnded(ctx, e.svc.log, e.run, e.cause)
 	}
 	switch {
 	case errors.Is(err, errLost):

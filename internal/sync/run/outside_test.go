@@ -40,6 +40,8 @@ type outside struct {
 	dir        string // of its files
 	put        func(row map[string]string)
 	rows       func() []map[string]string
+	exec       func(query string) // of a database
+	schema     string             // or database of the table
 }
 
 // columnTypes holds the columns' types in a database.
@@ -130,7 +132,7 @@ func serverURL(t *testing.T, env string) *url.URL {
 func postgresOutside(t *testing.T, columns []string, types columnTypes) *outside {
 	u := serverURL(t, "HEADGATE_POSTGRES_URL")
 	name := fmt.Sprintf("test_%016x", rand.Uint64())
-	o := &outside{name: "postgres", dir: t.TempDir(), datasource: source.Datasource{Type: "sql", URL: u.String(), Options: []byte(`{"schema":"` + name + `"}`)}}
+	o := &outside{name: "postgres", schema: name, dir: t.TempDir(), datasource: source.Datasource{Type: "sql", URL: u.String(), Options: []byte(`{"schema":"` + name + `"}`)}}
 	db, err := sql.Open("pgx", u.String())
 	require.NoError(t, err)
 	_, err = db.Exec("CREATE SCHEMA " + name)
@@ -166,7 +168,7 @@ func mysqlOutside(t *testing.T, columns []string, types columnTypes) *outside {
 		require.NoError(t, db.Close())
 	})
 	u.Path = "/" + name
-	o := &outside{name: "mysql", dir: t.TempDir(), datasource: source.Datasource{Type: "sql", URL: u.String()}}
+	o := &outside{name: "mysql", schema: name, dir: t.TempDir(), datasource: source.Datasource{Type: "sql", URL: u.String()}}
 	o.table(t, "mysql", dsn(name), columns, types)
 	return o
 }
@@ -188,8 +190,11 @@ func (o *outside) table(t *testing.T, driver, dsn string, columns []string, type
 		}
 		defined = append(defined, c+" "+typ)
 	}
-	_, err = db.Exec("CREATE TABLE item (" + strings.Join(defined, ", ") + ")")
-	require.NoError(t, err)
+	o.exec = func(query string) {
+		_, err := db.Exec(query)
+		require.NoError(t, err, query)
+	}
+	o.exec("CREATE TABLE item (" + strings.Join(defined, ", ") + ")")
 	o.put = func(row map[string]string) {
 		names := slices.Sorted(maps.Keys(row))
 		var values []string

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,8 +28,9 @@ type pusher struct {
 	rejects *rejectList
 	sent    *SentLog
 
-	own  ownIDs // of the records that those of the page name
-	made int64  // rows that were made before the batch
+	own   ownIDs                  // of the records that those of the page name
+	named map[string]StoredRecord // from which new rows of the page take ids
+	made  int64                   // rows that were made before the batch
 
 	later map[string]bool // records at which the source failed in this push; the next one sends them again
 
@@ -79,20 +81,7 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if e.run.Retry {
 		return p.retry(ctx)
 	}
-	// A first push looks at every record, by id: records that were only pulled have no
-	// place in the order. Later pushes look at what changed since.
-	listing := store.Listing{Collection: p.records.collection, Limit: min(500, docs.Limits().MaxCommit-commitReserve), Bytes: store.PageBytes}
-	from := known.pushFrom(e.svc.clock())
-	if first, _ := e.def.FirstCursor(); known.Pushed == 0 && !first.IsZero() {
-		from = first.UnixMicro()
-	}
-	if from > 0 {
-		listing.ByOrder = true
-		listing.After = store.Position{Order: from}
-	}
-	if step.Position != nil {
-		listing.After, listing.ByOrder = *step.Position, step.Position.Order > 0
-	}
+	listing := p.listing(known)
 	for {
 		page, err := docs.List(ctx, listing)
 		if err != nil {
@@ -122,6 +111,29 @@ func (e *execution) push(ctx context.Context, step *Step, m *mapping.Mapper) err
 			return err
 		}
 	}
+}
+
+// listing returns what is read first. A first push looks at every record, by id: records
+// that were only pulled have no place in the order. Later pushes look at what changed since,
+// unless rows take ids from other records.
+func (p *pusher) listing(known *typeState) store.Listing {
+	limits := p.docs.Limits()
+	listing := store.Listing{Collection: p.records.collection, Limit: min(500, limits.MaxCommit-commitReserve), Bytes: store.PageBytes}
+	from := known.pushFrom(p.e.svc.clock())
+	if field, _ := p.inherits(); known.Pushed == 0 || field != "" {
+		from = 0
+		if first, _ := p.def.FirstCursor(); !first.IsZero() {
+			from = first.UnixMicro()
+		}
+	}
+	if from > 0 {
+		listing.ByOrder = true
+		listing.After = store.Position{Order: from}
+	}
+	if p.step.Position != nil {
+		listing.After, listing.ByOrder = *p.step.Position, p.step.Position.Order > 0
+	}
+	return listing
 }
 
 func (p *pusher) conclude(ctx context.Context) error {
@@ -166,7 +178,7 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 	p.step.Counts.Read += int64(len(docs))
 	p.step.Progress.Done += int64(len(docs))
 	p.step.Progress.Unit = unitRecords
-	if err := p.readOwnIDs(ctx, docs); err != nil {
+	if err := errors.Join(p.readOwnIDs(ctx, docs), p.readNamed(ctx, docs)); err != nil {
 		return err
 	}
 	var out []*outgoing
@@ -269,13 +281,8 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	}
 	o.change.Fields = fields
 	if !known {
-		o.change.Op, o.change.Key = source.Create, p.mapper.NewKey(p.e.source, r.ID, fields)
-		o.change.Lacking = p.mapper.Lacking(ours)
-		if s, ok := p.e.source.(source.Selector); ok && !s.Takes(p.step.Datatype, o.change) {
-			return nil, nil, nil
-		}
-		o.keep(p.mapper.Own(ours), nil)
-		return o, nil, nil
+		o, reject := p.creation(o, ours)
+		return o, reject, nil
 	}
 	// Fields in doubt are sent as well: the row may have other values than the base.
 	kept := slices.Concat(link.Held, p.mapper.Own(ours), p.mapper.Own(base))
@@ -288,6 +295,20 @@ func (p *pusher) outgoing(r StoredRecord) (*outgoing, *Rejected, error) {
 	o.change.Expect = p.expect(o, base)
 	o.keep(kept, base)
 	return o, nil, nil
+}
+
+// creation makes the change a creation; nil: the source does not get the record.
+func (p *pusher) creation(o *outgoing, ours map[string]any) (*outgoing, *Rejected) {
+	o.change.Op, o.change.Key = source.Create, p.mapper.NewKey(p.e.source, o.ID, o.change.Fields)
+	o.change.Lacking = p.mapper.Lacking(ours)
+	if reject := p.inherit(o, ours); reject != nil {
+		return nil, reject
+	}
+	if s, ok := p.e.source.(source.Selector); ok && !s.Takes(p.step.Datatype, o.change) {
+		return nil, nil
+	}
+	o.keep(p.mapper.Own(ours), nil)
+	return o, nil
 }
 
 // keep notes that the source does not get these fields: it has what it had before.

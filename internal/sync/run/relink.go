@@ -59,18 +59,19 @@ type relinker struct {
 	def     *definition.Sync
 	records *Records
 	out     *RelinkType
-	newKeys map[string]string // of the rows, by the old key
-	rows    map[string]bool   // the new keys
+	keys    *rowKeys
+	resumed bool // an earlier call was cut off: a link may be new already
 }
 
 // Relink links the records of a sync to their rows anew, after its key was changed or its id
 // used for another source. A row is the one of a record if the columns of the old key have
 // the old key's values. Unless confirmed, it stores nothing. Conflict: there is nothing to
-// link anew, a run is at work, or a row or a record could be either of two.
+// link anew, a run is at work, or a row or a record could be either of two. TooLarge: the
+// budget of runs has not enough memory for the keys of all rows.
 //
 // The links are many commits. Until the last one no run starts, and a second call finishes
-// what one that was cut off began: no new key is another row's old one, so that a link shows
-// by itself whether it is done.
+// what one that was cut off began: no new key is another row's or record's old one, so that
+// a link shows by itself whether it is done.
 func (s *Service) Relink(ctx context.Context, id string, confirmed bool) (*Relinking, error) {
 	d, err := s.defs.Get(ctx, id)
 	if err != nil {
@@ -87,17 +88,23 @@ func (s *Service) Relink(ctx context.Context, id string, confirmed bool) (*Relin
 	}
 	types := relinkTypes(def, s.kinds, was, now)
 	switch {
-	case len(types) == 0:
-		return nil, fault.New(fault.Conflict, "the records of sync %q are linked to the rows that its definition means: there is nothing to link anew", id)
 	case st.Lease.live(s.clock()) && st.Lease.RunID != "":
 		return nil, fault.New(fault.Conflict, "run %s is at work: cancel it, or wait for its end", st.Lease.RunID)
+	case len(types) == 0:
+		return nil, fault.New(fault.Conflict, "the records of sync %q are linked to the rows that its definition means: there is nothing to link anew", id)
 	case was.Next != nil && !was.Next.means(now):
 		return nil, errHalfLinked(id)
+	}
+	hold := s.o.Memory.Hold()
+	defer hold.Release()
+	if err := hold.Resize(ctx, relinkMemory); err != nil {
+		return nil, err
 	}
 	out := &Relinking{SyncID: id, Datatypes: map[string]*RelinkType{}}
 	var all []*relinker
 	for _, t := range types {
-		r := &relinker{svc: s, def: def, records: NewRecords(s.docs, def, t), out: &RelinkType{From: was.Keys[t], To: now.Keys[t]}}
+		r := &relinker{svc: s, def: def, records: NewRecords(s.docs, def, t), keys: newRowKeys(hold), resumed: was.Next != nil,
+			out: &RelinkType{From: was.Keys[t], To: now.Keys[t], LinkedExamples: []LinkedPair{}, WithoutExamples: []string{}, UnlinkedExamples: []string{}}}
 		if err := r.read(ctx, t); err != nil {
 			return nil, err
 		}
@@ -193,7 +200,6 @@ func (r *relinker) read(ctx context.Context, datatype string) error {
 		return err
 	}
 	defer func() { _ = reader.Close() }()
-	r.newKeys, r.rows = map[string]string{}, map[string]bool{}
 	for {
 		page, err := reader.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -207,6 +213,9 @@ func (r *relinker) read(ctx context.Context, datatype string) error {
 			if err := r.add(m, row); err != nil {
 				return err
 			}
+		}
+		if err := r.keys.take(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -225,46 +234,34 @@ func (r *relinker) add(m *mapping.Mapper, row source.Row) error {
 	if r.out.Rows++; r.out.Rows > maxCount {
 		return fault.New(fault.Invalid, "the source has more than %d rows, which is the most that can be linked anew", maxCount)
 	}
-	if r.rows[item.Key] {
+	if _, twice := r.keys.records[item.Key]; twice {
 		return fault.New(fault.Conflict, "two rows have the new key %q: its columns %q do not identify a row", item.Key, r.out.To)
 	}
-	r.rows[item.Key] = true
 	old, err := mapping.JoinKey(values)
 	if err != nil {
-		r.without(item.Key) // the row does not have the old key's columns
+		r.keys.addNew(item.Key)
 		return nil
 	}
-	if _, twice := r.newKeys[old]; twice {
+	if _, twice := r.keys.newOf[old]; twice {
 		return fault.New(fault.Conflict, "two rows have the old key %q: its columns %q do not identify a row", old, r.out.From)
 	}
-	r.newKeys[old] = item.Key
+	r.keys.add(old, item.Key)
 	return nil
 }
 
 // apart refuses a new key that is another row's old one.
 func (r *relinker) apart() error {
-	for old, key := range r.newKeys {
-		if other, there := r.newKeys[key]; there && key != old {
+	for old, key := range r.keys.newOf {
+		if other, there := r.keys.newOf[key]; there && key != old {
 			return fault.New(fault.Conflict, "the new key %q of a row is the old key of the row %q as well, so a link could mean either: give the sync a new id", key, other)
 		}
 	}
 	return nil
 }
 
-func (r *relinker) without(key string) {
-	if r.out.Without++; len(r.out.WithoutExamples) < relinkExamples {
-		r.out.WithoutExamples = append(r.out.WithoutExamples, key)
-	}
-}
-
 // each looks at all records. Without commit it counts; with it, it stores their links.
 func (r *relinker) each(ctx context.Context, commit func(...store.Write) error) error {
-	taken := map[string]string{}
-	listing := store.Listing{Collection: r.records.collection, Limit: relinkPart, Bytes: store.PageBytes}
-	done := make(map[string]string, 2*len(r.newKeys))
-	for old, key := range r.newKeys {
-		done[old], done[key] = key, key
-	}
+	listing := store.Listing{Collection: r.records.collection, Limit: relinkPart, Bytes: source.PageBytes}
 	for {
 		page, err := r.svc.docs.List(ctx, listing)
 		if err != nil {
@@ -281,16 +278,18 @@ func (r *relinker) each(ctx context.Context, commit func(...store.Write) error) 
 			if !known || link.Gone {
 				continue
 			}
-			key := done[link.Key]
-			if other := taken[key]; key != "" && other != "" {
-				return fault.New(fault.Conflict, "the records %q and %q would be those of one row, %q", other, rec.ID, key)
+			key, err := r.rowOf(rec.ID, link.Key)
+			if err != nil {
+				return err
 			}
-			taken[key] = rec.ID
 			if commit == nil {
 				r.count(rec.ID, key)
 			} else {
 				writes = append(writes, r.link(rec, link, key)...)
 			}
+		}
+		if err := r.keys.take(ctx); err != nil {
+			return err
 		}
 		for part := range slices.Chunk(writes, r.svc.docs.Limits().MaxCommit-commitReserve) {
 			if err := commit(part...); err != nil {
@@ -302,13 +301,32 @@ func (r *relinker) each(ctx context.Context, commit func(...store.Write) error) 
 		}
 	}
 	if commit == nil {
-		for _, key := range slices.Sorted(maps.Values(r.newKeys)) {
-			if taken[key] == "" {
-				r.without(key)
-			}
-		}
+		r.out.Without, r.out.WithoutExamples = r.keys.without()
 	}
 	return nil
+}
+
+// rowOf returns the new key of the row that a record's link means; "" if there is no such
+// row.
+func (r *relinker) rowOf(id, link string) (string, error) {
+	key, old := r.keys.newOf[link]
+	if !old {
+		if _, there := r.keys.records[link]; !there {
+			return "", nil
+		}
+		if !r.resumed {
+			return "", fault.New(fault.Conflict, "the new key %q of a row is the old key of the record %q, whose row is not there, so a link could mean either: give the sync a new id", link, id)
+		}
+		key = link
+	}
+	switch other := r.keys.records[key]; other {
+	case id: // it was counted already
+	case "":
+		r.keys.meet(key, id)
+	default:
+		return "", fault.New(fault.Conflict, "the records %q and %q would be those of one row, %q", other, id, key)
+	}
+	return key, nil
 }
 
 func (r *relinker) count(id, key string) {

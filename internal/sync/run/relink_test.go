@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
@@ -150,6 +151,53 @@ func TestRelinkRefusesKeysThatMeanTwoRows(t *testing.T) {
 			require.Equal(t, before, w.everything())
 		})
 	}
+}
+
+// A new key that is the old key of a record whose row is gone is refused: after a call that
+// was cut off, that record's link would be taken for one that is new already.
+func TestRelinkRefusesTheKeyOfALostRow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.source.put("5", map[string]any{"name": "five"})
+	w.finished(syncrun.Start{})
+	w.wait(time.Minute)
+	w.source.forget("5")
+	w.source.put("7", map[string]any{"name": "5"})
+	w.redefined(false, func(s *definition.Sync) { s.Mapping["item"].Key = []string{"name"} })
+	before := w.everything()
+	for _, confirmed := range []bool{false, true} {
+		_, err := w.svc.Relink(t.Context(), "s", confirmed)
+		require.Equal(t, fault.Conflict, fault.CodeOf(err))
+		require.ErrorContains(t, err, `the new key "5" of a row is the old key of the record "5"`)
+	}
+	require.Equal(t, before, w.everything())
+}
+
+// The keys of the rows take memory of the runs' budget: a source that has too many of them is
+// refused, nothing is stored, and in the end the budget has everything back.
+func TestRelinkTakesItsMemory(t *testing.T) {
+	t.Parallel()
+	const rows = 5000
+	w := newWorld(t, nil)
+	for i := range rows {
+		w.source.put(fmt.Sprint(i), map[string]any{"name": fmt.Sprintf("n%d", i)})
+	}
+	w.finished(syncrun.Start{})
+	w.wait(time.Hour)
+	w.redefined(false, func(s *definition.Sync) { s.Mapping["item"].Key = []string{"name"} })
+	before := w.everything()
+	relink := func(room int64) error {
+		memory := budget.New(16<<20 + room)
+		svc := w.serviceWith(w.store, func(o *syncrun.Options) { o.Memory = memory })
+		_, err := svc.Relink(t.Context(), "s", true)
+		require.Zero(t, memory.Used())
+		return err
+	}
+	err := relink(rows * 100)
+	require.Equal(t, fault.TooLarge, fault.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "rows need more memory than this process has for syncs")
+	require.Equal(t, before, w.everything())
+	require.NoError(t, relink(rows*300))
 }
 
 // forget removes a row without a trace.

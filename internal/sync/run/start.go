@@ -121,7 +121,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 	if d.Sync.IsOneTime && !st.FinishedAt.IsZero() && o.Method != Validate {
 		return nil, fault.New(fault.Conflict, "the sync is a one-time sync and finished at %s", st.FinishedAt.Format(time.RFC3339))
 	}
-	writes := links
+	writes, died := links, (*Run)(nil)
 	if old := st.Lease; old != nil {
 		before, rev, err := s.ledger.readRun(ctx, id, old.RunID)
 		if err != nil && fault.CodeOf(err) != fault.NotFound {
@@ -139,6 +139,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 		case before != nil && !before.State.Ended():
 			before.Errors = append(before.Errors, "its process died; run "+runID+" went on from its last checkpoint")
 			before.end(Failed, now)
+			died = before
 			writes = append(ended(ctx, s.o.Outbox, before), before.write(rev))
 		}
 	}
@@ -153,6 +154,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 		return nil, err
 	}
 	s.o.Outbox.Committed(writes)
+	logEnded(ctx, s.log, died, nil)
 	s.o.StatusChanged(id)
 	return run, nil
 }
@@ -243,6 +245,7 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 			writes = append(writes, st.write(id))
 		}
 		if _, err := s.docs.Commit(ctx, writes); err == nil {
+			logEnded(ctx, s.log, run, nil)
 			return run, nil
 		} else if !errors.Is(err, store.ErrConflict) {
 			return nil, err
@@ -263,6 +266,9 @@ func (s *Service) TakeOver(ctx context.Context) (int, error) {
 			return nil
 		}
 		n++
+		if st.Lease.Owner != "" { // it is not one that waits to be begun, or was handed on
+			s.log.WarnContext(ctx, "the process of a run died: another goes on from its last checkpoint", "syncId", doc.ID, "runId", st.Lease.RunID)
+		}
 		return s.dispatch(ctx, doc.ID, st.Lease.RunID)
 	})
 	return n, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -111,6 +112,7 @@ type Ledger struct {
 	// Outbox takes the runs that fail because their sync was changed or deleted, if others
 	// subscribe to that. nil: nobody does.
 	Outbox *occurrence.Outbox
+	Log    *slog.Logger // gets a line of each such run; nil: nobody reads it
 }
 
 // NewLedger returns a ledger. now may be nil: time.Now.
@@ -210,6 +212,19 @@ func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
 		writes = append(writes, links.write(id))
 	}
 	return writes, err
+}
+
+// Committed implements definition.Runs.
+func (l *Ledger) Committed(ctx context.Context, writes []store.Write) {
+	l.Outbox.Committed(writes)
+	for _, w := range writes {
+		if l.Log == nil || w.Collection.Kind != runsOf("").Kind {
+			continue
+		}
+		if run, err := parseRun(w.Doc); err == nil && run.State.Ended() {
+			logEnded(ctx, l.Log, run, nil)
+		}
+	}
 }
 
 // abandon ends a run whose process died, so that no process takes it over: it was

@@ -3,7 +3,6 @@ package run_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -41,6 +40,7 @@ type world struct {
 	ids    atomic.Int64
 	slept  atomic.Int64 // pauses of runs
 	def    *definition.Sync
+	log    lines
 }
 
 func newWorld(t testing.TB, change func(*definition.Sync)) *world {
@@ -68,7 +68,7 @@ func (w *world) define(kinds source.Registry, change func(*definition.Sync)) {
 	}
 	kinds = w.kinds
 	w.defs = definition.New(definition.Options{
-		Docs: w.store, Runs: syncrun.NewLedger(w.store, w.now), Kinds: kinds, Now: w.now, Random: w.id,
+		Docs: w.store, Runs: w.ledger(), Kinds: kinds, Now: w.now, Random: w.id,
 	})
 	w.rows = exchange.New(exchange.Options{Docs: w.store, Definitions: w.defs, Kinds: kinds, Now: w.now, Random: w.id})
 	w.svc = w.service()
@@ -93,6 +93,12 @@ func (w *world) define(kinds source.Registry, change func(*definition.Sync)) {
 	require.NoError(t, err)
 }
 
+func (w *world) ledger() *syncrun.Ledger {
+	l := syncrun.NewLedger(w.store, w.now)
+	l.Log = w.log.logger()
+	return l
+}
+
 func (w *world) id() string { return fmt.Sprintf("run-%06d", w.ids.Add(1)) }
 
 // service returns the service of another process on the same store.
@@ -104,7 +110,7 @@ func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syn
 	docs = store.Coded(docs) // as in a deployment
 	kinds := w.kinds
 	o := syncrun.Options{
-		Docs: docs, Kinds: kinds, Env: source.Env{HTTP: http.DefaultClient, Now: w.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}, Log: slog.New(slog.DiscardHandler), Now: w.now, Random: w.id, Sleep: w.sleep,
+		Docs: docs, Kinds: kinds, Env: source.Env{HTTP: http.DefaultClient, Now: w.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}, Log: w.log.logger(), Now: w.now, Random: w.id, Sleep: w.sleep,
 		Definitions: definition.New(definition.Options{
 			Docs: docs, Runs: syncrun.NewLedger(docs, w.now), Kinds: kinds, Now: w.now, Random: w.id,
 		}),
@@ -228,4 +234,9 @@ func (w *world) everything() map[string]string {
 	}
 	require.NotEmpty(w.t, out)
 	return out
+}
+
+// idling has a service start runs, and work on none.
+func idling(o *syncrun.Options) {
+	o.Dispatch = func(context.Context, string, string) error { return nil }
 }

@@ -60,6 +60,11 @@ type Env struct {
 	// Dir is the only directory that sources may read and write; nil: they may use no
 	// files. Sources open files with OpenFile, which refuses the embedded store.
 	Dir *os.Root
+	// Bucket is the place in Cloud Storage that stands for Dir, gs://NAME/PREFIX; "": there is
+	// none. Only CSV files are read there.
+	Bucket string
+	// Upload stores a file in Bucket, in place of one that has the name; nil without one.
+	Upload func(ctx context.Context, name string, content []byte) error
 	// Own is the file of the embedded store; "": there is none. No source may open it,
 	// even if it lies in Dir, because it holds the credentials of all syncs.
 	Own string

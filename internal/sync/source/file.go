@@ -18,6 +18,9 @@ import (
 // embedded store and its copies, and everything but regular files. It never blocks, not
 // even on a pipe without a writer or on a device.
 func (e Env) OpenFile(path string) (*os.File, error) {
+	if e.Dir == nil && e.Bucket != "" {
+		return nil, fault.New(fault.Invalid, "sync.directory is %s, where syncs may read CSV files only", e.Bucket)
+	}
 	if e.Dir == nil {
 		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")
 	}

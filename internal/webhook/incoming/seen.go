@@ -41,6 +41,12 @@ func (m memory) find(ctx context.Context, hook, id string) (rev string, known bo
 	return docs[0].Rev, !docs[0].ExpireAt.Before(m.now()), nil
 }
 
+// Used reports whether a webhook with an id came to the hook in the last few days.
+func (s *Service) Used(ctx context.Context, hook string) (bool, error) {
+	n, err := s.seen.docs.CountDocs(ctx, seen(hook), 1)
+	return n > 0, err
+}
+
 // Once calls do unless the webhook was accepted before, and remembers the webhook if do
 // succeeds. do reports whether it has committed seen together with its effects; Once commits
 // it otherwise. After a crash before that commit, the sender's retry calls do again, so what

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/outbound"
@@ -76,10 +77,11 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 	}
 	d.record(a)
 	if status == http.StatusGone {
-		s.log.Info("the target of a webhook is gone: it is removed", "id", t.ID)
+		s.log.Warn("the target of a webhook is gone: it is removed", "id", t.ID, "host", hostOf(t.URL))
 		return nil, false, s.remove(ctx, t)
 	}
 	ok = sendErr == nil
+	before := t.Failures
 	t, err = s.settle(ctx, t, d, func(t *Target) {
 		t.LeaseUntil, t.LastStatus, t.LastError = time.Time{}, a.Status, a.Error
 		if ok {
@@ -99,7 +101,33 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 		t.WaitSeconds = wait.Seconds()
 		t.NextAttempt = now.Add(wait)
 	})
+	if t != nil {
+		s.tellTurn(t, before)
+	}
 	return t, ok, err
+}
+
+// tellTurn logs that a target begins to fail, is paused, or takes deliveries again. before
+// counts its failures until this attempt. The attempts between have no line: there may be many.
+func (s *Service) tellTurn(t *Target, before int) {
+	switch {
+	case t.State == Paused:
+		s.log.Warn("the target of a webhook is paused, and keeps its deliveries: correct it, and retry one of them with POST /webhooks/{id}/deliveries/{n}/retry",
+			"id", t.ID, "host", hostOf(t.URL), "failures", t.Failures, "failingSince", t.FailingSince.Format(time.RFC3339), "waiting", t.Waiting(), "error", t.LastError)
+	case t.Failures == 1:
+		s.log.Warn("the target of a webhook did not take a delivery: it is tried again", "id", t.ID, "host", hostOf(t.URL), "status", t.LastStatus, "error", t.LastError)
+	case t.Failures == 0 && before > 0:
+		s.log.Info("the target of a webhook takes deliveries again", "id", t.ID, "host", hostOf(t.URL), "failures", before)
+	}
+}
+
+// hostOf returns the host of a target's URL: the rest may hold a credential.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // call sends the delivery, and its data if they are stored apart.

@@ -30,6 +30,7 @@ type world struct {
 	svc   *process
 	clock atomic.Int64
 	ids   atomic.Int64
+	log   slog.Handler
 }
 
 func newWorld(t *testing.T) *world {
@@ -37,7 +38,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func worldOn(t *testing.T, docs store.Docs) *world {
-	w := &world{T: t, store: docs}
+	w := &world{T: t, store: docs, log: slog.DiscardHandler}
 	w.clock.Store(time.Now().UnixMicro())
 	w.svc = w.service(nil)
 	return w
@@ -72,7 +73,7 @@ func (w *world) service(change func(*outgoing.Options)) *process {
 	require.NoError(w, err)
 	w.Cleanup(out.Close)
 	o := outgoing.Options{
-		Docs: w.store, HTTP: out.HTTP(), Log: slog.New(slog.DiscardHandler), Now: w.now, PublicURL: "https://headgate.example",
+		Docs: w.store, HTTP: out.HTTP(), Log: slog.New(w.log), Now: w.now, PublicURL: "https://headgate.example",
 		BackgroundCPU: true,
 		Random:        func() string { return fmt.Sprint(w.ids.Add(1)) }, Consents: func(*url.URL) bool { return true },
 	}

@@ -62,6 +62,8 @@ type Generator struct {
 	Open []string
 	// More are members that are added to definitions.
 	More map[string]Object
+	// Strict is that of the reader: see [decode.Faults].
+	Strict bool
 
 	defs Object
 	done map[reflect.Type]bool
@@ -154,7 +156,7 @@ func (g *Generator) definition(name string, t reflect.Type) Object {
 
 func (g *Generator) property(t reflect.Type, f decode.Field) Object {
 	text := g.Comments[t.Name()+"."+f.Go.Name]
-	if f.Default != "" && f.Go.Type.Kind() == reflect.Int {
+	if f.Default != "" && f.Go.Type.Kind() == reflect.Int && (!g.Strict || f.Nullable) {
 		text += " 0 is the default."
 	}
 	o := Object{{"description", text}}
@@ -220,7 +222,7 @@ func (g *Generator) integer(r decode.Rules) Object {
 	}
 	least, most := int64(r.Range.Least), int64(r.Range.Most)
 	switch {
-	case r.Required || least <= 0:
+	case r.Required || least <= 0 || g.Strict && !r.Nullable:
 		o = append(o, Member{"minimum", least})
 	case least == 1:
 		o = append(o, Member{"minimum", 0})

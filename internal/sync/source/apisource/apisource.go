@@ -100,16 +100,28 @@ func (a *api) credentials(ctx context.Context, d source.Datasource, env source.E
 	return nil
 }
 
-// PushSize implements source.Source.
+// callsAtOnce is the most calls with batches that one Push makes, and rowsAtOnce about the most
+// rows of them. A run commits before and after each Push, which costs more than a call.
+const (
+	callsAtOnce = 5
+	rowsAtOnce  = 500
+)
+
+// PushSize implements source.Source. Where the server chooses keys, one batch at a time is in
+// doubt if its answer is lost: such a server may make the rows again.
 func (a *api) PushSize() int {
-	n := 1
+	n, chooses := 1, false
 	for _, r := range append(slices.Collect(maps.Values(a.Types)), a.resource) {
 		n = max(n, r.Create.size(), r.Update.size(), r.Delete.size())
+		chooses = chooses || r.Create != nil && r.Create.ID != ""
 	}
-	if n == 1 {
+	switch {
+	case n == 1:
 		return 20 // one call for each change; a run saves a checkpoint after this many
+	case chooses:
+		return n
 	}
-	return n
+	return n * max(1, min(callsAtOnce, rowsAtOnce/n))
 }
 
 // ChoosesKeys implements source.KeyChooser.

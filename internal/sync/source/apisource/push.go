@@ -236,6 +236,9 @@ func (p *pusher) row(w *write, c source.Change) any {
 		}
 	}
 	for name, v := range c.Fields {
+		if c.Op == source.Create && v == nil && slices.Contains(c.Lacking, name) {
+			continue // the server's default holds
+		}
 		if whole || slices.Contains(c.Changed, name) {
 			row[name] = v
 		}

@@ -184,7 +184,7 @@ func TestBatchesOfChanges(t *testing.T) {
 		}
 	}
 	src := s.Open(t)
-	require.Equal(t, 10, src.PushSize())
+	require.Equal(t, 50, src.PushSize())
 	results, err := src.Push(t.Context(), row, []source.Change{
 		update("r0000", "a"), update("r0001", "refuse me"), {Op: source.Delete, ID: "r0005", Key: []any{"r0005"}, Attempt: "x"},
 		{Op: source.Create, ID: "n", Key: []any{"n"}}, update("r0404", "c"),
@@ -213,5 +213,26 @@ func TestAnswersWithoutTheNewKey(t *testing.T) {
 		s.refuse = func(*http.Request) (int, string) { return 201, answer }
 		_, err := s.Open(t).Push(t.Context(), row, []source.Change{{Op: source.Create, ID: "a", Fields: map[string]any{"name": "a"}}})
 		require.ErrorContains(t, err, "no key of the new row at row.id", answer)
+	}
+}
+
+// A creation has no field that the record lacks, so that the server's default holds. A field
+// that is null is sent, and so is a value that an update removes.
+func TestACreationHasNoFieldThatTheRecordLacks(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{byKey, `"create":{"url":"row","batch":2},"update":{"url":"row/{id}"}`} {
+		s := newServer(t, "{"+`"list":"row",`+options+"}")
+		creation := func(id string) source.Change {
+			return source.Change{Op: source.Create, ID: id, Key: []any{id}, Attempt: id, Lacking: []string{"kind"}, Fields: map[string]any{"id": id, "name": nil, "kind": nil}}
+		}
+		_, err := s.Open(t).Push(t.Context(), row, []source.Change{creation("a"), creation("b")})
+		require.NoError(t, err)
+		for _, id := range []string{"a", "b"} {
+			require.Contains(t, s.rows[id], "name")
+			require.NotContains(t, s.rows[id], "kind")
+		}
+		_, err = s.Open(t).Push(t.Context(), row, []source.Change{{Op: source.Update, ID: "a", Key: []any{"a"}, Changed: []string{"kind"}, Lacking: []string{"kind"}, Fields: map[string]any{"kind": nil}}})
+		require.NoError(t, err)
+		require.Contains(t, s.calls[len(s.calls)-1], `"kind":null`)
 	}
 }

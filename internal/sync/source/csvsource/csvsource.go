@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -55,6 +56,9 @@ func open(_ context.Context, d source.Datasource, env source.Env) (source.Source
 	}
 	f := &file{options: o, env: env, format: strings.ToLower(d.FileFormat)}
 	f.location, _ = parseLocation(d.FileURL)
+	if f.path != "" && env.Dir == nil && env.Bucket != "" {
+		f.location, _ = parseLocation(env.Bucket + "/" + filepath.ToSlash(filepath.Clean(f.path)))
+	}
 	if f.path != "" && env.Dir == nil {
 		return nil, fault.New(fault.Invalid, "this deployment lets syncs use no files: sync.directory is not configured")
 	}

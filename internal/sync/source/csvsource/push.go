@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -22,7 +21,7 @@ import (
 // Push implements [source.Source]. It rewrites the whole file.
 func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
 	if f.path == "" {
-		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network cannot be written: fileUrl must be a path")
+		return nil, fault.Wrap(fault.Invalid, source.ErrReadOnly, "a CSV file over the network or in a bucket cannot be written: it has to be in a directory")
 	}
 	if !f.tidied {
 		f.removeStale()
@@ -42,7 +41,7 @@ func (f *file) Push(ctx context.Context, spec source.Spec, changes []source.Chan
 			_ = f.env.Dir.Remove(temp) // the error of the push matters more
 		}
 		if !errors.Is(err, errChanged) {
-			return nil, err
+			return nil, source.WriteFault(f.path, err)
 		}
 	}
 	return nil, fault.Wrap(fault.Conflict, errChanged,
@@ -74,6 +73,9 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 	}
 	if in != nil {
 		defer in.Close()
+		if err := source.Writable(w.f.path, in.seen.info); err != nil {
+			return "", err
+		}
 	}
 	temp, out, held, err := w.f.temporary()
 	if err != nil {
@@ -111,7 +113,7 @@ func (w *rewriter) run(ctx context.Context) (temp string, err error) {
 		return temp, err
 	}
 	if err := w.f.env.Dir.Rename(temp, w.f.path); err != nil {
-		return temp, fmt.Errorf("csvsource: replace the file: %w", err)
+		return temp, err
 	}
 	dir, err := w.f.env.Dir.Open(filepath.Dir(w.f.path))
 	if err != nil {

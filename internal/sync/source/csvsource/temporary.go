@@ -26,7 +26,7 @@ func (f *file) temporary() (name string, out, held *os.File, err error) {
 		name = f.path + "." + rand.Text()[:8] + temporaryEnd
 		out, err = f.env.Dir.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
-			return "", nil, nil, fault.Wrap(fault.Invalid, err, "no file can be written beside %s", f.path)
+			return "", nil, nil, err
 		}
 		held, err = f.env.Dir.Open(name)
 		// Another process may remove the file between its creation and the lock; then

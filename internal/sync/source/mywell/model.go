@@ -177,6 +177,9 @@ func pushResource(ours map[string]any, known externalIDs) (map[string]any, error
 // place returns a copy of a group or a resource with the postcode and the id, if it has one,
 // as LegacyMyWell names them. own is the external id that holds the id.
 func place(ours map[string]any, known externalIDs, own string) (map[string]any, error) {
+	if err := fits(ours); err != nil {
+		return nil, err
+	}
 	row := maps.Clone(ours)
 	delete(row, "externalIds")
 	delete(row, "id")

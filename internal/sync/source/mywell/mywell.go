@@ -56,8 +56,10 @@ type options struct {
 	// AccessToken is LoopBack's access_token, or refers to where it is: env:NAME, sm://….
 	AccessToken string `json:"accessToken" decode:"secret"`
 	// PageSize is the number of rows that a call asks for.
-	PageSize       int `json:"pageSize" default:"500" range:"1..10000"`
-	TimeoutSeconds int `json:"timeoutSeconds" default:"60" range:"1..600 seconds"` // of a call
+	PageSize int `json:"pageSize" default:"500" range:"1..10000"`
+	// PincodeFromGroups gives new resources the pincode, and the village, of their groups.
+	PincodeFromGroups bool `json:"pincodeFromGroups"`
+	TimeoutSeconds    int  `json:"timeoutSeconds" default:"60" range:"1..600 seconds"` // of a call
 }
 
 // check returns every fault of the definition.
@@ -87,6 +89,8 @@ type server struct {
 	base   *url.URL
 	client rest.Client
 	rows   int
+	// fromGroups is options.pincodeFromGroups.
+	fromGroups bool
 }
 
 func open(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
@@ -98,7 +102,7 @@ func open(ctx context.Context, d source.Datasource, env source.Env) (source.Sour
 	if err != nil {
 		return nil, err
 	}
-	s := &server{rows: o.PageSize}
+	s := &server{rows: o.PageSize, fromGroups: o.PincodeFromGroups}
 	s.base, _ = url.Parse(strings.TrimSuffix(d.URL, "/"))
 	s.client = rest.Client{HTTP: env.HTTP, Timeout: time.Duration(o.TimeoutSeconds) * time.Second, Now: env.Now, Memory: env.Memory, Secrets: []string{token, url.QueryEscape(token)}, To: d.Bound()}
 	if token != "" {

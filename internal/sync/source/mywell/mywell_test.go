@@ -356,7 +356,7 @@ func TestEveryFaultOfADefinition(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []fault.Detail{
 		{Path: "options.acessToken", Message: `unknown field; did you mean "accessToken"?`},
-		{Path: "options.colour", Message: "unknown field; the fields are accessToken, pageSize, timeoutSeconds"},
+		{Path: "options.colour", Message: "unknown field; the fields are accessToken, pageSize, pincodeFromGroups, timeoutSeconds"},
 		{Path: "options.pageSize", Message: "must be an integer, not a string"},
 		{Path: "options.timeoutSeconds", Message: "must be from 1 to 600 seconds"},
 		{Path: "url", Message: "must be an http or https URL"},

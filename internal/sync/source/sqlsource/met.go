@@ -19,7 +19,7 @@ var _ source.KeyFinder = (*sqlSource)(nil)
 
 // FindKeys implements source.KeyFinder.
 func (s *sqlSource) FindKeys(ctx context.Context, spec source.Spec, keys [][]any) ([][]any, error) {
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	ctx, cancel := s.within(ctx, s.options.wait.push)
 	defer cancel()
 	p, err := s.pusher(ctx, spec, nil)
 	if err != nil {

@@ -45,7 +45,7 @@ func openMySQL(o options, tls *tls.Config, env source.Env) (engine, error) {
 		return nil, fault.New(fault.Invalid, "url: MySQL cannot be set up with it")
 	}
 	m := &mySQL{}
-	m.standard = standard{db: sql.OpenDB(&metered{connector, &m.session}), value: m.value}
+	m.standard = standard{db: sql.OpenDB(&metered{connector, &m.session, o.wait.statement}), value: m.value}
 	m.db.SetMaxOpenConns(maxConnections)
 	m.db.SetConnMaxIdleTime(time.Minute)
 	return m, nil
@@ -204,7 +204,9 @@ func (m *mySQL) classify(err error) class {
 		return duplicate
 	case 1364, 1366, 1406, 1264, 1265, 1292, 1048, 1451, 1452, 3819, 4025, 1644, 1690, 3140, 1411, 1416, 3105, 1906:
 		return refusedRow
-	case 1044, 1045, 1142, 1143, 1227, 1792: // 1792: a write in a read-only transaction
+	case 1045: // a wrong password, or a user that does not exist
+		return login
+	case 1044, 1142, 1143, 1227, 1792: // 1792: a write in a read-only transaction
 		return denied
 	case 1040, 1203, 1226: // too many connections, of all logins or of this one
 		return full
@@ -215,7 +217,7 @@ func (m *mySQL) classify(err error) class {
 	case "22", "23", "45":
 		return refusedRow
 	case "28":
-		return denied
+		return login
 	case "42":
 		return wrong
 	}
@@ -225,7 +227,7 @@ func (m *mySQL) classify(err error) class {
 func (m *mySQL) explain(err error) string {
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
-		return "the database refused it"
+		return notTold
 	}
 	return e.Message
 }

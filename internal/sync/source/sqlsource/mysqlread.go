@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -100,7 +101,8 @@ const slack = 1 << 20
 // metered is a driver.Connector that gives each connection a meter and each session its zone.
 type metered struct {
 	driver.Connector
-	zone *sessionZone
+	zone      *sessionZone
+	statement time.Duration // the longest
 }
 
 // meteredSession is a connection with its meter. database/sql drops both together.
@@ -131,7 +133,7 @@ func (c *metered) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(limitTime(ctx, conn), c.zone.begin(ctx, conn)); err != nil {
+	if err := errors.Join(limitTime(ctx, conn, c.statement), c.zone.begin(ctx, conn)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	whole, ok := conn.(session)
@@ -145,14 +147,14 @@ var errUnmetered = errors.New("sqlsource: a connection has no meter")
 
 // limitTime makes the server stop statements that take too long, in case this process can
 // no longer do it. MariaDB and MySQL have different names for the setting.
-func limitTime(ctx context.Context, conn driver.Conn) error {
+func limitTime(ctx context.Context, conn driver.Conn, longest time.Duration) error {
 	e, ok := conn.(driver.ExecerContext)
 	if !ok {
 		return errors.New("sqlsource: the driver cannot run statements")
 	}
-	_, err := e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %d", int(statementTimeout.Seconds())), nil)
+	_, err := e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_statement_time = %g", longest.Seconds()), nil)
 	if me, ok := errors.AsType[*mysql.MySQLError](err); ok && me.Number == 1193 { // the variable does not exist
-		_, err = e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_execution_time = %d", statementTimeout.Milliseconds()), nil)
+		_, err = e.ExecContext(ctx, fmt.Sprintf("SET SESSION max_execution_time = %d", longest.Milliseconds()), nil)
 	}
 	return err
 }

@@ -55,6 +55,7 @@ type options struct {
 	port              string
 	user              string
 	effectivePassword string
+	wait              patience
 	database          string // or the file
 	locations         map[string]location
 }
@@ -76,7 +77,7 @@ func parse(d source.Datasource) (options, []fault.Detail) {
 	var o options
 	var faults decode.Faults
 	d.DecodeOptions(&faults, &o)
-	o.effectivePassword = o.Password
+	o.effectivePassword, o.wait = o.Password, usualPatience()
 	for i, e := range d.ExtraFields {
 		faults.Add(decode.Index("extraFields", i), "%q is not used by a sql source", e.Name)
 	}

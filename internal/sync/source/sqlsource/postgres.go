@@ -52,7 +52,7 @@ func openPostgres(o options, tls *tls.Config, env source.Env) (engine, error) {
 	cc.RuntimeParams = map[string]string{
 		"application_name": "headgate", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601",
 		"bytea_output": "hex", "extra_float_digits": "1", "client_encoding": "UTF8",
-		"statement_timeout": strconv.FormatInt(statementTimeout.Milliseconds(), 10),
+		"statement_timeout": strconv.FormatInt(o.wait.statement.Milliseconds(), 10),
 	}
 	cc.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		f := pgproto3.NewFrontend(r, w)
@@ -297,7 +297,7 @@ func (p *postgres) classify(err error) class {
 	case "22", "23":
 		return refusedRow
 	case "28":
-		return denied
+		return login
 	case "42", "0A":
 		return wrong
 	}
@@ -307,7 +307,7 @@ func (p *postgres) classify(err error) class {
 func (p *postgres) explain(err error) string {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return "the database refused it"
+		return notTold
 	}
 	if e.ColumnName != "" && !strings.Contains(e.Message, e.ColumnName) {
 		return e.ColumnName + ": " + e.Message

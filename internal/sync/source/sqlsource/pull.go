@@ -115,7 +115,7 @@ func (r *reader) begin(ctx context.Context) error {
 		r.mark = m
 		return r.askClocks(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := r.source.within(ctx, r.source.options.wait.page)
 	defer cancel()
 	now, err := r.source.engine.clock(ctx)
 	if err != nil {
@@ -191,7 +191,7 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	if r.closed {
 		return source.Page{}, errClosed
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := r.source.within(ctx, r.source.options.wait.page)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return source.Page{}, err

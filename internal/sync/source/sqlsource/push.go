@@ -26,7 +26,7 @@ type pusher struct {
 
 // Push implements source.Source.
 func (s *sqlSource) Push(ctx context.Context, spec source.Spec, changes []source.Change) ([]source.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	ctx, cancel := s.within(ctx, s.options.wait.push)
 	defer cancel()
 	if len(changes) == 0 {
 		return nil, ctx.Err()

@@ -35,6 +35,8 @@ const sqliteBatch = 20_000
 type sqliteEngine struct {
 	standard
 	push *sql.DB
+	path string // of the file
+	name string // of the file, in messages
 }
 
 // sidecars lists the endings of the files that SQLite opens by itself beside a database.
@@ -79,7 +81,7 @@ func openSQLite(o options, env source.Env) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &sqliteEngine{standard: standard{db: sql.OpenDB(reads), value: sqliteValue}, push: sql.OpenDB(writes)}
+	e := &sqliteEngine{standard: standard{db: sql.OpenDB(reads), value: sqliteValue}, push: sql.OpenDB(writes), path: full, name: path}
 	e.db.SetMaxOpenConns(maxConnections)
 	e.push.SetMaxOpenConns(maxConnections)
 	return e, nil
@@ -88,6 +90,13 @@ func openSQLite(o options, env source.Env) (engine, error) {
 func (e *sqliteEngine) release() error { return errors.Join(e.db.Close(), e.push.Close()) }
 
 func (e *sqliteEngine) begin(ctx context.Context) (transaction, error) {
+	info, err := os.Stat(e.path)
+	if err == nil {
+		err = source.Writable(e.name, info)
+	}
+	if err != nil {
+		return nil, err
+	}
 	tx, err := e.push.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -371,10 +380,13 @@ func (e *sqliteEngine) explain(err error) string {
 		if se.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
 			return "a program did not finish its last transaction: open the file with that program first"
 		}
+		if se.Code()&0xff == sqlite3.SQLITE_READONLY {
+			return "the file, its directory or their file system is read-only for this process"
+		}
 		if se.Code() == sqlite3.SQLITE_FULL {
 			return fmt.Sprintf("the disk is full, or the temporary files that the query sorts in take more than %d MiB", sqliteguard.MaxTemporary>>20)
 		}
 		return se.Error()
 	}
-	return "the database refused it"
+	return notTold
 }

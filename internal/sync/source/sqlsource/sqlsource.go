@@ -20,7 +20,6 @@ package sqlsource
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -30,19 +29,13 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
-	"github.com/headgate/headgate/internal/platform/fence"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
 const (
 	connectTimeout = 15 * time.Second
-	readTimeout    = 5 * time.Minute // for a page; the first one waits until the database has sorted
-	pushTimeout    = 2 * time.Minute
-	// statementTimeout makes the database stop a statement that this process fails to
-	// stop. A pull that reads one query for longer continues with a new query.
-	statementTimeout = 30 * time.Minute
-	maxPush          = 500
-	maxQuery         = 64 << 10 // most bytes of a definition's query
+	maxPush        = 500
+	maxQuery       = 64 << 10 // most bytes of a definition's query
 )
 
 // Kind returns the kind "sql".
@@ -181,7 +174,7 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	if strings.ContainsRune(where.Table+where.Schema, 0) {
 		return nil, fault.New(fault.Invalid, "the name of the table of %q has a zero byte", datatype)
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := s.within(ctx, s.options.wait.page)
 	defer cancel()
 	if t.query {
 		if err := s.engine.single(ctx, where.Query); err != nil {
@@ -212,39 +205,6 @@ func (s *sqlSource) table(ctx context.Context, datatype string) (*table, error) 
 	defer s.mu.Unlock()
 	s.tables[datatype] = t
 	return t, nil
-}
-
-// failed turns an error of the database into one for people. The code is Unavailable if the
-// next try may succeed, and Invalid if the definition must change.
-func (s *sqlSource) failed(ctx context.Context, err error, format string, args ...any) error {
-	if fence.Refused(err) {
-		return err
-	}
-	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		err = fmt.Errorf("%w: %w", ctx.Err(), err)
-	}
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return f
-	}
-	what := fmt.Sprintf(format, args...)
-	code := fault.Unavailable
-	switch s.engine.classify(err) {
-	case denied, wrong, noTable, refusedRow:
-		code = fault.Invalid
-		what += ": " + s.engine.explain(err)
-	case tooLong:
-		code = fault.Invalid
-		what += fmt.Sprintf(": a row is longer than %d MiB, or one of its values than its share of %d MiB", maxRow>>20, maxUnseen>>20)
-	case noRoom:
-		what += ": " + s.engine.explain(err)
-	case tooSlow:
-		what += ": the statement took longer than the database lets it"
-	case full:
-		what += ": the database takes no more connections: " + s.engine.explain(err)
-	default:
-		what += s.options.connection(err)
-	}
-	return fault.Wrap(code, err, "%s", what)
 }
 
 // engine is a kind of database with its own SQL.
@@ -334,6 +294,7 @@ const (
 	duplicate        // the row breaks a unique key
 	noTable
 	denied  // the login or the kind of transaction does not allow the statement
+	login   // the server refuses the login, as with a wrong password
 	wrong   // the statement, and so the definition, is wrong
 	tooSlow // the database stopped the statement because it took too long
 	tooLong // a row is longer than maxRow

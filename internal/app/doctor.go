@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/headgate/headgate/internal/doctor"
+	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/webhook/outgoing"
+)
+
+// latestAlerts is how many alerts of a service an examination looks at.
+const latestAlerts = 100
+
+// Beat keeps that periodic work was done now. See [doctor.Beats].
+func (a *App) Beat(ctx context.Context, name string) { a.beats.Beat(ctx, name) }
+
+// swept returns the function that keeps when a service was swept. Where no process runs
+// between requests, the sweep that each start makes is no sign that a scheduler calls.
+func (a *App) swept(service string) func(context.Context, bool) {
+	return func(ctx context.Context, requested bool) {
+		if requested || a.backgroundCPU {
+			a.Beat(ctx, doctor.SweepBeat+service)
+		}
+	}
+}
+
+// Examine examines the deployment. It changes nothing.
+func (a *App) Examine(ctx context.Context) doctor.Report {
+	o := doctor.Options{
+		Config: a.o.Config, Place: a.o.Place, Store: a.o.Store, Docs: a.o.Store, Topic: a.o.Bus.Ping, Secret: a.secret,
+		Sources: a.sources, Webhooks: a.webhooks, Alerts: a.waitingAlerts, HookUsed: a.flow.HookUsed,
+		Now: a.o.machine, Random: func() string { return event.NewID(time.Now()) },
+	}
+	if a.o.Place.Resolve != nil {
+		o.Secret = a.o.Place.Resolve
+	}
+	if a.o.ServesLive && a.stop != nil {
+		o.Connected = a.live.Hub.Connected
+	}
+	return doctor.Examine(ctx, o)
+}
+
+// sources returns the syncs that are stored or declared. A declared one counts as the
+// configuration has it, whether it is stored yet or not.
+func (a *App) sources(ctx context.Context) (all []doctor.Source, err error) {
+	stored, err := a.defs.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	defs := make([]*definition.Sync, 0, len(stored)+len(a.declares))
+	declared := make(map[string]bool)
+	for _, def := range a.declares {
+		declared[def.ID] = true
+		defs = append(defs, def)
+	}
+	for _, d := range stored {
+		if !declared[d.Sync.ID] {
+			defs = append(defs, &d.Sync)
+		}
+	}
+	for _, def := range defs {
+		all = append(all, doctor.Source{ID: def.ID, Reach: func(ctx context.Context) (failures []string) {
+			for _, look := range a.rows.Look(ctx, def) {
+				if look.Error != "" {
+					failures = append(failures, look.Datatype+": "+look.Error)
+				}
+			}
+			return failures
+		}})
+	}
+	return all, nil
+}
+
+func (a *App) webhooks(ctx context.Context) (all []doctor.Webhook, err error) {
+	targets, err := a.outgoing.Targets(ctx, "")
+	for _, t := range targets {
+		all = append(all, doctor.Webhook{
+			ID: t.ID, Where: t.URL, Paused: t.State == outgoing.Paused, Failures: t.Failures, Waiting: t.Waiting(), First: t.Head,
+			LastError: t.LastError, FailingSince: t.FailingSince,
+		})
+	}
+	return all, err
+}
+
+func (a *App) waitingAlerts(ctx context.Context, service string) (found doctor.Alerts, err error) {
+	g, err := a.Gate(service)
+	if err != nil {
+		return found, err
+	}
+	latest, err := g.LatestAlerts(ctx, latestAlerts)
+	for _, one := range latest {
+		if one.Waiting {
+			found.Waiting, found.Oldest, found.LastError = found.Waiting+1, one.At, one.LastError
+		}
+	}
+	return found, err
+}

@@ -1,0 +1,95 @@
+package doctor
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Beats keep when periodic work was done last, so that an examination can tell that nothing
+// calls for it any more. A beat that is lost makes the work look older than it is, and the
+// next one corrects that. So failures to keep one are ignored, and nothing waits for a beat
+// for longer than beatTime.
+type Beats struct {
+	Docs store.Docs
+	Now  func() time.Time
+
+	mu   sync.Mutex
+	kept map[string]time.Time // when this process kept the latest one
+}
+
+const (
+	// beatEvery is the least time between two beats of one name that a process keeps: each is a
+	// write.
+	beatEvery = 30 * time.Second
+	// beatsKept is how many times are kept: enough to tell the usual interval.
+	beatsKept = 6
+	beatTime  = 2 * time.Second
+)
+
+var beatDocs = store.Collection{Kind: "state", Scope: "beats"}
+
+// beatDoc has the times, the latest last.
+type beatDoc struct {
+	At []time.Time `json:"at"`
+}
+
+// Beat keeps that the work of this name was done now.
+func (b *Beats) Beat(ctx context.Context, name string) {
+	now := b.Now().UTC().Truncate(time.Microsecond)
+	b.mu.Lock()
+	last, known := b.kept[name]
+	if known && now.Sub(last) < beatEvery && !now.Before(last) {
+		b.mu.Unlock()
+		return
+	}
+	if b.kept == nil {
+		b.kept = make(map[string]time.Time)
+	}
+	b.kept[name] = now
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, beatTime)
+	defer cancel()
+	at, err := readBeats(ctx, b.Docs, name)
+	if err != nil {
+		return
+	}
+	at = append(slices.DeleteFunc(at, func(t time.Time) bool { return t.After(now) }), now) // a clock that was ahead set the others
+	body, _ := json.Marshal(beatDoc{at[max(0, len(at)-beatsKept):]})
+	_, _ = b.Docs.Commit(ctx, []store.Write{{Collection: beatDocs, Doc: store.Doc{ID: beatID(name), Body: body}, Any: true}})
+}
+
+// beatID returns the id of a document for a name of any length.
+func beatID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])
+}
+
+func readBeats(ctx context.Context, docs store.Docs, name string) ([]time.Time, error) {
+	found, err := docs.Get(ctx, beatDocs, []string{beatID(name)})
+	if err != nil || found[0] == nil {
+		return nil, err
+	}
+	var d beatDoc
+	_ = json.Unmarshal(found[0].Body, &d) // a damaged one counts as none
+	return d.At, nil
+}
+
+// interval returns the usual time between beats: the median; 0 if fewer than two are known.
+func interval(at []time.Time) time.Duration {
+	var gaps []time.Duration
+	for i := 1; i < len(at); i++ {
+		gaps = append(gaps, at[i].Sub(at[i-1]))
+	}
+	if len(gaps) == 0 {
+		return 0
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
+}

@@ -1,0 +1,177 @@
+package doctor
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/store"
+)
+
+// Store is what the checks need of the store beside its documents.
+type Store interface {
+	Now(ctx context.Context) (now time.Time, ok bool, err error)
+	Backlog(ctx context.Context, service string) (n int, oldest time.Time, err error)
+	Claims(ctx context.Context, service string, page store.Page) ([]store.ClaimInfo, error)
+	EventsBetween(ctx context.Context, service string, in store.Span, after *store.Cursor, limit int) ([]store.Stored, error)
+}
+
+// Source is a sync whose source can be looked at.
+type Source struct {
+	ID string
+	// Reach returns what failed at the source, nothing if it could be read.
+	Reach func(ctx context.Context) (failures []string)
+}
+
+// Webhook is a registered URL.
+type Webhook struct {
+	ID, Where      string // Where is the URL without credentials
+	Paused         bool
+	Failures       int
+	Waiting, First int64 // deliveries that wait, and the number of the first one
+	LastError      string
+	FailingSince   time.Time
+}
+
+// Alerts describes the alerts of a service that some receiver does not have.
+type Alerts struct {
+	Waiting   int
+	Oldest    time.Time
+	LastError string
+}
+
+// Advice says what is behind an error of a driver, and what corrects it.
+type Advice func(err error) (sentence, fix string)
+
+// Place says where the deployment runs, and on which drivers. The package that opens the
+// drivers fills it.
+type Place struct {
+	// Serves says that this process is the deployment. Otherwise a person looks at it from
+	// outside, with credentials of their own.
+	Serves bool
+	// Background says that processes of this deployment have CPU between requests, and sweep
+	// by themselves.
+	Background bool
+
+	Firestore, PubSub bool   // the drivers; otherwise SQLite, and a bus in the process
+	StoreMissing      string // the directory of a store that does not exist yet, or ""
+	Project, Database string
+	// FirestoreEmulator and PubSubEmulator are host:port, or "".
+	FirestoreEmulator, PubSubEmulator string
+	// Groups are the collection groups of the Firestore driver.
+	Groups []string
+	// LiveTopic carries signals between instances, or is "".
+	LiveTopic string
+
+	// Service is the name of the Cloud Run service.
+	Service string
+
+	// Google asks Google Cloud's administration; nil: there is none here.
+	Google Google
+	// Resolve resolves a reference to a credential, and fails where the process that serves
+	// would.
+	Resolve func(ctx context.Context, ref string) (string, error)
+	// StoreAdvice explains errors of the store; nil: nothing is known about them.
+	StoreAdvice Advice
+	// Headgate returns the command line of a headgate command on this deployment; nil: without
+	// its place.
+	Headgate func(words ...string) string
+	// URL is that of the deployment, or "".
+	URL string
+}
+
+// Options are what is examined. nil functions are checks that cannot be made.
+type Options struct {
+	Config *config.Config
+	Place  Place
+	Store  Store
+	Docs   store.Docs
+	// Topic returns nil if the bus answers and the topic exists; bus.ErrNoTopic.
+	Topic func(ctx context.Context, topic string) error
+	// Secret resolves a reference to a credential.
+	Secret func(ctx context.Context, ref string) (string, error)
+	// Sources returns the syncs, those that are declared as well.
+	Sources func(ctx context.Context) ([]Source, error)
+	// Webhooks returns the registered URLs.
+	Webhooks func(ctx context.Context) ([]Webhook, error)
+	// Alerts describes the alerts of a service that wait.
+	Alerts func(ctx context.Context, service string) (Alerts, error)
+	// HookUsed reports whether a webhook with an id came to the hook lately.
+	HookUsed func(ctx context.Context, hook string) (bool, error)
+	// Connected reports whether signals of other instances arrive; nil: no clients are served.
+	Connected func() bool
+	Now       func() time.Time
+	Random    func() string
+}
+
+// Examine makes all checks.
+func Examine(ctx context.Context, o Options) Report {
+	if o.Place.Headgate == nil {
+		o.Place.Headgate = func(words ...string) string { return "headgate " + strings.Join(words, " ") }
+	}
+	e := &examination{o}
+	checks := []Check{e.storeCheck(), e.clockCheck(), e.liveCheck(), e.grantsCheck()}
+	for _, t := range e.topics() {
+		checks = append(checks, e.topicCheck(t))
+	}
+	if e.Place.Firestore {
+		checks = append(checks, e.policiesCheck())
+	}
+	for _, ref := range e.references() {
+		checks = append(checks, e.secretCheck(ref))
+	}
+	if e.Place.StoreMissing == "" {
+		checks = append(checks, e.storedChecks()...)
+	}
+	return Run(ctx, o.Now, append(checks, e.sourceChecks(ctx)...))
+}
+
+// storedChecks look at what the store has.
+func (e *examination) storedChecks() []Check {
+	checks := []Check{e.webhookCheck()}
+	for _, beat := range e.beats() {
+		checks = append(checks, e.beatCheck(beat))
+	}
+	for _, svc := range e.Config.Services {
+		checks = append(checks, e.messagesCheck(svc), e.silentCheck(svc))
+	}
+	for _, h := range e.Config.Hooks {
+		checks = append(checks, e.hookCheck(h))
+	}
+	return checks
+}
+
+type examination struct{ Options }
+
+// curl returns the command line of a request to the deployment.
+func (e *examination) curl(method, path string) string {
+	line := "curl -X " + method
+	switch {
+	case e.Config.Auth != nil:
+		line += ` -H "Authorization: Bearer $HEADGATE_TOKEN"`
+	case e.Place.Firestore && e.Place.FirestoreEmulator == "":
+		line += ` -H "Authorization: Bearer $(gcloud auth print-identity-token)"`
+	}
+	base := strings.TrimSuffix(e.Place.URL, "/")
+	if base == "" {
+		base = "$HEADGATE_URL"
+	}
+	return line + ` "` + base + path + `"`
+}
+
+// project returns the flag that names the project to gcloud.
+func (e *examination) project() string { return " --project=" + e.Place.Project }
+
+// database returns the flags that name the database to gcloud.
+func (e *examination) database() string {
+	return " --database=" + quoted(e.Place.Database) + e.project()
+}
+
+// quoted returns the word as a shell reads it.
+func quoted(word string) string {
+	if !strings.ContainsAny(word, " '\"()$&;|<>*?`\\\n!#~") && word != "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

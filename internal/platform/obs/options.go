@@ -1,0 +1,73 @@
+package obs
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// Format is how a logger writes its lines.
+type Format string
+
+// The formats.
+const (
+	JSON    Format = "json"    // for Cloud Logging, and other programs
+	Logfmt  Format = "logfmt"  // slog's text: key=value
+	Console Format = "console" // for people
+)
+
+// Options say what a logger writes, and how.
+type Options struct {
+	Format Format
+	Level  slog.Level
+	Colour bool // of Console
+}
+
+// The variables that say how to log.
+const (
+	envFormat = "HEADGATE_LOG_FORMAT"
+	envLevel  = "HEADGATE_LOG_LEVEL"
+)
+
+// FromEnv returns the options of the environment, for a log that goes to a terminal or not.
+// Without a setting, people get lines to read at a terminal, and JSON is written elsewhere.
+// Colour is for terminals that have it, unless NO_COLOR is set (https://no-color.org).
+// structured says that the platform reads JSON.
+func FromEnv(getenv func(string) string, terminal, structured bool) (Options, error) {
+	o := Options{Format: JSON, Colour: terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
+	if terminal && !structured {
+		o.Format = Console
+	}
+	switch f := Format(cmp.Or(getenv(envFormat), string(o.Format))); f {
+	case JSON, Logfmt, Console:
+		o.Format = f
+	default:
+		return o, fmt.Errorf("%s is %q: must be %s, %s or %s", envFormat, f, Console, JSON, Logfmt)
+	}
+	switch level := strings.ToLower(getenv(envLevel)); level {
+	case "debug":
+		o.Level = slog.LevelDebug
+	case "", "info":
+	case "warn":
+		o.Level = slog.LevelWarn
+	case "error":
+		o.Level = slog.LevelError
+	default:
+		return o, fmt.Errorf("%s is %q: must be debug, info, warn or error", envLevel, level)
+	}
+	return o, nil
+}
+
+// NewLogger returns a logger that writes to w.
+func NewLogger(w io.Writer, o Options) *slog.Logger {
+	switch o.Format {
+	case Console:
+		return slog.New(newConsole(w, o.Level, o.Colour))
+	case Logfmt:
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: Redact}))
+	}
+	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: cloudNames})
+	return slog.New(&cloudHandler{root: h, h: h})
+}
