@@ -58,17 +58,17 @@ func TestTheImageRuns(t *testing.T) {
 	for _, wanted := range []string{"first", "second"} { // a container that begins again with the same volume
 		url, stop := runImage(t, root, file.Config)
 		if wanted == "first" {
-			answer, err := http.Post(url+"/events/orders/first", "application/json", strings.NewReader(`{"n":1}`))
+			answer, err := http.Post(url+"/event/entry1", "application/json", strings.NewReader(`{"n":1}`))
 			require.NoError(t, err)
 			require.NoError(t, answer.Body.Close())
-			require.Equal(t, http.StatusAccepted, answer.StatusCode)
+			require.Equal(t, http.StatusOK, answer.StatusCode)
 		}
-		answer, err := http.Get(url + "/status/orders")
+		answer, err := http.Get(url + "/events")
 		require.NoError(t, err)
 		body, err := io.ReadAll(answer.Body)
 		require.NoError(t, err)
 		require.NoError(t, answer.Body.Close())
-		require.Contains(t, string(body), `"first"`)
+		require.Contains(t, string(body), `{\"n\":1}`)
 		stop()
 	}
 }
