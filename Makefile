@@ -1,4 +1,4 @@
-.PHONY: run test check lint fuzz bench crash large attack function-source emulators
+.PHONY: run test check lint fuzz bench crash large attack function-source release emulators
 
 FUZZTIME ?= 10s
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -36,6 +36,10 @@ large: ## claim a window of a million events, with crashes, and one of 50,000 on
 
 attack: ## run the attacks that must fail, on 127.0.0.1 only, including those too slow for every test run
 	HEADGATE_ATTACK=1 ./scripts/with-emulators ./scripts/with-databases go test -count=1 -timeout 30m -run '^TestAttack' -v ./...
+
+VERSION ?= v0.0.0-dev
+release: ## make build/release: binaries, SBOMs, an OCI image, checksums. VERSION=v1.2.3
+	go run ./internal/release -version $(VERSION) -out build/release
 
 function-source: ## stage build/function for deployment as native Cloud Functions
 	./scripts/function-source build/function
