@@ -89,8 +89,10 @@ var layers = map[string][]string{
 	"internal/flow":                              {"config", "internal/bus", "internal/draft", "internal/gate", "internal/platform/etag", "internal/platform/fault", "internal/platform/outbound", "internal/record/entity", "internal/store", "internal/sync/source", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/webhook/incoming", "internal/webhook/outgoing", "live", "internal/webhook/signature"},
 	"internal/app":                               {"internal/webhook/occurrence", "internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target", "internal/webhook/expression"},
 	"functions":                                  {"client/js", "config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode", "internal/webhook/signature"},
+	"internal/deploy":                            {"config", "internal/platform/credential"},
+	"internal/deploy/terraform":                  {"internal/deploy"},
 	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/definition", "internal/sync/run", "internal/event"},
-	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression"},
+	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/deploy", "internal/deploy/terraform", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression"},
 	"live":                                       {"internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "internal/platform/origin", "internal/platform/decode"},
 	"client":                                     {},
 	"live/localqueue":                            {"internal/bus/busqueue", "internal/bus/localbus"},
@@ -111,6 +113,7 @@ var layers = map[string][]string{
 	"internal/bench":                    {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live"},
 	"internal/simulation":               {"config", "internal/bus", "internal/event", "internal/gate", "internal/platform/clock", "internal/platform/fault", "internal/store", "internal/store/memorystore"},
 	"internal/e2e":                      {},
+	"internal/deploy/deploytest":        {"config", "internal/deploy"},
 	"internal/emulator":                 {},
 	"internal/bus/bustest":              {"internal/bus"},
 	"internal/store/drivertest":         {"internal/emulator", "internal/store", "internal/store/firestorestore", "internal/store/memorystore", "internal/store/sqlitestore"},
@@ -212,7 +215,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return
