@@ -21,8 +21,8 @@ func newDeploy(p *Process) *cobra.Command {
 	return group(&cobra.Command{
 		Use: "deploy FORM", Short: "Write what a configuration needs on Google Cloud", GroupID: groupServe,
 		Long:    deployLong,
-		Example: "  $ headgate deploy terraform --config gate.json --out infra",
-	}, "form", newDeployTerraform(p))
+		Example: "  $ headgate deploy terraform --config gate.json --out infra\n  $ headgate deploy gcloud --config gate.json > deploy.sh",
+	}, "form", newDeployTerraform(p), newDeployGcloud(p))
 }
 
 // deployer has the flags that all forms have.

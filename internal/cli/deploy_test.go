@@ -46,7 +46,7 @@ func TestDeployRefuses(t *testing.T) {
 		"headgate: --config is required\n":                                             {},
 		"headgate: --region \"europe\": must be a region, such as europe-west3\n":      {"--config", workflowExample, "--region", "europe"},
 		"headgate: --project is required: the configuration has no topic whose ":       {"--config", none},
-		broken + " is not valid:\n$.trigger: is required\n":                          {"--config", broken},
+		broken + " is not valid:\n$.trigger: is required\n":                            {"--config", broken},
 		"headgate: no form \"cloudformation\"":                                         {"cloudformation"},
 		"note: the topic projects/acme-data/topics/loads must exist: it belongs to an": {"--config", workflowExample, "--project", "acme-other"},
 	} {
@@ -59,5 +59,23 @@ func TestDeployRefuses(t *testing.T) {
 		if status != 0 {
 			require.Empty(t, stdout)
 		}
+	}
+}
+
+func TestDeployGcloud(t *testing.T) {
+	t.Parallel()
+	status, stdout, _ := headgate(t, nil, "deploy", "gcloud", "--config", workflowExample, "--source", "the source", "--region", "europe-west3")
+	require.Zero(t, status)
+	require.Contains(t, stdout, "\nconfig=${1:-"+workflowExample+"}\n")
+	require.Contains(t, stdout, "\nregion=europe-west3\n")
+	require.Contains(t, stdout, "--source='the source'")
+	for want, args := range map[string][]string{
+		"headgate: --split needs --image: one image for all services\n":               {"--split"},
+		"headgate: --image and --source exclude each other: --source builds an image": {"--image", "a", "--source", "."},
+	} {
+		status, stdout, stderr := headgate(t, nil, append([]string{"deploy", "gcloud", "--config", workflowExample}, args...)...)
+		require.Equal(t, exitUsage, status)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, want)
 	}
 }

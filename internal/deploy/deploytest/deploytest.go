@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -19,8 +18,7 @@ import (
 
 // Plans returns the plans by their names.
 func Plans(t testing.TB) map[string]*deploy.Plan {
-	_, here, _, _ := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(here), "..", "..", "..")
+	root := Root()
 	plans := map[string]*deploy.Plan{}
 	for _, pattern := range []string{"config/examples/*.json", "internal/deploy/deploytest/testdata/*.json"} {
 		files, err := fs.Glob(os.DirFS(root), pattern)
