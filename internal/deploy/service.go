@@ -1,6 +1,9 @@
 package deploy
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Size is what an instance of a service has, and how many there are.
 type Size struct {
@@ -8,6 +11,18 @@ type Size struct {
 	Timeout                   int    // of a request, in seconds
 	Memory                    string // as Kubernetes writes it
 	SessionAffinity           bool
+}
+
+// Flags returns the size as flags of gcloud run deploy.
+func (s Size) Flags() []string {
+	flags := []string{
+		fmt.Sprintf("--concurrency=%d", s.Concurrency), fmt.Sprintf("--max-instances=%d", s.MaxInstances),
+		fmt.Sprintf("--timeout=%d", s.Timeout), "--memory=" + s.Memory,
+	}
+	if s.SessionAffinity {
+		flags = append(flags, "--session-affinity")
+	}
+	return flags
 }
 
 // whole is the size of the service that serves everything.

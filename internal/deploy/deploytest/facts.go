@@ -91,3 +91,55 @@ func (f Facts) Parse(words []string) (Call, error) {
 	}
 	return c, nil
 }
+
+// Commands returns the words of each gcloud command in a text of bash, also of those within
+// another one. It knows as much of bash as our texts use.
+func Commands(text string) (all [][]string) {
+	text = strings.ReplaceAll(text, "\\\n", " ")
+	for at := range len(text) {
+		begins := at == 0 || strings.ContainsRune(" \t\n($|;", rune(text[at-1])) && !strings.HasSuffix(text[:at], "headgate deploy ")
+		if begins && strings.HasPrefix(text[at:], "gcloud ") {
+			all = append(all, words(text[at+len("gcloud "):]))
+		}
+	}
+	return all
+}
+
+// words splits a command, which ends where it ends in bash.
+func words(text string) (out []string) {
+	var word strings.Builder
+	given, quote, depth := false, rune(0), 0
+	end := func() {
+		if given {
+			out = append(out, word.String())
+		}
+		word.Reset()
+		given = false
+	}
+	for i, c := range text {
+		switch {
+		case c == '(' && quote != '\'' && i > 0 && (text[i-1] == '$' || depth > 0):
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case depth > 0:
+		case quote != 0 && c == quote:
+			quote = 0
+			continue
+		case quote != 0:
+		case c == '\'' || c == '"':
+			quote, given = c, true
+			continue
+		case strings.ContainsRune("\n;|&)#<>", c) && (c != '#' || !given):
+			end()
+			return out
+		case c == ' ' || c == '\t':
+			end()
+			continue
+		}
+		given = true
+		word.WriteRune(c)
+	}
+	end()
+	return out
+}

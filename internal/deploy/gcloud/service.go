@@ -45,15 +45,14 @@ func (s *script) services() {
 
 // serviceFlags are those that differ from service to service.
 func serviceFlags(p *deploy.Plan, v deploy.Service) string {
-	all := []string{
-		"--args=" + quote(strings.Join(v.Args(p), ",")),
-		fmt.Sprintf("--concurrency=%d --max-instances=%d --timeout=%d --memory=%s", v.Concurrency, v.MaxInstances, v.Timeout, v.Memory),
+	all := append([]string{"--args=" + quote(strings.Join(v.Args(p), ","))}, v.Flags()...)
+	if !v.SessionAffinity { // a flag that is not given would leave it as it was
+		all = append(all, "--no-session-affinity")
 	}
-	// The flags that are not given would stay as they were.
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"session-affinity", v.SessionAffinity}, {"cpu-throttling", !v.AlwaysCPU}, {"allow-unauthenticated", v.Public}} {
+	}{{"cpu-throttling", !v.AlwaysCPU}, {"allow-unauthenticated", v.Public}} {
 		if f.on {
 			all = append(all, "--"+f.name)
 		} else {
