@@ -13,9 +13,9 @@ import (
 
 const deployLong = `Write what a configuration needs on Google Cloud: the database and its settings, topics,
 subscriptions, accounts with the least roles, secrets, one service that serves everything
-(or one per function), the jobs of Cloud Scheduler, and what endpoints name as their source.
-Nothing is called, and nothing is changed. What is left to do by hand is said on standard
-error.`
+(or one per function), the jobs of Cloud Scheduler, what endpoints name as their source, a
+dashboard and alerts. Nothing is called, and nothing is changed. What is left to do by hand is
+said on standard error.`
 
 func newDeploy(p *Process) *cobra.Command {
 	return group(&cobra.Command{

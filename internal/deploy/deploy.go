@@ -47,6 +47,9 @@ type Plan struct {
 	Jobs          []Job
 	Queues        []Queue
 	Triggers      []Trigger
+	Metrics       []LogMetric
+	Alerts        []Alert
+	Dashboard     string   // JSON
 	Notes         []string // what a person must know or do, a sentence each
 }
 
@@ -174,5 +177,6 @@ func New(cfg *config.Config, o Options) (*Plan, error) {
 	b.jobs()
 	b.sources()
 	b.callers()
+	b.observe()
 	return b.Plan, nil
 }

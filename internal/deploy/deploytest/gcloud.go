@@ -144,6 +144,9 @@ func (s *Gcloud) do(c Call, out io.Writer) error {
 	case "secrets versions add", "secrets versions access", "secrets versions describe":
 		return s.version(c, out)
 	}
+	if strings.Contains(c.Command, "monitoring ") || strings.HasPrefix(c.Command, "logging ") {
+		return s.monitoring(c, out)
+	}
 	things, verb := c.Command, ""
 	for _, v := range verbs {
 		if before, ok := strings.CutSuffix(things, " "+v); ok {

@@ -81,6 +81,7 @@ func Write(p *deploy.Plan, config string) []byte {
 	s.pushes()
 	s.jobs()
 	s.triggers()
+	s.observe()
 	s.section("Done")
 	for _, v := range p.Services {
 		s.line("echo \"%s: $%s\"", v.Name, variable(v.Name))

@@ -42,6 +42,7 @@ func Write(p *deploy.Plan) []byte {
 	m.services()
 	m.jobs()
 	m.triggers()
+	m.observe()
 	if len(p.Notes) > 0 {
 		m.outputs["notes"] = object{"description": "What to know and to do.", "value": literals(p.Notes)}
 	}
