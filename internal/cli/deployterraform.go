@@ -35,13 +35,13 @@ beside it, as config.json: --out writes both. The module makes no image: give it
 			_, err = p.Stdout.Write(module)
 			return err
 		}
-		if err := os.MkdirAll(*out, 0o755); err != nil {
+		if err := os.MkdirAll(*out, 0o750); err != nil {
 			return err
 		}
 		if err := os.WriteFile(filepath.Join(*out, "config.json"), text, 0o600); err != nil { // it may have credentials
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(*out, "headgate.tf.json"), module, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(*out, "headgate.tf.json"), module, 0o600); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(p.Stdout, "The module is in %s: terraform init, then terraform apply.\n", *out)

@@ -74,7 +74,7 @@ func (m *module) secrets() {
 	const file = `"${path.module}/config.json"`
 	for _, s := range m.Secrets {
 		m.add("google_secret_manager_secret", s.ID, object{"secret_id": s.ID, "replication": object{"auto": object{}}, "depends_on": needs("secretmanager")})
-		version := object{"secret": ref("google_secret_manager_secret", s.ID, "id"), "deletion_policy": "DISABLE"}
+		version := object{"secret": ref("google_secret_manager_secret", s.ID, "id"), "deletion_policy": "ABANDON"} // earlier revisions keep theirs
 		if s.Variable == "" {
 			version["secret_data_wo"] = "${file(" + file + ")}"
 			version["secret_data_wo_version"] = "${parseint(substr(filesha256(" + file + "), 0, 8), 16)}"
