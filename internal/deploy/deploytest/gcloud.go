@@ -128,7 +128,7 @@ func (g *Gcloud) answer(t testing.TB, asked io.Reader, answer io.Writer, file st
 var verbs = []string{"create", "create http", "update", "update http", "describe", "deploy", "add-iam-policy-binding", "enable", "list"}
 
 // do carries out a call.
-func (s *Gcloud) do(c Call, out io.Writer) error {
+func (g *Gcloud) do(c Call, out io.Writer) error {
 	switch c.Command {
 	case "services enable", "firestore indexes fields update", "firestore fields ttls update":
 		return nil
@@ -142,10 +142,10 @@ func (s *Gcloud) do(c Call, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "service-123456789@gs-project-accounts.iam.gserviceaccount.com")
 		return err
 	case "secrets versions add", "secrets versions access", "secrets versions describe":
-		return s.version(c, out)
+		return g.version(c, out)
 	}
 	if strings.Contains(c.Command, "monitoring ") || strings.HasPrefix(c.Command, "logging ") {
-		return s.monitoring(c, out)
+		return g.monitoring(c, out)
 	}
 	things, verb := c.Command, ""
 	for _, v := range verbs {
@@ -164,21 +164,21 @@ func (s *Gcloud) do(c Call, out io.Writer) error {
 		name, _, _ = strings.Cut(name, "@")
 	}
 	key := things + "/" + name
-	return s.change(c, key, verb, out)
+	return g.change(c, key, verb, out)
 }
 
-func (s *Gcloud) change(c Call, key, verb string, out io.Writer) error {
-	_, exists := s.Things[key]
+func (g *Gcloud) change(c Call, key, verb string, out io.Writer) error {
+	_, exists := g.Things[key]
 	verb, _, _ = strings.Cut(verb, " ")
 	switch verb {
 	case "create":
 		if exists {
 			return fmt.Errorf("%s exists already", key)
 		}
-		s.Created = append(s.Created, key)
+		g.Created = append(g.Created, key)
 	case "deploy":
 		if !exists {
-			s.Created = append(s.Created, key)
+			g.Created = append(g.Created, key)
 		}
 	case "update", "describe":
 		if !exists {
@@ -189,8 +189,8 @@ func (s *Gcloud) change(c Call, key, verb string, out io.Writer) error {
 		if ours && !exists {
 			return fmt.Errorf("%s does not exist", key)
 		}
-		if g := key + " " + c.Flags["--member"] + " " + c.Flags["--role"]; !slices.Contains(s.Grants, g) {
-			s.Grants = append(s.Grants, g)
+		if grant := key + " " + c.Flags["--member"] + " " + c.Flags["--role"]; !slices.Contains(g.Grants, grant) {
+			g.Grants = append(g.Grants, grant)
 		}
 		return nil
 	default:
@@ -198,35 +198,35 @@ func (s *Gcloud) change(c Call, key, verb string, out io.Writer) error {
 	}
 	if verb == "describe" {
 		if strings.HasPrefix(key, "run services/") {
-			_, err := fmt.Fprintln(out, s.urls[key])
+			_, err := fmt.Fprintln(out, g.urls[key])
 			return err
 		}
 		return nil
 	}
-	if err := s.refers(c); err != nil {
+	if err := g.refers(c); err != nil {
 		return err
 	}
-	if s.Things[key] == nil {
-		s.Things[key] = map[string]string{}
+	if g.Things[key] == nil {
+		g.Things[key] = map[string]string{}
 	}
-	maps.Copy(s.Things[key], c.Flags)
+	maps.Copy(g.Things[key], c.Flags)
 	if verb != "deploy" {
 		return nil
 	}
 	_, name, _ := strings.Cut(key, "/")
-	s.urls[key] = "https://" + name + "-123456789." + c.Flags["--region"] + ".run.app"
-	if s.Deployed == nil {
+	g.urls[key] = "https://" + name + "-123456789." + c.Flags["--region"] + ".run.app"
+	if g.Deployed == nil {
 		return nil
 	}
 	var err error
-	if s.urls[key], err = s.Deployed(c); err == nil && c.Flags["--format"] != "" {
-		_, err = fmt.Fprintln(out, s.urls[key])
+	if g.urls[key], err = g.Deployed(c); err == nil && c.Flags["--format"] != "" {
+		_, err = fmt.Fprintln(out, g.urls[key])
 	}
 	return err
 }
 
 // refers returns an error if a flag names a thing that was not made.
-func (s *Gcloud) refers(c Call) error {
+func (g *Gcloud) refers(c Call) error {
 	for flag, things := range map[string]string{
 		"--topic": "pubsub topics/", "--dead-letter-topic": "pubsub topics/", "--destination-run-service": "run services/",
 		"--service-account": "iam service-accounts/", "--push-auth-service-account": "iam service-accounts/", "--oidc-service-account-email": "iam service-accounts/",
@@ -236,34 +236,34 @@ func (s *Gcloud) refers(c Call) error {
 			continue // every project has this account
 		}
 		name, _, _ = strings.Cut(name, "@")
-		if _, exists := s.Things[things+name]; given && !exists && !strings.HasPrefix(name, "projects/") {
+		if _, exists := g.Things[things+name]; given && !exists && !strings.HasPrefix(name, "projects/") {
 			return fmt.Errorf("gcloud %s: %s of %s does not exist", c.Command, name, flag)
 		}
 	}
 	return nil
 }
 
-func (s *Gcloud) version(c Call, out io.Writer) error {
+func (g *Gcloud) version(c Call, out io.Writer) error {
 	name := c.Flags["--secret"]
 	if c.Command == "secrets versions add" {
 		name = c.Arguments[0]
-		if s.Things["secrets/"+name] == nil {
+		if g.Things["secrets/"+name] == nil {
 			return fmt.Errorf("the secret %s does not exist", name)
 		}
 		value, err := os.ReadFile(c.Flags["--data-file"])
 		if err != nil {
 			return err
 		}
-		s.Values[name] = append(s.Values[name], string(value))
-		s.Created = append(s.Created, fmt.Sprintf("secrets/%s/versions/%d", name, len(s.Values[name])))
+		g.Values[name] = append(g.Values[name], string(value))
+		g.Created = append(g.Created, fmt.Sprintf("secrets/%s/versions/%d", name, len(g.Values[name])))
 		return nil
 	}
-	n := len(s.Values[name])
+	n := len(g.Values[name])
 	if n == 0 {
 		return fmt.Errorf("the secret %s has no version", name)
 	}
 	if c.Command == "secrets versions access" {
-		_, err := io.WriteString(out, s.Values[name][n-1])
+		_, err := io.WriteString(out, g.Values[name][n-1])
 		return err
 	}
 	_, err := fmt.Fprintf(out, "projects/123456789/secrets/%s/versions/%d\n", name, n)

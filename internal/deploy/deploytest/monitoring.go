@@ -29,14 +29,14 @@ const channels = "channels"
 var displayName = regexp.MustCompile(`^displayName="(.*)"$`)
 
 // monitoring carries out what is about metrics, dashboards and alerts, which are files.
-func (s *Gcloud) monitoring(c Call, out io.Writer) error {
+func (g *Gcloud) monitoring(c Call, out io.Writer) error {
 	switch things, verb := path.Dir(strings.ReplaceAll(c.Command, " ", "/")), path.Base(strings.ReplaceAll(c.Command, " ", "/")); {
 	case verb == "list":
 		m := displayName.FindStringSubmatch(c.Flags["--filter"])
 		if m == nil {
 			return errors.New("the stand-in knows filters by displayName only")
 		}
-		if alert := s.Things["alert/"+m[1]]; alert != nil {
+		if alert := g.Things["alert/"+m[1]]; alert != nil {
 			if strings.Contains(c.Flags["--format"], "notificationChannels") {
 				_, err := fmt.Fprintln(out, alert[channels])
 				return err
@@ -55,9 +55,9 @@ func (s *Gcloud) monitoring(c Call, out io.Writer) error {
 		}
 		told := c.Flags["--notification-channels"] + c.Flags["--set-notification-channels"]
 		c.Flags = map[string]string{channels: told} // an update replaces the policy
-		return s.change(c, "alert/"+doc.DisplayName, verb, out)
+		return g.change(c, "alert/"+doc.DisplayName, verb, out)
 	case strings.HasSuffix(things, "dashboards"):
-		return s.dashboard(c, verb, out)
+		return g.dashboard(c, verb, out)
 	default:
 		if verb != "describe" {
 			doc, err := document(c, "--config-from-file")
@@ -69,13 +69,13 @@ func (s *Gcloud) monitoring(c Call, out io.Writer) error {
 			}
 			c.Flags = map[string]string{"filter": doc.Filter}
 		}
-		return s.change(c, "metric/"+c.Arguments[0], verb, out)
+		return g.change(c, "metric/"+c.Arguments[0], verb, out)
 	}
 }
 
-func (s *Gcloud) dashboard(c Call, verb string, out io.Writer) error {
+func (g *Gcloud) dashboard(c Call, verb string, out io.Writer) error {
 	if verb == "describe" {
-		if err := s.change(c, "dashboard/"+c.Arguments[0], verb, out); err != nil {
+		if err := g.change(c, "dashboard/"+c.Arguments[0], verb, out); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(out, etag)
@@ -89,5 +89,5 @@ func (s *Gcloud) dashboard(c Call, verb string, out io.Writer) error {
 		return fmt.Errorf("the dashboard has another etag than %q", doc.Etag)
 	}
 	c.Flags = nil
-	return s.change(c, "dashboard/"+path.Base(doc.Name), verb, out)
+	return g.change(c, "dashboard/"+path.Base(doc.Name), verb, out)
 }
