@@ -13,7 +13,7 @@ func newDeployGcloud(p *Process) *cobra.Command {
 is missing, and updates what there is. Without --image, Cloud Build makes the image of the
 sources when the script is run.`,
 		Example: `  $ headgate deploy gcloud --config gate.json > deploy.sh
-  $ headgate deploy gcloud --config gate.json --split --image IMAGE | bash`,
+  $ headgate deploy gcloud --config gate.json --split --image IMAGE > deploy.sh`,
 		Args: noOperands,
 	}
 	d := deployerOf(p, cmd)
