@@ -14,6 +14,7 @@ package gcloud
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/internal/deploy"
@@ -59,7 +60,11 @@ func Write(p *deploy.Plan, config string) []byte {
 		s.line("# Note: %s.", strings.ReplaceAll(note, "\n", " "))
 	}
 	s.section("The services of Google Cloud")
-	s.line("gcloud services enable %s", strings.Join(p.APIs, " "))
+	apis := p.APIs
+	if p.Image == "" {
+		apis = append(slices.Clone(apis), "cloudbuild.googleapis.com", "artifactregistry.googleapis.com")
+	}
+	s.line("gcloud services enable %s", strings.Join(apis, " "))
 	s.accounts()
 	s.database()
 	s.topics()

@@ -134,6 +134,9 @@ func (r *runner) made(p *deploy.Plan) {
 	if p.LiveRole {
 		want = append(want, "iam roles/headgateLive")
 	}
+	if p.Image == "" {
+		want = append(want, "iam service-accounts/headgate-builder")
+	}
 	for _, x := range p.Topics {
 		want = append(want, "pubsub topics/"+x)
 	}
@@ -169,6 +172,9 @@ func (r *runner) made(p *deploy.Plan) {
 	}
 	require.ElementsMatch(r, want, got)
 	grants := 0
+	if p.Image == "" { // the role of the account that builds
+		grants++
+	}
 	for _, g := range p.Grants {
 		if g.To != deploy.Everyone { // a flag of the service says so
 			grants++

@@ -7,11 +7,21 @@ import (
 	"github.com/headgate/headgate/internal/deploy"
 )
 
+// builder is the account that builds the image of the sources.
+const builder = "headgate-builder"
+
 func (s *script) accounts() {
 	s.section("Accounts")
-	for _, a := range []struct{ name, title string }{{deploy.Name, "Headgate"}, {deploy.Caller, "Callers of Headgate"}} {
+	all := []struct{ name, title string }{{deploy.Name, "Headgate"}, {deploy.Caller, "Callers of Headgate"}}
+	if s.Image == "" {
+		all = append(all, struct{ name, title string }{builder, "Builds Headgate"})
+	}
+	for _, a := range all {
 		s.line("have gcloud iam service-accounts describe %s ||\n  gcloud iam service-accounts create %s --display-name=%s",
 			s.Email(a.name), a.name, quote(a.title))
+	}
+	if s.Image == "" { // the default account may build nothing in many projects
+		s.line("bind gcloud projects add-iam-policy-binding \"$project\" --condition=None --member=serviceAccount:%s --role=roles/run.builder", s.Email(builder))
 	}
 	if s.LiveRole {
 		permissions := "--permissions=" + strings.Join(deploy.LivePermissions, ",")

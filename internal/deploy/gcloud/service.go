@@ -24,7 +24,7 @@ func (s *script) services() {
 		if source == "" {
 			source = "."
 		}
-		image = "--source=" + quote(source)
+		image = "--source=" + quote(source) + ` --build-service-account="projects/$project/serviceAccounts/` + s.Email(builder) + `"`
 	}
 	s.line("# deploy SERVICE FLAGS…\ndeploy() {\n  gcloud run deploy \"$@\" --region=\"$region\" \\\n    %s\n}", strings.Join([]string{
 		image, `--service-account="$runtime"`,

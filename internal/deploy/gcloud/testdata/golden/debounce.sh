@@ -24,13 +24,16 @@ url() { gcloud run services describe "$1" --region="$region" --format='value(sta
 
 
 # The services of Google Cloud.
-gcloud services enable run.googleapis.com firestore.googleapis.com pubsub.googleapis.com secretmanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com monitoring.googleapis.com logging.googleapis.com
+gcloud services enable run.googleapis.com firestore.googleapis.com pubsub.googleapis.com secretmanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com monitoring.googleapis.com logging.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com
 
 # Accounts.
 have gcloud iam service-accounts describe headgate@acme-web.iam.gserviceaccount.com ||
   gcloud iam service-accounts create headgate --display-name=Headgate
 have gcloud iam service-accounts describe headgate-caller@acme-web.iam.gserviceaccount.com ||
   gcloud iam service-accounts create headgate-caller --display-name='Callers of Headgate'
+have gcloud iam service-accounts describe headgate-builder@acme-web.iam.gserviceaccount.com ||
+  gcloud iam service-accounts create headgate-builder --display-name='Builds Headgate'
+bind gcloud projects add-iam-policy-binding "$project" --condition=None --member=serviceAccount:headgate-builder@acme-web.iam.gserviceaccount.com --role=roles/run.builder
 
 # The database. The settings make it faster and cheaper.
 have gcloud firestore databases describe --database=headgate ||
@@ -112,7 +115,7 @@ bind gcloud pubsub topics add-iam-policy-binding rebuild --member="serviceAccoun
 # deploy SERVICE FLAGS…
 deploy() {
   gcloud run deploy "$@" --region="$region" \
-    --source=. \
+    --source=. --build-service-account="projects/$project/serviceAccounts/headgate-builder@acme-web.iam.gserviceaccount.com" \
     --service-account="$runtime" \
     --set-secrets="$secrets" \
     --set-env-vars=CONFIG_FILE=/etc/headgate/config.json,GOOGLE_CLOUD_PROJECT="$project" \

@@ -31,13 +31,16 @@ url() { gcloud run services describe "$1" --region="$region" --format='value(sta
 # Note: only callers with the role roles/run.invoker reach Headgate: pages, and senders of webhooks outside Google Cloud, need auth in the configuration.
 
 # The services of Google Cloud.
-gcloud services enable run.googleapis.com firestore.googleapis.com pubsub.googleapis.com secretmanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com monitoring.googleapis.com logging.googleapis.com cloudtasks.googleapis.com eventarc.googleapis.com storage.googleapis.com
+gcloud services enable run.googleapis.com firestore.googleapis.com pubsub.googleapis.com secretmanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com monitoring.googleapis.com logging.googleapis.com cloudtasks.googleapis.com eventarc.googleapis.com storage.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com
 
 # Accounts.
 have gcloud iam service-accounts describe headgate@acme-data.iam.gserviceaccount.com ||
   gcloud iam service-accounts create headgate --display-name=Headgate
 have gcloud iam service-accounts describe headgate-caller@acme-data.iam.gserviceaccount.com ||
   gcloud iam service-accounts create headgate-caller --display-name='Callers of Headgate'
+have gcloud iam service-accounts describe headgate-builder@acme-data.iam.gserviceaccount.com ||
+  gcloud iam service-accounts create headgate-builder --display-name='Builds Headgate'
+bind gcloud projects add-iam-policy-binding "$project" --condition=None --member=serviceAccount:headgate-builder@acme-data.iam.gserviceaccount.com --role=roles/run.builder
 if have gcloud iam roles describe headgateLive --project="$project"; then
   gcloud iam roles update headgateLive --project="$project" --permissions=pubsub.subscriptions.consume,pubsub.subscriptions.create,pubsub.subscriptions.delete,pubsub.subscriptions.get,pubsub.topics.attachSubscription
 else
@@ -172,7 +175,7 @@ bind gcloud storage buckets add-iam-policy-binding gs://acme-wells --member="ser
 # deploy SERVICE FLAGS…
 deploy() {
   gcloud run deploy "$@" --region="$region" \
-    --source=. \
+    --source=. --build-service-account="projects/$project/serviceAccounts/headgate-builder@acme-data.iam.gserviceaccount.com" \
     --service-account="$runtime" \
     --set-secrets="$secrets" \
     --set-env-vars=CONFIG_FILE=/etc/headgate/config.json,GOOGLE_CLOUD_PROJECT="$project" \
