@@ -94,7 +94,10 @@ var layers = map[string][]string{
 	"internal/app":                               {"internal/audit", "internal/webhook/occurrence", "internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target", "internal/webhook/expression", "internal/doctor"},
 	"functions":                                  {"client/js", "internal/audit", "config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode", "internal/webhook/signature", "internal/doctor"},
 	"internal/cli/deployment":                    {"internal/audit", "internal/platform/fault", "internal/sync/definition", "internal/sync/run", "internal/event"},
-	"internal/cli":                               {"config", "functions", "internal/app", "internal/audit", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression", "internal/doctor"},
+	"internal/cli":                               {"config", "functions", "internal/app", "internal/audit", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression", "internal/doctor", "internal/deploy", "internal/deploy/gcloud", "internal/deploy/terraform"},
+	"internal/deploy":                            {"config", "internal/platform/credential"},
+	"internal/deploy/gcloud":                     {"internal/deploy"},
+	"internal/deploy/terraform":                  {"internal/deploy"},
 	"live":                                       {"internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "internal/platform/origin", "internal/platform/decode"},
 	"client":                                     {},
 	"live/localqueue":                            {"internal/bus/busqueue", "internal/bus/localbus"},
@@ -116,6 +119,7 @@ var layers = map[string][]string{
 	"internal/simulation":               {"config", "internal/bus", "internal/event", "internal/gate", "internal/platform/clock", "internal/platform/fault", "internal/store", "internal/store/memorystore"},
 	"internal/e2e":                      {},
 	"internal/release":                  {},
+	"internal/deploy/deploytest":        {"config", "internal/deploy"},
 	"internal/emulator":                 {},
 	"internal/bus/bustest":              {"internal/bus"},
 	"internal/store/drivertest":         {"internal/emulator", "internal/store", "internal/store/firestorestore", "internal/store/memorystore", "internal/store/sqlitestore"},
@@ -218,7 +222,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

@@ -199,6 +199,8 @@ type Endpoint struct {
 	OnError string `json:"onError,omitempty" enum:"reject deadLetter"`
 	// pubsub: a Pub/Sub push request's body is the envelope; keep the message that is in it.
 	Unwrap string `json:"unwrap,omitempty" enum:"pubsub"`
+	// What calls this endpoint, made by "headgate deploy". Omitted: it makes nothing that calls.
+	Source *Source `json:"source,omitempty"`
 	// Over how many collections Firestore spreads the endpoint's waiting events, for rates beyond 500 per second. 0 and 1 mean one.
 	Shards int `json:"shards,omitempty" range:"0..64"`
 }

@@ -15,6 +15,8 @@ type Feed struct {
 	Name string `json:"name" decode:"required" format:"name"`
 	// Where events go. The first route whose expression is true takes the event.
 	Routes []Route `json:"routes" decode:"required" least:"1 route"`
+	// What calls this feed, made by "headgate deploy". Omitted: it makes nothing that calls.
+	Source *Source `json:"source,omitempty"`
 	// The policy for an event that no route takes. reject (if omitted): 400. drop: it is acknowledged and not stored. deadLetter: it goes to the topic of deadLetter. Or the eventKey of an endpoint that takes it.
 	Otherwise string `json:"otherwise,omitempty"`
 }
@@ -36,6 +38,7 @@ func (v *validator) feed(path string, s *Service, f *Feed) {
 	known := func(key string) bool {
 		return slices.ContainsFunc(s.Endpoints, func(e Endpoint) bool { return e.EventKey == key })
 	}
+	v.source(path+".source", f.Source, nil)
 	for i, r := range f.Routes {
 		at := decode.Index(path+".routes", i)
 		v.expression(at+".when", r.When, expression.Bool)

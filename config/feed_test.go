@@ -25,7 +25,7 @@ func TestFaultsOfAdmission(t *testing.T) {
 		{"no routes", more(`"feeds": [{"name": "f", "routes": []}]`), `$.feeds[0].routes: must have at least one route`},
 		{"empty route", more(`"feeds": [{"name": "f", "routes": [{}]}]`), "$.feeds[0].routes[0].when: is required\n$.feeds[0].routes[0].eventKey: is required"},
 		{"name of two segments", more(`"feeds": [{"name": "a/b", "routes": [{"when": "true", "eventKey": "a"}]}]`), `$.feeds[0].name: must be letters, digits, . _ ~ -, not "a/b"`},
-		{"field", feed(`, "deadLetter": true`), `$.feeds[0].deadLetter: unknown field; the fields are name, otherwise, routes`},
+		{"field", feed(`, "deadLetter": true`), `$.feeds[0].deadLetter: unknown field; the fields are name, otherwise, routes, source`},
 		{"otherwise", feed(`, "otherwise": "c"`), `$.feeds[0].otherwise: must be reject, drop, deadLetter or an eventKey, not "c": the eventKeys are ["a" "b"]`},
 		{"otherwise a dead letter", feed(`, "otherwise": "deadLetter"`), `$.feeds[0].otherwise: "deadLetter" needs deadLetter.topic`},
 		{"all at once", more(`"feeds": [

@@ -43,6 +43,8 @@ var formats = decode.Formats{
 		Pattern: regexp.MustCompile(`^projects/([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{1,100}$`),
 		Must:    "must be projects/<project>/locations/<location>/queues/<name>",
 	},
+	"filter":   {Pattern: regexp.MustCompile(`^[a-z][a-zA-Z0-9]*=[^,\s]+$`), Must: "must be name=value, such as bucket=my-bucket"},
+	"location": {Pattern: regexp.MustCompile(`^[a-z][a-z0-9-]*$`), Must: "must be a location, such as europe-west3 or eu"},
 	"interval": {Must: "must be hour, day, week, month, or a number of seconds"},
 	"eventKey": {Not: regexp.MustCompile(`^/|//|(^|/)\.{1,2}(/|$)`), Check: checkEventKey},
 }

@@ -130,6 +130,7 @@ func (v *validator) condition(path string, s *Service) {
 }
 
 func (v *validator) endpoint(path string, s *Service, e *Endpoint) {
+	v.source(path+".source", e.Source, e.AcceptedHTTPMethods)
 	v.expression(path+".filter", e.Filter, expression.Bool)
 	v.expression(path+".distinct", e.Distinct, expression.Text)
 	v.expression(path+".id", e.ID, expression.Text)

@@ -1,0 +1,192 @@
+package deploy
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/credential"
+)
+
+// builder adds to a plan what each part of a configuration needs.
+type builder struct {
+	*Plan
+	cfg *config.Config
+}
+
+type draft = config.Draft
+
+// Roles that are granted in more than one place.
+const (
+	publisher  = "roles/pubsub.publisher"
+	subscriber = "roles/pubsub.subscriber"
+	invoker    = "roles/run.invoker"
+	accessor   = "roles/secretmanager.secretAccessor"
+	actAs      = "roles/iam.serviceAccountUser"
+	enqueuer   = "roles/cloudtasks.enqueuer"
+)
+
+// everyMinute is when the jobs run that do what is due.
+const everyMinute = "* * * * *"
+
+func (b *builder) apis(names ...string) {
+	for _, name := range names {
+		if !slices.Contains(b.APIs, name) {
+			b.APIs = append(b.APIs, name)
+		}
+	}
+}
+
+func (b *builder) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(b.Notes, text) {
+		b.Notes = append(b.Notes, text)
+	}
+}
+
+// grant grants a role once.
+func (b *builder) grant(kind Kind, on Resource, role string, to Member) {
+	g := Grant{Kind: kind, On: b.here(on), Role: role, To: to}
+	if !slices.Contains(b.Grants, g) {
+		b.Grants = append(b.Grants, g)
+	}
+}
+
+// here leaves out the name of this project.
+func (b *builder) here(r Resource) Resource {
+	if r.Project == b.Project {
+		r.Project = ""
+	}
+	return r
+}
+
+// database plans the optimisations of Firestore, and the right to read and write documents.
+func (b *builder) database() {
+	for _, group := range []string{"headgate-events", "headgate-messages", "headgate-docs", "headgate-parts"} {
+		often := group == "headgate-events" || group == "headgate-messages"
+		b.Fields = append(b.Fields,
+			Field{Group: group, Name: "data", Exempt: true},
+			Field{Group: group, Name: "expireAt", Exempt: often, TTL: true})
+	}
+	b.grant(OnDatabase, Resource{Name: b.Database}, "roles/datastore.user", Runtime)
+}
+
+// secrets plans the secret of the configuration, one for each env:NAME in it, and the right to
+// read those that it names in Secret Manager.
+func (b *builder) secrets() {
+	b.Secrets = []Secret{{ID: Name + "-config"}}
+	for _, text := range b.texts() {
+		if name, ok := strings.CutPrefix(text, "env:"); ok && credential.IsReference(text) {
+			s := Secret{ID: Name + "-env-" + word(name), Variable: name}
+			if !slices.Contains(b.Secrets, s) {
+				b.Secrets = append(b.Secrets, s)
+			}
+		}
+	}
+	for _, s := range b.Secrets {
+		b.grant(OnSecret, Resource{Name: s.ID}, accessor, Runtime)
+	}
+	for _, text := range b.texts() {
+		if name, ok := credential.Managed(text); ok {
+			part := strings.Split(name, "/") // projects/P/secrets/S/versions/V
+			b.grant(OnSecret, Resource{Project: part[1], Name: part[3]}, accessor, Runtime)
+			b.note("the secret %s must exist: the configuration refers to it", strings.Join(part[:4], "/"))
+		}
+	}
+}
+
+// texts returns every text of the configuration, in a fixed order.
+func (b *builder) texts() (all []string) {
+	data, err := json.Marshal(b.cfg)
+	if err != nil {
+		panic(err) // a configuration that was parsed always encodes
+	}
+	dec := json.NewDecoder(strings.NewReader(string(data)))
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			break
+		}
+		if text, ok := token.(string); ok && !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// callers lets the caller's account, or everybody, call each service.
+func (b *builder) callers() {
+	for _, s := range b.Services {
+		to := Calls
+		if s.Public {
+			to = Everyone
+		}
+		b.grant(OnService, Resource{Location: b.Region, Name: s.Name}, invoker, to)
+	}
+	switch {
+	case b.cfg.Auth == nil && (b.cfg.Live != nil || len(b.cfg.Hooks) > 0 || b.cfg.Echo != nil):
+		b.note("only callers with the role %s reach Headgate: pages, and senders of webhooks outside Google Cloud, need auth in the configuration", invoker)
+	case b.cfg.Auth != nil:
+		b.note("IAM lets everybody call, because the configuration has auth, which decides instead")
+		b.member()
+	}
+}
+
+// member notes whether auth knows the account by which jobs and sources call.
+func (b *builder) member() {
+	account := b.Email(Caller)
+	for _, role := range []string{"ingest", "operate"} {
+		if o := b.cfg.Auth.OIDC; o == nil || !slices.ContainsFunc(o.Members, func(m config.Member) bool {
+			return strings.EqualFold(m.Email, account) && slices.Contains(m.Roles, role)
+		}) {
+			b.note("auth.oidc.members must list %s with the role %q, or the calls of Scheduler, Pub/Sub and Eventarc are refused", account, role)
+		}
+	}
+}
+
+// Email returns the e-mail address of an account of this project.
+func (p *Plan) Email(account string) string {
+	project, domain, scoped := strings.Cut(p.Project, ":")
+	if scoped { // example.com:project
+		project, domain = domain, project
+		return account + "@" + project + "." + domain + ".iam.gserviceaccount.com"
+	}
+	return account + "@" + p.Project + ".iam.gserviceaccount.com"
+}
+
+// path returns the path of the i-th service. The short paths are the first one's.
+func (b *builder) path(i int, path string) string {
+	if i == 0 {
+		return path
+	}
+	return "/services/" + url.PathEscape(b.cfg.Services[i].ServiceName) + path
+}
+
+// word returns the text with dashes where a name of Google Cloud cannot have its characters.
+func word(text string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r < 128 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-') {
+			return r
+		}
+		return '-'
+	}, text), "-")
+}
+
+// unique returns a name of small letters, digits and dashes that no other of the list has.
+func unique(text string, taken func(string) bool) string {
+	name := strings.ToLower(strings.ReplaceAll(word(text), "_", "-"))
+	if len(name) > 50 { // a trigger's name has 63 at most
+		name = strings.Trim(name[:50], "-")
+	}
+	if !taken(name) {
+		return name
+	}
+	for n := 2; ; n++ {
+		if next := fmt.Sprintf("%s-%d", name, n); !taken(next) {
+			return next
+		}
+	}
+}

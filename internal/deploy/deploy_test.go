@@ -1,0 +1,136 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/deploy/deploytest"
+)
+
+func parse(t *testing.T, text string) *config.Config {
+	cfg, err := config.Parse([]byte(text))
+	require.NoError(t, err)
+	return cfg
+}
+
+// Every option that is not valid is named, with its rule.
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	liveOnly := parse(t, `{"live": {}}`)
+	for name, c := range map[string]struct {
+		o    deploy.Options
+		want string
+	}{
+		"no project": {deploy.Options{}, "--project is required: the configuration has no topic whose project could be meant"},
+		"project":    {deploy.Options{Project: "My Project"}, `--project "My Project": must be a project's id: 6 to 30 small letters, digits and dashes`},
+		"all at once": {
+			deploy.Options{Project: "acme", Region: "europe", Database: "x", Image: "a b"},
+			"--project \"acme\": must be a project's id: 6 to 30 small letters, digits and dashes\n" +
+				"--region \"europe\": must be a region, such as europe-west3\n" +
+				"--database \"x\": must be (default), or 4 to 63 small letters, digits and dashes\n" +
+				"--image \"a b\": must be the name of an image, such as europe-west3-docker.pkg.dev/my-project/headgate/headgate:1",
+		},
+		"image and source": {deploy.Options{Project: "acme-data", Image: "x", Source: "."}, "--image and --source exclude each other: --source builds an image"},
+	} {
+		_, err := deploy.New(liveOnly, c.o)
+		require.EqualError(t, err, c.want, name)
+	}
+	p, err := deploy.New(liveOnly, deploy.Options{Project: "example.com:acme-data"})
+	require.NoError(t, err)
+	require.Equal(t, "headgate@acme-data.example.com.iam.gserviceaccount.com", p.Email("headgate"))
+}
+
+// The fields of the plan are those of firestore.indexes.json.
+func TestFieldsAreThoseOfTheIndexes(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		FieldOverrides []struct {
+			CollectionGroup, FieldPath string
+			TTL                        bool
+			Indexes                    []any
+		}
+	}
+	require.NoError(t, json.Unmarshal(deploytest.Read(t, "../../firestore.indexes.json"), &file))
+	var want []deploy.Field
+	for _, f := range file.FieldOverrides {
+		want = append(want, deploy.Field{Group: f.CollectionGroup, Name: f.FieldPath, Exempt: len(f.Indexes) == 0, TTL: f.TTL})
+	}
+	require.ElementsMatch(t, want, deploytest.Plans(t)["debounce"].Fields)
+}
+
+// A name is used once, whatever the configuration calls its services and endpoints, and has
+// only characters that Google Cloud takes.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	p := deploytest.Plan(t, parse(t, `{"services": [
+		{"serviceName": "a", "trigger": {"type": "window", "observationPeriod": 60}, "targetPubSub": {"topic": "projects/acme-data/topics/one"}, "endpoints": [
+			{"eventKey": "a/b", "source": {"scheduler": {"cron": "* * * * *"}}},
+			{"eventKey": "a-b", "source": {"scheduler": {"cron": "* * * * *"}}},
+			{"eventKey": "A_B", "source": {"scheduler": {"cron": "* * * * *"}}},
+			{"eventKey": "Überlang `+strings.Repeat("x", 80)+`", "source": {"scheduler": {"cron": "* * * * *"}}}]},
+		{"serviceName": "ä", "trigger": {"type": "window", "observationPeriod": 60}, "targetPubSub": {"topic": "projects/acme-data/topics/one"}, "endpoints": [{"eventKey": "a"}]},
+		{"serviceName": "ö", "trigger": {"type": "window", "observationPeriod": 60}, "targetPubSub": {"topic": "projects/acme-data/topics/one"}, "endpoints": [{"eventKey": "a"}]}]}`), deploy.Options{})
+	var names []string
+	for _, j := range p.Jobs {
+		require.Regexp(t, `^[a-z][a-z0-9-]{0,62}$`, j.Name)
+		require.NotContains(t, names, j.Name)
+		names = append(names, j.Name)
+	}
+	require.Len(t, names, 3+1+4)
+	require.Equal(t, []string{"one", deploy.Undelivered}, p.Topics)
+}
+
+// Headgate's own account has no role on the project but those that cannot be granted on
+// anything smaller.
+func TestRolesAreNarrow(t *testing.T) {
+	t.Parallel()
+	wide := []string{deploy.LiveRole, "roles/workflows.invoker"}
+	for name, p := range deploytest.Plans(t) {
+		for _, g := range p.Grants {
+			if g.To == deploy.Runtime && g.Kind == deploy.OnProject {
+				require.Contains(t, wide, g.Role, name)
+			}
+			for _, basic := range []string{"owner", "editor", "admin", "viewer"} {
+				require.False(t, strings.HasSuffix(strings.ToLower(g.Role), "."+basic) || g.Role == "roles/"+basic, "%s: %s", name, g.Role)
+			}
+		}
+	}
+}
+
+// No credential of a configuration gets into its plan.
+func TestPlansHaveNoCredentials(t *testing.T) {
+	t.Parallel()
+	hash := strings.Repeat("5", 64)
+	p := deploytest.Plan(t, parse(t, `{"live": {"token": {"secret": "0123456789abcdef0123456789abcdef", "audience": "a"}},
+		"auth": {"tokens": [{"name": "t", "sha256": "`+hash+`", "roles": ["ingest"]}]},
+		"hooks": [{"name": "h", "verify": {"type": "bearer", "secrets": ["v3ry-s3cret-t0ken"]}, "entity": "'a'", "id": "'b'", "signal": true}]}`), deploy.Options{Project: "acme-data"})
+	data, err := json.Marshal(p)
+	require.NoError(t, err)
+	for _, secret := range []string{hash, "0123456789abcdef", "v3ry-s3cret"} {
+		require.NotContains(t, string(data), secret)
+	}
+}
+
+// What a person must do for the calls to arrive is said.
+func TestNotesOfAuth(t *testing.T) {
+	t.Parallel()
+	const members = `{"email": "headgate-caller@acme-data.iam.gserviceaccount.com", "roles": ["ingest", "operate"]}`
+	notes := func(members string) []string {
+		p := deploytest.Plan(t, parse(t, `{"live": {}, "auth": {"oidc": {"audiences": ["https://gate.example.com"], "members": [`+members+`]}}}`), deploy.Options{Project: "acme-data"})
+		require.True(t, p.Services[0].Public)
+		for _, j := range p.Jobs {
+			require.Equal(t, "https://gate.example.com", j.Calls.Audience)
+		}
+		return slices.DeleteFunc(p.Notes, func(n string) bool { return !strings.HasPrefix(n, "auth.") })
+	}
+	require.Empty(t, notes(members))
+	require.Equal(t, []string{
+		`auth.oidc.members must list headgate-caller@acme-data.iam.gserviceaccount.com with the role "operate", or the calls of Scheduler, Pub/Sub and Eventarc are refused`,
+	}, notes(strings.Replace(members, `, "operate"`, "", 1)))
+}

@@ -1,0 +1,165 @@
+package terraform
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/deploy/deploytest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// facts are what the documentation of the google provider says.
+type facts struct {
+	Resources, Data map[string]struct {
+		Arguments  arguments
+		Attributes []string
+	}
+}
+
+// arguments are those of a resource or a block, by their names.
+type arguments map[string]*struct {
+	Required bool
+	Block    arguments
+}
+
+// meta are the arguments that every resource has.
+var meta = []string{"depends_on", "lifecycle", "provider", "count", "for_each"}
+
+func readFacts(t *testing.T) (f facts) {
+	require.NoError(t, json.Unmarshal(deploytest.Read(t, "testdata/google.json"), &f))
+	return f
+}
+
+// The module of each configuration is as expected. After a change, run this with -update.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for name, p := range deploytest.Plans(t) {
+		golden := filepath.Join("testdata", "golden", name+".tf.json")
+		got := Write(p)
+		if *update {
+			require.NoError(t, os.WriteFile(golden, got, 0o600))
+		}
+		require.Equal(t, string(deploytest.Read(t, golden)), string(got), name)
+	}
+}
+
+// Every resource and argument is one that the provider has, none that it requires is
+// missing, and what a resource refers to is in the module.
+func TestModulesAreAsDocumented(t *testing.T) {
+	t.Parallel()
+	f := readFacts(t)
+	for name, p := range deploytest.Plans(t) {
+		text := Write(p)
+		var file struct {
+			Resource, Data map[string]map[string]map[string]any
+			Variable       map[string]any
+		}
+		require.NoError(t, json.Unmarshal(text, &file), name)
+		for kind, all := range file.Resource {
+			fact, ok := f.Resources[kind]
+			require.True(t, ok, "%s: the provider has no %s", name, kind)
+			for label, resource := range all {
+				check(t, name+": "+kind+"."+label, fact.Arguments, resource, true)
+			}
+		}
+		for kind, all := range file.Data {
+			fact, ok := f.Data[kind]
+			require.True(t, ok, "%s: the provider has no %s", name, kind)
+			for label, data := range all {
+				check(t, name+": data."+kind+"."+label, fact.Arguments, data, true)
+			}
+		}
+		for _, reference := range regexp.MustCompile(`[^$]\$\{([^}]*)\}`).FindAllStringSubmatch(string(text), -1) {
+			part := strings.Split(reference[1], ".")
+			switch {
+			case part[0] == "var":
+				require.Contains(t, file.Variable, part[1], name)
+			case part[0] == "data":
+				require.Contains(t, file.Data[part[1]], part[2], "%s: %s", name, reference[1])
+				require.Contains(t, f.Data[part[1]].Attributes, part[3], "%s: %s", name, reference[1])
+			case strings.HasPrefix(part[0], "google_"):
+				require.Contains(t, file.Resource[part[0]], part[1], "%s: %s", name, reference[1])
+				fact := f.Resources[part[0]]
+				require.True(t, fact.Arguments[part[2]] != nil || slices.Contains(fact.Attributes, part[2]), "%s: %s", name, reference[1])
+			default: // of the module's directory
+				require.Regexp(t, `^(parseint\(substr\(file\w+\(|file\()\\"\$\{path\.module$`, reference[1], name)
+			}
+		}
+		checkOrder(t, name, file.Resource)
+	}
+}
+
+// check compares a resource or a block with the facts.
+func check(t *testing.T, at string, allowed arguments, got map[string]any, top bool) {
+	for name, value := range got {
+		if top && slices.Contains(meta, name) {
+			continue
+		}
+		fact := allowed[name]
+		require.NotNil(t, fact, "%s: the provider has no argument %s", at, name)
+		if fact.Block == nil {
+			continue
+		}
+		blocks, list := value.([]any)
+		if !list {
+			blocks = []any{value}
+		}
+		for _, b := range blocks {
+			block, ok := b.(map[string]any)
+			require.True(t, ok, "%s: %s is a block", at, name)
+			check(t, at+"."+name, fact.Block, block, false)
+		}
+	}
+	for name, fact := range allowed {
+		if fact.Required {
+			require.Contains(t, got, name, "%s: the provider requires it", at)
+		}
+	}
+}
+
+// checkOrder checks that depends_on names resources of the module, and that nothing waits
+// for itself by way of others.
+func checkOrder(t *testing.T, name string, resources map[string]map[string]map[string]any) {
+	waits := map[string][]string{}
+	for kind, all := range resources {
+		for label, resource := range all {
+			data, err := json.Marshal(resource)
+			require.NoError(t, err)
+			var on []string
+			for _, m := range regexp.MustCompile(`\$\{(google_\w+\.[\w-]+)\.`).FindAllStringSubmatch(string(data), -1) {
+				on = append(on, m[1])
+			}
+			list, _ := resource["depends_on"].([]any)
+			for _, address := range list {
+				on = append(on, address.(string))
+			}
+			waits[kind+"."+label] = on
+		}
+	}
+	state := map[string]int{} // 1: being visited, 2: done
+	var visit func(string)
+	visit = func(address string) {
+		require.NotEqual(t, 1, state[address], "%s: %s waits for itself", name, address)
+		if state[address] == 2 {
+			return
+		}
+		require.Contains(t, waits, address, name)
+		state[address] = 1
+		for _, next := range waits[address] {
+			visit(next)
+		}
+		state[address] = 2
+	}
+	for address := range waits {
+		visit(address)
+	}
+}
