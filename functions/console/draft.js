@@ -12,7 +12,7 @@ export function draftView(ctx) {
     return el("section", { class: "card" }, el("h2", {}, "No draft is configured"), el("p", {}, "Configure a list that people edit together under “drafts”: see docs/drafts.md."));
   }
   const name = drafts.includes(ctx.rest[0]) ? ctx.rest[0] : drafts[0];
-  const choose = el("select", { onchange: () => { location.hash = "#draft/" + encodeURIComponent(choose.value); } },
+  const choose = el("select", { onchange: () => { location.hash = "#/drafts/" + encodeURIComponent(choose.value); } },
     drafts.map((/** @type {string} */ d) => el("option", { value: d, selected: d === name }, d)));
   const me = el("input", { value: localStorage.getItem("headgate-name") ?? "", placeholder: "shown with your edits", maxlength: 100, autocomplete: "nickname",
     onchange: () => localStorage.setItem("headgate-name", me.value) });

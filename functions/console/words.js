@@ -183,3 +183,6 @@ export function sample(svc, e) {
   }
   return Object.keys(whole).length > 0 ? JSON.stringify(whole) : "hello";
 }
+
+/** An error without the names of the packages that it came through. @param {string} text */
+export const errorIn = (text) => text.replace(/^(?:[a-z]+: )+(?=\S)/, "");

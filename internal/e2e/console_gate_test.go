@@ -44,7 +44,7 @@ func TestConsoleTargetsCountsAndAlerts(t *testing.T) {
 		"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"alerts":{"topic":"projects/shop/topics/alerts"},"targetPubSub":{"topic":"projects/shop/topics/orders"}}]}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", file}})
 	send := func(path, body string) { p.must(t, "POST", "/services/"+path, body) }
-	d := p.console(t, "gate/shop", "429")
+	d := p.console(t, "gates/shop", "429")
 	d.reads("A complete message is expected by 30 6 1 1 * (UTC). While more than 3 events wait, further ones are refused. " +
 		"Messages go to bus (projects/shop/topics/orders), depot (" + target.URL + "/away) and archive (" + target.URL + "/gone).")
 
@@ -82,7 +82,7 @@ func TestConsoleTargetsCountsAndAlerts(t *testing.T) {
 	d.until("its window is there", `(`+keysShown+`).join() === "18"`)
 	d.shoot("gate-targets")
 
-	d.eval(`location.hash = "#gate/gone"`)
+	d.eval(`location.hash = "#/gates/gone"`)
 	d.reads("No windows are open.")
 	send("gone/event/a", `{"k":`+quote(hostile[0])+`}`)
 	const alert = "window closed incomplete: dropped"
@@ -107,7 +107,7 @@ func TestConsoleMissingFirst(t *testing.T) {
 		endpoint, key, _ := strings.Cut(e, " ")
 		p.must(t, "POST", "/event/"+endpoint, `{"k":"`+key+`"}`)
 	}
-	d := p.console(t, "gate")
+	d := p.console(t, "gates")
 	d.until("the incomplete one is first", `(`+keysShown+`).join() === "half,whole"`)
 	d.reads("1 more event at b")
 }
@@ -117,7 +117,7 @@ func TestConsoleMissingFirst(t *testing.T) {
 func TestConsoleIsNotUpToDate(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
-	d := p.console(t, "gate")
+	d := p.console(t, "gates")
 	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
 	d.reads("no message in the last hour")
 	d.eval(`window.shift = 0; new PerformanceObserver((l) => { for (const e of l.getEntries()) shift += e.value; }).observe({ type: "layout-shift" })`)
