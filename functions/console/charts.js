@@ -49,12 +49,13 @@ function events(h) {
   const step = h.stepSeconds * 1000;
   const from = Date.parse(h.since);
   const n = Math.floor((Date.now() - from) / step) + 1;
-  const most = Math.max(1, ...h.steps.map((/** @type {any} */ s) => s.events));
+  const top = Math.max(1, ...h.steps.map((/** @type {any} */ s) => s.events));
+  const most = top + top % 2; // so that the middle of the axis is a whole number
   const sum = (/** @type {string} */ of) => h.steps.reduce((/** @type {number} */ m, /** @type {any} */ s) => m + s[of], 0);
   const [title, when] = steps[h.stepSeconds] ?? ["Events", ""];
   const all = (h.partial ? "more than " : "") + count(sum("events"), "event");
   const words = `${all} ${when}, ${count(sum("messages"), "message")}`;
-  return chart(title, words, `${title}: ${words}, at most ${most.toLocaleString()} in a step`, most, (v) => Math.round(v).toLocaleString(), [at(from, step), at(from + n * step / 2, step), "now"],
+  return chart(title, words, `${title}: ${words}, at most ${top.toLocaleString()} in a step`, most, (v) => Math.round(v).toLocaleString(), [at(from, step), at(from + n * step / 2, step), "now"],
     h.steps.map((/** @type {any} */ s) => ({ x: (Date.parse(s.at) - from) / step / n, w: 1 / n, v: s.events, words: `${at(Date.parse(s.at), step)}: ${count(s.events, "event")}, ${count(s.messages, "message")}` })));
 }
 
@@ -85,7 +86,7 @@ function lags(h) {
 function chart(title, words, label, most, unit, ends, bars) {
   return el("figure", { class: "card" }, el("figcaption", {}, el("h3", {}, title), el("p", { class: "small soft" }, words)),
     el("div", { class: "plot" },
-      el("div", { class: "scale small soft", "aria-hidden": "true" }, el("span", {}, unit(most)), el("span", {}, most > 1 ? unit(most / 2) : ""), el("span", {}, "0")),
+      el("div", { class: "scale small soft", "aria-hidden": "true" }, bars.length > 0 && [el("span", {}, unit(most)), el("span", {}, most > 1 ? unit(most / 2) : ""), el("span", {}, "0")]),
       svg("svg", { class: "chart", viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": label },
         [0.5, 50, 99.5].map((y) => svg("line", { x1: 0, x2: 1000, y1: y, y2: y })),
         bars.map((b) => {

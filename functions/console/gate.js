@@ -12,6 +12,7 @@ import { compact, endpoint, rowsOf } from "./endpoints.js";
 import { charts } from "./charts.js";
 import { messageList } from "./messages.js";
 import { fresh } from "./fresh.js";
+import { gateRow, readStanding, stateOf } from "./standing.js";
 
 const SHOWN = 300; // events that the time line of an endpoint shows
 const DRAWN = 3000; // events of all endpoints together: each is requested and drawn on every refresh
@@ -24,6 +25,8 @@ export function gate(ctx, svc, base, home) {
   const optional = new Set(svc.endpoints.filter((/** @type {any} */ e) => e.optional).map((/** @type {any} */ e) => e.eventKey));
   /** @type {any} */
   let status = null;
+  /** @type {any} */
+  let standing = null; // the status, as the overview judges it
   /** @type {any} */
   let pending = { endpoints: [] };
   /** @type {any[]} the open windows of a service that has one key and whose windows close, the oldest first */
@@ -50,12 +53,14 @@ export function gate(ctx, svc, base, home) {
   const history = charts(ctx, base);
 
   async function load() {
-    const reads = [get(base + "status")];
+    /** @type {Promise<any>[]} */
+    const reads = [readStanding(base)];
     if (keys) reads.push(keys.load());
     else if (!rows) reads.push(get(base + `pending?limit=${most}`));
     if (!keys && closing) reads.push(get(base + "windows"));
     const [now, ...others] = await Promise.all(reads);
-    status = now;
+    status = now.status;
+    standing = gateRow({ href: home, name: svc.serviceName }, svc, now);
     if (!keys && !rows) pending = others.shift();
     if (!keys && closing) opened = others.shift().windows;
     unknown = false;
@@ -76,10 +81,12 @@ export function gate(ctx, svc, base, home) {
     if (!status) return;
     const now = Date.now();
     const waits = new Map(pending.endpoints.map((/** @type {any} */ e) => [e.eventKey, e]));
-    update(state, !windowed ? pill("by hand") : keys ? pill("by key") : status.complete ? pill("complete", "good") : pill("waits"));
+    update(state, standing.state(now).rank === 0 ? stateOf(standing.state(now)) : !windowed ? pill("by hand") : keys ? pill("by key") : status.complete ? pill("complete", "good") : pill("waits"));
     update(missing, inWords(svc, status, opened[0], now));
     const all = status.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.have, 0);
-    update(warnings, [...status.warnings ?? [], status.outbox.warning].filter((w) => w).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))),
+    const stands = standing.state(now);
+    update(warnings, stands.rank === 0 && stands.words !== "refuses events" && el("div", { class: "alarm" }, el("p", {}, standing.alarm(now)), standing.step(now)),
+      [...status.warnings ?? [], status.outbox.warning].filter((w) => w).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))),
       svc.maxPending && all > svc.maxPending && el("p", { class: "bad" }, `${count(all, "event")} wait, which is more than maxPending: sources get 429 for further ones.`));
     const listed = alertList(status.alerts ?? [], svc);
     alerts.classList.toggle("hidden", !listed);

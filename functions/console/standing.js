@@ -59,10 +59,9 @@ async function readGate(ctx, svc) {
   const row = { key: name, name, href: "#/gates/" + encodeURIComponent(name) };
   try {
     if (base && /^\.\.?$/.test(name)) throw new Error("browsers treat its name as a step in a path");
-    const status = await get(base + "status");
-    const waits = status.outbox.backlog > 0 ? (await get(base + "messages?state=claimed&limit=1")).messages[0] : null;
+    const standing = await readStanding(base);
     away.delete(name);
-    return { ...row, ...gateRow(row, svc, status, waits) };
+    return { ...row, ...gateRow(row, svc, standing) };
   } catch (err) {
     const why = /** @type {Error} */ (err).message;
     if (!away.has(name)) away.set(name, Date.now());
@@ -71,11 +70,17 @@ async function readGate(ctx, svc) {
   }
 }
 
+/** Reads the status of a gate, and one of the messages that wait. @param {string} base of the service's addresses */
+export async function readStanding(base) {
+  const status = await get(base + "status");
+  return { status, waits: status.outbox.backlog > 0 ? (await get(base + "messages?state=claimed&limit=1")).messages[0] : null };
+}
+
 /** @param {any} message @returns {string} the error of its latest attempt */
 const errorOf = (message) => message?.lastError || message?.targets?.find((/** @type {any} */ t) => t.state !== "delivered" && t.lastError)?.lastError || "";
 
-/** @param {{href: string, name: string}} row @param {any} svc @param {any} status @param {any} waits a message that waits */
-function gateRow(row, svc, status, waits) {
+/** @param {{href: string, name: string}} row @param {any} svc @param {{status: any, waits: any}} standing */
+export function gateRow(row, svc, { status, waits }) {
   const box = status.outbox;
   const error = errorOf(waits) || (status.lastMessage?.state === "failed" ? errorOf(status.lastMessage) : "");
   const late = (status.alerts ?? []).find((/** @type {any} */ a) => a.kind === "overdue" && !(status.lastMessage && Date.parse(status.lastMessage.date) > Date.parse(a.at)));

@@ -61,7 +61,7 @@ export function oneSync(ctx, id, o) {
     update(about, el("h2", {}, said(s.name || s.id)),
       el("dl", { class: "facts" },
         fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("Source", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
-        fact("Next run", stored.next ? time(stored.next) : "on demand"), fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version),
+        stored.next && fact("Next run", time(stored.next)), fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version),
         stored.owner === "config" && fact("Owner", "the configuration"),
         Object.entries(stored.cursors ?? {}).flatMap(([type, c]) => [
           c.pulledUpTo && fact(`Pulled up to, ${type}`, time(c.pulledUpTo)), c.pushedUpTo && fact(`Pushed up to, ${type}`, time(c.pushedUpTo))])),

@@ -225,7 +225,7 @@ export function searchField(label, sift) {
 }
 
 /** The way back to a list. @param {...[string, string?]} steps each with a name and, but for the last, an address */
-export const trail = (...steps) => el("nav", { class: "trail", "aria-label": "Breadcrumb" }, el("ol", {}, steps.map(([name, href]) => el("li", {}, href ? el("a", { href }, said(name, 60)) : el("span", { "aria-current": "page" }, said(name, 60))))));
+export const trail = (...steps) => el("ol", { class: "trail", "aria-label": "Breadcrumb" }, steps.map(([name, href]) => el("li", {}, href ? el("a", { href }, said(name, 60)) : el("span", { "aria-current": "page" }, said(name, 60)))));
 
 /**
  * @param {string} caption

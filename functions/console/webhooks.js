@@ -72,7 +72,7 @@ function one(ctx, id) {
   /** @param {any} t @param {any[]} deliveries */
   function drawLog(t, deliveries) {
     const made = t.next - 1;
-    update(log, el("h2", {}, "Deliveries to ", said(t.url, 120)),
+    update(log,
       table(`Deliveries, newest first: ${deliveries.length.toLocaleString()} of ${made.toLocaleString()}`, [{ text: "Number", number: true }, "Made", "What", "State", { text: "Tries", number: true }, "Last answer", "Actions"],
         deliveries.map((/** @type {any} */ d) => {
           const last = d.attempts?.at(-1);

@@ -82,7 +82,7 @@ var views = []view{
 	{"draft", "drafts", "", "2 changes at the source to decide about"},
 	{"live", "live", "", "Latest changes"},
 	{"webhooks", "webhooks", "", "list=503"},
-	{"webhook", "webhooks", `a[href^="#/webhooks/"]`, "Deliveries to"},
+	{"webhook", "webhooks", `a[href^="#/webhooks/"]`, "Deliveries, newest first: 1 of 1"},
 	{"config", "config", "", "What is in effect"},
 }
 
@@ -358,7 +358,7 @@ func TestConsolePolicyAndQuiet(t *testing.T) {
 	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
 	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
 	require.True(t, js[bool](t, d.page, `(() => { try { document.body.innerHTML = "<b>no</b>"; return false; } catch { return true; } })()`))
-	time.Sleep(time.Second) // let the first requests end
+	time.Sleep(time.Second)                                                                                       // let the first requests end
 	const requests = `performance.getEntriesByType("resource").filter((e) => !e.name.endsWith("/readyz")).length` // which it asks for now and then
 	asked := js[int](t, d.page, requests)
 	time.Sleep(3 * time.Second)

@@ -257,6 +257,8 @@ func TestConsoleDraftInTwoBrowsers(t *testing.T) {
 	ada.types(priority, "many")
 	ada.reads("priority must be a number.")
 	ada.press("Discard edits")
+	ada.reads("1 edit of this list is lost for everybody")
+	ada.press("Discard")
 	ada.reads("The draft matches the source.")
 
 	ada.types(`input[aria-label="Id of the new row"]`, "99")
