@@ -6,6 +6,8 @@ import { el, update, said, count, copier } from "./ui.js";
 import { tree } from "./tree.js";
 import { fresh } from "./fresh.js";
 
+const NAMED = 5; // endpoints that a finding names
+
 /** @param {import("./app.js").Context} ctx */
 export function configView(ctx) {
   const unused = el("section", { class: "card", "aria-label": "Not used" }, el("p", { class: "soft" }, "Loading…"));
@@ -39,9 +41,8 @@ export function unusedOf(config, services, syncs, webhooks, statuses) {
     if (deadLetter && !JSON.stringify(others).includes(':"deadLetter"')) add(at + "deadLetter", "no policy sends anything to the dead letters");
     if (svc.timers && (svc.trigger.window ?? "sliding") === "sliding") add(at + "timers", "sliding windows do not close");
     const status = statuses[i];
-    for (const e of status?.endpoints ?? []) {
-      if (e.have === 0 && !e.counts && e.expired === 0 && !status.lastMessage) add(`${at}endpoints: ${e.eventKey}`, "no event has come yet, as far as is known");
-    }
+    const silent = status?.lastMessage ? [] : (status?.endpoints ?? []).filter((/** @type {any} */ e) => e.have === 0 && !e.counts && e.expired === 0).map((/** @type {any} */ e) => e.eventKey);
+    if (silent.length > 0) add(at + "endpoints", "no event has come yet, as far as is known, at " + silent.slice(0, NAMED).join(", ") + (silent.length > NAMED ? ` and ${(silent.length - NAMED).toLocaleString()} others` : ""));
   });
   if (syncs) {
     if (config.sync?.directory && !syncs.some((s) => s.sync.datasource.type === "csv")) add("sync.directory", "no sync reads a file");

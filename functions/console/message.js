@@ -80,7 +80,7 @@ export function messagePage(ctx, svc, base, id) {
     content.classList.remove("hidden");
     update(content, el("div", { class: "title" }, el("h2", {}, "Content"), copier(() => raw, "the content")),
       !all && el("p", { class: "soft" }, `The first ${bytes(CONTENT)} of ${bytes(size)} are shown.`),
-      whole ? el("div", { class: "json" }, tree(whole)) : el("pre", { tabindex: "0" }, raw));
+      whole ? el("div", { class: "json" }, tree(whole, "", 3)) : el("pre", { tabindex: "0" }, raw));
   }
 
   ctx.listen("headgate/gates", svc.serviceName, loading.refresh);

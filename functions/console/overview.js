@@ -10,6 +10,7 @@ import { readGates, readSyncs, readWebhooks } from "./standing.js";
 const SHOWN = 12; // rows of a part that are shown unasked, those with trouble first
 const PAUSE = 2000; // ms between two loads
 const AGAIN = 5000; // ms until a part that could not be read is read again
+const ALARMS = 8; // that are listed; the rows have all
 const REDRAW = 5000; // ms: what was due in time is late now
 
 /** @typedef {import("./standing.js").Row} Row */
@@ -69,7 +70,7 @@ export function overviewView(ctx) {
       for (const { r, s } of rows) if (!k.since && s.rank === 0) wrong.push(alarm(r.name, r.alarm(now), r.step?.(now), r.href, r.key));
       drawPart(part, places[i], rows, k, now);
     });
-    update(alarms, wrong.length > 0 && el("section", { class: "alarm", "aria-label": "What is wrong" }, el("h2", {}, count(wrong.length, "thing needs", "things need"), " attention"), el("ul", {}, wrong)));
+    update(alarms, wrong.length > 0 && el("section", { class: "alarm", "aria-label": "What is wrong" }, el("h2", {}, count(wrong.length, "thing needs", "things need"), " attention"), el("ul", {}, listed(wrong))));
   }
 
   /** @param {Part} part @param {Element} at @param {{r: Row, s: import("./standing.js").State}[]} rows @param {{since: number, why: string, loaded: number}} k @param {number} now */
@@ -98,6 +99,11 @@ export function overviewView(ctx) {
 }
 
 /** @param {string} name @param {any} what @param {any} step @param {string} href @param {string} key */
-function alarm(name, what, step, href, key) {
-  return el("li", { "data-key": key }, el("p", {}, el("a", { href }, said(name, 80)), ": ", what), step);
+const alarm = (name, what, step, href, key) => ({ key, line: el("p", {}, el("a", { href }, said(name, 80)), ": ", what), step: step && el("div", {}, step) });
+
+/** The alarms as a list. Those with one cause have one next step, at the last of them. @param {ReturnType<typeof alarm>[]} wrong */
+function listed(wrong) {
+  const shown = wrong.slice(0, ALARMS);
+  return [shown.map((a, i) => el("li", { "data-key": a.key }, a.line, !shown.slice(i + 1).some((b) => b.step?.textContent === a.step?.textContent) && a.step)),
+    wrong.length > ALARMS && el("li", {}, `and ${count(wrong.length - ALARMS, "more", "more")}, which are first in the lists below`)];
 }

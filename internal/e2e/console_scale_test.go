@@ -63,7 +63,8 @@ func TestConsoleAtScale(t *testing.T) {
 	messagesAtScale(t, d, p)
 	syncsAtScale(t, d)
 	d.eval(`location.hash = "#/config"`)
-	d.reads("1 setting that nothing uses")
+	d.reads("2 settings that nothing uses")
+	d.reads("and 45 others")
 	d.reads("echo.allowTargets: unused.example: no webhook or target is there")
 	phone(t, d)
 }

@@ -62,13 +62,16 @@ type Lag struct {
 }
 
 // Span is a time up to now that History looks at, in steps.
-type Span struct{ Long, Step time.Duration }
+type Span struct {
+	Long, Step time.Duration
+	most       int // messages that are counted
+}
 
-// The spans of History.
+// The spans of History. The hour is asked for again and again while events come.
 var (
-	Hour = Span{time.Hour, time.Minute}
-	Day  = Span{24 * time.Hour, 30 * time.Minute}
-	Week = Span{7 * 24 * time.Hour, 3 * time.Hour}
+	Hour = Span{time.Hour, time.Minute, 200}
+	Day  = Span{24 * time.Hour, 30 * time.Minute, 1000}
+	Week = Span{7 * 24 * time.Hour, 3 * time.Hour, 1000}
 )
 
 // History summarises the events and messages of a span.
@@ -81,7 +84,7 @@ type History struct {
 
 const (
 	historyMessages = 20   // whose events are read
-	historyListed   = 1000 // messages that are counted
+	historyPage     = 200  // messages that are counted at once
 	historyEvents   = 1000 // of each endpoint
 )
 
@@ -139,12 +142,12 @@ func (g *Gate) History(ctx context.Context, span Span) (History, error) {
 		if over || len(infos) < page.Limit {
 			break
 		}
-		if listed >= historyListed || span == Hour {
+		if listed >= span.most {
 			c.Partial = true
 			break
 		}
 		last := infos[len(infos)-1]
-		page.After, page.Limit = &store.Cursor{Date: last.Date, ID: last.ID}, 200
+		page.After, page.Limit = &store.Cursor{Date: last.Date, ID: last.ID}, historyPage
 	}
 	for _, s := range c.steps {
 		c.Steps = append(c.Steps, *s)
