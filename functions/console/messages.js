@@ -2,7 +2,7 @@
 // The messages of a gate: found by id, key, time and state, a page at a time.
 
 import { get, send, segment } from "./api.js";
-import { el, update, table, time, said, short, bytes, count, button, say, ask, complain, pill } from "./ui.js";
+import { el, update, table, time, said, short, bytes, count, button, say, ask, complain, pill, reveal } from "./ui.js";
 import { closes, completion, errorIn } from "./words.js";
 
 const PAGE = 25;
@@ -46,6 +46,13 @@ export function messageList(svc, base, home, key) {
     if (mine === turn) draw(list);
   }
 
+  /** Goes to another page. @param {() => void} go */
+  const turned = async (go) => {
+    go();
+    await load();
+    reveal(card);
+  };
+
   /** @param {any} list */
   function draw(list) {
     // Only a service with keys, a condition or windows that close has these.
@@ -66,9 +73,9 @@ export function messageList(svc, base, home, key) {
               button(`Replay to ${t.name}`, () => replay(base, m, t.name), { class: "slim", "aria-label": `Replay ${m.eventID} to ${t.name}` }))),
         ].filter((cell) => cell !== false)), filtered() || key() ? "There are none." : "No messages yet.", list.messages.map((/** @type {any} */ m) => m.eventID)),
       el("p", { class: "actions" },
-        pages.length > 1 && button("Newest", () => { pages = [""]; return load(); }, { class: "slim" }),
-        pages.length > 1 && button("Newer", () => { pages.pop(); return load(); }, { class: "slim" }),
-        list.next && button("Older", () => { pages.push(list.next); return load(); }, { class: "slim" }),
+        pages.length > 1 && button("Newest", () => turned(() => { pages = [""]; }), { class: "slim" }),
+        pages.length > 1 && button("Newer", () => turned(() => { pages.pop(); }), { class: "slim" }),
+        list.next && button("Older", () => turned(() => { pages.push(list.next); }), { class: "slim" }),
         n > 0 && (list.next || pages.length > 1) && el("span", { class: "small soft" }, `${first.toLocaleString()} to ${(first + n - 1).toLocaleString()}` + (list.next ? "; there are more" : "; there are no more"))));
   }
 

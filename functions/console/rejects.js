@@ -2,7 +2,7 @@
 // The rows that a sync rejected: how many, by reason, a page at a time, and as CSV.
 
 import { get, send } from "./api.js";
-import { el, update, table, time, said, count, button, ask, say } from "./ui.js";
+import { el, update, table, time, said, count, button, ask, say, reveal } from "./ui.js";
 
 const PAGE = 25;
 const EXPORTED = 1000; // rows that one request of an export reads
@@ -30,6 +30,7 @@ export function rejectList(base, id, refresh) {
 
   async function turn() {
     draw(await get(query(pages[pages.length - 1], PAGE)));
+    reveal(card.querySelector(".rows") ?? card);
   }
 
   /** @param {string} to */
@@ -50,9 +51,9 @@ export function rejectList(base, id, refresh) {
       said(r.field ?? "", 80), said(r.reason), r.count.toLocaleString(), time(r.lastRejectedAt),
       r.reason === reason ? button("Show all", () => sift(""), { class: "slim" }) : button("Show", () => sift(r.reason), { class: "slim", "aria-label": `Show the rows: ${r.field ?? ""} ${r.reason.slice(0, 80)}` }),
     ]), "", summary.reasons.map((/** @type {any} */ r) => JSON.stringify([r.field, r.reason]))),
-    summary.total === 0 ? el("p", { class: "soft" }, "None: every row was accepted.") : table(reason ? "Rows of one reason" : "Rows", ["Line or key", "Field", "Reason", "Original row", { text: "Runs", number: true }], list.rejects.map((/** @type {any} */ r) => [
+    summary.total === 0 ? el("p", { class: "soft" }, "None: every row was accepted.") : el("div", { class: "rows" }, table(reason ? "Rows of one reason" : "Rows", ["Line or key", "Field", "Reason", "Original row", { text: "Runs", number: true }], list.rejects.map((/** @type {any} */ r) => [
       r.line ? `line ${r.line.toLocaleString()}` : said(r.key ?? "", 80), said(r.field ?? "", 80), said(r.reason), el("code", {}, said(r.raw ?? r.mapped ?? "")), r.count.toLocaleString(),
-    ]), "There are none on this page."),
+    ]), "There are none on this page.")),
     summary.total > 0 && el("p", { class: "actions" },
       pages.length > 1 && button("Back", () => { pages.pop(); return turn(); }, { class: "slim" }),
       list.next && button("More", () => { pages.push(list.next); return turn(); }, { class: "slim" }),

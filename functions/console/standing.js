@@ -4,7 +4,7 @@
 
 import { get, segment } from "./api.js";
 import { el, said, time, lasts, count, clip, pill } from "./ui.js";
-import { lacks, clock, closes } from "./words.js";
+import { lacks, clock, closes, errorIn } from "./words.js";
 import { nextStep } from "./health.js";
 
 const AT_ONCE = 4; // gates that are read at the same time
@@ -101,10 +101,10 @@ export function gateRow(row, svc, { status, waits }) {
     state,
     alarm: (/** @type {number} */ now) => {
       switch (state(now).words) {
-        case "stuck": return [count(box.backlog, "message"), ` could not be published; the oldest waits since ${clock(box.oldest)}`, error && [": ", said(error, 300)], "."];
+        case "stuck": return [count(box.backlog, "message"), ` could not be published; the oldest waits since ${clock(box.oldest)}`, error && [": ", said(errorIn(error), 300)], "."];
         case "refuses events": return `${count(have, "event")} wait, which is more than maxPending: sources get 429.`;
         case "late": return `no complete message by ${clock(late.at)}.`;
-        default: return ["a target gave the latest message up", error && [": ", said(error, 300)], "."];
+        default: return ["a target gave the latest message up", error && [": ", said(errorIn(error), 300)], "."];
       }
     },
     step: (/** @type {number} */ now) => {
@@ -119,7 +119,7 @@ export function gateRow(row, svc, { status, waits }) {
       status.lastMessage ? time(status.lastMessage.date) : el("span", { class: "soft" }, "none yet"),
       nextOf(svc, status, now),
       svc.correlation ? `${count(have, "event")} of all keys` : status.triggerType === "none" ? el("span", { class: "soft" }, `${count(have, "event")} in the window`) : status.missing.length > 0 ? lacks(status.missing.slice(0, 3)).concat(status.missing.length > 3 ? [` and at ${count(status.missing.length - 3, "other endpoint")}`] : []) : el("span", { class: "soft" }, "nothing"),
-      [wrong(error), wrong(error ? "" : box.warning), (status.warnings ?? []).slice(0, 2).map((/** @type {string} */ w) => el("div", { class: "warn" }, said(w, 160)))],
+      [wrong(errorIn(error)), wrong(error ? "" : box.warning), (status.warnings ?? []).slice(0, 2).map((/** @type {string} */ w) => el("div", { class: "warn" }, said(w, 160)))],
     ],
   };
 }

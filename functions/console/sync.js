@@ -2,7 +2,7 @@
 // One sync: its definition, its runs, rejects, conflicts and records.
 
 import { get, send, segment } from "./api.js";
-import { el, set, update, table, time, said, shown, short, lasts, count, bytes, button, ask } from "./ui.js";
+import { el, set, update, table, time, said, shown, short, lasts, count, bytes, button, ask, reveal } from "./ui.js";
 import { fresh } from "./fresh.js";
 import { rejectList } from "./rejects.js";
 
@@ -77,6 +77,7 @@ export function oneSync(ctx, id, o) {
     shownRun = "";
     await send("POST", `${base}/run${method ? `?method=${method}` : ""}`);
     await refresh();
+    reveal(runBox);
   }
 
   async function remove() {
@@ -107,7 +108,7 @@ export function oneSync(ctx, id, o) {
     run.method === "validate" && !going && plan(run, runs),
     table("Latest runs", ["Started", "Method", "State", "Counts", "Actions"], runs.map((r) => [time(r.startedAt), r.method, el("span", { class: tone(r.state) }, r.state),
       `${count(r.counts.read, "row")} read, ${r.counts.created.toLocaleString()} new, ${r.counts.updated.toLocaleString()} changed, ${r.counts.rejected.toLocaleString()} rejected`,
-      button("Show", () => { shownRun = r.id; return refresh(); }, { class: "slim", "aria-label": `Show the run of ${new Date(r.startedAt).toLocaleString()}` })]), "", runs.map((r) => r.id)));
+      button("Show", async () => { shownRun = r.id; await refresh(); reveal(runBox); }, { class: "slim", "aria-label": `Show the run of ${new Date(r.startedAt).toLocaleString()}` })]), "", runs.map((r) => r.id)));
   }
 
   /** @param {any} s */

@@ -224,6 +224,12 @@ export function searchField(label, sift) {
   return field;
 }
 
+/** Scrolls to what a button has changed, if that is not in sight. @param {Element} node */
+export function reveal(node) {
+  const { top } = node.getBoundingClientRect();
+  if (top < 0 || top > innerHeight - 120) node.scrollIntoView({ block: "start" });
+}
+
 /** The way back to a list. @param {...[string, string?]} steps each with a name and, but for the last, an address */
 export const trail = (...steps) => el("ol", { class: "trail", "aria-label": "Breadcrumb" }, steps.map(([name, href]) => el("li", {}, href ? el("a", { href }, said(name, 60)) : el("span", { "aria-current": "page" }, said(name, 60)))));
 

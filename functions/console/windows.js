@@ -2,7 +2,7 @@
 // The open windows of a service that waits for each correlation key separately.
 
 import { get, send } from "./api.js";
-import { el, svg, update, table, time, said, short, clip, count, button, say, ask, complain } from "./ui.js";
+import { el, svg, update, table, time, said, short, clip, count, button, say, ask, complain, reveal } from "./ui.js";
 import { lacks, clock, closesIn } from "./words.js";
 
 const PAGE = 25; // windows of a page: each is a read of the store on every refresh
@@ -73,8 +73,8 @@ export function openWindows(base, refresh, sift) {
       ]), sought ? "This key has no open window." : "No windows are open.", windows.map((/** @type {any} */ w) => JSON.stringify([w.correlationKey, w.opened]))),
     el("p", { class: "actions" },
       sought && button("Show all keys", () => { field.value = ""; return find(""); }, { class: "slim" }),
-      pages.length > 1 && button("Back", () => { pages.pop(); return load(); }, { class: "slim" }),
-      !sought && list.next && button("More", () => { pages.push(list.next); return load(); }, { class: "slim" }),
+      pages.length > 1 && button("Back", () => { pages.pop(); return load().then(() => reveal(card)); }, { class: "slim" }),
+      !sought && list.next && button("More", () => { pages.push(list.next); return load().then(() => reveal(card)); }, { class: "slim" }),
       windows.length > 0 && !sought && (list.next || pages.length > 1) && el("span", { class: "small soft" }, `${first.toLocaleString()} to ${(first + windows.length - 1).toLocaleString()}` + (list.next ? "; there are more" : "; there are no more")),
       counted?.more && !sought && button("Count all", () => { counting = COUNTED_ALL; return load(); }, { class: "slim" })));
   }

@@ -312,6 +312,12 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	require.Contains(t, p.must(t, "GET", "/drafts/task-list-1", ""), `"renamed"`)
 	require.True(t, js[bool](t, d.page, harmless))
 
+	for _, hash := range []string{"overview", "config", "syncs"} {
+		d.eval(`location.hash = "#/` + hash + `"`)
+		d.until(hash+" has the name", `document.querySelector("main").textContent.includes(`+quote(hostile[0])+`)`)
+		require.True(t, js[bool](t, d.page, harmless))
+	}
+
 	d.eval(`location.hash = "#/live"`)
 	other := browser(t, p.base+"/healthz")
 	require.True(t, js[bool](t, other, `import("/live/client.js").then((m) => { m.connect().subscribe(`+quote(hostile[0])+`, `+quote(hostile[1])+`, () => {}); return true; })`))

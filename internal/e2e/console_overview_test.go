@@ -122,6 +122,14 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	d.press("Validate")
 	d.reads("Unknown: the validation is failed, so it did not see all of both sides.")
 	require.NotContains(t, d.text(), "in step")
+	for text, command := range map[string]string{
+		"pubsubbus: publish to projects/p-1/topics/t.1: bus: no such topic (rpc error)":            "gcloud pubsub topics create t.1 --project p-1",
+		"publish to projects/p/topics/t: rpc error: code = PermissionDenied desc = not authorized": "gcloud pubsub topics add-iam-policy-binding t --project p",
+		"the store takes no writes": "gcloud firestore databases list",
+		"something else":            "",
+	} {
+		require.Contains(t, js[string](t, d.page, `import("/console/remedy.js").then((m) => m.remedy(`+quote(text)+`)?.command ?? "")`), command)
+	}
 	d.eval(`location.hash = "#/overview"`)
 	d.until("a validation that failed is an alarm", `document.querySelector('main .alarm [data-key="readings"]')`)
 }
