@@ -150,8 +150,10 @@ export const short = (text) => el("bdi", { class: "mono short", title: clip(text
 /** @param {string|number|Date} at */
 export const time = (at) => {
   const d = new Date(at);
-  const today = d.toDateString() === new Date().toDateString();
-  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, today ? d.toLocaleTimeString() : d.toLocaleString());
+  const now = new Date();
+  const far = d.getFullYear() !== now.getFullYear();
+  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, d.toDateString() === now.toDateString() ? d.toLocaleTimeString()
+    : d.toLocaleString(undefined, { year: far ? "numeric" : undefined, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }));
 };
 
 /** @param {number} ms */

@@ -45,6 +45,7 @@ func busy(t *testing.T) *process {
 	p.must(t, "POST", "/sync", `{"id":"readings","name":"Well readings","orgId":"mywell","type":"pull","datasource":{"type":"csv","fileUrl":"testdata/readings.csv","selectedDatatypes":["reading"]},
 		"mapping":{"reading":{"key":["well","at"],"fields":{"well":{"from":"well"},"at":{"from":"at"},"value":{"from":"value_m","type":"number","required":true}}}}}`)
 	p.must(t, "POST", "/sync/readings/run?wait=true", "")
+	p.must(t, "POST", "/sync", `{"id":"yearly","orgId":"o","type":"pull","frequency":"0 0 31 12 *","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["a"]}}`)
 	outside.must(t, "POST", "/example/register-for-webhook", `{"url":"`+p.base+`/echo-external-data-webhook"}`)
 	for _, status := range []int{204, 503} { // of the receivers of our own webhooks
 		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
@@ -118,6 +119,9 @@ const readable = `(() => {
 // few letters in a line.
 const cramped = `[...document.querySelectorAll("td")].filter((c) => c.innerText.trim() && c.clientWidth < 72 && c.clientHeight > 130).map((c) => c.innerText.slice(0, 60))`
 
+// spilled lists the cells whose text runs into the next one.
+const spilled = `[...document.querySelectorAll("main td")].filter((c) => c.offsetParent && c.scrollWidth > c.clientWidth + 1).map((c) => c.innerText.slice(0, 60))`
+
 // Every view, light and dark, on a wide screen and on a phone: nothing overflows sideways,
 // all text is readable, and no cell is cramped.
 func TestConsoleLooks(t *testing.T) {
@@ -143,6 +147,7 @@ func TestConsoleLooks(t *testing.T) {
 				d.until(what+": nothing sticks out", `document.documentElement.scrollWidth <= innerWidth`)
 				require.Empty(t, js[[]string](t, d.page, readable), what)
 				require.Empty(t, js[[]string](t, d.page, cramped), what)
+				require.Empty(t, js[[]string](t, d.page, spilled), what)
 				d.shoot(fmt.Sprintf("%s-%s-%s", v.name, scheme, size.name))
 			}
 		}
