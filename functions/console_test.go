@@ -67,18 +67,26 @@ func TestPendingAndHistory(t *testing.T) {
 	require.NotEmpty(t, g.event("entry1", "d").str("triggered"))
 	h := g.do("GET", "/history", "")
 	require.Equal(t, []map[string]any{
-		{"at": began.Format(time.RFC3339), "events": 1.0}, {"at": began.Add(time.Minute).Format(time.RFC3339), "events": 3.0},
-	}, h.list("minutes"), "events that wait, and events that were published")
+		{"at": began.Format(time.RFC3339), "events": 1.0, "messages": 0.0}, {"at": began.Add(time.Minute).Format(time.RFC3339), "events": 3.0, "messages": 1.0},
+	}, h.list("steps"), "events that wait, and events that were published")
 	require.Equal(t, began.Format(time.RFC3339), h.list("messages")[0]["firstEvent"])
 	require.Equal(t, false, h.json["partial"])
 
 	g.advance(50 * time.Minute)
 	g.event("entry1", "e")
-	require.Len(t, g.do("GET", "/history", "").list("minutes"), 3)
+	require.Len(t, g.do("GET", "/history", "").list("steps"), 3)
 	g.advance(15 * time.Minute)
 	later := g.do("GET", "/history", "")
-	require.Len(t, later.list("minutes"), 1, "the history covers one hour")
+	require.Len(t, later.list("steps"), 1, "the history covers one hour")
 	require.Empty(t, later.list("messages"))
+	day := g.do("GET", "/history?span=day", "")
+	require.Equal(t, 1800, day.num("stepSeconds"))
+	require.Equal(t, []map[string]any{
+		{"at": began.Format(time.RFC3339), "events": 4.0, "messages": 1.0}, {"at": began.Add(30 * time.Minute).Format(time.RFC3339), "events": 1.0, "messages": 0.0},
+	}, day.list("steps"))
+	require.Len(t, day.list("messages"), 1)
+	require.Equal(t, 10800, g.do("GET", "/history?span=week", "").num("stepSeconds"))
+	require.Equal(t, 400, g.do("GET", "/history?span=year", "").status)
 }
 
 func TestCheckingADefinition(t *testing.T) {

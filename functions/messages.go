@@ -95,11 +95,18 @@ var targetStates = []gate.TargetState{gate.TargetPending, gate.TargetDelivered, 
 
 // listMessages lists messages, newest first.
 func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "after", "state", "key", "completion", "target", "targetState")
+	q, err := query(r, "limit", "after", "state", "key", "completion", "target", "targetState", "eventID", "since", "until")
 	if err != nil {
 		return err
 	}
+	if q.Has("eventID") {
+		return findMessage(g, w, r, q)
+	}
 	page, err := messagePage(q)
+	if err != nil {
+		return err
+	}
+	since, err := between(q, &page)
 	if err != nil {
 		return err
 	}
@@ -126,6 +133,9 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	}
 	out := messagesJSON{Messages: []messageJSON{}}
 	for _, c := range infos {
+		if c.Date.Before(since) {
+			return web.JSON(w, http.StatusOK, out) // the others are older still
+		}
 		out.Messages = append(out.Messages, toMessageJSON(c))
 	}
 	if next != nil {
@@ -133,6 +143,43 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		out.Next = &cursor
 	}
 	return web.JSON(w, http.StatusOK, out)
+}
+
+// findMessage lists the one message that has the eventID, or none.
+func findMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request, q url.Values) error {
+	if len(q) > 1 {
+		return fault.New(fault.Invalid, "eventID goes with no other parameter")
+	}
+	out := messagesJSON{Messages: []messageJSON{}}
+	switch c, err := g.MessageInfo(r.Context(), q.Get("eventID")); {
+	case fault.CodeOf(err) == fault.NotFound:
+	case err != nil:
+		return err
+	default:
+		out.Messages = append(out.Messages, toMessageJSON(c))
+	}
+	return web.JSON(w, http.StatusOK, out)
+}
+
+// between reads from when until when messages are listed. The list is ordered by time, so
+// until is the place where it begins.
+func between(q url.Values, page *store.Page) (since time.Time, err error) {
+	if q.Has("since") {
+		if since, err = time.Parse(time.RFC3339, q.Get("since")); err != nil {
+			return since, fault.New(fault.Invalid, "since must be a time like 2026-01-31T06:00:00Z (RFC 3339)")
+		}
+	}
+	if !q.Has("until") {
+		return since, nil
+	}
+	until, err := time.Parse(time.RFC3339, q.Get("until"))
+	if err != nil {
+		return since, fault.New(fault.Invalid, "until must be a time like 2026-01-31T06:00:00Z (RFC 3339)")
+	}
+	if page.After == nil || page.After.Date.After(until) {
+		page.After = &store.Cursor{Date: until.UTC(), ID: strings.Repeat("0", event.IDLen)}
+	}
+	return since, nil
 }
 
 // messagePage reads which messages to list, but for what happened at their targets.

@@ -192,6 +192,9 @@ var (
 	limit          = number("limit", "Items per page.", 1, maxPage, defaultPage)
 	after          = inQuery("after", "The `next` of the page before.")
 	correlationKey = inQuery("key", "A correlation key, of a service with correlation.")
+	countKeys      = parameter{in: "query", name: "count", text: "Count the correlation keys for which events wait, and read at most so many events for it.", schema: schema{"type": "integer", "minimum": 1, "maximum": maxCounted}}
+	rejectReason   = inQuery("reason", "Only rejects with this reason of a summary. Such a page may have fewer rejects than limit, or none, and a `next` all the same.")
+	rejectSummary  = yesOrNo("summary", "Count all rejects, also by reason.")
 	firedTask      = inHeader("X-CloudTasks-TaskName", "The task of Cloud Tasks that calls. If the window is still open, the next task is created.")
 	wait           = yesOrNo("wait", "Answer when the run has ended, or after four minutes with the run as it then is.")
 	listID         = inQuery("externalTaskListId", "The id of the list.")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
@@ -59,9 +60,10 @@ func listPending(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, out)
 }
 
-type minuteJSON struct {
-	At     time.Time `json:"at" description:"When the minute began."`
-	Events int       `json:"events"`
+type historyStepJSON struct {
+	At       time.Time `json:"at" description:"When the step began."`
+	Events   int       `json:"events"`
+	Messages int       `json:"messages"`
 }
 
 type lagJSON struct {
@@ -71,21 +73,33 @@ type lagJSON struct {
 }
 
 type historyJSON struct {
-	Since   time.Time    `json:"since"`
-	Minutes []minuteJSON `json:"minutes" description:"The minutes that had events."`
-	Lags    []lagJSON    `json:"messages" description:"The messages that were published, with the time from their first event until then."`
-	Partial bool         `json:"partial" description:"There was more than was read."`
+	Since   time.Time  `json:"since"`
+	Step    int        `json:"stepSeconds" description:"The length of a step: a minute of an hour, 30 minutes of a day, three hours of a week."`
+	Steps   []historyStepJSON `json:"steps" description:"The steps that had events or messages. Events count at the time of their receipt. Those of all but the latest messages count at the time of their message."`
+	Lags    []lagJSON  `json:"messages" description:"The latest messages that were published, with the time from their first event until then."`
+	Partial bool       `json:"partial" description:"There was more than was read."`
 }
 
-// showHistory shows the last hour: events per minute, and how long messages took.
+// spans has the values that showHistory takes.
+var spans = map[string]gate.Span{"": gate.Hour, "hour": gate.Hour, "day": gate.Day, "week": gate.Week}
+
+// showHistory shows events over time, and how long messages took.
 func showHistory(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	h, err := g.History(r.Context())
+	q, err := query(r, "span")
 	if err != nil {
 		return err
 	}
-	out := historyJSON{h.Since, []minuteJSON{}, []lagJSON{}, h.Partial}
-	for _, m := range h.Minutes {
-		out.Minutes = append(out.Minutes, minuteJSON(m))
+	span, ok := spans[q.Get("span")]
+	if !ok {
+		return fault.New(fault.Invalid, "span must be hour, day or week")
+	}
+	h, err := g.History(r.Context(), span)
+	if err != nil {
+		return err
+	}
+	out := historyJSON{h.Since, int(span.Step.Seconds()), []historyStepJSON{}, []lagJSON{}, h.Partial}
+	for _, s := range h.Steps {
+		out.Steps = append(out.Steps, historyStepJSON(s))
 	}
 	for _, l := range h.Lags {
 		out.Lags = append(out.Lags, lagJSON(l))

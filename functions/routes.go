@@ -85,7 +85,7 @@ var routes = []route{
 	{"GET", "/windows", Status, auth.Read, web.Reads, perService(listWindows),
 		op("windows", byPeople, "List the windows that have events, oldest first").
 			note("Only a service with correlation, deadlines or a condition has such windows.").
-			reads(limit, after, correlationKey, choice("state", "open: its time goes on. closing: it is complete or its time is over, and that is about to be carried out.", "open", "closing")).
+			reads(limit, after, correlationKey, countKeys, choice("state", "open: its time goes on. closing: it is complete or its time is over, and that is about to be carried out.", "open", "closing")).
 			gives(200, "A page of windows.", windowsJSON{})},
 	{"GET", "/events", Status, auth.Read, web.Reads, perService(streamEvents),
 		op("events", byPeople, "Get the stored events as JSON Lines, in the order of their receipt").
@@ -95,8 +95,8 @@ var routes = []route{
 				inQuery("eventKey", "Only the events of this endpoint, which may have left the configuration."), correlationKey).
 			lists("The events, one on each line.", event.Record{})},
 	{"GET", "/history", Status, auth.Read, web.Reads, perService(showHistory),
-		op("history", byPeople, "Show the events per minute, and how long messages took, in the last hour").
-			gives(200, "The last hour.", historyJSON{})},
+		op("history", byPeople, "Show the events over time, and how long messages took").
+			reads(choice("span", "The time up to now: hour (if omitted), day or week.", "hour", "day", "week")).gives(200, "The span.", historyJSON{})},
 	{"GET", "/config", Status, auth.Read, web.Reads, deployment(showConfig),
 		op("config", byPeople, "Show the effective configuration").
 			gives(200, "The configuration, with its secrets redacted.", schema{"$ref": "#/components/schemas/Configuration"})},
@@ -117,7 +117,7 @@ var routes = []route{
 	// Consumers read messages.
 	{"GET", "/messages", Status, auth.Read, web.Reads, perService(listMessages),
 		op("messages", byConsumers, "List messages, newest first").
-			reads(limit, after, choice("state", "Only messages in this state.", "claimed", "published", "dropped", "failed"), correlationKey,
+			reads(limit, after, inQuery("eventID", "Only the message with this id. It goes with no other parameter."), choice("state", "Only messages in this state.", "claimed", "published", "dropped", "failed"), correlationKey, instant("since", "Only messages whose events were claimed at this time or later (RFC 3339)."), instant("until", "Only messages whose events were claimed before this time (RFC 3339)."),
 				choice("completion", "Only messages of windows that ended like this, of a service with correlation, deadlines or a condition.", "complete", "partial", "manual", "dropped", "deadLetter"),
 				inQuery("target", "Only messages for this target. Such a page may have fewer messages than limit, or none, and a `next` all the same."),
 				choice("targetState", "Only messages in this state at the target, or else at any target.", "pending", "delivered", "failed")).
@@ -129,7 +129,7 @@ var routes = []route{
 	// People define syncs, and look after their runs.
 	{"GET", "/sync", SyncRun, auth.Read, web.Reads, deployment(listSyncs),
 		op("syncs", byPeople, "List syncs").
-			reads(inQuery("orgId", "Only syncs of this organisation.")).
+			reads(inQuery("orgId", "Only syncs of this organisation."), yesOrNo("runs", "Show the latest run of each sync.")).
 			gives(200, "The syncs, with their credentials redacted.", syncsJSON{})},
 	{"POST", "/sync", SyncRun, auth.Operate, noGet, deployment(createSync),
 		op("createSync", byPeople, "Define a sync").
@@ -181,7 +181,7 @@ var routes = []route{
 	{"POST", "/sync/{id}/relink", SyncRun, auth.Operate, noGet, deployment(relinkSync),
 		op("relinkSync", byPeople, "Link the records of a sync to rows of another key or source").reads(confirm).gives(200, "What was done, or would be.", syncrun.Relinking{}).fails(409)},
 	{"GET", "/sync/{id}/rejects", SyncRun, auth.Read, web.Reads, deployment(listRejects),
-		op("rejects", byPeople, "List the rows that were rejected").reads(limit, after).gives(200, "A page of rejects.", rejectsJSON{})},
+		op("rejects", byPeople, "List the rows that were rejected").reads(limit, after, rejectReason, rejectSummary).gives(200, "A page of rejects.", rejectsJSON{})},
 	{"POST", "/sync/{id}/rejects/retry", SyncRun, auth.Operate, noGet, deployment(retryRejects),
 		op("retryRejects", byPeople, "Run a sync for the rejected rows only").
 			reads(wait).

@@ -31,6 +31,31 @@ type syncJSON struct {
 	Cursors      map[string]syncrun.PlaceOfType `json:"cursors,omitempty" description:"By datatype, up to when changes were pulled and pushed."`
 	// Owner is "" of a definition that requests change.
 	Owner definition.Owner `json:"owner,omitempty" enum:"config,dropped" description:"config: the configuration declares the sync, and requests cannot change it. dropped: it declared the sync once and does so no longer; the sync goes on until it is deleted. Absent: requests change it."`
+	Next  *time.Time       `json:"next,omitempty" description:"When the sync is due, if it has a schedule. A time that has passed means that nobody asked for due syncs since."`
+	// LastRun is present where a list was asked for with runs.
+	LastRun *lastRunJSON `json:"lastRun,omitempty" description:"The latest run, in a list with runs. Absent: there was none, or it is not kept any more."`
+}
+
+// lastRunJSON is what a list of syncs says about a run.
+type lastRunJSON struct {
+	ID         string         `json:"id"`
+	Method     syncrun.Method `json:"method" enum:"validate,pull,push,both"`
+	State      syncrun.State  `json:"state" enum:"pending,running,finished,partial,failed,cancelled" description:"partial: the run ended, and rows were rejected."`
+	StartedAt  time.Time      `json:"startedAt"`
+	FinishedAt *time.Time     `json:"finishedAt,omitempty"`
+	Counts     syncrun.Counts `json:"counts"`
+	Error      string         `json:"error,omitempty" description:"The first error."`
+}
+
+func toLastRun(r *syncrun.Run) *lastRunJSON {
+	if r == nil {
+		return nil
+	}
+	out := &lastRunJSON{ID: r.ID, Method: r.Method, State: r.State, StartedAt: r.StartedAt, FinishedAt: timeOrNull(r.FinishedAt), Counts: r.Counts}
+	if len(r.Errors) > 0 {
+		out.Error = r.Errors[0]
+	}
+	return out
 }
 
 type syncsJSON struct {
@@ -73,6 +98,9 @@ func toSyncJSON(ctx context.Context, a *app.App, list ...*definition.Stored) ([]
 		if !last.IsZero() {
 			out[i].LastSyncDate = last.UnixMilli()
 		}
+		if due := d.Due(); due.UnixMicro() != 0 {
+			out[i].Next = &due
+		}
 	}
 	return out, nil
 }
@@ -88,7 +116,11 @@ func readSync(a *app.App, w http.ResponseWriter, r *http.Request) (*definition.S
 // listSyncs lists the definitions.
 func listSyncs(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		q, err := query(r, "orgId")
+		q, err := query(r, "orgId", "runs")
+		if err != nil {
+			return err
+		}
+		runs, err := boolean(q.Get("runs"), "runs")
 		if err != nil {
 			return err
 		}
@@ -100,9 +132,28 @@ func listSyncs(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		out := syncsJSON{syncs}
-		return web.JSON(w, http.StatusOK, out)
+		if runs {
+			if err := addLastRuns(r.Context(), a, syncs); err != nil {
+				return err
+			}
+		}
+		return web.JSON(w, http.StatusOK, syncsJSON{syncs})
 	}
+}
+
+func addLastRuns(ctx context.Context, a *app.App, syncs []syncJSON) error {
+	ids := make([]string, len(syncs))
+	for i := range syncs {
+		ids[i] = syncs[i].ID
+	}
+	runs, err := a.Syncs().LastRuns(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, run := range runs {
+		syncs[i].LastRun = toLastRun(run)
+	}
+	return nil
 }
 
 // checkSync lists the faults of a definition, and stores nothing.

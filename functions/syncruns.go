@@ -91,8 +91,9 @@ type runsJSON struct {
 }
 
 type rejectsJSON struct {
-	Rejects []*syncrun.Rejected `json:"rejects"`
-	Next    *string             `json:"next" description:"The value of after for the next page; null at the end."`
+	Rejects []*syncrun.Rejected    `json:"rejects"`
+	Next    *string                `json:"next" description:"The value of after for the next page; null at the end."`
+	Summary *syncrun.RejectSummary `json:"summary,omitempty" description:"Present if the query asks for it."`
 }
 
 type conflictsJSON struct {
@@ -175,7 +176,38 @@ func relinkSync(a *app.App) web.Handler {
 
 // listRejects lists the rows that were rejected.
 func listRejects(a *app.App) web.Handler {
-	return pageOf(a.Syncs().Rejects, func(list []*syncrun.Rejected, next *string) any { return rejectsJSON{list, next} })
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := query(r, "limit", "after", "reason", "summary")
+		if err != nil {
+			return err
+		}
+		limit, err := limitOf(q.Get("limit"), defaultPage)
+		if err != nil {
+			return err
+		}
+		summary, err := boolean(q.Get("summary"), "summary")
+		if err != nil {
+			return err
+		}
+		var out rejectsJSON
+		var next string
+		id := r.PathValue("id")
+		if q.Has("reason") {
+			out.Rejects, next, err = a.Syncs().RejectsOf(r.Context(), id, q.Get("reason"), q.Get("after"), limit)
+		} else {
+			out.Rejects, next, err = a.Syncs().Rejects(r.Context(), id, q.Get("after"), limit)
+		}
+		if err != nil {
+			return err
+		}
+		if summary {
+			if out.Summary, err = a.Syncs().RejectSummary(r.Context(), id); err != nil {
+				return err
+			}
+		}
+		out.Rejects, out.Next = orEmpty(out.Rejects), orNull(next)
+		return web.JSON(w, http.StatusOK, out)
+	}
 }
 
 // listConflicts lists the records that wait for a decision.

@@ -2,6 +2,8 @@ package functions
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/internal/gate"
@@ -13,6 +15,15 @@ import (
 type windowsJSON struct {
 	Windows []openWindowJSON `json:"windows"`
 	Next    *string          `json:"next" description:"The value of after for the next page; null at the end. With a state, a page can have fewer windows than its limit although others follow."`
+	Count   *countedJSON     `json:"count,omitempty" description:"Present if the query asks for it."`
+}
+
+// maxCounted bounds the events that are read to count keys.
+const maxCounted = 200_000
+
+type countedJSON struct {
+	Keys int  `json:"keys" description:"Correlation keys for which events wait."`
+	More bool `json:"more" description:"More events wait than count allows to read, so there may be more keys."`
 }
 
 type openWindowJSON struct {
@@ -32,7 +43,7 @@ type haveJSON struct {
 
 // listWindows lists the windows that have events, the oldest first.
 func listWindows(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "limit", "after", "state", "key")
+	q, err := query(r, "limit", "after", "state", "key", "count")
 	if err != nil {
 		return err
 	}
@@ -53,6 +64,10 @@ func listWindows(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		closing := state == "closing"
 		page.Closing = &closing
 	}
+	most, err := countedAtMost(q)
+	if err != nil {
+		return err
+	}
 	list, next, err := g.OpenWindows(r.Context(), page)
 	if err != nil {
 		return err
@@ -65,7 +80,26 @@ func listWindows(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		cursor := formatCursor(*next)
 		out.Next = &cursor
 	}
+	if most > 0 {
+		keys, more, err := g.CountKeys(r.Context(), most)
+		if err != nil {
+			return err
+		}
+		out.Count = &countedJSON{keys, more}
+	}
 	return web.JSON(w, http.StatusOK, out)
+}
+
+// countedAtMost returns how many events may be read to count keys; 0: none are counted.
+func countedAtMost(q url.Values) (int, error) {
+	if !q.Has("count") {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(q.Get("count"))
+	if err != nil || n < 1 || n > maxCounted {
+		return 0, fault.New(fault.Invalid, "count must be an integer from 1 to %d", maxCounted)
+	}
+	return n, nil
 }
 
 func toOpenWindow(g *gate.Gate, o gate.OpenWindow) openWindowJSON {

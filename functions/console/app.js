@@ -1,15 +1,20 @@
 // @ts-check
-// The console: one page, five views, one live connection. Nothing polls: a view loads its
-// data again when the live channel reports a change.
+// The console: one page, one live connection, an address for each thing. A view loads its data
+// again when the live channel reports a change. Only whether the deployment is ready is asked
+// for now and then, because nothing reports that a topic was deleted.
 
 import { connect } from "../live/client.js";
 import { get, token, forget } from "./api.js";
-import { el, set, complain, said } from "./ui.js";
-import { gateView } from "./gate.js";
+import { el, set, complain, said, clip } from "./ui.js";
+import { overviewView } from "./overview.js";
+import { gatesView } from "./gates.js";
 import { syncsView } from "./syncs.js";
 import { draftView } from "./draft.js";
 import { liveView } from "./clients.js";
 import { webhooksView } from "./webhooks.js";
+import { configView } from "./config.js";
+import { watchHealth } from "./health.js";
+import { keyboard } from "./keyboard.js";
 
 /**
  * The parameters of a view. Its subscriptions end when the user leaves the view.
@@ -34,13 +39,15 @@ const dress = () => {
 theme.addEventListener("change", dress);
 dress();
 
-/** @type {Record<string, {title: string, view: (c: Context) => any}>} */
+/** @type {Record<string, {title: string, key: string, view: (c: Context) => any}>} the key goes there, after g */
 const views = {
-  gate: { title: "Gate", view: gateView },
-  syncs: { title: "Syncs", view: syncsView },
-  draft: { title: "Draft", view: draftView },
-  live: { title: "Live", view: liveView },
-  webhooks: { title: "Webhooks", view: webhooksView },
+  overview: { title: "Overview", key: "o", view: overviewView },
+  gates: { title: "Gates", key: "g", view: gatesView },
+  syncs: { title: "Syncs", key: "s", view: syncsView },
+  drafts: { title: "Drafts", key: "d", view: draftView },
+  live: { title: "Live", key: "l", view: liveView },
+  webhooks: { title: "Webhooks", key: "w", view: webhooksView },
+  config: { title: "Configuration", key: "c", view: configView },
 };
 
 /** @type {(() => void)[]} */
@@ -85,17 +92,17 @@ function services() {
 }
 
 function visit() {
-  const [name, ...rest] = location.hash.slice(1).split("/").map(decoded);
-  const at = Object.hasOwn(views, name) ? name : services().length > 0 ? "gate" : "syncs";
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+  const at = Object.hasOwn(views, name) ? name : name === "" ? "overview" : "";
   for (const f of leaving) f();
   opened = [];
   leaving = [];
   for (const a of document.querySelectorAll("#views a")) {
-    if (a.getAttribute("href") === "#" + at) a.setAttribute("aria-current", "page");
+    if (a.getAttribute("href") === "#/" + at) a.setAttribute("aria-current", "page");
     else a.removeAttribute("aria-current");
   }
-  document.title = views[at].title + " · Headgate";
-  set(main, viewOf(views[at].view, {
+  document.title = [...rest.filter((part) => part !== "messages").reverse().map((part) => clip(part, 40)), views[at]?.title ?? "Not found", "Headgate"].join(" · ");
+  set(main, viewOf(views[at]?.view ?? (() => nowhere(name)), {
     config, services: services(), rest,
     listen: (entity, id, handler) => {
       const off = live?.subscribe(entity, id, handler) ?? (() => {});
@@ -105,6 +112,11 @@ function visit() {
     onOpen: (f) => opened.push(f),
     onLeave: (f) => leaving.push(f),
   }));
+}
+
+/** @param {string} name of a view that does not exist */
+function nowhere(name) {
+  return el("section", { class: "card", role: "alert" }, el("h2", {}, "There is no such page"), el("p", {}, "The console has no view ", said(name, 80), "."), el("p", {}, el("a", { href: "#/overview" }, "Go to the overview")));
 }
 
 /** Returns a view, or what went wrong, because an empty page tells nobody anything. @param {(c: Context) => any} view @param {Context} context */
@@ -129,7 +141,14 @@ async function begin() {
   }
   open();
   visit();
-  addEventListener("hashchange", () => { visit(); main.focus({ preventScroll: true }); });
+  addEventListener("hashchange", (e) => {
+    if (location.hash === "#main") return history.replaceState(null, "", new URL(e.oldURL).hash || "#/overview"); // the link that skips the navigation
+    visit();
+    scrollTo(0, 0);
+    main.focus({ preventScroll: true });
+  });
+  watchHealth(/** @type {HTMLElement} */ (document.getElementById("health")));
+  keyboard(Object.entries(views).map(([name, { title, key }]) => ({ name, title, key })));
   addEventListener("signedin", () => { open(); visit(); });
 }
 

@@ -3,7 +3,10 @@
 // incoming and the draft's. The live channel sends the whole draft with every change.
 
 import { get, send, segment } from "./api.js";
-import { el, update, become, said, shown, time, count, button, say, complain, coalesce } from "./ui.js";
+import { el, update, become, said, shown, time, count, button, say, ask, complain, coalesce } from "./ui.js";
+import { clock } from "./words.js";
+
+const RETRY = 5000; // ms until a list that could not be read is read again
 
 /** @param {import("./app.js").Context} ctx */
 export function draftView(ctx) {
@@ -12,7 +15,7 @@ export function draftView(ctx) {
     return el("section", { class: "card" }, el("h2", {}, "No draft is configured"), el("p", {}, "Configure a list that people edit together under “drafts”: see docs/drafts.md."));
   }
   const name = drafts.includes(ctx.rest[0]) ? ctx.rest[0] : drafts[0];
-  const choose = el("select", { onchange: () => { location.hash = "#draft/" + encodeURIComponent(choose.value); } },
+  const choose = el("select", { onchange: () => { location.hash = "#/drafts/" + encodeURIComponent(choose.value); } },
     drafts.map((/** @type {string} */ d) => el("option", { value: d, selected: d === name }, d)));
   const me = el("input", { value: localStorage.getItem("headgate-name") ?? "", placeholder: "shown with your edits", maxlength: 100, autocomplete: "nickname",
     onchange: () => localStorage.setItem("headgate-name", me.value) });
@@ -22,16 +25,29 @@ export function draftView(ctx) {
   const box = el("div", { class: "draft scroll", tabindex: "0", role: "region", "aria-label": "Rows" });
   /** @type {any} */
   let view = null;
+  let wrong = ""; // why the source's state is not known
+  let since = 0; // from when on
+  let again = 0;
+
+  /** Notes that the state of the list or its source is not known, or (with "") that it is. @param {string} why */
+  function doubt(why) {
+    since = why ? since || Date.now() : 0;
+    wrong = why;
+    draw();
+  }
 
   const act = (/** @type {string} */ what, /** @type {any} */ body = {}) => async () => {
     // A decision is about the version that is shown now, not about one that arrives meanwhile.
     const seen = what === "accept" || what === "keep" ? { sourceVersion: view?.sourceVersion } : {};
     await flush();
     try {
-      take(await send("POST", `${path}/${what}`, { by: me.value, ...seen, ...body }));
+      const next = await send("POST", `${path}/${what}`, { by: me.value, ...seen, ...body });
+      if (what === "fetch" || what === "save") doubt(""); // the source has answered
+      take(next);
       if (what === "save") say("Saved to the source.");
     } catch (err) {
       if (/** @type {any} */ (err).status === 409 && /** @type {any} */ (err).body?.draft) take(/** @type {any} */ (err).body.draft);
+      if (/** @type {any} */ (err).status >= 500) doubt(/** @type {Error} */ (err).message);
       throw err;
     }
   };
@@ -72,7 +88,7 @@ export function draftView(ctx) {
   function draw() {
     if (!view) return;
     update(news, `Version ${view.version}`, view.change && [`: ${words(view.change)}`, view.changedBy && [" by ", said(view.changedBy, 100)], ", ", time(view.changedAt)]);
-    update(decisions, view.flags.length > 0 ? el("strong", {}, `${count(view.flags.length, "change")} at the source to decide about`) : view.edited ? "There are unsaved edits." : "The draft matches the source.");
+    update(decisions, wrong ? el("span", { class: "bad" }, `Whether the draft matches the source is unknown since ${clock(new Date(since).toISOString())}, because `, said(wrong, 300), ".") : view.flags.length > 0 ? el("strong", {}, `${count(view.flags.length, "change")} at the source to decide about`) : view.edited ? "There are unsaved edits." : "The draft matches the source.");
     save.disabled = view.flags.length > 0 || !view.edited;
     discard.disabled = !view.edited && view.flags.length === 0;
     for (const b of [acceptAll, keepAll]) b.hidden = view.flags.length === 0;
@@ -131,6 +147,15 @@ export function draftView(ctx) {
   const clipped = (/** @type {string} */ s) => s.length > 80 ? s.slice(0, 79) + "…" : s;
   const differs = (/** @type {string} */ id, /** @type {string} */ f) => JSON.stringify(view.draft[id]?.[f]) !== JSON.stringify(view.incoming[id]?.[f]);
 
+  /** Counts the fields, and the rows, in which the draft is not what the source has. */
+  function edits() {
+    const rows = new Set([...Object.keys(view.draft), ...Object.keys(view.incoming)]);
+    return [...rows].reduce((n, id) => {
+      if (!view.draft[id] || !view.incoming[id]) return n + 1;
+      return n + [...new Set([...Object.keys(view.draft[id]), ...Object.keys(view.incoming[id])])].filter((f) => differs(id, f)).length;
+    }, 0);
+  }
+
   /** @param {string} id @param {string} field @param {any} value */
   function input(id, field, value) {
     const mine = going.get(id);
@@ -185,18 +210,27 @@ export function draftView(ctx) {
     newRow.value = "";
   }
   const save = button("Save to the source", act("save"), { class: "primary", id: "save" });
-  const discard = button("Discard edits", act("discard"), { class: "danger", id: "discard" });
+  const discard = button("Discard edits", async () => {
+    const n = edits();
+    if (await ask("Discard the edits?", el("p", {}, el("strong", {}, count(n, "edit")), ` of this list ${n === 1 ? "is" : "are"} lost for everybody, and the list is what the source has. This cannot be undone.`), "Discard", { danger: true })) await act("discard")();
+  }, { class: "danger", id: "discard" });
   const acceptAll = button("Accept all", act("accept"), { id: "accept-all" });
   const keepAll = button("Keep all", act("keep"), { id: "keep-all" });
 
   const refresh = coalesce(async () => {
+    clearTimeout(again);
     try {
-      take(await get(path));
+      const next = await get(path);
+      doubt("");
+      take(next);
     } catch (err) {
+      doubt(/** @type {Error} */ (err).message);
+      if (view) again = setTimeout(refresh, RETRY);
       if (!view) update(news, "The draft cannot be loaded: ", said(/** @type {Error} */ (err).message, 600), ". Refresh from the source to try again.");
       throw err;
     }
   });
+  ctx.onLeave(() => clearTimeout(again));
   const config = (ctx.config.drafts ?? []).find((/** @type {any} */ d) => d.name === name);
   ctx.listen("drafts", name, (change) => {
     if (change.data) take(change.data);
@@ -217,12 +251,11 @@ export function draftView(ctx) {
   for (const b of [acceptAll, keepAll]) b.hidden = true;
   refresh();
 
-  return el("section", { class: "card" },
-    el("div", { class: "row" }, el("h2", {}, "Draft"), el("label", {}, "List", choose), el("label", {}, "Your name", me)),
+  return [el("div", { class: "title page" }, el("h2", { class: "top" }, "Drafts"), el("form", { class: "row", onsubmit: (/** @type {Event} */ e) => e.preventDefault() }, el("label", {}, "List", choose), el("label", {}, "Your name", me))), el("section", { class: "card" },
     news, decisions, box,
     el("form", { class: "actions", onsubmit: (/** @type {Event} */ e) => { e.preventDefault(); add().catch(complain); } },
       save, discard, acceptAll, keepAll, newRow, el("button", { type: "submit" }, "Add a row"),
-      button("Refresh from the source", act("fetch"))));
+      button("Refresh from the source", act("fetch"))))];
 }
 
 /** @param {string} change */

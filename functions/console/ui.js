@@ -4,7 +4,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** @typedef {Node|string|number|null|undefined|false} Child */
+/** @typedef {Node|string|number|null|undefined|false|any[]} Child */
 
 /**
  * @param {Element} node
@@ -150,8 +150,10 @@ export const short = (text) => el("bdi", { class: "mono short", title: clip(text
 /** @param {string|number|Date} at */
 export const time = (at) => {
   const d = new Date(at);
-  const today = d.toDateString() === new Date().toDateString();
-  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, today ? d.toLocaleTimeString() : d.toLocaleString());
+  const now = new Date();
+  const far = d.getFullYear() !== now.getFullYear();
+  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, d.toDateString() === now.toDateString() ? d.toLocaleTimeString()
+    : d.toLocaleString(undefined, { year: far ? "numeric" : undefined, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }));
 };
 
 /** @param {number} ms */
@@ -198,6 +200,41 @@ export const button = (text, act, attributes = {}) => el("button", {
   },
 }, text);
 
+/** A button that copies a text. @param {() => string} text @param {string} [what] of the button's name */
+export const copier = (text, what = "") => button("Copy", async () => {
+  try {
+    await navigator.clipboard.writeText(text());
+  } catch {
+    throw new Error("The browser did not let the page copy. Select the text instead.");
+  }
+  say("Copied.");
+}, { class: "slim quiet", "aria-label": what ? `Copy ${what}` : null });
+
+/** A command that can be copied. @param {string} command */
+export const copyable = (command) => el("span", { class: "command" }, el("code", {}, said(command)), " ", copier(() => command, "the command"));
+
+/** A state, as a word with a dot. @param {string} words @param {string} [tone] good, warn, bad, busy or "" */
+export const pill = (words, tone = "", attributes = {}) => el("span", { class: tone ? "pill " + tone : "pill", ...attributes }, words);
+
+/** Says how many of all are shown. @param {number} n shown @param {number|null} all null: unknown @param {boolean} [more] there are more than all */
+export const outOf = (n, all, more = false) => all === null ? n.toLocaleString() : `${n.toLocaleString()} of ${more ? "more than " : ""}${all.toLocaleString()}`;
+
+/** A field that sifts what a view shows, as its user types. @param {string} label @param {(text: string) => void} sift */
+export function searchField(label, sift) {
+  const field = el("input", { type: "search", placeholder: label, "aria-label": label, autocomplete: "off", spellcheck: "false", oninput: () => sift(field.value.trim().toLowerCase()),
+    onkeydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === "Escape" && field.value) { field.value = ""; sift(""); e.stopPropagation(); } } });
+  return field;
+}
+
+/** Scrolls to what a button has changed, if that is not in sight. @param {Element} node */
+export function reveal(node) {
+  const { top } = node.getBoundingClientRect();
+  if (top < 0 || top > innerHeight - 120) node.scrollIntoView({ block: "start" });
+}
+
+/** The way back to a list. @param {...[string, string?]} steps each with a name and, but for the last, an address */
+export const trail = (...steps) => el("ol", { class: "trail", "aria-label": "Breadcrumb" }, steps.map(([name, href]) => el("li", {}, href ? el("a", { href }, said(name, 60)) : el("span", { "aria-current": "page" }, said(name, 60)))));
+
 /**
  * @param {string} caption
  * @param {(string|{text: string, number?: boolean})[]} heads
@@ -228,15 +265,19 @@ export function complain(err) {
   say(said(err?.message ?? String(err), 600), true);
 }
 
-/** Asks for confirmation; resolves to true if the user confirms. @param {string} title @param {Child|Child[]} text @param {string} yes */
-export function ask(title, text, yes) {
+/**
+ * Asks for confirmation; resolves to true if the user confirms. The text says what will happen,
+ * in numbers. What cannot be undone has a red button, and the focus is on Cancel.
+ * @param {string} title @param {Child|Child[]} text @param {string} yes @param {{danger?: boolean}} [o]
+ */
+export function ask(title, text, yes, o = {}) {
   return new Promise((resolve) => {
     const id = "ask-" + Math.random().toString(36).slice(2);
-    const d = el("dialog", { class: "ask", "aria-labelledby": id },
-      el("h2", { id }, title), el("p", {}, text),
-      el("p", { class: "actions" },
-        el("button", { type: "button", class: "primary", onclick: () => d.close("yes") }, yes),
-        el("button", { type: "button", onclick: () => d.close("") }, "Cancel")));
+    const d = el("dialog", { class: o.danger ? "ask grave" : "ask", role: "alertdialog", "aria-labelledby": id, "aria-describedby": id + "-text" },
+      el("h2", { id }, title), el("div", { id: id + "-text", class: "text" }, text),
+      el("p", { class: "actions end" },
+        el("button", { type: "button", autofocus: o.danger, onclick: () => d.close("") }, "Cancel"),
+        el("button", { type: "button", class: o.danger ? "primary danger" : "primary", autofocus: !o.danger, onclick: () => d.close("yes") }, yes)));
     d.addEventListener("close", () => { resolve(d.returnValue === "yes"); d.remove(); });
     document.body.append(d);
     d.showModal();
@@ -247,7 +288,7 @@ export function ask(title, text, yes) {
 export function show(title, ...content) {
   const id = "shown-" + Math.random().toString(36).slice(2);
   const d = el("dialog", { "aria-labelledby": id }, el("h2", { id }, title), content,
-    el("p", { class: "actions" }, el("button", { type: "button", onclick: () => d.close() }, "Close")));
+    el("p", { class: "actions end" }, el("button", { type: "button", onclick: () => d.close() }, "Close")));
   d.addEventListener("close", () => d.remove());
   document.body.append(d);
   d.showModal();

@@ -2,11 +2,12 @@
 // The open windows of a service that waits for each correlation key separately.
 
 import { get, send } from "./api.js";
-import { el, svg, update, table, time, said, short, clip, count, button, say, ask, complain } from "./ui.js";
+import { el, svg, update, table, time, said, short, clip, count, button, say, ask, complain, reveal } from "./ui.js";
 import { lacks, clock, closesIn } from "./words.js";
 
-const PAGE = 20;
-const MOST = 400; // windows that are shown: each is a read of the store on every refresh
+const PAGE = 25; // windows of a page: each is a read of the store on every refresh
+const COUNTED = 10_000; // events that are read unasked to count the keys, once
+const COUNTED_ALL = 200_000; // and when the user asks
 const NAMED = 10; // endpoints that a row names
 
 /**
@@ -20,14 +21,23 @@ export function openWindows(base, refresh, sift) {
   /** @type {any} */
   let list = null;
   let sought = ""; // the key that is searched for; "": all
-  let limit = PAGE;
+  /** @type {string[]} where the pages before this one and this one begin; the first begins at the oldest */
+  let pages = [""];
+  /** @type {{keys: number, more: boolean}|null} */
+  let counted = null;
+  let counting = COUNTED; // events that the next load reads to count the keys; 0: none
   let asked = 0; // the latest request: only its answer is shown
   const rows = el("div", { class: "windows listed" });
   const field = el("input", { type: "search", name: "correlation-key", maxlength: 1000, autocomplete: "off", spellcheck: "false" });
 
   async function load() {
     const turn = ++asked;
-    const answer = await get(base + "windows?" + (sought ? `key=${encodeURIComponent(sought)}` : `limit=${limit}`));
+    const after = pages[pages.length - 1];
+    const count = counting;
+    counting = 0;
+    const answer = await get(base + "windows?" + (sought ? `key=${encodeURIComponent(sought)}` : `limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}${count ? `&count=${count}` : ""}`));
+    if (answer.count) counted = answer.count;
+    else if (sought) counting = count; // it was not asked for
     if (turn !== asked) return;
     list = answer;
     draw(Date.now());
@@ -37,7 +47,7 @@ export function openWindows(base, refresh, sift) {
   async function find(key) {
     const before = sought;
     sought = key;
-    limit = PAGE;
+    pages = [""];
     try {
       await load();
     } catch (err) { // such as a key that is too long: what was shown stays
@@ -51,8 +61,9 @@ export function openWindows(base, refresh, sift) {
   function draw(now) {
     if (!list) return;
     const incomplete = (/** @type {any} */ w) => w.missing.length > 0;
+    const first = (pages.length - 1) * PAGE + 1;
     const windows = [...list.windows.filter(incomplete), ...list.windows.filter((/** @type {any} */ w) => !incomplete(w))];
-    update(rows, table(sought ? "Open windows of one key" : "Open windows, incomplete and oldest first", ["Key", "Missing", "Events", "Opened", "Closes", "Actions"],
+    update(rows, el("p", { class: "small soft", role: "status" }, howMany()), table(sought ? "Open windows of one key" : "Open windows, incomplete and oldest first", ["Key", "Missing", "Events", "Opened", "Closes", "Actions"],
       windows.map((/** @type {any} */ w) => [
         el("div", { class: "key" }, said(w.correlationKey, 200)), incomplete(w) ? lacks(w.missing) : el("span", { class: "good" }, "nothing"),
         has(w.endpoints), time(w.opened), [closesIn(w, now), deadline(w, now)],
@@ -62,13 +73,20 @@ export function openWindows(base, refresh, sift) {
       ]), sought ? "This key has no open window." : "No windows are open.", windows.map((/** @type {any} */ w) => JSON.stringify([w.correlationKey, w.opened]))),
     el("p", { class: "actions" },
       sought && button("Show all keys", () => { field.value = ""; return find(""); }, { class: "slim" }),
-      list.next && limit < MOST && button("More", () => { limit += PAGE; return load(); }, { class: "slim" }),
-      list.next && limit >= MOST && el("span", { class: "small soft" }, `Only the oldest ${MOST} are shown. Search for a key to see another.`)));
+      pages.length > 1 && button("Back", () => { pages.pop(); return load().then(() => reveal(card)); }, { class: "slim" }),
+      !sought && list.next && button("More", () => { pages.push(list.next); return load().then(() => reveal(card)); }, { class: "slim" }),
+      windows.length > 0 && !sought && (list.next || pages.length > 1) && el("span", { class: "small soft" }, `${first.toLocaleString()} to ${(first + windows.length - 1).toLocaleString()}` + (list.next ? "; there are more" : "; there are no more")),
+      counted?.more && !sought && button("Count all", () => { counting = COUNTED_ALL; return load(); }, { class: "slim" })));
+  }
+
+  function howMany() {
+    if (!counted || sought) return "";
+    return counted.more ? `More than ${count(counted.keys, "key")} wait.` : `${count(counted.keys, "key waits", "keys wait")}, as of when this page was opened.`;
   }
 
   /** @param {string} key */
   async function trigger(key) {
-    if (!await ask("Release this key now?", ["The events that wait for the key ", said(key, 200), " are published as one message now, whether its window is complete or not."], "Trigger")) return;
+    if (!await ask("Release this key now?", el("p", {}, held(key), " are published as one message now, whether its window is complete or not."), "Trigger")) return;
     const r = await send("POST", `${base}trigger?key=${encodeURIComponent(key)}`);
     say(r.repeated ? ["Message ", short(r.triggered), ", which was released before, has the events of the window."]
       : r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
@@ -77,10 +95,16 @@ export function openWindows(base, refresh, sift) {
 
   /** @param {string} key */
   async function reset(key) {
-    if (!await ask("Reset this key?", ["The events that wait for the key ", said(key, 200), " are removed, and no message will contain them."], "Reset")) return;
+    if (!await ask("Reset this key?", el("p", {}, held(key), " are removed, and no message will contain them. This cannot be undone."), "Reset", { danger: true })) return;
     const r = await send("POST", `${base}reset?key=${encodeURIComponent(key)}`);
     say(`${count(r.reset, "event")} removed from the window.`);
     refresh();
+  }
+
+  /** How much waits for a key, as far as the page knows. @param {string} key */
+  function held(key) {
+    const n = list.windows.filter((/** @type {any} */ w) => w.correlationKey === key).flatMap((/** @type {any} */ w) => w.endpoints).reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
+    return ["The events that wait for the key ", said(key, 200), ` (${count(n, "event")})`];
   }
 
   const search = () => find(field.value.trim());

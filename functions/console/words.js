@@ -183,3 +183,10 @@ export function sample(svc, e) {
   }
   return Object.keys(whole).length > 0 ? JSON.stringify(whole) : "hello";
 }
+
+/** An error in short: without the packages that it came through. @param {string} text */
+export function errorIn(text) {
+  const topic = /no such topic/.test(text) && /projects\/[^/\s]+\/topics\/[^\s:)]+/.exec(text);
+  if (topic) return `the topic ${topic[0]} does not exist`;
+  return text.replace(/^the bus did not take the message: /, "").replace(/^(?:[a-z]+: )+(?=\S)/, "");
+}

@@ -29,7 +29,7 @@ func TestConsoleWindowsByKey(t *testing.T) {
 	p := gates(t, `{"serviceName":"shop","trigger":{"type":"window","window":"anchored","observationPeriod":25,"condition":"orders && atLeast(1, stock, prices)","onClose":"partial"},
 		"correlation":{"key":"event.body.order"},"endpoints":[{"eventKey":"orders","filter":"event.body.size != 0"},{"eventKey":"stock","minNbOfOccurrence":2},{"eventKey":"prices"}],
 		"targetPubSub":{"topic":"projects/shop/topics/orders"}}`)
-	d := p.console(t, "gate", "400")
+	d := p.console(t, "gates", "400")
 	d.reads("A message is released when these have the events that they need: orders and at least 1 of (stock, prices).")
 	d.reads("A window is open for 25 s from its first event. If it closes incomplete, a partial message says what is missing.")
 	d.reads("The key is event.body.order.")
@@ -72,9 +72,9 @@ func TestConsoleWindowsByKey(t *testing.T) {
 	d.reads(`the expression in "correlation.key" refuses the event`)
 
 	d.until("the window that closed is a message", messageOf("late", "partial"))
-	d.eval(`[...document.querySelectorAll("tr")].find((r) => r.cells[1]?.textContent === "late").querySelector('button[aria-label^="Content of"]').click()`)
-	d.until("what was missing is in the dialog", `document.querySelector("dialog[open]")?.innerText.includes("1 more event at prices")`)
-	d.press("Close")
+	d.eval(`[...document.querySelectorAll("tr")].find((r) => r.cells[1]?.textContent === "late").querySelector('a[aria-label^="Message "]').click()`)
+	d.until("what was missing is on its page", `document.querySelector('[aria-label="Message"]')?.innerText.includes("1 more event at prices")`)
+	d.eval("history.back()")
 
 	event("prices", key)
 	event("stock", strings.Repeat("long", 60))
@@ -110,7 +110,7 @@ func TestConsoleWindowThatCloses(t *testing.T) {
 		"targetPubSub":{"topic":"projects/p/topics/sync"}},
 		{"serviceName":"daily","trigger":{"type":"window","window":"tumbling","every":"day","at":"06:00","timeZone":"Europe/Berlin","grace":900,"release":"close"},"endpoints":[{"eventKey":"c"}],
 		"targetPubSub":{"topic":"projects/p/topics/sync"}}`)
-	d := p.console(t, "gate")
+	d := p.console(t, "gates/once")
 	d.reads("A message is released when every endpoint that is not optional has the events that it needs.")
 	d.reads("If it closes incomplete, it is dropped.")
 	d.reads("Missing: 2 more events at a. No window is open.")
@@ -125,7 +125,7 @@ func TestConsoleWindowThatCloses(t *testing.T) {
 	d.reads("Missing: 2 more events at a. No window is open.")
 	d.until("the message says why", `document.querySelector('[aria-label="Messages, newest first"]')?.innerText.includes("complete")`)
 
-	d.eval(`location.hash = "#gate/daily"`)
+	d.eval(`location.hash = "#/gates/daily"`)
 	d.reads("When its window closes, a message is released if every endpoint has the events that it needs.")
 	d.reads("A window is one day of the calendar, from 06:00 (Europe/Berlin). It closes 15 min after its end.")
 	p.must(t, "POST", "/services/daily/event/c", "x")
@@ -145,18 +145,21 @@ func TestConsoleManyWindows(t *testing.T) {
 		items = append(items, fmt.Sprintf(`{"k":"key %d"}`, i))
 	}
 	p.must(t, "POST", "/services/many/events/a", "["+strings.Join(items, ",")+"]")
-	d := p.console(t, "gate/many")
+	d := p.console(t, "gates/many")
 	d.reads("A message is released when every endpoint has the events that it needs within 1 h.")
 	d.reads("45 events in the windows of all keys.")
 	d.reads("each event leaves by itself")
-	for _, n := range []int{20, 40} {
-		d.until(fmt.Sprintf("%d windows are listed", n), fmt.Sprintf(keysShown+`.length === %d`, n))
-		d.press("More")
-	}
-	d.until("all are listed", keysShown+`.length === 45 && ![...document.querySelectorAll("button")].some((b) => b.textContent === "More")`)
+	d.reads("45 keys wait, as of when this page was opened.")
+	d.until("a page of windows is listed", keysShown+`.length === 25`)
+	d.reads("1 to 25; there are more")
+	d.press("More")
+	d.until("the others are listed", keysShown+`.length === 20 && ![...document.querySelectorAll("button")].some((b) => b.textContent === "More")`)
+	d.reads("26 to 45; there are no more")
+	d.press("Back")
+	d.until("the first page is there again", keysShown+`.length === 25`)
 
 	p.must(t, "POST", "/services/gone/event/c", "x")
-	d.eval(`location.hash = "#gate/gone"`)
+	d.eval(`location.hash = "#/gates/gone"`)
 	d.until("the dropped window is recorded", `document.querySelector('[aria-label="Messages, newest first"]')?.innerText.includes("never")`)
 	d.reads("dropped")
 	d.until("nothing replays it", `!document.querySelector('button[aria-label^="Replay"]')`)

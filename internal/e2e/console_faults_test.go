@@ -12,7 +12,7 @@ func TestConsoleSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	cfg := strings.NewReplacer(`3600`, `2`, `"targetPubSub"`, `"onMessage":{"sync":"readings"},"targetPubSub"`).Replace(service("gate", "my-project"))
 	p := start(t, options{env: []string{"CONFIG=" + cfg}})
-	d := p.console(t, "gate")
+	d := p.console(t, "gates")
 	const missing = `onMessage.sync names the sync "readings", which does not exist`
 	d.reads(missing)
 	p.must(t, "POST", "/sync", `{"id":"readings","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"readings.csv","selectedDatatypes":["reading"]},`+
@@ -33,8 +33,9 @@ func TestConsoleSaysWhatIsWrong(t *testing.T) {
 func TestConsoleWithoutAGate(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{env: []string{`CONFIG={"sync":{}}`}})
-	d := p.console(t, "gate")
+	d := p.console(t, "gates")
 	d.reads("The configuration of this deployment names no service")
 	d = consoleAt(t, p.base+"/console")
-	d.until("the syncs are shown", `document.title.startsWith("Syncs")`)
+	d.reads("The configuration names no gate.")
+	d.reads("No sync is defined.")
 }

@@ -44,7 +44,7 @@ func TestConsoleTargetsCountsAndAlerts(t *testing.T) {
 		"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"alerts":{"topic":"projects/shop/topics/alerts"},"targetPubSub":{"topic":"projects/shop/topics/orders"}}]}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", file}})
 	send := func(path, body string) { p.must(t, "POST", "/services/"+path, body) }
-	d := p.console(t, "gate/shop", "429")
+	d := p.console(t, "gates/shop", "429")
 	d.reads("A complete message is expected by 30 6 1 1 * (UTC). While more than 3 events wait, further ones are refused. " +
 		"Messages go to bus (projects/shop/topics/orders), depot (" + target.URL + "/away) and archive (" + target.URL + "/gone).")
 
@@ -57,11 +57,24 @@ func TestConsoleTargetsCountsAndAlerts(t *testing.T) {
 	d.reads("Events in no window are counted by the instance that answered, since ")
 	d.until("the deadline is on the time line of the window", `/^opened .*, closes /.test(document.querySelector(".deadline")?.getAttribute("aria-label"))`)
 
-	send("shop/event/stock", `{"order":"17"}`)
+	traced, err := http.NewRequest(http.MethodPost, p.base+"/services/shop/event/stock", strings.NewReader(`{"order":"17"}`))
+	require.NoError(t, err)
+	traced.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	resp, err := http.DefaultClient.Do(traced)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
 	for _, want := range []string{"bus delivered", "depot pending: ", "503", "archive failed: ", "410"} {
 		d.until("its targets have "+want, rowOf(listOfMessages, "17")+`?.cells[3].innerText.includes(`+quote(want)+`)`)
 	}
 	d.until("only the one that gave up is offered", `document.querySelectorAll('button[aria-label$=" to archive"]').length === 1 && !document.querySelector('button[aria-label$=" to depot"]')`)
+	d.eval(rowOf(listOfMessages, "17") + `.querySelector("a").click()`)
+	d.until("its page has its targets", rowOf("Targets", "archive")+`?.cells[1].innerText === "failed"`)
+	d.reads("4bf92f3577b34da6a3ce929d0e0e4736")
+	d.eval(rowOf("Targets", "bus") + `.querySelector("button").click()`)
+	d.reads("The target bus gets the message again, with its 2 events (")
+	d.press("Replay")
+	d.reads("Published again")
+	d.eval("history.back()")
 	d.types(`select[name="messages"]`, "&state=claimed")
 	d.until("the message is not at all targets", rowOf(listOfMessages, "17"))
 	d.types(`select[name="messages"]`, "&completion=partial")
@@ -82,7 +95,7 @@ func TestConsoleTargetsCountsAndAlerts(t *testing.T) {
 	d.until("its window is there", `(`+keysShown+`).join() === "18"`)
 	d.shoot("gate-targets")
 
-	d.eval(`location.hash = "#gate/gone"`)
+	d.eval(`location.hash = "#/gates/gone"`)
 	d.reads("No windows are open.")
 	send("gone/event/a", `{"k":`+quote(hostile[0])+`}`)
 	const alert = "window closed incomplete: dropped"
@@ -107,7 +120,7 @@ func TestConsoleMissingFirst(t *testing.T) {
 		endpoint, key, _ := strings.Cut(e, " ")
 		p.must(t, "POST", "/event/"+endpoint, `{"k":"`+key+`"}`)
 	}
-	d := p.console(t, "gate")
+	d := p.console(t, "gates")
 	d.until("the incomplete one is first", `(`+keysShown+`).join() === "half,whole"`)
 	d.reads("1 more event at b")
 }
@@ -117,7 +130,7 @@ func TestConsoleMissingFirst(t *testing.T) {
 func TestConsoleIsNotUpToDate(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
-	d := p.console(t, "gate")
+	d := p.console(t, "gates")
 	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
 	d.reads("no message in the last hour")
 	d.eval(`window.shift = 0; new PerformanceObserver((l) => { for (const e of l.getEntries()) shift += e.value; }).observe({ type: "layout-shift" })`)
@@ -130,7 +143,9 @@ func TestConsoleIsNotUpToDate(t *testing.T) {
 	p.must(t, "POST", "/event/entry1", "y")
 	d.reads("This view is not up to date (what you see is of ")
 	d.reads("): the store <b>does not</b> answer")
-	d.until("a screen reader is told", `document.querySelector('[role="alert"]').innerText.includes("not up to date")`)
+	d.until("a screen reader is told", `document.querySelector('main [role="alert"]').innerText.includes("not up to date")`)
+	d.reads("What is missing is unknown since ")
+	d.until("nor does its state claim anything", `document.querySelector("main .pill").textContent === "unknown"`)
 	d.shoot("gate-not-up-to-date")
 	d.eval(`window.fetch = answers`)
 	d.until("it asked again", `!document.body.innerText.includes("not up to date")`)

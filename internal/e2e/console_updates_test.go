@@ -26,7 +26,7 @@ func (d *desk) keys(text string) {
 func TestConsoleDisturbsNobody(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{data: readings(t)})
-	d := p.console(t, "draft")
+	d := p.console(t, "drafts")
 	d.until("the list is there", `document.querySelector("#field-56-name")`)
 	d.eval(`document.querySelector("#field-56-name").focus(); document.activeElement.select()`)
 	d.keys("Gim")
@@ -46,14 +46,14 @@ func TestConsoleDisturbsNobody(t *testing.T) {
 
 	p.must(t, "POST", "/sync", `{"id":"readings","orgId":"mywell","type":"pull","datasource":{"type":"csv","fileUrl":"testdata/readings.csv","selectedDatatypes":["reading"]},
 		"mapping":{"reading":{"key":["well","at"],"fields":{"well":{"from":"well"},"at":{"from":"at"},"value":{"from":"value_m","type":"number"}}}}}`)
-	d.eval(`location.hash = "#syncs/readings"`)
+	d.eval(`location.hash = "#/syncs/readings"`)
 	d.reads("No runs yet")
 	d.eval(`window.held = document.querySelector("#run"); held.focus()`)
 	d.keys(kb.Enter)
 	d.until("the run ended", `document.querySelector("#run-state")?.textContent === "partial"`)
 	require.True(t, js[bool](t, d.page, `held.isConnected && document.activeElement === held`), "the focus is where it was")
 
-	d.eval(`location.hash = "#gate"`)
+	d.eval(`location.hash = "#/gates"`)
 	d.reads("Missing: 1 more event at entry1")
 	p.must(t, "POST", "/event/entry1", "x")
 	d.reads("Missing: 1 more event at entry2.")
@@ -66,20 +66,20 @@ func TestConsoleDisturbsNobody(t *testing.T) {
 func TestConsoleByEventStream(t *testing.T) {
 	t.Parallel()
 	p := start(t, options{})
-	d := consoleAt(t, p.blocked(t).URL+"/console#syncs", "WebSocket")
+	d := consoleAt(t, p.blocked(t).URL+"/console#/syncs", "WebSocket")
 	d.reads("No syncs yet.")
 	d.reads("live (event stream)")
 	p.must(t, "POST", "/sync", `{"id":"late","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["a"]}}`)
-	d.until("the new sync is in the list", `document.querySelector('[aria-label="Syncs"]').textContent.includes("late")`)
+	d.until("the new sync is in the list", `document.querySelector('main [aria-label="Syncs"]').textContent.includes("late")`)
 	for range 3 {
-		for _, v := range []string{"gate", "draft", "live", "syncs", "draft"} {
-			d.eval(`location.hash = ` + quote("#"+v))
+		for _, v := range []string{"gates", "drafts", "live", "syncs", "drafts"} {
+			d.eval(`location.hash = ` + quote("#/"+v))
 		}
 	}
 	d.reads("The draft matches the source.")
 	p.must(t, "PATCH", "/drafts/task-list-1", `{"rows":{"12":{"name":"Alef"}}}`)
 	d.until("the edit is there", `document.querySelector("#field-12-name").value === "Alef"`)
-	d.eval(`location.hash = "#live"`)
+	d.eval(`location.hash = "#/live"`)
 	d.reads("1 client connected to this instance")
 }
 
@@ -109,13 +109,15 @@ func TestConsoleOddities(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(data, "config.json"), []byte(`{"serviceName":"by hand","trigger":{"type":"none","observationPeriod":3600},"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],
 		"targetPubSub":{"topic":"projects/p/topics/sync"},"drafts":[{"name":"task-list-1","externalData":{"url":"http://`+outside+`/example"}}]}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
-	d := p.console(t, "gate/%E0%A4%A", "503")
+	d := p.console(t, "gates/%E0%A4%A", "503")
+	d.reads("There is no such gate")
+	d.eval(`location.hash = "#/gates"`)
 	d.reads("0 events in the window. Press Trigger to release a message.")
 	p.must(t, "POST", "/event/a", "x")
 	d.reads("1 event in the window. Press Trigger to release a message.")
 	d.until("it is on the time line", `document.querySelectorAll(".timeline .event").length === 1`)
 
-	d.eval(`location.hash = "#draft"`)
+	d.eval(`location.hash = "#/drafts"`)
 	d.reads("The draft cannot be loaded: ")
 	start(t, options{addr: outside})
 	d.press("Refresh from the source")
@@ -133,16 +135,16 @@ func TestConsoleOfTwoDots(t *testing.T) {
 	file := filepath.Join(data, "config.json")
 	require.NoError(t, os.WriteFile(file, []byte(`{"services":[`+service("s", "a")+`,`+service("..", "b")+`]}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", file}})
-	d := p.console(t, "gate/..")
+	d := p.console(t, "gates/..")
 	d.reads("The console cannot show a service of that name")
-	d.eval(`location.hash = "#gate/s"`)
+	d.eval(`location.hash = "#/gates/s"`)
 	d.reads("Missing: 1 more event at a and 1 more event at z.")
 
 	alone := t.TempDir()
 	file = filepath.Join(alone, "config.json")
 	require.NoError(t, os.WriteFile(file, []byte(service("..", "b")), 0o644))
 	p = start(t, options{data: alone, args: []string{"-config", file}})
-	p.console(t, "gate").reads("Missing: 1 more event at b and 1 more event at z.")
+	p.console(t, "gates").reads("Missing: 1 more event at b and 1 more event at z.")
 }
 
 // When a token stops being valid, the console asks for another, even if it loads nothing.
@@ -185,7 +187,7 @@ func TestConsoleAsksLessOfMore(t *testing.T) {
 	for i := range 10 {
 		p.must(t, "POST", fmt.Sprintf("/events/k%d", i), batch)
 	}
-	d := p.console(t, "gate")
+	d := p.console(t, "gates")
 	d.reads("400 of 1,000")
 	d.reads("4,000 events in the last hour")
 	d.until("each endpoint has its share of what is drawn", `document.querySelectorAll(".timeline .event").length === 10 * 272`)
@@ -217,7 +219,7 @@ func TestConsoleEchoForReaders(t *testing.T) {
 		"auth":{"tokens":[{"name":"reader","sha256":"1c8bfe8f801d79745c4631d09fff36c82aa37fc4cce4fc946683d7b336b63032","roles":["read"]},
 			{"name":"all","sha256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","roles":["read","operate","ingest"]}]}}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", file}})
-	reader, editor := p.console(t, "draft", "401", "403"), p.console(t, "draft", "401")
+	reader, editor := p.console(t, "drafts", "401", "403"), p.console(t, "drafts", "401")
 	for d, token := range map[*desk]string{reader: "letmein", editor: "hello"} {
 		d.types("#token", token)
 		d.press("Sign in")

@@ -46,10 +46,11 @@ func (g *Gate) Pending(ctx context.Context, key *string, limit int) ([]Waiting, 
 	return out, nil
 }
 
-// Minute counts the events that were received in one minute.
-type Minute struct {
-	At     time.Time
-	Events int
+// Step counts what happened in one step of a span.
+type Step struct {
+	At       time.Time // its start
+	Events   int
+	Messages int
 }
 
 // Lag holds the two times between which a message was under way: its first event and its
@@ -60,72 +61,134 @@ type Lag struct {
 	PublishedAt time.Time
 }
 
-// History summarises the events and messages of the last hour.
+// Span is a time up to now that History looks at, in steps.
+type Span struct {
+	Long, Step time.Duration
+	most       int // messages that are counted
+}
+
+// The spans of History. The hour is asked for again and again while events come.
+var (
+	Hour = Span{time.Hour, time.Minute, 200}
+	Day  = Span{24 * time.Hour, 30 * time.Minute, 1000}
+	Week = Span{7 * 24 * time.Hour, 3 * time.Hour, 1000}
+)
+
+// History summarises the events and messages of a span.
 type History struct {
 	Since   time.Time // its start
-	Minutes []Minute  // those with events, in order
-	Lags    []Lag     // of published messages, in order
+	Steps   []Step    // those with events or messages, in order
+	Lags    []Lag     // of the latest published messages, in order
 	Partial bool      // there was more than was read
 }
 
 const (
-	historySpan     = time.Hour
-	historyMessages = 20
+	historyMessages = 20   // whose events are read
+	historyPage     = 200  // messages that are counted at once
 	historyEvents   = 1000 // of each endpoint
 )
 
-// History counts the events of the last hour: those that wait, and those of the latest
-// messages. It reads a bounded number of documents, and sets Partial if there are more.
-func (g *Gate) History(ctx context.Context) (History, error) {
-	now := g.clock()
-	h := History{Since: now.Add(-historySpan).Truncate(time.Minute)}
-	count := make(map[time.Time]int)
-	add := func(refs []event.Ref) {
-		for _, ref := range refs {
-			if !ref.ReceivedAt.Before(h.Since) {
-				count[ref.ReceivedAt.Truncate(time.Minute)]++
-			}
-		}
+// counting collects the steps of a History.
+type counting struct {
+	History
+	span  Span
+	steps map[time.Time]*Step
+}
+
+// step returns the step of the instant, or one that is not kept if the span had not begun.
+func (c *counting) step(at time.Time) *Step {
+	if at.Before(c.Since) {
+		return new(Step)
 	}
+	at = at.Truncate(c.span.Step)
+	if c.steps[at] == nil {
+		c.steps[at] = &Step{At: at}
+	}
+	return c.steps[at]
+}
+
+func (c *counting) add(refs []event.Ref) {
+	for _, ref := range refs {
+		c.step(ref.ReceivedAt).Events++
+	}
+}
+
+// History counts the events of a span: those that wait, at the time of their receipt, and
+// those of messages. It reads the events of the latest messages. The events of older ones
+// count at the time of their message. It reads a bounded number of documents, and sets
+// Partial if there are more.
+func (g *Gate) History(ctx context.Context, span Span) (History, error) {
+	c := &counting{span: span, steps: make(map[time.Time]*Step)}
+	c.Since = g.clock().Add(-span.Long).Truncate(span.Step)
 	waiting, err := g.Pending(ctx, nil, historyEvents)
 	if err != nil {
-		return h, err
+		return c.History, err
 	}
 	for _, w := range waiting {
-		add(w.Events)
-		h.Partial = h.Partial || w.More
+		c.add(w.Events)
+		c.Partial = c.Partial || w.More
 	}
-	infos, err := g.Messages(ctx, store.Page{Limit: historyMessages})
-	if err != nil {
-		return h, err
+	page := store.Page{Limit: historyMessages}
+	for listed := 0; ; {
+		infos, err := g.Messages(ctx, page)
+		if err != nil {
+			return c.History, err
+		}
+		over, err := g.countMessages(ctx, c, infos, listed == 0)
+		if err != nil {
+			return c.History, err
+		}
+		listed += len(infos)
+		if over || len(infos) < page.Limit {
+			break
+		}
+		if listed >= span.most {
+			c.Partial = true
+			break
+		}
+		last := infos[len(infos)-1]
+		page.After, page.Limit = &store.Cursor{Date: last.Date, ID: last.ID}, historyPage
 	}
-	h.Partial = h.Partial || len(infos) == historyMessages && !infos[len(infos)-1].Date.Before(h.Since)
+	for _, s := range c.steps {
+		c.Steps = append(c.Steps, *s)
+	}
+	slices.SortFunc(c.Steps, func(a, b Step) int { return a.At.Compare(b.At) })
+	return c.History, nil
+}
+
+// countMessages counts messages, which are in order from the newest, and reports whether it
+// came to one before the span. closely: it reads their events.
+func (g *Gate) countMessages(ctx context.Context, c *counting, infos []store.ClaimInfo, closely bool) (over bool, err error) {
 	for _, info := range slices.Backward(infos) {
-		if info.Date.Before(h.Since) {
+		if info.Date.Before(c.Since) {
+			over = true
 			continue
 		}
-		c, err := g.claimOf(ctx, info.EventID)
+		if info.State != store.Dropped {
+			c.step(info.Date).Messages++
+		}
+		if !closely {
+			c.step(info.Date).Events += info.NumberOfEvents
+			continue
+		}
+		claim, err := g.claimOf(ctx, info.EventID)
 		if fault.CodeOf(err) == fault.NotFound {
 			continue // it expired just now
 		}
 		if err != nil {
-			return h, err
+			return over, err
 		}
 		var first time.Time
-		for _, l := range c.Lists {
-			add(l.Included)
-			h.Partial = h.Partial || l.Count > len(l.Included)
+		for _, l := range claim.Lists {
+			c.add(l.Included)
+			c.Partial = c.Partial || l.Count > len(l.Included)
 			if first.IsZero() || !l.First.IsZero() && l.First.Before(first) {
 				first = l.First
 			}
 		}
-		if !c.PublishedAt.IsZero() && !first.IsZero() {
-			h.Lags = append(h.Lags, Lag{c.EventID, first, c.PublishedAt})
+		if !claim.PublishedAt.IsZero() && !first.IsZero() {
+			c.Lags = append(c.Lags, Lag{claim.EventID, first, claim.PublishedAt})
 		}
 	}
-	for at, n := range count {
-		h.Minutes = append(h.Minutes, Minute{at, n})
-	}
-	slices.SortFunc(h.Minutes, func(a, b Minute) int { return a.At.Compare(b.At) })
-	return h, nil
+	return over, nil
 }

@@ -147,6 +147,12 @@ func (g *Gate) Messages(ctx context.Context, page store.Page) ([]store.ClaimInfo
 	return infos, nil
 }
 
+// MessageInfo returns the message with the eventID. NotFound.
+func (g *Gate) MessageInfo(ctx context.Context, eventID string) (store.ClaimInfo, error) {
+	c, err := g.claimOf(ctx, eventID)
+	return c.ClaimInfo, err
+}
+
 // Replay publishes a message again, with the same ids, whether or not it was published
 // before: to one target, or (to "") to all of them.
 func (g *Gate) Replay(ctx context.Context, eventID, to string) (store.ClaimInfo, error) {
