@@ -73,6 +73,7 @@ var layers = map[string][]string{
 	"internal/webhook/occurrence":                {"internal/event", "internal/store", "internal/webhook/list"},
 	"internal/webhook/outgoing":                  {"internal/webhook/occurrence", "internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/platform/shutdown", "internal/store", "internal/platform/fault", "internal/platform/origin", "internal/platform/cel"},
 	"internal/platform/hosting":                  {},
+	"internal/platform/telemetry":                {"internal/event"},
 	"internal/platform/shutdown":                 {},
 	"internal/platform/budget":                   {"internal/platform/fault"},
 	"internal/gate":                              {"internal/webhook/occurrence", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault", "internal/gate/target", "internal/platform/outbound", "internal/gate/alert"},
@@ -103,21 +104,22 @@ var layers = map[string][]string{
 	"internal/platform/decode":                   {"internal/platform/fault"},
 	"internal/platform/decode/schema":            {"internal/platform/decode"},
 	// The rest builds, measures or tests the whole.
-	".":                                 {"internal/cli"},
-	"examples/client":                   {"client"},
-	"examples/live":                     {"live"},
-	"functions/cloudfunctions":          {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
-	"internal/platform/launch":          {"config", "internal/app", "internal/platform/fault", "internal/sync/definition", "internal/gate", "internal/gate/cloudtimer", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource", "internal/platform/googletoken"},
-	"internal/bench":                    {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live"},
-	"internal/simulation":               {"config", "internal/bus", "internal/event", "internal/gate", "internal/platform/clock", "internal/platform/fault", "internal/store", "internal/store/memorystore"},
-	"internal/e2e":                      {},
-	"internal/emulator":                 {},
-	"internal/bus/bustest":              {"internal/bus"},
-	"internal/store/drivertest":         {"internal/emulator", "internal/store", "internal/store/firestorestore", "internal/store/memorystore", "internal/store/sqlitestore"},
-	"internal/store/storetest":          {"internal/event", "internal/platform/fault", "internal/store"},
-	"internal/sync/source/sourcetest":   {"internal/platform/fault", "internal/platform/fence/fencetest", "internal/platform/outbound", "internal/sync/source"},
-	"internal/platform/fence/fencetest": {"internal/platform/fence"},
-	"internal/bus/busqueue":             {"internal/bus"},
+	".":                                    {"internal/cli"},
+	"examples/client":                      {"client"},
+	"examples/live":                        {"live"},
+	"functions/cloudfunctions":             {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
+	"internal/platform/launch":             {"config", "internal/app", "internal/platform/fault", "internal/sync/definition", "internal/gate", "internal/gate/cloudtimer", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource", "internal/platform/googletoken", "internal/platform/telemetry"},
+	"internal/bench":                       {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live"},
+	"internal/simulation":                  {"config", "internal/bus", "internal/event", "internal/gate", "internal/platform/clock", "internal/platform/fault", "internal/store", "internal/store/memorystore"},
+	"internal/e2e":                         {},
+	"internal/emulator":                    {},
+	"internal/bus/bustest":                 {"internal/bus"},
+	"internal/store/drivertest":            {"internal/emulator", "internal/store", "internal/store/firestorestore", "internal/store/memorystore", "internal/store/sqlitestore"},
+	"internal/store/storetest":             {"internal/event", "internal/platform/fault", "internal/store"},
+	"internal/sync/source/sourcetest":      {"internal/platform/fault", "internal/platform/fence/fencetest", "internal/platform/outbound", "internal/sync/source"},
+	"internal/platform/fence/fencetest":    {"internal/platform/fence"},
+	"internal/bus/busqueue":                {"internal/bus"},
+	"internal/platform/telemetry/otlptest": {},
 }
 
 // sdks lists for each technology the only packages that may import it.
@@ -137,6 +139,7 @@ var sdks = map[string][]string{
 	"github.com/GoogleCloudPlatform/functions-framework-go": {"functions/cloudfunctions"},
 	"google.golang.org/api/cloudtasks":                      {"internal/gate/cloudtimer"},
 	"google.golang.org/api/idtoken":                         {"internal/platform/auth"},
+	"go.opentelemetry.io/":                                  {"internal/platform/telemetry"},
 	"github.com/spf13/cobra":                                {"internal/cli"},
 	"github.com/spf13/pflag":                                {"internal/cli", "internal/platform/launch"},
 	"github.com/swaggest/jsonschema-go":                     {},
@@ -212,7 +215,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "otlptest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

@@ -40,6 +40,14 @@ type Store interface {
 	store.Docs
 }
 
+// Telemetry exports traces and metrics.
+type Telemetry interface {
+	// Flush exports what was measured until now.
+	Flush(ctx context.Context) error
+	// Close exports what is left, and ends all exports.
+	Close(ctx context.Context) error
+}
+
 // codedStore is a Store whose documents come with errors that use cases pass on. The gate marks
 // the errors of its part itself, because its answers say which step failed.
 type codedStore struct {
@@ -47,7 +55,7 @@ type codedStore struct {
 	store.Docs
 }
 
-// Options configure an App. It closes Store and Bus.
+// Options configure an App. It closes Store, Bus and Telemetry.
 type Options struct {
 	Config *config.Config
 	Store  Store
@@ -94,6 +102,8 @@ type Options struct {
 	Timer func(svc config.Service) (gate.Timer, error)
 	// ServesLive says that this process serves live clients.
 	ServesLive bool
+	// Telemetry exports what the process measures; nil: nothing is exported.
+	Telemetry Telemetry
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
 
