@@ -1,0 +1,78 @@
+// Package meter is how the program measures itself. It has the list of all metrics, and a
+// Meter to which use cases add. Where the measurements go is not their concern: see package
+// telemetry. A nil Meter measures nothing, and costs nothing.
+package meter
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Kind says how the measurements of a metric become numbers.
+type Kind string
+
+// The kinds of metrics.
+const (
+	Counter   Kind = "counter"   // a sum that only grows
+	Histogram Kind = "histogram" // how often values of each size were measured
+	Gauge     Kind = "gauge"     // a value that is read when it is exported
+)
+
+// A Label distinguishes the series of a metric.
+type Label struct {
+	Name string
+	// Values are all that there are. nil: the values are names of the configuration, or of
+	// users. Those are bounded where they are exported: beyond the bound they are [Other].
+	Values []string
+}
+
+// Other is the value of a label whose metric has too many series.
+const Other = "other"
+
+// Short returns the label's name in lines of the log.
+func (l Label) Short() string { return strings.TrimPrefix(l.Name, "headgate.") }
+
+// A Metric is an entry of the list.
+type Metric struct {
+	Name    string
+	Unit    string // of UCUM: s, or {event} for a number of events
+	Kind    Kind
+	Help    string
+	Labels  []Label
+	Buckets []float64 // upper bounds of a histogram
+	Read    bool      // of a counter: something else counts, and the sum is read as a gauge is
+	// Logged metrics are lines of the log where the process has CPU only during requests: one
+	// line for each measurement, and of a gauge for each export that finds more than zero.
+	Logged bool
+}
+
+// A Recorder takes measurements. It may be called concurrently, and keeps no values.
+type Recorder interface {
+	Record(m *Metric, value float64, values []string)
+}
+
+// A Meter takes measurements for a Recorder. nil takes none.
+type Meter struct{ to Recorder }
+
+// New returns a Meter for the recorder.
+func New(to Recorder) *Meter { return &Meter{to} }
+
+// Add adds n to a counter. values are those of its labels, in order.
+func (m *Meter) Add(c *Metric, n int, values ...string) {
+	if m != nil && n > 0 {
+		m.to.Record(c, float64(n), slices.Clone(values)) // a clone, or every caller's would be allocated, also without a meter
+	}
+}
+
+// Took records a duration in a histogram.
+func (m *Meter) Took(h *Metric, d time.Duration, values ...string) {
+	if m != nil {
+		m.to.Record(h, d.Seconds(), slices.Clone(values))
+	}
+}
+
+// A Gauges reads the values of gauges, and calls set for each. What it could not read has no
+// value until the next time; the error says why.
+type Gauges func(ctx context.Context, set func(g *Metric, value float64, values ...string)) error
