@@ -124,7 +124,7 @@ func (g *Gate) startCheck() *checkRun {
 	return g.checks.do(func() checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		return g.checkOnce(ctx)
+		return g.measureCheck(func() checkResult { return g.checkOnce(ctx) })
 	})
 }
 

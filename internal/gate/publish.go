@@ -13,6 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/message"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -48,6 +49,13 @@ var errBus = errors.New("the bus did not take the message")
 //
 // A claim with several targets is sent to all that wait: see deliver.
 func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
+	began := g.time.Ran()
+	err := g.publishOnce(ctx, c, build, acked)
+	g.meter.Took(meter.PublishDuration, g.time.Ran()-began, g.svc.ServiceName, meter.Outcome(err))
+	return err
+}
+
+func (g *Gate) publishOnce(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
 	if len(c.Targets) == 0 && g.topicOf(c) == "" && !isDeadLetter(c.ClaimInfo) { // it was claimed before the configuration had other targets than a topic
 		c.Targets = g.newTargets(g.clock())
 	}

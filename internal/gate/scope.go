@@ -85,7 +85,7 @@ func (g *Gate) startScopeFrom(sc scope, due bool, read []foundWindow) *checkRun 
 	run := g.scopes.do(sc, func(read []foundWindow) checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		return g.checkScope(ctx, sc, due, read)
+		return g.measureCheck(func() checkResult { return g.checkScope(ctx, sc, due, read) })
 	}, read)
 	g.inFlight.Go(func() {
 		<-run.done

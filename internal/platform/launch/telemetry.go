@@ -19,6 +19,9 @@ func startTelemetry(ctx context.Context, s Settings, o *app.Options) (*telemetry
 	if t == nil { // a nil in an interface would not be nil
 		return nil, err
 	}
-	o.Telemetry = t
+	o.Telemetry, o.Meter, o.System = t, t.Meter(), "gcp.firestore"
+	if s.Store == SQLite {
+		o.System = "sqlite"
+	}
 	return t, nil
 }

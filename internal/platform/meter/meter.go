@@ -62,17 +62,27 @@ func New(to Recorder) *Meter { return &Meter{to} }
 // Add adds n to a counter. values are those of its labels, in order.
 func (m *Meter) Add(c *Metric, n int, values ...string) {
 	if m != nil && n > 0 {
-		m.to.Record(c, float64(n), slices.Clone(values)) // a clone, or every caller's would be allocated, also without a meter
+		m.record(c, float64(n), values)
 	}
 }
 
 // Took records a duration in a histogram.
 func (m *Meter) Took(h *Metric, d time.Duration, values ...string) {
 	if m != nil {
-		m.to.Record(h, d.Seconds(), slices.Clone(values))
+		m.record(h, d.Seconds(), values)
 	}
 }
 
-// A Gauges reads the values of gauges, and calls set for each. What it could not read has no
-// value until the next time; the error says why.
-type Gauges func(ctx context.Context, set func(g *Metric, value float64, values ...string)) error
+// record passes on a clone of the values. Otherwise those of every caller would be allocated,
+// also without a meter.
+func (m *Meter) record(metric *Metric, value float64, values []string) {
+	m.to.Record(metric, value, slices.Clone(values))
+}
+
+// Gauges reads the values of the gauges that are wanted, and calls set for each. What it could
+// not read has no value until the next time; the error says why. It may call set from many
+// goroutines.
+type Gauges func(ctx context.Context, want func(g *Metric) bool, set Set) error
+
+// Set takes the value of a gauge.
+type Set func(g *Metric, value float64, values ...string)

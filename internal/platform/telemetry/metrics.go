@@ -61,8 +61,9 @@ func (t *Telemetry) log(m *meter.Metric, value float64, values []string) {
 
 // logGauges writes those gauges as lines that are logged and above zero.
 func (t *Telemetry) logGauges(ctx context.Context) {
-	t.read(ctx, func(g *meter.Metric, value float64, values []string) {
-		if g.Logged && value > 0 {
+	logged := func(g *meter.Metric) bool { return g.Logged }
+	t.read(ctx, logged, func(g *meter.Metric, value float64, values []string) {
+		if logged(g) && value > 0 {
 			t.log(g, value, values)
 		}
 	})
@@ -72,7 +73,7 @@ func (t *Telemetry) logGauges(ctx context.Context) {
 // one: the oldest of ages, and the sum of anything else. An error is logged and not returned:
 // the SDK would export nothing then, and a store that fails is when the other metrics are
 // wanted.
-func (t *Telemetry) read(ctx context.Context, set func(g *meter.Metric, value float64, values []string)) {
+func (t *Telemetry) read(ctx context.Context, want func(*meter.Metric) bool, set func(g *meter.Metric, value float64, values []string)) {
 	if t.gauges == nil {
 		return
 	}
@@ -86,7 +87,7 @@ func (t *Telemetry) read(ctx context.Context, set func(g *meter.Metric, value fl
 	}
 	var mu sync.Mutex // gauges are read side by side
 	all := make(map[series]reading)
-	err := t.gauges(ctx, func(g *meter.Metric, value float64, values ...string) {
+	err := t.gauges(ctx, want, func(g *meter.Metric, value float64, values ...string) {
 		values = t.names.bounded(g, values)
 		labels := attributes(g, values)
 		mu.Lock()
@@ -121,7 +122,7 @@ type output struct {
 
 // newOutput returns an output with all metrics, or without counting only the gauges, which
 // read reads.
-func newOutput(reader sdkmetric.Reader, res *resource.Resource, counting bool, read func(context.Context, func(*meter.Metric, float64, []string))) (*output, error) {
+func newOutput(reader sdkmetric.Reader, res *resource.Resource, counting bool, read func(context.Context, func(*meter.Metric) bool, func(*meter.Metric, float64, []string))) (*output, error) {
 	// The bound of the SDK's own drops labels: ours is below it.
 	out := &output{
 		provider: sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(reader), sdkmetric.WithCardinalityLimit(0)), reader: reader,
@@ -151,7 +152,7 @@ func newOutput(reader sdkmetric.Reader, res *resource.Resource, counting bool, r
 		observed = append(observed, g)
 	}
 	_, err := m.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		read(ctx, func(g *meter.Metric, value float64, values []string) {
+		read(ctx, func(*meter.Metric) bool { return true }, func(g *meter.Metric, value float64, values []string) {
 			if instrument := gauges[g]; instrument != nil {
 				o.ObserveFloat64(instrument, value, metric.WithAttributeSet(attributes(g, values)))
 			}

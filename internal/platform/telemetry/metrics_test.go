@@ -41,7 +41,7 @@ func TestMeasurementsArePushedAndScraped(t *testing.T) {
 	r := otlptest.New(t)
 	x := start(t, true, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": r.URL, "OTEL_METRICS_EXPORTER": "otlp,prometheus"})
 	t.Cleanup(func() { _ = x.Close(context.Background()) })
-	x.Observe(func(_ context.Context, set func(*meter.Metric, float64, ...string)) error {
+	x.Observe(func(_ context.Context, _ func(*meter.Metric) bool, set meter.Set) error {
 		set(meter.Backlog, 3, "jobs")
 		set(meter.LiveFrames, 17)
 		return errors.New("the rest cannot be read")
@@ -84,7 +84,7 @@ func TestWithoutBackgroundCPU(t *testing.T) {
 	var log bytes.Buffer
 	x.o.Log = slog.New(slog.NewJSONHandler(&log, nil))
 	read := 0
-	x.Observe(func(_ context.Context, set func(*meter.Metric, float64, ...string)) error {
+	x.Observe(func(_ context.Context, _ func(*meter.Metric) bool, set meter.Set) error {
 		read++
 		set(meter.BacklogAge, 7, "jobs")
 		set(meter.Backlog, 0, "jobs")
@@ -145,7 +145,7 @@ func TestMetricsCanBeTurnedOff(t *testing.T) {
 func TestSeriesAreBounded(t *testing.T) {
 	x := start(t, true, map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"})
 	const services, endpoints = 1000, 100
-	x.Observe(func(_ context.Context, set func(*meter.Metric, float64, ...string)) error {
+	x.Observe(func(_ context.Context, _ func(*meter.Metric) bool, set meter.Set) error {
 		for s := range services {
 			for e := range endpoints {
 				set(meter.Have, 1, "service-"+strconv.Itoa(s), "endpoint-"+strconv.Itoa(e))

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -27,20 +28,19 @@ func (t *Telemetry) WritePrometheus(ctx context.Context, w io.Writer) error {
 	if err := t.scraped.reader.Collect(ctx, &all); err != nil {
 		return err
 	}
-	var b strings.Builder
-	b.WriteString("# HELP target_info The resource that exports these metrics.\n# TYPE target_info gauge\n")
-	line(&b, "target_info", *all.Resource.Set(), "", "", "1")
+	b := bufio.NewWriter(w)
+	_, _ = b.WriteString("# HELP target_info The resource that exports these metrics.\n# TYPE target_info gauge\n")
+	line(b, "target_info", *all.Resource.Set(), "", "", "1")
 	for _, s := range all.ScopeMetrics {
 		slices.SortFunc(s.Metrics, func(a, b metricdata.Metrics) int { return strings.Compare(a.Name, b.Name) })
 		for _, m := range s.Metrics {
-			writeMetric(&b, m)
+			writeMetric(b, m)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.Flush()
 }
 
-func writeMetric(b *strings.Builder, m metricdata.Metrics) {
+func writeMetric(b *bufio.Writer, m metricdata.Metrics) {
 	name := prometheusName(m)
 	head := func(kind string) {
 		fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", name, strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(m.Description), name, kind)
@@ -80,11 +80,11 @@ func writeMetric(b *strings.Builder, m metricdata.Metrics) {
 }
 
 // line writes a sample with the labels and, unless it is "", one more.
-func line(b *strings.Builder, name string, labels attribute.Set, more, value, sample string) {
-	b.WriteString(name)
+func line(b *bufio.Writer, name string, labels attribute.Set, more, value, sample string) {
+	_, _ = b.WriteString(name)
 	separator := "{"
 	add := func(label, value string) {
-		b.WriteString(separator + label + `="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(value, "\uFFFD")) + `"`)
+		_, _ = b.WriteString(separator + label + `="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(value, "\uFFFD")) + `"`)
 		separator = ","
 	}
 	for i := labels.Iter(); i.Next(); {
@@ -94,9 +94,9 @@ func line(b *strings.Builder, name string, labels attribute.Set, more, value, sa
 		add(more, value)
 	}
 	if separator == "," {
-		b.WriteString("}")
+		_, _ = b.WriteString("}")
 	}
-	b.WriteString(" " + sample + "\n")
+	_, _ = b.WriteString(" " + sample + "\n")
 }
 
 func number(v float64) string {
