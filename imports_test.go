@@ -120,6 +120,7 @@ var layers = map[string][]string{
 	"internal/sync/source/sourcetest":      {"internal/platform/fault", "internal/platform/fence/fencetest", "internal/platform/outbound", "internal/sync/source"},
 	"internal/platform/fence/fencetest":    {"internal/platform/fence"},
 	"internal/bus/busqueue":                {"internal/bus"},
+	"internal/platform/meter/metertest":    {"internal/platform/meter"},
 	"internal/platform/telemetry/otlptest": {},
 }
 
@@ -216,7 +217,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "otlptest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "otlptest" || last == "metertest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return
