@@ -36,7 +36,7 @@ var (
 	HTTPDuration = &Metric{
 		Name: "http.server.request.duration", Unit: "s", Kind: Histogram, Buckets: requests,
 		Help:   "Requests, by the route that served them. A connection of a live client is not one.",
-		Labels: []Label{{Name: "http.request.method", Values: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"}}, {Name: "http.route"}, {Name: "http.response.status_code"}, {Name: "url.scheme", Values: []string{"http", "https"}}},
+		Labels: []Label{{Name: "http.request.method", Values: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"}}, {Name: "http.route"}, {Name: "http.response.status_code", Number: true}, {Name: "url.scheme", Values: []string{"http", "https"}}},
 	}
 	StoreDuration = &Metric{
 		Name: "db.client.operation.duration", Unit: "s", Kind: Histogram, Buckets: operations,

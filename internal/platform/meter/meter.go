@@ -26,6 +26,8 @@ type Label struct {
 	// Values are all that there are. nil: the values are names of the configuration, or of
 	// users. Those are bounded where they are exported: beyond the bound they are [Other].
 	Values []string
+	// Number says that the values are numbers, of which there are few.
+	Number bool
 }
 
 // Other is the value of a label whose metric has too many series.

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -176,7 +177,9 @@ func (o *output) record(m *meter.Metric, value float64, values []string) {
 func attributes(m *meter.Metric, values []string) attribute.Set {
 	all := make([]attribute.KeyValue, 0, len(values))
 	for i, l := range m.Labels {
-		if values[i] != "" {
+		if n, err := strconv.Atoi(values[i]); l.Number && err == nil {
+			all = append(all, attribute.Int(l.Name, n))
+		} else if values[i] != "" {
 			all = append(all, attribute.String(l.Name, values[i]))
 		}
 	}

@@ -51,6 +51,7 @@ func TestMeasurementsArePushedAndScraped(t *testing.T) {
 	m.Add(meter.Events, 1, "jobs", `a "key"`, meter.EventStored)
 	m.Took(meter.CheckDuration, 30*time.Millisecond, "jobs", meter.Succeeded)
 	m.Took(meter.StoreDuration, time.Millisecond, "sqlite", "Claim", "")
+	m.Took(meter.HTTPDuration, time.Millisecond, "GET", "/status", "200", "http")
 
 	require.NoError(t, x.Flush(t.Context()))
 	require.EqualValues(t, 3, r.Value(t, "headgate.events", map[string]string{"headgate.endpoint": `a "key"`}))
@@ -68,6 +69,7 @@ func TestMeasurementsArePushedAndScraped(t *testing.T) {
 	require.EqualValues(t, 1, got[`headgate_check_duration_seconds_count{headgate_result="success",headgate_service="jobs"}`])
 	require.InDelta(t, .03, got[`headgate_check_duration_seconds_sum{headgate_result="success",headgate_service="jobs"}`], 1e-9)
 	require.EqualValues(t, 1, got[`db_client_operation_duration_seconds_count{db_operation_name="Claim",db_system_name="sqlite"}`], "without an error type")
+	require.EqualValues(t, 1, got[`http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/status",url_scheme="http"}`])
 	require.EqualValues(t, 3, got[`headgate_backlog{headgate_service="jobs"}`])
 	require.EqualValues(t, 17, got["headgate_live_frames_total"])
 }

@@ -25,7 +25,7 @@ func newNames(most int) *names {
 func (n *names) bounded(m *meter.Metric, values []string) []string {
 	var key strings.Builder
 	for i, l := range m.Labels {
-		if l.Values == nil {
+		if isName(l) {
 			key.WriteString(values[i] + "\x00")
 		}
 	}
@@ -34,12 +34,15 @@ func (n *names) bounded(m *meter.Metric, values []string) []string {
 	}
 	out := slices.Clone(values)
 	for i, l := range m.Labels {
-		if l.Values == nil && values[i] != "" {
+		if isName(l) && values[i] != "" {
 			out[i] = meter.Other
 		}
 	}
 	return out
 }
+
+// isName reports whether a label's values are names, of which there may be many.
+func isName(l meter.Label) bool { return l.Values == nil && !l.Number }
 
 // has reports whether the names have a series of the metric, or get one now.
 func (n *names) has(m *meter.Metric, key string) bool {
