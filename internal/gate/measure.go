@@ -26,12 +26,9 @@ func (g *Gate) measureIngest(took time.Duration, in []Incoming, err error) {
 	}
 }
 
-// measureCheck measures a look at windows.
-func (g *Gate) measureCheck(check func() checkResult) checkResult {
-	began := g.time.Ran()
-	v := check()
-	g.meter.Took(meter.CheckDuration, g.time.Ran()-began, g.svc.ServiceName, meter.Outcome(v.err))
-	return v
+// measure measures what began then, and ended with *err.
+func (g *Gate) measure(what *meter.Metric, began time.Duration, err *error) {
+	g.meter.Took(what, g.time.Ran()-began, g.svc.ServiceName, meter.Outcome(*err))
 }
 
 // countClaim counts a window that this instance has released. asked says that a person did.

@@ -48,14 +48,8 @@ var errBus = errors.New("the bus did not take the message")
 // twice, and consumers recognise it by its eventID.
 //
 // A claim with several targets is sent to all that wait: see deliver.
-func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
-	began := g.time.Ran()
-	err := g.publishOnce(ctx, c, build, acked)
-	g.meter.Took(meter.PublishDuration, g.time.Ran()-began, g.svc.ServiceName, meter.Outcome(err))
-	return err
-}
-
-func (g *Gate) publishOnce(ctx context.Context, c store.Claim, build time.Duration, acked func()) error {
+func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) (err error) {
+	defer g.measure(meter.PublishDuration, g.time.Ran(), &err)
 	if len(c.Targets) == 0 && g.topicOf(c) == "" && !isDeadLetter(c.ClaimInfo) { // it was claimed before the configuration had other targets than a topic
 		c.Targets = g.newTargets(g.clock())
 	}

@@ -42,10 +42,7 @@ func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 		return s, errClosing
 	}
 	defer g.inFlight.Done()
-	began := g.time.Ran()
-	defer func() {
-		g.meter.Took(meter.SweepDuration, g.time.Ran()-began, g.svc.ServiceName, meter.Outcome(err))
-	}()
+	defer g.measure(meter.SweepDuration, g.time.Ran(), &err)
 	if err := g.observe(ctx); err != nil {
 		return s, err
 	}
