@@ -39,13 +39,17 @@ func (t *Telemetry) logs() bool { return !t.o.BackgroundCPU && !t.o.Metrics.off 
 
 // Record takes a measurement of a counter or a histogram.
 func (t *Telemetry) Record(m *meter.Metric, value float64, values []string) {
+	logged := m.Logged && t.logs()
+	if !logged && !t.pushed.takes(m) && !t.scraped.takes(m) {
+		return
+	}
 	values = t.names.bounded(m, values)
 	for _, out := range []*output{t.pushed, t.scraped} {
-		if out != nil {
+		if out.takes(m) {
 			out.record(m, value, values)
 		}
 	}
-	if m.Logged && t.logs() {
+	if logged {
 		t.log(m, value, values)
 	}
 }
@@ -161,6 +165,12 @@ func newOutput(reader sdkmetric.Reader, res *resource.Resource, counting bool, r
 		return nil
 	}, observed...)
 	return out, err
+}
+
+// takes reports whether the output has an instrument for measurements of the metric. nil has
+// none.
+func (o *output) takes(m *meter.Metric) bool {
+	return o != nil && (o.counters[m] != nil || o.histograms[m] != nil)
 }
 
 func (o *output) record(m *meter.Metric, value float64, values []string) {
