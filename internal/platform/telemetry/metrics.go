@@ -26,11 +26,11 @@ func (t *Telemetry) Meter() *meter.Meter {
 	return meter.New(t)
 }
 
-// Observe has the gauges read whenever they are exported. It is called once, before anything
-// is exported.
+// Observe has the gauges read whenever they are exported. Until it is called they have no
+// values.
 func (t *Telemetry) Observe(g meter.Gauges) {
 	if t != nil {
-		t.gauges = g
+		t.gauges.Store(&g)
 	}
 }
 
@@ -79,7 +79,8 @@ func (t *Telemetry) logGauges(ctx context.Context) {
 // the SDK would export nothing then, and a store that fails is when the other metrics are
 // wanted.
 func (t *Telemetry) read(ctx context.Context, want func(*meter.Metric) bool, set func(g *meter.Metric, value float64, values []string)) {
-	if t.gauges == nil {
+	gauges := t.gauges.Load()
+	if gauges == nil {
 		return
 	}
 	type series struct {
@@ -92,7 +93,7 @@ func (t *Telemetry) read(ctx context.Context, want func(*meter.Metric) bool, set
 	}
 	var mu sync.Mutex // gauges are read side by side
 	all := make(map[series]reading)
-	err := t.gauges(ctx, want, func(g *meter.Metric, value float64, values ...string) {
+	err := (*gauges)(ctx, want, func(g *meter.Metric, value float64, values ...string) {
 		values = t.names.bounded(g, values)
 		labels := attributes(g, values)
 		mu.Lock()

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -49,7 +50,7 @@ type Telemetry struct {
 	pushed  *output                  // to a receiver of OTLP; nil: to none
 	scraped *output                  // for Prometheus; nil: it reads nothing
 	names   *names
-	gauges  meter.Gauges // set before the first export
+	gauges  atomic.Pointer[meter.Gauges]
 }
 
 // Start makes the exporters that the choice names. It returns nil if it names none. No
