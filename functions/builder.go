@@ -107,7 +107,11 @@ func (b *builder) register(path string, of, lacking []route) {
 
 func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
 	b.access[pattern] = access
-	b.mux.Handle(pattern, b.adapter.Handler(h))
+	adapter := b.adapter
+	if access != web.Connects { // a connection lasts as long as its client
+		adapter.Meter = b.app.Meter()
+	}
+	b.mux.Handle(pattern, adapter.Handler(h))
 }
 
 // handler serves the routes. Every request passes the rules for hosts and for pages of
@@ -184,7 +188,9 @@ func (b *builder) byService(path string, of func(*gate.Gate) web.Handler) web.Ha
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
 		}
 		if path == "/sweep" { // it publishes what waits itself, and counts it
-			return handlers[g](w, r)
+			err := handlers[g](w, r)
+			b.app.Export(r.Context())
+			return err
 		}
 		// A claim is published by any later request. This one helps while it is served.
 		wait := b.app.Help(g)

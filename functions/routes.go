@@ -380,6 +380,10 @@ var routes = []route{
 		op("healthz", byPlatform, "Ask whether the process is up").gives(200, "The process is up.", stateJSON{})},
 	{"GET", "/readyz", "", public, web.Reads, deployment(ready),
 		op("readyz", byPlatform, "Ask whether the store takes writes, the bus answers and the topics exist").gives(200, "They do.", stateJSON{})},
+	{"GET", "/metrics", "", auth.Read, web.Reads, deployment(showMetrics),
+		op("metrics", byPlatform, "Read the metrics, as Prometheus does").
+			note("404 unless the environment has OTEL_METRICS_EXPORTER=prometheus: see docs/observe.md.").
+			serves("The metrics.", "text/plain; version=0.0.4; charset=utf-8")},
 	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
 		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
 	{"GET", "/{$}", "", public, web.Reads, guarding(home), operation{}},

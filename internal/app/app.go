@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/hosting"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
@@ -37,9 +39,18 @@ import (
 )
 
 // Store is a driver that keeps events and claims, and documents.
-type Store interface {
-	store.Store
-	store.Docs
+type Store = store.Driver
+
+// Telemetry exports traces and metrics.
+type Telemetry interface {
+	// Flush exports what was measured until now.
+	Flush(ctx context.Context) error
+	// Close exports what is left, and ends all exports.
+	Close(ctx context.Context) error
+	// Scraped reports whether WritePrometheus may be called.
+	Scraped() bool
+	// WritePrometheus writes all metrics as they are now, in Prometheus' text format.
+	WritePrometheus(ctx context.Context, w io.Writer) error
 }
 
 // codedStore is a Store whose documents come with errors that use cases pass on. The gate marks
@@ -49,7 +60,7 @@ type codedStore struct {
 	store.Docs
 }
 
-// Options configure an App. It closes Store and Bus.
+// Options configure an App. It closes Store, Bus and Telemetry.
 type Options struct {
 	Config *config.Config
 	Store  Store
@@ -98,6 +109,11 @@ type Options struct {
 	ServesLive bool
 	// Reads reports that this process only reads the store, so it stores no declared sync.
 	Reads bool
+	// Telemetry exports what the process measures; nil: nothing is exported.
+	Telemetry Telemetry
+	// Meter takes measurements; nil: nothing is measured. System is the store's name in them.
+	Meter  *meter.Meter
+	System string
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
 	// Place is what an examination knows of the drivers and of where the process runs.
@@ -132,6 +148,8 @@ type App struct {
 
 	backgroundCPU bool // the platform's answer, asked once
 
+	exported atomic.Pointer[time.Duration] // by Mono, when Export last exported
+
 	helped     atomic.Uint64 // counts calls of Help
 	declared   atomic.Bool   // the configuration's syncs are stored
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
@@ -144,8 +162,9 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
-	events := o.Store // codedStore would hide what else the driver can do with windows
 	changes, _ := o.Store.(store.Changes)
+	o.Store = store.Measured(o.Store, o.Meter, o.System)
+	events := o.Store // codedStore would hide what else the driver can do with windows
 	entries := audit.New(audit.Options{Docs: o.Store, Log: o.Log, Now: o.Now, Random: newID, Keep: o.Config.AuditKept()})
 	o.Store = codedStore{o.Store, audit.Docs(store.Coded(o.Store))}
 	a := &App{audit: entries, o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
@@ -159,7 +178,7 @@ func New(o Options) (*App, error) {
 	}
 	a.flow = flow.New(flow.Options{
 		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: a.backgroundCPU,
-		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks, HTTP: o.HooksHTTP,
+		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks, HTTP: o.HooksHTTP, Meter: o.Meter,
 	})
 	a.outgoing = a.newOutgoing()
 	a.outbox = &occurrence.Outbox{Subscribed: a.outgoing.Subscribed, Stored: a.outgoing.Stored}
@@ -181,7 +200,7 @@ func New(o Options) (*App, error) {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox,
+			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox, Meter: o.Meter,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Swept:    a.swept(svc.ServiceName),
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },

@@ -171,5 +171,8 @@ func (a *App) shutDown(ctx context.Context) error {
 		failed("checks and publications of %q did not end", g.Close(ctx), g.Service().ServiceName)
 	}
 	a.flow.Close()
+	if a.o.Telemetry != nil { // before the store, of which it exports what is there
+		failed("telemetry was not exported", a.o.Telemetry.Close(ctx))
+	}
 	return errors.Join(append(errs, a.o.Bus.Close(), a.o.Store.Close())...)
 }

@@ -62,7 +62,7 @@ type Process struct {
 func Main(ctx context.Context, p Process) int {
 	p.Program = cmp.Or(p.Program, name)
 	p.settings = launch.FromEnv(p.Getenv)
-	p.settings.Program = p.Program
+	p.settings.Program, p.settings.Version = p.Program, p.shownVersion()
 	root := newRoot(&p)
 	if completing(p.Args) {
 		unquote(root)

@@ -183,8 +183,10 @@ func (g *Gate) claimAtOnce(ctx context.Context, t taking) (*release, error) {
 		if keep && errors.Is(err, store.ErrConflict) {
 			return &release{EventID: c.EventID, repeated: true}, nil
 		}
+		g.countLost(err)
 		return nil, err
 	}
+	g.countClaim(c, t.asked)
 	g.changed()
 	if t.have != nil {
 		g.startAlerts()

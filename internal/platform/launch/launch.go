@@ -95,10 +95,15 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	o.Base, o.Slept, o.Memory = s.Base, slept, budget.Divide(s.Memory)
 	o.Env.Memory = o.Memory.Work
 	o.Warnings = tell(log, warnings)
-	a, err := app.New(o)
+	exported, err := startTelemetry(ctx, s, &o)
 	if err != nil {
 		return nil, errors.Join(err, b.Close(), st.Close())
 	}
+	a, err := app.New(o)
+	if err != nil {
+		return nil, errors.Join(err, exported.Close(ctx), b.Close(), st.Close())
+	}
+	exported.Observe(a.Gauges)
 	return a, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/platform/hosting"
+	"github.com/headgate/headgate/internal/platform/telemetry"
 )
 
 // Settings state where a process runs and which drivers it uses. They come from flags and
@@ -41,6 +42,12 @@ type Settings struct {
 	// means headgate.
 	Program string
 
+	// Version is the program's, for what is exported.
+	Version string
+
+	// Telemetry says what a process that serves exports.
+	Telemetry telemetry.Choice
+
 	// Serves is true for a process that serves requests, and false for a command that
 	// uses the store for a moment.
 	Serves bool
@@ -55,6 +62,7 @@ type Settings struct {
 	firestoreHost, pubsubHost string // of the emulators
 	storeGiven, busGiven      bool   // a flag chose the driver
 	projectGiven              bool   // a flag names the project
+	telemetryFault            error  // of the variables that choose Telemetry
 	cloudVariable             string // the variable that names a project or credentials, or ""
 }
 
@@ -112,6 +120,7 @@ func FromEnv(getenv func(string) string) Settings {
 		s.Bus = PubSub
 	}
 	s.Memory = memoryLimit(getenv)
+	s.Telemetry, s.telemetryFault = telemetry.FromEnv(getenv)
 	for i, name := range cloudVariables {
 		v := getenv(name)
 		if v == "" {
@@ -151,6 +160,9 @@ func (s *Settings) DataFlag(fs *pflag.FlagSet) {
 // Check returns an error that lists every setting that is not valid.
 func (s Settings) Check() error {
 	var errs []error
+	if s.Serves { // a command exports nothing
+		errs = append(errs, s.telemetryFault)
+	}
 	if !slices.Contains([]string{SQLite, Firestore}, s.Store) {
 		errs = append(errs, fmt.Errorf("--store %q: must be sqlite or firestore", s.Store))
 	}

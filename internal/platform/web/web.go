@@ -21,6 +21,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 )
 
 // Handler is an http.Handler that returns its error instead of answering it. An error
@@ -33,6 +34,8 @@ type Adapter struct {
 	// Requests bounds the memory of bodies, Answers that of answers which clients have
 	// not read yet. A nil budget has no bound.
 	Requests, Answers *budget.Budget
+	// Meter takes the duration of each request. nil: nobody does.
+	Meter *meter.Meter
 }
 
 // Handler returns h as an http.Handler. h must not use its ResponseWriter after it has
@@ -42,13 +45,14 @@ func (a Adapter) Handler(h Handler) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &adapted{log: log, requests: a.Requests, answers: a.Answers, h: h}
+	return &adapted{log: log, requests: a.Requests, answers: a.Answers, meter: a.Meter, h: h}
 }
 
 type adapted struct {
 	log      *slog.Logger
 	requests *budget.Budget
 	answers  *budget.Budget
+	meter    *meter.Meter
 	h        Handler
 }
 
@@ -64,16 +68,17 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rw.id = id[0]
 		w.Header()[headerRequestID] = id[:1:1]
 	}
+	var start time.Time
 	defer func() {
 		if p := recover(); p != nil {
 			rw.release()
 			a.panicked(rw, r, p)
+			a.measure(r, rw, start)
 		}
 	}()
 	ctx := r.Context()
-	var start time.Time
 	verbose := a.log.Enabled(ctx, slog.LevelDebug)
-	if verbose {
+	if verbose || a.meter != nil {
 		start = time.Now()
 	}
 	if err := a.h(rw, r); err != nil {
@@ -83,6 +88,7 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.log.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path,
 			"status", rw.sent(), "duration", time.Since(start), "requestId", rw.requestID())
 	}
+	a.measure(r, rw, start)
 	rw.release()
 	hijacked := rw.hijacked
 	*rw = response{}

@@ -215,6 +215,7 @@ func (e *execution) finish(ctx context.Context, end State) error {
 	if err == nil {
 		e.svc.o.Outbox.Committed(told)
 		logEnded(ctx, e.svc.log, e.run, e.cause)
+		e.svc.measure(e.run)
 	}
 	switch {
 	case errors.Is(err, errLost):

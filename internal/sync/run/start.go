@@ -153,6 +153,9 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 	if _, err = s.docs.Commit(ctx, slices.Concat(writes, []store.Write{run.write(""), st.write(id)}, o.With)); err != nil {
 		return nil, err
 	}
+	if died != nil {
+		s.measure(died)
+	}
 	s.o.Outbox.Committed(writes)
 	logEnded(ctx, s.log, died, nil)
 	s.o.StatusChanged(id)
@@ -246,6 +249,9 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 		}
 		if _, err := s.docs.Commit(ctx, writes); err == nil {
 			logEnded(ctx, s.log, run, nil)
+			if run.State.Ended() {
+				s.measure(run)
+			}
 			return run, nil
 		} else if !errors.Is(err, store.ErrConflict) {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -76,6 +77,7 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 		a.Error = sendErr.Error()
 	}
 	d.record(a)
+	s.meter.Took(meter.DeliveryDuration, now.Sub(began), meter.Outcome(sendErr))
 	if status == http.StatusGone {
 		s.log.Warn("the target of a webhook is gone: it is removed", "id", t.ID, "host", hostOf(t.URL))
 		return nil, false, s.remove(ctx, t)
