@@ -32,16 +32,7 @@ func TestSixCommands(t *testing.T) {
 		t.Skip("needs curl")
 	}
 	project := emulator.Project()
-	metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Metadata-Flavor", "Google")
-		if strings.HasSuffix(r.URL.Path, "/project/project-id") {
-			_, _ = io.WriteString(w, project)
-			return
-		}
-		w.WriteHeader(http.StatusNotFound)
-	}))
-	t.Cleanup(metadata.Close)
-
+	metadata := metadataOf(t, project)
 	text, err := os.ReadFile("../../docs/deploy.md")
 	require.NoError(t, err)
 	_, chapter, found := strings.Cut(string(text), "## Six commands\n")
@@ -61,7 +52,7 @@ func TestSixCommands(t *testing.T) {
 	g.Deployed = func(c deploytest.Call) (string, error) {
 		require.Equal(t, ".", c.Flags["--source"])
 		env := append(variables(c.Flags["--set-env-vars"]), "K_SERVICE=headgate",
-			"GCE_METADATA_HOST="+strings.TrimPrefix(metadata.URL, "http://"), "FIRESTORE_EMULATOR_HOST="+firestore, "PUBSUB_EMULATOR_HOST="+pubsub)
+			"GCE_METADATA_HOST="+metadata, "FIRESTORE_EMULATOR_HOST="+firestore, "PUBSUB_EMULATOR_HOST="+pubsub)
 		return startAs(t, env), nil
 	}
 	out, err := g.Bash(t, script, []string{"HOME=" + work}, work)
@@ -85,6 +76,20 @@ func TestSixCommands(t *testing.T) {
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&messages))
 	require.Len(t, messages.Messages, 1)
 	require.Equal(t, "published", messages.Messages[0].State)
+}
+
+// metadataOf serves the project's id as Cloud Run's metadata server does, and returns the host.
+func metadataOf(t *testing.T, project string) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Metadata-Flavor", "Google")
+		if strings.HasSuffix(r.URL.Path, "/project/project-id") {
+			_, _ = io.WriteString(w, project)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
 }
 
 // variables reads the value of --set-env-vars, which may begin with its separator.
