@@ -101,6 +101,13 @@ func (s *restServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
+// refuseBy sets refuse. A handler that aborted may still be at work, so it takes the lock.
+func (s *restServer) refuseBy(f func(w http.ResponseWriter, r *http.Request, names []string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = f
+}
+
 func rowsIn(raw []byte) (rows []map[string]any) {
 	var one map[string]any
 	if json.Unmarshal(raw, &rows) != nil && json.Unmarshal(raw, &one) == nil {

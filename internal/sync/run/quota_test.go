@@ -61,13 +61,13 @@ func (q *quota) refuses(h http.Header) (status int) {
 // limited makes the server allow five calls in a minute.
 func (s *restServer) limited(w *world, says string) *quota {
 	q := &quota{now: w.now, says: says}
-	s.refuse = func(rw http.ResponseWriter, _ *http.Request, _ []string) bool {
+	s.refuseBy(func(rw http.ResponseWriter, _ *http.Request, _ []string) bool {
 		status := q.refuses(rw.Header())
 		if status != 0 {
 			rw.WriteHeader(status)
 		}
 		return status != 0
-	}
+	})
 	return q
 }
 
@@ -144,13 +144,13 @@ func TestAWaitHasAnEnd(t *testing.T) {
 	for after, waits := range map[string]int64{"": 5, "30": 5, "86400": 0} {
 		w, s := apiWorld(t, "", nil)
 		w.put("a", map[string]any{"name": "ours"})
-		s.refuse = func(rw http.ResponseWriter, _ *http.Request, _ []string) bool {
+		s.refuseBy(func(rw http.ResponseWriter, _ *http.Request, _ []string) bool {
 			if after != "" {
 				rw.Header().Set("Retry-After", after)
 			}
 			rw.WriteHeader(429)
 			return true
-		}
+		})
 		for _, method := range []syncrun.Method{syncrun.DoPull, syncrun.DoPush} {
 			before := w.slept.Load()
 			run := w.run(syncrun.Start{Method: method})

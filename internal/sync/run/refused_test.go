@@ -29,9 +29,7 @@ var refusals = map[string]struct {
 
 // refuseBad makes the server refuse each call with a row named bad.
 func (s *restServer) refuseBad(how string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refuse = func(w http.ResponseWriter, _ *http.Request, names []string) bool {
+	s.refuseBy(func(w http.ResponseWriter, _ *http.Request, names []string) bool {
 		if !slices.Contains(names, "bad") {
 			return false
 		}
@@ -42,7 +40,7 @@ func (s *restServer) refuseBad(how string) {
 		w.WriteHeader(refusals[how].status)
 		_, _ = fmt.Fprint(w, refusals[how].body)
 		return true
-	}
+	})
 }
 
 // One creation that the server refuses stops neither the pulls nor the other rows, and is
@@ -61,7 +59,7 @@ func TestARefusedCreationIsAReject(t *testing.T) {
 						w.wait(time.Hour)
 						w.put("b", map[string]any{"name": "bad"})
 						if lost { // before the server saw it
-							s.refuse = func(http.ResponseWriter, *http.Request, []string) bool { panic(http.ErrAbortHandler) }
+							s.refuseBy(func(http.ResponseWriter, *http.Request, []string) bool { panic(http.ErrAbortHandler) })
 							require.Equal(t, syncrun.Failed, w.run(syncrun.Start{Method: syncrun.DoPush}).State)
 							w.wait(time.Minute)
 						}
@@ -159,7 +157,7 @@ func TestAServerThatFailsRejectsFewRows(t *testing.T) {
 			require.Equal(t, syncrun.Failed, run.State)
 			require.Contains(t, run.Errors[0], how)
 			require.LessOrEqual(t, len(w.rejected()), 5)
-			s.refuse = nil
+			s.refuseBy(nil)
 			w.wait(time.Hour)
 			w.finished(syncrun.Start{})
 			require.Equal(t, map[string]int{"bad": 30}, s.names())
@@ -179,7 +177,7 @@ func TestARowThatWasMadeWithAnErrorIsMadeOnce(t *testing.T) {
 			w.put(fmt.Sprint("r", i), map[string]any{"name": fmt.Sprint("n", i)})
 		}
 		failed := false
-		s.refuse = func(rw http.ResponseWriter, r *http.Request, _ []string) bool {
+		s.refuseBy(func(rw http.ResponseWriter, r *http.Request, _ []string) bool {
 			if r.Method != http.MethodPost || failed {
 				return false
 			}
@@ -189,7 +187,7 @@ func TestARowThatWasMadeWithAnErrorIsMadeOnce(t *testing.T) {
 			}
 			rw.WriteHeader(500)
 			return true
-		}
+		})
 		w.finished(syncrun.Start{})
 		w.wait(time.Hour)
 		w.finished(syncrun.Start{})
@@ -236,15 +234,15 @@ func TestACreationIsSettledUnderAnotherMapping(t *testing.T) {
 	t.Parallel()
 	w, s := apiWorld(t, "", nil)
 	w.put("b", map[string]any{"name": "first", "note": "a text"})
-	s.refuse = func(_ http.ResponseWriter, r *http.Request, _ []string) bool {
+	s.refuseBy(func(_ http.ResponseWriter, r *http.Request, _ []string) bool {
 		if r.Method == http.MethodPost {
 			s.create(s.sent[0])
 			panic(http.ErrAbortHandler)
 		}
 		return false
-	}
+	})
 	require.Equal(t, syncrun.Failed, w.run(syncrun.Start{Method: syncrun.DoPush}).State)
-	s.refuse = nil
+	s.refuseBy(nil)
 	w.wait(time.Minute)
 	w.put("b", map[string]any{"name": "second", "note": "2026-01-02T03:04:05Z"})
 	def, m := *w.def, *w.def.Mapping["item"]
