@@ -23,6 +23,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/hosting"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
@@ -44,6 +45,8 @@ type Store interface {
 type Telemetry interface {
 	// Flush exports what was measured until now.
 	Flush(ctx context.Context) error
+	// FlushSpans exports the spans that have ended.
+	FlushSpans(ctx context.Context) error
 	// Close exports what is left, and ends all exports.
 	Close(ctx context.Context) error
 }
@@ -104,6 +107,8 @@ type Options struct {
 	ServesLive bool
 	// Telemetry exports what the process measures; nil: nothing is exported.
 	Telemetry Telemetry
+	// Tracer records spans; nil: none are recorded.
+	Tracer *trace.Tracer
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
 
