@@ -34,6 +34,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/shutdown"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
@@ -89,6 +90,8 @@ type Options struct {
 	Alone bool
 	// Outbox takes the messages and alerts to which others subscribe. nil: nobody does.
 	Outbox *occurrence.Outbox
+	// Tracer records spans; nil: none are recorded.
+	Tracer *trace.Tracer
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -120,6 +123,7 @@ type Gate struct {
 	answers       *budget.Budget
 	alerts        alerts
 	outbox        *occurrence.Outbox
+	tracer        *trace.Tracer
 
 	timers   timers
 	left     leftovers
@@ -162,7 +166,7 @@ func New(svc config.Service, o Options) *Gate {
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes),
 		changed: o.Changed, warnings: o.Warnings, work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
-		outbox: o.Outbox,
+		outbox: o.Outbox, tracer: o.Tracer,
 	}
 	if g.changed == nil {
 		g.changed = func() {}

@@ -26,6 +26,13 @@ func (l *Links) Add(c Context) {
 	l.all = append(l.all, c)
 }
 
+// Join adds those of other Links.
+func (l *Links) Join(others Links) {
+	for _, c := range others.all {
+		l.Add(c)
+	}
+}
+
 // To links the span to all that were added.
 func (l *Links) To(s Span) {
 	for _, c := range l.all {
