@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/trace"
+	"github.com/headgate/headgate/live"
 )
 
 // flushTime bounds how long the answer to a request waits for a receiver of spans.
@@ -25,5 +26,15 @@ func (a *App) FlushSpans() func(ctx context.Context) {
 		if err := a.o.Telemetry.FlushSpans(ctx); err != nil {
 			a.o.Log.WarnContext(ctx, "spans could not be exported before the request ended", "error", err)
 		}
+	}
+}
+
+// traceLive begins the span of a change on its way to the live clients of this instance.
+func (a *App) traceLive(ctx context.Context, k live.Key, traceparent string) (context.Context, func(clients int, err error)) {
+	ctx, span := a.o.Tracer.Continue(ctx, trace.Parse(traceparent), trace.Internal, "deliver to live clients")
+	span.SetString("headgate.entity", k.Entity())
+	return ctx, func(clients int, err error) {
+		span.SetInt("headgate.clients", clients)
+		span.End(err)
 	}
 }
