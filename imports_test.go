@@ -39,10 +39,11 @@ var layers = map[string][]string{
 	"internal/platform/etag":                     {},
 	"internal/platform/fence":                    {},
 	"internal/gate/window":                       {"internal/event"},
+	"internal/platform/meter":                    {},
 	"internal/gate/expression":                   {"internal/event", "internal/platform/cel"},
 	"internal/platform/cel":                      {},
 	"internal/gate/message":                      {"internal/event"},
-	"internal/store":                             {"internal/event", "internal/platform/fault"},
+	"internal/store":                             {"internal/event", "internal/platform/fault", "internal/platform/meter"},
 	"internal/bus":                               {"internal/platform/trace"},
 	"internal/platform/obs":                      {"internal/platform/credential", "internal/platform/trace"},
 	"internal/platform/trace":                    {"internal/platform/fault"},
@@ -64,7 +65,7 @@ var layers = map[string][]string{
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
 	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/schedule", "internal/sync/source", "internal/platform/decode"},
 	"internal/sync/run/plan":                     {"internal/record", "internal/sync/definition", "internal/sync/mapping"},
-	"internal/sync/run":                          {"internal/webhook/occurrence", "internal/platform/budget", "internal/platform/clock", "internal/platform/fault", "internal/platform/fence", "internal/record", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run/plan", "internal/sync/source", "internal/platform/shutdown", "internal/platform/trace"},
+	"internal/sync/run":                          {"internal/webhook/occurrence", "internal/platform/budget", "internal/platform/clock", "internal/platform/fault", "internal/platform/fence", "internal/record", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run/plan", "internal/sync/source", "internal/platform/shutdown", "internal/platform/trace", "internal/platform/meter"},
 	"internal/sync/exchange":                     {"internal/webhook/occurrence", "internal/platform/fault", "internal/record", "internal/record/entity", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run", "internal/sync/run/plan", "internal/sync/source"},
 	"internal/webhook/signature":                 {"internal/platform/bearer"},
 	"internal/webhook/expression":                {"internal/platform/cel"},
@@ -72,12 +73,12 @@ var layers = map[string][]string{
 	"internal/webhook/list":                      {"internal/store", "internal/platform/fault"},
 	"internal/webhook/incoming":                  {"internal/event", "internal/webhook/occurrence", "internal/webhook/expression", "internal/platform/clock", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/store", "internal/platform/fault", "internal/platform/cel", "internal/platform/trace"},
 	"internal/webhook/occurrence":                {"internal/event", "internal/store", "internal/webhook/list", "internal/platform/trace"},
-	"internal/webhook/outgoing":                  {"internal/webhook/occurrence", "internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/platform/shutdown", "internal/store", "internal/platform/fault", "internal/platform/origin", "internal/platform/cel", "internal/platform/trace"},
+	"internal/webhook/outgoing":                  {"internal/webhook/occurrence", "internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/platform/shutdown", "internal/store", "internal/platform/fault", "internal/platform/origin", "internal/platform/cel", "internal/platform/trace", "internal/platform/meter"},
 	"internal/platform/hosting":                  {},
-	"internal/platform/telemetry":                {"internal/event", "internal/platform/trace"},
+	"internal/platform/telemetry":                {"internal/event", "internal/platform/trace", "internal/platform/meter"},
 	"internal/platform/shutdown":                 {},
 	"internal/platform/budget":                   {"internal/platform/fault"},
-	"internal/gate":                              {"internal/webhook/occurrence", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault", "internal/gate/target", "internal/platform/outbound", "internal/gate/alert", "internal/platform/trace"},
+	"internal/gate":                              {"internal/webhook/occurrence", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault", "internal/gate/target", "internal/platform/outbound", "internal/gate/alert", "internal/platform/trace", "internal/platform/meter"},
 	"internal/gate/cloudtimer":                   {"internal/gate"},
 	"internal/gate/cloudtimer/tasktest":          {},
 	"internal/gate/alert":                        {"internal/event", "internal/gate/window", "internal/platform/clock", "internal/store"},
@@ -86,10 +87,10 @@ var layers = map[string][]string{
 	"internal/store/memorystore":                 {"internal/store", "internal/event", "internal/platform/fault"},
 	"internal/bus/localbus":                      {"internal/bus"},
 	"internal/bus/pubsubbus":                     {"internal/bus"},
-	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin", "internal/platform/trace"},
+	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin", "internal/platform/trace", "internal/platform/meter"},
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/flow":                              {"config", "internal/bus", "internal/draft", "internal/gate", "internal/platform/etag", "internal/platform/fault", "internal/platform/outbound", "internal/record/entity", "internal/store", "internal/sync/source", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/webhook/incoming", "internal/webhook/outgoing", "live", "internal/webhook/signature", "internal/platform/trace"},
-	"internal/app":                               {"internal/webhook/occurrence", "internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target", "internal/webhook/expression", "internal/platform/trace"},
+	"internal/flow":                              {"config", "internal/bus", "internal/draft", "internal/gate", "internal/platform/etag", "internal/platform/fault", "internal/platform/outbound", "internal/record/entity", "internal/store", "internal/sync/source", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/webhook/incoming", "internal/webhook/outgoing", "live", "internal/webhook/signature", "internal/platform/trace", "internal/platform/meter"},
+	"internal/app":                               {"internal/webhook/occurrence", "internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target", "internal/webhook/expression", "internal/platform/trace", "internal/platform/meter"},
 	"functions":                                  {"client/js", "config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode", "internal/webhook/signature", "internal/platform/trace", "internal/bus"},
 	"internal/cli/deployment":                    {"internal/platform/fault", "internal/sync/definition", "internal/sync/run", "internal/event"},
 	"internal/cli":                               {"config", "functions", "internal/app", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression"},
@@ -120,6 +121,7 @@ var layers = map[string][]string{
 	"internal/sync/source/sourcetest":      {"internal/platform/fault", "internal/platform/fence/fencetest", "internal/platform/outbound", "internal/sync/source"},
 	"internal/platform/fence/fencetest":    {"internal/platform/fence"},
 	"internal/bus/busqueue":                {"internal/bus"},
+	"internal/platform/meter/metertest":    {"internal/platform/meter"},
 	"internal/platform/telemetry/otlptest": {},
 	"internal/platform/trace/tracetest":    {"internal/platform/trace"},
 }
@@ -217,7 +219,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "otlptest" || last == "tracetest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "otlptest" || last == "tracetest" || last == "metertest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

@@ -111,6 +111,9 @@ func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
 	if pattern == "/healthz" || pattern == "/readyz" { // the platform asks every few seconds
 		adapter.Tracer = nil
 	}
+	if access != web.Connects { // a connection lasts as long as its client
+		adapter.Meter = b.app.Meter()
+	}
 	b.mux.Handle(pattern, adapter.Handler(h))
 }
 
@@ -186,7 +189,9 @@ func (b *builder) byService(path string, of func(*gate.Gate) web.Handler) web.Ha
 			return b.guard.Require(auth.Any, func(http.ResponseWriter, *http.Request) error { return err })(w, r)
 		}
 		if path == "/sweep" { // it publishes what waits itself, and counts it
-			return handlers[g](w, r)
+			err := handlers[g](w, r)
+			b.app.Export(r.Context())
+			return err
 		}
 		// A claim is published by any later request. This one helps while it is served.
 		wait := b.app.Help(g)

@@ -43,7 +43,7 @@ func echoWebhook(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		duplicate, err := a.Incoming().Receive(r.Context(), r.URL.Query().Get("externalTaskListId"), id, data)
+		duplicate, err := a.Flow().TakeList(r.Context(), r.URL.Query().Get("externalTaskListId"), id, data)
 		if err != nil {
 			return err
 		}

@@ -13,33 +13,6 @@ import (
 	"github.com/headgate/headgate/live"
 )
 
-// route is a row of the table.
-type route struct {
-	methods  string     // separated by spaces; GET answers HEAD too
-	path     string     // a ServeMux pattern's; per-service paths exist under /services/{service} too
-	function string     // that serves it; "" is all of them
-	role     string     // that a caller needs, where the configuration asks callers for credentials
-	onGet    web.Access // what GET, HEAD and OPTIONS do; web.Takes also lets pages send events by other methods
-	handle   endpoint
-	doc      operation
-}
-
-const (
-	public    = "public"                    // the role that everybody has
-	anyMethod = "*"                         // the handler decides which methods it takes
-	byHand    = "GET POST PUT PATCH DELETE" // any method that EventSync's callers may use to operate
-)
-
-// Paths that other files name.
-const (
-	eventPath = "/event/{key...}"
-	hookPath  = "/hooks/{name}"
-)
-
-// noGet is the onGet of rows that take no GET. If another row of the path takes it, that row
-// reads; otherwise GET gets 405.
-const noGet = web.Reads
-
 // routes is the table of all that is served.
 var routes = []route{
 	// Sources send events.
@@ -393,6 +366,10 @@ var routes = []route{
 		op("healthz", byPlatform, "Ask whether the process is up").gives(200, "The process is up.", stateJSON{})},
 	{"GET", "/readyz", "", public, web.Reads, deployment(ready),
 		op("readyz", byPlatform, "Ask whether the store takes writes, the bus answers and the topics exist").gives(200, "They do.", stateJSON{})},
+	{"GET", "/metrics", "", auth.Read, web.Reads, deployment(showMetrics),
+		op("metrics", byPlatform, "Read the metrics, as Prometheus does").
+			note("404 unless the environment has OTEL_METRICS_EXPORTER=prometheus: see docs/observe.md.").
+			serves("The metrics.", "text/plain; version=0.0.4; charset=utf-8")},
 	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
 		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
 	{"GET", "/{$}", "", public, web.Reads, guarding(home), operation{}},

@@ -106,11 +106,21 @@ func (c *client) isClosed() bool {
 
 // close ends the client. It is idempotent and does not wait for the writer, which may
 // be stuck in a write.
-func (c *client) close(code int, reason string) {
+func (c *client) close(code int, reason string) { c.shut(code, reason) }
+
+// drop is close for a client that does not keep up.
+func (c *client) drop(code int, reason string) {
+	if c.shut(code, reason) {
+		c.hub.dropped.Add(1)
+	}
+}
+
+// shut closes the client, and reports whether it was open.
+func (c *client) shut(code int, reason string) bool {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.closed = true
 	subs, pending := c.subscriptions, c.pending
@@ -129,6 +139,7 @@ func (c *client) close(code int, reason string) {
 	c.hub.forget(c)
 	c.hub.memory.Give(c.weight)
 	c.transport.Close(code, reason)
+	return true
 }
 
 // ClientInfo describes a connected client, for people.

@@ -25,6 +25,8 @@ type Hub struct {
 	handlers   map[string]Resolver // by entity
 	unhandled  map[string]struct{} // entities without a handler that were logged
 
+	frames, dropped atomic.Uint64 // see Stats
+
 	receiving atomic.Bool // from the queue
 	relieving atomic.Bool
 

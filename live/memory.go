@@ -131,7 +131,7 @@ func (h *Hub) relieve(room int64) {
 		if stuck == nil {
 			return
 		}
-		stuck.close(closeBusy, "it does not keep up, and the memory is needed")
+		stuck.drop(closeBusy, "it does not keep up, and the memory is needed")
 	}
 }
 
@@ -163,7 +163,7 @@ func (c *client) charge(p pending) bool {
 	}
 	weight := p.weight()
 	if !memory.Try(weight) {
-		c.hub.spawn(func() { c.close(closeBusy, "there is no memory for what waits for it") })
+		c.hub.spawn(func() { c.drop(closeBusy, "there is no memory for what waits for it") })
 		return false
 	}
 	if memory.Used() > c.hub.percent(relieveAt) {

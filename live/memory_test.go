@@ -79,9 +79,15 @@ func TestClientsThatDoNotReadAreClosedForTheOthers(t *testing.T) {
 		}
 		require.Len(t, got, 200)
 		require.Equal(t, 1, w.hub.Len())
+		stats := w.hub.Stats()
+		require.Equal(t, 1, stats.Clients)
+		require.Equal(t, 1, stats.Subscriptions)
+		require.EqualValues(t, len(slow), stats.Dropped)
+		require.GreaterOrEqual(t, stats.Frames, uint64(200))
 		c.Close()
 		synctest.Wait()
 		require.Zero(t, w.hub.Used())
+		require.EqualValues(t, len(slow), w.hub.Stats().Dropped, "one that leaves is not dropped")
 	})
 }
 

@@ -2,6 +2,9 @@ package live
 
 import (
 	"container/list"
+	"context"
+	"errors"
+	"os"
 	"time"
 	"unicode/utf8"
 )
@@ -56,7 +59,7 @@ func (c *client) queueAnswer(frame []byte) {
 	c.mu.Lock()
 	if c.answers >= maxAnswers+c.hub.o.MaxSubscriptions {
 		c.mu.Unlock()
-		c.close(closePolicy, "answers are not read")
+		c.drop(closePolicy, "answers are not read")
 		return
 	}
 	c.answers++
@@ -155,7 +158,11 @@ func (c *client) writePending() {
 		}
 		c.discharge(p)
 		if err != nil {
-			c.close(closeGoingAway, "it does not read")
+			if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+				c.drop(closeGoingAway, "it does not read")
+			} else { // it has left
+				c.close(closeGoingAway, "it does not read")
+			}
 			return
 		}
 	}
@@ -185,6 +192,7 @@ func (c *client) writeFrame(frame []byte, binary bool) error {
 	if err := c.transport.Write(frame, binary); err != nil {
 		return err
 	}
+	c.hub.frames.Add(1)
 	c.mu.Lock()
 	c.sent++
 	c.last = c.hub.o.Now()

@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/hosting"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
@@ -36,10 +38,7 @@ import (
 )
 
 // Store is a driver that keeps events and claims, and documents.
-type Store interface {
-	store.Store
-	store.Docs
-}
+type Store = store.Driver
 
 // Telemetry exports traces and metrics.
 type Telemetry interface {
@@ -49,6 +48,10 @@ type Telemetry interface {
 	FlushSpans(ctx context.Context) error
 	// Close exports what is left, and ends all exports.
 	Close(ctx context.Context) error
+	// Scraped reports whether WritePrometheus may be called.
+	Scraped() bool
+	// WritePrometheus writes all metrics as they are now, in Prometheus' text format.
+	WritePrometheus(ctx context.Context, w io.Writer) error
 }
 
 // codedStore is a Store whose documents come with errors that use cases pass on. The gate marks
@@ -109,6 +112,9 @@ type Options struct {
 	Telemetry Telemetry
 	// Tracer records spans; nil: none are recorded.
 	Tracer *trace.Tracer
+	// Meter takes measurements; nil: nothing is measured. System is the store's name in them.
+	Meter  *meter.Meter
+	System string
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
 
@@ -138,6 +144,8 @@ type App struct {
 
 	backgroundCPU bool // the platform's answer, asked once
 
+	exported atomic.Pointer[time.Duration] // by Mono, when Export last exported
+
 	helped     atomic.Uint64 // counts calls of Help
 	declared   atomic.Bool   // the configuration's syncs are stored
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
@@ -150,8 +158,9 @@ type App struct {
 // New builds the use cases. It starts nothing.
 func New(o Options) (*App, error) {
 	o.steady()
-	events := o.Store // codedStore would hide what else the driver can do with windows
 	changes, _ := o.Store.(store.Changes)
+	o.Store = store.Measured(o.Store, o.Meter, o.System)
+	events := o.Store // codedStore would hide what else the driver can do with windows
 	o.Store = codedStore{o.Store, store.Coded(o.Store)}
 	a := &App{o: o, backgroundCPU: o.Platform.BackgroundCPU(), changes: changes, joined: make(chan struct{}, 1)}
 	source, hooks, err := a.hooks(context.Background())
@@ -163,7 +172,7 @@ func New(o Options) (*App, error) {
 	}
 	a.flow = flow.New(flow.Options{
 		Config: o.Config, Log: o.Log, Now: o.Now, Bus: o.Bus, BackgroundCPU: a.backgroundCPU,
-		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks, HTTP: o.HooksHTTP,
+		Shared: o.signalTopic() != "", Resolver: a.resolver, SourceHook: source, Hooks: hooks, HTTP: o.HooksHTTP, Meter: o.Meter,
 	})
 	a.outgoing = a.newOutgoing()
 	a.outbox = &occurrence.Outbox{Subscribed: a.outgoing.Subscribed, Stored: a.outgoing.Stored}
@@ -185,7 +194,7 @@ func New(o Options) (*App, error) {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox, Tracer: o.Tracer,
+			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox, Tracer: o.Tracer, Meter: o.Meter,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
 		}))

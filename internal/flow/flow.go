@@ -23,6 +23,7 @@ import (
 	"github.com/headgate/headgate/internal/draft"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/sync/definition"
@@ -51,6 +52,8 @@ type Options struct {
 	// SourceHook verifies the webhooks of the source of truth; nil: they are not verified.
 	SourceHook *incoming.Hook
 	Hooks      map[string]*incoming.Hook // by name
+	// Meter counts webhooks. nil: nobody does.
+	Meter *meter.Meter
 	// HTTP calls the Fluid service of the configuration. nil refuses.
 	HTTP *http.Client
 }

@@ -2,9 +2,11 @@ package flow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/webhook/incoming"
@@ -20,9 +22,34 @@ func (f *Flow) VerifySource(r signature.Request) (string, error) {
 	}
 	w, err := hook.Take(r, f.o.Now())
 	if err != nil {
+		f.countWebhook(hook.Name, Taken{}, err)
 		return "", err
 	}
 	return w.ID, nil
+}
+
+// TakeList stores the list that a webhook of the source of truth has, unless the webhook was
+// taken before, and passes it on.
+func (f *Flow) TakeList(ctx context.Context, id, webhookID string, data json.RawMessage) (duplicate bool, err error) {
+	duplicate, err = f.use.Incoming.Receive(ctx, id, webhookID, data)
+	f.countWebhook("echo", Taken{Duplicate: duplicate}, err)
+	return duplicate, err
+}
+
+// countWebhook counts a webhook by what became of it.
+func (f *Flow) countWebhook(hook string, taken Taken, err error) {
+	result := "accepted"
+	switch code := fault.CodeOf(err); {
+	case err != nil && (code == fault.Unavailable || code == fault.Internal):
+		result = meter.Failed
+	case err != nil:
+		result = "refused"
+	case taken.Dropped || taken.Challenge != "":
+		result = "ignored"
+	case taken.Duplicate:
+		result = "duplicate"
+	}
+	f.o.Meter.Add(meter.WebhooksReceived, 1, hook, result)
 }
 
 // Taken holds the effects of a webhook at a hook.
@@ -60,6 +87,7 @@ func (f *Flow) TakeHook(ctx context.Context, name string, r signature.Request, i
 		}
 		f.refusals.tell(ctx, f.o.Log, f.o.Now(), name, id, err)
 	}
+	f.countWebhook(name, out, err)
 	return out, err
 }
 

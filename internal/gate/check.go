@@ -9,6 +9,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -134,7 +135,8 @@ func (g *Gate) startCheck(by callers) *checkRun {
 // checkOnce reads the window and claims it if it is complete. A conflict means that another
 // instance claimed some of the events first, so it reads what is left and decides again,
 // until no claim is lost (docs/decisions/002).
-func (g *Gate) checkOnce(ctx context.Context) checkResult {
+func (g *Gate) checkOnce(ctx context.Context) (v checkResult) {
+	defer g.measure(meter.CheckDuration, g.time.Ran(), &v.err)
 	for attempt := 0; ; attempt++ {
 		since := g.since()
 		waiting, mark, err := g.completeWindow(ctx, since)

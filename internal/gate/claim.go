@@ -192,8 +192,10 @@ func (g *Gate) claimRelease(ctx context.Context, t taking, r window.Release) (*r
 		if keep && errors.Is(err, store.ErrConflict) {
 			return &release{EventID: c.EventID, repeated: true}, nil
 		}
+		g.countLost(err)
 		return nil, err
 	}
+	g.countClaim(c, t.asked)
 	g.changed()
 	if t.have != nil {
 		g.startAlerts()

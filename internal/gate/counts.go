@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -54,16 +55,24 @@ func (t *tally) of(key string) Counts {
 // countReceipts counts the events that were acknowledged or refused.
 func (g *Gate) countReceipts(receipts []Receipt) {
 	for _, rc := range receipts {
+		result := ""
 		switch {
 		case rc.Err != nil:
 			g.tally.add(rc.EventKey, func(c *Counts) { c.Refused++ })
+			result = meter.EventRefused
 		case rc.Left == Filtered:
 			g.tally.add(rc.EventKey, func(c *Counts) { c.Filtered++ })
+			result = meter.EventFiltered
 		case rc.Left != "":
 			g.tally.add(rc.EventKey, func(c *Counts) { c.Dropped++ })
+			result = meter.EventDropped
 		case rc.Duplicate:
 			g.tally.add(rc.EventKey, func(c *Counts) { c.Duplicate++ })
+			result = meter.EventDuplicate
+		default: // stored, which countStored counts
+			continue
 		}
+		g.meter.Add(meter.Events, 1, g.svc.ServiceName, rc.EventKey, result)
 	}
 }
 
@@ -73,11 +82,16 @@ func (g *Gate) countStored(a *store.Append, r store.AppendResult) {
 	lost := r.Superseded
 	switch {
 	case r.Duplicate:
+		return
 	case isLetter(a):
 		g.tally.add(a.Event.Key, func(c *Counts) { c.DeadLettered++ })
+		g.meter.Add(meter.Events, 1, g.svc.ServiceName, a.Event.Key, meter.EventDeadLetter)
+		return
 	case lost.ID != "" && (a.Place.Over.IsZero() || lost.ReceivedAt.After(a.Place.Over) || lost.ID == a.Event.ID):
 		g.tally.add(a.Event.Key, func(c *Counts) { c.Superseded++ })
+		g.meter.Add(meter.EventsSuperseded, 1, g.svc.ServiceName, a.Event.Key)
 	}
+	g.meter.Add(meter.Events, 1, g.svc.ServiceName, a.Event.Key, meter.EventStored)
 }
 
 // countingSince returns the time at which this instance began to count.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -53,6 +54,7 @@ func (g *Gate) tellExpired(ctx context.Context, lapses []lapse) {
 			continue
 		}
 		if i == len(g.endpoints) {
+			g.meter.Add(meter.EventsExpired, l.count, g.svc.ServiceName, letterSet)
 			g.log.WarnContext(ctx, "events left without a dead letter, which the service no longer has", "count", l.count, "oldest", l.oldest.Format(time.RFC3339Nano))
 			g.lapsed(ctx, alert.Alert{Endpoints: []alert.Tally{{EventKey: letterSet, Expired: l.count, Oldest: &l.oldest}}})
 			continue
@@ -96,6 +98,7 @@ func (g *Gate) addExpired(endpoint, n int) {
 		g.uncounted = make(map[string]int)
 	}
 	g.uncounted[g.endpoints[endpoint].Key] += n
+	g.meter.Add(meter.EventsExpired, n, g.svc.ServiceName, g.endpoints[endpoint].Key)
 }
 
 // leftUnpublished adds the events of a window that nobody gets, by endpoint, and the alert

@@ -33,6 +33,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
@@ -92,6 +93,8 @@ type Options struct {
 	Outbox *occurrence.Outbox
 	// Tracer records spans; nil: none are recorded.
 	Tracer *trace.Tracer
+	// Meter takes the gate's measurements. nil: nobody does.
+	Meter *meter.Meter
 	// Changed is called when the window or the outbox has changed. It must not block.
 	// May be nil.
 	Changed func()
@@ -124,6 +127,7 @@ type Gate struct {
 	alerts        alerts
 	outbox        *occurrence.Outbox
 	tracer        *trace.Tracer
+	meter         *meter.Meter
 
 	timers   timers
 	left     leftovers
@@ -166,7 +170,7 @@ func New(svc config.Service, o Options) *Gate {
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes),
 		changed: o.Changed, warnings: o.Warnings, work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
-		outbox: o.Outbox, tracer: o.Tracer,
+		outbox: o.Outbox, tracer: o.Tracer, meter: o.Meter,
 	}
 	if g.changed == nil {
 		g.changed = func() {}

@@ -148,7 +148,12 @@ func (g *Gate) gather(ctx context.Context, c *store.Claim, s gathered, p store.P
 	if c.State == store.Gathering {
 		c.Attempts, c.NextAttempt = 1, g.clock().Add(publishLease(1))
 	}
-	return g.store.Gather(ctx, *c, p)
+	err = g.store.Gather(ctx, *c, p)
+	g.countLost(err)
+	if err == nil && c.State != store.Gathering {
+		g.countClaim(*c, false)
+	}
+	return err
 }
 
 // nextPart reads the next page of members, and moves the claim behind it. Nothing is left

@@ -74,6 +74,13 @@ type Ingested struct {
 // source should give its events idempotency keys and send them all again. The codes are
 // NotFound (no such endpoint or feed), TooLarge, TooMany (see maxPending) and Unavailable.
 func (g *Gate) Ingest(ctx context.Context, in ...Incoming) (Ingested, error) {
+	began := g.time.Ran()
+	out, err := g.ingest(ctx, in)
+	g.measureIngest(g.time.Ran()-began, in, err)
+	return out, err
+}
+
+func (g *Gate) ingest(ctx context.Context, in []Incoming) (Ingested, error) {
 	if !g.enter() { // answer ends this, even if the caller leaves earlier
 		return Ingested{}, errClosing
 	}

@@ -140,12 +140,14 @@ func (g *Gate) sendLetter(ctx context.Context, w event.Waiting) error {
 		c.Attempts, c.NextAttempt, c.LastError = 0, now.Add(busRest), "the bus did not take a message a moment ago"
 	}
 	err = g.store.Claim(ctx, c, []store.Taken{{Endpoint: g.letters(), Waiting: []event.Waiting{w}}})
+	g.countLost(err)
 	if errors.Is(err, store.ErrConflict) {
 		return nil // another instance was faster
 	}
 	if err != nil {
 		return err
 	}
+	g.countClaim(c, false)
 	g.changed()
 	if !resting && !g.alone {
 		g.publishNow(span, c, func() {})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -64,6 +65,7 @@ type firstLook struct {
 func (g *Gate) lookAll(scopes []scope) []firstLook {
 	ctx, cancel := g.bounded(storeTimeout)
 	defer cancel()
+	began := g.time.Ran()
 	all, n := make([]firstLook, len(scopes)), len(g.endpoints)
 	now := g.windowTime()
 	looks := make([]store.Look, 0, len(scopes)*n)
@@ -74,6 +76,7 @@ func (g *Gate) lookAll(scopes []scope) []firstLook {
 		}
 	}
 	waiting, err := g.many.WaitingOfMany(ctx, looks)
+	g.meter.Took(meter.CheckDuration, g.time.Ran()-began, g.svc.ServiceName, meter.Outcome(err))
 	if err != nil {
 		g.log.WarnContext(context.WithoutCancel(ctx), "the windows of several keys could not be read at once; each is read by itself", "error", err)
 		return all

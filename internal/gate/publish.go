@@ -13,6 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/message"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -57,7 +58,8 @@ var errBus = errors.New("the bus did not take the message")
 // twice, and consumers recognise it by its eventID.
 //
 // A claim with several targets is sent to all that wait: see deliver.
-func (g *Gate) publish(ctx context.Context, c store.Claim, a attempt, acked func()) error {
+func (g *Gate) publish(ctx context.Context, c store.Claim, a attempt, acked func()) (err error) {
+	defer g.measure(meter.PublishDuration, g.time.Ran(), &err)
 	if len(c.Targets) == 0 && g.topicOf(c) == "" && !isDeadLetter(c.ClaimInfo) { // it was claimed before the configuration had other targets than a topic
 		c.Targets = g.newTargets(g.clock())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -166,8 +167,8 @@ func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
 // event of the scope is known to be due: then all events are read at once. read has all windows
 // as the caller has read them; nil: it has not. They may be older than the last claim, like
 // those of another instance: then it is a conflict.
-func (g *Gate) checkScope(ctx context.Context, sc scope, due bool, read []foundWindow) checkResult {
-	var all checkResult
+func (g *Gate) checkScope(ctx context.Context, sc scope, due bool, read []foundWindow) (all checkResult) {
+	defer g.measure(meter.CheckDuration, g.time.Ran(), &all.err)
 	for attempt := 0; ; attempt++ {
 		again := false
 		found, mark, err := read, (*event.Waiting)(nil), error(nil)

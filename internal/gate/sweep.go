@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -41,6 +42,7 @@ func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 		return s, errClosing
 	}
 	defer g.inFlight.Done()
+	defer g.measure(meter.SweepDuration, g.time.Ran(), &err)
 	if err := g.observe(ctx); err != nil {
 		return s, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
@@ -47,6 +48,7 @@ type world struct {
 	senders []target.Sender // of alerts
 	outbox  *occurrence.Outbox
 	tracer  *trace.Tracer
+	meter   *meter.Meter
 }
 
 // sent is an event that was acknowledged.
@@ -136,7 +138,7 @@ func (i *instance) restart() {
 func (w *world) gateOf(docs store.Docs, i *instance) *gate.Gate {
 	return gate.New(w.cfg, gate.Options{
 		Store: w.store, Docs: docs, Bus: bus.Traced(w.bus, w.tracer, "test"), Log: slog.New(w.log), Clock: i.clock,
-		AlertSenders: w.senders, Outbox: w.outbox, Tracer: w.tracer,
+		AlertSenders: w.senders, Outbox: w.outbox, Tracer: w.tracer, Meter: w.meter,
 	})
 }
 

@@ -103,6 +103,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, exported.Close(ctx), b.Close(), st.Close())
 	}
+	exported.Observe(a.Gauges)
 	return a, nil
 }
 

@@ -155,7 +155,10 @@ func (s *Settings) DataFlag(fs *pflag.FlagSet) {
 
 // Check returns an error that lists every setting that is not valid.
 func (s Settings) Check() error {
-	errs := []error{s.telemetryFault}
+	var errs []error
+	if s.Serves { // a command exports nothing
+		errs = append(errs, s.telemetryFault)
+	}
 	if !slices.Contains([]string{SQLite, Firestore}, s.Store) {
 		errs = append(errs, fmt.Errorf("--store %q: must be sqlite or firestore", s.Store))
 	}

@@ -26,5 +26,9 @@ func startTelemetry(ctx context.Context, s Settings, o *app.Options) (*telemetry
 		system = "gcp_pubsub"
 	}
 	o.Bus = bus.Traced(o.Bus, o.Tracer, system)
+	o.Telemetry, o.Meter, o.System = t, t.Meter(), "gcp.firestore"
+	if s.Store == SQLite {
+		o.System = "sqlite"
+	}
 	return t, nil
 }

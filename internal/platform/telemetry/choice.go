@@ -21,6 +21,7 @@ type Choice struct{ Traces, Metrics signal }
 type signal struct {
 	otlp       bool
 	prometheus bool // of metrics only
+	off        bool // a variable says that nothing is exported, the log included
 	protocol   string
 }
 
@@ -35,7 +36,7 @@ const (
 // default, nothing is exported to an address that no variable names.
 func FromEnv(getenv func(string) string) (c Choice, err error) {
 	if strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") {
-		return Choice{}, nil
+		return Choice{signal{off: true}, signal{off: true}}, nil
 	}
 	if c.Traces, err = signalFromEnv(getenv, "TRACES"); err != nil {
 		return Choice{}, err
@@ -63,6 +64,7 @@ func signalFromEnv(getenv func(string) string, name string, more ...string) (s s
 			return s, fmt.Errorf("%s: %q is not known: it must be %s or none", variable, exporter, strings.Join(append([]string{"otlp"}, more...), ", "))
 		}
 	}
+	s.off = exporters == "none"
 	if !s.otlp {
 		return s, nil
 	}

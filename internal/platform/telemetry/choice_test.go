@@ -8,6 +8,7 @@ import (
 
 func TestFromEnv(t *testing.T) {
 	t.Parallel()
+	off := signal{off: true}
 	web, rpc := signal{otlp: true, protocol: overHTTP}, signal{otlp: true, protocol: overGRPC}
 	for name, c := range map[string]struct {
 		env  map[string]string
@@ -16,9 +17,9 @@ func TestFromEnv(t *testing.T) {
 	}{
 		"nothing":                        {nil, Choice{}, ""},
 		"an endpoint":                    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}, Choice{web, web}, ""},
-		"an endpoint, and disabled":      {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "TRUE"}, Choice{}, ""},
+		"an endpoint, and disabled":      {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "TRUE"}, Choice{off, off}, ""},
 		"an endpoint of traces":          {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://x"}, Choice{Traces: web}, ""},
-		"an endpoint, and no metrics":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_METRICS_EXPORTER": "none"}, Choice{Traces: web}, ""},
+		"an endpoint, and no metrics":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_METRICS_EXPORTER": "none"}, Choice{Traces: web, Metrics: off}, ""},
 		"the default endpoint":           {map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, Choice{Traces: web}, ""},
 		"Prometheus":                     {map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}, Choice{Metrics: signal{prometheus: true}}, ""},
 		"Prometheus and OTLP":            {map[string]string{"OTEL_METRICS_EXPORTER": "prometheus, otlp"}, Choice{Metrics: signal{otlp: true, prometheus: true, protocol: overHTTP}}, ""},

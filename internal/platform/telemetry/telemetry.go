@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -25,6 +26,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/trace"
 )
 
@@ -44,14 +46,16 @@ type Options struct {
 type Telemetry struct {
 	o       Options
 	traces  *sdktrace.TracerProvider // nil: none are exported
-	metrics *sdkmetric.MeterProvider // nil: none are exported
-	scraped *sdkmetric.ManualReader  // nil: there is no /metrics
+	pushed  *output                  // to a receiver of OTLP; nil: to none
+	scraped *output                  // for Prometheus; nil: it reads nothing
+	names   *names
+	gauges  atomic.Pointer[meter.Gauges]
 }
 
 // Start makes the exporters that the choice names. It returns nil if it names none. No
 // receiver need answer yet. Close ends what Start began.
 func Start(ctx context.Context, o Options) (*Telemetry, error) {
-	if !o.Traces.otlp && !o.Metrics.otlp && !o.Metrics.prometheus {
+	if !o.Traces.otlp && !o.Metrics.otlp && !o.Metrics.prometheus && (o.BackgroundCPU || o.Metrics.off) {
 		return nil, nil
 	}
 	res, err := o.resource(ctx)
@@ -59,20 +63,12 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Log.Warn("telemetry could not be exported", "error", err) }))
-	t := &Telemetry{o: o}
-	if o.Traces.otlp {
-		exporter, err := spanExporter(ctx, o.Traces.protocol)
-		if err != nil {
-			return nil, fmt.Errorf("export traces: %w", err)
-		}
-		var batch []sdktrace.BatchSpanProcessorOption
-		if !o.BackgroundCPU { // Flush exports, and else only a full batch, which spans of requests fill
-			batch = append(batch, sdktrace.WithBatchTimeout(never))
-		}
-		t.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(exporter, batch...))
+	t := &Telemetry{o: o, names: newNames(maxNames)}
+	if err := t.startTraces(ctx, res); err != nil {
+		return nil, fmt.Errorf("export traces: %w", err)
 	}
 	if err := t.startMetrics(ctx, res); err != nil {
-		return nil, errors.Join(err, t.Close(ctx))
+		return nil, errors.Join(fmt.Errorf("export metrics: %w", err), t.Close(ctx))
 	}
 	return t, nil
 }
@@ -80,28 +76,43 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 // never is the interval of exports that only Flush makes.
 const never = time.Duration(math.MaxInt64)
 
-func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) error {
-	o := t.o
-	options := []sdkmetric.Option{sdkmetric.WithResource(res)}
-	if o.Metrics.otlp {
-		exporter, err := metricExporter(ctx, o.Metrics.protocol)
+func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource) error {
+	if !t.o.Traces.otlp {
+		return nil
+	}
+	exporter, err := spanExporter(ctx, t.o.Traces.protocol)
+	if err != nil {
+		return err
+	}
+	var batch []sdktrace.BatchSpanProcessorOption
+	if !t.o.BackgroundCPU { // Flush exports, and else only a full batch, which spans of requests fill
+		batch = append(batch, sdktrace.WithBatchTimeout(never))
+	}
+	t.traces = sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(exporter, batch...))
+	return nil
+}
+
+// startMetrics makes an output for each exporter. Where the process has CPU only during
+// requests, an instance that is not called exports nothing. So no counters are pushed there:
+// the log has them. Whoever scrapes an instance makes a request of it, and gets all.
+func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource) (err error) {
+	if t.o.Metrics.otlp {
+		exporter, err := metricExporter(ctx, t.o.Metrics.protocol)
 		if err != nil {
-			return fmt.Errorf("export metrics: %w", err)
+			return err
 		}
 		var periodic []sdkmetric.PeriodicReaderOption
-		if !o.BackgroundCPU {
+		if !t.o.BackgroundCPU {
 			periodic = append(periodic, sdkmetric.WithInterval(never))
 		}
-		options = append(options, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exporter, periodic...)))
+		if t.pushed, err = newOutput(sdkmetric.NewPeriodicReader(exporter, periodic...), res, t.o.BackgroundCPU, t.read); err != nil {
+			return err
+		}
 	}
-	if o.Metrics.prometheus {
-		t.scraped = sdkmetric.NewManualReader()
-		options = append(options, sdkmetric.WithReader(t.scraped))
+	if t.o.Metrics.prometheus {
+		t.scraped, err = newOutput(sdkmetric.NewManualReader(), res, true, t.read)
 	}
-	if len(options) > 1 {
-		t.metrics = sdkmetric.NewMeterProvider(options...)
-	}
-	return nil
+	return err
 }
 
 // resource describes the process. The environment's attributes win. An instance has an id of
@@ -137,8 +148,11 @@ func (t *Telemetry) Flush(ctx context.Context) error {
 		return nil
 	}
 	err := t.FlushSpans(ctx)
-	if t.metrics != nil {
-		err = errors.Join(err, t.metrics.ForceFlush(ctx))
+	if t.pushed != nil {
+		err = errors.Join(err, t.pushed.provider.ForceFlush(ctx))
+	}
+	if t.logs() {
+		t.logGauges(ctx)
 	}
 	return err
 }
@@ -152,8 +166,11 @@ func (t *Telemetry) Close(ctx context.Context) error {
 	if t.traces != nil {
 		errs = append(errs, t.traces.Shutdown(ctx))
 	}
-	if t.metrics != nil {
-		if err := t.metrics.Shutdown(ctx); !errors.Is(err, sdkmetric.ErrReaderShutdown) {
+	for _, out := range []*output{t.pushed, t.scraped} {
+		if out == nil {
+			continue
+		}
+		if err := out.provider.Shutdown(ctx); !errors.Is(err, sdkmetric.ErrReaderShutdown) {
 			errs = append(errs, err)
 		}
 	}

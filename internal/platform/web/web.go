@@ -21,6 +21,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/trace"
 )
 
@@ -39,6 +40,8 @@ type Adapter struct {
 	// FlushSpans exports the spans that have ended. It is called at the end of a request whose
 	// span is recorded. nil: they are exported in the background.
 	FlushSpans func(ctx context.Context)
+	// Meter takes the duration of each request. nil: nobody does.
+	Meter *meter.Meter
 }
 
 // Handler returns h as an http.Handler. h must not use its ResponseWriter after it has
@@ -48,7 +51,7 @@ func (a Adapter) Handler(h Handler) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &adapted{log: log, requests: a.Requests, answers: a.Answers, tracer: a.Tracer, flush: a.FlushSpans, h: h}
+	return &adapted{log: log, requests: a.Requests, answers: a.Answers, tracer: a.Tracer, flush: a.FlushSpans, meter: a.Meter, h: h}
 }
 
 type adapted struct {
@@ -57,6 +60,7 @@ type adapted struct {
 	answers  *budget.Budget
 	tracer   *trace.Tracer
 	flush    func(ctx context.Context)
+	meter    *meter.Meter
 	h        Handler
 }
 
@@ -74,16 +78,17 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r, span := a.begin(r)
 	ctx := r.Context()
+	var start time.Time
 	defer func() {
 		if p := recover(); p != nil {
 			rw.release()
 			defer a.end(ctx, span, http.StatusInternalServerError) // it may panic again
 			a.panicked(rw, r, p)
+			a.measure(r, rw, start)
 		}
 	}()
-	var start time.Time
 	verbose := a.log.Enabled(ctx, slog.LevelDebug)
-	if verbose {
+	if verbose || a.meter != nil {
 		start = time.Now()
 	}
 	if err := a.h(rw, r); err != nil {
@@ -93,6 +98,7 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.log.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path,
 			"status", rw.sent(), "duration", time.Since(start), "requestId", rw.requestID())
 	}
+	a.measure(r, rw, start)
 	rw.release()
 	a.end(ctx, span, rw.sent())
 	hijacked := rw.hijacked

@@ -215,6 +215,7 @@ func (e *execution) finish(ctx context.Context, end State) error {
 	})
 	if err == nil {
 		e.svc.o.Outbox.Committed(told)
+		e.svc.measure(e.run)
 	}
 	switch {
 	case errors.Is(err, errLost):

@@ -30,6 +30,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
@@ -77,6 +78,8 @@ type Options struct {
 	// Outbox takes what others subscribe to: changes of records, and runs that went wrong. nil:
 	// nobody does.
 	Outbox *occurrence.Outbox
+	// Meter takes the measurements of runs. nil: nobody does.
+	Meter *meter.Meter
 	// Memory bounds the runs that this process works on at once; nil: no bound.
 	Memory *budget.Budget
 	// Tracer records spans; nil: none are recorded.

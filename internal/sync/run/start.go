@@ -125,7 +125,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 	if d.Sync.IsOneTime && !st.FinishedAt.IsZero() && o.Method != Validate {
 		return nil, fault.New(fault.Conflict, "the sync is a one-time sync and finished at %s", st.FinishedAt.Format(time.RFC3339))
 	}
-	writes := links
+	writes, dead := links, (*Run)(nil)
 	if old := st.Lease; old != nil {
 		before, rev, err := s.ledger.readRun(ctx, id, old.RunID)
 		if err != nil && fault.CodeOf(err) != fault.NotFound {
@@ -143,6 +143,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 		case before != nil && !before.State.Ended():
 			before.Errors = append(before.Errors, "its process died; run "+runID+" went on from its last checkpoint")
 			before.end(Failed, now)
+			dead = before
 			writes = append(ended(ctx, s.o.Outbox, before), before.write(rev))
 		}
 	}
@@ -155,6 +156,9 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 	st.LastRun = runID
 	if _, err = s.docs.Commit(ctx, slices.Concat(writes, []store.Write{run.write(""), st.write(id)}, o.With)); err != nil {
 		return nil, err
+	}
+	if dead != nil {
+		s.measure(dead)
 	}
 	s.o.Outbox.Committed(writes)
 	s.o.StatusChanged(id)
@@ -247,6 +251,9 @@ func (s *Service) Cancel(ctx context.Context, id, runID string) (*Run, error) {
 			writes = append(writes, st.write(id))
 		}
 		if _, err := s.docs.Commit(ctx, writes); err == nil {
+			if run.State.Ended() {
+				s.measure(run)
+			}
 			return run, nil
 		} else if !errors.Is(err, store.ErrConflict) {
 			return nil, err

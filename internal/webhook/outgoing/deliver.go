@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -75,6 +76,7 @@ func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Targe
 		a.Error = sendErr.Error()
 	}
 	d.record(a)
+	s.meter.Took(meter.DeliveryDuration, now.Sub(began), meter.Outcome(sendErr))
 	if status == http.StatusGone {
 		s.log.Info("the target of a webhook is gone: it is removed", "id", t.ID)
 		return nil, false, s.remove(ctx, t)

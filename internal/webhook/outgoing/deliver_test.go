@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/meter/metertest"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/internal/webhook/signature"
 )
@@ -84,6 +86,8 @@ func TestFailuresAreTriedAgainInOrder(t *testing.T) {
 func TestATargetThatKeepsFailingIsPaused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	m := new(metertest.Recorder)
+	w.svc = w.service(func(o *outgoing.Options) { o.Meter = meter.New(m) })
 	r, healthy := newReceiver(t), newReceiver(t)
 	target := w.register(r, "l")
 	w.register(healthy, "l")
@@ -109,6 +113,11 @@ func TestATargetThatKeepsFailingIsPaused(t *testing.T) {
 		}
 	}
 	require.Equal(t, outgoing.Paused, paused.State)
+	require.NoError(t, w.svc.Gauges(t.Context(), func(*meter.Metric) bool { return true }, m.Set))
+	require.EqualValues(t, 1, m.Sum(meter.TargetsPaused))
+	require.EqualValues(t, 1, m.Sum(meter.DeliveriesPending))
+	require.Equal(t, 11, m.Times(meter.DeliveryDuration, meter.Failed))
+	require.Equal(t, 1, m.Times(meter.DeliveryDuration, meter.Succeeded))
 	require.Contains(t, paused.LastError, "503")
 	w.receive("l", "", tasks) // it is kept
 	w.sweep(w.svc)

@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/platform/trace"
@@ -60,6 +61,8 @@ type Options struct {
 	// Changed is called after a target or one of its deliveries changed. It must not block.
 	// nil: nothing is called.
 	Changed func()
+	// Meter takes the measurements of deliveries. nil: nobody does.
+	Meter *meter.Meter
 	// Patience bounds a call of a target; 0: 15 s.
 	Patience time.Duration
 	// Message returns the message of a gate as its targets get it. NotFound, Gone and Conflict
@@ -84,6 +87,7 @@ type Service struct {
 	message       Message
 	backgroundCPU bool
 	tracer        *trace.Tracer
+	meter         *meter.Meter
 
 	subscriptions subscriptions
 	pairs         atomic.Int64 // how many deliveries of occurrences one commit adds
@@ -109,7 +113,7 @@ func New(o Options) *Service {
 	s := &Service{
 		docs: o.Docs, lists: list.NewStore(o.Docs), targets: targets{o.Docs, o.Log},
 		sender: sender{http: outbound.OrRefuse(o.HTTP), now: now, publicURL: o.PublicURL, patience: cmp.Or(o.Patience, sendTime)},
-		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, message: o.Message, backgroundCPU: o.BackgroundCPU, tracer: o.Tracer,
+		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, message: o.Message, backgroundCPU: o.BackgroundCPU, tracer: o.Tracer, meter: o.Meter,
 		kick: make(chan struct{}, 1), stored: make(chan struct{}, 1), calling: make(chan struct{}, maxCalls),
 	}
 	s.pairs.Store(mostPairs)

@@ -20,7 +20,8 @@ import (
 
 // Receiver keeps what was exported to it.
 type Receiver struct {
-	URL string // the value of OTEL_EXPORTER_OTLP_ENDPOINT
+	URL   string // the value of OTEL_EXPORTER_OTLP_ENDPOINT
+	Close func() // ends it before the test does
 
 	mu      sync.Mutex
 	metrics []*metrics.ResourceMetrics
@@ -53,7 +54,7 @@ func New(t *testing.T) *Receiver {
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	r.URL = server.URL
+	r.URL, r.Close = server.URL, server.Close
 	return r
 }
 

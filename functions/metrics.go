@@ -1,0 +1,21 @@
+package functions
+
+import (
+	"net/http"
+
+	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
+)
+
+// showMetrics shows all metrics as they are now, to Prometheus.
+func showMetrics(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		t := a.Telemetry()
+		if t == nil || !t.Scraped() {
+			return fault.New(fault.NotFound, "metrics are not served: OTEL_METRICS_EXPORTER must have prometheus")
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		return t.WritePrometheus(r.Context(), w)
+	}
+}

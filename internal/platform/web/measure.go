@@ -1,0 +1,31 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headgate/headgate/internal/platform/meter"
+)
+
+// measure measures a request that was answered. The time of a WebSocket is not that of an
+// answer.
+func (a *adapted) measure(r *http.Request, rw *response, start time.Time) {
+	if a.meter == nil || rw.hijacked {
+		return
+	}
+	method, scheme := r.Method, "http"
+	if !slices.Contains(meter.HTTPDuration.Labels[0].Values, method) {
+		method = "_OTHER" // callers can make up names
+	}
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	_, path, found := strings.Cut(r.Pattern, " ")
+	if !found {
+		path = r.Pattern
+	}
+	a.meter.Took(meter.HTTPDuration, time.Since(start), method, path, strconv.Itoa(rw.sent()), scheme)
+}
