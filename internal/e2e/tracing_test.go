@@ -272,3 +272,29 @@ func TestTraceSurvivesKill(t *testing.T) {
 	require.Equal(t, message.GetSpanId(), b.byID[hop.SpanID()].GetParentSpanId())
 	require.Equal(t, hex.EncodeToString(message.GetSpanId()), trace.Parse(second.Get("Ce-Traceparent")).SpanID())
 }
+
+// Where the process has CPU only during requests, a request that is answered has exported its
+// spans. Its log has Cloud Logging's fields.
+func TestRequestsExportTheirSpansOnCloudRun(t *testing.T) {
+	t.Parallel()
+	spans := otlptest.New(t)
+	env := append(traced(spans), "K_SERVICE=gate", "CONFIG="+service("run", "p"), "GOOGLE_CLOUD_PROJECT=p")
+	o := options{addr: fixedPort(t), env: env, args: []string{"--store", "sqlite", "--bus", "local", "--verbose"}}
+	p := launch(t, o).at(o.addr)
+	p.ready(t)
+	p.sendTraced(t, "entry1", traceA, callerA)
+	a := treeOf(spans, traceA)
+	require.NoError(t, a.leads(callerA, "POST /event/{key...}\n\tstore events\n\tcheck window\n"))
+	require.NoError(t, a.whole(callerA))
+	require.NotNil(t, p.sendTraced(t, "entry2", traceB, callerB).Triggered)
+	b := treeOf(spans, traceB)
+	require.NoError(t, b.leads(callerB, "POST /event/{key...}\n\tstore events\n\tcheck window\n\t\tclaim window\n\t\t\tpublish message\n\t\t\t\tpublish "+topicOf("p")+"\n"))
+	require.NoError(t, b.whole(callerB))
+	require.Contains(t, p.stderr.String(), `"logging.googleapis.com/trace":"projects/p/traces/`+traceB+`"`)
+
+	exports := spans.Exports()
+	resp, _, err := p.call("POST", "/event/entry1", "x", "Traceparent", "00-"+traceA+"-"+callerA+"-00")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, exports, spans.Exports(), "a request that is not recorded waits for nothing")
+}
