@@ -46,9 +46,10 @@ var layers = map[string][]string{
 	"internal/gate/expression":                   {"internal/event", "internal/platform/cel"},
 	"internal/platform/cel":                      {},
 	"internal/gate/message":                      {"internal/event"},
-	"internal/store":                             {"internal/platform/meter", "internal/event", "internal/platform/fault"},
-	"internal/bus":                               {},
-	"internal/platform/obs":                      {"internal/platform/credential"},
+	"internal/store":                             {"internal/event", "internal/platform/fault", "internal/platform/meter"},
+	"internal/bus":                               {"internal/platform/trace"},
+	"internal/platform/obs":                      {"internal/platform/credential", "internal/platform/trace"},
+	"internal/platform/trace":                    {"internal/platform/fault"},
 	"internal/record":                            {"internal/platform/decode"},
 	"internal/sync/source":                       {"internal/platform/budget", "internal/platform/credential", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/sync/mapping":                      {"internal/platform/cel", "internal/sync/source", "internal/record", "internal/platform/fault"},
@@ -63,25 +64,25 @@ var layers = map[string][]string{
 	"internal/sync/source/sourceexample":         {"internal/sync/source", "internal/sync/source/rest", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
 	"internal/mock":                              {"internal/platform/etag"},
 	"internal/schedule":                          {},
-	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence"},
+	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence", "internal/platform/trace"},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
 	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/schedule", "internal/sync/source", "internal/platform/decode"},
 	"internal/sync/run/plan":                     {"internal/record", "internal/sync/definition", "internal/sync/mapping"},
-	"internal/sync/run":                          {"internal/platform/meter", "internal/webhook/occurrence", "internal/platform/budget", "internal/platform/clock", "internal/platform/fault", "internal/platform/fence", "internal/record", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run/plan", "internal/sync/source", "internal/platform/shutdown"},
+	"internal/sync/run":                          {"internal/webhook/occurrence", "internal/platform/budget", "internal/platform/clock", "internal/platform/fault", "internal/platform/fence", "internal/record", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run/plan", "internal/sync/source", "internal/platform/shutdown", "internal/platform/trace", "internal/platform/meter"},
 	"internal/sync/exchange":                     {"internal/webhook/occurrence", "internal/platform/fault", "internal/record", "internal/record/entity", "internal/store", "internal/sync/definition", "internal/sync/mapping", "internal/sync/run", "internal/sync/run/plan", "internal/sync/source"},
 	"internal/webhook/signature":                 {"internal/platform/bearer"},
 	"internal/webhook/expression":                {"internal/platform/cel"},
 	"internal/draft":                             {"internal/platform/clock", "internal/platform/etag", "internal/store", "internal/platform/fault", "internal/record"},
 	"internal/webhook/list":                      {"internal/store", "internal/platform/fault"},
-	"internal/webhook/incoming":                  {"internal/event", "internal/webhook/occurrence", "internal/webhook/expression", "internal/platform/clock", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/store", "internal/platform/fault", "internal/platform/cel"},
-	"internal/webhook/occurrence":                {"internal/event", "internal/store", "internal/webhook/list"},
-	"internal/webhook/outgoing":                  {"internal/webhook/occurrence", "internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/platform/shutdown", "internal/store", "internal/platform/fault", "internal/platform/origin", "internal/platform/cel", "internal/platform/meter"},
+	"internal/webhook/incoming":                  {"internal/event", "internal/webhook/occurrence", "internal/webhook/expression", "internal/platform/clock", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/store", "internal/platform/fault", "internal/platform/cel", "internal/platform/trace"},
+	"internal/webhook/occurrence":                {"internal/event", "internal/store", "internal/webhook/list", "internal/platform/trace"},
+	"internal/webhook/outgoing":                  {"internal/webhook/occurrence", "internal/platform/clock", "internal/platform/credential", "internal/webhook/signature", "internal/webhook/list", "internal/platform/outbound", "internal/platform/shutdown", "internal/store", "internal/platform/fault", "internal/platform/origin", "internal/platform/cel", "internal/platform/meter", "internal/platform/trace"},
 	"internal/audit":                             {"internal/store", "internal/platform/fault"},
 	"internal/platform/hosting":                  {},
-	"internal/platform/telemetry":                {"internal/event", "internal/platform/meter"},
+	"internal/platform/telemetry":                {"internal/event", "internal/platform/trace", "internal/platform/meter"},
 	"internal/platform/shutdown":                 {},
 	"internal/platform/budget":                   {"internal/platform/fault"},
-	"internal/gate":                              {"internal/platform/meter", "internal/webhook/occurrence", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault", "internal/gate/target", "internal/platform/outbound", "internal/gate/alert"},
+	"internal/gate":                              {"internal/webhook/occurrence", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault", "internal/gate/target", "internal/platform/outbound", "internal/gate/alert", "internal/platform/trace", "internal/platform/meter"},
 	"internal/gate/cloudtimer":                   {"internal/gate"},
 	"internal/gate/cloudtimer/tasktest":          {},
 	"internal/gate/alert":                        {"internal/event", "internal/gate/window", "internal/platform/clock", "internal/store"},
@@ -90,11 +91,11 @@ var layers = map[string][]string{
 	"internal/store/memorystore":                 {"internal/store", "internal/event", "internal/platform/fault"},
 	"internal/bus/localbus":                      {"internal/bus"},
 	"internal/bus/pubsubbus":                     {"internal/bus"},
-	"internal/platform/web":                      {"internal/platform/meter", "internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin"},
+	"internal/platform/web":                      {"internal/platform/budget", "config", "internal/platform/fault", "internal/platform/origin", "internal/platform/trace", "internal/platform/meter"},
 	"internal/platform/auth":                     {"config", "internal/platform/bearer", "internal/platform/fault", "internal/platform/web"},
-	"internal/flow":                              {"config", "internal/bus", "internal/draft", "internal/gate", "internal/platform/etag", "internal/platform/fault", "internal/platform/outbound", "internal/record/entity", "internal/store", "internal/sync/source", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/webhook/incoming", "internal/webhook/outgoing", "live", "internal/webhook/signature", "internal/platform/meter"},
-	"internal/app":                               {"internal/audit", "internal/webhook/occurrence", "internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target", "internal/webhook/expression", "internal/doctor", "internal/platform/meter"},
-	"functions":                                  {"client/js", "internal/audit", "config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode", "internal/webhook/signature", "internal/doctor"},
+	"internal/flow":                              {"config", "internal/bus", "internal/draft", "internal/gate", "internal/platform/etag", "internal/platform/fault", "internal/platform/outbound", "internal/record/entity", "internal/store", "internal/sync/source", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/webhook/incoming", "internal/webhook/outgoing", "live", "internal/webhook/signature", "internal/platform/meter", "internal/platform/trace"},
+	"internal/app":                               {"internal/audit", "internal/webhook/occurrence", "internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target", "internal/webhook/expression", "internal/doctor", "internal/platform/meter", "internal/platform/trace"},
+	"functions":                                  {"client/js", "internal/audit", "config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode", "internal/webhook/signature", "internal/doctor", "internal/platform/trace", "internal/bus"},
 	"internal/cli/deployment":                    {"internal/audit", "internal/platform/fault", "internal/sync/definition", "internal/sync/run", "internal/event"},
 	"internal/cli":                               {"config", "functions", "internal/app", "internal/audit", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression", "internal/doctor", "internal/deploy", "internal/deploy/gcloud", "internal/deploy/terraform"},
 	"internal/deploy":                            {"config", "internal/platform/credential"},
@@ -116,7 +117,7 @@ var layers = map[string][]string{
 	"examples/client":                      {"client"},
 	"examples/live":                        {"live"},
 	"functions/cloudfunctions":             {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
-	"internal/platform/launch":             {"config", "internal/app", "internal/platform/bucket", "internal/platform/fault", "internal/sync/definition", "internal/gate", "internal/gate/cloudtimer", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource", "internal/platform/googletoken", "internal/doctor", "internal/doctor/googleprobe", "internal/store/memorystore", "internal/platform/telemetry"},
+	"internal/platform/launch":             {"config", "internal/app", "internal/platform/bucket", "internal/platform/fault", "internal/sync/definition", "internal/gate", "internal/gate/cloudtimer", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource", "internal/platform/googletoken", "internal/doctor", "internal/doctor/googleprobe", "internal/store/memorystore", "internal/platform/telemetry", "internal/platform/obs", "internal/platform/trace"},
 	"internal/bench":                       {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live", "internal/record/entity"},
 	"internal/simulation":                  {"config", "internal/bus", "internal/event", "internal/gate", "internal/platform/clock", "internal/platform/fault", "internal/store", "internal/store/memorystore"},
 	"internal/e2e":                         {},
@@ -131,6 +132,7 @@ var layers = map[string][]string{
 	"internal/bus/busqueue":                {"internal/bus"},
 	"internal/platform/meter/metertest":    {"internal/platform/meter"},
 	"internal/platform/telemetry/otlptest": {},
+	"internal/platform/trace/tracetest":    {"internal/platform/trace"},
 }
 
 // sdks lists for each technology the only packages that may import it.
@@ -166,7 +168,7 @@ var standalone = []string{"client"}
 var pure = []string{
 	"internal/event", "internal/gate/calendar", "internal/gate/condition", "internal/gate/message", "internal/gate/target/template", "internal/gate/window", "internal/platform/bearer",
 	"internal/platform/clock", "internal/platform/credential", "internal/platform/decode", "internal/platform/etag",
-	"internal/platform/fault", "internal/platform/fence", "internal/platform/origin", "internal/record",
+	"internal/platform/fault", "internal/platform/fence", "internal/platform/origin", "internal/platform/trace", "internal/record",
 	"internal/schedule", "internal/webhook/signature",
 }
 
@@ -227,7 +229,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "otlptest" || last == "metertest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "otlptest" || last == "metertest" || last == "tracetest" || last == "emulator") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

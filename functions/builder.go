@@ -25,7 +25,7 @@ type builder struct {
 func newBuilder(a *app.App, guard *auth.Guard, names []string) *builder {
 	b := &builder{
 		app: a, guard: guard, names: names, mux: http.NewServeMux(), access: make(map[string]web.Access),
-		adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers},
+		adapter: web.Adapter{Log: a.Log(), Requests: a.Memory().Requests, Answers: a.Memory().Answers, Tracer: a.Tracer(), FlushSpans: a.FlushSpans()},
 	}
 	paths := map[string][]route{}
 	var order []string
@@ -108,6 +108,9 @@ func (b *builder) register(path string, of, lacking []route) {
 func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
 	b.access[pattern] = access
 	adapter := b.adapter
+	if pattern == "/healthz" || pattern == "/readyz" { // the platform asks every few seconds
+		adapter.Tracer = nil
+	}
 	if access != web.Connects { // a connection lasts as long as its client
 		adapter.Meter = b.app.Meter()
 	}

@@ -1,13 +1,17 @@
 package functions
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
@@ -74,12 +78,32 @@ func read(g *gate.Gate, w http.ResponseWriter, r *http.Request, body []byte, eva
 	default:
 		return gate.Incoming{}, fault.New(fault.Invalid, "%s", err)
 	}
+	linkCarried(r.Context(), c)
 	in := carrying(svc, meta(svc, r), c)
 	in.IdempotencyKey = c.Key
 	if evaluates && in.Push != nil { // expressions may read what the push carries
 		return in, web.Decoding(r.Context(), w, in.Push.Data)
 	}
 	return in, nil
+}
+
+// linkCarried links the request's span to the one that the event itself names: a service in
+// between, such as Pub/Sub or Eventarc, may have begun a trace of its own.
+func linkCarried(ctx context.Context, c event.Carried) {
+	span := trace.Current(ctx)
+	if !span.On() {
+		return
+	}
+	var named string
+	if c.CloudEvent != nil {
+		_ = json.Unmarshal(c.CloudEvent[bus.TraceParent], &named) // CloudEvents' extension has the same name
+	}
+	if named == "" && c.Push != nil {
+		named = c.Push.Attributes[bus.TraceParent]
+	}
+	if to := trace.Parse(named); to.Trace != span.Context().Trace {
+		span.Link(to)
+	}
 }
 
 // carrying returns the event that a request or an item of a batch carries.

@@ -37,7 +37,9 @@ func TestMessagesAreFound(t *testing.T) {
 	none, _ := of("eventID=" + strings.Repeat("0", 32))
 	require.Empty(t, none)
 
-	at := func(minutes int) string { return url.QueryEscape(began.Add(time.Duration(minutes) * time.Minute).Format(time.RFC3339)) }
+	at := func(minutes int) string {
+		return url.QueryEscape(began.Add(time.Duration(minutes) * time.Minute).Format(time.RFC3339))
+	}
 	late, _ := of("since=" + at(3))
 	require.Equal(t, ids[:2], late)
 	early, _ := of("until=" + at(3))
@@ -65,7 +67,9 @@ func TestKeysAreCounted(t *testing.T) {
 		g.event("entry1", fmt.Sprintf(`{"order":%d}`, n%4))
 		g.advance(time.Second)
 	}
-	counted := func(most int) any { return g.do("GET", fmt.Sprintf("/windows?limit=1&count=%d", most), "").json["count"] }
+	counted := func(most int) any {
+		return g.do("GET", fmt.Sprintf("/windows?limit=1&count=%d", most), "").json["count"]
+	}
 	require.Equal(t, map[string]any{"keys": 4.0, "more": false}, counted(7))
 	require.Equal(t, map[string]any{"keys": 2.0, "more": true}, counted(2))
 	require.NotContains(t, g.do("GET", "/windows", "").json, "count")

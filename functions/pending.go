@@ -73,11 +73,11 @@ type lagJSON struct {
 }
 
 type historyJSON struct {
-	Since   time.Time  `json:"since"`
-	Step    int        `json:"stepSeconds" description:"The length of a step: a minute of an hour, 30 minutes of a day, three hours of a week."`
+	Since   time.Time         `json:"since"`
+	Step    int               `json:"stepSeconds" description:"The length of a step: a minute of an hour, 30 minutes of a day, three hours of a week."`
 	Steps   []historyStepJSON `json:"steps" description:"The steps that had events or messages. Events count at the time of their receipt. Those of all but the latest messages count at the time of their message."`
-	Lags    []lagJSON  `json:"messages" description:"The latest messages that were published, with the time from their first event until then."`
-	Partial bool       `json:"partial" description:"There was more than was read."`
+	Lags    []lagJSON         `json:"messages" description:"The latest messages that were published, with the time from their first event until then."`
+	Partial bool              `json:"partial" description:"There was more than was read."`
 }
 
 // spans has the values that showHistory takes.

@@ -7,9 +7,11 @@ import (
 	"net/http"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/flow"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/platform/web"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
@@ -53,9 +55,11 @@ func runOnMessage(a *app.App) web.Handler {
 			return acknowledge(a, w, r, fault.New(fault.Invalid, "the body is not a Pub/Sub push"))
 		}
 		service, eventID := push.Attributes["serviceName"], push.Attributes["eventID"]
+		ctx, span := process(r.Context(), a, push)
 		push = event.Push{} // free its memory: a run takes minutes
 		web.HoldOf(w).Shrink(0)
-		run, err := a.Flow().OnMessage(r.Context(), service, eventID)
+		run, err := a.Flow().OnMessage(ctx, service, eventID)
+		span.End(err)
 		if err != nil {
 			return retried(a, w, r, err, "serviceName", service, "eventID", eventID)
 		}
@@ -70,6 +74,18 @@ func runOnMessage(a *app.App) web.Handler {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+}
+
+// process begins the span of a message that a push brings. It continues the trace of the
+// message, and not that of the push.
+func process(ctx context.Context, a *app.App, push event.Push) (context.Context, trace.Span) {
+	ctx, span := a.Tracer().Continue(ctx, trace.Parse(push.Attributes[bus.TraceParent]), trace.Consumer, "process message")
+	span.SetString("messaging.system", "gcp_pubsub")
+	span.SetString("messaging.operation.name", "process")
+	span.SetString("messaging.operation.type", "process")
+	span.SetString("messaging.destination.subscription.name", push.Subscription)
+	span.SetString("messaging.message.id", push.MessageID)
+	return ctx, span
 }
 
 // retried answers a push that failed: with 503 if another try may succeed.

@@ -8,22 +8,22 @@ const goneVersion = "\x00gone"
 
 // deliver gives the result of a fetch to the group's clients. A Versioned client gets
 // the state if it does not have it. A Plain one, whose version nobody knows, gets it if
-// a change was announced (forced) or found by comparing.
-func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) {
+// a change was announced (forced) or found by comparing. It returns the number of clients.
+func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) (clients int) {
 	switch {
 	case errors.Is(err, ErrDenied):
 		h.tellDenied(g, forced, "forbidden", "not allowed for this secret")
-		return
+		return 0
 	case err != nil: // a *SecretError: fetch retries after any other
 		h.refuseSecret(g, forced, err)
-		return
+		return 0
 	}
 	version := snap.clientVersion()
 	sh := h.shard(g.key)
 	sh.mu.Lock()
 	changed := !g.known && forced || g.known && g.version != version
 	g.known, g.version = true, version
-	clients := len(g.subs)
+	clients = len(g.subs)
 	for s := range g.subs {
 		if s.denied && s.client.protocol == Versioned && s.have == nil {
 			s.have = &s.version // it was told "forbidden", and now learns what there is
@@ -37,11 +37,12 @@ func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) {
 	}
 	sh.mu.Unlock()
 	if !forced && !changed {
-		return
+		return 0
 	}
 	if clients += h.deliverToAny(g, snap); clients > 0 {
 		h.o.Delivered(Delivery{At: h.o.Now().UTC(), Key: g.key, Version: snap.Version, Gone: snap.Gone, Clients: clients})
 	}
+	return clients
 }
 
 // deliverToAny gives the state to the subscriptions to all of its type, and returns how

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -96,11 +97,15 @@ func (h *Hub) fetch(g *group) {
 	sh := h.shard(g.key)
 	sh.mu.Lock()
 	g.dirty, g.last = false, time.Now() // a change from here on needs another fetch
-	forced := g.forced
-	g.forced = false
+	forced, traceparent := g.forced, g.traceparent
+	g.forced, g.traceparent = false, ""
 	sh.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(announcedIn(h.stopped, forced), fetchTimeout)
+	clients, end := 0, func(int, error) {}
+	if traceparent != "" {
+		ctx, end = h.o.Trace(ctx, g.key, traceparent)
+	}
 	state, err := g.resolver.Resolve(ctx, g.key, g.secret)
 	cancel()
 	var snap *snapshot
@@ -119,9 +124,10 @@ func (h *Hub) fetch(g *group) {
 		retry = g.failures < maxAttempts || h.wanted(g)
 	} else {
 		g.failures = 0
-		h.deliver(g, snap, err, forced)
+		clients = h.deliver(g, snap, err, forced)
 		snap.drop()
 	}
+	end(clients, err)
 
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -129,7 +135,7 @@ func (h *Hub) fetch(g *group) {
 	switch {
 	case retry:
 		g.dirty = true
-		g.forced = g.forced || forced
+		g.forced, g.traceparent = g.forced || forced, cmp.Or(g.traceparent, traceparent)
 		h.enqueueAfter(g, max(wait, backoff(g.failures)))
 	case g.dirty:
 		h.enqueueAfter(g, wait)

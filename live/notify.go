@@ -41,18 +41,19 @@ const (
 // nobody can have subscribed to them. If the queue fails, Notify tells the clients of
 // this instance, and returns an error that wraps [ErrQueue].
 func (h *Hub) Notify(ctx context.Context, keys ...Key) error {
+	traceparent := h.o.Traceparent(ctx)
 	if h.o.Queue == nil {
-		h.NotifyLocal(keys...)
+		h.notify(traceparent, keys)
 		return nil
 	}
 	var errs []error
 	for len(keys) > 0 {
-		data, n, err := message(keys)
+		data, n, err := message(traceparent, keys)
 		if err == nil {
 			err = h.o.Queue.Publish(ctx, data)
 		}
 		if err != nil {
-			h.NotifyLocal(keys[:n]...)
+			h.notify(traceparent, keys[:n])
 			errs = append(errs, fmt.Errorf("%w: %w", ErrQueue, err))
 		}
 		keys = keys[n:]
@@ -60,11 +61,22 @@ func (h *Hub) Notify(ctx context.Context, keys ...Key) error {
 	return errors.Join(errs...)
 }
 
+// change is a key in a message. A message's traceparent is in its first one, so that
+// instances of an earlier version, which do not know it, read the keys all the same.
+type change struct {
+	Key
+	Traceparent string `json:"traceparent,omitempty"`
+}
+
 // message returns a message with the first n keys, as many as fit.
-func message(keys []Key) (data []byte, n int, err error) {
+func message(traceparent string, keys []Key) (data []byte, n int, err error) {
 	data = append(data, '[')
 	for _, k := range keys[:min(len(keys), maxKeys)] {
-		one, err := json.Marshal(k)
+		c := change{Key: k}
+		if n == 0 {
+			c.Traceparent = traceparent
+		}
+		one, err := json.Marshal(c)
 		if err != nil {
 			return nil, max(n, 1), err
 		}
@@ -82,14 +94,16 @@ func message(keys []Key) (data []byte, n int, err error) {
 
 // NotifyLocal tells only the clients of this instance that entities changed. It is for
 // entities that each instance has for itself; for all others use [Hub.Notify].
-func (h *Hub) NotifyLocal(keys ...Key) {
+func (h *Hub) NotifyLocal(keys ...Key) { h.notify("", keys) }
+
+func (h *Hub) notify(traceparent string, keys []Key) {
 	for _, k := range keys {
-		h.changed(k)
+		h.changed(k, traceparent)
 	}
 }
 
 // changed fetches the entity for its subscribers, and for those of its type.
-func (h *Hub) changed(k Key) {
+func (h *Hub) changed(k Key, traceparent string) {
 	if k.Validate() != nil {
 		return
 	}
@@ -106,6 +120,9 @@ func (h *Hub) changed(k Key) {
 	}
 	for _, g := range sh.topics[k].groups {
 		g.forced = true
+		if traceparent != "" {
+			g.traceparent = traceparent
+		}
 		h.refresh(g)
 	}
 }
@@ -145,10 +162,12 @@ func (h *Hub) receive() {
 
 // take handles a message. One that is not ours is dropped: it would never become ours.
 func (h *Hub) take(data []byte) {
-	var keys []Key
-	if err := json.Unmarshal(data, &keys); err != nil {
+	var changes []change
+	if err := json.Unmarshal(data, &changes); err != nil {
 		h.o.Log.Warn("a message on the queue is not from a hub", "error", err)
 		return
 	}
-	h.NotifyLocal(keys...)
+	for _, c := range changes {
+		h.changed(c.Key, changes[0].Traceparent)
+	}
 }

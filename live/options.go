@@ -63,6 +63,14 @@ type Options struct {
 	ClientsChanged func(Key)
 	// Delivered is called when a changed state was given to clients. It must not block.
 	Delivered func(Delivery)
+	// Traceparent returns the traceparent (W3C Trace Context) of what calls [Hub.Notify]. The
+	// change carries it to the other instances; "" or no function: it carries none.
+	Traceparent func(ctx context.Context) string
+	// Trace is called before a changed entity is fetched, if the change carries a
+	// traceparent. The resolver gets the context that it returns. end is called when the
+	// state was given to that many clients, or could not be. Of changes that are fetched
+	// together, it gets the traceparent of the last.
+	Trace func(ctx context.Context, k Key, traceparent string) (traced context.Context, end func(clients int, err error))
 	// Log gets failures; default slog.Default().
 	Log *slog.Logger
 	// Now is the clock that expiry is judged by; default time.Now.
@@ -105,6 +113,14 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Delivered == nil {
 		o.Delivered = func(Delivery) {}
+	}
+	if o.Traceparent == nil {
+		o.Traceparent = func(context.Context) string { return "" }
+	}
+	if o.Trace == nil {
+		o.Trace = func(ctx context.Context, _ Key, _ string) (context.Context, func(int, error)) {
+			return ctx, func(int, error) {}
+		}
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

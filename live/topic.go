@@ -36,6 +36,8 @@ type group struct {
 	dirty    bool   // another fetch is needed
 	forced   bool   // a change was announced: plain clients get the state even if its version is the same
 	last     time.Time
+
+	traceparent string // of the last change that had one, until it is fetched
 }
 
 // shard returns the shard of the key.

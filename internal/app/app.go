@@ -27,6 +27,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
@@ -45,6 +46,8 @@ type Store = store.Driver
 type Telemetry interface {
 	// Flush exports what was measured until now.
 	Flush(ctx context.Context) error
+	// FlushSpans exports the spans that have ended.
+	FlushSpans(ctx context.Context) error
 	// Close exports what is left, and ends all exports.
 	Close(ctx context.Context) error
 	// Scraped reports whether WritePrometheus may be called.
@@ -111,6 +114,8 @@ type Options struct {
 	Reads bool
 	// Telemetry exports what the process measures; nil: nothing is exported.
 	Telemetry Telemetry
+	// Tracer records spans; nil: none are recorded.
+	Tracer *trace.Tracer
 	// Meter takes measurements; nil: nothing is measured. System is the store's name in them.
 	Meter  *meter.Meter
 	System string
@@ -200,7 +205,7 @@ func New(o Options) (*App, error) {
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
 			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox, Meter: o.Meter,
+			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox, Tracer: o.Tracer, Meter: o.Meter,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 			Swept:    a.swept(svc.ServiceName),
 			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },

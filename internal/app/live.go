@@ -17,6 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/live/token"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/outbound"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/webhook/expression"
 	"github.com/headgate/headgate/live"
 )
@@ -62,6 +63,7 @@ func (a *App) newLive() (*Live, error) {
 		}
 		a.flow.ClientsChanged(d.Key)
 	}
+	o.Traceparent, o.Trace = trace.Parent, a.traceLive
 	if a.o.Platform.EndsRequests() {
 		o.MaxConnection = cloudConnection
 	}

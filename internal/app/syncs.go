@@ -74,7 +74,7 @@ func newID() string { return event.NewID(time.Now()) }
 func (a *App) syncOptions() syncrun.Options {
 	o := syncrun.Options{
 		Docs: a.o.Store, Definitions: a.defs, Kinds: a.o.Kinds, Env: a.o.Env, Log: a.o.Log, Now: a.o.Now, Machine: a.o.machine, Memory: a.o.Memory.Runs,
-		RecordsChanged: a.flow.RecordsChanged, StatusChanged: a.flow.SyncChanged,
+		RecordsChanged: a.flow.RecordsChanged, StatusChanged: a.flow.SyncChanged, Tracer: a.o.Tracer,
 		Random: newID, Outbox: a.outbox, Meter: a.o.Meter,
 	}
 	cfg := a.o.Config.Sync

@@ -103,6 +103,6 @@ func (a *App) newOutgoing() *outgoing.Service {
 	return outgoing.New(outgoing.Options{
 		Docs: a.o.Store, HTTP: a.o.HooksHTTP, Log: a.o.Log, Now: a.o.Now, Random: func() string { return event.NewID(time.Now()) },
 		PublicURL: a.PublicURL(), Consents: a.needsNoHandshake, BackgroundCPU: a.backgroundCPU, Changed: a.flow.WebhooksChanged,
-		Message: a.flow.Message, Meter: a.o.Meter,
+		Message: a.flow.Message, Tracer: a.o.Tracer, Meter: a.o.Meter,
 	})
 }

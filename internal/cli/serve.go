@@ -121,7 +121,7 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, verbose bool) (e
 		handler = withExample(handler, functions.Beside(a, newExample()))
 	}
 	server := &http.Server{
-		Handler: obs.Traced(s.Project, handler), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
 	}

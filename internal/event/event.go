@@ -69,6 +69,9 @@ type Meta struct {
 	// CorrelationKey is the key that the rules gave the event; "" without correlation. It is
 	// kept here because an event's pointer, which has it too, is gone once it is claimed.
 	CorrelationKey string `json:"correlationKey,omitempty"`
+	// Traceparent names the span of the request that brought the event, so that what becomes of
+	// the event later continues its trace. It is "" if none was recorded.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // DeriveID returns the id of an event that has an idempotency key. The same (service,

@@ -25,7 +25,10 @@ type Record struct {
 	RawQuery   string                     `json:"rawQuery,omitempty" description:"The query as it was received, if it is malformed or not UTF-8."`
 	Redacted   []string                   `json:"redacted,omitempty" description:"The names of the credentials that were dropped."`
 	CloudEvent map[string]json.RawMessage `json:"cloudEvent,omitempty" description:"The attributes of a CloudEvent."`
-	PubSub     *PubSub                    `json:"pubsub,omitempty" description:"What the Pub/Sub push that carried the event says, if the content is its data. Without credentials."`
+	// Traceparent is that of the event's request, not the one that the source sent.
+	Traceparent string `json:"traceparent,omitempty" description:"The span of the request that brought the event, if it was recorded."`
+
+	PubSub *PubSub `json:"pubsub,omitempty" description:"What the Pub/Sub push that carried the event says, if the content is its data. Without credentials."`
 
 	Content         string `json:"content"`
 	ContentEncoding string `json:"contentEncoding,omitempty" enum:"base64" description:"base64: the content is not UTF-8."`
@@ -38,7 +41,7 @@ func RecordOf(service string, e Event) Record {
 	r := Record{
 		ID: e.ID, Service: service, EventKey: e.Key, CorrelationKey: e.Meta.CorrelationKey, ReceivedAt: e.ReceivedAt.UTC(),
 		Method: e.Meta.Method, Headers: e.Meta.Headers, Query: e.Meta.Query, RawQuery: e.Meta.RawQuery, Redacted: e.Meta.Redacted,
-		CloudEvent: e.Meta.CloudEvent, PubSub: e.Meta.PubSub, Content: string(e.Content),
+		CloudEvent: e.Meta.CloudEvent, PubSub: e.Meta.PubSub, Traceparent: e.Meta.Traceparent, Content: string(e.Content),
 	}
 	if !utf8.ValidString(r.Content) {
 		r.Content, r.ContentEncoding = base64.StdEncoding.EncodeToString(e.Content), encodingBase64
@@ -52,7 +55,7 @@ func (r Record) Event() (Event, error) {
 		ID: r.ID, Key: r.EventKey, ReceivedAt: r.ReceivedAt.UTC(), Content: []byte(r.Content),
 		Meta: Meta{
 			Method: r.Method, Headers: r.Headers, Query: r.Query, RawQuery: r.RawQuery, Redacted: r.Redacted,
-			CloudEvent: r.CloudEvent, PubSub: r.PubSub, CorrelationKey: r.CorrelationKey,
+			CloudEvent: r.CloudEvent, PubSub: r.PubSub, CorrelationKey: r.CorrelationKey, Traceparent: r.Traceparent,
 		},
 	}
 	switch r.ContentEncoding {

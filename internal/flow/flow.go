@@ -24,6 +24,7 @@ import (
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
@@ -129,7 +130,7 @@ func (f *Flow) heard() bool { return f.o.Shared || f.use.Hub.Len() > 0 }
 
 // RecordsChanged tells live clients and drafts of records that were committed. The writer
 // does not wait for the bus, unless the process has no CPU between requests.
-func (f *Flow) RecordsChanged(org, recordType string, ids []string) {
+func (f *Flow) RecordsChanged(ctx context.Context, org, recordType string, ids []string) {
 	if !f.heard() && len(f.o.Config.Drafts) == 0 {
 		return
 	}
@@ -137,13 +138,15 @@ func (f *Flow) RecordsChanged(org, recordType string, ids []string) {
 	for i, id := range ids {
 		keys[i] = live.Key{Org: org, Type: recordType, ID: id}
 	}
+	span := trace.Current(ctx)
 	f.inBackground(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
+		traced := span.Into(context.Background()) // ctx may end before
+		ctx, cancel := context.WithTimeout(traced, notifyTimeout)
 		defer cancel()
 		if err := f.Notify(ctx, keys); err != nil {
-			f.o.Log.Warn("a change did not reach every instance: live clients get it when versions are compared", "error", err)
+			f.o.Log.WarnContext(ctx, "a change did not reach every instance: live clients get it when versions are compared", "error", err)
 		}
-		refreshing, stop := context.WithTimeout(context.Background(), refreshTime) // the bus may have taken all of ctx
+		refreshing, stop := context.WithTimeout(traced, refreshTime) // the bus may have taken all of ctx
 		defer stop()
 		f.refreshDrafts(refreshing, f.showsRecords(refreshing, org, recordType))
 	})

@@ -178,7 +178,7 @@ func (g *Gate) startAlerts() (sent <-chan struct{}) {
 		g.storeExpired(context.Background())
 		return nil
 	}
-	run := g.alerts.passes.do(func() checkResult {
+	run := g.alerts.passes.do(callers{}, func(callers) checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), alertTime)
 		defer cancel()
 		g.sendAlerts(ctx)

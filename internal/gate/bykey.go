@@ -54,7 +54,7 @@ func (g *Gate) checkByKey(ctx context.Context, key *string) (Verdict, error) {
 	}
 	var out Verdict
 	for _, sc := range scopes {
-		run := g.startScope(sc, false)
+		run := g.startScope(callerIn(ctx), sc, false)
 		select {
 		case <-run.done:
 		case <-ctx.Done():

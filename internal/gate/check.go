@@ -85,7 +85,7 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 		return Verdict{}, err
 	}
 	if g.windowed() {
-		run := g.startCheck()
+		run := g.startCheck(callerIn(ctx))
 		g.inFlight.Go(func() { // Close must wait for the run even if the caller leaves
 			<-run.done
 			run.verdict.wait()
@@ -118,14 +118,17 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 
 // startCheck returns a check that begins after this call. Calls that arrive while one
 // runs share the next. Its context is its own, because it serves many requests.
-func (g *Gate) startCheck() *checkRun {
+func (g *Gate) startCheck(by callers) *checkRun {
 	if g.alone {
 		return ended(g.checkOnce(context.Background()))
 	}
-	return g.checks.do(func() checkResult {
+	return g.checks.do(by, func(by callers) checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		return g.checkOnce(ctx)
+		ctx, span := by.check(ctx, g)
+		result := g.checkOnce(ctx)
+		span.End(result.err)
+		return result
 	})
 }
 

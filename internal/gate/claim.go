@@ -14,6 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -152,6 +153,14 @@ func (g *Gate) claimAtOnce(ctx context.Context, t taking) (*release, error) {
 	if !ok {
 		return nil, nil
 	}
+	ctx, span := g.beginClaim(ctx, t, r)
+	rel, err := g.claimRelease(ctx, t, r)
+	endClaim(span, r.EventID, err)
+	return rel, err
+}
+
+// claimRelease is claimAtOnce for what the window releases.
+func (g *Gate) claimRelease(ctx context.Context, t taking, r window.Release) (*release, error) {
 	if err := g.distinguish(ctx, &r); err != nil {
 		return nil, err
 	}
@@ -198,9 +207,10 @@ func (g *Gate) claimAtOnce(ctx context.Context, t taking) (*release, error) {
 		return rel, nil
 	}
 	g.inFlight.Add(1)
+	span := trace.Current(ctx)
 	go func() {
 		defer g.inFlight.Done()
-		g.publishRelease(c, rel)
+		g.publishRelease(span, c, rel)
 	}()
 	return rel, nil
 }
@@ -226,8 +236,9 @@ func (g *Gate) enterOutbox(c *store.Claim) (follows bool) {
 	return true
 }
 
-// publishRelease makes the first attempt to publish a claim, and settles the release.
-func (g *Gate) publishRelease(c store.Claim, rel *release) {
+// publishRelease makes the first attempt to publish a claim, whose span it gets, and settles
+// the release.
+func (g *Gate) publishRelease(span trace.Span, c store.Claim, rel *release) {
 	var once sync.Once
 	published := false
 	settle := func(published bool) { once.Do(func() { rel.published = published; close(rel.settled) }) }
@@ -235,7 +246,7 @@ func (g *Gate) publishRelease(c store.Claim, rel *release) {
 	if len(c.Targets) > 0 && g.backgroundCPU { // the sender of an event waits no longer for an endpoint than for a topic
 		defer time.AfterFunc(publishTimeout, func() { settle(false) }).Stop()
 	}
-	g.publishNow(c, func() {
+	g.publishNow(span, c, func() {
 		if published = true; g.backgroundCPU {
 			settle(true)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/gate/target"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -21,6 +22,7 @@ type delivery struct {
 	choose func(store.Target) bool // the targets to send to
 	replay bool                    // an operator asks for it, beside the outbox's own attempts
 	errs   []error
+	span   trace.Span // of the message, from start to finish
 }
 
 // answer is the outcome of an attempt at one of the targets.
@@ -36,9 +38,9 @@ type answer struct {
 // that arrived meanwhile. So a process that dies between two targets leaves a claim from
 // which the next one sees who has the message. whole reports whether every target has it
 // now. An error means that one of the chosen targets did not take it.
-func (g *Gate) deliver(ctx context.Context, d delivery, build time.Duration, acked func()) (whole bool, err error) {
+func (g *Gate) deliver(ctx context.Context, d delivery, a attempt, acked func()) (whole bool, err error) {
 	d.g, d.c.Targets = g, slices.Clone(d.c.Targets)
-	answers, n, done, err := d.start(ctx, build)
+	answers, n, done, err := d.start(ctx, a)
 	if err != nil {
 		if d.c.State != store.Published && !d.replay {
 			d.settle(ctx, store.Outcome{NextAttempt: nextAttempt(g.clock(), d.c.Attempts), Error: err.Error(), Targets: d.c.Targets})
@@ -66,9 +68,10 @@ func (g *Gate) deliver(ctx context.Context, d delivery, build time.Duration, ack
 	d.finish(ctx)
 	whole = !slices.ContainsFunc(d.c.Targets, func(t store.Target) bool { return !t.Delivered() })
 	if len(d.errs) > 0 {
-		return whole, undelivered(d.errs)
+		err = undelivered(d.errs)
 	}
-	return whole, nil
+	d.span.End(err)
+	return whole, err
 }
 
 // undelivered has the failures of the targets that did not take a message.
@@ -87,7 +90,7 @@ func (u undelivered) Error() string {
 func (u undelivered) Unwrap() []error { return u }
 
 // start builds the message and begins to send it. done gives back the message's memory.
-func (d *delivery) start(ctx context.Context, build time.Duration) (answers chan answer, n int, done func(), err error) {
+func (d *delivery) start(ctx context.Context, a attempt) (answers chan answer, n int, done func(), err error) {
 	var chosen []int
 	for i, t := range d.c.Targets {
 		if d.choose(t) {
@@ -98,16 +101,17 @@ func (d *delivery) start(ctx context.Context, build time.Duration) (answers chan
 	if len(chosen) == 0 {
 		return answers, 0, func() {}, nil
 	}
-	data, form, done, err := d.g.assemble(ctx, d.c, build)
+	built, err := d.g.assemble(ctx, d.c, a.build)
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	d.size = len(data)
-	m := target.Message{ID: d.c.EventID, Data: data, Attributes: d.g.attributes(d.c, form)}
+	ctx, d.span = d.g.beginMessage(ctx, d.c, a, built)
+	d.size = len(built.data)
+	m := target.Message{ID: d.c.EventID, Data: built.data, Attributes: d.g.attributes(ctx, d.c, built.form)}
 	for _, i := range chosen {
 		go func() { answers <- answer{i, d.send(ctx, d.c.Targets[i].Name, m)} }()
 	}
-	return answers, len(chosen), done, nil
+	return answers, len(chosen), built.done, nil
 }
 
 // errAway is the failure of a target that did not answer a moment ago. It is no attempt.

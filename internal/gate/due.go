@@ -49,7 +49,7 @@ func (g *Gate) closeDue(ctx context.Context, report func(scope, checkResult)) er
 		return nil // what leaves a sliding window leaves by itself, and is swept
 	}
 	return g.eachScope(ctx, whole(g.rules.shape.Due(g.windowTime())), func(ctx context.Context, sc scope) error {
-		run := g.startScope(sc, true)
+		run := g.startScope(callerIn(ctx), sc, true)
 		select {
 		case <-run.done:
 		case <-ctx.Done():

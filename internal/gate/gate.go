@@ -35,6 +35,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/shutdown"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/occurrence"
 )
@@ -93,6 +94,8 @@ type Options struct {
 	// Swept is called after a sweep that succeeded. requested says that somebody called for it,
 	// and not this process for itself. May be nil.
 	Swept func(ctx context.Context, requested bool)
+	// Tracer records spans; nil: none are recorded.
+	Tracer *trace.Tracer
 	// Meter takes the gate's measurements. nil: nobody does.
 	Meter *meter.Meter
 	// Changed is called when the window or the outbox has changed. It must not block.
@@ -127,6 +130,7 @@ type Gate struct {
 	answers       *budget.Budget
 	alerts        alerts
 	outbox        *occurrence.Outbox
+	tracer        *trace.Tracer
 	meter         *meter.Meter
 
 	timers   timers
@@ -170,7 +174,7 @@ func New(svc config.Service, o Options) *Gate {
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
 		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes),
 		changed: o.Changed, warnings: o.Warnings, work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
-		outbox: o.Outbox, swept: o.Swept, meter: o.Meter,
+		outbox: o.Outbox, swept: o.Swept, tracer: o.Tracer, meter: o.Meter,
 	}
 	if g.changed == nil {
 		g.changed = func() {}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -105,7 +106,7 @@ func (g *Gate) claimInParts(ctx context.Context, t taking) (*release, error) {
 		return nil, err
 	}
 	g.changed()
-	return g.gathers.start(g, c.ID, g.scopesOfClaim(c, s)).rel, nil
+	return g.gathers.start(g, c.ID, g.scopesOfClaim(c, s), trace.Current(ctx)).rel, nil
 }
 
 // scopesOfClaim returns the scopes that have members.

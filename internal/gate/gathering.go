@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -21,19 +22,20 @@ type gathers struct {
 // gathering is the work of this process on a claim in parts.
 type gathering struct {
 	scopes []scope
+	span   trace.Span // of the claim's beginning; none if another process began it
 	rel    *release
 	done   chan struct{} // closed when the claim is whole, or cannot be ended now
 	err    error         // valid once done is closed
 }
 
 // start makes the other parts of a claim, unless this process is at it.
-func (gs *gathers) start(g *Gate, id string, scopes []scope) *gathering {
+func (gs *gathers) start(g *Gate, id string, scopes []scope, span trace.Span) *gathering {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	if run := gs.runs[id]; run != nil {
 		return run
 	}
-	run := &gathering{scopes: scopes, rel: &release{settled: make(chan struct{})}, done: make(chan struct{})}
+	run := &gathering{scopes: scopes, span: span, rel: &release{settled: make(chan struct{})}, done: make(chan struct{})}
 	if gs.runs == nil {
 		gs.runs = make(map[string]*gathering)
 	}
@@ -88,14 +90,14 @@ func (g *Gate) help(ctx context.Context, id string) error {
 		return nil
 	}
 	if err == nil {
-		g.gathers.start(g, id, nil)
+		g.gathers.start(g, id, nil, trace.Span{})
 	}
 	return err
 }
 
 // finish makes a claim in parts whole, whoever else is at it.
 func (g *Gate) finish(ctx context.Context, id string) error {
-	run := g.gathers.start(g, id, nil)
+	run := g.gathers.start(g, id, nil, trace.Span{})
 	select {
 	case <-run.done:
 		return run.err
@@ -143,7 +145,7 @@ func (g *Gate) runGathering(id string, run *gathering) {
 		g.log.Error("a large window could not be claimed whole; a later request or sweep goes on", "claimID", id, "error", err)
 	}
 	if err == nil && follows {
-		g.publishRelease(c, run.rel)
+		g.publishRelease(run.span, c, run.rel)
 	} else {
 		if err == nil {
 			g.outbox.Committed(c.Docs)
@@ -156,9 +158,9 @@ func (g *Gate) runGathering(id string, run *gathering) {
 	for _, sc := range g.scopesOfClaim(c, s) {
 		var next *checkRun
 		if g.rules.byKey {
-			next = g.startScope(sc, false)
+			next = g.startScope(callers{first: run.span}, sc, false)
 		} else {
-			next = g.startCheck()
+			next = g.startCheck(callers{first: run.span})
 		}
 		<-next.done
 		next.verdict.wait()
@@ -283,7 +285,7 @@ func (g *Gate) countsOf(c store.Claim) []int {
 // hash returns the two eventIDs that [window.Release] has for the same events.
 func (g *Gate) hash(ctx context.Context, c store.Claim, s gathered) (id, withTimes string, err error) {
 	h := window.NewHash()
-	in := included{g, c, s}
+	in := included{g: g, c: c, s: s}
 	for i := range c.Lists {
 		for refs, err := range in.refs(ctx, i) {
 			if err != nil {
@@ -326,7 +328,7 @@ func (g *Gate) expectedID(ctx context.Context, c store.Claim, s gathered) (strin
 func (g *Gate) claimedBefore(ctx context.Context, id, eventID string) (*release, error) {
 	c, err := g.store.ClaimByID(ctx, g.svc.ServiceName, id)
 	if err == nil && c.State == store.Gathering {
-		return g.gathers.start(g, id, nil).rel, nil
+		return g.gathers.start(g, id, nil, trace.Span{}).rel, nil
 	}
 	if errors.Is(err, store.ErrNotFound) { // one that began when other events were in the window may have the same
 		c, err = g.store.ClaimByEventID(ctx, g.svc.ServiceName, eventID)

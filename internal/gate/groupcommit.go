@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/headgate/headgate/internal/platform/budget"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -42,6 +43,7 @@ type unit struct {
 	verdict  checkResult
 	done     chan struct{}
 	held     *budget.Hold // the memory reserved for the events, until they are answered
+	span     trace.Span   // of the request
 }
 
 func newGroupCommit(run func([]*unit)) *groupCommit { return &groupCommit{run: run} }
@@ -144,17 +146,18 @@ type checkRun struct {
 	verdict checkResult
 	done    chan struct{}
 	// read has the windows that the run's only caller has read; nil: the run reads them.
-	read []foundWindow
+	read    []foundWindow
+	callers callers
 }
 
 // do returns a run that begins after this call. The caller waits for its done channel.
-func (c *coalescer) do(check func() checkResult) *checkRun {
-	return c.doFrom(func([]foundWindow) checkResult { return check() }, nil)
+func (c *coalescer) do(by callers, check func(by callers) checkResult) *checkRun {
+	return c.doFrom(by, func(by callers, _ []foundWindow) checkResult { return check(by) }, nil)
 }
 
 // doFrom is do for a check that may begin with what the caller has read. It gets that only if
 // no other caller shares the run.
-func (c *coalescer) doFrom(check func(read []foundWindow) checkResult, read []foundWindow) *checkRun {
+func (c *coalescer) doFrom(by callers, check func(by callers, read []foundWindow) checkResult, read []foundWindow) *checkRun {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == nil {
@@ -163,6 +166,7 @@ func (c *coalescer) doFrom(check func(read []foundWindow) checkResult, read []fo
 		c.next.read = nil // another caller's events may have come after it was read
 	}
 	r := c.next
+	r.callers.join(by)
 	if !c.running {
 		c.running = true
 		go c.loop(check)
@@ -170,7 +174,7 @@ func (c *coalescer) doFrom(check func(read []foundWindow) checkResult, read []fo
 	return r
 }
 
-func (c *coalescer) loop(check func([]foundWindow) checkResult) {
+func (c *coalescer) loop(check func(callers, []foundWindow) checkResult) {
 	for {
 		c.mu.Lock()
 		r := c.next
@@ -184,7 +188,7 @@ func (c *coalescer) loop(check func([]foundWindow) checkResult) {
 		}
 		c.next = nil // from here on nobody joins r
 		c.mu.Unlock()
-		r.verdict = check(r.read)
+		r.verdict = check(r.callers, r.read)
 		close(r.done)
 	}
 }

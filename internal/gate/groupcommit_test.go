@@ -73,7 +73,7 @@ func TestCoalescerNeverAnswersFromAnEarlierCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c coalescer
 		var stored, runs atomic.Int64
-		check := func() checkResult {
+		check := func(callers) checkResult {
 			runs.Add(1)
 			seen := stored.Load()
 			time.Sleep(5 * time.Millisecond)
@@ -84,7 +84,7 @@ func TestCoalescerNeverAnswersFromAnEarlierCheck(t *testing.T) {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * 100 * time.Microsecond)
 				mine := stored.Add(1)
-				r := c.do(check)
+				r := c.do(callers{}, check)
 				<-r.done
 				var seen int64
 				_, err := fmt.Sscan(r.verdict.err.Error(), &seen)
@@ -106,18 +106,18 @@ func TestOnlyASingleCallersReadIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c coalescer
 		var used []int
-		check := func(read []foundWindow) checkResult {
+		check := func(_ callers, read []foundWindow) checkResult {
 			used = append(used, len(read))
 			time.Sleep(time.Second)
 			return checkResult{}
 		}
-		c.doFrom(check, make([]foundWindow, 1))
+		c.doFrom(callers{}, check, make([]foundWindow, 1))
 		synctest.Wait() // it is under way
-		c.doFrom(check, make([]foundWindow, 2))
-		c.doFrom(check, make([]foundWindow, 3))
+		c.doFrom(callers{}, check, make([]foundWindow, 2))
+		c.doFrom(callers{}, check, make([]foundWindow, 3))
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
-		c.doFrom(check, make([]foundWindow, 4))
+		c.doFrom(callers{}, check, make([]foundWindow, 4))
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		require.Equal(t, []int{1, 0, 4}, used, "the second run has two callers, and reads for itself")

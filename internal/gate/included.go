@@ -16,6 +16,8 @@ type included struct {
 	g *Gate
 	c store.Claim
 	s gathered // of a claim in parts
+
+	traces *eventTraces // gets those of the events that are read; may be nil
 }
 
 func (g *Gate) includedIn(c store.Claim) (included, error) {
@@ -94,6 +96,7 @@ func (in included) events(ctx context.Context) message.Source {
 					return
 				}
 				for e, err := range fetch(refs) {
+					in.traces.add(e)
 					if !yield(e, err) || err != nil {
 						return
 					}

@@ -11,6 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/gate/message"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -105,6 +106,7 @@ func (g *Gate) ingest(ctx context.Context, in []Incoming) (Ingested, error) {
 	if len(in) > 0 {
 		u.held = in[0].Held.Share() // all events of a request share its reserved memory
 	}
+	u.span = trace.Current(ctx)
 	if err := g.commits.do(ctx, u); err != nil {
 		return Ingested{}, unavailable(err, "the store did not answer in time")
 	}
@@ -145,6 +147,7 @@ func (g *Gate) unit(ctx context.Context, in []Incoming) (*unit, error) {
 	stamp := g.time.Stamp(g.remember(), g.remember()+g.retention()+24*time.Hour)
 	now, expireAt := whole(stamp.Now), whole(stamp.Until)
 	forgetBefore, forgetAfter := g.memoryOfNames(stamp)
+	parent := trace.Parent(ctx)
 	for i := range in {
 		if err := ctx.Err(); err != nil {
 			return nil, unavailable(err, "the events could not be looked at in time")
@@ -177,6 +180,7 @@ func (g *Gate) unit(ctx context.Context, in []Incoming) (*unit, error) {
 			ForgetBefore: forgetBefore, ForgetAfter: forgetAfter,
 			ExpireAt: expireAt,
 		}
+		one.Event.Meta.Traceparent = parent
 		if a.letter != "" {
 			one.Endpoint, one.Place = g.letters(), letterPlace(a, now)
 		} else {
@@ -230,8 +234,10 @@ func (g *Gate) commit(units []*unit) {
 		}
 	}
 	ctx, cancel := g.bounded(storeTimeout)
+	spans := beginCommit(units, len(appends))
 	results := g.store.Append(ctx, appends)
 	cancel()
+	endCommit(spans, units, results)
 
 	stored := false
 	for i, r := range results {
@@ -264,7 +270,7 @@ func (g *Gate) commit(units []*unit) {
 	case !g.windowed():
 		g.answerAfter(units, sent...)
 	case !g.rules.byKey:
-		g.answerAfter(units, append(sent, g.startCheck())...)
+		g.answerAfter(units, append(sent, g.startCheck(callersOf(units...)))...)
 	case g.many != nil:
 		g.lookAtMany(units, sent)
 	default:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/window"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -56,7 +57,7 @@ func isDeadLetter(c store.ClaimInfo) bool {
 // event that waits for that. The caller is in flight. The run never has an error: the
 // events are durable, and a later run finds those that are left.
 func (g *Gate) startLetters() *checkRun {
-	send := func() checkResult {
+	send := func(callers) checkResult {
 		ctx, cancel := g.bounded(storeTimeout)
 		defer cancel()
 		if err := g.sendLetters(ctx); err != nil {
@@ -65,9 +66,9 @@ func (g *Gate) startLetters() *checkRun {
 		return checkResult{}
 	}
 	if g.alone {
-		return ended(send())
+		return ended(send(callers{}))
 	}
-	run := g.sending.do(send)
+	run := g.sending.do(callers{}, send)
 	g.inFlight.Go(func() { <-run.done })
 	return run
 }
@@ -117,6 +118,8 @@ func (g *Gate) sendLetter(ctx context.Context, w event.Waiting) error {
 	if err != nil || found == nil {
 		return err
 	}
+	ctx, span := g.tracer.Continue(ctx, trace.Parse(found[0].Meta.Traceparent), trace.Internal, "claim dead letter")
+	defer span.End(nil)
 	r, _ := window.Build([]window.Rule{{Key: found[0].Key, Need: 1, Send: window.All}}, [][]event.Ref{{w.Ref}})
 	if err := g.distinguish(ctx, &r); err != nil {
 		return err
@@ -147,7 +150,7 @@ func (g *Gate) sendLetter(ctx context.Context, w event.Waiting) error {
 	g.countClaim(c, false)
 	g.changed()
 	if !resting && !g.alone {
-		g.publishNow(c, func() {})
+		g.publishNow(span, c, func() {})
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (g *Gate) lookAtMany(units []*unit, sent []*checkRun) {
 					continue
 				}
 				if l.run == nil {
-					l.run = g.startScopeFrom(sc, false, l.found)
+					l.run = g.startScopeFrom(callersOf(u), sc, false, l.found)
 				}
 				runs = append(runs, l.run)
 			}

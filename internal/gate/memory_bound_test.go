@@ -69,18 +69,18 @@ func TestAMessageWithoutMemoryWaits(t *testing.T) {
 		g := New(config.Service{ServiceName: "s", TargetPubSub: config.TargetPubSub{Topic: topic}, MaxMessageBytes: 9 << 20},
 			Options{Store: st, Bus: localbus.New(topic), Log: slog.New(slog.DiscardHandler), Work: b})
 		require.True(t, b.Try(90<<20))
-		require.ErrorContains(t, g.publish(t.Context(), st.claim, buildTime(1), func() { t.Error("the bus has no message") }), "memory")
+		require.ErrorContains(t, g.publish(t.Context(), st.claim, attempt{build: buildTime(1)}, func() { t.Error("the bus has no message") }), "memory")
 		require.Equal(t, store.Claimed, st.claim.State)
 		require.Equal(t, int64(90<<20), b.Used())
 		b.Give(90 << 20)
-		require.NoError(t, g.publish(t.Context(), st.claim, buildTime(1), func() {}))
+		require.NoError(t, g.publish(t.Context(), st.claim, attempt{build: buildTime(1)}, func() {}))
 		require.Equal(t, store.Published, st.claim.State)
 		require.Zero(t, b.Used())
 
 		small := budget.New(1 << 20) // a message larger than the whole budget is published alone
 		g.work = small
 		st.claim.State = store.Claimed
-		require.NoError(t, g.publish(t.Context(), st.claim, buildTime(1), func() {}))
+		require.NoError(t, g.publish(t.Context(), st.claim, attempt{build: buildTime(1)}, func() {}))
 		require.Zero(t, small.Used())
 	})
 }

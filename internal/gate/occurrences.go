@@ -68,12 +68,12 @@ func (g *Gate) Message(ctx context.Context, eventID string) (data []byte, done f
 	if err != nil {
 		return nil, nil, err
 	}
-	data, _, done, err = g.assemble(ctx, c, longestBuild)
+	built, err := g.assemble(ctx, c, longestBuild)
 	if fault.CodeOf(err) == fault.Conflict {
 		return nil, nil, err
 	}
 	if err != nil {
 		return nil, nil, g.expired(err, eventID)
 	}
-	return data, done, nil
+	return built.data, built.done, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/gate/message"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -28,11 +29,20 @@ const (
 	maxAttribute = 1024
 )
 
-// publishNow makes the first attempt to publish a new claim. If it fails, a sweep retries.
-// It calls acked when the bus has the message, before the store has recorded that.
-func (g *Gate) publishNow(c store.Claim, acked func()) {
-	if err := g.publish(context.Background(), c, buildTime(1), acked); err != nil {
-		g.log.Error("a claim could not be published; a later request or sweep retries it",
+// attempt says how a message is published.
+type attempt struct {
+	build time.Duration // the longest time to build it
+	// carried says that the current span carries out what others caused: a sweep's.
+	carried bool
+}
+
+// publishNow makes the first attempt to publish a new claim, whose span it gets. If it fails,
+// a sweep retries. It calls acked when the bus has the message, before the store has
+// recorded that.
+func (g *Gate) publishNow(span trace.Span, c store.Claim, acked func()) {
+	ctx := span.Into(context.Background())
+	if err := g.publish(ctx, c, attempt{build: buildTime(1)}, acked); err != nil {
+		g.log.ErrorContext(ctx, "a claim could not be published; a later request or sweep retries it",
 			"eventID", c.EventID, "claimID", c.ID, "topic", g.topic, "error", err)
 	}
 }
@@ -48,16 +58,16 @@ var errBus = errors.New("the bus did not take the message")
 // twice, and consumers recognise it by its eventID.
 //
 // A claim with several targets is sent to all that wait: see deliver.
-func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, acked func()) (err error) {
+func (g *Gate) publish(ctx context.Context, c store.Claim, a attempt, acked func()) (err error) {
 	defer g.measure(meter.PublishDuration, g.time.Ran(), &err)
 	if len(c.Targets) == 0 && g.topicOf(c) == "" && !isDeadLetter(c.ClaimInfo) { // it was claimed before the configuration had other targets than a topic
 		c.Targets = g.newTargets(g.clock())
 	}
 	if len(c.Targets) > 0 {
-		_, err := g.deliver(ctx, delivery{c: c, choose: pending}, build, acked)
+		_, err := g.deliver(ctx, delivery{c: c, choose: pending}, a, acked)
 		return err
 	}
-	size, err := g.send(ctx, c, build)
+	size, err := g.send(ctx, c, a)
 	if c.State == store.Published { // a replay changes neither PublishedAt nor ExpireAt
 		return err
 	}
@@ -73,7 +83,7 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
 	if settleErr := g.store.Settle(settle, g.svc.ServiceName, c.ID, out); settleErr != nil {
-		g.log.Error("the outcome of a publication could not be recorded; the message may be published again, with the same eventID",
+		g.log.ErrorContext(ctx, "the outcome of a publication could not be recorded; the message may be published again, with the same eventID",
 			"eventID", c.EventID, "claimID", c.ID, "error", settleErr)
 	} else {
 		g.logMessage(ctx, c, out)
@@ -83,19 +93,21 @@ func (g *Gate) publish(ctx context.Context, c store.Claim, build time.Duration, 
 }
 
 // send builds the claim's message and publishes it.
-func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (size int, err error) {
+func (g *Gate) send(ctx context.Context, c store.Claim, a attempt) (size int, err error) {
 	if isDeadLetter(c.ClaimInfo) && g.topicOf(c) == "" { // another instance, or a former configuration, has a topic for it
 		g.deadAway.Store(int64(g.time.Ran()))
 		return 0, fault.New(fault.Conflict, "message %q is a dead letter, and the configuration has no deadLetter.topic: it waits for one", c.EventID)
 	}
-	data, form, done, err := g.assemble(ctx, c, build)
+	built, err := g.assemble(ctx, c, a.build)
 	if err != nil {
 		return 0, err
 	}
-	defer done()
+	defer built.done()
+	ctx, span := g.beginMessage(ctx, c, a, built)
+	defer func() { span.End(err) }()
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if _, err = g.bus.Publish(ctx, g.topicOf(c), bus.Message{Data: data, Attributes: g.attributes(c, form)}); err != nil {
+	if _, err = g.bus.Publish(ctx, g.topicOf(c), bus.Message{Data: built.data, Attributes: g.attributes(ctx, c, built.form)}); err != nil {
 		if isDeadLetter(c.ClaimInfo) { // the topic of the messages may be well
 			g.deadAway.Store(int64(g.time.Ran()))
 			return 0, fmt.Errorf("the topic of dead letters did not take the message: %w", err)
@@ -103,28 +115,41 @@ func (g *Gate) send(ctx context.Context, c store.Claim, build time.Duration) (si
 		g.busAway.Store(int64(g.time.Ran()))
 		return 0, fmt.Errorf("%w: %w", errBus, err)
 	}
-	return len(data), nil
+	return len(built.data), nil
 }
 
-// assemble returns the claim's message. done gives back the message's memory.
-func (g *Gate) assemble(ctx context.Context, c store.Claim, build time.Duration) (data []byte, form message.Form, done func(), err error) {
+// built is a message that is ready to be sent.
+type built struct {
+	data   []byte
+	form   message.Form
+	traces *eventTraces // of its events; nil: no spans are recorded
+	done   func()       // gives back the message's memory
+}
+
+// assemble builds the claim's message.
+func (g *Gate) assemble(ctx context.Context, c store.Claim, build time.Duration) (b built, err error) {
 	building, cancel := context.WithTimeout(ctx, build)
 	defer cancel()
 	in, err := g.includedIn(c)
 	if err != nil {
-		return nil, 0, nil, err
+		return b, err
+	}
+	if g.tracer.On() {
+		b.traces = new(eventTraces)
+		in.traces = b.traces
 	}
 	// The memory of all messages under way is bounded. A message that gets none within its
 	// build time fails like any other that could not be built, and a sweep retries it.
 	room := min(in.sendMemory(min(g.svc.MaxMessageBytes, g.bus.MaxMessageBytes())), g.work.Total())
 	if err := g.work.Take(building, room); err != nil {
-		return nil, 0, nil, fmt.Errorf("build the message: %w", err)
+		return b, fmt.Errorf("build the message: %w", err)
 	}
-	if data, form, err = g.encode(building, in); err != nil {
+	if b.data, b.form, err = g.encode(building, in); err != nil {
 		g.work.Give(room)
-		return nil, 0, nil, fmt.Errorf("build the message: %w", err)
+		return b, fmt.Errorf("build the message: %w", err)
 	}
-	return data, form, func() { g.work.Give(room) }, nil
+	b.done = func() { g.work.Give(room) }
+	return b, nil
 }
 
 // messageMemory estimates the memory needed to build and send a claim's message. It is
@@ -267,7 +292,7 @@ func (g *Gate) events(ctx context.Context, refs []event.Ref) ([]event.Event, err
 
 // attributes returns the message's attributes on the bus: EventSync's serviceName, the ids
 // to deduplicate on, and the CloudEvents attributes in Pub/Sub's binding.
-func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
+func (g *Gate) attributes(ctx context.Context, c store.Claim, form message.Form) map[string]string {
 	attrs := map[string]string{
 		"serviceName":    cut(c.Service),
 		"eventID":        c.EventID,
@@ -282,6 +307,9 @@ func (g *Gate) attributes(c store.Claim, form message.Form) map[string]string {
 	}
 	if form != message.Whole {
 		attrs["claimCheck"] = "true"
+	}
+	if parent := trace.Parent(ctx); parent != "" { // CloudEvents' extension for tracing; the hop's own is beside it
+		attrs["ce-traceparent"] = parent
 	}
 	if w := c.Window; w != nil {
 		attrs["completion"] = string(w.Completion)

@@ -187,9 +187,9 @@ func (g *Gate) replay(ctx context.Context, c store.Claim, to string) error {
 		c.Targets, c.State = g.newTargets(g.clock()), store.Published
 	}
 	if len(c.Targets) == 0 {
-		return g.publish(ctx, c, longestBuild, func() {})
+		return g.publish(ctx, c, attempt{build: longestBuild}, func() {})
 	}
-	_, err := g.deliver(ctx, delivery{c: c, replay: true, choose: choose}, longestBuild, func() {})
+	_, err := g.deliver(ctx, delivery{c: c, replay: true, choose: choose}, attempt{build: longestBuild}, func() {})
 	return err
 }
 

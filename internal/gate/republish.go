@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -145,13 +146,13 @@ func (g *Gate) republish(ctx context.Context, which which) (published, failed in
 // whether every target has the message now: without an error, one that was not due, or that
 // did not answer another claim a moment ago, may still wait.
 func (g *Gate) publishDue(ctx context.Context, c store.Claim, which which) (whole bool, err error) {
-	build := buildTime(c.Attempts)
+	a := attempt{build: buildTime(c.Attempts), carried: true}
 	if len(c.Targets) == 0 {
-		err := g.publish(ctx, c, build, func() {})
+		err := g.publish(ctx, c, a, func() {})
 		return err == nil, err
 	}
 	now := g.clock()
-	return g.deliver(ctx, delivery{c: c, choose: func(t store.Target) bool { return g.due(t, now, which) }}, build, func() {})
+	return g.deliver(ctx, delivery{c: c, choose: func(t store.Target) bool { return g.due(t, now, which) }}, a, func() {})
 }
 
 // republishPage publishes the claims, except those that another instance leases first. It
@@ -181,7 +182,7 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 			}
 			c.Attempts++
 			if c.State == store.Gathering { // it is published when it is whole
-				g.gathers.start(g, c.ID, nil)
+				g.gathers.start(g, c.ID, nil, trace.Span{})
 				return nil
 			}
 			whole := false

@@ -45,7 +45,7 @@ type scopeChecks struct {
 
 // do returns a check of the scope that begins after this call, or that begins with what the
 // caller has read.
-func (s *scopeChecks) do(sc scope, check func(read []foundWindow) checkResult, read []foundWindow) *checkRun {
+func (s *scopeChecks) do(by callers, sc scope, check func(by callers, read []foundWindow) checkResult, read []foundWindow) *checkRun {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.checks[sc]
@@ -57,7 +57,7 @@ func (s *scopeChecks) do(sc scope, check func(read []foundWindow) checkResult, r
 		c.idle = func() { s.forget(sc, c) }
 		s.checks[sc] = c
 	}
-	return c.doFrom(check, read)
+	return c.doFrom(by, check, read)
 }
 
 // forget drops the scope, unless another check was queued since.
@@ -75,18 +75,23 @@ func (s *scopeChecks) forget(sc scope, c *coalescer) {
 // own, because it serves many callers. The caller is in flight. The check is in flight too,
 // so that Close waits for it even if every caller leaves. due says that an event of the
 // scope is known to be due.
-func (g *Gate) startScope(sc scope, due bool) *checkRun { return g.startScopeFrom(sc, due, nil) }
+func (g *Gate) startScope(by callers, sc scope, due bool) *checkRun {
+	return g.startScopeFrom(by, sc, due, nil)
+}
 
 // startScopeFrom is startScope for a caller that has just read all windows of the scope. nil:
 // it has not.
-func (g *Gate) startScopeFrom(sc scope, due bool, read []foundWindow) *checkRun {
+func (g *Gate) startScopeFrom(by callers, sc scope, due bool, read []foundWindow) *checkRun {
 	if g.alone {
 		return ended(g.checkScope(context.Background(), sc, due, read))
 	}
-	run := g.scopes.do(sc, func(read []foundWindow) checkResult {
+	run := g.scopes.do(by, sc, func(by callers, read []foundWindow) checkResult {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		return g.checkScope(ctx, sc, due, read)
+		ctx, span := by.check(ctx, g)
+		result := g.checkScope(ctx, sc, due, read)
+		span.End(result.err)
+		return result
 	}, read)
 	g.inFlight.Go(func() {
 		<-run.done
@@ -99,7 +104,7 @@ func (g *Gate) startScopeFrom(sc scope, due bool, read []foundWindow) *checkRun 
 func (g *Gate) startChecks(u *unit) []*checkRun {
 	var runs []*checkRun
 	for _, sc := range g.scopesOf(u) {
-		runs = append(runs, g.startScope(sc, false))
+		runs = append(runs, g.startScope(callersOf(u), sc, false))
 	}
 	return runs
 }
@@ -151,7 +156,7 @@ func (g *Gate) closeBefore(ctx context.Context, u *unit) error {
 					return unavailable(err, "the window could not be claimed in time")
 				}
 			}
-			run = g.startScope(scopes[i], false)
+			run = g.startScope(callersOf(u), scopes[i], false)
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/gate/target"
 	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/store/drivertest"
 	"github.com/headgate/headgate/internal/webhook/occurrence"
@@ -46,6 +47,7 @@ type world struct {
 
 	senders []target.Sender // of alerts
 	outbox  *occurrence.Outbox
+	tracer  *trace.Tracer
 	meter   *meter.Meter
 }
 
@@ -134,7 +136,10 @@ func (i *instance) restart() {
 }
 
 func (w *world) gateOf(docs store.Docs, i *instance) *gate.Gate {
-	return gate.New(w.cfg, gate.Options{Store: w.store, Docs: docs, Bus: w.bus, Log: slog.New(w.log), Clock: i.clock, AlertSenders: w.senders, Outbox: w.outbox, Meter: w.meter})
+	return gate.New(w.cfg, gate.Options{
+		Store: w.store, Docs: docs, Bus: bus.Traced(w.bus, w.tracer, "test"), Log: slog.New(w.log), Clock: i.clock,
+		AlertSenders: w.senders, Outbox: w.outbox, Tracer: w.tracer, Meter: w.meter,
+	})
 }
 
 // onBoth runs a test on SQLite, in memory, and on the Firestore emulator if that is running.

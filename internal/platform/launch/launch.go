@@ -24,6 +24,7 @@ import (
 	"github.com/headgate/headgate/internal/gate/cloudtimer"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/googletoken"
+	"github.com/headgate/headgate/internal/platform/obs"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 	"github.com/headgate/headgate/internal/store/memorystore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
@@ -53,6 +54,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if s.Project == "" && (s.Store == Firestore || s.Bus == PubSub) {
 		return nil, errors.New("no Google Cloud project is known: name it with --project or $GOOGLE_CLOUD_PROJECT")
 	}
+	log = obs.InProject(log, s.Project)
 	warnings := append(s.unchosen(), aloneWithClients(s, cfg)...)
 	tell(log, silentEmulators(ctx, s)) // only logged: /readyz asks the emulators itself
 	st, more, err := openStore(ctx, s, cfg)

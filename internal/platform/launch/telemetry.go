@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/platform/telemetry"
 )
 
@@ -19,6 +20,12 @@ func startTelemetry(ctx context.Context, s Settings, o *app.Options) (*telemetry
 	if t == nil { // a nil in an interface would not be nil
 		return nil, err
 	}
+	o.Telemetry, o.Tracer = t, t.Tracer()
+	system := "headgate"
+	if s.Bus == PubSub {
+		system = "gcp_pubsub"
+	}
+	o.Bus = bus.Traced(o.Bus, o.Tracer, system)
 	o.Telemetry, o.Meter, o.System = t, t.Meter(), "gcp.firestore"
 	if s.Store == SQLite {
 		o.System = "sqlite"

@@ -14,7 +14,20 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/trace"
 )
+
+// InProject returns log as one of a Google Cloud project. Cloud Logging shows a record beside
+// the spans of its trace only if the record names the trace's project.
+func InProject(log *slog.Logger, project string) *slog.Logger {
+	h, ok := log.Handler().(*handler)
+	if !ok || !h.cloud {
+		return log
+	}
+	in := *h
+	in.extra = cloudExtra(project)
+	return slog.New(&in)
+}
 
 // cloudNames renames slog's own attributes to those of
 // https://cloud.google.com/logging/docs/structured-logging.
@@ -83,126 +96,42 @@ func sensitive(name string) bool {
 	return credential.Named(name)
 }
 
-type traceKey struct{}
-
-type trace struct {
-	name    string // projects/P/traces/T
-	span    string // 16 hex digits, or empty
-	sampled bool
+// handler adds attributes of its own, such as the trace. They are read only at the top level,
+// so while a group is open they are added to root.
+type handler struct {
+	root  slog.Handler
+	h     slog.Handler // root with the attributes and groups of with
+	with  []func(slog.Handler) slog.Handler
+	open  bool // a group is open
+	cloud bool
+	extra func(ctx context.Context, r slog.Record) []slog.Attr
 }
 
-// WithTrace returns ctx with the trace that r's header names (traceparent, or else
-// X-Cloud-Trace-Context), which the logger adds to each record. It returns ctx itself if
-// the header names none.
-func WithTrace(ctx context.Context, r *http.Request, project string) context.Context {
-	t, ok := traceOf(r.Header)
-	if !ok {
-		return ctx
-	}
-	if project != "" {
-		t.name = "projects/" + project + "/traces/" + t.name
-	}
-	return context.WithValue(ctx, traceKey{}, &t)
+// Enabled implements [slog.Handler].
+func (c *handler) Enabled(ctx context.Context, l slog.Level) bool { return c.h.Enabled(ctx, l) }
+
+func (c *handler) derive(f func(slog.Handler) slog.Handler, open bool) slog.Handler {
+	d := *c
+	d.h, d.with, d.open = f(c.h), append(slices.Clip(c.with), f), c.open || open
+	return &d
 }
 
-// Traced returns a handler that passes requests to h with their trace in the context;
-// see WithTrace.
-func Traced(project string, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := traceOf(r.Header); ok { // requests from outside of Google rarely have one: spare them the copy
-			r = r.WithContext(WithTrace(r.Context(), r, project))
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-func traceOf(h http.Header) (trace, bool) {
-	if v := h["Traceparent"]; len(v) == 1 {
-		// version-traceid-parentid-flags; later versions may append fields
-		s := v[0]
-		if len(s) >= 55 && s[2] == '-' && s[35] == '-' && s[52] == '-' && s[:2] != "ff" &&
-			isID(s[3:35]) && isID(s[36:52]) && (len(s) == 55 || s[55] == '-') {
-			flags, err := strconv.ParseUint(s[53:55], 16, 8)
-			if err == nil {
-				return trace{name: s[3:35], span: s[36:52], sampled: flags&1 == 1}, true
-			}
-		}
-	}
-	if v := h["X-Cloud-Trace-Context"]; len(v) == 1 {
-		// TRACE_ID/SPAN_ID;o=OPTIONS, the span in decimal
-		id, rest, _ := strings.Cut(v[0], "/")
-		id, options, _ := strings.Cut(id, ";")
-		if len(id) != 32 || !isID(id) {
-			return trace{}, false
-		}
-		t := trace{name: id}
-		if rest != "" {
-			var s string
-			s, options, _ = strings.Cut(rest, ";")
-			if n, err := strconv.ParseUint(s, 10, 64); err == nil && n != 0 {
-				h := strconv.FormatUint(n, 16)
-				t.span = strings.Repeat("0", 16-len(h)) + h
-			}
-		}
-		t.sampled = options == "o=1"
-		return t, true
-	}
-	return trace{}, false
-}
-
-// isID reports whether s is lower-case hexadecimal and not all zeros.
-func isID(s string) bool {
-	zero := true
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-		zero = zero && c == '0'
-	}
-	return !zero
-}
-
-// cloudHandler adds attributes of its own, such as the trace. Cloud Logging reads them
-// only at the top level, so while a group is open they are added to root.
-type cloudHandler struct {
-	root slog.Handler
-	h    slog.Handler // root with the attributes and groups of with
-	with []func(slog.Handler) slog.Handler
-	open bool // a group is open
-}
-
-func (c *cloudHandler) Enabled(ctx context.Context, l slog.Level) bool { return c.h.Enabled(ctx, l) }
-
-func (c *cloudHandler) derive(f func(slog.Handler) slog.Handler, open bool) slog.Handler {
-	return &cloudHandler{root: c.root, h: f(c.h), with: append(slices.Clip(c.with), f), open: c.open || open}
-}
-
-func (c *cloudHandler) WithAttrs(as []slog.Attr) slog.Handler {
+// WithAttrs implements [slog.Handler].
+func (c *handler) WithAttrs(as []slog.Attr) slog.Handler {
 	return c.derive(func(h slog.Handler) slog.Handler { return h.WithAttrs(as) }, false)
 }
 
-func (c *cloudHandler) WithGroup(name string) slog.Handler {
+// WithGroup implements [slog.Handler].
+func (c *handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return c
 	}
 	return c.derive(func(h slog.Handler) slog.Handler { return h.WithGroup(name) }, true)
 }
 
-func (c *cloudHandler) Handle(ctx context.Context, r slog.Record) error {
-	var extra []slog.Attr
-	if t, ok := ctx.Value(traceKey{}).(*trace); ok {
-		extra = append(extra, slog.String("logging.googleapis.com/trace", t.name),
-			slog.Bool("logging.googleapis.com/trace_sampled", t.sampled))
-		if t.span != "" {
-			extra = append(extra, slog.String("logging.googleapis.com/spanId", t.span))
-		}
-	}
-	if r.Level >= slog.LevelError && r.PC != 0 {
-		f, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
-		extra = append(extra, slog.Group("logging.googleapis.com/sourceLocation",
-			"file", f.File, "line", strconv.Itoa(f.Line), "function", f.Function))
-	}
+// Handle implements [slog.Handler].
+func (c *handler) Handle(ctx context.Context, r slog.Record) error {
+	extra := c.extra(ctx, r)
 	switch {
 	case len(extra) == 0:
 		return c.h.Handle(ctx, r)
@@ -216,4 +145,36 @@ func (c *cloudHandler) Handle(ctx context.Context, r slog.Record) error {
 		h = f(h)
 	}
 	return h.Handle(ctx, r)
+}
+
+// plainExtra returns the trace, by which a receiver of spans finds it.
+func plainExtra(ctx context.Context, _ slog.Record) []slog.Attr {
+	if t := trace.Of(ctx); t.HasTrace() {
+		return []slog.Attr{slog.String("trace", t.TraceID())}
+	}
+	return nil
+}
+
+// cloudExtra returns a function that returns Cloud Logging's fields for the trace, and for the
+// place of an error in the source.
+func cloudExtra(project string) func(ctx context.Context, r slog.Record) []slog.Attr {
+	prefix := ""
+	if project != "" {
+		prefix = "projects/" + project + "/traces/"
+	}
+	return func(ctx context.Context, r slog.Record) (extra []slog.Attr) {
+		if t := trace.Of(ctx); t.HasTrace() {
+			extra = append(extra, slog.String("logging.googleapis.com/trace", prefix+t.TraceID()),
+				slog.Bool("logging.googleapis.com/trace_sampled", t.Sampled))
+			if span := t.SpanID(); span != "" {
+				extra = append(extra, slog.String("logging.googleapis.com/spanId", span))
+			}
+		}
+		if r.Level >= slog.LevelError && r.PC != 0 {
+			f, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
+			extra = append(extra, slog.Group("logging.googleapis.com/sourceLocation",
+				"file", f.File, "line", strconv.Itoa(f.Line), "function", f.Function))
+		}
+		return extra
+	}
 }

@@ -7,10 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/platform/trace"
 )
 
 const (
@@ -57,51 +58,40 @@ func TestLevel(t *testing.T) {
 
 func TestTrace(t *testing.T) {
 	t.Parallel()
-	type want struct {
-		trace, span string
-		sampled     bool
-	}
 	for name, c := range map[string]struct {
-		header, value string
-		want          *want
+		traced  trace.Context
+		project string
+		cloud   map[string]any
+		plain   string
 	}{
-		"W3C":                  {"traceparent", "00-" + traceID + "-" + spanID + "-01", &want{traceID, spanID, true}},
-		"W3C, not sampled":     {"traceparent", "00-" + traceID + "-" + spanID + "-00", &want{traceID, spanID, false}},
-		"a later W3C":          {"traceparent", "01-" + traceID + "-" + spanID + "-01-more", &want{traceID, spanID, true}},
-		"zero trace":           {"traceparent", "00-00000000000000000000000000000000-" + spanID + "-01", nil},
-		"forbidden version":    {"traceparent", "ff-" + traceID + "-" + spanID + "-01", nil},
-		"upper case":           {"traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-" + spanID + "-01", nil},
-		"short":                {"traceparent", "00-" + traceID, nil},
-		"Google":               {"X-Cloud-Trace-Context", traceID + "/255;o=1", &want{traceID, "00000000000000ff", true}},
-		"Google, trace only":   {"X-Cloud-Trace-Context", traceID, &want{traceID, "", false}},
-		"Google, no span":      {"X-Cloud-Trace-Context", traceID + ";o=1", &want{traceID, "", true}},
-		"Google, not an id":    {"X-Cloud-Trace-Context", "x/1;o=1", nil},
-		"Google, odd span":     {"X-Cloud-Trace-Context", traceID + "/x;o=0", &want{traceID, "", false}},
-		"some other's headers": {"X-B3-Traceid", traceID, nil},
+		"none": {trace.Context{}, "p", nil, ""},
+		"a span": {trace.Parse("00-" + traceID + "-" + spanID + "-01"), "p", map[string]any{
+			"trace": "projects/p/traces/" + traceID, "spanId": spanID, "trace_sampled": true,
+		}, " trace=" + traceID + " "},
+		"a trace without a span": {trace.FromHeader(map[string][]string{"X-Cloud-Trace-Context": {traceID}}), "", map[string]any{
+			"trace": traceID, "spanId": nil, "trace_sampled": false,
+		}, " trace=" + traceID + " "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			ctx := trace.With(t.Context(), c.traced)
 			var b bytes.Buffer
-			log := NewLogger(&b, Options{}).With("a", 1).WithGroup("g").With("b", 2)
-			r := httptest.NewRequest("GET", "/", nil)
-			r.Header.Set(c.header, c.value)
-			Traced("p", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				log.InfoContext(r.Context(), "m", "c", 3)
-			})).ServeHTTP(httptest.NewRecorder(), r)
+			log := InProject(NewLogger(&b, Options{}), c.project).With("a", 1).WithGroup("g").With("b", 2)
+			log.InfoContext(ctx, "m", "c", 3)
 			got := parse(t, &b)
 			require.EqualValues(t, 1, got["a"])
 			require.Equal(t, map[string]any{"b": 2.0, "c": 3.0}, got["g"])
-			if c.want == nil {
-				require.NotContains(t, got, "logging.googleapis.com/trace")
-				require.Equal(t, t.Context(), WithTrace(t.Context(), r, "p"))
-				return
+			for _, field := range []string{"trace", "spanId", "trace_sampled"} {
+				require.Equal(t, c.cloud[field], got["logging.googleapis.com/"+field], field)
 			}
-			require.Equal(t, "projects/p/traces/"+c.want.trace, got["logging.googleapis.com/trace"])
-			require.Equal(t, c.want.sampled, got["logging.googleapis.com/trace_sampled"])
-			if c.want.span == "" {
-				require.NotContains(t, got, "logging.googleapis.com/spanId")
+
+			b.Reset()
+			InProject(NewLogger(&b, Options{Format: Logfmt}), c.project).WithGroup("g").InfoContext(ctx, "m", "c", 3)
+			require.Contains(t, b.String(), "g.c=3")
+			if c.plain == "" {
+				require.NotContains(t, b.String(), "trace")
 			} else {
-				require.Equal(t, c.want.span, got["logging.googleapis.com/spanId"])
+				require.Contains(t, b.String(), c.plain)
 			}
 		})
 	}

@@ -66,8 +66,9 @@ func NewLogger(w io.Writer, o Options) *slog.Logger {
 	case Console:
 		return slog.New(newConsole(w, o.Level, o.Colour))
 	case Logfmt:
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: Redact}))
+		h := slog.NewTextHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: Redact})
+		return slog.New(&handler{root: h, h: h, extra: plainExtra})
 	}
 	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: cloudNames})
-	return slog.New(&cloudHandler{root: h, h: h})
+	return slog.New(&handler{root: h, h: h, cloud: true, extra: cloudExtra("")})
 }

@@ -26,7 +26,16 @@ var errSlow = errors.New("outbound: the call took too long")
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c := (*Client)(t)
+	out, span := traced(req)
+	resp, err := (*Client)(t).roundTrip(out)
+	endTraced(span, resp, err)
+	if resp != nil {
+		resp.Request = req
+	}
+	return resp, err
+}
+
+func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
 	if err := c.permit(req.URL); err != nil {
 		closeBody(req)
 		return nil, err
@@ -55,7 +64,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, c.describe(req.URL.Host, err)
 	}
-	resp.Request = req
 	resp.Body = newBody(ctx, cancel, resp.Body, req.URL.Host, c.o.Timeout)
 	return resp, nil
 }

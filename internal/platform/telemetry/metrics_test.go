@@ -16,6 +16,7 @@ import (
 
 	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/telemetry/otlptest"
+	"github.com/headgate/headgate/internal/platform/trace"
 )
 
 // prometheus returns what Prometheus would read, by sample.
@@ -93,8 +94,8 @@ func TestWithoutBackgroundCPU(t *testing.T) {
 		set(meter.Need, 2, "jobs", "a")
 		return nil
 	})
-	_, span := x.Tracer().Start(t.Context(), "one")
-	span.End()
+	_, span := x.Tracer().Start(t.Context(), trace.Internal, "one")
+	span.End(nil)
 	x.Meter().Add(meter.Messages, 1, "jobs", "complete")
 	x.Meter().Add(meter.Events, 1, "jobs", "a", meter.EventStored)
 	x.Meter().Took(meter.SyncRunDuration, 90*time.Second, "wells", "partial")

@@ -1,6 +1,6 @@
 // Package telemetry sends traces and metrics out of the process, by the OpenTelemetry SDK
 // and its environment variables (docs/observe.md). Only this package knows the SDK: use
-// cases measure through package meter.
+// cases measure through package meter, and record spans through package trace.
 //
 // Nothing is exported unless a variable asks for it. Then there is no exporter, no
 // goroutine, and measurements cost nothing. A receiver that does not answer costs what is
@@ -24,11 +24,10 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/trace"
 )
 
 // scope names the instrumentation: it is what the SDK calls tracers and meters by.
@@ -126,12 +125,12 @@ func (o Options) resource(ctx context.Context) (*resource.Resource, error) {
 	), resource.WithTelemetrySDK(), resource.WithFromEnv())
 }
 
-// Tracer returns the tracer for spans. If no traces are exported, its spans cost nothing.
-func (t *Telemetry) Tracer() trace.Tracer {
+// Tracer returns the tracer for spans; nil if no traces are exported.
+func (t *Telemetry) Tracer() *trace.Tracer {
 	if t == nil || t.traces == nil {
-		return noop.Tracer{}
+		return nil
 	}
-	return t.traces.Tracer(scope)
+	return trace.New(recorder{t.traces.Tracer(scope)})
 }
 
 // FlushSpans exports the spans that have ended. Where a process has CPU only during requests,

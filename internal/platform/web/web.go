@@ -22,6 +22,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/trace"
 )
 
 // Handler is an http.Handler that returns its error instead of answering it. An error
@@ -34,6 +35,11 @@ type Adapter struct {
 	// Requests bounds the memory of bodies, Answers that of answers which clients have
 	// not read yet. A nil budget has no bound.
 	Requests, Answers *budget.Budget
+	// Tracer records a span of each request; nil: of none.
+	Tracer *trace.Tracer
+	// FlushSpans exports the spans that have ended. It is called at the end of a request whose
+	// span is recorded. nil: they are exported in the background.
+	FlushSpans func(ctx context.Context)
 	// Meter takes the duration of each request. nil: nobody does.
 	Meter *meter.Meter
 }
@@ -45,13 +51,15 @@ func (a Adapter) Handler(h Handler) http.Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &adapted{log: log, requests: a.Requests, answers: a.Answers, meter: a.Meter, h: h}
+	return &adapted{log: log, requests: a.Requests, answers: a.Answers, tracer: a.Tracer, flush: a.FlushSpans, meter: a.Meter, h: h}
 }
 
 type adapted struct {
 	log      *slog.Logger
 	requests *budget.Budget
 	answers  *budget.Budget
+	tracer   *trace.Tracer
+	flush    func(ctx context.Context)
 	meter    *meter.Meter
 	h        Handler
 }
@@ -68,15 +76,17 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rw.id = id[0]
 		w.Header()[headerRequestID] = id[:1:1]
 	}
+	r, span := a.begin(r)
+	ctx := r.Context()
 	var start time.Time
 	defer func() {
 		if p := recover(); p != nil {
 			rw.release()
+			defer a.end(ctx, span, http.StatusInternalServerError) // it may panic again
 			a.panicked(rw, r, p)
 			a.measure(r, rw, start)
 		}
 	}()
-	ctx := r.Context()
 	verbose := a.log.Enabled(ctx, slog.LevelDebug)
 	if verbose || a.meter != nil {
 		start = time.Now()
@@ -90,6 +100,7 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a.measure(r, rw, start)
 	rw.release()
+	a.end(ctx, span, rw.sent())
 	hijacked := rw.hijacked
 	*rw = response{}
 	if !hijacked {

@@ -26,7 +26,7 @@ type Options struct {
 	Docs store.Docs
 	Now  func() time.Time // nil: time.Now
 	// Changed is called after each commit of a record. It may be nil.
-	Changed func(org, recordType string, ids []string)
+	Changed func(ctx context.Context, org, recordType string, ids []string)
 	// Outbox takes the changes to which others subscribe. nil: nobody does.
 	Outbox *occurrence.Outbox
 }
@@ -35,7 +35,7 @@ type Options struct {
 type Service struct {
 	docs    store.Docs
 	now     func() time.Time
-	changed func(org, recordType string, ids []string)
+	changed func(ctx context.Context, org, recordType string, ids []string)
 	outbox  *occurrence.Outbox
 }
 
@@ -268,7 +268,7 @@ func (s *Service) commit(ctx context.Context, org, recordType string, r *record.
 	}
 	s.outbox.Committed(told)
 	if s.changed != nil {
-		s.changed(org, recordType, []string{r.ID})
+		s.changed(ctx, org, recordType, []string{r.ID})
 	}
 	return nil
 }

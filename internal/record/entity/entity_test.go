@@ -24,7 +24,7 @@ func newService(t *testing.T) (*entity.Service, *changed) {
 	t.Helper()
 	st := drivertest.SQLite(t)
 	c := new(changed)
-	return entity.New(entity.Options{Docs: st, Now: time.Now, Changed: func(org, typ string, ids []string) {
+	return entity.New(entity.Options{Docs: st, Now: time.Now, Changed: func(_ context.Context, org, typ string, ids []string) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, id := range ids {

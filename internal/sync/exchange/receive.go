@@ -143,7 +143,7 @@ func (r *receiver) apply(ctx context.Context, m *mapping.Mapped) (Received, erro
 			r.s.o.StatusChanged(r.def.ID)
 		}
 		if err == nil && d.Record != nil && d.Effect != plan.Linked {
-			r.s.o.RecordsChanged(r.def.OrgID, r.datatype, []string{old.RecordID})
+			r.s.o.RecordsChanged(ctx, r.def.OrgID, r.datatype, []string{old.RecordID})
 		}
 		return out, err
 	}

@@ -16,6 +16,7 @@
 package exchange
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -39,7 +40,7 @@ type Options struct {
 	// Random returns an id that no other call has returned.
 	Random func() string
 	// RecordsChanged is called with the records that a commit changed. May be nil.
-	RecordsChanged func(org, datatype string, ids []string)
+	RecordsChanged func(ctx context.Context, org, datatype string, ids []string)
 	// Outbox takes the changes of records to which others subscribe. nil: nobody does.
 	Outbox *occurrence.Outbox
 	// StatusChanged is called after a sync's conflicts changed. It must not block. May
@@ -59,7 +60,7 @@ func New(o Options) *Service {
 		o.Now = time.Now
 	}
 	if o.RecordsChanged == nil {
-		o.RecordsChanged = func(string, string, []string) {}
+		o.RecordsChanged = func(context.Context, string, string, []string) {}
 	}
 	if o.StatusChanged == nil {
 		o.StatusChanged = func(string) {}

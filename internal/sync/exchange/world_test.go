@@ -53,7 +53,7 @@ func newWorld(t *testing.T, change func(*definition.Sync)) *world {
 	t.Cleanup(func() { require.NoError(t, w.runs.Close(context.Background())) })
 	w.rows = exchange.New(exchange.Options{
 		Docs: st, Definitions: defs, Kinds: kinds, Log: slog.New(slog.DiscardHandler), Now: now, Random: random,
-		RecordsChanged: func(_, _ string, ids []string) { w.changed = append(w.changed, ids...) },
+		RecordsChanged: func(_ context.Context, _, _ string, ids []string) { w.changed = append(w.changed, ids...) },
 		StatusChanged:  func(string) { w.status++ },
 		Outbox:         outbox,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
@@ -38,9 +39,12 @@ func (p *puller) apply(ctx context.Context, m *mapped) error {
 
 // tryApply makes one attempt. store.ErrConflict: another writer was faster. Nothing is
 // counted as deleted before it is committed, because the count outlives the attempt.
-func (p *puller) tryApply(ctx context.Context, m *mapped) error {
-	now := p.e.svc.clock()
-	p.planner.Now = now
+func (p *puller) tryApply(ctx context.Context, m *mapped) (err error) {
+	ctx, span := trace.Start(ctx, trace.Internal, "apply page")
+	span.SetString("headgate.datatype", p.step.Datatype)
+	span.SetInt("headgate.rows", len(m.items))
+	defer func() { span.End(err) }()
+	p.planner.Now = p.e.svc.clock()
 	others, err := p.e.others.Push(ctx, p.step.Datatype)
 	if err != nil {
 		return err
@@ -69,7 +73,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 			known[c] = true
 		}
 		if !p.e.dry() {
-			if writes, err = p.conflicts.Append(ctx, writes, p.step.Datatype, &old.StoredRecord, d, now); err != nil {
+			if writes, err = p.conflicts.Append(ctx, writes, p.step.Datatype, &old.StoredRecord, d, p.planner.Now); err != nil {
 				return err
 			}
 		}
@@ -87,7 +91,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 		// value. Otherwise the next push would look at every record that was pulled.
 		var order int64
 		if d.Effect != plan.Linked && others || d.Pushes && p.def.Pushes() {
-			order = now.UnixMicro()
+			order = p.planner.Now.UnixMicro()
 		}
 		if writes = append(writes, p.records.Replace(old.StoredRecord, d.Record, order)); old.Alias != nil {
 			writes, p.aliased = append(writes, old.Alias...), true
@@ -123,7 +127,7 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) error {
 	p.deletes, p.sent = deletes, left
 	p.planner.Sent = left.Of
 	if len(changed) > 0 {
-		p.e.svc.o.RecordsChanged(p.def.OrgID, p.step.Datatype, idsOf(changed))
+		p.e.svc.o.RecordsChanged(ctx, p.def.OrgID, p.step.Datatype, idsOf(changed))
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func (s *Service) tryDecide(ctx context.Context, def *definition.Sync, datatype,
 	if err == nil {
 		s.o.Outbox.Committed(told)
 		s.o.StatusChanged(def.ID)
-		s.o.RecordsChanged(def.OrgID, datatype, []string{recordID})
+		s.o.RecordsChanged(ctx, def.OrgID, datatype, []string{recordID})
 	}
 	return left, err
 }

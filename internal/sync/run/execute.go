@@ -41,7 +41,7 @@ var errHandOn = errors.New("run: the rest is for another invocation")
 // checkpoint. It does nothing if another process is at work on the run, or another call
 // in this process waits for the memory for it. An error means that the store did not
 // answer.
-func (s *Service) Work(ctx context.Context, syncID, runID string) error {
+func (s *Service) Work(ctx context.Context, syncID, runID string) (err error) {
 	room, ok, err := s.awaitMemory(ctx, runKey{syncID, runID}) // before it has the lease, which would run out
 	if err != nil || !ok {
 		return err
@@ -63,6 +63,8 @@ func (s *Service) Work(ctx context.Context, syncID, runID string) error {
 	if e.run, e.runRev, err = s.ledger.readRun(ctx, syncID, runID); err != nil {
 		return err
 	}
+	ctx, span := e.trace(ctx)
+	defer func() { e.endTrace(span, err) }()
 	if e.run.State == Pending && e.outdated() {
 		return e.finish(ctx, Cancelled)
 	}

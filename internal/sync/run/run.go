@@ -132,7 +132,10 @@ type Run struct {
 	AllowDeletes bool      `json:"allowDeletes,omitempty"`
 	Retry        bool      `json:"retry,omitempty"` // of rejects
 	// Credentials reports that the run was started with credentials of its own.
-	Credentials bool            `json:"credentials,omitempty"`
+	Credentials bool `json:"credentials,omitempty"`
+	// Traceparent names the span that asked for the run, if one was recorded. Whichever
+	// process works on the run continues its trace.
+	Traceparent string          `json:"traceparent,omitempty"`
 	Counts      Counts          `json:"counts"`
 	Results     []*Step         `json:"results"`
 	Warnings    []string        `json:"warnings"`

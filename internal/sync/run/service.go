@@ -32,6 +32,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/shutdown"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -73,7 +74,7 @@ type Options struct {
 	// limit.
 	MaxInvocation time.Duration
 	// RecordsChanged is called with the records that a commit changed. May be nil.
-	RecordsChanged func(org, datatype string, ids []string)
+	RecordsChanged func(ctx context.Context, org, datatype string, ids []string)
 	// Outbox takes what others subscribe to: changes of records, and runs that went wrong. nil:
 	// nobody does.
 	Outbox *occurrence.Outbox
@@ -81,6 +82,8 @@ type Options struct {
 	Meter *meter.Meter
 	// Memory bounds the runs that this process works on at once; nil: no bound.
 	Memory *budget.Budget
+	// Tracer records spans; nil: none are recorded.
+	Tracer *trace.Tracer
 	// StatusChanged is called after a sync's run or its conflicts changed. It must not
 	// block. May be nil.
 	StatusChanged func(syncID string)
@@ -131,7 +134,7 @@ func New(o Options) *Service {
 		s.o.StatusChanged = func(string) {}
 	}
 	if s.o.RecordsChanged == nil {
-		s.o.RecordsChanged = func(string, string, []string) {}
+		s.o.RecordsChanged = func(context.Context, string, string, []string) {}
 	}
 	s.ledger = NewLedger(s.docs, s.now)
 	s.stopped, s.stop = context.WithCancel(context.Background())

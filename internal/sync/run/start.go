@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -30,6 +31,8 @@ type Start struct {
 	// changed, the start returns store.ErrConflict.
 	With  []store.Write
 	queue bool // see Queue
+
+	traceparent string // of the request
 }
 
 // Busy is the error of a start while another run of the sync is at work.
@@ -53,6 +56,7 @@ func (s *Service) Start(ctx context.Context, id string, o Start) (*Run, error) {
 			return nil, err
 		}
 	}
+	o.traceparent = trace.Parent(ctx)
 	if o.EventID != "" {
 		o.once = "event-" + o.EventID
 	}
@@ -165,7 +169,7 @@ func (s *Service) tryStart(ctx context.Context, d *definition.Stored, runID stri
 func newRun(syncID, runID string, o Start, now time.Time) *Run {
 	return &Run{
 		ID: runID, SyncID: syncID, Method: o.Method, State: Pending, Trigger: o.Trigger, EventID: o.EventID,
-		StartedAt: now, UpdatedAt: now, AllowDeletes: o.AllowDeletes, Retry: o.Retry, Credentials: o.Credentials != nil, Results: []*Step{}, Warnings: []string{}, Errors: []string{},
+		StartedAt: now, UpdatedAt: now, AllowDeletes: o.AllowDeletes, Retry: o.Retry, Credentials: o.Credentials != nil, Traceparent: o.traceparent, Results: []*Step{}, Warnings: []string{}, Errors: []string{},
 	}
 }
 

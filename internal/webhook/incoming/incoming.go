@@ -28,6 +28,7 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 	"github.com/headgate/headgate/internal/webhook/occurrence"
@@ -114,6 +115,7 @@ func (s *Service) store(ctx context.Context, id, webhookID string, data json.Raw
 		return false, err
 	}
 	l.Version, l.Data, l.Large, l.ReceivedAt, l.WebhookID = l.Version+1, data, nil, s.now(), webhookID
+	l.Traceparent = trace.Parent(ctx)
 	told := s.told(ctx, l)
 	with := told
 	if webhookID != "" {

@@ -30,6 +30,8 @@ type List struct {
 	Large      *Large          `json:"large,omitempty"` // instead of Data
 	ReceivedAt time.Time       `json:"receivedAt"`
 	WebhookID  string          `json:"webhookId,omitempty"`
+	// Traceparent names the span of the webhook's request, if it was recorded.
+	Traceparent string `json:"traceparent,omitempty"`
 	// Fanned is the latest version of which every target has a delivery.
 	Fanned int64 `json:"fanned"`
 

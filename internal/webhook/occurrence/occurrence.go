@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -49,6 +50,8 @@ type Occurrence struct {
 	// second time: it is built from its events for each attempt.
 	Service string `json:"serviceName,omitempty" description:"Of a message."`
 	EventID string `json:"eventID,omitempty" description:"Of a message."`
+	// Traceparent names the span in which it happened.
+	Traceparent string `json:"traceparent,omitempty" description:"The span in which it happened, if it was recorded."`
 }
 
 // Collection has the occurrences that some target still has to get, in the order of their
@@ -114,6 +117,7 @@ func (o *Outbox) Wants(ctx context.Context, typ, subject string) bool {
 func (o *Outbox) Writes(ctx context.Context, all ...Occurrence) (writes []store.Write) {
 	for _, one := range all {
 		if o.Wants(ctx, one.Type, one.Subject) {
+			one.Traceparent = trace.Parent(ctx)
 			writes = append(writes, (&Entry{Occurrence: one}).Write())
 		}
 	}

@@ -67,7 +67,7 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 // took the delivery.
 func (s *Service) attempt(ctx context.Context, t *Target, d *Delivery) (_ *Target, ok bool, err error) {
 	began := s.now()
-	status, retryAfter, sendErr := s.call(ctx, t, d)
+	status, retryAfter, sendErr := s.tracedCall(ctx, t, d)
 	if ctx.Err() != nil { // this process is stopping: the outcome is unknown, and another retries
 		return t, false, s.release(ctx, t)
 	}

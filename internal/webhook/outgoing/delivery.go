@@ -33,6 +33,8 @@ type Delivery struct {
 	Tries      int                    `json:"tries"`
 	// Replaced counts the earlier versions that this one replaced before they were delivered.
 	Replaced int64 `json:"replaced,omitempty"`
+	// Traceparent names the span that caused a delivery of a list; an Occurrence has its own.
+	Traceparent string `json:"traceparent,omitempty"`
 
 	rev   string
 	trial bool // a test delivery, which is never stored

@@ -67,7 +67,7 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List, data fun
 	}
 	for t.Version < l.Version {
 		now := s.now()
-		d := &Delivery{N: t.Next, WebhookID: "msg_" + s.random(), List: l.ID, Version: l.Version, Data: l.Data, Large: l.Large, CreatedAt: now, State: Waits}
+		d := &Delivery{N: t.Next, WebhookID: "msg_" + s.random(), List: l.ID, Version: l.Version, Data: l.Data, Large: l.Large, CreatedAt: now, State: Waits, Traceparent: l.Traceparent}
 		next := *t
 		next.Version = l.Version
 		var writes []store.Write

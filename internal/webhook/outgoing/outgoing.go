@@ -30,6 +30,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/outbound"
 	"github.com/headgate/headgate/internal/platform/shutdown"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/webhook/list"
 )
@@ -67,6 +68,8 @@ type Options struct {
 	// Message returns the message of a gate as its targets get it. NotFound, Gone and Conflict
 	// say that it never will. nil: occurrences of messages are sent as they are stored.
 	Message Message
+	// Tracer records spans; nil: none are recorded.
+	Tracer *trace.Tracer
 }
 
 // Service is the use case. All methods may be called concurrently.
@@ -83,6 +86,7 @@ type Service struct {
 	changed       func()
 	message       Message
 	backgroundCPU bool
+	tracer        *trace.Tracer
 	meter         *meter.Meter
 
 	subscriptions subscriptions
@@ -109,7 +113,7 @@ func New(o Options) *Service {
 	s := &Service{
 		docs: o.Docs, lists: list.NewStore(o.Docs), targets: targets{o.Docs, o.Log},
 		sender: sender{http: outbound.OrRefuse(o.HTTP), now: now, publicURL: o.PublicURL, patience: cmp.Or(o.Patience, sendTime)},
-		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, message: o.Message, backgroundCPU: o.BackgroundCPU, meter: o.Meter,
+		log:    o.Log, now: now, random: o.Random, consents: o.Consents, changed: o.Changed, message: o.Message, backgroundCPU: o.BackgroundCPU, tracer: o.Tracer, meter: o.Meter,
 		kick: make(chan struct{}, 1), stored: make(chan struct{}, 1), calling: make(chan struct{}, maxCalls),
 	}
 	s.pairs.Store(mostPairs)
