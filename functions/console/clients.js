@@ -14,7 +14,7 @@ export function liveView(ctx) {
   const loading = fresh(ctx, async () => {
     const now = await get(`live/clients?limit=${MOST}`);
     update(clients, el("h2", {}, count(now.count, "client"), " connected to this instance"),
-      table("Clients", ["Since", "Address", "Transport", "Subscribes to", { text: "Frames sent", number: true }, "Last sent", { text: "Waiting", number: true }],
+      table("Clients", ["Since", "Address", "Transport", "Subscribes to", { text: "Frames sent", number: true }, "Last sent", { text: "Frames waiting", number: true }],
         now.clients.map((/** @type {any} */ c) => [
           time(c.since), said(c.remote ?? ""), `${c.transport}, protocol ${c.protocol}`,
           el("ul", { class: "list" }, (c.subscriptions ?? []).map((/** @type {any} */ s) => el("li", {}, said(s.entity, 80), " ", said(s.id, 80))),

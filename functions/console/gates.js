@@ -42,13 +42,20 @@ function list(ctx) {
     const found = rows.map((r) => ({ r, s: r.state(now) })).filter(({ r }) => r.name.toLowerCase().includes(sought)).sort((a, b) => a.s.rank - b.s.rank);
     update(card, table(`${count(found.length, "gate")}${sought ? ` of ${ctx.services.length.toLocaleString()}` : ""}`, HEADS, found.map(({ r, s }) => r.cells(s, now)), "None has that in its name.", found.map(({ r }) => r.key)));
   };
+  const changed = new Set(["*"]); // the names of gates that are read again; "*": all
   const loading = fresh(ctx, async () => {
-    rows = await readGates(ctx);
+    const what = new Set(changed);
+    changed.clear();
+    rows = await readGates(ctx, rows, what);
     draw();
     await new Promise((r) => setTimeout(r, 1000)); // several requests each: not at every event
   });
-  ctx.listen("headgate/gates", "*", loading.refresh);
-  ctx.onOpen(loading.refresh);
+  const anew = (/** @type {string} */ name) => {
+    changed.add(name);
+    loading.refresh();
+  };
+  ctx.listen("headgate/gates", "*", (change) => anew(change.type === "resync" ? "*" : change.id));
+  ctx.onOpen(() => anew("*"));
   loading.refresh();
   return [el("div", { class: "title page" }, el("h2", { class: "top" }, "Gates"), searchField("Search gates", (text) => { sought = text; draw(); })), loading.trouble, card];
 }

@@ -32,7 +32,11 @@ export function messagePage(ctx, svc, base, id) {
     drawTargets(m);
     if (text !== null || m.state === "dropped") return drawAbout(m, parsed(text));
     drawAbout(m, null);
-    const got = await head(base + "messages/" + segment(id), CONTENT);
+    const got = await head(base + "messages/" + segment(id), CONTENT).catch((err) => { if (err.status === 410) return null; throw err; });
+    if (!got) {
+      content.classList.remove("hidden");
+      return update(content, el("h2", {}, "Content"), el("p", { class: "soft" }, "The events of this message have expired."));
+    }
     text = got.text;
     const whole = got.whole ? parsed(text) : null;
     drawAbout(m, whole);

@@ -8,6 +8,7 @@ import { nextStep } from "./health.js";
 import { readGates, readSyncs, readWebhooks } from "./standing.js";
 
 const SHOWN = 12; // rows of a part that are shown unasked, those with trouble first
+const ALL = "*";
 const PAUSE = 2000; // ms between two loads
 const AGAIN = 5000; // ms until a part that could not be read is read again
 const ALARMS = 8; // that are listed; the rows have all
@@ -20,7 +21,7 @@ const REDRAW = 5000; // ms: what was due in time is late now
  * @typedef {object} Part
  * @property {string} name @property {string} one @property {string} href @property {string[]} heads
  * @property {string} none
- * @property {(ctx: import("./app.js").Context) => Promise<Row[]|null>} read null: the deployment does not serve it
+ * @property {(ctx: import("./app.js").Context, known: Row[], changed: Set<string>) => Promise<Row[]|null>} read null: the deployment does not serve it
  */
 
 /** @type {Part[]} */
@@ -36,6 +37,8 @@ export function overviewView(ctx) {
   const places = PARTS.map((p) => el("section", { class: "card overview", "aria-label": p.name }, el("h2", {}, p.name), el("p", { class: "soft" }, "Loading…")));
   /** What is known of each part. @type {{rows: Row[]|null, since: number, why: string, loaded: number}[]} */
   const known = PARTS.map(() => ({ rows: [], since: 0, why: "", loaded: 0 }));
+  /** What changed in each part since it was read, by id; ALL: anything. Only that is read again. */
+  const changed = PARTS.map(() => new Set([ALL]));
   let sought = "";
   let again = 0;
 
@@ -43,17 +46,22 @@ export function overviewView(ctx) {
     clearTimeout(again);
     await Promise.all(PARTS.map(async (part, i) => {
       const k = known[i];
+      const what = new Set(changed[i]);
+      if (what.size === 0) return;
+      changed[i].clear();
       try {
-        k.rows = await part.read(ctx);
+        k.rows = await part.read(ctx, k.rows ?? [], what);
+        for (const r of k.rows ?? []) if (r.unknown) changed[i].add(r.key); // it is read again
         k.since = 0;
         k.loaded = Date.now();
       } catch (err) {
         k.since ||= Date.now();
         k.why = /** @type {Error} */ (err).message;
+        changed[i].add(ALL);
       }
       draw();
     }));
-    if (known.some((k) => k.since || k.rows?.some((r) => r.unknown))) again = setTimeout(refresh, AGAIN);
+    if (changed.some((c) => c.size > 0)) again = setTimeout(refresh, AGAIN);
     await new Promise((r) => setTimeout(r, PAUSE));
   });
 
@@ -86,9 +94,14 @@ export function overviewView(ctx) {
     shown.length < found.length && el("p", { class: "more" }, el("a", { href: part.href }, `All ${count(rows.length, part.one)}`), el("span", { class: "small soft" }, ` (${shown.length.toLocaleString()} of ${found.length.toLocaleString()} are shown, those with alarms first)`)));
   }
 
-  for (const entity of ["headgate/gates", "headgate/syncs"]) ctx.listen(entity, "*", refresh);
-  ctx.listen("headgate/webhooks", "all", refresh);
-  ctx.onOpen(refresh);
+  const anew = (/** @type {number} */ i, /** @type {string} */ id) => {
+    changed[i].add(id);
+    refresh();
+  };
+  ctx.listen("headgate/gates", "*", (change) => anew(0, change.type === "resync" ? ALL : change.id));
+  ctx.listen("headgate/syncs", "*", () => anew(1, ALL));
+  ctx.listen("headgate/webhooks", "all", () => anew(2, ALL));
+  ctx.onOpen(() => PARTS.forEach((_, i) => anew(i, ALL)));
   const tick = setInterval(draw, REDRAW);
   ctx.onLeave(() => {
     clearInterval(tick);

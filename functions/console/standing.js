@@ -36,13 +36,13 @@ const wrong = (text) => text && el("div", { class: "error" }, said(text, 160));
 const is = (rank, words, tone = ["bad", "warn", "good"][rank]) => ({ rank, words, tone });
 
 /**
- * Reads all gates, a few at a time. One that cannot be read does not hide the others.
- * @param {import("./app.js").Context} ctx @returns {Promise<Row[]>}
+ * Reads gates, a few at a time. One that cannot be read does not hide the others.
+ * @param {import("./app.js").Context} ctx @param {Row[]} [known] the rows until now @param {Set<string>} [changed] the names of gates that are read again; "*": all
+ * @returns {Promise<Row[]>}
  */
-export async function readGates(ctx) {
-  /** @type {Row[]} */
-  const rows = [];
-  const left = ctx.services.map((svc, i) => ({ svc, i }));
+export async function readGates(ctx, known = [], changed = new Set(["*"])) {
+  const rows = known.slice();
+  const left = ctx.services.map((svc, i) => ({ svc, i })).filter(({ svc, i }) => !rows[i] || changed.has("*") || changed.has(svc.serviceName));
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
     for (let next = left.shift(); next; next = left.shift()) rows[next.i] = await readGate(ctx, next.svc);
   }));

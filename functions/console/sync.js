@@ -17,7 +17,7 @@ export function oneSync(ctx, id, o) {
   const about = el("section", { class: "card", "aria-label": "Definition" });
   const runBox = el("section", { class: "card listed", "aria-label": "Run" });
   const conflictBox = el("section", { class: "card listed", "aria-label": "Conflicts" });
-  const rowBox = el("section", { class: "card", "aria-label": "Rows" });
+  const rowBox = el("section", { class: "card records", "aria-label": "Records" });
   let ended = false;
   let read = { rows: "", rejects: "" }; // the run and its state for which rows and rejects were loaded
   /** @type {any} */
