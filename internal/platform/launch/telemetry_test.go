@@ -54,7 +54,9 @@ func (b *lockedBuffer) measured(t *testing.T) []string {
 }
 
 // serve opens a deployment on an embedded store, on the platform, and returns how to call it.
-func serve(t *testing.T, platform hosting.Platform) (call func(method, path string) *httptest.ResponseRecorder, log *lockedBuffer) {
+//
+// answers says that the receiver takes the last export.
+func serve(t *testing.T, platform hosting.Platform, answers bool) (call func(method, path string) *httptest.ResponseRecorder, log *lockedBuffer) {
 	t.Helper()
 	log = new(lockedBuffer)
 	s := launch.FromEnv(os.Getenv)
@@ -64,7 +66,7 @@ func serve(t *testing.T, platform hosting.Platform) (call func(method, path stri
 	require.NoError(t, err)
 	a, err := launch.Open(t.Context(), s, cfg, slog.New(slog.NewJSONHandler(log, nil)))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, a.Close(context.Background())) })
+	t.Cleanup(func() { require.Equal(t, answers, a.Close(context.Background()) == nil) })
 	h, err := functions.Handler(a)
 	require.NoError(t, err)
 	return func(method, path string) *httptest.ResponseRecorder {
@@ -82,7 +84,7 @@ func TestOnCloudRunSweepsExport(t *testing.T) {
 	r := otlptest.New(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1") // an exporter in the background would not wait
-	call, log := serve(t, hosting.CloudRun)
+	call, log := serve(t, hosting.CloudRun, true)
 	call("POST", "/event/a")
 	call("POST", "/event/b")
 	call("POST", "/event/a")
@@ -104,10 +106,23 @@ func TestOnAMachineAnExporterRuns(t *testing.T) {
 	r := otlptest.New(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "10")
-	call, log := serve(t, hosting.Machine)
+	call, log := serve(t, hosting.Machine, true)
 	call("POST", "/event/a")
 	call("POST", "/event/b")
 	require.Eventually(t, func() bool { return r.Metric("headgate.messages") != nil && r.Metric("headgate.endpoint.need") != nil }, 20*time.Second, 5*time.Millisecond)
 	require.EqualValues(t, 1, r.Value(t, "headgate.messages", map[string]string{"headgate.completion": "complete"}))
 	require.Empty(t, log.measured(t))
+}
+
+// A receiver that does not answer costs a line in the log, and nothing else.
+func TestOnCloudRunASweepDoesNotFailWithItsExport(t *testing.T) {
+	r := otlptest.New(t)
+	r.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "100")
+	call, log := serve(t, hosting.CloudRun, false)
+	call("POST", "/sweep")
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	require.Contains(t, log.String(), "telemetry could not be exported")
 }

@@ -88,7 +88,7 @@ func line(b *bufio.Writer, name string, labels attribute.Set, more, value, sampl
 		separator = ","
 	}
 	for i := labels.Iter(); i.Next(); {
-		add(underscored(string(i.Attribute().Key)), i.Attribute().Value.Emit())
+		add(underscored(string(i.Attribute().Key)), i.Attribute().Value.String())
 	}
 	if more != "" {
 		add(more, value)
