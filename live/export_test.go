@@ -101,6 +101,11 @@ func PingStream(w http.ResponseWriter) error {
 // Message returns a message for the queue with the first n keys.
 func Message(keys []Key) (data []byte, n int, err error) { return message("", keys) }
 
+// TracedMessage is Message for a change with a traceparent.
+func TracedMessage(traceparent string, keys []Key) (data []byte, n int, err error) {
+	return message(traceparent, keys)
+}
+
 // CheckFrames returns the reader of a connection on which r arrives.
 func CheckFrames(r io.Reader) io.Reader { return &checkedConn{from: r} }
 

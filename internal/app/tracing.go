@@ -17,7 +17,7 @@ func (a *App) Tracer() *trace.Tracer { return a.o.Tracer }
 // FlushSpans returns a function that exports the spans that have ended. It is nil where that
 // happens in the background. Spans that the receiver does not take in time are lost.
 func (a *App) FlushSpans() func(ctx context.Context) {
-	if a.backgroundCPU || !a.o.Tracer.On() {
+	if a.backgroundCPU || a.o.Telemetry == nil || !a.o.Tracer.On() {
 		return nil
 	}
 	return func(ctx context.Context) {

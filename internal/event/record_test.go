@@ -24,6 +24,7 @@ func TestARecordKeepsTheWholeEvent(t *testing.T) {
 				Method: "POST", Headers: values.Draw(t, "headers"), Query: values.Draw(t, "query"), RawQuery: rapid.String().Draw(t, "raw"),
 				Redacted: []string{"?token"}, CloudEvent: map[string]json.RawMessage{"id": json.RawMessage(`"1"`)},
 				PubSub: &event.PubSub{OrderingKey: rapid.String().Draw(t, "orderingKey"), Attributes: rapid.MapOfN(rapid.String(), rapid.String(), 1, 3).Draw(t, "attributes")}, CorrelationKey: rapid.String().Draw(t, "key"),
+				Traceparent: rapid.String().Draw(t, "traceparent"),
 			},
 		}
 		line, err := json.Marshal(event.RecordOf("orders", e))

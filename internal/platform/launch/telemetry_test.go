@@ -77,13 +77,14 @@ func serve(t *testing.T, platform hosting.Platform, answers bool) (call func(met
 	}, log
 }
 
-// On Cloud Run, a message is a line of the log, and a sweep exports the gauges. Nothing is
+// On Cloud Run, a message is a line of the log, and a sweep exports the gauges. No metric is
 // exported otherwise. The exporters read the environment of the process, so the test is not
 // parallel.
 func TestOnCloudRunSweepsExport(t *testing.T) {
 	r := otlptest.New(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", r.URL)
 	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1") // an exporter in the background would not wait
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")     // requests export spans
 	call, log := serve(t, hosting.CloudRun, true)
 	call("POST", "/event/a")
 	call("POST", "/event/b")

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -20,16 +19,12 @@ var kinds = map[trace.Kind]oteltrace.SpanKind{
 }
 
 // Start implements [trace.Recorder].
-func (r recorder) Start(parent trace.Context, kind trace.Kind, name string, at time.Time) trace.Recording {
+func (r recorder) Start(parent trace.Context, kind trace.Kind, name string) trace.Recording {
 	ctx := context.Background()
 	if parent.Valid() {
 		ctx = oteltrace.ContextWithRemoteSpanContext(ctx, spanContext(parent))
 	}
-	options := []oteltrace.SpanStartOption{oteltrace.WithSpanKind(kinds[kind])}
-	if !at.IsZero() {
-		options = append(options, oteltrace.WithTimestamp(at))
-	}
-	_, span := r.tracer.Start(ctx, name, options...)
+	_, span := r.tracer.Start(ctx, name, oteltrace.WithSpanKind(kinds[kind]))
 	return recording{span}
 }
 
@@ -49,9 +44,6 @@ func (r recording) Context() trace.Context {
 	c := r.span.SpanContext()
 	return trace.Context{Trace: c.TraceID(), Span: c.SpanID(), Sampled: c.IsSampled()}
 }
-
-// SetName implements [trace.Recording].
-func (r recording) SetName(name string) { r.span.SetName(name) }
 
 // SetString implements [trace.Recording].
 func (r recording) SetString(name, value string) {

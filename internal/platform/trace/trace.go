@@ -11,10 +11,7 @@
 // no texts of errors: the log has these, with the trace's id.
 package trace
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // MaxLinks is the most links of a span, as it is OpenTelemetry's default.
 const MaxLinks = 128
@@ -34,13 +31,12 @@ const (
 // Recorder records spans.
 type Recorder interface {
 	// Start begins a span. A parent that names no span makes it the first of a trace.
-	Start(parent Context, kind Kind, name string, at time.Time) Recording
+	Start(parent Context, kind Kind, name string) Recording
 }
 
 // Recording is a span that a Recorder records.
 type Recording interface {
 	Context() Context
-	SetName(name string)
 	SetString(attribute, value string)
 	SetInt(attribute string, value int)
 	// Link says that the span was caused by another one, too, or is about it.
@@ -117,7 +113,7 @@ func Start(ctx context.Context, kind Kind, name string) (context.Context, Span) 
 	if c == nil {
 		return ctx, Span{}
 	}
-	return c.t.start(ctx, c.Context, kind, name, time.Time{})
+	return c.t.start(ctx, c.Context, kind, name)
 }
 
 // On reports whether spans are recorded.
@@ -128,37 +124,32 @@ func (t *Tracer) Start(ctx context.Context, kind Kind, name string) (context.Con
 	if t == nil {
 		return ctx, Span{}
 	}
-	return t.start(ctx, Of(ctx), kind, name, time.Time{})
+	return t.start(ctx, Of(ctx), kind, name)
 }
 
 // Continue begins a child of a span that was stored, or that came with a message. The current
 // span of ctx, which merely carries that out, is linked. If parent names no span, Continue is
 // Start.
 func (t *Tracer) Continue(ctx context.Context, parent Context, kind Kind, name string) (context.Context, Span) {
-	return t.ContinueAt(ctx, parent, kind, name, time.Time{})
-}
-
-// ContinueAt is Continue for a span that began before, at that time; zero: now.
-func (t *Tracer) ContinueAt(ctx context.Context, parent Context, kind Kind, name string, at time.Time) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
 	}
 	carrier := Of(ctx)
 	if !parent.Valid() {
-		return t.start(ctx, carrier, kind, name, at)
+		return t.start(ctx, carrier, kind, name)
 	}
-	ctx, span := t.start(ctx, parent, kind, name, at)
+	ctx, span := t.start(ctx, parent, kind, name)
 	if carrier != parent {
 		span.Link(carrier)
 	}
 	return ctx, span
 }
 
-func (t *Tracer) start(ctx context.Context, parent Context, kind Kind, name string, at time.Time) (context.Context, Span) {
+func (t *Tracer) start(ctx context.Context, parent Context, kind Kind, name string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
 	}
-	r := t.r.Start(parent, kind, name, at)
+	r := t.r.Start(parent, kind, name)
 	c := &current{r.Context(), t, r}
 	return context.WithValue(ctx, key{}, c), Span{c}
 }
@@ -172,13 +163,6 @@ func (s Span) Context() Context {
 		return Context{}
 	}
 	return s.c.Context
-}
-
-// SetName changes the span's name.
-func (s Span) SetName(name string) {
-	if s.On() {
-		s.c.r.SetName(name)
-	}
 }
 
 // SetString sets an attribute. "" is not set.

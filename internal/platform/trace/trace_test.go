@@ -1,139 +1,129 @@
-package trace
+package trace_test
 
 import (
 	"context"
 	"encoding/binary"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
+	"github.com/headgate/headgate/internal/platform/trace/tracetest"
 )
 
-// spans is a Recorder that keeps what it is told.
-type spans struct{ all []*recorded }
-
-type recorded struct {
-	Recording
-	self, parent Context
-	kind         Kind
-	name         string
-	links        []Context
-	attributes   map[string]any
-	ended        string
-}
-
-func (s *spans) Start(parent Context, kind Kind, name string, _ time.Time) Recording {
-	r := &recorded{parent: parent, kind: kind, name: name, attributes: map[string]any{}, self: parent}
-	if !parent.Valid() {
-		r.self = Context{Trace: [16]byte{1, byte(len(s.all))}, Sampled: true}
-	}
-	binary.BigEndian.PutUint64(r.self.Span[:], uint64(len(s.all)+1))
-	s.all = append(s.all, r)
-	return r
-}
-
-func (r *recorded) Context() Context             { return r.self }
-func (r *recorded) SetString(name, value string) { r.attributes[name] = value }
-func (r *recorded) SetInt(name string, v int)    { r.attributes[name] = v }
-func (r *recorded) Link(c Context)               { r.links = append(r.links, c) }
-func (r *recorded) End(kind string)              { r.ended = "ended " + kind }
+const named = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 func TestSpansHaveParents(t *testing.T) {
 	t.Parallel()
-	var s spans
-	tr := New(&s)
-	remote := Parse("00-" + traceID + "-" + spanID + "-01")
-
-	ctx, server := tr.Start(With(t.Context(), remote), Server, "request")
-	require.Equal(t, remote, s.all[0].parent)
-	require.Equal(t, server.Context(), Of(ctx))
-	require.Equal(t, server.Context().String(), Parent(ctx))
-	require.Equal(t, server, Current(ctx))
-	inner, child := Start(ctx, Internal, "commit")
-	require.Equal(t, server.Context(), s.all[1].parent)
-	require.Equal(t, server.Context().Trace, child.Context().Trace)
+	var spans tracetest.Recorder
+	remote := trace.Parse(named)
+	ctx, server := trace.New(&spans).Start(trace.With(t.Context(), remote), trace.Server, "request")
+	require.Equal(t, server.Context(), trace.Of(ctx))
+	require.Equal(t, server.Context().String(), trace.Parent(ctx))
+	require.Equal(t, server, trace.Current(ctx))
+	inner, child := trace.Start(ctx, trace.Internal, "commit")
 	child.SetString("none", "")
 	child.SetInt("n", 1)
 	child.End(fault.New(fault.Conflict, "a secret"))
-	require.Equal(t, map[string]any{"n": 1}, s.all[1].attributes)
-	require.Equal(t, "ended conflict", s.all[1].ended, "the text of an error is not shown")
 	server.End(nil)
-	require.Equal(t, "ended ", s.all[0].ended)
 
-	require.Equal(t, child.Context(), Of(Current(inner).Into(t.Context())))
-	require.Equal(t, t.Context(), Current(t.Context()).Into(t.Context()))
+	all := spans.Ended()
+	require.Len(t, all, 2)
+	require.Equal(t, server.Context(), all[0].Parent)
+	require.Equal(t, remote.Trace, all[0].Trace)
+	require.Equal(t, map[string]any{"n": 1}, all[0].Attributes)
+	require.Equal(t, "conflict", all[0].Failed, "the text of an error is not shown")
+	require.Equal(t, remote, all[1].Parent)
+	require.Empty(t, all[1].Failed)
+	require.Equal(t, child.Context(), trace.Of(trace.Current(inner).Into(t.Context())))
+	require.Equal(t, t.Context(), trace.Current(t.Context()).Into(t.Context()))
 }
 
 func TestStoredTraceContinues(t *testing.T) {
 	t.Parallel()
-	var s spans
-	tr := New(&s)
-	sweep, _ := tr.Start(t.Context(), Server, "sweep")
-	stored := Parse("00-" + traceID + "-" + spanID + "-01")
-	_, span := tr.Continue(sweep, stored, Internal, "publish")
-	require.Equal(t, stored.Trace, span.Context().Trace)
-	require.Equal(t, stored, s.all[1].parent)
-	require.Equal(t, []Context{Of(sweep)}, s.all[1].links)
-
-	tr.Continue(sweep, Context{}, Internal, "of a document that lacks a trace")
-	require.Equal(t, Of(sweep), s.all[2].parent)
-	require.Empty(t, s.all[2].links)
-
-	tr.Continue(t.Context(), stored, Internal, "of a ticker")
-	require.Equal(t, stored, s.all[3].parent)
-	require.Empty(t, s.all[3].links)
+	var spans tracetest.Recorder
+	tracer := trace.New(&spans)
+	sweep, _ := tracer.Start(t.Context(), trace.Server, "sweep")
+	stored := trace.Parse(named)
+	for name, c := range map[string]struct {
+		ctx            context.Context
+		stored, parent trace.Context
+		links          []trace.Context
+	}{
+		"a sweep":                     {sweep, stored, stored, []trace.Context{trace.Of(sweep)}},
+		"a document without a trace":  {sweep, trace.Context{}, trace.Of(sweep), nil},
+		"a ticker":                    {t.Context(), stored, stored, nil},
+		"a ticker, and no trace":      {t.Context(), trace.Context{}, trace.Context{}, nil},
+		"the request that stored it":  {trace.With(t.Context(), stored), stored, stored, nil},
+		"a caller that is not traced": {trace.With(t.Context(), trace.Context{}), stored, stored, nil},
+	} {
+		_, span := tracer.Continue(c.ctx, c.stored, trace.Internal, name)
+		span.End(nil)
+		all := spans.Named(name)
+		require.Len(t, all, 1)
+		require.Equal(t, c.parent, all[0].Parent, name)
+		require.Equal(t, c.links, all[0].Links, name)
+	}
 }
 
 func TestWhatAnotherProcessRecordsIsNotStored(t *testing.T) {
 	t.Parallel()
-	ctx := With(t.Context(), Parse("00-"+traceID+"-"+spanID+"-01"))
-	require.Empty(t, Parent(ctx))
-	require.False(t, Current(ctx).On())
-	require.Equal(t, Of(ctx), Of(Current(ctx).Into(t.Context())), "for the log")
-	Current(ctx).End(nil)
-	after, span := Start(ctx, Internal, "x")
+	ctx := trace.With(t.Context(), trace.Parse(named))
+	require.Empty(t, trace.Parent(ctx))
+	require.False(t, trace.Current(ctx).On())
+	require.Equal(t, trace.Of(ctx), trace.Of(trace.Current(ctx).Into(t.Context())), "for the log")
+	trace.Current(ctx).End(nil)
+	after, span := trace.Start(ctx, trace.Internal, "x")
 	require.Zero(t, span)
 	require.Equal(t, ctx, after)
 }
 
 func TestLinksAreBounded(t *testing.T) {
 	t.Parallel()
-	var s spans
-	_, span := New(&s).Start(t.Context(), Internal, "message")
-	var l Links
-	l.Add(Context{})
-	for i := range 2 * MaxLinks {
-		c := Context{Span: [8]byte{1}}
+	var spans tracetest.Recorder
+	_, span := trace.New(&spans).Start(t.Context(), trace.Internal, "message")
+	var l, more trace.Links
+	l.Add(trace.Context{})
+	for i := range 2 * trace.MaxLinks {
+		c := trace.Context{Span: [8]byte{1}}
 		binary.BigEndian.PutUint64(c.Trace[:], uint64(i/2+1))
-		l.Add(c)
+		more.Add(c)
 	}
+	l.Join(more)
+	l.Add(trace.Parse(named))
 	l.To(span)
-	require.Len(t, s.all[0].links, MaxLinks)
-	require.Equal(t, byte(MaxLinks), s.all[0].links[MaxLinks-1].Trace[7], "one of each trace")
+	span.End(nil)
+	links := spans.Ended()[0].Links
+	require.Len(t, links, trace.MaxLinks)
+	require.Equal(t, byte(trace.MaxLinks), links[trace.MaxLinks-1].Trace[7], "one of each trace")
 }
 
 func TestKindsOfErrors(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "timeout", kindOf(fault.Wrap(fault.Unavailable, context.DeadlineExceeded, "x")))
-	require.Equal(t, "cancelled", kindOf(context.Canceled))
-	require.Equal(t, "internal", kindOf(errors.New("x")))
+	for want, err := range map[string]error{
+		"timeout": fault.Wrap(fault.Unavailable, context.DeadlineExceeded, "x"), "cancelled": context.Canceled, "internal": errors.New("x"),
+	} {
+		var spans tracetest.Recorder
+		_, span := trace.New(&spans).Start(t.Context(), trace.Internal, "x")
+		span.End(err)
+		require.Equal(t, want, spans.Ended()[0].Failed)
+	}
 }
 
 // off makes all the calls that a request makes.
-func off(ctx context.Context, t *Tracer) {
-	ctx, server := t.Start(ctx, Server, "request")
-	inner, span := Start(ctx, Internal, "commit")
+func off(ctx context.Context, t *trace.Tracer) {
+	ctx, server := t.Start(ctx, trace.Server, "request")
+	inner, span := trace.Start(ctx, trace.Internal, "commit")
 	span.SetString("a", "b")
 	span.SetInt("n", 1)
-	span.Link(Of(inner))
-	_, message := t.Continue(Current(inner).Into(ctx), Context{}, Internal, "publish")
-	var l Links
-	l.Add(Of(ctx))
+	span.Link(trace.Of(inner))
+	_, message := t.Continue(trace.Current(inner).Into(ctx), trace.Context{}, trace.Internal, "publish")
+	var l trace.Links
+	l.Add(trace.Of(ctx))
 	l.To(message)
-	if Parent(ctx) != "" || span.On() || t.On() {
+	if trace.Parent(ctx) != "" || span.On() || t.On() {
 		panic("on")
 	}
 	message.End(nil)

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/headgate/headgate/internal/platform/trace"
 )
@@ -43,7 +42,7 @@ func (r *Recorder) Named(name string) []Span {
 }
 
 // Start implements [trace.Recorder].
-func (r *Recorder) Start(parent trace.Context, kind trace.Kind, name string, _ time.Time) trace.Recording {
+func (r *Recorder) Start(parent trace.Context, kind trace.Kind, name string) trace.Recording {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.next++
@@ -63,9 +62,6 @@ type recording struct {
 
 // Context implements [trace.Recording].
 func (s *recording) Context() trace.Context { return s.span.Context }
-
-// SetName implements [trace.Recording].
-func (s *recording) SetName(name string) { s.set(func() { s.span.Name = name }) }
 
 // SetString implements [trace.Recording].
 func (s *recording) SetString(name, value string) { s.set(func() { s.span.Attributes[name] = value }) }
