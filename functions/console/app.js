@@ -12,6 +12,7 @@ import { syncsView } from "./syncs.js";
 import { draftView } from "./draft.js";
 import { liveView } from "./clients.js";
 import { webhooksView } from "./webhooks.js";
+import { auditView } from "./audit.js";
 import { configView } from "./config.js";
 import { watchHealth } from "./health.js";
 import { keyboard } from "./keyboard.js";
@@ -47,6 +48,7 @@ const views = {
   drafts: { title: "Drafts", key: "d", view: draftView },
   live: { title: "Live", key: "l", view: liveView },
   webhooks: { title: "Webhooks", key: "w", view: webhooksView },
+  audit: { title: "Audit", key: "a", view: auditView },
   config: { title: "Configuration", key: "c", view: configView },
 };
 

@@ -84,6 +84,7 @@ var views = []view{
 	{"live", "live", "", "Latest changes"},
 	{"webhooks", "webhooks", "", "list=503"},
 	{"webhook", "webhooks", `a[href^="#/webhooks/"]`, "Deliveries, newest first: 1 of 1"},
+	{"audit", "audit", "", "Acts, newest first"},
 	{"config", "config", "", "What is in effect"},
 }
 
@@ -216,12 +217,12 @@ func TestConsoleKeyboard(t *testing.T) {
 		require.NoError(t, err)
 	}
 	var order []string
-	for range 16 {
+	for range 17 {
 		press(kb.Tab)
 		order = append(order, focused())
 	}
 	require.Equal(t, []string{
-		"Skip to the content", "Headgate", "Overview", "Gates", "Syncs", "Drafts", "Live", "Webhooks", "Config", "Theme", "Keyboard shortcuts", "Trigger", "Reset", "Endpoint", "Content", "Send a test event",
+		"Skip to the content", "Headgate", "Overview", "Gates", "Syncs", "Drafts", "Live", "Webhooks", "Audit", "Config", "Theme", "Keyboard shortcuts", "Trigger", "Reset", "Endpoint", "Content", "Send a test event",
 	}, order)
 	press(kb.Enter)
 	d.reads("Missing: 1 more event at entry2.")
