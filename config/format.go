@@ -43,6 +43,10 @@ var formats = decode.Formats{
 		Pattern: regexp.MustCompile(`^projects/([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{1,100}$`),
 		Must:    "must be projects/<project>/locations/<location>/queues/<name>",
 	},
+	"iapAudience": {
+		Pattern: regexp.MustCompile(`^/projects/[0-9]+/(locations/[a-z0-9-]+/services/[a-z][a-z0-9-]*|(global|[a-z]+-[a-z0-9-]+)/backendServices/[0-9]+)$`),
+		Must:    "must be /projects/<number>/locations/<region>/services/<name> or /projects/<number>/<global or region>/backendServices/<number>",
+	},
 	"interval": {Must: "must be hour, day, week, month, or a number of seconds"},
 	"eventKey": {Not: regexp.MustCompile(`^/|//|(^|/)\.{1,2}(/|$)`), Check: checkEventKey},
 }

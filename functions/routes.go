@@ -380,6 +380,8 @@ var routes = []route{
 		op("healthz", byPlatform, "Ask whether the process is up").gives(200, "The process is up.", stateJSON{})},
 	{"GET", "/readyz", "", public, web.Reads, deployment(ready),
 		op("readyz", byPlatform, "Ask whether the store takes writes, the bus answers and the topics exist").gives(200, "They do.", stateJSON{})},
+	{"GET", "/whoami", "", auth.Any, web.Reads, plain(showCaller),
+		op("whoami", byPeople, "Show who the caller is, and what they may do").gives(200, "The caller.", callerJSON{})},
 	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
 		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
 	{"GET", "/{$}", "", public, web.Reads, guarding(home), operation{}},

@@ -4,6 +4,7 @@
 
 import { connect } from "../live/client.js";
 import { get, token, forget } from "./api.js";
+import { showCaller } from "./caller.js";
 import { el, set, complain, said } from "./ui.js";
 import { gateView } from "./gate.js";
 import { syncsView } from "./syncs.js";
@@ -129,8 +130,9 @@ async function begin() {
   }
   open();
   visit();
+  showCaller();
   addEventListener("hashchange", () => { visit(); main.focus({ preventScroll: true }); });
-  addEventListener("signedin", () => { open(); visit(); });
+  addEventListener("signedin", () => { open(); visit(); showCaller(); });
 }
 
 begin();
