@@ -139,7 +139,9 @@ func TestListedPagesActForTheProxysUser(t *testing.T) {
 	t.Parallel()
 	p := behindProxy(t, iapAuth+`,"cors":{"allowedOrigins":["https://desk.example"]}`)
 	kate := p.as("kate@example.com")
-	from := func(origin string) []string { return append([]string{"Origin", origin, "Sec-Fetch-Site", "cross-site"}, kate...) }
+	from := func(origin string) []string {
+		return append([]string{"Origin", origin, "Sec-Fetch-Site", "cross-site"}, kate...)
+	}
 	require.Equal(t, 200, p.do("POST", "/reset", "", from("https://desk.example")...).status)
 	require.Equal(t, 403, p.plain("POST", "/reset", "", from("https://evil.test")...).status)
 }
