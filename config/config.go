@@ -213,8 +213,12 @@ type TargetPubSub struct {
 
 // Auth lists who may call. Without it everybody may (on Cloud Run, IAM decides).
 type Auth struct {
+	// Identity-Aware Proxy stands in front, and says who its user is.
+	IAP *IAP `json:"iap,omitempty"`
 	// Google-signed ID tokens.
 	OIDC *OIDC `json:"oidc,omitempty"`
+	// The accounts that may call, through Identity-Aware Proxy or with an ID token. Their e-mails are unique.
+	Members []Member `json:"members,omitempty"`
 	// Bearer tokens. Their names are unique.
 	Tokens []Token `json:"tokens,omitempty"`
 }
@@ -223,8 +227,14 @@ type Auth struct {
 type OIDC struct {
 	// The audiences for which a token may have been made, such as this deployment's URL.
 	Audiences []string `json:"audiences" decode:"required" least:"1 audience" format:"nonempty"`
-	// The accounts that may call. Their e-mails are unique.
-	Members []Member `json:"members" decode:"required" least:"1 member"`
+	// More accounts that may call, by ID token only. Required if auth has no members. Their e-mails are unique.
+	Members []Member `json:"members,omitempty" least:"1 member"`
+}
+
+// IAP accepts the assertions (X-Goog-IAP-JWT-Assertion) of an Identity-Aware Proxy.
+type IAP struct {
+	// The audiences of the assertions: /projects/NUMBER/locations/REGION/services/NAME for each service of Cloud Run with IAP, /projects/NUMBER/global/backendServices/ID for each backend of a load balancer.
+	Audiences []string `json:"audiences" decode:"required" least:"1 audience" format:"iapAudience"`
 }
 
 // Member is an account that may call.

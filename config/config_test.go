@@ -275,3 +275,16 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, cfg, again)
 	})
 }
+
+// A person may sign in by Identity-Aware Proxy and by an ID token, from one list.
+func TestMembersOfBothWays(t *testing.T) {
+	t.Parallel()
+	for _, audience := range []string{
+		"/projects/123456789/locations/europe-west1/services/headgate", "/projects/1/global/backendServices/4567", "/projects/1/us-central1/backendServices/4567",
+	} {
+		cfg := parse(t, with(`"auth": {"iap": {"audiences": ["`+audience+`"]}, "oidc": {"audiences": ["https://h"]},
+			"members": [{"email": "Kate@example.com", "roles": ["read", "operate", "read"]}]}`))
+		require.Equal(t, []string{audience}, cfg.Auth.IAP.Audiences)
+		require.Equal(t, []config.Member{{Email: "Kate@example.com", Roles: []string{"read", "operate"}}}, cfg.Auth.Members)
+	}
+}

@@ -52,6 +52,13 @@ func cases(t *testing.T) []broken {
 	oidc := func(audiences, members string) string {
 		return auth(`{"oidc": {"audiences": [` + audiences + `], "members": [` + members + `]}}`)
 	}
+	const member, aud = `{"email": "a@b", "roles": ["read"]}`, `"/projects/1/locations/europe-west1/services/headgate"`
+	iap := func(audiences, members string) string {
+		return auth(`{"iap": {"audiences": [` + audiences + `]}, "members": [` + members + `]}`)
+	}
+	badAudience := func(given string) string {
+		return "$.auth.iap.audiences[0]: must be /projects/<number>/locations/<region>/services/<name> or /projects/<number>/<global or region>/backendServices/<number>, not " + given
+	}
 	hooks := func(fields string) string { return with(`"hooks": [{"name": "a", ` + fields + `}]`) }
 	service := func(name string) string { return strings.Replace(valid, `"s"`, `"`+name+`"`, 1) }
 	const (
@@ -221,8 +228,8 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"cors host only", with(`"cors": {"allowedOrigins": ["a.example"]}`), `$.cors.allowedOrigins[0]: must be "*" or scheme://host[:port], not "a.example"`, false},
 
 		// Auth.
-		{"auth empty", auth(`{}`), `$.auth: must have "oidc" or "tokens": without "auth", everybody may call`, false},
-		{"auth no tokens", auth(`{"tokens": []}`), `$.auth: must have "oidc" or "tokens": without "auth", everybody may call`, false},
+		{"auth empty", auth(`{}`), `$.auth: must have "iap", "oidc" or "tokens": without "auth", everybody may call`, false},
+		{"auth no tokens", auth(`{"tokens": []}`), `$.auth: must have "iap", "oidc" or "tokens": without "auth", everybody may call`, false},
 		{"token empty", tokens(`{}`), "$.auth.tokens[0].name: is required\n$.auth.tokens[0].sha256: is required\n$.auth.tokens[0].roles: is required", false},
 		{"token name empty", tokens(strings.Replace(token, `"t"`, `""`, 1)), "$.auth.tokens[0].name: must not be empty", false},
 		{"token names", tokens(token + `,` + token), `$.auth.tokens[1].name: tokens[0] and tokens[1] have the same name "t"`, true},
@@ -230,10 +237,20 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"token redacted", tokens(strings.Replace(token, hash, "REDACTED", 1)), `$.auth.tokens[0].sha256: "REDACTED" stands for a hash that is not shown: put the hash itself`, false},
 		{"no role", tokens(strings.Replace(token, `"read"`, ``, 1)), "$.auth.tokens[0].roles: must have at least one role", false},
 		{"role", tokens(strings.Replace(token, `"read"`, `"read", "admin"`, 1)), `$.auth.tokens[0].roles[1]: must be ingest, operate or read, not "admin"`, false},
-		{"oidc empty", auth(`{"oidc": {}}`), "$.auth.oidc.audiences: is required\n$.auth.oidc.members: is required", false},
+		{"oidc empty", auth(`{"oidc": {}}`), "$.auth.oidc.audiences: is required\n$.auth.oidc.members: is required where auth has no members", false},
 		{"no audience", oidc(``, `{"email": "a@b", "roles": ["read"]}`), "$.auth.oidc.audiences: must have at least one audience", false},
 		{"audience empty", oidc(`""`, `{"email": "a@b", "roles": ["read"]}`), "$.auth.oidc.audiences[0]: must not be empty", false},
 		{"no member", oidc(`"x"`, ``), "$.auth.oidc.members: must have at least one member", false},
+		{"no members", auth(`{"oidc": {"audiences": ["x"]}}`), "$.auth.oidc.members: is required where auth has no members", true},
+		{"members without a way", auth(`{"tokens": [` + token + `], "members": [` + member + `]}`), "$.auth.members: sign in by iap or oidc, and neither is there", true},
+		{"members alone", auth(`{"members": [` + member + `]}`), `$.auth: must have "iap", "oidc" or "tokens": without "auth", everybody may call`, false},
+		{"members twice", iap(aud, member+`,{"email": "A@b", "roles": ["read"]}`), `$.auth.members[1].email: members[0] and members[1] have the same email "a@b"`, true},
+		{"iap empty", iap(``, member), "$.auth.iap.audiences: must have at least one audience", false},
+		{"iap null", auth(`{"iap": null, "members": [` + member + `]}`), "$.auth.iap: must be an object, not null\n" + `$.auth: must have "iap", "oidc" or "tokens": without "auth", everybody may call`, false},
+		{"iap without members", iap(aud, ``), "$.auth.members: must have at least one member, or iap lets nobody in", true},
+		{"iap's project by name", iap(`"/projects/my-project/locations/europe-west1/services/headgate"`, member), badAudience(`"/projects/my-project/locations/europe-west1/services/headgate"`), false},
+		{"iap's audience is a URL", iap(`"https://gate.example"`, member), badAudience(`"https://gate.example"`), false},
+		{"iap's backend by name", iap(`"/projects/1/global/backendServices/gate"`, member), badAudience(`"/projects/1/global/backendServices/gate"`), false},
 		{"email", oidc(`"x"`, `{"email": "a", "roles": ["read"]}`), `$.auth.oidc.members[0].email: must be an e-mail address, not "a"`, false},
 		{"emails", oidc(`"x"`, `{"email": "a@b", "roles": ["read"]}, {"email": "A@b", "roles": ["read"]}`), `$.auth.oidc.members[1].email: members[0] and members[1] have the same email "a@b"`, true},
 		{"member's role", oidc(`"x"`, `{"email": "a@b", "roles": ["Read"]}`), `$.auth.oidc.members[0].roles[0]: must be ingest, operate or read, not "Read"`, false},

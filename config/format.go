@@ -45,6 +45,10 @@ var formats = decode.Formats{
 	},
 	"filter":   {Pattern: regexp.MustCompile(`^[a-z][a-zA-Z0-9]*=[^,\s]+$`), Must: "must be name=value, such as bucket=my-bucket"},
 	"location": {Pattern: regexp.MustCompile(`^[a-z][a-z0-9-]*$`), Must: "must be a location, such as europe-west3 or eu"},
+	"iapAudience": {
+		Pattern: regexp.MustCompile(`^/projects/[0-9]+/(locations/[a-z0-9-]+/services/[a-z][a-z0-9-]*|(global|[a-z]+-[a-z0-9-]+)/backendServices/[0-9]+)$`),
+		Must:    "must be /projects/<number>/locations/<region>/services/<name> or /projects/<number>/<global or region>/backendServices/<number>",
+	},
 	"interval": {Must: "must be hour, day, week, month, or a number of seconds"},
 	"eventKey": {Not: regexp.MustCompile(`^/|//|(^|/)\.{1,2}(/|$)`), Check: checkEventKey},
 }

@@ -72,7 +72,7 @@ func TestSchemaIsGenerated(t *testing.T) {
 		More: map[string]schema.Object{
 			"service": {{Name: "anyOf", Value: json.RawMessage(`[{ "required": ["targetPubSub"] }, { "required": ["targets"] }]`)}},
 			"auth": {{Name: "anyOf", Value: json.RawMessage(
-				`[{ "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}},
+				`[{ "required": ["iap"] }, { "required": ["oidc"] }, { "required": ["tokens"], "properties": { "tokens": { "minItems": 1 } } }]`)}},
 			"trigger": {
 				{Name: "if", Value: json.RawMessage(`{ "required": ["window"], "properties": { "window": { "const": "tumbling" } } }`)},
 				{Name: "then", Value: json.RawMessage(`{ "required": ["every"], "properties": { "observationPeriod": false } }`)},

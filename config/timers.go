@@ -50,10 +50,10 @@ func (v *validator) timers(path string, c *Config, s *Service) {
 	switch {
 	case account == "":
 		v.Add(path+".serviceAccount", "is required beside auth, or every task is refused")
-	case oidc == nil || !slices.ContainsFunc(oidc.Members, func(m Member) bool {
+	case oidc == nil || !slices.ContainsFunc(slices.Concat(c.Auth.Members, oidc.Members), func(m Member) bool {
 		return strings.EqualFold(m.Email, account) && slices.Contains(m.Roles, "operate")
 	}):
-		v.Add(path+".serviceAccount", `must be in auth.oidc.members with the role "operate", or every task is refused`)
+		v.Add(path+".serviceAccount", `must be in auth.members or auth.oidc.members with the role "operate", and auth have oidc, or every task is refused`)
 	case !slices.Contains(oidc.Audiences, url):
 		v.Add(path+".url", "must be in auth.oidc.audiences, or every task is refused: %q", decode.Short(url))
 	}

@@ -33,10 +33,12 @@ func TestTimers(t *testing.T) {
 		"sliding":            {timed("", queueField+url, ""), "$.timers: go with window anchored, tumbling or session only"},
 		"no queue":           {timed(anchored, `"url":"https://h"`, ""), "$.timers.queue: is required"},
 		"malformed":          {timed(anchored, strings.Replace(queueField, "queues/", "queue/", 1)+url, ""), "$.timers.queue: must be projects/<project>/locations/<location>/queues/<name>"},
+		"a member of all":    {timed(anchored, queueField+url+account, `,"auth":{"members":[{"email":"t@p-1.iam.gserviceaccount.com","roles":["operate"]}],"oidc":{"audiences":["https://check.example.com"]}}`), ""},
+		"by the proxy only":  {timed(anchored, queueField+url+account, `,"auth":{"members":[{"email":"t@p-1.iam.gserviceaccount.com","roles":["operate"]}],"iap":{"audiences":["/projects/1/locations/europe-west1/services/headgate"]}}`), "and auth have oidc"},
 		"no account":         {timed(anchored, queueField+url, auth("t@p-1.iam.gserviceaccount.com", "operate", "https://check.example.com")), "$.timers.serviceAccount: is required beside auth"},
-		"another role":       {timed(anchored, queueField+url+account, auth("t@p-1.iam.gserviceaccount.com", "read", "https://check.example.com")), `$.timers.serviceAccount: must be in auth.oidc.members with the role "operate"`},
+		"another role":       {timed(anchored, queueField+url+account, auth("t@p-1.iam.gserviceaccount.com", "read", "https://check.example.com")), `$.timers.serviceAccount: must be in auth.members or auth.oidc.members with the role "operate"`},
 		"another audience":   {timed(anchored, queueField+url+account, auth("t@p-1.iam.gserviceaccount.com", "operate", "https://other.example.com")), "$.timers.url: must be in auth.oidc.audiences"},
-		"no identity tokens": {timed(anchored, queueField+url+account, `,"auth":{"tokens":[{"name":"n","sha256":"`+strings.Repeat("0", 64)+`","roles":["operate"]}]}`), "$.timers.serviceAccount: must be in auth.oidc.members"},
+		"no identity tokens": {timed(anchored, queueField+url+account, `,"auth":{"tokens":[{"name":"n","sha256":"`+strings.Repeat("0", 64)+`","roles":["operate"]}]}`), "$.timers.serviceAccount: must be in auth.members or auth.oidc.members"},
 	} {
 		cfg, err := config.Parse([]byte(c.text))
 		if c.says == "" {

@@ -76,7 +76,7 @@ func (v *validator) service(path string, s *Service) {
 }
 
 // callers has the headers by which callers of Headgate authenticate.
-var callers = []string{"Authorization", "X-Serverless-Authorization", "X-Forwarded-Authorization", "Proxy-Authorization"}
+var callers = []string{"Authorization", "X-Serverless-Authorization", "X-Forwarded-Authorization", "Proxy-Authorization", "X-Goog-Iap-Jwt-Assertion"}
 
 // canonical spells the names of headers as net/http does. Those of query parameters,
 // which begin with "?", stay as they are.
@@ -102,11 +102,20 @@ func (v *validator) secret(path, value string, rule func(secret string) string) 
 }
 
 func (v *validator) auth(a *Auth) {
-	if a.OIDC == nil && len(a.Tokens) == 0 {
-		v.Add("$.auth", `must have "oidc" or "tokens": without "auth", everybody may call`)
+	if a.IAP == nil && a.OIDC == nil && len(a.Tokens) == 0 {
+		v.Add("$.auth", `must have "iap", "oidc" or "tokens": without "auth", everybody may call`)
 	}
+	switch {
+	case len(a.Members) > 0 && a.IAP == nil && a.OIDC == nil && len(a.Tokens) > 0:
+		v.Add("$.auth.members", "sign in by iap or oidc, and neither is there")
+	case len(a.Members) == 0 && a.IAP != nil:
+		v.Add("$.auth.members", "must have at least one member, or iap lets nobody in")
+	case len(a.Members) == 0 && a.OIDC != nil && a.OIDC.Members == nil:
+		v.Add("$.auth.oidc.members", "is required where auth has no members")
+	}
+	v.members("$.auth.members", a.Members)
 	if a.OIDC != nil {
-		v.oidc(a.OIDC)
+		v.members("$.auth.oidc.members", a.OIDC.Members)
 	}
 	var names []string
 	for i := range a.Tokens {
@@ -118,12 +127,12 @@ func (v *validator) auth(a *Auth) {
 	}
 }
 
-func (v *validator) oidc(o *OIDC) {
+func (v *validator) members(path string, members []Member) {
 	var emails []string
-	for i := range o.Members {
-		m := &o.Members[i]
+	for i := range members {
+		m := &members[i]
 		email := strings.ToLower(m.Email)
-		v.unique("members", "email", emails, email, decode.Index("$.auth.oidc.members", i)+".email")
+		v.unique("members", "email", emails, email, decode.Index(path, i)+".email")
 		emails = append(emails, email)
 		m.Roles = deduplicate(m.Roles)
 	}

@@ -54,7 +54,7 @@ var connectsByGet = []string{"/ws/entity-sync/", "/live"}
 
 // paths returns a path of every route.
 func (g *gateway) paths() (paths []string) {
-	guard, err := auth.New(nil, nil)
+	guard, err := auth.New(nil, nil, nil)
 	require.NoError(g, err)
 	fill := strings.NewReplacer("{$}", "", "{key...}", "entry1", "{eventID}", "x", "{id}", "s", "{runId}", "r", "{recordId}", "1", "{org}", "o", "{type}", "t",
 		"{n}", "1", "{name}", "d", "{action}", "discard", "{file}", "app.js", "GET ", "")

@@ -47,7 +47,7 @@ func TestAConnectionEndsWithTheTokenOfAuth(t *testing.T) {
 	g := newGatewayOf(t, cfg, true)
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
-	guard, err := auth.New(cfg.Auth, &http.Client{Transport: certificates{key}})
+	guard, err := auth.New(cfg.Auth, &http.Client{Transport: certificates{key}}, nil)
 	require.NoError(t, err)
 	server := httptest.NewServer(newBuilder(g.app, guard, Names()).handler())
 	t.Cleanup(server.Close)

@@ -45,7 +45,7 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 			return nil, fmt.Errorf("no function %q: the functions are %q", n, Names())
 		}
 	}
-	guard, err := auth.New(a.Config().Auth, nil)
+	guard, err := auth.New(a.Config().Auth, nil, a.Now)
 	if err != nil {
 		return nil, err
 	}

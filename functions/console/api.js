@@ -55,9 +55,12 @@ export async function call(method, path, o = {}) {
     if (o.body !== undefined) headers["Content-Type"] = "application/json";
     let resp;
     try {
-      resp = await fetch(path, { method, headers, body: o.body === undefined ? o.text : JSON.stringify(o.body), cache: "no-store", credentials: "same-origin" });
+      resp = await fetch(path, { method, headers, body: o.body === undefined ? o.text : JSON.stringify(o.body), cache: "no-store", credentials: "same-origin", redirect: "manual" });
     } catch {
       throw new Refused(0, { detail: "The server does not respond." });
+    }
+    if (resp.type === "opaqueredirect") { // the API redirects nowhere: a proxy in front wants the user to sign in
+      throw new Refused(0, { detail: "Your sign-in has ended. Reload the page to sign in again." });
     }
     if (resp.status === 401) {
       if (token() === used) {

@@ -5,6 +5,7 @@
 
 import { connect } from "../live/client.js";
 import { get, token, forget } from "./api.js";
+import { showCaller } from "./caller.js";
 import { el, set, complain, said, clip } from "./ui.js";
 import { overviewView } from "./overview.js";
 import { gatesView } from "./gates.js";
@@ -143,6 +144,7 @@ async function begin() {
   }
   open();
   visit();
+  showCaller();
   addEventListener("hashchange", (e) => {
     if (location.hash === "#main") return history.replaceState(null, "", new URL(e.oldURL).hash || "#/overview"); // the link that skips the navigation
     visit();
@@ -151,7 +153,7 @@ async function begin() {
   });
   watchHealth(/** @type {HTMLElement} */ (document.getElementById("health")));
   keyboard(Object.entries(views).map(([name, { title, key }]) => ({ name, title, key })));
-  addEventListener("signedin", () => { open(); visit(); });
+  addEventListener("signedin", () => { open(); visit(); showCaller(); });
 }
 
 begin();

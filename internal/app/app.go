@@ -257,6 +257,9 @@ func (a *App) draftSources() map[string]draft.Source {
 // Config returns the effective configuration.
 func (a *App) Config() *config.Config { return a.o.Config }
 
+// Now returns the time, by a clock that does not follow a jump of the machine's.
+func (a *App) Now() time.Time { return a.o.Now() }
+
 // Memory returns the budgets of the process.
 func (a *App) Memory() budget.Memory { return a.o.Memory }
 

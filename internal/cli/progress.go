@@ -28,14 +28,20 @@ const (
 	lineEvery = 2 * time.Second
 )
 
-func newProgress(w io.Writer, silent bool) *progress {
-	return &progress{w: w, silent: silent, began: time.Now(), last: time.Now(), terminal: isTerminal(w)}
+func newProgress(w io.Writer, silent bool, getenv func(string) string) *progress {
+	return &progress{w: w, silent: silent, began: time.Now(), last: time.Now(), terminal: redraws(isTerminal(w), getenv)}
 }
 
 // isTerminal reports whether a person at a terminal reads what is written to w.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// redraws reports whether lines may be drawn again in their place. A dumb terminal, as an
+// editor has one, cannot move its cursor.
+func redraws(terminal bool, getenv func(string) string) bool {
+	return terminal && getenv("TERM") != "dumb"
 }
 
 // say prints a notice.

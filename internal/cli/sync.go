@@ -40,7 +40,7 @@ func lists[T any](p *Process, cmd *cobra.Command,
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		out := newProgress(p.Stderr, *asJSON)
+		out := newProgress(p.Stderr, *asJSON, p.Getenv)
 		return where.with(cmd.Context(), reads, out.say, func(d deployment.Deployment) error {
 			list, err := get(cmd.Context(), d, args)
 			if err != nil {

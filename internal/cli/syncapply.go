@@ -36,7 +36,7 @@ the files has a fault, all faults of all files are listed and nothing is stored.
 				return err
 			}
 		}
-		out := newProgress(p.Stderr, *asJSON)
+		out := newProgress(p.Stderr, *asJSON, p.Getenv)
 		return where.with(cmd.Context(), makes, out.say, func(d deployment.Deployment) error {
 			plans, definitions, err := planned(cmd, d, files, texts)
 			if err != nil {

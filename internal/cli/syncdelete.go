@@ -19,7 +19,7 @@ Records stay. A sync whose run is under way is not deleted.`,
 	where := whereOf(p, cmd)
 	where.completesIDs(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		out := newProgress(p.Stderr, false)
+		out := newProgress(p.Stderr, false, p.Getenv)
 		return where.with(cmd.Context(), changes, out.say, func(d deployment.Deployment) error {
 			if err := d.Delete(cmd.Context(), args[0]); err != nil {
 				return err

@@ -36,7 +36,7 @@ stores nothing.`,
 		if *dryRun && *yes {
 			return wrongUsage("--dry-run and --yes exclude each other")
 		}
-		out := newProgress(p.Stderr, *asJSON)
+		out := newProgress(p.Stderr, *asJSON, p.Getenv)
 		return where.with(cmd.Context(), changes, out.say, func(d deployment.Deployment) error {
 			done, err := d.Relink(cmd.Context(), args[0], *yes)
 			if err != nil {

@@ -52,7 +52,7 @@ func newSyncRun(p *Process) *cobra.Command {
 		if *validate {
 			o.Method = syncrun.Validate
 		}
-		out := newProgress(p.Stderr, *asJSON)
+		out := newProgress(p.Stderr, *asJSON, p.Getenv)
 		id, may := args[0], changes
 		var text []byte
 		if isFile(args[0]) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,10 +30,13 @@ const (
 
 func newWatch(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "watch", Short: "Follow the messages and the windows of a gate",
-		Long: `Follow the messages and the windows of a gate until you press Ctrl-C: on a terminal as a
-view of the windows with the new messages above, elsewhere as a line for each change. A
-server that restarts is found again.`,
+		Use: "watch", Short: "Follow the messages and the windows of a gate, and the runs of syncs",
+		Long: `Follow the messages and the windows of a gate, and the runs of syncs, until you press
+Ctrl-C: on a terminal as a view of the windows and runs with the news above, elsewhere as
+a line for each change. A server that restarts is found again.
+
+The live channel tells when to look. Where the server does not serve it, the gate is
+looked at again and again, and runs are not shown. With --key, runs are not shown either.`,
 		Example: `  $ headgate watch
   $ headgate watch --key order-4711 --url https://gate.example.com
   $ headgate watch -o json | jq .message.eventID`,
@@ -41,7 +45,7 @@ server that restarts is found again.`,
 	g := gatewayOf(p, cmd, functions.Status)
 	cmd.Flags().Lookup("output").Usage = "print in this `FORM`: table, or json for a line of JSON for each change"
 	g.keyFlag("follow this correlation `KEY` only")
-	every := cmd.Flags().Duration("every", 2*time.Second, "look at the gate once in this `TIME`")
+	every := cmd.Flags().Duration("every", 2*time.Second, "look at the gate once in this `TIME` while there is no live channel")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := g.pick(map[string]string{"key": "key"}); err != nil {
 			return err
@@ -52,7 +56,7 @@ server that restarts is found again.`,
 		if *every < leastPause {
 			return wrongUsage("--every must be at least %s", leastPause)
 		}
-		w := &watcher{g: g, known: map[string]string{}, windows: map[string]string{}, view: newWatchView(p.Stdout, g.output)}
+		w := &watcher{g: g, known: map[string]string{}, windows: map[string]string{}, runs: map[string]watchedRun{}, view: newWatchView(p.Stdout, g.output, p.Getenv)}
 		return w.follow(cmd.Context(), *every)
 	}
 	return cmd
@@ -62,19 +66,34 @@ server that restarts is found again.`,
 type watcher struct {
 	g       *gateway
 	view    watchView
-	began   bool              // a look has succeeded
-	away    bool              // the last look failed
-	one     bool              // the service has one window: see /status
-	known   map[string]string // messages as they were shown, by claim
-	order   []string          // the keys of known, the oldest first
-	windows map[string]string // windows as they were shown
+	began   bool                  // a look has succeeded
+	away    bool                  // the last look failed
+	one     bool                  // the service has one window: see /status
+	known   map[string]string     // messages as they were shown, by claim
+	order   []string              // the keys of known, the oldest first
+	windows map[string]string     // windows as they were shown
+	runs    map[string]watchedRun // the latest run of each sync that ran since, by its id
+	told    bool                  // it was told that there is no live channel
 }
 
 // follow ends with nil when ctx ends. The first look must succeed, so that a wrong address
 // is told; later, a server may be away for as long as it takes.
 func (w *watcher) follow(ctx context.Context, every time.Duration) error {
+	live := newSignals()
+	ctx, cancel := context.WithCancel(ctx)
+	var listening sync.WaitGroup
+	listening.Go(func() { live.listen(ctx, w.g.open) })
+	defer listening.Wait()
+	defer cancel()
 	for {
-		err := w.look(ctx)
+		syncs, missed, pause, reason := live.take(every)
+		if w.g.query.Has("key") {
+			syncs, missed = nil, false
+		}
+		err := w.look(ctx, syncs, missed)
+		if err != nil {
+			live.again(syncs, missed)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return w.view.end()
@@ -85,9 +104,15 @@ func (w *watcher) follow(ctx context.Context, every time.Duration) error {
 			w.view.notice(w.g.p.Stderr, fmt.Sprintf("%s; trying again until it answers", err))
 		}
 		w.began = w.began || err == nil
-		timer := time.NewTimer(every)
+		if w.began && reason != "" && !w.told {
+			w.told = true
+			w.view.notice(w.g.p.Stderr, fmt.Sprintf("no live channel, so a look every %s, and no runs of syncs: %s", every, reason))
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
+		case <-live.wake:
+			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
 		}
@@ -98,13 +123,16 @@ func (w *watcher) follow(ctx context.Context, every time.Duration) error {
 var errOutput = errors.New("standard output is closed")
 
 // look opens a client of its own: a server that restarts may have another address.
-func (w *watcher) look(ctx context.Context) error {
+func (w *watcher) look(ctx context.Context, syncs []string, missed bool) error {
 	c, err := w.g.open()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	if err := w.lookAtMessages(ctx, c); err != nil {
+		return err
+	}
+	if err := w.lookAtRuns(ctx, c, syncs, missed); err != nil {
 		return err
 	}
 	if !w.one {

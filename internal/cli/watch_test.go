@@ -7,11 +7,18 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // watching runs headgate watch. next returns its next line; stop ends it as Ctrl-C does, and
@@ -113,6 +120,97 @@ func TestWatchSurvivesARestart(t *testing.T) {
 	require.Regexp(t, `^(.*; trying again until it answers\nthe server answers again\n)*$`, errs)
 }
 
+// The live channel tells when to look: changes appear although no look is due for an hour.
+// Runs of syncs have a line for each state, and the terminal keeps those that go on.
+func TestWatchFollowsTheLiveChannel(t *testing.T) {
+	t.Parallel()
+	data, files := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(files, "wells.csv"), []byte("id,depth\n1,10\n2,x\n"), 0o600))
+	env := map[string]string{"CONFIG": fmt.Sprintf(twoServices, fmt.Sprintf(`,"sync":{"directory":%q}`, files))}
+	base, _ := serving(t, env, "--data", data)
+	next, stop := watching(t, env, "--url", base, "--every", "1h")
+	nextJSON, _ := watching(t, env, "--url", base, "--every", "1h", "-o", "json")
+	require.Contains(t, next(), "orders  order 0 of 1, payment 0 of 1")
+	for _, endpoint := range []string{"order", "payment"} {
+		status, _, stderr := headgate(t, env, "send", endpoint, "-d", "x", "--url", base)
+		require.Zero(t, status, stderr)
+	}
+	require.Regexp(t, `message [0-9a-f]{32}  published  2 events$`, until(next, "published"))
+
+	definition := filepath.Join(t.TempDir(), "wells.json")
+	require.NoError(t, os.WriteFile(definition, []byte(`{"id":"wells","orgId":"o","type":"pull",
+		"datasource":{"type":"csv","fileUrl":"wells.csv","selectedDatatypes":["wells"]}}`), 0o600))
+	_, _, stderr := headgate(t, env, "sync", "run", definition, "--url", base)
+	require.Contains(t, until(next, "sync wells  pull finished"), "2 rows", stderr)
+	var line struct{ Run syncrun.Run }
+	for line.Run.State != syncrun.Finished {
+		line.Run = syncrun.Run{}
+		require.NoError(t, json.Unmarshal([]byte(until(nextJSON, `{"run":`)), &line))
+	}
+	require.Equal(t, "wells", line.Run.SyncID)
+	status, errs := stop()
+	require.Zero(t, status)
+	require.Empty(t, errs)
+}
+
+// A server without the live channel is looked at every --every, and the user is told once.
+func TestWatchWithoutTheLiveChannel(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"CONFIG": fmt.Sprintf(twoServices, "")}
+	base, _ := serving(t, env, "--data", filepath.Join(t.TempDir(), "data"))
+	at, err := url.Parse(base)
+	require.NoError(t, err)
+	behind := httputil.NewSingleHostReverseProxy(at)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/live" {
+			http.NotFound(w, r)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	outR, outW := io.Pipe()
+	errR, errW := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Main(ctx, Process{
+			Args: []string{"watch", "--every", "50ms", "--url", server.URL}, Getenv: func(name string) string { return env[name] }, Stdout: outW, Stderr: errW,
+		})
+		_ = outW.Close()
+		_ = errW.Close()
+	}()
+	out, errs := bufio.NewScanner(outR), bufio.NewScanner(errR)
+	require.True(t, out.Scan())
+	require.True(t, errs.Scan())
+	require.Regexp(t, `^no live channel, so a look every 50ms, and no runs of syncs: `, errs.Text())
+	status, _, stderr := headgate(t, env, "send", "order", "-d", "x", "--url", base)
+	require.Zero(t, status, stderr)
+	require.True(t, out.Scan())
+	require.Contains(t, out.Text(), "order 1 of 1, payment 0 of 1")
+	cancel()
+	go func() { _, _ = io.Copy(io.Discard, outR) }()
+	require.False(t, errs.Scan(), "it is told once")
+	require.Zero(t, <-ended)
+}
+
+// Lines are drawn again only where they can be: at a terminal that moves its cursor.
+func TestWhereLinesAreDrawnAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		terminal bool
+		env      map[string]string
+		want     bool
+	}{
+		{true, map[string]string{"TERM": "xterm-256color"}, true},
+		{true, map[string]string{"NO_COLOR": "1"}, true}, // nothing here has a colour
+		{true, map[string]string{"TERM": "dumb"}, false},
+		{false, map[string]string{"TERM": "xterm-256color"}, false},
+	} {
+		require.Equal(t, c.want, redraws(c.terminal, func(name string) string { return c.env[name] }), c)
+	}
+}
+
 // The first look must succeed, or a wrong address would never be told.
 func TestWatchTellsAWrongAddress(t *testing.T) {
 	t.Parallel()
@@ -144,6 +242,14 @@ func TestWatchOnATerminal(t *testing.T) {
 	v.windows(nil, false)
 	require.NoError(t, v.flush())
 	require.Regexp(t, `^\x1b\[2A\x1b\[J\d\d:\d\d:\d\d  message e1  published  2 events\nno window has events\n$`, out.String())
+	out.Reset()
+	v.run(nil, &syncrun.Run{SyncID: "wells\x1b", Method: "pull", State: syncrun.Running, Counts: syncrun.Counts{Read: 7}}, true)
+	require.NoError(t, v.flush())
+	require.Regexp(t, `^\x1b\[1A\x1b\[Jno window has events\n\d\d:\d\d:\d\d  sync wells\\x1b  pull running \n$`, out.String(), "cut at the terminal's edge")
+	out.Reset()
+	v.run(nil, &syncrun.Run{SyncID: "wells\x1b", Method: "pull", State: syncrun.Failed, Errors: []string{"gone"}}, true)
+	require.NoError(t, v.flush())
+	require.Regexp(t, `^\x1b\[2A\x1b\[J\d\d:\d\d:\d\d  sync wells\\x1b  pull failed  0 rows  error: gone\nno window has events\n$`, out.String())
 	out.Reset()
 	v.notice(nil, "away\x1b")
 	require.Regexp(t, `^\x1b\[1A\x1b\[J\d\d:\d\d:\d\d  away\\x1b\nno window has events\n$`, out.String())

@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/term"
+
+	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
 // watchedWindow is a window as the server answered it.
@@ -24,16 +28,17 @@ type watchView interface {
 	message(raw json.RawMessage, m *messageAnswer)
 	windows(list []watchedWindow, more bool)
 	status(raw json.RawMessage, s *statusAnswer, changed bool)
+	run(raw json.RawMessage, run *syncrun.Run, news bool) // news is worth a line of its own
 	notice(stderr io.Writer, text string)
 	flush() error
 	end() error
 }
 
-func newWatchView(w io.Writer, output string) watchView {
+func newWatchView(w io.Writer, output string, getenv func(string) string) watchView {
 	if output == "json" {
 		return &jsonView{lines: lines{w: w}}
 	}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := w.(*os.File); ok && redraws(isTerminal(w), getenv) {
 		return &screenView{w: w, size: func() (int, int, error) { return term.GetSize(int(f.Fd())) }}
 	}
 	return &lineView{lines: lines{w: w}}
@@ -50,6 +55,9 @@ func (l *lines) add(format string, args ...any) { fmt.Fprintf(&l.buf, format+"\n
 func (l *lines) notice(stderr io.Writer, text string) { fmt.Fprintln(stderr, printable(text, "")) }
 
 func (l *lines) flush() error {
+	if l.buf.Len() == 0 { // to write nothing may block as well
+		return nil
+	}
 	defer l.buf.Reset()
 	if _, err := l.w.Write(l.buf.Bytes()); err != nil {
 		return fmt.Errorf("%w: %w", errOutput, err)
@@ -75,6 +83,12 @@ func (v *lineView) windows(list []watchedWindow, _ bool) {
 func (v *lineView) status(_ json.RawMessage, s *statusAnswer, changed bool) {
 	if changed {
 		v.add("%s", statusLine(s))
+	}
+}
+
+func (v *lineView) run(_ json.RawMessage, run *syncrun.Run, news bool) {
+	if news {
+		v.add("%s", syncLine(run))
 	}
 }
 
@@ -104,13 +118,16 @@ func (v *jsonView) status(raw json.RawMessage, _ *statusAnswer, changed bool) {
 	}
 }
 
+func (v *jsonView) run(raw json.RawMessage, _ *syncrun.Run, _ bool) { v.one("run", raw) }
+
 // screenView keeps the windows at the bottom of a terminal, and prints messages above.
 type screenView struct {
 	w     io.Writer
 	size  func() (columns, rows int, err error)
-	above []string // since the last flush
-	block []string // the lines at the bottom
-	drawn int      // how many lines are there now
+	above []string          // since the last flush
+	block []string          // the lines at the bottom, about windows
+	runs  map[string]string // and those about the runs that are under way, by sync
+	drawn int               // how many lines are there now
 }
 
 func (v *screenView) message(_ json.RawMessage, m *messageAnswer) {
@@ -134,6 +151,16 @@ func (v *screenView) status(_ json.RawMessage, s *statusAnswer, _ bool) {
 	v.block = []string{statusLine(s)}
 }
 
+func (v *screenView) run(_ json.RawMessage, run *syncrun.Run, _ bool) {
+	if v.runs == nil {
+		v.runs = map[string]string{}
+	}
+	if v.runs[run.SyncID] = syncLine(run); run.State.Ended() {
+		v.above = append(v.above, v.runs[run.SyncID])
+		delete(v.runs, run.SyncID)
+	}
+}
+
 func (v *screenView) notice(_ io.Writer, text string) {
 	v.above = append(v.above, stamp(time.Now())+"  "+printable(text, ""))
 	_ = v.flush() // the next look reports that standard output is closed
@@ -153,7 +180,11 @@ func (v *screenView) flush() error {
 	for _, line := range v.above {
 		b.WriteString(line + "\n")
 	}
-	shown := v.block[:min(len(v.block), rows-2)]
+	shown := slices.Clone(v.block)
+	for _, id := range slices.Sorted(maps.Keys(v.runs)) {
+		shown = append(shown, v.runs[id])
+	}
+	shown = shown[:min(len(shown), rows-2)]
 	for _, line := range shown {
 		runes := []rune(line)
 		b.WriteString(string(runes[:min(len(runes), columns-1)]) + "\n")

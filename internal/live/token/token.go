@@ -18,6 +18,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/headgate/headgate/internal/platform/keyset"
 	"github.com/headgate/headgate/live"
 )
 
@@ -35,12 +36,8 @@ type Verifier struct {
 	HTTP     *http.Client
 	Now      func() time.Time
 
-	fetching sync.Mutex // held during a fetch of the key set; taken before mu
-	mu       sync.Mutex
-	keys     jose.JSONWebKeySet
-	fetched  time.Time
-	tried    time.Time // of the last fetch that failed
-	failure  error     // of the last fetch
+	once sync.Once
+	keys keyset.Set
 }
 
 type claims struct {
@@ -77,7 +74,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 		err = signed.Claims(v.Secret, &c)
 	} else {
 		var keys jose.JSONWebKeySet
-		if keys, err = v.keySet(ctx, signed.Headers[0].KeyID); err != nil {
+		v.once.Do(func() { v.keys.URL, v.keys.HTTP, v.keys.Now = v.JWKSURL, v.HTTP, v.Now })
+		if keys, err = v.keys.Keys(ctx, signed.Headers[0].KeyID); err != nil {
 			return Grant{}, err
 		}
 		err = signed.Claims(keys, &c)

@@ -1,11 +1,12 @@
 // Package auth decides which callers may use which function. A caller shows a
 // bearer token: one whose hash the configuration lists, or an ID token that
-// Google signed for one of the configured members.
+// Google signed for one of the configured members. Or an Identity-Aware Proxy
+// stands in front, and signs an assertion about its user, who is a member.
 //
 // A caller with a wrong token learns only that it is not valid, because details
-// would help to guess one. Tokens are never logged. While Google's certificates
-// cannot be fetched, ID tokens are neither accepted nor rejected: the answer is
-// 503, and the caller should retry.
+// would help to guess one. Tokens are never logged. While Google's keys cannot be
+// fetched, ID tokens and assertions are neither accepted nor rejected: the answer
+// is 503, and the caller should retry.
 package auth
 
 import (
@@ -58,11 +59,31 @@ type token struct {
 // identity is that of an authenticated caller.
 type identity struct {
 	name  string // of the token, or the member's address
+	by    string // how the caller proved it: ByIAP, ByIDToken or ByToken
 	roles roles
 	until time.Time // when the token expires; zero: never
 }
 
+// How a caller proves who they are.
+const (
+	ByIAP     = "iap"     // by an assertion of an Identity-Aware Proxy
+	ByIDToken = "idToken" // by an ID token of Google
+	ByToken   = "token"   // by a token that the configuration lists
+)
+
 type callerKey struct{}
+
+// How returns how the caller proved who they are, and their roles. by is "" where no
+// authentication is configured: there everybody has every role.
+func How(ctx context.Context) (by string, granted []string) {
+	who, signedIn := ctx.Value(callerKey{}).(identity)
+	for _, role := range []string{Ingest, Operate, Read} {
+		if !signedIn || who.roles&roleBits[role] != 0 {
+			granted = append(granted, role)
+		}
+	}
+	return who.by, granted
+}
 
 // Caller returns the name of the authenticated caller: the token's name, or the
 // member's address. It is "" where no authentication is configured.
@@ -84,11 +105,13 @@ type Guard struct {
 	closed bool // authentication is configured
 	tokens []token
 	oidc   *oidc
+	iap    *iap
 }
 
 // New returns the Guard that cfg describes. A nil cfg allows everything to everybody.
-// client fetches Google's certificates; nil: a client with the default transport.
-func New(cfg *config.Auth, client *http.Client) (*Guard, error) {
+// client fetches Google's keys; nil: a client with the default transport. now is for the
+// times of assertions; nil: time.Now.
+func New(cfg *config.Auth, client *http.Client, now func() time.Time) (*Guard, error) {
 	if cfg == nil {
 		return &Guard{}, nil
 	}
@@ -104,13 +127,56 @@ func New(cfg *config.Auth, client *http.Client) (*Guard, error) {
 		}
 		g.tokens = append(g.tokens, token{name: t.Name, hash: [sha256.Size]byte(hash), roles: rs})
 	}
+	members, err := membersOf("auth.members", cfg.Members)
+	if err != nil {
+		return nil, err
+	}
+	client = googleClient(client)
+	if cfg.IAP != nil {
+		if g.iap, err = newIAP(cfg.IAP, members, client, now); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.OIDC != nil {
-		var err error
-		if g.oidc, err = newOIDC(cfg.OIDC, client); err != nil {
+		if g.oidc, err = newOIDC(cfg.OIDC, members, client); err != nil {
 			return nil, err
 		}
 	}
 	return g, nil
+}
+
+// membersOf returns the roles of the members by their address in lower case.
+func membersOf(path string, list []config.Member) (map[string]roles, error) {
+	members := make(map[string]roles, len(list))
+	for i, m := range list {
+		rs, err := parseRoles(m.Roles)
+		if err != nil {
+			return nil, fmt.Errorf("%s[%d].roles: %w", path, i, err)
+		}
+		if m.Email == "" {
+			return nil, fmt.Errorf("%s[%d].email: empty", path, i)
+		}
+		members[lower(m.Email)] |= rs
+	}
+	return members, nil
+}
+
+// googleClient returns a client for Google's public keys. It has the default transport,
+// and not the one of package outbound: that one refuses internal addresses and proxies,
+// because users choose the URLs of its calls. The URLs of the keys are constants, always
+// https, and a deployment may well reach Google through a private endpoint or a proxy.
+func googleClient(client *http.Client) *http.Client {
+	var own http.Client
+	if client != nil {
+		own = *client
+	}
+	if own.Timeout == 0 {
+		own.Timeout = 5 * time.Second
+	}
+	if own.Transport == nil {
+		own.Transport = http.DefaultTransport
+	}
+	return &own
 }
 
 // Require returns a handler that passes requests of callers with the role to h.
@@ -142,7 +208,25 @@ func refused(cause error) error {
 	return fault.Wrap(fault.Unauthenticated, cause, "credentials are missing or not valid")
 }
 
+// caller returns who sends r. A valid bearer token decides, because the caller chose it. A
+// program that passes the proxy with a token for the proxy may show that one here as well,
+// so next to an assertion a token that is not valid does no harm.
 func (g *Guard) caller(r *http.Request) (identity, error) {
+	who, err := g.bearer(r)
+	if err == nil || g.iap == nil || len(r.Header[assertionHeader]) == 0 {
+		return who, err
+	}
+	if who, err = g.iap.caller(r); err == nil && web.FromAnyPage(r) {
+		return identity{}, errAnyPage
+	}
+	return who, err
+}
+
+// errAnyPage refuses a page that may act only because pages of every origin may. The
+// proxy knows its user by a cookie, which the browser adds for such a page as well.
+var errAnyPage = fault.New(fault.Forbidden, "a page of another origin may not act for the user who is signed in: list its origin in cors.allowedOrigins, or use a token")
+
+func (g *Guard) bearer(r *http.Request) (identity, error) {
 	credentials, ok := bearer.Token(r.Header)
 	if !ok {
 		return identity{}, refused(errors.New("no bearer token"))
@@ -159,7 +243,7 @@ func (g *Guard) caller(r *http.Request) (identity, error) {
 		who.roles |= g.tokens[i].roles * roles(same)
 	}
 	if found == 1 {
-		who.name = g.tokens[at].name
+		who.name, who.by = g.tokens[at].name, ByToken
 		return who, nil
 	}
 	if g.oidc == nil || strings.Count(credentials, ".") != 2 {

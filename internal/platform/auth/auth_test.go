@@ -64,12 +64,12 @@ func ask(t *testing.T, g *Guard, role string, authorization ...string) fault.Cod
 
 func TestNoConfigurationAllowsEverybody(t *testing.T) {
 	t.Parallel()
-	g, err := New(nil, nil)
+	g, err := New(nil, nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, ask(t, g, Operate))
 	require.Panics(t, func() { g.Require("admin", nil) })
 
-	g, err = New(&config.Auth{}, nil)
+	g, err = New(&config.Auth{}, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, fault.Unauthenticated, ask(t, g, Read, "Bearer x"), "no token is configured")
 }
@@ -82,7 +82,7 @@ func TestTokens(t *testing.T) {
 		{Name: "admin again", SHA256: hash("adm1n"), Roles: []string{Read}},
 		{Name: "nothing", SHA256: hash("n0ne")},
 		{Name: "empty", SHA256: hash(""), Roles: []string{Operate}},
-	}}, nil)
+	}}, nil, nil)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		role   string
@@ -125,7 +125,7 @@ func TestConfigurationMistakes(t *testing.T) {
 		{OIDC: &config.OIDC{Audiences: []string{"a"}, Members: []config.Member{{Email: "a@b", Roles: []string{"root"}}}}},
 		{OIDC: &config.OIDC{Audiences: []string{"a"}, Members: []config.Member{{}}}},
 	} {
-		_, err := New(&c, nil)
+		_, err := New(&c, nil, nil)
 		require.Error(t, err)
 	}
 }
@@ -207,7 +207,7 @@ func newOIDCGuard(t *testing.T, g *google) *Guard {
 				{Email: "kate@example.com", Roles: []string{Read}},
 			},
 		},
-	}, &http.Client{Transport: g})
+	}, &http.Client{Transport: g}, nil)
 	require.NoError(t, err)
 	return guard
 }

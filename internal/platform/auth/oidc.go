@@ -31,39 +31,22 @@ type oidc struct {
 	members   map[string]roles // by lower-case address
 }
 
-func newOIDC(cfg *config.OIDC, client *http.Client) (*oidc, error) {
+func newOIDC(cfg *config.OIDC, members map[string]roles, client *http.Client) (*oidc, error) {
 	// idtoken takes an empty audience for "any audience", which would accept the
 	// tokens of every other service.
 	if len(cfg.Audiences) == 0 || slices.Contains(cfg.Audiences, "") {
 		return nil, errors.New("auth.oidc.audiences: empty")
 	}
-	o := &oidc{audiences: cfg.Audiences, members: make(map[string]roles, len(cfg.Members))}
-	for i, m := range cfg.Members {
-		rs, err := parseRoles(m.Roles)
-		if err != nil {
-			return nil, fmt.Errorf("auth.oidc.members[%d].roles: %w", i, err)
-		}
-		if m.Email == "" {
-			return nil, fmt.Errorf("auth.oidc.members[%d].email: empty", i)
-		}
-		o.members[lower(m.Email)] |= rs
+	own, err := membersOf("auth.oidc.members", cfg.Members)
+	if err != nil {
+		return nil, err
 	}
-	var base http.Client
-	if client != nil {
-		base = *client
+	for email, rs := range members {
+		own[email] |= rs
 	}
-	if base.Timeout == 0 {
-		base.Timeout = 5 * time.Second
-	}
-	// The default transport, and not the one of package outbound: that one refuses internal
-	// addresses and proxies, because users choose the URLs of its calls. The URL of the
-	// certificates is a constant of idtoken, always https, and a deployment may well reach
-	// Google through a private endpoint or a proxy.
-	if base.Transport == nil {
-		base.Transport = http.DefaultTransport
-	}
+	o := &oidc{audiences: cfg.Audiences, members: own}
+	base := *client
 	base.Transport = certificates{base.Transport}
-	var err error
 	if o.validator, err = idtoken.NewValidator(context.Background(), option.WithHTTPClient(&base)); err != nil {
 		return nil, fmt.Errorf("auth.oidc: %w", err)
 	}
@@ -101,7 +84,7 @@ func (o *oidc) caller(ctx context.Context, jwt string) (identity, error) {
 	case !member:
 		return identity{}, refused(errors.New("not a member"))
 	}
-	return identity{lower(email), has, time.Unix(p.Expires, 0)}, nil
+	return identity{lower(email), ByIDToken, has, time.Unix(p.Expires, 0)}, nil
 }
 
 func algorithm(jwt string) string {

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/config"
@@ -90,10 +92,14 @@ func (b *Browsers) own(publicURL string) {
 // refuses (403) requests that a page may not make. access returns what a request would
 // do.
 func (b *Browsers) Handler(access func(*http.Request) Access, h http.Handler) http.Handler {
+	named := b.named()
 	checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := b.check(r, access); err != nil {
 			b.refuse(w, r, err)
 			return
+		}
+		if named.check(r, access) != nil {
+			r = r.WithContext(context.WithValue(r.Context(), anyPageKey{}, true))
 		}
 		h.ServeHTTP(w, r)
 	})
@@ -108,6 +114,29 @@ func (b *Browsers) Handler(access func(*http.Request) Access, h http.Handler) ht
 		}
 		others.ServeHTTP(w, r)
 	})
+}
+
+// FromAnyPage reports whether a request that acts or connects is allowed only because the
+// configuration lets the pages of every origin do that. Such a page has to show a
+// credential of its own. One that the browser adds by itself, like a cookie, proves
+// nothing: the page of an attacker would be signed in as the user who opens it.
+func FromAnyPage(r *http.Request) bool {
+	anyPage, _ := r.Context().Value(anyPageKey{}).(bool)
+	return anyPage
+}
+
+type anyPageKey struct{}
+
+// named returns the rules with the origins that the configuration lists by name or
+// pattern, without those that allow every origin.
+func (b *Browsers) named() *Browsers {
+	n := *b
+	n.anyOrigin, n.anySends = false, false
+	n.connecting = slices.DeleteFunc(slices.Clone(b.connecting), func(pattern string) bool {
+		_, host, ok := strings.Cut(pattern, "://")
+		return strings.Trim(pattern, "*") == "" || ok && strings.Trim(host, "*") == ""
+	})
+	return &n
 }
 
 func (b *Browsers) refuse(w http.ResponseWriter, r *http.Request, err error) {

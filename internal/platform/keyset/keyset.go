@@ -1,4 +1,9 @@
-package token
+// Package keyset fetches the public keys of a signer (a JSON Web Key Set) and keeps them.
+//
+// Keys that are known keep working while their server does not answer. A key that is not
+// known causes at most one fetch every 30 seconds, so a caller who makes up key ids cannot
+// have the server flooded.
+package keyset
 
 import (
 	"context"
@@ -7,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -23,32 +29,46 @@ const (
 	maxKeySet    = 1 << 20 // bytes
 )
 
-// keySet returns the public keys. It fetches them if they are old or lack the key. If
+// Set is the key set at a URL. It must not be copied.
+type Set struct {
+	URL  string
+	HTTP *http.Client
+	Now  func() time.Time
+
+	fetching sync.Mutex // held during a fetch; taken before mu
+	mu       sync.Mutex
+	keys     jose.JSONWebKeySet
+	fetched  time.Time
+	tried    time.Time // of the last fetch that failed
+	failure  error     // of the last fetch
+}
+
+// Keys returns the public keys for a token that names this key id. It fetches them if they are old or lack the key. If
 // that fails, an old set that has the key serves on. Only one caller fetches at a time,
 // and a caller whose key is known never waits for another's fetch: a key server that
 // hangs would otherwise stop every client from connecting.
-func (v *Verifier) keySet(ctx context.Context, id string) (jose.JSONWebKeySet, error) {
-	keys, known, final, err := v.cached(id)
+func (s *Set) Keys(ctx context.Context, id string) (jose.JSONWebKeySet, error) {
+	keys, known, final, err := s.cached(id)
 	switch {
 	case final:
 		return keys, err
 	case !known:
-		v.fetching.Lock()
-	case !v.fetching.TryLock():
+		s.fetching.Lock()
+	case !s.fetching.TryLock():
 		return keys, nil
 	}
-	defer v.fetching.Unlock()
-	if keys, known, final, err = v.cached(id); final { // another caller fetched meanwhile
+	defer s.fetching.Unlock()
+	if keys, known, final, err = s.cached(id); final { // another caller fetched meanwhile
 		return keys, err
 	}
-	fetched, err := v.fetchKeys(ctx)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.failure = err; err == nil {
-		v.keys, v.fetched = fetched, v.Now()
+	fetched, err := s.fetchKeys(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure = err; err == nil {
+		s.keys, s.fetched = fetched, s.Now()
 		return fetched, nil
 	}
-	if v.tried = v.Now(); known {
+	if s.tried = s.Now(); known {
 		return keys, nil
 	}
 	return keys, err
@@ -58,33 +78,33 @@ func (v *Verifier) keySet(ctx context.Context, id string) (jose.JSONWebKeySet, e
 // them. final reports whether the caller has to use keys and err without a new fetch,
 // because the last one was too recent. A time that lies ahead, set by a clock that was
 // wrong, does not count as recent.
-func (v *Verifier) cached(id string) (keys jose.JSONWebKeySet, known, final bool, err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	now := v.Now()
+func (s *Set) cached(id string) (keys jose.JSONWebKeySet, known, final bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
 	over := func(since time.Time, d time.Duration) bool { return clock.Over(since.Add(d), now, d) }
-	known = len(v.keys.Key(id)) > 0
+	known = len(s.keys.Key(id)) > 0
 	switch {
-	case !over(v.fetched, keysFresh) && (known || !over(v.fetched, unknownAfter)):
-		return v.keys, known, true, nil
-	case v.failure == nil || over(v.tried, retryAfter):
-		return v.keys, known, false, nil
+	case !over(s.fetched, keysFresh) && (known || !over(s.fetched, unknownAfter)):
+		return s.keys, known, true, nil
+	case s.failure == nil || over(s.tried, retryAfter):
+		return s.keys, known, false, nil
 	case known:
-		return v.keys, known, true, nil
+		return s.keys, known, true, nil
 	}
-	return v.keys, known, true, v.failure
+	return s.keys, known, true, s.failure
 }
 
 // fetchKeys fetches the key set. It continues when ctx is cancelled: other callers wait
 // for the same keys. Errors do not repeat the URL, which may hold credentials.
-func (v *Verifier) fetchKeys(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
+func (s *Set) fetchKeys(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.JWKSURL, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
 	if err != nil {
 		return keys, errors.New("the keys' URL cannot be called")
 	}
-	resp, err := v.HTTP.Do(req)
+	resp, err := s.HTTP.Do(req)
 	if err != nil {
 		return keys, fmt.Errorf("the keys cannot be fetched: %w", fault.WithoutURL(err))
 	}
