@@ -63,14 +63,27 @@ func TestRelinkedRecordsKeepRejectedRows(t *testing.T) {
 	require.Len(t, w.records(), 2)
 }
 
-// blindSource rejects a row without its values, as a file does whose line has too many.
-type blindSource struct{ source.Source }
-
-func (b blindSource) Pull(ctx context.Context, p source.Pull) (source.Reader, error) {
-	r, err := b.Source.Pull(ctx, p)
-	return blindReader{r}, err
+// wrapped returns the kind with other readers.
+func wrapped(kind source.Kind, wrap func(source.Reader) source.Reader) source.Kind {
+	open := kind.Open
+	kind.Open = func(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
+		s, err := open(ctx, d, env)
+		return wrappedSource{s, wrap}, err
+	}
+	return kind
 }
 
+type wrappedSource struct {
+	source.Source
+	wrap func(source.Reader) source.Reader
+}
+
+func (s wrappedSource) Pull(ctx context.Context, p source.Pull) (source.Reader, error) {
+	r, err := s.Source.Pull(ctx, p)
+	return s.wrap(r), err
+}
+
+// blindReader rejects a row without its values, as a file does whose line has too many.
 type blindReader struct{ source.Reader }
 
 func (b blindReader) Next(ctx context.Context) (source.Page, error) {
@@ -85,13 +98,7 @@ func (b blindReader) Next(ctx context.Context) (source.Page, error) {
 func TestRelinkRefusesRecordsWhoseRowMayBeUnread(t *testing.T) {
 	t.Parallel()
 	w := keyedByName(t)
-	kind := w.source.kind()
-	open := kind.Open
-	kind.Open = func(ctx context.Context, d source.Datasource, env source.Env) (source.Source, error) {
-		s, err := open(ctx, d, env)
-		return blindSource{s}, err
-	}
-	w.kinds = source.NewRegistry(kind)
+	w.kinds = source.NewRegistry(wrapped(w.source.kind(), func(r source.Reader) source.Reader { return blindReader{r} }))
 	svc := w.service()
 	_, err := svc.Relink(t.Context(), "s", false)
 	require.NoError(t, err, "every record has its row")
