@@ -51,7 +51,7 @@ type Bucket struct {
 func Parse(text string) (Bucket, error) {
 	name, prefix, _ := strings.Cut(strings.TrimPrefix(text, scheme), "/")
 	prefix = strings.TrimSuffix(prefix, "/")
-	if !Is(text) || !validName.MatchString(name) || prefix != "" && (path.Clean(prefix) != prefix || strings.HasPrefix(prefix, "..")) {
+	if !Is(text) || !validName.MatchString(name) || prefix != "" && path.Join("/", prefix) != "/"+prefix {
 		return Bucket{}, errors.New("must be gs://BUCKET or gs://BUCKET/PREFIX")
 	}
 	return Bucket{Name: name, Prefix: prefix}, nil
