@@ -17,7 +17,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Relinking is what Relink did, or would do.
+// Relinking reports what Relink did, or would do.
 type Relinking struct {
 	SyncID string `json:"syncId"`
 	// Stored reports whether it was done; otherwise nothing was stored.
@@ -25,7 +25,7 @@ type Relinking struct {
 	Datatypes map[string]*RelinkType `json:"datatypes"`
 }
 
-// RelinkType is what Relink does to the records of a datatype. Each list has some examples.
+// RelinkType reports what Relink does to the records of a datatype. Each list has some examples.
 type RelinkType struct {
 	From []string `json:"from"` // the key's columns until now
 	To   []string `json:"to"`
