@@ -24,6 +24,9 @@ func TestAnAnswerOfAnErrorAloneIsARefusal(t *testing.T) {
 		"a row with a column": {`{"id":"a","error":"4 mm"}`, ""},
 		"a row inside":        {`{"row":{"id":"a"},"error":"4 mm"}`, ""},
 		"no error":            {`{"ok":true,"error":null,"errors":[]}`, ""},
+		"a count of none":     {`{"updated":1,"errors":0}`, ""},
+		"an empty object":     {`{"errors":{}}`, ""},
+		"a count":             {`{"updated":0,"errors":1}`, "an error"},
 		"nothing":             {`{}`, ""},
 	} {
 		for form, options := range map[string]string{"single": byKey, "batches": batches} {
