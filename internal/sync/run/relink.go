@@ -1,10 +1,8 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -13,7 +11,6 @@ import (
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
-	"github.com/headgate/headgate/internal/sync/mapping"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
@@ -183,97 +180,6 @@ func errHalfLinked(id string) error {
 	return fault.New(fault.Conflict, "the records of sync %q were being linked anew, and that did not end: relink it with the definition that it had then", id)
 }
 
-// read reads all rows of the source, and keeps their keys.
-func (r *relinker) read(ctx context.Context, datatype string) error {
-	m, err := r.def.Mapper(r.svc.kinds, datatype)
-	if err != nil {
-		return err
-	}
-	kind, ok := r.svc.kinds.Of(r.def.Datasource)
-	if !ok {
-		return fault.New(fault.Invalid, "%s", r.svc.kinds.Check(r.def.Datasource)[0].Message)
-	}
-	src, err := kind.Open(ctx, r.def.Datasource, r.svc.o.Env)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = src.Close() }()
-	spec := m.Spec()
-	if len(spec.Mapped) > 0 {
-		spec.Mapped = slices.Concat(spec.Mapped, r.out.From)
-	}
-	reader, err := src.Pull(ctx, source.Pull{Spec: spec, PageSize: pageSize})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = reader.Close() }()
-	for {
-		page, err := reader.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return r.apart()
-		}
-		if err != nil {
-			return err
-		}
-		if r.out.Rejected += len(page.Rejects); len(page.Rejects) > 0 && r.blind == nil {
-			r.blind = &page.Rejects[0]
-		}
-		for _, row := range page.Rows {
-			if err := r.add(m, row); err != nil {
-				return err
-			}
-		}
-		if err := r.keys.take(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// add keeps a row's two keys.
-func (r *relinker) add(m *mapping.Mapper, row source.Row) error {
-	values := make([]any, len(r.out.From))
-	for i, column := range r.out.From {
-		values[i], _ = row.Get(column)
-	}
-	item, reject := m.Map(row)
-	key := item.Key
-	if reject != nil { // perhaps for another field
-		key = reject.Key
-		r.out.Rejected++
-		r.keys.reject(key)
-	} else {
-		r.out.Rows++
-	}
-	if r.out.Rows+r.out.Rejected > maxCount {
-		return fault.New(fault.Invalid, "the source has more than %d rows, which is the most that can be linked anew", maxCount)
-	}
-	if _, twice := r.keys.records[key]; twice {
-		return fault.New(fault.Conflict, "two rows have the new key %q: its columns %q do not identify a row", key, r.out.To)
-	}
-	old, err := mapping.JoinKey(values)
-	if err != nil {
-		if key != "" {
-			r.keys.addNew(key)
-		}
-		return nil
-	}
-	if _, twice := r.keys.newOf[old]; twice {
-		return fault.New(fault.Conflict, "two rows have the old key %q: its columns %q do not identify a row", old, r.out.From)
-	}
-	r.keys.add(old, key)
-	return nil
-}
-
-// apart refuses a new key that is another row's old one.
-func (r *relinker) apart() error {
-	for old, key := range r.keys.newOf {
-		if other, there := r.keys.newOf[key]; there && key != old {
-			return fault.New(fault.Conflict, "the new key %q of a row is the old key of the row %q as well, so a link could mean either: give the sync a new id", key, cmp.Or(other, key))
-		}
-	}
-	return nil
-}
-
 // each looks at all records. Without commit it counts; with it, it stores their links.
 func (r *relinker) each(ctx context.Context, commit func(...store.Write) error) error {
 	listing := store.Listing{Collection: r.records.collection, Limit: relinkPart, Bytes: source.PageBytes}
@@ -329,7 +235,7 @@ func (r *relinker) certain() error {
 	case r.keyless > 0:
 		return fault.New(fault.Conflict, "the rows of some records have no new key in the columns %q (%d, such as that of %q): correct these rows, or take another key", r.out.To, r.keyless, r.keylessID)
 	case r.blind != nil && r.out.Unlinked > 0:
-		return fault.New(fault.Conflict, "a row that cannot be read (line %d: %s) may be that of a record without a row, such as %q: correct the row, or delete the record, first", r.blind.Line, r.blind.Reason, r.out.UnlinkedExamples[0])
+		return fault.New(fault.Conflict, "a row that cannot be read (%s) may be that of a record without a row, such as %q: correct the row, or delete the record, first", whereOf(r.blind), r.out.UnlinkedExamples[0])
 	}
 	return nil
 }

@@ -83,13 +83,17 @@ func (s wrappedSource) Pull(ctx context.Context, p source.Pull) (source.Reader, 
 	return s.wrap(r), err
 }
 
-// blindReader rejects a row without its values, as a file does whose line has too many.
-type blindReader struct{ source.Reader }
+// blindReader rejects another row: without its values, as a file does whose line has too
+// many, or with them, as a database does whose key is NULL.
+type blindReader struct {
+	source.Reader
+	raw any
+}
 
 func (b blindReader) Next(ctx context.Context) (source.Page, error) {
 	page, err := b.Reader.Next(ctx)
 	if err == nil {
-		page.Rejects = append(page.Rejects, source.Reject{Line: 7, Reason: "the row has 9 values"})
+		page.Rejects = append(page.Rejects, source.Reject{Line: 7, Reason: "the row has 9 values", Raw: b.raw})
 	}
 	return page, err
 }
@@ -98,7 +102,8 @@ func (b blindReader) Next(ctx context.Context) (source.Page, error) {
 func TestRelinkRefusesRecordsWhoseRowMayBeUnread(t *testing.T) {
 	t.Parallel()
 	w := keyedByName(t)
-	w.kinds = source.NewRegistry(wrapped(w.source.kind(), func(r source.Reader) source.Reader { return blindReader{r} }))
+	var raw any
+	w.kinds = source.NewRegistry(wrapped(w.source.kind(), func(r source.Reader) source.Reader { return blindReader{r, raw} }))
 	svc := w.service()
 	_, err := svc.Relink(t.Context(), "s", false)
 	require.NoError(t, err, "every record has its row")
@@ -108,4 +113,11 @@ func TestRelinkRefusesRecordsWhoseRowMayBeUnread(t *testing.T) {
 	require.Equal(t, fault.Conflict, fault.CodeOf(err))
 	require.ErrorContains(t, err, `a row that cannot be read (line 7: the row has 9 values) may be that of a record without a row, such as "2"`)
 	require.Equal(t, before, w.everything())
+	raw = map[string]any{"id": "2", "name": nil}
+	_, err = svc.Relink(t.Context(), "s", true)
+	require.ErrorContains(t, err, `no new key in the columns ["name"] (1, such as that of "2")`)
+	raw = map[string]any{"id": "9", "name": nil}
+	done, err := svc.Relink(t.Context(), "s", true)
+	require.NoError(t, err, "the row is no record's")
+	require.Equal(t, []string{"2"}, done.Datatypes["item"].UnlinkedExamples)
 }
