@@ -187,7 +187,7 @@ var notes = map[string]note{
 	"RejectReason.reason":          {text: "With … in place of the values of each row. It selects a list's rejects as reason."},
 	"Relinking.stored":             {text: "It was done; otherwise nothing was stored."},
 	"RelinkType.from":              {text: "The key's columns until now."},
-	"RelinkType.rejected":          {text: "Rows that cannot be read: their records have no row."},
+	"RelinkType.rejected":          {text: "Rows that the next pull will reject."},
 	"RelinkType.linked":            {text: "Records that keep their rows."},
 	"RelinkType.rowsWithoutRecord": {text: "The next pull makes a record of each."},
 	"RelinkType.recordsWithoutRow": {text: "They stay, and a push makes a row of each."},

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -19,7 +20,8 @@ type progress struct {
 	silent   bool
 	terminal bool
 	last     time.Time
-	began    time.Time
+	began    time.Time // the step
+	step     string
 	shown    int // columns that the bar has taken
 }
 
@@ -75,16 +77,23 @@ func (p *progress) show(run *syncrun.Run) {
 	p.shown = columns
 }
 
-// line says where the run is: "pull reading  42 %  12000 rows  800/s  20s left".
+// line says where the step at work is: "pull reading  42 %  12000 rows  800/s  20s left".
 func (p *progress) line(run *syncrun.Run) string {
 	step := current(run)
 	if step == nil {
 		return string(run.State)
 	}
+	name := fmt.Sprintf("%s %s ", step.Phase, step.Datatype)
+	if name != p.step {
+		if p.step != "" {
+			p.began = time.Now()
+		}
+		p.step = name
+	}
 	elapsed := time.Since(p.began).Seconds()
-	rate := float64(run.Counts.Read) / max(elapsed, 0.001)
+	pace := fmt.Sprintf("%.0f/s", float64(step.Counts.Read)/max(elapsed, 0.001))
 	b, left := new(strings.Builder), ""
-	fmt.Fprintf(b, "%s %s ", step.Phase, step.Datatype)
+	b.WriteString(name)
 	if step.Progress.Total > 0 {
 		share := min(1, float64(step.Progress.Done)/float64(step.Progress.Total))
 		if p.terminal {
@@ -96,9 +105,16 @@ func (p *progress) line(run *syncrun.Run) string {
 			left = fmt.Sprintf("  %s left", time.Duration(elapsed/share*(1-share)*float64(time.Second)).Round(time.Second))
 		}
 	}
-	fmt.Fprintf(b, "%s  %.0f/s", count(int(run.Counts.Read), "row"), rate)
-	if run.Counts.Rejected > 0 {
-		fmt.Fprintf(b, "  %d rejected", run.Counts.Rejected)
+	if step.Waits > 0 {
+		pace, left = "waits: the data source allows no more calls for now", ""
+	}
+	noun := "row"
+	if step.Phase == definition.Push {
+		noun = "record"
+	}
+	fmt.Fprintf(b, "%s  %s", count(int(step.Counts.Read), noun), pace)
+	if step.Counts.Rejected > 0 {
+		fmt.Fprintf(b, "  %d rejected", step.Counts.Rejected)
 	}
 	return b.String() + left
 }

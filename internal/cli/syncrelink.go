@@ -64,7 +64,7 @@ func printRelinking(w io.Writer, done *syncrun.Relinking) error {
 			fmt.Fprintf(w, "  %s without a row: a push makes a row of each%s\n", count(t.Unlinked, "record"), examples(t.UnlinkedExamples))
 		}
 		if t.Rejected > 0 {
-			fmt.Fprintf(w, "  %s that cannot be read\n", count(t.Rejected, "row"))
+			fmt.Fprintf(w, "  %s that the next pull will reject\n", count(t.Rejected, "row"))
 		}
 	}
 	last := "the records are linked anew"

@@ -25,7 +25,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// Scope is what a token must allow.
+// Scope is the OAuth scope that a token needs.
 const Scope = "https://www.googleapis.com/auth/devstorage.read_write"
 
 const (
@@ -51,7 +51,7 @@ type Bucket struct {
 func Parse(text string) (Bucket, error) {
 	name, prefix, _ := strings.Cut(strings.TrimPrefix(text, scheme), "/")
 	prefix = strings.TrimSuffix(prefix, "/")
-	if !Is(text) || !validName.MatchString(name) || prefix != "" && (path.Clean(prefix) != prefix || strings.HasPrefix(prefix, "..")) {
+	if !Is(text) || !validName.MatchString(name) || prefix != "" && path.Join("/", prefix) != "/"+prefix {
 		return Bucket{}, errors.New("must be gs://BUCKET or gs://BUCKET/PREFIX")
 	}
 	return Bucket{Name: name, Prefix: prefix}, nil
@@ -60,7 +60,7 @@ func Parse(text string) (Bucket, error) {
 // String returns the place as Parse reads it.
 func (b *Bucket) String() string { return scheme + path.Join(b.Name, b.Prefix) }
 
-// object is what the API tells about one.
+// object describes a stored file, as the API answers.
 type object struct {
 	Generation string `json:"generation"`
 	CRC32C     string `json:"crc32c"` // in base 64, its first byte the highest

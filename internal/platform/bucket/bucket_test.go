@@ -168,7 +168,7 @@ func TestRefusals(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "wells", "gs://", "gs:///a", "gs://A", "gs://wells/../x", "gs://wells/a//b", "gs://wells/./a", "gs://we lls", "gs://wells?x"} {
+	for _, bad := range []string{"", "wells", "gs://", "gs:///a", "gs://A", "gs://wells/../x", "gs://wells/a//b", "gs://wells/./a", "gs://wells//a", "gs://wells/.", "gs://wells/..", "gs://wells/../../x", "gs://we lls", "gs://wells?x"} {
 		_, err := bucket.Parse(bad)
 		require.Error(t, err, bad)
 	}

@@ -72,7 +72,9 @@ func renameFile(f *decode.Faults, sync, datasource members) {
 		f.Add("datasource.options."+uses, "must be true or false")
 	}
 	delete(options, uses)
-	_ = json.Unmarshal(sync["mapping"], &mapping)
+	if v := sync["mapping"]; v != nil && json.Unmarshal(v, &mapping) != nil {
+		legacy = false // the decoder says what is wrong with the mapping
+	}
 	if legacy && mapping["reading"] == nil {
 		if options["columns"] == nil && options["headers"] == nil {
 			options["columns"] = raw([]string{"date", "pincode", "resourceId", "value"})

@@ -36,9 +36,10 @@ func TestOurWatersDatasources(t *testing.T) {
 func TestOurWatersNamesElsewhere(t *testing.T) {
 	t.Parallel()
 	for body, says := range map[string]string{
-		`{"type":"pull","datasource":{"type":"LegacyMyWellDatasource","baseUrl":"https://a","url":"https://b"}}`:           "datasource.baseUrl: stands in datasource.url already",
-		`{"type":"pull","datasource":{"type":"legacy-mywell","baseUrl":"https://a"}}`:                                      "datasource.baseUrl: unknown field",
-		`{"type":"pull","datasource":{"type":"FileDatasource","fileUrl":"a.csv","options":{"usesLegacyMyWellIds":"yes"}}}`: "datasource.options.usesLegacyMyWellIds: must be true or false",
+		`{"type":"pull","datasource":{"type":"LegacyMyWellDatasource","baseUrl":"https://a","url":"https://b"}}`:                        "datasource.baseUrl: stands in datasource.url already",
+		`{"type":"pull","datasource":{"type":"legacy-mywell","baseUrl":"https://a"}}`:                                                   "datasource.baseUrl: unknown field",
+		`{"type":"pull","datasource":{"type":"FileDatasource","fileUrl":"a.csv","options":{"usesLegacyMyWellIds":"yes"}}}`:              "datasource.options.usesLegacyMyWellIds: must be true or false",
+		`{"type":"pull","mapping":"x","datasource":{"type":"FileDatasource","fileUrl":"a.csv","options":{"usesLegacyMyWellIds":true}}}`: "mapping: must be",
 	} {
 		_, err := definition.Decode([]byte(body))
 		require.ErrorContains(t, err, says, body)

@@ -48,6 +48,17 @@ func (p *puller) deleteAbsent(ctx context.Context) error {
 	if p.digests.unchanged() {
 		return nil
 	}
+	if p.unsteady != nil {
+		changed, err := p.unsteady.Changed(ctx)
+		if err != nil {
+			return err
+		}
+		if changed {
+			p.run.warn(fmt.Sprintf("%s: somebody changed the source while it was read, so it is unknown which rows are missing: no record was deleted for that", p.step.Datatype))
+			p.digests = nil // the next pull looks at every page, and finds what is missing
+			return nil
+		}
+	}
 	if p.absent.unknown {
 		p.run.warn(fmt.Sprintf("%s: rows without a key were rejected, so it is unknown which rows are missing: no record was deleted for that", p.step.Datatype))
 		return nil

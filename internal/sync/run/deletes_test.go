@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/mapping"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
+	"github.com/headgate/headgate/internal/sync/source"
 )
 
 func TestDeletesBothWays(t *testing.T) {
@@ -164,4 +166,41 @@ func TestAbsenceIsUnknownAfterAHandOn(t *testing.T) {
 	require.Equal(t, syncrun.Finished, run.State, "%q", run.Errors)
 	require.Len(t, run.Warnings, 1)
 	require.Contains(t, run.Warnings[0], "no record was deleted")
+}
+
+// unsteadyReader is that of a source that somebody changes while it is read.
+type unsteadyReader struct {
+	source.Reader
+	changed bool
+}
+
+func (u unsteadyReader) Changed(context.Context) (bool, error) { return u.changed, nil }
+
+// A pull during which the source changed cannot tell which rows are missing. The next one
+// can, also if its pages are the same.
+func TestAbsenceIsUnknownIfTheSourceChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *definition.Sync) {
+		s.Type = definition.Pull
+		s.Mapping["item"] = &mapping.Type{Delete: &mapping.Delete{Missing: true}}
+	})
+	w.source.snapshot = true
+	changed := false
+	w.kinds = source.NewRegistry(wrapped(w.source.kind(), func(r source.Reader) source.Reader { return unsteadyReader{r, changed} }))
+	w.svc = w.service()
+	for i := range 8 {
+		w.source.put(fmt.Sprint(i), map[string]any{"name": "x"})
+	}
+	w.finished(syncrun.Start{})
+	w.source.remove("7")
+	changed = true
+	for range 2 {
+		run := w.finished(syncrun.Start{})
+		require.Len(t, run.Warnings, 1)
+		require.Contains(t, run.Warnings[0], "somebody changed the source while it was read")
+		require.Len(t, w.records(), 8)
+	}
+	changed = false
+	require.Empty(t, w.finished(syncrun.Start{}).Warnings)
+	require.Len(t, w.records(), 7)
 }

@@ -34,15 +34,16 @@ type puller struct {
 
 	// fresh says that there were no records when the step began, and that nobody else
 	// has written any: then they need not be read before they are created.
-	fresh   bool
-	aliased bool          // some records have aliases
-	retry   *retryReader  // where the rows come from if they are rejects; nil: the source
-	again   chan struct{} // lets the reader repeat a page after a pause
-	digests *digests      // nil for a pull that does not read everything
-	absent  *absence      // nil where a missing row means nothing
-	deletes int64         // records deleted since a pull last ended well
-	before  int64         // those of them that earlier runs deleted
-	count   int           // of records, when the step began
+	fresh    bool
+	aliased  bool            // some records have aliases
+	retry    *retryReader    // where the rows come from if they are rejects; nil: the source
+	again    chan struct{}   // lets the reader repeat a page after a pause
+	digests  *digests        // nil for a pull that does not read everything
+	absent   *absence        // nil where a missing row means nothing
+	unsteady source.Unsteady // the reader, if its source can change while it is read
+	deletes  int64           // records deleted since a pull last ended well
+	before   int64           // those of them that earlier runs deleted
+	count    int             // of records, when the step began
 
 	spelling mapping.Spelling // as the pages so far showed it; nil: nothing new
 }
@@ -91,6 +92,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if zoned, ok := reader.(source.Zoned); ok {
 		m.InZone(zoned.Zone())
 	}
+	p.unsteady, _ = reader.(source.Unsteady)
 	reading, stop := context.WithCancel(ctx)
 	pages := make(chan *mapped, 1)
 	p.again = make(chan struct{}, 1)

@@ -37,7 +37,7 @@ func (e *execution) await(ctx context.Context, step *Step, failed error) error {
 			left, handOn = max(rest, 0), true
 		}
 	}
-	e.svc.log.Info("a run waits for its data source", "syncId", e.run.SyncID, "runId", e.run.ID, "wait", left)
+	e.svc.log.Info("a run waits for its data source", "syncId", e.run.SyncID, "runId", e.run.ID, "waitSeconds", left.Seconds())
 	if err := e.svc.o.Sleep(ctx, left); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -12,11 +11,10 @@ import (
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/definition"
-	"github.com/headgate/headgate/internal/sync/mapping"
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
-// Relinking is what Relink did, or would do.
+// Relinking reports what Relink did, or would do.
 type Relinking struct {
 	SyncID string `json:"syncId"`
 	// Stored reports whether it was done; otherwise nothing was stored.
@@ -24,12 +22,13 @@ type Relinking struct {
 	Datatypes map[string]*RelinkType `json:"datatypes"`
 }
 
-// RelinkType is what Relink does to the records of a datatype. Each list has some examples.
+// RelinkType reports what Relink does to the records of a datatype. Each list has some examples.
 type RelinkType struct {
 	From []string `json:"from"` // the key's columns until now
 	To   []string `json:"to"`
 	Rows int      `json:"rows"`
-	// Rejected counts rows that cannot be read. Their records are among those without a row.
+	// Rejected counts rows that the next pull will reject. A record keeps such a row if the
+	// row has a new key; otherwise Relink refuses.
 	Rejected int `json:"rejected"`
 	// Linked counts the records that keep their rows, by the new key.
 	Linked         int          `json:"linked"`
@@ -61,13 +60,18 @@ type relinker struct {
 	out     *RelinkType
 	keys    *rowKeys
 	resumed bool // an earlier call was cut off: a link may be new already
+
+	keyless   int // records whose rows have no new key
+	keylessID string
+	blind     *source.Reject // the first row of which not even the keys can be read
 }
 
 // Relink links the records of a sync to their rows anew, after its key was changed or its id
 // used for another source. A row is the one of a record if the columns of the old key have
 // the old key's values. Unless confirmed, it stores nothing. Conflict: there is nothing to
 // link anew, a run is at work, or a row or a record could be either of two. TooLarge: the
-// budget of runs has not enough memory for the keys of all rows.
+// budget of runs has not enough memory for the keys of all rows. It is a conflict, too, if a
+// record's row has no new key: without its link the record would get a second row.
 //
 // The links are many commits. Until the last one no run starts, and a second call finishes
 // what one that was cut off began: no new key is another row's or record's old one, so that
@@ -176,89 +180,6 @@ func errHalfLinked(id string) error {
 	return fault.New(fault.Conflict, "the records of sync %q were being linked anew, and that did not end: relink it with the definition that it had then", id)
 }
 
-// read reads all rows of the source, and keeps their keys.
-func (r *relinker) read(ctx context.Context, datatype string) error {
-	m, err := r.def.Mapper(r.svc.kinds, datatype)
-	if err != nil {
-		return err
-	}
-	kind, ok := r.svc.kinds.Of(r.def.Datasource)
-	if !ok {
-		return fault.New(fault.Invalid, "%s", r.svc.kinds.Check(r.def.Datasource)[0].Message)
-	}
-	src, err := kind.Open(ctx, r.def.Datasource, r.svc.o.Env)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = src.Close() }()
-	spec := m.Spec()
-	if len(spec.Mapped) > 0 {
-		spec.Mapped = slices.Concat(spec.Mapped, r.out.From)
-	}
-	reader, err := src.Pull(ctx, source.Pull{Spec: spec, PageSize: pageSize})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = reader.Close() }()
-	for {
-		page, err := reader.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return r.apart()
-		}
-		if err != nil {
-			return err
-		}
-		r.out.Rejected += len(page.Rejects)
-		for _, row := range page.Rows {
-			if err := r.add(m, row); err != nil {
-				return err
-			}
-		}
-		if err := r.keys.take(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// add keeps a row's two keys.
-func (r *relinker) add(m *mapping.Mapper, row source.Row) error {
-	values := make([]any, len(r.out.From))
-	for i, column := range r.out.From {
-		values[i], _ = row.Get(column)
-	}
-	item, reject := m.Map(row)
-	if reject != nil {
-		r.out.Rejected++
-		return nil
-	}
-	if r.out.Rows++; r.out.Rows > maxCount {
-		return fault.New(fault.Invalid, "the source has more than %d rows, which is the most that can be linked anew", maxCount)
-	}
-	if _, twice := r.keys.records[item.Key]; twice {
-		return fault.New(fault.Conflict, "two rows have the new key %q: its columns %q do not identify a row", item.Key, r.out.To)
-	}
-	old, err := mapping.JoinKey(values)
-	if err != nil {
-		r.keys.addNew(item.Key)
-		return nil
-	}
-	if _, twice := r.keys.newOf[old]; twice {
-		return fault.New(fault.Conflict, "two rows have the old key %q: its columns %q do not identify a row", old, r.out.From)
-	}
-	r.keys.add(old, item.Key)
-	return nil
-}
-
-// apart refuses a new key that is another row's old one.
-func (r *relinker) apart() error {
-	for old, key := range r.keys.newOf {
-		if other, there := r.keys.newOf[key]; there && key != old {
-			return fault.New(fault.Conflict, "the new key %q of a row is the old key of the row %q as well, so a link could mean either: give the sync a new id", key, other)
-		}
-	}
-	return nil
-}
-
 // each looks at all records. Without commit it counts; with it, it stores their links.
 func (r *relinker) each(ctx context.Context, commit func(...store.Write) error) error {
 	listing := store.Listing{Collection: r.records.collection, Limit: relinkPart, Bytes: source.PageBytes}
@@ -302,6 +223,19 @@ func (r *relinker) each(ctx context.Context, commit func(...store.Write) error) 
 	}
 	if commit == nil {
 		r.out.Without, r.out.WithoutExamples = r.keys.without()
+		return r.certain()
+	}
+	return nil
+}
+
+// certain refuses to take a link from a record whose row may be there: a push would make a
+// second row.
+func (r *relinker) certain() error {
+	switch {
+	case r.keyless > 0:
+		return fault.New(fault.Conflict, "the rows of some records have no new key in the columns %q (%d, such as that of %q): correct these rows, or take another key", r.out.To, r.keyless, r.keylessID)
+	case r.blind != nil && r.out.Unlinked > 0:
+		return fault.New(fault.Conflict, "a row that cannot be read (%s) may be that of a record without a row, such as %q: correct the row, or delete the record, first", whereOf(r.blind), r.out.UnlinkedExamples[0])
 	}
 	return nil
 }
@@ -318,6 +252,12 @@ func (r *relinker) rowOf(id, link string) (string, error) {
 			return "", fault.New(fault.Conflict, "the new key %q of a row is the old key of the record %q, whose row is not there, so a link could mean either: give the sync a new id", link, id)
 		}
 		key = link
+	}
+	if key == "" {
+		if r.keyless++; r.keyless == 1 {
+			r.keylessID = id
+		}
+		return "", nil
 	}
 	switch other := r.keys.records[key]; other {
 	case id: // it was counted already

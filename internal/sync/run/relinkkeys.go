@@ -24,18 +24,22 @@ const (
 type rowKeys struct {
 	hold    *budget.Hold
 	untaken int64             // bytes that the hold does not have yet
-	newOf   map[string]string // the new key of a row, by its old one
+	newOf   map[string]string // the new key of a row, by its old one; "" if it has none
 	records map[string]string // the record of the row, by the new key; "" if there is none
+
+	rejected map[string]bool // the new keys of rows that the next pull will reject
 }
 
 func newRowKeys(hold *budget.Hold) *rowKeys {
-	return &rowKeys{hold: hold, newOf: make(map[string]string), records: make(map[string]string)}
+	return &rowKeys{hold: hold, newOf: make(map[string]string), records: make(map[string]string), rejected: map[string]bool{}}
 }
 
 // add keeps the keys of a row. The copies do not keep the row's page in memory.
 func (k *rowKeys) add(old, key string) {
 	old, key = strings.Clone(old), strings.Clone(key)
-	k.newOf[old], k.records[key] = key, ""
+	if k.newOf[old] = key; key != "" {
+		k.records[key] = ""
+	}
 	k.untaken += perRelinkedRow + weight(old, key)
 }
 
@@ -43,6 +47,12 @@ func (k *rowKeys) add(old, key string) {
 func (k *rowKeys) addNew(key string) {
 	k.records[strings.Clone(key)] = ""
 	k.untaken += perRelinkedRow + weight(key)
+}
+
+// reject notes that the row with the new key will be rejected.
+func (k *rowKeys) reject(key string) {
+	k.rejected[strings.Clone(key)] = true
+	k.untaken += perRelinkedRow/2 + weight(key)
 }
 
 // meet notes the record of a row. The map then keeps this copy of the key.
@@ -70,11 +80,11 @@ func (k *rowKeys) take(ctx context.Context) error {
 	return err
 }
 
-// without returns how many rows have no record, and the first of them by key.
+// without returns how many valid rows have no record, and the first of them by key.
 func (k *rowKeys) without() (n int, examples []string) {
 	examples = []string{}
 	for key, id := range k.records {
-		if id != "" {
+		if id != "" || k.rejected[key] {
 			continue
 		}
 		n++

@@ -59,7 +59,7 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 	}
 }
 
-// kept is what is to be recorded of a batch.
+// kept holds what the commit of a batch records.
 type kept struct {
 	writes  []store.Write
 	known   map[*plan.SentChange]bool // changes whose outcome is settled

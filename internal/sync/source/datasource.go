@@ -179,3 +179,10 @@ func (r Registry) Check(d Datasource) []fault.Detail {
 	}
 	return k.Check(d)
 }
+
+// Unsteady is implemented by readers of a source that others can change while it is read.
+type Unsteady interface {
+	// Changed reports, after the last page, whether the source changed while it was read:
+	// then a row that is there may be in none of the pages.
+	Changed(ctx context.Context) (bool, error)
+}

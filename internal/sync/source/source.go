@@ -248,7 +248,7 @@ type Page struct {
 	Unit        Unit // "": Rows
 }
 
-// Unit is what progress counts.
+// Unit names what progress counts.
 type Unit string
 
 // The units.

@@ -37,6 +37,9 @@ func (p *pusher) batch(ctx context.Context, op source.Op, changes []source.Chang
 	if err != nil {
 		return err
 	}
+	if w.ID == "" && p.onlyError(w, answer, changes[at[0]]) != "" {
+		return p.each(ctx, changes, at, results)
+	}
 	if w.ID == "" && w.Error == "" {
 		for _, i := range at {
 			results[i] = source.Result{}
@@ -65,8 +68,9 @@ func (p *pusher) each(ctx context.Context, changes []source.Change, at []int, re
 }
 
 // answered notes the results of a batch, and returns the changes of which the answer does
-// not tell the result. refused says that all of these were refused. Servers may answer in another order, or only about some rows. So a
-// result is never taken for that of the row at its position.
+// not tell the result. refused reports whether all of these were refused. Servers may answer
+// in another order, or only about some rows. So a result is never taken for that of the row
+// at its position.
 func (p *pusher) answered(w *write, a *rest.Answer, changes []source.Change, at []int, rows []any, results []source.Result) (left []int, refused bool, err error) {
 	list, _ := rest.Path(a.Body, w.Results)
 	made, _ := list.([]any)

@@ -127,6 +127,9 @@ func (p *pusher) one(ctx context.Context, c source.Change) (source.Result, error
 	if err != nil {
 		return p.refusal(ctx, c, err)
 	}
+	if words := p.onlyError(w, answer, c); words != "" {
+		return source.Result{Err: fault.New(fault.Invalid, "%s refuses: %s", p.base.Host, words)}, nil
+	}
 	made := answer.Body
 	if w.Batch > 1 {
 		list, _ := rest.Path(answer.Body, w.Results)

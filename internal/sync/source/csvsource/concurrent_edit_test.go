@@ -278,3 +278,52 @@ func TestAPushKeepsModeAndOwner(t *testing.T) {
 			fmt.Sprint(reflect.ValueOf(after.Sys()).Elem().FieldByName("Uid"), reflect.ValueOf(after.Sys()).Elem().FieldByName("Gid")))
 	}
 }
+
+// A pull tells whether somebody changed the file while it was read, in whichever way.
+func TestAPullTellsThatTheFileChanged(t *testing.T) {
+	t.Parallel()
+	const content = "id,name\n1,x\n2,y\n"
+	for name, c := range map[string]struct {
+		old  bool // the file's times tell
+		edit func(path string) error
+		want bool
+	}{
+		"nothing":                  {true, func(string) error { return nil }, false},
+		"nothing, young":           {false, func(string) error { return nil }, false},
+		"cut":                      {true, func(path string) error { return os.Truncate(path, 9) }, true},
+		"in place, young":          {false, func(path string) error { return os.WriteFile(path, []byte("id,name\n1,x\n3,y\n"), 0o600) }, true},
+		"removed":                  {true, os.Remove, true},
+		"replaced by another file": {true, func(path string) error { return replaced(path, content) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := root(t, map[string]string{"f.csv": content})
+			path := filepath.Join(dir.Name(), "f.csv")
+			if c.old {
+				require.NoError(t, os.Chtimes(path, time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)))
+			}
+			src, err := open(t.Context(), source.Datasource{Type: Name, FileURL: "f.csv"}, source.Env{Dir: dir})
+			require.NoError(t, err)
+			reader, err := src.Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "row", Key: []string{"id"}}, PageSize: 9})
+			require.NoError(t, err)
+			page, err := reader.Next(t.Context())
+			require.NoError(t, err)
+			require.Len(t, page.Rows, 2)
+			require.NoError(t, c.edit(path))
+			_, err = reader.Next(t.Context())
+			require.ErrorIs(t, err, io.EOF)
+			changed, err := reader.(source.Unsteady).Changed(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.want, changed)
+			require.NoError(t, reader.Close())
+		})
+	}
+}
+
+// replaced replaces a file by a new one, as most editors save.
+func replaced(path, content string) error {
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

@@ -188,6 +188,18 @@ func (f *file) header(r *scanner) ([]string, scanned, error) {
 
 func (p *puller) Close() error { return p.s.Close() }
 
+// Changed implements [source.Unsteady]. The answer of a server is one version of its file.
+func (p *puller) Changed(ctx context.Context) (bool, error) {
+	if p.s.seen == nil {
+		return false, nil
+	}
+	err := p.f.unchanged(ctx, p.s)
+	if errors.Is(err, errChanged) {
+		return true, nil
+	}
+	return false, err
+}
+
 // Next implements [source.Reader].
 func (p *puller) Next(ctx context.Context) (source.Page, error) {
 	p.r.alive = ctx.Err

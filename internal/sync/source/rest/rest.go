@@ -235,19 +235,26 @@ func (c *Client) Clean(text string) string {
 func (c *Client) Words(a *Answer) string {
 	m, _ := a.Body.(map[string]any)
 	for _, name := range []string{"errors", "error"} {
-		switch v := m[name].(type) {
-		case nil:
-		case []any:
-			if len(v) > 0 {
-				return c.Clean(cmp.Or(messageIn(m), "an error"))
-			}
-		default:
-			if v != false && v != "" {
-				return c.Clean(cmp.Or(messageIn(m), "an error"))
-			}
+		if !none(m[name]) {
+			return c.Clean(cmp.Or(messageIn(m), "an error"))
 		}
 	}
 	return ""
+}
+
+// none reports whether a member that is named like an error says that there was none, such
+// as a count of 0.
+func none(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	case json.Number:
+		n, err := v.Float64()
+		return err == nil && n == 0
+	}
+	return v == nil || v == false || v == ""
 }
 
 // messageOf finds the message in an answer. It knows the forms of RFC 9457 and LoopBack
