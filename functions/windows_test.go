@@ -87,7 +87,7 @@ func TestWindowsWithoutKeys(t *testing.T) {
 
 	a := newGateway(t, oneService("")).do("GET", "/windows", "")
 	require.Equal(t, 400, a.status)
-	require.Contains(t, a.str("detail"), "this service has one window: see /status")
+	require.Contains(t, a.str("detail"), `this service has one window, which "headgate status" and /status show`)
 }
 
 // A window that closed incomplete is dropped, and is listed.

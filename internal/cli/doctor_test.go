@@ -60,7 +60,7 @@ func TestDoctorAtEveryPlace(t *testing.T) {
 	status, out, _ := headgate(t, nil, "doctor", "--url", base)
 	require.Zero(t, status)
 	require.Contains(t, out, "warning  the endpoint \"entry1\" of service")
-	require.Contains(t, out, "         $ headgate send entry1 -d test --data "+data)
+	require.Contains(t, out, "see whether its source calls /event/entry1")
 	require.Contains(t, out, "ok       the store takes writes: ")
 	require.Contains(t, out, "\n0 errors, 2 warnings, ")
 }

@@ -106,7 +106,7 @@ func TestGateCommandsAtEveryPlace(t *testing.T) {
 				`no endpoint "none": the endpoints are`:                  {"send", "none", "-d", "x"},
 				`no endpoint "x": the endpoints are`:                     {"reset", "--service", "orders", "--endpoint", "x"},
 				`limit must be an integer from 1 to 1000`:                {"messages", "--limit", "0"},
-				`this service has one window: see /status`:               {"windows"},
+				`this service has one window, which "headgate status"`:   {"windows"},
 				`state must be open or closing`:                          {"windows", "--state", "ajar"},
 				`no message`:                                             {"replay", strings.Repeat("0", 32)},
 				"open " + filepath.Join(data, "none") + ": no such file": {"send", "order", "-d", "@" + filepath.Join(data, "none")},

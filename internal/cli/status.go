@@ -54,6 +54,14 @@ func (s *statusAnswer) state() string {
 	return "nothing waits"
 }
 
+// reason returns why messages wait, as far as the last one tells it.
+func (s *statusAnswer) reason() string {
+	if s.LastMessage == nil || s.LastMessage.failure() == "" {
+		return ""
+	}
+	return ": " + printable(s.LastMessage.failure(), "") + "\nheadgate doctor says what to do about it"
+}
+
 // endpointAnswer is an endpoint in the status.
 type endpointAnswer struct {
 	shortfall
@@ -132,7 +140,7 @@ func printStatus(w io.Writer, s *statusAnswer) error {
 		fmt.Fprintln(w, "no message yet")
 	}
 	if s.Outbox.Backlog > 0 {
-		fmt.Fprintf(w, "%s not published yet, the oldest %s\n", count(s.Outbox.Backlog, "message"), when(now, s.Outbox.Oldest))
+		fmt.Fprintf(w, "%s not published yet, the oldest %s%s\n", count(s.Outbox.Backlog, "message"), when(now, s.Outbox.Oldest), s.reason())
 	}
 	for _, a := range s.Alerts {
 		line := "alert: " + a.Kind

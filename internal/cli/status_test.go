@@ -53,3 +53,18 @@ func TestStatusShowsCounts(t *testing.T) {
 	require.Contains(t, spaces.ReplaceAllString(out.String(), "  "),
 		"endpoint  events  duplicate  superseded  dropped\na  1 of 1  2  3  -\nb  1 of 1  -  -  -\n/feed/files  -  -  -  4\n\n")
 }
+
+// What waits has its reason, and a hint at the command that knows what to do about it. If the
+// last message is published, the reason of the others is unknown.
+func TestStatusSaysWhyMessagesWait(t *testing.T) {
+	t.Parallel()
+	waiting := func(last string) string {
+		var s statusAnswer
+		require.NoError(t, json.Unmarshal([]byte(`{"serviceName":"nightly","outbox":{"backlog":2,"oldest":"2026-05-03T04:15:00Z"},"lastMessage":`+last+`}`), &s))
+		var out strings.Builder
+		require.NoError(t, printStatus(&out, &s))
+		return out.String()
+	}
+	require.Contains(t, waiting(`{"eventID":"e1","state":"claimed","lastError":"no such topic"}`), "2 messages not published yet, the oldest 2026-05-03 04:15Z: no such topic\nheadgate doctor says what to do about it\n")
+	require.NotContains(t, waiting(`{"eventID":"e1","state":"published"}`), "doctor")
+}

@@ -68,7 +68,7 @@ type watcher struct {
 	view    watchView
 	began   bool                  // a look has succeeded
 	away    bool                  // the last look failed
-	one     bool                  // the service has one window: see /status
+	one     bool                  // the service has one window, which /status shows
 	known   map[string]string     // messages as they were shown, by claim
 	order   []string              // the keys of known, the oldest first
 	windows map[string]string     // windows as they were shown

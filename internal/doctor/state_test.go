@@ -174,7 +174,8 @@ func TestMessages(t *testing.T) {
 	for _, r := range w.docs.Append(ctx, []store.Append{{Event: e, Endpoint: ep, Attempt: "1", ExpireAt: w.now.Add(time.Hour)}}) {
 		require.NoError(t, r.Err)
 	}
-	require.Equal(t, `the endpoint "b" of service "orders" sent no event that is still stored`, w.one(t, "endpoint.silent").Text)
+	require.Equal(t, `the endpoint "b" of service "orders" sent no event that is still stored: see whether its source calls /event/b`, w.one(t, "endpoint.silent").Text)
+	require.Empty(t, w.one(t, "endpoint.silent").Fix, "a test event would count")
 	require.NoError(t, w.docs.Claim(ctx, store.Claim{ClaimInfo: store.ClaimInfo{ID: strings.Repeat("a", 32), Service: "orders", EventID: "m1", Date: w.now, State: store.Claimed, NextAttempt: w.now}}, nil))
 	require.NoError(t, w.docs.Settle(ctx, "orders", strings.Repeat("a", 32), store.Outcome{NextAttempt: w.now, Error: "no such topic"}))
 	require.Equal(t, OK, w.one(t, "message.published").State)
@@ -182,4 +183,25 @@ func TestMessages(t *testing.T) {
 	require.Equal(t, Finding{"message.stuck", Error, `1 messages of service "orders" wait to be published, the oldest for 10 minutes: no such topic`, "headgate [replay m1]"}, w.one(t, "message.stuck"))
 	require.NoError(t, w.docs.Settle(ctx, "orders", strings.Repeat("a", 32), store.Outcome{Failed: true, ExpireAt: w.now.Add(time.Hour), Targets: []store.Target{{Name: "crm", LastError: "404"}}}))
 	require.Equal(t, Finding{"message.failed", Warning, `a message of service "orders" was given up at a target: m1 at crm (404)`, "headgate [replay m1 --target crm]"}, w.one(t, "message.failed"))
+}
+
+// An endpoint that need not send is no warning, and no finding asks for an event that would
+// count.
+func TestSilentEndpoints(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(deployed, `{"eventKey": "b"}`, `{"eventKey": "b/c"}, {"eventKey": "note", "optional": true}`, 1))
+	silent := map[State][]string{}
+	for _, f := range Examine(t.Context(), w.Options).Findings {
+		if strings.HasPrefix(f.Code, "endpoint.") {
+			require.Empty(t, f.Fix)
+			silent[f.State] = append(silent[f.State], f.Text)
+		}
+	}
+	require.Equal(t, map[State][]string{
+		Warning: {
+			`the endpoint "a" of service "orders" sent no event that is still stored: see whether its source calls /event/a`,
+			`the endpoint "b/c" of service "orders" sent no event that is still stored: see whether its source calls /event/b%2Fc`,
+		},
+		OK: {`the endpoint "note" of service "orders", which is optional, sent no event that is still stored`},
+	}, silent)
 }

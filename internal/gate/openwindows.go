@@ -43,7 +43,7 @@ func (g *Gate) OpenWindows(ctx context.Context, page WindowPage) (list []OpenWin
 		return nil, nil, err
 	}
 	if !g.rules.byKey {
-		return nil, nil, fault.New(fault.Invalid, "this service has one window: see /status")
+		return nil, nil, fault.New(fault.Invalid, "this service has one window, which \"headgate status\" and /status show")
 	}
 	if page.Key != nil || !g.correlated() {
 		list, err = g.windowsOfKey(ctx, orEmptyKey(page.Key), page)

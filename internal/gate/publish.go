@@ -43,8 +43,16 @@ func (g *Gate) publishNow(span trace.Span, c store.Claim, acked func()) {
 	ctx := span.Into(context.Background())
 	if err := g.publish(ctx, c, attempt{build: buildTime(1)}, acked); err != nil {
 		g.log.ErrorContext(ctx, "a claim could not be published; a later request or sweep retries it",
-			"eventID", c.EventID, "claimID", c.ID, "topic", g.topic, "error", err)
+			append([]any{"eventID", c.EventID, "claimID", c.ID, "topic", g.topic, "error", err}, nextStep(err)...)...)
 	}
+}
+
+// nextStep says, as attributes of a line of the log, what a person has to do about the error.
+func nextStep(err error) []any {
+	if errors.Is(err, bus.ErrNoTopic) {
+		return []any{"next", "create the topic: what waits is published then"}
+	}
+	return nil
 }
 
 // errBus marks an error of the bus. A sweep stops at one, because the next claims would

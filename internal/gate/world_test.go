@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -78,6 +79,7 @@ type moodyBus struct {
 	bus.Bus
 	mu   sync.Mutex
 	away bool
+	says error  // its error while it is down; nil: any
 	hold func() // called before each publication, and may block; may be nil
 	sent []bus.Message
 }
@@ -89,7 +91,7 @@ func (b *moodyBus) Publish(_ context.Context, _ string, m bus.Message) (string, 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.away {
-		return "", errors.New("away")
+		return "", cmp.Or(b.says, errors.New("away"))
 	}
 	b.sent = append(b.sent, m)
 	return "1", nil
