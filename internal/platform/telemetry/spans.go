@@ -29,7 +29,7 @@ func (r recorder) Start(parent trace.Context, kind trace.Kind, name string, at t
 	if !at.IsZero() {
 		options = append(options, oteltrace.WithTimestamp(at))
 	}
-	_, span := r.tracer.Start(ctx, name, options...)
+	_, span := r.tracer.Start(ctx, text(name), options...)
 	return recording{span}
 }
 
@@ -51,11 +51,11 @@ func (r recording) Context() trace.Context {
 }
 
 // SetName implements [trace.Recording].
-func (r recording) SetName(name string) { r.span.SetName(name) }
+func (r recording) SetName(name string) { r.span.SetName(text(name)) }
 
 // SetString implements [trace.Recording].
 func (r recording) SetString(name, value string) {
-	r.span.SetAttributes(attribute.String(name, value))
+	r.span.SetAttributes(attribute.String(name, text(value)))
 }
 
 // SetInt implements [trace.Recording].
