@@ -42,7 +42,7 @@ func isTerminal(w io.Writer) bool {
 func (p *progress) say(format string, args ...any) {
 	if !p.silent {
 		p.done()
-		fmt.Fprintf(p.w, format+"\n", args...)
+		fmt.Fprintln(p.w, printable(fmt.Sprintf(format, args...), "\n"))
 	}
 }
 
@@ -59,7 +59,7 @@ func (p *progress) show(run *syncrun.Run) {
 		return
 	}
 	p.last = time.Now()
-	line := p.line(run)
+	line := printable(p.line(run), "")
 	if !p.terminal {
 		fmt.Fprintln(p.w, line)
 		return
