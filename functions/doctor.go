@@ -14,6 +14,10 @@ func examine(a *app.App) web.Handler {
 		if err := refuseHead(r, http.MethodGet); err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, a.Examine(r.Context()))
+		report, err := a.Examine(r.Context())
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, report)
 	}
 }

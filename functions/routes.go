@@ -111,7 +111,7 @@ var routes = []route{
 			gives(200, "A page of entries.", auditJSON{})},
 	{"GET", "/doctor", Status, auth.Operate, web.Acts, deployment(examine),
 		op("doctor", byPeople, "Examine the deployment, and say how to correct what is wrong").
-			note("It calls the store, the bus, Google Cloud's administration and the sources of syncs, each with a deadline, and takes 20 seconds at most. It changes nothing but a small document of its own.").
+			note("It calls the store, the bus, Google Cloud's administration and the sources of syncs, each with a deadline, and takes 20 seconds at most. Callers at the same time share one examination. It changes nothing but a small document of its own.").
 			gives(200, "The findings, the worst first.", doctor.Report{})},
 
 	// Consumers read messages.

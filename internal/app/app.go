@@ -148,6 +148,7 @@ type App struct {
 	resolvers []*resolver.HTTP   // of the configuration's live.resolvers, in their order
 	declares  []*definition.Sync // of the configuration, in its order
 	beats     *doctor.Beats
+	examined  doctor.Shared
 	changes   store.Changes // nil: no other process writes to the store without a signal
 	joined    chan struct{} // gets a value when a live client connects or leaves
 

@@ -26,8 +26,13 @@ func (a *App) swept(service string) func(context.Context, bool) {
 	}
 }
 
-// Examine examines the deployment. It changes nothing.
-func (a *App) Examine(ctx context.Context) doctor.Report {
+// Examine examines the deployment. It changes nothing. Callers at the same time share one
+// examination. It returns an error only if ctx ends.
+func (a *App) Examine(ctx context.Context) (doctor.Report, error) {
+	return a.examined.Examine(ctx, a.examine)
+}
+
+func (a *App) examine(ctx context.Context) doctor.Report {
 	o := doctor.Options{
 		Config: a.o.Config, Place: a.o.Place, Store: a.o.Store, Docs: a.o.Store, Topic: a.o.Bus.Ping, Secret: a.secret,
 		Sources: a.sources, Webhooks: a.webhooks, Alerts: a.waitingAlerts, HookUsed: a.flow.HookUsed,

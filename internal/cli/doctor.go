@@ -72,7 +72,7 @@ func (w *where) examine(ctx context.Context, say notice) (doctor.Report, error) 
 		return s.Refusal(err), nil
 	}
 	defer closeApp()
-	return a.Examine(ctx), nil
+	return a.Examine(ctx)
 }
 
 // reportWords are the states as a person reads them.

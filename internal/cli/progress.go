@@ -50,7 +50,7 @@ func redraws(terminal bool, getenv func(string) string) bool {
 func (p *progress) say(format string, args ...any) {
 	if !p.silent {
 		p.done()
-		fmt.Fprintf(p.w, format+"\n", args...)
+		fmt.Fprintln(p.w, printable(fmt.Sprintf(format, args...), "\n"))
 	}
 }
 
@@ -67,7 +67,7 @@ func (p *progress) show(run *syncrun.Run) {
 		return
 	}
 	p.last = time.Now()
-	line := p.line(run)
+	line := printable(p.line(run), "")
 	if !p.terminal {
 		fmt.Fprintln(p.w, line)
 		return

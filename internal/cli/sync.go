@@ -53,6 +53,9 @@ func lists[T any](p *Process, cmd *cobra.Command,
 			fmt.Fprintln(t, strings.Join(columns, "\t"))
 			for _, item := range list {
 				cells := row(item)
+				for i, c := range cells { // rows of a source are nobody's
+					cells[i] = printable(fmt.Sprint(c), "")
+				}
 				fmt.Fprintf(t, strings.Repeat("%v\t", len(cells)-1)+"%v\n", cells...)
 			}
 			return t.Flush()
@@ -66,9 +69,11 @@ func jsonFlag(cmd *cobra.Command) *bool {
 }
 
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err == nil {
+		_, err = io.WriteString(w, printableJSON(text)+"\n")
+	}
+	return err
 }
 
 // checkedDefinition reads the definition in a file's text. The deployment checks it: the

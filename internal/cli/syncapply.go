@@ -101,15 +101,15 @@ func showPlan(w io.Writer, plan *deployment.Plan, would bool) {
 	if would && plan.Result != deployment.Unchanged {
 		words = "would be " + words
 	}
-	fmt.Fprintf(w, "%s %s\n", plan.ID, words)
+	fmt.Fprintf(w, "%s %s\n", printable(plan.ID, ""), words)
 	for _, c := range plan.Changes {
 		was, is := short(c.Old), short(c.New)
 		if was == is {
 			is = "another value, which is not shown"
 		}
-		fmt.Fprintf(w, "  %s: %s → %s\n", c.Field, was, is)
+		fmt.Fprintf(w, "  %s\n", printable(fmt.Sprintf("%s: %s → %s", c.Field, was, is), ""))
 	}
 	if plan.Note != "" {
-		fmt.Fprintln(w, "  "+plan.Note)
+		fmt.Fprintln(w, "  "+printable(plan.Note, ""))
 	}
 }

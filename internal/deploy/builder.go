@@ -1,9 +1,10 @@
 package deploy
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -73,23 +74,42 @@ func (b *builder) database() {
 	b.grant(OnDatabase, Resource{Name: b.Database}, "roles/datastore.user", Runtime)
 }
 
+// variable is a name that a variable has in every shell. Names of other characters could
+// become the name of one secret.
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// variables returns the NAMEs of the configuration's env:NAME, each once.
+func (b *builder) variables() (names []string) {
+	for _, ref := range b.references() {
+		if name, ok := strings.CutPrefix(ref, "env:"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (b *builder) checkVariables() error {
+	var errs []error
+	for _, name := range b.variables() {
+		if !variable.MatchString(name) {
+			errs = append(errs, fmt.Errorf("env:%s of the configuration: a variable on Cloud Run must be letters, digits and _, and must not begin with a digit", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // secrets plans the secret of the configuration, one for each env:NAME in it, and the right to
 // read those that it names in Secret Manager.
 func (b *builder) secrets() {
 	b.Secrets = []Secret{{ID: Name + "-config"}}
-	for _, text := range b.texts() {
-		if name, ok := strings.CutPrefix(text, "env:"); ok && credential.IsReference(text) {
-			s := Secret{ID: Name + "-env-" + word(name), Variable: name}
-			if !slices.Contains(b.Secrets, s) {
-				b.Secrets = append(b.Secrets, s)
-			}
-		}
+	for _, name := range b.variables() {
+		b.Secrets = append(b.Secrets, Secret{ID: Name + "-env-" + name, Variable: name})
 	}
 	for _, s := range b.Secrets {
 		b.grant(OnSecret, Resource{Name: s.ID}, accessor, Runtime)
 	}
-	for _, text := range b.texts() {
-		if name, ok := credential.Managed(text); ok {
+	for _, ref := range b.references() {
+		if name, ok := credential.Managed(ref); ok {
 			part := strings.Split(name, "/") // projects/P/secrets/S/versions/V
 			b.grant(OnSecret, Resource{Project: part[1], Name: part[3]}, accessor, Runtime)
 			b.note("the secret %s must exist: the configuration refers to it", strings.Join(part[:4], "/"))
@@ -97,24 +117,13 @@ func (b *builder) secrets() {
 	}
 }
 
-// texts returns every text of the configuration, in a fixed order.
-func (b *builder) texts() (all []string) {
-	data, err := json.Marshal(b.cfg)
-	if err != nil {
-		panic(err) // a configuration that was parsed always encodes
-	}
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	for {
-		token, err := dec.Token()
-		if err != nil {
-			break
-		}
-		if text, ok := token.(string); ok && !slices.Contains(all, text) {
-			all = append(all, text)
-		}
+// references returns the configuration's references to credentials, sorted, each once.
+func (b *builder) references() (all []string) {
+	for _, r := range b.cfg.References() {
+		all = append(all, r.Ref)
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 // callers lets the caller's account, or everybody, call each service.

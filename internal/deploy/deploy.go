@@ -9,11 +9,14 @@
 //   - A topic, a queue or a secret of another project is used, and never created.
 //   - No credential of the configuration is in a plan, but for references to some.
 //
-// On failure: New lists every option that is not valid, by the flag's name and with its rule.
+// On failure: New lists every option that is not valid, by the flag's name and with its rule,
+// and every env:NAME that cannot be a variable there.
 // What a person must do by hand is no failure: the plan's Notes say it.
 package deploy
 
 import (
+	"errors"
+
 	"github.com/headgate/headgate/config"
 )
 
@@ -158,14 +161,14 @@ type Trigger struct {
 // Filter is an attribute that events must have.
 type Filter struct{ Attribute, Value string }
 
-// New returns the plan for the configuration, or an error that lists every option that is not
+// New returns the plan for the configuration, or an error that lists everything that is not
 // valid.
 func New(cfg *config.Config, o Options) (*Plan, error) {
 	o.fill(cfg)
-	if err := o.check(); err != nil {
+	b := &builder{cfg: cfg, Plan: &Plan{Options: o}}
+	if err := errors.Join(o.check(), b.checkVariables()); err != nil {
 		return nil, err
 	}
-	b := &builder{cfg: cfg, Plan: &Plan{Options: o}}
 	b.apis("run.googleapis.com", "firestore.googleapis.com", "pubsub.googleapis.com", "secretmanager.googleapis.com", "cloudscheduler.googleapis.com", "iam.googleapis.com", "monitoring.googleapis.com", "logging.googleapis.com")
 	b.services()
 	b.database()

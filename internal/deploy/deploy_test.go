@@ -134,3 +134,37 @@ func TestNotesOfAuth(t *testing.T) {
 		`auth.oidc.members must list headgate-caller@acme-data.iam.gserviceaccount.com with the role "operate", or the calls of Scheduler, Pub/Sub and Eventarc are refused`,
 	}, notes(strings.Replace(members, `, "operate"`, "", 1)))
 }
+
+// A variable whose name Cloud Run's flags would divide, or that would share its secret with
+// another one, is refused. A name that only looks like a reference is none.
+func TestVariablesAreNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"A-B", "A.B", "A,/etc/x", "1A", "Ä", "a${b}", `A"$(id)"`} {
+		text, err := json.Marshal("env:" + name)
+		require.NoError(t, err)
+		_, err = deploy.New(parse(t, `{"hooks": [{"name": "h", "verify": {"type": "bearer", "secrets": ["env:GOOD_1", `+string(text)+`]}, "entity": "'a'", "id": "'b'", "signal": true}]}`), deploy.Options{Project: "acme-data"})
+		require.EqualError(t, err, "env:"+name+" of the configuration: a variable on Cloud Run must be letters, digits and _, and must not begin with a digit")
+	}
+	p := deploytest.Plan(t, parse(t, `{"serviceName": "env:a-b", "trigger": {"type": "window", "observationPeriod": 60}, "endpoints": [{"eventKey": "env:c-d"}],
+		"targetPubSub": {"topic": "projects/acme-data/topics/one"}}`), deploy.Options{})
+	require.Len(t, p.Secrets, 1, "the configuration itself")
+}
+
+// What a URL names is granted on if it can be a name of Google Cloud. Of other URLs a person
+// must take care.
+func TestPathsThatNameNothing(t *testing.T) {
+	t.Parallel()
+	for path, names := range map[string]bool{
+		"/v2/projects/acme-data/locations/eu/queues/q/tasks":                    true,
+		"/v2/projects/acme-data/locations/eu/queues/--impersonate=x/tasks":      false,
+		"/v2/projects/acme-data/locations/eu/queues/$(id)/tasks":                false,
+		"/v2/projects/${path.module}/locations/eu/queues/q/tasks":               false,
+		"/v1/projects/%24%7Bpath.module%7D/locations/eu/workflows/w/executions": false,
+		"/v2/projects/acme-data/locations/%0Aeu/jobs/j:run":                     false,
+	} {
+		p := deploytest.Plan(t, parse(t, `{"serviceName": "a", "trigger": {"type": "window", "observationPeriod": 60}, "endpoints": [{"eventKey": "a"}],
+			"targets": [{"name": "t", "http": {"url": "https://x.googleapis.com`+path+`", "oauth": true}}]}`), deploy.Options{Project: "acme-data"})
+		noted := slices.ContainsFunc(p.Notes, func(n string) bool { return strings.Contains(n, "x.googleapis.com") })
+		require.Equal(t, names, !noted, path)
+	}
+}

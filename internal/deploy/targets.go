@@ -11,8 +11,9 @@ import (
 var (
 	// runURL is the address of a service of Cloud Run that tells its name and place.
 	runURL = regexp.MustCompile(`^([a-z][a-z0-9-]*)-[0-9]+\.([a-z]+-[a-z]+[0-9]+)\.run\.app$`)
-	// apiPath is the path of a thing in Google's APIs: what, and what is done with it.
-	apiPath = regexp.MustCompile(`^/v[0-9]+/projects/([^/]+)/locations/([^/]+)/(workflows|queues|jobs)/([^/:]+)(/executions|/tasks|:run)$`)
+	// apiPath is the path of a thing in Google's APIs: what, and what is done with it. A name
+	// that begins with a dash would be a flag of gcloud.
+	apiPath = regexp.MustCompile(`^/v[0-9]+/projects/([a-z0-9][a-z0-9.:-]*)/locations/([a-z][a-z0-9-]*)/(workflows|queues|jobs)/([A-Za-z0-9][A-Za-z0-9_-]*)(/executions|/tasks|:run)$`)
 	// bucket is the name of the bucket in the URL of a file.
 	bucket = regexp.MustCompile(`^gs://([a-z0-9][a-z0-9._-]*)/`)
 )

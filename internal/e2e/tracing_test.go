@@ -278,7 +278,7 @@ func TestTraceSurvivesKill(t *testing.T) {
 func TestRequestsExportTheirSpansOnCloudRun(t *testing.T) {
 	t.Parallel()
 	spans := otlptest.New(t)
-	env := append(traced(spans), "K_SERVICE=gate", "CONFIG="+service("run", "p"), "GOOGLE_CLOUD_PROJECT=p")
+	env := append(traced(spans), "K_SERVICE=gate", "HEADGATE_LOG_FORMAT=json", "CONFIG="+service("run", "p"), "GOOGLE_CLOUD_PROJECT=p")
 	o := options{addr: fixedPort(t), env: env, args: []string{"--store", "sqlite", "--bus", "local", "--verbose"}}
 	p := launch(t, o).at(o.addr)
 	p.ready(t)

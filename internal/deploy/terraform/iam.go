@@ -35,7 +35,7 @@ func (m *module) member(to deploy.Member) string {
 		m.data["google_storage_project_service_account"] = object{"storage": object{"depends_on": needs("storage")}}
 		return "${data.google_storage_project_service_account.storage.member}"
 	}
-	return "serviceAccount:" + string(to)
+	return "serviceAccount:" + literal(string(to))
 }
 
 func (m *module) grants() {
@@ -64,7 +64,7 @@ func grantName(g deploy.Grant) string {
 
 // on returns the resource that grants a role on a thing, and the arguments that name the thing.
 func (m *module) on(g deploy.Grant) (kind string, arguments object) {
-	on := g.On
+	on := deploy.Resource{Project: literal(g.On.Project), Location: literal(g.On.Location), Name: literal(g.On.Name)}
 	elsewhere := func(o object) object {
 		if on.Project != "" {
 			o["project"] = on.Project

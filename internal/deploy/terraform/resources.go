@@ -51,7 +51,7 @@ func (m *module) topic(t deploy.Resource) string {
 	if t.Project == "" {
 		return ref("google_pubsub_topic", t.Name, "id")
 	}
-	return "projects/" + t.Project + "/topics/" + t.Name
+	return literal("projects/" + t.Project + "/topics/" + t.Name)
 }
 
 // url returns the address that is called.
@@ -105,7 +105,7 @@ func (m *module) queues() {
 func (m *module) jobs() {
 	for _, j := range m.Jobs {
 		m.add("google_cloud_scheduler_job", j.Name, object{
-			"name": j.Name, "region": m.Region, "schedule": j.Cron, "time_zone": j.TimeZone,
+			"name": j.Name, "region": m.Region, "schedule": literal(j.Cron), "time_zone": literal(j.TimeZone),
 			"attempt_deadline": fmt.Sprintf("%ds", j.Deadline), "depends_on": needs("cloudscheduler"),
 			"http_target": object{"http_method": "POST", "uri": m.url(j.Calls), "oidc_token": m.token(j.Calls)},
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/deploy"
 	"github.com/headgate/headgate/internal/deploy/deploytest"
 )
 
@@ -162,4 +163,31 @@ func checkOrder(t *testing.T, name string, resources map[string]map[string]map[s
 	for address := range waits {
 		visit(address)
 	}
+}
+
+// Terraform evaluates no text of a plan that stands for a name.
+func TestNamesAreLiteral(t *testing.T) {
+	t.Parallel()
+	const hostile = `a${file("config.json")}%{if true}b`
+	all := deploy.Resource{Project: hostile, Location: hostile, Name: hostile}
+	p := &deploy.Plan{
+		Notes: []string{hostile},
+		Jobs:  []deploy.Job{{Name: "j", Cron: hostile, TimeZone: hostile, Calls: deploy.Push{Service: "s", Path: hostile, Audience: hostile}}},
+		Triggers: []deploy.Trigger{{
+			Name: "t", Filters: []deploy.Filter{{Attribute: "a", Value: hostile}}, Calls: deploy.Push{Service: "s", Path: hostile},
+		}},
+		Subscriptions: []deploy.Subscription{{Name: "s", Topic: all}},
+		Metrics:       []deploy.LogMetric{{Name: "m", Filter: hostile}},
+	}
+	for _, kind := range []deploy.Kind{
+		deploy.OnProject, deploy.OnDatabase, deploy.OnTopic, deploy.OnSubscription, deploy.OnSecret, deploy.OnService, deploy.OnJob,
+		deploy.OnQueue, deploy.OnBucket,
+	} {
+		p.Grants = append(p.Grants, deploy.Grant{Kind: kind, On: all, Role: "roles/x", To: hostile})
+	}
+	p.Grants = append(p.Grants, deploy.Grant{Kind: deploy.OnServiceAccount, On: deploy.Resource{Name: hostile + "@example.com"}, Role: "roles/x", To: hostile})
+	text := string(Write(p))
+	require.Contains(t, text, `a$${file(\"config.json\")}%%{if true}b`)
+	require.NotRegexp(t, `[^$]\$\{file\(\\"config`, text)
+	require.NotRegexp(t, `[^%]%\{`, text)
 }

@@ -191,7 +191,7 @@ func attributes(m *meter.Metric, values []string) attribute.Set {
 		if n, err := strconv.Atoi(values[i]); l.Number && err == nil {
 			all = append(all, attribute.Int(l.Name, n))
 		} else if values[i] != "" {
-			all = append(all, attribute.String(l.Name, values[i]))
+			all = append(all, attribute.String(l.Name, text(values[i])))
 		}
 	}
 	return attribute.NewSet(all...)

@@ -24,7 +24,7 @@ func (r recorder) Start(parent trace.Context, kind trace.Kind, name string) trac
 	if parent.Valid() {
 		ctx = oteltrace.ContextWithRemoteSpanContext(ctx, spanContext(parent))
 	}
-	_, span := r.tracer.Start(ctx, name, oteltrace.WithSpanKind(kinds[kind]))
+	_, span := r.tracer.Start(ctx, text(name), oteltrace.WithSpanKind(kinds[kind]))
 	return recording{span}
 }
 
@@ -47,7 +47,7 @@ func (r recording) Context() trace.Context {
 
 // SetString implements [trace.Recording].
 func (r recording) SetString(name, value string) {
-	r.span.SetAttributes(attribute.String(name, value))
+	r.span.SetAttributes(attribute.String(name, text(value)))
 }
 
 // SetInt implements [trace.Recording].
