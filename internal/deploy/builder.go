@@ -29,7 +29,7 @@ const (
 	enqueuer   = "roles/cloudtasks.enqueuer"
 )
 
-// everyMinute is when the jobs run that do what is due.
+// everyMinute is the schedule of the jobs that do periodic work.
 const everyMinute = "* * * * *"
 
 func (b *builder) apis(names ...string) {

@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// stuckAfter is how long a message may wait: a sweep comes each minute, and tries again.
+// stuckAfter is the longest time that a message may wait: a sweep tries again each minute.
 const stuckAfter = 5 * time.Minute
 
 // messagesCheck looks for messages and alerts that do not leave.

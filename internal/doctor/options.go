@@ -9,7 +9,7 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Store is what the checks need of the store beside its documents.
+// Store has the methods of the store that the checks call, beside those of its documents.
 type Store interface {
 	Now(ctx context.Context) (now time.Time, ok bool, err error)
 	Backlog(ctx context.Context, service string) (n int, oldest time.Time, err error)
@@ -81,7 +81,8 @@ type Place struct {
 	URL string
 }
 
-// Options are what is examined. nil functions are checks that cannot be made.
+// Options name the parts of a deployment to examine. A nil function is a check that cannot
+// be made.
 type Options struct {
 	Config *config.Config
 	Place  Place

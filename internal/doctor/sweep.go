@@ -16,7 +16,7 @@ const (
 )
 
 const (
-	// everyMinute is how often the documentation lets Cloud Scheduler call.
+	// everyMinute is the interval of the jobs of Cloud Scheduler in the documentation.
 	everyMinute = time.Minute
 	// lateAfter is the number of intervals without a beat after which the work is late. Fewer
 	// may be a deployment or a retry.

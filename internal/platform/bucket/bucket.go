@@ -25,7 +25,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
-// Scope is what a token must allow.
+// Scope is the OAuth scope that a token needs.
 const Scope = "https://www.googleapis.com/auth/devstorage.read_write"
 
 const (
@@ -60,7 +60,7 @@ func Parse(text string) (Bucket, error) {
 // String returns the place as Parse reads it.
 func (b *Bucket) String() string { return scheme + path.Join(b.Name, b.Prefix) }
 
-// object is what the API tells about one.
+// object is the part of the API's answer about an object that Put needs.
 type object struct {
 	Generation string `json:"generation"`
 	CRC32C     string `json:"crc32c"` // in base 64, its first byte the highest

@@ -23,7 +23,7 @@ import (
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// place returns what an examination knows of where the process runs, and of its drivers.
+// place describes the platform and the drivers of this process to an examination.
 func place(s Settings, cfg *config.Config) doctor.Place {
 	p := doctor.Place{
 		Serves: s.Serves, Background: s.Platform.BackgroundCPU() && !s.remote(),
