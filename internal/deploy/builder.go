@@ -79,7 +79,7 @@ func (b *builder) secrets() {
 	b.Secrets = []Secret{{ID: Name + "-config"}}
 	for _, text := range b.texts() {
 		if name, ok := strings.CutPrefix(text, "env:"); ok && credential.IsReference(text) {
-			s := Secret{ID: Name + "-env-" + word(name), Variable: name}
+			s := Secret{ID: SecretOf(name), Variable: name}
 			if !slices.Contains(b.Secrets, s) {
 				b.Secrets = append(b.Secrets, s)
 			}
@@ -96,6 +96,9 @@ func (b *builder) secrets() {
 		}
 	}
 }
+
+// SecretOf returns the id of the secret that holds the value of an environment variable.
+func SecretOf(variable string) string { return Name + "-env-" + word(variable) }
 
 // texts returns every text of the configuration, in a fixed order.
 func (b *builder) texts() (all []string) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/shell"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -166,13 +167,5 @@ func (e *examination) project() string { return " --project=" + e.Place.Project 
 
 // database returns the flags that name the database to gcloud.
 func (e *examination) database() string {
-	return " --database=" + quoted(e.Place.Database) + e.project()
-}
-
-// quoted returns the word as a shell reads it.
-func quoted(word string) string {
-	if !strings.ContainsAny(word, " '\"()$&;|<>*?`\\\n!#~") && word != "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return " --database=" + shell.Quote(e.Place.Database) + e.project()
 }

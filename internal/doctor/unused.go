@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/shell"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -50,7 +51,7 @@ func (e *examination) silentCheck(svc config.Service) Check {
 				found(notChecked(code, "whether the endpoint %q of service %q ever sent: it did not lately, and more events are stored than are looked through", ep.EventKey, svc.ServiceName))
 			default:
 				found(Finding{"endpoint.silent", Warning, fmt.Sprintf("the endpoint %q of service %q sent no event that is still stored", ep.EventKey, svc.ServiceName),
-					e.Place.Headgate(e.ofService(svc, "send", quoted(ep.EventKey), "-d", "test")...)})
+					e.Place.Headgate(e.ofService(svc, "send", shell.Quote(ep.EventKey), "-d", "test")...)})
 			}
 		}
 	}}

@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/doctor/googleprobe"
 	"github.com/headgate/headgate/internal/platform/googletoken"
+	"github.com/headgate/headgate/internal/platform/shell"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
@@ -72,10 +73,10 @@ func (s Settings) headgate(url string) func(words ...string) string {
 		switch {
 		case words[0] == "serve" || s.Store == SQLite && !s.Platform.GoogleCloud():
 			if s.ConfigFile != "" && words[0] == "serve" {
-				line += " --config " + s.ConfigFile
+				line += " --config " + shell.Quote(s.ConfigFile)
 			}
 			if s.Store == SQLite {
-				line += " --data " + s.Data
+				line += " --data " + shell.Quote(s.Data)
 			}
 		case url != "":
 			line += " --url " + strings.TrimSuffix(url, "/")
@@ -144,11 +145,11 @@ func grpcCode(err error) codes.Code {
 func (s Settings) fileAdvice(err error) (sentence, fix string) {
 	switch {
 	case errors.Is(err, sqlitestore.ErrReadOnly):
-		return "nothing can be written to " + s.Data, "chmod -R u+rwX " + s.Data
+		return "nothing can be written to " + s.Data, "chmod -R u+rwX " + shell.Quote(s.Data)
 	case errors.Is(err, sqlitestore.ErrDamaged):
-		return "the file " + s.storeFile() + " is damaged", cmp.Or(s.Program, "headgate") + " restore FILE --data " + s.Data
+		return "the file " + s.storeFile() + " is damaged", cmp.Or(s.Program, "headgate") + " restore FILE --data " + shell.Quote(s.Data)
 	case errors.Is(err, sqlitestore.ErrFull):
-		return "the disk of " + s.Data + " is full", "df -h " + s.Data
+		return "the disk of " + s.Data + " is full", "df -h " + shell.Quote(s.Data)
 	}
 	return "", ""
 }
