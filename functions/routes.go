@@ -383,7 +383,7 @@ var routes = []route{
 	{"GET", "/metrics", "", auth.Read, web.Reads, deployment(showMetrics),
 		op("metrics", byPlatform, "Read the metrics, as Prometheus does").
 			note("404 unless the environment has OTEL_METRICS_EXPORTER=prometheus: see docs/observe.md.").
-			serves("The metrics.", "text/plain; version=0.0.4; charset=utf-8")},
+			serves("The metrics.", prometheusType)},
 	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),
 		op("openapi", byPlatform, "Get this document").gives(200, "An OpenAPI 3.1 document.", schema{"type": "object"})},
 	{"GET", "/{$}", "", public, web.Reads, guarding(home), operation{}},
