@@ -109,10 +109,9 @@ func (s Settings) storeAdvice(err error) (sentence, fix string) {
 		return s.fileAdvice(err)
 	}
 	database := " --database=" + cmp.Or(s.Database, "'(default)'") + " --project=" + s.Project
-	text := err.Error()
 	switch code := grpcCode(err); {
-	case strings.Contains(text, "SERVICE_DISABLED") || strings.Contains(text, "has not been used in project"):
-		return "the API of Firestore is not enabled in the project " + s.Project, "gcloud services enable firestore.googleapis.com --project=" + s.Project
+	case doctor.SaysDisabled(err):
+		return "the API of Firestore is not enabled in the project " + s.Project, (&doctor.Disabled{Service: "firestore.googleapis.com", Project: s.Project}).Fix()
 	case code == codes.PermissionDenied:
 		member := "user:$(gcloud config get-value account)"
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -122,7 +121,7 @@ func (s Settings) storeAdvice(err error) (sentence, fix string) {
 		}
 		return "these credentials may not write to the database " + cmp.Or(s.Database, "(default)"),
 			"gcloud projects add-iam-policy-binding " + s.Project + ` --member="` + member + `" --role=roles/datastore.user --condition=None`
-	case code == codes.NotFound && strings.Contains(text, "database"):
+	case code == codes.NotFound && strings.Contains(err.Error(), "database"):
 		return "there is no database " + cmp.Or(s.Database, "(default)") + " in the project " + s.Project,
 			"gcloud firestore databases create" + database + ` --location="$(gcloud config get-value run/region)"`
 	case code == codes.Unauthenticated:
