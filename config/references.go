@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,11 +22,10 @@ type Reference struct {
 // EnvName returns the name of the environment variable that holds the credential; "" if it
 // is elsewhere.
 func (r Reference) EnvName() string {
-	name, _ := strings.CutPrefix(r.Ref, "env:")
-	if name == r.Ref {
-		return ""
+	if name, ok := strings.CutPrefix(r.Ref, "env:"); ok {
+		return name
 	}
-	return name
+	return ""
 }
 
 // References returns the places that refer to credentials, in the order of the document. In
@@ -87,12 +87,7 @@ func inTree(path string, tree any, found *[]Reference) {
 			inTree(decode.Index(path, i), one, found)
 		}
 	case map[string]any:
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(v)) {
 			inTree(decode.Member(path, name), v[name], found)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/headgate/headgate/internal/platform/decode"
 )
 
-// Source is what calls an endpoint or a feed. A process does nothing with it: "headgate
-// deploy" makes what calls, with the rights to do so.
+// Source names the caller of an endpoint or a feed. A process does nothing with it: "headgate
+// deploy" makes the caller, with the rights to call.
 type Source struct {
 	// The topic whose messages a push subscription sends.
 	PubSub *TargetPubSub `json:"pubsub,omitempty"`

@@ -12,7 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
-// act says how the audit names what an operation does.
+// act describes an operation in the audit.
 type act struct {
 	when   audit.When
 	action string   // "": the operation's id
@@ -107,8 +107,7 @@ func (b *builder) audited(id string, g *gate.Gate, h web.Handler) web.Handler {
 			return h(w, r)
 		}
 		one := audit.Act{Who: b.caller(r), Action: a.action, Object: service + filled(a.object, r), Detail: a.detail(r)}
-		err := b.app.Audit().Do(r.Context(), a.when, one, func(ctx context.Context) error { return h(w, r.WithContext(ctx)) })
-		return err
+		return b.app.Audit().Do(r.Context(), a.when, one, func(ctx context.Context) error { return h(w, r.WithContext(ctx)) })
 	}
 }
 

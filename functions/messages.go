@@ -161,23 +161,18 @@ func findMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request, q url.Val
 	return web.JSON(w, http.StatusOK, out)
 }
 
-// between reads from when until when messages are listed. The list is ordered by time, so
-// until is the place where it begins.
+// between reads since and until. The list is ordered by time, the newest first, so it begins
+// at until.
 func between(q url.Values, page *store.Page) (since time.Time, err error) {
-	if q.Has("since") {
-		if since, err = time.Parse(time.RFC3339, q.Get("since")); err != nil {
-			return since, fault.New(fault.Invalid, "since must be a time like 2026-01-31T06:00:00Z (RFC 3339)")
-		}
+	if since, err = instantOf(q.Get("since"), "since"); err != nil {
+		return since, err
 	}
-	if !q.Has("until") {
-		return since, nil
-	}
-	until, err := time.Parse(time.RFC3339, q.Get("until"))
-	if err != nil {
-		return since, fault.New(fault.Invalid, "until must be a time like 2026-01-31T06:00:00Z (RFC 3339)")
+	until, err := instantOf(q.Get("until"), "until")
+	if err != nil || until.IsZero() {
+		return since, err
 	}
 	if page.After == nil || page.After.Date.After(until) {
-		page.After = &store.Cursor{Date: until.UTC(), ID: strings.Repeat("0", event.IDLen)}
+		page.After = &store.Cursor{Date: until, ID: strings.Repeat("0", event.IDLen)}
 	}
 	return since, nil
 }

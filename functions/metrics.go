@@ -8,6 +8,9 @@ import (
 	"github.com/headgate/headgate/internal/platform/web"
 )
 
+// prometheusType is the media type of Prometheus' text format.
+const prometheusType = "text/plain; version=0.0.4; charset=utf-8"
+
 // showMetrics shows all metrics as they are now, to Prometheus.
 func showMetrics(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -15,7 +18,7 @@ func showMetrics(a *app.App) web.Handler {
 		if t == nil || !t.Scraped() {
 			return fault.New(fault.NotFound, "metrics are not served: OTEL_METRICS_EXPORTER must have prometheus")
 		}
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		w.Header().Set("Content-Type", prometheusType)
 		return t.WritePrometheus(r.Context(), w)
 	}
 }

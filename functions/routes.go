@@ -383,7 +383,7 @@ var routes = []route{
 	{"GET", "/metrics", "", auth.Read, web.Reads, deployment(showMetrics),
 		op("metrics", byPlatform, "Read the metrics, as Prometheus does").
 			note("404 unless the environment has OTEL_METRICS_EXPORTER=prometheus: see docs/observe.md.").
-			serves("The metrics.", "text/plain; version=0.0.4; charset=utf-8")},
+			serves("The metrics.", prometheusType)},
 	{"GET", "/whoami", "", auth.Any, web.Reads, plain(showCaller),
 		op("whoami", byPeople, "Show who the caller is, and what they may do").gives(200, "The caller.", callerJSON{})},
 	{"GET", "/openapi.json", "", auth.Any, web.Reads, plain(serveDocument),

@@ -36,7 +36,7 @@ type syncJSON struct {
 	LastRun *lastRunJSON `json:"lastRun,omitempty" description:"The latest run, in a list with runs. Absent: there was none, or it is not kept any more."`
 }
 
-// lastRunJSON is what a list of syncs says about a run.
+// lastRunJSON is a run as a list of syncs shows it.
 type lastRunJSON struct {
 	ID         string         `json:"id"`
 	Method     syncrun.Method `json:"method" enum:"validate,pull,push,both"`

@@ -12,8 +12,8 @@ import (
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
-// maxWait is the longest time for which ?wait=true waits for a run. Platforms give a request longer. If the
-// run takes longer than that, the answer is 202 with the run as it then is.
+// maxWait bounds the time for which ?wait=true waits for a run. Platforms give a request
+// longer. If the run takes longer, the answer is 202 with the run as it then is.
 const maxWait = 4 * time.Minute
 
 // runSync starts a run.

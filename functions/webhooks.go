@@ -211,11 +211,9 @@ func unregisterWebhook(a *app.App) web.Handler {
 			return err
 		}
 		audit.Note(r.Context(), "host", hostOf(in.URL))
-		if id != "" {
-			audit.Object(r.Context(), "/webhooks/"+url.PathEscape(id))
-		}
 		var was bool
 		if id != "" {
+			audit.Object(r.Context(), "/webhooks/"+url.PathEscape(id))
 			was, err = a.Outgoing().UnregisterID(r.Context(), id)
 		} else {
 			was, err = a.Outgoing().Unregister(r.Context(), in)

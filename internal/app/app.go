@@ -121,7 +121,7 @@ type Options struct {
 	System string
 	// Warnings are shown by /readyz beside "ready".
 	Warnings []string
-	// Place is what an examination knows of the drivers and of where the process runs.
+	// Place describes the drivers and the platform to an examination.
 	Place doctor.Place
 
 	clock   *clock.Steady

@@ -10,13 +10,13 @@ import (
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
-// latestAlerts is how many alerts of a service an examination looks at.
+// latestAlerts bounds the alerts of a service that an examination reads.
 const latestAlerts = 100
 
-// Beat keeps that periodic work was done now. See [doctor.Beats].
+// Beat stores that periodic work was done now. See [doctor.Beats].
 func (a *App) Beat(ctx context.Context, name string) { a.beats.Beat(ctx, name) }
 
-// swept returns the function that keeps when a service was swept. Where no process runs
+// swept returns the function that stores the time of a service's sweep. Where no process runs
 // between requests, the sweep that each start makes is no sign that a scheduler calls.
 func (a *App) swept(service string) func(context.Context, bool) {
 	return func(ctx context.Context, requested bool) {

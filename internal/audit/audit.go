@@ -1,5 +1,5 @@
-// Package audit keeps who did what by hand: triggered, reset, replayed, edited, defined. An
-// entry is a document with an expiry, and a line in the log.
+// Package audit keeps a record of what people do by hand: who triggered, reset, replayed,
+// edited or defined something. An entry is a document that expires, and a line in the log.
 //
 // No act is without its entry:
 //
@@ -33,7 +33,7 @@ var collection = store.Collection{Kind: "audit"}
 // finishTime bounds the work on an entry after its act.
 const finishTime = 5 * time.Second
 
-// Outcome is what became of an act.
+// Outcome tells how an act ended.
 type Outcome string
 
 // The outcomes.
@@ -43,7 +43,7 @@ const (
 	Failed Outcome = "failed" // the caller got an error; a part may be done
 )
 
-// Act is what a person does.
+// Act describes what a person does.
 type Act struct {
 	Who    string            `json:"who"`              // an e-mail address, a token's name, or local
 	Action string            `json:"action"`           // the operation's id in the API's description
@@ -91,7 +91,7 @@ type pending struct {
 	expireAt time.Time
 	stored   bool // in a commit
 	changed  bool // since it was stored
-	missed   bool // a commit had no room for it
+	missed   bool // a commit was made that had no room for it
 }
 
 type pendingKey struct{}
@@ -151,7 +151,7 @@ func (s *Service) finish(ctx context.Context, p *pending, when When, err error) 
 	defer cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.stored && (!p.missed || err != nil) {
+	if !p.stored && !p.missed {
 		return // nothing was done
 	}
 	if err != nil {

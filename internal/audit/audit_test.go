@@ -177,16 +177,26 @@ func TestAnActThatIsNoCommitIsRecordedBefore(t *testing.T) {
 func TestALargeCommitIsFollowedByItsEntry(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(w *world) {
-		require.NoError(w, w.do(audit.InCommit, "relink", "/things", func(ctx context.Context) error {
+		large := func(ctx context.Context, prefix string) error {
 			writes := make([]store.Write, w.docs.Limits().MaxCommit)
 			for i := range writes {
-				writes[i] = store.Write{Collection: things, Doc: store.Doc{ID: fmt.Sprint(i), Body: []byte("x")}}
+				writes[i] = store.Write{Collection: things, Doc: store.Doc{ID: fmt.Sprint(prefix, i), Body: []byte("x")}}
 			}
 			_, err := w.docs.Commit(ctx, writes)
 			return err
-		}))
+		}
+		require.NoError(w, w.do(audit.InCommit, "relink", "/things", func(ctx context.Context) error { return large(ctx, "") }))
 		require.Len(w, w.list(audit.Filter{}), 1)
 		require.Len(w, w.lines(), 1)
+
+		// The documents stay, whatever fails after their commit. So does the entry.
+		require.Error(w, w.do(audit.InCommit, "relink", "/more", func(ctx context.Context) error {
+			require.NoError(w, large(ctx, "more"))
+			return fault.New(fault.Unavailable, "the rest was not done")
+		}))
+		require.Equal(w, "/more", w.list(audit.Filter{})[0].Object)
+		require.Equal(w, "the rest was not done", w.list(audit.Filter{})[0].Error)
+		require.Len(w, w.lines(), 2)
 	})
 }
 

@@ -12,8 +12,8 @@ import (
 const TraceParent = "traceparent"
 
 // Traced returns b with a span for each message that is sent within a trace, and for each that
-// is received with a TraceParent. system is what the semantic conventions call
-// messaging.system. If no spans are recorded it is b itself.
+// is received with a TraceParent. system is the value of the attribute messaging.system of
+// the semantic conventions. If no spans are recorded it is b itself.
 func Traced(b Bus, t *trace.Tracer, system string) Bus {
 	if !t.On() {
 		return b

@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/cli/deployment"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // gateLong ends the help of the commands that work on a gate.
@@ -108,7 +109,7 @@ func (g *gateway) open() (*deployment.Client, error) {
 	switch {
 	case who == "":
 		return nil, fmt.Errorf("no server has the store in %s open: start one with `%s serve --data %s`, or give --url",
-			g.settings.Data, g.p.Program, quoted(g.settings.Data))
+			g.settings.Data, g.p.Program, shell.Quote(g.settings.Data))
 	case address == "":
 		return nil, fmt.Errorf("%s has the store in %s open, but does not serve %s: start it without --function, or give --url",
 			who, g.settings.Data, g.function)

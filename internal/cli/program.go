@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // goRun is the command that starts Headgate from its source.
@@ -21,7 +23,7 @@ func Program(arg0 string) string {
 	if builtByRun.MatchString(arg0) {
 		return goRun
 	}
-	return quoted(arg0)
+	return shell.Quote(arg0)
 }
 
 // places are the flags that say where a command works. A token is not among them: it
@@ -42,18 +44,8 @@ func (p *Process) typed(cmd *cobra.Command, words ...string) string {
 	line := p.Program + " " + strings.Join(words, " ")
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if isPlace(f) {
-			line += " --" + f.Name + " " + quoted(f.Value.String())
+			line += " --" + f.Name + " " + shell.Quote(f.Value.String())
 		}
 	})
 	return line
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,~-]+$`)
-
-// quoted returns the word as a shell reads it.
-func quoted(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -13,7 +13,7 @@ import (
 // The line tells of the step at work alone, and why nothing happens while the source asks to wait.
 func TestProgressTellsOfTheStepAtWork(t *testing.T) {
 	t.Parallel()
-	p := newProgress(io.Discard, false)
+	p := newProgress(io.Discard, false, func(string) string { return "" })
 	pull := &syncrun.Step{Phase: definition.Pull, Datatype: "well", State: syncrun.Running, Counts: syncrun.Counts{Read: 40, Rejected: 2}, Waits: 1}
 	push := &syncrun.Step{Phase: definition.Push, Datatype: "well", State: syncrun.Pending}
 	run := &syncrun.Run{State: syncrun.Running, Results: []*syncrun.Step{pull, push}}

@@ -46,7 +46,7 @@ func TestHostileRunIsShown(t *testing.T) {
 	run.Results = []*syncrun.Step{{Phase: hostileText, Datatype: hostileText, State: hostileText, Message: hostileText}}
 	var out bytes.Buffer
 	require.NoError(t, summarize(&out, run, hostileText))
-	p := newProgress(&out, false)
+	p := newProgress(&out, false, func(string) string { return "" })
 	p.say("%s", hostileText)
 	p.show(run)
 	p.last = p.began.AddDate(-1, 0, 0)

@@ -30,7 +30,7 @@ const (
 	enqueuer   = "roles/cloudtasks.enqueuer"
 )
 
-// everyMinute is when the jobs run that do what is due.
+// everyMinute is the schedule of the jobs that do periodic work.
 const everyMinute = "* * * * *"
 
 func (b *builder) apis(names ...string) {
@@ -103,7 +103,7 @@ func (b *builder) checkVariables() error {
 func (b *builder) secrets() {
 	b.Secrets = []Secret{{ID: Name + "-config"}}
 	for _, name := range b.variables() {
-		b.Secrets = append(b.Secrets, Secret{ID: Name + "-env-" + name, Variable: name})
+		b.Secrets = append(b.Secrets, Secret{ID: SecretOf(name), Variable: name})
 	}
 	for _, s := range b.Secrets {
 		b.grant(OnSecret, Resource{Name: s.ID}, accessor, Runtime)
@@ -116,6 +116,9 @@ func (b *builder) secrets() {
 		}
 	}
 }
+
+// SecretOf returns the id of the secret that holds the value of an environment variable.
+func SecretOf(variable string) string { return Name + "-env-" + variable }
 
 // references returns the configuration's references to credentials, sorted, each once.
 func (b *builder) references() (all []string) {

@@ -29,14 +29,14 @@ const (
 	ConfigFile  = "/etc/headgate/config.json"
 )
 
-// LivePermissions are what LiveRole permits: an instance makes a subscription of live.topic for
+// LivePermissions are the permissions of LiveRole: an instance makes a subscription of live.topic for
 // itself, reads it, and deletes it.
 var LivePermissions = []string{
 	"pubsub.subscriptions.consume", "pubsub.subscriptions.create", "pubsub.subscriptions.delete", "pubsub.subscriptions.get",
 	"pubsub.topics.attachSubscription",
 }
 
-// Plan is what a deployment consists of.
+// Plan lists the resources of a deployment.
 type Plan struct {
 	Options
 	APIs          []string // that the project must have enabled
@@ -72,7 +72,7 @@ type Subscription struct {
 	DeadLetter bool
 }
 
-// Push is where a subscription or a job calls.
+// Push is the address that a subscription or a job calls.
 type Push struct {
 	Service string // one of Plan.Services
 	Path    string

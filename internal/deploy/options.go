@@ -10,7 +10,7 @@ import (
 	"github.com/headgate/headgate/config"
 )
 
-// Options are what a configuration does not say about its deployment.
+// Options complete a configuration for its deployment.
 type Options struct {
 	Project  string // "": that of the configuration's first topic
 	Region   string

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Size is what an instance of a service has, and how many there are.
+// Size gives the resources of a service's instances, and their number.
 type Size struct {
 	Concurrency, MaxInstances int
 	Timeout                   int    // of a request, in seconds

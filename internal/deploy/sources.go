@@ -8,6 +8,14 @@ import (
 	"github.com/headgate/headgate/config"
 )
 
+// Jobs returns the jobs that a deployment of the configuration needs, without sources of
+// endpoints: first the sweeps, in the order of the services.
+func Jobs(cfg *config.Config) []Job {
+	b := &builder{cfg: cfg, Plan: new(Plan)}
+	b.jobs()
+	return b.Jobs
+}
+
 // jobs plans the calls by which windows close and what waits is sent while no request arrives.
 func (b *builder) jobs() {
 	for i, s := range b.cfg.Services {

@@ -12,10 +12,10 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Beats keep when periodic work was done last, so that an examination can tell that nothing
-// calls for it any more. A beat that is lost makes the work look older than it is, and the
-// next one corrects that. So failures to keep one are ignored, and nothing waits for a beat
-// for longer than beatTime.
+// Beats store the times at which periodic work was done, so that an examination notices when
+// nothing calls for it any more. A beat that is lost makes the work look older than it is, and
+// the next one corrects that. So failures to store one are ignored, and no work waits longer
+// than beatTime for it.
 type Beats struct {
 	Docs store.Docs
 	Now  func() time.Time
@@ -28,7 +28,7 @@ const (
 	// beatEvery is the least time between two beats of one name that a process keeps: each is a
 	// write.
 	beatEvery = 30 * time.Second
-	// beatsKept is how many times are kept: enough to tell the usual interval.
+	// beatsKept is the number of times that are kept: enough to tell the usual interval.
 	beatsKept = 6
 	beatTime  = 2 * time.Second
 )
@@ -40,7 +40,7 @@ type beatDoc struct {
 	At []time.Time `json:"at"`
 }
 
-// Beat keeps that the work of this name was done now.
+// Beat stores that the work of this name was done now.
 func (b *Beats) Beat(ctx context.Context, name string) {
 	now := b.Now().UTC().Truncate(time.Microsecond)
 	b.mu.Lock()

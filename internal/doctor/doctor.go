@@ -131,7 +131,7 @@ func (c Check) run(ctx context.Context) []Finding {
 	found := func(f Finding) {
 		mu.Lock()
 		defer mu.Unlock()
-		if ctx.Err() == nil { // what it finds later is that it was cut off
+		if ctx.Err() == nil { // later findings would only tell that the check was cut off
 			all = append(all, f)
 		}
 	}

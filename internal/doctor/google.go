@@ -27,6 +27,12 @@ func (d *Disabled) Fix() string {
 	return "gcloud services enable " + d.Service + " --project=" + d.Project
 }
 
+// SaysDisabled reports whether an error of a driver says that its API is not enabled.
+func SaysDisabled(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "SERVICE_DISABLED") || strings.Contains(text, "has not been used in project")
+}
+
 // Google asks the administration of Google Cloud. A driver returns ErrEmulator, ErrDenied or
 // a *Disabled where these say why it has no answer. All methods honour ctx and change
 // nothing.

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/shell"
 	"github.com/headgate/headgate/internal/store"
 )
 
-// stuckAfter is how long a message may wait: a sweep comes each minute, and tries again.
+// stuckAfter is the longest time that a message may wait: a sweep tries again each minute.
 const stuckAfter = 5 * time.Minute
 
 // messagesCheck looks for messages and alerts that do not leave.
@@ -58,7 +59,7 @@ func (e *examination) failed(ctx context.Context, svc config.Service, found func
 	text := fmt.Sprintf("a message of service %q was given up at a target: %s", svc.ServiceName, failed[0].EventID)
 	for _, t := range failed[0].Targets {
 		if t.GivenUp() {
-			words = append(words, "--target", quoted(t.Name))
+			words = append(words, "--target", shell.Quote(t.Name))
 			text += fmt.Sprintf(" at %s (%s)", t.Name, inSentence(t.LastError))
 			break
 		}
@@ -84,7 +85,7 @@ func (e *examination) alerts(ctx context.Context, svc config.Service, found func
 // ofService adds the flag that names the service, if there are several.
 func (e *examination) ofService(svc config.Service, words ...string) []string {
 	if len(e.Config.Services) > 1 {
-		words = append(words, "--service", quoted(svc.ServiceName))
+		words = append(words, "--service", shell.Quote(svc.ServiceName))
 	}
 	return words
 }

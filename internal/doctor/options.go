@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/shell"
 	"github.com/headgate/headgate/internal/store"
 )
 
-// Store is what the checks need of the store beside its documents.
+// Store has the methods of the store that the checks call, beside those of its documents.
 type Store interface {
 	Now(ctx context.Context) (now time.Time, ok bool, err error)
 	Backlog(ctx context.Context, service string) (n int, oldest time.Time, err error)
@@ -81,7 +82,8 @@ type Place struct {
 	URL string
 }
 
-// Options are what is examined. nil functions are checks that cannot be made.
+// Options name the parts of a deployment to examine. A nil function is a check that cannot
+// be made.
 type Options struct {
 	Config *config.Config
 	Place  Place
@@ -165,13 +167,5 @@ func (e *examination) project() string { return " --project=" + e.Place.Project 
 
 // database returns the flags that name the database to gcloud.
 func (e *examination) database() string {
-	return " --database=" + quoted(e.Place.Database) + e.project()
-}
-
-// quoted returns the word as a shell reads it.
-func quoted(word string) string {
-	if !strings.ContainsAny(word, " '\"()$&;|<>*?`\\\n!#~") && word != "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return " --database=" + shell.Quote(e.Place.Database) + e.project()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/deploy"
 	"github.com/headgate/headgate/internal/platform/credential"
 )
 
@@ -59,7 +60,7 @@ func (e *examination) unresolved(ctx context.Context, ref, where string, err err
 			f.State, f.Text = NotChecked, fmt.Sprintf("not checked: the environment variable %s (%s) is not set here, and only the service knows its own", name, where)
 		}
 		if e.Place.Firestore && e.Place.FirestoreEmulator == "" {
-			f.Fix = "gcloud run services update " + e.Place.Service + e.project() + " --update-secrets=" + name + "=" + strings.ToLower(strings.ReplaceAll(name, "_", "-")) + ":latest"
+			f.Fix = "gcloud run services update " + e.Place.Service + e.project() + " --update-secrets=" + name + "=" + deploy.SecretOf(name) + ":latest"
 		}
 		return f
 	}

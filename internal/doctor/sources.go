@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // sourceTime bounds the look at a source. Other systems may be slow.
@@ -52,7 +54,7 @@ func (e *examination) sourceCheck(s Source) Check {
 			found(ok("source.reachable", "the source of sync %q can be read", s.ID))
 		default:
 			found(Finding{"source.unreachable", Error, fmt.Sprintf("the source of sync %q cannot be read: %s", s.ID, inSentence(strings.Join(failures, "; "))),
-				e.Place.Headgate("sync", "run", quoted(s.ID), "--validate")})
+				e.Place.Headgate("sync", "run", shell.Quote(s.ID), "--validate")})
 		}
 	}}
 }

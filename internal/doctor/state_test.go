@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/deploy"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -204,4 +206,29 @@ func TestSilentEndpoints(t *testing.T) {
 		},
 		OK: {`the endpoint "note" of service "orders", which is optional, sent no event that is still stored`},
 	}, silent)
+}
+
+// The commands name the jobs and secrets that "headgate deploy" makes.
+func TestAdviceNamesWhatDeployMakes(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Parse([]byte(`{"sync": {}, "echo": {}, "services": [
+		{"serviceName": "orders", "trigger": {"type": "window", "observationPeriod": 60}, "endpoints": [{"eventKey": "a"}], "targetPubSub": {"topic": "projects/project-1/topics/sync"}},
+		{"serviceName": "stock", "trigger": {"type": "window", "observationPeriod": 60}, "endpoints": [{"eventKey": "a"}], "targetPubSub": {"topic": "projects/project-1/topics/sync"}}]}`))
+	require.NoError(t, err)
+	plan, err := deploy.New(cfg, deploy.Options{})
+	require.NoError(t, err)
+	e := &examination{Options{Config: cfg}}
+	var want, got []string
+	for _, j := range plan.Jobs {
+		want = append(want, j.Name)
+	}
+	for _, b := range e.beats() {
+		got = append(got, b.job)
+	}
+	require.Subset(t, want, got)
+	require.Len(t, got, 3)
+	f := e.unresolved(t.Context(), "env:ECHO_SECRET", "$.echo", errors.New("not set"))
+	require.NotContains(t, f.Fix, "gcloud")
+	e.Place = Place{Serves: true, Firestore: true, Project: "p-1", Service: "headgate"}
+	require.Contains(t, e.unresolved(t.Context(), "env:ECHO_SECRET", "$.echo", errors.New("not set")).Fix, "ECHO_SECRET=headgate-env-ECHO_SECRET:latest")
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// storeRounds is how often the document is written, read and deleted: the median of a few
-	// leaves out the first, which opens the connection.
+	// storeRounds is the number of times that the document is written, read and deleted: the
+	// median of a few leaves out the first, which opens the connection.
 	storeRounds = 3
 	// slowStore is the median over which a store is slow: each event waits for such a write.
 	slowStore = 500 * time.Millisecond

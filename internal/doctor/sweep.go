@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/url"
+	"slices"
 	"time"
+
+	"github.com/headgate/headgate/internal/deploy"
 )
 
 // Names of periodic work. That of a sweep is followed by the service's name.
@@ -16,7 +18,7 @@ const (
 )
 
 const (
-	// everyMinute is how often the documentation lets Cloud Scheduler call.
+	// everyMinute is the interval of the jobs of Cloud Scheduler in the documentation.
 	everyMinute = time.Minute
 	// lateAfter is the number of intervals without a beat after which the work is late. Fewer
 	// may be a deployment or a retry.
@@ -32,23 +34,25 @@ type beat struct {
 
 // beats returns the periodic work that this configuration needs.
 func (e *examination) beats() (all []beat) {
-	for _, svc := range e.Config.Services {
-		path, job := "/sweep", "headgate-sweep"
-		if len(e.Config.Services) > 1 {
-			path = "/services/" + url.PathEscape(svc.ServiceName) + path
-			job += fmt.Sprintf("-%d", len(all)+1)
+	jobs := deploy.Jobs(e.Config)
+	jobOf := func(path string) string {
+		if i := slices.IndexFunc(jobs, func(j deploy.Job) bool { return j.Calls.Path == path }); i >= 0 {
+			return jobs[i].Name
 		}
-		all = append(all, beat{SweepBeat + svc.ServiceName, fmt.Sprintf("the sweep of service %q", svc.ServiceName), path, job,
+		return deploy.Name
+	}
+	for i, svc := range e.Config.Services {
+		all = append(all, beat{SweepBeat + svc.ServiceName, fmt.Sprintf("the sweep of service %q", svc.ServiceName), e.servicePath(svc) + "/sweep", jobs[i].Name,
 			"messages that wait are published late, and what has expired stays"})
 	}
 	if e.Place.Background {
 		return all // the tick that sweeps does the rest as well
 	}
 	if len(e.Config.Syncs) > 0 {
-		all = append(all, beat{DueBeat, "the start of syncs that are due", "/sync/due", "headgate-due", "no sync runs by its schedule"})
+		all = append(all, beat{DueBeat, "the start of syncs that are due", "/sync/due", jobOf("/sync/due"), "no sync runs by its schedule"})
 	}
 	if e.Config.Echo != nil {
-		all = append(all, beat{WebhooksBeat, "the sweep of webhooks", "/webhooks/sweep", "headgate-webhooks", "deliveries that failed are not tried again"})
+		all = append(all, beat{WebhooksBeat, "the sweep of webhooks", "/webhooks/sweep", jobOf("/webhooks/sweep"), "deliveries that failed are not tried again"})
 	}
 	return all
 }

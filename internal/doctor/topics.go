@@ -74,7 +74,7 @@ func (e *examination) topicFault(t topic, err error) Finding {
 		return Finding{"topic.missing", Error, fmt.Sprintf("the topic %s does not exist (%s): messages wait until it does", t.name, t.use), e.createTopic(t.name)}
 	}
 	f := Finding{"topic.unreachable", Error, fmt.Sprintf("Pub/Sub does not answer for the topic %s: %s", t.name, oneLine(err)), ""}
-	if text := err.Error(); strings.Contains(text, "SERVICE_DISABLED") || strings.Contains(text, "has not been used in project") {
+	if SaysDisabled(err) {
 		f.Fix = (&Disabled{"pubsub.googleapis.com", projectOf(t.name)}).Fix()
 	}
 	return f

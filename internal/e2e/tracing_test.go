@@ -43,7 +43,7 @@ func (p *process) sendTraced(t *testing.T, key, traceID, caller string) receipt 
 	return r
 }
 
-// tree is what was exported of one trace.
+// tree has the spans of one trace that were exported.
 type tree struct {
 	byID map[string]*traces.Span
 	of   map[string][]*traces.Span // by name

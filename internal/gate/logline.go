@@ -11,8 +11,8 @@ import (
 
 // logMessage writes the line of a message whose outcome was recorded: at INFO that it was
 // published, at WARN that every target was tried and some are given up. A message has one
-// such line, whatever its attempts. docs/logs.md lists the fields: metrics are counted from
-// them, so they keep their names.
+// such line, however many attempts it took. People read it and search by its fields, so these
+// keep their names (docs/logs.md). Metrics come from other lines: see package telemetry.
 func (g *Gate) logMessage(ctx context.Context, c store.Claim, out store.Outcome) {
 	level, text, state, at := slog.LevelInfo, "a message was published", store.Published, out.PublishedAt
 	switch {

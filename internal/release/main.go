@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string) error {
 	return errors.Join(release{version: *version, out: *out, work: work, at: at}.make(ctx, platforms), os.RemoveAll(work))
 }
 
-// commitTime is the time of the commit, which every file of a release has: the same source
+// commitTime returns the time of the commit, which every file of a release has: the same source
 // makes the same bytes.
 func commitTime(ctx context.Context) (time.Time, error) {
 	raw, err := exec.CommandContext(ctx, "git", "show", "-s", "--format=%cI", "HEAD").Output()
@@ -81,7 +81,7 @@ func commitTime(ctx context.Context) (time.Time, error) {
 // release is one release that is being made.
 type release struct {
 	version string
-	out     string // what is made
+	out     string // the directory of the release
 	work    string // binaries and completions, until they are in an archive
 	at      time.Time
 }
@@ -114,7 +114,7 @@ func (r release) make(ctx context.Context, platforms []platform) error {
 	return checksums(r.out)
 }
 
-// name is what the files of a platform are called, without an extension.
+// name returns the name of a platform's files, without an extension.
 func (r release) name(p platform) string {
 	return strings.Join([]string{"headgate", strings.TrimPrefix(r.version, "v"), p.os, p.arch}, "_")
 }

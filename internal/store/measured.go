@@ -53,7 +53,7 @@ func errorType(err error) string {
 	case err == nil || errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound):
 		return ""
 	case errors.Is(err, context.Canceled):
-		return "canceled"
+		return "cancelled"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	}

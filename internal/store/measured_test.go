@@ -46,7 +46,7 @@ func TestMeasured(t *testing.T) {
 	d := anyStore{}
 	require.Equal(t, Driver(d), Measured(d, nil, "x"), "without a meter it is the driver itself")
 	for errType, err := range map[string]error{
-		"": nil, "timeout": context.DeadlineExceeded, "canceled": context.Canceled, "_OTHER": errors.New("away"),
+		"": nil, "timeout": context.DeadlineExceeded, "cancelled": context.Canceled, "_OTHER": errors.New("away"),
 		string(fault.TooLarge): fault.New(fault.TooLarge, "too large"),
 	} {
 		r := new(recorded)

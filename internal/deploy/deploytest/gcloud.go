@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// State is what the stand-in has made, and how.
+// State lists everything that the stand-in has made, with the flags.
 type State struct {
 	Things  map[string]map[string]string // "pubsub topics/sync": the flags of its create, updates and deploys
 	Values  map[string][]string          // the versions of secrets
@@ -30,7 +30,7 @@ type State struct {
 type Gcloud struct {
 	State
 	// Deployed is called for each run deploy, and returns the address of the service. nil: the
-	// address is what Cloud Run's would be.
+	// address has the form of Cloud Run's.
 	Deployed func(Call) (string, error)
 
 	facts Facts

@@ -13,11 +13,11 @@ package gcloud
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // head defines what the commands below it use.
@@ -55,7 +55,7 @@ type script struct {
 // Write returns the script. config is the name of the configuration's file.
 func Write(p *deploy.Plan, config string) []byte {
 	s := &script{Plan: p}
-	s.line(head, quote(config), quote(p.Project), quote(p.Region), quote(p.Email(deploy.Name)), quote(p.Email(deploy.Caller)))
+	s.line(head, shell.Quote(config), shell.Quote(p.Project), shell.Quote(p.Region), shell.Quote(p.Email(deploy.Name)), shell.Quote(p.Email(deploy.Caller)))
 	for _, note := range p.Notes {
 		s.line("# Note: %s.", strings.ReplaceAll(note, "\n", " "))
 	}
@@ -98,28 +98,18 @@ func (s *script) line(format string, args ...any) { fmt.Fprintf(s, format+"\n", 
 
 func (s *script) section(title string) { s.line("\n# %s.", title) }
 
-var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+-]+$`)
-
-// quote returns the text as one word of bash.
-func quote(text string) string {
-	if plain.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
 // variable names the variable that has the address of a service.
 func variable(service string) string {
 	return "url_" + strings.ReplaceAll(service, "-", "_")
 }
 
 // address returns a word of bash with the address that is called.
-func address(p deploy.Push) string { return `"$` + variable(p.Service) + `"` + quote(p.Path) }
+func address(p deploy.Push) string { return `"$` + variable(p.Service) + `"` + shell.Quote(p.Path) }
 
 // audience returns a word of bash with the audience of the token.
 func audience(p deploy.Push) string {
 	if p.Audience != "" {
-		return quote(p.Audience)
+		return shell.Quote(p.Audience)
 	}
 	return `"$` + variable(p.Service) + `"`
 }

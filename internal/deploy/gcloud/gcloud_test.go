@@ -92,7 +92,7 @@ func deepcopy(things map[string]map[string]string) map[string]map[string]string 
 	return out
 }
 
-// others are what the configurations name, and the scripts do not make.
+// others exist already: the configurations name them, and the scripts do not make them.
 var others = []string{"secrets/wells", "run services/alerts"}
 
 // runner runs a script with the stand-in for gcloud.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // member returns a word of bash with who gets a role.
@@ -19,12 +20,12 @@ func member(to deploy.Member) string {
 	case deploy.StorageAgent:
 		return `"serviceAccount:$(gcloud storage service-agent)"`
 	}
-	return quote("serviceAccount:" + string(to))
+	return shell.Quote("serviceAccount:" + string(to))
 }
 
 // grant writes the command that grants a role, which may be repeated.
 func (s *script) grant(g deploy.Grant) {
-	role := quote(g.Role)
+	role := shell.Quote(g.Role)
 	if g.Role == deploy.LiveRole {
 		role = `"projects/$project/roles/` + deploy.LiveRole + `"`
 	}
@@ -35,13 +36,13 @@ func (s *script) grant(g deploy.Grant) {
 func (s *script) on(g deploy.Grant) string {
 	project, elsewhere := `"$project"`, ""
 	if g.On.Project != "" {
-		project, elsewhere = quote(g.On.Project), " --project="+quote(g.On.Project)
+		project, elsewhere = shell.Quote(g.On.Project), " --project="+shell.Quote(g.On.Project)
 	}
-	name, location := quote(g.On.Name), quote(g.On.Location)
+	name, location := shell.Quote(g.On.Name), shell.Quote(g.On.Location)
 	switch g.Kind {
 	case deploy.OnDatabase:
 		condition := fmt.Sprintf("expression=resource.name==%q,title=headgate-database", "projects/"+s.Project+"/databases/"+g.On.Name)
-		return "gcloud projects add-iam-policy-binding " + project + " --condition=" + quote(condition)
+		return "gcloud projects add-iam-policy-binding " + project + " --condition=" + shell.Quote(condition)
 	case deploy.OnTopic:
 		return "gcloud pubsub topics add-iam-policy-binding " + name + elsewhere
 	case deploy.OnSubscription:
@@ -59,9 +60,9 @@ func (s *script) on(g deploy.Grant) string {
 		if !strings.Contains(email, "@") {
 			email = s.Email(email)
 		}
-		return "gcloud iam service-accounts add-iam-policy-binding " + quote(email)
+		return "gcloud iam service-accounts add-iam-policy-binding " + shell.Quote(email)
 	case deploy.OnBucket:
-		return "gcloud storage buckets add-iam-policy-binding " + quote("gs://"+g.On.Name)
+		return "gcloud storage buckets add-iam-policy-binding " + shell.Quote("gs://"+g.On.Name)
 	default:
 		return "gcloud projects add-iam-policy-binding " + project + " --condition=None"
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 type object = map[string]any
@@ -63,7 +64,7 @@ func (s *script) observe() {
 	named["name"] = "projects/" + s.Project + "/dashboards/" + deploy.DashboardID
 	s.document("dashboard "+deploy.DashboardID, named)
 	for _, a := range s.Alerts {
-		s.document("alert "+quote(a.Title), object{
+		s.document("alert "+shell.Quote(a.Title), object{
 			"displayName": a.Title, "combiner": "OR", "severity": a.Severity,
 			"documentation": object{"content": a.Documentation, "mimeType": "text/markdown"},
 			"conditions": []object{{"displayName": a.Title, "conditionPrometheusQueryLanguage": object{

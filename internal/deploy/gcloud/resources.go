@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // builder is the account that builds the image of the sources.
@@ -18,7 +19,7 @@ func (s *script) accounts() {
 	}
 	for _, a := range all {
 		s.line("have gcloud iam service-accounts describe %s ||\n  gcloud iam service-accounts create %s --display-name=%s",
-			s.Email(a.name), a.name, quote(a.title))
+			s.Email(a.name), a.name, shell.Quote(a.title))
 	}
 	if s.Image == "" { // the default account may build nothing in many projects
 		s.line("bind gcloud projects add-iam-policy-binding \"$project\" --condition=None --member=serviceAccount:%s --role=roles/run.builder", s.Email(builder))
@@ -33,7 +34,7 @@ func (s *script) accounts() {
 
 func (s *script) database() {
 	s.section("The database. The settings make it faster and cheaper")
-	database := "--database=" + quote(s.Database)
+	database := "--database=" + shell.Quote(s.Database)
 	s.line("have gcloud firestore databases describe %s ||\n  gcloud firestore databases create %s --location=\"$region\" --delete-protection", database, database)
 	for _, f := range s.Fields {
 		if f.Exempt {
@@ -75,7 +76,7 @@ func (s *script) subscription(sub deploy.Subscription) {
 	if sub.Topic.Project != "" {
 		topic = "projects/" + sub.Topic.Project + "/topics/" + sub.Topic.Name
 	}
-	all := []string{"subscription " + sub.Name + " " + quote(topic), "--expiration-period=never"}
+	all := []string{"subscription " + sub.Name + " " + shell.Quote(topic), "--expiration-period=never"}
 	if sub.Push == nil {
 		all = append(all, "--ack-deadline=60")
 	} else {
@@ -154,7 +155,7 @@ func (s *script) secrets() {
 		if v.Variable == "" {
 			s.line("secret %s \"$config\"", v.ID)
 		} else {
-			s.line("from_environment %s %s", quote(v.Variable), v.ID)
+			s.line("from_environment %s %s", shell.Quote(v.Variable), v.ID)
 		}
 	}
 }
@@ -175,7 +176,7 @@ func (s *script) jobs() {
 	s.line("%s\n", put("job", "scheduler jobs", " http", "", "--location"))
 	for _, j := range s.Jobs {
 		s.command(
-			"job "+j.Name+` "$region" --schedule=`+quote(j.Cron)+" --time-zone="+quote(j.TimeZone), "--http-method=post --uri="+address(j.Calls),
+			"job "+j.Name+` "$region" --schedule=`+shell.Quote(j.Cron)+" --time-zone="+shell.Quote(j.TimeZone), "--http-method=post --uri="+address(j.Calls),
 			fmt.Sprintf("--attempt-deadline=%ds", j.Deadline), `--oidc-service-account-email="$caller" --oidc-token-audience=`+audience(j.Calls))
 	}
 }
@@ -189,8 +190,8 @@ func (s *script) triggers() {
 	for _, t := range s.Triggers {
 		all := []string{"trigger " + t.Name + " " + t.Location + ` --service-account="$caller"`}
 		for _, f := range t.Filters {
-			all = append(all, "--event-filters="+quote(f.Attribute+"="+f.Value))
+			all = append(all, "--event-filters="+shell.Quote(f.Attribute+"="+f.Value))
 		}
-		s.command(append(all, "--destination-run-service="+t.Calls.Service+` --destination-run-region="$region"`, "--destination-run-path="+quote(t.Calls.Path))...)
+		s.command(append(all, "--destination-run-service="+t.Calls.Service+` --destination-run-region="$region"`, "--destination-run-path="+shell.Quote(t.Calls.Path))...)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // services deploys the services, and keeps their addresses in variables.
@@ -18,13 +19,13 @@ func (s *script) services() {
 		}
 		secrets = append(secrets, fmt.Sprintf("%s=%s:$(version %s)", inQuotes(at), v.ID, v.ID))
 	}
-	image := "--image=" + quote(s.Image)
+	image := "--image=" + shell.Quote(s.Image)
 	if s.Image == "" {
 		source := s.Source
 		if source == "" {
 			source = "."
 		}
-		image = "--source=" + quote(source) + ` --build-service-account="projects/$project/serviceAccounts/` + s.Email(builder) + `"`
+		image = "--source=" + shell.Quote(source) + ` --build-service-account="projects/$project/serviceAccounts/` + s.Email(builder) + `"`
 	}
 	s.line("# deploy SERVICE FLAGS…\ndeploy() {\n  gcloud run deploy \"$@\" --region=\"$region\" \\\n    %s\n}", strings.Join([]string{
 		image, `--service-account="$runtime"`,
@@ -45,7 +46,7 @@ func (s *script) services() {
 
 // serviceFlags are those that differ from service to service.
 func serviceFlags(p *deploy.Plan, v deploy.Service) string {
-	all := append([]string{"--args=" + quote(strings.Join(v.Args(p), ","))}, v.Flags()...)
+	all := append([]string{"--args=" + shell.Quote(strings.Join(v.Args(p), ","))}, v.Flags()...)
 	if !v.SessionAffinity { // a flag that is not given would leave it as it was
 		all = append(all, "--no-session-affinity")
 	}

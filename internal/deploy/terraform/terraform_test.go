@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// facts are what the documentation of the google provider says.
+// facts are resources and arguments in the documentation of the google provider.
 type facts struct {
 	Resources, Data map[string]struct {
 		Arguments  arguments

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/doctor"
+	"github.com/headgate/headgate/internal/platform/fault"
 )
 
 const (
@@ -167,7 +168,7 @@ func (p *Probe) call(ctx context.Context, method, host, path string, body []byte
 	}
 	resp, err := p.HTTP.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s does not answer: %w", host, withoutURL(err))
+		return fmt.Errorf("%s does not answer: %w", host, fault.WithoutURL(err))
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -181,14 +182,6 @@ func (p *Probe) call(ctx context.Context, method, host, path string, body []byte
 		return fmt.Errorf("%s answered with something that is no JSON of the expected form", host)
 	}
 	return nil
-}
-
-// withoutURL drops the URL, which the sentence has no use for.
-func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
 }
 
 // refusal returns the error of an answer that is no success.

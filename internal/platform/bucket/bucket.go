@@ -60,7 +60,7 @@ func Parse(text string) (Bucket, error) {
 // String returns the place as Parse reads it.
 func (b *Bucket) String() string { return scheme + path.Join(b.Name, b.Prefix) }
 
-// object describes a stored file, as the API answers.
+// object is the part of the API's answer about an object that Put needs.
 type object struct {
 	Generation string `json:"generation"`
 	CRC32C     string `json:"crc32c"` // in base 64, its first byte the highest

@@ -19,11 +19,12 @@ import (
 	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/doctor/googleprobe"
 	"github.com/headgate/headgate/internal/platform/googletoken"
+	"github.com/headgate/headgate/internal/platform/shell"
 	"github.com/headgate/headgate/internal/store/firestorestore"
 	"github.com/headgate/headgate/internal/store/sqlitestore"
 )
 
-// place returns what an examination knows of where the process runs, and of its drivers.
+// place describes the platform and the drivers of this process to an examination.
 func place(s Settings, cfg *config.Config) doctor.Place {
 	p := doctor.Place{
 		Serves: s.Serves, Background: s.Platform.BackgroundCPU() && !s.remote(),
@@ -72,10 +73,10 @@ func (s Settings) headgate(url string) func(words ...string) string {
 		switch {
 		case words[0] == "serve" || s.Store == SQLite && !s.Platform.GoogleCloud():
 			if s.ConfigFile != "" && words[0] == "serve" {
-				line += " --config " + s.ConfigFile
+				line += " --config " + shell.Quote(s.ConfigFile)
 			}
 			if s.Store == SQLite {
-				line += " --data " + s.Data
+				line += " --data " + shell.Quote(s.Data)
 			}
 		case url != "":
 			line += " --url " + strings.TrimSuffix(url, "/")
@@ -108,10 +109,9 @@ func (s Settings) storeAdvice(err error) (sentence, fix string) {
 		return s.fileAdvice(err)
 	}
 	database := " --database=" + cmp.Or(s.Database, "'(default)'") + " --project=" + s.Project
-	text := err.Error()
 	switch code := grpcCode(err); {
-	case strings.Contains(text, "SERVICE_DISABLED") || strings.Contains(text, "has not been used in project"):
-		return "the API of Firestore is not enabled in the project " + s.Project, "gcloud services enable firestore.googleapis.com --project=" + s.Project
+	case doctor.SaysDisabled(err):
+		return "the API of Firestore is not enabled in the project " + s.Project, (&doctor.Disabled{Service: "firestore.googleapis.com", Project: s.Project}).Fix()
 	case code == codes.PermissionDenied:
 		member := "user:$(gcloud config get-value account)"
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -121,7 +121,7 @@ func (s Settings) storeAdvice(err error) (sentence, fix string) {
 		}
 		return "these credentials may not write to the database " + cmp.Or(s.Database, "(default)"),
 			"gcloud projects add-iam-policy-binding " + s.Project + ` --member="` + member + `" --role=roles/datastore.user --condition=None`
-	case code == codes.NotFound && strings.Contains(text, "database"):
+	case code == codes.NotFound && strings.Contains(err.Error(), "database"):
 		return "there is no database " + cmp.Or(s.Database, "(default)") + " in the project " + s.Project,
 			"gcloud firestore databases create" + database + ` --location="$(gcloud config get-value run/region)"`
 	case code == codes.Unauthenticated:
@@ -144,11 +144,11 @@ func grpcCode(err error) codes.Code {
 func (s Settings) fileAdvice(err error) (sentence, fix string) {
 	switch {
 	case errors.Is(err, sqlitestore.ErrReadOnly):
-		return "nothing can be written to " + s.Data, "chmod -R u+rwX " + s.Data
+		return "nothing can be written to " + s.Data, "chmod -R u+rwX " + shell.Quote(s.Data)
 	case errors.Is(err, sqlitestore.ErrDamaged):
-		return "the file " + s.storeFile() + " is damaged", cmp.Or(s.Program, "headgate") + " restore FILE --data " + s.Data
+		return "the file " + s.storeFile() + " is damaged", cmp.Or(s.Program, "headgate") + " restore FILE --data " + shell.Quote(s.Data)
 	case errors.Is(err, sqlitestore.ErrFull):
-		return "the disk of " + s.Data + " is full", "df -h " + s.Data
+		return "the disk of " + s.Data + " is full", "df -h " + shell.Quote(s.Data)
 	}
 	return "", ""
 }

@@ -42,10 +42,10 @@ type Settings struct {
 	// means headgate.
 	Program string
 
-	// Version is the program's, for what is exported.
+	// Version is the program's. Exported telemetry has it.
 	Version string
 
-	// Telemetry says what a process that serves exports.
+	// Telemetry selects the signals that a process that serves exports.
 	Telemetry telemetry.Choice
 
 	// Serves is true for a process that serves requests, and false for a command that

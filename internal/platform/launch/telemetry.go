@@ -20,13 +20,13 @@ func startTelemetry(ctx context.Context, s Settings, o *app.Options) (*telemetry
 	if t == nil { // a nil in an interface would not be nil
 		return nil, err
 	}
-	o.Telemetry, o.Tracer = t, t.Tracer()
+	o.Telemetry, o.Tracer, o.Meter = t, t.Tracer(), t.Meter()
 	system := "headgate"
 	if s.Bus == PubSub {
 		system = "gcp_pubsub"
 	}
 	o.Bus = bus.Traced(o.Bus, o.Tracer, system)
-	o.Telemetry, o.Meter, o.System = t, t.Meter(), "gcp.firestore"
+	o.System = "gcp.firestore"
 	if s.Store == SQLite {
 		o.System = "sqlite"
 	}

@@ -1,6 +1,5 @@
-// Package meter is how the program measures itself. It has the list of all metrics, and a
-// Meter to which use cases add. Where the measurements go is not their concern: see package
-// telemetry. A nil Meter measures nothing, and costs nothing.
+// Package meter measures the program. It has the list of all metrics, and a Meter to which
+// use cases add. Package telemetry exports the measurements, and use cases do not know it. A nil Meter measures nothing, and costs nothing.
 package meter
 
 import (

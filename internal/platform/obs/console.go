@@ -28,7 +28,7 @@ type consoleHandler struct {
 	colour bool
 }
 
-// consoleOut is what the handlers of a logger share.
+// consoleOut is shared by the handlers of a logger.
 type consoleOut struct {
 	mu   sync.Mutex
 	w    io.Writer

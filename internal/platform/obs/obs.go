@@ -1,7 +1,8 @@
 // Package obs makes the logger: slog that writes lines for people, or JSON with the field
-// names of Cloud Logging, where each record names its request's trace. An attribute that is named like a credential is
-// written as "REDACTED". A secret inside a message or an error's text is not
-// recognised: the code that makes such a text must keep secrets out.
+// names of Cloud Logging, where each record names its request's trace. The value of an
+// attribute that is named like a credential is written as "REDACTED". A secret inside a
+// message or an error's text is not recognised: the code that makes such a text must keep
+// secrets out.
 package obs
 
 import (

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Format is how a logger writes its lines.
+// Format is the form of a logger's lines.
 type Format string
 
 // The formats.
@@ -18,14 +18,14 @@ const (
 	Console Format = "console" // for people
 )
 
-// Options say what a logger writes, and how.
+// Options configure a logger.
 type Options struct {
 	Format Format
 	Level  slog.Level
 	Colour bool // of Console
 }
 
-// The variables that say how to log.
+// The environment variables of the log.
 const (
 	envFormat = "HEADGATE_LOG_FORMAT"
 	envLevel  = "HEADGATE_LOG_LEVEL"

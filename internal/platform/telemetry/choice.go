@@ -14,7 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Choice says what is exported. The zero value exports nothing.
+// Choice selects the signals to export. The zero value exports nothing.
 type Choice struct{ Traces, Metrics signal }
 
 // A signal is traces or metrics.

@@ -26,7 +26,7 @@ func (t *Telemetry) Meter() *meter.Meter {
 	return meter.New(t)
 }
 
-// Observe has the gauges read whenever they are exported. Until it is called they have no
+// Observe sets the function that reads the gauges at each export. Until then they have no
 // values.
 func (t *Telemetry) Observe(g meter.Gauges) {
 	if t != nil {
@@ -76,8 +76,7 @@ func (t *Telemetry) logGauges(ctx context.Context) {
 
 // read reads the gauges, and calls set once for each series. Series beyond the bound become
 // one: the oldest of ages, and the sum of anything else. An error is logged and not returned:
-// the SDK would export nothing then, and a store that fails is when the other metrics are
-// wanted.
+// the SDK would export nothing then, and the other metrics are wanted most while a store fails.
 func (t *Telemetry) read(ctx context.Context, want func(*meter.Metric) bool, set func(g *meter.Metric, value float64, values []string)) {
 	gauges := t.gauges.Load()
 	if gauges == nil {

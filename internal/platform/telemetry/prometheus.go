@@ -14,9 +14,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// PrometheusType is the media type of what WritePrometheus writes.
-const PrometheusType = "text/plain; version=0.0.4; charset=utf-8"
-
 // Scraped reports whether Prometheus may read the metrics.
 func (t *Telemetry) Scraped() bool { return t != nil && t.scraped != nil }
 

@@ -30,7 +30,7 @@ import (
 	"github.com/headgate/headgate/internal/platform/trace"
 )
 
-// scope names the instrumentation: it is what the SDK calls tracers and meters by.
+// scope is the name of the instrumentation, which the SDK's tracers and meters have.
 const scope = "github.com/headgate/headgate"
 
 // Options configure a Telemetry.
@@ -42,7 +42,7 @@ type Options struct {
 	Log           *slog.Logger
 }
 
-// Telemetry is what a process exports. nil exports nothing.
+// Telemetry exports the traces and metrics of a process. nil exports nothing.
 type Telemetry struct {
 	o       Options
 	traces  *sdktrace.TracerProvider // nil: none are exported

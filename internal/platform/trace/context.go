@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Context names a span, wherever it was recorded. It is what a traceparent carries. The zero
+// Context names a span, wherever it was recorded. A traceparent carries it. The zero
 // Context names none.
 type Context struct {
 	Trace   [16]byte

@@ -8,8 +8,8 @@ import (
 
 // logEnded writes the line of a run whose end was committed: at INFO, or at WARN if it
 // failed or rejected rows, because a person should look at that. cause is the error that
-// ended it, or nil; run may be nil or go on. docs/logs.md lists the fields: metrics are
-// counted from them, so they keep their names.
+// ended it, or nil; run may be nil or go on. People search by the fields, so these keep
+// their names (docs/logs.md). Metrics come from other lines: see package telemetry.
 func logEnded(ctx context.Context, log *slog.Logger, run *Run, cause error) {
 	if run == nil || !run.State.Ended() {
 		return

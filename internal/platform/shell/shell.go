@@ -1,0 +1,17 @@
+// Package shell writes words for command lines that a person copies, or that a script has.
+package shell
+
+import (
+	"regexp"
+	"strings"
+)
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+-]+$`)
+
+// Quote returns the text as one word of a POSIX shell, which evaluates nothing in it.
+func Quote(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
