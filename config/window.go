@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -62,4 +63,12 @@ func (t Trigger) LongestInterval() time.Duration {
 		seconds, _ := strconv.Atoi(every)
 		return time.Duration(seconds) * time.Second
 	}
+}
+
+// KeepsSets reports whether the service's events wait in sets by key and time, because of
+// something that one sliding window of all events cannot do.
+func (s Service) KeepsSets() bool {
+	t := s.Trigger
+	return s.Correlation != nil || t.Condition != "" || t.Window != "" && t.Window != "sliding" || len(s.Reset) > 0 ||
+		slices.ContainsFunc(s.Endpoints, func(e Endpoint) bool { return e.Optional || e.Distinct != "" || e.MaxNbOfOccurrence > 0 })
 }

@@ -62,7 +62,7 @@ func newRoot(p *Process) *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
 		newServe(p), newStatus(p), newWindows(p), newMessages(p), newEvents(p), newWatch(p), newSend(p), newTrigger(p), newReset(p), newReplay(p), newAudit(p), newSimulate(p),
-		newSync(p), newDoctor(p), newBackup(p), newRestore(p), newConfig(p), newDeploy(p), newMock(p), newCompletion(p), newVersion(p),
+		newSync(p), newDoctor(p), newCost(p), newBackup(p), newRestore(p), newConfig(p), newDeploy(p), newMock(p), newCompletion(p), newVersion(p),
 	)
 	root.InitDefaultHelpCmd()
 	finish(root)

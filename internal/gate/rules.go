@@ -58,7 +58,7 @@ func compile(svc config.Service) (r *rules, err error) {
 	var required []int
 	shared := ""
 	if svc.Correlation != nil {
-		shared, r.onMissing, r.byKey = svc.Correlation.Key, svc.Correlation.OnMissing, true
+		shared, r.onMissing = svc.Correlation.Key, svc.Correlation.OnMissing
 	}
 	for i, e := range svc.Endpoints {
 		key := shared
@@ -74,7 +74,6 @@ func compile(svc config.Service) (r *rules, err error) {
 		if names = append(names, e.EventKey); !e.Optional {
 			required = append(required, i)
 		}
-		r.byKey = r.byKey || e.Optional || e.Distinct != "" || e.MaxNbOfOccurrence > 0
 	}
 	r.letters = r.letters || r.late == deadLetter || r.onMissing == deadLetter
 	r.compileFeeds(svc, names, expr)
@@ -93,7 +92,7 @@ func compile(svc config.Service) (r *rules, err error) {
 	if t.Window != "" {
 		r.shape.Kind = window.Kind(t.Window)
 	}
-	r.byKey = r.byKey || t.Condition != "" || r.shape.Kind != window.Sliding || len(svc.Reset) > 0
+	r.byKey = svc.KeepsSets()
 	r.shape.Period, r.shape.Grace = t.Period(), time.Duration(t.Grace)*time.Second
 	if r.shape.Kind == window.Session {
 		r.shape.MaxPeriod = t.LongestSession()

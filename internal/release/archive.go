@@ -120,5 +120,5 @@ func checksums(dir string) error {
 		}
 		sums = fmt.Appendf(sums, "%x  %s\n", sum.Sum(nil), entry.Name())
 	}
-	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), sums, 0o644) //nolint:gosec // everybody may read a release
+	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), sums, 0o644)
 }

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCost(t *testing.T) {
+	t.Parallel()
+	status, stdout, stderr := headgate(t, nil, "cost", "--config", workflowExample, "--events", "2e6")
+	require.Zero(t, status, stderr)
+	require.Regexp(t, `events: writes +4000000 +write +× \$0\.09 per 100000 += \$3\.60 +2000000 × \(event, pointer\)`, stdout)
+	require.Contains(t, stdout, "without free quotas")
+
+	status, stdout, stderr = headgate(t, nil, "cost", "--config", workflowExample, "--json")
+	require.Zero(t, status, stderr)
+	var all []costOf
+	require.NoError(t, json.Unmarshal([]byte(stdout), &all))
+	require.NotEmpty(t, all)
+	require.NotEmpty(t, all[0].Lines)
+
+	for want, args := range map[string][]string{
+		"headgate: --config is required\n":                     {},
+		"headgate: --events must be between 0 and 1e15\n":      {"--config", workflowExample, "--events", "-1"},
+		"headgate: --per-message must be between 0 and 1e15\n": {"--config", workflowExample, "--per-message", "NaN"},
+	} {
+		status, stdout, stderr := headgate(t, nil, append([]string{"cost"}, args...)...)
+		require.Equal(t, 2, status)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, want)
+	}
+}
