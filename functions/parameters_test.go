@@ -53,6 +53,7 @@ func sorted(r reads) []string { return slices.Sorted(maps.Keys(r)) }
 var notParameters = map[string]bool{
 	"content-type": true, "authorization": true, "expect": true,
 	"connection": true, "upgrade": true, // of a WebSocket
+	"x-goog-iap-jwt-assertion": true, // Identity-Aware Proxy sets it, and no caller
 }
 
 func (r reads) add(in, name string) {

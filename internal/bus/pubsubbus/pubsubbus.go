@@ -139,6 +139,8 @@ func failure(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("pubsubbus: %s: %w (%w)", what, bus.ErrTooLarge, err)
 	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
 		return fmt.Errorf("pubsubbus: %s: %w (%w)", what, ctx.Err(), err)
+	case status.Code(err) == codes.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded): // gRPC's timer may be ahead of the context's
+		return fmt.Errorf("pubsubbus: %s: %w (%w)", what, context.DeadlineExceeded, err)
 	}
 	return fmt.Errorf("pubsubbus: %s: %w", what, err)
 }
