@@ -33,7 +33,7 @@ type bench struct {
 	svc   *syncrun.Service
 	ents  *entity.Service
 	mock  *mock.Server
-	log   *bytes.Buffer
+	log   *lines
 	clock atomic.Int64
 	posts atomic.Int64
 	slept atomic.Int64 // pauses of runs
@@ -48,7 +48,7 @@ const secretKey = "sk_prod_hunter2"
 
 // between defines the sync. URL in the definition stands for the mock server's.
 func between(t *testing.T, server func(mock.Options) *mock.Server, def string) *bench {
-	b := &bench{T: t, log: new(bytes.Buffer)}
+	b := &bench{T: t, log: new(lines)}
 	b.clock.Store(time.Now().UnixMicro())
 	b.mock = server(mock.Options{Now: b.now})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

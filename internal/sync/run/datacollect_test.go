@@ -127,6 +127,6 @@ func TestDataCollectFaults(t *testing.T) {
 		require.NoError(t, err)
 		shownRun, err := json.Marshal(run)
 		require.NoError(t, err)
-		require.NotContains(t, b.log.String()+string(shown)+string(shownRun), "hunter2")
+		require.NotContains(t, b.log.text()+string(shown)+string(shownRun), "hunter2")
 	})
 }
