@@ -13,7 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/cost"
 )
 
-// costOf is what a service costs.
+// costOf has the costs of one service.
 type costOf struct {
 	ServiceName string      `json:"serviceName"`
 	Lines       []cost.Line `json:"lines"`

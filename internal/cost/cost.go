@@ -11,9 +11,9 @@ import (
 	"github.com/headgate/headgate/config"
 )
 
-// Load is what the sources do in a month.
+// Load is the traffic of a service in a month.
 type Load struct {
-	Events     float64 // of the service
+	Events     float64 // in the month
 	PerMessage float64 // how many of them a message has
 	Bytes      float64 // of an event's body
 	Millis     float64 // that an instance works on an event
@@ -57,7 +57,7 @@ const (
 	minutes  = 43_200  // of a month of 30 days, in which the sweep is called once each
 	overhead = 1500    // bytes that an event has beside its body: headers, names, sizes
 	part     = 1 << 20 // bytes of a body in one document
-	idle     = 4       // reads of a sweep beside those of its endpoints
+	idle     = 4       // reads of a sweep, without those of its endpoints
 	most     = 60      // events that a check reads beyond those that an endpoint needs
 )
 

@@ -40,7 +40,8 @@ type beatDoc struct {
 	At []time.Time `json:"at"`
 }
 
-// Beat stores that the work of this name was done now.
+// Beat stores that the work of this name was done now. Its failure must not fail the work, and
+// nobody is told: the next beat is soon, and a report that misses one shows the store's trouble itself.
 func (b *Beats) Beat(ctx context.Context, name string) {
 	now := b.Now().UTC().Truncate(time.Microsecond)
 	b.mu.Lock()

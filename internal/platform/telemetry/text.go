@@ -2,8 +2,8 @@ package telemetry
 
 import "strings"
 
-// longest bounds an attribute, in bytes: spans wait in memory for their export, and some
-// attributes are what a caller sent.
+// longest bounds an attribute, in bytes: spans wait in memory for their export, and callers
+// choose the text of some attributes.
 const longest = 512
 
 // text returns a value as it is exported. OTLP has UTF-8 only: another text would keep all that
