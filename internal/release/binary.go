@@ -25,9 +25,12 @@ var shells = map[string]string{"bash": "headgate", "zsh": "_headgate", "fish": "
 
 // build compiles the binary of a platform as the Dockerfile does. The working directory is
 // that of the module.
-func build(ctx context.Context, p platform, version, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version="+version, "-o", out, ".")
+func (r release) build(ctx context.Context, p platform, out string) error {
+	args := []string{"build", "-buildvcs=false", "-ldflags", "-s -w -X main.version=" + r.version, "-o", out}
+	if !r.keepPaths {
+		args = append(args, "-trimpath")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build for %s/%s: %w\n%s", p.os, p.arch, err, text)
@@ -40,7 +43,7 @@ func build(ctx context.Context, p platform, version, out string) error {
 func (r release) completions(ctx context.Context) (map[string]string, error) {
 	here := platform{runtime.GOOS, runtime.GOARCH}
 	binary := filepath.Join(r.work, "here", here.executable())
-	if err := build(ctx, here, r.version, binary); err != nil {
+	if err := r.build(ctx, here, binary); err != nil {
 		return nil, err
 	}
 	paths := map[string]string{}

@@ -33,7 +33,7 @@ func TestTheImageRuns(t *testing.T) {
 	}
 	t.Chdir(filepath.Join("..", ".."))
 	here := platform{runtime.GOOS, runtime.GOARCH}
-	r := release{version: "v1.2.3", out: t.TempDir(), work: t.TempDir(), at: madeAt}
+	r := release{version: "v1.2.3", out: t.TempDir(), work: t.TempDir(), at: madeAt, keepPaths: true}
 	require.NoError(t, r.make(t.Context(), []platform{here}))
 	require.FileExists(t, filepath.Join(r.out, r.name(here)+".tar.gz"))
 	require.FileExists(t, filepath.Join(r.out, "SHA256SUMS"))

@@ -84,6 +84,9 @@ type release struct {
 	out     string // the directory of the release
 	work    string // binaries and completions, until they are in an archive
 	at      time.Time
+	// keepPaths leaves the paths of the sources in the binaries, as other builds do. It is for
+	// tests: what other builds compiled need not be compiled again.
+	keepPaths bool
 }
 
 func (r release) make(ctx context.Context, platforms []platform) error {
@@ -94,7 +97,7 @@ func (r release) make(ctx context.Context, platforms []platform) error {
 	var images []platform
 	for _, p := range platforms {
 		binary := r.binary(p)
-		if err := build(ctx, p, r.version, binary); err != nil {
+		if err := r.build(ctx, p, binary); err != nil {
 			return err
 		}
 		if err := r.archive(p, completions); err != nil {
