@@ -211,8 +211,12 @@ export function draftView(ctx) {
   }
   const save = button("Save to the source", act("save"), { class: "primary", id: "save" });
   const discard = button("Discard edits", async () => {
-    const n = edits();
-    if (await ask("Discard the edits?", el("p", {}, el("strong", {}, count(n, "edit")), ` of this list ${n === 1 ? "is" : "are"} lost for everybody, and the list is what the source has. This cannot be undone.`), "Discard", { danger: true })) await act("discard")();
+    if (await ask("Discard the edits?", async () => {
+      await flush();
+      take(await get(path));
+      const n = edits();
+      return el("p", {}, el("strong", {}, count(n, "edit")), ` of this list ${n === 1 ? "is" : "are"} lost for everybody, and the list is what the source has. This cannot be undone.`);
+    }, "Discard", { danger: true })) await act("discard")();
   }, { class: "danger", id: "discard" });
   const acceptAll = button("Accept all", act("accept"), { id: "accept-all" });
   const keepAll = button("Keep all", act("keep"), { id: "keep-all" });

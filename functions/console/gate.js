@@ -99,7 +99,7 @@ export function gate(ctx, svc, base, home) {
       opened.length > 1 && el("p", { class: "small soft" }, `Beside it, ${count(opened.length - 1, "further window is", "further windows are")} open. The latest closes at ${clock(opened[opened.length - 1].closes)}.`), feedsAndSince(status));
   }
 
-  const act = actions(svc, base, () => status, keys, refresh);
+  const act = actions(svc, base, keys, refresh);
   ctx.listen("headgate/gates", svc.serviceName, refresh);
   ctx.onOpen(refresh);
   refresh();
@@ -127,9 +127,9 @@ export function gate(ctx, svc, base, home) {
 
 /**
  * What a person can do with a gate.
- * @param {any} svc @param {string} base @param {() => any} status the latest one; null before it is loaded @param {any} keys @param {() => any} refresh
+ * @param {any} svc @param {string} base @param {any} keys @param {() => any} refresh
  */
-function actions(svc, base, status, keys, refresh) {
+function actions(svc, base, keys, refresh) {
   const key = el("select", { name: "key" }, svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
   const chosen = () => svc.endpoints.find((/** @type {any} */ x) => x.eventKey === key.value);
   let suggested = sample(svc, chosen());
@@ -138,7 +138,7 @@ function actions(svc, base, status, keys, refresh) {
     if (body.value !== suggested) return; // a person's own text stays
     body.value = suggested = sample(svc, chosen());
   });
-  const have = (/** @type {string} */ of) => (status()?.endpoints ?? []).filter((/** @type {any} */ e) => !of || e.eventKey === of).reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.have, 0);
+  const have = (/** @type {any} */ status, /** @type {string} */ of) => status.endpoints.filter((/** @type {any} */ e) => !of || e.eventKey === of).reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.have, 0);
 
   async function event() {
     /** @type {string[]} */
@@ -152,20 +152,31 @@ function actions(svc, base, status, keys, refresh) {
   }
 
   async function trigger() {
-    const s = status();
-    const lacking = s?.missing ?? [];
-    if (!await ask("Release the window now?", el("p", {}, el("strong", {}, count(have(""), "event")), ` of ${count(svc.endpoints.length, "endpoint")} ${have("") === 1 ? "is" : "are"} published as one message now`,
-      lacking.length > 0 && s.triggerType !== "none" ? [", although the window is incomplete: it lacks ", lacks(lacking)] : "", ". The next message begins without them."), "Trigger")) return;
+    if (!await ask("Release the window now?", async () => {
+      const s = await get(base + "status");
+      const n = have(s, "");
+      return el("p", {}, el("strong", {}, count(n, "event")), ` of ${count(svc.endpoints.length, "endpoint")} ${n === 1 ? "is" : "are"} published as one message now`,
+        s.missing.length > 0 && s.triggerType !== "none" ? [", although the window is incomplete: it lacks ", lacks(s.missing)] : "", ". The next message begins without them.");
+    }, "Trigger")) return;
     const r = await send("POST", base + "trigger");
     say(r.repeated ? ["Message ", short(r.triggered), ", which was released before, has the events of the window."]
       : r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
   }
 
   async function reset() {
-    const which = el("select", { id: "reset-key", onchange: () => update(words, removal()) }, el("option", { value: "" }, "all endpoints"), svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
-    const removal = () => [el("strong", {}, count(have(which.value), "event")), ` ${have(which.value) === 1 ? "is" : "are"} removed from the window${keys ? "s of all keys" : ""}, and no message will contain ${have(which.value) === 1 ? "it" : "them"}. This cannot be undone.`];
-    const words = el("p", { role: "status" }, removal());
-    if (!await ask(keys ? "Reset the windows of all keys?" : "Reset the window?", [words, el("label", {}, "Events of", which)], "Reset", { danger: true })) return;
+    const which = el("select", { id: "reset-key", onchange: () => removal() }, el("option", { value: "" }, "all endpoints"), svc.endpoints.map((/** @type {any} */ e) => el("option", { value: e.eventKey }, e.eventKey)));
+    /** @type {any} */
+    let now = null;
+    const words = el("p", { role: "status" });
+    const removal = () => { // of the endpoint that is chosen
+      const n = have(now, which.value);
+      update(words, el("strong", {}, count(n, "event")), ` ${n === 1 ? "is" : "are"} removed from the window${keys ? "s of all keys" : ""}, and no message will contain ${n === 1 ? "it" : "them"}. This cannot be undone.`);
+    };
+    if (!await ask(keys ? "Reset the windows of all keys?" : "Reset the window?", async () => {
+      now = await get(base + "status");
+      removal();
+      return [words, el("label", {}, "Events of", which)];
+    }, "Reset", { danger: true })) return;
     const r = await send("POST", base + "reset" + (which.value ? `?eventKey=${encodeURIComponent(which.value)}` : ""));
     say(`${count(r.reset, "event")} removed from the window.`);
   }

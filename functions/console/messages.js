@@ -102,7 +102,7 @@ export const targetState = (t) => el("span", { class: t.state === "delivered" ? 
 /** Publishes a message again, to one target or to all. @param {string} base @param {any} m @param {string} [target] */
 export async function replay(base, m, target) {
   const whom = target ? ["The target ", said(target, 80), " gets"] : m.targets ? [count(m.targets.length, "target"), m.targets.length === 1 ? " gets" : " get"] : ["Consumers get"];
-  if (!await ask("Replay this message?", el("p", {}, ...whom, ` the message again, with its ${count(m.numberOfEvents, "event")} (${bytes(m.size)}) and the same eventID, by which consumers recognise it.`), "Replay")) return;
+  if (!await ask("Replay this message?", () => el("p", {}, ...whom, ` the message again, with its ${count(m.numberOfEvents, "event")} (${bytes(m.size)}) and the same eventID, by which consumers recognise it.`), "Replay")) return;
   const r = await send("POST", base + `messages/${segment(m.eventID)}/replay` + (target ? `?target=${encodeURIComponent(target)}` : ""));
   say(["Published again: ", short(r.eventID)]);
 }

@@ -21,10 +21,13 @@ export function rejectList(base, id, refresh) {
   /** @param {string} after @param {number} limit */
   const query = (after, limit) => `${base}/rejects?limit=${limit}${reason ? `&reason=${encodeURIComponent(reason)}` : ""}${after ? `&after=${encodeURIComponent(after)}` : ""}`;
 
+  /** Reads how many there are, by reason. */
+  const counted = async () => (await get(`${base}/rejects?limit=1&summary=true`)).summary;
+
   /** Loads the counts and the page again. */
   async function load() {
-    const [counted, list] = await Promise.all([get(`${base}/rejects?limit=1&summary=true`), get(query(pages[pages.length - 1], PAGE))]);
-    summary = counted.summary;
+    const [all, list] = await Promise.all([counted(), get(query(pages[pages.length - 1], PAGE))]);
+    summary = all;
     draw(list);
   }
 
@@ -61,7 +64,7 @@ export function rejectList(base, id, refresh) {
   }
 
   async function retry() {
-    if (!await ask("Retry the rejected rows?", el("p", {}, "A run tries ", el("strong", {}, count(summary.total, "row")), " again with the present definition, without reading the source."), "Retry")) return;
+    if (!await ask("Retry the rejected rows?", async () => el("p", {}, "A run tries ", el("strong", {}, count((await counted()).total, "row")), " again with the present definition, without reading the source."), "Retry")) return;
     await send("POST", base + "/rejects/retry");
     refresh();
   }
@@ -81,7 +84,7 @@ export function rejectList(base, id, refresh) {
     say(`${count(lines.length - 1, "row")} exported.`);
   }
 
-  return { card, load, total: () => summary?.total ?? null };
+  return { card, load, counted };
 }
 
 /** A cell of CSV. Text that a spreadsheet would take for a formula gets a quote before it. @param {any} value */

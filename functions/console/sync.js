@@ -81,10 +81,13 @@ export function oneSync(ctx, id, o) {
   }
 
   async function remove() {
-    const n = rejects.total();
-    const types = typesOf(stored.sync).length;
-    if (!await ask("Delete this sync?", el("p", {}, "The sync ", el("strong", {}, said(stored.sync.name || id, 80)), `, its state and its list of ${n === null ? "rejected rows" : count(n, "rejected row")} are deleted. The records of ${count(types, "datatype")} stay.`), "Delete", { danger: true })) return;
-    await send("DELETE", base, undefined, { "If-Match": `"${stored.version}"` });
+    let version = 0; // the one that the user was asked about
+    if (!await ask("Delete this sync?", async () => {
+      const [now, { total }] = await Promise.all([get(base), rejects.counted()]);
+      version = now.version;
+      return el("p", {}, "The sync ", el("strong", {}, said(now.sync.name || id, 80)), `, its state and its list of ${count(total, "rejected row")} are deleted. The records of ${count(typesOf(now.sync).length, "datatype")} stay.`);
+    }, "Delete", { danger: true })) return;
+    await send("DELETE", base, undefined, { "If-Match": `"${version}"` });
     o.gone();
   }
 

@@ -265,16 +265,23 @@ export function complain(err) {
   say(said(err?.message ?? String(err), 600), true);
 }
 
+let asked = 0; // the latest question: only that one is put
+
 /**
  * Asks for confirmation; resolves to true if the user confirms. The text says what will happen,
- * in numbers. What cannot be undone has a red button, and the focus is on Cancel.
- * @param {string} title @param {Child|Child[]} text @param {string} yes @param {{danger?: boolean}} [o]
+ * in numbers. It is made when the question is put, and reads what it states from the server:
+ * what the page shows may be older. If that fails, so does the question.
+ * What cannot be undone has a red button, and the focus is on Cancel.
+ * @param {string} title @param {() => Child|Child[]|Promise<Child|Child[]>} text @param {string} yes @param {{danger?: boolean}} [o]
  */
-export function ask(title, text, yes, o = {}) {
+export async function ask(title, text, yes, o = {}) {
+  const turn = ++asked, at = location.hash;
+  const words = await text();
+  if (turn !== asked || at !== location.hash) return false; // the user went on to something else meanwhile
   return new Promise((resolve) => {
     const id = "ask-" + Math.random().toString(36).slice(2);
     const d = el("dialog", { class: o.danger ? "ask grave" : "ask", role: "alertdialog", "aria-labelledby": id, "aria-describedby": id + "-text" },
-      el("h2", { id }, title), el("div", { id: id + "-text", class: "text" }, text),
+      el("h2", { id }, title), el("div", { id: id + "-text", class: "text" }, words),
       el("p", { class: "actions end" },
         el("button", { type: "button", autofocus: o.danger, onclick: () => d.close("") }, "Cancel"),
         el("button", { type: "button", class: o.danger ? "primary danger" : "primary", autofocus: !o.danger, onclick: () => d.close("yes") }, yes)));

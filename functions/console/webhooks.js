@@ -107,7 +107,11 @@ async function test(t) {
 
 /** @param {any} t @param {() => any} refresh */
 async function rotate(t, refresh) {
-  if (!await ask("Rotate the secret?", el("p", {}, "The ", count(waiting(t), "delivery that waits", "deliveries that wait"), " and all later ones to ", said(t.url, 120), " get a new secret. For 24 hours they are signed with the present one, too."), "Rotate", { danger: true })) return;
+  if (!await ask("Rotate the secret?", async () => {
+    const now = (await get("webhooks")).webhooks.find((/** @type {any} */ x) => x.id === t.id);
+    if (!now) throw new Error("This webhook is not registered any more.");
+    return el("p", {}, "The ", count(waiting(now), "delivery that waits", "deliveries that wait"), " and all later ones to ", said(t.url, 120), " get a new secret. For 24 hours they are signed with the present one, too.");
+  }, "Rotate", { danger: true })) return;
   const out = await send("POST", `webhooks/${segment(t.id)}/rotate`);
   show("The new secret", el("p", {}, "It is shown only now. Give it to the receiver within 24 hours."), el("p", { class: "mono" }, said(out.secret)));
   refresh();
@@ -115,7 +119,7 @@ async function rotate(t, refresh) {
 
 /** @param {any} t @param {any} d @param {() => any} refresh */
 async function retry(t, d, refresh) {
-  if (d.state === "delivered" && !await ask("Send it again?", el("p", {}, said(t.url, 120), ` gets delivery ${d.n.toLocaleString()} (`, said(sent(d), 120), ") a second time, with the same id."), "Send again")) return;
+  if (d.state === "delivered" && !await ask("Send it again?", () => el("p", {}, said(t.url, 120), ` gets delivery ${d.n.toLocaleString()} (`, said(sent(d), 120), ") a second time, with the same id."), "Send again")) return;
   await call("POST", `webhooks/${segment(t.id)}/deliveries/${d.n}/retry`);
   say("The delivery will be tried now.");
   refresh();

@@ -86,7 +86,7 @@ export function openWindows(base, refresh, sift) {
 
   /** @param {string} key */
   async function trigger(key) {
-    if (!await ask("Release this key now?", el("p", {}, held(key), " are published as one message now, whether its window is complete or not."), "Trigger")) return;
+    if (!await ask("Release this key now?", async () => el("p", {}, await held(key), " are published as one message now, whether its window is complete or not."), "Trigger")) return;
     const r = await send("POST", `${base}trigger?key=${encodeURIComponent(key)}`);
     say(r.repeated ? ["Message ", short(r.triggered), ", which was released before, has the events of the window."]
       : r.triggered ? ["Message ", short(r.triggered), " was released."] : "The window is empty: no message was released.");
@@ -95,15 +95,16 @@ export function openWindows(base, refresh, sift) {
 
   /** @param {string} key */
   async function reset(key) {
-    if (!await ask("Reset this key?", el("p", {}, held(key), " are removed, and no message will contain them. This cannot be undone."), "Reset", { danger: true })) return;
+    if (!await ask("Reset this key?", async () => el("p", {}, await held(key), " are removed, and no message will contain them. This cannot be undone."), "Reset", { danger: true })) return;
     const r = await send("POST", `${base}reset?key=${encodeURIComponent(key)}`);
     say(`${count(r.reset, "event")} removed from the window.`);
     refresh();
   }
 
-  /** How much waits for a key, as far as the page knows. @param {string} key */
-  function held(key) {
-    const n = list.windows.filter((/** @type {any} */ w) => w.correlationKey === key).flatMap((/** @type {any} */ w) => w.endpoints).reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
+  /** Reads how much waits for a key. @param {string} key */
+  async function held(key) {
+    const { windows } = await get(`${base}windows?key=${encodeURIComponent(key)}`);
+    const n = windows.flatMap((/** @type {any} */ w) => w.endpoints).reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
     return ["The events that wait for the key ", said(key, 200), ` (${count(n, "event")})`];
   }
 

@@ -37,7 +37,6 @@ func busy(t *testing.T) *process {
 		send("orders", 5)
 		send("prices", 1)
 		send("stock", 2)
-		time.Sleep(200 * time.Millisecond)
 		send("stock", 1)
 	}
 	send("orders", 3)
@@ -367,14 +366,19 @@ func TestConsolePolicyAndQuiet(t *testing.T) {
 	}
 	require.NotContains(t, policy, "unsafe")
 	d := p.console(t, "gates", "Content Security Policy", "TrustedHTML")
+	d.stopsClock()
 	d.reads("Missing: 1 more event at entry1 and 1 more event at entry2.")
 	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
 	require.True(t, js[bool](t, d.page, `(() => { try { document.body.innerHTML = "<b>no</b>"; return false; } catch { return true; } })()`))
-	time.Sleep(time.Second)                                                                                       // let the first requests end
-	const requests = `performance.getEntriesByType("resource").filter((e) => !e.name.endsWith("/readyz")).length` // which it asks for now and then
-	asked := js[int](t, d.page, requests)
-	time.Sleep(3 * time.Second)
-	require.Equal(t, asked, js[int](t, d.page, requests), "nothing happened, nothing is asked for")
+	d.until("the first requests have ended: ten seconds pass, three times, and nothing is asked for", `(async () => {
+		const before = requests.all;
+		for (let i = 0; i < 3; i++) {
+			elapse(10_000);
+			await new Promise((r) => setTimeout(r));
+		}
+		return requests.open === 0 && before === requests.all;
+	})()`)
+	asked := js[int](t, d.page, "requests.all")
 	p.must(t, "POST", "/event/entry1", "x")
-	d.until("something happened", fmt.Sprintf(requests+" > %d", asked))
+	d.until("something happened", fmt.Sprintf("requests.all > %d", asked))
 }

@@ -88,11 +88,11 @@ func (d *desk) eval(script string) {
 // text returns the visible text of the page.
 func (d *desk) text() string { return js[string](d.t, d.page, "document.body.innerText") }
 
-// until waits until the script's value is true.
+// until waits until the value of the script, or of its promise, is true.
 func (d *desk) until(what, script string) {
 	d.t.Helper()
 	eventually(d.t, 30*time.Second, what, func() error {
-		if !js[bool](d.t, d.page, "!!("+script+")") {
+		if !js[bool](d.t, d.page, "(async () => !!await ("+script+"))()") {
 			return fmt.Errorf("the page has:\n%s", tail(d.text(), 3000))
 		}
 		return nil

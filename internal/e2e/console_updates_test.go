@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -54,11 +53,12 @@ func TestConsoleDisturbsNobody(t *testing.T) {
 	require.True(t, js[bool](t, d.page, `held.isConnected && document.activeElement === held`), "the focus is where it was")
 
 	d.eval(`location.hash = "#/gates"`)
+	d.stopsClock()
 	d.reads("Missing: 1 more event at entry1")
 	p.must(t, "POST", "/event/entry1", "x")
 	d.reads("Missing: 1 more event at entry2.")
 	d.eval(`window.spoken = 0; new MutationObserver((all) => { spoken += all.length; }).observe(document.querySelector(".missing"), {subtree: true, childList: true, characterData: true})`)
-	time.Sleep(2500 * time.Millisecond) // the view redraws every second
+	d.eval(`for (let i = 0; i < 3; i++) elapse(1000)`) // the view redraws every second
 	require.Zero(t, js[int](t, d.page, `window.spoken`), "a screen reader does not say again what it said")
 }
 
@@ -188,6 +188,7 @@ func TestConsoleAsksLessOfMore(t *testing.T) {
 		p.must(t, "POST", fmt.Sprintf("/events/k%d", i), batch)
 	}
 	d := p.console(t, "gates")
+	d.stopsClock()
 	d.reads("400 of 1,000")
 	d.reads("4,000 events in the last hour")
 	d.until("each endpoint has its share of what is drawn", `document.querySelectorAll(".timeline .event").length === 10 * 272`)
@@ -197,14 +198,14 @@ func TestConsoleAsksLessOfMore(t *testing.T) {
 	events, past := asked("/pending"), asked("/history")
 	for range 40 {
 		p.must(t, "POST", "/event/k1", "x")
-		time.Sleep(100 * time.Millisecond)
 	}
+	require.LessOrEqual(t, asked("/pending")-events, 1)
+	d.until("the latest events are shown in the end", `(elapse(10_000), document.body.innerText.includes("440 of 1,000"))`)
 	require.LessOrEqual(t, asked("/pending")-events, 3)
 	require.LessOrEqual(t, asked("/history")-past, 1)
-	d.reads("440 of 1,000") // the latest events are shown in the end
 
 	d.press("Send a test event") // the endpoint accepts only HEAD
-	d.reads("1 of 1,000")
+	d.until("it is shown, too", `(elapse(10_000), document.body.innerText.includes("1 of 1,000"))`)
 }
 
 // With echo, viewers' pages ask the server to fetch after each change. A viewer with the
