@@ -146,6 +146,8 @@ type Job struct {
 	Name, Cron, TimeZone string
 	Calls                Push
 	Deadline             int // seconds
+	// Retries of a call that failed; 0: the next run makes up for it.
+	Retries int
 }
 
 // Queue is a queue of Cloud Tasks in this project.

@@ -89,6 +89,23 @@ func TestNames(t *testing.T) {
 	require.Equal(t, []string{"one", deploy.Undelivered}, p.Topics)
 }
 
+// A call that is an event is repeated until it was taken. The other jobs run each minute anyway.
+func TestEventsOfSchedulesAreRepeated(t *testing.T) {
+	t.Parallel()
+	p := deploytest.Plan(t, parse(t, `{"serviceName": "a", "trigger": {"type": "window", "observationPeriod": 60}, "targetPubSub": {"topic": "projects/acme-data/topics/one"}, "endpoints": [
+		{"eventKey": "nightly", "source": {"scheduler": {"cron": "0 3 * * *"}}}]}`), deploy.Options{})
+	events := 0
+	for _, j := range p.Jobs {
+		if strings.HasPrefix(j.Calls.Path, "/event/") {
+			require.Positive(t, j.Retries, j.Name)
+			events++
+		} else {
+			require.Equal(t, "* * * * *", j.Cron, j.Name)
+		}
+	}
+	require.Equal(t, 1, events)
+}
+
 // Headgate's own account has no role on the project but those that cannot be granted on
 // anything smaller.
 func TestRolesAreNarrow(t *testing.T) {
