@@ -98,8 +98,10 @@ func (l *Live) shown() *Live {
 	}
 	if l.Token != nil {
 		token := *l.Token
-		if token.Secret != "" && !credential.IsReference(token.Secret) {
-			token.Secret = credential.Redacted
+		for _, secret := range []*string{&token.Secret, &token.FormerSecret} {
+			if *secret != "" && !credential.IsReference(*secret) {
+				*secret = credential.Redacted
+			}
 		}
 		token.JWKSURL = credential.RedactURL(token.JWKSURL)
 		live.Token = &token

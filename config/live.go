@@ -60,6 +60,8 @@ type LivePassThrough struct {
 type LiveToken struct {
 	// HS256: env:NAME, sm://projects/P/secrets/S, or the secret itself, of 32 bytes or more.
 	Secret string `json:"secret,omitempty" decode:"secret"`
+	// HS256: the secret before the latest change. Tokens that it signed are valid as well, until it is removed.
+	FormerSecret string `json:"formerSecret,omitempty" decode:"secret"`
 	// RS256 and ES256: where the public keys are.
 	JWKSURL string `json:"jwksURL,omitempty" format:"httpURL"`
 	// The issuer that tokens must have. Omitted: any.
@@ -98,11 +100,16 @@ func (v *validator) live(l *Live) {
 		if (t.Secret == "") == (t.JWKSURL == "") {
 			v.Add("$.live.token", "must have secret or jwksURL")
 		}
-		v.secret("$.live.token.secret", t.Secret, func(s string) string {
+		if t.FormerSecret != "" && t.Secret == "" {
+			v.Add("$.live.token.formerSecret", "goes with secret")
+		}
+		long := func(s string) string {
 			if s != "" && len(s) < MinTokenSecret {
 				return "is too short for HS256: it must have at least 32 bytes"
 			}
 			return ""
-		})
+		}
+		v.secret("$.live.token.secret", t.Secret, long)
+		v.secret("$.live.token.formerSecret", t.FormerSecret, long)
 	}
 }

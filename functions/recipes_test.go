@@ -1,12 +1,14 @@
 package functions
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -64,17 +66,21 @@ func TestRecipes(t *testing.T) {
 var (
 	longID  = regexp.MustCompile(`\b([0-9a-f]{4})[0-9a-f]{12,}\b`)
 	anyID   = regexp.MustCompile(`\b[0-9a-f]{4}…`) // as the document shows one
-	curl    = regexp.MustCompile(`^\$ curl (?:-d '(.*)' )?(?:-X (\w+) )?'?localhost:8080(/[^' ]*)'?$`)
+	curl    = regexp.MustCompile(`^\$ curl ((?:-H '[^']*' )*)(?:-d '(.*)' )?(?:-X (\w+) )?'?localhost:8080(/[^' ]*)'?(?: \| jq '(.*)')?$`)
+	header  = regexp.MustCompile(`-H '([^:']*): ([^']*)'`)
 	passing = regexp.MustCompile(`^# .*\(\+(\w+)\)$`)
 )
 
 // recipe is a gateway that plays the commands of a document.
-type recipe struct{ *gateway }
+type recipe struct {
+	*gateway
+	triggered string // the latest message
+}
 
 func newRecipe(t *testing.T, file []byte) *recipe {
 	cfg, err := config.Parse(file)
 	require.NoError(t, err)
-	r := &recipe{newGatewayOf(t, cfg, false)}
+	r := &recipe{gateway: newGatewayOf(t, cfg, false)}
 	for _, topic := range cfg.Services[0].Topics() {
 		r.bus.Bus.(*localbus.Bus).Declare(topic)
 	}
@@ -86,14 +92,20 @@ func newRecipe(t *testing.T, file []byte) *recipe {
 // that runs between requests does every second.
 func (r *recipe) play(transcript string) string {
 	var out strings.Builder
+	command := ""
 	for line := range strings.Lines(transcript) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
-		case strings.HasPrefix(line, "$"):
-			c := curl.FindStringSubmatch(line)
-			require.NotNil(r, c, line)
+		case strings.HasPrefix(line, "$"), command != "":
+			out.WriteString(line + "\n")
+			part, more := strings.CutSuffix(line, "\\")
+			command += strings.TrimLeft(part, " ")
+			if more {
+				continue
+			}
 			r.advance(time.Second)
-			fmt.Fprintf(&out, "%s\n%s\n", line, r.run(c[2], c[3], c[1]))
+			out.WriteString(r.run(command) + "\n")
+			command = ""
 		case strings.HasPrefix(line, "#"):
 			out.WriteString(line + "\n")
 			if p := passing.FindStringSubmatch(line); p != nil {
@@ -110,8 +122,12 @@ func (r *recipe) play(transcript string) string {
 	return out.String()
 }
 
-// run sends what curl sends, and returns the answer with its ids cut short.
-func (r *recipe) run(method, path, body string) string {
+// run sends what a command sends, and returns the answer, or the part of it that jq shows, with
+// its ids cut short. $ID is the message that an answer before named.
+func (r *recipe) run(command string) string {
+	c := curl.FindStringSubmatch(command)
+	require.NotNil(r, c, command)
+	body, method, path := c[2], c[3], strings.ReplaceAll(c[4], "$ID", r.triggered)
 	switch {
 	case method != "":
 	case body != "":
@@ -123,9 +139,38 @@ func (r *recipe) run(method, path, body string) string {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	for _, h := range header.FindAllStringSubmatch(c[1], -1) {
+		req.Header.Set(h[1], h[2])
+	}
 	a := r.send(req)
 	require.Less(r, a.status, 500, "%s", a.raw)
-	return longID.ReplaceAllString(strings.TrimSpace(string(a.raw)), "$1…")
+	if id, _ := a.json["triggered"].(string); id != "" {
+		r.triggered = id
+	}
+	text := a.raw
+	if c[5] != "" {
+		text = part(r, a.raw, c[5])
+	}
+	return longID.ReplaceAllString(strings.TrimSpace(string(text)), "$1…")
+}
+
+// part returns what jq shows of a document under a path such as .events.file.events[0].
+func part(t testing.TB, text []byte, path string) []byte {
+	for step := range strings.FieldsFuncSeq(path, func(c rune) bool { return strings.ContainsRune(".[]", c) }) {
+		if i, err := strconv.Atoi(step); err == nil {
+			var list []json.RawMessage
+			require.NoError(t, json.Unmarshal(text, &list))
+			text = list[i]
+			continue
+		}
+		var object map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(text, &object))
+		require.Contains(t, object, step)
+		text = object[step]
+	}
+	var out bytes.Buffer
+	require.NoError(t, json.Indent(&out, text, "", "  "))
+	return out.Bytes()
 }
 
 // published describes the messages that the bus has, in order, and then the alerts: a

@@ -78,8 +78,12 @@ func (a *App) newLive() (*Live, error) {
 			return nil, fmt.Errorf("live.token.secret: %w", err)
 		}
 		a.warnOfToken(secret)
+		former, err := a.secret(context.Background(), t.FormerSecret)
+		if err != nil {
+			return nil, fmt.Errorf("live.token.formerSecret: %w", err)
+		}
 		l.Tokens = &token.Verifier{
-			Secret: []byte(secret), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: outbound.OrRefuse(a.o.LiveHTTP), Now: a.o.Now,
+			Secret: []byte(secret), Former: []byte(former), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: outbound.OrRefuse(a.o.LiveHTTP), Now: a.o.Now,
 		}
 	}
 	if cfg.PassThrough != nil {

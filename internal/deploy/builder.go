@@ -88,11 +88,40 @@ func (b *builder) variables() (names []string) {
 	return names
 }
 
+// taken are the variables that mean something else in a process on Cloud Run, each with who
+// says what. A secret under such a name would be taken for a port, say, or not be set at all.
+var taken = map[string]string{
+	"PORT": platform, "K_SERVICE": platform, "K_REVISION": platform, "K_CONFIGURATION": platform,
+	"CONFIG": setting, "CONFIG_FILE": setting, "GOOGLE_CLOUD_PROJECT": setting, "PROJECT_ID": setting, "projectID": setting,
+	"FIRESTORE_DATABASE": setting, "FIRESTORE_EMULATOR_HOST": setting, "PUBSUB_EMULATOR_HOST": setting, "STORAGE_EMULATOR_HOST": setting,
+	"ASYNC_EVENT_TRIGGER": setting, "DISABLE_CORS": setting, "GOOGLE_APPLICATION_CREDENTIALS": setting, "FUNCTION_TARGET": setting,
+	"GOMEMLIMIT": setting, "GOGC": setting, "HEADGATE_LOG_LEVEL": setting, "HEADGATE_LOG_FORMAT": setting, "NO_COLOR": setting, "TERM": setting,
+}
+
+const (
+	platform = "Cloud Run sets it"
+	setting  = "Headgate reads it as a setting"
+)
+
+// checkVariables lists each place whose env:NAME cannot be a variable of a service.
 func (b *builder) checkVariables() error {
 	var errs []error
-	for _, name := range b.variables() {
-		if !variable.MatchString(name) {
-			errs = append(errs, fmt.Errorf("env:%s of the configuration: a variable on Cloud Run must be letters, digits and _, and must not begin with a digit", name))
+	for _, r := range b.cfg.References() {
+		name, ok := strings.CutPrefix(r.Ref, "env:")
+		if !ok {
+			continue
+		}
+		by := taken[name]
+		if strings.HasPrefix(name, "OTEL_") {
+			by = setting
+		} else if strings.HasPrefix(name, "X_GOOGLE_") {
+			by = platform
+		}
+		switch {
+		case !variable.MatchString(name):
+			errs = append(errs, fmt.Errorf("%s: env:%s: a variable on Cloud Run must be letters, digits and _, and must not begin with a digit", r.Path, name))
+		case by != "":
+			errs = append(errs, fmt.Errorf("%s: env:%s cannot have a secret, because %s: give the variable another name", r.Path, name, by))
 		}
 	}
 	return errors.Join(errs...)

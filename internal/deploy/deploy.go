@@ -10,7 +10,7 @@
 //   - No credential of the configuration is in a plan, but for references to some.
 //
 // On failure: New lists every option that is not valid, by the flag's name and with its rule,
-// and every env:NAME that cannot be a variable there.
+// and every place whose env:NAME cannot be a variable there.
 // What a person must do by hand is no failure: the plan's Notes say it.
 package deploy
 
@@ -146,6 +146,8 @@ type Job struct {
 	Name, Cron, TimeZone string
 	Calls                Push
 	Deadline             int // seconds
+	// Retries of a call that failed; 0: the next run makes up for it.
+	Retries int
 }
 
 // Queue is a queue of Cloud Tasks in this project.

@@ -2,6 +2,9 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"io/fs"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +89,23 @@ func TestNames(t *testing.T) {
 	require.Equal(t, []string{"one", deploy.Undelivered}, p.Topics)
 }
 
+// A call that is an event is repeated until it was taken. The other jobs run each minute anyway.
+func TestEventsOfSchedulesAreRepeated(t *testing.T) {
+	t.Parallel()
+	p := deploytest.Plan(t, parse(t, `{"serviceName": "a", "trigger": {"type": "window", "observationPeriod": 60}, "targetPubSub": {"topic": "projects/acme-data/topics/one"}, "endpoints": [
+		{"eventKey": "nightly", "source": {"scheduler": {"cron": "0 3 * * *"}}}]}`), deploy.Options{})
+	events := 0
+	for _, j := range p.Jobs {
+		if strings.HasPrefix(j.Calls.Path, "/event/") {
+			require.Positive(t, j.Retries, j.Name)
+			events++
+		} else {
+			require.Equal(t, "* * * * *", j.Cron, j.Name)
+		}
+	}
+	require.Equal(t, 1, events)
+}
+
 // Headgate's own account has no role on the project but those that cannot be granted on
 // anything smaller.
 func TestRolesAreNarrow(t *testing.T) {
@@ -143,11 +163,48 @@ func TestVariablesAreNames(t *testing.T) {
 		text, err := json.Marshal("env:" + name)
 		require.NoError(t, err)
 		_, err = deploy.New(parse(t, `{"hooks": [{"name": "h", "verify": {"type": "bearer", "secrets": ["env:GOOD_1", `+string(text)+`]}, "entity": "'a'", "id": "'b'", "signal": true}]}`), deploy.Options{Project: "acme-data"})
-		require.EqualError(t, err, "env:"+name+" of the configuration: a variable on Cloud Run must be letters, digits and _, and must not begin with a digit")
+		require.EqualError(t, err, "$.hooks[0].verify.secrets[1]: env:"+name+": a variable on Cloud Run must be letters, digits and _, and must not begin with a digit")
 	}
 	p := deploytest.Plan(t, parse(t, `{"serviceName": "env:a-b", "trigger": {"type": "window", "observationPeriod": 60}, "endpoints": [{"eventKey": "env:c-d"}],
 		"targetPubSub": {"topic": "projects/acme-data/topics/one"}}`), deploy.Options{})
 	require.Len(t, p.Secrets, 1, "the configuration itself")
+}
+
+// A variable that already means something in a process on Cloud Run holds no secret. The names
+// are those that the program itself reads, as its source says, and those of the platform.
+func TestVariablesThatAreTaken(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{"PORT": "Cloud Run sets it", "K_SERVICE": "Cloud Run sets it", "K_REVISION": "Cloud Run sets it", "K_CONFIGURATION": "Cloud Run sets it", "X_GOOGLE_A": "Cloud Run sets it"}
+	const read = "Headgate reads it as a setting"
+	for _, name := range []string{"GOOGLE_CLOUD_PROJECT", "PROJECT_ID", "projectID"} { // read in a loop
+		names[name] = read
+	}
+	literal := regexp.MustCompile(`[gG]etenv\("([A-Za-z_]+)"`)
+	for _, folder := range []string{"config", "functions", "internal/cli", "internal/platform", "internal/store", "internal/sync", "internal/doctor"} {
+		for _, file := range sources(t, filepath.Join(deploytest.Root(), folder)) {
+			for _, m := range literal.FindAllStringSubmatch(string(deploytest.Read(t, file)), -1) {
+				if names[m[1]] == "" {
+					names[m[1]] = read
+				}
+			}
+		}
+	}
+	require.Contains(t, names, "CONFIG_FILE")
+	for name, by := range names {
+		_, err := deploy.New(parse(t, `{"hooks": [{"name": "h", "verify": {"type": "bearer", "secrets": ["env:GOOD_1", "env:`+name+`"]}, "entity": "'a'", "id": "'b'", "signal": true}]}`), deploy.Options{Project: "acme-data"})
+		require.EqualError(t, err, "$.hooks[0].verify.secrets[1]: env:"+name+" cannot have a secret, because "+by+": give the variable another name")
+	}
+}
+
+// sources returns the files of Go below a folder, without tests.
+func sources(t *testing.T, folder string) (files []string) {
+	require.NoError(t, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go") {
+			files = append(files, path)
+		}
+		return err
+	}))
+	return files
 }
 
 // What a URL names is granted on if it can be a name of Google Cloud. Of other URLs a person

@@ -16,6 +16,10 @@ func Jobs(cfg *config.Config) []Job {
 	return b.Jobs
 }
 
+// sourceRetries is the most that Cloud Scheduler takes. By itself it repeats nothing, and the
+// event of a day would be lost with one answer of 503.
+const sourceRetries = 5
+
 // jobs plans the calls by which windows close and what waits is sent while no request arrives.
 func (b *builder) jobs() {
 	for i, s := range b.cfg.Services {
@@ -60,6 +64,7 @@ func (b *builder) source(s *config.Source, of, path string) {
 	switch {
 	case s.Scheduler != nil:
 		b.job(name, s.Scheduler.Cron, s.Scheduler.TimeZone, calls, 60)
+		b.Jobs[len(b.Jobs)-1].Retries = sourceRetries
 	case s.PubSub != nil:
 		name = unique(name, func(n string) bool {
 			return slices.ContainsFunc(b.Subscriptions, func(o Subscription) bool { return o.Name == n })

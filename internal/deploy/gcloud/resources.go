@@ -175,9 +175,13 @@ func (s *script) jobs() {
 	s.section("Jobs of Cloud Scheduler")
 	s.line("%s\n", put("job", "scheduler jobs", " http", "", "--location"))
 	for _, j := range s.Jobs {
+		limits := fmt.Sprintf("--attempt-deadline=%ds", j.Deadline)
+		if j.Retries > 0 {
+			limits += fmt.Sprintf(" --max-retry-attempts=%d --min-backoff=10s", j.Retries)
+		}
 		s.command(
 			"job "+j.Name+` "$region" --schedule=`+shell.Quote(j.Cron)+" --time-zone="+shell.Quote(j.TimeZone), "--http-method=post --uri="+address(j.Calls),
-			fmt.Sprintf("--attempt-deadline=%ds", j.Deadline), `--oidc-service-account-email="$caller" --oidc-token-audience=`+audience(j.Calls))
+			limits, `--oidc-service-account-email="$caller" --oidc-token-audience=`+audience(j.Calls))
 	}
 }
 

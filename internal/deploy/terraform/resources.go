@@ -104,11 +104,15 @@ func (m *module) queues() {
 
 func (m *module) jobs() {
 	for _, j := range m.Jobs {
-		m.add("google_cloud_scheduler_job", j.Name, object{
+		job := object{
 			"name": j.Name, "region": m.Region, "schedule": literal(j.Cron), "time_zone": literal(j.TimeZone),
 			"attempt_deadline": fmt.Sprintf("%ds", j.Deadline), "depends_on": needs("cloudscheduler"),
 			"http_target": object{"http_method": "POST", "uri": m.url(j.Calls), "oidc_token": m.token(j.Calls)},
-		})
+		}
+		if j.Retries > 0 {
+			job["retry_config"] = object{"retry_count": j.Retries, "min_backoff_duration": "10s"}
+		}
+		m.add("google_cloud_scheduler_job", j.Name, job)
 	}
 }
 

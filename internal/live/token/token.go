@@ -30,6 +30,7 @@ var ErrInvalid = errors.New("the token is not valid")
 // them. Set either Secret or JWKSURL.
 type Verifier struct {
 	Secret   []byte // for HS256; at least 32 bytes
+	Former   []byte // for HS256, too: the secret before the latest change; empty: none
 	JWKSURL  string // of the public keys for RS256 and ES256
 	Issuer   string // "" accepts any
 	Audience string
@@ -72,6 +73,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	var c claims
 	if v.JWKSURL == "" {
 		err = signed.Claims(v.Secret, &c)
+		if err != nil && len(v.Former) >= minSecretSize { // a shorter one could be guessed
+			c = claims{}
+			err = signed.Claims(v.Former, &c)
+		}
 	} else {
 		var keys jose.JSONWebKeySet
 		v.once.Do(func() { v.keys.URL, v.keys.HTTP, v.keys.Now = v.JWKSURL, v.HTTP, v.Now })

@@ -78,6 +78,27 @@ func TestVerify(t *testing.T) {
 	require.ErrorContains(t, err, "32 is the least")
 }
 
+// While a secret is rotated, tokens of both secrets are valid, with the same rules, and no others.
+func TestTokensOfTheFormerSecret(t *testing.T) {
+	t.Parallel()
+	next := []byte(strings.Repeat("n", 32))
+	tokens := &token.Verifier{Secret: next, Former: tokenSecret, Issuer: "https://login.example", Audience: "headgate", Now: func() time.Time { return tokenTime }}
+	for name, secret := range map[string][]byte{"new": next, "former": tokenSecret} {
+		grant, err := tokens.Verify(t.Context(), signed(t, jose.HS256, secret, "", nil))
+		require.NoError(t, err, name)
+		require.True(t, grant.Allowed(live.KeyOf("items", "1")), name)
+		_, err = tokens.Verify(t.Context(), signed(t, jose.HS256, secret, "", map[string]any{"exp": tokenTime.Add(-2 * time.Minute).Unix()}))
+		require.ErrorIs(t, err, token.ErrInvalid, name)
+	}
+	_, err := tokens.Verify(t.Context(), signed(t, jose.HS256, []byte(strings.Repeat("x", 32)), "", nil))
+	require.ErrorIs(t, err, token.ErrInvalid)
+	for _, former := range [][]byte{nil, {}, []byte("short")} { // the rotation has ended, or an empty variable
+		tokens.Former = former
+		_, err = tokens.Verify(t.Context(), signed(t, jose.HS256, tokenSecret, "", nil))
+		require.ErrorIs(t, err, token.ErrInvalid)
+	}
+}
+
 // A pattern of one organisation never matches an entity of another one, even if the types
 // have confusing names.
 func TestPatternsOfOneOrganisation(t *testing.T) {

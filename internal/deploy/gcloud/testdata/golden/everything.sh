@@ -250,7 +250,7 @@ job headgate-webhooks "$region" --schedule='* * * * *' --time-zone=Etc/UTC \
   --oidc-service-account-email="$caller" --oidc-token-audience="$url_headgate"
 job headgate-source-nightly "$region" --schedule='0 3 * * *' --time-zone=Europe/Berlin \
   --http-method=post --uri="$url_headgate"/event/nightly \
-  --attempt-deadline=60s \
+  --attempt-deadline=60s --max-retry-attempts=5 --min-backoff=10s \
   --oidc-service-account-email="$caller" --oidc-token-audience="$url_headgate"
 
 # Triggers of Eventarc.
