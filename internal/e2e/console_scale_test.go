@@ -70,11 +70,11 @@ func (d *desk) bounded(view, text string, nodes, requests, size int) {
 	d.eval(`performance.clearResourceTimings()`)
 	d.goes(view)
 	d.reads(text)
+	d.within(view, nodes, requests, size)
 	for _, scheme := range []string{"dark", "light"} {
 		d.prefers(scheme)
 		d.shoot("large-" + strings.ReplaceAll(view, "/", "-") + "-1280-" + scheme)
 	}
-	d.within(view, nodes, requests, size)
 }
 
 // within bounds what the page has, and what it asked for since the view was opened.
@@ -95,7 +95,7 @@ func TestConsoleAtScale(t *testing.T) {
 	p := large(t)
 	d := p.console(t, "overview")
 	d.reads("52 syncs")
-	d.bounded("gates/wide", "200 endpoints, 50 of them missing events", 3_000, 10, 150_000)
+	d.bounded("gates/wide", "200 endpoints, 50 of them missing events", 3_000, 20, 400_000)
 	d.until("those that lack events are first", `document.querySelector('[aria-label^="200 endpoints"] tbody tr').innerText.startsWith("source 150")`)
 	d.types(`input[placeholder="Search endpoints"]`, "SOURCE 007")
 	d.until("one is found", `document.querySelectorAll(".endpoints tbody tr").length === 1`)
