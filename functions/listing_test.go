@@ -54,6 +54,10 @@ func TestMessagesAreFound(t *testing.T) {
 		query = "limit=1&since=" + at(1) + "&until=" + at(4) + "&after=" + next
 	}
 	require.Equal(t, ids[1:4], between)
+	for _, last := range []string{"limit=5", "limit=3&until=" + at(3), "limit=2&since=" + at(3)} {
+		_, next := of(last)
+		require.Empty(t, next, "%s: a full page that nothing follows is the last one", last)
+	}
 	for _, bad := range []string{"since=yesterday", "until=1", "eventID=a&state=claimed"} {
 		require.Equal(t, 400, g.do("GET", "/messages?"+bad, "").status, bad)
 	}

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -121,10 +122,7 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	var infos []store.ClaimInfo
 	var next *store.Cursor
 	if at == (gate.AtTarget{}) {
-		infos, err = g.Messages(r.Context(), page)
-		if n := len(infos); n == page.Limit {
-			next = &store.Cursor{Date: infos[n-1].Date, ID: infos[n-1].ID}
-		}
+		infos, next, err = messagesFrom(r.Context(), g, page, since)
 	} else {
 		infos, next, err = g.MessagesAt(r.Context(), page, at)
 	}
@@ -143,6 +141,19 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		out.Next = &cursor
 	}
 	return web.JSON(w, http.StatusOK, out)
+}
+
+// messagesFrom reads a page, and one message more: next is nil if none of the span follows.
+func messagesFrom(ctx context.Context, g *gate.Gate, page store.Page, since time.Time) (infos []store.ClaimInfo, next *store.Cursor, err error) {
+	n := page.Limit
+	page.Limit++
+	if infos, err = g.Messages(ctx, page); err != nil || len(infos) <= n {
+		return infos, nil, err
+	}
+	if !infos[n].Date.Before(since) {
+		next = &store.Cursor{Date: infos[n-1].Date, ID: infos[n-1].ID}
+	}
+	return infos[:n], next, nil
 }
 
 // findMessage lists the one message that has the eventID, or none.

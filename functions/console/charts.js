@@ -53,8 +53,8 @@ function events(h) {
   const most = top + top % 2; // so that the middle of the axis is a whole number
   const sum = (/** @type {string} */ of) => h.steps.reduce((/** @type {number} */ m, /** @type {any} */ s) => m + s[of], 0);
   const [title, when] = steps[h.stepSeconds] ?? ["Events", ""];
-  const all = (h.partial ? "more than " : "") + count(sum("events"), "event");
-  const words = `${all} ${when}, ${count(sum("messages"), "message")}`;
+  const least = h.partial ? "at least " : ""; // what was read of events or of messages is not all
+  const words = `${least}${count(sum("events"), "event")} ${when}, ${least}${count(sum("messages"), "message")}`;
   return chart(title, words, `${title}: ${words}, at most ${top.toLocaleString()} in a step`, most, (v) => Math.round(v).toLocaleString(), [at(from, step), at(from + n * step / 2, step), "now"],
     h.steps.map((/** @type {any} */ s) => ({ x: (Date.parse(s.at) - from) / step / n, w: 1 / n, v: s.events, words: `${at(Date.parse(s.at), step)}: ${count(s.events, "event")}, ${count(s.messages, "message")}` })));
 }

@@ -2,9 +2,7 @@
 // The events that are in no window: what became of them, by endpoint and by feed.
 
 import { el, table, said } from "./ui.js";
-import { clock } from "./words.js";
-
-const COUNTED = 10_000; // events of all keys that the server counts at most
+import { clock, COUNTED } from "./words.js";
 
 /** @type {[string, string][]} */
 const ends = [["duplicate", "duplicate"], ["filtered", "filtered"], ["superseded", "superseded"], ["dropped", "dropped"], ["deadLettered", "to the dead letters"], ["refused", "refused"]];

@@ -4,7 +4,7 @@
 
 import { get, send, call, segment } from "./api.js";
 import { el, update, said, short, lasts, count, button, say, ask, pill, searchField } from "./ui.js";
-import { closes, ruleInWords, inWords, lacks, clock, receiptInWords, sample } from "./words.js";
+import { closes, eventsAt, ruleInWords, inWords, lacks, clock, receiptInWords, sample } from "./words.js";
 import { openWindows } from "./windows.js";
 import { alertList } from "./alerts.js";
 import { waiting, feedsAndSince } from "./counts.js";
@@ -87,7 +87,7 @@ export function gate(ctx, svc, base, home) {
     const stands = standing.state(now);
     update(warnings, stands.rank === 0 && stands.words !== "refuses events" && el("div", { class: "alarm" }, el("p", {}, standing.alarm(now)), standing.step(now)),
       [...status.warnings ?? [], status.outbox.warning].filter((w) => w).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))),
-      svc.maxPending && all > svc.maxPending && el("p", { class: "bad" }, `${count(all, "event")} wait, which is more than maxPending: sources get 429 for further ones.`));
+      svc.maxPending && all > svc.maxPending && el("p", { class: "bad" }, `${eventsAt(svc, status.endpoints)} wait, which is more than maxPending: sources get 429 for further ones.`));
     const listed = alertList(status.alerts ?? [], svc);
     alerts.classList.toggle("hidden", !listed);
     update(alerts, listed);
@@ -138,7 +138,8 @@ function actions(svc, base, keys, refresh) {
     if (body.value !== suggested) return; // a person's own text stays
     body.value = suggested = sample(svc, chosen());
   });
-  const have = (/** @type {any} */ status, /** @type {string} */ of) => status.endpoints.filter((/** @type {any} */ e) => !of || e.eventKey === of).reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.have, 0);
+  const wait = (/** @type {any} */ status, /** @type {string} */ of) => eventsAt(svc, status.endpoints.filter((/** @type {any} */ e) => !of || e.eventKey === of));
+  const one = (/** @type {string} */ events) => events === "1 event";
 
   async function event() {
     /** @type {string[]} */
@@ -154,8 +155,8 @@ function actions(svc, base, keys, refresh) {
   async function trigger() {
     if (!await ask("Release the window now?", async () => {
       const s = await get(base + "status");
-      const n = have(s, "");
-      return el("p", {}, el("strong", {}, count(n, "event")), ` of ${count(svc.endpoints.length, "endpoint")} ${n === 1 ? "is" : "are"} published as one message now`,
+      const n = wait(s, "");
+      return el("p", {}, el("strong", {}, n), ` of ${count(svc.endpoints.length, "endpoint")} ${one(n) ? "is" : "are"} published as one message now`,
         s.missing.length > 0 && s.triggerType !== "none" ? [", although the window is incomplete: it lacks ", lacks(s.missing)] : "", ". The next message begins without them.");
     }, "Trigger")) return;
     const r = await send("POST", base + "trigger");
@@ -169,8 +170,8 @@ function actions(svc, base, keys, refresh) {
     let now = null;
     const words = el("p", { role: "status" });
     const removal = () => { // of the endpoint that is chosen
-      const n = have(now, which.value);
-      update(words, el("strong", {}, count(n, "event")), ` ${n === 1 ? "is" : "are"} removed from the window${keys ? "s of all keys" : ""}, and no message will contain ${n === 1 ? "it" : "them"}. This cannot be undone.`);
+      const n = wait(now, which.value);
+      update(words, el("strong", {}, n), ` ${one(n) ? "is" : "are"} removed from the window${keys ? "s of all keys" : ""}, and no message will contain ${one(n) ? "it" : "them"}. This cannot be undone.`);
     };
     if (!await ask(keys ? "Reset the windows of all keys?" : "Reset the window?", async () => {
       now = await get(base + "status");

@@ -4,7 +4,7 @@
 
 import { get, segment } from "./api.js";
 import { el, said, time, lasts, count, clip, pill } from "./ui.js";
-import { lacks, clock, closes, errorIn } from "./words.js";
+import { lacks, clock, closes, errorIn, eventsAt, BRIEFLY } from "./words.js";
 import { nextStep } from "./health.js";
 
 const AT_ONCE = 4; // gates that are read at the same time
@@ -102,7 +102,7 @@ export function gateRow(row, svc, { status, waits }) {
     alarm: (/** @type {number} */ now) => {
       switch (state(now).words) {
         case "stuck": return [count(box.backlog, "message"), ` could not be published; the oldest waits since ${clock(box.oldest)}`, error && [": ", said(errorIn(error), 300)], "."];
-        case "refuses events": return `${count(have, "event")} wait, which is more than maxPending: sources get 429.`;
+        case "refuses events": return `${eventsAt(svc, status.endpoints)} wait, which is more than maxPending: sources get 429.`;
         case "late": return `no complete message by ${clock(late.at)}.`;
         default: return ["a target gave the latest message up", error && [": ", said(errorIn(error), 300)], "."];
       }
@@ -118,7 +118,7 @@ export function gateRow(row, svc, { status, waits }) {
       named(row.href, row.name), stateOf(s),
       status.lastMessage ? time(status.lastMessage.date) : el("span", { class: "soft" }, "none yet"),
       nextOf(svc, status, now),
-      svc.correlation ? `${count(have, "event")} of all keys` : status.triggerType === "none" ? el("span", { class: "soft" }, `${count(have, "event")} in the window`) : status.missing.length > 0 ? lacks(status.missing.slice(0, 3)).concat(status.missing.length > 3 ? [` and at ${count(status.missing.length - 3, "other endpoint")}`] : []) : el("span", { class: "soft" }, "nothing"),
+      svc.correlation ? `${eventsAt(svc, status.endpoints)} of all keys` : status.triggerType === "none" ? el("span", { class: "soft" }, `${count(have, "event")} in the window`) : status.missing.length > 0 ? lacks(status.missing, BRIEFLY) : el("span", { class: "soft" }, "nothing"),
       [wrong(errorIn(error)), wrong(error ? "" : box.warning), (status.warnings ?? []).slice(0, 2).map((/** @type {string} */ w) => el("div", { class: "warn" }, said(w, 160)))],
     ],
   };

@@ -5,6 +5,8 @@
 import { el, said, lasts, count } from "./ui.js";
 
 const LISTED = 10; // endpoints that a sentence names
+export const BRIEFLY = 3; // where a list beside it has them all
+export const COUNTED = 10_000; // events of all keys that the server counts at most, at each endpoint
 const LONGEST = 400; // characters of a condition that is put into words
 
 /** Reports whether the windows of a service close as a whole. @param {any} svc */
@@ -104,25 +106,31 @@ function incompleteInWords(svc) {
 }
 
 /** Names the events that endpoints lack. @param {any[]} shortfalls */
-export function lacks(shortfalls) {
+export function lacks(shortfalls, most = LISTED) {
   const list = shortfalls.map((m) => [count(m.need - m.have, "more event"), " at ", said(m.eventKey)]);
   /** @type {any[]} */
   const parts = [];
-  list.slice(0, LISTED).forEach((p, i) => parts.push(i === 0 ? "" : i === list.length - 1 ? " and " : ", ", ...p));
-  if (list.length > LISTED) parts.push(` and at ${count(list.length - LISTED, "other endpoint")}`);
+  list.slice(0, most).forEach((p, i) => parts.push(i === 0 ? "" : i === list.length - 1 ? " and " : ", ", ...p));
+  if (list.length > most) parts.push(` and at ${count(list.length - most, "other endpoint")}`);
   return parts;
+}
+
+/** How many events wait at endpoints of /status: of all keys, the server counts only so many. @param {any} svc @param {any[]} endpoints */
+export function eventsAt(svc, endpoints) {
+  const n = endpoints.reduce((sum, e) => sum + e.have, 0);
+  return svc.correlation && endpoints.some((e) => e.have >= COUNTED) ? `${n.toLocaleString()} or more events` : count(n, "event");
 }
 
 /** What is missing, in words. @param {any} svc @param {any} status @param {any} open the oldest open window, of a service whose windows close @param {number} now */
 export function inWords(svc, status, open, now) {
   const parts = [];
-  const waiting = status.endpoints.reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
+  const waiting = eventsAt(svc, status.endpoints);
   if (svc.correlation) {
-    parts.push(`${count(waiting, "event")} in the windows of all keys.`);
+    parts.push(`${waiting} in the windows of all keys.`);
   } else if (status.triggerType === "none") { // only a trigger releases
-    parts.push(`${count(waiting, "event")} in the window. Press Trigger to release a message.`);
+    parts.push(`${waiting} in the window. Press Trigger to release a message.`);
   } else {
-    parts.push(...status.complete ? ["Nothing is missing."] : ["Missing: ", ...lacks(status.missing), "."]);
+    parts.push(...status.complete ? ["Nothing is missing."] : ["Missing: ", ...lacks(status.missing, svc.endpoints.length > LISTED ? BRIEFLY : LISTED), "."]);
     if (closes(svc)) parts.push(open ? ` The window closes at ${clock(open.closes)}.` : " No window is open.");
     else if (!status.complete) {
       const leaving = status.endpoints.filter((/** @type {any} */ e) => e.oldestLeavesAt && Date.parse(e.oldestLeavesAt) > now)

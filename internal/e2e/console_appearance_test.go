@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
@@ -89,7 +88,7 @@ var views = []view{
 
 // opens opens a view, and waits until it is complete.
 func (d *desk) opens(v view) {
-	d.eval(`location.hash = ` + quote("#/"+v.hash))
+	d.goes(v.hash)
 	if v.follow != "" {
 		d.until(v.name+": it has the link", `document.querySelector(`+quote("main "+v.follow)+`) !== null`)
 		d.eval(`document.querySelector(` + quote("main "+v.follow) + `).click()`)
@@ -129,10 +128,7 @@ func TestConsoleLooks(t *testing.T) {
 	p := busy(t)
 	d := p.console(t, "gates")
 	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(d.page, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		require.NoError(t, err)
+		d.prefers(scheme)
 		for _, size := range []struct {
 			name string
 			w, h int64
@@ -196,7 +192,7 @@ func TestConsoleNamesAndRoles(t *testing.T) {
 			require.NotZero(t, roles["progressbar"])
 		}
 	}
-	d.eval(`location.hash = "#/syncs"`)
+	d.goes("syncs")
 	d.press("New sync")
 	d.reads("The definition is valid.")
 	check("the editor")
@@ -237,7 +233,7 @@ func TestConsoleKeyboard(t *testing.T) {
 	require.Equal(t, "Trigger", focused(), "the focus is where it was")
 	d.reads("Missing: 1 more event at entry2.")
 
-	d.eval(`location.hash = "#/drafts"`)
+	d.goes("drafts")
 	d.reads("The draft matches the source.")
 	d.eval(`document.querySelector("#field-12-name").focus(); document.activeElement.select()`)
 	press("Alef")
@@ -296,7 +292,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 
 	p.must(t, "POST", "/sync", `{"id":"h","name":`+quote(hostile[0])+`,"orgId":`+quote(hostile[1])+`,"type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":[`+quote(hostile[0])+`]}}`)
 	p.must(t, "POST", "/sync/h/run?wait=true", "")
-	d.eval(`location.hash = "#/syncs/h"`)
+	d.goes("syncs/h")
 	for _, h := range hostile {
 		if !strings.Contains(h, "\x00") {
 			d.until("row "+h, `[...document.querySelectorAll("td")].some((c) => c.textContent === `+quote(h)+`)`)
@@ -308,7 +304,7 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	d.until("the editor is there", `document.querySelector("#def-name")?.value === `+quote(hostile[0]))
 	require.True(t, js[bool](t, d.page, harmless))
 
-	d.eval(`location.hash = "#/drafts"`)
+	d.goes("drafts")
 	for _, h := range hostile {
 		d.until("draft "+h, `[...document.querySelectorAll(".draft input")].some((i) => i.value === `+quote(strings.ReplaceAll(h, "\n", ""))+`)`)
 	}
@@ -318,12 +314,12 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 	require.True(t, js[bool](t, d.page, harmless))
 
 	for _, hash := range []string{"overview", "config", "syncs"} {
-		d.eval(`location.hash = "#/` + hash + `"`)
+		d.goes(hash)
 		d.until(hash+" has the name", `document.querySelector("main").textContent.includes(`+quote(hostile[0])+`)`)
 		require.True(t, js[bool](t, d.page, harmless))
 	}
 
-	d.eval(`location.hash = "#/live"`)
+	d.goes("live")
 	other := browser(t, p.base+"/healthz")
 	require.True(t, js[bool](t, other, `import("/live/client.js").then((m) => { m.connect().subscribe(`+quote(hostile[0])+`, `+quote(hostile[1])+`, () => {}); return true; })`))
 	d.until("the subscription is there", `[...document.querySelectorAll("main li")].some((l) => l.textContent === `+quote(hostile[0]+" "+hostile[1])+`)`)

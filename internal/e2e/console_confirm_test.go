@@ -84,7 +84,7 @@ func TestConsoleConfirmsWhatIsTrue(t *testing.T) {
 func (d *desk) confirms(q question) {
 	d.t.Helper()
 	const asked = `document.querySelector("dialog[open]")`
-	d.eval(`location.hash = ` + quote("#/"+q.hash))
+	d.goes(q.hash)
 	d.reads(q.ready)
 	d.eval(`window.answers ??= window.fetch; window.fetch = async () => new Response('{"detail":"the store did not answer"}', { status: 503 })`)
 	d.press(q.press)

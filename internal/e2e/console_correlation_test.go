@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
@@ -80,10 +79,7 @@ func TestConsoleWindowsByKey(t *testing.T) {
 	event("stock", strings.Repeat("long", 60))
 	d.until("there are open windows", keysShown+`.length === 2`)
 	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(d.page, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		require.NoError(t, err)
+		d.prefers(scheme)
 		for _, wide := range []int64{1280, 390} {
 			what := fmt.Sprintf("windows-%s-%d", scheme, wide)
 			d.do(chromedp.EmulateViewport(wide, 900))
@@ -125,7 +121,7 @@ func TestConsoleWindowThatCloses(t *testing.T) {
 	d.reads("Missing: 2 more events at a. No window is open.")
 	d.until("the message says why", `document.querySelector('[aria-label="Messages, newest first"]')?.innerText.includes("complete")`)
 
-	d.eval(`location.hash = "#/gates/daily"`)
+	d.goes("gates/daily")
 	d.reads("When its window closes, a message is released if every endpoint has the events that it needs.")
 	d.reads("A window is one day of the calendar, from 06:00 (Europe/Berlin). It closes 15 min after its end.")
 	p.must(t, "POST", "/services/daily/event/c", "x")
@@ -159,7 +155,7 @@ func TestConsoleManyWindows(t *testing.T) {
 	d.until("the first page is there again", keysShown+`.length === 25`)
 
 	p.must(t, "POST", "/services/gone/event/c", "x")
-	d.eval(`location.hash = "#/gates/gone"`)
+	d.goes("gates/gone")
 	d.until("the dropped window is recorded", `document.querySelector('[aria-label="Messages, newest first"]')?.innerText.includes("never")`)
 	d.reads("dropped")
 	d.until("nothing replays it", `!document.querySelector('button[aria-label^="Replay"]')`)

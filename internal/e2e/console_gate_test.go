@@ -95,7 +95,7 @@ func TestConsoleTargetsCountsAndAlerts(t *testing.T) {
 	d.until("its window is there", `(`+keysShown+`).join() === "18"`)
 	d.shoot("gate-targets")
 
-	d.eval(`location.hash = "#/gates/gone"`)
+	d.goes("gates/gone")
 	d.reads("No windows are open.")
 	send("gone/event/a", `{"k":`+quote(hostile[0])+`}`)
 	const alert = "window closed incomplete: dropped"

@@ -47,13 +47,13 @@ func TestConsoleOverview(t *testing.T) {
 	_, err := chromedp.Run(d.page, chromedp.Reload())
 	require.NoError(t, err)
 	d.reads("2 rejected rows")
-	d.eval(`location.hash = "#/nonsense"`)
+	d.goes("nonsense")
 	d.reads("The console has no view nonsense.")
-	d.eval(`location.hash = "#/syncs/nonsense"`)
+	d.goes("syncs/nonsense")
 	d.reads("No sync has the id nonsense.")
-	d.eval(`location.hash = "#/gates/nonsense"`)
+	d.goes("gates/nonsense")
 	d.reads("The configuration names no service nonsense.")
-	d.eval(`location.hash = "#/webhooks/nonsense"`)
+	d.goes("webhooks/nonsense")
 	d.reads("This webhook is not registered any more.")
 	d.forgiven = append(d.forgiven, "404")
 	keysGo(d)
@@ -107,7 +107,7 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	d.eval(`dispatchEvent(new Event("online"))`)
 	d.until("and ready", `!document.querySelector("#health").innerText`)
 
-	d.eval(`location.hash = "#/drafts"`)
+	d.goes("drafts")
 	d.reads("The draft matches the source.")
 	d.eval(away)
 	d.press("Refresh from the source")
@@ -117,7 +117,7 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	d.press("Refresh from the source")
 	d.reads("The draft matches the source.")
 
-	d.eval(`location.hash = "#/syncs/readings"`)
+	d.goes("syncs/readings")
 	p.must(t, "PUT", "/sync/readings", `{"id":"readings","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"nothing.csv","selectedDatatypes":["reading"]}}`)
 	d.press("Validate")
 	d.reads("Unknown: the validation is failed, so it did not see all of both sides.")
@@ -130,7 +130,7 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	} {
 		require.Contains(t, js[string](t, d.page, `import("/console/remedy.js").then((m) => m.remedy(`+quote(text)+`)?.command ?? "")`), command)
 	}
-	d.eval(`location.hash = "#/overview"`)
+	d.goes("overview")
 	d.until("a validation that failed is an alarm", `document.querySelector('main .alarm [data-key="readings"]')`)
 }
 
@@ -155,7 +155,7 @@ func TestConsoleTopicDeleted(t *testing.T) {
 	d.until("the message is stuck", `/1 message could not be published/.test(document.querySelector("main .alarm")?.innerText)`)
 	d.until("with the next step", `document.querySelector("main .alarm").innerText.includes(`+quote(command+project)+`)`)
 	d.shoot("overview-topic-deleted")
-	d.eval(`location.hash = "#/gates"`)
+	d.goes("gates")
 	d.until("its page says it, too", `document.querySelector("main .alarm")?.innerText.includes(`+quote(command+project)+`)`)
 
 	_, err := admin.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: topicOf(project)})

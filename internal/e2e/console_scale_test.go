@@ -11,8 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// large starts a Headgate with much of everything: 200 endpoints, 52 syncs, 60 messages and
-// 60 rejected rows.
+// What a large deployment has.
+const (
+	manyKeys     = 100_000
+	manyMessages = 500
+	manyRejects  = 5_332
+)
+
+// large starts a Headgate with much of everything: 100,000 open keys, 200 endpoints, 500
+// messages, 52 syncs and 5,332 rejected rows, of which 1,332 have another reason.
 func large(t *testing.T) *process {
 	t.Helper()
 	data := t.TempDir()
@@ -20,17 +27,28 @@ func large(t *testing.T) *process {
 	for i := range 200 {
 		endpoints = append(endpoints, fmt.Sprintf(`{"eventKey":"source %03d with a long name that wraps"}`, i))
 	}
-	rows := "id,at,n\n"
-	for i := range 60 {
-		rows += fmt.Sprintf("%d,2026-01-05,%s\n", i, []string{"\"=1+\"\"x\"\"\"", ""}[i/40])
+	var rows strings.Builder
+	rows.WriteString("id,at,n\n")
+	for i := range manyRejects {
+		fmt.Fprintf(&rows, "%d,2026-01-05,%s\n", i, []string{"\"=1+\"\"x\"\"\"", ""}[i/4000])
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(data, "rows.csv"), []byte(rows), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(data, "rows.csv"), []byte(rows.String()), 0o644))
+	service := func(name, endpoints, more string) string {
+		return `{"serviceName":"` + name + `","trigger":{"type":"window","observationPeriod":3600},"endpoints":[` + endpoints + `],"targetPubSub":{"topic":"projects/p/topics/sync"}` + more + `}`
+	}
 	file := filepath.Join(data, "config.json")
-	require.NoError(t, os.WriteFile(file, []byte(`{"echo":{"allowTargets":["unused.example"]},"services":[
-		{"serviceName":"wide","trigger":{"type":"window","observationPeriod":3600},"endpoints":[`+strings.Join(endpoints, ",")+`],"targetPubSub":{"topic":"projects/p/topics/wide"}},
-		{"serviceName":"fast","trigger":{"type":"window","observationPeriod":3600},"endpoints":[{"eventKey":"a"}],"targetPubSub":{"topic":"projects/p/topics/fast"}}]}`), 0o644))
+	require.NoError(t, os.WriteFile(file, []byte(`{"echo":{"allowTargets":["unused.example"]},"services":[`+
+		service("wide", strings.Join(endpoints, ","), "")+`,`+service("fast", `{"eventKey":"a"}`, "")+`,`+
+		service("keyed", `{"eventKey":"orders"},{"eventKey":"stock"}`, `,"correlation":{"key":"event.body.order"}`)+`]}`), 0o644))
 	p := start(t, options{data: data, args: []string{"-config", file}})
-	for i := range 60 {
+	for from := 0; from < manyKeys; from += 1000 {
+		items := make([]string, 1000)
+		for i := range items {
+			items[i] = fmt.Sprintf(`{"order":"order %05d"}`, from+i)
+		}
+		p.must(t, "POST", "/services/keyed/events/orders", "["+strings.Join(items, ",")+"]")
+	}
+	for i := range manyMessages {
 		p.must(t, "POST", "/services/fast/event/a", fmt.Sprintf(`{"n":%d,"deep":{"list":[1,2,{"x":null}]}}`, i))
 	}
 	for i := range 150 {
@@ -45,13 +63,40 @@ func large(t *testing.T) *process {
 	return p
 }
 
+// bounded goes to a view, waits until it reads the text, and bounds what it took: the nodes
+// of the page, the requests, and the bytes of their answers.
+func (d *desk) bounded(view, text string, nodes, requests, size int) {
+	d.t.Helper()
+	d.eval(`performance.clearResourceTimings()`)
+	d.goes(view)
+	d.reads(text)
+	d.within(view, nodes, requests, size)
+	for _, scheme := range []string{"dark", "light"} {
+		d.prefers(scheme)
+		d.shoot("large-" + strings.ReplaceAll(view, "/", "-") + "-1280-" + scheme)
+	}
+}
+
+// within bounds what the page has, and what it asked for since the view was opened.
+func (d *desk) within(what string, nodes, requests, size int) {
+	d.t.Helper()
+	took := js[[]int](d.t, d.page, `((asked) => [document.querySelectorAll("*").length, asked.length, asked.reduce((n, e) => n + e.decodedBodySize, 0)])(performance.getEntriesByType("resource").filter((e) => !e.name.endsWith("/readyz")))`)
+	d.t.Logf("%s: %d nodes, %d requests, %d bytes", what, took[0], took[1], took[2])
+	require.LessOrEqual(d.t, took[0], nodes, "%s: nodes", what)
+	require.LessOrEqual(d.t, took[1], requests, "%s: requests", what)
+	require.LessOrEqual(d.t, took[2], size, "%s: bytes", what)
+}
+
 // The console shows much of everything: it counts all, shows what matters first, and finds
-// the rest.
+// the rest. What a view draws and asks for does not grow with what is stored.
 func TestConsoleAtScale(t *testing.T) {
 	t.Parallel()
+	slow(t) // to store that much
 	p := large(t)
-	d := p.console(t, "gates/wide")
-	d.reads("200 endpoints, 50 of them missing events")
+	d := p.console(t, "overview")
+	d.reads("52 syncs")
+	d.reads("10,000 or more events of all keys")
+	d.bounded("gates/wide", "200 endpoints, 50 of them missing events", 3_000, 20, 400_000)
 	d.until("those that lack events are first", `document.querySelector('[aria-label^="200 endpoints"] tbody tr').innerText.startsWith("source 150")`)
 	d.types(`input[placeholder="Search endpoints"]`, "SOURCE 007")
 	d.until("one is found", `document.querySelectorAll(".endpoints tbody tr").length === 1`)
@@ -60,13 +105,41 @@ func TestConsoleAtScale(t *testing.T) {
 	d.until("the dialog looks grave, and Cancel has the focus", `document.querySelector("dialog.grave[open]") && document.activeElement.textContent === "Cancel"`)
 	d.press("Cancel")
 
+	keysAtScale(t, d)
 	messagesAtScale(t, d, p)
 	syncsAtScale(t, d)
-	d.eval(`location.hash = "#/config"`)
-	d.reads("2 settings that nothing uses")
+	for view, text := range map[string]string{"overview": "52 syncs", "audit": "Acts, newest first", "live": "1 client connected", "webhooks": "No URL is registered"} {
+		d.bounded(view, text, 1_500, 20, 200_000)
+	}
+	d.bounded("config", "2 settings that nothing uses", 1_500, 20, 300_000)
 	d.reads("and 45 others")
 	d.reads("echo.allowTargets: unused.example: no webhook or target is there")
 	phone(t, d)
+}
+
+// keysAtScale pages and searches 100,000 open windows.
+func keysAtScale(t *testing.T, d *desk) {
+	t.Helper()
+	d.bounded("gates/keyed", "1 to 25; there are more", 1_500, 15, 150_000)
+	d.reads("10,000 or more events in the windows of all keys.")
+	d.press("Reset")
+	d.reads("10,000 or more events are removed from the windows of all keys")
+	d.press("Cancel")
+	d.reads("More than 10,000 keys wait.")
+	d.press("More")
+	d.reads("26 to 50; there are more")
+	d.press("Count all")
+	d.reads("100,000 keys wait")
+	d.types(`input[name="correlation-key"]`, "order 99999")
+	d.press("Search")
+	d.until("the youngest is found", keysShown+`.join() === "order 99999"`)
+	d.press("Trigger order 99999")
+	d.reads("wait for the key order 99999 (1 event)")
+	d.press("Trigger")
+	d.until("its message is found by the key", messageOf("order 99999", "manual"))
+	d.press("Show all keys")
+	d.reads("1 to 25; there are more")
+	d.within("gates/keyed, after a search", 1_500, 80, 500_000)
 }
 
 func messagesAtScale(t *testing.T, d *desk, p *process) {
@@ -75,16 +148,18 @@ func messagesAtScale(t *testing.T, d *desk, p *process) {
 		t.Helper()
 		d.until(fmt.Sprintf("%d messages are listed", n), fmt.Sprintf(`document.querySelectorAll('[aria-label=%s] tbody tr').length === %d`, quote(listOfMessages), n))
 	}
-	d.eval(`location.hash = "#/gates/fast"`)
+	d.bounded("gates/fast", "1 to 25; there are more", 1_500, 15, 100_000)
 	rows(25)
-	d.reads("1 to 25; there are more")
 	d.press("Older")
 	d.reads("26 to 50; there are more")
-	d.press("Older")
-	rows(10)
-	d.reads("51 to 60; there are no more")
+	for first := 51; first < manyMessages; first += 25 {
+		d.press("Older")
+		d.reads(fmt.Sprintf("%d to %d; there are", first, first+24))
+	}
+	d.reads("476 to 500; there are no more")
 	d.press("Newer")
-	d.reads("26 to 50; there are more")
+	d.reads("451 to 475; there are more")
+	d.within("gates/fast, all of its pages", 1_500, 80, 500_000)
 	d.press("Newest")
 	d.reads("1 to 25; there are more")
 	d.types(`select[name="messages"]`, "&state=claimed")
@@ -104,43 +179,43 @@ func messagesAtScale(t *testing.T, d *desk, p *process) {
 	d.until("its content is a tree", `document.querySelector(".tree")`)
 	d.reads("FirstEventDate")
 	d.until("its event is listed", rowOf("Events", "a")+`?.cells[3].innerText.includes('"deep"')`)
-	for _, span := range []string{"day", "week", "hour"} {
-		d.eval(`location.hash = "#/gates/fast"`)
+	for span, words := range map[string]string{"day": "500 events in the last day, 500 messages", "week": "500 events in the last week, 500 messages",
+		"hour": "at least 220 events in the last hour, at least 220 messages"} { // only so many are read
+		d.goes("gates/fast")
 		d.until("the charts are there", `document.querySelector(".chart")`)
 		d.eval(`document.querySelector('input[value="` + span + `"]').click()`)
-		d.reads("60 events in the last " + span + ", 60 messages")
-		d.until("the axis has a scale", `document.querySelector(".scale").innerText.startsWith("60")`)
+		d.reads(words)
+		d.until("the axis has a scale", `document.querySelector(".scale").innerText`)
 	}
 	require.Contains(t, p.must(t, "GET", "/services/fast/messages?eventID="+id, ""), id)
 }
 
 func syncsAtScale(t *testing.T, d *desk) {
 	t.Helper()
-	d.eval(`location.hash = "#/syncs"`)
-	d.reads("52 syncs")
+	d.bounded("syncs", "52 syncs", 1_500, 10, 100_000)
 	d.until("what to look at is first", `document.querySelector('[aria-label="52 syncs"] tbody tr')?.innerText.includes("rejecting")`)
 	d.types(`main input[type="search"]`, "sync-4")
 	d.reads("10 of 52 syncs")
 	d.until("each says when it runs next", `[...document.querySelectorAll("main tbody tr")].every((r) => r.cells[3].querySelector("time"))`)
 
-	d.eval(`location.hash = "#/syncs/rejecting"`)
-	d.reads("60 rejected rows")
-	d.reads("1 to 25 of 60 rows")
+	d.bounded("syncs/rejecting", "1 to 25 of 5,332 rows", 1_500, 20, 100_000)
+	d.reads("5,332 rejected rows")
 	d.press("More")
-	d.reads("26 to 50 of 60 rows")
-	require.Equal(t, "40", d.cellOf("By reason", "… is not a number", 2))
+	d.reads("26 to 50 of 5,332 rows")
+	require.Equal(t, "4,000", d.cellOf("By reason", "… is not a number", 2))
 	d.press("Show the rows: n … is not a number")
-	d.reads("1 to 25 of 40 rows")
+	d.reads("1 to 25 of 4,000 rows")
 	d.eval(`const make = URL.createObjectURL; URL.createObjectURL = (b) => { b.text().then((text) => { window.saved = text; }); return make.call(URL, b); }`)
 	d.press("Export CSV")
-	d.reads("40 rows exported.")
+	d.reads("4,000 rows exported.")
 	d.until("the file is there", "window.saved")
 	lines := strings.Split(strings.TrimSuffix(js[string](t, d.page, "window.saved"), "\r\n"), "\r\n")
-	require.Len(t, lines, 41)
+	require.Len(t, lines, 4001)
 	require.Equal(t, "phase,datatype,line,key,field,reason,row,runs,first,last", lines[0])
 	require.Regexp(t, `^pull,row,\d+,\d+,n,"""=1\+\\""x\\"""" is not a number","{""at"":""2026-01-05"",.*}",1,`, lines[1])
+	d.within("syncs/rejecting, exported", 1_500, 60, 2_500_000)
 	d.press("Delete")
-	d.reads("its state and its list of 60 rejected rows are deleted. The records of 1 datatype stay.")
+	d.reads("its state and its list of 5,332 rejected rows are deleted. The records of 1 datatype stay.")
 	d.press("Cancel")
 }
 
@@ -149,19 +224,22 @@ func syncsAtScale(t *testing.T, d *desk) {
 func phone(t *testing.T, d *desk) {
 	t.Helper()
 	d.do(chromedp.EmulateViewport(390, 844))
-	for hash, text := range map[string]string{"overview": "52 syncs", "gates/wide": "200 endpoints", "gates/fast": "1 to 25", "syncs": "52 syncs", "syncs/rejecting": "60 rejected rows"} {
-		d.eval(`location.hash = "#/` + hash + `"`)
+	for hash, text := range map[string]string{"overview": "52 syncs", "gates/wide": "200 endpoints", "gates/fast": "1 to 25", "gates/keyed": "1 to 25", "config": "echo.allowTargets", "audit": "Acts, newest first", "syncs": "52 syncs", "syncs/rejecting": "5,332 rejected rows"} {
+		d.goes(hash)
 		d.reads(text)
 		d.until(hash+": nothing sticks out", `document.documentElement.scrollWidth <= innerWidth && [...document.querySelectorAll(".listed td")].every((c) => c.getBoundingClientRect().right <= innerWidth)`)
 		require.Empty(t, js[[]string](t, d.page, readable), hash)
-		d.shoot("large-" + strings.ReplaceAll(hash, "/", "-") + "-390")
+		for _, scheme := range []string{"dark", "light"} {
+			d.prefers(scheme)
+			d.shoot("large-" + strings.ReplaceAll(hash, "/", "-") + "-390-" + scheme)
+		}
 	}
-	d.eval(`location.hash = "#/syncs/rejecting"`)
-	d.reads("1 to 25 of 60 rows")
+	d.goes("syncs/rejecting")
+	d.reads("1 to 25 of 5,332 rows")
 	d.press("Show the rows: n is required")
-	d.reads("1 to 20 of 20 rows")
+	d.reads("1 to 25 of 1,332 rows")
 	d.until("what was tapped shows its rows", `((r) => r.top > -1 && r.top < innerHeight)(document.querySelector(".rows").getBoundingClientRect())`)
-	d.eval(`location.hash = "#/syncs"`)
+	d.goes("syncs")
 	d.reads("52 syncs")
 	d.eval(`scrollTo(0, document.body.scrollHeight)`)
 	d.until("it is scrolled", "scrollY > 1000")

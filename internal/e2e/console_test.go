@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
@@ -73,6 +74,15 @@ func (d *desk) open(address string) {
 	require.NoError(d.t, err)
 }
 
+// goes goes to a view. The page shows nothing of the one before when goes returns.
+func (d *desk) goes(view string) {
+	d.t.Helper()
+	d.eval(`const before = location.href;
+		const there = new Promise((go) => { addEventListener("hashchange", go, { once: true }); });
+		location.hash = ` + quote("#/"+view) + `;
+		if (location.href !== before) await there`)
+}
+
 func (d *desk) do(a chromedp.Action[chromedp.Void]) {
 	d.t.Helper()
 	_, err := chromedp.Run(d.page, a)
@@ -123,6 +133,15 @@ func (d *desk) types(selector, value string) {
 	d.until("there is "+selector, "document.querySelector("+quote(selector)+")")
 	d.eval(`const f = document.querySelector(` + quote(selector) + `); f.focus(); f.value = ` + quote(value) + `;
 		f.dispatchEvent(new Event("input", {bubbles: true})); f.dispatchEvent(new Event("change", {bubbles: true}))`)
+}
+
+// prefers sets whether the user of the browser prefers light or dark pages.
+func (d *desk) prefers(scheme string) {
+	d.t.Helper()
+	_, err := chromedp.Call(d.page, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+	require.NoError(d.t, err)
 }
 
 // shoot keeps a screenshot of the page, if screenshots are wanted.

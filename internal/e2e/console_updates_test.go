@@ -45,14 +45,14 @@ func TestConsoleDisturbsNobody(t *testing.T) {
 
 	p.must(t, "POST", "/sync", `{"id":"readings","orgId":"mywell","type":"pull","datasource":{"type":"csv","fileUrl":"testdata/readings.csv","selectedDatatypes":["reading"]},
 		"mapping":{"reading":{"key":["well","at"],"fields":{"well":{"from":"well"},"at":{"from":"at"},"value":{"from":"value_m","type":"number"}}}}}`)
-	d.eval(`location.hash = "#/syncs/readings"`)
+	d.goes("syncs/readings")
 	d.reads("No runs yet")
 	d.eval(`window.held = document.querySelector("#run"); held.focus()`)
 	d.keys(kb.Enter)
 	d.until("the run ended", `document.querySelector("#run-state")?.textContent === "partial"`)
 	require.True(t, js[bool](t, d.page, `held.isConnected && document.activeElement === held`), "the focus is where it was")
 
-	d.eval(`location.hash = "#/gates"`)
+	d.goes("gates")
 	d.stopsClock()
 	d.reads("Missing: 1 more event at entry1")
 	p.must(t, "POST", "/event/entry1", "x")
@@ -73,13 +73,13 @@ func TestConsoleByEventStream(t *testing.T) {
 	d.until("the new sync is in the list", `document.querySelector('main [aria-label="Syncs"]').textContent.includes("late")`)
 	for range 3 {
 		for _, v := range []string{"gates", "drafts", "live", "syncs", "drafts"} {
-			d.eval(`location.hash = ` + quote("#/"+v))
+			d.goes(v)
 		}
 	}
 	d.reads("The draft matches the source.")
 	p.must(t, "PATCH", "/drafts/task-list-1", `{"rows":{"12":{"name":"Alef"}}}`)
 	d.until("the edit is there", `document.querySelector("#field-12-name").value === "Alef"`)
-	d.eval(`location.hash = "#/live"`)
+	d.goes("live")
 	d.reads("1 client connected to this instance")
 }
 
@@ -111,13 +111,13 @@ func TestConsoleOddities(t *testing.T) {
 	p := start(t, options{data: data, args: []string{"-config", filepath.Join(data, "config.json")}})
 	d := p.console(t, "gates/%E0%A4%A", "503")
 	d.reads("There is no such gate")
-	d.eval(`location.hash = "#/gates"`)
+	d.goes("gates")
 	d.reads("0 events in the window. Press Trigger to release a message.")
 	p.must(t, "POST", "/event/a", "x")
 	d.reads("1 event in the window. Press Trigger to release a message.")
 	d.until("it is on the time line", `document.querySelectorAll(".timeline .event").length === 1`)
 
-	d.eval(`location.hash = "#/drafts"`)
+	d.goes("drafts")
 	d.reads("The draft cannot be loaded: ")
 	start(t, options{addr: outside})
 	d.press("Refresh from the source")
@@ -137,7 +137,7 @@ func TestConsoleOfTwoDots(t *testing.T) {
 	p := start(t, options{data: data, args: []string{"-config", file}})
 	d := p.console(t, "gates/..")
 	d.reads("The console cannot show a service of that name")
-	d.eval(`location.hash = "#/gates/s"`)
+	d.goes("gates/s")
 	d.reads("Missing: 1 more event at a and 1 more event at z.")
 
 	alone := t.TempDir()

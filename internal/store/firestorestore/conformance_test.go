@@ -31,7 +31,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	host, project := emulator.Firestore(t)
 	lost := &lostAnswers{}
-	conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(lost.intercept))
+	conn, err := emulator.DialFirestore(host, grpc.WithChainUnaryInterceptor(lost.intercept), grpc.WithChainStreamInterceptor(oneField(t)))
 	require.NoError(t, err)
 	shared := openStore(t, project, option.WithGRPCConn(conn))
 	open := func(t *testing.T) store.Store {

@@ -3,10 +3,12 @@ package storetest
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -61,20 +63,11 @@ var listTests = map[string]func(*fixture){
 			all = append(all, c)
 		}
 		slices.Reverse(all)
-		for _, completion := range []store.Completion{store.Complete, store.Partial, store.Expired, store.Manual} {
+		for _, completion := range []store.Completion{"", store.Complete, store.Partial, store.Expired, store.Manual} {
 			for _, state := range []store.State{"", store.Claimed, store.Dropped} {
 				for _, key := range []string{"", "x", "y"} {
-					page := store.Page{Completion: completion, State: state, Limit: 2}
-					if key != "" {
-						page.Key = &key
-					}
-					want := []string{}
-					for _, c := range all {
-						if c.Window != nil && c.Window.Completion == completion && (state == "" || c.State == state) && (key == "" || c.Window.Key == key) {
-							want = append(want, c.ID)
-						}
-					}
-					require.Equal(f, want, f.walkFrom(page), "%s %s %s", completion, state, key)
+					f.requireFiltered(all, store.Page{Completion: completion, State: state, Limit: 2}, key, time.Time{})
+					f.requireFiltered(all, store.Page{Completion: completion, State: state, Limit: 3}, key, f.at(13))
 				}
 			}
 		}
@@ -135,6 +128,30 @@ var listTests = map[string]func(*fixture){
 		require.Equal(f, 3, n)
 		requireTime(f, f.at(5), oldest)
 	},
+}
+
+// requireFiltered requires that the pages have the claims that fit, of all, which are newest
+// first: those of a key ("": any) and before an instant (zero: all).
+func (f *fixture) requireFiltered(all []store.Claim, page store.Page, key string, until time.Time) {
+	f.Helper()
+	if key != "" {
+		page.Key = &key
+	}
+	if !until.IsZero() {
+		page.After = &store.Cursor{Date: until, ID: strings.Repeat("0", event.IDLen)}
+	}
+	want := []string{}
+	for _, c := range all {
+		w := c.Window
+		if w == nil {
+			w = new(store.Window)
+		}
+		if (page.Completion == "" || w.Completion == page.Completion) && (page.State == "" || c.State == page.State) &&
+			(key == "" || w.Key == key) && (until.IsZero() || c.Date.Before(until)) {
+			want = append(want, c.ID)
+		}
+	}
+	require.Equal(f, want, f.walkFrom(page), "%q %q %q until %v", page.Completion, page.State, key, until)
 }
 
 // walk pages through all claims of the state, newest first, and returns their ids.
