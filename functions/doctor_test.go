@@ -84,7 +84,7 @@ func TestDoctor(t *testing.T) {
 	require.Len(t, found["sweep.recent"], 2, "that of the service, and that of webhooks")
 	g.advance(time.Hour)
 	_, found = g.findings()
-	require.Contains(t, found["sweep.late"][0]["text"], "is late by 60 intervals of 1 minutes")
+	require.Contains(t, found["sweep.late"][0]["text"], "is late by 60 intervals of 1 minute")
 }
 
 // Starts of instances sweep as well, and are no sign that a scheduler calls.

@@ -2,6 +2,7 @@
 // The rows that a sync rejected: how many, by reason, a page at a time, and as CSV.
 
 import { get, send } from "./api.js";
+import { cell } from "./csv.js";
 import { el, update, table, time, said, count, button, ask, say, reveal } from "./ui.js";
 
 const PAGE = 25;
@@ -50,7 +51,7 @@ export function rejectList(base, id, refresh) {
     const n = list.rejects.length;
     update(card, el("div", { class: "title" }, el("h2", {}, summary.total > 0 ? count(summary.total, "rejected row") : "Rejected rows"),
       summary.total > 0 && el("div", { class: "row" }, button("Export CSV", exportAll, { id: "export-rejects" }), button("Retry rejects", retry, { id: "retry" }))),
-    summary.total > 0 && summary.reasons.length > 1 && table(summary.partial ? "By reason, of those that were counted" : "By reason", ["Field", "Reason", { text: "Rows", number: true }, "Latest", "Actions"], summary.reasons.map((/** @type {any} */ r) => [
+    summary.total > 0 && summary.reasons.length > 1 && table(`By reason${summary.partial ? ", of those that were counted" : ""}${summary.more ? `: the ${summary.reasons.length.toLocaleString()} most frequent` : ""}`, ["Field", "Reason", { text: "Rows", number: true }, "Latest", "Actions"], summary.reasons.map((/** @type {any} */ r) => [
       said(r.field ?? "", 80), said(r.reason), r.count.toLocaleString(), time(r.lastRejectedAt),
       r.reason === reason ? button("Show all", () => sift(""), { class: "slim" }) : button("Show", () => sift(r.reason), { class: "slim", "aria-label": `Show the rows: ${r.field ?? ""} ${r.reason.slice(0, 80)}` }),
     ]), "", summary.reasons.map((/** @type {any} */ r) => JSON.stringify([r.field, r.reason]))),
@@ -85,11 +86,4 @@ export function rejectList(base, id, refresh) {
   }
 
   return { card, load, counted };
-}
-
-/** A cell of CSV. Text that a spreadsheet would take for a formula gets a quote before it. @param {any} value */
-export function cell(value) {
-  if (value === undefined || value === null) return "";
-  const text = typeof value === "string" ? value.replace(/^(?=[=+\-@\t\r])/, "'") : typeof value === "object" ? JSON.stringify(value) : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

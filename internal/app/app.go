@@ -169,7 +169,7 @@ type App struct {
 func New(o Options) (*App, error) {
 	o.steady()
 	changes, _ := o.Store.(store.Changes)
-	o.Store = store.Measured(o.Store, o.Meter, o.System)
+	o.Store = store.Measured(o.Store, o.Meter, o.Tracer, o.System)
 	events := o.Store // codedStore would hide what else the driver can do with windows
 	entries := audit.New(audit.Options{Docs: o.Store, Log: o.Log, Now: o.Now, Random: newID, Keep: o.Config.AuditKept()})
 	o.Store = codedStore{o.Store, audit.Docs(store.Coded(o.Store))}
@@ -189,28 +189,11 @@ func New(o Options) (*App, error) {
 	a.outgoing = a.newOutgoing()
 	a.outbox = &occurrence.Outbox{Subscribed: a.outgoing.Subscribed, Stored: a.outgoing.Stored}
 	for _, svc := range o.Config.Services {
-		var timer gate.Timer
-		if svc.Timers != nil && o.Timer != nil {
-			if timer, err = o.Timer(svc); err != nil {
-				return nil, err
-			}
-		}
-		senders, err := a.senders(context.Background(), svc)
+		g, err := a.newGate(svc, events)
 		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
+			return nil, err
 		}
-		alerts, err := a.alertSenders(context.Background(), svc)
-		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
-		}
-		a.gates = append(a.gates, gate.New(svc, gate.Options{
-			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
-			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
-			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox, Tracer: o.Tracer, Meter: o.Meter,
-			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
-			Swept:    a.swept(svc.ServiceName),
-			Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
-		}))
+		a.gates = append(a.gates, g)
 	}
 	a.records = entity.New(entity.Options{Docs: o.Store, Now: o.Now, Changed: a.flow.RecordsChanged, Outbox: a.outbox})
 	if err := a.newSyncs(); err != nil {
@@ -227,6 +210,31 @@ func New(o Options) (*App, error) {
 		Incoming: a.incoming, Outgoing: a.outgoing, Drafts: a.drafts, Hub: a.live.Hub,
 	})
 	return a, nil
+}
+
+// newGate builds the gate of a service, which keeps its events in the store.
+func (a *App) newGate(svc config.Service, events Store) (*gate.Gate, error) {
+	o := gate.Options{
+		Store: events, Docs: a.o.Store, Bus: a.o.Bus, Log: a.o.Log, Clock: a.o.clock,
+		PublicURL: strings.TrimSuffix(a.o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
+		Work: a.o.Memory.Work, Answers: a.o.Memory.Answers, Outbox: a.outbox, Tracer: a.o.Tracer, Meter: a.o.Meter,
+		Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
+		Swept:    a.swept(svc.ServiceName),
+		Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
+	}
+	var err error
+	if svc.Timers != nil && a.o.Timer != nil {
+		if o.Timer, err = a.o.Timer(svc); err != nil {
+			return nil, err
+		}
+	}
+	if o.Senders, err = a.senders(context.Background(), svc); err != nil {
+		return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
+	}
+	if o.AlertSenders, err = a.alertSenders(context.Background(), svc); err != nil {
+		return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
+	}
+	return gate.New(svc, o), nil
 }
 
 // steady makes everything use one clock that does not follow a jump of the machine's.

@@ -27,7 +27,7 @@ func (a *App) newSyncs() error {
 	}
 	a.declares = declared
 	runs := syncrun.NewLedger(a.o.Store, a.o.Now)
-	runs.Outbox, runs.Log = a.outbox, a.o.Log
+	runs.Outbox, runs.Log, runs.Meter = a.outbox, a.o.Log, a.o.Meter
 	a.defs = definition.New(definition.Options{
 		Declared: declared, Reads: a.o.Reads,
 		Docs: a.o.Store, Runs: runs, Kinds: a.o.Kinds, Env: a.o.Env, Now: a.o.Now, Random: newID,

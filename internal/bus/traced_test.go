@@ -64,7 +64,7 @@ func TestMessageCarriesTheTrace(t *testing.T) {
 		require.Equal(t, "sub", processed[i].Attributes["messaging.destination.subscription.name"])
 		require.Equal(t, "test", processed[i].Attributes["messaging.system"])
 	}
-	require.Equal(t, []string{"internal", ""}, []string{processed[0].Failed, processed[1].Failed})
+	require.Equal(t, []string{"_OTHER", ""}, []string{processed[0].Failed, processed[1].Failed})
 }
 
 func TestWithoutTracingTheBusIsAsItWas(t *testing.T) {

@@ -21,10 +21,13 @@ Run it on the machine of the server. For a store in Firestore there is
   $ headgate backup headgate-monday.db --data /var/lib/headgate`,
 		Args: operand("FILE"),
 	}, "gcloud firestore export", func(cmd *cobra.Command, s launch.Settings, file string) error {
-		if err := launch.Backup(cmd.Context(), s, file); err != nil {
+		out := newBar(p.Stderr, p.Getenv)
+		err := launch.Backup(cmd.Context(), s, file, out.copies("back up"))
+		out.done()
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(p.Stdout, "The store in %s is backed up to %s. The copy holds every credential: keep it safe.\n", s.Data, file)
+		_, err = fmt.Fprintf(p.Stdout, "The store in %s is backed up to %s. The copy holds every credential: keep it safe.\n", s.Data, file)
 		return err
 	})
 }

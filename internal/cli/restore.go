@@ -21,7 +21,9 @@ Run it on the machine of the server. For a store in Firestore there is
   $ headgate restore headgate-monday.db --data /var/lib/headgate`,
 		Args: operand("FILE"),
 	}, "gcloud firestore import", func(cmd *cobra.Command, s launch.Settings, file string) error {
-		kept, err := launch.Restore(cmd.Context(), s, file)
+		out := newBar(p.Stderr, p.Getenv)
+		kept, err := launch.Restore(cmd.Context(), s, file, out.copies("restore"))
+		out.done()
 		if err != nil {
 			return err
 		}

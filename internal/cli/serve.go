@@ -70,24 +70,17 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, verbose bool) (e
 	if err != nil {
 		return err
 	}
-	logging, err := obs.FromEnv(p.Getenv, isTerminal(p.Stderr), s.Platform.StructuredLogs())
+	log, err := p.logger(s, verbose)
 	if err != nil {
 		return err
 	}
-	if verbose {
-		logging.Level = slog.LevelDebug
-	}
-	log := obs.NewLogger(p.Stderr, logging)
 	launch.TuneGC(p.Getenv)
 	s.FindProject(ctx, cfg)
 
 	// Listen before opening the store: if the address is in use, the data may belong to the
 	// other process and must not be touched.
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Addr)
+	listener, err := listen(ctx, s.Addr)
 	if err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("%s is in use: choose another address with --addr", s.Addr)
-		}
 		return err
 	}
 	defer listener.Close()
@@ -109,22 +102,14 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, verbose bool) (e
 			log.Warn("shutdown timed out: a later sweep completes the work", "error", closeErr)
 		}
 	}()
-	var names []string
-	if s.Function != "" {
-		names = []string{s.Function}
-	}
-	handler, err := functions.Handler(a, names...)
+	handler, err := functions.Handler(a, slices.DeleteFunc([]string{s.Function}, func(name string) bool { return name == "" })...)
 	if err != nil {
 		return err
 	}
 	if withTasks {
 		handler = withExample(handler, functions.Beside(a, newExample()))
 	}
-	server := &http.Server{
-		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
-	}
+	server := newServer(handler, log)
 	server.RegisterOnShutdown(a.Drain) // Shutdown would wait for streams for ever
 	p.announce(log, s, cfg, listener.Addr())
 	if !s.Platform.Proxied() {
@@ -132,11 +117,29 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, verbose bool) (e
 	}
 	a.Start()
 
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
 	if withTasks {
 		go registerWithExample(ctx, s.Base, log)
 	}
+	return serveAndDrain(ctx, server, listener, log)
+}
+
+// logger returns the log of a server.
+func (p *Process) logger(s launch.Settings, verbose bool) (*slog.Logger, error) {
+	logging, err := obs.FromEnv(p.Getenv, isTerminal(p.Stderr), s.Platform.StructuredLogs())
+	if err != nil {
+		return nil, err
+	}
+	if verbose {
+		logging.Level = slog.LevelDebug
+	}
+	return obs.NewLogger(p.Stderr, logging), nil
+}
+
+// serveAndDrain serves until ctx ends, and then waits until the requests under way have their
+// answers, for a bounded time.
+func serveAndDrain(ctx context.Context, server *http.Server, listener net.Listener, log *slog.Logger) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
@@ -150,4 +153,20 @@ func (p *Process) serve(ctx context.Context, s launch.Settings, verbose bool) (e
 		_ = server.Close()
 	}
 	return nil
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use: choose another address with --addr", addr)
+	}
+	return listener, err
+}
+
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, WriteTimeout: 5 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
+	}
 }

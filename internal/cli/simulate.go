@@ -159,11 +159,14 @@ func (s *simulator) run(ctx context.Context) error {
 	defer closeEvents()
 	var lines []*simulation.Line
 	keep := func(l *simulation.Line) error { lines = append(lines, l); return nil }
+	out := newBar(s.p.Stderr, s.p.Getenv)
+	defer out.done()
 	emit, flush := keep, func() error { return nil }
 	if s.expect == "" && s.against == "" {
-		emit, flush = s.printer(svc)
+		emit, flush = s.printer(svc, out.done)
 	}
-	sum, err := simulation.Run(ctx, svc, simulation.Read(events), simulation.Options{Until: until}, emit)
+	sum, err := simulation.Run(ctx, svc, played(events, out), simulation.Options{Until: until}, emit)
+	out.done()
 	if err := errors.Join(flush(), err); err != nil {
 		return err
 	}
@@ -199,12 +202,14 @@ func (s *simulator) open(ctx context.Context, until time.Time) (io.Reader, func(
 }
 
 // printer returns a function that prints a line, and one that prints what is left. A table
-// is printed a page at a time, so that its length needs no memory.
-func (s *simulator) printer(svc config.Service) (emit func(*simulation.Line) error, flush func() error) {
+// is printed a page at a time, so that its length needs no memory. clear is called before
+// anything is printed.
+func (s *simulator) printer(svc config.Service, clear func()) (emit func(*simulation.Line) error, flush func() error) {
 	if s.output == "json" {
 		return func(l *simulation.Line) error {
 			text, err := json.Marshal(l)
 			if err == nil {
+				clear()
 				_, err = fmt.Fprintln(s.p.Stdout, printableJSON(text))
 			}
 			return err
@@ -220,6 +225,7 @@ func (s *simulator) printer(svc config.Service) (emit func(*simulation.Line) err
 		if len(rows) == 0 {
 			return nil
 		}
+		clear()
 		err := printTable(s.p.Stdout, []string{"at", "what", "key", "events", "missing", "event id"}, rows)
 		rows = rows[:0]
 		return err

@@ -236,7 +236,7 @@ func TestTokens(t *testing.T) {
 		t.Parallel()
 		status, _, stderr := headgate(t, nil, "sync", "delete", "x", "--url", base, "--token", "reader")
 		require.Equal(t, exitError, status)
-		require.Equal(t, "headgate: "+base+" does not allow this caller to do that: not allowed\n", stderr)
+		require.Equal(t, "headgate: "+base+" does not allow this caller to do that: not allowed: this needs the role operate\n", stderr)
 	})
 }
 

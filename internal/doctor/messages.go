@@ -37,7 +37,7 @@ func (e *examination) backlog(ctx context.Context, svc config.Service, found fun
 		found(ok("message.published", "messages of service %q that wait to be published: %d", svc.ServiceName, n))
 		return nil
 	}
-	text := fmt.Sprintf("%d messages of service %q wait to be published, the oldest for %s", n, svc.ServiceName, short(age))
+	text := fmt.Sprintf("%s to be published by service %q, the oldest for %s", plural(n, "message waits", "messages wait"), svc.ServiceName, short(age))
 	first, err := e.Store.Claims(ctx, svc.ServiceName, store.Page{State: store.Claimed, OldestFirst: true, Limit: 1})
 	if err == nil && len(first) > 0 && first[0].LastError != "" {
 		text += ": " + inSentence(first[0].LastError)
@@ -77,8 +77,8 @@ func (e *examination) alerts(ctx context.Context, svc config.Service, found func
 	case err != nil:
 		found(notChecked("alert.delivered", "the alerts of service %q: they could not be read", svc.ServiceName))
 	case err == nil && a.Waiting > 0 && e.Now().Sub(a.Oldest) >= stuckAfter:
-		found(Finding{"alert.stuck", Error, fmt.Sprintf("%d alerts of service %q have not reached every receiver, the oldest for %s: %s",
-			a.Waiting, svc.ServiceName, short(e.Now().Sub(a.Oldest)), inSentence(a.LastError)), e.curl("POST", e.servicePath(svc)+"/sweep")})
+		found(Finding{"alert.stuck", Error, fmt.Sprintf("%s for a receiver of service %q, the oldest for %s: %s",
+			plural(a.Waiting, "alert waits", "alerts wait"), svc.ServiceName, short(e.Now().Sub(a.Oldest)), inSentence(a.LastError)), e.curl("POST", e.servicePath(svc)+"/sweep")})
 	}
 }
 

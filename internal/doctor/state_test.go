@@ -182,7 +182,7 @@ func TestMessages(t *testing.T) {
 	require.NoError(t, w.docs.Settle(ctx, "orders", strings.Repeat("a", 32), store.Outcome{NextAttempt: w.now, Error: "no such topic"}))
 	require.Equal(t, OK, w.one(t, "message.published").State)
 	w.now = w.now.Add(10 * time.Minute)
-	require.Equal(t, Finding{"message.stuck", Error, `1 messages of service "orders" wait to be published, the oldest for 10 minutes: no such topic`, "headgate [replay m1]"}, w.one(t, "message.stuck"))
+	require.Equal(t, Finding{"message.stuck", Error, `1 message waits to be published by service "orders", the oldest for 10 minutes: no such topic`, "headgate [replay m1]"}, w.one(t, "message.stuck"))
 	require.NoError(t, w.docs.Settle(ctx, "orders", strings.Repeat("a", 32), store.Outcome{Failed: true, ExpireAt: w.now.Add(time.Hour), Targets: []store.Target{{Name: "crm", LastError: "404"}}}))
 	require.Equal(t, Finding{"message.failed", Warning, `a message of service "orders" was given up at a target: m1 at crm (404)`, "headgate [replay m1 --target crm]"}, w.one(t, "message.failed"))
 }

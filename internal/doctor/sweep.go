@@ -80,7 +80,7 @@ func (e *examination) age(b beat, at []time.Time) Finding {
 	age := max(0, e.Now().Sub(at[len(at)-1]))
 	usual := max(cmp.Or(interval(at), everyMinute), beatEvery)
 	if late := int(age/usual) - 1; late >= lateAfter && age > lateAfter*everyMinute {
-		return Finding{"sweep.late", e.sweepState(), fmt.Sprintf("%s was %s ago, and is late by %d intervals of %s: %s", b.what, short(age), late, short(usual), b.doubt), e.schedule(b, false)}
+		return Finding{"sweep.late", e.sweepState(), fmt.Sprintf("%s was %s ago, and is late by %s of %s: %s", b.what, short(age), plural(late, "interval", "intervals"), short(usual), b.doubt), e.schedule(b, false)}
 	}
 	return ok("sweep.recent", "%s was %s ago", b.what, short(age))
 }

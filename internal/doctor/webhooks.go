@@ -24,10 +24,10 @@ func (e *examination) webhookCheck() Check {
 				continue
 			}
 			f := Finding{"webhook.failing", Warning, "", e.curl("POST", fmt.Sprintf("/webhooks/%s/deliveries/%d/retry", w.ID, w.First))}
-			f.Text = fmt.Sprintf("the webhook %s (%s) has failed %d times since %s; %d deliveries wait", w.ID, w.Where, w.Failures, w.FailingSince.UTC().Format("2006-01-02 15:04Z"), w.Waiting)
+			f.Text = fmt.Sprintf("the webhook %s (%s) has failed %s since %s; %s", w.ID, w.Where, plural(w.Failures, "time", "times"), w.FailingSince.UTC().Format("2006-01-02 15:04Z"), plural(int(w.Waiting), "delivery waits", "deliveries wait"))
 			if w.Paused {
 				f.Code, f.State = "webhook.paused", Error
-				f.Text = fmt.Sprintf("the webhook %s (%s) is paused, because it failed for two days; %d deliveries wait", w.ID, w.Where, w.Waiting)
+				f.Text = fmt.Sprintf("the webhook %s (%s) is paused, because it failed for two days; %s", w.ID, w.Where, plural(int(w.Waiting), "delivery waits", "deliveries wait"))
 			}
 			if w.LastError != "" {
 				f.Text += ": " + inSentence(w.LastError)

@@ -81,7 +81,7 @@ func (s *Service) source(name string) (Source, error) {
 	if !ok {
 		return nil, fault.New(fault.NotFound, "no draft %q is configured", name)
 	}
-	return src, nil
+	return traced{src, name}, nil
 }
 
 func (s *Service) read(ctx context.Context, name string) (*View, error) {

@@ -45,7 +45,7 @@ func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 		return nil
 	}
 	o := &alert.Outbox{
-		Docs: g.docs, Service: g.svc.ServiceName, Source: g.source(), Log: g.log, Now: g.clock,
+		Docs: g.docs, Service: g.svc.ServiceName, Source: g.source(), Log: g.log, Now: g.clock, Tracer: g.tracer,
 		Expire:  func() time.Time { return whole(g.time.After(max(g.retention(), 7*24*time.Hour))) },
 		Changed: func() { g.changed() },
 	}
@@ -77,7 +77,7 @@ func (g *Gate) tells(ctx context.Context) bool {
 // of its expectations: a subscriber to the others must not change what /status shows.
 func (g *Gate) creating(ctx context.Context, a alert.Alert) (writes []store.Write, err error) {
 	if g.alerting() || g.alerts.outbox != nil && a.Kind == alert.Overdue {
-		w, err := g.alerts.outbox.Create(a)
+		w, err := g.alerts.outbox.Create(ctx, a)
 		if err != nil {
 			return nil, err
 		}

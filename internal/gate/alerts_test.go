@@ -14,6 +14,8 @@ import (
 
 	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/gate/target"
+	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/meter/metertest"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -196,6 +198,8 @@ func TestAnAlertThatIsSentTwiceHasOneID(t *testing.T) {
 func TestEventsThatExpireAreAlerted(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
+		m := new(metertest.Recorder)
+		w.meter = meter.New(m)
 		w.configured(`"observationPeriod":600`, `{"eventKey":"a","minNbOfOccurrence":3},{"eventKey":"b"}`, withAlerts)
 		i, other := w.instance(0), w.instance(0)
 		w.pass(time.Hour) // the clocks are settled by then
@@ -219,6 +223,7 @@ func TestEventsThatExpireAreAlerted(t *testing.T) {
 			total += a.Endpoints[0].Expired
 		}
 		require.Equal(w, 2, total, "%v", w.told())
+		require.EqualValues(w, len(w.alerts()), m.Sum(meter.Alerts, w.cfg.ServiceName, "expired"))
 	})
 }
 

@@ -83,6 +83,7 @@ func (g *Gate) storeExpired(ctx context.Context) {
 		}
 		clear(g.uncounted)
 		g.outbox.Committed(g.untold[:n])
+		g.countAlerts(g.untold[:n])
 		if g.untold = g.untold[n:]; n > 0 {
 			g.alerts.next.Store(int64(never)) // the next look sends them
 		}

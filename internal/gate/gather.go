@@ -60,8 +60,25 @@ type gatheredList struct {
 const gatherPage = 5_000
 
 // claimInParts begins a claim of more events than one commit can take. The other parts
-// follow, and the release is settled when the message is published.
+// follow, and the release is settled when the message is published. The claim's span ends with
+// the last part.
 func (g *Gate) claimInParts(ctx context.Context, t taking) (*release, error) {
+	ctx, span := trace.Start(ctx, trace.Internal, "claim window")
+	span.SetString(serviceAttribute, g.svc.ServiceName)
+	rel, follows, err := g.firstPart(ctx, t, span)
+	switch {
+	case follows:
+	case rel == nil:
+		endClaim(span, "", err)
+	default:
+		endClaim(span, rel.EventID, err)
+	}
+	return rel, err
+}
+
+// firstPart takes the first part of a claim. follows reports that the other parts follow, and
+// end the span.
+func (g *Gate) firstPart(ctx context.Context, t taking, span trace.Span) (_ *release, follows bool, err error) {
 	s := gathered{Kept: g.svc.Trigger.KeepEventAfterTrigger, Named: true, Lists: make([]gatheredList, len(g.endpoints))}
 	for i, e := range g.rules.endpoints { // a slot may be taken by another event meanwhile
 		if e.distinct != nil {
@@ -78,17 +95,17 @@ func (g *Gate) claimInParts(ctx context.Context, t taking) (*release, error) {
 		c.Lists = append(c.Lists, event.List{Key: r.Key, Need: r.Need, Send: r.Send})
 	}
 	if err := g.delimit(ctx, t, &s); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if s.Kept {
 		id, err := g.expectedID(ctx, c, s)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		c.ID = event.DeriveID("kept", g.svc.ServiceName, id)
 		rel, err := g.claimedBefore(ctx, c.ID, id)
 		if rel != nil || err != nil {
-			return rel, err
+			return rel, false, err
 		}
 	}
 	p, n, err := g.nextPart(ctx, &c, &s)
@@ -96,17 +113,18 @@ func (g *Gate) claimInParts(ctx context.Context, t taking) (*release, error) {
 		err = store.ErrConflict
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if !s.Kept {
 		c.ID = partsID(p)
 		p.Mark = g.marks(c, s)
 	}
 	if err := g.gather(ctx, &c, s, p); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	g.changed()
-	return g.gathers.start(g, c.ID, g.scopesOfClaim(c, s), trace.Current(ctx)).rel, nil
+	run, follows := g.gathers.start(g, c.ID, g.scopesOfClaim(c, s), span)
+	return run.rel, follows, nil
 }
 
 // scopesOfClaim returns the scopes that have members.

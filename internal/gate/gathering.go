@@ -22,20 +22,21 @@ type gathers struct {
 // gathering is the work of this process on a claim in parts.
 type gathering struct {
 	scopes []scope
-	span   trace.Span // of the claim's beginning; none if another process began it
+	span   trace.Span // of the claim; if another process began it, of what this one does for it
 	rel    *release
 	done   chan struct{} // closed when the claim is whole, or cannot be ended now
 	err    error         // valid once done is closed
 }
 
-// start makes the other parts of a claim, unless this process is at it.
-func (gs *gathers) start(g *Gate, id string, scopes []scope, span trace.Span) *gathering {
+// start makes the other parts of a claim, unless this process is at it. starts reports that it
+// was not; the span ends with the last part then.
+func (gs *gathers) start(g *Gate, id string, scopes []scope, span trace.Span) (run *gathering, starts bool) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	if run := gs.runs[id]; run != nil {
-		return run
+		return run, false
 	}
-	run := &gathering{scopes: scopes, span: span, rel: &release{settled: make(chan struct{})}, done: make(chan struct{})}
+	run = &gathering{scopes: scopes, span: span, rel: &release{settled: make(chan struct{})}, done: make(chan struct{})}
 	if gs.runs == nil {
 		gs.runs = make(map[string]*gathering)
 	}
@@ -45,7 +46,7 @@ func (gs *gathers) start(g *Gate, id string, scopes []scope, span trace.Span) *g
 		defer g.inFlight.Done()
 		g.runGathering(id, run)
 	}()
-	return run
+	return run, true
 }
 
 func (gs *gathers) end(id string) {
@@ -97,7 +98,7 @@ func (g *Gate) help(ctx context.Context, id string) error {
 
 // finish makes a claim in parts whole, whoever else is at it.
 func (g *Gate) finish(ctx context.Context, id string) error {
-	run := g.gathers.start(g, id, nil, trace.Span{})
+	run, _ := g.gathers.start(g, id, nil, trace.Span{})
 	select {
 	case <-run.done:
 		return run.err
@@ -126,7 +127,14 @@ func (g *Gate) finishAll(ctx context.Context, key *string) error {
 // runGathering makes the other parts of a claim, publishes it, and then checks what arrived
 // meanwhile. If it cannot, the claim is left to whoever finds it when its lease has passed.
 func (g *Gate) runGathering(id string, run *gathering) {
-	c, s, err := g.gatherRest(id)
+	if run.span == (trace.Span{}) {
+		_, run.span = g.tracer.Start(context.Background(), trace.Internal, "claim window")
+		run.span.SetString(serviceAttribute, g.svc.ServiceName)
+	}
+	c, s, err := g.gatherRest(run.span.Into(context.Background()), id)
+	run.span.SetInt("headgate.parts", c.Parts)
+	run.span.SetInt(eventsAttribute, c.NumberOfEvents)
+	endClaim(run.span, c.EventID, err)
 	follows := c.State == store.Claimed && c.Attempts > 0
 	g.gathers.end(id)
 	run.err = err
@@ -172,9 +180,9 @@ func (g *Gate) runGathering(id string, run *gathering) {
 
 // gatherRest makes parts until the claim is whole. It returns the zero claim if another
 // instance has made the last part.
-func (g *Gate) gatherRest(id string) (c store.Claim, s gathered, err error) {
+func (g *Gate) gatherRest(ctx context.Context, id string) (c store.Claim, s gathered, err error) {
 	for attempt, reread := 0, true; ; {
-		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		if reread {
 			if c, s, err = g.gatheredSoFar(ctx, id); err == nil && c.State != store.Gathering {
 				cancel()
@@ -328,7 +336,8 @@ func (g *Gate) expectedID(ctx context.Context, c store.Claim, s gathered) (strin
 func (g *Gate) claimedBefore(ctx context.Context, id, eventID string) (*release, error) {
 	c, err := g.store.ClaimByID(ctx, g.svc.ServiceName, id)
 	if err == nil && c.State == store.Gathering {
-		return g.gathers.start(g, id, nil, trace.Span{}).rel, nil
+		run, _ := g.gathers.start(g, id, nil, trace.Span{})
+		return run.rel, nil
 	}
 	if errors.Is(err, store.ErrNotFound) { // one that began when other events were in the window may have the same
 		c, err = g.store.ClaimByEventID(ctx, g.svc.ServiceName, eventID)

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/alert"
 	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -41,6 +42,19 @@ func (g *Gate) countClaim(c store.Claim, asked bool) {
 		completion = store.Manual
 	}
 	g.meter.Add(meter.Messages, 1, g.svc.ServiceName, string(completion))
+	g.countAlerts(c.Docs)
+}
+
+// countAlerts counts the alerts that a commit has created.
+func (g *Gate) countAlerts(committed []store.Write) {
+	if g.meter == nil {
+		return
+	}
+	for _, w := range committed {
+		if kind := alert.KindOf(w); kind != "" {
+			g.meter.Add(meter.Alerts, 1, g.svc.ServiceName, string(kind))
+		}
+	}
 }
 
 // countLost counts a claim that another instance made first.

@@ -99,6 +99,7 @@ func (g *Gate) evaluate(ctx context.Context, now time.Time) error {
 			"missing", a.Missing, "windows", a.Windows, "alertID", a.ID)
 	}
 	g.outbox.Committed(writes)
+	g.countAlerts(writes)
 	if len(alerts) > 0 {
 		g.changed()
 		g.startAlerts()

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/meter/metertest"
 )
 
 const (
@@ -49,6 +51,8 @@ func (w *world) instants() (list []string) {
 func TestAMessageThatDoesNotComeIsAlertedOnce(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(w *world) {
+		m := new(metertest.Recorder)
+		w.meter = meter.New(m)
 		w.beginAt("2026-05-04 12:10", "UTC")
 		w.configured(`"observationPeriod":600`, twoEndpoints, everyHour+withAlerts)
 		logs := w.logs()
@@ -69,6 +73,7 @@ func TestAMessageThatDoesNotComeIsAlertedOnce(t *testing.T) {
 		other.restart()
 		w.live(30*time.Minute, other, i)
 		require.Len(w, w.instants(), 1, "restarts do not repeat it")
+		require.EqualValues(w, 1, m.Sum(meter.Alerts, w.cfg.ServiceName, "overdue"))
 		lines := logs.saying(overdue)
 		require.Len(w, lines, 1)
 		require.Equal(w, "WARN", lines[0]["level"])

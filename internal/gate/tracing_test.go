@@ -87,7 +87,7 @@ func TestLaterAttemptContinuesTheTrace(t *testing.T) {
 		w.bus.set(true)
 		one.sendIn(second, "b")
 		require.NoError(w, one.Close(context.Background()))
-		require.Equal(w, "internal", only(w.T, &spans, "publish message").Failed)
+		require.Equal(w, "_OTHER", only(w.T, &spans, "publish message").Failed)
 		w.bus.set(false)
 
 		third, sweep := source(&spans, 3)

@@ -18,6 +18,8 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/clock"
+	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
 
@@ -28,6 +30,8 @@ const (
 	sendTime, settleTime = 10 * time.Second, 5 * time.Second
 	// lease is the time for which an attempt holds the alert.
 	lease = sendTime + 4*settleTime
+	// collectionKind is that of the alerts' documents.
+	collectionKind = "alerts"
 	// page is the number of alerts that are read at a time, and atOnce of those sent at once.
 	page, atOnce = 100, 4
 )
@@ -59,6 +63,7 @@ type Outbox struct {
 	Source    string // the CloudEvents source
 	Receivers []Receiver
 	Log       *slog.Logger
+	Tracer    *trace.Tracer    // nil: nothing is recorded
 	Now       func() time.Time // whole microseconds
 	Expire    func() time.Time // when an alert that is created now may be deleted
 	Changed   func()           // called after each attempt, because its outcome is shown to people; nil: nobody looks
@@ -75,6 +80,8 @@ type entry struct {
 	// ones until Shared.
 	To     []string  `json:"to,omitempty"`
 	Shared time.Time `json:"shared,omitzero"`
+	// Traceparent is the span in which the alert was created, if it was recorded.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // unknownFor is the time for which an alert waits for an instance that knows its receiver.
@@ -99,7 +106,7 @@ type Sent struct {
 }
 
 func (o *Outbox) collection(part string) store.Collection {
-	return store.Collection{Kind: "alerts", Scope: part + "/" + event.DeriveID("alerts", o.Service, "")}
+	return store.Collection{Kind: collectionKind, Scope: part + "/" + event.DeriveID("alerts", o.Service, "")}
 }
 
 func (o *Outbox) waiting() store.Collection { return o.collection("waiting") }
@@ -107,8 +114,8 @@ func (o *Outbox) done() store.Collection    { return o.collection("done") }
 
 // Create returns the write that creates the alert. It replaces the alert if it exists, so
 // it belongs into a commit that succeeds once only.
-func (o *Outbox) Create(a Alert) (store.Write, error) {
-	e := entry{Alert: a}
+func (o *Outbox) Create(ctx context.Context, a Alert) (store.Write, error) {
+	e := entry{Alert: a, Traceparent: trace.Parent(ctx)}
 	if len(o.Receivers) == 0 {
 		return o.write(o.done(), e, a.At, o.Expire())
 	}
@@ -240,8 +247,20 @@ func (o *Outbox) attempt(ctx context.Context, d store.Doc) (next time.Time, err 
 	if o.Changed != nil {
 		defer o.Changed()
 	}
-	failed := append(o.deliver(ctx, &e), o.elsewhere(&e)...)
 	e.Attempts++
+	ctx, span := o.Tracer.Continue(ctx, trace.Parse(e.Traceparent), trace.Producer, "deliver alert")
+	span.SetString("headgate.service", o.Service)
+	span.SetString("headgate.alert.kind", string(e.Kind))
+	span.SetString("messaging.message.id", e.ID)
+	span.SetInt("headgate.attempt", e.Attempts)
+	failed := append(o.deliver(ctx, &e), o.elsewhere(&e)...)
+	defer func() {
+		if len(failed) > 0 {
+			span.Fail(fault.TypeOf(errUndelivered))
+			return
+		}
+		span.End(err)
+	}()
 	e.LastError = strings.Join(failed, "; ")
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
@@ -267,6 +286,19 @@ func (o *Outbox) attempt(ctx context.Context, d store.Doc) (next time.Time, err 
 }
 
 // orNil returns nil for a conflict: the lease had ended, and another instance has the alert.
+// errUndelivered is the error of an attempt that not every receiver took. Their own errors are
+// those of the spans below.
+var errUndelivered = errors.New("alert: not every receiver took it")
+
+// KindOf returns the kind of the alert that a write creates; "" if it creates none.
+func KindOf(w store.Write) Kind {
+	var a struct{ Kind Kind }
+	if w.Delete || w.Collection.Kind != collectionKind || json.Unmarshal(w.Doc.Body, &a) != nil {
+		return ""
+	}
+	return a.Kind
+}
+
 func orNil(err error) error {
 	if errors.Is(err, store.ErrConflict) {
 		return nil

@@ -190,13 +190,17 @@ func (g *Guard) Require(role string, h web.Handler) web.Handler {
 	if !g.closed {
 		return h
 	}
+	needed := "the role " + role
+	if role == Any {
+		needed = "a role"
+	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		who, err := g.caller(r)
 		if err != nil {
 			return err
 		}
 		if who.roles&need == 0 {
-			return fault.New(fault.Forbidden, "not allowed")
+			return fault.New(fault.Forbidden, "not allowed: this needs %s", needed)
 		}
 		return h(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	}

@@ -51,7 +51,7 @@ func ask(t *testing.T, g *Guard, role string, authorization ...string) fault.Cod
 		case fault.Unauthenticated:
 			require.Equal(t, "credentials are missing or not valid", f.Message)
 		case fault.Forbidden:
-			require.Equal(t, "not allowed", f.Message)
+			require.Equal(t, "not allowed: this needs the role "+role, f.Message)
 		}
 		for _, a := range authorization {
 			if _, token, _ := strings.Cut(a, " "); len(token) > 3 {

@@ -4,6 +4,7 @@
 package fault
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -121,4 +122,21 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return Internal
+}
+
+// TypeOf returns what OpenTelemetry calls error.type: of spans and of metrics. It is "" for no
+// error. The text of an error is not shown: it may say more than a receiver should know.
+func TypeOf(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return string(e.Code)
+	}
+	return "_OTHER" // the semantic conventions' word for what has no name
 }

@@ -66,15 +66,35 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	o := app.Options{Reads: s.Reads, Config: cfg, Store: st, Bus: b, Log: log, Platform: s.Platform, Kinds: Kinds()}
+	o, err := options(ctx, s, cfg, log)
+	if err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	o.Store, o.Bus = st, b
+	o.Warnings = tell(log, warnings)
+	exported, err := startTelemetry(ctx, s, &o)
+	if err != nil {
+		return nil, errors.Join(err, b.Close(), st.Close())
+	}
+	a, err := app.New(o)
+	if err != nil {
+		return nil, errors.Join(err, exported.Close(ctx), b.Close(), st.Close())
+	}
+	exported.Observe(a.Gauges)
+	return a, nil
+}
+
+// options returns the options of an App, without its store, its bus and its telemetry.
+func options(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (o app.Options, err error) {
+	o = app.Options{Reads: s.Reads, Config: cfg, Log: log, Platform: s.Platform, Kinds: Kinds()}
 	if o.Platform.BackgroundCPU() {
 		o.SweepEvery, o.Receive = localSweep, true
 	}
 	if o.Env, err = sourceEnv(s, cfg.SyncSettings(), log); err != nil {
-		return nil, errors.Join(err, b.Close(), st.Close())
+		return o, err
 	}
 	if o.Secret, err = configured(cfg); err != nil {
-		return nil, errors.Join(err, b.Close(), st.Close())
+		return o, err
 	}
 	if !o.Platform.BackgroundCPU() && !s.Reads {
 		o.Timer = func(svc config.Service) (gate.Timer, error) {
@@ -88,25 +108,15 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 	}
 	o.LiveTopic, o.ServesLive = liveTopic(s, cfg), s.servesLive()
 	if o.HooksHTTP, err = hooksHTTP(s, cfg); err != nil {
-		return nil, errors.Join(err, b.Close(), st.Close())
+		return o, err
 	}
 	if o.LiveHTTP, err = LiveHTTP(s.Platform, cfg); err != nil {
-		return nil, errors.Join(err, b.Close(), st.Close())
+		return o, err
 	}
 	o.Tokens = new(googletoken.Source)
 	o.Base, o.Slept, o.Memory = s.Base, slept, budget.Divide(s.Memory)
 	o.Env.Memory = o.Memory.Work
-	o.Warnings = tell(log, warnings)
-	exported, err := startTelemetry(ctx, s, &o)
-	if err != nil {
-		return nil, errors.Join(err, b.Close(), st.Close())
-	}
-	a, err := app.New(o)
-	if err != nil {
-		return nil, errors.Join(err, exported.Close(ctx), b.Close(), st.Close())
-	}
-	exported.Observe(a.Gauges)
-	return a, nil
+	return o, nil
 }
 
 // liveTopic returns the topic for signals between instances: the configured one, or with

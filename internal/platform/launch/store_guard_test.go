@@ -61,7 +61,7 @@ func TestNoSyncReadsABackup(t *testing.T) {
 	settings := Settings{Platform: hosting.Machine, Store: SQLite, Data: filepath.Join(dir, "data")}
 	st, _, err := openStore(t.Context(), settings, &config.Config{})
 	require.NoError(t, err)
-	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db")))
+	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db"), nil))
 	require.NoError(t, st.Close())
 	require.NoError(t, os.Rename(filepath.Join(dir, "data/headgate.db"), filepath.Join(dir, "old.csv"))) // as a person might
 	env, err := sourceEnv(Settings{Platform: hosting.Machine, Data: filepath.Join(dir, "data")}, &config.Sync{Directory: dir}, slog.New(slog.DiscardHandler))
@@ -89,7 +89,7 @@ func TestNoSyncReadsAPackedBackup(t *testing.T) {
 	log, err := os.ReadFile(filepath.Join(dir, "data/headgate.db-wal"))
 	require.NoError(t, err)
 	require.NotEmpty(t, log)
-	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db")))
+	require.NoError(t, Backup(t.Context(), settings, filepath.Join(dir, "monday.db"), nil))
 	require.NoError(t, st.Close())
 	backup, err := os.ReadFile(filepath.Join(dir, "monday.db"))
 	require.NoError(t, err)

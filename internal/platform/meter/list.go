@@ -31,12 +31,21 @@ func Outcome(err error) string {
 	return Succeeded
 }
 
+// OtherMethod stands for every method that [Methods] does not list: callers can make up names.
+const OtherMethod = "_OTHER"
+
+// Methods returns the methods of HTTP that have their names in metrics and spans: those of RFC
+// 9110, and PATCH, as the semantic conventions have it.
+func Methods() []string {
+	return []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+}
+
 // The metrics of requests, and of the store.
 var (
 	HTTPDuration = &Metric{
 		Name: "http.server.request.duration", Unit: "s", Kind: Histogram, Buckets: requests,
 		Help:   "Requests, by the route that served them. A connection of a live client is not one.",
-		Labels: []Label{{Name: "http.request.method", Values: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"}}, {Name: "http.route"}, {Name: "http.response.status_code", Number: true}, {Name: "url.scheme", Values: []string{"http", "https"}}},
+		Labels: []Label{{Name: "http.request.method", Values: append(Methods(), OtherMethod)}, {Name: "http.route"}, {Name: "http.response.status_code", Number: true}, {Name: "url.scheme", Values: []string{"http", "https"}}},
 	}
 	StoreDuration = &Metric{
 		Name: "db.client.operation.duration", Unit: "s", Kind: Histogram, Buckets: operations,
@@ -80,6 +89,10 @@ var (
 	ClaimsLost = &Metric{
 		Name: "headgate.claims.lost", Unit: "{claim}", Kind: Counter, Help: "Claims that another instance made first. Nothing is lost by them but the time of the attempt.",
 		Labels: []Label{service},
+	}
+	Alerts = &Metric{
+		Name: "headgate.alerts", Unit: "{alert}", Kind: Counter, Help: "Alerts that were created: windows that closed incomplete, events that left their window, expectations that were missed.",
+		Labels: []Label{service, {Name: "headgate.alert.kind", Values: []string{"incomplete", "expired", "overdue"}}},
 	}
 	SweepDuration = &Metric{
 		Name: "headgate.sweep.duration", Unit: "s", Kind: Histogram, Buckets: runs, Logged: true, Help: "Sweeps of a service.",
@@ -171,7 +184,7 @@ var (
 func List() []*Metric {
 	return []*Metric{
 		HTTPDuration, StoreDuration,
-		Events, EventsSuperseded, EventsExpired, IngestDuration, CheckDuration, PublishDuration, Messages, ClaimsLost, SweepDuration,
+		Events, EventsSuperseded, EventsExpired, IngestDuration, CheckDuration, PublishDuration, Messages, ClaimsLost, Alerts, SweepDuration,
 		WindowsOpen, WindowOldest, Have, Need, Backlog, BacklogAge,
 		SyncRows, SyncRunDuration, SyncCursorLag, SyncRejects,
 		WebhooksReceived, DeliveryDuration, DeliveriesPending, TargetsPaused,

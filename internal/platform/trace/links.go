@@ -1,12 +1,5 @@
 package trace
 
-import (
-	"context"
-	"errors"
-
-	"github.com/headgate/headgate/internal/platform/fault"
-)
-
 // Links collects the spans that a span is to be linked to: one of each trace, and at most
 // MaxLinks.
 type Links struct {
@@ -38,18 +31,4 @@ func (l *Links) To(s Span) {
 	for _, c := range l.all {
 		s.Link(c)
 	}
-}
-
-// kindOf returns what OpenTelemetry calls error.type. The text of an error is not shown: it may
-// say more than a receiver of spans should know.
-func kindOf(err error) string {
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
-	case errors.Is(err, context.Canceled):
-		return "cancelled"
-	}
-	return string(fault.CodeOf(err))
 }

@@ -11,7 +11,11 @@
 // no texts of errors: the log has these, with the trace's id.
 package trace
 
-import "context"
+import (
+	"context"
+
+	"github.com/headgate/headgate/internal/platform/fault"
+)
 
 // MaxLinks is the most links of a span, as it is OpenTelemetry's default.
 const MaxLinks = 128
@@ -189,7 +193,7 @@ func (s Span) Link(to Context) {
 // End ends the span. An error makes it a failed one.
 func (s Span) End(err error) {
 	if s.c != nil && s.c.r != nil {
-		s.c.r.End(kindOf(err))
+		s.c.r.End(fault.TypeOf(err))
 	}
 }
 

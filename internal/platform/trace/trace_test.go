@@ -103,7 +103,7 @@ func TestLinksAreBounded(t *testing.T) {
 func TestKindsOfErrors(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"timeout": fault.Wrap(fault.Unavailable, context.DeadlineExceeded, "x"), "cancelled": context.Canceled, "internal": errors.New("x"),
+		"timeout": fault.Wrap(fault.Unavailable, context.DeadlineExceeded, "x"), "cancelled": context.Canceled, "_OTHER": errors.New("x"),
 	} {
 		var spans tracetest.Recorder
 		_, span := trace.New(&spans).Start(t.Context(), trace.Internal, "x")

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/headgate/headgate/internal/platform/meter"
 )
 
 // Consent answers OPTIONS at an address that takes deliveries by the methods in allowed. It
@@ -31,10 +33,15 @@ func Consent(w http.ResponseWriter, r *http.Request, allowed []string) error {
 	return nil
 }
 
-// standard lists the methods of HTTP, and PATCH.
-var standard = []string{
-	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-	http.MethodDelete, http.MethodOptions, http.MethodTrace, http.MethodConnect,
+// standard lists the methods of HTTP that have names in metrics and spans.
+var standard = meter.Methods()
+
+// methodOf returns the method of a request as metrics and spans name it.
+func methodOf(r *http.Request) string {
+	if slices.Contains(standard, r.Method) {
+		return r.Method
+	}
+	return meter.OtherMethod
 }
 
 // AnyCase takes the standard methods in any letter case, as EventSync does. To HTTP, "post"

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,10 +15,7 @@ func (a *adapted) measure(r *http.Request, rw *response, start time.Time) {
 	if a.meter == nil || rw.hijacked {
 		return
 	}
-	method, scheme := r.Method, "http"
-	if !slices.Contains(meter.HTTPDuration.Labels[0].Values, method) {
-		method = "_OTHER" // callers can make up names
-	}
+	scheme := "http"
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https"
 	}
@@ -27,5 +23,5 @@ func (a *adapted) measure(r *http.Request, rw *response, start time.Time) {
 	if !found {
 		path = r.Pattern
 	}
-	a.meter.Took(meter.HTTPDuration, time.Since(start), method, path, strconv.Itoa(rw.sent()), scheme)
+	a.meter.Took(meter.HTTPDuration, time.Since(start), methodOf(r), path, strconv.Itoa(rw.sent()), scheme)
 }

@@ -37,11 +37,12 @@ func TestRequestsAreMeasured(t *testing.T) {
 	call("GET", "/ok/1", nil)
 	call("GET", "/ok/2", func(r *http.Request) { r.TLS = new(tls.ConnectionState) })
 	call("MADEUP", "/ok/3", func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") })
+	call("TRACE", "/ok/4", nil) // spans name it, and so do measurements
 	call("GET", "/fails", nil)
 	call("GET", "/panics", nil)
 	call("GET", "/live", nil)
 	for _, labels := range [][]string{
-		{"GET", "/ok/{id}", "200", "http"}, {"GET", "/ok/{id}", "200", "https"}, {"_OTHER", "/ok/{id}", "200", "https"},
+		{"GET", "/ok/{id}", "200", "http"}, {"GET", "/ok/{id}", "200", "https"}, {"_OTHER", "/ok/{id}", "200", "https"}, {"TRACE", "/ok/{id}", "200", "http"},
 		{"GET", "/fails", "409", "http"}, {"GET", "/panics", "500", "http"},
 	} {
 		require.Equal(t, 1, m.Times(meter.HTTPDuration, labels...), labels)

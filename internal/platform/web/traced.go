@@ -3,9 +3,9 @@ package web
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/platform/trace"
 )
 
@@ -21,9 +21,10 @@ func (a *adapted) begin(r *http.Request) (*http.Request, trace.Span) {
 	if a.tracer == nil {
 		return r.WithContext(ctx), trace.Span{}
 	}
-	method, name := r.Method, r.Method
-	if !slices.Contains(standard, method) {
-		method, name = "_OTHER", "HTTP"
+	method := methodOf(r)
+	name := method
+	if method == meter.OtherMethod {
+		name = "HTTP"
 	}
 	if r.Pattern != "" {
 		name += " " + r.Pattern

@@ -15,12 +15,12 @@ import (
 // write meanwhile. The copy contains everything that was stored before the call. It is one
 // file, readable by its owner only, and checked for damage. It gets its name only when it is
 // complete. Backup does not overwrite an existing file. Its errors say why the copy failed,
-// and the caller says what failed.
-func Backup(ctx context.Context, path, to string) error {
-	return explain(makeBackup(ctx, path, to))
+// and the caller says what failed. watch may be nil.
+func Backup(ctx context.Context, path, to string, watch Watch) error {
+	return explain(makeBackup(ctx, path, to, watch))
 }
 
-func makeBackup(ctx context.Context, path, to string) error {
+func makeBackup(ctx context.Context, path, to string, watch Watch) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -41,9 +41,10 @@ func makeBackup(ctx context.Context, path, to string) error {
 		return err
 	}
 	defer remove(partial)
-	if err := copyStore(ctx, path, partial); err != nil {
+	if err := copyStore(ctx, path, partial, watch); err != nil {
 		return err
 	}
+	watch.checks()
 	if err := verify(ctx, partial); err != nil {
 		return fmt.Errorf("check the copy: %w", err)
 	}
@@ -82,7 +83,7 @@ var errExists = errors.New("the file exists already, and a backup overwrites no 
 
 // copyStore writes a snapshot of the store into the empty file. It uses VACUUM INTO, because
 // SQLite's backup, which copies page by page, starts again whenever another process commits.
-func copyStore(ctx context.Context, path, to string) (err error) {
+func copyStore(ctx context.Context, path, to string, watch Watch) (err error) {
 	db, err := openExisting(path)
 	if err != nil {
 		return err
@@ -95,6 +96,14 @@ func copyStore(ctx context.Context, path, to string) (err error) {
 	defer conn.Close()
 	if err := requireStore(ctx, conn); err != nil {
 		return err
+	}
+	if watch != nil {
+		var size int64 // of what is in use
+		if err := conn.QueryRowContext(ctx, `SELECT (page_count - freelist_count) * page_size
+			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&size); err != nil {
+			return err
+		}
+		defer watch.grows(to, size)()
 	}
 	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", to)
 	return err
@@ -152,7 +161,9 @@ func withoutLog(ctx context.Context, db *sql.DB) error {
 }
 
 // copyFile copies a file. It creates or truncates the target.
-func copyFile(from, to string) error {
+func copyFile(from, to string) error { return copyWatched(from, to, nil) }
+
+func copyWatched(from, to string, watch Watch) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -162,7 +173,15 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
+	var bytes io.Reader = in
+	if watch != nil {
+		info, err := in.Stat()
+		if err != nil {
+			return errors.Join(err, out.Close())
+		}
+		bytes = &watchedFile{in, watch, 0, info.Size()}
+	}
+	_, err = io.Copy(out, bytes)
 	return errors.Join(err, out.Sync(), out.Close())
 }
 

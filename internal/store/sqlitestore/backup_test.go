@@ -49,7 +49,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		require.Eventually(t, func() bool { return len(count()) > had+500 }, time.Minute, time.Millisecond)
 		before := count()
 		to := filepath.Join(dir, name)
-		require.NoError(t, Backup(t.Context(), path, to))
+		require.NoError(t, Backup(t.Context(), path, to, nil))
 		info, err := os.Stat(to)
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
@@ -67,13 +67,13 @@ func TestBackupOverwritesNothing(t *testing.T) {
 	path := closedStore(t, 10)
 	to := filepath.Join(t.TempDir(), "there")
 	require.NoError(t, os.WriteFile(to, []byte("mine"), 0o600))
-	require.ErrorIs(t, Backup(t.Context(), path, to), errExists)
+	require.ErrorIs(t, Backup(t.Context(), path, to, nil), errExists)
 	data, err := os.ReadFile(to)
 	require.NoError(t, err)
 	require.Equal(t, "mine", string(data))
 	require.NoError(t, os.Remove(to))
 	require.NoError(t, os.Symlink("nowhere", to))
-	require.ErrorIs(t, Backup(t.Context(), path, to), errExists)
+	require.ErrorIs(t, Backup(t.Context(), path, to, nil), errExists)
 }
 
 // On a file system without links, a backup overwrites no file either.
@@ -98,8 +98,8 @@ func TestBackupOfADamagedStoreIsRefused(t *testing.T) {
 	path := closedStore(t, 1000)
 	overwrite(t, path, 40<<10, 40<<10)
 	to := filepath.Join(t.TempDir(), "backup")
-	require.ErrorIs(t, Backup(t.Context(), path, to), ErrDamaged)
+	require.ErrorIs(t, Backup(t.Context(), path, to, nil), ErrDamaged)
 	require.NoFileExists(t, to)
-	require.Error(t, Backup(t.Context(), filepath.Join(t.TempDir(), "none.db"), to))
+	require.Error(t, Backup(t.Context(), filepath.Join(t.TempDir(), "none.db"), to, nil))
 	require.NoFileExists(t, to)
 }

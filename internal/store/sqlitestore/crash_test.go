@@ -31,7 +31,7 @@ func childMain() {
 		return
 	}
 	if backup := os.Getenv(childRestore); backup != "" { // the child of TestAttackKillDuringRestore
-		if _, err := Restore(context.Background(), path, backup, time.Now()); err != nil {
+		if _, err := Restore(context.Background(), path, backup, time.Now(), nil); err != nil {
 			fmt.Fprintln(os.Stderr, "child:", err)
 			os.Exit(1)
 		}

@@ -54,7 +54,7 @@ func TestFilesStayBesideAnotherProcess(t *testing.T) {
 		other, err := Open(t.Context(), path)
 		require.NoError(t, err)
 		fill(t, other, 100)
-		require.NoError(t, Backup(t.Context(), path, filepath.Join(t.TempDir(), "copy.db")))
+		require.NoError(t, Backup(t.Context(), path, filepath.Join(t.TempDir(), "copy.db"), nil))
 		require.NoError(t, other.Close())
 		require.NoError(t, s.w.files.present())
 		fill(t, s, 100)

@@ -31,11 +31,11 @@ func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup")
 	require.NoError(t, os.Remove(lockFile(path)))
 	require.NoError(t, os.Chown(path, user, user))
-	require.NoError(t, Backup(t.Context(), path, backup))
+	require.NoError(t, Backup(t.Context(), path, backup, nil))
 	requireOwner(lockFile(path))
 
 	require.NoError(t, os.Remove(lockFile(path)))
-	kept, err := Restore(t.Context(), path, backup, time.Now())
+	kept, err := Restore(t.Context(), path, backup, time.Now(), nil)
 	require.NoError(t, err)
 	for _, name := range []string{path, lockFile(path), kept} {
 		requireOwner(name)
@@ -43,7 +43,7 @@ func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 
 	fresh := filepath.Join(t.TempDir(), "store.db")
 	require.NoError(t, os.Chown(filepath.Dir(fresh), user, user))
-	_, err = Restore(t.Context(), fresh, backup, time.Now())
+	_, err = Restore(t.Context(), fresh, backup, time.Now(), nil)
 	require.NoError(t, err)
 	requireOwner(fresh)
 	s := openAt(t, fresh)
@@ -58,7 +58,7 @@ func TestRootLeavesTheFilesToTheOwner(t *testing.T) {
 		require.NoError(t, os.Remove(lockFile(path)))
 		require.NoError(t, put(other, lockFile(path)))
 		require.NoError(t, os.RemoveAll(backup))
-		require.NoError(t, Backup(t.Context(), path, backup))
+		require.NoError(t, Backup(t.Context(), path, backup, nil))
 		info, err := os.Stat(other)
 		require.NoError(t, err)
 		require.Zero(t, info.Sys().(*syscall.Stat_t).Uid)

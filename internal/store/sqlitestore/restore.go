@@ -15,8 +15,8 @@ import (
 // keeps the former store, and returns that file's name, which ends with the time now ("" if
 // there was no store). No other process may have the store open. If Restore is killed, path
 // holds either the former store or the restored one, whole. Its errors say why it failed, and
-// the caller says what failed.
-func Restore(ctx context.Context, path, from string, now time.Time) (kept string, err error) {
+// the caller says what failed. watch may be nil.
+func Restore(ctx context.Context, path, from string, now time.Time, watch Watch) (kept string, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return "", err
@@ -41,9 +41,10 @@ func Restore(ctx context.Context, path, from string, now time.Time) (kept string
 		return "", explain(err)
 	}
 	defer remove(fresh)
-	if err := copyBackup(path, from, fresh); err != nil {
+	if err := copyBackup(path, from, fresh, watch); err != nil {
 		return "", explain(err)
 	}
+	watch.checks()
 	if err := verify(ctx, fresh); err != nil {
 		return "", fmt.Errorf("the backup cannot be used, and nothing was changed: %w", explain(err))
 	}
@@ -70,7 +71,7 @@ func Restore(ctx context.Context, path, from string, now time.Time) (kept string
 
 // copyBackup copies the bytes of the backup. It does not open the backup with SQLite,
 // because that may need to write beside it, and the disk may be read-only.
-func copyBackup(path, from, to string) error {
+func copyBackup(path, from, to string, watch Watch) error {
 	info, err := os.Stat(from)
 	if err != nil {
 		return err
@@ -84,7 +85,7 @@ func copyBackup(path, from, to string) error {
 	if log, err := os.Stat(from + "-wal"); err == nil && log.Size() > 0 {
 		return fmt.Errorf("the file is not complete without %s beside it: use a file that `headgate backup` made", filepath.Base(from)+"-wal")
 	}
-	return copyFile(from, to)
+	return copyWatched(from, to, watch)
 }
 
 // beside returns the files beside path whose names begin with path's name and infix. It does

@@ -29,7 +29,7 @@ func TestRestoreThatCannotKeepTheLog(t *testing.T) {
 	left, err := filepath.Glob(path + keptInfix + "*")
 	require.NoError(t, err)
 	require.Empty(t, left)
-	_, err = Restore(t.Context(), path, backup, time.Now())
+	_, err = Restore(t.Context(), path, backup, time.Now(), nil)
 	require.NoError(t, err)
 }
 
@@ -40,29 +40,29 @@ func TestRestore(t *testing.T) {
 	require.NoError(t, err)
 	early := fill(t, s, 50)
 	backup := filepath.Join(t.TempDir(), "backup")
-	require.NoError(t, Backup(t.Context(), path, backup))
+	require.NoError(t, Backup(t.Context(), path, backup, nil))
 	late := fill(t, s, 50)
 
-	_, err = Restore(t.Context(), path, backup, time.Now())
+	_, err = Restore(t.Context(), path, backup, time.Now(), nil)
 	require.ErrorIs(t, err, ErrInUse)
 	other, err := s.Serve("process 7 http://127.0.0.1:8080")
 	require.NoError(t, err)
 	require.Empty(t, other)
-	_, err = Restore(t.Context(), path, backup, time.Now())
+	_, err = Restore(t.Context(), path, backup, time.Now(), nil)
 	require.ErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, "process 7 http://127.0.0.1:8080")
 	_, err = s.Events(t.Context(), "s", late)
 	require.NoError(t, err, "a refusal changes nothing")
 	require.NoError(t, s.Close())
 
-	kept, err := Restore(t.Context(), path, backup, time.Now())
+	kept, err := Restore(t.Context(), path, backup, time.Now(), nil)
 	require.NoError(t, err)
 	requireEvents(t, path, early)
 	requireNoEvent(t, path, late[0])
 	requireEvents(t, kept, append(early, late...))
 
 	fresh := filepath.Join(t.TempDir(), "new", "store.db")
-	kept, err = Restore(t.Context(), fresh, backup, time.Now())
+	kept, err = Restore(t.Context(), fresh, backup, time.Now(), nil)
 	require.NoError(t, err)
 	require.Empty(t, kept)
 	requireEvents(t, fresh, early)
@@ -102,14 +102,14 @@ func TestRestoreInADirectoryWithAnyName(t *testing.T) {
 			s := openAt(t, path)
 			former := fill(t, s, 3)
 			require.NoError(t, s.Close())
-			kept, err := Restore(t.Context(), path, closedStore(t, 1), at)
+			kept, err := Restore(t.Context(), path, closedStore(t, 1), at, nil)
 			require.NoError(t, err)
 			require.Equal(t, path+keptInfix+"20260701T120000.000Z", kept)
 			requireEvents(t, kept, former)
 			for _, left := range here {
 				require.NoFileExists(t, left)
 			}
-			_, err = Restore(t.Context(), path, closedStore(t, 1), at)
+			_, err = Restore(t.Context(), path, closedStore(t, 1), at, nil)
 			require.ErrorContains(t, err, "exists already, and is kept")
 			requireEvents(t, kept, former)
 			for _, others := range there {
@@ -134,7 +134,7 @@ func TestRestoreKeepsTheFormerStore(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(path+suffix, data, 0o600))
 		}
-		kept, err := Restore(t.Context(), path, backup, time.Now())
+		kept, err := Restore(t.Context(), path, backup, time.Now(), nil)
 		require.NoError(t, err)
 		requireEvents(t, kept, members)
 		requireNoEvent(t, path, members[0])
@@ -146,7 +146,7 @@ func TestRestoreKeepsTheFormerStore(t *testing.T) {
 		damaged, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(path+"-wal", []byte("an unreadable log"), 0o600))
-		kept, err := Restore(t.Context(), path, backup, time.Now())
+		kept, err := Restore(t.Context(), path, backup, time.Now(), nil)
 		require.NoError(t, err)
 		got, err := os.ReadFile(kept)
 		require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestRestoreRefusesFilesThatAreNoBackup(t *testing.T) {
 		"with a log":   {withLog, "-wal"},
 		"store itself": {path, "store itself"},
 	} {
-		_, err := Restore(t.Context(), path, c.from, time.Now())
+		_, err := Restore(t.Context(), path, c.from, time.Now(), nil)
 		require.ErrorContains(t, err, c.want, name)
 		after, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -209,7 +209,7 @@ func TestAttackKillDuringRestore(t *testing.T) {
 	require.NoError(t, err)
 	restored := fill(t, s, 3000)
 	require.NoError(t, s.Close())
-	require.NoError(t, Backup(t.Context(), src, backup))
+	require.NoError(t, Backup(t.Context(), src, backup, nil))
 
 	path := filepath.Join(t.TempDir(), "store.db")
 	s, err = Open(t.Context(), path)
@@ -251,7 +251,7 @@ func TestAttackKillDuringRestore(t *testing.T) {
 			}
 		}
 	}
-	_, err = Restore(t.Context(), path, backup, time.Now())
+	_, err = Restore(t.Context(), path, backup, time.Now(), nil)
 	require.NoError(t, err)
 	left, err := filepath.Glob(path + ".restoring-*")
 	require.NoError(t, err)
@@ -266,7 +266,7 @@ func TestOpenDuringARestore(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Open(t.Context(), path)
 	require.ErrorIs(t, err, ErrRestoring)
-	require.ErrorIs(t, Backup(t.Context(), path, filepath.Join(t.TempDir(), event.RandomID())), ErrRestoring)
+	require.ErrorIs(t, Backup(t.Context(), path, filepath.Join(t.TempDir(), event.RandomID()), nil), ErrRestoring)
 	require.NoError(t, lock.Close())
 	openAt(t, path)
 }

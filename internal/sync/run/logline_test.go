@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/platform/meter"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -119,6 +120,9 @@ func TestARunThatOthersEndHasOneLine(t *testing.T) {
 		got = append(got, l["runId"].(string)+" "+l["state"].(string))
 	}
 	require.Equal(t, want, got)
+	for state, runs := range map[string]int{"failed": 3, "finished": 1, "cancelled": 1} {
+		require.Equal(t, runs, w.meter.Times(meter.SyncRunDuration, "s", state), "%s runs are measured, too", state)
+	}
 }
 
 // A person hears that a process died in the middle of a run, which goes on.

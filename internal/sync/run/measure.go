@@ -10,14 +10,16 @@ import (
 
 // measure measures a run that has ended. A validation changes nothing, so its rows are not
 // counted.
-func (s *Service) measure(r *Run) {
-	s.o.Meter.Took(meter.SyncRunDuration, r.FinishedAt.Sub(r.StartedAt), r.SyncID, string(r.State))
+func (s *Service) measure(r *Run) { measure(s.o.Meter, r) }
+
+func measure(m *meter.Meter, r *Run) {
+	m.Took(meter.SyncRunDuration, r.FinishedAt.Sub(r.StartedAt), r.SyncID, string(r.State))
 	if r.Method == Validate {
 		return
 	}
 	for _, step := range r.Results {
 		for i, n := range []int64{step.Counts.Created, step.Counts.Updated, step.Counts.Deleted, step.Counts.Unchanged, step.Counts.Rejected, step.Counts.Conflicts} {
-			s.o.Meter.Add(meter.SyncRows, int(n), r.SyncID, string(step.Phase), rowResults[i])
+			m.Add(meter.SyncRows, int(n), r.SyncID, string(step.Phase), rowResults[i])
 		}
 	}
 }

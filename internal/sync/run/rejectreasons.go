@@ -16,6 +16,8 @@ type RejectSummary struct {
 	Reasons []RejectReason `json:"reasons"` // the most frequent first
 	// Partial says that not all of them were read: Total counts them, and Reasons do not.
 	Partial bool `json:"partial,omitempty"`
+	// More says that there are more reasons: Reasons has the most frequent ones.
+	More bool `json:"more,omitempty"`
 }
 
 // RejectReason counts the rejects that are alike.
@@ -79,7 +81,9 @@ func (s *Service) RejectSummary(ctx context.Context, id string) (*RejectSummary,
 	slices.SortFunc(out.Reasons, func(a, b RejectReason) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Reason, b.Reason))
 	})
-	out.Reasons = out.Reasons[:min(len(out.Reasons), maxReasons)]
+	if out.More = len(out.Reasons) > maxReasons; out.More {
+		out.Reasons = out.Reasons[:maxReasons]
+	}
 	out.Total = read
 	if read < maxRejectsRead {
 		return out, nil

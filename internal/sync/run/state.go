@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/meter"
 	"github.com/headgate/headgate/internal/store"
 	"github.com/headgate/headgate/internal/sync/mapping"
 	"github.com/headgate/headgate/internal/sync/source"
@@ -113,6 +114,7 @@ type Ledger struct {
 	// subscribe to that. nil: nobody does.
 	Outbox *occurrence.Outbox
 	Log    *slog.Logger // gets a line of each such run; nil: nobody reads it
+	Meter  *meter.Meter // measures each such run
 }
 
 // NewLedger returns a ledger. now may be nil: time.Now.
@@ -218,11 +220,14 @@ func (l *Ledger) Forget(ctx context.Context, id string) ([]store.Write, error) {
 func (l *Ledger) Committed(ctx context.Context, writes []store.Write) {
 	l.Outbox.Committed(writes)
 	for _, w := range writes {
-		if l.Log == nil || w.Collection.Kind != runsOf("").Kind {
+		if w.Collection.Kind != runsOf("").Kind {
 			continue
 		}
 		if run, err := parseRun(w.Doc); err == nil && run.State.Ended() {
-			logEnded(ctx, l.Log, run, nil)
+			measure(l.Meter, run)
+			if l.Log != nil {
+				logEnded(ctx, l.Log, run, nil)
+			}
 		}
 	}
 }

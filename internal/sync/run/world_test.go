@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/internal/platform/meter"
+	"github.com/headgate/headgate/internal/platform/meter/metertest"
 	"github.com/headgate/headgate/internal/record"
 	"github.com/headgate/headgate/internal/record/entity"
 	"github.com/headgate/headgate/internal/store"
@@ -41,6 +43,7 @@ type world struct {
 	slept  atomic.Int64 // pauses of runs
 	def    *definition.Sync
 	log    lines
+	meter  metertest.Recorder
 }
 
 func newWorld(t testing.TB, change func(*definition.Sync)) *world {
@@ -95,7 +98,7 @@ func (w *world) define(kinds source.Registry, change func(*definition.Sync)) {
 
 func (w *world) ledger() *syncrun.Ledger {
 	l := syncrun.NewLedger(w.store, w.now)
-	l.Log = w.log.logger()
+	l.Log, l.Meter = w.log.logger(), meter.New(&w.meter)
 	return l
 }
 
@@ -110,7 +113,7 @@ func (w *world) serviceWith(docs store.Docs, change func(*syncrun.Options)) *syn
 	docs = store.Coded(docs) // as in a deployment
 	kinds := w.kinds
 	o := syncrun.Options{
-		Docs: docs, Kinds: kinds, Env: source.Env{HTTP: http.DefaultClient, Now: w.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}, Log: w.log.logger(), Now: w.now, Random: w.id, Sleep: w.sleep,
+		Docs: docs, Kinds: kinds, Env: source.Env{HTTP: http.DefaultClient, Now: w.now, Secret: func(_ context.Context, v, _ string) (string, error) { return v, nil }}, Log: w.log.logger(), Now: w.now, Random: w.id, Sleep: w.sleep, Meter: meter.New(&w.meter),
 		Definitions: definition.New(definition.Options{
 			Docs: docs, Runs: syncrun.NewLedger(docs, w.now), Kinds: kinds, Now: w.now, Random: w.id,
 		}),
