@@ -91,10 +91,10 @@ func (s *subscription) answerHave(snap *snapshot) {
 	switch {
 	case snap.Gone:
 		r.Type = "gone"
-		s.client.inform(s, r.frame(), false)
+		s.client.inform(s, r.message(), false)
 	case snap.Version != "" && snap.Version == have:
 		r.Type, r.Version = "current", snap.Version
-		s.client.inform(s, r.frame(), false)
+		s.client.inform(s, r.message(), false)
 	default:
 		s.client.offer(s, s.name.ID, snap)
 	}
@@ -129,6 +129,6 @@ func (h *Hub) tellDenied(g *group, forced bool, code, message string) {
 // held. A Plain one cannot be told.
 func (s *subscription) fail(code, message string) {
 	if s.client.protocol == Versioned {
-		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.Entity, ID: &s.name.ID}.frame(), true)
+		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.Entity, ID: &s.name.ID}.message(), true)
 	}
 }

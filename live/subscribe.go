@@ -143,7 +143,7 @@ func (c *client) changeSecret(secret string) {
 	}
 	c.subscriptions = make(map[Name]*subscription, len(old))
 	waited := map[Name]bool{}
-	for _, p := range c.pending {
+	for p := c.pending.first; p != nil; p = p.next {
 		if p.sub != nil {
 			waited[p.sub.name] = true
 		}
@@ -200,7 +200,7 @@ func (h *Hub) showAgain(s *subscription) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.key.ID == Any {
-		s.client.inform(s, resyncFrame(s.name.Entity), false)
+		s.client.inform(s, resyncMessage(s.name.Entity), false)
 	} else if g := sh.find(s.key, s.secret); g != nil {
 		g.forced = true
 		h.refresh(g)
