@@ -96,6 +96,7 @@ type subscription struct {
 	have    *string // the version that it said it has; nil once answered
 	denied  bool    // the client was told why it does not get the entity
 	missed  bool    // something came after another subscription replaced it
+	ended   bool    // it is none of the client's subscriptions any more; its mu guards this
 
 	weight atomic.Int64 // that it has taken of the hub's memory
 }
@@ -131,6 +132,9 @@ func (c *client) shut(code int, reason string) bool {
 	c.closed = true
 	subs, waits := c.subscriptions, c.pending
 	c.subscriptions, c.pending = nil, queue{}
+	for _, s := range subs {
+		s.ended = true
+	}
 	c.endPace()
 	if c.timer != nil {
 		c.timer.Stop()

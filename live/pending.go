@@ -51,7 +51,7 @@ func (c *client) queueAnswer(m message) {
 func (c *client) offer(s *subscription, id string, snap *snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.missed = s.missed || c.subscriptions[s.name] != s; s.missed {
+	if s.missed = s.missed || s.ended; s.missed {
 		return
 	}
 	k := slot{Name: Name{s.name.Entity, id}}
@@ -75,7 +75,7 @@ func (c *client) offer(s *subscription, id string, snap *snapshot) {
 func (c *client) inform(s *subscription, m message, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.missed = s.missed || c.subscriptions[s.name] != s; s.missed {
+	if s.missed = s.missed || s.ended; s.missed {
 		return
 	}
 	c.queue(&pending{slot: slot{Name: s.name, failed: failed}, sub: s, ready: m})
@@ -206,6 +206,9 @@ func (c *client) finish(p *pending, m message) error {
 // wants reports whether the client is still subscribed to what was queued for s: by s,
 // or by another subscription with the same secret. c.mu is held.
 func (c *client) wants(name Name, s *subscription) bool {
+	if !s.ended {
+		return true
+	}
 	for _, n := range []Name{s.name, name, {name.Entity, Any}} {
 		if now := c.subscriptions[n]; now != nil && (now == s || now.asked == s.asked && n != s.name) {
 			return true

@@ -162,7 +162,14 @@ func (c *client) read(conn *websocket.Conn) {
 			c.close(closePolicy, "too many frames")
 			return
 		}
-		c.handleFrame(ctx, frame)
+		// Decoding needs a deep stack, which this goroutine would keep while it waits for the
+		// next frame, which is nearly always.
+		handled := make(chan struct{})
+		go func() {
+			defer close(handled)
+			c.handleFrame(ctx, frame)
+		}()
+		<-handled
 		c.hub.memory.Give(weight)
 		c.pace()
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// writeBatch is how many clients a writer takes at once.
+// writeBatch is how many clients a writer takes at once, and how many are given a state at once.
 const writeBatch = 64
 
 // writeQueue holds the clients for which something waits that nobody writes yet. A few
@@ -32,32 +32,52 @@ func (h *Hub) enqueueWrite(c *client) {
 	}
 }
 
-// writeToClients writes until no client waits.
-func (h *Hub) writeToClients() {
-	var batch [writeBatch]*client
-	for {
-		n := h.writes.take(batch[:])
-		if n == 0 {
-			return
-		}
-		for _, c := range batch[:n] {
-			c.writePending(c.next(), true)
-		}
+// join counts the caller as a writer, unless there are enough.
+func (q *writeQueue) join() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.writers == q.maxWriters {
+		return false
+	}
+	q.writers++
+	return true
+}
+
+// leaveWriters undoes join. If clients wait, another writer takes the caller's place.
+func (h *Hub) leaveWriters() {
+	q := &h.writes
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.clients) == 0 || !h.spawn(h.writeToClients) {
+		q.writers--
 	}
 }
 
-// take moves clients into batch and returns how many. If there are none, it counts one
-// writer less.
-func (q *writeQueue) take(batch []*client) int {
+// writeToClients writes until no client waits. The caller is counted as a writer.
+func (h *Hub) writeToClients() {
+	for h.writeSome() {
+	}
+	h.leaveWriters()
+}
+
+// writeSome writes to some of the clients that wait. It returns false if none does.
+func (h *Hub) writeSome() bool {
+	var some [writeBatch]*client
+	n := h.writes.take(some[:])
+	for _, c := range some[:n] {
+		c.writePending(c.next(), true)
+	}
+	return n > 0
+}
+
+// take moves clients from the queue into some, and returns how many.
+func (q *writeQueue) take(some []*client) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := copy(batch, q.clients[q.head:])
+	n := copy(some, q.clients[q.head:])
 	clear(q.clients[q.head : q.head+n])
 	if q.head += n; q.head == len(q.clients) {
 		q.clients, q.head = q.clients[:0], 0
-	}
-	if n == 0 {
-		q.writers--
 	}
 	return n
 }
