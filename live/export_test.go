@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -13,6 +14,8 @@ const (
 	DefaultMaxSubscriptions = defaultMaxSubscriptions
 	DefaultMaxFrameBytes    = defaultMaxFrameBytes
 	MaxMessage              = maxMessage
+	WriteBatch              = writeBatch
+	CanTry                  = canTry
 )
 
 // WithDefaults returns the options with every default filled in.
@@ -91,6 +94,45 @@ func (h *Hub) ConnectUntil(t Transport, protocol Protocol, until time.Time) Fake
 	c := &client{transport: untyped{t}, kind: "test", protocol: protocol, until: until}
 	h.join(c)
 	return FakeClient{c}
+}
+
+// ConnectPrompt joins a client whose connection takes each message at once: take gets it.
+func (h *Hub) ConnectPrompt(t Transport, protocol Protocol, take func(frame string)) FakeClient {
+	c := &client{transport: taking{untyped{t}, take}, kind: "test", protocol: protocol}
+	h.join(c)
+	return FakeClient{c}
+}
+
+// taking is a connection that is never full.
+type taking struct {
+	untyped
+	take func(string)
+}
+
+func (t taking) Begin(m message) (taken, error) {
+	t.take(string(m.payload()))
+	return all, nil
+}
+func (t taking) Finish() error { return nil }
+
+// Outlet is the writing side of a connection.
+type Outlet struct{ *outlet }
+
+// NewOutlet returns that of conn.
+func NewOutlet(conn net.Conn) Outlet { return Outlet{&outlet{Conn: conn, raw: rawWriterOf(conn)}} }
+
+// Send writes a message as a client's writers do. It returns how much of it was taken at once.
+func (o Outlet) Send(text string, binary bool) (took string, err error) {
+	m := newMessage([]byte(text), binary)
+	switch t, err := o.begin(m.wire); {
+	case err != nil:
+		return "", err
+	case t == part:
+		return "part", o.finish(nil)
+	case t == none:
+		return "none", o.finish(m.wire)
+	}
+	return "all", nil
 }
 
 // Handle acts as if the client had sent the frame.

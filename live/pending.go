@@ -55,7 +55,8 @@ func (c *client) offer(s *subscription, id string, snap *snapshot) {
 		return
 	}
 	k := slot{Name: Name{s.name.Entity, id}}
-	p := &pending{slot: k, sub: s, id: id, snap: snap}
+	p := spare.Get().(*pending)
+	*p = pending{slot: k, sub: s, id: id, snap: snap}
 	if s.name.ID == Any && c.pending.find(k) == nil {
 		if c.underAny[s.name] >= maxUnderAny {
 			c.queue(&pending{slot: slot{Name: s.name}, sub: s, ready: resyncMessage(s.name.Entity)})
@@ -92,7 +93,8 @@ func (c *client) queue(p *pending) {
 	} else {
 		c.discharge(old)
 		old.replace(p)
-		if p.snap != nil && old.yields < maxYields {
+		reuse(p)
+		if old.snap != nil && old.yields < maxYields {
 			old.yields++
 			c.pending.moveToBack(old)
 		}
@@ -137,12 +139,13 @@ func (c *client) writePending(p *pending, promptly bool) {
 	for ; p != nil; p = c.next() {
 		done, err := c.write(p, promptly)
 		if err == nil && !done {
-			if !c.hub.spawn(func() { c.writePending(p, false) }) {
-				c.discharge(p)
+			if left := p; !c.hub.spawn(func() { c.writePending(left, false) }) {
+				c.discharge(left)
 			}
 			return
 		}
 		c.discharge(p)
+		reuse(p)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 			c.drop(closeGoingAway, "it does not read")
 			return

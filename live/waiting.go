@@ -1,5 +1,7 @@
 package live
 
+import "sync"
+
 // pending is a message or a state that waits to be written.
 type pending struct {
 	slot  slot
@@ -20,6 +22,15 @@ type pending struct {
 // replace takes what another one brings, and keeps its place.
 func (p *pending) replace(by *pending) {
 	p.ready, p.sub, p.id, p.snap = by.ready, by.sub, by.id, by.snap
+}
+
+// spare holds what was written, for what waits next: a change makes one for each client.
+var spare = sync.Pool{New: func() any { return new(pending) }}
+
+// reuse gives p back. Nobody may use it any more.
+func reuse(p *pending) {
+	*p = pending{}
+	spare.Put(p)
 }
 
 // slot is a place in what waits for a client. It holds one message or state: a newer one

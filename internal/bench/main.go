@@ -79,7 +79,13 @@ func (b *bench) add(r row, words string, args ...any) {
 
 func main() {
 	launch.TuneGC(os.Getenv)
-	if err := run(); err != nil {
+	err := error(nil)
+	if len(os.Args) == 3 && os.Args[1] == bareSockets {
+		err = serveBare(os.Args[2])
+	} else {
+		err = run()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -22,6 +22,7 @@ var sections = []section{
 	{name: "twoway", run: twoWay},
 	{name: "push", run: push},
 	{name: "live", run: lives, quick: true},
+	{name: "livepeers", run: livePeers},
 	{name: "waiting", run: waiting, emulators: true},
 	{name: "concurrent", run: concurrent, emulators: true},
 	{name: "operations", run: countOperations, emulators: true, quick: true},
