@@ -8,7 +8,7 @@ import (
 // These are the bytes that clients take, estimated on the high side: TestNothingWeighsMoreThanItCounts
 // measures it.
 const (
-	clientWeight       = 32 << 10 // two buffers, a goroutine that reads, the socket
+	clientWeight       = 32 << 10 // a goroutine that reads, the socket, what connecting leaves to collect
 	subscriptionWeight = 1536     // beside four times its names
 	entryWeight        = 384      // of what waits, beside the frame
 	stateWeight        = 1 << 10  // beside three times its rows: as they are, and as frames
