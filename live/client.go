@@ -1,7 +1,6 @@
 package live
 
 import (
-	"container/list"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,14 +19,22 @@ const (
 
 // transport is a client's connection.
 type transport interface {
-	// Write sends a frame, as text unless it is binary. It returns an error if that
-	// takes too long.
-	Write(frame []byte, binary bool) error
+	// Write sends a message. It returns an error if that takes too long.
+	Write(m message) error
 	// Ping returns once the peer answered, or an error.
 	Ping() error
 	// Close ends the connection with a WebSocket close code. It is idempotent and does
 	// not wait.
 	Close(code int, reason string)
+}
+
+// prompt is a transport that need not wait for the client.
+type prompt interface {
+	// Begin sends as much of a message as the connection takes at once.
+	Begin(m message) (taken, error)
+	// Finish sends the rest of a message of which the connection took a part. It waits for
+	// the client, as Write does.
+	Finish() error
 }
 
 // Close codes of RFC 6455 and its registry.
@@ -59,19 +66,18 @@ type client struct {
 	waits    atomic.Int64 // bytes that wait for it, alone or shared with others
 	handled  atomic.Int64 // frames from it
 	handling atomic.Bool  // a frame from it
-	// writes is the time at which the present write began; nil while there is none.
+	// writes is the time since which a write waits for the client; nil: none does.
 	writes atomic.Pointer[time.Time]
 
 	mu            sync.Mutex
 	secret        string
 	subscriptions map[Name]*subscription
-	pending       map[slot]pending
-	order         *list.List    // of the slots in pending; nil while nothing waits
+	pending       queue
 	underAny      map[Name]int  // entities that wait under a subscription to all of a type
 	answers       int           // that wait
 	answersSent   chan struct{} // closed when none waits any more; nil: nobody waits for that
 	seq           uint64
-	writing       bool
+	writing       bool // something waits and will be written
 	closed        bool
 	sent          int64
 	last          time.Time // of a write
@@ -90,6 +96,7 @@ type subscription struct {
 	have    *string // the version that it said it has; nil once answered
 	denied  bool    // the client was told why it does not get the entity
 	missed  bool    // something came after another subscription replaced it
+	ended   bool    // it is none of the client's subscriptions any more; its mu guards this
 
 	weight atomic.Int64 // that it has taken of the hub's memory
 }
@@ -123,14 +130,17 @@ func (c *client) shut(code int, reason string) bool {
 		return false
 	}
 	c.closed = true
-	subs, pending := c.subscriptions, c.pending
-	c.subscriptions, c.pending, c.order = nil, nil, nil
+	subs, waits := c.subscriptions, c.pending
+	c.subscriptions, c.pending = nil, queue{}
+	for _, s := range subs {
+		s.ended = true
+	}
 	c.endPace()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	c.mu.Unlock()
-	for _, p := range pending {
+	for p := waits.first; p != nil; p = p.next {
 		c.discharge(p)
 	}
 	for _, s := range subs {
@@ -169,7 +179,7 @@ func (c *client) info() ClientInfo {
 	defer c.mu.Unlock()
 	i := ClientInfo{
 		ID: c.id, Transport: c.kind, Protocol: c.protocol, Remote: c.remote, Since: c.since, Count: len(c.subscriptions), Sent: c.sent,
-		LastSent: c.last, Waiting: len(c.pending), Subscriptions: []Name{},
+		LastSent: c.last, Waiting: c.pending.n, Subscriptions: []Name{},
 	}
 	for name := range c.subscriptions {
 		if len(i.Subscriptions) == shownSubscriptions {

@@ -1,6 +1,12 @@
 package live
 
-import "errors"
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
 
 // goneVersion is the version of a client that was told that the entity is gone. No
 // resolver's version begins with a zero byte.
@@ -23,8 +29,7 @@ func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) (clients
 	sh.mu.Lock()
 	changed := !g.known && forced || g.known && g.version != version
 	g.known, g.version = true, version
-	clients = len(g.subs)
-	for s := range g.subs {
+	clients = h.toEach(sh, g, func(s *subscription) {
 		if s.denied && s.client.protocol == Versioned && s.have == nil {
 			s.have = &s.version // it was told "forbidden", and now learns what there is
 		}
@@ -34,8 +39,7 @@ func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) (clients
 		} else {
 			s.take(g.key.ID, snap, forced, changed)
 		}
-	}
-	sh.mu.Unlock()
+	})
 	if !forced && !changed {
 		return 0
 	}
@@ -50,17 +54,61 @@ func (h *Hub) deliver(g *group, snap *snapshot, err error, forced bool) (clients
 func (h *Hub) deliverToAny(g *group, snap *snapshot) int {
 	sh := h.shard(g.key.anyOfType())
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	of := sh.find(g.key.anyOfType(), g.secret)
 	if of == nil {
+		sh.mu.Unlock()
 		return 0
 	}
-	for s := range of.subs {
+	return h.toEach(sh, of, func(s *subscription) {
 		if s.client.mayTake(g.key) {
 			s.client.offer(s, g.key.ID, snap)
 		}
+	})
+}
+
+// toEach calls give for each subscription of the group and returns how many there are. The
+// shard's lock is held at the beginning and in each call, but not between the calls, so that
+// nobody waits for it until thousands of clients are served, and not at the end. The
+// goroutines that do this are writers, too: what is needed to write to a client is still in
+// the processor's cache.
+func (h *Hub) toEach(sh *shard, g *group, give func(*subscription)) int {
+	subs := slices.Collect(maps.Keys(g.subs))
+	g.gives++
+	sh.mu.Unlock()
+	var begun atomic.Int64
+	some := func(writes bool) {
+		for {
+			end := int(begun.Add(writeBatch))
+			if end-writeBatch >= len(subs) {
+				return
+			}
+			sh.mu.Lock()
+			for _, s := range subs[end-writeBatch : min(end, len(subs))] {
+				give(s)
+			}
+			sh.mu.Unlock()
+			if writes {
+				h.writeSome()
+			}
+		}
 	}
-	return len(of.subs)
+	writes := h.writes.join()
+	var helpers sync.WaitGroup
+	for n := writeBatch; n < len(subs) && h.writes.join(); n += writeBatch {
+		helpers.Go(func() {
+			some(true)
+			h.leaveWriters()
+		})
+	}
+	some(writes)
+	if writes {
+		h.leaveWriters()
+	}
+	helpers.Wait()
+	sh.mu.Lock()
+	g.gives--
+	sh.mu.Unlock()
+	return len(subs)
 }
 
 // take offers the state to the client unless it has it; the shard's lock is held.
@@ -91,10 +139,10 @@ func (s *subscription) answerHave(snap *snapshot) {
 	switch {
 	case snap.Gone:
 		r.Type = "gone"
-		s.client.inform(s, r.frame(), false)
+		s.client.inform(s, r.message(), false)
 	case snap.Version != "" && snap.Version == have:
 		r.Type, r.Version = "current", snap.Version
-		s.client.inform(s, r.frame(), false)
+		s.client.inform(s, r.message(), false)
 	default:
 		s.client.offer(s, s.name.ID, snap)
 	}
@@ -129,6 +177,6 @@ func (h *Hub) tellDenied(g *group, forced bool, code, message string) {
 // held. A Plain one cannot be told.
 func (s *subscription) fail(code, message string) {
 	if s.client.protocol == Versioned {
-		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.Entity, ID: &s.name.ID}.frame(), true)
+		s.client.inform(s, reply{Type: "error", Code: code, Message: message, Entity: s.name.Entity, ID: &s.name.ID}.message(), true)
 	}
 }

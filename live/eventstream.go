@@ -32,9 +32,10 @@ type stream struct {
 // streamKey returns the name of an entity in an event's id.
 func streamKey(name Name) string { return name.Entity + "\x00" + name.ID }
 
-// Write sends a frame as an event. The event's id holds the versions that the client has
+// Write sends a message as an event. The event's id holds the versions that the client has
 // with it: an EventSource sends it back in Last-Event-ID.
-func (s *stream) Write(frame []byte, _ bool) error {
+func (s *stream) Write(m message) error {
+	frame := m.payload()
 	// The frame may be large, and many slow clients share it: its data is neither decoded
 	// nor copied.
 	var r struct {

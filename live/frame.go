@@ -98,13 +98,13 @@ type reply struct {
 	ReconnectAfterMs int             `json:"reconnectAfterMs,omitempty"`
 }
 
-// frame returns the frame. It cannot fail: Data is JSON.
-func (r reply) frame() []byte {
+// message returns the frame. It cannot fail: Data is JSON.
+func (r reply) message() message {
 	b, err := json.Marshal(r)
 	if err != nil {
 		b, _ = json.Marshal(reply{Type: "error", Code: "internal", Message: "the state cannot be shown", Entity: r.Entity, ID: r.ID})
 	}
-	return b
+	return newMessage(b, false)
 }
 
 // snapshot is a state on its way to many clients. Its memory is counted once, until the
@@ -114,7 +114,7 @@ type snapshot struct {
 	memory  *budget.Budget // that weight is taken from
 	weight  int64
 	holders atomic.Int32 // that have not dropped it yet
-	binary  []bool       // rows that no text frame can carry; nil: none
+	rows    []message    // in place of State.Rows
 
 	mu    sync.Mutex
 	shown []shown // two names at most, see KeyOf
@@ -122,8 +122,8 @@ type snapshot struct {
 
 // shown is the frame for the clients that call the entity by this name.
 type shown struct {
-	entity string
-	frame  []byte
+	entity  string
+	message message
 }
 
 // clientVersion returns the version that a client has once it got the snapshot.
@@ -134,26 +134,35 @@ func (s *snapshot) clientVersion() string {
 	return s.Version
 }
 
-// isBinary reports whether no text frame can carry the row: browsers close a connection
-// with text that is not UTF-8.
-func (s *snapshot) isBinary(row int) bool { return s.binary != nil && s.binary[row] }
-
-// frame returns the frame for clients that call the entity so. It is made once and
+// message returns the message for clients that call the entity so. It is made once and
 // shared: a change may go to thousands of clients.
-func (s *snapshot) frame(entity, id string) []byte {
+func (s *snapshot) message(entity, id string) message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.shown {
 		if f.entity == entity {
-			return f.frame
+			return f.message
 		}
 	}
-	f := shown{entity, entityFrame(entity, id, &s.State)}
+	f := shown{entity, entityMessage(entity, id, &s.State)}
 	s.shown = append(s.shown, f)
-	return f.frame
+	return f.message
 }
 
-func entityFrame(entity, id string, s *State) []byte {
+// rowMessages returns a message for each row: binary if no text frame can carry it, as browsers
+// close a connection with text that is not UTF-8. The state's rows become those in the messages,
+// so that they are in memory once.
+func rowMessages(s *State) []message {
+	rows, messages := make([][]byte, len(s.Rows)), make([]message, len(s.Rows))
+	for i, row := range s.Rows {
+		messages[i] = newMessage(row, !utf8.Valid(row))
+		rows[i] = messages[i].payload()
+	}
+	s.Rows = rows
+	return messages
+}
+
+func entityMessage(entity, id string, s *State) message {
 	r := reply{Type: "entity", Entity: entity, ID: &id, Version: s.Version, Deleted: s.Gone}
 	switch {
 	case s.Gone:
@@ -162,7 +171,7 @@ func entityFrame(entity, id string, s *State) []byte {
 	default:
 		r.Data = dataOf(s.Rows)
 	}
-	return r.frame()
+	return r.message()
 }
 
 // dataOf returns one row as it is, and several as a JSON array.
@@ -194,7 +203,7 @@ func inBase64(rows [][]byte) [][]byte {
 	return out
 }
 
-// resyncFrame tells a client that not all changes of a type could wait for it.
-func resyncFrame(entity string) []byte {
-	return reply{Type: "resync", Entity: entity, Message: "more changed than could wait: read them again"}.frame()
+// resyncMessage tells a client that not all changes of a type could wait for it.
+func resyncMessage(entity string) message {
+	return reply{Type: "resync", Entity: entity, Message: "more changed than could wait: read them again"}.message()
 }

@@ -72,7 +72,7 @@ func (c *client) nextBeat(d time.Duration) time.Duration {
 // clients of an instance would reconnect at once.
 func (c *client) bye(reason string) {
 	if c.protocol == Versioned {
-		_ = c.transport.Write(reply{Type: "bye", Message: reason, ReconnectAfterMs: 100 + rand.IntN(4900)}.frame(), false)
+		_ = c.transport.Write(reply{Type: "bye", Message: reason, ReconnectAfterMs: 100 + rand.IntN(4900)}.message())
 	}
 	c.close(closeRestart, reason)
 }

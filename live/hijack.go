@@ -16,13 +16,20 @@ import (
 // close code 1007.
 var errCloseReason = errors.New("live: the reason of a close frame is not UTF-8")
 
+// readBuffer is enough for most frames of clients, which subscribe. controlBuffer is enough for
+// each control frame.
+const (
+	readBuffer    = 256
+	controlBuffer = 128
+)
+
 // checking returns w with a check of the frames that arrive. If w's connection cannot be
 // taken over, it returns w itself, and the WebSocket library answers with 501.
 func checking(w http.ResponseWriter) http.ResponseWriter {
 	for inner := w; ; {
 		switch t := inner.(type) {
 		case http.Hijacker:
-			return hijacker{w}
+			return &hijacker{ResponseWriter: w}
 		case interface{ Unwrap() http.ResponseWriter }:
 			inner = t.Unwrap()
 		default:
@@ -32,10 +39,13 @@ func checking(w http.ResponseWriter) http.ResponseWriter {
 }
 
 // hijacker is a ResponseWriter whose Hijack returns a checkedConn.
-type hijacker struct{ http.ResponseWriter }
+type hijacker struct {
+	http.ResponseWriter
+	conn *checkedConn // once it was taken over
+}
 
 // Hijack implements [http.Hijacker].
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -44,19 +54,20 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	checked := &checkedConn{Conn: conn, from: conn}
+	h.conn = &checkedConn{outlet: outlet{Conn: conn, raw: rawWriterOf(conn)}, from: conn}
 	if len(early) > 0 {
-		checked.from = io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
+		h.conn.from = io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
 	}
-	rw.Reader.Reset(checked)
-	return checked, rw, nil
+	// The server's buffers are too large for connections that are idle for most of the time.
+	// A control frame must fit into the second, see outlet.
+	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, readBuffer), bufio.NewWriterSize(h.conn, controlBuffer)), nil
 }
 
 // checkedConn is a connection whose Read fails with errCloseReason instead of returning the
 // last byte of a close frame whose reason is not UTF-8. It follows the frames only as far
 // as this check needs: the WebSocket library finds all other faults.
 type checkedConn struct {
-	net.Conn
+	outlet
 	from io.Reader
 	err  error
 

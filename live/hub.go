@@ -20,6 +20,7 @@ type Hub struct {
 	seed    maphash.Seed
 	shards  [64]shard
 	fetches [2]fetchQueue // shared resolvers, and those per secret
+	writes  writeQueue
 
 	handlersMu sync.RWMutex
 	handlers   map[string]Resolver // by entity
@@ -47,6 +48,7 @@ func New(o Options) *Hub {
 	for i := range h.fetches {
 		h.fetches[i].maxWorkers = maxFetches
 	}
+	h.writes.maxWriters = maxWriters()
 	if o.MaxMemory > 0 {
 		h.memory = budget.New(o.MaxMemory)
 		// The size of a state that we fetch ourselves is unknown until it is there.

@@ -8,7 +8,7 @@ import (
 // These are the bytes that clients take, estimated on the high side: TestNothingWeighsMoreThanItCounts
 // measures it.
 const (
-	clientWeight       = 32 << 10 // two buffers, a goroutine that reads, the socket
+	clientWeight       = 32 << 10 // a goroutine that reads, the socket, what connecting leaves to collect
 	subscriptionWeight = 1536     // beside four times its names
 	entryWeight        = 384      // of what waits, beside the frame
 	stateWeight        = 1 << 10  // beside three times its rows: as they are, and as frames
@@ -69,7 +69,8 @@ func (h *Hub) freeSubscription(s *subscription) { h.memory.Give(s.weight.Swap(0)
 // time to read. It returns nil if there was no room after that, or the hub stopped. The
 // caller drops the snapshot, and holds no lock of the hub's.
 func (h *Hub) snapshotOf(state State) *snapshot {
-	s := &snapshot{State: state, binary: binaryRows(state.Rows), memory: h.memory, weight: stateWeight}
+	s := &snapshot{State: state, memory: h.memory, weight: stateWeight}
+	s.rows = rowMessages(&s.State)
 	for _, row := range state.Rows {
 		s.weight += 3 * int64(len(row))
 	}
@@ -156,7 +157,7 @@ func (c *client) blockedFor() time.Duration {
 
 // charge takes the memory of p, which is to wait. c.mu is held. If there is none, charge
 // returns false, and the client is closed soon.
-func (c *client) charge(p pending) bool {
+func (c *client) charge(p *pending) bool {
 	memory := c.hub.memory
 	if memory == nil {
 		return true
@@ -175,7 +176,7 @@ func (c *client) charge(p pending) bool {
 }
 
 // discharge returns what charge took.
-func (c *client) discharge(p pending) {
+func (c *client) discharge(p *pending) {
 	if c.hub.memory == nil {
 		return
 	}
@@ -185,7 +186,7 @@ func (c *client) discharge(p pending) {
 	p.snap.drop()
 }
 
-func (p *pending) weight() int64 { return entryWeight + int64(len(p.frame)) }
+func (p *pending) weight() int64 { return entryWeight + int64(len(p.ready.wire)) }
 
 // sharedWeight returns the weight of what waits for other clients as well.
 func (p *pending) sharedWeight() int64 {

@@ -48,7 +48,7 @@ func (h *Hub) Notify(ctx context.Context, keys ...Key) error {
 	}
 	var errs []error
 	for len(keys) > 0 {
-		data, n, err := message(traceparent, keys)
+		data, n, err := queueMessage(traceparent, keys)
 		if err == nil {
 			err = h.o.Queue.Publish(ctx, data)
 		}
@@ -68,8 +68,8 @@ type change struct {
 	Traceparent string `json:"traceparent,omitempty"`
 }
 
-// message returns a message with the first n keys, as many as fit.
-func message(traceparent string, keys []Key) (data []byte, n int, err error) {
+// queueMessage returns a message with the first n keys, as many as fit.
+func queueMessage(traceparent string, keys []Key) (data []byte, n int, err error) {
 	data = append(data, '[')
 	for _, k := range keys[:min(len(keys), maxKeys)] {
 		c := change{Key: k}

@@ -1,12 +1,10 @@
 package live
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"os"
 	"time"
-	"unicode/utf8"
 )
 
 const (
@@ -22,30 +20,10 @@ const (
 	maxYields = 10
 )
 
-// slot is a place in what waits for a client. It holds one frame or state: a newer one
-// replaces it. An entity has two, so that an error does not replace a state.
-type slot struct {
-	Name
-	failed bool
-	seq    uint64 // of an answer, which nothing replaces; 0 otherwise
-}
-
-// pending is a frame or a state that waits to be written.
-type pending struct {
-	frame []byte // ready; nil: made of snap
-	sub   *subscription
-	id    string // of the entity
-	snap  *snapshot
-	under Name // the subscription to all of a type that it counts under
-
-	place  *list.Element // in the client's order
-	yields int           // how often a newer state took a later place
-}
-
 // answer queues an answer to a Versioned client. A Plain one never gets any.
 func (c *client) answer(r reply) {
 	if c.protocol == Versioned {
-		c.queueAnswer(r.frame())
+		c.queueAnswer(r.message())
 	}
 }
 
@@ -55,7 +33,7 @@ func (c *client) fail(ref, code, message string) {
 
 // queueAnswer queues an answer. Answers are not replaced by newer ones, so a client that
 // does not read its answers is closed. No lock may be held, as close takes them.
-func (c *client) queueAnswer(frame []byte) {
+func (c *client) queueAnswer(m message) {
 	c.mu.Lock()
 	if c.answers >= maxAnswers+c.hub.o.MaxSubscriptions {
 		c.mu.Unlock()
@@ -64,7 +42,7 @@ func (c *client) queueAnswer(frame []byte) {
 	}
 	c.answers++
 	c.seq++
-	c.queue(slot{seq: c.seq}, pending{frame: frame})
+	c.queue(&pending{slot: slot{seq: c.seq}, ready: m})
 	c.mu.Unlock()
 }
 
@@ -73,14 +51,15 @@ func (c *client) queueAnswer(frame []byte) {
 func (c *client) offer(s *subscription, id string, snap *snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.missed = s.missed || c.subscriptions[s.name] != s; s.missed {
+	if s.missed = s.missed || s.ended; s.missed {
 		return
 	}
 	k := slot{Name: Name{s.name.Entity, id}}
-	p := pending{sub: s, id: id, snap: snap}
-	if _, waits := c.pending[k]; s.name.ID == Any && !waits {
+	p := spare.Get().(*pending)
+	*p = pending{slot: k, sub: s, id: id, snap: snap}
+	if s.name.ID == Any && c.pending.find(k) == nil {
 		if c.underAny[s.name] >= maxUnderAny {
-			c.queue(slot{Name: s.name}, pending{sub: s, frame: resyncFrame(s.name.Entity)})
+			c.queue(&pending{slot: slot{Name: s.name}, sub: s, ready: resyncMessage(s.name.Entity)})
 			return
 		}
 		if c.underAny == nil {
@@ -89,59 +68,54 @@ func (c *client) offer(s *subscription, id string, snap *snapshot) {
 		c.underAny[s.name]++
 		p.under = s.name
 	}
-	c.queue(k, p)
+	c.queue(p)
 }
 
-// inform queues a frame about the subscription's entity, in place of what waits of the
+// inform queues a message about the subscription's entity, in place of what waits of the
 // entity. An error replaces only an error. The shard's lock is held.
-func (c *client) inform(s *subscription, frame []byte, failed bool) {
+func (c *client) inform(s *subscription, m message, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.missed = s.missed || c.subscriptions[s.name] != s; s.missed {
+	if s.missed = s.missed || s.ended; s.missed {
 		return
 	}
-	c.queue(slot{Name: s.name, failed: failed}, pending{sub: s, frame: frame})
+	c.queue(&pending{slot: slot{Name: s.name, failed: failed}, sub: s, ready: m})
 }
 
-// queue puts p into the slot and replaces what waits there. A newer state goes behind what
-// changed before it, so that states are written in the order of their changes. c.mu is
-// held. A writer runs only while something waits: an idle client costs one goroutine less.
-func (c *client) queue(k slot, p pending) {
+// queue puts p into its slot and replaces what waits there. A newer state goes behind what
+// changed before it, so that states are written in the order of their changes. c.mu is held.
+func (c *client) queue(p *pending) {
 	if c.closed || !c.charge(p) {
 		return
 	}
-	if c.pending == nil {
-		c.pending, c.order = make(map[slot]pending, 1), list.New()
-	}
-	if old, waits := c.pending[k]; waits {
-		p.under, p.place, p.yields = old.under, old.place, old.yields
-		c.discharge(old)
-		if p.snap != nil && p.yields < maxYields {
-			p.yields++
-			c.order.MoveToBack(p.place)
-		}
+	if old := c.pending.find(p.slot); old == nil {
+		c.pending.push(p)
 	} else {
-		p.place = c.order.PushBack(k)
+		c.discharge(old)
+		old.replace(p)
+		reuse(p)
+		if old.snap != nil && old.yields < maxYields {
+			old.yields++
+			c.pending.moveToBack(old)
+		}
 	}
-	c.pending[k] = p
 	if !c.writing {
 		c.writing = true
-		c.hub.spawn(c.writePending)
+		c.hub.enqueueWrite(c)
 	}
 }
 
-// writePending writes until nothing waits.
-func (c *client) writePending() {
+// next takes what is to be written next. If nothing waits it returns nil, and the caller no
+// longer writes to the client.
+func (c *client) next() *pending {
 	for {
 		c.mu.Lock()
-		if len(c.pending) == 0 || c.closed {
-			c.writing, c.order, c.pending = false, nil, nil
+		p := c.pending.pop()
+		if p == nil {
+			c.writing = false
 			c.mu.Unlock()
-			return
+			return nil
 		}
-		k := c.order.Remove(c.order.Front()).(slot)
-		p := c.pending[k]
-		delete(c.pending, k)
 		if p.sub == nil {
 			if c.answers--; c.answers == 0 {
 				c.endPace()
@@ -150,77 +124,98 @@ func (c *client) writePending() {
 		if p.under.ID == Any {
 			c.underAny[p.under]--
 		}
-		wanted := p.sub == nil || c.wants(k.Name, p.sub)
+		wanted := p.sub == nil || c.wants(p.slot.Name, p.sub)
 		c.mu.Unlock()
-		err := error(nil)
 		if wanted {
-			err = c.write(p)
+			return p
 		}
 		c.discharge(p)
-		if err != nil {
-			if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-				c.drop(closeGoingAway, "it does not read")
-			} else { // it has left
-				c.close(closeGoingAway, "it does not read")
+	}
+}
+
+// writePending writes p and all that waits behind it. A caller that serves other clients too
+// writes promptly: what would have to wait for the client is left to a goroutine of its own.
+func (c *client) writePending(p *pending, promptly bool) {
+	for ; p != nil; p = c.next() {
+		done, err := c.write(p, promptly)
+		if err == nil && !done {
+			if left := p; !c.hub.spawn(func() { c.writePending(left, false) }) {
+				c.discharge(left)
 			}
+			return
+		}
+		c.discharge(p)
+		reuse(p)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+			c.drop(closeGoingAway, "it does not read")
+			return
+		}
+		if err != nil { // it has left
+			c.close(closeGoingAway, "it does not read")
 			return
 		}
 	}
 }
 
-// write writes one pending frame or state. Each row of a state is a frame to a Plain
-// client.
-func (c *client) write(p pending) error {
-	switch {
-	case p.frame != nil:
-		return c.writeFrame(p.frame, false)
-	case c.protocol == Versioned:
-		return c.writeFrame(p.snap.frame(p.sub.name.Entity, p.id), false)
-	}
-	for i, row := range p.snap.Rows {
-		if err := c.writeFrame(row, p.snap.isBinary(i)); err != nil {
-			return err
+// write writes one pending message or state, from where it was left on. If it is not to wait,
+// it returns false where it would have to.
+func (c *client) write(p *pending, promptly bool) (done bool, err error) {
+	t, ok := c.transport.(prompt)
+	for m := c.message(p); m.wire != nil; m = c.message(p) {
+		switch {
+		case !promptly:
+			err = c.finish(p, m)
+		case ok:
+			p.begun, err = t.Begin(m)
 		}
+		if err != nil || promptly && p.begun != all {
+			return false, err
+		}
+		p.at, p.begun = p.at+1, none
+		c.hub.frames.Add(1)
+		c.mu.Lock()
+		c.sent++
+		c.last = c.hub.o.Now()
+		c.mu.Unlock()
 	}
-	return nil
+	return true, nil
 }
 
-func (c *client) writeFrame(frame []byte, binary bool) error {
+// message returns the message of p that is to be written now. There is none after the last. To
+// a Plain client, each row of a state is a message.
+func (c *client) message(p *pending) message {
+	switch {
+	case p.snap != nil && c.protocol == Plain && p.at < len(p.snap.rows):
+		return p.snap.rows[p.at]
+	case p.at > 0 || p.snap != nil && c.protocol == Plain:
+		return message{}
+	case p.snap != nil:
+		return p.snap.message(p.sub.name.Entity, p.id)
+	}
+	return p.ready
+}
+
+// finish writes a message, or the rest of one that was begun, and waits for the client.
+func (c *client) finish(p *pending, m message) error {
 	began := time.Now()
 	c.writes.Store(&began)
 	defer c.writes.Store(nil)
-	if err := c.transport.Write(frame, binary); err != nil {
-		return err
+	if p.begun == part {
+		return c.transport.(prompt).Finish()
 	}
-	c.hub.frames.Add(1)
-	c.mu.Lock()
-	c.sent++
-	c.last = c.hub.o.Now()
-	c.mu.Unlock()
-	return nil
+	return c.transport.Write(m)
 }
 
 // wants reports whether the client is still subscribed to what was queued for s: by s,
 // or by another subscription with the same secret. c.mu is held.
 func (c *client) wants(name Name, s *subscription) bool {
+	if !s.ended {
+		return true
+	}
 	for _, n := range []Name{s.name, name, {name.Entity, Any}} {
 		if now := c.subscriptions[n]; now != nil && (now == s || now.asked == s.asked && n != s.name) {
 			return true
 		}
 	}
 	return false
-}
-
-// binaryRows returns which rows no text frame can carry; nil if there are none.
-func binaryRows(rows [][]byte) (binary []bool) {
-	for i, row := range rows {
-		if utf8.Valid(row) {
-			continue
-		}
-		if binary == nil {
-			binary = make([]bool, len(rows))
-		}
-		binary[i] = true
-	}
-	return binary
 }

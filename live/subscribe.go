@@ -120,7 +120,10 @@ func (c *client) unsubscribe(t target, ref string) {
 	name := Name{t.Entity, t.ID}
 	c.mu.Lock()
 	s := c.subscriptions[name]
-	delete(c.subscriptions, name)
+	if s != nil {
+		s.ended = true
+		delete(c.subscriptions, name)
+	}
 	c.mu.Unlock()
 	if s != nil {
 		c.hub.remove(s)
@@ -143,13 +146,14 @@ func (c *client) changeSecret(secret string) {
 	}
 	c.subscriptions = make(map[Name]*subscription, len(old))
 	waited := map[Name]bool{}
-	for _, p := range c.pending {
+	for p := c.pending.first; p != nil; p = p.next {
 		if p.sub != nil {
 			waited[p.sub.name] = true
 		}
 	}
 	var fresh []*subscription
 	for name, s := range old {
+		s.ended = true
 		n := &subscription{client: c, name: name, key: s.key, asked: secret, secret: secret}
 		n.weight.Store(s.weight.Swap(0))
 		c.subscriptions[name] = n
@@ -177,17 +181,18 @@ func (c *client) changeSecret(secret string) {
 
 // replaced removes a subscription that another one replaces. It returns the version that
 // the client has, the version that it said it has if that is not answered yet, and
-// whether it missed a change. A client that was told "forbidden" gets an answer: the new
+// whether it missed a change, or may have. A client that was told "forbidden" gets an answer: the new
 // secret may see more.
 func (h *Hub) replaced(s *subscription) (version string, have *string, missed bool) {
-	h.remove(s)
+	h.freeSubscription(s)
 	sh := h.shard(s.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	missed = sh.drop(s) || s.missed
 	if s.denied && s.client.protocol == Versioned && s.have == nil {
-		return s.version, &s.version, s.missed
+		return s.version, &s.version, missed
 	}
-	return s.version, s.have, s.missed
+	return s.version, s.have, missed
 }
 
 // showAgain sends the client the present state, even if the client has it already.
@@ -200,7 +205,7 @@ func (h *Hub) showAgain(s *subscription) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.key.ID == Any {
-		s.client.inform(s, resyncFrame(s.name.Entity), false)
+		s.client.inform(s, resyncMessage(s.name.Entity), false)
 	} else if g := sh.find(s.key, s.secret); g != nil {
 		g.forced = true
 		h.refresh(g)

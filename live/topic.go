@@ -32,6 +32,7 @@ type group struct {
 	known    bool   // version is that of the last fetch
 	version  string // goneVersion if the entity was gone
 	fetching bool   // a fetch runs, is queued or has a timer
+	gives    int    // deliveries under way that may not have come to each of subs
 	failures int    // in a row
 	dirty    bool   // another fetch is needed
 	forced   bool   // a change was announced: plain clients get the state even if its version is the same
@@ -91,10 +92,19 @@ func (h *Hub) remove(s *subscription) {
 	sh := h.shard(s.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if g := sh.find(s.key, s.secret); g != nil {
-		delete(g.subs, s)
-		sh.tidy(g)
+	sh.drop(s)
+}
+
+// drop removes the subscription from its group. It reports whether a state is being given to
+// the group, which the subscription may get or not; sh.mu is held.
+func (sh *shard) drop(s *subscription) (given bool) {
+	g := sh.find(s.key, s.secret)
+	if g == nil {
+		return false
 	}
+	delete(g.subs, s)
+	sh.tidy(g)
+	return g.gives > 0
 }
 
 // tidy drops the group unless a client or a fetch needs it; sh.mu is held.

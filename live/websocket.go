@@ -24,19 +24,17 @@ const Subprotocol = "headgate.v2"
 // socket is a WebSocket as a transport.
 type socket struct {
 	conn   *websocket.Conn
+	out    *outlet // under conn
 	once   sync.Once
 	closed chan struct{} // the closing handshake is over
 }
 
-func (s *socket) Write(frame []byte, binary bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	typ := websocket.MessageText
-	if binary {
-		typ = websocket.MessageBinary
-	}
-	return s.conn.Write(ctx, typ, frame)
-}
+func (s *socket) Write(m message) error { return s.out.finish(m.wire) }
+
+// Begin and Finish implement prompt.
+func (s *socket) Begin(m message) (taken, error) { return s.out.begin(m.wire) }
+
+func (s *socket) Finish() error { return s.out.finish(nil) }
 
 func (s *socket) Ping() error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
@@ -83,7 +81,8 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, access Acce
 	if err := h.admitClient(0); err != nil {
 		return err
 	}
-	conn, err := websocket.Accept(checking(w), r, &websocket.AcceptOptions{
+	accepting := checking(w)
+	conn, err := websocket.Accept(accepting, r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, // the Origin was checked before
 		CompressionMode: websocket.CompressionDisabled,
 	})
@@ -92,7 +91,7 @@ func (h *Hub) ServeWebSocket(w http.ResponseWriter, r *http.Request, access Acce
 		return nil // Accept has answered
 	}
 	conn.SetReadLimit(int64(h.o.MaxFrameBytes))
-	transport := &socket{conn: conn, closed: make(chan struct{})}
+	transport := &socket{conn: conn, out: &accepting.(*hijacker).conn.outlet, closed: make(chan struct{})}
 	c := &client{
 		transport: transport, kind: "websocket", remote: r.RemoteAddr, protocol: protocol,
 		allowed: access.Allowed, until: access.Until, secret: access.Secret, weight: clientWeight,
@@ -163,7 +162,14 @@ func (c *client) read(conn *websocket.Conn) {
 			c.close(closePolicy, "too many frames")
 			return
 		}
-		c.handleFrame(ctx, frame)
+		// Decoding needs a deep stack, which this goroutine would keep while it waits for the
+		// next frame, which is nearly always.
+		handled := make(chan struct{})
+		go func() {
+			defer close(handled)
+			c.handleFrame(ctx, frame)
+		}()
+		<-handled
 		c.hub.memory.Give(weight)
 		c.pace()
 	}
