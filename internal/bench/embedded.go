@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,9 +18,7 @@ import (
 // client calls in the same way.
 func embedded(b *bench) error {
 	const conns = 64
-	floorBase, stopFloor, err := listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-	}))
+	floorBase, stopFloor, err := listen(http.HandlerFunc(empty))
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ type section struct {
 
 var sections = []section{
 	{name: "embedded", run: embedded, quick: true},
+	{name: "ingest", run: ingest},
+	{name: "million", run: million, runs: 1},
 	{name: "keys", run: keys},
 	{name: "closing", run: closing, runs: 1},
 	{name: "process", run: process, quick: true},

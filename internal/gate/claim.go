@@ -251,6 +251,9 @@ func (g *Gate) publishRelease(span trace.Span, c store.Claim, rel *release) {
 			settle(true)
 		}
 	})
+	if published && !g.svc.Trigger.KeepEventAfterTrigger { // otherwise another message may have them too
+		g.recent.forget(c.Lists)
+	}
 	g.outbox.Committed(c.Docs) // where no processor is left after the answer, the answer waits for this, too
 }
 

@@ -33,3 +33,30 @@ func TestRecentEventsAreBounded(t *testing.T) {
 	_, ok = r.get(event.Ref{ID: "huge"})
 	require.False(t, ok, "one large event does not push out all others")
 }
+
+// What is published takes no memory, however old the events are that still wait.
+func TestPublishedEventsAreForgotten(t *testing.T) {
+	t.Parallel()
+	r := newRecentEvents(100 << 10)
+	at := time.Unix(1, 0)
+	waiting := event.Event{ID: "waiting", ReceivedAt: at}
+	r.add(waiting)
+	weight := r.bytes
+	for i := range 10_000 {
+		one := event.Event{ID: fmt.Sprint(i), ReceivedAt: at.Add(time.Duration(i)), Content: make([]byte, i%100)}
+		r.add(one)
+		later := one.Ref()
+		later.ReceivedAt = at.Add(-1)
+		r.forget([]event.List{{Included: []event.Ref{later}}})
+		_, ok := r.get(one.Ref())
+		require.True(t, ok, "the same id at another time is another event")
+		r.forget([]event.List{{Included: []event.Ref{one.Ref(), one.Ref()}}})
+		_, ok = r.get(one.Ref())
+		require.False(t, ok)
+	}
+	require.Equal(t, weight, r.bytes)
+	require.Len(t, r.byID, 1)
+	require.Less(t, len(r.order), 1000)
+	_, ok := r.get(waiting.Ref())
+	require.True(t, ok)
+}

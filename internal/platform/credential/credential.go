@@ -82,11 +82,19 @@ func Named(name string) bool {
 	return false
 }
 
+// usual are names of headers that most requests have and that hold no credential. Most events
+// have no others, and need no search for words.
+var usual = map[string]bool{
+	"Accept": true, "Accept-Encoding": true, "Accept-Language": true, "Cache-Control": true, "Connection": true, "Content-Encoding": true,
+	"Content-Length": true, "Content-Type": true, "Date": true, "Forwarded": true, "Host": true, "Origin": true, "Referer": true,
+	"Traceparent": true, "User-Agent": true, "Via": true, "X-Cloud-Trace-Context": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true,
+}
+
 // Header reports whether a header with that name is likely a credential. A signature in
 // a header is not: it authenticates this one request and gives no other access, and a
 // consumer may want to verify it. (In a URL, a signature does give access.)
 func Header(name string) bool {
-	if !Named(name) {
+	if usual[name] || !Named(name) {
 		return false
 	}
 	lower := strings.ToLower(name)

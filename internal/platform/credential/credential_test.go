@@ -1,6 +1,7 @@
 package credential_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,15 @@ func TestNamed(t *testing.T) {
 		"client_assertion_type", "sidebar", "side", "inside", "residence", "cotpath", "session", "sessions", "session-name", "obsession", "assert", "forbear",
 	} {
 		require.False(t, credential.Named(name), name)
+	}
+}
+
+// A header that is not searched for words has none of them.
+func TestUsualHeaders(t *testing.T) {
+	t.Parallel()
+	for _, name := range credential.Usual() {
+		require.False(t, credential.Named(name), name)
+		require.Equal(t, http.CanonicalHeaderKey(name), name)
 	}
 }
 

@@ -33,15 +33,15 @@ import (
 // localSweep is the interval of sweeps in a process that no scheduler calls.
 const localSweep = 10 * time.Second
 
-// TuneGC sets the garbage collector for a small heap and much garbage: it collects less
-// often than Go does by default, but the heap never exceeds the memory that the process
+// TuneGC sets the garbage collector for a small heap and much garbage: it collects half as
+// often as Go does by default, but the heap never exceeds the memory that the process
 // may use. GOGC and GOMEMLIMIT in the environment override these settings.
 func TuneGC(getenv func(string) string) {
 	if limit := memoryLimit(getenv); limit > 0 && getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(limit)
 	}
 	if getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(200)
 	}
 }
 

@@ -3,7 +3,11 @@ package sqlitestore
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -12,6 +16,10 @@ import (
 
 // maxEventBytes is below SQLite's limit for a row, 1,000,000,000.
 const maxEventBytes = 900_000_000
+
+// eventsAtOnce is the number of events that one statement stores. To run a statement costs as
+// much as to insert a row or two.
+const eventsAtOnce = 8
 
 // row is an encoded Append.
 type row struct {
@@ -33,13 +41,7 @@ func (s *Store) Append(ctx context.Context, events []store.Append) []store.Appen
 		err := s.w.do(&op{
 			ctx: ctx, what: "append", weight: 2 * len(rows), bytes: bytes,
 			run: func(tx *tx) error {
-				for i, r := range rows {
-					var err error
-					if answers[i], err = tx.addEventAndPointer(&events[r.index], r); err != nil {
-						return err
-					}
-				}
-				return nil
+				return tx.addEventsAndPointers(events, rows, answers)
 			},
 		})
 		for i, r := range rows {
@@ -75,6 +77,108 @@ func encodeRows(events []store.Append, results []store.AppendResult, start int) 
 	return rows, end, bytes
 }
 
+// addEventsAndPointers stores the events with their pointers, eventsAtOnce of them by one
+// statement, and puts what became of each into answers.
+func (t *tx) addEventsAndPointers(events []store.Append, rows []row, answers []store.AppendResult) error {
+	for i := 0; i < len(rows); {
+		end := min(i+eventsAtOnce, len(rows))
+		if end-i == eventsAtOnce {
+			done, err := t.addNew(events, rows[i:end], answers[i:end])
+			if err != nil {
+				return err
+			}
+			if done {
+				i = end
+				continue
+			}
+		}
+		for ; i < end; i++ {
+			var err error
+			if answers[i], err = t.addEventAndPointer(&events[rows[i].index], rows[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addNew stores eventsAtOnce events with their pointers. If the id of one of them is stored
+// already, it stores none of them and reports false.
+func (t *tx) addNew(events []store.Append, rows []row, answers []store.AppendResult) (done bool, err error) {
+	columns, pointers := make([]any, 0, 8*eventsAtOnce), make([]any, 0, 4*eventsAtOnce)
+	plain := true // none of them waits in a set of a key
+	var endpoints [eventsAtOnce]int64
+	for i, r := range rows {
+		a := &events[r.index]
+		service, endpoint, key, err := t.internPlace(a)
+		if err != nil {
+			return false, err
+		}
+		receivedAt := a.Event.ReceivedAt.UnixMicro()
+		columns = append(columns, service, r.id, key, receivedAt, expiry(a.ExpireAt), []byte(a.Attempt), r.meta, contentOf(&a.Event))
+		pointers = append(pointers, endpoint, receivedAt, r.id, r.size)
+		answers[i], endpoints[i] = store.AppendResult{ReceivedAt: instant(receivedAt)}, endpoint
+		plain = plain && a.Place == nil
+	}
+	switch _, err := change(t.addEvents, columns...); {
+	case isTaken(err): // SQLite has undone the whole statement
+		return false, nil
+	case err != nil:
+		return false, err
+	case plain:
+		_, err = change(t.addPointers, pointers...)
+		return true, err
+	}
+	for i, r := range rows {
+		if answers[i].Superseded, err = t.addPointerOf(&events[r.index], r, endpoints[i]); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// addPointerOf adds the pointer to a stored event. It is in the transaction of the event:
+// without its pointer the event would be acknowledged and never claimed.
+func (t *tx) addPointerOf(a *store.Append, r row, endpoint int64) (superseded event.Ref, err error) {
+	receivedAt := a.Event.ReceivedAt.UnixMicro()
+	if a.Place == nil {
+		_, err = change(t.addPointer, endpoint, receivedAt, r.id, r.size)
+		return event.Ref{}, err
+	}
+	return t.addWaitingAt(a.Place, endpoint, event.Ref{ID: a.Event.ID, ReceivedAt: instant(receivedAt), Size: r.size}, r.id)
+}
+
+// isTaken reports whether a statement changed nothing because a row with the same unique
+// columns exists.
+func isTaken(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+}
+
+// internPlace returns the numbers of the event's service, of the endpoint in whose set it
+// waits, and of its own endpoint.
+func (t *tx) internPlace(a *store.Append) (service, endpoint, key int64, err error) {
+	if service, err = t.internService(a.Endpoint.Service); err != nil {
+		return 0, 0, 0, err
+	}
+	if endpoint, err = t.internEndpoint(service, a.Endpoint.Key); err != nil {
+		return 0, 0, 0, err
+	}
+	key = endpoint
+	if a.Event.Key != a.Endpoint.Key {
+		key, err = t.internEndpoint(service, a.Event.Key)
+	}
+	return service, endpoint, key, err
+}
+
+// contentOf returns the column content of an event; NULL stands for empty content.
+func contentOf(e *event.Event) any {
+	if len(e.Content) == 0 {
+		return nil
+	}
+	return e.Content
+}
+
 // addEventAndPointer stores the event with its pointer, unless the event is stored already.
 // If an event with the same id is stored, there are three cases. The same attempt stored it:
 // that commit was this request's own, and its answer was lost. The id is not forgotten: the
@@ -82,27 +186,13 @@ func encodeRows(events []store.Append, results []store.AppendResult, start int) 
 // the new one.
 func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, error) {
 	e := &a.Event
-	service, err := t.internService(a.Endpoint.Service)
+	service, endpoint, key, err := t.internPlace(a)
 	if err != nil {
 		return store.AppendResult{}, err
-	}
-	endpoint, err := t.internEndpoint(service, a.Endpoint.Key)
-	if err != nil {
-		return store.AppendResult{}, err
-	}
-	key := endpoint
-	if e.Key != a.Endpoint.Key {
-		if key, err = t.internEndpoint(service, e.Key); err != nil {
-			return store.AppendResult{}, err
-		}
-	}
-	var content any // NULL stands for empty content
-	if len(e.Content) > 0 {
-		content = e.Content
 	}
 	receivedAt := e.ReceivedAt.UnixMicro()
 	for {
-		n, err := change(t.addEvent, service, r.id, key, receivedAt, expiry(a.ExpireAt), []byte(a.Attempt), r.meta, content)
+		n, err := change(t.addEvent, service, r.id, key, receivedAt, expiry(a.ExpireAt), []byte(a.Attempt), r.meta, contentOf(e))
 		if err != nil {
 			return store.AppendResult{}, err
 		}
@@ -114,8 +204,6 @@ func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, err
 		if err := t.event.QueryRowContext(context.Background(), service, r.id).Scan(&storedAt, &attempt); err != nil {
 			return store.AppendResult{}, err
 		}
-		// In the same transaction as the event: without its pointer the event would be acknowledged
-		// and never claimed.
 		stored := store.AppendResult{ReceivedAt: instant(storedAt)}
 		if a.Attempt != "" && a.Attempt == string(attempt) {
 			return stored, nil // our own commit, whose answer was lost
@@ -132,14 +220,8 @@ func (t *tx) addEventAndPointer(a *store.Append, r row) (store.AppendResult, err
 			return store.AppendResult{}, err
 		}
 	}
-	// In the same transaction as the event: without its pointer the event would be acknowledged
-	// and never claimed.
 	stored := store.AppendResult{ReceivedAt: instant(receivedAt)}
-	if a.Place == nil {
-		_, err = change(t.addPointer, endpoint, receivedAt, r.id, r.size)
-	} else {
-		stored.Superseded, err = t.addWaitingAt(a.Place, endpoint, event.Ref{ID: e.ID, ReceivedAt: stored.ReceivedAt, Size: r.size}, r.id)
-	}
+	stored.Superseded, err = t.addPointerOf(a, r, endpoint)
 	return stored, err
 }
 

@@ -14,9 +14,9 @@ type statements struct {
 
 	addService, service, addEndpoint, endpoint *sql.Stmt
 
-	addEvent, event, archiveEvent, addPointer, deletePointer *sql.Stmt
+	addEvent, addEvents, event, archiveEvent, addPointer, addPointers, deletePointer *sql.Stmt
 
-	waitingIn, addWaiting, deleteWaiting *sql.Stmt
+	waitingIn, addWaiting, takeSlot, deleteWaiting *sql.Stmt
 
 	addClaim, claimOwner, claimState, claimTargets, lease, settlePublished, settleFailed, settleGivenUp *sql.Stmt
 
@@ -51,6 +51,12 @@ const (
 	sqlService  = `SELECT num FROM service WHERE name = ?`
 	sqlEndpoint = `SELECT num FROM endpoint WHERE service = ? AND key = ?`
 
+	sqlAddEvent   = `INSERT INTO event (service, id, endpoint, received_at, expire_at, attempt, meta, content) VALUES `
+	eventValues   = `(?, ?, ?, ?, ?, ?, ?, ?)`
+	sqlAddPointer = `INSERT OR REPLACE INTO pending (endpoint, received_at, id, size) VALUES `
+	pointerValues = `(?, ?, ?, ?)`
+	waitingValues = `(endpoint, key, at, id, received_at, size, first, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+
 	sqlCollection = `SELECT num FROM collection WHERE kind = ? AND scope = ?`
 	sqlAddDoc     = `INSERT INTO doc (collection, id, rev, ord, expire_at, body) VALUES `
 	docValues     = `(?, ?, ?, ?, ?, ?)`
@@ -73,17 +79,18 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.addEndpoint: `INSERT INTO endpoint (service, key) VALUES (?, ?) ON CONFLICT DO NOTHING`,
 		&s.endpoint:    sqlEndpoint,
 
-		&s.addEvent: `INSERT INTO event (service, id, endpoint, received_at, expire_at, attempt, meta, content)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		&s.event: `SELECT received_at, attempt FROM event WHERE service = ? AND id = ?`,
+		&s.addEvent:  sqlAddEvent + eventValues + ` ON CONFLICT DO NOTHING`,
+		&s.addEvents: sqlAddEvent + strings.Repeat(eventValues+`, `, eventsAtOnce-1) + eventValues,
+		&s.event:     `SELECT received_at, attempt FROM event WHERE service = ? AND id = ?`,
 		// REPLACE: only an event with the same id and time can have the archived id already.
 		&s.archiveEvent:  `UPDATE OR REPLACE event SET id = ? WHERE service = ? AND id = ?`,
-		&s.addPointer:    `INSERT OR REPLACE INTO pending (endpoint, received_at, id, size) VALUES (?, ?, ?, ?)`,
+		&s.addPointer:    sqlAddPointer + pointerValues,
+		&s.addPointers:   sqlAddPointer + strings.Repeat(pointerValues+`, `, eventsAtOnce-1) + pointerValues,
 		&s.deletePointer: `DELETE FROM pending WHERE endpoint = ? AND received_at = ? AND id = ?`,
 
-		&s.waitingIn: `SELECT id, at, received_at, size, first FROM waiting WHERE endpoint = ? AND key = ? AND slot = ?`,
-		&s.addWaiting: `INSERT OR REPLACE INTO waiting (endpoint, key, at, id, received_at, size, first, slot)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		&s.waitingIn:     `SELECT id, at, received_at, size, first FROM waiting WHERE endpoint = ? AND key = ? AND slot = ?`,
+		&s.addWaiting:    `INSERT OR REPLACE INTO waiting ` + waitingValues,
+		&s.takeSlot:      `INSERT INTO waiting ` + waitingValues + ` ON CONFLICT DO NOTHING`,
 		&s.deleteWaiting: `DELETE FROM waiting WHERE endpoint = ? AND key = ? AND at = ? AND id = ?`,
 
 		&s.addClaim: `INSERT INTO claim (service, id, event_id, trigger_type, date, owner, events, published,

@@ -19,11 +19,16 @@ func (t *tx) addWaitingAt(p *store.Place, endpoint int64, ref event.Ref, id []by
 	first, slot := at, any(nil)
 	if p.Slot != "" {
 		slot = []byte(p.Slot)
+		// Most slots are free, and one statement is enough for them.
+		n, err := change(t.takeSlot, endpoint, []byte(p.Key), at, id, ref.ReceivedAt.UnixMicro(), ref.Size, first, slot)
+		if n > 0 || err != nil {
+			return lost, err
+		}
 		var there struct {
 			id                          []byte
 			at, receivedAt, size, first int64
 		}
-		err := t.waitingIn.QueryRowContext(context.Background(), endpoint, []byte(p.Key), slot).
+		err = t.waitingIn.QueryRowContext(context.Background(), endpoint, []byte(p.Key), slot).
 			Scan(&there.id, &there.at, &there.receivedAt, &there.size, &there.first)
 		found := err == nil
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

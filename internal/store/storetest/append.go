@@ -66,6 +66,33 @@ var appendTests = map[string]func(*fixture){
 		require.Empty(f, f.pending("a"))
 	},
 
+	// A driver may store several events by one statement, however many of them it has already.
+	"Append/EachOfManyIsAnsweredAsIfAlone": func(f *fixture) {
+		const n = 20
+		for _, stored := range [][]int{{0}, {7}, {8}, {n - 1}, {3, 4, 11}, {2, 9, 16}} {
+			batch := make([]store.Append, n)
+			var want []store.Pointer
+			for i := range batch {
+				batch[i] = f.request("a", f.at(i))
+				want = append(want, batch[i].Event.Ref())
+				if slices.Contains(stored, i) {
+					f.add(batch[i])
+					batch[i].Attempt, batch[i].Event.ReceivedAt = event.RandomID(), f.at(100+i)
+				}
+			}
+			twice := batch[5]
+			twice.Attempt = event.RandomID()
+			batch = append(batch, twice)
+			for i, r := range f.s.Append(f.ctx, batch) {
+				require.NoError(f, r.Err)
+				require.Equal(f, i == n || slices.Contains(stored, i), r.Duplicate, "event %d, stored before: %v", i, stored)
+				requireTime(f, f.at(i%n+i/n*5), r.ReceivedAt)
+			}
+			requireRefs(f, want, f.pending("a"))
+			require.NoError(f, f.s.Claim(f.ctx, f.claim("a", want...), []store.Taken{f.take("a", want...)}))
+		}
+	},
+
 	"Append/DuplicateDoesNotFailItsNeighbours": func(f *fixture) {
 		first := f.request("a", f.now)
 		f.add(first)
