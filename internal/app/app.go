@@ -216,6 +216,7 @@ func New(o Options) (*App, error) {
 func (a *App) newGate(svc config.Service, events Store) (*gate.Gate, error) {
 	o := gate.Options{
 		Store: events, Docs: a.o.Store, Bus: a.o.Bus, Log: a.o.Log, Clock: a.o.clock,
+		Gates:     len(a.o.Config.Services),
 		PublicURL: strings.TrimSuffix(a.o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
 		Work: a.o.Memory.Work, Answers: a.o.Memory.Answers, Outbox: a.outbox, Tracer: a.o.Tracer, Meter: a.o.Meter,
 		Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
@@ -321,7 +322,13 @@ func (a *App) Gate(service string) (*gate.Gate, error) { return a.flow.Gate(serv
 // Help publishes the claims that wait at the gate, and those of one other gate, because
 // that gate may get no request of its own for a long time. wait means the same as for
 // [gate.Gate.Help].
+//
+// A process that sweeps by itself needs no help: with many services, of which each gets few
+// events, each event would pay for the look at two of them.
 func (a *App) Help(g *gate.Gate) (wait func()) {
+	if a.o.SweepEvery > 0 {
+		return func() {}
+	}
 	if len(a.gates) == 1 || !g.HelpDue() {
 		return g.Help()
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/bus/localbus"
@@ -70,26 +72,40 @@ func serveEmbeddedConfig(ctx context.Context, cfg *config.Config) (s *embeddedSe
 
 // open opens windows of this many keys, by one event each.
 func open(ctx context.Context, st store.Store, from, to int) error {
+	return fill(ctx, st, from, to, func(i int) string { return fmt.Sprint("open-", i) })
+}
+
+// fill stores events that wait at the first endpoint, each at the key of its number; "" is an
+// event of a service without keys.
+func fill(ctx context.Context, st store.Store, from, to int, key func(i int) string) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
+	writers, ctx := errgroup.WithContext(ctx)
+	writers.SetLimit(16) // these share transactions
 	for from < to {
 		n := min(to-from, 500)
 		list := make([]store.Append, n)
 		for i := range list {
-			key := fmt.Sprint("open-", from+i)
+			key := key(from + i)
 			list[i] = store.Append{
 				Event:    event.Event{ID: event.NewID(now), Key: "a", ReceivedAt: now, Meta: event.Meta{Method: "POST"}, Content: keyed(key, i)},
 				Endpoint: store.Endpoint{Service: "bench", Key: "a", Shards: 1}, Attempt: event.RandomID()[:16],
-				ExpireAt: now.Add(48 * time.Hour), Place: &store.Place{Key: key, At: now},
+				ExpireAt: now.Add(48 * time.Hour),
+			}
+			if key != "" {
+				list[i].Place = &store.Place{Key: key, At: now}
 			}
 		}
-		for _, r := range st.Append(ctx, list) {
-			if r.Err != nil {
-				return r.Err
+		writers.Go(func() error {
+			for _, r := range st.Append(ctx, list) {
+				if r.Err != nil {
+					return r.Err
+				}
 			}
-		}
+			return nil
+		})
 		from += n
 	}
-	return nil
+	return writers.Wait()
 }
 
 // keys measures what correlation keys and expressions cost on the embedded store.

@@ -30,7 +30,9 @@ type bench struct {
 	rows   []row
 	events int
 	quick  bool
-	bin    string // of the real binary, once it is built
+	bin    string            // of the real binary, once it is built
+	temp   []string          // directories to remove at the end
+	stored map[string]string // directories with stores that several runs use
 	// peak is the peak resident memory, in MB, of the process that the next row measures. 0
 	// means this process.
 	peak float64
@@ -45,12 +47,21 @@ func (b *bench) size(whole, quick int) int {
 	return whole
 }
 
+// tempDir makes a directory that is removed when all sections have run.
+func (b *bench) tempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "headgate-bench")
+	if err == nil {
+		b.temp = append(b.temp, dir)
+	}
+	return dir, err
+}
+
 // binary returns the path of the real binary as it is released. It builds it once.
 func (b *bench) binary() (path string, err error) {
 	if b.bin != "" {
 		return b.bin, nil
 	}
-	dir, err := os.MkdirTemp("", "headgate-bench")
+	dir, err := b.tempDir()
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +69,7 @@ func (b *bench) binary() (path string, err error) {
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("build: %w: %s", err, out), os.RemoveAll(dir))
+		return "", fmt.Errorf("build: %w: %s", err, out)
 	}
 	b.bin = path
 	return path, nil
@@ -102,7 +113,7 @@ func run() (err error) {
 	flag.IntVar(&b.events, "events", 0, "events per measured run on the embedded store (20000; 4000 in the quick bench); a tenth of it on the emulators")
 	flag.BoolVar(&b.quick, "quick", false, "measure fewer rows of smaller sizes")
 	file := flag.String("committed", "docs/performance.json", "the file with the committed figures, with which ratios, operations and sizes of memory are compared")
-	write := flag.Bool("write", false, "write the measured figures to that file instead")
+	write := flag.Bool("write", false, "write the measured figures to that file instead, and scale.svg beside it")
 	strict := flag.Bool("strict", false, "fail if a figure fell")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -125,8 +136,8 @@ func run() (err error) {
 	}
 
 	defer func() {
-		if b.bin != "" {
-			err = errors.Join(err, os.RemoveAll(filepath.Dir(b.bin)))
+		for _, dir := range b.temp {
+			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
 	err = b.measure(*only, *runs)
@@ -135,6 +146,9 @@ func run() (err error) {
 	printTable(os.Stdout, rows)
 	if *write {
 		c.put(b.quick, rows)
+		if picture := plot(rows); picture != "" && !b.quick {
+			err = errors.Join(err, os.WriteFile(filepath.Join(filepath.Dir(*file), "scale.svg"), []byte(picture), 0o644)) //nolint:gosec // a page of the repository, which everyone may read
+		}
 		return errors.Join(err, c.write(*file))
 	}
 	worse := fallen(*c.list(b.quick), rows)

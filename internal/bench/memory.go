@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -35,24 +35,29 @@ func memory(pid int) (rss, peak float64, err error) {
 	return rss, peak, nil
 }
 
-// processorTime returns the time, user and system, that a process has taken of the processor. The
-// kernel counts it in ticks of 10 ms.
-func processorTime(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// processorTime returns the time, user and system, that the threads of a process have taken of
+// the processor. Threads of Go's runtime do not end, so their sum never falls.
+func processorTime(pid int) (sum time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The name of the program, in parentheses, may have spaces.
-	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(f) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(f))
+	if len(threads) == 0 {
+		return 0, fmt.Errorf("no thread of process %d is known to /proc", pid)
 	}
-	user, err := strconv.ParseInt(f[11], 10, 64)
-	if err != nil {
-		return 0, err
+	for _, file := range threads {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			return 0, err
+		}
+		first, _, _ := strings.Cut(string(stat), " ")
+		ns, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", file, err)
+		}
+		sum += time.Duration(ns)
 	}
-	system, err := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond, err
+	return sum, nil
 }
 
 // resetPeak sets the recorded peak of this process to its present memory.

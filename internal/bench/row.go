@@ -52,6 +52,10 @@ type row struct {
 	also string
 	held bool
 
+	// points are the figures of several sizes, and curve names what they show, for a plot.
+	points []point
+	curve  string
+
 	words     string  // the figure with what it was computed from
 	peak      float64 // peak resident memory in MB; negative if no process was measured
 	runs      int

@@ -20,6 +20,7 @@ var sections = []section{
 	{name: "keys", run: keys},
 	{name: "closing", run: closing, runs: 1},
 	{name: "process", run: process, quick: true},
+	{name: "scale", run: scale, quick: true},
 	{name: "syncs", run: syncs, quick: true},
 	{name: "twoway", run: twoWay},
 	{name: "push", run: push},
