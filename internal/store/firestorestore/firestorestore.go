@@ -87,19 +87,15 @@ var _ store.Store = (*Store)(nil)
 // Open prepares the client. It does not wait for a connection: Writable reports whether
 // Firestore answers.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	database := o.Database
-	if database == "" {
-		database = firestore.DefaultDatabaseID
-	}
-	c, err := firestore.NewClientWithDatabase(ctx, o.Project, database, o.ClientOptions...)
+	c, err := connect(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("firestorestore: %w", err)
+		return nil, err
 	}
 	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, wall: time.Now, probeID: "probe-" + event.RandomID()}
 	s.purger.every, s.purger.owners, s.purger.next = purgeEvery, purgeOwners, make(map[string]string)
 	s.purger.policy = make(map[string]bool)
 	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.wall
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // the client itself goes by this too
+	if os.Getenv(emulatorVar) != "" {
 		s.maxCommitBytes = maxDocCommitBytesEmulator
 	}
 	return s, nil
