@@ -139,7 +139,7 @@ func openKeys(b *bench) error {
 		medians[i] = took[i][rounds/2]
 	}
 	ratio := float64(medians[1]) / float64(medians[0])
-	b.add(ratio <= 1.2, "p50 of an ingest with 100,000 open keys against 100, embedded, one connection", "≤ 1.2×",
+	b.add(row{measure: "p50 of an ingest with 100,000 open keys against 100, embedded, one connection", value: ratio, unit: times, goal: atMost(1.2)},
 		"%.2f× (%v against %v)", ratio, medians[1].Round(time.Microsecond), medians[0].Round(time.Microsecond))
 
 	var sweeps []time.Duration
@@ -151,7 +151,7 @@ func openKeys(b *bench) error {
 		sweeps = append(sweeps, time.Since(at))
 	}
 	slices.Sort(sweeps)
-	b.add(sweeps[4] <= 20*time.Millisecond, "a sweep with 100,000 open keys and none due, embedded, median of 9", "≤ 20 ms",
+	b.add(row{measure: "a sweep with 100,000 open keys and none due, embedded, median of 9", value: milliseconds(sweeps[4]), unit: "ms", goal: atMost(20)},
 		"%v (slowest %v)", sweeps[4].Round(100*time.Microsecond), sweeps[8].Round(100*time.Microsecond))
 	return nil
 }
@@ -210,8 +210,8 @@ func keyRates(b *bench) error {
 			slices.Sort(l)
 		}
 		ratio := ratios[rounds/2]
-		b.add(ratio >= c.target, "durable ingest, two endpoints, embedded, 64 connections, against the same of a service without keys, "+c.name+"; median of 5",
-			fmt.Sprintf("≥ %.1f", c.target), "%.2f (%.0f/s against %.0f/s)", ratio, rates[rounds/2], floors[rounds/2])
+		b.add(row{measure: "durable ingest, two endpoints, embedded, 64 connections, against the same of a service without keys, " + c.name + "; median of 5",
+			value: ratio, unit: times, goal: atLeast(c.target)}, "%.2f (%.0f/s against %.0f/s)", ratio, rates[rounds/2], floors[rounds/2])
 	}
 	return nil
 }
