@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -273,14 +274,15 @@ func (g *Gate) probe(ctx context.Context, r *reading, which []int, since time.Ti
 		}
 		return err
 	}
-	if len(which) == 1 {
-		return one(ctx, which[0])
+	if len(which) == 0 {
+		return nil
 	}
 	eg, ctx := g.group(ctx)
-	for _, i := range which {
+	for _, i := range which[1:] {
 		eg.Go(func() error { return one(ctx, i) })
 	}
-	return eg.Wait()
+	err := one(ctx, which[0]) // here, because a goroutine for it would have to be woken
+	return cmp.Or(eg.Wait(), err)
 }
 
 // readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole. It

@@ -24,6 +24,7 @@ const flowWindow = 4 << 20
 
 var dialOptions = []grpc.DialOption{
 	grpc.WithStaticStreamWindowSize(flowWindow), grpc.WithStaticConnWindowSize(flowWindow),
+	grpc.WithDisableRetry(), // the client retries, and gRPC would keep each call's request for it
 	grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),
 }
 

@@ -80,6 +80,11 @@ type Store struct {
 	probeID        string // names this process's document of probes
 	purger         purger
 	layoutChecked  atomic.Bool
+
+	services     memo[string, *firestore.DocumentRef]
+	events       memo[string, *firestore.CollectionRef] // by service
+	endpointDocs memo[endpointName, *firestore.DocumentRef]
+	sets         memo[setName, []*firestore.CollectionRef]
 }
 
 var _ store.Store = (*Store)(nil)
@@ -108,11 +113,12 @@ func (s *Store) MaxClaim() int { return claimLimit }
 func (s *Store) Close() error { return s.client.Close() }
 
 func (s *Store) service(name string) *firestore.DocumentRef {
-	return s.client.Collection(colServices).Doc(docID(name))
+	return s.services.get(name, func() *firestore.DocumentRef { return s.client.Collection(colServices).Doc(docID(name)) })
 }
 
 func (s *Store) event(service, id string) *firestore.DocumentRef {
-	return s.service(service).Collection(colEvents).Doc(spread(id))
+	events := s.events.get(service, func() *firestore.CollectionRef { return s.service(service).Collection(colEvents) })
+	return events.Doc(spread(id))
 }
 
 func (s *Store) claimRef(service, id string) *firestore.DocumentRef {
