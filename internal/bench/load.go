@@ -98,8 +98,12 @@ func oneSided(int) string { return "/event/a" }
 
 // service returns the configuration of the bench: two endpoints and a long window.
 func service(topic string) (*config.Config, error) {
-	return config.Parse(fmt.Appendf(nil, `{"serviceName":"bench","trigger":{"type":"window","observationPeriod":36000},
-		"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":%q}}`, topic))
+	return config.Parse([]byte(serviceJSON(topic)))
+}
+
+func serviceJSON(topic string) string {
+	return fmt.Sprintf(`{"serviceName":"bench","trigger":{"type":"window","observationPeriod":36000},
+		"endpoints":[{"eventKey":"a"},{"eventKey":"b"}],"targetPubSub":{"topic":%q}}`, topic)
 }
 
 const topic = "projects/headgate-bench/topics/sync"

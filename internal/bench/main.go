@@ -33,6 +33,7 @@ type bench struct {
 	bin    string            // of the real binary, once it is built
 	temp   []string          // directories to remove at the end
 	stored map[string]string // directories with stores that several runs use
+	peer   string            // the URL of EventSync's service, or ""
 	// peak is the peak resident memory, in MB, of the process that the next row measures. 0
 	// means this process.
 	peak float64
@@ -112,6 +113,7 @@ func run() (err error) {
 	runs := flag.Int("runs", 3, "how often each section is run, except those that take long")
 	flag.IntVar(&b.events, "events", 0, "events per measured run on the embedded store (20000; 4000 in the quick bench); a tenth of it on the emulators")
 	flag.BoolVar(&b.quick, "quick", false, "measure fewer rows of smaller sizes")
+	flag.StringVar(&b.peer, "eventsync", "", eventSyncHelp)
 	file := flag.String("committed", "docs/performance.json", "the file with the committed figures, with which ratios, operations and sizes of memory are compared")
 	write := flag.Bool("write", false, "write the measured figures to that file instead, and scale.svg beside it")
 	strict := flag.Bool("strict", false, "fail if a figure fell")

@@ -28,6 +28,8 @@ var sections = []section{
 	{name: "livepeers", run: livePeers},
 	{name: "waiting", run: waiting, emulators: true},
 	{name: "concurrent", run: concurrent, emulators: true},
+	{name: "eventsync", run: eventSync, emulators: true},
+	{name: "processor", run: processor, emulators: true},
 	{name: "operations", run: countOperations, emulators: true, quick: true},
 	{name: "keyoperations", run: keyOperations, emulators: true},
 }

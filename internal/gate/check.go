@@ -1,10 +1,12 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -108,11 +110,11 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 			return out, nil
 		}
 	}
-	have, _, _, err := g.probe(ctx, g.allEndpoints(), g.since(), 0)
-	if err != nil {
+	r := g.newReading()
+	if err := g.probe(ctx, r, g.allEndpoints(), g.since(), 0); err != nil {
 		return Verdict{}, unavailable(err, "the window could not be read")
 	}
-	missing := window.Missing(g.rules.shape.Rules, have)
+	missing := window.Missing(g.rules.shape.Rules, r.have)
 	return Verdict{Complete: len(missing) == 0, Missing: missing}, nil
 }
 
@@ -187,7 +189,7 @@ func pause(ctx context.Context, attempt int) error {
 	}
 }
 
-// noEndpoint is the suspect when no endpoint is known to be short.
+// noEndpoint stands for none of the endpoints.
 const noEndpoint = -1
 
 // margin is the number of pointers that a check reads beyond an endpoint's need. If the
@@ -203,71 +205,84 @@ const largeNeed = 100
 // is not complete. Of a window with more than MaxClaim events it returns only some, but more
 // than that. mark names a claim in parts that takes events of the window; then it returns nil.
 //
-// It first asks about the endpoint that was short last time (the suspect), and stops if
-// that is still short. An event that does not complete the window then costs one small
-// query, however many others wait. After a complete window there is no suspect. Under load
-// the next window is likely complete too, so all endpoints are read at once.
+// It first asks about the endpoint that is thought to be short, and stops if it is. An event
+// that does not complete the window then costs one small query, however many others wait.
+// Otherwise it reads the others, or all, at once.
 func (g *Gate) completeWindow(ctx context.Context, since time.Time) (waiting [][]event.Ref, mark string, err error) {
-	rest := g.allEndpoints()
-	if suspect := int(g.suspect.Load()); suspect != noEndpoint {
-		have, _, _, err := g.probe(ctx, []int{suspect}, since, 0)
-		if err != nil || !g.rules.shape.Rules[suspect].Met(have[suspect]) {
+	r, rest := g.newReading(), g.allEndpoints()
+	if short := g.guess.short(g.rules.shape.Rules); short != noEndpoint {
+		if err := g.probe(ctx, r, rest[short:short+1], since, margin); err != nil || !g.met(r, short) {
 			return nil, "", err
 		}
+		rest = slices.Delete(rest, short, short+1)
 	}
-	have, waiting, mark, err := g.probe(ctx, rest, since, margin)
-	if err != nil || mark != "" {
-		return nil, mark, err
+	if err := g.probe(ctx, r, rest, since, margin); err != nil || markOf(r.marks) != "" {
+		return nil, markOf(r.marks), err
 	}
 	for _, i := range rest {
-		if !g.rules.shape.Rules[i].Met(have[i]) {
-			g.suspect.Store(int64(i))
+		if !g.met(r, i) {
 			return nil, "", nil
 		}
 	}
-	g.suspect.Store(noEndpoint)
-	if mark, err := g.readRest(ctx, waiting, since); err != nil || mark != "" {
+	g.guess.complete(g.rules.shape.Rules)
+	if mark, err := g.readRest(ctx, r.waiting, since); err != nil || mark != "" {
 		return nil, mark, err
 	}
-	for i := range waiting { // another instance may have claimed between the two reads
-		if n := len(waiting[i]); n <= g.store.MaxClaim() && !g.rules.shape.Rules[i].Met(n) {
-			g.suspect.Store(int64(i))
+	for i := range r.waiting { // another instance may have claimed between the two reads
+		r.have[i] = len(r.waiting[i])
+		if r.have[i] <= g.store.MaxClaim() && !g.met(r, i) {
 			return nil, "", nil
 		}
 	}
-	return waiting, "", nil
+	return r.waiting, "", nil
 }
 
-// probe returns how many events wait at each of the endpoints in which, counting no
-// further than need and extra. waiting[i] holds the endpoint's events, or nil if there may
-// be more than it read. mark names a claim in parts whose mark it has read.
-func (g *Gate) probe(ctx context.Context, which []int, since time.Time, extra int) (have []int, waiting [][]event.Ref, mark string, err error) {
-	have, waiting = make([]int, len(g.endpoints)), make([][]event.Ref, len(g.endpoints))
-	marks := make([]string, len(g.endpoints))
+// met reports whether an endpoint that was read has enough events.
+func (g *Gate) met(r *reading, endpoint int) bool {
+	met := g.rules.shape.Rules[endpoint].Met(r.have[endpoint])
+	if !met {
+		g.guess.read(endpoint, r.have[endpoint])
+	}
+	return met
+}
+
+// reading is what has been read of a window, by endpoint.
+type reading struct {
+	have    []int         // the number of events, counted no further than a check needs
+	waiting [][]event.Ref // all events, or nil if there may be more than were read
+	marks   []string      // the claim in parts whose mark is there, or ""
+}
+
+func (g *Gate) newReading() *reading {
+	n := len(g.endpoints)
+	return &reading{make([]int, n), make([][]event.Ref, n), make([]string, n)}
+}
+
+// probe reads the endpoints in which, each no further than need and extra.
+func (g *Gate) probe(ctx context.Context, r *reading, which []int, since time.Time, extra int) error {
 	one := func(ctx context.Context, i int) (err error) {
 		need := g.rules.shape.Rules[i].Need
 		if need > largeNeed {
-			have[i], err = g.store.Count(ctx, g.endpoints[i], since, need)
+			r.have[i], err = g.store.Count(ctx, g.endpoints[i], since, need)
 			return err
 		}
 		refs, err := g.store.Pending(ctx, g.endpoints[i], since, need+extra)
 		few := len(refs) < need+extra
-		refs, marks[i] = unmarked(refs)
-		if have[i] = len(refs); few {
-			waiting[i] = notNil(refs)
+		refs, r.marks[i] = unmarked(refs)
+		if r.have[i] = len(refs); few {
+			r.waiting[i] = notNil(refs)
 		}
 		return err
 	}
-	if len(which) == 1 {
-		err := one(ctx, which[0])
-		return have, waiting, markOf(marks), err
+	if len(which) == 0 {
+		return nil
 	}
 	eg, ctx := g.group(ctx)
-	for _, i := range which {
+	for _, i := range which[1:] {
 		eg.Go(func() error { return one(ctx, i) })
 	}
-	err = eg.Wait()
-	return have, waiting, markOf(marks), err
+	err := one(ctx, which[0]) // here, because a goroutine for it would have to be woken
+	return cmp.Or(eg.Wait(), err)
 }
 
 // readRest reads the endpoints whose waiting[i] is nil, which probe did not read whole. It

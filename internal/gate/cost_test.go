@@ -113,3 +113,38 @@ func TestWhatAnEventCosts(t *testing.T) {
 		require.Equal(w, 2*events, tally.n["append"])
 	})
 }
+
+// Two endpoints in turn: the first event of a pair asks only about the other endpoint, and the
+// second one reads each endpoint once.
+func TestWhatAPairCosts(t *testing.T) {
+	t.Parallel()
+	const pairs = 20
+	for name, other := range map[string]bool{"one process": false, "another process stores the first event": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(w *world) {
+				tally := &tallyStore{Store: w.store.Store, n: map[string]int{}}
+				w.store.Store = tally
+				first := w.instance(0)
+				second := first
+				if other {
+					second = w.instance(1)
+				}
+				pair := func() {
+					first.send("a", "")
+					second.send("b", "")
+				}
+				pair()
+				pair()
+				before := maps.Clone(tally.n)
+				for range pairs {
+					pair()
+				}
+				require.NoError(w, first.Close(context.Background()))
+				require.NoError(w, second.Close(context.Background()))
+				require.Equal(w, pairs, tally.n["claim"]-before["claim"])
+				require.LessOrEqual(w, tally.n["pending"]-before["pending"], 3*pairs)
+			})
+		})
+	}
+}

@@ -149,7 +149,7 @@ type Gate struct {
 	counting time.Duration // time.Ran when the tally began
 	overs    sync.Mutex    // guards the counts of a sweep
 	recent   *recentEvents
-	suspect  atomic.Int64 // the endpoint that was short at the last check, or noEndpoint
+	guess    guess
 	busAway  atomic.Int64 // time.Ran when the bus last failed
 	deadAway atomic.Int64 // time.Ran when the topic of dead letters last failed
 	helped   atomic.Int64 // time.Ran when a request last looked for waiting claims
@@ -198,6 +198,7 @@ func New(svc config.Service, o Options) *Gate {
 		g.byKey[e.EventKey] = i
 		g.endpoints = append(g.endpoints, store.Endpoint{Service: svc.ServiceName, Key: e.EventKey, Shards: e.Shards})
 	}
+	g.guess = newGuess(len(g.endpoints))
 	var err error
 	if g.rules, err = compile(svc); err != nil {
 		panic("gate: the configuration was not validated: " + err.Error())

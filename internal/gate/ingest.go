@@ -246,6 +246,9 @@ func (g *Gate) commit(units []*unit) {
 			if !r.Duplicate && !g.alone {
 				g.recent.add(appends[i].Event)
 			}
+			if !r.Duplicate && appends[i].Place == nil {
+				g.guess.stored(g.byKey[appends[i].Event.Key])
+			}
 			g.reportOusted(&appends[i], r)
 			g.countStored(&appends[i], r)
 		}

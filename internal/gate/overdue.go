@@ -304,7 +304,9 @@ func (g *Gate) lacking(ctx context.Context, a *alert.Alert) (err error) {
 	case g.rules.byKey:
 		have, err = g.haveOf(ctx, "")
 	default:
-		have, _, _, err = g.probe(ctx, g.allEndpoints(), g.since(), 0)
+		r := g.newReading()
+		err = g.probe(ctx, r, g.allEndpoints(), g.since(), 0)
+		have = r.have
 	}
 	a.Endpoints, a.Missing = g.endpointsOf(have), g.missing(have)
 	return err

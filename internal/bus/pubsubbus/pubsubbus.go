@@ -34,6 +34,11 @@ const (
 	maxRequestBytes = 10_000_000
 	maxSendBytes    = 20 << 20 // more than that, so that gRPC's own limit never decides
 
+	// flowWindow is what Pub/Sub may send before we have read it. With a window of a fixed size gRPC
+	// does not measure the connection, with a ping after nearly every answer. A subscription may
+	// have maxUnderWay, so the window is as large as gRPC would make it at most.
+	flowWindow = 16 << 20
+
 	timeout = 10 * time.Second // for calls whose context has no deadline
 
 	maxHandlers    = 1000
@@ -63,7 +68,9 @@ var _ bus.Bus = (*Bus)(nil)
 // Open prepares the client. It does not wait for a connection: Ping reports whether Pub/Sub
 // answers.
 func Open(ctx context.Context, o Options) (*Bus, error) {
-	client, err := pubsub.NewClient(ctx, o.Project, o.ClientOptions...)
+	client, err := pubsub.NewClient(ctx, o.Project, append([]option.ClientOption{
+		option.WithGRPCDialOption(grpc.WithStaticStreamWindowSize(flowWindow)), option.WithGRPCDialOption(grpc.WithStaticConnWindowSize(flowWindow)),
+	}, o.ClientOptions...)...)
 	if err != nil {
 		return nil, fmt.Errorf("pubsubbus: %w", err)
 	}

@@ -80,6 +80,11 @@ type Store struct {
 	probeID        string // names this process's document of probes
 	purger         purger
 	layoutChecked  atomic.Bool
+
+	services     memo[string, *firestore.DocumentRef]
+	events       memo[string, *firestore.CollectionRef] // by service
+	endpointDocs memo[endpointName, *firestore.DocumentRef]
+	sets         memo[setName, []*firestore.CollectionRef]
 }
 
 var _ store.Store = (*Store)(nil)
@@ -87,19 +92,15 @@ var _ store.Store = (*Store)(nil)
 // Open prepares the client. It does not wait for a connection: Writable reports whether
 // Firestore answers.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	database := o.Database
-	if database == "" {
-		database = firestore.DefaultDatabaseID
-	}
-	c, err := firestore.NewClientWithDatabase(ctx, o.Project, database, o.ClientOptions...)
+	c, err := connect(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("firestorestore: %w", err)
+		return nil, err
 	}
 	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, wall: time.Now, probeID: "probe-" + event.RandomID()}
 	s.purger.every, s.purger.owners, s.purger.next = purgeEvery, purgeOwners, make(map[string]string)
 	s.purger.policy = make(map[string]bool)
 	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.wall
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") != "" { // the client itself goes by this too
+	if os.Getenv(emulatorVar) != "" {
 		s.maxCommitBytes = maxDocCommitBytesEmulator
 	}
 	return s, nil
@@ -112,11 +113,12 @@ func (s *Store) MaxClaim() int { return claimLimit }
 func (s *Store) Close() error { return s.client.Close() }
 
 func (s *Store) service(name string) *firestore.DocumentRef {
-	return s.client.Collection(colServices).Doc(docID(name))
+	return s.services.get(name, func() *firestore.DocumentRef { return s.client.Collection(colServices).Doc(docID(name)) })
 }
 
 func (s *Store) event(service, id string) *firestore.DocumentRef {
-	return s.service(service).Collection(colEvents).Doc(spread(id))
+	events := s.events.get(service, func() *firestore.CollectionRef { return s.service(service).Collection(colEvents) })
+	return events.Doc(spread(id))
 }
 
 func (s *Store) claimRef(service, id string) *firestore.DocumentRef {

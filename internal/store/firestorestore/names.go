@@ -54,9 +54,13 @@ func spread(id string) string {
 	return string(b)
 }
 
+type endpointName struct{ service, key string }
+
 // endpointDoc returns the document of an endpoint. Its pointers are below it.
 func (s *Store) endpointDoc(ep store.Endpoint) *firestore.DocumentRef {
-	return s.client.Collection(colEndpoints).Doc(docID(ep.Service) + ":" + docID(ep.Key))
+	return s.endpointDocs.get(endpointName{ep.Service, ep.Key}, func() *firestore.DocumentRef {
+		return s.client.Collection(colEndpoints).Doc(docID(ep.Service) + ":" + docID(ep.Key))
+	})
 }
 
 // shards returns an endpoint's collections of pointers, one per shard. They have a name of
@@ -67,16 +71,24 @@ func (s *Store) shards(ep store.Endpoint) []*firestore.CollectionRef {
 	return s.shardsOf(ep, colPending)
 }
 
-// shardsOf returns the endpoint's collections of one kind of pointers.
+// setName names the endpoint's collections of one kind of pointers.
+type setName struct {
+	endpoint store.Endpoint
+	kind     string
+}
+
+// shardsOf returns the endpoint's collections of one kind of pointers. They must not be changed.
 func (s *Store) shardsOf(ep store.Endpoint, kind string) []*firestore.CollectionRef {
-	first := s.endpointDoc(ep)
-	sum := sha256.Sum256([]byte(first.ID))
-	name := kind + "-" + hex.EncodeToString(sum[:8])
-	shards := []*firestore.CollectionRef{first.Collection(name)}
-	for i := 1; i < ep.Shards; i++ {
-		shards = append(shards, s.client.Collection(colEndpoints).Doc(first.ID+"~"+strconv.Itoa(i)).Collection(name))
-	}
-	return shards
+	return s.sets.get(setName{ep, kind}, func() []*firestore.CollectionRef {
+		first := s.endpointDoc(ep)
+		sum := sha256.Sum256([]byte(first.ID))
+		name := kind + "-" + hex.EncodeToString(sum[:8])
+		shards := []*firestore.CollectionRef{first.Collection(name)}
+		for i := 1; i < ep.Shards; i++ {
+			shards = append(shards, s.client.Collection(colEndpoints).Doc(first.ID+"~"+strconv.Itoa(i)).Collection(name))
+		}
+		return shards
+	})
 }
 
 // pointer returns the document of a pointer. Its id contains the time, so that an event id

@@ -51,20 +51,26 @@ func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, li
 func (s *Store) pointers(ctx context.Context, ep store.Endpoint, sh shape, limit int, where func(firestore.Query) firestore.Query) ([]store.Pointer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	one := func(ctx context.Context, col *firestore.CollectionRef) ([]store.Pointer, error) {
+		q := where(sh.on(col))
+		if limit > 0 {
+			q = q.Limit(limit)
+		}
+		docs, err := q.Documents(ctx).GetAll()
+		if err != nil {
+			return nil, failed("read pending events", err)
+		}
+		return toPointers(docs)
+	}
 	shards := s.shards(ep)
+	if len(shards) == 1 { // a query has the endpoint's order: nothing is merged, and nobody else need be woken
+		return one(ctx, shards[0])
+	}
 	read := make([][]store.Pointer, len(shards))
 	eg, ctx := errgroup.WithContext(ctx)
 	for i, col := range shards {
-		eg.Go(func() error {
-			q := where(sh.on(col))
-			if limit > 0 {
-				q = q.Limit(limit)
-			}
-			docs, err := q.Documents(ctx).GetAll()
-			if err != nil {
-				return failed("read pending events", err)
-			}
-			read[i], err = toPointers(docs)
+		eg.Go(func() (err error) {
+			read[i], err = one(ctx, col)
 			return err
 		})
 	}
