@@ -2,31 +2,36 @@
 // The endpoints of a gate: what each has and needs, and when its events leave the window. Few
 // endpoints have time lines; many are rows that can be searched, those that lack events first.
 
-import { el, svg, table, said, lasts, count } from "./ui.js";
+import { el, svg, table, said, lasts, count, button } from "./ui.js";
 import { clock, closesIn } from "./words.js";
 import { uncounted } from "./counts.js";
 
 const FEW = 12; // endpoints that have time lines
+const MOST = 50; // rows that are shown unasked
 
 /** Reports whether the endpoints of a service are rows. @param {any} svc */
 export const compact = (svc) => svc.endpoints.length > FEW;
 
 /**
- * Many endpoints, as rows.
- * @param {any[]} endpoints of /status @param {Set<string>} optional @param {string} sought @param {number} now
+ * Many endpoints, as rows. Those that lack nothing are only counted until somebody asks for
+ * them or searches.
+ * @param {any[]} endpoints of /status @param {Set<string>} optional @param {{sought: string, all: boolean, toggle: () => void}} o @param {number} now
  */
-export function rowsOf(endpoints, optional, sought, now) {
+export function rowsOf(endpoints, optional, { sought, all, toggle }, now) {
   const lack = (/** @type {any} */ e) => e.have < e.need && !optional.has(e.eventKey);
   const found = endpoints.filter((e) => e.eventKey.toLowerCase().includes(sought));
-  const sorted = [...found.filter(lack), ...found.filter((e) => !lack(e))];
   const missing = endpoints.filter(lack).length;
-  return table(`${count(endpoints.length, "endpoint")}, ${missing.toLocaleString()} of them missing events${sought ? `; ${found.length.toLocaleString()} with “${sought}” in the name` : ""}`,
+  const shown = sought || all ? [...found.filter(lack), ...found.filter((e) => !lack(e))] : found.filter(lack).slice(0, MOST);
+  const words = [missing > shown.length && `${(missing - shown.length).toLocaleString()} more lack events`, missing < endpoints.length && `${(endpoints.length - missing).toLocaleString()} lack nothing`].filter((w) => w);
+  return el("div", { class: "compact" }, table(`${count(endpoints.length, "endpoint")}, ${missing.toLocaleString()} of them missing events${sought ? `; ${found.length.toLocaleString()} with “${sought}” in the name` : ""}`,
     ["Endpoint", "Events", "Has of needs", "The oldest leaves", { text: "Expired", number: true }],
-    sorted.map((e) => [
+    shown.map((e) => [
       [said(e.eventKey, 120), optional.has(e.eventKey) && el("span", { class: "soft" }, " (optional)")], meter(e, e.eventKey),
       el("span", { class: lack(e) ? "warn" : null }, `${e.have.toLocaleString()} of ${e.need.toLocaleString()}`),
-      e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) > now ? ["in ", lasts(Date.parse(e.oldestLeavesAt) - now)] : "now" : "", [e.expired.toLocaleString(), uncounted(e)],
-    ]), `No endpoint has “${sought}” in its name.`, sorted.map((e) => e.eventKey));
+      e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) > now ? ["in ", lasts(Date.parse(e.oldestLeavesAt) - now)] : "now" : "", [e.expired > 0 && e.expired.toLocaleString(), uncounted(e)],
+    ]), sought ? `No endpoint has “${sought}” in its name.` : "None lacks events.", shown.map((e) => e.eventKey)),
+  !sought && (all || shown.length < endpoints.length) && el("p", { class: "actions" },
+    button(all ? "Show only those that lack events" : `Show all ${count(endpoints.length, "endpoint")}`, toggle, { class: "slim" }), !all && el("span", { class: "small soft" }, words.join("; "))));
 }
 
 /** @param {any} e @param {string} label */

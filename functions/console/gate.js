@@ -33,6 +33,7 @@ export function gate(ctx, svc, base, home) {
   let opened = [];
   let unknown = false; // what is shown may be wrong
   let sought = ""; // in the names of endpoints
+  let unfolded = false; // shows those that lack nothing, too
   const most = Math.min(SHOWN, Math.max(10, Math.floor(DRAWN / svc.endpoints.length)));
 
   const state = el("span", {}, pill("…"));
@@ -94,7 +95,7 @@ export function gate(ctx, svc, base, home) {
     if (keys) {
       update(endpoints, waiting(status.endpoints, optional), feedsAndSince(status));
       keys.draw(now);
-    } else update(endpoints, rows ? rowsOf(status.endpoints, optional, sought, now)
+    } else update(endpoints, rows ? rowsOf(status.endpoints, optional, { sought, all: unfolded, toggle: () => { unfolded = !unfolded; draw(); } }, now)
       : status.endpoints.map((/** @type {any} */ e) => endpoint(svc, e, waits.get(e.eventKey), { optional: optional.has(e.eventKey), open: opened[0], closing, most }, now)),
       opened.length > 1 && el("p", { class: "small soft" }, `Beside it, ${count(opened.length - 1, "further window is", "further windows are")} open. The latest closes at ${clock(opened[opened.length - 1].closes)}.`), feedsAndSince(status));
   }

@@ -79,7 +79,7 @@ export function messageList(svc, base, home, key) {
         n > 0 && (list.next || pages.length > 1) && el("span", { class: "small soft" }, `${first.toLocaleString()} to ${(first + n - 1).toLocaleString()}` + (list.next ? "; there are more" : "; there are no more"))));
   }
 
-  const card = el("section", { class: "card", "aria-label": "Messages" },
+  const card = el("section", { class: "card", "aria-label": "Messages" }, el("h3", {}, "Messages, newest first"),
     el("form", { class: "row find", onsubmit: (/** @type {Event} */ e) => { e.preventDefault(); sift(); } },
       el("label", {}, "Message id", id), el("label", {}, "Show", which), el("label", {}, "From", since), el("label", {}, "Until", until), el("button", { type: "submit" }, "Find")),
     rows);

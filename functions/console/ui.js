@@ -248,7 +248,7 @@ export function table(caption, heads, rows, none, keys = []) {
   const number = (/** @type {number} */ i) => { const h = heads[i]; return typeof h !== "string" && h.number ? "number" : null; };
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, el("table", {},
     el("caption", {}, caption),
-    el("thead", {}, el("tr", {}, heads.map((_, i) => el("th", { scope: "col", class: number(i) }, headOf(i))))),
+    el("thead", {}, el("tr", {}, heads.map((_, i) => el("th", { scope: "col", class: number(i) }, headOf(i) === "Actions" ? el("span", { class: "visually-hidden" }, "Actions") : headOf(i))))),
     el("tbody", {}, rows.map((r, n) => el("tr", { "data-key": keys[n] }, r.map((c, i) => el("td", { class: number(i), "data-label": headOf(i) }, c)))))));
 }
 
