@@ -87,7 +87,7 @@ var layers = map[string][]string{
 	"internal/gate":                              {"internal/webhook/occurrence", "internal/platform/shutdown", "internal/platform/budget", "internal/platform/clock", "config", "internal/event", "internal/gate/window", "internal/gate/message", "internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/schedule", "internal/store", "internal/bus", "internal/platform/fault", "internal/gate/target", "internal/platform/outbound", "internal/gate/alert", "internal/platform/trace", "internal/platform/meter"},
 	"internal/gate/cloudtimer":                   {"internal/gate"},
 	"internal/gate/cloudtimer/tasktest":          {},
-	"internal/gate/alert":                        {"internal/event", "internal/gate/window", "internal/platform/clock", "internal/platform/fault", "internal/platform/trace", "internal/store"},
+	"internal/gate/alert":                        {"internal/event", "internal/gate/window", "internal/platform/clock", "internal/platform/trace", "internal/store"},
 	"internal/store/sqlitestore":                 {"internal/platform/clock", "internal/store", "internal/event", "internal/platform/fault"},
 	"internal/store/firestorestore":              {"internal/platform/clock", "internal/store", "internal/event", "internal/platform/fault"},
 	"internal/store/memorystore":                 {"internal/store", "internal/event", "internal/platform/fault"},

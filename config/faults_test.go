@@ -195,6 +195,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"echo's short secret", with(`"echo": {"secrets": ["hunter2"]}`), `$.echo.secrets[0]: is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes, or whpk_ and a public key`, true},
 		{"live's short secret", with(`"live": {"token": {"secret": "hunte", "audience": "a"}}`), `$.live.token.secret: is too short for HS256: it must have at least 32 bytes`, true},
 		{"live's short former secret", with(`"live": {"token": {"secret": "env:A", "formerSecret": "hunte", "audience": "a"}}`), `$.live.token.formerSecret: is too short for HS256: it must have at least 32 bytes`, true},
+		{"live's former secret is the present one", with(`"live": {"token": {"secret": "env:A", "formerSecret": "env:A", "audience": "a"}}`), `$.live.token.formerSecret: is the same as secret: name the one before the change, or leave it out`, true},
 		{"live's former secret alone", with(`"live": {"token": {"jwksURL": "https://h/keys", "formerSecret": "env:A", "audience": "a"}}`), `$.live.token.formerSecret: goes with secret`, true},
 
 		// Hooks.

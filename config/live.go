@@ -100,8 +100,12 @@ func (v *validator) live(l *Live) {
 		if (t.Secret == "") == (t.JWKSURL == "") {
 			v.Add("$.live.token", "must have secret or jwksURL")
 		}
-		if t.FormerSecret != "" && t.Secret == "" {
+		switch {
+		case t.FormerSecret == "":
+		case t.Secret == "":
 			v.Add("$.live.token.formerSecret", "goes with secret")
+		case t.FormerSecret == t.Secret:
+			v.Add("$.live.token.formerSecret", "is the same as secret: name the one before the change, or leave it out")
 		}
 		long := func(s string) string {
 			if s != "" && len(s) < MinTokenSecret {

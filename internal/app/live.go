@@ -77,11 +77,11 @@ func (a *App) newLive() (*Live, error) {
 		if err != nil {
 			return nil, fmt.Errorf("live.token.secret: %w", err)
 		}
-		a.warnOfToken(secret)
 		former, err := a.secret(context.Background(), t.FormerSecret)
 		if err != nil {
 			return nil, fmt.Errorf("live.token.formerSecret: %w", err)
 		}
+		a.warnOfTokens(secret, former)
 		l.Tokens = &token.Verifier{
 			Secret: []byte(secret), Former: []byte(former), JWKSURL: t.JWKSURL, Issuer: t.Issuer, Audience: t.Audience, HTTP: outbound.OrRefuse(a.o.LiveHTTP), Now: a.o.Now,
 		}

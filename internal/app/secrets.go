@@ -51,9 +51,17 @@ func (a *App) warnOfSecrets(setting, verify string, secrets []string) {
 	}
 }
 
-// warnOfToken warns of a secret that is too short: with it, no token is valid.
-func (a *App) warnOfToken(secret string) {
+// warnOfTokens warns of secrets of tokens that verify none. As with webhooks, those behind
+// references are known only now.
+func (a *App) warnOfTokens(secret, former string) {
 	if secret != "" && len(secret) < config.MinTokenSecret {
 		a.o.Log.Warn("the secret of tokens is too short, so no token is accepted: HS256 needs at least 32 bytes", "setting", "live.token.secret")
+	}
+	switch {
+	case former == "":
+	case len(former) < config.MinTokenSecret:
+		a.o.Log.Warn("the former secret of tokens is too short, so its tokens are refused: HS256 needs at least 32 bytes", "setting", "live.token.formerSecret")
+	case former == secret:
+		a.o.Log.Warn("the former secret of tokens is the present one, so tokens of the one before the change are refused", "setting", "live.token.formerSecret")
 	}
 }

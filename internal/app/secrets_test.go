@@ -40,12 +40,30 @@ func TestWeakSecretsAreSaid(t *testing.T) {
 			require.NotContains(t, log.String(), c.secret)
 		})
 	}
-	var log bytes.Buffer
-	a := &App{o: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}}
-	a.warnOfToken("")
-	a.warnOfToken(strings.Repeat("s", 32))
-	require.Empty(t, log.String())
-	a.warnOfToken("hunter2")
-	require.Contains(t, log.String(), "at least 32 bytes")
-	require.NotContains(t, log.String(), "hunter2")
+}
+
+// So is a secret of tokens that verifies none, and a former secret that makes no difference.
+func TestSecretsOfTokensThatVerifyNoneAreSaid(t *testing.T) {
+	t.Parallel()
+	present, former := strings.Repeat("s", 32), strings.Repeat("f", 32)
+	for _, c := range []struct{ secret, former, says, setting string }{
+		{"", "", "", ""},
+		{present, "", "", ""},
+		{present, former, "", ""},
+		{"hunter2", "", "no token is accepted", "setting=live.token.secret"},
+		{present, "hunter2", "its tokens are refused", "setting=live.token.formerSecret"},
+		{present, present, "is the present one", "setting=live.token.formerSecret"},
+	} {
+		var log bytes.Buffer
+		a := &App{o: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+		a.warnOfTokens(c.secret, c.former)
+		if c.says == "" {
+			require.Empty(t, log.String())
+			continue
+		}
+		require.Contains(t, log.String(), c.says)
+		require.Contains(t, log.String(), c.setting+"\n")
+		require.NotContains(t, log.String(), "hunter2")
+		require.NotContains(t, log.String(), present)
+	}
 }

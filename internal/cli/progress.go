@@ -32,8 +32,8 @@ const (
 	barWidth  = 24
 	barEvery  = 100 * time.Millisecond
 	lineEvery = 2 * time.Second
-	// whole is what a bar counts up to. Work that does everything but its last steps has a
-	// full bar, less one of these: a bar that has ended is gone.
+	// whole is what a bar counts up to. Only done brings it there, because the library clears a
+	// bar that reaches its end, and work may have steps left when all is read.
 	whole   = 1000
 	spinner = 14 // braille dots
 )

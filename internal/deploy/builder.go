@@ -88,8 +88,8 @@ func (b *builder) variables() (names []string) {
 	return names
 }
 
-// taken are the variables that mean something else in a process on Cloud Run, each with who
-// says what. A secret under such a name would be taken for a port, say, or not be set at all.
+// taken are the variables that mean something else in a process on Cloud Run, each with the
+// reason. A secret under such a name would be taken for a port, say, or not be set at all.
 var taken = map[string]string{
 	"PORT": platform, "K_SERVICE": platform, "K_REVISION": platform, "K_CONFIGURATION": platform,
 	"CONFIG": setting, "CONFIG_FILE": setting, "GOOGLE_CLOUD_PROJECT": setting, "PROJECT_ID": setting, "projectID": setting,

@@ -66,18 +66,19 @@ func (g *Gate) claimInParts(ctx context.Context, t taking) (*release, error) {
 	ctx, span := trace.Start(ctx, trace.Internal, "claim window")
 	span.SetString(serviceAttribute, g.svc.ServiceName)
 	rel, follows, err := g.firstPart(ctx, t, span)
-	switch {
-	case follows:
-	case rel == nil:
-		endClaim(span, "", err)
-	default:
-		endClaim(span, rel.EventID, err)
+	if follows {
+		return rel, err
 	}
+	eventID := ""
+	if rel != nil && rel.repeated { // of a claim that is under way, the release has its eventID only when it is settled
+		eventID = rel.EventID
+	}
+	endClaim(span, eventID, err)
 	return rel, err
 }
 
-// firstPart takes the first part of a claim. follows reports that the other parts follow, and
-// end the span.
+// firstPart takes the first part of a claim. If follows is true, the work on the other parts
+// has begun and ends the span; otherwise the caller ends it.
 func (g *Gate) firstPart(ctx context.Context, t taking, span trace.Span) (_ *release, follows bool, err error) {
 	s := gathered{Kept: g.svc.Trigger.KeepEventAfterTrigger, Named: true, Lists: make([]gatheredList, len(g.endpoints))}
 	for i, e := range g.rules.endpoints { // a slot may be taken by another event meanwhile

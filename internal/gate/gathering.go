@@ -28,8 +28,9 @@ type gathering struct {
 	err    error         // valid once done is closed
 }
 
-// start makes the other parts of a claim, unless this process is at it. starts reports that it
-// was not; the span ends with the last part then.
+// start makes the other parts of a claim, and ends the span with the last of them. If this
+// process is at it already, start returns that work, starts is false, and the span is left to
+// the caller.
 func (gs *gathers) start(g *Gate, id string, scopes []scope, span trace.Span) (run *gathering, starts bool) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -132,8 +133,10 @@ func (g *Gate) runGathering(id string, run *gathering) {
 		run.span.SetString(serviceAttribute, g.svc.ServiceName)
 	}
 	c, s, err := g.gatherRest(run.span.Into(context.Background()), id)
-	run.span.SetInt("headgate.parts", c.Parts)
-	run.span.SetInt(eventsAttribute, c.NumberOfEvents)
+	if c.State != "" { // otherwise another instance made the last part, and the numbers are not known here
+		run.span.SetInt("headgate.parts", c.Parts)
+		run.span.SetInt(eventsAttribute, c.NumberOfEvents)
+	}
 	endClaim(run.span, c.EventID, err)
 	follows := c.State == store.Claimed && c.Attempts > 0
 	g.gathers.end(id)

@@ -63,8 +63,9 @@ func (s measured) begin(ctx context.Context, name string) (context.Context, oper
 	return ctx, op
 }
 
-// of says how many documents the operation is of. kind is that of their collections; "" if they
-// are of several, or no documents. Scopes and ids may be names of persons.
+// of names the kind of the documents' collections, and the number of documents. kind is "" for
+// documents of several kinds, and for events. Scopes and ids are left out: they may be names of
+// persons.
 func (o *operation) of(kind string, n int) {
 	o.span.SetString("db.collection.name", kind)
 	if n > 1 { // one is no batch

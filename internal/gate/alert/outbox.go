@@ -18,7 +18,6 @@ import (
 
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/platform/clock"
-	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/trace"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -256,7 +255,7 @@ func (o *Outbox) attempt(ctx context.Context, d store.Doc) (next time.Time, err 
 	failed := append(o.deliver(ctx, &e), o.elsewhere(&e)...)
 	defer func() {
 		if len(failed) > 0 {
-			span.Fail(fault.TypeOf(errUndelivered))
+			span.End(errUndelivered)
 			return
 		}
 		span.End(err)
@@ -285,7 +284,6 @@ func (o *Outbox) attempt(ctx context.Context, d store.Doc) (next time.Time, err 
 	return next, orNil(err)
 }
 
-// orNil returns nil for a conflict: the lease had ended, and another instance has the alert.
 // errUndelivered is the error of an attempt that not every receiver took. Their own errors are
 // those of the spans below.
 var errUndelivered = errors.New("alert: not every receiver took it")
@@ -299,6 +297,7 @@ func KindOf(w store.Write) Kind {
 	return a.Kind
 }
 
+// orNil returns nil for a conflict: the lease had ended, and another instance has the alert.
 func orNil(err error) error {
 	if errors.Is(err, store.ErrConflict) {
 		return nil
