@@ -106,7 +106,7 @@ func (t *tx) addEventsAndPointers(events []store.Append, rows []row, answers []s
 // already, it stores none of them and reports false.
 func (t *tx) addNew(events []store.Append, rows []row, answers []store.AppendResult) (done bool, err error) {
 	columns, pointers := make([]any, 0, 8*eventsAtOnce), make([]any, 0, 4*eventsAtOnce)
-	plain := true // none of them waits in a set of a key
+	var places []any // of those that wait in sets of keys
 	var endpoints [eventsAtOnce]int64
 	for i, r := range rows {
 		a := &events[r.index]
@@ -118,16 +118,27 @@ func (t *tx) addNew(events []store.Append, rows []row, answers []store.AppendRes
 		columns = append(columns, service, r.id, key, receivedAt, expiry(a.ExpireAt), []byte(a.Attempt), r.meta, contentOf(&a.Event))
 		pointers = append(pointers, endpoint, receivedAt, r.id, r.size)
 		answers[i], endpoints[i] = store.AppendResult{ReceivedAt: instant(receivedAt)}, endpoint
-		plain = plain && a.Place == nil
+		if a.Place != nil {
+			at, slot := a.Place.At.UnixMicro(), any(nil)
+			if a.Place.Slot != "" {
+				slot = []byte(a.Place.Slot)
+			}
+			places = append(places, endpoint, []byte(a.Place.Key), at, r.id, receivedAt, r.size, at, slot)
+		}
 	}
 	switch _, err := change(t.addEvents, columns...); {
 	case isTaken(err): // SQLite has undone the whole statement
 		return false, nil
 	case err != nil:
 		return false, err
-	case plain:
+	case len(places) == 0:
 		_, err = change(t.addPointers, pointers...)
 		return true, err
+	case len(places) == 8*eventsAtOnce:
+		if _, err = change(t.addWaitings, places...); !isTaken(err) {
+			return true, err
+		}
+		// A slot is taken: each event is placed by itself.
 	}
 	for i, r := range rows {
 		if answers[i].Superseded, err = t.addPointerOf(&events[r.index], r, endpoints[i]); err != nil {
@@ -152,7 +163,7 @@ func (t *tx) addPointerOf(a *store.Append, r row, endpoint int64) (superseded ev
 // columns exists.
 func isTaken(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+	return ok && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
 // internPlace returns the numbers of the event's service, of the endpoint in whose set it

@@ -16,7 +16,7 @@ type statements struct {
 
 	addEvent, addEvents, event, archiveEvent, addPointer, addPointers, deletePointer *sql.Stmt
 
-	waitingIn, addWaiting, takeSlot, deleteWaiting *sql.Stmt
+	waitingIn, addWaiting, addWaitings, takeSlot, deleteWaiting *sql.Stmt
 
 	addClaim, claimOwner, claimState, claimTargets, lease, settlePublished, settleFailed, settleGivenUp *sql.Stmt
 
@@ -52,10 +52,10 @@ const (
 	sqlEndpoint = `SELECT num FROM endpoint WHERE service = ? AND key = ?`
 
 	sqlAddEvent   = `INSERT INTO event (service, id, endpoint, received_at, expire_at, attempt, meta, content) VALUES `
-	eventValues   = `(?, ?, ?, ?, ?, ?, ?, ?)`
+	eightValues   = `(?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlAddPointer = `INSERT OR REPLACE INTO pending (endpoint, received_at, id, size) VALUES `
 	pointerValues = `(?, ?, ?, ?)`
-	waitingValues = `(endpoint, key, at, id, received_at, size, first, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	waitingInto   = `INTO waiting (endpoint, key, at, id, received_at, size, first, slot) VALUES `
 
 	sqlCollection = `SELECT num FROM collection WHERE kind = ? AND scope = ?`
 	sqlAddDoc     = `INSERT INTO doc (collection, id, rev, ord, expire_at, body) VALUES `
@@ -79,8 +79,8 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.addEndpoint: `INSERT INTO endpoint (service, key) VALUES (?, ?) ON CONFLICT DO NOTHING`,
 		&s.endpoint:    sqlEndpoint,
 
-		&s.addEvent:  sqlAddEvent + eventValues + ` ON CONFLICT DO NOTHING`,
-		&s.addEvents: sqlAddEvent + strings.Repeat(eventValues+`, `, eventsAtOnce-1) + eventValues,
+		&s.addEvent:  sqlAddEvent + eightValues + ` ON CONFLICT DO NOTHING`,
+		&s.addEvents: sqlAddEvent + strings.Repeat(eightValues+`, `, eventsAtOnce-1) + eightValues,
 		&s.event:     `SELECT received_at, attempt FROM event WHERE service = ? AND id = ?`,
 		// REPLACE: only an event with the same id and time can have the archived id already.
 		&s.archiveEvent:  `UPDATE OR REPLACE event SET id = ? WHERE service = ? AND id = ?`,
@@ -89,8 +89,9 @@ func prepareStatements(ctx context.Context, p preparer) (s statements, err error
 		&s.deletePointer: `DELETE FROM pending WHERE endpoint = ? AND received_at = ? AND id = ?`,
 
 		&s.waitingIn:     `SELECT id, at, received_at, size, first FROM waiting WHERE endpoint = ? AND key = ? AND slot = ?`,
-		&s.addWaiting:    `INSERT OR REPLACE INTO waiting ` + waitingValues,
-		&s.takeSlot:      `INSERT INTO waiting ` + waitingValues + ` ON CONFLICT DO NOTHING`,
+		&s.addWaiting:    `INSERT OR REPLACE ` + waitingInto + eightValues,
+		&s.addWaitings:   `INSERT ` + waitingInto + strings.Repeat(eightValues+`, `, eventsAtOnce-1) + eightValues,
+		&s.takeSlot:      `INSERT ` + waitingInto + eightValues + ` ON CONFLICT DO NOTHING`,
 		&s.deleteWaiting: `DELETE FROM waiting WHERE endpoint = ? AND key = ? AND at = ? AND id = ?`,
 
 		&s.addClaim: `INSERT INTO claim (service, id, event_id, trigger_type, date, owner, events, published,

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/event"
@@ -51,6 +53,41 @@ var slotTests = map[string]func(*fixture){
 		now.At, now.First = a.Place.At, a.Place.At
 		requireWaiting(f, []store.Waiting{now}, f.waitingOf("e", "k"))
 		requireWaiting(f, []store.Waiting{now}, f.waitingUpTo("e", f.now, nil, 10))
+	},
+
+	// A driver may add several pointers by one statement, whether their slots are free or not.
+	"Waiting/SlotsOfALargeCall": func(f *fixture) {
+		before := f.inSlot("e", "k", "aa", 0)
+		f.add(before)
+		var reqs []store.Append
+		want, lost := []string{}, []string{before.Event.ID}
+		for i := range 20 {
+			slot := fmt.Sprintf("%02x", i)
+			switch i {
+			case 12:
+				slot = "03"
+			case 17:
+				slot = "aa"
+			}
+			reqs = append(reqs, f.inSlot("e", "k", slot, i+1))
+			if i == 3 {
+				lost = append(lost, reqs[i].Event.ID)
+			} else {
+				want = append(want, reqs[i].Event.ID)
+			}
+		}
+		var gone, there []string
+		for _, r := range f.s.Append(f.ctx, reqs) {
+			require.NoError(f, r.Err)
+			if r.Superseded.ID != "" {
+				gone = append(gone, r.Superseded.ID)
+			}
+		}
+		for _, w := range f.waitingOf("e", "k") {
+			there = append(there, w.ID)
+		}
+		require.ElementsMatch(f, lost, gone)
+		require.ElementsMatch(f, want, there)
 	},
 
 	"Waiting/SlotsOfOneCall": func(f *fixture) {
