@@ -116,13 +116,9 @@ func Month(svc config.Service, load Load, multi bool) []Line {
 func checks(svc config.Service, n float64) (reads float64, why string) {
 	k := float64(len(svc.Endpoints))
 	if !svc.KeepsSets() {
-		// The event that completes the window reads the endpoint that lacked events, then all.
-		// The next one finds out which lacks events now. The others look at that one alone.
-		reads = 1 + k
-		if n > 1 {
-			reads += k + n - 2
-		}
-		return reads, "an event reads the endpoint that lacked events last; twice in a message, all of them"
+		// The event that completes the window reads all endpoints. The others look at one that
+		// lacks events.
+		return k + max(n-1, 0), "an event reads one endpoint that lacks events; once in a message, all of them"
 	}
 	var needed, queries float64
 	for _, e := range svc.Endpoints {
