@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 )
 
 // platform is a GOOS and a GOARCH.
@@ -23,11 +24,14 @@ func (p platform) executable() string {
 // each shell looks for them.
 var shells = map[string]string{"bash": "headgate", "zsh": "_headgate", "fish": "headgate.fish", "powershell": "headgate.ps1"}
 
+// flags are those of the Dockerfile, without the linker's.
+var flags = []string{"-tags", "grpcnotrace", "-trimpath", "-buildvcs=false"}
+
 // build compiles the binary of a platform as the Dockerfile does. The working directory is
 // that of the module.
 func build(ctx context.Context, p platform, version, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X main.version="+version, "-o", out, ".")
+	args := slices.Concat([]string{"build"}, flags, []string{"-ldflags", "-s -w -X main.version=" + version, "-o", out, "."})
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build for %s/%s: %w\n%s", p.os, p.arch, err, text)
