@@ -109,9 +109,7 @@ func (p *pusher) note(ctx context.Context, k *kept, i int, o *outgoing, res sour
 	for _, c := range o.doubts {
 		k.known[c] = true
 	}
-	if id := rejectIDOf(definition.Push, p.step.Datatype, o.ID); p.rejects.known[id] {
-		k.writes = append(k.writes, p.rejects.clear(id))
-	}
+	k.writes = p.rejects.accepted(k.writes, definition.Push, p.step.Datatype, o.ID)
 	return nil
 }
 
