@@ -1,4 +1,4 @@
-.PHONY: run test check lint fuzz bench crash large attack function-source release emulators
+.PHONY: run test check lint fuzz bench bench-quick crash large attack function-source release emulators
 
 FUZZTIME ?= 10s
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -27,6 +27,9 @@ fuzz: ## run each fuzz target for FUZZTIME; with FUZZ=light, those that compile 
 
 bench: ## print the table of docs/performance.md, with emulators and databases of its own
 	./scripts/with-emulators ./scripts/with-databases go run ./internal/bench
+
+bench-quick: ## in about two minutes, name the ratios that are worse than the committed ones by more than 15 %
+	./scripts/with-emulators go run ./internal/bench -quick
 
 crash: ## kill -9 under load, and while windows complete and close, 200 times on each store
 	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e

@@ -123,6 +123,7 @@ var layers = map[string][]string{
 	"internal/bench":                       {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live", "internal/record/entity"},
 	"internal/simulation":                  {"config", "internal/bus", "internal/event", "internal/gate", "internal/platform/clock", "internal/platform/fault", "internal/store", "internal/store/memorystore"},
 	"internal/cost":                        {"config"},
+	"internal/contention":                  {},
 	"internal/e2e":                         {},
 	"internal/release":                     {},
 	"internal/deploy/deploytest":           {"config", "internal/deploy"},
@@ -169,7 +170,7 @@ var standalone = []string{"client"}
 // standard library that reaches the network, the operating system or the clock, so the
 // same arguments give the same result, except for random ids. See checkPure.
 var pure = []string{
-	"internal/event", "internal/gate/calendar", "internal/gate/condition", "internal/gate/message", "internal/gate/target/template", "internal/gate/window", "internal/platform/bearer",
+	"internal/contention", "internal/event", "internal/gate/calendar", "internal/gate/condition", "internal/gate/message", "internal/gate/target/template", "internal/gate/window", "internal/platform/bearer",
 	"internal/platform/clock", "internal/platform/credential", "internal/platform/decode", "internal/platform/etag",
 	"internal/platform/fault", "internal/platform/fence", "internal/platform/origin", "internal/platform/trace", "internal/record",
 	"internal/schedule", "internal/webhook/signature",

@@ -204,7 +204,7 @@ func New(o Options) (*App, error) {
 			return nil, fmt.Errorf("service %q: %w", svc.ServiceName, err)
 		}
 		a.gates = append(a.gates, gate.New(svc, gate.Options{
-			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock,
+			Store: events, Docs: o.Store, Bus: o.Bus, Log: o.Log, Clock: o.clock, Gates: len(o.Config.Services),
 			PublicURL: strings.TrimSuffix(o.Config.PublicURL, "/"), BackgroundCPU: a.backgroundCPU,
 			Work: o.Memory.Work, Answers: o.Memory.Answers, Timer: timer, Senders: senders, AlertSenders: alerts, Outbox: a.outbox, Tracer: o.Tracer, Meter: o.Meter,
 			Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
@@ -313,7 +313,13 @@ func (a *App) Gate(service string) (*gate.Gate, error) { return a.flow.Gate(serv
 // Help publishes the claims that wait at the gate, and those of one other gate, because
 // that gate may get no request of its own for a long time. wait means the same as for
 // [gate.Gate.Help].
+//
+// A process that sweeps by itself needs no help: with many services, of which each gets few
+// events, each event would pay for the look at two of them.
 func (a *App) Help(g *gate.Gate) (wait func()) {
+	if a.o.SweepEvery > 0 {
+		return func() {}
+	}
 	if len(a.gates) == 1 || !g.HelpDue() {
 		return g.Help()
 	}

@@ -89,9 +89,9 @@ func keyOperations(b *bench) error {
 	}
 	const messages = n / 2
 	writes := func(c counts) float64 { return (float64(c.writes) - 2*messages) / n }
-	b.add(writes(many) <= 2 && many.per(n, many.deletes) <= 1 && many.per(n, many.reads) <= 2 && many == few,
-		fmt.Sprintf("Firestore operations per event with a key, two endpoints, two events a message, %d open keys (100)", openOnFirestore),
-		"≤ 2 writes, ≤ 1 delete, ≤ 2 reads, the same",
+	b.add(row{measure: fmt.Sprintf("Firestore writes per event with a key, two endpoints, two events a message, %d open keys (100)", openOnFirestore),
+		value: writes(many), unit: operations, goal: atMost(2), also: "≤ 1 delete, ≤ 2 reads, the same",
+		held: many.per(n, many.deletes) <= 1 && many.per(n, many.reads) <= 2 && many == few},
 		"%.2f writes, %.2f deletes, %.2f reads (%.2f, %.2f, %.2f); and 2 writes per message", writes(many), many.per(n, many.deletes), many.per(n, many.reads),
 		writes(few), few.per(n, few.deletes), few.per(n, few.reads))
 
@@ -106,7 +106,8 @@ func keyOperations(b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.add(whole.reads <= 10, fmt.Sprintf("reads of a sweep with %d open keys and none due, two endpoints, Firestore", openOnFirestore), "≤ 5 per endpoint",
+	b.add(row{measure: fmt.Sprintf("reads of a sweep with %d open keys and none due, two endpoints, Firestore", openOnFirestore),
+		value: float64(whole.reads), unit: operations, goal: atMost(10)},
 		"%d, of which %d look for windows", whole.reads, sweep.reads)
 	return nil
 }

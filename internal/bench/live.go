@@ -27,14 +27,17 @@ func lives(b *bench) error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
-	clients := min(10_000, int(limit.Cur)/2-500)
-	if clients < 10_000 {
+	clients := min(b.size(10_000, 2_000), int(limit.Cur)/2-500)
+	if clients < 10_000 && !b.quick {
 		fmt.Fprintf(os.Stderr, "live: only %d clients, because this process may have only %d files open\n", clients, limit.Cur)
 	}
 	for _, m := range []struct {
 		measure func(*bench, int) error
 		clients int
-	}{{toAll, clients}, {idle, min(10_000, int(limit.Cur)-500)}, {slowClients, 0}, {burst, 0}} {
+	}{{toAll, clients}, {idle, min(b.size(10_000, 2_000), int(limit.Cur)-500)}, {burst, 0}, {slowClients, 0}} {
+		if b.quick && m.clients == 0 {
+			break // the rest have only one size, which takes long
+		}
 		if err := m.measure(b, m.clients); err != nil {
 			return err
 		}
@@ -59,7 +62,8 @@ func toAll(b *bench, clients int) error {
 	slices.Sort(took)
 	slices.Sort(floor)
 	worst, bare := took[rounds-1], floor[rounds-1]
-	b.add(worst <= 5*bare, fmt.Sprintf("%d WebSocket clients, one change to all, until the last has it, worst of %d", clients, rounds), "≤ 5× bare writes to as many sockets",
+	b.add(row{measure: fmt.Sprintf("%d WebSocket clients, one change to all, until the last has it, worst of %d, against bare writes to as many sockets", clients, rounds),
+		value: float64(worst) / float64(bare), unit: times, goal: atMost(5)},
 		"%.1f× (%v against %v; median %v against %v)", float64(worst)/float64(bare), worst.Round(time.Millisecond), bare.Round(time.Millisecond),
 		took[rounds/2].Round(time.Millisecond), floor[rounds/2].Round(time.Millisecond))
 	return nil
@@ -171,15 +175,15 @@ func bareWrites(clients int) ([]time.Duration, error) {
 
 // idle measures the memory that the real binary needs for an idle connection.
 func idle(b *bench, clients int) error {
+	bin, err := b.binary()
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	bin := filepath.Join(dir, "headgate")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
-	}
 	const addr = "127.0.0.1:18981"
 	cmd := exec.Command(bin, "-addr", addr, "-data", filepath.Join(dir, "data"), "-store", "sqlite", "-bus", "local")
 	if err := cmd.Start(); err != nil {
@@ -216,7 +220,8 @@ func idle(b *bench, clients int) error {
 	}
 	each := (after - before) * 1e6 / 1024 / float64(clients)
 	b.peak = peak
-	b.add(each <= 30, fmt.Sprintf("memory per idle WebSocket, %d of them subscribed, the real binary", clients), "≤ 30 KB", "%.1f KB (%.0f MB, and %.0f MB before)", each, after, before)
+	b.add(row{measure: fmt.Sprintf("memory per idle WebSocket, %d of them subscribed, the real binary", clients), value: each, unit: kilobytes, goal: atMost(18)},
+		"%.1f KB (%.0f MB, and %.0f MB before)", each, after, before)
 	return nil
 }
 
@@ -315,7 +320,8 @@ func slowClients(b *bench, _ int) error {
 		return err
 	}
 	ratio := float64(with) / float64(without)
-	b.add(ratio <= 1.2 && grew < 0.2, "1,000 changes/s to 1,000 clients with 10 subscriptions each, the others' p99 when 10 of them do not read", "≤ 1.2×, memory flat",
+	b.add(row{measure: "1,000 changes/s to 1,000 clients with 10 subscriptions each, the others' p99 when 10 of them do not read", value: ratio, unit: times, goal: atMost(1.1),
+		also: "memory flat", held: grew < 0.2},
 		"%.2f× (%v against %v), heap %+.0f %% in the second half", ratio, with.Round(10*time.Microsecond), without.Round(10*time.Microsecond), grew*100)
 	return nil
 }
@@ -381,7 +387,8 @@ func burst(b *bench, _ int) error {
 	}
 	took := time.Since(start)
 	most := int64(took/coalesce) + 2
-	b.add(e.fetches.Load() <= most && at == clients, "10,000 webhooks for one entity, 100 clients", "≤ 1 fetch per 100 ms, every client at the newest",
+	b.add(row{measure: "fetches for 10,000 webhooks for one entity, 100 clients, against one per 100 ms", value: float64(e.fetches.Load()) / float64(most), unit: times, goal: atMost(1),
+		also: "every client at the newest", held: at == clients},
 		"%d fetches in %v, %d of %d clients at the newest", e.fetches.Load(), took.Round(time.Millisecond), at, clients)
 	return nil
 }

@@ -4,117 +4,181 @@
 //
 //	go run ./internal/bench            # embedded only
 //	make bench                         # with the emulators of the Google Cloud SDK
+//	make bench-quick                   # fewer rows of smaller sizes, compared with committed ones
+//
+// A section (sections.go) measures some rows. It is run three times, and the table shows the row
+// with the median figure, and the spread. A new section is a function in a file of its own and a
+// line in the list.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
+	"os/exec"
+	"path/filepath"
 	"runtime/pprof"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/headgate/headgate/internal/platform/launch"
 )
-
-// row is a line of the table.
-type row struct {
-	measure, got, target string
-	peak                 float64 // peak resident memory in MB; negative if no process was measured
-	ok                   bool
-}
 
 type bench struct {
 	ctx    context.Context
 	rows   []row
 	events int
+	quick  bool
+	bin    string            // of the real binary, once it is built
+	temp   []string          // directories to remove at the end
+	stored map[string]string // directories with stores that several runs use
 	// peak is the peak resident memory, in MB, of the process that the next row measures. 0
 	// means this process.
 	peak float64
 }
 
-// add appends a row with the result of a measurement, and resets the peak for the next one.
-func (b *bench) add(ok bool, measure, target, format string, args ...any) {
-	r := row{measure, fmt.Sprintf(format, args...), target, b.peak, ok}
+// size returns the first size, or the second one in the quick bench. What a row's measure says of
+// its size must come from it.
+func (b *bench) size(whole, quick int) int {
+	if b.quick {
+		return quick
+	}
+	return whole
+}
+
+// tempDir makes a directory that is removed when all sections have run.
+func (b *bench) tempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "headgate-bench")
+	if err == nil {
+		b.temp = append(b.temp, dir)
+	}
+	return dir, err
+}
+
+// binary returns the path of the real binary as it is released. It builds it once.
+func (b *bench) binary() (path string, err error) {
+	if b.bin != "" {
+		return b.bin, nil
+	}
+	dir, err := b.tempDir()
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, "headgate")
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	b.bin = path
+	return path, nil
+}
+
+// add appends a row with the result of a measurement, and resets the peak for the next one. The
+// words, made as by fmt.Sprintf, show the figure and what it was computed from.
+func (b *bench) add(r row, words string, args ...any) {
+	r.words, r.peak = fmt.Sprintf(words, args...), b.peak
 	if r.peak == 0 {
 		_, r.peak, _ = memory(os.Getpid())
 	}
 	b.rows = append(b.rows, r)
 	b.peak = 0
 	resetPeak()
-	fmt.Fprintf(os.Stderr, "%s: %s (to reach: %s; peak %s)\n", r.measure, r.got, r.target, r.resident())
-}
-
-// resident returns the peak as the table shows it.
-func (r row) resident() string {
-	if r.peak < 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.0f MB", r.peak)
+	fmt.Fprintf(os.Stderr, "%s: %s (to reach: %s; peak %s)\n", r.measure, r.words, r.target(), r.resident())
 }
 
 func main() {
 	launch.TuneGC(os.Getenv)
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() (err error) {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
 	b := &bench{ctx: context.Background()}
-	only := flag.String("only", "", "comma-separated sections: embedded, keys, closing, process, syncs, twoway, push, live, waiting, concurrent, operations, keyoperations")
-	flag.IntVar(&b.events, "events", 20_000, "events per measured run on the embedded store; a tenth of it on the emulators")
+	only := flag.String("only", "", "comma-separated sections: "+strings.Join(names, ", "))
+	runs := flag.Int("runs", 3, "how often each section is run, except those that take long")
+	flag.IntVar(&b.events, "events", 0, "events per measured run on the embedded store (20000; 4000 in the quick bench); a tenth of it on the emulators")
+	flag.BoolVar(&b.quick, "quick", false, "measure fewer rows of smaller sizes")
+	file := flag.String("committed", "docs/performance.json", "the file with the committed figures, with which ratios, operations and sizes of memory are compared")
+	write := flag.Bool("write", false, "write the measured figures to that file instead, and scale.svg beside it")
+	strict := flag.Bool("strict", false, "fail if a figure fell")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
+	if b.events == 0 {
+		b.events = b.size(20_000, 4_000)
+	}
+	c, err := readCommitted(*file)
+	if err != nil {
+		return err
+	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
 		if err == nil {
 			err = pprof.StartCPUProfile(f)
 		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			return err
 		}
 		defer pprof.StopCPUProfile()
 	}
 
+	defer func() {
+		for _, dir := range b.temp {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	err = b.measure(*only, *runs)
+	rows := fold(b.rows)
+	fmt.Printf("%s\n\n", machine())
+	printTable(os.Stdout, rows)
+	if *write {
+		c.put(b.quick, rows)
+		if picture := plot(rows); picture != "" && !b.quick {
+			err = errors.Join(err, os.WriteFile(filepath.Join(filepath.Dir(*file), "scale.svg"), []byte(picture), 0o644)) //nolint:gosec // a page of the repository, which everyone may read
+		}
+		return errors.Join(err, c.write(*file))
+	}
+	worse := fallen(*c.list(b.quick), rows)
+	if len(worse) > 0 {
+		fmt.Printf("\nWorse than committed by more than %.0f %%:\n", tolerance*100)
+	}
+	for _, text := range worse {
+		fmt.Println("- " + text)
+	}
+	if *strict && len(worse) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d figures fell", len(worse)))
+	}
+	return err
+}
+
+// measure runs the sections. One that fails does not keep the others from running.
+func (b *bench) measure(only string, runs int) (err error) {
 	emulators := os.Getenv("FIRESTORE_EMULATOR_HOST") != "" && os.Getenv("PUBSUB_EMULATOR_HOST") != ""
-	for _, s := range []struct {
-		name      string
-		emulators bool
-		run       func(*bench) error
-	}{
-		{"embedded", false, embedded},
-		{"keys", false, keys},
-		{"closing", false, closing},
-		{"process", false, process},
-		{"syncs", false, syncs},
-		{"twoway", false, twoWay},
-		{"push", false, push},
-		{"live", false, lives},
-		{"waiting", true, waiting},
-		{"concurrent", true, concurrent},
-		{"operations", true, operations},
-		{"keyoperations", true, keyOperations},
-	} {
-		if *only != "" && !strings.Contains(","+*only+",", ","+s.name+",") {
+	for _, s := range sections {
+		if only != "" && !strings.Contains(","+only+",", ","+s.name+",") || b.quick && !s.quick {
 			continue
 		}
 		if s.emulators && !emulators {
 			fmt.Fprintf(os.Stderr, "%s: skipped, because FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST are not both set\n", s.name)
 			continue
 		}
-		if err := s.run(b); err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", s.name, err)
-			os.Exit(1)
+		n := runs
+		if s.runs > 0 {
+			n = min(n, s.runs)
+		}
+		for range n {
+			if failed := s.run(b); failed != nil {
+				err = errors.Join(err, fmt.Errorf("%s: %w", s.name, failed))
+				break
+			}
 		}
 	}
-	fmt.Printf("%s, %s/%s, %d cores\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| Measure\t| Got\t| To reach\t| \t| Peak RSS\t|")
-	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|")
-	for _, r := range b.rows {
-		mark := "reached"
-		if !r.ok {
-			mark = "missed"
-		}
-		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r.measure, r.got, r.target, mark, r.resident())
-	}
-	_ = w.Flush()
+	return err
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // noProcess is the peak of a row that measures no process.
@@ -31,6 +33,31 @@ func memory(pid int) (rss, peak float64, err error) {
 		}
 	}
 	return rss, peak, nil
+}
+
+// processorTime returns the time, user and system, that the threads of a process have taken of
+// the processor. Threads of Go's runtime do not end, so their sum never falls.
+func processorTime(pid int) (sum time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		return 0, err
+	}
+	if len(threads) == 0 {
+		return 0, fmt.Errorf("no thread of process %d is known to /proc", pid)
+	}
+	for _, file := range threads {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			return 0, err
+		}
+		first, _, _ := strings.Cut(string(stat), " ")
+		ns, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", file, err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum, nil
 }
 
 // resetPeak sets the recorded peak of this process to its present memory.

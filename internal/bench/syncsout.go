@@ -81,7 +81,8 @@ func twoWay(b *bench) error {
 		return fmt.Errorf("twoway: %d rows were pushed, and %d were updated on both sides together", pushed, got.Counts.Updated)
 	}
 	s.peak = got.rss
-	s.add(got.took <= 10*time.Second && got.rss <= 128, "both ways with PostgreSQL, 100,000 rows, of which 1,000 others changed on each side", "≤ 10 s, ≤ 128 MB RSS",
+	s.add(row{measure: "both ways with PostgreSQL, 100,000 rows, of which 1,000 others changed on each side", value: got.took.Seconds(), unit: "s", goal: atMost(10),
+		also: "≤ 128 MB RSS", held: got.rss <= 128},
 		"%v, %.0f MB", got.took.Round(time.Millisecond), got.rss)
 	return nil
 }
@@ -178,7 +179,8 @@ func (s *syncBench) pushTo(id int, wait time.Duration) error {
 	}
 	ratio := floor.Seconds() / got.took.Seconds()
 	s.peak = got.rss
-	s.add(ratio >= 0.6, fmt.Sprintf("100,000 records pushed in batches of 100 to an API that answers after %v, against bare posts of the same bodies", wait), "≥ 0.6",
+	s.add(row{measure: fmt.Sprintf("100,000 records pushed in batches of 100 to an API that answers after %v, against bare posts of the same bodies", wait),
+		value: ratio, unit: times, goal: atLeast(0.6)},
 		"%.2f (%.0f rows/s against %.0f/s)", ratio, fewer/got.took.Seconds(), fewer/floor.Seconds())
 	return nil
 }

@@ -53,12 +53,16 @@ const (
 	// memory is the shortest time for which an idempotency key is remembered.
 	memory = 24 * time.Hour
 	// cacheBytes bounds the recent events in memory. A claim often follows its events at
-	// once, and then need not read them back from the store.
-	cacheBytes = 4 << 20
+	// once, and then need not read them back from the store. cacheTotal bounds those of all
+	// gates of a process.
+	cacheBytes, cacheTotal = 4 << 20, 32 << 20
 )
 
 // Options configures a Gate.
 type Options struct {
+	// Gates is the number of gates in the process, which share its memory for recent events; 0
+	// means one.
+	Gates int
 	Store store.Store
 	Docs  store.Docs // keeps how many events expired; nil: that is not kept
 	Bus   bus.Bus
@@ -167,12 +171,15 @@ type Gate struct {
 	keepNext time.Duration // the time from kept to the next pass
 }
 
+// cacheShare returns the bytes of recent events that one of so many gates may keep.
+func cacheShare(gates int) int64 { return min(cacheBytes, cacheTotal/int64(max(gates, 1))) }
+
 // New returns the gate of a service, whose configuration is valid. It starts nothing.
 func New(svc config.Service, o Options) *Gate {
 	g := &Gate{
 		svc: svc, byKey: make(map[string]int, len(svc.Endpoints)),
 		store: o.Store, docs: o.Docs, bus: o.Bus, log: o.Log.With("serviceName", svc.ServiceName), time: o.Clock,
-		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheBytes),
+		publicURL: o.PublicURL, backgroundCPU: o.BackgroundCPU, alone: o.Alone, recent: newRecentEvents(cacheShare(o.Gates)),
 		changed: o.Changed, warnings: o.Warnings, work: o.Work, answers: o.Answers, timers: timers{timer: o.Timer},
 		outbox: o.Outbox, swept: o.Swept, tracer: o.Tracer, meter: o.Meter,
 	}

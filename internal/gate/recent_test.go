@@ -2,12 +2,15 @@ package gate
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/platform/clock"
 )
 
 func TestRecentEventsAreBounded(t *testing.T) {
@@ -32,4 +35,21 @@ func TestRecentEventsAreBounded(t *testing.T) {
 	r.add(event.Event{ID: "huge", Content: make([]byte, 60<<10)})
 	_, ok = r.get(event.Ref{ID: "huge"})
 	require.False(t, ok, "one large event does not push out all others")
+}
+
+// TestManyGatesShareTheMemoryOfRecentEvents states that the memory of a process does not grow with
+// the number of its services beyond a bound, and that few services keep as much as one alone.
+func TestManyGatesShareTheMemoryOfRecentEvents(t *testing.T) {
+	t.Parallel()
+	gate := func(gates int) *Gate {
+		return New(config.Service{}, Options{Gates: gates, Log: slog.New(slog.DiscardHandler), Clock: clock.New(clock.Options{Wall: time.Now, Mono: func() time.Duration { return 0 }})})
+	}
+	for _, gates := range []int{0, 1, 2, 8, 9, 50, 500, 10_000} {
+		got := gate(gates).recent.max
+		require.Positive(t, got)
+		require.LessOrEqual(t, int64(gates)*got, int64(cacheTotal))
+		if gates <= 8 {
+			require.Equal(t, int64(cacheBytes), got)
+		}
+	}
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"runtime"
+)
+
+// kept is a row as the repository keeps it.
+type kept struct {
+	Measure string  `json:"measure"`
+	Value   float64 `json:"value"`
+	Unit    string  `json:"unit"`
+	Better  string  `json:"better"` // "less" or "more"
+	Least   float64 `json:"least"`
+	Most    float64 `json:"most"`
+	Runs    int     `json:"runs"`
+}
+
+// committed holds the rows of a file in the repository. Those of the quick bench have sizes of
+// their own, so they are only compared with each other.
+type committed struct {
+	Machine string `json:"machine"`
+	Rows    []kept `json:"rows"`
+	Quick   []kept `json:"quick"`
+}
+
+func readCommitted(file string) (c committed, err error) {
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// list returns the rows of the quick bench, or those of the whole one.
+func (c *committed) list(quick bool) *[]kept {
+	if quick {
+		return &c.Quick
+	}
+	return &c.Rows
+}
+
+// put replaces the rows whose measures were measured anew, and appends new ones.
+func (c *committed) put(quick bool, rows []row) {
+	list := c.list(quick)
+	for _, r := range rows {
+		k := kept{Measure: r.measure, Value: round(r.value), Unit: r.unit, Better: "more", Least: round(r.low), Most: round(r.high), Runs: r.runs}
+		if r.goal.less {
+			k.Better = "less"
+		}
+		if at := find(*list, r.measure); at != nil {
+			*at = k
+		} else {
+			*list = append(*list, k)
+		}
+	}
+}
+
+// round drops the digits after the fourth, which no measurement has.
+func round(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	digits := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*digits) / digits
+}
+
+func (c *committed) write(file string) error {
+	c.Machine = machine()
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(c); err != nil {
+		return err
+	}
+	return os.WriteFile(file, b.Bytes(), 0o644) //nolint:gosec // a page of the repository, which everyone may read
+}
+
+func machine() string {
+	return fmt.Sprintf("%s, %s/%s, %d cores", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+}
+
+func find(list []kept, measure string) *kept {
+	for i := range list {
+		if list[i].Measure == measure {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// tolerance is how much worse a figure may be than the committed one. What is within it is noise.
+const tolerance = 0.15
+
+// fallen describes the rows that are worse than the committed ones by more than the tolerance. It
+// leaves out what depends on the machine's speed, and what is not committed.
+func fallen(list []kept, rows []row) (texts []string) {
+	for _, r := range rows {
+		was := find(list, r.measure)
+		if was == nil || !r.relative() || was.Unit != r.unit {
+			continue
+		}
+		// worse is how many times worse the figure is; of two zeros, it is neither.
+		worse := was.Value / r.value
+		if r.goal.less {
+			worse = r.value / was.Value
+		}
+		if worse > 1/(1-tolerance) {
+			texts = append(texts, fmt.Sprintf("%s: %s%s, and %s%s are committed", r.measure, figure(r.value), unit(r.unit), figure(was.Value), unit(was.Unit)))
+		}
+	}
+	return texts
+}

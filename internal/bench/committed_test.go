@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestFallenNamesWhatIsWorseByMoreThanTheTolerance covers both directions, figures that depend on
+// the machine, and figures that are zero.
+func TestFallenNamesWhatIsWorseByMoreThanTheTolerance(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		unit     string
+		goal     goal
+		was, got float64
+		fell     bool
+	}{
+		{"more is better, less came", times, atLeast(0), 1, 0.84, true},
+		{"more is better, within the tolerance", times, atLeast(0), 1, 0.86, false},
+		{"more is better, more came", times, statedMore(), 1, 5, false},
+		{"less is better, more came", kilobytes, atMost(0), 10, 11.8, true},
+		{"less is better, within the tolerance", kilobytes, atMost(0), 10, 11.7, false},
+		{"less is better, less came", operations, statedLess(), 10, 1, false},
+		{"none were, some are", operations, atMost(0), 0, 1, true},
+		{"none were, none are", operations, atMost(0), 0, 0, false},
+		{"nothing is left of it", times, atLeast(0), 1, 0, true},
+		{"a rate", "/s", atLeast(0), 1000, 10, false},
+		{"a time", "ms", atMost(0), 10, 1000, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := fallen([]kept{{Measure: "m", Value: c.was, Unit: c.unit}}, []row{
+				{measure: "m", value: c.got, unit: c.unit, goal: c.goal},
+				{measure: "another", value: c.got, unit: c.unit, goal: c.goal},
+			})
+			if !c.fell {
+				require.Empty(t, got)
+				return
+			}
+			require.Len(t, got, 1)
+			require.Contains(t, got[0], "m: ")
+		})
+	}
+}
+
+// TestWrittenFiguresAreReadBack states that a run replaces the rows that it measured and leaves
+// the others, and that the two benches do not mix.
+func TestWrittenFiguresAreReadBack(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "f.json")
+	c, err := readCommitted(file)
+	require.NoError(t, err)
+	c.put(false, fold(append(measured("a", atMost(1), 0.123456, 0.2, 0.3), measured("b", atLeast(1), 7)...)))
+	c.put(true, fold(measured("a", atMost(1), 9)))
+	c.put(false, fold(measured("a", atMost(1), 0.123456, 0.4, 5)))
+	require.NoError(t, c.write(file))
+	c, err = readCommitted(file)
+	require.NoError(t, err)
+	require.Equal(t, []kept{
+		{Measure: "a", Value: 0.4, Unit: times, Better: "less", Least: 0.1235, Most: 5, Runs: 3},
+		{Measure: "b", Value: 7, Unit: times, Better: "more", Least: 7, Most: 7, Runs: 1},
+	}, c.Rows)
+	require.Equal(t, []kept{{Measure: "a", Value: 9, Unit: times, Better: "less", Least: 9, Most: 9, Runs: 1}}, c.Quick)
+	require.NotEmpty(t, c.Machine)
+
+	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
+	_, err = readCommitted(file)
+	require.ErrorContains(t, err, file)
+}

@@ -1,0 +1,30 @@
+package main
+
+// section measures some rows. It is run several times, each time with its setup.
+type section struct {
+	name string
+	run  func(*bench) error
+	// emulators says that the section needs those of Firestore and Pub/Sub.
+	emulators bool
+	// quick says that the section is part of the quick bench, for which it takes sizes from
+	// bench.size.
+	quick bool
+	// runs is how often the section is run if that is less than asked for, because it takes long.
+	runs int
+}
+
+var sections = []section{
+	{name: "embedded", run: embedded, quick: true},
+	{name: "keys", run: keys},
+	{name: "closing", run: closing, runs: 1},
+	{name: "process", run: process, quick: true},
+	{name: "scale", run: scale, quick: true},
+	{name: "syncs", run: syncs, quick: true},
+	{name: "twoway", run: twoWay},
+	{name: "push", run: push},
+	{name: "live", run: lives, quick: true},
+	{name: "waiting", run: waiting, emulators: true},
+	{name: "concurrent", run: concurrent, emulators: true},
+	{name: "operations", run: countOperations, emulators: true, quick: true},
+	{name: "keyoperations", run: keyOperations, emulators: true},
+}
