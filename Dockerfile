@@ -5,8 +5,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=""
-# Without cgo: the embedded store is pure Go, so the binary needs no libraries.
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /headgate . && mkdir /data
+# Without cgo: the embedded store is pure Go, so the binary needs no libraries. Without gRPC's
+# trace pages: their templates make the linker keep every method (docs/performance.md).
+RUN CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /headgate . && mkdir /data
 
 # This base has certificates, time zones, a user without rights, and nothing else.
 FROM gcr.io/distroless/static-debian12:nonroot

@@ -13,7 +13,7 @@ import (
 
 var (
 	projectID = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
-	topicName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}$`)
+	topicName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9\-_.~+%]+$`) // its length is checked apart: {2,254} takes long to compile at each start
 	publicURL = regexp.MustCompile(`^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\s]+(/[^?#\s]*)?$`)
 	hostPort  = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$|^[0-9A-Fa-f:.]+$`)
 	hexSHA256 = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
@@ -120,7 +120,7 @@ func checkTopic(s string) string {
 		return fmt.Sprintf("must be projects/<project>/topics/<name>, not %q", decode.Short(s))
 	case !projectID.MatchString(part[1]):
 		return fmt.Sprintf("%q is not a project id", decode.Short(part[1]))
-	case !topicName.MatchString(part[3]):
+	case len(part[3]) < 3 || len(part[3]) > 255 || !topicName.MatchString(part[3]):
 		return fmt.Sprintf("%q is not a topic's name: 3 to 255 letters, digits and -_.~+%%, the first a letter", decode.Short(part[3]))
 	case strings.HasPrefix(part[3], "goog"):
 		return fmt.Sprintf(`%q is not a topic's name: those that start with "goog" are reserved`, decode.Short(part[3]))

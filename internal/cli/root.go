@@ -43,7 +43,7 @@ Without a command it serves, as "serve" does.`
 // newRoot returns the whole tree of commands.
 func newRoot(p *Process) *cobra.Command {
 	root := &cobra.Command{
-		Use: name, Long: rootLong, Example: rootExample, Version: p.shownVersion(),
+		Use: name, Long: rootLong, Example: rootExample,
 		SilenceErrors: true, SilenceUsage: true, // Main prints them
 		Args:                       noOperands,
 		SuggestionsMinimumDistance: 2,
@@ -56,7 +56,7 @@ func newRoot(p *Process) *cobra.Command {
 		&cobra.Group{ID: groupTools, Title: "Try and check"},
 	)
 	serves(p, root)
-	root.SetVersionTemplate(name + " {{.Version}}\n")
+	printsVersion(p, root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{withSuggestion(cmd, err)} })
 	root.SetUsageFunc(printUsage)
 	root.SetHelpCommand(newHelp())

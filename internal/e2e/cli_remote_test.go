@@ -96,16 +96,18 @@ func (p *process) atWork(t *testing.T) {
 	})
 }
 
-// The linker sets the version, as in the build of the image. Headgate recognises "go run",
-// so that its hints show the command that the user typed.
+// The linker sets the version and drops the methods that nothing calls, as in the build of
+// the image. Headgate recognises "go run", so that its hints show the command that the user
+// typed.
 func TestBuildsOfTheRoot(t *testing.T) {
 	t.Parallel()
 	slow(t)
 	image, err := os.ReadFile("../../Dockerfile")
 	require.NoError(t, err)
 	require.Contains(t, string(image), "-X main.version=${VERSION}")
+	require.Contains(t, string(image), "-tags grpcnotrace")
 	built := filepath.Join(t.TempDir(), "headgate")
-	build := exec.Command("go", "build", "-ldflags", "-X main.version=v9.8.7", "-o", built, ".")
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-ldflags", "-X main.version=v9.8.7", "-o", built, ".")
 	build.Dir = filepath.Join("..", "..")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -114,6 +116,9 @@ func TestBuildsOfTheRoot(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "headgate v9.8.7\n", string(out))
 	}
+	symbols, err := exec.Command("go", "tool", "nm", built).Output()
+	require.NoError(t, err)
+	require.NotContains(t, string(symbols), " reflect.(*Value).MethodByName\n", "nothing calls methods by name, so that the linker drops what is not called")
 	run := exec.Command("go", "run", ".", "sync", "typo")
 	run.Dir = build.Dir
 	out, err = run.CombinedOutput()

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 )
 
 // platform is a GOOS and a GOARCH.
@@ -23,12 +24,15 @@ func (p platform) executable() string {
 // each shell looks for them.
 var shells = map[string]string{"bash": "headgate", "zsh": "_headgate", "fish": "headgate.fish", "powershell": "headgate.ps1"}
 
+// flags are those of the Dockerfile, without the linker's.
+var flags = []string{"-tags", "grpcnotrace", "-trimpath", "-buildvcs=false"}
+
 // build compiles the binary of a platform as the Dockerfile does. The working directory is
 // that of the module.
 func (r release) build(ctx context.Context, p platform, out string) error {
-	args := []string{"build", "-buildvcs=false", "-ldflags", "-s -w -X main.version=" + r.version, "-o", out}
-	if !r.keepPaths {
-		args = append(args, "-trimpath")
+	args := slices.Concat([]string{"build"}, flags, []string{"-ldflags", "-s -w -X main.version=" + r.version, "-o", out})
+	if r.keepPaths {
+		args = append(args, "-trimpath=false")
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch)

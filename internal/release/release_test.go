@@ -30,6 +30,13 @@ func small(t *testing.T) map[string]string {
 	return files
 }
 
+func TestTheBinaryIsThatOfTheImage(t *testing.T) {
+	t.Parallel()
+	image, err := os.ReadFile("../../Dockerfile")
+	require.NoError(t, err)
+	require.Contains(t, string(image), "\nRUN CGO_ENABLED=0 go build "+strings.Join(flags, " ")+` -ldflags "-s -w -X main.version=${VERSION}" `)
+}
+
 func TestATarHasTheFilesBelowOneDirectory(t *testing.T) {
 	t.Parallel()
 	var first, second bytes.Buffer

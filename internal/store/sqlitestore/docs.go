@@ -107,6 +107,8 @@ func (t *tx) commitDocs(writes []store.Write) (last int64, err error) {
 	t.revs = t.revs.with(last, int64(len(writes)))
 	rev := last - int64(len(writes)) + 1
 	args := make([]any, 0, 6*docsAtOnce)
+	var in store.Collection // of the document before, which most documents of a commit share
+	var collection int64
 	for i := 0; i < len(writes); {
 		n := creations(writes[i:])
 		if n < docsAtOnce {
@@ -119,9 +121,11 @@ func (t *tx) commitDocs(writes []store.Write) (last int64, err error) {
 		args = args[:0]
 		for k := range docsAtOnce {
 			w := &writes[i+k]
-			collection, err := t.internCollection(w.Collection)
-			if err != nil {
-				return 0, err
+			if collection == 0 || w.Collection != in {
+				if collection, err = t.internCollection(w.Collection); err != nil {
+					return 0, err
+				}
+				in = w.Collection
 			}
 			args = append(args, collection, []byte(w.Doc.ID), rev+int64(i+k), w.Doc.Order, expiry(w.Doc.ExpireAt), bytesOrNull(w.Doc.Body))
 		}

@@ -269,6 +269,7 @@ func (w *writer) putBack(ops []*op) {
 // When it has run for w.longest, it puts the rest of the group back.
 func (w *writer) run(group *[]*op) error {
 	tx, began := &tx{statements: w.stmts, names: w.names}, time.Now()
+	alone := len(*group) == 1
 	for i, o := range *group {
 		if i > 0 && time.Since(began) > w.longest {
 			w.putBack((*group)[i:])
@@ -278,9 +279,13 @@ func (w *writer) run(group *[]*op) error {
 		if o.err = o.ctx.Err(); o.err != nil {
 			continue
 		}
-		if err := w.runOne(tx, o); err != nil {
+		if err := w.runOne(tx, o, alone); err != nil {
 			w.undo()
 			return fmt.Errorf("%s: %w", o.what, err)
+		}
+		if alone && o.undo && o.err != nil { // it was refused
+			w.undo()
+			return nil
 		}
 	}
 	// SQLite would keep writing to files that were removed, and the commit would be gone with
@@ -322,9 +327,11 @@ func (w *writer) changed() bool {
 }
 
 // runOne executes one op. It returns an error only if the whole group must fail. A refused
-// op is undone alone, and o.err says why.
-func (w *writer) runOne(tx *tx, o *op) error {
-	if !o.undo {
+// op is undone alone, and o.err says why. If it is the only one of its group, that is for
+// the caller to do: it needs no savepoint, for which SQLite would copy every page that the
+// op changes.
+func (w *writer) runOne(tx *tx, o *op, alone bool) error {
+	if !o.undo || alone {
 		if o.err = o.run(tx); o.err != nil && !refused(o.err) {
 			return o.err
 		}

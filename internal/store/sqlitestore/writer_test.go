@@ -110,6 +110,32 @@ func TestARefusedOpIsUndoneAlone(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// An op that has its group alone has no savepoint: its refusal undoes the transaction.
+func TestARefusedOpThatIsAloneLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := openNew(t)
+	undone, other := store.Collection{Kind: "records", Scope: "undone"}, store.Collection{Kind: "records", Scope: "other"}
+	created := store.Write{Collection: undone, Doc: store.Doc{ID: "a", Body: []byte("1")}}
+	gone := store.Write{Collection: undone, Doc: store.Doc{ID: "b", Rev: "7", Body: []byte("1")}}
+	commit := func(writes ...store.Write) error {
+		_, err := s.Commit(t.Context(), writes)
+		return err
+	}
+	ids := func(c store.Collection) []*store.Doc {
+		docs, err := s.Get(t.Context(), c, []string{"a"})
+		require.NoError(t, err)
+		return docs
+	}
+	require.ErrorIs(t, commit(created, gone), store.ErrConflict)
+	require.Equal(t, []*store.Doc{nil}, ids(undone))
+
+	// The number that the first collection was given is free again.
+	require.NoError(t, commit(store.Write{Collection: other, Doc: store.Doc{ID: "b", Body: []byte("1")}}))
+	require.NoError(t, commit(created))
+	require.NotNil(t, ids(undone)[0])
+	require.Equal(t, []*store.Doc{nil}, ids(other))
+}
+
 func TestGroupFailsAsAWhole(t *testing.T) {
 	t.Parallel()
 	s := openNew(t)

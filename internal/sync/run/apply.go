@@ -77,15 +77,11 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) (err error) {
 				return err
 			}
 		}
-		if id := rejectIDOf(definition.Pull, p.step.Datatype, items[i].Key); p.rejects.known[id] {
-			writes = append(writes, p.rejects.clear(id))
-		}
+		writes = p.rejects.accepted(writes, definition.Pull, p.step.Datatype, items[i].Key)
 		if d.Record == nil {
 			continue
 		}
-		if id := rejectIDOf(definition.Push, p.step.Datatype, d.Record.ID); p.rejects.known[id] { // its creation met this row
-			writes = append(writes, p.rejects.clear(id))
-		}
+		writes = p.rejects.accepted(writes, definition.Push, p.step.Datatype, d.Record.ID) // its creation may have met this row
 		// A record takes a new place in the order that pushes read only if there is
 		// something to push: another sync pushes the datatype, or the source lacks a
 		// value. Otherwise the next push would look at every record that was pulled.

@@ -75,7 +75,7 @@ func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, 
 		var writes []store.Write
 		var at []*outgoing
 		for _, o := range batch {
-			if o.change.Op != source.Create || o.Links[p.def.ID].Attempt != "" || o.findable() {
+			if !p.needsAttempt(o) {
 				continue
 			}
 			next := o.Clone()
@@ -106,6 +106,12 @@ func (p *pusher) announce(ctx context.Context, batch []*outgoing) ([]*outgoing, 
 			return nil, err
 		}
 	}
+}
+
+// needsAttempt reports whether the change is a creation that a pull could not match with its
+// record, and whose attempt is not stored yet.
+func (p *pusher) needsAttempt(o *outgoing) bool {
+	return o.change.Op == source.Create && o.Links[p.def.ID].Attempt == "" && !o.findable()
 }
 
 // findable reports whether a pull would match the new row with this record by its key.

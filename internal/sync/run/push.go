@@ -27,6 +27,7 @@ type pusher struct {
 	records *Records
 	rejects *rejectList
 	sent    *SentLog
+	ahead   bool // sent has the next batch already
 
 	own   ownIDs                  // of the records that those of the page name
 	named map[string]StoredRecord // from which new rows of the page take ids
@@ -218,15 +219,8 @@ func (p *pusher) page(ctx context.Context, docs []store.Doc) error {
 	if err := p.reject(ctx, refused); err != nil {
 		return err
 	}
-	for batch := range slices.Chunk(out, max(1, min(p.e.source.PushSize(), p.docs.Limits().MaxCommit-commitReserve))) {
-		if err := p.e.pause(ctx); err != nil {
-			return err
-		}
-		if err := p.send(ctx, batch); err != nil {
-			return err
-		}
-	}
-	return nil
+	size := max(1, min(p.e.source.PushSize(), p.docs.Limits().MaxCommit-commitReserve))
+	return p.sendAll(ctx, slices.Collect(slices.Chunk(out, size)))
 }
 
 // expect returns the values that the row has if it is as in base: the changed ones for an

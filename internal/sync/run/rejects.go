@@ -103,6 +103,17 @@ func (r *rejectList) page(ctx context.Context, after string, limit int) ([]store
 	return r.docs.List(ctx, store.Listing{Collection: r.collection, After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes})
 }
 
+// accepted adds the write that takes the row of the key off the list if it is there.
+func (r *rejectList) accepted(writes []store.Write, phase definition.Direction, datatype, key string) []store.Write {
+	if len(r.known) == 0 { // as nearly always: then no id is made
+		return writes
+	}
+	if id := rejectIDOf(phase, datatype, key); r.known[id] {
+		return append(writes, r.clear(id))
+	}
+	return writes
+}
+
 func (r *rejectList) clear(id string) store.Write {
 	return store.Write{Collection: r.collection, Doc: store.Doc{ID: id}, Delete: true, Any: true}
 }

@@ -270,7 +270,8 @@ func (c *counting) Commit(ctx context.Context, writes []store.Write) ([]string, 
 	return c.Docs.Commit(ctx, writes)
 }
 
-// A batch is kept as one document, however many records it has.
+// A batch is kept as one document, however many records it has, before it is sent: by the
+// commit that records the outcome of the batch before.
 func TestWhatIsKeptOfAPushIsOneDocumentABatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -285,8 +286,44 @@ func TestWhatIsKeptOfAPushIsOneDocumentABatch(t *testing.T) {
 	}
 	docs := &counting{Docs: w.store, of: map[string]int{}}
 	w.svc = w.serviceOn(docs)
+	w.source.duringPush = w.storedBefore
 	require.Equal(t, int64(records), w.finished(syncrun.Start{Method: syncrun.DoPush}).Counts.Updated)
 	t.Logf("%d records, %d batches: %d commits, %d writes, %v", records, batches, docs.commits, docs.writes, docs.of)
 	require.Equal(t, records, docs.of["records acme"])
 	require.Equal(t, 2*batches, docs.of["state sent"], "one write keeps the batch, and one forgets it")
+	require.Less(t, docs.commits, 2*batches, "a batch is kept together with the outcome of the one before")
+}
+
+// storedBefore fails unless the changes that reach the source are stored as unanswered.
+func (w *world) storedBefore(changes []source.Change) {
+	sent, err := syncrun.ReadSent(context.Background(), store.Coded(w.store), "s", "item")
+	require.NoError(w.t, err)
+	for _, c := range changes {
+		require.Len(w.t, sent.Of(c.ID), 1, "%s was not stored before it was sent", c.ID)
+	}
+}
+
+// A record is edited while its batch is sent, so that the outcome of the batch cannot be one
+// commit. The batch after it is stored before it is sent all the same, and nothing is left in
+// doubt.
+func TestTheBatchAfterAnEditedOneIsStoredBeforeItIsSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	const records = 20
+	for i := range records {
+		w.put(fmt.Sprintf("r%03d", i), map[string]any{"name": "first"})
+	}
+	pushes := 0
+	w.source.duringPush = func(changes []source.Change) {
+		w.storedBefore(changes)
+		if pushes++; pushes <= 2 {
+			w.put(changes[0].ID, map[string]any{"name": "edited"})
+		}
+	}
+	require.Equal(t, int64(records), w.finished(syncrun.Start{Method: syncrun.DoPush}).Counts.Created)
+	require.Equal(t, 3, pushes)
+	require.Zero(t, w.unanswered())
+	w.wait(time.Hour)
+	require.Equal(t, int64(2), w.finished(syncrun.Start{Method: syncrun.DoPush}).Counts.Updated)
+	require.Zero(t, w.unanswered())
 }

@@ -16,6 +16,26 @@ import (
 	"github.com/headgate/headgate/internal/sync/source"
 )
 
+// sendAll sends the batches one after the other. The commit that records the outcome of one
+// also stores what the next is about to send, unless the run has to pause before that.
+func (p *pusher) sendAll(ctx context.Context, batches [][]*outgoing) error {
+	for i, batch := range batches {
+		if !p.ahead {
+			if err := p.e.pause(ctx); err != nil {
+				return err
+			}
+		}
+		var next []*outgoing
+		if i+1 < len(batches) && !slices.ContainsFunc(batches[i+1], p.needsAttempt) {
+			next = batches[i+1]
+		}
+		if err := p.send(ctx, batch, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // send pushes a batch and records the outcome of each change.
 //
 // The store and the source cannot commit together, so a process may die between the push
@@ -23,10 +43,12 @@ import (
 // stored them before, so that a pull does not take them for the source's own.
 //
 // If the source asks for a pause, send keeps what is known, waits, and sends the rest.
-func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
+func (p *pusher) send(ctx context.Context, batch, next []*outgoing) error {
 	for {
 		var err error
-		if batch, err = p.announce(ctx, batch); err != nil || len(batch) == 0 {
+		if p.ahead {
+			p.ahead = false
+		} else if batch, err = p.announce(ctx, batch); err != nil || len(batch) == 0 {
 			return err
 		}
 		results, failed := p.deliver(ctx, batch)
@@ -46,7 +68,11 @@ func (p *pusher) send(ctx context.Context, batch []*outgoing) error {
 			failed = nil // every outcome is known, and that is all that the step is for
 		}
 		// The outcomes that are known are recorded, also where the rest of the batch failed.
-		if err := p.keep(ctx, batch, results); err != nil || failed == nil {
+		follows := next
+		if failed != nil || p.e.pause(ctx) != nil {
+			follows = nil
+		}
+		if err := p.keep(ctx, batch, results, follows); err != nil || failed == nil {
 			return errors.Join(failed, err)
 		}
 		if len(left) < len(batch) {
@@ -109,9 +135,7 @@ func (p *pusher) note(ctx context.Context, k *kept, i int, o *outgoing, res sour
 	for _, c := range o.doubts {
 		k.known[c] = true
 	}
-	if id := rejectIDOf(definition.Push, p.step.Datatype, o.ID); p.rejects.known[id] {
-		k.writes = append(k.writes, p.rejects.clear(id))
-	}
+	k.writes = p.rejects.accepted(k.writes, definition.Push, p.step.Datatype, o.ID)
 	return nil
 }
 
@@ -129,8 +153,9 @@ func (p *pusher) refusedAt(k *kept, i int, o *outgoing, err error) {
 	}
 }
 
-// keep records the outcome of each change.
-func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.Result) error {
+// keep records the outcome of each change, and stores what the next batch is about to send
+// if there is room for it in the commit.
+func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.Result, next []*outgoing) error {
 	k := &kept{known: make(map[*plan.SentChange]bool), claimed: make(map[string]string)}
 	p.made = p.step.Counts.Created
 	for i, o := range batch {
@@ -144,18 +169,29 @@ func (p *pusher) keep(ctx context.Context, batch []*outgoing, results []source.R
 	if !later {
 		k.writes = append(k.writes, forget...)
 	}
+	told, withNext, err := left.with(next, p.mapper.Fields())
+	if err != nil {
+		return err
+	}
+	ahead := len(next) > 0 && !later && len(forget)+len(told) <= sentRoom
+	if ahead {
+		k.writes = append(k.writes, told...)
+	}
 	// It is one commit, so that a pull never finds a value that neither the link nor the stored
 	// batch explains. Batches that are too many for it are dropped after it: until then both
 	// explain the value, which does no harm.
-	err := p.e.checkpoint(ctx, k.writes, p.invalidate)
+	err = p.e.checkpoint(ctx, k.writes, p.invalidate)
 	if errors.Is(err, store.ErrConflict) { // somebody edited a record while it was sent
-		err, later = p.settleEach(ctx, batch, results, k.done), true
+		err, later, ahead = p.settleEach(ctx, batch, results, k.done), true, false
 	}
 	if err == nil && later {
 		err = p.dropSent(ctx, forget)
 	}
 	if err == nil {
-		p.sent = left
+		p.sent, p.ahead = left, ahead
+	}
+	if p.ahead {
+		p.sent = withNext
 	}
 	return errors.Join(err, p.reject(ctx, k.refused))
 }
