@@ -103,9 +103,9 @@ export function openWindows(base, refresh, sift) {
 
   /** Reads how much waits for a key. @param {string} key */
   async function held(key) {
-    const { windows } = await get(`${base}windows?key=${encodeURIComponent(key)}`);
+    const { windows, next } = await get(`${base}windows?limit=1000&key=${encodeURIComponent(key)}`);
     const n = windows.flatMap((/** @type {any} */ w) => w.endpoints).reduce((/** @type {number} */ sum, /** @type {any} */ e) => sum + e.have, 0);
-    return ["The events that wait for the key ", said(key, 200), ` (${count(n, "event")})`];
+    return ["The events that wait for the key ", said(key, 200), ` (${next ? `${n.toLocaleString()} or more events` : count(n, "event")})`];
   }
 
   const search = () => find(field.value.trim());
