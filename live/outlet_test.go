@@ -55,6 +55,16 @@ func serverFrame(t *testing.T, r io.Reader) (first byte, payload []byte) {
 	return head[0], payload
 }
 
+// writePings writes control frames, each with its number.
+func writePings(w io.Writer, n int) error {
+	for i := range n {
+		if _, err := w.Write([]byte{fin | ping, 1, byte(i)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // However little a connection takes at once, each message arrives whole and in its order, and
 // so does each control frame between them. Nothing follows a close frame.
 func TestMessagesAndControlFramesArriveWhole(t *testing.T) {
@@ -65,6 +75,7 @@ func TestMessagesAndControlFramesArriveWhole(t *testing.T) {
 	const messages, pings = 70, 50
 	begun := make(chan string, 1000)
 	failed := make(chan error, 2)
+	go func() { failed <- writePings(out, pings) }()
 	go func() {
 		for i := range messages {
 			text := fmt.Sprintf("%d:", i) + strings.Repeat("x", sizes[i%len(sizes)])
@@ -76,15 +87,6 @@ func TestMessagesAndControlFramesArriveWhole(t *testing.T) {
 			}
 		}
 		close(begun)
-		failed <- nil
-	}()
-	go func() {
-		for i := range pings {
-			if _, err := out.Write(append([]byte{fin | ping, 1}, byte(i))); err != nil {
-				failed <- err
-				return
-			}
-		}
 		failed <- nil
 	}()
 	r := bufio.NewReader(client)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type liveServer struct {
 	path    string   // of the WebSocket; "": the clients are bare sockets
 	hello   []string // what a client sends first
 	publish func(v int) error
+	value   int // the last that was published
 }
 
 func (s *liveServer) stop() {
@@ -121,30 +123,38 @@ func serveBare(addr string) error {
 	if err != nil {
 		return err
 	}
+	var mu sync.Mutex
 	var all []net.Conn
+	write := func(v int) error {
+		text := liveBody(v)
+		frame := append(binary.BigEndian.AppendUint16([]byte{0x81, 126}, uint16(len(text))), text...)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range all {
+			if _, err := c.Write(frame); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for {
 		conn, err := l.Accept()
 		if err != nil {
 			return err
 		}
-		var number [4]byte
-		for err == nil {
-			if _, err = io.ReadFull(conn, number[:]); err != nil {
-				break
-			}
-			v := binary.BigEndian.Uint32(number[:])
-			if v == 0 {
-				all = append(all, conn)
-				break
-			}
-			text := liveBody(int(v))
-			frame := append(binary.BigEndian.AppendUint16([]byte{0x81, 126}, uint16(len(text))), text...)
-			for _, c := range all {
-				if _, err := c.Write(frame); err != nil {
-					return err
+		go func() {
+			var number [4]byte
+			for _, err := io.ReadFull(conn, number[:]); err == nil; _, err = io.ReadFull(conn, number[:]) {
+				if v := binary.BigEndian.Uint32(number[:]); v > 0 {
+					_ = write(int(v))
+					continue
 				}
+				mu.Lock()
+				all = append(all, conn)
+				mu.Unlock()
+				return
 			}
-		}
+		}()
 	}
 }
 

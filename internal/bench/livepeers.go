@@ -67,7 +67,7 @@ func (b *bench) against(measure string, ours, other time.Duration, bound float64
 	b.add(row{measure: measure, value: ratio, unit: times, goal: atMost(bound)}, "%.2f× (%v against %v)", ratio, ours.Round(10*time.Microsecond), other.Round(10*time.Microsecond))
 }
 
-// pushBy measures one server.
+// pushBy measures one server, and with all a burst of changes, too.
 func pushBy(b *bench, start func(*bench, string) (*liveServer, error), clients int, all bool) (*pushed, error) {
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
@@ -79,21 +79,8 @@ func pushBy(b *bench, start func(*bench, string) (*liveServer, error), clients i
 		return nil, err
 	}
 	defer s.stop()
-	p, v := &pushed{}, 0
-	publish := func(n int) (p50 time.Duration, err error) {
-		took := make([]time.Duration, n)
-		for i := range took {
-			v++
-			began := time.Now()
-			if err := s.publish(v); err != nil {
-				return 0, err
-			}
-			took[i] = time.Since(began)
-		}
-		slices.Sort(took)
-		return took[n/2], nil
-	}
-	if p.alone, err = publish(burstChanges); err != nil {
+	p := &pushed{}
+	if p.alone, err = s.publishAll(burstChanges); err != nil {
 		return nil, err
 	}
 	before, _, err := memory(s.cmd.Process.Pid)
@@ -110,32 +97,55 @@ func pushBy(b *bench, start func(*bench, string) (*liveServer, error), clients i
 		return nil, err
 	}
 	p.each = (p.idle - before) * 1e6 / 1024 / float64(clients)
-	var took []time.Duration
-	for range rounds {
-		began := time.Now()
-		c.expect(v + 1)
-		if _, err := publish(1); err != nil {
-			return nil, err
-		}
-		if !c.wait() {
-			return nil, fmt.Errorf("%d clients did not get a change", c.left.Load())
-		}
-		took = append(took, time.Since(began))
-		time.Sleep(150 * time.Millisecond)
+	if err := p.inRounds(s, c); err != nil {
+		return nil, err
 	}
-	slices.Sort(took)
-	p.median, p.worst = took[rounds/2], took[rounds-1]
 	if p.after, _, err = memory(s.cmd.Process.Pid); err != nil || !all {
 		return p, err
 	}
 	began := time.Now()
-	c.expect(v + burstChanges)
-	if p.withCrowd, err = publish(burstChanges); err != nil {
+	c.expect(s.value + burstChanges)
+	if p.withCrowd, err = s.publishAll(burstChanges); err != nil {
 		return nil, err
 	}
 	c.wait()
 	p.burst, p.behind = time.Since(began), c.left.Load()
 	return p, nil
+}
+
+// inRounds makes one change after the other, each when all clients have the one before.
+func (p *pushed) inRounds(s *liveServer, c *crowd) error {
+	var took []time.Duration
+	for range rounds {
+		began := time.Now()
+		c.expect(s.value + 1)
+		if _, err := s.publishAll(1); err != nil {
+			return err
+		}
+		if !c.wait() {
+			return fmt.Errorf("%d clients did not get a change", c.left.Load())
+		}
+		took = append(took, time.Since(began))
+		time.Sleep(150 * time.Millisecond) // longer than a server may hold a change back
+	}
+	slices.Sort(took)
+	p.median, p.worst = took[rounds/2], took[rounds-1]
+	return nil
+}
+
+// publishAll makes n changes and returns the median time that one took.
+func (s *liveServer) publishAll(n int) (p50 time.Duration, err error) {
+	took := make([]time.Duration, n)
+	for i := range took {
+		s.value++
+		began := time.Now()
+		if err := s.publish(s.value); err != nil {
+			return 0, err
+		}
+		took[i] = time.Since(began)
+	}
+	slices.Sort(took)
+	return took[n/2], nil
 }
 
 // wait waits until all clients have the value.
