@@ -100,6 +100,16 @@ func TestConsoleAtScale(t *testing.T) {
 	d.until("those that lack events are first", `document.querySelector('[aria-label^="200 endpoints"] tbody tr').innerText.startsWith("source 150")`)
 	d.types(`input[placeholder="Search endpoints"]`, "SOURCE 007")
 	d.until("one is found", `document.querySelectorAll(".endpoints tbody tr").length === 1`)
+	d.types(`input[placeholder="Search endpoints"]`, "")
+	rows := func(n int) string {
+		return fmt.Sprintf(`document.querySelectorAll(".endpoints tbody tr").length === %d`, n)
+	}
+	d.until("only those that lack events are listed", rows(50))
+	d.reads("150 lack nothing")
+	d.press("Show all 200 endpoints")
+	d.until("all are listed", rows(200))
+	d.press("Show only those that lack events")
+	d.until("the others are behind their count again", rows(50))
 	d.press("Reset")
 	d.reads("150 events are removed from the window")
 	d.until("the dialog looks grave, and Cancel has the focus", `document.querySelector("dialog.grave[open]") && document.activeElement.textContent === "Cancel"`)
@@ -234,6 +244,9 @@ func phone(t *testing.T, d *desk) {
 			d.shoot("large-" + strings.ReplaceAll(hash, "/", "-") + "-390-" + scheme)
 		}
 	}
+	d.goes("gates/wide")
+	d.reads("150 lack nothing")
+	require.Less(t, js[int](t, d.page, "document.documentElement.scrollHeight"), 6000, "the page of a gate with 200 endpoints is that tall")
 	d.goes("syncs/rejecting")
 	d.reads("1 to 25 of 5,332 rows")
 	d.press("Show the rows: n is required")
