@@ -1,7 +1,6 @@
 package functions
 
 import (
-	"context"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -119,21 +118,12 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if q.Has("targetState") && !slices.Contains(targetStates, at.State) {
 		return fault.New(fault.Invalid, "targetState must be one of %q", targetStates)
 	}
-	var infos []store.ClaimInfo
-	var next *store.Cursor
-	if at == (gate.AtTarget{}) {
-		infos, next, err = messagesFrom(r.Context(), g, page, since)
-	} else {
-		infos, next, err = g.MessagesAt(r.Context(), page, at)
-	}
+	infos, next, err := g.MessagesAt(r.Context(), page, since, at)
 	if err != nil {
 		return err
 	}
 	out := messagesJSON{Messages: []messageJSON{}}
 	for _, c := range infos {
-		if c.Date.Before(since) {
-			return web.JSON(w, http.StatusOK, out) // the others are older still
-		}
 		out.Messages = append(out.Messages, toMessageJSON(c))
 	}
 	if next != nil {
@@ -141,19 +131,6 @@ func listMessages(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		out.Next = &cursor
 	}
 	return web.JSON(w, http.StatusOK, out)
-}
-
-// messagesFrom reads a page, and one message more: next is nil if none of the span follows.
-func messagesFrom(ctx context.Context, g *gate.Gate, page store.Page, since time.Time) (infos []store.ClaimInfo, next *store.Cursor, err error) {
-	n := page.Limit
-	page.Limit++
-	if infos, err = g.Messages(ctx, page); err != nil || len(infos) <= n {
-		return infos, nil, err
-	}
-	if !infos[n].Date.Before(since) {
-		next = &store.Cursor{Date: infos[n-1].Date, ID: infos[n-1].ID}
-	}
-	return infos[:n], next, nil
 }
 
 // findMessage lists the one message that has the eventID, or none.

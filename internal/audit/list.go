@@ -36,7 +36,7 @@ func (s *Service) List(ctx context.Context, f Filter, at store.Position, limit i
 	if until := f.Until.UnixMicro(); !f.Until.IsZero() && (at.Order == 0 || at.Order > until) {
 		at = store.Position{Order: until} // no id comes before this one
 	}
-	entries = []Entry{}
+	page := store.Paged[Entry]{Limit: limit, Items: []Entry{}}
 	for read := 0; read < readAtMost; read += readAtOnce {
 		docs, err := s.o.Docs.List(ctx, store.Listing{Collection: collection, ByOrder: true, Descending: true, After: at, Limit: readAtOnce})
 		if err != nil {
@@ -44,22 +44,19 @@ func (s *Service) List(ctx context.Context, f Filter, at store.Position, limit i
 		}
 		for _, d := range docs {
 			if time.UnixMicro(d.Order).Before(f.Since) {
-				return entries, store.Position{}, nil
+				return page.Items, store.Position{}, nil
 			}
 			var e Entry
 			if err := json.Unmarshal(d.Body, &e); err != nil { // one damaged entry must not hide the others
 				s.o.Log.ErrorContext(ctx, "an entry of the audit cannot be read", "auditId", d.ID, "error", err)
-			} else if f.takes(&e) {
-				if len(entries) == limit {
-					return entries, at, nil
-				}
-				entries = append(entries, e)
+			} else if f.takes(&e) && !page.Add(e, len(d.Body)) {
+				return page.Items, at, nil
 			}
 			at = store.Position{Order: d.Order, ID: d.ID}
 		}
 		if len(docs) < readAtOnce {
-			return entries, store.Position{}, nil
+			return page.Items, store.Position{}, nil
 		}
 	}
-	return entries, at, nil
+	return page.Items, at, nil
 }

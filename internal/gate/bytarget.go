@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"time"
 
 	"github.com/headgate/headgate/internal/store"
 )
@@ -28,7 +29,7 @@ func StateAt(t store.Target) TargetState {
 	return TargetPending
 }
 
-// AtTarget selects messages by their states at targets.
+// AtTarget selects messages by their states at targets. The zero AtTarget selects all.
 type AtTarget struct {
 	Name  string      // "" for any target
 	State TargetState // "" for any state
@@ -40,6 +41,8 @@ type AtTarget struct {
 func (s AtTarget) selects(c store.ClaimInfo, single string) bool {
 	targets := c.Targets
 	switch {
+	case s == AtTarget{}:
+		return true
 	case c.State == store.Dropped, c.Window != nil && c.Window.Completion == store.DeadLettered:
 		return false
 	case len(targets) == 0:
@@ -57,37 +60,39 @@ func (s AtTarget) selects(c store.ClaimInfo, single string) bool {
 // has the states of targets.
 const mostSought = 1000
 
-// MessagesAt lists the messages that are selected, newest first, and returns where the next
-// page begins, or nil at the end. A page may be shorter than its limit, or empty, and not be
-// the last one.
-func (g *Gate) MessagesAt(ctx context.Context, page store.Page, at AtTarget) (found []store.ClaimInfo, next *store.Cursor, err error) {
+// MessagesAt lists the messages that are selected and were claimed at since or later, newest
+// first, and returns where the next page begins, or nil at the end. A page of those at a
+// target may be shorter than its limit, or empty, and not be the last one.
+func (g *Gate) MessagesAt(ctx context.Context, page store.Page, since time.Time, at AtTarget) (found []store.ClaimInfo, next *store.Cursor, err error) {
 	if err := g.checkTarget(at.Name); err != nil {
 		return nil, nil, err
 	}
 	if at.State == TargetPending && page.State == "" {
 		page.State = store.Claimed // other messages wait for no target
 	}
-	limit := page.Limit
-	for read := 0; read < mostSought; {
-		page.Limit = min(limit, mostSought-read)
+	list := store.Paged[store.ClaimInfo]{Limit: page.Limit}
+	most := max(mostSought, page.Limit+1)
+	page.Limit++
+	for read := 0; read < most; {
+		page.Limit = min(page.Limit, most-read)
 		infos, err := g.Messages(ctx, page)
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, c := range infos {
+			if c.Date.Before(since) {
+				return list.Items, nil, nil // the others are older still
+			}
+			if at.selects(c, g.singleTarget()) && !list.Add(c, 0) {
+				return list.Items, page.After, nil
+			}
 			page.After = &store.Cursor{Date: c.Date, ID: c.ID}
-			if !at.selects(c, g.singleTarget()) {
-				continue
-			}
-			if found = append(found, c); len(found) == limit {
-				return found, page.After, nil
-			}
 		}
 		if read += len(infos); len(infos) < page.Limit {
-			return found, nil, nil
+			return list.Items, nil, nil
 		}
 	}
-	return found, page.After, nil
+	return list.Items, page.After, nil
 }
 
 // singleTarget returns the name of the target of a message without a list of targets, which

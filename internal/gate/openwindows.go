@@ -46,8 +46,8 @@ func (g *Gate) OpenWindows(ctx context.Context, page WindowPage) (list []OpenWin
 		return nil, nil, fault.New(fault.Invalid, "this service has one window, which \"headgate status\" and /status show")
 	}
 	if page.Key != nil || !g.correlated() {
-		list, err = g.windowsOfKey(ctx, orEmptyKey(page.Key), page)
-		return list, nil, unavailableOrNil(err, "the windows could not be read")
+		list, next, err = g.windowsOfKey(ctx, orEmptyKey(page.Key), page)
+		return list, next, unavailableOrNil(err, "the windows could not be read")
 	}
 	list, next, err = g.walkWindows(ctx, page)
 	return list, next, unavailableOrNil(err, "the windows could not be read")
@@ -60,15 +60,24 @@ func unavailableOrNil(err error, message string) error {
 	return unavailable(err, message)
 }
 
-func (g *Gate) windowsOfKey(ctx context.Context, key string, page WindowPage) (list []OpenWindow, err error) {
+func (g *Gate) windowsOfKey(ctx context.Context, key string, page WindowPage) (list []OpenWindow, next *store.Cursor, err error) {
 	open, _, err := g.openOf(ctx, key)
+	paged := store.Paged[OpenWindow]{Limit: page.Limit}
 	for _, w := range open {
-		if o := g.described(key, w); (page.Closing == nil || *page.Closing == o.Closing) && len(list) < page.Limit {
-			list = append(list, o)
+		first := earliestIn(w.Members)
+		if page.After != nil && first.Compare(event.Waiting{Ref: event.Ref{ID: page.After.ID}, At: page.After.Date}) <= 0 {
+			continue
 		}
+		if o := g.described(key, w); page.takes(o) && !paged.Add(o, 0) {
+			return paged.Items, next, nil
+		}
+		next = &store.Cursor{Date: first.At, ID: first.ID}
 	}
-	return list, err
+	return paged.Items, nil, err
 }
+
+// takes reports whether the page is of windows in this state.
+func (p WindowPage) takes(o OpenWindow) bool { return p.Closing == nil || *p.Closing == o.Closing }
 
 func (g *Gate) described(key string, w window.Window) OpenWindow {
 	return OpenWindow{Key: key, Window: w, Missing: g.missing(w.Have), Closing: w.Verdict != window.Open}
@@ -81,41 +90,34 @@ func (g *Gate) walkWindows(ctx context.Context, page WindowPage) (list []OpenWin
 	for i, ep := range g.endpoints {
 		heads[i] = &walk{g: g, endpoint: ep, after: page.After}
 	}
+	paged := store.Paged[OpenWindow]{Limit: page.Limit}
 	seen := make(map[scope]bool)
-	var w event.Waiting
+	begin := make(map[string]OpenWindow) // by the id of their earliest event
 	for walked := 0; ; walked++ {
-		first, err := earliestOf(ctx, heads)
-		if err != nil || first == nil {
-			return list, nil, err
+		w, err := earliestOf(ctx, heads)
+		if err != nil || w == nil {
+			return paged.Items, nil, err
 		}
 		if walked == mostWalked || len(seen) == page.Limit+mostLooked {
-			return list, &store.Cursor{Date: w.At, ID: w.ID}, nil
+			return paged.Items, next, nil
 		}
-		w = *first
-		sc := g.rules.scopeOf(w.Key, w.At)
-		if seen[sc] {
-			continue
-		}
-		seen[sc] = true
-		if len(list) == page.Limit {
-			return list, next, nil
-		}
-		now := g.windowTime()
-		waiting, _, _, err := g.waitingOf(ctx, sc, now, false)
-		if err != nil {
-			return nil, nil, err
-		}
-		if earliest := earliestIn(waiting); earliest.ID == "" || earliest.Compare(w) < 0 {
-			continue // listed on an earlier page
-		}
-		for _, one := range g.rules.shape.Windows(waiting, now) {
-			o := g.described(w.Key, one)
-			if one.Verdict == window.Over || page.Closing != nil && *page.Closing != o.Closing {
-				continue
+		if sc := g.rules.scopeOf(w.Key, w.At); !seen[sc] {
+			seen[sc] = true
+			now := g.windowTime()
+			waiting, _, _, err := g.waitingOf(ctx, sc, now, false)
+			if err != nil {
+				return nil, nil, err
 			}
-			list = append(list, o)
-			next = &store.Cursor{Date: w.At, ID: w.ID}
+			for _, one := range g.rules.shape.Windows(waiting, now) {
+				if o := g.described(w.Key, one); one.Verdict != window.Over && page.takes(o) {
+					begin[earliestIn(one.Members).ID] = o
+				}
+			}
 		}
+		if o, ok := begin[w.ID]; ok && !paged.Add(o, 0) {
+			return paged.Items, next, nil
+		}
+		next = &store.Cursor{Date: w.At, ID: w.ID}
 	}
 }
 

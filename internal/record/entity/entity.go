@@ -128,10 +128,10 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 	if err := check(org, recordType, "x"); err != nil {
 		return nil, "", err
 	}
-	list = []*Entity{}
-	for bytes := 0; ; {
+	page := store.Paged[*Entity]{Limit: limit, Items: []*Entity{}}
+	for {
 		l := store.Listing{
-			Collection: store.RecordsOf(org, recordType), After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes,
+			Collection: store.RecordsOf(org, recordType), After: store.Position{ID: after}, Limit: limit + 1, Bytes: store.PageBytes,
 		}
 		docs, err := s.docs.List(ctx, l)
 		if err != nil {
@@ -142,17 +142,13 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 			if err != nil {
 				return nil, "", err
 			}
+			if (!r.Deleted || withDeleted) && !page.Add(Of(r), len(d.Body)) {
+				return page.Items, after, nil
+			}
 			after = d.ID
-			if !r.Deleted || withDeleted {
-				list = append(list, Of(r))
-				bytes += len(d.Body)
-			}
-			if len(list) == limit || bytes >= store.PageBytes {
-				return list, after, nil
-			}
 		}
 		if l.Over(docs) {
-			return list, "", nil
+			return page.Items, "", nil
 		}
 	}
 }

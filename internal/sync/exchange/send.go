@@ -23,31 +23,31 @@ func (s *Service) Send(ctx context.Context, id, datatype, after string, skip, li
 	if datatype, err = s.datatypeOf(&d.Sync, datatype); err != nil {
 		return nil, "", err
 	}
-	list = []*entity.Entity{}
-	for bytes := 0; ; {
+	page := store.Paged[*entity.Entity]{Limit: limit, Items: []*entity.Entity{}}
+	for {
 		docs, err := s.docs.List(ctx, store.Listing{
-			Collection: store.RecordsOf(d.Sync.OrgID, datatype), After: store.Position{ID: after}, Limit: min(500, skip+limit-len(list)), Bytes: store.PageBytes,
+			Collection: store.RecordsOf(d.Sync.OrgID, datatype), After: store.Position{ID: after}, Limit: min(500, skip+page.Want()), Bytes: store.PageBytes,
 		})
 		if err != nil {
 			return nil, "", err
 		}
 		if len(docs) == 0 {
-			return list, "", nil
+			return page.Items, "", nil
 		}
 		for _, doc := range docs {
-			after = doc.ID
 			if skip > 0 {
 				skip--
+				after = doc.ID
 				continue
 			}
 			r, err := record.Parse(doc.ID, doc.Body)
 			if err != nil {
 				return nil, "", err
 			}
-			bytes += len(doc.Body)
-			if list = append(list, entity.Of(r)); len(list) == limit || bytes >= store.PageBytes {
-				return list, after, nil
+			if !page.Add(entity.Of(r), len(doc.Body)) {
+				return page.Items, after, nil
 			}
+			after = doc.ID
 		}
 	}
 }

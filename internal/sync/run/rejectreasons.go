@@ -101,6 +101,7 @@ func (s *Service) RejectsOf(ctx context.Context, id, reason, after string, limit
 		return nil, "", err
 	}
 	l := newRejectList(s.docs, id)
+	page := store.Paged[*Rejected]{Limit: limit}
 	for read := 0; read < maxRejectsRead; {
 		listing := store.Listing{Collection: l.collection, After: store.Position{ID: after}, Limit: rejectPage, Bytes: store.PageBytes}
 		docs, err := s.docs.List(ctx, listing)
@@ -112,18 +113,15 @@ func (s *Service) RejectsOf(ctx context.Context, id, reason, after string, limit
 			if err != nil {
 				return nil, "", err
 			}
+			if reasonOf(x.Reason) == reason && !page.Add(x, len(d.Body)) {
+				return page.Items, after, nil
+			}
 			after = d.ID
-			if reasonOf(x.Reason) != reason {
-				continue
-			}
-			if list = append(list, x); len(list) == limit {
-				return list, after, nil
-			}
 		}
 		if listing.Over(docs) {
-			return list, "", nil
+			return page.Items, "", nil
 		}
 		read += len(docs)
 	}
-	return list, after, nil
+	return page.Items, after, nil
 }

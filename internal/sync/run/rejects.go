@@ -200,20 +200,25 @@ func pageOf[T any](ctx context.Context, s *Service, id string, c store.Collectio
 	if _, err := s.defs.Get(ctx, id); err != nil {
 		return nil, "", err
 	}
-	l := store.Listing{Collection: c, After: store.Position{ID: after}, Limit: limit, Bytes: store.PageBytes}
-	docs, err := s.docs.List(ctx, l)
-	if err != nil {
-		return nil, "", err
-	}
-	list = make([]*T, len(docs))
-	for i, d := range docs {
-		list[i] = new(T)
-		if err := json.Unmarshal(d.Body, list[i]); err != nil {
-			return nil, "", fmt.Errorf("%s %s: %w", c.Kind, d.ID, err)
+	page := store.Paged[*T]{Limit: limit, Items: []*T{}}
+	for {
+		l := store.Listing{Collection: c, After: store.Position{ID: after}, Limit: page.Want(), Bytes: store.PageBytes}
+		docs, err := s.docs.List(ctx, l)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, d := range docs {
+			one := new(T)
+			if err := json.Unmarshal(d.Body, one); err != nil {
+				return nil, "", fmt.Errorf("%s %s: %w", c.Kind, d.ID, err)
+			}
+			if !page.Add(one, len(d.Body)) {
+				return page.Items, after, nil
+			}
+			after = d.ID
+		}
+		if l.Over(docs) {
+			return page.Items, "", nil
 		}
 	}
-	if !l.Over(docs) {
-		next = docs[len(docs)-1].ID
-	}
-	return list, next, nil
 }
