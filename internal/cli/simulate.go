@@ -202,14 +202,14 @@ func (s *simulator) open(ctx context.Context, until time.Time) (io.Reader, func(
 }
 
 // printer returns a function that prints a line, and one that prints what is left. A table
-// is printed a page at a time, so that its length needs no memory. clear is called before
+// is printed a page at a time, so that its length needs no memory. clearBar is called before
 // anything is printed.
-func (s *simulator) printer(svc config.Service, clear func()) (emit func(*simulation.Line) error, flush func() error) {
+func (s *simulator) printer(svc config.Service, clearBar func()) (emit func(*simulation.Line) error, flush func() error) {
 	if s.output == "json" {
 		return func(l *simulation.Line) error {
 			text, err := json.Marshal(l)
 			if err == nil {
-				clear()
+				clearBar()
 				_, err = fmt.Fprintln(s.p.Stdout, printableJSON(text))
 			}
 			return err
@@ -225,7 +225,7 @@ func (s *simulator) printer(svc config.Service, clear func()) (emit func(*simula
 		if len(rows) == 0 {
 			return nil
 		}
-		clear()
+		clearBar()
 		err := printTable(s.p.Stdout, []string{"at", "what", "key", "events", "missing", "event id"}, rows)
 		rows = rows[:0]
 		return err
