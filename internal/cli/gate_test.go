@@ -99,6 +99,10 @@ func TestGateCommandsAtEveryPlace(t *testing.T) {
 			out, _ = do(0, "trigger", "--service", "a/b")
 			require.Equal(t, "message ID: published, 1 event\n", steady(out))
 			_, errs = do(0, "messages", "--limit", "1")
+			require.Empty(t, errs, "a full page that is the last")
+			do(0, "send", "payment", "-d", "y")
+			do(0, "trigger", "--service", "orders")
+			_, errs = do(0, "messages", "--limit", "1")
 			require.Equal(t, "there may be more: raise --limit\n", errs)
 
 			for want, args := range map[string][]string{
