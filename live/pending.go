@@ -55,6 +55,9 @@ func (c *client) offer(s *subscription, id string, snap *snapshot) {
 		return
 	}
 	k := slot{Name: Name{s.name.Entity, id}}
+	if own := c.subscriptions[k.Name]; s.name.ID == Any && own != nil && own.asked == s.asked {
+		return // the client gets the state once, by its subscription to the entity
+	}
 	p := spare.Get().(*pending)
 	*p = pending{slot: k, sub: s, id: id, snap: snap}
 	if s.name.ID == Any && c.pending.find(k) == nil {

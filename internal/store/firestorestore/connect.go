@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"strings"
 
 	"cloud.google.com/go/firestore"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // emulatorVar names the emulator, for us as for the client.
@@ -28,25 +26,17 @@ var dialOptions = []grpc.DialOption{
 	grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),
 }
 
-// connect returns a client. The one for an emulator gets a connection of ours, because the
-// client dials an emulator without the options that it is given. (It still does, and the
-// connection that it then does not use stays idle.)
+// connect returns a client. The client dials an emulator by itself, without these options.
 func connect(ctx context.Context, o Options) (*firestore.Client, error) {
 	database := o.Database
 	if database == "" {
 		database = firestore.DefaultDatabaseID
 	}
 	var ours []option.ClientOption
-	if host := os.Getenv(emulatorVar); host == "" {
+	if os.Getenv(emulatorVar) == "" {
 		for _, d := range dialOptions {
 			ours = append(ours, option.WithGRPCDialOption(d))
 		}
-	} else if len(o.ClientOptions) == 0 {
-		conn, err := dialEmulator(host)
-		if err != nil {
-			return nil, fmt.Errorf("firestorestore: %s=%s: %w", emulatorVar, host, err)
-		}
-		ours = append(ours, option.WithGRPCConn(conn))
 	}
 	c, err := firestore.NewClientWithDatabase(ctx, o.Project, database, append(ours, o.ClientOptions...)...)
 	if err != nil {
@@ -54,19 +44,3 @@ func connect(ctx context.Context, o Options) (*firestore.Client, error) {
 	}
 	return c, nil
 }
-
-func dialEmulator(host string) (*grpc.ClientConn, error) {
-	host = strings.TrimPrefix(strings.TrimPrefix(host, "http://"), "https://")
-	return grpc.NewClient("passthrough:///"+host, append([]grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(owner{}),
-	}, dialOptions...)...)
-}
-
-// owner holds the credentials of the emulator's administrator, which rules do not bind.
-type owner struct{}
-
-func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer owner"}, nil
-}
-
-func (owner) RequireTransportSecurity() bool { return false }
