@@ -28,7 +28,7 @@ fuzz: ## run each fuzz target for FUZZTIME; with FUZZ=light, those that compile 
 bench: ## print the table of docs/performance.md, with emulators and databases of its own
 	./scripts/with-emulators ./scripts/with-databases go run ./internal/bench
 
-bench-quick: ## in about two minutes, name the ratios that are worse than the committed ones by more than 15 %
+bench-quick: ## in a few minutes, name the ratios that are worse than the committed ones by more than 15 %
 	./scripts/with-emulators go run ./internal/bench -quick
 
 crash: ## kill -9 under load, and while windows complete and close, 200 times on each store

@@ -127,6 +127,7 @@ var layers = map[string][]string{
 	"internal/e2e":                         {},
 	"internal/release":                     {},
 	"internal/deploy/deploytest":           {"config", "internal/deploy"},
+	"internal/doctest":                     {},
 	"internal/emulator":                    {},
 	"internal/bus/bustest":                 {"internal/bus"},
 	"internal/store/drivertest":            {"internal/emulator", "internal/store", "internal/store/firestorestore", "internal/store/memorystore", "internal/store/sqlitestore"},
@@ -234,7 +235,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "otlptest" || last == "metertest" || last == "tracetest" || last == "emulator") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "otlptest" || last == "metertest" || last == "tracetest" || last == "emulator" || last == "doctest") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

@@ -103,6 +103,41 @@ func TestAllOfATypeThatIsNotRead(t *testing.T) {
 	})
 }
 
+// A client gets a state once, also if it has subscribed to the entity and to all of its type, and
+// still gets it by the one subscription after it gave up the other.
+func TestAStateComesOnceByTwoSubscriptions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newEntities(t, nil)
+		b := newBlocked()
+		defer b.Close(0, "")
+		c := w.hub.Connect(b, live.Versioned)
+		for _, id := range []string{"1", "*"} {
+			c.Handle(subscribeTo(id))
+			require.Contains(t, <-b.frames, "subscribed")
+		}
+		version := 0
+		comesOnce := func() {
+			version++
+			w.set(live.KeyOf("items", "1"), version)
+			time.Sleep(time.Second) // it is fetched
+			require.Contains(t, <-b.frames, fmt.Sprintf(`"version":"%d"`, version))
+			synctest.Wait()
+			select {
+			case again := <-b.frames:
+				require.Fail(t, "it comes once", again)
+			default:
+			}
+		}
+		for range 3 {
+			comesOnce()
+		}
+		c.Handle(`{"action":"unsubscribe","body":{"entity":"items","id":"1"}}`)
+		require.Contains(t, <-b.frames, "unsubscribed")
+		comesOnce()
+	})
+}
+
 // kind returns the type of a frame.
 func kind(t *testing.T, frame string) string {
 	t.Helper()

@@ -15,7 +15,7 @@ type appender struct {
 	writing bool
 }
 
-// appending is what one sync makes durable.
+// appending holds the bytes of several callers, who wait for the same sync.
 type appending struct {
 	bytes []byte
 	done  chan struct{}

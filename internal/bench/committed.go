@@ -102,7 +102,7 @@ func find(list []kept, measure string) *kept {
 	return nil
 }
 
-// tolerance is how much worse a figure may be than the committed one. What is within it is noise.
+// tolerance is the part of a committed figure by which a new one may be worse: less than that is noise.
 const tolerance = 0.15
 
 // fallen describes the rows that are worse than the committed ones by more than the tolerance. It
@@ -113,7 +113,7 @@ func fallen(list []kept, rows []row) (texts []string) {
 		if was == nil || !r.relative() || was.Unit != r.unit {
 			continue
 		}
-		// worse is how many times worse the figure is; of two zeros, it is neither.
+		// 2 means twice as bad as committed. Two zeros give NaN, which is not above any bound.
 		worse := was.Value / r.value
 		if r.goal.less {
 			worse = r.value / was.Value

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// pushed is what was measured of a server.
+// pushed holds the measurements of one server.
 type pushed struct {
 	each             float64 // KB of an idle client
 	idle, after      float64 // MB before and after the rounds

@@ -9,7 +9,7 @@ type section struct {
 	// quick says that the section is part of the quick bench, for which it takes sizes from
 	// bench.size.
 	quick bool
-	// runs is how often the section is run if that is less than asked for, because it takes long.
+	// runs bounds the runs of a section that takes long; 0 means no bound.
 	runs int
 }
 

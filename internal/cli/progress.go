@@ -32,8 +32,8 @@ const (
 	barWidth  = 24
 	barEvery  = 100 * time.Millisecond
 	lineEvery = 2 * time.Second
-	// whole is what a bar counts up to. Only done brings it there, because the library clears a
-	// bar that reaches its end, and work may have steps left when all is read.
+	// whole is the end of a bar. Only done moves a bar there: the library clears one that reaches
+	// its end, and when all is read, work may have steps left.
 	whole   = 1000
 	spinner = 14 // braille dots
 )

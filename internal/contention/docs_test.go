@@ -1,37 +1,19 @@
 package contention
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/headgate/headgate/internal/doctest"
 )
-
-var update = flag.Bool("update", false, "write the table of the simulation in docs/scale.md")
 
 // TestDocs states that the table of the page is what the simulation gives.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join("..", "..", "docs", "scale.md")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	const begin, end = "<!-- contention -->\n", "<!-- /contention -->"
-	before, rest, ok := strings.Cut(string(text), begin)
-	require.True(t, ok)
-	_, after, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	want := before + begin + table() + end + after
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
-		return
-	}
-	require.Equal(t, want, string(text), "go test ./internal/contention -update writes the table")
+	doctest.Part(t, "../..", "scale.md", "contention", table())
 }
 
 // table has a row for each number of instances. Its figures are quotients of whole numbers,

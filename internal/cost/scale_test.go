@@ -1,18 +1,13 @@
 package cost
 
 import (
-	"flag"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/headgate/headgate/internal/doctest"
 )
-
-var update = flag.Bool("update", false, "write the table of costs in docs/scale.md")
 
 // TestScaleDocs states that the month of docs/scale.md is what this package computes.
 func TestScaleDocs(t *testing.T) {
@@ -26,20 +21,7 @@ func TestScaleDocs(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "| **together** | | | **%s** |\n\n", whole(Sum(lines)))
 
-	file := filepath.Join("..", "..", "docs", "scale.md")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	const begin, end = "<!-- month -->\n", "<!-- /month -->"
-	before, rest, ok := strings.Cut(string(text), begin)
-	require.True(t, ok)
-	_, after, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	want := before + begin + b.String() + end + after
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
-		return
-	}
-	require.Equal(t, want, string(text), "go test ./internal/cost -update writes the table")
+	doctest.Part(t, "../..", "scale.md", "month", b.String())
 }
 
 // whole rounds to a whole number, and separates thousands.

@@ -34,9 +34,9 @@ const (
 	maxRequestBytes = 10_000_000
 	maxSendBytes    = 20 << 20 // more than that, so that gRPC's own limit never decides
 
-	// flowWindow is what Pub/Sub may send before we have read it. With a window of a fixed size gRPC
-	// does not measure the connection, with a ping after nearly every answer. A subscription may
-	// have maxUnderWay, so the window is as large as gRPC would make it at most.
+	// flowWindow bounds the bytes that Pub/Sub has sent and we have not read. Without a fixed bound,
+	// gRPC pings after nearly every answer to find one. A subscription may have maxUnderWay, so
+	// this is the largest that gRPC itself would choose.
 	flowWindow = 16 << 20
 
 	timeout = 10 * time.Second // for calls whose context has no deadline

@@ -1,35 +1,17 @@
 package meter
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/headgate/headgate/internal/doctest"
 )
-
-var update = flag.Bool("update", false, "write the table of metrics in docs/observe.md")
 
 // The table in the documentation is that of the list.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join("..", "..", "..", "docs", "observe.md")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	const begin, end = "<!-- metrics -->\n", "<!-- /metrics -->"
-	before, rest, ok := strings.Cut(string(text), begin)
-	require.True(t, ok)
-	_, after, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	want := before + begin + table() + end + after
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
-		return
-	}
-	require.Equal(t, want, string(text), "go test ./internal/platform/meter -update writes the table")
+	doctest.Part(t, "../../..", "observe.md", "metrics", table())
 }
 
 func table() string {

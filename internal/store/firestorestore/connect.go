@@ -14,10 +14,9 @@ import (
 // emulatorVar names the emulator, for us as for the client.
 const emulatorVar = "FIRESTORE_EMULATOR_HOST"
 
-// flowWindow is what Firestore may send before we have read it. With a window of a fixed size
-// gRPC does not measure the connection. It would do that with a ping after nearly every answer,
-// which costs both sides as much as a fifth of a small call. All answers are small, except
-// bodies that are read, and with this window a body of the largest size takes three round trips.
+// flowWindow bounds the bytes that Firestore has sent and we have not read. Without a fixed bound,
+// gRPC pings after nearly every answer to find one, which costs both sides a fifth of a small
+// call. Answers are small, except bodies, of which the largest takes three round trips.
 const flowWindow = 4 << 20
 
 var dialOptions = []grpc.DialOption{
