@@ -61,6 +61,15 @@ func Parse(data []byte, further ...func(*Config) []fault.Detail) (*Config, error
 	return c, nil
 }
 
+// ServicePath returns the path of a service in the document, such as $.services[0]; $ in
+// EventSync's form.
+func (c *Config) ServicePath(i int) string {
+	if c.flat {
+		return "$"
+	}
+	return decode.Index("$.services", i)
+}
+
 // isFlat reports whether the document is in EventSync's form. A document with a list of
 // services is not, and neither is one that has fields of a deployment and none of a
 // service. A document with no field that is known is read as a service, whose missing

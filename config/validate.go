@@ -15,10 +15,7 @@ type validator struct{ decode.Faults }
 func (v *validator) config(c *Config) {
 	var names []string
 	for i := range c.Services {
-		path := "$"
-		if !c.flat {
-			path = decode.Index("$.services", i)
-		}
+		path := c.ServicePath(i)
 		v.service(path, &c.Services[i])
 		v.timers(path+".timers", c, &c.Services[i])
 		v.unique("services", "serviceName", names, c.Services[i].ServiceName, path+".serviceName")

@@ -205,7 +205,7 @@ func TestAttackReaderFindsACredential(t *testing.T) {
 		}
 		w.sendBack(name, id)
 	}
-	for _, path := range []string{"/sync", "/config", "/status", "/pending", "/history", "/messages", "/webhooks", "/live/clients"} {
+	for _, path := range []string{"/sync", "/config", "/config/unused", "/status", "/pending", "/history", "/messages", "/webhooks", "/live/clients"} {
 		a := w.as("read", "GET", path, "")
 		require.Equal(t, http.StatusOK, a.status, path)
 		w.requireUnseen(path, string(a.raw))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/platform/web"
+	"github.com/headgate/headgate/internal/unused"
 )
 
 // showConfig shows the effective configuration with its secrets redacted. Under
@@ -22,5 +23,20 @@ func showConfig(a *app.App) web.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, err := w.Write(body)
 		return err
+	}
+}
+
+type unusedJSON struct {
+	Unused []unused.Setting `json:"unused"`
+}
+
+// showUnused lists the settings that nothing uses now.
+func showUnused(a *app.App) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		found, err := a.Unused(r.Context())
+		if err != nil {
+			return err
+		}
+		return web.JSON(w, http.StatusOK, unusedJSON{found})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/sync/mapping"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/unused"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 	"github.com/headgate/headgate/live"
 )
@@ -113,6 +114,8 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[journal.Entry]():     "LiveSent",
 	reflect.TypeFor[live.Name]():         "EntityName",
 	reflect.TypeFor[fault.Detail]():      "Fault",
+	reflect.TypeFor[unusedJSON]():        "Unused",
+	reflect.TypeFor[unused.Setting]():    "UnusedSetting",
 }
 
 // neverNil has the types whose embedded pointers are never nil.
@@ -132,6 +135,8 @@ var notes = map[string]note{
 	"PushedMessage.attributes": {null: true},
 	"Shortfall.have":           {text: "Events in the window."},
 	"Shortfall.need":           {text: "Events that the window needs to be complete."},
+	"UnusedSetting.path":       {text: "Its JSON path, such as $.services[0].deadLetter."},
+	"UnusedSetting.why":        {text: "Why it has no effect."},
 	"Fault.path":               {text: "A JSON path; empty for the whole."},
 
 	"Sync.id":          {text: "Default: one is made.", schema: schema{"pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"}},

@@ -100,6 +100,10 @@ var routes = []route{
 	{"GET", "/config", Status, auth.Read, web.Reads, deployment(showConfig),
 		op("config", byPeople, "Show the effective configuration").
 			gives(200, "The configuration, with its secrets redacted.", schema{"$ref": "#/components/schemas/Configuration"})},
+	{"GET", "/config/unused", Status, auth.Read, web.Reads, deployment(showUnused),
+		op("unused", byPeople, "List the settings of the configuration that nothing uses now").
+			note("It goes by all syncs and registered webhooks. In doubt a setting counts as used.").
+			gives(200, "The settings.", unusedJSON{})},
 
 	{"GET", "/audit", Status, auth.Operate, web.Reads, deployment(listAudit),
 		op("audit", byPeople, "List who did what, newest first").

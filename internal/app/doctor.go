@@ -7,6 +7,8 @@ import (
 	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/source"
+	"github.com/headgate/headgate/internal/unused"
 	"github.com/headgate/headgate/internal/webhook/outgoing"
 )
 
@@ -35,7 +37,7 @@ func (a *App) Examine(ctx context.Context) (doctor.Report, error) {
 func (a *App) examine(ctx context.Context) doctor.Report {
 	o := doctor.Options{
 		Config: a.o.Config, Place: a.o.Place, Store: a.o.Store, Docs: a.o.Store, Topic: a.o.Bus.Ping, Secret: a.secret,
-		Sources: a.sources, Webhooks: a.webhooks, Alerts: a.waitingAlerts, HookUsed: a.flow.HookUsed,
+		Sources: a.sources, Webhooks: a.webhooks, Unused: a.Unused, Alerts: a.waitingAlerts, HookUsed: a.flow.HookUsed,
 		Now: a.o.machine, Random: func() string { return event.NewID(time.Now()) },
 	}
 	if a.o.Place.Resolve != nil {
@@ -47,9 +49,30 @@ func (a *App) examine(ctx context.Context) doctor.Report {
 	return doctor.Examine(ctx, o)
 }
 
-// sources returns the syncs that are stored or declared. A declared one counts as the
+// Unused returns the settings of the configuration that nothing uses now.
+func (a *App) Unused(ctx context.Context) ([]unused.Setting, error) {
+	defs, err := a.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := a.outgoing.Targets(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	sources := make([]source.Datasource, len(defs))
+	for i, def := range defs {
+		sources[i] = def.Datasource
+	}
+	urls := make([]string, len(targets))
+	for i, t := range targets {
+		urls[i] = t.URL
+	}
+	return unused.Find(a.o.Config, sources, urls), nil
+}
+
+// definitions returns the syncs that are stored or declared. A declared one counts as the
 // configuration has it, whether it is stored yet or not.
-func (a *App) sources(ctx context.Context) (all []doctor.Source, err error) {
+func (a *App) definitions(ctx context.Context) ([]*definition.Sync, error) {
 	stored, err := a.defs.List(ctx, "")
 	if err != nil {
 		return nil, err
@@ -65,6 +88,11 @@ func (a *App) sources(ctx context.Context) (all []doctor.Source, err error) {
 			defs = append(defs, &d.Sync)
 		}
 	}
+	return defs, nil
+}
+
+func (a *App) sources(ctx context.Context) (all []doctor.Source, err error) {
+	defs, err := a.definitions(ctx)
 	for _, def := range defs {
 		all = append(all, doctor.Source{ID: def.ID, Reach: func(ctx context.Context) (failures []string) {
 			for _, look := range a.rows.Look(ctx, def) {
@@ -75,7 +103,7 @@ func (a *App) sources(ctx context.Context) (all []doctor.Source, err error) {
 			return failures
 		}})
 	}
-	return all, nil
+	return all, err
 }
 
 func (a *App) webhooks(ctx context.Context) (all []doctor.Webhook, err error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/platform/shell"
 	"github.com/headgate/headgate/internal/store"
+	"github.com/headgate/headgate/internal/unused"
 )
 
 // Store has the methods of the store that the checks call, beside those of its documents.
@@ -97,6 +98,8 @@ type Options struct {
 	Sources func(ctx context.Context) ([]Source, error)
 	// Webhooks returns the registered URLs.
 	Webhooks func(ctx context.Context) ([]Webhook, error)
+	// Unused returns the settings of the configuration that nothing uses.
+	Unused func(ctx context.Context) ([]unused.Setting, error)
 	// Alerts describes the alerts of a service that wait.
 	Alerts func(ctx context.Context, service string) (Alerts, error)
 	// HookUsed reports whether a webhook with an id came to the hook lately.
@@ -113,7 +116,7 @@ func Examine(ctx context.Context, o Options) Report {
 		o.Place.Headgate = func(words ...string) string { return "headgate " + strings.Join(words, " ") }
 	}
 	e := &examination{o}
-	checks := []Check{e.storeCheck(), e.clockCheck(), e.liveCheck(), e.grantsCheck()}
+	checks := []Check{e.storeCheck(), e.clockCheck(), e.liveCheck()}
 	for _, t := range e.topics() {
 		checks = append(checks, e.topicCheck(t))
 	}
@@ -131,7 +134,7 @@ func Examine(ctx context.Context, o Options) Report {
 
 // storedChecks look at what the store has.
 func (e *examination) storedChecks() []Check {
-	checks := []Check{e.webhookCheck()}
+	checks := []Check{e.webhookCheck(), e.settingsCheck()}
 	for _, beat := range e.beats() {
 		checks = append(checks, e.beatCheck(beat))
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/deploy"
 	"github.com/headgate/headgate/internal/platform/credential"
 )
@@ -86,21 +85,4 @@ func (e *examination) unresolved(ctx context.Context, ref, where string, err err
 		f.Fix = "gcloud secrets versions list " + secret + " --project=" + project
 	}
 	return f
-}
-
-// grantsCheck looks for entries of sync.secrets that no declared sync uses.
-func (e *examination) grantsCheck() Check {
-	return Check{Name: "the configuration", Code: "secret", Do: func(_ context.Context, found func(Finding)) {
-		if e.Config.Sync == nil || len(e.Config.Syncs) == 0 {
-			return // definitions that requests made may use any
-		}
-		for i, grant := range e.Config.Sync.Secrets {
-			used := slices.ContainsFunc(e.Config.References(), func(r config.Reference) bool {
-				return r.Ref == grant.Ref && strings.HasPrefix(r.Path, "$.syncs[")
-			})
-			if !used {
-				found(Finding{"secret.unused", Warning, fmt.Sprintf("no sync that the configuration declares uses %s of $.sync.secrets[%d]", grant.Ref, i), e.Place.Headgate("sync", "list")})
-			}
-		}
-	}}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/config"
@@ -102,6 +103,33 @@ func (e *examination) hookCheck(h config.Hook) Check {
 			found(ok(code, "the hook %q gets webhooks", h.Name))
 		default:
 			found(Finding{"hook.silent", Warning, fmt.Sprintf("the hook %q got no webhook with an id in the last four days: see whether its sender calls /hooks/%s", h.Name, url.PathEscape(h.Name)), ""})
+		}
+	}}
+}
+
+// settingsCheck looks for settings that nothing uses.
+func (e *examination) settingsCheck() Check {
+	const code = "setting.used"
+	return Check{Name: "the store, asked for what uses the settings,", Code: "setting", Late: NotChecked, Do: func(ctx context.Context, found func(Finding)) {
+		if e.Unused == nil {
+			return
+		}
+		all, err := e.Unused(ctx)
+		switch {
+		case err != nil:
+			found(notChecked(code, "whether something uses each setting: the syncs or the webhooks could not be read"))
+		case len(all) == 0:
+			found(ok(code, "no setting of the configuration is known to be unused"))
+		}
+		for _, one := range all {
+			f := Finding{"setting.unused", Warning, fmt.Sprintf("nothing uses %s: %s", one.Path, one.Why), ""}
+			if strings.HasPrefix(one.Path, "$.sync.") {
+				f.Fix = e.Place.Headgate("sync", "list")
+			}
+			if strings.HasPrefix(one.Path, "$.sync.secrets[") {
+				f.Code = "secret.unused"
+			}
+			found(f)
 		}
 	}}
 }

@@ -32,3 +32,12 @@ func Managed(reference string) (name string, ok bool) {
 	}
 	return name, true
 }
+
+// Whole returns the reference with everything that it may leave out: that of a secret without
+// a version gets the latest. References are equal if these are.
+func Whole(reference string) string {
+	if name, ok := Managed(reference); ok {
+		return manager + name
+	}
+	return reference
+}

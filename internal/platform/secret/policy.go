@@ -37,7 +37,7 @@ func (p Policy) Check(ref, to string) error {
 	}
 	listed := false
 	for _, g := range p.Grants {
-		if whole(g.Ref) != whole(ref) {
+		if credential.Whole(g.Ref) != credential.Whole(ref) {
 			continue
 		}
 		if slices.ContainsFunc(g.Hosts, func(host string) bool { return covers(host, to) }) {
@@ -54,14 +54,6 @@ func (p Policy) Check(ref, to string) error {
 		return fault.New(fault.Invalid, "%s is not allowed for syncs: list it in sync.secrets of the configuration with the host %s, or give the environment variable a name that begins with %s", ref, to, Prefix)
 	}
 	return fault.New(fault.Invalid, "%s is not allowed for syncs: list it in sync.secrets of the configuration with the host %s", ref, to)
-}
-
-// whole returns the reference; that of a secret without a version gets the latest.
-func whole(ref string) string {
-	if name, ok := credential.Managed(ref); ok {
-		return "sm://" + name
-	}
-	return ref
 }
 
 // covers reports whether an entry of a grant equals the host:port, or its host.

@@ -28,6 +28,12 @@ func (d Datasource) To() string {
 	if text == "" {
 		text = d.FileURL
 	}
+	return HostOf(text)
+}
+
+// HostOf returns the host:port of a URL, or "" if it names no host, or its scheme has no port
+// that is known.
+func HostOf(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" {
 		return ""
@@ -40,6 +46,23 @@ func (d Datasource) To() string {
 		return ""
 	}
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// Hosts returns the host:port of every URL in the definition. What a source answers may name
+// others.
+func (d Datasource) Hosts() (hosts []string) {
+	d.texts(func(_, text string) {
+		if host := HostOf(text); host != "" {
+			hosts = append(hosts, host)
+		}
+	})
+	return hosts
+}
+
+// References returns every reference to a credential in the definition.
+func (d Datasource) References() (refs []string) {
+	d.references(func(_, ref string) { refs = append(refs, ref) })
+	return refs
 }
 
 // Bound returns To if the definition refers to credentials, and "" otherwise. A source
@@ -85,22 +108,26 @@ func (e Env) CheckReferences(d Datasource) (faults []fault.Detail) {
 
 // references calls do with the path and the value of every reference in the definition.
 func (d Datasource) references(do func(path, value string)) {
-	look := func(path, value string) {
+	d.texts(func(path, value string) {
 		if credential.IsReference(value) {
 			do(path, value)
 		}
-	}
-	look("url", d.URL)
-	look("fileUrl", d.FileURL)
-	look("auth", d.Auth)
+	})
+}
+
+// texts calls do with the path and the text of every value that may be text.
+func (d Datasource) texts(do func(path, text string)) {
+	do("url", d.URL)
+	do("fileUrl", d.FileURL)
+	do("auth", d.Auth)
 	for i, f := range d.ExtraFields {
-		look(fmt.Sprintf("extraFields[%d].value", i), f.Value)
+		do(fmt.Sprintf("extraFields[%d].value", i), f.Value)
 	}
 	var tree any
 	dec := json.NewDecoder(bytes.NewReader(d.Options))
 	dec.UseNumber()
 	if dec.Decode(&tree) == nil {
-		texts("options", tree, look)
+		texts("options", tree, do)
 	}
 }
 
